@@ -1,0 +1,93 @@
+/**
+ * Gives a database the shop's past: its schema, the purchases up to a day, and a clock that stands on that day. The
+ * days after it are left for a replay.
+ */
+import { readFile } from 'node:fs/promises';
+import { type ClientBase, Pool } from 'pg';
+import { readTransactions, type Transaction } from './read-transactions.ts';
+
+/** What the database holds afterwards: `loaded` purchases added now (0 when there were some already), and its today. */
+export interface LoadedHistory {
+  readonly loaded: number;
+  readonly today: string;
+}
+
+export interface LoadHistoryOptions {
+  /** ISO date of the last day to load, and the shop's today. */
+  readonly until: string;
+}
+
+/** The last day before the example's replay; the model has seen no purchase after it. */
+export const replayEve = '1997-12-31';
+
+/**
+ * Creates the schema and loads the history up to `until` where no purchase is stored yet. Calling it again does
+ * nothing, also at the same time from two processes: it is one transaction under a lock. A client that is passed
+ * must not be in a transaction.
+ */
+export async function loadHistory(
+  db: Pool | ClientBase,
+  { until }: LoadHistoryOptions = { until: replayEve },
+): Promise<LoadedHistory> {
+  const [schema, history] = await Promise.all([readSchema(), readTransactions()]);
+  const past = history.filter(({ day }) => day <= until);
+  return inTransaction(db, async (client) => {
+    await client.query(`select pg_advisory_xact_lock(hashtext('shop.load_history'))`);
+    await client.query(schema);
+    const loaded = (await isEmpty(client)) ? await insertTransactions(client, past) : 0;
+    return { loaded, today: await startClock(client, until) };
+  });
+}
+
+function readSchema(): Promise<string> {
+  return readFile(new URL('./schema.sql', import.meta.url), 'utf8');
+}
+
+async function isEmpty(client: ClientBase): Promise<boolean> {
+  const { rows } = await client.query('select 1 from shop.transactions limit 1');
+  return rows.length === 0;
+}
+
+async function insertTransactions(client: ClientBase, transactions: readonly Transaction[]): Promise<number> {
+  await client.query(
+    `insert into shop.transactions (customer_id, day, quantity, amount)
+     select * from unnest($1::bigint[], $2::date[], $3::int[], $4::numeric[])`,
+    [
+      transactions.map(({ customerId }) => customerId),
+      transactions.map(({ day }) => day),
+      transactions.map(({ quantity }) => quantity),
+      transactions.map(({ amount }) => amount),
+    ],
+  );
+  // The first run follows at once, before autovacuum would gather statistics.
+  await client.query('analyze shop.transactions');
+  return transactions.length;
+}
+
+/** A clock that already runs keeps its day: a replay may have moved it. */
+async function startClock(client: ClientBase, until: string): Promise<string> {
+  await client.query('insert into shop.clock (today) values ($1) on conflict do nothing', [until]);
+  const { rows } = await client.query<{ today: string }>('select today::text from shop.clock');
+  return rows[0]?.today ?? until;
+}
+
+async function inTransaction<T>(db: Pool | ClientBase, work: (client: ClientBase) => Promise<T>): Promise<T> {
+  if (db instanceof Pool) {
+    const client = await db.connect();
+    try {
+      return await inTransaction(client, work);
+    } finally {
+      client.release();
+    }
+  }
+  await db.query('begin');
+  try {
+    const result = await work(db);
+    await db.query('commit');
+    return result;
+  } catch (error) {
+    // On a lost connection there is nothing to roll back, and the first error is the one to tell.
+    await db.query('rollback').catch(() => undefined);
+    throw error;
+  }
+}

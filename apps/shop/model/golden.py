@@ -1,0 +1,36 @@
+"""Rows that tests compare with: the view's features and the score, as training saw them.
+
+50 customers as of seeded dates: 20 on any day, 20 on the day of a purchase, 10 on a day with two purchases or more,
+from March 1997 to the end of the history. Numbers are written as the shortest text that reads back as the same float32.
+"""
+
+import numpy as np
+import pandas as pd
+from evaluation import Score
+from features import FEATURES, features_as_of
+
+
+def golden_rows(transactions: pd.DataFrame, score: Score, seed: int) -> pd.DataFrame:
+    lines = []
+    for customer, as_of in _picks(transactions, np.random.default_rng(seed)).itertuples(index=False):
+        row = features_as_of(transactions[transactions["customer_id"] == customer], as_of).to_numpy()
+        values = [*row[0], score(row)[0]]
+        texts = [np.format_float_positional(value, unique=True, trim="-") for value in values]
+        lines.append([customer, str(as_of.date()), *texts])
+    return pd.DataFrame(lines, columns=["customer_id", "as_of", *FEATURES, "score"])
+
+
+def _picks(transactions: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
+    """Customers and as-of dates; from April 1997 on every customer has a row on any day."""
+    any_day = pd.DataFrame(
+        {
+            "customer_id": random.choice(transactions["customer_id"].unique(), 20, replace=False),
+            "date": random.choice(pd.date_range("1997-04-01", transactions["date"].max()), 20),
+        }
+    )
+    since_march = transactions[transactions["date"] >= "1997-03-01"]
+    days = since_march.groupby(["customer_id", "date"]).size().reset_index(name="purchases")
+    picks = [any_day]
+    for rows, count in ((days[days["purchases"] == 1], 20), (days[days["purchases"] > 1], 10)):
+        picks.append(rows.iloc[random.choice(len(rows), count, replace=False)][["customer_id", "date"]])
+    return pd.concat(picks).sort_values(["customer_id", "date"])

@@ -1,0 +1,31 @@
+/**
+ * What Tandem predicts for the shop: how likely each customer is to buy again within four weeks.
+ */
+import { defineConfig } from '@tandem/config/define-config';
+
+export default defineConfig({
+  predictors: {
+    repurchase: {
+      model: './model/repurchase.onnx',
+      features: {
+        // The model reads its inputs by position: the order is that of model/features.py.
+        sql: `
+          select customer_id as user_id,
+            recency_days, tenure_days, order_count, orders_30d, orders_90d, orders_180d, active_days,
+            total_quantity, total_amount, amount_90d, avg_amount, max_amount
+          from shop.customer_features`,
+      },
+      outputs: { score: 'float32' },
+      freshness: {
+        maxAge: '36h',
+        liveTimeout: '250ms',
+        onLiveFailure: 'stale',
+        // The share of customers who buy within four weeks on an average day of 1997 (model/metrics.json, baseRate).
+        default: { score: 0.08 },
+        // A purchase says that the customer changed; the new numbers are in the view by then, so it carries none.
+        events: ['order.*'],
+      },
+      batch: { schedule: '0 2 * * *', chunkSize: 500 },
+    },
+  },
+});

@@ -1,0 +1,57 @@
+/**
+ * What Postgres, the only authority on freshness, says at one moment: who is assigned what, and each user's context
+ * version. A read may believe only a certificate whose statement began after the read arrived.
+ */
+
+export interface AssignedGeneration {
+  readonly id: string;
+  /** For people. */
+  readonly number: number;
+  readonly buckets: number;
+  /** The base of its predictions' times, ms since 1970. */
+  readonly startedAt: number;
+}
+
+/** Who is served what: one arm of a predictor. */
+export interface Assignment {
+  readonly predictor: string;
+  /** The wire's `variant`. */
+  readonly arm: string;
+  readonly modelVersionId: string;
+  readonly modelNumber: number;
+  readonly generation: AssignedGeneration | null;
+  readonly overlayFloor: number;
+  readonly revision: number;
+  /** Set by a rollback: the moment from which the expiry of its generation is counted anew, ms since 1970. */
+  readonly expiresFrom: number | null;
+}
+
+export interface UserState {
+  readonly version: number;
+  /** The last version that concerns the predictor asked for. */
+  readonly touched: number;
+  readonly deletedVersion: number;
+}
+
+export interface Certificate {
+  readonly history: string;
+  /** Postgres' clock, ms since 1970. */
+  readonly now: number;
+  /** Raised by every change of predictors and arms. */
+  readonly revision: number;
+  /** The stable arm of a predictor; undefined for one that was never adopted. */
+  assignment(predictor: string): Assignment | undefined;
+  user(userId: string, predictor: string): UserState;
+}
+
+/** The state of a user without a context row. */
+export const UNTOUCHED: UserState = Object.freeze({ version: 0, touched: 0, deletedVersion: 0 });
+
+export function isErased(user: UserState): boolean {
+  return user.deletedVersion > 0 && user.version === user.deletedVersion;
+}
+
+/** Port: asks the primary. Rejects where it does not answer in its short time. */
+export interface Authority {
+  certify(userIds: readonly string[]): Promise<Certificate>;
+}

@@ -1,0 +1,20 @@
+/** What a read knows once Postgres has spoken: the facts that answer.ts and ladder.ts decide from. */
+import type { ReadOptions } from './answer.ts';
+import type { Assignment, Certificate, UserState } from './certificate.ts';
+import type { ModelVersion, Predictor } from './predictor.ts';
+import type { StoredPrediction } from './stored-prediction.ts';
+
+export interface CertifiedRead {
+  readonly predictor: Predictor;
+  readonly version: ModelVersion;
+  readonly assignment: Assignment;
+  readonly certificate: Certificate;
+  readonly options: ReadOptions;
+}
+
+/** What is known of one user while a read decides. */
+export interface Standing {
+  readonly userId: string;
+  readonly user: UserState;
+  readonly candidates: readonly StoredPrediction[];
+}

@@ -1,0 +1,64 @@
+/**
+ * The one error type of the domain: a code that programs react to, a text that any caller may read, and a private
+ * detail for the log. Edges translate codes: apps/api/problem.ts into HTTP problems, the worker into retry or fail.
+ */
+
+/** What went wrong, as callers may act on it. Each code is documented once, in apps/api/problem.ts. */
+export type ErrorCode =
+  | 'invalid_input'
+  | 'unknown_predictor'
+  | 'unknown_user'
+  | 'unknown_run'
+  | 'unknown_generation'
+  | 'event_conflict'
+  | 'run_conflict'
+  | 'context_not_reached'
+  | 'history_changed'
+  | 'not_cached'
+  | 'no_prediction'
+  | 'overloaded'
+  | 'live_timeout'
+  | 'live_failed'
+  | 'unavailable'
+  | 'config_invalid'
+  | 'model_refused';
+
+export interface ErrorOptions {
+  /** Where the fault lies, as a path into the caller's input: `userIds[3]`, `predictors.repurchase.model`. */
+  readonly field?: string;
+  /** What the caller can do about it. */
+  readonly remedy?: string;
+  /** For the log alone: may name internals. */
+  readonly detail?: unknown;
+  readonly cause?: unknown;
+  /** Seconds after which the same request may succeed. */
+  readonly retryAfter?: number;
+}
+
+export class TandemError extends Error {
+  readonly code: ErrorCode;
+  readonly field: string | undefined;
+  readonly remedy: string | undefined;
+  readonly detail: unknown;
+  readonly retryAfter: number | undefined;
+
+  /** @param publicText what happened, readable by any caller; names no internals */
+  constructor(code: ErrorCode, publicText: string, options: ErrorOptions = {}) {
+    super(publicText, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'TandemError';
+    this.code = code;
+    this.field = options.field;
+    this.remedy = options.remedy;
+    this.detail = options.detail;
+    this.retryAfter = options.retryAfter;
+  }
+}
+
+export function isTandemError(error: unknown, ...codes: ErrorCode[]): error is TandemError {
+  return error instanceof TandemError && (codes.length === 0 || codes.includes(error.code));
+}
+
+/** Closes a union: a case that the compiler thought impossible. */
+export function unreachable(value: never): never {
+  throw new Error(`unexpected case: ${JSON.stringify(value)}`);
+}

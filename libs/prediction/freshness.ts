@@ -1,0 +1,50 @@
+/**
+ * The rule at the heart: what a stored prediction is worth in the light of a certificate. Pure; the only clock in it is
+ * Postgres' own, and it decides nothing but expiry.
+ */
+import type { Assignment, Certificate, UserState } from './certificate.ts';
+import type { FreshnessPolicy } from './predictor.ts';
+import type { StoredPrediction } from './stored-prediction.ts';
+
+/**
+ * - `fresh`: computed from the user's current context, and not expired
+ * - `restarted`: fresh, its expiry counted from a rollback on
+ * - `stale`: computed from an older context; `expired`: older than `maxAge`
+ * - `foreign`: of another generation, history, model version or floor; `blocked`: from before the user's erasure
+ */
+export type CandidateState = 'fresh' | 'restarted' | 'stale' | 'expired' | 'foreign' | 'blocked';
+
+/** Judges one candidate of a user. */
+export function judge(
+  candidate: StoredPrediction,
+  user: UserState,
+  assignment: Assignment,
+  certificate: Pick<Certificate, 'history' | 'now'>,
+  policy: Pick<FreshnessPolicy, 'maxAgeMs'>,
+): CandidateState {
+  if (!fits(candidate, assignment, certificate.history)) return 'foreign';
+  if (user.deletedVersion > 0 && candidate.contextVersion <= user.deletedVersion) return 'blocked';
+  if (candidate.contextVersion < user.touched) return 'stale';
+  if (policy.maxAgeMs === null || certificate.now - candidate.computedAt <= policy.maxAgeMs) return 'fresh';
+  const restart = candidate.layer === 'generation' ? assignment.expiresFrom : null;
+  return restart !== null && certificate.now - restart <= policy.maxAgeMs ? 'restarted' : 'expired';
+}
+
+/** Whether a candidate belongs to what Postgres assigns: its labels count there. */
+export function fits(candidate: StoredPrediction, assignment: Assignment, history: string): boolean {
+  if (candidate.modelVersionId !== assignment.modelVersionId) return false;
+  if (candidate.layer === 'generation') {
+    // A published generation's labels are true in whatever history lists it as published.
+    return assignment.generation !== null && candidate.generationId === assignment.generation.id;
+  }
+  return candidate.history === history && candidate.overlayFloor === assignment.overlayFloor;
+}
+
+export function isFresh(state: CandidateState): boolean {
+  return state === 'fresh' || state === 'restarted';
+}
+
+/** Whether a candidate that is not fresh may still be served where it is said to be stale. */
+export function isServableAsStale(state: CandidateState): boolean {
+  return state === 'stale' || state === 'expired';
+}

@@ -1,0 +1,144 @@
+/**
+ * The rungs below fresh: live → stale → default → an error that says when to try again. Each rung can be switched off
+ * per predictor, and an answer always says which rung it comes from.
+ */
+import {
+  type Answer,
+  place,
+  predictionOf,
+  type ReadResult,
+  type Reason,
+  storedAnswer,
+  wholeSeconds,
+} from './answer.ts';
+import type { Assignment } from './certificate.ts';
+import type { CertifiedRead, Standing } from './certified-read.ts';
+import { TandemError } from './errors.ts';
+import { isFresh, isServableAsStale, judge } from './freshness.ts';
+import type { LiveOutcome } from './live-prediction.ts';
+import { decodeOutputs } from './outputs.ts';
+import type { ModelVersion } from './predictor.ts';
+import { notFound } from './read-errors.ts';
+import type { StoredPrediction } from './stored-prediction.ts';
+
+/** The answer of a user whom no fresh candidate could answer, given what live inference made of it. */
+export function fallBack(
+  read: CertifiedRead,
+  standing: Standing,
+  why: Reason,
+  outcome: LiveOutcome | undefined,
+): ReadResult {
+  if (outcome?.kind === 'predicted') return liveAnswer(read, standing, why, outcome);
+  if (outcome?.kind === 'erased') return notFound(standing.userId);
+  if (outcome?.kind === 'no_features') {
+    // Without a feature row a stored prediction may still be served, said to be stale; else nobody knows the user.
+    return staleAnswer(read, standing, 'missing', why) ?? notFound(standing.userId);
+  }
+  const reason = outcome?.kind === 'failed' ? outcome.reason : why;
+  const { onLiveFailure } = read.predictor.policy.freshness;
+  const lower =
+    (onLiveFailure === 'stale' ? staleAnswer(read, standing, reason, why) : undefined) ??
+    (onLiveFailure === 'error' || read.options.minContext ? undefined : defaultAnswer(read, standing, reason, why));
+  return lower ?? noPrediction(reason, outcome);
+}
+
+function liveAnswer(
+  read: CertifiedRead,
+  standing: Standing,
+  why: Reason,
+  outcome: Extract<LiveOutcome, { kind: 'predicted' }>,
+): Answer {
+  const { assignment, certificate, version } = read;
+  const candidate = {
+    computedAt: outcome.computedAt,
+    contextVersion: outcome.contextVersion,
+    layer: 'overlay' as const,
+  };
+  return {
+    ...place(standing.userId, assignment, candidate),
+    prediction: decodeOutputs(version.outputs, outcome.outputs),
+    source: 'live',
+    reason: why,
+    ageSeconds: 0,
+    // The features were read after the certificate: their version may already be newer.
+    contextVersion: Math.max(standing.user.version, outcome.contextVersion),
+    history: certificate.history,
+    hit: false,
+    kept: outcome.kept,
+    forwarded: why,
+  };
+}
+
+function staleAnswer(read: CertifiedRead, standing: Standing, reason: Reason, why: Reason): Answer | undefined {
+  const { assignment, certificate, predictor, options } = read;
+  let best: StoredPrediction | undefined;
+  for (const candidate of standing.candidates) {
+    if (options.minContext && candidate.contextVersion < options.minContext.version) continue;
+    const state = judge(candidate, standing.user, assignment, certificate, predictor.policy.freshness);
+    if (!isServableAsStale(state) && !isFresh(state)) continue;
+    if (!best || candidate.contextVersion > best.contextVersion) best = candidate;
+  }
+  return best && { ...storedAnswer(read, standing, best, 'stale', reason), forwarded: why };
+}
+
+function defaultAnswer(read: CertifiedRead, standing: Standing, reason: Reason, why: Reason): Answer | undefined {
+  const { assignment, certificate, predictor } = read;
+  const prediction = predictor.policy.freshness.default;
+  if (!prediction) return undefined;
+  return {
+    predictor: predictor.name,
+    userId: standing.userId,
+    prediction,
+    source: 'default',
+    reason,
+    modelNumber: assignment.modelNumber,
+    variant: assignment.arm,
+    generationNumber: null,
+    computedAt: null,
+    ageSeconds: null,
+    contextVersion: standing.user.version,
+    predictedFromContextVersion: null,
+    history: certificate.history,
+    hit: false,
+    kept: false,
+    forwarded: why,
+  };
+}
+
+function noPrediction(reason: Reason, outcome: LiveOutcome | undefined): TandemError {
+  const code =
+    reason === 'overloaded' || reason === 'live_timeout' || reason === 'live_failed' ? reason : 'no_prediction';
+  return new TandemError(code, `No fresh prediction, and nothing below it may be served (${reason}).`, {
+    retryAfter: 1,
+    remedy:
+      'try again after the time in Retry-After; freshness.onLiveFailure and freshness.default say what may be served instead',
+    detail: outcome?.kind === 'failed' ? outcome.detail : undefined,
+  });
+}
+
+/** What may be said while Postgres does not answer: a stored answer of the last known assignment, never called fresh. */
+export function unverifiedAnswer(
+  userId: string,
+  version: ModelVersion,
+  assignment: Assignment,
+  candidates: readonly StoredPrediction[],
+): Answer | undefined {
+  const ours = candidates.filter((candidate) => candidate.modelVersionId === assignment.modelVersionId);
+  const best = ours.reduce<StoredPrediction | undefined>(
+    (newest, candidate) => (newest && newest.contextVersion >= candidate.contextVersion ? newest : candidate),
+    undefined,
+  );
+  if (!best) return undefined;
+  return {
+    ...place(userId, assignment, best),
+    prediction: predictionOf(version, best),
+    source: 'stale',
+    reason: 'unverified',
+    ageSeconds: wholeSeconds(Date.now() - best.computedAt),
+    contextVersion: null,
+    history: null,
+    hit: true,
+    kept: false,
+    forwarded: 'unverified',
+  };
+}

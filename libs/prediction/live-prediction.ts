@@ -1,0 +1,248 @@
+/**
+ * Live predictions: features and version in one statement begun after the reader arrived, inference with a deadline,
+ * then the answer is kept in the overlay for the next reader.
+ *
+ * Readers of one user share an inference (a flight). Whoever comes while its statement has not been sent may join as if
+ * they had asked first; whoever comes later takes its result only where the label is at least their own version.
+ */
+import type { Assignment } from './certificate.ts';
+import { isErased } from './certificate.ts';
+import { isTandemError, TandemError } from './errors.ts';
+import type { CertifiedFeatures, FeatureSource } from './feature-source.ts';
+import { scoreIsolating } from './isolate-poison.ts';
+import type { ModelVersion } from './predictor.ts';
+import { type Scorer, ScoringCrash } from './scoring.ts';
+import { createStatementBatcher } from './statement-batcher.ts';
+import type { OverlayEntry, OverlayStore } from './stored-prediction.ts';
+
+export interface LiveReader {
+  readonly userId: string;
+  /** The least label that this reader may take. */
+  readonly minVersion: number;
+  /** `no-cache`: only a statement sent after this reader came will do. */
+  readonly fresh: boolean;
+}
+
+export interface LiveRequest {
+  readonly version: ModelVersion;
+  readonly assignment: Assignment;
+  readonly history: string;
+  readonly timeoutMs: number;
+  /** Whether the predictor infers live at all. */
+  readonly enabled: boolean;
+  readonly readers: readonly LiveReader[];
+}
+
+export type LiveOutcome =
+  | {
+      readonly kind: 'predicted';
+      readonly outputs: Buffer;
+      readonly contextVersion: number;
+      readonly computedAt: number;
+      readonly kept: boolean;
+    }
+  | { readonly kind: 'no_features' }
+  | { readonly kind: 'erased' }
+  | {
+      readonly kind: 'failed';
+      readonly reason: 'live_failed' | 'live_timeout' | 'overloaded';
+      readonly detail: string;
+    };
+
+export interface LivePredictor {
+  /** An outcome for each reader; empty where live inference is switched off. Never rejects. */
+  predict(request: LiveRequest): Promise<ReadonlyMap<string, LiveOutcome>>;
+}
+
+export interface LivePredictorDependencies {
+  readonly features: FeatureSource;
+  readonly scorer: Scorer;
+  /** Awaited: the next read of the same user should find the answer. */
+  readonly overlay: OverlayStore;
+  /** The lasting copy: written after the answer, and may lose entries. */
+  keepLater(entries: readonly OverlayEntry[]): void;
+  /** Feature statements under way at once. */
+  readonly maxStatements?: number;
+}
+
+interface Flight {
+  sent: boolean;
+  readonly outcome: Promise<LiveOutcome>;
+}
+
+/** What one statement and one inference gave, shared by all who were in it. */
+type Landing = ReadonlyMap<string, LiveOutcome>;
+
+interface Question {
+  readonly userId: string;
+  readonly deadline: number;
+}
+
+const MAX_USERS_A_STATEMENT = 1_000;
+
+export function createLivePredictor(dependencies: LivePredictorDependencies): LivePredictor {
+  const { maxStatements = 2 } = dependencies;
+  const flights = new Map<string, Flight>();
+  const askers = new Map<string, (question: Question, onSent: () => void) => Promise<Landing>>();
+
+  /** One batcher for each place that answers are computed for and kept under. */
+  function askerFor(request: LiveRequest) {
+    const key = placeKey(request);
+    const known = askers.get(key);
+    if (known) return known;
+    // Places change with rollouts only; a handful is kept so that none of the past is.
+    if (askers.size >= 64) askers.delete(askers.keys().next().value ?? '');
+    const asker = createStatementBatcher<Question, Landing>({
+      send: (questions) => land(dependencies, request, questions),
+      maxInFlight: maxStatements,
+      maxWeight: MAX_USERS_A_STATEMENT,
+    });
+    askers.set(key, asker);
+    return asker;
+  }
+
+  function takeOff(request: LiveRequest, userId: string, deadline: number): Flight {
+    const key = `${placeKey(request)}/${userId}`;
+    const flight: { sent: boolean; outcome: Promise<LiveOutcome> } = { sent: false, outcome: undefined as never };
+    const landing = askerFor(request)({ userId, deadline }, () => {
+      flight.sent = true;
+    });
+    flight.outcome = landing
+      .then((outcomes) => outcomes.get(userId) ?? ({ kind: 'no_features' } as const), asFailure)
+      .finally(() => {
+        if (flights.get(key) === flight) flights.delete(key);
+      });
+    flights.set(key, flight);
+    return flight;
+  }
+
+  async function predictOne(request: LiveRequest, reader: LiveReader, deadline: number): Promise<LiveOutcome> {
+    const key = `${placeKey(request)}/${reader.userId}`;
+    const shared = flights.get(key);
+    if (shared && (!shared.sent || !reader.fresh)) {
+      const joinedInTime = !shared.sent;
+      const outcome = await shared.outcome;
+      if (joinedInTime || (outcome.kind === 'predicted' && outcome.contextVersion >= reader.minVersion)) return outcome;
+    }
+    const own = flights.get(key);
+    return (own && !own.sent ? own : takeOff(request, reader.userId, deadline)).outcome;
+  }
+
+  return {
+    async predict(request) {
+      if (!request.enabled) return new Map();
+      const deadline = performance.now() + request.timeoutMs;
+      const { promise: late, cancel } = timeout(request.timeoutMs);
+      const pairs = await Promise.all(
+        request.readers.map(async (reader) => {
+          const outcome = await Promise.race([predictOne(request, reader, deadline), late]);
+          return [reader.userId, outcome] as const;
+        }),
+      );
+      cancel();
+      return new Map(pairs);
+    },
+  };
+}
+
+function placeKey({ version, history, assignment }: LiveRequest): string {
+  return `${version.id}/${history}/${assignment.overlayFloor}`;
+}
+
+/** V1 to V4 for all the users of one statement. */
+async function land(
+  dependencies: LivePredictorDependencies,
+  request: LiveRequest,
+  questions: readonly Question[],
+): Promise<Landing> {
+  const { features, scorer } = dependencies;
+  const certified = await features.readUsers(request.version, [
+    ...new Set(questions.map((question) => question.userId)),
+  ]);
+  if (certified.certificate.history !== request.history) {
+    throw new TandemError('live_failed', 'the history of the database changed during the read');
+  }
+  const deadline = Math.max(...questions.map((question) => question.deadline));
+  const outcomes = new Map<string, LiveOutcome>();
+  const rows = rowsToScore(certified, request, outcomes);
+  if (rows.length === 0) return outcomes;
+  const timeoutMs = Math.max(1, deadline - performance.now());
+  const scores = await scoreIsolating(scorer, {
+    version: request.version,
+    batch: certified.batch,
+    rows,
+    timeoutMs,
+    priority: 'live',
+  });
+  const entries: OverlayEntry[] = [];
+  for (const [row, bytes] of scores.outputs) entries.push(entryOf(request, certified, row, bytes));
+  for (const [row, detail] of scores.faults) {
+    outcomes.set(certified.batch.userIds[row] ?? '', { kind: 'failed', reason: 'live_failed', detail });
+  }
+  const kept = await keep(dependencies, entries);
+  for (const { userId, outputs, contextVersion, computedAt } of entries) {
+    outcomes.set(userId, { kind: 'predicted', outputs, contextVersion, computedAt, kept });
+  }
+  return outcomes;
+}
+
+/** The rows that can be inferred; the others' outcomes are set. */
+function rowsToScore(certified: CertifiedFeatures, request: LiveRequest, outcomes: Map<string, LiveOutcome>): number[] {
+  const { batch, certificate } = certified;
+  const rows: number[] = [];
+  batch.userIds.forEach((userId, row) => {
+    const fault = batch.faults.get(row);
+    if (isErased(certificate.user(userId, request.version.predictor))) outcomes.set(userId, { kind: 'erased' });
+    else if (fault !== undefined) outcomes.set(userId, { kind: 'failed', reason: 'live_failed', detail: fault });
+    else rows.push(row);
+  });
+  return rows;
+}
+
+function entryOf(request: LiveRequest, { batch }: CertifiedFeatures, row: number, outputs: Buffer): OverlayEntry {
+  return {
+    predictor: request.version.predictor,
+    userId: batch.userIds[row] ?? '',
+    modelVersionId: request.version.id,
+    history: request.history,
+    overlayFloor: request.assignment.overlayFloor,
+    contextVersion: batch.contextVersions[row] ?? 0,
+    source: 'live',
+    computedAt: batch.readAt,
+    outputs,
+  };
+}
+
+async function keep(
+  { overlay, keepLater }: LivePredictorDependencies,
+  entries: readonly OverlayEntry[],
+): Promise<boolean> {
+  if (entries.length === 0) return false;
+  keepLater(entries);
+  return overlay.put(entries).then(
+    () => true,
+    () => false,
+  );
+}
+
+function asFailure(error: unknown): LiveOutcome {
+  if (isTandemError(error, 'live_timeout', 'overloaded')) {
+    return {
+      kind: 'failed',
+      reason: error.code === 'overloaded' ? 'overloaded' : 'live_timeout',
+      detail: error.message,
+    };
+  }
+  if (error instanceof ScoringCrash || error instanceof Error)
+    return { kind: 'failed', reason: 'live_failed', detail: error.message };
+  return { kind: 'failed', reason: 'live_failed', detail: String(error) };
+}
+
+function timeout(ms: number): { promise: Promise<LiveOutcome>; cancel: () => void } {
+  const { promise, resolve } = Promise.withResolvers<LiveOutcome>();
+  const timer = setTimeout(
+    () => resolve({ kind: 'failed', reason: 'live_timeout', detail: `no answer within ${ms} ms` }),
+    ms,
+  );
+  return { promise, cancel: () => clearTimeout(timer) };
+}

@@ -1,0 +1,128 @@
+/**
+ * What a predictor is: its immutable model version (artifact, feature query, mapping) and its policies, which may
+ * change at any time. Both are adopted into Postgres from `tandem.config.ts`; API and worker read them from there.
+ */
+import { createHash } from 'node:crypto';
+import type { KeyType } from './user-id.ts';
+
+/** How a feature is typed in SQL and in events' data. */
+export type FeatureKind = 'number' | 'integer' | 'boolean' | 'string';
+
+export interface FeatureColumn {
+  readonly name: string;
+  readonly kind: FeatureKind;
+}
+
+/** The feature source of a predictor: a query that gives one row a user. */
+export interface FeatureQuery {
+  /** A select with a column `user_id` and the feature columns; no trailing semicolon, no parameters. */
+  readonly sql: string;
+  /** Features in the model's order. */
+  readonly columns: readonly FeatureColumn[];
+  /** A timestamptz column of the query: event values accepted before it give way to the row. */
+  readonly asOf: string | null;
+  /** Without `asOf`: how long an event's value overlays the row, in milliseconds. */
+  readonly overlayForMs: number | null;
+}
+
+/** Element types of the tensors that a model may take or give. */
+export type TensorType =
+  | 'float16'
+  | 'float32'
+  | 'float64'
+  | 'int8'
+  | 'int16'
+  | 'int32'
+  | 'int64'
+  | 'uint8'
+  | 'uint16'
+  | 'uint32'
+  | 'uint64'
+  | 'bool'
+  | 'string';
+
+/** One input tensor [users, columns.length], filled from feature columns. */
+export interface ModelInput {
+  readonly name: string;
+  readonly type: TensorType;
+  readonly columns: readonly string[];
+}
+
+/** One field of a prediction, taken from one output tensor. */
+export interface OutputField {
+  /** The field's name in a prediction. */
+  readonly name: string;
+  /** The tensor it is taken from. */
+  readonly output: string;
+  readonly type: TensorType;
+  /** null: one value a user, at `index` of the tensor's row. n: a vector of the n values from `index` on. */
+  readonly width: number | null;
+  readonly index: number;
+}
+
+export interface ModelDefinition {
+  readonly predictor: string;
+  readonly artifactHash: string;
+  readonly keyType: KeyType;
+  readonly query: FeatureQuery;
+  readonly inputs: readonly ModelInput[];
+  readonly outputs: readonly OutputField[];
+}
+
+export interface ModelVersion extends ModelDefinition {
+  readonly id: string;
+  /** For people: 1, 2, 3, … of its predictor. */
+  readonly number: number;
+}
+
+export interface FreshnessPolicy {
+  /** A stored prediction older than this is expired; null never expires. */
+  readonly maxAgeMs: number | null;
+  /** Whether a read may infer at all. */
+  readonly live: boolean;
+  readonly liveTimeoutMs: number;
+  /** The rung below live: `stale` (then the default), `default`, or `error` (503 at once). */
+  readonly onLiveFailure: 'stale' | 'default' | 'error';
+  /** Whether a stored answer may be served, as stale, while Postgres does not answer. */
+  readonly unverified: boolean;
+  readonly default: Prediction | null;
+  /** Glob patterns of the event types that concern this predictor. */
+  readonly events: readonly string[];
+}
+
+export interface BatchPolicy {
+  /** Cron expression in UTC; null: on demand only. */
+  readonly schedule: string | null;
+  readonly chunkSize: number;
+  /** The least share of users that must be scored for a generation to be published, 0 to 1. */
+  readonly minCoverage: number;
+}
+
+export interface Policy {
+  readonly freshness: FreshnessPolicy;
+  readonly batch: BatchPolicy;
+}
+
+export interface Predictor {
+  readonly name: string;
+  readonly keyType: KeyType;
+  readonly policy: Policy;
+}
+
+/** A user's prediction as applications see it: a field for each output. */
+export type Prediction = Readonly<Record<string, PredictionValue>>;
+export type PredictionValue = number | string | boolean | readonly (number | string | boolean)[];
+
+/** The identity of a model version: 32 hex digits over everything that decides an answer. */
+export function modelVersionId(definition: ModelDefinition): string {
+  const { predictor, artifactHash, keyType, query, inputs, outputs } = definition;
+  const decisive = [
+    predictor,
+    artifactHash,
+    keyType,
+    [query.sql, query.columns.map((column) => [column.name, column.kind]), query.asOf, query.overlayForMs],
+    inputs.map((input) => [input.name, input.type, input.columns]),
+    outputs.map((field) => [field.name, field.output, field.type, field.width, field.index]),
+  ];
+  return createHash('sha256').update(JSON.stringify(decisive)).digest('hex').slice(0, 32);
+}

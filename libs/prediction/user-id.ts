@@ -1,0 +1,65 @@
+/**
+ * A user id is the canonical text of the key column's type, so that one user has one spelling in every store. Another
+ * spelling is refused, with the canonical one named, on every route; `tandem.user_id_problem` in the migrations is the
+ * same rule for events written in SQL.
+ */
+
+/** The type of the key column of a feature query, the same for every predictor of a service. */
+export type KeyType = 'int8' | 'uuid' | 'text';
+
+export type UserIdCheck =
+  | { readonly ok: true }
+  | { readonly ok: false; readonly problem: string; readonly canonical?: string };
+
+export const MAX_USER_ID_BYTES = 128;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const WHOLE_NUMBER = /^(0|-?[1-9][0-9]{0,18})$/;
+const OK: UserIdCheck = { ok: true };
+
+/** Checks the spelling of a user id; never throws. */
+export function checkUserId(keyType: KeyType, userId: string): UserIdCheck {
+  if (userId === '') return refuse('a user id is not empty');
+  if (userId.length > MAX_USER_ID_BYTES || Buffer.byteLength(userId) > MAX_USER_ID_BYTES) {
+    return refuse(`a user id has at most ${MAX_USER_ID_BYTES} bytes`);
+  }
+  if (hasControlCharacter(userId)) return refuse('a user id has no control characters');
+  if (!userId.isWellFormed()) return refuse('a user id is well-formed Unicode, without lone surrogates');
+  switch (keyType) {
+    case 'int8':
+      return checkWholeNumber(userId);
+    case 'uuid':
+      if (UUID.test(userId)) return OK;
+      return UUID.test(userId.toLowerCase())
+        ? refuse('a user id is a lower-case uuid', userId.toLowerCase())
+        : refuse('a user id is a lower-case uuid');
+    case 'text':
+      return userId.normalize('NFC') === userId
+        ? OK
+        : refuse('a user id is in Unicode normalization form C', userId.normalize('NFC'));
+  }
+}
+
+function checkWholeNumber(userId: string): UserIdCheck {
+  if (WHOLE_NUMBER.test(userId)) {
+    // 64 bits are exceeded only by ids of 19 digits; BigInt is spared for the others.
+    if (userId.length < 19 || BigInt.asIntN(64, BigInt(userId)) === BigInt(userId)) return OK;
+    return refuse('a user id fits 64 bits');
+  }
+  const plain = /^\s*([+-]?)0*([0-9]+)\s*$/.exec(userId);
+  const message = 'a user id is a whole number without leading zeros or sign +';
+  if (!plain || userId.length > 40) return refuse(message);
+  const canonical = BigInt(`${plain[1] === '-' ? '-' : ''}${plain[2]}`).toString();
+  return refuse(message, canonical);
+}
+
+function hasControlCharacter(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit < 0x20 || (unit >= 0x7f && unit < 0xa0)) return true;
+  }
+  return false;
+}
+
+function refuse(problem: string, canonical?: string): UserIdCheck {
+  return canonical === undefined ? { ok: false, problem } : { ok: false, problem, canonical };
+}
