@@ -8,7 +8,7 @@ import { loadHistory } from './load-history.ts';
 import tandem from './tandem.config.ts';
 import { createThrowawayDatabase, type ThrowawayDatabase } from './throwaway-database.ts';
 
-const featureQuery = tandem.predictors.repurchase.features.sql;
+const featureQuery = tandem.predictors.repurchase?.features.sql;
 
 interface GoldenRow {
   readonly customerId: string;
@@ -35,7 +35,7 @@ async function readGolden(): Promise<Golden> {
 
 let database: ThrowawayDatabase;
 beforeAll(async () => {
-  database = await createThrowawayDatabase(process.env['TEST_DATABASE_URL']);
+  database = await createThrowawayDatabase(process.env.TEST_DATABASE_URL);
   // All of it: the view itself must leave out what lies after the clock's day.
   await loadHistory(database.pool, { until: '1998-06-30' });
 });

@@ -4,7 +4,7 @@ import { createThrowawayDatabase, type ThrowawayDatabase } from './throwaway-dat
 
 let database: ThrowawayDatabase;
 beforeEach(async () => {
-  database = await createThrowawayDatabase(process.env['TEST_DATABASE_URL']);
+  database = await createThrowawayDatabase(process.env.TEST_DATABASE_URL);
 });
 afterEach(() => database.close());
 

@@ -28,7 +28,9 @@ test('the whole history is read, equal purchases included', async () => {
 
 test('a broken line is named with its file and number', async () => {
   const file = await fileOf('customer_id,date,quantity,amount\n1,1997-01-01,2,29.33\n1,1997-01-18,two,29.73\n');
-  await expect(readTransactions(file)).rejects.toThrow(/transactions\.csv:3: expected .* found "1,1997-01-18,two,29.73"/);
+  await expect(readTransactions(file)).rejects.toThrow(
+    /transactions\.csv:3: expected .* found "1,1997-01-18,two,29.73"/,
+  );
 });
 
 test('a file with other columns is refused', async () => {

@@ -18,7 +18,8 @@ const row = /^(?<customerId>\d+),(?<day>\d{4}-\d{2}-\d{2}),(?<quantity>\d+),(?<a
 /** All purchases in the file's order (by customer, then by day); equal rows are separate purchases. */
 export async function readTransactions(file: URL = historyFile): Promise<readonly Transaction[]> {
   const [first, ...lines] = (await readFile(file, 'utf8')).trimEnd().split('\n');
-  if (first !== header) throw new Error(`${file.pathname}:1: expected the columns ${header}, found ${first ?? 'nothing'}`);
+  if (first !== header)
+    throw new Error(`${file.pathname}:1: expected the columns ${header}, found ${first ?? 'nothing'}`);
   // Line 1 is the header, and people count from 1.
   return lines.map((line, index) => parseTransaction(line, `${file.pathname}:${index + 2}`));
 }

@@ -25,9 +25,10 @@ create table if not exists shop.clock (
 -- the same ones for training). They are int or double precision: numeric would reach JavaScript as text.
 --
 -- A predicate on customer_id must reach the index below the aggregation, or one customer's read would cost as much as
--- everyone's. It does, since customer_id is a grouping column and keeps its type. EXPLAIN ANALYZE on the 2,357
--- customers (6,919 rows): customer_id = $1, = any($1::bigint[]) and a range are all an Index Cond on
--- transactions_customer_day; MEASURED. customer-features.integration.test.ts asks the planner again.
+-- everyone's. It does, since customer_id is a grouping column and keeps its type. EXPLAIN ANALYZE on PostgreSQL 18 with
+-- the 2,357 customers as of 1997-12-31: customer_id = $1 takes 0.05 ms, = any($1::bigint[]) of 100 ids 0.5 ms and a
+-- range of 500 ids 1.1 ms, each with that predicate in the Index Cond of transactions_customer_day; everyone takes
+-- 5 ms. A plain join on customer_id is not pushed down. customer-features.integration.test.ts asks the planner again.
 -- c.id = 1 tells the planner that there is one clock row even before any statistics exist.
 create or replace view shop.customer_features as
 select

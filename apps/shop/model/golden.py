@@ -1,7 +1,8 @@
 """Rows that tests compare with: the view's features and the score, as training saw them.
 
-50 customers as of seeded dates: 20 on any day, 20 on the day of a purchase, 10 on a day with two purchases or more,
-from March 1997 to the end of the history. Numbers are written as the shortest text that reads back as the same float32.
+50 customers as of seeded dates from March 1997 to the end of the history: 14 on any day, 16 on the day of a purchase,
+8 on a day with two purchases or more, and 12 on the last day that a purchase counts in a window or the day after, where
+a boundary off by one would show. Numbers are the shortest text that reads back as the same float32.
 """
 
 import numpy as np
@@ -22,15 +23,20 @@ def golden_rows(transactions: pd.DataFrame, score: Score, seed: int) -> pd.DataF
 
 def _picks(transactions: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
     """Customers and as-of dates; from April 1997 on every customer has a row on any day."""
+    last_day = transactions["date"].max()
     any_day = pd.DataFrame(
         {
-            "customer_id": random.choice(transactions["customer_id"].unique(), 20, replace=False),
-            "date": random.choice(pd.date_range("1997-04-01", transactions["date"].max()), 20),
+            "customer_id": random.choice(transactions["customer_id"].unique(), 14, replace=False),
+            "date": random.choice(pd.date_range("1997-04-01", last_day), 14),
         }
     )
     since_march = transactions[transactions["date"] >= "1997-03-01"]
     days = since_march.groupby(["customer_id", "date"]).size().reset_index(name="purchases")
     picks = [any_day]
-    for rows, count in ((days[days["purchases"] == 1], 20), (days[days["purchases"] > 1], 10)):
-        picks.append(rows.iloc[random.choice(len(rows), count, replace=False)][["customer_id", "date"]])
-    return pd.concat(picks).sort_values(["customer_id", "date"])
+    for rows, count in ((days[days["purchases"] == 1], 16), (days[days["purchases"] > 1], 8)):
+        picks.append(rows.iloc[random.choice(len(rows), count, replace=False)])
+    for age in (29, 30, 89, 90, 179, 180):
+        later = days.assign(date=days["date"] + pd.Timedelta(days=age))
+        later = later[later["date"] <= last_day]
+        picks.append(later.iloc[random.choice(len(later), 2, replace=False)])
+    return pd.concat(picks)[["customer_id", "date"]].sort_values(["customer_id", "date"])
