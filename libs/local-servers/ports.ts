@@ -1,0 +1,69 @@
+/** Ports on 127.0.0.1: free ones, and the one a server had at its last start, so that its address stays the same. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { LocalServerError } from './local-server-error.ts';
+
+/** A port that nobody listens on now. Another process may still take it first: the caller tries again with another. */
+export function findFreePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', reject);
+    probe.listen({ host: '127.0.0.1', port: 0 }, () => {
+      const address = probe.address();
+      probe.close(() => {
+        if (address !== null && typeof address === 'object') resolve(address.port);
+        else reject(new Error('the system named no port'));
+      });
+    });
+  });
+}
+
+export function isPortFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once('error', () => resolve(false));
+    probe.listen({ host: '127.0.0.1', port }, () => probe.close(() => resolve(true)));
+  });
+}
+
+export interface PortChoice {
+  /** For messages: `Postgres`. */
+  readonly server: string;
+  /** Demanded by the caller: taken or an error. */
+  readonly requested: number | undefined;
+  /** Where the port of the last start is kept. */
+  readonly rememberIn: string;
+  readonly log: (line: string) => void;
+}
+
+/** The demanded port, else the one of the last start, else a free one. Throws `port_taken` for a demanded port in use. */
+export async function choosePort({ server, requested, rememberIn, log }: PortChoice): Promise<number> {
+  if (requested !== undefined) {
+    if (!(await isPortFree(requested))) throw portTaken(server, requested);
+    return requested;
+  }
+  const remembered = readRememberedPort(rememberIn);
+  if (remembered !== undefined) {
+    if (await isPortFree(remembered)) return remembered;
+    log(`port ${remembered}, which ${server} had before, is taken by another program: choosing another`);
+  }
+  return findFreePort();
+}
+
+export function readRememberedPort(file: string): number | undefined {
+  try {
+    const port = Number(readFileSync(file, 'utf8'));
+    return Number.isInteger(port) && port > 0 && port < 65_536 ? port : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+export function rememberPort(file: string, port: number): void {
+  writeFileSync(file, `${port}\n`);
+}
+
+export function portTaken(server: string, port: number): LocalServerError {
+  const remedy = `End the program that listens there (ss -ltnp "sport = :${port}" names it), or choose another port.`;
+  return new LocalServerError('port_taken', `${server} cannot listen on 127.0.0.1:${port}: the port is taken.`, remedy);
+}

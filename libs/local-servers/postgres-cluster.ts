@@ -1,0 +1,83 @@
+/**
+ * The data of the local Postgres: a cluster that is the same on every machine (UTF-8, byte order, UTC, checksums), with
+ * one superuser behind a password and one database, both called `tandem`.
+ */
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { explainFolderError, LocalServerError } from './local-server-error.ts';
+import { type PostgresAccount, runAs } from './postgres-account.ts';
+import type { PostgresPrograms } from './postgres-programs.ts';
+import { lastLines } from './server-process.ts';
+
+export const CLUSTER_NAME = 'tandem';
+
+export interface ClusterPlan {
+  /** Holds the cluster (`cluster/`) and what belongs to it. */
+  readonly folder: string;
+  readonly programs: PostgresPrograms;
+  readonly account: PostgresAccount;
+  readonly password: string;
+  readonly log: (line: string) => void;
+}
+
+/** Creates the cluster where there is none; returns its folder. Throws `old_data` for one of another major version. */
+export async function ensureCluster(plan: ClusterPlan): Promise<string> {
+  const { folder, programs, log } = plan;
+  const cluster = join(folder, 'cluster');
+  if (existsSync(cluster)) {
+    const version = readFileSync(join(cluster, 'PG_VERSION'), 'utf8').trim();
+    if (version === programs.majorVersion) return cluster;
+    const problem = `${cluster} was written by Postgres ${version}; this is Postgres ${programs.majorVersion}.`;
+    const remedy = `Move ${folder} away to start with empty data, or install the packages it was written with.`;
+    throw new LocalServerError('old_data', problem, remedy);
+  }
+  log('creating the Postgres data folder');
+  const unfinished = join(folder, 'cluster.new');
+  try {
+    await createCluster(plan, unfinished);
+    // Complete from its first moment: a kill before this line leaves only what the next start throws away.
+    renameSync(unfinished, cluster);
+  } catch (error) {
+    rmSync(unfinished, { recursive: true, force: true });
+    throw explainFolderError(folder, error);
+  }
+  return cluster;
+}
+
+async function createCluster({ folder, programs, account, password }: ClusterPlan, target: string): Promise<void> {
+  const passwordFile = join(folder, 'initdb-password');
+  rmSync(target, { recursive: true, force: true });
+  mkdirSync(target, { mode: 0o700 });
+  account.own(target);
+  rmSync(passwordFile, { force: true });
+  writeFileSync(passwordFile, `${password}\n`, { mode: 0o600 });
+  chmodSync(passwordFile, 0o600);
+  account.own(passwordFile);
+  try {
+    // The builtin provider sorts by code point and knows UTF-8 letters, independent of the system's locales.
+    const locale = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
+    const access = ['--auth=scram-sha-256', `--username=${CLUSTER_NAME}`, `--pwfile=${passwordFile}`];
+    await mustSucceed('initdb', runAs(account, programs.initdb, [`--pgdata=${target}`, ...locale, ...access], place(target)));
+    const single = ['--single', '-D', target, 'postgres'];
+    const input = `create database ${CLUSTER_NAME}\n`;
+    await mustSucceed('create database', runAs(account, programs.postgres, single, { ...place(target), input }));
+  } finally {
+    rmSync(passwordFile, { force: true });
+  }
+}
+
+async function mustSucceed(step: string, running: ReturnType<typeof runAs>): Promise<void> {
+  const { code, stdout, stderr } = await running;
+  const said = `${stdout}${stderr}`;
+  if (code === 0 && !/\b(ERROR|FATAL|PANIC):/.test(said)) return;
+  if (/No space left|ENOSPC/.test(said)) {
+    throw new LocalServerError('disk_full', `${step}: the disk is full.`, 'Free about 500 MB, start again.');
+  }
+  const remedy = 'Mend what it names, then start again.';
+  throw new LocalServerError('start_failed', `${step} failed (code ${code}):\n${lastLines(said.trim())}`, remedy);
+}
+
+/** Postgres needs no more of the caller's environment than this; PG* variables would change what it does. */
+export function place(cluster: string): { cwd: string; env: NodeJS.ProcessEnv } {
+  return { cwd: cluster, env: { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' } };
+}

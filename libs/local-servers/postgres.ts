@@ -1,0 +1,130 @@
+/**
+ * A real Postgres for development and tests, from the programs that npm installed: nothing to set up, data that survive
+ * restarts, durable as production is (fsync on), reachable from this machine alone.
+ *
+ * In its folder: `cluster/` (the data), `password`, `port`, `server.log`.
+ */
+import { mkdirSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { waitUntil } from './end-process.ts';
+import { explainFolderError, LocalServerError } from './local-server-error.ts';
+import { choosePort, portTaken, rememberPort } from './ports.ts';
+import { choosePostgresAccount, type PostgresAccount } from './postgres-account.ts';
+import { CLUSTER_NAME, ensureCluster, place } from './postgres-cluster.ts';
+import { findPostgresPrograms, type PostgresPrograms } from './postgres-programs.ts';
+import { endLeftoverPostmaster, isReady, postgresShutdown } from './postmaster.ts';
+import { readOrCreateSecret } from './secret-file.ts';
+import { type LocalServer, lastLines, type ServerProcess, startServerProcess } from './server-process.ts';
+
+export interface PostgresOptions {
+  /** Created where missing. One server a folder. */
+  readonly dataDir: string;
+  /** Left out: the port of the last start, or a free one. */
+  readonly port?: number;
+  readonly log: (line: string) => void;
+}
+
+/** After a crash the old server's children need a moment to let go of its memory. */
+const RETRY_FOR_MS = 10_000;
+const RETRY_EVERY_MS = 150;
+/** Recovery after a crash replays up to `max_wal_size`; on a slow disk that takes its time. */
+const READY_WITHIN_MS = 120_000;
+
+interface Plan {
+  readonly folder: string;
+  readonly cluster: string;
+  readonly programs: PostgresPrograms;
+  readonly account: PostgresAccount;
+  readonly requestedPort: number | undefined;
+  readonly log: (line: string) => void;
+}
+
+/** Starts the server of that folder, after ending one that a killed run left there. Throws `LocalServerError`. */
+export async function startPostgres({ dataDir, port, log }: PostgresOptions): Promise<LocalServer> {
+  const programs = findPostgresPrograms();
+  const folder = prepareFolder(dataDir);
+  const account = await choosePostgresAccount({ programs, folder, log });
+  const password = readOrCreateSecret(join(folder, 'password'));
+  const cluster = await ensureCluster({ folder, programs, account, password, log });
+  await endLeftoverPostmaster(cluster, log);
+  const started = await startUntilReady({ folder, cluster, programs, account, requestedPort: port, log });
+  const { server } = started;
+  return {
+    url: `postgres://${CLUSTER_NAME}:${password}@127.0.0.1:${started.port}/${CLUSTER_NAME}`,
+    port: started.port,
+    pid: server.pid,
+    exited: server.exited,
+    stop: () => server.end(postgresShutdown),
+  };
+}
+
+function prepareFolder(dataDir: string): string {
+  try {
+    // Others may pass, not look: Postgres' own account has to reach `cluster/`, which only that account can open.
+    mkdirSync(dataDir, { recursive: true, mode: 0o711 });
+    return realpathSync(dataDir);
+  } catch (error) {
+    throw explainFolderError(dataDir, error);
+  }
+}
+
+async function startUntilReady(plan: Plan): Promise<{ server: ServerProcess; port: number }> {
+  const { folder, cluster, requestedPort, log } = plan;
+  const deadline = performance.now() + RETRY_FOR_MS;
+  for (;;) {
+    const portFile = join(folder, 'port');
+    const port = await choosePort({ server: 'Postgres', requested: requestedPort, rememberIn: portFile, log });
+    const server = spawnPostmaster(plan, port);
+    await waitUntil(() => server.hasExited() || isReady(cluster, server.pid), READY_WITHIN_MS);
+    if (!server.hasExited() && isReady(cluster, server.pid)) {
+      rememberPort(portFile, port);
+      return { server, port };
+    }
+    const failure = await explainFailure(server, plan, port);
+    const passing = failure.code === 'in_use' || (failure.code === 'port_taken' && requestedPort === undefined);
+    if (!passing || performance.now() > deadline) throw failure;
+    await sleep(RETRY_EVERY_MS);
+  }
+}
+
+function spawnPostmaster({ folder, cluster, programs, account }: Plan, port: number): ServerProcess {
+  const settings = {
+    port: String(port),
+    listen_addresses: '127.0.0.1',
+    // A socket's path may be 107 bytes long: a deep folder would not fit.
+    unix_socket_directories: '',
+    max_connections: '100',
+    fsync: 'on',
+    synchronous_commit: 'on',
+    full_page_writes: 'on',
+    timezone: 'UTC',
+    log_timezone: 'UTC',
+    lc_messages: 'C',
+  };
+  const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  const [program = programs.postgres, ...args] = [...account.prefix, programs.postgres, '-D', cluster, ...flags];
+  const { uid, gid } = account;
+  // Root enters the folder before it hands over to Postgres' account, so the start itself needs no rights on the way.
+  return startServerProcess({ program, args, ...place(cluster), uid, gid, outputFile: join(folder, 'server.log') });
+}
+
+async function explainFailure(server: ServerProcess, { folder, log }: Plan, port: number): Promise<LocalServerError> {
+  if (!server.hasExited()) {
+    await server.end(postgresShutdown);
+    const problem = `Postgres did not become ready in ${READY_WITHIN_MS / 1000} s.`;
+    return new LocalServerError('start_failed', problem, `See ${join(folder, 'server.log')}.`);
+  }
+  const said = server.readOutput();
+  if (/lock file "postmaster\.pid" already exists|pre-existing shared memory block/.test(said)) {
+    log('Postgres is still letting go of its last run: trying again');
+    const remedy = 'End the Postgres processes that still use it, then start again.';
+    return new LocalServerError('in_use', `${folder} is still in use:\n${lastLines(said)}`, remedy);
+  }
+  if (/Address already in use|could not bind/.test(said)) return portTaken('Postgres', port);
+  if (/No space left on device/.test(said)) {
+    return new LocalServerError('disk_full', `The disk that holds ${folder} is full.`, 'Free some space, start again.');
+  }
+  const problem = `Postgres ended while starting (${await server.exited}):\n${lastLines(said)}`;
+  return new LocalServerError('start_failed', problem, `The whole log is in ${join(folder, 'server.log')}.`);
+}

@@ -1,0 +1,78 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createStatementBatcher } from './statement-batcher.ts';
+
+/** A store of which the test decides when each statement is answered; it answers with the clock as the statement began. */
+function createSlowStore() {
+  let clock = 0;
+  const pending: { began: number; questions: readonly number[]; answer(): void }[] = [];
+  const ask = createStatementBatcher<number, number>({
+    maxInFlight: 2,
+    maxWeight: 3,
+    send: (questions) => {
+      const began = ++clock;
+      return new Promise((resolve) => pending.push({ began, questions, answer: () => resolve(began) }));
+    },
+  });
+  return { ask, pending, tick: () => ++clock };
+}
+
+const turn = () => new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
+
+describe('createStatementBatcher', () => {
+  it('answers every question from a statement that began after it was asked, in all interleavings', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.constantFrom('ask', 'turn', 'answer', 'answer last'), { maxLength: 40 }),
+        async (steps) => {
+          const store = createSlowStore();
+          const answers: Promise<void>[] = [];
+          for (const step of steps) {
+            if (step === 'ask') {
+              const askedAt = store.tick();
+              answers.push(store.ask(answers.length).then((began) => expect(began).toBeGreaterThan(askedAt)));
+            } else if (step === 'turn') await turn();
+            else (step === 'answer' ? store.pending.shift() : store.pending.pop())?.answer();
+          }
+          for (let i = 0; i < 60; i++) {
+            await turn();
+            store.pending.shift()?.answer();
+          }
+          await Promise.all(answers);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  it('sends what was asked in one turn as one statement, up to its weight, and two statements at a time', async () => {
+    const store = createSlowStore();
+    const answers = Array.from({ length: 8 }, (_, i) => store.ask(i));
+    await turn();
+    expect(store.pending.map((statement) => statement.questions)).toEqual([
+      [0, 1, 2],
+      [3, 4, 5],
+    ]);
+    store.pending.shift()?.answer();
+    await turn();
+    expect(store.pending.map((statement) => statement.questions)).toEqual([
+      [3, 4, 5],
+      [6, 7],
+    ]);
+    for (const statement of store.pending) statement.answer();
+    await Promise.all(answers);
+  });
+
+  it('tells the askers when their statement leaves, and goes on after one that failed', async () => {
+    const sent: number[] = [];
+    const ask = createStatementBatcher<number, string>({
+      maxInFlight: 1,
+      maxWeight: 10,
+      send: ([first]) => (first === 1 ? Promise.reject(new Error('refused')) : Promise.resolve('answered')),
+    });
+    const failed = ask(1, () => sent.push(1));
+    await expect(failed).rejects.toThrow('refused');
+    await expect(ask(2, () => sent.push(2))).resolves.toBe('answered');
+    expect(sent).toEqual([1, 2]);
+  });
+});

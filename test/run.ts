@@ -1,0 +1,52 @@
+/**
+ * `npm test`: types and lint, then every test on real Postgres and Redis. Arguments are passed on to vitest
+ * (`npm test -- libs/prediction`). The last line is `N passed, N failed`.
+ */
+import { spawnSync } from 'node:child_process';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startVitest } from 'vitest/node';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+process.chdir(root);
+
+interface Tally {
+  passed: number;
+  failed: number;
+}
+
+function check(tally: Tally): void {
+  const checks: [string, ...string[]][] = [
+    ['tsc', '-p', 'tsconfig.json'],
+    ['biome', 'ci', '--colors=off', '.'],
+  ];
+  for (const [program, ...args] of checks) {
+    const started = performance.now();
+    const ended = spawnSync(program, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+    const good = ended.status === 0;
+    process.stdout.write(`${good ? 'ok' : 'FAILED'}: ${program} (${((performance.now() - started) / 1000).toFixed(1)} s)\n`);
+    tally[good ? 'passed' : 'failed']++;
+  }
+}
+
+async function test(tally: Tally, filters: string[]): Promise<void> {
+  const vitest = await startVitest('test', filters, { watch: false, run: true });
+  for (const file of vitest.state.getTestModules()) {
+    for (const one of file.children.allTests()) {
+      const state = one.result().state;
+      if (state === 'passed') tally.passed++;
+      // A skipped test proves nothing: here it counts as a failure.
+      else tally.failed++;
+    }
+    if (file.errors().length > 0) tally.failed++;
+  }
+  tally.failed += vitest.state.getUnhandledErrors().length;
+  await vitest.close();
+}
+
+const tally: Tally = { passed: 0, failed: 0 };
+const filters = process.argv.slice(2);
+if (filters.length === 0) check(tally);
+await test(tally, filters);
+process.stdout.write(`${tally.passed} passed, ${tally.failed} failed\n`);
+process.exit(tally.failed === 0 && tally.passed > 0 ? 0 : 1);

@@ -1,0 +1,45 @@
+/**
+ * Three kinds of tests, told apart by their names: `x.test.ts` needs nothing; `x.integration.test.ts` needs Postgres
+ * and Redis, which test/services.ts provides; `x.e2e.test.ts` starts the product's own processes.
+ */
+import { defineConfig } from 'vitest/config';
+
+const everywhere = ['apps', 'libs', 'test', 'scripts'];
+const unit = everywhere.map((folder) => `${folder}/**/*.test.ts`);
+const integration = everywhere.map((folder) => `${folder}/**/*.integration.test.ts`);
+const endToEnd = everywhere.map((folder) => `${folder}/**/*.e2e.test.ts`);
+const never = ['**/node_modules/**', '**/.tandem/**'];
+
+export default defineConfig({
+  test: {
+    reporters: ['default'],
+    projects: [
+      { test: { name: 'unit', include: unit, exclude: [...never, ...integration, ...endToEnd], pool: 'threads' } },
+      {
+        test: {
+          name: 'integration',
+          include: integration,
+          exclude: never,
+          globalSetup: ['./test/services.ts'],
+          pool: 'forks',
+          maxWorkers: 2,
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'end to end',
+          include: endToEnd,
+          exclude: never,
+          globalSetup: ['./test/services.ts'],
+          pool: 'forks',
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+});
