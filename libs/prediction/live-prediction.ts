@@ -66,7 +66,10 @@ export interface LivePredictorDependencies {
 }
 
 interface Flight {
-  sent: boolean;
+  /** Whether its feature statement has left. */
+  isSent(): boolean;
+  /** Another reader waits for it, until then. */
+  join(deadline: number): void;
   readonly outcome: Promise<LiveOutcome>;
 }
 
@@ -75,10 +78,12 @@ type Landing = ReadonlyMap<string, LiveOutcome>;
 
 interface Question {
   readonly userId: string;
-  readonly deadline: number;
+  /** Of the last of its readers, on performance.now()'s clock. */
+  deadline: number;
 }
 
 const MAX_USERS_A_STATEMENT = 1_000;
+const NO_FEATURES: LiveOutcome = Object.freeze({ kind: 'no_features' });
 
 export function createLivePredictor(dependencies: LivePredictorDependencies): LivePredictor {
   const { maxStatements = 2 } = dependencies;
@@ -103,15 +108,20 @@ export function createLivePredictor(dependencies: LivePredictorDependencies): Li
 
   function takeOff(request: LiveRequest, userId: string, deadline: number): Flight {
     const key = `${placeKey(request)}/${userId}`;
-    const flight: { sent: boolean; outcome: Promise<LiveOutcome> } = { sent: false, outcome: undefined as never };
-    const landing = askerFor(request)({ userId, deadline }, () => {
-      flight.sent = true;
+    let sent = false;
+    const question: Question = { userId, deadline };
+    const landing = askerFor(request)(question, () => {
+      sent = true;
     });
-    flight.outcome = landing
-      .then((outcomes) => outcomes.get(userId) ?? ({ kind: 'no_features' } as const), asFailure)
+    const outcome = landing
+      .then((outcomes) => outcomes.get(userId) ?? NO_FEATURES, asFailure)
       .finally(() => {
         if (flights.get(key) === flight) flights.delete(key);
       });
+    const join = (until: number) => {
+      question.deadline = Math.max(question.deadline, until);
+    };
+    const flight: Flight = { isSent: () => sent, join, outcome };
     flights.set(key, flight);
     return flight;
   }
@@ -119,13 +129,16 @@ export function createLivePredictor(dependencies: LivePredictorDependencies): Li
   async function predictOne(request: LiveRequest, reader: LiveReader, deadline: number): Promise<LiveOutcome> {
     const key = `${placeKey(request)}/${reader.userId}`;
     const shared = flights.get(key);
-    if (shared && (!shared.sent || !reader.fresh)) {
-      const joinedInTime = !shared.sent;
+    if (shared && (!shared.isSent() || !reader.fresh)) {
+      const joinedInTime = !shared.isSent();
+      if (joinedInTime) shared.join(deadline);
       const outcome = await shared.outcome;
       if (joinedInTime || (outcome.kind === 'predicted' && outcome.contextVersion >= reader.minVersion)) return outcome;
     }
-    const own = flights.get(key);
-    return (own && !own.sent ? own : takeOff(request, reader.userId, deadline)).outcome;
+    const waiting = flights.get(key);
+    if (!waiting || waiting.isSent()) return takeOff(request, reader.userId, deadline).outcome;
+    waiting.join(deadline);
+    return waiting.outcome;
   }
 
   return {
@@ -156,14 +169,14 @@ async function land(
   questions: readonly Question[],
 ): Promise<Landing> {
   const { features, scorer } = dependencies;
-  const certified = await features.readUsers(request.version, [
-    ...new Set(questions.map((question) => question.userId)),
-  ]);
+  const outcomes = new Map<string, LiveOutcome>();
+  const userIds = usersInTime(questions, outcomes);
+  if (userIds.length === 0) return outcomes;
+  const certified = await features.readUsers(request.version, userIds);
   if (certified.certificate.history !== request.history) {
     throw new TandemError('live_failed', 'the history of the database changed during the read');
   }
   const deadline = Math.max(...questions.map((question) => question.deadline));
-  const outcomes = new Map<string, LiveOutcome>();
   const rows = rowsToScore(certified, request, outcomes);
   if (rows.length === 0) return outcomes;
   const timeoutMs = Math.max(1, deadline - performance.now());
@@ -184,6 +197,22 @@ async function land(
     outcomes.set(userId, { kind: 'predicted', outputs, contextVersion, computedAt, kept });
   }
   return outcomes;
+}
+
+/** Splits off those whose readers have all given up: under overload a late one must not cost a statement. */
+function usersInTime(questions: readonly Question[], outcomes: Map<string, LiveOutcome>): string[] {
+  const now = performance.now();
+  const inTime = new Set<string>();
+  for (const { userId, deadline } of questions) {
+    if (deadline > now) inTime.add(userId);
+    else
+      outcomes.set(userId, {
+        kind: 'failed',
+        reason: 'live_timeout',
+        detail: 'no feature statement could be sent in time',
+      });
+  }
+  return [...inTime];
 }
 
 /** The rows that can be inferred; the others' outcomes are set. */

@@ -18,6 +18,8 @@ import type { Candidates, OnlinePredictions, StoredPrediction, StoredPredictions
 
 /** Predictors and model versions as adopted in Postgres, kept in memory by revision. */
 export interface Registry {
+  /** What was loaded before a later revision is loaded again when it is next asked for. */
+  noticeRevision(revision: number): void;
   predictor(name: string): Promise<Predictor | undefined>;
   modelVersion(id: string): Promise<ModelVersion>;
 }
@@ -28,6 +30,15 @@ export interface PredictionReaderDependencies {
   readonly online: OnlinePredictions;
   readonly offline: StoredPredictions;
   readonly live: LivePredictor;
+}
+
+/** A read that Postgres did not answer. */
+interface UnverifiedRead {
+  readonly predictorName: string;
+  /** What it assigned when it last answered. */
+  readonly guess: Assignment | undefined;
+  readonly cause: TandemError;
+  readonly options: ReadOptions;
 }
 
 export type PredictionReader = ReturnType<typeof createPredictionReader>;
@@ -52,8 +63,6 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
     userIds: readonly string[],
     options: ReadOptions,
   ): Promise<ReadResult[]> {
-    const predictor = await registry.predictor(predictorName);
-    if (!predictor) throw unknownPredictor(predictorName);
     const distinct = userIds.length === 1 ? userIds : [...new Set(userIds)];
     const guess = lastAssignments.get(predictorName);
     const [certificate, guessed] = await Promise.all([
@@ -61,14 +70,19 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
       findOnline(guess, distinct),
     ]);
     if (certificate instanceof TandemError) {
-      return answerUnverified(predictor, userIds, guess, guessed, certificate, options);
+      return answerUnverified({ predictorName, guess, cause: certificate, options }, userIds, guessed);
     }
+    registry.noticeRevision(certificate.revision);
     const assignment = certificate.assignment(predictorName);
     if (!assignment) throw unknownPredictor(predictorName);
     lastAssignments.set(predictorName, assignment);
     verifiedServerId = online.serverId();
-    const found = samePlace(guess, assignment) ? guessed : await findOnline(assignment, distinct);
-    const version = await registry.modelVersion(assignment.modelVersionId);
+    const [found, predictor, version] = await Promise.all([
+      samePlace(guess, assignment) ? guessed : findOnline(assignment, distinct),
+      registry.predictor(predictorName),
+      registry.modelVersion(assignment.modelVersionId),
+    ]);
+    if (!predictor) throw unknownPredictor(predictorName);
     const results = await answerAll({ predictor, version, assignment, certificate, options }, distinct, found);
     return userIds.map((userId) => results.get(userId) ?? notFound(userId));
   };
@@ -127,22 +141,27 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
     }
   }
 
-  function answerUnverified(
-    predictor: Predictor,
+  async function answerUnverified(
+    read: UnverifiedRead,
     userIds: readonly string[],
-    guess: Assignment | undefined,
     found: Candidates | null,
-    cause: TandemError,
-    options: ReadOptions,
   ): Promise<ReadResult[]> {
+    const { predictorName, guess, cause, options } = read;
+    const refuse = () => userIds.map(() => cause);
     // A Redis that restarted or failed over since may lack tombstones: only the server last seen beside Postgres counts.
-    const known = guess && found && online.serverId() !== null && online.serverId() === verifiedServerId;
-    const allowed = known && predictor.policy.freshness.unverified && !options.minContext && !options.noCache;
-    if (!allowed) return Promise.resolve(userIds.map(() => cause));
-    return registry.modelVersion(guess.modelVersionId).then(
-      (version) => userIds.map((userId) => unverifiedAnswer(userId, version, guess, found.get(userId) ?? []) ?? cause),
-      () => userIds.map(() => cause),
-    );
+    const isKnownServer = online.serverId() !== null && online.serverId() === verifiedServerId;
+    if (!guess || !found || !isKnownServer || options.minContext || options.noCache) return refuse();
+    try {
+      const [predictor, version] = await Promise.all([
+        registry.predictor(predictorName),
+        registry.modelVersion(guess.modelVersionId),
+      ]);
+      if (!predictor?.policy.freshness.unverified) return refuse();
+      return userIds.map((userId) => unverifiedAnswer(userId, version, guess, found.get(userId) ?? []) ?? cause);
+    } catch {
+      // What is not in memory cannot be loaded while Postgres does not answer.
+      return refuse();
+    }
   }
 }
 

@@ -1,0 +1,53 @@
+/**
+ * What happens in the shop on one day, in order: its purchases, and one look at each customer's prediction. The history
+ * knows days only; the hours are drawn from the seed.
+ */
+import type { Transaction } from '../read-transactions.ts';
+
+export type Happening =
+  | { readonly kind: 'purchase'; readonly transaction: Transaction }
+  /** Customers whose predictions are read between two purchases: one request. */
+  | { readonly kind: 'reads'; readonly customerIds: readonly string[] };
+
+/** @param readsAtOnce the most customers in one request */
+export function planDay(
+  purchases: readonly Transaction[],
+  customerIds: readonly string[],
+  random: () => number,
+  readsAtOnce: number,
+): Happening[] {
+  const moments = [
+    ...purchases.map((transaction) => ({ hour: random(), transaction })),
+    ...customerIds.map((customerId) => ({ hour: random(), customerId })),
+  ].sort((a, b) => a.hour - b.hour);
+  const happenings: Happening[] = [];
+  let reading: string[] = [];
+  const endReads = () => {
+    if (reading.length > 0) happenings.push({ kind: 'reads', customerIds: reading });
+    reading = [];
+  };
+  for (const moment of moments) {
+    if ('transaction' in moment) {
+      endReads();
+      happenings.push({ kind: 'purchase', transaction: moment.transaction });
+    } else {
+      reading.push(moment.customerId);
+      if (reading.length === readsAtOnce) endReads();
+    }
+  }
+  endReads();
+  return happenings;
+}
+
+/** ISO days from the first to the last, both included. */
+export function daysBetween(first: string, last: string): string[] {
+  const days: string[] = [];
+  for (let day = first; day <= last; day = addDays(day, 1)) days.push(day);
+  return days;
+}
+
+export function addDays(day: string, count: number): string {
+  const date = new Date(`${day}T00:00:00Z`);
+  date.setUTCDate(date.getUTCDate() + count);
+  return date.toISOString().slice(0, 10);
+}
