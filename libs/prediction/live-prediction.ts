@@ -76,6 +76,11 @@ interface Flight {
 /** What one statement and one inference gave, shared by all who were in it. */
 type Landing = ReadonlyMap<string, LiveOutcome>;
 
+/** A statement that was answered: its inference goes on while the next statement leaves. */
+interface Boarded {
+  readonly landing: Promise<Landing>;
+}
+
 interface Question {
   readonly userId: string;
   /** Of the last of its readers, on performance.now()'s clock. */
@@ -88,7 +93,7 @@ const NO_FEATURES: LiveOutcome = Object.freeze({ kind: 'no_features' });
 export function createLivePredictor(dependencies: LivePredictorDependencies): LivePredictor {
   const { maxStatements = 2 } = dependencies;
   const flights = new Map<string, Flight>();
-  const askers = new Map<string, (question: Question, onSent: () => void) => Promise<Landing>>();
+  const askers = new Map<string, (question: Question, onSent: () => void) => Promise<Boarded>>();
 
   /** One batcher for each place that answers are computed for and kept under. */
   function askerFor(request: LiveRequest) {
@@ -97,8 +102,8 @@ export function createLivePredictor(dependencies: LivePredictorDependencies): Li
     if (known) return known;
     // Places change with rollouts only; a handful is kept so that none of the past is.
     if (askers.size >= 64) askers.delete(askers.keys().next().value ?? '');
-    const asker = createStatementBatcher<Question, Landing>({
-      send: (questions) => land(dependencies, request, questions),
+    const asker = createStatementBatcher<Question, Boarded>({
+      send: (questions) => board(dependencies, request, questions),
       maxInFlight: maxStatements,
       maxWeight: MAX_USERS_A_STATEMENT,
     });
@@ -110,10 +115,11 @@ export function createLivePredictor(dependencies: LivePredictorDependencies): Li
     const key = `${placeKey(request)}/${userId}`;
     let sent = false;
     const question: Question = { userId, deadline };
-    const landing = askerFor(request)(question, () => {
+    const boarded = askerFor(request)(question, () => {
       sent = true;
     });
-    const outcome = landing
+    const outcome = boarded
+      .then(({ landing }) => landing)
       .then((outcomes) => outcomes.get(userId) ?? NO_FEATURES, asFailure)
       .finally(() => {
         if (flights.get(key) === flight) flights.delete(key);
@@ -162,29 +168,38 @@ function placeKey({ version, history, assignment }: LiveRequest): string {
   return `${version.id}/${history}/${assignment.overlayFloor}`;
 }
 
-/** V1 to V4 for all the users of one statement. */
-async function land(
+/** V1 for all the users of one statement. */
+async function board(
   dependencies: LivePredictorDependencies,
   request: LiveRequest,
   questions: readonly Question[],
-): Promise<Landing> {
-  const { features, scorer } = dependencies;
+): Promise<Boarded> {
   const outcomes = new Map<string, LiveOutcome>();
   const userIds = usersInTime(questions, outcomes);
-  if (userIds.length === 0) return outcomes;
-  const certified = await features.readUsers(request.version, userIds);
+  if (userIds.length === 0) return { landing: Promise.resolve(outcomes) };
+  const certified = await dependencies.features.readUsers(request.version, userIds);
   if (certified.certificate.history !== request.history) {
     throw new TandemError('live_failed', 'the history of the database changed during the read');
   }
   const deadline = Math.max(...questions.map((question) => question.deadline));
+  return { landing: land(dependencies, request, certified, deadline, outcomes) };
+}
+
+/** V2 to V4. */
+async function land(
+  dependencies: LivePredictorDependencies,
+  request: LiveRequest,
+  certified: CertifiedFeatures,
+  deadline: number,
+  outcomes: Map<string, LiveOutcome>,
+): Promise<Landing> {
   const rows = rowsToScore(certified, request, outcomes);
   if (rows.length === 0) return outcomes;
-  const timeoutMs = Math.max(1, deadline - performance.now());
-  const scores = await scoreIsolating(scorer, {
+  const scores = await scoreIsolating(dependencies.scorer, {
     version: request.version,
     batch: certified.batch,
     rows,
-    timeoutMs,
+    timeoutMs: Math.max(1, deadline - performance.now()),
     priority: 'live',
   });
   const entries: OverlayEntry[] = [];
