@@ -40,6 +40,9 @@ create table tandem.predictors (
   event_features jsonb not null default '{}',
   -- Freshness and batch policy, as libs/prediction/predictor.ts describes it.
   policy jsonb not null,
+  -- The version that the config named when it was last adopted. Adopting the same config again moves nothing, so a
+  -- restart does not undo a rollback.
+  adopted_version_id text,
   updated_at timestamptz not null default clock_timestamp()
 );
 
@@ -61,6 +64,8 @@ create table tandem.model_versions (
   created_at timestamptz not null default clock_timestamp(),
   unique (predictor, number)
 );
+
+alter table tandem.predictors add foreign key (adopted_version_id) references tandem.model_versions;
 
 create table tandem.runs (
   id uuid primary key default gen_random_uuid(),

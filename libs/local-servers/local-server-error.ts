@@ -32,7 +32,12 @@ export function explainFolderError(folder: string, error: unknown): unknown {
     return new LocalServerError('no_permission', `${folder} cannot be written (${code}).`, remedy, error);
   }
   if (code === 'ENOSPC') {
-    return new LocalServerError('disk_full', `The disk that holds ${folder} is full.`, 'Free some space, start again.', error);
+    return new LocalServerError(
+      'disk_full',
+      `The disk that holds ${folder} is full.`,
+      'Free some space, start again.',
+      error,
+    );
   }
   return error;
 }

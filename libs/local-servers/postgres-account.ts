@@ -101,7 +101,11 @@ async function readAccount(name: string): Promise<{ uid: number; gid: number } |
 function explainRefusal(said: string, programs: PostgresPrograms, folder: string, asRoot: boolean): LocalServerError {
   if (/GLIBC|GNU_HASH|No such file|not found/i.test(said) && !/cannot open shared object/.test(said)) {
     const remedy = `It needs Linux with glibc 2.26 or newer (Alpine has another C library). ${useOwnPostgres}`;
-    return new LocalServerError('no_program', `${programs.postgres} does not run on this system: ${said.trim()}`, remedy);
+    return new LocalServerError(
+      'no_program',
+      `${programs.postgres} does not run on this system: ${said.trim()}`,
+      remedy,
+    );
   }
   if (/cannot open shared object/.test(said)) {
     const remedy = `Its install script did not run: npm rebuild --ignore-scripts=false. ${useOwnPostgres}`;

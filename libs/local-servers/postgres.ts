@@ -41,7 +41,15 @@ interface Plan {
 }
 
 /** Starts the server of that folder, after ending one that a killed run left there. Throws `LocalServerError`. */
-export async function startPostgres({ dataDir, port, log }: PostgresOptions): Promise<LocalServer> {
+export async function startPostgres(options: PostgresOptions): Promise<LocalServer> {
+  try {
+    return await start(options);
+  } catch (error) {
+    throw explainFolderError(options.dataDir, error);
+  }
+}
+
+async function start({ dataDir, port, log }: PostgresOptions): Promise<LocalServer> {
   const programs = findPostgresPrograms();
   const folder = prepareFolder(dataDir);
   const account = await choosePostgresAccount({ programs, folder, log });
@@ -60,13 +68,9 @@ export async function startPostgres({ dataDir, port, log }: PostgresOptions): Pr
 }
 
 function prepareFolder(dataDir: string): string {
-  try {
-    // Others may pass, not look: Postgres' own account has to reach `cluster/`, which only that account can open.
-    mkdirSync(dataDir, { recursive: true, mode: 0o711 });
-    return realpathSync(dataDir);
-  } catch (error) {
-    throw explainFolderError(dataDir, error);
-  }
+  // Others may pass, not look: Postgres' own account has to reach `cluster/`, which only that account can open.
+  mkdirSync(dataDir, { recursive: true, mode: 0o711 });
+  return realpathSync(dataDir);
 }
 
 async function startUntilReady(plan: Plan): Promise<{ server: ServerProcess; port: number }> {

@@ -47,7 +47,10 @@ function readLinuxProcess(pid: number): ProcessIdentity | undefined {
 function readPosixProcess(pid: number): ProcessIdentity | undefined {
   const ask = (field: string) =>
     readOrUndefined(() =>
-      execFileSync('ps', ['-o', `${field}=`, '-p', String(pid)], { encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } }),
+      execFileSync('ps', ['-o', `${field}=`, '-p', String(pid)], {
+        encoding: 'utf8',
+        env: { ...process.env, LC_ALL: 'C' },
+      }),
     )?.trim();
   const startedAt = ask('lstart');
   if (!startedAt || ask('state')?.startsWith('Z')) return undefined;

@@ -70,7 +70,9 @@ async function readVersion(
   const match = /(Redis|Valkey) server v=((\d+)\.[\d.]+)/.exec(stdout);
   if (match === null) return { problem: `it does not run (${(stderr || stdout).trim().split('\n')[0]})` };
   const version = `${match[1]} ${match[2]}`;
-  return Number(match[3]) >= OLDEST_MAJOR ? { version, problem: '' } : { problem: `${version} is older than ${OLDEST_MAJOR}.0` };
+  return Number(match[3]) >= OLDEST_MAJOR
+    ? { version, problem: '' }
+    : { problem: `${version} is older than ${OLDEST_MAJOR}.0` };
 }
 
 export function serverEnvironment(libraryPath: string | undefined): NodeJS.ProcessEnv {

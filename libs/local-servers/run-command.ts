@@ -26,7 +26,9 @@ export function runCommand(
   const { uid, gid, argv0, ...rest } = options;
   const identity = { ...(uid === undefined ? {} : { uid }), ...(gid === undefined ? {} : { gid }) };
   const named = argv0 === undefined ? {} : { argv0 };
-  const child = spawn(program, args, { ...rest, ...identity, ...named, timeout: timeoutMs, stdio: 'pipe' });
+  const child = spawn(program, args, { ...rest, ...identity, ...named, stdio: 'pipe' });
+  // Not spawn's own timeout: its timer outlives a program that could not be started.
+  const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     stdout += text;
@@ -37,8 +39,8 @@ export function runCommand(
   // A program that ends before it has read its input is judged by its exit code.
   child.stdin.on('error', () => undefined);
   child.stdin.end(input);
-  return new Promise((resolve) => {
+  return new Promise<CommandResult>((resolve) => {
     child.once('error', (error) => resolve({ code: 127, stdout, stderr: error.message }));
     child.once('close', (code) => resolve({ code, stdout, stderr }));
-  });
+  }).finally(() => clearTimeout(timer));
 }

@@ -50,7 +50,14 @@ export function startServerProcess(command: ServerCommand): ServerProcess {
   const output = openSync(outputFile, 'a', 0o600);
   const identity = { ...(uid === undefined ? {} : { uid }), ...(gid === undefined ? {} : { gid }) };
   const named = argv0 === undefined ? {} : { argv0 };
-  const child = spawn(program, args, { cwd, env, ...identity, ...named, detached: true, stdio: ['ignore', output, output] });
+  const child = spawn(program, args, {
+    cwd,
+    env,
+    ...identity,
+    ...named,
+    detached: true,
+    stdio: ['ignore', output, output],
+  });
   closeSync(output);
   // A forgotten server must not keep its parent from ending.
   child.unref();

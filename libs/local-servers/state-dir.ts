@@ -90,7 +90,8 @@ function processRecords(folder: string): Omit<StateDir, 'path' | 'release'> {
     listProcesses: () =>
       identityFiles(folder).flatMap((file) => {
         const recorded = readIdentity(folder, file);
-        if (recorded !== undefined && isRunning(recorded)) return [{ name: file.slice(0, -'.json'.length), ...recorded }];
+        if (recorded !== undefined && isRunning(recorded))
+          return [{ name: file.slice(0, -'.json'.length), ...recorded }];
         rmSync(join(folder, file), { force: true });
         return [];
       }),
@@ -118,7 +119,9 @@ function writeIdentity(folder: string, file: string, pid: number): void {
 
 function readIdentity(folder: string, file: string): { pid: number; startedAt: string } | undefined {
   try {
-    const { pid, startedAt }: { pid?: unknown; startedAt?: unknown } = JSON.parse(readFileSync(join(folder, file), 'utf8'));
+    const { pid, startedAt }: { pid?: unknown; startedAt?: unknown } = JSON.parse(
+      readFileSync(join(folder, file), 'utf8'),
+    );
     return typeof pid === 'number' && typeof startedAt === 'string' ? { pid, startedAt } : undefined;
   } catch {
     return undefined;

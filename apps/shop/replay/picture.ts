@@ -70,7 +70,11 @@ function drawLatencies(latencies: readonly Latencies[]): string {
     const bar = (offset: number, value: number, opacity: number, label: string) =>
       `<rect x="${frame.x}" y="${y + offset}" width="${fixed((value / most) * frame.w)}" height="14" fill="${colours.batch}" opacity="${opacity}"/>` +
       text(frame.x + (value / most) * frame.w + 6, y + offset + 12, `${label} ${value.toFixed(1)} ms`);
-    return text(frame.x - 10, y + 20, one.label, { anchor: 'end' }) + bar(0, one.p50, 1, 'p50') + bar(17, one.p99, 0.5, 'p99');
+    return (
+      text(frame.x - 10, y + 20, one.label, { anchor: 'end' }) +
+      bar(0, one.p50, 1, 'p50') +
+      bar(17, one.p99, 0.5, 'p99')
+    );
   });
   return [text(40, 358, 'Latency of a single read, seen by the shop', { weight: 600 }), ...rows].join('\n');
 }
@@ -81,7 +85,9 @@ function drawChanges(results: readonly OccasionResult[]): string {
     { label: result.occasion, interval: result.change },
     ...(result.changeWhereLive ? [{ label: `${result.occasion}, not batch`, interval: result.changeWhereLive }] : []),
   ]);
-  const most = niceCeiling(Math.max(1e-6, ...rows.flatMap(({ interval }) => [Math.abs(interval.low), Math.abs(interval.high)])));
+  const most = niceCeiling(
+    Math.max(1e-6, ...rows.flatMap(({ interval }) => [Math.abs(interval.low), Math.abs(interval.high)])),
+  );
   const at = (value: number) => frame.x + frame.w / 2 + (value / most) * (frame.w / 2);
   const lines = rows.map(({ label, interval }, i) => drawInterval(label, interval, frame, frame.y + 30 + i * 50, at));
   const bottom = frame.y + 30 + rows.length * 50;
@@ -95,13 +101,22 @@ function drawChanges(results: readonly OccasionResult[]): string {
   ].join('\n');
 }
 
-function drawInterval(label: string, interval: Interval, frame: { x: number }, y: number, at: (value: number) => number): string {
+function drawInterval(
+  label: string,
+  interval: Interval,
+  frame: { x: number },
+  y: number,
+  at: (value: number) => number,
+): string {
   const colour = colours.live;
   return [
     text(frame.x - 14, y + 4, label, { anchor: 'end' }),
     `<line x1="${fixed(at(interval.low))}" x2="${fixed(at(interval.high))}" y1="${y}" y2="${y}" stroke="${colour}" stroke-width="3"/>`,
     `<circle cx="${fixed(at(interval.mean))}" cy="${y}" r="5" fill="${colour}"/>`,
-    text(at(interval.mean), y + 20, `${signed(interval.mean)} [${signed(interval.low)}, ${signed(interval.high)}]`, { anchor: 'middle', size: 11 }),
+    text(at(interval.mean), y + 20, `${signed(interval.mean)} [${signed(interval.low)}, ${signed(interval.high)}]`, {
+      anchor: 'middle',
+      size: 11,
+    }),
   ].join('');
 }
 
@@ -114,7 +129,12 @@ function key(x: number, y: number, colour: string, label: string): string {
   return `<rect x="${x}" y="${y - 6}" width="12" height="12" fill="${colour}"/>${text(x + 18, y + 5, label)}`;
 }
 
-function text(x: number, y: number, content: string, style: { anchor?: string; size?: number; weight?: number } = {}): string {
+function text(
+  x: number,
+  y: number,
+  content: string,
+  style: { anchor?: string; size?: number; weight?: number } = {},
+): string {
   const { anchor = 'start', size = 13, weight = 400 } = style;
   const escaped = content.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
   return `<text x="${fixed(x)}" y="${fixed(y)}" text-anchor="${anchor}" font-size="${size}" font-weight="${weight}">${escaped}</text>`;

@@ -75,7 +75,9 @@ function changeInterval(readings: readonly Reading[], seed: number, resamples = 
   }
   const drawn = [...customers.values()];
   const random = createRandom(seed);
-  const means = Array.from({ length: resamples }, () => meanOf(drawn.map(() => drawn[Math.floor(random() * drawn.length)])));
+  const means = Array.from({ length: resamples }, () =>
+    meanOf(drawn.map(() => drawn[Math.floor(random() * drawn.length)])),
+  );
   means.sort((a, b) => a - b);
   const at = (quantile: number) => means[Math.round(quantile * (means.length - 1))] ?? Number.NaN;
   return { mean: meanOf(drawn), low: at(0.025), high: at(0.975) };

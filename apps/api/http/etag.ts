@@ -1,0 +1,18 @@
+/** Entity tags (RFC 9110, 8.8.3): a weak one over whatever decides an answer, and the comparison of If-None-Match. */
+import { hash } from 'node:crypto';
+
+/** Parts are joined so that no two lists of parts look alike. */
+export function weakETag(parts: readonly (string | number | null)[]): string {
+  // 128 bits of SHA-256: no caller can make two answers collide.
+  return `W/"${hash('sha256', JSON.stringify(parts), 'base64url').slice(0, 22)}"`;
+}
+
+const TAG = /(?:W\/)?"([\x21\x23-\x7e\x80-\xff]*)"/g;
+
+/** Weak comparison: whether the header names this tag, or is `*`. A header that cannot be read names nothing. */
+export function matchesETag(ifNoneMatch: string, etag: string): boolean {
+  if (ifNoneMatch.trim() === '*') return true;
+  const opaque = etag.slice(etag.indexOf('"') + 1, -1);
+  for (const match of ifNoneMatch.matchAll(TAG)) if (match[1] === opaque) return true;
+  return false;
+}

@@ -1,0 +1,36 @@
+import { describe, expect, it } from 'vitest';
+import { refuseContentEncoding, requireMediaType } from './media-type.ts';
+
+describe('requireMediaType', () => {
+  it.each([
+    'application/json',
+    'Application/JSON',
+    'application/json; charset=utf-8',
+    'application/json;charset="UTF-8"; v=1',
+  ])('takes %j', (header) => {
+    expect(requireMediaType(header, ['application/json'])).toBe('application/json');
+  });
+
+  it.each([
+    null,
+    '',
+    'text/plain',
+    'application/jsonx',
+    'multipart/form-data; boundary=x',
+    'application/json; charset=utf-7',
+    'application/json; charset=utf-16',
+    'json',
+  ])('refuses %j, naming what is supported', (header) => {
+    expect(() => requireMediaType(header, ['application/json'])).toThrow(
+      expect.objectContaining({ code: 'unsupported_media_type', remedy: expect.stringContaining('application/json') }),
+    );
+  });
+});
+
+describe('refuseContentEncoding', () => {
+  it('takes a body as it is, and no other', () => {
+    refuseContentEncoding(null);
+    refuseContentEncoding('identity');
+    expect(() => refuseContentEncoding('gzip')).toThrow(expect.objectContaining({ field: 'Content-Encoding' }));
+  });
+});

@@ -1,0 +1,20 @@
+/** A user id in another spelling is refused on every route, with the canonical one named. */
+import { TandemError } from '@tandem/prediction/errors';
+import { checkUserId, type KeyType } from '@tandem/prediction/user-id';
+
+/** The error of a user id, or undefined where it is canonical. */
+export function userIdProblem(keyType: KeyType, userId: string, field: string): TandemError | undefined {
+  const check = checkUserId(keyType, userId);
+  if (check.ok) return undefined;
+  return new TandemError(
+    'invalid_input',
+    `${JSON.stringify(userId.slice(0, 80).toWellFormed())} is refused: ${check.problem}.`,
+    {
+      field,
+      remedy:
+        check.canonical === undefined
+          ? 'send the user id in its canonical spelling'
+          : `send ${JSON.stringify(check.canonical)}`,
+    },
+  );
+}

@@ -1,0 +1,111 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { readJson } from './read-json.ts';
+
+const read = (text: string) => readJson(new TextEncoder().encode(text));
+const malformed = expect.objectContaining({ code: 'malformed_request' });
+const refused = (field: string) => expect.objectContaining({ code: 'invalid_input', field });
+
+describe('readJson', () => {
+  it('reads what JSON.parse reads, value for value', () => {
+    fc.assert(
+      fc.property(fc.json({ noUnicodeString: false }), (text) => {
+        const parsed: unknown = JSON.parse(text);
+        if (/__proto__|constructor|prototype|\\u0000|\\ud|\d{16}|e/.test(text)) return;
+        expect(read(text)).toEqual(parsed);
+      }),
+    );
+  });
+
+  it.each([
+    '',
+    '   ',
+    '{',
+    '{"a":}',
+    '[1,]',
+    'nul',
+    '{"a":1}x',
+    "{'a':1}",
+    '01',
+    'NaN',
+    '"\u0001"',
+    '\uFEFF{}',
+    '[1 2]',
+    '"a',
+    '"\\x"',
+  ])('calls %j malformed', (text) => {
+    expect(() => read(text)).toThrow(malformed);
+  });
+
+  it('names the position of a fault', () => {
+    expect(() => read('{"a": tru}')).toThrow(/position 9/);
+    expect(() => read('{"a": 1')).toThrow(/position 7/);
+  });
+
+  it.each([
+    ['a truncated character', [0x22, 0xc3, 0x22]],
+    ['an overlong character', [0x22, 0xc0, 0x80, 0x22]],
+    ['an encoded surrogate', [0x22, 0xed, 0xa0, 0x80, 0x22]],
+    ['UTF-16', [0xff, 0xfe, 0x7b, 0x00, 0x7d, 0x00]],
+    ['a byte order mark', [0xef, 0xbb, 0xbf, 0x7b, 0x7d]],
+  ])('calls %s malformed', (_, bytes) => {
+    expect(() => readJson(Uint8Array.from(bytes))).toThrow(malformed);
+  });
+
+  it.each([
+    ['{"a":1,"a":2}', 'a'],
+    ['{"a":1,"\\u0061":2}', 'a'],
+    ['[{"b":{"a":1,"c":[],"a":2}}]', '[0].b.a'],
+    ['{"__proto__":{}}', '__proto__'],
+    ['{"x":{"\\u005f_proto__":{}}}', 'x.__proto__'],
+    ['{"constructor":1}', 'constructor'],
+    ['{"prototype":1}', 'prototype'],
+    ['{"a":"x\\u0000"}', 'a'],
+    ['["", "\\ud800"]', '[1]'],
+    ['{"a":[0,{"b":"\\udc00\\ud800"}]}', 'a[1].b'],
+    ['{"a":1e400}', 'a'],
+    ['[-1E+999]', '[0]'],
+    ['{"id":9007199254740993}', 'id'],
+  ])('refuses %s, naming %s', (text, path) => {
+    expect(() => read(text)).toThrow(refused(path));
+  });
+
+  it('takes what only looks dangerous', () => {
+    expect(read('{"a":{"a":1},"b":{"a":"\\\\u0000","c":"{\\"a\\":1,\\"a\\":2}"}}')).toEqual({
+      a: { a: 1 },
+      b: { a: '\\u0000', c: '{"a":1,"a":2}' },
+    });
+    expect(read('["__proto__", "\\ud83d\\ude00", 9007199254740991, 0.1234567890123456789, 1e300]')).toHaveLength(5);
+  });
+
+  it('refuses depth before it parses', () => {
+    const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth);
+    expect(read(nested(32))).toBeInstanceOf(Array);
+    expect(() => read(nested(33))).toThrow(/at most 32 levels/);
+    expect(() => read('{"a":'.repeat(100_000))).toThrow(/at most 32 levels/);
+    expect(read(`["${'['.repeat(100)}"]`)).toHaveLength(1);
+  });
+
+  it('refuses an object with too many keys', () => {
+    const keys = Array.from({ length: 5_001 }, (_, i) => `"k${i}":0`).join(',');
+    expect(() => read(`{${keys}}`)).toThrow(/at most 5000 keys/);
+  });
+
+  it('stays quick on hostile megabytes', () => {
+    const hostile = [
+      '"'.padEnd(1_000_000, '\\'),
+      `["${'\\\\'.repeat(499_000)}"]`,
+      `[${'"",'.repeat(300_000)}""]`,
+      '-'.repeat(1_000_000),
+    ];
+    for (const text of hostile) {
+      const start = performance.now();
+      try {
+        read(text);
+      } catch {
+        // Malformed ones are; only the time is looked at.
+      }
+      expect(performance.now() - start).toBeLessThan(300);
+    }
+  });
+});

@@ -1,0 +1,151 @@
+/**
+ * Finds in valid JSON text what JSON.parse lets through and what would do harm further on: duplicate and prototype keys,
+ * NUL characters and lone surrogates (which jsonb refuses), numbers that JavaScript cannot hold. One pass without
+ * recursion; strings are skipped by search, so the pass costs less than the parse before it.
+ */
+
+export interface JsonFault {
+  /** Path to the value or key: `data.score`, `[3].subject`; empty for the whole. */
+  readonly path: string;
+  readonly problem: string;
+}
+
+export const MAX_DEPTH = 32;
+export const MAX_KEYS = 5_000;
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
+
+/** The position of the bracket that opens level `MAX_DEPTH + 1`, or -1. Safe on any text, valid or not. */
+export function findTooDeep(text: string): number {
+  let depth = 0;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit === QUOTE) {
+      i = endOfString(text, i);
+      if (i < 0) return -1;
+    } else if (unit === 0x7b || unit === 0x5b) {
+      if (++depth > MAX_DEPTH) return i;
+    } else if (unit === 0x7d || unit === 0x5d) depth--;
+  }
+  return -1;
+}
+
+interface Frame {
+  /** The keys seen, of an object; null for an array. */
+  readonly keys: Set<string> | null;
+  /** The key or index of the value under way. */
+  at: string | number;
+}
+
+/** The first fault of a text that JSON.parse has accepted, or null. */
+export function findFault(text: string): JsonFault | null {
+  const frames: Frame[] = [];
+  const hasEscapes = text.includes('\\u');
+  let expectKey = false;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    const frame = frames.at(-1);
+    switch (unit) {
+      case 0x7b: // {
+        frames.push({ keys: new Set(), at: '' });
+        expectKey = true;
+        break;
+      case 0x5b: // [
+        frames.push({ keys: null, at: 0 });
+        break;
+      case 0x7d: // }
+      case 0x5d: // ]
+        frames.pop();
+        expectKey = false;
+        break;
+      case 0x2c: // ,
+        if (frame?.keys) expectKey = true;
+        else if (frame) frame.at = Number(frame.at) + 1;
+        break;
+      case QUOTE: {
+        const end = endOfString(text, i);
+        const problem =
+          expectKey && frame?.keys
+            ? enterKey(frame, frame.keys, text, i, end)
+            : hasEscapes
+              ? stringFault(text.slice(i, end + 1))
+              : null;
+        if (problem) return { path: pathOf(frames), problem };
+        expectKey = false;
+        i = end;
+        break;
+      }
+      default:
+        if (unit === 0x2d || (unit >= 0x30 && unit <= 0x39)) {
+          const end = endOfNumber(text, i);
+          const problem = numberFault(text.slice(i, end));
+          if (problem) return { path: pathOf(frames), problem };
+          i = end - 1;
+        }
+    }
+  }
+  return null;
+}
+
+/** The position of the closing quote, or -1. */
+function endOfString(text: string, start: number): number {
+  for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
+    let backslashes = 0;
+    while (text.charCodeAt(end - 1 - backslashes) === BACKSLASH) backslashes++;
+    if (backslashes % 2 === 0) return end;
+  }
+  return -1;
+}
+
+/** Notes the key, and says what is wrong with it. */
+function enterKey(frame: Frame, keys: Set<string>, text: string, start: number, end: number): string | null {
+  const raw = text.slice(start + 1, end);
+  const key = raw.includes('\\') ? String(JSON.parse(`"${raw}"`)) : raw;
+  frame.at = key.slice(0, 80);
+  if (keys.has(key)) return 'the key is there twice';
+  if (FORBIDDEN_KEYS.has(key)) return 'a key of this name is not allowed';
+  keys.add(key);
+  if (keys.size > MAX_KEYS) return `an object has at most ${MAX_KEYS} keys`;
+  return textFault(key);
+}
+
+/** @param quoted the string with its quotes */
+function stringFault(quoted: string): string | null {
+  // Only an escape can bring in what is looked for: raw control characters and surrogates never passed the parser.
+  return quoted.includes('\\u') ? textFault(String(JSON.parse(quoted))) : null;
+}
+
+function textFault(text: string): string | null {
+  if (text.includes('\0')) return 'text has no NUL characters';
+  return text.isWellFormed() ? null : 'text is well-formed Unicode, without lone surrogates';
+}
+
+function endOfNumber(text: string, start: number): number {
+  let end = start + 1;
+  for (; end < text.length; end++) {
+    const unit = text.charCodeAt(end);
+    const isPart =
+      (unit >= 0x30 && unit <= 0x39) || unit === 0x2e || unit === 0x2b || unit === 0x2d || (unit | 0x20) === 0x65;
+    if (!isPart) break;
+  }
+  return end;
+}
+
+function numberFault(token: string): string | null {
+  // Shorter ones without an exponent can neither overflow nor lose a digit.
+  if (token.length < 16 && !/e/i.test(token)) return null;
+  const value = Number(token);
+  if (!Number.isFinite(value)) return 'the number is too large';
+  if (/^-?[0-9]+$/.test(token) && !Number.isSafeInteger(value)) {
+    return 'a whole number beyond 2^53 would lose digits';
+  }
+  return null;
+}
+
+function pathOf(frames: readonly Frame[]): string {
+  let path = '';
+  for (const { keys, at } of frames) path += keys === null ? `[${at}]` : path === '' ? at : `.${at}`;
+  return path;
+}

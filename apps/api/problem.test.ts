@@ -1,0 +1,48 @@
+import { TandemError } from '@tandem/prediction/errors';
+import { describe, expect, it } from 'vitest';
+import { RequestError } from './http/request-error.ts';
+import { PROBLEM_KINDS, problemResponse, toProblem } from './problem.ts';
+
+describe('toProblem', () => {
+  it('says what, where and how to mend, under a stable type', () => {
+    const error = new TandemError('invalid_input', 'too many', { field: 'userIds', remedy: 'send fewer' });
+    expect(toProblem(error, '/v1/predictions/p').problem).toEqual({
+      type: 'urn:tandem:problem:invalid_input',
+      title: 'Invalid input',
+      status: 422,
+      detail: 'too many',
+      instance: '/v1/predictions/p',
+      field: 'userIds',
+      remedy: 'send fewer',
+    });
+  });
+
+  it('shows nothing of an unexpected error, nor of a private detail', () => {
+    const secret = 'postgres://tandem:secret@db';
+    const unexpected = problemResponse(toProblem(new Error(secret)));
+    expect(unexpected.status).toBe(500);
+    const known = toProblem(new TandemError('unavailable', 'away', { detail: secret, cause: new Error(secret) }));
+    expect(JSON.stringify([known, toProblem(new Error(secret))])).not.toContain('secret');
+  });
+
+  it('gives every 503 a Retry-After, rounded up to whole seconds', () => {
+    expect(toProblem(new TandemError('overloaded', 'full')).headers).toEqual({ 'retry-after': '1' });
+    expect(toProblem(new TandemError('unavailable', 'away', { retryAfter: 2.2 })).headers['retry-after']).toBe('3');
+    expect(toProblem(new TandemError('unknown_user', 'who')).headers).toEqual({});
+  });
+
+  it("carries a status's own headers", async () => {
+    const error = new RequestError('method_not_allowed', 'no', { headers: { allow: 'GET' } });
+    const response = problemResponse(toProblem(error));
+    expect(response.status).toBe(405);
+    expect(response.headers.get('allow')).toBe('GET');
+    expect(response.headers.get('cache-control')).toBe('no-store');
+    expect(response.headers.get('content-type')).toBe('application/problem+json');
+  });
+
+  it('uses only statuses that the wire declares, and 500 for defects alone', () => {
+    const declared = new Set([400, 404, 405, 406, 408, 409, 412, 413, 415, 422, 429, 431, 503, 504]);
+    const others = Object.entries(PROBLEM_KINDS).filter(([, { status }]) => !declared.has(status));
+    expect(others.map(([code]) => code)).toEqual(['internal_error']);
+  });
+});

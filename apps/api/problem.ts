@@ -1,0 +1,137 @@
+/**
+ * Every error of the service as an HTTP problem (RFC 9457): one table from code to status and title, which is also what
+ * the OpenAPI document and the docs page list. `type` is `urn:tandem:problem:<code>` and stable; programs react to it.
+ */
+import { type ErrorCode, isTandemError } from '@tandem/prediction/errors';
+import { RequestError, type RequestErrorCode } from './http/request-error.ts';
+
+export type ProblemCode = ErrorCode | RequestErrorCode;
+
+export interface ProblemKind {
+  readonly status: number;
+  readonly title: string;
+  /** When it happens, for the documentation. */
+  readonly when: string;
+}
+
+export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.freeze({
+  malformed_request: kind(400, 'Malformed request', 'a header, the path or the JSON cannot be parsed'),
+  invalid_input: kind(
+    422,
+    'Invalid input',
+    'the request is well-formed but says something impossible; `field` names where',
+  ),
+  no_such_path: kind(404, 'No such path', 'the service has no such path; /docs lists them'),
+  unknown_predictor: kind(404, 'Unknown predictor', 'no predictor of this name was adopted'),
+  unknown_user: kind(404, 'Unknown user', 'no prediction and no feature row, or the user was erased'),
+  unknown_run: kind(404, 'Unknown run', 'there is no run of this id'),
+  unknown_generation: kind(404, 'Unknown generation', 'the generation does not exist, or is no longer kept'),
+  method_not_allowed: kind(405, 'Method not allowed', 'the path exists, `Allow` names its methods'),
+  not_acceptable: kind(406, 'Not acceptable', '`Accept` excludes what the path produces'),
+  request_timeout: kind(408, 'Request timeout', 'the request did not arrive in time'),
+  event_conflict: kind(409, 'Event id used before', 'the same source and id came before with another content'),
+  run_conflict: kind(409, 'Run conflict', "the run's state does not allow this, or an `all` run is under way"),
+  history_changed: kind(409, 'History changed', 'the context token is of another past of the database'),
+  context_not_reached: kind(412, 'Context not reached', "the context token names a version above the user's"),
+  body_too_large: kind(413, 'Body too large', 'the body has more bytes than the service reads'),
+  unsupported_media_type: kind(415, 'Unsupported media type', 'another content type, charset or content encoding'),
+  headers_too_large: kind(431, 'Header fields too large', 'the header section is larger than the service reads'),
+  config_invalid: kind(422, 'Invalid configuration', 'a configuration is refused; `field` names the setting'),
+  model_refused: kind(422, 'Model refused', 'the model file or its signature is refused'),
+  not_cached: kind(504, 'Not cached', '`only-if-cached`, and no stored prediction will do'),
+  no_prediction: kind(503, 'No prediction', 'no rung of the ladder may answer; see `Retry-After`'),
+  live_timeout: kind(503, 'Live inference too slow', 'the deadline passed and nothing lower may answer'),
+  live_failed: kind(503, 'Live inference failed', 'the model failed on this user and nothing lower may answer'),
+  overloaded: kind(503, 'Overloaded', 'no place in the queue of live inference; see `Retry-After`'),
+  unavailable: kind(503, 'Unavailable', 'a store does not answer in time; see `Retry-After`'),
+  internal_error: kind(500, 'Internal error', 'a defect of the service; its log names the request'),
+});
+
+/** A problem document. */
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly instance?: string;
+  readonly field?: string;
+  readonly remedy?: string;
+}
+
+/** A problem document with what HTTP says beside it. */
+export interface HttpProblem {
+  readonly code: ProblemCode;
+  readonly problem: Problem;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Seconds that a 503 names where its error names none. */
+const RETRY_AFTER = 1;
+
+export function problemType(code: ProblemCode): string {
+  return `urn:tandem:problem:${code}`;
+}
+
+/**
+ * @param instance the request's path
+ * @param field where the fault lies, where the caller knows better than the error
+ */
+export function toProblem(error: unknown, instance?: string, field?: string): HttpProblem {
+  const { code, detail, remedy, headers, ...rest } = describe(error);
+  const { status, title } = PROBLEM_KINDS[code];
+  const where = field ?? rest.field;
+  return {
+    code,
+    headers,
+    problem: {
+      type: problemType(code),
+      title,
+      status,
+      detail,
+      ...(instance === undefined ? {} : { instance }),
+      ...(where === undefined ? {} : { field: where }),
+      ...(remedy === undefined ? {} : { remedy }),
+    },
+  };
+}
+
+/** The response that carries a problem; never stored by any cache. */
+export function problemResponse({ problem, headers }: HttpProblem): Response {
+  return new Response(JSON.stringify(problem), {
+    status: problem.status,
+    headers: { 'content-type': 'application/problem+json', 'cache-control': 'no-store', ...headers },
+  });
+}
+
+interface Described {
+  readonly code: ProblemCode;
+  readonly detail: string;
+  readonly field: string | undefined;
+  readonly remedy: string | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+function describe(error: unknown): Described {
+  if (error instanceof RequestError) {
+    const { code, message, field, remedy, headers } = error;
+    return { code, detail: message, field, remedy, headers };
+  }
+  if (isTandemError(error)) {
+    const { code, message, field, remedy, retryAfter } = error;
+    const seconds = retryAfter ?? (PROBLEM_KINDS[code].status === 503 ? RETRY_AFTER : undefined);
+    const headers: Record<string, string> = seconds === undefined ? {} : { 'retry-after': String(Math.ceil(seconds)) };
+    return { code, detail: message, field, remedy, headers };
+  }
+  // Nothing of an unexpected error is shown: its text may name tables, hosts or values.
+  return {
+    code: 'internal_error',
+    detail: 'The service met an error that it did not expect.',
+    field: undefined,
+    remedy: "repeat the request; where that does not help, look in the service's log",
+    headers: {},
+  };
+}
+
+function kind(status: number, title: string, when: string): ProblemKind {
+  return Object.freeze({ status, title, when });
+}

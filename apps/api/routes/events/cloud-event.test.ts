@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest';
+import { binaryAttributes } from './binary-event.ts';
+import { parseCloudEvent } from './cloud-event.ts';
+
+const minimal = { specversion: '1.0', id: 'e1', source: '/shop', type: 'order.placed', subject: '42' };
+const refused = (field: string) =>
+  expect.objectContaining({ code: 'invalid_input', field, remedy: expect.any(String) });
+
+describe('parseCloudEvent', () => {
+  it('takes the required attributes, and says null for what is not there', () => {
+    expect(parseCloudEvent(minimal)).toEqual({
+      source: '/shop',
+      id: 'e1',
+      type: 'order.placed',
+      userId: '42',
+      time: null,
+      data: null,
+    });
+  });
+
+  it('takes time, data and extension attributes', () => {
+    const event = {
+      ...minimal,
+      time: '2026-11-24t02:00:11.250+01:00',
+      datacontenttype: 'application/json; charset=utf-8',
+      dataschema: 'https://x/y',
+      traceparent: '00-x',
+      sequence: 7,
+      nothing: null,
+      data: { orders: 3 },
+    };
+    expect(parseCloudEvent(event)).toMatchObject({ time: new Date('2026-11-24T01:00:11.250Z'), data: { orders: 3 } });
+    expect(parseCloudEvent({ ...minimal, time: '2024-02-29T00:00:00Z' }).time).toEqual(
+      new Date('2024-02-29T00:00:00Z'),
+    );
+  });
+
+  it.each([
+    ['specversion', { specversion: '0.3' }],
+    ['specversion', { specversion: undefined }],
+    ['id', { id: '' }],
+    ['id', { id: 7 }],
+    ['source', { source: undefined }],
+    ['type', { type: null }],
+    ['subject', { subject: 42 }],
+    ['subject', { subject: undefined }],
+    ['time', { time: 'yesterday' }],
+    ['time', { time: '2026-02-30T00:00:00Z' }],
+    ['time', { time: '2026-11-24T25:00:00Z' }],
+    ['time', { time: '2026-11-24 02:00:11Z' }],
+    ['time', { time: 1_764_000_000 }],
+    ['time', { time: '+275760-09-13T00:00:00Z' }],
+    ['datacontenttype', { datacontenttype: 'application/xml' }],
+    ['datacontenttype', { datacontenttype: 'application/jsonp' }],
+    ['data', { data: [1] }],
+    ['data', { data: 'text' }],
+    ['data_base64', { data_base64: 'AA==' }],
+    ['userId', { userId: '42' }],
+    ['extension', { extension: { a: 1 } }],
+  ])('refuses a wrong %s: %j', (field, change) => {
+    expect(() => parseCloudEvent({ ...minimal, ...change })).toThrow(refused(field));
+    expect(() => parseCloudEvent({ ...minimal, ...change }, '[3].')).toThrow(refused(`[3].${field}`));
+  });
+
+  it.each([null, 'text', 7, [minimal]])('refuses %j as no event', (body) => {
+    expect(() => parseCloudEvent(body)).toThrow(expect.objectContaining({ code: 'invalid_input' }));
+    expect(() => parseCloudEvent(body, '[1].')).toThrow(refused('[1]'));
+  });
+});
+
+describe('binaryAttributes', () => {
+  it('reads ce- headers in any case, unquoted and percent-decoded once', () => {
+    const headers: [string, string][] = [
+      ['CE-Id', 'a%2525'],
+      ['ce-subject', 'J%C3%BCrgen%20'],
+      ['ce-source', '"a \\"b\\""'],
+      ['content-type', 'x'],
+    ];
+    expect({ ...binaryAttributes(headers) }).toEqual({ id: 'a%25', subject: 'Jürgen ', source: 'a "b"' });
+  });
+
+  it.each(['%zz', '%ff', 'JÃ¼rgen'])('calls %j malformed, naming the header', (value) => {
+    expect(() => binaryAttributes([['ce-subject', value]])).toThrow(
+      expect.objectContaining({ code: 'malformed_request', field: 'ce-subject' }),
+    );
+  });
+});

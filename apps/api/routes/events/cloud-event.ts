@@ -1,0 +1,104 @@
+/**
+ * CloudEvents 1.0 as this service takes them: `subject` is the user, `data` an object of feature values or absent.
+ * Extension attributes are allowed, as the specification asks, and not used.
+ */
+import { TandemError } from '@tandem/prediction/errors';
+import type { ContextEvent } from '@tandem/prediction/events';
+
+/** Attributes by name, as one of the three content modes carried them. */
+export type Attributes = Readonly<Record<string, unknown>>;
+
+const NAMES = /^[a-z0-9]+$/;
+const RFC3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/;
+/** Each is a text that is not empty. */
+const REQUIRED = ['specversion', 'id', 'source', 'type', 'subject'] as const;
+
+/**
+ * Throws a TandemError `invalid_input`.
+ * @param prefix of the fields it names: `[3].` in a batch
+ */
+export function parseCloudEvent(attributes: unknown, prefix = ''): ContextEvent {
+  const event = requireObject(attributes, prefix === '' ? 'the body' : prefix.slice(0, -1));
+  checkNames(event, prefix);
+  const text = Object.fromEntries(REQUIRED.map((name) => [name, requireText(event, name, prefix)]));
+  if (text.specversion !== '1.0') {
+    throw refuse(`${prefix}specversion`, 'only CloudEvents 1.0 is spoken here', 'send specversion "1.0"');
+  }
+  return {
+    source: text.source ?? '',
+    id: text.id ?? '',
+    type: text.type ?? '',
+    userId: text.subject ?? '',
+    time: parseTime(event.time, `${prefix}time`),
+    data: parseData(event, prefix),
+  };
+}
+
+function requireObject(value: unknown, what: string): Record<string, unknown> {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
+  throw refuse(
+    what.startsWith('[') ? what : undefined,
+    `${what} is not a CloudEvent`,
+    'send a JSON object with specversion, id, source, type and subject',
+  );
+}
+
+function requireText(event: Attributes, name: string, prefix: string): string {
+  const value = event[name];
+  if (typeof value === 'string' && value !== '') return value;
+  const problem = value === undefined || value === null ? 'is missing' : 'is not a text, or empty';
+  const remedy =
+    name === 'subject' ? 'send the user id as subject, as text' : `send ${name} as a text that is not empty`;
+  throw refuse(`${prefix}${name}`, `the attribute ${name} ${problem}`, remedy);
+}
+
+/** Extension attributes are scalars under lower-case names; anything else is a misspelling or a misplaced value. */
+function checkNames(event: Attributes, prefix: string): void {
+  for (const [name, value] of Object.entries(event)) {
+    if (name === 'data_base64') {
+      throw refuse(`${prefix}data_base64`, 'binary data is not supported', 'send data as a JSON object');
+    }
+    if (!NAMES.test(name)) {
+      throw refuse(
+        `${prefix}${name.slice(0, 80)}`,
+        'attribute names are lower-case letters and digits',
+        'mend the name; feature values belong into data',
+      );
+    }
+    if (name !== 'data' && typeof value === 'object' && value !== null) {
+      throw refuse(`${prefix}${name}`, 'an attribute is a text, a number or a boolean', 'put feature values into data');
+    }
+  }
+}
+
+function parseTime(value: unknown, field: string): Date | null {
+  if (value === undefined || value === null) return null;
+  const parts = typeof value === 'string' ? RFC3339.exec(value) : null;
+  const time = new Date(parts ? String(value).toUpperCase() : Number.NaN);
+  // Date rolls 30 February over into March: the day that went in must come out.
+  const day = Number(parts?.[3]);
+  const month = Number(parts?.[2]);
+  const exists = day >= 1 && day <= new Date(Date.UTC(2000 + (Number(parts?.[1]) % 400), month, 0)).getUTCDate();
+  if (!Number.isNaN(time.getTime()) && exists) return time;
+  throw refuse(field, 'the time is not an RFC 3339 timestamp', 'send one such as 2026-11-24T02:00:11Z, or none');
+}
+
+function parseData(event: Attributes, prefix: string): Record<string, unknown> | null {
+  const type = event.datacontenttype;
+  if (
+    type !== undefined &&
+    type !== null &&
+    !(typeof type === 'string' && /^application\/json[ \t]*(;|$)/i.test(type))
+  ) {
+    throw refuse(`${prefix}datacontenttype`, 'data is JSON', 'send datacontenttype application/json, or none');
+  }
+  const { data } = event;
+  if (data === undefined || data === null) return null;
+  if (typeof data === 'object' && !Array.isArray(data)) return { ...data };
+  throw refuse(`${prefix}data`, "an event's data is an object of feature values", 'send an object, or no data');
+}
+
+function refuse(field: string | undefined, problem: string, remedy: string): TandemError {
+  const at = field === undefined ? '' : `${field}: `;
+  return new TandemError('invalid_input', `${at}${problem}.`, { ...(field === undefined ? {} : { field }), remedy });
+}

@@ -1,0 +1,54 @@
+/** `tandem event send`: tells that a user's context changed. */
+import type { EventInput, EventResult } from '@tandem/client/wire';
+import type { Command } from 'commander';
+import { type Cli, present } from '../cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
+import { parseJsonObject } from '../command-line/parse-options.ts';
+import { CommandFailure } from '../failure.ts';
+import { printable, renderFields } from '../output/table.ts';
+
+interface Options extends ApiOptions {
+  readonly type: string;
+  readonly data?: Record<string, unknown>;
+  readonly id?: string;
+  readonly source?: string;
+  readonly time?: string;
+}
+
+export function eventSendCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'send',
+    description: 'send an event: from its acknowledgement on, no read is answered from older context',
+    example: `tandem event send 42 --type order.placed --data '{"total_amount": 99.5}'`,
+  })
+    .argument('<userId>')
+    .requiredOption('--type <type>', 'what happened: order.placed')
+    .option('--data <json>', 'feature values by name, as a JSON object', parseJsonObject)
+    .option('--id <id>', 'the event’s id (default: a new one); the same id again changes nothing')
+    .option('--source <source>', 'who says so (default: tandem-cli)')
+    .option('--time <moment>', 'when it happened, ISO 8601 (default: when it is accepted)')
+    .action(async (userId: string, options: Options) => {
+      const [result] = await connect(cli, options).sendEvents([eventOf(userId, options)], { signal: cli.signal });
+      if (result === undefined) throw new CommandFailure('the service acknowledged nothing', { remedy: 'see its log' });
+      present(cli, options, result, () => renderResult(result));
+    });
+}
+
+function eventOf(subject: string, { type, data, id, source, time }: Options): EventInput {
+  return {
+    subject,
+    type,
+    ...(data === undefined ? {} : { data }),
+    ...(id === undefined ? {} : { id }),
+    ...(source === undefined ? {} : { source }),
+    ...(time === undefined ? {} : { time }),
+  };
+}
+
+function renderResult({ status, userId, contextVersion, contextToken, id, source }: EventResult): string[] {
+  return renderFields([
+    [status, `user ${printable(userId)}, context version ${contextVersion}`],
+    ['token', `${contextToken}  (a read can demand it: --min-context ${contextToken})`],
+    ['event', printable(`${id} of ${source}`)],
+  ]);
+}

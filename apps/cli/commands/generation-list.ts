@@ -1,0 +1,18 @@
+/** `tandem generation list`: what runs have published, and what is in force. */
+import type { Command } from 'commander';
+import { type Cli, present } from '../cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
+import { renderGenerations } from '../output/render-generations.ts';
+
+export function generationListCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'list',
+    description: 'list the generations of a predictor, newest first',
+    example: 'tandem generation list repurchase',
+  })
+    .argument('<predictor>')
+    .action(async (predictor: string, options: ApiOptions) => {
+      const generations = await connect(cli, options).generations(predictor);
+      present(cli, options, { generations }, () => renderGenerations(generations, cli.paint, cli.now()));
+    });
+}

@@ -1,0 +1,46 @@
+/** `tandem generation rollback`: back to predictions that were in force before, without computing any. */
+import type { Client } from '@tandem/client/create-client';
+import type { Command } from 'commander';
+import { type Cli, present } from '../cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
+import { parseWhole } from '../command-line/parse-options.ts';
+import { CommandFailure } from '../failure.ts';
+
+interface Options extends ApiOptions {
+  readonly to?: number;
+  readonly yes?: boolean;
+}
+
+export function generationRollbackCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'rollback',
+    description: 'put an earlier generation in force; the next read is answered from it',
+    example: 'tandem generation rollback repurchase --to 3',
+  })
+    .argument('<predictor>')
+    .option('--to <number>', 'the generation (default: the one published before the one in force)', parseWhole(1))
+    .option('--yes', 'do not ask')
+    .action(async (predictor: string, options: Options) => {
+      const client = connect(cli, options);
+      if (!options.yes) await confirm(cli, client, predictor, options.to);
+      const result = await client.rollback(predictor, options.to);
+      present(cli, options, result, ({ from, to }) => [
+        `${predictor}: generation ${to.generation} (model version ${to.modelVersion}) is in force${from === null ? '' : `, ${from.generation} no longer`}`,
+      ]);
+    });
+}
+
+async function confirm(cli: Cli, client: Client, predictor: string, to: number | undefined): Promise<void> {
+  if (cli.ask === undefined) {
+    throw new CommandFailure('a rollback asks before it acts, and nobody is here to answer', {
+      remedy: 'add --yes',
+      exitCode: 2,
+    });
+  }
+  const inForce = (await client.generations(predictor)).find((generation) => generation.inForce);
+  const target = to === undefined ? 'the generation before it' : `generation ${to}`;
+  const answer = await cli.ask(
+    `${predictor}: generation ${inForce?.generation ?? 'none'} is in force. Put ${target} in force? [y/N] `,
+  );
+  if (!/^y(es)?$/i.test(answer.trim())) throw new CommandFailure('nothing was changed');
+}

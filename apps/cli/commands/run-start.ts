@@ -1,0 +1,34 @@
+/** `tandem run start`: a batch run now. */
+import type { RunScope } from '@tandem/client/wire';
+import { type Command, Option } from 'commander';
+import { type Cli, present } from '../cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
+import { parseList } from '../command-line/parse-options.ts';
+import { followRun, throwUnlessDone } from '../follow-run.ts';
+import { renderRun } from '../output/render-run.ts';
+
+interface Options extends ApiOptions {
+  readonly scope: 'all' | 'stale';
+  readonly users?: readonly string[];
+  readonly follow?: boolean;
+}
+
+export function runStartCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'start',
+    description: 'score users now: all (a new generation), those whose context is newer, or those named',
+    example: 'tandem run start repurchase --follow',
+  })
+    .argument('<predictor>')
+    .addOption(new Option('--scope <scope>', 'whom to score').choices(['all', 'stale']).default('all'))
+    .addOption(new Option('--users <ids>', 'these users only: a,b').argParser(parseList).conflicts('scope'))
+    .option('--follow', 'wait until it has finished')
+    .action(async (predictor: string, options: Options) => {
+      const scope: RunScope = options.users === undefined ? options.scope : { userIds: options.users };
+      const client = connect(cli, options);
+      const started = await client.runs.start({ predictor, scope });
+      const run = options.follow ? await followRun(cli, client, started) : started;
+      present(cli, options, run, () => renderRun(run, cli.paint, cli.now()));
+      if (options.follow) throwUnlessDone(run);
+    });
+}

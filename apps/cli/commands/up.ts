@@ -1,0 +1,25 @@
+/** `tandem up`: everything on this machine, from nothing to answering. */
+import type { Command } from 'commander';
+import type { Cli, CommonOptions } from '../cli.ts';
+import { createCommand } from '../command-line/create-command.ts';
+import { parsePort } from '../command-line/parse-options.ts';
+import { runUp } from '../up/run-up.ts';
+
+interface Options extends CommonOptions {
+  readonly example?: boolean;
+  readonly config?: string;
+  readonly port?: number;
+}
+
+export function upCommand(cli: Cli): Command {
+  return createCommand({
+    name: 'up',
+    description:
+      'start everything here: Postgres and Redis (unless DATABASE_URL and REDIS_URL name yours), API and worker',
+    example: 'tandem up --config ./tandem.config.ts --port 8080',
+  })
+    .option('--example', 'with the example shop: its history, its model, its config')
+    .option('--config <path>', 'the config to adopt (default: tandem.config.ts in this folder)')
+    .option('--port <port>', 'where the API listens (PORT; default 8080)', parsePort)
+    .action((options: Options) => runUp(cli, options));
+}

@@ -1,0 +1,78 @@
+/** Answers as people read them: the prediction first, then where it comes from and why. */
+import type { Answered, ManyResult } from '@tandem/client/predictions';
+import type { PredictionAnswer, PredictionValue, Source } from '@tandem/client/wire';
+import type { Paint, Tone } from './paint.ts';
+import { duration, moment } from './quantities.ts';
+import { printable, renderFields, renderTable } from './table.ts';
+
+const SOURCE_TONES: Readonly<Record<Source, Tone>> = { batch: 'good', live: 'good', stale: 'warn', default: 'warn' };
+
+/** What each reason says, in words. */
+export const REASONS: Readonly<Record<string, string>> = {
+  fresh: 'stored, and computed from the current context',
+  context_newer: 'the context is newer than what is stored',
+  missing: 'nothing was stored for this user',
+  expired: 'what was stored is older than maxAge',
+  version_changed: 'what was stored is of another model version',
+  rolled_back: 'stored, of a generation that was rolled back to',
+  requested: 'the caller asked for it',
+  live_failed: 'the model could not be run',
+  live_timeout: 'the model did not answer in time',
+  overloaded: 'the model is overloaded',
+  unverified: 'Postgres, which alone knows, did not answer',
+};
+
+export function renderAnswer({ answer, etag, cacheStatus }: Answered, paint: Paint): string[] {
+  const { computedAt, ageSeconds, contextVersion, predictedFromContextVersion: from } = answer;
+  return renderFields([
+    ...outputsOf(answer.prediction).map(([name, value]) => [name, paint('strong', value)] as const),
+    ['source', `${paint(SOURCE_TONES[answer.source], answer.source)}, ${answer.reason}${reasonWords(answer.reason)}`],
+    ['model', versionOf(answer)],
+    ['computed', computedAt === null ? 'never: the declared default' : `${moment(computedAt)} UTC${ageOf(ageSeconds)}`],
+    ['context', `version ${contextVersion ?? 'unknown'}, predicted from ${from ?? 'none'}`],
+    ['cache', cacheStatus ?? ''],
+    ['etag', etag ?? ''],
+  ]);
+}
+
+export function renderManyAnswers(results: readonly ManyResult[], paint: Paint): string[] {
+  const answers = results.flatMap(({ answer }) => (answer === null ? [] : [answer]));
+  const names = [...new Set(answers.flatMap((answer) => Object.keys(answer.prediction)))];
+  const columns = [
+    { title: 'user' },
+    ...names.map((title) => ({ title, align: 'right' as const })),
+    ...['source', 'reason', 'model', 'age'].map((title) => ({ title })),
+  ];
+  const rows = results.map(({ userId, answer, problem }) => {
+    if (answer === null)
+      return [printable(userId), ...names.map(() => ''), paint('bad', problem.detail ?? problem.title)];
+    const { prediction, source, reason, ageSeconds } = answer;
+    const outputs = names.map((name) => renderValue(prediction[name]));
+    const age = ageSeconds === null ? '' : duration(ageSeconds * 1000);
+    return [printable(userId), ...outputs, paint(SOURCE_TONES[source], source), reason, versionOf(answer), age];
+  });
+  return renderTable(columns, rows);
+}
+
+export function renderValue(value: PredictionValue | undefined): string {
+  if (value === undefined) return '';
+  if (typeof value === 'object') return `[${value.map((item) => printable(String(item))).join(', ')}]`;
+  return printable(String(value));
+}
+
+function outputsOf(prediction: PredictionAnswer['prediction']): [string, string][] {
+  return Object.entries(prediction).map(([name, value]) => [printable(name), renderValue(value)]);
+}
+
+function versionOf({ modelVersion, variant, generation }: PredictionAnswer): string {
+  return `version ${modelVersion} (${variant})${generation === null ? '' : `, generation ${generation}`}`;
+}
+
+function reasonWords(reason: string): string {
+  const words = REASONS[reason];
+  return words === undefined ? '' : `: ${words}`;
+}
+
+function ageOf(seconds: number | null): string {
+  return seconds === null ? '' : `, ${duration(seconds * 1000)} old`;
+}

@@ -1,0 +1,44 @@
+/** Draws progress on standard error, so that standard output stays the result's. */
+import type { Cli } from '../cli.ts';
+import { nextTenth, type Progress, renderProgressBar, renderTenth } from './progress-bar.ts';
+
+export interface ProgressDisplay {
+  update(progress: Progress): void;
+  /** Takes the bar away, so that the next line stands alone. */
+  end(): void;
+}
+
+const REDRAW_EVERY_MS = 80;
+const CLEAR_LINE = '\r\u001b[2K';
+
+export function createProgressDisplay(cli: Cli, unit: string): ProgressDisplay {
+  return cli.stderr.isTTY === true ? createBar(cli, unit) : createLines(cli, unit);
+}
+
+function createBar({ stderr, now }: Cli, unit: string): ProgressDisplay {
+  let drawnAt = Number.NEGATIVE_INFINITY;
+  return {
+    update: (progress) => {
+      const isWhole = progress.total > 0 && progress.done >= progress.total;
+      if (!isWhole && now() - drawnAt < REDRAW_EVERY_MS) return;
+      drawnAt = now();
+      stderr.write(CLEAR_LINE + renderProgressBar(progress, unit, stderr.columns ?? 80));
+    },
+    end: () => {
+      if (Number.isFinite(drawnAt)) stderr.write(CLEAR_LINE);
+    },
+  };
+}
+
+function createLines({ stderr }: Cli, unit: string): ProgressDisplay {
+  let lastTenth = 0;
+  return {
+    update: (progress) => {
+      const tenth = nextTenth(progress, lastTenth);
+      if (tenth === undefined) return;
+      lastTenth = tenth;
+      stderr.write(`${renderTenth(progress, tenth, unit)}\n`);
+    },
+    end: () => undefined,
+  };
+}

@@ -1,0 +1,112 @@
+/** The whole command line, composed; runs one invocation and gives its exit code. */
+import { Command, CommanderError } from 'commander';
+import type { Cli } from './cli.ts';
+import { adoptCommand } from './commands/adopt.ts';
+import { checkCommand } from './commands/check.ts';
+import { doctorCommand } from './commands/doctor.ts';
+import { eventSendCommand } from './commands/event-send.ts';
+import { explainCommand } from './commands/explain.ts';
+import { generationListCommand } from './commands/generation-list.ts';
+import { generationRollbackCommand } from './commands/generation-rollback.ts';
+import { migrateCommand } from './commands/migrate.ts';
+import { predictCommand } from './commands/predict.ts';
+import { runCancelCommand } from './commands/run-cancel.ts';
+import { runListCommand } from './commands/run-list.ts';
+import { runResumeCommand } from './commands/run-resume.ts';
+import { runShowCommand } from './commands/run-show.ts';
+import { runStartCommand } from './commands/run-start.ts';
+import { upCommand } from './commands/up.ts';
+import { EXIT_INTERRUPTED, EXIT_USAGE, explainFailure, renderFailure } from './failure.ts';
+import { createPaint } from './output/paint.ts';
+
+/** Commands that have something to take down when they are interrupted; the others just end. */
+const ENDS_IN_ITS_OWN_ORDER = new Set(['up']);
+
+export function createProgram(cli: Cli): Command {
+  const program = new Command('tandem')
+    .description('Per-user predictions, computed in batches and refreshed live where a user’s context is fresher.')
+    .version('0.1.0', '-V, --version')
+    .helpCommand('help [command]', 'show what a command does')
+    .addHelpText('after', '\nExample: tandem up --example, then in another terminal: tandem predict repurchase 42');
+  const direct = [upCommand, migrateCommand, adoptCommand, checkCommand, doctorCommand, predictCommand, explainCommand];
+  for (const create of direct) program.addCommand(create(cli));
+  program.addCommand(group('event', 'tell of changes in a user’s context', [eventSendCommand(cli)]));
+  const runs = [runStartCommand, runListCommand, runShowCommand, runCancelCommand, runResumeCommand];
+  program.addCommand(
+    group(
+      'run',
+      'batch runs: start, watch, stop',
+      runs.map((create) => create(cli)),
+    ),
+  );
+  const generations = [generationListCommand, generationRollbackCommand];
+  program.addCommand(
+    group(
+      'generation',
+      'what runs have published',
+      generations.map((create) => create(cli)),
+    ),
+  );
+  return configure(program, cli);
+}
+
+/** Runs the command in `args` (without node and script). Never throws, never exits. */
+export async function runProgram(cli: Cli, args: readonly string[]): Promise<number> {
+  const done = createProgram(cli).parseAsync([...args], { from: 'user' });
+  try {
+    await (ENDS_IN_ITS_OWN_ORDER.has(args[0] ?? '') ? done : Promise.race([done, rejectWhenAborted(cli.signal)]));
+    return 0;
+  } catch (error) {
+    // Help and version end this way too, with code 0; what is wrong has been said by then.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+    return report(cli, args, error);
+  }
+}
+
+function rejectWhenAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason);
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+}
+
+function report(cli: Cli, args: readonly string[], error: unknown): number {
+  if (cli.signal.aborted && error === cli.signal.reason) return EXIT_INTERRUPTED;
+  const failure = explainFailure(error);
+  const paint = createPaint(cli.stderr, cli.env);
+  const [what = '', ...more] = renderFailure(failure);
+  for (const line of [paint('bad', what), ...more]) cli.stderr.write(`${line}\n`);
+  if (cli.env.TANDEM_DEBUG === '1' && error instanceof Error) cli.stderr.write(`${error.stack}\n`);
+  if (args.includes('--json')) {
+    const { code, message, where, remedy } = failure;
+    cli.stdout.write(`${JSON.stringify({ error: { code, message, where, remedy } }, null, 2)}\n`);
+  }
+  return failure.exitCode;
+}
+
+function group(name: string, description: string, commands: readonly Command[]): Command {
+  const parent = new Command(name).description(description);
+  for (const command of commands) parent.addCommand(command);
+  return parent;
+}
+
+/** Commander's own ways of writing and exiting give way to ours, in every command. */
+function configure(command: Command, cli: Cli): Command {
+  command.exitOverride();
+  command.configureOutput({
+    writeOut: (text) => void cli.stdout.write(text),
+    writeErr: (text) => void cli.stderr.write(text),
+    outputError: (text, write) => write(text.replace(/^error: /, 'tandem: ')),
+    getOutHelpWidth: () => cli.stdout.columns ?? 100,
+    getErrHelpWidth: () => cli.stderr.columns ?? 100,
+    getOutHasColors: () => false,
+    getErrHasColors: () => false,
+  });
+  command.showHelpAfterError(command.commands.length > 0 ? false : `  see: ${commandPath(command)} --help`);
+  for (const child of command.commands) configure(child, cli);
+  return command;
+}
+
+function commandPath(command: Command): string {
+  return command.parent === null ? command.name() : `${commandPath(command.parent)} ${command.name()}`;
+}

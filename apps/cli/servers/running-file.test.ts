@@ -1,0 +1,49 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { findPortHolder } from '../up/port-holder.ts';
+import { announceRunning, findRunning } from './running-file.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tandem-running-'));
+  mkdirSync(join(folder, '.tandem'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const services = { apiUrl: 'http://127.0.0.1:8080', databaseUrl: 'postgres://u:secret@h/d', redisUrl: null };
+const file = () => join(folder, '.tandem', 'running.json');
+
+test('the other commands find what runs here, until it ends', () => {
+  expect(findRunning(folder)).toBeUndefined();
+  const remove = announceRunning(join(folder, '.tandem'), services);
+  expect(findRunning(folder)).toEqual(services);
+  remove();
+  expect(findRunning(folder)).toBeUndefined();
+});
+
+test('nobody else can read the passwords in it', () => {
+  announceRunning(join(folder, '.tandem'), services);
+  expect(statSync(file()).mode & 0o777).toBe(0o600);
+});
+
+test('a file that a killed run left counts for nothing, nor does a broken one', () => {
+  announceRunning(join(folder, '.tandem'), services);
+  const record = JSON.parse(readFileSync(file(), 'utf8'));
+  writeFileSync(file(), JSON.stringify({ ...record, startedAt: 'earlier' }));
+  expect(findRunning(folder)).toBeUndefined();
+  writeFileSync(file(), '{"pid":');
+  expect(findRunning(folder)).toBeUndefined();
+});
+
+test.runIf(process.platform === 'linux')('who holds a port is named', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as AddressInfo;
+  expect(findPortHolder(port)).toContain(`process ${process.pid} (`);
+  await new Promise((resolve) => server.close(resolve));
+  expect(findPortHolder(port)).toBeUndefined();
+});

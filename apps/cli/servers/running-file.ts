@@ -1,0 +1,50 @@
+/**
+ * What runs from a folder's `.tandem/`, for the other commands that are given there: `tandem predict` finds the API and
+ * `tandem check` the database without being told. Counts only while that very `tandem up` runs.
+ */
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { isRunning, readProcess } from '@tandem/local-servers/process-identity';
+
+export interface RunningServices {
+  readonly apiUrl: string;
+  /** With password, so the file is its owner's alone; null where the environment named the server. */
+  readonly databaseUrl: string | null;
+  readonly redisUrl: string | null;
+}
+
+const FILE = 'running.json';
+
+/** Writes the file for this process; gives what removes it again. */
+export function announceRunning(stateFolder: string, services: RunningServices): () => void {
+  const path = join(stateFolder, FILE);
+  const { pid } = process;
+  const record = { pid, startedAt: readProcess(pid)?.startedAt ?? '', ...services };
+  writeFileSync(`${path}.new`, JSON.stringify(record), { mode: 0o600 });
+  // Complete or not at all.
+  renameSync(`${path}.new`, path);
+  return () => rmSync(path, { force: true });
+}
+
+/** What runs from the `.tandem/` of this folder; undefined where nothing does. */
+export function findRunning(folder: string): RunningServices | undefined {
+  const record = readRecord(join(folder, '.tandem', FILE));
+  if (record === undefined || !isRunning(record)) return undefined;
+  const { apiUrl, databaseUrl, redisUrl } = record;
+  return { apiUrl, databaseUrl, redisUrl };
+}
+
+function readRecord(path: string): (RunningServices & { pid: number; startedAt: string }) | undefined {
+  try {
+    const record: Record<string, unknown> = JSON.parse(readFileSync(path, 'utf8'));
+    const { pid, startedAt, apiUrl, databaseUrl, redisUrl } = record;
+    if (typeof pid !== 'number' || typeof startedAt !== 'string' || typeof apiUrl !== 'string') return undefined;
+    return { pid, startedAt, apiUrl, databaseUrl: textOrNull(databaseUrl), redisUrl: textOrNull(redisUrl) };
+  } catch {
+    return undefined;
+  }
+}
+
+function textOrNull(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
+}

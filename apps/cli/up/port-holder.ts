@@ -1,0 +1,40 @@
+/** Who listens on a port, for the message that says it is taken. On Linux alone, and only what this user may see. */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readProcess } from '@tandem/local-servers/process-identity';
+
+const LISTENING = '0A';
+
+/** `process 4711 (node server.js)`, or undefined where it cannot be told. */
+export function findPortHolder(port: number): string | undefined {
+  const sockets = new Set(['/proc/net/tcp', '/proc/net/tcp6'].flatMap((table) => listeningSockets(table, port)));
+  if (sockets.size === 0) return undefined;
+  const pid = list('/proc').find((name) => /^\d+$/.test(name) && holdsSocket(name, sockets));
+  if (pid === undefined) return undefined;
+  return `process ${pid} (${(readProcess(Number(pid))?.command ?? '?').slice(0, 120)})`;
+}
+
+/** `socket:[12345]` of each listener on the port; the table's columns are those of proc_pid_net(5). */
+function listeningSockets(table: string, port: number): string[] {
+  const hex = port.toString(16).toUpperCase().padStart(4, '0');
+  return (attempt(() => readFileSync(table, 'utf8')) ?? '').split('\n').flatMap((line) => {
+    const columns = line.trim().split(/\s+/);
+    return columns[1]?.endsWith(`:${hex}`) && columns[3] === LISTENING ? [`socket:[${columns[9]}]`] : [];
+  });
+}
+
+function holdsSocket(pid: string, sockets: ReadonlySet<string>): boolean {
+  const folder = `/proc/${pid}/fd`;
+  return list(folder).some((fd) => sockets.has(attempt(() => readlinkSync(`${folder}/${fd}`)) ?? ''));
+}
+
+function list(folder: string): string[] {
+  return attempt(() => readdirSync(folder)) ?? [];
+}
+
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,46 @@
+/** API and worker: started with what they need, kept running, waited for. */
+
+import { fileURLToPath } from 'node:url';
+import { sleepFor } from '@tandem/client/retry';
+import { startNodeProgram } from './node-process.ts';
+import { supervise } from './supervise.ts';
+import { orEnd, type UpContext } from './up-context.ts';
+import { waitUntilReady } from './wait-ready.ts';
+
+export interface ProgramSettings {
+  readonly databaseUrl: string;
+  readonly redisUrl: string;
+  readonly port: number;
+  readonly url: string;
+}
+
+const FILES = {
+  api: fileURLToPath(new URL('../../api/main.ts', import.meta.url)),
+  worker: fileURLToPath(new URL('../../worker/main.ts', import.meta.url)),
+};
+const READY_WITHIN_MS = 60_000;
+
+export async function startPrograms(context: UpContext, settings: ProgramSettings): Promise<void> {
+  const { cli, say } = context;
+  const env = {
+    ...cli.env,
+    DATABASE_URL: settings.databaseUrl,
+    REDIS_URL: settings.redisUrl,
+    // Read already; two places for one value would be refused.
+    DATABASE_URL_FILE: undefined,
+    REDIS_URL_FILE: undefined,
+    PORT: String(settings.port),
+  };
+  for (const name of ['api', 'worker'] as const) {
+    const program = await supervise({
+      ...context.supervision,
+      name,
+      say: (line) => say(name, line),
+      start: async () => startNodeProgram({ name, file: FILES[name], env, stateDir: context.stateDir }),
+    });
+    context.keep(program);
+    say(name, `process ${program.pid()}, log .tandem/logs/${name}.log`);
+  }
+  const { signal, now } = cli;
+  await orEnd(context, waitUntilReady({ url: settings.url, signal, now, sleep: sleepFor, withinMs: READY_WITHIN_MS }));
+}

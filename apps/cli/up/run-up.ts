@@ -1,0 +1,96 @@
+/** From nothing to answering: each step of `tandem up` in its order, and all of it taken down in reverse. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { sleepFor } from '@tandem/client/retry';
+import { openStateDir, type StateDir } from '@tandem/local-servers/state-dir';
+import { migrate } from '@tandem/offline-store/migrate';
+import { type Cli, type CommonOptions, present } from '../cli.ts';
+import { CommandFailure } from '../failure.ts';
+import { duration } from '../output/quantities.ts';
+import { announceRunning } from '../servers/running-file.ts';
+import { adoptConfig } from './adopt-step.ts';
+import { chooseAddress } from './choose-address.ts';
+import { loadExample } from './example.ts';
+import { runFirstBatches } from './first-batch.ts';
+import { endLeftovers } from './leftovers.ts';
+import { renderNextSteps } from './next-steps.ts';
+import { startPrograms } from './programs.ts';
+import { startServers } from './start-servers.ts';
+import { createSay, type Say } from './steps.ts';
+import type { Supervised } from './supervise.ts';
+import { createTakedown } from './takedown.ts';
+import { orEnd, type UpContext } from './up-context.ts';
+
+export interface UpOptions extends CommonOptions {
+  readonly example?: boolean;
+  readonly config?: string;
+  readonly port?: number;
+}
+
+/** Resolves when the user has ended it; rejects, everything taken down, when it cannot start or go on. */
+export async function runUp(cli: Cli, options: UpOptions): Promise<void> {
+  const say = createSay(cli, options);
+  const stateDir = await openStateDir({ path: join(cli.cwd, '.tandem') });
+  mkdirSync(join(stateDir.path, 'logs'), { recursive: true });
+  const takedown = createTakedown((line) => say('stop', line));
+  const takeBack = cli.whenForced(takedown.killAll);
+  // Nothing else may be keeping this process alive: what it started stands apart.
+  const alive = setInterval(() => undefined, 60_000);
+  try {
+    const context = createContext(cli, stateDir, say, takedown.add);
+    takedown.add({ name: 'state', stop: async () => stateDir.release(), kill: stateDir.release });
+    await bringUp(context, options, takedown.add);
+    await context.ended;
+  } catch (error) {
+    if (!cli.signal.aborted || error !== cli.signal.reason) throw error;
+  } finally {
+    say('stop', 'stopping everything in order; Ctrl-C again ends it at once');
+    await takedown.stopAll();
+    clearInterval(alive);
+    takeBack();
+  }
+  say('stop', 'stopped; the data stay in .tandem/, `tandem up` goes on with them');
+}
+
+async function bringUp(context: UpContext, options: UpOptions, onStop: (remove: RemoveLater) => void): Promise<void> {
+  const { cli, stateDir, say } = context;
+  const begin = cli.now();
+  await endLeftovers(stateDir, (line) => say('left', line));
+  const { port, url } = await chooseAddress(options.port, cli.env);
+  cli.signal.throwIfAborted();
+  const stores = await startServers(context);
+  cli.signal.throwIfAborted();
+  const applied = await orEnd(context, migrate(stores.databaseUrl));
+  say('schema', applied.length === 0 ? 'up to date' : `migrated ${applied.join(', ')}`);
+  if (options.example) await orEnd(context, loadExample(context, stores.databaseUrl));
+  const predictors = await orEnd(context, adoptConfig(context, stores.databaseUrl, options));
+  await startPrograms(context, { ...stores, port, url });
+  const remove = announceRunning(stateDir.path, { apiUrl: url, ...stores.local });
+  onStop({ name: 'announcement', stop: async () => remove(), kill: remove });
+  say('ready', `${url} after ${duration(cli.now() - begin)}`);
+  await orEnd(context, runFirstBatches(context, url, predictors));
+  present(cli, options, { url, predictors, pid: process.pid, logs: join(stateDir.path, 'logs') }, () =>
+    renderNextSteps({ url, predictors, example: options.example === true, paint: cli.paint }),
+  );
+}
+
+type RemoveLater = { name: string; stop(): Promise<void>; kill(): void };
+
+function createContext(cli: Cli, stateDir: StateDir, say: Say, add: (supervised: Supervised) => void): UpContext {
+  const { promise: ended, reject: end } = Promise.withResolvers<never>();
+  // Somebody may be between two steps when it comes.
+  ended.catch(() => undefined);
+  if (cli.signal.aborted) end(cli.signal.reason);
+  cli.signal.addEventListener('abort', () => end(cli.signal.reason), { once: true });
+  return {
+    cli,
+    stateDir,
+    say,
+    supervision: { now: cli.now, sleep: (ms) => sleepFor(ms, undefined) },
+    keep: (supervised) => {
+      add(supervised);
+      void supervised.givenUp.then((reason) => end(new CommandFailure(reason)));
+    },
+    ended,
+  };
+}

@@ -1,0 +1,81 @@
+/** The stores: those that the environment names, else servers of this machine, kept running. */
+import { join } from 'node:path';
+import { maskUrl } from '@tandem/config/mask-url';
+import { startPostgres } from '@tandem/local-servers/postgres';
+import { startRedis } from '@tandem/local-servers/redis';
+import type { LocalServer } from '@tandem/local-servers/server-process';
+import { givenDatabaseUrl, givenRedisUrl } from '../servers/addresses.ts';
+import { killGroup } from './node-process.ts';
+import type { Say } from './steps.ts';
+import { type Started, type Supervised, supervise } from './supervise.ts';
+import type { UpContext } from './up-context.ts';
+
+export interface Stores {
+  readonly databaseUrl: string;
+  readonly redisUrl: string;
+  /** Those that run because of us. */
+  readonly local: { readonly databaseUrl: string | null; readonly redisUrl: string | null };
+}
+
+type StartServer = (port: number | undefined) => Promise<LocalServer>;
+
+/** Both at once: a first start of each takes seconds. Whatever was started is on the takedown, also when one fails. */
+export async function startServers(context: UpContext): Promise<Stores> {
+  const { cli, stateDir, say } = context;
+  const [givenDatabase, givenRedis] = [givenDatabaseUrl(cli), givenRedisUrl(cli)];
+  const folder = (name: string) => join(stateDir.path, name);
+  const start = {
+    postgres: withLog(startPostgres, 'postgres', folder, say),
+    redis: withLog(startRedis, 'redis', folder, say),
+  };
+  const [database, redis] = await Promise.allSettled([
+    givenDatabase ? useGiven('postgres', givenDatabase, say) : keepServer(context, 'postgres', start.postgres),
+    givenRedis ? useGiven('redis', givenRedis, say) : keepServer(context, 'redis', start.redis),
+  ]);
+  if (database.status === 'rejected') throw database.reason;
+  if (redis.status === 'rejected') throw redis.reason;
+  const [databaseUrl, redisUrl] = [database.value, redis.value];
+  return {
+    databaseUrl,
+    redisUrl,
+    local: { databaseUrl: givenDatabase ? null : databaseUrl, redisUrl: givenRedis ? null : redisUrl },
+  };
+}
+
+function withLog(
+  startServer: typeof startPostgres | typeof startRedis,
+  name: string,
+  folder: (name: string) => string,
+  say: Say,
+): StartServer {
+  const log = (line: string) => say(name, line);
+  return (port) => startServer({ dataDir: folder(name), log, ...(port === undefined ? {} : { port }) });
+}
+
+async function useGiven(name: string, url: string, say: Say): Promise<string> {
+  say(name, `${maskUrl(url)} (from the environment)`);
+  return url;
+}
+
+/** Starts a server, and again on the same port should it die: the address was handed on. Gives its address. */
+async function keepServer(context: UpContext, name: string, start: StartServer): Promise<string> {
+  const { say } = context;
+  let address: { url: string; port: number } | undefined;
+  const server: Supervised = await supervise({
+    ...context.supervision,
+    name,
+    say: (line) => say(name, line),
+    start: async () => {
+      const started = await start(address?.port);
+      address = started;
+      return asStarted(started);
+    },
+  });
+  context.keep(server);
+  say(name, `running on 127.0.0.1:${address?.port}`);
+  return address?.url ?? '';
+}
+
+function asStarted({ pid, exited, stop }: LocalServer): Started {
+  return { pid, exited, stop, kill: () => killGroup(pid), lastOutput: () => '' };
+}

@@ -1,0 +1,17 @@
+/** The lines that tell what `tandem up` does, one a step: `postgres  running on 127.0.0.1:41234`. */
+import type { Cli, CommonOptions } from '../cli.ts';
+
+export type Say = (step: string, text: string) => void;
+
+const NAME_WIDTH = 8;
+
+/** With `--json`, standard output is the result's alone. */
+export function createSay(cli: Cli, { json }: CommonOptions): Say {
+  const stream = json ? cli.stderr : cli.stdout;
+  const paint: Cli['paint'] = json ? (_tone, text) => text : cli.paint;
+  return (step, text) => {
+    const [first = '', ...more] = text.split('\n');
+    stream.write(`${paint('strong', step.padEnd(NAME_WIDTH))}  ${first}\n`);
+    for (const line of more) stream.write(`${' '.repeat(NAME_WIDTH)}  ${line}\n`);
+  };
+}

@@ -1,0 +1,124 @@
+/** On real processes: programs that live, die, and fork. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { waitUntil } from '@tandem/local-servers/end-process';
+import { readProcess } from '@tandem/local-servers/process-identity';
+import { openStateDir, type StateDir } from '@tandem/local-servers/state-dir';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { endLeftovers } from './leftovers.ts';
+import { startNodeProgram } from './node-process.ts';
+import { type Supervised, supervise } from './supervise.ts';
+import { createTakedown } from './takedown.ts';
+
+let folder: string;
+let stateDir: StateDir;
+let lines: string[];
+let running: Supervised[];
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'tandem-up-'));
+  stateDir = await openStateDir({ path: join(folder, 'state') });
+  mkdirSync(join(stateDir.path, 'logs'));
+  [lines, running] = [[], []];
+});
+afterEach(async () => {
+  for (const supervised of running) supervised.kill();
+  stateDir.release();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function run(name: string, program: string): Promise<Supervised> {
+  const file = join(folder, `${name}.mjs`);
+  writeFileSync(file, program);
+  const supervised = await supervise({
+    name,
+    start: async () => startNodeProgram({ name, file, env: process.env, stateDir }),
+    say: (line) => lines.push(line),
+    now: Date.now,
+    sleep: async () => undefined,
+  });
+  running.push(supervised);
+  return supervised;
+}
+
+const LIVE = `process.on('SIGTERM', () => process.exit(0)); setInterval(() => {}, 1000); console.log('up');`;
+const isAlive = (pid: number) => readProcess(pid) !== undefined;
+const log = (name: string) => readFileSync(join(stateDir.path, 'logs', `${name}.log`), 'utf8');
+
+test('a process that is killed is started again', async () => {
+  const supervised = await run('api', LIVE);
+  const first = supervised.pid();
+  process.kill(first, 'SIGKILL');
+  expect(await waitUntil(() => supervised.pid() !== first && isAlive(supervised.pid()), 5_000)).toBe(true);
+  expect(lines).toEqual(['api died (ended by SIGKILL): starting it again']);
+  await supervised.stop();
+  expect(isAlive(supervised.pid())).toBe(false);
+});
+
+test('one that cannot live is given up after five deaths, with the end of its log', async () => {
+  const supervised = await run('worker', `console.error('no such table: users'); process.exit(3);`);
+  expect(await supervised.givenUp).toBe('worker died 5 times in a row (exit code 3):\nno such table: users');
+  expect(lines).toHaveLength(4);
+});
+
+test('what a dead process had started does not outlive it', async () => {
+  const supervised = await run(
+    'api',
+    `import { spawn } from 'node:child_process';
+     console.log(spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' }).pid);
+     setInterval(() => {}, 1000);`,
+  );
+  expect(await waitUntil(() => /\d+\n/.test(log('api')), 5_000)).toBe(true);
+  const child = Number.parseInt(log('api'), 10);
+  process.kill(supervised.pid(), 'SIGKILL');
+  expect(await waitUntil(() => !isAlive(child), 5_000)).toBe(true);
+});
+
+test('a stopped one stays stopped, and its record goes with it', async () => {
+  const supervised = await run('api', LIVE);
+  expect(stateDir.listProcesses().map(({ name }) => name)).toEqual(['api']);
+  expect(await waitUntil(() => log('api') === 'up\n', 5_000)).toBe(true);
+  await supervised.stop();
+  expect(stateDir.listProcesses()).toEqual([]);
+  expect(lines).toEqual([]);
+});
+
+test('the next start ends what a killed one left', async () => {
+  const file = join(folder, 'worker.mjs');
+  writeFileSync(file, LIVE);
+  // Without a supervisor: that was killed.
+  const { pid: left } = startNodeProgram({ name: 'worker', file, env: process.env, stateDir });
+  expect(await waitUntil(() => log('worker') === 'up\n', 5_000)).toBe(true);
+  await endLeftovers(stateDir, (line) => lines.push(line));
+  expect(isAlive(left)).toBe(false);
+  expect(lines[0]).toBe(`stopping the worker that an earlier run left (process ${left})`);
+});
+
+test('everything ends in reverse, also when one of them fails to', async () => {
+  const ended: string[] = [];
+  const takedown = createTakedown((line) => lines.push(line));
+  for (const name of ['postgres', 'api', 'worker']) {
+    takedown.add({
+      name,
+      stop: async () => {
+        ended.push(name);
+        if (name === 'api') throw new Error('stuck');
+      },
+      kill: () => ended.push(`${name} killed`),
+    });
+  }
+  await takedown.stopAll();
+  expect(ended).toEqual(['worker', 'api', 'postgres']);
+  expect(lines).toEqual(['api did not end in good order: stuck']);
+});
+
+test('a second request while something is ending kills what is left, that one included', async () => {
+  const ended: string[] = [];
+  const takedown = createTakedown(() => undefined);
+  takedown.add({ name: 'postgres', stop: async () => undefined, kill: () => ended.push('postgres') });
+  takedown.add({ name: 'api', stop: () => new Promise(() => undefined), kill: () => ended.push('api') });
+  void takedown.stopAll();
+  takedown.killAll();
+  expect(ended).toEqual(['api', 'postgres']);
+});

@@ -1,0 +1,88 @@
+/** Keeps one process running: starts it again when it dies, until it is asked to stop or cannot be helped. */
+import { decideRestart } from './restart-policy.ts';
+
+/** A process as its starter hands it over. */
+export interface Started {
+  readonly pid: number;
+  /** Resolves with the reason in words when it has ended. */
+  readonly exited: Promise<string>;
+  /** Ends it in good order, by force where it does not follow. */
+  stop(): Promise<void>;
+  /** Ends it, and what it started, at once. */
+  kill(): void;
+  /** What to show of its log when it cannot be kept running. */
+  lastOutput(): string;
+}
+
+export interface Supervised {
+  readonly name: string;
+  pid(): number;
+  stop(): Promise<void>;
+  kill(): void;
+  /** Resolves when it was given up, with the reason. */
+  readonly givenUp: Promise<string>;
+}
+
+export interface SupervisorParts {
+  readonly name: string;
+  readonly start: () => Promise<Started>;
+  readonly say: (line: string) => void;
+  readonly now: () => number;
+  readonly sleep: (ms: number) => Promise<void>;
+}
+
+/** Starts the process, and rejects where that fails; from then on it is watched. */
+export async function supervise(parts: SupervisorParts): Promise<Supervised> {
+  const state: State = { current: await parts.start(), stopping: false };
+  const { promise: givenUp, resolve: giveUp } = Promise.withResolvers<string>();
+  const watching = watch(parts, state).then((reason) => {
+    if (reason !== undefined) giveUp(reason);
+  });
+  return {
+    name: parts.name,
+    pid: () => state.current.pid,
+    givenUp,
+    stop: async () => {
+      state.stopping = true;
+      await state.current.stop();
+      await watching;
+      // A start that was under way when the stop was asked for has put another process in its place.
+      await state.current.stop();
+    },
+    kill: () => {
+      state.stopping = true;
+      state.current.kill();
+    },
+  };
+}
+
+interface State {
+  current: Started;
+  stopping: boolean;
+}
+
+/** Resolves when it is stopped, or with the reason why it was given up. */
+async function watch(parts: SupervisorParts, state: State): Promise<string | undefined> {
+  const { name, say, now, sleep } = parts;
+  for (let quickDeaths = 0; ; ) {
+    const startedAt = now();
+    const reason = await state.current.exited;
+    if (state.stopping) return undefined;
+    // Whatever it started would otherwise stay behind without it.
+    state.current.kill();
+    const decision = decideRestart(now() - startedAt, quickDeaths);
+    quickDeaths = decision.quickDeaths;
+    if (decision.pauseMs === null) {
+      return `${name} died ${quickDeaths} times in a row (${reason}):\n${state.current.lastOutput()}`;
+    }
+    say(`${name} died (${reason}): starting it again`);
+    await sleep(decision.pauseMs);
+    if (state.stopping) return undefined;
+    try {
+      state.current = await parts.start();
+    } catch (error) {
+      return `${name} died (${reason}) and cannot be started again: ${error instanceof Error ? error.message : error}`;
+    }
+    if (state.stopping) state.current.kill();
+  }
+}

@@ -1,0 +1,17 @@
+/** Where the shop's database and Tandem are: the environment says so, else the `npm start` that runs in this folder. */
+import { findRunning } from '@tandem/local-servers/running-file';
+
+export interface Services {
+  readonly databaseUrl: string;
+  readonly apiUrl: string;
+}
+
+export function findServices(env: NodeJS.ProcessEnv, folder: string): Services {
+  const running = findRunning(folder);
+  const databaseUrl = env.DATABASE_URL ?? running?.databaseUrl;
+  const apiUrl = env.TANDEM_URL ?? running?.apiUrl;
+  if (databaseUrl && apiUrl) return { databaseUrl, apiUrl };
+  throw new Error(
+    'no service runs here: start it with `npm start` in another terminal, or set DATABASE_URL and TANDEM_URL',
+  );
+}

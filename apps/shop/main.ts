@@ -1,0 +1,109 @@
+/** `npm run shop`: the shop's small program. Plays the story of one customer, or replays the history's last months. */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { createClient } from '@tandem/client/create-client';
+import { Pool } from 'pg';
+import { findServices } from './find-services.ts';
+import { defaultPeriod, type ReplayOptions, replayHistory } from './replay/replay-history.ts';
+import { reportReplay } from './replay/report.ts';
+import { tellStory } from './story.ts';
+
+const help = `Usage: npm run shop                       the story of one customer
+       npm run shop -- --customer 500    of another one (1 to 2357)
+       npm run shop -- replay            the history's last months as events, with a batch run each day
+
+Options of replay:
+  --from ${defaultPeriod.from}  --to ${defaultPeriod.to}   the days to replay
+  --speed 30                            days a minute (default: as fast as the service answers)
+  --seed 1                              draws the hours of purchases and reads
+  --picture .tandem/replay.svg          where the picture goes
+
+The service must run: \`npm start\` in another terminal, or set DATABASE_URL and TANDEM_URL.
+`;
+
+async function main(): Promise<void> {
+  const { values, positionals } = readArguments();
+  if (values.help) return void process.stdout.write(help);
+  const services = findServices(process.env, process.cwd());
+  const db = new Pool({ connectionString: services.databaseUrl, max: 2 });
+  const tandem = createClient({ url: services.apiUrl, source: 'shop' });
+  try {
+    if (positionals[0] === 'replay') await replay(db, tandem, replayOptions(values), values.picture);
+    else await tellStory({ db, tandem, print: (line) => console.log(line), customerId: values.customer });
+  } finally {
+    await db.end();
+  }
+}
+
+function readArguments() {
+  const text = { type: 'string' } as const;
+  const parsed = parseArgs({
+    allowPositionals: true,
+    options: {
+      help: { type: 'boolean', short: 'h', default: false },
+      customer: { ...text, default: '42' },
+      from: { ...text, default: defaultPeriod.from },
+      to: { ...text, default: defaultPeriod.to },
+      speed: text,
+      seed: { ...text, default: '1' },
+      picture: { ...text, default: '.tandem/replay.svg' },
+    },
+  });
+  const [command, ...more] = parsed.positionals;
+  if (more.length > 0 || (command !== undefined && command !== 'replay')) {
+    throw new Error(`unknown command ${parsed.positionals.join(' ')}: \`npm run shop -- --help\` lists what there is`);
+  }
+  return parsed;
+}
+
+function replayOptions(values: ReturnType<typeof readArguments>['values']): ReplayOptions {
+  const { from, to } = values;
+  for (const [name, day] of Object.entries({ from, to })) {
+    if (!/^\d{4}-\d{2}-\d{2}$/.test(day) || Number.isNaN(Date.parse(day)))
+      throw new Error(`--${name} ${day} is not a day: write it like 1998-01-31`);
+    if (day < defaultPeriod.from || day > defaultPeriod.to) {
+      throw new Error(
+        `--${name} ${day} is outside ${defaultPeriod.from} to ${defaultPeriod.to}: the model was trained before, and later days have no four weeks to check`,
+      );
+    }
+  }
+  if (from > to) throw new Error(`--from ${from} is after --to ${to}`);
+  const speed = values.speed === undefined ? null : positive('speed', values.speed);
+  return { from, to, seed: positive('seed', values.seed), speed };
+}
+
+function positive(name: string, text: string): number {
+  const number = Number(text);
+  if (Number.isFinite(number) && number > 0) return number;
+  throw new Error(`--${name} ${text} is not a number above 0`);
+}
+
+async function replay(
+  db: Pool,
+  tandem: ReturnType<typeof createClient>,
+  options: ReplayOptions,
+  picture: string,
+): Promise<void> {
+  const isTerminal = process.stderr.isTTY === true;
+  const onDay = (day: string, done: number, all: number) => {
+    if (isTerminal) process.stderr.write(`\r${day}   day ${done + 1} of ${all} `);
+    else if (done % 10 === 0) process.stderr.write(`${day}   day ${done + 1} of ${all}\n`);
+  };
+  const result = await replayHistory({ db, tandem, onDay, sleep }, options);
+  if (isTerminal) process.stderr.write('\n');
+  const report = reportReplay(result, options);
+  await mkdir(dirname(picture), { recursive: true });
+  await writeFile(picture, report.svg);
+  console.log(`\n${report.table}\n\nPicture: ${picture}`);
+}
+
+try {
+  await main();
+} catch (error) {
+  // One line for people; the trace for whoever asks for it.
+  if (process.env.TANDEM_DEBUG) console.error(error);
+  else console.error(`shop: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,35 @@
+/** A customer buys: the shop inserts the row in its own database, and tells Tandem that the customer changed. */
+import type { Client } from '@tandem/client/create-client';
+import type { EventResult } from '@tandem/client/wire';
+import type { Pool } from 'pg';
+
+export interface Purchase {
+  readonly customerId: string;
+  readonly day: string;
+  readonly quantity: number;
+  /** Dollars with two decimals, as text. */
+  readonly amount: string;
+}
+
+/** The row is committed before the event is sent: whoever reads after the event finds it in the feature view. */
+export async function buy(db: Pool, tandem: Client, purchase: Purchase): Promise<EventResult> {
+  const { rows } = await db.query<{ id: string }>(
+    'insert into shop.transactions (customer_id, day, quantity, amount) values ($1, $2, $3, $4) returning id',
+    [purchase.customerId, purchase.day, purchase.quantity, purchase.amount],
+  );
+  const id = `transaction-${rows[0]?.id}-${crypto.randomUUID()}`;
+  const [result] = await tandem.sendEvents([{ subject: purchase.customerId, type: 'order.placed', id }]);
+  if (!result) throw new Error(`the event ${id} was sent, but no acknowledgement came back`);
+  return result;
+}
+
+/** The shop's today. */
+export async function readToday(db: Pool): Promise<string> {
+  const { rows } = await db.query<{ today: string }>('select today::text from shop.clock');
+  if (!rows[0]) throw new Error('shop.clock is empty: start the example with `npm start` first');
+  return rows[0].today;
+}
+
+export async function setToday(db: Pool, day: string): Promise<void> {
+  await db.query('update shop.clock set today = $1', [day]);
+}

@@ -1,0 +1,145 @@
+/**
+ * Replays the last months of the shop's history as if they happened now: each day a batch run, then its purchases as
+ * rows and events, and reads of the customers' predictions between them.
+ */
+import type { Client } from '@tandem/client/create-client';
+import type { PredictionAnswer } from '@tandem/client/wire';
+import type { Pool } from 'pg';
+import { loadHistory, replayEve } from '../load-history.ts';
+import { buy, setToday } from '../purchase.ts';
+import { readTransactions, type Transaction } from '../read-transactions.ts';
+import { runBatch } from '../run-batch.ts';
+import type { DayShares } from './picture.ts';
+import { createRandom } from './random.ts';
+import type { Occasion, Reading } from './scorecard.ts';
+import { addDays, daysBetween, planDay } from './timeline.ts';
+
+/** The model predicts a purchase within four weeks; the history ends on 1998-06-30. */
+const horizonDays = 28;
+const lastPurchase = '1998-06-30';
+const readsAtOnce = 500;
+
+export interface ReplayOptions {
+  readonly from: string;
+  readonly to: string;
+  readonly seed: number;
+  /** Days a minute; null: as fast as the service answers. */
+  readonly speed: number | null;
+}
+
+export interface ReplayParts {
+  readonly db: Pool;
+  readonly tandem: Client;
+  readonly onDay: (day: string, done: number, all: number) => void;
+  readonly sleep: (ms: number) => Promise<void>;
+}
+
+export interface ReplayResult {
+  readonly readings: readonly Reading[];
+  readonly days: readonly DayShares[];
+  /** Milliseconds of single reads, by what answered. */
+  readonly latencies: { readonly batch: readonly number[]; readonly live: readonly number[] };
+  readonly purchases: number;
+}
+
+export const defaultPeriod = { from: addDays(replayEve, 1), to: addDays(lastPurchase, -horizonDays) };
+
+export async function replayHistory(parts: ReplayParts, options: ReplayOptions): Promise<ReplayResult> {
+  const history = await readTransactions();
+  const replay = createReplay(parts, history, options);
+  await resetShop(parts.db, addDays(options.from, -1));
+  const days = daysBetween(options.from, options.to);
+  for (const [done, day] of days.entries()) {
+    const started = performance.now();
+    parts.onDay(day, done, days.length);
+    await replay.day(day);
+    if (options.speed !== null) await parts.sleep(Math.max(0, 60_000 / options.speed - (performance.now() - started)));
+  }
+  return replay.result();
+}
+
+/** The shop as it was on the eve, whatever an earlier replay or story left. */
+async function resetShop(db: Pool, eve: string): Promise<void> {
+  await db.query('truncate shop.transactions, shop.clock');
+  await loadHistory(db, { until: eve });
+}
+
+function createReplay({ db, tandem }: ReplayParts, history: readonly Transaction[], { seed }: ReplayOptions) {
+  const random = createRandom(seed);
+  const customerIds = [...new Set(history.map(({ customerId }) => customerId))];
+  const boughtWithin = indexPurchases(history);
+  const readings: Reading[] = [];
+  const days: DayShares[] = [];
+  const latencies: { batch: number[]; live: number[] } = { batch: [], live: [] };
+  let purchases = 0;
+
+  function note(
+    day: string,
+    occasion: Occasion,
+    answer: PredictionAnswer,
+    batchScores: ReadonlyMap<string, number>,
+  ): void {
+    const { userId: customerId, source } = answer;
+    const score = Number(answer.prediction.score);
+    const batchScore = batchScores.get(customerId) ?? score;
+    readings.push({ day, customerId, occasion, source, score, batchScore, bought: boughtWithin(customerId, day) });
+  }
+
+  async function readMany(ids: readonly string[]): Promise<PredictionAnswer[]> {
+    const results = await tandem.predictMany('repurchase', ids);
+    return results.map(({ userId, answer, problem }) => {
+      if (!answer) throw new Error(`customer ${userId}: ${problem.detail ?? problem.title}`);
+      return answer;
+    });
+  }
+
+  async function readOne(customerId: string): Promise<PredictionAnswer> {
+    const started = performance.now();
+    const { answer } = await tandem.predict('repurchase', customerId);
+    latencies[answer.source === 'batch' ? 'batch' : 'live'].push(performance.now() - started);
+    return answer;
+  }
+
+  async function nightlyScores(): Promise<Map<string, number>> {
+    await runBatch(tandem);
+    const answers: PredictionAnswer[] = [];
+    for (let at = 0; at < customerIds.length; at += readsAtOnce)
+      answers.push(...(await readMany(customerIds.slice(at, at + readsAtOnce))));
+    return new Map(answers.map((answer) => [answer.userId, Number(answer.prediction.score)]));
+  }
+
+  return {
+    async day(day: string): Promise<void> {
+      await setToday(db, day);
+      const batchScores = await nightlyScores();
+      const first = readings.length;
+      // One read a day goes alone, so that the latency of a stored answer is measured like that of a live one.
+      const alone = customerIds[Math.floor(random() * customerIds.length)] ?? '';
+      await readOne(alone);
+      const bought = history.filter((transaction) => transaction.day === day);
+      for (const happening of planDay(bought, customerIds, random, readsAtOnce)) {
+        if (happening.kind === 'reads') {
+          for (const answer of await readMany(happening.customerIds)) note(day, 'daily', answer, batchScores);
+        } else {
+          await buy(db, tandem, happening.transaction);
+          purchases++;
+          note(day, 'after purchase', await readOne(happening.transaction.customerId), batchScores);
+        }
+      }
+      const today = readings.slice(first);
+      const count = (source: Reading['source']) => today.filter((reading) => reading.source === source).length;
+      days.push({ day, reads: today.length, live: count('live'), stale: count('stale') });
+    },
+    result: (): ReplayResult => ({ readings, days, latencies, purchases }),
+  };
+}
+
+/** Answers whether a customer bought after a day, within the horizon. */
+function indexPurchases(history: readonly Transaction[]): (customerId: string, day: string) => boolean {
+  const daysOf = new Map<string, string[]>();
+  for (const { customerId, day } of history) daysOf.set(customerId, [...(daysOf.get(customerId) ?? []), day]);
+  return (customerId, day) => {
+    const end = addDays(day, horizonDays);
+    return (daysOf.get(customerId) ?? []).some((bought) => bought > day && bought <= end);
+  };
+}

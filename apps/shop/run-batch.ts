@@ -1,0 +1,32 @@
+/** A batch refresh of everyone, from start to end. */
+import { isProblem } from '@tandem/client/client-errors';
+import type { Client } from '@tandem/client/create-client';
+import { isFinished, type Run } from '@tandem/client/wire';
+
+/** Waits for the end; where a run of everyone is under way already, waits for that one and then starts its own. */
+export async function runBatch(tandem: Client): Promise<Run> {
+  const started = await startRun(tandem);
+  const run = await finish(tandem, started);
+  if (run.state !== 'done')
+    throw new Error(`run ${run.id} ended as ${run.state}: ${run.error ?? `${run.usersFailed} customers failed`}`);
+  return run;
+}
+
+async function startRun(tandem: Client): Promise<Run> {
+  const request = { predictor: 'repurchase', scope: 'all' } as const;
+  try {
+    return await tandem.runs.start(request);
+  } catch (error) {
+    if (!isProblem(error, 'run_conflict')) throw error;
+    const { runs } = await tandem.runs.list({ predictor: 'repurchase' });
+    const unfinished = runs.find((run) => run.scope === 'all' && !isFinished(run.state));
+    if (unfinished) await finish(tandem, unfinished);
+    return tandem.runs.start(request);
+  }
+}
+
+async function finish(tandem: Client, started: Run): Promise<Run> {
+  let run = started;
+  for await (run of tandem.runs.watch(started.id));
+  return run;
+}

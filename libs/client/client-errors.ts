@@ -1,0 +1,61 @@
+/** What a call of the client can fail with: the service refused it, or the service was not reached. */
+
+/** A problem document (RFC 9457), as every error answer of the service carries one. */
+export interface Problem {
+  /** Stable; ends in the code that programs react to. */
+  readonly type: string;
+  readonly status: number;
+  readonly title: string;
+  readonly detail?: string;
+  /** Where in the request the fault lies: `userIds[3]`. */
+  readonly field?: string;
+  readonly remedy?: string;
+}
+
+/** The service answered, with an error. */
+export class ProblemError extends Error {
+  readonly type: string;
+  readonly status: number;
+  readonly title: string;
+  readonly detail: string | undefined;
+  readonly field: string | undefined;
+  readonly remedy: string | undefined;
+  /** Seconds after which the same request may succeed. */
+  readonly retryAfter: number | undefined;
+
+  constructor(problem: Problem, retryAfter?: number) {
+    super(problem.detail ?? problem.title);
+    this.name = 'ProblemError';
+    this.type = problem.type;
+    this.status = problem.status;
+    this.title = problem.title;
+    this.detail = problem.detail;
+    this.field = problem.field;
+    this.remedy = problem.remedy;
+    this.retryAfter = retryAfter;
+  }
+
+  /** The last part of `type`: `unknown_user`. */
+  get code(): string {
+    return this.type.slice(
+      Math.max(this.type.lastIndexOf('/'), this.type.lastIndexOf('#'), this.type.lastIndexOf(':')) + 1,
+    );
+  }
+}
+
+/** No answer: the connection failed, or the deadline passed. Whether the service acted on the request is not known. */
+export class UnreachableError extends Error {
+  readonly url: string;
+  readonly timedOut: boolean;
+
+  constructor(url: string, timedOut: boolean, reason: string, cause?: unknown) {
+    super(`no answer from ${url}: ${reason}`, { cause });
+    this.name = 'UnreachableError';
+    this.url = url;
+    this.timedOut = timedOut;
+  }
+}
+
+export function isProblem(error: unknown, ...codes: string[]): error is ProblemError {
+  return error instanceof ProblemError && (codes.length === 0 || codes.includes(error.code));
+}

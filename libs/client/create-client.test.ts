@@ -1,0 +1,154 @@
+/** What the client does with a server's answers and with its silence, on real sockets. */
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { json } from 'node:stream/consumers';
+import { afterEach, expect, test } from 'vitest';
+import { ProblemError, UnreachableError } from './client-errors.ts';
+import { createClient } from './create-client.ts';
+import { readHeaders } from './predictions.ts';
+
+let server: Server | undefined;
+afterEach(() => {
+  server?.closeAllConnections();
+  server?.close();
+});
+
+async function listen(answer: RequestListener): Promise<string> {
+  server = createServer(answer).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server?.once('listening', resolve));
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+const sleep = async () => undefined;
+
+async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+
+function sendProblem(response: ServerResponse, status: number, code: string): void {
+  response.writeHead(status, { 'content-type': 'application/problem+json', 'retry-after': '1' });
+  response.end(
+    JSON.stringify({ type: `https://tandem.example/problems/${code}`, title: code, detail: 'no', field: 'a' }),
+  );
+}
+
+test('demands become the directives that HTTP has for them', () => {
+  expect(readHeaders({ noCache: true, maxAge: 60, maxStale: true, minContext: 'h.3', ifNoneMatch: 'W/"a"' })).toEqual({
+    'cache-control': 'no-cache, max-age=60, max-stale',
+    'prediction-min-context': 'h.3',
+    'if-none-match': 'W/"a"',
+  });
+  expect(readHeaders({ onlyIfCached: true, maxStale: 0 })).toEqual({ 'cache-control': 'only-if-cached, max-stale=0' });
+  expect(readHeaders({})).toEqual({});
+});
+
+test('ids are escaped in paths', async () => {
+  const paths: (string | undefined)[] = [];
+  const url = await listen((request, response) => {
+    paths.push(request.url);
+    sendProblem(response, 404, 'unknown_user');
+  });
+  await createClient({ url: `${url}/` })
+    .predict('a/b', '../x y?')
+    .catch(() => undefined);
+  expect(paths).toEqual(['/v1/predictions/a%2Fb/..%2Fx%20y%3F']);
+});
+
+test('an answer carries its headers, and a 304 is told as such', async () => {
+  const url = await listen((request, response) => {
+    const headers = { etag: 'W/"1"', age: '12', 'cache-status': 'tandem; hit' };
+    if (request.headers['if-none-match'] === 'W/"1"') response.writeHead(304, headers).end();
+    else response.writeHead(200, headers).end('{"predictor":"p","prediction":{"score":1}}');
+  });
+  const client = createClient({ url });
+  expect(await client.predict('p', '1')).toMatchObject({
+    notModified: false,
+    etag: 'W/"1"',
+    age: 12,
+    answer: { predictor: 'p' },
+  });
+  expect(await client.predict('p', '1', { ifNoneMatch: 'W/"1"' })).toMatchObject({
+    notModified: true,
+    cacheStatus: 'tandem; hit',
+  });
+});
+
+test('a problem document becomes a ProblemError with all it says', async () => {
+  const url = await listen((_, response) => sendProblem(response, 404, 'unknown_user'));
+  const error = await createClient({ url })
+    .user('7')
+    .catch((reason: unknown) => reason);
+  expect(error).toBeInstanceOf(ProblemError);
+  expect(error).toMatchObject({ status: 404, code: 'unknown_user', message: 'no', field: 'a', retryAfter: 1 });
+});
+
+test('an error page of something in between is a ProblemError of its status, an odd 200 an UnreachableError', async () => {
+  const url = await listen((request, response) => {
+    response.writeHead(request.url?.includes('generations') ? 502 : 200).end('<html>');
+  });
+  const client = createClient({ url });
+  await expect(client.generations('p')).rejects.toMatchObject({ name: 'ProblemError', status: 502 });
+  await expect(client.predictors()).rejects.toBeInstanceOf(UnreachableError);
+});
+
+test('a server that says nothing costs the deadline, also in the middle of an answer', async () => {
+  const url = await listen((request, response) => {
+    if (request.url === '/v1/users/half') response.writeHead(200).write('{"half":');
+  });
+  const client = createClient({ url, timeoutMs: 80 });
+  await expect(client.user('none')).rejects.toMatchObject({ name: 'UnreachableError', timedOut: true });
+  await expect(client.user('half')).rejects.toMatchObject({ name: 'UnreachableError', timedOut: true });
+});
+
+test('an event that got no acknowledgement is sent again with the same id, until there is one', async () => {
+  const bodies: unknown[] = [];
+  const url = await listen(async (request, response) => {
+    bodies.push(await json(request));
+    if (bodies.length === 1) request.socket.destroy();
+    else if (bodies.length === 2) sendProblem(response, 503, 'unavailable');
+    else response.end('{"results":[{"status":"accepted"}]}');
+  });
+  const client = createClient({ url, sleep, source: 'shop' });
+  expect(await client.sendEvents([{ subject: '42', type: 'order.placed' }])).toEqual([{ status: 'accepted' }]);
+  expect(bodies).toHaveLength(3);
+  expect(bodies[0]).toEqual([expect.objectContaining({ specversion: '1.0', source: 'shop', subject: '42' })]);
+  expect(new Set(bodies.map((body) => JSON.stringify(body))).size).toBe(1);
+});
+
+test('a run is watched to its end through streams that break', async () => {
+  let streams = 0;
+  const url = await listen((_, response) => {
+    streams += 1;
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    const state = streams < 3 ? 'running' : 'done';
+    response.write(`data: {"id":"r","state":"${state}","usersScored":${streams}}\n\n`, () => response.destroy());
+  });
+  const runs = await collect(createClient({ url, sleep }).runs.watch('r'));
+  expect(runs.map((run) => [run.state, run.usersScored])).toEqual([
+    ['running', 1],
+    ['running', 2],
+    ['done', 3],
+  ]);
+});
+
+test('a run that does not exist ends the watch with its problem', async () => {
+  const url = await listen((_, response) => sendProblem(response, 404, 'unknown_run'));
+  await expect(collect(createClient({ url, sleep }).runs.watch('r'))).rejects.toMatchObject({
+    code: 'unknown_run',
+  });
+});
+
+test('an aborted watch ends with the caller’s reason', async () => {
+  const controller = new AbortController();
+  const url = await listen((_, response) => {
+    response.writeHead(200).write('data: {"state":"running"}\n\n');
+  });
+  const watch = createClient({ url }).runs.watch('r', { signal: controller.signal });
+  await expect(
+    (async () => {
+      for await (const _ of watch) controller.abort(new Error('enough'));
+    })(),
+  ).rejects.toThrow('enough');
+});

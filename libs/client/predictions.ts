@@ -1,0 +1,94 @@
+/** Reading predictions: HTTP's own terms for how fresh an answer must be. */
+import type { Problem } from './client-errors.ts';
+import type { Transport } from './transport.ts';
+import type { PredictionAnswer } from './wire.ts';
+
+export interface CallOptions {
+  /** Milliseconds until the call fails with an `UnreachableError`. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface PredictOptions extends CallOptions {
+  /** Infer now, whatever is stored. */
+  readonly noCache?: boolean;
+  /** Only a stored answer; a 504 problem where the model would be needed. */
+  readonly onlyIfCached?: boolean;
+  /** Seconds: nothing older. */
+  readonly maxAge?: number;
+  /** Seconds: a stored answer that has been stale for so long does too; `true` accepts any. */
+  readonly maxStale?: number | true;
+  /** An event's `contextToken`: only a prediction computed from that context or a newer one. */
+  readonly minContext?: string;
+  /** The `etag` of an answer that the caller still has. */
+  readonly ifNoneMatch?: string;
+}
+
+/** What the headers say of an answer. */
+export interface AnswerHeaders {
+  readonly etag: string | null;
+  /** RFC 9211: `tandem; hit`, `tandem; fwd=stale; stored; detail=context_newer`. */
+  readonly cacheStatus: string | null;
+  /** Seconds since the prediction was computed. */
+  readonly age: number | null;
+  readonly serverTiming: string | null;
+}
+
+export interface Answered extends AnswerHeaders {
+  readonly notModified: false;
+  readonly answer: PredictionAnswer;
+}
+
+/** The answer that the caller's etag names still stands; it was checked like any other read. */
+export interface NotModified extends AnswerHeaders {
+  readonly notModified: true;
+  readonly answer: null;
+}
+
+/** One user's place in a read of many. */
+export type ManyResult =
+  | { readonly userId: string; readonly answer: PredictionAnswer; readonly problem: null }
+  | { readonly userId: string; readonly answer: null; readonly problem: Problem };
+
+export async function predict(
+  transport: Transport,
+  predictor: string,
+  userId: string,
+  options: PredictOptions = {},
+): Promise<Answered | NotModified> {
+  const { status, headers, body } = await transport.call<PredictionAnswer>({
+    path: `/v1/predictions/${encodeURIComponent(predictor)}/${encodeURIComponent(userId)}`,
+    headers: readHeaders(options),
+    timeoutMs: options.timeoutMs,
+    signal: options.signal,
+  });
+  const said = answerHeaders(headers);
+  if (status === 304 || body === undefined) return { ...said, notModified: true, answer: null };
+  return { ...said, notModified: false, answer: body };
+}
+
+/** The request headers that carry a caller's demands. */
+export function readHeaders(options: PredictOptions): Record<string, string> {
+  const { noCache, onlyIfCached, maxAge, maxStale, minContext, ifNoneMatch } = options;
+  const directives = [
+    noCache ? 'no-cache' : '',
+    onlyIfCached ? 'only-if-cached' : '',
+    maxAge === undefined ? '' : `max-age=${maxAge}`,
+    maxStale === undefined ? '' : maxStale === true ? 'max-stale' : `max-stale=${maxStale}`,
+  ].filter((directive) => directive !== '');
+  return {
+    ...(directives.length > 0 ? { 'cache-control': directives.join(', ') } : {}),
+    ...(minContext === undefined ? {} : { 'prediction-min-context': minContext }),
+    ...(ifNoneMatch === undefined ? {} : { 'if-none-match': ifNoneMatch }),
+  };
+}
+
+function answerHeaders(headers: Headers): AnswerHeaders {
+  const age = headers.get('age');
+  return {
+    etag: headers.get('etag'),
+    cacheStatus: headers.get('cache-status'),
+    age: age === null ? null : Number(age),
+    serverTiming: headers.get('server-timing'),
+  };
+}

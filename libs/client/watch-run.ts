@@ -1,0 +1,65 @@
+/** A run's progress as it happens, through lost connections: the service tells where a run stands on each new stream. */
+import { ProblemError, UnreachableError } from './client-errors.ts';
+import { type RetryOptions, retry } from './retry.ts';
+import { readServerSentEvents } from './server-sent-events.ts';
+import type { Transport } from './transport.ts';
+import { isFinished, type Run } from './wire.ts';
+
+export interface WatchParts {
+  readonly transport: Transport;
+  readonly retry: RetryOptions;
+  /** Milliseconds without a sign of life after which the stream is opened anew. */
+  readonly idleMs: number;
+}
+
+/** Streams in a row that told nothing: it is not a run's silence any more. */
+const BARREN_STREAMS = 8;
+
+/** The run at each change, the finished one last. Fails with a problem (`unknown_run`), or when the service stays away. */
+export async function* watchRun(parts: WatchParts, runId: string, signal?: AbortSignal): AsyncGenerator<Run, void> {
+  const { transport, retry: patience, idleMs } = parts;
+  const path = `/v1/runs/${encodeURIComponent(runId)}/progress`;
+  const headers = { accept: 'text/event-stream' };
+  for (let barren = 0; barren < BARREN_STREAMS; barren += 1) {
+    const life = watchLife(idleMs, signal);
+    try {
+      const body = await retry(patience, signal, () => transport.stream({ path, headers, signal: life.signal }));
+      for await (const { data } of readServerSentEvents(body.pipeThrough(life.onBytes()))) {
+        const run = JSON.parse(data) as Run;
+        yield run;
+        if (isFinished(run.state)) return;
+        barren = 0;
+      }
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason;
+      // What the service said, and what outlasted the retries, is final; a broken stream is opened again.
+      if (error instanceof ProblemError || error instanceof UnreachableError) throw error;
+    } finally {
+      life.end();
+    }
+    await patience.sleep(200 * (barren + 1), signal);
+  }
+  throw new UnreachableError(path, false, 'the stream of progress breaks off again and again');
+}
+
+/** Aborts a stream that shows no sign of life, and when its reader goes away. */
+function watchLife(idleMs: number, signal: AbortSignal | undefined) {
+  const controller = new AbortController();
+  const die = () => controller.abort(new Error(`no sign of life for ${idleMs} ms`));
+  let timer = setTimeout(die, idleMs);
+  return {
+    signal: signal === undefined ? controller.signal : AbortSignal.any([controller.signal, signal]),
+    onBytes: () =>
+      new TransformStream<Uint8Array, Uint8Array>({
+        transform: (bytes, sink) => {
+          clearTimeout(timer);
+          timer = setTimeout(die, idleMs);
+          sink.enqueue(bytes);
+        },
+      }),
+    end: () => {
+      clearTimeout(timer);
+      controller.abort(new Error('nobody reads any more'));
+    },
+  };
+}

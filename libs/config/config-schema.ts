@@ -1,0 +1,172 @@
+/**
+ * The form of `tandem.config.ts`: which settings there are, and what each may say by itself. What settings mean
+ * together is judged in setting-conflicts.ts.
+ */
+import type { TensorType } from '@tandem/prediction/predictor';
+import { z } from 'zod';
+import { parseDuration } from './durations.ts';
+import { eventPatternProblem } from './event-patterns.ts';
+import { featureSqlFault } from './feature-sql.ts';
+import { scheduleProblem } from './schedule.ts';
+
+export const PREDICTOR_NAME = /^[a-z][a-z0-9_-]{0,62}$/;
+
+export const TENSOR_TYPES = [
+  'float16',
+  'float32',
+  'float64',
+  'int8',
+  'int16',
+  'int32',
+  'int64',
+  'uint8',
+  'uint16',
+  'uint32',
+  'uint64',
+  'bool',
+  'string',
+] as const satisfies readonly TensorType[];
+
+/** Adds a problem with its remedy; check-form.ts turns it into the config's own terms. */
+function refuse(ctx: z.RefinementCtx, message: string, remedy: string): void {
+  ctx.addIssue({ code: 'custom', message, params: { remedy } });
+}
+
+/** A type error of zod's becomes `is 5, not <what>`, with the remedy `write <what>`. */
+function form(what: string) {
+  return { error: () => what };
+}
+
+const flag = z.boolean(form('true or false'));
+const name = z.string(form('a name in quotes')).min(1, form('a name that is not empty'));
+const tensorType = z.enum(TENSOR_TYPES, form(`one of ${TENSOR_TYPES.join(', ')}`));
+
+function duration(longestMs: number, longest: string) {
+  const what = `a duration in quotes, a whole number with ms, s, m, h or d, such as '36h'`;
+  return z.string(form(what)).superRefine((text, ctx) => {
+    const ms = parseDuration(text);
+    if (ms === null) refuse(ctx, `${JSON.stringify(text)} is no duration`, `write ${what}`);
+    else if (ms > longestMs) refuse(ctx, `${text} is longer than ${longest}`, `at most ${longest}`);
+  });
+}
+
+function whole(what: string, least: number, most: number) {
+  return z.number(form(what)).superRefine((value, ctx) => {
+    const fits = Number.isInteger(value) && value >= least && value <= most;
+    if (!fits) refuse(ctx, `is ${value}, not ${what}`, `write ${what}`);
+  });
+}
+
+const TEN_YEARS = 3650 * 86_400_000;
+
+const features = z.strictObject(
+  {
+    sql: z.string(form('a select in quotes')).superRefine((sql, ctx) => {
+      const fault = featureSqlFault(sql);
+      if (fault) refuse(ctx, fault.problem, fault.remedy);
+    }),
+    asOf: name.optional(),
+    overlayFor: duration(TEN_YEARS, '3650d').optional(),
+  },
+  form('an object of settings'),
+);
+
+const input = z.strictObject(
+  {
+    type: tensorType,
+    columns: z.array(name, form('an array of feature columns')).min(1, form('at least one feature column')),
+  },
+  form('an object of settings'),
+);
+
+const output = z.strictObject(
+  {
+    from: name,
+    type: tensorType,
+    index: whole('a whole number from 0 to 65535', 0, 65_535).optional(),
+    width: whole('a whole number from 1 to 65536', 1, 65_536).optional(),
+  },
+  form('an object of settings'),
+);
+
+const pattern = z.string(form('a pattern in quotes')).superRefine((text, ctx) => {
+  const problem = eventPatternProblem(text);
+  if (problem) refuse(ctx, problem, "write an event type in which * stands for any characters, such as 'order.*'");
+});
+
+const freshness = z.strictObject(
+  {
+    maxAge: duration(TEN_YEARS, '3650d').optional(),
+    live: flag.optional(),
+    liveTimeout: duration(30_000, '30s').optional(),
+    onLiveFailure: z.enum(['stale', 'default', 'error'], form("'stale', 'default' or 'error'")).optional(),
+    unverified: flag.optional(),
+    // Judged value by value against the outputs in default-prediction.ts.
+    default: z.record(z.string(), z.unknown(), form('an object with a value for each output')).optional(),
+    events: z.array(pattern, form('an array of event types')).optional(),
+  },
+  form('an object of settings'),
+);
+
+const batch = z.strictObject(
+  {
+    schedule: z
+      .string(form('a cron expression in quotes'))
+      .superRefine((text, ctx) => {
+        const problem = scheduleProblem(text);
+        const remedy = "write minute hour day month weekday in UTC, such as '0 2 * * *' for 02:00 every night";
+        if (problem) refuse(ctx, `${JSON.stringify(text)} is no schedule: ${problem}`, remedy);
+      })
+      .optional(),
+    chunkSize: whole('a whole number from 1 to 50000', 1, 50_000).optional(),
+    minCoverage: z
+      .number(form('a number from 0 to 1'))
+      .min(0, form('a number from 0 to 1'))
+      .max(1, form('a number from 0 to 1'))
+      .optional(),
+  },
+  form('an object of settings'),
+);
+
+const predictor = z.strictObject(
+  {
+    model: name,
+    features,
+    inputs: z.record(z.string(), input, form('an object of input tensors')).optional(),
+    outputs: z.record(z.string(), z.union([tensorType, output]), form('an object of output fields')),
+    freshness: freshness.optional(),
+    batch: batch.optional(),
+  },
+  form('an object of settings'),
+);
+
+export const configSchema = z.strictObject(
+  {
+    predictors: z.record(z.string(), predictor, form('an object of predictors')),
+  },
+  form('an object with predictors'),
+);
+
+/** The settings that exist at a path, for suggestions. */
+export function settingsAt(path: readonly PropertyKey[]): readonly string[] {
+  if (path.length === 0) return Object.keys(configSchema.shape);
+  if (path.length === 2) return Object.keys(predictor.shape);
+  switch (path[2]) {
+    case 'features':
+      return Object.keys(features.shape);
+    case 'inputs':
+      return Object.keys(input.shape);
+    case 'outputs':
+      return Object.keys(output.shape);
+    case 'freshness':
+      return Object.keys(freshness.shape);
+    case 'batch':
+      return Object.keys(batch.shape);
+    default:
+      return [];
+  }
+}
+
+export type ParsedConfig = z.infer<typeof configSchema>;
+export type ParsedPredictor = ParsedConfig['predictors'][string];
+export type ParsedOutputs = ParsedPredictor['outputs'];

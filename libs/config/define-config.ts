@@ -1,0 +1,115 @@
+/**
+ * What `tandem.config.ts` may say, with the meaning of every setting, so that an editor completes and explains it.
+ * Servers and secrets are not here: they come from the environment (environment.ts).
+ */
+import type { TensorType } from '@tandem/prediction/predictor';
+import type { Duration } from './durations.ts';
+
+export interface TandemConfig {
+  /**
+   * Predictors by name. A name is part of URLs: a lower-case letter, then up to 62 of `a-z 0-9 _ -`. All of them must
+   * have the same type of user id.
+   */
+  readonly predictors: Readonly<Record<string, PredictorConfig>>;
+}
+
+/** One per-user prediction: a model, where its features come from, and how fresh its answers must be. */
+export interface PredictorConfig {
+  /** The ONNX file, as a path relative to this config file. */
+  readonly model: string;
+  readonly features: FeaturesConfig;
+  /**
+   * Which feature columns fill which input tensor. Needed only for a model with several inputs: left out, the single
+   * input takes all columns in the query's order.
+   */
+  readonly inputs?: Readonly<Record<string, InputConfig>>;
+  /**
+   * The fields of a prediction. Short form, for a tensor of the field's own name with one value a user:
+   * `{ score: 'float32' }`. Long form: `{ score: { from: 'probabilities', type: 'float32', index: 1 } }`.
+   */
+  readonly outputs: Readonly<Record<string, OutputType | OutputConfig>>;
+  readonly freshness?: FreshnessConfig;
+  readonly batch?: BatchConfig;
+}
+
+/**
+ * Where features are read, and until when a value sent by an event overlays the row. A predictor whose events carry
+ * values needs `asOf` or `overlayFor`; with neither, events say only that the user changed.
+ */
+export interface FeaturesConfig {
+  /**
+   * One select with a column `user_id` (bigint, uuid or text) and the features as typed columns, in the model's order:
+   * integers, `float4`, `float8`, booleans, or text. One row a user. No semicolon, no parameters.
+   */
+  readonly sql: string;
+  /**
+   * A `timestamptz` column of the query, on the database's own clock: when the row was last loaded. A value that an
+   * event sent before that moment gives way to the row. It is not a feature. Not together with `overlayFor`.
+   */
+  readonly asOf?: string;
+  /** How long an event's value overlays the row, counted from its acceptance. Not together with `asOf`. */
+  readonly overlayFor?: Duration;
+}
+
+export interface InputConfig {
+  /** The tensor's element type. */
+  readonly type: OutputType;
+  /** Feature columns in the tensor's order. */
+  readonly columns: readonly string[];
+}
+
+/** Element type of a tensor, as the model's signature names it. */
+export type OutputType = TensorType;
+
+export interface OutputConfig {
+  /** The output tensor. */
+  readonly from: string;
+  /** The tensor's element type. */
+  readonly type: OutputType;
+  /** The first value taken from a user's row of the tensor, from 0. Must be said where the row has several. Default 0. */
+  readonly index?: number;
+  /** Take so many values, as an array. Left out: one value, not in an array. */
+  readonly width?: number;
+}
+
+/** How fresh answers must be, and what is served when none is. */
+export interface FreshnessConfig {
+  /** A stored prediction older than this is expired. Longer than the time between two runs. Default: never expires. */
+  readonly maxAge?: Duration;
+  /** Whether a read may run the model for a user without a fresh stored prediction. Default true. */
+  readonly live?: boolean;
+  /** How long a read waits for live inference, at most `30s`. Default `50ms`. */
+  readonly liveTimeout?: Duration;
+  /**
+   * What is served when there is no fresh answer and live inference gives none (failed, too late, overloaded, or
+   * switched off): `stale` the stored prediction, said to be stale, then the default; `default` the default at once;
+   * `error` 503. Default `stale`.
+   */
+  readonly onLiveFailure?: 'stale' | 'default' | 'error';
+  /** Whether a stored prediction may be served, said to be stale, while the database does not answer. Default true. */
+  readonly unverified?: boolean;
+  /** The prediction served when there is no other: a finite value for each output, and no other field. */
+  readonly default?: Readonly<Record<string, DefaultValue>>;
+  /**
+   * Types of the events that make a user's stored prediction stale; `*` stands for any characters. `[]`: none does.
+   * Default `['*']`.
+   */
+  readonly events?: readonly string[];
+}
+
+export type DefaultValue = number | string | boolean | readonly (number | string | boolean)[];
+
+/** When and how everyone is scored ahead of time. */
+export interface BatchConfig {
+  /** Cron expression of five fields, in UTC: `0 2 * * *` is 02:00 every night. Default: on demand only. */
+  readonly schedule?: string;
+  /** Users a chunk: the unit of work, of retry and of memory. 1 to 50,000, default 5,000. */
+  readonly chunkSize?: number;
+  /** The least share of users that must have been scored for a run to be published, 0 to 1. Default 0.9. */
+  readonly minCoverage?: number;
+}
+
+/** Gives the config back unchanged; it is here for the types. It is checked when it is loaded (load-config.ts). */
+export function defineConfig(config: TandemConfig): TandemConfig {
+  return config;
+}

@@ -1,0 +1,26 @@
+/** Durations as people write them, `36h` or `50ms`: a bare number would leave its unit to guessing. */
+
+const UNITS = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1000],
+  ['ms', 1],
+] as const;
+
+/** A whole number with its unit: `50ms`, `30s`, `15m`, `36h`, `7d`. */
+export type Duration = `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`;
+
+/** The milliseconds of a duration, or null where the text is none (also for zero, fractions and other units). */
+export function parseDuration(text: string): number | null {
+  const parts = /^([1-9][0-9]{0,8})(ms|s|m|h|d)$/.exec(text);
+  const unit = UNITS.find(([name]) => name === parts?.[2]);
+  return parts && unit ? Number(parts[1]) * unit[1] : null;
+}
+
+/** The shortest exact way to write whole milliseconds: 129600000 → `36h`, 86400000 → `1d`; 1500 → `1500ms`. */
+export function formatDuration(ms: number): string {
+  const whole = Math.round(ms);
+  const unit = UNITS.find(([, size]) => whole !== 0 && whole % size === 0) ?? (['ms', 1] as const);
+  return `${whole / unit[1]}${unit[0]}`;
+}

@@ -1,0 +1,85 @@
+/** The sections of the environment. Each function names its variables, their units and defaults, once for all apps. */
+import { availableParallelism } from 'node:os';
+import type { Section } from './environment.ts';
+
+export interface DatabaseSection {
+  /** Holds the password: log it through `maskUrl` alone. */
+  readonly url: string;
+}
+
+/** `DATABASE_URL` (required) or `DATABASE_URL_FILE`. */
+export const database: Section<DatabaseSection> = (read) => ({
+  url: read.url('DATABASE_URL', ['postgres:', 'postgresql:'], 'postgres://user:password@localhost:5432/database'),
+});
+
+export interface RedisSection {
+  /** The online store. */
+  readonly url: string;
+  /** The queue's Redis, which must be `noeviction`. */
+  readonly queueUrl: string;
+}
+
+/** `REDIS_URL` (required) and `QUEUE_REDIS_URL` (default: the same), or each with `_FILE`. */
+export const redis: Section<RedisSection> = (read) => {
+  const protocols = ['redis:', 'rediss:'];
+  const url = read.url('REDIS_URL', protocols, 'redis://localhost:6379');
+  return { url, queueUrl: read.url('QUEUE_REDIS_URL', protocols, 'redis://localhost:6380', url) };
+};
+
+export interface HttpSection {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** Where metrics have a port of their own; null: with the API, as long as that is on loopback. */
+  readonly metricsPort: number | null;
+}
+
+/** `HOST` (127.0.0.1), `PORT` (8080), `METRICS_PORT` (none). */
+export const http: Section<HttpSection> = (read) => {
+  const host = read.host('HOST', '127.0.0.1');
+  const port = read.whole('PORT', { least: 0, most: 65_535, instead: 8080 });
+  const metricsPort = read.optionalWhole('METRICS_PORT', { least: 0, most: 65_535 });
+  if (metricsPort !== null && metricsPort === port && port !== 0) {
+    read.refuse('METRICS_PORT', `is ${metricsPort}, the same as PORT`, 'choose another port, or unset it');
+  }
+  return { host, port, metricsPort };
+};
+
+export interface InferenceSection {
+  /** Child processes that run models. */
+  readonly processes: number;
+  /** Memory bound of each, in MiB; a child above it is killed and started again. */
+  readonly memoryMb: number;
+  /** Requests that may wait for a process before further ones are refused as overloaded. */
+  readonly queueLimit: number;
+}
+
+/** `INFERENCE_PROCESSES` (the processors less one, at least 1), `INFERENCE_MEMORY_MB` (512), `INFERENCE_QUEUE_LIMIT` (256). */
+export const inference: Section<InferenceSection> = (read) => ({
+  processes: read.whole('INFERENCE_PROCESSES', {
+    least: 1,
+    most: 256,
+    instead: Math.max(1, availableParallelism() - 1),
+  }),
+  memoryMb: read.whole('INFERENCE_MEMORY_MB', { least: 64, most: 1_048_576, instead: 512 }),
+  queueLimit: read.whole('INFERENCE_QUEUE_LIMIT', { least: 1, most: 100_000, instead: 256 }),
+});
+
+export interface WorkerSection {
+  /** Chunks that one worker process has under way at once. */
+  readonly chunkConcurrency: number;
+}
+
+/** `CHUNK_CONCURRENCY` (2). */
+export const worker: Section<WorkerSection> = (read) => ({
+  chunkConcurrency: read.whole('CHUNK_CONCURRENCY', { least: 1, most: 256, instead: 2 }),
+});
+
+export interface LogSection {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+}
+
+/** `LOG_LEVEL` (info). */
+export const log: Section<LogSection> = (read) => ({
+  level: read.oneOf('LOG_LEVEL', ['debug', 'info', 'warn', 'error'], 'info'),
+});

@@ -1,0 +1,86 @@
+/** Puts the defaults in: what a predictor's settings mean, in milliseconds and in the domain's own types. */
+import type { Policy, TensorType } from '@tandem/prediction/predictor';
+import type { ParsedPredictor } from './config-schema.ts';
+import { parseDuration } from './durations.ts';
+import type { ModelFile } from './model-file.ts';
+
+export interface ResolvedInput {
+  readonly name: string;
+  readonly type: TensorType;
+  readonly columns: readonly string[];
+}
+
+export interface ResolvedOutput {
+  readonly name: string;
+  /** The tensor. */
+  readonly from: string;
+  readonly type: TensorType;
+  /** null: not said. */
+  readonly index: number | null;
+  readonly width: number | null;
+}
+
+/** A predictor as far as it is known without database and model; adoptable.ts joins those. */
+export interface ResolvedPredictor {
+  readonly name: string;
+  readonly model: ModelFile;
+  readonly features: {
+    readonly sql: string;
+    readonly asOf: string | null;
+    readonly overlayForMs: number | null;
+  };
+  /** null: the model's single input takes all columns. */
+  readonly inputs: readonly ResolvedInput[] | null;
+  readonly outputs: readonly ResolvedOutput[];
+  readonly policy: Policy;
+}
+
+export function resolvePredictor(name: string, parsed: ParsedPredictor, model: ModelFile): ResolvedPredictor {
+  const { features, inputs, outputs } = parsed;
+  return {
+    name,
+    model,
+    features: {
+      sql: features.sql.trim(),
+      asOf: features.asOf ?? null,
+      overlayForMs: milliseconds(features.overlayFor),
+    },
+    inputs: inputs ? Object.entries(inputs).map(([tensor, input]) => ({ name: tensor, ...input })) : null,
+    outputs: Object.entries(outputs).map(([field, output]) =>
+      typeof output === 'string'
+        ? { name: field, from: field, type: output, index: null, width: null }
+        : {
+            name: field,
+            from: output.from,
+            type: output.type,
+            index: output.index ?? null,
+            width: output.width ?? null,
+          },
+    ),
+    policy: resolvePolicy(parsed),
+  };
+}
+
+function resolvePolicy({ freshness = {}, batch = {} }: ParsedPredictor): Policy {
+  return {
+    freshness: {
+      maxAgeMs: milliseconds(freshness.maxAge),
+      live: freshness.live ?? true,
+      liveTimeoutMs: milliseconds(freshness.liveTimeout) ?? 50,
+      onLiveFailure: freshness.onLiveFailure ?? 'stale',
+      unverified: freshness.unverified ?? true,
+      // Its values were judged against the outputs.
+      default: (freshness.default as Policy['freshness']['default'] | undefined) ?? null,
+      events: freshness.events ?? ['*'],
+    },
+    batch: {
+      schedule: batch.schedule ?? null,
+      chunkSize: batch.chunkSize ?? 5000,
+      minCoverage: batch.minCoverage ?? 0.9,
+    },
+  };
+}
+
+function milliseconds(duration: string | undefined): number | null {
+  return duration === undefined ? null : parseDuration(duration);
+}

@@ -1,0 +1,198 @@
+/**
+ * Dynamic batching, outside the children: requests become parts of bounded size, parts that wait together become one
+ * run, and its rows go back to whom they belong. Live parts go first; since no run is larger than a slice, a live
+ * request waits for one slice of a batch at most. Where a run of several requests fails, each is tried by itself before
+ * any of them is told so: a poison user is nobody else's failure.
+ */
+import { isTandemError, TandemError } from '@tandem/prediction/errors';
+import { type ScoreRequest, type ScoreResult, type Scorer, ScoringCrash } from '@tandem/prediction/scoring';
+import { ProcessEnded } from './inference-process.ts';
+import { cutInputs, encodeInputs, joinInputs } from './input-tensors.ts';
+import { cutOutputs, joinOutputs, readOutputs } from './output-tensors.ts';
+import { createPending, late, type Pending } from './pending-request.ts';
+import type { WireTensor } from './protocol.ts';
+import type { PreparedRun } from './slot.ts';
+import { createWaitingLine, type Part } from './waiting-line.ts';
+
+export interface BatcherOptions {
+  /** A place to run the artifact now, or null while all are busy; `pump` is called when one may be free. */
+  place(hash: string): RunPlace | null;
+  /** Rows of one run at most. */
+  readonly maxRunRows: Readonly<Record<ScoreRequest['priority'], number>>;
+  /** Rows that may wait; more are refused as `overloaded`. */
+  readonly maxWaitingRows: Readonly<Record<ScoreRequest['priority'], number>>;
+  /** How long after the last deadline of a run its child is killed. */
+  readonly killGraceMs: number;
+  readonly now: () => number;
+}
+
+export interface RunPlace {
+  run(hash: string, make: () => PreparedRun | null): Promise<readonly WireTensor[] | null>;
+}
+
+export interface Batcher extends Scorer {
+  pump(): void;
+  waitingRows(): Readonly<Record<ScoreRequest['priority'], number>>;
+  /** Requests without an answer yet. */
+  pending(): number;
+  /** Resolves when the last pending request has its answer. */
+  drained(): Promise<void>;
+  /** Fails all pending requests. */
+  abandon(error: TandemError): void;
+}
+
+export function createBatcher(options: BatcherOptions): Batcher {
+  const { place, maxRunRows, maxWaitingRows, killGraceMs, now } = options;
+  const lines = { live: createWaitingLine<Pending>(), batch: createWaitingLine<Pending>() };
+  const pending = new Set<Pending>();
+  const waitingForDrain: (() => void)[] = [];
+  let pumping = false;
+
+  function score(request: ScoreRequest): Promise<ScoreResult> {
+    const { rows, priority, version, batch } = request;
+    if (rows.length === 0) return Promise.resolve({ tensors: {} });
+    const waiting = lines[priority].rows();
+    // A request larger than the line itself is taken when the line is empty, else it could never be.
+    if (waiting > 0 && waiting + rows.length > maxWaitingRows[priority]) return Promise.reject(overloaded(waiting));
+    const { promise, resolve, reject } = Promise.withResolvers<ScoreResult>();
+    try {
+      const whole = encodeInputs(version.inputs, batch, rows);
+      const one = admit(request, (outcome) => (outcome instanceof Error ? reject(outcome) : resolve(outcome)));
+      for (let start = 0; start < rows.length; start += maxRunRows[priority]) {
+        const count = Math.min(maxRunRows[priority], rows.length - start);
+        const part = {
+          request: one,
+          version,
+          start,
+          rows: count,
+          inputs: cutInputs(whole, start, count),
+          suspicions: 0,
+        };
+        one.parts.push(part);
+        lines[priority].add(part);
+      }
+    } catch (error) {
+      reject(error);
+    }
+    soon();
+    return promise;
+  }
+
+  function admit({ priority, timeoutMs }: ScoreRequest, done: (outcome: ScoreResult | Error) => void): Pending {
+    const request = createPending({ priority, timeoutMs, now: now() }, (outcome) => {
+      for (const part of request.parts) lines[priority].remove(part);
+      pending.delete(request);
+      done(outcome);
+      if (pending.size === 0) for (const tell of waitingForDrain.splice(0)) tell();
+    });
+    pending.add(request);
+    return request;
+  }
+
+  /** Once per turn: requests that come together are run together from the first run on. */
+  function soon(): void {
+    if (pumping) return;
+    pumping = true;
+    queueMicrotask(() => {
+      pumping = false;
+      pump();
+    });
+  }
+
+  function pump(): void {
+    for (const priority of ['live', 'batch'] as const) {
+      for (let first = lines[priority].first(); first; first = lines[priority].first()) {
+        const slot = place(first.version.artifactHash);
+        if (!slot) return;
+        void perform(slot, lines[priority].take(maxRunRows[priority]));
+      }
+    }
+  }
+
+  async function perform(slot: RunPlace, taken: readonly Part<Pending>[]): Promise<void> {
+    let running: readonly Part<Pending>[] = taken;
+    for (const part of taken) part.request.running++;
+    try {
+      const hash = taken[0]?.version.artifactHash ?? '';
+      const outputs = await slot.run(hash, () => {
+        // Loading the model may have taken longer than some readers had.
+        running = taken.filter(({ request }) => !request.settled && !expire(request));
+        return running.length === 0 ? null : prepare(running);
+      });
+      if (outputs) deliver(running, outputs);
+    } catch (error) {
+      fail(running, error);
+    } finally {
+      for (const part of taken) part.request.running--;
+    }
+  }
+
+  /** Whether the request's time is over before its part is run; then it is told so. */
+  function expire(request: Pending): boolean {
+    if (request.deadline > now()) return false;
+    request.settle(late(null));
+    return true;
+  }
+
+  function prepare(parts: readonly Part<Pending>[]): PreparedRun {
+    const rows = rowsOf(parts);
+    const lastDeadline = Math.max(...parts.map(({ request }) => request.deadline));
+    return {
+      feeds: joinInputs(
+        parts.map((part) => part.inputs),
+        rows,
+      ),
+      fetches: [...new Set(parts[0]?.version.outputs.map((field) => field.output))],
+      killAfterMs: Math.max(0, lastDeadline - now()) + killGraceMs,
+    };
+  }
+
+  function deliver(parts: readonly Part<Pending>[], outputs: readonly WireTensor[]): void {
+    const tensors = readOutputs(outputs, rowsOf(parts));
+    let start = 0;
+    for (const part of parts) {
+      const { request } = part;
+      request.results.set(part, cutOutputs(tensors, start, part.rows));
+      start += part.rows;
+      if (request.results.size === request.parts.length) {
+        request.settle({ tensors: joinOutputs(request.parts.map((each) => request.results.get(each) ?? {})) });
+      }
+    }
+  }
+
+  function fail(parts: readonly Part<Pending>[], error: unknown): void {
+    const ofTheRows = error instanceof ScoringCrash || isTandemError(error, 'live_failed');
+    for (const part of parts) {
+      if (part.request.settled) continue;
+      part.suspicions++;
+      const again = ofTheRows && (parts.length > 1 || (mayBeForeign(error) && part.suspicions < 2));
+      if (again && part.request.deadline > now()) lines[part.request.priority].addSuspect(part);
+      else part.request.settle(error instanceof Error ? error : new Error(String(error)));
+    }
+    soon();
+  }
+
+  return {
+    score,
+    pump,
+    waitingRows: () => ({ live: lines.live.rows(), batch: lines.batch.rows() }),
+    pending: () => pending.size,
+    drained: () => (pending.size === 0 ? Promise.resolve() : new Promise((resolve) => waitingForDrain.push(resolve))),
+    abandon: (error) => {
+      for (const request of pending) request.settle(error);
+    },
+  };
+}
+
+/** Somebody may have killed the child (an operator, the kernel for want of memory): the rows deserve a second try. */
+function mayBeForeign(error: unknown): boolean {
+  return error instanceof ProcessEnded && !error.explained;
+}
+
+function rowsOf(parts: readonly Part<Pending>[]): number {
+  return parts.reduce((sum, part) => sum + part.rows, 0);
+}
+
+function overloaded(waiting: number): TandemError {
+  return new TandemError('overloaded', 'too many users wait for the model', { retryAfter: 1, detail: { waiting } });
+}

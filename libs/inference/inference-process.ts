@@ -1,0 +1,210 @@
+/**
+ * One inference child as its parent sees it: one question at a time, each with a time after which the child is killed
+ * with SIGKILL, the only signal that ends a run inside native code.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { TandemError } from '@tandem/prediction/errors';
+import { ScoringCrash } from '@tandem/prediction/scoring';
+import type { Command, Reply, Signature, WireTensor } from './protocol.ts';
+
+export interface ProcessOptions {
+  readonly memoryLimitMb: number;
+  /** Whether the kernel bounds the data segment too, where it can: see `command`. */
+  readonly boundData: boolean;
+  readonly startTimeoutMs: number;
+}
+
+/** A model file for a child: `sha256` is checked there, on the bytes that ONNX Runtime is given. */
+export interface ModelFile {
+  readonly session: string;
+  readonly bytes: Uint8Array;
+  readonly sha256: string | null;
+}
+
+export interface InferenceProcess {
+  readonly pid: number | undefined;
+  /** Rejects with ProcessEnded where it dies before it is ready. */
+  readonly ready: Promise<void>;
+  /** Why it ended; never rejects. */
+  readonly ended: Promise<ProcessEnded>;
+  /** Rejects with `model_refused`, or ProcessEnded. @param release sessions that are no longer wanted */
+  load(file: ModelFile, release: readonly string[], timeoutMs: number): Promise<Loaded>;
+  /** Rejects with `live_failed` where the model refuses the input, or ProcessEnded. */
+  run(
+    session: string,
+    feeds: readonly WireTensor[],
+    fetches: readonly string[],
+    timeoutMs: number,
+  ): Promise<readonly WireTensor[]>;
+  isAlive(): boolean;
+  kill(why: string): void;
+}
+
+export interface Loaded {
+  readonly signature: Signature;
+  /** The child's resident memory after it. */
+  readonly rssBytes: number;
+}
+
+/** The child died. `explained`: by one of our bounds, or by a fault in its code; else somebody may have killed it. */
+export class ProcessEnded extends ScoringCrash {
+  readonly explained: boolean;
+
+  constructor(how: string, explained: boolean) {
+    super(`the inference process ended: ${how}`);
+    this.explained = explained;
+  }
+}
+
+const WORKER = fileURLToPath(new URL('./worker.ts', import.meta.url));
+/** Private memory that Node 24 maps in the child (two isolates' code ranges above all), measured 1,134 MB. */
+const NODE_DATA_MB = 1280;
+/** Models travel in pieces, so that the parent's event loop never copies more at once. */
+const PART_BYTES = 1 << 20;
+const STDERR_KEPT = 2_000;
+
+/** Starts a child. Its end, however it comes, is in `ended`. */
+export function startInferenceProcess(options: ProcessOptions): InferenceProcess {
+  const child = spawnWorker(options);
+  const { promise: ended, resolve: tellEnd } = Promise.withResolvers<ProcessEnded>();
+  let killedFor: string | null = null;
+  let end: ProcessEnded | null = null;
+  let said = '';
+  let answer: ((reply: Reply) => void) | null = null;
+  let fail: ((error: ProcessEnded) => void) | null = null;
+
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    said = (said + text).slice(-STDERR_KEPT);
+  });
+  child.on('message', (reply: Reply) => answer?.(reply));
+  child.on('error', (error) => finish(new ProcessEnded(error.message, true)));
+  // 'close' rather than 'exit': by then its last words on stderr have been read.
+  child.on('close', (code, signal) => finish(explain(killedFor, said, code, signal)));
+
+  function finish(how: ProcessEnded): void {
+    if (end) return;
+    end = how;
+    fail?.(how);
+    tellEnd(how);
+  }
+
+  function kill(why: string): void {
+    killedFor ??= why;
+    child.kill('SIGKILL');
+  }
+
+  async function ask(send: () => Promise<void> | void, timeoutMs: number): Promise<Reply> {
+    if (end) throw end;
+    const { promise, resolve, reject } = Promise.withResolvers<Reply>();
+    answer = resolve;
+    fail = reject;
+    const timer = setTimeout(
+      () => kill(`no answer within ${Math.round(timeoutMs)} ms`),
+      Math.min(timeoutMs, 2 ** 31 - 1),
+    );
+    try {
+      await Promise.race([send(), promise]);
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      answer = null;
+      fail = null;
+    }
+  }
+
+  // A failure to send means that the channel is closed: the child is dying, and 'close' tells how.
+  const tell = (command: Command) => new Promise<void>((resolve) => child.send(command, () => resolve()));
+
+  async function sendModel({ session, bytes, sha256 }: ModelFile, release: readonly string[]): Promise<void> {
+    for (let at = 0; at < bytes.length && !end; at += PART_BYTES) {
+      await tell({ kind: 'part', bytes: bytes.subarray(at, at + PART_BYTES) });
+    }
+    await tell({ kind: 'load', session, sha256, release });
+  }
+
+  const ready = ask(() => {}, options.startTimeoutMs).then(() => {});
+  ready.catch(() => {});
+  return {
+    pid: child.pid,
+    ready,
+    ended,
+    isAlive: () => end === null && killedFor === null,
+    kill,
+    async load(file, release, timeoutMs) {
+      const reply = await ask(() => sendModel(file, release), timeoutMs);
+      if (reply.kind === 'loaded') return reply;
+      throw refusal('model_refused', 'the model cannot be loaded', reply);
+    },
+    async run(session, feeds, fetches, timeoutMs) {
+      const reply = await ask(() => void child.send({ kind: 'run', session, feeds, fetches }, () => {}), timeoutMs);
+      if (reply.kind === 'ran') return reply.outputs;
+      throw refusal('live_failed', 'the model refused the input', reply);
+    },
+  };
+}
+
+function spawnWorker({ memoryLimitMb, boundData }: ProcessOptions): ChildProcess {
+  const folder = mkdtempSync(join(tmpdir(), 'tandem-inference-'));
+  const heapMb = Math.max(64, memoryLimitMb >> 2);
+  const program = [process.execPath, `--max-old-space-size=${heapMb}`, WORKER, `${process.pid}`, `${memoryLimitMb}`];
+  const [file = '', ...args] = boundData ? bounded(program, memoryLimitMb) : program;
+  const child = spawn(file, args, {
+    cwd: folder,
+    // A library path is the one setting without which a program may not start at all.
+    env: process.env.LD_LIBRARY_PATH ? { LD_LIBRARY_PATH: process.env.LD_LIBRARY_PATH } : {},
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    serialization: 'advanced',
+    // A process group of its own: a terminal's Ctrl-C is for the parent, which then drains.
+    detached: true,
+  });
+  // The child removes its folder itself; this is for the one that never came so far.
+  child.on('close', () => {
+    try {
+      rmdirSync(folder);
+    } catch {
+      // Gone already.
+    }
+  });
+  return child;
+}
+
+/**
+ * The program under `ulimit -d`: an allocation above it fails inside ONNX Runtime as an ordinary error, so that most
+ * memory bombs cost a refusal rather than a process. Linux alone counts mapped memory as data.
+ */
+function bounded(program: readonly string[], memoryLimitMb: number): readonly string[] {
+  if (process.platform !== 'linux') return program;
+  const kilobytes = (memoryLimitMb + NODE_DATA_MB) * 1024;
+  return ['/bin/sh', '-c', 'ulimit -d "$0" && exec "$@"', `${kilobytes}`, ...program];
+}
+
+function explain(
+  killedFor: string | null,
+  said: string,
+  code: number | null,
+  signal: NodeJS.Signals | null,
+): ProcessEnded {
+  const watchdog = /watchdog: (.*)/.exec(said)?.[1];
+  const reason = killedFor ?? watchdog;
+  if (reason !== undefined) return new ProcessEnded(reason, true);
+  const how = signal ? `signal ${signal}` : `exit code ${code}`;
+  const error = said.split('\n').find((line) => /error|terminate|fatal/i.test(line));
+  return new ProcessEnded(error ? `${how}: ${error.slice(0, 200)}` : how, signal !== 'SIGKILL');
+}
+
+function refusal(code: 'model_refused' | 'live_failed', what: string, reply: Reply): TandemError {
+  if (reply.kind !== 'refused') return new TandemError(code, `${what}: its process answered ${reply.kind}`);
+  // ONNX Runtime names its own source files; a caller has no use for them.
+  const reason = reply.reason
+    .replaceAll(/\S*\/onnxruntime\/\S+:\d+ ?/g, '')
+    .trim()
+    .slice(0, 400);
+  return new TandemError(code, `${what}: ${reason}`, {
+    detail: reply.reason,
+    ...(reply.remedy === null ? {} : { remedy: reply.remedy }),
+  });
+}

@@ -1,0 +1,87 @@
+/**
+ * Loads a version's model into a child. A model that cannot be loaded is not tried again at once: it waits longer after
+ * each failure, so that one bad artifact cannot keep every child busy dying of it.
+ */
+import { TandemError } from '@tandem/prediction/errors';
+import type { InferenceLog } from './inference-log.ts';
+import type { InferenceProcess } from './inference-process.ts';
+
+export interface ModelLoaderOptions {
+  /** The bytes of an artifact by their sha256 in hex. */
+  loadArtifact(hash: string): Promise<Uint8Array>;
+  readonly loadTimeoutMs: number;
+  readonly log: InferenceLog;
+  /** Milliseconds that only ever rise. */
+  readonly now: () => number;
+}
+
+export interface ModelLoader {
+  /** Rejects with `unavailable`, whatever went wrong: it is never the fault of the rows that wait for it. */
+  load(process: InferenceProcess, hash: string, release: readonly string[]): Promise<void>;
+}
+
+const FIRST_WAIT_MS = 1_000;
+const LONGEST_WAIT_MS = 60_000;
+
+interface Failure {
+  readonly count: number;
+  readonly until: number;
+  readonly cause: unknown;
+}
+
+export function createModelLoader({ loadArtifact, loadTimeoutMs, log, now }: ModelLoaderOptions): ModelLoader {
+  const failures = new Map<string, Failure>();
+  const reading = new Map<string, Promise<Uint8Array>>();
+
+  /** Children that start together share one read. */
+  function read(hash: string): Promise<Uint8Array> {
+    const under = reading.get(hash);
+    if (under) return under;
+    const bytes = withTimeout(loadArtifact(hash), loadTimeoutMs).finally(() => reading.delete(hash));
+    reading.set(hash, bytes);
+    return bytes;
+  }
+
+  function noteFailure(hash: string, cause: unknown): void {
+    const count = (failures.get(hash)?.count ?? 0) + 1;
+    const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** (count - 1));
+    failures.set(hash, { count, until: now() + wait, cause });
+    log('inference.model_not_loaded', { artifact: hash, error: textOf(cause), failures: count, retryMs: wait });
+  }
+
+  return {
+    async load(process, hash, release) {
+      const failed = failures.get(hash);
+      if (failed && failed.until > now()) throw unavailable(failed.cause, failed.until - now());
+      try {
+        const bytes = await read(hash);
+        await process.load({ session: hash, bytes, sha256: hash }, release, loadTimeoutMs);
+        failures.delete(hash);
+      } catch (error) {
+        noteFailure(hash, error);
+        throw unavailable(error, FIRST_WAIT_MS);
+      }
+    },
+  };
+}
+
+function unavailable(cause: unknown, waitMs: number): TandemError {
+  return new TandemError('unavailable', `the model cannot be loaded at present: ${textOf(cause)}`, {
+    cause,
+    retryAfter: Math.ceil(waitMs / 1000),
+  });
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+async function withTimeout<T>(promise: Promise<T>, ms: number): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`the artifact was not read within ${ms} ms`)), ms);
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * Inference in child processes: the Scorer that the API and the worker share. `createInferencePool` puts together the
+ * children (slot.ts), the loading of models (model-loader.ts) and dynamic batching (batcher.ts).
+ */
+import { availableParallelism } from 'node:os';
+import { TandemError } from '@tandem/prediction/errors';
+import type { ModelVersion } from '@tandem/prediction/predictor';
+import type { Scorer } from '@tandem/prediction/scoring';
+import { type Batcher, createBatcher } from './batcher.ts';
+import type { InferenceLog } from './inference-log.ts';
+import { createModelLoader } from './model-loader.ts';
+import { createSlot, type Slot } from './slot.ts';
+
+export interface InferencePoolOptions {
+  /** The bytes of an artifact by their sha256 in hex; checked again in the child. */
+  loadArtifact(hash: string): Promise<Uint8Array>;
+  readonly log: InferenceLog;
+  /** Children; default: one less than the processors, for the process that feeds them. */
+  readonly processes?: number;
+  /** Resident memory of a child in MB, above which it is killed; a child without a model takes about 100. */
+  readonly memoryLimitMb?: number;
+  /** How long after the last deadline of a run its child is killed. */
+  readonly killGraceMs?: number;
+  /** Users that may wait for a live answer; more are refused as `overloaded`. */
+  readonly maxQueue?: number;
+  /** The same for rows of batches. */
+  readonly maxBatchQueue?: number;
+  /** Rows of a run at most. A live request waits for one run of a batch at most: 1,024 rows of 200 trees take 3 ms. */
+  readonly maxLiveRows?: number;
+  readonly sliceRows?: number;
+  /** Models that each child keeps loaded. */
+  readonly maxModels?: number;
+  readonly startTimeoutMs?: number;
+  readonly loadTimeoutMs?: number;
+  /** Milliseconds that only ever rise; for tests. */
+  readonly now?: () => number;
+}
+
+export interface PoolStats {
+  readonly processes: number;
+  readonly idle: number;
+  readonly waitingRows: Readonly<Record<'live' | 'batch', number>>;
+  /** Process ids of the children alive. */
+  readonly pids: readonly number[];
+}
+
+export interface InferencePool extends Scorer {
+  /** Loads the version in every child, now and in each that replaces one. Rejects with `unavailable`. */
+  warmUp(version: ModelVersion): Promise<void>;
+  stats(): PoolStats;
+  /** Refuses new requests, waits for those under way up to the grace, then ends the children. */
+  close(graceMs?: number): Promise<void>;
+}
+
+/** Starts nothing: a child starts when there is something to run, or `warmUp` asks for it. */
+export function createInferencePool(options: InferencePoolOptions): InferencePool {
+  const { log, maxModels = 8, loadTimeoutMs = 30_000, now = () => performance.now() } = options;
+  const memoryLimitMb = checkedMemory(options.memoryLimitMb ?? 1024);
+  const loader = createModelLoader({ loadArtifact: options.loadArtifact, loadTimeoutMs, log, now });
+  let warm: string[] = [];
+  let closing: Promise<void> | null = null;
+
+  const slots: Slot[] = Array.from({ length: options.processes ?? Math.max(1, availableParallelism() - 1) }, () =>
+    createSlot({
+      memoryLimitMb,
+      startTimeoutMs: options.startTimeoutMs ?? 10_000,
+      maxSessions: maxModels,
+      loader,
+      warm: () => warm,
+      onIdle: () => batcher.pump(),
+      log,
+    }),
+  );
+
+  const batcher: Batcher = createBatcher({
+    place: (hash) => findPlace(slots, hash),
+    maxRunRows: { live: options.maxLiveRows ?? 256, batch: options.sliceRows ?? 1_024 },
+    maxWaitingRows: { live: options.maxQueue ?? 10_000, batch: options.maxBatchQueue ?? 100_000 },
+    killGraceMs: options.killGraceMs ?? 1_000,
+    now,
+  });
+
+  async function shutDown(graceMs: number): Promise<void> {
+    const { promise: patience, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, graceMs);
+    await Promise.race([batcher.drained(), patience]);
+    clearTimeout(timer);
+    batcher.abandon(closed());
+    await Promise.all(slots.map((slot) => slot.close()));
+  }
+
+  return {
+    score: (request) => (closing ? Promise.reject(closed()) : batcher.score(request)),
+    async warmUp({ artifactHash }) {
+      if (closing) throw closed();
+      warm = [...warm.filter((hash) => hash !== artifactHash), artifactHash].slice(-maxModels);
+      await Promise.all(slots.map((slot) => slot.prepare(artifactHash)));
+    },
+    stats: () => ({
+      processes: slots.length,
+      idle: slots.filter((slot) => slot.state() === 'idle').length,
+      waitingRows: batcher.waitingRows(),
+      pids: slots.map((slot) => slot.pid()).filter((pid) => pid !== undefined),
+    }),
+    close: (graceMs = 5_000) => {
+      closing ??= shutDown(graceMs);
+      return closing;
+    },
+  };
+}
+
+/** An idle child that has the model, else any idle one, else one more is started and nobody is free yet. */
+function findPlace(slots: readonly Slot[], hash: string): Slot | null {
+  const idle = slots.filter((slot) => slot.state() === 'idle');
+  const place = idle.find((slot) => slot.holds(hash)) ?? idle[0];
+  if (place) return place;
+  if (!slots.some((slot) => slot.state() === 'starting')) slots.find((slot) => slot.state() === 'cold')?.start();
+  return null;
+}
+
+function checkedMemory(memoryLimitMb: number): number {
+  if (memoryLimitMb >= 256) return memoryLimitMb;
+  throw new RangeError(`an inference process needs a memory limit of at least 256 MB, not ${memoryLimitMb}`);
+}
+
+function closed(): TandemError {
+  return new TandemError('unavailable', 'the service is shutting down', { retryAfter: 5 });
+}

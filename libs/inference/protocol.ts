@@ -1,0 +1,65 @@
+/**
+ * What the serving process and its inference children say to each other over Node's IPC channel (serialization
+ * 'advanced': typed arrays travel as bytes). One command at a time: each gets one reply before the next is sent, but
+ * `part`, which gets none.
+ */
+import type { TensorType } from '@tandem/prediction/predictor';
+
+export type TensorData =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Int16Array
+  | Int32Array
+  | Uint8Array
+  | Uint16Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array
+  | readonly string[];
+
+/** A tensor on its way; float16 as the bits in a Uint16Array, bool as bytes 0 and 1. */
+export interface WireTensor {
+  readonly name: string;
+  readonly type: TensorType;
+  readonly dims: readonly number[];
+  readonly data: TensorData;
+}
+
+/** One input or output as a model declares it. */
+export interface SignatureTensor {
+  readonly name: string;
+  /** Element type as ONNX Runtime names it; null: not a tensor (a sequence or a map). */
+  readonly type: string | null;
+  /** A number is a fixed dimension, a text a symbolic one; empty: a scalar, or a shape not declared. */
+  readonly shape: readonly (number | string)[];
+}
+
+export interface Signature {
+  readonly inputs: readonly SignatureTensor[];
+  readonly outputs: readonly SignatureTensor[];
+}
+
+export type Command =
+  /** A piece of a model file; `load` takes what has come so far. */
+  | { readonly kind: 'part'; readonly bytes: Uint8Array }
+  /** `sha256` of the whole file, checked before anything reads it; null: not known yet. */
+  | {
+      readonly kind: 'load';
+      readonly session: string;
+      readonly sha256: string | null;
+      readonly release: readonly string[];
+    }
+  | {
+      readonly kind: 'run';
+      readonly session: string;
+      readonly feeds: readonly WireTensor[];
+      readonly fetches: readonly string[];
+    };
+
+export type Reply =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'loaded'; readonly signature: Signature; readonly rssBytes: number }
+  | { readonly kind: 'ran'; readonly outputs: readonly WireTensor[] }
+  /** The model file or the input is at fault; the process goes on. */
+  | { readonly kind: 'refused'; readonly reason: string; readonly remedy: string | null };

@@ -1,0 +1,27 @@
+/**
+ * A thread inside an inference child that ends the child when its parent is gone or its memory exceeds the limit. A
+ * thread of its own, because the main one may be inside a run that never returns; inside the process, because nobody
+ * else is left when the parent was killed.
+ */
+import { writeSync } from 'node:fs';
+import { workerData } from 'node:worker_threads';
+
+/** How often it looks. A process touches new memory at about 1 MB a millisecond: it can exceed its limit by 50 MB. */
+const PERIOD_MS = 50;
+
+const { parentPid, memoryLimitMb } = workerData as { parentPid: number; memoryLimitMb: number };
+const limit = memoryLimitMb * 1024 * 1024;
+
+setInterval(() => {
+  if (process.ppid !== parentPid) end('its parent is gone');
+  if (process.memoryUsage.rss() > limit) end(`it took more than ${memoryLimitMb} MB of memory`);
+}, PERIOD_MS);
+
+function end(why: string): void {
+  try {
+    writeSync(2, `watchdog: ${why}\n`);
+  } catch {
+    // Nobody listens any more.
+  }
+  process.kill(process.pid, 'SIGKILL');
+}

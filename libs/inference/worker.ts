@@ -1,0 +1,106 @@
+/**
+ * The program of an inference child. ONNX Runtime's `run` blocks its thread, for ever if the model wants so; here it
+ * blocks nobody else, and whoever waits may kill the process. It holds no secrets, no files and no state but sessions.
+ * Arguments: the parent's process id, the resident memory limit in MB.
+ */
+import { createHash } from 'node:crypto';
+import { rmdirSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
+import type { TensorType } from '@tandem/prediction/predictor';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { findFault } from './onnx-file.ts';
+import type { Command, Reply, SignatureTensor, TensorData, WireTensor } from './protocol.ts';
+
+const OPTIONS: InferenceSession.SessionOptions = {
+  intraOpNumThreads: 1,
+  interOpNumThreads: 1,
+  executionMode: 'sequential',
+  graphOptimizationLevel: 'all',
+  // Errors are thrown; what a model makes ONNX Runtime print besides is nobody's.
+  logSeverityLevel: 4,
+};
+
+const sessions = new Map<string, InferenceSession>();
+let parts: Uint8Array[] = [];
+
+start();
+
+function start(): void {
+  // ONNX Runtime 1.30's binding cannot read a Float16Array; without the class it takes and gives the bits.
+  delete (globalThis as { Float16Array?: unknown }).Float16Array;
+  // The parent decides when to end: a terminal's Ctrl-C and a service manager's SIGTERM reach the whole group.
+  process.on('SIGINT', () => {});
+  process.on('SIGTERM', () => {});
+  process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
+  process.on('message', (command: Command) => void obey(command));
+  const watchdog = new Worker(new URL('./watchdog.ts', import.meta.url), {
+    workerData: { parentPid: Number(process.argv[2]), memoryLimitMb: Number(process.argv[3]) },
+    resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 4 },
+  });
+  watchdog.once('error', (error) => {
+    throw error;
+  });
+  watchdog.once('online', () => {
+    // From now on the working directory does not exist: nothing can be found in it or left there.
+    rmdirSync(process.cwd());
+    say({ kind: 'ready' });
+  });
+}
+
+function say(reply: Reply): void {
+  process.send?.(reply);
+}
+
+async function obey(command: Command): Promise<void> {
+  try {
+    switch (command.kind) {
+      case 'part':
+        parts.push(command.bytes);
+        return;
+      case 'load':
+        return await load(command);
+      case 'run':
+        return await run(command);
+    }
+  } catch (error) {
+    say({ kind: 'refused', reason: error instanceof Error ? error.message : String(error), remedy: null });
+  }
+}
+
+async function load({ session, sha256, release }: Extract<Command, { kind: 'load' }>): Promise<void> {
+  const bytes = Buffer.concat(parts);
+  parts = [];
+  for (const id of release) {
+    await sessions.get(id)?.release();
+    sessions.delete(id);
+  }
+  if (sha256 !== null && createHash('sha256').update(bytes).digest('hex') !== sha256) {
+    return say({ kind: 'refused', reason: 'the bytes are not those of the registered artifact', remedy: null });
+  }
+  const fault = findFault(bytes);
+  if (fault) return say({ kind: 'refused', ...fault });
+  const loaded = await InferenceSession.create(bytes, OPTIONS);
+  sessions.set(session, loaded);
+  const signature = { inputs: loaded.inputMetadata.map(describe), outputs: loaded.outputMetadata.map(describe) };
+  say({ kind: 'loaded', signature, rssBytes: process.memoryUsage.rss() });
+}
+
+async function run({ session, feeds, fetches }: Extract<Command, { kind: 'run' }>): Promise<void> {
+  const loaded = sessions.get(session);
+  if (!loaded) throw new Error(`no session ${session}`);
+  const inputs = Object.fromEntries(
+    feeds.map(({ name, type, data, dims }) => [name, new Tensor(type as 'float32', data as Float32Array, dims)]),
+  );
+  const results = await loaded.run(inputs, fetches);
+  const outputs: WireTensor[] = fetches.map((name) => {
+    const { type, dims, data } = results[name] as Tensor;
+    return { name, type: type as TensorType, dims, data: data as TensorData };
+  });
+  say({ kind: 'ran', outputs });
+}
+
+function describe(value: InferenceSession.ValueMetadata): SignatureTensor {
+  return value.isTensor
+    ? { name: value.name, type: value.type, shape: [...value.shape] }
+    : { name: value.name, type: null, shape: [] };
+}

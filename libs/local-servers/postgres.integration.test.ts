@@ -1,0 +1,119 @@
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { leaveOrphan } from './killed-parent.fixture.ts';
+import { startPostgres } from './postgres.ts';
+import { readProcess } from './process-identity.ts';
+import type { LocalServer } from './server-process.ts';
+
+describe('startPostgres', { timeout: 60_000 }, () => {
+  let parent: string;
+  let dataDir: string;
+  let lines: string[];
+  let running: LocalServer | undefined;
+
+  beforeEach(() => {
+    // Mode 700 and a space: as root, Postgres' own account could not enter it without help.
+    parent = mkdtempSync(join(tmpdir(), 'tandem postgres '));
+    chmodSync(parent, 0o700);
+    dataDir = join(parent, 'data');
+    lines = [];
+  });
+
+  afterEach(async () => {
+    await running?.stop();
+    running = undefined;
+    rmSync(parent, { recursive: true, force: true });
+  });
+
+  const start = async (options: { port?: number } = {}) => {
+    running = await startPostgres({ dataDir, ...options, log: (line) => void lines.push(line) });
+    return running;
+  };
+
+  it('keeps data and address over a restart, and is durable, local and behind a password', async () => {
+    const first = await start();
+    await query(first.url, 'create table kept as select 42 as value');
+    await first.stop();
+    expect(readProcess(first.pid)).toBeUndefined();
+
+    const second = await start();
+    expect(second.url).toBe(first.url);
+    expect(await query(second.url, 'select value from kept')).toEqual([{ value: 42 }]);
+    const [settings] = await query(
+      second.url,
+      `select current_setting('fsync') fsync, current_setting('listen_addresses') listens,
+        current_setting('server_encoding') encoding, current_setting('timezone') zone`,
+    );
+    expect(settings).toEqual({ fsync: 'on', listens: '127.0.0.1', encoding: 'UTF8', zone: 'UTC' });
+    await expect(query(second.url.replace(/:[0-9a-f]+@/, ':wrong@'), 'select 1')).rejects.toThrow(/password/);
+    expect(statSync(join(dataDir, 'password')).mode & 0o777).toBe(0o600);
+    expect(readdirSync(dataDir).sort()).toEqual(['cluster', 'password', 'port', 'server.log']);
+  });
+
+  it('takes over the server that a killed parent left, with what was committed', async () => {
+    const orphan = await leaveOrphan('postgres', [dataDir], 'SIGKILL');
+    await query(orphan.url, 'create table kept as select 7 as value');
+
+    const taken = await start();
+    expect(taken.pid).not.toBe(orphan.pid);
+    expect(readProcess(orphan.pid)).toBeUndefined();
+    expect(taken.url).toBe(orphan.url);
+    expect(await query(taken.url, 'select value from kept')).toEqual([{ value: 7 }]);
+  });
+
+  it('survives Ctrl-C in the terminal of its parent, so that the parent can stop it in its own order', async () => {
+    const orphan = await leaveOrphan('postgres', [dataDir], 'SIGINT');
+    expect(await query(orphan.url, 'select 1 as alive')).toEqual([{ alive: 1 }]);
+    await start();
+  });
+
+  it('recovers what was committed when the server itself is killed, and says that it ended', async () => {
+    const first = await start();
+    await query(first.url, 'create table kept as select 9 as value');
+    process.kill(first.pid, 'SIGKILL');
+    expect(await first.exited).toBe('ended by SIGKILL');
+
+    const second = await start();
+    expect(await query(second.url, 'select value from kept')).toEqual([{ value: 9 }]);
+  });
+
+  it('neither ends nor is stopped by another program that has the number of a dead server', async () => {
+    await (await start()).stop();
+    writeFileSync(join(dataDir, 'cluster/postmaster.pid'), `${process.ppid}\n/elsewhere\n`);
+    await start();
+    expect(readProcess(process.ppid)).toBeDefined();
+  });
+
+  it('begins again after a kill in the middle of creating the data', async () => {
+    mkdirSync(join(dataDir, 'cluster.new'), { recursive: true });
+    writeFileSync(join(dataDir, 'cluster.new/half'), '');
+    expect(await query((await start()).url, 'select 1 as one')).toEqual([{ one: 1 }]);
+  });
+
+  it('refuses a demanded port that is taken, naming it', async () => {
+    const { port } = await start();
+    const other = startPostgres({ dataDir: join(parent, 'other'), port, log: () => undefined });
+    await expect(other).rejects.toMatchObject({ code: 'port_taken', message: expect.stringContaining(String(port)) });
+  });
+
+  it('refuses data of another major version rather than touch them', async () => {
+    mkdirSync(join(dataDir, 'cluster'), { recursive: true });
+    writeFileSync(join(dataDir, 'cluster/PG_VERSION'), '12\n');
+    await expect(start()).rejects.toMatchObject({ code: 'old_data', message: expect.stringContaining('Postgres 12') });
+  });
+});
+
+async function query(url: string, sql: string): Promise<unknown[]> {
+  const client = new pg.Client({ connectionString: url });
+  // A server that is stopped under an open connection says so; the test is about what comes after.
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    return (await client.query(sql)).rows;
+  } finally {
+    await client.end();
+  }
+}

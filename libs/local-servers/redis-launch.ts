@@ -1,0 +1,63 @@
+/** How a Redis is run, once something that can run it is found: as a program of this machine, or in a container. */
+import { createHash } from 'node:crypto';
+import { basename, join } from 'node:path';
+import { type RedisProgram, serverEnvironment } from './redis-program.ts';
+import type { RedisSettings } from './redis-settings.ts';
+import { runCommand } from './run-command.ts';
+import type { ServerCommand } from './server-process.ts';
+
+export interface RedisLaunch {
+  /** For messages: `Redis 7.0.15 (/usr/bin/redis-server)`. */
+  readonly description: string;
+  /** What the server itself is told; in a container that is not what the outside sees. */
+  settings(port: number, folder: string): Pick<RedisSettings, 'port' | 'folder' | 'bind'>;
+  command(port: number, settingsFile: string): Pick<ServerCommand, 'program' | 'args' | 'argv0' | 'env'>;
+  /** Removes what would stand in the way of a start and is not a process of ours. */
+  clear(folder: string): Promise<void>;
+}
+
+export function launchProgram({ path, argv0, libraryPath, version }: RedisProgram): RedisLaunch {
+  return {
+    description: `${version} (${path})`,
+    settings: (port, folder) => ({ port, folder, bind: '127.0.0.1' }),
+    command: (_port, settingsFile) => ({
+      program: path,
+      argv0,
+      args: [settingsFile],
+      env: serverEnvironment(libraryPath),
+    }),
+    clear: async () => undefined,
+  };
+}
+
+const IMAGE = 'redis:8-alpine';
+const INNER_PORT = 6379;
+
+/** Undefined where there is no Docker, or its daemon does not answer. */
+export async function findDocker(folder: string): Promise<RedisLaunch | undefined> {
+  const answer = await runCommand('docker', ['version', '--format', '{{.Server.Version}}'], { timeoutMs: 10_000 });
+  return answer.code === 0 ? launchContainer(folder, answer.stdout.trim()) : undefined;
+}
+
+/**
+ * `docker run` in the foreground passes our signals on and ends with its container, so it is watched and ended like the
+ * server itself. The container has a name made from its folder: one that lost its `docker run` is found by it.
+ */
+function launchContainer(folder: string, dockerVersion: string): RedisLaunch {
+  const name = `tandem-redis-${createHash('sha256').update(folder).digest('hex').slice(0, 12)}`;
+  const user = `${process.getuid?.() ?? 0}:${process.getgid?.() ?? 0}`;
+  return {
+    description: `${IMAGE} in Docker ${dockerVersion}`,
+    settings: () => ({ port: INNER_PORT, folder: '/data', bind: '0.0.0.0' }),
+    command: (port, settingsFile) => ({
+      program: 'docker',
+      args: [
+        ...['run', '--rm', '--name', name, '--user', user, '--publish', `127.0.0.1:${port}:${INNER_PORT}`],
+        ...['--mount', `type=bind,source=${folder},target=/data`],
+        ...[IMAGE, 'redis-server', join('/data', basename(settingsFile))],
+      ],
+      env: process.env,
+    }),
+    clear: async () => void (await runCommand('docker', ['rm', '--force', name])),
+  };
+}

@@ -1,0 +1,173 @@
+/**
+ * A real Redis for development and tests, found or fetched in the ways of `redis-find.ts`: data that survive restarts,
+ * reachable from this machine alone and by password.
+ *
+ * In its folder: `redis.conf` and `password` (mode 0600), `port`, `server.json` (the process), `server.log`,
+ * `appendonlydir/` (the data).
+ */
+import { chmodSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { type EndStep, endProcess, waitUntil } from './end-process.ts';
+import { explainFolderError, LocalServerError } from './local-server-error.ts';
+import { choosePort, portTaken, readRememberedPort, rememberPort } from './ports.ts';
+import { isRunning } from './process-identity.ts';
+import { findRedis } from './redis-find.ts';
+import type { RedisLaunch } from './redis-launch.ts';
+import { probeRedis, shutDownRedis } from './redis-probe.ts';
+import { renderRedisSettings } from './redis-settings.ts';
+import { readOrCreateSecret } from './secret-file.ts';
+import { type LocalServer, lastLines, type ServerProcess, startServerProcess } from './server-process.ts';
+
+export interface RedisOptions {
+  /** Created where missing. One server a folder. */
+  readonly dataDir: string;
+  /** Where a server is unpacked when the machine has none. Default: `redis-server` beside the data folder. */
+  readonly serverDir?: string;
+  /** Left out: the port of the last start, or a free one. */
+  readonly port?: number;
+  /** Where programs are searched. Default: the environment's PATH. */
+  readonly path?: string | undefined;
+  readonly log: (line: string) => void;
+}
+
+/** SIGTERM writes out the append-only file and ends. */
+const redisShutdown: readonly EndStep[] = [
+  { signal: 'SIGTERM', waitMs: 10_000 },
+  { signal: 'SIGKILL', waitMs: 5_000 },
+];
+/** A large append-only file takes its time to load, and a container image its time to arrive. */
+const READY_WITHIN_MS = 180_000;
+const LEFTOVER_ENDS_WITHIN_MS = 10_000;
+const ATTEMPTS = 5;
+
+interface Plan {
+  readonly folder: string;
+  readonly password: string;
+  readonly launch: RedisLaunch;
+  readonly requestedPort: number | undefined;
+  readonly log: (line: string) => void;
+}
+
+/** Starts the server of that folder, after ending one that a killed run left there. Throws `LocalServerError`. */
+export async function startRedis(options: RedisOptions): Promise<LocalServer> {
+  try {
+    return await start(options);
+  } catch (error) {
+    throw explainFolderError(options.dataDir, error);
+  }
+}
+
+async function start(options: RedisOptions): Promise<LocalServer> {
+  const { dataDir, port, log, path = process.env.PATH } = options;
+  const folder = prepareFolder(dataDir);
+  const serverDir = options.serverDir ?? join(dirname(folder), 'redis-server');
+  const asRoot = process.getuid?.() === 0;
+  const launch = await findRedis({ serverDir, folder, path, asRoot, log });
+  const password = readOrCreateSecret(join(folder, 'password'));
+  await endLeftoverRedis(folder, password, log);
+  await launch.clear(folder);
+  const { server, port: chosen } = await startUntilReady({ folder, password, launch, requestedPort: port, log });
+  return {
+    url: `redis://:${password}@127.0.0.1:${chosen}`,
+    port: chosen,
+    pid: server.pid,
+    exited: server.exited,
+    stop: async () => {
+      await server.end(redisShutdown);
+      rmSync(join(folder, 'server.json'), { force: true });
+    },
+  };
+}
+
+function prepareFolder(dataDir: string): string {
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  return realpathSync(dataDir);
+}
+
+/**
+ * By the recorded process, and by asking the last port: whoever answers to our password there is ours, whatever the
+ * record says. Two servers on one append-only file would ruin it.
+ */
+async function endLeftoverRedis(folder: string, password: string, log: (line: string) => void): Promise<void> {
+  const recorded = readServerRecord(folder);
+  if (recorded !== undefined && isRunning(recorded)) {
+    log(`stopping the Redis that an earlier run left (process ${recorded.pid})`);
+    await endProcess(recorded, redisShutdown);
+  }
+  const port = readRememberedPort(join(folder, 'port'));
+  if (port === undefined) return;
+  const address = { port, password };
+  const isOurs = async () => ['ready', 'loading'].includes(await probeRedis(address));
+  if (!(await isOurs())) return;
+  log(`stopping the Redis that an earlier run left on port ${port}`);
+  await shutDownRedis(address);
+  if (await waitUntil(async () => !(await isOurs()), LEFTOVER_ENDS_WITHIN_MS)) return;
+  const problem = `A Redis of an earlier run on port ${port} still uses ${folder} and does not stop.`;
+  throw new LocalServerError('in_use', problem, `End it: ss -ltnp "sport = :${port}" names its process.`);
+}
+
+async function startUntilReady(plan: Plan): Promise<{ server: ServerProcess; port: number }> {
+  const { folder, password, requestedPort, log, launch } = plan;
+  const portFile = join(folder, 'port');
+  for (let attempt = 1; ; attempt += 1) {
+    const port = await choosePort({ server: 'Redis', requested: requestedPort, rememberIn: portFile, log });
+    // Before the start: should we be killed right after it, the next start finds the server by this port.
+    rememberPort(portFile, port);
+    const server = spawnRedis(plan, port);
+    const isReady = async () => (await probeRedis({ port, password })) === 'ready';
+    await waitUntil(async () => server.hasExited() || (await isReady()), READY_WITHIN_MS);
+    if (!server.hasExited() && (await isReady())) return { server, port };
+    const failure = await explainFailure(server, plan, port);
+    const passing = failure.code === 'port_taken' && requestedPort === undefined && attempt < ATTEMPTS;
+    if (!passing) throw failure;
+    log(`${launch.description}: port ${port} was taken meanwhile, trying another`);
+  }
+}
+
+function spawnRedis({ folder, password, launch }: Plan, port: number): ServerProcess {
+  const settingsFile = join(folder, 'redis.conf');
+  writeFileSync(settingsFile, renderRedisSettings({ password, ...launch.settings(port, folder) }), { mode: 0o600 });
+  chmodSync(settingsFile, 0o600);
+  const command = launch.command(port, settingsFile);
+  const server = startServerProcess({ ...command, cwd: folder, outputFile: join(folder, 'server.log') });
+  writeFileSync(join(folder, 'server.json'), JSON.stringify({ pid: server.pid, startedAt: server.startedAt }));
+  return server;
+}
+
+function readServerRecord(folder: string): { pid: number; startedAt: string } | undefined {
+  try {
+    const text = readFileSync(join(folder, 'server.json'), 'utf8');
+    const { pid, startedAt }: { pid?: unknown; startedAt?: unknown } = JSON.parse(text);
+    return typeof pid === 'number' && typeof startedAt === 'string' ? { pid, startedAt } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function explainFailure(
+  server: ServerProcess,
+  { folder, launch }: Plan,
+  port: number,
+): Promise<LocalServerError> {
+  const log = join(folder, 'server.log');
+  if (!server.hasExited()) {
+    await server.end(redisShutdown);
+    const problem = `${launch.description} did not become ready in ${READY_WITHIN_MS / 1000} s.`;
+    return new LocalServerError('start_failed', problem, `See ${log}.`);
+  }
+  const said = server.readOutput();
+  if (/Address already in use|port is already allocated/.test(said)) return portTaken('Redis', port);
+  if (/No space left on device/.test(said)) {
+    return new LocalServerError('disk_full', `The disk that holds ${folder} is full.`, 'Free some space, start again.');
+  }
+  if (/Bad file format reading the append only file|Can't handle RDB format/.test(said)) {
+    const remedy = `Everything in it can be rebuilt: move ${folder} away and start again.`;
+    return new LocalServerError(
+      'old_data',
+      `${launch.description} cannot read ${folder}:\n${lastLines(said, 4)}`,
+      remedy,
+    );
+  }
+  const problem = `${launch.description} ended while starting (${await server.exited}):\n${lastLines(said)}`;
+  return new LocalServerError('start_failed', problem, `The whole log is in ${log}.`);
+}

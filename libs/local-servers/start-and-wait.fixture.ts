@@ -1,0 +1,14 @@
+/**
+ * A parent that starts a server and then waits to be killed, as `tandem up` might be:
+ * `node start-and-wait.fixture.ts <postgres|redis> <data folder> [server folder]`. Prints one line of JSON when it is up.
+ */
+import { startPostgres } from './postgres.ts';
+import { startRedis } from './redis.ts';
+
+const [kind, dataDir = '', serverDir = ''] = process.argv.slice(2);
+const log = (line: string) => console.error(line);
+const { pid, url } = await (kind === 'postgres'
+  ? startPostgres({ dataDir, log })
+  : startRedis({ dataDir, serverDir, log }));
+console.log(JSON.stringify({ pid, url }));
+setInterval(() => undefined, 60_000);

@@ -1,0 +1,210 @@
+/**
+ * Adopts a config: what its predictors are becomes what the database says, in one transaction. Adopting the same config
+ * again changes nothing, so every process of a deployment may do it.
+ */
+import { createHash } from 'node:crypto';
+import { TandemError } from '@tandem/prediction/errors';
+import { type FeatureKind, type ModelDefinition, modelVersionId, type Policy } from '@tandem/prediction/predictor';
+import type { KeyType } from '@tandem/prediction/user-id';
+import type pg from 'pg';
+import { findArm, insertArm, moveArm } from './arms.ts';
+import { insertAudit } from './audit.ts';
+import { type Db, query, transaction } from './database.ts';
+import { likePatterns } from './event-patterns.ts';
+import { lockAssignments } from './settings.ts';
+
+export interface PredictorToAdopt {
+  readonly name: string;
+  readonly policy: Policy;
+  readonly definition: ModelDefinition;
+  /** The ONNX file; its SHA-256 is the definition's `artifactHash`. */
+  readonly artifact: Uint8Array;
+}
+
+export interface Adoption {
+  /** All of the service's predictors: those of the database that are not among them are deactivated. */
+  readonly predictors: readonly PredictorToAdopt[];
+  readonly actor: string;
+}
+
+/**
+ * - `added`: a new predictor, or one that was deactivated; `version`: its arm moved to another model version
+ * - `policy`: only policies changed; `unchanged`
+ */
+export type AdoptedChange = 'added' | 'version' | 'policy' | 'unchanged';
+
+export interface AdoptedPredictor {
+  readonly predictor: string;
+  readonly change: AdoptedChange;
+  readonly modelVersionId: string;
+  readonly modelNumber: number;
+}
+
+export interface AdoptionOutcome {
+  readonly predictors: readonly AdoptedPredictor[];
+  readonly deactivated: readonly string[];
+}
+
+/** Rejects with `config_invalid` where keys disagree, or `model_refused` where the artifact is not what its hash says. */
+export async function adopt(pool: pg.Pool, adoption: Adoption): Promise<AdoptionOutcome> {
+  for (const predictor of adoption.predictors) assertConsistent(predictor);
+  return transaction(pool, async (db) => {
+    const settings = await lockAssignments(db);
+    await adoptKeyType(db, settings.keyType, adoption.predictors);
+    const predictors: AdoptedPredictor[] = [];
+    for (const predictor of adoption.predictors) predictors.push(await adoptOne(db, predictor, adoption.actor));
+    return { predictors, deactivated: await deactivateOthers(db, adoption) };
+  });
+}
+
+function assertConsistent({ name, definition, artifact }: PredictorToAdopt): void {
+  if (definition.predictor !== name) throw new TypeError(`definition of ${definition.predictor} given for ${name}`);
+  const hash = createHash('sha256').update(artifact).digest('hex');
+  if (hash === definition.artifactHash) return;
+  throw new TandemError('model_refused', 'The model file changed while it was being adopted.', {
+    field: `predictors.${name}.model`,
+    remedy: 'adopt again once the file is complete',
+    detail: { expected: definition.artifactHash, found: hash },
+  });
+}
+
+async function adoptKeyType(db: Db, known: KeyType | null, predictors: readonly PredictorToAdopt[]): Promise<void> {
+  const [first] = predictors;
+  if (!first) return;
+  const keyType = first.definition.keyType;
+  const other = predictors.find((one) => one.definition.keyType !== keyType);
+  if (other) {
+    throw keyTypeError(
+      other,
+      `Predictor ${other.name} has user ids of type ${other.definition.keyType}, ${first.name} of type ${keyType}.`,
+    );
+  }
+  if (known === keyType) return;
+  if (known !== null) {
+    const rows = await query(db, { text: 'select from tandem.user_contexts limit 1' });
+    if (rows.length > 0) {
+      throw keyTypeError(
+        first,
+        `Users are known here by ids of type ${known}; predictor ${first.name} has ids of type ${keyType}.`,
+      );
+    }
+  }
+  await query(db, { text: 'update tandem.settings set key_type = $1', values: [keyType] });
+}
+
+function keyTypeError(predictor: PredictorToAdopt, message: string): TandemError {
+  return new TandemError('config_invalid', message, {
+    field: `predictors.${predictor.name}.features.sql`,
+    remedy: 'give user_id the same type in every feature query, with a cast',
+  });
+}
+
+interface KnownPredictor extends Record<string, unknown> {
+  readonly active: boolean;
+  readonly unchanged: boolean;
+  readonly adoptedVersionId: string | null;
+}
+
+async function adoptOne(db: Db, predictor: PredictorToAdopt, actor: string): Promise<AdoptedPredictor> {
+  const id = modelVersionId(predictor.definition);
+  const known = await findKnown(db, predictor);
+  if (!known) await insertPredictor(db, predictor);
+  const modelNumber = await ensureVersion(db, id, predictor);
+  const moved = known?.adoptedVersionId !== id;
+  const change =
+    known === undefined || !known.active ? 'added' : moved ? 'version' : known.unchanged ? 'unchanged' : 'policy';
+  if (change === 'unchanged') return { predictor: predictor.name, change, modelVersionId: id, modelNumber };
+  await updatePredictor(db, predictor, id);
+  if (moved) await assign(db, predictor.name, id);
+  await insertAudit(db, {
+    actor,
+    action: 'adopt',
+    predictor: predictor.name,
+    detail: { change, modelVersionId: id, modelNumber, before: known?.adoptedVersionId ?? null },
+  });
+  return { predictor: predictor.name, change, modelVersionId: id, modelNumber };
+}
+
+/** Another version starts without stored predictions: those of the one before were computed by another model. */
+async function assign(db: Db, predictor: string, modelVersionId: string): Promise<void> {
+  const arm = await findArm(db, predictor);
+  if (!arm) await insertArm(db, predictor, modelVersionId);
+  else if (arm.modelVersionId !== modelVersionId) {
+    await moveArm(db, predictor, { modelVersionId, generationId: null, raiseFloor: false, restartExpiry: false });
+  }
+}
+
+function columnsOf({ name, policy, definition }: PredictorToAdopt): unknown[] {
+  return [
+    name,
+    likePatterns(policy.freshness.events),
+    JSON.stringify(eventFeatures(definition)),
+    JSON.stringify(policy),
+  ];
+}
+
+/** What an event's data may carry: the features, where the query says until when such a value counts. */
+function eventFeatures({ query: { columns, asOf, overlayForMs } }: ModelDefinition): Record<string, FeatureKind> {
+  if (asOf === null && overlayForMs === null) return {};
+  return Object.fromEntries(columns.map(({ name, kind }) => [name, kind]));
+}
+
+async function findKnown(db: Db, predictor: PredictorToAdopt): Promise<KnownPredictor | undefined> {
+  const rows = await query<KnownPredictor>(db, {
+    text: `select active, adopted_version_id as "adoptedVersionId",
+        event_patterns = $2::text[] and event_features = $3::jsonb and policy = $4::jsonb as unchanged
+      from tandem.predictors where name = $1`,
+    values: columnsOf(predictor),
+  });
+  return rows[0];
+}
+
+async function insertPredictor(db: Db, predictor: PredictorToAdopt): Promise<void> {
+  await query(db, {
+    text: 'insert into tandem.predictors (name, event_patterns, event_features, policy) values ($1, $2, $3, $4)',
+    values: columnsOf(predictor),
+  });
+}
+
+async function updatePredictor(db: Db, predictor: PredictorToAdopt, adoptedVersionId: string): Promise<void> {
+  await query(db, {
+    text: `update tandem.predictors set active = true, event_patterns = $2, event_features = $3, policy = $4,
+      adopted_version_id = $5, updated_at = clock_timestamp() where name = $1`,
+    values: [...columnsOf(predictor), adoptedVersionId],
+  });
+}
+
+/** The version's number; artifact and version are inserted where they are new. */
+async function ensureVersion(db: Db, id: string, { name, definition, artifact }: PredictorToAdopt): Promise<number> {
+  const known = await query<{ number: number }>(db, {
+    text: 'select number from tandem.model_versions where id = $1',
+    values: [id],
+  });
+  if (known[0]) return known[0].number;
+  await query(db, {
+    text: 'insert into tandem.artifacts (hash, bytes) values ($1, $2) on conflict do nothing',
+    values: [definition.artifactHash, Buffer.from(artifact.buffer, artifact.byteOffset, artifact.byteLength)],
+  });
+  const rows = await query<{ number: number }>(db, {
+    text: `insert into tandem.model_versions (id, predictor, number, artifact_hash, definition)
+      select $1, $2, coalesce(max(number), 0) + 1, $3, $4 from tandem.model_versions where predictor = $2 returning number`,
+    values: [id, name, definition.artifactHash, JSON.stringify(definition)],
+  });
+  return rows[0]?.number ?? 0;
+}
+
+async function deactivateOthers(db: Db, { predictors, actor }: Adoption): Promise<readonly string[]> {
+  const names = predictors.map((one) => one.name);
+  const gone = await query<{ name: string }>(db, {
+    text: 'select name from tandem.predictors where active and not name = any($1) order by name',
+    values: [names],
+  });
+  for (const { name } of gone) {
+    await query(db, {
+      text: 'update tandem.predictors set active = false, updated_at = clock_timestamp() where name = $1',
+      values: [name],
+    });
+    await insertAudit(db, { actor, action: 'deactivate', predictor: name, detail: {} });
+  }
+  return gone.map(({ name }) => name);
+}

@@ -1,0 +1,78 @@
+/**
+ * The authority on freshness: one small statement on the primary for all the reads of a moment. It is the hottest path
+ * of the service, and the one that everything else waits for, so it has connections of its own, prepared once, and a
+ * strict time limit: a Postgres that stops answering costs a read `timeoutMs`, and each statement its connection.
+ */
+import type { Authority, Certificate } from '@tandem/prediction/certificate';
+import { createStatementBatcher } from '@tandem/prediction/statement-batcher';
+import type pg from 'pg';
+import {
+  armsOf,
+  type CertificateRow,
+  certificateOf,
+  certificateSql,
+  NO_ARMS,
+  textArray,
+} from './certificate-statement.ts';
+import { translated } from './database.ts';
+import { createLanes, type Lanes } from './lanes.ts';
+import { createDeadlines } from './question-deadlines.ts';
+
+export interface AuthorityOptions {
+  /** Milliseconds after which a question is rejected. */
+  readonly timeoutMs?: number;
+  /** Statements under way at once; each has a connection of its own. */
+  readonly maxStatements?: number;
+}
+
+/** Users in one statement at most. */
+const MAX_USERS = 5_000;
+
+const STATEMENT = { name: 'tandem-certificate', text: certificateSql(1) };
+
+/**
+ * `certify` rejects with `unavailable` where Postgres does not answer in time, is a standby, or cannot be reached.
+ * `close` gives the connections up; the pool's own end waits for that.
+ */
+export function createAuthority(pool: pg.Pool, options: AuthorityOptions = {}): Authority & { close(): Promise<void> } {
+  const { timeoutMs = 250, maxStatements = 2 } = options;
+  const lanes = createLanes(pool, { count: maxStatements, prepare: prepareLane });
+  const within = createDeadlines(timeoutMs);
+  let known = NO_ARMS;
+
+  const ask = createStatementBatcher<readonly string[], Certificate>({
+    async send(questions) {
+      const userIds = questions.length === 1 ? (questions[0] ?? []) : questions.flat();
+      // What this statement is told is known, whatever another learns meanwhile: a null answer refers to it.
+      const told = known;
+      const row = await certificateRow(lanes, timeoutMs, [textArray(userIds), told.history, told.revision]);
+      const arms = armsOf(row, told);
+      if (arms !== told) known = arms;
+      return certificateOf(row, arms);
+    },
+    maxInFlight: maxStatements,
+    maxWeight: MAX_USERS,
+    weigh: (userIds) => userIds.length,
+  });
+
+  return {
+    certify: (userIds) => within(ask(userIds)),
+    close: () => lanes.close(),
+  };
+}
+
+async function certificateRow(lanes: Lanes, timeoutMs: number, values: unknown[]): Promise<CertificateRow> {
+  try {
+    const result = await lanes.run(timeoutMs, (client) =>
+      client.query<unknown[]>({ ...STATEMENT, values, rowMode: 'array' } as pg.QueryArrayConfig),
+    );
+    return result.rows[0] as unknown as CertificateRow;
+  } catch (error) {
+    throw translated(error);
+  }
+}
+
+async function prepareLane(client: pg.PoolClient): Promise<void> {
+  // The plan must not depend on how small the table was when it was made: a scan of all contexts is never right.
+  await client.query('set enable_seqscan = off; set plan_cache_mode = force_generic_plan');
+}

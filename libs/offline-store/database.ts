@@ -1,0 +1,162 @@
+/**
+ * Connections to Postgres. Every statement has a time limit on both sides: a server that stops answering costs its
+ * callers that long and a connection, never a hung process. Failures of the connection (not of the statement) become
+ * `unavailable`, which every edge knows how to answer.
+ */
+import { isTandemError, TandemError } from '@tandem/prediction/errors';
+import pg from 'pg';
+
+/** A pool, or a client inside a transaction: what every query function takes first. */
+export interface Db {
+  query<R extends pg.QueryResultRow>(config: pg.QueryConfig): Promise<pg.QueryResult<R>>;
+}
+
+export interface PoolOptions {
+  /** A postgres:// URL. */
+  readonly url: string;
+  readonly max?: number;
+  /** What pg_stat_activity shows. */
+  readonly applicationName: string;
+  /** Milliseconds that Postgres spends on one statement at most. */
+  readonly statementTimeoutMs?: number;
+  /** Milliseconds that a statement waits for a lock at most. */
+  readonly lockTimeoutMs?: number;
+}
+
+const CONNECT_TIMEOUT_MS = 2_000;
+const IDLE_IN_TRANSACTION_MS = 30_000;
+/** How much longer than the server's limit we wait: only a server that is stopped needs it. */
+const CLIENT_GRACE_MS = 2_000;
+
+export function createPool(options: PoolOptions): pg.Pool {
+  const { url, max = 10, applicationName, statementTimeoutMs = 30_000, lockTimeoutMs = 10_000 } = options;
+  const pool = new pg.Pool({
+    connectionString: url,
+    max,
+    application_name: applicationName,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    idleTimeoutMillis: 60_000,
+    statement_timeout: statementTimeoutMs,
+    query_timeout: statementTimeoutMs + CLIENT_GRACE_MS,
+    lock_timeout: lockTimeoutMs,
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+    keepAlive: true,
+    // An acknowledgement must mean a durable commit, whatever the server's default; and a statement whose client has
+    // gone away ends instead of running on.
+    options: '-c synchronous_commit=on -c client_connection_check_interval=1000',
+    types: { getTypeParser },
+  });
+  // A connection that breaks is reported by the statement that notices; without listeners it would end the process.
+  pool.on('error', () => {});
+  pool.on('connect', (client) => client.on('error', () => {}));
+  return pool;
+}
+
+/** int8 as a number where a double holds it exactly, else as its text. */
+export function parseInt8(text: string): number | string {
+  const number = Number(text);
+  return Number.isSafeInteger(number) ? number : text;
+}
+
+type TypeParser = ReturnType<typeof pg.types.getTypeParser>;
+
+function getTypeParser(oid: number, format?: 'text' | 'binary'): TypeParser {
+  if (oid === pg.types.builtins.INT8 && format !== 'binary') return parseInt8;
+  return pg.types.getTypeParser(oid, format as 'text');
+}
+
+export interface Statement {
+  /** Prepares the statement once a connection; at most 63 bytes, one text a name. */
+  readonly name?: string;
+  readonly text: string;
+  readonly values?: readonly unknown[];
+}
+
+/** Runs one statement; its failures are translated as `translated` says. */
+export async function query<R extends pg.QueryResultRow>(db: Db, statement: Statement): Promise<R[]> {
+  return (await execute<R>(db, statement)).rows;
+}
+
+/** As `query`, with what else the result tells. */
+export async function execute<R extends pg.QueryResultRow>(db: Db, statement: Statement): Promise<pg.QueryResult<R>> {
+  const config: pg.QueryConfig = { ...statement, values: [...(statement.values ?? [])] };
+  if (!(db instanceof pg.Pool)) return db.query<R>(config).catch(rethrow);
+  // Not pool.query: it closes the connection on any error, also where only the statement was at fault.
+  return withClient(db, (client) => client.query<R>(config));
+}
+
+/** Lends a connection; it is closed where it broke or stopped answering. */
+export async function withClient<T>(pool: pg.Pool, use: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect().catch(rethrow);
+  try {
+    const result = await use(client);
+    client.release();
+    return result;
+  } catch (error) {
+    client.release(isConnectionFailure(error));
+    throw translated(error);
+  }
+}
+
+/**
+ * Runs `work` in one transaction. Rejects with `unavailable` where the connection fails, also at the commit, when it is
+ * not known whether it took place.
+ */
+export async function transaction<T>(pool: pg.Pool, work: (db: pg.PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect().catch(rethrow);
+  try {
+    await client.query('begin');
+    const result = await work(client);
+    await client.query('commit');
+    client.release();
+    return result;
+  } catch (error) {
+    await abandon(client, error);
+    throw translated(error);
+  }
+}
+
+async function abandon(client: pg.PoolClient, error: unknown): Promise<void> {
+  if (isConnectionFailure(error)) return client.release(true);
+  await client.query('rollback').then(
+    () => client.release(),
+    () => client.release(true),
+  );
+}
+
+/** SQLSTATE classes and codes of a server that cannot serve now: connection, resources, shutdown, a standby. */
+const CONNECTION_SQLSTATE = /^(08|57P|25P03|25P04)/;
+const BUSY_SQLSTATE = /^(53|55P03|57014|25006|40P01|40001)/;
+const CONNECTION_MESSAGE =
+  /^(Connection terminated|timeout exceeded when trying|Query read timeout|Client has encountered a connection error|Cannot use a pool after|Client was closed)/;
+
+/** Whether the connection itself is no longer good. */
+export function isConnectionFailure(error: unknown): boolean {
+  if (isTandemError(error)) return isConnectionFailure(error.cause);
+  if (!(error instanceof Error)) return false;
+  const code = sqlState(error);
+  if (code !== undefined) return CONNECTION_SQLSTATE.test(code);
+  return 'syscall' in error || 'errno' in error || CONNECTION_MESSAGE.test(error.message);
+}
+
+/** The error as callers should see it: `unavailable` where a retry may succeed, else as it was. */
+export function translated(error: unknown): unknown {
+  if (isTandemError(error)) return error;
+  if (!isConnectionFailure(error) && !BUSY_SQLSTATE.test(sqlState(error) ?? '')) return error;
+  return new TandemError('unavailable', 'The database does not answer at the moment.', {
+    cause: error,
+    detail: error instanceof Error ? error.message : String(error),
+    retryAfter: 1,
+    remedy: 'try again after the time in Retry-After',
+  });
+}
+
+function rethrow(error: unknown): never {
+  throw translated(error);
+}
+
+/** The SQLSTATE of an error that Postgres raised, also of the cause of a translated one. */
+export function sqlState(error: unknown): string | undefined {
+  if (isTandemError(error)) return sqlState(error.cause);
+  return error instanceof pg.DatabaseError ? error.code : undefined;
+}

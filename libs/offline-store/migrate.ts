@@ -1,0 +1,140 @@
+/**
+ * The schema, brought up to date by the numbered SQL files in /migrations, forward only. Any number of processes may
+ * start at once: a lock makes one migrate and the others wait, then find nothing to do.
+ */
+import { readdir, readFile } from 'node:fs/promises';
+import { TandemError } from '@tandem/prediction/errors';
+import { Kysely, PostgresDialect, type PostgresPool, sql } from 'kysely';
+import { type Migration, Migrator } from 'kysely/migration';
+import pg from 'pg';
+import { createPool, query, withClient } from './database.ts';
+
+const FOLDER = new URL('../../migrations/', import.meta.url);
+const TABLE = 'migrations';
+const SCHEMA = 'tandem';
+/** Two 32-bit halves of an advisory lock's name that no one else is likely to use. */
+const LOCK = '1413567556, 1296648007';
+
+/** - `missing`: never migrated; `behind`: files not applied; `ahead`: migrated by a newer release; `current`. */
+export interface SchemaState {
+  readonly state: 'missing' | 'behind' | 'ahead' | 'current';
+  readonly applied: readonly string[];
+  /** Files that the database lacks. */
+  readonly pending: readonly string[];
+  /** Applied names that this release does not know. */
+  readonly unknown: readonly string[];
+}
+
+/**
+ * Applies what is missing, each file in a transaction of its own. Resolves with the names applied now. Rejects with
+ * `config_invalid`, naming file and line, where a migration fails: those before it stay applied.
+ */
+export async function migrate(
+  database: string | pg.Pool,
+  log: (line: string) => void = () => {},
+  folder: URL = FOLDER,
+): Promise<readonly string[]> {
+  if (typeof database !== 'string') return migrateWith(database, log, folder);
+  // A migration may take long and may wait for another process's: the limits of serving do not apply.
+  const pool = createPool({ url: database, max: 1, applicationName: 'tandem-migrate', statementTimeoutMs: 3_600_000 });
+  try {
+    return await migrateWith(pool, log, folder);
+  } finally {
+    await pool.end();
+  }
+}
+
+/** How the database's schema stands to this release's migrations. */
+export async function schemaState(pool: pg.Pool, folder: URL = FOLDER): Promise<SchemaState> {
+  const names = (await listFiles(folder)).map(nameOf);
+  const [{ found } = { found: false }] = await query<{ found: boolean }>(pool, {
+    text: `select to_regclass('${SCHEMA}.${TABLE}') is not null as found`,
+  });
+  const rows = found
+    ? await query<{ name: string }>(pool, { text: `select name from ${SCHEMA}.${TABLE} order by name` })
+    : [];
+  const applied = rows.map((row) => row.name);
+  const pending = names.filter((name) => !applied.includes(name));
+  const unknown = applied.filter((name) => !names.includes(name));
+  const state =
+    applied.length === 0 ? 'missing' : unknown.length > 0 ? 'ahead' : pending.length > 0 ? 'behind' : 'current';
+  return { state, applied, pending, unknown };
+}
+
+async function migrateWith(pool: pg.Pool, log: (line: string) => void, folder: URL): Promise<readonly string[]> {
+  return withClient(pool, async (client) => {
+    await client.query('set statement_timeout = 0; set lock_timeout = 0');
+    // The migrator has a lock too, but two that create its tables at the same moment may still collide.
+    await client.query({ text: `select pg_advisory_lock(${LOCK})`, query_timeout: 3_600_000 } as pg.QueryConfig);
+    try {
+      return await applyMissing(client, log, folder);
+    } finally {
+      await client.query(`select pg_advisory_unlock(${LOCK}); reset statement_timeout; reset lock_timeout`);
+    }
+  });
+}
+
+async function applyMissing(client: pg.PoolClient, log: (line: string) => void, folder: URL) {
+  const db = new Kysely<unknown>({ dialect: new PostgresDialect({ pool: onlyThis(client) }) });
+  const texts = await readAll(folder);
+  const migrator = new Migrator({
+    db,
+    migrationTableSchema: SCHEMA,
+    migrationTableName: TABLE,
+    migrationLockTableName: 'migration_lock',
+    provider: { getMigrations: async () => Object.fromEntries([...texts].map(([name, text]) => [name, run(text)])) },
+  });
+  const applied: string[] = [];
+  // One by one: each file commits together with the record of it, and a failure leaves those before it applied.
+  for (;;) {
+    const { error, results = [] } = await migrator.migrateUp();
+    const name = results[0]?.migrationName;
+    if (error !== undefined) throw failure(error, name, texts.get(name ?? ''));
+    if (name === undefined) return applied;
+    applied.push(name);
+    log(`migrated ${name}`);
+  }
+}
+
+function run(text: string): Migration {
+  // Without parameters pg sends the file as one simple query of many statements.
+  return { up: async (db: Kysely<unknown>) => void (await sql.raw(text).execute(db)) };
+}
+
+function failure(error: unknown, name: string | undefined, text: string | undefined): TandemError {
+  const message = error instanceof Error ? error.message : String(error);
+  if (name === undefined || text === undefined) {
+    return new TandemError('config_invalid', `The database's migrations do not match this release: ${message}`, {
+      cause: error,
+      remedy: 'run the release that migrated this database, or a newer one',
+    });
+  }
+  const position = error instanceof pg.DatabaseError ? Number(error.position) : Number.NaN;
+  const line = Number.isInteger(position) ? `:${text.slice(0, position - 1).split('\n').length}` : '';
+  const where = `migrations/${name}.sql${line}`;
+  return new TandemError('config_invalid', `Migration ${name} failed at ${where}: ${message}`, {
+    field: where,
+    cause: error,
+    remedy: 'nothing of this file was applied; mend the cause and start again',
+  });
+}
+
+async function listFiles(folder: URL): Promise<string[]> {
+  return (await readdir(folder)).filter((file) => /^\d{4}_\w+\.sql$/.test(file)).sort();
+}
+
+function nameOf(file: string): string {
+  return file.replace(/\.sql$/, '');
+}
+
+async function readAll(folder: URL): Promise<Map<string, string>> {
+  const files = await listFiles(folder);
+  const texts = await Promise.all(files.map((file) => readFile(new URL(file, folder), 'utf8')));
+  return new Map(files.map((file, i) => [nameOf(file), texts[i] ?? '']));
+}
+
+/** The one connection that holds the lock, in the shape of a pool. */
+function onlyThis(client: pg.PoolClient): PostgresPool {
+  const lent = { query: client.query.bind(client), release: () => {} };
+  return { connect: async () => lent, end: async () => {}, options: {} } as unknown as PostgresPool;
+}

@@ -1,0 +1,136 @@
+/**
+ * Predictors and model versions in memory, as the database has them. Every certificate carries the revision that any
+ * change of them raises: whoever sees a later one says so here, and what was loaded before is loaded again when asked for.
+ */
+import { createHash } from 'node:crypto';
+import { TandemError } from '@tandem/prediction/errors';
+import type { ModelDefinition, ModelVersion, Policy, Predictor } from '@tandem/prediction/predictor';
+import type { Registry } from '@tandem/prediction/read-prediction';
+import type pg from 'pg';
+import { type Db, query } from './database.ts';
+
+export interface StoredRegistry extends Registry {
+  /** The active predictors, by name. */
+  predictors(): Promise<readonly Predictor[]>;
+  /** The bytes of an artifact, checked against its hash. */
+  loadArtifact(hash: string): Promise<Buffer>;
+}
+
+interface Loaded {
+  readonly revision: number;
+  readonly at: number;
+  readonly predictors: ReadonlyMap<string, Predictor>;
+}
+
+/** An unknown name is looked up again, but not more often than this: someone may ask for it all day. */
+const RETRY_UNKNOWN_MS = 1_000;
+const MAX_VERSIONS = 256;
+
+/** @param now a monotonic clock in milliseconds */
+export function createRegistry(pool: pg.Pool, now: () => number = () => performance.now()): StoredRegistry {
+  let noticed = 0;
+  let loaded: Loaded | undefined;
+  let loading: Promise<Loaded> | undefined;
+  const versions = new Map<string, Promise<ModelVersion>>();
+
+  function load(): Promise<Loaded> {
+    loading ??= loadPredictors(pool)
+      .then((found) => {
+        loaded = { ...found, at: now() };
+        // A restore may have set the revision back; what was noticed of the other past no longer counts.
+        noticed = found.revision;
+        return loaded;
+      })
+      .finally(() => {
+        loading = undefined;
+      });
+    return loading;
+  }
+
+  async function current(): Promise<Loaded> {
+    if (!loaded) return load();
+    if (loaded.revision === noticed) return loaded;
+    // While Postgres does not answer, what was known serves on: a read decides for itself what it may do with it.
+    const before = loaded;
+    return load().catch(() => before);
+  }
+
+  return {
+    noticeRevision(revision) {
+      noticed = revision;
+    },
+    async predictor(name) {
+      const known = await current();
+      const predictor = known.predictors.get(name);
+      if (predictor || now() - known.at < RETRY_UNKNOWN_MS) return predictor;
+      return (await load().catch(() => known)).predictors.get(name);
+    },
+    async predictors() {
+      return [...(await current()).predictors.values()];
+    },
+    modelVersion(id) {
+      const known = versions.get(id);
+      if (known) return known;
+      if (versions.size >= MAX_VERSIONS) versions.delete(versions.keys().next().value ?? '');
+      const found = findModelVersion(pool, id);
+      versions.set(id, found);
+      found.catch(() => versions.delete(id));
+      return found;
+    },
+    loadArtifact: (hash) => findArtifact(pool, hash),
+  };
+}
+
+async function loadPredictors(db: Db) {
+  const rows = await query<{ revision: number; name: string | null; keyType: Predictor['keyType']; policy: Policy }>(
+    db,
+    {
+      text: `select s.revision, s.key_type as "keyType", p.name, p.policy
+      from tandem.settings s left join tandem.predictors p on p.active order by p.name`,
+    },
+  );
+  const predictors = new Map<string, Predictor>();
+  for (const { name, keyType, policy } of rows) {
+    if (name !== null) predictors.set(name, Object.freeze({ name, keyType, policy }));
+  }
+  return { revision: rows[0]?.revision ?? 0, predictors };
+}
+
+export async function findModelVersion(db: Db, id: string): Promise<ModelVersion> {
+  const rows = await query<{ number: number; definition: ModelDefinition }>(db, {
+    text: 'select number, definition from tandem.model_versions where id = $1',
+    values: [id],
+  });
+  const [row] = rows;
+  if (!row) throw new Error(`there is no model version ${id}`);
+  return Object.freeze({ ...row.definition, id, number: row.number });
+}
+
+/** The versions of a predictor, oldest first, with when each was adopted first. */
+export async function listModelVersions(
+  db: Db,
+  predictor: string,
+): Promise<readonly (ModelVersion & { createdAt: Date })[]> {
+  const rows = await query<{ id: string; number: number; definition: ModelDefinition; createdAt: Date }>(db, {
+    text: `select id, number, definition, created_at as "createdAt" from tandem.model_versions where predictor = $1 order by number`,
+    values: [predictor],
+  });
+  return rows.map(({ definition, ...row }) => ({ ...definition, ...row }));
+}
+
+async function findArtifact(db: Db, hash: string): Promise<Buffer> {
+  const rows = await query<{ bytes: Buffer }>(db, {
+    text: 'select bytes from tandem.artifacts where hash = $1',
+    values: [hash],
+  });
+  const bytes = rows[0]?.bytes;
+  if (bytes && createHash('sha256').update(bytes).digest('hex') === hash) return bytes;
+  throw new TandemError(
+    'model_refused',
+    `The stored model file ${hash.slice(0, 12)} is ${bytes ? 'damaged' : 'missing'}.`,
+    {
+      remedy: 'adopt the config again where the file is whole: tandem up',
+      detail: { hash },
+    },
+  );
+}

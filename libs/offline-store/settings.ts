@@ -1,0 +1,34 @@
+/** The service's own settings: the one row of tandem.settings. */
+import type { KeyType } from '@tandem/prediction/user-id';
+import { type Db, query } from './database.ts';
+
+export interface Settings {
+  /** Null until a first config is adopted. */
+  readonly keyType: KeyType | null;
+  /** How long event ids are remembered, in milliseconds; an event whose time is older is refused. */
+  readonly eventHorizonMs: number;
+  readonly revision: number;
+  readonly history: string;
+}
+
+export async function findSettings(db: Db): Promise<Settings> {
+  const rows = await query<{ keyType: KeyType | null; eventHorizonMs: number; revision: number; history: string }>(db, {
+    text: `select key_type as "keyType", (extract(epoch from event_horizon) * 1000)::float8 as "eventHorizonMs", revision,
+      tandem.current_history() as history from tandem.settings`,
+  });
+  const [settings] = rows;
+  if (!settings)
+    throw new Error('tandem.settings has lost its row; restore it with: insert into tandem.settings default values');
+  return settings;
+}
+
+/**
+ * Locks the settings until the transaction ends. Whoever changes who is served what (adopts, publishes, rolls back, drops
+ * generations) does this first: they all raise the revision in this row, and would else meet there in different orders.
+ */
+export async function lockAssignments(db: Db): Promise<{ keyType: KeyType | null }> {
+  const rows = await query<{ keyType: KeyType | null }>(db, {
+    text: `select key_type as "keyType" from tandem.settings for update`,
+  });
+  return rows[0] ?? { keyType: null };
+}

@@ -1,0 +1,95 @@
+/** For this package's integration tests: a database of one's own, and a predictor to put into it. */
+import { createHash, randomUUID } from 'node:crypto';
+import type { KeyType } from '@tandem/prediction/user-id';
+import pg from 'pg';
+import type { PredictorToAdopt } from './adopt.ts';
+import { createPool } from './database.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    databaseUrl: string;
+    templateDatabase: string;
+  }
+}
+
+export interface TestDatabase {
+  readonly url: string;
+  readonly pool: pg.Pool;
+  drop(): Promise<void>;
+}
+
+/** @param template a migrated database to clone; without it the new one is empty */
+export async function createTestDatabase(serverUrl: string, template?: string): Promise<TestDatabase> {
+  const name = `offline_${randomUUID().replaceAll('-', '').slice(0, 16)}`;
+  await onServer(serverUrl, `create database ${name}${template ? ` template ${template} strategy file_copy` : ''}`);
+  const url = new URL(serverUrl);
+  url.pathname = `/${name}`;
+  const pool = createPool({ url: url.href, max: 20, applicationName: 'offline-store-test' });
+  return {
+    url: url.href,
+    pool,
+    async drop() {
+      await pool.end();
+      await onServer(serverUrl, `drop database ${name} with (force)`);
+    },
+  };
+}
+
+/** A table of `users` rows with ids 1 to n, and the predictor `visits` over it, whose events may carry its features. */
+export async function createVisits(pool: pg.Pool, users: number): Promise<void> {
+  await pool.query(`
+    create table visits (user_id bigint primary key, recency double precision not null, orders int not null,
+      member boolean not null, city text not null, loaded_at timestamptz not null default now());
+    insert into visits select n, n * 0.5, n, n % 2 = 0, 'city ' || n % 7, now() - interval '1 hour' from generate_series(1, ${users}) n;
+    analyze visits`);
+}
+
+export const VISITS_SQL = 'select user_id, recency, orders, member, city, loaded_at from visits';
+
+export function visitsPredictor(changes: Partial<PredictorToAdopt> & { model?: string; keyType?: KeyType } = {}) {
+  const artifact = Buffer.from(changes.model ?? 'a model');
+  const name = changes.name ?? 'visits';
+  const predictor: PredictorToAdopt = {
+    name,
+    artifact,
+    policy: {
+      freshness: {
+        maxAgeMs: 3_600_000,
+        live: true,
+        liveTimeoutMs: 50,
+        onLiveFailure: 'stale',
+        unverified: true,
+        default: { score: 0.2 },
+        events: ['*'],
+      },
+      batch: { schedule: null, chunkSize: 100, minCoverage: 0.9 },
+    },
+    definition: {
+      predictor: name,
+      artifactHash: createHash('sha256').update(artifact).digest('hex'),
+      keyType: changes.keyType ?? 'int8',
+      query: {
+        sql: VISITS_SQL,
+        columns: [
+          { name: 'recency', kind: 'number' },
+          { name: 'orders', kind: 'integer' },
+          { name: 'member', kind: 'boolean' },
+          { name: 'city', kind: 'string' },
+        ],
+        asOf: 'loaded_at',
+        overlayForMs: null,
+      },
+      inputs: [{ name: 'x', type: 'float32', columns: ['recency', 'orders', 'member'] }],
+      outputs: [{ name: 'score', output: 'probabilities', type: 'float32', width: null, index: 1 }],
+    },
+  };
+  const { model: _model, keyType: _keyType, ...rest } = changes;
+  return { ...predictor, ...rest } satisfies PredictorToAdopt;
+}
+
+async function onServer(url: string, text: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query(text);
+  await client.end();
+}

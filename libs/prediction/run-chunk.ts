@@ -1,0 +1,125 @@
+/**
+ * The unit of a batch run: claim a chunk, score its users, commit predictions and progress together, load Redis (B3 to
+ * B8). A kill between any two steps repeats work when the lease is over, and never loses or ages any.
+ */
+import { type HeldLease, holdLease, type LeaseTimes } from './chunk-lease.ts';
+import { isTandemError, TandemError } from './errors.ts';
+import { type LoadChunkDependencies, loadChunk } from './load-chunk.ts';
+import type { Registry } from './read-prediction.ts';
+import type { RunHints } from './run-hints.ts';
+import type { RunStore } from './run-store.ts';
+import type { ClaimedChunk, CommitOutcome, Run } from './runs.ts';
+import { type ScoreChunkDependencies, scoreChunk } from './score-chunk.ts';
+
+export interface RunChunkDependencies extends ScoreChunkDependencies, LoadChunkDependencies {
+  readonly runs: RunStore;
+  readonly registry: Pick<Registry, 'modelVersion'>;
+  readonly hints: RunHints;
+  readonly lease: LeaseTimes;
+  /** Errors of the chunk itself (the feature query, the model) after which the run is failed. */
+  readonly maxAttempts?: number;
+  /** Failures of a database or inference that do not answer: an outage of minutes must not fail a run. */
+  readonly maxTransientAttempts?: number;
+}
+
+export type ChunkReport =
+  /** Taken by another worker, committed already, or the run has ended. */
+  | { readonly outcome: 'nothing_to_do' }
+  | CommittedReport
+  /** Nothing was written: another worker holds the chunk, or the database's history or the run is another. */
+  | { readonly outcome: 'abandoned'; readonly why: Extract<CommitOutcome, { committed: false }>['why'] }
+  /** An error; the chunk waits for another attempt. */
+  | { readonly outcome: 'given_back'; readonly error: string; readonly fence: number }
+  /** An error once too often; the run is failed. */
+  | { readonly outcome: 'failed'; readonly error: string };
+
+export interface CommittedReport {
+  readonly outcome: 'committed';
+  readonly predictor: string;
+  readonly usersScored: number;
+  readonly usersFailed: number;
+  readonly chunksOpen: number;
+  /** Why Redis was not told, or null. */
+  readonly loadError: string | null;
+  readonly readMs: number;
+  readonly scoreMs: number;
+  readonly commitMs: number;
+  readonly loadMs: number;
+}
+
+export type RunChunk = (runId: string, no: number) => Promise<ChunkReport>;
+
+/** Rejects only where the chunk could not be claimed or given back: then its lease or the next hint brings it again. */
+export function createRunChunk(dependencies: RunChunkDependencies): RunChunk {
+  const { runs, lease, hints, maxAttempts = 5, maxTransientAttempts = 40 } = dependencies;
+
+  async function giveBack(chunk: ClaimedChunk, cause: unknown): Promise<ChunkReport> {
+    const error = describe(cause);
+    const limit = isTransient(cause) ? maxTransientAttempts : maxAttempts;
+    const state = await runs.giveBack(chunk, error, limit);
+    if (state === 'fence_lost') return { outcome: 'abandoned', why: 'fence_lost' };
+    if (state === 'failed') return { outcome: 'failed', error };
+    await hints.chunks([{ runId: chunk.runId, no: chunk.no, fence: chunk.fence }]);
+    return { outcome: 'given_back', error, fence: chunk.fence };
+  }
+
+  return async function runChunk(runId, no) {
+    const chunk = await runs.claim(runId, no, lease.leaseMs);
+    if (!chunk) return { outcome: 'nothing_to_do' };
+    // After the claim: an older look at the run may be one from before it was planned.
+    const run = await runs.find(runId);
+    if (!run) throw new TandemError('unknown_run', `There is no run ${runId}.`, { field: 'runId' });
+    const held = holdLease(runs, chunk, lease);
+    try {
+      return await work(dependencies, run, chunk, held);
+    } catch (error) {
+      if (held.lost.aborted) return { outcome: 'abandoned', why: 'fence_lost' };
+      return await giveBack(chunk, error);
+    } finally {
+      held.release();
+    }
+  };
+}
+
+async function work(
+  dependencies: RunChunkDependencies,
+  run: Run,
+  chunk: ClaimedChunk,
+  held: HeldLease,
+): Promise<ChunkReport> {
+  const { runs, registry, hints } = dependencies;
+  const version = await registry.modelVersion(run.modelVersionId);
+  const { result, readMs, scoreMs } = await scoreChunk(dependencies, version, chunk, held.lost);
+  const scored = performance.now();
+  const commit = await runs.commit(run, chunk, result);
+  held.release();
+  if (!commit.committed) return { outcome: 'abandoned', why: commit.why };
+  const committed = performance.now();
+  // Publishing does not wait for Redis.
+  if (commit.chunksOpen === 0) await hints.publish(run.id);
+  const loadError = await loadChunk(dependencies, run, chunk, result, commit.written);
+  return {
+    outcome: 'committed',
+    predictor: run.predictor,
+    usersScored: commit.written.length,
+    usersFailed: result.failures.length,
+    chunksOpen: commit.chunksOpen,
+    loadError,
+    readMs,
+    scoreMs,
+    commitMs: committed - scored,
+    loadMs: performance.now() - committed,
+  };
+}
+
+/** Whether the error says nothing about the chunk: the same may succeed when the database or inference is back. */
+function isTransient(error: unknown): boolean {
+  return isTandemError(error, 'unavailable', 'overloaded');
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return isTandemError(error) && typeof error.detail === 'string'
+    ? `${error.message} (${error.detail})`
+    : error.message;
+}

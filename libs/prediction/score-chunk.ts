@@ -1,0 +1,83 @@
+/** Features to predictions for the users of one chunk: B4 and B5. A user that cannot be scored fails alone, by name. */
+import { isErased } from './certificate.ts';
+import type { FeatureSource } from './feature-source.ts';
+import { type FeatureBatch, scorableRows } from './features.ts';
+import { scoreIsolating } from './isolate-poison.ts';
+import type { ModelVersion } from './predictor.ts';
+import type { ChunkResult, ClaimedChunk, RunFailure, ScoredUser } from './runs.ts';
+import type { Scorer } from './scoring.ts';
+
+export interface ScoreChunkDependencies {
+  readonly features: FeatureSource;
+  readonly scorer: Scorer;
+}
+
+/** What a chunk gave, and where its time went, in ms. */
+export interface ScoredChunk {
+  readonly result: ChunkResult;
+  readonly readMs: number;
+  readonly scoreMs: number;
+}
+
+/** A model that needs more than this for one user would fill a day with a hundred thousand users. */
+const SCORING_BASE_MS = 10_000;
+const SCORING_MS_PER_ROW = 2;
+
+/** @param lost checked between the steps: a chunk that another worker holds is left alone */
+export async function scoreChunk(
+  { features, scorer }: ScoreChunkDependencies,
+  version: ModelVersion,
+  chunk: ClaimedChunk,
+  lost: AbortSignal,
+): Promise<ScoredChunk> {
+  const started = performance.now();
+  const { batch, rows, absent } = await readFeatures(features, version, chunk);
+  lost.throwIfAborted();
+  const read = performance.now();
+  const timeoutMs = SCORING_BASE_MS + SCORING_MS_PER_ROW * rows.length;
+  const scores = await scoreIsolating(scorer, { version, batch, rows, timeoutMs, priority: 'batch' });
+  lost.throwIfAborted();
+  const scored: ScoredUser[] = [];
+  for (const [row, outputs] of scores.outputs) scored.push(scoredUser(batch, row, outputs));
+  const failures = [...absent, ...failuresOf(batch, batch.faults), ...failuresOf(batch, scores.faults)];
+  return {
+    result: { history: batch.history, computedAt: batch.readAt, scored, failures },
+    readMs: read - started,
+    scoreMs: performance.now() - read,
+  };
+}
+
+interface ChunkFeatures {
+  readonly batch: FeatureBatch;
+  readonly rows: readonly number[];
+  /** Users named by the run for whom the feature source has no row. */
+  readonly absent: readonly RunFailure[];
+}
+
+async function readFeatures(
+  features: FeatureSource,
+  version: ModelVersion,
+  { part }: ClaimedChunk,
+): Promise<ChunkFeatures> {
+  if ('range' in part) {
+    const batch = await features.readRange(version, part.range);
+    return { batch, rows: scorableRows(batch), absent: [] };
+  }
+  const { batch, certificate } = await features.readUsers(version, part.userIds);
+  const erased = (userId: string) => isErased(certificate.user(userId, version.predictor));
+  const found = new Set(batch.userIds);
+  // An erased user is neither scored nor named: a run's report is no place for one.
+  const absent = part.userIds
+    .filter((userId) => !found.has(userId) && !erased(userId))
+    .map((userId) => ({ userId, reason: 'the feature query has no row for this user' }));
+  const rows = scorableRows(batch).filter((row) => !erased(batch.userIds[row] ?? ''));
+  return { batch, rows, absent };
+}
+
+function scoredUser(batch: FeatureBatch, row: number, outputs: Buffer): ScoredUser {
+  return { userId: batch.userIds[row] ?? '', contextVersion: batch.contextVersions[row] ?? 0, outputs };
+}
+
+function failuresOf(batch: FeatureBatch, faults: ReadonlyMap<number, string>): RunFailure[] {
+  return [...faults].map(([row, reason]) => ({ userId: batch.userIds[row] ?? '', reason }));
+}

@@ -1,0 +1,172 @@
+/**
+ * The product's metrics in a registry of their own: what each counts, and by which labels. Labels have few values
+ * (predictors, states, reasons); ids, users and error texts belong in the log.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+export type Metrics = ReturnType<typeof createMetrics>;
+
+/** Seconds; from the 0.1 ms of a stored read to the slowest that a caller waits for. */
+const LATENCY_BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+/** Seconds of a chunk or run. */
+const JOB_BUCKETS = [0.05, 0.25, 1, 5, 15, 60, 300, 900, 3600, 14_400];
+
+export interface MetricsOptions {
+  /** The program: the label `app` of every series. */
+  readonly app: string;
+  /** Whether process, heap and event-loop metrics are gathered; they keep a sampler running. Default true. */
+  readonly processMetrics?: boolean;
+}
+
+export function createMetrics({ app, processMetrics = true }: MetricsOptions) {
+  const registry = new Registry();
+  registry.setDefaultLabels({ app });
+  if (processMetrics) collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 10 });
+  return {
+    ...readMetrics(registry),
+    ...latencyMetrics(registry),
+    ...inferenceMetrics(registry),
+    ...eventMetrics(registry),
+    ...runMetrics(registry),
+    /** The content type of `exposition`. */
+    contentType: registry.contentType,
+    /** All series in the Prometheus text format. */
+    exposition: () => registry.metrics(),
+  };
+}
+
+function readMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    predictions: new Counter({
+      name: 'tandem_predictions_total',
+      help: 'Predictions served, by where they come from and why.',
+      labelNames: ['predictor', 'source', 'reason'] as const,
+      registers,
+    }),
+    predictionErrors: new Counter({
+      name: 'tandem_prediction_errors_total',
+      help: 'Reads answered with an error in place of a prediction.',
+      labelNames: ['predictor', 'code'] as const,
+      registers,
+    }),
+    overlayWritesDropped: new Counter({
+      name: 'tandem_overlay_writes_dropped_total',
+      help: 'Live predictions that were served and could not be kept for the next read.',
+      labelNames: ['predictor'] as const,
+      registers,
+    }),
+  };
+}
+
+function latencyMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    httpRequests: new Histogram({
+      name: 'tandem_http_request_seconds',
+      help: 'Time to answer an HTTP request, by route pattern.',
+      labelNames: ['method', 'route', 'status'] as const,
+      buckets: LATENCY_BUCKETS,
+      registers,
+    }),
+    authority: new Histogram({
+      name: 'tandem_authority_seconds',
+      help: 'Time of the Postgres statement that certifies reads.',
+      labelNames: ['outcome'] as const,
+      buckets: LATENCY_BUCKETS,
+      registers,
+    }),
+    onlineLookup: new Histogram({
+      name: 'tandem_online_lookup_seconds',
+      help: 'Time to find stored predictions in Redis.',
+      labelNames: ['outcome'] as const,
+      buckets: LATENCY_BUCKETS,
+      registers,
+    }),
+  };
+}
+
+function inferenceMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    liveInference: new Histogram({
+      name: 'tandem_live_inference_seconds',
+      help: 'Time of live inference for a read, features included.',
+      labelNames: ['predictor', 'outcome'] as const,
+      buckets: LATENCY_BUCKETS,
+      registers,
+    }),
+    inferenceQueueDepth: new Gauge({
+      name: 'tandem_inference_queue_depth',
+      help: 'Requests that wait for an inference process.',
+      labelNames: ['priority'] as const,
+      registers,
+    }),
+    inferenceSaturation: new Gauge({
+      name: 'tandem_inference_saturation_ratio',
+      help: 'Inference processes at work, of those there are: 0 idle, 1 all busy.',
+      registers,
+    }),
+    inferenceRestarts: new Counter({
+      name: 'tandem_inference_restarts_total',
+      help: 'Inference processes that were replaced, by why.',
+      labelNames: ['why'] as const,
+      registers,
+    }),
+  };
+}
+
+function eventMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    events: new Counter({
+      name: 'tandem_events_total',
+      help: 'Events received, by what became of them: accepted, duplicate, erased or refused.',
+      labelNames: ['outcome'] as const,
+      registers,
+    }),
+    hintsFailed: new Counter({
+      name: 'tandem_hints_failed_total',
+      help: 'Version hints that Redis did not take; reads stay right without them.',
+      registers,
+    }),
+  };
+}
+
+function runMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    runs: new Counter({
+      name: 'tandem_runs_total',
+      help: 'Batch runs that reached a state.',
+      labelNames: ['predictor', 'scope', 'state'] as const,
+      registers,
+    }),
+    runDuration: new Histogram({
+      name: 'tandem_run_seconds',
+      help: 'Time of a batch run from its start to its end.',
+      labelNames: ['predictor', 'scope'] as const,
+      buckets: JOB_BUCKETS,
+      registers,
+    }),
+    chunks: new Counter({
+      name: 'tandem_chunks_total',
+      help: 'Chunks of batch runs by outcome.',
+      labelNames: ['predictor', 'state'] as const,
+      registers,
+    }),
+    chunkDuration: new Histogram({
+      name: 'tandem_chunk_seconds',
+      help: 'Time to read, score and commit a chunk.',
+      labelNames: ['predictor'] as const,
+      buckets: JOB_BUCKETS,
+      registers,
+    }),
+    usersScored: new Counter({
+      name: 'tandem_users_scored_total',
+      help: 'Users scored by batch runs; failed ones apart.',
+      labelNames: ['predictor', 'outcome'] as const,
+      registers,
+    }),
+  };
+}

@@ -1,0 +1,282 @@
+/**
+ * Small ONNX models for tests, written byte by byte (field numbers from onnx.proto3, opset 17): a toy that scores, and
+ * ones that misbehave when a row asks them to, so that a test decides who suffers. Each takes `features` float32[N, k].
+ */
+
+const FLOAT = 1;
+const INT64 = 7;
+const STRING = 8;
+const BOOL = 9;
+const ELEMENT: Readonly<Record<string, number>> = {
+  float32: FLOAT,
+  uint8: 2,
+  int8: 3,
+  uint16: 4,
+  int16: 5,
+  int32: 6,
+  int64: INT64,
+  string: STRING,
+  bool: BOOL,
+  float16: 10,
+  float64: 11,
+  uint32: 12,
+  uint64: 13,
+};
+
+type Dim = number | string;
+type AttributeValue =
+  | number
+  | bigint
+  | string
+  | readonly number[]
+  | readonly string[]
+  | { tensor: Buffer }
+  | { graph: Buffer };
+
+/** sigmoid(features · weights + bias) → `score` float32[N,1]: the well-behaved model. */
+export function linearModel(options: { weights: readonly number[]; bias?: number; batch?: Dim }): Buffer {
+  const { weights, bias = 0, batch = 'N' } = options;
+  const nodes = [node('Gemm', ['features', 'w', 'b'], ['z']), node('Sigmoid', ['z'], ['score'])];
+  const constants = [floats('w', [weights.length, 1], weights), floats('b', [1], [bias])];
+  return scoreModel(weights.length, nodes, constants, { batch });
+}
+
+/** What `linearModel` answers for a row, in float32. */
+export function linearScore(weights: readonly number[], bias: number, row: readonly number[]): number {
+  const z = weights.reduce((sum, weight, i) => sum + Math.fround(weight) * Math.fround(row[i] ?? 0), bias);
+  return 1 / (1 + Math.exp(-z));
+}
+
+/** Loops as often as the largest first feature of the batch says (2^62: for ever); the score is the second feature. */
+export function loopModel(): Buffer {
+  const body = graph(
+    [node('Identity', ['going'], ['on']), node('Add', ['sum', 'step'], ['next'])],
+    [floats('step', [], [1])],
+    [value('turn', INT64, []), value('going', BOOL, []), value('sum', FLOAT, [])],
+    [value('on', BOOL, []), value('next', FLOAT, [])],
+  );
+  return scoreModel(
+    2,
+    [
+      ...firstAndSecond(),
+      node('ReduceMax', ['first'], ['most'], { keepdims: 0 }),
+      node('Cast', ['most'], ['turns'], { to: INT64 }),
+      node('Loop', ['turns', 'yes', 'zero'], ['total'], { body: { graph: body } }),
+      node('Mul', ['total', 'zero'], ['nothing']),
+      node('Add', ['second', 'nothing'], ['score']),
+    ],
+    [...indices(), floats('zero', [], [0]), raw('yes', BOOL, [], Buffer.from([1]))],
+  );
+}
+
+/** The square root of the first feature: NaN for a row where it is negative. */
+export function rootModel(): Buffer {
+  return scoreModel(1, [node('Sqrt', ['features'], ['score'])], []);
+}
+
+/** Allocates and fills as many floats as the largest first feature says; the score is the second feature. */
+export function memoryModel(): Buffer {
+  return scoreModel(
+    2,
+    [
+      ...firstAndSecond(),
+      node('ReduceMax', ['first'], ['most'], { keepdims: 0 }),
+      node('Cast', ['most'], ['size'], { to: INT64 }),
+      node('Reshape', ['size', 'one'], ['shape']),
+      node('ConstantOfShape', ['shape'], ['filled'], { value: { tensor: floats('', [1], [1]) } }),
+      node('ReduceMax', ['filled'], ['top'], { keepdims: 0 }),
+      node('Mul', ['top', 'zero'], ['nothing']),
+      node('Add', ['second', 'nothing'], ['score']),
+    ],
+    [...indices(), integers('one', [1], [1]), floats('zero', [], [0])],
+  );
+}
+
+/** `score` float32[N] of a table of ten: the run throws where a first feature is not 0 to 9. */
+export function tableModel(): Buffer {
+  const table = Array.from({ length: 10 }, (_, i) => i / 10);
+  return scoreModel(
+    1,
+    [
+      node('Reshape', ['features', 'flat'], ['row']),
+      node('Cast', ['row'], ['at'], { to: INT64 }),
+      node('Gather', ['table', 'at'], ['score'], { axis: 0 }),
+    ],
+    [floats('table', [10], table), integers('flat', [1], [-1])],
+    { outputShape: ['N'] },
+  );
+}
+
+/** Leaves out the rows whose first feature is 100 or more: fewer scores than users. */
+export function droppingModel(): Buffer {
+  return scoreModel(
+    2,
+    [
+      ...firstAndSecond(),
+      node('Less', ['first', 'hundred'], ['low']),
+      node('Reshape', ['low', 'flat'], ['kept']),
+      node('Compress', ['second', 'kept'], ['score'], { axis: 0 }),
+    ],
+    [...indices(), floats('hundred', [], [100]), integers('flat', [1], [-1])],
+    { outputShape: ['M', 1] },
+  );
+}
+
+/** `label` int64[N] and `probabilities` float32[N,2] of one feature. */
+export function classifierModel(): Buffer {
+  const nodes = [
+    node('Sigmoid', ['features'], ['p']),
+    node('Sub', ['one', 'p'], ['q']),
+    node('Concat', ['q', 'p'], ['probabilities'], { axis: 1 }),
+    node('ArgMax', ['probabilities'], ['label'], { axis: 1, keepdims: 0 }),
+  ];
+  const outputs = [value('label', INT64, ['N']), value('probabilities', FLOAT, ['N', 2])];
+  return model(graph(nodes, [floats('one', [], [1])], [value('features', FLOAT, ['N', 1])], outputs));
+}
+
+/** `plan` string[N,1] (free 0, paid 1, others -1) plus `age` float32[N,1] → `score` float32[N,1]. */
+export function textModel(): Buffer {
+  const attributes = { keys_strings: ['free', 'paid'], values_floats: [0, 1], default_float: { float: -1 } };
+  const encoder = node('LabelEncoder', ['plan'], ['code'], attributes, 'ai.onnx.ml');
+  const inputs = [value('plan', STRING, ['N', 1]), value('age', FLOAT, ['N', 1])];
+  const nodes = [encoder, node('Add', ['code', 'age'], ['score'])];
+  return model(graph(nodes, [], inputs, [value('score', FLOAT, ['N', 1])]));
+}
+
+/** Gives its input back as `score`, in any element type. */
+export function echoModel(type: string, width: number): Buffer {
+  const element = ELEMENT[type] ?? FLOAT;
+  const nodes = [node('Identity', ['features'], ['score'])];
+  return model(graph(nodes, [], [value('features', element, ['N', width])], [value('score', element, ['N', width])]));
+}
+
+/** A classifier as skl2onnx exports it by default: its probabilities are a sequence of maps. */
+export function zipMapModel(): Buffer {
+  const map = message(5, [field(1, INT64), message(2, [message(1, [field(1, FLOAT)])])]);
+  const sequence = message(4, [message(1, [map])]);
+  const output = Buffer.concat([field(1, 'score'), message(2, [sequence])]);
+  const zip = node('ZipMap', ['features'], ['score'], { classlabels_int64s: [0, 1] }, 'ai.onnx.ml');
+  return model(graph([zip], [], [value('features', FLOAT, ['N', 2])], [output]));
+}
+
+/** A linear model whose weights are said to lie in another file. */
+export function externalDataModel(path: string): Buffer {
+  const entry = message(13, [field(1, 'location'), field(2, path)]);
+  const weights = Buffer.concat([field(1, 1), field(1, 1), field(2, FLOAT), field(8, 'w'), entry, field(14, 1)]);
+  return scoreModel(1, [node('MatMul', ['features', 'w'], ['score'])], [weights]);
+}
+
+/** A model that needs an operator of somebody's own library. */
+export function foreignModel(domain: string): Buffer {
+  return scoreModel(1, [node('Backdoor', ['features'], ['score'], {}, domain)], []);
+}
+
+function scoreModel(
+  width: number,
+  nodes: readonly Buffer[],
+  constants: readonly Buffer[],
+  { batch = 'N', outputShape = [batch, 1] }: { batch?: Dim; outputShape?: readonly Dim[] } = {},
+): Buffer {
+  const inputs = [value('features', FLOAT, [batch, width])];
+  return model(graph(nodes, constants, inputs, [value('score', FLOAT, outputShape)]));
+}
+
+function firstAndSecond(): Buffer[] {
+  return [
+    node('Gather', ['features', 'at0'], ['first'], { axis: 1 }),
+    node('Gather', ['features', 'at1'], ['second'], { axis: 1 }),
+  ];
+}
+
+function indices(): Buffer[] {
+  return [integers('at0', [1], [0]), integers('at1', [1], [1])];
+}
+
+function model(body: Buffer): Buffer {
+  const opset = (domain: string, version: number) => message(8, [field(1, domain), field(2, version)]);
+  return Buffer.concat([field(1, 8), field(2, 'tandem'), opset('', 17), opset('ai.onnx.ml', 3), field(7, body)]);
+}
+
+function graph(
+  nodes: readonly Buffer[],
+  constants: readonly Buffer[],
+  inputs: readonly Buffer[],
+  outputs: readonly Buffer[],
+): Buffer {
+  return Buffer.concat([
+    ...nodes.map((bytes) => field(1, bytes)),
+    field(2, 'g'),
+    ...constants.map((bytes) => field(5, bytes)),
+    ...inputs.map((bytes) => field(11, bytes)),
+    ...outputs.map((bytes) => field(12, bytes)),
+  ]);
+}
+
+function node(
+  operator: string,
+  inputs: readonly string[],
+  outputs: readonly string[],
+  attributes: Readonly<Record<string, AttributeValue | { float: number }>> = {},
+  domain = '',
+): Buffer {
+  return Buffer.concat([
+    ...inputs.map((name) => field(1, name)),
+    ...outputs.map((name) => field(2, name)),
+    field(4, operator),
+    ...Object.entries(attributes).map(([name, content]) => field(5, attribute(name, content))),
+    field(7, domain),
+  ]);
+}
+
+function attribute(name: string, content: AttributeValue | { float: number }): Buffer {
+  const typed = (type: number, ...parts: Buffer[]) => Buffer.concat([field(1, name), ...parts, field(20, type)]);
+  if (typeof content === 'number' || typeof content === 'bigint') return typed(2, field(3, content));
+  if (typeof content === 'string') return typed(3, field(4, content));
+  if ('float' in content) return typed(1, float(2, content.float));
+  if ('tensor' in content) return typed(4, field(5, content.tensor));
+  if ('graph' in content) return typed(5, field(6, content.graph));
+  if (content.every((item) => typeof item === 'string')) return typed(8, ...content.map((text) => field(9, text)));
+  const isFloats = name.endsWith('floats');
+  return typed(isFloats ? 6 : 7, ...content.map((n) => (isFloats ? float(7, Number(n)) : field(8, Number(n)))));
+}
+
+function value(name: string, element: number, shape: readonly Dim[]): Buffer {
+  const dims = shape.map((dim) => message(1, [typeof dim === 'number' ? field(1, dim) : field(2, dim)]));
+  return Buffer.concat([field(1, name), message(2, [message(1, [field(1, element), message(2, dims)])])]);
+}
+
+function floats(name: string, shape: readonly number[], values: readonly number[]): Buffer {
+  return raw(name, FLOAT, shape, Buffer.from(Float32Array.from(values).buffer));
+}
+
+function integers(name: string, shape: readonly number[], values: readonly number[]): Buffer {
+  return raw(name, INT64, shape, Buffer.from(BigInt64Array.from(values.map(BigInt)).buffer));
+}
+
+function raw(name: string, element: number, shape: readonly number[], bytes: Buffer): Buffer {
+  return Buffer.concat([...shape.map((dim) => field(1, dim)), field(2, element), field(8, name), field(9, bytes)]);
+}
+
+function message(number: number, parts: readonly Buffer[]): Buffer {
+  return field(number, Buffer.concat(parts));
+}
+
+function field(number: number, content: number | bigint | string | Buffer): Buffer {
+  if (typeof content === 'number' || typeof content === 'bigint') {
+    return Buffer.concat([varint(BigInt(number) << 3n), varint(BigInt.asUintN(64, BigInt(content)))]);
+  }
+  const bytes = Buffer.from(content as string);
+  return Buffer.concat([varint((BigInt(number) << 3n) | 2n), varint(BigInt(bytes.length)), bytes]);
+}
+
+function float(number: number, content: number): Buffer {
+  return Buffer.concat([varint((BigInt(number) << 3n) | 5n), Buffer.from(Float32Array.of(content).buffer)]);
+}
+
+function varint(rest: bigint): Buffer {
+  const bytes: number[] = [];
+  for (let left = rest; ; left >>= 7n) {
+    if (left < 0x80n) return Buffer.from([...bytes, Number(left)]);
+    bytes.push(Number(left & 0x7fn) | 0x80);
+  }
+}
