@@ -8,16 +8,26 @@ export const EXIT_USAGE = 2;
 /** 128 + SIGINT, as shells have it. */
 export const EXIT_INTERRUPTED = 130;
 
-/** A failure that a person can act on. */
+export interface CommandFailureOptions {
+  readonly remedy?: string | undefined;
+  readonly exitCode?: number;
+  readonly presented?: boolean;
+  readonly cause?: unknown;
+}
+
+/** A failure that a person can act on. An empty message: all has been said. */
 export class CommandFailure extends Error {
   readonly remedy: string | undefined;
   readonly exitCode: number;
+  /** The result, which says it too, has been printed: there is no other JSON document. */
+  readonly presented: boolean;
 
-  constructor(message: string, options: { remedy?: string | undefined; exitCode?: number; cause?: unknown } = {}) {
+  constructor(message: string, options: CommandFailureOptions = {}) {
     super(message, { cause: options.cause });
     this.name = 'CommandFailure';
     this.remedy = options.remedy;
     this.exitCode = options.exitCode ?? EXIT_FAILURE;
+    this.presented = options.presented ?? false;
   }
 }
 

@@ -16,7 +16,7 @@ import { runResumeCommand } from './commands/run-resume.ts';
 import { runShowCommand } from './commands/run-show.ts';
 import { runStartCommand } from './commands/run-start.ts';
 import { upCommand } from './commands/up.ts';
-import { EXIT_INTERRUPTED, EXIT_USAGE, explainFailure, renderFailure } from './failure.ts';
+import { CommandFailure, EXIT_INTERRUPTED, EXIT_USAGE, explainFailure, renderFailure } from './failure.ts';
 import { createPaint } from './output/paint.ts';
 
 /** Commands that have something to take down when they are interrupted; the others just end. */
@@ -75,9 +75,9 @@ function report(cli: Cli, args: readonly string[], error: unknown): number {
   const failure = explainFailure(error);
   const paint = createPaint(cli.stderr, cli.env);
   const [what = '', ...more] = renderFailure(failure);
-  for (const line of [paint('bad', what), ...more]) cli.stderr.write(`${line}\n`);
+  if (failure.message !== '') for (const line of [paint('bad', what), ...more]) cli.stderr.write(`${line}\n`);
   if (cli.env.TANDEM_DEBUG === '1' && error instanceof Error) cli.stderr.write(`${error.stack}\n`);
-  if (args.includes('--json')) {
+  if (args.includes('--json') && !(error instanceof CommandFailure && error.presented)) {
     const { code, message, where, remedy } = failure;
     cli.stdout.write(`${JSON.stringify({ error: { code, message, where, remedy } }, null, 2)}\n`);
   }

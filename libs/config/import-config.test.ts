@@ -53,7 +53,7 @@ test('a config outside the project is loaded, by its path or by its folder', () 
 
 test('a missing file is told with where it was looked for and how to make one', () => {
   expect(told['gone.ts']).toContain(`${join(folder, 'gone.ts')}: there is no such file`);
-  expect(told['empty']).toContain(`${join(folder, 'empty', 'tandem.config.ts')}: there is no such file`);
+  expect(told.empty).toContain(`${join(folder, 'empty', 'tandem.config.ts')}: there is no such file`);
   expect(told['gone.ts']).toContain('export default defineConfig({');
 });
 

@@ -6,7 +6,7 @@ import { type PartialPredictor, pathText } from './check-form.ts';
 import type { SettingProblem } from './config-problem.ts';
 import { PREDICTOR_NAME } from './config-schema.ts';
 import { defaultProblems } from './default-prediction.ts';
-import { formatDuration, formatDuration, parseDuration, parseDuration } from './durations.ts';
+import { formatDuration, parseDuration } from './durations.ts';
 import { coveringPattern } from './event-patterns.ts';
 import { slotGaps } from './schedule.ts';
 

@@ -66,6 +66,8 @@ const NODE_DATA_MB = 1280;
 /** Models travel in pieces, so that the parent's event loop never copies more at once. */
 const PART_BYTES = 1 << 20;
 const STDERR_KEPT = 2_000;
+/** ONNX Runtime's own source file and function in its messages, of no use to a caller: `/…/x.cc:12 void a::b(int) `. */
+const SOURCE_PLACE = /\S*\/onnxruntime\/\S+:\d+ (?:[^()]*::[^()]*\([^()]*\)(?: const)?(?: \[with [^\]]*\])? )?/g;
 
 /** Starts a child. Its end, however it comes, is in `ended`. */
 export function startInferenceProcess(options: ProcessOptions): InferenceProcess {
@@ -198,11 +200,7 @@ function explain(
 
 function refusal(code: 'model_refused' | 'live_failed', what: string, reply: Reply): TandemError {
   if (reply.kind !== 'refused') return new TandemError(code, `${what}: its process answered ${reply.kind}`);
-  // ONNX Runtime names its own source files; a caller has no use for them.
-  const reason = reply.reason
-    .replaceAll(/\S*\/onnxruntime\/\S+:\d+ ?/g, '')
-    .trim()
-    .slice(0, 400);
+  const reason = reply.reason.replaceAll(SOURCE_PLACE, '').trim().slice(0, 400);
   return new TandemError(code, `${what}: ${reason}`, {
     detail: reply.reason,
     ...(reply.remedy === null ? {} : { remedy: reply.remedy }),

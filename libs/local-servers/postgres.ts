@@ -5,7 +5,7 @@
  * In its folder: `cluster/` (the data), `password`, `port`, `server.log`.
  */
 import { mkdirSync, realpathSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { waitUntil } from './end-process.ts';
 import { explainFolderError, LocalServerError } from './local-server-error.ts';
@@ -69,6 +69,7 @@ async function start({ dataDir, port, log }: PostgresOptions): Promise<LocalServ
 
 function prepareFolder(dataDir: string): string {
   // Others may pass, not look: Postgres' own account has to reach `cluster/`, which only that account can open.
+  mkdirSync(dirname(dataDir), { recursive: true });
   mkdirSync(dataDir, { recursive: true, mode: 0o711 });
   return realpathSync(dataDir);
 }

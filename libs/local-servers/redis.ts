@@ -80,6 +80,7 @@ async function start(options: RedisOptions): Promise<LocalServer> {
 }
 
 function prepareFolder(dataDir: string): string {
+  mkdirSync(dirname(dataDir), { recursive: true });
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   return realpathSync(dataDir);
 }

@@ -1,0 +1,62 @@
+/** The HTTP application: every endpoint at its path, and an answer for what is no endpoint. Starts nothing by itself. */
+import { OpenAPIHono } from '@hono/zod-openapi';
+import { Hono } from 'hono';
+import { type Endpoint, honoPath } from './endpoint.ts';
+import { describeApi } from './openapi.ts';
+import { RequestError } from './http/request-error.ts';
+import { problemResponse, toProblem } from './problem.ts';
+import { type ServeOptions, serveEndpoint } from './serve-endpoint.ts';
+import { createEndpoints, type EndpointDependencies } from './endpoints.ts';
+
+export interface AppDependencies extends EndpointDependencies, ServeOptions {}
+
+export type App = ReturnType<typeof createApp>;
+
+export function createApp(dependencies: AppDependencies) {
+  const endpoints = createEndpoints(dependencies, () => document);
+  const document = describeApi(endpoints);
+  return mount(endpoints, dependencies);
+}
+
+/** Serves these endpoints alone. */
+export function mount(endpoints: readonly Endpoint[], options: ServeOptions) {
+  const app = new OpenAPIHono();
+  for (const endpoint of endpoints) {
+    app.on(endpoint.route.method.toUpperCase(), honoPath(endpoint), serveEndpoint(endpoint, options));
+  }
+  const others = otherMethods(endpoints);
+  app.notFound((context) => others.fetch(context.req.raw));
+  app.onError((error, context) => {
+    options.log.error('request.failed', { path: context.req.path, error });
+    return problemResponse(toProblem(error));
+  });
+  return app;
+}
+
+/** Answers for known paths with other methods, and for unknown paths; a router of its own keeps the first one lean. */
+function otherMethods(endpoints: readonly Endpoint[]): Hono {
+  const allowed = new Map<string, string[]>();
+  for (const endpoint of endpoints) {
+    const method = endpoint.route.method.toUpperCase();
+    const methods = allowed.get(honoPath(endpoint)) ?? ['OPTIONS'];
+    methods.push(method, ...(method === 'GET' ? ['HEAD'] : []));
+    allowed.set(honoPath(endpoint), methods);
+  }
+  const app = new Hono();
+  for (const [path, methods] of allowed) {
+    const allow = methods.sort().join(', ');
+    app.all(path, ({ req }) => {
+      if (req.method === 'OPTIONS') return new Response(null, { status: 204, headers: { allow } });
+      const error = new RequestError('method_not_allowed', `${req.method} is not allowed here.`, {
+        remedy: `use ${allow}`,
+        headers: { allow },
+      });
+      return problemResponse(toProblem(error, new URL(req.url).pathname));
+    });
+  }
+  app.notFound(({ req }) => {
+    const error = new RequestError('no_such_path', 'There is no such path.', { remedy: 'GET /docs lists the paths' });
+    return problemResponse(toProblem(error, new URL(req.url).pathname));
+  });
+  return app;
+}

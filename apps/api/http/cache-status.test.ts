@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest';
+import { type CacheStatusFacts, cacheStatus } from './cache-status.ts';
+
+const hit: CacheStatusFacts = { hit: true, kept: false, forwarded: null, source: 'batch', reason: 'fresh', ageSeconds: 10 };
+const live = (forwarded: CacheStatusFacts['reason'], kept = true): CacheStatusFacts => ({
+  hit: false,
+  kept,
+  forwarded,
+  source: 'live',
+  reason: forwarded,
+  ageSeconds: 0,
+});
+
+describe('cacheStatus', () => {
+  it('says for how long a hit is fresh, where that is known', () => {
+    expect(cacheStatus(hit, null)).toBe('tandem; hit');
+    expect(cacheStatus(hit, 60_000)).toBe('tandem; hit; ttl=50');
+  });
+
+  it('says how long a stale hit has been over, and why it is stale', () => {
+    expect(cacheStatus({ ...hit, source: 'stale', reason: 'expired', ageSeconds: 90 }, 60_000)).toBe('tandem; hit; ttl=-30; detail=expired');
+    expect(cacheStatus({ ...hit, source: 'stale', reason: 'context_newer' }, 60_000)).toBe('tandem; hit; detail=context_newer');
+    expect(cacheStatus({ ...hit, reason: 'rolled_back' }, 60_000)).toBe('tandem; hit; detail=rolled_back');
+  });
+
+  it.each([
+    ['context_newer', 'stale'],
+    ['expired', 'stale'],
+    ['missing', 'uri-miss'],
+    ['requested', 'request'],
+    ['version_changed', 'miss'],
+    ['rolled_back', 'miss'],
+  ] as const)('says why a read went past the store: %s is fwd=%s', (reason, fwd) => {
+    expect(cacheStatus(live(reason), 60_000)).toBe(`tandem; fwd=${fwd}; stored; detail=${reason}`);
+    expect(cacheStatus(live(reason, false), null)).toBe(`tandem; fwd=${fwd}; detail=${reason}`);
+  });
+
+  it('never calls a hit what was served because live inference failed', () => {
+    const fallen: CacheStatusFacts = { ...hit, source: 'stale', reason: 'live_timeout', forwarded: 'context_newer' };
+    expect(cacheStatus(fallen, 60_000)).toBe('tandem; fwd=stale; detail=context_newer');
+  });
+
+  it('says that an answer is unverified', () => {
+    expect(cacheStatus({ ...hit, source: 'stale', reason: 'unverified', forwarded: 'unverified' }, 60_000)).toBe('tandem; hit; detail=unverified');
+  });
+});

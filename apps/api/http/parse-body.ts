@@ -1,0 +1,55 @@
+/** A JSON body of a known form: read, checked, and where it is refused, the field and the remedy named. */
+import type { z } from '@hono/zod-openapi';
+import { TandemError } from '@tandem/prediction/errors';
+import type { Context } from 'hono';
+import { readJson } from '../json/read-json.ts';
+import { refuseContentEncoding, requireMediaType } from './media-type.ts';
+import { readBody } from './read-body.ts';
+
+/** The body as JSON of one of these media types, with the type it came in. */
+export async function jsonBody<T extends string>(
+  { req }: Context,
+  types: readonly T[],
+): Promise<{ readonly type: T; readonly value: unknown }> {
+  refuseContentEncoding(req.header('content-encoding'));
+  const type = requireMediaType(req.header('content-type'), types);
+  return { type, value: readJson(await readBody(req.raw, req.header('content-length'))) };
+}
+
+/** A body of our own form; where `optional`, an absent body counts as `{}`. */
+export async function parseBody<S extends z.ZodObject>(
+  context: Context,
+  schema: S,
+  { optional = false }: { readonly optional?: boolean } = {},
+): Promise<z.output<S>> {
+  const isAbsent = optional && !context.req.header('content-type') && (context.req.header('content-length') ?? '0') === '0';
+  const value = isAbsent ? {} : (await jsonBody(context, ['application/json'])).value;
+  return checkForm(schema, value);
+}
+
+/** Throws a TandemError `invalid_input` that names the first field that is wrong. */
+export function checkForm<S extends z.ZodObject>(schema: S, value: unknown): z.output<S> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const known = Object.keys(schema.shape).join(', ');
+  if (issue?.code === 'unrecognized_keys') {
+    const field = pathOf([...issue.path, issue.keys[0] ?? '']);
+    throw new TandemError('invalid_input', `The field ${field} is not known.`, {
+      field,
+      remedy: issue.path.length === 0 ? `leave it out; those known are ${known}` : 'leave it out',
+    });
+  }
+  const field = pathOf(issue?.path ?? []);
+  throw new TandemError('invalid_input', `${field === '' ? 'The body' : field}: ${issue?.message ?? 'wrong form'}.`, {
+    ...(field === '' ? {} : { field }),
+    remedy: field === '' ? `send a JSON object with ${known}` : 'see /docs for its form',
+  });
+}
+
+function pathOf(path: readonly PropertyKey[]): string {
+  return path.reduce<string>((text, part) => {
+    if (typeof part === 'number') return `${text}[${part}]`;
+    return text === '' ? String(part).slice(0, 80) : `${text}.${String(part).slice(0, 80)}`;
+  }, '');
+}

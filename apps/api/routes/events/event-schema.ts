@@ -1,0 +1,59 @@
+/** Events on the wire, for the OpenAPI document; cloud-event.ts is what checks them. */
+import { z } from '@hono/zod-openapi';
+
+export const STRUCTURED = 'application/cloudevents+json';
+export const BATCHED = 'application/cloudevents-batch+json';
+
+export const EventSchema = z
+  .looseObject({
+    specversion: z.literal('1.0'),
+    id: z.string().openapi({ description: 'With `source`, names the event for ever: a retry sends the same' }),
+    source: z.string(),
+    type: z.string(),
+    subject: z.string().openapi({ description: 'The user id' }),
+    time: z.iso.datetime({ offset: true }).optional(),
+    datacontenttype: z.string().optional(),
+    data: z
+      .record(z.string(), z.union([z.number(), z.string(), z.boolean(), z.null()]))
+      .optional()
+      .openapi({ description: 'Feature values by name; null withdraws one. Left out: the user changed, no more' }),
+  })
+  .openapi('Event', {
+    example: {
+      specversion: '1.0',
+      id: 'order-1009',
+      source: '/shop/orders',
+      type: 'order.placed',
+      subject: '42',
+      time: '2026-11-24T10:12:00Z',
+      data: { orders: 4 },
+    },
+  });
+
+export const ResultsSchema = z
+  .strictObject({
+    results: z.array(
+      z.strictObject({
+        id: z.string(),
+        source: z.string(),
+        status: z.enum(['accepted', 'duplicate', 'erased']),
+        userId: z.string(),
+        contextVersion: z.int(),
+        contextToken: z.string().openapi({ description: 'What a read may demand with Prediction-Min-Context' }),
+      }),
+    ),
+  })
+  .openapi('EventResults', {
+    example: {
+      results: [
+        {
+          id: 'order-1009',
+          source: '/shop/orders',
+          status: 'accepted',
+          userId: '42',
+          contextVersion: 6,
+          contextToken: '9f2c4a1be07d3358.6',
+        },
+      ],
+    },
+  });

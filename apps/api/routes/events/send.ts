@@ -1,0 +1,141 @@
+/** POST /v1/events: CloudEvents in the structured, batched or binary mode; all of a request are applied, or none. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { isTandemError, TandemError } from '@tandem/prediction/errors';
+import type { ContextEvent } from '@tandem/prediction/events';
+import type { Metrics } from '@tandem/telemetry/metrics';
+import type { Context } from 'hono';
+import type { Endpoint } from '../../endpoint.ts';
+import { refuseContentEncoding, requireMediaType } from '../../http/media-type.ts';
+import { readBody } from '../../http/read-body.ts';
+import { readJson } from '../../json/read-json.ts';
+import { problems } from '../../problem-schema.ts';
+import type { RecordEvents } from '../../record-events.ts';
+import { binaryAttributes } from './binary-event.ts';
+import { parseCloudEvent } from './cloud-event.ts';
+import { BATCHED, EventSchema, ResultsSchema, STRUCTURED } from './event-schema.ts';
+
+export const MAX_EVENTS = 1_000;
+
+export interface SendDependencies {
+  readonly recordEvents: RecordEvents;
+  readonly metrics: Pick<Metrics, 'events'>;
+}
+
+/** Events with how their place is written in a problem's field. */
+interface Incoming {
+  readonly events: readonly ContextEvent[];
+  prefix(index: number): string;
+}
+
+export function sendEvents({ recordEvents, metrics }: SendDependencies): Endpoint {
+  return {
+    route,
+    produces: 'application/json',
+    async handle(context, event) {
+      try {
+        const { events, prefix } = await readEvents(context);
+        event.add({ events: events.length });
+        const results = await recordEvents(events, prefix).catch((error) => {
+          throw events.length === 1 && prefix(0) === '' ? withoutIndex(error) : error;
+        });
+        for (const { status } of results) metrics.events.inc({ outcome: status });
+        return new Response(JSON.stringify({ results }), {
+          status: 202,
+          headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
+        });
+      } catch (error) {
+        metrics.events.inc({ outcome: 'refused' });
+        throw error;
+      }
+    },
+  };
+}
+
+async function readEvents({ req }: Context): Promise<Incoming> {
+  refuseContentEncoding(req.header('content-encoding'));
+  const bytes = await readBody(req.raw, req.header('content-length'));
+  const contentType = req.header('content-type');
+  if (contentType === undefined && bytes.length === 0) return readBinary(req.raw.headers, null);
+  switch (requireMediaType(contentType, [STRUCTURED, BATCHED, 'application/json'])) {
+    case STRUCTURED:
+      return { events: [parseCloudEvent(readJson(bytes))], prefix: () => '' };
+    case BATCHED:
+      return readBatch(readJson(bytes));
+    case 'application/json':
+      return readBinary(req.raw.headers, bytes.length === 0 ? null : readJson(bytes));
+  }
+}
+
+function readBatch(value: unknown): Incoming {
+  if (!Array.isArray(value)) {
+    throw new TandemError('invalid_input', 'A batch is a JSON array of events.', {
+      remedy: `send an array, or one event as ${STRUCTURED}`,
+    });
+  }
+  if (value.length > MAX_EVENTS) {
+    throw new TandemError('invalid_input', `A batch has at most ${MAX_EVENTS} events, this one has ${value.length}.`, {
+      field: `[${MAX_EVENTS}]`,
+      remedy: 'send them in several batches',
+    });
+  }
+  return { events: value.map((one, i) => parseCloudEvent(one, `[${i}].`)), prefix: (index) => `[${index}].` };
+}
+
+function readBinary(headers: Headers, data: unknown): Incoming {
+  const attributes = binaryAttributes(headers);
+  if (Object.keys(attributes).length === 0) {
+    throw new TandemError('invalid_input', 'The request carries no CloudEvent: there are no ce- headers.', {
+      field: 'ce-specversion',
+      remedy: `send Content-Type: ${STRUCTURED} (or ${BATCHED}), or the attributes as ce- headers`,
+    });
+  }
+  try {
+    return { events: [parseCloudEvent({ ...attributes, data })], prefix: () => '' };
+  } catch (error) {
+    throw isTandemError(error) && error.field !== 'data' ? withField(error, `ce-${error.field}`) : error;
+  }
+}
+
+/** The store counts events; the sender of a single one did not. */
+function withoutIndex(error: unknown): unknown {
+  return isTandemError(error) && error.field?.startsWith('[0].') ? withField(error, error.field.slice(4)) : error;
+}
+
+function withField(error: TandemError, field: string): TandemError {
+  const { code, message, remedy, retryAfter } = error;
+  return new TandemError(code, message, {
+    field,
+    cause: error,
+    ...(remedy === undefined ? {} : { remedy }),
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+  });
+}
+
+const route = createRoute({
+  operationId: 'sendEvents',
+  method: 'post',
+  path: '/v1/events',
+  tags: ['events'],
+  summary: 'Say that users changed',
+  description:
+    'CloudEvents 1.0: `subject` is the user id, `data` an object of feature values, or absent. The acknowledgement means a durable commit that raised the user\'s context version; the same source and id again is answered as a duplicate. The binary mode carries the attributes in `ce-` headers and `data` as an `application/json` body.',
+  request: {
+    body: {
+      required: true,
+      content: {
+        [STRUCTURED]: { schema: EventSchema },
+        [BATCHED]: { schema: z.array(EventSchema).max(MAX_EVENTS) },
+        'application/json': {
+          schema: z.record(z.string(), z.unknown()).openapi({ description: 'Binary mode: `data` alone' }),
+        },
+      },
+    },
+  },
+  responses: {
+    202: {
+      description: 'Applied; a result for each event, in order',
+      content: { 'application/json': { schema: ResultsSchema } },
+    },
+    ...problems('body_too_large', 'unsupported_media_type', 'invalid_input', 'event_conflict', 'unavailable'),
+  },
+});

@@ -1,0 +1,70 @@
+/** A prediction as the wire has it. */
+import { z } from '@hono/zod-openapi';
+import type { Answer } from '@tandem/prediction/answer';
+
+const value = z.union([z.number(), z.string(), z.boolean()]);
+
+export const PredictionSchema = z
+  .strictObject({
+    predictor: z.string(),
+    userId: z.string(),
+    prediction: z
+      .record(z.string(), z.union([value, z.array(value)]))
+      .openapi({ description: "A field for each of the model's outputs" }),
+    source: z.enum(['batch', 'live', 'stale', 'default']),
+    reason: z.enum([
+      'fresh',
+      'context_newer',
+      'missing',
+      'expired',
+      'version_changed',
+      'rolled_back',
+      'requested',
+      'live_failed',
+      'live_timeout',
+      'overloaded',
+      'unverified',
+    ]),
+    modelVersion: z.string(),
+    variant: z.string(),
+    generation: z.string().nullable().openapi({ description: 'Null for an answer that no full run stored' }),
+    computedAt: z.iso.datetime().nullable().openapi({ description: 'Null for a default: nothing was computed' }),
+    ageSeconds: z.int().nullable(),
+    contextVersion: z.int().nullable().openapi({ description: "The user's; null where the database did not answer" }),
+    predictedFromContextVersion: z.int().nullable(),
+  })
+  .openapi('Prediction');
+
+export type PredictionView = z.output<typeof PredictionSchema>;
+
+export const PREDICTION_EXAMPLE: PredictionView = {
+  predictor: 'repurchase',
+  userId: '42',
+  prediction: { score: 0.831 },
+  source: 'batch',
+  reason: 'fresh',
+  modelVersion: '2',
+  variant: 'stable',
+  generation: '17',
+  computedAt: '2026-11-24T02:00:11.250Z',
+  ageSeconds: 31_842,
+  contextVersion: 5,
+  predictedFromContextVersion: 5,
+};
+
+export function predictionView(answer: Answer) {
+  return {
+    predictor: answer.predictor,
+    userId: answer.userId,
+    prediction: answer.prediction,
+    source: answer.source,
+    reason: answer.reason,
+    modelVersion: String(answer.modelNumber),
+    variant: answer.variant,
+    generation: answer.generationNumber === null ? null : String(answer.generationNumber),
+    computedAt: answer.computedAt === null ? null : new Date(answer.computedAt).toISOString(),
+    ageSeconds: answer.ageSeconds,
+    contextVersion: answer.contextVersion,
+    predictedFromContextVersion: answer.predictedFromContextVersion,
+  };
+}

@@ -1,0 +1,127 @@
+/**
+ * POST /v1/predictions/{predictor}: predictions of up to 1,000 users, an answer or an error for each, in order. However
+ * many they are, each store is asked once.
+ */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { ReadResult } from '@tandem/prediction/answer';
+import { isTandemError, TandemError } from '@tandem/prediction/errors';
+import type { KeyType } from '@tandem/prediction/user-id';
+import { unknownPredictor } from '@tandem/prediction/read-errors';
+import type { Endpoint } from '../../endpoint.ts';
+import { parseBody } from '../../http/parse-body.ts';
+import { RequestError } from '../../http/request-error.ts';
+import { userIdProblem } from '../../http/user-id-problem.ts';
+import { predictorParameter } from '../../parameters.ts';
+import { toProblem } from '../../problem.ts';
+import { ProblemSchema, problems } from '../../problem-schema.ts';
+import { PREDICTION_EXAMPLE, PredictionSchema, predictionView } from './prediction-view.ts';
+import { MIN_CONTEXT, readOptions } from './read-options.ts';
+import type { ReadDependencies } from './read-one.ts';
+
+export const MAX_USERS = 1_000;
+
+const RequestSchema = z
+  .strictObject({
+    userIds: z
+      .array(z.string('a user id is a text'), 'an array of user ids')
+      .min(1, 'at least one user id')
+      .max(MAX_USERS, `at most ${MAX_USERS} user ids in one request`)
+      .openapi({ example: ['42', '43', '043'] }),
+  })
+  .openapi('ReadMany');
+
+export function readMany({ readPrediction, registry, metrics }: ReadDependencies): Endpoint {
+  return {
+    route,
+    produces: 'application/json',
+    async handle(context, event) {
+      const startedAt = performance.now();
+      const name = context.req.param('predictor') ?? '';
+      if (context.req.header(MIN_CONTEXT) !== undefined) throw tokenOfOneUser();
+      const options = readOptions(context.req);
+      const { userIds } = await parseBody(context, RequestSchema);
+      const predictor = await registry.predictor(name);
+      if (!predictor) throw unknownPredictor(name);
+      const { valid, refused } = sort(predictor.keyType, userIds);
+      const read = valid.length === 0 ? [] : await readPrediction(name, valid, options);
+      const cause = read[0];
+      if (isTandemError(cause, 'unavailable') && read.every((result) => result === cause)) throw cause;
+      const inOrder = read.values();
+      const results = userIds.map((_, i) => refused.get(i) ?? (inOrder.next().value as ReadResult));
+      for (const result of results) {
+        if (result instanceof TandemError) metrics.predictionErrors.inc({ predictor: name, code: result.code });
+        else metrics.predictions.inc({ predictor: name, source: result.source, reason: result.reason });
+      }
+      event.add({ predictor: name, users: userIds.length, refused: refused.size });
+      return new Response(JSON.stringify({ results: results.map((result, i) => itemOf(result, userIds[i] ?? '', i)) }), {
+        headers: {
+          'content-type': 'application/json',
+          'cache-control': 'private, no-cache',
+          'server-timing': `read;dur=${(performance.now() - startedAt).toFixed(2)}`,
+          'x-content-type-options': 'nosniff',
+        },
+      });
+    },
+  };
+}
+
+/** The ids to read, in order, and by position those that are no ids. */
+function sort(keyType: KeyType, userIds: readonly string[]) {
+  const refused = new Map<number, TandemError>();
+  const valid = userIds.filter((userId, i) => {
+    const problem = userIdProblem(keyType, userId, `userIds[${i}]`);
+    if (problem) refused.set(i, problem);
+    return problem === undefined;
+  });
+  return { valid, refused };
+}
+
+function itemOf(result: ReadResult, userId: string, index: number) {
+  if (!(result instanceof TandemError)) return predictionView(result);
+  return { userId, error: toProblem(result, undefined, `userIds[${index}]`).problem };
+}
+
+function tokenOfOneUser(): RequestError {
+  return new RequestError('malformed_request', 'A context token is of one user; this path reads many.', {
+    field: 'Prediction-Min-Context',
+    remedy: 'read that user by GET, or leave the header out',
+  });
+}
+
+const ErrorItemSchema = z.strictObject({ userId: z.string(), error: ProblemSchema }).openapi('PredictionError');
+
+const route = createRoute({
+  operationId: 'readPredictions',
+  method: 'post',
+  path: '/v1/predictions/{predictor}',
+  tags: ['predictions'],
+  summary: 'Predictions of many users',
+  description: `Up to ${MAX_USERS} users; an answer or an error for each, in the order asked, duplicates included. \`Cache-Control\` is honoured as in a single read.`,
+  request: {
+    params: z.object({ predictor: predictorParameter }),
+    headers: z.object({ 'cache-control': z.string().optional() }),
+    body: { required: true, content: { 'application/json': { schema: RequestSchema } } },
+  },
+  responses: {
+    200: {
+      description: 'In the order of userIds',
+      content: {
+        'application/json': {
+          schema: z.strictObject({ results: z.array(z.union([PredictionSchema, ErrorItemSchema])) }),
+          example: {
+            results: [
+              PREDICTION_EXAMPLE,
+              {
+                userId: '043',
+                error: {
+                  ...toProblem(userIdProblem('int8', '043', 'userIds[2]')).problem,
+                },
+              },
+            ],
+          },
+        },
+      },
+    },
+    ...problems('unknown_predictor', 'body_too_large', 'unsupported_media_type', 'invalid_input', 'unavailable'),
+  },
+});

@@ -1,0 +1,99 @@
+/**
+ * What all endpoints have in common: the request is looked at before the handler sees it, errors become problems, and
+ * one wide event and one metric tell how it went. A plain function around the handler rather than middleware: with a
+ * single handler a path Hono composes nothing, and headers are set once, where the response is made.
+ */
+import type { Log } from '@tandem/telemetry/log';
+import type { Metrics } from '@tandem/telemetry/metrics';
+import { startWideEvent } from '@tandem/telemetry/wide-event';
+import type { Context, Handler } from 'hono';
+import type { Endpoint } from './endpoint.ts';
+import { accepts } from './http/accept.ts';
+import { RequestError } from './http/request-error.ts';
+import { problemResponse, toProblem } from './problem.ts';
+
+export interface ServeOptions {
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** The share of successes that are logged, 0 to 1; errors always are. */
+  readonly logShare: number;
+  readonly random: () => number;
+}
+
+export function serveEndpoint(endpoint: Endpoint, options: ServeOptions): Handler {
+  const { log, metrics, logShare, random } = options;
+  const { operationId, method } = endpoint.route;
+  // One child a status spares the hash of the labels on every request.
+  const timers = new Map<number, { observe(seconds: number): void }>();
+  const timerFor = (status: number) => {
+    const known = timers.get(status);
+    if (known) return known;
+    const timer = metrics.httpRequests.labels({ method, route: operationId, status: String(status) });
+    timers.set(status, timer);
+    return timer;
+  };
+
+  return async function serve(context) {
+    const event = startWideEvent('request.served', { operation: operationId }, { log });
+    const startedAt = performance.now();
+    let response: Response;
+    try {
+      checkRequest(context, endpoint);
+      response = await endpoint.handle(context, event);
+      if (random() < logShare) event.end();
+    } catch (error) {
+      const found = toProblem(error, pathOf(context));
+      response = problemResponse(found);
+      event.add({ path: pathOf(context), status: found.problem.status, code: found.code, error });
+      event.end({ level: found.problem.status === 500 ? 'error' : 'info' });
+    }
+    timerFor(response.status).observe((performance.now() - startedAt) / 1000);
+    return response;
+  };
+}
+
+function checkRequest(context: Context, endpoint: Endpoint): void {
+  const { req } = context;
+  if (!accepts(req.header('accept'), endpoint.produces)) {
+    throw new RequestError('not_acceptable', `This path answers with ${endpoint.produces}, which Accept excludes.`, {
+      field: 'Accept',
+      remedy: `accept ${endpoint.produces}`,
+    });
+  }
+  if (req.url.includes('%')) checkEncoding(req.url);
+  if (req.url.includes('?')) checkQuery(new URL(req.url).searchParams, endpoint.query ?? []);
+}
+
+/** The router keeps what it cannot decode as it is: `%ff` and `%25ff` would then name the same user. */
+function checkEncoding(url: string): void {
+  try {
+    decodeURIComponent(url);
+  } catch (cause) {
+    throw new RequestError('malformed_request', 'The path or query is not percent-encoded UTF-8.', {
+      remedy: 'encode each part with encodeURIComponent',
+      cause,
+    });
+  }
+}
+
+function checkQuery(given: URLSearchParams, known: readonly string[]): void {
+  for (const name of new Set(given.keys())) {
+    const allowed = known.length === 0 ? 'this path takes none' : `those known are ${known.join(', ')}`;
+    if (!known.includes(name)) {
+      throw new RequestError('malformed_request', `The query parameter ${JSON.stringify(name.slice(0, 80))} is not known.`, {
+        field: name.slice(0, 80),
+        remedy: `leave it out; ${allowed}`,
+      });
+    }
+    if (given.getAll(name).length > 1) {
+      throw new RequestError('malformed_request', `The query parameter ${name} is there more than once.`, {
+        field: name,
+        remedy: 'send it once',
+      });
+    }
+  }
+}
+
+function pathOf(context: Context): string {
+  return new URL(context.req.url).pathname;
+}

@@ -1,0 +1,23 @@
+/** `tandem doctor`: is everything that Tandem stands on as it must be? */
+import type { Command } from 'commander';
+import { type Cli, type CommonOptions, present } from '../cli.ts';
+import { createCommand } from '../command-line/create-command.ts';
+import { examine } from '../doctor/examine.ts';
+import { renderFindings, summarise } from '../doctor/finding.ts';
+import { CommandFailure } from '../failure.ts';
+
+export function doctorCommand(cli: Cli): Command {
+  return createCommand({
+    name: 'doctor',
+    description: 'examine this machine, Postgres and Redis; each finding with its remedy',
+    example: 'DATABASE_URL=postgres://… REDIS_URL=redis://… tandem doctor',
+  }).action(async (options: CommonOptions) => {
+    const findings = await examine(cli);
+    present(cli, options, { findings, summary: summarise(findings) }, (result) => [
+      ...renderFindings(result.findings, cli.paint),
+      '',
+      result.summary,
+    ]);
+    if (findings.some(({ level }) => level === 'error')) throw new CommandFailure('', { presented: true });
+  });
+}

@@ -1,0 +1,54 @@
+/** What an examination found: fine, or worth a look, or in the way; each with its remedy. */
+import type { Paint, Tone } from '../output/paint.ts';
+import { printable } from '../output/table.ts';
+
+export type Level = 'ok' | 'warning' | 'error';
+
+export interface Finding {
+  /** What was looked at: `postgres`. */
+  readonly subject: string;
+  readonly level: Level;
+  readonly text: string;
+  readonly remedy?: string;
+}
+
+const TONES: Readonly<Record<Level, Tone>> = { ok: 'good', warning: 'warn', error: 'bad' };
+
+export const ok = (subject: string, text: string): Finding => ({ subject, level: 'ok', text });
+export const warning = (subject: string, text: string, remedy: string): Finding => ({
+  subject,
+  level: 'warning',
+  text,
+  remedy,
+});
+export const failed = (subject: string, text: string, remedy: string): Finding => ({
+  subject,
+  level: 'error',
+  text,
+  remedy,
+});
+
+/** A line for each, its remedy below. */
+export function renderFindings(findings: readonly Finding[], paint: Paint): string[] {
+  const subjects = Math.max(0, ...findings.map(({ subject }) => subject.length));
+  return findings.flatMap(({ subject, level, text, remedy }) => {
+    const start = `${paint(TONES[level], level.padEnd('warning'.length))}  ${subject.padEnd(subjects)}  `;
+    const indent = ' '.repeat('warning'.length + subjects + 4);
+    const [first = '', ...more] = text.split('\n');
+    return [
+      `${start}${printable(first)}`,
+      ...more.map((line) => `${indent}${printable(line)}`),
+      ...(remedy === undefined ? [] : remedy.split('\n').map((line) => `${indent}→ ${printable(line)}`)),
+    ];
+  });
+}
+
+export function summarise(findings: readonly Finding[]): string {
+  const of = (level: Level) => findings.filter((finding) => finding.level === level).length;
+  const [errors, warnings] = [of('error'), of('warning')];
+  if (errors + warnings === 0) return 'everything is in order';
+  const plural = (number: number, word: string) => `${number} ${word}${number === 1 ? '' : 's'}`;
+  return [errors > 0 ? plural(errors, 'error') : '', warnings > 0 ? plural(warnings, 'warning') : '']
+    .filter((part) => part !== '')
+    .join(', ');
+}

@@ -1,0 +1,52 @@
+/** This machine: Node, disk, the API's port. */
+import { statfsSync } from 'node:fs';
+import { isPortFree } from '@tandem/local-servers/ports';
+import { findPortHolder } from '../up/port-holder.ts';
+import { type Finding, failed, ok, warning } from './finding.ts';
+
+/** The first whose types are stripped without a flag. */
+const OLDEST_NODE = [22, 18] as const;
+const PINNED_MAJOR = 24;
+const MB = 1024 * 1024;
+const DISK_NEEDED_MB = 200;
+const DISK_WANTED_MB = 2_000;
+
+export function judgeNode(version: string): Finding {
+  const [major = 0, minor = 0] = version.replace(/^v/, '').split('.').map(Number);
+  const remedy = `use Node ${PINNED_MAJOR}: npm scripts do so by themselves`;
+  if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1])) {
+    return failed('node', `${version} is too old`, remedy);
+  }
+  if (major !== PINNED_MAJOR) return warning('node', `${version} is not the version that is tested`, remedy);
+  return ok('node', version);
+}
+
+export function judgeDisk(folder: string, freeMb: number = freeMegabytes(folder)): Finding {
+  const text = `${freeMb.toLocaleString('en-US')} MB free where ${folder} lies`;
+  if (freeMb < DISK_NEEDED_MB) return failed('disk', text, 'free some space: Postgres stops when the disk is full');
+  if (freeMb < DISK_WANTED_MB) return warning('disk', text, 'free some space before a large run');
+  return ok('disk', text);
+}
+
+function freeMegabytes(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder);
+  return Math.floor((bavail * bsize) / MB);
+}
+
+/** @param port where the API is to listen */
+export async function judgePort(port: number, apiUrl: string): Promise<Finding> {
+  if (await isPortFree(port)) return ok('port', `${port} is free`);
+  if (await isTandem(apiUrl)) return ok('port', `${port}: the API answers there`);
+  const holder = findPortHolder(port);
+  const remedy = `end that program, or set PORT to another`;
+  return warning('port', `${port} is taken${holder === undefined ? '' : ` by ${holder}`}`, remedy);
+}
+
+async function isTandem(apiUrl: string): Promise<boolean> {
+  try {
+    const response = await fetch(`${apiUrl}/livez`, { signal: AbortSignal.timeout(2_000), redirect: 'error' });
+    return response.ok;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * Makes events durable: one call, one round trip, one transaction. What an event does to a context is the trigger's work
+ * in migrations/0002, the same for events that an application inserts itself; here failures become domain errors.
+ */
+import { isTandemError, TandemError } from '@tandem/prediction/errors';
+import { type ContextEvent, contextToken, type EventResult, type EventStore } from '@tandem/prediction/events';
+import pg from 'pg';
+import { type Db, execute, query, sqlState, withClient } from './database.ts';
+
+export interface EventStoreOptions {
+  /** Milliseconds that a batch waits for a user whom another transaction holds. */
+  readonly lockTimeoutMs?: number;
+}
+
+/** Two senders of one id, or of the same users, may meet so that Postgres ends one; a second try finds what the first left. */
+const ATTEMPTS = 3;
+
+export function createEventStore(pool: pg.Pool, { lockTimeoutMs = 1_000 }: EventStoreOptions = {}): EventStore {
+  return {
+    accept: (events) => (events.length === 0 ? Promise.resolve([]) : acceptRetrying(pool, events, lockTimeoutMs)),
+  };
+}
+
+async function acceptRetrying(pool: pg.Pool, events: readonly ContextEvent[], lockTimeoutMs: number) {
+  const sent = JSON.stringify(events);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await withClient(pool, (db) => sendEvents(db, events, sent, lockTimeoutMs));
+    } catch (error) {
+      if (attempt < ATTEMPTS && isRace(error)) continue;
+      throw asEventError(error, events);
+    }
+  }
+}
+
+async function sendEvents(db: Db, events: readonly ContextEvent[], sent: string, lockTimeoutMs: number) {
+  await limitLocks(db, lockTimeoutMs);
+  const rows = await query<{ status: EventResult['status']; userId: string; version: number; history: string }>(db, {
+    name: 'tandem-send-events',
+    text: 'select status, user_id as "userId", context_version as version, history from tandem.send_events($1)',
+    values: [sent],
+  });
+  return events.map(({ id, source }, index): EventResult => {
+    const row = rows[index];
+    if (!row) throw new Error(`event ${index} got no result`);
+    const { status, userId, version, history } = row;
+    return { id, source, status, userId, contextVersion: version, contextToken: contextToken(history, version) };
+  });
+}
+
+/** Once a connection: a statement of its own each time would double the round trips of the busiest write. */
+const limited = new WeakSet<Db>();
+
+async function limitLocks(db: Db, lockTimeoutMs: number): Promise<void> {
+  if (limited.has(db)) return;
+  await execute(db, { text: `select set_config('lock_timeout', $1, false)`, values: [`${lockTimeoutMs}ms`] });
+  limited.add(db);
+}
+
+function isRace(error: unknown): boolean {
+  const state = sqlState(error);
+  return state === '40P01' || state === '40001' || isIdCollision(error);
+}
+
+function isIdCollision(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === '23505' && error.table === 'event_ids';
+}
+
+/** What the trigger says of a refused event. */
+interface Refusal {
+  readonly index: number;
+  readonly field: string;
+}
+
+function asEventError(error: unknown, events: readonly ContextEvent[]): unknown {
+  if (isTandemError(error) || !(error instanceof pg.DatabaseError)) return error;
+  if (isIdCollision(error)) {
+    return new TandemError('event_conflict', 'An event id of this batch is being used for another event.', {
+      field: '[0].id',
+      remedy: 'give each event an id of its own; repeat an event unchanged',
+      cause: error,
+    });
+  }
+  if (error.code !== 'TD422' && error.code !== 'TD409') return unstorable(error);
+  const { index, field } = JSON.parse(error.detail ?? '{}') as Refusal;
+  return new TandemError(error.code === 'TD409' ? 'event_conflict' : 'invalid_input', sentence(error.message), {
+    field: `[${index}].${field}`,
+    ...(error.hint === undefined ? {} : { remedy: error.hint }),
+    detail: { source: events[index]?.source, id: events[index]?.id },
+    cause: error,
+  });
+}
+
+/** Text and numbers that jsonb cannot hold are refused at the edge; should one slip through, it is still the event's fault. */
+function unstorable(error: pg.DatabaseError): unknown {
+  if (!/^22/.test(error.code ?? '')) return error;
+  return new TandemError('invalid_input', 'An event holds a text, number or time that cannot be stored.', {
+    field: '[0]',
+    remedy: 'send text without NUL and lone surrogates, numbers that a double holds, times as RFC 3339',
+    cause: error,
+  });
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}

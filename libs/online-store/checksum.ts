@@ -1,0 +1,18 @@
+/**
+ * CRC-16/CCITT (polynomial 0x1021): two bytes that find any damage within 16 neighbouring bits, and other damage but
+ * once in 65,536. Buckets hold too many values for more.
+ */
+const TABLE = Uint16Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte << 8;
+  for (let bit = 0; bit < 8; bit++) crc = crc & 0x8000 ? (crc << 1) ^ 0x1021 : crc << 1;
+  return crc & 0xffff;
+});
+
+/** The checksum of the bytes from `start` on. @param seed unsigned, 32 bits; what is not of this seed fails the check */
+export function crc16(bytes: Uint8Array, start: number, seed: number): number {
+  let crc = (seed ^ (seed >>> 16)) & 0xffff;
+  for (let i = start; i < bytes.length; i++) {
+    crc = ((crc << 8) ^ (TABLE[(crc >>> 8) ^ (bytes[i] ?? 0)] ?? 0)) & 0xffff;
+  }
+  return crc;
+}

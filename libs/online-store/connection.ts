@@ -1,0 +1,191 @@
+/**
+ * The connection that reads hang on. Redis is an efficiency: whatever it does (down, hanging, loading, demoted), a
+ * command here ends within its timeout, and at once where that is known beforehand; the caller goes on to Postgres.
+ *
+ * Commands are sent by hand in batches of one write. Measured with 64 concurrent reads of a bucket and an overlay key:
+ * 3.9 µs of CPU a read, against 12.9 with ioredis' autopipelining and 11.1 with its pipelines. Autopipelining also runs
+ * one pipeline at a time, so that a hanging one holds up the next.
+ */
+import { TandemError } from '@tandem/prediction/errors';
+import { Redis } from 'ioredis';
+import { createCircuit } from './circuit.ts';
+import { type CommandLike, writeTogether } from './write-together.ts';
+
+/** Takes an event's name (`noun.verb`) and its fields. */
+export type OnlineLog = (event: string, fields: Readonly<Record<string, unknown>>) => void;
+
+export interface OnlineConnectionOptions {
+  /** `redis://` or `rediss://`, with user, password and database number where they are needed. */
+  readonly url: string;
+  readonly log: OnlineLog;
+  /** The wait for one command. Loaders of generations take seconds, reads the default of 50 ms. */
+  readonly commandTimeoutMs?: number;
+  /** Silence after which a connection that owes a reply is given up; 1 s. */
+  readonly socketTimeoutMs?: number;
+  readonly connectTimeoutMs?: number;
+  /** 0 to 1, for the jitter between attempts to connect. */
+  readonly random?: () => number;
+}
+
+export interface OnlineConnection {
+  readonly redis: Redis;
+  /** The `run_id` of the server now connected; null while none is, or while it has not said. */
+  serverId(): string | null;
+  /** Whether it is worth sending anything now. */
+  isOpen(): boolean;
+  /**
+   * Sends commands in one write. A command that the server refused has its error in its place; rejects `unavailable`
+   * where the server did not answer in time or is not connected.
+   */
+  send(commands: readonly CommandLike[]): Promise<readonly unknown[]>;
+  /** Resolves once connected; rejects `unavailable` after the time. */
+  whenReady(timeoutMs: number): Promise<void>;
+  close(): void;
+}
+
+const MAX_RETRY_DELAY_MS = 1_000;
+
+/** Connects in the background; never throws, never ends the process by an unhandled error. */
+export function createOnlineConnection(options: OnlineConnectionOptions): OnlineConnection {
+  const { log } = options;
+  const redis = connect(options);
+  const server = followServerId(redis, log);
+  const circuit = createCircuit({
+    probe: () => redis.ping(),
+    changed: (state) => log(`online_store.circuit_${state}`, {}),
+  });
+  redis.on('ready', () => circuit.reset());
+  logTransitions(redis, log);
+
+  const isOpen = () => redis.status === 'ready' && circuit.isClosed();
+
+  return {
+    redis,
+    serverId: server.id,
+    isOpen,
+    async send(commands) {
+      if (!isOpen()) throw unavailable('it is not connected, or hangs');
+      if (commands.length === 0) return [];
+      writeTogether(redis, commands);
+      try {
+        const replies = await Promise.all(commands.map((command) => command.promise));
+        circuit.answered();
+        return replies;
+      } catch {
+        return settle(commands);
+      }
+    },
+    async whenReady(timeoutMs) {
+      if (redis.status === 'ready') return;
+      await new Promise<void>((resolve, reject) => {
+        const settleOnce = (error: TandemError | null) => {
+          clearTimeout(timer);
+          redis.off('ready', onReady);
+          if (error) reject(error);
+          else resolve();
+        };
+        const onReady = () => settleOnce(null);
+        const timer = setTimeout(() => settleOnce(unavailable(`no connection within ${timeoutMs} ms`)), timeoutMs);
+        redis.on('ready', onReady);
+      });
+    },
+    close() {
+      server.stop();
+      circuit.reset();
+      redis.disconnect();
+    },
+  };
+
+  /** One of the commands failed: tells a refusal, which is that command's own affair, from a server that is not there. */
+  async function settle(commands: readonly CommandLike[]): Promise<readonly unknown[]> {
+    const outcomes = await Promise.allSettled(commands.map((command) => command.promise));
+    const lost = outcomes.find((outcome) => outcome.status === 'rejected' && !isRefusal(outcome.reason));
+    if (lost?.status !== 'rejected') {
+      circuit.answered();
+      return outcomes.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value : outcome.reason));
+    }
+    if (isTimeout(lost.reason)) circuit.timedOut();
+    throw unavailable('it did not answer', lost.reason);
+  }
+}
+
+/** Whether an error is the server's own reply, such as WRONGTYPE or OOM. */
+export function isRefusal(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'ReplyError';
+}
+
+export function unavailable(why: string, cause?: unknown): TandemError {
+  return new TandemError('unavailable', 'The online store cannot be reached.', {
+    remedy: 'see that Redis runs at the configured address',
+    detail: why,
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+function connect(options: OnlineConnectionOptions): Redis {
+  const { url, commandTimeoutMs = 50, socketTimeoutMs = 1_000, connectTimeoutMs = 500, random = Math.random } = options;
+  return new Redis(url, {
+    commandTimeout: commandTimeoutMs,
+    socketTimeout: socketTimeoutMs,
+    connectTimeout: connectTimeoutMs,
+    maxRetriesPerRequest: 0,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    // A demoted primary refuses writes for ever: find the new one.
+    reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 1 : false),
+    retryStrategy: (attempt) => Math.min(MAX_RETRY_DELAY_MS, 25 * 2 ** Math.min(attempt, 6)) * (0.5 + random() / 2),
+    connectionName: 'tandem-online',
+  });
+}
+
+/** Asks each newly connected server who it is, again and again until it says. */
+function followServerId(redis: Redis, log: OnlineLog) {
+  let id: string | null = null;
+  let connection = 0;
+  let timer: NodeJS.Timeout | undefined;
+
+  async function ask(asked: number): Promise<void> {
+    const found = await redis.info('server').then(
+      (info) => /^run_id:([0-9a-f]+)/m.exec(info)?.[1] ?? null,
+      () => null,
+    );
+    if (asked !== connection) return;
+    id = found;
+    if (found !== null) return log('online_store.connected', { serverId: found });
+    timer = setTimeout(() => void ask(asked), MAX_RETRY_DELAY_MS);
+    timer.unref();
+  }
+
+  function forget(): void {
+    connection++;
+    id = null;
+    clearTimeout(timer);
+  }
+
+  redis.on('ready', () => {
+    forget();
+    void ask(connection);
+  });
+  redis.on('close', forget);
+  return { id: () => id, stop: forget };
+}
+
+/** Logs the loss of a connection once, not each attempt to get it back. */
+function logTransitions(redis: Redis, log: OnlineLog): void {
+  let isLost = false;
+  let lastError: string | null = null;
+  redis.on('error', (error: Error) => {
+    if (isLost && error.message === lastError) return;
+    isLost = true;
+    lastError = error.message;
+    log('online_store.lost', { error: error.message });
+  });
+  redis.on('ready', () => {
+    isLost = false;
+    lastError = null;
+  });
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && error.message === 'Command timed out';
+}

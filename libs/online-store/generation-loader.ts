@@ -1,0 +1,155 @@
+/**
+ * Fills a generation's buckets from committed rows: chunk by chunk during a run, or whole after Redis lost them. Loading
+ * a row twice changes nothing. A generation counts as loaded only once its marker says so.
+ *
+ * The marker is made before the first row, and completed only while it is there: what Redis loses in between takes the
+ * marker along, and a marker is never completed above missing rows.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Generation } from '@tandem/prediction/generations';
+import type { StoredRow } from '@tandem/prediction/run-store';
+import { isRefusal, type OnlineConnection, unavailable } from './connection.ts';
+import { bucketOf, createKeys, placeOf } from './keys.ts';
+import { encodeGenerationValue } from './stored-value.ts';
+import { type CommandLike, command } from './write-together.ts';
+
+export type LoadableGeneration = Pick<Generation, 'id' | 'buckets' | 'startedAt'>;
+
+export interface LoadCount {
+  readonly loaded: number;
+  /** Rows that the values' layout cannot tell (computed before the generation started): they stay in Postgres alone. */
+  readonly skipped: number;
+}
+
+export interface LoadOptions {
+  /** At most this many rows a second; reads share the server. Default 100,000. */
+  readonly rowsPerSecond?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface GenerationLoaderDependencies {
+  /** One with a command timeout of seconds: a server busy with a window of rows answers later than a read's 50 ms. */
+  readonly connection: OnlineConnection;
+  readonly prefix?: string;
+  /** Rows in one write. */
+  readonly windowRows?: number;
+}
+
+/** Every function rejects `unavailable` where Redis does not answer or refuses; then load again, from the start. */
+export interface GenerationLoader {
+  /** Loads some committed rows of a generation, a chunk's say. */
+  loadRows(generation: LoadableGeneration, rows: readonly StoredRow[]): Promise<LoadCount>;
+  /** Completes the marker if Redis holds this many users of the generation; false where it does not: load it whole. */
+  completeLoad(generation: LoadableGeneration, users: number): Promise<boolean>;
+  /** Loads all rows and completes the marker. */
+  loadGeneration(
+    generation: LoadableGeneration,
+    pages: AsyncIterable<readonly StoredRow[]> | Iterable<readonly StoredRow[]>,
+    options?: LoadOptions,
+  ): Promise<LoadCount & { readonly complete: boolean }>;
+  isLoaded(generation: LoadableGeneration): Promise<boolean>;
+}
+
+const BUCKETS_A_COUNT = 2_000;
+
+export function createGenerationLoader(dependencies: GenerationLoaderDependencies): GenerationLoader {
+  const { connection, prefix, windowRows = 5_000 } = dependencies;
+  const keys = createKeys(prefix);
+
+  async function loadRows(generation: LoadableGeneration, rows: readonly StoredRow[]): Promise<LoadCount> {
+    let skipped = 0;
+    const begin = markerOf(generation, null);
+    for (let i = 0; i < Math.max(1, rows.length); i += windowRows) {
+      const window = windowOf(generation, rows.slice(i, i + windowRows));
+      skipped += window.skipped;
+      await sendAll(connection, [command('set', [keys.marker(generation.id), begin, 'NX']), ...window.commands]);
+    }
+    return { loaded: rows.length - skipped, skipped };
+  }
+
+  /** One HSET for each bucket that has rows here. */
+  function windowOf({ id, buckets, startedAt }: LoadableGeneration, rows: readonly StoredRow[]) {
+    const groups = new Map<number, (string | Buffer)[]>();
+    let skipped = 0;
+    for (const row of rows) {
+      const { hash, field } = placeOf(row.userId);
+      const value = encodeGenerationValue(row, startedAt, hash);
+      if (value === null) {
+        skipped++;
+        continue;
+      }
+      const bucket = bucketOf(hash, buckets);
+      const group = groups.get(bucket);
+      if (group) group.push(field, value);
+      else groups.set(bucket, [keys.bucket(id, bucket), field, value]);
+    }
+    return { commands: Array.from(groups.values(), (args) => command('hset', args)), skipped };
+  }
+
+  async function countUsers({ id, buckets }: LoadableGeneration): Promise<number> {
+    let users = 0;
+    for (let first = 0; first < buckets; first += BUCKETS_A_COUNT) {
+      const length = Math.min(BUCKETS_A_COUNT, buckets - first);
+      const counts = Array.from({ length }, (_, i) => command('hlen', [keys.bucket(id, first + i)]));
+      for (const count of await sendAll(connection, counts)) users += Number(count);
+    }
+    return users;
+  }
+
+  async function completeLoad(generation: LoadableGeneration, users: number): Promise<boolean> {
+    if ((await countUsers(generation)) < users) return false;
+    const set = command('set', [keys.marker(generation.id), markerOf(generation, users), 'XX']);
+    const [reply] = await sendAll(connection, [set]);
+    return reply !== null;
+  }
+
+  return {
+    loadRows,
+    completeLoad,
+    async loadGeneration(generation, pages, { rowsPerSecond = 100_000, signal } = {}) {
+      const total = { loaded: 0, skipped: 0 };
+      const startedAt = performance.now();
+      for await (const page of pages) {
+        // Small steps where the rate is low: a second's worth at once would not be an even load.
+        const step = Math.max(1, Math.min(windowRows, Math.ceil(rowsPerSecond / 10)));
+        for (let i = 0; i < page.length; i += step) {
+          signal?.throwIfAborted();
+          const { loaded, skipped } = await loadRows(generation, page.slice(i, i + step));
+          total.loaded += loaded;
+          total.skipped += skipped;
+          const due = ((total.loaded + total.skipped) / rowsPerSecond) * 1_000;
+          const early = startedAt + due - performance.now();
+          if (early > 1) await delay(early, undefined, signal ? { signal } : {});
+        }
+      }
+      if (total.loaded === 0) await loadRows(generation, []);
+      return { ...total, complete: await completeLoad(generation, total.loaded) };
+    },
+    async isLoaded(generation) {
+      const [reply] = await sendAll(connection, [command('get', [keys.marker(generation.id)])]);
+      return Buffer.isBuffer(reply) && isComplete(reply.toString(), generation);
+    },
+  };
+}
+
+/** @param users null while rows are still missing */
+function markerOf({ buckets }: LoadableGeneration, users: number | null): string {
+  return JSON.stringify({ loaded: users !== null, users, buckets });
+}
+
+function isComplete(marker: string, { buckets }: LoadableGeneration): boolean {
+  try {
+    const value: unknown = JSON.parse(marker);
+    if (typeof value !== 'object' || value === null) return false;
+    return 'loaded' in value && value.loaded === true && 'buckets' in value && value.buckets === buckets;
+  } catch {
+    return false;
+  }
+}
+
+async function sendAll(connection: OnlineConnection, commands: readonly CommandLike[]): Promise<readonly unknown[]> {
+  const replies = await connection.send(commands);
+  const refusal = replies.find(isRefusal);
+  if (refusal) throw unavailable('it refused a command', refusal);
+  return replies;
+}

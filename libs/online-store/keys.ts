@@ -1,0 +1,87 @@
+/**
+ * Where things lie in Redis. Every process must agree on these names: whoever changes one makes all that is stored
+ * unfindable, which costs a reload and never a wrong answer.
+ *
+ *     tandem:g:<generation>:<bucket>          hash, field of a user → value (stored-value.ts)
+ *     tandem:m:<generation>                   marker: whether the generation is loaded completely
+ *     tandem:o:{<tag>}<field>:<predictor>     overlay entry of a user
+ *     tandem:h:{<tag>}<field>                 version hint of a user
+ *
+ * Buckets carry no hash tag, so a cluster spreads them; the keys of one user share a tag, so a script may touch them
+ * together.
+ */
+import { hash } from 'node:crypto';
+
+export const DEFAULT_PREFIX = 'tandem';
+
+/** Base64url digits of a digested id: 102 bits of SHA-256. */
+const DIGEST_LENGTH = 17;
+
+/** A user as Redis knows it. */
+export interface Place {
+  /** Unsigned, 32 bits: decides the bucket and the tag, and seeds the checksums of the user's values. */
+  readonly hash: number;
+  /** Identifies the user within a bucket. */
+  readonly field: string;
+}
+
+export type Keys = ReturnType<typeof createKeys>;
+
+export function placeOf(userId: string): Place {
+  return { hash: hashOf(userId), field: fieldOf(userId) };
+}
+
+/**
+ * FNV-1a over UTF-16 units, then murmur3's finalizer: FNV alone leaves ids that differ in their last digit close
+ * together. Not keyed: whoever chooses ids can crowd a bucket, which makes it slower and larger, not wrong.
+ */
+export function hashOf(userId: string): number {
+  let h = 0x811c9dc5;
+  for (let i = 0; i < userId.length; i++) h = Math.imul(h ^ userId.charCodeAt(i), 0x01000193);
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}
+
+/**
+ * The id itself where it is shorter than a digest, else a digest. All digests are 17 bytes and all other fields are
+ * shorter, so that no id, however chosen, is the field of another.
+ */
+export function fieldOf(userId: string): string {
+  // A UTF-16 unit takes at least one byte: long strings need not be measured.
+  if (userId.length < DIGEST_LENGTH && Buffer.byteLength(userId) < DIGEST_LENGTH) return userId;
+  return hash('sha256', userId, 'base64url').slice(0, DIGEST_LENGTH);
+}
+
+export function bucketOf(userHash: number, buckets: number): number {
+  return userHash % buckets;
+}
+
+/** @param prefix first part of every key; tells apart services that share a Redis */
+export function createKeys(prefix: string = DEFAULT_PREFIX) {
+  const generations = `${prefix}:g:`;
+  const markers = `${prefix}:m:`;
+  return {
+    bucket: (generationId: string, bucket: number): string => `${generations}${generationId}:${bucket}`,
+    marker: (generationId: string): string => `${markers}${generationId}`,
+    overlay: (place: Place, predictor: string): string => `${prefix}:o:${tagged(place)}:${predictor}`,
+    hint: (place: Place): string => `${prefix}:h:${tagged(place)}`,
+    /** SCAN patterns of all that belongs to generations. */
+    generationPatterns: [`${escapeGlob(generations)}*`, `${escapeGlob(markers)}*`] as const,
+    /** The generation that a key belongs to, or null. */
+    generationOf(key: string): string | null {
+      if (key.startsWith(markers)) return key.slice(markers.length);
+      if (!key.startsWith(generations)) return null;
+      const end = key.lastIndexOf(':');
+      return end > generations.length ? key.slice(generations.length, end) : null;
+    },
+  };
+}
+
+function tagged(place: Place): string {
+  return `{${place.hash.toString(36)}}${place.field}`;
+}
+
+function escapeGlob(text: string): string {
+  return text.replace(/[\\*?[\]]/g, '\\$&');
+}

@@ -1,0 +1,50 @@
+/** Runs the .lua files: by digest, and with their text where the server does not know them (yet, or after a flush). */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { isRefusal, type OnlineConnection, unavailable } from './connection.ts';
+import { command } from './write-together.ts';
+
+export interface Script {
+  readonly lua: string;
+  readonly digest: string;
+}
+
+/** One run of a script. All keys share a hash tag. */
+export interface ScriptCall {
+  readonly keys: readonly string[];
+  readonly args: readonly (string | Buffer)[];
+}
+
+/** @param name of a file in this folder */
+export function loadScript(name: 'put-overlay.lua' | 'raise-hint.lua'): Script {
+  const lua = readFileSync(new URL(name, import.meta.url), 'utf8');
+  return { lua, digest: createHash('sha1').update(lua).digest('hex') };
+}
+
+/** Makes all the calls in one write; their results in order. Rejects `unavailable` where any of them failed. */
+export async function runScript(
+  connection: OnlineConnection,
+  script: Script,
+  calls: readonly ScriptCall[],
+): Promise<readonly unknown[]> {
+  const results = [...(await connection.send(calls.map((call) => asCommand('evalsha', script.digest, call))))];
+  const unknown = results.flatMap((result, i) => (isUnknownScript(result) ? [i] : []));
+  if (unknown.length > 0) {
+    const again = unknown.map((i) => asCommand('eval', script.lua, calls[i] as ScriptCall));
+    const replies = await connection.send(again);
+    unknown.forEach((i, n) => {
+      results[i] = replies[n];
+    });
+  }
+  const refusal = results.find(isRefusal);
+  if (refusal) throw unavailable('it refused a script', refusal);
+  return results;
+}
+
+function asCommand(name: 'eval' | 'evalsha', script: string, { keys, args }: ScriptCall) {
+  return command(name, [script, String(keys.length), ...keys, ...args]);
+}
+
+function isUnknownScript(result: unknown): boolean {
+  return isRefusal(result) && result.message.startsWith('NOSCRIPT');
+}

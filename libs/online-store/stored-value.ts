@@ -1,0 +1,155 @@
+/**
+ * The bytes that Redis holds. Whatever does not decode to exactly what was encoded for this user is no candidate: the
+ * reader then asks Postgres. Both checksums are seeded with the user's hash, so another user's bytes fail them too.
+ *
+ * Generation value: checksum (CRC-16, 2 bytes LE) · context version (varint) · computedAt − startedAt (uint32 LE, ms) ·
+ * outputs. About seven bytes beside the outputs.
+ *
+ * Overlay entry, fixed offsets because put-overlay.lua reads them too (`<BBc8c16dddI4`): format 1 · source (0 batch,
+ * 1 live) · history (8) · model version id (16) · floor, context version, computedAt (doubles LE) · CRC-32 · outputs.
+ */
+import { crc32 } from 'node:zlib';
+import type { AssignedGeneration } from '@tandem/prediction/certificate';
+import type { OverlayEntry, StoredPrediction } from '@tandem/prediction/stored-prediction';
+import { crc16 } from './checksum.ts';
+
+/** What the decoder needs to know of a generation. */
+export type GenerationBase = Pick<AssignedGeneration, 'id' | 'startedAt'>;
+
+const CHECKSUM_BYTES = 2;
+const OFFSET_BYTES = 4;
+const MAX_OFFSET_MS = 0xffff_ffff;
+
+const FORMAT = 1;
+const HISTORY_AT = 2;
+const MODEL_AT = 10;
+const FLOOR_AT = 26;
+const CONTEXT_AT = 34;
+const COMPUTED_AT = 42;
+const CRC_AT = 50;
+const OVERLAY_HEADER = 54;
+
+/**
+ * The value of a user in a bucket, or null where it cannot be told: computed before the generation started or more than
+ * 49 days later, or a label that is not a whole number. Such a row is left to Postgres.
+ */
+export function encodeGenerationValue(
+  row: Pick<StoredPrediction, 'contextVersion' | 'computedAt' | 'outputs'>,
+  startedAt: number,
+  userHash: number,
+): Buffer | null {
+  const offset = Math.trunc(row.computedAt) - Math.trunc(startedAt);
+  if (!(offset >= 0 && offset <= MAX_OFFSET_MS) || !isCount(row.contextVersion)) return null;
+  const head = CHECKSUM_BYTES + varintLength(row.contextVersion) + OFFSET_BYTES;
+  const bytes = Buffer.allocUnsafe(head + row.outputs.length);
+  bytes.writeUInt32LE(offset, writeVarint(bytes, CHECKSUM_BYTES, row.contextVersion));
+  row.outputs.copy(bytes, head);
+  bytes.writeUInt16LE(crc16(bytes, CHECKSUM_BYTES, userHash), 0);
+  return bytes;
+}
+
+/**
+ * The candidate in a bucket's value, or null. Its outputs share memory with `bytes`, and those with what else arrived
+ * in the same piece of the socket: copy what is to be kept for long.
+ */
+export function decodeGenerationValue(
+  bytes: Buffer,
+  generation: GenerationBase,
+  modelVersionId: string,
+  userHash: number,
+): StoredPrediction | null {
+  if (bytes.length < CHECKSUM_BYTES + 1 + OFFSET_BYTES) return null;
+  if (((bytes[0] ?? 0) | ((bytes[1] ?? 0) << 8)) !== crc16(bytes, CHECKSUM_BYTES, userHash)) return null;
+  let contextVersion = 0;
+  let scale = 1;
+  let at = CHECKSUM_BYTES;
+  for (; ; at++) {
+    const byte = bytes[at];
+    if (byte === undefined || at - CHECKSUM_BYTES > 7) return null;
+    contextVersion += (byte & 0x7f) * scale;
+    scale *= 128;
+    if (byte < 0x80) break;
+  }
+  at++;
+  if (at + OFFSET_BYTES > bytes.length || !isCount(contextVersion)) return null;
+  return {
+    layer: 'generation',
+    source: 'batch',
+    contextVersion,
+    modelVersionId,
+    generationId: generation.id,
+    history: null,
+    overlayFloor: null,
+    computedAt: Math.trunc(generation.startedAt) + bytes.readUInt32LE(at),
+    outputs: bytes.subarray(at + OFFSET_BYTES),
+  };
+}
+
+/** Throws RangeError for an entry that no Postgres would give: ids that are not hex of their length, no whole numbers. */
+export function encodeOverlayEntry(entry: OverlayEntry, userHash: number): Buffer {
+  const { history, modelVersionId, overlayFloor, contextVersion, computedAt, source, outputs } = entry;
+  if (!/^[0-9a-f]{16}$/.test(history)) throw new RangeError(`history ${history} is not 16 hex digits`);
+  if (!/^[0-9a-f]{32}$/.test(modelVersionId))
+    throw new RangeError(`model version ${modelVersionId} is not 32 hex digits`);
+  if (!isCount(overlayFloor) || !isCount(contextVersion) || !Number.isFinite(computedAt)) {
+    throw new RangeError(
+      `floor ${overlayFloor}, context version ${contextVersion} or time ${computedAt} is no number of its kind`,
+    );
+  }
+  const bytes = Buffer.allocUnsafe(OVERLAY_HEADER + outputs.length);
+  bytes[0] = FORMAT;
+  bytes[1] = source === 'live' ? 1 : 0;
+  bytes.write(history, HISTORY_AT, 'hex');
+  bytes.write(modelVersionId, MODEL_AT, 'hex');
+  bytes.writeDoubleLE(overlayFloor, FLOOR_AT);
+  bytes.writeDoubleLE(contextVersion, CONTEXT_AT);
+  bytes.writeDoubleLE(computedAt, COMPUTED_AT);
+  outputs.copy(bytes, OVERLAY_HEADER);
+  bytes.writeUInt32LE(overlayCrc(bytes, userHash), CRC_AT);
+  return bytes;
+}
+
+/** The candidate in an overlay entry, or null. Its outputs share memory with `bytes`. */
+export function decodeOverlayEntry(bytes: Buffer, userHash: number): StoredPrediction | null {
+  if (bytes.length < OVERLAY_HEADER || bytes[0] !== FORMAT || (bytes[1] ?? 2) > 1) return null;
+  if (bytes.readUInt32LE(CRC_AT) !== overlayCrc(bytes, userHash)) return null;
+  const overlayFloor = bytes.readDoubleLE(FLOOR_AT);
+  const contextVersion = bytes.readDoubleLE(CONTEXT_AT);
+  const computedAt = bytes.readDoubleLE(COMPUTED_AT);
+  if (!isCount(overlayFloor) || !isCount(contextVersion) || !Number.isFinite(computedAt)) return null;
+  return {
+    layer: 'overlay',
+    source: bytes[1] === 1 ? 'live' : 'batch',
+    contextVersion,
+    modelVersionId: bytes.toString('hex', MODEL_AT, FLOOR_AT),
+    generationId: null,
+    history: bytes.toString('hex', HISTORY_AT, MODEL_AT),
+    overlayFloor,
+    computedAt,
+    outputs: bytes.subarray(OVERLAY_HEADER),
+  };
+}
+
+function overlayCrc(bytes: Buffer, userHash: number): number {
+  return crc32(bytes.subarray(OVERLAY_HEADER), crc32(bytes.subarray(0, CRC_AT), userHash));
+}
+
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0;
+}
+
+function varintLength(value: number): number {
+  let length = 1;
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 128)) length++;
+  return length;
+}
+
+/** Seven bits a byte, lowest first. Gives the offset behind it. */
+function writeVarint(bytes: Buffer, offset: number, value: number): number {
+  let at = offset;
+  let rest = value;
+  // Bit operations would cut it to 32 bits.
+  for (; rest >= 0x80; rest = Math.floor(rest / 128)) bytes[at++] = (rest % 128) | 0x80;
+  bytes[at++] = rest;
+  return at;
+}

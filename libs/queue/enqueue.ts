@@ -1,0 +1,140 @@
+/**
+ * The producer's side of the queues. Adding takes a bounded time whatever Redis does, and a job that could not be added
+ * is reported, not thrown: the reconciler enqueues again whatever is not done.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Log } from '@tandem/telemetry/log';
+import { Queue as BullQueue, type JobsOptions } from 'bullmq';
+import { definitionOf, type JobClass, type JobName, type JobPayload, jobClasses } from './catalog.ts';
+import { connectProducer, DEFAULT_PREFIX } from './connection.ts';
+import { checkEviction, unfitForQueues } from './eviction-policy.ts';
+
+export interface QueueOptions {
+  /** redis:// URL; the server must be `noeviction`. */
+  readonly url: string;
+  readonly log: Log;
+  /** Of the queues' keys. */
+  readonly prefix?: string;
+}
+
+export interface ClassCounts {
+  readonly waiting: number;
+  readonly active: number;
+  readonly delayed: number;
+  readonly failed: number;
+}
+
+export interface Queue {
+  /**
+   * Adds a job for each payload, unless one of the same key waits or runs. Resolves within about 2 s; false where Redis
+   * did not take them, which is logged. Rejects only for a payload that is not of the job's schema.
+   */
+  enqueue<N extends JobName>(name: N, ...payloads: readonly JobPayload<N>[]): Promise<boolean>;
+  /** Rejects where Redis does not answer in time. */
+  counts(): Promise<Readonly<Record<JobClass, ClassCounts>>>;
+  close(): Promise<void>;
+}
+
+/** How long a caller waits for Redis at most. */
+const PATIENCE_MS = 2_000;
+/** BullMQ keeps ended jobs for people to look at; these bounds keep that in a few MB. */
+const KEEP_COMPLETED = { age: 3_600, count: 200 };
+const KEEP_FAILED = { age: 7 * 86_400, count: 500 };
+
+/** Rejects with `config_invalid` where the server may evict keys. A server that is away is only warned of. */
+export async function createQueue({ url, log, prefix = DEFAULT_PREFIX }: QueueOptions): Promise<Queue> {
+  const redis = connectProducer(url);
+  redis.on('error', () => undefined);
+  const queues = new Map<JobClass, BullQueue>();
+
+  /** BullMQ asks for the server's version once, and never recovers where that fails: such a queue is made anew. */
+  async function queueFor(jobClass: JobClass): Promise<BullQueue> {
+    if (redis.status !== 'ready') throw new Error(`the queue's Redis is not connected (${redis.status})`);
+    const known = queues.get(jobClass);
+    if (known) return known;
+    const queue = new BullQueue(jobClass, { connection: redis, prefix });
+    queue.on('error', () => undefined);
+    await within(PATIENCE_MS, queue.waitUntilReady());
+    queues.set(jobClass, queue);
+    return queue;
+  }
+
+  async function add<N extends JobName>(name: N, payloads: readonly JobPayload<N>[]): Promise<void> {
+    const queue = await queueFor(definitionOf(name).class);
+    await queue.addBulk(payloads.map((data) => ({ name, data, opts: jobOptions(name, data) })));
+  }
+
+  const queue: Queue = {
+    async enqueue(name, ...payloads) {
+      const { payload } = definitionOf(name);
+      const checked = payloads.map((one) => payload.parse(one));
+      if (checked.length === 0) return true;
+      try {
+        await within(PATIENCE_MS, add(name, checked));
+        return true;
+      } catch (error) {
+        log.warn('queue.enqueue_failed', { job: name, jobs: checked.length, error });
+        return false;
+      }
+    },
+    async counts() {
+      const all = jobClasses.map(async (jobClass) => [jobClass, await countsOf(await queueFor(jobClass))] as const);
+      return Object.fromEntries(await within(PATIENCE_MS, Promise.all(all))) as Record<JobClass, ClassCounts>;
+    },
+    async close() {
+      await Promise.allSettled([...queues.values()].map((one) => one.close()));
+      redis.disconnect();
+    },
+  };
+  await refuseEvicting(redis, queue, log);
+  return queue;
+}
+
+async function refuseEvicting(redis: ReturnType<typeof connectProducer>, queue: Queue, log: Log): Promise<void> {
+  if (redis.status !== 'ready') {
+    const ready = new Promise<void>((resolve) => redis.once('ready', () => resolve()));
+    await within(PATIENCE_MS, ready).catch(() => undefined);
+  }
+  const check = await checkEviction(redis);
+  if (check.outcome === 'unknown') log.warn('queue.eviction_unchecked', { why: check.why });
+  if (check.outcome !== 'unfit') return;
+  await queue.close();
+  throw unfitForQueues(check.policy);
+}
+
+function jobOptions<N extends JobName>(name: N, payload: JobPayload<N>): JobsOptions {
+  const { key, attempts, backoffMs, keyHeldMs, delayMs } = definitionOf(name);
+  const about = key(payload);
+  return {
+    // An id is never used twice: BullMQ ignores a job whose id it still remembers, also one that failed.
+    jobId: `${about}-${randomUUID()}`,
+    deduplication: keyHeldMs === null ? { id: about } : { id: about, ttl: keyHeldMs },
+    attempts,
+    backoff: { type: 'exponential', delay: backoffMs, jitter: 0.5 },
+    delay: delayMs(payload),
+    removeOnComplete: KEEP_COMPLETED,
+    removeOnFail: KEEP_FAILED,
+  };
+}
+
+async function countsOf(queue: BullQueue): Promise<ClassCounts> {
+  const {
+    waiting = 0,
+    active = 0,
+    delayed = 0,
+    failed = 0,
+  } = await queue.getJobCounts('waiting', 'active', 'delayed', 'failed');
+  return { waiting, active, delayed, failed };
+}
+
+/** Rejects where the work takes longer; the work itself goes on, and its own failure is then nobody's. */
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+    work.catch(() => undefined);
+  }
+}

@@ -1,0 +1,175 @@
+/**
+ * The consumer's side of the queues: takes jobs, checks their payloads, hands them to their handlers, writes one event
+ * a job, and watches itself. It survives a Redis that is away, restarted or flushed; where it does not, it says so.
+ */
+
+import type { Log, LogFields } from '@tandem/telemetry/log';
+import { startWideEvent } from '@tandem/telemetry/wide-event';
+import { type Job, UnrecoverableError, Worker } from 'bullmq';
+import { definitionOf, isJobName, type JobClass, type JobName, type JobPayload, jobClasses } from './catalog.ts';
+import { connectWorker, DEFAULT_PREFIX } from './connection.ts';
+import type { Queue } from './enqueue.ts';
+import { isGivenUp, retryOrFail } from './retry-or-fail.ts';
+import { createWatchdog, type Watchdog } from './watchdog.ts';
+
+/** What a handler knows of the job beside its payload. */
+export interface JobContext {
+  /** Tells the watchdog that a long job gets on. */
+  progress(): void;
+}
+
+/** Does a job; what it returns is added to the job's event. What it throws decides: see retry-or-fail.ts. */
+export type Handler<N extends JobName> = (payload: JobPayload<N>, job: JobContext) => Promise<LogFields>;
+export type Handlers = { readonly [N in JobName]: Handler<N> };
+
+export interface QueueWorkerOptions {
+  readonly url: string;
+  /** For the watchdog's look at what waits. */
+  readonly queue: Pick<Queue, 'counts'>;
+  readonly handlers: Handlers;
+  /** Jobs of a class at a time in this process. */
+  readonly concurrency: Readonly<Record<JobClass, number>>;
+  readonly log: Log;
+  /** Called once, when the watchdog finds the worker dead: end the process, so that it is started again. */
+  onDead(why: string): void;
+  readonly prefix?: string;
+  /** Ms without progress, while work waits, after which the worker counts as dead. */
+  readonly idleMs?: number;
+  /** Ms after which a running job without progress counts as stuck. */
+  readonly stuckMs?: number;
+}
+
+export interface QueueWorker {
+  /** Jobs under way in this process. */
+  running(): number;
+  /** Takes no more jobs and waits for those under way; false where they did not end in time. */
+  close(drainMs: number): Promise<boolean>;
+}
+
+/** A worker that was away for less keeps its jobs: an outage of Redis shorter than this is harmless. */
+const LOCK_MS = 60_000;
+const STALLED_CHECK_MS = 15_000;
+/** BullMQ fails a job that its worker left this often; chunks count their own attempts in Postgres. */
+const MAX_STALLED = 10;
+
+export function createQueueWorker(options: QueueWorkerOptions): QueueWorker {
+  const { url, handlers, concurrency, log, prefix = DEFAULT_PREFIX, idleMs = 60_000, stuckMs = 900_000 } = options;
+  const redis = connectWorker(url);
+  // Connection errors are told by the transitions below, once each, rather than at every attempt.
+  redis.on('error', () => undefined);
+  tellTransitions(redis, log);
+  const running: Record<JobClass, number> = { control: 0, scoring: 0, loading: 0 };
+  const watchdog = createWatchdog({ idleMs, stuckMs });
+
+  const workers = jobClasses.map((jobClass) => {
+    const worker = new Worker(jobClass, (job) => track(jobClass, job), {
+      connection: redis,
+      prefix,
+      concurrency: concurrency[jobClass],
+      lockDuration: LOCK_MS,
+      stalledInterval: STALLED_CHECK_MS,
+      maxStalledCount: MAX_STALLED,
+    });
+    worker.on('error', (error) => log.debug('queue.worker_error', { jobClass, error }));
+    worker.on('stalled', (jobId) => log.warn('job.stalled', { jobClass, jobId }));
+    return worker;
+  });
+
+  async function track(jobClass: JobClass, job: Job): Promise<void> {
+    const progress = () => watchdog.progressed(jobClass, performance.now());
+    running[jobClass]++;
+    progress();
+    try {
+      await runJob(handlers, job, { progress }, log);
+    } finally {
+      running[jobClass]--;
+      progress();
+    }
+  }
+
+  const watching = watch({ ...options, idleMs }, watchdog, running);
+  return {
+    running: () => Object.values(running).reduce((sum, jobs) => sum + jobs, 0),
+    async close(drainMs) {
+      clearInterval(watching);
+      const closed = Promise.allSettled(workers.map((worker) => worker.close()));
+      const drained = await settledWithin(drainMs, closed);
+      // Jobs left over are taken up by other workers when their locks and leases are over.
+      if (!drained) await settledWithin(1_000, Promise.allSettled(workers.map((worker) => worker.close(true))));
+      redis.disconnect();
+      return drained;
+    },
+  };
+}
+
+async function runJob(handlers: Handlers, job: Job, context: JobContext, log: Log): Promise<void> {
+  const { name, id, attemptsMade, processedOn = job.timestamp } = job;
+  const event = startWideEvent('job.ended', { job: name, jobId: id, attempt: attemptsMade + 1 }, { log });
+  event.add({ waitedMs: Math.max(0, processedOn - job.timestamp - (job.opts.delay ?? 0)) });
+  try {
+    if (!isJobName(name)) throw new UnrecoverableError(`there is no job ${name}`);
+    event.add({ ...(await handle(handlers, name, job.data, context, event.add)), state: 'completed' });
+    event.end();
+  } catch (error) {
+    const thrown = retryOrFail(error);
+    const isLast = isGivenUp(thrown) || attemptsMade + 1 >= (job.opts.attempts ?? 1);
+    event.add({ state: isLast ? 'failed' : 'retrying' });
+    event.end({ error, level: isLast ? 'error' : 'warn' });
+    throw thrown;
+  }
+}
+
+async function handle<N extends JobName>(
+  handlers: Handlers,
+  name: N,
+  data: unknown,
+  context: JobContext,
+  add: (fields: LogFields) => void,
+): Promise<LogFields> {
+  const parsed = definitionOf(name).payload.safeParse(data);
+  if (!parsed.success) throw new UnrecoverableError(`not a payload of ${name}: ${parsed.error.message}`);
+  add(parsed.data as LogFields);
+  return handlers[name](parsed.data, context);
+}
+
+function watch(
+  options: QueueWorkerOptions & { readonly idleMs: number },
+  watchdog: Watchdog,
+  running: Readonly<Record<JobClass, number>>,
+): NodeJS.Timeout {
+  const { queue, concurrency, log, onDead, idleMs } = options;
+  let isDead = false;
+  const look = async () => {
+    const counts = await queue.counts().catch(() => null);
+    for (const jobClass of jobClasses) {
+      const waiting = counts?.[jobClass].waiting ?? null;
+      const sighting = { waiting, running: running[jobClass], concurrency: concurrency[jobClass] };
+      const why = watchdog.look(jobClass, sighting, performance.now());
+      if (why === null || isDead) continue;
+      isDead = true;
+      log.error('worker.dead', { why });
+      onDead(why);
+    }
+  };
+  return setInterval(() => void look(), Math.max(100, idleMs / 6));
+}
+
+function tellTransitions(redis: ReturnType<typeof connectWorker>, log: Log): void {
+  let isAway = false;
+  redis.on('close', () => {
+    if (!isAway) log.warn('queue.redis_away');
+    isAway = true;
+  });
+  redis.on('ready', () => {
+    if (isAway) log.info('queue.redis_back');
+    isAway = false;
+  });
+}
+
+async function settledWithin(ms: number, work: Promise<unknown>): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<false>();
+  const timer = setTimeout(() => resolve(false), ms);
+  const settled = await Promise.race([work.then(() => true), late]);
+  clearTimeout(timer);
+  return settled;
+}
