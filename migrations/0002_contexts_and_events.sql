@@ -273,7 +273,8 @@ create trigger accept_events after insert on tandem.events
   referencing new table as incoming for each statement execute function tandem.accept_events();
 
 -- Inserts a batch of events, as the HTTP route sends it, and says what became of each: one round trip, one transaction.
-create function tandem.send_events(sent jsonb)
+-- A user whom another transaction holds is waited for `lock_ms` milliseconds.
+create function tandem.send_events(sent jsonb, lock_ms int)
 returns table (user_id text, context_version bigint, status text, history text) language plpgsql
 set enable_seqscan = off
 set plan_cache_mode = force_generic_plan as $$
@@ -281,6 +282,7 @@ set plan_cache_mode = force_generic_plan as $$
 declare
   seqs bigint[];
 begin
+  perform set_config('lock_timeout', lock_ms || 'ms', true);
   with inserted as (
     insert into tandem.events (source, id, type, user_id, time, data)
     select e.source, e.id, e.type, e."userId", e.time, nullif(e.data, 'null')

@@ -54,5 +54,5 @@ async function provideRedis(folder: string): Promise<Server> {
   const url = process.env.TEST_REDIS_URL;
   process.stderr.write(`tests on Redis: ${url ? 'TEST_REDIS_URL' : 'a server of their own'}\n`);
   if (url) return { url, stop: async () => {} };
-  return startRedis({ dataDir: join(folder, 'redis'), log: quiet });
+  return startRedis({ dataDir: join(folder, 'redis'), serverDir: join(tmpdir(), 'tandem-test-redis'), log: quiet });
 }

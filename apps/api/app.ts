@@ -2,19 +2,18 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { Hono } from 'hono';
 import { type Endpoint, honoPath } from './endpoint.ts';
-import { describeApi } from './openapi.ts';
+import { createEndpoints, type EndpointDependencies } from './endpoints.ts';
 import { RequestError } from './http/request-error.ts';
+import { describeApi } from './openapi.ts';
 import { problemResponse, toProblem } from './problem.ts';
 import { type ServeOptions, serveEndpoint } from './serve-endpoint.ts';
-import { createEndpoints, type EndpointDependencies } from './endpoints.ts';
 
 export interface AppDependencies extends EndpointDependencies, ServeOptions {}
 
 export type App = ReturnType<typeof createApp>;
 
 export function createApp(dependencies: AppDependencies) {
-  const endpoints = createEndpoints(dependencies, () => document);
-  const document = describeApi(endpoints);
+  const endpoints = createEndpoints(dependencies, () => JSON.stringify(describeApi(endpoints)));
   return mount(endpoints, dependencies);
 }
 

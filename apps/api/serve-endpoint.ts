@@ -80,10 +80,14 @@ function checkQuery(given: URLSearchParams, known: readonly string[]): void {
   for (const name of new Set(given.keys())) {
     const allowed = known.length === 0 ? 'this path takes none' : `those known are ${known.join(', ')}`;
     if (!known.includes(name)) {
-      throw new RequestError('malformed_request', `The query parameter ${JSON.stringify(name.slice(0, 80))} is not known.`, {
-        field: name.slice(0, 80),
-        remedy: `leave it out; ${allowed}`,
-      });
+      throw new RequestError(
+        'malformed_request',
+        `The query parameter ${JSON.stringify(name.slice(0, 80))} is not known.`,
+        {
+          field: name.slice(0, 80),
+          remedy: `leave it out; ${allowed}`,
+        },
+      );
     }
     if (given.getAll(name).length > 1) {
       throw new RequestError('malformed_request', `The query parameter ${name} is there more than once.`, {

@@ -1,7 +1,7 @@
 /** How a command ends when it cannot do what was asked: what, where, and how to mend it; never a stack trace. */
 import { ProblemError, UnreachableError } from '@tandem/client/client-errors';
 import { LocalServerError } from '@tandem/local-servers/local-server-error';
-import { isTandemError } from '@tandem/prediction/errors';
+import { isTandemError, type TandemError } from '@tandem/prediction/errors';
 
 export const EXIT_FAILURE = 1;
 export const EXIT_USAGE = 2;
@@ -54,12 +54,32 @@ export function explainFailure(error: unknown): Failure {
     const remedy = 'start it with `tandem up`, or name where it listens with --url or TANDEM_URL';
     return failure('unreachable', error.message, undefined, error.timedOut ? 'try again, or see its log' : remedy);
   }
+  if (isTandemError(error, 'unavailable')) return explainOutage(error);
   if (isTandemError(error)) return failure(error.code, error.message, error.field, error.remedy);
   if (error instanceof LocalServerError) {
     const problem = error.message.slice(0, -error.remedy.length).trimEnd();
     return failure(error.code, problem, undefined, error.remedy);
   }
-  return failure('failed', explainPlainError(error), undefined, undefined);
+  return failure('failed', explainPlainError(error), undefined, REMEDIES[sqlStateOf(error) ?? '']);
+}
+
+/** What Postgres refuses a connection for (SQLSTATE), and what helps. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  '28P01': 'mend the password in DATABASE_URL',
+  '28000': 'mend user and host in DATABASE_URL, or what pg_hba.conf allows them',
+  '3D000': 'create the database (createdb), or mend its name in DATABASE_URL',
+  '42501': 'grant the right to the user in DATABASE_URL, or use another user',
+};
+
+/** An outage that a request would wait out: a person at a terminal wants to know what is down. */
+function explainOutage(error: TandemError): Failure {
+  const cause = error.cause instanceof Error ? `: ${explainPlainError(error.cause)}` : '';
+  const remedy = 'see that it runs, and that its address is right (DATABASE_URL, REDIS_URL)';
+  return failure(error.code, `${error.message.replace(/\.$/, '')}${cause}`, undefined, remedy);
+}
+
+function sqlStateOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
 /** The lines for standard error: `tandem: what (where)` and the remedy. */

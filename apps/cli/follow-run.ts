@@ -28,5 +28,8 @@ export function throwUnlessDone(run: Run): void {
   if (run.state === 'done' || run.state === 'done_with_errors') return;
   const remedy =
     run.state === 'failed' || run.state === 'cancelled' ? `go on with it: tandem run resume ${run.id}` : undefined;
-  throw new CommandFailure(`run ${run.id} is ${run.state}${run.error === null ? '' : `: ${run.error}`}`, { remedy, presented: true });
+  throw new CommandFailure(`run ${run.id} is ${run.state}${run.error === null ? '' : `: ${run.error}`}`, {
+    remedy,
+    presented: true,
+  });
 }

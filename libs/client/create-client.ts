@@ -2,30 +2,27 @@
  * The client for applications: typed calls over fetch, each with a deadline, errors as `ProblemError` (the service said
  * no) or `UnreachableError` (it said nothing). Uses what every browser and Node has, and no package.
  */
-import type { Problem } from './client-errors.ts';
 import { type EventParts, type SendOptions, sendEvents } from './events.ts';
 import {
   type Answered,
   type CallOptions,
   type ManyResult,
   type NotModified,
+  type PredictManyOptions,
   type PredictOptions,
   predict,
+  predictMany,
 } from './predictions.ts';
 import { type RetryOptions, sleepFor } from './retry.ts';
-import { type Call, createTransport, type Transport } from './transport.ts';
-import { watchRun } from './watch-run.ts';
+import { type RunCalls, runCalls } from './runs.ts';
+import { answerOf, createTransport, type Transport } from './transport.ts';
 import type {
   EventInput,
   EventResult,
   Explanation,
   GenerationView,
-  PredictionAnswer,
   PredictorView,
   Rollback,
-  Run,
-  RunPage,
-  RunScope,
   UserView,
 } from './wire.ts';
 
@@ -47,25 +44,6 @@ export interface ClientOptions {
   readonly newId?: () => string;
 }
 
-export interface RunQuery extends CallOptions {
-  readonly predictor?: string;
-  readonly limit?: number;
-  /** The id of the last run of the page before. */
-  readonly before?: string;
-}
-
-export interface RunCalls {
-  /** Rejects with the problem `run_conflict` where an `all` run of the predictor is unfinished. */
-  start(request: { readonly predictor: string; readonly scope: RunScope }, options?: CallOptions): Promise<Run>;
-  list(query?: RunQuery): Promise<RunPage>;
-  /** With the users that could not be scored. */
-  show(runId: string, options?: CallOptions): Promise<Run>;
-  cancel(runId: string, options?: CallOptions): Promise<Run>;
-  resume(runId: string, options?: CallOptions): Promise<Run>;
-  /** The run at each change, the finished one last. */
-  watch(runId: string, options?: Pick<CallOptions, 'signal'>): AsyncIterable<Run>;
-}
-
 export interface Client {
   predict(
     predictor: string,
@@ -74,7 +52,11 @@ export interface Client {
   ): Promise<Answered | NotModified>;
   predict(predictor: string, userId: string, options?: Omit<PredictOptions, 'ifNoneMatch'>): Promise<Answered>;
   /** Up to 1,000 users in one call; an answer or a problem for each, in order. */
-  predictMany(predictor: string, userIds: readonly string[], options?: CallOptions): Promise<readonly ManyResult[]>;
+  predictMany(
+    predictor: string,
+    userIds: readonly string[],
+    options?: PredictManyOptions,
+  ): Promise<readonly ManyResult[]>;
   /** Repeats itself while the service is away; ids make that harmless. */
   sendEvents(events: readonly EventInput[], options?: SendOptions): Promise<readonly EventResult[]>;
   readonly runs: RunCalls;
@@ -89,8 +71,6 @@ export interface Client {
 
 const TIMEOUT_MS = 5_000;
 const RETRY_FOR_MS = 30_000;
-/** The service sends a comment more often than that. */
-const IDLE_MS = 60_000;
 
 export function createClient(options: ClientOptions): Client {
   const { url, fetch = globalThis.fetch, timeoutMs = TIMEOUT_MS, headers = {}, source = 'tandem-client' } = options;
@@ -123,52 +103,5 @@ function predictWith(transport: Transport): Client['predict'] {
     predict(transport, predictor, userId, options)) as Client['predict'];
 }
 
-async function predictMany(
-  transport: Transport,
-  predictor: string,
-  userIds: readonly string[],
-  options?: CallOptions,
-): Promise<readonly ManyResult[]> {
-  const call: Call = {
-    method: 'POST',
-    path: `/v1/predictions/${encodeURIComponent(predictor)}`,
-    body: { userIds },
-    ...options,
-  };
-  const { results } = await answerOf<{ results: readonly (PredictionAnswer | Problem)[] }>(transport, call);
-  return results.map((result, i): ManyResult => {
-    const userId = userIds[i] ?? '';
-    return 'prediction' in result
-      ? { userId, answer: result, problem: null }
-      : { userId, answer: null, problem: result };
-  });
-}
-
-function runCalls(transport: Transport, retry: RetryOptions): RunCalls {
-  const change = (runId: string, verb: 'cancel' | 'resume', options?: CallOptions) =>
-    answerOf<Run>(transport, { method: 'POST', path: `${runPath(runId)}/${verb}`, ...options });
-  return {
-    start: (body, options) => answerOf(transport, { method: 'POST', path: '/v1/runs', body, ...options }),
-    list: ({ predictor, limit, before, ...options } = {}) => {
-      const query = new URLSearchParams(
-        Object.entries({ predictor, limit: limit?.toString(), before }).filter(
-          (entry): entry is [string, string] => entry[1] !== undefined,
-        ),
-      ).toString();
-      return answerOf(transport, { path: query === '' ? '/v1/runs' : `/v1/runs?${query}`, ...options });
-    },
-    show: (runId, options) => answerOf(transport, { path: runPath(runId), ...options }),
-    cancel: (runId, options) => change(runId, 'cancel', options),
-    resume: (runId, options) => change(runId, 'resume', options),
-    watch: (runId, { signal } = {}) => watchRun({ transport, retry, idleMs: IDLE_MS }, runId, signal),
-  };
-}
-
-async function answerOf<T>(transport: Transport, call: Call): Promise<T> {
-  const { body } = await transport.call<T>(call);
-  return body as T;
-}
-
-const runPath = (runId: string) => `/v1/runs/${encodeURIComponent(runId)}`;
 const userPath = (userId: string) => `/v1/users/${encodeURIComponent(userId)}`;
 const predictorPath = (predictor: string) => `/v1/predictors/${encodeURIComponent(predictor)}`;

@@ -1,6 +1,6 @@
 /** Reading predictions: HTTP's own terms for how fresh an answer must be. */
 import type { Problem } from './client-errors.ts';
-import type { Transport } from './transport.ts';
+import { answerOf, type Transport } from './transport.ts';
 import type { PredictionAnswer } from './wire.ts';
 
 export interface CallOptions {
@@ -9,7 +9,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface PredictOptions extends CallOptions {
+/** What a read of many users can demand of each answer. */
+export interface PredictManyOptions extends CallOptions {
   /** Infer now, whatever is stored. */
   readonly noCache?: boolean;
   /** Only a stored answer; a 504 problem where the model would be needed. */
@@ -18,6 +19,9 @@ export interface PredictOptions extends CallOptions {
   readonly maxAge?: number;
   /** Seconds: a stored answer that has been stale for so long does too; `true` accepts any. */
   readonly maxStale?: number | true;
+}
+
+export interface PredictOptions extends PredictManyOptions {
   /** An event's `contextToken`: only a prediction computed from that context or a newer one. */
   readonly minContext?: string;
   /** The `etag` of an answer that the caller still has. */
@@ -65,6 +69,33 @@ export async function predict(
   const said = answerHeaders(headers);
   if (status === 304 || body === undefined) return { ...said, notModified: true, answer: null };
   return { ...said, notModified: false, answer: body };
+}
+
+export async function predictMany(
+  transport: Transport,
+  predictor: string,
+  userIds: readonly string[],
+  options: PredictManyOptions = {},
+): Promise<readonly ManyResult[]> {
+  const { results } = await answerOf<{ results: readonly (PredictionAnswer | RefusedUser)[] }>(transport, {
+    method: 'POST',
+    path: `/v1/predictions/${encodeURIComponent(predictor)}`,
+    body: { userIds },
+    headers: readHeaders(options),
+    timeoutMs: options.timeoutMs,
+    signal: options.signal,
+  });
+  return results.map((result) =>
+    'error' in result
+      ? { userId: result.userId, answer: null, problem: result.error }
+      : { userId: result.userId, answer: result, problem: null },
+  );
+}
+
+/** What stands in an answer's place. */
+interface RefusedUser {
+  readonly userId: string;
+  readonly error: Problem;
 }
 
 /** The request headers that carry a caller's demands. */

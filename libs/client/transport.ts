@@ -59,6 +59,12 @@ export function createTransport({ url, fetch, timeoutMs, headers }: TransportOpt
   };
 }
 
+/** The body of a call that is always answered with one. */
+export async function answerOf<T>(transport: Transport, call: Call): Promise<T> {
+  const { body } = await transport.call<T>(call);
+  return body as T;
+}
+
 function requestOf(call: Call, headers: Readonly<Record<string, string>>, signal: AbortSignal): RequestInit {
   const { method = 'GET', body, contentType = 'application/json' } = call;
   const accept = 'application/json, application/problem+json';

@@ -1,4 +1,5 @@
 /** What goes over the wire, as the service's OpenAPI document describes it. Moments are ISO 8601 in UTC. */
+import type { Problem } from './client-errors.ts';
 
 export type PredictionValue = number | string | boolean | readonly (number | string | boolean)[];
 
@@ -62,6 +63,8 @@ export interface Run {
   readonly usersFailed: number;
   readonly chunkCount: number;
   readonly chunksCommitted: number;
+  /** The moment of its schedule, where it was not asked for. */
+  readonly scheduledFor: string | null;
   readonly createdAt: string;
   readonly startedAt: string | null;
   readonly finishedAt: string | null;
@@ -78,21 +81,138 @@ export interface RunPage {
   /** What `before` is for the next page; null: this was the last. */
   readonly next: string | null;
 }
+
 export interface PredictorView {
   readonly name: string;
+  /** The type of user ids. */
+  readonly keyType: 'int8' | 'uuid' | 'text';
+  /** The one in force. */
+  readonly modelVersion: string | null;
+  readonly variant: string | null;
+  /** The one in force; null before the first full run of a model version. */
+  readonly generation: string | null;
+  readonly overlayFloor: number | null;
+  readonly rolloutRevision: number | null;
+  /** Since a rollback: the moment from which the expiry of its generation is counted. */
+  readonly expiresFrom: string | null;
+  readonly freshness: {
+    readonly maxAgeSeconds: number | null;
+    readonly live: boolean;
+    readonly liveTimeoutMs: number;
+    readonly onLiveFailure: 'stale' | 'default' | 'error';
+    readonly unverified: boolean;
+    readonly default: Readonly<Record<string, PredictionValue>> | null;
+    readonly events: readonly string[];
+  };
+  readonly batch: { readonly schedule: string | null; readonly chunkSize: number; readonly minCoverage: number };
 }
+
 export interface GenerationView {
+  /** Its number. */
   readonly generation: string;
+  readonly predictor: string;
+  readonly state: 'building' | 'published' | 'dropped';
   readonly inForce: boolean;
   readonly modelVersion: string;
+  readonly users: number;
+  readonly runId: string;
+  readonly startedAt: string;
+  readonly publishedAt: string | null;
 }
+
 export interface Rollback {
+  /** The generation that was in force. */
   readonly from: GenerationView | null;
   readonly to: GenerationView;
 }
+
+/** What an event left in a user's context for one feature. */
+export interface EventValue {
+  readonly value: unknown;
+  /** On the database's clock. */
+  readonly acceptedAt: string;
+  /** When it happened, by the sender. */
+  readonly time: string;
+  readonly source: string;
+  readonly id: string;
+}
+
+/** A stored prediction of a user, and what the freshness rule says of it now. */
+export interface Candidate {
+  readonly store: 'redis' | 'postgres';
+  readonly layer: 'generation' | 'overlay';
+  readonly source: 'batch' | 'live';
+  readonly state: 'fresh' | 'restarted' | 'stale' | 'expired' | 'foreign' | 'blocked';
+  readonly prediction: Readonly<Record<string, PredictionValue>> | null;
+  readonly modelVersion: string | null;
+  /** Null where it is not the one in force. */
+  readonly generation: string | null;
+  readonly history: string | null;
+  readonly overlayFloor: number | null;
+  readonly predictedFromContextVersion: number;
+  readonly computedAt: string;
+  readonly ageSeconds: number;
+}
+
+/** A store that did not answer is `failed`: it may hold more. */
+export interface StoreStates {
+  readonly redis: 'ok' | 'failed';
+  readonly postgres: 'ok' | 'failed';
+}
+
 export interface UserView {
   readonly userId: string;
+  readonly history: string;
+  readonly contextVersion: number;
+  readonly updatedAt: string | null;
+  /** Feature name → what an event said last. */
+  readonly context: Readonly<Record<string, EventValue>>;
+  readonly predictors: readonly {
+    readonly predictor: string;
+    readonly lastConcerningVersion: number;
+    readonly stores: StoreStates;
+    readonly candidates: readonly Candidate[];
+  }[];
 }
+
+export interface ExplainedFeature {
+  readonly name: string;
+  /** What a model is given. */
+  readonly value: number | string | null;
+  readonly from: 'row' | 'event';
+  /** What the feature source says. */
+  readonly row: number | string | null;
+  readonly event: EventValue | null;
+}
+
+/** Why a user is answered as it is, now. */
 export interface Explanation {
   readonly userId: string;
+  readonly predictor: string;
+  /** On the database's clock. */
+  readonly at: string;
+  readonly history: string;
+  readonly user: {
+    readonly contextVersion: number;
+    /** A prediction from an older context is not fresh. */
+    readonly lastConcerningVersion: number;
+    readonly deletedVersion: number;
+  };
+  readonly assignment: {
+    readonly modelVersion: string;
+    readonly variant: string;
+    readonly generation: string | null;
+    readonly overlayFloor: number;
+    readonly rolloutRevision: number;
+    readonly expiresFrom: string | null;
+  };
+  readonly stores: StoreStates;
+  readonly candidates: readonly Candidate[];
+  /** Null where the feature source has no row of the user, or could not be read. */
+  readonly features: { readonly asOf: string | null; readonly values: readonly ExplainedFeature[] } | null;
+  readonly featureProblem: Problem | null;
+  /** What a read answers. */
+  readonly answer: PredictionAnswer | null;
+  readonly answerProblem: Problem | null;
+  readonly cacheStatus: string | null;
 }

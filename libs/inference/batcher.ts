@@ -15,7 +15,7 @@ import type { PreparedRun } from './slot.ts';
 import { createWaitingLine, type Part } from './waiting-line.ts';
 
 export interface BatcherOptions {
-  /** A place to run the artifact now, or null while all are busy; `pump` is called when one may be free. */
+  /** A place to run the artifact now, or null while all are busy; `pumpSoon` is called when one may be free. */
   place(hash: string): RunPlace | null;
   /** Rows of one run at most. */
   readonly maxRunRows: Readonly<Record<ScoreRequest['priority'], number>>;
@@ -31,7 +31,8 @@ export interface RunPlace {
 }
 
 export interface Batcher extends Scorer {
-  pump(): void;
+  /** A place may be free. */
+  pumpSoon(): void;
   waitingRows(): Readonly<Record<ScoreRequest['priority'], number>>;
   /** Requests without an answer yet. */
   pending(): number;
@@ -74,7 +75,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
     } catch (error) {
       reject(error);
     }
-    soon();
+    pumpSoon();
     return promise;
   }
 
@@ -89,11 +90,15 @@ export function createBatcher(options: BatcherOptions): Batcher {
     return request;
   }
 
-  /** Once per turn: requests that come together are run together from the first run on. */
-  function soon(): void {
+  /**
+   * At the end of this turn of the event loop: requests that come together are run together from the first run on. And
+   * not within the callback that brought an answer: libuv reads a channel up to 32 times before it looks at anything
+   * else, and a fast child would answer each time (12 ms of delay at the 99th percentile rather than 3).
+   */
+  function pumpSoon(): void {
     if (pumping) return;
     pumping = true;
-    queueMicrotask(() => {
+    setImmediate(() => {
       pumping = false;
       pump();
     });
@@ -169,12 +174,12 @@ export function createBatcher(options: BatcherOptions): Batcher {
       if (again && part.request.deadline > now()) lines[part.request.priority].addSuspect(part);
       else part.request.settle(error instanceof Error ? error : new Error(String(error)));
     }
-    soon();
+    pumpSoon();
   }
 
   return {
     score,
-    pump,
+    pumpSoon,
     waitingRows: () => ({ live: lines.live.rows(), batch: lines.batch.rows() }),
     pending: () => pending.size,
     drained: () => (pending.size === 0 ? Promise.resolve() : new Promise((resolve) => waitingForDrain.push(resolve))),

@@ -134,8 +134,10 @@ function faultOfAny({ outputs }: ModelDefinition, tensors: OutputTensors, rows: 
   return null;
 }
 
-function trialFailed({ field }: Limits, problem: string): TandemError {
-  const remedy = 'Run the model in Python on such rows: it must give each user one finite answer, whatever the batch.';
+function trialFailed({ field, memoryLimitMb }: Limits, problem: string): TandemError {
+  const remedy = /allocate memory/.test(problem)
+    ? `A model must score within ${memoryLimitMb} MB; export a smaller or simpler one.`
+    : 'Run the model in Python on such rows: it must give each user one finite answer, whatever the batch.';
   return refuse(field, `the model failed its trial run with ${problem}`, remedy);
 }
 

@@ -136,15 +136,18 @@ function fill(
       const halves = fillNumbers(new Float16Array(size), RANGES.float16, columns, rows, refuse);
       return new Uint16Array(halves.buffer, halves.byteOffset, halves.length);
     }
+    case 'float32':
+      return fillFloats(new Float32Array(size), columns, rows, refuse);
     default:
       return fillNumbers(allocate(type, size), RANGES[type], columns, rows, refuse);
   }
 }
 
-function allocate(type: Exclude<TensorType, 'string' | 'int64' | 'uint64' | 'float16'>, size: number): Numbers {
+function allocate(
+  type: Exclude<TensorType, 'string' | 'int64' | 'uint64' | 'float16' | 'float32'>,
+  size: number,
+): Numbers {
   switch (type) {
-    case 'float32':
-      return new Float32Array(size);
     case 'float64':
       return new Float64Array(size);
     case 'int8':
@@ -161,6 +164,27 @@ function allocate(type: Exclude<TensorType, 'string' | 'int64' | 'uint64' | 'flo
     case 'uint32':
       return new Uint32Array(size);
   }
+}
+
+/** `fillNumbers` for the usual type: code that has seen one array type alone takes a quarter of the time. */
+function fillFloats(
+  out: Float32Array,
+  columns: readonly FeatureValues[],
+  rows: readonly number[],
+  refuse: Refuse,
+): Float32Array {
+  const limit = RANGES.float32.high;
+  const width = columns.length;
+  for (let column = 0; column < width; column++) {
+    const values = columns[column] ?? [];
+    for (let i = 0, at = column; i < rows.length; i++, at += width) {
+      const row = rows[i] ?? -1;
+      const value = values[row];
+      if (typeof value !== 'number' || !(value > -limit && value < limit)) throw refuse(column, row);
+      out[at] = value;
+    }
+  }
+  return out;
 }
 
 function fillNumbers<T extends Numbers>(

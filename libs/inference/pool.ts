@@ -67,7 +67,7 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
       maxSessions: maxModels,
       loader,
       warm: () => warm,
-      onIdle: () => batcher.pump(),
+      onIdle: () => batcher.pumpSoon(),
       log,
     }),
   );

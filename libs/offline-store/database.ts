@@ -70,6 +70,8 @@ export interface Statement {
   readonly name?: string;
   readonly text: string;
   readonly values?: readonly unknown[];
+  /** Milliseconds that we wait for it; `limitStatements` says the same to Postgres. */
+  readonly timeoutMs?: number;
 }
 
 /** Runs one statement; its failures are translated as `translated` says. */
@@ -79,7 +81,9 @@ export async function query<R extends pg.QueryResultRow>(db: Db, statement: Stat
 
 /** As `query`, with what else the result tells. */
 export async function execute<R extends pg.QueryResultRow>(db: Db, statement: Statement): Promise<pg.QueryResult<R>> {
-  const config: pg.QueryConfig = { ...statement, values: [...(statement.values ?? [])] };
+  const { timeoutMs, values = [], ...rest } = statement;
+  const limit = timeoutMs === undefined ? {} : { query_timeout: timeoutMs + CLIENT_GRACE_MS };
+  const config: pg.QueryConfig = { ...rest, ...limit, values: [...values] };
   if (!(db instanceof pg.Pool)) return db.query<R>(config).catch(rethrow);
   // Not pool.query: it closes the connection on any error, also where only the statement was at fault.
   return withClient(db, (client) => client.query<R>(config));
@@ -114,6 +118,11 @@ export async function transaction<T>(pool: pg.Pool, work: (db: pg.PoolClient) =>
     await abandon(client, error);
     throw translated(error);
   }
+}
+
+/** Lets the statements of this transaction take longer (or less long) than the pool's limit. */
+export async function limitStatements(db: Db, timeoutMs: number): Promise<void> {
+  await query(db, { text: `select set_config('statement_timeout', $1, true)`, values: [`${timeoutMs}ms`] });
 }
 
 async function abandon(client: pg.PoolClient, error: unknown): Promise<void> {

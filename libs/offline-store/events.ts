@@ -5,7 +5,7 @@
 import { isTandemError, TandemError } from '@tandem/prediction/errors';
 import { type ContextEvent, contextToken, type EventResult, type EventStore } from '@tandem/prediction/events';
 import pg from 'pg';
-import { type Db, execute, query, sqlState, withClient } from './database.ts';
+import { type Db, query, sqlState, withClient } from './database.ts';
 
 export interface EventStoreOptions {
   /** Milliseconds that a batch waits for a user whom another transaction holds. */
@@ -34,11 +34,10 @@ async function acceptRetrying(pool: pg.Pool, events: readonly ContextEvent[], lo
 }
 
 async function sendEvents(db: Db, events: readonly ContextEvent[], sent: string, lockTimeoutMs: number) {
-  await limitLocks(db, lockTimeoutMs);
   const rows = await query<{ status: EventResult['status']; userId: string; version: number; history: string }>(db, {
     name: 'tandem-send-events',
-    text: 'select status, user_id as "userId", context_version as version, history from tandem.send_events($1)',
-    values: [sent],
+    text: 'select status, user_id as "userId", context_version as version, history from tandem.send_events($1, $2)',
+    values: [sent, lockTimeoutMs],
   });
   return events.map(({ id, source }, index): EventResult => {
     const row = rows[index];
@@ -46,15 +45,6 @@ async function sendEvents(db: Db, events: readonly ContextEvent[], sent: string,
     const { status, userId, version, history } = row;
     return { id, source, status, userId, contextVersion: version, contextToken: contextToken(history, version) };
   });
-}
-
-/** Once a connection: a statement of its own each time would double the round trips of the busiest write. */
-const limited = new WeakSet<Db>();
-
-async function limitLocks(db: Db, lockTimeoutMs: number): Promise<void> {
-  if (limited.has(db)) return;
-  await execute(db, { text: `select set_config('lock_timeout', $1, false)`, values: [`${lockTimeoutMs}ms`] });
-  limited.add(db);
 }
 
 function isRace(error: unknown): boolean {

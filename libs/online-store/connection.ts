@@ -55,7 +55,7 @@ export function createOnlineConnection(options: OnlineConnectionOptions): Online
     changed: (state) => log(`online_store.circuit_${state}`, {}),
   });
   redis.on('ready', () => circuit.reset());
-  logTransitions(redis, log);
+  const losses = logLosses(redis, log);
 
   const isOpen = () => redis.status === 'ready' && circuit.isClosed();
 
@@ -90,6 +90,7 @@ export function createOnlineConnection(options: OnlineConnectionOptions): Online
       });
     },
     close() {
+      losses.stop();
       server.stop();
       circuit.reset();
       redis.disconnect();
@@ -131,8 +132,8 @@ function connect(options: OnlineConnectionOptions): Redis {
     maxRetriesPerRequest: 0,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
-    // A demoted primary refuses writes for ever: find the new one.
-    reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 1 : false),
+    // A demoted primary refuses writes for ever: find the new one. Before Redis 7 a script's error has it in its midst.
+    reconnectOnError: (error) => (error.message.includes('READONLY') ? 1 : false),
     retryStrategy: (attempt) => Math.min(MAX_RETRY_DELAY_MS, 25 * 2 ** Math.min(attempt, 6)) * (0.5 + random() / 2),
     connectionName: 'tandem-online',
   });
@@ -170,20 +171,30 @@ function followServerId(redis: Redis, log: OnlineLog) {
   return { id: () => id, stop: forget };
 }
 
-/** Logs the loss of a connection once, not each attempt to get it back. */
-function logTransitions(redis: Redis, log: OnlineLog): void {
-  let isLost = false;
+/** Logs the loss of a connection once for each reason, not for each attempt to get it back. */
+function logLosses(redis: Redis, log: OnlineLog) {
   let lastError: string | null = null;
+  let reported: string | null = null;
+  let isStopped = false;
+  // A listener there must be: an error that nobody listens to ends the process.
   redis.on('error', (error: Error) => {
-    if (isLost && error.message === lastError) return;
-    isLost = true;
     lastError = error.message;
-    log('online_store.lost', { error: error.message });
+  });
+  redis.on('close', () => {
+    const reason = lastError ?? 'the server closed the connection';
+    if (isStopped || reason === reported) return;
+    reported = reason;
+    log('online_store.lost', { error: reason });
   });
   redis.on('ready', () => {
-    isLost = false;
     lastError = null;
+    reported = null;
   });
+  return {
+    stop(): void {
+      isStopped = true;
+    },
+  };
 }
 
 function isTimeout(error: unknown): boolean {

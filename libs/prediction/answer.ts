@@ -122,26 +122,30 @@ export function isAcceptable(
   return storedAnswer(read, standing, candidate, 'stale', state === 'expired' ? 'expired' : 'context_newer');
 }
 
+/** The answer of a stored candidate, or undefined where its bytes are not of the model version's layout. */
 export function storedAnswer(
   read: CertifiedRead,
   standing: Standing,
   candidate: StoredPrediction,
   source: Source,
   reason: Reason,
-): Answer {
+): Answer | undefined {
   const { certificate, assignment, version } = read;
-  return {
-    ...place(standing.userId, assignment, candidate),
-    prediction: decodeOutputs(version.outputs, candidate.outputs),
-    source,
-    reason,
-    ageSeconds: wholeSeconds(certificate.now - candidate.computedAt),
-    contextVersion: standing.user.version,
-    history: certificate.history,
-    hit: true,
-    kept: false,
-    forwarded: null,
-  };
+  const prediction = predictionOf(version, candidate);
+  return (
+    prediction && {
+      ...place(standing.userId, assignment, candidate),
+      prediction,
+      source,
+      reason,
+      ageSeconds: wholeSeconds(certificate.now - candidate.computedAt),
+      contextVersion: standing.user.version,
+      history: certificate.history,
+      hit: true,
+      kept: false,
+      forwarded: null,
+    }
+  );
 }
 
 /** The parts of an answer that its candidate and assignment decide. */
@@ -165,7 +169,12 @@ export function wholeSeconds(ms: number): number {
   return Math.max(0, Math.floor(ms / 1000));
 }
 
-/** A stored candidate's prediction in the terms of a model version. */
-export function predictionOf(version: ModelVersion, candidate: StoredPrediction): Prediction {
-  return decodeOutputs(version.outputs, candidate.outputs);
+/** A stored candidate's prediction; undefined where its bytes are not of the layout: a damaged entry is no candidate. */
+export function predictionOf(version: ModelVersion, candidate: StoredPrediction): Prediction | undefined {
+  try {
+    return decodeOutputs(version.outputs, candidate.outputs);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
 }

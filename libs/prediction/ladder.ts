@@ -78,7 +78,8 @@ function staleAnswer(read: CertifiedRead, standing: Standing, reason: Reason, wh
     if (!isServableAsStale(state) && !isFresh(state)) continue;
     if (!best || candidate.contextVersion > best.contextVersion) best = candidate;
   }
-  return best && { ...storedAnswer(read, standing, best, 'stale', reason), forwarded: why };
+  const answer = best && storedAnswer(read, standing, best, 'stale', reason);
+  return answer && { ...answer, forwarded: why };
 }
 
 function defaultAnswer(read: CertifiedRead, standing: Standing, reason: Reason, why: Reason): Answer | undefined {
@@ -128,10 +129,11 @@ export function unverifiedAnswer(
     (newest, candidate) => (newest && newest.contextVersion >= candidate.contextVersion ? newest : candidate),
     undefined,
   );
-  if (!best) return undefined;
+  const prediction = best && predictionOf(version, best);
+  if (!best || !prediction) return undefined;
   return {
     ...place(userId, assignment, best),
-    prediction: predictionOf(version, best),
+    prediction,
     source: 'stale',
     reason: 'unverified',
     ageSeconds: wholeSeconds(Date.now() - best.computedAt),

@@ -3,7 +3,6 @@
  * overlay. Redis may be down: the chunk stays committed, and the generation is loaded as a whole later.
  */
 import type { GenerationLoader } from './generation-loader.ts';
-import type { Generation } from './generations.ts';
 import type { GenerationStore, RunStore } from './run-store.ts';
 import type { ChunkResult, ClaimedChunk, Run, ScoredUser } from './runs.ts';
 import type { OverlayStore } from './stored-prediction.ts';
@@ -11,7 +10,7 @@ import type { OverlayStore } from './stored-prediction.ts';
 export interface LoadChunkDependencies {
   readonly runs: Pick<RunStore, 'markLoaded'>;
   readonly generations: Pick<GenerationStore, 'find'>;
-  readonly loader: GenerationLoader;
+  readonly loader: Pick<GenerationLoader, 'loadRows'>;
   readonly overlay: OverlayStore;
 }
 
@@ -33,28 +32,17 @@ export async function loadChunk(
     } else {
       const generation = await generations.find(run.generationId);
       if (!generation || generation.state === 'dropped') return 'the generation is dropped';
+      const { computedAt } = result;
       await loader.loadRows(
         generation,
-        written.map((user) => ({ ...user, computedAt: result.computedAt })),
+        written.map((user) => ({ ...user, computedAt })),
       );
-      await noteLoaded(loader, generation, chunk, run);
     }
     await runs.markLoaded(run.id, chunk.no);
     return null;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
-}
-
-/** Whoever loads the last of the chunks completes the generation; a flush in between leaves it incomplete. */
-async function noteLoaded(
-  loader: GenerationLoader,
-  generation: Generation,
-  chunk: ClaimedChunk,
-  run: Run,
-): Promise<void> {
-  const noted = await loader.noteChunk(generation, chunk.no);
-  if (noted >= run.chunkCount) await loader.markLoaded(generation);
 }
 
 function overlayEntries(run: Run, result: ChunkResult, written: readonly ScoredUser[]) {

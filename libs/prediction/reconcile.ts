@@ -6,7 +6,7 @@
 
 import { unreachable } from './errors.ts';
 import type { HintStore } from './events.ts';
-import type { GenerationLoader } from './generation-loader.ts';
+import type { GenerationLoader, GenerationSweeper } from './generation-loader.ts';
 import { hintAtChunks } from './plan-run.ts';
 import { type Outbox, relayOutbox } from './relay-outbox.ts';
 import type { RunHints } from './run-hints.ts';
@@ -16,7 +16,10 @@ import { isFinished, type Run, type RunState } from './runs.ts';
 export interface ReconcileDependencies {
   readonly runs: Pick<RunStore, 'unfinished' | 'plan' | 'claimable'>;
   readonly generations: Pick<GenerationStore, 'inForce' | 'dropRetired'>;
-  readonly loader: Pick<GenerationLoader, 'isLoaded' | 'drop'>;
+  readonly loader: Pick<GenerationLoader, 'isLoaded' | 'completeLoad'>;
+  readonly sweeper: GenerationSweeper;
+  /** Ids of all generations that are not dropped. */
+  listGenerations(): Promise<readonly string[]>;
   readonly hints: RunHints;
   readonly outbox: Outbox;
   readonly userHints: HintStore;
@@ -92,18 +95,22 @@ async function hintAtNext({ runs, hints }: ReconcileDependencies, run: Run): Pro
   }
 }
 
+/** A generation whose chunks were all loaded only lacks its mark; one that Redis lost is loaded from Postgres. */
 async function hintAtLoads({ generations, loader, hints }: ReconcileDependencies): Promise<number> {
   let missing = 0;
   for (const generation of await generations.inForce()) {
     if (await loader.isLoaded(generation)) continue;
+    if (await loader.completeLoad(generation, generation.users)) continue;
     missing++;
     await hints.load(generation.id);
   }
   return missing;
 }
 
-async function dropRetired({ generations, loader }: ReconcileDependencies): Promise<number> {
+/** Postgres first: what a kill leaves in Redis, the sweep finds. */
+async function dropRetired({ generations, sweeper, listGenerations }: ReconcileDependencies): Promise<number> {
   const dropped = await generations.dropRetired();
-  for (const generation of dropped) await loader.drop(generation.id);
+  for (const generation of dropped) await sweeper.forget(generation);
+  await sweeper.sweep(listGenerations);
   return dropped.length;
 }

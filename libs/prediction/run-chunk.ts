@@ -27,11 +27,15 @@ export type ChunkReport =
   | { readonly outcome: 'nothing_to_do' }
   | CommittedReport
   /** Nothing was written: another worker holds the chunk, or the database's history or the run is another. */
-  | { readonly outcome: 'abandoned'; readonly why: Extract<CommitOutcome, { committed: false }>['why'] }
+  | {
+      readonly outcome: 'abandoned';
+      readonly predictor: string;
+      readonly why: Extract<CommitOutcome, { committed: false }>['why'];
+    }
   /** An error; the chunk waits for another attempt. */
-  | { readonly outcome: 'given_back'; readonly error: string; readonly fence: number }
+  | { readonly outcome: 'given_back'; readonly predictor: string; readonly error: string; readonly fence: number }
   /** An error once too often; the run is failed. */
-  | { readonly outcome: 'failed'; readonly error: string };
+  | { readonly outcome: 'failed'; readonly predictor: string; readonly error: string };
 
 export interface CommittedReport {
   readonly outcome: 'committed';
@@ -53,14 +57,14 @@ export type RunChunk = (runId: string, no: number) => Promise<ChunkReport>;
 export function createRunChunk(dependencies: RunChunkDependencies): RunChunk {
   const { runs, lease, hints, maxAttempts = 5, maxTransientAttempts = 40 } = dependencies;
 
-  async function giveBack(chunk: ClaimedChunk, cause: unknown): Promise<ChunkReport> {
+  async function giveBack({ predictor }: Run, chunk: ClaimedChunk, cause: unknown): Promise<ChunkReport> {
     const error = describe(cause);
     const limit = isTransient(cause) ? maxTransientAttempts : maxAttempts;
     const state = await runs.giveBack(chunk, error, limit);
-    if (state === 'fence_lost') return { outcome: 'abandoned', why: 'fence_lost' };
-    if (state === 'failed') return { outcome: 'failed', error };
+    if (state === 'fence_lost') return { outcome: 'abandoned', predictor, why: 'fence_lost' };
+    if (state === 'failed') return { outcome: 'failed', predictor, error };
     await hints.chunks([{ runId: chunk.runId, no: chunk.no, fence: chunk.fence }]);
-    return { outcome: 'given_back', error, fence: chunk.fence };
+    return { outcome: 'given_back', predictor, error, fence: chunk.fence };
   }
 
   return async function runChunk(runId, no) {
@@ -73,8 +77,8 @@ export function createRunChunk(dependencies: RunChunkDependencies): RunChunk {
     try {
       return await work(dependencies, run, chunk, held);
     } catch (error) {
-      if (held.lost.aborted) return { outcome: 'abandoned', why: 'fence_lost' };
-      return await giveBack(chunk, error);
+      if (held.lost.aborted) return { outcome: 'abandoned', predictor: run.predictor, why: 'fence_lost' };
+      return await giveBack(run, chunk, error);
     } finally {
       held.release();
     }
@@ -93,7 +97,7 @@ async function work(
   const scored = performance.now();
   const commit = await runs.commit(run, chunk, result);
   held.release();
-  if (!commit.committed) return { outcome: 'abandoned', why: commit.why };
+  if (!commit.committed) return { outcome: 'abandoned', predictor: run.predictor, why: commit.why };
   const committed = performance.now();
   // Publishing does not wait for Redis.
   if (commit.chunksOpen === 0) await hints.publish(run.id);

@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { type CacheStatusFacts, cacheStatus } from './cache-status.ts';
 
-const hit: CacheStatusFacts = { hit: true, kept: false, forwarded: null, source: 'batch', reason: 'fresh', ageSeconds: 10 };
+const hit: CacheStatusFacts = {
+  hit: true,
+  kept: false,
+  forwarded: null,
+  source: 'batch',
+  reason: 'fresh',
+  ageSeconds: 10,
+};
 const live = (forwarded: CacheStatusFacts['reason'], kept = true): CacheStatusFacts => ({
   hit: false,
   kept,
@@ -18,8 +25,12 @@ describe('cacheStatus', () => {
   });
 
   it('says how long a stale hit has been over, and why it is stale', () => {
-    expect(cacheStatus({ ...hit, source: 'stale', reason: 'expired', ageSeconds: 90 }, 60_000)).toBe('tandem; hit; ttl=-30; detail=expired');
-    expect(cacheStatus({ ...hit, source: 'stale', reason: 'context_newer' }, 60_000)).toBe('tandem; hit; detail=context_newer');
+    expect(cacheStatus({ ...hit, source: 'stale', reason: 'expired', ageSeconds: 90 }, 60_000)).toBe(
+      'tandem; hit; ttl=-30; detail=expired',
+    );
+    expect(cacheStatus({ ...hit, source: 'stale', reason: 'context_newer' }, 60_000)).toBe(
+      'tandem; hit; detail=context_newer',
+    );
     expect(cacheStatus({ ...hit, reason: 'rolled_back' }, 60_000)).toBe('tandem; hit; detail=rolled_back');
   });
 
@@ -41,6 +52,8 @@ describe('cacheStatus', () => {
   });
 
   it('says that an answer is unverified', () => {
-    expect(cacheStatus({ ...hit, source: 'stale', reason: 'unverified', forwarded: 'unverified' }, 60_000)).toBe('tandem; hit; detail=unverified');
+    expect(cacheStatus({ ...hit, source: 'stale', reason: 'unverified', forwarded: 'unverified' }, 60_000)).toBe(
+      'tandem; hit; detail=unverified',
+    );
   });
 });

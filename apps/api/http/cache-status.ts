@@ -1,5 +1,5 @@
 /** How a stored prediction was used, in the terms of RFC 9211: the Cache-Status of an answer. */
-import { type Answer, type Reason } from '@tandem/prediction/answer';
+import type { Answer, Reason } from '@tandem/prediction/answer';
 import { unreachable } from '@tandem/prediction/errors';
 
 export type CacheStatusFacts = Pick<Answer, 'hit' | 'kept' | 'forwarded' | 'source' | 'reason' | 'ageSeconds'>;

@@ -22,7 +22,8 @@ export async function parseBody<S extends z.ZodObject>(
   schema: S,
   { optional = false }: { readonly optional?: boolean } = {},
 ): Promise<z.output<S>> {
-  const isAbsent = optional && !context.req.header('content-type') && (context.req.header('content-length') ?? '0') === '0';
+  const isAbsent =
+    optional && !context.req.header('content-type') && (context.req.header('content-length') ?? '0') === '0';
   const value = isAbsent ? {} : (await jsonBody(context, ['application/json'])).value;
   return checkForm(schema, value);
 }

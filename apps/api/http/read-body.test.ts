@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { MAX_BODY_BYTES, readBody } from './read-body.ts';
 
-const post = (body: BodyInit | null) =>
+const post = (body: string | ReadableStream<Uint8Array> | null) =>
   new Request('http://x/', { method: 'POST', body, duplex: 'half' } as RequestInit);
 const streamOf = (chunks: number, size: number) => {
   let sent = 0;

@@ -3,8 +3,8 @@ import type { Command } from 'commander';
 import { type Cli, type CommonOptions, present } from '../cli.ts';
 import { createCommand } from '../command-line/create-command.ts';
 import { examine } from '../doctor/examine.ts';
-import { renderFindings, summarise } from '../doctor/finding.ts';
 import { CommandFailure } from '../failure.ts';
+import { renderFindings, summarise } from '../output/finding.ts';
 
 export function doctorCommand(cli: Cli): Command {
   return createCommand({

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { type Cli, present } from '../cli.ts';
 import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
 import { parseWhole } from '../command-line/parse-options.ts';
-import { CommandFailure } from '../failure.ts';
+import { CommandFailure, EXIT_USAGE } from '../failure.ts';
 import { renderAnswer, renderManyAnswers } from '../output/render-answer.ts';
 
 interface Options extends ApiOptions {
@@ -23,13 +23,13 @@ export function predictCommand(cli: Cli): Command {
     example: 'tandem predict repurchase 42 --no-cache',
   })
     .argument('<predictor>', 'as named in tandem.config.ts')
-    .argument('<userId...>', 'up to 1,000; the options below are for one')
+    .argument('<userId...>', 'up to 1,000')
     .option('--no-cache', 'infer now, whatever is stored')
     .option('--only-if-cached', 'only a stored answer')
     .option('--max-age <seconds>', 'nothing older', parseWhole(0))
     .option('--max-stale [seconds]', 'accept a stored answer that is stale, for so long', parseWhole(0))
-    .option('--min-context <token>', "only from this context on (an event's contextToken)")
-    .option('--if-none-match <etag>', 'nothing where the answer with this etag still stands')
+    .option('--min-context <token>', "only from this context on (an event's contextToken); one user alone")
+    .option('--if-none-match <etag>', 'nothing where the answer with this etag still stands; one user alone')
     .action(async (predictor: string, userIds: string[], options: Options) => {
       const [first, ...others] = userIds;
       if (first !== undefined && others.length === 0) await predictOne(cli, predictor, first, options);
@@ -51,22 +51,26 @@ async function predictOne(cli: Cli, predictor: string, userId: string, options: 
 }
 
 async function predictMany(cli: Cli, predictor: string, userIds: readonly string[], options: Options): Promise<void> {
-  if (Object.keys(demandsOf(options)).length > 0) {
-    throw new CommandFailure('--no-cache and the other demands are for one user at a time', {
+  const { minContext, ifNoneMatch, ...demands } = demandsOf(options);
+  if (minContext !== undefined || ifNoneMatch !== undefined) {
+    throw new CommandFailure('--min-context and --if-none-match are about one user', {
       remedy: 'leave them out, or name one user',
-      exitCode: 2,
+      exitCode: EXIT_USAGE,
     });
   }
-  const results = await connect(cli, options).predictMany(predictor, userIds);
-  present(cli, options, { results: results.map(({ answer, problem }) => answer ?? problem) }, () =>
-    renderManyAnswers(results, cli.paint),
+  const results = await connect(cli, options).predictMany(predictor, userIds, demands);
+  present(
+    cli,
+    options,
+    { results: results.map(({ userId, answer, problem }) => answer ?? { userId, error: problem }) },
+    () => renderManyAnswers(results, cli.paint),
   );
 }
 
 function demandsOf(options: Options): PredictOptions {
   const { cache, onlyIfCached, maxAge, maxStale, minContext, ifNoneMatch } = options;
   if (onlyIfCached && !cache) {
-    throw new CommandFailure('--no-cache and --only-if-cached contradict each other', { exitCode: 2 });
+    throw new CommandFailure('--no-cache and --only-if-cached contradict each other', { exitCode: EXIT_USAGE });
   }
   return {
     ...(cache ? {} : { noCache: true }),

@@ -1,15 +1,10 @@
 /** `tandem up`: everything on this machine, from nothing to answering. */
 import type { Command } from 'commander';
-import type { Cli, CommonOptions } from '../cli.ts';
+import type { Cli } from '../cli.ts';
 import { createCommand } from '../command-line/create-command.ts';
 import { parsePort } from '../command-line/parse-options.ts';
 import { runUp } from '../up/run-up.ts';
-
-interface Options extends CommonOptions {
-  readonly example?: boolean;
-  readonly config?: string;
-  readonly port?: number;
-}
+import type { UpOptions } from '../up/up-context.ts';
 
 export function upCommand(cli: Cli): Command {
   return createCommand({
@@ -21,5 +16,5 @@ export function upCommand(cli: Cli): Command {
     .option('--example', 'with the example shop: its history, its model, its config')
     .option('--config <path>', 'the config to adopt (default: tandem.config.ts in this folder)')
     .option('--port <port>', 'where the API listens (PORT; default 8080)', parsePort)
-    .action((options: Options) => runUp(cli, options));
+    .action((options: UpOptions) => runUp(cli, options));
 }

@@ -1,11 +1,11 @@
 /** Looks at everything that Tandem stands on; what cannot be reached becomes a finding, not an error. */
 import { maskUrl } from '@tandem/config/mask-url';
-import { createPool, type Db } from '@tandem/offline-store/database';
-import { schemaState } from '@tandem/offline-store/migrate';
+import { createPool } from '@tandem/offline-store/database';
 import type { Cli } from '../cli.ts';
 import { explainFailure } from '../failure.ts';
+import { type Finding, failed } from '../output/finding.ts';
 import { findApiUrl, findDatabaseUrl, findRedisUrl } from '../servers/addresses.ts';
-import { type Finding, failed, ok, warning } from './finding.ts';
+import { examineSchema } from './examine-schema.ts';
 import { judgeDisk, judgeNode, judgePort } from './judge-machine.ts';
 import { judgePostgres } from './judge-postgres.ts';
 import { judgeRedis } from './judge-redis.ts';
@@ -19,8 +19,16 @@ export async function examine(cli: Cli): Promise<Finding[]> {
     judgeNode(process.version),
     judgeDisk(cli.cwd),
     judgePort(port, apiUrl),
-    reached('postgres', () => findDatabaseUrl(cli), (url) => examinePostgres(url, cli.now)),
-    reached('redis', () => findRedisUrl(cli), (url) => examineRedis(url, cli)),
+    reached(
+      'postgres',
+      () => findDatabaseUrl(cli),
+      (url) => examinePostgres(url, cli.now),
+    ),
+    reached(
+      'redis',
+      () => findRedisUrl(cli),
+      (url) => examineRedis(url, cli),
+    ),
   ]);
   return parts.flat();
 }
@@ -37,9 +45,10 @@ async function reached(
     where = `${maskUrl(url)}: `;
     return await look(url);
   } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? `: ${error.cause.message}` : '';
     const { message, remedy } = explainFailure(error);
-    return [failed(subject, `${where}${message}${cause}`, remedy ?? 'start it, or mend its address')];
+    return [
+      failed(subject, `${where}${message}`, remedy ?? 'see that it runs, and that address and password are right'),
+    ];
   }
 }
 
@@ -53,19 +62,6 @@ async function examinePostgres(url: string, now: () => number): Promise<Finding[
     return [...judgePostgres(facts, (before + now()) / 2), await examineSchema(pool)];
   } finally {
     await pool.end();
-  }
-}
-
-async function examineSchema(db: Db & Parameters<typeof schemaState>[0]): Promise<Finding> {
-  const { state, applied, pending, unknown } = await schemaState(db);
-  switch (state) {
-    case 'current':
-      return ok('schema', `up to date, ${applied.length} migrations`);
-    case 'ahead':
-      return failed('schema', `migrated by a newer release (${unknown.join(', ')})`, 'run that release');
-    case 'missing':
-    case 'behind':
-      return warning('schema', `lacks ${pending.join(', ')}`, 'tandem migrate (tandem up does it too)');
   }
 }
 

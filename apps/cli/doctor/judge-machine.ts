@@ -1,8 +1,8 @@
 /** This machine: Node, disk, the API's port. */
 import { statfsSync } from 'node:fs';
 import { isPortFree } from '@tandem/local-servers/ports';
+import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import { findPortHolder } from '../up/port-holder.ts';
-import { type Finding, failed, ok, warning } from './finding.ts';
 
 /** The first whose types are stripped without a flag. */
 const OLDEST_NODE = [22, 18] as const;

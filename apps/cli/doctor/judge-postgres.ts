@@ -1,6 +1,7 @@
 /** What Postgres must be for acknowledged events to survive: judged from its own settings. */
+
+import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import { duration } from '../output/quantities.ts';
-import { type Finding, failed, ok, warning } from './finding.ts';
 
 export interface PostgresFacts {
   /** `18.4` and 180004. */
@@ -66,7 +67,11 @@ function judgeRights({ user, database, mayCreate, mayReadControl }: PostgresFact
 
 function judgeDurability({ fsync, synchronousCommit, fullPageWrites, walLevel }: PostgresFacts): Finding {
   if (fsync !== 'on') {
-    return failed('durability', 'fsync is off: a crash loses acknowledged events', "alter system set fsync = 'on', then reload");
+    return failed(
+      'durability',
+      'fsync is off: a crash loses acknowledged events',
+      "alter system set fsync = 'on', then reload",
+    );
   }
   if (fullPageWrites !== 'on') {
     const remedy = "alter system set full_page_writes = 'on', then reload";
@@ -77,7 +82,10 @@ function judgeDurability({ fsync, synchronousCommit, fullPageWrites, walLevel }:
     const remedy = "alter system set synchronous_commit = 'on', or set it in the transactions that insert events";
     return warning('durability', 'synchronous_commit is off: events inserted in SQL may be lost in a crash', remedy);
   }
-  return ok('durability', `fsync on, synchronous_commit ${synchronousCommit ?? 'not readable by this user'}, wal_level ${walLevel}`);
+  return ok(
+    'durability',
+    `fsync on, synchronous_commit ${synchronousCommit ?? 'not readable by this user'}, wal_level ${walLevel}`,
+  );
 }
 
 function judgeConnections({ maxConnections, connections }: PostgresFacts): Finding {
@@ -89,7 +97,8 @@ function judgeConnections({ maxConnections, connections }: PostgresFacts): Findi
 
 /** Nothing decides by our clock; but times in logs and in `--time` are read beside Postgres'. */
 function judgeClock(skewMs: number): Finding {
-  if (Math.abs(skewMs) < SKEW_WORTH_TELLING_MS) return ok('clock', `within ${duration(SKEW_WORTH_TELLING_MS)} of Postgres'`);
+  if (Math.abs(skewMs) < SKEW_WORTH_TELLING_MS)
+    return ok('clock', `within ${duration(SKEW_WORTH_TELLING_MS)} of Postgres'`);
   const text = `this machine's clock is ${duration(Math.abs(skewMs))} ${skewMs > 0 ? 'behind' : 'ahead of'} Postgres'`;
   return warning('clock', text, 'synchronise both with NTP; freshness does not depend on it, the reading of logs does');
 }

@@ -1,5 +1,5 @@
 /** What Redis must be for the queue and the online store: judged from what it says of itself. */
-import { type Finding, failed, ok, warning } from './finding.ts';
+import { type Finding, failed, ok, warning } from '../output/finding.ts';
 
 export interface RedisFacts {
   readonly version: string;
@@ -21,9 +21,14 @@ export function judgeRedis(facts: RedisFacts): Finding[] {
 }
 
 function judgeVersion({ version, role }: RedisFacts): Finding {
-  if (Number.parseInt(version, 10) < OLDEST_MAJOR) return failed('redis', `${version} is too old`, 'use Redis 7 or newer');
+  if (Number.parseInt(version, 10) < OLDEST_MAJOR)
+    return failed('redis', `${version} is too old`, 'use Redis 7 or newer');
   if (role !== 'master') {
-    return failed('redis', `${version}, and it is a replica`, 'let REDIS_URL name the master: a replica takes no writes');
+    return failed(
+      'redis',
+      `${version}, and it is a replica`,
+      'let REDIS_URL name the master: a replica takes no writes',
+    );
   }
   return ok('redis', version);
 }

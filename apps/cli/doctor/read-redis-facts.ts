@@ -20,7 +20,7 @@ export async function readRedisFacts(url: string, holdsQueue: boolean): Promise<
     return { ...parseInfo(await connection.redis.info()), holdsQueue };
   } catch (error) {
     // The connection's own word ("wrong password", "refused") says more than that it did not come about.
-    throw lastError === '' ? error : new Error(lastError, { cause: error });
+    throw lastError === '' ? error : new Error(lastError);
   } finally {
     connection.close();
   }

@@ -27,11 +27,7 @@ test('columns align whatever colours their cells have', () => {
       ['cancelled', '7'],
     ],
   );
-  expect(lines.map(stripVTControlCharacters)).toEqual([
-    'state      users',
-    'done       2,357',
-    'cancelled      7',
-  ]);
+  expect(lines.map(stripVTControlCharacters)).toEqual(['state      users', 'done       2,357', 'cancelled      7']);
   expect(
     renderFields([
       ['a', '1'],

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { sleepFor } from '@tandem/client/retry';
 import { openStateDir, type StateDir } from '@tandem/local-servers/state-dir';
 import { migrate } from '@tandem/offline-store/migrate';
-import { type Cli, type CommonOptions, present } from '../cli.ts';
+import { type Cli, present } from '../cli.ts';
 import { CommandFailure } from '../failure.ts';
 import { duration } from '../output/quantities.ts';
 import { announceRunning } from '../servers/running-file.ts';
-import { adoptConfig } from './adopt-step.ts';
+import { adoptStep } from './adopt-step.ts';
 import { chooseAddress } from './choose-address.ts';
 import { loadExample } from './example.ts';
 import { runFirstBatches } from './first-batch.ts';
@@ -19,13 +19,7 @@ import { startServers } from './start-servers.ts';
 import { createSay, type Say } from './steps.ts';
 import type { Supervised } from './supervise.ts';
 import { createTakedown } from './takedown.ts';
-import { orEnd, type UpContext } from './up-context.ts';
-
-export interface UpOptions extends CommonOptions {
-  readonly example?: boolean;
-  readonly config?: string;
-  readonly port?: number;
-}
+import { orEnd, type UpContext, type UpOptions } from './up-context.ts';
 
 /** Resolves when the user has ended it; rejects, everything taken down, when it cannot start or go on. */
 export async function runUp(cli: Cli, options: UpOptions): Promise<void> {
@@ -63,7 +57,7 @@ async function bringUp(context: UpContext, options: UpOptions, onStop: (remove: 
   const applied = await orEnd(context, migrate(stores.databaseUrl));
   say('schema', applied.length === 0 ? 'up to date' : `migrated ${applied.join(', ')}`);
   if (options.example) await orEnd(context, loadExample(context, stores.databaseUrl));
-  const predictors = await orEnd(context, adoptConfig(context, stores.databaseUrl, options));
+  const predictors = await orEnd(context, adoptStep(context, stores.databaseUrl, options));
   await startPrograms(context, { ...stores, port, url });
   const remove = announceRunning(stateDir.path, { apiUrl: url, ...stores.local });
   onStop({ name: 'announcement', stop: async () => remove(), kill: remove });

@@ -1,8 +1,14 @@
 /** What the steps of `tandem up` share. */
 import type { StateDir } from '@tandem/local-servers/state-dir';
-import type { Cli } from '../cli.ts';
+import type { Cli, CommonOptions } from '../cli.ts';
 import type { Say } from './steps.ts';
 import type { Supervised, SupervisorParts } from './supervise.ts';
+
+export interface UpOptions extends CommonOptions {
+  readonly example?: boolean;
+  readonly config?: string;
+  readonly port?: number;
+}
 
 export interface UpContext {
   readonly cli: Cli;

@@ -118,7 +118,7 @@ const route = createRoute({
   tags: ['events'],
   summary: 'Say that users changed',
   description:
-    'CloudEvents 1.0: `subject` is the user id, `data` an object of feature values, or absent. The acknowledgement means a durable commit that raised the user\'s context version; the same source and id again is answered as a duplicate. The binary mode carries the attributes in `ce-` headers and `data` as an `application/json` body.',
+    "CloudEvents 1.0: `subject` is the user id, `data` an object of feature values, or absent. The acknowledgement means a durable commit that raised the user's context version; the same source and id again is answered as a duplicate. The binary mode carries the attributes in `ce-` headers and `data` as an `application/json` body.",
   request: {
     body: {
       required: true,

@@ -5,8 +5,8 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { ReadResult } from '@tandem/prediction/answer';
 import { isTandemError, TandemError } from '@tandem/prediction/errors';
-import type { KeyType } from '@tandem/prediction/user-id';
 import { unknownPredictor } from '@tandem/prediction/read-errors';
+import type { KeyType } from '@tandem/prediction/user-id';
 import type { Endpoint } from '../../endpoint.ts';
 import { parseBody } from '../../http/parse-body.ts';
 import { RequestError } from '../../http/request-error.ts';
@@ -15,8 +15,8 @@ import { predictorParameter } from '../../parameters.ts';
 import { toProblem } from '../../problem.ts';
 import { ProblemSchema, problems } from '../../problem-schema.ts';
 import { PREDICTION_EXAMPLE, PredictionSchema, predictionView } from './prediction-view.ts';
-import { MIN_CONTEXT, readOptions } from './read-options.ts';
 import type { ReadDependencies } from './read-one.ts';
+import { MIN_CONTEXT, readOptions } from './read-options.ts';
 
 export const MAX_USERS = 1_000;
 
@@ -53,14 +53,17 @@ export function readMany({ readPrediction, registry, metrics }: ReadDependencies
         else metrics.predictions.inc({ predictor: name, source: result.source, reason: result.reason });
       }
       event.add({ predictor: name, users: userIds.length, refused: refused.size });
-      return new Response(JSON.stringify({ results: results.map((result, i) => itemOf(result, userIds[i] ?? '', i)) }), {
-        headers: {
-          'content-type': 'application/json',
-          'cache-control': 'private, no-cache',
-          'server-timing': `read;dur=${(performance.now() - startedAt).toFixed(2)}`,
-          'x-content-type-options': 'nosniff',
+      return new Response(
+        JSON.stringify({ results: results.map((result, i) => itemOf(result, userIds[i] ?? '', i)) }),
+        {
+          headers: {
+            'content-type': 'application/json',
+            'cache-control': 'private, no-cache',
+            'server-timing': `read;dur=${(performance.now() - startedAt).toFixed(2)}`,
+            'x-content-type-options': 'nosniff',
+          },
         },
-      });
+      );
     },
   };
 }

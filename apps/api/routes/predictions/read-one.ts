@@ -90,7 +90,7 @@ const route = createRoute({
   tags: ['predictions'],
   summary: 'One prediction',
   description:
-    'The stored prediction while it is fresh, a live one where the user\'s context is fresher. `Cache-Control` demands more or less: `no-cache` infers now, `only-if-cached` never does, `max-age=N`, `max-stale[=N]`.',
+    "The stored prediction while it is fresh, a live one where the user's context is fresher. `Cache-Control` demands more or less: `no-cache` infers now, `only-if-cached` never does, `max-age=N`, `max-stale[=N]`.",
   request: {
     params: z.object({ predictor: predictorParameter, userId: userIdParameter }),
     headers: z.object({

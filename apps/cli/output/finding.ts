@@ -1,6 +1,6 @@
 /** What an examination found: fine, or worth a look, or in the way; each with its remedy. */
-import type { Paint, Tone } from '../output/paint.ts';
-import { printable } from '../output/table.ts';
+import type { Paint, Tone } from './paint.ts';
+import { printable } from './table.ts';
 
 export type Level = 'ok' | 'warning' | 'error';
 
@@ -38,7 +38,9 @@ export function renderFindings(findings: readonly Finding[], paint: Paint): stri
     return [
       `${start}${printable(first)}`,
       ...more.map((line) => `${indent}${printable(line)}`),
-      ...(remedy === undefined ? [] : remedy.split('\n').map((line) => `${indent}→ ${printable(line)}`)),
+      ...(remedy === undefined
+        ? []
+        : remedy.split('\n').map((line, i) => `${indent}${i === 0 ? '→' : ' '} ${printable(line)}`)),
     ];
   });
 }

@@ -1,0 +1,125 @@
+/**
+ * For the integration tests: the API on a database of its own, a key prefix of its own, and a small real model:
+ * `repurchase`, sigmoid(orders / 2 - recency / 10), over the table `customers`.
+ */
+import { createHash, randomUUID } from 'node:crypto';
+import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
+import { createPool } from '@tandem/offline-store/database';
+import type { FreshnessPolicy } from '@tandem/prediction/predictor';
+import { silentLog } from '@tandem/telemetry/log';
+import { createMetrics } from '@tandem/telemetry/metrics';
+import { cloneDatabase } from '@tandem/testing/databases';
+import { linearModel, linearScore } from '@tandem/testing/onnx-models';
+import { inject } from 'vitest';
+import { type App, createApp } from './app.ts';
+import { type ApiDependencies, createDependencies } from './dependencies.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    databaseUrl: string;
+    templateDatabase: string;
+    redisUrl: string;
+  }
+}
+
+export interface TestApi {
+  readonly app: App;
+  readonly dependencies: ApiDependencies;
+  readonly pool: ReturnType<typeof createPool>;
+  readonly databaseUrl: string;
+  get(path: string, headers?: Readonly<Record<string, string>>): Promise<Response>;
+  /** Sends JSON; a text is sent as it is. */
+  post(path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<Response>;
+  close(): Promise<void>;
+}
+
+const WEIGHTS = [-0.1, 0.5] as const;
+
+/** Customers 1 to 9: recency 10 × id, orders id. */
+const CUSTOMERS = `
+  create table customers (user_id bigint primary key, recency double precision not null, orders int not null,
+    loaded_at timestamptz not null);
+  insert into customers select n, n * 10, n, now() - interval '1 hour' from generate_series(1, 9) n`;
+
+export async function createTestApi(freshness: Partial<FreshnessPolicy> = {}): Promise<TestApi> {
+  const database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  const pool = createPool({ url: database.url, max: 4, applicationName: 'api-test' });
+  await pool.query(CUSTOMERS);
+  await adopt(pool, { predictors: [repurchase(freshness)], actor: 'test' });
+  const redisUrl = inject('redisUrl');
+  const dependencies = await createDependencies({
+    database,
+    redis: { url: redisUrl, queueUrl: redisUrl },
+    inference: { processes: 1, memoryMb: 512, queueLimit: 256 },
+    log: silentLog,
+    metrics: createMetrics({ app: 'api', processMetrics: false }),
+    servesMetrics: true,
+    prefix: `test-${randomUUID()}`,
+  });
+  const app = createApp(dependencies.app);
+  return {
+    app,
+    dependencies,
+    pool,
+    databaseUrl: database.url,
+    get: async (path, headers = {}) => app.request(path, { headers }),
+    post: async (path, body, headers = {}) =>
+      app.request(path, { method: 'POST', headers: headersFor(body, headers), ...bodyOf(body) }),
+    async close() {
+      await dependencies.close();
+      await pool.end();
+      await database.drop();
+    },
+  };
+}
+
+/** What the model answers for a customer. */
+export function scoreOf(recency: number, orders: number): number {
+  return linearScore(WEIGHTS, 0, [recency, orders]);
+}
+
+function headersFor(body: unknown, headers: Readonly<Record<string, string>>): Record<string, string> {
+  return body === undefined ? { ...headers } : { 'content-type': 'application/json', ...headers };
+}
+
+function bodyOf(body: unknown): { body?: string } {
+  if (body === undefined) return {};
+  return { body: typeof body === 'string' ? body : JSON.stringify(body) };
+}
+
+export function repurchase(freshness: Partial<FreshnessPolicy> = {}): PredictorToAdopt {
+  const artifact = linearModel({ weights: WEIGHTS });
+  return {
+    name: 'repurchase',
+    artifact,
+    policy: {
+      freshness: {
+        maxAgeMs: 3_600_000,
+        live: true,
+        liveTimeoutMs: 5_000,
+        onLiveFailure: 'stale',
+        unverified: true,
+        default: { score: 0.2 },
+        events: ['order.*'],
+        ...freshness,
+      },
+      batch: { schedule: null, chunkSize: 4, minCoverage: 0.5 },
+    },
+    definition: {
+      predictor: 'repurchase',
+      artifactHash: createHash('sha256').update(artifact).digest('hex'),
+      keyType: 'int8',
+      query: {
+        sql: 'select user_id, recency, orders, loaded_at from customers',
+        columns: [
+          { name: 'recency', kind: 'number' },
+          { name: 'orders', kind: 'integer' },
+        ],
+        asOf: 'loaded_at',
+        overlayForMs: null,
+      },
+      inputs: [{ name: 'features', type: 'float32', columns: ['recency', 'orders'] }],
+      outputs: [{ name: 'score', output: 'score', type: 'float32', width: null, index: 0 }],
+    },
+  };
+}

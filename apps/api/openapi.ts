@@ -1,0 +1,47 @@
+/** The OpenAPI 3.1 document: gathered from the endpoints, so that no path is described and not served, or the reverse. */
+import { OpenAPIHono } from '@hono/zod-openapi';
+import type { Endpoint } from './endpoint.ts';
+import { PROBLEM_KINDS, problemType } from './problem.ts';
+
+export type ApiDocument = ReturnType<OpenAPIHono['getOpenAPI31Document']>;
+
+export function describeApi(endpoints: readonly Endpoint[]): ApiDocument {
+  const described = new OpenAPIHono();
+  for (const { route } of endpoints) described.openAPIRegistry.registerPath(route);
+  return described.getOpenAPI31Document({
+    openapi: '3.1.0',
+    info: {
+      title: 'Tandem',
+      version: '1',
+      description: `Per-user predictions, computed in batches and refreshed live where a user's context is fresher.
+
+${INTRODUCTION}\n\n## Problems\n\n${listProblems()}`,
+    },
+    servers: [{ url: '/' }],
+    tags: [
+      { name: 'predictions', description: 'Reading, for applications' },
+      { name: 'events', description: "Saying that a user's context changed" },
+      { name: 'users', description: 'What is stored of a user, and why an answer is what it is' },
+      { name: 'runs', description: 'Scoring users ahead of time' },
+      { name: 'predictors', description: 'Who is served what, and rolling back' },
+      { name: 'health', description: 'For load balancers and monitoring' },
+      { name: 'documentation' },
+    ],
+  });
+}
+
+const INTRODUCTION = `A prediction says where it comes from (\`source\`) and why (\`reason\`); none is silently stale.
+After an event is acknowledged, no read is answered as fresh with a prediction computed from older context.
+
+JSON bodies have at most 1 MiB, 32 levels and 5,000 keys an object; duplicate keys, the keys \`__proto__\`,
+\`constructor\` and \`prototype\`, NUL characters, lone surrogates, numbers beyond a double and whole numbers beyond 2^53
+are refused, as are unknown fields and unknown query parameters. Errors are problem documents (RFC 9457); programs react
+to \`type\`.`;
+
+function listProblems(): string {
+  const rows = Object.entries(PROBLEM_KINDS).map(
+    ([code, { status, title, when }]) =>
+      `| \`${problemType(code as keyof typeof PROBLEM_KINDS)}\` | ${status} | ${title} | ${when} |`,
+  );
+  return ['| type | status | title | when |', '|---|---|---|---|', ...rows].join('\n');
+}

@@ -1,0 +1,29 @@
+/** GET /docs: the documentation page. */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Endpoint } from '../../endpoint.ts';
+
+/** @param html gives the page */
+export function showDocs(html: () => string): Endpoint {
+  return {
+    route,
+    produces: 'text/html',
+    handle: () =>
+      new Response(html(), {
+        headers: {
+          'content-type': 'text/html; charset=utf-8',
+          'cache-control': 'public, max-age=60',
+          'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+          'x-content-type-options': 'nosniff',
+        },
+      }),
+  };
+}
+
+const route = createRoute({
+  operationId: 'showDocs',
+  method: 'get',
+  path: '/docs',
+  tags: ['documentation'],
+  summary: 'The documentation page',
+  responses: { 200: { description: 'HTML', content: { 'text/html': { schema: z.string() } } } },
+});

@@ -1,0 +1,87 @@
+/**
+ * Why a user is answered as it is, now: what Postgres certifies, what both stores hold and how each candidate is judged,
+ * where each feature comes from, and what a read answers. The facts are gathered before the read, which may infer live
+ * and store its answer.
+ */
+import { PLAIN_READ, type ReadResult } from '@tandem/prediction/answer';
+import { type Assignment, type Authority, type Certificate, isErased } from '@tandem/prediction/certificate';
+import { TandemError } from '@tandem/prediction/errors';
+import type { ModelVersion, Predictor } from '@tandem/prediction/predictor';
+import { notFound, unknownPredictor } from '@tandem/prediction/read-errors';
+import type { PredictionReader, Registry } from '@tandem/prediction/read-prediction';
+import { type CandidateDependencies, type FoundCandidates, findCandidates } from '../users/candidates.ts';
+
+/** One feature of a user, and where its value comes from. */
+export interface ExplainedFeature {
+  readonly name: string;
+  /** What a model is given. */
+  readonly value: number | string | null;
+  /** `row`: the feature source; `event`: a value in the user's context lies over it. */
+  readonly from: 'row' | 'event';
+  /** What the feature source says, where an event's value lies over it. */
+  readonly rowValue?: number | string | null;
+  /** The event. Times in ms since 1970. */
+  readonly event?: { readonly source: string; readonly id: string; readonly time: number; readonly accepted: number };
+}
+
+/** The features of one user, as live inference would read them. */
+export interface ExplainedUser {
+  /** Empty where the feature source has no row. */
+  readonly features: readonly ExplainedFeature[];
+  /** Why the user cannot be scored. */
+  readonly fault: string | null;
+}
+
+export interface ExplanationDependencies extends CandidateDependencies {
+  readonly authority: Authority;
+  readonly registry: Pick<Registry, 'predictor' | 'modelVersion'>;
+  /** Port: reads the features of one user with their provenance. */
+  explainFeatures(version: ModelVersion, userId: string): Promise<ExplainedUser>;
+  readonly readPrediction: PredictionReader;
+}
+
+export interface Explanation {
+  readonly predictor: Predictor;
+  readonly userId: string;
+  readonly certificate: Certificate;
+  readonly assignment: Assignment;
+  readonly version: ModelVersion;
+  readonly stored: FoundCandidates;
+  /** An error: the feature source could not be read. */
+  readonly features: ExplainedUser | TandemError;
+  readonly result: ReadResult;
+}
+
+/** Rejects with `unknown_predictor`, `unknown_user` (also for an erased one) or `unavailable`. */
+export async function explain(
+  dependencies: ExplanationDependencies,
+  predictor: Predictor,
+  userId: string,
+): Promise<Explanation> {
+  const { authority, registry, explainFeatures, readPrediction } = dependencies;
+  const certificate = await authority.certify([userId]);
+  const assignment = certificate.assignment(predictor.name);
+  if (!assignment) throw unknownPredictor(predictor.name);
+  if (isErased(certificate.user(userId, predictor.name))) throw notFound(userId);
+  const version = await registry.modelVersion(assignment.modelVersionId);
+  const [stored, features] = await Promise.all([
+    findCandidates(dependencies, predictor, assignment, certificate, userId),
+    explainFeatures(version, userId).catch(asTandemError),
+  ]);
+  const [result] = await readPrediction(predictor.name, [userId], PLAIN_READ);
+  return {
+    predictor,
+    userId,
+    certificate,
+    assignment,
+    version,
+    stored,
+    features,
+    result: result ?? notFound(userId),
+  };
+}
+
+function asTandemError(cause: unknown): TandemError {
+  if (cause instanceof TandemError) return cause;
+  return new TandemError('unavailable', 'The feature source could not be read.', { cause });
+}

@@ -1,0 +1,143 @@
+/** An explanation as the wire has it. */
+import { z } from '@hono/zod-openapi';
+import { TandemError } from '@tandem/prediction/errors';
+import { cacheStatus } from '../../http/cache-status.ts';
+import { toProblem } from '../../problem.ts';
+import { ProblemSchema } from '../../problem-schema.ts';
+import { PREDICTION_EXAMPLE, PredictionSchema, predictionView } from '../predictions/prediction-view.ts';
+import { CANDIDATE_EXAMPLE, CandidateSchema } from '../users/candidates.ts';
+import type { ExplainedFeature, Explanation } from './explain.ts';
+
+const scalar = z.union([z.number(), z.string()]).nullable();
+
+export const ExplanationSchema = z
+  .strictObject({
+    userId: z.string(),
+    predictor: z.string(),
+    at: z.iso.datetime().openapi({ description: "The database's clock" }),
+    history: z.string(),
+    user: z.strictObject({
+      contextVersion: z.int(),
+      lastConcerningVersion: z.int().openapi({ description: 'A prediction from an older context is not fresh' }),
+      deletedVersion: z.int(),
+    }),
+    assignment: z.strictObject({
+      modelVersion: z.string(),
+      variant: z.string(),
+      generation: z.string().nullable(),
+      overlayFloor: z.int(),
+      rolloutRevision: z.int(),
+      expiresFrom: z.iso.datetime().nullable(),
+    }),
+    stores: z.strictObject({ redis: z.enum(['ok', 'failed']), postgres: z.enum(['ok', 'failed']) }),
+    candidates: z.array(CandidateSchema),
+    features: z.array(
+      z.strictObject({
+        name: z.string(),
+        value: scalar.openapi({ description: 'What a model is given' }),
+        from: z.enum(['row', 'event']),
+        rowValue: scalar.optional().openapi({ description: "The feature source's, where an event's lies over it" }),
+        event: z
+          .strictObject({
+            source: z.string(),
+            id: z.string(),
+            time: z.iso.datetime(),
+            acceptedAt: z.iso.datetime(),
+          })
+          .optional(),
+      }),
+    ),
+    featureFault: z.string().nullable().openapi({ description: 'Why the user cannot be scored' }),
+    featureProblem: ProblemSchema.nullable().openapi({ description: 'Why the features could not be read' }),
+    answer: PredictionSchema.nullable().openapi({ description: 'What a read answers now' }),
+    answerProblem: ProblemSchema.nullable(),
+    cacheStatus: z.string().nullable(),
+  })
+  .openapi('Explanation');
+
+export function explanationView(explanation: Explanation): z.output<typeof ExplanationSchema> {
+  const { predictor, userId, certificate, assignment, stored, features, result } = explanation;
+  const user = certificate.user(userId, predictor.name);
+  const isAnswer = !(result instanceof TandemError);
+  return {
+    userId,
+    predictor: predictor.name,
+    at: new Date(certificate.now).toISOString(),
+    history: certificate.history,
+    user: { contextVersion: user.version, lastConcerningVersion: user.touched, deletedVersion: user.deletedVersion },
+    assignment: {
+      modelVersion: String(assignment.modelNumber),
+      variant: assignment.arm,
+      generation: assignment.generation ? String(assignment.generation.number) : null,
+      overlayFloor: assignment.overlayFloor,
+      rolloutRevision: assignment.revision,
+      expiresFrom: isoOrNull(assignment.expiresFrom),
+    },
+    stores: stored.stores,
+    candidates: [...stored.candidates],
+    features: features instanceof TandemError ? [] : features.features.map(featureView),
+    featureFault: features instanceof TandemError ? null : features.fault,
+    featureProblem: features instanceof TandemError ? toProblem(features).problem : null,
+    // A copy: what the stores hold is frozen, and its type here is the schema's.
+    answer: isAnswer ? (predictionView(result) as z.output<typeof PredictionSchema>) : null,
+    answerProblem: isAnswer ? null : toProblem(result).problem,
+    cacheStatus: isAnswer ? cacheStatus(result, predictor.policy.freshness.maxAgeMs) : null,
+  };
+}
+
+function featureView({ event, ...feature }: ExplainedFeature) {
+  if (!event) return feature;
+  const { source, id, time, accepted } = event;
+  const moments = { time: new Date(time).toISOString(), acceptedAt: new Date(accepted).toISOString() };
+  return { ...feature, event: { source, id, ...moments } };
+}
+
+function isoOrNull(ms: number | null): string | null {
+  return ms === null ? null : new Date(ms).toISOString();
+}
+
+export const EXPLANATION_EXAMPLE: z.output<typeof ExplanationSchema> = {
+  userId: '42',
+  predictor: 'repurchase',
+  at: '2026-11-24T10:50:53.250Z',
+  history: '9f2c4a1be07d3358',
+  user: { contextVersion: 6, lastConcerningVersion: 6, deletedVersion: 0 },
+  assignment: {
+    modelVersion: '2',
+    variant: 'stable',
+    generation: '17',
+    overlayFloor: 0,
+    rolloutRevision: 18,
+    expiresFrom: null,
+  },
+  stores: { redis: 'ok', postgres: 'ok' },
+  candidates: [CANDIDATE_EXAMPLE],
+  features: [
+    { name: 'recency', value: 12, from: 'row' },
+    {
+      name: 'orders',
+      value: 4,
+      from: 'event',
+      rowValue: 3,
+      event: {
+        source: '/shop/orders',
+        id: 'order-1009',
+        time: '2026-11-24T10:12:00.000Z',
+        acceptedAt: '2026-11-24T10:12:00.480Z',
+      },
+    },
+  ],
+  featureFault: null,
+  featureProblem: null,
+  answer: {
+    ...PREDICTION_EXAMPLE,
+    source: 'live',
+    reason: 'context_newer',
+    generation: null,
+    ageSeconds: 0,
+    contextVersion: 6,
+    predictedFromContextVersion: 6,
+  },
+  answerProblem: null,
+  cacheStatus: 'tandem; fwd=stale; stored; detail=context_newer',
+};

@@ -1,0 +1,43 @@
+/** GET /v1/users/{userId}/explanations/{predictor}: why this answer, now. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { unknownPredictor } from '@tandem/prediction/read-errors';
+import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { userIdProblem } from '../../http/user-id-problem.ts';
+import { predictorParameter, userIdParameter } from '../../parameters.ts';
+import { problems } from '../../problem-schema.ts';
+import { type ExplanationDependencies, explain } from './explain.ts';
+import { EXPLANATION_EXAMPLE, ExplanationSchema, explanationView } from './explanation-view.ts';
+
+export function showExplanation(dependencies: ExplanationDependencies): Endpoint {
+  return {
+    route,
+    produces: 'application/json',
+    async handle({ req }, event) {
+      const name = req.param('predictor') ?? '';
+      const userId = req.param('userId') ?? '';
+      const predictor = await dependencies.registry.predictor(name);
+      if (!predictor) throw unknownPredictor(name);
+      const refused = userIdProblem(predictor.keyType, userId, 'userId');
+      if (refused) throw refused;
+      event.add({ predictor: name });
+      return jsonResponse(explanationView(await explain(dependencies, predictor, userId)));
+    },
+  };
+}
+
+const route = createRoute({
+  operationId: 'explainPrediction',
+  method: 'get',
+  path: '/v1/users/{userId}/explanations/{predictor}',
+  tags: ['users'],
+  summary: 'Why this answer, now',
+  request: { params: z.object({ userId: userIdParameter, predictor: predictorParameter }) },
+  responses: {
+    200: {
+      description: 'What is certified, stored and read, and what a read answers',
+      content: { 'application/json': { schema: ExplanationSchema, example: EXPLANATION_EXAMPLE } },
+    },
+    ...problems('unknown_predictor', 'unknown_user', 'invalid_input', 'unavailable'),
+  },
+});

@@ -1,0 +1,24 @@
+/** GET /livez: the process answers. It says nothing of the stores: restarting a process mends none of them. */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+
+export function showLive(): Endpoint {
+  return { route, produces: 'application/json', handle: () => jsonResponse({ status: 'live' }) };
+}
+
+const route = createRoute({
+  operationId: 'showLive',
+  method: 'get',
+  path: '/livez',
+  tags: ['health'],
+  summary: 'Whether the process answers',
+  responses: {
+    200: {
+      description: 'It does',
+      content: {
+        'application/json': { schema: z.strictObject({ status: z.literal('live') }), example: { status: 'live' } },
+      },
+    },
+  },
+});

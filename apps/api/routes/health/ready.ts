@@ -1,0 +1,61 @@
+/** GET /readyz: whether to send requests here, with the part that fails named. */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import type { ReadinessChecker } from './readiness.ts';
+
+export interface ReadyDependencies {
+  readonly readiness: ReadinessChecker;
+}
+
+export function showReady({ readiness }: ReadyDependencies): Endpoint {
+  return {
+    route,
+    produces: 'application/json',
+    async handle() {
+      const found = await readiness.check();
+      return jsonResponse(found, found.status === 'not_ready' ? 503 : 200);
+    },
+  };
+}
+
+const ReadinessSchema = z
+  .strictObject({
+    status: z.enum(['ready', 'degraded', 'not_ready']),
+    parts: z.array(z.strictObject({ name: z.string(), status: z.enum(['ok', 'failed', 'draining']) })),
+  })
+  .openapi('Readiness');
+
+const route = createRoute({
+  operationId: 'showReady',
+  method: 'get',
+  path: '/readyz',
+  tags: ['health'],
+  summary: 'Whether to send requests here',
+  responses: {
+    200: {
+      description: '`degraded`: answers are right, and slower',
+      content: {
+        'application/json': {
+          schema: ReadinessSchema,
+          example: {
+            status: 'degraded',
+            parts: [
+              { name: 'postgres', status: 'ok' },
+              { name: 'redis', status: 'failed' },
+            ],
+          },
+        },
+      },
+    },
+    503: {
+      description: 'A part without which nothing can be answered fails, or the process is about to end',
+      content: {
+        'application/json': {
+          schema: ReadinessSchema,
+          example: { status: 'not_ready', parts: [{ name: 'postgres', status: 'failed' }] },
+        },
+      },
+    },
+  },
+});

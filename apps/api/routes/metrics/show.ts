@@ -1,0 +1,33 @@
+/** GET /metrics: for Prometheus. Served beside the API on loopback alone, else on a port of its own. */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Metrics } from '@tandem/telemetry/metrics';
+import type { Endpoint } from '../../endpoint.ts';
+
+export interface MetricsDependencies {
+  readonly metrics: Pick<Metrics, 'contentType' | 'exposition'>;
+}
+
+export function showMetrics({ metrics }: MetricsDependencies): Endpoint {
+  return {
+    route,
+    produces: 'text/plain',
+    async handle() {
+      const headers = { 'content-type': metrics.contentType, 'cache-control': 'no-store' };
+      return new Response(await metrics.exposition(), { headers });
+    },
+  };
+}
+
+const route = createRoute({
+  operationId: 'showMetrics',
+  method: 'get',
+  path: '/metrics',
+  tags: ['health'],
+  summary: 'Metrics in the Prometheus text format',
+  responses: {
+    200: {
+      description: 'All series of this process',
+      content: { 'text/plain': { schema: z.string(), example: '# TYPE tandem_predictions_total counter\n' } },
+    },
+  },
+});

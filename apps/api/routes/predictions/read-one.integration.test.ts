@@ -1,0 +1,125 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createTestApi, scoreOf, type TestApi } from '../../api-fixture.ts';
+
+const path = '/v1/predictions/repurchase';
+let api: TestApi;
+
+beforeAll(async () => {
+  api = await createTestApi();
+});
+afterAll(() => api?.close());
+
+/** Sends an event of the user that sets a feature, and gives its token. */
+async function sendOrder(userId: string, data?: Record<string, unknown>): Promise<string> {
+  const event = { specversion: '1.0', id: crypto.randomUUID(), source: '/test', type: 'order.placed', subject: userId, data };
+  const response = await api.post('/v1/events', event, { 'content-type': 'application/cloudevents+json' });
+  const { results } = (await response.json()) as { results: { contextToken: string }[] };
+  return results[0]?.contextToken ?? '';
+}
+
+describe('GET /v1/predictions/{predictor}/{userId}', () => {
+  it('infers for a user without a stored prediction, then answers from what was stored', async () => {
+    const first = await api.get(`${path}/1`);
+    expect(first.status).toBe(200);
+    expect(first.headers.get('cache-status')).toBe('tandem; fwd=uri-miss; stored; detail=missing');
+    expect(await first.json()).toMatchObject({
+      predictor: 'repurchase',
+      userId: '1',
+      prediction: { score: expect.closeTo(scoreOf(10, 1), 5) },
+      source: 'live',
+      reason: 'missing',
+      modelVersion: '1',
+      variant: 'stable',
+      generation: null,
+      ageSeconds: 0,
+      contextVersion: 0,
+      predictedFromContextVersion: 0,
+    });
+    const second = await api.get(`${path}/1`);
+    expect(second.headers.get('cache-status')).toMatch(/^tandem; hit; ttl=3[56]\d\d$/);
+    expect(second.headers.get('cache-control')).toBe('private, no-cache');
+    expect(second.headers.get('age')).toMatch(/^\d+$/);
+    expect(second.headers.get('server-timing')).toMatch(/^read;dur=[\d.]+$/);
+    expect(await second.json()).toMatchObject({ source: 'live', reason: 'fresh' });
+  });
+
+  it('infers anew once an event has changed the user, with what the event said', async () => {
+    await api.get(`${path}/2`);
+    await sendOrder('2', { orders: 7 });
+    const after = await api.get(`${path}/2`);
+    expect(after.headers.get('cache-status')).toBe('tandem; fwd=stale; stored; detail=context_newer');
+    expect(await after.json()).toMatchObject({
+      prediction: { score: expect.closeTo(scoreOf(20, 7), 5) },
+      source: 'live',
+      reason: 'context_newer',
+      contextVersion: 1,
+      predictedFromContextVersion: 1,
+    });
+  });
+
+  it('answers 304 to the tag of the answer that still stands, and only while it stands', async () => {
+    await api.get(`${path}/3`);
+    const etag = (await api.get(`${path}/3`)).headers.get('etag') ?? '';
+    const known = await api.get(`${path}/3`, { 'if-none-match': `"other", ${etag}` });
+    expect(known.status).toBe(304);
+    expect(known.headers.get('etag')).toBe(etag);
+    expect(await known.text()).toBe('');
+    await sendOrder('3');
+    expect((await api.get(`${path}/3`, { 'if-none-match': etag })).status).toBe(200);
+    expect((await api.get(`${path}/4`, { 'if-none-match': etag })).status).toBe(200);
+  });
+
+  it('honours no-cache, only-if-cached, max-age and max-stale', async () => {
+    const uncached = await api.get(`${path}/5`, { 'cache-control': 'only-if-cached' });
+    expect(uncached.status).toBe(504);
+    expect(await uncached.json()).toMatchObject({ type: 'urn:tandem:problem:not_cached' });
+    await api.get(`${path}/5`);
+    expect((await api.get(`${path}/5`, { 'cache-control': 'only-if-cached' })).status).toBe(200);
+    const requested = await api.get(`${path}/5`, { 'cache-control': 'no-cache' });
+    expect(requested.headers.get('cache-status')).toContain('fwd=request');
+    expect(await requested.json()).toMatchObject({ source: 'live', reason: 'requested' });
+    await sendOrder('5');
+    const stale = await api.get(`${path}/5`, { 'cache-control': 'max-stale, only-if-cached' });
+    expect(stale.headers.get('cache-status')).toBe('tandem; hit; detail=context_newer');
+    expect(await stale.json()).toMatchObject({ source: 'stale', reason: 'context_newer' });
+  });
+
+  it('demands the context of a token, and says where it cannot be had', async () => {
+    const token = await sendOrder('6');
+    const read = (minContext: string) => api.get(`${path}/6`, { 'prediction-min-context': minContext });
+    expect(await (await read(token)).json()).toMatchObject({ predictedFromContextVersion: 1 });
+    const [history = ''] = token.split('.');
+    expect((await read(`${history}.2`)).status).toBe(412);
+    const foreign = await read(`${'0'.repeat(16)}.1`);
+    expect(foreign.status).toBe(409);
+    expect(await foreign.json()).toMatchObject({ type: 'urn:tandem:problem:history_changed' });
+    expect((await read('soon')).status).toBe(400);
+  });
+
+  it.each([
+    ['/v1/predictions/nothing/1', 404, 'unknown_predictor', undefined],
+    [`${path}/999`, 404, 'unknown_user', undefined],
+    [`${path}/042`, 422, 'invalid_input', 'send "42"'],
+    [`${path}/1%20`, 422, 'invalid_input', 'send "1"'],
+    [`${path}/anna`, 422, 'invalid_input', expect.any(String)],
+    [`${path}/${'9'.repeat(200)}`, 422, 'invalid_input', expect.any(String)],
+    [`${path}/%ff`, 400, 'malformed_request', expect.any(String)],
+    [`${path}/1?fresh=1`, 400, 'malformed_request', expect.stringContaining('takes none')],
+  ])('refuses %s with a problem', async (url, status, code, remedy) => {
+    const response = await api.get(url);
+    expect(response.status).toBe(status);
+    expect(response.headers.get('content-type')).toBe('application/problem+json');
+    expect(response.headers.get('cache-control')).toBe('no-store');
+    expect(await response.json()).toMatchObject({ type: `urn:tandem:problem:${code}`, status, ...(remedy ? { remedy } : {}) });
+  });
+
+  it('answers HEAD without a body, 406 to who cannot read JSON, 405 with Allow', async () => {
+    const head = await api.app.request(`${path}/1`, { method: 'HEAD' });
+    expect([head.status, await head.text()]).toEqual([200, '']);
+    expect((await api.get(`${path}/1`, { accept: 'text/html' })).status).toBe(406);
+    const put = await api.app.request(`${path}/1`, { method: 'PUT' });
+    expect([put.status, put.headers.get('allow')]).toEqual([405, 'GET, HEAD, OPTIONS']);
+    const options = await api.app.request(path, { method: 'OPTIONS' });
+    expect([options.status, options.headers.get('allow')]).toEqual([204, 'OPTIONS, POST']);
+  });
+});

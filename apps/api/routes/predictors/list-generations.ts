@@ -1,0 +1,49 @@
+/** GET /v1/predictors/{predictor}/generations: newest first. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { unknownPredictor } from '@tandem/prediction/read-errors';
+import type { Registry } from '@tandem/prediction/read-prediction';
+import type { GenerationStore } from '@tandem/prediction/run-store';
+import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { predictorParameter } from '../../parameters.ts';
+import { problems } from '../../problem-schema.ts';
+import { GENERATION_EXAMPLE, GenerationSchema, generationView } from './generation-view.ts';
+
+export interface GenerationDependencies {
+  readonly generations: Pick<GenerationStore, 'list' | 'rollBack'>;
+  readonly registry: Pick<Registry, 'predictor'>;
+}
+
+export function listGenerations({ generations, registry }: GenerationDependencies): Endpoint {
+  return {
+    route,
+    produces: 'application/json',
+    async handle({ req }) {
+      const name = req.param('predictor') ?? '';
+      if (!(await registry.predictor(name))) throw unknownPredictor(name);
+      const found = [...(await generations.list(name))].sort((a, b) => b.number - a.number);
+      return jsonResponse({ generations: found.map(generationView) });
+    },
+  };
+}
+
+const route = createRoute({
+  operationId: 'listGenerations',
+  method: 'get',
+  path: '/v1/predictors/{predictor}/generations',
+  tags: ['predictors'],
+  summary: "A predictor's generations",
+  request: { params: z.object({ predictor: predictorParameter }) },
+  responses: {
+    200: {
+      description: 'Newest first',
+      content: {
+        'application/json': {
+          schema: z.strictObject({ generations: z.array(GenerationSchema) }),
+          example: { generations: [GENERATION_EXAMPLE] },
+        },
+      },
+    },
+    ...problems('unknown_predictor', 'unavailable'),
+  },
+});

@@ -1,0 +1,37 @@
+/** GET /v1/predictors: those that are adopted, by name. */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { problems } from '../../problem-schema.ts';
+import { PREDICTOR_EXAMPLE, type PredictorDependencies, PredictorSchema, predictorView } from './predictor-view.ts';
+
+export function listPredictors({ registry, authority }: PredictorDependencies): Endpoint {
+  return {
+    route,
+    produces: 'application/json',
+    async handle() {
+      const [all, certificate] = await Promise.all([registry.predictors(), authority.certify([])]);
+      return jsonResponse({ predictors: all.map((one) => predictorView(one, certificate.assignment(one.name))) });
+    },
+  };
+}
+
+const route = createRoute({
+  operationId: 'listPredictors',
+  method: 'get',
+  path: '/v1/predictors',
+  tags: ['predictors'],
+  summary: 'All predictors',
+  responses: {
+    200: {
+      description: 'By name',
+      content: {
+        'application/json': {
+          schema: z.strictObject({ predictors: z.array(PredictorSchema) }),
+          example: { predictors: [PREDICTOR_EXAMPLE] },
+        },
+      },
+    },
+    ...problems('unavailable'),
+  },
+});

@@ -1,0 +1,74 @@
+/** POST /v1/predictors/{predictor}/rollback: an older generation is in force again on the next read, nothing recomputed. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { unknownPredictor } from '@tandem/prediction/read-errors';
+import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { parseBody } from '../../http/parse-body.ts';
+import { predictorParameter } from '../../parameters.ts';
+import { problems } from '../../problem-schema.ts';
+import { GENERATION_EXAMPLE, GenerationSchema, generationView } from './generation-view.ts';
+import type { GenerationDependencies } from './list-generations.ts';
+
+const RequestSchema = z
+  .strictObject({
+    to: z
+      .string("a generation's number, as text")
+      .regex(/^[1-9][0-9]{0,8}$/, "a generation's number, as text")
+      .optional()
+      .openapi({ description: 'Left out: the generation published before the one in force', example: '16' }),
+  })
+  .openapi('Rollback');
+
+export function rollBack({ generations, registry }: GenerationDependencies): Endpoint {
+  return {
+    route,
+    produces: 'application/json',
+    async handle(context, event) {
+      const name = context.req.param('predictor') ?? '';
+      const { to } = await parseBody(context, RequestSchema, { optional: true });
+      if (!(await registry.predictor(name))) throw unknownPredictor(name);
+      const moved = await generations.rollBack({
+        predictor: name,
+        to: to === undefined ? null : Number(to),
+        actor: 'api',
+      });
+      event.add({ predictor: name, from: moved.from?.number ?? null, to: moved.to.number });
+      return jsonResponse({ from: moved.from && generationView(moved.from), to: generationView(moved.to) });
+    },
+  };
+}
+
+const route = createRoute({
+  operationId: 'rollBack',
+  method: 'post',
+  path: '/v1/predictors/{predictor}/rollback',
+  tags: ['predictors'],
+  summary: 'Return to an older generation',
+  request: {
+    params: z.object({ predictor: predictorParameter }),
+    body: { required: false, content: { 'application/json': { schema: RequestSchema } } },
+  },
+  responses: {
+    200: {
+      description: 'In force from the next read on',
+      content: {
+        'application/json': {
+          schema: z.strictObject({ from: GenerationSchema.nullable(), to: GenerationSchema }),
+          example: {
+            from: { ...GENERATION_EXAMPLE, inForce: false },
+            to: { ...GENERATION_EXAMPLE, generation: '16', runId: '0199b0ae-1c22-7d04-8a51-7f2b5d1c9e02' },
+          },
+        },
+      },
+    },
+    ...problems(
+      'unknown_predictor',
+      'unknown_generation',
+      'run_conflict',
+      'body_too_large',
+      'unsupported_media_type',
+      'invalid_input',
+      'unavailable',
+    ),
+  },
+});

@@ -1,0 +1,37 @@
+/** GET /v1/predictors/{predictor}: its policies, and the model version and generation in force. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { unknownPredictor } from '@tandem/prediction/read-errors';
+import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { predictorParameter } from '../../parameters.ts';
+import { problems } from '../../problem-schema.ts';
+import { PREDICTOR_EXAMPLE, type PredictorDependencies, PredictorSchema, predictorView } from './predictor-view.ts';
+
+export function showPredictor({ registry, authority }: PredictorDependencies): Endpoint {
+  return {
+    route,
+    produces: 'application/json',
+    async handle({ req }) {
+      const name = req.param('predictor') ?? '';
+      const [predictor, certificate] = await Promise.all([registry.predictor(name), authority.certify([])]);
+      if (!predictor) throw unknownPredictor(name);
+      return jsonResponse(predictorView(predictor, certificate.assignment(name)));
+    },
+  };
+}
+
+const route = createRoute({
+  operationId: 'showPredictor',
+  method: 'get',
+  path: '/v1/predictors/{predictor}',
+  tags: ['predictors'],
+  summary: 'One predictor',
+  request: { params: z.object({ predictor: predictorParameter }) },
+  responses: {
+    200: {
+      description: 'The predictor',
+      content: { 'application/json': { schema: PredictorSchema, example: PREDICTOR_EXAMPLE } },
+    },
+    ...problems('unknown_predictor', 'unavailable'),
+  },
+});

@@ -1,0 +1,39 @@
+/** POST /v1/runs/{id}/cancel: chunks that wait are dropped, those under way commit nothing more. */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { runIdParameter } from '../../parameters.ts';
+import { problems } from '../../problem-schema.ts';
+
+import type { RunDependencies } from './run-dependencies.ts';
+import { RUN_EXAMPLE, RunSchema, requireRun, runView } from './run-view.ts';
+
+export function cancelRun({ runs }: RunDependencies): Endpoint {
+  return {
+    route,
+    produces: 'application/json',
+    async handle({ req }, event) {
+      const { id } = await requireRun(runs, req.param('id') ?? '');
+      const run = await runs.cancel(id);
+      event.add({ predictor: run.predictor, runId: id });
+
+      return jsonResponse(runView(run));
+    },
+  };
+}
+
+const route = createRoute({
+  operationId: 'cancelRun',
+  method: 'post',
+  path: '/v1/runs/{id}/cancel',
+  tags: ['runs'],
+  summary: 'Stop a run',
+  request: { params: z.object({ id: runIdParameter }) },
+  responses: {
+    200: {
+      description: 'The run; chunks that wait are dropped, those under way commit nothing more',
+      content: { 'application/json': { schema: RunSchema, example: { ...RUN_EXAMPLE, state: 'cancelled' } } },
+    },
+    ...problems('unknown_run', 'run_conflict', 'unavailable'),
+  },
+});

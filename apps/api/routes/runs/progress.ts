@@ -1,0 +1,89 @@
+/**
+ * GET /v1/runs/{id}/progress: server-sent events, `progress` at each change and `end` with the finished run. A stream that
+ * ends without `end` was cut by a restart of the service: the client connects again.
+ */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Run } from '@tandem/prediction/runs';
+import { isFinished } from '@tandem/prediction/runs';
+import type { Endpoint } from '../../endpoint.ts';
+import { runIdParameter } from '../../parameters.ts';
+import { problems } from '../../problem-schema.ts';
+import type { RunDependencies } from './run-dependencies.ts';
+import { RUN_EXAMPLE, requireRun, runView } from './run-view.ts';
+
+/** Proxies commonly cut what is silent for a minute. */
+const HEARTBEAT_MS = 15_000;
+
+export function showProgress({ runs, runWatcher }: RunDependencies): Endpoint {
+  return {
+    route,
+    produces: 'text/event-stream',
+    async handle({ req }) {
+      const run = await requireRun(runs, req.param('id') ?? '');
+      const stream = req.method === 'HEAD' ? null : streamOf(run.id, runWatcher);
+      return new Response(stream, {
+        headers: {
+          'content-type': 'text/event-stream',
+          'cache-control': 'no-store',
+          // Nginx would else hold events back.
+          'x-accel-buffering': 'no',
+        },
+      });
+    },
+  };
+}
+
+function streamOf(runId: string, watcher: RunDependencies['runWatcher']): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  let stop = () => {};
+  let heartbeat: NodeJS.Timeout | undefined;
+  return new ReadableStream<Uint8Array>({
+    start(controller) {
+      let isOpen = true;
+      const write = (text: string) => {
+        // A client that does not read gets no more than the queue holds: the next change tells it all.
+        if (isOpen && (controller.desiredSize ?? 0) > -64) controller.enqueue(encoder.encode(text));
+      };
+      heartbeat = setInterval(() => write(': still here\n\n'), HEARTBEAT_MS);
+      write('retry: 1000\n\n');
+      stop = watcher.watch(runId, {
+        onRun: (run) => write(eventOf(run)),
+        onEnd() {
+          clearInterval(heartbeat);
+          if (isOpen) controller.close();
+          isOpen = false;
+        },
+      });
+    },
+    cancel() {
+      clearInterval(heartbeat);
+      stop();
+    },
+  });
+}
+
+function eventOf(run: Run): string {
+  return `event: ${isFinished(run.state) ? 'end' : 'progress'}\ndata: ${JSON.stringify(runView(run))}\n\n`;
+}
+
+const route = createRoute({
+  operationId: 'watchRun',
+  method: 'get',
+  path: '/v1/runs/{id}/progress',
+  tags: ['runs'],
+  summary: 'Watch a run',
+  description: 'Server-sent events; the data of each is a Run. Comments keep the connection open.',
+  request: { params: z.object({ id: runIdParameter }) },
+  responses: {
+    200: {
+      description: '`progress` now and at each change, then `end`',
+      content: {
+        'text/event-stream': {
+          schema: z.string(),
+          example: `event: progress\ndata: ${JSON.stringify(RUN_EXAMPLE)}\n\n`,
+        },
+      },
+    },
+    ...problems('unknown_run', 'unavailable'),
+  },
+});

@@ -1,0 +1,39 @@
+/** POST /v1/runs/{id}/resume: a cancelled or failed run goes on with the chunks that are not committed. */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { runIdParameter } from '../../parameters.ts';
+import { problems } from '../../problem-schema.ts';
+import { hintWorker } from './hint-worker.ts';
+import type { RunDependencies } from './run-dependencies.ts';
+import { RUN_EXAMPLE, RunSchema, requireRun, runView } from './run-view.ts';
+
+export function resumeRun({ runs, ...rest }: RunDependencies): Endpoint {
+  return {
+    route,
+    produces: 'application/json',
+    async handle({ req }, event) {
+      const { id } = await requireRun(runs, req.param('id') ?? '');
+      const run = await runs.resume(id);
+      event.add({ predictor: run.predictor, runId: id });
+      await hintWorker(rest, id, event);
+      return jsonResponse(runView(run), 202, { location: `/v1/runs/${id}` });
+    },
+  };
+}
+
+const route = createRoute({
+  operationId: 'resumeRun',
+  method: 'post',
+  path: '/v1/runs/{id}/resume',
+  tags: ['runs'],
+  summary: 'Go on with a cancelled or failed run',
+  request: { params: z.object({ id: runIdParameter }) },
+  responses: {
+    202: {
+      description: 'The run; goes on with the chunks that are not committed',
+      content: { 'application/json': { schema: RunSchema, example: { ...RUN_EXAMPLE, state: 'running' } } },
+    },
+    ...problems('unknown_run', 'run_conflict', 'unavailable'),
+  },
+});

@@ -1,0 +1,12 @@
+/** What the endpoints of runs need. */
+import type { Registry } from '@tandem/prediction/read-prediction';
+import type { RunStore } from '@tandem/prediction/run-store';
+import type { RunWatcher } from './run-watcher.ts';
+
+export interface RunDependencies {
+  readonly runs: RunStore;
+  readonly registry: Pick<Registry, 'predictor'>;
+  readonly runWatcher: RunWatcher;
+  /** Tells a worker that a run waits to be planned. A hint: where it fails, the reconciler finds the run in Postgres. */
+  enqueuePlan(runId: string): Promise<void>;
+}

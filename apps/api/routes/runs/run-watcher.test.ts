@@ -1,0 +1,62 @@
+import type { Run } from '@tandem/prediction/runs';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createRunWatcher, type RunListener } from './run-watcher.ts';
+
+const run = (state: Run['state'], usersScored: number) => ({ id: 'r', state, usersScored }) as Run;
+
+/** A listener that remembers what it was told. */
+function remembering() {
+  const told: (string | number)[] = [];
+  const listener: RunListener = { onRun: (one) => told.push(one.usersScored), onEnd: () => told.push('end') };
+  return { told, listener };
+}
+
+describe('createRunWatcher', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it('tells every change once, then the end', async () => {
+    const states = [run('running', 0), run('running', 0), run('running', 5), run('done', 9)];
+    const find = vi.fn(async () => states.shift());
+    const { told, listener } = remembering();
+    createRunWatcher({ find }).watch('r', listener);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(told).toEqual([0, 5, 9, 'end']);
+    expect(find).toHaveBeenCalledTimes(4);
+  });
+
+  it('polls once an interval for all who watch, and not at all when nobody does', async () => {
+    const find = vi.fn(async () => run('running', 1));
+    const watcher = createRunWatcher({ find });
+    const watchers = [remembering(), remembering(), remembering()];
+    const stops = watchers.map(({ listener }) => watcher.watch('r', listener));
+    await vi.advanceTimersByTimeAsync(1_400);
+    expect(find).toHaveBeenCalledTimes(3);
+    const late = remembering();
+    stops.push(watcher.watch('r', late.listener));
+    expect([...watchers, late].map(({ told }) => told)).toEqual([[1], [1], [1], [1]]);
+    for (const stop of stops) stop();
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(find).toHaveBeenCalledTimes(3);
+  });
+
+  it('waits through an outage of the database', async () => {
+    const find = vi.fn(async () => run('done', 2));
+    find.mockRejectedValueOnce(new Error('away'));
+    const { told, listener } = remembering();
+    createRunWatcher({ find }).watch('r', listener);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(told).toEqual([2, 'end']);
+  });
+
+  it('ends all when it closes, and whoever comes later at once', async () => {
+    const watcher = createRunWatcher({ find: async () => run('running', 1) });
+    const [before, after] = [remembering(), remembering()];
+    watcher.watch('r', before.listener);
+    await vi.advanceTimersByTimeAsync(10);
+    watcher.close();
+    watcher.watch('r', after.listener);
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect([before.told, after.told]).toEqual([[1, 'end'], ['end']]);
+  });
+});

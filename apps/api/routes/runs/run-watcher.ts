@@ -1,0 +1,101 @@
+/**
+ * Watches runs for those who look at them: one poll of Postgres a run and interval, however many watch, and none while
+ * nobody does. A poll that fails is tried again: a watcher waits through an outage of the database.
+ */
+import type { Run } from '@tandem/prediction/runs';
+import { isFinished } from '@tandem/prediction/runs';
+
+export interface RunWatcher {
+  /**
+   * Calls `onRun` with the run now and at each change, then `onEnd` once: when the run is finished, is no more, or the
+   * watcher closes.
+   * @returns the function that stops it
+   */
+  watch(runId: string, listener: RunListener): () => void;
+  /** Ends all. */
+  close(): void;
+}
+
+export interface RunListener {
+  onRun(run: Run): void;
+  onEnd(): void;
+}
+
+export interface RunWatcherDependencies {
+  find(runId: string): Promise<Run | undefined>;
+  readonly intervalMs?: number;
+}
+
+interface Watched {
+  readonly listeners: Set<RunListener>;
+  last: Run | undefined;
+  timer: NodeJS.Timeout | undefined;
+}
+
+export function createRunWatcher({ find, intervalMs = 500 }: RunWatcherDependencies): RunWatcher {
+  const watched = new Map<string, Watched>();
+  let isClosed = false;
+
+  function end(runId: string, one: Watched): void {
+    clearTimeout(one.timer);
+    watched.delete(runId);
+    for (const listener of one.listeners) listener.onEnd();
+    one.listeners.clear();
+  }
+
+  async function poll(runId: string, one: Watched): Promise<void> {
+    try {
+      const run = await find(runId);
+      if (watched.get(runId) !== one) return;
+      if (!run) return end(runId, one);
+      if (hasChanged(one.last, run)) {
+        one.last = run;
+        for (const listener of one.listeners) listener.onRun(run);
+      }
+      if (isFinished(run.state)) return end(runId, one);
+    } catch {
+      // The next poll finds out what became of it.
+    }
+    if (watched.get(runId) === one) one.timer = setTimeout(() => void poll(runId, one), intervalMs);
+  }
+
+  return {
+    watch(runId, listener) {
+      if (isClosed) {
+        listener.onEnd();
+        return () => {};
+      }
+      const known = watched.get(runId);
+      const one = known ?? { listeners: new Set(), last: undefined, timer: undefined };
+      one.listeners.add(listener);
+      if (known?.last) listener.onRun(known.last);
+      if (!known) {
+        watched.set(runId, one);
+        void poll(runId, one);
+      }
+      return () => {
+        one.listeners.delete(listener);
+        if (one.listeners.size > 0 || watched.get(runId) !== one) return;
+        clearTimeout(one.timer);
+        watched.delete(runId);
+      };
+    },
+    close() {
+      isClosed = true;
+      for (const [runId, one] of watched) end(runId, one);
+    },
+  };
+}
+
+function hasChanged(before: Run | undefined, run: Run): boolean {
+  if (!before) return true;
+  return (
+    before.state !== run.state ||
+    before.error !== run.error ||
+    before.usersScored !== run.usersScored ||
+    before.usersFailed !== run.usersFailed ||
+    before.usersExpected !== run.usersExpected ||
+    before.chunksCommitted !== run.chunksCommitted ||
+    before.chunkCount !== run.chunkCount
+  );
+}

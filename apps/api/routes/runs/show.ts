@@ -1,0 +1,48 @@
+/** GET /v1/runs/{id}: a run, with the users that it could not score. */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { runIdParameter } from '../../parameters.ts';
+import { problems } from '../../problem-schema.ts';
+import type { RunDependencies } from './run-dependencies.ts';
+import { RUN_EXAMPLE, RunSchema, requireRun, runView } from './run-view.ts';
+
+const MAX_FAILURES = 1_000;
+
+export function showRun({ runs }: RunDependencies): Endpoint {
+  return {
+    route,
+    produces: 'application/json',
+    async handle({ req }) {
+      const run = await requireRun(runs, req.param('id') ?? '');
+      const failures = run.usersFailed === 0 ? [] : await runs.failures(run.id, MAX_FAILURES);
+      return jsonResponse({ ...runView(run), failures });
+    },
+  };
+}
+
+const route = createRoute({
+  operationId: 'showRun',
+  method: 'get',
+  path: '/v1/runs/{id}',
+  tags: ['runs'],
+  summary: 'One run',
+  request: { params: z.object({ id: runIdParameter }) },
+  responses: {
+    200: {
+      description: `The run, and the first ${MAX_FAILURES} users that it could not score`,
+      content: {
+        'application/json': {
+          schema: RunSchema.extend({ failures: z.array(z.strictObject({ userId: z.string(), reason: z.string() })) }),
+          example: {
+            ...RUN_EXAMPLE,
+            state: 'done_with_errors',
+            usersFailed: 1,
+            failures: [{ userId: '43', reason: 'feature recency is null' }],
+          },
+        },
+      },
+    },
+    ...problems('unknown_run', 'unavailable'),
+  },
+});

@@ -1,0 +1,85 @@
+/** POST /v1/runs: a run is written down, a worker told, and the caller shown where to watch it. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { unknownPredictor } from '@tandem/prediction/read-errors';
+import type { RunScope } from '@tandem/prediction/runs';
+import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { parseBody } from '../../http/parse-body.ts';
+import { userIdProblem } from '../../http/user-id-problem.ts';
+import { problems } from '../../problem-schema.ts';
+import { hintWorker } from './hint-worker.ts';
+import type { RunDependencies } from './run-dependencies.ts';
+import { RUN_EXAMPLE, RunSchema, runView } from './run-view.ts';
+
+const MAX_USERS = 10_000;
+
+const UsersScopeSchema = z.strictObject({
+  userIds: z
+    .array(z.string())
+    .min(1)
+    .max(MAX_USERS)
+    .openapi({ example: ['42', '43'] }),
+});
+
+const RequestSchema = z
+  .strictObject({
+    predictor: z.string('the name of a predictor').openapi({ example: 'repurchase' }),
+    scope: z.union([z.literal('all'), z.literal('stale'), UsersScopeSchema], {
+      error: `"all", "stale" or { "userIds": […] } with 1 to ${MAX_USERS} ids`,
+    }),
+  })
+  .openapi('StartRun', { example: { predictor: 'repurchase', scope: 'stale' } });
+
+export function startRun({ runs, registry, ...rest }: RunDependencies): Endpoint {
+  return {
+    route,
+    produces: 'application/json',
+    async handle(context, event) {
+      const body = await parseBody(context, RequestSchema);
+      const predictor = await registry.predictor(body.predictor);
+      if (!predictor) throw unknownPredictor(body.predictor);
+      const scope = scopeOf(body.scope);
+      if (scope.kind === 'users') {
+        scope.userIds.forEach((userId, i) => {
+          const problem = userIdProblem(predictor.keyType, userId, `scope.userIds[${i}]`);
+          if (problem) throw problem;
+        });
+      }
+      const { run } = await runs.create({ predictor: predictor.name, scope, reason: 'api', scheduleSlot: null });
+      event.add({ predictor: predictor.name, scope: scope.kind, runId: run.id });
+      await hintWorker(rest, run.id, event);
+      return jsonResponse(runView(run), 202, { location: `/v1/runs/${run.id}` });
+    },
+  };
+}
+
+function scopeOf(scope: z.output<typeof RequestSchema>['scope']): RunScope {
+  if (scope === 'all' || scope === 'stale') return { kind: scope };
+  return { kind: 'users', userIds: [...new Set(scope.userIds)] };
+}
+
+const route = createRoute({
+  operationId: 'startRun',
+  method: 'post',
+  path: '/v1/runs',
+  tags: ['runs'],
+  summary: 'Score users ahead of time',
+  description:
+    '`all` makes a generation; `stale` scores the users whose context is newer than what they were scored from; `userIds` those named.',
+  request: { body: { required: true, content: { 'application/json': { schema: RequestSchema } } } },
+  responses: {
+    202: {
+      description: 'Written down; it goes on whatever becomes of this service. `Location` is where to watch it',
+      content: { 'application/json': { schema: RunSchema, example: { ...RUN_EXAMPLE, state: 'planned' } } },
+      headers: z.object({ location: z.string().openapi({ example: `/v1/runs/${RUN_EXAMPLE.id}` }) }),
+    },
+    ...problems(
+      'unknown_predictor',
+      'run_conflict',
+      'body_too_large',
+      'unsupported_media_type',
+      'invalid_input',
+      'unavailable',
+    ),
+  },
+});

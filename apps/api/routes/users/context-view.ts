@@ -1,0 +1,42 @@
+/** A user's context as the wire has it: the version, and what events left in it. */
+import { z } from '@hono/zod-openapi';
+import type { ContextFeatures, ContextValue } from '@tandem/prediction/features';
+
+/** The row of a user's context. */
+export interface UserContext {
+  readonly version: number;
+  /** Predictor name → the last version that concerns it. */
+  readonly touched: Readonly<Record<string, number>>;
+  readonly deletedVersion: number;
+  readonly features: ContextFeatures;
+  readonly updatedAt: Date;
+}
+
+/** Port: the contexts in Postgres; undefined for a user without one. */
+export interface UserContexts {
+  find(userId: string): Promise<UserContext | undefined>;
+}
+
+export const EventValueSchema = z
+  .strictObject({
+    value: z.unknown(),
+    acceptedAt: z.iso.datetime().openapi({ description: "On the database's clock" }),
+    time: z.iso.datetime().openapi({ description: 'When it happened, by the sender' }),
+    source: z.string(),
+    id: z.string(),
+  })
+  .openapi('EventValue');
+
+export type EventValueView = z.output<typeof EventValueSchema>;
+
+export function eventValueView({ value, accepted, time, source, id }: ContextValue): EventValueView {
+  return { value, acceptedAt: new Date(accepted).toISOString(), time: new Date(time).toISOString(), source, id };
+}
+
+export const EVENT_VALUE_EXAMPLE: EventValueView = {
+  value: 4,
+  acceptedAt: '2026-11-24T10:12:00.480Z',
+  time: '2026-11-24T10:12:00.000Z',
+  source: '/shop/orders',
+  id: 'order-1009',
+};

@@ -1,0 +1,122 @@
+/** GET /v1/users/{userId}: what is stored of a user. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { type Authority, isErased } from '@tandem/prediction/certificate';
+import { TandemError } from '@tandem/prediction/errors';
+import type { Predictor } from '@tandem/prediction/predictor';
+import { notFound } from '@tandem/prediction/read-errors';
+import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { userIdProblem } from '../../http/user-id-problem.ts';
+import { userIdParameter } from '../../parameters.ts';
+import { problems } from '../../problem-schema.ts';
+import type { PredictorRegistry } from '../predictors/predictor-view.ts';
+import { CANDIDATE_EXAMPLE, type CandidateDependencies, CandidateSchema, findCandidates } from './candidates.ts';
+import { EVENT_VALUE_EXAMPLE, EventValueSchema, eventValueView, type UserContexts } from './context-view.ts';
+
+export interface UserDependencies extends CandidateDependencies {
+  readonly registry: PredictorRegistry;
+  readonly authority: Authority;
+  readonly contexts: UserContexts;
+}
+
+export function showUser(dependencies: UserDependencies): Endpoint {
+  const { registry, authority, contexts } = dependencies;
+  return {
+    route,
+    produces: 'application/json',
+    async handle({ req }) {
+      const userId = req.param('userId') ?? '';
+      const all = await registry.predictors();
+      const [first] = all;
+      const refused = first && userIdProblem(first.keyType, userId, 'userId');
+      if (refused) throw refused;
+      const [certificate, context] = await Promise.all([authority.certify([userId]), contexts.find(userId)]);
+      const user = certificate.user(userId, first?.name ?? '');
+      if (isErased(user)) throw notFound(userId);
+      const stored = await Promise.all(all.map((one) => storedFor(dependencies, one, certificate, userId)));
+      const isKnown = context !== undefined || stored.some(({ candidates }) => candidates.length > 0);
+      if (!isKnown) throw nothingStored(userId);
+      return jsonResponse({
+        userId,
+        history: certificate.history,
+        contextVersion: user.version,
+        updatedAt: context?.updatedAt.toISOString() ?? null,
+        context: Object.fromEntries(
+          Object.entries(context?.features ?? {}).map(([name, value]) => [name, eventValueView(value)]),
+        ),
+        predictors: stored,
+      });
+    },
+  };
+}
+
+async function storedFor(
+  dependencies: UserDependencies,
+  predictor: Predictor,
+  certificate: Awaited<ReturnType<Authority['certify']>>,
+  userId: string,
+) {
+  const assignment = certificate.assignment(predictor.name);
+  const { touched } = certificate.user(userId, predictor.name);
+  const none = { stores: { redis: 'ok', postgres: 'ok' }, candidates: [] } as const;
+  const found = assignment ? await findCandidates(dependencies, predictor, assignment, certificate, userId) : none;
+  return { predictor: predictor.name, lastConcerningVersion: touched, ...found };
+}
+
+function nothingStored(userId: string): TandemError {
+  return new TandemError('unknown_user', `Nothing is stored of user ${userId}: no event came, and no run scored it.`, {
+    field: 'userId',
+    remedy: 'check the id; reading a prediction of the user looks into the feature source as well',
+  });
+}
+
+const route = createRoute({
+  operationId: 'showUser',
+  method: 'get',
+  path: '/v1/users/{userId}',
+  tags: ['users'],
+  summary: 'What is stored of a user',
+  request: { params: z.object({ userId: userIdParameter }) },
+  responses: {
+    200: {
+      description: 'Context, versions and predictions',
+      content: {
+        'application/json': {
+          schema: z
+            .strictObject({
+              userId: z.string(),
+              history: z.string(),
+              contextVersion: z.int(),
+              updatedAt: z.iso.datetime().nullable(),
+              context: z.record(z.string(), EventValueSchema),
+              predictors: z.array(
+                z.strictObject({
+                  predictor: z.string(),
+                  lastConcerningVersion: z.int(),
+                  stores: z.strictObject({ redis: z.enum(['ok', 'failed']), postgres: z.enum(['ok', 'failed']) }),
+                  candidates: z.array(CandidateSchema),
+                }),
+              ),
+            })
+            .openapi('User'),
+          example: {
+            userId: '42',
+            history: '9f2c4a1be07d3358',
+            contextVersion: 6,
+            updatedAt: '2026-11-24T10:12:00.480Z',
+            context: { orders: EVENT_VALUE_EXAMPLE },
+            predictors: [
+              {
+                predictor: 'repurchase',
+                lastConcerningVersion: 6,
+                stores: { redis: 'ok', postgres: 'ok' },
+                candidates: [CANDIDATE_EXAMPLE],
+              },
+            ],
+          },
+        },
+      },
+    },
+    ...problems('unknown_user', 'invalid_input', 'unavailable'),
+  },
+});

@@ -1,0 +1,82 @@
+/** One user's prediction, made as a live read makes it, to be looked at: inputs, result, and how long it took. */
+import { createInferencePool } from '@tandem/inference/pool';
+import type { PredictorToAdopt } from '@tandem/offline-store/adopt';
+import { query } from '@tandem/offline-store/database';
+import { findProvenance, type UserProvenance } from '@tandem/offline-store/provenance';
+import { decodeOutputs, encodeOutputs, outputFault } from '@tandem/prediction/outputs';
+import { type ModelVersion, modelVersionId, type Prediction } from '@tandem/prediction/predictor';
+import type { Pool } from '../adoption/read-config.ts';
+import { explainFailure } from '../failure.ts';
+import { type Finding, failed, warning } from '../output/finding.ts';
+
+export interface Sample {
+  readonly predictor: string;
+  readonly userId: string;
+  readonly features: readonly { readonly name: string; readonly value: number | string | null }[];
+  readonly prediction: Prediction;
+  readonly featuresMs: number;
+  readonly inferenceMs: number;
+}
+
+const DEADLINE_MS = 10_000;
+
+/** The sample, or the finding that says why there is none. */
+export async function predictSample(pool: Pool, predictor: PredictorToAdopt): Promise<Sample | { finding: Finding }> {
+  const subject = `${predictor.name} sample`;
+  const { definition } = predictor;
+  const version: ModelVersion = { ...definition, id: modelVersionId(definition), number: 0 };
+  try {
+    const userId = await findAnyUser(pool, version);
+    if (userId === undefined) {
+      return { finding: warning(subject, 'the feature query gives no user', 'see that its tables hold rows') };
+    }
+    const begin = performance.now();
+    const user = await findProvenance(pool, version, userId, DEADLINE_MS);
+    const featuresMs = performance.now() - begin;
+    if (user.fault !== null) {
+      return {
+        finding: failed(subject, `user ${userId} cannot be scored: ${user.fault}`, 'mend the query for such rows'),
+      };
+    }
+    return {
+      predictor: predictor.name,
+      userId,
+      features: user.features,
+      featuresMs,
+      ...(await infer(predictor, version, user)),
+    };
+  } catch (error) {
+    const { message, remedy } = explainFailure(error);
+    return { finding: failed(subject, message, remedy ?? 'mend the query or the model') };
+  }
+}
+
+async function findAnyUser(pool: Pool, { query: { sql } }: ModelVersion): Promise<string | undefined> {
+  const rows = await query<{ key: string }>(pool, {
+    // Its own lines: the query may end in a comment.
+    text: `select f.user_id::text as key from (\n${sql}\n) f where f.user_id is not null limit 1`,
+  });
+  return rows[0]?.key;
+}
+
+async function infer(predictor: PredictorToAdopt, version: ModelVersion, { batch }: UserProvenance) {
+  const scorer = createInferencePool({
+    loadArtifact: async () => predictor.artifact,
+    processes: 1,
+    log: () => undefined,
+  });
+  try {
+    await scorer.warmUp(version);
+    const request = { version, batch, rows: [0], timeoutMs: DEADLINE_MS, priority: 'live' } as const;
+    // The first run of a session allocates; the second is what a read waits for.
+    await scorer.score(request);
+    const begin = performance.now();
+    const { tensors } = await scorer.score(request);
+    const inferenceMs = performance.now() - begin;
+    const fault = outputFault(version.outputs, tensors, 0);
+    if (fault !== null) throw new Error(`the model's answer is none: ${fault}`);
+    return { prediction: decodeOutputs(version.outputs, encodeOutputs(version.outputs, tensors, 0)), inferenceMs };
+  } finally {
+    await scorer.close();
+  }
+}

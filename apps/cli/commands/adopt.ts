@@ -1,0 +1,29 @@
+/** `tandem adopt`: puts a config in force. */
+import { createPool } from '@tandem/offline-store/database';
+import type { Command } from 'commander';
+import { adoptConfig, renderAdoption } from '../adoption/adopt-config.ts';
+import { type Cli, type CommonOptions, present } from '../cli.ts';
+import { createCommand } from '../command-line/create-command.ts';
+import { findDatabaseUrl } from '../servers/addresses.ts';
+
+interface Options extends CommonOptions {
+  readonly config: string;
+}
+
+export function adoptCommand(cli: Cli): Command {
+  return createCommand({
+    name: 'adopt',
+    description: 'check a config and put it in force; adopting the same one again changes nothing',
+    example: 'tandem adopt --config ./tandem.config.ts',
+  })
+    .option('--config <path>', 'the config', 'tandem.config.ts')
+    .action(async (options: Options) => {
+      const pool = createPool({ url: findDatabaseUrl(cli), max: 2, applicationName: 'tandem-adopt' });
+      try {
+        const adopted = await adoptConfig(pool, options.config);
+        present(cli, options, adopted, () => renderAdoption(adopted, cli.cwd));
+      } finally {
+        await pool.end();
+      }
+    });
+}

@@ -1,0 +1,64 @@
+/** `tandem check`: would this config work, here? */
+import { createPool } from '@tandem/offline-store/database';
+import type { Command } from 'commander';
+import { type CheckReport, checkConfig } from '../check/check-config.ts';
+import type { Sample } from '../check/predict-sample.ts';
+import { type Cli, type CommonOptions, present } from '../cli.ts';
+import { createCommand } from '../command-line/create-command.ts';
+import { CommandFailure } from '../failure.ts';
+import { renderFindings, summarise } from '../output/finding.ts';
+import { duration } from '../output/quantities.ts';
+import { renderValue } from '../output/render-answer.ts';
+import { printable, renderFields } from '../output/table.ts';
+import { findDatabaseUrl } from '../servers/addresses.ts';
+
+interface Options extends CommonOptions {
+  readonly config: string;
+}
+
+/** Looking for duplicate keys reads the whole source. */
+const STATEMENT_TIMEOUT_MS = 300_000;
+
+export function checkCommand(cli: Cli): Command {
+  return createCommand({
+    name: 'check',
+    description: 'check a config against its database and its models, without putting it in force',
+    example: 'tandem check --config ./tandem.config.ts',
+  })
+    .option('--config <path>', 'the config', 'tandem.config.ts')
+    .action(async (options: Options) => {
+      const url = findDatabaseUrl(cli);
+      const pool = createPool({
+        url,
+        max: 2,
+        applicationName: 'tandem-check',
+        statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+      });
+      try {
+        const report = await checkConfig(pool, options.config);
+        present(cli, options, { ...report, summary: summarise(report.findings) }, () => render(cli, report));
+        if (report.findings.some(({ level }) => level === 'error')) throw new CommandFailure('', { presented: true });
+      } finally {
+        await pool.end();
+      }
+    });
+}
+
+function render({ paint }: Cli, { findings, samples }: CheckReport): string[] {
+  return [...renderFindings(findings, paint), ...samples.flatMap(renderSample), '', summarise(findings)];
+}
+
+function renderSample({ predictor, userId, features, prediction, featuresMs, inferenceMs }: Sample): string[] {
+  const outputs = Object.entries(prediction).map(([name, value]) => `${printable(name)} ${renderValue(value)}`);
+  const times = `features read in ${milliseconds(featuresMs)}, inferred in ${milliseconds(inferenceMs)}`;
+  const inputs = features.map(({ name, value }) => [name, value === null ? 'null' : renderValue(value)] as const);
+  return [
+    '',
+    `${predictor} for user ${printable(userId)}: ${outputs.join(', ')} (${times}), from`,
+    ...renderFields(inputs, '  '),
+  ];
+}
+
+function milliseconds(ms: number): string {
+  return ms < 10 ? `${ms.toFixed(1)} ms` : duration(ms);
+}

@@ -1,0 +1,19 @@
+/** `tandem explain`: why a user gets this answer, now. */
+import type { Command } from 'commander';
+import { type Cli, present } from '../cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
+import { renderExplanation } from '../output/render-explanation.ts';
+
+export function explainCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'explain',
+    description: 'tell why a user gets this answer: what is stored, of which versions, from which features',
+    example: 'tandem explain repurchase 42',
+  })
+    .argument('<predictor>')
+    .argument('<userId>')
+    .action(async (predictor: string, userId: string, options: ApiOptions) => {
+      const explanation = await connect(cli, options).explanation(predictor, userId);
+      present(cli, options, explanation, () => renderExplanation(explanation, cli.paint));
+    });
+}

@@ -1,0 +1,63 @@
+import { ProblemError, UnreachableError } from '@tandem/client/client-errors';
+import { LocalServerError } from '@tandem/local-servers/local-server-error';
+import { TandemError } from '@tandem/prediction/errors';
+import { expect, test } from 'vitest';
+import { CommandFailure, explainFailure, renderFailure } from './failure.ts';
+
+const lines = (error: unknown) => renderFailure(explainFailure(error));
+
+test('a problem of the API names where and the remedy', () => {
+  const error = new ProblemError({
+    type: 'urn:tandem:problem:invalid_input',
+    title: 'Invalid input',
+    status: 422,
+    detail: 'a user id is a whole number',
+    field: 'userIds[1]',
+    remedy: 'send 43',
+  });
+  expect(lines(error)).toEqual(['tandem: a user id is a whole number (userIds[1])', '  send 43']);
+  expect(explainFailure(error)).toMatchObject({ code: 'invalid_input', exitCode: 1 });
+});
+
+test('a place that the text names already is not repeated', () => {
+  expect(lines(new TandemError('config_invalid', 'DATABASE_URL is not set', { field: 'DATABASE_URL' }))).toEqual([
+    'tandem: DATABASE_URL is not set',
+  ]);
+});
+
+test('an outage says what is down', () => {
+  const cause = new Error('connect ECONNREFUSED 127.0.0.1:1');
+  expect(lines(new TandemError('unavailable', 'The database does not answer at the moment.', { cause }))[0]).toBe(
+    'tandem: The database does not answer at the moment: connect ECONNREFUSED 127.0.0.1:1',
+  );
+});
+
+test('what Postgres refuses a connection for has its remedy', () => {
+  const error = Object.assign(new Error('database "nodb" does not exist'), { code: '3D000' });
+  expect(lines(error)).toEqual([
+    'tandem: database "nodb" does not exist',
+    '  create the database (createdb), or mend its name in DATABASE_URL',
+  ]);
+});
+
+test('a local server’s problem and remedy stand on lines of their own', () => {
+  expect(lines(new LocalServerError('port_taken', 'The port is taken.', 'Choose another.'))).toEqual([
+    'tandem: The port is taken.',
+    '  Choose another.',
+  ]);
+});
+
+test('several refused addresses of one name are told once each', () => {
+  expect(lines(new AggregateError([new Error('refused ::1'), new Error('refused 127.0.0.1')], ''))).toEqual([
+    'tandem: refused ::1; refused 127.0.0.1',
+  ]);
+});
+
+test('a service that is not there, and one that is slow, have different remedies', () => {
+  expect(lines(new UnreachableError('http://x', false, 'nothing listens there'))[1]).toContain('tandem up');
+  expect(lines(new UnreachableError('http://x', true, 'the deadline passed'))[1]).toContain('try again');
+});
+
+test('a command’s own failure carries its exit code', () => {
+  expect(explainFailure(new CommandFailure('no', { exitCode: 2, remedy: 'yes' }))).toMatchObject({ exitCode: 2 });
+});

@@ -1,0 +1,107 @@
+import type { Explanation } from '@tandem/client/wire';
+import { expect, test } from 'vitest';
+import { plain } from './paint.ts';
+import { renderExplanation } from './render-explanation.ts';
+
+const explanation: Explanation = {
+  userId: '42',
+  predictor: 'repurchase',
+  at: '2026-11-24T10:50:53.250Z',
+  history: '9f2c4a1be07d3358',
+  user: { contextVersion: 6, lastConcerningVersion: 6, deletedVersion: 0 },
+  assignment: {
+    modelVersion: '2',
+    variant: 'stable',
+    generation: '17',
+    overlayFloor: 0,
+    rolloutRevision: 18,
+    expiresFrom: null,
+  },
+  stores: { redis: 'ok', postgres: 'failed' },
+  candidates: [
+    {
+      store: 'redis',
+      layer: 'generation',
+      source: 'batch',
+      state: 'stale',
+      prediction: { score: 0.412 },
+      modelVersion: '2',
+      generation: '17',
+      history: null,
+      overlayFloor: null,
+      predictedFromContextVersion: 5,
+      computedAt: '2026-11-24T02:00:11.250Z',
+      ageSeconds: 31_842,
+    },
+  ],
+  features: {
+    asOf: null,
+    values: [
+      { name: 'recency', value: 12, from: 'row', row: 12, event: null },
+      {
+        name: 'orders',
+        value: 4,
+        from: 'event',
+        row: 3,
+        event: {
+          value: 4,
+          acceptedAt: '2026-11-24T10:12:00.480Z',
+          time: '2026-11-24T10:12:00.000Z',
+          source: '/shop/orders',
+          id: 'order\u001b[2J-1009',
+        },
+      },
+    ],
+  },
+  featureProblem: null,
+  answer: {
+    predictor: 'repurchase',
+    userId: '42',
+    prediction: { score: 0.831 },
+    source: 'live',
+    reason: 'context_newer',
+    modelVersion: '2',
+    variant: 'stable',
+    generation: null,
+    computedAt: '2026-11-24T10:50:53.251Z',
+    ageSeconds: 0,
+    contextVersion: 6,
+    predictedFromContextVersion: 6,
+  },
+  answerProblem: null,
+  cacheStatus: 'tandem; fwd=stale; stored; detail=context_newer',
+};
+
+test('an explanation reads from the answer back to what it was made of', () => {
+  expect(renderExplanation(explanation, plain)).toEqual([
+    'repurchase for user 42, as Postgres sees it at 2026-11-24 10:50:53 UTC',
+    '',
+    'A read answers score 0.831: live, because context_newer (the context is newer than what is stored).',
+    'Cache-Status: tandem; fwd=stale; stored; detail=context_newer',
+    '',
+    'context   version 6; the last that concerns this predictor is 6',
+    'assigned  model version 2 (stable), generation 17',
+    'history   9f2c4a1be07d3358, overlay floor 0',
+    '',
+    'Stored',
+    '  postgres did not answer: it may hold more',
+    '  store  layer       prediction  by     model  generation  context  age         state',
+    '  redis  generation  0.412       batch  2      17          5        8 h 50 min  stale: from an older context',
+    '',
+    'Features',
+    '  name     value  from',
+    '  recency     12  row',
+    '  orders       4  event order?[2J-1009 of /shop/orders, accepted 2026-11-24 10:12:00 UTC (the row says 3)',
+  ]);
+});
+
+test('an answer that is an error, and features that cannot be read, are told in its place', () => {
+  const problem = { type: 'urn:tandem:problem:unavailable', status: 503, title: 'Unavailable', detail: 'no luck' };
+  const lines = renderExplanation(
+    { ...explanation, answer: null, answerProblem: problem, features: null, featureProblem: problem, candidates: [] },
+    plain,
+  );
+  expect(lines).toContain('A read answers with an error: no luck');
+  expect(lines.at(-1)).toBe('  no luck');
+  expect(lines).toContain('  nothing');
+});

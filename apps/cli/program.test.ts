@@ -1,0 +1,132 @@
+/** What the command line says to those who type something else than it expects. */
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, expect, test } from 'vitest';
+import { type Cli, createCli } from './cli.ts';
+import { createProgram, runProgram } from './program.ts';
+
+let server: Server | undefined;
+afterEach(() => void server?.close());
+
+interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function run(args: string, parts: Partial<Cli> = {}): Promise<Ran> {
+  const said = { out: [] as string[], err: [] as string[] };
+  const cli = createCli({
+    stdout: { write: (text) => said.out.push(text) },
+    stderr: { write: (text) => said.err.push(text) },
+    env: {},
+    cwd: '/',
+    signal: new AbortController().signal,
+    whenForced: () => () => undefined,
+    ask: undefined,
+    now: Date.now,
+    ...parts,
+  });
+  const code = await runProgram(cli, args === '' ? [] : args.split(' '));
+  return { code, out: said.out.join(''), err: said.err.join('') };
+}
+
+test('a misspelt command gets a suggestion, and exit code 2', async () => {
+  const { code, err, out } = await run('pedict repurchase 42');
+  expect({ code, out }).toEqual({ code: 2, out: '' });
+  expect(err).toContain("unknown command 'pedict'");
+  expect(err).toContain('Did you mean predict?');
+});
+
+test('a misspelt option gets a suggestion, and where to look', async () => {
+  const { code, err } = await run('predict repurchase 42 --no-cach');
+  expect(code).toBe(2);
+  expect(err).toContain('Did you mean --no-cache?');
+  expect(err).toContain('tandem predict --help');
+});
+
+test.each([
+  ['predict repurchase', "missing required argument 'userId'"],
+  ['event send 42', "required option '--type <type>' not specified"],
+  ['event send 42 --type a --data [1]', 'a JSON object is expected'],
+  ['event send 42 --type a --data {"a":1e999}', 'a is not a finite number'],
+  ['predict p 1 --max-age soon', 'a whole number from 0 on is expected'],
+  ['up --port 70000', 'a port from 1 to 65535 is expected'],
+  ['run start p --scope some', 'Allowed choices are all, stale'],
+  ['run start p --scope all --users 1', 'cannot be used with option'],
+  ['run list --limit 0', 'a whole number from 1 on is expected'],
+])('`%s` is refused with what was expected', async (args, message) => {
+  const { code, err } = await run(args);
+  expect(err).toContain(message);
+  expect(code).toBe(2);
+  expect(err).not.toMatch(/\n\s+at /);
+});
+
+test('every command has a description and an example in its help', async () => {
+  const names = createProgram({} as Cli).commands.flatMap((command) =>
+    command.commands.length === 0
+      ? [command.name()]
+      : command.commands.map((child) => `${command.name()} ${child.name()}`),
+  );
+  expect(names).toHaveLength(15);
+  for (const name of names) {
+    const { code, out, err } = await run(`${name} --help`);
+    expect({ name, code, err }).toEqual({ name, code: 0, err: '' });
+    expect(out, name).toMatch(/\nExample: .*tandem /);
+    expect(out, name).toContain('--json');
+  }
+});
+
+test('no command at all shows the help', async () => {
+  const { code, err, out } = await run('');
+  expect(out + err).toContain('Usage: tandem');
+  expect(code).toBe(2);
+});
+
+test('a service that is not there is told in two lines: where, and what to do', async () => {
+  server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server?.once('listening', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server?.close(resolve));
+  const url = `http://127.0.0.1:${port}`;
+  const { code, out, err } = await run('predict repurchase 42 --json', { env: { TANDEM_URL: url } });
+  expect(code).toBe(1);
+  expect(err.split('\n')).toEqual([
+    `tandem: no answer from ${url}: nothing listens there`,
+    '  start it with `tandem up`, or name where it listens with --url or TANDEM_URL',
+    '',
+  ]);
+  expect(JSON.parse(out)).toEqual({ error: expect.objectContaining({ code: 'unreachable' }) });
+});
+
+test('an address that is none is a usage error that names its place', async () => {
+  expect(await run('run list', { env: { TANDEM_URL: 'localhost' } })).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('TANDEM_URL is not an address'),
+  });
+});
+
+test('a rollback that nobody can confirm is not made', async () => {
+  const { code, err } = await run('generation rollback repurchase');
+  expect(code).toBe(2);
+  expect(err).toContain('--yes');
+});
+
+test('commands that need a database say how to name one', async () => {
+  for (const command of ['migrate', 'adopt', 'check']) {
+    const { code, err } = await run(command);
+    expect(code, command).toBe(1);
+    expect(err, command).toContain('DATABASE_URL');
+  }
+});
+
+test('Ctrl-C ends a command that waits, with the code that shells know', async () => {
+  server = createServer(() => undefined).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server?.once('listening', resolve));
+  const controller = new AbortController();
+  server.once('request', () => controller.abort(new Error('ended by SIGINT')));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const ran = await run(`run list --url ${url}`, { signal: controller.signal });
+  server.closeAllConnections();
+  expect(ran).toEqual({ code: 130, out: '', err: '' });
+});

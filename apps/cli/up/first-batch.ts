@@ -1,0 +1,57 @@
+/** Predictors that have nothing stored, or nothing that is still in date, get their first run now, not at the next slot. */
+import { isProblem } from '@tandem/client/client-errors';
+import { type Client, createClient } from '@tandem/client/create-client';
+import { isFinished, type PredictorView, type Run } from '@tandem/client/wire';
+import { followRun, throwUnlessDone } from '../follow-run.ts';
+import { ago, count, duration } from '../output/quantities.ts';
+import type { UpContext } from './up-context.ts';
+
+export async function runFirstBatches(context: UpContext, url: string, predictors: readonly string[]): Promise<void> {
+  const client = createClient({ url, source: 'tandem-up', timeoutMs: 10_000 });
+  const views = await client.predictors({ signal: context.cli.signal });
+  for (const view of views.filter(({ name }) => predictors.includes(name))) await refreshIfDue(context, client, view);
+}
+
+async function refreshIfDue(context: UpContext, client: Client, view: PredictorView): Promise<void> {
+  const { cli, say } = context;
+  const inForce = (await client.generations(view.name)).find((generation) => generation.inForce);
+  if (inForce !== undefined && !isExpired(view, inForce.startedAt, cli.now())) {
+    const { generation, users, startedAt } = inForce;
+    say(
+      'batch',
+      `${view.name}: generation ${generation}, ${count(users)} users, computed ${ago(startedAt, cli.now())}`,
+    );
+    return;
+  }
+  const why = inForce === undefined ? 'nothing is stored yet' : 'what is stored is older than maxAge';
+  say('batch', `${view.name}: ${why}, scoring everybody`);
+  const startedAt = cli.now();
+  const run = await followRun(cli, client, await startOrJoin(client, view.name));
+  throwUnlessDone(run);
+  say('batch', `${view.name}: ${resultOf(run)} in ${duration(cli.now() - startedAt)}`);
+}
+
+/** A rollback restarts the expiry of what it returned to. */
+function isExpired({ freshness, expiresFrom }: PredictorView, startedAt: string, now: number): boolean {
+  if (freshness.maxAgeSeconds === null) return false;
+  const countedFrom = Math.max(Date.parse(startedAt), expiresFrom === null ? 0 : Date.parse(expiresFrom));
+  return now - countedFrom > freshness.maxAgeSeconds * 1000;
+}
+
+/** A run that a start before this one, or the schedule, has begun is as good as a new one. */
+async function startOrJoin(client: Client, predictor: string): Promise<Run> {
+  try {
+    return await client.runs.start({ predictor, scope: 'all' });
+  } catch (error) {
+    if (!isProblem(error, 'run_conflict')) throw error;
+    const { runs } = await client.runs.list({ predictor, limit: 100 });
+    const underWay = runs.find((run) => run.scope === 'all' && !isFinished(run.state));
+    if (underWay === undefined) throw error;
+    return underWay;
+  }
+}
+
+function resultOf({ generation, usersScored, usersFailed }: Run): string {
+  const failed = usersFailed === 0 ? '' : `, ${count(usersFailed)} could not be scored (tandem run list)`;
+  return `generation ${generation ?? '?'}, ${count(usersScored)} users${failed}`;
+}

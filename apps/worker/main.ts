@@ -1,0 +1,72 @@
+/**
+ * The worker process: reads the environment, starts a worker, and ends it on SIGTERM or SIGINT. Exit code 0 after an
+ * orderly end, 1 where it could not start, or is to be started again.
+ */
+import { readEnvironment } from '@tandem/config/environment';
+import {
+  database,
+  inference,
+  log as logSection,
+  redis,
+  worker as workerSection,
+} from '@tandem/config/environment-sections';
+import { isTandemError } from '@tandem/prediction/errors';
+import { createLog, type Log } from '@tandem/telemetry/log';
+import { createDependencies } from './dependencies.ts';
+import { startHealthServer } from './health-server.ts';
+import { startWorker } from './worker.ts';
+import { workerProcess } from './worker-section.ts';
+
+/** Orchestrators kill after 30 s: what is under way gets most of that. */
+const DRAIN_MS = 25_000;
+const LAST_RESORT_MS = 28_000;
+
+async function main(log: Log): Promise<void> {
+  const sections = { database, redis, inference, worker: workerSection, workerProcess };
+  const environment = readEnvironment(process.env, sections);
+  const dependencies = await createDependencies(environment, log);
+  let whyDead: string | null = null;
+  let stopping = false;
+
+  const { host, port } = environment.workerProcess;
+  const { metrics } = dependencies;
+  const server = port === null ? null : await startHealthServer({ host, port, metrics, whyDead: () => whyDead });
+  if (server) log.info('worker.listening', { host, port: server.port });
+
+  async function stop(reason: string, code: number): Promise<void> {
+    if (stopping) return;
+    stopping = true;
+    // Not waited for: it must not keep an idle process alive, and ends one that hangs.
+    setTimeout(() => process.exit(1), LAST_RESORT_MS).unref();
+    const drained = await worker.stop(DRAIN_MS);
+    await server?.close();
+    await dependencies.close();
+    log.info('worker.stopped', { reason, drained });
+    process.exit(code);
+  }
+
+  const worker = startWorker(dependencies, {
+    queueUrl: environment.redis.queueUrl,
+    chunkConcurrency: environment.worker.chunkConcurrency,
+    onDead(why) {
+      whyDead = why;
+      void stop(why, 1);
+    },
+  });
+  process.on('SIGTERM', () => void stop('SIGTERM', 0));
+  process.on('SIGINT', () => void stop('SIGINT', 0));
+}
+
+const log = createLog({ name: 'worker', ...readEnvironment(process.env, { log: logSection }).log });
+
+function fail(error: unknown): never {
+  // What the operator can mend is told without a stack.
+  if (isTandemError(error, 'config_invalid')) {
+    log.error('worker.refused', { problem: error.message, field: error.field, remedy: error.remedy });
+  } else log.error('worker.failed', { error });
+  process.exit(1);
+}
+
+process.on('uncaughtException', fail);
+process.on('unhandledRejection', fail);
+await main(log).catch(fail);

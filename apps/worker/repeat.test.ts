@@ -1,0 +1,30 @@
+import { describe, expect, it, vi } from 'vitest';
+import { repeat } from './repeat.ts';
+
+describe('repeat', () => {
+  it('does one round at a time, again and again, and ends the last before it is stopped', async () => {
+    let [rounds, underWay, most] = [0, 0, 0];
+    const repeating = repeat(1, async () => {
+      most = Math.max(most, ++underWay);
+      await Promise.resolve();
+      rounds++;
+      underWay--;
+    });
+    await vi.waitUntil(() => rounds >= 3);
+    await repeating.stop();
+    const after = rounds;
+    expect(underWay).toBe(0);
+    expect(most).toBe(1);
+    await repeating.stop();
+    expect(rounds).toBe(after);
+  });
+
+  it('stops at once where it only waits for the next round', async () => {
+    const started = performance.now();
+    let rounds = 0;
+    const repeating = repeat(60_000, async () => void rounds++);
+    await repeating.stop();
+    expect(performance.now() - started).toBeLessThan(1_000);
+    expect(rounds).toBe(1);
+  });
+});

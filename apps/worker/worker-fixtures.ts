@@ -1,0 +1,124 @@
+/** For the worker's tests: a predictor over a table of customers, and workers as processes of their own. */
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { createInterface } from 'node:readline';
+import { adopt } from '@tandem/offline-store/adopt';
+import type { createPool } from '@tandem/offline-store/database';
+import { linearModel } from '@tandem/testing/onnx-models';
+
+type Pool = ReturnType<typeof createPool>;
+
+export interface Customers {
+  readonly users: number;
+  readonly chunkSize: number;
+  readonly schedule?: string;
+  readonly model?: Buffer;
+}
+
+export const CUSTOMERS = 'customers';
+export const WEIGHTS = [0.5, -0.25];
+
+/** Customers 1 to n and the predictor over them; customer 13 has a feature that is no number. */
+export async function adoptCustomers(pool: Pool, customers: Customers): Promise<void> {
+  const { users, chunkSize, schedule = null, model = linearModel({ weights: WEIGHTS }) } = customers;
+  await pool.query(`
+    create table if not exists customers (id bigint primary key, recency float8 not null, orders int not null);
+    insert into customers
+      select n, case when n = 13 then 'NaN' else (n % 100) / 10.0 end, n % 7 from generate_series(1, ${users}) n
+      on conflict do nothing;
+    analyze customers`);
+  await adopt(pool, {
+    actor: 'test',
+    predictors: [
+      {
+        name: CUSTOMERS,
+        artifact: model,
+        policy: {
+          freshness: {
+            maxAgeMs: null,
+            live: true,
+            liveTimeoutMs: 100,
+            onLiveFailure: 'stale',
+            unverified: true,
+            default: null,
+            events: ['*'],
+          },
+          batch: { schedule, chunkSize, minCoverage: 0.5 },
+        },
+        definition: {
+          predictor: CUSTOMERS,
+          artifactHash: createHash('sha256').update(model).digest('hex'),
+          keyType: 'int8',
+          query: {
+            sql: 'select id as user_id, recency, orders from customers',
+            columns: [
+              { name: 'recency', kind: 'number' },
+              { name: 'orders', kind: 'integer' },
+            ],
+            asOf: null,
+            overlayForMs: 3_600_000,
+          },
+          inputs: [{ name: 'features', type: 'float32', columns: ['recency', 'orders'] }],
+          outputs: [{ name: 'score', output: 'score', type: 'float32', width: null, index: 0 }],
+        },
+      },
+    ],
+  });
+}
+
+export type LogLine = Readonly<Record<string, unknown>> & { readonly event: string };
+
+export interface WorkerProcess {
+  readonly pid: number;
+  readonly lines: readonly LogLine[];
+  /** The first line of that event that fits, now or later; rejects where the process ends before. */
+  until(event: string, fits?: (line: LogLine) => boolean): Promise<LogLine>;
+  kill(signal: NodeJS.Signals): void;
+  /** The exit code, or the signal that ended it. */
+  readonly ended: Promise<number | NodeJS.Signals | null>;
+}
+
+/** Starts the worker's own program; it is running once it has written `worker.started`. */
+export function startWorkerProcess(environment: Readonly<Record<string, string>>): WorkerProcess {
+  const main = new URL('./main.ts', import.meta.url).pathname;
+  const child = spawn(process.execPath, [main], {
+    env: { PATH: process.env.PATH, INFERENCE_PROCESSES: '1', ...environment },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const lines: LogLine[] = [];
+  const waiting = new Set<() => void>();
+  const wake = () => {
+    for (const one of waiting) one();
+  };
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    lines.push(JSON.parse(line) as LogLine);
+    wake();
+  });
+  let hasEnded = false;
+  const { promise: ended, resolve } = Promise.withResolvers<number | NodeJS.Signals | null>();
+  child.on('close', (code, signal) => {
+    hasEnded = true;
+    resolve(code ?? signal);
+    wake();
+  });
+  return {
+    pid: child.pid ?? 0,
+    lines,
+    ended,
+    kill: (signal) => void child.kill(signal),
+    until(event, fits = () => true) {
+      return new Promise((found, reject) => {
+        const look = () => {
+          const line = lines.find((one) => one.event === event && fits(one));
+          if (!line && !hasEnded) return;
+          waiting.delete(look);
+          if (line) found(line);
+          else
+            reject(new Error(`the worker ended before ${event}; its last lines: ${JSON.stringify(lines.slice(-3))}`));
+        };
+        waiting.add(look);
+        look();
+      });
+    },
+  };
+}

@@ -1,0 +1,17 @@
+/** What the worker alone reads from the environment. */
+import type { Section } from '@tandem/config/environment';
+
+export interface WorkerProcessSection {
+  readonly host: string;
+  /** Where `/livez` and `/metrics` are answered; null: nowhere. 0: any free port. */
+  readonly port: number | null;
+  /** How long a chunk stays with a worker that does not renew it: after a kill, another goes on this much later. */
+  readonly leaseMs: number;
+}
+
+/** `WORKER_HOST` (127.0.0.1), `WORKER_PORT` (none), `CHUNK_LEASE_MS` (30,000). */
+export const workerProcess: Section<WorkerProcessSection> = (read) => ({
+  host: read.host('WORKER_HOST', '127.0.0.1'),
+  port: read.optionalWhole('WORKER_PORT', { least: 0, most: 65_535 }),
+  leaseMs: read.whole('CHUNK_LEASE_MS', { least: 1_000, most: 3_600_000, instead: 30_000 }),
+});

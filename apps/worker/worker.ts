@@ -1,0 +1,76 @@
+/**
+ * A worker: jobs from the queues, and the loops that keep the queues in line with Postgres. It knows neither the process
+ * it runs in nor how its parts were made.
+ */
+import type { GenerationLoader } from '@tandem/prediction/generation-loader';
+import type { ReconcileDependencies } from '@tandem/prediction/reconcile';
+import { createRunChunk, type RunChunkDependencies } from '@tandem/prediction/run-chunk';
+import type { RunHints } from '@tandem/prediction/run-hints';
+import type { GenerationStore, RunStore } from '@tandem/prediction/run-store';
+import type { ScheduleRunsDependencies } from '@tandem/prediction/schedule-runs';
+import type { Queue } from '@tandem/queue/enqueue';
+import { createQueueWorker, type Handlers } from '@tandem/queue/run-worker';
+import type { Log } from '@tandem/telemetry/log';
+import type { Metrics } from '@tandem/telemetry/metrics';
+import { startHousekeeping } from './housekeeping.ts';
+import { createLoadGeneration } from './processors/load-generation.ts';
+import { createPlanRun } from './processors/plan-run.ts';
+import { createPublishRun } from './processors/publish-run.ts';
+import { createRunChunkProcessor } from './processors/run-chunk.ts';
+
+export interface WorkerDependencies {
+  readonly runs: RunStore;
+  readonly generations: GenerationStore;
+  readonly loader: GenerationLoader;
+  readonly hints: RunHints;
+  readonly chunks: RunChunkDependencies;
+  readonly reconciling: ReconcileDependencies;
+  readonly scheduling: ScheduleRunsDependencies;
+  readonly queue: Queue;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+export interface WorkerOptions {
+  readonly queueUrl: string;
+  /** Chunks under way at once: the reading of one overlaps the scoring and writing of another. */
+  readonly chunkConcurrency: number;
+  /** Called once, when the worker lives and does nothing: end the process, so that it is started again. */
+  onDead(why: string): void;
+}
+
+export interface RunningWorker {
+  /** Takes no more work, and waits for what is under way; false where that did not end in time. */
+  stop(drainMs: number): Promise<boolean>;
+}
+
+export function startWorker(dependencies: WorkerDependencies, options: WorkerOptions): RunningWorker {
+  const { reconciling, scheduling, queue, log } = dependencies;
+  const { queueUrl, chunkConcurrency, onDead } = options;
+  const jobs = createQueueWorker({
+    url: queueUrl,
+    queue,
+    handlers: createHandlers(dependencies),
+    concurrency: { control: 2, scoring: chunkConcurrency, loading: 1 },
+    log,
+    onDead,
+  });
+  const housekeeping = startHousekeeping({ reconciling, scheduling, log });
+  log.info('worker.started', { chunkConcurrency });
+  return {
+    async stop(drainMs) {
+      log.info('worker.stopping', { jobs: jobs.running() });
+      const [drained] = await Promise.all([jobs.close(drainMs), housekeeping.stop()]);
+      return drained;
+    },
+  };
+}
+
+function createHandlers({ runs, generations, loader, hints, chunks, log, metrics }: WorkerDependencies): Handlers {
+  return {
+    'plan-run': createPlanRun({ runs, hints }),
+    'run-chunk': createRunChunkProcessor({ runChunk: createRunChunk(chunks), log, metrics }),
+    'publish-run': createPublishRun({ runs, loader, log, metrics }),
+    'load-generation': createLoadGeneration({ generations, loader }),
+  };
+}

@@ -1,0 +1,50 @@
+/** Batch runs: start one, look at it, watch it, stop it. */
+import type { CallOptions } from './predictions.ts';
+import type { RetryOptions } from './retry.ts';
+import { answerOf, type Transport } from './transport.ts';
+import { watchRun } from './watch-run.ts';
+import type { Run, RunPage, RunScope } from './wire.ts';
+
+/** The service sends a comment more often than that. */
+const IDLE_MS = 60_000;
+
+export interface RunQuery extends CallOptions {
+  readonly predictor?: string;
+  readonly limit?: number;
+  /** The id of the last run of the page before. */
+  readonly before?: string;
+}
+
+export interface RunCalls {
+  /** Rejects with the problem `run_conflict` where an `all` run of the predictor is unfinished. */
+  start(request: { readonly predictor: string; readonly scope: RunScope }, options?: CallOptions): Promise<Run>;
+  list(query?: RunQuery): Promise<RunPage>;
+  /** With the users that could not be scored. */
+  show(runId: string, options?: CallOptions): Promise<Run>;
+  cancel(runId: string, options?: CallOptions): Promise<Run>;
+  resume(runId: string, options?: CallOptions): Promise<Run>;
+  /** The run at each change, the finished one last. */
+  watch(runId: string, options?: Pick<CallOptions, 'signal'>): AsyncIterable<Run>;
+}
+
+export function runCalls(transport: Transport, retry: RetryOptions): RunCalls {
+  const change = (runId: string, verb: 'cancel' | 'resume', options?: CallOptions) =>
+    answerOf<Run>(transport, { method: 'POST', path: `${runPath(runId)}/${verb}`, ...options });
+  return {
+    start: (body, options) => answerOf(transport, { method: 'POST', path: '/v1/runs', body, ...options }),
+    list: ({ predictor, limit, before, ...options } = {}) => {
+      const query = new URLSearchParams(
+        Object.entries({ predictor, limit: limit?.toString(), before }).filter(
+          (entry): entry is [string, string] => entry[1] !== undefined,
+        ),
+      ).toString();
+      return answerOf(transport, { path: query === '' ? '/v1/runs' : `/v1/runs?${query}`, ...options });
+    },
+    show: (runId, options) => answerOf(transport, { path: runPath(runId), ...options }),
+    cancel: (runId, options) => change(runId, 'cancel', options),
+    resume: (runId, options) => change(runId, 'resume', options),
+    watch: (runId, { signal } = {}) => watchRun({ transport, retry, idleMs: IDLE_MS }, runId, signal),
+  };
+}
+
+const runPath = (runId: string) => `/v1/runs/${encodeURIComponent(runId)}`;

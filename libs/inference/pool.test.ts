@@ -1,0 +1,222 @@
+import { scoreIsolating } from '@tandem/prediction/isolate-poison';
+import { ScoringCrash } from '@tandem/prediction/scoring';
+import * as models from '@tandem/testing/onnx-models';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { InferencePool, InferencePoolOptions } from './pool.ts';
+import { batchOf, matrixPredictor, poolOf, scoresOf } from './toy-predictor.ts';
+
+const linear = matrixPredictor(models.linearModel({ weights: [1, 2], bias: 0.5 }), 2);
+const loop = matrixPredictor(models.loopModel(), 2);
+const memory = matrixPredictor(models.memoryModel(), 2);
+const table = matrixPredictor(models.tableModel(), 1);
+const dropping = matrixPredictor(models.droppingModel(), 2);
+const FOR_EVER = 2 ** 62;
+/** Turns of the loop model that take about a tenth of a second. */
+const A_WHILE = 130_000;
+
+let pool: InferencePool;
+const open = (options: Partial<InferencePoolOptions> = {}) => {
+  pool = poolOf([linear, loop, memory, table, dropping], options);
+  return pool;
+};
+afterEach(() => pool.close(0));
+
+describe('an inference pool', () => {
+  it('gives each row its own score', async () => {
+    const rows = Array.from({ length: 3_000 }, (_, i) => [i / 1_000, -i / 500]);
+    const scores = await scoresOf(open(), linear, rows, { priority: 'batch' });
+    const expected = rows.map((row) => models.linearScore([1, 2], 0.5, row));
+    expect(Math.max(...scores.map((score, i) => Math.abs(score - (expected[i] ?? 0))))).toBeLessThan(1e-6);
+  });
+
+  it('starts no process before it is needed, and warmUp loads the model in all of them', async () => {
+    const loadArtifact = vi.fn(async () => linear.bytes);
+    open({ loadArtifact });
+    expect(pool.stats().pids).toEqual([]);
+    await pool.warmUp(linear.version);
+    expect(pool.stats()).toMatchObject({ processes: 2, idle: 2 });
+    const read = loadArtifact.mock.calls.length;
+    await Promise.all([1, 2, 3, 4].map((i) => scoresOf(pool, linear, [[i, i]])));
+    expect(loadArtifact).toHaveBeenCalledTimes(read);
+  });
+
+  it('ends a run that never ends at its deadline, and serves the others meanwhile', async () => {
+    open({ killGraceMs: 100 });
+    await Promise.all([pool.warmUp(loop.version), pool.warmUp(linear.version)]);
+    const before = pool.stats().pids;
+    const stuck = scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 300 });
+    const start = performance.now();
+    await scoresOf(pool, linear, [[1, 1]]);
+    expect(performance.now() - start).toBeLessThan(250);
+    await expect(stuck).rejects.toMatchObject({ code: 'live_timeout' });
+    await vi.waitFor(() => expect(pool.stats()).toMatchObject({ idle: 2 }), 5_000);
+    expect(pool.stats().pids.filter((pid) => before.includes(pid))).toHaveLength(1);
+  });
+
+  it('says of a batch whose run was ended that its process died, so that the poison row can be found', async () => {
+    open({ killGraceMs: 50 });
+    const batch = batchOf(loop.version, [
+      [1, 10],
+      [FOR_EVER, 11],
+      [1, 12],
+      [1, 13],
+    ]);
+    const request = { version: loop.version, batch, rows: [0, 1, 2, 3], timeoutMs: 300, priority: 'batch' as const };
+    await expect(pool.score(request)).rejects.toBeInstanceOf(ScoringCrash);
+    const { outputs, faults } = await scoreIsolating(pool, request);
+    expect([...outputs.keys()].sort()).toEqual([0, 2, 3]);
+    expect(outputs.get(2)?.readFloatLE()).toBe(12);
+    expect(faults.get(1)).toContain('no answer within');
+  });
+
+  it('survives kill -9 of a child during a run: the request is run again, the child replaced', async () => {
+    open({ processes: 1 });
+    await pool.warmUp(loop.version);
+    const [pid = 0] = pool.stats().pids;
+    const slow = scoresOf(pool, loop, [[A_WHILE, 5]]);
+    await vi.waitFor(() => expect(pool.stats().idle).toBe(0));
+    process.kill(pid, 'SIGKILL');
+    expect(await slow).toEqual([5]);
+    expect(pool.stats().pids).not.toContain(pid);
+  });
+
+  it('gives up a request whose process is killed twice', async () => {
+    open({ processes: 1 });
+    await pool.warmUp(loop.version);
+    const outcome = expect(scoresOf(pool, loop, [[FOR_EVER, 5]], { timeoutMs: 20_000 })).rejects.toBeInstanceOf(
+      ScoringCrash,
+    );
+    let killed = 0;
+    for (const time of [1, 2]) {
+      // Its rows have left the line for a child that has not been killed: they are being run.
+      await vi.waitFor(() =>
+        expect([pool.stats().waitingRows.live, pool.stats().pids.includes(killed)]).toEqual([0, false]),
+      );
+      killed = pool.stats().pids[0] ?? 0;
+      process.kill(killed, 'SIGKILL');
+      // The second try begins when the next child is ready.
+      if (time === 1) await vi.waitFor(() => expect(pool.stats().waitingRows.live).toBe(1));
+    }
+    await outcome;
+  });
+
+  it('refuses what asks for more memory than there is, and keeps the process', async () => {
+    open({ processes: 1, memoryLimitMb: 512 });
+    await pool.warmUp(memory.version);
+    const { pids } = pool.stats();
+    await expect(scoresOf(pool, memory, [[1e11, 1]])).rejects.toMatchObject({ code: 'live_failed' });
+    expect(await scoresOf(pool, memory, [[10, 1]])).toEqual([1]);
+    expect(pool.stats().pids).toEqual(pids);
+  });
+
+  it('fails the users that a model refuses alone, whoever they were run with', async () => {
+    open({ processes: 1 });
+    await pool.warmUp(table.version);
+    const answers = await Promise.allSettled([1, 2, 100, 4, 200, 6].map((i) => scoresOf(pool, table, [[i]])));
+    expect(answers.map((answer) => answer.status === 'fulfilled' && Math.round((answer.value[0] ?? 0) * 10))).toEqual([
+      1,
+      2,
+      false,
+      4,
+      false,
+      6,
+    ]);
+    for (const i of [2, 4]) expect(answers[i]).toMatchObject({ reason: { code: 'live_failed' } });
+  });
+
+  it('never shifts answers where a model drops rows', async () => {
+    open({ processes: 1 });
+    const request = scoresOf(pool, dropping, [
+      [1, 10],
+      [200, 11],
+      [3, 12],
+    ]);
+    await expect(request).rejects.toMatchObject({
+      code: 'live_failed',
+      message: 'the model gave 2 rows of output score for 3 users',
+    });
+    expect(
+      await scoresOf(pool, dropping, [
+        [1, 10],
+        [3, 12],
+      ]),
+    ).toEqual([10, 12]);
+  });
+
+  it('refuses at once when too many wait, and drops who waited past the deadline without running them', async () => {
+    open({ processes: 1, maxQueue: 4, killGraceMs: 10_000 });
+    await pool.warmUp(loop.version);
+    const running = scoresOf(pool, loop, [[A_WHILE * 3, 1]]);
+    await vi.waitFor(() => expect(pool.stats().idle).toBe(0));
+    const waiting = Promise.allSettled(
+      Array.from({ length: 4 }, () => scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 50 })),
+    );
+    await expect(scoresOf(pool, loop, [[1, 1]])).rejects.toMatchObject({ code: 'overloaded', retryAfter: 1 });
+    for (const one of await waiting) expect(one).toMatchObject({ reason: { code: 'live_timeout' } });
+    expect(await running).toEqual([1]);
+    // Had one of the dropped been run, the only process would be busy for ever.
+    expect(await scoresOf(pool, loop, [[1, 2]])).toEqual([2]);
+  });
+
+  it('lets a live request pass the slices of a batch', async () => {
+    open({ processes: 1, sliceRows: 1 });
+    await pool.warmUp(loop.version);
+    const order: string[] = [];
+    const batch = scoresOf(
+      pool,
+      loop,
+      Array.from({ length: 8 }, () => [A_WHILE / 2, 1]),
+      { priority: 'batch' },
+    ).then(() => order.push('batch'));
+    await vi.waitFor(() => expect(pool.stats().waitingRows.batch).toBeLessThan(8));
+    await scoresOf(pool, loop, [[1, 1]]);
+    order.push('live');
+    await batch;
+    expect(order).toEqual(['live', 'batch']);
+  });
+
+  it('refuses an artifact that is not the one registered, and does not try it again at once', async () => {
+    const loadArtifact = vi.fn(async () => linear.bytes);
+    open({ processes: 1, loadArtifact });
+    for (let i = 0; i < 3; i++) {
+      await expect(scoresOf(pool, loop, [[1, 1]])).rejects.toMatchObject({
+        code: 'unavailable',
+        message: expect.stringContaining('registered artifact'),
+      });
+    }
+    expect(loadArtifact).toHaveBeenCalledTimes(1);
+  });
+
+  it('keeps a bounded number of models, and loads again what it gave up', async () => {
+    const several = [1, 2, 3].map((weight) => matrixPredictor(models.linearModel({ weights: [weight] }), 1));
+    pool = poolOf(several, { processes: 1, maxModels: 2 });
+    for (const [i, predictor] of [...several, ...several].entries()) {
+      const [score = 0] = await scoresOf(pool, predictor, [[1]]);
+      expect(score).toBeCloseTo(models.linearScore([(i % 3) + 1], 0, [1]), 6);
+    }
+  });
+
+  it('finishes what is under way when it closes, and takes nothing new', async () => {
+    open({ processes: 1 });
+    await pool.warmUp(loop.version);
+    const { pids } = pool.stats();
+    const under = scoresOf(pool, loop, [[A_WHILE, 3]]);
+    const closing = pool.close();
+    await expect(scoresOf(pool, loop, [[1, 1]])).rejects.toMatchObject({ code: 'unavailable' });
+    expect(await under).toEqual([3]);
+    await closing;
+    for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+  });
+
+  it('ends what does not finish within the grace when it closes', async () => {
+    open({ processes: 1 });
+    await pool.warmUp(loop.version);
+    const { pids } = pool.stats();
+    const stuck = expect(scoresOf(pool, loop, [[FOR_EVER, 3]], { timeoutMs: 60_000 })).rejects.toMatchObject({
+      code: 'unavailable',
+    });
+    await pool.close(100);
+    await stuck;
+    for (const pid of pids) expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+  });
+});

@@ -1,0 +1,88 @@
+/** For tests: model versions around the models of libs/testing, and batches of rows for them. */
+import { createHash } from 'node:crypto';
+import type { FeatureBatch } from '@tandem/prediction/features';
+import type { FeatureColumn, ModelInput, ModelVersion, OutputField } from '@tandem/prediction/predictor';
+import { createInferencePool, type InferencePool, type InferencePoolOptions } from './pool.ts';
+
+export interface ToyPredictor {
+  readonly version: ModelVersion;
+  readonly bytes: Buffer;
+}
+
+const SCORE: readonly OutputField[] = [{ name: 'score', output: 'score', type: 'float32', width: null, index: 0 }];
+
+/** A version of a model that takes one float matrix `features` of `width` columns and gives `score`. */
+export function matrixPredictor(
+  bytes: Buffer,
+  width: number,
+  { type = 'float32', outputs = SCORE }: { type?: ModelInput['type']; outputs?: readonly OutputField[] } = {},
+): ToyPredictor {
+  const kind = type === 'string' ? 'string' : 'number';
+  const columns = Array.from({ length: width }, (_, i): FeatureColumn => ({ name: `f${i}`, kind }));
+  return toyPredictor(bytes, columns, [{ name: 'features', type, columns: columns.map(({ name }) => name) }], outputs);
+}
+
+export function toyPredictor(
+  bytes: Buffer,
+  columns: readonly FeatureColumn[],
+  inputs: readonly ModelInput[],
+  outputs: readonly OutputField[] = SCORE,
+): ToyPredictor {
+  const artifactHash = createHash('sha256').update(bytes).digest('hex');
+  const query = { sql: 'select 1', columns, asOf: null, overlayForMs: null };
+  const version = {
+    id: artifactHash,
+    number: 1,
+    predictor: 'toy',
+    artifactHash,
+    keyType: 'int8' as const,
+    query,
+    inputs,
+    outputs,
+  };
+  return { version, bytes };
+}
+
+/** Users 0, 1, 2, … with these features. */
+export function batchOf(version: ModelVersion, rows: readonly (readonly (number | string | null)[])[]): FeatureBatch {
+  const { columns } = version.query;
+  return {
+    history: 'h',
+    readAt: 0,
+    userIds: rows.map((_, row) => `${row}`),
+    contextVersions: rows.map(() => 1),
+    columns,
+    values: columns.map((_, column) => rows.map((row) => row[column] ?? null)),
+    faults: new Map(),
+  };
+}
+
+/** A pool that finds these predictors' artifacts; two children unless said otherwise. */
+export function poolOf(
+  predictors: readonly ToyPredictor[],
+  options: Partial<InferencePoolOptions> = {},
+): InferencePool {
+  const artifacts = new Map(predictors.map(({ version, bytes }) => [version.artifactHash, bytes]));
+  return createInferencePool({
+    processes: 2,
+    log: () => {},
+    loadArtifact: async (hash) => {
+      const bytes = artifacts.get(hash);
+      if (bytes) return bytes;
+      throw new Error(`no artifact ${hash}`);
+    },
+    ...options,
+  });
+}
+
+/** Scores the rows and gives the `score` of each. */
+export async function scoresOf(
+  pool: InferencePool,
+  { version }: ToyPredictor,
+  rows: readonly (readonly (number | string)[])[],
+  { timeoutMs = 5_000, priority = 'live' as 'live' | 'batch' } = {},
+): Promise<number[]> {
+  const batch = batchOf(version, rows);
+  const { tensors } = await pool.score({ version, batch, rows: rows.map((_, row) => row), timeoutMs, priority });
+  return Array.from(tensors.score?.data ?? [], Number);
+}

@@ -1,0 +1,116 @@
+/**
+ * B6: what a chunk predicted and that it is done, in one transaction. The fence is checked first and its row stays
+ * locked, so a worker that lost its lease writes nothing; the histories are compared, so labels of another past are not
+ * believed; users erased since their features were read are left out.
+ */
+import type { ChunkResult, ClaimedChunk, CommitOutcome, Run, RunState, ScoredUser } from '@tandem/prediction/runs';
+import type pg from 'pg';
+import { textArray } from './certificate-statement.ts';
+import { startPublishing } from './chunks.ts';
+import { copyPredictions } from './copy-rows.ts';
+import { type Db, limitStatements, query, transaction } from './database.ts';
+import { putEntries } from './overlay.ts';
+
+const COMMIT_TIMEOUT_MS = 120_000;
+/** Failures kept of a run, by name; all are counted. */
+const MAX_FAILURES = 1_000;
+
+type Refusal = Extract<CommitOutcome, { committed: false }>;
+
+export async function commitChunk(
+  pool: pg.Pool,
+  run: Run,
+  chunk: ClaimedChunk,
+  result: ChunkResult,
+): Promise<CommitOutcome> {
+  try {
+    const written = await transaction(pool, async (db) => {
+      await limitStatements(db, COMMIT_TIMEOUT_MS);
+      const written = await withoutErased(db, result.scored);
+      await finishChunk(db, chunk, written.length, new Set(result.failures.map((one) => one.userId)).size);
+      await assertCurrent(db, run, result);
+      await writePredictions(db, run, result, written);
+      await writeFailures(db, run.id, result);
+      return written;
+    });
+    // After the commit: of two last chunks that commit at once, the later must see that none is open.
+    return { committed: true, written, chunksOpen: await startPublishing(pool, run.id) };
+  } catch (error) {
+    if (error instanceof CommitRefused) return error.outcome;
+    throw error;
+  }
+}
+
+/** Ends the transaction without a trace; the refusal is an answer, not a failure. */
+class CommitRefused extends Error {
+  readonly outcome: Refusal;
+  constructor(why: Refusal['why']) {
+    super(why);
+    this.outcome = { committed: false, why };
+  }
+}
+
+async function finishChunk(db: Db, { runId, no, fence }: ClaimedChunk, scored: number, failed: number): Promise<void> {
+  const rows = await query(db, {
+    text: `update tandem.chunks set state = 'committed', lease_until = null, error = null, scored = $4, failed = $5
+      where run_id = $1 and no = $2 and fence = $3 and state = 'claimed' returning no`,
+    values: [runId, no, fence, scored, failed],
+  });
+  if (rows.length === 0) throw new CommitRefused('fence_lost');
+}
+
+async function assertCurrent(db: Db, run: Run, result: ChunkResult): Promise<void> {
+  // Shared, so that chunks commit side by side while a cancellation waits for them.
+  const rows = await query<{ state: RunState; history: string }>(db, {
+    text: 'select state, tandem.current_history() as history from tandem.runs where id = $1 for share',
+    values: [run.id],
+  });
+  const current = rows[0];
+  if (current?.state !== 'running') throw new CommitRefused('run_ended');
+  if (current.history !== run.history || current.history !== result.history) throw new CommitRefused('history_changed');
+}
+
+async function withoutErased(db: Db, scored: readonly ScoredUser[]): Promise<readonly ScoredUser[]> {
+  const rows = await query<{ userId: string; deletedVersion: number }>(db, {
+    text: `select user_id as "userId", deleted_version as "deletedVersion" from tandem.user_contexts
+      where deleted_version > 0 and user_id = any($1::text[])`,
+    values: [textArray(scored.map((user) => user.userId))],
+  });
+  if (rows.length === 0) return scored;
+  const deleted = new Map(rows.map((row) => [row.userId, row.deletedVersion]));
+  return scored.filter((user) => user.contextVersion > (deleted.get(user.userId) ?? -1));
+}
+
+async function writePredictions(
+  db: pg.PoolClient,
+  run: Run,
+  result: ChunkResult,
+  written: readonly ScoredUser[],
+): Promise<void> {
+  if (written.length === 0) return;
+  if (run.generationId !== null) return copyPredictions(db, run.generationId, result.computedAt, written);
+  await putEntries(
+    db,
+    written.map(({ userId, contextVersion, outputs }) => ({
+      predictor: run.predictor,
+      userId,
+      modelVersionId: run.modelVersionId,
+      history: result.history,
+      overlayFloor: run.overlayFloor,
+      contextVersion,
+      source: 'batch' as const,
+      computedAt: result.computedAt,
+      outputs,
+    })),
+  );
+}
+
+async function writeFailures(db: Db, runId: string, { failures }: ChunkResult): Promise<void> {
+  if (failures.length === 0) return;
+  await query(db, {
+    text: `insert into tandem.run_failures (run_id, user_id, reason)
+      select $1, f.user_id, f.reason from unnest($2::text[], $3::text[]) as f(user_id, reason)
+      limit greatest(0, $4 - (select count(*) from tandem.run_failures where run_id = $1)) on conflict do nothing`,
+    values: [runId, failures.map((one) => one.userId), failures.map((one) => one.reason.slice(0, 1_000)), MAX_FAILURES],
+  });
+}

@@ -1,0 +1,144 @@
+/**
+ * Turns the rows of a feature statement into columns, lays events' values over them, and says of each user that cannot
+ * be scored why: which column, which value, and what mends it.
+ */
+import { type ContextFeatures, type ContextValue, type FeatureBatch, overlays } from '@tandem/prediction/features';
+import type { FeatureColumn, FeatureKind, ModelVersion } from '@tandem/prediction/predictor';
+import { checkUserId } from '@tandem/prediction/user-id';
+import { LEADING_COLUMNS } from './feature-statement.ts';
+
+/** A row as Postgres wrote it: every value its text, or null. */
+export type RawRow = readonly (string | null)[];
+
+/** A feature's value of one user, or why it cannot be one. */
+export type Decoded = { readonly value: number | string | null; readonly fault?: string };
+
+/** Told of each value that an event laid over a row's own. */
+export type OverlayListener = (row: number, column: number, own: Decoded, entry: ContextValue) => void;
+
+export interface BatchMoment {
+  readonly history: string;
+  /** ms since 1970. */
+  readonly readAt: number;
+}
+
+/** @param oids the types of the feature columns in the statement's result */
+export function decodeBatch(
+  version: Pick<ModelVersion, 'query' | 'keyType'>,
+  rows: readonly RawRow[],
+  oids: readonly number[],
+  moment: BatchMoment,
+  onOverlay: OverlayListener = () => {},
+): FeatureBatch {
+  const { columns } = version.query;
+  const faults = new Map<number, string>();
+  const fault = (row: number, why: string) => {
+    if (!faults.has(row)) faults.set(row, why);
+  };
+  const userIds = rows.map((row) => row[0] ?? '');
+  checkIds(version, userIds, fault);
+  const values: (number | string | null)[][] = columns.map(() => new Array(rows.length).fill(null));
+  const decoders = columns.map((column, i) => decoderOf(column, oids[i] ?? 0));
+  rows.forEach((raw, row) => {
+    const context = raw[2] ? (JSON.parse(raw[2]) as ContextFeatures) : null;
+    const asOf = raw[3] === null || raw[3] === undefined ? null : Number(raw[3]);
+    for (let i = 0; i < decoders.length; i++) {
+      const column = columns[i] as FeatureColumn;
+      let decoded = (decoders[i] as Decoder)(raw[LEADING_COLUMNS + i] ?? null);
+      const entry = context && Object.hasOwn(context, column.name) ? context[column.name] : undefined;
+      if (entry && overlays(version.query, entry, asOf, moment.readAt)) {
+        onOverlay(row, i, decoded, entry);
+        decoded = eventValue(column, entry);
+      }
+      (values[i] as (number | string | null)[])[row] = decoded.value;
+      if (decoded.fault !== undefined) fault(row, decoded.fault);
+    }
+  });
+  const contextVersions = rows.map((row) => Number(row[1]));
+  return { ...moment, userIds, contextVersions, columns, values, faults };
+}
+
+function checkIds(
+  { keyType }: Pick<ModelVersion, 'keyType'>,
+  userIds: readonly string[],
+  fault: (row: number, why: string) => void,
+): void {
+  const rowOf = new Map<string, number>();
+  userIds.forEach((userId, row) => {
+    const check = checkUserId(keyType, userId);
+    if (!check.ok) {
+      const canonical =
+        check.canonical === undefined ? '' : `; the canonical spelling is ${JSON.stringify(check.canonical)}`;
+      fault(row, `the user id cannot be used: ${check.problem}${canonical}; change user_id in the feature query`);
+    }
+    const earlier = rowOf.get(userId);
+    if (earlier === undefined) {
+      rowOf.set(userId, row);
+      return;
+    }
+    const why = 'the feature query has more than one row for this user; give it one row a user (distinct on, group by)';
+    fault(earlier, why);
+    fault(row, why);
+  });
+}
+
+type Decoder = (raw: string | null) => Decoded;
+
+const INTEGER_OIDS = new Set([20, 21, 23]);
+const NUMBER_OIDS = new Set([20, 21, 23, 700, 701, 1700]);
+const TEXT_OIDS = new Set([19, 25, 1042, 1043]);
+const BOOLEAN_OID = 16;
+
+function decoderOf({ name, kind }: FeatureColumn, oid: number): Decoder {
+  const missing: Decoded = {
+    value: null,
+    fault: `feature ${name} is null; let the feature query give a value (coalesce), or leave the user out`,
+  };
+  if (!fitsKind(kind, oid)) {
+    const fault = `feature ${name} is no longer of kind ${kind} in the feature query; cast it back, or adopt the config again`;
+    return () => ({ value: null, fault });
+  }
+  if (kind === 'string') return (raw) => (raw === null ? missing : { value: raw });
+  if (kind === 'boolean') return (raw) => (raw === null ? missing : { value: raw === 't' ? 1 : 0 });
+  return (raw) => (raw === null ? missing : numberOf(name, kind, raw));
+}
+
+function fitsKind(kind: FeatureKind, oid: number): boolean {
+  switch (kind) {
+    case 'string':
+      return TEXT_OIDS.has(oid);
+    case 'boolean':
+      return oid === BOOLEAN_OID;
+    case 'integer':
+      return INTEGER_OIDS.has(oid);
+    case 'number':
+      return NUMBER_OIDS.has(oid);
+  }
+}
+
+function numberOf(name: string, kind: FeatureKind, raw: string): Decoded {
+  const value = Number(raw);
+  if (!Number.isFinite(value)) {
+    return { value: null, fault: `feature ${name} is ${raw}; let the feature query give a finite number` };
+  }
+  if (kind === 'integer' && !Number.isSafeInteger(value)) {
+    return {
+      value: null,
+      fault: `feature ${name} is ${raw}, an integer beyond 2^53 that a model cannot take exactly; scale it, or cast it to double precision`,
+    };
+  }
+  return { value };
+}
+
+/** An event's value. Its type was right when it was accepted; the feature may have another kind since. */
+function eventValue({ name, kind }: FeatureColumn, { value, source, id }: ContextValue): Decoded {
+  if (kind === 'boolean' && typeof value === 'boolean') return { value: value ? 1 : 0 };
+  if (kind === 'string' && typeof value === 'string') return { value };
+  if (kind === 'number' && typeof value === 'number' && Number.isFinite(value)) return { value };
+  if (kind === 'integer' && Number.isSafeInteger(value)) return { value: value as number };
+  const sent = JSON.stringify(value)?.slice(0, 40);
+  return {
+    value: null,
+    fault: `feature ${name} is ${sent} by event ${id} of ${source}, which is not of kind ${kind}; send a newer event with the right value, or null`,
+  };
+}

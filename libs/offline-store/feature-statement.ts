@@ -1,0 +1,58 @@
+/**
+ * The SQL that wraps a predictor's feature query. Each row brings the user's context version along, read in the same row
+ * and statement as its features: that makes the version a true label of whatever is computed from them. Predicates are
+ * in the key's own type, so that they reach the index of the table beneath (a chunk took 48 ms instead of 415).
+ */
+import type { FeatureQuery, ModelVersion } from '@tandem/prediction/predictor';
+import type { KeyType } from '@tandem/prediction/user-id';
+import { certificateSql, epochMs } from './certificate-statement.ts';
+
+/** The name of a key type in SQL. */
+export const KEY_SQL: Readonly<Record<KeyType, string>> = { int8: 'bigint', uuid: 'uuid', text: 'text' };
+
+/** Columns before the features: user id, context version, context features (JSON or null), asOf in ms (or null). */
+export const LEADING_COLUMNS = 4;
+
+export function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** The query as a relation `f`. Line breaks keep a comment at its end from swallowing the bracket. */
+export function asRelation(sql: string): string {
+  return `(\n${sql}\n) f`;
+}
+
+/**
+ * Rows of the named users, then one row whose user id is null and whose third column is the certificate as a JSON array.
+ * $1: keys as an array of their type; $2 to $4: the certificate's parameters.
+ */
+export function usersSql({ query, keyType }: Pick<ModelVersion, 'query' | 'keyType'>): string {
+  const head = 'json_build_array(h.history, h.now, h.revision, h.arms, h.users)::text';
+  return `${rowsSql(query)} where f.user_id = any($1::${KEY_SQL[keyType]}[])
+  union all select null, null, ${head}, null${query.columns.map(() => ', null').join('')} from (${certificateSql(2)}) h`;
+}
+
+/** Rows of a half-open key range, then one row with [history, clock]. $1, $2: from and to, null is unbounded. */
+export function rangeSql({ query, keyType }: Pick<ModelVersion, 'query' | 'keyType'>, range: RangeShape): string {
+  const key = KEY_SQL[keyType];
+  const bounds = [
+    'f.user_id is not null',
+    ...(range.from === null ? [] : [`f.user_id >= $1::${key}`]),
+    ...(range.to === null ? [] : [`f.user_id < $${range.from === null ? 1 : 2}::${key}`]),
+  ];
+  const head = `json_build_array(tandem.current_history(), ${epochMs('statement_timestamp()')})::text`;
+  return `${rowsSql(query)} where ${bounds.join(' and ')}
+  union all select null, null, ${head}, null${query.columns.map(() => ', null').join('')}`;
+}
+
+interface RangeShape {
+  readonly from: string | null;
+  readonly to: string | null;
+}
+
+function rowsSql({ sql, columns, asOf }: FeatureQuery): string {
+  const asOfMs = asOf === null ? 'null::float8' : `(extract(epoch from f.${quoteName(asOf)}) * 1000)::float8`;
+  const features = columns.map(({ name }) => `, f.${quoteName(name)}`).join('');
+  return `select f.user_id::text, coalesce(c.version, 0), nullif(c.features, '{}')::text, ${asOfMs}${features}
+  from ${asRelation(sql)} left join tandem.user_contexts c on c.user_id = (f.user_id::text collate "C")`;
+}

@@ -1,0 +1,127 @@
+/** The feature source on Postgres: the predictor's own query, wrapped so that each row carries its label. */
+import type { Certificate } from '@tandem/prediction/certificate';
+import { isTandemError, TandemError } from '@tandem/prediction/errors';
+import type { CertifiedFeatures, FeatureSource } from '@tandem/prediction/feature-source';
+import type { ModelVersion } from '@tandem/prediction/predictor';
+import pg from 'pg';
+import {
+  armsOf,
+  type CertificateRow,
+  certificateOf,
+  type KnownArms,
+  NO_ARMS,
+  textArray,
+} from './certificate-statement.ts';
+import { isConnectionFailure, limitStatements, sqlState, transaction, translated, withClient } from './database.ts';
+import { decodeBatch, type OverlayListener, type RawRow } from './feature-decoding.ts';
+import { LEADING_COLUMNS, rangeSql, usersSql } from './feature-statement.ts';
+
+export interface FeatureSourceOptions {
+  /** Milliseconds for the features of a live read. */
+  readonly usersTimeoutMs?: number;
+  /** Milliseconds for those of a chunk. */
+  readonly rangeTimeoutMs?: number;
+}
+
+const MS_PER_USER = 5;
+
+/**
+ * Both reads reject with `unavailable` where Postgres does not answer in time, `config_invalid` where the feature query
+ * itself fails. Users whom the query gives odd values are `faults` of the batch instead.
+ */
+export function createFeatureSource(pool: pg.Pool, options: FeatureSourceOptions = {}): FeatureSource {
+  const { usersTimeoutMs = 2_000, rangeTimeoutMs = 300_000 } = options;
+  let known = NO_ARMS;
+  return {
+    async readUsers(version, userIds) {
+      // A live read names a few users, a chunk of a partial run thousands.
+      const timeoutMs = usersTimeoutMs + MS_PER_USER * userIds.length;
+      const read = await readUsers(pool, version, userIds, { timeoutMs, known });
+      known = read.arms;
+      return { batch: read.batch, certificate: read.certificate };
+    },
+    async readRange(version, range) {
+      const values = [range.from, range.to].filter((bound) => bound !== null);
+      const { rows, oids, head } = await transaction(pool, async (db) => {
+        await limitStatements(db, rangeTimeoutMs);
+        return run(db, { text: rangeSql(version, range), values, query_timeout: rangeTimeoutMs + 2_000 });
+      }).catch(rethrow(version));
+      const [history, readAt] = head as [string, number];
+      return decodeBatch(version, rows, oids, { history, readAt });
+    },
+  };
+}
+
+export interface UsersRead extends CertifiedFeatures {
+  readonly certificate: Certificate;
+  readonly arms: KnownArms;
+}
+
+/** One V1 statement. */
+export async function readUsers(
+  pool: pg.Pool,
+  version: ModelVersion,
+  userIds: readonly string[],
+  { timeoutMs, known, onOverlay }: { timeoutMs: number; known: KnownArms; onOverlay?: OverlayListener },
+): Promise<UsersRead> {
+  const ids = textArray(userIds);
+  const statement = {
+    name: `tandem-features-${version.id}`,
+    text: usersSql(version),
+    values: [ids, ids, known.history, known.revision],
+    query_timeout: timeoutMs,
+  };
+  const { rows, oids, head } = await withClient(pool, (db) => run(db, statement))
+    // The query's types changed under the prepared statement; unnamed it is planned anew.
+    .catch((error: unknown) => {
+      if (sqlState(error) !== '0A000') throw error;
+      const { name: _name, ...unnamed } = statement;
+      return withClient(pool, (db) => run(db, unnamed));
+    })
+    .catch(rethrow(version));
+  const row = head as unknown as CertificateRow;
+  const arms = armsOf(row, known);
+  const batch = decodeBatch(version, rows, oids, { history: row[0], readAt: row[1] }, onOverlay);
+  return { batch, certificate: certificateOf(row, arms), arms };
+}
+
+interface Read {
+  readonly rows: readonly RawRow[];
+  readonly oids: readonly number[];
+  /** The parsed row that is no user's. */
+  readonly head: readonly unknown[];
+}
+
+/** Values stay the text that Postgres wrote: the decoder knows better than the driver what they should be. */
+const AS_TEXT = { getTypeParser: () => (text: string) => text };
+
+async function run(db: pg.PoolClient, statement: pg.QueryConfig & { query_timeout: number }): Promise<Read> {
+  const result = await db.query<(string | null)[]>({
+    ...statement,
+    rowMode: 'array',
+    types: AS_TEXT,
+  } as pg.QueryArrayConfig);
+  const rows: RawRow[] = [];
+  let head: unknown[] = [];
+  for (const row of result.rows) {
+    if (row[0] === null) head = JSON.parse(row[2] ?? '[]') as unknown[];
+    else rows.push(row);
+  }
+  return { rows, oids: result.fields.slice(LEADING_COLUMNS).map((field) => field.dataTypeID), head };
+}
+
+function rethrow(version: ModelVersion) {
+  return (error: unknown): never => {
+    const plain = translated(error);
+    if (isTandemError(plain) || isConnectionFailure(error) || !(error instanceof pg.DatabaseError)) throw plain;
+    throw new TandemError(
+      'config_invalid',
+      `The feature query of predictor ${version.predictor} fails: ${error.message}`,
+      {
+        field: `predictors.${version.predictor}.features.sql`,
+        remedy: 'mend the query, or what it reads from; tandem check runs it',
+        cause: error,
+      },
+    );
+  };
+}

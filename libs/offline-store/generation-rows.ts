@@ -1,0 +1,57 @@
+/** Rows of tandem.generations as the domain's generations, and their predictions in pages. */
+import type { Generation } from '@tandem/prediction/generations';
+import type { StoredRow } from '@tandem/prediction/run-store';
+import type pg from 'pg';
+import { epochMs } from './certificate-statement.ts';
+import { type Db, query } from './database.ts';
+import { partitionOf } from './partition.ts';
+
+const SELECT = `
+  select g.id, g.predictor, g.number, g.model_version_id as "modelVersionId", v.number as "modelNumber", g.run_id as "runId",
+    g.state, g.history, g.buckets, ${epochMs('g.started_at')} as "startedAt", g.published_at as "publishedAt", g.users,
+    exists (select from tandem.arms a where a.generation_id = g.id) as "inForce"
+  from tandem.generations g join tandem.model_versions v on v.id = g.model_version_id`;
+
+type Row = Generation & Record<string, unknown>;
+
+export async function findGeneration(db: Db, id: string): Promise<Generation | undefined> {
+  return (await query<Row>(db, { text: `${SELECT} where g.id = $1`, values: [id] }))[0];
+}
+
+/** Of one predictor, newest first. */
+export async function listGenerations(db: Db, predictor: string): Promise<readonly Generation[]> {
+  return query<Row>(db, { text: `${SELECT} where g.predictor = $1 order by g.number desc`, values: [predictor] });
+}
+
+/** Those that the arm of an active predictor points at. */
+export async function listInForce(db: Db): Promise<readonly Generation[]> {
+  return query<Row>(db, {
+    text: `${SELECT} join tandem.arms a on a.generation_id = g.id join tandem.predictors p on p.name = a.predictor and p.active
+      order by g.predictor`,
+  });
+}
+
+/** Ids of all that are not dropped: what the online store may hold. */
+export async function listKeptGenerations(db: Db): Promise<readonly string[]> {
+  const rows = await query<{ id: string }>(db, { text: `select id from tandem.generations where state <> 'dropped'` });
+  return rows.map((row) => row.id);
+}
+
+/** All predictions of a generation by user id; it is read page by page, so memory stays flat. */
+export async function* readPages(
+  pool: pg.Pool,
+  generation: Generation,
+  pageSize: number,
+): AsyncIterable<readonly StoredRow[]> {
+  let after = '';
+  for (;;) {
+    const rows = await query<StoredRow & Record<string, unknown>>(pool, {
+      text: `select user_id as "userId", context_version as "contextVersion", ${epochMs('computed_at')} as "computedAt", outputs
+        from ${partitionOf(generation.id)} where user_id > $1 order by user_id limit $2`,
+      values: [after, pageSize],
+    });
+    if (rows.length > 0) yield rows;
+    if (rows.length < pageSize) return;
+    after = rows[rows.length - 1]?.userId ?? '';
+  }
+}

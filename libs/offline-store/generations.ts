@@ -1,0 +1,126 @@
+/** Generations: which are kept, and the way back to an earlier one. */
+import { TandemError } from '@tandem/prediction/errors';
+import type { Generation } from '@tandem/prediction/generations';
+import type { GenerationStore, RollbackRequest } from '@tandem/prediction/run-store';
+import type pg from 'pg';
+import { findArm, moveArm } from './arms.ts';
+import { insertAudit } from './audit.ts';
+import { type Db, query, sqlState, transaction } from './database.ts';
+import { findGeneration, listGenerations, listInForce, readPages } from './generation-rows.ts';
+import { dropPartition } from './partition.ts';
+import { type RetentionCandidate, retiredGenerations } from './retired-generations.ts';
+import { lockAssignments } from './settings.ts';
+
+export function createGenerationStore(pool: pg.Pool): GenerationStore {
+  return {
+    list: (predictor) => listGenerations(pool, predictor),
+    find: (id) => findGeneration(pool, id),
+    inForce: () => listInForce(pool),
+    rollBack: (request) => rollBack(pool, request),
+    dropRetired: () => dropRetired(pool),
+    pages: (generation, pageSize) => readPages(pool, generation, pageSize),
+  };
+}
+
+/**
+ * Pointer back, to another model version where the generation is of one; floor and revision up, expiry restarted. Rejects
+ * with `unknown_predictor`, or with `unknown_generation`, naming those that can be returned to.
+ */
+async function rollBack(pool: pg.Pool, { predictor, to, actor }: RollbackRequest) {
+  return transaction(pool, async (db) => {
+    await lockAssignments(db);
+    const arm = await findArm(db, predictor);
+    if (!arm) {
+      throw new TandemError('unknown_predictor', `There is no predictor ${JSON.stringify(predictor.slice(0, 80))}.`, {
+        field: 'predictor',
+        remedy: 'GET /v1/predictors lists them',
+      });
+    }
+    const all = await listGenerations(db, predictor);
+    const from = all.find((one) => one.id === arm.generationId) ?? null;
+    const target = chooseTarget(all, from, to);
+    if (!target) throw notAvailable(all, from, to);
+    await moveArm(db, predictor, {
+      modelVersionId: target.modelVersionId,
+      generationId: target.id,
+      raiseFloor: true,
+      restartExpiry: true,
+    });
+    await insertAudit(db, {
+      actor,
+      action: 'rollback',
+      predictor,
+      detail: { from: from?.number ?? null, to: target.number, modelVersionId: target.modelVersionId },
+    });
+    return { from, to: { ...target, inForce: true } };
+  });
+}
+
+/** @param all newest first */
+function chooseTarget(all: readonly Generation[], from: Generation | null, to: number | null): Generation | undefined {
+  const available = all.filter((one) => isAvailable(one, from));
+  if (to !== null) return available.find((one) => one.number === to);
+  return available.find((one) => from === null || one.number < from.number);
+}
+
+function isAvailable(one: Generation, from: Generation | null): boolean {
+  return one.state === 'published' && one.id !== from?.id;
+}
+
+function notAvailable(all: readonly Generation[], from: Generation | null, to: number | null): TandemError {
+  const available = all.filter((one) => isAvailable(one, from)).map((one) => one.number);
+  const asked = all.find((one) => one.number === to);
+  const why =
+    to === null
+      ? `There is no published generation before ${from ? `generation ${from.number}, which is in force` : 'the first run'}.`
+      : asked === undefined
+        ? `There is no generation ${to}.`
+        : asked.id === from?.id
+          ? `Generation ${to} is in force already.`
+          : `Generation ${to} is ${asked.state === 'dropped' ? 'dropped' : 'not published'}.`;
+  return new TandemError('unknown_generation', why, {
+    field: 'to',
+    remedy: available.length > 0 ? `choose one of ${available.join(', ')}` : 'there is none to return to yet',
+  });
+}
+
+/** Each in a transaction of its own; one whose partition cannot be locked waits for the next time. */
+async function dropRetired(pool: pg.Pool): Promise<readonly Generation[]> {
+  const dropped: Generation[] = [];
+  for (const { id } of retiredGenerations(await listCandidates(pool))) {
+    const one = await transaction(pool, (db) => dropOne(db, id)).catch((error: unknown) => {
+      if (sqlState(error) === '55P03') return null;
+      throw error;
+    });
+    if (one) dropped.push(one);
+  }
+  return dropped;
+}
+
+async function dropOne(db: pg.PoolClient, id: string): Promise<Generation | null> {
+  // Judged again under the lock: a rollback may have returned to it meanwhile.
+  await lockAssignments(db);
+  const retired = retiredGenerations(await listCandidates(db)).find((one) => one.id === id);
+  if (!retired) return null;
+  await query(db, { text: `update tandem.generations set state = 'dropped' where id = $1`, values: [id] });
+  await insertAudit(db, {
+    actor: 'retention',
+    action: 'drop_generation',
+    predictor: retired.predictor,
+    detail: { generation: retired.number },
+  });
+  await dropPartition(db, id);
+  return { ...retired, state: 'dropped' };
+}
+
+async function listCandidates(db: Db): Promise<RetentionCandidate[]> {
+  return query<RetentionCandidate & Record<string, unknown>>(db, {
+    text: `select g.id, g.predictor, g.number, g.model_version_id as "modelVersionId", v.number as "modelNumber",
+        g.run_id as "runId", g.state, g.history, g.buckets,
+        floor(extract(epoch from g.started_at) * 1000)::float8 as "startedAt", g.published_at as "publishedAt", g.users,
+        exists (select from tandem.arms a where a.generation_id = g.id) as "inForce",
+        (extract(epoch from clock_timestamp() - r.finished_at) * 1000)::float8 as "runEndedMs"
+      from tandem.generations g join tandem.model_versions v on v.id = g.model_version_id join tandem.runs r on r.id = g.run_id
+      where g.state <> 'dropped'`,
+  });
+}

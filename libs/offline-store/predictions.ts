@@ -1,0 +1,66 @@
+/** Stored predictions as Postgres has them: what a read asks for when Redis lacks them. */
+import type { Assignment } from '@tandem/prediction/certificate';
+import type { StoredPrediction, StoredPredictions } from '@tandem/prediction/stored-prediction';
+import type pg from 'pg';
+import { epochMs, textArray } from './certificate-statement.ts';
+import { type Db, query, sqlState } from './database.ts';
+import { partitionOf } from './partition.ts';
+
+export function createStoredPredictions(pool: pg.Pool): StoredPredictions {
+  return {
+    async find(assignment, userIds) {
+      const { generation } = assignment;
+      const rows = await findRows(pool, assignment, userIds, generation?.id ?? null).catch((error: unknown) => {
+        // The generation was dropped since it was assigned: the overlay may still have what it lacks.
+        if (generation && sqlState(error) === '42P01') return findRows(pool, assignment, userIds, null);
+        throw error;
+      });
+      const found = new Map<string, StoredPrediction[]>();
+      for (const row of rows) found.set(row.userId, [...(found.get(row.userId) ?? []), candidateOf(row, assignment)]);
+      return found;
+    },
+  };
+}
+
+interface Row extends Record<string, unknown> {
+  readonly userId: string;
+  readonly layer: StoredPrediction['layer'];
+  readonly source: StoredPrediction['source'];
+  readonly contextVersion: number;
+  readonly history: string | null;
+  readonly overlayFloor: number | null;
+  readonly computedAt: number;
+  readonly outputs: Buffer;
+}
+
+/** One statement for both layers, generation first. */
+function findRows(
+  db: Db,
+  assignment: Assignment,
+  userIds: readonly string[],
+  generationId: string | null,
+): Promise<Row[]> {
+  const generation =
+    generationId === null
+      ? ''
+      : `select user_id, 'generation', 'batch', context_version, null, null::bigint, computed_at, outputs
+          from ${partitionOf(generationId)} where user_id = any($1::text[]) union all `;
+  return query<Row>(db, {
+    name: `tandem-stored-${generationId?.replaceAll('-', '') ?? 'overlay'}`,
+    text: `select user_id as "userId", layer, source, context_version as "contextVersion", history,
+        overlay_floor as "overlayFloor", ${epochMs('computed_at')} as "computedAt", outputs
+      from (${generation}select user_id, 'overlay', source, context_version, history, overlay_floor, computed_at, outputs
+        from tandem.overlay where predictor = $2 and user_id = any($1::text[]) and model_version_id = $3
+      ) as stored(user_id, layer, source, context_version, history, overlay_floor, computed_at, outputs)`,
+    values: [textArray(userIds), assignment.predictor, assignment.modelVersionId],
+  });
+}
+
+function candidateOf(row: Row, assignment: Assignment): StoredPrediction {
+  const { userId: _userId, ...stored } = row;
+  return {
+    ...stored,
+    modelVersionId: assignment.modelVersionId,
+    generationId: row.layer === 'generation' ? (assignment.generation?.id ?? null) : null,
+  } as StoredPrediction;
+}

@@ -1,0 +1,136 @@
+/**
+ * B9: once all chunks of a run are committed, checks what it made and puts it in force. Any number of workers may do so
+ * at once, and a kill in between costs the next one's time.
+ */
+import type { PublishOutcome } from '@tandem/prediction/run-store';
+import { isFinished, type Run } from '@tandem/prediction/runs';
+import type pg from 'pg';
+import { type Arm, findArm, moveArm } from './arms.ts';
+import { insertAudit } from './audit.ts';
+import { type Db, limitStatements, query, sqlState, transaction } from './database.ts';
+import { findGeneration } from './generation-rows.ts';
+import { indexPartition } from './partition.ts';
+import { lockRun, requireRun, setRunState } from './run-rows.ts';
+import { lockAssignments } from './settings.ts';
+
+const INDEX_TIMEOUT_MS = 1_800_000;
+
+/** Null while chunks are open. */
+export async function publishRun(pool: pg.Pool, runId: string): Promise<PublishOutcome | null> {
+  const run = await requireRun(pool, runId);
+  if (isFinished(run.state)) return outcomeOf(pool, run);
+  const chunks = await countChunks(pool, runId);
+  if (run.state === 'planned' || chunks.open > 0) return null;
+  const flaw = (await findFlaw(pool, run, chunks)) ?? (await indexGeneration(pool, run));
+  return transaction(pool, async (db) => {
+    // The settings before the run: the order of everyone who moves an arm.
+    await lockAssignments(db);
+    const locked = await lockRun(db, runId);
+    if (isFinished(locked.state)) return outcomeOf(db, locked);
+    if ((await countChunks(db, runId)).open > 0) return null;
+    return flaw === null ? conclude(db, locked) : fail(db, locked, flaw);
+  });
+}
+
+interface ChunkCounts extends Record<string, unknown> {
+  readonly open: number;
+  readonly failed: number | null;
+  readonly error: string | null;
+}
+
+/** How many are open; of those that failed, the first and why. */
+async function countChunks(db: Db, runId: string): Promise<ChunkCounts> {
+  const rows = await query<ChunkCounts>(db, {
+    text: `select count(*) filter (where state in ('waiting', 'claimed')) as open,
+        min(no) filter (where state = 'failed') as failed,
+        (array_agg(error order by no) filter (where state = 'failed'))[1] as error
+      from tandem.chunks where run_id = $1`,
+    values: [runId],
+  });
+  return rows[0] ?? { open: 0, failed: null, error: null };
+}
+
+/** Why a run's predictions must not be published, or null. */
+async function findFlaw(db: Db, run: Run, { failed, error }: ChunkCounts): Promise<string | null> {
+  if (failed !== null) return `chunk ${failed} failed: ${error ?? 'unknown'}`;
+  if (run.scope !== 'all') return null;
+  const users = Math.max(run.usersExpected, run.usersScored + run.usersFailed);
+  if (users === 0) return 'the feature query has no rows';
+  const rows = await query<{ minCoverage: number }>(db, {
+    text: `select (policy -> 'batch' ->> 'minCoverage')::float8 as "minCoverage" from tandem.predictors where name = $1`,
+    values: [run.predictor],
+  });
+  const least = rows[0]?.minCoverage ?? 0;
+  if (run.usersScored >= users * least) return null;
+  return `only ${run.usersScored} of ${users} users were scored (${percent(run.usersScored / users)}); the predictor demands ${percent(least)}`;
+}
+
+function percent(share: number): string {
+  return `${Math.floor(share * 1_000) / 10} %`;
+}
+
+/** Before the pointer moves, reads of the generation must be cheap; gives the flaw that the index finds, or null. */
+async function indexGeneration(pool: pg.Pool, { generationId }: Run): Promise<string | null> {
+  if (generationId === null) return null;
+  return transaction(pool, async (db) => {
+    await limitStatements(db, INDEX_TIMEOUT_MS);
+    await indexPartition(db, generationId, INDEX_TIMEOUT_MS);
+    return null;
+  }).catch((error: unknown) => {
+    if (sqlState(error) === '23505') return 'a user was predicted twice; give the feature query one row a user';
+    throw error;
+  });
+}
+
+async function fail(db: Db, run: Run, note: string): Promise<PublishOutcome> {
+  await setRunState(db, run.id, 'failed', note);
+  return { state: 'failed', note, generation: null };
+}
+
+async function conclude(db: Db, run: Run): Promise<PublishOutcome> {
+  const state = run.usersFailed > 0 ? 'done_with_errors' : 'done';
+  if (run.generationId === null) {
+    await setRunState(db, run.id, state, null);
+    return { state, note: null, generation: null };
+  }
+  await query(db, {
+    text: `update tandem.generations set state = 'published', published_at = clock_timestamp(), users = $2 where id = $1`,
+    values: [run.generationId, run.usersScored],
+  });
+  const note = whyNotInForce(run, await findArm(db, run.predictor));
+  if (note === null) {
+    await moveArm(db, run.predictor, {
+      modelVersionId: run.modelVersionId,
+      generationId: run.generationId,
+      raiseFloor: false,
+      restartExpiry: false,
+    });
+  }
+  await insertAudit(db, {
+    actor: run.reason,
+    action: 'publish',
+    predictor: run.predictor,
+    detail: { run: run.id, generation: run.generationNumber, users: run.usersScored, inForce: note === null, note },
+  });
+  await setRunState(db, run.id, state, note);
+  return { state, note, generation: note === null ? ((await findGeneration(db, run.generationId)) ?? null) : null };
+}
+
+/** The pointer only goes forward, and only within the model version that is served. */
+function whyNotInForce(run: Run, arm: Arm | undefined): string | null {
+  if (arm?.modelVersionId !== run.modelVersionId) {
+    return `generation ${run.generationNumber} was published but not put in force: model version ${run.modelNumber} is not served any more`;
+  }
+  if (arm.generationNumber !== null && arm.generationNumber > (run.generationNumber ?? 0)) {
+    return `generation ${run.generationNumber} was published but not put in force: the newer ${arm.generationNumber} is`;
+  }
+  return null;
+}
+
+/** What publishing gave, told again. */
+async function outcomeOf(db: Db, run: Run): Promise<PublishOutcome> {
+  const state = run.state === 'done' || run.state === 'done_with_errors' ? run.state : 'failed';
+  const note = run.state === 'cancelled' ? 'the run was cancelled' : run.error;
+  const generation = run.generationId === null ? undefined : await findGeneration(db, run.generationId);
+  return { state, note, generation: generation?.inForce ? generation : null };
+}

@@ -1,0 +1,45 @@
+/** Removes what is past its time, a bounded number of rows a call: the caller comes again. */
+import type pg from 'pg';
+import { execute, query, transaction } from './database.ts';
+
+const ROWS = 10_000;
+/** Finished runs kept of each predictor. */
+const RUNS = 200;
+/** An event may be up to five minutes ahead of its acceptance: its id is remembered somewhat longer than it may be sent. */
+const HORIZON = `clock_timestamp() - (select event_horizon from tandem.settings) - interval '1 hour'`;
+
+/** How many rows went. */
+export async function expire(pool: pg.Pool): Promise<number> {
+  let gone = 0;
+  for (const table of ['event_ids', 'events']) {
+    const { rowCount } = await execute(pool, {
+      text: `delete from tandem.${table} where ctid = any (array(
+        select ctid from tandem.${table} where accepted_at < ${HORIZON} limit ${ROWS}))`,
+    });
+    gone += rowCount ?? 0;
+  }
+  return gone + (await expireRuns(pool));
+}
+
+/** With a run goes what is left of its generation; one that is kept keeps its run. */
+async function expireRuns(pool: pg.Pool): Promise<number> {
+  return transaction(pool, async (db) => {
+    const old = await query<{ id: string }>(db, {
+      text: `select id from (
+          select id, row_number() over (partition by predictor order by created_at desc) as n from tandem.runs
+          where state in ('done', 'done_with_errors', 'failed', 'cancelled')
+        ) finished
+        where n > $1 and not exists (select from tandem.generations g where g.run_id = finished.id and g.state <> 'dropped')
+        limit $2`,
+      values: [RUNS, RUNS],
+    });
+    if (old.length === 0) return 0;
+    const ids = old.map((row) => row.id);
+    await query(db, { text: 'delete from tandem.generations where run_id = any($1::uuid[])', values: [ids] });
+    const { rowCount } = await execute(db, {
+      text: 'delete from tandem.runs where id = any($1::uuid[])',
+      values: [ids],
+    });
+    return rowCount ?? 0;
+  });
+}

@@ -1,0 +1,91 @@
+/** Rows of tandem.runs as the domain's runs; progress is the sum of the chunks, so that their commits meet in no one row. */
+import { TandemError } from '@tandem/prediction/errors';
+import type { Run, RunFailure, RunState } from '@tandem/prediction/runs';
+import { type Db, query } from './database.ts';
+
+const SELECT = `
+  select r.id, r.predictor, r.scope, r.model_version_id as "modelVersionId", v.number as "modelNumber",
+    r.overlay_floor as "overlayFloor", r.history, r.schedule_slot as "scheduleSlot", r.state, r.reason, r.error,
+    r.users_expected as "usersExpected", c.scored as "usersScored", c.failed as "usersFailed",
+    r.chunk_count as "chunkCount", c.committed as "chunksCommitted", g.id as "generationId", g.number as "generationNumber",
+    r.created_at as "createdAt", r.started_at as "startedAt", r.finished_at as "finishedAt"
+  from tandem.runs r
+  join tandem.model_versions v on v.id = r.model_version_id
+  left join tandem.generations g on g.run_id = r.id
+  cross join lateral (
+    select coalesce(sum(scored), 0)::bigint as scored, coalesce(sum(failed), 0)::bigint as failed,
+      count(*) filter (where state = 'committed') as committed
+    from tandem.chunks where run_id = r.id) c`;
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+export async function findRun(db: Db, id: string): Promise<Run | undefined> {
+  if (!UUID.test(id)) return undefined;
+  return (await query<Run & Record<string, unknown>>(db, { text: `${SELECT} where r.id = $1`, values: [id] }))[0];
+}
+
+/** Rejects with `unknown_run`. */
+export async function requireRun(db: Db, id: string): Promise<Run> {
+  const run = await findRun(db, id);
+  if (run) return run;
+  throw new TandemError('unknown_run', `There is no run ${JSON.stringify(id.slice(0, 80))}.`, {
+    field: 'runId',
+    remedy: 'GET /v1/runs lists them',
+  });
+}
+
+/** As `requireRun`, with the run's row locked until the transaction ends. */
+export async function lockRun(db: Db, id: string): Promise<Run> {
+  if (UUID.test(id)) await query(db, { text: 'select from tandem.runs where id = $1 for update', values: [id] });
+  return requireRun(db, id);
+}
+
+/** Newest first; `before` is the id of the last run of the page before. */
+export async function listRuns(
+  db: Db,
+  { predictor, limit, before }: { predictor?: string; limit: number; before?: string },
+): Promise<readonly Run[]> {
+  if (before !== undefined) await requireRun(db, before);
+  return query<Run & Record<string, unknown>>(db, {
+    text: `${SELECT} left join tandem.runs b on b.id = $3
+      where ($1::text is null or r.predictor = $1)
+        and ($3::uuid is null or r.created_at < b.created_at or (r.created_at = b.created_at and r.id > b.id))
+      order by r.created_at desc, r.id limit $2`,
+    values: [predictor ?? null, limit, before ?? null],
+  });
+}
+
+export async function listUnfinished(db: Db): Promise<readonly Run[]> {
+  return query<Run & Record<string, unknown>>(db, {
+    text: `${SELECT} where r.state in ('planned', 'running', 'publishing') order by r.created_at`,
+  });
+}
+
+/** The unfinished run of scope `all` of a predictor, other than `except`. */
+export async function findUnfinishedAll(db: Db, predictor: string, except: string | null): Promise<string | undefined> {
+  const rows = await query<{ id: string }>(db, {
+    text: `select id from tandem.runs where predictor = $1 and scope = 'all'
+      and state in ('planned', 'running', 'publishing') and id is distinct from $2 limit 1`,
+    values: [predictor, except],
+  });
+  return rows[0]?.id;
+}
+
+export async function listFailures(db: Db, runId: string, limit: number): Promise<readonly RunFailure[]> {
+  return query<RunFailure & Record<string, unknown>>(db, {
+    text: `select user_id as "userId", reason from tandem.run_failures where run_id = $1 order by user_id limit $2`,
+    values: [runId, limit],
+  });
+}
+
+/** Sets a run's state; a finished one gets its time, and its sums. */
+export async function setRunState(db: Db, runId: string, state: RunState, error: string | null): Promise<void> {
+  await query(db, {
+    text: `update tandem.runs r set state = $2, error = $3,
+        finished_at = case when $2 in ('done', 'done_with_errors', 'failed', 'cancelled') then clock_timestamp() end,
+        users_scored = c.scored, users_failed = c.failed
+      from (select coalesce(sum(scored), 0) as scored, coalesce(sum(failed), 0) as failed from tandem.chunks where run_id = $1) c
+      where r.id = $1`,
+    values: [runId, state, error],
+  });
+}

@@ -1,0 +1,29 @@
+/** The port of the run use cases on Postgres: each call is one transaction in the file of its own name. */
+import type { RunStore } from '@tandem/prediction/run-store';
+import type pg from 'pg';
+import { claimChunk, giveBackChunk, listClaimable, markLoaded, renewLease } from './chunks.ts';
+import { commitChunk } from './commit-chunk.ts';
+import { planRun } from './plan.ts';
+import { publishRun } from './publish.ts';
+import { findRun, listFailures, listRuns, listUnfinished } from './run-rows.ts';
+import { cancelRun, createRun, resumeRun } from './runs.ts';
+
+export function createRunStore(pool: pg.Pool): RunStore {
+  return {
+    create: (run) => createRun(pool, run),
+    find: (id) => findRun(pool, id),
+    list: (page) => listRuns(pool, page),
+    failures: (runId, limit) => listFailures(pool, runId, limit),
+    plan: (runId) => planRun(pool, runId),
+    claimable: (runId, limit) => listClaimable(pool, runId, limit),
+    claim: (runId, no, leaseMs) => claimChunk(pool, runId, no, leaseMs),
+    renew: (chunk, leaseMs) => renewLease(pool, chunk, leaseMs),
+    giveBack: (chunk, error, maxAttempts) => giveBackChunk(pool, chunk, error, maxAttempts),
+    commit: (run, chunk, result) => commitChunk(pool, run, chunk, result),
+    markLoaded: (runId, no) => markLoaded(pool, runId, no),
+    publish: (runId) => publishRun(pool, runId),
+    cancel: (runId) => cancelRun(pool, runId),
+    resume: (runId) => resumeRun(pool, runId),
+    unfinished: () => listUnfinished(pool),
+  };
+}

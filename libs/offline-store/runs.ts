@@ -1,0 +1,126 @@
+/** The life of a run apart from its chunks: it is asked for, cancelled, taken up again. */
+import { TandemError } from '@tandem/prediction/errors';
+import type { NewRun } from '@tandem/prediction/run-store';
+import { isFinished, type Run, type RunScope } from '@tandem/prediction/runs';
+import { checkUserId, type KeyType } from '@tandem/prediction/user-id';
+import type pg from 'pg';
+import { type Db, query, transaction } from './database.ts';
+import { findUnfinishedAll, lockRun, requireRun, setRunState } from './run-rows.ts';
+
+export async function createRun(pool: pg.Pool, run: NewRun): Promise<{ run: Run; created: boolean }> {
+  return transaction(pool, async (db) => {
+    const { keyType } = await lockPredictor(db, run.predictor);
+    const userIds = run.scope.kind === 'users' ? distinctUsers(run.scope, keyType) : null;
+    const slot = run.scheduleSlot;
+    const known = slot === null ? undefined : await findSlot(db, run.predictor, slot);
+    if (known !== undefined) return { run: await requireRun(db, known), created: false };
+    if (run.scope.kind === 'all') await refuseSecondAll(db, run.predictor, null);
+    const [inserted] = await query<{ id: string }>(db, {
+      text: `insert into tandem.runs (predictor, scope, user_ids, reason, schedule_slot, history, model_version_id, overlay_floor)
+        select $1, $2, $3, $4, $5, tandem.current_history(), model_version_id, overlay_floor
+        from tandem.arms where predictor = $1 and name = 'stable' returning id`,
+      values: [run.predictor, run.scope.kind, userIds, run.reason, slot],
+    });
+    return { run: await requireRun(db, inserted?.id ?? ''), created: true };
+  });
+}
+
+/** The predictor's row is where concurrent runs of it meet. */
+async function lockPredictor(db: Db, name: string): Promise<{ keyType: KeyType }> {
+  const rows = await query<{ keyType: KeyType }>(db, {
+    text: `select s.key_type as "keyType" from tandem.predictors p, tandem.settings s
+      where p.name = $1 and p.active for no key update of p`,
+    values: [name],
+  });
+  if (rows[0]) return rows[0];
+  throw new TandemError('unknown_predictor', `There is no predictor ${JSON.stringify(name.slice(0, 80))}.`, {
+    field: 'predictor',
+    remedy: 'GET /v1/predictors lists them',
+  });
+}
+
+function distinctUsers({ userIds }: Extract<RunScope, { kind: 'users' }>, keyType: KeyType): string[] {
+  if (userIds.length === 0) {
+    throw new TandemError('invalid_input', 'A run of named users names at least one.', {
+      field: 'scope.userIds',
+      remedy: 'name users, or ask for the scope "all" or "stale"',
+    });
+  }
+  userIds.forEach((userId, i) => {
+    const check = checkUserId(keyType, userId);
+    if (check.ok) return;
+    throw new TandemError('invalid_input', `${check.problem.charAt(0).toUpperCase()}${check.problem.slice(1)}.`, {
+      field: `scope.userIds[${i}]`,
+      remedy: check.canonical === undefined ? 'correct the id' : `send ${JSON.stringify(check.canonical)}`,
+    });
+  });
+  return [...new Set(userIds)];
+}
+
+async function findSlot(db: Db, predictor: string, slot: Date): Promise<string | undefined> {
+  const rows = await query<{ id: string }>(db, {
+    text: 'select id from tandem.runs where predictor = $1 and schedule_slot = $2',
+    values: [predictor, slot],
+  });
+  return rows[0]?.id;
+}
+
+async function refuseSecondAll(db: Db, predictor: string, except: string | null): Promise<void> {
+  const other = await findUnfinishedAll(db, predictor, except);
+  if (other === undefined) return;
+  throw new TandemError('run_conflict', `Run ${other} of all users of ${predictor} is not finished.`, {
+    field: 'scope',
+    remedy: 'wait for it, or cancel it',
+    detail: { runId: other },
+  });
+}
+
+/** Chunks that wait are dropped; those under way find the run ended when they commit. */
+export async function cancelRun(pool: pg.Pool, runId: string): Promise<Run> {
+  return transaction(pool, async (db) => {
+    const run = await lockRun(db, runId);
+    if (isFinished(run.state)) throw stateConflict(run, 'it is finished', 'start another run');
+    await query(db, {
+      text: `update tandem.chunks set state = 'cancelled' where run_id = $1 and state = 'waiting'`,
+      values: [runId],
+    });
+    await setRunState(db, runId, 'cancelled', null);
+    return requireRun(db, runId);
+  });
+}
+
+/** Goes on with what is not committed; a run that was never planned is planned then. */
+export async function resumeRun(pool: pg.Pool, runId: string): Promise<Run> {
+  return transaction(pool, async (db) => {
+    const { predictor } = await requireRun(db, runId);
+    // In the order of createRun, so that the two cannot wait for each other.
+    await lockPredictor(db, predictor);
+    const run = await lockRun(db, runId);
+    if (run.state !== 'cancelled' && run.state !== 'failed') {
+      throw stateConflict(run, `it is ${run.state}`, 'only a cancelled or failed run can be resumed');
+    }
+    if (run.scope === 'all') await refuseSecondAll(db, predictor, runId);
+    await refuseDropped(db, run);
+    await query(db, {
+      text: `update tandem.chunks set state = 'waiting', attempts = 0, error = null, lease_until = null
+        where run_id = $1 and state in ('cancelled', 'failed')`,
+      values: [runId],
+    });
+    await setRunState(db, runId, run.startedAt === null ? 'planned' : 'running', null);
+    return requireRun(db, runId);
+  });
+}
+
+async function refuseDropped(db: Db, run: Run): Promise<void> {
+  if (run.generationId === null) return;
+  const rows = await query<{ state: string }>(db, {
+    text: 'select state from tandem.generations where id = $1',
+    values: [run.generationId],
+  });
+  if (rows[0]?.state === 'building') return;
+  throw stateConflict(run, 'its generation is gone', 'start another run');
+}
+
+function stateConflict(run: Run, why: string, remedy: string): TandemError {
+  return new TandemError('run_conflict', `Run ${run.id} cannot be changed: ${why}.`, { field: 'runId', remedy });
+}

@@ -1,0 +1,70 @@
+/**
+ * Whether a generation's buckets stay in Redis' compact form (a listpack), which is what makes a user cost tens of
+ * bytes. Buckets whose size varies like a Poisson number pass the limit practically never while their mean is below half.
+ *
+ * A value longer than the server's limit makes Redis keep that bucket as a hash table instead: the same addresses and
+ * commands, and about 100 bytes a user beside the value instead of 15. That is the layout of wide outputs: measured for a
+ * vector of 100 floats 513 bytes a user, where a key a user takes 570; and readers need not know which it is.
+ */
+import type { Generation } from '@tandem/prediction/generations';
+import type { OnlineConnection, OnlineLog } from './connection.ts';
+import { command } from './write-together.ts';
+
+export interface BucketFit {
+  readonly meanUsers: number;
+  /** The server's limit; null where it does not tell (managed servers forbid CONFIG), and 128 is assumed. */
+  readonly maxEntries: number | null;
+  readonly maxValueBytes: number | null;
+  readonly layout: 'listpack' | 'hash table';
+}
+
+export interface BucketFitDependencies {
+  readonly connection: OnlineConnection;
+  readonly log: OnlineLog;
+}
+
+/** The least limits that any Redis or Valkey comes with. */
+const ASSUMED_ENTRIES = 128;
+const ASSUMED_VALUE_BYTES = 64;
+
+/**
+ * Reads the server's limits and logs a warning where a generation does not fit. Rejects `unavailable` where Redis does
+ * not answer.
+ * @param valueBytes the longest value of the generation, in bytes
+ */
+export async function checkBuckets(
+  { connection, log }: BucketFitDependencies,
+  generation: Pick<Generation, 'id' | 'buckets' | 'users'>,
+  valueBytes: number,
+): Promise<BucketFit> {
+  const limits = await readLimits(connection);
+  const meanUsers = generation.users / generation.buckets;
+  const entries = limits.maxEntries ?? ASSUMED_ENTRIES;
+  const isWide = valueBytes > (limits.maxValueBytes ?? ASSUMED_VALUE_BYTES);
+  const isCrowded = meanUsers > entries / 2;
+  if (isCrowded && !isWide) {
+    log('online_store.buckets_crowded', {
+      generationId: generation.id,
+      meanUsers: Math.round(meanUsers),
+      maxEntries: entries,
+      remedy: `raise hash-max-listpack-entries to ${Math.ceil(meanUsers * 2)}, or use more buckets from the next run on`,
+    });
+  }
+  return { meanUsers, ...limits, layout: isWide || meanUsers > entries ? 'hash table' : 'listpack' };
+}
+
+async function readLimits(connection: OnlineConnection): Promise<Pick<BucketFit, 'maxEntries' | 'maxValueBytes'>> {
+  // Before Redis 7 the names say ziplist.
+  const [entries, value] = await connection.send([
+    command('config', ['get', 'hash-max-*list*-entries']),
+    command('config', ['get', 'hash-max-*list*-value']),
+  ]);
+  return { maxEntries: firstNumber(entries), maxValueBytes: firstNumber(value) };
+}
+
+/** The number in a reply of CONFIG GET: names and values in turn, or null where it was refused. */
+function firstNumber(reply: unknown): number | null {
+  if (!Array.isArray(reply)) return null;
+  const number = Number(String(reply[1] ?? ''));
+  return Number.isSafeInteger(number) && number > 0 ? number : null;
+}

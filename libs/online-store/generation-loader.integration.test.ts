@@ -1,0 +1,174 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { checkBuckets } from './bucket-fit.ts';
+import type { OnlineConnection } from './connection.ts';
+import { createGenerationLoader } from './generation-loader.ts';
+import { createGenerationSweeper } from './generation-sweeper.ts';
+import { createHintStore } from './hint-store.ts';
+import { createKeys } from './keys.ts';
+import { createOnlinePredictions } from './predictions.ts';
+import { assignmentOf, connectTo, deleteKeys, HISTORY, randomPrefix, STARTED_AT } from './test-redis.ts';
+
+const USERS = 3_000;
+const rows = Array.from({ length: USERS }, (_, i) => ({
+  userId: i % 2 ? String(i) : `0190a3f2-7c1e-7000-8000-${String(i).padStart(12, '0')}`,
+  contextVersion: i % 7,
+  computedAt: STARTED_AT + i,
+  outputs: Buffer.from(String(i)),
+}));
+const pages = [rows.slice(0, 1_000), rows.slice(1_000, 2_500), rows.slice(2_500)];
+
+describe('loading generations', () => {
+  let connection: OnlineConnection;
+  let prefix: string;
+  let generation: { id: string; buckets: number; startedAt: number };
+  beforeAll(async () => {
+    ({ connection } = await connectTo(inject('redisUrl'), 5_000));
+  });
+  beforeEach(() => {
+    prefix = randomPrefix();
+    generation = { id: randomUUID(), buckets: 40, startedAt: STARTED_AT };
+    return () => deleteKeys(connection, prefix);
+  });
+  afterAll(() => connection.close());
+
+  const loader = () => createGenerationLoader({ connection, prefix, windowRows: 700 });
+  const sweeper = () => createGenerationSweeper({ connection, prefix });
+  const keysNow = async () => (await connection.redis.keys(`${prefix}:*`)).sort();
+  async function usersFound() {
+    const predictions = createOnlinePredictions({ connection, prefix, log: () => {} });
+    const found = await predictions.find(
+      assignmentOf(generation),
+      rows.map((row) => row.userId),
+    );
+    for (const { userId, ...row } of rows) {
+      const candidate = found.get(userId)?.[0];
+      if (candidate) expect(candidate).toMatchObject(row);
+    }
+    return found.size;
+  }
+
+  it('makes every row findable, and says loaded only then', async () => {
+    expect(await loader().isLoaded(generation)).toBe(false);
+    expect(await loader().loadGeneration(generation, pages)).toEqual({ loaded: USERS, skipped: 0, complete: true });
+    expect(await loader().isLoaded(generation)).toBe(true);
+    expect(await usersFound()).toBe(USERS);
+  });
+
+  it('changes nothing when rows are loaded twice, in another order, by two loaders at once', async () => {
+    await loader().loadGeneration(generation, pages);
+    const dump = async () => Promise.all((await keysNow()).map((key) => connection.redis.type(key)));
+    const before = { keys: await keysNow(), types: await dump() };
+    await Promise.all([
+      loader().loadGeneration(generation, pages.toReversed()),
+      loader().loadRows(generation, rows.toReversed()),
+    ]);
+    expect({ keys: await keysNow(), types: await dump() }).toEqual(before);
+    expect(await usersFound()).toBe(USERS);
+    expect(await loader().completeLoad(generation, USERS)).toBe(true);
+  });
+
+  it('completes a load by chunks only when all users are there', async () => {
+    for (const page of pages.slice(1)) await loader().loadRows(generation, page);
+    expect(await loader().completeLoad(generation, USERS)).toBe(false);
+    expect(await loader().isLoaded(generation)).toBe(false);
+    await loader().loadRows(generation, pages[0] ?? []);
+    expect(await loader().completeLoad(generation, USERS)).toBe(true);
+    expect(await loader().isLoaded(generation)).toBe(true);
+  });
+
+  it('does not complete a marker that Redis lost after the rows', async () => {
+    await loader().loadRows(generation, rows);
+    await connection.redis.unlink(createKeys(prefix).marker(generation.id));
+    expect(await loader().completeLoad(generation, USERS)).toBe(false);
+    expect(await loader().isLoaded(generation)).toBe(false);
+  });
+
+  it('counts as not loaded under another number of buckets', async () => {
+    await loader().loadGeneration(generation, pages);
+    expect(await loader().isLoaded({ ...generation, buckets: 80 })).toBe(false);
+  });
+
+  it('leaves a row that its layout cannot tell to Postgres, and says so', async () => {
+    const odd = { ...rows[0], userId: 'odd', contextVersion: 1, computedAt: STARTED_AT - 1, outputs: Buffer.alloc(4) };
+    expect(await loader().loadGeneration(generation, [[odd], rows])).toEqual({
+      loaded: USERS,
+      skipped: 1,
+      complete: true,
+    });
+  });
+
+  it('loads a generation without users', async () => {
+    expect(await loader().loadGeneration(generation, [])).toEqual({ loaded: 0, skipped: 0, complete: true });
+    expect(await loader().isLoaded(generation)).toBe(true);
+  });
+
+  it('keeps to its rate, and stops at once when told', async () => {
+    const startedAt = performance.now();
+    await loader().loadGeneration(generation, pages, { rowsPerSecond: 6_000 });
+    expect(performance.now() - startedAt).toBeGreaterThan(450);
+    const abort = new AbortController();
+    const stopped = loader().loadGeneration(generation, pages, { rowsPerSecond: 10, signal: abort.signal });
+    abort.abort();
+    await expect(stopped).rejects.toMatchObject({ name: 'AbortError' });
+  });
+
+  it('forgets one generation and nothing else', async () => {
+    const other = { ...generation, id: randomUUID() };
+    await loader().loadGeneration(other, [rows.slice(0, 100)]);
+    const before = await keysNow();
+    await loader().loadGeneration(generation, pages);
+    await sweeper().forget(generation);
+    expect(await keysNow()).toEqual(before);
+    expect(await loader().isLoaded(other)).toBe(true);
+  });
+
+  it('sweeps what is not kept, and spares a generation that starts meanwhile', async () => {
+    const kept = { ...generation, id: randomUUID() };
+    const late = { ...generation, id: randomUUID() };
+    await createHintStore({ connection, prefix }).raise([{ userId: '1', history: HISTORY, version: 1 }]);
+    await loader().loadGeneration(kept, [rows.slice(0, 100)]);
+    const before = await keysNow();
+    await loader().loadGeneration(generation, pages);
+    const swept = await sweeper().sweep(async () => {
+      await loader().loadGeneration(late, [rows.slice(0, 100)]);
+      return [kept.id];
+    });
+    expect(swept).toEqual({ generations: [generation.id], keys: generation.buckets + 1 });
+    expect(await loader().isLoaded(late)).toBe(true);
+    await sweeper().forget(late);
+    expect(await keysNow()).toEqual(before);
+  });
+
+  it('costs at most 40 bytes a user, for short ids and for uuids', async () => {
+    for (const idOf of [(i: number) => String(10_000_000 + i), () => randomUUID()]) {
+      const own = { ...generation, id: randomUUID(), buckets: 160 };
+      const many = Array.from({ length: 160 * 128 }, (_, i) => ({
+        userId: idOf(i),
+        contextVersion: i % 3,
+        computedAt: STARTED_AT + i,
+        outputs: Buffer.from([i & 255, i >> 8, 128, 63]),
+      }));
+      await loader().loadGeneration(own, [many]);
+      const keys = createKeys(prefix);
+      let bytes = 0;
+      for (let i = 0; i < own.buckets; i++)
+        bytes += Number(await connection.redis.memory('USAGE', keys.bucket(own.id, i)));
+      expect(bytes / many.length).toBeLessThanOrEqual(40);
+    }
+  });
+
+  it('warns of crowded buckets, and knows the layout of wide values', async () => {
+    const logged: string[] = [];
+    const dependencies = { connection, log: (event: string) => logged.push(event) };
+    const fit = await checkBuckets(dependencies, { ...generation, users: 40 * 100 }, 11);
+    expect(fit).toMatchObject({ meanUsers: 100, layout: 'listpack' });
+    expect(logged).toEqual([]);
+    await checkBuckets(dependencies, { ...generation, users: 40 * 300 }, 11);
+    expect(logged).toEqual(['online_store.buckets_crowded']);
+    expect(await checkBuckets(dependencies, { ...generation, users: 40 }, 407)).toMatchObject({ layout: 'hash table' });
+    const wide = rows.map((row) => ({ ...row, outputs: Buffer.alloc(400, row.contextVersion) }));
+    await loader().loadGeneration(generation, [wide]);
+    expect(await connection.redis.object('ENCODING', createKeys(prefix).bucket(generation.id, 0))).toBe('hashtable');
+  });
+});

@@ -1,0 +1,148 @@
+import type { OverlayEntry } from '@tandem/prediction/stored-prediction';
+import fc from 'fast-check';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import type { OnlineConnection } from './connection.ts';
+import { createUserDescriber } from './describe-user.ts';
+import { createHintStore } from './hint-store.ts';
+import { createKeys, placeOf } from './keys.ts';
+import { createOverlayStore } from './overlay-store.ts';
+import { connectTo, deleteKeys, HISTORY, MODEL, overlayEntry, randomPrefix, STARTED_AT } from './test-redis.ts';
+
+type Step =
+  | { readonly kind: 'put'; readonly entry: OverlayEntry }
+  | { readonly kind: 'hint'; readonly history: string; readonly version: number };
+
+const OTHER_HISTORY = 'fedcba9876543210';
+const history = fc.constantFrom(HISTORY, OTHER_HISTORY);
+const version = fc.oneof(fc.nat(3), fc.constantFrom(2 ** 32, Number.MAX_SAFE_INTEGER));
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('put' as const), entry: anyEntry() }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('hint' as const), history, version }) },
+);
+
+function anyEntry() {
+  return fc
+    .record({
+      history,
+      modelVersionId: fc.constantFrom(MODEL, 'b2'.repeat(16)),
+      overlayFloor: fc.nat(2),
+      contextVersion: version,
+      computedAt: fc.nat(2).map((ms) => STARTED_AT + ms),
+      source: fc.constantFrom('batch' as const, 'live' as const),
+    })
+    .map((changes) => overlayEntry('42', changes));
+}
+
+/** What the store promises, told once more and plainly. */
+function createReference() {
+  let stored: OverlayEntry | null = null;
+  let hint: { history: string; version: number } | null = null;
+  const isNewer = (old: OverlayEntry, entry: OverlayEntry): boolean => {
+    if (old.history !== entry.history) return false;
+    if (old.overlayFloor !== entry.overlayFloor) return old.overlayFloor > entry.overlayFloor;
+    if (old.modelVersionId !== entry.modelVersionId) return false;
+    if (old.contextVersion !== entry.contextVersion) return old.contextVersion > entry.contextVersion;
+    return old.computedAt > entry.computedAt;
+  };
+  return {
+    raise(given: { history: string; version: number }) {
+      if (hint?.history !== given.history || hint.version < given.version) hint = given;
+    },
+    put(entry: OverlayEntry) {
+      if (hint?.history === entry.history && hint.version > entry.contextVersion) return 'outdated';
+      if (stored && isNewer(stored, entry)) return 'older';
+      stored = entry;
+      return 'kept';
+    },
+    state: () => ({ stored, hint }),
+  };
+}
+
+describe('the overlay', () => {
+  let connection: OnlineConnection;
+  let prefix: string;
+  beforeAll(async () => {
+    ({ connection } = await connectTo(inject('redisUrl'), 2_000));
+  });
+  beforeEach(() => {
+    prefix = randomPrefix();
+    return () => deleteKeys(connection, prefix);
+  });
+  afterAll(() => connection.close());
+
+  it('decides each put and each hint as the rule says, in any order', async () => {
+    let run = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 12 }), async (steps) => {
+        const own = `${prefix}:${run++}`;
+        const overlay = createOverlayStore({ connection, prefix: own });
+        const hints = createHintStore({ connection, prefix: own });
+        const reference = createReference();
+        for (const one of steps) {
+          if (one.kind === 'put') expect(await overlay.putEach([one.entry])).toEqual([reference.put(one.entry)]);
+          else {
+            await hints.raise([{ userId: '42', history: one.history, version: one.version }]);
+            reference.raise({ history: one.history, version: one.version });
+          }
+        }
+        const found = await createUserDescriber({ connection, prefix: own })(['repurchase'], '42');
+        const { stored, hint } = reference.state();
+        expect(found.hint).toEqual(hint);
+        if (!stored) expect(found.overlay).toEqual([]);
+        else {
+          const { predictor, userId, ...entry } = stored;
+          expect(found.overlay).toMatchObject([{ predictor, entry }]);
+          expect(userId).toBe('42');
+        }
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it('keeps what any order of the same writers leaves: the newest label of the highest floor', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.shuffledSubarray([0, 1, 2, 3, 4, 5], { minLength: 6 }), async (order) => {
+        await deleteKeys(connection, prefix);
+        const overlay = createOverlayStore({ connection, prefix });
+        const entries = order.map((no) => overlayEntry('42', { overlayFloor: no >> 1, contextVersion: 10 - no }));
+        await Promise.all(entries.map((entry) => overlay.put([entry])));
+        const { overlay: found } = await createUserDescriber({ connection, prefix })(['repurchase'], '42');
+        expect(found).toMatchObject([{ entry: { overlayFloor: 2, contextVersion: 6 } }]);
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it('replaces what is not an entry: garbage, another type, numbers beyond reason', async () => {
+    const overlay = createOverlayStore({ connection, prefix });
+    const place = placeOf('42');
+    const key = createKeys(prefix).overlay(place, 'repurchase');
+    await connection.redis.rpush(key, 'a list');
+    expect(await overlay.putEach([overlayEntry('42')])).toEqual(['kept']);
+    const bytes = (await connection.redis.getBuffer(key)) ?? Buffer.alloc(0);
+    for (const nonsense of [Number.POSITIVE_INFINITY, Number.NaN, 1e300]) {
+      bytes.writeDoubleLE(nonsense, 34);
+      await connection.redis.set(key, bytes);
+      expect(await overlay.putEach([overlayEntry('42')])).toEqual(['kept']);
+    }
+    await connection.redis.set(key, bytes.subarray(0, 20));
+    await connection.redis.set(createKeys(prefix).hint(place), 'no hint');
+    expect(await overlay.putEach([overlayEntry('42')])).toEqual(['kept']);
+  });
+
+  it('lets entries and hints expire', async () => {
+    await createOverlayStore({ connection, prefix, expiryMs: 60_000 }).put([overlayEntry('42')]);
+    await createHintStore({ connection, prefix }).raise([{ userId: '42', history: HISTORY, version: 1 }]);
+    const keys = createKeys(prefix);
+    expect(await connection.redis.pttl(keys.overlay(placeOf('42'), 'repurchase'))).toBeGreaterThan(50_000);
+    expect(await connection.redis.pttl(keys.hint(placeOf('42')))).toBeGreaterThan(6 * 86_400_000);
+  });
+
+  it('takes 2,500 entries and tells the fate of each, in order', async () => {
+    const overlay = createOverlayStore({ connection, prefix });
+    const entries = Array.from({ length: 2_500 }, (_, i) => overlayEntry(String(i), { contextVersion: 5 }));
+    expect(new Set(await overlay.putEach(entries))).toEqual(new Set(['kept']));
+    const mixed = entries.map((entry, i) => ({ ...entry, contextVersion: i % 2 ? 6 : 4 }));
+    expect(await overlay.putEach(mixed)).toEqual(mixed.map((_, i) => (i % 2 ? 'kept' : 'older')));
+  });
+});

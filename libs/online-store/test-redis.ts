@@ -1,0 +1,109 @@
+/** Real servers for this folder's tests: the run's own, with a key prefix a test, and ones that a test may kill. */
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startRedis } from '@tandem/local-servers/redis';
+import type { Assignment } from '@tandem/prediction/certificate';
+import type { OverlayEntry } from '@tandem/prediction/stored-prediction';
+import { createOnlineConnection, type OnlineConnection } from './connection.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    redisUrl: string;
+  }
+}
+
+export const HISTORY = '0123456789abcdef';
+export const MODEL = 'a1'.repeat(16);
+export const STARTED_AT = Date.UTC(2026, 0, 1);
+
+export interface OwnRedis {
+  readonly url: string;
+  readonly pid: number;
+  /** SIGKILL, then a start on the same data and port. */
+  killAndRestart(): Promise<void>;
+  kill(): Promise<void>;
+  restart(): Promise<void>;
+  remove(): Promise<void>;
+}
+
+/** A server of the test's own, to be killed, stopped and flushed. */
+export async function startOwnRedis(): Promise<OwnRedis> {
+  const folder = await mkdtemp(join(tmpdir(), 'tandem-online-store-'));
+  const start = () =>
+    startRedis({ dataDir: join(folder, 'redis'), serverDir: join(tmpdir(), 'tandem-test-redis'), log: () => {} });
+  let server = await start();
+  async function kill() {
+    process.kill(server.pid, 'SIGKILL');
+    await server.exited;
+  }
+  async function restart() {
+    server = await start();
+  }
+  return {
+    url: server.url,
+    get pid() {
+      return server.pid;
+    },
+    kill,
+    restart,
+    async killAndRestart() {
+      await kill();
+      await restart();
+    },
+    async remove() {
+      await server.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+export function randomPrefix(): string {
+  return `test-${randomBytes(6).toString('hex')}`;
+}
+
+/** Connected; notes its log's events. */
+export async function connectTo(url: string, commandTimeoutMs?: number) {
+  const events: string[] = [];
+  const connection = createOnlineConnection({
+    url,
+    log: (event) => events.push(event),
+    ...(commandTimeoutMs === undefined ? {} : { commandTimeoutMs }),
+  });
+  await connection.whenReady(5_000);
+  return { connection, events };
+}
+
+export async function deleteKeys(connection: OnlineConnection, prefix: string): Promise<void> {
+  const keys = await connection.redis.keys(`${prefix}*`);
+  if (keys.length > 0) await connection.redis.unlink(...keys);
+}
+
+export function assignmentOf(generation: { id: string; buckets: number; startedAt: number } | null): Assignment {
+  return {
+    predictor: 'repurchase',
+    arm: 'stable',
+    modelVersionId: MODEL,
+    modelNumber: 1,
+    generation: generation && { ...generation, number: 1 },
+    overlayFloor: 0,
+    revision: 1,
+    expiresFrom: null,
+  };
+}
+
+export function overlayEntry(userId: string, changes: Partial<OverlayEntry> = {}): OverlayEntry {
+  return {
+    predictor: 'repurchase',
+    userId,
+    modelVersionId: MODEL,
+    history: HISTORY,
+    overlayFloor: 0,
+    contextVersion: 1,
+    source: 'live',
+    computedAt: STARTED_AT,
+    outputs: Buffer.from([1, 2, 3, 4]),
+    ...changes,
+  };
+}

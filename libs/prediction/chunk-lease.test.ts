@@ -1,0 +1,58 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { holdLease } from './chunk-lease.ts';
+
+const chunk = { runId: 'r', no: 1, fence: 3, attempts: 1, part: { userIds: ['1'] } };
+const times = { leaseMs: 30_000, renewMs: 10_000 };
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+describe('a chunk lease', () => {
+  it('is renewed while the chunk is worked on, and not after its release', async () => {
+    const renewals: [number, number][] = [];
+    const renew = async ({ fence }: { fence: number }, leaseMs: number) => renewals.push([fence, leaseMs]) > 0;
+    const held = holdLease({ renew }, chunk, times);
+    await vi.advanceTimersByTimeAsync(25_000);
+    expect(renewals).toEqual([
+      [3, 30_000],
+      [3, 30_000],
+    ]);
+    held.release();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(renewals).toHaveLength(2);
+    expect(held.lost.aborted).toBe(false);
+  });
+
+  it('is lost once the database says that another holds the chunk', async () => {
+    const held = holdLease({ renew: async () => false }, chunk, times);
+    expect(held.lost.aborted).toBe(false);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(held.lost.aborted).toBe(true);
+    held.release();
+  });
+
+  it('is not lost because the database does not answer: the fence guards the commit', async () => {
+    let asked = 0;
+    const renew = async () => {
+      asked++;
+      throw new Error('no answer');
+    };
+    const held = holdLease({ renew }, chunk, times);
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(asked).toBe(3);
+    expect(held.lost.aborted).toBe(false);
+    held.release();
+  });
+
+  it('asks once at a time, however slow the answer', async () => {
+    let asked = 0;
+    const renew = () => {
+      asked++;
+      return new Promise<boolean>(() => undefined);
+    };
+    const held = holdLease({ renew }, chunk, times);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(asked).toBe(1);
+    held.release();
+  });
+});

@@ -1,0 +1,207 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startRedis } from '@tandem/local-servers/redis';
+import type { LocalServer } from '@tandem/local-servers/server-process';
+import { TandemError } from '@tandem/prediction/errors';
+import { silentLog } from '@tandem/telemetry/log';
+import { Redis } from 'ioredis';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { createQueue, type Queue } from './enqueue.ts';
+import { createQueueWorker, type Handlers, type QueueWorker } from './run-worker.ts';
+
+// A server of its own: it is killed, flushed and reconfigured here.
+let folder: string;
+let server: LocalServer;
+let queue: Queue;
+const workers: QueueWorker[] = [];
+const concurrency = { control: 2, scoring: 2, loading: 1 };
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tandem-queue-'));
+  server = await start();
+  queue = await createQueue({ url: server.url, log: silentLog });
+});
+
+afterEach(async () => {
+  await Promise.all(workers.splice(0).map((worker) => worker.close(1_000)));
+});
+
+afterAll(async () => {
+  await queue.close();
+  await server.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+function start(port?: number): Promise<LocalServer> {
+  return startRedis({ dataDir: folder, log: () => undefined, ...(port === undefined ? {} : { port }) });
+}
+
+const nothing: Handlers = {
+  'plan-run': async () => ({}),
+  'run-chunk': async () => ({}),
+  'publish-run': async () => ({}),
+  'load-generation': async () => ({}),
+};
+
+function work(handlers: Partial<Handlers>, options: { idleMs?: number; onDead?: (why: string) => void } = {}) {
+  const { idleMs = 60_000, onDead = () => undefined } = options;
+  const worker = createQueueWorker({
+    url: server.url,
+    queue,
+    handlers: { ...nothing, ...handlers },
+    concurrency,
+    log: silentLog,
+    idleMs,
+    onDead,
+  });
+  workers.push(worker);
+  return worker;
+}
+
+async function command(...args: [string, ...string[]]): Promise<unknown> {
+  const redis = new Redis(server.url);
+  try {
+    return await redis.call(...args);
+  } finally {
+    redis.disconnect();
+  }
+}
+
+const until = (condition: () => unknown, timeout = 20_000) => vi.waitUntil(condition, { timeout, interval: 20 });
+
+describe('queues', () => {
+  it('hands a job to its handler once, however often it was enqueued while it waited', async () => {
+    const runId = randomUUID();
+    for (let i = 0; i < 3; i++) await queue.enqueue('run-chunk', { runId, no: 1, fence: 0 });
+    expect((await queue.counts()).scoring.waiting).toBe(1);
+    const seen: unknown[] = [];
+    work({ 'run-chunk': async (payload) => ({ seen: seen.push(payload) }) });
+    await until(() => seen.length > 0);
+    expect(seen).toEqual([{ runId, no: 1, fence: 0 }]);
+  });
+
+  it('takes a job of the same key again once it has ended: nothing is silently ignored', async () => {
+    const generationId = randomUUID();
+    let done = 0;
+    work({ 'load-generation': async () => ({ done: ++done }) });
+    for (const expected of [1, 2, 3]) {
+      await queue.enqueue('load-generation', { generationId });
+      await until(() => done === expected);
+      await until(async () => (await queue.counts()).loading.active === 0);
+    }
+  });
+
+  it('tries again what may pass, and gives up at once what cannot', async () => {
+    const tried = { passing: 0, hopeless: 0 };
+    work({
+      'plan-run': async () => {
+        if (++tried.passing < 2) throw new TandemError('unavailable', 'The database does not answer.');
+        return {};
+      },
+      'publish-run': async () => {
+        tried.hopeless++;
+        throw new TandemError('unknown_run', 'There is no such run.');
+      },
+    });
+    await queue.enqueue('plan-run', { runId: randomUUID() });
+    await queue.enqueue('publish-run', { runId: randomUUID() });
+    await until(() => tried.passing === 2);
+    await until(async () => (await queue.counts()).control.failed > 0);
+    expect(tried.hopeless).toBe(1);
+  });
+
+  it('goes on after a FLUSHALL once the same work is enqueued anew', async () => {
+    const seen: number[] = [];
+    const runId = randomUUID();
+    await queue.enqueue('run-chunk', { runId, no: 1, fence: 0 });
+    await command('FLUSHALL');
+    work({ 'run-chunk': async ({ no }) => ({ seen: seen.push(no) }) });
+    await queue.enqueue('run-chunk', { runId, no: 1, fence: 0 }, { runId, no: 2, fence: 0 });
+    await until(() => seen.length === 2);
+    await command('FLUSHALL');
+    await queue.enqueue('run-chunk', { runId, no: 1, fence: 0 });
+    await until(() => seen.length === 3);
+  });
+
+  it('resumes by itself after Redis was killed and stayed away, and loses no job under way', async () => {
+    const ended: number[] = [];
+    const gate = Promise.withResolvers<void>();
+    const worker = work({
+      'run-chunk': async ({ no }) => {
+        if (no === 1) await gate.promise;
+        return { ended: ended.push(no) };
+      },
+    });
+    const runId = randomUUID();
+    await queue.enqueue('run-chunk', { runId, no: 1, fence: 0 });
+    await until(() => worker.running() === 1);
+    const { port } = server;
+    process.kill(server.pid, 'SIGKILL');
+    await server.exited;
+    const outage = performance.now();
+    expect(await queue.enqueue('run-chunk', { runId, no: 2, fence: 0 })).toBe(false);
+    expect(performance.now() - outage).toBeLessThan(2_500);
+    await until(() => performance.now() - outage > Number(process.env.TEST_OUTAGE_MS ?? 5_000), 60_000);
+    server = await start(port);
+    await until(() => queue.enqueue('run-chunk', { runId, no: 2, fence: 0 }), 5_000);
+    await until(() => ended.includes(2), 10_000);
+    gate.resolve();
+    await until(() => ended.length === 2);
+    expect(ended).toEqual([2, 1]);
+  }, 90_000);
+
+  it('is called dead where work waits and none is taken', async () => {
+    const why = Promise.withResolvers<string>();
+    work({}, { idleMs: 600, onDead: why.resolve });
+    await queue.enqueue('load-generation', { generationId: randomUUID() });
+    await until(async () => (await queue.counts()).loading.waiting === 0);
+    // BullMQ's own brake, of which this process knows nothing: a worker that hangs looks the same.
+    await command('HSET', '{tandem}:loading:meta', 'paused', '1');
+    await until(async () => {
+      await queue.enqueue('load-generation', { generationId: randomUUID() });
+      return (await queue.counts()).loading.waiting > 0;
+    });
+    expect(await why.promise).toMatch('loading jobs wait');
+    await command('FLUSHALL');
+  });
+
+  it('drains on close: a job under way ends, one that waits stays', async () => {
+    const gate = Promise.withResolvers<void>();
+    let ended = 0;
+    const worker = work({
+      'load-generation': async () => {
+        await gate.promise;
+        return { ended: ++ended };
+      },
+    });
+    await queue.enqueue('load-generation', { generationId: randomUUID() }, { generationId: randomUUID() });
+    await until(() => worker.running() === 1);
+    const closed = worker.close(10_000);
+    gate.resolve();
+    expect(await closed).toBe(true);
+    expect(ended).toBe(1);
+    expect((await queue.counts()).loading.waiting).toBe(1);
+    await command('FLUSHALL');
+  });
+
+  it('does not wait for ever for a job that hangs', async () => {
+    const worker = work({ 'load-generation': () => new Promise(() => undefined) });
+    await queue.enqueue('load-generation', { generationId: randomUUID() });
+    await until(() => worker.running() === 1);
+    expect(await worker.close(100)).toBe(false);
+    await command('FLUSHALL');
+  });
+
+  it('refuses a Redis that may evict keys, and says how to mend it', async () => {
+    await command('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru');
+    const refused = createQueue({ url: server.url, log: silentLog });
+    await expect(refused).rejects.toMatchObject({ code: 'config_invalid', field: 'QUEUE_REDIS_URL' });
+    await command('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
+  });
+
+  it('refuses a payload that is not of the job', async () => {
+    await expect(queue.enqueue('plan-run', { runId: 'no uuid' })).rejects.toThrow('runId');
+  });
+});

@@ -1,0 +1,162 @@
+/**
+ * A small world to prove the freshness rule in: real Postgres, real Redis, real inference, and a predictor whose score
+ * *is* the count of a user's changes. So an answer shows by itself what it was computed from, whatever its label says.
+ */
+import { createHash, randomUUID } from 'node:crypto';
+import { createInferencePool } from '@tandem/inference/pool';
+import { adopt } from '@tandem/offline-store/adopt';
+import { createAuthority } from '@tandem/offline-store/authority';
+import { createPool } from '@tandem/offline-store/database';
+import { createEventStore } from '@tandem/offline-store/events';
+import { createFeatureSource } from '@tandem/offline-store/features';
+import { createGenerationStore } from '@tandem/offline-store/generations';
+import { createOverlayStore as createOfflineOverlay } from '@tandem/offline-store/overlay';
+import { createStoredPredictions } from '@tandem/offline-store/predictions';
+import { createRegistry, loadArtifact } from '@tandem/offline-store/registry';
+import { createRunStore } from '@tandem/offline-store/runs';
+import { createOnlineConnection } from '@tandem/online-store/connection';
+import { createGenerationLoader } from '@tandem/online-store/generation-loader';
+import { createHintStore } from '@tandem/online-store/hint-store';
+import { createOverlayStore } from '@tandem/online-store/overlay-store';
+import { createOnlinePredictions } from '@tandem/online-store/predictions';
+import { createLivePredictor } from '@tandem/prediction/live-prediction';
+import { createPredictionReader, type PredictionReaderDependencies } from '@tandem/prediction/read-prediction';
+import { createRunChunk } from '@tandem/prediction/run-chunk';
+import type { RunScope } from '@tandem/prediction/runs';
+import { echoModel } from '@tandem/testing/onnx-models';
+
+export const PREDICTOR = 'count';
+export const USERS = ['1', '2', '3', '4', '5'];
+
+/** Wraps a port, so that a test decides when its calls leave and its answers arrive. */
+export type Delay = <T extends object>(name: string, port: T) => T;
+
+export async function createWorld(databaseUrl: string, redisUrl: string) {
+  const pool = createPool({ url: databaseUrl, max: 24, applicationName: 'freshness-test' });
+  const prefix = `freshness-${randomUUID()}`;
+  const connection = createOnlineConnection({ url: redisUrl, log: () => {}, commandTimeoutMs: 5_000 });
+  await connection.whenReady(5_000);
+  const inference = createInferencePool({ loadArtifact: (hash) => loadArtifact(pool, hash), log: () => {}, processes: 1 });
+  const model = echoModel('float32', 1);
+  await pool.query(`create table counts (user_id bigint primary key, changes int not null)`);
+  await pool.query(`insert into counts select n, 0 from generate_series(1, ${USERS.length}) n`);
+  const adoptModel = (sql: string) =>
+    adopt(pool, { actor: 'test', predictors: [predictorOf(model, sql)] });
+  await adoptModel('select user_id, changes from counts');
+  return { pool, prefix, connection, inference, adoptModel };
+}
+
+export type World = Awaited<ReturnType<typeof createWorld>>;
+
+function predictorOf(model: Buffer, sql: string) {
+  return {
+    name: PREDICTOR,
+    artifact: model,
+    policy: {
+      freshness: {
+        maxAgeMs: null, live: true, liveTimeoutMs: 20_000, onLiveFailure: 'stale' as const, unverified: true, default: null, events: ['*'],
+      },
+      batch: { schedule: null, chunkSize: 2, minCoverage: 1 },
+    },
+    definition: {
+      predictor: PREDICTOR,
+      artifactHash: createHash('sha256').update(model).digest('hex'),
+      keyType: 'int8' as const,
+      query: { sql, columns: [{ name: 'changes', kind: 'integer' as const }], asOf: null, overlayForMs: null },
+      inputs: [{ name: 'features', type: 'float32' as const, columns: ['changes'] }],
+      outputs: [{ name: 'score', output: 'score', type: 'float32' as const, width: null, index: 0 }],
+    },
+  };
+}
+
+/** One process of the service, with connections and memory of its own. */
+export function createService({ pool, prefix, connection, inference }: World, delay: Delay) {
+  const authority = createAuthority(pool, { timeoutMs: 20_000 });
+  const registry = createRegistry(pool);
+  const overlay = delay('overlay', createOverlayStore({ connection, prefix, log: () => {} }));
+  const features = delay('features', createFeatureSource(pool));
+  const offlineOverlay = createOfflineOverlay(pool);
+  const live = createLivePredictor({
+    features,
+    scorer: delay('scorer', inference),
+    overlay,
+    keepLater: (entries) => void offlineOverlay.put(entries).catch(() => {}),
+  });
+  const parts: PredictionReaderDependencies = {
+    authority: delay('authority', authority),
+    registry,
+    online: delay('online', createOnlinePredictions({ connection, prefix, log: () => {} })),
+    offline: delay('offline', createStoredPredictions(pool)),
+    live,
+  };
+  return { read: createPredictionReader(parts), close: () => authority.close() };
+}
+
+/** What writes: the application, a worker, ops. */
+export function createWriters(world: World, delay: Delay) {
+  const { pool, prefix, connection, inference } = world;
+  const runs = delay('runs', createRunStore(pool));
+  const generations = createGenerationStore(pool);
+  const loader = delay('loader', createGenerationLoader({ connection, prefix, log: () => {} }));
+  const hints = { plan: async () => {}, chunks: async () => {}, publish: async () => {}, load: async () => {} };
+  const runChunk = createRunChunk({
+    runs, generations, loader, hints,
+    overlay: delay('overlay', createOverlayStore({ connection, prefix, log: () => {} })),
+    features: delay('features', createFeatureSource(pool)),
+    scorer: inference,
+    registry: createRegistry(pool),
+    lease: { leaseMs: 60_000, renewEveryMs: 20_000 },
+  });
+  const events = createEventStore(pool);
+  const userHints = createHintStore({ connection, prefix });
+
+  return {
+    /** The application changes a user and says so by SQL, in one transaction; resolves with the user's new count. */
+    async changeBySql(userId: string): Promise<number> {
+      const { rows } = await pool.query<{ changes: number }>(
+        `with changed as (update counts set changes = changes + 1 where user_id = $1::bigint returning changes),
+           told as (insert into tandem.events (user_id) values ($1::text))
+         select changes from changed`,
+        [userId],
+      );
+      return rows[0]?.changes ?? 0;
+    },
+    /** The application commits the change, then sends the event over the API; resolves with the acknowledged version. */
+    async changeByEvent(userId: string): Promise<number> {
+      await pool.query('update counts set changes = changes + 1 where user_id = $1::bigint', [userId]);
+      const event = { source: 'test', id: randomUUID(), type: 'changed', userId, time: null, data: null };
+      const [result] = await events.accept([event]);
+      const [history = '', version = ''] = (result?.contextToken ?? '').split('.');
+      void userHints.raise([{ userId, history, version: Number(version) }]).catch(() => {});
+      return result?.contextVersion ?? 0;
+    },
+    /** A whole run, chunk by chunk; null where another of everyone is under way. */
+    async run(scope: RunScope) {
+      const asked = await runs.create({ predictor: PREDICTOR, scope, reason: 'test', scheduleSlot: null }).catch(() => null);
+      if (!asked) return null;
+      const planned = await runs.plan(asked.run.id);
+      for (let no = 0; no < planned.chunkCount; no++) await runChunk(planned.id, no);
+      return runs.publish(planned.id);
+    },
+    /** Back to the generation before; resolves with its number, null where there is none. */
+    rollBack: async () =>
+      generations.rollBack({ predictor: PREDICTOR, to: null, actor: 'test' }).then(({ to }) => to.number, () => null),
+    /** Redis loses everything of this world. */
+    async loseRedis(): Promise<void> {
+      const keys = await connection.redis.keys(`${prefix}:*`);
+      if (keys.length > 0) await connection.redis.del(...keys);
+    },
+    /** What Redis holds now; calling the result puts it back, whatever has happened since. */
+    async snapshotRedis(): Promise<() => Promise<void>> {
+      const keys = await connection.redis.keys(`${prefix}:*`);
+      const dumps = await Promise.all(keys.map((key) => connection.redis.dumpBuffer(key)));
+      return async () => {
+        await this.loseRedis();
+        await Promise.all(keys.map((key, i) => {
+          const dump = dumps[i];
+          return dump ? connection.redis.restore(key, 0, dump, 'REPLACE') : null;
+        }));
+      };
+    },
+  };
+}
