@@ -24,7 +24,9 @@ function check(tally: Tally): void {
     const started = performance.now();
     const ended = spawnSync(program, args, { stdio: ['ignore', 'inherit', 'inherit'] });
     const good = ended.status === 0;
-    process.stdout.write(`${good ? 'ok' : 'FAILED'}: ${program} (${((performance.now() - started) / 1000).toFixed(1)} s)\n`);
+    process.stdout.write(
+      `${good ? 'ok' : 'FAILED'}: ${program} (${((performance.now() - started) / 1000).toFixed(1)} s)\n`,
+    );
     tally[good ? 'passed' : 'failed']++;
   }
 }

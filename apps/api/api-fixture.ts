@@ -5,6 +5,8 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
 import { createPool } from '@tandem/offline-store/database';
+import { createFeatureSource } from '@tandem/offline-store/features';
+import { encodeOutputs } from '@tandem/prediction/outputs';
 import type { FreshnessPolicy } from '@tandem/prediction/predictor';
 import { silentLog } from '@tandem/telemetry/log';
 import { createMetrics } from '@tandem/telemetry/metrics';
@@ -85,6 +87,30 @@ function headersFor(body: unknown, headers: Readonly<Record<string, string>>): R
 function bodyOf(body: unknown): { body?: string } {
   if (body === undefined) return {};
   return { body: typeof body === 'string' ? body : JSON.stringify(body) };
+}
+
+/** Does a worker's part: plans the run, scores all of its chunks, publishes. */
+export async function workOff({ pool, dependencies }: TestApi, runId: string): Promise<void> {
+  const { runs, registry } = dependencies.app;
+  const features = createFeatureSource(pool);
+  const run = await runs.plan(runId);
+  const version = await registry.modelVersion(run.modelVersionId);
+  for (const { no } of await runs.claimable(runId, 100)) {
+    const chunk = await runs.claim(runId, no, 10_000);
+    if (!chunk) continue;
+    const batch =
+      'range' in chunk.part
+        ? await features.readRange(version, chunk.part.range)
+        : (await features.readUsers(version, chunk.part.userIds)).batch;
+    const data = batch.userIds.map((_, row) => scoreOf(Number(batch.values[0]?.[row]), Number(batch.values[1]?.[row])));
+    const scored = batch.userIds.map((userId, row) => ({
+      userId,
+      contextVersion: batch.contextVersions[row] ?? 0,
+      outputs: encodeOutputs(version.outputs, { score: { data, width: 1 } }, row),
+    }));
+    await runs.commit(run, chunk, { history: batch.history, computedAt: batch.readAt, scored, failures: [] });
+  }
+  await runs.publish(runId);
 }
 
 export function repurchase(freshness: Partial<FreshnessPolicy> = {}): PredictorToAdopt {

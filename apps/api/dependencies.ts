@@ -10,7 +10,7 @@ import { createOverlayStore as createOverlayRows } from '@tandem/offline-store/o
 import { createStoredPredictions } from '@tandem/offline-store/predictions';
 import { findProvenance } from '@tandem/offline-store/provenance';
 import { createRegistry, type StoredRegistry } from '@tandem/offline-store/registry';
-import { createRunStore } from '@tandem/offline-store/runs';
+import { createRunStore } from '@tandem/offline-store/run-store';
 import { findSettings } from '@tandem/offline-store/settings';
 import { createOnlineConnection, type OnlineConnection } from '@tandem/online-store/connection';
 import { createHintStore } from '@tandem/online-store/hint-store';

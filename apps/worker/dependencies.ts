@@ -9,12 +9,20 @@ import { latestSlot } from '@tandem/config/schedule';
 import { createInferencePool } from '@tandem/inference/pool';
 import { createPool } from '@tandem/offline-store/database';
 import { createFeatureSource } from '@tandem/offline-store/features';
-import { createRegistry } from '@tandem/offline-store/registry';
+import { listKeptGenerations } from '@tandem/offline-store/generation-rows';
+import { createGenerationStore } from '@tandem/offline-store/generations';
+import { schemaState } from '@tandem/offline-store/migrate';
+import { createOutbox } from '@tandem/offline-store/outbox';
+import { createRegistry, type StoredRegistry } from '@tandem/offline-store/registry';
+import { expire } from '@tandem/offline-store/retention';
+import { createRunStore } from '@tandem/offline-store/run-store';
+import { createScheduleStore } from '@tandem/offline-store/schedules';
 import { createOnlineConnection } from '@tandem/online-store/connection';
 import { createGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createGenerationSweeper } from '@tandem/online-store/generation-sweeper';
 import { createHintStore } from '@tandem/online-store/hint-store';
 import { createOverlayStore } from '@tandem/online-store/overlay-store';
+import { TandemError } from '@tandem/prediction/errors';
 import { createQueue } from '@tandem/queue/enqueue';
 import type { EventName, Log } from '@tandem/telemetry/log';
 import { createMetrics } from '@tandem/telemetry/metrics';
@@ -32,4 +40,101 @@ export interface WorkerEnvironment {
 
 export interface BuiltDependencies extends WorkerDependencies {
   close(): Promise<void>;
+}
+
+/** Bulk writes wait for a server that is busy with the ones before; a read's 50 ms would be far too short. */
+const BULK_TIMEOUT_MS = 5_000;
+const BULK_SILENCE_MS = 10_000;
+/** Features of users by name, of which a chunk has thousands. */
+const USERS_TIMEOUT_MS = 60_000;
+/** Statements of one chunk at a time: the work itself, and the renewal of its lease. */
+const CONNECTIONS_A_CHUNK = 2;
+/** For jobs of control, the loops, and what is left. */
+const OTHER_CONNECTIONS = 6;
+
+/** Rejects with `config_invalid` where the schema is not this release's, or the queue's Redis may evict keys. */
+export async function createDependencies(environment: WorkerEnvironment, log: Log): Promise<BuiltDependencies> {
+  const metrics = createMetrics({ app: 'worker' });
+  const pool = createPool({
+    url: environment.database.url,
+    max: environment.worker.chunkConcurrency * CONNECTIONS_A_CHUNK + OTHER_CONNECTIONS,
+    applicationName: 'tandem-worker',
+  });
+  await assertMigrated(pool);
+  const queue = await createQueue({ url: environment.redis.queueUrl, log });
+  const online = createOnline(environment.redis.url, log);
+  const offline = createOffline(pool);
+  const scorer = createScorer(environment.inference, offline.registry, log);
+  const { runs, generations } = offline;
+  const { loader } = online;
+  const hints = createRunHints(queue);
+  const leaseMs = environment.workerProcess.leaseMs;
+  const lease = { leaseMs, renewMs: Math.floor(leaseMs / 3) };
+  return {
+    ...{ runs, generations, loader, hints, queue, log, metrics },
+    chunks: { ...offline, ...online, scorer, hints, lease },
+    reconciling: { ...offline, ...online, hints },
+    scheduling: { runs, hints, latestSlot, schedules: offline.schedules },
+    async close() {
+      await scorer.close();
+      online.close();
+      await queue.close();
+      await pool.end();
+    },
+  };
+}
+
+type Pool = ReturnType<typeof createPool>;
+
+/** A database that is away now may be back when the first job comes; one that was never migrated will not mend itself. */
+async function assertMigrated(pool: Pool): Promise<void> {
+  const schema = await schemaState(pool).catch(() => null);
+  if (schema === null || schema.state === 'current' || schema.state === 'ahead') return;
+  throw new TandemError('config_invalid', `The database's schema is ${schema.state}: it lacks ${schema.pending[0]}.`, {
+    field: 'DATABASE_URL',
+    remedy: 'run `tandem migrate`',
+  });
+}
+
+function createOffline(pool: Pool) {
+  return {
+    registry: createRegistry(pool),
+    runs: createRunStore(pool),
+    generations: createGenerationStore(pool),
+    features: createFeatureSource(pool, { usersTimeoutMs: USERS_TIMEOUT_MS }),
+    schedules: createScheduleStore(pool),
+    outbox: createOutbox(pool),
+    listGenerations: () => listKeptGenerations(pool),
+    expire: () => expire(pool),
+  };
+}
+
+function createOnline(url: string, log: Log) {
+  const connection = createOnlineConnection({
+    url,
+    log: asLine(log, 'info'),
+    commandTimeoutMs: BULK_TIMEOUT_MS,
+    socketTimeoutMs: BULK_SILENCE_MS,
+  });
+  return {
+    loader: createGenerationLoader({ connection }),
+    sweeper: createGenerationSweeper({ connection }),
+    overlay: createOverlayStore({ connection }),
+    userHints: createHintStore({ connection }),
+    close: () => connection.close(),
+  };
+}
+
+function createScorer(section: InferenceSection, registry: Pick<StoredRegistry, 'loadArtifact'>, log: Log) {
+  return createInferencePool({
+    loadArtifact: registry.loadArtifact,
+    log: asLine(log, 'warn'),
+    processes: section.processes,
+    memoryLimitMb: section.memoryMb,
+  });
+}
+
+/** The libs name their events as we do, and leave the level to us. */
+function asLine(log: Log, level: 'info' | 'warn') {
+  return (event: string, fields: Readonly<Record<string, unknown>>) => log[level](event as EventName, fields);
 }

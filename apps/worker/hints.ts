@@ -2,11 +2,22 @@
 import type { RunHints } from '@tandem/prediction/run-hints';
 import type { Queue } from '@tandem/queue/enqueue';
 
-export function createRunHints(queue: Pick<Queue, 'enqueue'>): RunHints {
+type HintQueue = Pick<Queue, 'enqueue' | 'enqueueAnew' | 'counts'>;
+
+export function createRunHints(queue: HintQueue): RunHints {
   return {
     plan: async (runId) => void (await queue.enqueue('plan-run', { runId })),
-    chunks: async (refs) => void (await queue.enqueue('run-chunk', ...refs)),
+    async chunks(refs) {
+      // Chunks that can be claimed while nothing waits: whatever the queue holds of them, nobody works on it.
+      const isIdle = await isScoringIdle(queue);
+      await (isIdle ? queue.enqueueAnew('run-chunk', ...refs) : queue.enqueue('run-chunk', ...refs));
+    },
     publish: async (runId) => void (await queue.enqueue('publish-run', { runId })),
     load: async (generationId) => void (await queue.enqueue('load-generation', { generationId })),
   };
+}
+
+async function isScoringIdle(queue: HintQueue): Promise<boolean> {
+  const counts = await queue.counts().catch(() => null);
+  return counts !== null && counts.scoring.waiting === 0 && counts.scoring.delayed === 0;
 }

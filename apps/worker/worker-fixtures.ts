@@ -6,6 +6,13 @@ import { adopt } from '@tandem/offline-store/adopt';
 import type { createPool } from '@tandem/offline-store/database';
 import { linearModel } from '@tandem/testing/onnx-models';
 
+declare module 'vitest' {
+  interface ProvidedContext {
+    databaseUrl: string;
+    templateDatabase: string;
+  }
+}
+
 type Pool = ReturnType<typeof createPool>;
 
 export interface Customers {

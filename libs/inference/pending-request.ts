@@ -11,6 +11,8 @@ export interface Pending {
   readonly parts: Part<Pending>[];
   readonly results: Map<Part<Pending>, OutputTensors>;
   settled: boolean;
+  /** Its index among the pending requests. */
+  place: number;
   /** Parts being run. */
   running: number;
   /** The first call counts. */
@@ -38,6 +40,7 @@ export function createPending(
     parts: [],
     results: new Map(),
     settled: false,
+    place: -1,
     running: 0,
     settle(outcome) {
       if (request.settled) return;

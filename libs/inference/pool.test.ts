@@ -44,10 +44,10 @@ describe('an inference pool', () => {
     open({ killGraceMs: 100 });
     await Promise.all([pool.warmUp(loop.version), pool.warmUp(linear.version)]);
     const before = pool.stats().pids;
-    const stuck = scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 300 });
+    const stuck = scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 1_000 });
     const start = performance.now();
     await scoresOf(pool, linear, [[1, 1]]);
-    expect(performance.now() - start).toBeLessThan(250);
+    expect(performance.now() - start).toBeLessThan(900);
     await expect(stuck).rejects.toMatchObject({ code: 'live_timeout' });
     await vi.waitFor(() => expect(pool.stats()).toMatchObject({ idle: 2 }), 5_000);
     expect(pool.stats().pids.filter((pid) => before.includes(pid))).toHaveLength(1);
@@ -55,19 +55,20 @@ describe('an inference pool', () => {
 
   it('says of a batch whose run was ended that its process died, so that the poison row can be found', async () => {
     open({ killGraceMs: 50 });
+    await pool.warmUp(loop.version);
     const batch = batchOf(loop.version, [
       [1, 10],
       [FOR_EVER, 11],
       [1, 12],
       [1, 13],
     ]);
-    const request = { version: loop.version, batch, rows: [0, 1, 2, 3], timeoutMs: 300, priority: 'batch' as const };
+    const request = { version: loop.version, batch, rows: [0, 1, 2, 3], timeoutMs: 1_000, priority: 'batch' as const };
     await expect(pool.score(request)).rejects.toBeInstanceOf(ScoringCrash);
     const { outputs, faults } = await scoreIsolating(pool, request);
     expect([...outputs.keys()].sort()).toEqual([0, 2, 3]);
     expect(outputs.get(2)?.readFloatLE()).toBe(12);
     expect(faults.get(1)).toContain('no answer within');
-  });
+  }, 20_000);
 
   it('survives kill -9 of a child during a run: the request is run again, the child replaced', async () => {
     open({ processes: 1 });

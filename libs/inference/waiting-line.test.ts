@@ -12,6 +12,7 @@ const part = (request: string, version = a, rows = 1): Part<string> => ({
   rows,
   inputs: [],
   suspicions: 0,
+  waiting: false,
 });
 const names = (parts: readonly Part<string>[]) => parts.map(({ request }) => request);
 

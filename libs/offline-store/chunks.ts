@@ -94,7 +94,7 @@ export async function giveBackChunk(
   maxAttempts: number,
 ): Promise<'waiting' | 'failed' | 'fence_lost'> {
   return transaction(pool, async (db) => {
-    const run = await lockRun(db, runId);
+    // The chunk before the run, as a commit does.
     const rows = await query<{ state: 'waiting' | 'failed' }>(db, {
       text: `update tandem.chunks set lease_until = null, error = $4, state = case when attempts >= $5 then 'failed' else 'waiting' end
         where run_id = $1 and no = $2 and fence = $3 and state = 'claimed' returning state`,
@@ -102,7 +102,9 @@ export async function giveBackChunk(
     });
     const state = rows[0]?.state;
     if (state === undefined) return 'fence_lost';
-    if (state === 'failed' && run.state === 'running' && (await startPublishing(db, runId)) === 0) {
+    if (state !== 'failed') return state;
+    const run = await lockRun(db, runId);
+    if (run.state === 'running' && (await startPublishing(db, runId)) === 0) {
       await setRunState(db, runId, 'failed', `chunk ${no} failed: ${error.slice(0, 500)}`);
     }
     return state;

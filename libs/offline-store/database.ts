@@ -151,13 +151,18 @@ export function isConnectionFailure(error: unknown): boolean {
 /** The error as callers should see it: `unavailable` where a retry may succeed, else as it was. */
 export function translated(error: unknown): unknown {
   if (isTandemError(error)) return error;
-  if (!isConnectionFailure(error) && !BUSY_SQLSTATE.test(sqlState(error) ?? '')) return error;
+  if (!isConnectionFailure(error) && !BUSY_SQLSTATE.test(sqlState(error) ?? '') && !isStandby(error)) return error;
   return new TandemError('unavailable', 'The database does not answer at the moment.', {
     cause: error,
     detail: error instanceof Error ? error.message : String(error),
     retryAfter: 1,
     remedy: 'try again after the time in Retry-After',
   });
+}
+
+/** Only the primary knows its own history: a standby refuses to tell. */
+function isStandby(error: unknown): boolean {
+  return sqlState(error) === '55000' && error instanceof Error && error.message.includes('recovery is in progress');
 }
 
 function rethrow(error: unknown): never {

@@ -22,35 +22,58 @@ export interface Lanes {
 
 export function createLanes(pool: pg.Pool, { count, prepare }: LanesOptions): Lanes {
   const idle: pg.PoolClient[] = [];
+  const waiting: PromiseWithResolvers<pg.PoolClient>[] = [];
   const busy = new Set<Promise<unknown>>();
+  let opening = 0;
   let closed = false;
 
-  async function open(): Promise<pg.PoolClient> {
-    const client = await pool.connect();
-    // What prepare sets stays with the connection, so it never goes back to the pool's other users.
-    client.on('error', () => {});
+  async function open(): Promise<void> {
+    opening++;
     try {
-      await prepare?.(client);
-      return client;
+      const client = await pool.connect();
+      await prepare?.(client).catch((error: unknown) => {
+        client.release(true);
+        throw error;
+      });
+      keep(client);
     } catch (error) {
-      client.release(true);
-      throw error;
+      waiting.shift()?.reject(error);
+    } finally {
+      opening--;
     }
   }
 
   function keep(client: pg.PoolClient): void {
-    if (closed || idle.length >= count) client.release(true);
+    const next = waiting.shift();
+    if (next) next.resolve(client);
+    // What prepare sets stays with the connection, so it never goes back to the pool's other users.
+    else if (closed || idle.length >= count) client.release(true);
     else idle.push(client);
+  }
+
+  /** Connections that are still being opened when their asker gave up serve the next: never more than `count` at once. */
+  async function take(late: Promise<never>): Promise<pg.PoolClient> {
+    const free = idle.pop();
+    if (free) return free;
+    const mine = Promise.withResolvers<pg.PoolClient>();
+    waiting.push(mine);
+    if (opening < count) void open();
+    try {
+      return await Promise.race([mine.promise, late]);
+    } catch (error) {
+      const at = waiting.indexOf(mine);
+      if (at >= 0) waiting.splice(at, 1);
+      else mine.promise.then(keep, () => {});
+      throw error;
+    }
   }
 
   async function attempt<T>(timeoutMs: number, statement: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     const { promise: late, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(
-      () => reject(new Error(`Query read timeout: no answer within ${timeoutMs} ms`)),
-      timeoutMs,
-    );
+    late.catch(() => {});
+    const timer = setTimeout(() => reject(new Error(`Query read timeout: no answer in ${timeoutMs} ms`)), timeoutMs);
     try {
-      const client = idle.pop() ?? (await openOr(late));
+      const client = await take(late);
       try {
         const result = await Promise.race([statement(client), late]);
         keep(client);
@@ -61,17 +84,6 @@ export function createLanes(pool: pg.Pool, { count, prepare }: LanesOptions): La
       }
     } finally {
       clearTimeout(timer);
-    }
-  }
-
-  /** A connection that comes too late serves the next statement. */
-  async function openOr(late: Promise<never>): Promise<pg.PoolClient> {
-    const opening = open();
-    try {
-      return await Promise.race([opening, late]);
-    } catch (error) {
-      opening.then(keep, () => {});
-      throw error;
     }
   }
 

@@ -30,6 +30,11 @@ export interface Queue {
    * did not take them, which is logged. Rejects only for a payload that is not of the job's schema.
    */
   enqueue<N extends JobName>(name: N, ...payloads: readonly JobPayload<N>[]): Promise<boolean>;
+  /**
+   * As `enqueue`, also where a job of the same key is said to wait or run: its worker may have been killed between taking
+   * the job and the work, and BullMQ notices that only when the job's lock is over.
+   */
+  enqueueAnew<N extends JobName>(name: N, ...payloads: readonly JobPayload<N>[]): Promise<boolean>;
   /** Rejects where Redis does not answer in time. */
   counts(): Promise<Readonly<Record<JobClass, ClassCounts>>>;
   close(): Promise<void>;
@@ -59,24 +64,29 @@ export async function createQueue({ url, log, prefix = DEFAULT_PREFIX }: QueueOp
     return queue;
   }
 
-  async function add<N extends JobName>(name: N, payloads: readonly JobPayload<N>[]): Promise<void> {
-    const queue = await queueFor(definitionOf(name).class);
+  async function add<N extends JobName>(name: N, payloads: readonly JobPayload<N>[], anew: boolean): Promise<void> {
+    const { class: jobClass, key } = definitionOf(name);
+    const queue = await queueFor(jobClass);
+    if (anew) await Promise.all(payloads.map((payload) => queue.removeDeduplicationKey(key(payload))));
     await queue.addBulk(payloads.map((data) => ({ name, data, opts: jobOptions(name, data) })));
   }
 
+  async function tryToAdd<N extends JobName>(name: N, payloads: readonly JobPayload<N>[], anew: boolean) {
+    const { payload } = definitionOf(name);
+    const checked = payloads.map((one) => payload.parse(one));
+    if (checked.length === 0) return true;
+    try {
+      await within(PATIENCE_MS, add(name, checked, anew));
+      return true;
+    } catch (error) {
+      log.warn('queue.enqueue_failed', { job: name, jobs: checked.length, error });
+      return false;
+    }
+  }
+
   const queue: Queue = {
-    async enqueue(name, ...payloads) {
-      const { payload } = definitionOf(name);
-      const checked = payloads.map((one) => payload.parse(one));
-      if (checked.length === 0) return true;
-      try {
-        await within(PATIENCE_MS, add(name, checked));
-        return true;
-      } catch (error) {
-        log.warn('queue.enqueue_failed', { job: name, jobs: checked.length, error });
-        return false;
-      }
-    },
+    enqueue: (name, ...payloads) => tryToAdd(name, payloads, false),
+    enqueueAnew: (name, ...payloads) => tryToAdd(name, payloads, true),
     async counts() {
       const all = jobClasses.map(async (jobClass) => [jobClass, await countsOf(await queueFor(jobClass))] as const);
       return Object.fromEntries(await within(PATIENCE_MS, Promise.all(all))) as Record<JobClass, ClassCounts>;

@@ -36,7 +36,9 @@ export function readSourceTree(): SourceFile[] {
 export function listFolders(): string[] {
   const visit = (folder: string): string[] =>
     readdirSync(folder, { withFileTypes: true }).flatMap((entry) =>
-      entry.isDirectory() && !skipped.has(entry.name) ? [join(folder, entry.name), ...visit(join(folder, entry.name))] : [],
+      entry.isDirectory() && !skipped.has(entry.name)
+        ? [join(folder, entry.name), ...visit(join(folder, entry.name))]
+        : [],
     );
   return visit(root).map((folder) => relative(root, folder));
 }
@@ -58,7 +60,9 @@ function readSource(file: string): SourceFile {
     isType: one.entries.length > 0 && one.entries.every((entry) => entry.isType),
   }));
   const reexported = parsed.module.staticExports.flatMap((one) =>
-    one.entries.flatMap((entry) => (entry.moduleRequest ? [{ specifier: entry.moduleRequest.value, isType: entry.isType }] : [])),
+    one.entries.flatMap((entry) =>
+      entry.moduleRequest ? [{ specifier: entry.moduleRequest.value, isType: entry.isType }] : [],
+    ),
   );
   const all = [...found, ...reexported];
   return {
@@ -97,7 +101,8 @@ function readFunctions(program: Parameters<Visitor['visit']>[0], code: string): 
 
 /** The project file that a specifier of a file means, or null for a package or a built-in. */
 export function resolveImport(from: SourceFile, specifier: string): string | null {
-  if (specifier.startsWith('.')) return relative(root, resolve(root, dirname(from.path), specifier)).replaceAll('\\', '/');
+  if (specifier.startsWith('.'))
+    return relative(root, resolve(root, dirname(from.path), specifier)).replaceAll('\\', '/');
   const workspace = /^@tandem\/([a-z-]+)\/(.+)$/.exec(specifier);
   return workspace ? `libs/${workspace[1]}/${workspace[2]}.ts` : null;
 }

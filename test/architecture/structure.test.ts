@@ -57,9 +57,10 @@ describe('structure', () => {
       file.imports.flatMap((specifier) => {
         const target = resolveImport(file, specifier);
         if (target === null || workspaceOf(target) === file.workspace) return [];
-        const allowed = file.workspace.startsWith('apps/') || file.workspace === 'libs/testing' || file.workspace === 'scripts'
-          ? target.startsWith('libs/')
-          : (mayImport[file.workspace] ?? []).includes(workspaceOf(target));
+        const allowed =
+          file.workspace.startsWith('apps/') || file.workspace === 'libs/testing' || file.workspace === 'scripts'
+            ? target.startsWith('libs/')
+            : (mayImport[file.workspace] ?? []).includes(workspaceOf(target));
         return allowed ? [] : [`${file.path} imports ${target}`];
       }),
     );
@@ -69,7 +70,11 @@ describe('structure', () => {
   it('keeps the centre pure: libs/prediction imports no package', () => {
     const wrong = product
       .filter((file) => file.workspace === 'libs/prediction')
-      .flatMap((file) => file.imports.filter((one) => !one.startsWith('.') && one !== 'node:crypto').map((one) => `${file.path}: ${one}`));
+      .flatMap((file) =>
+        file.imports
+          .filter((one) => !one.startsWith('.') && one !== 'node:crypto')
+          .map((one) => `${file.path}: ${one}`),
+      );
     expect(wrong).toEqual([]);
   });
 
@@ -92,14 +97,18 @@ describe('structure', () => {
     const wrong = files.flatMap((file) =>
       file.imports.flatMap((specifier) => {
         const target = resolveImport(file, specifier);
-        return target !== null && /\.(ts|mjs)$/.test(target) && !known.has(target) ? [`${file.path} imports ${target}`] : [];
+        return target !== null && /\.(ts|mjs)$/.test(target) && !known.has(target)
+          ? [`${file.path} imports ${target}`]
+          : [];
       }),
     );
     expect(wrong).toEqual([]);
   });
 
   it('has files of at most 300 lines, tests of at most 500', () => {
-    const long = files.filter((file) => file.lines > (file.isTest ? 500 : 300)).map((file) => `${file.path}: ${file.lines}`);
+    const long = files
+      .filter((file) => file.lines > (file.isTest ? 500 : 300))
+      .map((file) => `${file.path}: ${file.lines}`);
     expect(long).toEqual([]);
   });
 

@@ -1,5 +1,5 @@
-import { TandemError } from '@tandem/prediction/errors';
 import { PLAIN_READ } from '@tandem/prediction/answer';
+import { TandemError } from '@tandem/prediction/errors';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
@@ -37,10 +37,33 @@ type Step =
 const user = fc.constantFrom(...USERS);
 const someUsers = fc.uniqueArray(user, { minLength: 1, maxLength: 3 });
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 8, arbitrary: fc.record({ do: fc.constant('read' as const), users: someUsers, service: fc.nat({ max: 1 }), noCache: fc.boolean() }) },
-  { weight: 5, arbitrary: fc.record({ do: fc.constantFrom('change by SQL' as const, 'change by event' as const), user }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constant('read' as const),
+      users: someUsers,
+      service: fc.nat({ max: 1 }),
+      noCache: fc.boolean(),
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({ do: fc.constantFrom('change by SQL' as const, 'change by event' as const), user }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('run users' as const), users: someUsers }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('run all' as const, 'run stale' as const, 'roll back' as const, 'lose Redis' as const, 'snapshot Redis' as const, 'restore Redis' as const) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constantFrom(
+        'run all' as const,
+        'run stale' as const,
+        'roll back' as const,
+        'lose Redis' as const,
+        'snapshot Redis' as const,
+        'restore Redis' as const,
+      ),
+    }),
+  },
 );
 
 describe('freshness', () => {
@@ -126,7 +149,9 @@ describe('freshness', () => {
   }
 
   async function versions() {
-    const { rows } = await world.pool.query<{ user_id: string; version: number }>('select user_id, version from tandem.user_contexts');
+    const { rows } = await world.pool.query<{ user_id: string; version: number }>(
+      'select user_id, version from tandem.user_contexts',
+    );
     return rows;
   }
 
@@ -137,10 +162,14 @@ describe('freshness', () => {
   it('never answers fresh from a context older than one acknowledged before the read began, in any interleaving', async () => {
     let fresh = 0;
     await fc.assert(
-      fc.asyncProperty(fc.scheduler(), fc.array(fc.array(step, { minLength: 1, maxLength: 6 }), { minLength: 2, maxLength: 4 }), async (scheduler, actors) => {
-        const playing = play(actors, scheduledBy(scheduler));
-        fresh += await scheduler.waitFor(playing);
-      }),
+      fc.asyncProperty(
+        fc.scheduler(),
+        fc.array(fc.array(step, { minLength: 1, maxLength: 6 }), { minLength: 2, maxLength: 4 }),
+        async (scheduler, actors) => {
+          const playing = play(actors, scheduledBy(scheduler));
+          fresh += await scheduler.waitFor(playing);
+        },
+      ),
       { numRuns: 150, endOnFailure: true },
     );
     expect(fresh).toBeGreaterThan(200);
@@ -148,9 +177,12 @@ describe('freshness', () => {
 
   it('holds at full speed, without a scheduler in between', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(fc.array(step, { minLength: 5, maxLength: 20 }), { minLength: 6, maxLength: 8 }), async (actors) => {
-        await play(actors, immediate);
-      }),
+      fc.asyncProperty(
+        fc.array(fc.array(step, { minLength: 5, maxLength: 20 }), { minLength: 6, maxLength: 8 }),
+        async (actors) => {
+          await play(actors, immediate);
+        },
+      ),
       { numRuns: 25, endOnFailure: true },
     );
   }, 120_000);
@@ -177,9 +209,9 @@ describe('freshness', () => {
     const outcome = await writers.run({ kind: 'users', userIds: ['2'] });
     expect(outcome).toMatchObject({ state: 'done', generation: null });
     const answers = await service.read(PREDICTOR, USERS, PLAIN_READ);
-    expect(answers.map((answer) => (answer instanceof TandemError ? answer.code : `${answer.source} ${answer.reason}`))).toEqual(
-      USERS.map(() => 'batch fresh'),
-    );
+    expect(
+      answers.map((answer) => (answer instanceof TandemError ? answer.code : `${answer.source} ${answer.reason}`)),
+    ).toEqual(USERS.map(() => 'batch fresh'));
     await service.close();
   });
 });

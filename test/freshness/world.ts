@@ -12,8 +12,8 @@ import { createFeatureSource } from '@tandem/offline-store/features';
 import { createGenerationStore } from '@tandem/offline-store/generations';
 import { createOverlayStore as createOfflineOverlay } from '@tandem/offline-store/overlay';
 import { createStoredPredictions } from '@tandem/offline-store/predictions';
-import { createRegistry, loadArtifact } from '@tandem/offline-store/registry';
-import { createRunStore } from '@tandem/offline-store/runs';
+import { createRegistry } from '@tandem/offline-store/registry';
+import { createRunStore } from '@tandem/offline-store/run-store';
 import { createOnlineConnection } from '@tandem/online-store/connection';
 import { createGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createHintStore } from '@tandem/online-store/hint-store';
@@ -36,12 +36,15 @@ export async function createWorld(databaseUrl: string, redisUrl: string) {
   const prefix = `freshness-${randomUUID()}`;
   const connection = createOnlineConnection({ url: redisUrl, log: () => {}, commandTimeoutMs: 5_000 });
   await connection.whenReady(5_000);
-  const inference = createInferencePool({ loadArtifact: (hash) => loadArtifact(pool, hash), log: () => {}, processes: 1 });
+  const inference = createInferencePool({
+    loadArtifact: createRegistry(pool).loadArtifact,
+    log: () => {},
+    processes: 1,
+  });
   const model = echoModel('float32', 1);
   await pool.query(`create table counts (user_id bigint primary key, changes int not null)`);
   await pool.query(`insert into counts select n, 0 from generate_series(1, ${USERS.length}) n`);
-  const adoptModel = (sql: string) =>
-    adopt(pool, { actor: 'test', predictors: [predictorOf(model, sql)] });
+  const adoptModel = (sql: string) => adopt(pool, { actor: 'test', predictors: [predictorOf(model, sql)] });
   await adoptModel('select user_id, changes from counts');
   return { pool, prefix, connection, inference, adoptModel };
 }
@@ -54,7 +57,13 @@ function predictorOf(model: Buffer, sql: string) {
     artifact: model,
     policy: {
       freshness: {
-        maxAgeMs: null, live: true, liveTimeoutMs: 20_000, onLiveFailure: 'stale' as const, unverified: true, default: null, events: ['*'],
+        maxAgeMs: null,
+        live: true,
+        liveTimeoutMs: 20_000,
+        onLiveFailure: 'stale' as const,
+        unverified: true,
+        default: null,
+        events: ['*'],
       },
       batch: { schedule: null, chunkSize: 2, minCoverage: 1 },
     },
@@ -73,7 +82,7 @@ function predictorOf(model: Buffer, sql: string) {
 export function createService({ pool, prefix, connection, inference }: World, delay: Delay) {
   const authority = createAuthority(pool, { timeoutMs: 20_000 });
   const registry = createRegistry(pool);
-  const overlay = delay('overlay', createOverlayStore({ connection, prefix, log: () => {} }));
+  const overlay = delay('overlay', createOverlayStore({ connection, prefix }));
   const features = delay('features', createFeatureSource(pool));
   const offlineOverlay = createOfflineOverlay(pool);
   const live = createLivePredictor({
@@ -97,15 +106,18 @@ export function createWriters(world: World, delay: Delay) {
   const { pool, prefix, connection, inference } = world;
   const runs = delay('runs', createRunStore(pool));
   const generations = createGenerationStore(pool);
-  const loader = delay('loader', createGenerationLoader({ connection, prefix, log: () => {} }));
+  const loader = delay('loader', createGenerationLoader({ connection, prefix }));
   const hints = { plan: async () => {}, chunks: async () => {}, publish: async () => {}, load: async () => {} };
   const runChunk = createRunChunk({
-    runs, generations, loader, hints,
-    overlay: delay('overlay', createOverlayStore({ connection, prefix, log: () => {} })),
+    runs,
+    generations,
+    loader,
+    hints,
+    overlay: delay('overlay', createOverlayStore({ connection, prefix })),
     features: delay('features', createFeatureSource(pool)),
     scorer: inference,
     registry: createRegistry(pool),
-    lease: { leaseMs: 60_000, renewEveryMs: 20_000 },
+    lease: { leaseMs: 60_000, renewMs: 20_000 },
   });
   const events = createEventStore(pool);
   const userHints = createHintStore({ connection, prefix });
@@ -132,7 +144,9 @@ export function createWriters(world: World, delay: Delay) {
     },
     /** A whole run, chunk by chunk; null where another of everyone is under way. */
     async run(scope: RunScope) {
-      const asked = await runs.create({ predictor: PREDICTOR, scope, reason: 'test', scheduleSlot: null }).catch(() => null);
+      const asked = await runs
+        .create({ predictor: PREDICTOR, scope, reason: 'test', scheduleSlot: null })
+        .catch(() => null);
       if (!asked) return null;
       const planned = await runs.plan(asked.run.id);
       for (let no = 0; no < planned.chunkCount; no++) await runChunk(planned.id, no);
@@ -140,7 +154,10 @@ export function createWriters(world: World, delay: Delay) {
     },
     /** Back to the generation before; resolves with its number, null where there is none. */
     rollBack: async () =>
-      generations.rollBack({ predictor: PREDICTOR, to: null, actor: 'test' }).then(({ to }) => to.number, () => null),
+      generations.rollBack({ predictor: PREDICTOR, to: null, actor: 'test' }).then(
+        ({ to }) => to.number,
+        () => null,
+      ),
     /** Redis loses everything of this world. */
     async loseRedis(): Promise<void> {
       const keys = await connection.redis.keys(`${prefix}:*`);
@@ -152,10 +169,12 @@ export function createWriters(world: World, delay: Delay) {
       const dumps = await Promise.all(keys.map((key) => connection.redis.dumpBuffer(key)));
       return async () => {
         await this.loseRedis();
-        await Promise.all(keys.map((key, i) => {
-          const dump = dumps[i];
-          return dump ? connection.redis.restore(key, 0, dump, 'REPLACE') : null;
-        }));
+        await Promise.all(
+          keys.map((key, i) => {
+            const dump = dumps[i];
+            return dump ? connection.redis.restore(key, 0, dump, 'REPLACE') : null;
+          }),
+        );
       };
     },
   };

@@ -28,7 +28,10 @@ export function renderAnswer({ answer, etag, cacheStatus }: Answered, paint: Pai
     ...outputsOf(answer.prediction).map(([name, value]) => [name, paint('strong', value)] as const),
     ['source', `${paint(SOURCE_TONES[answer.source], answer.source)}, ${answer.reason}${reasonWords(answer.reason)}`],
     ['model', versionOf(answer)],
-    ['computed', computedAt === null ? 'never: the declared default' : `${moment(computedAt)} UTC${ageOf(ageSeconds)}`],
+    [
+      'computed',
+      computedAt === null ? 'never: the declared default' : `${moment(computedAt)} UTC, ${ageOf(ageSeconds)} ago`,
+    ],
     ['context', `version ${contextVersion ?? 'unknown'}, predicted from ${from ?? 'none'}`],
     ['cache', cacheStatus ?? ''],
     ['etag', etag ?? ''],
@@ -43,15 +46,25 @@ export function renderManyAnswers(results: readonly ManyResult[], paint: Paint):
     ...names.map((title) => ({ title, align: 'right' as const })),
     ...['source', 'reason', 'model', 'age'].map((title) => ({ title })),
   ];
-  const rows = results.map(({ userId, answer, problem }) => {
-    if (answer === null)
-      return [printable(userId), ...names.map(() => ''), paint('bad', problem.detail ?? problem.title)];
+  const rows = results.map(({ userId, answer }) => {
+    if (answer === null) return [printable(userId)];
     const { prediction, source, reason, ageSeconds } = answer;
     const outputs = names.map((name) => renderValue(prediction[name]));
-    const age = ageSeconds === null ? '' : duration(ageSeconds * 1000);
-    return [printable(userId), ...outputs, paint(SOURCE_TONES[source], source), reason, versionOf(answer), age];
+    return [
+      printable(userId),
+      ...outputs,
+      paint(SOURCE_TONES[source], source),
+      reason,
+      versionOf(answer),
+      ageOf(ageSeconds),
+    ];
   });
-  return renderTable(columns, rows);
+  const [head = '', ...lines] = renderTable(columns, rows);
+  // A refusal is as long as it is, whatever the columns.
+  const refusals = results.map(({ problem }) =>
+    problem === null ? '' : `  ${paint('bad', printable(problem.detail ?? problem.title))}`,
+  );
+  return [head, ...lines.map((line, i) => line + refusals[i])];
 }
 
 export function renderValue(value: PredictionValue | undefined): string {
@@ -73,6 +86,8 @@ function reasonWords(reason: string): string {
   return words === undefined ? '' : `: ${words}`;
 }
 
+/** Whole seconds are all that is known. */
 function ageOf(seconds: number | null): string {
-  return seconds === null ? '' : `, ${duration(seconds * 1000)} old`;
+  if (seconds === null) return '';
+  return seconds === 0 ? 'under 1 s' : duration(seconds * 1000);
 }

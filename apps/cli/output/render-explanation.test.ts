@@ -34,25 +34,22 @@ const explanation: Explanation = {
       ageSeconds: 31_842,
     },
   ],
-  features: {
-    asOf: null,
-    values: [
-      { name: 'recency', value: 12, from: 'row', row: 12, event: null },
-      {
-        name: 'orders',
-        value: 4,
-        from: 'event',
-        row: 3,
-        event: {
-          value: 4,
-          acceptedAt: '2026-11-24T10:12:00.480Z',
-          time: '2026-11-24T10:12:00.000Z',
-          source: '/shop/orders',
-          id: 'order\u001b[2J-1009',
-        },
+  features: [
+    { name: 'recency', value: 12, from: 'row' },
+    {
+      name: 'orders',
+      value: 4,
+      from: 'event',
+      rowValue: 3,
+      event: {
+        acceptedAt: '2026-11-24T10:12:00.480Z',
+        time: '2026-11-24T10:12:00.000Z',
+        source: '/shop/orders',
+        id: 'order\u001b[2J-1009',
       },
-    ],
-  },
+    },
+  ],
+  featureFault: null,
   featureProblem: null,
   answer: {
     predictor: 'repurchase',
@@ -98,7 +95,7 @@ test('an explanation reads from the answer back to what it was made of', () => {
 test('an answer that is an error, and features that cannot be read, are told in its place', () => {
   const problem = { type: 'urn:tandem:problem:unavailable', status: 503, title: 'Unavailable', detail: 'no luck' };
   const lines = renderExplanation(
-    { ...explanation, answer: null, answerProblem: problem, features: null, featureProblem: problem, candidates: [] },
+    { ...explanation, answer: null, answerProblem: problem, features: [], featureProblem: problem, candidates: [] },
     plain,
   );
   expect(lines).toContain('A read answers with an error: no luck');

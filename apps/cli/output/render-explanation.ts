@@ -80,23 +80,18 @@ function renderCandidates({ candidates, stores }: Explanation, paint: Paint): st
   return [...failed, ...renderTable(columns, rows)];
 }
 
-function renderFeatures({ features, featureProblem }: Explanation, paint: Paint): string[] {
+function renderFeatures({ features, featureFault, featureProblem }: Explanation, paint: Paint): string[] {
   if (featureProblem !== null) return [paint('bad', `  ${printable(featureProblem.detail ?? featureProblem.title)}`)];
-  if (features === null) return ['  the feature source has no row of this user'];
-  const rows = features.values.map((feature) => [
-    `  ${feature.name}`,
-    shownValue(feature.value),
-    provenanceOf(feature),
-  ]);
-  const asOf = features.asOf === null ? [] : [paint('faint', `  the row is as of ${moment(features.asOf)} UTC`)];
-  return [...renderTable([{ title: '  name' }, { title: 'value', align: 'right' }, { title: 'from' }], rows), ...asOf];
+  const fault = featureFault === null ? [] : [paint('bad', `  cannot be scored: ${printable(featureFault)}`)];
+  if (features.length === 0) return [...fault, '  the feature source has no row of this user'];
+  const rows = features.map((feature) => [`  ${feature.name}`, shownValue(feature.value), provenanceOf(feature)]);
+  return [...fault, ...renderTable([{ title: '  name' }, { title: 'value', align: 'right' }, { title: 'from' }], rows)];
 }
 
-function provenanceOf({ from, row, event }: ExplainedFeature): string {
-  if (event === null) return 'row';
-  const { source, id, acceptedAt } = event;
-  const said = `event ${printable(id)} of ${printable(source)}, accepted ${moment(acceptedAt)} UTC`;
-  return from === 'event' ? `${said} (the row says ${shownValue(row)})` : `row, which is newer than ${said}`;
+function provenanceOf({ rowValue, event }: ExplainedFeature): string {
+  if (event === undefined) return 'row';
+  const said = `event ${printable(event.id)} of ${printable(event.source)}, accepted ${moment(event.acceptedAt)} UTC`;
+  return rowValue === undefined ? said : `${said} (the row says ${shownValue(rowValue)})`;
 }
 
 function shownValue(value: number | string | null): string {

@@ -10,7 +10,8 @@ export interface NextSteps {
 
 export function renderNextSteps({ url, predictors, example, paint }: NextSteps): string[] {
   const [predictor = 'predictor'] = predictors;
-  const event = `{"specversion":"1.0","id":"try-1","source":"me","type":"order.placed","subject":"42"}`;
+  // Another id each time: the same event again changes nothing.
+  const event = `{"specversion":"1.0","id":"'$(date +%s)'","source":"me","type":"order.placed","subject":"42"}`;
   const steps: [string, string][] = [
     ['read a prediction', `curl -i ${url}/v1/predictions/${predictor}/42`],
     ['tell of a change', `curl -s ${url}/v1/events -H 'content-type: application/cloudevents+json' -d '${event}'`],

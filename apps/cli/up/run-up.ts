@@ -32,14 +32,14 @@ export async function runUp(cli: Cli, options: UpOptions): Promise<void> {
   const alive = setInterval(() => undefined, 60_000);
   try {
     const context = createContext(cli, stateDir, say, takedown.add);
-    takedown.add({ name: 'state', stop: async () => stateDir.release(), kill: stateDir.release });
     await bringUp(context, options, takedown.add);
     await context.ended;
   } catch (error) {
     if (!cli.signal.aborted || error !== cli.signal.reason) throw error;
   } finally {
-    say('stop', 'stopping everything in order; Ctrl-C again ends it at once');
+    if (!takedown.isEmpty()) say('stop', 'stopping everything in order; Ctrl-C again ends it at once');
     await takedown.stopAll();
+    stateDir.release();
     clearInterval(alive);
     takeBack();
   }

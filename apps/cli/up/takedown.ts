@@ -9,6 +9,7 @@ export interface Stoppable {
 
 export interface Takedown {
   add(started: Stoppable): void;
+  isEmpty(): boolean;
   /** Ends everything, the last started first; a failure is told and does not keep the rest from ending. */
   stopAll(): Promise<void>;
   killAll(): void;
@@ -18,6 +19,7 @@ export function createTakedown(say: (line: string) => void): Takedown {
   const started: Stoppable[] = [];
   return {
     add: (stoppable) => void started.push(stoppable),
+    isEmpty: () => started.length === 0,
     stopAll: async () => {
       for (let next = started.at(-1); next !== undefined; next = started.at(-1)) {
         // It stays on the list until it has ended: a second Ctrl-C meanwhile still finds it.

@@ -11,7 +11,14 @@ afterAll(() => api?.close());
 
 /** Sends an event of the user that sets a feature, and gives its token. */
 async function sendOrder(userId: string, data?: Record<string, unknown>): Promise<string> {
-  const event = { specversion: '1.0', id: crypto.randomUUID(), source: '/test', type: 'order.placed', subject: userId, data };
+  const event = {
+    specversion: '1.0',
+    id: crypto.randomUUID(),
+    source: '/test',
+    type: 'order.placed',
+    subject: userId,
+    data,
+  };
   const response = await api.post('/v1/events', event, { 'content-type': 'application/cloudevents+json' });
   const { results } = (await response.json()) as { results: { contextToken: string }[] };
   return results[0]?.contextToken ?? '';
@@ -110,7 +117,11 @@ describe('GET /v1/predictions/{predictor}/{userId}', () => {
     expect(response.status).toBe(status);
     expect(response.headers.get('content-type')).toBe('application/problem+json');
     expect(response.headers.get('cache-control')).toBe('no-store');
-    expect(await response.json()).toMatchObject({ type: `urn:tandem:problem:${code}`, status, ...(remedy ? { remedy } : {}) });
+    expect(await response.json()).toMatchObject({
+      type: `urn:tandem:problem:${code}`,
+      status,
+      ...(remedy ? { remedy } : {}),
+    });
   });
 
   it('answers HEAD without a body, 406 to who cannot read JSON, 405 with Allow', async () => {

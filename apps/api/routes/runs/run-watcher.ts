@@ -12,6 +12,8 @@ export interface RunWatcher {
    * @returns the function that stops it
    */
   watch(runId: string, listener: RunListener): () => void;
+  /** How many watch a run at this moment. */
+  watchers(runId: string): number;
   /** Ends all. */
   close(): void;
 }
@@ -80,6 +82,7 @@ export function createRunWatcher({ find, intervalMs = 500 }: RunWatcherDependenc
         watched.delete(runId);
       };
     },
+    watchers: (runId) => watched.get(runId)?.listeners.size ?? 0,
     close() {
       isClosed = true;
       for (const [runId, one] of watched) end(runId, one);

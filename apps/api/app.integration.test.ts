@@ -1,0 +1,120 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createTestApi, type TestApi } from './api-fixture.ts';
+import { PROBLEM_KINDS, problemType } from './problem.ts';
+
+let api: TestApi;
+beforeAll(async () => {
+  api = await createTestApi();
+});
+afterAll(() => api?.close());
+
+interface Document {
+  openapi: string;
+  paths: Record<
+    string,
+    Record<
+      string,
+      {
+        operationId: string;
+        responses: Record<
+          string,
+          { content?: Record<string, { example?: unknown; examples?: unknown; schema?: unknown }> }
+        >;
+      }
+    >
+  >;
+}
+const document = async () => (await (await api.get('/openapi.json')).json()) as Document;
+
+describe('the application', () => {
+  it('describes exactly what it serves, each answer with an example', async () => {
+    const { openapi, paths } = await document();
+    expect(openapi).toBe('3.1.0');
+    const operations = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method} ${path}`),
+    );
+    const served = api.app.routes.map(
+      ({ method, path }) => `${method.toLowerCase()} ${path.replace(/:(\w+)/g, '{$1}')}`,
+    );
+    expect(new Set(operations)).toEqual(new Set(served));
+    const lacking = Object.values(paths).flatMap((methods) =>
+      Object.values(methods).flatMap(({ operationId, responses }) =>
+        Object.entries(responses).flatMap(([status, { content = {} }]) =>
+          Object.entries(content)
+            .filter(
+              ([type, { example, examples, schema }]) =>
+                type !== 'text/html' && !example && !examples && !JSON.stringify(schema).includes('$ref'),
+            )
+            .map(([type]) => `${operationId} ${status} ${type}`),
+        ),
+      ),
+    );
+    expect(lacking).toEqual([]);
+  });
+
+  it('documents every problem, on a page that needs nothing from elsewhere', async () => {
+    const page = await api.get('/docs', { accept: 'text/html,*/*;q=0.1' });
+    expect(page.headers.get('content-security-policy')).toContain("default-src 'none'");
+    const html = await page.text();
+    for (const code of Object.keys(PROBLEM_KINDS))
+      expect(html).toContain(problemType(code as keyof typeof PROBLEM_KINDS));
+    expect(html).toContain('/v1/predictions/{predictor}/{userId}');
+    expect(html).not.toMatch(/<script|src=|https?:\/\/(?!www\.w3)[a-z]+\.[a-z]+[^"]*\.js/);
+  });
+
+  it('answers unknown paths with 404 and other methods with 405, as problems', async () => {
+    for (const path of ['/', '/v1', '/v2/x', '/v1/predictions/repurchase/1/2', '/v1/%00', '//v1/runs', '/v1%2Fruns']) {
+      const response = await api.get(path);
+      expect([path, response.status, response.headers.get('content-type')]).toEqual([
+        path,
+        404,
+        'application/problem+json',
+      ]);
+    }
+    const response = await api.app.request('/v1/events', { method: 'DELETE' });
+    expect([response.status, response.headers.get('allow')]).toEqual([405, 'OPTIONS, POST']);
+    expect((await api.app.request('/v1/runs', { method: 'OPTIONS' })).headers.get('allow')).toBe(
+      'GET, HEAD, OPTIONS, POST',
+    );
+  });
+
+  it('is live, and ready with each part named', async () => {
+    expect(await (await api.get('/livez')).json()).toEqual({ status: 'live' });
+    await api.get('/v1/predictions/repurchase/1');
+    const ready = await api.get('/readyz');
+    expect([ready.status, await ready.json()]).toEqual([
+      200,
+      { status: 'ready', parts: ['postgres', 'schema', 'redis', 'inference'].map((name) => ({ name, status: 'ok' })) },
+    ]);
+  });
+
+  it('counts what it served, by source and reason, and how long it took', async () => {
+    await api.get('/v1/predictions/repurchase/1');
+    await api.get('/v1/predictions/repurchase/999');
+    const text = await (await api.get('/metrics', { accept: 'text/plain;version=0.0.4' })).text();
+    expect(text).toMatch(
+      /tandem_predictions_total\{predictor="repurchase",source="live",reason="fresh",app="api"\} [1-9]/,
+    );
+    expect(text).toMatch(/tandem_prediction_errors_total\{predictor="repurchase",code="unknown_user",app="api"\} 1/);
+    expect(text).toMatch(
+      /tandem_http_request_seconds_count\{app="api",method="get",route="readPrediction",status="200"\} \d/,
+    );
+    expect(text).toMatch(/tandem_authority_seconds_count\{app="api",outcome="ok"\} [1-9]/);
+    expect(text).toContain('tandem_inference_saturation_ratio');
+  });
+
+  it('shows predictors with their policies and what is in force', async () => {
+    const expected = {
+      name: 'repurchase',
+      keyType: 'int8',
+      modelVersion: '1',
+      variant: 'stable',
+      generation: null,
+      freshness: { maxAgeSeconds: 3_600, onLiveFailure: 'stale', default: { score: 0.2 }, events: ['order.*'] },
+      batch: { schedule: null, chunkSize: 4 },
+    };
+    expect(await (await api.get('/v1/predictors')).json()).toMatchObject({ predictors: [expected] });
+    expect(await (await api.get('/v1/predictors/repurchase')).json()).toMatchObject(expected);
+    expect((await api.get('/v1/predictors/nothing')).status).toBe(404);
+  });
+});

@@ -1,0 +1,104 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createTestApi, scoreOf, type TestApi, workOff } from '../../api-fixture.ts';
+
+let api: TestApi;
+beforeAll(async () => {
+  api = await createTestApi();
+  const run = await (await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all' })).json();
+  await workOff(api, (run as { id: string }).id);
+  const event = {
+    specversion: '1.0',
+    id: 'e1',
+    source: '/test',
+    type: 'order.placed',
+    subject: '4',
+    data: { orders: 9 },
+  };
+  await api.post('/v1/events', event, { 'content-type': 'application/cloudevents+json' });
+});
+afterAll(() => api?.close());
+
+describe('GET /v1/users/{userId}/explanations/{predictor}', () => {
+  it('says what is certified, stored and read, and what a read answers and why', async () => {
+    const response = await api.get('/v1/users/4/explanations/repurchase');
+    expect(response.status).toBe(200);
+    expect(await response.json()).toMatchObject({
+      userId: '4',
+      predictor: 'repurchase',
+      user: { contextVersion: 1, lastConcerningVersion: 1, deletedVersion: 0 },
+      assignment: { modelVersion: '1', variant: 'stable', generation: '1', expiresFrom: null },
+      stores: { redis: 'ok', postgres: 'ok' },
+      candidates: [
+        {
+          store: 'postgres',
+          layer: 'generation',
+          state: 'stale',
+          generation: '1',
+          predictedFromContextVersion: 0,
+          prediction: { score: expect.closeTo(scoreOf(40, 4), 5) },
+        },
+      ],
+      features: [
+        { name: 'recency', value: 40, from: 'row' },
+        { name: 'orders', value: 9, from: 'event', rowValue: 4, event: { source: '/test', id: 'e1' } },
+      ],
+      featureFault: null,
+      answer: { source: 'live', reason: 'context_newer', prediction: { score: expect.closeTo(scoreOf(40, 9), 5) } },
+      answerProblem: null,
+      cacheStatus: 'tandem; fwd=stale; stored; detail=context_newer',
+    });
+  });
+
+  it('explains a user whom nobody knows by the error that a read gives', async () => {
+    const response = await api.get('/v1/users/999/explanations/repurchase');
+    expect(await response.json()).toMatchObject({
+      candidates: [],
+      features: [],
+      answer: null,
+      answerProblem: { type: 'urn:tandem:problem:unknown_user' },
+    });
+  });
+
+  it('refuses another spelling, and an unknown predictor', async () => {
+    expect((await api.get('/v1/users/04/explanations/repurchase')).status).toBe(422);
+    expect((await api.get('/v1/users/4/explanations/nothing')).status).toBe(404);
+  });
+});
+
+describe('GET /v1/users/{userId}', () => {
+  it('shows the context, with what events left in it, and the stored predictions as they are judged', async () => {
+    await api.get('/v1/predictions/repurchase/4');
+    expect(await (await api.get('/v1/users/4')).json()).toMatchObject({
+      userId: '4',
+      contextVersion: 1,
+      context: { orders: { value: 9, source: '/test', id: 'e1' } },
+      predictors: [
+        {
+          predictor: 'repurchase',
+          lastConcerningVersion: 1,
+          candidates: expect.arrayContaining([
+            expect.objectContaining({ store: 'redis', layer: 'overlay', state: 'fresh', source: 'live' }),
+            expect.objectContaining({ store: 'postgres', layer: 'generation', state: 'stale' }),
+          ]),
+        },
+      ],
+    });
+  });
+
+  it('knows a user that only a run scored, and none of whom nothing is stored', async () => {
+    expect(await (await api.get('/v1/users/7')).json()).toMatchObject({
+      contextVersion: 0,
+      updatedAt: null,
+      context: {},
+    });
+    expect((await api.get('/v1/users/999')).status).toBe(404);
+    expect((await api.get('/v1/users/07')).status).toBe(422);
+  });
+
+  it('says nothing of an erased user', async () => {
+    await api.pool.query(`insert into tandem.user_contexts (user_id, version, deleted_version) values ('8', 3, 3)`);
+    expect((await api.get('/v1/users/8')).status).toBe(404);
+    expect((await api.get('/v1/users/8/explanations/repurchase')).status).toBe(404);
+    expect((await api.get('/v1/predictions/repurchase/8')).status).toBe(404);
+  });
+});

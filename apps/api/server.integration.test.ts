@@ -1,0 +1,105 @@
+import { connect } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createTestApi, type TestApi } from './api-fixture.ts';
+import { type RunningServer, startServer } from './server.ts';
+
+let api: TestApi;
+let server: RunningServer;
+beforeEach(async () => {
+  api = await createTestApi();
+  server = await startServer({ fetch: api.app.fetch, host: '127.0.0.1', port: 0 });
+});
+afterEach(async () => {
+  api?.dependencies.app.runWatcher.close();
+  await server?.close(0);
+  await api?.close();
+});
+
+/** Writes bytes to the server, and gives all that it writes back. */
+function exchange(bytes: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(server.port, '127.0.0.1', () => socket.write(bytes));
+    let answer = '';
+    socket.setTimeout(20_000, () => socket.destroy(new Error(`no end; so far: ${answer}`)));
+    socket.on('data', (chunk) => {
+      answer += chunk;
+    });
+    socket.on('close', () => resolve(answer));
+    socket.on('error', reject);
+  });
+}
+const statusOf = (answer: string) => Number(answer.slice(9, 12));
+const post = (headers: string, body = '') =>
+  `POST /v1/predictions/repurchase HTTP/1.1\r\nHost: x\r\n${headers}\r\n\r\n${body}`;
+
+describe('startServer', () => {
+  it('answers what is no request with a problem, and closes', async () => {
+    const cases: [string, number][] = [
+      [`GET /livez HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(9_000)}\r\n\r\n`, 431],
+      ['nonsense\r\n\r\n', 400],
+      [post('Content-Length: 2\r\nTransfer-Encoding: chunked', '0\r\n\r\n'), 400],
+      [post('Content-Length: 2\r\nContent-Length: 3', '{}'), 400],
+      [post('Content-Length: +5', '{}'), 400],
+      [post('Transfer-Encoding: xchunked', '0\r\n\r\n'), 400],
+      [post('Content-Type: application/json\r\nTransfer-Encoding: chunked', 'FFFFFFFFFFFFFFFFF\r\n'), 400],
+      [post('Content-Type: application/json\r\nContent-Length: 99999999999', 'x'), 413],
+    ];
+    for (const [bytes, status] of cases) {
+      const answer = await exchange(bytes);
+      expect([bytes.slice(0, 90), statusOf(answer)]).toEqual([bytes.slice(0, 90), status]);
+      expect(answer.toLowerCase()).toContain('content-type: application/problem+json');
+    }
+  });
+
+  it('stops reading a chunked body at the limit', async () => {
+    const chunk = `10000\r\n${'x'.repeat(65_536)}\r\n`;
+    const answer = await exchange(
+      post('Content-Type: application/json\r\nTransfer-Encoding: chunked', chunk.repeat(20)),
+    );
+    expect(statusOf(answer)).toBe(413);
+  });
+
+  it('gives up on a request whose headers do not come', async () => {
+    const startedAt = performance.now();
+    expect(statusOf(await exchange('GET /livez HTTP/1.1\r\nHost: x\r\nX-Slow: '))).toBe(408);
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
+  });
+
+  it('finishes what is under way, ends streams and accepts nothing more', async () => {
+    const run = (await (await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all' })).json()) as {
+      id: string;
+    };
+    const stream = await fetch(`${server.url}/v1/runs/${run.id}/progress`);
+    const answers = Array.from({ length: 20 }, (_, i) =>
+      fetch(`${server.url}/v1/predictions/repurchase/${(i % 9) + 1}`, { headers: { 'cache-control': 'no-cache' } }),
+    );
+    const first = await Promise.race(answers);
+    expect(first.status).toBe(200);
+    api.dependencies.app.readiness.drain();
+    api.dependencies.app.runWatcher.close();
+    const closed = server.close(5_000);
+    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual(Array(20).fill(200));
+    expect(await stream.text()).toContain('event: progress');
+    expect(await closed).toBe(true);
+    await expect(fetch(`${server.url}/livez`)).rejects.toThrow();
+  });
+
+  it('stops to poll for a watcher that hung up', async () => {
+    const run = (await (await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all' })).json()) as {
+      id: string;
+    };
+    const { runWatcher } = api.dependencies.app;
+    const controller = new AbortController();
+    const stream = await fetch(`${server.url}/v1/runs/${run.id}/progress`, { signal: controller.signal });
+    await stream.body?.getReader().read();
+    expect(runWatcher.watchers(run.id)).toBe(1);
+    controller.abort();
+    await expect.poll(() => runWatcher.watchers(run.id)).toBe(0);
+  });
+
+  it('says what to do where the port is taken', async () => {
+    await expect(startServer({ fetch: api.app.fetch, host: '127.0.0.1', port: server.port })).rejects.toThrow(
+      /set PORT/,
+    );
+  });
+});

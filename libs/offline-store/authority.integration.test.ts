@@ -1,0 +1,156 @@
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { adopt } from './adopt.ts';
+import { createAuthority } from './authority.ts';
+import { createPool, transaction } from './database.ts';
+import { createEventStore } from './events.ts';
+import { createTestDatabase, type TestDatabase, visitsPredictor } from './store-fixtures.ts';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
+});
+afterAll(() => database.drop());
+
+const event = (id: string, userId: string) => ({ source: 't', id, type: 'x', userId, time: null, data: null });
+
+test('a certificate names versions, assignment, history and clock of one moment', async () => {
+  const [result] = await createEventStore(database.pool).accept([event('1', '7')]);
+  const authority = createAuthority(database.pool);
+  const certificate = await authority.certify(['7', '8', 'a "quoted\\ id']);
+  expect(certificate.user('7', 'visits')).toEqual({ version: 1, touched: 1, deletedVersion: 0 });
+  expect(certificate.user('7', 'other')).toEqual({ version: 1, touched: 0, deletedVersion: 0 });
+  expect(certificate.user('8', 'visits')).toEqual({ version: 0, touched: 0, deletedVersion: 0 });
+  expect(`${certificate.history}.1`).toBe(result?.contextToken);
+  expect(certificate.assignment('visits')).toMatchObject({
+    arm: 'stable',
+    modelNumber: 1,
+    generation: null,
+    overlayFloor: 0,
+  });
+  expect(certificate.assignment('nobody')).toBeUndefined();
+  expect(Math.abs(certificate.now - Date.now())).toBeLessThan(60_000);
+  await authority.close();
+});
+
+test('a change of an arm is in the next certificate, and a predictor that is gone has no assignment', async () => {
+  const authority = createAuthority(database.pool);
+  const before = await authority.certify([]);
+  await database.pool.query('update tandem.arms set overlay_floor = 5, revision = revision + 1');
+  const after = await authority.certify([]);
+  expect(after.revision).toBeGreaterThan(before.revision);
+  expect(after.assignment('visits')?.overlayFloor).toBe(5);
+  expect(before.assignment('visits')?.overlayFloor).toBe(0);
+  await database.pool.query('update tandem.predictors set active = false');
+  expect((await authority.certify([])).assignment('visits')).toBeUndefined();
+  await database.pool.query('update tandem.predictors set active = true');
+  await authority.close();
+});
+
+test('an event that was acknowledged before the question is always in its answer', async () => {
+  const authority = createAuthority(database.pool);
+  const store = createEventStore(database.pool);
+  const acknowledged = new Map<string, number>();
+  let violations = 0;
+  const writer = async (n: number) => {
+    for (let i = 0; i < 60; i++) {
+      const [result] = await store.accept([event(`w${n}-${i}`, `${100 + (i % 5)}`)]);
+      if (result)
+        acknowledged.set(result.userId, Math.max(result.contextVersion, acknowledged.get(result.userId) ?? 0));
+    }
+  };
+  const reader = async () => {
+    for (let i = 0; i < 300; i++) {
+      const userId = `${100 + (i % 5)}`;
+      const least = acknowledged.get(userId) ?? 0;
+      if ((await authority.certify([userId])).user(userId, 'visits').version < least) violations++;
+    }
+  };
+  await Promise.all([writer(1), writer(2), reader(), reader(), reader(), reader()]);
+  expect(violations).toBe(0);
+  await authority.close();
+});
+
+test('a history that was rotated is another one', async () => {
+  const authority = createAuthority(database.pool);
+  const before = await authority.certify([]);
+  await transaction(database.pool, async (db) => {
+    await db.query('update tandem.history_rotation set rotation = gen_random_uuid()');
+  });
+  const after = await authority.certify([]);
+  expect(after.history).not.toBe(before.history);
+  expect(after.assignment('visits')).toBeDefined();
+  await authority.close();
+});
+
+/** Forwards bytes to Postgres until it is told to stall: then it takes them and answers nothing, as a stopped server. */
+async function startProxy(target: URL) {
+  let stalled = false;
+  const sockets = new Set<Socket>();
+  const server: Server = createServer((client) => {
+    sockets.add(client);
+    client.on('error', () => {}).on('close', () => sockets.delete(client));
+    if (stalled) return;
+    const upstream = connect(Number(target.port), target.hostname);
+    upstream.on('error', () => client.destroy());
+    client.on('close', () => upstream.destroy());
+    client.on('data', (bytes) => stalled || upstream.write(bytes));
+    upstream.on('data', (bytes) => stalled || client.write(bytes));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const url = new URL(target);
+  url.hostname = '127.0.0.1';
+  url.port = String(typeof address === 'object' ? address?.port : 0);
+  return {
+    url: url.href,
+    stall: (value: boolean) => {
+      stalled = value;
+    },
+    connections: () => sockets.size,
+    close: () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    },
+  };
+}
+
+test('while Postgres does not answer every question is rejected in time, and afterwards it works again', async () => {
+  const proxy = await startProxy(new URL(database.url));
+  const pool = createPool({ url: proxy.url, max: 4, applicationName: 'authority-test' });
+  const authority = createAuthority(pool, { timeoutMs: 150 });
+  await authority.certify(['1']);
+  proxy.stall(true);
+  const waits: number[] = [];
+  const ask = async () => {
+    const start = performance.now();
+    await expect(authority.certify(['1'])).rejects.toMatchObject({ code: 'unavailable' });
+    waits.push(performance.now() - start);
+  };
+  for (let round = 0; round < 5; round++) await Promise.all(Array.from({ length: 40 }, ask));
+  expect(Math.max(...waits)).toBeLessThan(150 + 60);
+  expect(proxy.connections()).toBeLessThanOrEqual(8);
+  proxy.stall(false);
+  await expect
+    .poll(
+      () =>
+        authority.certify(['1']).then(
+          () => 'answers',
+          () => 'fails',
+        ),
+      { timeout: 5_000 },
+    )
+    .toBe('answers');
+  await authority.close();
+  await pool.end();
+  proxy.close();
+});
+
+test('a server that cannot be reached is unavailable', async () => {
+  const pool = createPool({ url: 'postgres://postgres:x@127.0.0.1:1/none', applicationName: 'nobody' });
+  const authority = createAuthority(pool);
+  await expect(authority.certify(['1'])).rejects.toMatchObject({ code: 'unavailable', retryAfter: 1 });
+  await authority.close();
+  await pool.end();
+});

@@ -1,0 +1,85 @@
+import type { Assignment } from '@tandem/prediction/certificate';
+import type { OverlayEntry } from '@tandem/prediction/stored-prediction';
+import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import { adopt } from './adopt.ts';
+import { query } from './database.ts';
+import { createOverlayStore } from './overlay.ts';
+import { createStoredPredictions } from './predictions.ts';
+import { findSettings } from './settings.ts';
+import { createTestDatabase, type TestDatabase, visitsPredictor } from './store-fixtures.ts';
+
+let database: TestDatabase;
+let base: OverlayEntry;
+let assignment: Assignment;
+beforeAll(async () => {
+  database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  const { predictors } = await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
+  const modelVersionId = predictors[0]?.modelVersionId ?? '';
+  const { history } = await findSettings(database.pool);
+  base = {
+    predictor: 'visits',
+    userId: '1',
+    modelVersionId,
+    history,
+    overlayFloor: 1,
+    contextVersion: 5,
+    source: 'live',
+    computedAt: 1_000_000,
+    outputs: Buffer.from([1, 2]),
+  };
+  assignment = {
+    predictor: 'visits',
+    arm: 'stable',
+    modelVersionId,
+    modelNumber: 1,
+    generation: null,
+    overlayFloor: 1,
+    revision: 0,
+    expiresFrom: null,
+  };
+});
+beforeEach(() => database.pool.query('truncate tandem.overlay'));
+afterAll(() => database.drop());
+
+const stored = async () => (await createStoredPredictions(database.pool).find(assignment, ['1'])).get('1')?.[0];
+
+test('an entry comes back as it was kept', async () => {
+  await createOverlayStore(database.pool).put([base]);
+  const { predictor: _, userId: __, ...rest } = base;
+  expect(await stored()).toEqual({ ...rest, layer: 'overlay', generationId: null });
+});
+
+const attempts: [string, Partial<OverlayEntry>, boolean][] = [
+  ['a newer label', { contextVersion: 6 }, true],
+  ['an older label', { contextVersion: 4, computedAt: 2_000_000 }, false],
+  ['the same label computed later', { computedAt: 2_000_000 }, true],
+  ['the same label computed earlier', { computedAt: 500_000 }, false],
+  ['a higher floor with an older label', { overlayFloor: 2, contextVersion: 1 }, true],
+  ['a lower floor with a newer label', { overlayFloor: 0, contextVersion: 9 }, false],
+  ['an entry of another history', { history: '0'.repeat(16), contextVersion: 9 }, false],
+];
+test.each(attempts)('%s replaces what is kept: %o %s', async (_, changes, replaces) => {
+  const store = createOverlayStore(database.pool);
+  await store.put([base]);
+  await store.put([{ ...base, ...changes, outputs: Buffer.from([9]) }]);
+  expect((await stored())?.outputs[0]).toBe(replaces ? 9 : 1);
+});
+
+test('an entry left by an earlier history gives way to any of this one', async () => {
+  await createOverlayStore(database.pool).put([{ ...base, contextVersion: 99 }]);
+  await database.pool.query(`update tandem.overlay set history = 'ffffffffffffffff'`);
+  await createOverlayStore(database.pool).put([base]);
+  expect((await stored())?.contextVersion).toBe(5);
+});
+
+test('of one user twice in a batch the later is kept, and writers in opposite order do not deadlock', async () => {
+  const store = createOverlayStore(database.pool);
+  await store.put([base, { ...base, contextVersion: 7 }, { ...base, contextVersion: 6 }]);
+  expect((await stored())?.contextVersion).toBe(7);
+  const entries = Array.from({ length: 300 }, (_, i) => ({ ...base, userId: String(i), contextVersion: 8 }));
+  for (let round = 0; round < 10; round++)
+    await Promise.all([store.put(entries), store.put(entries.toReversed()), store.put(entries)]);
+  expect((await query<{ n: number }>(database.pool, { text: 'select count(*) as n from tandem.overlay' }))[0]?.n).toBe(
+    300,
+  );
+});

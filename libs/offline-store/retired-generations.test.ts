@@ -1,0 +1,44 @@
+import { expect, test } from 'vitest';
+import { type RetentionCandidate, retiredGenerations } from './retired-generations.ts';
+
+function generation(number: number, changes: Partial<RetentionCandidate> = {}): RetentionCandidate {
+  return {
+    id: `g${number}`,
+    predictor: 'p',
+    number,
+    modelVersionId: 'm1',
+    modelNumber: 1,
+    runId: `r${number}`,
+    state: 'published',
+    history: 'h',
+    buckets: 1,
+    startedAt: 0,
+    publishedAt: new Date(0),
+    users: 1,
+    inForce: false,
+    runEndedMs: 0,
+    ...changes,
+  };
+}
+
+const numbers = (all: readonly RetentionCandidate[]) => retiredGenerations(all).map((one) => one.number);
+
+test('the one in force and two before it stay', () => {
+  expect(numbers([1, 2, 3, 4, 5].map((n) => generation(n, { inForce: n === 5 })))).toEqual([1, 2]);
+});
+
+test('after a rollback the newest three stay beside the one in force and the two before it', () => {
+  expect(numbers([1, 2, 3, 4, 5, 6, 7, 8].map((n) => generation(n, { inForce: n === 4 })))).toEqual([1, 5]);
+});
+
+test('each model version keeps its own', () => {
+  const old = [1, 2, 3, 4].map((n) => generation(n));
+  const current = [5, 6].map((n) => generation(n, { modelVersionId: 'm2', inForce: n === 6 }));
+  expect(numbers([...old, ...current])).toEqual([1]);
+});
+
+test('an unpublished one stays while its run is unfinished, and a day after', () => {
+  const day = 24 * 3_600_000;
+  const building = (n: number, runEndedMs: number | null) => generation(n, { state: 'building', runEndedMs });
+  expect(numbers([building(1, null), building(2, day - 1), building(3, day + 1)])).toEqual([3]);
+});

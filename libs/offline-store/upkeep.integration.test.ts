@@ -1,0 +1,144 @@
+import { relayOutbox } from '@tandem/prediction/relay-outbox';
+import { afterAll, beforeEach, expect, inject, test } from 'vitest';
+import { adopt } from './adopt.ts';
+import { query } from './database.ts';
+import { createEventStore } from './events.ts';
+import { createOutbox } from './outbox.ts';
+import { createOverlayStore } from './overlay.ts';
+import { expire } from './retention.ts';
+import { createRunStore } from './run-store.ts';
+import { createScheduleStore } from './schedules.ts';
+import { findSettings } from './settings.ts';
+import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from './store-fixtures.ts';
+import { findStoredUser } from './users.ts';
+
+let database: TestDatabase;
+beforeEach(async () => {
+  await database?.drop();
+  database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  await createVisits(database.pool, 10);
+  await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
+});
+afterAll(() => database.drop());
+
+const event = (id: string, userId: string, data: Record<string, unknown> | null = null) => ({
+  source: 't',
+  id,
+  type: 'x',
+  userId,
+  time: null,
+  data,
+});
+const countOf = async (from: string) =>
+  (await query<{ n: number }>(database.pool, { text: `select count(*) as n from ${from}` }))[0]?.n;
+
+test('the outbox is relayed in the history of its versions, and unused names are counted once', async () => {
+  const { history } = await findSettings(database.pool);
+  await createEventStore(database.pool).accept([
+    event('1', '1', { odd: 1 }),
+    event('2', '1', { odd: 2, orders: 1 }),
+    event('3', '2'),
+  ]);
+  const raised: unknown[] = [];
+  const hints = { raise: async (all: readonly unknown[]) => void raised.push(...all) };
+  expect(await relayOutbox(createOutbox(database.pool), hints)).toBe(2);
+  expect(raised).toEqual([
+    { userId: '1', history, version: 2 },
+    { userId: '2', history, version: 1 },
+  ]);
+  expect(await relayOutbox(createOutbox(database.pool), hints)).toBe(0);
+  await createOutbox(database.pool).remove([1, 2]);
+  expect(await query(database.pool, { text: 'select name, events from tandem.unused_event_names' })).toEqual([
+    { name: 'odd', events: 2 },
+  ]);
+});
+
+test('an outbox whose hints fail keeps its entries', async () => {
+  await createEventStore(database.pool).accept([event('1', '1')]);
+  const failing = { raise: () => Promise.reject(new Error('Redis is down')) };
+  await expect(relayOutbox(createOutbox(database.pool), failing)).rejects.toThrow('Redis is down');
+  expect(await countOf('tandem.outbox')).toBe(1);
+});
+
+test('events and their ids go after the horizon; versions stay', async () => {
+  await createEventStore(database.pool).accept([event('1', '1'), event('2', '2')]);
+  for (const table of ['events', 'event_ids']) {
+    await database.pool.query(`update tandem.${table} set accepted_at = now() - interval '31 days' where id = '1'`);
+  }
+  expect(await expire(database.pool)).toBe(2);
+  expect(await expire(database.pool)).toBe(0);
+  expect(await countOf('tandem.event_ids')).toBe(1);
+  expect(await countOf('tandem.user_contexts')).toBe(2);
+});
+
+test('of finished runs the newest two hundred stay', async () => {
+  await database.pool.query(`
+    insert into tandem.runs (predictor, scope, model_version_id, overlay_floor, state, reason, history, created_at)
+    select 'visits', 'users', id, 0, 'done', 'test', 'h', now() - n * interval '1 hour' from tandem.model_versions, generate_series(1, 205) n`);
+  expect(await expire(database.pool)).toBe(5);
+  expect(await countOf('tandem.runs')).toBe(200);
+  expect(await countOf(`tandem.runs where created_at < now() - interval '200 hours 1 minute'`)).toBe(0);
+});
+
+test('a schedule starts after the moment it came into force, then after its last slot', async () => {
+  const schedules = createScheduleStore(database.pool);
+  expect((await schedules.schedules()).schedules).toEqual([]);
+  const predictor = visitsPredictor();
+  const policy = { ...predictor.policy, batch: { ...predictor.policy.batch, schedule: '0 2 * * *' } };
+  await adopt(database.pool, { predictors: [{ ...predictor, policy }], actor: 'test' });
+  const first = await schedules.schedules();
+  expect(first.schedules).toMatchObject([{ predictor: 'visits', schedule: '0 2 * * *' }]);
+  expect(first.now.getTime() - (first.schedules[0]?.after.getTime() ?? 0)).toBeLessThan(10_000);
+  const slot = new Date('2031-01-01T02:00:00Z');
+  await createRunStore(database.pool).create({
+    predictor: 'visits',
+    scope: { kind: 'all' },
+    reason: 'schedule',
+    scheduleSlot: slot,
+  });
+  expect((await schedules.schedules()).schedules[0]?.after).toEqual(slot);
+});
+
+test('of a user everything stored is told: context, versions, candidates; of an erased one versions alone', async () => {
+  await createEventStore(database.pool).accept([event('1', '3', { orders: 9 })]);
+  const { history } = await findSettings(database.pool);
+  const [version] = await query<{ id: string }>(database.pool, { text: 'select id from tandem.model_versions' });
+  await createOverlayStore(database.pool).put([
+    {
+      predictor: 'visits',
+      userId: '3',
+      modelVersionId: version?.id ?? '',
+      history,
+      overlayFloor: 0,
+      contextVersion: 1,
+      source: 'live',
+      computedAt: 5,
+      outputs: Buffer.from([1]),
+    },
+  ]);
+  const user = await findStoredUser(database.pool, '3');
+  expect(user).toMatchObject({
+    version: 1,
+    deletedVersion: 0,
+    erased: false,
+    touched: { visits: 1 },
+    features: { orders: { value: 9 } },
+    history,
+  });
+  expect(user.predictions).toMatchObject([
+    { assignment: { predictor: 'visits' }, candidates: [{ contextVersion: 1, source: 'live' }] },
+  ]);
+  expect(await findStoredUser(database.pool, '4')).toMatchObject({
+    version: 0,
+    features: {},
+    updatedAt: null,
+    predictions: [{ candidates: [] }],
+  });
+  await database.pool.query(`update tandem.user_contexts set version = 2, deleted_version = 2`);
+  expect(await findStoredUser(database.pool, '3')).toMatchObject({
+    erased: true,
+    version: 2,
+    features: {},
+    predictions: [{ candidates: [] }],
+  });
+});
