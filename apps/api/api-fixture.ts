@@ -14,6 +14,7 @@ import { cloneDatabase } from '@tandem/testing/databases';
 import { linearModel, linearScore } from '@tandem/testing/onnx-models';
 import { inject } from 'vitest';
 import { type App, createApp } from './app.ts';
+import { type CuttableConnection, startCuttableConnection } from './cuttable-connection.ts';
 import { type ApiDependencies, createDependencies } from './dependencies.ts';
 
 declare module 'vitest' {
@@ -32,6 +33,8 @@ export interface TestApi {
   get(path: string, headers?: Readonly<Record<string, string>>): Promise<Response>;
   /** Sends JSON; a text is sent as it is. */
   post(path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<Response>;
+  /** The API's own way to Postgres; `pool` has another. */
+  readonly postgres: CuttableConnection;
   close(): Promise<void>;
 }
 
@@ -43,14 +46,18 @@ const CUSTOMERS = `
     loaded_at timestamptz not null);
   insert into customers select n, n * 10, n, now() - interval '1 hour' from generate_series(1, 9) n`;
 
-export async function createTestApi(freshness: Partial<FreshnessPolicy> = {}): Promise<TestApi> {
+/** @param redisUrl another Redis than the tests' own, also one that is not there */
+export async function createTestApi(
+  freshness: Partial<FreshnessPolicy> = {},
+  redisUrl: string = inject('redisUrl'),
+): Promise<TestApi> {
   const database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
   const pool = createPool({ url: database.url, max: 4, applicationName: 'api-test' });
   await pool.query(CUSTOMERS);
   await adopt(pool, { predictors: [repurchase(freshness)], actor: 'test' });
-  const redisUrl = inject('redisUrl');
+  const postgres = await startCuttableConnection(database.url);
   const dependencies = await createDependencies({
-    database,
+    database: postgres,
     redis: { url: redisUrl, queueUrl: redisUrl },
     inference: { processes: 1, memoryMb: 512, queueLimit: 256 },
     log: silentLog,
@@ -67,8 +74,10 @@ export async function createTestApi(freshness: Partial<FreshnessPolicy> = {}): P
     get: async (path, headers = {}) => app.request(path, { headers }),
     post: async (path, body, headers = {}) =>
       app.request(path, { method: 'POST', headers: headersFor(body, headers), ...bodyOf(body) }),
+    postgres,
     async close() {
       await dependencies.close();
+      await postgres.close();
       await pool.end();
       await database.drop();
     },

@@ -1,4 +1,5 @@
 /** Builds everything that the API is made of, and closes it in reverse. */
+import { setTimeout } from 'node:timers/promises';
 import { createInferencePool, type InferencePool } from '@tandem/inference/pool';
 import { createAuthority } from '@tandem/offline-store/authority';
 import { createPool } from '@tandem/offline-store/database';
@@ -12,24 +13,24 @@ import { findProvenance } from '@tandem/offline-store/provenance';
 import { createRegistry, type StoredRegistry } from '@tandem/offline-store/registry';
 import { createRunStore } from '@tandem/offline-store/run-store';
 import { findSettings } from '@tandem/offline-store/settings';
-import { createOnlineConnection, type OnlineConnection } from '@tandem/online-store/connection';
+import { findStoredUser } from '@tandem/offline-store/users';
+import { createOnlineConnection } from '@tandem/online-store/connection';
 import { createHintStore } from '@tandem/online-store/hint-store';
 import { createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createOnlinePredictions } from '@tandem/online-store/predictions';
-import type { Authority } from '@tandem/prediction/certificate';
 import { createLivePredictor } from '@tandem/prediction/live-prediction';
 import { createPredictionReader } from '@tandem/prediction/read-prediction';
 import { createQueue, type Queue } from '@tandem/queue/enqueue';
 import type { EventName, Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { AppDependencies } from './app.ts';
-import { findUserContext } from './find-user-context.ts';
 import { observeAuthority, observeLive, observeOnline } from './observe-stores.ts';
 import { createReadinessParts } from './readiness-parts.ts';
 import { createRecordEvents } from './record-events.ts';
 import { createReadiness } from './routes/health/readiness.ts';
 import { createRunWatcher } from './routes/runs/run-watcher.ts';
 import { sampledMetrics } from './sampled-metrics.ts';
+import { warmUp } from './warm-up.ts';
 
 export interface ApiSettings {
   readonly database: { readonly url: string };
@@ -50,7 +51,10 @@ export interface ApiDependencies {
   close(): Promise<void>;
 }
 
-const CONNECTIONS = 12;
+/** Nobody waits longer for an answer: a database that hangs is a 503 within seconds, whatever was asked. */
+const POOL = Object.freeze({ max: 12, statementTimeoutMs: 5_000, lockTimeoutMs: 2_000 });
+/** How long the start waits for the models: a first live read that had to load one would miss its deadline. */
+const WARM_UP_MS = 5_000;
 /** One in a thousand: enough to see what successes look like, too few to cost anything. */
 const LOG_SHARE = 0.001;
 
@@ -71,59 +75,91 @@ export async function createDependencies(settings: ApiSettings): Promise<ApiDepe
 }
 
 async function build(settings: ApiSettings, opened: Opened): Promise<AppDependencies> {
-  const { log, metrics, servesMetrics, logShare = LOG_SHARE, prefix } = settings;
+  const { log, metrics, servesMetrics, logShare = LOG_SHARE } = settings;
   const queue = await openQueue(settings, opened);
-  const pool = createPool({ url: settings.database.url, max: CONNECTIONS, applicationName: 'tandem-api' });
-  opened.push(() => pool.end());
-  const lanes = createAuthority(pool);
-  opened.push(() => lanes.close());
-  const authority = observeAuthority(lanes, metrics);
-  const registry = createRegistry(pool);
-  const scorer = openInference(settings, registry, opened);
-  const connection = openOnline(settings, opened);
-  const named = prefix === undefined ? {} : { prefix };
-  const online = observeOnline(createOnlinePredictions({ connection, log: writerOf(log), ...named }), metrics);
-  const offline = createStoredPredictions(pool);
-  const keeper = createLossyWriter(createOverlayRows(pool));
-  opened.push(() => keeper.close());
-  const overlay = createOverlayStore({ connection, ...named });
-  const features = createFeatureSource(pool);
-  const predictor = createLivePredictor({ features, scorer, overlay, keepLater: keeper.keepLater });
-  const runs = createRunStore(pool);
-  void warmUp(registry, authority, scorer, log);
+  const postgres = openPostgres(settings, opened);
+  const redis = openOnline(settings, opened);
+  const scorer = openInference(settings, postgres.registry, opened);
+  const { pool, registry, authority } = postgres;
+  const models = { registry, authority, scorer };
+  const warming = warmUp(models).catch((error: unknown) => log.warn('inference.not_warmed', { error }));
+  opened.push(() => warming);
+  await Promise.race([warming, setTimeout(WARM_UP_MS, undefined, { ref: false })]);
   return {
     log,
     metrics: sampledMetrics(metrics, { scorer }),
     servesMetrics,
     logShare,
     random: Math.random,
-    readPrediction: createPredictionReader({
-      authority,
-      registry,
-      online,
-      offline,
-      live: observeLive(predictor, metrics),
-    }),
-    registry,
-    authority,
-    online,
-    offline,
+    ...reading(settings, postgres, redis, scorer),
     recordEvents: createRecordEvents({
       events: createEventStore(pool),
-      hints: createHintStore({ connection, ...named }),
+      hints: redis.hints,
       keyType: async () => (await registry.predictors())[0]?.keyType ?? (await findSettings(pool)).keyType,
       onHintFailed: () => metrics.hintsFailed.inc(),
     }),
-    contexts: { find: (userId) => findUserContext(pool, userId) },
+    contexts: { find: (userId) => findStoredUser(pool, userId) },
     explainFeatures: (version, userId) => findProvenance(pool, version, userId),
+    ...running(pool, queue),
+    readiness: createReadiness({
+      parts: createReadinessParts({
+        pool,
+        authority,
+        connection: redis.connection,
+        scorer,
+        warmUp: () => warmUp(models),
+      }),
+      onFailed: (part, error) => log.warn('readiness.failed', { part, error }),
+      onMended: (part) => log.info('readiness.mended', { part }),
+    }),
+  };
+}
+
+function openPostgres({ database, metrics }: ApiSettings, opened: Opened) {
+  const pool = createPool({ url: database.url, applicationName: 'tandem-api', ...POOL });
+  opened.push(() => pool.end());
+  const lanes = createAuthority(pool);
+  opened.push(() => lanes.close());
+  const keeper = createLossyWriter(createOverlayRows(pool));
+  opened.push(() => keeper.close());
+  return { pool, keeper, authority: observeAuthority(lanes, metrics), registry: createRegistry(pool) };
+}
+
+function openOnline({ redis, log, metrics, prefix }: ApiSettings, opened: Opened) {
+  const connection = createOnlineConnection({ url: redis.url, log: writerOf(log) });
+  opened.push(() => connection.close());
+  const named = { connection, ...(prefix === undefined ? {} : { prefix }) };
+  return {
+    connection,
+    online: observeOnline(createOnlinePredictions({ ...named, log: writerOf(log) }), metrics),
+    overlay: createOverlayStore(named),
+    hints: createHintStore(named),
+  };
+}
+
+/** What reading predictions takes. */
+function reading(
+  { metrics }: ApiSettings,
+  { pool, keeper, authority, registry }: ReturnType<typeof openPostgres>,
+  { online, overlay }: ReturnType<typeof openOnline>,
+  scorer: InferencePool,
+) {
+  const offline = createStoredPredictions(pool);
+  const features = createFeatureSource(pool);
+  const inferring = createLivePredictor({ features, scorer, overlay, keepLater: keeper.keepLater });
+  const live = observeLive(inferring, metrics);
+  const readPrediction = createPredictionReader({ authority, registry, online, offline, live });
+  return { readPrediction, registry, authority, online, offline };
+}
+
+/** What runs and generations take. */
+function running(pool: ReturnType<typeof createPool>, queue: Queue) {
+  const runs = createRunStore(pool);
+  return {
     runs,
     runWatcher: createRunWatcher({ find: (runId) => runs.find(runId) }),
-    enqueuePlan: (runId) => enqueuePlan(queue, runId),
+    enqueuePlan: (runId: string) => enqueuePlan(queue, runId),
     generations: createGenerationStore(pool),
-    readiness: createReadiness({
-      parts: createReadinessParts({ pool, authority, connection, scorer }),
-      onFailed: (part, error) => log.warn('readiness.failed', { part, error }),
-    }),
   };
 }
 
@@ -149,28 +185,9 @@ function openInference({ inference, log }: ApiSettings, registry: StoredRegistry
   return scorer;
 }
 
-function openOnline({ redis, log }: ApiSettings, opened: Opened): OnlineConnection {
-  const connection = createOnlineConnection({ url: redis.url, log: writerOf(log) });
-  opened.push(() => connection.close());
-  return connection;
-}
-
 /** Rejects where the queue did not take it; the reconciler of the workers then finds the run. */
 async function enqueuePlan(queue: Queue, runId: string): Promise<void> {
   if (!(await queue.enqueue('plan-run', { runId }))) throw new Error('the queue did not take the job');
-}
-
-/** Loads the models in force, so that the first live read does not wait for it. What cannot be loaded now is loaded then. */
-async function warmUp(registry: StoredRegistry, authority: Authority, scorer: InferencePool, log: Log): Promise<void> {
-  try {
-    const [predictors, certificate] = await Promise.all([registry.predictors(), authority.certify([])]);
-    for (const { name } of predictors) {
-      const assignment = certificate.assignment(name);
-      if (assignment) await scorer.warmUp(await registry.modelVersion(assignment.modelVersionId));
-    }
-  } catch (error) {
-    log.warn('inference.not_warmed', { error });
-  }
 }
 
 /** The libraries' logs are functions of an event's name and fields; how bad an event is, its name tells. */

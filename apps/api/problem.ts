@@ -99,7 +99,12 @@ export function toProblem(error: unknown, instance?: string, field?: string): Ht
 export function problemResponse({ problem, headers }: HttpProblem): Response {
   return new Response(JSON.stringify(problem), {
     status: problem.status,
-    headers: { 'content-type': 'application/problem+json', 'cache-control': 'no-store', ...headers },
+    headers: {
+      'content-type': 'application/problem+json',
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      ...headers,
+    },
   });
 }
 

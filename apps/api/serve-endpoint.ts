@@ -44,8 +44,10 @@ export function serveEndpoint(endpoint: Endpoint, options: ServeOptions): Handle
     } catch (error) {
       const found = toProblem(error, pathOf(context));
       response = problemResponse(found);
-      event.add({ path: pathOf(context), status: found.problem.status, code: found.code, error });
-      event.end({ level: found.problem.status === 500 ? 'error' : 'info' });
+      const { status, field, instance } = found.problem;
+      // A caller's mistake needs no stack; what the service could not do does.
+      event.add({ path: instance, status, code: found.code, ...(status < 500 ? { field } : { error }) });
+      event.end({ level: status === 500 ? 'error' : 'info' });
     }
     timerFor(response.status).observe((performance.now() - startedAt) / 1000);
     return response;

@@ -6,8 +6,8 @@ import { CommandFailure } from './failure.ts';
 import { createProgressDisplay } from './output/show-progress.ts';
 
 /** The finished run, with the users that could not be scored. Rejects when interrupted; the run itself goes on. */
-export async function followRun(cli: Cli, client: Client, run: Run): Promise<Run> {
-  const display = createProgressDisplay(cli, 'users');
+export async function followRun(cli: Cli, client: Client, run: Run, label = ''): Promise<Run> {
+  const display = createProgressDisplay(cli, 'users', label);
   const startedAt = cli.now();
   try {
     if (!isFinished(run.state)) {

@@ -2,14 +2,17 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createInterface } from 'node:readline';
-import { adopt } from '@tandem/offline-store/adopt';
+import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
 import type { createPool } from '@tandem/offline-store/database';
+import type { FreshnessPolicy } from '@tandem/prediction/predictor';
 import { linearModel } from '@tandem/testing/onnx-models';
+import type { WorkerEnvironment } from './dependencies.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
     databaseUrl: string;
     templateDatabase: string;
+    redisUrl: string;
   }
 }
 
@@ -20,58 +23,59 @@ export interface Customers {
   readonly chunkSize: number;
   readonly schedule?: string;
   readonly model?: Buffer;
+  /** Those that the model takes. */
+  readonly columns?: readonly string[];
 }
 
 export const CUSTOMERS = 'customers';
-export const WEIGHTS = [0.5, -0.25];
+const WEIGHTS = [0.5, -0.25];
 
 /** Customers 1 to n and the predictor over them; customer 13 has a feature that is no number. */
 export async function adoptCustomers(pool: Pool, customers: Customers): Promise<void> {
-  const { users, chunkSize, schedule = null, model = linearModel({ weights: WEIGHTS }) } = customers;
   await pool.query(`
     create table if not exists customers (id bigint primary key, recency float8 not null, orders int not null);
     insert into customers
-      select n, case when n = 13 then 'NaN' else (n % 100) / 10.0 end, n % 7 from generate_series(1, ${users}) n
+      select n, case when n = 13 then 'NaN' else (n % 100) / 10.0 end, n % 7 from generate_series(1, ${customers.users}) n
       on conflict do nothing;
     analyze customers`);
-  await adopt(pool, {
-    actor: 'test',
-    predictors: [
-      {
-        name: CUSTOMERS,
-        artifact: model,
-        policy: {
-          freshness: {
-            maxAgeMs: null,
-            live: true,
-            liveTimeoutMs: 100,
-            onLiveFailure: 'stale',
-            unverified: true,
-            default: null,
-            events: ['*'],
-          },
-          batch: { schedule, chunkSize, minCoverage: 0.5 },
-        },
-        definition: {
-          predictor: CUSTOMERS,
-          artifactHash: createHash('sha256').update(model).digest('hex'),
-          keyType: 'int8',
-          query: {
-            sql: 'select id as user_id, recency, orders from customers',
-            columns: [
-              { name: 'recency', kind: 'number' },
-              { name: 'orders', kind: 'integer' },
-            ],
-            asOf: null,
-            overlayForMs: 3_600_000,
-          },
-          inputs: [{ name: 'features', type: 'float32', columns: ['recency', 'orders'] }],
-          outputs: [{ name: 'score', output: 'score', type: 'float32', width: null, index: 0 }],
-        },
-      },
-    ],
-  });
+  await adopt(pool, { actor: 'test', predictors: [predictorOf(customers)] });
 }
+
+function predictorOf(customers: Customers): PredictorToAdopt {
+  const { chunkSize, schedule = null, model = linearModel({ weights: WEIGHTS }) } = customers;
+  const { columns = ['recency', 'orders'] } = customers;
+  return {
+    name: CUSTOMERS,
+    artifact: model,
+    policy: { freshness: FRESHNESS, batch: { schedule, chunkSize, minCoverage: 0.5 } },
+    definition: {
+      predictor: CUSTOMERS,
+      artifactHash: createHash('sha256').update(model).digest('hex'),
+      keyType: 'int8',
+      query: {
+        sql: 'select id as user_id, recency, orders from customers',
+        columns: [
+          { name: 'recency', kind: 'number' },
+          { name: 'orders', kind: 'integer' },
+        ],
+        asOf: null,
+        overlayForMs: 3_600_000,
+      },
+      inputs: [{ name: 'features', type: 'float32', columns }],
+      outputs: [{ name: 'score', output: 'score', type: 'float32', width: null, index: 0 }],
+    },
+  };
+}
+
+const FRESHNESS: FreshnessPolicy = {
+  maxAgeMs: null,
+  live: true,
+  liveTimeoutMs: 100,
+  onLiveFailure: 'stale',
+  unverified: true,
+  default: null,
+  events: ['*'],
+};
 
 export type LogLine = Readonly<Record<string, unknown>> & { readonly event: string };
 
@@ -127,5 +131,16 @@ export function startWorkerProcess(environment: Readonly<Record<string, string>>
         look();
       });
     },
+  };
+}
+
+/** What `createDependencies` takes, for a worker inside a test. */
+export function environmentOf(databaseUrl: string, redisUrl: string): WorkerEnvironment {
+  return {
+    database: { url: databaseUrl },
+    redis: { url: redisUrl, queueUrl: redisUrl },
+    inference: { processes: 1, memoryMb: 512, queueLimit: 256 },
+    worker: { chunkConcurrency: 2 },
+    workerProcess: { host: '127.0.0.1', port: null, leaseMs: 30_000 },
   };
 }

@@ -8,6 +8,7 @@ import { createRunStore } from '@tandem/offline-store/run-store';
 import { createQueue } from '@tandem/queue/enqueue';
 import { silentLog } from '@tandem/telemetry/log';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
+import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { adoptCustomers, CUSTOMERS, startWorkerProcess, type WorkerProcess } from './worker-fixtures.ts';
 
@@ -157,7 +158,6 @@ describe('workers', () => {
 });
 
 async function flush(url: string): Promise<void> {
-  const { Redis } = await import('ioredis');
   const connection = new Redis(url);
   await connection.flushall();
   connection.disconnect();

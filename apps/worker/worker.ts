@@ -69,7 +69,7 @@ export function startWorker(dependencies: WorkerDependencies, options: WorkerOpt
 function createHandlers({ runs, generations, loader, hints, chunks, log, metrics }: WorkerDependencies): Handlers {
   return {
     'plan-run': createPlanRun({ runs, hints }),
-    'run-chunk': createRunChunkProcessor({ runChunk: createRunChunk(chunks), log, metrics }),
+    'run-chunk': createRunChunkProcessor({ runChunk: createRunChunk(chunks), runs, log, metrics }),
     'publish-run': createPublishRun({ runs, loader, log, metrics }),
     'load-generation': createLoadGeneration({ generations, loader }),
   };

@@ -75,6 +75,18 @@ test('an answer carries its headers, and a 304 is told as such', async () => {
   });
 });
 
+test('asking whether an answer still stands does not ask for an inference', async () => {
+  const sent: (string | undefined)[] = [];
+  const url = await listen((request, response) => {
+    sent.push(request.headers['cache-control']);
+    response.writeHead(304).end();
+  });
+  const client = createClient({ url });
+  await client.predict('p', '1', { ifNoneMatch: 'W/"1"' });
+  await client.predict('p', '1', { ifNoneMatch: 'W/"1"', maxAge: 60 });
+  expect(sent).toEqual(['no-transform', 'max-age=60']);
+});
+
 test('a problem document becomes a ProblemError with all it says', async () => {
   const url = await listen((_, response) => sendProblem(response, 404, 'unknown_user'));
   const error = await createClient({ url })

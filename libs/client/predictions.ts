@@ -107,6 +107,9 @@ export function readHeaders(options: PredictOptions): Record<string, string> {
     maxAge === undefined ? '' : `max-age=${maxAge}`,
     maxStale === undefined ? '' : maxStale === true ? 'max-stale' : `max-stale=${maxStale}`,
   ].filter((directive) => directive !== '');
+  // Fetch adds `Cache-Control: no-cache` of its own to a request with If-None-Match (Fetch Standard, 4.5), which would
+  // demand an inference; not where there is a Cache-Control already, and this directive asks for nothing.
+  if (ifNoneMatch !== undefined && directives.length === 0) directives.push('no-transform');
   return {
     ...(directives.length > 0 ? { 'cache-control': directives.join(', ') } : {}),
     ...(minContext === undefined ? {} : { 'prediction-min-context': minContext }),

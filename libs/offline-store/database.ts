@@ -145,7 +145,8 @@ export function isConnectionFailure(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code = sqlState(error);
   if (code !== undefined) return CONNECTION_SQLSTATE.test(code);
-  return 'syscall' in error || 'errno' in error || CONNECTION_MESSAGE.test(error.message);
+  // Of a name with several addresses the error has a code alone.
+  return ('code' in error && /^E[A-Z]/.test(String(error.code))) || CONNECTION_MESSAGE.test(error.message);
 }
 
 /** The error as callers should see it: `unavailable` where a retry may succeed, else as it was. */

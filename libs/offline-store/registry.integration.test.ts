@@ -1,4 +1,4 @@
-import { afterAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { adopt } from './adopt.ts';
 import { listAudit } from './audit.ts';
 import { query } from './database.ts';
@@ -8,9 +8,11 @@ import { findSettings } from './settings.ts';
 import { createTestDatabase, type TestDatabase, visitsPredictor } from './store-fixtures.ts';
 
 let database: TestDatabase;
-beforeEach(async () => {
-  await database?.drop();
+beforeAll(async () => {
   database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
+});
+beforeEach(async () => {
+  await database.reset();
 });
 afterAll(() => database.drop());
 

@@ -1,5 +1,5 @@
 import type { ChunkResult, ClaimedChunk, Run } from '@tandem/prediction/runs';
-import { afterAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { adopt } from './adopt.ts';
 import { createAuthority } from './authority.ts';
 import { query, transaction } from './database.ts';
@@ -13,9 +13,11 @@ import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } 
 
 let database: TestDatabase;
 let store: ReturnType<typeof createRunStore>;
-beforeEach(async () => {
-  await database?.drop();
+beforeAll(async () => {
   database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
+});
+beforeEach(async () => {
+  await database.reset();
   await createVisits(database.pool, 450);
   await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
   store = createRunStore(database.pool);

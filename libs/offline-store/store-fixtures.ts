@@ -15,6 +15,8 @@ declare module 'vitest' {
 export interface TestDatabase {
   readonly url: string;
   readonly pool: pg.Pool;
+  /** Empties it for the next test: far quicker than another database. */
+  reset(): Promise<void>;
   drop(): Promise<void>;
 }
 
@@ -28,12 +30,23 @@ export async function createTestDatabase(serverUrl: string, template?: string): 
   return {
     url: url.href,
     pool,
+    reset: async () => void (await pool.query(RESET)),
     async drop() {
       await pool.end();
       await onServer(serverUrl, `drop database ${name} with (force)`);
     },
   };
 }
+
+const RESET = `do $$ declare partition regclass; begin
+  for partition in select inhrelid::regclass from pg_inherits where inhparent = 'tandem.predictions'::regclass loop
+    execute 'drop table ' || partition;
+  end loop;
+  drop table if exists visits;
+  truncate tandem.predictors, tandem.artifacts, tandem.user_contexts, tandem.events, tandem.event_ids, tandem.outbox,
+    tandem.unused_event_names, tandem.audit restart identity cascade;
+  update tandem.settings set key_type = null;
+end $$`;
 
 /** A table of `users` rows with ids 1 to n, and the predictor `visits` over it, whose events may carry its features. */
 export async function createVisits(pool: pg.Pool, users: number): Promise<void> {

@@ -1,5 +1,5 @@
 import { relayOutbox } from '@tandem/prediction/relay-outbox';
-import { afterAll, beforeEach, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { adopt } from './adopt.ts';
 import { query } from './database.ts';
 import { createEventStore } from './events.ts';
@@ -13,9 +13,11 @@ import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } 
 import { findStoredUser } from './users.ts';
 
 let database: TestDatabase;
-beforeEach(async () => {
-  await database?.drop();
+beforeAll(async () => {
   database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
+});
+beforeEach(async () => {
+  await database.reset();
   await createVisits(database.pool, 10);
   await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
 });

@@ -39,54 +39,59 @@ interface Frame {
   at: string | number;
 }
 
+/** Where a pass is. */
+interface Place {
+  readonly frames: Frame[];
+  /** Whether the next string is a key. */
+  expectKey: boolean;
+}
+
 /** The first fault of a text that JSON.parse has accepted, or null. */
 export function findFault(text: string): JsonFault | null {
-  const frames: Frame[] = [];
+  const place: Place = { frames: [], expectKey: false };
   const hasEscapes = text.includes('\\u');
-  let expectKey = false;
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
-    const frame = frames.at(-1);
-    switch (unit) {
-      case 0x7b: // {
-        frames.push({ keys: new Set(), at: '' });
-        expectKey = true;
-        break;
-      case 0x5b: // [
-        frames.push({ keys: null, at: 0 });
-        break;
-      case 0x7d: // }
-      case 0x5d: // ]
-        frames.pop();
-        expectKey = false;
-        break;
-      case 0x2c: // ,
-        if (frame?.keys) expectKey = true;
-        else if (frame) frame.at = Number(frame.at) + 1;
-        break;
-      case QUOTE: {
-        const end = endOfString(text, i);
-        const problem =
-          expectKey && frame?.keys
-            ? enterKey(frame, frame.keys, text, i, end)
-            : hasEscapes
-              ? stringFault(text.slice(i, end + 1))
-              : null;
-        if (problem) return { path: pathOf(frames), problem };
-        expectKey = false;
-        i = end;
-        break;
-      }
-      default:
-        if (unit === 0x2d || (unit >= 0x30 && unit <= 0x39)) {
-          const end = endOfNumber(text, i);
-          const problem = numberFault(text.slice(i, end));
-          if (problem) return { path: pathOf(frames), problem };
-          i = end - 1;
-        }
-    }
+    let problem: string | null = null;
+    if (unit === QUOTE) {
+      const end = endOfString(text, i);
+      const keys = place.expectKey ? place.frames.at(-1)?.keys : null;
+      if (keys) problem = enterKey(place, keys, text.slice(i, end + 1));
+      else if (hasEscapes) problem = stringFault(text.slice(i, end + 1));
+      place.expectKey = false;
+      i = end;
+    } else if (unit === 0x2d || (unit >= 0x30 && unit <= 0x39)) {
+      const end = endOfNumber(text, i);
+      problem = numberFault(text.slice(i, end));
+      i = end - 1;
+    } else follow(place, unit);
+    if (problem) return { path: pathOf(place.frames), problem };
   }
   return null;
+}
+
+/** Follows the structure through a bracket or comma. */
+function follow(place: Place, unit: number): void {
+  switch (unit) {
+    case 0x7b: // {
+      place.frames.push({ keys: new Set(), at: '' });
+      place.expectKey = true;
+      return;
+    case 0x5b: // [
+      place.frames.push({ keys: null, at: 0 });
+      return;
+    case 0x7d: // }
+    case 0x5d: // ]
+      place.frames.pop();
+      place.expectKey = false;
+      return;
+    case 0x2c: {
+      // A comma: the next key, or the next index.
+      const frame = place.frames.at(-1);
+      if (frame?.keys) place.expectKey = true;
+      else if (frame) frame.at = Number(frame.at) + 1;
+    }
+  }
 }
 
 /** The position of the closing quote, or -1. */
@@ -99,11 +104,14 @@ function endOfString(text: string, start: number): number {
   return -1;
 }
 
-/** Notes the key, and says what is wrong with it. */
-function enterKey(frame: Frame, keys: Set<string>, text: string, start: number, end: number): string | null {
-  const raw = text.slice(start + 1, end);
-  const key = raw.includes('\\') ? String(JSON.parse(`"${raw}"`)) : raw;
-  frame.at = key.slice(0, 80);
+/**
+ * Notes the key, and says what is wrong with it.
+ * @param quoted the key with its quotes
+ */
+function enterKey({ frames }: Place, keys: Set<string>, quoted: string): string | null {
+  const key = quoted.includes('\\') ? String(JSON.parse(quoted)) : quoted.slice(1, -1);
+  const frame = frames.at(-1);
+  if (frame) frame.at = key.slice(0, 80);
   if (keys.has(key)) return 'the key is there twice';
   if (FORBIDDEN_KEYS.has(key)) return 'a key of this name is not allowed';
   keys.add(key);

@@ -1,7 +1,5 @@
 /** `tandem adopt`: puts a config in force. */
-import { createPool } from '@tandem/offline-store/database';
 import type { Command } from 'commander';
-import { adoptConfig, renderAdoption } from '../adoption/adopt-config.ts';
 import { type Cli, type CommonOptions, present } from '../cli.ts';
 import { createCommand } from '../command-line/create-command.ts';
 import { findDatabaseUrl } from '../servers/addresses.ts';
@@ -18,7 +16,10 @@ export function adoptCommand(cli: Cli): Command {
   })
     .option('--config <path>', 'the config', 'tandem.config.ts')
     .action(async (options: Options) => {
-      const pool = createPool({ url: findDatabaseUrl(cli), max: 2, applicationName: 'tandem-adopt' });
+      const url = findDatabaseUrl(cli);
+      const { createPool } = await import('@tandem/offline-store/database');
+      const { adoptConfig, renderAdoption } = await import('../adoption/adopt-config.ts');
+      const pool = createPool({ url, max: 2, applicationName: 'tandem-adopt' });
       try {
         const adopted = await adoptConfig(pool, options.config);
         present(cli, options, adopted, () => renderAdoption(adopted, cli.cwd));

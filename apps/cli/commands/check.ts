@@ -1,7 +1,6 @@
 /** `tandem check`: would this config work, here? */
-import { createPool } from '@tandem/offline-store/database';
 import type { Command } from 'commander';
-import { type CheckReport, checkConfig } from '../check/check-config.ts';
+import type { CheckReport } from '../check/check-config.ts';
 import type { Sample } from '../check/predict-sample.ts';
 import { type Cli, type CommonOptions, present } from '../cli.ts';
 import { createCommand } from '../command-line/create-command.ts';
@@ -28,6 +27,8 @@ export function checkCommand(cli: Cli): Command {
     .option('--config <path>', 'the config', 'tandem.config.ts')
     .action(async (options: Options) => {
       const url = findDatabaseUrl(cli);
+      const { createPool } = await import('@tandem/offline-store/database');
+      const { checkConfig } = await import('../check/check-config.ts');
       const pool = createPool({
         url,
         max: 2,

@@ -2,7 +2,6 @@
 import type { Command } from 'commander';
 import { type Cli, type CommonOptions, present } from '../cli.ts';
 import { createCommand } from '../command-line/create-command.ts';
-import { examine } from '../doctor/examine.ts';
 import { CommandFailure } from '../failure.ts';
 import { renderFindings, summarise } from '../output/finding.ts';
 
@@ -12,6 +11,7 @@ export function doctorCommand(cli: Cli): Command {
     description: 'examine this machine, Postgres and Redis; each finding with its remedy',
     example: 'DATABASE_URL=postgres://… REDIS_URL=redis://… tandem doctor',
   }).action(async (options: CommonOptions) => {
+    const { examine } = await import('../doctor/examine.ts');
     const findings = await examine(cli);
     present(cli, options, { findings, summary: summarise(findings) }, (result) => [
       ...renderFindings(result.findings, cli.paint),

@@ -1,5 +1,4 @@
 /** `tandem migrate`: brings the database's schema up to date. */
-import { migrate } from '@tandem/offline-store/migrate';
 import type { Command } from 'commander';
 import { type Cli, type CommonOptions, present } from '../cli.ts';
 import { createCommand } from '../command-line/create-command.ts';
@@ -11,7 +10,9 @@ export function migrateCommand(cli: Cli): Command {
     description: 'bring the schema of DATABASE_URL up to date; safe to run from several places at once',
     example: 'DATABASE_URL=postgres://… tandem migrate',
   }).action(async (options: CommonOptions) => {
-    const applied = await migrate(findDatabaseUrl(cli));
+    const url = findDatabaseUrl(cli);
+    const { migrate } = await import('@tandem/offline-store/migrate');
+    const applied = await migrate(url);
     present(cli, options, { applied }, () =>
       applied.length === 0 ? ['the schema is up to date'] : applied.map((name) => `migrated ${name}`),
     );

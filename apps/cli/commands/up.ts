@@ -3,7 +3,6 @@ import type { Command } from 'commander';
 import type { Cli } from '../cli.ts';
 import { createCommand } from '../command-line/create-command.ts';
 import { parsePort } from '../command-line/parse-options.ts';
-import { runUp } from '../up/run-up.ts';
 import type { UpOptions } from '../up/up-context.ts';
 
 export function upCommand(cli: Cli): Command {
@@ -16,5 +15,9 @@ export function upCommand(cli: Cli): Command {
     .option('--example', 'with the example shop: its history, its model, its config')
     .option('--config <path>', 'the config to adopt (default: tandem.config.ts in this folder)')
     .option('--port <port>', 'where the API listens (PORT; default 8080)', parsePort)
-    .action((options: UpOptions) => runUp(cli, options));
+    .action(async (options: UpOptions) => {
+      // Drivers and models take time to load, which the commands that only ask the API should not pay.
+      const { runUp } = await import('../up/run-up.ts');
+      await runUp(cli, options);
+    });
 }

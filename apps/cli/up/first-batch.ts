@@ -4,6 +4,7 @@ import { type Client, createClient } from '@tandem/client/create-client';
 import { isFinished, type PredictorView, type Run } from '@tandem/client/wire';
 import { followRun, throwUnlessDone } from '../follow-run.ts';
 import { ago, count, duration } from '../output/quantities.ts';
+import { stepLabel } from './steps.ts';
 import type { UpContext } from './up-context.ts';
 
 export async function runFirstBatches(context: UpContext, url: string, predictors: readonly string[]): Promise<void> {
@@ -26,7 +27,7 @@ async function refreshIfDue(context: UpContext, client: Client, view: PredictorV
   const why = inForce === undefined ? 'nothing is stored yet' : 'what is stored is older than maxAge';
   say('batch', `${view.name}: ${why}, scoring everybody`);
   const startedAt = cli.now();
-  const run = await followRun(cli, client, await startOrJoin(client, view.name));
+  const run = await followRun(cli, client, await startOrJoin(client, view.name), stepLabel('batch'));
   throwUnlessDone(run);
   say('batch', `${view.name}: ${resultOf(run)} in ${duration(cli.now() - startedAt)}`);
 }

@@ -4,6 +4,9 @@ import { maskUrl } from '@tandem/config/mask-url';
 import { startPostgres } from '@tandem/local-servers/postgres';
 import { startRedis } from '@tandem/local-servers/redis';
 import type { LocalServer } from '@tandem/local-servers/server-process';
+import { examinePostgres, examineRedis } from '../doctor/examine-stores.ts';
+import { CommandFailure } from '../failure.ts';
+import type { Finding } from '../output/finding.ts';
 import { givenDatabaseUrl, givenRedisUrl } from '../servers/addresses.ts';
 import { killGroup } from './node-process.ts';
 import type { Say } from './steps.ts';
@@ -29,8 +32,12 @@ export async function startServers(context: UpContext): Promise<Stores> {
     redis: withLog(startRedis, 'redis', folder, say),
   };
   const [database, redis] = await Promise.allSettled([
-    givenDatabase ? useGiven('postgres', givenDatabase, say) : keepServer(context, 'postgres', start.postgres),
-    givenRedis ? useGiven('redis', givenRedis, say) : keepServer(context, 'redis', start.redis),
+    givenDatabase
+      ? useGiven('postgres', givenDatabase, say, () => examinePostgres(givenDatabase, cli.now))
+      : keepServer(context, 'postgres', start.postgres),
+    givenRedis
+      ? useGiven('redis', givenRedis, say, () => examineRedis(givenRedis, cli.env.QUEUE_REDIS_URL || givenRedis))
+      : keepServer(context, 'redis', start.redis),
   ]);
   if (database.status === 'rejected') throw database.reason;
   if (redis.status === 'rejected') throw redis.reason;
@@ -52,7 +59,10 @@ function withLog(
   return (port) => startServer({ dataDir: folder(name), log, ...(port === undefined ? {} : { port }) });
 }
 
-async function useGiven(name: string, url: string, say: Say): Promise<string> {
+/** A server that will not do is told before anything is built on it. */
+async function useGiven(name: string, url: string, say: Say, examine: () => Promise<Finding[]>): Promise<string> {
+  const wrong = (await examine()).find(({ level }) => level === 'error');
+  if (wrong !== undefined) throw new CommandFailure(`${wrong.subject}: ${wrong.text}`, { remedy: wrong.remedy });
   say(name, `${maskUrl(url)} (from the environment)`);
   return url;
 }

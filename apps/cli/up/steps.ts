@@ -6,12 +6,17 @@ export type Say = (step: string, text: string) => void;
 const NAME_WIDTH = 8;
 
 /** With `--json`, standard output is the result's alone. */
+/** What stands before a step's lines. */
+export function stepLabel(step: string): string {
+  return `${step.padEnd(NAME_WIDTH)}  `;
+}
+
 export function createSay(cli: Cli, { json }: CommonOptions): Say {
   const stream = json ? cli.stderr : cli.stdout;
   const paint: Cli['paint'] = json ? (_tone, text) => text : cli.paint;
   return (step, text) => {
     const [first = '', ...more] = text.split('\n');
-    stream.write(`${paint('strong', step.padEnd(NAME_WIDTH))}  ${first}\n`);
-    for (const line of more) stream.write(`${' '.repeat(NAME_WIDTH)}  ${line}\n`);
+    stream.write(`${paint('strong', stepLabel(step))}${first}\n`);
+    for (const line of more) stream.write(`${stepLabel('')}${line}\n`);
   };
 }

@@ -1,25 +1,32 @@
 /** Job `run-chunk`: one attempt at a chunk. An attempt that failed is hinted at anew by its next fence, not repeated. */
 import { unreachable } from '@tandem/prediction/errors';
 import type { ChunkReport, RunChunk } from '@tandem/prediction/run-chunk';
+import type { RunStore } from '@tandem/prediction/run-store';
+import { isFinished } from '@tandem/prediction/runs';
 import type { Handler } from '@tandem/queue/run-worker';
-import type { Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
+import { type RunTelling, tellRunEnded } from './tell-run-ended.ts';
 
-export interface RunChunkProcessorDependencies {
+export interface RunChunkProcessorDependencies extends RunTelling {
   readonly runChunk: RunChunk;
-  readonly log: Log;
-  readonly metrics: Pick<Metrics, 'chunks' | 'chunkDuration' | 'usersScored'>;
+  readonly runs: Pick<RunStore, 'find'>;
+  readonly metrics: Pick<Metrics, 'chunks' | 'chunkDuration' | 'usersScored' | 'runs' | 'runDuration'>;
 }
 
 export function createRunChunkProcessor(dependencies: RunChunkProcessorDependencies): Handler<'run-chunk'> {
-  const { runChunk, log, metrics } = dependencies;
+  const { runChunk, runs, log, metrics } = dependencies;
   return async ({ runId, no }) => {
     const report = await runChunk(runId, no);
     count(report, metrics);
-    if (report.outcome === 'failed') log.error('run.failed', { runId, no, error: report.error });
     if (report.outcome === 'given_back') log.warn('chunk.given_back', { runId, no, error: report.error });
     if (report.outcome === 'committed' && report.loadError !== null) {
       log.warn('chunk.not_loaded', { runId, no, error: report.loadError });
+    }
+    if (report.outcome === 'failed') {
+      log.error('chunk.failed', { runId, no, error: report.error });
+      // Where it was the last open chunk, the run has failed with it.
+      const run = await runs.find(runId);
+      if (run && isFinished(run.state)) tellRunEnded(run, dependencies);
     }
     return { ...report };
   };

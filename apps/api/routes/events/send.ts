@@ -5,6 +5,7 @@ import type { ContextEvent } from '@tandem/prediction/events';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { Context } from 'hono';
 import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
 import { refuseContentEncoding, requireMediaType } from '../../http/media-type.ts';
 import { readBody } from '../../http/read-body.ts';
 import { readJson } from '../../json/read-json.ts';
@@ -39,10 +40,7 @@ export function sendEvents({ recordEvents, metrics }: SendDependencies): Endpoin
           throw events.length === 1 && prefix(0) === '' ? withoutIndex(error) : error;
         });
         for (const { status } of results) metrics.events.inc({ outcome: status });
-        return new Response(JSON.stringify({ results }), {
-          status: 202,
-          headers: { 'content-type': 'application/json', 'cache-control': 'no-store' },
-        });
+        return jsonResponse({ results }, 202);
       } catch (error) {
         metrics.events.inc({ outcome: 'refused' });
         throw error;

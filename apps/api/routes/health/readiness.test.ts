@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { createReadiness, type Part } from './readiness.ts';
 
 const ok: Part = { name: 'postgres', isEssential: true, check: async () => {} };
+const quiet = { onFailed() {}, onMended() {} };
 const failing = (name: string, isEssential: boolean): Part => ({
   name,
   isEssential,
@@ -10,13 +11,13 @@ const failing = (name: string, isEssential: boolean): Part => ({
 
 describe('createReadiness', () => {
   it('is ready where every part works', async () => {
-    const readiness = createReadiness({ parts: [ok], onFailed() {} });
+    const readiness = createReadiness({ parts: [ok], ...quiet });
     expect(await readiness.check()).toEqual({ status: 'ready', parts: [{ name: 'postgres', status: 'ok' }] });
   });
 
   it('names the failing part, and shows its reason to the log alone', async () => {
     const onFailed = vi.fn();
-    const readiness = createReadiness({ parts: [ok, failing('redis', false)], onFailed });
+    const readiness = createReadiness({ parts: [ok, failing('redis', false)], ...quiet, onFailed });
     const found = await readiness.check();
     expect(found).toEqual({
       status: 'degraded',
@@ -33,19 +34,30 @@ describe('createReadiness', () => {
 
   it('is not ready without an essential part, also where it never answers', async () => {
     const hanging: Part = { name: 'postgres', isEssential: true, check: () => new Promise(() => {}) };
-    const readiness = createReadiness({ parts: [hanging], timeoutMs: 5, onFailed() {} });
+    const readiness = createReadiness({ parts: [hanging], timeoutMs: 5, ...quiet });
     expect((await readiness.check()).status).toBe('not_ready');
   });
 
   it('asks once for all who ask at the same moment', async () => {
     const check = vi.fn(async () => {});
-    const readiness = createReadiness({ parts: [{ ...ok, check }], onFailed() {} });
+    const readiness = createReadiness({ parts: [{ ...ok, check }], ...quiet });
     await Promise.all([readiness.check(), readiness.check(), readiness.check()]);
     expect(check).toHaveBeenCalledTimes(1);
   });
 
+  it('tells the log when a part begins to fail and when it works again, not at every look', async () => {
+    const check = vi.fn(async () => {});
+    const told: string[] = [];
+    const onFailed = (name: string) => void told.push(`${name} failed`);
+    const onMended = (name: string) => void told.push(`${name} mended`);
+    const readiness = createReadiness({ parts: [{ ...ok, check }], onFailed, onMended });
+    check.mockRejectedValueOnce(new Error('away')).mockRejectedValueOnce(new Error('away'));
+    for (let look = 0; look < 4; look++) await readiness.check();
+    expect(told).toEqual(['postgres failed', 'postgres mended']);
+  });
+
   it('is not ready once the process is about to end', async () => {
-    const readiness = createReadiness({ parts: [ok], onFailed() {} });
+    const readiness = createReadiness({ parts: [ok], ...quiet });
     readiness.drain();
     expect(await readiness.check()).toEqual({ status: 'not_ready', parts: [{ name: 'process', status: 'draining' }] });
   });

@@ -26,11 +26,19 @@ export interface ReadinessChecker {
 export interface ReadinessDependencies {
   readonly parts: readonly Part[];
   readonly timeoutMs?: number;
-  /** Told of each part that fails, with the reason, which the answer does not show. */
+  /** Told of each part that begins to fail, with the reason, which the answer does not show. */
   onFailed(name: string, error: unknown): void;
+  /** Told of each part that works again. */
+  onMended(name: string): void;
 }
 
-export function createReadiness({ parts, timeoutMs = 1_000, onFailed }: ReadinessDependencies): ReadinessChecker {
+export function createReadiness({
+  parts,
+  timeoutMs = 1_000,
+  onFailed,
+  onMended,
+}: ReadinessDependencies): ReadinessChecker {
+  const failing = new Set<string>();
   let isDraining = false;
   let underWay: Promise<Readiness> | undefined;
 
@@ -41,9 +49,11 @@ export function createReadiness({ parts, timeoutMs = 1_000, onFailed }: Readines
     });
     try {
       await Promise.race([check(), late]);
+      if (failing.delete(name)) onMended(name);
       return { name, status: 'ok' as const };
     } catch (error) {
-      onFailed(name, error);
+      if (!failing.has(name)) onFailed(name, error);
+      failing.add(name);
       return { name, status: 'failed' as const };
     } finally {
       clearTimeout(timer);

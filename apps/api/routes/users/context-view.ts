@@ -2,19 +2,10 @@
 import { z } from '@hono/zod-openapi';
 import type { ContextFeatures, ContextValue } from '@tandem/prediction/features';
 
-/** The row of a user's context. */
-export interface UserContext {
-  readonly version: number;
-  /** Predictor name → the last version that concerns it. */
-  readonly touched: Readonly<Record<string, number>>;
-  readonly deletedVersion: number;
-  readonly features: ContextFeatures;
-  readonly updatedAt: Date;
-}
-
-/** Port: the contexts in Postgres; undefined for a user without one. */
+/** Port: the contexts in Postgres. */
 export interface UserContexts {
-  find(userId: string): Promise<UserContext | undefined>;
+  /** `updatedAt` is null for a user without a context. */
+  find(userId: string): Promise<{ readonly features: ContextFeatures; readonly updatedAt: Date | null }>;
 }
 
 export const EventValueSchema = z

@@ -34,15 +34,15 @@ export function showUser(dependencies: UserDependencies): Endpoint {
       const user = certificate.user(userId, first?.name ?? '');
       if (isErased(user)) throw notFound(userId);
       const stored = await Promise.all(all.map((one) => storedFor(dependencies, one, certificate, userId)));
-      const isKnown = context !== undefined || stored.some(({ candidates }) => candidates.length > 0);
+      const isKnown = context.updatedAt !== null || stored.some(({ candidates }) => candidates.length > 0);
       if (!isKnown) throw nothingStored(userId);
       return jsonResponse({
         userId,
         history: certificate.history,
         contextVersion: user.version,
-        updatedAt: context?.updatedAt.toISOString() ?? null,
+        updatedAt: context.updatedAt?.toISOString() ?? null,
         context: Object.fromEntries(
-          Object.entries(context?.features ?? {}).map(([name, value]) => [name, eventValueView(value)]),
+          Object.entries(context.features).map(([name, value]) => [name, eventValueView(value)]),
         ),
         predictors: stored,
       });

@@ -1,0 +1,51 @@
+/** For the integration tests: a way to a server that can be cut, as a server that dies or a network that parts would. */
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+
+export interface CuttableConnection {
+  /** The server's URL, by this way. */
+  readonly url: string;
+  /** Breaks all connections, and refuses new ones until it is mended. */
+  cut(): void;
+  mend(): void;
+  close(): Promise<void>;
+}
+
+export async function startCuttableConnection(serverUrl: string): Promise<CuttableConnection> {
+  const target = new URL(serverUrl);
+  const sockets = new Set<Socket>();
+  let isCut = false;
+  const server = createServer((inner) => {
+    if (isCut) return inner.destroy();
+    const outer = connect(Number(target.port), target.hostname);
+    for (const [one, other] of [
+      [inner, outer],
+      [outer, inner],
+    ] as const) {
+      sockets.add(one);
+      one.on('error', () => other.destroy());
+      one.on('close', () => sockets.delete(one));
+      one.pipe(other);
+    }
+    return inner;
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = new URL(serverUrl);
+  url.port = String((server.address() as AddressInfo).port);
+  const breakAll = () => {
+    for (const socket of sockets) socket.destroy();
+  };
+  return {
+    url: url.href,
+    cut() {
+      isCut = true;
+      breakAll();
+    },
+    mend() {
+      isCut = false;
+    },
+    async close() {
+      breakAll();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}

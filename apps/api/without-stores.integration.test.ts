@@ -1,0 +1,76 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { createTestApi, type TestApi } from './api-fixture.ts';
+
+const path = '/v1/predictions/repurchase';
+const NOBODY_LISTENS = 'redis://127.0.0.1:1';
+const order = {
+  specversion: '1.0',
+  id: 'e1',
+  source: '/test',
+  type: 'order.placed',
+  subject: '1',
+  data: { orders: 5 },
+};
+const cloudEvent = { 'content-type': 'application/cloudevents+json' };
+
+let api: TestApi | undefined;
+afterEach(() => api?.close());
+
+describe('without Redis', () => {
+  it('answers as right as ever, takes events and runs, and says that it is degraded', async () => {
+    api = await createTestApi({}, NOBODY_LISTENS);
+    const first = await api.get(`${path}/1`);
+    expect([first.status, await first.json()]).toMatchObject([200, { source: 'live', reason: 'missing' }]);
+    const event = await api.post('/v1/events', order, cloudEvent);
+    expect([event.status, await event.json()]).toMatchObject([202, { results: [{ contextVersion: 1 }] }]);
+    const after = await api.get(`${path}/1`);
+    expect(await after.json()).toMatchObject({ source: 'live', predictedFromContextVersion: 1 });
+    expect((await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all' })).status).toBe(202);
+    const ready = await api.get('/readyz');
+    expect([ready.status, await ready.json()]).toMatchObject([
+      200,
+      { status: 'degraded', parts: expect.arrayContaining([{ name: 'redis', status: 'failed' }]) },
+    ]);
+    expect(await (await api.get('/v1/users/1')).json()).toMatchObject({
+      predictors: [{ stores: { redis: 'failed', postgres: 'ok' } }],
+    });
+  });
+});
+
+describe('without Postgres', () => {
+  it('serves what is stored as unverified where the predictor allows it, refuses all else, and goes on when it is back', async () => {
+    api = await createTestApi();
+    await api.get(`${path}/1`);
+    expect(await (await api.get(`${path}/1`)).json()).toMatchObject({ source: 'live', reason: 'fresh' });
+    api.postgres.cut();
+    const stored = await api.get(`${path}/1`);
+    expect(stored.headers.get('cache-status')).toBe('tandem; hit; detail=unverified');
+    expect(await stored.json()).toMatchObject({ source: 'stale', reason: 'unverified', contextVersion: null });
+    const refused = await Promise.all([
+      api.get(`${path}/2`),
+      api.get(`${path}/1`, { 'cache-control': 'no-cache' }),
+      api.post(path, { userIds: ['2', '3'] }),
+      api.post('/v1/events', order, cloudEvent),
+      api.get('/v1/runs'),
+      api.post('/v1/runs', { predictor: 'repurchase', scope: 'all' }),
+      api.get('/v1/users/1'),
+      api.get('/v1/users/1/explanations/repurchase'),
+      api.get('/v1/predictors'),
+    ]);
+    for (const response of refused) {
+      const { type } = (await response.clone().json()) as { type: string };
+      expect([response.url, response.status, type]).toEqual([response.url, 503, 'urn:tandem:problem:unavailable']);
+      expect(response.headers.get('retry-after')).toMatch(/^\d+$/);
+    }
+    const ready = await api.get('/readyz');
+    expect([ready.status, await ready.json()]).toMatchObject([
+      503,
+      { status: 'not_ready', parts: expect.arrayContaining([{ name: 'postgres', status: 'failed' }]) },
+    ]);
+    api.postgres.mend();
+    const { get } = api;
+    const reason = async () => ((await (await get(`${path}/1`)).json()) as { reason: string }).reason;
+    await expect.poll(reason, { timeout: 5_000 }).toBe('fresh');
+    expect((await api.post('/v1/events', order, cloudEvent)).status).toBe(202);
+  });
+});

@@ -1,0 +1,183 @@
+/** The commands and the client against the real service, which `tandem up` runs on the example. */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { isProblem } from '@tandem/client/client-errors';
+import { type Client, createClient } from '@tandem/client/create-client';
+import type { Run } from '@tandem/client/wire';
+import { waitUntil } from '@tandem/local-servers/end-process';
+import { findFreePort } from '@tandem/local-servers/ports';
+import { startRedis } from '@tandem/local-servers/redis';
+import type { LocalServer } from '@tandem/local-servers/server-process';
+import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { type CliPlace, type CliProcess, type Ended, runCli, startCli } from './cli.fixture.ts';
+
+let folder: string;
+let redis: LocalServer;
+let database: TestDatabase;
+let place: CliPlace;
+let up: CliProcess;
+let url: string;
+let client: Client;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tandem-cli-'));
+  redis = await startRedis({ dataDir: join(folder, 'redis'), log: () => undefined });
+  database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  place = { cwd: folder, env: { DATABASE_URL: database.url, REDIS_URL: redis.url } };
+  const port = await findFreePort();
+  url = `http://127.0.0.1:${port}`;
+  client = createClient({ url });
+  up = startCli(['up', '--example', '--port', String(port)], place);
+  await up.waitFor(/Ctrl-C stops everything/);
+}, 120_000);
+
+afterAll(async () => {
+  up.kill('SIGTERM');
+  await up.ended;
+  await redis.stop();
+  await database.drop();
+  await rm(folder, { recursive: true, force: true });
+}, 60_000);
+
+// The API's address comes from the folder, as it does for whoever tries the commands beside `tandem up`.
+const tandem = (...args: string[]): Promise<Ended> => runCli(args, place);
+
+async function json(...args: string[]): Promise<Record<string, unknown>> {
+  const { code, out, err } = await tandem(...args, '--json');
+  expect({ args, code, err }).toEqual({ args, code: 0, err: expect.any(String) });
+  return JSON.parse(out);
+}
+
+test('after the first start everybody has a stored prediction', async () => {
+  expect(await json('predict', 'repurchase', '42')).toMatchObject({
+    userId: '42',
+    source: 'batch',
+    reason: 'fresh',
+    generation: '1',
+    cacheStatus: expect.stringContaining('tandem; hit'),
+  });
+});
+
+test('an event makes the next read live; the same event again changes nothing', async () => {
+  const event = ['event', 'send', '43', '--type', 'order.placed', '--id', 'order-1'];
+  const first = await json(...event);
+  expect(first).toMatchObject({ status: 'accepted', userId: '43', contextVersion: 1 });
+  const demand = ['--min-context', String(first.contextToken)];
+  expect(await json('predict', 'repurchase', '43', ...demand)).toMatchObject({
+    source: 'live',
+    reason: 'context_newer',
+  });
+  expect(await json(...event)).toMatchObject({ status: 'duplicate', contextVersion: 1 });
+});
+
+test('an answer that still stands is a 304 to the client', async () => {
+  const { etag } = await client.predict('repurchase', '44');
+  const again = await client.predict('repurchase', '44', { ifNoneMatch: etag ?? '' });
+  expect(again).toMatchObject({ notModified: true, answer: null, etag });
+});
+
+test('of many users each has an answer or its own refusal', async () => {
+  const { code, out } = await tandem('predict', 'repurchase', '1', '042', '999999', '2');
+  expect(code).toBe(0);
+  const lines = out.trimEnd().split('\n');
+  expect(lines).toHaveLength(5);
+  expect(lines[2]).toMatch(/^042 .*leading zeros/);
+  expect(lines[3]).toMatch(/^999999 .*no feature row/);
+  expect(lines[4]).toMatch(/^2 .*batch +fresh/);
+});
+
+test('an unknown predictor, user and run are told with their codes', async () => {
+  await expect(client.predict('nope', '1')).rejects.toSatisfy((error) => isProblem(error, 'unknown_predictor'));
+  await expect(client.explanation('repurchase', '999999')).resolves.toMatchObject({ answer: null });
+  const { code, out, err } = await tandem('run', 'show', '0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2b11', '--json');
+  expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining('no run') });
+  expect(JSON.parse(out)).toMatchObject({ error: { code: 'unknown_run' } });
+});
+
+test('a run is followed to its end, a line for each tenth, and makes the next generation', async () => {
+  const { code, out, err } = await tandem('run', 'start', 'repurchase', '--follow');
+  expect(code).toBe(0);
+  expect(out).toMatch(/state +done\n/);
+  expect(out).toMatch(/generation 2\n/);
+  expect(err).toMatch(/^100 % {2}2,357\/2,357 users/m);
+  expect((await client.predict('repurchase', '45')).answer.generation).toBe('2');
+});
+
+test('a run of a few users finishes too; the client watches it', async () => {
+  const started = await client.runs.start({ predictor: 'repurchase', scope: { userIds: ['1', '2'] } });
+  const seen: Run[] = [];
+  for await (const run of client.runs.watch(started.id)) seen.push(run);
+  expect(seen.at(-1)).toMatchObject({ id: started.id, state: 'done', usersScored: 2 });
+  const page = await client.runs.list({ predictor: 'repurchase', limit: 1 });
+  expect(page.runs[0]?.id).toBe(started.id);
+  expect(page.next).toBe(started.id);
+  const older = await client.runs.list({ limit: 1, before: started.id });
+  expect(older.runs[0]).toMatchObject({ scope: 'all', generation: '2' });
+});
+
+test('a finished run can neither be cancelled nor resumed', async () => {
+  const { runs } = await client.runs.list({ limit: 1 });
+  for (const verb of ['cancel', 'resume']) {
+    const { code, err } = await tandem('run', verb, runs[0]?.id ?? '');
+    expect({ verb, code }).toEqual({ verb, code: 1 });
+    expect(err).toMatch(/^tandem: /);
+  }
+});
+
+test('a rollback is in force on the next read', async () => {
+  expect((await tandem('generation', 'rollback', 'repurchase', '--yes')).out).toContain(
+    'generation 1 (model version 1)',
+  );
+  expect((await client.predict('repurchase', '45')).answer.generation).toBe('1');
+  const { out } = await tandem('generation', 'list', 'repurchase');
+  expect(out).toMatch(/^ +2 {2}published/m);
+  expect(out).toMatch(/^ +1 {2}in force/m);
+});
+
+test('explain tells the answer, what was there to choose from, and each feature', async () => {
+  const { code, out } = await tandem('explain', 'repurchase', '43');
+  expect(code).toBe(0);
+  expect(out).toMatch(/A read answers score 0\.\d+: live/);
+  expect(out).toMatch(/redis +generation .*stale: from an older context/);
+  expect(out).toMatch(/order_count +\d+ +row/);
+});
+
+test('check and doctor find nothing to mend', async () => {
+  const config = join(import.meta.dirname, '../shop/tandem.config.ts');
+  const checked = await json('check', '--config', config);
+  expect(checked).toMatchObject({ summary: 'everything is in order', samples: [{ predictor: 'repurchase' }] });
+  const { findings } = await json('doctor');
+  expect(findings).not.toContainEqual(expect.objectContaining({ level: 'error' }));
+});
+
+test('adopting the same config again changes nothing', async () => {
+  const config = join(import.meta.dirname, '../shop/tandem.config.ts');
+  expect(await json('adopt', '--config', config)).toMatchObject({ predictors: [{ change: 'unchanged' }] });
+  expect(await json('migrate')).toEqual({ applied: [] });
+});
+
+test('a killed API is started again', async () => {
+  const record = join(folder, '.tandem/processes/api.json');
+  const pidOf = async () => JSON.parse(await readFile(record, 'utf8')).pid as number;
+  const first = await pidOf();
+  process.kill(first, 'SIGKILL');
+  const answers = () => client.predict('repurchase', '46').then(Boolean, () => false);
+  expect(await waitUntil(async () => (await pidOf()) !== first && (await answers()), 20_000)).toBe(true);
+});
+
+test('a second `up` in the same folder is refused with who holds it', async () => {
+  const { code, err } = await tandem('up', '--example');
+  expect(code).toBe(1);
+  expect(err).toContain(`is in use by process ${up.pid}`);
+});
+
+test('a taken port is told with who has it, before anything is started', async () => {
+  const other = await mkdtemp(join(tmpdir(), 'tandem-cli-'));
+  const { port } = new URL(url);
+  const { code, out, err } = await runCli(['up', '--port', port], { ...place, cwd: other });
+  await rm(other, { recursive: true });
+  expect({ code, out }).toEqual({ code: 1, out: '' });
+  expect(err).toMatch(new RegExp(`port ${port} \\(PORT\\) is taken by process \\d+ .*apps/api/main.ts`));
+});

@@ -1,0 +1,165 @@
+import { latestSlot } from '@tandem/config/schedule';
+import { createPool } from '@tandem/offline-store/database';
+import { publishRun } from '@tandem/prediction/publish-run';
+import { reconcile } from '@tandem/prediction/reconcile';
+import { createRunChunk } from '@tandem/prediction/run-chunk';
+import type { RunHints } from '@tandem/prediction/run-hints';
+import { scheduleRuns } from '@tandem/prediction/schedule-runs';
+import { silentLog } from '@tandem/telemetry/log';
+import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { type BuiltDependencies, createDependencies } from './dependencies.ts';
+import { adoptCustomers, CUSTOMERS, environmentOf } from './worker-fixtures.ts';
+
+const NIGHTLY = '0 2 * * *';
+
+let database: TestDatabase;
+let pool: ReturnType<typeof createPool>;
+let worker: BuiltDependencies;
+let hinted: string[];
+/** Writes down what it is told. */
+const hints: RunHints = {
+  plan: async (runId) => void hinted.push(`plan ${runId}`),
+  chunks: async (refs) => void hinted.push(...refs.map(({ runId, no, fence }) => `chunk ${runId} ${no} ${fence}`)),
+  publish: async (runId) => void hinted.push(`publish ${runId}`),
+  load: async (generationId) => void hinted.push(`load ${generationId}`),
+};
+
+beforeEach(async () => {
+  hinted = [];
+  database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  pool = createPool({ url: database.url, applicationName: 'worker-test' });
+  await adoptCustomers(pool, { users: 50, chunkSize: 25, schedule: NIGHTLY });
+  worker = await createDependencies(environmentOf(database.url, inject('redisUrl')), silentLog);
+});
+
+afterEach(async () => {
+  await worker.close();
+  await pool.end();
+  await database.drop();
+});
+
+const schedule = () => scheduleRuns({ ...worker.scheduling, hints });
+const round = () => reconcile({ ...worker.reconciling, hints }, true);
+const count = async () => (await worker.runs.list({ limit: 100 })).length;
+
+async function adoptedDaysAgo(days: number): Promise<void> {
+  await pool.query("update tandem.predictors set updated_at = clock_timestamp() - $1 * interval '1 day'", [days]);
+}
+
+async function runToTheEnd(runId: string) {
+  await worker.runs.plan(runId);
+  for (const no of [0, 1]) await createRunChunk({ ...worker.chunks, hints })(runId, no);
+  return publishRun(worker, runId);
+}
+
+async function startAll(): Promise<string> {
+  const scope = { kind: 'all' } as const;
+  return (await worker.runs.create({ predictor: CUSTOMERS, scope, reason: 'test', scheduleSlot: null })).run.id;
+}
+
+describe('schedules', () => {
+  it('have nothing due before their first slot', async () => {
+    expect(await schedule()).toEqual([]);
+    expect(await count()).toBe(0);
+  });
+
+  it('make one run of a slot, however many schedulers there are', async () => {
+    await adoptedDaysAgo(2);
+    const made = (await Promise.all([1, 2, 3, 4, 5].map(schedule))).flat();
+    expect(made).toHaveLength(1);
+    expect(await count()).toBe(1);
+    expect(hinted).toEqual([`plan ${made[0]?.runId}`]);
+    expect(await schedule()).toEqual([]);
+  });
+
+  it('run only the newest missed slot after a downtime', async () => {
+    await adoptedDaysAgo(10);
+    const [made] = await schedule();
+    const { rows } = await pool.query<{ now: Date }>('select clock_timestamp() as now');
+    expect(made?.slot).toEqual(latestSlot(NIGHTLY, rows[0]?.now ?? new Date(0)));
+    expect(await count()).toBe(1);
+  });
+
+  it('wait for an unfinished run of the predictor, and run after it', async () => {
+    const earlier = await startAll();
+    await adoptedDaysAgo(2);
+    expect(await schedule()).toEqual([]);
+    await worker.runs.cancel(earlier);
+    expect(await schedule()).toHaveLength(1);
+  });
+
+  it('of a deactivated predictor make no runs', async () => {
+    await adoptedDaysAgo(2);
+    await pool.query('update tandem.predictors set active = false');
+    expect(await schedule()).toEqual([]);
+  });
+});
+
+describe('reconciliation', () => {
+  it('finds the next step of every run that all hints were lost of', async () => {
+    const runId = await startAll();
+    await round();
+    expect(hinted.splice(0)).toEqual([`plan ${runId}`]);
+    await worker.runs.plan(runId);
+    await round();
+    expect(hinted.splice(0)).toEqual([`chunk ${runId} 0 0`, `chunk ${runId} 1 0`]);
+    await createRunChunk({ ...worker.chunks, hints: silent })(runId, 0);
+    await worker.runs.claim(runId, 1, 30_000);
+    await round();
+    expect(hinted.splice(0)).toEqual([]);
+    await pool.query("update tandem.chunks set lease_until = clock_timestamp() - interval '1 s' where no = 1");
+    await round();
+    expect(hinted.splice(0)).toEqual([`chunk ${runId} 1 1`]);
+    await createRunChunk({ ...worker.chunks, hints: silent })(runId, 1);
+    await round();
+    expect(hinted.splice(0)).toEqual([`publish ${runId}`]);
+    await publishRun(worker, runId);
+    expect(await round()).toMatchObject({ unfinishedRuns: 0, errors: [] });
+    expect(hinted).toEqual([]);
+  });
+
+  it('has a generation loaded that Redis lost, and only then', async () => {
+    const published = await runToTheEnd(await startAll());
+    expect(published).toMatchObject({ state: 'done_with_errors', loaded: true });
+    hinted = [];
+    expect(await round()).toMatchObject({ generationsToLoad: 0, errors: [] });
+    const { generation } = published ?? {};
+    if (!generation) throw new Error('nothing was published');
+    await worker.reconciling.sweeper.forget(generation);
+    expect(await round()).toMatchObject({ generationsToLoad: 1, errors: [] });
+    expect(hinted).toEqual([`load ${generation.id}`]);
+  });
+
+  it('tells Redis of events written in SQL', async () => {
+    await pool.query("insert into tandem.events (user_id) values ('1'), ('1'), ('2')");
+    expect(await round()).toMatchObject({ hintsRelayed: 2, errors: [] });
+    expect(await round()).toMatchObject({ hintsRelayed: 0, errors: [] });
+  });
+
+  it('drops what retention does not keep from Postgres and Redis', async () => {
+    const generations = [];
+    for (let i = 0; i < 4; i++) generations.push((await runToTheEnd(await startAll()))?.generation);
+    expect(await round()).toMatchObject({ generationsDropped: 1, errors: [] });
+    const [oldest, next] = generations;
+    if (!oldest || !next) throw new Error('nothing was published');
+    expect(await worker.loader.isLoaded(oldest)).toBe(false);
+    expect(await worker.loader.isLoaded(next)).toBe(true);
+  });
+
+  it('does its other steps where one fails, and says which', async () => {
+    const runId = await startAll();
+    const raise = () => Promise.reject(new Error('Redis is away'));
+    await pool.query("insert into tandem.events (user_id) values ('1')");
+    const report = await reconcile({ ...worker.reconciling, hints, userHints: { raise } }, false);
+    expect(report.errors).toEqual(['outbox: Redis is away']);
+    expect(hinted).toEqual([`plan ${runId}`]);
+  });
+});
+
+const silent: RunHints = {
+  plan: async () => undefined,
+  chunks: async () => undefined,
+  publish: async () => undefined,
+  load: async () => undefined,
+};

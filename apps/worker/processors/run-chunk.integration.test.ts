@@ -1,0 +1,178 @@
+import { createPool } from '@tandem/offline-store/database';
+import { TandemError } from '@tandem/prediction/errors';
+import { createRunChunk } from '@tandem/prediction/run-chunk';
+import type { RunScope } from '@tandem/prediction/runs';
+import { silentLog } from '@tandem/telemetry/log';
+import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
+import { tableModel } from '@tandem/testing/onnx-models';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { type BuiltDependencies, createDependencies } from '../dependencies.ts';
+import { adoptCustomers, CUSTOMERS, environmentOf } from '../worker-fixtures.ts';
+
+let database: TestDatabase;
+let pool: ReturnType<typeof createPool>;
+let worker: BuiltDependencies;
+
+beforeAll(async () => {
+  database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  pool = createPool({ url: database.url, applicationName: 'worker-test' });
+  await adoptCustomers(pool, { users: 300, chunkSize: 100 });
+  worker = await createDependencies(environmentOf(database.url, inject('redisUrl')), silentLog);
+});
+
+beforeEach(async () => {
+  await pool.query("update tandem.runs set state = 'cancelled' where state in ('planned', 'running', 'publishing')");
+});
+
+afterAll(async () => {
+  await worker.close();
+  await pool.end();
+  await database.drop();
+});
+
+/** A planned run, of which no worker knows. */
+async function plan(scope: RunScope = { kind: 'all' }): Promise<string> {
+  const { run } = await worker.runs.create({ predictor: CUSTOMERS, scope, reason: 'test', scheduleSlot: null });
+  await worker.runs.plan(run.id);
+  return run.id;
+}
+
+async function chunkOf(runId: string, no: number) {
+  const { rows } = await pool.query('select state, fence, error from tandem.chunks where run_id = $1 and no = $2', [
+    runId,
+    no,
+  ]);
+  return rows[0];
+}
+
+describe('a chunk', () => {
+  it('is scored, committed and loaded, and the user that cannot be scored is named', async () => {
+    const runId = await plan();
+    const report = await createRunChunk(worker.chunks)(runId, 0);
+    expect(report).toMatchObject({
+      outcome: 'committed',
+      usersScored: 99,
+      usersFailed: 1,
+      chunksOpen: 2,
+      loadError: null,
+    });
+    const failures = await worker.runs.failures(runId, 10);
+    expect(failures).toMatchObject([{ userId: '13', reason: expect.stringContaining('recency') }]);
+  });
+
+  it('is done once: whoever comes later finds nothing to do', async () => {
+    const runId = await plan();
+    const runChunk = createRunChunk(worker.chunks);
+    const reports = await Promise.all([runChunk(runId, 1), runChunk(runId, 1), runChunk(runId, 1)]);
+    expect(reports.map(({ outcome }) => outcome).sort()).toEqual(['committed', 'nothing_to_do', 'nothing_to_do']);
+    expect(await runChunk(runId, 1)).toEqual({ outcome: 'nothing_to_do' });
+  });
+
+  it('writes nothing once another worker holds it', async () => {
+    const runId = await plan();
+    const { scorer } = worker.chunks;
+    const slow = createRunChunk({
+      ...worker.chunks,
+      lease: { leaseMs: 1, renewMs: 60_000 },
+      scorer: {
+        async score(request) {
+          await expect.poll(() => worker.runs.claim(runId, 0, 30_000)).not.toBeNull();
+          return scorer.score(request);
+        },
+      },
+    });
+    expect(await slow(runId, 0)).toMatchObject({ outcome: 'abandoned', why: 'fence_lost' });
+    expect(await chunkOf(runId, 0)).toMatchObject({ state: 'claimed', fence: 2 });
+    const { rows } = await pool.query(
+      'select from tandem.predictions p join tandem.generations g on g.id = p.generation_id where g.run_id = $1',
+      [runId],
+    );
+    expect(rows).toEqual([]);
+  });
+
+  it('stops early where a renewal says that the lease is lost', async () => {
+    const runId = await plan();
+    const { scorer, runs } = worker.chunks;
+    let commits = 0;
+    const asked = Promise.withResolvers<void>();
+    const slow = createRunChunk({
+      ...worker.chunks,
+      lease: { leaseMs: 1, renewMs: 10 },
+      runs: {
+        ...runs,
+        async renew() {
+          asked.resolve();
+          return false;
+        },
+        commit(...args) {
+          commits++;
+          return runs.commit(...args);
+        },
+      },
+      scorer: {
+        async score(request) {
+          await asked.promise;
+          return scorer.score(request);
+        },
+      },
+    });
+    expect(await slow(runId, 0)).toMatchObject({ outcome: 'abandoned', why: 'fence_lost' });
+    expect(commits).toBe(0);
+  });
+
+  it('waits for another attempt after an error, and after too many fails with the run and the reason', async () => {
+    const runId = await plan();
+    await pool.query('alter table customers rename column orders to purchases');
+    try {
+      const runChunk = createRunChunk({ ...worker.chunks, maxAttempts: 2 });
+      const first = await runChunk(runId, 0);
+      expect(first).toMatchObject({ outcome: 'given_back', fence: 1, error: expect.stringContaining('orders') });
+      expect(await chunkOf(runId, 0)).toMatchObject({ state: 'waiting', error: expect.stringContaining('orders') });
+      for (const no of [0, 1, 1, 2, 2]) await runChunk(runId, no);
+    } finally {
+      await pool.query('alter table customers rename column purchases to orders');
+    }
+    expect(await worker.runs.find(runId)).toMatchObject({ state: 'failed', error: expect.stringContaining('orders') });
+  });
+
+  it('is not failed by an outage: what may pass has many more attempts', async () => {
+    const runId = await plan();
+    const away = { score: () => Promise.reject(outage()) };
+    const runChunk = createRunChunk({ ...worker.chunks, scorer: away, maxAttempts: 1 });
+    for (let attempt = 1; attempt <= 6; attempt++)
+      expect(await runChunk(runId, 0)).toMatchObject({ outcome: 'given_back' });
+    expect(await createRunChunk(worker.chunks)(runId, 0)).toMatchObject({ outcome: 'committed' });
+  });
+
+  it('of named users scores those that have a row, and names the others', async () => {
+    const runId = await plan({ kind: 'users', userIds: ['1', '2', '999999'] });
+    const report = await createRunChunk(worker.chunks)(runId, 0);
+    expect(report).toMatchObject({
+      outcome: 'committed',
+      usersScored: 2,
+      usersFailed: 1,
+      chunksOpen: 0,
+      loadError: null,
+    });
+    expect(await worker.runs.failures(runId, 10)).toMatchObject([{ userId: '999999' }]);
+    const { rows } = await pool.query('select user_id, source from tandem.overlay order by user_id');
+    expect(rows).toEqual([
+      { user_id: '1', source: 'batch' },
+      { user_id: '2', source: 'batch' },
+    ]);
+  });
+
+  it('leaves out users whom the model dies of, each by name, and scores the rest', async () => {
+    await adoptCustomers(pool, { users: 300, chunkSize: 100, model: tableModel(), columns: ['recency'] });
+    await pool.query('update customers set recency = 77 where id in (150, 177)');
+    const runId = await plan();
+    const report = await createRunChunk(worker.chunks)(runId, 1);
+    expect(report).toMatchObject({ outcome: 'committed', usersFailed: 2, usersScored: 98 });
+    const failed = (await worker.runs.failures(runId, 10)).map(({ userId }) => userId);
+    expect(failed.sort()).toEqual(['150', '177']);
+  });
+});
+
+function outage(): Error {
+  return new TandemError('unavailable', 'The inference processes are all away.');
+}

@@ -1,0 +1,27 @@
+/** The end of a run in the log and the metrics: told by whoever brought it about, a publication or a last failed chunk. */
+import type { Run } from '@tandem/prediction/runs';
+import type { Log } from '@tandem/telemetry/log';
+import type { Metrics } from '@tandem/telemetry/metrics';
+
+export interface RunTelling {
+  readonly log: Log;
+  readonly metrics: Pick<Metrics, 'runs' | 'runDuration'>;
+}
+
+export function tellRunEnded(run: Run, { log, metrics }: RunTelling): void {
+  const { id, predictor, scope, state, error, usersScored, usersFailed, startedAt, finishedAt } = run;
+  const seconds = startedAt && finishedAt ? (finishedAt.getTime() - startedAt.getTime()) / 1000 : null;
+  metrics.runs.inc({ predictor, scope, state });
+  if (seconds !== null) metrics.runDuration.observe({ predictor, scope }, seconds);
+  const level = state === 'failed' ? 'error' : 'info';
+  log[level]('run.ended', {
+    runId: id,
+    predictor,
+    scope,
+    runState: state,
+    usersScored,
+    usersFailed,
+    seconds,
+    note: error,
+  });
+}

@@ -1,0 +1,59 @@
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { createPool, parseInt8, query, transaction } from './database.ts';
+import { createTestDatabase, type TestDatabase } from './store-fixtures.ts';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase(inject('databaseUrl'));
+  await database.pool.query('create table notes (n bigint)');
+});
+afterAll(() => database.drop());
+
+const notes = () => query<{ n: number }>(database.pool, { text: 'select n from notes' });
+const unavailable = { code: 'unavailable', retryAfter: 1 };
+
+test('a transaction that fails leaves nothing, and its connection serves on', async () => {
+  const before = database.pool.totalCount;
+  const failing = transaction(database.pool, async (db) => {
+    await db.query('insert into notes values (1)');
+    throw new Error('no');
+  });
+  await expect(failing).rejects.toThrow('no');
+  expect(await notes()).toEqual([]);
+  expect(database.pool.totalCount).toBe(Math.max(1, before));
+});
+
+test('a connection that is cut in a transaction, or before its commit, is unavailable, and the pool recovers', async () => {
+  const cut = transaction(database.pool, async (db) => {
+    const [row] = await query<{ pid: number }>(db, { text: 'select pg_backend_pid() as pid' });
+    await db.query('insert into notes values (2)');
+    await database.pool.query('select pg_terminate_backend($1)', [row?.pid]);
+  });
+  await expect(cut).rejects.toMatchObject(unavailable);
+  expect(await notes()).toEqual([]);
+});
+
+test('a statement that takes too long is unavailable; one that is wrong is not', async () => {
+  const pool = createPool({ url: database.url, applicationName: 'limits', statementTimeoutMs: 50, max: 1 });
+  await expect(query(pool, { text: 'select pg_sleep(5)' })).rejects.toMatchObject(unavailable);
+  await expect(query(pool, { text: 'select nothing' })).rejects.toMatchObject({ code: '42703' });
+  expect(await query(pool, { text: `select current_setting('synchronous_commit') as mode` })).toEqual([{ mode: 'on' }]);
+  await pool.end();
+});
+
+test.each(['127.0.0.1', 'localhost'])('a server that refuses connections on %s is unavailable', async (host) => {
+  const pool = createPool({ url: `postgres://nobody@${host}:1/none`, applicationName: 'nobody' });
+  await expect(query(pool, { text: 'select 1' })).rejects.toMatchObject(unavailable);
+  await expect(transaction(pool, async () => 1)).rejects.toMatchObject(unavailable);
+  await pool.end();
+});
+
+test('int8 is a number where a double holds it, else its text', async () => {
+  expect([parseInt8('9007199254740991'), parseInt8('9007199254740992')]).toEqual([
+    9007199254740991,
+    '9007199254740992',
+  ]);
+  expect(await query(database.pool, { text: 'select 5::bigint as n, count(*) as m from notes' })).toEqual([
+    { n: 5, m: 0 },
+  ]);
+});
