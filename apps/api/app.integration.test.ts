@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createTestApi, type TestApi } from './api-fixture.ts';
+import { createTestApi, type TestApi } from './api.fixture.ts';
 import { PROBLEM_KINDS, problemType } from './problem.ts';
 
 let api: TestApi;

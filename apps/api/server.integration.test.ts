@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createTestApi, type TestApi } from './api-fixture.ts';
+import { createTestApi, type TestApi } from './api.fixture.ts';
 import { type RunningServer, startServer } from './server.ts';
 
 let api: TestApi;

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { createTestApi, type TestApi } from './api-fixture.ts';
+import { createTestApi, type TestApi } from './api.fixture.ts';
 
 const path = '/v1/predictions/repurchase';
 const NOBODY_LISTENS = 'redis://127.0.0.1:1';

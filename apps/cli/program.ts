@@ -97,8 +97,8 @@ function configure(command: Command, cli: Cli): Command {
     writeOut: (text) => void cli.stdout.write(text),
     writeErr: (text) => void cli.stderr.write(text),
     outputError: (text, write) => write(text.replace(/^error: /, 'tandem: ')),
-    getOutHelpWidth: () => cli.stdout.columns ?? 100,
-    getErrHelpWidth: () => cli.stderr.columns ?? 100,
+    getOutHelpWidth: () => cli.stdout.columns || 100,
+    getErrHelpWidth: () => cli.stderr.columns || 100,
     getOutHasColors: () => false,
     getErrHasColors: () => false,
   });

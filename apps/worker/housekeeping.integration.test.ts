@@ -9,7 +9,7 @@ import { silentLog } from '@tandem/telemetry/log';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { type BuiltDependencies, createDependencies } from './dependencies.ts';
-import { adoptCustomers, CUSTOMERS, environmentOf } from './worker-fixtures.ts';
+import { adoptCustomers, CUSTOMERS, environmentOf } from './worker.fixture.ts';
 
 const NIGHTLY = '0 2 * * *';
 

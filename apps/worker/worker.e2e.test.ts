@@ -10,7 +10,7 @@ import { silentLog } from '@tandem/telemetry/log';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
-import { adoptCustomers, CUSTOMERS, startWorkerProcess, type WorkerProcess } from './worker-fixtures.ts';
+import { adoptCustomers, CUSTOMERS, startWorkerProcess, type WorkerProcess } from './worker.fixture.ts';
 
 const USERS = 20_000;
 const CHUNK_SIZE = 100;

@@ -1,7 +1,7 @@
 import * as models from '@tandem/testing/onnx-models';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { matrixPredictor, poolOf, scoresOf } from './toy-predictor.ts';
+import { matrixPredictor, poolOf, scoresOf } from './toy-predictor.fixture.ts';
 
 /** The score is the second feature; the first says how long the run takes (turns of a loop). */
 const loop = matrixPredictor(models.loopModel(), 2);

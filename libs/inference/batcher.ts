@@ -130,7 +130,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
       const hash = taken[0]?.version.artifactHash ?? '';
       const outputs = await slot.run(hash, () => {
         // Loading the model may have taken longer than some readers had.
-        running = taken.filter(({ request }) => !request.settled && !expire(request));
+        running = taken.filter(({ request }) => !request.settled && !expire(request, now()));
         return running.length === 0 ? null : prepare(running);
       });
       if (outputs) deliver(running, outputs);
@@ -139,13 +139,6 @@ export function createBatcher(options: BatcherOptions): Batcher {
     } finally {
       for (const part of taken) part.request.running--;
     }
-  }
-
-  /** Whether the request's time is over before its part is run; then it is told so. */
-  function expire(request: Pending): boolean {
-    if (request.deadline > now()) return false;
-    request.settle(late(null));
-    return true;
   }
 
   function prepare(parts: readonly Part<Pending>[]): PreparedRun {
@@ -159,19 +152,6 @@ export function createBatcher(options: BatcherOptions): Batcher {
       fetches: [...new Set(parts[0]?.version.outputs.map((field) => field.output))],
       killAfterMs: Math.max(0, lastDeadline - now()) + killGraceMs,
     };
-  }
-
-  function deliver(parts: readonly Part<Pending>[], outputs: readonly WireTensor[]): void {
-    const tensors = readOutputs(outputs, rowsOf(parts));
-    let start = 0;
-    for (const part of parts) {
-      const { request } = part;
-      request.results.set(part, cutOutputs(tensors, start, part.rows));
-      start += part.rows;
-      if (request.results.size === request.parts.length) {
-        request.settle({ tensors: joinOutputs(request.parts.map((each) => request.results.get(each) ?? {})) });
-      }
-    }
   }
 
   function fail(parts: readonly Part<Pending>[], error: unknown): void {
@@ -196,6 +176,27 @@ export function createBatcher(options: BatcherOptions): Batcher {
       for (const request of [...pending]) request.settle(error);
     },
   };
+}
+
+/** Whether the request's time is over before its part is run; then it is told so. */
+function expire(request: Pending, now: number): boolean {
+  if (request.deadline > now) return false;
+  request.settle(late(null));
+  return true;
+}
+
+/** Gives each part its rows; a request whose parts are all there is answered. */
+function deliver(parts: readonly Part<Pending>[], outputs: readonly WireTensor[]): void {
+  const tensors = readOutputs(outputs, rowsOf(parts));
+  let start = 0;
+  for (const part of parts) {
+    const { request } = part;
+    request.results.set(part, cutOutputs(tensors, start, part.rows));
+    start += part.rows;
+    if (request.results.size === request.parts.length) {
+      request.settle({ tensors: joinOutputs(request.parts.map((each) => request.results.get(each) ?? {})) });
+    }
+  }
 }
 
 /** Somebody may have killed the child (an operator, the kernel for want of memory): the rows deserve a second try. */

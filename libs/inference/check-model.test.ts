@@ -3,7 +3,7 @@ import * as models from '@tandem/testing/onnx-models';
 import { describe, expect, it } from 'vitest';
 import { checkModel, inspectModel } from './check-model.ts';
 import { suggestMapping } from './suggest-mapping.ts';
-import { batchOf, matrixPredictor, toyPredictor } from './toy-predictor.ts';
+import { batchOf, matrixPredictor, toyPredictor } from './toy-predictor.fixture.ts';
 
 const limits = { memoryLimitMb: 512, trialTimeoutMs: 1_000 };
 const check = ({ version, bytes }: ReturnType<typeof matrixPredictor>) => checkModel(version, bytes, limits);

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import * as models from '@tandem/testing/onnx-models';
 import { describe, expect, it, vi } from 'vitest';
 import { startInferenceProcess } from './inference-process.ts';
-import { matrixPredictor, poolOf, scoresOf } from './toy-predictor.ts';
+import { matrixPredictor, poolOf, scoresOf } from './toy-predictor.fixture.ts';
 
 const start = () => startInferenceProcess({ memoryLimitMb: 512, boundData: true, startTimeoutMs: 10_000 });
 const isAlive = (pid: number) => {
@@ -122,7 +122,7 @@ const file = (session: string) => ({ session, bytes: models.linearModel({ weight
 
 const PARENT = `
   import * as models from '${import.meta.resolve('@tandem/testing/onnx-models')}';
-  import { matrixPredictor, poolOf, scoresOf } from '${new URL('./toy-predictor.ts', import.meta.url)}';
+  import { matrixPredictor, poolOf, scoresOf } from '${new URL('./toy-predictor.fixture.ts', import.meta.url)}';
   const loop = matrixPredictor(models.loopModel(), 2);
   const pool = poolOf([loop], { processes: 1 });
   await pool.warmUp(loop.version);

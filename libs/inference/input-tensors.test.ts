@@ -1,7 +1,7 @@
 import type { TensorType } from '@tandem/prediction/predictor';
 import { describe, expect, it } from 'vitest';
 import { cutInputs, encodeInputs, joinInputs } from './input-tensors.ts';
-import { batchOf, matrixPredictor, toyPredictor } from './toy-predictor.ts';
+import { batchOf, matrixPredictor, toyPredictor } from './toy-predictor.fixture.ts';
 
 function encode(type: TensorType, rows: (number | string | null)[][], picked = rows.map((_, i) => i)) {
   const { version } = matrixPredictor(Buffer.from('x'), rows[0]?.length ?? 0, { type });

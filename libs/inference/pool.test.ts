@@ -3,7 +3,7 @@ import { ScoringCrash } from '@tandem/prediction/scoring';
 import * as models from '@tandem/testing/onnx-models';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { InferencePool, InferencePoolOptions } from './pool.ts';
-import { batchOf, matrixPredictor, poolOf, scoresOf } from './toy-predictor.ts';
+import { batchOf, matrixPredictor, poolOf, scoresOf } from './toy-predictor.fixture.ts';
 
 const linear = matrixPredictor(models.linearModel({ weights: [1, 2], bias: 0.5 }), 2);
 const loop = matrixPredictor(models.loopModel(), 2);

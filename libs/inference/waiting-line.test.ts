@@ -1,6 +1,6 @@
 import { linearModel } from '@tandem/testing/onnx-models';
 import { describe, expect, it } from 'vitest';
-import { matrixPredictor } from './toy-predictor.ts';
+import { matrixPredictor } from './toy-predictor.fixture.ts';
 import { createWaitingLine, type Part } from './waiting-line.ts';
 
 const a = matrixPredictor(linearModel({ weights: [1] }), 1).version;

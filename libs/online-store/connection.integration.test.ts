@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createOnlineConnection } from './connection.ts';
 import { createOverlayStore } from './overlay-store.ts';
 import { createOnlinePredictions } from './predictions.ts';
-import { assignmentOf, connectTo, type OwnRedis, overlayEntry, startOwnRedis } from './test-redis.ts';
+import { assignmentOf, connectTo, type OwnRedis, overlayEntry, startOwnRedis } from './redis.fixture.ts';
 
 const assignment = assignmentOf(null);
 

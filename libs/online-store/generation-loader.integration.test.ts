@@ -7,7 +7,7 @@ import { createGenerationSweeper } from './generation-sweeper.ts';
 import { createHintStore } from './hint-store.ts';
 import { createKeys } from './keys.ts';
 import { createOnlinePredictions } from './predictions.ts';
-import { assignmentOf, connectTo, deleteKeys, HISTORY, randomPrefix, STARTED_AT } from './test-redis.ts';
+import { assignmentOf, connectTo, deleteKeys, HISTORY, randomPrefix, STARTED_AT } from './redis.fixture.ts';
 
 const USERS = 3_000;
 const rows = Array.from({ length: USERS }, (_, i) => ({

@@ -6,7 +6,7 @@ import { createUserDescriber } from './describe-user.ts';
 import { createHintStore } from './hint-store.ts';
 import { createKeys, placeOf } from './keys.ts';
 import { createOverlayStore } from './overlay-store.ts';
-import { connectTo, deleteKeys, HISTORY, MODEL, overlayEntry, randomPrefix, STARTED_AT } from './test-redis.ts';
+import { connectTo, deleteKeys, HISTORY, MODEL, overlayEntry, randomPrefix, STARTED_AT } from './redis.fixture.ts';
 
 type Step =
   | { readonly kind: 'put'; readonly entry: OverlayEntry }

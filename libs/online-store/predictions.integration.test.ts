@@ -15,7 +15,7 @@ import {
   overlayEntry,
   randomPrefix,
   STARTED_AT,
-} from './test-redis.ts';
+} from './redis.fixture.ts';
 
 const generation = { id: '3f2b8a52-1111-4222-8333-944455556666', buckets: 40, startedAt: STARTED_AT };
 const assignment = assignmentOf(generation);

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { hashOf } from './keys.ts';
+import { HISTORY, MODEL, overlayEntry, STARTED_AT } from './redis.fixture.ts';
 import {
   decodeGenerationValue,
   decodeOverlayEntry,
   encodeGenerationValue,
   encodeOverlayEntry,
 } from './stored-value.ts';
-import { HISTORY, MODEL, overlayEntry, STARTED_AT } from './test-redis.ts';
 
 const generation = { id: 'g1', startedAt: STARTED_AT };
 const outputs = fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes));

@@ -23,7 +23,10 @@ export function cloneDatabase(serverUrl: string, template: string): Promise<Test
 
 async function createDatabase(serverUrl: string, template: string | null): Promise<TestDatabase> {
   const name = `tandem_test_${randomBytes(6).toString('hex')}`;
-  await onServer(serverUrl, `create database ${name}${template === null ? '' : ` template ${template} strategy file_copy`}`);
+  await onServer(
+    serverUrl,
+    `create database ${name}${template === null ? '' : ` template ${template} strategy file_copy`}`,
+  );
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
   return { url: url.href, name, drop: () => onServer(serverUrl, `drop database if exists ${name} with (force)`) };

@@ -69,7 +69,7 @@ function readSource(file: string): SourceFile {
     path,
     workspace: top === 'apps' || top === 'libs' ? `${top}/${second}` : top,
     lines: code.split('\n').length - 1,
-    isTest: /\.test\.ts$/.test(path) || top === 'test',
+    isTest: /\.(test|fixture)\.ts$/.test(path) || top === 'test',
     imports: all.map((one) => one.specifier),
     valueImports: all.filter((one) => !one.isType).map((one) => one.specifier),
     functions: readFunctions(parsed.program, code),

@@ -23,7 +23,7 @@ function createBar({ stderr, now }: Cli, unit: string, label: string): ProgressD
       const isWhole = progress.total > 0 && progress.done >= progress.total;
       if (!isWhole && now() - drawnAt < REDRAW_EVERY_MS) return;
       drawnAt = now();
-      stderr.write(CLEAR_LINE + label + renderProgressBar(progress, unit, (stderr.columns ?? 80) - label.length));
+      stderr.write(CLEAR_LINE + label + renderProgressBar(progress, unit, (stderr.columns || 80) - label.length));
     },
     end: () => {
       if (Number.isFinite(drawnAt)) stderr.write(CLEAR_LINE);

@@ -1,10 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { findPortHolder } from '../up/port-holder.ts';
 import { announceRunning, findRunning } from './running-file.ts';
 
 let folder: string;
@@ -37,13 +34,4 @@ test('a file that a killed run left counts for nothing, nor does a broken one', 
   expect(findRunning(folder)).toBeUndefined();
   writeFileSync(file(), '{"pid":');
   expect(findRunning(folder)).toBeUndefined();
-});
-
-test.runIf(process.platform === 'linux')('who holds a port is named', async () => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as AddressInfo;
-  expect(findPortHolder(port)).toContain(`process ${process.pid} (`);
-  await new Promise((resolve) => server.close(resolve));
-  expect(findPortHolder(port)).toBeUndefined();
 });

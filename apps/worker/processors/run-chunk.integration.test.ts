@@ -7,7 +7,7 @@ import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { tableModel } from '@tandem/testing/onnx-models';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { type BuiltDependencies, createDependencies } from '../dependencies.ts';
-import { adoptCustomers, CUSTOMERS, environmentOf } from '../worker-fixtures.ts';
+import { adoptCustomers, CUSTOMERS, environmentOf } from '../worker.fixture.ts';
 
 let database: TestDatabase;
 let pool: ReturnType<typeof createPool>;

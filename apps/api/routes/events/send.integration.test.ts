@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createTestApi, type TestApi } from '../../api-fixture.ts';
+import { createTestApi, type TestApi } from '../../api.fixture.ts';
 import { BATCHED, STRUCTURED } from './event-schema.ts';
 
 let api: TestApi;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createTestApi, scoreOf, type TestApi, workOff } from '../../api-fixture.ts';
+import { createTestApi, scoreOf, type TestApi, workOff } from '../../api.fixture.ts';
 
 let api: TestApi;
 beforeAll(async () => {

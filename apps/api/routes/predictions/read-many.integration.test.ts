@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createTestApi, scoreOf, type TestApi } from '../../api-fixture.ts';
+import { createTestApi, scoreOf, type TestApi } from '../../api.fixture.ts';
 
 const path = '/v1/predictions/repurchase';
 let api: TestApi;

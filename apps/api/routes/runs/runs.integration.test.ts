@@ -1,6 +1,6 @@
 import { isFinished } from '@tandem/prediction/runs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createTestApi, scoreOf, type TestApi, workOff } from '../../api-fixture.ts';
+import { createTestApi, scoreOf, type TestApi, workOff } from '../../api.fixture.ts';
 import type { RunView } from './run-view.ts';
 
 let api: TestApi;

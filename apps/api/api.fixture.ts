@@ -14,7 +14,7 @@ import { cloneDatabase } from '@tandem/testing/databases';
 import { linearModel, linearScore } from '@tandem/testing/onnx-models';
 import { inject } from 'vitest';
 import { type App, createApp } from './app.ts';
-import { type CuttableConnection, startCuttableConnection } from './cuttable-connection.ts';
+import { type CuttableConnection, startCuttableConnection } from './cuttable-connection.fixture.ts';
 import { type ApiDependencies, createDependencies } from './dependencies.ts';
 
 declare module 'vitest' {
