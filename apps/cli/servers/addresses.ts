@@ -1,9 +1,9 @@
 /** Where the command line finds the service and its stores: what is said, then the environment, then this folder. */
 import { readEnvironment } from '@tandem/config/environment';
 import { database, redis } from '@tandem/config/environment-sections';
+import { findRunning } from '@tandem/local-servers/running-file';
 import type { Cli } from '../cli.ts';
 import { CommandFailure, EXIT_USAGE } from '../failure.ts';
-import { findRunning } from './running-file.ts';
 
 const DEFAULT_API_URL = 'http://127.0.0.1:8080';
 

@@ -2,12 +2,12 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { sleepFor } from '@tandem/client/retry';
+import { announceRunning } from '@tandem/local-servers/running-file';
 import { openStateDir, type StateDir } from '@tandem/local-servers/state-dir';
 import { migrate } from '@tandem/offline-store/migrate';
 import { type Cli, present } from '../cli.ts';
 import { CommandFailure } from '../failure.ts';
 import { duration } from '../output/quantities.ts';
-import { announceRunning } from '../servers/running-file.ts';
 import { adoptStep } from './adopt-step.ts';
 import { chooseAddress } from './choose-address.ts';
 import { loadExample } from './example.ts';

@@ -4,7 +4,7 @@
  */
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isRunning, readProcess } from '@tandem/local-servers/process-identity';
+import { isRunning, readProcess } from './process-identity.ts';
 
 export interface RunningServices {
   readonly apiUrl: string;
