@@ -1,10 +1,15 @@
 /** `node apps/shop/load-history-main.ts`: gives the database in DATABASE_URL the shop's past. */
 import { Pool } from 'pg';
 import { loadHistory } from './load-history.ts';
+
 const db = new Pool({ connectionString: process.env.DATABASE_URL, max: 1 });
 try {
   const { loaded, today } = await loadHistory(db);
-  console.log(loaded === 0 ? `history is there; the shop's today is ${today}` : `${loaded.toLocaleString('en-US')} purchases loaded; the shop's today is ${today}`);
+  console.log(
+    loaded === 0
+      ? `history is there; the shop's today is ${today}`
+      : `${loaded.toLocaleString('en-US')} purchases loaded; the shop's today is ${today}`,
+  );
 } catch (error) {
   console.error(error instanceof Error ? error.message : String(error));
   process.exitCode = 1;

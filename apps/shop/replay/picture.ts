@@ -55,7 +55,9 @@ function drawDays(days: readonly DayShares[]): string {
   });
   const marks = [0, top / 2, top].map((value) => rule(frame, value / top, percent(value)));
   const months = days.flatMap((day, i) =>
-    i === 0 || day.day.endsWith('-01') ? [text(frame.x + i * step, frame.y + frame.h + 20, day.day)] : [],
+    i === 0 || (day.day.endsWith('-01') && i * step < frame.w - 70)
+      ? [text(frame.x + i * step, frame.y + frame.h + 20, day.day)]
+      : [],
   );
   const heading = 'Reads that the night’s batch did not answer, by day (the rest is batch)';
   const keys = `${key(640, 74, colours.live, 'live')}${key(710, 74, colours.stale, 'stale')}`;
@@ -83,7 +85,9 @@ function drawChanges(results: readonly OccasionResult[]): string {
   const frame = { x: 700, y: 370, w: 220 };
   const rows = results.flatMap((result) => [
     { label: result.occasion, interval: result.change },
-    ...(result.changeWhereLive ? [{ label: `${result.occasion}, not batch`, interval: result.changeWhereLive }] : []),
+    ...(result.changeWhereLive && result.shares.batch > 0
+      ? [{ label: `${result.occasion}, not batch`, interval: result.changeWhereLive }]
+      : []),
   ]);
   const most = niceCeiling(
     Math.max(1e-6, ...rows.flatMap(({ interval }) => [Math.abs(interval.low), Math.abs(interval.high)])),
@@ -137,7 +141,7 @@ function text(
 ): string {
   const { anchor = 'start', size = 13, weight = 400 } = style;
   const escaped = content.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
-  return `<text x="${fixed(x)}" y="${fixed(y)}" text-anchor="${anchor}" font-size="${size}" font-weight="${weight}">${escaped}</text>`;
+  return `<text x="${fixed(x)}" y="${fixed(y)}" text-anchor="${anchor}" paint-order="stroke" stroke="#fff" stroke-width="3" font-size="${size}" font-weight="${weight}">${escaped}</text>`;
 }
 
 /** The next 1, 2 or 5 times a power of ten: a scale that people can read. */
