@@ -92,6 +92,8 @@ create table tandem.runs (
   unique (predictor, schedule_slot)
 );
 create index runs_newest on tandem.runs (created_at desc, id);
+-- Two runs of everyone would score everybody twice; a stale run that grows into one meets the same rule.
+create unique index runs_one_all on tandem.runs (predictor) where scope = 'all' and state in ('planned', 'running', 'publishing');
 create index runs_unfinished on tandem.runs (state) where state in ('planned', 'running', 'publishing');
 
 create table tandem.generations (

@@ -5,8 +5,8 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadHistory } from './load-history.ts';
+import { createShopDatabase, type ShopDatabase } from './shop-database.fixture.ts';
 import tandem from './tandem.config.ts';
-import { createThrowawayDatabase, type ThrowawayDatabase } from './throwaway-database.ts';
 
 const featureQuery = tandem.predictors.repurchase?.features.sql;
 
@@ -33,9 +33,9 @@ async function readGolden(): Promise<Golden> {
   };
 }
 
-let database: ThrowawayDatabase;
+let database: ShopDatabase;
 beforeAll(async () => {
-  database = await createThrowawayDatabase(process.env.TEST_DATABASE_URL);
+  database = await createShopDatabase();
   // All of it: the view itself must leave out what lies after the clock's day.
   await loadHistory(database.pool, { until: '1998-06-30' });
 });

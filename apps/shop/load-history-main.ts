@@ -5,11 +5,8 @@ import { loadHistory } from './load-history.ts';
 const db = new Pool({ connectionString: process.env.DATABASE_URL, max: 1 });
 try {
   const { loaded, today } = await loadHistory(db);
-  console.log(
-    loaded === 0
-      ? `history is there; the shop's today is ${today}`
-      : `${loaded.toLocaleString('en-US')} purchases loaded; the shop's today is ${today}`,
-  );
+  const what = loaded === 0 ? 'history is there' : `${loaded.toLocaleString('en-US')} purchases loaded`;
+  console.log(`${what}; the shop's today is ${today}`);
 } catch (error) {
   console.error(error instanceof Error ? error.message : String(error));
   process.exitCode = 1;

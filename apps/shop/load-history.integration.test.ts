@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { loadHistory } from './load-history.ts';
-import { createThrowawayDatabase, type ThrowawayDatabase } from './throwaway-database.ts';
+import { createShopDatabase, type ShopDatabase } from './shop-database.fixture.ts';
 
-let database: ThrowawayDatabase;
+let database: ShopDatabase;
 beforeEach(async () => {
-  database = await createThrowawayDatabase(process.env.TEST_DATABASE_URL);
+  database = await createShopDatabase();
 });
 afterEach(() => database.close());
 

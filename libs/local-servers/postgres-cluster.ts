@@ -1,6 +1,6 @@
 /**
  * The data of the local Postgres: a cluster that is the same on every machine (UTF-8, byte order, UTC, checksums), with
- * one superuser behind a password and one database, both called `tandem`.
+ * one superuser behind a password and one database.
  */
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,7 +9,12 @@ import { type PostgresAccount, runAs } from './postgres-account.ts';
 import type { PostgresPrograms } from './postgres-programs.ts';
 import { lastLines } from './server-process.ts';
 
-export const CLUSTER_NAME = 'tandem';
+/**
+ * Not `tandem`: a role's own name is first on its search path, and the application's unqualified tables would be created in
+ * the service's schema.
+ */
+export const SUPERUSER = 'postgres';
+export const DATABASE = 'tandem';
 
 export interface ClusterPlan {
   /** Holds the cluster (`cluster/`) and what belongs to it. */
@@ -56,13 +61,13 @@ async function createCluster({ folder, programs, account, password }: ClusterPla
   try {
     // The builtin provider sorts by code point and knows UTF-8 letters, independent of the system's locales.
     const locale = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
-    const access = ['--auth=scram-sha-256', `--username=${CLUSTER_NAME}`, `--pwfile=${passwordFile}`];
+    const access = ['--auth=scram-sha-256', `--username=${SUPERUSER}`, `--pwfile=${passwordFile}`];
     await mustSucceed(
       'initdb',
       runAs(account, programs.initdb, [`--pgdata=${target}`, ...locale, ...access], place(target)),
     );
     const single = ['--single', '-D', target, 'postgres'];
-    const input = `create database ${CLUSTER_NAME}\n`;
+    const input = `create database ${DATABASE}\n`;
     await mustSucceed('create database', runAs(account, programs.postgres, single, { ...place(target), input }));
   } finally {
     rmSync(passwordFile, { force: true });

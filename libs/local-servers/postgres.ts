@@ -11,7 +11,7 @@ import { waitUntil } from './end-process.ts';
 import { explainFolderError, LocalServerError } from './local-server-error.ts';
 import { choosePort, portTaken, rememberPort } from './ports.ts';
 import { choosePostgresAccount, type PostgresAccount } from './postgres-account.ts';
-import { CLUSTER_NAME, ensureCluster, place } from './postgres-cluster.ts';
+import { DATABASE, ensureCluster, place, SUPERUSER } from './postgres-cluster.ts';
 import { findPostgresPrograms, type PostgresPrograms } from './postgres-programs.ts';
 import { endLeftoverPostmaster, isReady, postgresShutdown } from './postmaster.ts';
 import { readOrCreateSecret } from './secret-file.ts';
@@ -59,7 +59,7 @@ async function start({ dataDir, port, log }: PostgresOptions): Promise<LocalServ
   const started = await startUntilReady({ folder, cluster, programs, account, requestedPort: port, log });
   const { server } = started;
   return {
-    url: `postgres://${CLUSTER_NAME}:${password}@127.0.0.1:${started.port}/${CLUSTER_NAME}`,
+    url: `postgres://${SUPERUSER}:${password}@127.0.0.1:${started.port}/${DATABASE}`,
     port: started.port,
     pid: server.pid,
     exited: server.exited,

@@ -4,7 +4,7 @@ import { adopt } from './adopt.ts';
 import { createAuthority } from './authority.ts';
 import { createPool, transaction } from './database.ts';
 import { createEventStore } from './events.ts';
-import { createTestDatabase, type TestDatabase, visitsPredictor } from './store-fixtures.ts';
+import { createTestDatabase, type TestDatabase, visitsPredictor } from './store.fixture.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { createPool, parseInt8, query, transaction } from './database.ts';
-import { createTestDatabase, type TestDatabase } from './store-fixtures.ts';
+import { createTestDatabase, type TestDatabase } from './store.fixture.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 
 import { adopt } from './adopt.ts';
 import { query, transaction } from './database.ts';
 import { createEventStore } from './events.ts';
-import { createTestDatabase, type TestDatabase, visitsPredictor } from './store-fixtures.ts';
+import { createTestDatabase, type TestDatabase, visitsPredictor } from './store.fixture.ts';
 
 let database: TestDatabase;
 let store: EventStore;

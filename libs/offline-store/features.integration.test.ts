@@ -7,7 +7,7 @@ import { describeQuery, explainRange, explainUser, findDuplicateKeys } from './f
 import { createFeatureSource } from './features.ts';
 import { findProvenance } from './provenance.ts';
 import { findModelVersion } from './registry.ts';
-import { createTestDatabase, createVisits, type TestDatabase, VISITS_SQL, visitsPredictor } from './store-fixtures.ts';
+import { createTestDatabase, createVisits, type TestDatabase, VISITS_SQL, visitsPredictor } from './store.fixture.ts';
 
 let database: TestDatabase;
 let version: ModelVersion;

@@ -6,7 +6,7 @@ import { isTandemError } from '@tandem/prediction/errors';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { query } from './database.ts';
 import { migrate, schemaState } from './migrate.ts';
-import { createTestDatabase, type TestDatabase } from './store-fixtures.ts';
+import { createTestDatabase, type TestDatabase } from './store.fixture.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {

@@ -6,7 +6,7 @@ import { query } from './database.ts';
 import { createOverlayStore } from './overlay.ts';
 import { createStoredPredictions } from './predictions.ts';
 import { findSettings } from './settings.ts';
-import { createTestDatabase, type TestDatabase, visitsPredictor } from './store-fixtures.ts';
+import { createTestDatabase, type TestDatabase, visitsPredictor } from './store.fixture.ts';
 
 let database: TestDatabase;
 let base: OverlayEntry;

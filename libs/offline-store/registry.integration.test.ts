@@ -5,7 +5,7 @@ import { query } from './database.ts';
 import { likePatterns } from './event-patterns.ts';
 import { createRegistry, listModelVersions } from './registry.ts';
 import { findSettings } from './settings.ts';
-import { createTestDatabase, type TestDatabase, visitsPredictor } from './store-fixtures.ts';
+import { createTestDatabase, type TestDatabase, visitsPredictor } from './store.fixture.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {

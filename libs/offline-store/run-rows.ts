@@ -1,6 +1,7 @@
 /** Rows of tandem.runs as the domain's runs; progress is the sum of the chunks, so that their commits meet in no one row. */
 import { TandemError } from '@tandem/prediction/errors';
 import type { Run, RunFailure, RunState } from '@tandem/prediction/runs';
+import pg from 'pg';
 import { type Db, query } from './database.ts';
 
 const SELECT = `
@@ -69,6 +70,11 @@ export async function findUnfinishedAll(db: Db, predictor: string, except: strin
     values: [predictor, except],
   });
   return rows[0]?.id;
+}
+
+/** Whether a statement was refused because another unfinished run scores everybody of the predictor. */
+export function isSecondAll(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === '23505' && error.constraint === 'runs_one_all';
 }
 
 export async function listFailures(db: Db, runId: string, limit: number): Promise<readonly RunFailure[]> {

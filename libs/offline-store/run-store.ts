@@ -6,7 +6,7 @@ import { commitChunk } from './commit-chunk.ts';
 import { planRun } from './plan.ts';
 import { publishRun } from './publish.ts';
 import { findRun, listFailures, listRuns, listUnfinished } from './run-rows.ts';
-import { cancelRun, createRun, resumeRun } from './runs.ts';
+import { cancelRun, createRun, failRun, resumeRun } from './runs.ts';
 
 export function createRunStore(pool: pg.Pool): RunStore {
   return {
@@ -23,6 +23,7 @@ export function createRunStore(pool: pg.Pool): RunStore {
     markLoaded: (runId, no) => markLoaded(pool, runId, no),
     publish: (runId) => publishRun(pool, runId),
     cancel: (runId) => cancelRun(pool, runId),
+    fail: (runId, error) => failRun(pool, runId, error),
     resume: (runId) => resumeRun(pool, runId),
     unfinished: () => listUnfinished(pool),
   };

@@ -9,7 +9,7 @@ import { createGenerationStore } from './generations.ts';
 import { createStoredPredictions } from './predictions.ts';
 import { findModelVersion } from './registry.ts';
 import { createRunStore } from './run-store.ts';
-import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from './store-fixtures.ts';
+import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from './store.fixture.ts';
 
 let database: TestDatabase;
 let store: ReturnType<typeof createRunStore>;

@@ -5,9 +5,19 @@ import { isFinished, type Run, type RunScope } from '@tandem/prediction/runs';
 import { checkUserId, type KeyType } from '@tandem/prediction/user-id';
 import type pg from 'pg';
 import { type Db, query, transaction } from './database.ts';
-import { findUnfinishedAll, lockRun, requireRun, setRunState } from './run-rows.ts';
+import { findUnfinishedAll, isSecondAll, lockRun, requireRun, setRunState } from './run-rows.ts';
 
 export async function createRun(pool: pg.Pool, run: NewRun): Promise<{ run: Run; created: boolean }> {
+  try {
+    return await insertRun(pool, run);
+  } catch (error) {
+    if (!isSecondAll(error)) throw error;
+    // A stale run grew into one of all users at this very moment.
+    throw secondAll('another run', run.predictor, error);
+  }
+}
+
+function insertRun(pool: pg.Pool, run: NewRun): Promise<{ run: Run; created: boolean }> {
   return transaction(pool, async (db) => {
     const { keyType } = await lockPredictor(db, run.predictor);
     const userIds = run.scope.kind === 'users' ? distinctUsers(run.scope, keyType) : null;
@@ -67,11 +77,14 @@ async function findSlot(db: Db, predictor: string, slot: Date): Promise<string |
 
 async function refuseSecondAll(db: Db, predictor: string, except: string | null): Promise<void> {
   const other = await findUnfinishedAll(db, predictor, except);
-  if (other === undefined) return;
-  throw new TandemError('run_conflict', `Run ${other} of all users of ${predictor} is not finished.`, {
+  if (other !== undefined) throw secondAll(`run ${other}`, predictor);
+}
+
+function secondAll(other: string, predictor: string, cause?: unknown): TandemError {
+  return new TandemError('run_conflict', `All users of ${predictor} are being scored by ${other} already.`, {
     field: 'scope',
     remedy: 'wait for it, or cancel it',
-    detail: { runId: other },
+    cause,
   });
 }
 
@@ -85,6 +98,16 @@ export async function cancelRun(pool: pg.Pool, runId: string): Promise<Run> {
       values: [runId],
     });
     await setRunState(db, runId, 'cancelled', null);
+    return requireRun(db, runId);
+  });
+}
+
+/** Ends a run that cannot go on; one that is finished already stays as it is. */
+export async function failRun(pool: pg.Pool, runId: string, error: string): Promise<Run> {
+  return transaction(pool, async (db) => {
+    const run = await lockRun(db, runId);
+    if (isFinished(run.state)) return run;
+    await setRunState(db, runId, 'failed', error);
     return requireRun(db, runId);
   });
 }

@@ -9,7 +9,7 @@ import { expire } from './retention.ts';
 import { createRunStore } from './run-store.ts';
 import { createScheduleStore } from './schedules.ts';
 import { findSettings } from './settings.ts';
-import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from './store-fixtures.ts';
+import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from './store.fixture.ts';
 import { findStoredUser } from './users.ts';
 
 let database: TestDatabase;

@@ -58,6 +58,11 @@ export function isTandemError(error: unknown, ...codes: ErrorCode[]): error is T
   return error instanceof TandemError && (codes.length === 0 || codes.includes(error.code));
 }
 
+/** Whether the error says nothing about what was asked: the same may succeed when the database or inference is back. */
+export function isTransient(error: unknown): boolean {
+  return isTandemError(error, 'unavailable', 'overloaded');
+}
+
 /** Closes a union: a case that the compiler thought impossible. */
 export function unreachable(value: never): never {
   throw new Error(`unexpected case: ${JSON.stringify(value)}`);

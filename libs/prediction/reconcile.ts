@@ -14,7 +14,7 @@ import type { GenerationStore, RunStore } from './run-store.ts';
 import { isFinished, type Run, type RunState } from './runs.ts';
 
 export interface ReconcileDependencies {
-  readonly runs: Pick<RunStore, 'unfinished' | 'plan' | 'claimable'>;
+  readonly runs: Pick<RunStore, 'unfinished' | 'plan' | 'claimable' | 'fail'>;
   readonly generations: Pick<GenerationStore, 'inForce' | 'dropRetired'>;
   readonly loader: Pick<GenerationLoader, 'isLoaded' | 'completeLoad'>;
   readonly sweeper: GenerationSweeper;

@@ -3,7 +3,7 @@
  * B8). A kill between any two steps repeats work when the lease is over, and never loses or ages any.
  */
 import { type HeldLease, holdLease, type LeaseTimes } from './chunk-lease.ts';
-import { isTandemError, TandemError } from './errors.ts';
+import { isTandemError, isTransient, TandemError } from './errors.ts';
 import { type LoadChunkDependencies, loadChunk } from './load-chunk.ts';
 import type { Registry } from './read-prediction.ts';
 import type { RunHints } from './run-hints.ts';
@@ -114,11 +114,6 @@ async function work(
     commitMs: committed - scored,
     loadMs: performance.now() - committed,
   };
-}
-
-/** Whether the error says nothing about the chunk: the same may succeed when the database or inference is back. */
-function isTransient(error: unknown): boolean {
-  return isTandemError(error, 'unavailable', 'overloaded');
 }
 
 function describe(error: unknown): string {

@@ -53,6 +53,8 @@ export interface RunStore {
   publish(runId: string): Promise<PublishOutcome | null>;
   /** Chunks that wait are dropped; those under way commit nothing more. Rejects `run_conflict` for a finished run. */
   cancel(runId: string): Promise<Run>;
+  /** Ends a run that cannot go on, with the reason; does nothing for a finished one. */
+  fail(runId: string, error: string): Promise<Run>;
   /** A cancelled or failed run goes on with the chunks that are not committed. Rejects `run_conflict` otherwise. */
   resume(runId: string): Promise<Run>;
   /** Runs that are not finished: for the reconciler. */

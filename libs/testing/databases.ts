@@ -16,6 +16,11 @@ export async function createTemplateDatabase(serverUrl: string): Promise<TestDat
   return database;
 }
 
+/** A database without the service's schema. */
+export function createEmptyDatabase(serverUrl: string): Promise<TestDatabase> {
+  return createDatabase(serverUrl, null);
+}
+
 /** A test's own copy of the template. */
 export function cloneDatabase(serverUrl: string, template: string): Promise<TestDatabase> {
   return createDatabase(serverUrl, template);

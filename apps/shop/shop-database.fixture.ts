@@ -1,0 +1,21 @@
+/** A database of its own for each test, so that the shop's tables and clock are nobody else's. */
+import { createEmptyDatabase } from '@tandem/testing/databases';
+import { Pool } from 'pg';
+import { inject } from 'vitest';
+
+export interface ShopDatabase {
+  readonly pool: Pool;
+  close(): Promise<void>;
+}
+
+export async function createShopDatabase(): Promise<ShopDatabase> {
+  const database = await createEmptyDatabase(inject('databaseUrl'));
+  const pool = new Pool({ connectionString: database.url, max: 4 });
+  return {
+    pool,
+    close: async () => {
+      await pool.end();
+      await database.drop();
+    },
+  };
+}
