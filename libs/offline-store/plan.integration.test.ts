@@ -1,0 +1,61 @@
+import { planRun } from '@tandem/prediction/plan-run';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { adopt } from './adopt.ts';
+import { createEventStore } from './events.ts';
+import { createRunStore } from './run-store.ts';
+import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from './store.fixture.ts';
+
+let database: TestDatabase;
+let store: ReturnType<typeof createRunStore>;
+beforeAll(async () => {
+  database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
+});
+beforeEach(async () => {
+  await database.reset();
+  await createVisits(database.pool, 20);
+  await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
+  store = createRunStore(database.pool);
+});
+afterAll(() => database.drop());
+
+const ask = (kind: 'all' | 'stale') =>
+  store.create({ predictor: 'visits', scope: { kind }, reason: 'test', scheduleSlot: null });
+const silent = { plan: async () => {}, chunks: async () => {}, publish: async () => {}, load: async () => {} };
+
+describe('planning', () => {
+  test('lets one of many stale runs grow into a run of all, however they meet', async () => {
+    const users = Array.from({ length: 10 }, (_, i) => `${i + 1}`);
+    await createEventStore(database.pool).accept(
+      users.map((userId) => ({ source: 't', id: userId, type: 'x', userId, time: null, data: null })),
+    );
+    for (let round = 0; round < 10; round++) {
+      const asked = await Promise.all(Array.from({ length: 6 }, () => ask('stale')));
+      const planned = await Promise.all(asked.map(({ run }) => store.plan(run.id)));
+      expect(planned.map((run) => run.scope).sort()).toEqual(['all', 'stale', 'stale', 'stale', 'stale', 'stale']);
+      await Promise.all(planned.map((run) => store.cancel(run.id)));
+    }
+  });
+
+  test('refuses a run of all while a stale one has grown into it', async () => {
+    await createEventStore(database.pool).accept([
+      { source: 't', id: '1', type: 'x', userId: '1', time: null, data: null },
+    ]);
+    await database.pool.query('delete from visits where user_id > 2');
+    const { run } = await ask('stale');
+    expect(await store.plan(run.id)).toMatchObject({ scope: 'all' });
+    await expect(ask('all')).rejects.toMatchObject({ code: 'run_conflict', field: 'scope' });
+  });
+
+  test('fails a run whose feature query is broken, with the reason, and makes room for the next', async () => {
+    const { run } = await ask('all');
+    await database.pool.query('alter table visits rename column user_id to id');
+    const failed = await planRun({ runs: store, hints: silent }, run.id);
+    expect(failed).toMatchObject({ state: 'failed', error: expect.stringContaining('user_id') });
+    await database.pool.query('alter table visits rename column id to user_id');
+    const next = await ask('all');
+    expect(await planRun({ runs: store, hints: silent }, next.run.id)).toMatchObject({
+      state: 'running',
+      chunkCount: 1,
+    });
+  });
+});
