@@ -1,0 +1,199 @@
+/**
+ * For the integration tests of the use cases: real Postgres, Redis and inference, and a predictor whose score is a tenth
+ * of how often a user has changed, so that an answer shows by itself what it was computed from. A user who has changed
+ * ten times or more is poison: the model refuses every batch that holds one.
+ */
+import { createHash, randomUUID } from 'node:crypto';
+import { createInferencePool } from '@tandem/inference/pool';
+import { adopt } from '@tandem/offline-store/adopt';
+import { createAuthority } from '@tandem/offline-store/authority';
+import { createPool } from '@tandem/offline-store/database';
+import { createFeatureSource } from '@tandem/offline-store/features';
+import { createGenerationStore } from '@tandem/offline-store/generations';
+import { createOverlayStore as createOverlayRows } from '@tandem/offline-store/overlay';
+import { createStoredPredictions } from '@tandem/offline-store/predictions';
+import { createRegistry } from '@tandem/offline-store/registry';
+import { createRunStore } from '@tandem/offline-store/run-store';
+import { createOnlineConnection } from '@tandem/online-store/connection';
+import { createGenerationLoader } from '@tandem/online-store/generation-loader';
+import { createOverlayStore } from '@tandem/online-store/overlay-store';
+import { createOnlinePredictions } from '@tandem/online-store/predictions';
+import { cloneDatabase } from '@tandem/testing/databases';
+import { tableModel } from '@tandem/testing/onnx-models';
+import { inject } from 'vitest';
+import { TandemError } from './errors.ts';
+import { createLivePredictor, type LivePredictorDependencies } from './live-prediction.ts';
+import { planRun } from './plan-run.ts';
+import type { BatchPolicy, FreshnessPolicy } from './predictor.ts';
+import { publishRun } from './publish-run.ts';
+import { createPredictionReader, type PredictionReaderDependencies } from './read-prediction.ts';
+import { type ChunkReport, createRunChunk, type RunChunkDependencies } from './run-chunk.ts';
+import type { RunScope } from './runs.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    databaseUrl: string;
+    templateDatabase: string;
+    redisUrl: string;
+  }
+}
+
+export const PREDICTOR = 'changes';
+const MODEL = tableModel();
+const QUIET = { plan: async () => {}, chunks: async () => {}, publish: async () => {}, load: async () => {} };
+
+const FRESHNESS: FreshnessPolicy = {
+  maxAgeMs: 3_600_000,
+  live: true,
+  liveTimeoutMs: 10_000,
+  onLiveFailure: 'stale',
+  unverified: true,
+  default: null,
+  events: ['*'],
+};
+const BATCH: BatchPolicy = { schedule: null, chunkSize: 20, minCoverage: 0 };
+
+export type PredictionWorld = Awaited<ReturnType<typeof createPredictionWorld>>;
+
+/** @param users ids 1 to n, none of whom has changed yet */
+export async function createPredictionWorld({ users }: { readonly users: number }) {
+  const database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  const pool = createPool({ url: database.url, max: 16, applicationName: 'prediction-test' });
+  const prefix = `prediction-${randomUUID()}`;
+  const connection = createOnlineConnection({ url: inject('redisUrl'), log: () => {}, commandTimeoutMs: 5_000 });
+  await connection.whenReady(5_000);
+  const registry = createRegistry(pool);
+  const inference = createInferencePool({ loadArtifact: registry.loadArtifact, log: () => {}, processes: 1 });
+  await pool.query('create table counts (user_id bigint primary key, changes int not null)');
+  await pool.query('insert into counts select n, 0 from generate_series(1, $1::int) n', [users]);
+  const authorities: { close(): Promise<void> }[] = [];
+
+  const runs = createRunStore(pool);
+  const generations = createGenerationStore(pool);
+  const features = createFeatureSource(pool);
+  const overlay = createOverlayStore({ connection, prefix });
+  const overlayRows = createOverlayRows(pool);
+  const loader = createGenerationLoader({ connection, prefix });
+  const online = createOnlinePredictions({ connection, prefix, log: () => {} });
+  const lease = { leaseMs: 60_000, renewMs: 20_000 };
+  const chunkParts = { runs, generations, loader, overlay, features, registry, scorer: inference, hints: QUIET, lease };
+
+  async function adoptWith(freshness: Partial<FreshnessPolicy> = {}, batch: Partial<BatchPolicy> = {}): Promise<void> {
+    const policy = { freshness: { ...FRESHNESS, ...freshness }, batch: { ...BATCH, ...batch } };
+    await adopt(pool, { actor: 'test', predictors: [{ name: PREDICTOR, artifact: MODEL, policy, definition }] });
+  }
+  await adoptWith();
+
+  return {
+    ...{ pool, connection, runs, generations, features, overlay, overlayRows, loader, online, registry, inference },
+    adoptWith,
+    /** A process that reads, with a memory of its own; some of its parts may be others. */
+    createReader(
+      reader: Partial<PredictionReaderDependencies> = {},
+      live: Partial<LivePredictorDependencies> = {},
+    ): ReturnType<typeof createPredictionReader> {
+      const authority = createAuthority(pool, { timeoutMs: 10_000 });
+      authorities.push(authority);
+      const keepLater: LivePredictorDependencies['keepLater'] = (entries) =>
+        void overlayRows.put(entries).catch(() => {});
+      return createPredictionReader({
+        authority,
+        registry: createRegistry(pool),
+        online,
+        offline: createStoredPredictions(pool),
+        live: createLivePredictor({ features, scorer: inference, overlay, keepLater, ...live }),
+        ...reader,
+      });
+    },
+    /** What certifies, for tests that come between it and a reader. */
+    createAuthority() {
+      const authority = createAuthority(pool, { timeoutMs: 10_000 });
+      authorities.push(authority);
+      return authority;
+    },
+    /** The user changes so many times, and says so once. */
+    async change(userId: string, times = 1): Promise<void> {
+      await pool.query(
+        `with changed as (update counts set changes = changes + $2 where user_id = $1::bigint)
+         insert into tandem.events (user_id) values ($1::text)`,
+        [userId, times],
+      );
+    },
+    /** What an erasure leaves in Postgres: no later read may answer from before it. */
+    async erase(userId: string): Promise<void> {
+      await pool.query(
+        `insert into tandem.user_contexts (user_id, version, deleted_version) values ($1, 1, 1)
+         on conflict (user_id) do update set version = user_contexts.version + 1,
+           deleted_version = user_contexts.version + 1, features = '{}'`,
+        [userId],
+      );
+    },
+    async readmit(userId: string): Promise<void> {
+      await pool.query('update tandem.user_contexts set version = version + 1 where user_id = $1', [userId]);
+    },
+    async remove(userId: string): Promise<void> {
+      await pool.query('delete from counts where user_id = $1::bigint', [userId]);
+    },
+    /** A run from its start to its end, in one worker. */
+    async run(scope: RunScope, parts: Partial<RunChunkDependencies> = {}) {
+      const { run } = await runs.create({ predictor: PREDICTOR, scope, reason: 'test', scheduleSlot: null });
+      const planned = await planRun({ runs, hints: QUIET }, run.id);
+      const runChunk = createRunChunk({ ...chunkParts, ...parts });
+      const reports: ChunkReport[] = [];
+      for (let no = 0; no < planned.chunkCount; no++) reports.push(await runChunk(run.id, no));
+      const outcome = await publishRun({ runs, loader }, run.id);
+      return { runId: run.id, reports, outcome };
+    },
+    chunkParts,
+    /** Redis loses its keys whose name, after the prefix, starts so. */
+    async loseKeys(start = ''): Promise<number> {
+      const keys = await connection.redis.keys(`${prefix}:${start}*`);
+      return keys.length === 0 ? 0 : connection.redis.del(...keys);
+    },
+    keys: () => connection.redis.keys(`${prefix}:*`),
+    async close() {
+      await Promise.all(authorities.map((authority) => authority.close()));
+      await inference.close();
+      const left = await connection.redis.keys(`${prefix}:*`);
+      if (left.length > 0) await connection.redis.del(...left);
+      connection.close();
+      await pool.end();
+      await database.drop();
+    },
+  };
+}
+
+const definition = {
+  predictor: PREDICTOR,
+  artifactHash: createHash('sha256').update(MODEL).digest('hex'),
+  keyType: 'int8' as const,
+  query: {
+    sql: 'select user_id, changes from counts',
+    columns: [{ name: 'changes', kind: 'integer' as const }],
+    asOf: null,
+    overlayForMs: null,
+  },
+  inputs: [{ name: 'features', type: 'float32' as const, columns: ['changes'] }],
+  outputs: [{ name: 'score', output: 'score', type: 'float32' as const, width: null, index: 0 }],
+};
+
+/** Holds calls back until it is opened, and tells when the first has come. */
+export function createGate() {
+  const come = Promise.withResolvers<void>();
+  const opened = Promise.withResolvers<void>();
+  return {
+    arrived: come.promise,
+    open: opened.resolve,
+    async pass(): Promise<void> {
+      come.resolve();
+      await opened.promise;
+    },
+  };
+}
+
+/** A result in a few words: `batch fresh 0.3`, or the code of an error. */
+export function inShort(result: Awaited<ReturnType<ReturnType<typeof createPredictionReader>>>[number] | undefined) {
+  if (!result) return 'nothing';
+  if (result instanceof TandemError) return result.code;
+  return `${result.source} ${result.reason} ${result.prediction.score}`;
+}

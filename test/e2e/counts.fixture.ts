@@ -1,0 +1,98 @@
+/**
+ * A predictor whose score *is* the count of a user's changes: an answer shows by itself what it was computed from,
+ * whatever its label says. Every user begins with no change and no event, so a true label is never above the score.
+ */
+import { createHash } from 'node:crypto';
+import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
+import type { createPool } from '@tandem/offline-store/database';
+import type { BatchPolicy, FreshnessPolicy } from '@tandem/prediction/predictor';
+import { echoModel } from '@tandem/testing/onnx-models';
+
+export type Pool = ReturnType<typeof createPool>;
+
+export interface Counts {
+  readonly users: number;
+  readonly freshness?: Partial<FreshnessPolicy>;
+  readonly batch?: Partial<BatchPolicy>;
+}
+
+export const COUNT = 'count';
+
+/** The table `counts` (users 1 to n; `load`, a second feature for models that misbehave) and the predictor over it. */
+export async function adoptCounts(pool: Pool, counts: Counts): Promise<void> {
+  await createCounts(pool, counts.users);
+  await adopt(pool, { actor: 'test', predictors: [countPredictor(counts)] });
+}
+
+export async function createCounts(pool: Pool, users: number): Promise<void> {
+  await pool.query(`
+    create table counts (user_id bigint primary key, changes int not null default 0, load float8 not null default 0);
+    insert into counts (user_id) select n from generate_series(1, ${users}) n;
+    analyze counts`);
+}
+
+export function countPredictor({ freshness, batch }: Omit<Counts, 'users'>): PredictorToAdopt {
+  return loadedPredictor({
+    name: COUNT,
+    model: echoModel('float32', 1),
+    columns: ['changes'],
+    freshness: freshness ?? {},
+    batch: batch ?? {},
+  });
+}
+
+export interface LoadedPredictor {
+  readonly name: string;
+  readonly model: Buffer;
+  /** Of `load` and `changes`, what the model takes, in its order. */
+  readonly columns: readonly ('load' | 'changes')[];
+  readonly freshness: Partial<FreshnessPolicy>;
+  readonly batch: Partial<BatchPolicy>;
+}
+
+/** A predictor over `counts` with any model of one input `features` and one output `score`. */
+export function loadedPredictor({ name, model, columns, freshness, batch }: LoadedPredictor): PredictorToAdopt {
+  return {
+    name,
+    artifact: model,
+    policy: {
+      freshness: { ...FRESHNESS, ...freshness },
+      batch: { schedule: null, chunkSize: 1_000, minCoverage: 1, ...batch },
+    },
+    definition: {
+      predictor: name,
+      artifactHash: createHash('sha256').update(model).digest('hex'),
+      keyType: 'int8',
+      query: {
+        sql: 'select user_id, load, changes from counts',
+        columns: [
+          { name: 'load', kind: 'number' },
+          { name: 'changes', kind: 'integer' },
+        ],
+        asOf: null,
+        overlayForMs: null,
+      },
+      inputs: [{ name: 'features', type: 'float32', columns }],
+      outputs: [{ name: 'score', output: 'score', type: 'float32', width: null, index: 0 }],
+    },
+  };
+}
+
+const FRESHNESS: FreshnessPolicy = {
+  maxAgeMs: null,
+  live: true,
+  liveTimeoutMs: 1_000,
+  onLiveFailure: 'stale',
+  unverified: true,
+  default: null,
+  events: ['*'],
+};
+
+/** The application changes a user and commits, without a word to the service; gives the count. */
+export async function changeSilently(pool: Pool, userId: string): Promise<number> {
+  const { rows } = await pool.query<{ changes: number }>({
+    text: 'update counts set changes = changes + 1 where user_id = $1::bigint returning changes',
+    values: [userId],
+  });
+  return rows[0]?.changes ?? 0;
+}

@@ -1,0 +1,114 @@
+/** One deployment of the service: a database, a Redis, and as many APIs and workers as a test starts and ends. */
+import { rm } from 'node:fs/promises';
+import { type Client, createClient } from '@tandem/client/create-client';
+import { findFreePort } from '@tandem/local-servers/ports';
+import { createPool } from '@tandem/offline-store/database';
+import { migrate } from '@tandem/offline-store/migrate';
+import { cloneDatabase } from '@tandem/testing/databases';
+import { inject } from 'vitest';
+import type { Pool } from './counts.fixture.ts';
+import { COUNT } from './counts.fixture.ts';
+import { endPrograms, type Program, type ProgramName, startProgram } from './program.fixture.ts';
+import { makeFolder, type OwnRedis, type OwnServer, ownPostgres, ownRedis } from './servers.fixture.ts';
+import { createWireWatch, type WireWatch } from './wire-watch.fixture.ts';
+
+export interface Api extends Program {
+  readonly url: string;
+  readonly port: number;
+  /** Answers and refuses as the service does; one attempt a call, and each answer's status is looked at. */
+  readonly client: Client;
+}
+
+export interface Deployment {
+  /** The application's and the test's own connections. */
+  readonly pool: Pool;
+  readonly redis: OwnRedis;
+  /** Only where the test asked for a Postgres of its own. */
+  readonly postgres: OwnServer | null;
+  readonly wire: WireWatch;
+  /** Resolves when it answers. */
+  startApi(options?: { port?: number; environment?: Readonly<Record<string, string>> }): Promise<Api>;
+  startWorker(environment?: Readonly<Record<string, string>>): Promise<Program>;
+  /** Starts a run of everyone, waits for its end, and until Redis holds its generation; gives the generation's number. */
+  runEveryone(api: Api): Promise<string>;
+  close(): Promise<void>;
+}
+
+/** Milliseconds for one call: whoever waits longer was left hanging. */
+export const CALL_MS = 8_000;
+
+export async function createDeployment(options: { ownPostgres?: boolean } = {}): Promise<Deployment> {
+  const folder = await makeFolder();
+  const redis = await ownRedis(folder);
+  const database = options.ownPostgres ? await ownDatabase(folder) : await clonedDatabase();
+  const pool = createPool({ url: database.url, max: 12, applicationName: 'e2e-test' });
+  const programs: Program[] = [];
+  const wire = createWireWatch();
+  const start = (name: ProgramName, environment: Readonly<Record<string, string>>) => {
+    const servers = { DATABASE_URL: database.url, REDIS_URL: redis.url };
+    const sizes = { INFERENCE_PROCESSES: '1', CHUNK_LEASE_MS: '1000' };
+    const program = startProgram(name, { ...servers, ...sizes, ...environment });
+    programs.push(program);
+    return program;
+  };
+
+  async function startApi({ port, environment = {} }: Parameters<Deployment['startApi']>[0] = {}): Promise<Api> {
+    const chosen = port ?? (await findFreePort());
+    const program = start('api', { PORT: String(chosen), ...environment });
+    await program.logged('api.started');
+    const url = `http://127.0.0.1:${chosen}`;
+    await wire.learn(url);
+    return { ...program, url, port: chosen, client: clientOf(url, wire) };
+  }
+
+  async function startWorker(environment: Readonly<Record<string, string>> = {}): Promise<Program> {
+    const program = start('worker', environment);
+    await program.logged('worker.started');
+    return program;
+  }
+
+  return {
+    pool,
+    redis,
+    postgres: database.server,
+    wire,
+    startApi,
+    startWorker,
+    async runEveryone({ client }) {
+      const { id } = await client.runs.start({ predictor: COUNT, scope: 'all' });
+      for await (const _ of client.runs.watch(id));
+      const run = await client.runs.show(id);
+      if (run.state !== 'done') throw new Error(`the run is ${run.state}: ${run.error}`);
+      return run.generation ?? '';
+    },
+    async close() {
+      await endPrograms(programs);
+      await pool.end();
+      await database.drop();
+      await redis.close();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** @param retryForMs left out: one attempt, so that the test sees each answer */
+export function clientOf(url: string, wire: WireWatch, retryForMs = 0): Client {
+  return createClient({ url, timeoutMs: CALL_MS, retryForMs, fetch: wire.fetch, source: 'e2e' });
+}
+
+interface Database {
+  readonly url: string;
+  readonly server: OwnServer | null;
+  drop(): Promise<void>;
+}
+
+async function clonedDatabase(): Promise<Database> {
+  const database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  return { ...database, server: null };
+}
+
+async function ownDatabase(folder: string): Promise<Database> {
+  const server = await ownPostgres(folder);
+  await migrate(server.url);
+  return { url: server.url, server, drop: () => server.close() };
+}

@@ -1,0 +1,70 @@
+/** Postgres is the authority: without it nothing is fresh and nothing is acknowledged, and with it all goes on. */
+import { ProblemError } from '@tandem/client/client-errors';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type Audience, startAudience } from './audience.fixture.ts';
+import { adoptCounts, COUNT } from './counts.fixture.ts';
+import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';
+import { seededRandom } from './seed.fixture.ts';
+import { until } from './until.fixture.ts';
+
+const USERS = 20_000;
+const ROUNDS = 3;
+
+let deployment: Deployment;
+
+beforeAll(async () => {
+  deployment = await createDeployment({ ownPostgres: true });
+  await adoptCounts(deployment.pool, { users: USERS, batch: { chunkSize: 100 } });
+});
+afterAll(() => deployment?.close());
+
+it('while Postgres is away nothing is fresh or acknowledged, and afterwards all goes on by itself', async () => {
+  const { pool, wire, postgres } = deployment;
+  if (!postgres) throw new Error('the test has no Postgres of its own');
+  const random = seededRandom('lost Postgres');
+  const api = await deployment.startApi();
+  const worker = await deployment.startWorker();
+  await deployment.runEveryone(api);
+  const audience = startAudience({ pool, wire, urls: [api.url], users: USERS, random });
+  await untilFresh(audience);
+  const { id } = await api.client.runs.start({ predictor: COUNT, scope: 'all' });
+
+  for (let round = 1; round <= ROUNDS; round++) {
+    const at = Math.floor(((round - random()) * 200) / ROUNDS);
+    await until(`${at} chunks are committed`, async () => (await api.client.runs.show(id)).chunksCommitted >= at);
+    await postgres.end('SIGQUIT');
+    audience.setFreshAllowed(false);
+    await untilUnverified(audience);
+    await expectNothingAcknowledged(api);
+    audience.setFreshAllowed(true);
+    await postgres.start();
+    await untilFresh(audience);
+  }
+  const run = await until('the run has ended', async () => {
+    const found = await api.client.runs.show(id).catch(() => null);
+    return found?.finishedAt ? found : null;
+  });
+  await audience.stop();
+  expect(run).toMatchObject({ state: 'done', usersScored: USERS, usersFailed: 0 });
+  expect([api, worker].map((program) => program.hasEnded())).toEqual([false, false]);
+  expect(audience.violations).toEqual([]);
+  expect(wire.violations).toEqual([]);
+});
+
+async function untilFresh({ seen }: Audience): Promise<void> {
+  const { fresh, acknowledged } = seen;
+  await until('reads are fresh and events are acknowledged', () => {
+    return seen.fresh > fresh + 100 && seen.acknowledged > acknowledged + 10;
+  });
+}
+
+async function untilUnverified({ seen }: Audience): Promise<void> {
+  const { stale, refused } = seen;
+  await until('reads go on without Postgres', () => seen.stale > stale + 50 && seen.refused > refused + 5);
+}
+
+async function expectNothingAcknowledged({ client }: Api): Promise<void> {
+  const refusal = await client.sendEvents([{ subject: '1', type: 'changed' }]).catch((error: unknown) => error);
+  expect(refusal).toBeInstanceOf(ProblemError);
+  expect(refusal).toMatchObject({ status: 503, code: 'unavailable', retryAfter: expect.any(Number) });
+}

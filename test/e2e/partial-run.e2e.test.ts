@@ -1,0 +1,53 @@
+/** Only a run of everyone makes a generation: a run of some changes the answers of those alone. */
+import type { RunScope } from '@tandem/client/wire';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { adoptCounts, COUNT, changeSilently } from './counts.fixture.ts';
+import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';
+
+const USERS = 1_000;
+const everyone = Array.from({ length: USERS }, (_, i) => String(i + 1));
+
+let deployment: Deployment;
+let api: Api;
+
+beforeAll(async () => {
+  deployment = await createDeployment();
+  await adoptCounts(deployment.pool, { users: USERS, batch: { chunkSize: 100 } });
+  api = await deployment.startApi();
+  await deployment.startWorker();
+  await deployment.runEveryone(api);
+});
+afterAll(() => deployment?.close());
+
+async function change(userIds: readonly string[]): Promise<void> {
+  for (const userId of userIds) await changeSilently(deployment.pool, userId);
+  await api.client.sendEvents(userIds.map((subject) => ({ subject, type: 'changed' })));
+}
+
+async function run(scope: RunScope): Promise<void> {
+  const { id } = await api.client.runs.start({ predictor: COUNT, scope });
+  for await (const _ of api.client.runs.watch(id));
+  expect(await api.client.runs.show(id)).toMatchObject({ state: 'done', usersFailed: 0, generation: null });
+}
+
+/** What everyone is answered from stores alone; those named have changed so often, nobody else at all. */
+async function expectStored(changes: Readonly<Record<string, number>>): Promise<void> {
+  const results = await api.client.predictMany(COUNT, everyone, { onlyIfCached: true });
+  const told = results.map(({ answer, problem }) => answer && [problem, answer.source, answer.prediction.score]);
+  expect(told).toEqual(everyone.map((userId) => [null, 'batch', changes[userId] ?? 0]));
+}
+
+it('a run of some users, and one of the stale, make nobody else missing', async () => {
+  await expectStored({});
+  await change(['2', '3', '1000']);
+  await run({ userIds: ['2', '3'] });
+  // The third is neither missing: the model is asked for it.
+  expect((await api.client.predict(COUNT, '1000')).answer).toMatchObject({ source: 'live', prediction: { score: 1 } });
+  await change(['5', '1000', '3']);
+  await run('stale');
+  await expectStored({ 2: 1, 3: 2, 5: 1, 1000: 2 });
+  const [generation, ...others] = await api.client.generations(COUNT);
+  expect(generation).toMatchObject({ generation: '1', inForce: true });
+  expect(others).toEqual([]);
+  expect(deployment.wire.violations).toEqual([]);
+});

@@ -1,0 +1,100 @@
+/**
+ * The service's own programs as processes: what they log, when they end, and the inference children they have. Whatever
+ * a test started is killed when the test's process ends, however it ends.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { isRunning, readProcess } from '@tandem/local-servers/process-identity';
+import { until } from './until.fixture.ts';
+
+const MAINS = { api: '../../apps/api/main.ts', worker: '../../apps/worker/main.ts' } as const;
+
+export type ProgramName = keyof typeof MAINS;
+export type LogLine = Readonly<Record<string, unknown>> & { readonly event: string };
+export type Ending = number | NodeJS.Signals;
+
+export interface Program {
+  readonly name: ProgramName;
+  readonly pid: number;
+  /** What it logged so far. */
+  readonly lines: readonly LogLine[];
+  /** The first line of that event that fits, now or later; rejects where the program ends before, or stays silent. */
+  logged(event: string, fits?: (line: LogLine) => boolean): Promise<LogLine>;
+  kill(signal: NodeJS.Signals): void;
+  hasEnded(): boolean;
+  /** The exit code, or the signal that ended it. */
+  readonly ended: Promise<Ending>;
+  /** Process ids of its inference children. */
+  children(): readonly number[];
+}
+
+const living = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of living) child.kill('SIGKILL');
+});
+
+export function startProgram(name: ProgramName, environment: Readonly<Record<string, string>>): Program {
+  const child = spawn(process.execPath, [fileURLToPath(new URL(MAINS[name], import.meta.url))], {
+    env: { PATH: process.env.PATH, ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  living.add(child);
+  const lines: LogLine[] = [];
+  const complaints: string[] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => void lines.push(JSON.parse(line) as LogLine));
+  createInterface({ input: child.stderr }).on('line', (line) => void complaints.push(line));
+  const { promise: ended, resolve } = Promise.withResolvers<Ending>();
+  let ending: Ending | null = null;
+  child.on('close', (code, signal) => {
+    living.delete(child);
+    ending = code ?? signal ?? -1;
+    resolve(ending);
+  });
+  const pid = child.pid ?? -1;
+  return {
+    name,
+    pid,
+    lines,
+    ended,
+    hasEnded: () => ending !== null,
+    kill: (signal) => void child.kill(signal),
+    children: () => childrenOf(pid),
+    async logged(event, fits = () => true) {
+      const find = () => lines.find((line) => line.event === event && fits(line));
+      await until(`${name} logs ${event}`, () => find() !== undefined || ending !== null);
+      const line = find();
+      if (line) return line;
+      throw new Error(`${name} ended (${ending}) before ${event}: ${JSON.stringify([lines.slice(-3), complaints])}`);
+    },
+  };
+}
+
+/** Kills what is left of these, and waits until it is gone. */
+export async function endPrograms(programs: readonly Program[]): Promise<void> {
+  for (const program of programs) program.kill('SIGKILL');
+  await Promise.all(programs.map(({ ended }) => ended));
+}
+
+/** Those of these processes that still run. */
+export function running(pids: readonly number[]): readonly number[] {
+  return pids.filter((pid) => readProcess(pid) !== undefined);
+}
+
+/** Kills a process that this test's programs started; false where it had ended already. */
+export function killProcess(pid: number): boolean {
+  const identity = readProcess(pid);
+  if (!identity || !isRunning(identity)) return false;
+  process.kill(pid, 'SIGKILL');
+  return true;
+}
+
+function childrenOf(pid: number): readonly number[] {
+  try {
+    const found = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+    return found.trim().split(' ').filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,92 @@
+/** A rollback is in force on the next read: what Redis, another process's memory or a run under way say is nothing. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { startAudience } from './audience.fixture.ts';
+import { adoptCounts, COUNT } from './counts.fixture.ts';
+import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';
+import { seededRandom } from './seed.fixture.ts';
+import { until } from './until.fixture.ts';
+
+const USERS = 5_000;
+/** Somebody with a live answer from before the rollback; somebody scored by a partial run. */
+const LIVE = '4001';
+const PARTIAL = '4002';
+const READ = ['4000', '4500', '5000'];
+
+let deployment: Deployment;
+let apis: [Api, Api];
+
+beforeAll(async () => {
+  deployment = await createDeployment();
+  await adoptCounts(deployment.pool, { users: USERS, batch: { chunkSize: 50 } });
+  apis = [await deployment.startApi(), await deployment.startApi()];
+});
+afterAll(() => deployment?.close());
+
+/** Every API's next read of these users; a run's score tells its generation: everyone changes before each run. */
+async function expectInForce(generation: string): Promise<void> {
+  const answers = await Promise.all(
+    apis.flatMap(({ client }) => READ.map(async (userId) => (await client.predict(COUNT, userId)).answer)),
+  );
+  for (const answer of answers) {
+    expect(answer).toMatchObject({ source: 'batch', generation, prediction: { score: Number(generation) } });
+  }
+}
+
+it('a rollback is in force on the next read of every API, with Redis gone right after, and in the midst of a run', async () => {
+  const { pool, redis, wire } = deployment;
+  const [first, second] = apis;
+  const worker = await deployment.startWorker();
+  const changeEveryone = () => pool.query('update counts set changes = changes + 1');
+  for (const generation of ['1', '2']) {
+    await changeEveryone();
+    expect(await deployment.runEveryone(first)).toBe(generation);
+    await expectInForce(generation);
+  }
+  await leaveOverlays(first);
+
+  expect(await first.client.rollback(COUNT)).toMatchObject({ from: { generation: '2' }, to: { generation: '1' } });
+  await expectInForce('1');
+  // What the overlay holds of before the rollback is of the floor before it.
+  for (const { client } of apis) {
+    for (const userId of [LIVE, PARTIAL]) {
+      const { answer } = await client.predict(COUNT, userId);
+      expect(answer).toMatchObject({ source: 'live', predictedFromContextVersion: 1, prediction: { score: 2 } });
+    }
+  }
+
+  await second.client.rollback(COUNT, 2);
+  redis.signal('SIGSTOP');
+  await expectInForce('2');
+  await first.client.rollback(COUNT, 1);
+  await expectInForce('1');
+  redis.signal('SIGCONT');
+  await expectInForce('1');
+
+  await changeEveryone();
+  const { id } = await first.client.runs.start({ predictor: COUNT, scope: 'all' });
+  const audience = startAudience({
+    ...{ pool, wire, users: USERS, random: seededRandom('rollback') },
+    urls: apis.map(({ url }) => url),
+    writers: 1,
+  });
+  await until('the run is in its midst', async () => (await first.client.runs.show(id)).chunksCommitted > 5);
+  worker.kill('SIGSTOP');
+  await second.client.rollback(COUNT, 2);
+  await expectInForce('2');
+  worker.kill('SIGCONT');
+  for await (const _ of first.client.runs.watch(id));
+  // Its users were scored later than those of the generation that the rollback chose.
+  await expectInForce('3');
+  await audience.stop();
+  expect(audience.violations).toEqual([]);
+  expect(wire.violations).toEqual([]);
+});
+
+/** One user is answered live, one is scored by a partial run, both under the generation in force. */
+async function leaveOverlays({ client }: Api): Promise<void> {
+  await client.sendEvents([LIVE, PARTIAL].map((subject) => ({ subject, type: 'changed' })));
+  const { id } = await client.runs.start({ predictor: COUNT, scope: { userIds: [PARTIAL] } });
+  for await (const _ of client.runs.watch(id));
+  expect((await client.predict(COUNT, LIVE)).answer).toMatchObject({ source: 'live' });
+  expect((await client.predict(COUNT, PARTIAL)).answer).toMatchObject({ source: 'batch', generation: null });
+}
