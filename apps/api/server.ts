@@ -2,7 +2,7 @@
  * The HTTP server under the application: limits on what a connection may cost, problem documents also for what never
  * becomes a request, and an end that loses nobody's answer.
  */
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { createAdaptorServer } from '@hono/node-server';
 import { RequestError, type RequestErrorCode } from './http/request-error.ts';
@@ -59,6 +59,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
 async function closeServer(server: Server, graceMs: number): Promise<boolean> {
   let inTime = true;
+  // What still comes on open connections is answered, and told that it is the last: a busy client would come for ever.
+  server.prependListener('request', (_, response: ServerResponse) => {
+    response.shouldKeepAlive = false;
+  });
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   // A connection that was busy when the server closed becomes idle later, and would be kept alive.
   const sweep = setInterval(() => server.closeIdleConnections(), 50);

@@ -60,7 +60,7 @@ export function isTandemError(error: unknown, ...codes: ErrorCode[]): error is T
 
 /** Whether the error says nothing about what was asked: the same may succeed when the database or inference is back. */
 export function isTransient(error: unknown): boolean {
-  return isTandemError(error, 'unavailable', 'overloaded');
+  return isTandemError(error, 'unavailable', 'overloaded', 'live_timeout');
 }
 
 /** Closes a union: a case that the compiler thought impossible. */

@@ -14,7 +14,7 @@ import {
 import type { Assignment } from './certificate.ts';
 import type { CertifiedRead, Standing } from './certified-read.ts';
 import { TandemError } from './errors.ts';
-import { isFresh, isServableAsStale, judge } from './freshness.ts';
+import { fits, isFresh, isServableAsStale, judge } from './freshness.ts';
 import type { LiveOutcome } from './live-prediction.ts';
 import { decodeOutputs } from './outputs.ts';
 import type { ModelVersion } from './predictor.ts';
@@ -28,14 +28,15 @@ export function fallBack(
   why: Reason,
   outcome: LiveOutcome | undefined,
 ): ReadResult {
+  const { onLiveFailure } = read.predictor.policy.freshness;
   if (outcome?.kind === 'predicted') return liveAnswer(read, standing, why, outcome);
   if (outcome?.kind === 'erased') return notFound(standing.userId);
   if (outcome?.kind === 'no_features') {
     // Without a feature row a stored prediction may still be served, said to be stale; else nobody knows the user.
-    return staleAnswer(read, standing, 'missing', why) ?? notFound(standing.userId);
+    const stored = onLiveFailure === 'stale' ? staleAnswer(read, standing, 'missing', why) : undefined;
+    return stored ?? notFound(standing.userId);
   }
   const reason = outcome?.kind === 'failed' ? outcome.reason : why;
-  const { onLiveFailure } = read.predictor.policy.freshness;
   const lower =
     (onLiveFailure === 'stale' ? staleAnswer(read, standing, reason, why) : undefined) ??
     (onLiveFailure === 'error' || read.options.minContext ? undefined : defaultAnswer(read, standing, reason, why));
@@ -71,15 +72,15 @@ function liveAnswer(
 
 function staleAnswer(read: CertifiedRead, standing: Standing, reason: Reason, why: Reason): Answer | undefined {
   const { assignment, certificate, predictor, options } = read;
-  let best: StoredPrediction | undefined;
+  let best: Answer | undefined;
   for (const candidate of standing.candidates) {
     if (options.minContext && candidate.contextVersion < options.minContext.version) continue;
     const state = judge(candidate, standing.user, assignment, certificate, predictor.policy.freshness);
     if (!isServableAsStale(state) && !isFresh(state)) continue;
-    if (!best || candidate.contextVersion > best.contextVersion) best = candidate;
+    if (best && candidate.contextVersion <= (best.predictedFromContextVersion ?? -1)) continue;
+    best = storedAnswer(read, standing, candidate, 'stale', reason) ?? best;
   }
-  const answer = best && storedAnswer(read, standing, best, 'stale', reason);
-  return answer && { ...answer, forwarded: why };
+  return best && { ...best, forwarded: why };
 }
 
 function defaultAnswer(read: CertifiedRead, standing: Standing, reason: Reason, why: Reason): Answer | undefined {
@@ -117,14 +118,20 @@ function noPrediction(reason: Reason, outcome: LiveOutcome | undefined): TandemE
   });
 }
 
-/** What may be said while Postgres does not answer: a stored answer of the last known assignment, never called fresh. */
+/** Where a predictor's answers are to be found, as Postgres last said. */
+export interface KnownPlace {
+  readonly assignment: Assignment;
+  readonly history: string;
+}
+
+/** What may be said while Postgres does not answer: a stored answer that fits what it last said, never called fresh. */
 export function unverifiedAnswer(
   userId: string,
   version: ModelVersion,
-  assignment: Assignment,
+  { assignment, history }: KnownPlace,
   candidates: readonly StoredPrediction[],
 ): Answer | undefined {
-  const ours = candidates.filter((candidate) => candidate.modelVersionId === assignment.modelVersionId);
+  const ours = candidates.filter((candidate) => fits(candidate, assignment, history));
   const best = ours.reduce<StoredPrediction | undefined>(
     (newest, candidate) => (newest && newest.contextVersion >= candidate.contextVersion ? newest : candidate),
     undefined,

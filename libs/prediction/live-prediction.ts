@@ -11,7 +11,7 @@ import { isTandemError, TandemError } from './errors.ts';
 import type { CertifiedFeatures, FeatureSource } from './feature-source.ts';
 import { scoreIsolating } from './isolate-poison.ts';
 import type { ModelVersion } from './predictor.ts';
-import { type Scorer, ScoringCrash } from './scoring.ts';
+import type { Scorer } from './scoring.ts';
 import { createStatementBatcher } from './statement-batcher.ts';
 import type { OverlayEntry, OverlayStore } from './stored-prediction.ts';
 
@@ -181,6 +181,10 @@ async function board(
   if (certified.certificate.history !== request.history) {
     throw new TandemError('live_failed', 'the history of the database changed during the read');
   }
+  for (const userId of userIds) {
+    if (isErased(certified.certificate.user(userId, request.version.predictor)))
+      outcomes.set(userId, { kind: 'erased' });
+  }
   const deadline = Math.max(...questions.map((question) => question.deadline));
   return { landing: land(dependencies, request, certified, deadline, outcomes) };
 }
@@ -193,7 +197,7 @@ async function land(
   deadline: number,
   outcomes: Map<string, LiveOutcome>,
 ): Promise<Landing> {
-  const rows = rowsToScore(certified, request, outcomes);
+  const rows = rowsToScore(certified, outcomes);
   if (rows.length === 0) return outcomes;
   const scores = await scoreIsolating(dependencies.scorer, {
     version: request.version,
@@ -207,7 +211,7 @@ async function land(
   for (const [row, detail] of scores.faults) {
     outcomes.set(certified.batch.userIds[row] ?? '', { kind: 'failed', reason: 'live_failed', detail });
   }
-  const kept = await keep(dependencies, entries);
+  const kept = await keep(dependencies, entries, deadline);
   for (const { userId, outputs, contextVersion, computedAt } of entries) {
     outcomes.set(userId, { kind: 'predicted', outputs, contextVersion, computedAt, kept });
   }
@@ -231,13 +235,12 @@ function usersInTime(questions: readonly Question[], outcomes: Map<string, LiveO
 }
 
 /** The rows that can be inferred; the others' outcomes are set. */
-function rowsToScore(certified: CertifiedFeatures, request: LiveRequest, outcomes: Map<string, LiveOutcome>): number[] {
-  const { batch, certificate } = certified;
+function rowsToScore({ batch }: CertifiedFeatures, outcomes: Map<string, LiveOutcome>): number[] {
   const rows: number[] = [];
   batch.userIds.forEach((userId, row) => {
     const fault = batch.faults.get(row);
-    if (isErased(certificate.user(userId, request.version.predictor))) outcomes.set(userId, { kind: 'erased' });
-    else if (fault !== undefined) outcomes.set(userId, { kind: 'failed', reason: 'live_failed', detail: fault });
+    if (outcomes.get(userId)?.kind === 'erased') return;
+    if (fault !== undefined) outcomes.set(userId, { kind: 'failed', reason: 'live_failed', detail: fault });
     else rows.push(row);
   });
   return rows;
@@ -257,16 +260,21 @@ function entryOf(request: LiveRequest, { batch }: CertifiedFeatures, row: number
   };
 }
 
+/** Whether the next reader will find them. A store that hangs has half of the time left: an answer is worth more. */
 async function keep(
   { overlay, keepLater }: LivePredictorDependencies,
   entries: readonly OverlayEntry[],
+  deadline: number,
 ): Promise<boolean> {
   if (entries.length === 0) return false;
   keepLater(entries);
-  return overlay.put(entries).then(
-    () => true,
-    () => false,
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(resolve, (deadline - performance.now()) / 2, false);
+  overlay.put(entries).then(
+    () => resolve(true),
+    () => resolve(false),
   );
+  return promise.finally(() => clearTimeout(timer));
 }
 
 function asFailure(error: unknown): LiveOutcome {
@@ -277,9 +285,7 @@ function asFailure(error: unknown): LiveOutcome {
       detail: error.message,
     };
   }
-  if (error instanceof ScoringCrash || error instanceof Error)
-    return { kind: 'failed', reason: 'live_failed', detail: error.message };
-  return { kind: 'failed', reason: 'live_failed', detail: String(error) };
+  return { kind: 'failed', reason: 'live_failed', detail: error instanceof Error ? error.message : String(error) };
 }
 
 function timeout(ms: number): { promise: Promise<LiveOutcome>; cancel: () => void } {

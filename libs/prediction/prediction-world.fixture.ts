@@ -64,9 +64,9 @@ export async function createPredictionWorld({ users }: { readonly users: number 
   await connection.whenReady(5_000);
   const registry = createRegistry(pool);
   const inference = createInferencePool({ loadArtifact: registry.loadArtifact, log: () => {}, processes: 1 });
-  await pool.query('create table counts (user_id bigint primary key, changes int not null)');
+  await pool.query('create table counts (user_id bigint primary key, changes int)');
   await pool.query('insert into counts select n, 0 from generate_series(1, $1::int) n', [users]);
-  const authorities: { close(): Promise<void> }[] = [];
+  const authority = createAuthority(pool, { timeoutMs: 10_000 });
 
   const runs = createRunStore(pool);
   const generations = createGenerationStore(pool);
@@ -85,15 +85,26 @@ export async function createPredictionWorld({ users }: { readonly users: number 
   await adoptWith();
 
   return {
-    ...{ pool, connection, runs, generations, features, overlay, overlayRows, loader, online, registry, inference },
+    ...{
+      pool,
+      connection,
+      authority,
+      runs,
+      generations,
+      features,
+      overlay,
+      overlayRows,
+      loader,
+      online,
+      registry,
+      inference,
+    },
     adoptWith,
     /** A process that reads, with a memory of its own; some of its parts may be others. */
     createReader(
       reader: Partial<PredictionReaderDependencies> = {},
       live: Partial<LivePredictorDependencies> = {},
     ): ReturnType<typeof createPredictionReader> {
-      const authority = createAuthority(pool, { timeoutMs: 10_000 });
-      authorities.push(authority);
       const keepLater: LivePredictorDependencies['keepLater'] = (entries) =>
         void overlayRows.put(entries).catch(() => {});
       return createPredictionReader({
@@ -104,12 +115,6 @@ export async function createPredictionWorld({ users }: { readonly users: number 
         live: createLivePredictor({ features, scorer: inference, overlay, keepLater, ...live }),
         ...reader,
       });
-    },
-    /** What certifies, for tests that come between it and a reader. */
-    createAuthority() {
-      const authority = createAuthority(pool, { timeoutMs: 10_000 });
-      authorities.push(authority);
-      return authority;
     },
     /** The user changes so many times, and says so once. */
     async change(userId: string, times = 1): Promise<void> {
@@ -152,7 +157,7 @@ export async function createPredictionWorld({ users }: { readonly users: number 
     },
     keys: () => connection.redis.keys(`${prefix}:*`),
     async close() {
-      await Promise.all(authorities.map((authority) => authority.close()));
+      await authority.close();
       await inference.close();
       const left = await connection.redis.keys(`${prefix}:*`);
       if (left.length > 0) await connection.redis.del(...left);

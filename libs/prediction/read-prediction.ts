@@ -5,12 +5,19 @@
  * there is looked up in Postgres' rows, then inferred live; the ladder goes on from there in ladder.ts. Each store is
  * asked once for all the users of a read.
  */
-import { assertReachable, isAcceptable, type ReadOptions, type ReadResult, type Reason } from './answer.ts';
-import { type Assignment, type Authority, isErased } from './certificate.ts';
+import {
+  type Answer,
+  assertReachable,
+  isAcceptable,
+  type ReadOptions,
+  type ReadResult,
+  type Reason,
+} from './answer.ts';
+import { type Assignment, type Authority, isErased, type UserState } from './certificate.ts';
 import type { CertifiedRead, Standing } from './certified-read.ts';
 import { TandemError } from './errors.ts';
 import { isFresh, judge } from './freshness.ts';
-import { fallBack, unverifiedAnswer } from './ladder.ts';
+import { fallBack, type KnownPlace, unverifiedAnswer } from './ladder.ts';
 import type { LivePredictor } from './live-prediction.ts';
 import type { ModelVersion, Predictor } from './predictor.ts';
 import { notCached, notCertified, notFound, unknownPredictor } from './read-errors.ts';
@@ -35,8 +42,8 @@ export interface PredictionReaderDependencies {
 /** A read that Postgres did not answer. */
 interface UnverifiedRead {
   readonly predictorName: string;
-  /** What it assigned when it last answered. */
-  readonly guess: Assignment | undefined;
+  /** What it said when it last answered. */
+  readonly known: KnownPlace | undefined;
   readonly cause: TandemError;
   readonly options: ReadOptions;
 }
@@ -46,7 +53,7 @@ export type PredictionReader = ReturnType<typeof createPredictionReader>;
 export function createPredictionReader(dependencies: PredictionReaderDependencies) {
   const { authority, registry, online, offline, live } = dependencies;
   // Only a guess of what Postgres assigns, to ask Redis for the likely generation before Postgres has answered.
-  const lastAssignments = new Map<string, Assignment>();
+  const lastPlaces = new Map<string, KnownPlace>();
   let verifiedServerId: string | null = null;
 
   async function findOnline(
@@ -64,21 +71,25 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
     options: ReadOptions,
   ): Promise<ReadResult[]> {
     const distinct = userIds.length === 1 ? userIds : [...new Set(userIds)];
-    const guess = lastAssignments.get(predictorName);
+    const known = lastPlaces.get(predictorName);
     const [certificate, guessed] = await Promise.all([
       authority.certify(distinct).catch((cause: unknown) => notCertified(cause)),
-      findOnline(guess, distinct),
+      findOnline(known?.assignment, distinct),
     ]);
     if (certificate instanceof TandemError) {
-      return answerUnverified({ predictorName, guess, cause: certificate, options }, userIds, guessed);
+      return answerUnverified({ predictorName, known, cause: certificate, options }, userIds, guessed);
     }
     registry.noticeRevision(certificate.revision);
     const assignment = certificate.assignment(predictorName);
-    if (!assignment) throw unknownPredictor(predictorName);
-    lastAssignments.set(predictorName, assignment);
+    if (!assignment) {
+      // Withdrawn: nothing of it may be served unverified either.
+      lastPlaces.delete(predictorName);
+      throw unknownPredictor(predictorName);
+    }
+    lastPlaces.set(predictorName, { assignment, history: certificate.history });
     verifiedServerId = online.serverId();
     const [found, predictor, version] = await Promise.all([
-      samePlace(guess, assignment) ? guessed : findOnline(assignment, distinct),
+      samePlace(known?.assignment, assignment) ? guessed : findOnline(assignment, distinct),
       registry.predictor(predictorName),
       registry.modelVersion(assignment.modelVersionId),
     ]);
@@ -131,7 +142,7 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
       enabled: predictor.policy.freshness.live,
       readers: standings.map(({ userId, user }) => ({
         userId,
-        minVersion: Math.max(user.touched, options.minContext?.version ?? 0),
+        minVersion: leastLabel(user, options),
         fresh: options.noCache,
       })),
     });
@@ -146,18 +157,18 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
     userIds: readonly string[],
     found: Candidates | null,
   ): Promise<ReadResult[]> {
-    const { predictorName, guess, cause, options } = read;
+    const { predictorName, known, cause, options } = read;
     const refuse = () => userIds.map(() => cause);
     // A Redis that restarted or failed over since may lack tombstones: only the server last seen beside Postgres counts.
     const isKnownServer = online.serverId() !== null && online.serverId() === verifiedServerId;
-    if (!guess || !found || !isKnownServer || options.minContext || options.noCache) return refuse();
+    if (!known || !found || !isKnownServer || options.minContext || options.noCache) return refuse();
     try {
       const [predictor, version] = await Promise.all([
         registry.predictor(predictorName),
-        registry.modelVersion(guess.modelVersionId),
+        registry.modelVersion(known.assignment.modelVersionId),
       ]);
       if (!predictor?.policy.freshness.unverified) return refuse();
-      return userIds.map((userId) => unverifiedAnswer(userId, version, guess, found.get(userId) ?? []) ?? cause);
+      return userIds.map((userId) => unverifiedAnswer(userId, version, known, found.get(userId) ?? []) ?? cause);
     } catch {
       // What is not in memory cannot be loaded while Postgres does not answer.
       return refuse();
@@ -176,18 +187,32 @@ function settle(read: CertifiedRead, standing: Standing): ReadResult | undefined
   if (unreachable) return unreachable;
   if (isErased(standing.user)) return notFound(standing.userId);
   if (options.noCache) return undefined;
+  let stale: Answer | undefined;
   for (const candidate of standing.candidates) {
     const state = judge(candidate, standing.user, assignment, certificate, predictor.policy.freshness);
     const answer = isAcceptable(read, standing, candidate, state);
-    if (answer) return answer;
+    if (answer && answer.source !== 'stale') return answer;
+    // A caller that takes a stale answer is still given the fresh one that a later candidate may be.
+    if (answer && label(answer) > label(stale)) stale = answer;
   }
-  return undefined;
+  return stale;
+}
+
+function label(answer: Answer | undefined): number {
+  return answer?.predictedFromContextVersion ?? -1;
+}
+
+/** The least label that a live answer of this read may have: nothing from before an erasure, whoever inferred it. */
+function leastLabel({ touched, deletedVersion }: UserState, { minContext }: ReadOptions): number {
+  return Math.max(touched, deletedVersion > 0 ? deletedVersion + 1 : 0, minContext?.version ?? 0);
 }
 
 /** Whether Postgres' rows may know more than the candidates at hand: no candidate fits at all. */
 function isLacking(read: CertifiedRead, standing: Standing): boolean {
   if (read.options.noCache) return false;
   const { assignment, certificate, predictor } = read;
+  // Where nothing is inferred, a newer answer can only be there: Redis may have lost what a partial run stored.
+  if (read.options.onlyIfCached || !predictor.policy.freshness.live) return true;
   return standing.candidates.every((candidate) => {
     const state = judge(candidate, standing.user, assignment, certificate, predictor.policy.freshness);
     return state === 'foreign';
@@ -202,8 +227,9 @@ export function whyLive(read: CertifiedRead, standing: Standing): Reason {
     judge(candidate, standing.user, assignment, certificate, predictor.policy.freshness),
   );
   if (states.some(isFresh)) return 'requested';
-  if (states.includes('stale')) return 'context_newer';
+  // An expired candidate is of the user's current context, so that is not what changed since.
   if (states.includes('expired')) return 'expired';
+  if (states.includes('stale')) return 'context_newer';
   const foreign = standing.candidates.find((_, i) => states[i] === 'foreign');
   if (foreign && foreign.modelVersionId !== assignment.modelVersionId) return 'version_changed';
   if (foreign && foreign.overlayFloor !== null && foreign.overlayFloor < assignment.overlayFloor) return 'rolled_back';

@@ -70,8 +70,10 @@ async function readFeatures(
   const absent = part.userIds
     .filter((userId) => !found.has(userId) && !erased(userId))
     .map((userId) => ({ userId, reason: 'the feature query has no row for this user' }));
-  const rows = scorableRows(batch).filter((row) => !erased(batch.userIds[row] ?? ''));
-  return { batch, rows, absent };
+  const isErasedRow = (row: number) => erased(batch.userIds[row] ?? '');
+  const rows = scorableRows(batch).filter((row) => !isErasedRow(row));
+  const faults = new Map([...batch.faults].filter(([row]) => !isErasedRow(row)));
+  return { batch: { ...batch, faults }, rows, absent };
 }
 
 function scoredUser(batch: FeatureBatch, row: number, outputs: Buffer): ScoredUser {

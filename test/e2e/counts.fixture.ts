@@ -46,12 +46,15 @@ export interface LoadedPredictor {
   readonly model: Buffer;
   /** Of `load` and `changes`, what the model takes, in its order. */
   readonly columns: readonly ('load' | 'changes')[];
+  /** Of the users, which the predictor knows; all where it is left out. */
+  readonly where?: string;
   readonly freshness: Partial<FreshnessPolicy>;
   readonly batch: Partial<BatchPolicy>;
 }
 
 /** A predictor over `counts` with any model of one input `features` and one output `score`. */
-export function loadedPredictor({ name, model, columns, freshness, batch }: LoadedPredictor): PredictorToAdopt {
+export function loadedPredictor(options: LoadedPredictor): PredictorToAdopt {
+  const { name, model, columns, where = 'true', freshness, batch } = options;
   return {
     name,
     artifact: model,
@@ -64,7 +67,7 @@ export function loadedPredictor({ name, model, columns, freshness, batch }: Load
       artifactHash: createHash('sha256').update(model).digest('hex'),
       keyType: 'int8',
       query: {
-        sql: 'select user_id, load, changes from counts',
+        sql: `select user_id, load, changes from counts where ${where}`,
         columns: [
           { name: 'load', kind: 'number' },
           { name: 'changes', kind: 'integer' },

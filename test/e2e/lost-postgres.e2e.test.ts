@@ -8,13 +8,14 @@ import { seededRandom } from './seed.fixture.ts';
 import { until } from './until.fixture.ts';
 
 const USERS = 20_000;
-const ROUNDS = 3;
+const CHUNK_SIZE = 100;
+const ROUNDS = 2;
 
 let deployment: Deployment;
 
 beforeAll(async () => {
   deployment = await createDeployment({ ownPostgres: true });
-  await adoptCounts(deployment.pool, { users: USERS, batch: { chunkSize: 100 } });
+  await adoptCounts(deployment.pool, { users: USERS, batch: { chunkSize: CHUNK_SIZE } });
 });
 afterAll(() => deployment?.close());
 
@@ -30,7 +31,7 @@ it('while Postgres is away nothing is fresh or acknowledged, and afterwards all 
   const { id } = await api.client.runs.start({ predictor: COUNT, scope: 'all' });
 
   for (let round = 1; round <= ROUNDS; round++) {
-    const at = Math.floor(((round - random()) * 200) / ROUNDS);
+    const at = Math.floor(((round - random()) * (USERS / CHUNK_SIZE)) / ROUNDS);
     await until(`${at} chunks are committed`, async () => (await api.client.runs.show(id)).chunksCommitted >= at);
     await postgres.end('SIGQUIT');
     audience.setFreshAllowed(false);

@@ -1,0 +1,163 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { TandemError } from './errors.ts';
+import { scoreIsolating } from './isolate-poison.ts';
+import type { ModelVersion } from './predictor.ts';
+import { type ScoreRequest, type Scorer, ScoringCrash } from './scoring.ts';
+
+const version: ModelVersion = {
+  id: 'm',
+  number: 1,
+  predictor: 'toy',
+  artifactHash: 'a',
+  keyType: 'int8',
+  query: { sql: 'select', columns: [], asOf: null, overlayForMs: null },
+  inputs: [],
+  outputs: [{ name: 'score', output: 'score', type: 'float32', width: null, index: 0 }],
+};
+
+function requestOf(count: number, changes: Partial<ScoreRequest> = {}): ScoreRequest {
+  const rows = Array.from({ length: count }, (_, row) => row);
+  const batch = {
+    history: 'h',
+    readAt: 0,
+    userIds: rows.map(String),
+    contextVersions: rows.map(() => 1),
+    columns: [],
+    values: [],
+    faults: new Map<number, string>(),
+  };
+  return { version, batch, rows, timeoutMs: 60_000, priority: 'batch', ...changes };
+}
+
+/** A model whose score is the row's number, and which fails of batches that hold a poison row. */
+function modelThatFailsOf(poison: ReadonlySet<number>, failure: () => Error = () => new ScoringCrash('it died')) {
+  const asked: ScoreRequest[] = [];
+  const scorer: Scorer = {
+    async score(request) {
+      asked.push(request);
+      if (request.rows.some((row) => poison.has(row))) throw failure();
+      return { tensors: { score: { data: request.rows.map(Number), width: 1 } } };
+    },
+  };
+  return { scorer, asked };
+}
+
+const scoresOf = (outputs: ReadonlyMap<number, Buffer>) =>
+  [...outputs].map(([row, bytes]) => [row, bytes.readFloatLE()]).sort(([a = 0], [b = 0]) => a - b);
+
+describe('a poison user', () => {
+  it('fails alone, and everyone else has their own score, wherever the poison lies', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 300 }),
+        fc.uniqueArray(fc.nat({ max: 299 }), { maxLength: 4 }),
+        fc.constantFrom<() => Error>(
+          () => new ScoringCrash('it died'),
+          () => new TandemError('live_failed', 'refused'),
+          () => new TandemError('model_refused', 'refused'),
+        ),
+        async (count, poison, failure) => {
+          const { scorer } = modelThatFailsOf(new Set(poison), failure);
+          const { outputs, faults } = await scoreIsolating(scorer, requestOf(count));
+          const failed = poison.filter((row) => row < count).sort((a, b) => a - b);
+          expect([...faults.keys()].sort((a, b) => a - b)).toEqual(failed);
+          const healthy = Array.from({ length: count }, (_, row) => row).filter((row) => !failed.includes(row));
+          expect(scoresOf(outputs)).toEqual(healthy.map((row) => [row, row]));
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  it('costs about two runs for each halving', async () => {
+    const { scorer, asked } = modelThatFailsOf(new Set([2_718]));
+    await scoreIsolating(scorer, requestOf(5_000));
+    expect(asked.length).toBeLessThanOrEqual(2 * Math.ceil(Math.log2(5_000)) + 1);
+  });
+
+  it('fails alone also in company: one user in a hundred takes nobody along, spread out or side by side', async () => {
+    const spread = Array.from({ length: 50 }, (_, i) => i * 100 + 7);
+    const sideBySide = Array.from({ length: 50 }, (_, i) => i);
+    for (const poison of [spread, sideBySide]) {
+      const { scorer } = modelThatFailsOf(new Set(poison));
+      const { outputs, faults } = await scoreIsolating(scorer, requestOf(5_000));
+      expect([...faults.keys()].sort((a, b) => a - b)).toEqual(poison);
+      expect(outputs.size).toBe(4_950);
+    }
+  });
+
+  it('is named with what the model said; a score that is no number is a fault of its row alone', async () => {
+    const { scorer } = modelThatFailsOf(new Set([3]), () => new TandemError('live_failed', 'index 77 is out of range'));
+    const odd: Scorer = {
+      async score(request) {
+        const { tensors } = await scorer.score(request);
+        const data = Array.from({ length: request.rows.length }, (_, i) => (request.rows[i] === 1 ? Number.NaN : 1));
+        return { tensors: { ...tensors, score: { data, width: 1 } } };
+      },
+    };
+    const { faults } = await scoreIsolating(odd, requestOf(5));
+    expect([...faults]).toEqual([
+      [1, 'output score is NaN'],
+      [3, 'index 77 is out of range'],
+    ]);
+  });
+});
+
+describe('a model that dies of everything', () => {
+  it('is given up after a bounded number of deaths, and every user has a reason', async () => {
+    const { scorer, asked } = modelThatFailsOf(new Set(Array.from({ length: 5_000 }, (_, row) => row)));
+    const { outputs, faults } = await scoreIsolating(scorer, requestOf(5_000));
+    expect(asked.length).toBeLessThanOrEqual(128);
+    expect([outputs.size, faults.size]).toEqual([0, 5_000]);
+    expect(faults.get(4_999)).toMatch(/given up together with \d+ others after \d+ failures of the model.*it died/);
+  });
+
+  it('of half the users is given up within the budget: who failed in company is told so', async () => {
+    const poison = new Set(Array.from({ length: 500 }, (_, i) => 2 * i));
+    const { scorer, asked } = modelThatFailsOf(poison);
+    const { outputs, faults } = await scoreIsolating(scorer, requestOf(1_000), 100);
+    expect(asked.length).toBeLessThan(100 * 3);
+    expect(outputs.size + faults.size).toBe(1_000);
+  });
+});
+
+describe('what lies in no row', () => {
+  it.each(['overloaded', 'live_timeout', 'unavailable'] as const)('rejects: %s is nobody’s fault', async (code) => {
+    const { scorer } = modelThatFailsOf(new Set([0]), () => new TandemError(code, 'not now'));
+    await expect(scoreIsolating(scorer, requestOf(8))).rejects.toMatchObject({ code });
+    await expect(scoreIsolating(scorer, requestOf(8, { priority: 'live' }))).rejects.toMatchObject({ code });
+  });
+
+  it('asks nothing where there is nobody to score', async () => {
+    const { scorer, asked } = modelThatFailsOf(new Set());
+    expect(await scoreIsolating(scorer, requestOf(0))).toEqual({ outputs: new Map(), faults: new Map() });
+    expect(asked).toEqual([]);
+  });
+});
+
+describe('time', () => {
+  it('of a live request is its readers’ in all: no part is tried after their deadline, and what was scored is given', async () => {
+    const { scorer, asked } = modelThatFailsOf(new Set([0]));
+    const slow: Scorer = {
+      async score(request) {
+        const end = performance.now() + 15;
+        while (performance.now() < end);
+        return scorer.score(request);
+      },
+    };
+    const { outputs, faults } = await scoreIsolating(slow, requestOf(1_024, { priority: 'live', timeoutMs: 50 }));
+    expect(asked.length).toBeLessThanOrEqual(5);
+    for (const [before, after] of asked.slice(1).map((one, i) => [asked[i]?.timeoutMs ?? 0, one.timeoutMs] as const))
+      expect(after).toBeLessThan(before);
+    expect(outputs.size).toBeGreaterThanOrEqual(512);
+    expect(outputs.size + faults.size).toBe(1_024);
+    expect(faults.get(0)).toContain('no time was left');
+  });
+
+  it('of a batch is the same for each part: a user who hangs does not use up that of the others', async () => {
+    const { scorer, asked } = modelThatFailsOf(new Set([0]));
+    await scoreIsolating(scorer, requestOf(64, { timeoutMs: 1_000 }));
+    expect(new Set(asked.map(({ timeoutMs }) => timeoutMs))).toEqual(new Set([1_000]));
+  });
+});

@@ -1,0 +1,44 @@
+/** For the tests of the run use cases: a run, and hints that are written down. */
+import type { RunHints } from './run-hints.ts';
+import type { Run } from './runs.ts';
+
+export function runOf(changes: Partial<Run> = {}): Run {
+  return {
+    id: 'r1',
+    predictor: 'repurchase',
+    scope: 'all',
+    modelVersionId: 'm1',
+    modelNumber: 1,
+    overlayFloor: 0,
+    history: 'h',
+    scheduleSlot: null,
+    state: 'running',
+    reason: 'test',
+    error: null,
+    usersExpected: 10,
+    usersScored: 0,
+    usersFailed: 0,
+    chunkCount: 2,
+    chunksCommitted: 0,
+    generationId: 'g1',
+    generationNumber: 1,
+    createdAt: new Date(0),
+    startedAt: null,
+    finishedAt: null,
+    ...changes,
+  };
+}
+
+/** What was hinted at, one line a hint. */
+export function writeDownHints(): { readonly hints: RunHints; readonly said: string[] } {
+  const said: string[] = [];
+  return {
+    said,
+    hints: {
+      plan: async (runId) => void said.push(`plan ${runId}`),
+      chunks: async (refs) => void said.push(...refs.map(({ runId, no, fence }) => `chunk ${runId} ${no} ${fence}`)),
+      publish: async (runId) => void said.push(`publish ${runId}`),
+      load: async (generationId) => void said.push(`load ${generationId}`),
+    },
+  };
+}

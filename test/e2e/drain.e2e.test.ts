@@ -1,0 +1,119 @@
+/** An API that is told to end answers what it has begun, and ends. */
+import { connect } from 'node:net';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { startAudience } from './audience.fixture.ts';
+import { adoptCounts, COUNT } from './counts.fixture.ts';
+import { createDeployment, type Deployment } from './deployment.fixture.ts';
+import { running } from './program.fixture.ts';
+import { seededRandom } from './seed.fixture.ts';
+import { until } from './until.fixture.ts';
+
+const USERS = 100;
+/** The API's own grace is 10 s; an end in good order needs none of it. */
+const IN_TIME_MS = 3_000;
+
+let deployment: Deployment;
+
+beforeAll(async () => {
+  deployment = await createDeployment();
+  await adoptCounts(deployment.pool, { users: USERS, freshness: { liveTimeoutMs: 10_000 } });
+});
+afterAll(() => deployment?.close());
+
+it('SIGTERM during a slow read and an open stream: the read is answered, the stream ends, the process with 0', async () => {
+  const api = await deployment.startApi();
+  const { id } = await api.client.runs.start({ predictor: COUNT, scope: 'all' });
+  const stream = await fetch(`${api.url}/v1/runs/${id}/progress`);
+  expect(stream.status).toBe(200);
+  const streamed = stream.text();
+  const children = api.children();
+  const features = await blockFeatures();
+  try {
+    const slow = api.client.predict(COUNT, '1', { noCache: true });
+    slow.catch(() => {});
+    await until('the read waits', isSomebodyWaiting);
+
+    api.kill('SIGTERM');
+    const told = performance.now();
+    await api.logged('api.stopping');
+    expect(await connects(api.port)).toBe(false);
+    expect(await streamed).toMatch(/^event: progress$/m);
+    expect(api.hasEnded()).toBe(false);
+    await features.release();
+
+    expect((await slow).answer).toMatchObject({ source: 'live', userId: '1', prediction: { score: 0 } });
+    expect(await api.ended).toBe(0);
+    expect(performance.now() - told).toBeLessThan(IN_TIME_MS);
+  } finally {
+    await features.release();
+  }
+  expect(api.lines.at(-1)).toMatchObject({ event: 'api.stopped', inTime: true });
+  await until('its inference children have ended', () => running(children).length === 0, 1_000);
+  expect(deployment.wire.violations).toEqual([]);
+});
+
+it('SIGTERM under readers who never pause: it ends in time all the same', async () => {
+  const { pool, wire } = deployment;
+  const api = await deployment.startApi();
+  const random = seededRandom('drain');
+  const audience = startAudience({ pool, wire, urls: [api.url], users: USERS, random, mayBeGone: true, readers: 40 });
+  const busy = Array.from({ length: 5 }, () => keepBusy(api.port));
+  await until('reads go on', () => audience.seen.fresh > 500 && busy.every(({ answers }) => answers() > 50));
+  api.kill('SIGTERM');
+  const told = performance.now();
+  expect(await api.ended).toBe(0);
+  expect(performance.now() - told).toBeLessThan(IN_TIME_MS);
+  await Promise.all([audience.stop(), ...busy.map(({ closed }) => closed)]);
+  expect(api.lines.at(-1)).toMatchObject({ event: 'api.stopped', inTime: true });
+  expect(audience.violations).toEqual([]);
+  expect(wire.violations).toEqual([]);
+});
+
+/** Nobody reads features before this is released. */
+async function blockFeatures(): Promise<{ release(): Promise<void> }> {
+  const client = await deployment.pool.connect();
+  await client.query('begin');
+  await client.query('lock table counts in access exclusive mode');
+  let isReleased = false;
+  return {
+    async release() {
+      if (isReleased) return;
+      isReleased = true;
+      await client.query('commit');
+      client.release();
+    },
+  };
+}
+
+async function isSomebodyWaiting(): Promise<boolean> {
+  const { rows } = await deployment.pool.query(
+    `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+  );
+  return rows.length > 0;
+}
+
+/** A connection with many requests under way at any time: there is no moment at which it is idle. */
+function keepBusy(port: number): { answers(): number; readonly closed: Promise<void> } {
+  const socket = connect({ host: '127.0.0.1', port });
+  const request = `GET /v1/predictions/${COUNT}/1 HTTP/1.1\r\nHost: x\r\n\r\n`;
+  let answers = 0;
+  socket.once('connect', () => socket.write(request.repeat(20)));
+  socket.on('data', (bytes) => {
+    const arrived = bytes.toString('latin1').split('HTTP/1.1 200').length - 1;
+    answers += arrived;
+    if (socket.writable) socket.write(request.repeat(arrived));
+  });
+  socket.on('error', () => {});
+  return { answers: () => answers, closed: new Promise((resolve) => socket.once('close', () => resolve())) };
+}
+
+function connects(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}

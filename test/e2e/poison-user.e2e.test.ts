@@ -1,0 +1,83 @@
+/** A user on whose row the model dies or hangs fails alone and by name; the others are served, by run and live. */
+import { isProblem } from '@tandem/client/client-errors';
+import type { Run } from '@tandem/client/wire';
+import { adopt } from '@tandem/offline-store/adopt';
+import { loopModel, memoryModel } from '@tandem/testing/onnx-models';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createCounts, loadedPredictor } from './counts.fixture.ts';
+import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';
+import { until } from './until.fixture.ts';
+
+const USERS = 400;
+const POISON = '13';
+const HEALTHY = '12';
+/** Floats that do not fit the memory of a child, and turns of a loop that take minutes. */
+const DEADLY = 3e8;
+/** Its model takes memory by the row. */
+const DIES = 'dies';
+/** Its model loops by the row; of six users each has a chunk, since each attempt at the one that hangs takes 10 s. */
+const HANGS = 'hangs';
+
+let deployment: Deployment;
+let api: Api;
+
+beforeAll(async () => {
+  deployment = await createDeployment();
+  const { pool } = deployment;
+  await createCounts(pool, USERS);
+  await pool.query(`update counts set changes = 1, load = case when user_id = ${POISON} then ${DEADLY} else 1 end`);
+  const columns = ['load', 'changes'] as const;
+  const freshness = { liveTimeoutMs: 500 };
+  await adopt(pool, {
+    actor: 'test',
+    predictors: [
+      loadedPredictor({
+        ...{ name: DIES, model: memoryModel(), columns, freshness },
+        batch: { chunkSize: 100, minCoverage: 0.9 },
+      }),
+      loadedPredictor({
+        ...{ name: HANGS, model: loopModel(), columns, freshness, where: 'user_id between 10 and 15' },
+        batch: { chunkSize: 1, minCoverage: 0.5 },
+      }),
+    ],
+  });
+  api = await deployment.startApi({ environment: { INFERENCE_MEMORY_MB: '400' } });
+  await deployment.startWorker({ INFERENCE_PROCESSES: '2', INFERENCE_MEMORY_MB: '400' });
+});
+afterAll(() => deployment?.close());
+
+it('a poison user fails alone, named in the report of the run, whether the model dies of it or hangs', async () => {
+  const [died, hung] = await Promise.all([runToItsEnd(DIES), runToItsEnd(HANGS)]);
+  expect(died).toMatchObject({ state: 'done_with_errors', usersScored: USERS - 1, usersFailed: 1 });
+  expect(hung).toMatchObject({ state: 'done_with_errors', usersScored: 5, usersFailed: 1 });
+  for (const { failures } of [died, hung]) {
+    expect(failures).toMatchObject([{ userId: POISON, reason: expect.stringMatching(/\S/) }]);
+  }
+  const everyone = Array.from({ length: USERS }, (_, i) => String(i + 1)).filter((userId) => userId !== POISON);
+  const results = await api.client.predictMany(DIES, everyone, { onlyIfCached: true });
+  for (const { answer } of results) expect(answer).toMatchObject({ source: 'batch', prediction: { score: 1 } });
+});
+
+it('a live read of the poison user is refused in time, and the others are served', async () => {
+  for (const predictor of [DIES, HANGS]) {
+    const began = performance.now();
+    const [poison, healthy] = await Promise.allSettled([
+      api.client.predict(predictor, POISON),
+      api.client.predict(predictor, HEALTHY),
+    ]);
+    expect(performance.now() - began).toBeLessThan(2_000);
+    expect(healthy).toMatchObject({ value: { answer: { source: 'batch', prediction: { score: 1 } } } });
+    expect(poison.status === 'rejected' && isProblem(poison.reason, 'live_failed', 'live_timeout')).toBe(true);
+    await until('healthy users are inferred again', async () => {
+      const { answer } = await api.client.predict(predictor, HEALTHY, { noCache: true });
+      return answer.source === 'live';
+    });
+  }
+  expect(deployment.wire.violations).toEqual([]);
+});
+
+async function runToItsEnd(predictor: string): Promise<Run> {
+  const { id } = await api.client.runs.start({ predictor, scope: 'all' });
+  for await (const _ of api.client.runs.watch(id));
+  return api.client.runs.show(id);
+}
