@@ -36,7 +36,8 @@ create table tandem.predictors (
   active boolean not null default true,
   -- LIKE patterns of the event types that concern this predictor.
   event_patterns text[] not null,
-  -- Feature name -> 'number' | 'integer' | 'boolean' | 'string': what an event's data may carry for this predictor.
+  -- Feature name -> 'number' | 'integer' | 'boolean' | 'string': what an event's data may carry for this predictor; of
+  -- every model version that may be served without a new run. A value of one of these names concerns the predictor too.
   event_features jsonb not null default '{}',
   -- Freshness and batch policy, as libs/prediction/predictor.ts describes it.
   policy jsonb not null,
@@ -66,6 +67,12 @@ create table tandem.model_versions (
 );
 
 alter table tandem.predictors add foreign key (adopted_version_id) references tandem.model_versions;
+
+-- The last scheduled moment that a run was made of, which outlives the run.
+create table tandem.schedule_slots (
+  predictor text primary key references tandem.predictors,
+  last_slot timestamptz not null
+);
 
 create table tandem.runs (
   id uuid primary key default gen_random_uuid(),
@@ -109,6 +116,8 @@ create table tandem.generations (
   -- Every computed_at of its predictions is this moment plus at most 49 days (an unsigned 32-bit count of milliseconds).
   started_at timestamptz not null default clock_timestamp(),
   published_at timestamptz,
+  -- When an arm last pointed elsewhere.
+  left_at timestamptz,
   users bigint not null default 0,
   unique (predictor, number)
 );

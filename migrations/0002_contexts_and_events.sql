@@ -15,9 +15,10 @@ create table tandem.user_contexts (
 ) with (fillfactor = 80);
 create index user_contexts_erased on tandem.user_contexts (user_id) where deleted_version > 0;
 
--- What was sent, in order of arrival.
+-- What was sent, in order of arrival. Order and time of arrival are set by the trigger below, whatever an application
+-- says of them: both decide what an event does.
 create table tandem.events (
-  seq bigint generated always as identity primary key,
+  seq bigint primary key,
   source text not null default 'sql',
   id text not null default gen_random_uuid()::text,
   type text not null default 'user.changed',
@@ -26,6 +27,7 @@ create table tandem.events (
   data jsonb,
   accepted_at timestamptz not null default clock_timestamp()
 );
+create sequence tandem.events_seq owned by tandem.events.seq;
 create index events_accepted_at on tandem.events using brin (accepted_at);
 
 -- Which events were applied, and the version each produced; the memory that makes a repeated event harmless.
@@ -56,6 +58,22 @@ create table tandem.unused_event_names (
   events bigint not null,
   last_seen timestamptz not null default clock_timestamp()
 );
+
+-- One row, changed whenever predictors or what they say of events change. A transaction that sent events under a snapshot
+-- from before such a change would apply the old rules: it fails here instead, with SQLSTATE 40001.
+create table tandem.event_rules (
+  one boolean primary key default true check (one),
+  changed_at timestamptz not null default clock_timestamp()
+);
+insert into tandem.event_rules default values;
+
+create function tandem.stamp_event() returns trigger language plpgsql security definer as $$
+begin
+  new.seq := pg_catalog.nextval('tandem.events_seq');
+  new.accepted_at := pg_catalog.clock_timestamp();
+  return new;
+end $$;
+create trigger stamp_event before insert on tandem.events for each row execute function tandem.stamp_event();
 
 create function tandem.event_payload_hash(type text, user_id text, "time" timestamptz, data jsonb) returns bytea
 language sql immutable as $$
@@ -117,11 +135,12 @@ create function tandem.is_of_kind(value jsonb, kind text) returns boolean langua
     else jsonb_typeof(value) = kind end
 $$;
 
--- Feature name -> {kind: predictor}, of everything that an event's data may carry.
+-- Feature name -> {kind: predictor}, of everything that an event's data is checked for. A predictor that is not served
+-- refuses nothing.
 create function tandem.event_feature_kinds() returns jsonb language sql stable as $$
   select coalesce(jsonb_object_agg(name, kinds), '{}') from (
     select f.key as name, jsonb_object_agg(f.value #>> '{}', p.name) as kinds
-    from tandem.predictors p, jsonb_each(p.event_features) f group by f.key) named
+    from tandem.predictors p, jsonb_each(p.event_features) f where p.active group by f.key) named
 $$;
 
 -- Refuses the first event of a batch that is not right.
@@ -166,9 +185,14 @@ create function tandem.merge_features(known jsonb, fresh jsonb) returns jsonb la
 $$;
 
 -- Gives the new ones of a batch their context versions: contexts, event ids and outbox. The users' rows are locked.
-create function tandem.apply_events(batch tandem.events[], kinds jsonb) returns void language plpgsql as $$
+-- Predictors that are not served now are kept up to date all the same, since they may be adopted again.
+create function tandem.apply_events(batch tandem.events[]) returns void language plpgsql as $$
 begin
-  with numbered as materialized (
+  with rules as materialized (
+    select name, event_patterns, array(select jsonb_object_keys(event_features)) as event_features from tandem.predictors
+  ), known as materialized (
+    select coalesce(jsonb_object_agg(f.name, true), '{}') as names from rules, unnest(event_features) as f(name)
+  ), numbered as materialized (
     -- An erased user's version stays, and its events lose their data.
     select e.seq, e.source, e.id, e.type, e.user_id, e.time, e.accepted_at, c.erased,
       case when not c.erased then e.data end as data, tandem.event_payload_hash(e.type, e.user_id, e.time, e.data) as payload_hash,
@@ -182,9 +206,9 @@ begin
   ), dropped as (
     update tandem.events e set data = null from numbered n where e.seq = n.seq and n.erased and e.data is not null
   ), carried as (
-    select n.user_id, n.seq, v.key as name, kinds ? v.key as used, n.source, n.id,
+    select n.user_id, n.seq, v.key as name, k.names ? v.key as used, n.source, n.id,
       extract(epoch from coalesce(n.time, n.accepted_at)) * 1000 as time, n.accepted_at, v.value
-    from numbered n, jsonb_each(n.data) v
+    from numbered n, known k, jsonb_each(n.data) v
   ), latest as (
     select distinct on (user_id, name) user_id, name, jsonb_build_object('value', value,
       'accepted', extract(epoch from accepted_at) * 1000, 'time', time, 'source', source, 'id', id) as entry
@@ -196,9 +220,11 @@ begin
     select user_id, array_agg(name) as names from carried where not used and octet_length(name) <= 128 group by user_id
   ), touched as (
     select user_id, jsonb_object_agg(predictor, context_version) as touched from (
-      select n.user_id, p.name as predictor, max(n.context_version) as context_version
-      from numbered n, tandem.predictors p where not n.erased and n.type like any (p.event_patterns)
-      group by n.user_id, p.name) last
+      select n.user_id, r.name as predictor, max(n.context_version) as context_version
+      from numbered n, rules r
+      -- A value changes the features of whoever uses its name, whatever the event's type.
+      where not n.erased and (n.type like any (r.event_patterns) or n.data ?| r.event_features)
+      group by n.user_id, r.name) last
     group by user_id
   ), changed as (
     select u.user_id, u.version, u.erased, t.touched, f.fresh, n.names
@@ -224,12 +250,17 @@ set enable_seqscan = off
 set plan_cache_mode = force_generic_plan as $$
 declare
   batch tandem.events[];
-  kinds jsonb := tandem.event_feature_kinds();
   seen record;
 begin
+  -- Before everything else, and until the end of the transaction: whoever changes what concerns whom waits for those
+  -- who send events, so that none of these commits by rules that no longer hold (libs/offline-store/event-rules.ts).
+  perform pg_advisory_xact_lock_shared(1413567556, 1163284052);
+  if current_setting('transaction_isolation') <> 'read committed' then
+    perform from tandem.event_rules for share;
+  end if;
   batch := array(select row(i.seq, i.source, i.id, i.type, i.user_id, i.time, i.data, i.accepted_at)::tandem.events from incoming i order by i.seq);
   if cardinality(batch) = 0 then return null; end if;
-  perform tandem.check_events(batch, kinds);
+  perform tandem.check_events(batch, tandem.event_feature_kinds());
 
   -- Users first, in order: whoever changes several users locks them in the same order, and two transactions with the
   -- same event id meet at the user's row, where the second sees what the first recorded.
@@ -264,7 +295,7 @@ begin
     delete from tandem.events where seq = any (seen.repeated);
   end if;
   if seen.fresh is not null then
-    perform tandem.apply_events(seen.fresh, kinds);
+    perform tandem.apply_events(seen.fresh);
   end if;
   return null;
 end $$;

@@ -12,6 +12,8 @@ create table tandem.chunks (
   fence int not null default 0,
   lease_until timestamptz,
   attempts int not null default 0,
+  -- How often in a row a lease ran out without a word of its worker.
+  lost_leases int not null default 0,
   error text,
   scored bigint not null default 0,
   failed bigint not null default 0,
@@ -49,5 +51,6 @@ create table tandem.overlay (
   source text not null check (source in ('batch', 'live')),
   computed_at timestamptz not null,
   outputs bytea not null,
-  primary key (predictor, user_id, model_version_id)
+  -- The version before the user: retention finds all entries of a version that is served no more.
+  primary key (predictor, model_version_id, user_id)
 ) with (fillfactor = 80);

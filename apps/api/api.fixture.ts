@@ -16,6 +16,7 @@ import { inject } from 'vitest';
 import { type App, createApp } from './app.ts';
 import { type CuttableConnection, startCuttableConnection } from './cuttable-connection.fixture.ts';
 import { type ApiDependencies, createDependencies } from './dependencies.ts';
+import { createHostRule } from './http/foreign-request.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -63,6 +64,7 @@ export async function createTestApi(
     log: silentLog,
     metrics: createMetrics({ app: 'api', processMetrics: false }),
     servesMetrics: true,
+    isOurHost: createHostRule('127.0.0.1', true),
     prefix: `test-${randomUUID()}`,
   });
   const app = createApp(dependencies.app);

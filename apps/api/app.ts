@@ -3,6 +3,7 @@ import { OpenAPIHono } from '@hono/zod-openapi';
 import { Hono } from 'hono';
 import { type Endpoint, honoPath } from './endpoint.ts';
 import { createEndpoints, type EndpointDependencies } from './endpoints.ts';
+import { checkHost } from './http/foreign-request.ts';
 import { RequestError } from './http/request-error.ts';
 import { describeApi } from './openapi.ts';
 import { problemResponse, toProblem } from './problem.ts';
@@ -24,7 +25,14 @@ export function mount(endpoints: readonly Endpoint[], options: ServeOptions) {
     app.on(endpoint.route.method.toUpperCase(), honoPath(endpoint), serveEndpoint(endpoint, options));
   }
   const others = otherMethods(endpoints);
-  app.notFound((context) => others.fetch(context.req.raw));
+  app.notFound(({ req }) => {
+    try {
+      checkHost(req, options.isOurHost);
+    } catch (error) {
+      return problemResponse(toProblem(error, req.path));
+    }
+    return others.fetch(req.raw);
+  });
   app.onError((error, context) => {
     options.log.error('request.failed', { path: context.req.path, error });
     return problemResponse(toProblem(error));

@@ -10,7 +10,7 @@ import { createLossyWriter } from '@tandem/offline-store/lossy-writer';
 import { createOverlayStore as createOverlayRows } from '@tandem/offline-store/overlay';
 import { createStoredPredictions } from '@tandem/offline-store/predictions';
 import { findProvenance } from '@tandem/offline-store/provenance';
-import { createRegistry, type StoredRegistry } from '@tandem/offline-store/registry';
+import { createRegistry, listModelVersions, type StoredRegistry } from '@tandem/offline-store/registry';
 import { createRunStore } from '@tandem/offline-store/run-store';
 import { findSettings } from '@tandem/offline-store/settings';
 import { findStoredUser } from '@tandem/offline-store/users';
@@ -21,9 +21,12 @@ import { createOnlinePredictions } from '@tandem/online-store/predictions';
 import { createLivePredictor } from '@tandem/prediction/live-prediction';
 import { createPredictionReader } from '@tandem/prediction/read-prediction';
 import { createQueue, type Queue } from '@tandem/queue/enqueue';
-import type { EventName, Log } from '@tandem/telemetry/log';
+import type { Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { AppDependencies } from './app.ts';
+import type { HostRule } from './http/foreign-request.ts';
+import { countRestarts } from './inference-restarts.ts';
+import { libraryLog } from './library-log.ts';
 import { observeAuthority, observeLive, observeOnline } from './observe-stores.ts';
 import { createReadinessParts } from './readiness-parts.ts';
 import { createRecordEvents } from './record-events.ts';
@@ -39,6 +42,8 @@ export interface ApiSettings {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly servesMetrics: boolean;
+  /** Whether a Host header names this service. */
+  readonly isOurHost: HostRule;
   /** The share of successful requests that are logged, 0 to 1. */
   readonly logShare?: number;
   /** Of the online store's keys, and of the queues'. */
@@ -53,6 +58,8 @@ export interface ApiDependencies {
 
 /** Nobody waits longer for an answer: a database that hangs is a 503 within seconds, whatever was asked. */
 const POOL = Object.freeze({ max: 12, statementTimeoutMs: 5_000, lockTimeoutMs: 2_000 });
+/** Statements of the authority at once: each has a connection of its own, which no event that waits for a lock takes. */
+const AUTHORITY_STATEMENTS = 2;
 /** How long the start waits for the models: a first live read that had to load one would miss its deadline. */
 const WARM_UP_MS = 5_000;
 /** One in a thousand: enough to see what successes look like, too few to cost anything. */
@@ -75,20 +82,21 @@ export async function createDependencies(settings: ApiSettings): Promise<ApiDepe
 }
 
 async function build(settings: ApiSettings, opened: Opened): Promise<AppDependencies> {
-  const { log, metrics, servesMetrics, logShare = LOG_SHARE } = settings;
+  const { log, metrics, servesMetrics, isOurHost, logShare = LOG_SHARE } = settings;
   const queue = await openQueue(settings, opened);
   const postgres = openPostgres(settings, opened);
   const redis = openOnline(settings, opened);
   const scorer = openInference(settings, postgres.registry, opened);
-  const { pool, registry, authority } = postgres;
+  const { pool, registry, authority, keeper } = postgres;
   const models = { registry, authority, scorer };
   const warming = warmUp(models).catch((error: unknown) => log.warn('inference.not_warmed', { error }));
   opened.push(() => warming);
   await Promise.race([warming, setTimeout(WARM_UP_MS, undefined, { ref: false })]);
   return {
     log,
-    metrics: sampledMetrics(metrics, { scorer }),
+    metrics: sampledMetrics(metrics, { scorer, overlayWritesDropped: keeper.dropped }),
     servesMetrics,
+    isOurHost,
     logShare,
     random: Math.random,
     ...reading(settings, postgres, redis, scorer),
@@ -99,6 +107,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
       onHintFailed: () => metrics.hintsFailed.inc(),
     }),
     contexts: { find: (userId) => findStoredUser(pool, userId) },
+    models: { list: (predictor) => listModelVersions(pool, predictor) },
     explainFeatures: (version, userId) => findProvenance(pool, version, userId),
     ...running(pool, queue),
     readiness: createReadiness({
@@ -116,9 +125,12 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
 }
 
 function openPostgres({ database, metrics }: ApiSettings, opened: Opened) {
-  const pool = createPool({ url: database.url, applicationName: 'tandem-api', ...POOL });
+  const named = { url: database.url, applicationName: 'tandem-api' };
+  const pool = createPool({ ...named, ...POOL });
   opened.push(() => pool.end());
-  const lanes = createAuthority(pool);
+  const lanePool = createPool({ ...named, ...POOL, max: AUTHORITY_STATEMENTS });
+  opened.push(() => lanePool.end());
+  const lanes = createAuthority(lanePool, { maxStatements: AUTHORITY_STATEMENTS });
   opened.push(() => lanes.close());
   const keeper = createLossyWriter(createOverlayRows(pool));
   opened.push(() => keeper.close());
@@ -126,12 +138,13 @@ function openPostgres({ database, metrics }: ApiSettings, opened: Opened) {
 }
 
 function openOnline({ redis, log, metrics, prefix }: ApiSettings, opened: Opened) {
-  const connection = createOnlineConnection({ url: redis.url, log: writerOf(log) });
+  const libraries = libraryLog(log, 'info');
+  const connection = createOnlineConnection({ url: redis.url, log: libraries });
   opened.push(() => connection.close());
   const named = { connection, ...(prefix === undefined ? {} : { prefix }) };
   return {
     connection,
-    online: observeOnline(createOnlinePredictions({ ...named, log: writerOf(log) }), metrics),
+    online: observeOnline(createOnlinePredictions({ ...named, log: libraries }), metrics),
     overlay: createOverlayStore(named),
     hints: createHintStore(named),
   };
@@ -173,10 +186,14 @@ async function openQueue({ redis, log, prefix }: ApiSettings, opened: Opened): P
   return queue;
 }
 
-function openInference({ inference, log }: ApiSettings, registry: StoredRegistry, opened: Opened): InferencePool {
+function openInference(
+  { inference, log, metrics }: ApiSettings,
+  registry: StoredRegistry,
+  opened: Opened,
+): InferencePool {
   const scorer = createInferencePool({
     loadArtifact: (hash) => registry.loadArtifact(hash),
-    log: writerOf(log),
+    log: countRestarts(metrics, libraryLog(log, 'warn')),
     processes: inference.processes,
     memoryLimitMb: inference.memoryMb,
     maxQueue: inference.queueLimit,
@@ -188,9 +205,4 @@ function openInference({ inference, log }: ApiSettings, registry: StoredRegistry
 /** Rejects where the queue did not take it; the reconciler of the workers then finds the run. */
 async function enqueuePlan(queue: Queue, runId: string): Promise<void> {
   if (!(await queue.enqueue('plan-run', { runId }))) throw new Error('the queue did not take the job');
-}
-
-/** The libraries' logs are functions of an event's name and fields; how bad an event is, its name tells. */
-function writerOf(log: Log) {
-  return (event: string, fields: Readonly<Record<string, unknown>>) => log.info(event as EventName, fields);
 }

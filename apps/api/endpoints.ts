@@ -9,6 +9,9 @@ import { showExplanation } from './routes/explanations/show.ts';
 import { showLive } from './routes/health/live.ts';
 import { type ReadyDependencies, showReady } from './routes/health/ready.ts';
 import { type MetricsDependencies, showMetrics } from './routes/metrics/show.ts';
+import { listModels } from './routes/models/list.ts';
+import { listModelsOfPredictor } from './routes/models/list-of-predictor.ts';
+import type { ModelDependencies } from './routes/models/model-view.ts';
 import { showOpenApi } from './routes/openapi/show.ts';
 import { readMany } from './routes/predictions/read-many.ts';
 import { type ReadDependencies, readOne } from './routes/predictions/read-one.ts';
@@ -32,6 +35,7 @@ export interface EndpointDependencies
     RunDependencies,
     PredictorDependencies,
     GenerationDependencies,
+    ModelDependencies,
     UserDependencies,
     ExplanationDependencies,
     ReadyDependencies,
@@ -61,6 +65,8 @@ export function createEndpoints(dependencies: EndpointDependencies, document: ()
     showPredictor(dependencies),
     listGenerations(dependencies),
     rollBack(dependencies),
+    listModels(dependencies),
+    listModelsOfPredictor(dependencies),
     showLive(),
     showReady(dependencies),
     ...(dependencies.servesMetrics ? [showMetrics(dependencies)] : []),

@@ -1,27 +1,35 @@
 /**
- * Starts the API: the only file that touches the process. On SIGTERM or SIGINT it says that it is not ready, takes no
- * more connections, finishes what is under way, ends streams, then closes what it opened, in reverse.
+ * Starts the API: the only file that touches the process. On SIGTERM or SIGINT, or a fault that nobody caught, it says
+ * that it is not ready, takes no more connections, finishes what is under way, ends streams, then closes what it opened,
+ * in reverse. Exit code 0 after a signal, 1 where it could not start, met a fault, or hung.
  */
+import { lookup } from 'node:dns/promises';
 import { readEnvironment } from '@tandem/config/environment';
 import { database, http, inference, log as logging, redis } from '@tandem/config/environment-sections';
 import { createLog, type Log } from '@tandem/telemetry/log';
 import { createMetrics } from '@tandem/telemetry/metrics';
 import { createApp, mount } from './app.ts';
 import { type ApiDependencies, createDependencies } from './dependencies.ts';
+import { createEnding } from './end-in-order.ts';
+import { createHostRule, isLoopback } from './http/foreign-request.ts';
 import { showMetrics } from './routes/metrics/show.ts';
 import { type RunningServer, startServer } from './server.ts';
+import { describeStartFailure } from './start-failure.ts';
 
 /** How long requests under way may take at the end. */
 const GRACE_MS = 10_000;
-const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/;
+/** Longer than the grace and what closing takes; less than the 30 s after which orchestrators kill. */
+const LAST_RESORT_MS = 20_000;
 
 async function start(): Promise<void> {
   const settings = readEnvironment(process.env, { database, redis, http, inference, logging });
   const log = createLog({ level: settings.logging.level, name: 'api' });
   const metrics = createMetrics({ app: 'api' });
   const { host, port, metricsPort } = settings.http;
-  const servesMetrics = metricsPort === null && LOOPBACK.test(host);
-  const dependencies = await createDependencies({ ...settings, log, metrics, servesMetrics });
+  const isOnLoopback = await resolvesToLoopback(host);
+  const servesMetrics = metricsPort === null && isOnLoopback;
+  const isOurHost = createHostRule(host, isOnLoopback);
+  const dependencies = await createDependencies({ ...settings, log, metrics, servesMetrics, isOurHost });
   const servers: RunningServer[] = [];
   try {
     servers.push(await startServer({ fetch: createApp(dependencies.app).fetch, host, port }));
@@ -34,7 +42,7 @@ async function start(): Promise<void> {
     await dependencies.close();
     throw error;
   }
-  stopOnSignal(servers, dependencies, log);
+  endInOrder(servers, dependencies, log);
   if (metricsPort === null && !servesMetrics) {
     log.warn('metrics.not_served', { why: 'the API is not on loopback', remedy: 'set METRICS_PORT' });
   }
@@ -44,25 +52,32 @@ async function start(): Promise<void> {
   });
 }
 
-function stopOnSignal(servers: readonly RunningServer[], dependencies: ApiDependencies, log: Log): void {
-  let isStopping = false;
-  const stop = async (signal: NodeJS.Signals) => {
-    // A second signal is somebody who does not want to wait.
-    if (isStopping) process.exit(1);
-    isStopping = true;
-    log.info('api.stopping', { signal });
-    dependencies.app.readiness.drain();
-    dependencies.app.runWatcher.close();
-    const finished = await Promise.all(servers.map((server) => server.close(GRACE_MS)));
-    await dependencies.close();
-    log.info('api.stopped', { inTime: finished.every(Boolean) });
-    process.exit(0);
-  };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
+/** As the server will resolve it; a name that cannot be resolved cannot be listened on either. */
+async function resolvesToLoopback(host: string): Promise<boolean> {
+  const found = await lookup(host).catch(() => null);
+  return isLoopback(found?.address ?? host);
+}
+
+function endInOrder(servers: readonly RunningServer[], dependencies: ApiDependencies, log: Log): void {
+  const { onSignal, onFault } = createEnding({
+    log,
+    async drain() {
+      dependencies.app.readiness.drain();
+      dependencies.app.runWatcher.close();
+      const finished = await Promise.all(servers.map((server) => server.close(GRACE_MS)));
+      await dependencies.close();
+      return finished.every(Boolean);
+    },
+    exit: (code) => process.exit(code),
+    lastResortMs: LAST_RESORT_MS,
+  });
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+  process.on('uncaughtException', onFault);
+  process.on('unhandledRejection', onFault);
 }
 
 start().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  for (const line of describeStartFailure(error)) process.stderr.write(`${line}\n`);
   process.exit(1);
 });

@@ -24,6 +24,7 @@ ${INTRODUCTION}\n\n## Problems\n\n${listProblems()}`,
       { name: 'users', description: 'What is stored of a user, and why an answer is what it is' },
       { name: 'runs', description: 'Scoring users ahead of time' },
       { name: 'predictors', description: 'Who is served what, and rolling back' },
+      { name: 'models', description: 'The model versions that were adopted' },
       { name: 'health', description: 'For load balancers and monitoring' },
       { name: 'documentation' },
     ],
@@ -36,7 +37,11 @@ After an event is acknowledged, no read is answered as fresh with a prediction c
 JSON bodies have at most 1 MiB, 32 levels and 5,000 keys an object; duplicate keys, the keys \`__proto__\`,
 \`constructor\` and \`prototype\`, NUL characters, lone surrogates, numbers beyond a double and whole numbers beyond 2^53
 are refused, as are unknown fields and unknown query parameters. Errors are problem documents (RFC 9457); programs react
-to \`type\`.`;
+to \`type\`.
+
+Requests come from programs, or from pages of this service's own origin: a POST whose \`Sec-Fetch-Site\` or \`Origin\` tells
+of a page of elsewhere is answered with 403, and so is, while the service listens on loopback, any request whose \`Host\`
+is neither loopback nor the configured \`HOST\`. A proxy on the same machine has to send \`Host: localhost\`.`;
 
 function listProblems(): string {
   const rows = Object.entries(PROBLEM_KINDS).map(

@@ -15,7 +15,7 @@ export const ProblemSchema = z
   .openapi('Problem');
 
 /** Of every endpoint. */
-const ANYWHERE: readonly ProblemCode[] = ['malformed_request', 'not_acceptable', 'internal_error'];
+const ANYWHERE: readonly ProblemCode[] = ['malformed_request', 'forbidden', 'not_acceptable', 'internal_error'];
 
 /** Responses by status, each with an example a code. */
 export function problems(...codes: readonly ProblemCode[]) {

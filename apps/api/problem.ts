@@ -21,6 +21,7 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
     'Invalid input',
     'the request is well-formed but says something impossible; `field` names where',
   ),
+  forbidden: kind(403, 'Forbidden', 'a web page of another origin asks for a change, or `Host` names another machine'),
   no_such_path: kind(404, 'No such path', 'the service has no such path; /docs lists them'),
   unknown_predictor: kind(404, 'Unknown predictor', 'no predictor of this name was adopted'),
   unknown_user: kind(404, 'Unknown user', 'no prediction and no feature row, or the user was erased'),

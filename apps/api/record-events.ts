@@ -11,7 +11,7 @@ import {
   parseContextToken,
 } from '@tandem/prediction/events';
 import type { KeyType } from '@tandem/prediction/user-id';
-import { userIdProblem } from './http/user-id-problem.ts';
+import { userIdProblem } from './user-id-problem.ts';
 
 export interface RecordEventsDependencies {
   readonly events: EventStore;

@@ -9,6 +9,7 @@ import { startWideEvent } from '@tandem/telemetry/wide-event';
 import type { Context, Handler } from 'hono';
 import type { Endpoint } from './endpoint.ts';
 import { accepts } from './http/accept.ts';
+import { checkHost, checkOrigin, type HostRule } from './http/foreign-request.ts';
 import { RequestError } from './http/request-error.ts';
 import { problemResponse, toProblem } from './problem.ts';
 
@@ -18,11 +19,13 @@ export interface ServeOptions {
   /** The share of successes that are logged, 0 to 1; errors always are. */
   readonly logShare: number;
   readonly random: () => number;
+  readonly isOurHost: HostRule;
 }
 
 export function serveEndpoint(endpoint: Endpoint, options: ServeOptions): Handler {
-  const { log, metrics, logShare, random } = options;
+  const { log, metrics, logShare, random, isOurHost } = options;
   const { operationId, method } = endpoint.route;
+  const changes = method !== 'get' && method !== 'head';
   // One child a status spares the hash of the labels on every request.
   const timers = new Map<number, { observe(seconds: number): void }>();
   const timerFor = (status: number) => {
@@ -38,6 +41,8 @@ export function serveEndpoint(endpoint: Endpoint, options: ServeOptions): Handle
     const startedAt = performance.now();
     let response: Response;
     try {
+      checkHost(context.req, isOurHost);
+      if (changes) checkOrigin(context.req);
       checkRequest(context, endpoint);
       response = await endpoint.handle(context, event);
       if (random() < logShare) event.end();

@@ -21,6 +21,7 @@ import type {
   EventResult,
   Explanation,
   GenerationView,
+  ModelView,
   PredictorView,
   Rollback,
   UserView,
@@ -61,6 +62,8 @@ export interface Client {
   sendEvents(events: readonly EventInput[], options?: SendOptions): Promise<readonly EventResult[]>;
   readonly runs: RunCalls;
   predictors(options?: CallOptions): Promise<readonly PredictorView[]>;
+  /** Model versions, newest first; of one predictor, or of all, predictor by predictor. */
+  models(predictor?: string, options?: CallOptions): Promise<readonly ModelView[]>;
   /** Newest first. */
   generations(predictor: string, options?: CallOptions): Promise<readonly GenerationView[]>;
   /** @param to a generation's number; left out: the one published before the one in force */
@@ -85,6 +88,7 @@ export function createClient(options: ClientOptions): Client {
     sendEvents: (batch, call) => sendEvents(events, batch, call),
     runs: runCalls(transport, retry),
     predictors: async (call) => (await get<{ predictors: PredictorView[] }>('/v1/predictors', call)).predictors,
+    models: async (predictor, call) => (await get<{ models: ModelView[] }>(modelsPath(predictor), call)).models,
     generations: async (predictor, call) =>
       (await get<{ generations: GenerationView[] }>(`${predictorPath(predictor)}/generations`, call)).generations,
     rollback: (predictor, to, call) => {
@@ -104,4 +108,6 @@ function predictWith(transport: Transport): Client['predict'] {
 }
 
 const userPath = (userId: string) => `/v1/users/${encodeURIComponent(userId)}`;
+const modelsPath = (predictor?: string) =>
+  predictor === undefined ? '/v1/models' : `/v1/models/${encodeURIComponent(predictor)}`;
 const predictorPath = (predictor: string) => `/v1/predictors/${encodeURIComponent(predictor)}`;

@@ -107,6 +107,30 @@ export interface PredictorView {
   readonly batch: { readonly schedule: string | null; readonly chunkSize: number; readonly minCoverage: number };
 }
 
+/** A model version: artifact, feature query, inputs and outputs, immutable together. */
+export interface ModelView {
+  readonly predictor: string;
+  /** Its number. */
+  readonly modelVersion: string;
+  /** The SHA-256 of the model file, in hex. */
+  readonly artifact: string;
+  /** When it was adopted first. */
+  readonly createdAt: string;
+  /** The arms that name it; empty where nobody is served by it. */
+  readonly variants: readonly string[];
+  /** The tensors that it takes, each filled from feature columns. */
+  readonly inputs: readonly { readonly name: string; readonly type: string; readonly columns: readonly string[] }[];
+  /** The fields of its predictions, each with the tensor it is taken from. */
+  readonly outputs: readonly {
+    readonly name: string;
+    readonly output: string;
+    readonly type: string;
+    /** Null: one value a user, at `index`; else a vector of so many from there. */
+    readonly width: number | null;
+    readonly index: number;
+  }[];
+}
+
 export interface GenerationView {
   /** Its number. */
   readonly generation: string;

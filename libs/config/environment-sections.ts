@@ -1,5 +1,6 @@
 /** The sections of the environment. Each function names its variables, their units and defaults, once for all apps. */
 import { availableParallelism } from 'node:os';
+import { INFERENCE_MEMORY_MB, LEAST_INFERENCE_MEMORY_MB, LIVE_QUEUE_USERS } from '@tandem/prediction/model-limits';
 import type { Section } from './environment.ts';
 
 export interface DatabaseSection {
@@ -50,19 +51,26 @@ export interface InferenceSection {
   readonly processes: number;
   /** Memory bound of each, in MiB; a child above it is killed and started again. */
   readonly memoryMb: number;
-  /** Requests that may wait for a process before further ones are refused as overloaded. */
+  /** Users that may wait for a live answer; further ones are refused as overloaded. A request of many counts each. */
   readonly queueLimit: number;
 }
 
-/** `INFERENCE_PROCESSES` (the processors less one, at least 1), `INFERENCE_MEMORY_MB` (512), `INFERENCE_QUEUE_LIMIT` (256). */
+/**
+ * `INFERENCE_PROCESSES` (the processors less one, at least 1), `INFERENCE_MEMORY_MB` (512, at least 256),
+ * `INFERENCE_QUEUE_LIMIT` (10,000 users).
+ */
 export const inference: Section<InferenceSection> = (read) => ({
   processes: read.whole('INFERENCE_PROCESSES', {
     least: 1,
     most: 256,
     instead: Math.max(1, availableParallelism() - 1),
   }),
-  memoryMb: read.whole('INFERENCE_MEMORY_MB', { least: 64, most: 1_048_576, instead: 512 }),
-  queueLimit: read.whole('INFERENCE_QUEUE_LIMIT', { least: 1, most: 100_000, instead: 256 }),
+  memoryMb: read.whole('INFERENCE_MEMORY_MB', {
+    least: LEAST_INFERENCE_MEMORY_MB,
+    most: 1_048_576,
+    instead: INFERENCE_MEMORY_MB,
+  }),
+  queueLimit: read.whole('INFERENCE_QUEUE_LIMIT', { least: 1, most: 1_000_000, instead: LIVE_QUEUE_USERS }),
 });
 
 export interface WorkerSection {

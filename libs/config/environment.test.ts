@@ -36,7 +36,7 @@ test('an app reads the sections it composes, with their defaults', () => {
     worker: { chunkConcurrency: 2 },
   });
   const sizes = readEnvironment({}, { inference }).inference;
-  expect(sizes).toMatchObject({ memoryMb: 512, queueLimit: 256 });
+  expect(sizes).toMatchObject({ memoryMb: 512, queueLimit: 10_000 });
   expect(sizes.processes).toBeGreaterThanOrEqual(1);
 });
 
@@ -117,6 +117,13 @@ test.each<[string, Variables, string]>([
   expect(problems).toHaveLength(1);
   expect(problems[0]).toContain(message);
   expect(problems[0]).not.toContain('hunter2');
+});
+
+test('less memory than an inference process needs is refused where it is set', () => {
+  expect(readEnvironment({ INFERENCE_MEMORY_MB: '256' }, { inference }).inference.memoryMb).toBe(256);
+  expect(problemsIn({ ...servers, INFERENCE_MEMORY_MB: '255' })).toEqual([
+    'environment: INFERENCE_MEMORY_MB: is "255", not a whole number from 256 to 1048576 → write one, or unset it',
+  ]);
 });
 
 test('an empty secret file is refused', () => {

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { MAX_MODEL_BYTES } from '@tandem/prediction/model-limits';
 import type { SettingProblem } from './config-problem.ts';
 
 export interface ModelFile {
@@ -11,9 +12,6 @@ export interface ModelFile {
   /** sha256, 64 hex digits: the `artifactHash` of a model version. */
   readonly sha256: string;
 }
-
-/** The largest artifact: it is one value in Postgres, whose rows end at 1 GiB with room for its own copies. */
-export const MAX_MODEL_BYTES = 512 * 1024 * 1024;
 
 /** The model of a predictor, or why there is none. `model` is relative to the config file. */
 export async function readModelFile(

@@ -5,7 +5,13 @@
  * any of them is told so: a poison user is nobody else's failure.
  */
 import { isTandemError, TandemError } from '@tandem/prediction/errors';
-import { type ScoreRequest, type ScoreResult, type Scorer, ScoringCrash } from '@tandem/prediction/scoring';
+import {
+  RowsRefused,
+  type ScoreRequest,
+  type ScoreResult,
+  type Scorer,
+  ScoringCrash,
+} from '@tandem/prediction/scoring';
 import { ProcessEnded } from './inference-process.ts';
 import { cutInputs, encodeInputs, joinInputs } from './input-tensors.ts';
 import { cutOutputs, joinOutputs, readOutputs } from './output-tensors.ts';
@@ -19,7 +25,7 @@ export interface BatcherOptions {
   place(hash: string): RunPlace | null;
   /** Rows of one run at most. */
   readonly maxRunRows: Readonly<Record<ScoreRequest['priority'], number>>;
-  /** Rows that may wait; more are refused as `overloaded`. */
+  /** Rows that may wait. Of a request that does not fit, the rows that do not are refused as `overloaded`. */
   readonly maxWaitingRows: Readonly<Record<ScoreRequest['priority'], number>>;
   /** How long after the last deadline of a run its child is killed. */
   readonly killGraceMs: number;
@@ -55,7 +61,8 @@ export function createBatcher(options: BatcherOptions): Batcher {
     if (rows.length === 0) return Promise.resolve({ tensors: {} });
     const waiting = lines[priority].rows();
     // A request larger than the line itself is taken when the line is empty, else it could never be.
-    if (waiting > 0 && waiting + rows.length > maxWaitingRows[priority]) return Promise.reject(overloaded(waiting));
+    const room = Math.max(0, maxWaitingRows[priority] - waiting);
+    if (waiting > 0 && rows.length > room) return Promise.reject(overloaded(waiting, rows.slice(room), room));
     const { promise, resolve, reject } = Promise.withResolvers<ScoreResult>();
     try {
       const whole = encodeInputs(version.inputs, batch, rows);
@@ -81,9 +88,9 @@ export function createBatcher(options: BatcherOptions): Batcher {
     return promise;
   }
 
-  function admit({ priority, timeoutMs }: ScoreRequest, done: (outcome: ScoreResult | Error) => void): Pending {
-    const request = createPending({ priority, timeoutMs, now: now() }, (outcome) => {
-      for (const part of request.parts) lines[priority].remove(part);
+  function admit(asked: ScoreRequest, done: (outcome: ScoreResult | Error) => void): Pending {
+    const request = createPending(asked, now(), (outcome) => {
+      for (const part of request.parts) lines[asked.priority].remove(part);
       leave(request);
       done(outcome);
       if (pending.length === 0) for (const tell of waitingForDrain.splice(0)) tell();
@@ -144,13 +151,14 @@ export function createBatcher(options: BatcherOptions): Batcher {
   function prepare(parts: readonly Part<Pending>[]): PreparedRun {
     const rows = rowsOf(parts);
     const lastDeadline = Math.max(...parts.map(({ request }) => request.deadline));
+    const runLimit = Math.max(...parts.map(({ request }) => request.runTimeoutMs));
     return {
       feeds: joinInputs(
         parts.map((part) => part.inputs),
         rows,
       ),
       fetches: [...new Set(parts[0]?.version.outputs.map((field) => field.output))],
-      killAfterMs: Math.max(0, lastDeadline - now()) + killGraceMs,
+      killAfterMs: Math.min(runLimit, Math.max(0, lastDeadline - now()) + killGraceMs),
     };
   }
 
@@ -201,13 +209,16 @@ function deliver(parts: readonly Part<Pending>[], outputs: readonly WireTensor[]
 
 /** Somebody may have killed the child (an operator, the kernel for want of memory): the rows deserve a second try. */
 function mayBeForeign(error: unknown): boolean {
-  return error instanceof ProcessEnded && !error.explained;
+  return error instanceof ProcessEnded && error.why === 'killed';
 }
 
 function rowsOf(parts: readonly Part<Pending>[]): number {
   return parts.reduce((sum, part) => sum + part.rows, 0);
 }
 
-function overloaded(waiting: number): TandemError {
-  return new TandemError('overloaded', 'too many users wait for the model', { retryAfter: 1, detail: { waiting } });
+/** @param room for how many of the request's rows there is a place */
+function overloaded(waiting: number, refused: readonly number[], room: number): TandemError {
+  const text = 'too many users wait for the model';
+  if (room > 0) return new RowsRefused('overloaded', new Map(refused.map((row) => [row, text])), 1);
+  return new TandemError('overloaded', text, { retryAfter: 1, detail: { waiting } });
 }

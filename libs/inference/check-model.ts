@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { TandemError } from '@tandem/prediction/errors';
 import type { FeatureBatch } from '@tandem/prediction/features';
+import { INFERENCE_MEMORY_MB, MAX_MODEL_BYTES } from '@tandem/prediction/model-limits';
 import { type OutputTensors, outputFault } from '@tandem/prediction/outputs';
 import type { FeatureColumn, ModelDefinition } from '@tandem/prediction/predictor';
 import { type InferenceProcess, ProcessEnded, startInferenceProcess } from './inference-process.ts';
@@ -15,7 +16,7 @@ import { checkSignature, refuse } from './signature.ts';
 
 export interface CheckLimits {
   readonly maxBytes?: number;
-  /** Resident memory that loading and a trial may take. */
+  /** Resident memory that loading and a trial may take: that of the processes which will serve it. */
   readonly memoryLimitMb?: number;
   readonly loadTimeoutMs?: number;
   /** Of one trial run of up to three users. */
@@ -25,8 +26,8 @@ export interface CheckLimits {
 }
 
 const DEFAULTS = {
-  maxBytes: 256 * 1024 * 1024,
-  memoryLimitMb: 1024,
+  maxBytes: MAX_MODEL_BYTES,
+  memoryLimitMb: INFERENCE_MEMORY_MB,
   loadTimeoutMs: 10_000,
   trialTimeoutMs: 10_000,
   field: 'model',

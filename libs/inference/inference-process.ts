@@ -50,13 +50,19 @@ export interface Loaded {
   readonly rssBytes: number;
 }
 
-/** The child died. `explained`: by one of our bounds, or by a fault in its code; else somebody may have killed it. */
-export class ProcessEnded extends ScoringCrash {
-  readonly explained: boolean;
+/**
+ * What ended a child: a run past its `deadline`, more `memory` than it may take, a `crash` of its own code, or a kill by
+ * somebody else (`killed`: an operator, the kernel for want of memory).
+ */
+export type ProcessEnd = 'deadline' | 'memory' | 'crash' | 'killed';
 
-  constructor(how: string, explained: boolean) {
+/** The child died. */
+export class ProcessEnded extends ScoringCrash {
+  readonly why: ProcessEnd;
+
+  constructor(how: string, why: ProcessEnd) {
     super(`the inference process ended: ${how}`);
-    this.explained = explained;
+    this.why = why;
   }
 }
 
@@ -83,7 +89,7 @@ export function startInferenceProcess(options: ProcessOptions): InferenceProcess
     said = (said + text).slice(-STDERR_KEPT);
   });
   child.on('message', (reply: Reply) => answer?.(reply));
-  child.on('error', (error) => finish(new ProcessEnded(error.message, true)));
+  child.on('error', (error) => finish(new ProcessEnded(error.message, 'crash')));
   // 'close' rather than 'exit': by then its last words on stderr have been read.
   child.on('close', (code, signal) => finish(explain(killedFor, said, code, signal)));
 
@@ -190,12 +196,12 @@ function explain(
   code: number | null,
   signal: NodeJS.Signals | null,
 ): ProcessEnded {
+  if (killedFor !== null) return new ProcessEnded(killedFor, 'deadline');
   const watchdog = /watchdog: (.*)/.exec(said)?.[1];
-  const reason = killedFor ?? watchdog;
-  if (reason !== undefined) return new ProcessEnded(reason, true);
+  if (watchdog !== undefined) return new ProcessEnded(watchdog, 'memory');
   const how = signal ? `signal ${signal}` : `exit code ${code}`;
   const error = said.split('\n').find((line) => /error|terminate|fatal/i.test(line));
-  return new ProcessEnded(error ? `${how}: ${error.slice(0, 200)}` : how, signal !== 'SIGKILL');
+  return new ProcessEnded(error ? `${how}: ${error.slice(0, 200)}` : how, signal === 'SIGKILL' ? 'killed' : 'crash');
 }
 
 function refusal(code: 'model_refused' | 'live_failed', what: string, reply: Reply): TandemError {

@@ -1,4 +1,5 @@
 import type { TensorType } from '@tandem/prediction/predictor';
+import { RowsRefused } from '@tandem/prediction/scoring';
 import { describe, expect, it } from 'vitest';
 import { cutInputs, encodeInputs, joinInputs } from './input-tensors.ts';
 import { batchOf, matrixPredictor, toyPredictor } from './toy-predictor.fixture.ts';
@@ -78,6 +79,22 @@ describe('encodeInputs', () => {
       ]),
     ).toThrow('feature f1 of user 1 is NaN');
     expect(() => encode('string', [[7]])).toThrow('feature f0 of user 0 is 7');
+  });
+
+  it('names every row that it refuses, not only the first', () => {
+    const rows = [[1], [2 ** 40], [3], [0.5], [5]];
+    const error = (() => {
+      try {
+        return encode('int32', rows);
+      } catch (thrown) {
+        return thrown;
+      }
+    })();
+    expect(error).toBeInstanceOf(RowsRefused);
+    expect([...(error as RowsRefused).rows]).toEqual([
+      [1, 'feature f0 of user 1 is 1099511627776, which an input of type int32 cannot hold'],
+      [3, 'feature f0 of user 3 is 0.5, which an input of type int32 cannot hold'],
+    ]);
   });
 
   it('writes halves as their bits', () => {

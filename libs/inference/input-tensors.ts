@@ -5,6 +5,7 @@
 import { TandemError } from '@tandem/prediction/errors';
 import type { FeatureBatch, FeatureValues } from '@tandem/prediction/features';
 import type { ModelInput, TensorType } from '@tandem/prediction/predictor';
+import { RowsRefused } from '@tandem/prediction/scoring';
 import type { TensorData, WireTensor } from './protocol.ts';
 
 /** A filled input of a request; its rows are cut into runs later. */
@@ -55,19 +56,24 @@ const RANGES: Readonly<Record<Exclude<TensorType, 'string'>, Range>> = {
 };
 
 /**
- * The inputs of a model for the given rows of a batch. Throws `live_failed` naming column, user and value.
- * Twelve float columns of 5,000 rows take about half a millisecond.
+ * The inputs of a model for the given rows of a batch. Throws `RowsRefused` with every row that does not fit, naming
+ * column, user and value. Twelve float columns of 5,000 rows take about half a millisecond.
  */
 export function encodeInputs(
   inputs: readonly ModelInput[],
   batch: FeatureBatch,
   rows: readonly number[],
 ): EncodedInput[] {
-  return inputs.map(({ name, type, columns }) => {
+  const refused = new Map<number, string>();
+  const encoded = inputs.map(({ name, type, columns }) => {
     const values = columns.map((column) => columnOf(batch, column));
-    const refuse = (column: number, row: number) => refusal(batch, columns[column] ?? '', values[column], row, type);
+    const refuse = (column: number, row: number) => {
+      if (!refused.has(row)) refused.set(row, refusal(batch, columns[column] ?? '', values[column], row, type));
+    };
     return { name, type, width: columns.length, data: fill(type, values, rows, refuse) };
   });
+  if (refused.size > 0) throw new RowsRefused('live_failed', refused);
+  return encoded;
 }
 
 /** Rows `start` to `start + count` of inputs that `encodeInputs` filled. */
@@ -111,7 +117,8 @@ export function joinData(several: readonly TensorData[]): TensorData {
   return whole;
 }
 
-type Refuse = (column: number, row: number) => TandemError;
+/** Takes down a value that its tensor cannot hold. */
+type Refuse = (column: number, row: number) => void;
 
 function fill(
   type: TensorType,
@@ -180,8 +187,8 @@ function fillFloats(
     for (let i = 0, at = column; i < rows.length; i++, at += width) {
       const row = rows[i] ?? -1;
       const value = values[row];
-      if (typeof value !== 'number' || !(value > -limit && value < limit)) throw refuse(column, row);
-      out[at] = value;
+      if (typeof value === 'number' && value > -limit && value < limit) out[at] = value;
+      else refuse(column, row);
     }
   }
   return out;
@@ -202,8 +209,8 @@ function fillNumbers<T extends Numbers>(
       const value = values[row];
       // Comparisons with NaN are false.
       const fits = typeof value === 'number' && value > low && value < high && (!integral || Number.isInteger(value));
-      if (!fits) throw refuse(column, row);
-      out[at] = value;
+      if (fits) out[at] = value;
+      else refuse(column, row);
     }
   }
   return out;
@@ -221,8 +228,8 @@ function fillBigInts(
     rows.forEach((row, i) => {
       const value = values[row];
       const fits = typeof value === 'number' && value > low && value < high && Number.isInteger(value);
-      if (!fits) throw refuse(column, row);
-      out[i * columns.length + column] = BigInt(value);
+      if (fits) out[i * columns.length + column] = BigInt(value);
+      else refuse(column, row);
     });
   });
   return out;
@@ -232,8 +239,9 @@ function fillTexts(columns: readonly FeatureValues[], rows: readonly number[], r
   return rows.flatMap((row) =>
     columns.map((values, column) => {
       const value = values[row];
-      if (typeof value !== 'string') throw refuse(column, row);
-      return value;
+      if (typeof value === 'string') return value;
+      refuse(column, row);
+      return '';
     }),
   );
 }
@@ -251,12 +259,8 @@ function refusal(
   values: FeatureValues | undefined,
   row: number,
   type: TensorType,
-) {
+): string {
   const value = values?.[row];
   const shown = typeof value === 'string' ? JSON.stringify(value.slice(0, 64)) : String(value ?? null);
-  return new TandemError(
-    'live_failed',
-    `feature ${column} of user ${batch.userIds[row]} is ${shown}, which an input of type ${type} cannot hold`,
-    { field: column },
-  );
+  return `feature ${column} of user ${batch.userIds[row]} is ${shown}, which an input of type ${type} cannot hold`;
 }

@@ -7,6 +7,8 @@ import type { Part } from './waiting-line.ts';
 export interface Pending {
   readonly priority: ScoreRequest['priority'];
   readonly deadline: number;
+  /** How long one run of its rows may take, in ms. */
+  readonly runTimeoutMs: number;
   /** In the order of its rows. */
   readonly parts: Part<Pending>[];
   readonly results: Map<Part<Pending>, OutputTensors>;
@@ -24,7 +26,12 @@ export interface Pending {
  * @param done called once, with the outcome
  */
 export function createPending(
-  { priority, timeoutMs, now }: Pick<ScoreRequest, 'priority' | 'timeoutMs'> & { now: number },
+  {
+    priority,
+    timeoutMs,
+    runTimeoutMs = Number.POSITIVE_INFINITY,
+  }: Pick<ScoreRequest, 'priority' | 'timeoutMs' | 'runTimeoutMs'>,
+  now: number,
   done: (outcome: ScoreResult | Error) => void,
 ): Pending {
   // A live reader leaves at the deadline. A batch stays while it runs: how its run ends tells whether a row is poison.
@@ -37,6 +44,7 @@ export function createPending(
   const request: Pending = {
     priority,
     deadline: now + timeoutMs,
+    runTimeoutMs,
     parts: [],
     results: new Map(),
     settled: false,

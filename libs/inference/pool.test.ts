@@ -159,6 +159,72 @@ describe('an inference pool', () => {
     expect(await scoresOf(pool, loop, [[1, 2]])).toEqual([2]);
   });
 
+  it('admits of a crowd as many as there is room for, and refuses the rest by row', async () => {
+    open({ processes: 1, maxQueue: 10 });
+    await pool.warmUp(loop.version);
+    const running = scoresOf(pool, loop, [[A_WHILE, 1]]);
+    await vi.waitFor(() => expect(pool.stats().idle).toBe(0));
+    const waiting = [1, 2, 3].map((i) => scoresOf(pool, loop, [[1, i]]));
+    const rows = Array.from({ length: 12 }, (_, i) => i);
+    const batch = batchOf(
+      loop.version,
+      rows.map((row) => [1, row]),
+    );
+    const request = { version: loop.version, batch, rows, timeoutMs: 5_000, priority: 'live' as const };
+    const { outputs, faults, overloaded } = await scoreIsolating(pool, request);
+    expect([...outputs.keys()]).toEqual([0, 1, 2, 3, 4, 5, 6]);
+    expect([...outputs.values()].map((bytes) => bytes.readFloatLE())).toEqual([0, 1, 2, 3, 4, 5, 6]);
+    expect([...overloaded]).toEqual([7, 8, 9, 10, 11]);
+    expect(faults.get(11)).toBe('too many users wait for the model');
+    expect(await Promise.all([running, ...waiting])).toEqual([[1], [1], [2], [3]]);
+  });
+
+  it('ends a run at its own limit, however much time its request has left', async () => {
+    open({ processes: 1 });
+    await pool.warmUp(loop.version);
+    const batch = batchOf(loop.version, [[FOR_EVER, 1]]);
+    const start = performance.now();
+    const request = { version: loop.version, batch, rows: [0], timeoutMs: 60_000, runTimeoutMs: 200 };
+    await expect(pool.score({ ...request, priority: 'batch' })).rejects.toThrow('no answer within 200 ms');
+    expect(performance.now() - start).toBeLessThan(5_000);
+  });
+
+  it('costs no run to refuse rows whose features no input can hold', async () => {
+    open({ processes: 1 });
+    const rows = Array.from({ length: 100 }, (_, i) => [i === 7 || i === 93 ? Number.NaN : i, 1]);
+    const batch = batchOf(linear.version, rows);
+    const asked: number[] = [];
+    const counting = {
+      score: (request: Parameters<typeof pool.score>[0]) => {
+        asked.push(request.rows.length);
+        return pool.score(request);
+      },
+    };
+    const request = { version: linear.version, batch, rows: rows.map((_, i) => i), timeoutMs: 5_000 };
+    const { outputs, faults } = await scoreIsolating(counting, { ...request, priority: 'batch' });
+    expect([outputs.size, [...faults.keys()], asked]).toEqual([98, [7, 93], [100, 98]]);
+  });
+
+  it('tells of each child that it replaces, and why', async () => {
+    const restarts: string[] = [];
+    open({ processes: 1, killGraceMs: 10, onRestart: (why) => restarts.push(why) });
+    await pool.warmUp(loop.version);
+    await scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 100 }).catch(() => {});
+    await vi.waitFor(() => expect(restarts).toEqual(['deadline']));
+    await scoresOf(pool, loop, [[1, 1]]);
+    process.kill(pool.stats().pids[0] ?? 0, 'SIGKILL');
+    await vi.waitFor(() => expect(restarts).toEqual(['deadline', 'killed']));
+    await pool.close();
+    expect(restarts).toHaveLength(2);
+  });
+
+  it('is refused with less memory than a child needs, and says which setting to mend', () => {
+    expect(() => poolOf([linear], { memoryLimitMb: 255 })).toThrow(
+      expect.objectContaining({ code: 'config_invalid', field: 'INFERENCE_MEMORY_MB', remedy: expect.any(String) }),
+    );
+    open();
+  });
+
   it('lets a live request pass the slices of a batch', async () => {
     open({ processes: 1, sliceRows: 1 });
     await pool.warmUp(loop.version);

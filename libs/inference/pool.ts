@@ -4,10 +4,12 @@
  */
 import { availableParallelism } from 'node:os';
 import { TandemError } from '@tandem/prediction/errors';
+import { INFERENCE_MEMORY_MB, LEAST_INFERENCE_MEMORY_MB, LIVE_QUEUE_USERS } from '@tandem/prediction/model-limits';
 import type { ModelVersion } from '@tandem/prediction/predictor';
 import type { Scorer } from '@tandem/prediction/scoring';
 import { type Batcher, createBatcher } from './batcher.ts';
 import type { InferenceLog } from './inference-log.ts';
+import type { ProcessEnd } from './inference-process.ts';
 import { createModelLoader } from './model-loader.ts';
 import { createSlot, type Slot } from './slot.ts';
 
@@ -15,9 +17,11 @@ export interface InferencePoolOptions {
   /** The bytes of an artifact by their sha256 in hex; checked again in the child. */
   loadArtifact(hash: string): Promise<Uint8Array>;
   readonly log: InferenceLog;
+  /** A child ended and is replaced; for a counter. */
+  onRestart?(why: ProcessEnd): void;
   /** Children; default: one less than the processors, for the process that feeds them. */
   readonly processes?: number;
-  /** Resident memory of a child in MB, above which it is killed; a child without a model takes about 100. */
+  /** Resident memory of a child in MB, above which it is killed. */
   readonly memoryLimitMb?: number;
   /** How long after the last deadline of a run its child is killed. */
   readonly killGraceMs?: number;
@@ -55,7 +59,7 @@ export interface InferencePool extends Scorer {
 /** Starts nothing: a child starts when there is something to run, or `warmUp` asks for it. */
 export function createInferencePool(options: InferencePoolOptions): InferencePool {
   const { log, maxModels = 8, loadTimeoutMs = 30_000, now = () => performance.now() } = options;
-  const memoryLimitMb = checkedMemory(options.memoryLimitMb ?? 1024);
+  const memoryLimitMb = checkedMemory(options.memoryLimitMb ?? INFERENCE_MEMORY_MB);
   const loader = createModelLoader({ loadArtifact: options.loadArtifact, loadTimeoutMs, log, now });
   let warm: string[] = [];
   let closing: Promise<void> | null = null;
@@ -68,6 +72,7 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
       loader,
       warm: () => warm,
       onIdle: () => batcher.pumpSoon(),
+      onRestart: (why) => options.onRestart?.(why),
       log,
     }),
   );
@@ -75,7 +80,7 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
   const batcher: Batcher = createBatcher({
     place: (hash) => findPlace(slots, hash),
     maxRunRows: { live: options.maxLiveRows ?? 256, batch: options.sliceRows ?? 1_024 },
-    maxWaitingRows: { live: options.maxQueue ?? 10_000, batch: options.maxBatchQueue ?? 100_000 },
+    maxWaitingRows: { live: options.maxQueue ?? LIVE_QUEUE_USERS, batch: options.maxBatchQueue ?? 100_000 },
     killGraceMs: options.killGraceMs ?? 1_000,
     now,
   });
@@ -119,8 +124,9 @@ function findPlace(slots: readonly Slot[], hash: string): Slot | null {
 }
 
 function checkedMemory(memoryLimitMb: number): number {
-  if (memoryLimitMb >= 256) return memoryLimitMb;
-  throw new RangeError(`an inference process needs a memory limit of at least 256 MB, not ${memoryLimitMb}`);
+  if (memoryLimitMb >= LEAST_INFERENCE_MEMORY_MB) return memoryLimitMb;
+  const text = `An inference process needs at least ${LEAST_INFERENCE_MEMORY_MB} MB of memory, not ${memoryLimitMb}.`;
+  throw new TandemError('config_invalid', text, { field: 'INFERENCE_MEMORY_MB', remedy: 'raise it, or unset it' });
 }
 
 function closed(): TandemError {

@@ -4,7 +4,12 @@
  */
 
 import type { InferenceLog } from './inference-log.ts';
-import { type InferenceProcess, startInferenceProcess } from './inference-process.ts';
+import {
+  type InferenceProcess,
+  type ProcessEnd,
+  type ProcessEnded,
+  startInferenceProcess,
+} from './inference-process.ts';
 import type { ModelLoader } from './model-loader.ts';
 import type { WireTensor } from './protocol.ts';
 
@@ -18,6 +23,8 @@ export interface SlotOptions {
   warm(): Iterable<string>;
   /** The slot can take work. */
   onIdle(): void;
+  /** The child ended and is replaced. */
+  onRestart(why: ProcessEnd): void;
   readonly log: InferenceLog;
 }
 
@@ -71,7 +78,7 @@ export function createSlot(options: SlotOptions): Slot {
     const { memoryLimitMb, startTimeoutMs } = options;
     const started = startInferenceProcess({ memoryLimitMb, startTimeoutMs, boundData: idleDeaths < BOUND_STARTS });
     process = started;
-    void started.ended.then((end) => replace(started, end.message));
+    void started.ended.then((end) => replace(started, end));
     started.ready.then(
       () => becomeFree([...options.warm()].map((hash) => ({ hash, done: () => {}, failed: () => {} }))),
       () => {},
@@ -79,12 +86,13 @@ export function createSlot(options: SlotOptions): Slot {
   }
 
   /** Whether the child was at work decides: a death of a run is the run's fault, any other the child's own. */
-  function replace(dead: InferenceProcess, how: string): void {
+  function replace(dead: InferenceProcess, { message, why }: ProcessEnded): void {
     if (process !== dead || state === 'closed') return;
     const wasAtWork = state === 'busy';
     idleDeaths = wasAtWork ? 0 : idleDeaths + 1;
     const waitMs = wasAtWork ? 0 : Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (idleDeaths - 1));
-    log('inference.process_ended', { pid: dead.pid, how, restartMs: waitMs });
+    log('inference.process_ended', { pid: dead.pid, why, how: message, restartMs: waitMs });
+    options.onRestart(why);
     process = null;
     state = 'waiting';
     if (waitMs === 0) start();

@@ -1,15 +1,23 @@
 import { describe, expect, it } from 'vitest';
-import { assertReachable, isAcceptable, type ReadOptions } from './answer.ts';
+import { storedAnswer } from './answer.ts';
 import { HISTORY, inGeneration, inOverlay, MAX_AGE_MS, NOW, readOf, standingOf } from './certified-read.fixture.ts';
-import { judge } from './freshness.ts';
+import type { CertifiedRead, Standing } from './certified-read.ts';
+import { type CandidateState, judge, serviceOf } from './freshness.ts';
+import { unreachableContext } from './read-errors.ts';
+import type { ReadOptions } from './read-options.ts';
 import type { StoredPrediction } from './stored-prediction.ts';
+
+function answerOf(read: CertifiedRead, standing: Standing, candidate: StoredPrediction, state: CandidateState) {
+  const service = serviceOf(candidate, state, read.certificate, read.predictor.policy.freshness, read.options);
+  return service && storedAnswer(read, standing, candidate, service.source, service.reason);
+}
 
 /** The source and reason that a candidate is answered with, or undefined. */
 function accept(candidate: StoredPrediction, options: Partial<ReadOptions> = {}, expiresFrom: number | null = null) {
   const read = readOf({}, options, { expiresFrom });
   const standing = standingOf([candidate]);
   const state = judge(candidate, standing.user, read.assignment, read.certificate, read.predictor.policy.freshness);
-  const answer = isAcceptable(read, standing, candidate, state);
+  const answer = answerOf(read, standing, candidate, state);
   return answer && `${answer.source} ${answer.reason}`;
 }
 
@@ -60,7 +68,7 @@ describe('a stored candidate', () => {
     expect(accept(inOverlay(9, { history: 'b'.repeat(16) }), anything)).toBeUndefined();
     const read = readOf({}, anything);
     const standing = standingOf([inGeneration(6)], { version: 7, deletedVersion: 6 });
-    expect(isAcceptable(read, standing, inGeneration(6), 'blocked')).toBeUndefined();
+    expect(answerOf(read, standing, inGeneration(6), 'blocked')).toBeUndefined();
   });
 
   it('whose bytes are not of the layout is no candidate', () => {
@@ -71,9 +79,9 @@ describe('a stored candidate', () => {
   it('gives its age in whole seconds, never below zero, and both context versions', () => {
     const read = readOf();
     const ahead = inGeneration(5, { computedAt: NOW + 3_000 });
-    expect(isAcceptable(read, standingOf([ahead]), ahead, 'fresh')).toMatchObject({ ageSeconds: 0 });
+    expect(answerOf(read, standingOf([ahead]), ahead, 'fresh')).toMatchObject({ ageSeconds: 0 });
     const candidate = inGeneration(5, aged(1.9));
-    expect(isAcceptable(read, standingOf([candidate], { version: 8 }), candidate, 'fresh')).toMatchObject({
+    expect(answerOf(read, standingOf([candidate], { version: 8 }), candidate, 'fresh')).toMatchObject({
       ageSeconds: 1,
       contextVersion: 8,
       predictedFromContextVersion: 5,
@@ -89,15 +97,15 @@ describe('a context token', () => {
   const user = { version: 5, touched: 3, deletedVersion: 0 };
 
   it('up to the user’s own version can be had', () => {
-    expect(assertReachable(null, HISTORY, user)).toBeUndefined();
-    expect(assertReachable({ history: HISTORY, version: 5 }, HISTORY, user)).toBeUndefined();
+    expect(unreachableContext(null, HISTORY, user)).toBeUndefined();
+    expect(unreachableContext({ history: HISTORY, version: 5 }, HISTORY, user)).toBeUndefined();
   });
 
   it('above it, or of another history, cannot: each has an error of its own', () => {
-    expect(assertReachable({ history: HISTORY, version: 6 }, HISTORY, user)).toMatchObject({
+    expect(unreachableContext({ history: HISTORY, version: 6 }, HISTORY, user)).toMatchObject({
       code: 'context_not_reached',
     });
-    expect(assertReachable({ history: 'b'.repeat(16), version: 1 }, HISTORY, user)).toMatchObject({
+    expect(unreachableContext({ history: 'b'.repeat(16), version: 1 }, HISTORY, user)).toMatchObject({
       code: 'history_changed',
     });
   });

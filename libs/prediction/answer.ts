@@ -1,8 +1,7 @@
-/** What a read answers, and which stored candidates its caller's directives let it answer with. */
-import type { Assignment, UserState } from './certificate.ts';
+/** What a read answers: its shape, and how it is filled from a stored candidate. */
+import type { Assignment } from './certificate.ts';
 import type { CertifiedRead, Standing } from './certified-read.ts';
-import { TandemError } from './errors.ts';
-import { type CandidateState, isFresh, isServableAsStale } from './freshness.ts';
+import type { TandemError } from './errors.ts';
 import { decodeOutputs } from './outputs.ts';
 import type { ModelVersion, Prediction } from './predictor.ts';
 import type { StoredPrediction } from './stored-prediction.ts';
@@ -50,77 +49,6 @@ export interface Answer {
 
 /** An answer, or the error that stands in its place. */
 export type ReadResult = Answer | TandemError;
-
-/** A context that an event's acknowledgement named. */
-export interface ContextToken {
-  readonly history: string;
-  readonly version: number;
-}
-
-/** What the caller demands of an answer, in HTTP's terms. Ages in seconds. */
-export interface ReadOptions {
-  readonly noCache: boolean;
-  readonly onlyIfCached: boolean;
-  readonly maxAge: number | null;
-  /** null: not given; Infinity: any staleness. */
-  readonly maxStale: number | null;
-  readonly minContext: ContextToken | null;
-}
-
-export const PLAIN_READ: ReadOptions = Object.freeze({
-  noCache: false,
-  onlyIfCached: false,
-  maxAge: null,
-  maxStale: null,
-  minContext: null,
-});
-
-/** The error of a read that demands a context which cannot be had, or undefined. */
-export function assertReachable(token: ContextToken | null, history: string, user: UserState): TandemError | undefined {
-  if (token === null) return undefined;
-  if (token.history !== history) {
-    return new TandemError(
-      'history_changed',
-      'The context token is of another history of the database (a restore or failover came between).',
-      {
-        field: 'Prediction-Min-Context',
-        remedy: 'send the event again; its new acknowledgement carries a token of this history',
-      },
-    );
-  }
-  if (token.version <= user.version) return undefined;
-  return new TandemError(
-    'context_not_reached',
-    `The user's context is at version ${user.version}, the token demands ${token.version}.`,
-    {
-      field: 'Prediction-Min-Context',
-      remedy: 'use the token of an acknowledged event of this user',
-    },
-  );
-}
-
-/** The answer that a candidate gives under the caller's directives, or undefined where it does not do. */
-export function isAcceptable(
-  read: CertifiedRead,
-  standing: Standing,
-  candidate: StoredPrediction,
-  state: CandidateState,
-): Answer | undefined {
-  const { certificate, options, predictor } = read;
-  if (options.minContext && candidate.contextVersion < options.minContext.version) return undefined;
-  const ageSeconds = (certificate.now - candidate.computedAt) / 1000;
-  if (options.maxAge !== null && ageSeconds > options.maxAge) return undefined;
-  if (isFresh(state)) {
-    const reason = state === 'restarted' ? 'rolled_back' : 'fresh';
-    return storedAnswer(read, standing, candidate, candidate.source, reason);
-  }
-  if (options.maxStale === null || !isServableAsStale(state)) return undefined;
-  // Since when an older context is stale is not kept; it cannot be longer than the prediction's own age.
-  const maxAgeMs = predictor.policy.freshness.maxAgeMs;
-  const staleSeconds = state === 'expired' && maxAgeMs !== null ? ageSeconds - maxAgeMs / 1000 : ageSeconds;
-  if (staleSeconds > options.maxStale) return undefined;
-  return storedAnswer(read, standing, candidate, 'stale', state === 'expired' ? 'expired' : 'context_newer');
-}
 
 /** The answer of a stored candidate, or undefined where its bytes are not of the model version's layout. */
 export function storedAnswer(

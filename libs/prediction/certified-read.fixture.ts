@@ -1,8 +1,9 @@
 /** For the tests of what a read decides: a certified read and stored candidates, each with what a test wants otherwise. */
-import { PLAIN_READ, type ReadOptions } from './answer.ts';
+
 import type { Assignment, UserState } from './certificate.ts';
 import type { CertifiedRead, Standing } from './certified-read.ts';
 import type { FreshnessPolicy, ModelVersion } from './predictor.ts';
+import { PLAIN_READ, type ReadOptions } from './read-options.ts';
 import type { StoredPrediction } from './stored-prediction.ts';
 
 /** Postgres' clock. */

@@ -1,7 +1,7 @@
 /** What a read knows once Postgres has spoken: the facts that answer.ts and ladder.ts decide from. */
-import type { ReadOptions } from './answer.ts';
 import type { Assignment, Certificate, UserState } from './certificate.ts';
 import type { ModelVersion, Predictor } from './predictor.ts';
+import type { ReadOptions } from './read-options.ts';
 import type { StoredPrediction } from './stored-prediction.ts';
 
 export interface CertifiedRead {

@@ -4,6 +4,7 @@
  */
 import type { Assignment, Certificate, UserState } from './certificate.ts';
 import type { FreshnessPolicy } from './predictor.ts';
+import type { ReadOptions } from './read-options.ts';
 import type { StoredPrediction } from './stored-prediction.ts';
 
 /**
@@ -47,4 +48,38 @@ export function isFresh(state: CandidateState): boolean {
 /** Whether a candidate that is not fresh may still be served where it is said to be stale. */
 export function isServableAsStale(state: CandidateState): boolean {
   return state === 'stale' || state === 'expired';
+}
+
+/** What a stored candidate is served as. */
+export interface Service {
+  readonly source: 'batch' | 'live' | 'stale';
+  readonly reason: 'fresh' | 'rolled_back' | 'expired' | 'context_newer';
+}
+
+/** How a candidate answers a read under its caller's directives; undefined where it does not do. */
+export function serviceOf(
+  candidate: StoredPrediction,
+  state: CandidateState,
+  certificate: Pick<Certificate, 'now'>,
+  policy: Pick<FreshnessPolicy, 'maxAgeMs'>,
+  options: ReadOptions,
+): Service | undefined {
+  if (isRuledOut(candidate, certificate, options)) return undefined;
+  if (isFresh(state)) return { source: candidate.source, reason: state === 'restarted' ? 'rolled_back' : 'fresh' };
+  if (options.maxStale === null || !isServableAsStale(state)) return undefined;
+  // Since when an older context is stale is not kept; it cannot be longer than the prediction's own age.
+  const ageMs = certificate.now - candidate.computedAt;
+  const staleMs = state === 'expired' && policy.maxAgeMs !== null ? ageMs - policy.maxAgeMs : ageMs;
+  if (staleMs > options.maxStale * 1000) return undefined;
+  return { source: 'stale', reason: state === 'expired' ? 'expired' : 'context_newer' };
+}
+
+/** Whether the caller excludes a candidate on every rung: older than `max-age`, or of an older context than its token's. */
+export function isRuledOut(
+  candidate: StoredPrediction,
+  certificate: Pick<Certificate, 'now'>,
+  { maxAge, minContext }: ReadOptions,
+): boolean {
+  if (minContext !== null && candidate.contextVersion < minContext.version) return true;
+  return maxAge !== null && certificate.now - candidate.computedAt > maxAge * 1000;
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { TandemError } from './errors.ts';
 import { scoreIsolating } from './isolate-poison.ts';
 import type { ModelVersion } from './predictor.ts';
-import { type ScoreRequest, type Scorer, ScoringCrash } from './scoring.ts';
+import { RowsRefused, type ScoreRequest, type Scorer, ScoringCrash } from './scoring.ts';
 
 const version: ModelVersion = {
   id: 'm',
@@ -116,7 +116,7 @@ describe('a model that dies of everything', () => {
   it('of half the users is given up within the budget: who failed in company is told so', async () => {
     const poison = new Set(Array.from({ length: 500 }, (_, i) => 2 * i));
     const { scorer, asked } = modelThatFailsOf(poison);
-    const { outputs, faults } = await scoreIsolating(scorer, requestOf(1_000), 100);
+    const { outputs, faults } = await scoreIsolating(scorer, requestOf(1_000), { budget: 100 });
     expect(asked.length).toBeLessThan(100 * 3);
     expect(outputs.size + faults.size).toBe(1_000);
   });
@@ -131,7 +131,11 @@ describe('what lies in no row', () => {
 
   it('asks nothing where there is nobody to score', async () => {
     const { scorer, asked } = modelThatFailsOf(new Set());
-    expect(await scoreIsolating(scorer, requestOf(0))).toEqual({ outputs: new Map(), faults: new Map() });
+    expect(await scoreIsolating(scorer, requestOf(0))).toEqual({
+      outputs: new Map(),
+      faults: new Map(),
+      overloaded: new Set(),
+    });
     expect(asked).toEqual([]);
   });
 });
@@ -159,5 +163,91 @@ describe('time', () => {
     const { scorer, asked } = modelThatFailsOf(new Set([0]));
     await scoreIsolating(scorer, requestOf(64, { timeoutMs: 1_000 }));
     expect(new Set(asked.map(({ timeoutMs }) => timeoutMs))).toEqual(new Set([1_000]));
+  });
+
+  it('of a batch full of users who hang is a few minutes: their parts end soon, and progress is told after each', async () => {
+    let clock = 0;
+    let told = 0;
+    let longestSilence = 0;
+    let toldAt = 0;
+    const hangs = (row: number) => row % 2 === 0;
+    const scorer: Scorer = {
+      async score({ rows, timeoutMs, runTimeoutMs = timeoutMs }) {
+        // A second on top: the child is killed and another started.
+        clock += rows.some(hangs) ? runTimeoutMs + 1_000 : 5;
+        if (rows.some(hangs)) throw new ScoringCrash('no answer');
+        return { tensors: { score: { data: rows.map(Number), width: 1 } } };
+      },
+    };
+    const onPart = () => {
+      told++;
+      longestSilence = Math.max(longestSilence, clock - toldAt);
+      toldAt = clock;
+    };
+    const request = requestOf(5_000, { timeoutMs: 20_000 });
+    const { outputs, faults } = await scoreIsolating(scorer, request, { onPart, now: () => clock });
+    expect(clock).toBeLessThan(5 * 60_000);
+    expect(longestSilence).toBeLessThan(30_000);
+    expect(told).toBeGreaterThan(10);
+    expect(outputs.size + faults.size).toBe(5_000);
+  });
+
+  it('of a batch is enough to find a few who hang among many who do not', async () => {
+    let clock = 0;
+    const hanging = new Set([7, 2_500, 4_999]);
+    const scorer: Scorer = {
+      async score({ rows, timeoutMs, runTimeoutMs = timeoutMs }) {
+        const hangs = rows.some((row) => hanging.has(row));
+        clock += hangs ? runTimeoutMs + 1_000 : 5;
+        if (hangs) throw new ScoringCrash('no answer');
+        return { tensors: { score: { data: rows.map(Number), width: 1 } } };
+      },
+    };
+    const request = requestOf(5_000, { timeoutMs: 20_000 });
+    const { faults } = await scoreIsolating(scorer, request, { now: () => clock });
+    expect([...faults.keys()].sort((a, b) => a - b)).toEqual([...hanging]);
+  });
+
+  it('is not spent further once whoever is told of the progress objects', async () => {
+    const { scorer, asked } = modelThatFailsOf(new Set([0]));
+    const onPart = () => {
+      throw new Error('the lease is lost');
+    };
+    await expect(scoreIsolating(scorer, requestOf(64), { onPart })).rejects.toThrow('the lease is lost');
+    expect(asked).toHaveLength(1);
+  });
+});
+
+describe('rows that are refused before anything is run', () => {
+  const refusing = (code: 'live_failed' | 'overloaded', refused: readonly number[]) => {
+    const { scorer, asked } = modelThatFailsOf(new Set());
+    const picky: Scorer = {
+      async score(request) {
+        const rows = request.rows.filter((row) => refused.includes(row));
+        if (rows.length > 0) throw new RowsRefused(code, new Map(rows.map((row) => [row, `not ${row}`])));
+        return scorer.score(request);
+      },
+    };
+    return { picky, asked };
+  };
+
+  it('fail by name, and the others are scored in a single run', async () => {
+    const { picky, asked } = refusing('live_failed', [1, 30]);
+    const { outputs, faults, overloaded } = await scoreIsolating(picky, requestOf(64));
+    expect([...faults]).toEqual([
+      [1, 'not 1'],
+      [30, 'not 30'],
+    ]);
+    expect([outputs.size, overloaded.size, asked.length]).toEqual([62, 0, 1]);
+  });
+
+  it('for want of room are told apart of a live request, and refuse a batch as a whole', async () => {
+    const { picky } = refusing('overloaded', [2, 3]);
+    const { outputs, overloaded } = await scoreIsolating(picky, requestOf(4, { priority: 'live' }));
+    expect([[...outputs.keys()], [...overloaded]]).toEqual([
+      [0, 1],
+      [2, 3],
+    ]);
+    await expect(scoreIsolating(picky, requestOf(4))).rejects.toMatchObject({ code: 'overloaded' });
   });
 });

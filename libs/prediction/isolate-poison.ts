@@ -1,42 +1,80 @@
 /**
  * Scores users so that a poison user fails alone: where a batch is refused, or the process that ran it died, its halves
  * are scored apart, until the one row that does it stands by itself. Costs about 2·log2(rows) runs for one poison user.
+ *
+ * Where rows hang rather than fail, each failing part of a batch costs its run's limit. So the parts have far less time
+ * than the whole, and after two minutes of failures none is cut any further. The parts left then are fewer than the
+ * failures so far and are tried once each: a chunk of 5,000 users full of hanging ones takes about five minutes of runs.
  */
 import { isTandemError } from './errors.ts';
 import { encodeOutputs, outputFault } from './outputs.ts';
-import { type ScoreRequest, type ScoreResult, type Scorer, ScoringCrash } from './scoring.ts';
+import { RowsRefused, type ScoreRequest, type ScoreResult, type Scorer, ScoringCrash } from './scoring.ts';
 
 export interface IsolatedScores {
   /** Row of the batch → its outputs in the layout of outputs.ts. */
   readonly outputs: ReadonlyMap<number, Buffer>;
   /** Row of the batch → why it has none. */
   readonly faults: ReadonlyMap<number, string>;
+  /** Those of `faults` that only found no room to wait in. Never of a batch: that is refused whole, and comes again. */
+  readonly overloaded: ReadonlySet<number>;
+}
+
+export interface IsolationOptions {
+  /** Told after each part, scored or failed. What it throws ends the work. */
+  onPart?(): void;
+  /** After this many failures a part that fails is given up whole: a model must not be tried row by row for ever. */
+  readonly budget?: number;
+  /** Milliseconds that only ever rise; for tests. */
+  now?(): number;
 }
 
 /** After this many failures without a single row scored, the model itself is to blame: no more is tried. */
 const FAILURES_OF_A_BROKEN_MODEL = 128;
 /** Failures for each row: enough to find one poison user in a hundred, and no day is spent on a chunk full of them. */
 const FAILURES_A_ROW = 1 / 8;
+/** Of a batch, what failing parts may take together; as the budget, but in time. */
+const FAILING_MS = 120_000;
+/** How long the run of a part of a batch may take: a healthy one of 1,024 rows takes milliseconds. */
+const PART_BASE_MS = 1_000;
+const PART_MS_PER_ROW = 2;
+
+type Rows = readonly number[];
 
 /**
  * A batch has `timeoutMs` for each part that it is cut into; a live request has it in all, since its readers leave then.
  * Rejects as the scorer does where the reason lies in no row (overload, deadline).
- *
- * @param budget after this many failures a part that fails is given up whole: a model that dies of everything must not
- * be tried row by row for ever
  */
 export async function scoreIsolating(
   scorer: Scorer,
   request: ScoreRequest,
-  budget = Math.max(FAILURES_OF_A_BROKEN_MODEL, request.rows.length * FAILURES_A_ROW),
+  { onPart = () => {}, budget = budgetOf(request), now = () => performance.now() }: IsolationOptions = {},
 ): Promise<IsolatedScores> {
   const outputs = new Map<number, Buffer>();
   const faults = new Map<number, string>();
-  const deadline = performance.now() + request.timeoutMs;
-  let failures = 0;
-  let lastFailure = '';
+  const overloaded = new Set<number>();
+  const deadline = now() + request.timeoutMs;
+  const failed = { count: 0, ms: 0, last: '' };
 
-  function take(rows: readonly number[], { tensors }: ScoreResult): void {
+  /** Scores a part; gives the parts to try instead, where it failed. */
+  async function score(rows: Rows): Promise<readonly Rows[]> {
+    const isLate = request.priority === 'live' && failed.count > 0;
+    const timeoutMs = isLate ? deadline - now() : request.timeoutMs;
+    if (timeoutMs <= 0) return giveUp(faults, rows, OUT_OF_TIME);
+    const started = now();
+    try {
+      const part = { ...request, ...(failed.count > 0 ? runLimit(request, rows) : {}), rows, timeoutMs };
+      take(rows, await scorer.score(part));
+      return [];
+    } catch (error) {
+      if (isRefusalOfSome(error, request)) return withoutRefused(rows, error);
+      // What was scored before the deadline is still of use to the next reader.
+      if (isLate && isTandemError(error, 'live_timeout')) return giveUp(faults, rows, OUT_OF_TIME);
+      if (!isOfTheRows(error)) throw error;
+      return afterFailure(rows, error.message, now() - started);
+    }
+  }
+
+  function take(rows: Rows, { tensors }: ScoreResult): void {
     rows.forEach((row, i) => {
       const fault = outputFault(request.version.outputs, tensors, i);
       if (fault) faults.set(row, fault);
@@ -44,46 +82,63 @@ export async function scoreIsolating(
     });
   }
 
-  /** Scores a part; gives the smaller parts to try instead, where it failed. */
-  async function score(rows: readonly number[]): Promise<readonly (readonly number[])[]> {
-    const isLate = request.priority === 'live' && failures > 0;
-    const timeoutMs = isLate ? deadline - performance.now() : request.timeoutMs;
-    try {
-      if (timeoutMs <= 0) giveUp(faults, rows, OUT_OF_TIME);
-      else take(rows, await scorer.score({ ...request, rows, timeoutMs }));
-      return [];
-    } catch (error) {
-      // What was scored before the deadline is still of use to the next reader.
-      if (isLate && isTandemError(error, 'live_timeout')) return giveUp(faults, rows, OUT_OF_TIME);
-      if (!isOfTheRows(error)) throw error;
-      failures++;
-      lastFailure = error.message;
-      if (rows.length === 1) return giveUp(faults, rows, error.message);
-      if (failures > budget) return giveUp(faults, rows, givenUp(rows, failures, lastFailure));
-      return [rows.slice(0, rows.length >> 1), rows.slice(rows.length >> 1)];
+  function withoutRefused(rows: Rows, { code, rows: refused }: RowsRefused): readonly Rows[] {
+    for (const [row, why] of refused) {
+      faults.set(row, why);
+      if (code === 'overloaded') overloaded.add(row);
     }
+    return partsOf(rows.filter((row) => !refused.has(row)));
+  }
+
+  function afterFailure(rows: Rows, message: string, ms: number): readonly Rows[] {
+    failed.count++;
+    failed.ms += ms;
+    failed.last = message;
+    if (rows.length === 1) return giveUp(faults, rows, message);
+    const isSpent = failed.count > budget || failed.ms >= FAILING_MS;
+    if (isSpent) return giveUp(faults, rows, givenUp(rows, failed));
+    return [rows.slice(0, rows.length >> 1), rows.slice(rows.length >> 1)];
   }
 
   // Large parts before small ones: the healthy are done first, and what the budget does not reach is small.
-  const parts = request.rows.length > 0 ? [request.rows] : [];
+  const parts = partsOf(request.rows);
   for (const part of parts) {
-    const isBroken = outputs.size === 0 && failures >= FAILURES_OF_A_BROKEN_MODEL;
-    if (isBroken) giveUp(faults, part, givenUp(part, failures, lastFailure));
+    const isBroken = outputs.size === 0 && (failed.count >= FAILURES_OF_A_BROKEN_MODEL || failed.ms >= FAILING_MS);
+    if (isBroken) giveUp(faults, part, givenUp(part, failed));
     else parts.push(...(await score(part)));
+    onPart();
   }
-  return { outputs, faults };
+  return { outputs, faults, overloaded };
 }
 
 const OUT_OF_TIME = 'no time was left to score this user apart from those whom the model fails of';
 
-/** The reason of rows most of which may be innocent. */
-function givenUp(rows: readonly number[], failures: number, last: string): string {
-  return `given up together with ${rows.length - 1} others after ${failures} failures of the model, the last: ${last}`;
+function budgetOf({ rows }: ScoreRequest): number {
+  return Math.max(FAILURES_OF_A_BROKEN_MODEL, rows.length * FAILURES_A_ROW);
 }
 
-function giveUp(faults: Map<number, string>, rows: readonly number[], why: string): [] {
+/** The whole is no suspect, and may wait for a slow model; a live request's own deadline is shorter than any limit. */
+function runLimit({ priority }: ScoreRequest, rows: Rows): Pick<ScoreRequest, 'runTimeoutMs'> {
+  return priority === 'live' ? {} : { runTimeoutMs: PART_BASE_MS + PART_MS_PER_ROW * rows.length };
+}
+
+function partsOf(rows: Rows): Rows[] {
+  return rows.length > 0 ? [rows] : [];
+}
+
+/** The reason of rows most of which may be innocent. */
+function givenUp(rows: Rows, { count, last }: { readonly count: number; readonly last: string }): string {
+  return `given up together with ${rows.length - 1} others after ${count} failures of the model, the last: ${last}`;
+}
+
+function giveUp(faults: Map<number, string>, rows: Rows, why: string): [] {
   for (const row of rows) faults.set(row, why);
   return [];
+}
+
+/** A batch without room is refused whole: its chunk is given back, and no user of it is called a failure. */
+function isRefusalOfSome(error: unknown, { priority }: ScoreRequest): error is RowsRefused {
+  return error instanceof RowsRefused && error.rows.size > 0 && !(priority === 'batch' && error.code === 'overloaded');
 }
 
 function isOfTheRows(error: unknown): error is Error {

@@ -46,6 +46,12 @@ describe('the ladder', () => {
     expect(result).toMatchObject({ contextVersion: 6, predictedFromContextVersion: 6, hit: false, kept: true });
   });
 
+  it('serves nothing older than the caller’s max-age, also where live fails', () => {
+    expect(answerTo(failed('live_failed'), {}, { maxAge: 0 })).toBe('default live_failed 0.2 of context_newer');
+    expect(answerTo(failed('live_failed'), { default: null }, { maxAge: 0 })).toBe('live_failed');
+    expect(answerTo(failed('live_failed'), {}, { maxAge: 3_600 })).toBe('stale live_failed 3 of context_newer');
+  });
+
   it('goes from live to stale to default to an error, and each rung says why live was not reached', () => {
     expect(answerTo(failed('live_timeout'))).toBe('stale live_timeout 3 of context_newer');
     expect(answerTo(failed('overloaded'), { onLiveFailure: 'default' })).toBe(

@@ -14,7 +14,7 @@ import {
 import type { Assignment } from './certificate.ts';
 import type { CertifiedRead, Standing } from './certified-read.ts';
 import { TandemError } from './errors.ts';
-import { fits, isFresh, isServableAsStale, judge } from './freshness.ts';
+import { fits, isFresh, isRuledOut, isServableAsStale, judge } from './freshness.ts';
 import type { LiveOutcome } from './live-prediction.ts';
 import { decodeOutputs } from './outputs.ts';
 import type { ModelVersion } from './predictor.ts';
@@ -74,7 +74,7 @@ function staleAnswer(read: CertifiedRead, standing: Standing, reason: Reason, wh
   const { assignment, certificate, predictor, options } = read;
   let best: Answer | undefined;
   for (const candidate of standing.candidates) {
-    if (options.minContext && candidate.contextVersion < options.minContext.version) continue;
+    if (isRuledOut(candidate, certificate, options)) continue;
     const state = judge(candidate, standing.user, assignment, certificate, predictor.policy.freshness);
     if (!isServableAsStale(state) && !isFresh(state)) continue;
     if (best && candidate.contextVersion <= (best.predictedFromContextVersion ?? -1)) continue;

@@ -1,5 +1,7 @@
 /** The errors that may stand in place of a prediction. */
+import type { UserState } from './certificate.ts';
 import { TandemError } from './errors.ts';
+import type { ContextToken } from './read-options.ts';
 
 export function notCertified(cause: unknown): TandemError {
   return new TandemError('unavailable', 'The database did not certify this read in time.', {
@@ -29,4 +31,32 @@ export function unknownPredictor(name: string): TandemError {
     field: 'predictor',
     remedy: 'GET /v1/predictors lists them',
   });
+}
+
+/** The error of a read that demands a context which cannot be had; undefined where it can. */
+export function unreachableContext(
+  token: ContextToken | null,
+  history: string,
+  user: UserState,
+): TandemError | undefined {
+  if (token === null) return undefined;
+  if (token.history !== history) {
+    return new TandemError(
+      'history_changed',
+      'The context token is of another history of the database (a restore or failover came between).',
+      {
+        field: 'Prediction-Min-Context',
+        remedy: 'send the event again; its new acknowledgement carries a token of this history',
+      },
+    );
+  }
+  if (token.version <= user.version) return undefined;
+  return new TandemError(
+    'context_not_reached',
+    `The user's context is at version ${user.version}, the token demands ${token.version}.`,
+    {
+      field: 'Prediction-Min-Context',
+      remedy: 'use the token of an acknowledged event of this user',
+    },
+  );
 }

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { PLAIN_READ } from './answer.ts';
 import { createLivePredictor } from './live-prediction.ts';
 import {
   createGate,
@@ -8,6 +7,7 @@ import {
   PREDICTOR,
   type PredictionWorld,
 } from './prediction-world.fixture.ts';
+import { PLAIN_READ } from './read-options.ts';
 import type { PredictionReader } from './read-prediction.ts';
 import type { Candidates, StoredPredictions } from './stored-prediction.ts';
 
@@ -98,6 +98,17 @@ describe('stored candidates', () => {
     await world.run({ kind: 'users', userIds: ['12'] });
     await world.loseKeys();
     expect(await short(['1', '12'], onlyIfCached)).toEqual(['batch fresh 0', 'batch fresh 0.1']);
+  });
+
+  it('are found in the rows while Redis does not answer, and elsewhere in Redis once another generation is published', async () => {
+    const away = () => Promise.reject(new Error('away'));
+    read = world.createReader({ online: { ...world.online, find: away } });
+    await world.run({ kind: 'all' });
+    expect(await short(['16'], onlyIfCached)).toEqual(['batch fresh 0']);
+    read = world.createReader({ offline: { find: away } });
+    expect(await short(['16'], onlyIfCached)).toEqual(['batch fresh 0']);
+    await world.run({ kind: 'all' });
+    expect(await short(['16'], onlyIfCached)).toEqual(['batch fresh 0']);
   });
 
   it('in the rows are asked for where nothing is inferred, though Redis still has an older one', async () => {

@@ -5,22 +5,16 @@
  * there is looked up in Postgres' rows, then inferred live; the ladder goes on from there in ladder.ts. Each store is
  * asked once for all the users of a read.
  */
-import {
-  type Answer,
-  assertReachable,
-  isAcceptable,
-  type ReadOptions,
-  type ReadResult,
-  type Reason,
-} from './answer.ts';
+import { type Answer, type ReadResult, type Reason, storedAnswer } from './answer.ts';
 import { type Assignment, type Authority, isErased, type UserState } from './certificate.ts';
 import type { CertifiedRead, Standing } from './certified-read.ts';
 import { TandemError } from './errors.ts';
-import { isFresh, judge } from './freshness.ts';
+import { isFresh, judge, serviceOf } from './freshness.ts';
 import { fallBack, type KnownPlace, unverifiedAnswer } from './ladder.ts';
 import type { LivePredictor } from './live-prediction.ts';
 import type { ModelVersion, Predictor } from './predictor.ts';
-import { notCached, notCertified, notFound, unknownPredictor } from './read-errors.ts';
+import { notCached, notCertified, notFound, unknownPredictor, unreachableContext } from './read-errors.ts';
+import type { ReadOptions } from './read-options.ts';
 import type { Candidates, OnlinePredictions, StoredPrediction, StoredPredictions } from './stored-prediction.ts';
 
 /** Predictors and model versions as adopted in Postgres, kept in memory by revision. */
@@ -161,7 +155,7 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
     const refuse = () => userIds.map(() => cause);
     // A Redis that restarted or failed over since may lack tombstones: only the server last seen beside Postgres counts.
     const isKnownServer = online.serverId() !== null && online.serverId() === verifiedServerId;
-    if (!known || !found || !isKnownServer || options.minContext || options.noCache) return refuse();
+    if (!known || !found || !isKnownServer || isBeyondUnverified(options)) return refuse();
     try {
       const [predictor, version] = await Promise.all([
         registry.predictor(predictorName),
@@ -176,6 +170,11 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
   }
 }
 
+/** Whether the caller demands what only Postgres can vouch for: a context, an inference, an age by its clock. */
+function isBeyondUnverified({ minContext, noCache, maxAge }: ReadOptions): boolean {
+  return minContext !== null || noCache || maxAge !== null;
+}
+
 function standingOf(read: CertifiedRead, userId: string, candidates: readonly StoredPrediction[]): Standing {
   return { userId, user: read.certificate.user(userId, read.predictor.name), candidates };
 }
@@ -183,14 +182,15 @@ function standingOf(read: CertifiedRead, userId: string, candidates: readonly St
 /** The answer where stored candidates suffice, an error where none can, else undefined. */
 function settle(read: CertifiedRead, standing: Standing): ReadResult | undefined {
   const { assignment, certificate, predictor, options } = read;
-  const unreachable = assertReachable(options.minContext, certificate.history, standing.user);
+  const unreachable = unreachableContext(options.minContext, certificate.history, standing.user);
   if (unreachable) return unreachable;
   if (isErased(standing.user)) return notFound(standing.userId);
   if (options.noCache) return undefined;
   let stale: Answer | undefined;
   for (const candidate of standing.candidates) {
     const state = judge(candidate, standing.user, assignment, certificate, predictor.policy.freshness);
-    const answer = isAcceptable(read, standing, candidate, state);
+    const service = serviceOf(candidate, state, certificate, predictor.policy.freshness, options);
+    const answer = service && storedAnswer(read, standing, candidate, service.source, service.reason);
     if (answer && answer.source !== 'stale') return answer;
     // A caller that takes a stale answer is still given the fresh one that a later candidate may be.
     if (answer && label(answer) > label(stale)) stale = answer;

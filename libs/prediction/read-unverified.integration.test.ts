@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { PLAIN_READ } from './answer.ts';
 import { contextToken } from './events.ts';
 import { createPredictionWorld, inShort, PREDICTOR, type PredictionWorld } from './prediction-world.fixture.ts';
 import type { Predictor } from './predictor.ts';
+import { PLAIN_READ } from './read-options.ts';
 import type { PredictionReader } from './read-prediction.ts';
 
 let world: PredictionWorld;

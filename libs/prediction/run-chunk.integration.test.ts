@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { PLAIN_READ } from './answer.ts';
 import { TandemError } from './errors.ts';
 import { loadGeneration } from './load-generation.ts';
 import { createPredictionWorld, inShort, PREDICTOR, type PredictionWorld } from './prediction-world.fixture.ts';
 import { publishRun } from './publish-run.ts';
+import { PLAIN_READ } from './read-options.ts';
 import { createRunChunk, type RunChunkDependencies } from './run-chunk.ts';
 import type { RunHints } from './run-hints.ts';
 import type { RunScope } from './runs.ts';

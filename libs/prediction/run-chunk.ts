@@ -51,7 +51,8 @@ export interface CommittedReport {
   readonly loadMs: number;
 }
 
-export type RunChunk = (runId: string, no: number) => Promise<ChunkReport>;
+/** @param onProgress told of each step, for whoever must know that a long chunk gets on */
+export type RunChunk = (runId: string, no: number, onProgress?: () => void) => Promise<ChunkReport>;
 
 /** Rejects only where the chunk could not be claimed or given back: then its lease or the next hint brings it again. */
 export function createRunChunk(dependencies: RunChunkDependencies): RunChunk {
@@ -67,7 +68,7 @@ export function createRunChunk(dependencies: RunChunkDependencies): RunChunk {
     return { outcome: 'given_back', predictor, error, fence: chunk.fence };
   }
 
-  return async function runChunk(runId, no) {
+  return async function runChunk(runId, no, onProgress = () => {}) {
     const chunk = await runs.claim(runId, no, lease.leaseMs);
     if (!chunk) return { outcome: 'nothing_to_do' };
     // After the claim: an older look at the run may be one from before it was planned.
@@ -75,7 +76,7 @@ export function createRunChunk(dependencies: RunChunkDependencies): RunChunk {
     if (!run) throw new TandemError('unknown_run', `There is no run ${runId}.`, { field: 'runId' });
     const held = holdLease(runs, chunk, lease);
     try {
-      return await work(dependencies, run, chunk, held);
+      return await work(dependencies, run, chunk, held, onProgress);
     } catch (error) {
       if (held.lost.aborted) return { outcome: 'abandoned', predictor: run.predictor, why: 'fence_lost' };
       return await giveBack(run, chunk, error);
@@ -90,15 +91,17 @@ async function work(
   run: Run,
   chunk: ClaimedChunk,
   held: HeldLease,
+  onProgress: () => void,
 ): Promise<ChunkReport> {
   const { runs, registry, hints } = dependencies;
   const version = await registry.modelVersion(run.modelVersionId);
-  const { result, readMs, scoreMs } = await scoreChunk(dependencies, version, chunk, held.lost);
+  const { result, readMs, scoreMs } = await scoreChunk(dependencies, version, chunk, held.lost, onProgress);
   const scored = performance.now();
   const commit = await runs.commit(run, chunk, result);
   held.release();
   if (!commit.committed) return { outcome: 'abandoned', predictor: run.predictor, why: commit.why };
   const committed = performance.now();
+  onProgress();
   // Publishing does not wait for Redis.
   if (commit.chunksOpen === 0) await hints.publish(run.id);
   const loadError = await loadChunk(dependencies, run, chunk, result, commit.written);

@@ -23,19 +23,27 @@ export interface ScoredChunk {
 const SCORING_BASE_MS = 10_000;
 const SCORING_MS_PER_ROW = 2;
 
-/** @param lost checked between the steps: a chunk that another worker holds is left alone */
+/**
+ * @param lost checked between the steps and parts: a chunk that another worker holds is left alone
+ * @param onProgress told after the features are read, and after each part of the scoring
+ */
 export async function scoreChunk(
   { features, scorer }: ScoreChunkDependencies,
   version: ModelVersion,
   chunk: ClaimedChunk,
   lost: AbortSignal,
+  onProgress: () => void,
 ): Promise<ScoredChunk> {
   const started = performance.now();
   const { batch, rows, absent } = await readFeatures(features, version, chunk);
-  lost.throwIfAborted();
+  const onPart = () => {
+    lost.throwIfAborted();
+    onProgress();
+  };
+  onPart();
   const read = performance.now();
   const timeoutMs = SCORING_BASE_MS + SCORING_MS_PER_ROW * rows.length;
-  const scores = await scoreIsolating(scorer, { version, batch, rows, timeoutMs, priority: 'batch' });
+  const scores = await scoreIsolating(scorer, { version, batch, rows, timeoutMs, priority: 'batch' }, { onPart });
   lost.throwIfAborted();
   const scored: ScoredUser[] = [];
   for (const [row, outputs] of scores.outputs) scored.push(scoredUser(batch, row, outputs));

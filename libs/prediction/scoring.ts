@@ -1,4 +1,5 @@
 /** Port to inference: turns feature batches into outputs, outside this process's event loop. */
+import { TandemError } from './errors.ts';
 import type { FeatureBatch } from './features.ts';
 import type { OutputTensors } from './outputs.ts';
 import type { ModelVersion } from './predictor.ts';
@@ -10,6 +11,8 @@ export interface ScoreRequest {
   readonly rows: readonly number[];
   /** Milliseconds from now until the answer is worthless; the process that runs it is killed then. */
   readonly timeoutMs: number;
+  /** Milliseconds that one run of these rows may take, however long they waited for it; default: what is left of `timeoutMs`. */
+  readonly runTimeoutMs?: number;
   /** `live` goes before `batch` where both wait. */
   readonly priority: 'live' | 'batch';
 }
@@ -21,7 +24,8 @@ export interface ScoreResult {
 
 /**
  * Rejects with a TandemError: `live_timeout` (deadline), `live_failed` (the model refused the input or gave another
- * number of rows), `overloaded` (no place in the queue), or `ScoringCrash` when the process died of it.
+ * number of rows), `overloaded` (no place in the queue), or `ScoringCrash` when the process died of it. Where some rows
+ * alone are refused before anything is run, the error is a `RowsRefused` of one of these codes.
  */
 export interface Scorer {
   score(request: ScoreRequest): Promise<ScoreResult>;
@@ -32,5 +36,19 @@ export class ScoringCrash extends Error {
   constructor(how: string) {
     super(how);
     this.name = 'ScoringCrash';
+  }
+}
+
+/**
+ * Nothing was run, for the sake of some rows: `live_failed`, an input cannot hold their features; `overloaded`, there is
+ * no room for them. The others may be asked for again at once.
+ */
+export class RowsRefused extends TandemError {
+  /** Row of the batch → why. */
+  readonly rows: ReadonlyMap<number, string>;
+
+  constructor(code: 'live_failed' | 'overloaded', rows: ReadonlyMap<number, string>, retryAfter?: number) {
+    super(code, rows.values().next().value ?? 'rows were refused', retryAfter === undefined ? {} : { retryAfter });
+    this.rows = rows;
   }
 }

@@ -79,7 +79,6 @@ export const catalog = {
 
 export type JobName = keyof typeof catalog;
 export type JobPayload<N extends JobName> = z.infer<(typeof catalog)[N]['payload']>;
-export const jobNames = Object.keys(catalog) as JobName[];
 
 /** The definition of a job by a name that is only known at run time. */
 export function definitionOf<N extends JobName>(name: N): JobDefinition<JobPayload<N>> {

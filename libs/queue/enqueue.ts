@@ -50,18 +50,31 @@ const KEEP_FAILED = { age: 7 * 86_400, count: 500 };
 export async function createQueue({ url, log, prefix = DEFAULT_PREFIX }: QueueOptions): Promise<Queue> {
   const redis = connectProducer(url);
   redis.on('error', () => undefined);
-  const queues = new Map<JobClass, BullQueue>();
+  const queues = new Map<JobClass, Promise<BullQueue>>();
 
   /** BullMQ asks for the server's version once, and never recovers where that fails: such a queue is made anew. */
   async function queueFor(jobClass: JobClass): Promise<BullQueue> {
     if (redis.status !== 'ready') throw new Error(`the queue's Redis is not connected (${redis.status})`);
     const known = queues.get(jobClass);
     if (known) return known;
+    // Calls that come together share one.
+    const opening = open(jobClass);
+    queues.set(jobClass, opening);
+    opening.catch(() => queues.delete(jobClass));
+    return opening;
+  }
+
+  async function open(jobClass: JobClass): Promise<BullQueue> {
     const queue = new BullQueue(jobClass, { connection: redis, prefix });
     queue.on('error', () => undefined);
-    await within(PATIENCE_MS, queue.waitUntilReady());
-    queues.set(jobClass, queue);
-    return queue;
+    try {
+      await within(PATIENCE_MS, queue.waitUntilReady());
+      return queue;
+    } catch (error) {
+      // It listens on the connection, which outlives it.
+      void queue.close().catch(() => undefined);
+      throw error;
+    }
   }
 
   async function add<N extends JobName>(name: N, payloads: readonly JobPayload<N>[], anew: boolean): Promise<void> {
@@ -92,7 +105,7 @@ export async function createQueue({ url, log, prefix = DEFAULT_PREFIX }: QueueOp
       return Object.fromEntries(await within(PATIENCE_MS, Promise.all(all))) as Record<JobClass, ClassCounts>;
     },
     async close() {
-      await Promise.allSettled([...queues.values()].map((one) => one.close()));
+      await Promise.allSettled([...queues.values()].map(async (one) => (await one).close()));
       redis.disconnect();
     },
   };

@@ -82,6 +82,35 @@ describe('queues', () => {
     expect(seen).toEqual([{ runId, no: 1, fence: 0 }]);
   });
 
+  it('opens a class once, however many calls are the first, and again where that failed', async () => {
+    const opened = async () =>
+      Number(/cmdstat_hmset:calls=(\d+)/.exec(String(await command('INFO', 'commandstats')))?.[1] ?? 0);
+    const other = await createQueue({ url: server.url, log: silentLog, prefix: '{other}' });
+    const runIds = Array.from({ length: 5 }, () => randomUUID());
+    const enqueueAll = () => Promise.all(runIds.map((runId) => other.enqueue('plan-run', { runId })));
+    try {
+      process.kill(server.pid, 'SIGSTOP');
+      expect(await enqueueAll()).toEqual(runIds.map(() => false));
+      process.kill(server.pid, 'SIGCONT');
+      await until(async () => (await other.counts().catch(() => null)) !== null);
+      await command('CONFIG', 'RESETSTAT');
+      expect(await enqueueAll()).toEqual(runIds.map(() => true));
+      console.log(await command('INFO', 'commandstats'));
+      expect(await opened()).toBe(0);
+      expect((await other.counts()).control.waiting).toBe(5);
+    } finally {
+      process.kill(server.pid, 'SIGCONT');
+      await other.close();
+    }
+    const fresh = await createQueue({ url: server.url, log: silentLog, prefix: '{fresh}' });
+    await command('CONFIG', 'RESETSTAT');
+    await Promise.all(runIds.map((runId) => fresh.enqueue('plan-run', { runId })));
+    console.log(await command('INFO', 'commandstats'));
+    expect(await opened()).toBe(1);
+    await fresh.close();
+    await command('FLUSHALL');
+  });
+
   it('takes a job of the same key again once it has ended: nothing is silently ignored', async () => {
     const generationId = randomUUID();
     let done = 0;

@@ -33,10 +33,10 @@ export interface QueueWorkerOptions {
   /** Called once, when the watchdog finds the worker dead: end the process, so that it is started again. */
   onDead(why: string): void;
   readonly prefix?: string;
-  /** Ms without progress, while work waits, after which the worker counts as dead. */
+  /** Ms in which no job is taken, while work waits, after which the worker counts as dead. */
   readonly idleMs?: number;
-  /** Ms after which a running job without progress counts as stuck. */
-  readonly stuckMs?: number;
+  /** Ms after which running jobs of a class without progress count as stuck. */
+  readonly stuckMs?: Readonly<Record<JobClass, number>>;
 }
 
 export interface QueueWorker {
@@ -52,8 +52,14 @@ const STALLED_CHECK_MS = 15_000;
 /** BullMQ fails a job that its worker left this often; chunks count their own attempts in Postgres. */
 const MAX_STALLED = 10;
 
+/**
+ * Longer than a job may take between two signs of progress. Planning and publishing give none: they are up to three
+ * statements of half an hour each. Chunks and loads give one at least every few minutes.
+ */
+const STUCK_MS: Readonly<Record<JobClass, number>> = { control: 6_000_000, scoring: 900_000, loading: 900_000 };
+
 export function createQueueWorker(options: QueueWorkerOptions): QueueWorker {
-  const { url, handlers, concurrency, log, prefix = DEFAULT_PREFIX, idleMs = 60_000, stuckMs = 900_000 } = options;
+  const { url, handlers, concurrency, log, prefix = DEFAULT_PREFIX, idleMs = 60_000, stuckMs = STUCK_MS } = options;
   const redis = connectWorker(url);
   // Connection errors are told by the transitions below, once each, rather than at every attempt.
   redis.on('error', () => undefined);
@@ -78,7 +84,7 @@ export function createQueueWorker(options: QueueWorkerOptions): QueueWorker {
   async function track(jobClass: JobClass, job: Job): Promise<void> {
     const progress = () => watchdog.progressed(jobClass, performance.now());
     running[jobClass]++;
-    progress();
+    watchdog.taken(jobClass, performance.now());
     try {
       await runJob(handlers, job, { progress }, log);
     } finally {

@@ -55,6 +55,8 @@ const NO_DEMAND: Demand = { version: 0, score: 0 };
 const STALE_REASONS = ['context_newer', 'unverified', 'live_failed', 'live_timeout', 'overloaded'];
 /** An API that is gone is asked again after that many milliseconds. */
 const GONE_PAUSE_MS = 20;
+/** Further ones would tell nothing new. */
+const MANY_VIOLATIONS = 20;
 
 export function startAudience(options: AudienceOptions): Audience {
   const { pool, urls, wire, users, random, mayBeGone = false, writers = 2, readers = 3 } = options;
@@ -70,10 +72,14 @@ export function startAudience(options: AudienceOptions): Audience {
   const anyUser = (n: number) => String(1 + below(n));
   const changing = Math.max(1, Math.floor(users / 10));
 
+  function note(violation: string): void {
+    if (violations.length < MANY_VIOLATIONS) violations.push(violation);
+  }
+
   function judge(answer: PredictionAnswer, demand: Demand, mayBeFresh: boolean): void {
     const label = answer.predictedFromContextVersion ?? -1;
     const score = Number(answer.prediction.score);
-    const wrong = (why: string) => void violations.push(`${why}: ${JSON.stringify({ answer, demand })}`);
+    const wrong = (why: string) => note(`${why}: ${JSON.stringify({ answer, demand })}`);
     if (label > score) wrong('the label is above what the score shows');
     if (answer.source === 'batch' || answer.source === 'live') {
       seen.fresh++;
@@ -92,7 +98,7 @@ export function startAudience(options: AudienceOptions): Audience {
       return;
     }
     if (!(error instanceof UnreachableError) || error.timedOut || !mayBeGone) {
-      violations.push(`${error instanceof UnreachableError && error.timedOut ? 'left hanging: ' : ''}${error}`);
+      note(`${error instanceof UnreachableError && error.timedOut ? 'left hanging: ' : ''}${error}`);
     } else seen.unreachable++;
     await pause(GONE_PAUSE_MS);
   }
@@ -119,7 +125,7 @@ export function startAudience(options: AudienceOptions): Audience {
       results.forEach(({ answer, problem }, i) => {
         if (answer) judge(answer, demanded[i] ?? NO_DEMAND, mayBeFresh);
         else if (problem?.status === 503) seen.refused++;
-        else violations.push(`${userIds[i]}: ${JSON.stringify(problem)}`);
+        else note(`${userIds[i]}: ${JSON.stringify(problem)}`);
       });
     } catch (error) {
       await excuse(error);

@@ -1,14 +1,18 @@
 /** An API that is told to end answers what it has begun, and ends. */
 import { connect } from 'node:net';
+import { adopt } from '@tandem/offline-store/adopt';
+import { echoModel } from '@tandem/testing/onnx-models';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { startAudience } from './audience.fixture.ts';
-import { adoptCounts, COUNT } from './counts.fixture.ts';
+import { COUNT, countPredictor, createCounts, loadedPredictor } from './counts.fixture.ts';
 import { createDeployment, type Deployment } from './deployment.fixture.ts';
 import { running } from './program.fixture.ts';
 import { seededRandom } from './seed.fixture.ts';
 import { until } from './until.fixture.ts';
 
 const USERS = 100;
+/** Whose features take their time. */
+const SLOW = 'slow';
 /** The API's own grace is 10 s; an end in good order needs none of it. */
 const IN_TIME_MS = 3_000;
 
@@ -16,7 +20,16 @@ let deployment: Deployment;
 
 beforeAll(async () => {
   deployment = await createDeployment();
-  await adoptCounts(deployment.pool, { users: USERS, freshness: { liveTimeoutMs: 10_000 } });
+  const { pool } = deployment;
+  await createCounts(pool, USERS);
+  const slow = { model: echoModel('float32', 1), columns: ['changes'] as const, freshness: {}, batch: {} };
+  await adopt(pool, {
+    actor: 'test',
+    predictors: [
+      countPredictor({ freshness: { liveTimeoutMs: 10_000 } }),
+      loadedPredictor({ name: SLOW, ...slow, where: 'pg_sleep(0.05) is not null' }),
+    ],
+  });
 });
 afterAll(() => deployment?.close());
 
@@ -57,8 +70,8 @@ it('SIGTERM under readers who never pause: it ends in time all the same', async 
   const api = await deployment.startApi();
   const random = seededRandom('drain');
   const audience = startAudience({ pool, wire, urls: [api.url], users: USERS, random, mayBeGone: true, readers: 40 });
-  const busy = Array.from({ length: 5 }, () => keepBusy(api.port));
-  await until('reads go on', () => audience.seen.fresh > 500 && busy.every(({ answers }) => answers() > 50));
+  const busy = Array.from({ length: 10 }, () => keepBusy(api.port));
+  await until('reads go on', () => audience.seen.fresh > 500 && busy.every(({ answers }) => answers() > 5));
   api.kill('SIGTERM');
   const told = performance.now();
   expect(await api.ended).toBe(0);
@@ -95,9 +108,9 @@ async function isSomebodyWaiting(): Promise<boolean> {
 /** A connection with many requests under way at any time: there is no moment at which it is idle. */
 function keepBusy(port: number): { answers(): number; readonly closed: Promise<void> } {
   const socket = connect({ host: '127.0.0.1', port });
-  const request = `GET /v1/predictions/${COUNT}/1 HTTP/1.1\r\nHost: x\r\n\r\n`;
+  const request = `GET /v1/predictions/${SLOW}/1 HTTP/1.1\r\nHost: x\r\nCache-Control: no-cache\r\n\r\n`;
   let answers = 0;
-  socket.once('connect', () => socket.write(request.repeat(20)));
+  socket.once('connect', () => socket.write(request.repeat(4)));
   socket.on('data', (bytes) => {
     const arrived = bytes.toString('latin1').split('HTTP/1.1 200').length - 1;
     answers += arrived;

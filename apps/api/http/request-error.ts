@@ -2,6 +2,7 @@
 
 export type RequestErrorCode =
   | 'malformed_request'
+  | 'forbidden'
   | 'no_such_path'
   | 'method_not_allowed'
   | 'not_acceptable'

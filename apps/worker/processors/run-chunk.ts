@@ -15,8 +15,8 @@ export interface RunChunkProcessorDependencies extends RunTelling {
 
 export function createRunChunkProcessor(dependencies: RunChunkProcessorDependencies): Handler<'run-chunk'> {
   const { runChunk, runs, log, metrics } = dependencies;
-  return async ({ runId, no }) => {
-    const report = await runChunk(runId, no);
+  return async ({ runId, no }, job) => {
+    const report = await runChunk(runId, no, job.progress);
     count(report, metrics);
     if (report.outcome === 'given_back') log.warn('chunk.given_back', { runId, no, error: report.error });
     if (report.outcome === 'committed' && report.loadError !== null) {

@@ -3,13 +3,14 @@
  * where each feature comes from, and what a read answers. The facts are gathered before the read, which may infer live
  * and store its answer.
  */
-import { PLAIN_READ, type ReadResult } from '@tandem/prediction/answer';
+import type { ReadResult } from '@tandem/prediction/answer';
+import { PLAIN_READ } from '@tandem/prediction/read-options';
 import { type Assignment, type Authority, type Certificate, isErased } from '@tandem/prediction/certificate';
 import { TandemError } from '@tandem/prediction/errors';
 import type { ModelVersion, Predictor } from '@tandem/prediction/predictor';
 import { notFound, unknownPredictor } from '@tandem/prediction/read-errors';
 import type { PredictionReader, Registry } from '@tandem/prediction/read-prediction';
-import { type CandidateDependencies, type FoundCandidates, findCandidates } from '../users/candidates.ts';
+import { type CandidateDependencies, type FoundCandidates, findCandidates } from '../users/find-candidates.ts';
 
 /** One feature of a user, and where its value comes from. */
 export interface ExplainedFeature {

@@ -4,8 +4,8 @@ import { TandemError } from '@tandem/prediction/errors';
 import { cacheStatus } from '../../http/cache-status.ts';
 import { toProblem } from '../../problem.ts';
 import { ProblemSchema } from '../../problem-schema.ts';
-import { PREDICTION_EXAMPLE, PredictionSchema, predictionView } from '../predictions/prediction-view.ts';
-import { CANDIDATE_EXAMPLE, CandidateSchema } from '../users/candidates.ts';
+import { PredictionSchema, predictionView } from '../predictions/prediction-view.ts';
+import { CandidateSchema, candidatesView, StoresSchema } from '../users/candidate-view.ts';
 import type { ExplainedFeature, Explanation } from './explain.ts';
 
 const scalar = z.union([z.number(), z.string()]).nullable();
@@ -29,7 +29,7 @@ export const ExplanationSchema = z
       rolloutRevision: z.int(),
       expiresFrom: z.iso.datetime().nullable(),
     }),
-    stores: z.strictObject({ redis: z.enum(['ok', 'failed']), postgres: z.enum(['ok', 'failed']) }),
+    stores: StoresSchema,
     candidates: z.array(CandidateSchema),
     features: z.array(
       z.strictObject({
@@ -73,8 +73,7 @@ export function explanationView(explanation: Explanation): z.output<typeof Expla
       rolloutRevision: assignment.revision,
       expiresFrom: isoOrNull(assignment.expiresFrom),
     },
-    stores: stored.stores,
-    candidates: [...stored.candidates],
+    ...candidatesView(stored, certificate.now),
     features: features instanceof TandemError ? [] : features.features.map(featureView),
     featureFault: features instanceof TandemError ? null : features.fault,
     featureProblem: features instanceof TandemError ? toProblem(features).problem : null,
@@ -95,49 +94,3 @@ function featureView({ event, ...feature }: ExplainedFeature) {
 function isoOrNull(ms: number | null): string | null {
   return ms === null ? null : new Date(ms).toISOString();
 }
-
-export const EXPLANATION_EXAMPLE: z.output<typeof ExplanationSchema> = {
-  userId: '42',
-  predictor: 'repurchase',
-  at: '2026-11-24T10:50:53.250Z',
-  history: '9f2c4a1be07d3358',
-  user: { contextVersion: 6, lastConcerningVersion: 6, deletedVersion: 0 },
-  assignment: {
-    modelVersion: '2',
-    variant: 'stable',
-    generation: '17',
-    overlayFloor: 0,
-    rolloutRevision: 18,
-    expiresFrom: null,
-  },
-  stores: { redis: 'ok', postgres: 'ok' },
-  candidates: [CANDIDATE_EXAMPLE],
-  features: [
-    { name: 'recency', value: 12, from: 'row' },
-    {
-      name: 'orders',
-      value: 4,
-      from: 'event',
-      rowValue: 3,
-      event: {
-        source: '/shop/orders',
-        id: 'order-1009',
-        time: '2026-11-24T10:12:00.000Z',
-        acceptedAt: '2026-11-24T10:12:00.480Z',
-      },
-    },
-  ],
-  featureFault: null,
-  featureProblem: null,
-  answer: {
-    ...PREDICTION_EXAMPLE,
-    source: 'live',
-    reason: 'context_newer',
-    generation: null,
-    ageSeconds: 0,
-    contextVersion: 6,
-    predictedFromContextVersion: 6,
-  },
-  answerProblem: null,
-  cacheStatus: 'tandem; fwd=stale; stored; detail=context_newer',
-};

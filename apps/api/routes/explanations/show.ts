@@ -1,13 +1,14 @@
 /** GET /v1/users/{userId}/explanations/{predictor}: why this answer, now. */
 import { createRoute, z } from '@hono/zod-openapi';
+import { EXPLANATION_EXAMPLE } from '@tandem/client/wire-examples';
 import { unknownPredictor } from '@tandem/prediction/read-errors';
 import type { Endpoint } from '../../endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import { userIdProblem } from '../../http/user-id-problem.ts';
 import { predictorParameter, userIdParameter } from '../../parameters.ts';
 import { problems } from '../../problem-schema.ts';
+import { userIdProblem } from '../../user-id-problem.ts';
 import { type ExplanationDependencies, explain } from './explain.ts';
-import { EXPLANATION_EXAMPLE, ExplanationSchema, explanationView } from './explanation-view.ts';
+import { ExplanationSchema, explanationView } from './explanation-view.ts';
 
 export function showExplanation(dependencies: ExplanationDependencies): Endpoint {
   return {

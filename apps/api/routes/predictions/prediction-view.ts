@@ -37,21 +37,6 @@ export const PredictionSchema = z
 
 export type PredictionView = z.output<typeof PredictionSchema>;
 
-export const PREDICTION_EXAMPLE: PredictionView = {
-  predictor: 'repurchase',
-  userId: '42',
-  prediction: { score: 0.831 },
-  source: 'batch',
-  reason: 'fresh',
-  modelVersion: '2',
-  variant: 'stable',
-  generation: '17',
-  computedAt: '2026-11-24T02:00:11.250Z',
-  ageSeconds: 31_842,
-  contextVersion: 5,
-  predictedFromContextVersion: 5,
-};
-
 export function predictionView(answer: Answer) {
   return {
     predictor: answer.predictor,

@@ -3,6 +3,7 @@
  * many they are, each store is asked once.
  */
 import { createRoute, z } from '@hono/zod-openapi';
+import { PREDICTION_EXAMPLE } from '@tandem/client/wire-examples';
 import type { ReadResult } from '@tandem/prediction/answer';
 import { isTandemError, TandemError } from '@tandem/prediction/errors';
 import { unknownPredictor } from '@tandem/prediction/read-errors';
@@ -10,11 +11,11 @@ import type { KeyType } from '@tandem/prediction/user-id';
 import type { Endpoint } from '../../endpoint.ts';
 import { parseBody } from '../../http/parse-body.ts';
 import { RequestError } from '../../http/request-error.ts';
-import { userIdProblem } from '../../http/user-id-problem.ts';
 import { predictorParameter } from '../../parameters.ts';
 import { toProblem } from '../../problem.ts';
 import { ProblemSchema, problems } from '../../problem-schema.ts';
-import { PREDICTION_EXAMPLE, PredictionSchema, predictionView } from './prediction-view.ts';
+import { userIdProblem } from '../../user-id-problem.ts';
+import { PredictionSchema, predictionView } from './prediction-view.ts';
 import type { ReadDependencies } from './read-one.ts';
 import { MIN_CONTEXT, readOptions } from './read-options.ts';
 

@@ -3,6 +3,7 @@
  * headers in one literal, which @hono/node-server writes without making a Headers object of them.
  */
 import { createRoute, z } from '@hono/zod-openapi';
+import { PREDICTION_EXAMPLE } from '@tandem/client/wire-examples';
 import type { Answer } from '@tandem/prediction/answer';
 import { TandemError } from '@tandem/prediction/errors';
 import type { Predictor } from '@tandem/prediction/predictor';
@@ -12,10 +13,10 @@ import type { Metrics } from '@tandem/telemetry/metrics';
 import type { Endpoint } from '../../endpoint.ts';
 import { cacheStatus } from '../../http/cache-status.ts';
 import { matchesETag, weakETag } from '../../http/etag.ts';
-import { userIdProblem } from '../../http/user-id-problem.ts';
 import { predictorParameter, userIdParameter } from '../../parameters.ts';
 import { problems } from '../../problem-schema.ts';
-import { PREDICTION_EXAMPLE, PredictionSchema, predictionView } from './prediction-view.ts';
+import { userIdProblem } from '../../user-id-problem.ts';
+import { PredictionSchema, predictionView } from './prediction-view.ts';
 import { readOptions } from './read-options.ts';
 
 export interface ReadDependencies {

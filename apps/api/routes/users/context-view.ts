@@ -23,11 +23,3 @@ export type EventValueView = z.output<typeof EventValueSchema>;
 export function eventValueView({ value, accepted, time, source, id }: ContextValue): EventValueView {
   return { value, acceptedAt: new Date(accepted).toISOString(), time: new Date(time).toISOString(), source, id };
 }
-
-export const EVENT_VALUE_EXAMPLE: EventValueView = {
-  value: 4,
-  acceptedAt: '2026-11-24T10:12:00.480Z',
-  time: '2026-11-24T10:12:00.000Z',
-  source: '/shop/orders',
-  id: 'order-1009',
-};

@@ -1,17 +1,19 @@
 /** GET /v1/users/{userId}: what is stored of a user. */
 import { createRoute, z } from '@hono/zod-openapi';
+import { CANDIDATE_EXAMPLE, EVENT_VALUE_EXAMPLE } from '@tandem/client/wire-examples';
 import { type Authority, isErased } from '@tandem/prediction/certificate';
 import { TandemError } from '@tandem/prediction/errors';
 import type { Predictor } from '@tandem/prediction/predictor';
 import { notFound } from '@tandem/prediction/read-errors';
 import type { Endpoint } from '../../endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import { userIdProblem } from '../../http/user-id-problem.ts';
 import { userIdParameter } from '../../parameters.ts';
 import { problems } from '../../problem-schema.ts';
+import { userIdProblem } from '../../user-id-problem.ts';
 import type { PredictorRegistry } from '../predictors/predictor-view.ts';
-import { CANDIDATE_EXAMPLE, type CandidateDependencies, CandidateSchema, findCandidates } from './candidates.ts';
-import { EVENT_VALUE_EXAMPLE, EventValueSchema, eventValueView, type UserContexts } from './context-view.ts';
+import { CandidateSchema, candidatesView, StoresSchema } from './candidate-view.ts';
+import { EventValueSchema, eventValueView, type UserContexts } from './context-view.ts';
+import { type CandidateDependencies, findCandidates } from './find-candidates.ts';
 
 export interface UserDependencies extends CandidateDependencies {
   readonly registry: PredictorRegistry;
@@ -60,7 +62,7 @@ async function storedFor(
   const { touched } = certificate.user(userId, predictor.name);
   const none = { stores: { redis: 'ok', postgres: 'ok' }, candidates: [] } as const;
   const found = assignment ? await findCandidates(dependencies, predictor, assignment, certificate, userId) : none;
-  return { predictor: predictor.name, lastConcerningVersion: touched, ...found };
+  return { predictor: predictor.name, lastConcerningVersion: touched, ...candidatesView(found, certificate.now) };
 }
 
 function nothingStored(userId: string): TandemError {
@@ -93,7 +95,7 @@ const route = createRoute({
                 z.strictObject({
                   predictor: z.string(),
                   lastConcerningVersion: z.int(),
-                  stores: z.strictObject({ redis: z.enum(['ok', 'failed']), postgres: z.enum(['ok', 'failed']) }),
+                  stores: StoresSchema,
                   candidates: z.array(CandidateSchema),
                 }),
               ),

@@ -1,0 +1,87 @@
+import { request } from 'node:http';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createTestApi, type TestApi } from './api.fixture.ts';
+import { type RunningServer, startServer } from './server.ts';
+
+let api: TestApi;
+let server: RunningServer;
+beforeAll(async () => {
+  api = await createTestApi();
+  server = await startServer({ fetch: api.app.fetch, host: '127.0.0.1', port: 0 });
+});
+afterAll(async () => {
+  await server?.close(0);
+  await api?.close();
+});
+
+interface Answer {
+  readonly status: number | undefined;
+  readonly type: string | undefined;
+}
+
+/** As a browser would send it, with headers that `fetch` does not let programs set. */
+function send(method: string, path: string, headers: Readonly<Record<string, string>>): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(
+      { host: '127.0.0.1', port: server.port, method, path, headers, agent: false },
+      (answer) => {
+        let text = '';
+        answer.on('data', (part) => {
+          text += part;
+        });
+        answer.on('end', () => {
+          const isProblem = answer.headers['content-type'] === 'application/problem+json';
+          resolve({ status: answer.statusCode, type: isProblem ? JSON.parse(text).type : undefined });
+        });
+      },
+    );
+    outgoing.on('error', reject);
+    outgoing.end();
+  });
+}
+
+const FORBIDDEN: Answer = { status: 403, type: 'urn:tandem:problem:forbidden' };
+
+/** Every endpoint with something in the place of its parameters. */
+function endpoints(): [method: string, path: string][] {
+  return api.app.routes.map(({ method, path }) => [method, path.replace(/:\w+/g, '1')]);
+}
+
+describe('pages of elsewhere', () => {
+  it('cannot change anything, and changes nothing', async () => {
+    const changing = endpoints().filter(([method]) => method !== 'GET');
+    expect(changing.length).toBeGreaterThanOrEqual(6);
+    const page = { host: `127.0.0.1:${server.port}`, 'sec-fetch-site': 'cross-site', origin: 'http://evil.example' };
+    for (const [method, path] of changing) {
+      expect([path, await send(method, path, page)]).toEqual([path, FORBIDDEN]);
+      const { origin: _origin, ...withoutOrigin } = page;
+      expect([path, await send(method, path, withoutOrigin)]).toEqual([path, FORBIDDEN]);
+      const { 'sec-fetch-site': _site, ...withoutSite } = page;
+      expect([path, await send(method, path, withoutSite)]).toEqual([path, FORBIDDEN]);
+    }
+  });
+
+  it('cannot read under a name of their own', async () => {
+    const rebound = { host: `evil.example:${server.port}`, 'sec-fetch-site': 'same-origin' };
+    const everything: [string, string][] = [
+      ...endpoints(),
+      ['GET', '/nothing'],
+      ['DELETE', '/v1/runs'],
+      ['OPTIONS', '/v1/runs'],
+    ];
+    for (const [method, path] of everything) {
+      expect([method, path, await send(method, path, rebound)]).toEqual([method, path, FORBIDDEN]);
+    }
+  });
+
+  it('of the same origin, and programs, are served', async () => {
+    const host = `localhost:${server.port}`;
+    const cancel = '/v1/runs/0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2b11/cancel';
+    const own = { host, origin: `http://${host}`, 'sec-fetch-site': 'same-origin' };
+    const unknownRun = { status: 404, type: 'urn:tandem:problem:unknown_run' };
+    expect(await send('POST', cancel, own)).toEqual(unknownRun);
+    expect(await send('POST', cancel, { host })).toEqual(unknownRun);
+    // A link on a page of elsewhere may lead to the documentation.
+    expect((await send('GET', '/docs', { host, 'sec-fetch-site': 'cross-site' })).status).toBe(200);
+  });
+});

@@ -1,0 +1,48 @@
+/** GET /v1/models/{predictor}: the model versions of one predictor. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { MODEL_EXAMPLE } from '@tandem/client/wire-examples';
+import { unknownPredictor } from '@tandem/prediction/read-errors';
+import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { predictorParameter } from '../../parameters.ts';
+import { problems } from '../../problem-schema.ts';
+import { type ModelDependencies, ModelSchema, modelViews } from './model-view.ts';
+
+export function listModelsOfPredictor({ models, registry, authority }: ModelDependencies): Endpoint {
+  return {
+    route,
+    produces: 'application/json',
+    async handle({ req }) {
+      const name = req.param('predictor') ?? '';
+      if (!(await registry.predictor(name))) throw unknownPredictor(name);
+      const [found, certificate] = await Promise.all([models.list(name), authority.certify([])]);
+      return jsonResponse({ models: modelViews(found, certificate.assignment(name)) });
+    },
+  };
+}
+
+const route = createRoute({
+  operationId: 'listModelsOfPredictor',
+  method: 'get',
+  path: '/v1/models/{predictor}',
+  tags: ['models'],
+  summary: "A predictor's model versions",
+  request: { params: z.object({ predictor: predictorParameter }) },
+  responses: {
+    200: {
+      description: 'Newest first',
+      content: {
+        'application/json': {
+          schema: z.strictObject({ models: z.array(ModelSchema) }),
+          example: {
+            models: [
+              MODEL_EXAMPLE,
+              { ...MODEL_EXAMPLE, modelVersion: '1', createdAt: '2026-10-02T08:11:47.530Z', variants: [] },
+            ],
+          },
+        },
+      },
+    },
+    ...problems('unknown_predictor', 'unavailable'),
+  },
+});

@@ -1,0 +1,62 @@
+/** What both stores hold for a user of a predictor, and what the freshness rule says of each. */
+import { predictionOf } from '@tandem/prediction/answer';
+import type { Assignment, Certificate } from '@tandem/prediction/certificate';
+import { type CandidateState, judge } from '@tandem/prediction/freshness';
+import type { Prediction, Predictor } from '@tandem/prediction/predictor';
+import type { Registry } from '@tandem/prediction/read-prediction';
+import type { StoredPrediction, StoredPredictions } from '@tandem/prediction/stored-prediction';
+
+export interface CandidateDependencies {
+  readonly online: StoredPredictions;
+  readonly offline: StoredPredictions;
+  readonly registry: Pick<Registry, 'modelVersion'>;
+}
+
+export type StoreName = 'redis' | 'postgres';
+
+export interface JudgedCandidate {
+  readonly store: StoreName;
+  readonly stored: StoredPrediction;
+  readonly state: CandidateState;
+  /** Null where the stored bytes are not of its model version's layout, or that version cannot be read. */
+  readonly prediction: Prediction | null;
+  readonly modelNumber: number | null;
+  /** Null where it is not of the generation in force. */
+  readonly generationNumber: number | null;
+}
+
+export interface FoundCandidates {
+  /** A store that did not answer is `failed`: it may hold more. */
+  readonly stores: Readonly<Record<StoreName, 'ok' | 'failed'>>;
+  readonly candidates: readonly JudgedCandidate[];
+}
+
+export async function findCandidates(
+  { online, offline, registry }: CandidateDependencies,
+  predictor: Predictor,
+  assignment: Assignment,
+  certificate: Certificate,
+  userId: string,
+): Promise<FoundCandidates> {
+  const [redis, postgres] = await Promise.all(
+    [online, offline].map((store) => store.find(assignment, [userId]).catch(() => null)),
+  );
+  const user = certificate.user(userId, predictor.name);
+  const judged = async (store: StoreName, stored: StoredPrediction): Promise<JudgedCandidate> => {
+    const version = await registry.modelVersion(stored.modelVersionId).catch(() => undefined);
+    const isInForce = stored.generationId !== null && stored.generationId === assignment.generation?.id;
+    return {
+      store,
+      stored,
+      state: judge(stored, user, assignment, certificate, predictor.policy.freshness),
+      prediction: (version && predictionOf(version, stored)) ?? null,
+      modelNumber: version?.number ?? null,
+      generationNumber: isInForce ? (assignment.generation?.number ?? null) : null,
+    };
+  };
+  const candidates = await Promise.all([
+    ...(redis?.get(userId) ?? []).map((stored) => judged('redis', stored)),
+    ...(postgres?.get(userId) ?? []).map((stored) => judged('postgres', stored)),
+  ]);
+  return { stores: { redis: redis ? 'ok' : 'failed', postgres: postgres ? 'ok' : 'failed' }, candidates };
+}

@@ -1,0 +1,11 @@
+/** Why the service could not start, for whoever starts it: a line for each fault, what to do about it, and no stack. */
+import { problemsOf } from '@tandem/config/config-problem';
+import { isTandemError } from '@tandem/prediction/errors';
+
+export function describeStartFailure(error: unknown): readonly string[] {
+  const problems = problemsOf(error);
+  if (problems.length > 0) return problems.map(({ path, problem, remedy }) => `tandem: ${path} ${problem}; ${remedy}`);
+  const said = error instanceof Error ? error.message || error.name : String(error);
+  const remedy = isTandemError(error) && error.remedy !== undefined ? `; ${error.remedy}` : '';
+  return [`tandem: ${said.replaceAll(/\s*\n\s*/g, ' ')}${remedy}`];
+}

@@ -1,0 +1,91 @@
+/**
+ * One answer of each kind as the service gives it: the examples of its OpenAPI document, and what a caller may render or
+ * test against. They belong together: user 42 ordered again after the nightly run.
+ */
+import type { Candidate, EventValue, Explanation, ModelView, PredictionAnswer } from './wire.ts';
+
+export const PREDICTION_EXAMPLE = {
+  predictor: 'repurchase',
+  userId: '42',
+  prediction: { score: 0.831 },
+  source: 'batch',
+  reason: 'fresh',
+  modelVersion: '2',
+  variant: 'stable',
+  generation: '17',
+  computedAt: '2026-11-24T02:00:11.250Z',
+  ageSeconds: 31_842,
+  contextVersion: 5,
+  predictedFromContextVersion: 5,
+} satisfies PredictionAnswer;
+
+export const CANDIDATE_EXAMPLE = {
+  store: 'redis',
+  layer: 'generation',
+  source: 'batch',
+  state: 'stale',
+  prediction: { score: 0.412 },
+  modelVersion: '2',
+  generation: '17',
+  history: null,
+  overlayFloor: null,
+  predictedFromContextVersion: 5,
+  computedAt: '2026-11-24T02:00:11.250Z',
+  ageSeconds: 31_842,
+} satisfies Candidate;
+
+export const EVENT_VALUE_EXAMPLE = {
+  value: 4,
+  acceptedAt: '2026-11-24T10:12:00.480Z',
+  time: '2026-11-24T10:12:00.000Z',
+  source: '/shop/orders',
+  id: 'order-1009',
+} satisfies EventValue;
+
+const { value: _value, ...EVENT_EXAMPLE } = EVENT_VALUE_EXAMPLE;
+
+export const EXPLANATION_EXAMPLE = {
+  userId: '42',
+  predictor: 'repurchase',
+  at: '2026-11-24T10:50:53.250Z',
+  history: '9f2c4a1be07d3358',
+  user: { contextVersion: 6, lastConcerningVersion: 6, deletedVersion: 0 },
+  assignment: {
+    modelVersion: '2',
+    variant: 'stable',
+    generation: '17',
+    overlayFloor: 0,
+    rolloutRevision: 18,
+    expiresFrom: null,
+  },
+  stores: { redis: 'ok', postgres: 'ok' },
+  candidates: [CANDIDATE_EXAMPLE],
+  features: [
+    { name: 'recency', value: 12, from: 'row' },
+    { name: 'orders', value: 4, from: 'event', rowValue: 3, event: EVENT_EXAMPLE },
+  ],
+  featureFault: null,
+  featureProblem: null,
+  answer: {
+    ...PREDICTION_EXAMPLE,
+    source: 'live',
+    reason: 'context_newer',
+    generation: null,
+    computedAt: '2026-11-24T10:50:53.251Z',
+    ageSeconds: 0,
+    contextVersion: 6,
+    predictedFromContextVersion: 6,
+  },
+  answerProblem: null,
+  cacheStatus: 'tandem; fwd=stale; stored; detail=context_newer',
+} satisfies Explanation;
+
+export const MODEL_EXAMPLE = {
+  predictor: 'repurchase',
+  modelVersion: '2',
+  artifact: '5f1c0b7d9e3a46288c1d7f60b2a94e53d80c6f17a5b4e2939d0f8c7a6b5e4d3c',
+  createdAt: '2026-11-20T09:30:02.118Z',
+  variants: ['stable'],
+  inputs: [{ name: 'features', type: 'float32', columns: ['recency', 'orders'] }],
+  outputs: [{ name: 'score', output: 'probabilities', type: 'float32', width: null, index: 1 }],
+} satisfies ModelView;

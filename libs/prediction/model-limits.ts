@@ -1,0 +1,16 @@
+/**
+ * What a model may cost, said once for all who check, keep or run one: a model that passes its check can be served under
+ * the same bounds.
+ */
+
+/** The largest artifact, in bytes. It is one value in Postgres, and a child must hold it within its memory. */
+export const MAX_MODEL_BYTES = 256 * 1024 * 1024;
+
+/** Resident memory in MB of a process that runs models, where nothing else is said; one without a model takes about 100. */
+export const INFERENCE_MEMORY_MB = 512;
+
+/** Below this a process could not even start and load a small model. */
+export const LEAST_INFERENCE_MEMORY_MB = 256;
+
+/** Users that may wait for a live answer in one process, where nothing else is said; more are refused as overloaded. */
+export const LIVE_QUEUE_USERS = 10_000;

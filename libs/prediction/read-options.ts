@@ -1,0 +1,25 @@
+/** What a caller demands of an answer, in HTTP's own terms. */
+
+/** A context that an event's acknowledgement named. */
+export interface ContextToken {
+  readonly history: string;
+  readonly version: number;
+}
+
+/** What the caller demands of an answer, in HTTP's terms. Ages in seconds. */
+export interface ReadOptions {
+  readonly noCache: boolean;
+  readonly onlyIfCached: boolean;
+  readonly maxAge: number | null;
+  /** null: not given; Infinity: any staleness. */
+  readonly maxStale: number | null;
+  readonly minContext: ContextToken | null;
+}
+
+export const PLAIN_READ: ReadOptions = Object.freeze({
+  noCache: false,
+  onlyIfCached: false,
+  maxAge: null,
+  maxStale: null,
+  minContext: null,
+});
