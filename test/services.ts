@@ -10,16 +10,6 @@ import { startRedis } from '@tandem/local-servers/redis';
 import { createTemplateDatabase } from '@tandem/testing/databases';
 import type { TestProject } from 'vitest/node';
 
-declare module 'vitest' {
-  interface ProvidedContext {
-    /** A server on which a test may create databases. */
-    databaseUrl: string;
-    /** The migrated database that each test's own is cloned from. */
-    templateDatabase: string;
-    redisUrl: string;
-  }
-}
-
 interface Server {
   readonly url: string;
   stop(): Promise<void>;

@@ -110,6 +110,7 @@ describe('the application', () => {
       modelVersion: '1',
       variant: 'stable',
       generation: null,
+      generationExpired: null,
       freshness: { maxAgeSeconds: 3_600, onLiveFailure: 'stale', default: { score: 0.2 }, events: ['order.*'] },
       batch: { schedule: null, chunkSize: 4 },
     };

@@ -27,7 +27,7 @@ export async function followRun(cli: Cli, client: Client, run: Run, label = ''):
 export function throwUnlessDone(run: Run): void {
   if (run.state === 'done' || run.state === 'done_with_errors') return;
   const remedy =
-    run.state === 'failed' || run.state === 'cancelled' ? `go on with it: tandem run resume ${run.id}` : undefined;
+    run.state === 'failed' || run.state === 'cancelled' ? `go on with it: npx tandem run resume ${run.id}` : undefined;
   throw new CommandFailure(`run ${run.id} is ${run.state}${run.error === null ? '' : `: ${run.error}`}`, {
     remedy,
     presented: true,

@@ -9,6 +9,7 @@ import { explainCommand } from './commands/explain.ts';
 import { generationListCommand } from './commands/generation-list.ts';
 import { generationRollbackCommand } from './commands/generation-rollback.ts';
 import { migrateCommand } from './commands/migrate.ts';
+import { modelListCommand } from './commands/model-list.ts';
 import { predictCommand } from './commands/predict.ts';
 import { runCancelCommand } from './commands/run-cancel.ts';
 import { runListCommand } from './commands/run-list.ts';
@@ -47,6 +48,7 @@ export function createProgram(cli: Cli): Command {
       generations.map((create) => create(cli)),
     ),
   );
+  program.addCommand(group('model', 'model versions: what was adopted, what is served', [modelListCommand(cli)]));
   return configure(program, cli);
 }
 

@@ -24,9 +24,11 @@ import { createHintStore } from '@tandem/online-store/hint-store';
 import { createOverlayStore } from '@tandem/online-store/overlay-store';
 import { TandemError } from '@tandem/prediction/errors';
 import { createQueue } from '@tandem/queue/enqueue';
-import type { EventName, Log } from '@tandem/telemetry/log';
-import { createMetrics } from '@tandem/telemetry/metrics';
+import { createLibraryLog } from '@tandem/telemetry/library-log';
+import type { Log } from '@tandem/telemetry/log';
+import { createMetrics, type Metrics } from '@tandem/telemetry/metrics';
 import { createRunHints } from './hints.ts';
+import { createCheckFit } from './processors/check-fit.ts';
 import type { WorkerDependencies } from './worker.ts';
 import type { WorkerProcessSection } from './worker-section.ts';
 
@@ -64,16 +66,17 @@ export async function createDependencies(environment: WorkerEnvironment, log: Lo
   const queue = await createQueue({ url: environment.redis.queueUrl, log });
   const online = createOnline(environment.redis.url, log);
   const offline = createOffline(pool);
-  const scorer = createScorer(environment.inference, offline.registry, log);
+  const scorer = createScorer(environment.inference, offline.registry, { log, metrics });
   const { runs, generations } = offline;
-  const { loader } = online;
+  const { loader, checkFit } = online;
   const hints = createRunHints(queue);
   const leaseMs = environment.workerProcess.leaseMs;
   const lease = { leaseMs, renewMs: Math.floor(leaseMs / 3) };
   return {
-    ...{ runs, generations, loader, hints, queue, log, metrics },
+    ...{ runs, generations, loader, hints, checkFit, queue, log, metrics },
     chunks: { ...offline, ...online, scorer, hints, lease },
     reconciling: { ...offline, ...online, hints },
+    retaining: { ...offline, ...online },
     scheduling: { runs, hints, latestSlot, schedules: offline.schedules },
     async close() {
       await scorer.close();
@@ -110,9 +113,10 @@ function createOffline(pool: Pool) {
 }
 
 function createOnline(url: string, log: Log) {
+  const libraryLog = createLibraryLog(log);
   const connection = createOnlineConnection({
     url,
-    log: asLine(log, 'info'),
+    log: libraryLog,
     commandTimeoutMs: BULK_TIMEOUT_MS,
     socketTimeoutMs: BULK_SILENCE_MS,
   });
@@ -121,20 +125,21 @@ function createOnline(url: string, log: Log) {
     sweeper: createGenerationSweeper({ connection }),
     overlay: createOverlayStore({ connection }),
     userHints: createHintStore({ connection }),
+    checkFit: createCheckFit({ connection, log: libraryLog }),
     close: () => connection.close(),
   };
 }
 
-function createScorer(section: InferenceSection, registry: Pick<StoredRegistry, 'loadArtifact'>, log: Log) {
+function createScorer(
+  section: InferenceSection,
+  registry: Pick<StoredRegistry, 'loadArtifact'>,
+  { log, metrics }: { readonly log: Log; readonly metrics: Metrics },
+) {
   return createInferencePool({
     loadArtifact: registry.loadArtifact,
-    log: asLine(log, 'warn'),
+    log: createLibraryLog(log),
+    onRestart: (why) => metrics.inferenceRestarts.inc({ why }),
     processes: section.processes,
     memoryLimitMb: section.memoryMb,
   });
-}
-
-/** The libs name their events as we do, and leave the level to us. */
-function asLine(log: Log, level: 'info' | 'warn') {
-  return (event: string, fields: Readonly<Record<string, unknown>>) => log[level](event as EventName, fields);
 }

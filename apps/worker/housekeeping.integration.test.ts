@@ -1,7 +1,8 @@
 import { latestSlot } from '@tandem/config/schedule';
 import { createPool } from '@tandem/offline-store/database';
 import { publishRun } from '@tandem/prediction/publish-run';
-import { reconcile } from '@tandem/prediction/reconcile';
+import { createReconcile } from '@tandem/prediction/reconcile';
+import { retain } from '@tandem/prediction/retain';
 import { createRunChunk } from '@tandem/prediction/run-chunk';
 import type { RunHints } from '@tandem/prediction/run-hints';
 import { scheduleRuns } from '@tandem/prediction/schedule-runs';
@@ -9,6 +10,7 @@ import { silentLog } from '@tandem/telemetry/log';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { type BuiltDependencies, createDependencies } from './dependencies.ts';
+import { startHousekeeping } from './housekeeping.ts';
 import { adoptCustomers, CUSTOMERS, environmentOf } from './worker.fixture.ts';
 
 const NIGHTLY = '0 2 * * *';
@@ -39,8 +41,8 @@ afterEach(async () => {
   await database.drop();
 });
 
-const schedule = () => scheduleRuns({ ...worker.scheduling, hints });
-const round = () => reconcile({ ...worker.reconciling, hints }, true);
+const schedule = async () => (await scheduleRuns({ ...worker.scheduling, hints })).made;
+const round = () => createReconcile({ ...worker.reconciling, hints })();
 const count = async () => (await worker.runs.list({ limit: 100 })).length;
 
 async function adoptedDaysAgo(days: number): Promise<void> {
@@ -126,7 +128,7 @@ describe('reconciliation', () => {
     expect(await round()).toMatchObject({ generationsToLoad: 0, errors: [] });
     const { generation } = published ?? {};
     if (!generation) throw new Error('nothing was published');
-    await worker.reconciling.sweeper.forget(generation);
+    await worker.retaining.sweeper.forget(generation);
     expect(await round()).toMatchObject({ generationsToLoad: 1, errors: [] });
     expect(hinted).toEqual([`load ${generation.id}`]);
   });
@@ -140,18 +142,35 @@ describe('reconciliation', () => {
   it('drops what retention does not keep from Postgres and Redis', async () => {
     const generations = [];
     for (let i = 0; i < 4; i++) generations.push((await runToTheEnd(await startAll()))?.generation);
-    expect(await round()).toMatchObject({ generationsDropped: 1, errors: [] });
+    expect(await retain(worker.retaining)).toMatchObject({ generationsDropped: 1, errors: [] });
     const [oldest, next] = generations;
     if (!oldest || !next) throw new Error('nothing was published');
     expect(await worker.loader.isLoaded(oldest)).toBe(false);
     expect(await worker.loader.isLoaded(next)).toBe(true);
   });
 
+  it('goes on while retention hangs: runs are hinted at, events relayed', async () => {
+    const runId = await startAll();
+    const hangs = () => new Promise<never>(() => {});
+    const sweeper = { forget: hangs, sweep: hangs };
+    const housekeeping = startHousekeeping({
+      reconciling: { ...worker.reconciling, hints },
+      retaining: { ...worker.retaining, sweeper },
+      scheduling: { ...worker.scheduling, hints },
+      log: silentLog,
+      reconcileEveryMs: 10,
+    });
+    await expect.poll(() => hinted.filter((hint) => hint === `plan ${runId}`).length).toBeGreaterThan(2);
+    await pool.query("insert into tandem.events (user_id) values ('1')");
+    await expect.poll(async () => (await pool.query('select from tandem.outbox')).rowCount).toBe(0);
+    void housekeeping.stop();
+  });
+
   it('does its other steps where one fails, and says which', async () => {
     const runId = await startAll();
     const raise = () => Promise.reject(new Error('Redis is away'));
     await pool.query("insert into tandem.events (user_id) values ('1')");
-    const report = await reconcile({ ...worker.reconciling, hints, userHints: { raise } }, false);
+    const report = await createReconcile({ ...worker.reconciling, hints, userHints: { raise } })();
     expect(report.errors).toEqual(['outbox: Redis is away']);
     expect(hinted).toEqual([`plan ${runId}`]);
   });

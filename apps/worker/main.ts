@@ -21,8 +21,9 @@ import { workerProcess } from './worker-section.ts';
 const DRAIN_MS = 25_000;
 const LAST_RESORT_MS = 28_000;
 
+const sections = { database, redis, inference, worker: workerSection, workerProcess, log: logSection };
+
 async function main(log: Log): Promise<void> {
-  const sections = { database, redis, inference, worker: workerSection, workerProcess };
   const environment = readEnvironment(process.env, sections);
   const dependencies = await createDependencies(environment, log);
   let whyDead: string | null = null;
@@ -57,7 +58,16 @@ async function main(log: Log): Promise<void> {
   process.on('SIGINT', () => void stop('SIGINT', 0));
 }
 
-const log = createLog({ name: 'worker', ...readEnvironment(process.env, { log: logSection }).log });
+const log = openLog();
+
+/** A level that is none is told by `main`, with all else that is wrong: until then the log has its usual one. */
+function openLog(): Log {
+  try {
+    return createLog({ name: 'worker', ...readEnvironment(process.env, { log: logSection }).log });
+  } catch {
+    return createLog({ name: 'worker', level: 'info' });
+  }
+}
 
 function fail(error: unknown): never {
   // What the operator can mend is told without a stack.

@@ -1,6 +1,7 @@
 /** For the worker's tests: a predictor over a table of customers, and workers as processes of their own. */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
 import type { createPool } from '@tandem/offline-store/database';
@@ -91,7 +92,7 @@ export interface WorkerProcess {
 
 /** Starts the worker's own program; it is running once it has written `worker.started`. */
 export function startWorkerProcess(environment: Readonly<Record<string, string>>): WorkerProcess {
-  const main = new URL('./main.ts', import.meta.url).pathname;
+  const main = join(import.meta.dirname, 'main.ts');
   const child = spawn(process.execPath, [main], {
     env: { PATH: process.env.PATH, INFERENCE_PROCESSES: '1', ...environment },
     stdio: ['ignore', 'pipe', 'inherit'],

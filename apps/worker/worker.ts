@@ -4,6 +4,7 @@
  */
 import type { GenerationLoader } from '@tandem/prediction/generation-loader';
 import type { ReconcileDependencies } from '@tandem/prediction/reconcile';
+import type { RetainDependencies } from '@tandem/prediction/retain';
 import { createRunChunk, type RunChunkDependencies } from '@tandem/prediction/run-chunk';
 import type { RunHints } from '@tandem/prediction/run-hints';
 import type { GenerationStore, RunStore } from '@tandem/prediction/run-store';
@@ -13,6 +14,7 @@ import { createQueueWorker, type Handlers } from '@tandem/queue/run-worker';
 import type { Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { startHousekeeping } from './housekeeping.ts';
+import type { CheckFit } from './processors/check-fit.ts';
 import { createLoadGeneration } from './processors/load-generation.ts';
 import { createPlanRun } from './processors/plan-run.ts';
 import { createPublishRun } from './processors/publish-run.ts';
@@ -23,8 +25,10 @@ export interface WorkerDependencies {
   readonly generations: GenerationStore;
   readonly loader: GenerationLoader;
   readonly hints: RunHints;
+  readonly checkFit: CheckFit;
   readonly chunks: RunChunkDependencies;
   readonly reconciling: ReconcileDependencies;
+  readonly retaining: RetainDependencies;
   readonly scheduling: ScheduleRunsDependencies;
   readonly queue: Queue;
   readonly log: Log;
@@ -45,7 +49,7 @@ export interface RunningWorker {
 }
 
 export function startWorker(dependencies: WorkerDependencies, options: WorkerOptions): RunningWorker {
-  const { reconciling, scheduling, queue, log } = dependencies;
+  const { reconciling, retaining, scheduling, queue, log } = dependencies;
   const { queueUrl, chunkConcurrency, onDead } = options;
   const jobs = createQueueWorker({
     url: queueUrl,
@@ -55,7 +59,7 @@ export function startWorker(dependencies: WorkerDependencies, options: WorkerOpt
     log,
     onDead,
   });
-  const housekeeping = startHousekeeping({ reconciling, scheduling, log });
+  const housekeeping = startHousekeeping({ reconciling, retaining, scheduling, log });
   log.info('worker.started', { chunkConcurrency });
   return {
     async stop(drainMs) {
@@ -66,11 +70,12 @@ export function startWorker(dependencies: WorkerDependencies, options: WorkerOpt
   };
 }
 
-function createHandlers({ runs, generations, loader, hints, chunks, log, metrics }: WorkerDependencies): Handlers {
+function createHandlers(dependencies: WorkerDependencies): Handlers {
+  const { runs, generations, loader, hints, checkFit, chunks, log, metrics } = dependencies;
   return {
     'plan-run': createPlanRun({ runs, hints }),
     'run-chunk': createRunChunkProcessor({ runChunk: createRunChunk(chunks), runs, log, metrics }),
-    'publish-run': createPublishRun({ runs, loader, log, metrics }),
-    'load-generation': createLoadGeneration({ generations, loader }),
+    'publish-run': createPublishRun({ runs, loader, checkFit, log, metrics }),
+    'load-generation': createLoadGeneration({ generations, loader, checkFit }),
   };
 }

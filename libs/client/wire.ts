@@ -91,6 +91,8 @@ export interface PredictorView {
   readonly variant: string | null;
   /** The one in force; null before the first full run of a model version. */
   readonly generation: string | null;
+  /** Whether its oldest predictions are older than maxAge, on the database's clock. */
+  readonly generationExpired: boolean | null;
   readonly overlayFloor: number | null;
   readonly rolloutRevision: number | null;
   /** Since a rollback: the moment from which the expiry of its generation is counted. */

@@ -4,13 +4,15 @@
  */
 import { createHash } from 'node:crypto';
 import { TandemError } from '@tandem/prediction/errors';
-import { type FeatureKind, type ModelDefinition, modelVersionId, type Policy } from '@tandem/prediction/predictor';
+import { type ModelDefinition, modelVersionId, type Policy } from '@tandem/prediction/predictor';
 import type { KeyType } from '@tandem/prediction/user-id';
 import type pg from 'pg';
 import { findArm, insertArm, moveArm } from './arms.ts';
 import { insertAudit } from './audit.ts';
-import { type Db, query, transaction } from './database.ts';
+import { type Db, query } from './database.ts';
+import { findNewRules, setEventFeatures } from './event-features.ts';
 import { likePatterns } from './event-patterns.ts';
+import { changeEventRules, lockEventRules, touchEveryone } from './event-rules.ts';
 import { lockAssignments } from './settings.ts';
 
 export interface PredictorToAdopt {
@@ -25,6 +27,8 @@ export interface Adoption {
   /** All of the service's predictors: those of the database that are not among them are deactivated. */
   readonly predictors: readonly PredictorToAdopt[];
   readonly actor: string;
+  /** Milliseconds to wait for transactions that have sent events, where the change must. */
+  readonly waitMs?: number;
 }
 
 /**
@@ -45,16 +49,30 @@ export interface AdoptionOutcome {
   readonly deactivated: readonly string[];
 }
 
-/** Rejects with `config_invalid` where keys disagree, or `model_refused` where the artifact is not what its hash says. */
+/**
+ * Rejects with `config_invalid` where keys disagree, `model_refused` where the artifact is not what its hash says,
+ * `unavailable` where transactions that have sent events stay open.
+ */
 export async function adopt(pool: pg.Pool, adoption: Adoption): Promise<AdoptionOutcome> {
   for (const predictor of adoption.predictors) assertConsistent(predictor);
-  return transaction(pool, async (db) => {
-    const settings = await lockAssignments(db);
-    await adoptKeyType(db, settings.keyType, adoption.predictors);
+  const adoptAll = async (db: Db): Promise<AdoptionOutcome> => {
+    const { keyType } = await lockAssignments(db);
+    if (await changesRules(db, keyType, adoption.predictors)) await lockEventRules(db);
+    await adoptKeyType(db, keyType, adoption.predictors);
     const predictors: AdoptedPredictor[] = [];
     for (const predictor of adoption.predictors) predictors.push(await adoptOne(db, predictor, adoption.actor));
     return { predictors, deactivated: await deactivateOthers(db, adoption) };
-  });
+  };
+  return changeEventRules(pool, adoptAll, adoption.waitMs);
+}
+
+/** Whether an event under way may go by rules that the adoption replaces. */
+async function changesRules(db: Db, known: KeyType | null, predictors: readonly PredictorToAdopt[]): Promise<boolean> {
+  for (const { definition, policy } of predictors) {
+    const { patterns, features } = await findNewRules(db, definition, likePatterns(policy.freshness.events));
+    if (patterns || features || definition.keyType !== known) return true;
+  }
+  return false;
 }
 
 function assertConsistent({ name, definition, artifact }: PredictorToAdopt): void {
@@ -106,23 +124,26 @@ interface KnownPredictor extends Record<string, unknown> {
 }
 
 async function adoptOne(db: Db, predictor: PredictorToAdopt, actor: string): Promise<AdoptedPredictor> {
-  const id = modelVersionId(predictor.definition);
+  const { name, definition, policy } = predictor;
+  const id = modelVersionId(definition);
   const known = await findKnown(db, predictor);
+  const rules = await findNewRules(db, definition, likePatterns(policy.freshness.events));
   if (!known) await insertPredictor(db, predictor);
-  const modelNumber = await ensureVersion(db, id, predictor);
+  const { modelNumber, isNew } = await ensureVersion(db, id, predictor);
   const moved = known?.adoptedVersionId !== id;
   const change =
     known === undefined || !known.active ? 'added' : moved ? 'version' : known.unchanged ? 'unchanged' : 'policy';
-  if (change === 'unchanged') return { predictor: predictor.name, change, modelVersionId: id, modelNumber };
+  const adopted = { predictor: name, change, modelVersionId: id, modelNumber } as const;
+  if (change === 'unchanged') return adopted;
   await updatePredictor(db, predictor, id);
-  if (moved) await assign(db, predictor.name, id);
-  await insertAudit(db, {
-    actor,
-    action: 'adopt',
-    predictor: predictor.name,
-    detail: { change, modelVersionId: id, modelNumber, before: known?.adoptedVersionId ?? null },
-  });
-  return { predictor: predictor.name, change, modelVersionId: id, modelNumber };
+  if (moved) await assign(db, name, id);
+  await setEventFeatures(db, name);
+  // Of a new predictor or version nothing is stored yet: what will be reads its label after the events that we waited
+  // for. One that was deactivated was told of its events all the time. So only new rules for known ones reach back.
+  if (known && (rules.patterns || (rules.features && !isNew))) await touchEveryone(db, name);
+  const detail = { change, modelVersionId: id, modelNumber, before: known?.adoptedVersionId ?? null };
+  await insertAudit(db, { actor, action: 'adopt', predictor: name, detail });
+  return adopted;
 }
 
 /** Another version starts without stored predictions: those of the one before were computed by another model. */
@@ -134,25 +155,14 @@ async function assign(db: Db, predictor: string, modelVersionId: string): Promis
   }
 }
 
-function columnsOf({ name, policy, definition }: PredictorToAdopt): unknown[] {
-  return [
-    name,
-    likePatterns(policy.freshness.events),
-    JSON.stringify(eventFeatures(definition)),
-    JSON.stringify(policy),
-  ];
-}
-
-/** What an event's data may carry: the features, where the query says until when such a value counts. */
-function eventFeatures({ query: { columns, asOf, overlayForMs } }: ModelDefinition): Record<string, FeatureKind> {
-  if (asOf === null && overlayForMs === null) return {};
-  return Object.fromEntries(columns.map(({ name, kind }) => [name, kind]));
+function columnsOf({ name, policy }: PredictorToAdopt): unknown[] {
+  return [name, likePatterns(policy.freshness.events), JSON.stringify(policy)];
 }
 
 async function findKnown(db: Db, predictor: PredictorToAdopt): Promise<KnownPredictor | undefined> {
   const rows = await query<KnownPredictor>(db, {
     text: `select active, adopted_version_id as "adoptedVersionId",
-        event_patterns = $2::text[] and event_features = $3::jsonb and policy = $4::jsonb as unchanged
+        event_patterns = $2::text[] and policy = $3::jsonb as unchanged
       from tandem.predictors where name = $1`,
     values: columnsOf(predictor),
   });
@@ -161,36 +171,36 @@ async function findKnown(db: Db, predictor: PredictorToAdopt): Promise<KnownPred
 
 async function insertPredictor(db: Db, predictor: PredictorToAdopt): Promise<void> {
   await query(db, {
-    text: 'insert into tandem.predictors (name, event_patterns, event_features, policy) values ($1, $2, $3, $4)',
+    text: 'insert into tandem.predictors (name, event_patterns, policy) values ($1, $2, $3)',
     values: columnsOf(predictor),
   });
 }
 
 async function updatePredictor(db: Db, predictor: PredictorToAdopt, adoptedVersionId: string): Promise<void> {
   await query(db, {
-    text: `update tandem.predictors set active = true, event_patterns = $2, event_features = $3, policy = $4,
-      adopted_version_id = $5, updated_at = clock_timestamp() where name = $1`,
+    text: `update tandem.predictors set active = true, event_patterns = $2, policy = $3,
+      adopted_version_id = $4, updated_at = clock_timestamp() where name = $1`,
     values: [...columnsOf(predictor), adoptedVersionId],
   });
 }
 
-/** The version's number; artifact and version are inserted where they are new. */
-async function ensureVersion(db: Db, id: string, { name, definition, artifact }: PredictorToAdopt): Promise<number> {
-  const known = await query<{ number: number }>(db, {
+/** Artifact and version are inserted where they are new. */
+async function ensureVersion(db: Db, id: string, { name, definition, artifact }: PredictorToAdopt) {
+  const [known] = await query<{ number: number }>(db, {
     text: 'select number from tandem.model_versions where id = $1',
     values: [id],
   });
-  if (known[0]) return known[0].number;
+  if (known) return { modelNumber: known.number, isNew: false };
   await query(db, {
     text: 'insert into tandem.artifacts (hash, bytes) values ($1, $2) on conflict do nothing',
     values: [definition.artifactHash, Buffer.from(artifact.buffer, artifact.byteOffset, artifact.byteLength)],
   });
-  const rows = await query<{ number: number }>(db, {
+  const [inserted] = await query<{ number: number }>(db, {
     text: `insert into tandem.model_versions (id, predictor, number, artifact_hash, definition)
       select $1, $2, coalesce(max(number), 0) + 1, $3, $4 from tandem.model_versions where predictor = $2 returning number`,
     values: [id, name, definition.artifactHash, JSON.stringify(definition)],
   });
-  return rows[0]?.number ?? 0;
+  return { modelNumber: inserted?.number ?? 0, isNew: true };
 }
 
 async function deactivateOthers(db: Db, { predictors, actor }: Adoption): Promise<readonly string[]> {

@@ -39,10 +39,14 @@ export interface ArmMove {
   readonly restartExpiry: boolean;
 }
 
-/** Points the arm elsewhere and raises its revision. */
+/** Points the arm elsewhere, raises its revision, and notes when the generation that it leaves was in force last. */
 export async function moveArm(db: Db, predictor: string, move: ArmMove): Promise<void> {
   await query(db, {
-    text: `update tandem.arms set model_version_id = $3, generation_id = $4, revision = revision + 1,
+    text: `with vacated as (
+        update tandem.generations g set left_at = clock_timestamp() from tandem.arms a
+        where a.predictor = $1 and a.name = $2 and g.id = a.generation_id and g.id is distinct from $4::uuid
+      )
+      update tandem.arms set model_version_id = $3, generation_id = $4, revision = revision + 1,
         overlay_floor = overlay_floor + case when $5 then 1 else 0 end,
         expires_from = case when $6 then clock_timestamp() end
       where predictor = $1 and name = $2`,

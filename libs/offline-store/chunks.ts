@@ -32,6 +32,9 @@ export async function startPublishing(db: Db, runId: string): Promise<number> {
   return rows[0]?.open ?? 0;
 }
 
+/** Leases of one chunk that may run out in a row: a chunk that kills its workers must not do so for ever. */
+const MAX_CLAIMS = 12;
+
 interface ChunkRow extends Record<string, unknown> {
   readonly fence: number;
   readonly attempts: number;
@@ -41,7 +44,8 @@ interface ChunkRow extends Record<string, unknown> {
 }
 
 /**
- * Null where there is none to take. A run that a failover or restore brought into another history goes on in it: what is
+ * Null where there is none to take. A chunk that `maxClaims` workers in a row took and never gave back is failed instead,
+ * and its run with it as after `giveBackChunk`. A run that a failover or restore brought into another history goes on in it: what is
  * committed here had labels of events that are committed here too, and what was read before is refused at its commit.
  */
 export async function claimChunk(
@@ -49,19 +53,21 @@ export async function claimChunk(
   runId: string,
   no: number,
   leaseMs: number,
+  maxClaims: number = MAX_CLAIMS,
 ): Promise<ClaimedChunk | null> {
   const rows = await query<ChunkRow & { moved: boolean }>(pool, {
     text: `update tandem.chunks c set state = 'claimed', fence = fence + 1, attempts = attempts + 1,
-        lease_until = clock_timestamp() + $3 * interval '1 ms'
+        lost_leases = lost_leases + case c.state when 'claimed' then 1 else 0 end, lease_until = clock_timestamp() + $3 * interval '1 ms'
       from tandem.runs r
       where c.run_id = $1 and c.no = $2 and r.id = c.run_id and r.state = 'running'
-        and (c.state = 'waiting' or (c.state = 'claimed' and c.lease_until < clock_timestamp()))
+        and (c.state = 'waiting'
+          or (c.state = 'claimed' and c.lease_until < clock_timestamp() and c.lost_leases + 1 < $4))
       returning c.fence, c.attempts, c.user_ids as "userIds", c.from_key as "from", c.to_key as "to",
         r.history <> tandem.current_history() as moved`,
-    values: [runId, no, leaseMs],
+    values: [runId, no, leaseMs, maxClaims],
   });
   const [row] = rows;
-  if (!row) return null;
+  if (!row) return failDeadly(pool, runId, no, maxClaims);
   if (row.moved) {
     await query(pool, {
       text: 'update tandem.runs set history = tandem.current_history() where id = $1',
@@ -70,6 +76,30 @@ export async function claimChunk(
   }
   const { fence, attempts, userIds, from, to } = row;
   return { runId, no, fence, attempts, part: userIds === null ? { range: { from, to } } : { userIds } };
+}
+
+async function failDeadly(pool: pg.Pool, runId: string, no: number, maxClaims: number): Promise<null> {
+  await transaction(pool, async (db) => {
+    const [failed] = await query<{ error: string }>(db, {
+      text: `update tandem.chunks c set state = 'failed', lease_until = null,
+          error = 'its worker died ' || $3 || ' times in a row' || coalesce('; before that: ' || c.error, '')
+        from tandem.runs r
+        where c.run_id = $1 and c.no = $2 and c.state = 'claimed' and c.lease_until < clock_timestamp()
+          and c.lost_leases + 1 >= $3::int and r.id = c.run_id and r.state = 'running' returning c.error`,
+      values: [runId, no, maxClaims],
+    });
+    if (failed) await failRunOfLast(db, runId, no, failed.error);
+  });
+  return null;
+}
+
+/** Where the failed chunk was the last open one its run fails at once, else when it would be published. */
+async function failRunOfLast(db: Db, runId: string, no: number, error: string): Promise<void> {
+  // The chunk before the run, as a commit does.
+  const run = await lockRun(db, runId);
+  if (run.state === 'running' && (await startPublishing(db, runId)) === 0) {
+    await setRunState(db, runId, 'failed', `chunk ${no} failed: ${error.slice(0, 500)}`);
+  }
 }
 
 /** False where the fence is lost, or the run has ended. */
@@ -94,19 +124,14 @@ export async function giveBackChunk(
   maxAttempts: number,
 ): Promise<'waiting' | 'failed' | 'fence_lost'> {
   return transaction(pool, async (db) => {
-    // The chunk before the run, as a commit does.
     const rows = await query<{ state: 'waiting' | 'failed' }>(db, {
-      text: `update tandem.chunks set lease_until = null, error = $4, state = case when attempts >= $5 then 'failed' else 'waiting' end
+      text: `update tandem.chunks set lease_until = null, lost_leases = 0, error = $4, state = case when attempts >= $5 then 'failed' else 'waiting' end
         where run_id = $1 and no = $2 and fence = $3 and state = 'claimed' returning state`,
       values: [runId, no, fence, error.slice(0, 2_000), maxAttempts],
     });
     const state = rows[0]?.state;
     if (state === undefined) return 'fence_lost';
-    if (state !== 'failed') return state;
-    const run = await lockRun(db, runId);
-    if (run.state === 'running' && (await startPublishing(db, runId)) === 0) {
-      await setRunState(db, runId, 'failed', `chunk ${no} failed: ${error.slice(0, 500)}`);
-    }
+    if (state === 'failed') await failRunOfLast(db, runId, no, error);
     return state;
   });
 }

@@ -12,6 +12,8 @@ import { type Db, limitStatements, query, transaction } from './database.ts';
 import { putEntries } from './overlay.ts';
 
 const COMMIT_TIMEOUT_MS = 120_000;
+/** Postgres gives up first, where it still can. */
+const COPY_TIMEOUT_MS = COMMIT_TIMEOUT_MS + 2_000;
 /** Failures kept of a run, by name; all are counted. */
 const MAX_FAILURES = 1_000;
 
@@ -33,12 +35,19 @@ export async function commitChunk(
       await writeFailures(db, run.id, result);
       return written;
     });
-    // After the commit: of two last chunks that commit at once, the later must see that none is open.
-    return { committed: true, written, chunksOpen: await startPublishing(pool, run.id) };
+    return { committed: true, written, chunksOpen: await countOpen(pool, run.id) };
   } catch (error) {
     if (error instanceof CommitRefused) return error.outcome;
     throw error;
   }
+}
+
+/**
+ * After the commit: of two last chunks that commit at once, the later must see that none is open. What is committed stays
+ * so where this fails: one counts as open then, and whoever looks for the run's next chunk finds that none is.
+ */
+function countOpen(pool: pg.Pool, runId: string): Promise<number> {
+  return startPublishing(pool, runId).catch(() => 1);
 }
 
 /** Ends the transaction without a trace; the refusal is an answer, not a failure. */
@@ -88,7 +97,7 @@ async function writePredictions(
   written: readonly ScoredUser[],
 ): Promise<void> {
   if (written.length === 0) return;
-  if (run.generationId !== null) return copyPredictions(db, run.generationId, result.computedAt, written);
+  if (run.generationId !== null) return copyPredictions(db, run.generationId, result.computedAt, written, COPY_TIMEOUT_MS);
   await putEntries(
     db,
     written.map(({ userId, contextVersion, outputs }) => ({

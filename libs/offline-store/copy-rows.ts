@@ -13,16 +13,29 @@ const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
 /** Postgres counts microseconds from 2000-01-01. */
 const POSTGRES_EPOCH_MS = 946_684_800_000;
 
-/** Rows of a generation whose features were read at one moment (ms since 1970). */
+/**
+ * Rows of a generation whose features were read at one moment (ms since 1970). Rejects after `timeoutMs` as a connection
+ * that does not answer, which its owner then closes: the driver's own limit does not cover COPY.
+ */
 export async function copyPredictions(
   db: pg.PoolClient,
   generationId: string,
   computedAt: number,
   users: readonly ScoredUser[],
+  timeoutMs: number,
 ): Promise<void> {
   const columns = 'generation_id, computed_at, user_id, context_version, outputs';
   const stream = db.query(copyFrom(`copy ${partitionOf(generationId)} (${columns}) from stdin (format binary)`));
-  await pipeline(Readable.from([encodeRows(generationId, computedAt, users)]), stream);
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  // Not the pipeline's signal: destroying the stream waits for the server as well, to confirm that COPY has failed.
+  const timer = setTimeout(() => reject(new Error(`Query read timeout: COPY took over ${timeoutMs} ms`)), timeoutMs);
+  const copied = pipeline(Readable.from([encodeRows(generationId, computedAt, users)]), stream);
+  copied.catch(() => {});
+  try {
+    await Promise.race([copied, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function encodeRows(generationId: string, computedAt: number, users: readonly ScoredUser[]): Buffer {

@@ -30,8 +30,9 @@ const CLIENT_GRACE_MS = 2_000;
 
 export function createPool(options: PoolOptions): pg.Pool {
   const { url, max = 10, applicationName, statementTimeoutMs = 30_000, lockTimeoutMs = 10_000 } = options;
+  const { connectionString, options: own } = separateLimits(url);
   const pool = new pg.Pool({
-    connectionString: url,
+    connectionString,
     max,
     application_name: applicationName,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
@@ -42,14 +43,27 @@ export function createPool(options: PoolOptions): pg.Pool {
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
     keepAlive: true,
     // An acknowledgement must mean a durable commit, whatever the server's default; and a statement whose client has
-    // gone away ends instead of running on.
-    options: '-c synchronous_commit=on -c client_connection_check_interval=1000',
+    // gone away ends instead of running on. Of two settings of one name the later counts.
+    options: `${own} -c synchronous_commit=on -c client_connection_check_interval=1000`.trimStart(),
     types: { getTypeParser },
   });
   // A connection that breaks is reported by the statement that notices; without listeners it would end the process.
   pool.on('error', () => {});
   pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
+}
+
+/** What the driver would take from the URL instead of from us. */
+const LIMITS = ['statement_timeout', 'query_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout'];
+
+/** The URL without the limits that are ours to set, and with its `options` apart, to be followed by ours. */
+function separateLimits(url: string): { connectionString: string; options: string } {
+  const [address = '', search = ''] = url.split(/\?(.*)/s);
+  const parameters = new URLSearchParams(search);
+  const options = parameters.get('options') ?? '';
+  if (![...LIMITS, 'options'].some((name) => parameters.has(name))) return { connectionString: url, options };
+  for (const name of [...LIMITS, 'options']) parameters.delete(name);
+  return { connectionString: parameters.size === 0 ? address : `${address}?${parameters}`, options };
 }
 
 /** int8 as a number where a double holds it exactly, else as its text. */

@@ -5,12 +5,14 @@ import type pg from 'pg';
 import { epochMs } from './certificate-statement.ts';
 import { type Db, query } from './database.ts';
 import { partitionOf } from './partition.ts';
+import type { RetentionCandidate } from './retired-generations.ts';
 
-const SELECT = `
-  select g.id, g.predictor, g.number, g.model_version_id as "modelVersionId", v.number as "modelNumber", g.run_id as "runId",
-    g.state, g.history, g.buckets, ${epochMs('g.started_at')} as "startedAt", g.published_at as "publishedAt", g.users,
-    exists (select from tandem.arms a where a.generation_id = g.id) as "inForce"
-  from tandem.generations g join tandem.model_versions v on v.id = g.model_version_id`;
+const COLUMNS = `
+  g.id, g.predictor, g.number, g.model_version_id as "modelVersionId", v.number as "modelNumber", g.run_id as "runId",
+  g.state, g.history, g.buckets, ${epochMs('g.started_at')} as "startedAt", g.published_at as "publishedAt", g.users,
+  exists (select from tandem.arms a where a.generation_id = g.id) as "inForce"`;
+
+const SELECT = `select ${COLUMNS} from tandem.generations g join tandem.model_versions v on v.id = g.model_version_id`;
 
 type Row = Generation & Record<string, unknown>;
 
@@ -29,6 +31,21 @@ export async function listInForce(db: Db): Promise<readonly Generation[]> {
     text: `${SELECT} join tandem.arms a on a.generation_id = g.id join tandem.predictors p on p.name = a.predictor and p.active
       order by g.predictor`,
   });
+}
+
+/** All that are not dropped, with what retention judges them by. */
+export async function listCandidates(db: Db): Promise<readonly RetentionCandidate[]> {
+  return query<RetentionCandidate & Record<string, unknown>>(db, {
+    text: `select ${COLUMNS},
+        exists (select from tandem.arms a where a.predictor = g.predictor and a.model_version_id = g.model_version_id) as "isServed",
+        ${elapsedMs('coalesce(g.left_at, g.published_at)')} as "lastUsedMs", ${elapsedMs('r.finished_at')} as "runEndedMs"
+      from tandem.generations g join tandem.model_versions v on v.id = g.model_version_id join tandem.runs r on r.id = g.run_id
+      where g.state <> 'dropped'`,
+  });
+}
+
+function elapsedMs(expression: string): string {
+  return `(extract(epoch from clock_timestamp() - ${expression}) * 1000)::float8`;
 }
 
 /** Ids of all that are not dropped: what the online store may hold. */

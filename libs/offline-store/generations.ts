@@ -5,10 +5,13 @@ import type { GenerationStore, RollbackRequest } from '@tandem/prediction/run-st
 import type pg from 'pg';
 import { findArm, moveArm } from './arms.ts';
 import { insertAudit } from './audit.ts';
-import { type Db, query, sqlState, transaction } from './database.ts';
-import { findGeneration, listGenerations, listInForce, readPages } from './generation-rows.ts';
+import { query, sqlState, transaction } from './database.ts';
+import { findNewRules, setEventFeatures } from './event-features.ts';
+import { changeEventRules, lockEventRules, touchEveryone } from './event-rules.ts';
+import { findGeneration, listCandidates, listGenerations, listInForce, readPages } from './generation-rows.ts';
 import { dropPartition } from './partition.ts';
-import { type RetentionCandidate, retiredGenerations } from './retired-generations.ts';
+import { findModelVersion } from './registry.ts';
+import { retiredGenerations } from './retired-generations.ts';
 import { lockAssignments } from './settings.ts';
 
 export function createGenerationStore(pool: pg.Pool): GenerationStore {
@@ -27,7 +30,7 @@ export function createGenerationStore(pool: pg.Pool): GenerationStore {
  * with `unknown_predictor`, or with `unknown_generation`, naming those that can be returned to.
  */
 async function rollBack(pool: pg.Pool, { predictor, to, actor }: RollbackRequest) {
-  return transaction(pool, async (db) => {
+  return changeEventRules(pool, async (db) => {
     await lockAssignments(db);
     const arm = await findArm(db, predictor);
     if (!arm) {
@@ -40,12 +43,7 @@ async function rollBack(pool: pg.Pool, { predictor, to, actor }: RollbackRequest
     const from = all.find((one) => one.id === arm.generationId) ?? null;
     const target = chooseTarget(all, from, to);
     if (!target) throw notAvailable(all, from, to);
-    await moveArm(db, predictor, {
-      modelVersionId: target.modelVersionId,
-      generationId: target.id,
-      raiseFloor: true,
-      restartExpiry: true,
-    });
+    await putInForce(db, target);
     await insertAudit(db, {
       actor,
       action: 'rollback',
@@ -54,6 +52,15 @@ async function rollBack(pool: pg.Pool, { predictor, to, actor }: RollbackRequest
     });
     return { from, to: { ...target, inForce: true } };
   });
+}
+
+async function putInForce(db: pg.PoolClient, { id, predictor, modelVersionId }: Generation): Promise<void> {
+  // Not where its generation was kept all along; a run that outlived its version's time made one unheard of by events.
+  const { features } = await findNewRules(db, await findModelVersion(db, modelVersionId));
+  if (features) await lockEventRules(db);
+  await moveArm(db, predictor, { modelVersionId, generationId: id, raiseFloor: true, restartExpiry: true });
+  await setEventFeatures(db, predictor);
+  if (features) await touchEveryone(db, predictor);
 }
 
 /** @param all newest first */
@@ -103,6 +110,7 @@ async function dropOne(db: pg.PoolClient, id: string): Promise<Generation | null
   const retired = retiredGenerations(await listCandidates(db)).find((one) => one.id === id);
   if (!retired) return null;
   await query(db, { text: `update tandem.generations set state = 'dropped' where id = $1`, values: [id] });
+  await setEventFeatures(db, retired.predictor);
   await insertAudit(db, {
     actor: 'retention',
     action: 'drop_generation',
@@ -111,16 +119,4 @@ async function dropOne(db: pg.PoolClient, id: string): Promise<Generation | null
   });
   await dropPartition(db, id);
   return { ...retired, state: 'dropped' };
-}
-
-async function listCandidates(db: Db): Promise<RetentionCandidate[]> {
-  return query<RetentionCandidate & Record<string, unknown>>(db, {
-    text: `select g.id, g.predictor, g.number, g.model_version_id as "modelVersionId", v.number as "modelNumber",
-        g.run_id as "runId", g.state, g.history, g.buckets,
-        floor(extract(epoch from g.started_at) * 1000)::float8 as "startedAt", g.published_at as "publishedAt", g.users,
-        exists (select from tandem.arms a where a.generation_id = g.id) as "inForce",
-        (extract(epoch from clock_timestamp() - r.finished_at) * 1000)::float8 as "runEndedMs"
-      from tandem.generations g join tandem.model_versions v on v.id = g.model_version_id join tandem.runs r on r.id = g.run_id
-      where g.state <> 'dropped'`,
-  });
 }

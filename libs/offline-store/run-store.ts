@@ -8,7 +8,12 @@ import { publishRun } from './publish.ts';
 import { findRun, listFailures, listRuns, listUnfinished } from './run-rows.ts';
 import { cancelRun, createRun, failRun, resumeRun } from './runs.ts';
 
-export function createRunStore(pool: pg.Pool): RunStore {
+export interface RunStoreOptions {
+  /** Workers in a row that may take a chunk and never give it back, before it is failed. */
+  readonly maxClaims?: number;
+}
+
+export function createRunStore(pool: pg.Pool, { maxClaims }: RunStoreOptions = {}): RunStore {
   return {
     create: (run) => createRun(pool, run),
     find: (id) => findRun(pool, id),
@@ -16,7 +21,7 @@ export function createRunStore(pool: pg.Pool): RunStore {
     failures: (runId, limit) => listFailures(pool, runId, limit),
     plan: (runId) => planRun(pool, runId),
     claimable: (runId, limit) => listClaimable(pool, runId, limit),
-    claim: (runId, no, leaseMs) => claimChunk(pool, runId, no, leaseMs),
+    claim: (runId, no, leaseMs) => claimChunk(pool, runId, no, leaseMs, maxClaims),
     renew: (chunk, leaseMs) => renewLease(pool, chunk, leaseMs),
     giveBack: (chunk, error, maxAttempts) => giveBackChunk(pool, chunk, error, maxAttempts),
     commit: (run, chunk, result) => commitChunk(pool, run, chunk, result),

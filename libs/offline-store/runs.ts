@@ -31,6 +31,7 @@ function insertRun(pool: pg.Pool, run: NewRun): Promise<{ run: Run; created: boo
         from tandem.arms where predictor = $1 and name = 'stable' returning id`,
       values: [run.predictor, run.scope.kind, userIds, run.reason, slot],
     });
+    if (slot !== null) await keepSlot(db, run.predictor, slot);
     return { run: await requireRun(db, inserted?.id ?? ''), created: true };
   });
 }
@@ -73,6 +74,15 @@ async function findSlot(db: Db, predictor: string, slot: Date): Promise<string |
     values: [predictor, slot],
   });
   return rows[0]?.id;
+}
+
+/** Runs expire; that a slot was run must not be forgotten with them. */
+async function keepSlot(db: Db, predictor: string, slot: Date): Promise<void> {
+  await query(db, {
+    text: `insert into tandem.schedule_slots as s (predictor, last_slot) values ($1, $2)
+      on conflict (predictor) do update set last_slot = greatest(s.last_slot, excluded.last_slot)`,
+    values: [predictor, slot],
+  });
 }
 
 async function refuseSecondAll(db: Db, predictor: string, except: string | null): Promise<void> {
@@ -125,7 +135,7 @@ export async function resumeRun(pool: pg.Pool, runId: string): Promise<Run> {
     if (run.scope === 'all') await refuseSecondAll(db, predictor, runId);
     await refuseDropped(db, run);
     await query(db, {
-      text: `update tandem.chunks set state = 'waiting', attempts = 0, error = null, lease_until = null
+      text: `update tandem.chunks set state = 'waiting', attempts = 0, lost_leases = 0, error = null, lease_until = null
         where run_id = $1 and state in ('cancelled', 'failed')`,
       values: [runId],
     });

@@ -8,8 +8,9 @@ export function createScheduleStore(pool: pg.Pool): ScheduleStore {
     async schedules() {
       const rows = await query<{ now: Date; predictor: string | null; schedule: string; after: Date }>(pool, {
         text: `select clock_timestamp() as now, p.name as predictor, p.policy -> 'batch' ->> 'schedule' as schedule,
-            coalesce((select max(r.schedule_slot) from tandem.runs r where r.predictor = p.name), p.updated_at) as after
+            coalesce(s.last_slot, p.updated_at) as after
           from tandem.settings left join tandem.predictors p on p.active and p.policy -> 'batch' ->> 'schedule' is not null
+          left join tandem.schedule_slots s on s.predictor = p.name
           order by p.name`,
       });
       const schedules = rows.flatMap(({ predictor, schedule, after }) =>

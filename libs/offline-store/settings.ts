@@ -5,15 +5,13 @@ import { type Db, query } from './database.ts';
 export interface Settings {
   /** Null until a first config is adopted. */
   readonly keyType: KeyType | null;
-  /** How long event ids are remembered, in milliseconds; an event whose time is older is refused. */
-  readonly eventHorizonMs: number;
   readonly revision: number;
   readonly history: string;
 }
 
 export async function findSettings(db: Db): Promise<Settings> {
-  const rows = await query<{ keyType: KeyType | null; eventHorizonMs: number; revision: number; history: string }>(db, {
-    text: `select key_type as "keyType", (extract(epoch from event_horizon) * 1000)::float8 as "eventHorizonMs", revision,
+  const rows = await query<{ keyType: KeyType | null; revision: number; history: string }>(db, {
+    text: `select key_type as "keyType", revision,
       tandem.current_history() as history from tandem.settings`,
   });
   const [settings] = rows;

@@ -8,6 +8,7 @@
  */
 import type { Generation } from '@tandem/prediction/generations';
 import type { OnlineConnection, OnlineLog } from './connection.ts';
+import { createKeys } from './keys.ts';
 import { command } from './write-together.ts';
 
 export interface BucketFit {
@@ -21,23 +22,26 @@ export interface BucketFit {
 export interface BucketFitDependencies {
   readonly connection: OnlineConnection;
   readonly log: OnlineLog;
+  readonly prefix?: string;
 }
 
 /** The least limits that any Redis or Valkey comes with. */
 const ASSUMED_ENTRIES = 128;
 const ASSUMED_VALUE_BYTES = 64;
 
+/** Values looked at: the outputs of a model are of one length, or texts of similar ones. */
+const VALUES_SAMPLED = 32;
+
 /**
- * Reads the server's limits and logs a warning where a generation does not fit. Rejects `unavailable` where Redis does
- * not answer.
- * @param valueBytes the longest value of the generation, in bytes
+ * Reads the server's limits and some values of a generation that is loaded, and logs a warning where its buckets do not
+ * fit. Rejects `unavailable` where Redis does not answer.
  */
 export async function checkBuckets(
-  { connection, log }: BucketFitDependencies,
+  { connection, log, prefix }: BucketFitDependencies,
   generation: Pick<Generation, 'id' | 'buckets' | 'users'>,
-  valueBytes: number,
 ): Promise<BucketFit> {
   const limits = await readLimits(connection);
+  const valueBytes = await longestValue(connection, createKeys(prefix).bucket(generation.id, 0));
   const meanUsers = generation.users / generation.buckets;
   const entries = limits.maxEntries ?? ASSUMED_ENTRIES;
   const isWide = valueBytes > (limits.maxValueBytes ?? ASSUMED_VALUE_BYTES);
@@ -60,6 +64,17 @@ async function readLimits(connection: OnlineConnection): Promise<Pick<BucketFit,
     command('config', ['get', 'hash-max-*list*-value']),
   ]);
   return { maxEntries: firstNumber(entries), maxValueBytes: firstNumber(value) };
+}
+
+/** Of a bucket's values; 0 where it has none, or the server cannot pick any (before Redis 6.2). */
+async function longestValue(connection: OnlineConnection, bucket: string): Promise<number> {
+  const [reply] = await connection.send([command('hrandfield', [bucket, String(VALUES_SAMPLED), 'WITHVALUES'])]);
+  if (!Array.isArray(reply)) return 0;
+  // Fields and values in turn.
+  return Math.max(
+    0,
+    ...reply.filter((_, i) => i % 2 === 1).map((value) => (Buffer.isBuffer(value) ? value.length : 0)),
+  );
 }
 
 /** The number in a reply of CONFIG GET: names and values in turn, or null where it was refused. */

@@ -160,15 +160,30 @@ describe('loading generations', () => {
 
   it('warns of crowded buckets, and knows the layout of wide values', async () => {
     const logged: string[] = [];
-    const dependencies = { connection, log: (event: string) => logged.push(event) };
-    const fit = await checkBuckets(dependencies, { ...generation, users: 40 * 100 }, 11);
+    const fields: Record<string, unknown>[] = [];
+    const dependencies = {
+      connection,
+      prefix,
+      log: (event: string, told: Record<string, unknown>) => {
+        logged.push(event);
+        fields.push(told);
+      },
+    };
+    await loader().loadGeneration(generation, pages);
+    const fit = await checkBuckets(dependencies, { ...generation, users: 40 * 100 });
     expect(fit).toMatchObject({ meanUsers: 100, layout: 'listpack' });
     expect(logged).toEqual([]);
-    await checkBuckets(dependencies, { ...generation, users: 40 * 300 }, 11);
+    await checkBuckets(dependencies, { ...generation, users: 40 * 300 });
     expect(logged).toEqual(['online_store.buckets_crowded']);
-    expect(await checkBuckets(dependencies, { ...generation, users: 40 }, 407)).toMatchObject({ layout: 'hash table' });
+    expect(fields).toMatchObject([
+      { meanUsers: 300, remedy: expect.stringContaining('hash-max-listpack-entries to 600') },
+    ]);
+    await sweeper().forget(generation);
     const wide = rows.map((row) => ({ ...row, outputs: Buffer.alloc(400, row.contextVersion) }));
     await loader().loadGeneration(generation, [wide]);
     expect(await connection.redis.object('ENCODING', createKeys(prefix).bucket(generation.id, 0))).toBe('hashtable');
+    const wideFit = await checkBuckets(dependencies, { ...generation, users: 40 * 300 });
+    expect(wideFit).toMatchObject({ layout: 'hash table' });
+    expect(logged).toHaveLength(1);
   });
 });

@@ -6,26 +6,12 @@
  * marker along, and a marker is never completed above missing rows.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Generation } from '@tandem/prediction/generations';
+import type { GenerationLoader, LoadableGeneration, LoadCount } from '@tandem/prediction/generation-loader';
 import type { StoredRow } from '@tandem/prediction/run-store';
 import { isRefusal, type OnlineConnection, unavailable } from './connection.ts';
 import { bucketOf, createKeys, placeOf } from './keys.ts';
 import { encodeGenerationValue } from './stored-value.ts';
 import { type CommandLike, command } from './write-together.ts';
-
-export type LoadableGeneration = Pick<Generation, 'id' | 'buckets' | 'startedAt'>;
-
-export interface LoadCount {
-  readonly loaded: number;
-  /** Rows that the values' layout cannot tell (computed before the generation started): they stay in Postgres alone. */
-  readonly skipped: number;
-}
-
-export interface LoadOptions {
-  /** At most this many rows a second; reads share the server. Default 100,000. */
-  readonly rowsPerSecond?: number;
-  readonly signal?: AbortSignal;
-}
 
 export interface GenerationLoaderDependencies {
   /** One with a command timeout of seconds: a server busy with a window of rows answers later than a read's 50 ms. */
@@ -33,21 +19,6 @@ export interface GenerationLoaderDependencies {
   readonly prefix?: string;
   /** Rows in one write, 10,000: measured 210,000 rows/s at 1,000, 340,000 at 5,000, 430,000 from 20,000 on. */
   readonly windowRows?: number;
-}
-
-/** Every function rejects `unavailable` where Redis does not answer or refuses; then load again, from the start. */
-export interface GenerationLoader {
-  /** Loads some committed rows of a generation, a chunk's say. */
-  loadRows(generation: LoadableGeneration, rows: readonly StoredRow[]): Promise<LoadCount>;
-  /** Completes the marker if Redis holds this many users of the generation; false where it does not: load it whole. */
-  completeLoad(generation: LoadableGeneration, users: number): Promise<boolean>;
-  /** Loads all rows and completes the marker. */
-  loadGeneration(
-    generation: LoadableGeneration,
-    pages: AsyncIterable<readonly StoredRow[]> | Iterable<readonly StoredRow[]>,
-    options?: LoadOptions,
-  ): Promise<LoadCount & { readonly complete: boolean }>;
-  isLoaded(generation: LoadableGeneration): Promise<boolean>;
 }
 
 const BUCKETS_A_COUNT = 2_000;

@@ -1,5 +1,5 @@
 /** Takes generations out of Redis: one by name, or all that Postgres does not list any more. */
-import type { Generation } from '@tandem/prediction/generations';
+import type { GenerationSweeper } from '@tandem/prediction/generation-loader';
 import { isRefusal, type OnlineConnection, unavailable } from './connection.ts';
 import { createKeys } from './keys.ts';
 import { command } from './write-together.ts';
@@ -8,23 +8,6 @@ export interface GenerationSweeperDependencies {
   /** As the loader's: with a command timeout of seconds. */
   readonly connection: OnlineConnection;
   readonly prefix?: string;
-}
-
-export interface SweepCount {
-  readonly generations: readonly string[];
-  readonly keys: number;
-}
-
-/** Both are safe to repeat, and reject `unavailable` where Redis does not answer. */
-export interface GenerationSweeper {
-  /** Deletes the keys of a generation, marker first, so that it never counts as loaded while it goes. */
-  forget(generation: Pick<Generation, 'id' | 'buckets'>): Promise<void>;
-  /**
-   * Deletes the keys of all generations that are not listed.
-   * @param listKept ids that Postgres lists, of every state but dropped. Asked after the generations in Redis were found: a
-   * generation that starts meanwhile is not among those, so it is not lost
-   */
-  sweep(listKept: () => Promise<readonly string[]>, signal?: AbortSignal): Promise<SweepCount>;
 }
 
 const KEYS_A_STEP = 500;
@@ -58,6 +41,7 @@ export function createGenerationSweeper({ connection, prefix }: GenerationSweepe
 
   return {
     async forget({ id, buckets }) {
+      // Marker first: it must not count as loaded while its buckets go.
       await unlink([keys.marker(id)]);
       for (let first = 0; first < buckets; first += KEYS_A_STEP) {
         const length = Math.min(KEYS_A_STEP, buckets - first);

@@ -5,23 +5,48 @@
 import type { Generation } from './generations.ts';
 import type { StoredRow } from './run-store.ts';
 
-/** Rejects `unavailable` where the online store does not answer. */
-export interface GenerationLoader {
-  /** Writes committed rows into the generation's buckets; rows that are there already stay as they are. */
-  loadRows(generation: Generation, rows: readonly StoredRow[]): Promise<unknown>;
-  /** Marks the generation as complete if so many users of it are there; false where some are missing. */
-  completeLoad(generation: Generation, users: number): Promise<boolean>;
-  /** Loads all rows at a bounded rate; `complete` is false where the store lost some meanwhile. */
-  loadGeneration(
-    generation: Generation,
-    pages: AsyncIterable<readonly StoredRow[]>,
-  ): Promise<{ readonly loaded: number; readonly complete: boolean }>;
-  isLoaded(generation: Generation): Promise<boolean>;
+export type LoadableGeneration = Pick<Generation, 'id' | 'buckets' | 'startedAt'>;
+
+export interface LoadCount {
+  readonly loaded: number;
+  /** Rows that the store's layout cannot tell (computed before the generation started): they stay in Postgres alone. */
+  readonly skipped: number;
 }
 
+export interface LoadOptions {
+  /** At most this many rows a second; reads share the server. Default 100,000. */
+  readonly rowsPerSecond?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** Rejects `unavailable` where the online store does not answer or refuses; then load again, from the start. */
+export interface GenerationLoader {
+  /** Writes committed rows into the generation's buckets; rows that are there already stay as they are. */
+  loadRows(generation: LoadableGeneration, rows: readonly StoredRow[]): Promise<LoadCount>;
+  /** Marks the generation as complete if so many users of it are there; false where some are missing. */
+  completeLoad(generation: LoadableGeneration, users: number): Promise<boolean>;
+  /** Loads all rows at a bounded rate; `complete` is false where the store lost some meanwhile. */
+  loadGeneration(
+    generation: LoadableGeneration,
+    pages: AsyncIterable<readonly StoredRow[]> | Iterable<readonly StoredRow[]>,
+    options?: LoadOptions,
+  ): Promise<LoadCount & { readonly complete: boolean }>;
+  isLoaded(generation: LoadableGeneration): Promise<boolean>;
+}
+
+export interface SweepCount {
+  readonly generations: readonly string[];
+  readonly keys: number;
+}
+
+/** Both are safe to repeat, and reject `unavailable` where the online store does not answer. */
 export interface GenerationSweeper {
-  /** Forgets a generation, in steps that do not hold up reads. */
-  forget(generation: Generation): Promise<unknown>;
-  /** Forgets all that are not listed. */
-  sweep(listKept: () => Promise<readonly string[]>): Promise<unknown>;
+  /** Forgets a generation, in steps that do not hold up reads; it never counts as loaded while it goes. */
+  forget(generation: Pick<Generation, 'id' | 'buckets'>): Promise<void>;
+  /**
+   * Forgets all generations that are not listed.
+   * @param listKept ids that Postgres lists, of every state but dropped. Asked after the generations in the store were
+   * found: one that starts meanwhile is not among those, so it is not lost
+   */
+  sweep(listKept: () => Promise<readonly string[]>, signal?: AbortSignal): Promise<SweepCount>;
 }

@@ -209,7 +209,8 @@ async function land(
   const entries: OverlayEntry[] = [];
   for (const [row, bytes] of scores.outputs) entries.push(entryOf(request, certified, row, bytes));
   for (const [row, detail] of scores.faults) {
-    outcomes.set(certified.batch.userIds[row] ?? '', { kind: 'failed', reason: 'live_failed', detail });
+    const reason = scores.overloaded.has(row) ? 'overloaded' : 'live_failed';
+    outcomes.set(certified.batch.userIds[row] ?? '', { kind: 'failed', reason, detail });
   }
   const kept = await keep(dependencies, entries, deadline);
   for (const { userId, outputs, contextVersion, computedAt } of entries) {

@@ -13,7 +13,7 @@ function stores(changes: Partial<LoadChunkDependencies> = {}) {
   const dependencies: LoadChunkDependencies = {
     runs: { markLoaded: async (_runId, no) => void marked.push(no) },
     generations: { find: async () => undefined },
-    loader: { loadRows: async () => undefined },
+    loader: { loadRows: async () => ({ loaded: 0, skipped: 0 }) },
     overlay: { put: async (entries) => void put.push(...entries) },
     ...changes,
   };

@@ -1,30 +1,29 @@
 /**
- * Brings the derived back in line with Postgres: hints at what is not done, loads what Redis lost, drops what retention
- * does not keep. Every worker runs it every few seconds; each step is idempotent, so none needs to be alone. A queue or
- * Redis that was flushed, and a worker that was killed, cost the time until the next round.
+ * Brings the derived back in line with Postgres: hints at what is not done, relays events, loads what Redis lost. Every
+ * worker runs it every few seconds; each step is idempotent, so none needs to be alone. A queue or Redis that was
+ * flushed, and a worker that was killed, cost the time until the next round.
  */
 
 import { unreachable } from './errors.ts';
 import type { HintStore } from './events.ts';
-import type { GenerationLoader, GenerationSweeper } from './generation-loader.ts';
+import type { GenerationLoader } from './generation-loader.ts';
+import type { Generation } from './generations.ts';
 import { hintAtChunks } from './plan-run.ts';
 import { type Outbox, relayOutbox } from './relay-outbox.ts';
 import type { RunHints } from './run-hints.ts';
 import type { GenerationStore, RunStore } from './run-store.ts';
 import { isFinished, type Run, type RunState } from './runs.ts';
+import { createStepper } from './step.ts';
 
 export interface ReconcileDependencies {
   readonly runs: Pick<RunStore, 'unfinished' | 'plan' | 'claimable' | 'fail'>;
-  readonly generations: Pick<GenerationStore, 'inForce' | 'dropRetired'>;
+  readonly generations: Pick<GenerationStore, 'inForce'>;
   readonly loader: Pick<GenerationLoader, 'isLoaded' | 'completeLoad'>;
-  readonly sweeper: GenerationSweeper;
-  /** Ids of all generations that are not dropped. */
-  listGenerations(): Promise<readonly string[]>;
   readonly hints: RunHints;
   readonly outbox: Outbox;
   readonly userHints: HintStore;
-  /** Removes event ids, events and runs that are past their time; gives how many rows. */
-  expire(): Promise<number>;
+  /** Milliseconds that only ever rise; for tests. */
+  now?(): number;
 }
 
 /** How much of each a round did; a step that failed is in `errors`, and the others were done all the same. */
@@ -33,36 +32,24 @@ export interface ReconcileReport {
   readonly chunksHinted: number;
   readonly hintsRelayed: number;
   readonly generationsToLoad: number;
-  readonly generationsDropped: number;
-  readonly rowsExpired: number;
   readonly errors: readonly string[];
 }
 
-/** @param thorough also what need not happen every few seconds: retention */
-export async function reconcile(dependencies: ReconcileDependencies, thorough: boolean): Promise<ReconcileReport> {
-  const errors: string[] = [];
-  async function step<T>(name: string, work: () => Promise<T>, otherwise: T): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      errors.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
-      return otherwise;
-    }
-  }
-  const { outbox, userHints, expire } = dependencies;
-  const hinted = await step('runs', () => hintAtRuns(dependencies), { unfinished: 0, chunks: 0 });
-  const hintsRelayed = await step('outbox', () => relayOutbox(outbox, userHints), 0);
-  const generationsToLoad = await step('generations', () => hintAtLoads(dependencies), 0);
-  const generationsDropped = thorough ? await step('retention', () => dropRetired(dependencies), 0) : 0;
-  const rowsExpired = thorough ? await step('expiry', () => expire(), 0) : 0;
-  return {
-    unfinishedRuns: hinted.unfinished,
-    chunksHinted: hinted.chunks,
-    hintsRelayed,
-    generationsToLoad,
-    generationsDropped,
-    rowsExpired,
-    errors,
+export type Reconcile = () => Promise<ReconcileReport>;
+
+/** Counting a generation's users asks for the size of every bucket: not while a load of it is likely under way. */
+const COUNT_AGAIN_MS = 60_000;
+
+/** Rounds remember which generations they had loaded, so that they do not count their users each time. */
+export function createReconcile(dependencies: ReconcileDependencies): Reconcile {
+  const { outbox, userHints, now = () => performance.now() } = dependencies;
+  const countedAt = new Map<string, number>();
+  return async function reconcile() {
+    const { step, errors } = createStepper();
+    const hinted = await step('runs', () => hintAtRuns(dependencies), { unfinished: 0, chunks: 0 });
+    const hintsRelayed = await step('outbox', () => relayOutbox(outbox, userHints), 0);
+    const generationsToLoad = await step('generations', () => hintAtLoads(dependencies, countedAt, now()), 0);
+    return { unfinishedRuns: hinted.unfinished, chunksHinted: hinted.chunks, hintsRelayed, generationsToLoad, errors };
   };
 }
 
@@ -95,22 +82,24 @@ async function hintAtNext({ runs, hints }: ReconcileDependencies, run: Run): Pro
   }
 }
 
-/** A generation whose chunks were all loaded only lacks its mark; one that Redis lost is loaded from Postgres. */
-async function hintAtLoads({ generations, loader, hints }: ReconcileDependencies): Promise<number> {
-  let missing = 0;
+/**
+ * A generation whose chunks were all loaded only lacks its mark; one that Redis lost is loaded from Postgres. The hint is
+ * given every round: the queue adds none while the load waits or runs, and a lost one costs no more than a round.
+ */
+async function hintAtLoads(
+  { generations, loader, hints }: ReconcileDependencies,
+  countedAt: Map<string, number>,
+  now: number,
+): Promise<number> {
+  const missing: Generation[] = [];
   for (const generation of await generations.inForce()) {
     if (await loader.isLoaded(generation)) continue;
-    if (await loader.completeLoad(generation, generation.users)) continue;
-    missing++;
+    const isDue = now - (countedAt.get(generation.id) ?? Number.NEGATIVE_INFINITY) >= COUNT_AGAIN_MS;
+    if (isDue && (await loader.completeLoad(generation, generation.users))) continue;
+    if (isDue) countedAt.set(generation.id, now);
+    missing.push(generation);
     await hints.load(generation.id);
   }
-  return missing;
-}
-
-/** Postgres first: what a kill leaves in Redis, the sweep finds. */
-async function dropRetired({ generations, sweeper, listGenerations }: ReconcileDependencies): Promise<number> {
-  const dropped = await generations.dropRetired();
-  for (const generation of dropped) await sweeper.forget(generation);
-  await sweeper.sweep(listGenerations);
-  return dropped.length;
+  for (const id of countedAt.keys()) if (!missing.some((generation) => generation.id === id)) countedAt.delete(id);
+  return missing.length;
 }

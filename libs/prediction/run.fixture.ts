@@ -1,4 +1,5 @@
-/** For the tests of the run use cases: a run, and hints that are written down. */
+/** For the tests of the run use cases: a run, a generation, and hints that are written down. */
+import type { Generation } from './generations.ts';
 import type { RunHints } from './run-hints.ts';
 import type { Run } from './runs.ts';
 
@@ -28,6 +29,22 @@ export function runOf(changes: Partial<Run> = {}): Run {
     ...changes,
   };
 }
+
+export const generationOf = (id: string): Generation => ({
+  id,
+  predictor: 'repurchase',
+  number: 1,
+  modelVersionId: 'm1',
+  modelNumber: 1,
+  runId: 'r1',
+  state: 'published',
+  history: 'h',
+  buckets: 4,
+  startedAt: 0,
+  publishedAt: new Date(0),
+  users: 10,
+  inForce: true,
+});
 
 /** What was hinted at, one line a hint. */
 export function writeDownHints(): { readonly hints: RunHints; readonly said: string[] } {

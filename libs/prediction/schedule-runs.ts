@@ -35,18 +35,25 @@ export interface ScheduledRun {
   readonly runId: string;
 }
 
+export interface ScheduleReport {
+  readonly made: readonly ScheduledRun[];
+  /** Predictors whose run could not be created; their slots stay due. */
+  readonly failed: readonly { readonly predictor: string; readonly error: unknown }[];
+}
+
 /**
- * Creates the due runs; gives those that this call made. A slot that comes up during an unfinished run of its predictor
- * stays due and runs after it, if no newer slot has come by then.
+ * Creates the due runs; tells which this call made. A slot that comes up during an unfinished run of its predictor
+ * stays due and runs after it, if no newer slot has come by then. Rejects where the schedules cannot be read.
  */
-export async function scheduleRuns(dependencies: ScheduleRunsDependencies): Promise<readonly ScheduledRun[]> {
+export async function scheduleRuns(dependencies: ScheduleRunsDependencies): Promise<ScheduleReport> {
   const { schedules, runs, hints, latestSlot } = dependencies;
   const { now, schedules: all } = await schedules.schedules();
   const made: ScheduledRun[] = [];
+  const failed: { predictor: string; error: unknown }[] = [];
   for (const { predictor, schedule, after } of all) {
-    const slot = latestSlot(schedule, now);
-    if (slot <= after) continue;
     try {
+      const slot = latestSlot(schedule, now);
+      if (slot <= after) continue;
       const { run, created } = await runs.create({
         predictor,
         scope: { kind: 'all' },
@@ -57,8 +64,8 @@ export async function scheduleRuns(dependencies: ScheduleRunsDependencies): Prom
       await hints.plan(run.id);
       made.push({ predictor, slot, runId: run.id });
     } catch (error) {
-      if (!isTandemError(error, 'run_conflict', 'unknown_predictor')) throw error;
+      if (!isTandemError(error, 'run_conflict', 'unknown_predictor')) failed.push({ predictor, error });
     }
   }
-  return made;
+  return { made, failed };
 }

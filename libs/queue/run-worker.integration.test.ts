@@ -83,32 +83,25 @@ describe('queues', () => {
   });
 
   it('opens a class once, however many calls are the first, and again where that failed', async () => {
-    const opened = async () =>
-      Number(/cmdstat_hmset:calls=(\d+)/.exec(String(await command('INFO', 'commandstats')))?.[1] ?? 0);
-    const other = await createQueue({ url: server.url, log: silentLog, prefix: '{other}' });
-    const runIds = Array.from({ length: 5 }, () => randomUUID());
-    const enqueueAll = () => Promise.all(runIds.map((runId) => other.enqueue('plan-run', { runId })));
+    const own = await createQueue({ url: server.url, log: silentLog, prefix: '{own}' });
+    const runIds = Array.from({ length: 8 }, () => randomUUID());
+    const enqueueAll = () => Promise.all(runIds.map((runId) => own.enqueue('plan-run', { runId })));
     try {
       process.kill(server.pid, 'SIGSTOP');
       expect(await enqueueAll()).toEqual(runIds.map(() => false));
       process.kill(server.pid, 'SIGCONT');
-      await until(async () => (await other.counts().catch(() => null)) !== null);
+      // Another class: nothing asks for the first one again meanwhile.
+      await until(() => own.enqueue('load-generation', { generationId: randomUUID() }));
       await command('CONFIG', 'RESETSTAT');
       expect(await enqueueAll()).toEqual(runIds.map(() => true));
-      console.log(await command('INFO', 'commandstats'));
-      expect(await opened()).toBe(0);
-      expect((await other.counts()).control.waiting).toBe(5);
+      // BullMQ asks each time it opens a queue, and ioredis once for the connection of this question.
+      const [, asked] = /cmdstat_info:calls=(\d+)/.exec(String(await command('INFO', 'commandstats'))) ?? [];
+      expect(Number(asked)).toBe(2);
     } finally {
       process.kill(server.pid, 'SIGCONT');
-      await other.close();
+      await own.close();
+      await command('FLUSHALL');
     }
-    const fresh = await createQueue({ url: server.url, log: silentLog, prefix: '{fresh}' });
-    await command('CONFIG', 'RESETSTAT');
-    await Promise.all(runIds.map((runId) => fresh.enqueue('plan-run', { runId })));
-    console.log(await command('INFO', 'commandstats'));
-    expect(await opened()).toBe(1);
-    await fresh.close();
-    await command('FLUSHALL');
   });
 
   it('takes a job of the same key again once it has ended: nothing is silently ignored', async () => {

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { migrate } from '@tandem/offline-store/migrate';
 import pg from 'pg';
+import type {} from './provided-context.ts';
 
 export interface TestDatabase {
   readonly url: string;

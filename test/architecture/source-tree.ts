@@ -19,6 +19,7 @@ export interface SourceFile {
   readonly workspace: string;
   readonly lines: number;
   readonly isTest: boolean;
+  readonly code: string;
   /** Specifiers as written; type imports too. */
   readonly imports: readonly string[];
   /** Of `imports`, those that exist at run time. */
@@ -68,6 +69,7 @@ function readSource(file: string): SourceFile {
   return {
     path,
     workspace: top === 'apps' || top === 'libs' ? `${top}/${second}` : top,
+    code,
     lines: code.split('\n').length - 1,
     isTest: /\.(test|fixture)\.ts$/.test(path) || top === 'test',
     imports: all.map((one) => one.specifier),

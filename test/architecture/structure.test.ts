@@ -1,6 +1,7 @@
-import { basename } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { listFolders, readSourceTree, resolveImport, type SourceFile } from './source-tree.ts';
+import { listFolders, readSourceTree, resolveImport, root, type SourceFile } from './source-tree.ts';
 
 const files = readSourceTree();
 const product = files.filter((file) => !file.isTest);
@@ -125,11 +126,27 @@ describe('structure', () => {
     expect(named.filter((path) => drawers.has(basename(path).replace(/\.(ts|mjs)$/, '')))).toEqual([]);
   });
 
-  it('is imported by someone: every file of a lib has a reader', () => {
-    const read = new Set(files.flatMap((file) => file.imports.map((specifier) => resolveImport(file, specifier))));
+  it('takes no path out of a URL: a folder with a space would be %20', () => {
+    const wrong = files.filter((file) => /import\.meta\.url\)\.pathname/.test(file.code)).map((file) => file.path);
+    expect(wrong).toEqual(['test/architecture/structure.test.ts']);
+  });
+
+  it('names only files that exist in ARCHITECTURE.md', () => {
+    const text = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8');
+    const named = [...text.matchAll(/`((?:apps|libs|test|migrations)\/[\w./-]+)`/g)].map((match) => match[1] ?? '');
+    expect(named.length).toBeGreaterThan(20);
+    expect(named.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+  });
+
+  it('has no file in a lib that only tests read', () => {
+    const read = new Set(product.flatMap((file) => file.imports.map((specifier) => resolveImport(file, specifier))));
     const entries = /\/(main|.*-main|worker|watchdog)\.ts$|\.config\.ts$/;
     const unread = product.filter(
-      (file) => file.workspace.startsWith('libs/') && !read.has(file.path) && !entries.test(file.path),
+      (file) =>
+        file.workspace.startsWith('libs/') &&
+        file.workspace !== 'libs/testing' &&
+        !read.has(file.path) &&
+        !entries.test(file.path),
     );
     expect(unread.map((file) => file.path)).toEqual([]);
   });

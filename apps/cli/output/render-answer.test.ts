@@ -1,23 +1,11 @@
 import type { Answered } from '@tandem/client/predictions';
 import type { PredictionAnswer } from '@tandem/client/wire';
+import { PREDICTION_EXAMPLE } from '@tandem/client/wire-examples';
 import { expect, test } from 'vitest';
 import { plain } from './paint.ts';
 import { renderAnswer, renderManyAnswers } from './render-answer.ts';
 
-const answer: PredictionAnswer = {
-  predictor: 'repurchase',
-  userId: '42',
-  prediction: { score: 0.831, segment: ['a', 'b'] },
-  source: 'batch',
-  reason: 'fresh',
-  modelVersion: '2',
-  variant: 'stable',
-  generation: '17',
-  computedAt: '2026-11-24T02:00:11.250Z',
-  ageSeconds: 31_842,
-  contextVersion: 5,
-  predictedFromContextVersion: 5,
-};
+const answer: PredictionAnswer = { ...PREDICTION_EXAMPLE, prediction: { score: 0.831, segment: ['a', 'b'] } };
 const answered: Answered = {
   notModified: false,
   answer,

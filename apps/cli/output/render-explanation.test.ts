@@ -1,72 +1,14 @@
 import type { Explanation } from '@tandem/client/wire';
+import { EXPLANATION_EXAMPLE } from '@tandem/client/wire-examples';
 import { expect, test } from 'vitest';
 import { plain } from './paint.ts';
 import { renderExplanation } from './render-explanation.ts';
 
+const features: Explanation['features'] = EXPLANATION_EXAMPLE.features;
 const explanation: Explanation = {
-  userId: '42',
-  predictor: 'repurchase',
-  at: '2026-11-24T10:50:53.250Z',
-  history: '9f2c4a1be07d3358',
-  user: { contextVersion: 6, lastConcerningVersion: 6, deletedVersion: 0 },
-  assignment: {
-    modelVersion: '2',
-    variant: 'stable',
-    generation: '17',
-    overlayFloor: 0,
-    rolloutRevision: 18,
-    expiresFrom: null,
-  },
+  ...EXPLANATION_EXAMPLE,
   stores: { redis: 'ok', postgres: 'failed' },
-  candidates: [
-    {
-      store: 'redis',
-      layer: 'generation',
-      source: 'batch',
-      state: 'stale',
-      prediction: { score: 0.412 },
-      modelVersion: '2',
-      generation: '17',
-      history: null,
-      overlayFloor: null,
-      predictedFromContextVersion: 5,
-      computedAt: '2026-11-24T02:00:11.250Z',
-      ageSeconds: 31_842,
-    },
-  ],
-  features: [
-    { name: 'recency', value: 12, from: 'row' },
-    {
-      name: 'orders',
-      value: 4,
-      from: 'event',
-      rowValue: 3,
-      event: {
-        acceptedAt: '2026-11-24T10:12:00.480Z',
-        time: '2026-11-24T10:12:00.000Z',
-        source: '/shop/orders',
-        id: 'order\u001b[2J-1009',
-      },
-    },
-  ],
-  featureFault: null,
-  featureProblem: null,
-  answer: {
-    predictor: 'repurchase',
-    userId: '42',
-    prediction: { score: 0.831 },
-    source: 'live',
-    reason: 'context_newer',
-    modelVersion: '2',
-    variant: 'stable',
-    generation: null,
-    computedAt: '2026-11-24T10:50:53.251Z',
-    ageSeconds: 0,
-    contextVersion: 6,
-    predictedFromContextVersion: 6,
-  },
-  answerProblem: null,
-  cacheStatus: 'tandem; fwd=stale; stored; detail=context_newer',
+  features: features.map((one) => (one.event ? { ...one, event: { ...one.event, id: 'order\u001b[2J-1009' } } : one)),
 };
 
 test('an explanation reads from the answer back to what it was made of', () => {

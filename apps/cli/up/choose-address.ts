@@ -29,6 +29,6 @@ function taken(port: number): CommandFailure {
   const holder = findPortHolder(port);
   const other = port === 65_535 ? port - 1 : port + 1;
   return new CommandFailure(`port ${port} (PORT) is taken${holder === undefined ? '' : ` by ${holder}`}`, {
-    remedy: `end that program, or choose another port: PORT=${other} npm start, or tandem up --port ${other}`,
+    remedy: `end that program, or choose another port: npx tandem up --port ${other}, or PORT=${other} npm start`,
   });
 }

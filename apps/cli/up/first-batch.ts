@@ -16,7 +16,7 @@ export async function runFirstBatches(context: UpContext, url: string, predictor
 async function refreshIfDue(context: UpContext, client: Client, view: PredictorView): Promise<void> {
   const { cli, say } = context;
   const inForce = (await client.generations(view.name)).find((generation) => generation.inForce);
-  if (inForce !== undefined && !isExpired(view, inForce.startedAt, cli.now())) {
+  if (inForce !== undefined && !view.generationExpired) {
     const { generation, users, startedAt } = inForce;
     say(
       'batch',
@@ -30,13 +30,6 @@ async function refreshIfDue(context: UpContext, client: Client, view: PredictorV
   const run = await followRun(cli, client, await startOrJoin(client, view.name), stepLabel('batch'));
   throwUnlessDone(run);
   say('batch', `${view.name}: ${resultOf(run)} in ${duration(cli.now() - startedAt)}`);
-}
-
-/** A rollback restarts the expiry of what it returned to. */
-function isExpired({ freshness, expiresFrom }: PredictorView, startedAt: string, now: number): boolean {
-  if (freshness.maxAgeSeconds === null) return false;
-  const countedFrom = Math.max(Date.parse(startedAt), expiresFrom === null ? 0 : Date.parse(expiresFrom));
-  return now - countedFrom > freshness.maxAgeSeconds * 1000;
 }
 
 /** A run that a start before this one, or the schedule, has begun is as good as a new one. */
@@ -53,6 +46,6 @@ async function startOrJoin(client: Client, predictor: string): Promise<Run> {
 }
 
 function resultOf({ generation, usersScored, usersFailed }: Run): string {
-  const failed = usersFailed === 0 ? '' : `, ${count(usersFailed)} could not be scored (tandem run list)`;
+  const failed = usersFailed === 0 ? '' : `, ${count(usersFailed)} could not be scored (npx tandem run list)`;
   return `generation ${generation ?? '?'}, ${count(usersScored)} users${failed}`;
 }

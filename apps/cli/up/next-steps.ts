@@ -16,8 +16,8 @@ export function renderNextSteps({ url, predictors, example, paint }: NextSteps):
     ['read a prediction', `curl -i ${url}/v1/predictions/${predictor}/42`],
     ['tell of a change', `curl -s ${url}/v1/events -H 'content-type: application/cloudevents+json' -d '${event}'`],
     ['read again: live', `curl -i ${url}/v1/predictions/${predictor}/42`],
-    ['refresh everybody', `npm run tandem -- run start ${predictor} --follow`],
-    ['why this answer', `npm run tandem -- explain ${predictor} 42`],
+    ['refresh everybody', `npx tandem run start ${predictor} --follow`],
+    ['why this answer', `npx tandem explain ${predictor} 42`],
     ...(example ? [['the whole story', 'npm run shop'] as [string, string]] : []),
     ['documentation', `${url}/docs`],
   ];

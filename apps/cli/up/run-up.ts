@@ -43,7 +43,7 @@ export async function runUp(cli: Cli, options: UpOptions): Promise<void> {
     clearInterval(alive);
     takeBack();
   }
-  say('stop', 'stopped; the data stay in .tandem/, `tandem up` goes on with them');
+  say('stop', 'stopped; the data stay in .tandem/, `npx tandem up` goes on with them');
 }
 
 async function bringUp(context: UpContext, options: UpOptions, onStop: (remove: RemoveLater) => void): Promise<void> {

@@ -5,12 +5,12 @@ export type Say = (step: string, text: string) => void;
 
 const NAME_WIDTH = 8;
 
-/** With `--json`, standard output is the result's alone. */
 /** What stands before a step's lines. */
 export function stepLabel(step: string): string {
   return `${step.padEnd(NAME_WIDTH)}  `;
 }
 
+/** With `--json`, standard output is the result's alone. */
 export function createSay(cli: Cli, { json }: CommonOptions): Say {
   const stream = json ? cli.stderr : cli.stdout;
   const paint: Cli['paint'] = json ? (_tone, text) => text : cli.paint;

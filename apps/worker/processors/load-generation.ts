@@ -1,7 +1,18 @@
 /** Job `load-generation`: fills Redis with a generation that it lost, or never had. */
 import { type LoadGenerationDependencies, loadGeneration } from '@tandem/prediction/load-generation';
 import type { Handler } from '@tandem/queue/run-worker';
+import type { CheckFit } from './check-fit.ts';
 
-export function createLoadGeneration(dependencies: LoadGenerationDependencies): Handler<'load-generation'> {
-  return async ({ generationId }, job) => ({ ...(await loadGeneration(dependencies, generationId, job.progress)) });
+export interface LoadGenerationProcessorDependencies extends LoadGenerationDependencies {
+  readonly checkFit: CheckFit;
+}
+
+export function createLoadGeneration(dependencies: LoadGenerationProcessorDependencies): Handler<'load-generation'> {
+  const { generations, checkFit } = dependencies;
+  return async ({ generationId }, job) => {
+    const report = await loadGeneration(dependencies, generationId, job.progress);
+    const generation = report.outcome === 'loaded' ? await generations.find(generationId) : undefined;
+    if (generation) await checkFit(generation);
+    return { ...report };
+  };
 }

@@ -3,14 +3,16 @@ import { type PublishRunDependencies, publishRun } from '@tandem/prediction/publ
 import type { RunStore } from '@tandem/prediction/run-store';
 import { isFinished } from '@tandem/prediction/runs';
 import type { Handler } from '@tandem/queue/run-worker';
+import type { CheckFit } from './check-fit.ts';
 import { type RunTelling, tellRunEnded } from './tell-run-ended.ts';
 
 export interface PublishRunProcessorDependencies extends PublishRunDependencies, RunTelling {
   readonly runs: Pick<RunStore, 'publish' | 'find'>;
+  readonly checkFit: CheckFit;
 }
 
 export function createPublishRun(dependencies: PublishRunProcessorDependencies): Handler<'publish-run'> {
-  const { runs } = dependencies;
+  const { runs, checkFit } = dependencies;
   return async ({ runId }) => {
     const before = await runs.find(runId);
     if (!before || isFinished(before.state)) return { outcome: 'nothing_to_do' };
@@ -19,6 +21,7 @@ export function createPublishRun(dependencies: PublishRunProcessorDependencies):
     const after = await runs.find(runId);
     if (after && isFinished(after.state)) tellRunEnded(after, dependencies);
     const { state, generation, loaded, note } = outcome;
+    if (generation && loaded) await checkFit(generation);
     return { outcome: state, predictor: before.predictor, generation: generation?.number ?? null, loaded, note };
   };
 }

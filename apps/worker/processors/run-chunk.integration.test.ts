@@ -8,6 +8,7 @@ import { tableModel } from '@tandem/testing/onnx-models';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { type BuiltDependencies, createDependencies } from '../dependencies.ts';
 import { adoptCustomers, CUSTOMERS, environmentOf } from '../worker.fixture.ts';
+import { createRunChunkProcessor } from './run-chunk.ts';
 
 let database: TestDatabase;
 let pool: ReturnType<typeof createPool>;
@@ -166,8 +167,14 @@ describe('a chunk', () => {
     await adoptCustomers(pool, { users: 300, chunkSize: 100, model: tableModel(), columns: ['recency'] });
     await pool.query('update customers set recency = 77 where id in (150, 177)');
     const runId = await plan();
-    const report = await createRunChunk(worker.chunks)(runId, 1);
+    const { log, metrics, runs } = worker;
+    let progress = 0;
+    const runChunk = createRunChunk(worker.chunks);
+    const processor = createRunChunkProcessor({ runChunk, runs, log, metrics });
+    const report = await processor({ runId, no: 1, fence: 0 }, { progress: () => void progress++ });
     expect(report).toMatchObject({ outcome: 'committed', usersFailed: 2, usersScored: 98 });
+    // Its parts, of which seven halvings make some twenty-five, and the steps before and after.
+    expect(progress).toBeGreaterThan(15);
     const failed = (await worker.runs.failures(runId, 10)).map(({ userId }) => userId);
     expect(failed.sort()).toEqual(['150', '177']);
   });

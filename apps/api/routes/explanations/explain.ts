@@ -4,11 +4,11 @@
  * and store its answer.
  */
 import type { ReadResult } from '@tandem/prediction/answer';
-import { PLAIN_READ } from '@tandem/prediction/read-options';
 import { type Assignment, type Authority, type Certificate, isErased } from '@tandem/prediction/certificate';
 import { TandemError } from '@tandem/prediction/errors';
 import type { ModelVersion, Predictor } from '@tandem/prediction/predictor';
 import { notFound, unknownPredictor } from '@tandem/prediction/read-errors';
+import { PLAIN_READ } from '@tandem/prediction/read-options';
 import type { PredictionReader, Registry } from '@tandem/prediction/read-prediction';
 import { type CandidateDependencies, type FoundCandidates, findCandidates } from '../users/find-candidates.ts';
 

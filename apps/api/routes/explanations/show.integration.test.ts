@@ -95,6 +95,18 @@ describe('GET /v1/users/{userId}', () => {
     expect((await api.get('/v1/users/07')).status).toBe(422);
   });
 
+  it('shows a stored prediction whose bytes are damaged as one that cannot be read', async () => {
+    await api.pool.query(`update tandem.predictions set outputs = '\\x00' where user_id = '9'`);
+    const damaged = { store: 'postgres', state: 'fresh', prediction: null, modelVersion: '1' };
+    const user = await api.get('/v1/users/9');
+    expect([user.status, await user.json()]).toMatchObject([200, { predictors: [{ candidates: [damaged] }] }]);
+    const explanation = await api.get('/v1/users/9/explanations/repurchase');
+    expect([explanation.status, await explanation.json()]).toMatchObject([
+      200,
+      { candidates: [damaged], answer: { source: 'live' } },
+    ]);
+  });
+
   it('says nothing of an erased user', async () => {
     await api.pool.query(`insert into tandem.user_contexts (user_id, version, deleted_version) values ('8', 3, 3)`);
     expect((await api.get('/v1/users/8')).status).toBe(404);

@@ -1,6 +1,7 @@
 /** What a read's headers demand of its answer. */
-import { PLAIN_READ, type ReadOptions } from '@tandem/prediction/read-options';
+
 import { parseContextToken } from '@tandem/prediction/events';
+import { PLAIN_READ, type ReadOptions } from '@tandem/prediction/read-options';
 import type { HonoRequest } from 'hono';
 import { NO_DIRECTIVES, parseCacheControl } from '../../http/cache-control.ts';
 import { RequestError } from '../../http/request-error.ts';

@@ -11,7 +11,7 @@ export function listPredictors({ registry, authority }: PredictorDependencies): 
     produces: 'application/json',
     async handle() {
       const [all, certificate] = await Promise.all([registry.predictors(), authority.certify([])]);
-      return jsonResponse({ predictors: all.map((one) => predictorView(one, certificate.assignment(one.name))) });
+      return jsonResponse({ predictors: all.map((one) => predictorView(one, certificate)) });
     },
   };
 }

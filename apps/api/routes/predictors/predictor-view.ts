@@ -1,6 +1,7 @@
 /** A predictor as the wire has it: its policies, and who is served what. */
 import { z } from '@hono/zod-openapi';
-import type { Assignment, Authority } from '@tandem/prediction/certificate';
+import { type Assignment, type Authority, type Certificate, UNTOUCHED } from '@tandem/prediction/certificate';
+import { judge } from '@tandem/prediction/freshness';
 import type { Predictor } from '@tandem/prediction/predictor';
 import type { Registry } from '@tandem/prediction/read-prediction';
 
@@ -11,6 +12,10 @@ export const PredictorSchema = z
     modelVersion: z.string().nullable().openapi({ description: 'The one in force' }),
     variant: z.string().nullable(),
     generation: z.string().nullable().openapi({ description: 'The one in force; null before the first full run' }),
+    generationExpired: z
+      .boolean()
+      .nullable()
+      .openapi({ description: "Whether its oldest predictions are older than maxAge, on the database's clock" }),
     overlayFloor: z.int().nullable(),
     rolloutRevision: z.int().nullable(),
     expiresFrom: z.iso.datetime().nullable().openapi({ description: 'Since a rollback, expiry counts from here' }),
@@ -35,6 +40,7 @@ export const PREDICTOR_EXAMPLE: PredictorView = {
   modelVersion: '2',
   variant: 'stable',
   generation: '17',
+  generationExpired: false,
   overlayFloor: 0,
   rolloutRevision: 18,
   expiresFrom: null,
@@ -61,7 +67,8 @@ export interface PredictorDependencies {
   readonly authority: Authority;
 }
 
-export function predictorView(predictor: Predictor, assignment: Assignment | undefined): PredictorView {
+export function predictorView(predictor: Predictor, certificate: Certificate): PredictorView {
+  const assignment = certificate.assignment(predictor.name);
   const { maxAgeMs, live, liveTimeoutMs, onLiveFailure, unverified, ...freshness } = predictor.policy.freshness;
   const { schedule, chunkSize, minCoverage } = predictor.policy.batch;
   const generation = assignment?.generation?.number;
@@ -71,6 +78,7 @@ export function predictorView(predictor: Predictor, assignment: Assignment | und
     modelVersion: assignment === undefined ? null : String(assignment.modelNumber),
     variant: assignment?.arm ?? null,
     generation: generation === undefined ? null : String(generation),
+    generationExpired: assignment ? isExpired(predictor, assignment, certificate) : null,
     overlayFloor: assignment?.overlayFloor ?? null,
     rolloutRevision: assignment?.revision ?? null,
     expiresFrom: typeof assignment?.expiresFrom === 'number' ? new Date(assignment.expiresFrom).toISOString() : null,
@@ -85,4 +93,22 @@ export function predictorView(predictor: Predictor, assignment: Assignment | und
     },
     batch: { schedule, chunkSize, minCoverage },
   };
+}
+
+/** As the freshness rule judges the oldest prediction that the generation can hold; null where none is in force. */
+function isExpired({ policy }: Predictor, assignment: Assignment, certificate: Certificate): boolean | null {
+  const { generation, modelVersionId } = assignment;
+  if (!generation) return null;
+  const oldest = {
+    layer: 'generation',
+    source: 'batch',
+    modelVersionId,
+    generationId: generation.id,
+    history: null,
+    overlayFloor: null,
+    contextVersion: 0,
+    computedAt: generation.startedAt,
+    outputs: Buffer.alloc(0),
+  } as const;
+  return judge(oldest, UNTOUCHED, assignment, certificate, policy.freshness) === 'expired';
 }

@@ -15,7 +15,7 @@ export function showPredictor({ registry, authority }: PredictorDependencies): E
       const name = req.param('predictor') ?? '';
       const [predictor, certificate] = await Promise.all([registry.predictor(name), authority.certify([])]);
       if (!predictor) throw unknownPredictor(name);
-      return jsonResponse(predictorView(predictor, certificate.assignment(name)));
+      return jsonResponse(predictorView(predictor, certificate));
     },
   };
 }

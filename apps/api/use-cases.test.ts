@@ -1,0 +1,25 @@
+import { readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { expect, it } from 'vitest';
+
+const root = import.meta.dirname;
+
+/** What a file imports, and what the files of this app among that import, and so on. */
+function importsOf(file: string, found = new Set<string>()): Set<string> {
+  for (const [, specifier = ''] of readFileSync(join(root, file), 'utf8').matchAll(/from '([^']+)'/g)) {
+    const target = specifier.startsWith('.') ? relative(root, join(root, dirname(file), specifier)) : specifier;
+    if (found.has(target)) continue;
+    found.add(target);
+    if (specifier.startsWith('.')) importsOf(target, found);
+  }
+  return found;
+}
+
+it.each(['record-events.ts', 'routes/explanations/explain.ts'])('%s knows nothing of HTTP', (file) => {
+  const imports = [...importsOf(file)];
+  expect(imports.length).toBeGreaterThan(3);
+  const ofHttp = imports.filter((one) =>
+    /^(http|json)\/|hono|zod|(^|\/)problem\.ts$|-view\.ts$|server\.ts$|^node:http/.test(one),
+  );
+  expect(ofHttp).toEqual([]);
+});

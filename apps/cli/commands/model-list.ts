@@ -1,0 +1,18 @@
+/** `tandem model list`: the model versions of a predictor, and which is in force. */
+import type { Command } from 'commander';
+import { type Cli, present } from '../cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
+import { renderModels } from '../output/render-models.ts';
+
+export function modelListCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'list',
+    description: 'list the model versions of a predictor, newest first',
+    example: 'tandem model list repurchase',
+  })
+    .argument('[predictor]', 'left out: of all predictors')
+    .action(async (predictor: string | undefined, options: ApiOptions) => {
+      const models = await connect(cli, options).models(predictor);
+      present(cli, options, { models }, () => renderModels(models, cli.paint, cli.now()));
+    });
+}

@@ -1,0 +1,20 @@
+import { MODEL_EXAMPLE } from '@tandem/client/wire-examples';
+import { expect, test } from 'vitest';
+import { plain } from './paint.ts';
+import { renderModels } from './render-models.ts';
+
+const now = Date.parse('2026-11-24T10:30:02Z');
+
+test('model versions are listed with what serves them, what they take and what they give', () => {
+  const vector = { name: 'segment', output: 'label', type: 'string', width: 3, index: 0 };
+  const old = { ...MODEL_EXAMPLE, modelVersion: '1', variants: [], outputs: [vector] };
+  expect(renderModels([MODEL_EXAMPLE, old], plain, now)).toEqual([
+    'predictor   version  served as  artifact      adopted              age          inputs               outputs',
+    'repurchase        2  stable     5f1c0b7d9e3a  2026-11-20 09:30:02  4 d 1 h ago  features float32[2]  score float32',
+    'repurchase        1             5f1c0b7d9e3a  2026-11-20 09:30:02  4 d 1 h ago  features float32[2]  segment string[3]',
+  ]);
+});
+
+test('without any the way to the first is told', () => {
+  expect(renderModels([], plain, now)).toEqual(['no model version yet; adopt a config: tandem adopt']);
+});

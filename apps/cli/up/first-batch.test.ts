@@ -1,0 +1,55 @@
+/** Whether `tandem up` scores everybody anew, as a service on a real socket answers. */
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { StateDir } from '@tandem/local-servers/state-dir';
+import { afterEach, expect, test } from 'vitest';
+import { createCli } from '../cli.ts';
+import { runFirstBatches } from './first-batch.ts';
+
+let server: Server | undefined;
+afterEach(() => {
+  server?.closeAllConnections();
+  server?.close();
+});
+
+const YEAR_MS = 365 * 86_400_000;
+const startedAt = '2026-11-24T02:00:00.120Z';
+
+/** The paths that were posted to, for a generation that the service calls expired or not. */
+async function postsFor(generationExpired: boolean, now: number): Promise<string[]> {
+  const posts: string[] = [];
+  const answers: Record<string, unknown> = {
+    '/v1/predictors': { predictors: [{ name: 'p', generationExpired, freshness: { maxAgeSeconds: 129_600 } }] },
+    '/v1/predictors/p/generations': { generations: [{ generation: '1', users: 3, inForce: true, startedAt }] },
+  };
+  server = createServer(({ method, url = '' }, response) => {
+    if (method === 'POST') posts.push(url);
+    const answer = answers[url];
+    response.writeHead(answer === undefined ? 404 : 200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify(answer ?? { type: 'urn:tandem:problem:no_such_path', title: 'no' }));
+  }).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server?.once('listening', resolve));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const quiet = { write: () => true };
+  const signal = new AbortController().signal;
+  const cli = createCli({
+    ...{ stdout: quiet, stderr: quiet, env: {}, cwd: '/', signal, ask: undefined },
+    whenForced: () => () => undefined,
+    now: () => now,
+  });
+  const context = {
+    ...{ cli, say: () => undefined, keep: () => undefined, ended: new Promise<never>(() => undefined) },
+    stateDir: {} as StateDir,
+    supervision: { now: cli.now, sleep: async () => undefined },
+  };
+  await runFirstBatches(context, url, ['p']).catch(() => undefined);
+  return posts;
+}
+
+test('a clock of this machine that is wrong makes nothing expire', async () => {
+  expect(await postsFor(false, Date.parse(startedAt) + YEAR_MS)).toEqual([]);
+});
+
+test('what the service calls expired is scored anew, whatever this machine takes the time for', async () => {
+  expect(await postsFor(true, Date.parse(startedAt) - YEAR_MS)).toEqual(['/v1/runs']);
+});
