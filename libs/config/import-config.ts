@@ -8,7 +8,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { ConfigProblem } from './config-problem.ts';
 
-export const CONFIG_NAME = 'tandem.config.ts';
+const CONFIG_NAME = 'tandem.config.ts';
 
 const EXAMPLE = `import { defineConfig } from '@tandem/config/define-config';
 

@@ -1,14 +1,9 @@
 /** Decides which feature columns fill which input tensor of a model, and refuses what does not fit. */
+import { describeTensor, isFixed } from '@tandem/prediction/model-signature';
 import type { FeatureColumn, ModelInput } from '@tandem/prediction/predictor';
 import { pathText } from './check-form.ts';
 import type { SettingProblem } from './config-problem.ts';
-import {
-  describeTensor,
-  isFixed,
-  type ModelSignature,
-  type TensorSignature,
-  valuesPerUser,
-} from './model-signature.ts';
+import { type ModelSignature, type TensorSignature, valuesPerUser } from './model-signature.ts';
 import { nearestName } from './nearest-name.ts';
 import type { ResolvedInput, ResolvedPredictor } from './resolve-predictor.ts';
 

@@ -1,8 +1,9 @@
 /** Decides which values of a model's output tensors become the fields of a prediction, and refuses what does not fit. */
+import { describeTensor } from '@tandem/prediction/model-signature';
 import type { OutputField } from '@tandem/prediction/predictor';
 import { pathText } from './check-form.ts';
 import type { SettingProblem } from './config-problem.ts';
-import { describeTensor, type ModelSignature, type TensorSignature, valuesPerUser } from './model-signature.ts';
+import { type ModelSignature, type TensorSignature, valuesPerUser } from './model-signature.ts';
 import { nearestName } from './nearest-name.ts';
 import type { ResolvedOutput, ResolvedPredictor } from './resolve-predictor.ts';
 

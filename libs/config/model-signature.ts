@@ -1,4 +1,5 @@
 /** A model's signature as an inspection of the artifact gives it, and what its shapes say. */
+import { isFixed } from '@tandem/prediction/model-signature';
 import type { TensorType } from '@tandem/prediction/predictor';
 
 export interface TensorSignature {
@@ -18,14 +19,4 @@ export function valuesPerUser({ shape }: TensorSignature): number | null {
   return shape.slice(1).reduce<number | null>((width, size) => {
     return width === null || !isFixed(size) ? null : width * size;
   }, 1);
-}
-
-/** `features float32 [batch, 12]` */
-export function describeTensor({ name, type, shape }: TensorSignature): string {
-  return `${name} ${type} [${shape.map((size) => (isFixed(size) || typeof size === 'string' ? size : '?')).join(', ')}]`;
-}
-
-/** Runtimes also write an open size as a negative number. */
-export function isFixed(size: number | string | null | undefined): size is number {
-  return typeof size === 'number' && size >= 0;
 }

@@ -22,12 +22,10 @@ export function scheduleProblem(schedule: string): string | null {
   }
 }
 
-/** The first slot after a moment. Throws where `scheduleProblem` would refuse the schedule. */
-export function nextSlot(schedule: string, after: Date): Date {
-  return parse(schedule, after).next().toDate();
-}
-
-/** The latest slot that is not after a moment: what a scheduler that was away has missed. */
+/**
+ * The latest slot that is not after a moment: what a scheduler that was away has missed. Throws where `scheduleProblem`
+ * would refuse the schedule.
+ */
 export function latestSlot(schedule: string, at: Date): Date {
   // The parser looks strictly before its date; a slot at exactly `at` counts.
   return parse(schedule, new Date(at.getTime() + 1))

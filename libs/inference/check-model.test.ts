@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import * as models from '@tandem/testing/onnx-models';
 import { describe, expect, it } from 'vitest';
 import { checkModel, inspectModel } from './check-model.ts';
-import { suggestMapping } from './suggest-mapping.ts';
 import { batchOf, matrixPredictor, toyPredictor } from './toy-predictor.fixture.ts';
 
 const limits = { memoryLimitMb: 512, trialTimeoutMs: 1_000 };
@@ -61,9 +60,11 @@ describe('checkModel', () => {
       { name: 'plan', kind: 'string' as const },
       { name: 'age', kind: 'number' as const },
     ];
-    const signature = await inspectModel(models.textModel());
-    const mapping = suggestMapping({ predictor: 'toy', signature, columns, outputs: { score: 'float32' } });
-    await check(toyPredictor(models.textModel(), columns, mapping.inputs, mapping.outputs));
+    const named = [
+      { name: 'plan', type: 'string' as const, columns: ['plan'] },
+      { name: 'age', type: 'float32' as const, columns: ['age'] },
+    ];
+    await check(toyPredictor(models.textModel(), columns, named));
   }, 30_000);
 
   it.each<[string, ReturnType<typeof matrixPredictor>, string]>([
@@ -71,7 +72,7 @@ describe('checkModel', () => {
     [
       'another type',
       matrixPredictor(models.echoModel('float64', 1), 1),
-      'takes features float64[N,1], but the config fills features as float32',
+      'takes features float64 [N, 1], but the config fills features as float32',
     ],
     [
       'a batch of one',

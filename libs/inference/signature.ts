@@ -3,6 +3,7 @@
  * sides and the path in the config where one of them can be changed.
  */
 import { TandemError } from '@tandem/prediction/errors';
+import { describeTensor } from '@tandem/prediction/model-signature';
 import type { FeatureKind, ModelDefinition, ModelInput, OutputField, TensorType } from '@tandem/prediction/predictor';
 import type { Signature, SignatureTensor } from './protocol.ts';
 
@@ -19,16 +20,11 @@ export function checkSignature(definition: ModelDefinition, signature: Signature
 }
 
 /** Throws `model_refused` where a model takes or gives nothing at all. */
-export function checkNotEmpty(predictor: string, { inputs, outputs }: Signature): void {
+function checkNotEmpty(predictor: string, { inputs, outputs }: Signature): void {
   const path = `predictors.${predictor}.model`;
   if (inputs.length === 0)
     throw refuse(path, 'the model takes no inputs, so every user would get one answer', EXPORT_AGAIN);
   if (outputs.length === 0) throw refuse(path, 'the model gives no outputs', EXPORT_AGAIN);
-}
-
-/** `features float32[N,12]`, for messages. */
-export function describeTensor({ name, type, shape }: SignatureTensor): string {
-  return `${name} ${type ?? 'sequence or map'}[${shape.join(',')}]`;
 }
 
 /** The error of a model that cannot be used. @param field where in the config the remedy applies */

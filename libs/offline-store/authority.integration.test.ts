@@ -1,9 +1,9 @@
-import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { adopt } from './adopt.ts';
 import { createAuthority } from './authority.ts';
-import { createPool, transaction } from './database.ts';
+import { createPool, query, transaction } from './database.ts';
 import { createEventStore } from './events.ts';
+import { startProxy } from './stalling-proxy.fixture.ts';
 import { createTestDatabase, type TestDatabase, visitsPredictor } from './store.fixture.ts';
 
 let database: TestDatabase;
@@ -84,38 +84,6 @@ test('a history that was rotated is another one', async () => {
   await authority.close();
 });
 
-/** Forwards bytes to Postgres until it is told to stall: then it takes them and answers nothing, as a stopped server. */
-async function startProxy(target: URL) {
-  let stalled = false;
-  const sockets = new Set<Socket>();
-  const server: Server = createServer((client) => {
-    sockets.add(client);
-    client.on('error', () => {}).on('close', () => sockets.delete(client));
-    if (stalled) return;
-    const upstream = connect(Number(target.port), target.hostname);
-    upstream.on('error', () => client.destroy());
-    client.on('close', () => upstream.destroy());
-    client.on('data', (bytes) => stalled || upstream.write(bytes));
-    upstream.on('data', (bytes) => stalled || client.write(bytes));
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  const url = new URL(target);
-  url.hostname = '127.0.0.1';
-  url.port = String(typeof address === 'object' ? address?.port : 0);
-  return {
-    url: url.href,
-    stall: (value: boolean) => {
-      stalled = value;
-    },
-    connections: () => sockets.size,
-    close: () => {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-    },
-  };
-}
-
 test('while Postgres does not answer every question is rejected in time, and afterwards it works again', async () => {
   const proxy = await startProxy(new URL(database.url));
   const pool = createPool({ url: proxy.url, max: 4, applicationName: 'authority-test' });
@@ -151,6 +119,36 @@ test('a server that cannot be reached is unavailable', async () => {
   const pool = createPool({ url: 'postgres://postgres:x@127.0.0.1:1/none', applicationName: 'nobody' });
   const authority = createAuthority(pool);
   await expect(authority.certify(['1'])).rejects.toMatchObject({ code: 'unavailable', retryAfter: 1 });
+  await authority.close();
+  await pool.end();
+});
+
+test('connections that were cut while they were idle cost no read its answer', async () => {
+  const authority = createAuthority(database.url, { applicationName: 'authority-cut' });
+  const connected = () =>
+    query<{ pid: number }>(database.pool, {
+      text: `select pid from pg_stat_activity where application_name = 'authority-cut' and datname = current_database()`,
+    });
+  await Promise.all([authority.certify(['1']), authority.certify(['2']), authority.certify(['3'])]);
+  for (let round = 0; round < 5; round++) {
+    const pids = (await connected()).map((row) => row.pid);
+    expect(pids.length).toBeGreaterThan(0);
+    // The question leaves in the moment in which the connections are cut.
+    const cut = database.pool.query('select pg_terminate_backend(pid) from unnest($1::int[]) as pid', [pids]);
+    await expect(
+      Promise.all([authority.certify(['1']), cut.then(() => authority.certify(['2']))]),
+    ).resolves.toBeDefined();
+  }
+  await authority.close();
+  await expect.poll(async () => (await connected()).length).toBe(0);
+});
+
+test('with a pool of its own it answers while every other connection is taken', async () => {
+  const pool = createPool({ url: database.url, max: 1, applicationName: 'taken' });
+  const authority = createAuthority(database.url);
+  await transaction(pool, async () => {
+    expect((await authority.certify(['7'])).assignment('visits')).toBeDefined();
+  });
   await authority.close();
   await pool.end();
 });

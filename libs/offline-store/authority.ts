@@ -1,7 +1,7 @@
 /**
  * The authority on freshness: one small statement on the primary for all the reads of a moment. It is the hottest path
- * of the service, and the one that everything else waits for, so it has connections of its own, prepared once, and a
- * strict time limit: a Postgres that stops answering costs a read `timeoutMs`, and each statement its connection.
+ * of the service, and the one that everything else waits for, so it has connections of its own, in a pool of its own
+ * that no other statement can exhaust, prepared once, and a strict time limit: a Postgres that stops answering costs a read `timeoutMs`, and each statement its connection.
  */
 import type { Authority, Certificate } from '@tandem/prediction/certificate';
 import { createStatementBatcher } from '@tandem/prediction/statement-batcher';
@@ -14,7 +14,7 @@ import {
   NO_ARMS,
   textArray,
 } from './certificate-statement.ts';
-import { translated } from './database.ts';
+import { createPool, translated } from './database.ts';
 import { createLanes, type Lanes } from './lanes.ts';
 import { createDeadlines } from './question-deadlines.ts';
 
@@ -23,6 +23,8 @@ export interface AuthorityOptions {
   readonly timeoutMs?: number;
   /** Statements under way at once; each has a connection of its own. */
   readonly maxStatements?: number;
+  /** What pg_stat_activity shows, where the pool is our own. */
+  readonly applicationName?: string;
 }
 
 /** Users in one statement at most. */
@@ -32,10 +34,17 @@ const STATEMENT = { name: 'tandem-certificate', text: certificateSql(1) };
 
 /**
  * `certify` rejects with `unavailable` where Postgres does not answer in time, is a standby, or cannot be reached.
- * `close` gives the connections up; the pool's own end waits for that.
+ * `close` gives the connections up; the end of a pool that was given waits for that.
+ * @param database a postgres:// URL, or a pool with connections to spare: `maxStatements` and as many to replace them
  */
-export function createAuthority(pool: pg.Pool, options: AuthorityOptions = {}): Authority & { close(): Promise<void> } {
-  const { timeoutMs = 250, maxStatements = 2 } = options;
+export function createAuthority(
+  database: string | pg.Pool,
+  options: AuthorityOptions = {},
+): Authority & { close(): Promise<void> } {
+  const { timeoutMs = 250, maxStatements = 2, applicationName = 'tandem-authority' } = options;
+  // One that is broken may still hold its place while its successor is opened.
+  const isOwn = typeof database === 'string';
+  const pool = isOwn ? createPool({ url: database, max: 2 * maxStatements, applicationName }) : database;
   const lanes = createLanes(pool, { count: maxStatements, prepare: prepareLane });
   const within = createDeadlines(timeoutMs);
   let known = NO_ARMS;
@@ -57,7 +66,10 @@ export function createAuthority(pool: pg.Pool, options: AuthorityOptions = {}): 
 
   return {
     certify: (userIds) => within(ask(userIds)),
-    close: () => lanes.close(),
+    async close() {
+      await lanes.close();
+      if (isOwn) await pool.end();
+    },
   };
 }
 

@@ -41,6 +41,25 @@ test('a statement that takes too long is unavailable; one that is wrong is not',
   await pool.end();
 });
 
+test('limits and durability that the URL asks for do not replace ours; what else it asks for holds', async () => {
+  const asked = '-c synchronous_commit=off -c statement_timeout=0 -c work_mem=8MB';
+  const url = `${database.url}?options=${encodeURIComponent(asked)}&statement_timeout=0&lock_timeout=1&query_timeout=1&idle_in_transaction_session_timeout=1&sslmode=disable`;
+  const pool = createPool({ url, applicationName: 'own-limits', statementTimeoutMs: 5_000, max: 1 });
+  const names = [
+    'synchronous_commit',
+    'statement_timeout',
+    'lock_timeout',
+    'work_mem',
+    'client_connection_check_interval',
+  ];
+  const rows = await query<{ value: string }>(pool, {
+    text: 'select current_setting(name) as value from unnest($1::text[]) as name',
+    values: [names],
+  });
+  expect(rows.map((row) => row.value)).toEqual(['on', '5s', '10s', '8MB', '1s']);
+  await pool.end();
+});
+
 test.each(['127.0.0.1', 'localhost'])('a server that refuses connections on %s is unavailable', async (host) => {
   const pool = createPool({ url: `postgres://nobody@${host}:1/none`, applicationName: 'nobody' });
   await expect(query(pool, { text: 'select 1' })).rejects.toMatchObject(unavailable);

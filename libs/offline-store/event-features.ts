@@ -6,7 +6,9 @@ import type { FeatureKind, ModelDefinition } from '@tandem/prediction/predictor'
 import { type Db, query } from './database.ts';
 
 /** Of one version: its features, where its query says until when an event's value counts. */
-export function eventFeatures({ query: { columns, asOf, overlayForMs } }: ModelDefinition): Record<string, FeatureKind> {
+export function eventFeatures({
+  query: { columns, asOf, overlayForMs },
+}: ModelDefinition): Record<string, FeatureKind> {
   if (asOf === null && overlayForMs === null) return {};
   return Object.fromEntries(columns.map(({ name, kind }) => [name, kind]));
 }

@@ -93,6 +93,7 @@ async function inTheWay(pool: pg.Pool, waitMs: number, cause: unknown): Promise<
     cause,
     detail: oldest ?? 'it has ended since',
     retryAfter: 5,
-    remedy: 'let the application commit soon after it sends an event, or end its session (pg_stat_activity shows it); then try again',
+    remedy:
+      'let the application commit soon after it sends an event, or end its session (pg_stat_activity shows it); then try again',
   });
 }

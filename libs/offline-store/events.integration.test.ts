@@ -77,6 +77,16 @@ describe('versions', () => {
     expect((await store.accept([event()]))[0]?.contextVersion).toBe(3);
   });
 
+  test('a value of a predictor’s feature touches it, whatever the event’s type', async () => {
+    await store.accept([
+      event({ type: 'page.viewed', data: { orders: 3 } }),
+      event({ type: 'page.viewed', data: { odd: 1 } }),
+    ]);
+    expect((await contextOf(String(user)))?.touched).toEqual({ visits: 2, orders: 1 });
+    await store.accept([event({ type: 'page.viewed', data: { orders: null } })]);
+    expect((await contextOf(String(user)))?.touched).toEqual({ visits: 3, orders: 3 });
+  });
+
   test('a predictor is touched only by the events that its patterns name', async () => {
     await store.accept([event({ type: 'order.paid' }), event({ type: 'page.viewed' })]);
     expect((await contextOf(String(user)))?.touched).toEqual({ visits: 2, orders: 1 });
@@ -236,6 +246,25 @@ describe('events written in SQL', () => {
     await expect(undone).rejects.toThrow('changed its mind');
     expect((await contextOf(String(user)))?.version).toBe(2);
     expect(await countRows('outbox', `user_id = '${user}' and context_version > 2`)).toBe(0);
+  });
+
+  test('order and time of arrival are Postgres’ own, whatever the application writes', async () => {
+    const { pool } = database;
+    await pool.query(`insert into tandem.events (seq, user_id, type, data, accepted_at) values
+      (999999999, '${user}', 'first', '{"orders": 1}', '2001-01-01'), (1, '${user}', 'second', '{"city": "x"}', '2099-01-01')`);
+    const rows = await query<{ seq: number; type: string; near: boolean }>(pool, {
+      text: `select seq, type, abs(extract(epoch from clock_timestamp() - accepted_at)) < 60 as near
+        from tandem.events where user_id = $1 order by seq`,
+      values: [String(user)],
+    });
+    expect(rows).toMatchObject([
+      { type: 'first', near: true },
+      { type: 'second', near: true },
+    ]);
+    expect(Math.max(...rows.map((row) => row.seq))).toBeLessThan(1_000_000);
+    const { features } = (await contextOf(String(user))) as { features: Record<string, { accepted?: number }> };
+    for (const { accepted = 0 } of Object.values(features))
+      expect(Math.abs(accepted - Date.now())).toBeLessThan(60_000);
   });
 
   test('a repeated id is a duplicate there too, and a wrong value fails the application’s statement', async () => {

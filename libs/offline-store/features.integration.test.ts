@@ -215,6 +215,18 @@ describe('checks', () => {
   });
 });
 
+test('a user id that looks like a placeholder is explained as any other', async () => {
+  await database.pool.query(
+    `create table odd_ids as select user_id::text, recency, orders, member, city, loaded_at from visits`,
+  );
+  const odd = withQuery(VISITS_SQL.replace('from visits', 'from odd_ids'), 'text');
+  for (const id of [`$'`, '$2::', `$&'`, '$1::text[]']) {
+    await database.pool.query('update odd_ids set user_id = $1', [id]);
+    expect((await explainUser(database.pool, odd)).plan).toContain('odd_ids');
+    expect((await explainRange(database.pool, odd)).plan).toContain('odd_ids');
+  }
+});
+
 test('provenance says of each feature whether it is the row’s or an event’s, and which', async () => {
   await createEventStore(database.pool).accept([event('p1', '9', { orders: 99 })]);
   const { features, fault } = await findProvenance(database.pool, version, '9');

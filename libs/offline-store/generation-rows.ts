@@ -40,7 +40,7 @@ export async function listCandidates(db: Db): Promise<readonly RetentionCandidat
         exists (select from tandem.arms a where a.predictor = g.predictor and a.model_version_id = g.model_version_id) as "isServed",
         ${elapsedMs('coalesce(g.left_at, g.published_at)')} as "lastUsedMs", ${elapsedMs('r.finished_at')} as "runEndedMs"
       from tandem.generations g join tandem.model_versions v on v.id = g.model_version_id join tandem.runs r on r.id = g.run_id
-      where g.state <> 'dropped'`,
+      where g.state <> 'dropped' order by g.predictor, g.number`,
   });
 }
 

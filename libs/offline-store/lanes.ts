@@ -1,8 +1,10 @@
 /**
  * A few connections kept out of a pool for one kind of statement with a strict time limit. Each carries one statement at
  * a time; one that does not answer in time is closed, statement and all, so that a stopped server holds nothing of ours.
+ * A connection that broke while it was idle, as by a restart of the server, costs its next statement no failure.
  */
 import type pg from 'pg';
+import { isConnectionFailure } from './database.ts';
 
 export interface LanesOptions {
   readonly count: number;
@@ -12,8 +14,9 @@ export interface LanesOptions {
 
 export interface Lanes {
   /**
-   * Runs a statement on a free connection, opening one where there is none. At most `count` callers at once.
-   * Rejects after `timeoutMs`, also while it is still connecting.
+   * Runs a statement on a free connection, opening one where there is none. At most `count` callers at once. Where a
+   * connection that was used before turns out to be broken the statement is sent again, once, on a new one: so it must
+   * change nothing. Rejects after `timeoutMs`, also while it is still connecting.
    */
   run<T>(timeoutMs: number, statement: (client: pg.PoolClient) => Promise<T>): Promise<T>;
   /** Gives the connections up; whoever is under way ends first. */
@@ -70,10 +73,10 @@ export function createLanes(pool: pg.Pool, { count, prepare }: LanesOptions): La
 
   async function attempt<T>(timeoutMs: number, statement: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     const { promise: late, reject } = Promise.withResolvers<never>();
+    const deadline = performance.now() + timeoutMs;
     late.catch(() => {});
     const timer = setTimeout(() => reject(new Error(`Query read timeout: no answer in ${timeoutMs} ms`)), timeoutMs);
-    try {
-      const client = await take(late);
+    const send = async (client: pg.PoolClient): Promise<T> => {
       try {
         const result = await Promise.race([statement(client), late]);
         keep(client);
@@ -82,6 +85,16 @@ export function createLanes(pool: pg.Pool, { count, prepare }: LanesOptions): La
         client.release(true);
         throw error;
       }
+    };
+    try {
+      const kept = idle.pop();
+      if (!kept) return await send(await take(late));
+      return await send(kept).catch(async (error: unknown) => {
+        if (performance.now() >= deadline || !isConnectionFailure(error)) throw error;
+        // What broke one connection most likely broke the others.
+        for (const other of idle.splice(0)) other.release(true);
+        return send(await take(late));
+      });
     } finally {
       clearTimeout(timer);
     }

@@ -1,9 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import type { Assignment } from '@tandem/prediction/certificate';
 import type { OverlayEntry } from '@tandem/prediction/stored-prediction';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { adopt } from './adopt.ts';
-import { query } from './database.ts';
+import { createPool, query, transaction } from './database.ts';
 import { createOverlayStore } from './overlay.ts';
+import { createPartition } from './partition.ts';
 import { createStoredPredictions } from './predictions.ts';
 import { findSettings } from './settings.ts';
 import { createTestDatabase, type TestDatabase, visitsPredictor } from './store.fixture.ts';
@@ -82,4 +84,19 @@ test('of one user twice in a batch the later is kept, and writers in opposite or
   expect((await query<{ n: number }>(database.pool, { text: 'select count(*) as n from tandem.overlay' }))[0]?.n).toBe(
     300,
   );
+});
+
+test('generations come and go without leaving a prepared statement on every connection', async () => {
+  const pool = createPool({ url: database.url, max: 1, applicationName: 'prepared' });
+  const predictions = createStoredPredictions(pool);
+  for (let i = 0; i < 4; i++) {
+    const generation = { id: randomUUID(), number: i, buckets: 1, startedAt: 0 };
+    await transaction(database.pool, (db) => createPartition(db, generation.id));
+    await predictions.find({ ...assignment, generation }, ['1']);
+  }
+  await predictions.find(assignment, ['1']);
+  expect(await query(pool, { text: 'select name from pg_prepared_statements' })).toEqual([
+    { name: 'tandem-stored-overlay' },
+  ]);
+  await pool.end();
 });

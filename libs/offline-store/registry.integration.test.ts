@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { adopt } from './adopt.ts';
-import { listAudit } from './audit.ts';
 import { query } from './database.ts';
 import { likePatterns } from './event-patterns.ts';
 import { createRegistry, listModelVersions } from './registry.ts';
@@ -31,7 +30,8 @@ describe('adopt', () => {
       deactivated: [],
     });
     expect((await findSettings(database.pool)).revision).toBe(settings.revision);
-    expect(await listAudit(database.pool, 10)).toMatchObject([{ action: 'adopt', actor: 'test', predictor: 'visits' }]);
+    const audit = await query(database.pool, { text: 'select actor, action, predictor from tandem.audit' });
+    expect(audit).toEqual([{ action: 'adopt', actor: 'test', predictor: 'visits' }]);
   });
 
   test('processes that adopt the same config at once do it once', async () => {

@@ -18,7 +18,24 @@ export async function expire(pool: pg.Pool): Promise<number> {
     });
     gone += rowCount ?? 0;
   }
-  return gone + (await expireRuns(pool));
+  return gone + (await expireOverlay(pool)) + (await expireRuns(pool));
+}
+
+/**
+ * Entries of model versions that no arm names and no kept generation is of. Should such a version be adopted again, its
+ * users are inferred anew. The primary key finds them, version by version, without a look at the others.
+ */
+async function expireOverlay(pool: pg.Pool): Promise<number> {
+  const { rowCount } = await execute(pool, {
+    text: `delete from tandem.overlay where ctid = any (array(
+      select o.ctid from tandem.model_versions v
+      cross join lateral (
+        select ctid from tandem.overlay where predictor = v.predictor and model_version_id = v.id limit ${ROWS}) o
+      where not exists (select from tandem.arms a where a.predictor = v.predictor and a.model_version_id = v.id)
+        and not exists (select from tandem.generations g where g.model_version_id = v.id and g.state <> 'dropped')
+      limit ${ROWS}))`,
+  });
+  return rowCount ?? 0;
 }
 
 /** With a run goes what is left of its generation; one that is kept keeps its run. */

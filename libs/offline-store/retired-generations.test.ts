@@ -16,6 +16,8 @@ function generation(number: number, changes: Partial<RetentionCandidate> = {}): 
     publishedAt: new Date(0),
     users: 1,
     inForce: false,
+    isServed: changes.inForce ?? false,
+    lastUsedMs: 0,
     runEndedMs: 0,
     ...changes,
   };
@@ -37,8 +39,25 @@ test('each model version keeps its own', () => {
   expect(numbers([...old, ...current])).toEqual([1]);
 });
 
+const DAY = 24 * 3_600_000;
+
+test('a model version that is not served keeps its own for thirty days after its last use', () => {
+  const old = (n: number, days: number) => generation(n, { modelVersionId: `m${n}`, lastUsedMs: days * DAY });
+  const left = generation(3, { modelVersionId: 'm2', lastUsedMs: 29 * DAY });
+  const current = generation(9, { inForce: true, lastUsedMs: 90 * DAY });
+  expect(numbers([old(1, 31), { ...left, id: 'g2', number: 2, lastUsedMs: 40 * DAY }, left, current])).toEqual([1]);
+});
+
+test('of each predictor five model versions that are not served are kept, those used last', () => {
+  const versions = Array.from({ length: 8 }, (_, n) =>
+    generation(n, { modelVersionId: `m${n}`, lastUsedMs: n * DAY, isServed: n === 7 }),
+  );
+  const elsewhere = versions.map((one) => ({ ...one, id: `q${one.number}`, predictor: 'q', isServed: false }));
+  expect(numbers(versions)).toEqual([5, 6]);
+  expect(retiredGenerations([...versions, ...elsewhere]).map((one) => one.id)).toEqual(['g5', 'g6', 'q5', 'q6', 'q7']);
+});
+
 test('an unpublished one stays while its run is unfinished, and a day after', () => {
-  const day = 24 * 3_600_000;
   const building = (n: number, runEndedMs: number | null) => generation(n, { state: 'building', runEndedMs });
-  expect(numbers([building(1, null), building(2, day - 1), building(3, day + 1)])).toEqual([3]);
+  expect(numbers([building(1, null), building(2, DAY - 1), building(3, DAY + 1)])).toEqual([3]);
 });

@@ -4,13 +4,12 @@ import { adopt } from './adopt.ts';
 import { query } from './database.ts';
 import { createEventStore } from './events.ts';
 import { createOutbox } from './outbox.ts';
-import { createOverlayStore } from './overlay.ts';
 import { expire } from './retention.ts';
 import { createRunStore } from './run-store.ts';
 import { createScheduleStore } from './schedules.ts';
 import { findSettings } from './settings.ts';
 import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from './store.fixture.ts';
-import { findStoredUser } from './users.ts';
+import { findUserContext } from './users.ts';
 
 let database: TestDatabase;
 beforeAll(async () => {
@@ -101,46 +100,52 @@ test('a schedule starts after the moment it came into force, then after its last
   expect((await schedules.schedules()).schedules[0]?.after).toEqual(slot);
 });
 
-test('of a user everything stored is told: context, versions, candidates; of an erased one versions alone', async () => {
+test('a slot that was run does not come up again when its run has expired', async () => {
+  const slot = new Date('2031-01-01T02:00:00Z');
+  const predictor = visitsPredictor();
+  const policy = { ...predictor.policy, batch: { ...predictor.policy.batch, schedule: '0 2 * * *' } };
+  await adopt(database.pool, { predictors: [{ ...predictor, policy }], actor: 'test' });
+  const store = createRunStore(database.pool);
+  const ask = (scheduleSlot: Date) =>
+    store.create({ predictor: 'visits', scope: { kind: 'all' }, reason: 'schedule', scheduleSlot });
+  await store.cancel((await ask(slot)).run.id);
+  await store.cancel((await ask(new Date(slot.getTime() - 86_400_000))).run.id);
+  await database.pool.query('delete from tandem.runs');
+  expect((await createScheduleStore(database.pool).schedules()).schedules[0]?.after).toEqual(slot);
+});
+
+test('overlay entries go with the last arm or kept generation of their model version', async () => {
+  const versionIds = async () =>
+    (await query<{ id: string }>(database.pool, { text: 'select id from tandem.model_versions order by number' })).map(
+      ({ id }) => id,
+    );
+  await adopt(database.pool, { predictors: [visitsPredictor({ model: 'kept' })], actor: 'test' });
+  await adopt(database.pool, { predictors: [visitsPredictor({ model: 'served' })], actor: 'test' });
+  await database.pool.query(`
+    with run as (insert into tandem.runs (predictor, scope, model_version_id, overlay_floor, reason, history)
+      select 'visits', 'all', id, 0, 'test', 'h' from tandem.model_versions where number = 2 returning *)
+    insert into tandem.generations (predictor, number, model_version_id, run_id, history, buckets, state)
+      select predictor, 1, model_version_id, id, history, 1, 'published' from run`);
+  await database.pool.query(`
+    insert into tandem.overlay select 'visits', n::text, id, 0, 'h', 1, 'live', now(), '\\x00'
+    from tandem.model_versions, generate_series(1, 20) n`);
+  expect(await expire(database.pool)).toBe(20);
+  const [gone, kept, served] = await versionIds();
+  const left = async (id = '') => countOf(`tandem.overlay where model_version_id = '${id}'`);
+  expect([await left(gone), await left(kept), await left(served)]).toEqual([0, 20, 20]);
+  await database.pool.query(`update tandem.generations set state = 'dropped'`);
+  expect(await expire(database.pool)).toBe(20);
+  expect([await left(kept), await left(served)]).toEqual([0, 20]);
+  expect(await expire(database.pool)).toBe(0);
+});
+
+test('of a user what events left is told; of an erased or unknown one nothing', async () => {
   await createEventStore(database.pool).accept([event('1', '3', { orders: 9 })]);
-  const { history } = await findSettings(database.pool);
-  const [version] = await query<{ id: string }>(database.pool, { text: 'select id from tandem.model_versions' });
-  await createOverlayStore(database.pool).put([
-    {
-      predictor: 'visits',
-      userId: '3',
-      modelVersionId: version?.id ?? '',
-      history,
-      overlayFloor: 0,
-      contextVersion: 1,
-      source: 'live',
-      computedAt: 5,
-      outputs: Buffer.from([1]),
-    },
-  ]);
-  const user = await findStoredUser(database.pool, '3');
-  expect(user).toMatchObject({
-    version: 1,
-    deletedVersion: 0,
-    erased: false,
-    touched: { visits: 1 },
-    features: { orders: { value: 9 } },
-    history,
+  expect(await findUserContext(database.pool, '3')).toMatchObject({
+    features: { orders: { value: 9, source: 't', id: '1' } },
+    updatedAt: expect.any(Date),
   });
-  expect(user.predictions).toMatchObject([
-    { assignment: { predictor: 'visits' }, candidates: [{ contextVersion: 1, source: 'live' }] },
-  ]);
-  expect(await findStoredUser(database.pool, '4')).toMatchObject({
-    version: 0,
-    features: {},
-    updatedAt: null,
-    predictions: [{ candidates: [] }],
-  });
+  expect(await findUserContext(database.pool, '4')).toEqual({ features: {}, updatedAt: null });
   await database.pool.query(`update tandem.user_contexts set version = 2, deleted_version = 2`);
-  expect(await findStoredUser(database.pool, '3')).toMatchObject({
-    erased: true,
-    version: 2,
-    features: {},
-    predictions: [{ candidates: [] }],
-  });
+  expect(await findUserContext(database.pool, '3')).toMatchObject({ features: {} });
 });

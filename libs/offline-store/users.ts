@@ -18,3 +18,5 @@ export async function findUserContext(db: Db, userId: string): Promise<UserConte
   });
   return context ?? { features: {}, updatedAt: null };
 }
+
+export { findUserContext as findStoredUser };

@@ -1,8 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import type { OnlineConnection } from './connection.ts';
-import { createUserDescriber } from './describe-user.ts';
 import { createGenerationLoader } from './generation-loader.ts';
-import { createHintStore } from './hint-store.ts';
 import { bucketOf, createKeys, placeOf } from './keys.ts';
 import { createOverlayStore } from './overlay-store.ts';
 import { createOnlinePredictions } from './predictions.ts';
@@ -122,16 +120,5 @@ describe('createOnlinePredictions', () => {
     await connection.redis.rpush(keys.overlay(placeOf('2'), 'repurchase'), 'no string');
     expect(await open().find(assignment, ['1', '2', '3'])).toEqual(new Map());
     expect(logged).toContain('online_store.read_refused');
-  });
-
-  it('describes a user by hint and entries', async () => {
-    await createOverlayStore({ connection, prefix }).put([overlayEntry(uuid, { contextVersion: 5 })]);
-    await createHintStore({ connection, prefix }).raise([{ userId: uuid, history: HISTORY, version: 5 }]);
-    const describeUser = createUserDescriber({ connection, prefix });
-    expect(await describeUser(['churn', 'repurchase'], uuid)).toMatchObject({
-      hint: { history: HISTORY, version: 5 },
-      overlay: [{ predictor: 'repurchase', entry: { contextVersion: 5 } }],
-    });
-    expect(await describeUser(['churn'], 'nobody')).toEqual({ hint: null, overlay: [] });
   });
 });

@@ -108,7 +108,7 @@ async function isSomebodyWaiting(): Promise<boolean> {
 /** A connection with many requests under way at any time: there is no moment at which it is idle. */
 function keepBusy(port: number): { answers(): number; readonly closed: Promise<void> } {
   const socket = connect({ host: '127.0.0.1', port });
-  const request = `GET /v1/predictions/${SLOW}/1 HTTP/1.1\r\nHost: x\r\nCache-Control: no-cache\r\n\r\n`;
+  const request = `GET /v1/predictions/${SLOW}/1 HTTP/1.1\r\nHost: localhost\r\nCache-Control: no-cache\r\n\r\n`;
   let answers = 0;
   socket.once('connect', () => socket.write(request.repeat(4)));
   socket.on('data', (bytes) => {

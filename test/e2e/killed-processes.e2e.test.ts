@@ -25,6 +25,7 @@ const VICTIMS = ['api', 'worker', 'child of the api', 'child of the worker'] as 
 
 it('whatever is killed whenever: everyone is scored once, nothing fresh is older than an acknowledged event', async () => {
   const random = seededRandom('killed processes');
+  const kills = moments(random);
   let api = await deployment.startApi();
   let worker = await deployment.startWorker();
   const orphans: number[] = [];
@@ -32,9 +33,10 @@ it('whatever is killed whenever: everyone is scored once, nothing fresh is older
   const audience = startAudience({ pool, wire, urls: [api.url], users: USERS, random, mayBeGone: true });
   const { id } = await api.client.runs.start({ predictor: COUNT, scope: 'all' });
 
+  const committed = chunksCommitted(id);
   async function kill(victim: (typeof VICTIMS)[number]): Promise<void> {
     const program = victim.endsWith('api') ? api : worker;
-    if (victim.startsWith('child')) return killAnyChild(program);
+    if (victim.startsWith('child')) return killAnyChild(program, async () => (await committed()) === CHUNKS);
     orphans.push(...program.children());
     program.kill('SIGKILL');
     expect(await program.ended).toBe('SIGKILL');
@@ -42,8 +44,7 @@ it('whatever is killed whenever: everyone is scored once, nothing fresh is older
     else worker = await deployment.startWorker();
   }
 
-  const committed = await chunksCommitted(id);
-  for (const [i, at] of moments(random).entries()) {
+  for (const [i, at] of kills.entries()) {
     await until(`${at} chunks are committed`, async () => (await committed()) >= at);
     await kill(VICTIMS[i % VICTIMS.length] ?? 'worker');
   }
@@ -66,15 +67,13 @@ function moments(random: () => number): number[] {
   return Array.from({ length: KILLS }, () => Math.floor(random() * (CHUNKS - 1))).sort((a, b) => a - b);
 }
 
-async function killAnyChild(program: Program): Promise<void> {
-  const [child] = await until(`${program.name} has a child`, () => {
-    const children = program.children();
-    return children.length > 0 ? children : null;
-  });
-  killProcess(child ?? -1);
+/** Children start when there is something to infer: a worker may have none any more once everything is scored. */
+async function killAnyChild(program: Program, isAllScored: () => Promise<boolean>): Promise<void> {
+  await until(`${program.name} has a child`, async () => program.children().length > 0 || (await isAllScored()));
+  for (const child of program.children()) killProcess(child);
 }
 
-async function chunksCommitted(runId: string): Promise<() => Promise<number>> {
+function chunksCommitted(runId: string): () => Promise<number> {
   return async () => {
     const { rows } = await deployment.pool.query<{ n: number }>({
       text: `select count(*)::int as n from tandem.chunks where run_id = $1 and state = 'committed'`,

@@ -23,6 +23,8 @@ it('while Postgres is away nothing is fresh or acknowledged, and afterwards all 
   const { pool, wire, postgres } = deployment;
   if (!postgres) throw new Error('the test has no Postgres of its own');
   const random = seededRandom('lost Postgres');
+  const chunksARound = USERS / CHUNK_SIZE / ROUNDS;
+  const moments = Array.from({ length: ROUNDS }, (_, round) => Math.floor((round + random()) * chunksARound));
   const api = await deployment.startApi();
   const worker = await deployment.startWorker();
   await deployment.runEveryone(api);
@@ -30,8 +32,7 @@ it('while Postgres is away nothing is fresh or acknowledged, and afterwards all 
   await untilFresh(audience);
   const { id } = await api.client.runs.start({ predictor: COUNT, scope: 'all' });
 
-  for (let round = 1; round <= ROUNDS; round++) {
-    const at = Math.floor(((round - random()) * (USERS / CHUNK_SIZE)) / ROUNDS);
+  for (const at of moments) {
     await until(`${at} chunks are committed`, async () => (await api.client.runs.show(id)).chunksCommitted >= at);
     await postgres.end('SIGQUIT');
     audience.setFreshAllowed(false);

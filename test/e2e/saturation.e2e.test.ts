@@ -10,14 +10,17 @@ import { type Api, createDeployment, type Deployment } from './deployment.fixtur
 const USERS = 2_000;
 /** Users whom the crowd leaves alone. */
 const CALM_USERS = 100;
-/** Turns of the model's loop: a run of it keeps a child busy for some 100 ms, whatever its size. */
-const TURNS = 100_000;
+/** Turns of the model's loop: a run of it keeps a child busy for some 200 ms, whatever its size. */
+const TURNS = 200_000;
 /** Stale answers may be given instead of a refusal; or not. */
 const LENIENT = 'lenient';
 const STRICT = 'strict';
 const QUEUE_LIMIT = '32';
-/** Seconds; 0.01 of them are the distance of the samples, and an idle process beside busy ones has 0.013. */
-const LARGEST_LAG = 0.05;
+/**
+ * Seconds: half of what one run of the model would block. The sampler itself adds 0.01, and on a machine whose every
+ * processor is busy the process waits for its turn.
+ */
+const LARGEST_LAG = 0.1;
 
 let deployment: Deployment;
 let api: Api;

@@ -1,0 +1,125 @@
+import type { ClaimedChunk, Run } from '@tandem/prediction/runs';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { adopt } from './adopt.ts';
+import { copyPredictions } from './copy-rows.ts';
+import { createPool, query, transaction } from './database.ts';
+import { createRunStore } from './run-store.ts';
+import { findSettings } from './settings.ts';
+import { startProxy } from './stalling-proxy.fixture.ts';
+import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from './store.fixture.ts';
+
+let database: TestDatabase;
+let store: ReturnType<typeof createRunStore>;
+beforeAll(async () => {
+  database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
+});
+beforeEach(async () => {
+  await database.reset();
+  await createVisits(database.pool, 150);
+  await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
+  store = createRunStore(database.pool, { maxClaims: 3 });
+});
+afterAll(() => database.drop());
+
+async function start(): Promise<Run> {
+  const { run } = await store.create({
+    predictor: 'visits',
+    scope: { kind: 'all' },
+    reason: 'test',
+    scheduleSlot: null,
+  });
+  return store.plan(run.id);
+}
+
+/** A worker that takes a chunk and is never heard of again. */
+async function die(run: Run, no: number): Promise<ClaimedChunk | null> {
+  const chunk = await store.claim(run.id, no, 60_000);
+  await database.pool.query(`update tandem.chunks set lease_until = now() - interval '1 s' where state = 'claimed'`);
+  return chunk;
+}
+
+/** Commits a chunk without users. */
+async function commit(run: Run, no: number) {
+  const chunk = await store.claim(run.id, no, 60_000);
+  const { history } = await findSettings(database.pool);
+  if (!chunk) throw new Error(`chunk ${no} could not be claimed`);
+  return store.commit(run, chunk, { history, computedAt: Date.now(), scored: [], failures: [] });
+}
+
+describe('a chunk that kills its workers', () => {
+  test('is failed with the reason, and its run once the others are done', async () => {
+    const run = await start();
+    for (let i = 0; i < 3; i++) expect(await die(run, 1)).toMatchObject({ attempts: i + 1 });
+    expect((await store.claimable(run.id, 10)).map((one) => one.no)).toContain(1);
+    expect(await store.claim(run.id, 1, 60_000)).toBeNull();
+    expect(await store.find(run.id)).toMatchObject({ state: 'running' });
+    expect((await store.claimable(run.id, 10)).map((one) => one.no)).toEqual([0]);
+    await commit(run, 0);
+    expect(await store.publish(run.id)).toMatchObject({
+      state: 'failed',
+      note: 'chunk 1 failed: its worker died 3 times in a row',
+    });
+    expect(await store.resume(run.id)).toMatchObject({ state: 'running' });
+    expect(await store.claim(run.id, 1, 60_000)).toMatchObject({ attempts: 1 });
+  });
+
+  test('fails its run at once where it was the last, and names what went wrong before', async () => {
+    const run = await start();
+    await commit(run, 0);
+    const chunk = await store.claim(run.id, 1, 60_000);
+    if (chunk) await store.giveBack(chunk, 'out of memory', 5);
+    for (let i = 0; i < 3; i++) await die(run, 1);
+    expect(await store.claim(run.id, 1, 60_000)).toBeNull();
+    expect(await store.find(run.id)).toMatchObject({
+      state: 'failed',
+      error: 'chunk 1 failed: its worker died 3 times in a row; before that: out of memory',
+    });
+  });
+
+  test('is told from one that is given back: an outage may take any number of attempts', async () => {
+    const run = await start();
+    for (let i = 0; i < 6; i++) {
+      await die(run, 1);
+      const chunk = await store.claim(run.id, 1, 60_000);
+      if (!chunk) throw new Error('not claimed');
+      expect(await store.giveBack(chunk, 'the database is away', 40)).toBe('waiting');
+    }
+  });
+});
+
+test('a commit stands where what comes after it fails', async () => {
+  const run = await start();
+  await commit(run, 0);
+  await database.pool.query(`
+    create or replace function refuse() returns trigger language plpgsql as $$ begin raise 'no'; end $$;
+    create trigger refuse before update on tandem.runs for each row when (new.state = 'publishing') execute function refuse()`);
+  try {
+    expect(await commit(run, 1)).toEqual({ committed: true, written: [], chunksOpen: 1 });
+  } finally {
+    await database.pool.query('drop trigger refuse on tandem.runs');
+  }
+  // Whoever looks for its next chunk finds that none is open.
+  expect(await store.claimable(run.id, 10)).toEqual([]);
+  expect(await store.unfinished()).toMatchObject([{ id: run.id, state: 'publishing' }]);
+});
+
+test('a server that hangs during COPY costs the time limit and the connection', async () => {
+  const run = await start();
+  const proxy = await startProxy(new URL(database.url));
+  const pool = createPool({ url: proxy.url, max: 1, applicationName: 'copy-stall' });
+  const users = [{ userId: '1', contextVersion: 0, outputs: Buffer.alloc(4) }];
+  const begun = performance.now();
+  const copying = transaction(pool, async (db) => {
+    await query(db, { text: 'select 1' });
+    proxy.stall(true);
+    await copyPredictions(db, run.generationId ?? '', Date.now(), users, 200);
+  });
+  await expect(copying).rejects.toMatchObject({ code: 'unavailable' });
+  expect(performance.now() - begun).toBeLessThan(3_000);
+  expect(pool.totalCount).toBe(0);
+  proxy.stall(false);
+  await transaction(pool, (db) => copyPredictions(db, run.generationId ?? '', Date.now(), users, 5_000));
+  expect(await query(pool, { text: 'select user_id from tandem.predictions' })).toEqual([{ user_id: '1' }]);
+  await pool.end();
+  proxy.close();
+});

@@ -1,0 +1,42 @@
+/** This package's stores keep the contracts that every store keeps. */
+import { randomUUID } from 'node:crypto';
+import { describeOverlayStore } from '@tandem/testing/overlay-store.contract';
+import { describeStoredPredictions } from '@tandem/testing/stored-predictions.contract';
+import { inject } from 'vitest';
+import { createGenerationLoader } from './generation-loader.ts';
+import { createOverlayStore } from './overlay-store.ts';
+import { createOnlinePredictions } from './predictions.ts';
+import { assignmentOf, connectTo, deleteKeys, HISTORY, randomPrefix } from './redis.fixture.ts';
+
+async function openStores() {
+  const { connection } = await connectTo(inject('redisUrl'), 5_000);
+  const prefix = randomPrefix();
+  const clear = () => deleteKeys(connection, prefix);
+  return {
+    connection,
+    prefix,
+    history: HISTORY,
+    overlay: createOverlayStore({ connection, prefix }),
+    predictions: createOnlinePredictions({ connection, prefix, log: () => {} }),
+    clear,
+    async close() {
+      await clear();
+      connection.close();
+    },
+  };
+}
+
+describeOverlayStore('Redis', async () => ({ ...(await openStores()), assignment: assignmentOf(null) }));
+
+describeStoredPredictions('Redis', async () => {
+  const stores = await openStores();
+  return {
+    ...stores,
+    async fill(rows, computedAt) {
+      const generation = { id: randomUUID(), buckets: 40, startedAt: computedAt - 1_000 };
+      const loaded = rows.map((row) => ({ ...row, computedAt }));
+      await createGenerationLoader(stores).loadRows(generation, loaded);
+      return assignmentOf(generation);
+    },
+  };
+});

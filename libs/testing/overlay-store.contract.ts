@@ -1,0 +1,112 @@
+/**
+ * What every overlay store promises, whatever it is made of: an entry never goes back within a history and floor. Written
+ * once, and run against each implementation.
+ */
+import type { Assignment } from '@tandem/prediction/certificate';
+import type { OverlayEntry, OverlayStore, StoredPredictions } from '@tandem/prediction/stored-prediction';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+
+/** An overlay, and the way that reads find what it keeps. */
+export interface OverlaySubject {
+  readonly overlay: OverlayStore;
+  readonly predictions: StoredPredictions;
+  /** Of the predictor and model version that entries are kept for; no generation is in force. */
+  readonly assignment: Assignment;
+  /** The store's own history, 16 hex digits. */
+  readonly history: string;
+  /** Forgets all entries. */
+  clear(): Promise<unknown>;
+  close(): Promise<unknown>;
+}
+
+const COMPUTED_AT = Date.UTC(2026, 0, 1);
+const base = { overlayFloor: 1, contextVersion: 5, source: 'live', computedAt: COMPUTED_AT } as const;
+
+/** What replaces an entry that is kept, and what does not. */
+const attempts: readonly (readonly [string, Partial<OverlayEntry>, boolean])[] = [
+  ['a newer label', { contextVersion: 6 }, true],
+  ['a newer label that was computed earlier', { contextVersion: 6, computedAt: COMPUTED_AT - 1_000 }, true],
+  ['a newer label of a batch', { contextVersion: 6, source: 'batch' }, true],
+  ['an older label', { contextVersion: 4, computedAt: COMPUTED_AT + 1_000 }, false],
+  ['the same label computed later', { computedAt: COMPUTED_AT + 1 }, true],
+  ['the same label computed earlier', { computedAt: COMPUTED_AT - 1 }, false],
+  ['a higher floor with an older label', { overlayFloor: 2, contextVersion: 1 }, true],
+  ['a lower floor with a newer label', { overlayFloor: 0, contextVersion: 9 }, false],
+];
+
+/** Declares the tests. @param open a store of one's own, empty */
+export function describeOverlayStore(name: string, open: () => Promise<OverlaySubject>): void {
+  describe(`the overlay in ${name}`, () => {
+    let subject: OverlaySubject;
+    beforeAll(async () => {
+      subject = await open();
+    });
+    beforeEach(async () => {
+      await subject.clear();
+    });
+    afterAll(() => subject?.close());
+
+    const entryOf = (userId: string, changes: Partial<OverlayEntry> = {}): OverlayEntry => {
+      const { predictor, modelVersionId } = subject.assignment;
+      const outputs = Buffer.from([1, 2, 3, 4]);
+      return { ...base, predictor, userId, modelVersionId, history: subject.history, outputs, ...changes };
+    };
+    const find = (...userIds: string[]) => subject.predictions.find(subject.assignment, userIds);
+    const keptOf = async (userId: string) => (await find(userId)).get(userId)?.[0];
+
+    it('gives an entry back as it was kept', async () => {
+      const entry = entryOf('42', { outputs: Buffer.from([0, 255, 7]), contextVersion: 2 ** 40 });
+      await subject.overlay.put([entry]);
+      const { predictor: _, userId: __, ...kept } = entry;
+      expect(await keptOf('42')).toEqual({ ...kept, layer: 'overlay', generationId: null });
+    });
+
+    it('takes no entries for nothing to do', async () => {
+      await subject.overlay.put([]);
+      expect(await keptOf('42')).toBeUndefined();
+    });
+
+    it.each(attempts)('lets %s replace what is kept, or not: %o %s', async (_, changes, replaces) => {
+      await subject.overlay.put([entryOf('42')]);
+      await subject.overlay.put([entryOf('42', { ...changes, outputs: Buffer.from([9]) })]);
+      expect((await keptOf('42'))?.outputs[0]).toBe(replaces ? 9 : 1);
+    });
+
+    it('takes the same entry again without harm', async () => {
+      await subject.overlay.put([entryOf('42')]);
+      await subject.overlay.put([entryOf('42')]);
+      expect(await keptOf('42')).toMatchObject(base);
+    });
+
+    it('keeps the best of one user’s entries in a batch, wherever it stands', async () => {
+      for (const versions of [
+        [5, 7, 6],
+        [7, 6, 5],
+        [5, 6, 7],
+      ]) {
+        await subject.clear();
+        await subject.overlay.put(versions.map((contextVersion) => entryOf('42', { contextVersion })));
+        expect(await keptOf('42')).toMatchObject({ contextVersion: 7 });
+      }
+    });
+
+    it('keeps, of writers at once in whatever order, the newest label of the highest floor', async () => {
+      const numbers = Array.from({ length: 6 }, (_, no) => no);
+      for (const step of [1, 5]) {
+        await subject.clear();
+        const order = numbers.map((no) => (no * step) % 6);
+        const entries = order.map((no) => entryOf('42', { overlayFloor: no >> 1, contextVersion: 10 - no }));
+        await Promise.all(entries.map((entry) => subject.overlay.put([entry])));
+        expect(await keptOf('42')).toMatchObject({ overlayFloor: 2, contextVersion: 6 });
+      }
+    });
+
+    it('keeps thousands of users, each their own, also from writers in opposite order', async () => {
+      const users = Array.from({ length: 2_500 }, (_, i) => String(i));
+      const entries = users.map((userId) => entryOf(userId, { outputs: Buffer.from(userId) }));
+      await Promise.all([subject.overlay.put(entries), subject.overlay.put(entries.toReversed())]);
+      const found = await find(...users);
+      expect(users.filter((userId) => found.get(userId)?.[0]?.outputs.toString() !== userId)).toEqual([]);
+    });
+  });
+}

@@ -1,0 +1,104 @@
+/** The stores on Postgres keep the contracts that every store keeps. */
+import { createHash } from 'node:crypto';
+import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
+import { createPool } from '@tandem/offline-store/database';
+import { createOverlayStore } from '@tandem/offline-store/overlay';
+import { createStoredPredictions } from '@tandem/offline-store/predictions';
+import { createRunStore } from '@tandem/offline-store/run-store';
+import { findSettings } from '@tandem/offline-store/settings';
+import type { Assignment } from '@tandem/prediction/certificate';
+import { cloneDatabase } from '@tandem/testing/databases';
+import { describeOverlayStore } from '@tandem/testing/overlay-store.contract';
+import { describeStoredPredictions } from '@tandem/testing/stored-predictions.contract';
+import { inject } from 'vitest';
+
+const PREDICTOR = 'visits';
+const artifact = Buffer.from('a model that nobody runs');
+
+async function openStores() {
+  const database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  const pool = createPool({ url: database.url, applicationName: 'contract-test' });
+  await pool.query('create table visits (user_id text primary key, visits int)');
+  await pool.query("insert into visits values ('1', 1)");
+  const { predictors } = await adopt(pool, { predictors: [predictor()], actor: 'test' });
+  const { history } = await findSettings(pool);
+  const assignment: Assignment = {
+    predictor: PREDICTOR,
+    arm: 'stable',
+    modelVersionId: predictors[0]?.modelVersionId ?? '',
+    modelNumber: 1,
+    generation: null,
+    overlayFloor: 1,
+    revision: 0,
+    expiresFrom: null,
+  };
+  return {
+    pool,
+    history,
+    assignment,
+    overlay: createOverlayStore(pool),
+    predictions: createStoredPredictions(pool),
+    clear: () => pool.query('truncate tandem.overlay'),
+    async close() {
+      await pool.end();
+      await database.drop();
+    },
+  };
+}
+
+describeOverlayStore('Postgres', openStores);
+
+describeStoredPredictions('Postgres', async () => {
+  const stores = await openStores();
+  const { pool, history, assignment } = stores;
+  return {
+    ...stores,
+    async fill(rows, computedAt) {
+      const runs = createRunStore(pool);
+      const { run } = await runs.create({
+        predictor: PREDICTOR,
+        scope: { kind: 'all' },
+        reason: 'test',
+        scheduleSlot: null,
+      });
+      const planned = await runs.plan(run.id);
+      const chunk = await runs.claim(run.id, 0, 60_000);
+      if (!chunk) throw new Error('there is no chunk to claim');
+      await runs.commit(planned, chunk, { history, computedAt, scored: rows, failures: [] });
+      const generation = { id: planned.generationId ?? '', number: 1, buckets: 1, startedAt: computedAt };
+      return { ...assignment, generation };
+    },
+  };
+});
+
+function predictor(): PredictorToAdopt {
+  return {
+    name: PREDICTOR,
+    artifact,
+    policy: {
+      freshness: {
+        maxAgeMs: null,
+        live: false,
+        liveTimeoutMs: 50,
+        onLiveFailure: 'stale',
+        unverified: true,
+        default: null,
+        events: ['*'],
+      },
+      batch: { schedule: null, chunkSize: 10_000, minCoverage: 0 },
+    },
+    definition: {
+      predictor: PREDICTOR,
+      artifactHash: createHash('sha256').update(artifact).digest('hex'),
+      keyType: 'text',
+      query: {
+        sql: 'select user_id, visits from visits',
+        columns: [{ name: 'visits', kind: 'integer' }],
+        asOf: null,
+        overlayForMs: null,
+      },
+      inputs: [{ name: 'x', type: 'float32', columns: ['visits'] }],
+      outputs: [{ name: 'score', output: 'score', type: 'float32', width: null, index: 0 }],
+    },
+  };
+}
