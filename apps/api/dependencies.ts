@@ -13,7 +13,7 @@ import { findProvenance } from '@tandem/offline-store/provenance';
 import { createRegistry, listModelVersions, type StoredRegistry } from '@tandem/offline-store/registry';
 import { createRunStore } from '@tandem/offline-store/run-store';
 import { findSettings } from '@tandem/offline-store/settings';
-import { findStoredUser } from '@tandem/offline-store/users';
+import { findUserContext } from '@tandem/offline-store/users';
 import { createOnlineConnection } from '@tandem/online-store/connection';
 import { createHintStore } from '@tandem/online-store/hint-store';
 import { createOverlayStore } from '@tandem/online-store/overlay-store';
@@ -106,7 +106,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
       keyType: async () => (await registry.predictors())[0]?.keyType ?? (await findSettings(pool)).keyType,
       onHintFailed: () => metrics.hintsFailed.inc(),
     }),
-    contexts: { find: (userId) => findStoredUser(pool, userId) },
+    contexts: { find: (userId) => findUserContext(pool, userId) },
     models: { list: (predictor) => listModelVersions(pool, predictor) },
     explainFeatures: (version, userId) => findProvenance(pool, version, userId),
     ...running(pool, queue),

@@ -136,6 +136,14 @@ test('a rollback is in force on the next read', async () => {
   expect(out).toMatch(/^ +1 {2}in force/m);
 });
 
+test('model versions are listed, with what serves them', async () => {
+  const { code, out } = await tandem('model', 'list', 'repurchase');
+  expect(code).toBe(0);
+  expect(out).toMatch(/^repurchase +1 {2}stable +[0-9a-f]{12} /m);
+  const { models } = await json('model', 'list');
+  expect(models).toMatchObject([{ predictor: 'repurchase', modelVersion: '1', variants: ['stable'] }]);
+});
+
 test('explain tells the answer, what was there to choose from, and each feature', async () => {
   const { code, out } = await tandem('explain', 'repurchase', '43');
   expect(code).toBe(0);

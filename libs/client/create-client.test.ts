@@ -6,6 +6,7 @@ import { afterEach, expect, test } from 'vitest';
 import { ProblemError, UnreachableError } from './client-errors.ts';
 import { createClient } from './create-client.ts';
 import { readHeaders } from './predictions.ts';
+import { MODEL_EXAMPLE } from './wire-examples.ts';
 
 let server: Server | undefined;
 afterEach(() => {
@@ -54,6 +55,19 @@ test('ids are escaped in paths', async () => {
     .predict('a/b', '../x y?')
     .catch(() => undefined);
   expect(paths).toEqual(['/v1/predictions/a%2Fb/..%2Fx%20y%3F']);
+});
+
+test('model versions are asked for of one predictor, or of all', async () => {
+  const paths: (string | undefined)[] = [];
+  const url = await listen((request, response) => {
+    paths.push(request.url);
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify({ models: [MODEL_EXAMPLE] }));
+  });
+  const client = createClient({ url });
+  expect(await client.models('a/b')).toEqual([MODEL_EXAMPLE]);
+  expect(await client.models()).toEqual([MODEL_EXAMPLE]);
+  expect(paths).toEqual(['/v1/models/a%2Fb', '/v1/models']);
 });
 
 test('an answer carries its headers, and a 304 is told as such', async () => {

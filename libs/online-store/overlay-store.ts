@@ -1,5 +1,5 @@
 /** Keeps overlay entries by compare-and-set: put-overlay.lua says which entry gives way. */
-import type { OverlayEntry, OverlayStore } from '@tandem/prediction/stored-prediction';
+import type { OnlineOverlayStore, OverlayEntry, PutResult } from '@tandem/prediction/stored-prediction';
 import type { OnlineConnection } from './connection.ts';
 import { createKeys, placeOf } from './keys.ts';
 import { loadScript, runScript } from './scripts.ts';
@@ -12,14 +12,6 @@ export interface OverlayStoreDependencies {
   readonly connection: OnlineConnection;
   readonly prefix?: string;
   readonly expiryMs?: number;
-}
-
-/** What became of an entry: kept; `older` than the stored one; `outdated` by the user's hint. */
-export type PutResult = 'kept' | 'older' | 'outdated';
-
-/** As `put` of the port, but tells what became of each entry, in order. */
-export interface OnlineOverlayStore extends OverlayStore {
-  putEach(entries: readonly OverlayEntry[]): Promise<readonly PutResult[]>;
 }
 
 /** A longer write would hold up the server's other clients. */

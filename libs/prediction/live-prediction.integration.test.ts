@@ -190,7 +190,7 @@ describe('a deadline', () => {
   });
 
   it('is not spent on Redis: an answer that is there is given, kept or not', async () => {
-    const never = { put: () => new Promise<void>(() => undefined) };
+    const never = { putEach: () => new Promise<never>(() => undefined) };
     const live = createLive({ overlay: never });
     const outcomes = await live.predict(await requestFor([{ userId: '26' }], { timeoutMs: 500 }));
     expect(outcomes.get('26')).toMatchObject({ kind: 'predicted', kept: false });
@@ -200,7 +200,7 @@ describe('a deadline', () => {
 
 describe('live inference', () => {
   it('answers though nothing could be kept', async () => {
-    const live = createLive({ overlay: { put: () => Promise.reject(new Error('Redis is away')) } });
+    const live = createLive({ overlay: { putEach: () => Promise.reject(new Error('Redis is away')) } });
     const outcomes = await live.predict(await requestFor([{ userId: '30' }]));
     expect(outcomes.get('30')).toMatchObject({ kind: 'predicted', kept: false });
   });

@@ -13,7 +13,7 @@ import { scoreIsolating } from './isolate-poison.ts';
 import type { ModelVersion } from './predictor.ts';
 import type { Scorer } from './scoring.ts';
 import { createStatementBatcher } from './statement-batcher.ts';
-import type { OverlayEntry, OverlayStore } from './stored-prediction.ts';
+import type { OnlineOverlayStore, OverlayEntry, PutResult } from './stored-prediction.ts';
 
 export interface LiveReader {
   readonly userId: string;
@@ -58,7 +58,7 @@ export interface LivePredictorDependencies {
   readonly features: FeatureSource;
   readonly scorer: Scorer;
   /** Awaited: the next read of the same user should find the answer. */
-  readonly overlay: OverlayStore;
+  readonly overlay: Pick<OnlineOverlayStore, 'putEach'>;
   /** The lasting copy: written after the answer, and may lose entries. */
   keepLater(entries: readonly OverlayEntry[]): void;
   /** Feature statements under way at once. */
@@ -212,10 +212,10 @@ async function land(
     const reason = scores.overloaded.has(row) ? 'overloaded' : 'live_failed';
     outcomes.set(certified.batch.userIds[row] ?? '', { kind: 'failed', reason, detail });
   }
-  const kept = await keep(dependencies, entries, deadline);
-  for (const { userId, outputs, contextVersion, computedAt } of entries) {
-    outcomes.set(userId, { kind: 'predicted', outputs, contextVersion, computedAt, kept });
-  }
+  const results = await keep(dependencies, entries, deadline);
+  entries.forEach(({ userId, outputs, contextVersion, computedAt }, i) => {
+    outcomes.set(userId, { kind: 'predicted', outputs, contextVersion, computedAt, kept: results[i] === 'kept' });
+  });
   return outcomes;
 }
 
@@ -261,20 +261,17 @@ function entryOf(request: LiveRequest, { batch }: CertifiedFeatures, row: number
   };
 }
 
-/** Whether the next reader will find them. A store that hangs has half of the time left: an answer is worth more. */
+/** What the next reader will find. A store that hangs has half of the time left: an answer is worth more. */
 async function keep(
   { overlay, keepLater }: LivePredictorDependencies,
   entries: readonly OverlayEntry[],
   deadline: number,
-): Promise<boolean> {
-  if (entries.length === 0) return false;
+): Promise<readonly PutResult[]> {
+  if (entries.length === 0) return [];
   keepLater(entries);
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const timer = setTimeout(resolve, (deadline - performance.now()) / 2, false);
-  overlay.put(entries).then(
-    () => resolve(true),
-    () => resolve(false),
-  );
+  const { promise, resolve } = Promise.withResolvers<readonly PutResult[]>();
+  const timer = setTimeout(resolve, (deadline - performance.now()) / 2, []);
+  overlay.putEach(entries).then(resolve, () => resolve([]));
   return promise.finally(() => clearTimeout(timer));
 }
 

@@ -49,3 +49,11 @@ export interface OverlayEntry {
 export interface OverlayStore {
   put(entries: readonly OverlayEntry[]): Promise<void>;
 }
+
+/** What became of an entry: kept; `older` than the stored one; `outdated` by what is known of the user's version. */
+export type PutResult = 'kept' | 'older' | 'outdated';
+
+/** Port: the online store's overlay, which tells what became of each entry, in order. */
+export interface OnlineOverlayStore extends OverlayStore {
+  putEach(entries: readonly OverlayEntry[]): Promise<readonly PutResult[]>;
+}

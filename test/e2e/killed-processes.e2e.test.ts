@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Audience, startAudience } from './audience.fixture.ts';
 import { adoptCounts, COUNT } from './counts.fixture.ts';
 import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';
-import { killProcess, type Program, running } from './program.fixture.ts';
+import { killChild, type Program, running } from './program.fixture.ts';
 import { seededRandom } from './seed.fixture.ts';
 import { until } from './until.fixture.ts';
 
@@ -70,7 +70,7 @@ function moments(random: () => number): number[] {
 /** Children start when there is something to infer: a worker may have none any more once everything is scored. */
 async function killAnyChild(program: Program, isAllScored: () => Promise<boolean>): Promise<void> {
   await until(`${program.name} has a child`, async () => program.children().length > 0 || (await isAllScored()));
-  for (const child of program.children()) killProcess(child);
+  for (const child of program.children()) killChild(child);
 }
 
 function chunksCommitted(runId: string): () => Promise<number> {
