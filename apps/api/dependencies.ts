@@ -111,13 +111,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     explainFeatures: (version, userId) => findProvenance(pool, version, userId),
     ...running(pool, queue),
     readiness: createReadiness({
-      parts: createReadinessParts({
-        pool,
-        authority,
-        connection: redis.connection,
-        scorer,
-        warmUp: () => warmUp(models),
-      }),
+      parts: createReadinessParts({ ...models, pool, connection: redis.connection, warmUp: () => warmUp(models) }),
       onFailed: (part, error) => log.warn('readiness.failed', { part, error }),
       onMended: (part) => log.info('readiness.mended', { part }),
     }),
