@@ -21,12 +21,11 @@ import { createOnlinePredictions } from '@tandem/online-store/predictions';
 import { createLivePredictor } from '@tandem/prediction/live-prediction';
 import { createPredictionReader } from '@tandem/prediction/read-prediction';
 import { createQueue, type Queue } from '@tandem/queue/enqueue';
+import { createLibraryLog } from '@tandem/telemetry/library-log';
 import type { Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { AppDependencies } from './app.ts';
 import type { HostRule } from './http/foreign-request.ts';
-import { countRestarts } from './inference-restarts.ts';
-import { libraryLog } from './library-log.ts';
 import { observeAuthority, observeLive, observeOnline } from './observe-stores.ts';
 import { createReadinessParts } from './readiness-parts.ts';
 import { createRecordEvents } from './record-events.ts';
@@ -58,8 +57,6 @@ export interface ApiDependencies {
 
 /** Nobody waits longer for an answer: a database that hangs is a 503 within seconds, whatever was asked. */
 const POOL = Object.freeze({ max: 12, statementTimeoutMs: 5_000, lockTimeoutMs: 2_000 });
-/** Statements of the authority at once: each has a connection of its own, which no event that waits for a lock takes. */
-const AUTHORITY_STATEMENTS = 2;
 /** How long the start waits for the models: a first live read that had to load one would miss its deadline. */
 const WARM_UP_MS = 5_000;
 /** One in a thousand: enough to see what successes look like, too few to cost anything. */
@@ -122,9 +119,8 @@ function openPostgres({ database, metrics }: ApiSettings, opened: Opened) {
   const named = { url: database.url, applicationName: 'tandem-api' };
   const pool = createPool({ ...named, ...POOL });
   opened.push(() => pool.end());
-  const lanePool = createPool({ ...named, ...POOL, max: AUTHORITY_STATEMENTS });
-  opened.push(() => lanePool.end());
-  const lanes = createAuthority(lanePool, { maxStatements: AUTHORITY_STATEMENTS });
+  // Connections of its own: whoever waits for a locked user holds up no read.
+  const lanes = createAuthority(database.url, { applicationName: 'tandem-api-authority' });
   opened.push(() => lanes.close());
   const keeper = createLossyWriter(createOverlayRows(pool));
   opened.push(() => keeper.close());
@@ -132,7 +128,7 @@ function openPostgres({ database, metrics }: ApiSettings, opened: Opened) {
 }
 
 function openOnline({ redis, log, metrics, prefix }: ApiSettings, opened: Opened) {
-  const libraries = libraryLog(log, 'info');
+  const libraries = createLibraryLog(log);
   const connection = createOnlineConnection({ url: redis.url, log: libraries });
   opened.push(() => connection.close());
   const named = { connection, ...(prefix === undefined ? {} : { prefix }) };
@@ -187,7 +183,8 @@ function openInference(
 ): InferencePool {
   const scorer = createInferencePool({
     loadArtifact: (hash) => registry.loadArtifact(hash),
-    log: countRestarts(metrics, libraryLog(log, 'warn')),
+    log: createLibraryLog(log),
+    onRestart: (why) => metrics.inferenceRestarts.inc({ why }),
     processes: inference.processes,
     memoryLimitMb: inference.memoryMb,
     maxQueue: inference.queueLimit,

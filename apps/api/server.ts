@@ -17,7 +17,6 @@ const LIMITS = Object.freeze({
   /** How often the two timeouts above are looked at. */
   connectionsCheckingInterval: 1_000,
 });
-const MAX_REQUESTS_PER_SOCKET = 1_000;
 const MAX_CONNECTIONS = 4_096;
 
 export interface ServerOptions {
@@ -42,7 +41,6 @@ export interface RunningServer {
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const { fetch, host, port, maxConnections = MAX_CONNECTIONS } = options;
   const server = createAdaptorServer({ fetch, createServer, serverOptions: LIMITS }) as Server;
-  server.maxRequestsPerSocket = MAX_REQUESTS_PER_SOCKET;
   server.maxConnections = maxConnections;
   server.on('clientError', answerClientError);
   await new Promise<void>((resolve, reject) => {

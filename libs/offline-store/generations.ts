@@ -1,6 +1,7 @@
 /** Generations: which are kept, and the way back to an earlier one. */
 import { TandemError } from '@tandem/prediction/errors';
 import type { Generation } from '@tandem/prediction/generations';
+import { unknownPredictor } from '@tandem/prediction/read-errors';
 import type { GenerationStore, RollbackRequest } from '@tandem/prediction/run-store';
 import type pg from 'pg';
 import { findArm, moveArm } from './arms.ts';
@@ -34,10 +35,7 @@ async function rollBack(pool: pg.Pool, { predictor, to, actor }: RollbackRequest
     await lockAssignments(db);
     const arm = await findArm(db, predictor);
     if (!arm) {
-      throw new TandemError('unknown_predictor', `There is no predictor ${JSON.stringify(predictor.slice(0, 80))}.`, {
-        field: 'predictor',
-        remedy: 'GET /v1/predictors lists them',
-      });
+      throw unknownPredictor(predictor);
     }
     const all = await listGenerations(db, predictor);
     const from = all.find((one) => one.id === arm.generationId) ?? null;

@@ -1,5 +1,5 @@
 /** Rows of tandem.runs as the domain's runs; progress is the sum of the chunks, so that their commits meet in no one row. */
-import { TandemError } from '@tandem/prediction/errors';
+import { unknownRun } from '@tandem/prediction/read-errors';
 import type { Run, RunFailure, RunState } from '@tandem/prediction/runs';
 import pg from 'pg';
 import { type Db, query } from './database.ts';
@@ -29,10 +29,7 @@ export async function findRun(db: Db, id: string): Promise<Run | undefined> {
 export async function requireRun(db: Db, id: string): Promise<Run> {
   const run = await findRun(db, id);
   if (run) return run;
-  throw new TandemError('unknown_run', `There is no run ${JSON.stringify(id.slice(0, 80))}.`, {
-    field: 'runId',
-    remedy: 'GET /v1/runs lists them',
-  });
+  throw unknownRun(id);
 }
 
 /** As `requireRun`, with the run's row locked until the transaction ends. */

@@ -1,5 +1,6 @@
 /** The life of a run apart from its chunks: it is asked for, cancelled, taken up again. */
 import { TandemError } from '@tandem/prediction/errors';
+import { unknownPredictor } from '@tandem/prediction/read-errors';
 import type { NewRun } from '@tandem/prediction/run-store';
 import { isFinished, type Run, type RunScope } from '@tandem/prediction/runs';
 import { checkUserId, type KeyType } from '@tandem/prediction/user-id';
@@ -44,10 +45,7 @@ async function lockPredictor(db: Db, name: string): Promise<{ keyType: KeyType }
     values: [name],
   });
   if (rows[0]) return rows[0];
-  throw new TandemError('unknown_predictor', `There is no predictor ${JSON.stringify(name.slice(0, 80))}.`, {
-    field: 'predictor',
-    remedy: 'GET /v1/predictors lists them',
-  });
+  throw unknownPredictor(name);
 }
 
 function distinctUsers({ userIds }: Extract<RunScope, { kind: 'users' }>, keyType: KeyType): string[] {

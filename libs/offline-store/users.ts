@@ -18,5 +18,3 @@ export async function findUserContext(db: Db, userId: string): Promise<UserConte
   });
   return context ?? { features: {}, updatedAt: null };
 }
-
-export { findUserContext as findStoredUser };

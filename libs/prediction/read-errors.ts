@@ -1,4 +1,4 @@
-/** The errors that may stand in place of a prediction. */
+/** Errors that several use cases answer with, each in one wording. */
 import type { UserState } from './certificate.ts';
 import { TandemError } from './errors.ts';
 import type { ContextToken } from './read-options.ts';
@@ -29,7 +29,14 @@ export function notCached(userId: string): TandemError {
 export function unknownPredictor(name: string): TandemError {
   return new TandemError('unknown_predictor', `There is no predictor ${JSON.stringify(name.slice(0, 80))}.`, {
     field: 'predictor',
-    remedy: 'GET /v1/predictors lists them',
+    remedy: 'tandem model list, or GET /v1/models, lists them',
+  });
+}
+
+export function unknownRun(id: string): TandemError {
+  return new TandemError('unknown_run', `There is no run ${JSON.stringify(id.slice(0, 80))}.`, {
+    field: 'runId',
+    remedy: 'tandem run list, or GET /v1/runs, lists them',
   });
 }
 

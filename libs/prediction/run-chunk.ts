@@ -3,8 +3,9 @@
  * B8). A kill between any two steps repeats work when the lease is over, and never loses or ages any.
  */
 import { type HeldLease, holdLease, type LeaseTimes } from './chunk-lease.ts';
-import { isTandemError, isTransient, TandemError } from './errors.ts';
+import { isTandemError, isTransient } from './errors.ts';
 import { type LoadChunkDependencies, loadChunk } from './load-chunk.ts';
+import { unknownRun } from './read-errors.ts';
 import type { Registry } from './read-prediction.ts';
 import type { RunHints } from './run-hints.ts';
 import type { RunStore } from './run-store.ts';
@@ -73,7 +74,7 @@ export function createRunChunk(dependencies: RunChunkDependencies): RunChunk {
     if (!chunk) return { outcome: 'nothing_to_do' };
     // After the claim: an older look at the run may be one from before it was planned.
     const run = await runs.find(runId);
-    if (!run) throw new TandemError('unknown_run', `There is no run ${runId}.`, { field: 'runId' });
+    if (!run) throw unknownRun(runId);
     const held = holdLease(runs, chunk, lease);
     try {
       return await work(dependencies, run, chunk, held, onProgress);

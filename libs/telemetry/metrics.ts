@@ -53,7 +53,6 @@ function readMetrics(registry: Registry) {
     overlayWritesDropped: new Counter({
       name: 'tandem_overlay_writes_dropped_total',
       help: 'Live predictions that were served and could not be kept for the next read.',
-      labelNames: ['predictor'] as const,
       registers,
     }),
   };

@@ -83,8 +83,10 @@ export async function createDeployment(options: { ownPostgres?: boolean } = {}):
     },
     async close() {
       await endPrograms(programs);
-      await pool.end();
+      // Dropping ends the connections also of a test that failed with one in its hands, for which the pool would wait.
+      const poolEnded = pool.end();
       await database.drop();
+      await poolEnded;
       await redis.close();
       await rm(folder, { recursive: true, force: true });
     },

@@ -9,12 +9,15 @@ import type { LocalServer } from '@tandem/local-servers/server-process';
 /** A server whose process ends and begins again at the same address. */
 export interface OwnServer {
   readonly url: string;
-  pid(): number;
   signal(signal: NodeJS.Signals): void;
   /** Ends its process by that signal; resolves when it is gone. */
   end(signal: NodeJS.Signals): Promise<void>;
   /** Starts it again on the data that are there. */
   start(): Promise<void>;
+}
+
+interface ClosableServer extends OwnServer {
+  close(): Promise<void>;
 }
 
 export interface OwnRedis extends OwnServer {
@@ -24,6 +27,12 @@ export interface OwnRedis extends OwnServer {
 
 const quiet = () => {};
 
+/** They live in process groups of their own: a test's process that ends before it could close them takes them along. */
+const living = new Set<() => void>();
+process.on('exit', () => {
+  for (const end of living) end();
+});
+
 /** A folder for servers, which the account that Postgres runs under can enter. */
 export async function makeFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'tandem-e2e-'));
@@ -31,10 +40,10 @@ export async function makeFolder(): Promise<string> {
   return folder;
 }
 
-export async function ownRedis(folder: string): Promise<OwnRedis & { close(): Promise<void> }> {
+export async function ownRedis(folder: string): Promise<OwnRedis & ClosableServer> {
   const dataDir = join(folder, 'redis');
   const serverDir = join(tmpdir(), 'tandem-test-redis');
-  const server = await own(() => startRedis({ dataDir, serverDir, log: quiet }));
+  const server = await own(() => startRedis({ dataDir, serverDir, log: quiet }), 'SIGKILL');
   const data = join(dataDir, 'appendonlydir');
   let copies = 0;
   return {
@@ -52,33 +61,47 @@ export async function ownRedis(folder: string): Promise<OwnRedis & { close(): Pr
   };
 }
 
-export function ownPostgres(folder: string): Promise<OwnServer & { close(): Promise<void> }> {
-  return own(() => startPostgres({ dataDir: join(folder, 'postgres'), log: quiet }));
+export function ownPostgres(folder: string): Promise<ClosableServer> {
+  return own(() => startPostgres({ dataDir: join(folder, 'postgres'), log: quiet }), 'SIGQUIT');
 }
 
-async function own(start: () => Promise<LocalServer>): Promise<OwnServer & { close(): Promise<void> }> {
-  let server = await start();
+/** @param last ends it at once, and leaves nothing behind in the system */
+async function own(start: () => Promise<LocalServer>, last: NodeJS.Signals): Promise<ClosableServer> {
+  let isRunning = true;
+  let server = await follow();
   const { url } = server;
+  const send = (signal: NodeJS.Signals) => {
+    // Not to a later process of the same number.
+    if (isRunning) process.kill(server.pid, signal);
+  };
+  const endAtOnce = () => send(last);
+  living.add(endAtOnce);
+
+  async function follow(): Promise<LocalServer> {
+    const started = await start();
+    isRunning = true;
+    void started.exited.then(() => {
+      isRunning = false;
+    });
+    return started;
+  }
+
   return {
     url,
-    pid: () => server.pid,
-    signal: (signal) => void process.kill(server.pid, signal),
+    signal: send,
     async end(signal) {
-      process.kill(server.pid, signal);
+      send(signal);
       await server.exited;
     },
     async start() {
-      server = await start();
+      server = await follow();
       if (server.url !== url) throw new Error('the server came back at another address: its port was taken');
     },
     async close() {
       // One that a failed test left stopped could not end.
-      try {
-        process.kill(server.pid, 'SIGCONT');
-      } catch {
-        // It has ended.
-      }
+      send('SIGCONT');
       await server.stop();
+      living.delete(endAtOnce);
     },
   };
 }

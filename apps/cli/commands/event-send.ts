@@ -19,11 +19,15 @@ export function eventSendCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'send',
     description: 'send an event: from its acknowledgement on, no read is answered from older context',
-    example: `tandem event send 42 --type order.placed --data '{"total_amount": 99.5}'`,
+    example: 'tandem event send 42 --type order.placed',
   })
     .argument('<userId>')
     .requiredOption('--type <type>', 'what happened: order.placed')
-    .option('--data <json>', 'feature values by name, as a JSON object', parseJsonObject)
+    .option(
+      '--data <json>',
+      'feature values by name, as a JSON object, for predictors that name features.asOf or features.overlayFor',
+      parseJsonObject,
+    )
     .option('--id <id>', 'the event’s id (default: a new one); the same id again changes nothing')
     .option('--source <source>', 'who says so (default: tandem-cli)')
     .option('--time <moment>', 'when it happened, ISO 8601 (default: when it is accepted)')

@@ -4,6 +4,10 @@ import { type Cli, present } from '../cli.ts';
 import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
 import { renderGenerations } from '../output/render-generations.ts';
 
+interface Options extends ApiOptions {
+  readonly all?: boolean;
+}
+
 export function generationListCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'list',
@@ -11,8 +15,10 @@ export function generationListCommand(cli: Cli): Command {
     example: 'tandem generation list repurchase',
   })
     .argument('<predictor>')
-    .action(async (predictor: string, options: ApiOptions) => {
-      const generations = await connect(cli, options).generations(predictor);
+    .option('--all', 'also those that are dropped, whose predictions are gone')
+    .action(async (predictor: string, options: Options) => {
+      const every = await connect(cli, options).generations(predictor);
+      const generations = options.all ? every : every.filter(({ state }) => state !== 'dropped');
       present(cli, options, { generations }, () => renderGenerations(generations, cli.paint, cli.now()));
     });
 }

@@ -1,5 +1,7 @@
 /** `tandem run start`: a batch run now. */
-import type { RunScope } from '@tandem/client/wire';
+import { isProblem } from '@tandem/client/client-errors';
+import type { Client } from '@tandem/client/create-client';
+import { isFinished, type Run, type RunScope } from '@tandem/client/wire';
 import { type Command, Option } from 'commander';
 import { type Cli, present } from '../cli.ts';
 import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
@@ -26,9 +28,28 @@ export function runStartCommand(cli: Cli): Command {
     .action(async (predictor: string, options: Options) => {
       const scope: RunScope = options.users === undefined ? options.scope : { userIds: options.users };
       const client = connect(cli, options);
-      const started = await client.runs.start({ predictor, scope });
+      const started = await startOrJoin(cli, client, { predictor, scope }, options.follow === true);
       const run = options.follow ? await followRun(cli, client, started) : started;
       present(cli, options, run, () => renderRun(run, cli.paint, cli.now()));
       if (options.follow) throwUnlessDone(run);
     });
+}
+
+/** Whoever follows a run of all users is as well served by the one that is under way already. */
+async function startOrJoin(
+  cli: Cli,
+  client: Client,
+  request: { predictor: string; scope: RunScope },
+  joins: boolean,
+): Promise<Run> {
+  try {
+    return await client.runs.start(request);
+  } catch (error) {
+    if (!joins || request.scope !== 'all' || !isProblem(error, 'run_conflict')) throw error;
+    const { runs } = await client.runs.list({ predictor: request.predictor });
+    const underWay = runs.find((run) => run.scope === 'all' && !isFinished(run.state));
+    if (!underWay) throw error;
+    cli.stderr.write(`run ${underWay.id} is under way already; following that one\n`);
+    return underWay;
+  }
 }

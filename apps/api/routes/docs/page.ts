@@ -51,14 +51,14 @@ summary{cursor:pointer;padding:.35rem 0}
 summary .method{display:inline-block;min-width:4.5rem;font-weight:700}
 summary .said{color:var(--dim)}
 table{border-collapse:collapse;width:100%;font-size:14px}
-td,th{border-bottom:1px solid var(--line);padding:.3rem .5rem;text-align:left;vertical-align:top}
+td,th{border-bottom:1px solid var(--line);padding:.3rem .5rem;text-align:left;vertical-align:top;overflow-wrap:anywhere}
 dt{font-weight:600;margin-top:.75rem}dd{margin:0}
 `;
 
 export function docsPage(api: DocumentedApi): string {
   const { title, summary = '', description = '' } = api.info;
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>${escapeHtml(title)}: API</title>
-<meta name="viewport" content="width=device-width"><style>${STYLE}</style></head><body>
+<meta name="viewport" content="width=device-width, initial-scale=1"><style>${STYLE}</style></head><body>
 <h1>${escapeHtml(title)}</h1><p>${escapeHtml(summary)}</p>${markdown(description)}
 <p>The same for programs: <a href="/openapi.json">/openapi.json</a> (OpenAPI 3.1).</p>
 ${(api.tags ?? []).map((tag) => section(api, tag)).join('\n')}

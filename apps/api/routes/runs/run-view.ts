@@ -1,6 +1,6 @@
 /** A run as the wire has it. */
 import { z } from '@hono/zod-openapi';
-import { TandemError } from '@tandem/prediction/errors';
+import { unknownRun } from '@tandem/prediction/read-errors';
 import type { RunStore } from '@tandem/prediction/run-store';
 import type { Run } from '@tandem/prediction/runs';
 
@@ -77,13 +77,6 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** Whether a text can be the id of a run at all; Postgres would refuse any other with an error of its own. */
 export function isRunId(id: string): boolean {
   return UUID.test(id);
-}
-
-export function unknownRun(id: string): TandemError {
-  return new TandemError('unknown_run', `There is no run ${JSON.stringify(id.slice(0, 80))}.`, {
-    field: 'id',
-    remedy: 'GET /v1/runs lists them',
-  });
 }
 
 /** Rejects with `unknown_run`. */
