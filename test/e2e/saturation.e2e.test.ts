@@ -75,8 +75,10 @@ it('while inference is saturated the event loop stays free, and cached reads are
   expect(deployment.wire.violations).toEqual([]);
 });
 
+/** Some of each, and whoever got a place and then no answer in time was told so. */
 function expectShed(outcomes: ReadonlyMap<string, number>): void {
-  expect([...outcomes.keys()].sort()).toEqual(['live', 'overloaded', 'stale overloaded']);
+  const found = [...outcomes.keys()].filter((outcome) => !outcome.endsWith('live_timeout'));
+  expect(found.sort()).toEqual(['live', 'overloaded', 'stale overloaded']);
 }
 
 /** Readers who want a live answer, each of another user, in turn of either predictor; what became of them. */
