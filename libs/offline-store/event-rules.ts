@@ -9,7 +9,7 @@ import { TandemError } from '@tandem/prediction/errors';
 import type pg from 'pg';
 import { type Db, limitStatements, query, sqlState, transaction } from './database.ts';
 
-/** As in migrations/0002, where the trigger takes it. */
+/** As in migrations/0004, where the trigger takes it. */
 const LOCK = '1413567556, 1163284052';
 /**
  * While we stand in the lock's queue no new event gets past us. Events of milliseconds let us in at once; for one that

@@ -1,6 +1,6 @@
 /**
  * Makes events durable: one call, one round trip, one transaction. What an event does to a context is the trigger's work
- * in migrations/0002, the same for events that an application inserts itself; here failures become domain errors.
+ * in migrations/0004, the same for events that an application inserts itself; here failures become domain errors.
  */
 import { isTandemError, TandemError } from '@tandem/prediction/errors';
 import { type ContextEvent, contextToken, type EventResult, type EventStore } from '@tandem/prediction/events';
