@@ -42,7 +42,7 @@ describe('metrics', () => {
 
   it('count inference processes that were replaced, by why', async () => {
     await api.get('/v1/predictions/repurchase/1');
-    const series = 'tandem_inference_restarts_total{why="crash"';
+    const series = 'tandem_inference_restarts_total{why="killed"';
     expect(await sample(series)).toBeUndefined();
     const [pid = 0, ...others] = inferenceChildren();
     expect(others).toEqual([]);

@@ -116,10 +116,16 @@ async function conclude(db: Db, run: Run): Promise<PublishOutcome> {
   return { state, note, generation: note === null ? ((await findGeneration(db, run.generationId)) ?? null) : null };
 }
 
-/** The pointer only goes forward, and only within the model version that is served. */
+/**
+ * The pointer only goes forward, within the model version that is served, and not past a rollback: what was asked for
+ * before one must not undo it.
+ */
 function whyNotInForce(run: Run, arm: Arm | undefined): string | null {
   if (arm?.modelVersionId !== run.modelVersionId) {
     return `generation ${run.generationNumber} was published but not put in force: model version ${run.modelNumber} is not served any more`;
+  }
+  if (arm.overlayFloor !== run.overlayFloor) {
+    return `generation ${run.generationNumber} was published but not put in force: a rollback came after the run was asked for`;
   }
   if (arm.generationNumber !== null && arm.generationNumber > (run.generationNumber ?? 0)) {
     return `generation ${run.generationNumber} was published but not put in force: the newer ${arm.generationNumber} is`;
