@@ -3,7 +3,16 @@
  * locked, so a worker that lost its lease writes nothing; the histories are compared, so labels of another past are not
  * believed; users erased since their features were read are left out.
  */
-import type { ChunkResult, ClaimedChunk, CommitOutcome, Run, RunState, ScoredUser } from '@tandem/prediction/runs';
+import { overlayEntries } from '@tandem/prediction/overlay-entries';
+import type {
+  ChunkResult,
+  ClaimedChunk,
+  CommitOutcome,
+  Run,
+  RunFailure,
+  RunState,
+  ScoredUser,
+} from '@tandem/prediction/runs';
 import type pg from 'pg';
 import { textArray } from './certificate-statement.ts';
 import { startPublishing } from './chunks.ts';
@@ -29,10 +38,11 @@ export async function commitChunk(
     const written = await transaction(pool, async (db) => {
       await limitStatements(db, COMMIT_TIMEOUT_MS);
       const written = await withoutErased(db, result.scored);
-      await finishChunk(db, chunk, written.length, new Set(result.failures.map((one) => one.userId)).size);
+      const failures = await ofThoseThere(db, result.failures);
+      await finishChunk(db, chunk, written.length, new Set(failures.map((one) => one.userId)).size);
       await assertCurrent(db, run, result);
       await writePredictions(db, run, result, written);
-      await writeFailures(db, run.id, result);
+      await writeFailures(db, run.id, failures);
       return written;
     });
     return { committed: true, written, chunksOpen: await countOpen(pool, run.id) };
@@ -94,6 +104,18 @@ async function withoutErased(db: Db, scored: readonly ScoredUser[]): Promise<rea
   return scored.filter((user) => user.contextVersion > (deleted.get(user.userId) ?? -1));
 }
 
+/** An erased user is neither counted nor named: a run's report is no place for one. */
+async function ofThoseThere(db: Db, failures: readonly RunFailure[]): Promise<readonly RunFailure[]> {
+  if (failures.length === 0) return failures;
+  const rows = await query<{ userId: string }>(db, {
+    text: `select user_id as "userId" from tandem.user_contexts
+      where deleted_version > 0 and version = deleted_version and user_id = any($1::text[])`,
+    values: [textArray(failures.map((one) => one.userId))],
+  });
+  const erased = new Set(rows.map((row) => row.userId));
+  return failures.filter((one) => !erased.has(one.userId));
+}
+
 async function writePredictions(
   db: pg.PoolClient,
   run: Run,
@@ -103,23 +125,10 @@ async function writePredictions(
   if (written.length === 0) return;
   if (run.generationId !== null)
     return copyPredictions(db, run.generationId, result.computedAt, written, COPY_TIMEOUT_MS);
-  await putEntries(
-    db,
-    written.map(({ userId, contextVersion, outputs }) => ({
-      predictor: run.predictor,
-      userId,
-      modelVersionId: run.modelVersionId,
-      history: result.history,
-      overlayFloor: run.overlayFloor,
-      contextVersion,
-      source: 'batch' as const,
-      computedAt: result.computedAt,
-      outputs,
-    })),
-  );
+  await putEntries(db, overlayEntries(run, result, written));
 }
 
-async function writeFailures(db: Db, runId: string, { failures }: ChunkResult): Promise<void> {
+async function writeFailures(db: Db, runId: string, failures: readonly RunFailure[]): Promise<void> {
   if (failures.length === 0) return;
   await query(db, {
     text: `insert into tandem.run_failures (run_id, user_id, reason)

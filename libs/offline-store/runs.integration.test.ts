@@ -212,6 +212,20 @@ describe('chunks', () => {
     expect(await countOf(`tandem.predictions where user_id = '5'`)).toBe(0);
   });
 
+  test('an erased user whose features are at fault is neither counted nor named', async () => {
+    const run = await start();
+    const chunk = await claim(run.id, 0);
+    const result = await score(run, chunk);
+    await database.pool.query(
+      `insert into tandem.user_contexts (user_id, version, deleted_version) values ('5', 1, 1)`,
+    );
+    const failures = ['5', '6'].map((userId) => ({ userId, reason: 'feature orders is null' }));
+    const scored = result.scored.filter(({ userId }) => userId !== '5' && userId !== '6');
+    expect(await store.commit(run, chunk, { ...result, scored, failures })).toMatchObject({ committed: true });
+    expect(await store.failures(run.id, 10)).toEqual([failures[1]]);
+    expect(await store.find(run.id)).toMatchObject({ usersScored: 98, usersFailed: 1 });
+  });
+
   test('a chunk given back too often fails its run once the others are done, and can be resumed', async () => {
     const run = await start();
     const bad = await claim(run.id, 2);

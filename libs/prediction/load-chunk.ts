@@ -3,6 +3,7 @@
  * overlay. Redis may be down: the chunk stays committed, and the generation is loaded as a whole later.
  */
 import type { GenerationLoader } from './generation-loader.ts';
+import { overlayEntries } from './overlay-entries.ts';
 import type { GenerationStore, RunStore } from './run-store.ts';
 import type { ChunkResult, ClaimedChunk, Run, ScoredUser } from './runs.ts';
 import type { OverlayStore } from './stored-prediction.ts';
@@ -43,18 +44,4 @@ export async function loadChunk(
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
-}
-
-function overlayEntries(run: Run, result: ChunkResult, written: readonly ScoredUser[]) {
-  return written.map(({ userId, contextVersion, outputs }) => ({
-    predictor: run.predictor,
-    userId,
-    modelVersionId: run.modelVersionId,
-    history: result.history,
-    overlayFloor: run.overlayFloor,
-    contextVersion,
-    source: 'batch' as const,
-    computedAt: result.computedAt,
-    outputs,
-  }));
 }
