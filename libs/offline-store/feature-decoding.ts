@@ -89,11 +89,14 @@ const NUMBER_OIDS = new Set([20, 21, 23, 700, 701, 1700]);
 const TEXT_OIDS = new Set([19, 25, 1042, 1043]);
 const BOOLEAN_OID = 16;
 
-function decoderOf({ name, kind }: FeatureColumn, oid: number): Decoder {
-  const missing: Decoded = {
+const DECLARED_NULL: Decoded = { value: null };
+
+function decoderOf({ name, kind, nullAs }: FeatureColumn, oid: number): Decoder {
+  const undeclared: Decoded = {
     value: null,
-    fault: `feature ${name} is null; let the feature query give a value (coalesce), or leave the user out`,
+    fault: `feature ${name} is null; say what a null counts as (features.nulls), let the feature query give a value (coalesce), or leave the user out`,
   };
+  const missing = nullAs === undefined ? undeclared : DECLARED_NULL;
   if (!fitsKind(kind, oid)) {
     const fault = `feature ${name} is no longer of kind ${kind} in the feature query; cast it back, or adopt the config again`;
     return () => ({ value: null, fault });

@@ -11,6 +11,21 @@ export type FeatureKind = 'number' | 'integer' | 'boolean' | 'string';
 export interface FeatureColumn {
   readonly name: string;
   readonly kind: FeatureKind;
+  /** What the model is given for a null; `'nan'` of a numeric column is NaN. Absent: a user with a null is not scored. */
+  readonly nullAs?: number | string;
+  /** The texts of a string column that fills a numeric input. */
+  readonly categories?: Categories;
+}
+
+/** How a text becomes numbers: its place in `values`, counted from 0, or a 1 at that place among zeros. */
+export interface Categories {
+  readonly values: readonly string[];
+  readonly encoding: 'index' | 'one-hot';
+  /**
+   * What a text that is not among `values` counts as: a number or NaN as its index, zeros everywhere as its one-hot.
+   * Absent: a user with such a text is not scored.
+   */
+  readonly unknownAs?: number | 'nan' | 'zeros';
 }
 
 /** The feature source of a predictor: a query that gives one row a user. */
@@ -41,11 +56,13 @@ export type TensorType =
   | 'bool'
   | 'string';
 
-/** One input tensor [users, columns.length], filled from feature columns. */
+/** One input tensor [users, values], filled from feature columns: a value a column, a one-hot column its categories. */
 export interface ModelInput {
   readonly name: string;
   readonly type: TensorType;
   readonly columns: readonly string[];
+  /** Of an input of one column that the model takes as [users] rather than [users, 1]. */
+  readonly rank?: 1;
 }
 
 /** One field of a prediction, taken from one output tensor. */
@@ -67,6 +84,8 @@ export interface ModelDefinition {
   readonly query: FeatureQuery;
   readonly inputs: readonly ModelInput[];
   readonly outputs: readonly OutputField[];
+  /** Each user is inferred alone: for a model whose rows depend on their batch mates, or that takes one row at a time. */
+  readonly rowByRow?: boolean;
 }
 
 export interface ModelVersion extends ModelDefinition {
@@ -115,14 +134,25 @@ export type PredictionValue = number | string | boolean | readonly (number | str
 
 /** The identity of a model version: 32 hex digits over everything that decides an answer. */
 export function modelVersionId(definition: ModelDefinition): string {
-  const { predictor, artifactHash, keyType, query, inputs, outputs } = definition;
+  const { predictor, artifactHash, keyType, query, inputs, outputs, rowByRow } = definition;
   const decisive = [
     predictor,
     artifactHash,
     keyType,
-    [query.sql, query.columns.map((column) => [column.name, column.kind]), query.asOf, query.overlayForMs],
-    inputs.map((input) => [input.name, input.type, input.columns]),
+    [query.sql, query.columns.map(decisiveColumn), query.asOf, query.overlayForMs],
+    inputs.map(({ name, type, columns, rank }) => [name, type, columns, ...said(rank)]),
     outputs.map((field) => [field.name, field.output, field.type, field.width, field.index]),
+    ...said(rowByRow || undefined),
   ];
   return createHash('sha256').update(JSON.stringify(decisive)).digest('hex').slice(0, 32);
+}
+
+function decisiveColumn({ name, kind, nullAs, categories }: FeatureColumn): readonly unknown[] {
+  if (nullAs === undefined && categories === undefined) return [name, kind];
+  return [name, kind, { nullAs }, categories && [categories.values, categories.encoding, categories.unknownAs ?? null]];
+}
+
+/** What a definition does not say leaves its identity as it was before there was a setting for it. */
+function said(value: unknown): readonly unknown[] {
+  return value === undefined ? [] : [value];
 }

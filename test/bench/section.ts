@@ -1,0 +1,33 @@
+/**
+ * A part of the benchmark: what it measures, as figures beside what they should reach. Sections run one after the
+ * other on the same servers, so that every ratio is of one machine at one time.
+ */
+import type { BenchServers } from './service.ts';
+
+export interface Figure {
+  /** What was measured, as a reader of the table understands it: `cached read / bare HMGET`. */
+  readonly name: string;
+  /** The median of the rounds. */
+  readonly value: number;
+  readonly unit: 'ratio' | 'reads/s' | 'users/s' | 'ms' | 's' | 'MB' | 'bytes' | 'µs';
+  /** What it should reach; absent: for orientation. */
+  readonly target?: { readonly least: number } | { readonly most: number };
+  /** The value of each round, from the first measured one on. */
+  readonly rounds?: readonly number[];
+}
+
+export interface BenchOptions {
+  /** Users of the sections that read. */
+  readonly users: number;
+  /** Users of the large run. */
+  readonly manyUsers: number;
+  readonly rounds: number;
+  /** Of each round of load. */
+  readonly seconds: number;
+}
+
+export interface Section {
+  /** As named on the command line: `npm run bench -- --only reads`. */
+  readonly name: string;
+  measure(servers: BenchServers, options: BenchOptions, say: (line: string) => void): Promise<readonly Figure[]>;
+}
