@@ -7,6 +7,8 @@ import { findPortHolder } from '../up/port-holder.ts';
 /** The first whose types are stripped without a flag. */
 const OLDEST_NODE = [22, 18] as const;
 const PINNED_MAJOR = 24;
+/** The releases that the tests have been run on. */
+const TESTED_MAJORS = [22, 24, 26];
 const MB = 1024 * 1024;
 const DISK_NEEDED_MB = 200;
 const DISK_WANTED_MB = 2_000;
@@ -17,7 +19,7 @@ export function judgeNode(version: string): Finding {
   if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1])) {
     return failed('node', `${version} is too old`, remedy);
   }
-  if (major !== PINNED_MAJOR) return warning('node', `${version} is not the version that is tested`, remedy);
+  if (!TESTED_MAJORS.includes(major)) return warning('node', `${version} is not the version that is tested`, remedy);
   return ok('node', version);
 }
 

@@ -19,14 +19,25 @@ export interface PostgresFacts {
   readonly mayCreate: boolean;
   /** Who may not execute it cannot tell one past of the database from another. */
   readonly mayReadControl: boolean;
+  /** Of the schema `tandem`, where it is there: whose it is, and what this user may do in it. */
+  readonly schema: SchemaRights | null;
   readonly maxConnections: number;
   readonly connections: number;
   /** ms since 1970 on its clock. */
   readonly now: number;
 }
 
-/** `client_connection_check_interval`, which our connections set, came with 14. */
-const OLDEST = 140_000;
+export interface SchemaRights {
+  readonly owner: string;
+  /** The owner makes and drops the partitions of generations. */
+  readonly isOwner: boolean;
+  /** Tables that this user may not read and write. */
+  readonly closedTables: readonly string[];
+}
+
+/** The releases that the tests have been run on. */
+const OLDEST_MAJOR = 15;
+const NEWEST_MAJOR = 18;
 const CONNECTIONS_NEEDED = 30;
 const SKEW_WORTH_TELLING_MS = 1_000;
 
@@ -42,9 +53,8 @@ export function judgePostgres(facts: PostgresFacts, here: number): Finding[] {
 }
 
 function judgeVersion({ version, versionNumber, database, inRecovery, encoding }: PostgresFacts): Finding {
-  if (versionNumber < OLDEST) {
-    return failed('postgres', `${version} is too old`, 'use Postgres 14 or newer');
-  }
+  const major = Math.floor(versionNumber / 10_000);
+  if (major < OLDEST_MAJOR) return failed('postgres', `${version} is too old`, `use Postgres ${OLDEST_MAJOR} or newer`);
   if (inRecovery) {
     const remedy = 'let DATABASE_URL name the primary: a standby cannot certify that a prediction is fresh';
     return failed('postgres', `${version}, and it is a standby`, remedy);
@@ -52,15 +62,28 @@ function judgeVersion({ version, versionNumber, database, inRecovery, encoding }
   if (encoding !== 'UTF8') {
     return failed('postgres', `database ${database} is encoded in ${encoding}`, "create it with encoding 'UTF8'");
   }
+  if (major > NEWEST_MAJOR) {
+    const remedy = `use Postgres ${OLDEST_MAJOR} to ${NEWEST_MAJOR}`;
+    return warning('postgres', `${version} is newer than what is tested`, remedy);
+  }
   return ok('postgres', `${version}, primary, database ${database}`);
 }
 
-function judgeRights({ user, database, mayCreate, mayReadControl }: PostgresFacts): Finding {
+function judgeRights({ user, database, mayCreate, mayReadControl, schema }: PostgresFacts): Finding {
   if (!mayReadControl) {
     const remedy = `grant execute on function pg_control_system() to ${user}`;
     return failed('rights', `${user} may not read the system identifier, which names the database's history`, remedy);
   }
-  if (mayCreate) return ok('rights', `${user} may migrate`);
+  if (schema && schema.closedTables.length > 0) {
+    const [first, ...others] = schema.closedTables;
+    const tables = others.length === 0 ? `tandem.${first}` : `tandem.${first} and ${others.length} other tables`;
+    return failed('rights', `${user} may not read and write ${tables}`, `grant ${schema.owner} to ${user}`);
+  }
+  if (schema && !schema.isOwner) {
+    const text = `${user} is not the owner of schema tandem: enough for the API; a worker could not make generations`;
+    return warning('rights', text, `grant ${schema.owner} to ${user}`);
+  }
+  if (mayCreate || schema) return ok('rights', `${user} may ${mayCreate ? 'migrate' : 'read and write'}`);
   const remedy = `grant create on database ${database} to ${user}; or migrate as another user`;
   return warning('rights', `${user} may not create the schema tandem`, remedy);
 }

@@ -2,45 +2,74 @@
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 
 export interface RedisFacts {
-  readonly version: string;
+  readonly server: 'Redis' | 'Valkey';
+  /** null: this user may not ask. */
+  readonly version: string | null;
   readonly role: string;
-  /** `noeviction`, `allkeys-lru`, … */
-  readonly policy: string;
+  /** `noeviction`, `allkeys-lru`, …; null: it does not say. */
+  readonly policy: string | null;
   /** Bytes; 0: no limit. */
   readonly maxMemory: number;
   readonly usedMemory: number;
+  /** Fields up to which a hash keeps its compact form; null: it does not say. */
+  readonly maxListpackEntries: number | null;
+  /** Commands that this user may not give. */
+  readonly refused: readonly string[];
   /** Whether BullMQ's jobs lie here. */
   readonly holdsQueue: boolean;
 }
 
+/** The releases that the tests have been run on. */
 const OLDEST_MAJOR = 7;
+const NEWEST_MAJOR = 8;
 const MB = 1024 * 1024;
+/** Buckets hold 48 users on average; a limit below twice that makes a user cost five times the memory. */
+const LISTPACK_ENTRIES_WANTED = 96;
 
 export function judgeRedis(facts: RedisFacts): Finding[] {
-  return [judgeVersion(facts), judgePolicy(facts), judgeMemory(facts)];
+  return [judgeVersion(facts), judgeRights(facts), judgePolicy(facts), judgeMemory(facts)];
 }
 
-function judgeVersion({ version, role }: RedisFacts): Finding {
-  if (Number.parseInt(version, 10) < OLDEST_MAJOR)
-    return failed('redis', `${version} is too old`, 'use Redis 7 or newer');
-  if (role !== 'master') {
-    return failed(
-      'redis',
-      `${version}, and it is a replica`,
-      'let REDIS_URL name the master: a replica takes no writes',
-    );
+function judgeVersion({ server, version, role }: RedisFacts): Finding {
+  if (version === null) {
+    return warning('redis', 'does not tell its version to this user', 'let the user run INFO: acl setuser … +info');
   }
-  return ok('redis', version);
+  const major = Number.parseInt(version, 10);
+  if (major < OLDEST_MAJOR)
+    return failed('redis', `${server} ${version} is too old`, 'use Redis 7 or newer, or Valkey');
+  if (role !== 'master') {
+    const remedy = 'let REDIS_URL name the master: a replica takes no writes';
+    return failed('redis', `${server} ${version}, and it is a replica`, remedy);
+  }
+  if (major > NEWEST_MAJOR) {
+    return warning('redis', `${server} ${version} is newer than what is tested`, `use Redis 7 or 8, or Valkey 8`);
+  }
+  return ok('redis', `${server} ${version}`);
+}
+
+function judgeRights({ refused }: RedisFacts): Finding {
+  if (refused.length === 0) return ok('rights', 'may give every command that is used');
+  const missing = refused.filter((name) => name !== 'info');
+  if (missing.length === 0) {
+    return warning('rights', 'may not give INFO, so the eviction policy is unknown', 'acl setuser <user> +info');
+  }
+  const remedy = `acl setuser <user> ${refused.map((name) => `+${name}`).join(' ')} (and ~* for its keys)`;
+  return failed('rights', `this user may not give ${refused.join(', ').toUpperCase()}`, remedy);
 }
 
 function judgePolicy({ policy, holdsQueue }: RedisFacts): Finding {
+  if (policy === null) return ok('eviction', 'maxmemory-policy is not readable by this user');
   if (policy === 'noeviction' || !holdsQueue) return ok('eviction', `maxmemory-policy ${policy}`);
   const remedy = 'config set maxmemory-policy noeviction; or give the queue a Redis of its own: QUEUE_REDIS_URL';
   return failed('eviction', `maxmemory-policy is ${policy}: jobs of the queue would be thrown away`, remedy);
 }
 
-function judgeMemory({ usedMemory, maxMemory }: RedisFacts): Finding {
+function judgeMemory({ usedMemory, maxMemory, maxListpackEntries }: RedisFacts): Finding {
   const used = Math.ceil(usedMemory / MB);
+  if (maxListpackEntries !== null && maxListpackEntries < LISTPACK_ENTRIES_WANTED) {
+    const text = `hash-max-listpack-entries is ${maxListpackEntries}: a stored user costs about 100 bytes instead of 25`;
+    return warning('memory', text, 'config set hash-max-listpack-entries 128, in redis.conf too');
+  }
   if (maxMemory === 0) return ok('memory', `${used} MB used, no limit`);
   const limit = Math.floor(maxMemory / MB);
   if (usedMemory < maxMemory * 0.8) return ok('memory', `${used} of ${limit} MB used`);

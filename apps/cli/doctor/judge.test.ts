@@ -19,16 +19,20 @@ const postgres: PostgresFacts = {
   encoding: 'UTF8',
   mayCreate: true,
   mayReadControl: true,
+  schema: { owner: 'tandem', isOwner: true, closedTables: [] },
   maxConnections: 100,
   connections: 9,
   now: 1_000_000,
 };
 const redis: RedisFacts = {
+  server: 'Redis',
   version: '7.0.15',
   role: 'master',
   policy: 'noeviction',
   maxMemory: 0,
   usedMemory: 1,
+  maxListpackEntries: 128,
+  refused: [],
   holdsQueue: true,
 };
 
@@ -42,10 +46,18 @@ test('a Postgres that is as it must be gives no finding, on a clock half a secon
 test.each<[string, Partial<PostgresFacts>, string, string]>([
   ['without fsync', { fsync: 'off' }, 'error', 'durability'],
   ['a standby', { inRecovery: true }, 'error', 'postgres'],
-  ['too old', { version: '13.9', versionNumber: 130_009 }, 'error', 'postgres'],
+  ['too old', { version: '14.9', versionNumber: 140_009 }, 'error', 'postgres'],
+  ['newer than any that is tested', { version: '19.0', versionNumber: 190_000 }, 'warning', 'postgres'],
   ['in another encoding', { encoding: 'SQL_ASCII' }, 'error', 'postgres'],
   ['that hides its identity', { mayReadControl: false }, 'error', 'rights'],
-  ['that may not be migrated', { mayCreate: false }, 'warning', 'rights'],
+  ['that may not be migrated', { mayCreate: false, schema: null }, 'warning', 'rights'],
+  [
+    'whose tables are closed to us',
+    { schema: { owner: 'dba', isOwner: false, closedTables: ['events', 'runs'] } },
+    'error',
+    'rights',
+  ],
+  ['whose schema is another user', { schema: { owner: 'dba', isOwner: false, closedTables: [] } }, 'warning', 'rights'],
   ['that commits later by default', { synchronousCommit: 'off' }, 'warning', 'durability'],
   ['without full page writes', { fullPageWrites: 'off' }, 'warning', 'durability'],
   ['with few connections left', { connections: 90 }, 'warning', 'connections'],
@@ -59,29 +71,42 @@ test('a clock that differs is told with its direction', () => {
 });
 
 test('a Redis that evicts is an error where it holds the queue, and fine where it does not', () => {
-  const levels = (facts: Partial<RedisFacts>) => judgeRedis({ ...redis, ...facts }).map(({ level }) => level);
-  expect(levels({})).toEqual(['ok', 'ok', 'ok']);
-  expect(levels({ policy: 'allkeys-lru' })).toEqual(['ok', 'error', 'ok']);
-  expect(levels({ policy: 'allkeys-lru', holdsQueue: false })).toEqual(['ok', 'ok', 'ok']);
-  expect(levels({ version: '6.2.1' })).toEqual(['error', 'ok', 'ok']);
-  expect(levels({ role: 'slave' })).toEqual(['error', 'ok', 'ok']);
-  expect(levels({ maxMemory: 100, usedMemory: 90 })).toEqual(['ok', 'ok', 'warning']);
+  const notOk = (facts: Partial<RedisFacts>) =>
+    judgeRedis({ ...redis, ...facts })
+      .filter(({ level }) => level !== 'ok')
+      .map(({ level, subject }) => `${level} ${subject}`);
+  expect(notOk({})).toEqual([]);
+  expect(notOk({ policy: 'allkeys-lru' })).toEqual(['error eviction']);
+  expect(notOk({ policy: 'allkeys-lru', holdsQueue: false })).toEqual([]);
+  expect(notOk({ version: '6.2.1' })).toEqual(['error redis']);
+  expect(notOk({ version: '9.0.0' })).toEqual(['warning redis']);
+  expect(notOk({ server: 'Valkey', version: '8.1.1' })).toEqual([]);
+  expect(notOk({ role: 'slave' })).toEqual(['error redis']);
+  expect(notOk({ maxMemory: 100, usedMemory: 90 })).toEqual(['warning memory']);
+  expect(notOk({ maxListpackEntries: 64 })).toEqual(['warning memory']);
+  expect(notOk({ refused: ['eval', 'hset'] })).toEqual(['error rights']);
+  expect(notOk({ refused: ['info'], version: null, policy: null })).toEqual(['warning redis', 'warning rights']);
 });
 
 test('what Redis says of itself is read from its INFO', () => {
   const info =
     '# Server\r\nredis_version:8.0.2\r\n# Memory\r\nused_memory:12\r\nmaxmemory:0\r\nmaxmemory_policy:noeviction\r\nrole:master\r\n';
   expect(parseInfo(info)).toEqual({
+    server: 'Redis',
     version: '8.0.2',
     role: 'master',
     policy: 'noeviction',
     maxMemory: 0,
     usedMemory: 12,
   });
+  expect(parseInfo('redis_version:7.2.4\r\nvalkey_version:8.1.1\r\n')).toMatchObject({
+    server: 'Valkey',
+    version: '8.1.1',
+  });
 });
 
 test('a Node that cannot run TypeScript is an error, one that is not tested a warning', () => {
-  expect([judgeNode('v20.19.0'), judgeNode('v26.1.0'), judgeNode('v24.21.0')].map(({ level }) => level)).toEqual([
+  expect([judgeNode('v20.19.0'), judgeNode('v25.1.0'), judgeNode('v26.1.0')].map(({ level }) => level)).toEqual([
     'error',
     'warning',
     'ok',

@@ -1,9 +1,9 @@
 /** Asks Postgres what it is. */
 import { type Db, query } from '@tandem/offline-store/database';
-import type { PostgresFacts } from './judge-postgres.ts';
+import type { PostgresFacts, SchemaRights } from './judge-postgres.ts';
 
 export async function readPostgresFacts(db: Db): Promise<PostgresFacts> {
-  const rows = await query<Omit<PostgresFacts, 'synchronousCommit'> & { mayReadFiles: boolean }>(db, {
+  const rows = await query<Omit<PostgresFacts, 'synchronousCommit' | 'schema'> & { mayReadFiles: boolean }>(db, {
     text: `select current_setting('server_version') as version, current_setting('server_version_num')::int as "versionNumber",
       current_database() as database, current_user as user, pg_is_in_recovery() as "inRecovery",
       current_setting('fsync') as fsync, current_setting('full_page_writes') as "fullPageWrites",
@@ -18,7 +18,23 @@ export async function readPostgresFacts(db: Db): Promise<PostgresFacts> {
   const [facts] = rows;
   if (facts === undefined) throw new Error('Postgres answered no row');
   const { mayReadFiles, ...rest } = facts;
-  return { ...rest, synchronousCommit: await readSynchronousCommit(db, mayReadFiles) };
+  return {
+    ...rest,
+    schema: await readSchemaRights(db),
+    synchronousCommit: await readSynchronousCommit(db, mayReadFiles),
+  };
+}
+
+async function readSchemaRights(db: Db): Promise<SchemaRights | null> {
+  const rows = await query<SchemaRights>(db, {
+    text: `select pg_get_userbyid(n.nspowner) as owner, pg_has_role(n.nspowner, 'usage') as "isOwner",
+      array(select c.relname::text from pg_class c where c.relnamespace = n.oid and c.relkind in ('r', 'p')
+        and not (has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')
+          and has_table_privilege(c.oid, 'insert') and has_table_privilege(c.oid, 'update')
+          and has_table_privilege(c.oid, 'delete')) order by 1) as "closedTables"
+      from pg_namespace n where n.nspname = 'tandem'`,
+  });
+  return rows[0] ?? null;
 }
 
 /**

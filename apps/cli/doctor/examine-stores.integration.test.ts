@@ -1,0 +1,76 @@
+/** Users with too few rights, on real servers: each finding says which right is missing and how to give it. */
+import { randomBytes } from 'node:crypto';
+import { createPool } from '@tandem/offline-store/database';
+import { createOnlineConnection } from '@tandem/online-store/connection';
+import { command } from '@tandem/online-store/write-together';
+import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { examinePostgres, examineRedis } from './examine-stores.ts';
+
+const name = `doctor_${randomBytes(4).toString('hex')}`;
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
+});
+afterAll(async () => {
+  await database.drop();
+  await runSql(inject('databaseUrl'), `drop role if exists ${name}`);
+});
+
+async function runSql(url: string, text: string): Promise<void> {
+  const pool = createPool({ url, max: 1, applicationName: name });
+  await pool.query(text).finally(() => pool.end());
+}
+
+async function setAcl(url: string, ...args: string[]): Promise<void> {
+  const connection = createOnlineConnection({ url, log: () => {} });
+  await connection.whenReady(5_000);
+  const [reply] = await connection.send([command('acl', args)]);
+  connection.close();
+  if (reply instanceof Error) throw reply;
+}
+
+function asUser(url: string): string {
+  const changed = new URL(url);
+  changed.username = name;
+  changed.password = 'secret';
+  return changed.href;
+}
+
+const worth = (findings: Awaited<ReturnType<typeof examineRedis>>) => findings.filter(({ level }) => level !== 'ok');
+
+test('a database that the tests run on is in order, and a user without rights in it is told which are missing', async () => {
+  expect(worth(await examinePostgres(database.url, Date.now))).toEqual([]);
+  await runSql(
+    database.url,
+    `create role ${name} login password 'secret' in role pg_read_all_data;
+      grant execute on function pg_control_system() to ${name}`,
+  );
+  expect(worth(await examinePostgres(asUser(database.url), Date.now))).toEqual([
+    {
+      subject: 'rights',
+      level: 'error',
+      text: expect.stringMatching(new RegExp(`^${name} may not read and write tandem\\.\\w+ and \\d+ other tables$`)),
+      remedy: expect.stringMatching(/^grant \w+ to /),
+    },
+  ]);
+});
+
+test('a Redis user without rights is told which are missing, and its keys are left alone', async () => {
+  const url = inject('redisUrl');
+  expect(worth(await examineRedis(url, url))).toEqual([]);
+  await setAcl(url, 'setuser', name, 'on', '>secret', '~*', '+@all', '-eval', '-hset');
+  try {
+    expect(worth(await examineRedis(asUser(url), asUser(url)))).toEqual([
+      {
+        subject: 'rights',
+        level: 'error',
+        text: 'this user may not give HSET, EVAL',
+        remedy: 'acl setuser <user> +hset +eval (and ~* for its keys)',
+      },
+    ]);
+  } finally {
+    await setAcl(url, 'deluser', name);
+  }
+});
