@@ -5,6 +5,7 @@
 import type { FeatureKind, FeatureQuery, ModelDefinition } from '@tandem/prediction/predictor';
 import { pathText } from './check-form.ts';
 import type { SettingProblem } from './config-problem.ts';
+import { declareValues } from './declared-values.ts';
 import { mapInputs } from './model-inputs.ts';
 import { mapOutputs } from './model-outputs.ts';
 import type { ModelSignature } from './model-signature.ts';
@@ -26,18 +27,20 @@ export function adoptable(
 ): Adoptable {
   const problems: SettingProblem[] = [];
   const roles = readQueryColumns(predictor, columns, problems);
+  const features = roles && declareValues(predictor, roles.features, problems);
   const outputs = mapOutputs(predictor, signature, problems);
   // The fit of features is judged only when it is known what they are; else one fault would show as two.
-  const inputs = roles ? mapInputs(predictor, roles.features, signature, problems) : [];
-  if (!roles || problems.length > 0) return { ok: false, problems };
+  const inputs = features ? mapInputs(predictor, features, signature, problems) : [];
+  if (!roles || !features || problems.length > 0) return { ok: false, problems };
   const { sql, asOf, overlayForMs } = predictor.features;
   const definition: ModelDefinition = {
     predictor: predictor.name,
     artifactHash: predictor.model.sha256,
     keyType: roles.keyType,
-    query: { sql, columns: roles.features, asOf, overlayForMs },
+    query: { sql, columns: features, asOf, overlayForMs },
     inputs,
     outputs,
+    ...(predictor.rowByRow ? { rowByRow: true } : {}),
   };
   return { ok: true, definition };
 }

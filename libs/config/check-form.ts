@@ -41,6 +41,11 @@ export function pathText(path: readonly PropertyKey[]): string {
   }, '');
 }
 
+/** A key as an object of a config writes it: `score`, `'dense:0'`. */
+export function keyText(name: string): string {
+  return /^[A-Za-z_$][\w$]*$/.test(name) ? name : `'${name}'`;
+}
+
 /** A value as a message shows it: short, and on one line. */
 export function shown(value: unknown): string {
   if (value === undefined) return 'missing';
@@ -62,12 +67,20 @@ function problemsOfIssue(issue: z.core.$ZodIssue, root: unknown): SettingProblem
   if (issue.code === 'custom') return [{ path, problem: issue.message, remedy: String(issue.params?.remedy) }];
   const value = valueAt(root, issue.path);
   if (issue.code === 'invalid_union') {
-    // An output that is neither a type nor an object of settings.
-    const what = typeof value === 'string' ? firstMessage(issue) : `a type, or { from, type, index?, width? }`;
-    return [{ path, problem: `is ${shown(value)}, not ${what}`, remedy: suggestion(value, issue) ?? `write ${what}` }];
+    const inside = issuesInside(issue);
+    if (inside) return inside.flatMap((one) => problemsOfIssue(one, root));
   }
-  const problem = value === undefined ? 'is missing' : `is ${shown(value)}, not ${issue.message}`;
-  return [{ path, problem, remedy: suggestion(value, issue) ?? `write ${issue.message}` }];
+  const what = issue.code === 'invalid_union' && typeof value === 'string' ? wordForm(issue) : issue.message;
+  const problem = value === undefined ? 'is missing' : `is ${shown(value)}, not ${what}`;
+  return [{ path, problem, remedy: suggestion(value, issue) ?? `write ${what}` }];
+}
+
+/** Where a value may have several forms and has one of them, what is wrong inside of it. */
+function issuesInside({ errors, path }: z.core.$ZodIssueInvalidUnion): z.core.$ZodIssue[] | undefined {
+  const meant = errors.find((issues) =>
+    issues.every((issue) => issue.path.length > 0 || issue.code === 'unrecognized_keys' || issue.code === 'custom'),
+  );
+  return meant?.map((issue) => ({ ...issue, path: [...path, ...issue.path] }));
 }
 
 function unknownSetting(parent: readonly PropertyKey[], key: string): SettingProblem {
@@ -77,8 +90,10 @@ function unknownSetting(parent: readonly PropertyKey[], key: string): SettingPro
   return { path: pathText([...parent, key]), problem: 'is no setting of Tandem', remedy };
 }
 
-function firstMessage(issue: z.core.$ZodIssueInvalidUnion): string {
-  return issue.errors[0]?.[0]?.message ?? 'one of its types';
+/** What a text in place of one of several forms should have been: one of the words, where the form has words. */
+function wordForm(issue: z.core.$ZodIssueInvalidUnion): string {
+  const [first] = issue.errors[0] ?? [];
+  return first?.code === 'invalid_value' ? first.message : issue.message;
 }
 
 /** The choice that a misspelt one probably meant. */

@@ -59,6 +59,34 @@ function whole(what: string, least: number, most: number) {
 
 const TEN_YEARS = 3650 * 86_400_000;
 
+const nullValue = z.union([z.number(), z.boolean(), z.string()], form("a number, 'nan', or a text for a text column"));
+
+const CATEGORIES_FORM = 'an array of texts, or { values, as, unknown? }';
+const MAX_CATEGORIES = 10_000;
+
+const categoryValues = z
+  .array(z.string(form('a text in quotes')), form('an array of texts'))
+  .max(MAX_CATEGORIES, form(`at most ${MAX_CATEGORIES} texts`))
+  .superRefine((values, ctx) => {
+    if (values.length === 0) refuse(ctx, 'is empty', "write the column's texts in the model's order");
+    const twice = values.find((text, i) => values.indexOf(text) !== i);
+    if (twice !== undefined) refuse(ctx, `has ${JSON.stringify(twice)} twice`, 'write each text once');
+  });
+
+const category = z.strictObject(
+  {
+    values: categoryValues,
+    as: z.enum(['index', 'one-hot'], form("'index' or 'one-hot'")),
+    unknown: z
+      .union(
+        [z.number(), z.enum(['nan', 'zeros'])],
+        form("a number or 'nan' for as: 'index', 'zeros' for as: 'one-hot'"),
+      )
+      .optional(),
+  },
+  form('an object of settings'),
+);
+
 const features = z.strictObject(
   {
     sql: z.string(form('a select in quotes')).superRefine((sql, ctx) => {
@@ -67,6 +95,14 @@ const features = z.strictObject(
     }),
     asOf: name.optional(),
     overlayFor: duration(TEN_YEARS, '3650d').optional(),
+    nulls: z.record(z.string(), nullValue, form('an object with a value for each column')).optional(),
+    categories: z
+      .record(
+        z.string(),
+        z.union([categoryValues, category], form(CATEGORIES_FORM)),
+        form('an object with the categories of each column'),
+      )
+      .optional(),
   },
   form('an object of settings'),
 );
@@ -74,9 +110,11 @@ const features = z.strictObject(
 const input = z.strictObject(
   {
     type: tensorType,
-    columns: z.array(name, form('an array of feature columns')).min(1, form('at least one feature column')),
+    columns: z.array(name, form('an array of feature columns')).superRefine((columns, ctx) => {
+      if (columns.length === 0) refuse(ctx, 'is empty', "name feature columns in the tensor's order");
+    }),
   },
-  form('an object of settings'),
+  form('{ type, columns }'),
 );
 
 const output = z.strictObject(
@@ -88,6 +126,8 @@ const output = z.strictObject(
   },
   form('an object of settings'),
 );
+
+const OUTPUT_FORM = 'a type, or { from, type, index?, width? }';
 
 const pattern = z.string(form('a pattern in quotes')).superRefine((text, ctx) => {
   const problem = eventPatternProblem(text);
@@ -133,7 +173,8 @@ const predictor = z.strictObject(
     model: name,
     features,
     inputs: z.record(z.string(), input, form('an object of input tensors')).optional(),
-    outputs: z.record(z.string(), z.union([tensorType, output]), form('an object of output fields')),
+    outputs: z.record(z.string(), z.union([tensorType, output], form(OUTPUT_FORM)), form('an object of output fields')),
+    rowByRow: flag.optional(),
     freshness: freshness.optional(),
     batch: batch.optional(),
   },
@@ -153,7 +194,7 @@ export function settingsAt(path: readonly PropertyKey[]): readonly string[] {
   if (path.length === 2) return Object.keys(predictor.shape);
   switch (path[2]) {
     case 'features':
-      return Object.keys(features.shape);
+      return Object.keys((path[3] === 'categories' ? category : features).shape);
     case 'inputs':
       return Object.keys(input.shape);
     case 'outputs':

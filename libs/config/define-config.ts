@@ -19,8 +19,8 @@ export interface PredictorConfig {
   readonly model: string;
   readonly features: FeaturesConfig;
   /**
-   * Which feature columns fill which input tensor. Needed only for a model with several inputs: left out, the single
-   * input takes all columns in the query's order.
+   * Which feature columns fill which input tensor. Left out, a model's single input takes all columns in the query's
+   * order, and each of several inputs takes the column of its own name (in any case of letters).
    */
   readonly inputs?: Readonly<Record<string, InputConfig>>;
   /**
@@ -28,6 +28,11 @@ export interface PredictorConfig {
    * `{ score: 'float32' }`. Long form: `{ score: { from: 'probabilities', type: 'float32', index: 1 } }`.
    */
   readonly outputs: Readonly<Record<string, OutputType | OutputConfig>>;
+  /**
+   * Infer each user alone: for a model that was exported for one row at a time, or whose rows depend on their batch
+   * mates. Slower. Default false.
+   */
+  readonly rowByRow?: boolean;
   readonly freshness?: FreshnessConfig;
   readonly batch?: BatchConfig;
 }
@@ -49,6 +54,31 @@ export interface FeaturesConfig {
   readonly asOf?: string;
   /** How long an event's value overlays the row, counted from its acceptance. Not together with `asOf`. */
   readonly overlayFor?: Duration;
+  /**
+   * What the model is given for a null, by column: `{ income: 'nan', visits: 0, plan: 'unknown' }`; a number, `'nan'`
+   * (inputs of floats alone), or a text for a text column. A user with a null in any other column is not scored.
+   */
+  readonly nulls?: Readonly<Record<string, number | boolean | string>>;
+  /**
+   * How a text column fills an input of numbers: its texts in the order that the model was trained with. An array is
+   * short for `{ values, as: 'index' }`.
+   */
+  readonly categories?: Readonly<Record<string, readonly string[] | CategoriesConfig>>;
+}
+
+export interface CategoriesConfig {
+  /** The column's texts, in the model's order. */
+  readonly values: readonly string[];
+  /**
+   * `index`: one value, the text's place in `values`, from 0. `one-hot`: as many values as there are texts, in place of
+   * the column: 1 for the user's own, 0 for the others.
+   */
+  readonly as: 'index' | 'one-hot';
+  /**
+   * What a text counts as that is not among `values`: a number or `'nan'` as an index, `'zeros'` as one-hot. Left out: a
+   * user with such a text is not scored.
+   */
+  readonly unknown?: number | 'nan' | 'zeros';
 }
 
 export interface InputConfig {

@@ -1,6 +1,11 @@
 /** The sections of the environment. Each function names its variables, their units and defaults, once for all apps. */
 import { availableParallelism } from 'node:os';
-import { INFERENCE_MEMORY_MB, LEAST_INFERENCE_MEMORY_MB, LIVE_QUEUE_USERS } from '@tandem/prediction/model-limits';
+import {
+  INFERENCE_MEMORY_MB,
+  LEAST_INFERENCE_MEMORY_MB,
+  LIVE_QUEUE_USERS,
+  LIVE_RUN_USERS,
+} from '@tandem/prediction/model-limits';
 import type { Section } from './environment.ts';
 
 export interface DatabaseSection {
@@ -53,11 +58,13 @@ export interface InferenceSection {
   readonly memoryMb: number;
   /** Users that may wait for a live answer; further ones are refused as overloaded. A request of many counts each. */
   readonly queueLimit: number;
+  /** Users of one live run at most. More in a run is more throughput, and a longer run that each of them waits for. */
+  readonly batchLimit: number;
 }
 
 /**
  * `INFERENCE_PROCESSES` (the processors less one, at least 1), `INFERENCE_MEMORY_MB` (512, at least 256),
- * `INFERENCE_QUEUE_LIMIT` (10,000 users).
+ * `INFERENCE_QUEUE_LIMIT` (10,000 users), `INFERENCE_BATCH_LIMIT` (256 users; 1: each by itself).
  */
 export const inference: Section<InferenceSection> = (read) => ({
   processes: read.whole('INFERENCE_PROCESSES', {
@@ -71,6 +78,7 @@ export const inference: Section<InferenceSection> = (read) => ({
     instead: INFERENCE_MEMORY_MB,
   }),
   queueLimit: read.whole('INFERENCE_QUEUE_LIMIT', { least: 1, most: 1_000_000, instead: LIVE_QUEUE_USERS }),
+  batchLimit: read.whole('INFERENCE_BATCH_LIMIT', { least: 1, most: 10_000, instead: LIVE_RUN_USERS }),
 });
 
 export interface WorkerSection {

@@ -36,7 +36,7 @@ test('an app reads the sections it composes, with their defaults', () => {
     worker: { chunkConcurrency: 2 },
   });
   const sizes = readEnvironment({}, { inference }).inference;
-  expect(sizes).toMatchObject({ memoryMb: 512, queueLimit: 10_000 });
+  expect(sizes).toMatchObject({ memoryMb: 512, queueLimit: 10_000, batchLimit: 256 });
   expect(sizes.processes).toBeGreaterThanOrEqual(1);
 });
 
@@ -50,6 +50,7 @@ test('every variable that is set arrives; set to nothing is not set', () => {
     INFERENCE_PROCESSES: '3',
     INFERENCE_MEMORY_MB: '1024',
     INFERENCE_QUEUE_LIMIT: '10',
+    INFERENCE_BATCH_LIMIT: '1',
     CHUNK_CONCURRENCY: ' 4 ',
     LOG_LEVEL: 'WARN',
   };
@@ -57,7 +58,7 @@ test('every variable that is set arrives; set to nothing is not set', () => {
     database: { url: servers.DATABASE_URL },
     redis: { url: servers.REDIS_URL, queueUrl: env.QUEUE_REDIS_URL },
     http: { host: '0.0.0.0', port: 0, metricsPort: 9090 },
-    inference: { processes: 3, memoryMb: 1024, queueLimit: 10 },
+    inference: { processes: 3, memoryMb: 1024, queueLimit: 10, batchLimit: 1 },
     worker: { chunkConcurrency: 4 },
     log: { level: 'warn' },
   });

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { importConfig } from './import-config.ts';
 
 const good = `import { defineConfig } from '@tandem/config/define-config';
 const name: string = 'churn';
@@ -20,6 +21,11 @@ const FILES: Record<string, string> = {
   'throws.ts': '\n\nexport default { predictors: absent };\n',
   'import.ts': "import { x } from './gone.ts';\nexport default x;\n",
   'nested.ts': "import './syntax.ts';\nexport default {};\n",
+  'exits.ts': 'process.exit(0);\nexport default {};\n',
+  'awaits.ts': 'await new Promise(() => {});\nexport default {};\n',
+  'function.ts': 'export default { predictors: () => ({}) };\n',
+  'timer.ts': `setInterval(() => {}, 1000);\n${good}`,
+  'says.ts': `console.log('hello');\n${good}`,
 };
 
 let folder: string;
@@ -43,7 +49,8 @@ beforeAll(async () => {
   const arguments_ = ['--input-type=module', '--eval', program, ...paths];
   const { stdout } = await promisify(execFile)(process.execPath, arguments_, { cwd: folder });
   told = JSON.parse(stdout);
-});
+  // A process for each file: on a busy machine that takes its time.
+}, 120_000);
 afterAll(() => rm(folder, { recursive: true }));
 
 test('a config outside the project is loaded, by its path or by its folder', () => {
@@ -78,4 +85,25 @@ test('a config that throws is told with the line that did', () => {
 
 test('a missing import is named', () => {
   expect(told['import.ts']).toMatch(/import\.ts: cannot find module '.*gone\.ts'/);
+});
+
+test('a config that ends its process, or waits for ever, ends nothing else', () => {
+  expect(told['exits.ts']).toContain('exits.ts: ended the process while it was loaded (exit code 0)');
+  expect(told['awaits.ts']).toContain('awaits.ts: awaits something that never comes');
+});
+
+test('a config that loops is told so at its deadline', async () => {
+  const file = join(folder, 'loops.ts');
+  await writeFile(file, 'for (;;);\nexport default {};\n');
+  const imported = await importConfig(file, 500);
+  expect(imported).toMatchObject({ ok: false, problem: { problem: expect.stringContaining('after 0.5 s: it loops') } });
+});
+
+test('a config that keeps something open, or prints, is loaded all the same', () => {
+  expect(told['timer.ts']).toContain('loaded ');
+  expect(told['says.ts']).toContain('loaded ');
+});
+
+test('an export that is no plain value is told as such', () => {
+  expect(told['function.ts']).toContain('exports what is no plain value');
 });

@@ -1,14 +1,18 @@
 /**
- * Imports a config file as the program it is. Node runs TypeScript by itself; what is added here is that a config far
- * from this installation still finds `@tandem/config/define-config`, and that whatever goes wrong says where.
+ * Imports a config file as the program it is, in a process of its own with a deadline: whatever the file does when it is
+ * loaded, the caller is told of it in a sentence.
  */
+import { type ChildProcess, fork } from 'node:child_process';
 import { stat } from 'node:fs/promises';
-import { registerHooks } from 'node:module';
 import { join, resolve } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import type { ConfigProblem } from './config-problem.ts';
+import type { Imported } from './import-main.ts';
 
 const CONFIG_NAME = 'tandem.config.ts';
+const DEADLINE_MS = 15_000;
+/** How Node ends a program that awaits, at its top level, what nothing can bring any more. */
+const EXIT_UNSETTLED = 13;
 
 const EXAMPLE = `import { defineConfig } from '@tandem/config/define-config';
 
@@ -24,81 +28,62 @@ export default defineConfig({
 
 export type ImportedConfig =
   | { readonly ok: true; readonly file: string; readonly value: unknown }
-  | { readonly ok: false; readonly problem: ConfigProblem; readonly cause: unknown };
+  | { readonly ok: false; readonly problem: ConfigProblem };
 
-/** @param path a config file, or a folder with a `tandem.config.ts`; relative to the working directory */
-export async function importConfig(path: string): Promise<ImportedConfig> {
+/**
+ * @param path a config file, or a folder with a `tandem.config.ts`; relative to the working directory
+ * @param deadlineMs for everything that the file does
+ */
+export async function importConfig(path: string, deadlineMs = DEADLINE_MS): Promise<ImportedConfig> {
   const asked = resolve(path);
   const facts = await stat(asked).catch(() => null);
   const file = facts?.isDirectory() ? join(asked, CONFIG_NAME) : asked;
   const found = facts?.isDirectory() ? await stat(file).catch(() => null) : facts;
   if (!found?.isFile()) {
-    const remedy = `name another file, or write this one:\n\n${EXAMPLE.replace(/^/gm, '      ')}\n`;
-    return refuse(file, 'there is no such file', remedy, null);
+    const remedy = `name another file, let \`tandem init\` write it, or write this one:\n\n${EXAMPLE.replace(/^/gm, '      ')}\n`;
+    return refuse(file, 'there is no such file', remedy);
   }
-  try {
-    // A changed file is another module, so that a long-lived process can load it again.
-    const module: Record<string, unknown> = await importOutside(`${pathToFileURL(file).href}?v=${found.mtimeMs}`);
-    if ('default' in module) return { ok: true, file, value: module.default };
-    const remedy = 'write export default defineConfig({ … })';
-    return refuse(file, 'has no default export', remedy, null);
-  } catch (error) {
-    return importFailure(file, error);
-  }
+  const imported = await importApart(file, deadlineMs);
+  return imported.ok ? { ok: true, file, value: imported.value } : { ok: false, problem: imported.problem };
 }
 
-/** Resolves this package's name to this package, also for a file that has no `node_modules` above it. */
-async function importOutside(url: string): Promise<Record<string, unknown>> {
-  const hooks = registerHooks({
-    resolve(specifier, context, nextResolve) {
-      const own = /^@tandem\/config\/([a-z-]+)$/.exec(specifier)?.[1];
-      return own ? nextResolve(new URL(`./${own}.ts`, import.meta.url).href, context) : nextResolve(specifier, context);
-    },
+async function importApart(file: string, deadlineMs: number): Promise<Imported> {
+  const child = fork(fileURLToPath(new URL('./import-main.ts', import.meta.url)), [file], {
+    serialization: 'advanced',
+    // Its folder need have no package.json, and what it prints is no part of our output.
+    execArgv: ['--disable-warning=MODULE_TYPELESS_PACKAGE_JSON'],
+    stdio: ['ignore', 2, 2, 'ipc'],
   });
+  const timer = setTimeout(() => child.kill('SIGKILL'), deadlineMs);
   try {
-    return await import(url);
+    return await reportOf(child, file, deadlineMs);
   } finally {
-    hooks.deregister();
+    clearTimeout(timer);
+    // A timer or a connection that the file opened would keep it alive.
+    child.kill('SIGKILL');
   }
 }
 
-function importFailure(file: string, error: unknown): ImportedConfig {
-  if (!(error instanceof Error)) return refuse(file, `throws ${String(error)}`, 'mend the file', error);
-  const code = 'code' in error ? String(error.code) : '';
-  const place = placeIn(file, error);
-  if (code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX') {
-    const remedy = 'use only TypeScript whose types can be stripped: no enum, namespace or parameter property';
-    return refuse(place, error.message, remedy, error);
+function reportOf(child: ChildProcess, file: string, deadlineMs: number): Promise<Imported> {
+  return new Promise((settle, reject) => {
+    child.once('message', (imported: Imported) => settle(imported));
+    child.once('error', reject);
+    child.once('exit', (code, signal) => settle(refuse(file, ...whyEnded(code, signal, deadlineMs))));
+  });
+}
+
+function whyEnded(code: number | null, signal: string | null, deadlineMs: number): [problem: string, remedy: string] {
+  if (signal === 'SIGKILL') {
+    const problem = `had not been loaded after ${deadlineMs / 1000} s: it loops, or waits for something`;
+    return [problem, 'let the file only build its settings, and wait for nothing'];
   }
-  if (error instanceof SyntaxError) return refuse(place, `syntax error: ${error.message}`, 'mend this line', error);
-  if (code === 'ERR_MODULE_NOT_FOUND') {
-    const missing = error.message.replace(/ imported from .*/, '');
-    return refuse(
-      place,
-      lowerFirst(missing),
-      'mend the import, with the file ending .ts, or install the package',
-      error,
-    );
+  if (code === EXIT_UNSETTLED) {
+    return ['awaits something that never comes', 'let the file only build its settings, and wait for nothing'];
   }
-  return refuse(place, `throws ${error.name}: ${error.message}`, 'mend what the file does when it is loaded', error);
+  const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
+  return [`ended the process while it was loaded (${how})`, 'remove process.exit from it, and from what it imports'];
 }
 
-/** The file and line that the error's stack names: of a file that the config imports, that file. */
-function placeIn(file: string, error: Error): string {
-  const stack = error.stack ?? '';
-  // A syntax error begins with its place; any other has it in the frames, as a URL.
-  const head = /^(file:\/\/\S+?|\/[^\n]+?)(?:\?v=[\d.]+)?:(\d+)\n/.exec(stack);
-  if (head) return `${head[1]?.startsWith('file:') ? fileURLToPath(head[1]) : head[1]}:${head[2]}`;
-  const url = pathToFileURL(file).href;
-  const start = stack.indexOf(url);
-  const line = start < 0 ? null : /^(?:\?v=[\d.]+)?:(\d+)/.exec(stack.slice(start + url.length));
-  return line ? `${file}:${line[1]}` : file;
-}
-
-function refuse(file: string, problem: string, remedy: string, cause: unknown): ImportedConfig {
-  return { ok: false, problem: { file, path: '', problem, remedy }, cause };
-}
-
-function lowerFirst(text: string): string {
-  return text.charAt(0).toLowerCase() + text.slice(1);
+function refuse(file: string, problem: string, remedy: string) {
+  return { ok: false as const, problem: { file, path: '', problem, remedy } };
 }

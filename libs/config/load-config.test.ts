@@ -170,11 +170,7 @@ test.each<[string, Settings, string]>([
     'features.overlayFor: "1 hour" is no duration → write a duration',
   ],
   ['empty inputs', { inputs: {} }, 'churn.inputs: is empty → remove it'],
-  [
-    'input without columns',
-    { inputs: { x: { type: 'float32', columns: [] } } },
-    'inputs.x.columns: is an array, not at least one',
-  ],
+  ['input without columns', { inputs: { x: { type: 'float32', columns: [] } } }, 'inputs.x.columns: is empty'],
   [
     'empty outputs',
     { outputs: {} },

@@ -20,7 +20,7 @@ export interface LoadedConfig {
  */
 export async function loadConfig(path: string): Promise<LoadedConfig> {
   const imported = await importConfig(path);
-  if (!imported.ok) throw configError([imported.problem], imported.cause ?? undefined);
+  if (!imported.ok) throw configError([imported.problem]);
   return checkConfig(imported.value, imported.file);
 }
 

@@ -1,9 +1,11 @@
 /** Decides which feature columns fill which input tensor of a model, and refuses what does not fit. */
-import { describeTensor, isFixed } from '@tandem/prediction/model-signature';
-import type { FeatureColumn, ModelInput } from '@tandem/prediction/predictor';
-import { pathText } from './check-form.ts';
+import { inputMisfits } from '@tandem/prediction/input-fit';
+import { type DescribedTensor, describeTensor } from '@tandem/prediction/model-signature';
+import type { FeatureColumn, ModelInput, TensorType } from '@tandem/prediction/predictor';
+import { keyText, pathText } from './check-form.ts';
 import type { SettingProblem } from './config-problem.ts';
-import { type ModelSignature, type TensorSignature, valuesPerUser } from './model-signature.ts';
+import { columnsByName } from './inputs-by-name.ts';
+import type { ModelSignature } from './model-signature.ts';
 import { nearestName } from './nearest-name.ts';
 import type { ResolvedInput, ResolvedPredictor } from './resolve-predictor.ts';
 
@@ -14,114 +16,114 @@ export function mapInputs(
   signature: ModelSignature,
   problems: SettingProblem[],
 ): readonly ModelInput[] {
-  const at = (...keys: string[]) => pathText(['predictors', predictor.name, ...keys]);
-  if (predictor.inputs) return mapDeclared(predictor.inputs, features, signature, problems, at);
-  const [input, second] = signature.inputs;
-  if (!input || second) {
-    const list = signature.inputs.map(describeTensor).join('; ') || 'none';
-    const problem = `the model has ${signature.inputs.length} inputs (${list}), and the config does not say what fills them`;
-    problems.push({ path: at('inputs'), problem, remedy: 'add inputs: { <tensor>: { type, columns: […] } }' });
-    return [];
-  }
-  problems.push(...fitProblems(input, features, at('features', 'sql')));
-  return [{ name: input.name, type: input.type, columns: features.map(({ name }) => name) }];
+  const mapping: Mapping = {
+    predictor,
+    features,
+    signature,
+    problems,
+    at: (...keys) => pathText(['predictors', predictor.name, ...keys]),
+  };
+  const inputs = predictor.inputs ? mapDeclared(mapping, predictor.inputs) : mapUndeclared(mapping);
+  problems.push(...unusedColumns(mapping, inputs));
+  return inputs;
 }
 
-type At = (...keys: string[]) => string;
+interface Mapping {
+  readonly predictor: ResolvedPredictor;
+  readonly features: readonly FeatureColumn[];
+  readonly signature: ModelSignature;
+  /** Added to. */
+  readonly problems: SettingProblem[];
+  at(...keys: string[]): string;
+}
 
-function mapDeclared(
-  declared: readonly ResolvedInput[],
-  features: readonly FeatureColumn[],
-  signature: ModelSignature,
-  problems: SettingProblem[],
-  at: At,
-): readonly ModelInput[] {
+/** A single input takes all columns; each of several the column of its name. */
+function mapUndeclared(mapping: Mapping): readonly ModelInput[] {
+  const { features, signature, problems, at } = mapping;
+  const [input, second] = signature.inputs;
+  const path = at('features', 'sql');
+  if (input && !second) return [fill(mapping, input, features, path)];
+  const { matches, faults } = columnsByName(signature.inputs, features);
+  problems.push(...faults.map(({ setting, ...fault }) => ({ path: at(...setting), ...fault })));
+  return matches.map(({ tensor, column }) => fill(mapping, tensor, [column], path));
+}
+
+function mapDeclared(mapping: Mapping, declared: readonly ResolvedInput[]): readonly ModelInput[] {
+  const { signature, problems, at } = mapping;
   for (const missing of signature.inputs.filter(({ name }) => !declared.some((input) => input.name === name))) {
     const problem = `the model's input ${describeTensor(missing)} is filled by nothing`;
-    problems.push({
-      path: at('inputs'),
-      problem,
-      remedy: `add ${missing.name}: { type: '${missing.type}', columns: […] }`,
-    });
+    const remedy = `add ${keyText(missing.name)}: { type: '${missing.type}', columns: […] }, or export the model without that input`;
+    problems.push({ path: at('inputs'), problem, remedy });
   }
-  for (const input of declared) problems.push(...declaredProblems(input, features, signature, at));
-  const used = new Set(declared.flatMap(({ columns }) => columns));
-  for (const { name } of features.filter((feature) => !used.has(feature.name))) {
-    const problem = `column ${name} fills no input, so it would have no effect`;
-    problems.push({ path: at('features', 'sql'), problem, remedy: `leave it out, or add it to an input's columns` });
-  }
-  return declared.map(({ name, type, columns }) => ({ name, type, columns }));
+  return declared.map((input) => {
+    const tensor = signature.inputs.find(({ name }) => name === input.name);
+    if (!tensor) {
+      problems.push(unknownInput(mapping, input.name));
+      return { name: input.name, type: input.type, columns: input.columns };
+    }
+    if (tensor.type !== input.type) {
+      const problem = `is '${input.type}', and the model's input is ${describeTensor(tensor)}`;
+      problems.push({ path: at('inputs', input.name, 'type'), problem, remedy: `write '${tensor.type}'` });
+    }
+    const columns = declaredColumns(mapping, input);
+    // Columns that are not known cannot be said to be too few or of the wrong kind.
+    return columns.length < input.columns.length
+      ? { name: input.name, type: input.type, columns: input.columns }
+      : fill(mapping, tensor, columns, at('inputs', input.name, 'columns'));
+  });
 }
 
-function declaredProblems(
-  input: ResolvedInput,
-  features: readonly FeatureColumn[],
-  signature: ModelSignature,
-  at: At,
-): SettingProblem[] {
-  const tensor = signature.inputs.find(({ name }) => name === input.name);
-  if (!tensor) {
-    const known = signature.inputs.map(({ name }) => name);
-    const meant = nearestName(input.name, known);
-    const problem = `the model has no input ${input.name}; it has ${signature.inputs.map(describeTensor).join('; ')}`;
-    return [
-      { path: at('inputs', input.name), problem, remedy: meant ? `did you mean ${meant}?` : 'name one of these' },
-    ];
+/** @param path of the setting that says which columns these are */
+function fill(
+  { predictor, problems, at }: Mapping,
+  tensor: DescribedTensor,
+  columns: readonly FeatureColumn[],
+  path: string,
+): ModelInput {
+  for (const { setting, ...misfit } of inputMisfits(tensor, columns, predictor.rowByRow)) {
+    problems.push({ path: setting ? at(...setting) : path, ...misfit });
   }
-  const unknown = input.columns.filter((column) => !features.some(({ name }) => name === column));
-  if (unknown.length > 0) {
-    const names = features.map(({ name }) => name);
-    return unknown.map((column) => {
-      const meant = nearestName(column, names);
-      const problem = `the query has no feature column ${column}; it has ${names.join(', ')}`;
-      return {
-        path: at('inputs', input.name, 'columns'),
-        problem,
-        remedy: meant ? `did you mean ${meant}?` : 'name one of these',
-      };
-    });
-  }
-  const columns = input.columns.flatMap((column) => features.filter(({ name }) => name === column));
-  const problems = fitProblems(tensor, columns, at('inputs', input.name, 'columns'));
-  if (tensor.type === input.type) return problems;
-  const problem = `is '${input.type}', and the model's input is ${describeTensor(tensor)}`;
-  return [{ path: at('inputs', input.name, 'type'), problem, remedy: `write '${tensor.type}'` }, ...problems];
+  return {
+    name: tensor.name,
+    // Of another type nothing fits.
+    type: tensor.type as TensorType,
+    columns: columns.map(({ name }) => name),
+    ...(tensor.shape.length === 1 ? { rank: 1 } : {}),
+  };
 }
 
-/** Whether columns fit a tensor: its shape, their number and their kinds. */
-function fitProblems(tensor: TensorSignature, columns: readonly FeatureColumn[], path: string): SettingProblem[] {
-  const problems = shapeProblems(tensor, path);
-  const width = valuesPerUser(tensor);
-  if (problems.length === 0 && width !== null && width !== columns.length) {
-    problems.push({
-      path,
-      problem: `the model's input ${describeTensor(tensor)} takes ${width} features, and there are ${columns.length} feature columns: ${columns.map(({ name }) => name).join(', ')}`,
-      remedy: "select exactly the model's features, in its order",
-    });
-  }
-  for (const { name, kind } of columns) {
-    if ((kind === 'string') === (tensor.type === 'string')) continue;
-    const remedy =
-      kind === 'string'
-        ? `turn ${name} into a number in the query, as the model was trained`
-        : `cast it: ${name}::text as ${name}`;
-    problems.push({
-      path,
-      problem: `column ${name} is a ${kind}, and the model's input is ${describeTensor(tensor)}`,
-      remedy,
-    });
-  }
-  return problems;
+function unknownInput({ signature, at }: Mapping, name: string): SettingProblem {
+  const known = signature.inputs.map((tensor) => tensor.name);
+  const meant = nearestName(name, known);
+  const problem = `the model has no input ${name}; it has ${signature.inputs.map(describeTensor).join('; ')}`;
+  return { path: at('inputs', name), problem, remedy: meant ? `did you mean ${meant}?` : 'name one of these' };
 }
 
-function shapeProblems(tensor: TensorSignature, path: string): SettingProblem[] {
-  if (tensor.shape.length !== 2) {
-    const problem = `the model's input ${describeTensor(tensor)} is not of the form [users, features]`;
-    return [{ path, problem, remedy: 'export the model with inputs of two dimensions' }];
-  }
-  if (isFixed(tensor.shape[0])) {
-    const problem = `the model's input ${describeTensor(tensor)} takes exactly ${tensor.shape[0]} users at a time`;
-    return [{ path, problem, remedy: 'export the model with a dynamic first dimension (batch axis)' }];
-  }
-  return [];
+/** The columns that an input names; of those that the query does not have, a problem. */
+function declaredColumns({ features, problems, at }: Mapping, input: ResolvedInput): readonly FeatureColumn[] {
+  const names = features.map(({ name }) => name);
+  return input.columns.flatMap((wanted) => {
+    const column = features.find(({ name }) => name === wanted);
+    if (column) return [column];
+    const meant = nearestName(wanted, names);
+    const problem = `the query has no feature column ${wanted}; it has ${names.join(', ')}`;
+    const remedy = meant ? `did you mean ${meant}?` : 'name one of these';
+    problems.push({ path: at('inputs', input.name, 'columns'), problem, remedy });
+    return [];
+  });
+}
+
+function unusedColumns({ features, predictor, at }: Mapping, inputs: readonly ModelInput[]): SettingProblem[] {
+  // Where nothing is mapped the reason is told already.
+  if (inputs.length === 0) return [];
+  const used = new Set(inputs.flatMap(({ columns }) => columns));
+  return features
+    .filter(({ name }) => !used.has(name))
+    .map(({ name }) => ({
+      path: at('features', 'sql'),
+      problem: `column ${name} fills no input, so it would have no effect`,
+      remedy: predictor.inputs
+        ? `leave it out, or add it to an input's columns`
+        : 'leave it out, or name it as the input that it is for',
+    }));
 }

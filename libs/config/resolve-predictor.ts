@@ -1,5 +1,5 @@
 /** Puts the defaults in: what a predictor's settings mean, in milliseconds and in the domain's own types. */
-import type { Policy, TensorType } from '@tandem/prediction/predictor';
+import type { Categories, Policy, TensorType } from '@tandem/prediction/predictor';
 import type { ParsedPredictor } from './config-schema.ts';
 import { parseDuration } from './durations.ts';
 import type { ModelFile } from './model-file.ts';
@@ -28,10 +28,15 @@ export interface ResolvedPredictor {
     readonly sql: string;
     readonly asOf: string | null;
     readonly overlayForMs: number | null;
+    /** Column → what its null counts as. */
+    readonly nulls: Readonly<Record<string, number | string | boolean>>;
+    /** Text column → how it becomes numbers. */
+    readonly categories: Readonly<Record<string, Categories>>;
   };
-  /** null: the model's single input takes all columns. */
+  /** null: the model's single input takes all columns, each of several the column of its name. */
   readonly inputs: readonly ResolvedInput[] | null;
   readonly outputs: readonly ResolvedOutput[];
+  readonly rowByRow: boolean;
   readonly policy: Policy;
 }
 
@@ -44,6 +49,8 @@ export function resolvePredictor(name: string, parsed: ParsedPredictor, model: M
       sql: features.sql.trim(),
       asOf: features.asOf ?? null,
       overlayForMs: milliseconds(features.overlayFor),
+      nulls: features.nulls ?? {},
+      categories: resolveCategories(features.categories ?? {}),
     },
     inputs: inputs ? Object.entries(inputs).map(([tensor, input]) => ({ name: tensor, ...input })) : null,
     outputs: Object.entries(outputs).map(([field, output]) =>
@@ -57,8 +64,21 @@ export function resolvePredictor(name: string, parsed: ParsedPredictor, model: M
             width: output.width ?? null,
           },
     ),
+    rowByRow: parsed.rowByRow ?? false,
     policy: resolvePolicy(parsed),
   };
+}
+
+type ParsedCategories = NonNullable<ParsedPredictor['features']['categories']>;
+
+function resolveCategories(categories: ParsedCategories): Readonly<Record<string, Categories>> {
+  return Object.fromEntries(
+    Object.entries(categories).map(([column, said]): [string, Categories] => {
+      if (Array.isArray(said)) return [column, { values: said, encoding: 'index' }];
+      const { values, as: encoding, unknown } = said;
+      return [column, { values, encoding, ...(unknown === undefined ? {} : { unknownAs: unknown }) }];
+    }),
+  );
 }
 
 function resolvePolicy({ freshness = {}, batch = {} }: ParsedPredictor): Policy {

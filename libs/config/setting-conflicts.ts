@@ -17,6 +17,7 @@ export function settingConflicts(name: string, predictor: PartialPredictor): Set
     ...outputProblems(predictor, at),
     ...inputProblems(predictor, at),
     ...overlayProblems(predictor, at),
+    ...declarationProblems(predictor, at),
     ...ladderProblems(predictor, at),
     ...defaultConflicts(predictor, at),
     ...eventProblems(predictor, at),
@@ -59,7 +60,29 @@ function outputProblems({ outputs }: PartialPredictor, at: At): SettingProblem[]
 
 function inputProblems({ inputs }: PartialPredictor, at: At): SettingProblem[] {
   if (!inputs || Object.keys(inputs).length > 0) return [];
-  return [{ path: at('inputs'), problem: 'is empty', remedy: "remove it: the model's single input takes all columns" }];
+  return [
+    { path: at('inputs'), problem: 'is empty', remedy: 'remove it: columns fill the inputs of a model by themselves' },
+  ];
+}
+
+/** Of features.nulls and features.categories, what needs no knowledge of the columns. */
+function declarationProblems({ features }: PartialPredictor, at: At): SettingProblem[] {
+  const { nulls, categories } = features ?? {};
+  const empty = Object.entries({ nulls, categories }).filter(([, said]) => said && Object.keys(said).length === 0);
+  return [
+    ...empty.map(([setting]) => ({ path: at('features', setting), problem: 'is empty', remedy: 'remove it' })),
+    ...Object.entries(categories ?? {}).flatMap(([column, said]) => {
+      if (Array.isArray(said) || said.unknown === undefined) return [];
+      const { as: encoding, unknown } = said;
+      if ((encoding === 'one-hot') === (unknown === 'zeros')) return [];
+      const [fits, remedy] =
+        encoding === 'one-hot'
+          ? ["'zeros'", "write 'zeros', or as: 'index'"]
+          : ["a number or 'nan'", "write a number or 'nan', or as: 'one-hot'"];
+      const problem = `is ${typeof unknown === 'string' ? `'${unknown}'` : unknown}, and with as: '${encoding}' an unknown text counts as ${fits}`;
+      return [{ path: at('features', 'categories', column, 'unknown'), problem, remedy }];
+    }),
+  ];
 }
 
 function overlayProblems({ features }: PartialPredictor, at: At): SettingProblem[] {

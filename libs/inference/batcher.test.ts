@@ -7,7 +7,12 @@ import { matrixPredictor, poolOf, scoresOf } from './toy-predictor.fixture.ts';
 const loop = matrixPredictor(models.loopModel(), 2);
 /** The score is a tenth of the feature; above nine the run fails. */
 const table = matrixPredictor(models.tableModel(), 1);
-const pool = poolOf([loop, table], { killGraceMs: 50, maxLiveRows: 8, sliceRows: 4 });
+const pool = poolOf([loop, table], {
+  killGraceMs: 50,
+  maxLiveRows: 8,
+  sliceRows: 4,
+  maxLostMs: Number.POSITIVE_INFINITY,
+});
 afterAll(() => pool.close(0));
 
 const turns = fc.oneof(

@@ -12,6 +12,7 @@ import {
   type Scorer,
   ScoringCrash,
 } from '@tandem/prediction/scoring';
+import type { ArtifactBreaker } from './artifact-breaker.ts';
 import { ProcessEnded } from './inference-process.ts';
 import { cutInputs, encodeInputs, joinInputs } from './input-tensors.ts';
 import { cutOutputs, joinOutputs, readOutputs } from './output-tensors.ts';
@@ -29,6 +30,8 @@ export interface BatcherOptions {
   readonly maxWaitingRows: Readonly<Record<ScoreRequest['priority'], number>>;
   /** How long after the last deadline of a run its child is killed. */
   readonly killGraceMs: number;
+  /** Over live requests. */
+  readonly breaker: ArtifactBreaker;
   readonly now: () => number;
 }
 
@@ -49,7 +52,7 @@ export interface Batcher extends Scorer {
 }
 
 export function createBatcher(options: BatcherOptions): Batcher {
-  const { place, maxRunRows, maxWaitingRows, killGraceMs, now } = options;
+  const { place, maxRunRows, maxWaitingRows, killGraceMs, breaker, now } = options;
   const lines = { live: createWaitingLine<Pending>(), batch: createWaitingLine<Pending>() };
   // An array for the reason that waiting-line.ts gives; a request that leaves gives its place to the last.
   const pending: Pending[] = [];
@@ -66,7 +69,9 @@ export function createBatcher(options: BatcherOptions): Batcher {
     const { promise, resolve, reject } = Promise.withResolvers<ScoreResult>();
     try {
       const whole = encodeInputs(version.inputs, batch, rows);
-      const one = admit(request, (outcome) => (outcome instanceof Error ? reject(outcome) : resolve(outcome)));
+      const permit = priority === 'live' ? breaker.admit(version) : FREE;
+      if (permit instanceof TandemError) throw permit;
+      const one = admit(request, permit, (outcome) => (outcome instanceof Error ? reject(outcome) : resolve(outcome)));
       for (let start = 0; start < rows.length; start += maxRunRows[priority]) {
         const count = Math.min(maxRunRows[priority], rows.length - start);
         const part = {
@@ -88,10 +93,12 @@ export function createBatcher(options: BatcherOptions): Batcher {
     return promise;
   }
 
-  function admit(asked: ScoreRequest, done: (outcome: ScoreResult | Error) => void): Pending {
+  function admit(asked: ScoreRequest, { isProbe }: Permit, done: (outcome: ScoreResult | Error) => void): Pending {
     const request = createPending(asked, now(), (outcome) => {
       for (const part of request.parts) lines[asked.priority].remove(part);
       leave(request);
+      // One that is run decides by how its run ends, though its reader is gone.
+      if (isProbe && request.running === 0) breaker.undecided(asked.version);
       done(outcome);
       if (pending.length === 0) for (const tell of waitingForDrain.splice(0)) tell();
     });
@@ -132,20 +139,30 @@ export function createBatcher(options: BatcherOptions): Batcher {
 
   async function perform(slot: RunPlace, taken: readonly Part<Pending>[]): Promise<void> {
     let running: readonly Part<Pending>[] = taken;
+    let startedAt = now();
     for (const part of taken) part.request.running++;
     try {
       const hash = taken[0]?.version.artifactHash ?? '';
       const outputs = await slot.run(hash, () => {
         // Loading the model may have taken longer than some readers had.
         running = taken.filter(({ request }) => !request.settled && !expire(request, now()));
+        startedAt = now();
         return running.length === 0 ? null : prepare(running);
       });
+      tellBreaker(breaker, taken[0], outputs === null ? 'not run' : 'lived', 0);
       if (outputs) deliver(running, outputs);
     } catch (error) {
+      const rest = tellBreaker(breaker, taken[0], error, now() - startedAt);
+      if (rest)
+        abandon(rest, (request) => running.some((part) => part.request === request) || isWaitingFor(request, taken[0]));
       fail(running, error);
     } finally {
       for (const part of taken) part.request.running--;
     }
+  }
+
+  function abandon(error: TandemError, which: (request: Pending) => boolean): void {
+    for (const request of [...pending]) if (which(request)) request.settle(error);
   }
 
   function prepare(parts: readonly Part<Pending>[]): PreparedRun {
@@ -158,6 +175,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
         rows,
       ),
       fetches: [...new Set(parts[0]?.version.outputs.map((field) => field.output))],
+      rowByRow: parts[0]?.version.rowByRow ?? false,
       killAfterMs: Math.min(runLimit, Math.max(0, lastDeadline - now()) + killGraceMs),
     };
   }
@@ -180,10 +198,32 @@ export function createBatcher(options: BatcherOptions): Batcher {
     waitingRows: () => ({ live: lines.live.rows(), batch: lines.batch.rows() }),
     pending: () => pending.length,
     drained: () => (pending.length === 0 ? Promise.resolve() : new Promise((resolve) => waitingForDrain.push(resolve))),
-    abandon: (error) => {
-      for (const request of [...pending]) request.settle(error);
-    },
+    abandon: (error) => abandon(error, () => true),
   };
+}
+
+type Permit = Exclude<ReturnType<ArtifactBreaker['admit']>, TandemError>;
+
+/** A batch's, which no breaker watches. */
+const FREE: Permit = Object.freeze({ isProbe: false });
+
+/** Tells how a live run ended; gives the error for all who wait for its model, where that is given a rest. */
+function tellBreaker(
+  breaker: ArtifactBreaker,
+  part: Part<Pending> | undefined,
+  end: unknown,
+  ranMs: number,
+): TandemError | undefined {
+  if (part?.request.priority !== 'live') return undefined;
+  // Killed by somebody else, a model cannot be blamed for how long it was at work.
+  if (end instanceof ProcessEnded) return breaker.died(part.version, mayBeForeign(end) ? 0 : ranMs, end.how);
+  if (end === 'lived' || isTandemError(end, 'live_failed')) breaker.lived(part.version);
+  else breaker.undecided(part.version);
+  return undefined;
+}
+
+function isWaitingFor({ priority, running, parts }: Pending, part: Part<Pending> | undefined): boolean {
+  return priority === 'live' && running === 0 && parts[0]?.version.artifactHash === part?.version.artifactHash;
 }
 
 /** Whether the request's time is over before its part is run; then it is told so. */

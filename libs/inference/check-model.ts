@@ -6,21 +6,25 @@ import { createHash } from 'node:crypto';
 import { TandemError } from '@tandem/prediction/errors';
 import type { FeatureBatch } from '@tandem/prediction/features';
 import { INFERENCE_MEMORY_MB, MAX_MODEL_BYTES } from '@tandem/prediction/model-limits';
-import { type OutputTensors, outputFault } from '@tandem/prediction/outputs';
-import type { FeatureColumn, ModelDefinition } from '@tandem/prediction/predictor';
-import { type InferenceProcess, ProcessEnded, startInferenceProcess } from './inference-process.ts';
-import { encodeInputs, joinInputs } from './input-tensors.ts';
-import { readOutputs } from './output-tensors.ts';
+import type { ModelDefinition } from '@tandem/prediction/predictor';
+import { type InferenceProcess, type ProcessEnd, ProcessEnded, startInferenceProcess } from './inference-process.ts';
+import { remedyFor } from './load-remedies.ts';
+import { makeUpRows } from './made-up-rows.ts';
+import { type ParityCertificate, toleranceOf } from './parity.ts';
 import type { Signature } from './protocol.ts';
 import { checkSignature, refuse } from './signature.ts';
+import { type TrialCost, type TrialResult, tryModel } from './trial.ts';
+import { createTrialRuns } from './trial-runs.ts';
 
 export interface CheckLimits {
   readonly maxBytes?: number;
   /** Resident memory that loading and a trial may take: that of the processes which will serve it. */
   readonly memoryLimitMb?: number;
   readonly loadTimeoutMs?: number;
-  /** Of one trial run of up to three users. */
+  /** Of one trial run, of however many users. */
   readonly trialTimeoutMs?: number;
+  /** Of all trial runs together; a slow model is tried with fewer users. */
+  readonly totalTimeoutMs?: number;
   /** Where the file is named in the config, for messages: `predictors.repurchase.model`. */
   readonly field?: string;
 }
@@ -30,10 +34,14 @@ const DEFAULTS = {
   memoryLimitMb: INFERENCE_MEMORY_MB,
   loadTimeoutMs: 10_000,
   trialTimeoutMs: 10_000,
+  totalTimeoutMs: 30_000,
   field: 'model',
 };
 type Limits = typeof DEFAULTS;
 const SESSION = 'trial';
+/** Real users that a trial takes at most, and made-up ones that it adds. */
+export const SAMPLE_USERS = 64;
+const MADE_UP_USERS = 64;
 
 /** What a model declares. Throws `model_refused` where it cannot be loaded within the limits. */
 export function inspectModel(bytes: Uint8Array, limits: CheckLimits = {}): Promise<Signature> {
@@ -41,29 +49,67 @@ export function inspectModel(bytes: Uint8Array, limits: CheckLimits = {}): Promi
 }
 
 export interface CheckOptions extends CheckLimits {
-  /** Real users' features to try; default: made-up rows of zeros, ones and halves. */
+  /** Real users' features to try, the first `SAMPLE_USERS` of them; made-up users are tried besides. */
   readonly sample?: FeatureBatch;
 }
 
+/** What is known of a model that may serve. */
+export interface CheckedModel {
+  readonly signature: Signature;
+  readonly parity: ParityCertificate;
+  readonly cost: TrialCost;
+  /** Resident memory of the process once the model was loaded. */
+  readonly rssBytes: number;
+}
+
 /**
- * Whether the model does what the definition says: its signature fits, and trial runs of 1 and of 3 users give each
- * user one finite answer. Throws `model_refused`. What only some users' features bring about shows when they are scored.
+ * Whether the model does what the definition says: its signature fits, and trial runs give each user one finite answer,
+ * the same alone, again, and in batches of several sizes and orders. Throws `model_refused` with what was seen instead.
+ *
+ * A user whom the model refuses, or for whom it gives no number, does not condemn it (such a user fails alone when
+ * scored, and the certificate counts them) unless every user, or every real one, is among them. Another number of rows
+ * than users does, as does the death of its process.
  */
-export function checkModel(
+export async function checkModel(
   definition: ModelDefinition,
   bytes: Uint8Array,
   options: CheckOptions = {},
-): Promise<Signature> {
+): Promise<CheckedModel> {
   const limits = { ...DEFAULTS, field: `predictors.${definition.predictor}.model`, ...options };
   const actual = createHash('sha256').update(bytes).digest('hex');
   if (actual !== definition.artifactHash) {
     const text = `the file's sha256 is ${actual}, but the definition was made for ${definition.artifactHash}`;
-    return Promise.reject(refuse(limits.field, text, 'Check the file that the definition names.'));
+    throw refuse(limits.field, text, 'Check the file that the definition names.');
   }
-  return withModel(bytes, actual, limits, async (process, signature) => {
+  return withModel(bytes, actual, limits, async (process, signature, rssBytes) => {
     checkSignature(definition, signature);
-    await tryModel(process, definition, options.sample ?? madeUpRows(definition.query.columns), limits);
-    return signature;
+    const result = await tryOut(process, definition, signature, limits, options.sample).catch((error) => {
+      throw asRefusal(error, 'a trial run', limits);
+    });
+    return { signature, rssBytes, ...result };
+  });
+}
+
+function tryOut(
+  process: InferenceProcess,
+  definition: ModelDefinition,
+  signature: Signature,
+  { field, trialTimeoutMs, totalTimeoutMs }: Limits,
+  sample: FeatureBatch | undefined,
+): Promise<TrialResult> {
+  const batch = trialBatch(definition, sample);
+  const runTimeoutMs = trialTimeoutMs;
+  const runs = createTrialRuns(
+    { process, session: SESSION, definition, batch, runTimeoutMs, totalTimeoutMs, field },
+    () => performance.now(),
+  );
+  return tryModel(runs, {
+    definition,
+    batch,
+    realUsers: batch.userIds.length - MADE_UP_USERS,
+    tolerance: toleranceOf(definition, takesHalves(definition, signature)),
+    totalTimeoutMs,
+    field,
   });
 }
 
@@ -71,7 +117,7 @@ async function withModel<T>(
   bytes: Uint8Array,
   sha256: string | null,
   limits: Limits,
-  work: (process: InferenceProcess, signature: Signature) => Promise<T>,
+  work: (process: InferenceProcess, signature: Signature, rssBytes: number) => Promise<T>,
 ): Promise<T> {
   const { maxBytes, memoryLimitMb, loadTimeoutMs, field } = limits;
   if (bytes.length > maxBytes) {
@@ -81,94 +127,68 @@ async function withModel<T>(
   const process = startInferenceProcess({ memoryLimitMb, boundData: true, startTimeoutMs: 10_000 });
   try {
     await process.ready;
-    const { signature } = await process.load({ session: SESSION, bytes, sha256 }, [], loadTimeoutMs).catch((error) => {
+    const loaded = await process.load({ session: SESSION, bytes, sha256 }, [], loadTimeoutMs).catch((error) => {
       throw asRefusal(error, 'loading the model', limits);
     });
-    return await work(process, signature);
+    refuseEmpty(loaded.signature, field);
+    return await work(process, loaded.signature, loaded.rssBytes);
   } finally {
     process.kill('the trial is over');
     await process.ended;
   }
 }
 
-/** A single run for each row, so that one that a model dislikes does not speak for all, then three users at once. */
-async function tryModel(process: InferenceProcess, definition: ModelDefinition, sample: FeatureBatch, limits: Limits) {
-  const good: number[] = [];
-  let problem: string | null = null;
-  for (let row = 0; row < Math.min(3, sample.userIds.length); row++) {
-    const fault = sample.faults.get(row) ?? (await tryRows(process, definition, sample, [row], limits));
-    if (fault === null) good.push(row);
-    else problem ??= fault;
-  }
-  const [first] = good;
-  if (first === undefined) throw trialFailed(limits, `one user at a time: ${problem ?? 'there is no user to try'}`);
-  const three = [0, 1, 2].map((i) => good[i % good.length] ?? first);
-  const fault = await tryRows(process, definition, sample, three, limits);
-  if (fault !== null) throw trialFailed(limits, `three users at once, though not one at a time: ${fault}`);
-}
-
-/** Why the rows have no usable answer, or null. Throws where the model took the child with it. */
-async function tryRows(
-  process: InferenceProcess,
-  definition: ModelDefinition,
-  sample: FeatureBatch,
-  rows: readonly number[],
-  limits: Limits,
-): Promise<string | null> {
-  const { inputs, outputs } = definition;
-  const fetches = [...new Set(outputs.map((field) => field.output))];
-  try {
-    const feeds = joinInputs([encodeInputs(inputs, sample, rows)], rows.length);
-    const tensors = readOutputs(await process.run(SESSION, feeds, fetches, limits.trialTimeoutMs), rows.length);
-    return faultOfAny(definition, tensors, rows.length);
-  } catch (error) {
-    if (error instanceof TandemError) return error.message;
-    throw asRefusal(error, 'a trial run', limits);
-  }
-}
-
-function faultOfAny({ outputs }: ModelDefinition, tensors: OutputTensors, rows: number): string | null {
-  for (let row = 0; row < rows; row++) {
-    const fault = outputFault(outputs, tensors, row);
-    if (fault !== null) return fault;
-  }
-  return null;
-}
-
-function trialFailed({ field, memoryLimitMb }: Limits, problem: string): TandemError {
-  const remedy = /allocate memory/.test(problem)
-    ? `A model must score within ${memoryLimitMb} MB; export a smaller or simpler one.`
-    : 'Run the model in Python on such rows: it must give each user one finite answer, whatever the batch.';
-  return refuse(field, `the model failed its trial run with ${problem}`, remedy);
-}
-
-function asRefusal(error: unknown, doing: string, { field, memoryLimitMb }: Limits): unknown {
+function asRefusal(error: unknown, doing: string, limits: Limits): unknown {
+  const { field, memoryLimitMb } = limits;
   if (error instanceof ProcessEnded) {
-    const remedy = `A model must load and score within ${memoryLimitMb} MB and a few seconds; export a smaller or simpler one.`;
-    return refuse(field, `${doing} had to be ended: ${error.message}`, remedy, error);
+    const text = `${doing} had to be ended: ${error.message}`;
+    return refuse(field, text, remedyForEnd(error.why, memoryLimitMb), error);
   }
   if (!(error instanceof TandemError)) return error;
-  return refuse(
-    field,
-    error.message,
-    error.remedy ?? 'Export the model again, for ONNX Runtime 1.30 (opset 26 or below).',
-    error,
-  );
+  return refuse(field, error.message, error.remedy ?? remedyFor(error.message), error);
 }
 
-/** Zeros, ones and halves where the column's kind has them: values that any model should bear. */
-function madeUpRows(columns: readonly FeatureColumn[]): FeatureBatch {
-  const valuesOf = ({ kind }: FeatureColumn) => {
-    if (kind === 'string') return ['', 'a', 'b'];
-    return kind === 'number' ? [0, 1, 0.5] : [0, 1, 0];
-  };
+function remedyForEnd(why: ProcessEnd, memoryLimitMb: number): string {
+  switch (why) {
+    case 'deadline':
+      return 'Export a smaller or simpler model: one that must answer in milliseconds cannot take seconds, or loop without a bound.';
+    case 'memory':
+      return `Export a smaller or simpler model, or raise INFERENCE_MEMORY_MB, which is ${memoryLimitMb}, for all processes that serve it.`;
+    case 'crash':
+      return "Run the model in Python's onnxruntime: it crashes the runtime itself; export it again, with other operators.";
+    case 'killed':
+      return 'Try again; if it recurs, the machine has too little memory for the model.';
+  }
+}
+
+/** Such a model loads, and gives everybody one answer, or nobody any. */
+function refuseEmpty({ inputs, outputs }: Signature, field: string): void {
+  const exportAgain = 'Export the model again, from the trained model that you mean to serve.';
+  if (inputs.length === 0) {
+    throw refuse(field, 'the model takes no inputs, so every user would get one answer', exportAgain);
+  }
+  if (outputs.length === 0) throw refuse(field, 'the model gives no outputs', exportAgain);
+}
+
+/** The sample's users first, then made-up ones. */
+function trialBatch(definition: ModelDefinition, sample: FeatureBatch | undefined): FeatureBatch {
+  const madeUp = makeUpRows(definition, MADE_UP_USERS, sample);
+  if (!sample) return madeUp;
+  const real = Math.min(SAMPLE_USERS, sample.userIds.length);
+  const valuesOf = (name: string) => sample.values[sample.columns.findIndex((column) => column.name === name)] ?? [];
   return {
-    history: '',
-    readAt: 0,
-    userIds: ['made up 1', 'made up 2', 'made up 3'],
-    contextVersions: [0, 0, 0],
-    columns,
-    values: columns.map(valuesOf),
-    faults: new Map(),
+    ...madeUp,
+    userIds: [...sample.userIds.slice(0, real), ...madeUp.userIds],
+    contextVersions: [...sample.contextVersions.slice(0, real), ...madeUp.contextVersions],
+    values: madeUp.columns.map(({ name }, i) => [...valuesOf(name).slice(0, real), ...(madeUp.values[i] ?? [])]),
+    faults: sample.faults,
   };
+}
+
+function takesHalves(definition: ModelDefinition, { inputs, outputs }: Signature): boolean {
+  const used = new Set([
+    ...definition.inputs.map(({ name }) => name),
+    ...definition.outputs.map(({ output }) => output),
+  ]);
+  return [...inputs, ...outputs].some(({ name, type }) => type === 'float16' && used.has(name));
 }

@@ -54,7 +54,9 @@ describe('an inference process', () => {
     await child.ready;
     await child.load({ session: 'm', bytes: models.memoryModel(), sha256: null }, [], 5_000);
     const feeds = [{ name: 'features', type: 'float32' as const, dims: [1, 2], data: Float32Array.of(250_000_000, 1) }];
-    await expect(child.run('m', feeds, ['score'], 20_000)).rejects.toThrow('it took more than 256 MB of memory');
+    await expect(child.run({ session: 'm', feeds, fetches: ['score'], rowByRow: false }, 20_000)).rejects.toThrow(
+      'it took more than 256 MB of memory',
+    );
   });
 
   it('leaves ending to its parent: Ctrl-C and SIGTERM do not touch it', async () => {

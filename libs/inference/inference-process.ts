@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TandemError } from '@tandem/prediction/errors';
 import { ScoringCrash } from '@tandem/prediction/scoring';
-import type { Command, Reply, Signature, WireTensor } from './protocol.ts';
+import type { Command, ModelRun, Reply, RunAnswer, Signature } from './protocol.ts';
 
 export interface ProcessOptions {
   readonly memoryLimitMb: number;
@@ -34,12 +34,7 @@ export interface InferenceProcess {
   /** Rejects with `model_refused`, or ProcessEnded. @param release sessions that are no longer wanted */
   load(file: ModelFile, release: readonly string[], timeoutMs: number): Promise<Loaded>;
   /** Rejects with `live_failed` where the model refuses the input, or ProcessEnded. */
-  run(
-    session: string,
-    feeds: readonly WireTensor[],
-    fetches: readonly string[],
-    timeoutMs: number,
-  ): Promise<readonly WireTensor[]>;
+  run(run: ModelRun, timeoutMs: number): Promise<RunAnswer>;
   isAlive(): boolean;
   kill(why: string): void;
 }
@@ -59,10 +54,13 @@ export type ProcessEnd = 'deadline' | 'memory' | 'crash' | 'killed';
 /** The child died. */
 export class ProcessEnded extends ScoringCrash {
   readonly why: ProcessEnd;
+  /** In a few words, for people. */
+  readonly how: string;
 
   constructor(how: string, why: ProcessEnd) {
     super(`the inference process ended: ${how}`);
     this.why = why;
+    this.how = how;
   }
 }
 
@@ -147,9 +145,9 @@ export function startInferenceProcess(options: ProcessOptions): InferenceProcess
       if (reply.kind === 'loaded') return reply;
       throw refusal('model_refused', 'the model cannot be loaded', reply);
     },
-    async run(session, feeds, fetches, timeoutMs) {
-      const reply = await ask(() => void child.send({ kind: 'run', session, feeds, fetches }, () => {}), timeoutMs);
-      if (reply.kind === 'ran') return reply.outputs;
+    async run(run, timeoutMs) {
+      const reply = await ask(() => void child.send({ kind: 'run', ...run }, () => {}), timeoutMs);
+      if (reply.kind === 'ran') return reply;
       throw refusal('live_failed', 'the model refused the input', reply);
     },
   };
@@ -206,7 +204,12 @@ function explain(
 
 function refusal(code: 'model_refused' | 'live_failed', what: string, reply: Reply): TandemError {
   if (reply.kind !== 'refused') return new TandemError(code, `${what}: its process answered ${reply.kind}`);
-  const reason = reply.reason.replaceAll(SOURCE_PLACE, '').trim().slice(0, 400);
+  // Names in it are the file's to choose: no escape sequence may reach a terminal.
+  const reason = reply.reason
+    .replaceAll(SOURCE_PLACE, '')
+    .replaceAll(/\p{Cc}+/gu, ' ')
+    .trim()
+    .slice(0, 400);
   return new TandemError(code, `${what}: ${reason}`, {
     detail: reply.reason,
     ...(reply.remedy === null ? {} : { remedy: reply.remedy }),

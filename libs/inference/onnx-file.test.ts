@@ -1,4 +1,6 @@
+import { nestedModel } from '@tandem/testing/hostile-models';
 import { externalDataModel, foreignModel, linearModel, loopModel, textModel } from '@tandem/testing/onnx-models';
+import { FLOAT, field, graph, message, model, node, raw, value } from '@tandem/testing/onnx-writer';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { findFault } from './onnx-file.ts';
@@ -6,9 +8,29 @@ import { findFault } from './onnx-file.ts';
 const good = linearModel({ weights: [1, 2] });
 const reason = (bytes: Buffer | string) => findFault(Buffer.from(bytes as string))?.reason;
 
+const nodes = [node('Identity', ['features'], ['score'])];
+const [input, output] = [value('features', FLOAT, ['N', 1]), value('score', FLOAT, ['N', 1])];
+/** A sound model but for what is given. */
+const withConstant = (constant: Buffer) => model(graph(nodes, [constant], [input], [output]));
+const withMore = (...more: Buffer[]) => model(Buffer.concat([graph(nodes, [], [input], [output]), ...more]));
+const body = graph(nodes, [], [input], [output]);
+/** Four values of four bytes. */
+const tensor = raw('w', FLOAT, [4], Buffer.alloc(16));
+const attributed = (...attributes: Buffer[]) =>
+  withMore(message(1, [field(4, 'Constant'), field(2, 'c'), message(5, [field(1, 'value'), ...attributes])]));
+
 describe('findFault', () => {
-  it('lets ordinary models pass, with loops and with operators of ai.onnx.ml', () => {
-    for (const bytes of [good, loopModel(), textModel()]) expect(findFault(bytes)).toBeNull();
+  it('lets ordinary models pass: loops, operators of ai.onnx.ml, branches of branches, packed and sparse constants', () => {
+    const packed = Buffer.concat([
+      field(1, Buffer.from([2, 2])),
+      field(2, 21),
+      field(8, 'i4'),
+      field(9, Buffer.alloc(2)),
+    ]);
+    const sparse = message(15, [field(1, tensor), field(2, tensor), field(3, 1_000)]);
+    for (const bytes of [good, loopModel(), textModel(), nestedModel(16), withConstant(packed), withMore(sparse)]) {
+      expect(findFault(bytes)).toBeNull();
+    }
   });
 
   it.each<[string, Buffer | string, string]>([
@@ -17,34 +39,67 @@ describe('findFault', () => {
     ['a Git LFS pointer', 'version https://git-lfs.github.com/spec/v1', 'Git LFS pointer'],
     ['a zip', 'PK\x03\x04abc', 'a zip archive'],
     ['a pickle', Buffer.from([0x80, 4, 0x95, 1]), 'a Python pickle'],
+    ['a TensorFlow Lite model', 'abcdTFL3', 'TensorFlow Lite'],
     ['zeros', Buffer.alloc(4096), 'not protobuf'],
     ['a length of 2 GiB', Buffer.from([0x3a, 0xff, 0xff, 0xff, 0xff, 0x07, 1]), 'truncated, perhaps'],
     ['only an IR version', Buffer.from([0x08, 8]), 'no graph'],
+    ['no opset', model(body, { opsets: {} }), 'for which opset'],
+    [
+      'a format of the future',
+      model(body, { ir: 9999 }),
+      'IR version 9999, and the newest that ONNX Runtime 1.30 reads is 13',
+    ],
+    [
+      'an opset of the future',
+      model(body, { opsets: { '': 9999 } }),
+      'opset 9999 of ai.onnx, and ONNX Runtime 1.30 reads 1 to 26',
+    ],
+    ['one of another domain', model(body, { opsets: { '': 17, 'ai.onnx.ml': 6 } }), 'opset 6 of ai.onnx.ml'],
+    ['an opset of 0', model(body, { opsets: { '': 0 } }), 'opset 0'],
     ['the first half of a model', good.subarray(0, good.length >> 1), 'truncated, perhaps'],
     ['weights in another file', externalDataModel('../../etc/passwd'), 'external data'],
     [
-      'an operator of a foreign library',
-      foreignModel('com.example'),
-      'operator Backdoor is of the domain "com.example"',
+      'a place for them alone',
+      withConstant(Buffer.concat([tensor, message(13, [field(1, 'location')])])),
+      'external data',
+    ],
+    ['the mark of them alone', withConstant(Buffer.concat([tensor, field(14, 1)])), 'external data'],
+    ['them in an attribute', attributed(field(5, Buffer.concat([tensor, field(14, 1)]))), 'external data'],
+    [
+      'them in a sparse constant',
+      withMore(message(15, [field(1, Buffer.concat([tensor, field(14, 1)]))])),
+      'external data',
+    ],
+    ['a foreign operator', foreignModel('com.example'), 'operator "Backdoor" is of the domain "com.example"'],
+    ['functions of its own', model(body, { more: [message(25, [field(1, 'f')])] }), 'functions of its own'],
+    [
+      'a constant of 4 TiB',
+      withConstant(raw('bomb', FLOAT, [2 ** 40], Buffer.alloc(4))),
+      '"bomb" is said to have 1099511627776 values, but holds 1',
+    ],
+    [
+      'too few weights',
+      withConstant(raw('w', FLOAT, [12, 1], Buffer.alloc(3))),
+      '"w" is said to have 12 values, but holds 0',
+    ],
+    ['them in an attribute', attributed(field(5, raw('w', FLOAT, [12], Buffer.alloc(4)))), 'is said to have 12 values'],
+    [
+      'a huge sparse constant',
+      withMore(message(15, [field(1, tensor), field(2, tensor), field(3, 2 ** 40)])),
+      'stands for 1099511627776 values',
+    ],
+    ['two tensors that make one', attributed(field(5, tensor), field(5, tensor)), 'one attribute has field 5 twice'],
+    ['two graphs that make one', model(body, { more: [message(7, [body])] }), 'one model has field 7 twice'],
+    ['graphs nested deeper than any exporter does', nestedModel(17), 'more than 16 deep'],
+    ['graphs nested deeper than protobuf reads', nestedModel(150), 'more than 16 deep'],
+    ['too many nodes', withMore(Buffer.concat(Array(100_001).fill(Buffer.from([0x0a, 0])))), 'more than 100000 nodes'],
+    [
+      'too many members',
+      withMore(Buffer.concat(Array(500_001).fill(Buffer.from([0x5a, 0])))),
+      'more than 500000 members',
     ],
   ])('refuses %s', (_, bytes, why) => {
     expect(reason(bytes)).toContain(why);
-  });
-
-  it('refuses graphs nested deeper than protobuf reads', () => {
-    let graph: Buffer = Buffer.alloc(0);
-    const wrap = (field: number) => {
-      const length: number[] = [];
-      for (let rest = graph.length; ; rest >>>= 7) {
-        length.push(rest < 128 ? rest : (rest & 127) | 128);
-        if (rest < 128) break;
-      }
-      graph = Buffer.concat([Buffer.from([(field << 3) | 2, ...length]), graph]);
-    };
-    // graph → node → attribute → graph → …
-    for (let i = 0; i < 60; i++) [6, 5, 1].forEach(wrap);
-    wrap(7);
-    expect(reason(graph)).toContain('nested more than');
   });
 
   it('answers for any bytes and any damage to a model, and never throws', () => {

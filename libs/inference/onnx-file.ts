@@ -1,17 +1,23 @@
 /**
  * Looks at a model file before ONNX Runtime does: a bounded walk over its protobuf that refuses what is no ONNX file,
- * tensors that are kept in other files (which a loader might read from anywhere), and operators of foreign libraries.
- * It reads only the fields that it needs (numbers from onnx.proto3) and skips the rest in constant time.
+ * tensors that are kept in other files (which a loader might read from anywhere), operators of foreign libraries, and
+ * structure that costs far more to load than it has bytes. It reads only the fields that it needs (numbers from
+ * onnx.proto3) and skips the rest; its time is linear in the file's size.
  */
+import { sparseFault, tensorFault } from './onnx-tensor.ts';
+import { irFault, isKnownDomain, type ModelFault, opsetFault } from './onnx-versions.ts';
+import { type Field, NotProtobuf, readField } from './protobuf.ts';
 
-export interface ModelFault {
-  readonly reason: string;
-  readonly remedy: string | null;
-}
-
-const DOMAINS = new Set(['', 'ai.onnx', 'ai.onnx.ml', 'com.microsoft']);
-/** Protobuf's own limit is 100 messages deep, a graph nested in a node costs three. */
-const MAX_DEPTH = 100;
+/**
+ * Graphs inside graphs (the branches of an If, the body of a Loop). Exporters nest three or four; older releases of ONNX
+ * Runtime take twice the time for each level, minutes at 24, and no release promises not to. It keeps the walk itself
+ * shallow too, and far from the 100 messages inside one another that protobuf reads.
+ */
+const MAX_GRAPH_DEPTH = 16;
+/** A node costs ONNX Runtime a kilobyte and more, and the file two bytes. Large language models have some ten thousand. */
+const MAX_NODES = 100_000;
+/** Nodes, constants, inputs, outputs and descriptions of what lies between, of all graphs together. */
+const MAX_MEMBERS = 500_000;
 
 /** How other files begin, read as latin1. */
 const OTHER_STARTS: readonly (readonly [start: string, what: string])[] = [
@@ -27,13 +33,12 @@ const OTHER_STARTS: readonly (readonly [start: string, what: string])[] = [
 ];
 const WEB_PAGE = /^\s*<(!doctype|html|\?xml)/i;
 
-type Kind = 'model' | 'graph' | 'node' | 'attribute' | 'tensor' | 'sparse' | 'function' | 'training' | 'external';
+type Kind = 'model' | 'graph' | 'node' | 'attribute' | 'tensor' | 'sparse' | 'training' | 'external';
 
 /** Which fields of a message hold messages that are walked. */
 const INSIDE: Readonly<Record<Kind, Readonly<Record<number, Kind>>>> = {
-  model: { 7: 'graph', 20: 'training', 25: 'function' },
+  model: { 7: 'graph', 20: 'training' },
   training: { 1: 'graph', 2: 'graph' },
-  function: { 7: 'node', 11: 'attribute' },
   graph: { 1: 'node', 5: 'tensor', 15: 'sparse' },
   node: { 5: 'attribute' },
   attribute: { 5: 'tensor', 6: 'graph', 10: 'tensor', 11: 'graph', 22: 'sparse', 23: 'sparse' },
@@ -41,11 +46,26 @@ const INSIDE: Readonly<Record<Kind, Readonly<Record<number, Kind>>>> = {
   tensor: { 13: 'external' },
   external: {},
 };
+/**
+ * Those that a message holds once. Given again, protobuf adds the second to the first: the dimensions of two small tensors
+ * would become those of one huge tensor.
+ */
+const ONCE: Readonly<Partial<Record<Kind, readonly number[]>>> = { model: [7], attribute: [5, 6, 22], sparse: [1, 2] };
 const NODE_OPERATOR = 4;
 const NODE_DOMAIN = 7;
-const FUNCTION_DOMAIN = 10;
 const TENSOR_LOCATION = 14;
-const MODEL_GRAPH = 7;
+const MODEL_IR = 1;
+const MODEL_OPSET = 8;
+const MODEL_FUNCTION = 25;
+/** What a walk has come across so far. */
+interface Count {
+  graphs: number;
+  nodes: number;
+  members: number;
+  opsets: number;
+}
+
+const SIMPLIFY = 'Export a simpler model, or simplify this one (onnxsim, onnxoptimizer).';
 
 class Refused extends Error {
   readonly fault: ModelFault;
@@ -59,10 +79,14 @@ class Refused extends Error {
 export function findFault(bytes: Buffer): ModelFault | null {
   try {
     refuseOtherFormats(bytes);
-    if (!walk(bytes, 0, bytes.length, 'model', 0)) throw notOnnx('it has no graph');
+    const count = { graphs: 0, nodes: 0, members: 0, opsets: 0 };
+    walk(bytes, { start: 0, end: bytes.length }, 'model', 0, count);
+    if (count.graphs === 0) throw notOnnx('it has no graph');
+    if (count.opsets === 0) throw notOnnx('it does not say for which opset it is written');
     return null;
   } catch (error) {
     if (error instanceof Refused) return error.fault;
+    if (error instanceof NotProtobuf) return notOnnx(error.message).fault;
     throw error;
   }
 }
@@ -76,76 +100,79 @@ function refuseOtherFormats(bytes: Buffer): void {
   if (start.startsWith('TFL3', 4)) throw notOnnx('it is a TensorFlow Lite model');
 }
 
-/** Walks a message; returns whether a model has a graph. */
-function walk(bytes: Buffer, start: number, end: number, kind: Kind, depth: number): boolean {
-  if (depth > MAX_DEPTH) throw new Refused(`its graph is nested more than ${MAX_DEPTH} messages deep`);
-  let found = false;
+/** @param outer graphs around it */
+function walk(
+  bytes: Buffer,
+  { start, end }: Pick<Field, 'start' | 'end'>,
+  kind: Kind,
+  outer: number,
+  count: Count,
+): void {
+  const depth = outer + (kind === 'graph' ? 1 : 0);
+  enter(kind, depth, count);
+  const once = new Set(ONCE[kind]);
   let operator = '';
   let domain = '';
   for (let at = start; at < end; ) {
     const field = readField(bytes, at, end);
-    at = field.next;
-    if (kind === 'model' && field.number === MODEL_GRAPH) found = true;
+    at = field.end;
+    if (kind === 'graph') countMember(count);
+    if (kind === 'model') checkModelField(bytes, field, count);
     if (kind === 'node' && field.number === NODE_OPERATOR) operator = text(bytes, field);
     if (kind === 'node' && field.number === NODE_DOMAIN) domain = text(bytes, field);
-    if (kind === 'function' && field.number === FUNCTION_DOMAIN) refuseForeign('its functions', text(bytes, field));
-    if (kind === 'tensor' && field.number === TENSOR_LOCATION && field.value === 1) throw external();
+    // Any number but 0, since readers differ in how they take one that is out of range.
+    if (kind === 'tensor' && field.number === TENSOR_LOCATION && field.value !== 0) throw external();
     const inner = INSIDE[kind][field.number];
     if (inner === 'external') throw external();
     if (inner === undefined) continue;
+    if (ONCE[kind]?.includes(field.number) && !once.delete(field.number)) {
+      throw notOnnx(`one ${kind} has field ${field.number} twice`);
+    }
     if (field.wire !== 2) throw notOnnx(`field ${field.number} of a ${kind} is no message`);
-    walk(bytes, field.start, field.end, inner, depth + 1);
+    walk(bytes, field, inner, depth, count);
   }
-  if (kind === 'node') refuseForeign(`operator ${operator.slice(0, 64)}`, domain);
-  return found;
+  if (kind === 'node') refuseForeign(`operator ${JSON.stringify(operator.slice(0, 64))}`, domain);
+  if (kind === 'tensor') refuseConstant(tensorFault(bytes, start, end));
+  if (kind === 'sparse') refuseConstant(sparseFault(bytes, start, end));
 }
 
-interface Field {
-  readonly number: number;
-  readonly wire: number;
-  /** Of a varint, as far as a double holds it. */
-  readonly value: number;
-  readonly start: number;
-  readonly end: number;
-  readonly next: number;
+/** What a model says of itself, besides its graph. */
+function checkModelField(bytes: Buffer, field: Field, count: Count): void {
+  if (field.number === MODEL_FUNCTION) throw functions();
+  if (field.number === MODEL_IR) refuseFault(irFault(field.value));
+  if (field.number !== MODEL_OPSET) return;
+  count.opsets++;
+  refuseFault(opsetFault(bytes, field));
 }
 
-function readField(bytes: Buffer, at: number, end: number): Field {
-  const tag = readVarint(bytes, at, end);
-  const number = Math.floor(tag.value / 8);
-  const wire = tag.value % 8;
-  if (number === 0) throw notOnnx('it is not protobuf');
-  const field = (start: number, length: number, value = 0): Field => {
-    if (length > end - start) throw notOnnx('it ends in the middle of a field (truncated, perhaps)');
-    return { number, wire, value, start, end: start + length, next: start + length };
-  };
-  switch (wire) {
-    case 0: {
-      const varint = readVarint(bytes, tag.next, end);
-      return field(varint.next, 0, varint.value);
-    }
-    case 1:
-      return field(tag.next, 8);
-    case 2: {
-      const length = readVarint(bytes, tag.next, end);
-      return field(length.next, length.value);
-    }
-    case 5:
-      return field(tag.next, 4);
-    default:
-      throw notOnnx('it is not protobuf');
+function enter(kind: Kind, depth: number, count: Count): void {
+  if (kind === 'node' && ++count.nodes > MAX_NODES) throw new Refused(`it has more than ${MAX_NODES} nodes`, SIMPLIFY);
+  if (kind !== 'graph') return;
+  count.graphs++;
+  // The model's own graph is none inside another.
+  if (depth - 1 > MAX_GRAPH_DEPTH) {
+    throw new Refused(`it nests graphs (If, Loop, Scan) more than ${MAX_GRAPH_DEPTH} deep`, SIMPLIFY);
   }
 }
 
-function readVarint(bytes: Buffer, start: number, end: number): { value: number; next: number } {
-  let value = 0;
-  let unit = 1;
-  for (let at = start; at < end && at < start + 10; at++, unit *= 128) {
-    const byte = bytes[at] ?? 0;
-    value += (byte & 0x7f) * unit;
-    if (byte < 0x80) return { value, next: at + 1 };
-  }
-  throw notOnnx('it ends in the middle of a field (truncated, perhaps)');
+function countMember(count: Count): void {
+  if (++count.members > MAX_MEMBERS) throw new Refused(`its graphs have more than ${MAX_MEMBERS} members`, SIMPLIFY);
+}
+
+function refuseConstant(fault: string | null): void {
+  if (fault !== null) throw new Refused(fault, 'Export the model again; the file may be damaged.');
+}
+
+function refuseFault(fault: ModelFault | null): void {
+  if (fault) throw new Refused(fault.reason, fault.remedy);
+}
+
+/** Functions that call functions can double at every level, when they are put in place of their calls. */
+function functions(): Refused {
+  return new Refused(
+    'it defines functions of its own, which are expanded without a bound when it is loaded',
+    'Put them in place of their calls: onnx.save(onnx.inliner.inline_local_functions(onnx.load(path)), path).',
+  );
 }
 
 function text(bytes: Buffer, field: Field): string {
@@ -153,7 +180,7 @@ function text(bytes: Buffer, field: Field): string {
 }
 
 function refuseForeign(who: string, domain: string): void {
-  if (DOMAINS.has(domain)) return;
+  if (isKnownDomain(domain)) return;
   throw new Refused(
     `${who} is of the domain ${JSON.stringify(domain.slice(0, 64))}, whose library is never loaded`,
     'Export the model with the standard operators (domains ai.onnx, ai.onnx.ml, com.microsoft) alone.',

@@ -4,11 +4,9 @@
  */
 import { TandemError } from '@tandem/prediction/errors';
 import type { OutputTensor, OutputTensors } from '@tandem/prediction/outputs';
+import { fromHalfBits } from './half-precision.ts';
 import { cut, joinData } from './input-tensors.ts';
 import type { TensorData, WireTensor } from './protocol.ts';
-
-/** Not in the es2024 library yet; Node 24 has it. */
-declare const Float16Array: new (bits: ArrayBufferLike, offset: number, length: number) => ArrayLike<number>;
 
 /**
  * Output tensors by name, [N], [N,1], [N,k] or deeper as N rows of their width; float16 as numbers. Throws
@@ -44,15 +42,22 @@ export function joinOutputs(several: readonly OutputTensors[]): OutputTensors {
 function readOutput({ name, type, dims, data }: WireTensor, users: number): OutputTensor {
   const [rows, ...rest] = dims;
   if (rows === undefined) {
-    throw new TandemError('live_failed', `the model gave one value of output ${name} for ${users} users together`);
+    throw new TandemError(
+      'live_failed',
+      `the model gave one value of output ${name}, of no row, for ${counted(users)}`,
+    );
   }
   if (rows !== users) {
-    throw new TandemError('live_failed', `the model gave ${rows} rows of output ${name} for ${users} users`);
+    throw new TandemError('live_failed', `the model gave ${rows} rows of output ${name} for ${counted(users)}`);
   }
   const width = rest.reduce((product, size) => product * size, 1);
   return { data: type === 'float16' ? decodeHalves(data as Uint16Array) : data, width };
 }
 
+function counted(users: number): string {
+  return users === 1 ? '1 user' : `${users} users`;
+}
+
 function decodeHalves(bits: Uint16Array): Float32Array {
-  return Float32Array.from(new Float16Array(bits.buffer, bits.byteOffset, bits.length));
+  return Float32Array.from(bits, fromHalfBits);
 }

@@ -1,12 +1,19 @@
 /**
  * Inference in child processes: the Scorer that the API and the worker share. `createInferencePool` puts together the
- * children (slot.ts), the loading of models (model-loader.ts) and dynamic batching (batcher.ts).
+ * children (slot.ts), the loading of models (model-loader.ts), dynamic batching (batcher.ts) and its breaker
+ * (artifact-breaker.ts).
  */
 import { availableParallelism } from 'node:os';
 import { TandemError } from '@tandem/prediction/errors';
-import { INFERENCE_MEMORY_MB, LEAST_INFERENCE_MEMORY_MB, LIVE_QUEUE_USERS } from '@tandem/prediction/model-limits';
+import {
+  INFERENCE_MEMORY_MB,
+  LEAST_INFERENCE_MEMORY_MB,
+  LIVE_QUEUE_USERS,
+  LIVE_RUN_USERS,
+} from '@tandem/prediction/model-limits';
 import type { ModelVersion } from '@tandem/prediction/predictor';
 import type { Scorer } from '@tandem/prediction/scoring';
+import { createArtifactBreaker } from './artifact-breaker.ts';
 import { type Batcher, createBatcher } from './batcher.ts';
 import type { InferenceLog } from './inference-log.ts';
 import type { ProcessEnd } from './inference-process.ts';
@@ -19,6 +26,10 @@ export interface InferencePoolOptions {
   readonly log: InferenceLog;
   /** A child ended and is replaced; for a counter. */
   onRestart?(why: ProcessEnd): void;
+  /** A model that keeps ending its process is given a rest (artifact-breaker.ts); for a counter. */
+  onRest?(predictor: string): void;
+  /** Milliseconds that a model may take from the others by ending its process, before it is given a rest. */
+  readonly maxLostMs?: number;
   /** Children; default: one less than the processors, for the process that feeds them. */
   readonly processes?: number;
   /** Resident memory of a child in MB, above which it is killed. */
@@ -44,6 +55,8 @@ export interface PoolStats {
   readonly processes: number;
   readonly idle: number;
   readonly waitingRows: Readonly<Record<'live' | 'batch', number>>;
+  /** Models that are given a rest. */
+  readonly restingModels: number;
   /** Process ids of the children alive. */
   readonly pids: readonly number[];
 }
@@ -77,11 +90,18 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
     }),
   );
 
+  const breaker = createArtifactBreaker({
+    now,
+    log,
+    onRest: (predictor) => options.onRest?.(predictor),
+    ...(options.maxLostMs === undefined ? {} : { maxLostMs: options.maxLostMs }),
+  });
   const batcher: Batcher = createBatcher({
     place: (hash) => findPlace(slots, hash),
-    maxRunRows: { live: options.maxLiveRows ?? 256, batch: options.sliceRows ?? 1_024 },
+    maxRunRows: { live: options.maxLiveRows ?? LIVE_RUN_USERS, batch: options.sliceRows ?? 1_024 },
     maxWaitingRows: { live: options.maxQueue ?? LIVE_QUEUE_USERS, batch: options.maxBatchQueue ?? 100_000 },
     killGraceMs: options.killGraceMs ?? 1_000,
+    breaker,
     now,
   });
 
@@ -105,6 +125,7 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
       processes: slots.length,
       idle: slots.filter((slot) => slot.state() === 'idle').length,
       waitingRows: batcher.waitingRows(),
+      restingModels: breaker.resting(),
       pids: slots.map((slot) => slot.pid()).filter((pid) => pid !== undefined),
     }),
     close: (graceMs = 5_000) => {

@@ -50,16 +50,28 @@ export type Command =
       readonly sha256: string | null;
       readonly release: readonly string[];
     }
-  | {
-      readonly kind: 'run';
-      readonly session: string;
-      readonly feeds: readonly WireTensor[];
-      readonly fetches: readonly string[];
-    };
+  | ({ readonly kind: 'run' } & ModelRun);
+
+/** One question to a loaded model, for as many users as the feeds have rows. */
+export interface ModelRun {
+  readonly session: string;
+  readonly feeds: readonly WireTensor[];
+  /** Names of the outputs that are wanted. */
+  readonly fetches: readonly string[];
+  /** The model sees one row at a time; the answer has the shape of one run of all. */
+  readonly rowByRow: boolean;
+}
+
+export interface RunAnswer {
+  /** In the order of the fetches. */
+  readonly outputs: readonly WireTensor[];
+  /** What the model took for it, in the child: without the way there and back. */
+  readonly ms: number;
+}
 
 export type Reply =
   | { readonly kind: 'ready' }
   | { readonly kind: 'loaded'; readonly signature: Signature; readonly rssBytes: number }
-  | { readonly kind: 'ran'; readonly outputs: readonly WireTensor[] }
+  | ({ readonly kind: 'ran' } & RunAnswer)
   /** The model file or the input is at fault; the process goes on. */
   | { readonly kind: 'refused'; readonly reason: string; readonly remedy: string | null };

@@ -11,7 +11,7 @@ import {
   startInferenceProcess,
 } from './inference-process.ts';
 import type { ModelLoader } from './model-loader.ts';
-import type { WireTensor } from './protocol.ts';
+import type { ModelRun, WireTensor } from './protocol.ts';
 
 export interface SlotOptions {
   readonly memoryLimitMb: number;
@@ -29,9 +29,7 @@ export interface SlotOptions {
 }
 
 /** What to run, made when the model is loaded; null: nobody waits for it any more. */
-export interface PreparedRun {
-  readonly feeds: readonly WireTensor[];
-  readonly fetches: readonly string[];
+export interface PreparedRun extends Omit<ModelRun, 'session'> {
   readonly killAfterMs: number;
 }
 
@@ -130,7 +128,8 @@ export function createSlot(options: SlotOptions): Slot {
       await ensureLoaded(hash);
       const prepared = make();
       if (!prepared || !mine) return null;
-      const outputs = await mine.run(hash, prepared.feeds, prepared.fetches, prepared.killAfterMs);
+      const { killAfterMs, ...asked } = prepared;
+      const { outputs } = await mine.run({ session: hash, ...asked }, killAfterMs);
       idleDeaths = 0;
       return outputs;
     } finally {

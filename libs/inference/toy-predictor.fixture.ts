@@ -80,7 +80,7 @@ export async function scoresOf(
   pool: InferencePool,
   { version }: ToyPredictor,
   rows: readonly (readonly (number | string)[])[],
-  { timeoutMs = 5_000, priority = 'live' as 'live' | 'batch' } = {},
+  { timeoutMs = 20_000, priority = 'live' as 'live' | 'batch' } = {},
 ): Promise<number[]> {
   const batch = batchOf(version, rows);
   const { tensors } = await pool.score({ version, batch, rows: rows.map((_, row) => row), timeoutMs, priority });

@@ -6,10 +6,11 @@
 import { createHash } from 'node:crypto';
 import { rmdirSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
-import type { TensorType } from '@tandem/prediction/predictor';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { InferenceSession } from 'onnxruntime-node';
+import { runModel } from './model-run.ts';
 import { findFault } from './onnx-file.ts';
-import type { Command, Reply, SignatureTensor, TensorData, WireTensor } from './protocol.ts';
+import type { Command, ModelRun, Reply, SignatureTensor } from './protocol.ts';
+import { signatureFault } from './signature-fault.ts';
 
 const OPTIONS: InferenceSession.SessionOptions = {
   intraOpNumThreads: 1,
@@ -19,6 +20,9 @@ const OPTIONS: InferenceSession.SessionOptions = {
   // Errors are thrown; what a model makes ONNX Runtime print besides is nobody's.
   logSeverityLevel: 4,
 };
+
+/** Of what a model makes ONNX Runtime say: its names may be as long as the file. */
+const MAX_REASON = 4_000;
 
 const sessions = new Map<string, InferenceSession>();
 let parts: Uint8Array[] = [];
@@ -63,7 +67,8 @@ async function obey(command: Command): Promise<void> {
         return await run(command);
     }
   } catch (error) {
-    say({ kind: 'refused', reason: error instanceof Error ? error.message : String(error), remedy: null });
+    const reason = error instanceof Error ? error.message : String(error);
+    say({ kind: 'refused', reason: reason.slice(0, MAX_REASON), remedy: null });
   }
 }
 
@@ -80,27 +85,25 @@ async function load({ session, sha256, release }: Extract<Command, { kind: 'load
   const fault = findFault(bytes);
   if (fault) return say({ kind: 'refused', ...fault });
   const loaded = await InferenceSession.create(bytes, OPTIONS);
-  sessions.set(session, loaded);
   const signature = { inputs: loaded.inputMetadata.map(describe), outputs: loaded.outputMetadata.map(describe) };
+  const oddity = signatureFault(signature);
+  if (oddity) {
+    await loaded.release();
+    return say({ kind: 'refused', ...oddity });
+  }
+  sessions.set(session, loaded);
   say({ kind: 'loaded', signature, rssBytes: process.memoryUsage.rss() });
 }
 
-async function run({ session, feeds, fetches }: Extract<Command, { kind: 'run' }>): Promise<void> {
+async function run({ session, ...asked }: ModelRun): Promise<void> {
   const loaded = sessions.get(session);
   if (!loaded) throw new Error(`no session ${session}`);
-  const inputs = Object.fromEntries(
-    feeds.map(({ name, type, data, dims }) => [name, new Tensor(type as 'float32', data as Float32Array, dims)]),
-  );
-  const results = await loaded.run(inputs, fetches);
-  const outputs: WireTensor[] = fetches.map((name) => {
-    const { type, dims, data } = results[name] as Tensor;
-    return { name, type: type as TensorType, dims, data: data as TensorData };
-  });
-  say({ kind: 'ran', outputs });
+  say({ kind: 'ran', ...(await runModel(loaded, asked)) });
 }
 
 function describe(value: InferenceSession.ValueMetadata): SignatureTensor {
   return value.isTensor
-    ? { name: value.name, type: value.type, shape: [...value.shape] }
+    ? // An open size that has no name is given as an empty one.
+      { name: value.name, type: value.type, shape: value.shape.map((size) => (size === '' ? '?' : size)) }
     : { name: value.name, type: null, shape: [] };
 }

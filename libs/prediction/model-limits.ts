@@ -14,3 +14,6 @@ export const LEAST_INFERENCE_MEMORY_MB = 256;
 
 /** Users that may wait for a live answer in one process, where nothing else is said; more are refused as overloaded. */
 export const LIVE_QUEUE_USERS = 10_000;
+
+/** Users of one live run, where nothing else is said. 256 of a model of 1 ms, most of it weights, take about 20 ms. */
+export const LIVE_RUN_USERS = 256;

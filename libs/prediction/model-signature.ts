@@ -4,13 +4,13 @@ export interface DescribedTensor {
   readonly name: string;
   /** Null: not a tensor (a sequence or a map). */
   readonly type: string | null;
-  /** A number is a fixed dimension; a name, null or a negative number stands for any. */
+  /** A number is a fixed dimension; a name (converters of scikit-learn write an empty one), null or a negative number any. */
   readonly shape: readonly (number | string | null)[];
 }
 
 /** `features float32 [batch, 12]` */
 export function describeTensor({ name, type, shape }: DescribedTensor): string {
-  const sizes = shape.map((size) => (isFixed(size) || typeof size === 'string' ? size : '?'));
+  const sizes = shape.map((size) => (isFixed(size) ? size : typeof size === 'string' && size !== '' ? size : '?'));
   return `${name} ${type ?? 'sequence or map'} [${sizes.join(', ')}]`;
 }
 

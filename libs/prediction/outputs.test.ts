@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeOutputs, encodeOutputs, outputFault } from './outputs.ts';
+import { decodeOutputs, encodeBatch, encodeOutputs, outputFault } from './outputs.ts';
 import type { OutputField } from './predictor.ts';
 
 const score: OutputField = { name: 'score', output: 'score', type: 'float32', width: null, index: 0 };
@@ -44,6 +44,34 @@ describe('outputs', () => {
         });
       }),
     );
+  });
+
+  it('gives of a batch what it gives of each row alone: bytes or a fault', () => {
+    const vector: OutputField = { name: 'vector', output: 'v', type: 'float32', width: 2, index: 1 };
+    const values = fc.array(fc.float({ noDefaultInfinity: false }), { minLength: 4, maxLength: 40 });
+    // The scores as plain numbers go the way of the types that are not 32-bit floats.
+    fc.assert(
+      fc.property(values, fc.boolean(), fc.nat(2), (floats, isPlain, absent) => {
+        const rows = Math.floor(floats.length / 4) + absent;
+        const data = Float32Array.from(floats);
+        const scores = data.subarray(0, Math.floor(floats.length / 4));
+        const tensors = { score: { data: isPlain ? [...scores] : scores, width: 1 }, v: { data, width: 3 } };
+        const given: unknown[] = [];
+        encodeBatch([score, vector], tensors, rows, (row, bytes, fault) => {
+          given[row] = fault ?? bytes?.toString('hex');
+        });
+        const alone = Array.from({ length: rows }, (_, row) => {
+          const fault = outputFault([score, vector], tensors, row);
+          return fault ?? encodeOutputs([score, vector], tensors, row).toString('hex');
+        });
+        expect(given).toEqual(alone);
+      }),
+    );
+    const given: unknown[] = [];
+    encodeBatch([{ ...score, index: 2 }], { score: { data: Float32Array.of(1, 2), width: 2 } }, 1, (_, bytes, fault) =>
+      given.push(bytes, fault),
+    );
+    expect(given).toEqual([null, 'output score has no column 2']);
   });
 
   it('keeps one score in four bytes, and reads it as the shortest decimal that is the same float32', () => {

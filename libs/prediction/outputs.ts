@@ -56,6 +56,62 @@ export function encodeOutputs(fields: readonly OutputField[], tensors: OutputTen
   return bytes;
 }
 
+/** Told of each row of a batch, in order: its outputs, or why it has none. */
+export type TakeOutputs = (row: number, outputs: Buffer | null, fault: string | null) => void;
+
+/**
+ * The outputs of all rows of a batch. Those of 32-bit floats, which most models give, are written into one buffer that
+ * they share: in buffers of their own they took 1.6 µs of CPU a user.
+ */
+export function encodeBatch(
+  fields: readonly OutputField[],
+  tensors: OutputTensors,
+  rows: number,
+  take: TakeOutputs,
+): void {
+  const places = floatPlaces(fields, tensors);
+  const size = 4 * (places?.length ?? 0);
+  const shared = Buffer.allocUnsafeSlow(size * rows);
+  for (let row = 0; row < rows; row++) {
+    if (places && writeFloats(shared, row, places)) {
+      take(row, shared.subarray(row * size, (row + 1) * size), null);
+      continue;
+    }
+    const fault = outputFault(fields, tensors, row);
+    take(row, fault === null ? encodeOutputs(fields, tensors, row) : null, fault);
+  }
+}
+
+/** Where one value of each row lies. */
+interface FloatPlace {
+  readonly data: Float32Array;
+  readonly width: number;
+  readonly column: number;
+}
+
+/** The values of a row in the order of their bytes; null where they are not all 32-bit floats. */
+function floatPlaces(fields: readonly OutputField[], tensors: OutputTensors): FloatPlace[] | null {
+  const places: FloatPlace[] = [];
+  for (const { output, type, index, width } of fields) {
+    const tensor = tensors[output];
+    const last = index + (width ?? 1);
+    if (type !== 'float32' || !(tensor?.data instanceof Float32Array) || last > tensor.width) return null;
+    for (let column = index; column < last; column++) places.push({ data: tensor.data, width: tensor.width, column });
+  }
+  return places;
+}
+
+/** False where a value is absent or not finite; then what was written counts for nothing. */
+function writeFloats(bytes: Buffer, row: number, places: readonly FloatPlace[]): boolean {
+  let at = row * places.length * 4;
+  for (const { data, width, column } of places) {
+    const value = data[row * width + column] ?? Number.NaN;
+    if (!Number.isFinite(value)) return false;
+    at = bytes.writeFloatLE(value, at);
+  }
+  return true;
+}
+
 /** The prediction in the bytes. Throws RangeError where they are not of this layout. */
 export function decodeOutputs(fields: readonly OutputField[], bytes: Buffer): Prediction {
   const prediction: Record<string, PredictionValue> = Object.create(null);

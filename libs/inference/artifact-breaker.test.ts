@@ -1,0 +1,126 @@
+import { TandemError } from '@tandem/prediction/errors';
+import fc from 'fast-check';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { type ArtifactBreaker, createArtifactBreaker } from './artifact-breaker.ts';
+
+const bad = { artifactHash: 'bad', predictor: 'churn' };
+const good = { artifactHash: 'good', predictor: 'repurchase' };
+
+let clock: number;
+let told: string[];
+let breaker: ArtifactBreaker;
+
+beforeEach(() => {
+  clock = 0;
+  told = [];
+  breaker = createArtifactBreaker({
+    now: () => clock,
+    log: (event, { restMs }) => told.push(restMs === undefined ? event : `${event} ${restMs}`),
+    onRest: (predictor) => told.push(predictor),
+  });
+});
+
+/** A crash at once; whether the model rests now. */
+const crash = () => breaker.died(bad, 0, 'signal SIGSEGV') !== undefined;
+const isAdmitted = (asked = bad) => !(breaker.admit(asked) instanceof TandemError);
+
+function crashUntilRest(): number {
+  for (let crashes = 1; crashes <= 100; crashes++) if (crash()) return crashes;
+  throw new Error('it never rests');
+}
+
+describe('the breaker of an artifact', () => {
+  it('gives a model that keeps crashing a rest, and says so, and to nobody else', () => {
+    expect(crashUntilRest()).toBe(14);
+    const refusal = breaker.admit(bad);
+    expect(refusal).toMatchObject({ code: 'unavailable', retryAfter: 1, remedy: expect.stringContaining('roll back') });
+    expect(String(refusal)).toContain(
+      'the model of churn is given a rest, since it keeps ending its process (signal SIGSEGV)',
+    );
+    expect(isAdmitted(good)).toBe(true);
+    expect([breaker.resting(), told]).toEqual([1, ['inference.model_rests 1000', 'churn']]);
+  });
+
+  it('counts the time that was lost: two runs that never end are enough', () => {
+    expect(breaker.died(bad, 1_050, 'deadline')).toBeUndefined();
+    expect(breaker.died(bad, 1_050, 'deadline')).toBeInstanceOf(TandemError);
+  });
+
+  it('forgives a crash now and then', () => {
+    for (let i = 0; i < 100; i++) {
+      clock += 4_000;
+      expect(crash()).toBe(false);
+    }
+    expect([isAdmitted(), breaker.resting()]).toEqual([true, 0]);
+  });
+
+  it('lets one request through when the rest is over, and the others when that one lived', () => {
+    crashUntilRest();
+    clock += 999;
+    expect(isAdmitted()).toBe(false);
+    clock += 1;
+    expect(breaker.admit(bad)).toEqual({ isProbe: true });
+    expect(isAdmitted()).toBe(false);
+    breaker.lived(bad);
+    expect(breaker.admit(bad)).toEqual({ isProbe: false });
+    expect(told.at(-1)).toBe('inference.model_works_again');
+  });
+
+  it('rests twice as long after each probe that fails, a minute at most', () => {
+    crashUntilRest();
+    const rests = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000];
+    for (const ms of rests) {
+      clock += ms - 1;
+      expect(isAdmitted()).toBe(false);
+      clock += 1;
+      expect(breaker.admit(bad)).toEqual({ isProbe: true });
+      expect(crash()).toBe(true);
+    }
+  });
+
+  it('tries the next request where the probe decided nothing', () => {
+    crashUntilRest();
+    clock += 1_000;
+    expect(isAdmitted()).toBe(true);
+    breaker.undecided(bad);
+    expect(breaker.admit(bad)).toEqual({ isProbe: true });
+  });
+
+  it('forgets after a calm time what a model did', () => {
+    crashUntilRest();
+    clock += 1_000;
+    breaker.admit(bad);
+    breaker.lived(bad);
+    clock += 20_001;
+    breaker.lived(bad);
+    crashUntilRest();
+    expect(told.filter((text) => text.startsWith('inference.model_rests'))).toEqual([
+      'inference.model_rests 1000',
+      'inference.model_rests 1000',
+    ]);
+  });
+
+  it('never keeps a model out for longer than a minute, whatever it did', () => {
+    const act = fc.oneof(
+      fc.record({ kind: fc.constant('died' as const), ms: fc.nat(5_000) }),
+      fc.record({
+        kind: fc.constantFrom('lived' as const, 'undecided' as const, 'admit' as const),
+        ms: fc.nat(100_000),
+      }),
+    );
+    fc.assert(
+      fc.property(fc.array(act, { maxLength: 60 }), (acts) => {
+        const one = createArtifactBreaker({ now: () => clock, log: () => {}, onRest: () => {} });
+        for (const { kind, ms } of acts) {
+          clock += ms;
+          if (kind === 'died') one.died(bad, ms, 'x');
+          else one[kind](bad);
+        }
+        // A probe that is under way ends in one way or another.
+        one.undecided(bad);
+        clock += 60_000;
+        expect(one.admit(bad)).not.toBeInstanceOf(TandemError);
+      }),
+    );
+  });
+});

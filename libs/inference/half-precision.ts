@@ -1,0 +1,46 @@
+/** Half-precision floats as their 16 bits, which children take and give; Node before 24 has no Float16Array. */
+
+const HIDDEN_BIT = 0x400;
+const SIGN = 0x8000;
+const INFINITY = 0x7c00;
+const NAN = 0x7e00;
+/** Where halves begin to lie evenly: below it each is a multiple of the smallest. */
+const LEAST_NORMAL = 2 ** -14;
+const SMALLEST = 2 ** -24;
+/** The first value that rounds to infinity. */
+const TOO_LARGE = 65_520;
+
+/** The nearest half's bits, of two the even one, straight from the double: no second rounding by way of a float32. */
+export function toHalfBits(value: number): number {
+  if (Number.isNaN(value)) return NAN;
+  const sign = value < 0 || Object.is(value, -0) ? SIGN : 0;
+  const size = Math.abs(value);
+  if (size >= TOO_LARGE) return sign | INFINITY;
+  if (size < LEAST_NORMAL) return sign | nearestEven(size / SMALLEST);
+  const exponent = exponentOf(size);
+  // What rounds up to two carries into the exponent, as it should.
+  return sign | (((exponent + 15) << 10) + nearestEven((size / 2 ** exponent - 1) * HIDDEN_BIT));
+}
+
+/** The number that a half's bits stand for. */
+export function fromHalfBits(bits: number): number {
+  const sign = bits & SIGN ? -1 : 1;
+  const exponent = (bits & INFINITY) >> 10;
+  const fraction = bits & (HIDDEN_BIT - 1);
+  if (exponent === 0) return sign * fraction * SMALLEST;
+  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  return sign * (HIDDEN_BIT + fraction) * 2 ** (exponent - 25);
+}
+
+/** The logarithm may be off by a rounding at a power of two. */
+function exponentOf(size: number): number {
+  const near = Math.floor(Math.log2(size));
+  if (2 ** near > size) return near - 1;
+  return 2 ** (near + 1) <= size ? near + 1 : near;
+}
+
+function nearestEven(value: number): number {
+  const below = Math.floor(value);
+  const rest = value - below;
+  return rest > 0.5 || (rest === 0.5 && below % 2 === 1) ? below + 1 : below;
+}

@@ -1,0 +1,97 @@
+/**
+ * Made-up users for a model's trial, the same on every machine: a table may hold no users yet, and those that it holds
+ * may all be alike. Numbers come in several magnitudes, so that a scale taken over a batch, or a threshold somewhere,
+ * shows; texts only as the model may know them. A model may refuse any of these users, as it may a real one.
+ */
+import type { FeatureBatch } from '@tandem/prediction/features';
+import type { FeatureColumn, ModelDefinition, TensorType } from '@tandem/prediction/predictor';
+
+type Value = number | string | null;
+
+/** Zeros, ones and halves come first: values that any model should bear. */
+const PLAIN = [0, 1, 0.5];
+const MAGNITUDES = [1, 10, 100, 1_000];
+const SEED = 0x7a11;
+/** Shares of made-up values that are null, unknown to the model, or a real user's, where that is allowed. */
+const NULLS = 0.1;
+const UNKNOWN = 0.1;
+const REAL = 0.5;
+
+/** @param sample real users, whose values are mixed in, column by column */
+export function makeUpRows({ query, inputs }: ModelDefinition, count: number, sample?: FeatureBatch): FeatureBatch {
+  const { columns } = query;
+  const random = createRandom(SEED);
+  const users = Array.from({ length: count }, (_, row) => row);
+  return {
+    history: '',
+    readAt: 0,
+    userIds: users.map((row) => `made up ${row + 1}`),
+    contextVersions: users.map(() => 0),
+    columns,
+    values: columns.map((column) => {
+      const type = inputs.find((input) => input.columns.includes(column.name))?.type ?? 'float32';
+      const make = valueMaker(column, type, realValues(column, sample), random);
+      return users.map(make);
+    }),
+    faults: new Map(),
+  };
+}
+
+type ValueMaker = (row: number) => Value;
+
+function valueMaker(column: FeatureColumn, type: TensorType, real: readonly Value[], random: () => number): ValueMaker {
+  const pick = (values: readonly Value[]): Value => values[Math.floor(random() * values.length)] ?? null;
+  const make = ((): ValueMaker => {
+    if (column.categories) return categoryMaker(column.categories, pick, random);
+    if (column.kind === 'string') {
+      return real.length > 0 ? () => pick(real) : (row) => ['', 'a', 'b'][row % 3] ?? '';
+    }
+    const invent = (row: number) => fit(row < PLAIN.length ? (PLAIN[row] ?? 0) : magnitude(row, random), column, type);
+    return (row) => (row >= PLAIN.length && real.length > 0 && random() < REAL ? pick(real) : invent(row));
+  })();
+  if (column.nullAs === undefined) return make;
+  return (row) => (row >= PLAIN.length && random() < NULLS ? null : make(row));
+}
+
+function categoryMaker(
+  { values, unknownAs }: NonNullable<FeatureColumn['categories']>,
+  pick: (values: readonly Value[]) => Value,
+  random: () => number,
+): ValueMaker {
+  return (row) => {
+    if (row < PLAIN.length) return values[row % values.length] ?? '';
+    return unknownAs !== undefined && random() < UNKNOWN ? 'none of these' : pick(values);
+  };
+}
+
+/** Half of the rows have values of one magnitude, half a magnitude for each value; every other pair has signs. */
+function magnitude(row: number, random: () => number): number {
+  const size = MAGNITUDES[row % 2 === 0 ? (row >> 1) % MAGNITUDES.length : Math.floor(random() * MAGNITUDES.length)];
+  const sign = (row >> 1) % 2 === 0 && random() < 0.5 ? -1 : 1;
+  return sign * (size ?? 1) * random();
+}
+
+/** The value as the column's kind has it and as its input can hold it. */
+function fit(value: number, { kind }: FeatureColumn, type: TensorType): number {
+  if (kind === 'boolean' || type === 'bool') return Math.ceil(Math.abs(value)) % 2;
+  const unsigned = type.startsWith('uint') ? Math.abs(value) : value;
+  if (kind === 'number') return unsigned;
+  const whole = Math.round(unsigned);
+  return type === 'int8' || type === 'uint8' ? whole % 128 : whole;
+}
+
+function realValues({ name }: FeatureColumn, sample: FeatureBatch | undefined): Value[] {
+  const at = sample?.columns.findIndex((column) => column.name === name) ?? -1;
+  return Array.from(sample?.values[at] ?? []).filter((value) => value !== null);
+}
+
+/** Mulberry32, by Tommy Ettinger: 32 bits of state, uniform in [0, 1). */
+function createRandom(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}

@@ -1,0 +1,104 @@
+/**
+ * Whether a constant of a model holds as many values as it says. ONNX Runtime allocates what the dimensions say, so a few
+ * bytes could ask for terabytes. (Field numbers from onnx.proto3, TensorProto and SparseTensorProto.)
+ */
+import { countVarints, type Field, readField, readVarint } from './protobuf.ts';
+
+/** Bits of an element by TensorProto.DataType; texts have none of their own. */
+const BITS: Readonly<Record<number, number>> = {
+  1: 32,
+  2: 8,
+  3: 8,
+  4: 16,
+  5: 16,
+  6: 32,
+  7: 64,
+  9: 8,
+  10: 16,
+  11: 64,
+  12: 32,
+  13: 64,
+  14: 64,
+  15: 128,
+  16: 16,
+  17: 8,
+  18: 8,
+  19: 8,
+  20: 8,
+  21: 4,
+  22: 4,
+  23: 4,
+  24: 8,
+};
+const STRING = 8;
+/** Of types that came later than this table: the least that an element can have. */
+const LEAST_BITS = 1;
+
+const DIMS = 1;
+const DATA_TYPE = 2;
+const NAME = 8;
+const RAW_DATA = 9;
+/** Fields of values with a size each: float_data, double_data. */
+const FIXED_DATA: Readonly<Record<number, number>> = { 4: 4, 10: 8 };
+/** int32_data, int64_data, uint64_data. */
+const VARINT_DATA = new Set([5, 7, 11]);
+const STRING_DATA = 6;
+const SPARSE_DIMS = 3;
+/** A sparse constant is filled up with zeros when it is loaded. */
+const MAX_SPARSE_VALUES = 1 << 25;
+
+/** Why the tensor between `start` and `end` cannot be what it says, or null. Throws NotProtobuf. */
+export function tensorFault(bytes: Buffer, start: number, end: number): string | null {
+  let values = 1;
+  let type = 0;
+  let raw = 0;
+  let listed = 0;
+  let name = '';
+  for (let at = start; at < end; ) {
+    const field = readField(bytes, at, end);
+    at = field.end;
+    if (field.number === DIMS) values *= productOf(bytes, field);
+    else if (field.number === DATA_TYPE) type = field.value % 2 ** 32;
+    else if (field.number === NAME) name = bytes.toString('utf8', field.start, Math.min(field.end, field.start + 64));
+    else if (field.number === RAW_DATA) raw = field.end - field.start;
+    else listed += countListed(bytes, field);
+  }
+  const bits = BITS[type] ?? LEAST_BITS;
+  // Elements of less than a byte are packed, in raw bytes and in listed numbers alike.
+  const held = type === STRING ? listed : Math.max(Math.floor((raw * 8) / bits), listed * Math.max(1, 8 / bits));
+  if (values <= held) return null;
+  return `its constant ${JSON.stringify(name)} is said to have ${values} values, but holds ${held}`;
+}
+
+/** The same of a sparse tensor, whose own values are a tensor inside. */
+export function sparseFault(bytes: Buffer, start: number, end: number): string | null {
+  let values = 1;
+  for (let at = start; at < end; ) {
+    const field = readField(bytes, at, end);
+    at = field.end;
+    if (field.number === SPARSE_DIMS) values *= productOf(bytes, field);
+  }
+  if (values <= MAX_SPARSE_VALUES) return null;
+  return `a sparse constant stands for ${values} values; ${MAX_SPARSE_VALUES} are the most`;
+}
+
+/** Of one dimension, or of several packed into a field. */
+function productOf(bytes: Buffer, field: Field): number {
+  if (field.wire === 0) return field.value;
+  let product = 1;
+  for (let at = field.start; at < field.end; ) {
+    const { value, next } = readVarint(bytes, at, field.end);
+    product *= value;
+    at = next;
+  }
+  return product;
+}
+
+function countListed(bytes: Buffer, field: Field): number {
+  if (field.number === STRING_DATA) return 1;
+  if (VARINT_DATA.has(field.number)) {
+    return field.wire === 2 ? countVarints(bytes, field.start, field.end) : 1;
+  }
+  const size = FIXED_DATA[field.number];
+  return size === undefined ? 0 : Math.floor((field.end - field.start) / size);
+}

@@ -1,0 +1,41 @@
+/**
+ * A dense network of any width, for benchmarks that need a model of a known cost. What one user costs is reading the
+ * weights, which a run of many users does once for all of them: a run of 32 costs two to three times a run of one, as with
+ * most networks that are worth serving. (Trees are the other kind: their cost is nearly linear in the users.)
+ */
+import { FLOAT, floats, graph, model, node, value } from './onnx-writer.ts';
+
+export interface DenseModel {
+  /** Features a user, expected to lie between 0 and 1. */
+  readonly width: number;
+  /** Units of a layer: the cost of one user grows with its square. */
+  readonly units: number;
+  readonly layers: number;
+}
+
+/** `features` float32[N, width] → tanh layers → `score` float32[N, 1] between 0 and 1, another for each user. */
+export function denseModel({ width, units, layers }: DenseModel): Buffer {
+  const nodes: Buffer[] = [];
+  const weights: Buffer[] = [];
+  let [input, inputs] = ['features', width];
+  for (let layer = 1; layer <= layers; layer++) {
+    weights.push(floats(`w${layer}`, [inputs, units], weightsOf(layer, inputs, units)));
+    nodes.push(node('MatMul', [input, `w${layer}`], [`z${layer}`]), node('Tanh', [`z${layer}`], [`a${layer}`]));
+    [input, inputs] = [`a${layer}`, units];
+  }
+  weights.push(floats('w', [inputs, 1], weightsOf(0, inputs, 1)));
+  nodes.push(node('MatMul', [input, 'w'], ['z']), node('Sigmoid', ['z'], ['score']));
+  return model(graph(nodes, weights, [value('features', FLOAT, ['N', width])], [value('score', FLOAT, ['N', 1])]));
+}
+
+/** The same for the same layer, small enough that no unit saturates. From a linear congruential generator. */
+function weightsOf(layer: number, inputs: number, units: number): Float32Array {
+  const scale = 2 / Math.sqrt(inputs);
+  const weights = new Float32Array(inputs * units);
+  let state = layer + 1;
+  for (let i = 0; i < weights.length; i++) {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0;
+    weights[i] = (state / 2 ** 31) * scale;
+  }
+  return weights;
+}
