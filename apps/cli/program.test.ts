@@ -2,34 +2,12 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import { type Cli, createCli } from './cli.ts';
-import { createProgram, runProgram } from './program.ts';
+import type { Cli } from './cli.ts';
+import { run } from './program.fixture.ts';
+import { createProgram } from './program.ts';
 
 let server: Server | undefined;
 afterEach(() => void server?.close());
-
-interface Ran {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-async function run(args: string, parts: Partial<Cli> = {}): Promise<Ran> {
-  const said = { out: [] as string[], err: [] as string[] };
-  const cli = createCli({
-    stdout: { write: (text) => said.out.push(text) },
-    stderr: { write: (text) => said.err.push(text) },
-    env: {},
-    cwd: '/',
-    signal: new AbortController().signal,
-    whenForced: () => () => undefined,
-    ask: undefined,
-    now: Date.now,
-    ...parts,
-  });
-  const code = await runProgram(cli, args === '' ? [] : args.split(' '));
-  return { code, out: said.out.join(''), err: said.err.join('') };
-}
 
 test('a misspelt command gets a suggestion, and exit code 2', async () => {
   const { code, err, out } = await run('pedict repurchase 42');
@@ -54,6 +32,7 @@ test.each([
   ['up --port 70000', 'a port from 1 to 65535 is expected'],
   ['run start p --scope some', 'Allowed choices are all, stale'],
   ['run start p --scope all --users 1', 'cannot be used with option'],
+  ['init --model m.onnx --table t', "required option '--key <column>' not specified"],
   ['run list --limit 0', 'a whole number from 1 on is expected'],
 ])('`%s` is refused with what was expected', async (args, message) => {
   const { code, err } = await run(args);
@@ -68,7 +47,7 @@ test('every command has a description and an example in its help', async () => {
       ? [command.name()]
       : command.commands.map((child) => `${command.name()} ${child.name()}`),
   );
-  expect(names).toHaveLength(16);
+  expect(names).toHaveLength(17);
   for (const name of names) {
     const { code, out, err } = await run(`${name} --help`);
     expect({ name, code, err }).toEqual({ name, code: 0, err: '' });
@@ -113,7 +92,7 @@ test('a rollback that nobody can confirm is not made', async () => {
 });
 
 test('commands that need a database say how to name one', async () => {
-  for (const command of ['migrate', 'adopt', 'check']) {
+  for (const command of ['migrate', 'adopt', 'check', 'init --model m.onnx --table t --key id']) {
     const { code, err } = await run(command);
     expect(code, command).toBe(1);
     expect(err, command).toContain('DATABASE_URL');

@@ -8,6 +8,7 @@ import { eventSendCommand } from './commands/event-send.ts';
 import { explainCommand } from './commands/explain.ts';
 import { generationListCommand } from './commands/generation-list.ts';
 import { generationRollbackCommand } from './commands/generation-rollback.ts';
+import { initCommand } from './commands/init.ts';
 import { migrateCommand } from './commands/migrate.ts';
 import { modelListCommand } from './commands/model-list.ts';
 import { predictCommand } from './commands/predict.ts';
@@ -29,7 +30,16 @@ export function createProgram(cli: Cli): Command {
     .version('0.1.0', '-V, --version')
     .helpCommand('help [command]', 'show what a command does')
     .addHelpText('after', '\nExample: tandem up --example, then in another terminal: tandem predict repurchase 42');
-  const direct = [upCommand, migrateCommand, adoptCommand, checkCommand, doctorCommand, predictCommand, explainCommand];
+  const direct = [
+    upCommand,
+    initCommand,
+    migrateCommand,
+    adoptCommand,
+    checkCommand,
+    doctorCommand,
+    predictCommand,
+    explainCommand,
+  ];
   for (const create of direct) program.addCommand(create(cli));
   program.addCommand(group('event', 'tell of changes in a user’s context', [eventSendCommand(cli)]));
   const runs = [runStartCommand, runListCommand, runShowCommand, runCancelCommand, runResumeCommand];

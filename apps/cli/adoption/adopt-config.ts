@@ -1,16 +1,32 @@
 /** Puts a config in force: from then on API and worker serve what it says. */
 import { relative } from 'node:path';
 import { type AdoptionOutcome, adopt } from '@tandem/offline-store/adopt';
-import { type Pool, readConfig } from './read-config.ts';
+import { type CheckedPredictor, type Pool, readConfig } from './read-config.ts';
 
 export interface AdoptedConfig extends AdoptionOutcome {
   /** Absolute. */
   readonly file: string;
+  /** What a first request could be about: a user of the first predictor who can be scored; null: none was seen. */
+  readonly toTry: ToTry | null;
 }
 
-export async function adoptConfig(pool: Pool, path: string): Promise<AdoptedConfig> {
-  const { file, predictors } = await readConfig(pool, path);
-  return { file, ...(await adopt(pool, { predictors, actor: 'cli' })) };
+export interface ToTry {
+  readonly predictor: string;
+  readonly userId: string;
+  /** Of an event that concerns the predictor. */
+  readonly eventType: string;
+}
+
+export async function adoptConfig(pool: Pool, path: string, memoryLimitMb: number): Promise<AdoptedConfig> {
+  const { file, predictors } = await readConfig(pool, path, memoryLimitMb);
+  return { file, ...(await adopt(pool, { predictors, actor: 'cli' })), toTry: toTryOf(predictors) };
+}
+
+function toTryOf([first]: readonly CheckedPredictor[]): ToTry | null {
+  const [userId] = first?.users?.scorable?.userIds ?? [];
+  if (!first || userId === undefined) return null;
+  const [pattern = '*'] = first.policy.freshness.events;
+  return { predictor: first.name, userId, eventType: pattern.replaceAll('*', 'changed') };
 }
 
 const CHANGES = {

@@ -5,31 +5,39 @@
 import { adoptable, conflictsBetween } from '@tandem/config/adoptable';
 import { configError, type SettingProblem } from '@tandem/config/config-problem';
 import { loadConfig } from '@tandem/config/load-config';
-import type { ModelSignature } from '@tandem/config/model-signature';
 import type { ResolvedPredictor } from '@tandem/config/resolve-predictor';
-import { checkModel, inspectModel } from '@tandem/inference/check-model';
+import { type CheckedModel, checkModel, inspectModel } from '@tandem/inference/check-model';
 import type { PredictorToAdopt } from '@tandem/offline-store/adopt';
 import type { createPool } from '@tandem/offline-store/database';
 import { describeQuery } from '@tandem/offline-store/feature-check';
 import { isTandemError } from '@tandem/prediction/errors';
-import type { TensorType } from '@tandem/prediction/predictor';
+import { type SampledUsers, sampleUsers } from './sample-users.ts';
 
 export type Pool = ReturnType<typeof createPool>;
+
+export interface CheckedPredictor extends PredictorToAdopt {
+  readonly checked: CheckedModel;
+  /** Undefined where none could be read: see sample-users.ts. */
+  readonly users: SampledUsers | undefined;
+}
 
 export interface ReadConfig {
   /** Absolute. */
   readonly file: string;
-  readonly predictors: readonly PredictorToAdopt[];
+  readonly predictors: readonly CheckedPredictor[];
 }
 
-type Judged = { readonly predictor: PredictorToAdopt } | { readonly problems: readonly SettingProblem[] };
+type Judged = { readonly predictor: CheckedPredictor } | { readonly problems: readonly SettingProblem[] };
 
-/** Rejects with `config_invalid`, all problems in it, or with `unavailable` where the database does not answer. */
-export async function readConfig(pool: Pool, path: string): Promise<ReadConfig> {
+/**
+ * Rejects with `config_invalid`, all problems in it, or with `unavailable` where the database does not answer.
+ * @param memoryLimitMb of the process that tries a model (model-memory.ts)
+ */
+export async function readConfig(pool: Pool, path: string, memoryLimitMb: number): Promise<ReadConfig> {
   const { file, predictors } = await loadConfig(path);
   const judged: Judged[] = [];
   // One after the other: a trial run takes a process and its memory.
-  for (const resolved of predictors) judged.push(await judgePredictor(pool, resolved));
+  for (const resolved of predictors) judged.push(await judgePredictor(pool, resolved, memoryLimitMb));
   const fit = judged.flatMap((one) => ('predictor' in one ? [one.predictor] : []));
   const problems = [
     ...judged.flatMap((one) => ('problems' in one ? one.problems : [])),
@@ -39,41 +47,23 @@ export async function readConfig(pool: Pool, path: string): Promise<ReadConfig> 
   return { file, predictors: fit };
 }
 
-async function judgePredictor(pool: Pool, resolved: ResolvedPredictor): Promise<Judged> {
+async function judgePredictor(pool: Pool, resolved: ResolvedPredictor, memoryLimitMb: number): Promise<Judged> {
   const { name, model, policy, features } = resolved;
   try {
     const columns = await describeQuery(pool, features.sql);
-    const field = `predictors.${name}.model`;
-    const signature = await inspectModel(model.bytes, { field });
-    const result = adoptable(resolved, columns, tensorsOf(signature));
-    if (!result.ok) return { problems: [...mapOutputProblems(resolved, signature), ...result.problems] };
-    await checkModel(result.definition, model.bytes, { field });
-    return { predictor: { name, policy, definition: result.definition, artifact: model.bytes } };
+    const limits = { field: `predictors.${name}.model`, memoryLimitMb };
+    const result = adoptable(resolved, columns, await inspectModel(model.bytes, limits));
+    if (!result.ok) return { problems: result.problems };
+    const { definition } = result;
+    const users = await sampleUsers(pool, definition);
+    const sample = users?.scorable;
+    const checked = await checkModel(definition, model.bytes, sample ? { ...limits, sample } : limits);
+    return { predictor: { name, policy, definition, artifact: model.bytes, checked, users } };
   } catch (error) {
     const problem = settingProblem(name, error);
     if (problem === undefined) throw error;
     return { problems: [problem] };
   }
-}
-
-type InspectedSignature = Awaited<ReturnType<typeof inspectModel>>;
-
-function tensorsOf({ inputs, outputs }: InspectedSignature): ModelSignature {
-  const tensors = (all: InspectedSignature['inputs']) =>
-    // A type that is none of ours (complex64) fits nothing, and is told like any other misfit.
-    all.flatMap(({ type, ...tensor }) => (type === null ? [] : [{ ...tensor, type: type as TensorType }]));
-  return { inputs: tensors(inputs), outputs: tensors(outputs) };
-}
-
-/** An output that is a sequence of maps is missed as a tensor; say why rather than that it is not there. */
-function mapOutputProblems({ name, outputs }: ResolvedPredictor, signature: InspectedSignature): SettingProblem[] {
-  return signature.outputs
-    .filter((output) => output.type === null && outputs.some(({ from }) => from === output.name))
-    .map((output) => ({
-      path: `predictors.${name}.model`,
-      problem: `gives ${output.name} as a sequence of maps rather than a tensor (skl2onnx's default for classifiers)`,
-      remedy: "export it without: to_onnx(model, X, options={id(model): {'zipmap': False}})",
-    }));
 }
 
 /** What a query or a model is refused for, as a problem of the config; undefined for what is not the config's fault. */

@@ -1,5 +1,7 @@
 /** Everything that can be known of a config before it is in force: each predictor's query, keys, plans, model, times. */
+
 import { formatProblem, problemsOf } from '@tandem/config/config-problem';
+import type { CheckedModel } from '@tandem/inference/check-model';
 import { type Pool, type ReadConfig, readConfig } from '../adoption/read-config.ts';
 import { examineSchema } from '../doctor/examine-schema.ts';
 import { type Finding, failed, ok } from '../output/finding.ts';
@@ -9,32 +11,45 @@ import { predictSample, type Sample } from './predict-sample.ts';
 export interface CheckReport {
   readonly file: string | null;
   readonly findings: readonly Finding[];
+  /** What the trial of each model showed. */
+  readonly trials: readonly Trial[];
   /** One prediction of each predictor, computed now. */
   readonly samples: readonly Sample[];
 }
 
-export async function checkConfig(pool: Pool, path: string): Promise<CheckReport> {
+export interface Trial extends Pick<CheckedModel, 'parity' | 'cost' | 'rssBytes'> {
+  readonly predictor: string;
+}
+
+/** @param memoryLimitMb of the processes that try a model */
+export async function checkConfig(pool: Pool, path: string, memoryLimitMb: number): Promise<CheckReport> {
   const schema = await examineSchema(pool);
-  const read = await tryReadConfig(pool, path);
-  if (Array.isArray(read)) return { file: null, findings: [schema, ...read], samples: [] };
+  const read = await tryReadConfig(pool, path, memoryLimitMb);
+  if (Array.isArray(read)) return { file: null, findings: [schema, ...read], trials: [], samples: [] };
   const config: ReadConfig = read;
-  const findings = [schema, ok('config', `${config.file}: ${config.predictors.length} predictor(s)`)];
+  const findings = [schema, ok('config', `${config.file}: ${config.predictors.map(({ name }) => name).join(', ')}`)];
   const samples: Sample[] = [];
   // Reads of features carry a certificate, whose tables the schema has.
   const isMigrated = schema.level === 'ok';
   for (const predictor of config.predictors) {
-    findings.push(...(await checkPredictor(pool, predictor, isMigrated)));
+    findings.push(...(await checkPredictor(pool, predictor, isMigrated, memoryLimitMb)));
     if (!isMigrated) continue;
-    const sample = await predictSample(pool, predictor);
+    const sample = await predictSample(pool, predictor, memoryLimitMb);
     if ('finding' in sample) findings.push(sample.finding);
     else samples.push(sample);
   }
-  return { file: config.file, findings, samples };
+  const trials = config.predictors.map(({ name, checked: { parity, cost, rssBytes } }) => ({
+    predictor: name,
+    parity,
+    cost,
+    rssBytes,
+  }));
+  return { file: config.file, findings, trials, samples };
 }
 
-async function tryReadConfig(pool: Pool, path: string): Promise<ReadConfig | Finding[]> {
+async function tryReadConfig(pool: Pool, path: string, memoryLimitMb: number): Promise<ReadConfig | Finding[]> {
   try {
-    return await readConfig(pool, path);
+    return await readConfig(pool, path, memoryLimitMb);
   } catch (error) {
     const problems = problemsOf(error);
     if (problems.length === 0) throw error;

@@ -1,11 +1,9 @@
 /** One user's prediction, made as a live read makes it, to be looked at: inputs, result, and how long it took. */
 import { createInferencePool } from '@tandem/inference/pool';
-import type { PredictorToAdopt } from '@tandem/offline-store/adopt';
-import { query } from '@tandem/offline-store/database';
 import { findProvenance, type UserProvenance } from '@tandem/offline-store/provenance';
 import { decodeOutputs, encodeOutputs, outputFault } from '@tandem/prediction/outputs';
 import { type ModelVersion, modelVersionId, type Prediction } from '@tandem/prediction/predictor';
-import type { Pool } from '../adoption/read-config.ts';
+import type { CheckedPredictor, Pool } from '../adoption/read-config.ts';
 import { explainFailure } from '../failure.ts';
 import { type Finding, failed, warning } from '../output/finding.ts';
 
@@ -20,16 +18,21 @@ export interface Sample {
 
 const DEADLINE_MS = 10_000;
 
-/** The sample, or the finding that says why there is none. */
-export async function predictSample(pool: Pool, predictor: PredictorToAdopt): Promise<Sample | { finding: Finding }> {
+/**
+ * The sample, or the finding that says why there is none.
+ * @param memoryLimitMb of the process that infers it
+ */
+export async function predictSample(
+  pool: Pool,
+  predictor: CheckedPredictor,
+  memoryLimitMb: number,
+): Promise<Sample | { finding: Finding }> {
   const subject = `${predictor.name} sample`;
-  const { definition } = predictor;
+  const { definition, users } = predictor;
   const version: ModelVersion = { ...definition, id: modelVersionId(definition), number: 0 };
+  const [userId] = users?.scorable?.userIds ?? [];
+  if (userId === undefined) return { finding: whyNobody(subject, predictor) };
   try {
-    const userId = await findAnyUser(pool, version);
-    if (userId === undefined) {
-      return { finding: warning(subject, 'the feature query gives no user', 'see that its tables hold rows') };
-    }
     const begin = performance.now();
     const user = await findProvenance(pool, version, userId, DEADLINE_MS);
     const featuresMs = performance.now() - begin;
@@ -43,7 +46,7 @@ export async function predictSample(pool: Pool, predictor: PredictorToAdopt): Pr
       userId,
       features: user.features,
       featuresMs,
-      ...(await infer(predictor, version, user)),
+      ...(await infer(predictor, version, user, memoryLimitMb)),
     };
   } catch (error) {
     const { message, remedy } = explainFailure(error);
@@ -51,18 +54,28 @@ export async function predictSample(pool: Pool, predictor: PredictorToAdopt): Pr
   }
 }
 
-async function findAnyUser(pool: Pool, { query: { sql } }: ModelVersion): Promise<string | undefined> {
-  const rows = await query<{ key: string }>(pool, {
-    // Its own lines: the query may end in a comment.
-    text: `select f.user_id::text as key from (\n${sql}\n) f where f.user_id is not null limit 1`,
-  });
-  return rows[0]?.key;
+function whyNobody(subject: string, { users }: CheckedPredictor): Finding {
+  if (users === undefined) {
+    const remedy =
+      'a live read would not get them in time either: make the query quick for one user, or set live: false';
+    return warning(subject, 'the features of 256 users were not read in time', remedy);
+  }
+  if (users.read === 0) return warning(subject, 'the feature query gives no user', 'see that its tables hold rows');
+  const { userId = '', why = '' } = users.fault ?? {};
+  const text = `none of ${users.read} users looked at can be scored; ${userId}: ${why}`;
+  return failed(subject, text, 'say in features.nulls what a null counts as, or mend the query');
 }
 
-async function infer(predictor: PredictorToAdopt, version: ModelVersion, { batch }: UserProvenance) {
+async function infer(
+  predictor: CheckedPredictor,
+  version: ModelVersion,
+  { batch }: UserProvenance,
+  memoryLimitMb: number,
+) {
   const scorer = createInferencePool({
     loadArtifact: async () => predictor.artifact,
     processes: 1,
+    memoryLimitMb,
     log: () => undefined,
   });
   try {

@@ -13,14 +13,16 @@ export interface CommandText {
   readonly name: string;
   readonly description: string;
   readonly example: string;
+  /** What its help says below the options. */
+  readonly detail?: string;
 }
 
 /** A command with `--json` and an example in its help. */
-export function createCommand({ name, description, example }: CommandText): Command {
+export function createCommand({ name, description, example, detail }: CommandText): Command {
   return new Command(name)
     .description(description)
     .option('--json', 'print one JSON document')
-    .addHelpText('after', `\nExample: ${example}`);
+    .addHelpText('after', `${detail === undefined ? '' : `\n${detail}\n`}\nExample: ${example}`);
 }
 
 /** The same for a command that asks the API. */

@@ -1,5 +1,7 @@
 /** `tandem adopt`: puts a config in force. */
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { modelMemoryMb } from '../adoption/model-memory.ts';
 import { type Cli, type CommonOptions, present } from '../cli.ts';
 import { createCommand } from '../command-line/create-command.ts';
 import { findDatabaseUrl } from '../servers/addresses.ts';
@@ -21,7 +23,7 @@ export function adoptCommand(cli: Cli): Command {
       const { adoptConfig, renderAdoption } = await import('../adoption/adopt-config.ts');
       const pool = createPool({ url, max: 2, applicationName: 'tandem-adopt' });
       try {
-        const adopted = await adoptConfig(pool, options.config);
+        const adopted = await adoptConfig(pool, resolve(cli.cwd, options.config), modelMemoryMb(cli));
         present(cli, options, adopted, () => renderAdoption(adopted, cli.cwd));
       } finally {
         await pool.end();

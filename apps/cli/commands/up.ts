@@ -1,5 +1,5 @@
 /** `tandem up`: everything on this machine, from nothing to answering. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Cli } from '../cli.ts';
 import { createCommand } from '../command-line/create-command.ts';
 import { parsePort } from '../command-line/parse-options.ts';
@@ -12,7 +12,18 @@ export function upCommand(cli: Cli): Command {
       'start everything here: Postgres and Redis (unless DATABASE_URL and REDIS_URL name yours), API and worker',
     example: 'tandem up --config ./tandem.config.ts --port 8080',
   })
-    .option('--example', 'with the example shop: its history, its model, its config')
+    .addOption(
+      new Option('--example', 'with the example shop: its history, its model, its config').conflicts([
+        'servers',
+        'config',
+      ]),
+    )
+    .addOption(
+      new Option(
+        '--servers',
+        'Postgres and Redis alone, with the schema: for a table, before there is a config',
+      ).conflicts('config'),
+    )
     .option('--config <path>', 'the config to adopt (default: tandem.config.ts in this folder)')
     .option('--port <port>', 'where the API listens (PORT; default 8080)', parsePort)
     .action(async (options: UpOptions) => {

@@ -1,23 +1,19 @@
 /** The config's turn in `tandem up`. */
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 import { createPool } from '@tandem/offline-store/database';
-import { adoptConfig, renderAdoption } from '../adoption/adopt-config.ts';
+import { type AdoptedConfig, adoptConfig, renderAdoption } from '../adoption/adopt-config.ts';
+import { modelMemoryMb } from '../adoption/model-memory.ts';
 import { EXAMPLE_CONFIG } from './example.ts';
 import type { UpContext, UpOptions } from './up-context.ts';
 
-/** The names of the predictors in force. */
-export async function adoptStep(
-  context: UpContext,
-  databaseUrl: string,
-  options: UpOptions,
-): Promise<readonly string[]> {
+export async function adoptStep(context: UpContext, databaseUrl: string, options: UpOptions): Promise<AdoptedConfig> {
   const { cli, say } = context;
-  const path = options.config ?? (options.example ? EXAMPLE_CONFIG : join(cli.cwd, 'tandem.config.ts'));
+  const path = resolve(cli.cwd, options.config ?? (options.example ? EXAMPLE_CONFIG : 'tandem.config.ts'));
   const pool = createPool({ url: databaseUrl, max: 2, applicationName: 'tandem-up' });
   try {
-    const adopted = await adoptConfig(pool, path);
+    const adopted = await adoptConfig(pool, path, modelMemoryMb(cli));
     for (const line of renderAdoption(adopted, cli.cwd)) say('config', line);
-    return adopted.predictors.map(({ predictor }) => predictor);
+    return adopted;
   } finally {
     await pool.end();
   }

@@ -6,6 +6,7 @@ import type { UpContext } from './up-context.ts';
 
 const LOADER = fileURLToPath(new URL('../../shop/load-history-main.ts', import.meta.url));
 export const EXAMPLE_CONFIG = fileURLToPath(new URL('../../shop/tandem.config.ts', import.meta.url));
+export const EXAMPLE_TO_TRY = { predictor: 'repurchase', userId: '42', eventType: 'order.placed' };
 
 export async function loadExample({ cli, say }: UpContext, databaseUrl: string): Promise<void> {
   const env = { ...cli.env, DATABASE_URL: databaseUrl };

@@ -10,10 +10,10 @@ import { CommandFailure } from '../failure.ts';
 import { duration } from '../output/quantities.ts';
 import { adoptStep } from './adopt-step.ts';
 import { chooseAddress } from './choose-address.ts';
-import { loadExample } from './example.ts';
+import { EXAMPLE_TO_TRY, loadExample } from './example.ts';
 import { runFirstBatches } from './first-batch.ts';
 import { endLeftovers } from './leftovers.ts';
-import { renderNextSteps } from './next-steps.ts';
+import { renderNextSteps, renderServersSteps } from './next-steps.ts';
 import { startPrograms } from './programs.ts';
 import { startServers } from './start-servers.ts';
 import { createSay, type Say } from './steps.ts';
@@ -56,15 +56,31 @@ async function bringUp(context: UpContext, options: UpOptions, onStop: (remove: 
   cli.signal.throwIfAborted();
   const applied = await orEnd(context, migrate(stores.databaseUrl));
   say('schema', applied.length === 0 ? 'up to date' : `migrated ${applied.join(', ')}`);
+  const announce = () => {
+    const remove = announceRunning(stateDir.path, { apiUrl: url, ...stores.local });
+    onStop({ name: 'announcement', stop: async () => remove(), kill: remove });
+  };
+  if (options.servers) {
+    announce();
+    const { databaseUrl } = stores.local;
+    present(cli, options, { ...stores.local, pid: process.pid }, () => renderServersSteps(databaseUrl, cli.paint));
+    return;
+  }
   if (options.example) await orEnd(context, loadExample(context, stores.databaseUrl));
-  const predictors = await orEnd(context, adoptStep(context, stores.databaseUrl, options));
+  const adopted = await orEnd(context, adoptStep(context, stores.databaseUrl, options));
+  const predictors = adopted.predictors.map(({ predictor }) => predictor);
   await startPrograms(context, { ...stores, port, url });
-  const remove = announceRunning(stateDir.path, { apiUrl: url, ...stores.local });
-  onStop({ name: 'announcement', stop: async () => remove(), kill: remove });
+  announce();
   say('ready', `${url} after ${duration(cli.now() - begin)}`);
   await orEnd(context, runFirstBatches(context, url, predictors));
   present(cli, options, { url, predictors, pid: process.pid, logs: join(stateDir.path, 'logs') }, () =>
-    renderNextSteps({ url, predictors, example: options.example === true, paint: cli.paint }),
+    renderNextSteps({
+      url,
+      toTry: options.example ? EXAMPLE_TO_TRY : adopted.toTry,
+      example: options.example === true,
+      databaseUrl: stores.local.databaseUrl,
+      paint: cli.paint,
+    }),
   );
 }
 

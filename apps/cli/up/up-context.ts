@@ -6,6 +6,8 @@ import type { Supervised, SupervisorParts } from './supervise.ts';
 
 export interface UpOptions extends CommonOptions {
   readonly example?: boolean;
+  /** Postgres and Redis alone: there is no config yet. */
+  readonly servers?: boolean;
   readonly config?: string;
   readonly port?: number;
 }

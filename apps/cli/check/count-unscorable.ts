@@ -1,0 +1,50 @@
+/** How many users a run could not score, and for which columns: what `check` says before a night's run does. */
+import { query } from '@tandem/offline-store/database';
+import { asRelation, quoteName } from '@tandem/offline-store/feature-statement';
+import type { FeatureColumn, FeatureQuery } from '@tandem/prediction/predictor';
+import type { Pool } from '../adoption/read-config.ts';
+
+export interface UnscorableUsers {
+  /** All that the query gives. */
+  readonly users: number;
+  /** Those who cannot be scored. */
+  readonly unscorable: number;
+  /** By column; a user may be among several. */
+  readonly reasons: readonly { readonly column: string; readonly reason: 'null' | 'unknown'; readonly users: number }[];
+}
+
+type Reason = { readonly column: string; readonly reason: 'null' | 'unknown'; readonly condition: string };
+
+/** Reads every row once. Event values, which may stand in for a null, are left out of account. */
+export async function countUnscorable(pool: Pool, { sql, columns }: FeatureQuery): Promise<UnscorableUsers> {
+  const values: string[][] = [];
+  const reasons = columns.flatMap((column) => reasonsOf(column, values));
+  const any = reasons.map(({ condition }) => condition).join(' or ') || 'false';
+  const each = reasons.map(({ condition }) => `count(*) filter (where ${condition})`);
+  const [row] = await query<{ users: number; unscorable: number; each: number[] }>(pool, {
+    text: `select count(*) as users, count(*) filter (where ${any}) as unscorable,
+        array[${each.join(', ')}]::float8[] as each from ${asRelation(sql)} where f.user_id is not null`,
+    values,
+  });
+  const { users = 0, unscorable = 0, each: counts = [] } = row ?? {};
+  return {
+    users,
+    unscorable,
+    reasons: reasons
+      .map(({ column, reason }, i) => ({ column, reason, users: counts[i] ?? 0 }))
+      .filter((one) => one.users > 0),
+  };
+}
+
+/** @param values the statement's parameters, added to */
+function reasonsOf({ name, nullAs, categories }: FeatureColumn, values: string[][]): Reason[] {
+  const column = `f.${quoteName(name)}`;
+  const reasons: Reason[] = [];
+  if (nullAs === undefined) reasons.push({ column: name, reason: 'null', condition: `${column} is null` });
+  if (categories && categories.unknownAs === undefined) {
+    values.push([...categories.values]);
+    const condition = `${column} <> all($${values.length}::text[])`;
+    reasons.push({ column: name, reason: 'unknown', condition });
+  }
+  return reasons;
+}

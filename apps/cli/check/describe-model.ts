@@ -1,0 +1,49 @@
+/** What the trial of a model showed: what it takes and gives, that a user's answer is the same in any company, its cost. */
+import { describeTensor } from '@tandem/prediction/model-signature';
+import type { CheckedPredictor } from '../adoption/read-config.ts';
+import { type Finding, ok, warning } from '../output/finding.ts';
+import { count } from '../output/quantities.ts';
+
+/** More inputs than this are told by their number. */
+const INPUTS_SHOWN = 3;
+const MIB = 1 << 20;
+
+/** @param memoryLimitMb of the process that it was tried in */
+export function describeModel(predictor: CheckedPredictor, memoryLimitMb: number): Finding[] {
+  return [
+    ok('model', signatureText(predictor)),
+    parityFinding(predictor),
+    ok('cost', costText(predictor, memoryLimitMb)),
+  ];
+}
+
+function signatureText({ checked: { signature }, definition }: CheckedPredictor): string {
+  const { inputs } = signature;
+  const more = inputs.length > INPUTS_SHOWN ? ` and ${inputs.length - INPUTS_SHOWN} more inputs` : '';
+  const taken = inputs.slice(0, INPUTS_SHOWN).map(describeTensor).join(', ');
+  const given = definition.outputs.map(
+    ({ name, type, width }) => `${name} ${type}${width === null ? '' : `[${width}]`}`,
+  );
+  return `${taken}${more} → ${given.join(', ')}`;
+}
+
+function parityFinding({ checked: { parity } }: CheckedPredictor): Finding {
+  const { users, refused, batchSizes } = parity;
+  const who = `${count(users.real)} real and ${count(users.madeUp)} made-up users`;
+  const largest = batchSizes.at(-1) ?? 1;
+  const company = largest === 1 ? 'asked again, each alone' : `alone, again, and in batches of up to ${count(largest)}`;
+  if (refused.real === 0) return ok('parity', `the same answer for ${who}: ${company}`);
+  const text = `the same answer for ${who}: ${company}; none for ${count(refused.real)} other real users: ${refused.why ?? ''}`;
+  return warning('parity', text, 'such users fail alone when they are scored; run the model in Python on their rows');
+}
+
+function costText({ checked: { cost, rssBytes }, definition }: CheckedPredictor, memoryLimitMb: number): string {
+  const alone = `${significant(cost.aloneMs)} ms for one user`;
+  const together = `${significant(cost.perUserUs)} µs a user in a batch of ${count(cost.batchSize)}${definition.rowByRow ? ', row by row' : ''}`;
+  return `${alone}, ${together}; its process takes ${Math.round(rssBytes / MIB)} of ${memoryLimitMb} MB`;
+}
+
+/** Two digits that count: 0.018, 2.7, 140. */
+function significant(value: number): string {
+  return value >= 100 ? count(Math.round(value)) : `${Number(value.toPrecision(2))}`;
+}

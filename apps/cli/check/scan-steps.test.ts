@@ -1,0 +1,26 @@
+import { expect, test } from 'vitest';
+import { scanSteps } from './scan-steps.ts';
+
+const PLAN = `Append  (cost=0.15..264.88 rows=2 width=380)
+  ->  Nested Loop Left Join  (cost=0.15..264.86 rows=1 width=179)
+        ->  Seq Scan on customers  (cost=0.00..256.64 rows=1 width=127)
+              Disabled: true
+              Filter: (customer_id = 'a'::text)
+        ->  Index Scan using user_contexts_pkey on user_contexts c  (cost=0.15..8.17 rows=1 width=72)
+              Index Cond: (user_id = (customers.customer_id)::text)
+  ->  Seq Scan on "My customers" m  (cost=0.00..0.01 rows=1 width=581)`;
+
+test('only the step that reads the relation is shown, with its filter', () => {
+  expect(scanSteps(PLAN, ['customers'])).toBe(
+    [
+      'Seq Scan on customers  (cost=0.00..256.64 rows=1 width=127)',
+      '  Disabled: true',
+      "  Filter: (customer_id = 'a'::text)",
+    ].join('\n'),
+  );
+});
+
+test('a name that has to be quoted is found, a part of another name is not', () => {
+  expect(scanSteps(PLAN, ['My customers'])).toContain('"My customers"');
+  expect(scanSteps(PLAN, ['contexts'])).toBe('');
+});

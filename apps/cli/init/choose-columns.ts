@@ -1,0 +1,119 @@
+/**
+ * Which columns of a table fill a matrix whose columns have no names: those in the table's order, texts after numbers,
+ * if a sensible way of leaving others out gives the number that the model takes. It is told what was left out, and why.
+ */
+import { isNumber } from './column-expression.ts';
+import { bareName } from './names.ts';
+import { kindOf, type TableColumn, type TextFacts } from './table-facts.ts';
+
+export interface ChosenColumn {
+  readonly column: TableColumn;
+  /** Its texts, one-hot: a value of the matrix for each. */
+  readonly oneHot?: readonly string[];
+}
+
+export interface LeftOut {
+  readonly column: TableColumn;
+  readonly why: string;
+}
+
+export interface Choice {
+  readonly chosen: readonly ChosenColumn[];
+  readonly leftOut: readonly LeftOut[];
+  /** Whether the number fits; if not, `chosen` are the candidates. */
+  readonly fits: boolean;
+  /** Text columns that would fit as one number each. */
+  readonly asIndex: readonly TableColumn[];
+}
+
+/** What the model was trained to say, or what only training needed. */
+const TRAINING =
+  /^(label|target|y|outcome|response|class|churn(ed)?|convert(ed)?|conversion|default(ed)?|heldout|split|fold|is(train|test)(ing)?|(sample)?weight)$/;
+
+export type Texts = ReadonlyMap<string, TextFacts>;
+
+/** @param width values a user that the matrix takes; null: the model leaves it open */
+export function chooseNumbers(columns: readonly TableColumn[], width: number | null, texts: Texts): Choice {
+  const reasons = new Map(columns.map((column) => [column, reasonsAgainst(column, texts)] as const));
+  const without = (...against: Reason[]) =>
+    columns
+      .filter((column) => !against.some((reason) => reasons.get(column)?.has(reason)))
+      .map((column) => asChosen(column, texts));
+  const numbers = [
+    without('other', 'time', 'text'),
+    without('other', 'time', 'text', 'training'),
+    without('other', 'time', 'text', 'training', 'id'),
+  ];
+  const withTexts = [
+    without('other', 'time'),
+    without('other', 'time', 'training'),
+    without('other', 'time', 'training', 'id'),
+  ];
+  const sets = [...numbers, ...withTexts, without('other', 'text', 'training', 'id')];
+  const fitting = width === null ? numbers[2] : sets.find((set) => set.length > 0 && widthOf(set) === width);
+  const chosen = numbersFirst(fitting ?? numbers[2] ?? []);
+  return {
+    chosen,
+    leftOut: columns
+      .filter((column) => !chosen.some((one) => one.column === column))
+      .map((column) => ({ column, why: explain(reasons.get(column), column, texts) })),
+    fits: fitting !== undefined && fitting.length > 0,
+    asIndex: fitting ? [] : textsAsIndex(withTexts, width),
+  };
+}
+
+/** Text columns for a matrix of strings. */
+export function chooseTexts(columns: readonly TableColumn[], width: number | null): Choice {
+  const chosen = columns
+    .filter((column) => kindOf(column) === 'text' && !TRAINING.test(bareName(column.name)))
+    .map((column) => ({ column }));
+  const leftOut = columns
+    .filter((column) => !chosen.some((one) => one.column === column))
+    .map((column) => ({ column, why: kindOf(column) === 'text' ? WHY.training : 'the model takes texts' }));
+  return { chosen, leftOut, fits: chosen.length > 0 && (width === null || width === chosen.length), asIndex: [] };
+}
+
+const WHY = {
+  training: 'a label, or for training alone, by its name',
+  time: 'a time',
+  id: 'an id, by its name',
+  other: 'neither a number nor one of a few texts',
+  text: 'of texts, where the model takes numbers',
+};
+type Reason = keyof typeof WHY;
+
+function reasonsAgainst(column: TableColumn, texts: Texts): ReadonlySet<Reason> {
+  const found = new Set<Reason>();
+  if (TRAINING.test(bareName(column.name))) found.add('training');
+  if (['moment', 'date', 'span'].includes(kindOf(column))) found.add('time');
+  else if (/(_id|Id|ID)$/.test(column.name)) found.add('id');
+  if (found.has('time') || isNumber(column) || texts.get(column.name)?.isNumeric) return found;
+  const isCategory = kindOf(column) === 'text' && (texts.get(column.name)?.values?.length ?? 0) > 0;
+  return found.add(isCategory ? 'text' : 'other');
+}
+
+function explain(reasons: ReadonlySet<Reason> = new Set(), column: TableColumn, texts: Texts): string {
+  const [reason] = reasons;
+  if (reason === undefined) return 'more columns than the model takes';
+  const values = texts.get(column.name)?.values;
+  return reason === 'text' && values ? `${values.length} different texts, where the model takes numbers` : WHY[reason];
+}
+
+function asChosen(column: TableColumn, texts: Texts): ChosenColumn {
+  const text = texts.get(column.name);
+  return kindOf(column) === 'text' && !text?.isNumeric && text?.values ? { column, oneHot: text.values } : { column };
+}
+
+/** One-hot columns come last, where pandas' get_dummies and most column transformers put them. */
+function numbersFirst(set: readonly ChosenColumn[]): readonly ChosenColumn[] {
+  return [...set.filter(({ oneHot }) => !oneHot), ...set.filter(({ oneHot }) => oneHot)];
+}
+
+function widthOf(set: readonly ChosenColumn[]): number {
+  return set.reduce((sum, { oneHot }) => sum + (oneHot?.length ?? 1), 0);
+}
+
+function textsAsIndex(sets: readonly (readonly ChosenColumn[])[], width: number | null): readonly TableColumn[] {
+  const fitting = sets.find((set) => set.length === width) ?? [];
+  return fitting.filter(({ oneHot }) => oneHot !== undefined).map(({ column }) => column);
+}

@@ -1,0 +1,61 @@
+/** How a column is written in the feature query so that it has a type which the model's tensor can be filled from. */
+import type { TensorType } from '@tandem/prediction/predictor';
+import { kindOf, type TableColumn, type TextFacts } from './table-facts.ts';
+
+export interface Expression {
+  readonly sql: string;
+  /** What a reader of the query would ask about. */
+  readonly note?: string;
+}
+
+/** The column as the tensor takes it, or null where only categories (or nothing) could make it fit. */
+export function expressionFor(column: TableColumn, type: TensorType, text: TextFacts | undefined): Expression | null {
+  if (type === 'string') return asText(column);
+  if (type === 'bool') return asFlag(column);
+  return type.startsWith('float') ? asNumber(column, text) : asInteger(column, text);
+}
+
+function asText(column: TableColumn): Expression {
+  if (kindOf(column) === 'text') return { sql: column.sql };
+  return { sql: `${column.sql}::text`, note: `Postgres' spelling of a ${column.type}; Python's may differ` };
+}
+
+function asFlag(column: TableColumn): Expression | null {
+  if (kindOf(column) === 'boolean') return { sql: column.sql };
+  return isNumber(column) ? { sql: `(${column.sql} <> 0)` } : null;
+}
+
+function asNumber(column: TableColumn, text: TextFacts | undefined): Expression | null {
+  const { sql } = column;
+  switch (kindOf(column)) {
+    case 'integer':
+    case 'number':
+    case 'boolean':
+      return { sql };
+    case 'numeric':
+      return { sql: `${sql}::float8` };
+    case 'money':
+      return { sql: `${sql}::numeric::float8` };
+    case 'date':
+      return { sql: `(${sql} - date '1970-01-01')`, note: 'as days since 1970' };
+    case 'moment':
+    case 'span':
+      return { sql: `extract(epoch from ${sql})::float8`, note: 'as seconds' };
+    case 'text':
+      return text?.isNumeric ? { sql: `nullif(trim(${sql}), '')::float8`, note: 'a text of numbers' } : null;
+    case 'other':
+      return null;
+  }
+}
+
+function asInteger(column: TableColumn, text: TextFacts | undefined): Expression | null {
+  const kind = kindOf(column);
+  if (kind === 'integer' || kind === 'boolean' || kind === 'date') return asNumber(column, text);
+  const number = asNumber(column, text);
+  return number && { sql: `${number.sql.replace(/::float8$/, '')}::bigint`, note: 'rounded to an integer' };
+}
+
+/** Numbers and flags: what a numeric tensor takes as it is. */
+export function isNumber(column: TableColumn): boolean {
+  return ['integer', 'number', 'numeric', 'money', 'boolean'].includes(kindOf(column));
+}

@@ -1,0 +1,54 @@
+/** Which table or view is meant by a name typed in a shell, whose quotes are often gone by then. */
+import { nearestName } from '@tandem/config/nearest-name';
+
+export interface Relation {
+  readonly schema: string;
+  readonly name: string;
+  /** Whether the search path finds it without its schema. */
+  readonly visible: boolean;
+  readonly readable: boolean;
+}
+
+/** The relation, or what to say instead. Exact spelling goes before the one that Postgres would fold, and any case last. */
+export function findTable<T extends Relation>(
+  said: string,
+  relations: readonly T[],
+): { found: T } | { remedy: string } {
+  const parts = splitName(said);
+  if (parts === null) return { remedy: 'write it as name or schema.name' };
+  const [name = '', schema] = parts.reverse();
+  const inSchema = (one: T, same: Same) => (schema === undefined ? one.visible : same(one.schema, schema));
+  for (const same of SAMENESS) {
+    const found = relations.filter((one) => same(one.name, name) && inSchema(one, same));
+    if (found.length === 1 && found[0]) return { found: found[0] };
+  }
+  const elsewhere = relations.filter((one) => schema === undefined && SAMENESS[2](one.name, name));
+  if (elsewhere.length > 0) return { remedy: `write it with its schema: ${elsewhere.map(spell).join(' or ')}` };
+  return { remedy: hint(said, relations) };
+}
+
+type Same = (a: string, b: string) => boolean;
+const SAMENESS: readonly [Same, Same, Same] = [
+  (a, b) => a === b,
+  (a, b) => a === b.toLowerCase(),
+  (a, b) => a.toLowerCase() === b.toLowerCase(),
+];
+
+/** `"My schema".t` → its parts without quotes; null: no name. */
+function splitName(said: string): string[] | null {
+  const parts = said.match(/"(?:[^"]|"")+"|[^".]+/g) ?? [];
+  if (parts.length === 0 || parts.length > 2 || parts.join('.') !== said) return null;
+  return parts.map((part) => (part.startsWith('"') ? part.slice(1, -1).replaceAll('""', '"') : part));
+}
+
+function spell({ schema, name, visible }: Relation): string {
+  return visible ? name : `${schema}.${name}`;
+}
+
+function hint(said: string, relations: readonly Relation[]): string {
+  const known = relations.map(spell);
+  const meant = nearestName(said, known);
+  if (meant !== undefined) return `did you mean ${meant}?`;
+  if (known.length === 0) return 'this database has no tables; is DATABASE_URL the one that you mean?';
+  return `there are ${known.slice(0, 20).join(', ')}${known.length > 20 ? ', …' : ''}`;
+}

@@ -1,0 +1,177 @@
+/** A stranger's model and table on real Postgres: what `init` writes passes `check`, and `adopt` puts it in force. */
+import { classifierModel, linearModel, linearScore, memoryModel, textModel } from '@tandem/testing/onnx-models';
+import { field, message } from '@tandem/testing/onnx-writer';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { createPlace, type Place } from './strangers-table.fixture.ts';
+
+// Each command starts processes that import the config and try the model.
+vi.setConfig({ testTimeout: 120_000 });
+
+let place: Place;
+beforeEach(async () => {
+  place = await createPlace();
+});
+afterEach(() => place.remove());
+
+const INIT = 'init --model m.onnx --table customers --key customer_id --predictor churn';
+const parse = (text: string) => JSON.parse(text) as Record<string, unknown>;
+
+test('a matrix: training columns are left out, nulls are told, and the answer is the model’s', async () => {
+  await place.write('m.onnx', linearModel({ weights: [0.5, -1, 2], bias: 0.1 }));
+  await place.sql(`create table customers (customer_id bigint primary key, age integer, churned boolean, spent numeric(8,2),
+      plan text, active boolean, updated_at timestamptz default now());
+    insert into customers select n, n % 70, n % 2 = 0, case when n > 9 then null else n end, 'basic', n % 3 = 0 from generate_series(1, 10) n`);
+  const init = await place.tandem(`${INIT} --json`);
+  expect(init).toMatchObject({ code: 0, err: '' });
+  expect(parse(init.out)).toMatchObject({
+    predictor: 'churn',
+    rows: 10,
+    key: { column: 'customer_id', type: 'bigint', unique: 'index' },
+    features: [{ column: 'age' }, { column: 'spent', sql: 'spent::float8' }, { column: 'active' }],
+    asOf: 'updated_at',
+    outputs: [{ field: 'score', type: 'float32' }],
+    leftOut: [{ column: 'churned' }, { column: 'plan' }],
+    undecided: [],
+  });
+  expect(await place.read('tandem.config.ts')).toContain('Users with a null are not scored: spent (1) of 10 rows.');
+
+  const check = await place.tandem('check --json');
+  expect(check).toMatchObject({ code: 0, err: '' });
+  const report = parse(check.out);
+  expect(report).toMatchObject({ summary: '1 warning', samples: [{ predictor: 'churn', userId: '1' }] });
+  expect(report.findings).toContainEqual(
+    expect.objectContaining({ subject: 'churn users', text: '1 of 10 cannot be scored: spent is null (1)' }),
+  );
+  expect(report.trials).toMatchObject([
+    { predictor: 'churn', parity: { users: { real: 9 } }, cost: { aloneMs: expect.any(Number), batchSize: 1024 } },
+  ]);
+  const [{ prediction }] = report.samples as [{ prediction: { score: number } }];
+  expect(prediction.score).toBeCloseTo(linearScore([0.5, -1, 2], 0.1, [1, 1, 0]), 5);
+
+  expect(parse((await place.tandem('adopt --json')).out)).toMatchObject({
+    predictors: [{ predictor: 'churn', change: 'added' }],
+    toTry: { predictor: 'churn', userId: '1' },
+  });
+});
+
+test('named inputs take the columns of their names, in another schema, for keys of type uuid', async () => {
+  await place.write('m.onnx', textModel());
+  await place.sql(`create schema crm; create table crm.customers (customer_id uuid primary key, "Plan" text, "Age" numeric);
+    insert into crm.customers select gen_random_uuid(), 'paid', 40 from generate_series(1, 5)`);
+  expect(await place.tandem(INIT)).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('write it with its schema: crm.customers'),
+  });
+  expect(await place.tandem(INIT.replace(' customers', ' crm.customers'))).toMatchObject({ code: 0, err: '' });
+  const { code, out } = await place.tandem('check --json');
+  expect({ code, report: parse(out) }).toMatchObject({
+    code: 0,
+    report: { summary: 'everything is in order', samples: [{ prediction: { score: 41 } }] },
+  });
+});
+
+test('a classifier gives the probability of the second class, and its label', async () => {
+  await place.write('m.onnx', classifierModel());
+  await place.sql(`create table customers (customer_id text primary key, visits integer, label integer);
+    insert into customers values ('a', 1, 0)`);
+  expect((await place.tandem(INIT)).code).toBe(0);
+  const { samples } = parse((await place.tandem('check --json')).out);
+  expect(samples).toMatchObject([
+    { userId: 'a', prediction: { score: expect.closeTo(1 / (1 + Math.exp(-1)), 5), label: 1 } },
+  ]);
+});
+
+test('texts one-hot: a text that came after is told as no category', async () => {
+  await place.write('m.onnx', linearModel({ weights: [0, 1, 2, 3] }));
+  await place.sql(`create table customers (customer_id integer primary key, plan text, age integer);
+    insert into customers select n, case n % 3 when 0 then 'basic' when 1 then 'free' else 'pro' end, n from generate_series(1, 30) n`);
+  expect((await place.tandem(INIT)).code).toBe(0);
+  await place.sql("update customers set plan = 'gold' where customer_id > 27");
+  const { code, out } = await place.tandem('check --json');
+  expect(code).toBe(0);
+  const { findings, samples } = parse(out);
+  expect(findings).toContainEqual(
+    expect.objectContaining({ text: '3 of 30 cannot be scored: plan is a text that is no category (3)' }),
+  );
+  expect(samples).toMatchObject([{ userId: '1', prediction: { score: expect.closeTo(1 / (1 + Math.exp(-2)), 5) } }]);
+});
+
+test('feature names in the model file decide the order', async () => {
+  const entry = Buffer.concat([field(1, 'feature_names'), field(2, '["spent","visits"]')]);
+  await place.write('m.onnx', Buffer.concat([linearModel({ weights: [1, 100] }), message(14, [entry])]));
+  await place.sql(`create table customers (customer_id integer primary key, visits integer, spent real);
+    insert into customers values (7, 0, 1)`);
+  const init = await place.tandem(INIT);
+  expect(init.out).toContain('the order is that of the feature names in the model file');
+  const { samples } = parse((await place.tandem('check --json')).out);
+  expect(samples).toMatchObject([{ prediction: { score: expect.closeTo(1 / (1 + Math.exp(-1)), 5) } }]);
+});
+
+test('what does not fit is written to be decided, and `check` refuses it until then', async () => {
+  await place.write('m.onnx', linearModel({ weights: [1, 2] }));
+  await place.sql('create table customers (customer_id integer primary key, a real, b real, c real)');
+  const { code, out, err } = await place.tandem(INIT);
+  expect({ code, err }).toEqual({ code: 1, err: '' });
+  expect(out).toContain('3 columns of the table could be meant: a, b, c');
+  expect(await place.read('tandem.config.ts')).toContain('// TO DECIDE: the model takes 2 values a user');
+  const check = await place.tandem('check');
+  expect(check.code).toBe(1);
+  expect(check.out).toMatch(/churn\.features\.sql.*3 columns/);
+});
+
+test('`check` names duplicate users, users without a key, and a source without an index', async () => {
+  await place.write('m.onnx', linearModel({ weights: [1] }));
+  await place.sql(`create table customers (customer_id integer, age real);
+    insert into customers select n, n from generate_series(1, 5000) n; analyze customers`);
+  const init = await place.tandem(INIT);
+  expect(init.out).toContain('create unique index on customers (customer_id)');
+  await place.sql('insert into customers values (3, 1), (null, 1)');
+  const config = await place.read('tandem.config.ts');
+  expect(config).not.toContain('where');
+  const { code, out } = await place.tandem('check');
+  expect(code).toBe(1);
+  expect(out).toMatch(/error +churn keys +not one row a user: 3 \(2 rows\), null \(1 rows\)/);
+  expect(out).toMatch(/error +churn plan +one user: reads the whole of public\.customers/);
+  expect(out).toContain('Seq Scan on customers');
+});
+
+test('where events of users with other ids are kept, `check` says so before `adopt` refuses', async () => {
+  await place.write('m.onnx', linearModel({ weights: [1] }));
+  await place.sql(`create table customers (customer_id text primary key, age real); insert into customers values ('a', 1);
+    update tandem.settings set key_type = 'int8'; insert into tandem.user_contexts (user_id, version) values ('42', 1)`);
+  expect((await place.tandem(INIT)).code).toBe(0);
+  const check = await place.tandem('check');
+  expect(check.code).toBe(1);
+  expect(check.out).toMatch(
+    /error +churn keys +events of users with ids of type int8 are kept here, and these are text/,
+  );
+  const adopt = await place.tandem('adopt');
+  expect(adopt).toMatchObject({ code: 1, err: expect.stringContaining('use another database') });
+});
+
+test('a model is tried within the memory that it will be served in', async () => {
+  await place.write('m.onnx', memoryModel());
+  await place.sql(`create table customers (customer_id integer primary key, floats real, answer real);
+    insert into customers values (1, 100000000, 1)`);
+  expect((await place.tandem(INIT)).code).toBe(0);
+  const { code, out } = await place.tandem('check', { INFERENCE_MEMORY_MB: '256' });
+  expect(code).toBe(1);
+  expect(out).toMatch(/error +config .*churn\.model: .*(memory|256 MB)/);
+});
+
+test('before the schema is there, `check` says so and judges what it can', async () => {
+  const bare = await createPlace({ migrated: false });
+  try {
+    await bare.write('m.onnx', linearModel({ weights: [1] }));
+    await bare.sql(
+      'create table customers (customer_id integer primary key, age real); insert into customers values (1, 1)',
+    );
+    expect((await bare.tandem(INIT)).out).toContain('npx tandem migrate');
+    const { code, out } = await bare.tandem('check');
+    expect(code).toBe(0);
+    expect(out).toMatch(/warning +schema +lacks .*\n +→ tandem migrate/);
+    expect(out).toMatch(/ok +churn parity/);
+  } finally {
+    await bare.remove();
+  }
+});

@@ -1,0 +1,121 @@
+/** From a model file and a table to a config file: reads both, matches them, and writes what a person can go on with. */
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path';
+import { PREDICTOR_NAME } from '@tandem/config/config-schema';
+import { inspectModel } from '@tandem/inference/check-model';
+import { featureNames } from '@tandem/inference/model-metadata';
+import { schemaState } from '@tandem/offline-store/migrate';
+import { MAX_MODEL_BYTES } from '@tandem/prediction/model-limits';
+import type { TensorType } from '@tandem/prediction/predictor';
+import type { Pool } from '../adoption/read-config.ts';
+import { CommandFailure, EXIT_USAGE } from '../failure.ts';
+import { type InputMatch, type InputTensor, matchInputs } from './match-inputs.ts';
+import { type MatchedOutput, matchOutputs } from './match-outputs.ts';
+import { readTable } from './read-table.ts';
+import type { TableFacts } from './table-facts.ts';
+import { writeConfig } from './write-config.ts';
+
+export interface InitRequest {
+  readonly model: string;
+  readonly table: string;
+  readonly key: string;
+  readonly predictor: string | undefined;
+  readonly config: string;
+  readonly force: boolean;
+  readonly cwd: string;
+  /** Of the process that looks at the model. */
+  readonly memoryLimitMb: number;
+}
+
+export interface InitResult {
+  /** Absolute. */
+  readonly file: string;
+  readonly predictor: string;
+  readonly tensors: readonly InputTensor[];
+  readonly table: TableFacts;
+  readonly inputs: InputMatch;
+  readonly outputs: readonly MatchedOutput[];
+  /** Whether the database has Tandem's schema, as this release wants it. */
+  readonly isMigrated: boolean;
+}
+
+/** Writes the config; throws a CommandFailure, nothing written, where model or table cannot be used. */
+export async function initConfig(pool: Pool, request: InitRequest): Promise<InitResult> {
+  const file = await placeFor(resolve(request.cwd, request.config), request.force);
+  const modelFile = resolve(request.cwd, request.model);
+  const bytes = await readModel(modelFile);
+  const predictor = checkedName(request.predictor) ?? nameFor(modelFile);
+  const signature = await inspectModel(bytes, { memoryLimitMb: request.memoryLimitMb, field: request.model });
+  const tensors = usableInputs(signature.inputs);
+  const outputs = matchOutputs(signature.outputs);
+  if (!outputs.ok) throw new CommandFailure(`${request.model}: ${outputs.problem}`, { remedy: outputs.remedy });
+  const table = await readTable(pool, request.table, request.key);
+  const inputs = matchInputs(tensors, table, featureNames(bytes));
+  const rowByRow = tensors.some(({ shape }) => shape[0] === 1);
+  const model = fromConfig(file, modelFile);
+  const text = writeConfig({ predictor, model, table, inputs, outputs: outputs.outputs, rowByRow });
+  await writeFile(file, text, { flag: request.force ? 'w' : 'wx' });
+  const isMigrated = (await schemaState(pool)).state === 'current';
+  return { file, predictor, tensors, table, inputs, outputs: outputs.outputs, isMigrated };
+}
+
+async function placeFor(path: string, force: boolean): Promise<string> {
+  const facts = await stat(path).catch(() => null);
+  const file = facts?.isDirectory() ? join(path, 'tandem.config.ts') : path;
+  if (!(await stat(dirname(file)).catch(() => null))?.isDirectory()) {
+    throw new CommandFailure(`there is no folder ${dirname(file)}`, {
+      remedy: 'create it, or name another place with --config',
+    });
+  }
+  if (force || (await stat(file).catch(() => null)) === null) return file;
+  throw new CommandFailure(`${file} exists, and is left as it is`, {
+    remedy: 'write another file with --config, or this one anew with --force',
+  });
+}
+
+async function readModel(file: string): Promise<Buffer> {
+  const facts = await stat(file).catch(() => null);
+  if (!facts?.isFile()) {
+    throw new CommandFailure(`there is no model file ${file}`, {
+      remedy: 'name the ONNX file with --model, from this folder',
+    });
+  }
+  if (facts.size > MAX_MODEL_BYTES) {
+    const remedy = 'use a smaller or quantised model';
+    throw new CommandFailure(`${file} has ${facts.size} bytes, more than ${MAX_MODEL_BYTES}`, { remedy });
+  }
+  return readFile(file);
+}
+
+function checkedName(said: string | undefined): string | undefined {
+  if (said === undefined || PREDICTOR_NAME.test(said)) return said;
+  throw new CommandFailure(`${said} is no name for a predictor`, {
+    remedy: 'start with a lower-case letter, go on with at most 62 of a-z, 0-9, _ and -',
+    exitCode: EXIT_USAGE,
+  });
+}
+
+/** `Churn v2.onnx` → `churn_v2` */
+function nameFor(modelFile: string): string {
+  const bare = basename(modelFile, extname(modelFile)).toLowerCase();
+  const name = bare
+    .replace(/[^a-z0-9_-]+/g, '_')
+    .replace(/^[^a-z]+|_+$/g, '')
+    .slice(0, 63);
+  return name === '' ? 'predictor' : name;
+}
+
+function usableInputs(inputs: Awaited<ReturnType<typeof inspectModel>>['inputs']): readonly InputTensor[] {
+  return inputs.map(({ name, type, shape }) => {
+    if (type !== null && shape.length > 0 && shape.length <= 2) return { name, shape, type: type as TensorType };
+    const what = type === null ? 'is no tensor' : `has ${shape.length} dimensions`;
+    const remedy = 'export it with inputs of the form [users, features]: one row a user';
+    throw new CommandFailure(`the model's input ${name} ${what}`, { remedy });
+  });
+}
+
+/** With `./`, as a path in a config is read. */
+function fromConfig(file: string, modelFile: string): string {
+  const path = relative(dirname(file), modelFile).split(sep).join('/');
+  return path.startsWith('.') || path.startsWith('/') ? path : `./${path}`;
+}

@@ -1,0 +1,127 @@
+import { describe, expect, test } from 'vitest';
+import { type InputTensor, matchInputs } from './match-inputs.ts';
+import { table } from './table.fixture.ts';
+import type { TableFacts } from './table-facts.ts';
+
+const matrix = (width: number | string, type: InputTensor['type'] = 'float32'): InputTensor[] => [
+  { name: 'features', type, shape: ['N', width] },
+];
+const one = (name: string, type: InputTensor['type'] = 'float32'): InputTensor => ({ name, type, shape: ['N', 1] });
+const named = (tensors: InputTensor[], facts: TableFacts) => matchInputs(tensors, facts, null);
+const queryOf = (match: ReturnType<typeof matchInputs>) =>
+  match.features.map(({ name, sql }) => (name === sql ? sql : `${sql} as ${name}`));
+
+describe('a matrix', () => {
+  test('takes the numbers in the table’s order, and says that the order is to be seen', () => {
+    const match = named(matrix(3), table('visits integer, spent numeric(10,2), active boolean'));
+    expect(queryOf(match)).toEqual(['visits', 'spent::float8 as spent', 'active']);
+    expect(match).toMatchObject({ undecided: [], remarks: [expect.stringContaining('does not name its features')] });
+  });
+
+  test('leaves out what only training needed, texts, ids and times, and says why', () => {
+    const facts = table(
+      'label integer, held_out integer, visits integer, shop_id integer, spent real, cohort text, born date, loaded_at timestamp with time zone',
+      { cohort: { values: ['a', 'b', 'c'] } },
+    );
+    const match = named(matrix(2), facts);
+    expect(queryOf(match)).toEqual(['visits', 'spent']);
+    expect(match.asOf?.name).toBe('loaded_at');
+    expect(match.leftOut.map(({ column, why }) => [column.name, why.slice(0, 7)])).toEqual([
+      ['label', 'a label'],
+      ['held_out', 'a label'],
+      ['shop_id', 'an id, '],
+      ['cohort', '3 diffe'],
+      ['born', 'a time'],
+    ]);
+    expect(match.undecided).toEqual([]);
+  });
+
+  test('takes texts one-hot where the width fits then', () => {
+    const facts = table('age integer, plan text, churn text', {
+      plan: { values: ['basic', 'free', 'pro'] },
+      churn: { values: ['No', 'Yes'] },
+    });
+    const match = named(matrix(4), facts);
+    expect(match.features).toMatchObject([{ name: 'age' }, { name: 'plan', oneHot: ['basic', 'free', 'pro'] }]);
+    expect(match.undecided).toEqual([]);
+  });
+
+  test('puts texts after numbers, as pandas leaves them, and says so', () => {
+    const facts = table('plan text, age integer', { plan: { values: ['basic', 'free', 'pro'] } });
+    const match = named(matrix(4), facts);
+    expect(match.features.map(({ name }) => name)).toEqual(['age', 'plan']);
+    expect(match.remarks).toEqual([expect.stringContaining('texts after numbers')]);
+  });
+
+  test('takes no moment without a zone as asOf, and says how it could be one', () => {
+    const match = named(matrix(1), table('age integer, updated_at timestamp without time zone'));
+    expect(match.asOf).toBeNull();
+    expect(match.remarks).toEqual([expect.stringContaining("(updated_at at time zone 'UTC') as updated_at")]);
+  });
+
+  test('does not guess the order of texts as indices', () => {
+    const match = named(matrix(2), table('age integer, plan text', { plan: { values: ['basic', 'free', 'pro'] } }));
+    expect(match.asIndex.map(({ name }) => name)).toEqual(['plan']);
+    expect(match.undecided).toEqual([expect.stringContaining('with plan as one number each they would fit')]);
+  });
+
+  test('of the wrong width lists the candidates', () => {
+    const { undecided } = named(matrix(2), table('a integer, b integer, c integer'));
+    expect(undecided).toEqual([
+      'the model takes 2 values a user (features float32 [N, 2]), and 3 columns of the table could be meant: a, b, c',
+    ]);
+  });
+
+  test('takes the order of the feature names that its file tells', () => {
+    const match = matchInputs(matrix(2), table('spent real, visits integer, noise real'), ['Visits', 'spent']);
+    expect(queryOf(match)).toEqual(['visits', 'spent']);
+    expect(match.remarks).toEqual([expect.stringContaining('feature names in the model file')]);
+  });
+
+  test('of texts takes the text columns', () => {
+    expect(queryOf(named(matrix(2, 'string'), table('a text, n integer, b text')))).toEqual(['a', 'b']);
+  });
+
+  test('takes a text of numbers as a number', () => {
+    const match = named(matrix(1), table('total text', { total: { isNumeric: true, blanks: 2 } }));
+    expect(queryOf(match)).toEqual(["nullif(trim(total), '')::float8 as total"]);
+  });
+});
+
+describe('named inputs', () => {
+  test('take the columns of their names, in any spelling', () => {
+    const tensors = [one('TotalCharges'), one('tenure', 'int64'), one('PaperlessBilling', 'string')];
+    const match = named(tensors, table('tenure real, paperless_billing boolean, total_charges numeric, rest text'));
+    expect(queryOf(match)).toEqual([
+      'total_charges::float8 as TotalCharges',
+      'tenure::bigint as tenure',
+      'paperless_billing::text as PaperlessBilling',
+    ]);
+    expect(match).toMatchObject({ inputs: null, undecided: [], leftOut: [{ column: { name: 'rest' } }] });
+  });
+
+  test('without a column are told with the nearest', () => {
+    const { undecided } = named([one('visits'), one('spent')], table('visit integer, spent real'));
+    expect(undecided).toEqual(["no column fills the model's input visits float32 [N, 1]; did you mean visit?"]);
+  });
+
+  test('beside a matrix of numbers and one of texts share what fits each', () => {
+    const tensors: InputTensor[] = [
+      { name: 'numbers', type: 'float32', shape: ['N', 2] },
+      { name: 'texts', type: 'string', shape: ['N', 2] },
+    ];
+    const match = named(tensors, table('a real, p text, b real, q text'));
+    expect(match.inputs).toEqual([
+      { name: 'numbers', type: 'float32', columns: ['a', 'b'] },
+      { name: 'texts', type: 'string', columns: ['p', 'q'] },
+    ]);
+  });
+
+  test('of numbers are not filled from a text', () => {
+    const { undecided } = named(
+      [one('plan'), one('age')],
+      table('plan text, age integer', { plan: { values: ['a'] } }),
+    );
+    expect(undecided).toEqual([expect.stringContaining('column plan is of type text')]);
+  });
+});

@@ -1,0 +1,244 @@
+/**
+ * Matches a model's inputs to a table's columns: named inputs by their names, matrices by the number of their values, or
+ * by the names of their features where the model file tells them. Pure; what it cannot decide it says.
+ */
+import { describeTensor, isFixed } from '@tandem/prediction/model-signature';
+import type { TensorType } from '@tandem/prediction/predictor';
+import { type Choice, chooseNumbers, chooseTexts, type LeftOut } from './choose-columns.ts';
+import { expressionFor } from './column-expression.ts';
+import { bareName, findByName, suggestion } from './names.ts';
+import { kindOf, type TableColumn, type TableFacts } from './table-facts.ts';
+
+export interface InputTensor {
+  readonly name: string;
+  readonly type: TensorType;
+  readonly shape: readonly (number | string)[];
+}
+
+export interface MatchedFeature {
+  readonly column: TableColumn;
+  /** Its name in the query. */
+  readonly name: string;
+  readonly sql: string;
+  readonly note?: string;
+  readonly oneHot?: readonly string[];
+  /** The tensor that it fills. */
+  readonly input: string;
+}
+
+export interface InputMatch {
+  readonly features: readonly MatchedFeature[];
+  /** Which columns fill which tensor, where their names alone do not say it. */
+  readonly inputs:
+    | readonly { readonly name: string; readonly type: TensorType; readonly columns: readonly string[] }[]
+    | null;
+  readonly asOf: TableColumn | null;
+  readonly leftOut: readonly LeftOut[];
+  /** What is true of the mapping and cannot be seen from it. */
+  readonly remarks: readonly string[];
+  /** What a person has to decide; the config does not pass `check` before. */
+  readonly undecided: readonly string[];
+  /** Text columns that would fit as one number each. */
+  readonly asIndex: readonly TableColumn[];
+}
+
+/** @param featureNames of a single matrix, in its order, where the model file tells them */
+export function matchInputs(
+  tensors: readonly InputTensor[],
+  table: TableFacts,
+  featureNames: readonly string[] | null,
+): InputMatch {
+  const asOf = findAsOf(tensors, table.columns);
+  const columns = table.columns.filter((column) => column !== asOf);
+  const [only] = tensors;
+  const isMatrix = tensors.length === 1 && only !== undefined && valuesOf(only) !== 1;
+  const matched = isMatrix ? matchMatrix(only, columns, table, featureNames) : matchNamed(tensors, columns, table);
+  return { ...matched, asOf, remarks: [...matched.remarks, ...(asOf ? [] : withoutZone(tensors, table.columns))] };
+}
+
+type Matched = Omit<InputMatch, 'asOf'>;
+
+/** Values a user; null: left open. */
+export function valuesOf({ shape }: Pick<InputTensor, 'shape'>): number | null {
+  const rest = shape.slice(1);
+  return rest.every(isFixed) ? rest.reduce<number>((product, size) => product * Number(size), 1) : null;
+}
+
+const LOADED =
+  /^(asof|last)?(updated|loaded|refreshed|modified|computed|synced|ingested|imported|asof)(at|on|time|ts|timestamp)?$/;
+
+/** When a row was loaded, which no model is trained on. */
+function findAsOf(tensors: readonly InputTensor[], columns: readonly TableColumn[]): TableColumn | null {
+  return loadedAt(tensors, columns).find(({ type }) => /^timestamp.* with time zone$/.test(type)) ?? null;
+}
+
+/** It could say when a row was loaded, if it said in which zone. */
+function withoutZone(tensors: readonly InputTensor[], columns: readonly TableColumn[]): string[] {
+  return loadedAt(tensors, columns)
+    .filter(({ type }) => /^timestamp.* without time zone$/.test(type))
+    .slice(0, 1)
+    .map(
+      ({ name, sql }) =>
+        `${name} has no time zone: if it says when the row was loaded, select (${sql} at time zone 'UTC') as ${sql}, with its real zone, and name it in features.asOf`,
+    );
+}
+
+function loadedAt(tensors: readonly InputTensor[], columns: readonly TableColumn[]): readonly TableColumn[] {
+  const isNamed = (column: TableColumn) => tensors.some(({ name }) => bareName(name) === bareName(column.name));
+  return columns.filter((column) => LOADED.test(bareName(column.name)) && !isNamed(column));
+}
+
+function matchMatrix(
+  tensor: InputTensor,
+  columns: readonly TableColumn[],
+  table: TableFacts,
+  featureNames: readonly string[] | null,
+): Matched {
+  const named = featureNames && byFeatureNames(tensor, columns, table, featureNames);
+  if (named) return named;
+  const choice = choose(tensor, columns, table);
+  const undecided = choice.fits ? [] : [undecidedText(tensor, choice)];
+  const remarks = choice.chosen.length > 1 ? [orderText(choice)] : [];
+  return {
+    ...asMatched(tensor, choice, table),
+    inputs: null,
+    leftOut: choice.leftOut,
+    remarks,
+    undecided,
+    asIndex: choice.asIndex,
+  };
+}
+
+function orderText({ chosen }: Choice): string {
+  const texts = chosen.some(({ oneHot }) => oneHot) ? ', texts after numbers as pandas.get_dummies leaves them' : '';
+  return `the model does not name its features. They stand in the table's order${texts}: see that it is the order of the training`;
+}
+
+function choose(tensor: InputTensor, columns: readonly TableColumn[], { texts }: TableFacts): Choice {
+  const width = valuesOf(tensor);
+  return tensor.type === 'string' ? chooseTexts(columns, width) : chooseNumbers(columns, width, texts);
+}
+
+function asMatched(tensor: InputTensor, { chosen }: Pick<Choice, 'chosen'>, table: TableFacts) {
+  return { features: chosen.map(({ column, oneHot }) => featureOf(tensor, column, column.name, table, oneHot)) };
+}
+
+function featureOf(
+  tensor: InputTensor,
+  column: TableColumn,
+  name: string,
+  { texts }: TableFacts,
+  oneHot?: readonly string[],
+): MatchedFeature {
+  const expression = oneHot ? null : expressionFor(column, tensor.type, texts.get(column.name));
+  return { column, name, input: tensor.name, ...(expression ?? { sql: column.sql }), ...(oneHot && { oneHot }) };
+}
+
+function byFeatureNames(
+  tensor: InputTensor,
+  columns: readonly TableColumn[],
+  table: TableFacts,
+  names: readonly string[],
+): Matched | null {
+  const found = names.map((name) => findByName(name, columns));
+  if (names.length !== valuesOf(tensor) || found.some((column) => column === undefined)) return null;
+  const chosen = found.flatMap((column) => (column ? [{ column }] : []));
+  const rest = columns.filter((column) => !found.includes(column));
+  return {
+    ...asMatched(tensor, { chosen }, table),
+    inputs: null,
+    leftOut: rest.map((column) => ({ column, why: 'no feature of the model has its name' })),
+    remarks: ['the order is that of the feature names in the model file'],
+    undecided: [],
+    asIndex: [],
+  };
+}
+
+function undecidedText(tensor: InputTensor, { chosen, asIndex }: Choice): string {
+  const asked = `the model takes ${valuesOf(tensor)} values a user (${describeTensor(tensor)})`;
+  const listed = chosen.map(({ column }) => column.name).join(', ') || 'none';
+  const index =
+    asIndex.length === 0
+      ? ''
+      : `; with ${asIndex.map(({ name }) => name).join(', ')} as one number each they would fit`;
+  return `${asked}, and ${chosen.length === 1 ? 'one column' : `${chosen.length} columns`} of the table could be meant: ${listed}${index}`;
+}
+
+function matchNamed(tensors: readonly InputTensor[], columns: readonly TableColumn[], table: TableFacts): Matched {
+  const single = tensors.filter((tensor) => valuesOf(tensor) === 1 || findByName(tensor.name, columns) !== undefined);
+  const features: MatchedFeature[] = [];
+  const undecided: string[] = [];
+  for (const tensor of single) {
+    const column =
+      findByName(tensor.name, columns) ?? (tensors.length === 1 ? onlyFit(tensor, columns, table) : undefined);
+    const problem = column ? misfit(tensor, column, table) : missing(tensor, columns);
+    if (column) features.push(featureOf(tensor, column, tensors.length === 1 ? column.name : tensor.name, table));
+    if (problem !== null) undecided.push(problem);
+  }
+  const wide = tensors.filter((tensor) => !single.includes(tensor));
+  const taken = new Set(features.map(({ column }) => column));
+  const shared = matchWide(
+    wide,
+    columns.filter((column) => !taken.has(column)),
+    table,
+  );
+  const all = [...features, ...shared.features];
+  const isUsed = new Set(all.map(({ column }) => column));
+  return {
+    features: all,
+    inputs: wide.length === 0 ? null : tensors.map((tensor) => inputOf(tensor, all)),
+    leftOut: columns
+      .filter((column) => !isUsed.has(column))
+      .map((column) => ({
+        column,
+        why: wide.length === 0 ? 'no input of the model has its name' : 'it fits no input',
+      })),
+    remarks: shared.remarks,
+    undecided: [...undecided, ...shared.undecided],
+    asIndex: [],
+  };
+}
+
+function onlyFit(tensor: InputTensor, columns: readonly TableColumn[], table: TableFacts): TableColumn | undefined {
+  const { chosen, fits } = choose(tensor, columns, table);
+  return fits ? chosen[0]?.column : undefined;
+}
+
+/** Matrices beside named inputs: one of numbers and one of texts can share what is left; more could be anything. */
+function matchWide(wide: readonly InputTensor[], columns: readonly TableColumn[], table: TableFacts) {
+  const features: MatchedFeature[] = [];
+  const undecided: string[] = [];
+  for (const tensor of wide) {
+    const alike = wide.filter((other) => (other.type === 'string') === (tensor.type === 'string'));
+    const kinds = columns.filter(
+      (column) => wide.length === 1 || (kindOf(column) === 'text') === (tensor.type === 'string'),
+    );
+    const choice = choose(tensor, kinds, table);
+    if (alike.length === 1 && choice.fits) features.push(...asMatched(tensor, choice, table).features);
+    else undecided.push(undecidedText(tensor, choice));
+  }
+  const remarks =
+    features.length > 1
+      ? [
+          "the model does not name the features within each input. They stand in the table's order: see that it is the order of the training",
+        ]
+      : [];
+  return { features, undecided, remarks };
+}
+
+function inputOf({ name, type }: InputTensor, features: readonly MatchedFeature[]) {
+  return { name, type, columns: features.filter(({ input }) => input === name).map((feature) => feature.name) };
+}
+
+function missing(tensor: InputTensor, columns: readonly TableColumn[]): string {
+  const meant = suggestion(
+    tensor.name,
+    columns.map(({ name }) => name),
+  );
+  return `no column fills the model's input ${describeTensor(tensor)}; ${meant}`;
+}
+
+function misfit(tensor: InputTensor, column: TableColumn, { texts }: TableFacts): string | null {
+  if (expressionFor(column, tensor.type, texts.get(column.name)) !== null) return null;
+  return `column ${column.name} is of type ${column.type}, and the model's input is ${describeTensor(tensor)}: turn it into such a value in the query, as the model was trained`;
+}

@@ -1,0 +1,60 @@
+import { expect, test } from 'vitest';
+import { matchOutputs, type OutputTensor } from './match-outputs.ts';
+
+const tensor = (name: string, type: string | null, ...shape: (number | string)[]): OutputTensor => ({
+  name,
+  type,
+  shape,
+});
+const outputsOf = (...tensors: OutputTensor[]) => {
+  const match = matchOutputs(tensors);
+  if (!match.ok) throw new Error(match.problem);
+  return match.outputs.map(({ note, ...output }) => output);
+};
+
+test('one value keeps its name where that is a word, else it is a score', () => {
+  expect(outputsOf(tensor('risk', 'float32', 'N', 1))).toEqual([{ field: 'risk', from: 'risk', type: 'float32' }]);
+  for (const name of ['variable', 'output_0', '619', 'dense_2']) {
+    expect(outputsOf(tensor(name, 'float32', 'N', 1))).toEqual([{ field: 'score', from: name, type: 'float32' }]);
+  }
+});
+
+test('of two classes the second one’s probability is the score, whichever output comes first', () => {
+  const label = tensor('output_label', 'int64', 'N');
+  const probabilities = tensor('output_probability', 'float32', 'N', 2);
+  const expected = [
+    { field: 'score', from: 'output_probability', type: 'float32', index: 1 },
+    { field: 'label', from: 'output_label', type: 'int64' },
+  ];
+  expect(outputsOf(label, probabilities)).toEqual(expected);
+  expect(outputsOf(probabilities, label)).toEqual(expected);
+});
+
+test('of several classes all probabilities are kept', () => {
+  expect(outputsOf(tensor('label', 'string', 'N'), tensor('probabilities', 'float32', 'N', 3))).toMatchObject([
+    { field: 'probabilities', width: 3 },
+    { field: 'label', type: 'string' },
+  ]);
+});
+
+test('vectors have their width; several outputs have names of their own', () => {
+  expect(outputsOf(tensor('embedding', 'float32', 'N', 16), tensor('output_1', 'float32', 'N', 1))).toEqual([
+    { field: 'embedding', from: 'embedding', type: 'float32', width: 16 },
+    { field: 'output_1', from: 'output_1', type: 'float32' },
+  ]);
+});
+
+test('ZipMap is refused with how to export without it', () => {
+  expect(matchOutputs([tensor('label', 'int64', 'N'), tensor('probabilities', null)])).toMatchObject({
+    ok: false,
+    problem: expect.stringContaining('gives probabilities as a sequence'),
+    remedy: expect.stringContaining("'zipmap': False"),
+  });
+});
+
+test('an output for all users together is refused', () => {
+  expect(matchOutputs([tensor('loss', 'float32')])).toMatchObject({
+    ok: false,
+    problem: expect.stringContaining('one value'),
+  });
+});

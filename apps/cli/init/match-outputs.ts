@@ -1,0 +1,95 @@
+/** Which values of a model's outputs become the fields of a prediction, and under which names. Pure. */
+import { describeTensor, isFixed } from '@tandem/prediction/model-signature';
+import { outputMisfits } from '@tandem/prediction/output-fit';
+import type { TensorType } from '@tandem/prediction/predictor';
+
+export interface OutputTensor {
+  readonly name: string;
+  /** null: a sequence or a map. */
+  readonly type: string | null;
+  readonly shape: readonly (number | string)[];
+}
+
+export interface MatchedOutput {
+  readonly field: string;
+  readonly from: string;
+  readonly type: TensorType;
+  readonly index?: number;
+  readonly width?: number;
+  readonly note?: string;
+}
+
+export type OutputMatch =
+  | { readonly ok: true; readonly outputs: readonly MatchedOutput[] }
+  | { readonly ok: false; readonly problem: string; readonly remedy: string };
+
+type Tensor = OutputTensor & { readonly type: TensorType };
+
+export function matchOutputs(tensors: readonly OutputTensor[]): OutputMatch {
+  const map = tensors.find(({ type }) => type === null);
+  if (map !== undefined) {
+    const [misfit] = outputMisfits({ type: 'float32', index: 0, width: null }, map);
+    return { ok: false, problem: misfit?.problem ?? '', remedy: misfit?.remedy ?? '' };
+  }
+  const known = tensors.flatMap((tensor) =>
+    tensor.type === null ? [] : [{ ...tensor, type: tensor.type as TensorType }],
+  );
+  if (known.length === 0) return { ok: false, problem: 'the model gives no outputs', remedy: 'export it again' };
+  const scalar = known.find(({ shape }) => shape.length === 0);
+  if (scalar !== undefined) {
+    const problem = `the model's output ${describeTensor(scalar)} is one value for all users`;
+    return { ok: false, problem, remedy: 'export the model with an output of the form [users, …]' };
+  }
+  return { ok: true, outputs: asClassifier(known) ?? named(known) };
+}
+
+const isFloat = ({ type }: Tensor) => type.startsWith('float');
+
+/** A label and the probabilities of its classes, as converters of classifiers give them. */
+function asClassifier(tensors: readonly Tensor[]): readonly MatchedOutput[] | null {
+  const [first, second] = tensors;
+  if (!first || !second || tensors.length !== 2) return null;
+  const [label, probabilities] = isFloat(second) ? [first, second] : [second, first];
+  if (isFloat(label) || !isFloat(probabilities) || valuesOf(label) !== 1) return null;
+  const classes = valuesOf(probabilities);
+  if (classes === 1) return null;
+  const { name: from, type } = probabilities;
+  const labelField = { field: 'label', from: label.name, type: label.type };
+  if (classes !== null && classes > 2) {
+    return [
+      { field: 'probabilities', from, type, width: classes, note: `One for each of the ${classes} classes.` },
+      labelField,
+    ];
+  }
+  const note =
+    classes === 2
+      ? 'The probability of the second of the two classes (index 1), as predict_proba(X)[:, 1].'
+      : 'Of two classes the second (index 1), as predict_proba(X)[:, 1]; the model does not say how many there are.';
+  return [{ field: 'score', from, type, index: 1, note }, labelField];
+}
+
+function named(tensors: readonly Tensor[]): readonly MatchedOutput[] {
+  const taken = new Set<string>();
+  return tensors.map((tensor, i) => {
+    const width = valuesOf(tensor);
+    const wanted = isWord(tensor.name) ? tensor.name : i === 0 ? 'score' : `output_${i}`;
+    const field = taken.has(wanted) ? `${wanted}_${i}` : wanted;
+    taken.add(field);
+    const base = { field, from: tensor.name, type: tensor.type };
+    if (width === null) return { ...base, note: 'The first value; the model does not say how many there are.' };
+    return width === 1 ? base : { ...base, width, note: `All ${width} values.` };
+  });
+}
+
+/** A name that says something to who reads a prediction: not `variable`, `output_0`, `dense_2` or `619`. */
+function isWord(name: string): boolean {
+  return (
+    /^[a-z][a-z0-9_]*$/i.test(name) &&
+    !/^(variable|output|out|y|identity|dense|sequential|tensor|result|graph)?_*\d*$/i.test(name)
+  );
+}
+
+function valuesOf({ shape }: OutputTensor): number | null {
+  const rest = shape.slice(1);
+  return rest.every(isFixed) ? rest.reduce<number>((product, size) => product * Number(size), 1) : null;
+}

@@ -1,0 +1,28 @@
+/** Names as people spell them in two places: `TotalCharges`, `total_charges`, `totalcharges`. */
+import { nearestName } from '@tandem/config/nearest-name';
+
+/** Letters and digits alone, in lower case: what two spellings of a name have in common. */
+export function bareName(name: string): string {
+  return name.toLowerCase().replace(/[^\p{L}\p{N}]/gu, '');
+}
+
+/** The one that is spelt so; else the only one that differs in case, `_` and spaces alone. */
+export function findByName<T extends { readonly name: string }>(name: string, all: readonly T[]): T | undefined {
+  const exact = all.find((one) => one.name === name);
+  if (exact) return exact;
+  const alike = all.filter((one) => bareName(one.name) === bareName(name));
+  return alike.length === 1 ? alike[0] : undefined;
+}
+
+/** `, did you mean user_id?`, or all there are where none is near. */
+export function suggestion(name: string, known: readonly string[]): string {
+  const meant = nearestName(name, known);
+  if (meant !== undefined) return `did you mean ${meant}?`;
+  const listed = known.slice(0, 20).join(', ');
+  return known.length === 0 ? 'there is none' : `there are ${listed}${known.length > 20 ? ', …' : ''}`;
+}
+
+/** A name as SQL spells it after `as`, where every plain word is allowed. */
+export function aliasSql(name: string): string {
+  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
+}

@@ -1,0 +1,45 @@
+/** TypeScript as the formatter leaves it: single quotes, 120 columns, keys quoted only where they must be. */
+
+const WIDTH = 120;
+
+/** A string literal, in the quotes that need fewer escapes. */
+export function quote(text: string): string {
+  const json = JSON.stringify(text);
+  const singles = text.split("'").length;
+  const doubles = text.split('"').length;
+  if (singles > doubles) return json;
+  return `'${json.slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}'`;
+}
+
+export function key(name: string): string {
+  return /^[A-Za-z_$][\w$]*$/.test(name) ? name : quote(name);
+}
+
+/** `name: [ … ],` on one line where it fits, else an entry a line. */
+export function list(name: string, entries: readonly string[], indent: string): string[] {
+  const line = `${indent}${key(name)}: [${entries.map(quote).join(', ')}],`;
+  if (line.length <= WIDTH) return [line];
+  return [`${indent}${key(name)}: [`, ...entries.map((entry) => `${indent}  ${quote(entry)},`), `${indent}],`];
+}
+
+/** Words in lines of comment. */
+export function comment(text: string, indent: string): string[] {
+  const room = WIDTH - indent.length - 3;
+  const lines: string[] = [];
+  for (const word of printable(text).split(' ')) {
+    const last = lines.at(-1);
+    if (last !== undefined && `${last} ${word}`.length <= room) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines.map((line) => `${indent}// ${line}`);
+}
+
+/** Names and texts of the table could hold line breaks, which would end a comment. */
+function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' ');
+}
+
+/** Text inside a template literal. */
+export function inTemplate(text: string): string {
+  return text.replace(/[\\`]|\$(?=\{)/g, '\\$&');
+}

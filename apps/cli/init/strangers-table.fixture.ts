@@ -1,0 +1,43 @@
+/** A database with a stranger's table, a folder with a stranger's model, and the command line there. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createPool } from '@tandem/offline-store/database';
+import { cloneDatabase, createEmptyDatabase } from '@tandem/testing/databases';
+import { inject } from 'vitest';
+import type {} from '../cli.fixture.ts';
+import { type Ran, run } from '../program.fixture.ts';
+
+export interface Place {
+  readonly folder: string;
+  readonly databaseUrl: string;
+  sql(text: string): Promise<void>;
+  write(name: string, content: Buffer | string): Promise<void>;
+  read(name: string): Promise<string>;
+  /** Runs a command there; options that name no place of a config get one in the folder. */
+  tandem(line: string, env?: Readonly<Record<string, string>>): Promise<Ran>;
+  remove(): Promise<void>;
+}
+
+export async function createPlace({ migrated = true } = {}): Promise<Place> {
+  const server = inject('databaseUrl');
+  const database = migrated
+    ? await cloneDatabase(server, inject('templateDatabase'))
+    : await createEmptyDatabase(server);
+  const folder = await mkdtemp(join(tmpdir(), 'tandem init '));
+  return {
+    folder,
+    databaseUrl: database.url,
+    async sql(text) {
+      const pool = createPool({ url: database.url, max: 1, applicationName: 'stranger' });
+      await pool.query(text).finally(() => pool.end());
+    },
+    write: (name, content) => writeFile(join(folder, name), content),
+    read: (name) => readFile(join(folder, name), 'utf8'),
+    tandem: (line, env = {}) => run(line.split(' '), { cwd: folder, env: { DATABASE_URL: database.url, ...env } }),
+    async remove() {
+      await database.drop();
+      await rm(folder, { recursive: true });
+    },
+  };
+}

@@ -1,0 +1,76 @@
+/** What is known of the table (or view) that features are taken from, before anything is matched to it. */
+export interface TableColumn {
+  readonly name: string;
+  /** The name as SQL must spell it. */
+  readonly sql: string;
+  /** As Postgres spells it: `bigint`, `double precision`, `numeric(10,2)`. */
+  readonly type: string;
+  /** Rows in which it is null; null: not counted. */
+  readonly nulls: number | null;
+}
+
+/** What a text column holds, read where it would have to become numbers. */
+export interface TextFacts {
+  /** Its distinct texts in the order of their code points, as Python sorts them; null: more than can be listed. */
+  readonly values: readonly string[] | null;
+  /** Rows of spaces, or of nothing. */
+  readonly blanks: number;
+  /** Whether each text that is not blank is a number. */
+  readonly isNumeric: boolean;
+}
+
+export interface KeyFacts {
+  readonly column: TableColumn;
+  /** How it is known that no user has two rows; null: it is not known. */
+  readonly unique: 'index' | 'counted' | null;
+  /** Whether an index can be made on it: on a table, not on a view. */
+  readonly isIndexable: boolean;
+}
+
+export interface TableFacts {
+  /** The name as SQL must spell it, with its schema where that is needed. */
+  readonly sql: string;
+  /** All but the key, in the table's order. */
+  readonly columns: readonly TableColumn[];
+  readonly key: KeyFacts;
+  /** null: not counted, since that would have taken too long. */
+  readonly rows: number | null;
+  /** By column name. */
+  readonly texts: ReadonlyMap<string, TextFacts>;
+}
+
+export type ColumnKind =
+  | 'integer'
+  | 'number'
+  | 'numeric'
+  | 'money'
+  | 'boolean'
+  | 'text'
+  | 'moment'
+  | 'date'
+  | 'span'
+  | 'other';
+
+const KINDS: Readonly<Record<string, ColumnKind>> = {
+  smallint: 'integer',
+  integer: 'integer',
+  bigint: 'integer',
+  real: 'number',
+  'double precision': 'number',
+  numeric: 'numeric',
+  money: 'money',
+  boolean: 'boolean',
+  text: 'text',
+  'character varying': 'text',
+  character: 'text',
+  date: 'date',
+  'timestamp with time zone': 'moment',
+  'timestamp without time zone': 'moment',
+  interval: 'span',
+  'time without time zone': 'span',
+};
+
+/** What a type is good for; `numeric(10,2)` is a numeric, an enum or an array is `other`. */
+export function kindOf({ type }: Pick<TableColumn, 'type'>): ColumnKind {
+  return KINDS[type.replace(/\([^)]*\)/, '')] ?? 'other';
+}

@@ -1,0 +1,182 @@
+/** The config that a person would have written for this table and this model, with what is left for a person to decide. */
+import { count } from '../output/quantities.ts';
+import type { InputMatch, MatchedFeature } from './match-inputs.ts';
+import type { MatchedOutput } from './match-outputs.ts';
+import { aliasSql } from './names.ts';
+import { comment, inTemplate, key, list, quote } from './source-text.ts';
+import { kindOf, type TableFacts } from './table-facts.ts';
+
+export interface ConfigParts {
+  readonly predictor: string;
+  /** Relative to the config. */
+  readonly model: string;
+  readonly table: TableFacts;
+  readonly inputs: InputMatch;
+  readonly outputs: readonly MatchedOutput[];
+  /** The model takes one user at a time. */
+  readonly rowByRow: boolean;
+}
+
+const SETTING = '      ';
+const INNER = '        ';
+
+export function writeConfig(parts: ConfigParts): string {
+  const lines = [
+    "import { defineConfig } from '@tandem/config/define-config';",
+    '',
+    'export default defineConfig({',
+    '  predictors: {',
+    `    ${key(parts.predictor)}: {`,
+    `${SETTING}model: ${quote(parts.model)},`,
+    ...featureLines(parts),
+    ...inputLines(parts.inputs),
+    ...outputLines(parts.outputs),
+    ...(parts.rowByRow
+      ? [...comment('The model was exported for one user at a time.', SETTING), `${SETTING}rowByRow: true,`]
+      : []),
+    ...policyLines(),
+    '    },',
+    '  },',
+    '});',
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function featureLines({ table, inputs }: ConfigParts): string[] {
+  return [
+    `${SETTING}features: {`,
+    ...inputs.undecided.flatMap((text) => comment(`TO DECIDE: ${text}.`, INNER)),
+    ...inputs.remarks.flatMap((text) => comment(`${sentence(text)}.`, INNER)),
+    ...leftOutLines(inputs),
+    ...queryLines(table, inputs),
+    ...asOfLines(inputs),
+    ...nullLines(table, inputs),
+    ...categoryLines(inputs, table),
+    `${SETTING}},`,
+  ];
+}
+
+function leftOutLines({ leftOut }: InputMatch): string[] {
+  const reasons = [...new Set(leftOut.map(({ why }) => why))];
+  return reasons.flatMap((why) => {
+    const names = leftOut.filter((one) => one.why === why).map(({ column }) => column.name);
+    return comment(`Left out: ${names.join(', ')} (${why}).`, INNER);
+  });
+}
+
+function queryLines({ key: { column }, sql }: TableFacts, { features, asOf }: InputMatch): string[] {
+  const keySql = keyExpression(column);
+  const selected = [
+    column.sql === 'user_id' && keySql === column.sql ? 'user_id' : `${keySql} as user_id`,
+    ...features.map(selectItem),
+    ...(asOf ? [asOf.sql] : []),
+  ];
+  const where = column.nulls ? [`          where ${column.sql} is not null`] : [];
+  const items = selected.map((item, i) => `            ${item}${i < selected.length - 1 ? ',' : ''}`);
+  const query = ['          select', ...items, `          from ${sql}`, ...where].map(inTemplate);
+  return [`${INNER}sql: \``, ...query, `${INNER}\`,`];
+}
+
+/** Keys are integers, uuids or texts; anything else is served by its text. */
+export function keyExpression(column: TableFacts['key']['column']): string {
+  const kind = kindOf(column);
+  if (kind === 'integer' || column.type === 'uuid' || (kind === 'text' && !column.type.startsWith('character(')))
+    return column.sql;
+  return `${column.sql}::${kind === 'numeric' ? 'bigint' : 'text'}`;
+}
+
+function selectItem({ name, sql, column }: MatchedFeature): string {
+  return sql === column.sql && name === column.name ? sql : `${sql} as ${aliasSql(name)}`;
+}
+
+function asOfLines({ asOf }: InputMatch): string[] {
+  if (!asOf) {
+    const lacks =
+      'Without asOf (a column of the query that says when the row was loaded) or overlayFor, events say that a user has changed and carry no values.';
+    return comment(lacks, INNER);
+  }
+  const text = 'When the row was loaded: a value that an event sent before that moment gives way to the row.';
+  return [...comment(text, INNER), `${INNER}asOf: ${quote(asOf.name)},`];
+}
+
+function nullLines({ texts, rows }: TableFacts, { features }: InputMatch): string[] {
+  const missing = features.flatMap(({ name, column, sql }) => {
+    const blanks = sql.startsWith('nullif') ? (texts.get(column.name)?.blanks ?? 0) : 0;
+    const many = (column.nulls ?? 0) + blanks;
+    return many > 0 ? [{ name, many, isText: kindOf(column) === 'text' && blanks === 0 }] : [];
+  });
+  if (missing.length === 0) return [];
+  const counts = missing.map(({ name, many }) => `${name} (${count(many)})`).join(', ');
+  const text = `Users with a null are not scored: ${counts} of ${rows === null ? 'all' : count(rows)} rows. Say what the model was trained with in their place: 'nan' is usual for trees, 0 or a mean for others.`;
+  const entries = missing.map(({ name, isText }) => `${key(name)}: ${isText ? "''" : "'nan'"}`);
+  return [...comment(text, INNER), ...comment(`nulls: { ${entries.join(', ')} },`, INNER)];
+}
+
+function categoryLines({ features, asIndex }: InputMatch, { texts }: TableFacts): string[] {
+  const oneHot = features.filter(({ oneHot }) => oneHot !== undefined);
+  if (oneHot.length > 0) {
+    const text = 'One value for each text, in alphabetical order, as scikit-learn and pandas have them.';
+    const entries = oneHot.flatMap(({ name, oneHot: values = [] }) => [
+      `${INNER}  ${key(name)}: {`,
+      ...list('values', values, `${INNER}    `),
+      `${INNER}    as: 'one-hot',`,
+      `${INNER}  },`,
+    ]);
+    return [...comment(text, INNER), `${INNER}categories: {`, ...entries, `${INNER}},`];
+  }
+  if (asIndex.length === 0) return [];
+  const entries = asIndex.map(({ name }) => `${key(name)}: [${(texts.get(name)?.values ?? []).map(quote).join(', ')}]`);
+  const text =
+    'To select as one number each, a text its place in the list, from 0. Put them in the order that the model was trained with:';
+  return [...comment(text, INNER), ...comment(`categories: { ${entries.join(', ')} },`, INNER)];
+}
+
+function inputLines({ inputs }: InputMatch): string[] {
+  if (inputs === null) return [];
+  const entries = inputs.flatMap(({ name, type, columns }) => [
+    `${INNER}${key(name)}: {`,
+    `${INNER}  type: ${quote(type)},`,
+    ...list('columns', columns, `${INNER}  `),
+    `${INNER}},`,
+  ]);
+  return [`${SETTING}inputs: {`, ...entries, `${SETTING}},`];
+}
+
+function outputLines(outputs: readonly MatchedOutput[]): string[] {
+  const lines = outputs.flatMap(({ field, from, type, index, width, note }) => {
+    const settings = [
+      `from: ${quote(from)}`,
+      `type: ${quote(type)}`,
+      ...(index === undefined ? [] : [`index: ${index}`]),
+      ...(width === undefined ? [] : [`width: ${width}`]),
+    ];
+    const isShort = field === from && index === undefined && width === undefined;
+    const value = isShort ? quote(type) : `{ ${settings.join(', ')} }`;
+    return [...(note === undefined ? [] : comment(note, INNER)), `${INNER}${key(field)}: ${value},`];
+  });
+  return [`${SETTING}outputs: {`, ...lines, `${SETTING}},`];
+}
+
+function policyLines(): string[] {
+  return [
+    `${SETTING}freshness: {`,
+    ...comment('An older answer is computed again when it is read. Longer than from one run to the next.', INNER),
+    `${INNER}maxAge: '36h',`,
+    ...comment(
+      'How long a read of a user who has changed waits for the model, before it answers with what is stored.',
+      INNER,
+    ),
+    `${INNER}liveTimeout: '50ms',`,
+    ...comment("The types of the events that say a user has changed, such as 'order.*'.", INNER),
+    `${INNER}events: ['*'],`,
+    `${SETTING}},`,
+    `${SETTING}batch: {`,
+    ...comment('Everybody, every night at 02:00 UTC.', INNER),
+    `${INNER}schedule: '0 2 * * *',`,
+    `${SETTING}},`,
+  ];
+}
+
+function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

@@ -1,0 +1,28 @@
+/** Runs one invocation of the command line within the test's process, and gives what it said. */
+import { type Cli, createCli } from './cli.ts';
+import { runProgram } from './program.ts';
+
+export interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** @param args words, or a line that is split at its spaces */
+export async function run(args: string | readonly string[], parts: Partial<Cli> = {}): Promise<Ran> {
+  const said = { out: [] as string[], err: [] as string[] };
+  const cli = createCli({
+    stdout: { write: (text) => said.out.push(text) },
+    stderr: { write: (text) => said.err.push(text) },
+    env: {},
+    cwd: '/',
+    signal: new AbortController().signal,
+    whenForced: () => () => undefined,
+    ask: undefined,
+    now: Date.now,
+    ...parts,
+  });
+  const words = typeof args === 'string' ? args.split(' ').filter((word) => word !== '') : args;
+  const code = await runProgram(cli, words);
+  return { code, out: said.out.join(''), err: said.err.join('') };
+}

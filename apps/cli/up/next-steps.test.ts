@@ -1,0 +1,50 @@
+import { execFileSync } from 'node:child_process';
+import { expect, test } from 'vitest';
+import { createPaint } from '../output/paint.ts';
+import { renderNextSteps } from './next-steps.ts';
+
+const paint = createPaint({ write: () => true }, {});
+const stepsFor = (userId: string) =>
+  renderNextSteps({
+    url: 'http://127.0.0.1:8080',
+    toTry: { predictor: 'churn', userId, eventType: 'order.placed' },
+    example: false,
+    databaseUrl: 'postgres://me:secret@127.0.0.1:5432/tandem',
+    paint,
+  });
+
+/** The words that a shell makes of a line. */
+function wordsOf(line: string): string[] {
+  const program = 'for word in "$@"; do printf "%s\\n" "$word"; done';
+  const text = execFileSync('sh', ['-c', `set -- ${line}; ${program}`], { encoding: 'utf8' });
+  return text.trimEnd().split('\n');
+}
+
+test.each(['42', "o'hara", 'a b"c', '$(id)', 'a\\n'])(
+  'the requests for user %s are what a shell passes on',
+  (userId) => {
+    const lines = stepsFor(userId).map((line) => line.trim());
+    const [curl, option, url] = wordsOf(lines.find((line) => line.startsWith('curl -i')) ?? '');
+    expect([curl, option]).toEqual(['curl', '-i']);
+    expect(decodeURIComponent(url ?? '')).toBe(`http://127.0.0.1:8080/v1/predictions/churn/${userId}`);
+    const event = wordsOf(lines.find((line) => line.startsWith('curl -s')) ?? '').at(-1) ?? '';
+    expect(JSON.parse(event)).toMatchObject({
+      id: expect.stringMatching(/^\d+$/),
+      type: 'order.placed',
+      subject: userId,
+    });
+    expect(wordsOf(lines.find((line) => line.includes('explain')) ?? '').at(-1)).toBe(userId);
+  },
+);
+
+test('where no user is known there is no request to try, and the local database is named for own tables', () => {
+  const lines = renderNextSteps({
+    url: 'http://127.0.0.1:8080',
+    toTry: null,
+    example: false,
+    databaseUrl: null,
+    paint,
+  });
+  expect(lines.join('\n')).not.toMatch(/curl|psql/);
+  expect(stepsFor('42').join('\n')).toContain('psql postgres://me:secret@127.0.0.1:5432/tandem');
+});
