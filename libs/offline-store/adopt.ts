@@ -103,17 +103,22 @@ async function adoptKeyType(db: Db, known: KeyType | null, predictors: readonly 
     if (rows.length > 0) {
       throw keyTypeError(
         first,
-        `Users are known here by ids of type ${known}; predictor ${first.name} has ids of type ${keyType}.`,
+        `Users are known here by ids of type ${known}, from events; predictor ${first.name} has ids of type ${keyType}.`,
+        `use another database for other users (another folder, for the servers of tandem up), or cast user_id to ${known}`,
       );
     }
   }
   await query(db, { text: 'update tandem.settings set key_type = $1', values: [keyType] });
 }
 
-function keyTypeError(predictor: PredictorToAdopt, message: string): TandemError {
+function keyTypeError(
+  predictor: PredictorToAdopt,
+  message: string,
+  remedy = 'give user_id the same type in every feature query, with a cast',
+): TandemError {
   return new TandemError('config_invalid', message, {
     field: `predictors.${predictor.name}.features.sql`,
-    remedy: 'give user_id the same type in every feature query, with a cast',
+    remedy,
   });
 }
 

@@ -1,7 +1,8 @@
 /**
  * The authority on freshness: one small statement on the primary for all the reads of a moment. It is the hottest path
  * of the service, and the one that everything else waits for, so it has connections of its own, in a pool of its own
- * that no other statement can exhaust, prepared once, and a strict time limit: a Postgres that stops answering costs a read `timeoutMs`, and each statement its connection.
+ * that no other statement can exhaust, prepared once, and a strict time limit: a Postgres that stops answering costs a
+ * read `timeoutMs`, and each statement its connection.
  */
 import type { Authority, Certificate } from '@tandem/prediction/certificate';
 import { createStatementBatcher } from '@tandem/prediction/statement-batcher';
@@ -25,10 +26,14 @@ export interface AuthorityOptions {
   readonly maxStatements?: number;
   /** What pg_stat_activity shows, where the pool is our own. */
   readonly applicationName?: string;
+  /** Told of each statement, whose reads need not be timed one by one. */
+  onStatement?(seconds: number, outcome: 'ok' | 'failed'): void;
 }
 
 /** Users in one statement at most. */
 const MAX_USERS = 5_000;
+/** What the reads of a moment wait for each other at most. A statement mostly takes a third of it. */
+const PATIENCE_MS = 1;
 
 const STATEMENT = { name: 'tandem-certificate', text: certificateSql(1) };
 
@@ -41,7 +46,7 @@ export function createAuthority(
   database: string | pg.Pool,
   options: AuthorityOptions = {},
 ): Authority & { close(): Promise<void> } {
-  const { timeoutMs = 250, maxStatements = 2, applicationName = 'tandem-authority' } = options;
+  const { timeoutMs = 250, maxStatements = 2, applicationName = 'tandem-authority', onStatement } = options;
   // One that is broken may still hold its place while its successor is opened.
   const isOwn = typeof database === 'string';
   const pool = isOwn ? createPool({ url: database, max: 2 * maxStatements, applicationName }) : database;
@@ -54,7 +59,13 @@ export function createAuthority(
       const userIds = questions.length === 1 ? (questions[0] ?? []) : questions.flat();
       // What this statement is told is known, whatever another learns meanwhile: a null answer refers to it.
       const told = known;
-      const row = await certificateRow(lanes, timeoutMs, [textArray(userIds), told.history, told.revision]);
+      const startedAt = performance.now();
+      const answered = certificateRow(lanes, timeoutMs, [textArray(userIds), told.history, told.revision]);
+      const row = await answered.catch((error: unknown) => {
+        onStatement?.((performance.now() - startedAt) / 1000, 'failed');
+        throw error;
+      });
+      onStatement?.((performance.now() - startedAt) / 1000, 'ok');
       const arms = armsOf(row, told);
       if (arms !== told) known = arms;
       return certificateOf(row, arms);
@@ -62,6 +73,7 @@ export function createAuthority(
     maxInFlight: maxStatements,
     maxWeight: MAX_USERS,
     weigh: (userIds) => userIds.length,
+    patienceMs: PATIENCE_MS,
   });
 
   return {

@@ -2,22 +2,17 @@
  * COPY in Postgres' binary format: the rows of a chunk as one buffer, without escaping, which neither side parses as
  * text. https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS
  */
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type { ScoredUser } from '@tandem/prediction/runs';
 import type pg from 'pg';
-import { from as copyFrom } from 'pg-copy-streams';
+import { copyIn } from './copy.ts';
 import { partitionOf } from './partition.ts';
 
 const SIGNATURE = Buffer.from('PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0', 'latin1');
 /** Postgres counts microseconds from 2000-01-01. */
 const POSTGRES_EPOCH_MS = 946_684_800_000;
 
-/**
- * Rows of a generation whose features were read at one moment (ms since 1970). Rejects after `timeoutMs` as a connection
- * that does not answer, which its owner then closes: the driver's own limit does not cover COPY.
- */
-export async function copyPredictions(
+/** Rows of a generation whose features were read at one moment (ms since 1970); rejects after `timeoutMs`. */
+export function copyPredictions(
   db: pg.PoolClient,
   generationId: string,
   computedAt: number,
@@ -25,37 +20,53 @@ export async function copyPredictions(
   timeoutMs: number,
 ): Promise<void> {
   const columns = 'generation_id, computed_at, user_id, context_version, outputs';
-  const stream = db.query(copyFrom(`copy ${partitionOf(generationId)} (${columns}) from stdin (format binary)`));
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  // Not the pipeline's signal: destroying the stream waits for the server as well, to confirm that COPY has failed.
-  const timer = setTimeout(() => reject(new Error(`Query read timeout: COPY took over ${timeoutMs} ms`)), timeoutMs);
-  const copied = pipeline(Readable.from([encodeRows(generationId, computedAt, users)]), stream);
-  copied.catch(() => {});
-  try {
-    await Promise.race([copied, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  const text = `copy ${partitionOf(generationId)} (${columns}) from stdin (format binary)`;
+  return copyIn(db, { text, timeoutMs }, encodeRows(generationId, computedAt, users));
 }
+
+/** UTF-8 takes at most three bytes for a UTF-16 unit. */
+const BYTES_PER_UNIT = 3;
+/** The lengths of the three fields that differ, and the context version. */
+const FRAME_BYTES = 4 + 4 + 8 + 4;
 
 function encodeRows(generationId: string, computedAt: number, users: readonly ScoredUser[]): Buffer {
   const prefix = rowPrefix(generationId, computedAt);
   let size = SIGNATURE.length + 2;
   for (const { userId, outputs } of users)
-    size += prefix.length + 4 + Buffer.byteLength(userId) + 12 + 4 + outputs.length;
+    size += prefix.length + FRAME_BYTES + BYTES_PER_UNIT * userId.length + outputs.length;
   const bytes = Buffer.allocUnsafe(size);
   let at = SIGNATURE.copy(bytes);
   for (const { userId, contextVersion, outputs } of users) {
-    at += prefix.copy(bytes, at);
-    const length = bytes.write(userId, at + 4);
-    at = bytes.writeInt32BE(length, at) + length;
+    at = putBytes(bytes, at, prefix);
+    at = putText(bytes, at, userId);
     at = bytes.writeInt32BE(8, at);
-    at = bytes.writeBigInt64BE(BigInt(contextVersion), at);
+    at = bytes.writeInt32BE(Math.floor(contextVersion / 0x1_0000_0000), at);
+    at = bytes.writeUInt32BE(contextVersion % 0x1_0000_0000, at);
     at = bytes.writeInt32BE(outputs.length, at);
-    at += outputs.copy(bytes, at);
+    at = putBytes(bytes, at, outputs);
   }
-  bytes.writeInt16BE(-1, at);
-  return bytes;
+  return bytes.subarray(0, bytes.writeInt16BE(-1, at));
+}
+
+/** By hand: for so few bytes a call of Buffer.copy or Buffer.write takes longer. */
+function putBytes(bytes: Buffer, at: number, source: Buffer): number {
+  if (source.length > 64) return at + source.copy(bytes, at);
+  for (let i = 0; i < source.length; i++) bytes[at + i] = source[i] as number;
+  return at + source.length;
+}
+
+/** A text after its length in bytes. */
+function putText(bytes: Buffer, at: number, text: string): number {
+  const start = at + 4;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 0x7f) {
+      const length = bytes.write(text, start);
+      return bytes.writeInt32BE(length, at) + length;
+    }
+    bytes[start + i] = code;
+  }
+  return bytes.writeInt32BE(text.length, at) + text.length;
 }
 
 /** What all rows begin with: the number of columns, the generation, the time. */

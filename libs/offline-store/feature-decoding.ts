@@ -3,7 +3,7 @@
  * be scored why: which column, which value, and what mends it.
  */
 import { type ContextFeatures, type ContextValue, type FeatureBatch, overlays } from '@tandem/prediction/features';
-import type { FeatureColumn, FeatureKind, ModelVersion } from '@tandem/prediction/predictor';
+import type { FeatureColumn, FeatureKind, FeatureQuery, ModelVersion } from '@tandem/prediction/predictor';
 import { checkUserId } from '@tandem/prediction/user-id';
 import { LEADING_COLUMNS } from './feature-statement.ts';
 
@@ -39,26 +39,45 @@ export function decodeBatch(
   checkIds(version, userIds, fault);
   const values: (number | string | null)[][] = columns.map(() => new Array(rows.length).fill(null));
   const decoders = columns.map((column, i) => decoderOf(column, oids[i] ?? 0));
+  const overlay = overlayDecoder(version.query, moment.readAt);
   rows.forEach((raw, row) => {
-    const context = raw[2] ? (JSON.parse(raw[2]) as ContextFeatures) : null;
-    const asOf = raw[3] === null || raw[3] === undefined ? null : Number(raw[3]);
-    for (let i = 0; i < decoders.length; i++) {
-      const column = columns[i] as FeatureColumn;
-      let decoded = (decoders[i] as Decoder)(raw[LEADING_COLUMNS + i] ?? null);
-      const entry = context && Object.hasOwn(context, column.name) ? context[column.name] : undefined;
-      if (entry && overlays(version.query, entry, asOf, moment.readAt)) {
-        onOverlay(row, i, decoded, entry);
-        decoded = eventValue(column, entry);
-      }
-      (values[i] as (number | string | null)[])[row] = decoded.value;
-      if (decoded.fault !== undefined) fault(row, decoded.fault);
+    const decoded = decoders.map((decode, i) => decode(raw[LEADING_COLUMNS + i] ?? null));
+    if (raw[2]) {
+      const asOf = raw[3] === null || raw[3] === undefined ? null : Number(raw[3]);
+      overlay(raw[2], asOf, (i, value, entry) => {
+        onOverlay(row, i, decoded[i] as Decoded, entry);
+        decoded[i] = value;
+      });
     }
+    decoded.forEach(({ value, fault: why }, i) => {
+      (values[i] as (number | string | null)[])[row] = value;
+      if (why !== undefined) fault(row, why);
+    });
   });
   const contextVersions = rows.map((row) => Number(row[1]));
   return { ...moment, userIds, contextVersions, columns, values, faults };
 }
 
-function checkIds(
+/** Lays the values of a user's context over the row's own, where they still count. */
+type Overlay = (
+  context: string,
+  asOf: number | null,
+  put: (column: number, value: Decoded, entry: ContextValue) => void,
+) => void;
+
+/** @param readAt ms since 1970, on Postgres' clock */
+export function overlayDecoder(query: FeatureQuery, readAt: number): Overlay {
+  return (context, asOf, put) => {
+    const entries = JSON.parse(context) as ContextFeatures;
+    query.columns.forEach((column, i) => {
+      const entry = Object.hasOwn(entries, column.name) ? entries[column.name] : undefined;
+      if (entry && overlays(query, entry, asOf, readAt)) put(i, eventValue(column, entry), entry);
+    });
+  };
+}
+
+/** Names the rows whose user id cannot be used, or has come twice. */
+export function checkIds(
   { keyType }: Pick<ModelVersion, 'keyType'>,
   userIds: readonly string[],
   fault: (row: number, why: string) => void,
@@ -82,7 +101,8 @@ function checkIds(
   });
 }
 
-type Decoder = (raw: string | null) => Decoded;
+/** @param raw as Postgres writes it; null where it is null */
+export type Decoder = (raw: string | null) => Decoded;
 
 const INTEGER_OIDS = new Set([20, 21, 23]);
 const NUMBER_OIDS = new Set([20, 21, 23, 700, 701, 1700]);
@@ -91,7 +111,7 @@ const BOOLEAN_OID = 16;
 
 const DECLARED_NULL: Decoded = { value: null };
 
-function decoderOf({ name, kind, nullAs }: FeatureColumn, oid: number): Decoder {
+export function decoderOf({ name, kind, nullAs }: FeatureColumn, oid: number): Decoder {
   const undeclared: Decoded = {
     value: null,
     fault: `feature ${name} is null; say what a null counts as (features.nulls), let the feature query give a value (coalesce), or leave the user out`,

@@ -5,6 +5,7 @@
  */
 import type { FeatureQuery, ModelVersion } from '@tandem/prediction/predictor';
 import type { KeyType } from '@tandem/prediction/user-id';
+import pg from 'pg';
 import { certificateSql, epochMs } from './certificate-statement.ts';
 
 /** The name of a key type in SQL. */
@@ -33,16 +34,43 @@ export function usersSql({ query, keyType }: Pick<ModelVersion, 'query' | 'keyTy
 }
 
 /** Rows of a half-open key range, then one row with [history, clock]. $1, $2: from and to, null is unbounded. */
-export function rangeSql({ query, keyType }: Pick<ModelVersion, 'query' | 'keyType'>, range: RangeShape): string {
+export function rangeSql(version: RangeVersion, range: RangeShape): string {
+  return rangeRowsSql(version, range, ['$1', '$2'], []);
+}
+
+type RangeVersion = Pick<ModelVersion, 'query' | 'keyType'>;
+
+/** @param bounds what stands for those of `from` and `to` that are not null */
+function rangeRowsSql(
+  { query, keyType }: RangeVersion,
+  { from, to }: RangeShape,
+  bounds: readonly string[],
+  asText: readonly boolean[],
+): string {
   const key = KEY_SQL[keyType];
-  const bounds = [
+  const conditions = [
     'f.user_id is not null',
-    ...(range.from === null ? [] : [`f.user_id >= $1::${key}`]),
-    ...(range.to === null ? [] : [`f.user_id < $${range.from === null ? 1 : 2}::${key}`]),
+    ...(from === null ? [] : [`f.user_id >= ${bounds[0]}::${key}`]),
+    ...(to === null ? [] : [`f.user_id < ${bounds[from === null ? 0 : 1]}::${key}`]),
   ];
   const head = `json_build_array(tandem.current_history(), ${epochMs('statement_timestamp()')})::text`;
-  return `${rowsSql(query)} where ${bounds.join(' and ')}
+  return `${rowsSql(query, asText)} where ${conditions.join(' and ')}
   union all select null, null, ${head}, null${query.columns.map(() => ', null').join('')}`;
+}
+
+/**
+ * `rangeSql` as a COPY in binary form, which takes no parameters.
+ * @param asText of each feature column, whether it is wanted as text rather than in its own form
+ */
+export function rangeCopySql(version: RangeVersion, range: RangeShape, asText: readonly boolean[]): string {
+  const bounds = [range.from, range.to].filter((bound) => bound !== null).map((bound) => pg.escapeLiteral(bound));
+  return `copy (${rangeRowsSql(version, range, bounds, asText)}) to stdout (format binary)`;
+}
+
+/** No rows, only the feature columns' types. */
+export function featureTypesSql({ sql, columns }: FeatureQuery): string {
+  const features = columns.map(({ name }) => `f.${quoteName(name)}`).join(', ');
+  return `select ${features} from ${asRelation(sql)} where false`;
 }
 
 interface RangeShape {
@@ -50,9 +78,9 @@ interface RangeShape {
   readonly to: string | null;
 }
 
-function rowsSql({ sql, columns, asOf }: FeatureQuery): string {
+function rowsSql({ sql, columns, asOf }: FeatureQuery, asText: readonly boolean[] = []): string {
   const asOfMs = asOf === null ? 'null::float8' : `(extract(epoch from f.${quoteName(asOf)}) * 1000)::float8`;
-  const features = columns.map(({ name }) => `, f.${quoteName(name)}`).join('');
+  const features = columns.map(({ name }, i) => `, f.${quoteName(name)}${asText[i] ? '::text' : ''}`).join('');
   return `select f.user_id::text, coalesce(c.version, 0), nullif(c.features, '{}')::text, ${asOfMs}${features}
   from ${asRelation(sql)} left join tandem.user_contexts c on c.user_id = (f.user_id::text collate "C")`;
 }

@@ -1,7 +1,8 @@
 /** The feature source on Postgres: the predictor's own query, wrapped so that each row carries its label. */
 import type { Certificate } from '@tandem/prediction/certificate';
 import { isTandemError, TandemError } from '@tandem/prediction/errors';
-import type { CertifiedFeatures, FeatureSource } from '@tandem/prediction/feature-source';
+import type { CertifiedFeatures, FeatureSource, KeyRange } from '@tandem/prediction/feature-source';
+import type { FeatureBatch } from '@tandem/prediction/features';
 import type { ModelVersion } from '@tandem/prediction/predictor';
 import pg from 'pg';
 import {
@@ -12,9 +13,12 @@ import {
   NO_ARMS,
   textArray,
 } from './certificate-statement.ts';
+import { copyOut } from './copy.ts';
 import { isConnectionFailure, limitStatements, sqlState, transaction, translated, withClient } from './database.ts';
 import { decodeBatch, type OverlayListener, type RawRow } from './feature-decoding.ts';
-import { LEADING_COLUMNS, rangeSql, usersSql } from './feature-statement.ts';
+import { createFeatureRows } from './feature-rows.ts';
+import { featureTypesSql, LEADING_COLUMNS, rangeCopySql, usersSql } from './feature-statement.ts';
+import { formOf } from './native-values.ts';
 
 export interface FeatureSourceOptions {
   /** Milliseconds for the features of a live read. */
@@ -40,14 +44,11 @@ export function createFeatureSource(pool: pg.Pool, options: FeatureSourceOptions
       known = read.arms;
       return { batch: read.batch, certificate: read.certificate };
     },
-    async readRange(version, range) {
-      const values = [range.from, range.to].filter((bound) => bound !== null);
-      const { rows, oids, head } = await transaction(pool, async (db) => {
+    readRange(version, range) {
+      return transaction(pool, async (db) => {
         await limitStatements(db, rangeTimeoutMs);
-        return run(db, { text: rangeSql(version, range), values, query_timeout: rangeTimeoutMs + 2_000 });
+        return readRange(db, version, range, rangeTimeoutMs + 2_000);
       }).catch(rethrow(version));
-      const [history, readAt] = head as [string, number];
-      return decodeBatch(version, rows, oids, { history, readAt });
     },
   };
 }
@@ -83,6 +84,22 @@ export async function readUsers(
   const arms = armsOf(row, known);
   const batch = decodeBatch(version, rows, oids, { history: row[0], readAt: row[1] }, onOverlay);
   return { batch, certificate: certificateOf(row, arms), arms };
+}
+
+/** The types first: they cannot change before the rows are read, since the transaction has what it reads locked. */
+async function readRange(
+  db: pg.PoolClient,
+  version: ModelVersion,
+  range: KeyRange,
+  timeoutMs: number,
+): Promise<FeatureBatch> {
+  const { query } = version;
+  const { fields } = await db.query({ text: featureTypesSql(query), query_timeout: timeoutMs } as pg.QueryConfig);
+  const oids = fields.map((field) => field.dataTypeID);
+  const rows = createFeatureRows(version, oids);
+  const asText = query.columns.map(({ kind }, i) => formOf(kind, oids[i] ?? 0).asText);
+  await copyOut(db, { text: rangeCopySql(version, range, asText), timeoutMs }, rows.take);
+  return rows.finish();
 }
 
 interface Read {

@@ -55,15 +55,21 @@ export function createRegistry(pool: pg.Pool, now: () => number = () => performa
     return load().catch(() => before);
   }
 
+  async function findPredictor(name: string): Promise<Predictor | undefined> {
+    const known = await current();
+    const predictor = known.predictors.get(name);
+    if (predictor || now() - known.at < RETRY_UNKNOWN_MS) return predictor;
+    return (await load().catch(() => known)).predictors.get(name);
+  }
+
   return {
     noticeRevision(revision) {
       noticed = revision;
     },
-    async predictor(name) {
-      const known = await current();
-      const predictor = known.predictors.get(name);
-      if (predictor || now() - known.at < RETRY_UNKNOWN_MS) return predictor;
-      return (await load().catch(() => known)).predictors.get(name);
+    predictor(name) {
+      // Twice a read, and almost always there.
+      const predictor = loaded?.revision === noticed ? loaded.predictors.get(name) : undefined;
+      return predictor ? Promise.resolve(predictor) : findPredictor(name);
     },
     async predictors() {
       return [...(await current()).predictors.values()];

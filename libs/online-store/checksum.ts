@@ -8,10 +8,13 @@ const TABLE = Uint16Array.from({ length: 256 }, (_, byte) => {
   return crc & 0xffff;
 });
 
-/** The checksum of the bytes from `start` on. @param seed unsigned, 32 bits; what is not of this seed fails the check */
-export function crc16(bytes: Uint8Array, start: number, seed: number): number {
+/**
+ * The checksum of the bytes from `start` to `end`.
+ * @param seed unsigned, 32 bits; what is not of this seed fails the check
+ */
+export function crc16(bytes: Uint8Array, start: number, seed: number, end: number = bytes.length): number {
   let crc = (seed ^ (seed >>> 16)) & 0xffff;
-  for (let i = start; i < bytes.length; i++) {
+  for (let i = start; i < end; i++) {
     crc = ((crc << 8) ^ (TABLE[(crc >>> 8) ^ (bytes[i] ?? 0)] ?? 0)) & 0xffff;
   }
   return crc;

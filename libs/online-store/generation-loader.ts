@@ -8,9 +8,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { GenerationLoader, LoadableGeneration, LoadCount } from '@tandem/prediction/generation-loader';
 import type { StoredRow } from '@tandem/prediction/run-store';
+import { bucketCommands } from './bucket-commands.ts';
+import { bulkCommand } from './bulk-command.ts';
 import { isRefusal, type OnlineConnection, unavailable } from './connection.ts';
-import { bucketOf, createKeys, placeOf } from './keys.ts';
-import { encodeGenerationValue } from './stored-value.ts';
+import { createKeys } from './keys.ts';
 import { type CommandLike, command } from './write-together.ts';
 
 export interface GenerationLoaderDependencies {
@@ -28,33 +29,18 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
   const keys = createKeys(prefix);
 
   async function loadRows(generation: LoadableGeneration, rows: readonly StoredRow[]): Promise<LoadCount> {
+    const { id, buckets, startedAt } = generation;
+    const target = { keyPrefix: keys.bucketPrefix(id), buckets, startedAt };
     let skipped = 0;
     const begin = markerOf(generation, null);
     for (let i = 0; i < Math.max(1, rows.length); i += windowRows) {
-      const window = windowOf(generation, rows.slice(i, i + windowRows));
+      const window = bucketCommands(target, rows.length > windowRows ? rows.slice(i, i + windowRows) : rows);
       skipped += window.skipped;
-      await sendAll(connection, [command('set', [keys.marker(generation.id), begin, 'NX']), ...window.commands]);
+      const commands = [command('set', [keys.marker(id), begin, 'NX'])];
+      if (window.commands > 0) commands.push(bulkCommand(connection.redis, window.bytes, window.commands));
+      await sendAll(connection, commands);
     }
     return { loaded: rows.length - skipped, skipped };
-  }
-
-  /** One HSET for each bucket that has rows here. */
-  function windowOf({ id, buckets, startedAt }: LoadableGeneration, rows: readonly StoredRow[]) {
-    const groups = new Map<number, (string | Buffer)[]>();
-    let skipped = 0;
-    for (const row of rows) {
-      const { hash, field } = placeOf(row.userId);
-      const value = encodeGenerationValue(row, startedAt, hash);
-      if (value === null) {
-        skipped++;
-        continue;
-      }
-      const bucket = bucketOf(hash, buckets);
-      const group = groups.get(bucket);
-      if (group) group.push(field, value);
-      else groups.set(bucket, [keys.bucket(id, bucket), field, value]);
-    }
-    return { commands: Array.from(groups.values(), (args) => command('hset', args)), skipped };
   }
 
   async function countUsers({ id, buckets }: LoadableGeneration): Promise<number> {

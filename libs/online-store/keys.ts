@@ -63,6 +63,8 @@ export function createKeys(prefix: string = DEFAULT_PREFIX) {
   const markers = `${prefix}:m:`;
   return {
     bucket: (generationId: string, bucket: number): string => `${generations}${generationId}:${bucket}`,
+    /** A bucket's key without its number. */
+    bucketPrefix: (generationId: string): string => `${generations}${generationId}:`,
     marker: (generationId: string): string => `${markers}${generationId}`,
     overlay: (place: Place, predictor: string): string => `${prefix}:o:${tagged(place)}:${predictor}`,
     hint: (place: Place): string => `${prefix}:h:${tagged(place)}`,

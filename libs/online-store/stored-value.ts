@@ -29,22 +29,45 @@ const COMPUTED_AT = 42;
 const CRC_AT = 50;
 const OVERLAY_HEADER = 54;
 
+/** A row that Redis is to hold. */
+export type LoadableRow = Pick<StoredPrediction, 'contextVersion' | 'computedAt' | 'outputs'>;
+
 /**
- * The value of a user in a bucket, or null where it cannot be told: computed before the generation started or more than
- * 49 days later, or a label that is not a whole number. Such a row is left to Postgres.
+ * The length of a user's value in a bucket, or 0 where it cannot be told: computed before the generation started or more
+ * than 49 days later, or a label that is not a whole number. Such a row is left to Postgres.
  */
-export function encodeGenerationValue(
-  row: Pick<StoredPrediction, 'contextVersion' | 'computedAt' | 'outputs'>,
+export function generationValueLength(row: LoadableRow, startedAt: number): number {
+  const offset = Math.trunc(row.computedAt) - Math.trunc(startedAt);
+  if (!(offset >= 0 && offset <= MAX_OFFSET_MS) || !isCount(row.contextVersion)) return 0;
+  return CHECKSUM_BYTES + varintLength(row.contextVersion) + OFFSET_BYTES + row.outputs.length;
+}
+
+/** Writes the value of `generationValueLength` bytes at `at`, without a buffer of its own, and gives the offset behind it. */
+export function writeGenerationValue(
+  bytes: Buffer,
+  at: number,
+  { contextVersion, computedAt, outputs }: LoadableRow,
   startedAt: number,
   userHash: number,
-): Buffer | null {
-  const offset = Math.trunc(row.computedAt) - Math.trunc(startedAt);
-  if (!(offset >= 0 && offset <= MAX_OFFSET_MS) || !isCount(row.contextVersion)) return null;
-  const head = CHECKSUM_BYTES + varintLength(row.contextVersion) + OFFSET_BYTES;
-  const bytes = Buffer.allocUnsafe(head + row.outputs.length);
-  bytes.writeUInt32LE(offset, writeVarint(bytes, CHECKSUM_BYTES, row.contextVersion));
-  row.outputs.copy(bytes, head);
-  bytes.writeUInt16LE(crc16(bytes, CHECKSUM_BYTES, userHash), 0);
+): number {
+  const body = at + CHECKSUM_BYTES;
+  const offsetAt = writeVarint(bytes, body, contextVersion);
+  writeUInt32LE(bytes, offsetAt, Math.trunc(computedAt) - Math.trunc(startedAt));
+  const end = offsetAt + OFFSET_BYTES + outputs.length;
+  // A copy by hand: for a handful of bytes it takes a fifth of Buffer.copy's time.
+  for (let i = 0, to = offsetAt + OFFSET_BYTES; i < outputs.length; i++) bytes[to + i] = outputs[i] as number;
+  const crc = crc16(bytes, body, userHash, end);
+  bytes[at] = crc & 0xff;
+  bytes[at + 1] = crc >>> 8;
+  return end;
+}
+
+/** As `writeGenerationValue`, in a buffer of its own; null for a row that is left to Postgres. */
+export function encodeGenerationValue(row: LoadableRow, startedAt: number, userHash: number): Buffer | null {
+  const length = generationValueLength(row, startedAt);
+  if (length === 0) return null;
+  const bytes = Buffer.allocUnsafe(length);
+  writeGenerationValue(bytes, 0, row, startedAt, userHash);
   return bytes;
 }
 
@@ -142,6 +165,13 @@ function varintLength(value: number): number {
   let length = 1;
   for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 128)) length++;
   return length;
+}
+
+function writeUInt32LE(bytes: Buffer, at: number, value: number): void {
+  bytes[at] = value & 0xff;
+  bytes[at + 1] = (value >>> 8) & 0xff;
+  bytes[at + 2] = (value >>> 16) & 0xff;
+  bytes[at + 3] = value >>> 24;
 }
 
 /** Seven bits a byte, lowest first. Gives the offset behind it. */

@@ -3,6 +3,9 @@ import { Command, type Redis } from 'ioredis';
 
 export type CommandLike = Command;
 
+/** Up to here one buffer is cheaper than several that the kernel gathers; a window of rows would be copied for nothing. */
+const JOINED_BYTES = 65_536;
+
 const AS_BUFFERS = { replyEncoding: null } as const;
 
 /** A command whose replies come as buffers. Its promise must be awaited by whoever sends it. */
@@ -36,5 +39,11 @@ export function writeTogether(redis: Redis, commands: readonly CommandLike[]): v
     return;
   }
   if (text !== '') buffers.push(Buffer.from(text));
-  redis.stream.write(Buffer.concat(buffers));
+  if (buffers.reduce((sum, piece) => sum + piece.length, 0) <= JOINED_BYTES) {
+    redis.stream.write(Buffer.concat(buffers));
+    return;
+  }
+  redis.stream.cork();
+  for (const piece of buffers) redis.stream.write(piece);
+  redis.stream.uncork();
 }

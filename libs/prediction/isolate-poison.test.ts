@@ -135,6 +135,7 @@ describe('what lies in no row', () => {
       outputs: new Map(),
       faults: new Map(),
       overloaded: new Set(),
+      late: new Set(),
     });
     expect(asked).toEqual([]);
   });
@@ -150,13 +151,14 @@ describe('time', () => {
         return scorer.score(request);
       },
     };
-    const { outputs, faults } = await scoreIsolating(slow, requestOf(1_024, { priority: 'live', timeoutMs: 50 }));
+    const { outputs, faults, late } = await scoreIsolating(slow, requestOf(1_024, { priority: 'live', timeoutMs: 50 }));
     expect(asked.length).toBeLessThanOrEqual(5);
     for (const [before, after] of asked.slice(1).map((one, i) => [asked[i]?.timeoutMs ?? 0, one.timeoutMs] as const))
       expect(after).toBeLessThan(before);
     expect(outputs.size).toBeGreaterThanOrEqual(512);
     expect(outputs.size + faults.size).toBe(1_024);
     expect(faults.get(0)).toContain('no time was left');
+    expect([...late].sort()).toEqual([...faults.keys()].sort());
   });
 
   it('of a batch is the same for each part: a user who hangs does not use up that of the others', async () => {

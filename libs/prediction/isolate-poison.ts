@@ -7,7 +7,7 @@
  * failures so far and are tried once each: a chunk of 5,000 users full of hanging ones takes about five minutes of runs.
  */
 import { isTandemError } from './errors.ts';
-import { encodeOutputs, outputFault } from './outputs.ts';
+import { encodeBatch } from './outputs.ts';
 import { RowsRefused, type ScoreRequest, type ScoreResult, type Scorer, ScoringCrash } from './scoring.ts';
 
 export interface IsolatedScores {
@@ -17,6 +17,8 @@ export interface IsolatedScores {
   readonly faults: ReadonlyMap<number, string>;
   /** Those of `faults` that only found no room to wait in. Never of a batch: that is refused whole, and comes again. */
   readonly overloaded: ReadonlySet<number>;
+  /** Those of `faults` that were not scored for want of time. Of live requests alone. */
+  readonly late: ReadonlySet<number>;
 }
 
 export interface IsolationOptions {
@@ -52,6 +54,7 @@ export async function scoreIsolating(
   const outputs = new Map<number, Buffer>();
   const faults = new Map<number, string>();
   const overloaded = new Set<number>();
+  const late = new Set<number>();
   const deadline = now() + request.timeoutMs;
   const failed = { count: 0, ms: 0, last: '' };
 
@@ -59,7 +62,7 @@ export async function scoreIsolating(
   async function score(rows: Rows): Promise<readonly Rows[]> {
     const isLate = request.priority === 'live' && failed.count > 0;
     const timeoutMs = isLate ? deadline - now() : request.timeoutMs;
-    if (timeoutMs <= 0) return giveUp(faults, rows, OUT_OF_TIME);
+    if (timeoutMs <= 0) return leave(rows);
     const started = now();
     try {
       const part = { ...request, ...(failed.count > 0 ? runLimit(request, rows) : {}), rows, timeoutMs };
@@ -68,17 +71,22 @@ export async function scoreIsolating(
     } catch (error) {
       if (isRefusalOfSome(error, request)) return withoutRefused(rows, error);
       // What was scored before the deadline is still of use to the next reader.
-      if (isLate && isTandemError(error, 'live_timeout')) return giveUp(faults, rows, OUT_OF_TIME);
+      if (isLate && isTandemError(error, 'live_timeout')) return leave(rows);
       if (!isOfTheRows(error)) throw error;
       return afterFailure(rows, error.message, now() - started);
     }
   }
 
+  function leave(rows: Rows): [] {
+    for (const row of rows) late.add(row);
+    return giveUp(faults, rows, OUT_OF_TIME);
+  }
+
   function take(rows: Rows, { tensors }: ScoreResult): void {
-    rows.forEach((row, i) => {
-      const fault = outputFault(request.version.outputs, tensors, i);
-      if (fault) faults.set(row, fault);
-      else outputs.set(row, encodeOutputs(request.version.outputs, tensors, i));
+    encodeBatch(request.version.outputs, tensors, rows.length, (i, bytes, fault) => {
+      const row = rows[i] as number;
+      if (bytes) outputs.set(row, bytes);
+      else faults.set(row, fault ?? '');
     });
   }
 
@@ -108,7 +116,7 @@ export async function scoreIsolating(
     else parts.push(...(await score(part)));
     onPart();
   }
-  return { outputs, faults, overloaded };
+  return { outputs, faults, overloaded, late };
 }
 
 const OUT_OF_TIME = 'no time was left to score this user apart from those whom the model fails of';

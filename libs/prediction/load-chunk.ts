@@ -36,7 +36,7 @@ export async function loadChunk(
       const { computedAt } = result;
       await loader.loadRows(
         generation,
-        written.map((user) => ({ ...user, computedAt })),
+        written.map(({ userId, contextVersion, outputs }) => ({ userId, contextVersion, computedAt, outputs })),
       );
     }
     await runs.markLoaded(run.id, chunk.no);
