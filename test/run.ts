@@ -1,11 +1,13 @@
 /**
  * `npm test`: types and lint, then every test on real Postgres and Redis. Arguments are passed on to vitest
- * (`npm test -- libs/prediction`). The last line is `N passed, N failed`.
+ * (`npm test -- libs/prediction`). The first line says where those two run; the last is `N passed, N failed`.
  */
 import { spawnSync } from 'node:child_process';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startVitest } from 'vitest/node';
+import { chooseServers } from './containers/choose-servers.ts';
+import { askEngine } from './containers/engine.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 process.chdir(root);
@@ -31,6 +33,20 @@ function check(tally: Tally): void {
   }
 }
 
+/** Before anything else runs, so that the first line says it. False where there can be none: no test would run. */
+async function announceServers(): Promise<boolean> {
+  try {
+    const { sentence, postgres, redis } = await chooseServers(process.env, askEngine);
+    process.stdout.write(`${sentence}\n`);
+    // What an engine has refused once it is not asked for again by each project.
+    if (postgres.kind !== 'container' && redis.kind !== 'container') process.env.TEST_SERVERS = 'embedded';
+    return true;
+  } catch (error) {
+    process.stdout.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    return false;
+  }
+}
+
 async function test(tally: Tally, filters: string[]): Promise<void> {
   const vitest = await startVitest('test', filters, { watch: false, run: true });
   for (const file of vitest.state.getTestModules()) {
@@ -48,7 +64,9 @@ async function test(tally: Tally, filters: string[]): Promise<void> {
 
 const tally: Tally = { passed: 0, failed: 0 };
 const filters = process.argv.slice(2);
-if (filters.length === 0) check(tally);
-await test(tally, filters);
+if (await announceServers()) {
+  if (filters.length === 0) check(tally);
+  await test(tally, filters);
+} else tally.failed++;
 process.stdout.write(`${tally.passed} passed, ${tally.failed} failed\n`);
 process.exit(tally.failed === 0 && tally.passed > 0 ? 0 : 1);

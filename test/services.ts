@@ -1,6 +1,7 @@
 /**
- * Postgres and Redis for the tests: those named by TEST_DATABASE_URL and TEST_REDIS_URL, else servers started here and
- * stopped at the end. The run's first line says which. Migrations run once, into a template that each test file clones.
+ * Postgres and Redis for the tests: named by TEST_DATABASE_URL and TEST_REDIS_URL, in containers, or embedded, as
+ * `containers/choose-servers.ts` says; started here and stopped at the end. Migrations run once, into a template that
+ * each test file clones.
  */
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,6 +10,9 @@ import { startPostgres } from '@tandem/local-servers/postgres';
 import { startRedis } from '@tandem/local-servers/redis';
 import { createTemplateDatabase } from '@tandem/testing/databases';
 import type { TestProject } from 'vitest/node';
+import { chooseServers, type Place } from './containers/choose-servers.ts';
+import { askEngine } from './containers/engine.ts';
+import { startPostgresContainer, startRedisContainer } from './containers/start-containers.ts';
 
 interface Server {
   readonly url: string;
@@ -16,10 +20,12 @@ interface Server {
 }
 
 export default async function provideServices(project: TestProject): Promise<() => Promise<void>> {
+  const choice = await chooseServers(process.env, askEngine);
+  process.stderr.write(`${project.name}: ${choice.sentence}\n`);
   const folder = await mkdtemp(join(tmpdir(), 'tandem-test-'));
   // The account that Postgres runs under must be able to enter it.
   await chmod(folder, 0o755);
-  const [postgres, redis] = await Promise.all([providePostgres(folder), provideRedis(folder)]);
+  const [postgres, redis] = await startBoth(choice.postgres, choice.redis, folder);
   const template = await createTemplateDatabase(postgres.url);
   project.provide('databaseUrl', postgres.url);
   project.provide('redisUrl', redis.url);
@@ -33,16 +39,39 @@ export default async function provideServices(project: TestProject): Promise<() 
 
 const quiet = () => {};
 
-async function providePostgres(folder: string): Promise<Server> {
-  const url = process.env.TEST_DATABASE_URL;
-  process.stderr.write(`tests on Postgres: ${url ? 'TEST_DATABASE_URL' : 'embedded'}\n`);
-  if (url) return { url, stop: async () => {} };
-  return startPostgres({ dataDir: join(folder, 'postgres'), log: quiet });
+/** Where one does not start, the other is not left behind. */
+async function startBoth(postgres: Place, redis: Place, folder: string): Promise<[Server, Server]> {
+  const [first, second] = await Promise.allSettled([startPostgresAt(postgres, folder), startRedisAt(redis, folder)]);
+  if (first.status === 'fulfilled' && second.status === 'fulfilled') return [first.value, second.value];
+  const reasons: unknown[] = [];
+  for (const one of [first, second]) {
+    if (one.status === 'fulfilled') await one.value.stop();
+    else reasons.push(one.reason);
+  }
+  await rm(folder, { recursive: true, force: true });
+  throw reasons[0];
 }
 
-async function provideRedis(folder: string): Promise<Server> {
-  const url = process.env.TEST_REDIS_URL;
-  process.stderr.write(`tests on Redis: ${url ? 'TEST_REDIS_URL' : 'a server of their own'}\n`);
-  if (url) return { url, stop: async () => {} };
-  return startRedis({ dataDir: join(folder, 'redis'), serverDir: join(tmpdir(), 'tandem-test-redis'), log: quiet });
+async function startPostgresAt(place: Place, folder: string): Promise<Server> {
+  switch (place.kind) {
+    case 'given':
+      return { url: place.url, stop: async () => {} };
+    case 'container':
+      return startPostgresContainer(place.image);
+    case 'embedded':
+      return startPostgres({ dataDir: join(folder, 'postgres'), log: quiet });
+  }
+}
+
+async function startRedisAt(place: Place, folder: string): Promise<Server> {
+  switch (place.kind) {
+    case 'given':
+      return { url: place.url, stop: async () => {} };
+    case 'container':
+      return startRedisContainer(place.image);
+    case 'embedded': {
+      const serverDir = join(tmpdir(), 'tandem-test-redis');
+      return startRedis({ dataDir: join(folder, 'redis'), serverDir, log: quiet });
+    }
+  }
 }

@@ -1,0 +1,44 @@
+/**
+ * Scores everybody where nothing is stored yet, and waits for it: `docker compose up --wait` returns when predictions are
+ * there. Where some are stored already, though out of date, a run is only asked for: the service answers live meanwhile.
+ */
+import { isProblem } from '@tandem/client/client-errors';
+import { type Client, createClient } from '@tandem/client/create-client';
+import { isFinished, type PredictorView, type Run } from '@tandem/client/wire';
+
+const client = createClient({ url: process.env.TANDEM_URL ?? 'http://api:8080', source: 'first-runs' });
+const say = (line: string) => process.stdout.write(`${line}\n`);
+
+for (const predictor of await client.predictors()) await provide(client, predictor);
+
+async function provide({ generations, runs }: Client, { name, generationExpired }: PredictorView): Promise<void> {
+  const inForce = (await generations(name)).find((generation) => generation.inForce);
+  if (inForce !== undefined && !generationExpired) return say(`${name}: generation ${inForce.generation} is in force`);
+  const run = await startOrJoin(client, name);
+  if (inForce !== undefined) return say(`${name}: what is stored is out of date; run ${run.id} is under way`);
+  say(`${name}: nothing is stored yet, scoring everybody (run ${run.id})`);
+  const { state, usersScored, usersFailed, error } = await finish(client, run);
+  if (state !== 'done' && state !== 'done_with_errors') throw new Error(`run ${run.id} is ${state}: ${error}`);
+  say(
+    `${name}: ${usersScored} users scored, ${usersFailed} could not be; generation ${(await runs.show(run.id)).generation}`,
+  );
+}
+
+async function finish({ runs }: Client, run: Run): Promise<Run> {
+  for await (const seen of runs.watch(run.id)) if (isFinished(seen.state)) return seen;
+  return runs.show(run.id);
+}
+
+/** A run that the schedule, or a start before this one, has begun is as good. */
+async function startOrJoin({ runs }: Client, predictor: string): Promise<Run> {
+  try {
+    return await runs.start({ predictor, scope: 'all' });
+  } catch (error) {
+    if (!isProblem(error, 'run_conflict')) throw error;
+    const underWay = (await runs.list({ predictor, limit: 100 })).runs.find(
+      (run) => run.scope === 'all' && !isFinished(run.state),
+    );
+    if (underWay === undefined) throw error;
+    return underWay;
+  }
+}

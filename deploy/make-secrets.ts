@@ -1,0 +1,41 @@
+/**
+ * Passwords of the services that docker-compose.yml starts: made at the first start, kept in a volume, the same ever
+ * after. So a fresh clone starts without anybody writing one, and no two installations have the same. Beside each
+ * password stands what its readers need of it: the URL for Tandem, the setting for Redis.
+ */
+import { randomBytes } from 'node:crypto';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const folder = process.argv[2] ?? '/run/tandem';
+
+const postgres = password('postgres');
+const cache = password('cache');
+const queue = password('queue');
+// Written anew each time: a start that was killed half-way leaves none of them missing.
+write('database-url', `postgres://tandem:${postgres}@postgres:5432/tandem`);
+write('redis-url', `redis://:${cache}@cache:6379`);
+write('queue-redis-url', `redis://:${queue}@queue:6379`);
+write('cache.conf', `requirepass ${cache}`);
+write('queue.conf', `requirepass ${queue}`);
+
+function password(service: string): string {
+  const name = `${service}-password`;
+  try {
+    return readFileSync(join(folder, name), 'utf8').trim();
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+  }
+  // Of characters that need no escape in a URL or in a setting.
+  const made = randomBytes(24).toString('hex');
+  write(name, made);
+  process.stdout.write(`made ${name}\n`);
+  return made;
+}
+
+/** Readable for the accounts of other containers: who may read it is who mounts the volume. */
+function write(name: string, text: string): void {
+  const file = join(folder, name);
+  writeFileSync(`${file}.new`, `${text}\n`, { mode: 0o444, flush: true });
+  renameSync(`${file}.new`, file);
+}

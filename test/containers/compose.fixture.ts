@@ -1,0 +1,85 @@
+/** docker-compose.yml as a project of its own: another name, another port, and volumes that end with the test. */
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { findFreePort } from '@tandem/local-servers/ports';
+
+export interface ComposeProject {
+  readonly url: string;
+  /** `docker compose <args>` of this project; gives what it printed. Throws with it where the command fails. */
+  compose(...args: readonly string[]): Promise<string>;
+  /** `up --wait <args>`. Throws with what its containers said last where it fails. */
+  up(...args: readonly string[]): Promise<void>;
+  /** Ids of the containers of a service, or of all; those that ended too. */
+  containers(...services: readonly string[]): Promise<string[]>;
+  inspect(id: string): Promise<Inspected>;
+  /** Removes everything that belongs to it, volumes too. */
+  remove(): Promise<void>;
+}
+
+/** What these tests read of `docker inspect`. */
+export interface Inspected {
+  readonly Name: string;
+  readonly State: {
+    readonly Status: string;
+    readonly ExitCode: number;
+    readonly Health?: { readonly Status: string };
+  };
+  readonly Config: { readonly User: string };
+  readonly HostConfig: {
+    readonly ReadonlyRootfs: boolean;
+    readonly CapDrop: readonly string[] | null;
+    readonly Privileged: boolean;
+    readonly SecurityOpt: readonly string[] | null;
+  };
+  readonly NetworkSettings: {
+    readonly Ports: Readonly<Record<string, readonly { HostIp: string; HostPort: string }[] | null>> | null;
+  };
+}
+
+export const root = resolve(import.meta.dirname, '../..');
+
+/** @param files compose files, relative to the project's root */
+export async function createComposeProject(
+  files: readonly string[] = ['docker-compose.yml'],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<ComposeProject> {
+  const name = `tandem-test-${randomBytes(3).toString('hex')}`;
+  const port = await findFreePort();
+  const env = { ...process.env, ...environment, TANDEM_PORT: String(port) };
+  const flags = ['compose', '--project-name', name, ...files.flatMap((file) => ['--file', file])];
+  const compose = (...args: readonly string[]) => run('docker', [...flags, ...args], env);
+  return {
+    url: `http://127.0.0.1:${port}`,
+    compose,
+    up: async (...args) => {
+      try {
+        await compose('up', '--wait', '--wait-timeout', '300', ...args);
+      } catch (error) {
+        throw new Error(`${error}\n${await compose('logs', '--no-color', '--tail', '20')}`);
+      }
+    },
+    containers: async (...services) =>
+      (await compose('ps', '--all', '--quiet', ...services)).split('\n').filter(Boolean),
+    inspect: async (id) => {
+      const [found]: Inspected[] = JSON.parse(await run('docker', ['inspect', id]));
+      if (found === undefined) throw new Error(`there is no container ${id}`);
+      return found;
+    },
+    remove: async () => {
+      await compose('down', '--volumes', '--timeout', '5');
+    },
+  };
+}
+
+/** Gives standard output. Throws with everything that the program said. */
+export async function run(program: string, args: readonly string[], env = process.env): Promise<string> {
+  try {
+    const { stdout } = await promisify(execFile)(program, args, { cwd: root, env, maxBuffer: 64 * 1024 * 1024 });
+    return stdout;
+  } catch (error) {
+    const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
+    throw new Error(`${program} ${args.join(' ')}:\n${stdout}${stderr || String(error)}`);
+  }
+}
