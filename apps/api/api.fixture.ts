@@ -47,10 +47,14 @@ const CUSTOMERS = `
     loaded_at timestamptz not null);
   insert into customers select n, n * 10, n, now() - interval '1 hour' from generate_series(1, 9) n`;
 
-/** @param redisUrl another Redis than the tests' own, also one that is not there */
+/**
+ * @param redisUrl another Redis than the tests' own, also one that is not there
+ * @param answerCache predictions in memory; none by default
+ */
 export async function createTestApi(
   freshness: Partial<FreshnessPolicy> = {},
   redisUrl: string = inject('redisUrl'),
+  answerCache = { megabytes: 0 },
 ): Promise<TestApi> {
   const database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
   const pool = createPool({ url: database.url, max: 4, applicationName: 'api-test' });
@@ -61,6 +65,7 @@ export async function createTestApi(
     database: postgres,
     redis: { url: redisUrl, queueUrl: redisUrl },
     inference: { processes: 1, memoryMb: 512, queueLimit: 256 },
+    answerCache,
     log: silentLog,
     metrics: createMetrics({ app: 'api', processMetrics: false }),
     servesMetrics: true,

@@ -18,6 +18,7 @@ import { createOnlineConnection } from '@tandem/online-store/connection';
 import { createHintStore } from '@tandem/online-store/hint-store';
 import { createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createOnlinePredictions } from '@tandem/online-store/predictions';
+import { createHeldPredictions } from '@tandem/prediction/held-predictions';
 import { createLivePredictor } from '@tandem/prediction/live-prediction';
 import { createPredictionReader } from '@tandem/prediction/read-prediction';
 import { createQueue, type Queue } from '@tandem/queue/enqueue';
@@ -26,7 +27,7 @@ import type { Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { AppDependencies } from './app.ts';
 import type { HostRule } from './http/foreign-request.ts';
-import { observeAuthority, observeLive, observeOnline } from './observe-stores.ts';
+import { observeLive, observeOnline, observeStatements } from './observe-stores.ts';
 import { createReadinessParts } from './readiness-parts.ts';
 import { createRecordEvents } from './record-events.ts';
 import { createReadiness } from './routes/health/readiness.ts';
@@ -37,7 +38,14 @@ import { warmUp } from './warm-up.ts';
 export interface ApiSettings {
   readonly database: { readonly url: string };
   readonly redis: { readonly url: string; readonly queueUrl: string };
-  readonly inference: { readonly processes: number; readonly memoryMb: number; readonly queueLimit: number };
+  readonly inference: {
+    readonly processes: number;
+    readonly memoryMb: number;
+    readonly queueLimit: number;
+    readonly batchLimit?: number;
+  };
+  /** Predictions kept in memory; none where it is not said. */
+  readonly answerCache?: { readonly megabytes: number };
   readonly log: Log;
   readonly metrics: Metrics;
   readonly servesMetrics: boolean;
@@ -120,11 +128,14 @@ function openPostgres({ database, metrics }: ApiSettings, opened: Opened) {
   const pool = createPool({ ...named, ...POOL });
   opened.push(() => pool.end());
   // Connections of its own: whoever waits for a locked user holds up no read.
-  const lanes = createAuthority(database.url, { applicationName: 'tandem-api-authority' });
-  opened.push(() => lanes.close());
+  const authority = createAuthority(database.url, {
+    applicationName: 'tandem-api-authority',
+    onStatement: observeStatements(metrics),
+  });
+  opened.push(() => authority.close());
   const keeper = createLossyWriter(createOverlayRows(pool));
   opened.push(() => keeper.close());
-  return { pool, keeper, authority: observeAuthority(lanes, metrics), registry: createRegistry(pool) };
+  return { pool, keeper, authority, registry: createRegistry(pool) };
 }
 
 function openOnline({ redis, log, metrics, prefix }: ApiSettings, opened: Opened) {
@@ -142,7 +153,7 @@ function openOnline({ redis, log, metrics, prefix }: ApiSettings, opened: Opened
 
 /** What reading predictions takes. */
 function reading(
-  { metrics }: ApiSettings,
+  { metrics, answerCache = { megabytes: 0 } }: ApiSettings,
   { pool, keeper, authority, registry }: ReturnType<typeof openPostgres>,
   { online, overlay }: ReturnType<typeof openOnline>,
   scorer: InferencePool,
@@ -151,7 +162,8 @@ function reading(
   const features = createFeatureSource(pool);
   const inferring = createLivePredictor({ features, scorer, overlay, keepLater: keeper.keepLater });
   const live = observeLive(inferring, metrics);
-  const readPrediction = createPredictionReader({ authority, registry, online, offline, live });
+  const memory = createHeldPredictions({ maxBytes: answerCache.megabytes * 1e6 });
+  const readPrediction = createPredictionReader({ authority, registry, online, offline, live, memory });
   return { readPrediction, registry, authority, online, offline };
 }
 
@@ -185,9 +197,11 @@ function openInference(
     loadArtifact: (hash) => registry.loadArtifact(hash),
     log: createLibraryLog(log),
     onRestart: (why) => metrics.inferenceRestarts.inc({ why }),
+    onRest: (predictor) => metrics.modelRests.inc({ predictor }),
     processes: inference.processes,
     memoryLimitMb: inference.memoryMb,
     maxQueue: inference.queueLimit,
+    ...(inference.batchLimit === undefined ? {} : { maxLiveRows: inference.batchLimit }),
   });
   opened.push(() => scorer.close());
   return scorer;

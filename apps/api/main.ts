@@ -8,11 +8,13 @@ import { readEnvironment } from '@tandem/config/environment';
 import { database, http, inference, log as logging, redis } from '@tandem/config/environment-sections';
 import { createLog, type Log } from '@tandem/telemetry/log';
 import { createMetrics } from '@tandem/telemetry/metrics';
+import { answerCache } from './answer-cache-section.ts';
 import { createApp, mount } from './app.ts';
 import { type ApiDependencies, createDependencies } from './dependencies.ts';
 import { createEnding } from './end-in-order.ts';
 import { createHostRule, isLoopback } from './http/foreign-request.ts';
 import { showMetrics } from './routes/metrics/show.ts';
+import { readOneDirectly } from './routes/predictions/read-one-directly.ts';
 import { type RunningServer, startServer } from './server.ts';
 import { describeStartFailure } from './start-failure.ts';
 
@@ -22,7 +24,7 @@ const GRACE_MS = 10_000;
 const LAST_RESORT_MS = 20_000;
 
 async function start(): Promise<void> {
-  const settings = readEnvironment(process.env, { database, redis, http, inference, logging });
+  const settings = readEnvironment(process.env, { database, redis, http, inference, logging, answerCache });
   const log = createLog({ level: settings.logging.level, name: 'api' });
   const metrics = createMetrics({ app: 'api' });
   const { host, port, metricsPort } = settings.http;
@@ -32,7 +34,8 @@ async function start(): Promise<void> {
   const dependencies = await createDependencies({ ...settings, log, metrics, servesMetrics, isOurHost });
   const servers: RunningServer[] = [];
   try {
-    servers.push(await startServer({ fetch: createApp(dependencies.app).fetch, host, port }));
+    const { fetch } = createApp(dependencies.app);
+    servers.push(await startServer({ fetch, direct: readOneDirectly(dependencies.app), host, port }));
     if (metricsPort !== null) {
       const { fetch } = mount([showMetrics(dependencies.app)], dependencies.app);
       servers.push(await startServer({ fetch, host, port: metricsPort }));

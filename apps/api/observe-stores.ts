@@ -1,5 +1,5 @@
 /** Metrics of what a read waits for, measured around the ports from outside: neither side knows. */
-import type { Authority } from '@tandem/prediction/certificate';
+import type { AuthorityOptions } from '@tandem/offline-store/authority';
 import type { LivePredictor } from '@tandem/prediction/live-prediction';
 import type { OnlinePredictions } from '@tandem/prediction/stored-prediction';
 import type { Metrics } from '@tandem/telemetry/metrics';
@@ -8,9 +8,13 @@ interface Timer {
   observe(seconds: number): void;
 }
 
-export function observeAuthority(authority: Authority, metrics: Pick<Metrics, 'authority'>): Authority {
-  const timed = timing((outcome) => metrics.authority.labels({ outcome }));
-  return { certify: (userIds) => timed(() => authority.certify(userIds)) };
+/** Of the authority's statements: the reads that share one cost it nothing. */
+export function observeStatements(metrics: Pick<Metrics, 'authority'>): NonNullable<AuthorityOptions['onStatement']> {
+  const series = {
+    ok: metrics.authority.labels({ outcome: 'ok' }),
+    failed: metrics.authority.labels({ outcome: 'failed' }),
+  };
+  return (seconds, outcome) => series[outcome].observe(seconds);
 }
 
 export function observeOnline(online: OnlinePredictions, metrics: Pick<Metrics, 'onlineLookup'>): OnlinePredictions {
@@ -22,6 +26,16 @@ export function observeOnline(online: OnlinePredictions, metrics: Pick<Metrics, 
 }
 
 export function observeLive(live: LivePredictor, metrics: Pick<Metrics, 'liveInference'>): LivePredictor {
+  // Looked up once: finding a series by its labels costs more than counting in it. Few predictors, five outcomes.
+  const series = new Map<string, Timer>();
+  const seriesOf = (predictor: string, outcome: string): Timer => {
+    const key = `${outcome} ${predictor}`;
+    const known = series.get(key);
+    if (known) return known;
+    const found = metrics.liveInference.labels({ predictor, outcome });
+    series.set(key, found);
+    return found;
+  };
   return {
     async predict(request) {
       const startedAt = performance.now();
@@ -30,7 +44,7 @@ export function observeLive(live: LivePredictor, metrics: Pick<Metrics, 'liveInf
       const { predictor } = request.version;
       for (const found of outcomes.values()) {
         const outcome = found.kind === 'failed' ? found.reason : found.kind;
-        metrics.liveInference.observe({ predictor, outcome }, seconds);
+        seriesOf(predictor, outcome).observe(seconds);
       }
       return outcomes;
     },

@@ -3,6 +3,7 @@
  * the OpenAPI document and the docs page list. `type` is `urn:tandem:problem:<code>` and stable; programs react to it.
  */
 import { type ErrorCode, isTandemError } from '@tandem/prediction/errors';
+import { type Reply, responseOf } from './http/reply.ts';
 import { RequestError, type RequestErrorCode } from './http/request-error.ts';
 
 export type ProblemCode = ErrorCode | RequestErrorCode;
@@ -96,9 +97,9 @@ export function toProblem(error: unknown, instance?: string, field?: string): Ht
   };
 }
 
-/** The response that carries a problem; never stored by any cache. */
-export function problemResponse({ problem, headers }: HttpProblem): Response {
-  return new Response(JSON.stringify(problem), {
+/** The answer that carries a problem; never stored by any cache. */
+export function problemReply({ problem, headers }: HttpProblem): Reply {
+  return {
     status: problem.status,
     headers: {
       'content-type': 'application/problem+json',
@@ -106,7 +107,12 @@ export function problemResponse({ problem, headers }: HttpProblem): Response {
       'x-content-type-options': 'nosniff',
       ...headers,
     },
-  });
+    body: JSON.stringify(problem),
+  };
+}
+
+export function problemResponse(problem: HttpProblem): Response {
+  return responseOf(problemReply(problem));
 }
 
 interface Described {

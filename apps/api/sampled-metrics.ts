@@ -13,10 +13,11 @@ export function sampledMetrics(metrics: Metrics, { scorer, overlayWritesDropped 
   return {
     ...metrics,
     exposition() {
-      const { processes, idle, waitingRows } = scorer.stats();
+      const { processes, idle, waitingRows, restingModels } = scorer.stats();
       metrics.inferenceQueueDepth.set({ priority: 'live' }, waitingRows.live);
       metrics.inferenceQueueDepth.set({ priority: 'batch' }, waitingRows.batch);
       metrics.inferenceSaturation.set(processes === 0 ? 0 : (processes - idle) / processes);
+      metrics.modelsResting.set(restingModels);
       const dropped = overlayWritesDropped();
       metrics.overlayWritesDropped.inc(dropped - droppedBefore);
       droppedBefore = dropped;

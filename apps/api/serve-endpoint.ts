@@ -5,13 +5,13 @@
  */
 import type { Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
-import { startWideEvent } from '@tandem/telemetry/wide-event';
-import type { Context, Handler } from 'hono';
+import { startWideEvent, type WideEvent } from '@tandem/telemetry/wide-event';
+import type { Handler } from 'hono';
 import type { Endpoint } from './endpoint.ts';
 import { accepts } from './http/accept.ts';
-import { checkHost, checkOrigin, type HostRule } from './http/foreign-request.ts';
+import { checkHost, checkOrigin, type HostRule, type RequestHead } from './http/foreign-request.ts';
 import { RequestError } from './http/request-error.ts';
-import { problemResponse, toProblem } from './problem.ts';
+import { type HttpProblem, problemResponse, toProblem } from './problem.ts';
 
 export interface ServeOptions {
   readonly log: Log;
@@ -23,6 +23,19 @@ export interface ServeOptions {
 }
 
 export function serveEndpoint(endpoint: Endpoint, options: ServeOptions): Handler {
+  const serve = createServing(endpoint, options, problemResponse);
+  return (context) => serve(context.req, (event) => endpoint.handle(context, event));
+}
+
+/** Serves a request of the endpoint, whichever form the answer has. */
+export type Serving<A> = (request: RequestHead, handle: (event: WideEvent) => A | Promise<A>) => Promise<A>;
+
+/** @param refuse gives the answer that carries a problem */
+export function createServing<A extends { readonly status: number }>(
+  endpoint: Pick<Endpoint, 'route' | 'produces' | 'query'>,
+  options: ServeOptions,
+  refuse: (problem: HttpProblem) => A,
+): Serving<A> {
   const { log, metrics, logShare, random, isOurHost } = options;
   const { operationId, method } = endpoint.route;
   const changes = method !== 'get' && method !== 'head';
@@ -36,31 +49,30 @@ export function serveEndpoint(endpoint: Endpoint, options: ServeOptions): Handle
     return timer;
   };
 
-  return async function serve(context) {
+  return async function serve(request, handle) {
     const event = startWideEvent('request.served', { operation: operationId }, { log });
     const startedAt = performance.now();
-    let response: Response;
+    let answer: A;
     try {
-      checkHost(context.req, isOurHost);
-      if (changes) checkOrigin(context.req);
-      checkRequest(context, endpoint);
-      response = await endpoint.handle(context, event);
+      checkHost(request, isOurHost);
+      if (changes) checkOrigin(request);
+      checkRequest(request, endpoint);
+      answer = await handle(event);
       if (random() < logShare) event.end();
     } catch (error) {
-      const found = toProblem(error, pathOf(context));
-      response = problemResponse(found);
+      const found = toProblem(error, pathOf(request));
+      answer = refuse(found);
       const { status, field, instance } = found.problem;
       // A caller's mistake needs no stack; what the service could not do does.
       event.add({ path: instance, status, code: found.code, ...(status < 500 ? { field } : { error }) });
       event.end({ level: status === 500 ? 'error' : 'info' });
     }
-    timerFor(response.status).observe((performance.now() - startedAt) / 1000);
-    return response;
+    timerFor(answer.status).observe((performance.now() - startedAt) / 1000);
+    return answer;
   };
 }
 
-function checkRequest(context: Context, endpoint: Endpoint): void {
-  const { req } = context;
+function checkRequest(req: RequestHead, endpoint: Pick<Endpoint, 'produces' | 'query'>): void {
   if (!accepts(req.header('accept'), endpoint.produces)) {
     throw new RequestError('not_acceptable', `This path answers with ${endpoint.produces}, which Accept excludes.`, {
       field: 'Accept',
@@ -105,6 +117,6 @@ function checkQuery(given: URLSearchParams, known: readonly string[]): void {
   }
 }
 
-function pathOf(context: Context): string {
-  return new URL(context.req.url).pathname;
+function pathOf({ url }: RequestHead): string {
+  return new URL(url, 'http://localhost').pathname;
 }

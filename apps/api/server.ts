@@ -2,9 +2,9 @@
  * The HTTP server under the application: limits on what a connection may cost, problem documents also for what never
  * becomes a request, and an end that loses nobody's answer.
  */
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { createAdaptorServer } from '@hono/node-server';
+import { getRequestListener } from '@hono/node-server';
 import { RequestError, type RequestErrorCode } from './http/request-error.ts';
 import { toProblem } from './problem.ts';
 
@@ -21,6 +21,8 @@ const MAX_CONNECTIONS = 4_096;
 
 export interface ServerOptions {
   fetch(request: Request): Response | Promise<Response>;
+  /** Is shown each request first; false: it is left to `fetch`. */
+  direct?(incoming: IncomingMessage, outgoing: ServerResponse): boolean;
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
@@ -39,8 +41,11 @@ export interface RunningServer {
 
 /** Rejects where the address cannot be listened on. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { fetch, host, port, maxConnections = MAX_CONNECTIONS } = options;
-  const server = createAdaptorServer({ fetch, createServer, serverOptions: LIMITS }) as Server;
+  const { fetch, direct = () => false, host, port, maxConnections = MAX_CONNECTIONS } = options;
+  const listen = getRequestListener(fetch);
+  const server = createServer(LIMITS, (incoming, outgoing) => {
+    if (!direct(incoming, outgoing)) void listen(incoming, outgoing);
+  });
   server.maxConnections = maxConnections;
   server.on('clientError', answerClientError);
   await new Promise<void>((resolve, reject) => {

@@ -4,7 +4,7 @@ import type { CertifiedRead, Standing } from './certified-read.ts';
 import type { TandemError } from './errors.ts';
 import { decodeOutputs } from './outputs.ts';
 import type { ModelVersion, Prediction } from './predictor.ts';
-import type { StoredPrediction } from './stored-prediction.ts';
+import type { Label, StoredPrediction } from './stored-prediction.ts';
 
 /** Where an answer comes from: stored by a run; inferred live, now or earlier; not known to be fresh; the declared default. */
 export type Source = 'batch' | 'live' | 'stale' | 'default';
@@ -45,6 +45,17 @@ export interface Answer {
   readonly kept: boolean;
   /** Why the stored answer did not do, where the answer is not a hit: the `detail` of Cache-Status. */
   readonly forwarded: Reason | null;
+  /** What it was made of, where that is held in memory. */
+  readonly held?: HeldPrediction;
+}
+
+/** A stored prediction in this process's memory. */
+export interface HeldPrediction {
+  readonly label: Label;
+  /** Decoded; frozen. */
+  readonly prediction: Prediction;
+  /** What was made of its last answer, kept here by whoever makes texts of answers. */
+  rendering?: { readonly of: Answer; readonly texts: readonly [string, string, string] };
 }
 
 /** An answer, or the error that stands in its place. */
@@ -58,29 +69,48 @@ export function storedAnswer(
   source: Source,
   reason: Reason,
 ): Answer | undefined {
-  const { certificate, assignment, version } = read;
-  const prediction = predictionOf(version, candidate);
-  return (
-    prediction && {
-      ...place(standing.userId, assignment, candidate),
-      prediction,
-      source,
-      reason,
-      ageSeconds: wholeSeconds(certificate.now - candidate.computedAt),
-      contextVersion: standing.user.version,
-      history: certificate.history,
-      hit: true,
-      kept: false,
-      forwarded: null,
-    }
-  );
+  const prediction = predictionOf(read.version, candidate);
+  return prediction && decodedAnswer(read, standing, candidate, prediction, source, reason);
+}
+
+/** The answer of a prediction that is held in memory. */
+export function heldAnswer(
+  read: CertifiedRead,
+  standing: Standing,
+  held: HeldPrediction,
+  source: Source,
+  reason: Reason,
+): Answer {
+  return { ...decodedAnswer(read, standing, held.label, held.prediction, source, reason), held };
+}
+
+function decodedAnswer(
+  { certificate, assignment }: CertifiedRead,
+  { userId, user }: Standing,
+  label: Label,
+  prediction: Prediction,
+  source: Source,
+  reason: Reason,
+): Answer {
+  return {
+    ...place(userId, assignment, label),
+    prediction,
+    source,
+    reason,
+    ageSeconds: wholeSeconds(certificate.now - label.computedAt),
+    contextVersion: user.version,
+    history: certificate.history,
+    hit: true,
+    kept: false,
+    forwarded: null,
+  };
 }
 
 /** The parts of an answer that its candidate and assignment decide. */
 export function place(
   userId: string,
   assignment: Assignment,
-  candidate: Pick<StoredPrediction, 'computedAt' | 'contextVersion' | 'layer'>,
+  candidate: Pick<Label, 'computedAt' | 'contextVersion' | 'layer'>,
 ) {
   return {
     predictor: assignment.predictor,

@@ -4,8 +4,11 @@
  */
 import type { FeatureColumn, FeatureQuery } from './predictor.ts';
 
-/** One column: numbers, integers and booleans as doubles (booleans 0 and 1), text as strings; null where SQL says null. */
-export type FeatureValues = readonly (number | string | null)[];
+/**
+ * One column: numbers, integers and booleans as doubles (booleans 0 and 1), text as strings; null where SQL says null. Of
+ * thousands of users a column that holds numbers alone is an array of doubles.
+ */
+export type FeatureValues = readonly (number | string | null)[] | Float64Array;
 
 export interface FeatureBatch {
   /** The database's past in which the versions below count. */

@@ -5,7 +5,7 @@
 import type { Assignment, Certificate, UserState } from './certificate.ts';
 import type { FreshnessPolicy } from './predictor.ts';
 import type { ReadOptions } from './read-options.ts';
-import type { StoredPrediction } from './stored-prediction.ts';
+import type { Label } from './stored-prediction.ts';
 
 /**
  * - `fresh`: computed from the user's current context, and not expired
@@ -17,7 +17,7 @@ export type CandidateState = 'fresh' | 'restarted' | 'stale' | 'expired' | 'fore
 
 /** Judges one candidate of a user. */
 export function judge(
-  candidate: StoredPrediction,
+  candidate: Label,
   user: UserState,
   assignment: Assignment,
   certificate: Pick<Certificate, 'history' | 'now'>,
@@ -32,7 +32,7 @@ export function judge(
 }
 
 /** Whether a candidate belongs to what Postgres assigns: its labels count there. */
-export function fits(candidate: StoredPrediction, assignment: Assignment, history: string): boolean {
+export function fits(candidate: Label, assignment: Assignment, history: string): boolean {
   if (candidate.modelVersionId !== assignment.modelVersionId) return false;
   if (candidate.layer === 'generation') {
     // A published generation's labels are true in whatever history lists it as published.
@@ -58,7 +58,7 @@ export interface Service {
 
 /** How a candidate answers a read under its caller's directives; undefined where it does not do. */
 export function serviceOf(
-  candidate: StoredPrediction,
+  candidate: Label,
   state: CandidateState,
   certificate: Pick<Certificate, 'now'>,
   policy: Pick<FreshnessPolicy, 'maxAgeMs'>,
@@ -76,7 +76,7 @@ export function serviceOf(
 
 /** Whether the caller excludes a candidate on every rung: older than `max-age`, or of an older context than its token's. */
 export function isRuledOut(
-  candidate: StoredPrediction,
+  candidate: Label,
   certificate: Pick<Certificate, 'now'>,
   { maxAge, minContext }: ReadOptions,
 ): boolean {

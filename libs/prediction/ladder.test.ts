@@ -13,7 +13,7 @@ import {
 } from './certified-read.fixture.ts';
 import { TandemError } from './errors.ts';
 import { fallBack, unverifiedAnswer } from './ladder.ts';
-import type { LiveOutcome } from './live-prediction.ts';
+import type { LiveOutcome } from './live-outcome.ts';
 import type { FreshnessPolicy } from './predictor.ts';
 
 const predicted: LiveOutcome = {

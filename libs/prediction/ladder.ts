@@ -15,7 +15,7 @@ import type { Assignment } from './certificate.ts';
 import type { CertifiedRead, Standing } from './certified-read.ts';
 import { TandemError } from './errors.ts';
 import { fits, isFresh, isRuledOut, isServableAsStale, judge } from './freshness.ts';
-import type { LiveOutcome } from './live-prediction.ts';
+import type { LiveOutcome } from './live-outcome.ts';
 import { decodeOutputs } from './outputs.ts';
 import type { ModelVersion } from './predictor.ts';
 import { notFound } from './read-errors.ts';

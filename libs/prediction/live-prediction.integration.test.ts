@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Certificate } from './certificate.ts';
+import { TandemError } from './errors.ts';
 import {
   createLivePredictor,
   type LivePredictorDependencies,
@@ -7,6 +8,7 @@ import {
   type LiveRequest,
 } from './live-prediction.ts';
 import { createGate, createPredictionWorld, PREDICTOR, type PredictionWorld } from './prediction-world.fixture.ts';
+import type { Scorer } from './scoring.ts';
 import type { OverlayEntry } from './stored-prediction.ts';
 
 let world: PredictionWorld;
@@ -211,6 +213,29 @@ describe('live inference', () => {
     });
     const outcomes = await live.predict(await requestFor([{ userId: '31' }]));
     expect(outcomes.get('31')).toEqual({ kind: 'failed', reason: 'live_failed', detail: 'the query fails' });
+  });
+
+  it('says that time ran out where the database did not answer, and blames no model for it', async () => {
+    const away = new TandemError('unavailable', 'The database does not answer at the moment.');
+    const live = createLive({ features: { ...world.features, readUsers: () => Promise.reject(away) } });
+    const outcomes = await live.predict(await requestFor([{ userId: '34' }]));
+    expect(outcomes.get('34')).toMatchObject({
+      kind: 'failed',
+      reason: 'live_timeout',
+      detail: 'the features could not be read in time: The database does not answer at the moment.',
+    });
+  });
+
+  it('says that time ran out of those whom the failure of others left none for', async () => {
+    await world.change('36', 10);
+    let asked = 0;
+    // The model refuses the two together; then hardly any time is left for each by itself.
+    const scorer: Scorer = {
+      score: (request) => world.inference.score(asked++ === 0 ? request : { ...request, timeoutMs: 0.001 }),
+    };
+    const outcomes = await createLive({ scorer }).predict(await requestFor([{ userId: '35' }, { userId: '36' }]));
+    expect([...outcomes.values()]).toMatchObject([{ reason: 'live_timeout' }, { reason: 'live_timeout' }]);
+    expect(kept).toEqual([]);
   });
 
   it('does nothing at all where it is switched off', async () => {

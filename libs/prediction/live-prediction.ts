@@ -7,9 +7,10 @@
  */
 import type { Assignment } from './certificate.ts';
 import { isErased } from './certificate.ts';
-import { isTandemError, TandemError } from './errors.ts';
+import { TandemError } from './errors.ts';
 import type { CertifiedFeatures, FeatureSource } from './feature-source.ts';
 import { scoreIsolating } from './isolate-poison.ts';
+import { asFailure, type LiveOutcome, NO_FEATURES, reasonOf, unread } from './live-outcome.ts';
 import type { ModelVersion } from './predictor.ts';
 import type { Scorer } from './scoring.ts';
 import { createStatementBatcher } from './statement-batcher.ts';
@@ -33,22 +34,6 @@ export interface LiveRequest {
   readonly readers: readonly LiveReader[];
 }
 
-export type LiveOutcome =
-  | {
-      readonly kind: 'predicted';
-      readonly outputs: Buffer;
-      readonly contextVersion: number;
-      readonly computedAt: number;
-      readonly kept: boolean;
-    }
-  | { readonly kind: 'no_features' }
-  | { readonly kind: 'erased' }
-  | {
-      readonly kind: 'failed';
-      readonly reason: 'live_failed' | 'live_timeout' | 'overloaded';
-      readonly detail: string;
-    };
-
 export interface LivePredictor {
   /** An outcome for each reader; empty where live inference is switched off. Never rejects. */
   predict(request: LiveRequest): Promise<ReadonlyMap<string, LiveOutcome>>;
@@ -67,10 +52,16 @@ export interface LivePredictorDependencies {
 
 interface Flight {
   /** Whether its feature statement has left. */
-  isSent(): boolean;
-  /** Another reader waits for it, until then. */
-  join(deadline: number): void;
+  isSent: boolean;
+  readonly question: Question;
   readonly outcome: Promise<LiveOutcome>;
+}
+
+/** Where answers are computed for and kept under: a model version, a history and a floor. Others share nothing with it. */
+interface Place {
+  /** By user. */
+  readonly flights: Map<string, Flight>;
+  ask(question: Question, onSent: () => void): Promise<Boarded>;
 }
 
 /** What one statement and one inference gave, shared by all who were in it. */
@@ -88,84 +79,94 @@ interface Question {
 }
 
 const MAX_USERS_A_STATEMENT = 1_000;
-const NO_FEATURES: LiveOutcome = Object.freeze({ kind: 'no_features' });
+/** What the live reads of a moment wait for each other at most: the fuller a statement, the less it costs each of them. */
+const PATIENCE_MS = 1;
+/** Places change with rollouts only; a handful is kept so that none of the past is. */
+const MAX_PLACES = 64;
 
 export function createLivePredictor(dependencies: LivePredictorDependencies): LivePredictor {
   const { maxStatements = 2 } = dependencies;
-  const flights = new Map<string, Flight>();
-  const askers = new Map<string, (question: Question, onSent: () => void) => Promise<Boarded>>();
+  const places = new Map<string, Place>();
 
-  /** One batcher for each place that answers are computed for and kept under. */
-  function askerFor(request: LiveRequest) {
-    const key = placeKey(request);
-    const known = askers.get(key);
+  function placeOf(request: LiveRequest): Place {
+    const key = `${request.version.id}/${request.history}/${request.assignment.overlayFloor}`;
+    const known = places.get(key);
     if (known) return known;
-    // Places change with rollouts only; a handful is kept so that none of the past is.
-    if (askers.size >= 64) askers.delete(askers.keys().next().value ?? '');
-    const asker = createStatementBatcher<Question, Boarded>({
+    if (places.size >= MAX_PLACES) places.delete(places.keys().next().value ?? '');
+    const ask = createStatementBatcher<Question, Boarded>({
       send: (questions) => board(dependencies, request, questions),
       maxInFlight: maxStatements,
       maxWeight: MAX_USERS_A_STATEMENT,
+      patienceMs: PATIENCE_MS,
     });
-    askers.set(key, asker);
-    return asker;
-  }
-
-  function takeOff(request: LiveRequest, userId: string, deadline: number): Flight {
-    const key = `${placeKey(request)}/${userId}`;
-    let sent = false;
-    const question: Question = { userId, deadline };
-    const boarded = askerFor(request)(question, () => {
-      sent = true;
-    });
-    const outcome = boarded
-      .then(({ landing }) => landing)
-      .then((outcomes) => outcomes.get(userId) ?? NO_FEATURES, asFailure)
-      .finally(() => {
-        if (flights.get(key) === flight) flights.delete(key);
-      });
-    const join = (until: number) => {
-      question.deadline = Math.max(question.deadline, until);
-    };
-    const flight: Flight = { isSent: () => sent, join, outcome };
-    flights.set(key, flight);
-    return flight;
-  }
-
-  async function predictOne(request: LiveRequest, reader: LiveReader, deadline: number): Promise<LiveOutcome> {
-    const key = `${placeKey(request)}/${reader.userId}`;
-    const shared = flights.get(key);
-    if (shared && (!shared.isSent() || !reader.fresh)) {
-      const joinedInTime = !shared.isSent();
-      if (joinedInTime) shared.join(deadline);
-      const outcome = await shared.outcome;
-      if (joinedInTime || (outcome.kind === 'predicted' && outcome.contextVersion >= reader.minVersion)) return outcome;
-    }
-    const waiting = flights.get(key);
-    if (!waiting || waiting.isSent()) return takeOff(request, reader.userId, deadline).outcome;
-    waiting.join(deadline);
-    return waiting.outcome;
+    const place = { flights: new Map(), ask };
+    places.set(key, place);
+    return place;
   }
 
   return {
     async predict(request) {
       if (!request.enabled) return new Map();
+      const place = placeOf(request);
       const deadline = performance.now() + request.timeoutMs;
-      const { promise: late, cancel } = timeout(request.timeoutMs);
-      const pairs = await Promise.all(
-        request.readers.map(async (reader) => {
-          const outcome = await Promise.race([predictOne(request, reader, deadline), late]);
-          return [reader.userId, outcome] as const;
-        }),
-      );
-      cancel();
-      return new Map(pairs);
+      const outcomes = new Map<string, LiveOutcome>();
+      const each = request.readers.map(async (reader) => {
+        outcomes.set(reader.userId, await predictOne(place, reader, deadline));
+      });
+      await withinTime(each.length === 1 ? each[0] : Promise.all(each), request.timeoutMs);
+      // A map of its own: what comes later is none of this caller's.
+      return new Map(request.readers.map(({ userId }) => [userId, outcomes.get(userId) ?? late(request)]));
     },
   };
 }
 
-function placeKey({ version, history, assignment }: LiveRequest): string {
-  return `${version.id}/${history}/${assignment.overlayFloor}`;
+async function predictOne(place: Place, reader: LiveReader, deadline: number): Promise<LiveOutcome> {
+  const { userId, fresh, minVersion } = reader;
+  const shared = place.flights.get(userId);
+  if (shared?.isSent && !fresh) {
+    const outcome = await shared.outcome;
+    if (outcome.kind === 'predicted' && outcome.contextVersion >= minVersion) return outcome;
+  }
+  const waiting = place.flights.get(userId);
+  if (!waiting || waiting.isSent) return takeOff(place, { userId, deadline }).outcome;
+  waiting.question.deadline = Math.max(waiting.question.deadline, deadline);
+  return waiting.outcome;
+}
+
+function takeOff({ flights, ask }: Place, question: Question): Flight {
+  const boarded = ask(question, () => {
+    flight.isSent = true;
+  });
+  const flight: Flight = { isSent: false, question, outcome: outcomeOf(boarded, question.userId, landed) };
+  flights.set(question.userId, flight);
+  function landed(): void {
+    if (flights.get(question.userId) === flight) flights.delete(question.userId);
+  }
+  return flight;
+}
+
+async function outcomeOf(boarded: Promise<Boarded>, userId: string, landed: () => void): Promise<LiveOutcome> {
+  try {
+    const { landing } = await boarded;
+    return (await landing).get(userId) ?? NO_FEATURES;
+  } catch (error) {
+    return asFailure(error);
+  } finally {
+    landed();
+  }
+}
+
+/** Resolves with the work, or when the time is over. */
+function withinTime(work: Promise<unknown> | undefined, timeoutMs: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, timeoutMs);
+    const done = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    if (work) work.then(done, reject);
+    else done();
+  });
 }
 
 /** V1 for all the users of one statement. */
@@ -177,7 +178,9 @@ async function board(
   const outcomes = new Map<string, LiveOutcome>();
   const userIds = usersInTime(questions, outcomes);
   if (userIds.length === 0) return { landing: Promise.resolve(outcomes) };
-  const certified = await dependencies.features.readUsers(request.version, userIds);
+  const certified = await dependencies.features.readUsers(request.version, userIds).catch((error: unknown) => {
+    throw unread(error);
+  });
   if (certified.certificate.history !== request.history) {
     throw new TandemError('live_failed', 'the history of the database changed during the read');
   }
@@ -209,8 +212,7 @@ async function land(
   const entries: OverlayEntry[] = [];
   for (const [row, bytes] of scores.outputs) entries.push(entryOf(request, certified, row, bytes));
   for (const [row, detail] of scores.faults) {
-    const reason = scores.overloaded.has(row) ? 'overloaded' : 'live_failed';
-    outcomes.set(certified.batch.userIds[row] ?? '', { kind: 'failed', reason, detail });
+    outcomes.set(certified.batch.userIds[row] ?? '', { kind: 'failed', reason: reasonOf(scores, row), detail });
   }
   const results = await keep(dependencies, entries, deadline);
   entries.forEach(({ userId, outputs, contextVersion, computedAt }, i) => {
@@ -270,27 +272,11 @@ async function keep(
   if (entries.length === 0) return [];
   keepLater(entries);
   const { promise, resolve } = Promise.withResolvers<readonly PutResult[]>();
-  const timer = setTimeout(resolve, (deadline - performance.now()) / 2, []);
+  const timer = setTimeout(resolve, Math.max(0, deadline - performance.now()) / 2, []);
   overlay.putEach(entries).then(resolve, () => resolve([]));
   return promise.finally(() => clearTimeout(timer));
 }
 
-function asFailure(error: unknown): LiveOutcome {
-  if (isTandemError(error, 'live_timeout', 'overloaded')) {
-    return {
-      kind: 'failed',
-      reason: error.code === 'overloaded' ? 'overloaded' : 'live_timeout',
-      detail: error.message,
-    };
-  }
-  return { kind: 'failed', reason: 'live_failed', detail: error instanceof Error ? error.message : String(error) };
-}
-
-function timeout(ms: number): { promise: Promise<LiveOutcome>; cancel: () => void } {
-  const { promise, resolve } = Promise.withResolvers<LiveOutcome>();
-  const timer = setTimeout(
-    () => resolve({ kind: 'failed', reason: 'live_timeout', detail: `no answer within ${ms} ms` }),
-    ms,
-  );
-  return { promise, cancel: () => clearTimeout(timer) };
+function late({ timeoutMs }: LiveRequest): LiveOutcome {
+  return { kind: 'failed', reason: 'live_timeout', detail: `no answer within ${timeoutMs} ms` };
 }

@@ -172,6 +172,15 @@ describe('the reason of a live answer', () => {
     expect(await short(['20'])).toEqual(['live expired 0.1']);
   });
 
+  it('is the failure where a demanded inference fails, and what is stored is served instead', async () => {
+    await world.run({ kind: 'all' });
+    await world.change('59', 10);
+    expect(await short(['59', '58'], { ...PLAIN_READ, noCache: true })).toEqual([
+      'stale live_failed 0',
+      'live requested 0',
+    ]);
+  });
+
   it('is the request where a fresh answer would not do: no-cache, max-age', async () => {
     await world.run({ kind: 'all' });
     expect(await short(['21'], { ...PLAIN_READ, noCache: true })).toEqual(['live requested 0']);

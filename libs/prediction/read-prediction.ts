@@ -1,21 +1,25 @@
 /**
  * Reads predictions: the stored one of a user while it is fresh, a live one where the user's context is fresher.
  *
- * The certificate (Postgres) and the candidates (Redis) are asked for at the same time. Whoever has no fresh candidate
- * there is looked up in Postgres' rows, then inferred live; the ladder goes on from there in ladder.ts. Each store is
- * asked once for all the users of a read.
+ * The certificate (Postgres) and the candidates (Redis, or this process's memory) are asked for at the same time. Whoever
+ * has no fresh candidate there is looked up in Postgres' rows, then inferred live; the ladder goes on from there in
+ * ladder.ts. Each store is asked once for all the users of a read; Redis once more for those whose prediction in memory
+ * turned out not to do.
  */
-import { type Answer, type ReadResult, type Reason, storedAnswer } from './answer.ts';
-import { type Assignment, type Authority, isErased, type UserState } from './certificate.ts';
+import type { ReadResult } from './answer.ts';
+import type { Assignment, Authority, Certificate } from './certificate.ts';
 import type { CertifiedRead, Standing } from './certified-read.ts';
 import { TandemError } from './errors.ts';
-import { isFresh, judge, serviceOf } from './freshness.ts';
+import { type HeldPredictions, NOTHING_HELD } from './held-predictions.ts';
 import { fallBack, type KnownPlace, unverifiedAnswer } from './ladder.ts';
+import type { LiveOutcome } from './live-outcome.ts';
 import type { LivePredictor } from './live-prediction.ts';
 import type { ModelVersion, Predictor } from './predictor.ts';
-import { notCached, notCertified, notFound, unknownPredictor, unreachableContext } from './read-errors.ts';
+import { notCached, notCertified, notFound, unknownPredictor } from './read-errors.ts';
 import type { ReadOptions } from './read-options.ts';
-import type { Candidates, OnlinePredictions, StoredPrediction, StoredPredictions } from './stored-prediction.ts';
+import { isLacking, leastLabel, settle, standingOf, whyLive } from './settle.ts';
+import { findHeld, hold, NOBODY_HELD, settleHeld } from './settle-held.ts';
+import type { Candidates, OnlinePredictions, StoredPredictions } from './stored-prediction.ts';
 
 /** Predictors and model versions as adopted in Postgres, kept in memory by revision. */
 export interface Registry {
@@ -31,6 +35,8 @@ export interface PredictionReaderDependencies {
   readonly online: OnlinePredictions;
   readonly offline: StoredPredictions;
   readonly live: LivePredictor;
+  /** Predictions that need not be asked for; none by default. */
+  readonly memory?: HeldPredictions;
 }
 
 /** A read that Postgres did not answer. */
@@ -42,10 +48,12 @@ interface UnverifiedRead {
   readonly options: ReadOptions;
 }
 
+const NO_CANDIDATES: Candidates = new Map();
+
 export type PredictionReader = ReturnType<typeof createPredictionReader>;
 
 export function createPredictionReader(dependencies: PredictionReaderDependencies) {
-  const { authority, registry, online, offline, live } = dependencies;
+  const { authority, registry, online, offline, live, memory = NOTHING_HELD } = dependencies;
   // Only a guess of what Postgres assigns, to ask Redis for the likely generation before Postgres has answered.
   const lastPlaces = new Map<string, KnownPlace>();
   let verifiedServerId: string | null = null;
@@ -66,45 +74,80 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
   ): Promise<ReadResult[]> {
     const distinct = userIds.length === 1 ? userIds : [...new Set(userIds)];
     const known = lastPlaces.get(predictorName);
-    const [certificate, guessed] = await Promise.all([
-      authority.certify(distinct).catch((cause: unknown) => notCertified(cause)),
-      findOnline(known?.assignment, distinct),
-    ]);
+    const held = options.noCache ? NOBODY_HELD : findHeld(memory, known?.assignment, distinct);
+    const lacking = held.size === 0 ? distinct : distinct.filter((userId) => !held.has(userId));
+    // Whom the model must answer anyway needs a stored prediction only where that fails.
+    const guessing = options.noCache || lacking.length === 0 ? NO_CANDIDATES : findOnline(known?.assignment, lacking);
+    const certificate = await authority.certify(distinct).catch((cause: unknown) => notCertified(cause));
     if (certificate instanceof TandemError) {
-      return answerUnverified({ predictorName, known, cause: certificate, options }, userIds, guessed);
+      // What is in memory is not offered here: an erasure takes what nobody certifies out of Redis, and only there.
+      const found = await findTogether(guessing, known?.assignment, [...held.keys()]);
+      return answerUnverified({ predictorName, known, cause: certificate, options }, userIds, found);
     }
+    const assignment = notice(predictorName, certificate);
+    // One after the other: both are in memory but the first time, and waiting for them together costs more.
+    const predictor = await registry.predictor(predictorName);
+    const version = await registry.modelVersion(assignment.modelVersionId);
+    if (!predictor) throw unknownPredictor(predictorName);
+    const certified = { predictor, version, assignment, certificate, options };
+    const results = settleHeld(memory, certified, held);
+    if (results.size < distinct.length) {
+      const rest = distinct.filter((userId) => !results.has(userId));
+      const unfit = rest.filter((userId) => held.has(userId));
+      const found = samePlace(known?.assignment, assignment)
+        ? await findTogether(guessing, assignment, unfit)
+        : await findOnline(assignment, rest);
+      await answerAll(certified, rest, found, results);
+    }
+    return userIds.map((userId) => results.get(userId) ?? notFound(userId));
+  };
+
+  /** Learns where the predictor's answers are now to be found. Throws `unknown_predictor` where it was withdrawn. */
+  function notice(predictorName: string, certificate: Certificate): Assignment {
     registry.noticeRevision(certificate.revision);
     const assignment = certificate.assignment(predictorName);
     if (!assignment) {
-      // Withdrawn: nothing of it may be served unverified either.
+      // Nothing of it may be served unverified either.
       lastPlaces.delete(predictorName);
       throw unknownPredictor(predictorName);
     }
     lastPlaces.set(predictorName, { assignment, history: certificate.history });
     verifiedServerId = online.serverId();
-    const [found, predictor, version] = await Promise.all([
-      samePlace(known?.assignment, assignment) ? guessed : findOnline(assignment, distinct),
-      registry.predictor(predictorName),
-      registry.modelVersion(assignment.modelVersionId),
-    ]);
-    if (!predictor) throw unknownPredictor(predictorName);
-    const results = await answerAll({ predictor, version, assignment, certificate, options }, distinct, found);
-    return userIds.map((userId) => results.get(userId) ?? notFound(userId));
-  };
+    return assignment;
+  }
 
-  async function answerAll(read: CertifiedRead, userIds: readonly string[], found: Candidates | null) {
-    const results = new Map<string, ReadResult>();
+  /** What was asked for and what else is to be asked for; null where Redis does not answer. */
+  async function findTogether(
+    guessing: Candidates | Promise<Candidates | null>,
+    assignment: Assignment | undefined,
+    more: readonly string[],
+  ): Promise<Candidates | null> {
+    if (more.length === 0) return guessing;
+    const [guessed, added] = await Promise.all([guessing, findOnline(assignment, more)]);
+    return guessed && added && new Map([...guessed, ...added]);
+  }
+
+  async function answerAll(
+    read: CertifiedRead,
+    userIds: readonly string[],
+    found: Candidates | null,
+    results: Map<string, ReadResult>,
+  ): Promise<void> {
     const pending: Standing[] = [];
     for (const userId of userIds) {
       const standing = standingOf(read, userId, found?.get(userId) ?? []);
       const result = settle(read, standing);
-      if (result) results.set(userId, result);
+      if (result) keep(standing, result, results);
       else pending.push(standing);
     }
-    if (pending.length === 0) return results;
+    if (pending.length === 0) return;
     const unsettled = await settleFromRows(read, pending, results);
     if (unsettled.length > 0) await answerLive(read, unsettled, results);
-    return results;
+  }
+
+  function keep(standing: Standing, result: ReadResult, results: Map<string, ReadResult>): void {
+    results.set(standing.userId, result);
+    hold(memory, standing, result);
   }
 
   /** Redis lacks (or does not answer with) what Postgres' rows may still have. */
@@ -117,7 +160,7 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
       if (!more) return [standing];
       const fuller = { ...standing, candidates: [...standing.candidates, ...more] };
       const result = settle(read, fuller);
-      if (result) results.set(standing.userId, result);
+      if (result) keep(fuller, result, results);
       return result ? [] : [fuller];
     });
   }
@@ -140,10 +183,26 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
         fresh: options.noCache,
       })),
     });
-    for (const standing of standings) {
+    for (const standing of await withCandidates(read, standings, outcomes)) {
       const outcome = outcomes.get(standing.userId);
       results.set(standing.userId, fallBack(read, standing, whyLive(read, standing), outcome));
     }
+  }
+
+  /** Of a demanded inference that failed, the stored predictions, which nobody has asked for yet. */
+  async function withCandidates(
+    { assignment, options }: CertifiedRead,
+    standings: readonly Standing[],
+    outcomes: ReadonlyMap<string, LiveOutcome>,
+  ): Promise<readonly Standing[]> {
+    const failed = options.noCache ? standings.filter(({ userId }) => isLost(outcomes.get(userId))) : [];
+    if (failed.length === 0) return standings;
+    const userIds = failed.map(({ userId }) => userId);
+    const found = await findOnline(assignment, userIds);
+    return standings.map((standing) => ({
+      ...standing,
+      candidates: found?.get(standing.userId) ?? standing.candidates,
+    }));
   }
 
   async function answerUnverified(
@@ -170,70 +229,14 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
   }
 }
 
+/** Whether live inference gave nothing that ends the read: a rung below may answer. */
+function isLost(outcome: LiveOutcome | undefined): boolean {
+  return outcome?.kind !== 'predicted' && outcome?.kind !== 'erased';
+}
+
 /** Whether the caller demands what only Postgres can vouch for: a context, an inference, an age by its clock. */
 function isBeyondUnverified({ minContext, noCache, maxAge }: ReadOptions): boolean {
   return minContext !== null || noCache || maxAge !== null;
-}
-
-function standingOf(read: CertifiedRead, userId: string, candidates: readonly StoredPrediction[]): Standing {
-  return { userId, user: read.certificate.user(userId, read.predictor.name), candidates };
-}
-
-/** The answer where stored candidates suffice, an error where none can, else undefined. */
-function settle(read: CertifiedRead, standing: Standing): ReadResult | undefined {
-  const { assignment, certificate, predictor, options } = read;
-  const unreachable = unreachableContext(options.minContext, certificate.history, standing.user);
-  if (unreachable) return unreachable;
-  if (isErased(standing.user)) return notFound(standing.userId);
-  if (options.noCache) return undefined;
-  let stale: Answer | undefined;
-  for (const candidate of standing.candidates) {
-    const state = judge(candidate, standing.user, assignment, certificate, predictor.policy.freshness);
-    const service = serviceOf(candidate, state, certificate, predictor.policy.freshness, options);
-    const answer = service && storedAnswer(read, standing, candidate, service.source, service.reason);
-    if (answer && answer.source !== 'stale') return answer;
-    // A caller that takes a stale answer is still given the fresh one that a later candidate may be.
-    if (answer && label(answer) > label(stale)) stale = answer;
-  }
-  return stale;
-}
-
-function label(answer: Answer | undefined): number {
-  return answer?.predictedFromContextVersion ?? -1;
-}
-
-/** The least label that a live answer of this read may have: nothing from before an erasure, whoever inferred it. */
-function leastLabel({ touched, deletedVersion }: UserState, { minContext }: ReadOptions): number {
-  return Math.max(touched, deletedVersion > 0 ? deletedVersion + 1 : 0, minContext?.version ?? 0);
-}
-
-/** Whether Postgres' rows may know more than the candidates at hand: no candidate fits at all. */
-function isLacking(read: CertifiedRead, standing: Standing): boolean {
-  if (read.options.noCache) return false;
-  const { assignment, certificate, predictor } = read;
-  // Where nothing is inferred, a newer answer can only be there: Redis may have lost what a partial run stored.
-  if (read.options.onlyIfCached || !predictor.policy.freshness.live) return true;
-  return standing.candidates.every((candidate) => {
-    const state = judge(candidate, standing.user, assignment, certificate, predictor.policy.freshness);
-    return state === 'foreign';
-  });
-}
-
-/** Why the stored candidates did not do: the reason of the live answer. */
-export function whyLive(read: CertifiedRead, standing: Standing): Reason {
-  const { assignment, certificate, predictor, options } = read;
-  if (options.noCache) return 'requested';
-  const states = standing.candidates.map((candidate) =>
-    judge(candidate, standing.user, assignment, certificate, predictor.policy.freshness),
-  );
-  if (states.some(isFresh)) return 'requested';
-  // An expired candidate is of the user's current context, so that is not what changed since.
-  if (states.includes('expired')) return 'expired';
-  if (states.includes('stale')) return 'context_newer';
-  const foreign = standing.candidates.find((_, i) => states[i] === 'foreign');
-  if (foreign && foreign.modelVersionId !== assignment.modelVersionId) return 'version_changed';
-  if (foreign && foreign.overlayFloor !== null && foreign.overlayFloor < assignment.overlayFloor) return 'rolled_back';
-  return assignment.generation === null && assignment.modelNumber > 1 ? 'version_changed' : 'missing';
 }
 
 function samePlace(guess: Assignment | undefined, assignment: Assignment): boolean {

@@ -1,14 +1,15 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { createStatementBatcher } from './statement-batcher.ts';
 
 /** A store of which the test decides when each statement is answered; it answers with the clock as the statement began. */
-function createSlowStore() {
+function createSlowStore(patienceMs = 0) {
   let clock = 0;
   const pending: { began: number; questions: readonly number[]; answer(): void }[] = [];
   const ask = createStatementBatcher<number, number>({
     maxInFlight: 2,
     maxWeight: 3,
+    patienceMs,
     send: (questions) => {
       const began = ++clock;
       return new Promise((resolve) => pending.push({ began, questions, answer: () => resolve(began) }));
@@ -24,8 +25,9 @@ describe('createStatementBatcher', () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.constantFrom('ask', 'turn', 'answer', 'answer last'), { maxLength: 40 }),
-        async (steps) => {
-          const store = createSlowStore();
+        fc.constantFrom(0, 1, 1_000),
+        async (steps, patienceMs) => {
+          const store = createSlowStore(patienceMs);
           const answers: Promise<void>[] = [];
           for (const step of steps) {
             if (step === 'ask') {
@@ -61,6 +63,33 @@ describe('createStatementBatcher', () => {
     ]);
     for (const statement of store.pending) statement.answer();
     await Promise.all(answers);
+  });
+
+  it('has what comes while a statement is under way wait for its end, no longer than its patience', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const store = createSlowStore(10);
+      const answers = [store.ask(0)];
+      await turn();
+      answers.push(store.ask(1));
+      await turn();
+      answers.push(store.ask(2));
+      await turn();
+      expect(store.pending.map((statement) => statement.questions)).toEqual([[0]]);
+      store.pending.shift()?.answer();
+      await turn();
+      expect(store.pending.map((statement) => statement.questions)).toEqual([[1, 2]]);
+      answers.push(store.ask(3));
+      await turn();
+      vi.advanceTimersByTime(9);
+      expect(store.pending).toHaveLength(1);
+      vi.advanceTimersByTime(1);
+      expect(store.pending.map((statement) => statement.questions)).toEqual([[1, 2], [3]]);
+      for (const statement of store.pending) statement.answer();
+      await Promise.all(answers);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('tells the askers when their statement leaves, and goes on after one that failed', async () => {

@@ -1,7 +1,10 @@
 /**
  * Collects the questions of one moment into one statement. The rule that freshness rests on: a question joins only a
  * statement that has not been sent yet, so its answer is from after the question was asked. Up to `maxInFlight`
- * statements are under way at once; the next is sent when a place is free, with all that waits by then, and no delay.
+ * statements are under way at once; the next is sent when a place is free, with all that waits by then.
+ *
+ * A statement costs more than a question does, so with `patienceMs` what comes while one is under way waits for its end,
+ * no longer than that, rather than be sent by itself: the more is asked, the fuller are the statements.
  */
 export interface StatementBatcherOptions<Q, A> {
   /** Asks for all the questions at once. */
@@ -10,6 +13,8 @@ export interface StatementBatcherOptions<Q, A> {
   /** At most this many questions in one statement, weighed by `weigh`. */
   readonly maxWeight: number;
   weigh?(question: Q): number;
+  /** How long a statement waits for the one before it, though there is a place for both; 0: not at all. */
+  readonly patienceMs?: number;
 }
 
 interface Waiting<Q, A> {
@@ -21,10 +26,12 @@ interface Waiting<Q, A> {
 
 /** Returns the function to ask with. */
 export function createStatementBatcher<Q, A>(options: StatementBatcherOptions<Q, A>) {
-  const { send, maxInFlight, maxWeight, weigh = () => 1 } = options;
+  const { send, maxInFlight, maxWeight, weigh = () => 1, patienceMs = 0 } = options;
   let waiting: Waiting<Q, A>[] = [];
   let inFlight = 0;
   let scheduled = false;
+  /** Set while what waits is waiting for the statement under way. */
+  let patience: NodeJS.Timeout | undefined;
 
   function take(): Waiting<Q, A>[] {
     let weight = 0;
@@ -52,21 +59,30 @@ export function createStatementBatcher<Q, A>(options: StatementBatcherOptions<Q,
     }
   }
 
+  /** Sends what waits, as far as there are places. */
   function flush(): void {
     scheduled = false;
+    clearTimeout(patience);
+    patience = undefined;
     while (waiting.length > 0 && inFlight < maxInFlight) {
       inFlight++;
       void run(take());
     }
   }
 
+  function flushPatiently(): void {
+    scheduled = false;
+    if (inFlight === 0 || patienceMs === 0) flush();
+    else patience ??= setTimeout(flush, patienceMs);
+  }
+
   return function ask(question: Q, onSent: () => void = () => {}): Promise<A> {
     return new Promise<A>((resolve, reject) => {
       waiting.push({ question, onSent, resolve, reject });
-      if (scheduled || inFlight >= maxInFlight) return;
+      if (scheduled || patience || inFlight >= maxInFlight) return;
       scheduled = true;
       // Once per turn of the event loop: requests parsed from the same wake-up share a statement.
-      setImmediate(flush);
+      setImmediate(flushPatiently);
     });
   };
 }

@@ -1,7 +1,8 @@
 /** A prediction at rest, with the label that says what it was computed from, and the ports it is found and kept through. */
 import type { Assignment } from './certificate.ts';
 
-export interface StoredPrediction {
+/** What a stored prediction is judged by. */
+export interface Label {
   /** `generation`: from a run of scope `all`; `overlay`: a live answer, or an entry of a partial run. */
   readonly layer: 'generation' | 'overlay';
   readonly source: 'batch' | 'live';
@@ -14,6 +15,9 @@ export interface StoredPrediction {
   readonly overlayFloor: number | null;
   /** Postgres' clock when its features were read, ms since 1970. */
   readonly computedAt: number;
+}
+
+export interface StoredPrediction extends Label {
   /** In the layout of outputs.ts. */
   readonly outputs: Buffer;
 }

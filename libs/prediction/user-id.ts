@@ -18,6 +18,8 @@ const OK: UserIdCheck = { ok: true };
 
 /** Checks the spelling of a user id; never throws. */
 export function checkUserId(keyType: KeyType, userId: string): UserIdCheck {
+  // Nearly all ids, in a third of the time: whatever is of this form breaks no other rule.
+  if (keyType === 'int8' && userId.length < 19 && WHOLE_NUMBER.test(userId)) return OK;
   if (userId === '') return refuse('a user id is not empty');
   if (userId.length > MAX_USER_ID_BYTES || Buffer.byteLength(userId) > MAX_USER_ID_BYTES) {
     return refuse(`a user id has at most ${MAX_USER_ID_BYTES} bytes`);

@@ -112,6 +112,17 @@ function inferenceMetrics(registry: Registry) {
       labelNames: ['why'] as const,
       registers,
     }),
+    modelRests: new Counter({
+      name: 'tandem_model_rests_total',
+      help: 'Times that a model was given a rest from live reads, since it kept ending its process.',
+      labelNames: ['predictor'] as const,
+      registers,
+    }),
+    modelsResting: new Gauge({
+      name: 'tandem_models_resting',
+      help: 'Models that are given a rest from live reads; above 0, their users are not answered live.',
+      registers,
+    }),
   };
 }
 

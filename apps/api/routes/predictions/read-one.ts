@@ -1,6 +1,6 @@
 /**
- * GET /v1/predictions/{predictor}/{userId}: the hottest path of the service. A plain handler, one JSON.stringify, and
- * headers in one literal, which @hono/node-server writes without making a Headers object of them.
+ * GET /v1/predictions/{predictor}/{userId}: the hottest path of the service, one JSON.stringify and headers in one
+ * literal. Plain requests come by read-one-directly.ts, without Hono between; all others as those of any endpoint.
  */
 import { createRoute, z } from '@hono/zod-openapi';
 import { PREDICTION_EXAMPLE } from '@tandem/client/wire-examples';
@@ -10,14 +10,18 @@ import type { Predictor } from '@tandem/prediction/predictor';
 import { unknownPredictor } from '@tandem/prediction/read-errors';
 import type { PredictionReader, Registry } from '@tandem/prediction/read-prediction';
 import type { Metrics } from '@tandem/telemetry/metrics';
+import type { WideEvent } from '@tandem/telemetry/wide-event';
 import type { Endpoint } from '../../endpoint.ts';
 import { cacheStatus } from '../../http/cache-status.ts';
-import { matchesETag, weakETag } from '../../http/etag.ts';
+import { matchesETag } from '../../http/etag.ts';
+import type { RequestHead } from '../../http/foreign-request.ts';
+import { type Reply, responseOf } from '../../http/reply.ts';
 import { predictorParameter, userIdParameter } from '../../parameters.ts';
 import { problems } from '../../problem-schema.ts';
 import { userIdProblem } from '../../user-id-problem.ts';
-import { PredictionSchema, predictionView } from './prediction-view.ts';
+import { PredictionSchema } from './prediction-view.ts';
 import { readOptions } from './read-options.ts';
+import { renderAnswer } from './render-answer.ts';
 
 export interface ReadDependencies {
   readonly readPrediction: PredictionReader;
@@ -25,33 +29,47 @@ export interface ReadDependencies {
   readonly metrics: Pick<Metrics, 'predictions' | 'predictionErrors'>;
 }
 
-export function readOne({ readPrediction, registry, metrics }: ReadDependencies): Endpoint {
+/** What is asked: names as they stand in the path, decoded, and the request's headers. */
+export interface ReadOneRequest {
+  readonly predictor: string;
+  readonly userId: string;
+  readonly head: RequestHead;
+}
+
+export type ReadOne = (request: ReadOneRequest, event: WideEvent) => Promise<Reply>;
+
+export function readOne(dependencies: ReadDependencies): Endpoint {
+  const read = createReadOne(dependencies);
   return {
-    route,
-    produces: 'application/json',
-    async handle(context, event) {
-      const startedAt = performance.now();
-      const name = context.req.param('predictor') ?? '';
-      const userId = context.req.param('userId') ?? '';
-      const options = readOptions(context.req);
-      const predictor = await registry.predictor(name);
-      if (!predictor) throw unknownPredictor(name);
-      const refused = userIdProblem(predictor.keyType, userId, 'userId');
-      if (refused) throw refused;
-      const [result] = await readPrediction(name, [userId], options);
-      if (result === undefined || result instanceof TandemError) {
-        metrics.predictionErrors.inc({ predictor: name, code: result?.code ?? 'unknown_user' });
-        throw result ?? new TandemError('unknown_user', 'There is no such user.');
-      }
-      metrics.predictions.inc({ predictor: name, source: result.source, reason: result.reason });
-      event.add({ predictor: name, source: result.source, reason: result.reason });
-      return respond(result, predictor, context.req.header('if-none-match'), performance.now() - startedAt);
+    ...READ_ONE,
+    async handle({ req }, event) {
+      const [predictor, userId] = [req.param('predictor') ?? '', req.param('userId') ?? ''];
+      return responseOf(await read({ predictor, userId, head: req }, event));
     },
   };
 }
 
-function respond(answer: Answer, predictor: Predictor, ifNoneMatch: string | undefined, tookMs: number): Response {
-  const etag = answerETag(answer);
+export function createReadOne({ readPrediction, registry, metrics }: ReadDependencies): ReadOne {
+  return async function read({ predictor: name, userId, head }, event) {
+    const startedAt = performance.now();
+    const options = readOptions(head);
+    const predictor = await registry.predictor(name);
+    if (!predictor) throw unknownPredictor(name);
+    const refused = userIdProblem(predictor.keyType, userId, 'userId');
+    if (refused) throw refused;
+    const [result] = await readPrediction(name, [userId], options);
+    if (result === undefined || result instanceof TandemError) {
+      metrics.predictionErrors.inc({ predictor: name, code: result?.code ?? 'unknown_user' });
+      throw result ?? new TandemError('unknown_user', 'There is no such user.');
+    }
+    metrics.predictions.inc({ predictor: name, source: result.source, reason: result.reason });
+    event.add({ predictor: name, source: result.source, reason: result.reason });
+    return replyOf(result, predictor, head.header('if-none-match'), performance.now() - startedAt);
+  };
+}
+
+function replyOf(answer: Answer, predictor: Predictor, ifNoneMatch: string | undefined, tookMs: number): Reply {
+  const { etag, body } = renderAnswer(answer);
   const isKnown = ifNoneMatch !== undefined && matchesETag(ifNoneMatch, etag);
   const headers: Record<string, string> = {
     'content-type': 'application/json',
@@ -62,26 +80,9 @@ function respond(answer: Answer, predictor: Predictor, ifNoneMatch: string | und
     'x-content-type-options': 'nosniff',
   };
   if (answer.ageSeconds !== null) headers.age = String(answer.ageSeconds);
-  if (!isKnown) return new Response(JSON.stringify(predictionView(answer)), { status: 200, headers });
+  if (!isKnown) return { status: 200, headers, body };
   delete headers['content-type'];
-  return new Response(null, { status: 304, headers });
-}
-
-/** Over everything that makes an answer another one; not its age, so that an answer that only grows older is a 304. */
-function answerETag(answer: Answer): string {
-  return weakETag([
-    answer.predictor,
-    answer.userId,
-    JSON.stringify(answer.prediction),
-    answer.source,
-    answer.reason,
-    answer.contextVersion,
-    answer.predictedFromContextVersion,
-    answer.history,
-    answer.modelNumber,
-    answer.variant,
-    answer.generationNumber,
-  ]);
+  return { status: 304, headers, body: null };
 }
 
 const route = createRoute({
@@ -131,3 +132,6 @@ const route = createRoute({
     ),
   },
 });
+
+/** The endpoint but for its handler. */
+export const READ_ONE = Object.freeze({ route, produces: 'application/json' });

@@ -1,15 +1,14 @@
 /** What a read's headers demand of its answer. */
-
 import { parseContextToken } from '@tandem/prediction/events';
 import { PLAIN_READ, type ReadOptions } from '@tandem/prediction/read-options';
-import type { HonoRequest } from 'hono';
 import { NO_DIRECTIVES, parseCacheControl } from '../../http/cache-control.ts';
+import type { RequestHead } from '../../http/foreign-request.ts';
 import { RequestError } from '../../http/request-error.ts';
 
 export const MIN_CONTEXT = 'prediction-min-context';
 
 /** Throws a RequestError `malformed_request` that names the header. */
-export function readOptions(request: HonoRequest): ReadOptions {
+export function readOptions(request: RequestHead): ReadOptions {
   const directives = parseCacheControl(request.header('cache-control'));
   const token = request.header(MIN_CONTEXT);
   if (token === undefined) return directives === NO_DIRECTIVES ? PLAIN_READ : { ...directives, minContext: null };

@@ -1,0 +1,115 @@
+/** Reads as they come over a socket: what Node's own request answers must be what Hono's would have, but for the order of fields. */
+import { connect } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createTestApi, type TestApi, workOff } from '../../api.fixture.ts';
+import { type RunningServer, startServer } from '../../server.ts';
+import { readOneDirectly } from './read-one-directly.ts';
+
+let api: TestApi;
+let byHono: RunningServer;
+let direct: RunningServer;
+let left = 0;
+
+beforeAll(async () => {
+  api = await createTestApi({}, undefined, { megabytes: 1 });
+  const listen = readOneDirectly(api.dependencies.app);
+  const at = { fetch: api.app.fetch, host: '127.0.0.1', port: 0 };
+  byHono = await startServer(at);
+  direct = await startServer({
+    ...at,
+    direct(incoming, outgoing) {
+      const isTaken = listen(incoming, outgoing);
+      if (!isTaken) left++;
+      return isTaken;
+    },
+  });
+  const { id } = (await (await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all' })).json()) as {
+    id: string;
+  };
+  await workOff(api, id);
+});
+afterAll(async () => {
+  api?.dependencies.app.runWatcher.close();
+  await byHono?.close(0);
+  await direct?.close(0);
+  await api?.close();
+});
+
+/** All that the server writes, without what differs between any two answers. */
+function ask(server: RunningServer, request: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(server.port, '127.0.0.1', () => socket.write(request));
+    let answer = '';
+    socket.on('data', (piece) => {
+      answer += piece;
+    });
+    socket.on('close', () => resolve(withoutTimes(answer)));
+    socket.on('error', reject);
+  });
+}
+
+/** Fields in one order, their names in one case: both are free in HTTP. A length depends on the age's. */
+function withoutTimes(answer: string): string {
+  const [head = '', body = ''] = answer.split('\r\n\r\n');
+  const [status = '', ...fields] = head.split('\r\n');
+  const kept = fields
+    .map((field) => field.replace(/^[^:]+/, (name) => name.toLowerCase()).replace(/; ttl=\d+/, ''))
+    .filter((field) => !/^(date|server-timing|age|content-length):/.test(field));
+  return [status, ...kept.sort(), '', body.replace(/"ageSeconds":\d+/, '')].join('\r\n');
+}
+
+const get = (path: string, headers = '', method = 'GET') =>
+  `${method} ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n${headers}\r\n`;
+const READ = '/v1/predictions/repurchase/3';
+
+describe('readOneDirectly', () => {
+  it.each([
+    ['a read', get(READ)],
+    ['one that infers', get(READ, 'Cache-Control: only-if-cached, max-age=0\r\n')],
+    ['a directive that nobody understands', get(READ, 'Cache-Control: max-age=soon\r\n')],
+    ['a token of another history', get(READ, 'Prediction-Min-Context: 0123456789abcdef.1\r\n')],
+    ['what is no token', get(READ, 'Prediction-Min-Context: x\r\n')],
+    ['an Accept that excludes JSON', get(READ, 'Accept: text/html\r\n')],
+    ['an unknown user', get('/v1/predictions/repurchase/77')],
+    ['another spelling', get('/v1/predictions/repurchase/03')],
+    ['an unknown predictor', get('/v1/predictions/nobody/3')],
+    ['a Host of elsewhere', get(READ).replace('localhost', 'evil.example')],
+  ])('answers %s as Hono does', async (_, request) => {
+    const before = left;
+    const answer = await ask(direct, request);
+    expect(left).toBe(before);
+    expect(answer).toBe(await ask(byHono, request));
+    expect(answer).toMatch(/^HTTP\/1\.1 [245]\d\d /);
+  });
+
+  it.each([
+    ['an escape', get('/v1/predictions/repurchase/%33')],
+    ['a query', get(`${READ}?x=1`)],
+    ['a dot segment', get('/v1/predictions/repurchase/..')],
+    ['a HEAD', get(READ, '', 'HEAD')],
+    ['a body', `${get(READ, 'Content-Length: 2\r\n')}{}`],
+    ['another path', get('/v1/predictors')],
+    ['a Host that is no name', get(READ).replace('localhost', 'local host')],
+  ])('leaves %s to Hono', async (_, request) => {
+    const before = left;
+    const answer = await ask(direct, request);
+    expect(left).toBe(before + 1);
+    expect(answer).toBe(await ask(byHono, request));
+  });
+
+  it('knows an answer that still stands, from memory too, and another one after an event', async () => {
+    const first = await ask(direct, get(READ));
+    const etag = /^etag: (.*)\r$/im.exec(first)?.[1] ?? '';
+    for (let again = 0; again < 2; again++) {
+      expect(await ask(direct, get(READ))).toBe(first);
+      expect(await ask(direct, get(READ, `If-None-Match: ${etag}\r\n`))).toMatch(/^HTTP\/1\.1 304 /);
+    }
+    await api.pool.query(`insert into tandem.events (user_id, type) values ('3', 'page.viewed')`);
+    // The event concerns no predictor, but the answer says the user's version, and so does its tag.
+    const second = await ask(direct, get(READ, `If-None-Match: ${etag}\r\n`));
+    expect(second).toMatch(/^HTTP\/1\.1 200 /);
+    expect(second).toMatch(/"source":"batch".*"contextVersion":1,"predictedFromContextVersion":0\}$/);
+    await api.pool.query(`insert into tandem.events (user_id, type) values ('3', 'order.placed')`);
+    expect(await ask(direct, get(READ))).toMatch(/"source":"live","reason":"context_newer"/);
+  });
+});

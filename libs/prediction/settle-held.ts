@@ -1,0 +1,79 @@
+/**
+ * Predictions in memory as candidates of a read. The certificate decides on them as on any other: one that is not fresh
+ * under it, or not what the caller takes, does not settle anything, and the read goes on to the stores.
+ */
+import { type HeldPrediction, heldAnswer, type ReadResult } from './answer.ts';
+import { type Assignment, isErased } from './certificate.ts';
+import type { CertifiedRead, Standing } from './certified-read.ts';
+import { TandemError } from './errors.ts';
+import { isFresh, judge, serviceOf } from './freshness.ts';
+import type { HeldPredictions } from './held-predictions.ts';
+import { notFound, unreachableContext } from './read-errors.ts';
+import { standingOf } from './settle.ts';
+import type { StoredPrediction } from './stored-prediction.ts';
+
+/** By user. */
+export type Held = ReadonlyMap<string, HeldPrediction>;
+
+export const NOBODY_HELD: Held = new Map();
+
+/** @param assignment as Postgres last said; a guess, which does no harm where it is wrong */
+export function findHeld(
+  memory: HeldPredictions,
+  assignment: Assignment | undefined,
+  userIds: readonly string[],
+): Held {
+  const generation = assignment?.generation;
+  if (!generation) return NOBODY_HELD;
+  let found: Map<string, HeldPrediction> | undefined;
+  for (const userId of userIds) {
+    const held = memory.find(generation.id, userId);
+    if (!held) continue;
+    found ??= new Map();
+    found.set(userId, held);
+  }
+  return found ?? NOBODY_HELD;
+}
+
+/** The results of those whose held prediction is fresh under the certificate, or who get an error whatever is stored. */
+export function settleHeld(memory: HeldPredictions, read: CertifiedRead, held: Held): Map<string, ReadResult> {
+  const results = new Map<string, ReadResult>();
+  for (const [userId, one] of held) {
+    const standing = standingOf(read, userId, []);
+    if (isErased(standing.user)) memory.forget(one.label.generationId ?? '', userId);
+    const result = settleOne(read, standing, one);
+    if (result) results.set(userId, result);
+  }
+  return results;
+}
+
+function settleOne(read: CertifiedRead, standing: Standing, held: HeldPrediction): ReadResult | undefined {
+  const { assignment, certificate, predictor, options } = read;
+  const unreachable = unreachableContext(options.minContext, certificate.history, standing.user);
+  if (unreachable) return unreachable;
+  if (isErased(standing.user)) return notFound(standing.userId);
+  const policy = predictor.policy.freshness;
+  const state = judge(held.label, standing.user, assignment, certificate, policy);
+  // What a caller takes as stale may be fresh in the overlay.
+  if (!isFresh(state)) return undefined;
+  const service = serviceOf(held.label, state, certificate, policy, options);
+  return service && heldAnswer(read, standing, held, service.source, service.reason);
+}
+
+/** Holds what a generation answered as fresh. */
+export function hold(memory: HeldPredictions, { userId, candidates }: Standing, result: ReadResult): void {
+  if (result instanceof TandemError || result.source !== 'batch' || result.generationNumber === null) return;
+  const used = candidates.find(
+    ({ layer, contextVersion, computedAt }) =>
+      layer === 'generation' &&
+      contextVersion === result.predictedFromContextVersion &&
+      computedAt === result.computedAt,
+  );
+  if (!used?.generationId) return;
+  memory.keep(used.generationId, userId, { label: labelOf(used), prediction: Object.freeze(result.prediction) });
+}
+
+/** Without the bytes: they share memory with whatever else arrived with them. */
+function labelOf({ outputs: _outputs, ...label }: StoredPrediction) {
+  return label;
+}
