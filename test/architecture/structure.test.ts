@@ -26,7 +26,6 @@ const vendorHomes: Readonly<Record<string, readonly string[]>> = {
   bullmq: ['libs/queue'],
   // The shop is an application with a database client of its own; fixtures create databases.
   pg: ['libs/offline-store', 'libs/testing', 'apps/shop'],
-  'pg-copy-streams': ['libs/offline-store'],
   kysely: ['libs/offline-store'],
   'onnxruntime-node': ['libs/inference'],
   hono: ['apps/api'],

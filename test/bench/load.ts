@@ -1,30 +1,130 @@
-/** Load on one server: 64 connections that each read one random user after another. */
-import autocannon from 'autocannon';
+/**
+ * Load on one HTTP server, by a client so lean that the server is what is measured: plain sockets that stay open, each
+ * sends one request and waits for its answer before the next. A general client (autocannon) costs as much CPU a request
+ * as the servers measured here, and on a machine that load and server share it would level their differences.
+ *
+ * Beside the rate it tells the server's CPU a request, which other work on the machine hardly changes.
+ */
+import { readFile } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
+
+export interface LoadOptions {
+  readonly url: string;
+  /** The process whose CPU is counted. */
+  readonly pid: number;
+  readonly connections: number;
+  readonly seconds: number;
+  /** The bytes of the next request, complete. */
+  next(): Buffer | string;
+}
 
 export interface LoadResult {
   readonly requestsPerSecond: number;
+  /** Of the server, µs a request: all its threads, system calls included. */
+  readonly cpuMicros: number;
+  /** Of this process, µs a request. */
+  readonly ownCpuMicros: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** Answers that were no 200; they count as requests. */
+  readonly failed: number;
 }
 
-export async function loadReads(baseUrl: string, users: number, seconds: number): Promise<LoadResult> {
-  const result = await autocannon({
-    url: baseUrl,
-    connections: 64,
-    duration: seconds,
-    requests: [
-      {
-        setupRequest: (request) => ({
-          ...request,
-          path: `/v1/predictions/bench/${10_000_000 + Math.floor(Math.random() * users)}`,
-        }),
+/** Rejects where a connection breaks. */
+export async function load(options: LoadOptions): Promise<LoadResult> {
+  const { url, pid, connections, seconds, next } = options;
+  const latencies: number[] = [];
+  let failed = 0;
+  let ended = false;
+  const { hostname, port } = new URL(url);
+  const clients = Array.from({ length: connections }, () =>
+    ask(connect({ host: hostname, port: Number(port), noDelay: true }), {
+      next: () => (ended ? undefined : next()),
+      answered(ms, isOk) {
+        latencies.push(ms);
+        if (!isOk) failed++;
       },
-    ],
-  });
-  const failed = result.non2xx + result.errors + result.timeouts;
-  if (failed > 0) throw new Error(`${failed} of ${result.requests.total} reads of ${baseUrl} failed`);
-  return { requestsPerSecond: result.requests.average, p50Ms: result.latency.p50, p99Ms: result.latency.p99 };
+    }),
+  );
+  const cpuBefore = await cpuSeconds(pid);
+  const ownBefore = process.cpuUsage();
+  const startedAt = performance.now();
+  await Promise.race([setTimeout(seconds * 1000), Promise.all(clients)]);
+  ended = true;
+  await Promise.all(clients);
+  const elapsed = (performance.now() - startedAt) / 1000;
+  const own = process.cpuUsage(ownBefore);
+  const cpu = (await cpuSeconds(pid)) - cpuBefore;
+  const sorted = Float64Array.from(latencies).sort();
+  return {
+    requestsPerSecond: latencies.length / elapsed,
+    cpuMicros: (cpu * 1e6) / latencies.length,
+    ownCpuMicros: (own.user + own.system) / latencies.length,
+    p50Ms: sorted[sorted.length >> 1] ?? Number.NaN,
+    p99Ms: sorted[Math.floor(sorted.length * 0.99)] ?? Number.NaN,
+    failed,
+  };
 }
+
+interface Client {
+  /** The next request; undefined ends the connection. */
+  next(): Buffer | string | undefined;
+  answered(ms: number, isOk: boolean): void;
+}
+
+/** One connection: request, answer, request, until there is none. */
+function ask(socket: Socket, { next, answered }: Client): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let received = '';
+    let expected = -1;
+    let sentAt = 0;
+    const send = () => {
+      const request = next();
+      if (request === undefined) {
+        socket.destroy();
+        resolve();
+        return;
+      }
+      sentAt = performance.now();
+      socket.write(request);
+    };
+    socket.setEncoding('latin1');
+    socket.on('connect', send);
+    socket.on('data', (piece: string) => {
+      received = received === '' ? piece : received + piece;
+      if (expected < 0) expected = lengthOf(received);
+      if (expected < 0 || received.length < expected) return;
+      const isOk = received.startsWith('HTTP/1.1 200 ');
+      received = '';
+      expected = -1;
+      answered(performance.now() - sentAt, isOk);
+      send();
+    });
+    socket.on('error', reject);
+    socket.on('close', () => reject(new Error('the server closed a connection')));
+  });
+}
+
+/** Bytes of a whole answer, from its head; -1 while that is incomplete. */
+function lengthOf(text: string): number {
+  const end = text.indexOf('\r\n\r\n');
+  if (end < 0) return -1;
+  const length = /\r\ncontent-length: *(\d+)/i.exec(text.slice(0, end + 2))?.[1];
+  if (length === undefined) throw new Error(`an answer without a length: ${text.slice(0, 400)}`);
+  return end + 4 + Number(length);
+}
+
+/** CPU seconds that a process has used so far, in user and system mode, all threads. */
+async function cpuSeconds(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'latin1');
+  // The name in parentheses may hold spaces; utime and stime are the 14th and 15th field.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS;
+}
+
+/** USER_HZ: 100 on every Linux that Node runs on. */
+const CLOCK_TICKS = 100;
 
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);

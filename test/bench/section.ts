@@ -4,17 +4,21 @@
  */
 import type { BenchServers } from './service.ts';
 
+export type Unit = 'count' | 'ratio' | 'reads/s' | 'users/s' | 'ms' | 's' | 'MB' | 'bytes' | 'µs';
+
 export interface Figure {
   /** What was measured, as a reader of the table understands it: `cached read / bare HMGET`. */
   readonly name: string;
   /** The median of the rounds. */
   readonly value: number;
-  readonly unit: 'ratio' | 'reads/s' | 'users/s' | 'ms' | 's' | 'MB' | 'bytes' | 'µs';
+  readonly unit: Unit;
   /** What it should reach; absent: for orientation. */
-  readonly target?: { readonly least: number } | { readonly most: number };
+  readonly target?: Target;
   /** The value of each round, from the first measured one on. */
   readonly rounds?: readonly number[];
 }
+
+export type Target = { readonly least: number } | { readonly most: number };
 
 export interface BenchOptions {
   /** Users of the sections that read. */
@@ -30,4 +34,12 @@ export interface Section {
   /** As named on the command line: `npm run bench -- --only reads`. */
   readonly name: string;
   measure(servers: BenchServers, options: BenchOptions, say: (line: string) => void): Promise<readonly Figure[]>;
+}
+
+/** The figure of what each round gave; its value is their median. */
+export function figureOf(name: string, unit: Unit, rounds: readonly number[], target?: Target): Figure {
+  const sorted = [...rounds].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const [low = Number.NaN, high = Number.NaN] = [sorted[sorted.length % 2 ? middle : middle - 1], sorted[middle]];
+  return { name, value: (low + high) / 2, unit, rounds, ...(target ? { target } : {}) };
 }

@@ -1,0 +1,85 @@
+/** Predictors for the benchmarks: 12 features between 0 and 1 of users with ids of 8 digits, and a model over them. */
+import { createHash } from 'node:crypto';
+import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
+import { linearModel } from '@tandem/testing/onnx-models';
+import type { BenchServers } from './service.ts';
+
+export const FEATURES: readonly string[] = Array.from({ length: 12 }, (_, i) => `f${i + 1}`);
+/** Ids go from here up to `FIRST_USER + users - 1`. */
+export const FIRST_USER = 10_000_000;
+/** What a predictor has whose config names none. */
+const CHUNK_SIZE = 5_000;
+
+export interface AdoptedUsers {
+  /** The predictor; its features are in the table `<name>_features`. */
+  readonly name: string;
+  /** An ONNX model: `features` float32[N, 12] → `score` float32[N, 1]. */
+  readonly artifact: Uint8Array;
+  readonly users: number;
+  readonly chunkSize?: number;
+  readonly liveTimeoutMs?: number;
+}
+
+/** Adopting names all of a service's predictors: those adopted on the same servers before are adopted again. */
+const adopted = new WeakMap<BenchServers, Map<string, PredictorToAdopt>>();
+
+/**
+ * Makes the users with their features, and the predictor over them. A predictor that these servers have already gets the
+ * model and the limits given now, and keeps its users.
+ */
+export async function adoptPredictor(servers: BenchServers, predictor: AdoptedUsers): Promise<void> {
+  const { name, users } = predictor;
+  const known = adopted.get(servers) ?? new Map<string, PredictorToAdopt>();
+  if (!known.has(name)) await makeUsers(servers, `${name}_features`, users);
+  known.set(name, definitionOf(predictor));
+  adopted.set(servers, known);
+  await adopt(servers.pool, { actor: 'bench', predictors: [...known.values()] });
+}
+
+/** The predictor `bench` with a linear model, and the table `baseline` that the baselines look users up in. */
+export async function adoptBench(servers: BenchServers, users: number): Promise<void> {
+  const artifact = linearModel({ weights: FEATURES.map((_, i) => (i - 6) / 10) });
+  await adoptPredictor(servers, { name: 'bench', artifact, users });
+  await servers.pool.query(`
+    create table baseline as select user_id::text as user_id, 0::bigint as version from bench_features;
+    alter table baseline add primary key (user_id);
+    analyze baseline`);
+}
+
+async function makeUsers({ pool }: BenchServers, table: string, users: number): Promise<void> {
+  await pool.query(`
+    select setseed(0.5);
+    create table ${table} as select ${FIRST_USER}::bigint + n as user_id, ${FEATURES.map((name) => `random() as ${name}`).join(', ')}
+      from generate_series(0, ${users - 1}) n;
+    alter table ${table} add primary key (user_id)`);
+  // As autovacuum leaves a table that has been there for a while; a checkpoint of the load is no part of any figure.
+  await pool.query(`vacuum analyze ${table}`);
+  await pool.query('checkpoint');
+}
+
+function definitionOf(predictor: AdoptedUsers): PredictorToAdopt {
+  const { name, artifact, chunkSize = CHUNK_SIZE, liveTimeoutMs = 1_000 } = predictor;
+  const freshness = {
+    maxAgeMs: null,
+    live: true,
+    liveTimeoutMs,
+    onLiveFailure: 'stale' as const,
+    unverified: true,
+    default: null,
+    events: ['*'],
+  };
+  const definition = {
+    predictor: name,
+    artifactHash: createHash('sha256').update(artifact).digest('hex'),
+    keyType: 'int8' as const,
+    query: {
+      sql: `select user_id, ${FEATURES.join(', ')} from ${name}_features`,
+      columns: FEATURES.map((feature) => ({ name: feature, kind: 'number' as const })),
+      asOf: null,
+      overlayForMs: null,
+    },
+    inputs: [{ name: 'features', type: 'float32' as const, columns: FEATURES }],
+    outputs: [{ name: 'score', output: 'score', type: 'float32' as const, width: null, index: 0 }],
+  };
+  return { name, artifact, definition, policy: { freshness, batch: { schedule: null, chunkSize, minCoverage: 1 } } };
+}

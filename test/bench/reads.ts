@@ -1,0 +1,172 @@
+/**
+ * Cached reads: users whose stored prediction is fresh, each read certified by Postgres, over 64 connections, against two
+ * handlers that a competent engineer would write (baseline-server.ts): one HMGET and no check, and the same with a query
+ * by primary key. Every user is as likely as any other, or by Zipf's law with exponent 1; and a hundred users in a request.
+ *
+ * What is called a cached read asks Redis each time: the API keeps no predictions in memory there (ANSWER_CACHE_MB=0). The
+ * skewed traffic is answered with the default of that setting, which has no room for all of 100,000 users.
+ *
+ * Rounds alternate between the targets, and a ratio is of one round. Beside the rate stands the server's CPU a read,
+ * which other work on the machine hardly changes, and what the load itself took of a core: far from all of it, or the
+ * load would be what was measured.
+ */
+import { createClient } from '@tandem/client/create-client';
+import { Redis } from 'ioredis';
+import { type LoadResult, load } from './load.ts';
+import { createUserPicker, type UserPicker } from './pick-users.ts';
+import { adoptBench, FIRST_USER } from './predictors.ts';
+import { openWorkerParts, runEveryone } from './run-everyone.ts';
+import { type BenchOptions, type Figure, figureOf, type Section } from './section.ts';
+import { type BenchProcess, type BenchServers, startApi, startBaseline, startWorker } from './service.ts';
+
+const CONNECTIONS = 64;
+const USERS_A_REQUEST = 100;
+
+/** Requests of one kind to one server. */
+interface Target {
+  readonly name: string;
+  readonly server: BenchProcess;
+  readonly connections: number;
+  next(): string;
+}
+
+type Results = ReadonlyMap<string, readonly LoadResult[]>;
+
+export const reads: Section = {
+  name: 'reads',
+  async measure(servers, options, say) {
+    await adoptBench(servers, options.users);
+    await fillBaseline(servers, options.users);
+    await scoreEveryone(servers);
+    const processes: BenchProcess[] = [];
+    const opened = async (starting: Promise<BenchProcess>) => {
+      const one = await starting;
+      processes.push(one);
+      return one;
+    };
+    try {
+      const hmget = await opened(startBaseline(servers, 'hmget'));
+      const query = await opened(startBaseline(servers, 'hmget+pg'));
+      const api = await opened(startApi(servers, { ANSWER_CACHE_MB: '0' }));
+      const remembering = await opened(startApi(servers));
+      const targets = targetsOf({ hmget, query, api, remembering }, options.users);
+      return figures(await measureRounds(targets, options, say));
+    } finally {
+      for (const one of processes.reverse()) await one.stop();
+    }
+  },
+};
+
+async function fillBaseline({ env }: BenchServers, users: number): Promise<void> {
+  const redis = new Redis(env.REDIS_URL);
+  try {
+    for (let first = 0; first < users; first += 1_000) {
+      const pipeline = redis.pipeline();
+      for (let n = first; n < Math.min(users, first + 1_000); n++)
+        pipeline.hset(`baseline:${FIRST_USER + n}`, { score: '0.5', version: '0' });
+      await pipeline.exec();
+    }
+  } finally {
+    redis.disconnect();
+  }
+}
+
+/** A generation that is published and that Redis holds. */
+async function scoreEveryone(servers: BenchServers): Promise<void> {
+  const api = await startApi(servers);
+  const worker = await startWorker(servers);
+  const parts = await openWorkerParts(servers);
+  try {
+    await runEveryone(createClient({ url: api.url }), parts, 'bench');
+  } finally {
+    await parts.close();
+    await worker.stop();
+    await api.stop();
+  }
+}
+
+function targetsOf(
+  { hmget, query, api, remembering }: Readonly<Record<'hmget' | 'query' | 'api' | 'remembering', BenchProcess>>,
+  users: number,
+): Target[] {
+  const uniform = createUserPicker(users, 0);
+  const skewed = createUserPicker(users, 1);
+  const one = (name: string, server: BenchProcess, pick: UserPicker, connections = CONNECTIONS): Target => {
+    const tail = ` HTTP/1.1\r\nHost: ${new URL(server.url).host}\r\n\r\n`;
+    return { name, server, connections, next: () => `GET /v1/predictions/bench/${FIRST_USER + pick()}${tail}` };
+  };
+  return [
+    one('HMGET', hmget, uniform),
+    one('HMGET + query', query, uniform),
+    one('cached read', api, uniform),
+    one('skewed, HMGET', hmget, skewed),
+    one('skewed, cached read', remembering, skewed),
+    one('one user alone', api, uniform, 1),
+    many('100 users alone', api, uniform, 1),
+    many('100 users, 8 at once', api, uniform, 8),
+  ];
+}
+
+function many(name: string, server: BenchProcess, pick: UserPicker, connections: number): Target {
+  const head = `POST /v1/predictions/bench HTTP/1.1\r\nHost: ${new URL(server.url).host}\r\nContent-Type: application/json\r\n`;
+  const next = () => {
+    const body = JSON.stringify({
+      userIds: Array.from({ length: USERS_A_REQUEST }, () => String(FIRST_USER + pick())),
+    });
+    return `${head}Content-Length: ${body.length}\r\n\r\n${body}`;
+  };
+  return { name, server, connections, next };
+}
+
+async function measureRounds(
+  targets: readonly Target[],
+  { rounds, seconds }: BenchOptions,
+  say: (line: string) => void,
+): Promise<Results> {
+  const results = new Map<string, LoadResult[]>();
+  // Round 0 warms up.
+  for (let round = 0; round <= rounds; round++) {
+    for (const { name, server, connections, next } of targets) {
+      const result = await load({ url: server.url, pid: server.pid, connections, seconds, next });
+      if (result.failed > 0) throw new Error(`${name}: ${result.failed} answers were no 200`);
+      if (round > 0) results.set(name, [...(results.get(name) ?? []), result]);
+      say(
+        `round ${round}: ${name.padEnd(20)} ${Math.round(result.requestsPerSecond)} requests/s   p50 ${result.p50Ms.toFixed(2)} ms   p99 ${result.p99Ms.toFixed(2)} ms   CPU: server ${result.cpuMicros.toFixed(1)} µs, load ${result.ownCpuMicros.toFixed(1)} µs`,
+      );
+    }
+  }
+  return results;
+}
+
+function figures(results: Results): Figure[] {
+  const of = (name: string, value: (result: LoadResult) => number) => (results.get(name) ?? []).map(value);
+  const rate = (result: LoadResult) => result.requestsPerSecond;
+  const cpu = (result: LoadResult) => result.cpuMicros;
+  const p50 = (result: LoadResult) => result.p50Ms;
+  const over = (name: string, to: string, value: (result: LoadResult) => number) => {
+    const below = of(to, value);
+    return of(name, value).map((above, i) => above / (below[i] ?? Number.NaN));
+  };
+  return [
+    figureOf('cached read / HMGET', 'ratio', over('cached read', 'HMGET', rate), { least: 0.6 }),
+    figureOf('cached read / HMGET + query', 'ratio', over('cached read', 'HMGET + query', rate), { least: 2 }),
+    figureOf('skewed, cached read / HMGET', 'ratio', over('skewed, cached read', 'skewed, HMGET', rate), {
+      least: 0.8,
+    }),
+    figureOf('100 users / one user, time', 'ratio', over('100 users alone', 'one user alone', p50), { most: 8 }),
+    figureOf('100 users / one user, CPU', 'ratio', over('100 users alone', 'one user alone', cpu), { most: 8 }),
+    ...[...results.keys()].map((name) => figureOf(`${name}, rate`, 'reads/s', of(name, rate))),
+    ...[...results.keys()].map((name) => figureOf(`${name}, CPU of the server`, 'µs', of(name, cpu))),
+    figureOf('cached read, p50', 'ms', of('cached read', p50)),
+    figureOf(
+      'cached read, p99',
+      'ms',
+      of('cached read', (result) => result.p99Ms),
+    ),
+    figureOf(
+      'HMGET, share of a core that the load took',
+      'ratio',
+      of('HMGET', (result) => (result.ownCpuMicros * result.requestsPerSecond) / 1e6),
+    ),
+  ];
+}

@@ -1,0 +1,120 @@
+/**
+ * Each stage of a batch run alone, in CPU a user: the worker's own parts, one stage after the other over the same chunks,
+ * with nothing else under way. Counted is the CPU of everybody involved: this process, the inference children, Postgres
+ * with its backends, Redis. What the machine's cores could do at best follows from the sum.
+ */
+
+import type { FeatureBatch } from '@tandem/prediction/features';
+import { loadChunk } from '@tandem/prediction/load-chunk';
+import { publishRun } from '@tandem/prediction/publish-run';
+import type { ChunkResult, ClaimedChunk, Run, ScoredUser } from '@tandem/prediction/runs';
+import { scoreChunk } from '@tandem/prediction/score-chunk';
+import { cpuSecondsOf } from './process-usage.ts';
+import type { WorkerParts } from './run-everyone.ts';
+import type { BenchServers } from './service.ts';
+
+/** µs of CPU a user. */
+export interface StageCosts {
+  readonly read: number;
+  readonly score: number;
+  readonly writePostgres: number;
+  readonly writeRedis: number;
+  /** Building the primary key of the generation, checking and publishing it. */
+  readonly publish: number;
+}
+
+const LEASE_MS = 600_000;
+const unlost = new AbortController().signal;
+
+interface Work {
+  readonly parts: WorkerParts;
+  readonly run: Run;
+  readonly chunks: readonly ClaimedChunk[];
+}
+
+/** One run of the predictor, stage by stage. No worker may be running: it would take the chunks. */
+export async function measureStages(servers: BenchServers, parts: WorkerParts, predictor: string): Promise<StageCosts> {
+  const work = await planWork(parts, predictor);
+  const users = work.run.usersExpected;
+  const { postgres, redis } = servers.pids;
+  const timed = async <T>(stage: () => Promise<T>): Promise<{ value: T; cost: number }> => {
+    const before = cpuSecondsOf([process.pid, postgres, redis]);
+    const value = await stage();
+    return { value, cost: ((cpuSecondsOf([process.pid, postgres, redis]) - before) * 1e6) / users };
+  };
+  const read = await timed(() => readAll(work));
+  const score = await timed(() => scoreAll(work, read.value));
+  const postgresWritten = await timed(() => commitAll(work, score.value));
+  const redisWritten = await timed(() => loadAll(work, score.value, postgresWritten.value));
+  const published = await timed(() => publishRun(parts, work.run.id));
+  if (published.value?.state !== 'done' || !published.value.loaded)
+    throw new Error('the run by stages was not published');
+  return {
+    read: read.cost,
+    score: score.cost,
+    writePostgres: postgresWritten.cost,
+    writeRedis: redisWritten.cost,
+    publish: published.cost,
+  };
+}
+
+async function planWork(parts: WorkerParts, predictor: string): Promise<Work> {
+  const request = { predictor, scope: { kind: 'all' }, reason: 'bench', scheduleSlot: null } as const;
+  const { run: asked } = await parts.runs.create(request);
+  const run = await parts.runs.plan(asked.id);
+  const chunks: ClaimedChunk[] = [];
+  for (let no = 0; no < run.chunkCount; no++) {
+    const chunk = await parts.runs.claim(run.id, no, LEASE_MS);
+    if (!chunk) throw new Error(`chunk ${no} of the run by stages was taken by somebody else`);
+    chunks.push(chunk);
+  }
+  return { parts, run, chunks };
+}
+
+async function readAll({ parts, run, chunks }: Work): Promise<FeatureBatch[]> {
+  const version = await parts.chunks.registry.modelVersion(run.modelVersionId);
+  const batches: FeatureBatch[] = [];
+  for (const { part } of chunks) {
+    if ('range' in part) batches.push(await parts.chunks.features.readRange(version, part.range));
+  }
+  return batches;
+}
+
+async function scoreAll({ parts, run, chunks }: Work, batches: readonly FeatureBatch[]): Promise<ChunkResult[]> {
+  const { registry, features, scorer } = parts.chunks;
+  const version = await registry.modelVersion(run.modelVersionId);
+  const results: ChunkResult[] = [];
+  for (const [i, chunk] of chunks.entries()) {
+    const readBefore = async () => batches[i] ?? Promise.reject(new Error(`chunk ${i} was not read`));
+    const ready = { scorer, features: { ...features, readRange: readBefore } };
+    results.push((await scoreChunk(ready, version, chunk, unlost, () => {})).result);
+  }
+  return results;
+}
+
+async function commitAll({ parts, run, chunks }: Work, results: readonly ChunkResult[]) {
+  const written: (readonly ScoredUser[])[] = [];
+  for (const [i, chunk] of chunks.entries()) {
+    const commit = await parts.runs.commit(run, chunk, resultOf(results, i));
+    if (!commit.committed) throw new Error(`chunk ${i} of the run by stages was refused: ${commit.why}`);
+    written.push(commit.written);
+  }
+  return written;
+}
+
+async function loadAll(
+  { parts, run, chunks }: Work,
+  results: readonly ChunkResult[],
+  written: readonly (readonly ScoredUser[])[],
+): Promise<void> {
+  for (const [i, chunk] of chunks.entries()) {
+    const problem = await loadChunk(parts.chunks, run, chunk, resultOf(results, i), written[i] ?? []);
+    if (problem !== null) throw new Error(`chunk ${i} of the run by stages was not loaded: ${problem}`);
+  }
+}
+
+function resultOf(results: readonly ChunkResult[], i: number): ChunkResult {
+  const result = results[i];
+  if (!result) throw new Error(`chunk ${i} was not scored`);
+  return result;
+}

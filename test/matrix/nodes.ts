@@ -1,0 +1,34 @@
+/** Versions of Node from npm's packages of its programs, kept in the folder of the matrix for the next time. */
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { runCommand } from '@tandem/local-servers/run-command';
+import { NotHere } from './images.ts';
+
+export interface ReadyNode {
+  readonly program: string;
+  /** `22.23.3`, as it says itself. */
+  readonly version: string;
+}
+
+const FETCHED_WITHIN_MS = 300_000;
+
+/** @param version null: the Node that runs this. Rejects with `NotHere`. */
+export async function provideNode(version: string | null, folder: string): Promise<ReadyNode> {
+  if (version === null) return { program: process.execPath, version: process.versions.node };
+  const name = `node-${process.platform}-${process.arch}`;
+  const home = join(folder, `node-${version}`);
+  const program = join(home, 'node_modules', name, 'bin/node');
+  if (!existsSync(program)) await install(`${name}@${version}`, home);
+  const said = await runCommand(program, ['--version'], { timeoutMs: 20_000 });
+  if (said.code !== 0) throw new NotHere(`Node ${version} does not run here: ${said.stderr.trim()}`);
+  return { program, version: said.stdout.trim().slice(1) };
+}
+
+async function install(spec: string, home: string): Promise<void> {
+  mkdirSync(home, { recursive: true });
+  const flags = ['--no-save', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'];
+  const installed = await runCommand('npm', ['install', '--prefix', home, ...flags, spec], {
+    timeoutMs: FETCHED_WITHIN_MS,
+  });
+  if (installed.code !== 0) throw new NotHere(`npm could not fetch ${spec}: ${installed.stderr.trim().split('\n')[0]}`);
+}
