@@ -4,7 +4,7 @@
  * password stands what its readers need of it: the URL for Tandem, the setting for Redis.
  */
 import { randomBytes } from 'node:crypto';
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const folder = process.argv[2] ?? '/run/tandem';
@@ -36,6 +36,8 @@ function password(service: string): string {
 /** Readable for the accounts of other containers: who may read it is who mounts the volume. */
 function write(name: string, text: string): void {
   const file = join(folder, name);
+  // A start that was killed here left one that cannot be written to.
+  rmSync(`${file}.new`, { force: true });
   writeFileSync(`${file}.new`, `${text}\n`, { mode: 0o444, flush: true });
   renameSync(`${file}.new`, file);
 }

@@ -43,7 +43,7 @@ export function startCli(args: readonly string[], { cwd, env }: CliPlace): CliPr
   const ended = new Promise<Ended>((resolve) => child.once('close', (code) => resolve({ code, ...said })));
   return {
     pid: child.pid ?? -1,
-    waitFor: (pattern, withinMs = 60_000) => waitForOutput(child, said, pattern, withinMs),
+    waitFor: (pattern, withinMs = 180_000) => waitForOutput(child, said, pattern, withinMs),
     kill: (signal) => void child.kill(signal),
     ended,
   };

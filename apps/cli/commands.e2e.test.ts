@@ -31,7 +31,7 @@ beforeAll(async () => {
   client = createClient({ url });
   up = startCli(['up', '--example', '--port', String(port)], place);
   await up.waitFor(/Ctrl-C stops everything/);
-}, 120_000);
+});
 
 afterAll(async () => {
   up.kill('SIGTERM');
@@ -39,7 +39,7 @@ afterAll(async () => {
   await redis.stop();
   await database.drop();
   await rm(folder, { recursive: true, force: true });
-}, 60_000);
+});
 
 // The API's address comes from the folder, as it does for whoever tries the commands beside `tandem up`.
 const tandem = (...args: string[]): Promise<Ended> => runCli(args, place);
@@ -172,7 +172,7 @@ test('a killed API is started again', async () => {
   const first = await pidOf();
   process.kill(first, 'SIGKILL');
   const answers = () => client.predict('repurchase', '46').then(Boolean, () => false);
-  expect(await waitUntil(async () => (await pidOf()) !== first && (await answers()), 20_000)).toBe(true);
+  expect(await waitUntil(async () => (await pidOf()) !== first && (await answers()), 60_000)).toBe(true);
 });
 
 test('a second `up` in the same folder is refused with who holds it', async () => {

@@ -32,7 +32,7 @@ async function json(...args: string[]): Promise<Record<string, unknown>> {
 async function start(...args: string[]): Promise<CliProcess> {
   const started = startCli(args, { cwd: folder, env: {} });
   processes.push(started);
-  await started.waitFor(/Ctrl-C stops everything/, 120_000);
+  await started.waitFor(/Ctrl-C stops everything/);
   return started;
 }
 

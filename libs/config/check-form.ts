@@ -41,11 +41,6 @@ export function pathText(path: readonly PropertyKey[]): string {
   }, '');
 }
 
-/** A key as an object of a config writes it: `score`, `'dense:0'`. */
-export function keyText(name: string): string {
-  return /^[A-Za-z_$][\w$]*$/.test(name) ? name : `'${name}'`;
-}
-
 /** A value as a message shows it: short, and on one line. */
 export function shown(value: unknown): string {
   if (value === undefined) return 'missing';

@@ -69,7 +69,8 @@ const categoryValues = z
   .max(MAX_CATEGORIES, form(`at most ${MAX_CATEGORIES} texts`))
   .superRefine((values, ctx) => {
     if (values.length === 0) refuse(ctx, 'is empty', "write the column's texts in the model's order");
-    const twice = values.find((text, i) => values.indexOf(text) !== i);
+    const seen = new Set<string>();
+    const twice = values.find((text) => seen.size === seen.add(text).size);
     if (twice !== undefined) refuse(ctx, `has ${JSON.stringify(twice)} twice`, 'write each text once');
   });
 

@@ -81,7 +81,8 @@ function whyEnded(code: number | null, signal: string | null, deadlineMs: number
     return ['awaits something that never comes', 'let the file only build its settings, and wait for nothing'];
   }
   const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
-  return [`ended the process while it was loaded (${how})`, 'remove process.exit from it, and from what it imports'];
+  const remedy = 'mend the error that it printed, or remove process.exit from it and from what it imports';
+  return [`ended the process while it was loaded (${how})`, remedy];
 }
 
 function refuse(file: string, problem: string, remedy: string) {

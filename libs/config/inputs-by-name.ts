@@ -5,8 +5,9 @@
 import { inputMisfits } from '@tandem/prediction/input-fit';
 import { type DescribedTensor, describeTensor } from '@tandem/prediction/model-signature';
 import type { FeatureColumn } from '@tandem/prediction/predictor';
-import { keyText } from './check-form.ts';
+import { aliasSql, canNameFeature } from './column-name.ts';
 import { nearestName } from './nearest-name.ts';
+import { keyText } from './source-text.ts';
 
 export interface NamedMatch {
   readonly tensor: DescribedTensor;
@@ -58,11 +59,11 @@ function missingColumn(tensor: DescribedTensor, free: readonly string[]): NamedF
   if (shape && (tensor.type === null || tensor.shape.length > 2)) return { setting: ['model'], ...shape };
   const meant = nearestName(name, free);
   const fill = `inputs: { ${keyText(name)}: { type: '${tensor.type}', columns: […] }, … } for all inputs`;
-  const rename = meant ? `name it with as: ${meant} as ${quotedName(name)}` : `select a column as ${quotedName(name)}`;
+  const rename = `${meant ? `name it with as: ${aliasSql(meant)}` : 'select a column'} as ${aliasSql(name)}; or `;
   return {
     setting: ['features', 'sql'],
     problem: `the model's input ${describeTensor(tensor)} takes the column of its name, and the query has none${meant ? ` (it has ${meant})` : ''}`,
-    remedy: `${rename}; or say what fills it: ${fill}; or export the model without that input`,
+    remedy: `${canNameFeature(name) ? rename : ''}say what fills it: ${fill}; or export the model without that input`,
   };
 }
 
@@ -74,9 +75,4 @@ function nothingSaid(inputs: readonly DescribedTensor[]): NamedFault {
     problem: `the model has ${inputs.length} inputs (${list}), no feature column has the name of one, and the config does not say what fills them`,
     remedy: `name the columns as the inputs, or add inputs: { ${lines || '<tensor>: { type, columns: […] }'} }`,
   };
-}
-
-/** A name as SQL writes it: in quotes where it would be folded otherwise. */
-function quotedName(name: string): string {
-  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name}"`;
 }

@@ -126,6 +126,18 @@ test.each<[string, QueryColumn[], ModelSignature['inputs'], string[]]>([
     ],
   ],
   [
+    'a name longer than a column can have',
+    columns,
+    [...named.inputs.slice(0, 2), { name: 'p'.repeat(64), type: 'string', shape: [null, 1] }],
+    ['and the query has none → say what fills it: inputs: { ppp'],
+  ],
+  [
+    'the name that the key has',
+    columns,
+    [...named.inputs.slice(0, 2), { name: 'user_id', type: 'int64', shape: [null, 1] }],
+    ["and the query has none → say what fills it: inputs: { user_id: { type: 'int64', columns: […] }, … }"],
+  ],
+  [
     'an input in capitals',
     columns,
     [...named.inputs.slice(0, 2), { name: 'Plan', type: 'string', shape: [null, 1] }],
@@ -199,4 +211,8 @@ test('declared inputs map columns to tensors', () => {
   expect(problemsIn({ inputs: [{ name: 'a', type: 'float64', columns: ['spent'] }] }, columns, model)[1]).toContain(
     "write 'float32'",
   );
+  const sequence = { ...signature, inputs: [{ name: 'a', type: null, shape: [] }] };
+  expect(
+    problemsIn({ inputs: [{ name: 'a', type: 'float32', columns: ['visits', 'spent'] }] }, columns, sequence),
+  ).toEqual([expect.stringContaining('takes a as a sequence or a map')]);
 });

@@ -2,12 +2,13 @@
 import { inputMisfits } from '@tandem/prediction/input-fit';
 import { type DescribedTensor, describeTensor } from '@tandem/prediction/model-signature';
 import type { FeatureColumn, ModelInput, TensorType } from '@tandem/prediction/predictor';
-import { keyText, pathText } from './check-form.ts';
+import { pathText } from './check-form.ts';
 import type { SettingProblem } from './config-problem.ts';
 import { columnsByName } from './inputs-by-name.ts';
 import type { ModelSignature } from './model-signature.ts';
 import { nearestName } from './nearest-name.ts';
 import type { ResolvedInput, ResolvedPredictor } from './resolve-predictor.ts';
+import { keyText } from './source-text.ts';
 
 /** The mapping; it holds only if nothing was added to `problems`. */
 export function mapInputs(
@@ -61,7 +62,7 @@ function mapDeclared(mapping: Mapping, declared: readonly ResolvedInput[]): read
       problems.push(unknownInput(mapping, input.name));
       return { name: input.name, type: input.type, columns: input.columns };
     }
-    if (tensor.type !== input.type) {
+    if (tensor.type !== null && tensor.type !== input.type) {
       const problem = `is '${input.type}', and the model's input is ${describeTensor(tensor)}`;
       problems.push({ path: at('inputs', input.name, 'type'), problem, remedy: `write '${tensor.type}'` });
     }

@@ -76,6 +76,21 @@ test.each<[string, ModelSignature, Overrides, string]>([
   expect(problemsIn(overrides, columns, model)).toEqual([expect.stringContaining(remedy)]);
 });
 
+test('where the tensor of a near name is a sequence of maps, the ways to export without are told', () => {
+  const [first] = classifier.outputs;
+  const outputs = [...(first ? [first] : []), { name: 'probabilities', type: null, shape: [] }];
+  const problems = problemsIn(output('probability'), columns, { ...classifier, outputs });
+  expect(problems).toEqual([
+    expect.stringMatching(/^[^→]*has no output probability;[^→]*→ export it without: .*zipmap/),
+  ]);
+});
+
+test('names with quotes are written as a config takes them', () => {
+  expect(problemsIn(output('x'), columns, single("it's", [null, 1]))).toEqual([
+    expect.stringContaining(`→ write score: { from: "it's", type: 'float32' }`),
+  ]);
+});
+
 test('a single output of maps is told with the ways to export without', () => {
   const problems = problemsIn({}, columns, single('score', [], null));
   expect(problems).toHaveLength(1);

@@ -2,11 +2,12 @@
 import { type DescribedTensor, describeTensor } from '@tandem/prediction/model-signature';
 import { outputMisfits, sameType, valuesPerUser } from '@tandem/prediction/output-fit';
 import type { OutputField } from '@tandem/prediction/predictor';
-import { keyText, pathText } from './check-form.ts';
+import { pathText } from './check-form.ts';
 import type { SettingProblem } from './config-problem.ts';
 import type { ModelSignature } from './model-signature.ts';
 import { nearestName } from './nearest-name.ts';
 import type { ResolvedOutput, ResolvedPredictor } from './resolve-predictor.ts';
+import { keyText, quote } from './source-text.ts';
 
 /** The mapping; it holds only if nothing was added to `problems`. */
 export function mapOutputs(
@@ -34,6 +35,8 @@ type Fault = Omit<SettingProblem, 'path'>;
 function unknownTensor(output: ResolvedOutput, { outputs }: ModelSignature): Fault {
   const problem = `the model has no output ${output.from}; it has ${outputs.map(describeTensor).join('; ') || 'none'}`;
   const meant = meantTensor(output, outputs);
+  const [misfit] = meant?.type === null ? outputMisfits({ type: output.type, index: 0, width: null }, meant) : [];
+  if (misfit) return { problem, remedy: misfit.remedy };
   return { problem, remedy: meant ? `write ${lineFor(output, meant)}` : 'name one of these with from' };
 }
 
@@ -55,7 +58,7 @@ function lineFor({ name, type, width: wanted }: ResolvedOutput, tensor: Describe
   const said = sameType(tensor.type, type) ? type : tensor.type;
   const width = valuesPerUser(tensor);
   const taken = width === 1 || wanted !== null ? '' : width === 2 ? ', index: 1' : ', index: …';
-  return `${keyText(name)}: { from: '${from}', type: '${said}'${wanted === null ? taken : `, width: ${wanted}`} }`;
+  return `${keyText(name)}: { from: ${quote(from)}, type: '${said}'${wanted === null ? taken : `, width: ${wanted}`} }`;
 }
 
 function fitFaults(output: ResolvedOutput, tensor: DescribedTensor): readonly Fault[] {

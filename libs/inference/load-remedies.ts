@@ -6,8 +6,8 @@ const REMEDIES: readonly (readonly [words: RegExp, remedy: string])[] = [
     'Export it with operators that ONNX Runtime 1.30 has in that opset (onnxruntime.ai/docs/reference/operators); a newer opset may have this one.',
   ],
   [
-    /Could not find an implementation|NOT_IMPLEMENTED/,
-    'ONNX Runtime has that operator, but not for these types on a CPU: export the model in float32, for opset 17.',
+    /Could not find an implementation|NOT_IMPLEMENTED|Unsupported data type/,
+    'ONNX Runtime has no such operator for these types on a CPU: export the model in float32, for opset 17.',
   ],
   [
     /allocate memory|bad_alloc/,

@@ -16,8 +16,16 @@ const withMore = (...more: Buffer[]) => model(Buffer.concat([graph(nodes, [], [i
 const body = graph(nodes, [], [input], [output]);
 /** Four values of four bytes. */
 const tensor = raw('w', FLOAT, [4], Buffer.alloc(16));
+const foreign = node('Backdoor', [], ['x'], {}, 'com.example');
 const attributed = (...attributes: Buffer[]) =>
   withMore(message(1, [field(4, 'Constant'), field(2, 'c'), message(5, [field(1, 'value'), ...attributes])]));
+
+/** A field's tag in five bytes, with a bit that readers in C++ drop: to them it is this field, to others none that is known. */
+const disguised = (number: number, content: Buffer) => {
+  const [tag = 0, rest = 0] = Buffer.from([(number << 3) & 0x7f, (number << 3) >> 7]);
+  return Buffer.concat([Buffer.from([tag | 2 | 0x80, rest | 0x80, 0x80, 0x80, 0x10, content.length]), content]);
+};
+const elsewhere = Buffer.concat([field(1, 'location'), field(2, 'weights.bin')]);
 
 describe('findFault', () => {
   it('lets ordinary models pass: loops, operators of ai.onnx.ml, branches of branches, packed and sparse constants', () => {
@@ -40,6 +48,11 @@ describe('findFault', () => {
     ['a zip', 'PK\x03\x04abc', 'a zip archive'],
     ['a pickle', Buffer.from([0x80, 4, 0x95, 1]), 'a Python pickle'],
     ['a TensorFlow Lite model', 'abcdTFL3', 'TensorFlow Lite'],
+    [
+      'a model that ONNX Runtime would read in its own format',
+      Buffer.concat([field(3, Buffer.from('\0\0ORTM')), good]),
+      "ONNX Runtime's own format",
+    ],
     ['zeros', Buffer.alloc(4096), 'not protobuf'],
     ['a length of 2 GiB', Buffer.from([0x3a, 0xff, 0xff, 0xff, 0xff, 0x07, 1]), 'truncated, perhaps'],
     ['only an IR version', Buffer.from([0x08, 8]), 'no graph'],
@@ -71,11 +84,28 @@ describe('findFault', () => {
       'external data',
     ],
     ['a foreign operator', foreignModel('com.example'), 'operator "Backdoor" is of the domain "com.example"'],
+    ['one whose domain is given again as a number', withMore(message(1, [foreign, field(7, 0)])), '"com.example"'],
     ['functions of its own', model(body, { more: [message(25, [field(1, 'f')])] }), 'functions of its own'],
     [
       'a constant of 4 TiB',
       withConstant(raw('bomb', FLOAT, [2 ** 40], Buffer.alloc(4))),
       '"bomb" is said to have 1099511627776 values, but holds 1',
+    ],
+    [
+      'one with a size of nothing beside it, in four bytes as no size is',
+      withConstant(Buffer.concat([raw('bomb', FLOAT, [2 ** 40], Buffer.alloc(4)), Buffer.from([0x0d, 0, 0, 0, 0])])),
+      '"bomb" is said to have 1099511627776 values, but holds 1',
+    ],
+    [
+      'external data under a tag too large',
+      withConstant(Buffer.concat([tensor, disguised(13, elsewhere)])),
+      'not protobuf',
+    ],
+    ['functions under a tag too large', model(body, { more: [disguised(25, field(1, 'f'))] }), 'not protobuf'],
+    [
+      'an opset of a domain that is a name of JavaScript',
+      model(body, { opsets: { '': 17, constructor: 0 } }),
+      'opset 0 of constructor, and ONNX Runtime 1.30 reads 1 and later',
     ],
     [
       'too few weights',

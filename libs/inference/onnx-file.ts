@@ -6,7 +6,7 @@
  */
 import { sparseFault, tensorFault } from './onnx-tensor.ts';
 import { irFault, isKnownDomain, type ModelFault, opsetFault } from './onnx-versions.ts';
-import { type Field, NotProtobuf, readField } from './protobuf.ts';
+import { BYTES, type Field, NotProtobuf, readField } from './protobuf.ts';
 
 /**
  * Graphs inside graphs (the branches of an If, the body of a Loop). Exporters nest three or four; older releases of ONNX
@@ -98,6 +98,9 @@ function refuseOtherFormats(bytes: Buffer): void {
   const other = OTHER_STARTS.find(([prefix]) => start.startsWith(prefix));
   if (other) throw notOnnx(`it is ${other[1]}`);
   if (start.startsWith('TFL3', 4)) throw notOnnx('it is a TensorFlow Lite model');
+  // By this mark alone ONNX Runtime would read the file in its own format, of which nothing is checked here.
+  if (start.startsWith('ORTM', 4))
+    throw notOnnx("it is in ONNX Runtime's own format; give the .onnx file that it was made from");
 }
 
 /** @param outer graphs around it */
@@ -118,8 +121,9 @@ function walk(
     at = field.end;
     if (kind === 'graph') countMember(count);
     if (kind === 'model') checkModelField(bytes, field, count);
-    if (kind === 'node' && field.number === NODE_OPERATOR) operator = text(bytes, field);
-    if (kind === 'node' && field.number === NODE_DOMAIN) domain = text(bytes, field);
+    // In another encoding it is no such field to a reader of protobuf, and does not take the place of the one before.
+    if (kind === 'node' && field.wire === BYTES && field.number === NODE_OPERATOR) operator = text(bytes, field);
+    if (kind === 'node' && field.wire === BYTES && field.number === NODE_DOMAIN) domain = text(bytes, field);
     // Any number but 0, since readers differ in how they take one that is out of range.
     if (kind === 'tensor' && field.number === TENSOR_LOCATION && field.value !== 0) throw external();
     const inner = INSIDE[kind][field.number];
@@ -128,7 +132,7 @@ function walk(
     if (ONCE[kind]?.includes(field.number) && !once.delete(field.number)) {
       throw notOnnx(`one ${kind} has field ${field.number} twice`);
     }
-    if (field.wire !== 2) throw notOnnx(`field ${field.number} of a ${kind} is no message`);
+    if (field.wire !== BYTES) throw notOnnx(`field ${field.number} of a ${kind} is no message`);
     walk(bytes, field, inner, depth, count);
   }
   if (kind === 'node') refuseForeign(`operator ${JSON.stringify(operator.slice(0, 64))}`, domain);

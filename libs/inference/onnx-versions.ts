@@ -2,7 +2,7 @@
  * Which releases of the ONNX format the runtime reads, said before it is asked: its own refusal of a model from the future
  * names neither the version nor what to do. (Field numbers from onnx.proto3, OperatorSetIdProto.)
  */
-import { type Field, readField } from './protobuf.ts';
+import { BYTES, type Field, readField, VARINT } from './protobuf.ts';
 
 /** What is wrong with a model file, and what mends it. */
 export interface ModelFault {
@@ -37,13 +37,14 @@ export function opsetFault(bytes: Buffer, entry: Pick<Field, 'start' | 'end'>): 
   for (let at = entry.start; at < entry.end; ) {
     const field = readField(bytes, at, entry.end);
     at = field.end;
-    if (field.number === DOMAIN) domain = bytes.toString('utf8', field.start, Math.min(field.end, field.start + 64));
-    if (field.number === VERSION) version = field.value;
+    if (field.number === DOMAIN && field.wire === BYTES)
+      domain = bytes.toString('utf8', field.start, Math.min(field.end, field.start + 64));
+    if (field.number === VERSION && field.wire === VARINT) version = field.value;
   }
   // A foreign domain matters only where an operator is of it, which the walk refuses by name.
-  const latest = LATEST[domain] ?? Number.POSITIVE_INFINITY;
+  const latest = isKnownDomain(domain) ? (LATEST[domain] ?? 0) : Number.POSITIVE_INFINITY;
   if (version > 0 && version <= latest) return null;
-  const range = latest === 1 ? '1' : `1 to ${latest}`;
+  const range = latest === 1 ? '1' : Number.isFinite(latest) ? `1 to ${latest}` : '1 and later';
   return {
     reason: `it is written for opset ${version} of ${domain || 'ai.onnx'}, and ONNX Runtime 1.30 reads ${range}`,
     remedy: `Export it for an older opset: torch.onnx.export(…, opset_version=17), to_onnx(…, target_opset={'': 17, 'ai.onnx.ml': 3}).`,

@@ -6,9 +6,20 @@
 /** The bytes are no protobuf message, or end too early. */
 export class NotProtobuf extends Error {}
 
+/** Wire types: how a field is encoded. The others are of eight bytes (1) and of four (5). */
+export const VARINT = 0;
+/** With their length before them. */
+export const BYTES = 2;
+
+/**
+ * Readers in C++ keep 32 bits of a tag and drop what lies above, so that a larger number is another field to them than it
+ * is here: a way to show a file to this reader that ONNX Runtime does not see.
+ */
+const MAX_NUMBER = 2 ** 29 - 1;
+
 export interface Field {
   readonly number: number;
-  /** How it is encoded: 0 a varint, 1 eight bytes, 2 bytes with their length before them, 5 four bytes. */
+  /** Its wire type. */
   readonly wire: number;
   /** Of a varint, as far as a double holds it. */
   readonly value: number;
@@ -22,12 +33,12 @@ export function readField(bytes: Buffer, at: number, end: number): Field {
   const tag = readVarint(bytes, at, end);
   const number = Math.floor(tag.value / 8);
   const wire = tag.value % 8;
-  if (number === 0) throw new NotProtobuf('it is not protobuf');
-  if (wire === 0) {
+  if (number === 0 || number > MAX_NUMBER) throw new NotProtobuf('it is not protobuf');
+  if (wire === VARINT) {
     const { value, next } = readVarint(bytes, tag.next, end);
     return { number, wire, value, start: next, end: next };
   }
-  const length = wire === 2 ? readVarint(bytes, tag.next, end) : { value: FIXED_BYTES[wire], next: tag.next };
+  const length = wire === BYTES ? readVarint(bytes, tag.next, end) : { value: FIXED_BYTES[wire], next: tag.next };
   if (length.value === undefined) throw new NotProtobuf('it is not protobuf');
   if (length.value > end - length.next) throw endsTooEarly();
   return { number, wire, value: 0, start: length.next, end: length.next + length.value };

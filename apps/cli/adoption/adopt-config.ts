@@ -13,8 +13,8 @@ export interface AdoptedConfig extends AdoptionOutcome {
 export interface ToTry {
   readonly predictor: string;
   readonly userId: string;
-  /** Of an event that concerns the predictor. */
-  readonly eventType: string;
+  /** Of an event after which a read infers anew; null: none does. */
+  readonly eventType: string | null;
 }
 
 export async function adoptConfig(pool: Pool, path: string, memoryLimitMb: number): Promise<AdoptedConfig> {
@@ -25,8 +25,9 @@ export async function adoptConfig(pool: Pool, path: string, memoryLimitMb: numbe
 function toTryOf([first]: readonly CheckedPredictor[]): ToTry | null {
   const [userId] = first?.users?.scorable?.userIds ?? [];
   if (!first || userId === undefined) return null;
-  const [pattern = '*'] = first.policy.freshness.events;
-  return { predictor: first.name, userId, eventType: pattern.replaceAll('*', 'changed') };
+  const { events, live } = first.policy.freshness;
+  const [pattern] = live ? events : [];
+  return { predictor: first.name, userId, eventType: pattern?.replaceAll('*', 'changed') ?? null };
 }
 
 const CHANGES = {

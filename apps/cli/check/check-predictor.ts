@@ -5,7 +5,7 @@ import { explainRange, explainUser, findDuplicateKeys, type PlanReport } from '@
 import type { CheckedPredictor, Pool } from '../adoption/read-config.ts';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import { count, duration } from '../output/quantities.ts';
-import { countUnscorable } from './count-unscorable.ts';
+import { countUnscorable, type UnscorableValue } from './count-unscorable.ts';
 import { describeModel } from './describe-model.ts';
 import { scanSteps } from './scan-steps.ts';
 
@@ -60,7 +60,11 @@ async function checkKeyType(pool: Pool, { definition: { keyType } }: CheckedPred
   ];
 }
 
-const REASONS = { null: 'null', unknown: 'a text that is no category' };
+const REASONS: Readonly<Record<UnscorableValue, string>> = {
+  null: 'null',
+  unknown: 'a text that is no category',
+  not_finite: 'NaN or infinite',
+};
 
 async function checkUsers(pool: Pool, { definition, policy }: CheckedPredictor): Promise<Finding> {
   const { users, unscorable, reasons } = await countUnscorable(pool, definition.query);
@@ -69,7 +73,7 @@ async function checkUsers(pool: Pool, { definition, policy }: CheckedPredictor):
   const why = reasons.map((one) => `${one.column} is ${REASONS[one.reason]} (${count(one.users)})`).join(', ');
   const text = `${count(unscorable)} of ${count(users)} cannot be scored: ${why}`;
   const remedy =
-    'say in features.nulls (or unknown, of features.categories) what the model was trained with in their place; or leave such rows out of the query';
+    "say in features.nulls (or unknown, of features.categories) what the model was trained with in their place, of a NaN once it is a null: nullif(…, 'NaN'); or leave such rows out of the query";
   const isTooFew = 1 - unscorable / users < policy.batch.minCoverage;
   const refusal = `; a run is published only where ${policy.batch.minCoverage * 100} % are (batch.minCoverage)`;
   return isTooFew ? failed('users', `${text}${refusal}`, remedy) : warning('users', text, remedy);

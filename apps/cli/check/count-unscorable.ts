@@ -10,10 +10,17 @@ export interface UnscorableUsers {
   /** Those who cannot be scored. */
   readonly unscorable: number;
   /** By column; a user may be among several. */
-  readonly reasons: readonly { readonly column: string; readonly reason: 'null' | 'unknown'; readonly users: number }[];
+  readonly reasons: readonly { readonly column: string; readonly reason: UnscorableValue; readonly users: number }[];
 }
 
-type Reason = { readonly column: string; readonly reason: 'null' | 'unknown'; readonly condition: string };
+/** A null that nothing stands for, a text that is no category, a NaN or an infinity. */
+export type UnscorableValue = 'null' | 'unknown' | 'not_finite';
+
+interface Reason {
+  readonly column: string;
+  readonly reason: UnscorableValue;
+  readonly condition: string;
+}
 
 /** Reads every row once. Event values, which may stand in for a null, are left out of account. */
 export async function countUnscorable(pool: Pool, { sql, columns }: FeatureQuery): Promise<UnscorableUsers> {
@@ -37,10 +44,15 @@ export async function countUnscorable(pool: Pool, { sql, columns }: FeatureQuery
 }
 
 /** @param values the statement's parameters, added to */
-function reasonsOf({ name, nullAs, categories }: FeatureColumn, values: string[][]): Reason[] {
+function reasonsOf({ name, kind, nullAs, categories }: FeatureColumn, values: string[][]): Reason[] {
   const column = `f.${quoteName(name)}`;
   const reasons: Reason[] = [];
   if (nullAs === undefined) reasons.push({ column: name, reason: 'null', condition: `${column} is null` });
+  if (kind === 'number') {
+    // In Postgres a NaN is equal to itself.
+    const condition = `${column} = any('{NaN,Infinity,-Infinity}'::float8[])`;
+    reasons.push({ column: name, reason: 'not_finite', condition });
+  }
   if (categories && categories.unknownAs === undefined) {
     values.push([...categories.values]);
     const condition = `${column} <> all($${values.length}::text[])`;

@@ -1,6 +1,6 @@
 /** How a column is written in the feature query so that it has a type which the model's tensor can be filled from. */
 import type { TensorType } from '@tandem/prediction/predictor';
-import { kindOf, type TableColumn, type TextFacts } from './table-facts.ts';
+import { isPadded, kindOf, type TableColumn, type TextFacts } from './table-facts.ts';
 
 export interface Expression {
   readonly sql: string;
@@ -16,12 +16,14 @@ export function expressionFor(column: TableColumn, type: TensorType, text: TextF
 }
 
 function asText(column: TableColumn): Expression {
+  if (isPadded(column)) return { sql: `${column.sql}::text`, note: 'without the blanks that it is filled up with' };
   if (kindOf(column) === 'text') return { sql: column.sql };
   return { sql: `${column.sql}::text`, note: `Postgres' spelling of a ${column.type}; Python's may differ` };
 }
 
 function asFlag(column: TableColumn): Expression | null {
   if (kindOf(column) === 'boolean') return { sql: column.sql };
+  if (kindOf(column) === 'money') return { sql: `(${column.sql} <> 0::money)` };
   return isNumber(column) ? { sql: `(${column.sql} <> 0)` } : null;
 }
 
@@ -52,7 +54,10 @@ function asInteger(column: TableColumn, text: TextFacts | undefined): Expression
   const kind = kindOf(column);
   if (kind === 'integer' || kind === 'boolean' || kind === 'date') return asNumber(column, text);
   const number = asNumber(column, text);
-  return number && { sql: `${number.sql.replace(/::float8$/, '')}::bigint`, note: 'rounded to an integer' };
+  if (number === null) return null;
+  const exact = number.sql.replace(/::float8$/, '');
+  // A text such as 29.85 is no bigint to Postgres, and a numeric keeps all digits of a large one.
+  return { sql: `${exact}${kind === 'text' ? '::numeric' : ''}::bigint`, note: 'rounded to an integer' };
 }
 
 /** Numbers and flags: what a numeric tensor takes as it is. */

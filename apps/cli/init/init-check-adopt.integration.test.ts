@@ -1,6 +1,6 @@
 /** A stranger's model and table on real Postgres: what `init` writes passes `check`, and `adopt` puts it in force. */
 import { classifierModel, linearModel, linearScore, memoryModel, textModel } from '@tandem/testing/onnx-models';
-import { field, message } from '@tandem/testing/onnx-writer';
+import { BOOL, FLOAT, field, graph, message, model, node, raw, value } from '@tandem/testing/onnx-writer';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createPlace, type Place } from './strangers-table.fixture.ts';
 
@@ -79,6 +79,35 @@ test('a classifier gives the probability of the second class, and its label', as
   expect(samples).toMatchObject([
     { userId: 'a', prediction: { score: expect.closeTo(1 / (1 + Math.exp(-1)), 5), label: 1 } },
   ]);
+});
+
+test('a column of the name that the key has in the query, and an output of open width, pass as written', async () => {
+  const open = [value('score', FLOAT, ['N', 'M'])];
+  const keep = raw('keep', BOOL, [2], Buffer.from([0, 1]));
+  const second = node('Compress', ['features', 'keep'], ['score'], { axis: 1 });
+  await place.write('m.onnx', model(graph([second], [keep], [value('features', FLOAT, ['N', 2])], open)));
+  await place.sql(`create table customers (customer_id bigint primary key, age real, user_id bigint);
+    insert into customers values (1, 40, 7)`);
+  expect(await place.tandem(INIT)).toMatchObject({ code: 0, err: '' });
+  const { code, out } = await place.tandem('check --json');
+  expect({ code, report: parse(out) }).toMatchObject({
+    code: 0,
+    report: { samples: [{ userId: '1', prediction: { score: 7 } }] },
+  });
+});
+
+test('texts that are filled up with blanks go in without them; users with a NaN are counted as those with a null', async () => {
+  await place.write('m.onnx', textModel());
+  await place.sql(`create table customers (customer_id integer primary key, plan character(6), age float8);
+    insert into customers select n, 'paid', n from generate_series(1, 20) n; update customers set age = 'NaN' where customer_id = 7`);
+  expect((await place.tandem(INIT)).code).toBe(0);
+  const { code, out } = await place.tandem('check --json');
+  const { findings, samples } = parse(out);
+  expect(code).toBe(0);
+  expect(findings).toContainEqual(
+    expect.objectContaining({ text: '1 of 20 cannot be scored: age is NaN or infinite (1)' }),
+  );
+  expect(samples).toMatchObject([{ userId: '1', prediction: { score: 2 } }]);
 });
 
 test('texts one-hot: a text that came after is told as no category', async () => {

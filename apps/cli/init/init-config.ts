@@ -5,8 +5,9 @@ import { PREDICTOR_NAME } from '@tandem/config/config-schema';
 import { inspectModel } from '@tandem/inference/check-model';
 import { featureNames } from '@tandem/inference/model-metadata';
 import { schemaState } from '@tandem/offline-store/migrate';
+import { inputMisfits } from '@tandem/prediction/input-fit';
 import { MAX_MODEL_BYTES } from '@tandem/prediction/model-limits';
-import type { TensorType } from '@tandem/prediction/predictor';
+import { isTensorType } from '@tandem/prediction/tensor-range';
 import type { Pool } from '../adoption/read-config.ts';
 import { CommandFailure, EXIT_USAGE } from '../failure.ts';
 import { type InputMatch, type InputTensor, matchInputs } from './match-inputs.ts';
@@ -107,10 +108,9 @@ function nameFor(modelFile: string): string {
 
 function usableInputs(inputs: Awaited<ReturnType<typeof inspectModel>>['inputs']): readonly InputTensor[] {
   return inputs.map(({ name, type, shape }) => {
-    if (type !== null && shape.length > 0 && shape.length <= 2) return { name, shape, type: type as TensorType };
-    const what = type === null ? 'is no tensor' : `has ${shape.length} dimensions`;
-    const remedy = 'export it with inputs of the form [users, features]: one row a user';
-    throw new CommandFailure(`the model's input ${name} ${what}`, { remedy });
+    if (isTensorType(type) && shape.length <= 2) return { name, shape, type };
+    const [misfit] = inputMisfits({ name, type, shape }, [], true);
+    throw new CommandFailure(misfit?.problem ?? '', { remedy: misfit?.remedy ?? '' });
   });
 }
 

@@ -18,6 +18,10 @@ describe('a matrix', () => {
     expect(match).toMatchObject({ undecided: [], remarks: [expect.stringContaining('does not name its features')] });
   });
 
+  test('takes a column of the name that the key has in the query under another', () => {
+    expect(queryOf(named(matrix(2), table('user_id bigint, age real')))).toEqual(['user_id as user_id_feature', 'age']);
+  });
+
   test('leaves out what only training needed, texts, ids and times, and says why', () => {
     const facts = table(
       'label integer, held_out integer, visits integer, shop_id integer, spent real, cohort text, born date, loaded_at timestamp with time zone',
@@ -82,6 +86,14 @@ describe('a matrix', () => {
     expect(queryOf(named(matrix(2, 'string'), table('a text, n integer, b text')))).toEqual(['a', 'b']);
   });
 
+  test('takes a text that is filled up with blanks without them, as its categories are', () => {
+    const facts = table('age integer, plan character(6)', { plan: { values: ['free', 'paid'] } });
+    const match = named(matrix(3), facts);
+    expect(queryOf(match)).toEqual(['age', 'plan::text as plan']);
+    expect(match.features[1]).toMatchObject({ oneHot: ['free', 'paid'], note: expect.stringContaining('blanks') });
+    expect(queryOf(named(matrix(1, 'string'), facts))).toEqual(['plan::text as plan']);
+  });
+
   test('takes a text of numbers as a number', () => {
     const match = named(matrix(1), table('total text', { total: { isNumeric: true, blanks: 2 } }));
     expect(queryOf(match)).toEqual(["nullif(trim(total), '')::float8 as total"]);
@@ -98,6 +110,29 @@ describe('named inputs', () => {
       'paperless_billing::text as PaperlessBilling',
     ]);
     expect(match).toMatchObject({ inputs: null, undecided: [], leftOut: [{ column: { name: 'rest' } }] });
+  });
+
+  test('whose names no column of a query can have are told by the columns that fill them', () => {
+    const [long, short] = ['x_'.repeat(40), 'x'.repeat(40)];
+    const match = named([one('user_id'), one(long), one('age')], table(`user_id bigint, ${short} real, age real`));
+    expect(queryOf(match)).toEqual(['user_id as user_id_feature', short, 'age']);
+    expect(match).toMatchObject({
+      undecided: [],
+      inputs: [
+        { name: 'user_id', type: 'float32', columns: ['user_id_feature'] },
+        { name: long, type: 'float32', columns: [short] },
+        { name: 'age', type: 'float32', columns: ['age'] },
+      ],
+    });
+  });
+
+  test('of integers and flags take texts of numbers and money as Postgres can convert them', () => {
+    const facts = table('age text, spent money, paid money', { age: { isNumeric: true } });
+    expect(queryOf(named([one('age', 'int64'), one('spent', 'int32'), one('paid', 'bool')], facts))).toEqual([
+      "nullif(trim(age), '')::numeric::bigint as age",
+      'spent::numeric::bigint as spent',
+      '(paid <> 0::money) as paid',
+    ]);
   });
 
   test('without a column are told with the nearest', () => {

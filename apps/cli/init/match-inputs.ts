@@ -2,11 +2,12 @@
  * Matches a model's inputs to a table's columns: named inputs by their names, matrices by the number of their values, or
  * by the names of their features where the model file tells them. Pure; what it cannot decide it says.
  */
-import { describeTensor, isFixed } from '@tandem/prediction/model-signature';
+import { describeTensor } from '@tandem/prediction/model-signature';
+import { valuesPerUser } from '@tandem/prediction/output-fit';
 import type { TensorType } from '@tandem/prediction/predictor';
 import { type Choice, chooseNumbers, chooseTexts, type LeftOut } from './choose-columns.ts';
 import { expressionFor } from './column-expression.ts';
-import { bareName, findByName, suggestion } from './names.ts';
+import { bareName, featureName, findByName, suggestion } from './names.ts';
 import { kindOf, type TableColumn, type TableFacts } from './table-facts.ts';
 
 export interface InputTensor {
@@ -22,8 +23,9 @@ export interface MatchedFeature {
   readonly sql: string;
   readonly note?: string;
   readonly oneHot?: readonly string[];
-  /** The tensor that it fills. */
+  /** The tensor that it fills, and its element type. */
   readonly input: string;
+  readonly type: TensorType;
 }
 
 export interface InputMatch {
@@ -51,18 +53,12 @@ export function matchInputs(
   const asOf = findAsOf(tensors, table.columns);
   const columns = table.columns.filter((column) => column !== asOf);
   const [only] = tensors;
-  const isMatrix = tensors.length === 1 && only !== undefined && valuesOf(only) !== 1;
+  const isMatrix = tensors.length === 1 && only !== undefined && valuesPerUser(only) !== 1;
   const matched = isMatrix ? matchMatrix(only, columns, table, featureNames) : matchNamed(tensors, columns, table);
   return { ...matched, asOf, remarks: [...matched.remarks, ...(asOf ? [] : withoutZone(tensors, table.columns))] };
 }
 
 type Matched = Omit<InputMatch, 'asOf'>;
-
-/** Values a user; null: left open. */
-export function valuesOf({ shape }: Pick<InputTensor, 'shape'>): number | null {
-  const rest = shape.slice(1);
-  return rest.every(isFixed) ? rest.reduce<number>((product, size) => product * Number(size), 1) : null;
-}
 
 const LOADED =
   /^(asof|last)?(updated|loaded|refreshed|modified|computed|synced|ingested|imported|asof)(at|on|time|ts|timestamp)?$/;
@@ -115,7 +111,7 @@ function orderText({ chosen }: Choice): string {
 }
 
 function choose(tensor: InputTensor, columns: readonly TableColumn[], { texts }: TableFacts): Choice {
-  const width = valuesOf(tensor);
+  const width = valuesPerUser(tensor);
   return tensor.type === 'string' ? chooseTexts(columns, width) : chooseNumbers(columns, width, texts);
 }
 
@@ -126,12 +122,20 @@ function asMatched(tensor: InputTensor, { chosen }: Pick<Choice, 'chosen'>, tabl
 function featureOf(
   tensor: InputTensor,
   column: TableColumn,
-  name: string,
+  wanted: string,
   { texts }: TableFacts,
   oneHot?: readonly string[],
 ): MatchedFeature {
-  const expression = oneHot ? null : expressionFor(column, tensor.type, texts.get(column.name));
-  return { column, name, input: tensor.name, ...(expression ?? { sql: column.sql }), ...(oneHot && { oneHot }) };
+  const expression = expressionFor(column, oneHot ? 'string' : tensor.type, texts.get(column.name));
+  const name = featureName(wanted, column.name);
+  return {
+    column,
+    name,
+    input: tensor.name,
+    type: tensor.type,
+    ...(expression ?? { sql: column.sql }),
+    ...(oneHot && { oneHot }),
+  };
 }
 
 function byFeatureNames(
@@ -140,8 +144,9 @@ function byFeatureNames(
   table: TableFacts,
   names: readonly string[],
 ): Matched | null {
+  if (names.length !== valuesPerUser(tensor) || names.length > columns.length) return null;
   const found = names.map((name) => findByName(name, columns));
-  if (names.length !== valuesOf(tensor) || found.some((column) => column === undefined)) return null;
+  if (found.some((column) => column === undefined)) return null;
   const chosen = found.flatMap((column) => (column ? [{ column }] : []));
   const rest = columns.filter((column) => !found.includes(column));
   return {
@@ -155,7 +160,7 @@ function byFeatureNames(
 }
 
 function undecidedText(tensor: InputTensor, { chosen, asIndex }: Choice): string {
-  const asked = `the model takes ${valuesOf(tensor)} values a user (${describeTensor(tensor)})`;
+  const asked = `the model takes ${valuesPerUser(tensor) ?? 'any number of'} values a user (${describeTensor(tensor)})`;
   const listed = chosen.map(({ column }) => column.name).join(', ') || 'none';
   const index =
     asIndex.length === 0
@@ -165,7 +170,9 @@ function undecidedText(tensor: InputTensor, { chosen, asIndex }: Choice): string
 }
 
 function matchNamed(tensors: readonly InputTensor[], columns: readonly TableColumn[], table: TableFacts): Matched {
-  const single = tensors.filter((tensor) => valuesOf(tensor) === 1 || findByName(tensor.name, columns) !== undefined);
+  const single = tensors.filter(
+    (tensor) => valuesPerUser(tensor) === 1 || findByName(tensor.name, columns) !== undefined,
+  );
   const features: MatchedFeature[] = [];
   const undecided: string[] = [];
   for (const tensor of single) {
@@ -184,9 +191,10 @@ function matchNamed(tensors: readonly InputTensor[], columns: readonly TableColu
   );
   const all = [...features, ...shared.features];
   const isUsed = new Set(all.map(({ column }) => column));
+  const isByName = wide.length === 0 && (tensors.length === 1 || all.every(({ name, input }) => name === input));
   return {
     features: all,
-    inputs: wide.length === 0 ? null : tensors.map((tensor) => inputOf(tensor, all)),
+    inputs: isByName ? null : tensors.map((tensor) => inputOf(tensor, all)),
     leftOut: columns
       .filter((column) => !isUsed.has(column))
       .map((column) => ({

@@ -1,6 +1,5 @@
 /** Which values of a model's outputs become the fields of a prediction, and under which names. Pure. */
-import { describeTensor, isFixed } from '@tandem/prediction/model-signature';
-import { outputMisfits } from '@tandem/prediction/output-fit';
+import { outputMisfits, valuesPerUser } from '@tandem/prediction/output-fit';
 import type { TensorType } from '@tandem/prediction/predictor';
 
 export interface OutputTensor {
@@ -34,12 +33,6 @@ export function matchOutputs(tensors: readonly OutputTensor[]): OutputMatch {
   const known = tensors.flatMap((tensor) =>
     tensor.type === null ? [] : [{ ...tensor, type: tensor.type as TensorType }],
   );
-  if (known.length === 0) return { ok: false, problem: 'the model gives no outputs', remedy: 'export it again' };
-  const scalar = known.find(({ shape }) => shape.length === 0);
-  if (scalar !== undefined) {
-    const problem = `the model's output ${describeTensor(scalar)} is one value for all users`;
-    return { ok: false, problem, remedy: 'export the model with an output of the form [users, …]' };
-  }
   return { ok: true, outputs: asClassifier(known) ?? named(known) };
 }
 
@@ -50,8 +43,8 @@ function asClassifier(tensors: readonly Tensor[]): readonly MatchedOutput[] | nu
   const [first, second] = tensors;
   if (!first || !second || tensors.length !== 2) return null;
   const [label, probabilities] = isFloat(second) ? [first, second] : [second, first];
-  if (isFloat(label) || !isFloat(probabilities) || valuesOf(label) !== 1) return null;
-  const classes = valuesOf(probabilities);
+  if (isFloat(label) || !isFloat(probabilities) || valuesPerUser(label) !== 1) return null;
+  const classes = valuesPerUser(probabilities);
   if (classes === 1) return null;
   const { name: from, type } = probabilities;
   const labelField = { field: 'label', from: label.name, type: label.type };
@@ -71,12 +64,12 @@ function asClassifier(tensors: readonly Tensor[]): readonly MatchedOutput[] | nu
 function named(tensors: readonly Tensor[]): readonly MatchedOutput[] {
   const taken = new Set<string>();
   return tensors.map((tensor, i) => {
-    const width = valuesOf(tensor);
+    const width = valuesPerUser(tensor);
     const wanted = isWord(tensor.name) ? tensor.name : i === 0 ? 'score' : `output_${i}`;
     const field = taken.has(wanted) ? `${wanted}_${i}` : wanted;
     taken.add(field);
     const base = { field, from: tensor.name, type: tensor.type };
-    if (width === null) return { ...base, note: 'The first value; the model does not say how many there are.' };
+    if (width === null) return { ...base, index: 0, note: openNote(tensor) };
     return width === 1 ? base : { ...base, width, note: `All ${width} values.` };
   });
 }
@@ -89,7 +82,9 @@ function isWord(name: string): boolean {
   );
 }
 
-function valuesOf({ shape }: OutputTensor): number | null {
-  const rest = shape.slice(1);
-  return rest.every(isFixed) ? rest.reduce<number>((product, size) => product * Number(size), 1) : null;
+/** Why the first value is taken; which it is, or that there is none for each user, the trial of `check` shows. */
+function openNote({ shape }: Tensor): string {
+  return shape.length === 0
+    ? 'The model declares no shape: see that it gives one value a user.'
+    : 'The first value; the model does not say how many there are.';
 }

@@ -1,4 +1,5 @@
 /** Names as people spell them in two places: `TotalCharges`, `total_charges`, `totalcharges`. */
+import { canNameFeature } from '@tandem/config/column-name';
 import { nearestName } from '@tandem/config/nearest-name';
 
 /** Letters and digits alone, in lower case: what two spellings of a name have in common. */
@@ -22,7 +23,7 @@ export function suggestion(name: string, known: readonly string[]): string {
   return known.length === 0 ? 'there is none' : `there are ${listed}${known.length > 20 ? ', …' : ''}`;
 }
 
-/** A name as SQL spells it after `as`, where every plain word is allowed. */
-export function aliasSql(name: string): string {
-  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
+/** A feature's name in the query: the one that is wanted, where a column can have it, else the column's own. */
+export function featureName(wanted: string, column: string): string {
+  return [wanted, column].find(canNameFeature) ?? `${column}_feature`;
 }

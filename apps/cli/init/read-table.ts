@@ -16,6 +16,8 @@ const A_NUMBER = '^[-+]?[0-9]*[.]?[0-9]+([eE][-+]?[0-9]+)?$';
 interface FoundRelation extends Relation {
   readonly oid: number;
   readonly sql: string;
+  /** Its schema as SQL must spell it. */
+  readonly schema_sql: string;
   readonly is_table: boolean;
 }
 
@@ -57,6 +59,7 @@ async function findRelation(pool: Pool, said: string): Promise<FoundRelation> {
     text: `select c.oid, n.nspname as schema, c.relname as name, pg_table_is_visible(c.oid) as visible,
         c.relkind in ('r', 'p', 'm') as is_table,
         has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select') as readable,
+        quote_ident(n.nspname) as schema_sql,
         case when pg_table_is_visible(c.oid) then '' else quote_ident(n.nspname) || '.' end || quote_ident(c.relname) as sql
       from pg_class c join pg_namespace n on n.oid = c.relnamespace
       where c.relkind in ('r', 'p', 'v', 'm', 'f') and n.nspname !~ '^(pg_|information_schema$|tandem$)' order by 2, 3`,
@@ -68,7 +71,7 @@ async function findRelation(pool: Pool, said: string): Promise<FoundRelation> {
   const { found } = result;
   if (found.readable) return found;
   throw new CommandFailure(`the user in DATABASE_URL may not read ${found.sql}`, {
-    remedy: `as its owner: grant usage on schema ${found.schema} to <user>; grant select on ${found.sql} to <user>;`,
+    remedy: `as its owner: grant usage on schema ${found.schema_sql} to <user>; grant select on ${found.sql} to <user>;`,
   });
 }
 

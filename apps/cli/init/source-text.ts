@@ -1,25 +1,13 @@
 /** TypeScript as the formatter leaves it: single quotes, 120 columns, keys quoted only where they must be. */
+import { keyText, quote } from '@tandem/config/source-text';
 
 const WIDTH = 120;
 
-/** A string literal, in the quotes that need fewer escapes. */
-export function quote(text: string): string {
-  const json = JSON.stringify(text);
-  const singles = text.split("'").length;
-  const doubles = text.split('"').length;
-  if (singles > doubles) return json;
-  return `'${json.slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'")}'`;
-}
-
-export function key(name: string): string {
-  return /^[A-Za-z_$][\w$]*$/.test(name) ? name : quote(name);
-}
-
 /** `name: [ … ],` on one line where it fits, else an entry a line. */
 export function list(name: string, entries: readonly string[], indent: string): string[] {
-  const line = `${indent}${key(name)}: [${entries.map(quote).join(', ')}],`;
+  const line = `${indent}${keyText(name)}: [${entries.map(quote).join(', ')}],`;
   if (line.length <= WIDTH) return [line];
-  return [`${indent}${key(name)}: [`, ...entries.map((entry) => `${indent}  ${quote(entry)},`), `${indent}],`];
+  return [`${indent}${keyText(name)}: [`, ...entries.map((entry) => `${indent}  ${quote(entry)},`), `${indent}],`];
 }
 
 /** Words in lines of comment. */
@@ -39,7 +27,7 @@ function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' ');
 }
 
-/** Text inside a template literal. */
+/** Text inside a template literal, which turns a carriage return as such into a line feed. */
 export function inTemplate(text: string): string {
-  return text.replace(/[\\`]|\$(?=\{)/g, '\\$&');
+  return text.replace(/[\\`]|\$(?=\{)/g, '\\$&').replaceAll('\r', '\\r');
 }

@@ -70,6 +70,11 @@ const KINDS: Readonly<Record<string, ColumnKind>> = {
   'time without time zone': 'span',
 };
 
+/** `char(n)` is filled up with blanks, which count for nothing in Postgres and for a text of its own in a model. */
+export function isPadded({ type }: Pick<TableColumn, 'type'>): boolean {
+  return type.startsWith('character(');
+}
+
 /** What a type is good for; `numeric(10,2)` is a numeric, an enum or an array is `other`. */
 export function kindOf({ type }: Pick<TableColumn, 'type'>): ColumnKind {
   return KINDS[type.replace(/\([^)]*\)/, '')] ?? 'other';

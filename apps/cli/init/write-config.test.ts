@@ -53,7 +53,7 @@ test.each(CASES)('%s is formatted', (_, text) => {
 test('names with quotes, backticks and line breaks stay names', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'tandem-init-'));
   // biome-ignore lint/suspicious/noTemplateCurlyInString: a name that must not become one in the config
-  const odd = "a`${b}\n'c\\";
+  const odd = "a`${b}\r\n'c\\";
   const facts = table('visits integer');
   const quoted = { name: odd, sql: `"${odd}"`, type: 'integer', nulls: 3 };
   const text = configFor([{ name: 'f', type: 'float32', shape: ['N', 2] }], {
@@ -69,6 +69,16 @@ test('names with quotes, backticks and line breaks stay names', async () => {
     value: { predictors: { 'churn-2': { features: { sql: expect.stringContaining(`"${odd}"`) } } } },
   });
 }, 60_000);
+
+test('in place of nulls a value is proposed that the input holds', () => {
+  const tensors = (['float32', 'int64', 'bool', 'string'] as const).map((type) => ({
+    name: type,
+    type,
+    shape: ['N', 1],
+  }));
+  const facts = table('float32 text!, int64 integer!, bool boolean!, string text!', { float32: { isNumeric: true } });
+  expect(configFor(tensors, facts)).toContain("// nulls: { float32: 'nan', int64: 0, bool: false, string: '' },");
+});
 
 test('what a person has to know stands beside the setting', () => {
   const [[, all = ''] = []] = CASES;

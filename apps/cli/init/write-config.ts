@@ -1,10 +1,11 @@
 /** The config that a person would have written for this table and this model, with what is left for a person to decide. */
+import { aliasSql } from '@tandem/config/column-name';
+import { keyText, quote } from '@tandem/config/source-text';
 import { count } from '../output/quantities.ts';
 import type { InputMatch, MatchedFeature } from './match-inputs.ts';
 import type { MatchedOutput } from './match-outputs.ts';
-import { aliasSql } from './names.ts';
-import { comment, inTemplate, key, list, quote } from './source-text.ts';
-import { kindOf, type TableFacts } from './table-facts.ts';
+import { comment, inTemplate, list } from './source-text.ts';
+import { isPadded, kindOf, type TableFacts } from './table-facts.ts';
 
 export interface ConfigParts {
   readonly predictor: string;
@@ -26,7 +27,7 @@ export function writeConfig(parts: ConfigParts): string {
     '',
     'export default defineConfig({',
     '  predictors: {',
-    `    ${key(parts.predictor)}: {`,
+    `    ${keyText(parts.predictor)}: {`,
     `${SETTING}model: ${quote(parts.model)},`,
     ...featureLines(parts),
     ...inputLines(parts.inputs),
@@ -80,8 +81,7 @@ function queryLines({ key: { column }, sql }: TableFacts, { features, asOf }: In
 /** Keys are integers, uuids or texts; anything else is served by its text. */
 export function keyExpression(column: TableFacts['key']['column']): string {
   const kind = kindOf(column);
-  if (kind === 'integer' || column.type === 'uuid' || (kind === 'text' && !column.type.startsWith('character(')))
-    return column.sql;
+  if (kind === 'integer' || column.type === 'uuid' || (kind === 'text' && !isPadded(column))) return column.sql;
   return `${column.sql}::${kind === 'numeric' ? 'bigint' : 'text'}`;
 }
 
@@ -100,16 +100,24 @@ function asOfLines({ asOf }: InputMatch): string[] {
 }
 
 function nullLines({ texts, rows }: TableFacts, { features }: InputMatch): string[] {
-  const missing = features.flatMap(({ name, column, sql }) => {
+  const missing = features.flatMap((feature) => {
+    const { column, sql } = feature;
     const blanks = sql.startsWith('nullif') ? (texts.get(column.name)?.blanks ?? 0) : 0;
     const many = (column.nulls ?? 0) + blanks;
-    return many > 0 ? [{ name, many, isText: kindOf(column) === 'text' && blanks === 0 }] : [];
+    return many > 0 ? [{ name: feature.name, many, value: nullFor(feature) }] : [];
   });
   if (missing.length === 0) return [];
   const counts = missing.map(({ name, many }) => `${name} (${count(many)})`).join(', ');
   const text = `Users with a null are not scored: ${counts} of ${rows === null ? 'all' : count(rows)} rows. Say what the model was trained with in their place: 'nan' is usual for trees, 0 or a mean for others.`;
-  const entries = missing.map(({ name, isText }) => `${key(name)}: ${isText ? "''" : "'nan'"}`);
+  const entries = missing.map(({ name, value }) => `${keyText(name)}: ${value}`);
   return [...comment(text, INNER), ...comment(`nulls: { ${entries.join(', ')} },`, INNER)];
+}
+
+/** A value that the tensor holds, to begin with. */
+function nullFor({ type, oneHot }: MatchedFeature): string {
+  if (type === 'string' || oneHot) return "''";
+  if (type.startsWith('float')) return "'nan'";
+  return type === 'bool' ? 'false' : '0';
 }
 
 function categoryLines({ features, asIndex }: InputMatch, { texts }: TableFacts): string[] {
@@ -117,7 +125,7 @@ function categoryLines({ features, asIndex }: InputMatch, { texts }: TableFacts)
   if (oneHot.length > 0) {
     const text = 'One value for each text, in alphabetical order, as scikit-learn and pandas have them.';
     const entries = oneHot.flatMap(({ name, oneHot: values = [] }) => [
-      `${INNER}  ${key(name)}: {`,
+      `${INNER}  ${keyText(name)}: {`,
       ...list('values', values, `${INNER}    `),
       `${INNER}    as: 'one-hot',`,
       `${INNER}  },`,
@@ -125,7 +133,9 @@ function categoryLines({ features, asIndex }: InputMatch, { texts }: TableFacts)
     return [...comment(text, INNER), `${INNER}categories: {`, ...entries, `${INNER}},`];
   }
   if (asIndex.length === 0) return [];
-  const entries = asIndex.map(({ name }) => `${key(name)}: [${(texts.get(name)?.values ?? []).map(quote).join(', ')}]`);
+  const entries = asIndex.map(
+    ({ name }) => `${keyText(name)}: [${(texts.get(name)?.values ?? []).map(quote).join(', ')}]`,
+  );
   const text =
     'To select as one number each, a text its place in the list, from 0. Put them in the order that the model was trained with:';
   return [...comment(text, INNER), ...comment(`categories: { ${entries.join(', ')} },`, INNER)];
@@ -134,7 +144,7 @@ function categoryLines({ features, asIndex }: InputMatch, { texts }: TableFacts)
 function inputLines({ inputs }: InputMatch): string[] {
   if (inputs === null) return [];
   const entries = inputs.flatMap(({ name, type, columns }) => [
-    `${INNER}${key(name)}: {`,
+    `${INNER}${keyText(name)}: {`,
     `${INNER}  type: ${quote(type)},`,
     ...list('columns', columns, `${INNER}  `),
     `${INNER}},`,
@@ -152,7 +162,7 @@ function outputLines(outputs: readonly MatchedOutput[]): string[] {
     ];
     const isShort = field === from && index === undefined && width === undefined;
     const value = isShort ? quote(type) : `{ ${settings.join(', ')} }`;
-    return [...(note === undefined ? [] : comment(note, INNER)), `${INNER}${key(field)}: ${value},`];
+    return [...(note === undefined ? [] : comment(note, INNER)), `${INNER}${keyText(field)}: ${value},`];
   });
   return [`${SETTING}outputs: {`, ...lines, `${SETTING}},`];
 }

@@ -4,10 +4,10 @@ import { createPaint } from '../output/paint.ts';
 import { renderNextSteps } from './next-steps.ts';
 
 const paint = createPaint({ write: () => true }, {});
-const stepsFor = (userId: string) =>
+const stepsFor = (userId: string, eventType: string | null = 'order.placed') =>
   renderNextSteps({
     url: 'http://127.0.0.1:8080',
-    toTry: { predictor: 'churn', userId, eventType: 'order.placed' },
+    toTry: { predictor: 'churn', userId, eventType },
     example: false,
     databaseUrl: 'postgres://me:secret@127.0.0.1:5432/tandem',
     paint,
@@ -36,6 +36,12 @@ test.each(['42', "o'hara", 'a b"c', '$(id)', 'a\\n'])(
     expect(wordsOf(lines.find((line) => line.includes('explain')) ?? '').at(-1)).toBe(userId);
   },
 );
+
+test('where no event makes a user live there is none to try', () => {
+  const lines = stepsFor('42', null).join('\n');
+  expect(lines).toContain('curl -i http://127.0.0.1:8080/v1/predictions/churn/42');
+  expect(lines).not.toMatch(/v1\/events|live/);
+});
 
 test('where no user is known there is no request to try, and the local database is named for own tables', () => {
   const lines = renderNextSteps({

@@ -43,14 +43,24 @@ function renderSteps(steps: readonly Step[], paint: Paint): string[] {
 
 function requests(url: string, { predictor, userId, eventType }: ToTry): Step[] {
   const read = `curl -i ${shellWord(`${url}/v1/predictions/${predictor}/${encodeURIComponent(userId)}`)}`;
-  // Another id each time: the same event again changes nothing.
-  const after = JSON.stringify({ source: 'me', type: eventType, subject: userId }).slice(1).replaceAll("'", "'\\''");
-  const event = `'{"specversion":"1.0","id":"'$(date +%s)'",${after}'`;
+  const change: Step[] =
+    eventType === null
+      ? []
+      : [
+          ['tell of a change', changeRequest(url, userId, eventType)],
+          ['read again: live', read],
+        ];
   return [
     ['read a prediction', read],
-    ['tell of a change', `curl -s ${url}/v1/events -H 'content-type: application/cloudevents+json' -d ${event}`],
-    ['read again: live', read],
+    ...change,
     ['refresh everybody', `npx tandem run start ${predictor} --follow`],
     ['why this answer', `npx tandem explain ${predictor} ${shellWord(userId)}`],
   ];
+}
+
+/** Another id each time: the same event again changes nothing. */
+function changeRequest(url: string, userId: string, type: string): string {
+  const after = JSON.stringify({ source: 'me', type, subject: userId }).slice(1).replaceAll("'", "'\\''");
+  const event = `'{"specversion":"1.0","id":"'$(date +%s)'",${after}'`;
+  return `curl -s ${url}/v1/events -H 'content-type: application/cloudevents+json' -d ${event}`;
 }

@@ -50,7 +50,7 @@ test('a process that is killed is started again', async () => {
   const supervised = await run('api', LIVE);
   const first = supervised.pid();
   process.kill(first, 'SIGKILL');
-  expect(await waitUntil(() => supervised.pid() !== first && isAlive(supervised.pid()), 5_000)).toBe(true);
+  expect(await waitUntil(() => supervised.pid() !== first && isAlive(supervised.pid()), 30_000)).toBe(true);
   expect(lines).toEqual(['api died (ended by SIGKILL): starting it again']);
   await supervised.stop();
   expect(isAlive(supervised.pid())).toBe(false);
@@ -69,16 +69,16 @@ test('what a dead process had started does not outlive it', async () => {
      console.log(spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' }).pid);
      setInterval(() => {}, 1000);`,
   );
-  expect(await waitUntil(() => /\d+\n/.test(log('api')), 5_000)).toBe(true);
+  expect(await waitUntil(() => /\d+\n/.test(log('api')), 30_000)).toBe(true);
   const child = Number.parseInt(log('api'), 10);
   process.kill(supervised.pid(), 'SIGKILL');
-  expect(await waitUntil(() => !isAlive(child), 5_000)).toBe(true);
+  expect(await waitUntil(() => !isAlive(child), 30_000)).toBe(true);
 });
 
 test('a stopped one stays stopped, and its record goes with it', async () => {
   const supervised = await run('api', LIVE);
   expect(stateDir.listProcesses().map(({ name }) => name)).toEqual(['api']);
-  expect(await waitUntil(() => log('api') === 'up\n', 5_000)).toBe(true);
+  expect(await waitUntil(() => log('api') === 'up\n', 30_000)).toBe(true);
   await supervised.stop();
   expect(stateDir.listProcesses()).toEqual([]);
   expect(lines).toEqual([]);
@@ -89,7 +89,7 @@ test('the next start ends what a killed one left', async () => {
   writeFileSync(file, LIVE);
   // Without a supervisor: that was killed.
   const { pid: left } = startNodeProgram({ name: 'worker', file, env: process.env, stateDir });
-  expect(await waitUntil(() => log('worker') === 'up\n', 5_000)).toBe(true);
+  expect(await waitUntil(() => log('worker') === 'up\n', 30_000)).toBe(true);
   await endLeftovers(stateDir, (line) => lines.push(line));
   expect(isAlive(left)).toBe(false);
   expect(lines[0]).toBe(`stopping the worker that an earlier run left (process ${left})`);

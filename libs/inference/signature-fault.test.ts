@@ -1,0 +1,17 @@
+import { expect, it } from 'vitest';
+import { signatureFault } from './signature-fault.ts';
+
+const tensor = (name: string, shape: (number | string)[] = ['N', 2]) => ({ name, type: 'float32', shape });
+const reasonFor = (...inputs: ReturnType<typeof tensor>[]) =>
+  signatureFault({ inputs, outputs: [tensor('score')] })?.reason;
+
+it('lets a signature pass that can be told in a message', () => {
+  expect(reasonFor(tensor('features'), tensor('größe'), tensor('deep', Array(16).fill(1)))).toBeUndefined();
+});
+
+it('refuses one that is too long to tell, or that a terminal would obey', () => {
+  expect(reasonFor(tensor('features', Array(1_000_000).fill(1)))).toContain('has 1000000 dimensions; 16 are the most');
+  expect(reasonFor(tensor('x'.repeat(257)))).toContain('a name of 257 characters');
+  expect(reasonFor(tensor('features', ['N\u001b[2J', 2]))).toContain('begins with "N\\u001b[2J"');
+  expect(reasonFor(...Array(4_096).fill(tensor('x')))).toContain('4096 inputs and 1 outputs');
+});
