@@ -40,6 +40,8 @@ export interface TestApi {
 }
 
 const WEIGHTS = [-0.1, 0.5] as const;
+/** For a machine with much else to do: what is tested is what is answered, the limits have tests of their own. */
+const PATIENCE_MS = 20_000;
 
 /** Customers 1 to 9: recency 10 × id, orders id. */
 const CUSTOMERS = `
@@ -62,8 +64,8 @@ export async function createTestApi(
   await adopt(pool, { predictors: [repurchase(freshness)], actor: 'test' });
   const postgres = await startCuttableConnection(database.url);
   const dependencies = await createDependencies({
-    database: postgres,
-    redis: { url: redisUrl, queueUrl: redisUrl },
+    database: { url: postgres.url, certifyWithinMs: PATIENCE_MS },
+    redis: { url: redisUrl, queueUrl: redisUrl, commandTimeoutMs: PATIENCE_MS },
     inference: { processes: 1, memoryMb: 512, queueLimit: 256 },
     answerCache,
     log: silentLog,

@@ -36,8 +36,10 @@ import { sampledMetrics } from './sampled-metrics.ts';
 import { warmUp } from './warm-up.ts';
 
 export interface ApiSettings {
-  readonly database: { readonly url: string };
-  readonly redis: { readonly url: string; readonly queueUrl: string };
+  /** `certifyWithinMs`: how long a read waits to be certified; the authority's own limit where it is not said. */
+  readonly database: { readonly url: string; readonly certifyWithinMs?: number };
+  /** `commandTimeoutMs`: how long a read waits for Redis; the connection's own limit where it is not said. */
+  readonly redis: { readonly url: string; readonly queueUrl: string; readonly commandTimeoutMs?: number };
   readonly inference: {
     readonly processes: number;
     readonly memoryMb: number;
@@ -130,6 +132,7 @@ function openPostgres({ database, metrics }: ApiSettings, opened: Opened) {
   // Connections of its own: whoever waits for a locked user holds up no read.
   const authority = createAuthority(database.url, {
     applicationName: 'tandem-api-authority',
+    ...(database.certifyWithinMs === undefined ? {} : { timeoutMs: database.certifyWithinMs }),
     onStatement: observeStatements(metrics),
   });
   opened.push(() => authority.close());
@@ -140,7 +143,9 @@ function openPostgres({ database, metrics }: ApiSettings, opened: Opened) {
 
 function openOnline({ redis, log, metrics, prefix }: ApiSettings, opened: Opened) {
   const libraries = createLibraryLog(log);
-  const connection = createOnlineConnection({ url: redis.url, log: libraries });
+  const { url, commandTimeoutMs } = redis;
+  const limit = commandTimeoutMs === undefined ? {} : { commandTimeoutMs };
+  const connection = createOnlineConnection({ url, log: libraries, ...limit });
   opened.push(() => connection.close());
   const named = { connection, ...(prefix === undefined ? {} : { prefix }) };
   return {

@@ -48,7 +48,7 @@ describe('the process', () => {
   it('logs a fault that nobody caught, finishes what is under way, and exits with 1', async () => {
     const port = await findFreePort();
     const started = start('./faulty-main.fixture.ts', { PORT: String(port) });
-    await expect.poll(() => started.said.out, { timeout: 30_000 }).toContain('"api.started"');
+    await expect.poll(() => started.said.out, { timeout: 120_000 }).toContain('"api.started"');
     // A request under way: its body comes only after the fault.
     const body = '{"userIds":["1"]}';
     const socket = connect(port, '127.0.0.1');

@@ -39,6 +39,8 @@ export function createServing<A extends { readonly status: number }>(
   const { log, metrics, logShare, random, isOurHost } = options;
   const { operationId, method } = endpoint.route;
   const changes = method !== 'get' && method !== 'head';
+  const facts = { operation: operationId };
+  const logging = { log };
   // One child a status spares the hash of the labels on every request.
   const timers = new Map<number, { observe(seconds: number): void }>();
   const timerFor = (status: number) => {
@@ -50,7 +52,7 @@ export function createServing<A extends { readonly status: number }>(
   };
 
   return async function serve(request, handle) {
-    const event = startWideEvent('request.served', { operation: operationId }, { log });
+    const event = startWideEvent('request.served', facts, logging);
     const startedAt = performance.now();
     let answer: A;
     try {

@@ -79,6 +79,13 @@ describe('startServer', () => {
       port: 0,
     });
     const stream = await fetch(`${counted.url}/v1/runs/${run.id}/progress`);
+    const progress = stream.body?.pipeThrough(new TextDecoderStream()).getReader();
+    let told = '';
+    while (!told.includes('event: progress')) {
+      const { done, value = '' } = (await progress?.read()) ?? { done: true };
+      if (done) throw new Error(`the stream ended; it said ${told}`);
+      told += value;
+    }
     const answers = Array.from({ length: 20 }, (_, i) =>
       fetch(`${counted.url}/v1/predictions/repurchase/${(i % 9) + 1}`, { headers: { 'cache-control': 'no-cache' } }),
     );
@@ -86,9 +93,9 @@ describe('startServer', () => {
     await expect.poll(() => arrived, { interval: 1 }).toBe(21);
     api.dependencies.app.readiness.drain();
     api.dependencies.app.runWatcher.close();
-    const closed = counted.close(5_000);
+    const closed = counted.close(20_000);
     expect((await Promise.all(answers)).map(({ status }) => status)).toEqual(Array(20).fill(200));
-    expect(await stream.text()).toContain('event: progress');
+    while (!(await progress?.read())?.done);
     expect(await closed).toBe(true);
     await expect(fetch(`${counted.url}/livez`)).rejects.toThrow();
   });

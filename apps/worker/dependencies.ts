@@ -22,7 +22,9 @@ import { createGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createGenerationSweeper } from '@tandem/online-store/generation-sweeper';
 import { createHintStore } from '@tandem/online-store/hint-store';
 import { createOverlayStore } from '@tandem/online-store/overlay-store';
+import { createChunkLoads } from '@tandem/prediction/chunk-loads';
 import { TandemError } from '@tandem/prediction/errors';
+import { gatherLoads } from '@tandem/prediction/gathered-loads';
 import { createQueue } from '@tandem/queue/enqueue';
 import { createLibraryLog } from '@tandem/telemetry/library-log';
 import type { Log } from '@tandem/telemetry/log';
@@ -72,13 +74,17 @@ export async function createDependencies(environment: WorkerEnvironment, log: Lo
   const hints = createRunHints(queue);
   const leaseMs = environment.workerProcess.leaseMs;
   const lease = { leaseMs, renewMs: Math.floor(leaseMs / 3) };
+  const loads = createChunkLoads({
+    onFailed: ({ runId, no }, error) => log.warn('chunk.not_loaded', { runId, no, error }),
+  });
   return {
     ...{ runs, generations, loader, hints, checkFit, queue, log, metrics },
-    chunks: { ...offline, ...online, scorer, hints, lease },
+    chunks: { ...offline, ...online, loader: gatherLoads(loader), scorer, hints, lease, loads },
     reconciling: { ...offline, ...online, hints },
     retaining: { ...offline, ...online },
     scheduling: { runs, hints, latestSlot, schedules: offline.schedules },
     async close() {
+      await loads.settled();
       await scorer.close();
       online.close();
       await queue.close();

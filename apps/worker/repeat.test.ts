@@ -20,11 +20,9 @@ describe('repeat', () => {
   });
 
   it('stops at once where it only waits for the next round', async () => {
-    const started = performance.now();
     let rounds = 0;
-    const repeating = repeat(60_000, async () => void rounds++);
+    const repeating = repeat(86_400_000, async () => void rounds++);
     await repeating.stop();
-    expect(performance.now() - started).toBeLessThan(1_000);
     expect(rounds).toBe(1);
   });
 });

@@ -69,7 +69,7 @@ async function find(runId: string) {
 }
 
 const committed = (at: number) => async (runId: string) => (await find(runId)).chunksCommitted >= at;
-const until = (condition: () => unknown, timeout = 60_000) => vi.waitUntil(condition, { timeout, interval: 50 });
+const until = (condition: () => unknown, timeout = 120_000) => vi.waitUntil(condition, { timeout, interval: 50 });
 
 /** Every customer but the one whose feature is no number, each once. */
 async function expectEveryoneOnce(runId: string): Promise<void> {
@@ -84,7 +84,7 @@ async function expectEveryoneOnce(runId: string): Promise<void> {
 }
 
 async function untilEnded(runId: string): Promise<void> {
-  await until(async () => !['planned', 'running', 'publishing'].includes((await find(runId)).state), 90_000);
+  await until(async () => !['planned', 'running', 'publishing'].includes((await find(runId)).state), 240_000);
 }
 
 describe('workers', () => {

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { TandemError } from '@tandem/prediction/errors';
 import { ScoringCrash } from '@tandem/prediction/scoring';
 import type { Command, ModelRun, Reply, RunAnswer, Signature } from './protocol.ts';
+import { readableReason } from './readable-reason.ts';
 
 export interface ProcessOptions {
   readonly memoryLimitMb: number;
@@ -70,8 +71,6 @@ const NODE_DATA_MB = 1280;
 /** Models travel in pieces, so that the parent's event loop never copies more at once. */
 const PART_BYTES = 1 << 20;
 const STDERR_KEPT = 2_000;
-/** ONNX Runtime's own source file and function in its messages, of no use to a caller: `/…/x.cc:12 void a::b(int) `. */
-const SOURCE_PLACE = /\S*\/onnxruntime\/\S+:\d+ (?:[^()]*::[^()]*\([^()]*\)(?: const)?(?: \[with [^\]]*\])? )?/g;
 
 /** Starts a child. Its end, however it comes, is in `ended`. */
 export function startInferenceProcess(options: ProcessOptions): InferenceProcess {
@@ -204,13 +203,7 @@ function explain(
 
 function refusal(code: 'model_refused' | 'live_failed', what: string, reply: Reply): TandemError {
   if (reply.kind !== 'refused') return new TandemError(code, `${what}: its process answered ${reply.kind}`);
-  // Names in it are the file's to choose: no escape sequence may reach a terminal.
-  const reason = reply.reason
-    .replaceAll(SOURCE_PLACE, '')
-    .replaceAll(/\p{Cc}+/gu, ' ')
-    .trim()
-    .slice(0, 400);
-  return new TandemError(code, `${what}: ${reason}`, {
+  return new TandemError(code, `${what}: ${readableReason(reply.reason)}`, {
     detail: reply.reason,
     ...(reply.remedy === null ? {} : { remedy: reply.remedy }),
   });

@@ -2,7 +2,7 @@
  * Whether a constant of a model holds as many values as it says. ONNX Runtime allocates what the dimensions say, so a few
  * bytes could ask for terabytes. (Field numbers from onnx.proto3, TensorProto and SparseTensorProto.)
  */
-import { countVarints, type Field, readField, readVarint } from './protobuf.ts';
+import { BYTES, countVarints, type Field, readField, readVarint, VARINT } from './protobuf.ts';
 
 /** Bits of an element by TensorProto.DataType; texts have none of their own. */
 const BITS: Readonly<Record<number, number>> = {
@@ -58,7 +58,7 @@ export function tensorFault(bytes: Buffer, start: number, end: number): string |
     const field = readField(bytes, at, end);
     at = field.end;
     if (field.number === DIMS) values *= productOf(bytes, field);
-    else if (field.number === DATA_TYPE) type = field.value % 2 ** 32;
+    else if (field.number === DATA_TYPE && field.wire === VARINT) type = field.value % 2 ** 32;
     else if (field.number === NAME) name = bytes.toString('utf8', field.start, Math.min(field.end, field.start + 64));
     else if (field.number === RAW_DATA) raw = field.end - field.start;
     else listed += countListed(bytes, field);
@@ -82,9 +82,10 @@ export function sparseFault(bytes: Buffer, start: number, end: number): string |
   return `a sparse constant stands for ${values} values; ${MAX_SPARSE_VALUES} are the most`;
 }
 
-/** Of one dimension, or of several packed into a field. */
+/** Of one dimension, or of several packed into a field; 1 of a field that is encoded as no dimension is. */
 function productOf(bytes: Buffer, field: Field): number {
-  if (field.wire === 0) return field.value;
+  if (field.wire === VARINT) return field.value;
+  if (field.wire !== BYTES) return 1;
   let product = 1;
   for (let at = field.start; at < field.end; ) {
     const { value, next } = readVarint(bytes, at, field.end);
@@ -97,7 +98,7 @@ function productOf(bytes: Buffer, field: Field): number {
 function countListed(bytes: Buffer, field: Field): number {
   if (field.number === STRING_DATA) return 1;
   if (VARINT_DATA.has(field.number)) {
-    return field.wire === 2 ? countVarints(bytes, field.start, field.end) : 1;
+    return field.wire === BYTES ? countVarints(bytes, field.start, field.end) : 1;
   }
   const size = FIXED_DATA[field.number];
   return size === undefined ? 0 : Math.floor((field.end - field.start) / size);

@@ -70,7 +70,12 @@ function checkOutput(definition: ModelDefinition, field: OutputField, signature:
     );
   }
   const [misfit] = outputMisfits(field, given);
-  if (misfit) throw refuseMisfit(definition, setting, misfit);
+  if (misfit) throw refuseOutput(definition, field, misfit);
+}
+
+/** The error of a model of which this field cannot be taken. */
+export function refuseOutput(definition: ModelDefinition, field: OutputField, misfit: Misfit): TandemError {
+  return refuseMisfit(definition, `outputs.${field.name}`, misfit);
 }
 
 function refuseMisfit({ predictor }: ModelDefinition, place: string, misfit: Misfit): TandemError {

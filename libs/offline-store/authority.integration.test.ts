@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { adopt } from './adopt.ts';
 import { createAuthority } from './authority.ts';
@@ -13,11 +14,14 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
+/** For a machine with much else to do; the limit itself has a test of its own. */
+const PATIENT = { timeoutMs: 20_000 };
+
 const event = (id: string, userId: string) => ({ source: 't', id, type: 'x', userId, time: null, data: null });
 
 test('a certificate names versions, assignment, history and clock of one moment', async () => {
   const [result] = await createEventStore(database.pool).accept([event('1', '7')]);
-  const authority = createAuthority(database.pool);
+  const authority = createAuthority(database.pool, PATIENT);
   const certificate = await authority.certify(['7', '8', 'a "quoted\\ id']);
   expect(certificate.user('7', 'visits')).toEqual({ version: 1, touched: 1, deletedVersion: 0 });
   expect(certificate.user('7', 'other')).toEqual({ version: 1, touched: 0, deletedVersion: 0 });
@@ -35,7 +39,7 @@ test('a certificate names versions, assignment, history and clock of one moment'
 });
 
 test('a change of an arm is in the next certificate, and a predictor that is gone has no assignment', async () => {
-  const authority = createAuthority(database.pool);
+  const authority = createAuthority(database.pool, PATIENT);
   const before = await authority.certify([]);
   await database.pool.query('update tandem.arms set overlay_floor = 5, revision = revision + 1');
   const after = await authority.certify([]);
@@ -49,7 +53,7 @@ test('a change of an arm is in the next certificate, and a predictor that is gon
 });
 
 test('an event that was acknowledged before the question is always in its answer', async () => {
-  const authority = createAuthority(database.pool);
+  const authority = createAuthority(database.pool, PATIENT);
   const store = createEventStore(database.pool);
   const acknowledged = new Map<string, number>();
   let violations = 0;
@@ -73,7 +77,7 @@ test('an event that was acknowledged before the question is always in its answer
 });
 
 test('a history that was rotated is another one', async () => {
-  const authority = createAuthority(database.pool);
+  const authority = createAuthority(database.pool, PATIENT);
   const before = await authority.certify([]);
   await transaction(database.pool, async (db) => {
     await db.query('update tandem.history_rotation set rotation = gen_random_uuid()');
@@ -84,20 +88,25 @@ test('a history that was rotated is another one', async () => {
   await authority.close();
 });
 
-test('while Postgres does not answer every question is rejected in time, and afterwards it works again', async () => {
+test('while Postgres does not answer every question is rejected at the limit, and afterwards it works again', async () => {
   const proxy = await startProxy(new URL(database.url));
   const pool = createPool({ url: proxy.url, max: 4, applicationName: 'authority-test' });
-  const authority = createAuthority(pool, { timeoutMs: 150 });
-  await authority.certify(['1']);
+  const limit = 150;
+  const authority = createAuthority(pool, { timeoutMs: limit });
+  await expect.poll(() => authority.certify(['1']).catch(() => null)).not.toBeNull();
   proxy.stall(true);
-  const waits: number[] = [];
+  const outcomes = new Map<string, number>();
+  // Another clock of this process, begun with the question: where the machine is busy it is as late as the limit is.
   const ask = async () => {
-    const start = performance.now();
-    await expect(authority.certify(['1'])).rejects.toMatchObject({ code: 'unavailable' });
-    waits.push(performance.now() - start);
+    const asked = authority.certify(['1']).then(
+      () => 'answered',
+      (error: { code?: string }) => error.code ?? 'unknown',
+    );
+    const outcome = await Promise.race([asked, pause(limit + 60, 'late')]);
+    outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
   };
   for (let round = 0; round < 5; round++) await Promise.all(Array.from({ length: 40 }, ask));
-  expect(Math.max(...waits)).toBeLessThan(150 + 60);
+  expect(Object.fromEntries(outcomes)).toEqual({ unavailable: 200 });
   expect(proxy.connections()).toBeLessThanOrEqual(8);
   proxy.stall(false);
   await expect
@@ -107,7 +116,7 @@ test('while Postgres does not answer every question is rejected in time, and aft
           () => 'answers',
           () => 'fails',
         ),
-      { timeout: 5_000 },
+      { timeout: 20_000 },
     )
     .toBe('answers');
   await authority.close();
@@ -124,7 +133,7 @@ test('a server that cannot be reached is unavailable', async () => {
 });
 
 test('connections that were cut while they were idle cost no read its answer', async () => {
-  const authority = createAuthority(database.url, { applicationName: 'authority-cut' });
+  const authority = createAuthority(database.url, { ...PATIENT, applicationName: 'authority-cut' });
   const connected = () =>
     query<{ pid: number; isIdle: boolean }>(database.pool, {
       text: `select pid, state = 'idle' and query ~ 'user_contexts' as "isIdle" from pg_stat_activity where application_name = 'authority-cut' and datname = current_database()`,
@@ -146,7 +155,7 @@ test('connections that were cut while they were idle cost no read its answer', a
 
 test('with a pool of its own it answers while every other connection is taken', async () => {
   const pool = createPool({ url: database.url, max: 1, applicationName: 'taken' });
-  const authority = createAuthority(database.url);
+  const authority = createAuthority(database.url, PATIENT);
   await transaction(pool, async () => {
     expect((await authority.certify(['7'])).assignment('visits')).toBeDefined();
   });

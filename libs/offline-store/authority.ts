@@ -5,6 +5,7 @@
  * read `timeoutMs`, and each statement its connection.
  */
 import type { Authority, Certificate } from '@tandem/prediction/certificate';
+import { TandemError } from '@tandem/prediction/errors';
 import { createStatementBatcher } from '@tandem/prediction/statement-batcher';
 import type pg from 'pg';
 import {
@@ -17,7 +18,6 @@ import {
 } from './certificate-statement.ts';
 import { createPool, translated } from './database.ts';
 import { createLanes, type Lanes } from './lanes.ts';
-import { createDeadlines } from './question-deadlines.ts';
 
 export interface AuthorityOptions {
   /** Milliseconds after which a question is rejected. */
@@ -51,7 +51,6 @@ export function createAuthority(
   const isOwn = typeof database === 'string';
   const pool = isOwn ? createPool({ url: database, max: 2 * maxStatements, applicationName }) : database;
   const lanes = createLanes(pool, { count: maxStatements, prepare: prepareLane });
-  const within = createDeadlines(timeoutMs);
   let known = NO_ARMS;
 
   const ask = createStatementBatcher<readonly string[], Certificate>({
@@ -74,10 +73,11 @@ export function createAuthority(
     maxWeight: MAX_USERS,
     weigh: (userIds) => userIds.length,
     patienceMs: PATIENCE_MS,
+    limit: { ms: timeoutMs, tooLate: () => tooLate(timeoutMs) },
   });
 
   return {
-    certify: (userIds) => within(ask(userIds)),
+    certify: (userIds) => ask(userIds),
     async close() {
       await lanes.close();
       if (isOwn) await pool.end();
@@ -99,4 +99,12 @@ async function certificateRow(lanes: Lanes, timeoutMs: number, values: unknown[]
 async function prepareLane(client: pg.PoolClient): Promise<void> {
   // The plan must not depend on how small the table was when it was made: a scan of all contexts is never right.
   await client.query('set enable_seqscan = off; set plan_cache_mode = force_generic_plan');
+}
+
+function tooLate(timeoutMs: number): TandemError {
+  return new TandemError('unavailable', 'The database does not answer at the moment.', {
+    detail: `no answer within ${timeoutMs} ms`,
+    retryAfter: 1,
+    remedy: 'try again after the time in Retry-After',
+  });
 }

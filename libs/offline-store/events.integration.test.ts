@@ -2,7 +2,7 @@ import { TandemError } from '@tandem/prediction/errors';
 import type { ContextEvent, EventResult, EventStore } from '@tandem/prediction/events';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { adopt } from './adopt.ts';
-import { query, transaction } from './database.ts';
+import { createPool, query, transaction } from './database.ts';
 import { createEventStore } from './events.ts';
 import { createTestDatabase, type TestDatabase, visitsPredictor } from './store.fixture.ts';
 
@@ -15,7 +15,8 @@ beforeAll(async () => {
   const orders = visitsPredictor({ name: 'orders' });
   const policy = { ...orders.policy, freshness: { ...orders.policy.freshness, events: ['order.*'] } };
   await adopt(database.pool, { predictors: [visitsPredictor(), { ...orders, policy }], actor: 'test' });
-  store = createEventStore(database.pool);
+  // Patient: a crowd on one user waits in turn, and the machine may have much else to do.
+  store = createEventStore(database.pool, { lockTimeoutMs: 20_000 });
 });
 afterAll(() => database.drop());
 beforeEach(() => {
@@ -316,11 +317,20 @@ describe('users', () => {
   });
 });
 
-test('ten thousand events of as many users are accepted within four seconds', async () => {
-  const events = Array.from({ length: 10_000 }, (_, i) =>
+test('ten thousand events of as many users read some rows each, not ten thousand times ten thousand', async () => {
+  const EVENTS = 10_000;
+  const events = Array.from({ length: EVENTS }, (_, i) =>
     event({ userId: String(2_000_000 + i), data: { orders: i } }),
   );
-  const start = performance.now();
-  expect(await store.accept(events)).toHaveLength(10_000);
-  expect(performance.now() - start).toBeLessThan(2_000 * 2);
+  // Of one connection, so that all is one transaction and Postgres says what it read in it.
+  const pool = createPool({ url: database.url, max: 1, applicationName: 'events-test' });
+  await pool.query('begin');
+  expect(await createEventStore(pool).accept(events)).toHaveLength(EVENTS);
+  const [read] = await query<{ rows: number }>(pool, {
+    text: 'select sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::float8 as rows from pg_stat_xact_user_tables',
+  });
+  await pool.query('commit');
+  await pool.end();
+  expect(read?.rows).toBeGreaterThan(EVENTS);
+  expect(read?.rows).toBeLessThan(EVENTS * 20);
 });

@@ -52,7 +52,7 @@ type QueryToExplain = Pick<ModelVersion, 'query' | 'keyType'>;
 export function explainUser(pool: pg.Pool, version: QueryToExplain): Promise<PlanReport> {
   return explain(pool, version, (key) => {
     const parameters = [`array[${key}]::${KEY_SQL[version.keyType]}[]`, `array[${key}]`, `''`, '0'];
-    return withValues(usersSql(version), parameters);
+    return withValues(usersSql({ ...version, predictor: '' }), parameters);
   });
 }
 

@@ -23,14 +23,19 @@ export function asRelation(sql: string): string {
   return `(\n${sql}\n) f`;
 }
 
+/** Columns of `usersSql` behind the features: the user's deleted version, and the last that concerns the predictor. */
+export const TRAILING_COLUMNS = 2;
+
 /**
  * Rows of the named users, then one row whose user id is null and whose third column is the certificate as a JSON array.
- * $1: keys as an array of their type; $2 to $4: the certificate's parameters.
+ * $1: keys as an array of their type; $2 to $4: the certificate's parameters, which need not name users that have a row.
  */
-export function usersSql({ query, keyType }: Pick<ModelVersion, 'query' | 'keyType'>): string {
+export function usersSql({ query, keyType, predictor }: Pick<ModelVersion, 'query' | 'keyType' | 'predictor'>): string {
   const head = 'json_build_array(h.history, h.now, h.revision, h.arms, h.users)::text';
-  return `${rowsSql(query)} where f.user_id = any($1::${KEY_SQL[keyType]}[])
-  union all select null, null, ${head}, null${query.columns.map(() => ', null').join('')} from (${certificateSql(2)}) h`;
+  const touched = `(c.touched ->> ${pg.escapeLiteral(predictor)})::bigint`;
+  const state = `, coalesce(c.deleted_version, 0), coalesce(${touched}, 0)`;
+  return `${rowsSql(query, { state })} where f.user_id = any($1::${KEY_SQL[keyType]}[])
+  union all select null, null, ${head}, null${query.columns.map(() => ', null').join('')}, null, null from (${certificateSql(2)}) h`;
 }
 
 /** Rows of a half-open key range, then one row with [history, clock]. $1, $2: from and to, null is unbounded. */
@@ -54,7 +59,7 @@ function rangeRowsSql(
     ...(to === null ? [] : [`f.user_id < ${bounds[from === null ? 0 : 1]}::${key}`]),
   ];
   const head = `json_build_array(tandem.current_history(), ${epochMs('statement_timestamp()')})::text`;
-  return `${rowsSql(query, asText)} where ${conditions.join(' and ')}
+  return `${rowsSql(query, { asText })} where ${conditions.join(' and ')}
   union all select null, null, ${head}, null${query.columns.map(() => ', null').join('')}`;
 }
 
@@ -78,9 +83,12 @@ interface RangeShape {
   readonly to: string | null;
 }
 
-function rowsSql({ sql, columns, asOf }: FeatureQuery, asText: readonly boolean[] = []): string {
+function rowsSql(
+  { sql, columns, asOf }: FeatureQuery,
+  { asText = [], state = '' }: { readonly asText?: readonly boolean[]; readonly state?: string },
+): string {
   const asOfMs = asOf === null ? 'null::float8' : `(extract(epoch from f.${quoteName(asOf)}) * 1000)::float8`;
   const features = columns.map(({ name }, i) => `, f.${quoteName(name)}${asText[i] ? '::text' : ''}`).join('');
-  return `select f.user_id::text, coalesce(c.version, 0), nullif(c.features, '{}')::text, ${asOfMs}${features}
+  return `select f.user_id::text, coalesce(c.version, 0), nullif(c.features, '{}')::text, ${asOfMs}${features}${state}
   from ${asRelation(sql)} left join tandem.user_contexts c on c.user_id = (f.user_id::text collate "C")`;
 }

@@ -38,6 +38,30 @@ const rowSql = (values: string) =>
 const at = `'2020-01-01'::timestamptz`;
 
 describe('reading users', () => {
+  test('whoever has a row is certified by it as by the authority: versions, what concerns the predictor, erasure', async () => {
+    await createEventStore(database.pool).accept([event('c1', '103', null), event('c2', '104', null)]);
+    await database.pool.query(
+      `insert into tandem.user_contexts (user_id, version, deleted_version) values ('105', 3, 3), ('106', 4, 2)`,
+    );
+    const asked = ['103', '104', '105', '106', '107'];
+    const source = createFeatureSource(database.pool);
+    const { certificate } = await source.readUsers(version, asked, 'with rows');
+    const { certificate: whole } = await source.readUsers(version, asked);
+    const states = (of: typeof whole) => asked.map((userId) => of.user(userId, 'visits'));
+    expect(states(certificate)).toEqual(states(whole));
+    expect(states(certificate).map(({ version: own, deletedVersion }) => [own, deletedVersion])).toEqual([
+      [1, 0],
+      [1, 0],
+      [3, 3],
+      [4, 2],
+      [0, 0],
+    ]);
+    expect([certificate.history, certificate.assignment('visits')]).toEqual([
+      whole.history,
+      whole.assignment('visits'),
+    ]);
+  });
+
   test('features come in columns with the context version of the same statement, and the certificate is the authority’s', async () => {
     await createEventStore(database.pool).accept([event('1', '3', null), event('2', '3', null)]);
     const { batch, certificate } = await createFeatureSource(database.pool).readUsers(version, ['3', '4', '999999']);
@@ -46,7 +70,7 @@ describe('reading users', () => {
     expect(batch.contextVersions[row]).toBe(2);
     expect(batch.values.map((column) => column[row])).toEqual([1.5, 3, 0, 'city 3']);
     expect(batch.faults.size).toBe(0);
-    const authority = createAuthority(database.pool);
+    const authority = createAuthority(database.pool, { timeoutMs: 20_000 });
     const same = await authority.certify(['3']);
     expect([certificate.history, certificate.revision, batch.history]).toEqual([
       same.history,
@@ -109,12 +133,10 @@ describe('reading users', () => {
   });
 
   test('a query slower than its limit is unavailable', async () => {
-    const slow = withQuery(VISITS_SQL.replace('recency,', '(select 1.0 from pg_sleep(5)) as recency,'));
-    const start = performance.now();
+    const slow = withQuery(VISITS_SQL.replace('recency,', '(select 1.0 from pg_sleep(3600)) as recency,'));
     await expect(
       createFeatureSource(database.pool, { usersTimeoutMs: 100 }).readUsers(slow, ['1']),
     ).rejects.toMatchObject({ code: 'unavailable' });
-    expect(performance.now() - start).toBeLessThan(1_500);
   });
 });
 

@@ -31,7 +31,8 @@ export function createLossyWriter(store: OverlayStore, options: LossyWriterOptio
 
   function keepLater(entries: readonly OverlayEntry[]): void {
     for (const entry of entries) {
-      const key = JSON.stringify([entry.predictor, entry.userId, entry.modelVersionId]);
+      // The id last: whatever stands in it, the two before it hold no space.
+      const key = `${entry.modelVersionId} ${entry.predictor} ${entry.userId}`;
       const known = waiting.get(key);
       if (closed || (!known && waiting.size >= maxEntries)) drops++;
       else if (!known || isLater(entry, known)) waiting.set(key, entry);

@@ -86,6 +86,26 @@ test('of one user twice in a batch the later is kept, and writers in opposite or
   );
 });
 
+test('entries of different sources and floors are kept together; one of an unknown model version is not', async () => {
+  await createOverlayStore(database.pool).put([
+    base,
+    { ...base, userId: '2', source: 'batch' },
+    { ...base, userId: 'with "quotes" and \\', overlayFloor: 2 },
+    { ...base, userId: '3', modelVersionId: '0'.repeat(32) },
+    { ...base, userId: '4', outputs: Buffer.alloc(0), contextVersion: 2 ** 53 - 1 },
+  ]);
+  const { rows } = await database.pool.query(
+    'select user_id, source, overlay_floor as floor, outputs, context_version as version from tandem.overlay order by 1',
+  );
+  const outputs = base.outputs;
+  expect(rows).toEqual([
+    { user_id: '1', source: 'live', floor: 1, outputs, version: 5 },
+    { user_id: '2', source: 'batch', floor: 1, outputs, version: 5 },
+    { user_id: '4', source: 'live', floor: 1, outputs: Buffer.alloc(0), version: 2 ** 53 - 1 },
+    { user_id: 'with "quotes" and \\', source: 'live', floor: 2, outputs, version: 5 },
+  ]);
+});
+
 test('generations come and go without leaving a prepared statement on every connection', async () => {
   const pool = createPool({ url: database.url, max: 1, applicationName: 'prepared' });
   const predictions = createStoredPredictions(pool);

@@ -1,6 +1,7 @@
 /** Overlay entries in Postgres: those of partial runs, and the latest live answers. */
 import type { OverlayEntry, OverlayStore } from '@tandem/prediction/stored-prediction';
 import type pg from 'pg';
+import { textArray } from './certificate-statement.ts';
 import { type Db, query } from './database.ts';
 
 export function createOverlayStore(pool: pg.Pool): OverlayStore {
@@ -9,39 +10,74 @@ export function createOverlayStore(pool: pg.Pool): OverlayStore {
 
 /**
  * Keeps each entry by compare-and-set: within a history and floor none goes back to an older label, nor, of equal labels,
- * to an older time. Entries of another history than the database's own are not kept: their labels prove nothing here.
+ * to an older time. Entries of another history than the database's own are not kept: their labels prove nothing here; nor
+ * are those of a model version that it does not have.
+ *
+ * One statement for all that have everything in common but the user, which is mostly all of them: with every value in
+ * every row it cost twice as much.
  */
 export async function putEntries(db: Db, entries: readonly OverlayEntry[]): Promise<void> {
-  if (entries.length === 0) return;
-  const column = <K extends keyof OverlayEntry>(key: K) => entries.map((entry) => entry[key]);
+  for (const group of groupsOf(entries)) await putGroup(db, [...group.values()]);
+}
+
+/** By user, the best entry of each: an insert cannot meet its own rows. */
+type Group = Map<string, OverlayEntry>;
+
+function groupsOf(entries: readonly OverlayEntry[]): Iterable<Group> {
+  const groups = new Map<string, Group>();
+  let last: { readonly entry: OverlayEntry; readonly group: Group } | undefined;
+  for (const entry of entries) {
+    if (!last || !haveMuchInCommon(last.entry, entry)) {
+      const key = JSON.stringify(COMMON.map((name) => entry[name]));
+      const group: Group = groups.get(key) ?? new Map();
+      groups.set(key, group);
+      last = { entry, group };
+    }
+    const known = last.group.get(entry.userId);
+    if (!known || isLater(entry, known)) last.group.set(entry.userId, entry);
+  }
+  return groups.values();
+}
+
+const COMMON = ['predictor', 'modelVersionId', 'overlayFloor', 'history', 'source'] as const;
+
+function haveMuchInCommon(one: OverlayEntry, other: OverlayEntry): boolean {
+  return COMMON.every((name) => one[name] === other[name]);
+}
+
+/** Of one user, history and floor. */
+function isLater(entry: OverlayEntry, known: OverlayEntry): boolean {
+  if (entry.contextVersion !== known.contextVersion) return entry.contextVersion > known.contextVersion;
+  return entry.computedAt > known.computedAt;
+}
+
+async function putGroup(db: Db, entries: readonly OverlayEntry[]): Promise<void> {
+  const [first] = entries;
+  if (!first) return;
   await query(db, {
     name: 'tandem-put-overlay',
     text: PUT,
     values: [
-      column('predictor'),
-      column('userId'),
-      column('modelVersionId'),
-      column('overlayFloor'),
-      column('history'),
-      column('contextVersion'),
-      column('source'),
-      column('computedAt'),
-      column('outputs'),
+      ...COMMON.map((name) => first[name]),
+      textArray(entries.map(({ userId }) => userId)),
+      // As literals: the driver looks at every element of an array for what it is.
+      `{${entries.map(({ contextVersion }) => contextVersion).join(',')}}`,
+      `{${entries.map(({ computedAt }) => computedAt).join(',')}}`,
+      `{${entries.map(({ outputs }) => `"\\\\x${outputs.toString('hex')}"`).join(',')}}`,
     ],
   });
 }
 
-// Sorted, so that two writers of the same users do not wait for each other in a circle; the best of each user in a batch.
+// Sorted, so that two writers of the same users do not wait for each other in a circle.
 const PUT = `
   insert into tandem.overlay as o
     (predictor, user_id, model_version_id, overlay_floor, history, context_version, source, computed_at, outputs)
-  select distinct on (e.predictor, e.user_id, e.model_version_id)
-    e.predictor, e.user_id collate "C", e.model_version_id, e.overlay_floor, e.history, e.context_version, e.source,
+  select $1::text, e.user_id collate "C", $2::text, $3::bigint, $4::text, e.context_version, $5::text,
     to_timestamp(e.computed_at / 1000), e.outputs
-  from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::text[], $8::float8[], $9::bytea[])
-    as e(predictor, user_id, model_version_id, overlay_floor, history, context_version, source, computed_at, outputs)
-  where e.history = tandem.current_history()
-  order by e.predictor, e.user_id, e.model_version_id, e.overlay_floor desc, e.context_version desc, e.computed_at desc
+  from unnest($6::text[], $7::bigint[], $8::float8[], $9::bytea[]) as e(user_id, context_version, computed_at, outputs)
+  where $4::text = tandem.current_history()
+    and exists (select from tandem.model_versions v where v.id = $2::text and v.predictor = $1::text)
+  order by e.user_id collate "C"
   on conflict (predictor, user_id, model_version_id) do update set
     overlay_floor = excluded.overlay_floor, history = excluded.history, context_version = excluded.context_version,
     source = excluded.source, computed_at = excluded.computed_at, outputs = excluded.outputs

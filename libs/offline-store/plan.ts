@@ -61,18 +61,30 @@ async function findChunkSize(db: Db, predictor: string): Promise<number> {
   return rows[0]?.chunkSize ?? 5_000;
 }
 
+/**
+ * The query is asked once, and nothing of it kept but every n-th key: with the keys in common table expressions, which
+ * were written to disk twice, the same took twice as long. Erased users are looked up only where there are any.
+ */
 async function cutAll(db: Db, { run, version, chunkSize }: Plan): Promise<number> {
   const [counts] = await query<{ users: number }>(db, {
-    text: `with keys as (select distinct f.user_id from ${asRelation(version.query.sql)} where f.user_id is not null),
-      numbered as (select user_id, row_number() over (order by user_id) as n from keys),
-      bounds as (select (n - 1) / $2 as no, user_id::text as key from numbered where (n - 1) % $2 = 0),
-      cut as (
+    text: `with erased as materialized (
+        select user_id from tandem.user_contexts where deleted_version > 0 and version = deleted_version
+      ), counted as (
+        select count(*) as rows, array_agg(n) filter (where (n - 1) % $2 = 0) as places,
+          array_agg(user_id) filter (where (n - 1) % $2 = 0) as keys, count(*) filter (where case
+            when (select count(*) from erased) = 0 then false
+            else user_id::text collate "C" in (select e.user_id from erased e) end) as gone
+        from (
+          select user_id, row_number() over (order by user_id) as n from (
+            select distinct f.user_id from ${asRelation(version.query.sql)} where f.user_id is not null
+          ) keys
+        ) numbered
+      ), cut as (
         insert into tandem.chunks (run_id, no, from_key, to_key)
-        select $1, no, case when no > 0 then key end, lead(key) over (order by no) from bounds
+        select $1, (n - 1) / $2, case when n > 1 then key::text end, lead(key::text) over (order by n)
+        from counted, unnest(keys, places) as bounds(key, n)
       )
-      select count(*) - (
-        select count(*) from tandem.user_contexts c join keys k on k.user_id::text collate "C" = c.user_id
-        where c.deleted_version > 0 and c.version = c.deleted_version) as users from numbered`,
+      select rows - gone as users from counted`,
     values: [run.id, chunkSize],
     timeoutMs: PLAN_TIMEOUT_MS,
   });

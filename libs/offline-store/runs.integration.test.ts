@@ -82,7 +82,7 @@ describe('a run of all users', () => {
     expect(outcome).toMatchObject({ state: 'done', note: null, generation: { number: 1, users: 450, inForce: true } });
     expect(await store.publish(run.id)).toEqual(outcome);
     expect(await store.find(run.id)).toMatchObject({ state: 'done', usersScored: 450, chunksCommitted: 5 });
-    const authority = createAuthority(database.pool);
+    const authority = createAuthority(database.pool, { timeoutMs: 20_000 });
     const assignment = (await authority.certify([])).assignment('visits');
     await authority.close();
     if (!assignment) throw new Error('no assignment');

@@ -44,7 +44,7 @@ const RESET = `do $$ declare partition regclass; begin
   end loop;
   drop table if exists visits;
   truncate tandem.predictors, tandem.artifacts, tandem.user_contexts, tandem.events, tandem.event_ids, tandem.outbox,
-    tandem.unused_event_names, tandem.audit restart identity cascade;
+    tandem.unused_event_names, tandem.audit, tandem.overlay restart identity cascade;
   update tandem.settings set key_type = null;
 end $$`;
 

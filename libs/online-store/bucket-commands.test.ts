@@ -43,17 +43,21 @@ function parse(bytes: Buffer): Buffer[][] {
 describe('a window of rows', () => {
   it('is one HSET a bucket, in which every row lies under its field, whatever its id and outputs', () => {
     fc.assert(
-      fc.property(rows, (all) => {
-        const { bytes, commands, skipped } = bucketCommands(window, all);
-        const parsed = parse(bytes);
-        expect([parsed.length, skipped]).toEqual([commands, 0]);
+      fc.property(rows, fc.integer({ min: 1, max: 20 }), (all, batchRows) => {
+        const { batches, skipped } = bucketCommands(window, all, batchRows);
+        const parsed = [...batches].flatMap(({ bytes, commands }) => {
+          const ofBatch = parse(bytes);
+          expect(ofBatch).toHaveLength(commands);
+          return ofBatch;
+        });
+        expect(skipped).toBe(0);
         const found = new Map<string, Buffer>();
         for (const [name, key, ...pairs] of parsed) {
           expect(String(name)).toBe('hset');
           for (let i = 0; i < pairs.length; i += 2) found.set(`${key}/${pairs[i]}`, pairs[i + 1] as Buffer);
         }
         expect(found.size).toBe(all.length);
-        expect(new Set(parsed.map(([, key]) => String(key))).size).toBe(commands);
+        expect(new Set(parsed.map(([, key]) => String(key))).size).toBe(parsed.length);
         for (const { userId, ...stored } of all) {
           const { hash, field } = placeOf(userId);
           const value = found.get(`${window.keyPrefix}${bucketOf(hash, window.buckets)}/${field}`) ?? Buffer.alloc(0);
@@ -65,10 +69,25 @@ describe('a window of rows', () => {
 
   it('leaves out rows that the layout cannot tell, and counts them', () => {
     const early = { userId: '1', contextVersion: 0, computedAt: STARTED_AT - 1, outputs: Buffer.of(1) };
-    expect(bucketCommands(window, [early, { ...early, userId: '2', computedAt: STARTED_AT }])).toMatchObject({
-      commands: 1,
-      skipped: 1,
-    });
-    expect(bucketCommands(window, [early])).toEqual({ bytes: Buffer.alloc(0), commands: 0, skipped: 1 });
+    const inTime = { ...early, userId: '2', computedAt: STARTED_AT };
+    const some = bucketCommands(window, [early, inTime], 10);
+    expect([[...some.batches].map(({ commands }) => commands), some.skipped]).toEqual([[1], 1]);
+    const none = bucketCommands(window, [early], 10);
+    expect([[...none.batches], none.skipped]).toEqual([[], 1]);
+  });
+
+  it('comes in batches that end with a bucket', () => {
+    const many = Array.from({ length: 100 }, (_, i) => ({
+      userId: `${i}`,
+      contextVersion: 0,
+      computedAt: STARTED_AT,
+      outputs: Buffer.of(i),
+    }));
+    const { batches } = bucketCommands(window, many, 30);
+    const rowsOf = ({ bytes }: { bytes: Buffer }) => parse(bytes).reduce((sum, args) => sum + (args.length - 2) / 2, 0);
+    const sizes = [...batches].map(rowsOf);
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(100);
+    expect(sizes.length).toBeGreaterThan(1);
+    for (const size of sizes.slice(0, -1)) expect(size).toBeGreaterThanOrEqual(30);
   });
 });

@@ -1,6 +1,6 @@
 /**
- * A window of rows as HSETs in Redis' own protocol, one for each bucket that has rows in it. Written by hand into one
- * buffer: as arrays of arguments for ioredis' commands a row cost 5.5 µs of CPU, this way it is one, and the socket's.
+ * A window of rows as HSETs in Redis' own protocol, one for each bucket that has rows in it. Written by hand into
+ * buffers: as arrays of arguments for ioredis' commands a row cost 5.5 µs of CPU, this way it is one, and the socket's.
  */
 import { bucketOf, fieldOf, hashOf } from './keys.ts';
 import { generationValueLength, type LoadableRow, writeGenerationValue } from './stored-value.ts';
@@ -17,10 +17,16 @@ export interface BucketWindow {
   readonly startedAt: number;
 }
 
+/** Some of the commands, in one buffer. */
 export interface BucketCommands {
   readonly bytes: Buffer;
-  /** One HSET each. */
+  /** One HSET each, at least one. */
   readonly commands: number;
+}
+
+export interface BucketLoad {
+  /** Written when they are asked for, one batch after the other. */
+  readonly batches: Iterable<BucketCommands>;
   /** Rows that the layout cannot tell: they stay in Postgres alone. */
   readonly skipped: number;
 }
@@ -38,44 +44,78 @@ const HEAD_BYTES = 48;
 const ROW_BYTES = 40;
 const HSET = Buffer.from('$4\r\nhset\r\n');
 
-/** @param rows at most `MAX_WINDOW_ROWS` */
-export function bucketCommands(window: BucketWindow, rows: readonly BucketRow[]): BucketCommands {
+/**
+ * @param rows at most `MAX_WINDOW_ROWS`
+ * @param batchRows a batch ends with the bucket in which it has so many rows
+ */
+export function bucketCommands(window: BucketWindow, rows: readonly BucketRow[], batchRows: number): BucketLoad {
   const { keyPrefix, buckets, startedAt } = window;
-  const prefix = Buffer.from(keyPrefix);
   const hashes = new Uint32Array(rows.length);
+  const lengths = new Uint32Array(rows.length);
   // Of each row its bucket and its place, so that sorting numbers brings the rows of a bucket together.
   const order = new Float64Array(rows.length);
   let kept = 0;
-  let size = 0;
-  for (const [place, row] of rows.entries()) {
+  for (let place = 0; place < rows.length; place++) {
+    const row = rows[place] as BucketRow;
     const length = generationValueLength(row, startedAt);
     if (length === 0) continue;
     const hash = hashOf(row.userId);
     hashes[place] = hash;
+    lengths[place] = length;
     order[kept++] = bucketOf(hash, buckets) * MAX_WINDOW_ROWS + place;
-    size += HEAD_BYTES + prefix.length + ROW_BYTES + length;
   }
-  const bytes = Buffer.allocUnsafe(size);
-  const { end, commands } = writeAll({ bytes, prefix, startedAt, hashes, rows }, order.subarray(0, kept).sort());
-  return { bytes: bytes.subarray(0, end), commands, skipped: rows.length - kept };
+  const prefix = Buffer.from(keyPrefix);
+  const source = { prefix, startedAt, hashes, lengths, rows, order: order.subarray(0, kept).sort() };
+  return { batches: writeBatches(source, batchRows), skipped: rows.length - kept };
 }
 
-interface Target {
-  readonly bytes: Buffer;
+interface Source {
   readonly prefix: Buffer;
   readonly startedAt: number;
+  /** Of each row by its place, as are the lengths of the values. */
   readonly hashes: Uint32Array;
+  readonly lengths: Uint32Array;
   readonly rows: readonly BucketRow[];
+  readonly order: Float64Array;
 }
 
-function writeAll(target: Target, order: Float64Array): { end: number; commands: number } {
+interface Target extends Source {
+  readonly bytes: Buffer;
+}
+
+function* writeBatches(source: Source, batchRows: number): Generator<BucketCommands> {
+  const { order } = source;
+  for (let first = 0; first < order.length; ) {
+    const last = endOfBucket(order, Math.min(first + batchRows, order.length) - 1);
+    const bytes = Buffer.allocUnsafe(sizeOf(source, first, last));
+    const { end, commands } = writeAll({ ...source, bytes }, first, last);
+    yield { bytes: bytes.subarray(0, end), commands };
+    first = last;
+  }
+}
+
+/** Where the rows of the bucket end to which the row at `at` belongs. */
+function endOfBucket(order: Float64Array, at: number): number {
+  const behind = (Math.floor((order[at] as number) / MAX_WINDOW_ROWS) + 1) * MAX_WINDOW_ROWS;
+  let end = at + 1;
+  while (end < order.length && (order[end] as number) < behind) end++;
+  return end;
+}
+
+/** At most so many bytes. */
+function sizeOf({ order, lengths, prefix }: Source, first: number, last: number): number {
+  let size = (last - first) * (HEAD_BYTES + prefix.length + ROW_BYTES);
+  for (let i = first; i < last; i++) size += lengths[(order[i] as number) % MAX_WINDOW_ROWS] as number;
+  return size;
+}
+
+function writeAll(target: Target, start: number, stop: number): { end: number; commands: number } {
+  const { order } = target;
   let at = 0;
   let commands = 0;
-  for (let first = 0; first < order.length; commands++) {
+  for (let first = start; first < stop; commands++) {
     const bucket = Math.floor((order[first] as number) / MAX_WINDOW_ROWS);
-    const behind = (bucket + 1) * MAX_WINDOW_ROWS;
-    let last = first + 1;
-    while (last < order.length && (order[last] as number) < behind) last++;
+    const last = endOfBucket(order, first);
     at = writeHead(target, at, bucket, last - first);
     for (; first < last; first++) at = writeRow(target, at, (order[first] as number) - bucket * MAX_WINDOW_ROWS);
   }
@@ -92,7 +132,7 @@ function writeHead({ bytes, prefix }: Target, start: number, bucket: number, row
 }
 
 /** `<field> <value>`. */
-function writeRow({ bytes, rows, hashes, startedAt }: Target, start: number, place: number): number {
+function writeRow({ bytes, rows, hashes, lengths, startedAt }: Target, start: number, place: number): number {
   const row = rows[place] as BucketRow;
   const field = fieldOf(row.userId);
   // As many bytes as characters, unless one of them is beyond ASCII.
@@ -109,7 +149,7 @@ function writeRow({ bytes, rows, hashes, startedAt }: Target, start: number, pla
     at++;
   }
   at = writeEnd(bytes, at);
-  at = writeLength(bytes, at, DOLLAR, generationValueLength(row, startedAt));
+  at = writeLength(bytes, at, DOLLAR, lengths[place] as number);
   return writeEnd(bytes, writeGenerationValue(bytes, at, row, startedAt, hashes[place] as number));
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createOnlineConnection } from './connection.ts';
 import { createOverlayStore } from './overlay-store.ts';
@@ -5,6 +6,8 @@ import { createOnlinePredictions } from './predictions.ts';
 import { assignmentOf, connectTo, type OwnRedis, overlayEntry, startOwnRedis } from './redis.fixture.ts';
 
 const assignment = assignmentOf(null);
+/** For a machine with much else to do. */
+const PATIENCE = 20_000;
 
 describe('a server that comes and goes', () => {
   let server: OwnRedis;
@@ -16,30 +19,34 @@ describe('a server that comes and goes', () => {
   async function openStore() {
     const { connection, events } = await connectTo(server.url);
     const predictions = createOnlinePredictions({ connection, log: (event) => events.push(event) });
-    await vi.waitFor(() => expect(predictions.serverId()).not.toBeNull());
+    await vi.waitFor(() => expect(predictions.serverId()).not.toBeNull(), PATIENCE);
     return { connection, events, predictions };
   }
 
-  /** How long a read takes, answered or not. */
-  async function timed(read: () => Promise<unknown>) {
-    const startedAt = performance.now();
-    const outcome = await read().then(
+  /**
+   * What becomes of a read, and whether that took no time, up to the command timeout, or longer. The clocks are others of
+   * this process, begun with the read: where the machine is busy they are as late as its own.
+   */
+  async function follow(read: () => Promise<unknown>) {
+    const outcome = read().then(
       () => 'answered',
       (error: { code?: string }) => error.code ?? 'unknown error',
     );
-    return { outcome, ms: performance.now() - startedAt };
+    const [soon, late] = [pause(25, true), pause(100, true)];
+    const ended = outcome.then(() => false);
+    const [isSlow, isLate] = await Promise.all([Promise.race([ended, soon]), Promise.race([ended, late])]);
+    return { outcome: await outcome, took: isLate ? 'longer' : isSlow ? 'the timeout' : 'no time' };
   }
 
   it('is another server after kill -9 and a restart, and none in between', async () => {
     const { connection, predictions, events } = await openStore();
     const before = predictions.serverId();
     await server.kill();
-    await vi.waitFor(() => expect(predictions.serverId()).toBeNull());
-    const down = await timed(() => predictions.find(assignment, ['1']));
-    expect(down.outcome).toBe('unavailable');
-    expect(down.ms).toBeLessThan(20);
+    await vi.waitFor(() => expect(predictions.serverId()).toBeNull(), PATIENCE);
+    const down = await follow(() => predictions.find(assignment, ['1']));
+    expect(down).toEqual({ outcome: 'unavailable', took: 'no time' });
     await server.restart();
-    await vi.waitFor(() => expect(predictions.serverId()).not.toBeNull(), 5_000);
+    await vi.waitFor(() => expect(predictions.serverId()).not.toBeNull(), PATIENCE);
     expect(predictions.serverId()).not.toBe(before);
     expect(await predictions.find(assignment, ['1'])).toEqual(new Map());
     expect(events).toContain('online_store.lost');
@@ -50,20 +57,19 @@ describe('a server that comes and goes', () => {
     const { connection, predictions, events } = await openStore();
     process.kill(server.pid, 'SIGSTOP');
     try {
-      const reads: Awaited<ReturnType<typeof timed>>[] = [];
-      for (let i = 0; i < 20; i++) reads.push(await timed(() => predictions.find(assignment, ['1'])));
+      const reads: Awaited<ReturnType<typeof follow>>[] = [];
+      for (let i = 0; i < 20; i++) reads.push(await follow(() => predictions.find(assignment, ['1'])));
       expect(new Set(reads.map((read) => read.outcome))).toEqual(new Set(['unavailable']));
-      // 50 ms, and what two busy processors add.
-      expect(Math.max(...reads.map((read) => read.ms))).toBeLessThan(100);
-      // Three open the circuit; one more may be slow for other reasons.
-      expect(reads.filter((read) => read.ms > 40).length).toBeLessThanOrEqual(4);
+      expect(reads.filter(({ took }) => took === 'longer')).toEqual([]);
+      // Three open the circuit; the fourth may be the one that tries whether it still hangs.
+      expect(reads.filter(({ took }) => took !== 'no time').length).toBeLessThanOrEqual(4);
       expect(events).toContain('online_store.circuit_open');
     } finally {
       process.kill(server.pid, 'SIGCONT');
     }
     await vi.waitFor(
-      async () => expect((await timed(() => predictions.find(assignment, ['1']))).outcome).toBe('answered'),
-      5_000,
+      async () => expect((await follow(() => predictions.find(assignment, ['1']))).outcome).toBe('answered'),
+      PATIENCE,
     );
     connection.close();
   });
@@ -73,13 +79,13 @@ describe('a server that comes and goes', () => {
     const id = predictions.serverId();
     process.kill(server.pid, 'SIGSTOP');
     try {
-      await timed(() => predictions.find(assignment, ['1']));
-      await vi.waitFor(() => expect(connection.redis.status).not.toBe('ready'), 3_000);
-      expect((await timed(() => predictions.find(assignment, ['1']))).ms).toBeLessThan(20);
+      await follow(() => predictions.find(assignment, ['1']));
+      await vi.waitFor(() => expect(connection.redis.status).not.toBe('ready'), PATIENCE);
+      expect((await follow(() => predictions.find(assignment, ['1']))).took).toBe('no time');
     } finally {
       process.kill(server.pid, 'SIGCONT');
     }
-    await vi.waitFor(() => expect(predictions.serverId()).toBe(id), 5_000);
+    await vi.waitFor(() => expect(predictions.serverId()).toBe(id), PATIENCE);
     expect(events.filter((event) => event === 'online_store.lost').length).toBeLessThan(5);
     connection.close();
   });
@@ -92,12 +98,12 @@ describe('a server that comes and goes', () => {
     await admin.redis.replicaof('127.0.0.1', '1');
     try {
       await expect(overlay.put([overlayEntry('1')])).rejects.toMatchObject({ code: 'unavailable' });
-      await vi.waitFor(async () => expect(await connection.redis.client('ID')).not.toBe(clientId), 5_000);
+      await vi.waitFor(async () => expect(await connection.redis.client('ID')).not.toBe(clientId), PATIENCE);
     } finally {
       await admin.redis.replicaof('NO', 'ONE');
       admin.close();
     }
-    await vi.waitFor(() => overlay.put([overlayEntry('1')]), 5_000);
+    await vi.waitFor(() => overlay.put([overlayEntry('1')]), PATIENCE);
     connection.close();
   });
 

@@ -8,7 +8,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { GenerationLoader, LoadableGeneration, LoadCount } from '@tandem/prediction/generation-loader';
 import type { StoredRow } from '@tandem/prediction/run-store';
-import { bucketCommands } from './bucket-commands.ts';
+import { bucketCommands, MAX_WINDOW_ROWS } from './bucket-commands.ts';
 import { bulkCommand } from './bulk-command.ts';
 import { isRefusal, type OnlineConnection, unavailable } from './connection.ts';
 import { createKeys } from './keys.ts';
@@ -31,14 +31,16 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
   async function loadRows(generation: LoadableGeneration, rows: readonly StoredRow[]): Promise<LoadCount> {
     const { id, buckets, startedAt } = generation;
     const target = { keyPrefix: keys.bucketPrefix(id), buckets, startedAt };
+    const begin = () => command('set', [keys.marker(id), markerOf(generation, null), 'NX']);
+    if (rows.length === 0) await sendAll(connection, [begin()]);
     let skipped = 0;
-    const begin = markerOf(generation, null);
-    for (let i = 0; i < Math.max(1, rows.length); i += windowRows) {
-      const window = bucketCommands(target, rows.length > windowRows ? rows.slice(i, i + windowRows) : rows);
-      skipped += window.skipped;
-      const commands = [command('set', [keys.marker(id), begin, 'NX'])];
-      if (window.commands > 0) commands.push(bulkCommand(connection.redis, window.bytes, window.commands));
-      await sendAll(connection, commands);
+    for (let i = 0; i < rows.length; i += MAX_WINDOW_ROWS) {
+      const window = rows.length > MAX_WINDOW_ROWS ? rows.slice(i, i + MAX_WINDOW_ROWS) : rows;
+      const load = bucketCommands(target, window, windowRows);
+      skipped += load.skipped;
+      for (const { bytes, commands } of load.batches) {
+        await sendAll(connection, [begin(), bulkCommand(connection.redis, bytes, commands)]);
+      }
     }
     return { loaded: rows.length - skipped, skipped };
   }

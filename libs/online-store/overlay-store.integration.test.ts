@@ -153,6 +153,14 @@ describe('the overlay', () => {
     expect(await connection.redis.pttl(keys.hint(placeOf('42')))).toBeGreaterThan(6 * 86_400_000);
   });
 
+  it('finds the first entry of a user who is named twice in one call', async () => {
+    const overlay = createOverlayStore({ connection, prefix });
+    const [older, newer] = [4, 5].map((contextVersion) => overlayEntry('42', { contextVersion }));
+    if (!older || !newer) throw new Error('no entries');
+    expect(await overlay.putEach([newer, overlayEntry('7'), older])).toEqual(['kept', 'kept', 'older']);
+    expect(await entryOf42(prefix)).toMatchObject({ contextVersion: 5 });
+  });
+
   it('takes 2,500 entries and tells the fate of each, in order', async () => {
     const overlay = createOverlayStore({ connection, prefix });
     const entries = Array.from({ length: 2_500 }, (_, i) => overlayEntry(String(i), { contextVersion: 5 }));

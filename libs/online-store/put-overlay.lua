@@ -1,46 +1,75 @@
--- Keeps an overlay entry by compare-and-set, so that a slow writer does not replace a newer answer. An efficiency: the
+-- Keeps overlay entries by compare-and-set, so that a slow writer does not replace a newer answer. An efficiency: the
 -- reader's certificate, not this script, decides what is fresh.
 --
--- KEYS[1]  the user's overlay entry for a predictor
--- KEYS[2]  the user's version hint, "history.version"; has the same hash tag
--- ARGV[1]  the new entry, in the layout of stored-value.ts: format, source, history, model version, floor, context
---          version, computedAt, checksum, outputs
--- ARGV[2]  milliseconds until it expires
+-- KEYS     of each entry two: the user's overlay entry for a predictor, and the user's version hint, "history.version"
+-- ARGV[1]  milliseconds until they expire
+-- ARGV[2]  the new entries, each its length (uint32 LE) and its bytes in the layout of stored-value.ts: format, source,
+--          history, model version, floor, context version, computedAt, checksum, outputs
 --
--- Result: 1 kept; 0 the stored entry is newer; -1 the hint says that the user's context is newer already.
+-- Result, of each entry in order: 1 kept; 0 the stored entry is newer; -1 the hint says that the user's context is newer
+-- already.
 --
 -- The stored entry stays where it is of the same history and a higher floor, or of the same history, floor and model
 -- version with a higher context version, or the same one and computed later. Any other is replaced.
 
-local LAYOUT = '<BBc8c16ddd'
+local LENGTH = 4
+local LAYOUT = '<I4BBc8c16ddd'
+local STORED_LAYOUT = '<BBc8c16ddd'
 local HEADER = 54
 local MAX_NUMBER = 2 ^ 53
 
-local _, _, history, model, floor, context, computed = struct.unpack(LAYOUT, ARGV[1])
+local expiry, entries = ARGV[1], ARGV[2]
+-- A key of another type counts as none, and SET replaces it.
+local found = redis.call('MGET', unpack(KEYS))
+local put = {}
+local digits = {}
 
--- pcall: a key of another type counts as none, and SET replaces it.
-local hint = redis.pcall('GET', KEYS[2])
-if type(hint) == 'string' then
-  local hinted_history, hinted_version = string.match(hint, '^(%x+)%.(%d+)$')
-  if hinted_history then
-    local own = string.gsub(history, '.', function(c) return string.format('%02x', string.byte(c)) end)
-    if hinted_history == own and tonumber(hinted_version) > context then return -1 end
+local function hex(history)
+  local known = digits[history]
+  if not known then
+    known = string.gsub(history, '.', function(c) return string.format('%02x', string.byte(c)) end)
+    digits[history] = known
   end
+  return known
 end
 
-local stored = redis.pcall('GET', KEYS[1])
-if type(stored) == 'string' and #stored >= HEADER and string.byte(stored) == 1 then
-  local _, _, their_history, their_model, their_floor, their_context, their_computed = struct.unpack(LAYOUT, stored)
+local function is_outdated(hint, history, context)
+  if not hint then return false end
+  local hinted_history, hinted_version = string.match(hint, '^(%x+)%.(%d+)$')
+  return hinted_history == hex(history) and tonumber(hinted_version) > context
+end
+
+local function is_older(stored, history, model, floor, context, computed)
+  if not stored or #stored < HEADER or string.byte(stored) ~= 1 then return false end
+  local _, _, their_history, their_model, their_floor, their_context, their_computed =
+    struct.unpack(STORED_LAYOUT, stored)
   -- Damaged numbers must not make an entry immovable; NaN compares false below.
   local is_sane = their_floor <= MAX_NUMBER and their_context <= MAX_NUMBER
-  if is_sane and their_history == history then
-    if their_floor > floor then return 0 end
-    if their_floor == floor and their_model == model then
-      if their_context > context then return 0 end
-      if their_context == context and their_computed > computed then return 0 end
-    end
-  end
+  if not is_sane or their_history ~= history then return false end
+  if their_floor ~= floor then return their_floor > floor end
+  if their_model ~= model then return false end
+  if their_context ~= context then return their_context > context end
+  return their_computed > computed
 end
 
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1
+local results = {}
+local at = 1
+for i = 1, #KEYS, 2 do
+  local key = KEYS[i]
+  local length, _, _, history, model, floor, context, computed = struct.unpack(LAYOUT, entries, at)
+  -- Of a user who is named twice the first entry is what the second finds.
+  local stored = put[key] or found[i]
+  local result = 1
+  if is_outdated(found[i + 1], history, context) then
+    result = -1
+  elseif is_older(stored, history, model, floor, context, computed) then
+    result = 0
+  else
+    local entry = string.sub(entries, at + LENGTH, at + LENGTH + length - 1)
+    redis.call('SET', key, entry, 'PX', expiry)
+    put[key] = entry
+  end
+  results[(i + 1) / 2] = result
+  at = at + LENGTH + length
+end
+return results

@@ -9,7 +9,7 @@ export interface Script {
   readonly digest: string;
 }
 
-/** One run of a script. All keys share a hash tag. */
+/** One run of a script. Where its keys are of several users, this is for a single server; a cluster needs one a slot. */
 export interface ScriptCall {
   readonly keys: readonly string[];
   readonly args: readonly (string | Buffer)[];

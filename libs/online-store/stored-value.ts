@@ -108,28 +108,50 @@ export function decodeGenerationValue(
   };
 }
 
-/** Throws RangeError for an entry that no Postgres would give: ids that are not hex of their length, no whole numbers. */
-export function encodeOverlayEntry(entry: OverlayEntry, userHash: number): Buffer {
-  const { history, modelVersionId, overlayFloor, contextVersion, computedAt, source, outputs } = entry;
-  if (!/^[0-9a-f]{16}$/.test(history)) throw new RangeError(`history ${history} is not 16 hex digits`);
-  if (!/^[0-9a-f]{32}$/.test(modelVersionId))
-    throw new RangeError(`model version ${modelVersionId} is not 32 hex digits`);
+export function overlayEntryLength({ outputs }: Pick<OverlayEntry, 'outputs'>): number {
+  return OVERLAY_HEADER + outputs.length;
+}
+
+/**
+ * Writes an entry of `overlayEntryLength` bytes at `at`. Throws RangeError for one that no Postgres would give: ids that
+ * are not hex of their length, no whole numbers.
+ */
+export function writeOverlayEntry(bytes: Buffer, at: number, entry: OverlayEntry, userHash: number): void {
+  const { overlayFloor, contextVersion, computedAt, source, outputs } = entry;
+  const ids = idBytes(entry);
   if (!isCount(overlayFloor) || !isCount(contextVersion) || !Number.isFinite(computedAt)) {
     throw new RangeError(
       `floor ${overlayFloor}, context version ${contextVersion} or time ${computedAt} is no number of its kind`,
     );
   }
-  const bytes = Buffer.allocUnsafe(OVERLAY_HEADER + outputs.length);
-  bytes[0] = FORMAT;
-  bytes[1] = source === 'live' ? 1 : 0;
-  bytes.write(history, HISTORY_AT, 'hex');
-  bytes.write(modelVersionId, MODEL_AT, 'hex');
-  bytes.writeDoubleLE(overlayFloor, FLOOR_AT);
-  bytes.writeDoubleLE(contextVersion, CONTEXT_AT);
-  bytes.writeDoubleLE(computedAt, COMPUTED_AT);
-  outputs.copy(bytes, OVERLAY_HEADER);
-  bytes.writeUInt32LE(overlayCrc(bytes, userHash), CRC_AT);
+  bytes[at] = FORMAT;
+  bytes[at + 1] = source === 'live' ? 1 : 0;
+  bytes.set(ids, at + HISTORY_AT);
+  bytes.writeDoubleLE(overlayFloor, at + FLOOR_AT);
+  bytes.writeDoubleLE(contextVersion, at + CONTEXT_AT);
+  bytes.writeDoubleLE(computedAt, at + COMPUTED_AT);
+  bytes.set(outputs, at + OVERLAY_HEADER);
+  const whole = bytes.subarray(at, at + OVERLAY_HEADER + outputs.length);
+  bytes.writeUInt32LE(overlayCrc(whole, userHash), at + CRC_AT);
+}
+
+/** As `writeOverlayEntry`, in a buffer of its own. */
+export function encodeOverlayEntry(entry: OverlayEntry, userHash: number): Buffer {
+  const bytes = Buffer.allocUnsafe(overlayEntryLength(entry));
+  writeOverlayEntry(bytes, 0, entry, userHash);
   return bytes;
+}
+
+let lastIds = { history: '', modelVersionId: '', bytes: Buffer.alloc(0) };
+
+/** History and model version, which are mostly those of the entry before. */
+function idBytes({ history, modelVersionId }: Pick<OverlayEntry, 'history' | 'modelVersionId'>): Buffer {
+  if (history === lastIds.history && modelVersionId === lastIds.modelVersionId) return lastIds.bytes;
+  if (!/^[0-9a-f]{16}$/.test(history)) throw new RangeError(`history ${history} is not 16 hex digits`);
+  if (!/^[0-9a-f]{32}$/.test(modelVersionId))
+    throw new RangeError(`model version ${modelVersionId} is not 32 hex digits`);
+  lastIds = { history, modelVersionId, bytes: Buffer.from(history + modelVersionId, 'hex') };
+  return lastIds.bytes;
 }
 
 /** The candidate in an overlay entry, or null. Its outputs share memory with `bytes`. */

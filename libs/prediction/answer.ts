@@ -46,7 +46,7 @@ export interface Answer {
   /** Why the stored answer did not do, where the answer is not a hit: the `detail` of Cache-Status. */
   readonly forwarded: Reason | null;
   /** What it was made of, where that is held in memory. */
-  readonly held?: HeldPrediction;
+  readonly held?: HeldPrediction | undefined;
 }
 
 /** A stored prediction in this process's memory. */
@@ -55,8 +55,23 @@ export interface HeldPrediction {
   /** Decoded; frozen. */
   readonly prediction: Prediction;
   /** What was made of its last answer, kept here by whoever makes texts of answers. */
-  rendering?: { readonly of: Answer; readonly texts: readonly [string, string, string] };
+  rendering?: HeldRendering | undefined;
 }
+
+/** An answer as text, and what it was made of beside the held prediction itself. */
+export interface HeldRendering {
+  /** What it shares with the answers of most other users. */
+  readonly frame: AnswerFrame;
+  readonly contextVersion: number | null;
+  readonly etag: string;
+  /** Before the age and after it. */
+  readonly before: string;
+  readonly after: string;
+}
+
+export type AnswerFrame = Readonly<
+  Pick<Answer, 'predictor' | 'source' | 'reason' | 'modelNumber' | 'variant' | 'generationNumber' | 'history'>
+>;
 
 /** An answer, or the error that stands in its place. */
 export type ReadResult = Answer | TandemError;
@@ -81,7 +96,7 @@ export function heldAnswer(
   source: Source,
   reason: Reason,
 ): Answer {
-  return { ...decodedAnswer(read, standing, held.label, held.prediction, source, reason), held };
+  return decodedAnswer(read, standing, held.label, held.prediction, source, reason, held);
 }
 
 function decodedAnswer(
@@ -91,6 +106,7 @@ function decodedAnswer(
   prediction: Prediction,
   source: Source,
   reason: Reason,
+  held?: HeldPrediction,
 ): Answer {
   return {
     ...place(userId, assignment, label),
@@ -103,6 +119,7 @@ function decodedAnswer(
     hit: true,
     kept: false,
     forwarded: null,
+    held,
   };
 }
 

@@ -1,5 +1,6 @@
 /** What a read knows once Postgres has spoken: the facts that answer.ts and ladder.ts decide from. */
 import type { Assignment, Certificate, UserState } from './certificate.ts';
+import type { LiveOutcome } from './live-outcome.ts';
 import type { ModelVersion, Predictor } from './predictor.ts';
 import type { ReadOptions } from './read-options.ts';
 import type { StoredPrediction } from './stored-prediction.ts';
@@ -10,6 +11,8 @@ export interface CertifiedRead {
   readonly assignment: Assignment;
   readonly certificate: Certificate;
   readonly options: ReadOptions;
+  /** By user, what became of an inference that this read has had and that gave nothing. */
+  readonly inferred?: ReadonlyMap<string, LiveOutcome> | undefined;
 }
 
 /** What is known of one user while a read decides. */

@@ -16,9 +16,12 @@ export interface CertifiedFeatures {
   readonly certificate: Certificate;
 }
 
+/** Of whom the certificate of a V1 statement speaks: of all users asked for, or only of those who have a row. */
+export type CertifiedUsers = 'all' | 'with rows';
+
 export interface FeatureSource {
-  /** The features of the named users, for live inference; one statement. */
-  readUsers(version: ModelVersion, userIds: readonly string[]): Promise<CertifiedFeatures>;
+  /** The features of the named users; one statement. Certifies all of them where it is not said; fewer cost less. */
+  readUsers(version: ModelVersion, userIds: readonly string[], certified?: CertifiedUsers): Promise<CertifiedFeatures>;
   /** The features of a chunk. */
   readRange(version: ModelVersion, range: KeyRange): Promise<FeatureBatch>;
 }

@@ -1,11 +1,13 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { inGeneration } from './certified-read.fixture.ts';
-import { createHeldPredictions } from './held-predictions.ts';
+import { createHeldPredictions, HALF_LIFE_MS } from './held-predictions.ts';
 
 const { outputs: _outputs, ...label } = inGeneration(0);
 const held = (score: number) => ({ label, prediction: { score } });
 /** Of one such prediction, as it is counted. */
-const BYTES = 1_300 + 2 + 16;
+const BYTES = 750 + 2 + 16;
+
+afterEach(() => void vi.useRealTimers());
 
 describe('createHeldPredictions', () => {
   it('finds what was kept, by generation and user, until it is forgotten', () => {
@@ -32,17 +34,33 @@ describe('createHeldPredictions', () => {
     expect(found.length).toBeLessThanOrEqual(20);
   });
 
-  it('drops what nobody reads after a while', () => {
-    let now = 0;
-    const memory = createHeldPredictions({ maxBytes: 1e6, clock: () => now });
-    memory.keep('g', 'idle', held(1));
+  it('lets go of what nobody reads by the clock alone, though nothing is read or kept', () => {
+    vi.useFakeTimers();
+    const memory = createHeldPredictions({ maxBytes: 1e6 });
+    memory.keep('g', 'erased elsewhere', held(1));
     memory.keep('g', 'read', held(2));
     for (let turn = 0; turn < 3; turn++) {
-      now += 600_001;
-      memory.keep('g', `other ${turn}`, held(3));
+      vi.advanceTimersByTime(HALF_LIFE_MS);
       expect(memory.find('g', 'read')).toBeDefined();
     }
-    expect(memory.find('g', 'idle')).toBeUndefined();
+    expect(memory.find('g', 'erased elsewhere')).toBeUndefined();
+    vi.advanceTimersByTime(2 * HALF_LIFE_MS);
+    expect(memory.find('g', 'read')).toBeUndefined();
+    // Where nothing is held nothing ticks either, until something is.
+    vi.advanceTimersByTime(HALF_LIFE_MS);
+    expect(vi.getTimerCount()).toBe(0);
+    memory.keep('g', 'again', held(3));
+    expect(vi.getTimerCount()).toBe(1);
+  });
+
+  it('shares one label among the users of a chunk, and keeps another where it is another', () => {
+    const memory = createHeldPredictions({ maxBytes: 1e6 });
+    memory.keep('g', '1', { label: { ...label }, prediction: { score: 1 } });
+    memory.keep('g', '2', { label: { ...label }, prediction: { score: 2 } });
+    memory.keep('g', '3', { label: { ...label, contextVersion: 5 }, prediction: { score: 3 } });
+    expect(memory.find('g', '2')?.label).toBe(memory.find('g', '1')?.label);
+    expect(memory.find('g', '3')?.label).toEqual({ ...label, contextVersion: 5 });
+    expect(memory.find('g', '2')?.label).toEqual(label);
   });
 
   it('without room holds nothing', () => {

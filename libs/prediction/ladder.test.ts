@@ -22,6 +22,7 @@ const predicted: LiveOutcome = {
   contextVersion: 6,
   computedAt: NOW + 10,
   kept: true,
+  certificate: readOf().certificate,
 };
 const noFeatures: LiveOutcome = { kind: 'no_features' };
 const failed = (reason: 'live_failed' | 'live_timeout' | 'overloaded'): LiveOutcome => ({

@@ -1,4 +1,5 @@
 /** What becomes of one user's live prediction, and why it failed where it did. */
+import type { Certificate } from './certificate.ts';
 import { isTandemError, TandemError } from './errors.ts';
 import type { IsolatedScores } from './isolate-poison.ts';
 
@@ -12,6 +13,8 @@ export type LiveOutcome =
       readonly contextVersion: number;
       readonly computedAt: number;
       readonly kept: boolean;
+      /** Of the statement that read the features: it speaks of this user. */
+      readonly certificate: Certificate;
     }
   | { readonly kind: 'no_features' }
   | { readonly kind: 'erased' }

@@ -178,9 +178,11 @@ async function board(
   const outcomes = new Map<string, LiveOutcome>();
   const userIds = usersInTime(questions, outcomes);
   if (userIds.length === 0) return { landing: Promise.resolve(outcomes) };
-  const certified = await dependencies.features.readUsers(request.version, userIds).catch((error: unknown) => {
-    throw unread(error);
-  });
+  const certified = await dependencies.features
+    .readUsers(request.version, userIds, 'with rows')
+    .catch((error: unknown) => {
+      throw unread(error);
+    });
   if (certified.certificate.history !== request.history) {
     throw new TandemError('live_failed', 'the history of the database changed during the read');
   }
@@ -200,6 +202,7 @@ async function land(
   deadline: number,
   outcomes: Map<string, LiveOutcome>,
 ): Promise<Landing> {
+  const { certificate } = certified;
   const rows = rowsToScore(certified, outcomes);
   if (rows.length === 0) return outcomes;
   const scores = await scoreIsolating(dependencies.scorer, {
@@ -216,7 +219,8 @@ async function land(
   }
   const results = await keep(dependencies, entries, deadline);
   entries.forEach(({ userId, outputs, contextVersion, computedAt }, i) => {
-    outcomes.set(userId, { kind: 'predicted', outputs, contextVersion, computedAt, kept: results[i] === 'kept' });
+    const kept = results[i] === 'kept';
+    outcomes.set(userId, { kind: 'predicted', outputs, contextVersion, computedAt, kept, certificate });
   });
   return outcomes;
 }

@@ -24,7 +24,7 @@ describe('what a chunk committed', () => {
   it('of a partial run goes to the overlay: what was written, under the history it was read in and the run’s floor', async () => {
     const { dependencies, put, marked } = stores();
     const run = runOf({ scope: 'stale', generationId: null, overlayFloor: 5, history: 'h1' });
-    expect(await loadChunk(dependencies, run, chunk, result, [user('2')])).toBeNull();
+    expect(await loadChunk(dependencies, run, chunk, result, [user('2')], false)).toBeNull();
     expect(put).toEqual([
       {
         predictor: 'repurchase',
@@ -43,7 +43,9 @@ describe('what a chunk committed', () => {
 
   it('is not loaded into a generation that is dropped, and says so', async () => {
     const { dependencies, marked } = stores();
-    expect(await loadChunk(dependencies, runOf(), chunk, result, result.scored)).toBe('the generation is dropped');
+    expect(await loadChunk(dependencies, runOf(), chunk, result, result.scored, true)).toBe(
+      'the generation is dropped',
+    );
     expect(marked).toEqual([]);
   });
 
@@ -51,7 +53,7 @@ describe('what a chunk committed', () => {
     const run = runOf({ generationId: null });
     for (const thrown of [new Error('Redis is away'), 'Redis is away']) {
       const { dependencies, marked } = stores({ overlay: { put: () => Promise.reject(thrown) } });
-      expect(await loadChunk(dependencies, run, chunk, result, result.scored)).toBe('Redis is away');
+      expect(await loadChunk(dependencies, run, chunk, result, result.scored, true)).toBe('Redis is away');
       expect(marked).toEqual([]);
     }
   });

@@ -2,7 +2,7 @@
  * B7: what a chunk committed goes to the online store, into its generation's buckets or, from a partial run, into the
  * overlay. Redis may be down: the chunk stays committed, and the generation is loaded as a whole later.
  */
-import type { GenerationLoader } from './generation-loader.ts';
+import type { GatheredLoads } from './gathered-loads.ts';
 import { overlayEntries } from './overlay-entries.ts';
 import type { GenerationStore, RunStore } from './run-store.ts';
 import type { ChunkResult, ClaimedChunk, Run, ScoredUser } from './runs.ts';
@@ -11,12 +11,13 @@ import type { OverlayStore } from './stored-prediction.ts';
 export interface LoadChunkDependencies {
   readonly runs: Pick<RunStore, 'markLoaded'>;
   readonly generations: Pick<GenerationStore, 'find'>;
-  readonly loader: Pick<GenerationLoader, 'loadRows'>;
+  readonly loader: GatheredLoads;
   readonly overlay: OverlayStore;
 }
 
 /**
  * @param written what the commit wrote: users erased meanwhile are not in it
+ * @param isLast no chunk of the run is open any more
  * @returns null when loaded, else why not
  */
 export async function loadChunk(
@@ -25,6 +26,7 @@ export async function loadChunk(
   chunk: ClaimedChunk,
   result: ChunkResult,
   written: readonly ScoredUser[],
+  isLast: boolean,
 ): Promise<string | null> {
   const { runs, generations, loader, overlay } = dependencies;
   try {
@@ -37,6 +39,7 @@ export async function loadChunk(
       await loader.loadRows(
         generation,
         written.map(({ userId, contextVersion, outputs }) => ({ userId, contextVersion, computedAt, outputs })),
+        isLast,
       );
     }
     await runs.markLoaded(run.id, chunk.no);

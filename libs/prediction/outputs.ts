@@ -114,7 +114,9 @@ function writeFloats(bytes: Buffer, row: number, places: readonly FloatPlace[]):
 
 /** The prediction in the bytes. Throws RangeError where they are not of this layout. */
 export function decodeOutputs(fields: readonly OutputField[], bytes: Buffer): Prediction {
-  const prediction: Record<string, PredictionValue> = Object.create(null);
+  // An object without a prototype is a hash table of its own, which takes far more memory; only one name needs it.
+  const isPlain = fields.every(({ name }) => name !== '__proto__');
+  const prediction: Record<string, PredictionValue> = isPlain ? {} : Object.create(null);
   const cursor = { offset: 0 };
   for (const field of fields) {
     prediction[field.name] =

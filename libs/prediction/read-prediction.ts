@@ -9,7 +9,8 @@
 import type { ReadResult } from './answer.ts';
 import type { Assignment, Authority, Certificate } from './certificate.ts';
 import type { CertifiedRead, Standing } from './certified-read.ts';
-import { TandemError } from './errors.ts';
+import { createDemandInference } from './demanded-inference.ts';
+import type { TandemError } from './errors.ts';
 import { type HeldPredictions, NOTHING_HELD } from './held-predictions.ts';
 import { fallBack, type KnownPlace, unverifiedAnswer } from './ladder.ts';
 import type { LiveOutcome } from './live-outcome.ts';
@@ -49,6 +50,7 @@ interface UnverifiedRead {
 }
 
 const NO_CANDIDATES: Candidates = new Map();
+const NOTHING_INFERRED: ReadonlyMap<string, LiveOutcome> = new Map();
 
 export type PredictionReader = ReturnType<typeof createPredictionReader>;
 
@@ -57,6 +59,7 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
   // Only a guess of what Postgres assigns, to ask Redis for the likely generation before Postgres has answered.
   const lastPlaces = new Map<string, KnownPlace>();
   let verifiedServerId: string | null = null;
+  const demandInference = createDemandInference({ registry, live, notice });
 
   async function findOnline(
     assignment: Assignment | undefined,
@@ -74,23 +77,28 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
   ): Promise<ReadResult[]> {
     const distinct = userIds.length === 1 ? userIds : [...new Set(userIds)];
     const known = lastPlaces.get(predictorName);
+    const demanded = isDemand(options) ? await demandInference(known, predictorName, distinct, options) : undefined;
+    if (demanded?.answers.size === distinct.length) return inOrder(userIds, demanded.answers);
     const held = options.noCache ? NOBODY_HELD : findHeld(memory, known?.assignment, distinct);
     const lacking = held.size === 0 ? distinct : distinct.filter((userId) => !held.has(userId));
     // Whom the model must answer anyway needs a stored prediction only where that fails.
     const guessing = options.noCache || lacking.length === 0 ? NO_CANDIDATES : findOnline(known?.assignment, lacking);
-    const certificate = await authority.certify(distinct).catch((cause: unknown) => notCertified(cause));
-    if (certificate instanceof TandemError) {
+    let certificate: Certificate;
+    try {
+      certificate = await authority.certify(distinct);
+    } catch (cause) {
       // What is in memory is not offered here: an erasure takes what nobody certifies out of Redis, and only there.
       const found = await findTogether(guessing, known?.assignment, [...held.keys()]);
-      return answerUnverified({ predictorName, known, cause: certificate, options }, userIds, found);
+      return answerUnverified({ predictorName, known, cause: notCertified(cause), options }, userIds, found);
     }
     const assignment = notice(predictorName, certificate);
     // One after the other: both are in memory but the first time, and waiting for them together costs more.
     const predictor = await registry.predictor(predictorName);
     const version = await registry.modelVersion(assignment.modelVersionId);
     if (!predictor) throw unknownPredictor(predictorName);
-    const certified = { predictor, version, assignment, certificate, options };
-    const results = settleHeld(memory, certified, held);
+    const inferred = demanded?.failuresAt(assignment, certificate.history);
+    const certified = { predictor, version, assignment, certificate, options, inferred };
+    const results = demanded?.answers ?? settleHeld(memory, certified, held);
     if (results.size < distinct.length) {
       const rest = distinct.filter((userId) => !results.has(userId));
       const unfit = rest.filter((userId) => held.has(userId));
@@ -99,7 +107,7 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
         : await findOnline(assignment, rest);
       await answerAll(certified, rest, found, results);
     }
-    return userIds.map((userId) => results.get(userId) ?? notFound(userId));
+    return inOrder(userIds, results);
   };
 
   /** Learns where the predictor's answers are now to be found. Throws `unknown_predictor` where it was withdrawn. */
@@ -111,7 +119,10 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
       lastPlaces.delete(predictorName);
       throw unknownPredictor(predictorName);
     }
-    lastPlaces.set(predictorName, { assignment, history: certificate.history });
+    const last = lastPlaces.get(predictorName);
+    if (last?.assignment !== assignment || last.history !== certificate.history) {
+      lastPlaces.set(predictorName, { assignment, history: certificate.history });
+    }
     verifiedServerId = online.serverId();
     return assignment;
   }
@@ -146,8 +157,7 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
   }
 
   function keep(standing: Standing, result: ReadResult, results: Map<string, ReadResult>): void {
-    results.set(standing.userId, result);
-    hold(memory, standing, result);
+    results.set(standing.userId, hold(memory, standing, result));
   }
 
   /** Redis lacks (or does not answer with) what Postgres' rows may still have. */
@@ -166,27 +176,34 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
   }
 
   async function answerLive(read: CertifiedRead, standings: readonly Standing[], results: Map<string, ReadResult>) {
-    const { predictor, version, assignment, certificate, options } = read;
-    if (options.onlyIfCached) {
+    if (read.options.onlyIfCached) {
       for (const standing of standings) results.set(standing.userId, notCached(standing.userId));
       return;
     }
+    const outcomes = await infer(read, standings);
+    for (const standing of await withCandidates(read, standings, outcomes)) {
+      const outcome = outcomes.get(standing.userId);
+      results.set(standing.userId, fallBack(read, standing, whyLive(read, standing), outcome));
+    }
+  }
+
+  async function infer(read: CertifiedRead, standings: readonly Standing[]): Promise<ReadonlyMap<string, LiveOutcome>> {
+    const { predictor, version, assignment, certificate, options, inferred = NOTHING_INFERRED } = read;
+    const left = inferred.size === 0 ? standings : standings.filter(({ userId }) => !inferred.has(userId));
+    if (left.length === 0) return inferred;
     const outcomes = await live.predict({
       version,
       assignment,
       history: certificate.history,
       timeoutMs: predictor.policy.freshness.liveTimeoutMs,
       enabled: predictor.policy.freshness.live,
-      readers: standings.map(({ userId, user }) => ({
+      readers: left.map(({ userId, user }) => ({
         userId,
         minVersion: leastLabel(user, options),
         fresh: options.noCache,
       })),
     });
-    for (const standing of await withCandidates(read, standings, outcomes)) {
-      const outcome = outcomes.get(standing.userId);
-      results.set(standing.userId, fallBack(read, standing, whyLive(read, standing), outcome));
-    }
+    return inferred.size === 0 ? outcomes : new Map([...inferred, ...outcomes]);
   }
 
   /** Of a demanded inference that failed, the stored predictions, which nobody has asked for yet. */
@@ -227,6 +244,15 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
       return refuse();
     }
   }
+}
+
+/** A caller who names a context is told first whether there is such a one. */
+function isDemand({ noCache, onlyIfCached, minContext }: ReadOptions): boolean {
+  return noCache && !onlyIfCached && minContext === null;
+}
+
+function inOrder(userIds: readonly string[], results: ReadonlyMap<string, ReadResult>): ReadResult[] {
+  return userIds.map((userId) => results.get(userId) ?? notFound(userId));
 }
 
 /** Whether live inference gave nothing that ends the read: a rung below may answer. */

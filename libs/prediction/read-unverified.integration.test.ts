@@ -19,20 +19,23 @@ beforeEach(async () => {
   await world.adoptWith();
   isAway = false;
   serverId = 'one';
-  const { authority } = world;
-  const { registry } = world;
-  read = world.createReader({
-    registry: {
-      ...registry,
-      // While Postgres is away it knows what it knew.
-      async predictor(name) {
-        if (!isAway) inMemory = (await registry.predictor(name)) ?? inMemory;
-        return inMemory;
+  const { authority, features, registry } = world;
+  const unlessAway = <T>(ask: () => Promise<T>) => (isAway ? Promise.reject(new Error('away')) : ask());
+  read = world.createReader(
+    {
+      registry: {
+        ...registry,
+        // While Postgres is away it knows what it knew.
+        async predictor(name) {
+          if (!isAway) inMemory = (await registry.predictor(name)) ?? inMemory;
+          return inMemory;
+        },
       },
+      authority: { certify: (userIds) => unlessAway(() => authority.certify(userIds)) },
+      online: { ...world.online, serverId: () => serverId },
     },
-    authority: { certify: (userIds) => (isAway ? Promise.reject(new Error('away')) : authority.certify(userIds)) },
-    online: { ...world.online, serverId: () => serverId },
-  });
+    { features: { ...features, readUsers: (...asked) => unlessAway(() => features.readUsers(...asked)) } },
+  );
 });
 afterAll(() => world?.close());
 

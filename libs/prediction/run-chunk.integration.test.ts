@@ -1,9 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createChunkLoads } from './chunk-loads.ts';
 import { TandemError } from './errors.ts';
+import { gatherLoads } from './gathered-loads.ts';
 import { loadGeneration } from './load-generation.ts';
 import { createPredictionWorld, inShort, PREDICTOR, type PredictionWorld } from './prediction-world.fixture.ts';
 import { publishRun } from './publish-run.ts';
 import { PLAIN_READ } from './read-options.ts';
+import { createReconcile } from './reconcile.ts';
 import { createRunChunk, type RunChunkDependencies } from './run-chunk.ts';
 import type { RunHints } from './run-hints.ts';
 import type { RunScope } from './runs.ts';
@@ -178,6 +181,39 @@ describe('while Redis is away', () => {
     expect(reports).toMatchObject([{ outcome: 'committed', loadError: 'The online store cannot be reached.' }]);
     const answers = await world.createReader()(PREDICTOR, ['3'], { ...PLAIN_READ, onlyIfCached: true });
     expect(answers.map(inShort)).toEqual(['batch fresh 0.1']);
+  });
+});
+
+describe('loads that go on behind their jobs', () => {
+  it('of a worker that died before them are made good from the rows, and nobody was answered wrongly meanwhile', async () => {
+    const runId = await planned();
+    const dies = { begin: async () => {}, settled: async () => {} };
+    for (const no of [0, 1]) {
+      const report = await workerWith({ loads: dies })(runId, no);
+      expect(report).toMatchObject({ outcome: 'committed', loadError: null });
+    }
+    const outcome = await publishRun(world, runId);
+    expect(outcome).toMatchObject({ state: 'done', loaded: false });
+    const read = async () =>
+      (await world.createReader()(PREDICTOR, ['2'], { ...PLAIN_READ, onlyIfCached: true })).map(inShort);
+    expect(await read()).toEqual(['batch fresh 0']);
+    const outbox = { read: async () => ({ history: '', entries: [] }), remove: async () => {} };
+    const userHints = { raise: async () => {} };
+    const round = await createReconcile({ ...world, hints, outbox, userHints })();
+    expect([round.generationsToLoad, hinted]).toEqual([1, expect.arrayContaining(['load'])]);
+    expect(await loadGeneration(world, outcome?.generation?.id ?? '')).toMatchObject({ outcome: 'loaded' });
+    expect(await read()).toEqual(['batch fresh 0']);
+  });
+
+  it('hold everybody once they have settled, gathered from several chunks', async () => {
+    const runId = await planned();
+    const failed: string[] = [];
+    const loads = createChunkLoads({ onFailed: (_chunk, why) => void failed.push(why) });
+    const runChunk = workerWith({ loads, loader: gatherLoads(world.loader, { waitMs: 60_000 }) });
+    for (const no of [0, 1]) await runChunk(runId, no);
+    await loads.settled();
+    expect(failed).toEqual([]);
+    expect(await publishRun(world, runId)).toMatchObject({ state: 'done', loaded: true });
   });
 });
 

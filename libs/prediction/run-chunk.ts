@@ -1,8 +1,10 @@
 /**
  * The unit of a batch run: claim a chunk, score its users, commit predictions and progress together, load Redis (B3 to
- * B8). A kill between any two steps repeats work when the lease is over, and never loses or ages any.
+ * B8). A kill between any two steps repeats work when the lease is over, and never loses or ages any. What is committed is
+ * done: whether Redis is loaded before the job ends or behind it, a kill in between leaves that to the reconciler.
  */
 import { type HeldLease, holdLease, type LeaseTimes } from './chunk-lease.ts';
+import type { ChunkLoads } from './chunk-loads.ts';
 import { isTandemError, isTransient } from './errors.ts';
 import { type LoadChunkDependencies, loadChunk } from './load-chunk.ts';
 import { unknownRun } from './read-errors.ts';
@@ -17,6 +19,8 @@ export interface RunChunkDependencies extends ScoreChunkDependencies, LoadChunkD
   readonly registry: Pick<Registry, 'modelVersion'>;
   readonly hints: RunHints;
   readonly lease: LeaseTimes;
+  /** Where loads go on behind the jobs; without it each chunk waits for its own. */
+  readonly loads?: ChunkLoads;
   /** Errors of the chunk itself (the feature query, the model) after which the run is failed. */
   readonly maxAttempts?: number;
   /** Failures of a database or inference that do not answer: an outage of minutes must not fail a run. */
@@ -44,7 +48,7 @@ export interface CommittedReport {
   readonly usersScored: number;
   readonly usersFailed: number;
   readonly chunksOpen: number;
-  /** Why Redis was not told, or null. */
+  /** Why Redis was not told, or null; null too while the load goes on behind the job. */
   readonly loadError: string | null;
   readonly readMs: number;
   readonly scoreMs: number;
@@ -94,7 +98,7 @@ async function work(
   held: HeldLease,
   onProgress: () => void,
 ): Promise<ChunkReport> {
-  const { runs, registry, hints } = dependencies;
+  const { runs, registry, hints, loads } = dependencies;
   const version = await registry.modelVersion(run.modelVersionId);
   const { result, readMs, scoreMs } = await scoreChunk(dependencies, version, chunk, held.lost, onProgress);
   const scored = performance.now();
@@ -105,7 +109,10 @@ async function work(
   onProgress();
   // Publishing does not wait for Redis.
   if (commit.chunksOpen === 0) await hints.publish(run.id);
-  const loadError = await loadChunk(dependencies, run, chunk, result, commit.written);
+  const load = () => loadChunk(dependencies, run, chunk, result, commit.written, commit.chunksOpen === 0);
+  const loadError = loads
+    ? await loads.begin({ ...chunk, users: commit.written.length }, load).then(() => null)
+    : await load();
   return {
     outcome: 'committed',
     predictor: run.predictor,

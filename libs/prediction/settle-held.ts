@@ -7,7 +7,7 @@ import { type Assignment, isErased } from './certificate.ts';
 import type { CertifiedRead, Standing } from './certified-read.ts';
 import { TandemError } from './errors.ts';
 import { isFresh, judge, serviceOf } from './freshness.ts';
-import type { HeldPredictions } from './held-predictions.ts';
+import { type HeldPredictions, NOTHING_HELD } from './held-predictions.ts';
 import { notFound, unreachableContext } from './read-errors.ts';
 import { standingOf } from './settle.ts';
 import type { StoredPrediction } from './stored-prediction.ts';
@@ -16,6 +16,7 @@ import type { StoredPrediction } from './stored-prediction.ts';
 export type Held = ReadonlyMap<string, HeldPrediction>;
 
 export const NOBODY_HELD: Held = new Map();
+const NO_CANDIDATES: readonly StoredPrediction[] = [];
 
 /** @param assignment as Postgres last said; a guess, which does no harm where it is wrong */
 export function findHeld(
@@ -39,15 +40,21 @@ export function findHeld(
 export function settleHeld(memory: HeldPredictions, read: CertifiedRead, held: Held): Map<string, ReadResult> {
   const results = new Map<string, ReadResult>();
   for (const [userId, one] of held) {
-    const standing = standingOf(read, userId, []);
-    if (isErased(standing.user)) memory.forget(one.label.generationId ?? '', userId);
-    const result = settleOne(read, standing, one);
+    const result = settleOneHeld(memory, read, userId, one);
     if (result) results.set(userId, result);
   }
   return results;
 }
 
-function settleOne(read: CertifiedRead, standing: Standing, held: HeldPrediction): ReadResult | undefined {
+/** The result of one user, as `settleHeld` gives it. */
+export function settleOneHeld(
+  memory: HeldPredictions,
+  read: CertifiedRead,
+  userId: string,
+  held: HeldPrediction,
+): ReadResult | undefined {
+  const standing = standingOf(read, userId, NO_CANDIDATES);
+  if (isErased(standing.user)) memory.forget(held.label.generationId ?? '', userId);
   const { assignment, certificate, predictor, options } = read;
   const unreachable = unreachableContext(options.minContext, certificate.history, standing.user);
   if (unreachable) return unreachable;
@@ -60,17 +67,19 @@ function settleOne(read: CertifiedRead, standing: Standing, held: HeldPrediction
   return service && heldAnswer(read, standing, held, service.source, service.reason);
 }
 
-/** Holds what a generation answered as fresh. */
-export function hold(memory: HeldPredictions, { userId, candidates }: Standing, result: ReadResult): void {
-  if (result instanceof TandemError || result.source !== 'batch' || result.generationNumber === null) return;
+/** Holds what a generation answered as fresh. The answer, which then says what is held. */
+export function hold(memory: HeldPredictions, { userId, candidates }: Standing, result: ReadResult): ReadResult {
+  if (result instanceof TandemError || result.source !== 'batch' || result.generationNumber === null) return result;
   const used = candidates.find(
     ({ layer, contextVersion, computedAt }) =>
       layer === 'generation' &&
       contextVersion === result.predictedFromContextVersion &&
       computedAt === result.computedAt,
   );
-  if (!used?.generationId) return;
-  memory.keep(used.generationId, userId, { label: labelOf(used), prediction: Object.freeze(result.prediction) });
+  if (!used?.generationId || memory === NOTHING_HELD) return result;
+  const prediction = Object.freeze(result.prediction);
+  const held = memory.keep(used.generationId, userId, { label: labelOf(used), prediction, rendering: undefined });
+  return held ? { ...result, held } : result;
 }
 
 /** Without the bytes: they share memory with whatever else arrived with them. */

@@ -104,4 +104,43 @@ describe('createStatementBatcher', () => {
     await expect(ask(2, () => sent.push(2))).resolves.toBe('answered');
     expect(sent).toEqual([1, 2]);
   });
+
+  it('ends a question that is not answered in time, sent or still waiting, and none later than its limit', async () => {
+    vi.useFakeTimers();
+    try {
+      const answers: ((answer: number) => void)[] = [];
+      const ask = createStatementBatcher<number, number>({
+        maxInFlight: 1,
+        maxWeight: 10,
+        limit: { ms: 250, tooLate: () => new Error('too late') },
+        send: () => new Promise((resolve) => answers.push(resolve)),
+      });
+      const told: string[] = [];
+      const follow = (name: string) =>
+        ask(0).then(
+          () => told.push(`${name} answered`),
+          (error: Error) => told.push(`${name} ${error.message}`),
+        );
+      void follow('sent');
+      await vi.advanceTimersByTimeAsync(100);
+      void follow('waiting');
+      await vi.advanceTimersByTimeAsync(100);
+      expect(told).toEqual([]);
+      await vi.advanceTimersByTimeAsync(50);
+      expect(told).toEqual(['sent too late']);
+      // What comes after all is nobody's any more; the one that waits is sent, and has its own time.
+      answers.shift()?.(1);
+      await vi.advanceTimersByTimeAsync(25);
+      expect(answers).toHaveLength(1);
+      answers.shift()?.(2);
+      await vi.advanceTimersByTimeAsync(0);
+      expect(told).toEqual(['sent too late', 'waiting answered']);
+      void follow('never answered');
+      await vi.advanceTimersByTimeAsync(250);
+      expect(told.at(-1)).toBe('never answered too late');
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
 });

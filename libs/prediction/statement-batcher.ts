@@ -6,6 +6,8 @@
  * A statement costs more than a question does, so with `patienceMs` what comes while one is under way waits for its end,
  * no longer than that, rather than be sent by itself: the more is asked, the fuller are the statements.
  */
+import { createQuestionDeadlines, type Limited, type QuestionLimit } from './question-deadlines.ts';
+
 export interface StatementBatcherOptions<Q, A> {
   /** Asks for all the questions at once. */
   send(questions: readonly Q[]): Promise<A>;
@@ -15,23 +17,25 @@ export interface StatementBatcherOptions<Q, A> {
   weigh?(question: Q): number;
   /** How long a statement waits for the one before it, though there is a place for both; 0: not at all. */
   readonly patienceMs?: number;
+  /** How long a question waits for its answer; for ever where it is not said. */
+  readonly limit?: QuestionLimit;
 }
 
-interface Waiting<Q, A> {
+interface Waiting<Q, A> extends Limited {
   readonly question: Q;
   readonly onSent: () => void;
   readonly resolve: (answer: A) => void;
-  readonly reject: (error: unknown) => void;
 }
 
 /** Returns the function to ask with. */
 export function createStatementBatcher<Q, A>(options: StatementBatcherOptions<Q, A>) {
-  const { send, maxInFlight, maxWeight, weigh = () => 1, patienceMs = 0 } = options;
+  const { send, maxInFlight, maxWeight, weigh = () => 1, patienceMs = 0, limit } = options;
   let waiting: Waiting<Q, A>[] = [];
-  let inFlight = 0;
+  const underWay = new Set<readonly Waiting<Q, A>[]>();
   let scheduled = false;
   /** Set while what waits is waiting for the statement under way. */
   let patience: NodeJS.Timeout | undefined;
+  const deadlines = limit && createQuestionDeadlines(limit, () => [...underWay, waiting]);
 
   function take(): Waiting<Q, A>[] {
     let weight = 0;
@@ -41,12 +45,13 @@ export function createStatementBatcher<Q, A>(options: StatementBatcherOptions<Q,
       if (count > 0 && weight > maxWeight) break;
       count++;
     }
-    const taken = waiting.slice(0, count);
-    waiting = waiting.slice(count);
-    return taken;
+    if (count < waiting.length) return waiting.splice(0, count);
+    const all = waiting;
+    waiting = [];
+    return all;
   }
 
-  async function run(batch: Waiting<Q, A>[]): Promise<void> {
+  async function run(batch: readonly Waiting<Q, A>[]): Promise<void> {
     try {
       for (const one of batch) one.onSent();
       const answer = await send(batch.map((one) => one.question));
@@ -54,7 +59,7 @@ export function createStatementBatcher<Q, A>(options: StatementBatcherOptions<Q,
     } catch (error) {
       for (const one of batch) one.reject(error);
     } finally {
-      inFlight--;
+      underWay.delete(batch);
       flush();
     }
   }
@@ -64,25 +69,28 @@ export function createStatementBatcher<Q, A>(options: StatementBatcherOptions<Q,
     scheduled = false;
     clearTimeout(patience);
     patience = undefined;
-    while (waiting.length > 0 && inFlight < maxInFlight) {
-      inFlight++;
-      void run(take());
+    while (waiting.length > 0 && underWay.size < maxInFlight) {
+      const batch = take();
+      underWay.add(batch);
+      void run(batch);
     }
   }
 
   function flushPatiently(): void {
     scheduled = false;
-    if (inFlight === 0 || patienceMs === 0) flush();
+    if (underWay.size === 0 || patienceMs === 0) flush();
     else patience ??= setTimeout(flush, patienceMs);
   }
 
-  return function ask(question: Q, onSent: () => void = () => {}): Promise<A> {
+  return function ask(question: Q, onSent: () => void = nothing): Promise<A> {
     return new Promise<A>((resolve, reject) => {
-      waiting.push({ question, onSent, resolve, reject });
-      if (scheduled || patience || inFlight >= maxInFlight) return;
+      waiting.push({ question, onSent, resolve, reject, deadline: deadlines?.next() ?? 0 });
+      if (scheduled || patience || underWay.size >= maxInFlight) return;
       scheduled = true;
       // Once per turn of the event loop: requests parsed from the same wake-up share a statement.
       setImmediate(flushPatiently);
     });
   };
 }
+
+function nothing(): void {}

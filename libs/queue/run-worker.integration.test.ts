@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { startRedis } from '@tandem/local-servers/redis';
 import type { LocalServer } from '@tandem/local-servers/server-process';
 import { TandemError } from '@tandem/prediction/errors';
@@ -163,12 +164,13 @@ describe('queues', () => {
     process.kill(server.pid, 'SIGKILL');
     await server.exited;
     const outage = performance.now();
-    expect(await queue.enqueue('run-chunk', { runId, no: 2, fence: 0 })).toBe(false);
-    expect(performance.now() - outage).toBeLessThan(2_500);
+    // Beside another clock of this process, which is as late as its own where the machine is busy.
+    const refused = queue.enqueue('run-chunk', { runId, no: 2, fence: 0 });
+    expect(await Promise.race([refused, pause(2_500, 'too late')])).toBe(false);
     await until(() => performance.now() - outage > Number(process.env.TEST_OUTAGE_MS ?? 5_000), 60_000);
     server = await start(port);
-    await until(() => queue.enqueue('run-chunk', { runId, no: 2, fence: 0 }), 5_000);
-    await until(() => ended.includes(2), 10_000);
+    await until(() => queue.enqueue('run-chunk', { runId, no: 2, fence: 0 }), 60_000);
+    await until(() => ended.includes(2), 60_000);
     gate.resolve();
     await until(() => ended.length === 2);
     expect(ended).toEqual([2, 1]);

@@ -114,7 +114,10 @@ async function runJob(handlers: Handlers, job: Job, context: JobContext, log: Lo
   event.add({ waitedMs: Math.max(0, processedOn - job.timestamp - (job.opts.delay ?? 0)) });
   try {
     if (!isJobName(name)) throw new UnrecoverableError(`there is no job ${name}`);
-    event.add({ ...(await handle(handlers, name, job.data, context, event.add)), state: 'completed' });
+    event.add({
+      ...(await handle(handlers, name, job.data, context, (fields) => event.add(fields))),
+      state: 'completed',
+    });
     event.end();
   } catch (error) {
     const thrown = retryOrFail(error);

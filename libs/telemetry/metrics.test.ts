@@ -5,8 +5,11 @@ test('a served prediction is counted by predictor, source and reason', async () 
   const metrics = createMetrics({ app: 'api', processMetrics: false });
   metrics.predictions.inc({ predictor: 'churn', source: 'live', reason: 'context_newer' });
   metrics.predictions.inc({ predictor: 'churn', source: 'live', reason: 'context_newer' }, 2);
+  // Nothing is told twice, or lost between two looks.
+  await metrics.exposition();
+  metrics.predictions.labels({ predictor: 'churn', source: 'live', reason: 'context_newer' }).inc();
   expect(await metrics.exposition()).toContain(
-    'tandem_predictions_total{predictor="churn",source="live",reason="context_newer",app="api"} 3',
+    'tandem_predictions_total{predictor="churn",source="live",reason="context_newer",app="api"} 4',
   );
 });
 

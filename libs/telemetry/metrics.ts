@@ -3,6 +3,8 @@
  * (predictors, states, reasons); ids, users and error texts belong in the log.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { createCountSeries } from './count-series.ts';
+import { createTimerSeries } from './timer-series.ts';
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
@@ -38,7 +40,7 @@ export function createMetrics({ app, processMetrics = true }: MetricsOptions) {
 function readMetrics(registry: Registry) {
   const registers = [registry];
   return {
-    predictions: new Counter({
+    predictions: createCountSeries({
       name: 'tandem_predictions_total',
       help: 'Predictions served, by where they come from and why.',
       labelNames: ['predictor', 'source', 'reason'] as const,
@@ -61,21 +63,21 @@ function readMetrics(registry: Registry) {
 function latencyMetrics(registry: Registry) {
   const registers = [registry];
   return {
-    httpRequests: new Histogram({
+    httpRequests: createTimerSeries({
       name: 'tandem_http_request_seconds',
       help: 'Time to answer an HTTP request, by route pattern.',
       labelNames: ['method', 'route', 'status'] as const,
       buckets: LATENCY_BUCKETS,
       registers,
     }),
-    authority: new Histogram({
+    authority: createTimerSeries({
       name: 'tandem_authority_seconds',
       help: 'Time of the Postgres statement that certifies reads.',
       labelNames: ['outcome'] as const,
       buckets: LATENCY_BUCKETS,
       registers,
     }),
-    onlineLookup: new Histogram({
+    onlineLookup: createTimerSeries({
       name: 'tandem_online_lookup_seconds',
       help: 'Time to find stored predictions in Redis.',
       labelNames: ['outcome'] as const,
@@ -88,7 +90,7 @@ function latencyMetrics(registry: Registry) {
 function inferenceMetrics(registry: Registry) {
   const registers = [registry];
   return {
-    liveInference: new Histogram({
+    liveInference: createTimerSeries({
       name: 'tandem_live_inference_seconds',
       help: 'Time of live inference for a read, features included.',
       labelNames: ['predictor', 'outcome'] as const,

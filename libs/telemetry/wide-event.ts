@@ -28,34 +28,61 @@ export interface WideEventOptions {
 export function startWideEvent(
   name: EventName,
   fields: LogFields,
-  { log, clock = () => performance.now() }: WideEventOptions,
+  { log, clock = monotonic }: WideEventOptions,
 ): WideEvent {
-  const startedAt = clock();
-  const facts: Record<string, unknown> = { ...fields };
-  let durationMs: number | undefined;
+  return new EventUnderWay(name, fields, log, clock);
+}
 
-  const add = (more: LogFields) => {
-    if (durationMs === undefined) Object.assign(facts, more);
-  };
-  const since = (moment: number) => Math.round((clock() - moment) * 1000) / 1000;
+const monotonic = () => performance.now();
 
-  return {
-    add,
-    count: (counter, by = 1) => add({ [counter]: Number(facts[counter] ?? 0) + by }),
-    async timed(part, run) {
-      const from = clock();
-      try {
-        return await run();
-      } finally {
-        add({ [`${part}Ms`]: since(from) });
-      }
-    },
-    end({ error, level = error === undefined ? 'info' : 'error' } = {}) {
-      if (durationMs !== undefined) return durationMs;
-      if (error !== undefined) add({ error });
-      durationMs = since(startedAt);
-      log[level](name, { ...facts, durationMs });
-      return durationMs;
-    },
-  };
+/** A class, and facts put together at the end: most events of a busy service are never written, and must cost little. */
+class EventUnderWay implements WideEvent {
+  readonly #name: EventName;
+  readonly #log: Log;
+  readonly #clock: () => number;
+  readonly #startedAt: number;
+  readonly #facts: LogFields[];
+  #counts: Record<string, number> | undefined;
+  #durationMs: number | undefined;
+
+  constructor(name: EventName, fields: LogFields, log: Log, clock: () => number) {
+    this.#name = name;
+    this.#log = log;
+    this.#clock = clock;
+    this.#facts = [fields];
+    this.#startedAt = clock();
+  }
+
+  add(fields: LogFields): void {
+    if (this.#durationMs === undefined) this.#facts.push(fields);
+  }
+
+  count(name: string, by = 1): void {
+    this.#counts ??= {};
+    const sum = (this.#counts[name] ?? 0) + by;
+    this.#counts[name] = sum;
+    this.add({ [name]: sum });
+  }
+
+  async timed<T>(name: string, part: () => Promise<T>): Promise<T> {
+    const from = this.#clock();
+    try {
+      return await part();
+    } finally {
+      this.add({ [`${name}Ms`]: this.#since(from) });
+    }
+  }
+
+  end({ error, level = error === undefined ? 'info' : 'error' }: { error?: unknown; level?: LogLevel } = {}): number {
+    if (this.#durationMs !== undefined) return this.#durationMs;
+    if (error !== undefined) this.add({ error });
+    const durationMs = this.#since(this.#startedAt);
+    this.#durationMs = durationMs;
+    this.#log[level](this.#name, Object.assign({}, ...this.#facts, { durationMs }));
+    return durationMs;
+  }
+
+  #since(moment: number): number {
+    return Math.round((this.#clock() - moment) * 1000) / 1000;
+  }
 }

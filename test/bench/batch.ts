@@ -2,7 +2,7 @@
  * Batch runs: users a second from the request until the new generation is published and Redis holds it, against a
  * straightforward script and against what the cores could do at best; memory of the processes and of Redis.
  *
- * One worker with its defaults. Rounds alternate between everybody, a tenth of them, and the script, so that a ratio is
+ * One worker with its defaults. Rounds alternate between everybody, a tenth of them, and the scripts, so that a ratio is
  * of one moment.
  */
 import { writeFile } from 'node:fs/promises';
@@ -45,13 +45,22 @@ export const batch: Section = {
   },
 };
 
+interface ScriptCost {
+  /** Users/s. */
+  readonly rate: number;
+  /** µs of CPU a user: script, Postgres and Redis together. */
+  readonly cpuMicros: number;
+}
+
 /** Of one round; rates in users/s. */
 interface Round {
   readonly publishedRate: number;
   readonly loadedRate: number;
   /** The time of everybody over the time of a tenth. */
   readonly tenthRatio: number;
-  readonly baseline: { readonly rate: number; readonly cpuMicros: number };
+  readonly script: ScriptCost;
+  /** The same script with its steps side by side. */
+  readonly overlapped: ScriptCost;
   /** µs of CPU a user: worker, Postgres and Redis together. */
   readonly cpuMicros: number;
   readonly redisBytesPerUser: number;
@@ -96,32 +105,39 @@ async function measureRound({ servers, options, parts }: Bench, tandem: Client, 
     publishedRate: manyUsers / many.publishedSeconds,
     loadedRate: manyUsers / many.loadedSeconds,
     tenthRatio: many.loadedSeconds / tenth.loadedSeconds,
-    baseline: await measureBaseline(servers, Math.ceil(manyUsers / 4)),
+    script: await measureScript(servers, Math.ceil(manyUsers / 4), 'plain'),
+    overlapped: await measureScript(servers, Math.ceil(manyUsers / 4), 'overlapped'),
     cpuMicros: (cpu * 1e6) / manyUsers,
     redisBytesPerUser: bytes / manyUsers,
   };
 }
 
 /** Into an empty table each time: the script's better case, since it would find yesterday's rows there. */
-async function measureBaseline(servers: BenchServers, users: number): Promise<Round['baseline']> {
+async function measureScript(
+  servers: BenchServers,
+  users: number,
+  manner: 'plain' | 'overlapped',
+): Promise<ScriptCost> {
   const model = join(servers.folder, 'trees.onnx');
   await writeFile(model, boostedTrees());
   await servers.pool.query('drop table if exists baseline_predictions');
   const { postgres, redis } = servers.pids;
   const cpuBefore = cpuSecondsOf([postgres, redis]);
-  const output = await runProgram(servers, ['test/bench/baseline-batch.ts', model, `${MANY}_features`, `${users}`]);
+  const args = [model, `${MANY}_features`, `${users}`, manner];
+  const output = await runProgram(servers, ['test/bench/baseline-batch.ts', ...args]);
   const cpuOfServers = cpuSecondsOf([postgres, redis]) - cpuBefore;
-  const script: { users: number; seconds: number; cpuSeconds: number } = JSON.parse(output);
-  if (script.users < users) throw new Error(`the script scored ${script.users} of ${users} users`);
-  const cpuMicros = ((script.cpuSeconds + cpuOfServers) * 1e6) / script.users;
-  return { rate: script.users / script.seconds, cpuMicros };
+  const report: { users: number; seconds: number; cpuSeconds: number } = JSON.parse(output);
+  if (report.users < users) throw new Error(`the script scored ${report.users} of ${users} users`);
+  const cpuMicros = ((report.cpuSeconds + cpuOfServers) * 1e6) / report.users;
+  return { rate: report.users / report.seconds, cpuMicros };
 }
 
 function runFigures(rounds: readonly Round[], { manyUsers }: BenchOptions): Figure[] {
   const of = (give: (round: Round) => number) => rounds.map(give);
   const many = manyUsers.toLocaleString('en');
   const tenth = Math.ceil(manyUsers / 10).toLocaleString('en');
-  const script = 'batch script (pages, onnxruntime, unnest, pipeline)';
+  const script = 'batch script (page, model, unnest, pipeline, next page)';
+  const overlapped = 'batch script, overlapped (reads ahead, writes side by side)';
   return [
     figureOf(
       `run of ${many} users, 200 trees: request to published and loaded`,
@@ -136,13 +152,23 @@ function runFigures(rounds: readonly Round[], { manyUsers }: BenchOptions): Figu
     figureOf(
       script,
       'users/s',
-      of((r) => r.baseline.rate),
+      of((r) => r.script.rate),
     ),
     figureOf(
       'run / batch script',
       'ratio',
-      of((r) => r.loadedRate / r.baseline.rate),
+      of((r) => r.loadedRate / r.script.rate),
       { least: 2 },
+    ),
+    figureOf(
+      overlapped,
+      'users/s',
+      of((r) => r.overlapped.rate),
+    ),
+    figureOf(
+      'run / batch script, overlapped',
+      'ratio',
+      of((r) => r.loadedRate / r.overlapped.rate),
     ),
     figureOf(
       `time of ${many} users / of ${tenth}`,
@@ -158,7 +184,7 @@ function runFigures(rounds: readonly Round[], { manyUsers }: BenchOptions): Figu
     figureOf(
       'batch script: CPU a user, all processes',
       'µs',
-      of((r) => r.baseline.cpuMicros),
+      of((r) => r.script.cpuMicros),
     ),
     // Of the first round: in later ones retention may drop an older generation meanwhile.
     figureOf('Redis a user, ids of 8 digits', 'bytes', of((r) => r.redisBytesPerUser).slice(0, 1), { most: 40 }),

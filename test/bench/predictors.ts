@@ -46,11 +46,15 @@ export async function adoptBench(servers: BenchServers, users: number): Promise<
     analyze baseline`);
 }
 
+/** Features as `likelyFeatures` of boosted-trees.ts gives them, from which the batch model was made. */
 async function makeUsers({ pool }: BenchServers, table: string, users: number): Promise<void> {
+  const did = FEATURES.slice(1).map(
+    (name) => `case when random() < activity then random() * activity else 0 end as ${name}`,
+  );
   await pool.query(`
     select setseed(0.5);
-    create table ${table} as select ${FIRST_USER}::bigint + n as user_id, ${FEATURES.map((name) => `random() as ${name}`).join(', ')}
-      from generate_series(0, ${users - 1}) n;
+    create table ${table} as select ${FIRST_USER}::bigint + n as user_id, activity as ${FEATURES[0]}, ${did.join(', ')}
+      from (select n, random() ^ 2 as activity from generate_series(0, ${users - 1}) n) users;
     alter table ${table} add primary key (user_id)`);
   // As autovacuum leaves a table that has been there for a while; a checkpoint of the load is no part of any figure.
   await pool.query(`vacuum analyze ${table}`);

@@ -107,10 +107,12 @@ async function loadAll(
   results: readonly ChunkResult[],
   written: readonly (readonly ScoredUser[])[],
 ): Promise<void> {
-  for (const [i, chunk] of chunks.entries()) {
-    const problem = await loadChunk(parts.chunks, run, chunk, resultOf(results, i), written[i] ?? []);
-    if (problem !== null) throw new Error(`chunk ${i} of the run by stages was not loaded: ${problem}`);
-  }
+  const loads = chunks.map((chunk, i) => {
+    const isLast = i === chunks.length - 1;
+    return loadChunk(parts.chunks, run, chunk, resultOf(results, i), written[i] ?? [], isLast);
+  });
+  const problem = (await Promise.all(loads)).find((one) => one !== null);
+  if (problem !== undefined) throw new Error(`the run by stages was not loaded: ${problem}`);
 }
 
 function resultOf(results: readonly ChunkResult[], i: number): ChunkResult {

@@ -19,6 +19,7 @@ import { createGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createHintStore } from '@tandem/online-store/hint-store';
 import { createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createOnlinePredictions } from '@tandem/online-store/predictions';
+import { createHeldPredictions } from '@tandem/prediction/held-predictions';
 import { createLivePredictor } from '@tandem/prediction/live-prediction';
 import { createPredictionReader, type PredictionReaderDependencies } from '@tandem/prediction/read-prediction';
 import { createRunChunk } from '@tandem/prediction/run-chunk';
@@ -97,6 +98,7 @@ export function createService({ pool, prefix, connection, inference }: World, de
     online: delay('online', createOnlinePredictions({ connection, prefix, log: () => {} })),
     offline: delay('offline', createStoredPredictions(pool)),
     live,
+    memory: createHeldPredictions({ maxBytes: 1e6 }),
   };
   return { read: createPredictionReader(parts), close: () => authority.close() };
 }

@@ -8,6 +8,7 @@ import type { ReadResult } from '@tandem/prediction/answer';
 import { isTandemError, TandemError } from '@tandem/prediction/errors';
 import { unknownPredictor } from '@tandem/prediction/read-errors';
 import type { KeyType } from '@tandem/prediction/user-id';
+import { createPredictionCount } from '../../count-predictions.ts';
 import type { Endpoint } from '../../endpoint.ts';
 import { parseBody } from '../../http/parse-body.ts';
 import { RequestError } from '../../http/request-error.ts';
@@ -32,6 +33,7 @@ const RequestSchema = z
   .openapi('ReadMany');
 
 export function readMany({ readPrediction, registry, metrics }: ReadDependencies): Endpoint {
+  const count = createPredictionCount(metrics);
   return {
     route,
     produces: 'application/json',
@@ -51,7 +53,7 @@ export function readMany({ readPrediction, registry, metrics }: ReadDependencies
       const results = userIds.map((_, i) => refused.get(i) ?? (inOrder.next().value as ReadResult));
       for (const result of results) {
         if (result instanceof TandemError) metrics.predictionErrors.inc({ predictor: name, code: result.code });
-        else metrics.predictions.inc({ predictor: name, source: result.source, reason: result.reason });
+        else count(name, result.source, result.reason);
       }
       event.add({ predictor: name, users: userIds.length, refused: refused.size });
       return new Response(

@@ -11,6 +11,7 @@ import { unknownPredictor } from '@tandem/prediction/read-errors';
 import type { PredictionReader, Registry } from '@tandem/prediction/read-prediction';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
+import { createPredictionCount } from '../../count-predictions.ts';
 import type { Endpoint } from '../../endpoint.ts';
 import { cacheStatus } from '../../http/cache-status.ts';
 import { matchesETag } from '../../http/etag.ts';
@@ -50,6 +51,7 @@ export function readOne(dependencies: ReadDependencies): Endpoint {
 }
 
 export function createReadOne({ readPrediction, registry, metrics }: ReadDependencies): ReadOne {
+  const count = createPredictionCount(metrics);
   return async function read({ predictor: name, userId, head }, event) {
     const startedAt = performance.now();
     const options = readOptions(head);
@@ -62,8 +64,9 @@ export function createReadOne({ readPrediction, registry, metrics }: ReadDepende
       metrics.predictionErrors.inc({ predictor: name, code: result?.code ?? 'unknown_user' });
       throw result ?? new TandemError('unknown_user', 'There is no such user.');
     }
-    metrics.predictions.inc({ predictor: name, source: result.source, reason: result.reason });
-    event.add({ predictor: name, source: result.source, reason: result.reason });
+    const { source, reason } = result;
+    count(name, source, reason);
+    event.add({ predictor: name, source, reason });
     return replyOf(result, predictor, head.header('if-none-match'), performance.now() - startedAt);
   };
 }

@@ -2,7 +2,7 @@
  * An answer as text: its entity tag and its JSON. Of an answer that is held in memory both are kept beside it, since
  * until the user's context or the assignment changes only the age differs; making them anew costs some 4 µs of 40.
  */
-import type { Answer } from '@tandem/prediction/answer';
+import type { Answer, AnswerFrame, HeldRendering } from '@tandem/prediction/answer';
 import { weakETag } from '../../http/etag.ts';
 import { predictionView } from './prediction-view.ts';
 
@@ -12,45 +12,51 @@ export interface RenderedAnswer {
 }
 
 export function renderAnswer(answer: Answer): RenderedAnswer {
-  if (!answer.held) return { etag: answerETag(answer), body: JSON.stringify(predictionView(answer)) };
-  const last = answer.held.rendering;
-  if (last && differInAgeAlone(last.of, answer)) return withAge(last.texts, answer);
-  const texts = textsOf(answer);
-  answer.held.rendering = { of: answer, texts };
-  return withAge(texts, answer);
+  const { held, ageSeconds } = answer;
+  if (!held) return { etag: answerETag(answer), body: JSON.stringify(predictionView(answer)) };
+  let texts = held.rendering;
+  if (!texts || texts.contextVersion !== answer.contextVersion || !isFramedBy(answer, texts.frame)) {
+    texts = textsOf(answer);
+    held.rendering = texts;
+  }
+  return { etag: texts.etag, body: `${texts.before}${ageSeconds}${texts.after}` };
 }
 
-/** The tag, and the JSON before and after the age. */
-type Texts = readonly [etag: string, before: string, after: string];
-
-function textsOf(answer: Answer): Texts {
+function textsOf(answer: Answer): HeldRendering {
   const json = JSON.stringify(predictionView(answer));
   // The last one is ours, whatever the model's outputs are called: only context versions follow it.
   const start = json.lastIndexOf(AGE) + AGE.length;
-  return [answerETag(answer), json.slice(0, start), json.slice(json.indexOf(',', start))];
+  return {
+    frame: frameOf(answer),
+    contextVersion: answer.contextVersion,
+    etag: answerETag(answer),
+    before: json.slice(0, start),
+    after: json.slice(json.indexOf(',', start)),
+  };
 }
 
 const AGE = '"ageSeconds":';
 
-function withAge([etag, before, after]: Texts, { ageSeconds }: Answer): RenderedAnswer {
-  return { etag, body: `${before}${ageSeconds}${after}` };
+let lastFrame: AnswerFrame | undefined;
+
+/** Most users' answers share one. */
+function frameOf(answer: Answer): AnswerFrame {
+  if (lastFrame && isFramedBy(answer, lastFrame)) return lastFrame;
+  const { predictor, source, reason, modelNumber, variant, generationNumber, history } = answer;
+  lastFrame = { predictor, source, reason, modelNumber, variant, generationNumber, history };
+  return lastFrame;
 }
 
-/** Compares all that predictionView and answerETag read, but for the age. */
-function differInAgeAlone(one: Answer, other: Answer): boolean {
+/** Compares all that predictionView and answerETag read, but for the age and what the held prediction itself decides. */
+function isFramedBy(answer: Answer, frame: AnswerFrame): boolean {
   return (
-    one.prediction === other.prediction &&
-    one.contextVersion === other.contextVersion &&
-    one.predictedFromContextVersion === other.predictedFromContextVersion &&
-    one.source === other.source &&
-    one.reason === other.reason &&
-    one.history === other.history &&
-    one.generationNumber === other.generationNumber &&
-    one.modelNumber === other.modelNumber &&
-    one.variant === other.variant &&
-    one.computedAt === other.computedAt &&
-    one.predictor === other.predictor &&
-    one.userId === other.userId
+    answer.source === frame.source &&
+    answer.reason === frame.reason &&
+    answer.history === frame.history &&
+    answer.generationNumber === frame.generationNumber &&
+    answer.modelNumber === frame.modelNumber &&
+    answer.variant === frame.variant &&
+    answer.predictor === frame.predictor
   );
 }
 

@@ -1,0 +1,53 @@
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { isRefusal, type OnlineConnection } from './connection.ts';
+import { gatheredCommand } from './gathered-command.ts';
+import { connectTo, deleteKeys, randomPrefix } from './redis.fixture.ts';
+import { command } from './write-together.ts';
+
+describe('many lookups as one command', () => {
+  const prefix = randomPrefix();
+  let connection: OnlineConnection;
+  beforeAll(async () => {
+    ({ connection } = await connectTo(inject('redisUrl'), 5_000));
+    await connection.redis.hset(`${prefix}:hash`, { a: '1', ü: 'ö' });
+    await connection.redis.set(`${prefix}:text`, 'no hash');
+  });
+  afterAll(async () => {
+    await deleteKeys(connection, prefix);
+    connection.close();
+  });
+
+  const gathered = (...lookups: readonly (readonly string[])[]) => gatheredCommand(connection.redis, lookups);
+  const echo = (text: string) => command('echo', [text]);
+
+  it('give their replies in order, as buffers, and the commands around them get their own', async () => {
+    const [before, found, after] = await connection.send([
+      echo('before'),
+      gathered(['hmget', `${prefix}:hash`, 'a', 'ü', 'none'], ['mget', `${prefix}:text`]),
+      echo('after'),
+    ]);
+    expect([String(before), String(after)]).toEqual(['before', 'after']);
+    expect(found).toEqual([[Buffer.from('1'), Buffer.from('ö'), null], [Buffer.from('no hash')]]);
+  });
+
+  it('have a refusal in the place of its reply', async () => {
+    const [found, after] = await connection.send([
+      gathered(['hmget', `${prefix}:text`, 'a'], ['hmget', `${prefix}:hash`, 'a'], ['hget', `${prefix}:text`, 'a']),
+      echo('after'),
+    ]);
+    const [first, second, third] = found as readonly unknown[];
+    expect([isRefusal(first), isRefusal(third)]).toEqual([true, true]);
+    expect(second).toEqual([Buffer.from('1')]);
+    expect(String(after)).toBe('after');
+  });
+
+  it('leave the replies of later commands alone where theirs come after all', async () => {
+    // What a timeout does: nobody waits any more, and Redis answers all the same.
+    const late = gathered(['hmget', `${prefix}:hash`, 'a'], ['mget', `${prefix}:text`]);
+    const sending = connection.send([late, echo('beside')]).catch((error: unknown) => error);
+    late.reject(new Error('Command timed out'));
+    expect(await sending).toMatchObject({ code: 'unavailable' });
+    const [again] = await connection.send([gathered(['hmget', `${prefix}:hash`, 'a'])]);
+    expect(again).toEqual([[Buffer.from('1')]]);
+  });
+});

