@@ -8,13 +8,25 @@ const everywhere = ['apps', 'libs', 'test', 'scripts'];
 const unit = everywhere.map((folder) => `${folder}/**/*.test.ts`);
 const integration = everywhere.map((folder) => `${folder}/**/*.integration.test.ts`);
 const endToEnd = everywhere.map((folder) => `${folder}/**/*.e2e.test.ts`);
+/** A poll ends when what it looks for is there. This bound and those below are for a machine that has much else to do. */
+const expectation = { poll: { timeout: 20_000 } };
 const never = ['**/node_modules/**', '**/.tandem/**'];
 
 export default defineConfig({
   test: {
     reporters: ['default'],
     projects: [
-      { test: { name: 'unit', include: unit, exclude: [...never, ...integration, ...endToEnd], pool: 'threads' } },
+      {
+        test: {
+          name: 'unit',
+          include: unit,
+          exclude: [...never, ...integration, ...endToEnd],
+          pool: 'threads',
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          expect: expectation,
+        },
+      },
       {
         test: {
           name: 'integration',
@@ -23,8 +35,9 @@ export default defineConfig({
           globalSetup: ['./test/services.ts'],
           pool: 'forks',
           maxWorkers: 2,
-          testTimeout: 30_000,
-          hookTimeout: 60_000,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          expect: expectation,
         },
       },
       {
@@ -35,8 +48,9 @@ export default defineConfig({
           globalSetup: ['./test/services.ts'],
           pool: 'forks',
           fileParallelism: false,
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          expect: expectation,
           sequence: { groupOrder: 1 },
         },
       },

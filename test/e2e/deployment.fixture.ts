@@ -35,7 +35,7 @@ export interface Deployment {
 }
 
 /** Milliseconds for one call: whoever waits longer was left hanging. */
-export const CALL_MS = 8_000;
+export const CALL_MS = 30_000;
 
 export async function createDeployment(options: { ownPostgres?: boolean } = {}): Promise<Deployment> {
   const folder = await makeFolder();

@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 const POLL_MS = 10;
 
 /** Resolves with the first truthy value; rejects after the bound, with the last error where there was one. */
-export async function until<T>(what: string, look: () => T | Promise<T>, withinMs = 30_000): Promise<T & {}> {
+export async function until<T>(what: string, look: () => T | Promise<T>, withinMs = 120_000): Promise<T & {}> {
   const deadline = performance.now() + withinMs;
   let last: unknown;
   for (;;) {

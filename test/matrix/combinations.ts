@@ -1,6 +1,6 @@
 /**
- * What is put together with what. One part at a time differs from the newest of all, and one combination has the oldest of
- * each: a fault of one version shows in its own line, and one of the oldest together in the last.
+ * What is put together with what. Six combinations hold every version that the service works with at least once, the
+ * oldest together and the newest together; where one of them fails, those of a single part tell whose fault it is.
  */
 
 /** The tests of a combination: filters of vitest over file paths, and its projects. */
@@ -13,8 +13,8 @@ export interface Suite {
 const STORES: Suite = {
   projects: ['integration', 'end to end'],
   files: [
-    ...['libs/offline-store/', 'libs/online-store/', 'libs/queue/', 'libs/prediction/run-chunk', 'test/contract/'],
-    ...['apps/worker/', 'apps/api/main', 'apps/api/app', 'apps/api/routes/', 'apps/cli/doctor/'],
+    ...['libs/offline-store/', 'libs/online-store/', 'libs/queue/', 'libs/prediction/', 'test/contract/'],
+    ...['test/freshness/', 'apps/worker/', 'apps/api/', 'apps/cli/doctor/'],
   ],
 };
 
@@ -27,6 +27,8 @@ const PROGRAMS: Suite = {
   ],
 };
 
+const BOTH: Suite = { projects: PROGRAMS.projects, files: [...new Set([...STORES.files, ...PROGRAMS.files])] };
+
 export interface Images {
   readonly postgres: string;
   readonly redis: string;
@@ -35,6 +37,8 @@ export interface Images {
 export interface Combination {
   /** As named on the command line: `npm run test:matrix -- --only postgres-15`. */
   readonly name: string;
+  /** One of a single part: run only where it is named. */
+  readonly onlyNamed: boolean;
   readonly suite: Suite;
   /** Servers in containers; null: the servers that the tests start themselves. */
   readonly images: Images | null;
@@ -48,26 +52,38 @@ export const NEWEST: Images = { postgres: 'postgres:18-alpine', redis: 'redis:8-
 /** Debian's, for where the official image cannot be fetched; see `valkey.Dockerfile`. */
 export const VALKEY = 'valkey/valkey:8';
 
-const stores = (name: string, images: Partial<Images>): Combination => {
-  return { name, suite: STORES, images: { ...NEWEST, ...images }, node: null, place: 'here' };
+const NODE_22 = '22.23.3';
+const NODE_24 = '24.21.0';
+const NODE_26 = '26.10.0';
+
+const together = (name: string, suite: Suite, images: Images | null, node: string): Combination => {
+  return { name, onlyNamed: false, suite, images, node, place: 'here' };
 };
-const programs = (name: string, node: string | null, place: Combination['place']): Combination => {
-  return { name, suite: PROGRAMS, images: null, node, place };
+const elsewhere = (name: string, place: Combination['place']): Combination => {
+  return { name, onlyNamed: false, suite: PROGRAMS, images: null, node: null, place };
+};
+const stores = (name: string, images: Partial<Images>): Combination => {
+  return { name, onlyNamed: true, suite: STORES, images: { ...NEWEST, ...images }, node: null, place: 'here' };
+};
+const programs = (name: string, node: string): Combination => {
+  return { name, onlyNamed: true, suite: PROGRAMS, images: null, node, place: 'here' };
 };
 
 export const combinations: readonly Combination[] = [
-  stores('newest', {}),
-  stores('postgres-17', { postgres: 'postgres:17-alpine' }),
-  stores('postgres-16', { postgres: 'postgres:16-alpine' }),
+  together('oldest', BOTH, { postgres: 'postgres:15-alpine', redis: 'redis:7.0' }, NODE_22),
+  together('middle', STORES, { postgres: 'postgres:16-alpine', redis: 'redis:7.2' }, NODE_24),
+  together('valkey', BOTH, { postgres: 'postgres:17-alpine', redis: VALKEY }, NODE_26),
+  together('newest', STORES, NEWEST, NODE_24),
+  elsewhere('spaced-root', 'spaced path, root'),
+  elsewhere('spaced-user', 'spaced path, user'),
   stores('postgres-15', { postgres: 'postgres:15-alpine' }),
+  stores('postgres-16', { postgres: 'postgres:16-alpine' }),
+  stores('postgres-17', { postgres: 'postgres:17-alpine' }),
   stores('redis-7.0', { redis: 'redis:7.0' }),
   stores('redis-7.2', { redis: 'redis:7.2' }),
   stores('redis-7.4', { redis: 'redis:7.4' }),
   stores('valkey-8', { redis: VALKEY }),
-  programs('node-22', '22.23.3', 'here'),
-  programs('node-24', '24.21.0', 'here'),
-  programs('node-26', '26.10.0', 'here'),
-  programs('spaced-root', null, 'spaced path, root'),
-  programs('spaced-user', null, 'spaced path, user'),
-  { ...stores('oldest', { postgres: 'postgres:15-alpine', redis: 'redis:7.0' }), node: '22.23.3' },
+  programs('node-22', NODE_22),
+  programs('node-24', NODE_24),
+  programs('node-26', NODE_26),
 ];

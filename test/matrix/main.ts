@@ -18,9 +18,11 @@ import { type Outcome, renderTable } from './table.ts';
 const checkout = resolve(import.meta.dirname, '../..');
 const folder = join(checkout, '.tandem/matrix');
 const names = combinations.map(({ name }) => name);
+const byDefault = combinations.filter(({ onlyNamed }) => !onlyNamed);
 
 const HELP = `npm run test:matrix -- [options]
-  --only <names>   of ${names.join(', ')} (default: all)
+  --only <names>   of ${names.join(', ')}
+                   (default: ${byDefault.map(({ name }) => name).join(', ')})
 Logs, and the figures as JSON, go to .tandem/matrix.
 `;
 
@@ -30,7 +32,7 @@ const say = (line: string) => process.stderr.write(`matrix: ${line}\n`);
 function readCommandLine(args: string[]): readonly Combination[] | 'help' {
   const { values } = parseArgs({ args, options: { only: { type: 'string' }, help: { type: 'boolean' } } });
   if (values.help) return 'help';
-  if (values.only === undefined) return combinations;
+  if (values.only === undefined) return byDefault;
   return values.only.split(',').map((name) => {
     const found = combinations.find((one) => one.name === name);
     if (found) return found;
