@@ -1,5 +1,5 @@
 # Targets: `tandem` (the default), the product; `example`, the same with the shop beside it; `proxy`, what stands before
-# the replicas of the API. They build with any Docker since 20.10, with or without BuildKit.
+# the replicas of the API; `secrets`, what makes passwords. They build with any Docker since 20.10, with or without BuildKit.
 ARG NODE_IMAGE=node:24.21.0-trixie-slim
 
 # The packages' lists alone: installing is done again only where they change, not with every line of code.
@@ -30,12 +30,20 @@ FROM program AS shop
 COPY apps/shop apps/shop
 RUN chmod -R a+rX apps/shop
 
-FROM ${NODE_IMAGE} AS runtime
+FROM ${NODE_IMAGE} AS bare
 # What installs packages is not needed to run them.
 RUN rm -rf /usr/local/lib/node_modules /opt/yarn* \
       /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /usr/local/bin/yarn* \
  # A new volume takes over the folder's owner: here is what deploy/make-secrets.ts writes.
  && install -d -o 1000 -g 1000 -m 755 /run/tandem
+
+FROM bare AS secrets
+COPY deploy/make-secrets.ts /app/make-secrets.mts
+RUN chmod a+r /app/make-secrets.mts
+USER 1000:1000
+CMD ["node", "/app/make-secrets.mts"]
+
+FROM bare AS runtime
 WORKDIR /app
 COPY --from=packages /app/node_modules node_modules
 # In a container loopback would reach nobody; what is published where is the business of whoever starts it.

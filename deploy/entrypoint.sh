@@ -8,10 +8,9 @@ case ${1:-} in
     shift
     exec node "/app/apps/$program/main.ts" "$@"
     ;;
-  make-secrets | first-runs)
-    program=$1
+  first-runs)
     shift
-    exec node "/app/deploy/$program.ts" "$@"
+    exec node /app/deploy/first-runs.ts "$@"
     ;;
   tandem) shift ;;
 esac

@@ -68,7 +68,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   '28P01': 'mend the password in DATABASE_URL',
   '28000': 'mend user and host in DATABASE_URL, or what pg_hba.conf allows them',
   '3D000': 'create the database (createdb), or mend its name in DATABASE_URL',
-  '42501': 'grant the right to the user in DATABASE_URL, or use another user',
+  '42501': 'use another user in DATABASE_URL, or grant it what docs/operations.md, "Rights in Postgres", names',
 };
 
 /** An outage that a request would wait out: a person at a terminal wants to know what is down. */

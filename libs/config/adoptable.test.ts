@@ -122,6 +122,6 @@ test('two predictors that disagree about a name in events, or about user ids, ar
   );
   const uuid = definitionOf({ name: 'uuid' }, [{ name: 'user_id', type: 'uuid' }, ...columns.slice(1)]);
   expect(conflictsBetween([ignorer, uuid])[0]?.problem).toBe(
-    'has user ids of type uuid, and predictor ignorer has int8',
+    'has user ids of type uuid, and predictor ignorer has bigint',
   );
 });

@@ -72,10 +72,14 @@ function keyConflict(definition: ModelDefinition, first: ModelDefinition | undef
   return [
     {
       path: pathText(['predictors', definition.predictor, 'features', 'sql']),
-      problem: `has user ids of type ${definition.keyType}, and predictor ${first.predictor} has ${first.keyType}`,
+      problem: `has user ids of type ${sqlName(definition)}, and predictor ${first.predictor} has ${sqlName(first)}`,
       remedy: 'give all predictors the same type of user_id, with a cast in one of the queries',
     },
   ];
+}
+
+function sqlName({ keyType }: ModelDefinition): string {
+  return keyType === 'int8' ? 'bigint' : keyType;
 }
 
 function kindConflicts(definition: ModelDefinition, earlier: ModelDefinition): SettingProblem[] {

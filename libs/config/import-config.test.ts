@@ -23,6 +23,8 @@ const FILES: Record<string, string> = {
   'nested.ts': "import './syntax.ts';\nexport default {};\n",
   'exits.ts': 'process.exit(0);\nexport default {};\n',
   'awaits.ts': 'await new Promise(() => {});\nexport default {};\n',
+  'never.ts': 'export default await new Promise(() => {});\n',
+  'killed.ts': "process.kill(process.pid, 'SIGKILL');\nexport default {};\n",
   'function.ts': 'export default { predictors: () => ({}) };\n',
   'timer.ts': `setInterval(() => {}, 1000);\n${good}`,
   'says.ts': `console.log('hello');\n${good}`,
@@ -30,6 +32,7 @@ const FILES: Record<string, string> = {
 
 let folder: string;
 let told: Record<string, string>;
+let printed: string;
 
 beforeAll(async () => {
   // A folder outside the project, with a space in its path and no node_modules above it.
@@ -47,8 +50,9 @@ beforeAll(async () => {
     console.log(JSON.stringify(told));`;
   const paths = ['.', 'empty', 'gone.ts', ...Object.keys(FILES)];
   const arguments_ = ['--input-type=module', '--eval', program, ...paths];
-  const { stdout } = await promisify(execFile)(process.execPath, arguments_, { cwd: folder });
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, arguments_, { cwd: folder });
   told = JSON.parse(stdout);
+  printed = stderr;
   // A process for each file: on a busy machine that takes its time.
 }, 120_000);
 afterAll(() => rm(folder, { recursive: true }));
@@ -90,6 +94,14 @@ test('a missing import is named', () => {
 test('a config that ends its process, or waits for ever, ends nothing else', () => {
   expect(told['exits.ts']).toContain('exits.ts: ended the process while it was loaded (exit code 0)');
   expect(told['awaits.ts']).toContain('awaits.ts: awaits something that never comes');
+  expect(told['never.ts']).toContain('never.ts: awaits something that never comes');
+  expect(printed).not.toContain('Warning');
+});
+
+test('a config whose process is killed by another than its deadline is not said to loop', () => {
+  expect(told['killed.ts']).toContain(
+    'killed.ts: was ended by SIGKILL while it was loaded: most likely it took more memory',
+  );
 });
 
 test('a config that loops is told so at its deadline', async () => {

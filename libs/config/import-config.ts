@@ -11,7 +11,7 @@ import type { Imported } from './import-main.ts';
 
 const CONFIG_NAME = 'tandem.config.ts';
 const DEADLINE_MS = 15_000;
-/** How Node ends a program that awaits, at its top level, what nothing can bring any more. */
+/** How import-main ends where the file awaits, at its top level, what nothing can bring any more. */
 const EXIT_UNSETTLED = 13;
 
 const EXAMPLE = `import { defineConfig } from '@tandem/config/define-config';
@@ -54,9 +54,12 @@ async function importApart(file: string, deadlineMs: number): Promise<Imported> 
     execArgv: ['--disable-warning=MODULE_TYPELESS_PACKAGE_JSON'],
     stdio: ['ignore', 2, 2, 'ipc'],
   });
-  const timer = setTimeout(() => child.kill('SIGKILL'), deadlineMs);
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = child.kill('SIGKILL');
+  }, deadlineMs);
   try {
-    return await reportOf(child, file, deadlineMs);
+    return await reportOf(child, file, (code, signal) => (isLate ? tooLate(deadlineMs) : whyEnded(code, signal)));
   } finally {
     clearTimeout(timer);
     // A timer or a connection that the file opened would keep it alive.
@@ -64,21 +67,32 @@ async function importApart(file: string, deadlineMs: number): Promise<Imported> 
   }
 }
 
-function reportOf(child: ChildProcess, file: string, deadlineMs: number): Promise<Imported> {
+type Why = [problem: string, remedy: string];
+
+function reportOf(
+  child: ChildProcess,
+  file: string,
+  why: (code: number | null, signal: string | null) => Why,
+): Promise<Imported> {
   return new Promise((settle, reject) => {
     child.once('message', (imported: Imported) => settle(imported));
     child.once('error', reject);
-    child.once('exit', (code, signal) => settle(refuse(file, ...whyEnded(code, signal, deadlineMs))));
+    child.once('exit', (code, signal) => settle(refuse(file, ...why(code, signal))));
   });
 }
 
-function whyEnded(code: number | null, signal: string | null, deadlineMs: number): [problem: string, remedy: string] {
-  if (signal === 'SIGKILL') {
-    const problem = `had not been loaded after ${deadlineMs / 1000} s: it loops, or waits for something`;
-    return [problem, 'let the file only build its settings, and wait for nothing'];
-  }
+function tooLate(deadlineMs: number): Why {
+  const problem = `had not been loaded after ${deadlineMs / 1000} s: it loops, or waits for something`;
+  return [problem, 'let the file only build its settings, and wait for nothing'];
+}
+
+function whyEnded(code: number | null, signal: string | null): Why {
   if (code === EXIT_UNSETTLED) {
     return ['awaits something that never comes', 'let the file only build its settings, and wait for nothing'];
+  }
+  if (signal === 'SIGKILL' || signal === 'SIGABRT') {
+    const problem = `was ended by ${signal} while it was loaded: most likely it took more memory than there is`;
+    return [problem, 'let the file only build its settings, and see how much memory it may use here'];
   }
   const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
   const remedy = 'mend the error that it printed, or remove process.exit from it and from what it imports';

@@ -11,18 +11,25 @@ export type Imported =
   | { readonly ok: true; readonly value: unknown }
   | { readonly ok: false; readonly problem: ConfigProblem };
 
+/** As Node ends a program whose top level awaits what never comes; it would print a warning of its own, of this file. */
+const EXIT_UNSETTLED = 13;
+
 const [file = ''] = process.argv.slice(2);
-const imported = await importFile(file);
-// It stays until it is ended, so that its end is never seen before its message.
-process.channel?.ref();
-try {
-  process.send?.(imported);
-} catch (error) {
-  // What cannot be copied between processes (a function, a promise) is no setting either.
-  const told = error instanceof Error ? error.message : String(error);
-  process.send?.(
-    refuse(file, `exports what is no plain value: ${told}`, 'export strings, numbers, arrays and objects'),
-  );
+process.once('beforeExit', () => process.exit(EXIT_UNSETTLED));
+void importFile(file).then(report);
+
+function report(imported: Imported): void {
+  // It stays until it is ended, so that its end is never seen before its message.
+  process.channel?.ref();
+  try {
+    process.send?.(imported);
+  } catch (error) {
+    // What cannot be copied between processes (a function, a promise) is no setting either.
+    const told = error instanceof Error ? error.message : String(error);
+    process.send?.(
+      refuse(file, `exports what is no plain value: ${told}`, 'export strings, numbers, arrays and objects'),
+    );
+  }
 }
 
 async function importFile(path: string): Promise<Imported> {

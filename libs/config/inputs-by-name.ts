@@ -5,9 +5,9 @@
 import { inputMisfits } from '@tandem/prediction/input-fit';
 import { type DescribedTensor, describeTensor } from '@tandem/prediction/model-signature';
 import type { FeatureColumn } from '@tandem/prediction/predictor';
+import { keyText } from '@tandem/prediction/source-text';
 import { aliasSql, canNameFeature } from './column-name.ts';
 import { nearestName } from './nearest-name.ts';
-import { keyText } from './source-text.ts';
 
 export interface NamedMatch {
   readonly tensor: DescribedTensor;

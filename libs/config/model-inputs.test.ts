@@ -149,7 +149,7 @@ test.each<[string, QueryColumn[], ModelSignature['inputs'], string[]]>([
     'a wider input',
     described,
     [...named.inputs.slice(0, 2), { name: 'plan', type: 'string', shape: [null, 4] }],
-    ['features.sql: the model takes 4 values a user in plan string [?, 4], and 1 columns give it (plan)'],
+    ['features.sql: the model takes 4 values a user in plan string [?, 4], and 1 column gives it (plan)'],
   ],
   [
     'a sequence beside them',

@@ -2,13 +2,13 @@
 import { inputMisfits } from '@tandem/prediction/input-fit';
 import { type DescribedTensor, describeTensor } from '@tandem/prediction/model-signature';
 import type { FeatureColumn, ModelInput, TensorType } from '@tandem/prediction/predictor';
+import { keyText } from '@tandem/prediction/source-text';
 import { pathText } from './check-form.ts';
 import type { SettingProblem } from './config-problem.ts';
 import { columnsByName } from './inputs-by-name.ts';
 import type { ModelSignature } from './model-signature.ts';
 import { nearestName } from './nearest-name.ts';
 import type { ResolvedInput, ResolvedPredictor } from './resolve-predictor.ts';
-import { keyText } from './source-text.ts';
 
 /** The mapping; it holds only if nothing was added to `problems`. */
 export function mapInputs(

@@ -18,11 +18,6 @@ test.each<[string, Overrides, string]>([
     output('probabilities'),
     'has 3 values a user, and the config does not say which → add index (0 to 2) for one of them, or width: 3 for all',
   ],
-  [
-    'a value beyond the last',
-    output('probabilities', { index: 2, width: 2 }),
-    "takes value 3, and the model's output probabilities float32 [?, 3] has 3 a user",
-  ],
 ])('an output of %s is refused', (_, overrides, message) => {
   expect(problemsIn(overrides)).toHaveLength(1);
   expect(problemsIn(overrides)[0]).toContain(message);
@@ -141,6 +136,15 @@ test.each<[string, (number | string | null)[]]>([
 ])('%s is taken as one value a user, whatever its first dimension is declared to be', (_, shape) => {
   expect(definitionOf({}, columns, single('score', shape)).outputs).toEqual([
     { name: 'score', output: 'score', type: 'float32', width: null, index: 0 },
+  ]);
+});
+
+test('values beyond the declared ones are for the trial to judge: converters declare one where a forest gives two', () => {
+  const model = single('variable', ['', 1]);
+  const second = output('variable', { index: 1 });
+  expect(definitionOf(second, columns, model).outputs).toMatchObject([{ width: null, index: 1 }]);
+  expect(definitionOf(output('variable', { width: 2 }), columns, model).outputs).toMatchObject([
+    { width: 2, index: 0 },
   ]);
 });
 

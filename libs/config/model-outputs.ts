@@ -2,12 +2,12 @@
 import { type DescribedTensor, describeTensor } from '@tandem/prediction/model-signature';
 import { outputMisfits, sameType, valuesPerUser } from '@tandem/prediction/output-fit';
 import type { OutputField } from '@tandem/prediction/predictor';
+import { keyText, quote } from '@tandem/prediction/source-text';
 import { pathText } from './check-form.ts';
 import type { SettingProblem } from './config-problem.ts';
 import type { ModelSignature } from './model-signature.ts';
 import { nearestName } from './nearest-name.ts';
 import type { ResolvedOutput, ResolvedPredictor } from './resolve-predictor.ts';
-import { keyText, quote } from './source-text.ts';
 
 /** The mapping; it holds only if nothing was added to `problems`. */
 export function mapOutputs(

@@ -156,6 +156,11 @@ function conversion({ name, type }: QueryColumn, asOf: string | null): string {
   }
 }
 
+/** Columns of character(n), whose texts Postgres fills up with blanks: a model takes `paid  ` for another text than `paid`. */
+export function paddedColumns(columns: readonly QueryColumn[]): readonly QueryColumn[] {
+  return columns.filter(({ type }) => plainType(type) === 'bpchar');
+}
+
 /** The short name of a type without its modifiers: `numeric(10,2)` → `numeric`, `timestamp(3) with time zone` → `timestamptz`. */
 function plainType(type: string): string {
   const bare = type

@@ -3,13 +3,15 @@
  * known of the file is that somebody sent it. It answers with what the model takes and gives, or with why it is refused.
  */
 import { createHash } from 'node:crypto';
-import { TandemError } from '@tandem/prediction/errors';
+import { isTandemError, TandemError } from '@tandem/prediction/errors';
 import type { FeatureBatch } from '@tandem/prediction/features';
 import { INFERENCE_MEMORY_MB, MAX_MODEL_BYTES } from '@tandem/prediction/model-limits';
 import type { ModelDefinition } from '@tandem/prediction/predictor';
 import { type InferenceProcess, type ProcessEnd, ProcessEnded, startInferenceProcess } from './inference-process.ts';
 import { remedyFor } from './load-remedies.ts';
 import { makeUpRows } from './made-up-rows.ts';
+import { measureOutputs } from './measured-outputs.ts';
+import { createWidthCheck } from './output-widths.ts';
 import { type ParityCertificate, toleranceOf } from './parity.ts';
 import type { Signature } from './protocol.ts';
 import { checkSignature, refuse } from './signature.ts';
@@ -48,9 +50,19 @@ export function inspectModel(bytes: Uint8Array, limits: CheckLimits = {}): Promi
   return withModel(bytes, null, { ...DEFAULTS, ...limits }, async (_, signature) => signature);
 }
 
+/** As `inspectModel`, with the outputs' sizes as a run gave them, where one could be made of the signature alone. */
+export function measureModel(bytes: Uint8Array, limits: CheckLimits = {}): Promise<Signature> {
+  const all = { ...DEFAULTS, ...limits };
+  return withModel(bytes, null, all, (process, signature) =>
+    measureOutputs(process, SESSION, signature, all.trialTimeoutMs),
+  );
+}
+
 export interface CheckOptions extends CheckLimits {
   /** Real users' features to try, the first `SAMPLE_USERS` of them; made-up users are tried besides. */
   readonly sample?: FeatureBatch;
+  /** Fields of which the config says neither index nor width, so that the model must give one value a user there. */
+  readonly unplaced?: readonly string[];
 }
 
 /** What is known of a model that may serve. */
@@ -83,7 +95,7 @@ export async function checkModel(
   }
   return withModel(bytes, actual, limits, async (process, signature, rssBytes) => {
     checkSignature(definition, signature);
-    const result = await tryOut(process, definition, signature, limits, options.sample).catch((error) => {
+    const result = await tryOut(process, definition, signature, limits, options).catch((error) => {
       throw asRefusal(error, 'a trial run', limits);
     });
     return { signature, rssBytes, ...result };
@@ -95,12 +107,13 @@ function tryOut(
   definition: ModelDefinition,
   signature: Signature,
   { field, trialTimeoutMs, totalTimeoutMs }: Limits,
-  sample: FeatureBatch | undefined,
+  { sample, unplaced = [] }: CheckOptions,
 ): Promise<TrialResult> {
+  const checkWidths = createWidthCheck(definition, signature, new Set(unplaced));
   const batch = trialBatch(definition, sample);
   const runTimeoutMs = trialTimeoutMs;
   const runs = createTrialRuns(
-    { process, session: SESSION, definition, batch, runTimeoutMs, totalTimeoutMs, field },
+    { process, session: SESSION, definition, batch, checkWidths, runTimeoutMs, totalTimeoutMs, field },
     () => performance.now(),
   );
   return tryModel(runs, {
@@ -145,6 +158,8 @@ function asRefusal(error: unknown, doing: string, limits: Limits): unknown {
     return refuse(field, text, remedyForEnd(error.why, memoryLimitMb), error);
   }
   if (!(error instanceof TandemError)) return error;
+  // It names the setting that is at fault.
+  if (isTandemError(error, 'model_refused') && error.field !== undefined) return error;
   return refuse(field, error.message, error.remedy ?? remedyFor(error.message), error);
 }
 

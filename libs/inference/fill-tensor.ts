@@ -58,7 +58,8 @@ export function fillTensor(
   return type === 'float16' ? Uint16Array.from(out as Float64Array, toHalfBits) : out;
 }
 
-function allocate(type: Exclude<TensorType, 'string'>, size: number): Numbers | BigInts {
+/** Zeros; of float16 as doubles, to be rounded. */
+export function allocate(type: Exclude<TensorType, 'string'>, size: number): Numbers | BigInts {
   switch (type) {
     case 'float32':
       return new Float32Array(size);

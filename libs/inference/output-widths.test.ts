@@ -1,7 +1,7 @@
 import { decodeOutputs, encodeOutputs } from '@tandem/prediction/outputs';
 import { BOOL, FLOAT, graph, model, node, raw, value } from '@tandem/testing/onnx-writer';
 import { describe, expect, it } from 'vitest';
-import { checkModel } from './check-model.ts';
+import { checkModel, measureModel } from './check-model.ts';
 import { batchOf, matrixPredictor, poolOf } from './toy-predictor.fixture.ts';
 
 /** Gives both of its two features back, and declares one value a user or `declared`: as skl2onnx of two targets. */
@@ -45,6 +45,13 @@ describe('a model that gives other values a user than it declares', { timeout: 6
       message: `${message} declares 3 values a user, and gives 2 values a user`,
       remedy: 'Take values up to 1 with index and width.',
     });
+  });
+
+  it('is measured for a first config, by a run of its own', async () => {
+    const { outputs } = await measureModel(twoValues(1), { memoryLimitMb: 512 });
+    expect(outputs).toEqual([{ name: 'variable', type: 'float32', shape: ['N', 2] }]);
+    const open = await measureModel(twoValues('M'), { memoryLimitMb: 512 });
+    expect(open.outputs).toEqual(outputs);
   });
 
   it('serves the value that the config names', async () => {

@@ -6,6 +6,7 @@ import type { ModelDefinition } from '@tandem/prediction/predictor';
 import type { InferenceProcess } from './inference-process.ts';
 import { encodeInputs, joinInputs } from './input-tensors.ts';
 import { readOutputs } from './output-tensors.ts';
+import type { CheckWidths } from './output-widths.ts';
 import { type Answer, answerOf } from './parity.ts';
 import { refuse } from './signature.ts';
 
@@ -14,6 +15,8 @@ export interface TrialRunsOptions {
   readonly session: string;
   readonly definition: ModelDefinition;
   readonly batch: FeatureBatch;
+  /** Asked of every run's outputs. */
+  readonly checkWidths: CheckWidths;
   /** Of one run; the child is killed then. */
   readonly runTimeoutMs: number;
   /** Of all runs together. */
@@ -29,8 +32,8 @@ export type TrialRun =
 
 export interface TrialRuns {
   /**
-   * Rejects with `live_failed` where the model gives another number of rows than users, `model_refused` where the
-   * trial's time is over, or ProcessEnded.
+   * Rejects with `live_failed` where the model gives another number of rows than users, `model_refused` where it gives
+   * another number of values than the config takes or the trial's time is over, or ProcessEnded.
    */
   ask(rows: readonly number[]): Promise<TrialRun>;
   /** Milliseconds since the first run. */
@@ -39,7 +42,7 @@ export interface TrialRuns {
 
 /** @param now milliseconds that only ever rise */
 export function createTrialRuns(options: TrialRunsOptions, now: () => number): TrialRuns {
-  const { process, session, definition, batch, runTimeoutMs, totalTimeoutMs, field } = options;
+  const { process, session, definition, batch, checkWidths, runTimeoutMs, totalTimeoutMs, field } = options;
   const { inputs, outputs, rowByRow = false } = definition;
   const fetches = [...new Set(outputs.map((field) => field.output))];
   const begin = now();
@@ -55,6 +58,7 @@ export function createTrialRuns(options: TrialRunsOptions, now: () => number): T
     if (typeof ran === 'string') return { fault: ran };
     slowestMs = Math.max(slowestMs, ran.ms);
     const tensors = readOutputs(ran.outputs, rows.length);
+    checkWidths(tensors);
     const fault = faultOfAny(definition, tensors, rows.length);
     if (fault !== null) return { fault };
     return { answers: rows.map((_, row) => answerOf(outputs, tensors, row)), ms: ran.ms, fault: null };

@@ -142,7 +142,8 @@ function fitsKind(kind: FeatureKind, oid: number): boolean {
 function numberOf(name: string, kind: FeatureKind, raw: string): Decoded {
   const value = Number(raw);
   if (!Number.isFinite(value)) {
-    return { value: null, fault: `feature ${name} is ${raw}; let the feature query give a finite number` };
+    const orNull = Number.isNaN(value) ? `, or a null: nullif(${name}, 'NaN')` : '';
+    return { value: null, fault: `feature ${name} is ${raw}; let the feature query give a finite number${orNull}` };
   }
   if (kind === 'integer' && !Number.isSafeInteger(value)) {
     return {

@@ -8,6 +8,7 @@ import { Kysely, PostgresDialect, type PostgresPool, sql } from 'kysely';
 import { type Migration, Migrator } from 'kysely/migration';
 import pg from 'pg';
 import { createPool, query, withClient } from './database.ts';
+import { explainRefusedMigration, explainRefusedReading, isRefusal } from './rights.ts';
 
 const FOLDER = new URL('../../migrations/', import.meta.url);
 const TABLE = 'migrations';
@@ -27,7 +28,8 @@ export interface SchemaState {
 
 /**
  * Applies what is missing, each file in a transaction of its own. Resolves with the names applied now. Rejects with
- * `config_invalid`, naming file and line, where a migration fails: those before it stay applied.
+ * `config_invalid`, naming file and line, where a migration fails: those before it stay applied; and where the user lacks
+ * the right to migrate.
  */
 export async function migrate(
   database: string | pg.Pool,
@@ -44,21 +46,27 @@ export async function migrate(
   }
 }
 
-/** How the database's schema stands to this release's migrations. */
+/** How the database's schema stands to this release's migrations. `config_invalid` where the user may not look. */
 export async function schemaState(pool: pg.Pool, folder: URL = FOLDER): Promise<SchemaState> {
   const names = (await listFiles(folder)).map(nameOf);
+  const applied = await readApplied(pool).catch(async (error: unknown) => {
+    throw isRefusal(error) ? await explainRefusedReading(pool, error) : error;
+  });
+  const pending = names.filter((name) => !applied.includes(name));
+  const unknown = applied.filter((name) => !names.includes(name));
+  const state =
+    applied.length === 0 ? 'missing' : unknown.length > 0 ? 'ahead' : pending.length > 0 ? 'behind' : 'current';
+  return { state, applied, pending, unknown };
+}
+
+async function readApplied(pool: pg.Pool): Promise<string[]> {
   const [{ found } = { found: false }] = await query<{ found: boolean }>(pool, {
     text: `select to_regclass('${SCHEMA}.${TABLE}') is not null as found`,
   });
   const rows = found
     ? await query<{ name: string }>(pool, { text: `select name from ${SCHEMA}.${TABLE} order by name` })
     : [];
-  const applied = rows.map((row) => row.name);
-  const pending = names.filter((name) => !applied.includes(name));
-  const unknown = applied.filter((name) => !names.includes(name));
-  const state =
-    applied.length === 0 ? 'missing' : unknown.length > 0 ? 'ahead' : pending.length > 0 ? 'behind' : 'current';
-  return { state, applied, pending, unknown };
+  return rows.map((row) => row.name);
 }
 
 async function migrateWith(pool: pg.Pool, log: (line: string) => void, folder: URL): Promise<readonly string[]> {
@@ -89,6 +97,7 @@ async function applyMissing(client: pg.PoolClient, log: (line: string) => void, 
   for (;;) {
     const { error, results = [] } = await migrator.migrateUp();
     const name = results[0]?.migrationName;
+    if (isRefusal(error)) throw await explainRefusedMigration(client, error);
     if (error !== undefined) throw failure(error, name, texts.get(name ?? ''));
     if (name === undefined) return applied;
     applied.push(name);

@@ -33,7 +33,7 @@ export async function explainRefusedMigration(client: pg.ClientBase, error: Erro
   const remedy =
     owner === null
       ? `grant create on database ${quoteName(database)} to ${quoteName(user)}; see ${DOCUMENT}`
-      : `only its owner, ${owner}, may change the schema: migrate as ${owner}, or make ${user} the owner (${DOCUMENT})`;
+      : `migrate as ${owner}, who owns the schema, or make ${user} the owner of what is in it: ${DOCUMENT}`;
   return refusal(`User ${user} may not migrate: ${error.message}`, error, remedy);
 }
 

@@ -4,6 +4,7 @@
  */
 import { type DescribedTensor, describeTensor, isFixed } from './model-signature.ts';
 import type { Categories, FeatureColumn, TensorType } from './predictor.ts';
+import { keyText } from './source-text.ts';
 import { holdsNumber, isTensorType } from './tensor-range.ts';
 
 /** What does not fit, and what mends it. */
@@ -103,7 +104,8 @@ function widthMisfits(tensor: DescribedTensor, columns: readonly FeatureColumn[]
   const wide = columns.filter((column) => columnWidth(column) > 1);
   const oneHot = wide.map((column) => `${column.name} as one-hot ${columnWidth(column)}`).join(', ');
   const given = `${columns.map(({ name }) => name).join(', ')}${oneHot === '' ? '' : `; ${oneHot}`}`;
-  const counted = width === columns.length ? `${width} columns give it` : `${columns.length} columns give it ${width}`;
+  const give = columns.length === 1 ? '1 column gives it' : `${columns.length} columns give it`;
+  const counted = width === columns.length ? give : `${give} ${width}`;
   return [
     {
       problem: `the model takes ${taken} values a user in ${describeTensor(tensor)}, and ${counted} (${given})`,
@@ -126,7 +128,7 @@ function kindMisfit(tensor: DescribedTensor, type: TensorType, column: FeatureCo
     ...(setting ? { setting } : {}),
   });
   if (kind === 'string' && type !== 'string') {
-    const turn = `say how it becomes a number, as the model was trained: features.categories: { ${quoted(name)}: [ …its texts in order ] }, or turn ${name} into a number in the query`;
+    const turn = `say how it becomes a number, as the model was trained: features.categories: { ${keyText(name)}: [ …its texts in order ] }, or turn ${name} into a number in the query`;
     return categories ? null : misfit(turn);
   }
   if (kind === 'string') return categories ? misfit('remove it', ['features', 'categories', name]) : null;
@@ -182,8 +184,4 @@ function shownNumber(nullAs: number | string): string {
 
 function shownUnknown(unknown: number): string {
   return Number.isNaN(unknown) ? 'NaN' : String(unknown);
-}
-
-function quoted(name: string): string {
-  return /^[A-Za-z_$][\w$]*$/.test(name) ? name : `'${name}'`;
 }

@@ -17,8 +17,10 @@ export interface WantedOutput {
 }
 
 /**
- * Everything that keeps the field from being taken from the tensor, in order; empty where it fits. What the first dimension
- * is declared to be counts for nothing: LightGBM's converter writes label [1] and gives [users]. The trial run counts.
+ * Everything that the declaration shows to keep the field from being taken from the tensor, in order; empty where it fits.
+ * The sizes that a model declares for its outputs are no promise: LightGBM's converter writes label [1] and gives [users],
+ * skl2onnx writes [users, 1] for a forest of two targets and gives [users, 2]. How many values there are, the trial run
+ * shows (`widthMisfit`).
  */
 export function outputMisfits(wanted: WantedOutput, tensor: DescribedTensor): Misfit[] {
   if (tensor.type === null) return [mapOutput(tensor)];
@@ -28,15 +30,45 @@ export function outputMisfits(wanted: WantedOutput, tensor: DescribedTensor): Mi
     misfits.push({ problem, remedy: `write '${tensor.type}'` });
   }
   const width = valuesPerUser(tensor);
-  const last = wanted.index + (wanted.width ?? 1);
   if (width !== null && width > MAX_OUTPUT_WIDTH) {
     const problem = `the model gives ${width} values a user in ${describeTensor(tensor)}; ${MAX_OUTPUT_WIDTH} is the most`;
     misfits.push({ problem, remedy: 'export the model with the few of them that a prediction needs' });
-  } else if (width !== null && last > width) {
-    const problem = `takes value ${last - 1}, and the model's output ${describeTensor(tensor)} has ${width} a user, counted from 0`;
-    misfits.push({ problem, remedy: `take values up to ${width - 1} with index and width` });
   }
   return misfits;
+}
+
+/**
+ * What the values that a run gave say of the field; null where it can be taken.
+ * @param given values a user
+ * @param isPlaced whether the config says which are meant, by index or width: the first of several would be a guess
+ */
+export function widthMisfit(
+  wanted: WantedOutput,
+  tensor: DescribedTensor,
+  given: number,
+  isPlaced: boolean,
+): Misfit | null {
+  const declared = valuesPerUser(tensor);
+  const output = `the model's output ${describeTensor(tensor)}`;
+  const said = declared === null || declared === given ? '' : ` declares ${counted(declared)} a user, and`;
+  const last = wanted.index + (wanted.width ?? 1);
+  if (last > given) {
+    const problem = `takes value ${last - 1}, counted from 0, and ${output}${said} gives ${counted(given)} a user`;
+    const remedy =
+      given === 0
+        ? 'export the model so that the output has a value for each user'
+        : `take values up to ${given - 1} with index and width`;
+    return { problem, remedy };
+  }
+  if (isPlaced || given === 1) return null;
+  return {
+    problem: `${output}${said} gives ${given}, and the config does not say which`,
+    remedy: `say index: 0 (up to ${given - 1}) for one of them, or width: ${given} for all`,
+  };
+}
+
+function counted(values: number): string {
+  return values === 1 ? '1 value' : `${values} values`;
 }
 
 /** Values a user in a tensor of shape [users, …]; null where the model leaves it open, or declares no shape. */

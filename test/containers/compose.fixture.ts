@@ -14,6 +14,8 @@ export interface ComposeProject {
   /** Ids of the containers of a service, or of all; those that ended too. */
   containers(...services: readonly string[]): Promise<string[]>;
   inspect(id: string): Promise<Inspected>;
+  /** The same project by other compose files, and with other variables. */
+  with(files: readonly string[], environment: Readonly<Record<string, string>>): ComposeProject;
   /** Removes everything that belongs to it, volumes too. */
   remove(): Promise<void>;
 }
@@ -40,13 +42,18 @@ export interface Inspected {
 
 export const root = resolve(import.meta.dirname, '../..');
 
-/** @param files compose files, relative to the project's root */
-export async function createComposeProject(
-  files: readonly string[] = ['docker-compose.yml'],
-  environment: Readonly<Record<string, string>> = {},
-): Promise<ComposeProject> {
+export async function createComposeProject(): Promise<ComposeProject> {
   const name = `tandem-test-${randomBytes(3).toString('hex')}`;
-  const port = await findFreePort();
+  return openComposeProject(name, await findFreePort(), ['docker-compose.yml'], {});
+}
+
+/** @param files compose files, relative to the project's root */
+function openComposeProject(
+  name: string,
+  port: number,
+  files: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): ComposeProject {
   const env = { ...process.env, ...environment, TANDEM_PORT: String(port) };
   const flags = ['compose', '--project-name', name, ...files.flatMap((file) => ['--file', file])];
   const compose = (...args: readonly string[]) => run('docker', [...flags, ...args], env);
@@ -67,6 +74,7 @@ export async function createComposeProject(
       if (found === undefined) throw new Error(`there is no container ${id}`);
       return found;
     },
+    with: (others, variables) => openComposeProject(name, port, others, variables),
     remove: async () => {
       await compose('down', '--volumes', '--timeout', '5');
     },

@@ -2,8 +2,9 @@
  * What docker-compose.yml promises, on a real engine: one command starts everything, the README's lines work, workers are
  * scaled, a replica may be killed, data outlive the containers, and nothing that is secret is said.
  */
-import { readFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from '@tandem/client/create-client';
 import type { Run } from '@tandem/client/wire';
@@ -114,6 +115,10 @@ describe('what runs', () => {
   });
 
   it('answers what it can while Postgres is stopped, and says that nothing certifies it', async () => {
+    const noticed = async () =>
+      (await project.compose('logs', 'proxy')).match(/backend '?ready'? has no server/g)?.length ?? 0;
+    // It says so at its start too, before the API is there.
+    const before = await noticed();
     await project.compose('stop', 'postgres');
     const unverified = async () => {
       const response = await read('45');
@@ -121,9 +126,7 @@ describe('what runs', () => {
     };
     await expect.poll(unverified, { timeout: 60_000 }).toMatchObject({ source: 'stale', reason: 'unverified' });
     // The checks have noticed by now that no replica is ready.
-    await expect
-      .poll(() => project.compose('logs', 'proxy'), { timeout: 60_000 })
-      .toMatch(/backend '?ready'? has no server/);
+    await expect.poll(noticed, { timeout: 60_000 }).toBeGreaterThan(before);
     expect(await unverified()).toMatchObject({ source: 'stale', reason: 'unverified' });
     await project.up('--no-deps', '--no-recreate', 'postgres');
   });
@@ -132,7 +135,7 @@ describe('what runs', () => {
     const read = ['exec', '-T', 'worker', 'sh', '-c', 'cat /run/tandem/*-password'];
     const secrets = (await project.compose(...read)).split('\n').filter(Boolean);
     expect(secrets.map((secret) => secret.length)).toEqual([48, 48, 48]);
-    const images = ['tandem', 'tandem-example', 'tandem-proxy'];
+    const images = ['tandem', 'tandem-example', 'tandem-proxy', 'tandem-secrets'];
     const said = [
       await project.compose('logs', '--no-color'),
       await run('docker', ['inspect', ...(await project.containers())]),
@@ -158,6 +161,43 @@ describe('what runs', () => {
     await expect.poll(changed, { timeout: 60_000 }).toMatchObject(expected);
     expect(await (await read('44')).json()).toMatchObject({ source: 'batch', generation: latest?.generation });
   });
+});
+
+describe('what is refused', () => {
+  const KEPT = ['postgres', 'cache', 'queue', 'proxy'];
+  /** Starts that change a variable of the API too, so that it is made anew, and fail. */
+  async function refuse(changed: ComposeProject, why: RegExp): Promise<void> {
+    const [latest] = await tandem().generations('repurchase');
+    const [kept, api] = [await project.containers(...KEPT), await project.containers('api')];
+    await expect(changed.up()).rejects.toThrow(why);
+    const health = async () => (await inspectAll('api')).map(({ State }) => State.Health?.Status);
+    await expect.poll(health, { timeout: 120_000 }).toEqual(['healthy', 'healthy']);
+    expect((await project.containers('api')).filter((id) => api.includes(id))).toEqual([]);
+    expect(await project.containers(...KEPT)).toEqual(kept);
+    expect(await (await read('44')).json()).toMatchObject({ source: 'batch', generation: latest?.generation });
+  }
+
+  it('a config: what is in force is served on, by replicas that were made anew meanwhile', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'refused-config-'));
+    await writeFile(join(folder, 'tandem.config.ts'), 'export default { predictors: 12 };\n');
+    await chmod(folder, 0o755);
+    const files = ['docker-compose.yml', 'deploy/own-model.yml'];
+    await refuse(
+      project.with(files, { TANDEM_CONFIG: folder, LOG_LEVEL: 'debug' }),
+      /predictors: is 12, not an object/,
+    );
+    await rm(folder, { recursive: true });
+  });
+
+  it('a migration: the same', async () => {
+    const sql = (text: string) =>
+      project.compose('exec', '-T', 'postgres', 'psql', '--username=tandem', '--dbname=tandem', '--command', text);
+    await sql(`insert into tandem.migrations values ('9999_of_a_newer_release', now()::text)`);
+    await refuse(project.with(['docker-compose.yml'], { LOG_LEVEL: 'warn' }), /migrations do not match this release/);
+    await sql(`delete from tandem.migrations where name = '9999_of_a_newer_release'`);
+  });
+
+  it('is mended by a start without it', () => project.up());
 });
 
 /** The lines of the README's shell blocks that begin with `curl`, for this project's port. */

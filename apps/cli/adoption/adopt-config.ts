@@ -1,7 +1,9 @@
 /** Puts a config in force: from then on API and worker serve what it says. */
 import { relative } from 'node:path';
 import { type AdoptionOutcome, adopt } from '@tandem/offline-store/adopt';
+import { type TellStep, tellNothing } from '../output/tell-steps.ts';
 import { type CheckedPredictor, type Pool, readConfig } from './read-config.ts';
+import { findWithdrawn, KEEP_SERVED, withdrawalText } from './served-predictors.ts';
 
 export interface AdoptedConfig extends AdoptionOutcome {
   /** Absolute. */
@@ -17,8 +19,23 @@ export interface ToTry {
   readonly eventType: string | null;
 }
 
-export async function adoptConfig(pool: Pool, path: string, memoryLimitMb: number): Promise<AdoptedConfig> {
-  const { file, predictors } = await readConfig(pool, path, memoryLimitMb);
+/** What is told while it is done: slow steps, and what will be served no longer, before it is not. */
+export interface AdoptionTold {
+  readonly step?: TellStep;
+  readonly say: (line: string) => void;
+  /** The folder that files are named from. */
+  readonly cwd: string;
+}
+
+export async function adoptConfig(
+  pool: Pool,
+  path: string,
+  memoryLimitMb: number,
+  { step = tellNothing, say, cwd }: AdoptionTold,
+): Promise<AdoptedConfig> {
+  const { file, predictors } = await readConfig(pool, path, memoryLimitMb, step);
+  const withdrawn = await findWithdrawn(pool, predictors);
+  if (withdrawn.length > 0) say(`${withdrawalText(withdrawn, relative(cwd, file) || file)}; ${KEEP_SERVED}`);
   return { file, ...(await adopt(pool, { predictors, actor: 'cli' })), toTry: toTryOf(predictors) };
 }
 

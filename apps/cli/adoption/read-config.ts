@@ -5,19 +5,23 @@
 import { adoptable, conflictsBetween } from '@tandem/config/adoptable';
 import { configError, type SettingProblem } from '@tandem/config/config-problem';
 import { loadConfig } from '@tandem/config/load-config';
+import { paddedColumns, type QueryColumn } from '@tandem/config/query-columns';
 import type { ResolvedPredictor } from '@tandem/config/resolve-predictor';
 import { type CheckedModel, checkModel, inspectModel } from '@tandem/inference/check-model';
 import type { PredictorToAdopt } from '@tandem/offline-store/adopt';
 import type { createPool } from '@tandem/offline-store/database';
 import { describeQuery } from '@tandem/offline-store/feature-check';
 import { isTandemError } from '@tandem/prediction/errors';
+import { type TellStep, tellNothing } from '../output/tell-steps.ts';
 import { type SampledUsers, sampleUsers } from './sample-users.ts';
 
 export type Pool = ReturnType<typeof createPool>;
 
 export interface CheckedPredictor extends PredictorToAdopt {
   readonly checked: CheckedModel;
-  /** Undefined where none could be read: see sample-users.ts. */
+  /** Its query's columns of texts that are filled up with blanks. */
+  readonly padded: readonly QueryColumn[];
+  /** Undefined before the schema is there: see sample-users.ts. */
   readonly users: SampledUsers | undefined;
 }
 
@@ -33,11 +37,16 @@ type Judged = { readonly predictor: CheckedPredictor } | { readonly problems: re
  * Rejects with `config_invalid`, all problems in it, or with `unavailable` where the database does not answer.
  * @param memoryLimitMb of the process that tries a model (model-memory.ts)
  */
-export async function readConfig(pool: Pool, path: string, memoryLimitMb: number): Promise<ReadConfig> {
+export async function readConfig(
+  pool: Pool,
+  path: string,
+  memoryLimitMb: number,
+  tell: TellStep = tellNothing,
+): Promise<ReadConfig> {
   const { file, predictors } = await loadConfig(path);
   const judged: Judged[] = [];
   // One after the other: a trial run takes a process and its memory.
-  for (const resolved of predictors) judged.push(await judgePredictor(pool, resolved, memoryLimitMb));
+  for (const resolved of predictors) judged.push(await judgePredictor(pool, resolved, memoryLimitMb, tell));
   const fit = judged.flatMap((one) => ('predictor' in one ? [one.predictor] : []));
   const problems = [
     ...judged.flatMap((one) => ('problems' in one ? one.problems : [])),
@@ -47,18 +56,28 @@ export async function readConfig(pool: Pool, path: string, memoryLimitMb: number
   return { file, predictors: fit };
 }
 
-async function judgePredictor(pool: Pool, resolved: ResolvedPredictor, memoryLimitMb: number): Promise<Judged> {
-  const { name, model, policy, features } = resolved;
+async function judgePredictor(
+  pool: Pool,
+  resolved: ResolvedPredictor,
+  memoryLimitMb: number,
+  tell: TellStep,
+): Promise<Judged> {
+  const { name, model, policy, features, outputs } = resolved;
   try {
     const columns = await describeQuery(pool, features.sql);
+    const unplaced = outputs.filter(({ index, width }) => index === null && width === null).map((one) => one.name);
     const limits = { field: `predictors.${name}.model`, memoryLimitMb };
     const result = adoptable(resolved, columns, await inspectModel(model.bytes, limits));
     if (!result.ok) return { problems: result.problems };
     const { definition } = result;
-    const users = await sampleUsers(pool, definition);
+    const users = await tell(`reading some users of ${name}`, () => sampleUsers(pool, definition));
     const sample = users?.scorable;
-    const checked = await checkModel(definition, model.bytes, sample ? { ...limits, sample } : limits);
-    return { predictor: { name, policy, definition, artifact: model.bytes, checked, users } };
+    const checked = await tell(`trying the model of ${name}`, () =>
+      checkModel(definition, model.bytes, { ...limits, unplaced, ...(sample ? { sample } : {}) }),
+    );
+    return {
+      predictor: { name, policy, definition, artifact: model.bytes, checked, users, padded: paddedColumns(columns) },
+    };
   } catch (error) {
     const problem = settingProblem(name, error);
     if (problem === undefined) throw error;

@@ -1,64 +1,107 @@
 /** Some of the real users that a predictor would serve: what its model is tried with, and what `check` shows. */
 
-import { type createPool, query } from '@tandem/offline-store/database';
+import { SAMPLE_USERS } from '@tandem/inference/check-model';
+import { type Db, limitStatements, query, transaction } from '@tandem/offline-store/database';
 import { asRelation } from '@tandem/offline-store/feature-statement';
 import { createFeatureSource } from '@tandem/offline-store/features';
 import { schemaState } from '@tandem/offline-store/migrate';
-import { isTandemError } from '@tandem/prediction/errors';
 import { type FeatureBatch, scorableRows } from '@tandem/prediction/features';
 import { type ModelDefinition, modelVersionId } from '@tandem/prediction/predictor';
-
-type Pool = ReturnType<typeof createPool>;
+import type { Pool } from './read-config.ts';
+import { isTooSlow } from './slow-statement.ts';
 
 export interface SampledUsers {
   /** Users whose features were read. */
   readonly read: number;
-  /** Those of them that can be scored, at least one; undefined: there is none. */
+  /** Those that can be scored, spread over the keys, as many as a trial takes; at least one; undefined: there is none. */
   readonly scorable: FeatureBatch | undefined;
   /** One that cannot, and why. */
   readonly fault: { readonly userId: string; readonly why: string } | null;
+  /** Where the query was too slow for it: what was not read in time. */
+  readonly slow: SlowUsers | null;
+}
+
+export interface SlowUsers {
+  /** `256 users`, `user ids`. */
+  readonly what: string;
+  readonly ms: number;
+  /** One whose features may be asked for alone; null: not even a key was read. */
+  readonly userId: string | null;
 }
 
 /** More than a trial takes, since some may have nulls. */
 const USERS_READ = 256;
-const NOBODY: SampledUsers = { read: 0, scorable: undefined, fault: null };
+/** For the keys, which to spread out takes a look at all of them; and again for any, where that took longer. */
+const KEYS_MS = 5_000;
+/** For the features of all of them at once. */
+const FEATURES_MS = 5_000;
+const NOBODY: SampledUsers = { read: 0, scorable: undefined, fault: null, slow: null };
 
 /**
- * Undefined where features cannot be read yet (the schema's tables, which label them, are not there) or not in a live
- * read's time. Rejects with `config_invalid` where the query itself fails.
+ * Undefined where features cannot be read yet: the schema's tables, which label them, are not there. Rejects with
+ * `config_invalid` where the query itself fails, `unavailable` where the database is away.
  */
 export async function sampleUsers(pool: Pool, definition: ModelDefinition): Promise<SampledUsers | undefined> {
   if ((await schemaState(pool)).state !== 'current') return undefined;
+  const userIds = await someUsers(pool, definition);
+  if (userIds === null) return { ...NOBODY, slow: { what: 'user ids', ms: KEYS_MS, userId: null } };
+  const [first] = userIds;
+  if (first === undefined) return NOBODY;
+  const version = { ...definition, id: modelVersionId(definition), number: 0 };
+  const source = createFeatureSource(pool, { usersTimeoutMs: FEATURES_MS });
+  const read = await ifInTime(source.readUsers(version, userIds));
+  if (read !== null) return describe(read.batch, userIds);
+  const what = `the features of ${userIds.length === 1 ? '1 user' : `${userIds.length} users`}`;
+  return { ...NOBODY, slow: { what, ms: FEATURES_MS, userId: first } };
+}
+
+/** In the keys' order. Null where not even the first that come were read in time. */
+async function someUsers(pool: Pool, { query: { sql } }: ModelDefinition): Promise<string[] | null> {
+  const keys = (order: string) => `select distinct key from (
+      select f.user_id as key from ${asRelation(sql)} where f.user_id is not null ${order} limit ${USERS_READ}) k order by key`;
+  // The first rows of a table are often its oldest, and alike; by their hash they are from everywhere, each time the same.
+  const spread = await ifInTime(readKeys(pool, keys('order by hashtextextended(f.user_id::text, 0)')));
+  return spread ?? (await ifInTime(readKeys(pool, keys(''))));
+}
+
+function readKeys(pool: Pool, text: string): Promise<string[]> {
+  return transaction(pool, async (db: Db) => {
+    await limitStatements(db, KEYS_MS);
+    const rows = await query<{ key: string }>(db, { text: `select key::text as key from (${text}) o` });
+    return rows.map(({ key }) => key);
+  });
+}
+
+async function ifInTime<T>(work: Promise<T>): Promise<T | null> {
   try {
-    const userIds = await someUsers(pool, definition);
-    if (userIds.length === 0) return NOBODY;
-    const version = { ...definition, id: modelVersionId(definition), number: 0 };
-    return describe((await createFeatureSource(pool).readUsers(version, userIds)).batch, userIds);
+    return await work;
   } catch (error) {
-    // A slow query is for `check` to judge, by its plan.
-    if (isTandemError(error, 'unavailable')) return undefined;
+    if (isTooSlow(error)) return null;
     throw error;
   }
 }
 
-async function someUsers(pool: Pool, { query: { sql } }: ModelDefinition): Promise<string[]> {
-  const rows = await query<{ key: string }>(pool, {
-    text: `select f.user_id::text as key from ${asRelation(sql)} where f.user_id is not null limit ${USERS_READ}`,
-  });
-  return [...new Set(rows.map(({ key }) => key))];
-}
-
-/** @param order user ids as the query gives them, which a read by key does not keep */
+/** @param order user ids as they were asked for, which a read by key does not keep */
 function describe(batch: FeatureBatch, order: readonly string[]): SampledUsers {
   const places = new Map(order.map((userId, i) => [userId, i]));
   const placeOf = (row: number) => places.get(batch.userIds[row] ?? '') ?? 0;
-  const rows = scorableRows(batch).sort((a, b) => placeOf(a) - placeOf(b));
+  const rows = spread(
+    scorableRows(batch).sort((a, b) => placeOf(a) - placeOf(b)),
+    SAMPLE_USERS,
+  );
   const [[faulty, why] = []] = batch.faults;
   return {
     read: batch.userIds.length,
     scorable: rows.length === 0 ? undefined : pick(batch, rows),
     fault: faulty === undefined || why === undefined ? null : { userId: batch.userIds[faulty] ?? '', why },
+    slow: null,
   };
+}
+
+/** So many of them, from the first to the last at equal distances; all where there are fewer. */
+export function spread<T>(all: readonly T[], most: number): readonly T[] {
+  if (all.length <= most) return all;
+  return Array.from({ length: most }, (_, i) => all[Math.floor((i * all.length) / most)] as T);
 }
 
 function pick(batch: FeatureBatch, rows: readonly number[]): FeatureBatch {

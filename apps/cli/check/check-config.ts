@@ -1,11 +1,14 @@
 /** Everything that can be known of a config before it is in force: each predictor's query, keys, plans, model, times. */
-
+import { basename } from 'node:path';
 import { formatProblem, problemsOf } from '@tandem/config/config-problem';
 import type { CheckedModel } from '@tandem/inference/check-model';
 import { type Pool, type ReadConfig, readConfig } from '../adoption/read-config.ts';
+import { findWithdrawn, KEEP_SERVED, withdrawalText } from '../adoption/served-predictors.ts';
 import { examineSchema } from '../doctor/examine-schema.ts';
-import { type Finding, failed, ok } from '../output/finding.ts';
+import { type Finding, failed, ok, warning } from '../output/finding.ts';
+import { type TellStep, tellNothing } from '../output/tell-steps.ts';
 import { checkPredictor } from './check-predictor.ts';
+import { judgeReadTime } from './judge-read-time.ts';
 import { predictSample, type Sample } from './predict-sample.ts';
 
 export interface CheckReport {
@@ -22,21 +25,35 @@ export interface Trial extends Pick<CheckedModel, 'parity' | 'cost' | 'rssBytes'
 }
 
 /** @param memoryLimitMb of the processes that try a model */
-export async function checkConfig(pool: Pool, path: string, memoryLimitMb: number): Promise<CheckReport> {
+export async function checkConfig(
+  pool: Pool,
+  path: string,
+  memoryLimitMb: number,
+  tell: TellStep = tellNothing,
+): Promise<CheckReport> {
   const schema = await examineSchema(pool);
-  const read = await tryReadConfig(pool, path, memoryLimitMb);
+  const read = await tryReadConfig(pool, path, memoryLimitMb, tell);
   if (Array.isArray(read)) return { file: null, findings: [schema, ...read], trials: [], samples: [] };
   const config: ReadConfig = read;
-  const findings = [schema, ok('config', `${config.file}: ${config.predictors.map(({ name }) => name).join(', ')}`)];
+  const findings = [
+    schema,
+    ok('config', `${config.file}: ${config.predictors.map(({ name }) => name).join(', ')}`),
+    ...(await checkServed(pool, config)),
+  ];
   const samples: Sample[] = [];
   // Reads of features carry a certificate, whose tables the schema has.
   const isMigrated = schema.level === 'ok';
   for (const predictor of config.predictors) {
-    findings.push(...(await checkPredictor(pool, predictor, isMigrated, memoryLimitMb)));
+    findings.push(...(await checkPredictor(pool, predictor, isMigrated, memoryLimitMb, tell)));
     if (!isMigrated) continue;
-    const sample = await predictSample(pool, predictor, memoryLimitMb);
+    const sample = await tell(`predicting one user of ${predictor.name}`, () =>
+      predictSample(pool, predictor, memoryLimitMb),
+    );
     if ('finding' in sample) findings.push(sample.finding);
-    else samples.push(sample);
+    else {
+      samples.push(sample);
+      findings.push(...judgeReadTime(predictor, sample));
+    }
   }
   const trials = config.predictors.map(({ name, checked: { parity, cost, rssBytes } }) => ({
     predictor: name,
@@ -47,9 +64,20 @@ export async function checkConfig(pool: Pool, path: string, memoryLimitMb: numbe
   return { file: config.file, findings, trials, samples };
 }
 
-async function tryReadConfig(pool: Pool, path: string, memoryLimitMb: number): Promise<ReadConfig | Finding[]> {
+/** A config is all that a database serves. */
+async function checkServed(pool: Pool, { file, predictors }: ReadConfig): Promise<Finding[]> {
+  const withdrawn = await findWithdrawn(pool, predictors);
+  return withdrawn.length === 0 ? [] : [warning('config', withdrawalText(withdrawn, basename(file)), KEEP_SERVED)];
+}
+
+async function tryReadConfig(
+  pool: Pool,
+  path: string,
+  memoryLimitMb: number,
+  tell: TellStep,
+): Promise<ReadConfig | Finding[]> {
   try {
-    return await readConfig(pool, path, memoryLimitMb);
+    return await readConfig(pool, path, memoryLimitMb, tell);
   } catch (error) {
     const problems = problemsOf(error);
     if (problems.length === 0) throw error;

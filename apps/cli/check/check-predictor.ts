@@ -2,10 +2,14 @@
 import { maxAgeTooShort } from '@tandem/config/schedule';
 import { query } from '@tandem/offline-store/database';
 import { explainRange, explainUser, findDuplicateKeys, type PlanReport } from '@tandem/offline-store/feature-check';
+import { KEY_SQL } from '@tandem/offline-store/feature-statement';
+import type { KeyType } from '@tandem/prediction/user-id';
 import type { CheckedPredictor, Pool } from '../adoption/read-config.ts';
+import { isTooSlow } from '../adoption/slow-statement.ts';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import { count, duration } from '../output/quantities.ts';
-import { countUnscorable, type UnscorableValue } from './count-unscorable.ts';
+import { type TellStep, tellNothing } from '../output/tell-steps.ts';
+import { countUnscorable, type UnscorableUsers, type UnscorableValue } from './count-unscorable.ts';
 import { describeModel } from './describe-model.ts';
 import { scanSteps } from './scan-steps.ts';
 
@@ -20,21 +24,49 @@ export async function checkPredictor(
   predictor: CheckedPredictor,
   isMigrated: boolean,
   memoryLimitMb: number,
+  tell: TellStep = tellNothing,
 ): Promise<Finding[]> {
-  const { definition } = predictor;
+  const { definition, name } = predictor;
   const { columns, asOf } = definition.query;
   const findings = [
     ok(
       'query',
-      `${count(columns.length)} features, user ids of type ${definition.keyType}${asOf === null ? '' : `, as of ${asOf}`}`,
+      `${columns.length === 1 ? '1 feature' : `${count(columns.length)} features`}, user ids of type ${KEY_SQL[definition.keyType]}${asOf === null ? '' : `, as of ${asOf}`}`,
     ),
+    ...predictor.padded.map(paddedFinding),
     ...describeModel(predictor, memoryLimitMb),
-    await checkKeys(pool, predictor),
+    await tell(`looking for users of ${name} with two rows`, () =>
+      inTime('keys', 'whether each user has one row', () => checkKeys(pool, predictor)),
+    ),
     ...(isMigrated ? await checkKeyType(pool, predictor) : []),
-    await checkUsers(pool, predictor),
+    await tell(`counting users of ${name} who cannot be scored`, () =>
+      inTime('users', 'how many there are, and whether all have their values,', () => checkUsers(pool, predictor)),
+    ),
   ];
-  if (isMigrated) findings.push(...(await checkPlans(pool, predictor)), await checkMaxAge(pool, predictor));
+  if (isMigrated) {
+    const plans = tell(`reading the plans of ${name}`, () =>
+      inTime('plan', 'a user to plan a read for', () => checkPlans(pool, predictor)),
+    );
+    findings.push(...[await plans].flat(), await checkMaxAge(pool, predictor));
+  }
   return findings.map((finding) => ({ ...finding, subject: `${predictor.name} ${finding.subject}` }));
+}
+
+function paddedFinding({ name, type }: CheckedPredictor['padded'][number]): Finding {
+  const text = `column ${name} is of type ${type}, whose texts are filled up with blanks, and the model is given them so`;
+  return warning('query', text, `cast it, which takes the blanks off: ${name}::text as ${name}`);
+}
+
+/** The work's findings, or that the query took too long for them. */
+async function inTime<T>(subject: string, what: string, work: () => Promise<T>): Promise<T | Finding> {
+  const begin = performance.now();
+  try {
+    return await work();
+  } catch (error) {
+    if (!isTooSlow(error)) throw error;
+    const remedy = 'make the query quicker over all users, which each run reads: indexes, or a materialized view';
+    return warning(subject, `${what} was not seen within ${duration(performance.now() - begin)}`, remedy);
+  }
 }
 
 async function checkKeys(pool: Pool, { definition }: CheckedPredictor): Promise<Finding> {
@@ -48,15 +80,19 @@ async function checkKeys(pool: Pool, { definition }: CheckedPredictor): Promise<
 
 /** Users whose events are kept have ids of one type in a database. */
 async function checkKeyType(pool: Pool, { definition: { keyType } }: CheckedPredictor): Promise<Finding[]> {
-  const [other] = await query<{ known: string }>(pool, {
+  const [other] = await query<{ known: KeyType }>(pool, {
     text: `select key_type as known from tandem.settings
       where key_type <> $1 and exists (select from tandem.user_contexts)`,
     values: [keyType],
   });
   if (other === undefined) return [];
-  const remedy = `use another database (another folder, for the servers of tandem up), or cast user_id to ${other.known}`;
+  const remedy = `use another database (another folder, for the servers of tandem up), or cast user_id to ${KEY_SQL[other.known]}`;
   return [
-    failed('keys', `events of users with ids of type ${other.known} are kept here, and these are ${keyType}`, remedy),
+    failed(
+      'keys',
+      `events of users with ids of type ${KEY_SQL[other.known]} are kept here, and these are ${KEY_SQL[keyType]}`,
+      remedy,
+    ),
   ];
 }
 
@@ -66,17 +102,33 @@ const REASONS: Readonly<Record<UnscorableValue, string>> = {
   not_finite: 'NaN or infinite',
 };
 
-async function checkUsers(pool: Pool, { definition, policy }: CheckedPredictor): Promise<Finding> {
+function remedyOf({ column, reason }: UnscorableUsers['reasons'][number]): string {
+  switch (reason) {
+    case 'null':
+      return 'say in features.nulls what the model was trained with in the place of a null';
+    case 'unknown':
+      return 'say with unknown, of features.categories, what a text of no category counts as';
+    case 'not_finite':
+      return `make a null of a NaN in the query, nullif(${column}, 'NaN') as ${column}, and say in features.nulls what it counts as`;
+  }
+}
+
+async function checkUsers(pool: Pool, { definition, policy, checked }: CheckedPredictor): Promise<Finding> {
   const { users, unscorable, reasons } = await countUnscorable(pool, definition.query);
   if (users === 0) return warning('users', 'the feature query gives none', 'see that its tables hold rows');
-  if (unscorable === 0) return ok('users', `${count(users)}, all of whom can be scored`);
+  if (unscorable === 0)
+    return ok('users', `${count(users)}, none without a value that is needed; ${triedText(checked, users)}`);
   const why = reasons.map((one) => `${one.column} is ${REASONS[one.reason]} (${count(one.users)})`).join(', ');
   const text = `${count(unscorable)} of ${count(users)} cannot be scored: ${why}`;
-  const remedy =
-    "say in features.nulls (or unknown, of features.categories) what the model was trained with in their place, of a NaN once it is a null: nullif(…, 'NaN'); or leave such rows out of the query";
+  const remedy = [...new Set(reasons.map(remedyOf)), 'or leave such rows out of the query'].join('; ');
   const isTooFew = 1 - unscorable / users < policy.batch.minCoverage;
   const refusal = `; a run is published only where ${policy.batch.minCoverage * 100} % are (batch.minCoverage)`;
   return isTooFew ? failed('users', `${text}${refusal}`, remedy) : warning('users', text, remedy);
+}
+
+/** `64 of 200 tried on the model`: what the trial took of them. */
+function triedText({ parity }: CheckedPredictor['checked'], users: number): string {
+  return `${count(parity.users.real + parity.refused.real)} of ${count(users)} tried on the model`;
 }
 
 async function checkPlans(pool: Pool, { definition, policy }: CheckedPredictor): Promise<Finding[]> {

@@ -27,14 +27,38 @@ function signatureText({ checked: { signature }, definition }: CheckedPredictor)
   return `${taken}${more} → ${given.join(', ')}`;
 }
 
-function parityFinding({ checked: { parity } }: CheckedPredictor): Finding {
-  const { users, refused, batchSizes } = parity;
+function parityFinding(predictor: CheckedPredictor): Finding {
+  const { users, refused, batchSizes } = predictor.checked.parity;
   const who = `${count(users.real)} real and ${count(users.madeUp)} made-up users`;
   const largest = batchSizes.at(-1) ?? 1;
   const company = largest === 1 ? 'asked again, each alone' : `alone, again, and in batches of up to ${count(largest)}`;
-  if (refused.real === 0) return ok('parity', `the same answer for ${who}: ${company}`);
-  const text = `the same answer for ${who}: ${company}; none for ${count(refused.real)} other real users: ${refused.why ?? ''}`;
-  return warning('parity', text, 'such users fail alone when they are scored; run the model in Python on their rows');
+  const text = `the same answer for ${who}: ${company}`;
+  const nobody = users.real + refused.real === 0 ? whyNobodyReal(predictor) : null;
+  if (nobody) return warning('parity', `${text}; ${nobody.why}`, nobody.remedy);
+  if (refused.real === 0) return ok('parity', text);
+  return warning(
+    'parity',
+    `${text}; none for ${count(refused.real)} other real users: ${refused.why ?? ''}`,
+    'such users fail alone when they are scored; run the model in Python on their rows',
+  );
+}
+
+/** Why the trial had no real user; null where the query gives none. */
+function whyNobodyReal({ users }: CheckedPredictor): { why: string; remedy: string } | null {
+  if (users === undefined) {
+    return { why: 'no real user can be read before the schema is there', remedy: 'tandem migrate, and check again' };
+  }
+  if (users.slow) {
+    return {
+      why: `with no real user, since ${users.slow.what} were not read in time`,
+      remedy: 'make the query quick, and check again',
+    };
+  }
+  if (users.read === 0) return null;
+  return {
+    why: 'with no real user, since none of those read can be scored',
+    remedy: 'see what keeps them from being scored, and check again',
+  };
 }
 
 function costText({ checked: { cost, rssBytes }, definition }: CheckedPredictor, memoryLimitMb: number): string {

@@ -4,8 +4,11 @@ import { findProvenance, type UserProvenance } from '@tandem/offline-store/prove
 import { decodeOutputs, encodeOutputs, outputFault } from '@tandem/prediction/outputs';
 import { type ModelVersion, modelVersionId, type Prediction } from '@tandem/prediction/predictor';
 import type { CheckedPredictor, Pool } from '../adoption/read-config.ts';
+import { isTooSlow } from '../adoption/slow-statement.ts';
 import { explainFailure } from '../failure.ts';
 import { type Finding, failed, warning } from '../output/finding.ts';
+import { count } from '../output/quantities.ts';
+import { noUserInTime, tooSlowForReads } from './judge-read-time.ts';
 
 export interface Sample {
   readonly predictor: string;
@@ -17,6 +20,9 @@ export interface Sample {
 }
 
 const DEADLINE_MS = 10_000;
+const READS = 4;
+/** No second read would make it quick. */
+const SLOW_MS = 1_000;
 
 /**
  * The sample, or the finding that says why there is none.
@@ -30,12 +36,13 @@ export async function predictSample(
   const subject = `${predictor.name} sample`;
   const { definition, users } = predictor;
   const version: ModelVersion = { ...definition, id: modelVersionId(definition), number: 0 };
-  const [userId] = users?.scorable?.userIds ?? [];
+  const userId = users?.scorable?.userIds[0] ?? users?.slow?.userId ?? undefined;
   if (userId === undefined) return { finding: whyNobody(subject, predictor) };
   try {
-    const begin = performance.now();
-    const user = await findProvenance(pool, version, userId, DEADLINE_MS);
-    const featuresMs = performance.now() - begin;
+    const { user, featuresMs } = await readTimed(pool, version, userId, predictor.policy.freshness.liveTimeoutMs);
+    // One who was not chosen for it, of a query too slow to choose: that he has a null is for `users` to judge.
+    if (user.fault !== null && predictor.users?.slow)
+      return { finding: noUserInTime(predictor, subject, predictor.users.slow) };
     if (user.fault !== null) {
       return {
         finding: failed(subject, `user ${userId} cannot be scored: ${user.fault}`, 'mend the query for such rows'),
@@ -49,21 +56,39 @@ export async function predictSample(
       ...(await infer(predictor, version, user, memoryLimitMb)),
     };
   } catch (error) {
+    if (isTooSlow(error)) {
+      return { finding: tooSlowForReads(predictor, subject, userId, DEADLINE_MS) };
+    }
     const { message, remedy } = explainFailure(error);
     return { finding: failed(subject, message, remedy ?? 'mend the query or the model') };
   }
 }
 
-function whyNobody(subject: string, { users }: CheckedPredictor): Finding {
-  if (users === undefined) {
-    const remedy =
-      'a live read would not get them in time either: make the query quick for one user, or set live: false';
-    return warning(subject, 'the features of 256 users were not read in time', remedy);
+/** The first read connects and plans, and another program may be busy: the quickest of a few counts. */
+async function readTimed(pool: Pool, version: ModelVersion, userId: string, liveTimeoutMs: number) {
+  let quickest = Number.POSITIVE_INFINITY;
+  for (let reads = 1; ; reads++) {
+    const begin = performance.now();
+    const user = await findProvenance(pool, version, userId, DEADLINE_MS);
+    const ms = performance.now() - begin;
+    quickest = Math.min(quickest, ms);
+    if (quickest <= liveTimeoutMs || reads === READS || ms > SLOW_MS) return { user, featuresMs: quickest };
   }
-  if (users.read === 0) return warning(subject, 'the feature query gives no user', 'see that its tables hold rows');
-  const { userId = '', why = '' } = users.fault ?? {};
-  const text = `none of ${users.read} users looked at can be scored; ${userId}: ${why}`;
-  return failed(subject, text, 'say in features.nulls what a null counts as, or mend the query');
+}
+
+function whyNobody(subject: string, predictor: CheckedPredictor): Finding {
+  const { read = 0, fault = null, slow = null } = predictor.users ?? {};
+  if (slow !== null) return noUserInTime(predictor, subject, slow);
+  if (read === 0) return warning(subject, 'the feature query gives no user', 'see that its tables hold rows');
+  const { userId = '', why = '' } = fault ?? {};
+  const text = `none of ${count(read)} ${read === 1 ? 'user' : 'users'} looked at can be scored; user ${userId}: ${why}`;
+  return failed(subject, text, remedyFor(why));
+}
+
+function remedyFor(why: string): string {
+  const nan = /^feature (.+) is NaN;/.exec(why)?.[1];
+  if (nan === undefined) return 'say in features.nulls what a null counts as, or mend the query';
+  return `make a null of it in the query, nullif(${nan}, 'NaN') as ${nan}, and say in features.nulls what it counts as`;
 }
 
 async function infer(

@@ -14,6 +14,7 @@ export function adoptCommand(cli: Cli): Command {
   return createCommand({
     name: 'adopt',
     description: 'check a config and put it in force; adopting the same one again changes nothing',
+    detail: `A config is all that a database serves: a predictor that is in force and not in it is served no longer.`,
     example: 'tandem adopt --config ./tandem.config.ts',
   })
     .option('--config <path>', 'the config', 'tandem.config.ts')
@@ -23,7 +24,8 @@ export function adoptCommand(cli: Cli): Command {
       const { adoptConfig, renderAdoption } = await import('../adoption/adopt-config.ts');
       const pool = createPool({ url, max: 2, applicationName: 'tandem-adopt' });
       try {
-        const adopted = await adoptConfig(pool, resolve(cli.cwd, options.config), modelMemoryMb(cli));
+        const told = { say: (line: string) => cli.stderr.write(`${line}\n`), cwd: cli.cwd };
+        const adopted = await adoptConfig(pool, resolve(cli.cwd, options.config), modelMemoryMb(cli), told);
         present(cli, options, adopted, () => renderAdoption(adopted, cli.cwd));
       } finally {
         await pool.end();

@@ -11,14 +11,15 @@ import { renderFindings, summarise } from '../output/finding.ts';
 import { duration } from '../output/quantities.ts';
 import { renderValue } from '../output/render-answer.ts';
 import { printable, renderFields } from '../output/table.ts';
+import { createStepTeller, tellNothing } from '../output/tell-steps.ts';
 import { findDatabaseUrl } from '../servers/addresses.ts';
 
 interface Options extends CommonOptions {
   readonly config: string;
 }
 
-/** Looking for duplicate keys reads the whole source. */
-const STATEMENT_TIMEOUT_MS = 300_000;
+/** Looking for duplicate keys reads the whole source; a query that takes longer is told to be slow. */
+const STATEMENT_TIMEOUT_MS = 30_000;
 
 export function checkCommand(cli: Cli): Command {
   return createCommand({
@@ -42,7 +43,8 @@ Ends with 0: no error, perhaps warnings; 1: an error; 2: wrong usage.`,
         statementTimeoutMs: STATEMENT_TIMEOUT_MS,
       });
       try {
-        const report = await checkConfig(pool, resolve(cli.cwd, options.config), modelMemoryMb(cli));
+        const tell = options.json ? tellNothing : createStepTeller(cli.stderr);
+        const report = await checkConfig(pool, resolve(cli.cwd, options.config), modelMemoryMb(cli), tell);
         present(cli, options, { ...report, summary: summarise(report.findings) }, () => render(cli, report));
         if (report.findings.some(({ level }) => level === 'error')) throw new CommandFailure('', { presented: true });
       } finally {

@@ -20,6 +20,7 @@ export function predictCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'predict',
     description: 'read the predictions of one or more users',
+    detail: 'Ends with 0: all answered; 1: a user without an answer, or none at all; 2: wrong usage.',
     example: 'tandem predict repurchase 42 --no-cache',
   })
     .argument('<predictor>', 'as named in tandem.config.ts')
@@ -65,6 +66,7 @@ async function predictMany(cli: Cli, predictor: string, userIds: readonly string
     { results: results.map(({ userId, answer, problem }) => answer ?? { userId, error: problem }) },
     () => renderManyAnswers(results, cli.paint),
   );
+  if (results.some(({ answer }) => answer === null)) throw new CommandFailure('', { presented: true });
 }
 
 function demandsOf(options: Options): PredictOptions {

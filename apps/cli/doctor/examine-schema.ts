@@ -1,8 +1,20 @@
 /** How the database's schema stands to this release. */
 import { schemaState } from '@tandem/offline-store/migrate';
+import { isTandemError } from '@tandem/prediction/errors';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 
-export async function examineSchema(pool: Parameters<typeof schemaState>[0]): Promise<Finding> {
+type Pool = Parameters<typeof schemaState>[0];
+
+export async function examineSchema(pool: Pool): Promise<Finding> {
+  try {
+    return await judgeSchema(pool);
+  } catch (error) {
+    if (!isTandemError(error, 'config_invalid')) throw error;
+    return failed('schema', error.message, 'give the rights that are named above');
+  }
+}
+
+async function judgeSchema(pool: Pool): Promise<Finding> {
   const { state, applied, pending, unknown } = await schemaState(pool);
   switch (state) {
     case 'current':

@@ -14,6 +14,7 @@ beforeAll(async () => {
   database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
 });
 afterAll(async () => {
+  await runSql(database.url, `drop owned by ${name}`);
   await database.drop();
   await runSql(inject('databaseUrl'), `drop role if exists ${name}`);
 });
@@ -52,9 +53,23 @@ test('a database that the tests run on is in order, and a user without rights in
       subject: 'rights',
       level: 'error',
       text: expect.stringMatching(new RegExp(`^${name} may not read and write tandem\\.\\w+ and \\d+ other tables$`)),
-      remedy: expect.stringMatching(/^grant \w+ to /),
+      remedy: expect.stringContaining(`grant usage on schema tandem to ${name}; grant select, insert, update, delete`),
     },
   ]);
+});
+
+test('the remedy for closed tables opens them, and makes nobody a member of a role', async () => {
+  const remedyOf = async () =>
+    worth(await examinePostgres(asUser(database.url), Date.now)).find(({ subject }) => subject === 'rights');
+  await runSql(database.url, (await remedyOf())?.remedy ?? '');
+  expect(await remedyOf()).toMatchObject({ level: 'warning', text: expect.stringContaining('enough for the API') });
+});
+
+test('a user without any right in the schema is told of rights and schema, and of all else', async () => {
+  await runSql(database.url, `revoke pg_read_all_data from ${name}; revoke all on schema tandem from ${name}`);
+  const findings = await examinePostgres(asUser(database.url), Date.now);
+  expect(worth(findings).map(({ subject, level }) => `${level} ${subject}`)).toEqual(['error rights', 'error schema']);
+  expect(findings.map(({ subject }) => subject)).toContain('durability');
 });
 
 test('a Redis user without rights is told which are missing, and its keys are left alone', async () => {

@@ -1,5 +1,6 @@
 /** What Postgres must be for acknowledged events to survive: judged from its own settings. */
 
+import { grantsFor, quoteName } from '@tandem/offline-store/rights';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import { duration } from '../output/quantities.ts';
 
@@ -29,6 +30,7 @@ export interface PostgresFacts {
 
 export interface SchemaRights {
   readonly owner: string;
+  readonly ownerIsSuperuser: boolean;
   /** The owner makes and drops the partitions of generations. */
   readonly isOwner: boolean;
   /** Tables that this user may not read and write. */
@@ -38,6 +40,7 @@ export interface SchemaRights {
 /** The releases that the tests have been run on. */
 const OLDEST_MAJOR = 15;
 const NEWEST_MAJOR = 18;
+const RIGHTS = 'docs/operations.md, "Rights in Postgres"';
 const CONNECTIONS_NEEDED = 30;
 const SKEW_WORTH_TELLING_MS = 1_000;
 
@@ -71,20 +74,22 @@ function judgeVersion({ version, versionNumber, database, inRecovery, encoding }
 
 function judgeRights({ user, database, mayCreate, mayReadControl, schema }: PostgresFacts): Finding {
   if (!mayReadControl) {
-    const remedy = `grant execute on function pg_control_system() to ${user}`;
+    const remedy = `grant execute on function pg_control_system() to ${quoteName(user)}`;
     return failed('rights', `${user} may not read the system identifier, which names the database's history`, remedy);
   }
   if (schema && schema.closedTables.length > 0) {
     const [first, ...others] = schema.closedTables;
     const tables = others.length === 0 ? `tandem.${first}` : `tandem.${first} and ${others.length} other tables`;
-    return failed('rights', `${user} may not read and write ${tables}`, `grant ${schema.owner} to ${user}`);
+    return failed('rights', `${user} may not read and write ${tables}`, grantsFor(user, schema.owner));
   }
   if (schema && !schema.isOwner) {
     const text = `${user} is not the owner of schema tandem: enough for the API; a worker could not make generations`;
-    return warning('rights', text, `grant ${schema.owner} to ${user}`);
+    // Nothing that serves should be a superuser.
+    const asOwner = schema.ownerIsSuperuser ? '' : `run the worker as the owner, ${schema.owner}; or `;
+    return warning('rights', text, `${asOwner}make ${user} the owner of what is in the schema: ${RIGHTS}`);
   }
   if (mayCreate || schema) return ok('rights', `${user} may ${mayCreate ? 'migrate' : 'read and write'}`);
-  const remedy = `grant create on database ${database} to ${user}; or migrate as another user`;
+  const remedy = `grant create on database ${quoteName(database)} to ${quoteName(user)}; or migrate as another user`;
   return warning('rights', `${user} may not create the schema tandem`, remedy);
 }
 

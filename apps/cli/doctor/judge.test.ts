@@ -19,7 +19,7 @@ const postgres: PostgresFacts = {
   encoding: 'UTF8',
   mayCreate: true,
   mayReadControl: true,
-  schema: { owner: 'tandem', isOwner: true, closedTables: [] },
+  schema: { owner: 'tandem', ownerIsSuperuser: false, isOwner: true, closedTables: [] },
   maxConnections: 100,
   connections: 9,
   now: 1_000_000,
@@ -53,16 +53,31 @@ test.each<[string, Partial<PostgresFacts>, string, string]>([
   ['that may not be migrated', { mayCreate: false, schema: null }, 'warning', 'rights'],
   [
     'whose tables are closed to us',
-    { schema: { owner: 'dba', isOwner: false, closedTables: ['events', 'runs'] } },
+    { schema: { owner: 'dba', ownerIsSuperuser: false, isOwner: false, closedTables: ['events', 'runs'] } },
     'error',
     'rights',
   ],
-  ['whose schema is another user', { schema: { owner: 'dba', isOwner: false, closedTables: [] } }, 'warning', 'rights'],
+  [
+    'whose schema is another user',
+    { schema: { owner: 'dba', ownerIsSuperuser: false, isOwner: false, closedTables: [] } },
+    'warning',
+    'rights',
+  ],
   ['that commits later by default', { synchronousCommit: 'off' }, 'warning', 'durability'],
   ['without full page writes', { fullPageWrites: 'off' }, 'warning', 'durability'],
   ['with few connections left', { connections: 90 }, 'warning', 'connections'],
 ])('a Postgres %s is found', (_, changes, level, subject) => {
   expect(notOk(changes)).toEqual([expect.objectContaining({ level, subject, remedy: expect.any(String) })]);
+});
+
+test('nobody is told to become a superuser, or to be given another role', () => {
+  const schema = { owner: 'postgres', ownerIsSuperuser: true, isOwner: false };
+  const remedyFor = (closedTables: string[]) => notOk({ user: 'lim', schema: { ...schema, closedTables } })[0]?.remedy;
+  expect(remedyFor(['events'])).toMatch(
+    /^grant usage on schema tandem to lim; grant select, insert, update, delete on all/,
+  );
+  expect(remedyFor([])).toMatch(/^make lim the owner of what is in the schema: docs\/operations\.md/);
+  expect(`${remedyFor(['events'])}${remedyFor([])}`).not.toContain('grant postgres');
 });
 
 test('a clock that differs is told with its direction', () => {

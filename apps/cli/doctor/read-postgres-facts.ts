@@ -28,6 +28,7 @@ export async function readPostgresFacts(db: Db): Promise<PostgresFacts> {
 async function readSchemaRights(db: Db): Promise<SchemaRights | null> {
   const rows = await query<SchemaRights>(db, {
     text: `select pg_get_userbyid(n.nspowner) as owner, pg_has_role(n.nspowner, 'usage') as "isOwner",
+      (select r.rolsuper from pg_roles r where r.oid = n.nspowner) as "ownerIsSuperuser",
       array(select c.relname::text from pg_class c where c.relnamespace = n.oid and c.relkind in ('r', 'p')
         and not (has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select')
           and has_table_privilege(c.oid, 'insert') and has_table_privilege(c.oid, 'update')

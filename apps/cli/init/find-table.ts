@@ -49,6 +49,7 @@ function hint(said: string, relations: readonly Relation[]): string {
   const known = relations.map(spell);
   const meant = nearestName(said, known);
   if (meant !== undefined) return `did you mean ${meant}?`;
-  if (known.length === 0) return 'this database has no tables; is DATABASE_URL the one that you mean?';
+  if (known.length === 0)
+    return 'this database has no tables; is it the one that you mean (DATABASE_URL, else that of the `tandem up` in this folder)?';
   return `there are ${known.slice(0, 20).join(', ')}${known.length > 20 ? ', …' : ''}`;
 }

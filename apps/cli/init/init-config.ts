@@ -2,19 +2,22 @@
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path';
 import { PREDICTOR_NAME } from '@tandem/config/config-schema';
-import { inspectModel } from '@tandem/inference/check-model';
+import { measureModel } from '@tandem/inference/check-model';
 import { featureNames } from '@tandem/inference/model-metadata';
 import { schemaState } from '@tandem/offline-store/migrate';
 import { inputMisfits } from '@tandem/prediction/input-fit';
 import { MAX_MODEL_BYTES } from '@tandem/prediction/model-limits';
 import { isTensorType } from '@tandem/prediction/tensor-range';
 import type { Pool } from '../adoption/read-config.ts';
+import { findWithdrawn } from '../adoption/served-predictors.ts';
 import { CommandFailure, EXIT_USAGE } from '../failure.ts';
 import { type InputMatch, type InputTensor, matchInputs } from './match-inputs.ts';
 import { type MatchedOutput, matchOutputs } from './match-outputs.ts';
 import { readTable } from './read-table.ts';
 import type { TableFacts } from './table-facts.ts';
 import { writeConfig } from './write-config.ts';
+
+export const DEFAULT_CONFIG = 'tandem.config.ts';
 
 export interface InitRequest {
   readonly model: string;
@@ -38,6 +41,10 @@ export interface InitResult {
   readonly outputs: readonly MatchedOutput[];
   /** Whether the database has Tandem's schema, as this release wants it. */
   readonly isMigrated: boolean;
+  /** Other predictors that are served: adopting this file alone would withdraw them. */
+  readonly served: readonly string[];
+  /** Whether it was written beside a tandem.config.ts, where further predictors belong. */
+  readonly isBeside: boolean;
 }
 
 /** Writes the config; throws a CommandFailure, nothing written, where model or table cannot be used. */
@@ -46,7 +53,7 @@ export async function initConfig(pool: Pool, request: InitRequest): Promise<Init
   const modelFile = resolve(request.cwd, request.model);
   const bytes = await readModel(modelFile);
   const predictor = checkedName(request.predictor) ?? nameFor(modelFile);
-  const signature = await inspectModel(bytes, { memoryLimitMb: request.memoryLimitMb, field: request.model });
+  const signature = await measureModel(bytes, { memoryLimitMb: request.memoryLimitMb, field: request.model });
   const tensors = usableInputs(signature.inputs);
   const outputs = matchOutputs(signature.outputs);
   if (!outputs.ok) throw new CommandFailure(`${request.model}: ${outputs.problem}`, { remedy: outputs.remedy });
@@ -57,18 +64,28 @@ export async function initConfig(pool: Pool, request: InitRequest): Promise<Init
   const text = writeConfig({ predictor, model, table, inputs, outputs: outputs.outputs, rowByRow });
   await writeFile(file, text, { flag: request.force ? 'w' : 'wx' });
   const isMigrated = (await schemaState(pool)).state === 'current';
-  return { file, predictor, tensors, table, inputs, outputs: outputs.outputs, isMigrated };
+  const served = await findWithdrawn(pool, [{ name: predictor }]);
+  const isBeside = basename(file) !== DEFAULT_CONFIG && (await isThere(join(dirname(file), DEFAULT_CONFIG)));
+  return { file, predictor, tensors, table, inputs, outputs: outputs.outputs, isMigrated, served, isBeside };
 }
+
+const isThere = async (file: string) => (await stat(file).catch(() => null)) !== null;
 
 async function placeFor(path: string, force: boolean): Promise<string> {
   const facts = await stat(path).catch(() => null);
-  const file = facts?.isDirectory() ? join(path, 'tandem.config.ts') : path;
+  const file = facts?.isDirectory() ? join(path, DEFAULT_CONFIG) : path;
   if (!(await stat(dirname(file)).catch(() => null))?.isDirectory()) {
     throw new CommandFailure(`there is no folder ${dirname(file)}`, {
       remedy: 'create it, or name another place with --config',
     });
   }
-  if (force || (await stat(file).catch(() => null)) === null) return file;
+  if (extname(file) !== '.ts') {
+    throw new CommandFailure(`${file} does not end in .ts, and a config is TypeScript`, {
+      remedy: 'name it like --config ./tandem.config.ts',
+      exitCode: EXIT_USAGE,
+    });
+  }
+  if (force || !(await isThere(file))) return file;
   throw new CommandFailure(`${file} exists, and is left as it is`, {
     remedy: 'write another file with --config, or this one anew with --force',
   });
@@ -106,7 +123,7 @@ function nameFor(modelFile: string): string {
   return name === '' ? 'predictor' : name;
 }
 
-function usableInputs(inputs: Awaited<ReturnType<typeof inspectModel>>['inputs']): readonly InputTensor[] {
+function usableInputs(inputs: Awaited<ReturnType<typeof measureModel>>['inputs']): readonly InputTensor[] {
   return inputs.map(({ name, type, shape }) => {
     if (isTensorType(type) && shape.length <= 2) return { name, shape, type };
     const [misfit] = inputMisfits({ name, type, shape }, [], true);

@@ -55,6 +55,15 @@ test.each([
   await nothingIsWritten();
 });
 
+test('a config of another ending than .ts, which no command would read, is not written', async () => {
+  const { code, err } = await place.tandem(
+    'init --model m.onnx --table customers --key customer_id --config tandem.config.json',
+  );
+  expect(code).toBe(2);
+  expect(err).toContain('tandem.config.json does not end in .ts');
+  await expect(place.read('tandem.config.json')).rejects.toThrow('ENOENT');
+});
+
 test('a file that is no model is refused with what it is', async () => {
   const { code, err } = await init('customers', 'customer_id', 'page.onnx');
   expect(code).toBe(1);

@@ -29,5 +29,5 @@ test('a key that has to be cast needs an index on the cast, whatever other it ha
 });
 
 test('rows without a key are counted', () => {
-  expect(notesFor('bigint', {}, 1200)).toEqual(['1,200 rows without a id are not read']);
+  expect(notesFor('bigint', {}, 1200)).toEqual(['1,200 rows without an id are not read']);
 });

@@ -1,22 +1,27 @@
 /** What `init` tells of what it wrote: what was matched, what was not, and what to do next. */
 import { relative } from 'node:path';
 import { describeTensor } from '@tandem/prediction/model-signature';
+import { withdrawalText } from '../adoption/served-predictors.ts';
 import type { Cli } from '../cli.ts';
 import { count } from '../output/quantities.ts';
 import { shellWord } from '../output/shell-word.ts';
 import { printable, renderTable } from '../output/table.ts';
-import type { InitResult } from './init-config.ts';
+import { DEFAULT_CONFIG, type InitResult } from './init-config.ts';
 import type { TableFacts } from './table-facts.ts';
 import { keyExpression } from './write-config.ts';
-
-const DEFAULT_CONFIG = 'tandem.config.ts';
 
 export function renderInit({ cwd, paint }: Cli, result: InitResult): string[] {
   const { file, table, inputs } = result;
   const path = relative(cwd, file) || file;
   const option = path === DEFAULT_CONFIG ? '' : ` --config ${shellWord(path)}`;
   const rows = table.rows === null ? '' : ` (${count(table.rows)} rows)`;
-  const notes = [...keyNotes(result.table), ...inputs.remarks, ...nullNotes(result)];
+  const notes = [
+    ...keyNotes(result.table),
+    ...inputs.remarks,
+    ...asOfNotes(result),
+    ...nullNotes(result),
+    ...besideNotes(result, path),
+  ];
   return [
     `${path}: predictor ${result.predictor}, features from ${printable(table.sql)}${rows}`,
     '',
@@ -29,7 +34,30 @@ export function renderInit({ cwd, paint }: Cli, result: InitResult): string[] {
     paint('strong', inputs.undecided.length > 0 ? `Next: decide these in ${path}, then` : 'Next:'),
     ...(result.isMigrated ? [] : ['  npx tandem migrate']),
     `  npx tandem check${option}`,
-    `  npx tandem up${option}`,
+    ...(standsAlone(result) ? [`  npx tandem up${option}`] : ['  npx tandem up, once it is there']),
+  ];
+}
+
+/** Whether the file is all that would be served, and nothing is lost by it. */
+function standsAlone({ served, isBeside }: InitResult): boolean {
+  return served.length === 0 && !isBeside;
+}
+
+/** The predictors of one installation live in one config. */
+function besideNotes(result: InitResult, path: string): string[] {
+  if (standsAlone(result)) return [];
+  const { served, predictor } = result;
+  const place = path === DEFAULT_CONFIG ? 'one config' : DEFAULT_CONFIG;
+  return [
+    ...(served.length === 0 ? [] : [withdrawalText(served, path)]),
+    `to serve ${served.length > 1 ? 'all' : 'both'}, put ${predictor} under \`predictors\` of ${place}`,
+  ];
+}
+
+function asOfNotes({ inputs: { asOf } }: InitResult): string[] {
+  if (!asOf) return [];
+  return [
+    `assumed that ${asOf.name} says when the row was loaded (features.asOf): events sent before that give way to it`,
   ];
 }
 
@@ -67,8 +95,14 @@ export function keyNotes({ key, sql }: TableFacts): string[] {
       : []),
     ...(unique === null ? [`that ${column.name} is unique was not seen in time`] : []),
     ...(unique === 'index' && !isCast ? [] : [quick]),
-    ...(column.nulls ? [`${count(column.nulls)} rows without a ${column.name} are not read`] : []),
+    ...(column.nulls
+      ? [`${count(column.nulls)} rows without ${article(column.name)} ${column.name} are not read`]
+      : []),
   ];
+}
+
+function article(name: string): string {
+  return /^[aeio]/i.test(name) ? 'an' : 'a';
 }
 
 function nullNotes({ inputs: { features }, table: { texts } }: InitResult): string[] {

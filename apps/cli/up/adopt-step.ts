@@ -11,7 +11,10 @@ export async function adoptStep(context: UpContext, databaseUrl: string, options
   const path = resolve(cli.cwd, options.config ?? (options.example ? EXAMPLE_CONFIG : 'tandem.config.ts'));
   const pool = createPool({ url: databaseUrl, max: 2, applicationName: 'tandem-up' });
   try {
-    const adopted = await adoptConfig(pool, path, modelMemoryMb(cli));
+    const adopted = await adoptConfig(pool, path, modelMemoryMb(cli), {
+      say: (line) => say('config', line),
+      cwd: cli.cwd,
+    });
     for (const line of renderAdoption(adopted, cli.cwd)) say('config', line);
     return adopted;
   } finally {

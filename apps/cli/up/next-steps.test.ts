@@ -20,7 +20,7 @@ function wordsOf(line: string): string[] {
   return text.trimEnd().split('\n');
 }
 
-test.each(['42', "o'hara", 'a b"c', '$(id)', 'a\\n'])(
+test.each(['42', '-5', "o'hara", 'a b"c', '$(id)', 'a\\n'])(
   'the requests for user %s are what a shell passes on',
   (userId) => {
     const lines = stepsFor(userId).map((line) => line.trim());
@@ -34,6 +34,8 @@ test.each(['42', "o'hara", 'a b"c', '$(id)', 'a\\n'])(
       subject: userId,
     });
     expect(wordsOf(lines.find((line) => line.includes('explain')) ?? '').at(-1)).toBe(userId);
+    // After it, a command line takes a text that begins with a dash for what it is.
+    expect(wordsOf(lines.find((line) => line.includes('explain')) ?? '').includes('--')).toBe(userId.startsWith('-'));
   },
 );
 

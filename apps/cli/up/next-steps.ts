@@ -1,7 +1,7 @@
 /** What to try once everything runs. */
 import type { ToTry } from '../adoption/adopt-config.ts';
 import type { Paint } from '../output/paint.ts';
-import { shellWord } from '../output/shell-word.ts';
+import { shellOperand, shellWord } from '../output/shell-word.ts';
 
 export interface NextSteps {
   readonly url: string;
@@ -54,7 +54,7 @@ function requests(url: string, { predictor, userId, eventType }: ToTry): Step[] 
     ['read a prediction', read],
     ...change,
     ['refresh everybody', `npx tandem run start ${predictor} --follow`],
-    ['why this answer', `npx tandem explain ${predictor} ${shellWord(userId)}`],
+    ['why this answer', `npx tandem explain ${predictor} ${shellOperand(userId)}`],
   ];
 }
 

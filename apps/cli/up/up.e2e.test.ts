@@ -57,8 +57,9 @@ test('an empty folder answers; a kill -9 leaves nothing that the next start does
   first.kill('SIGKILL');
   await first.ended;
   expect(running(left)).toEqual(left);
-  // They serve on.
-  expect((await client.predict('repurchase', '42')).answer).toMatchObject({ source: 'live', contextVersion: 1 });
+  // They serve on; an answer in between may be honestly stale, where the machine is too busy for a live one in time.
+  const served = async () => (await client.predict('repurchase', '42')).answer;
+  await expect.poll(served).toMatchObject({ source: 'live', contextVersion: 1 });
 
   const second = up('--example');
   await second.waitFor(/Ctrl-C stops everything/);

@@ -11,7 +11,9 @@ export function listModels({ models, registry, authority }: ModelDependencies): 
     route,
     produces: 'application/json',
     async handle() {
-      const [predictors, certificate] = await Promise.all([registry.predictors(), authority.certify([])]);
+      const certificate = await authority.certify([]);
+      registry.noticeRevision(certificate.revision);
+      const predictors = await registry.predictors();
       const found = await Promise.all(
         predictors.map(async ({ name }) => modelViews(await models.list(name), certificate.assignment(name))),
       );

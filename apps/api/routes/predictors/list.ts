@@ -10,7 +10,10 @@ export function listPredictors({ registry, authority }: PredictorDependencies): 
     route,
     produces: 'application/json',
     async handle() {
-      const [all, certificate] = await Promise.all([registry.predictors(), authority.certify([])]);
+      const certificate = await authority.certify([]);
+      // A replica that has answered no read yet may know the predictors of before an adoption.
+      registry.noticeRevision(certificate.revision);
+      const all = await registry.predictors();
       return jsonResponse({ predictors: all.map((one) => predictorView(one, certificate)) });
     },
   };

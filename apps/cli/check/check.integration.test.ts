@@ -1,0 +1,132 @@
+/** What `check` says of a stranger's config: no more than it has tried, and what adopting would change. */
+import { linearModel, rootModel, textModel } from '@tandem/testing/onnx-models';
+import { BOOL, FLOAT, graph, model, node, raw, value } from '@tandem/testing/onnx-writer';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { createPlace, type Place } from '../init/strangers-table.fixture.ts';
+
+// Each command starts processes that import the config and try the model.
+vi.setConfig({ testTimeout: 120_000 });
+
+let place: Place;
+beforeEach(async () => {
+  place = await createPlace();
+});
+afterEach(() => place.remove());
+
+const INIT = 'init --model m.onnx --table customers --key customer_id --predictor churn';
+
+interface Report {
+  readonly findings: readonly { readonly subject: string; readonly level: string; readonly text: string }[];
+  readonly samples: readonly { readonly prediction: unknown }[];
+}
+
+async function check(args = ''): Promise<{ code: number; err: string; report: Report }> {
+  const { code, out, err } = await place.tandem(`check --json${args}`);
+  return { code, err, report: JSON.parse(out) as Report };
+}
+
+/** As skl2onnx exports a forest of two targets: [users, 1] declared, [users, 2] given. */
+function twoTargets() {
+  const keep = raw('keep', BOOL, [2], Buffer.from([1, 1]));
+  const both = node('Compress', ['features', 'keep'], ['variable'], { axis: 1 });
+  return model(graph([both], [keep], [value('features', FLOAT, ['', 2])], [value('variable', FLOAT, ['', 1])]));
+}
+
+test('a model that gives two values where it declares one serves neither, until the config says which', async () => {
+  await place.write('m.onnx', twoTargets());
+  await place.sql(`create table customers (customer_id integer primary key, a real, b real);
+    insert into customers values (1, 3, 7)`);
+  expect((await place.tandem(INIT)).code).toBe(0);
+  const written = await place.read('tandem.config.ts');
+  expect(written).toContain("score: { from: 'variable', type: 'float32', width: 2 }");
+  const config = written.replace(', width: 2 }', ' }');
+  await place.write('tandem.config.ts', config);
+  const refused = await place.tandem('check');
+  expect(refused.code).toBe(1);
+  expect(refused.out).toMatch(/churn\.outputs\.score: .*declares 1 value a user, and gives 2.*\n.*index: 0 .*width: 2/);
+  for (const [said, prediction] of [
+    ['width: 2', { score: [3, 7] }],
+    ['index: 1', { score: 7 }],
+  ] as const) {
+    await place.write('tandem.config.ts', config.replace("type: 'float32' }", `type: 'float32', ${said} }`));
+    const { code, report } = await check();
+    expect({ code, samples: report.samples }).toMatchObject({ code: 0, samples: [{ prediction }] });
+  }
+});
+
+test('it is told how many users were tried, and they are from everywhere among the keys', async () => {
+  await place.write('m.onnx', rootModel());
+  await place.sql(`create table customers (customer_id integer primary key, x real);
+    insert into customers select n, case when n > 900 then -1 else 1 end from generate_series(1, 1000) n`);
+  expect((await place.tandem(INIT)).code).toBe(0);
+  const { code, report } = await check();
+  expect(code).toBe(0);
+  expect(report.findings).toContainEqual({
+    subject: 'churn users',
+    level: 'ok',
+    text: '1,000, none without a value that is needed; 64 of 1,000 tried on the model',
+  });
+  const parity = report.findings.find(({ subject }) => subject === 'churn parity');
+  expect(parity).toMatchObject({
+    level: 'warning',
+    text: expect.stringMatching(/none for \d other real users: .*NaN/),
+  });
+});
+
+test('a query that is too slow for a live read is told so, with what was waited for', async () => {
+  await place.write('m.onnx', linearModel({ weights: [1] }));
+  await place.sql(`create table customers (customer_id integer primary key, age real); insert into customers values (1, 1);
+    create function slow(real) returns real language plpgsql stable as 'begin perform pg_sleep(6); return $1; end'`);
+  expect((await place.tandem(INIT)).code).toBe(0);
+  const config = await place.read('tandem.config.ts');
+  await place.write('tandem.config.ts', config.replace(/ age\n/, ' slow(age) as age\n'));
+  const { out, err } = await place.tandem('check');
+  expect(out).toMatch(/warning +churn parity .*no real user, since the features of 1 user were not read in time/);
+  expect(out).toMatch(/warning +churn query +the features of user 1 took 6\.\d s, and freshness\.liveTimeout is 50 ms/);
+  expect(err).toContain('still reading some users of churn …');
+});
+
+test('what adopting would withdraw is told by init, by check, and by adopt before it does', async () => {
+  await place.write('m.onnx', linearModel({ weights: [1] }));
+  await place.sql(
+    'create table customers (customer_id integer primary key, age real); insert into customers values (1, 1)',
+  );
+  expect((await place.tandem(INIT)).out).not.toContain('predictors of one');
+  expect((await check()).report.findings.filter(({ level }) => level !== 'ok')).toEqual([]);
+  expect((await place.tandem('adopt')).err).toBe('');
+
+  const init = await place.tandem(INIT.replace('churn', 'seg --config second.config.ts'));
+  expect(init.out).toContain('churn is served now and not in second.config.ts: adopting withdraws it');
+  expect(init.out).toContain('to serve both, put seg under `predictors` of tandem.config.ts');
+  expect(init.out).not.toContain('up --config');
+  const { code, report } = await check(' --config second.config.ts');
+  expect(code).toBe(0);
+  expect(report.findings).toContainEqual(
+    expect.objectContaining({
+      level: 'warning',
+      text: 'churn is served now and not in second.config.ts: adopting withdraws it',
+    }),
+  );
+  const adopt = await place.tandem('adopt --config second.config.ts');
+  expect(adopt.err).toContain('churn is served now and not in second.config.ts: adopting withdraws it');
+  expect(adopt.out).toContain('churn: not in second.config.ts any more, served no longer');
+});
+
+test('texts that a hand-written query leaves filled up with blanks are told; of a NaN, how it becomes a null', async () => {
+  await place.write('m.onnx', textModel());
+  await place.sql(`create table customers (customer_id integer primary key, plan character(6), age float8);
+    insert into customers values (1, 'paid', 'NaN')`);
+  expect((await place.tandem(INIT)).code).toBe(0);
+  const config = await place.read('tandem.config.ts');
+  expect(config).toContain('plan::text as plan');
+  await place.write('tandem.config.ts', config.replace('plan::text as plan', 'plan'));
+  const { out } = await place.tandem('check');
+  expect(out).toMatch(
+    /warning +churn query +column plan is of type character\(6\), whose texts are filled up with blanks/,
+  );
+  expect(out).toContain('→ cast it, which takes the blanks off: plan::text as plan');
+  expect(out).toMatch(
+    /error +churn sample +none of 1 users? looked at can be scored; user 1: feature age is NaN; .*, or a null: nullif\(age, 'NaN'\)/,
+  );
+  expect(out).toContain("→ make a null of it in the query, nullif(age, 'NaN') as age");
+});

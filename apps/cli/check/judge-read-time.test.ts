@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest';
+import { judgeReadTime, noUserInTime, tooSlowForReads } from './judge-read-time.ts';
+
+const reader = (live: boolean) => ({ name: 'churn', policy: { freshness: { live, liveTimeoutMs: 50 } } });
+
+test('a read within liveTimeout is no finding, one beyond it is a warning with both times, where reads are live', () => {
+  expect(judgeReadTime(reader(true), { userId: '7', featuresMs: 50 })).toEqual([]);
+  expect(judgeReadTime(reader(false), { userId: '7', featuresMs: 6_000 })).toEqual([]);
+  expect(judgeReadTime(reader(true), { userId: '7', featuresMs: 6_000 })).toMatchObject([
+    { level: 'warning', text: expect.stringMatching(/user 7 took 6.0 s, and freshness.liveTimeout is 50 ms/) },
+  ]);
+});
+
+test('a user who is not read at all is an error, unless no read is live', () => {
+  const text = expect.stringContaining('the features of user 7 were not read within 10 s');
+  expect(tooSlowForReads(reader(true), 'sample', '7', 10_000)).toMatchObject({ level: 'error', text });
+  expect(tooSlowForReads(reader(false), 'sample', '7', 10_000)).toMatchObject({ level: 'warning', text });
+});
+
+test('of a query that is slow over everybody no more is said than was seen', () => {
+  const finding = noUserInTime(reader(true), 'sample', { what: 'user ids', ms: 5_000, userId: null });
+  expect(finding).toMatchObject({
+    level: 'warning',
+    text: expect.stringMatching(/^user ids were not read within 5.0 s/),
+  });
+  expect(finding.text).toContain('of one user (50 ms, freshness.liveTimeout) was not seen');
+  expect(finding.remedy).toContain('create the index');
+});

@@ -1,0 +1,18 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { createStepTeller } from './tell-steps.ts';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+const wait = (ms: number) => () => new Promise<number>((settle) => setTimeout(settle, ms, ms));
+
+test('only a step that takes some seconds is told of, once, and its result is given back', async () => {
+  const said: string[] = [];
+  const tell = createStepTeller({ write: (text) => said.push(text) });
+  const quick = tell('reading the config', wait(1_000));
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect([await quick, said]).toEqual([1_000, []]);
+  const slow = tell('reading users', wait(30_000));
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect([await slow, said]).toEqual([30_000, ['still reading users …\n']]);
+});
