@@ -128,6 +128,8 @@ describe('workers', () => {
     const runId = await ask();
     await until(() => committed(20)(runId));
     const queue = await createQueue({ url: redis.url, log: silentLog });
+    // Loads of chunks are gathered: what was not sent yet cannot be lost.
+    await until(() => holdsPartOfAGeneration(redis.url));
     await flush(redis.url);
     await untilEnded(runId);
     await expectEveryoneOnce(runId);
@@ -161,4 +163,11 @@ async function flush(url: string): Promise<void> {
   const connection = new Redis(url);
   await connection.flushall();
   connection.disconnect();
+}
+
+async function holdsPartOfAGeneration(url: string): Promise<boolean> {
+  const connection = new Redis(url);
+  const [, keys] = await connection.scan(0, 'MATCH', 'tandem:g:*', 'COUNT', 10_000);
+  connection.disconnect();
+  return keys.length > 0;
 }

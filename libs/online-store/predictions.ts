@@ -88,6 +88,8 @@ export function createOnlinePredictions(dependencies: OnlinePredictionsDependenc
     serverId: connection.serverId,
     async find(assignment, userIds) {
       if (!connection.isOpen()) throw unavailable('it is not connected, or hangs');
+      // Without a lookup there is no reply that would end it.
+      if (userIds.length === 0) return new Map();
       const places = userIds.map(placeOf);
       const ask: Ask = { assignment, userIds, places, commandOf: [], positionOf: [], firstOverlay: 0 };
       return candidatesOf(ask, await together(ask));
