@@ -20,16 +20,8 @@ export interface FilledColumn {
 /** Takes down a value that its tensor cannot hold. */
 export type Refuse = (column: FilledColumn, row: number) => void;
 
-type Numbers =
-  | Float32Array
-  | Float64Array
-  | Int8Array
-  | Int16Array
-  | Int32Array
-  | Uint8Array
-  | Uint16Array
-  | Uint32Array;
 type BigInts = BigInt64Array | BigUint64Array;
+type Numbers = Exclude<TensorData, BigInts | readonly string[]>;
 
 /** Every `width`th value from `offset` on belongs to one column: the places of a run of rows. */
 interface Places {
