@@ -130,7 +130,10 @@ function openPostgres({ database, metrics }: ApiSettings, opened: Opened) {
   const pool = createPool({ ...named, ...POOL });
   opened.push(() => pool.end());
   // Connections of its own: whoever waits for a locked user holds up no read.
+  const registry = createRegistry(pool);
   const authority = createAuthority(database.url, {
+    // Whoever asks for a certificate first, and for predictors behind it, knows what is adopted.
+    onRevision: (revision) => registry.noticeRevision(revision),
     applicationName: 'tandem-api-authority',
     ...(database.certifyWithinMs === undefined ? {} : { timeoutMs: database.certifyWithinMs }),
     onStatement: observeStatements(metrics),
@@ -138,7 +141,7 @@ function openPostgres({ database, metrics }: ApiSettings, opened: Opened) {
   opened.push(() => authority.close());
   const keeper = createLossyWriter(createOverlayRows(pool));
   opened.push(() => keeper.close());
-  return { pool, keeper, authority, registry: createRegistry(pool) };
+  return { pool, keeper, authority, registry };
 }
 
 function openOnline({ redis, log, metrics, prefix }: ApiSettings, opened: Opened) {

@@ -4,7 +4,7 @@ import type { StoredRegistry } from '@tandem/offline-store/registry';
 import type { Authority } from '@tandem/prediction/certificate';
 
 export interface WarmUpDependencies {
-  readonly registry: Pick<StoredRegistry, 'noticeRevision' | 'predictors' | 'modelVersion'>;
+  readonly registry: Pick<StoredRegistry, 'predictors' | 'modelVersion'>;
   readonly authority: Authority;
   readonly scorer: Pick<InferencePool, 'warmUp'>;
 }
@@ -12,8 +12,7 @@ export interface WarmUpDependencies {
 /** Rejects where Postgres does not answer, or a model cannot be loaded. */
 export async function warmUp({ registry, authority, scorer }: WarmUpDependencies): Promise<void> {
   const certificate = await authority.certify([]);
-  // Asked again until there is something to load: what was adopted since has to be seen.
-  registry.noticeRevision(certificate.revision);
+  // Behind the certificate, which tells the registry of adoptions: this is asked again until there is something to load.
   for (const { name } of await registry.predictors()) {
     const assignment = certificate.assignment(name);
     if (assignment) await scorer.warmUp(await registry.modelVersion(assignment.modelVersionId));

@@ -28,6 +28,8 @@ export interface AuthorityOptions {
   readonly applicationName?: string;
   /** Told of each statement, whose reads need not be timed one by one. */
   onStatement?(seconds: number, outcome: 'ok' | 'failed'): void;
+  /** Told of the registry's revision, as each statement found it. */
+  onRevision?(revision: number): void;
 }
 
 /** Users in one statement at most. */
@@ -46,7 +48,7 @@ export function createAuthority(
   database: string | pg.Pool,
   options: AuthorityOptions = {},
 ): Authority & { close(): Promise<void> } {
-  const { timeoutMs = 250, maxStatements = 2, applicationName = 'tandem-authority', onStatement } = options;
+  const { timeoutMs = 250, maxStatements = 2, applicationName = 'tandem-authority', onStatement, onRevision } = options;
   // One that is broken may still hold its place while its successor is opened.
   const isOwn = typeof database === 'string';
   const pool = isOwn ? createPool({ url: database, max: 2 * maxStatements, applicationName }) : database;
@@ -67,7 +69,9 @@ export function createAuthority(
       onStatement?.((performance.now() - startedAt) / 1000, 'ok');
       const arms = armsOf(row, told);
       if (arms !== told) known = arms;
-      return certificateOf(row, arms);
+      const certificate = certificateOf(row, arms);
+      onRevision?.(certificate.revision);
+      return certificate;
     },
     maxInFlight: maxStatements,
     maxWeight: MAX_USERS,

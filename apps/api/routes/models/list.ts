@@ -12,7 +12,7 @@ export function listModels({ models, registry, authority }: ModelDependencies): 
     produces: 'application/json',
     async handle() {
       const certificate = await authority.certify([]);
-      registry.noticeRevision(certificate.revision);
+      // Behind the certificate, which tells the registry of adoptions.
       const predictors = await registry.predictors();
       const found = await Promise.all(
         predictors.map(async ({ name }) => modelViews(await models.list(name), certificate.assignment(name))),

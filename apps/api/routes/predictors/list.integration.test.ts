@@ -20,3 +20,19 @@ it.each(['predictors', 'models'])('GET /v1/%s knows what was changed since, thou
   await api.pool.query('update tandem.predictors set active = true');
   expect(await names()).toEqual(new Set(['repurchase']));
 });
+
+it('GET /v1/predictors/{predictor} and /v1/users/{userId} know it too', async () => {
+  const users = async () => {
+    const body = (await (await api.get('/v1/users/1')).json()) as { predictors?: { predictor: string }[] };
+    return body.predictors?.map(({ predictor }) => predictor) ?? [];
+  };
+  await api.pool.query(
+    `insert into tandem.events (source, id, user_id, type) values ('test', '1', '1', 'order.placed')`,
+  );
+  expect(await users()).toEqual(['repurchase']);
+  await api.pool.query('update tandem.predictors set active = false');
+  expect(await users()).toEqual([]);
+  expect((await api.get('/v1/predictors/repurchase')).status).toBe(404);
+  await api.pool.query('update tandem.predictors set active = true');
+  expect((await api.get('/v1/predictors/repurchase')).status).toBe(200);
+});

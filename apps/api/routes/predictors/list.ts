@@ -11,8 +11,7 @@ export function listPredictors({ registry, authority }: PredictorDependencies): 
     produces: 'application/json',
     async handle() {
       const certificate = await authority.certify([]);
-      // A replica that has answered no read yet may know the predictors of before an adoption.
-      registry.noticeRevision(certificate.revision);
+      // Behind the certificate, which tells the registry of adoptions.
       const all = await registry.predictors();
       return jsonResponse({ predictors: all.map((one) => predictorView(one, certificate)) });
     },

@@ -13,7 +13,9 @@ export function showPredictor({ registry, authority }: PredictorDependencies): E
     produces: 'application/json',
     async handle({ req }) {
       const name = req.param('predictor') ?? '';
-      const [predictor, certificate] = await Promise.all([registry.predictor(name), authority.certify([])]);
+      const certificate = await authority.certify([]);
+      // Behind the certificate, which tells the registry of adoptions.
+      const predictor = await registry.predictor(name);
       if (!predictor) throw unknownPredictor(name);
       return jsonResponse(predictorView(predictor, certificate));
     },

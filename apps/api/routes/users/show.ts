@@ -28,11 +28,12 @@ export function showUser(dependencies: UserDependencies): Endpoint {
     produces: 'application/json',
     async handle({ req }) {
       const userId = req.param('userId') ?? '';
+      const [certificate, context] = await Promise.all([authority.certify([userId]), contexts.find(userId)]);
+      // Behind the certificate, which tells the registry of adoptions.
       const all = await registry.predictors();
       const [first] = all;
       const refused = first && userIdProblem(first.keyType, userId, 'userId');
       if (refused) throw refused;
-      const [certificate, context] = await Promise.all([authority.certify([userId]), contexts.find(userId)]);
       const user = certificate.user(userId, first?.name ?? '');
       if (isErased(user)) throw notFound(userId);
       const stored = await Promise.all(all.map((one) => storedFor(dependencies, one, certificate, userId)));
