@@ -1,0 +1,94 @@
+/** What is looked at exhaustively: small scopes with every test run, larger ones by main.ts. */
+import { type Exploration, explore } from './checker/explore.ts';
+import { assignment } from './models/assignment.ts';
+import type { AssignmentScope } from './models/assignment-state.ts';
+import { certifiedRead } from './models/certified-read.ts';
+import { PROTOCOL } from './models/certified-read-rules.ts';
+import type { ReadScope } from './models/certified-read-state.ts';
+import { conditionalRead } from './models/conditional-read.ts';
+import { erasure } from './models/erasure.ts';
+import type { ErasureScope } from './models/erasure-state.ts';
+import { history } from './models/history.ts';
+import type { HistoryScope } from './models/history-state.ts';
+import { type RunScope, run } from './models/run.ts';
+import { ASSIGNMENT, ERASURE, HISTORY, RUN } from './protocol.ts';
+
+export interface Check {
+  readonly name: string;
+  /** How much of everything there is. */
+  readonly scope: string;
+  explore(): Exploration;
+}
+
+function reads(scope: ReadScope): Check {
+  return { name: 'certified read', scope: told(scope), explore: () => explore(certifiedRead(PROTOCOL, scope)) };
+}
+
+function histories(scope: HistoryScope): Check {
+  return { name: 'history', scope: told(scope), explore: () => explore(history(HISTORY, scope)) };
+}
+
+function assignments(scope: AssignmentScope): Check {
+  return { name: 'assignment', scope: told(scope), explore: () => explore(assignment(ASSIGNMENT, scope)) };
+}
+
+function erasures(scope: ErasureScope): Check {
+  return { name: 'erasure', scope: told(scope), explore: () => explore(erasure(ERASURE, scope)) };
+}
+
+function runs(scope: RunScope): Check {
+  return { name: 'run', scope: told(scope), explore: () => explore(run(RUN, scope)) };
+}
+
+function conditionalReads(reads: number): Check {
+  const explored = () => explore(conditionalRead({ tag: 'all that decides an answer' }, reads));
+  return { name: 'conditional read', scope: `reads ${reads}, events 2`, explore: explored };
+}
+
+function told(scope: object): string {
+  const text = (value: unknown) => (Array.isArray(value) ? value.map(nameOf).join('+') || 'none' : nameOf(value));
+  return Object.entries(scope)
+    .filter(([, value]) => value !== 0 && value !== false)
+    .map(([name, value]) => (value === true ? name : `${name} ${text(value)}`))
+    .join(', ');
+}
+
+function nameOf(value: unknown): string {
+  return typeof value === 'boolean' ? (value ? 'no-cache' : 'plain') : String(value);
+}
+
+/** Of an erasure: one reader stands for all, since what the process learns from others is a step of its own. */
+const ONE_ERASURE = { workers: [], readers: 1, erasures: 1, outages: 1, faults: 0, isLive: false, isLoading: false };
+const ONE_LOSS = { losses: 1, claims: 2, flushes: 0 };
+const ONE_MOVE = { events: 1, runs: 1, partialRuns: 1, rollbacks: 1, adoptions: 0, readers: 1, flushes: 0 };
+
+export const SMALL: readonly Check[] = [
+  reads({ events: ['http', 'sql'], workers: 1, readers: [false], faults: 0 }),
+  reads({ events: ['http'], workers: 1, readers: [false, true], faults: 0 }),
+  reads({ events: ['sql'], workers: 1, readers: [false], faults: 1 }),
+  histories({ events: 2, workers: 1, readers: 1, ...ONE_LOSS }),
+  histories({ events: 2, workers: 0, readers: 2, ...ONE_LOSS }),
+  assignments(ONE_MOVE),
+  assignments({ ...ONE_MOVE, runs: 2, partialRuns: 0, rollbacks: 2 }),
+  assignments({ ...ONE_MOVE, runs: 0, rollbacks: 0, adoptions: 2 }),
+  erasures({ ...ONE_ERASURE, workers: ['all'] }),
+  erasures({ ...ONE_ERASURE, workers: ['users'] }),
+  erasures({ ...ONE_ERASURE, isLive: true, isLoading: true }),
+  erasures({ ...ONE_ERASURE, faults: 1 }),
+  runs({ chunks: 2, workers: 2, faults: 3 }),
+  conditionalReads(3),
+];
+
+export const LARGE: readonly Check[] = [
+  ...SMALL,
+  reads({ events: ['http', 'sql'], workers: 1, readers: [false, true], faults: 0 }),
+  reads({ events: ['http', 'sql'], workers: 2, readers: [false], faults: 0 }),
+  histories({ events: 3, workers: 1, readers: 1, ...ONE_LOSS, losses: 2 }),
+  histories({ events: 2, workers: 2, readers: 1, ...ONE_LOSS }),
+  histories({ events: 1, workers: 1, readers: 2, ...ONE_LOSS }),
+  assignments({ ...ONE_MOVE, flushes: 1 }),
+  assignments({ ...ONE_MOVE, runs: 2 }),
+  erasures({ ...ONE_ERASURE, isLoading: true, faults: 1 }),
+  erasures({ ...ONE_ERASURE, isLive: true, faults: 1 }),
+  runs({ chunks: 3, workers: 3, faults: 3 }),
+];

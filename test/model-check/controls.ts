@@ -1,0 +1,94 @@
+/**
+ * The negative controls: the protocol with one rule broken as usual designs break it. Each has to be found, or the
+ * models prove nothing. Beside those that the protocol names there are some of our own, one for each rule of
+ * generations, floor, runs and erasure that the models were made for.
+ */
+import { type Exploration, explore } from './checker/explore.ts';
+import { assignment } from './models/assignment.ts';
+import type { AssignmentRules } from './models/assignment-state.ts';
+import { certifiedRead } from './models/certified-read.ts';
+import { BROKEN, type ReadRules } from './models/certified-read-rules.ts';
+import type { ReadScope } from './models/certified-read-state.ts';
+import { conditionalRead } from './models/conditional-read.ts';
+import { erasure } from './models/erasure.ts';
+import type { ErasureRules, ErasureScope } from './models/erasure-state.ts';
+import { history } from './models/history.ts';
+import type { HistoryRules, HistoryScope } from './models/history-state.ts';
+import { type RunRules, run } from './models/run.ts';
+import { ASSIGNMENT, ERASURE, HISTORY, RUN } from './protocol.ts';
+
+export interface Control {
+  readonly id: string;
+  /** The rule that is broken. */
+  readonly breaks: string;
+  /** Of N5 alone: where nothing fails nothing is found, which is why such a design passes ordinary tests. */
+  readonly isHarmless?: boolean;
+  explore(): Exploration;
+}
+
+const READS: ReadScope = { events: ['http', 'sql'], workers: 1, readers: [false], faults: 0 };
+
+function read(id: string, breaks: string, rules: ReadRules, scope: Partial<ReadScope> = {}): Control {
+  return { id, breaks, explore: () => explore(certifiedRead(rules, { ...READS, ...scope })) };
+}
+
+function moved(id: string, breaks: string, broken: Partial<AssignmentRules>, runs = 2): Control {
+  const scope = { events: 1, runs, partialRuns: 1, rollbacks: 1, adoptions: 0, readers: 1, flushes: 0 };
+  return { id, breaks, explore: () => explore(assignment({ ...ASSIGNMENT, ...broken }, scope)) };
+}
+
+function lost(id: string, breaks: string, broken: Partial<HistoryRules>, scope: Partial<HistoryScope>): Control {
+  const whole = { events: 2, workers: 0, readers: 1, losses: 1, claims: 2, flushes: 0, ...scope };
+  return { id, breaks, explore: () => explore(history({ ...HISTORY, ...broken }, whole)) };
+}
+
+function erased(id: string, breaks: string, broken: Partial<ErasureRules>, scope: Partial<ErasureScope>): Control {
+  const few = { workers: [], readers: 1, erasures: 1, outages: 1, faults: 0, isLive: false, isLoading: false } as const;
+  return { id, breaks, explore: () => explore(erasure({ ...ERASURE, ...broken }, { ...few, ...scope })) };
+}
+
+function ran(id: string, breaks: string, broken: Partial<RunRules>): Control {
+  return { id, breaks, explore: () => explore(run({ ...RUN, ...broken }, { chunks: 2, workers: 2, faults: 2 })) };
+}
+
+const ONE_EVENT = { events: ['http'], workers: 1, readers: [false] } as const;
+
+export const CONTROLS: readonly Control[] = [
+  read('N1', 'a prediction is stamped when it is complete, and compared by time', BROKEN.N1),
+  read('N2', "stamped at its read; an event's time is its transaction's begin", BROKEN.N2),
+  read('N3', 'stamped by a worker whose clock is ahead', BROKEN.N3),
+  read('N4', 'an event deletes the key; writers set it', BROKEN.N4),
+  { ...read('N5', 'the version is in Redis only; nothing fails', BROKEN.N5, ONE_EVENT), isHarmless: true },
+  read('N6', 'N5, and Redis loses everything or returns to an old copy', BROKEN.N5, { ...ONE_EVENT, faults: 1 }),
+  read('N7', 'N5, and the version may fail to be raised', BROKEN.N7),
+  read('N8', 'features are read first, the version after', BROKEN.N8),
+  read('N9', 'the certificate may come from a statement under way', BROKEN.N9),
+  read('N10', 'a poller raises the version of events in SQL', BROKEN.N10),
+  moved('N11', 'the pointer in Redis is believed', { pointer: 'redis' }),
+  {
+    id: 'N12',
+    breaks: 'an ETag is of the prediction alone',
+    explore: () => explore(conditionalRead({ tag: 'the prediction alone' }, 3)),
+  },
+  lost('Q1', 'versions are compared without their history', { compares: 'version' }, { readers: 2 }),
+  erased('Q3', 'an erased user starts again at 0', { tombstone: 'dropped' }, { workers: ['all'], outages: 0 }),
+  lost('M1', 'a generation that a run goes on with after a failover keeps its key', { key: 'id' }, { workers: 1 }),
+  lost(
+    'M2',
+    'its key has a history, which is asked for when rows are loaded, not when they are committed',
+    { key: 'id and history, asked late' },
+    { workers: 2, events: 1 },
+  ),
+  moved('M3', 'a rollback leaves the floor', { floor: 'left' }, 1),
+  moved('M4', 'a run puts its generation in force past a rollback', { publishes: 'always' }),
+  erased(
+    'M5',
+    'unverified by run id: an erasure between check and commit of a chunk',
+    { unverified: 'server' },
+    { workers: ['all'] },
+  ),
+  erased('M6', 'unverified by run id: Redis returned to an old copy', { unverified: 'server' }, { faults: 1 }),
+  ran('M7', 'a commit does not look at the fence', { fence: 'is not looked at' }),
+  ran('M8', 'nobody looks for what is not done', { reconciler: 'never' }),
+  ran('M9', 'the last chunk publishes, whatever the others are', { publishes: 'when its own was the last number' }),
+];

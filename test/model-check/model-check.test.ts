@@ -1,0 +1,88 @@
+import { describe, expect, it } from 'vitest';
+import { explore } from './checker/explore.ts';
+import { type Model, step } from './checker/model.ts';
+import { SMALL } from './checks.ts';
+import { CONTROLS } from './controls.ts';
+
+/** For a machine with much else to do; the longest takes some seconds. */
+const ENDS_WITHIN_MS = 300_000;
+
+describe('the protocol', () => {
+  it.each(SMALL)('holds in every interleaving: $name ($scope)', { timeout: ENDS_WITHIN_MS }, ({ explore: look }) => {
+    const { violation, isComplete, states } = look();
+    expect(violation).toBeNull();
+    expect(isComplete).toBe(true);
+    expect(states).toBeGreaterThan(50);
+  });
+});
+
+describe('the negative controls', () => {
+  it.each(CONTROLS.filter((control) => !control.isHarmless))(
+    'finds $id: $breaks',
+    { timeout: ENDS_WITHIN_MS },
+    ({ explore: look }) => {
+      const { violation } = look();
+      expect(violation?.what).toMatch(/^(I\d+:|stuck:)/);
+      expect(violation?.trace.length).toBeGreaterThan(1);
+    },
+  );
+
+  it('finds nothing against a version in Redis while nothing fails, which is why it passes ordinary tests', () => {
+    const harmless = CONTROLS.filter((control) => control.isHarmless);
+    expect(harmless.map(({ id }) => id)).toEqual(['N5']);
+    for (const control of harmless) expect(control.explore()).toMatchObject({ violation: null, isComplete: true });
+  });
+
+  it('has all that the protocol names', () => {
+    const named = [...Array.from({ length: 12 }, (_, i) => `N${i + 1}`), 'Q1', 'Q3'];
+    expect(CONTROLS.map(({ id }) => id)).toEqual(expect.arrayContaining(named));
+  });
+});
+
+describe('the checker', () => {
+  interface Counters {
+    a: number;
+    b: number;
+  }
+  const counters = (most: number, more: Partial<Model<Counters>> = {}): Model<Counters> => ({
+    name: 'two counters',
+    initial: { a: 0, b: 0 },
+    *steps(state) {
+      if (state.a < most) yield step(state, 'a rises', (draft) => void draft.a++);
+      if (state.b < most) yield step(state, 'b rises', (draft) => void draft.b++);
+    },
+    violation: () => null,
+    ...more,
+  });
+
+  it('visits every state once, and every step of each', () => {
+    expect(explore(counters(300))).toMatchObject({
+      states: 301 * 301,
+      transitions: 2 * 300 * 301,
+      depth: 600,
+      isComplete: true,
+    });
+  });
+
+  it('meets what is interchangeable once', () => {
+    const canonical = ({ a, b }: Counters) => ({ a: Math.min(a, b), b: Math.max(a, b) });
+    expect(explore(counters(9, { canonical })).states).toBe((10 * 11) / 2);
+  });
+
+  it('tells the shortest way to a violation', () => {
+    const violation = ({ a, b }: Counters) => (a === 2 && b === 1 ? 'two and one' : null);
+    const found = explore(counters(5, { violation })).violation;
+    expect(found?.what).toBe('two and one');
+    expect(found?.trace.toSorted()).toEqual(['a rises', 'a rises', 'b rises']);
+  });
+
+  it('tells where something is stuck', () => {
+    // Whoever raises b first never comes to where a is alone.
+    const found = explore(counters(2, { isSettled: ({ a, b }) => a === 2 && b === 0 })).violation;
+    expect(found).toMatchObject({ what: expect.stringContaining('stuck'), trace: ['b rises'] });
+  });
+
+  it('says that it has not finished', () => {
+    expect(explore(counters(300), { maxStates: 1_000 })).toMatchObject({ isComplete: false, violation: null });
+  });
+});

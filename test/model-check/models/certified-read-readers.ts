@@ -1,0 +1,237 @@
+/**
+ * A read, in every order of its steps. It arrives; its certificate and its look into Redis come in either order; then it
+ * takes the first candidate that is fresh under the certificate, asks Postgres' rows where none is, and at last boards a
+ * flight: one that has not left, or a new one. It may follow one that has left and take its result only where the label
+ * is at least its own version. A reader that demands an inference boards at once, and the flight's own statement, which
+ * begins after it arrived, is its certificate.
+ */
+import { nth, type Step, step } from '../checker/model.ts';
+import { put, type Reading, readings, serverName } from './certified-read-computing.ts';
+import type { ReadRules } from './certified-read-rules.ts';
+import { type Flight, newReader, type Prediction, type Reader, type State } from './certified-read-state.ts';
+import { isFreshUnder } from './worth.ts';
+
+export function* readerSteps(rules: ReadRules, state: State, i: number): Generator<Step<State>> {
+  const reader = nth(state.readers, i);
+  const change: Change = (does, then) =>
+    step(state, `reader ${i + 1}: ${does}`, (draft) => then(nth(draft.readers, i), draft));
+  switch (reader.is) {
+    case 'away':
+      yield change(reader.isDemanding ? 'arrives, and demands an inference' : 'arrives', (mine, draft) =>
+        arrive(rules, mine, draft),
+      );
+      break;
+    case 'asking':
+      if (reader.isDemanding) yield board(change, state, i);
+      else yield* askingSteps(rules, state, reader, change, i);
+      break;
+    case 'following':
+      yield* followingSteps(rules, state, reader, change);
+      break;
+    case 'riding':
+      yield* ridingSteps(rules, state, reader, change);
+      break;
+    case 'answered':
+      break;
+  }
+  yield* flightSteps(rules, state, i);
+  if (i === 0 && rules.certificate === 'statement under way' && state.underWay < 0) {
+    yield step(
+      state,
+      `a statement of the authority reads version ${state.postgres.version}; its answer is under way`,
+      (draft) => {
+        draft.underWay = draft.postgres.version;
+      },
+    );
+  }
+}
+
+type Change = (does: string, then: (reader: Reader, draft: State) => void) => Step<State>;
+
+function arrive(rules: ReadRules, reader: Reader, draft: State): void {
+  reader.is = 'asking';
+  reader.due = Math.max(0, ...draft.events.filter(({ is }) => is === 'acknowledged').map(({ context }) => context));
+  // From here on there is nothing to choose: what is held is looked at when the certificate comes.
+  if (rules.hasMemoryAndRows && !reader.isDemanding && draft.memory) reader.candidates = [draft.memory];
+}
+
+function* askingSteps(
+  rules: ReadRules,
+  state: State,
+  reader: Reader,
+  change: Change,
+  i: number,
+): Generator<Step<State>> {
+  if (reader.told < 0) yield* certificates(rules, state, change);
+  if (!reader.hasLooked) {
+    for (const server of state.redis.keys()) {
+      yield change(`finds what ${serverName(state, server)} has`, (mine, draft) => look(rules, mine, draft, server));
+    }
+    // Who has nobody else to ask cannot answer then.
+    if (rules.certificate !== 'redis') {
+      yield change('gets no answer from Redis', (mine) => {
+        mine.hasLooked = true;
+      });
+    }
+  }
+  if (reader.told < 0) return;
+  const best = reader.candidates.find((candidate) => isGood(rules, reader.told, candidate));
+  // What is held settles the read before Redis has answered.
+  if (best) {
+    yield change(`answers as fresh what was computed from context ${best.from}`, (mine, draft) =>
+      answer(rules, mine, draft, best),
+    );
+  } else if (reader.hasLooked && !reader.hasRows && rules.hasMemoryAndRows) {
+    yield change("finds Postgres' rows", (mine, draft) => {
+      const { entry } = draft.postgres;
+      mine.hasRows = true;
+      mine.candidates = [{ label: 0, from: 0, isGeneration: true, time: 0 }, ...(entry ? [entry] : [])];
+    });
+  } else if (reader.hasLooked) yield board(change, state, i);
+}
+
+/** I4: a certificate is from a statement that began after the read arrived. */
+function* certificates(rules: ReadRules, state: State, change: Change): Generator<Step<State>> {
+  const { version, changedAt } = state.postgres;
+  if (rules.certificate === 'own statement' || rules.certificate === 'statement under way') {
+    yield change(`is certified: the version is ${version}`, (mine) => {
+      mine.told = version;
+    });
+  }
+  if (state.underWay >= 0) {
+    yield change(`joins the statement under way, which says version ${state.underWay}`, (mine, draft) => {
+      mine.told = draft.underWay;
+      draft.underWay = -1;
+    });
+  }
+  if (rules.certificate === 'times') {
+    yield change(`reads that the context changed at ${changedAt}`, (mine) => {
+      mine.told = changedAt;
+    });
+  }
+  if (rules.certificate === 'none') {
+    yield change('asks nobody', (mine) => {
+      mine.told = 0;
+    });
+  }
+}
+
+function look(rules: ReadRules, reader: Reader, draft: State, server: number): void {
+  const { generation, overlay, hint } = nth(draft.redis, server);
+  reader.hasLooked = true;
+  reader.candidates = [...reader.candidates, generation, overlay].filter((one) => one !== null);
+  if (rules.certificate === 'redis') reader.told = hint;
+}
+
+function isGood(rules: ReadRules, told: number, { label, time, isGeneration }: Prediction): boolean {
+  if (rules.certificate === 'none') return true;
+  if (rules.certificate === 'times') return time >= told;
+  return isFreshUnder({ version: told, generation: 1 }, { label, generation: isGeneration ? 1 : null });
+}
+
+/** I4 again: what is called fresh holds all that was acknowledged before the read arrived. */
+function answer(rules: ReadRules, reader: Reader, draft: State, prediction: Prediction): void {
+  if (prediction.from < reader.due) {
+    draft.broken = `I4: a fresh answer from context ${prediction.from}, though ${reader.due} was acknowledged before the read`;
+  }
+  if (rules.hasMemoryAndRows && prediction.isGeneration) draft.memory = prediction;
+  // What it knew is forgotten, so that states that differ in nothing else are one.
+  Object.assign(reader, { ...newReader(reader.isDemanding), is: 'answered' });
+  forgetFlights(draft);
+}
+
+function board(change: Change, state: State, i: number): Step<State> {
+  const { boarding } = state;
+  const flight = boarding < 0 ? undefined : nth(state.flights, boarding);
+  if (flight?.is === 'waiting')
+    return change(`boards flight ${boarding + 1}, which has not left`, (mine) => ride(mine, boarding));
+  const isDemanding = nth(state.readers, i).isDemanding;
+  if (flight && !isDemanding) {
+    return change(`follows flight ${boarding + 1}, which has left`, (mine) => {
+      mine.is = 'following';
+      mine.flight = boarding;
+      mine.candidates = [];
+    });
+  }
+  return change('begins a flight', begin(i));
+}
+
+function begin(i: number) {
+  return (reader: Reader, draft: State) => {
+    draft.flights[i] = { is: 'waiting', prediction: null, isKept: true };
+    draft.boarding = i;
+    ride(reader, i);
+  };
+}
+
+function ride(reader: Reader, flight: number): void {
+  reader.is = 'riding';
+  reader.flight = flight;
+  reader.candidates = [];
+}
+
+function* followingSteps(rules: ReadRules, state: State, reader: Reader, change: Change): Generator<Step<State>> {
+  const { is, prediction } = nth(state.flights, reader.flight);
+  if (is !== 'landed' || !prediction) return;
+  if (isGood(rules, reader.told, prediction)) {
+    yield change(`takes the flight's result, of context ${prediction.from}`, (mine, draft) =>
+      answer(rules, mine, draft, prediction),
+    );
+  } else {
+    yield change("does not take the flight's result, which is too old", (mine, draft) => {
+      mine.is = 'asking';
+      mine.flight = -1;
+      mine.hasRows = true;
+      forgetFlights(draft);
+    });
+  }
+}
+
+function* ridingSteps(rules: ReadRules, state: State, reader: Reader, change: Change): Generator<Step<State>> {
+  const { is, prediction } = nth(state.flights, reader.flight);
+  if (is !== 'landed' || !prediction) return;
+  yield change(`answers live, from context ${prediction.from}`, (mine, draft) =>
+    answer(rules, mine, draft, prediction),
+  );
+}
+
+/** V1 to V4. Whether and when Redis keeps the result, nobody waits to know. */
+function* flightSteps(rules: ReadRules, state: State, i: number): Generator<Step<State>> {
+  const flight = nth(state.flights, i);
+  const change = (does: string, then: (flight: Flight, draft: State) => void) =>
+    step(state, `flight ${i + 1}: ${does}`, (draft) => then(nth(draft.flights, i), draft));
+  const take = (read: Reading) =>
+    change(read.does, (mine, draft) => {
+      mine.prediction = read.take(draft);
+      mine.is = read.isWhole ? 'left' : 'reading';
+      mine.isKept = !read.isWhole;
+    });
+  if (flight.is === 'waiting' || flight.is === 'reading') {
+    for (const read of readings(rules, state, flight.prediction, 'flight')) yield take(read);
+  }
+  if (flight.is === 'left') {
+    yield change('lands', (mine, draft) => {
+      mine.is = 'landed';
+      if (rules.times === 'at completion' && mine.prediction) mine.prediction.time = ++draft.clock;
+      if (draft.boarding === i) draft.boarding = -1;
+      forgetFlights(draft);
+    });
+  }
+  if (!flight.isKept && flight.prediction) {
+    for (const server of state.redis.keys()) {
+      yield change(`puts its result into ${serverName(state, server)}`, (mine, draft) => {
+        put(rules, draft, server, mine.prediction);
+        mine.isKept = true;
+        forgetFlights(draft);
+      });
+    }
+  }
+}
+
+/** A flight that has landed, is kept, and has no reader is as if it had never been. */
+function forgetFlights(draft: State): void {
+  draft.flights.forEach((flight, i) => {
+    const isOver = flight.is === 'landed' && flight.isKept && draft.readers.every((reader) => reader.flight !== i);
+    if (isOver) draft.flights[i] = { is: 'none', prediction: null, isKept: true };
+  });
+}

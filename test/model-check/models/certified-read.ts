@@ -1,0 +1,212 @@
+/**
+ * The promise, for one user: once an event is acknowledged, no later read is answered, as fresh, from older context.
+ *
+ * One user of one predictor, whose generation, model version, floor and history stay what they are (assignment.ts and
+ * history.ts change those). What happens here, in every order:
+ *
+ * - events: over HTTP (commit, acknowledge) and in SQL (its commit acknowledges). A user's row is locked, so events commit
+ *   one by one. Redis is told at any time after, or never.
+ * - workers of partial runs: read features and version, infer, commit the entry in Postgres, load Redis; any of it late.
+ * - reads of one process: certified-read-readers.ts.
+ * - faults: a process dies, Redis loses everything, returns to an old copy, or splits in two.
+ *
+ * Context is a number: how many events it holds. So a prediction knows what it was truly computed from (`from`), which
+ * no process looks at, and the invariants compare that with the label that they do look at.
+ */
+import { type Model, nth, type Step, sorted, step } from '../checker/model.ts';
+import { isNewer, put, readings, serverName, tick } from './certified-read-computing.ts';
+import { readerSteps } from './certified-read-readers.ts';
+import type { ReadRules } from './certified-read-rules.ts';
+import {
+  type Event,
+  newReader,
+  type Prediction,
+  type ReadScope,
+  type State,
+  type Worker,
+} from './certified-read-state.ts';
+
+export function certifiedRead(rules: ReadRules, scope: ReadScope): Model<State> {
+  return {
+    name: 'certified read',
+    initial: initialState(scope),
+    *steps(state) {
+      if (state.broken !== null) return;
+      for (const [i, event] of state.events.entries()) yield* eventSteps(rules, state, event, i);
+      for (const [i, worker] of state.workers.entries()) yield* workerSteps(rules, state, worker, i);
+      for (const i of state.readers.keys()) yield* readerSteps(rules, state, i);
+      if (state.faultsLeft > 0) yield* faultSteps(state);
+    },
+    violation: (state) => state.broken,
+    canonical: (state) => ({ ...state, workers: sorted(state.workers) }),
+    isSettled: ({ events, workers, readers }) =>
+      events.every((event) => event.is === 'acknowledged') &&
+      workers.every((worker) => worker.is === 'done') &&
+      readers.every((reader) => reader.is === 'answered'),
+  };
+}
+
+function initialState({ events, workers, readers, faults }: ReadScope): State {
+  const stored: Prediction = { label: 0, from: 0, isGeneration: true, time: 0 };
+  return {
+    postgres: { context: 0, version: 0, entry: null, changedAt: 0 },
+    events: events.map((sentBy) => ({ sentBy, is: 'unsent', context: 0, time: 0 })),
+    redis: [{ generation: stored, overlay: null, hint: 0 }],
+    saved: null,
+    workers: Array.from({ length: workers }, () => ({ is: 'idle', prediction: null })),
+    readers: readers.map(newReader),
+    flights: readers.map(() => ({ is: 'none', prediction: null, isKept: true })),
+    boarding: -1,
+    memory: null,
+    underWay: -1,
+    faultsLeft: faults,
+    clock: 0,
+    broken: null,
+  };
+}
+
+function* eventSteps(rules: ReadRules, state: State, event: Event, i: number): Generator<Step<State>> {
+  const name = `event ${i + 1} (${event.sentBy})`;
+  const isLocked = state.events.some((other) => other.is === 'open');
+  // What a transaction does is seen by nobody before its commit: that it was begun matters where it takes the time then.
+  const isOneStep = rules.times !== 'at read, event at begin';
+  if (event.is === 'unsent' && !isLocked && !isOneStep) {
+    yield step(state, `${name}: its transaction begins and holds the user's row`, (draft) => {
+      const begun = nth(draft.events, i);
+      begun.is = 'open';
+      begun.time = tick(rules, draft);
+    });
+  }
+  if (event.is === (isOneStep ? 'unsent' : 'open')) {
+    yield step(state, `${name}: commits${event.sentBy === 'sql' ? ', which acknowledges it' : ''}`, (draft) =>
+      commitEvent(rules, draft, nth(draft.events, i)),
+    );
+  }
+  const isCommitted = event.is === 'committed' || event.is === 'acknowledged';
+  const waitsForRedis = rules.acknowledges === 'after telling Redis';
+  if (isCommitted && !(waitsForRedis && event.is === 'acknowledged')) {
+    for (const [server, { hint }] of state.redis.entries()) {
+      if (hint >= event.context && !waitsForRedis) continue;
+      yield step(state, `${name}: ${serverName(state, server)} is told`, (draft) => {
+        tell(rules, draft, server, event.context);
+        if (waitsForRedis) nth(draft.events, i).is = 'told';
+      });
+    }
+  }
+  if (event.is === 'told' || (event.is === 'committed' && (!waitsForRedis || rules.tellingMayFail))) {
+    const how = event.is === 'committed' && waitsForRedis ? ', though Redis could not be told' : '';
+    yield step(state, `${name}: is acknowledged${how}`, (draft) => {
+      nth(draft.events, i).is = 'acknowledged';
+    });
+  }
+  if (i === 0 && state.postgres.version < state.postgres.context) {
+    yield step(state, 'the poller comes by and raises the version', (draft) => {
+      draft.postgres.version = draft.postgres.context;
+    });
+  }
+}
+
+/** I2, I3: the version rises with the commit, in the transaction; only then may anybody be told. */
+function commitEvent(rules: ReadRules, draft: State, event: Event): void {
+  const { postgres } = draft;
+  postgres.context++;
+  const waitsForPoller = rules.sqlEvent === 'poller' && event.sentBy === 'sql';
+  if (!waitsForPoller) postgres.version = postgres.context;
+  event.context = postgres.context;
+  event.is = event.sentBy === 'sql' && rules.acknowledges === 'after commit' ? 'acknowledged' : 'committed';
+  if (rules.times === null) return;
+  postgres.changedAt = rules.times === 'at read, event at begin' ? event.time : tick(rules, draft);
+  event.time = 0;
+}
+
+function tell(rules: ReadRules, draft: State, server: number, context: number): void {
+  const redis = nth(draft.redis, server);
+  if (rules.certificate === 'none') {
+    redis.generation = null;
+    redis.overlay = null;
+  } else redis.hint = Math.max(redis.hint, context);
+}
+
+/** A chunk of a partial run, B3 to B8. It is redone where its worker died, and nobody waits for it. */
+function* workerSteps(rules: ReadRules, state: State, worker: Worker, i: number): Generator<Step<State>> {
+  const name = `worker ${i + 1}`;
+  const change = (does: string, then: (worker: Worker, draft: State) => void) =>
+    step(state, `${name}: ${does}`, (draft) => then(nth(draft.workers, i), draft));
+  switch (worker.is) {
+    case 'idle':
+    case 'reading':
+      for (const read of readings(rules, state, worker.prediction, 'worker')) {
+        yield change(read.does, (mine, draft) => {
+          mine.prediction = read.take(draft);
+          mine.is = read.isWhole ? 'scored' : 'reading';
+        });
+      }
+      return;
+    case 'scored':
+      yield change('commits its prediction in Postgres', (mine, draft) => {
+        if (rules.times === 'at completion' && mine.prediction) mine.prediction.time = tick(rules, draft);
+        if (isNewer(mine.prediction, draft.postgres.entry)) draft.postgres.entry = mine.prediction;
+        mine.is = 'committed';
+      });
+      return;
+    case 'committed':
+      for (const server of state.redis.keys()) {
+        yield change(`puts its prediction into ${serverName(state, server)}`, (mine, draft) => {
+          put(rules, draft, server, mine.prediction);
+          mine.is = 'done';
+          mine.prediction = null;
+        });
+      }
+      yield change('does not reach Redis', (mine) => {
+        mine.is = 'done';
+        mine.prediction = null;
+      });
+      return;
+    case 'done':
+      return;
+  }
+}
+
+function* faultSteps(state: State): Generator<Step<State>> {
+  const fault = (does: string, change: (draft: State) => void) =>
+    step(state, `FAULT: ${does}`, (draft) => {
+      draft.faultsLeft--;
+      change(draft);
+    });
+  if (state.readers.some(({ is }) => is !== 'away' && is !== 'answered') || state.memory) {
+    yield fault('the process of the readers dies; they come again', (draft) => {
+      draft.readers = draft.readers.map((reader) =>
+        reader.is === 'answered' ? reader : newReader(reader.isDemanding),
+      );
+      draft.flights = draft.flights.map(() => ({ is: 'none', prediction: null, isKept: true }));
+      draft.boarding = -1;
+      draft.memory = null;
+      draft.underWay = -1;
+    });
+  }
+  for (const [i, worker] of state.workers.entries()) {
+    if (worker.is === 'idle' || worker.is === 'done') continue;
+    yield fault(`worker ${i + 1} dies; the chunk begins again`, (draft) => {
+      draft.workers[i] = { is: 'idle', prediction: null };
+    });
+  }
+  const [redis] = state.redis;
+  if (state.redis.length > 1 || !redis) return;
+  const empty = { generation: null, overlay: null, hint: 0 };
+  yield fault('Redis loses everything', (draft) => {
+    draft.redis = [empty];
+  });
+  yield fault('Redis splits in two; anybody may meet either', (draft) => {
+    draft.redis = [redis, redis].map((copy) => ({ ...copy }));
+  });
+  if (state.saved === null) {
+    yield step(state, 'Redis is saved', (draft) => {
+      draft.saved = nth(draft.redis, 0);
+    });
+    return;
+  }
+  yield fault('Redis returns to what was saved', (draft) => {
+    draft.redis = draft.saved ? [draft.saved] : draft.redis;
+    draft.saved = null;
+  });
+}

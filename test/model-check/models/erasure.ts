@@ -1,0 +1,187 @@
+/**
+ * Erasure and readmission of one user: nothing from before is served again, not even as stale (I11), and no version is
+ * given twice (I2).
+ *
+ * Erasure raises the version, sets the deleted version to it and deletes the rows that are there, in one transaction;
+ * then Redis is told (the hint, which keeps late entries out), then what Redis has is deleted, then it is acknowledged.
+ * Readmission raises the version again: the user is served from labels above the tombstone.
+ *
+ * Against it, in every order: workers that read before it and look for erased users, commit and load in steps that
+ * nothing holds together; a loader of whole generations; live results that are put late; Redis losing everything, with or
+ * without a restart, or returning to an old copy; and Postgres not answering, when reads go by Redis alone.
+ */
+import { type Model, nth, type Step, step } from '../checker/model.ts';
+import { predictionNow, putEntry } from './erasure-entries.ts';
+import { faultSteps } from './erasure-faults.ts';
+import { erasureReaderSteps, newErasureReader } from './erasure-readers.ts';
+import type { ErasureRules, ErasureScope, ErasureState, ErasureWorker, Prediction } from './erasure-state.ts';
+
+const FIRST: Prediction = { label: 1, era: 0 };
+
+export function erasure(rules: ErasureRules, scope: ErasureScope): Model<ErasureState> {
+  return {
+    name: 'erasure',
+    initial: initialState(scope),
+    *steps(state) {
+      if (state.broken !== null) return;
+      yield* eraserSteps(rules, state);
+      for (const [i, worker] of state.workers.entries()) yield* workerSteps(state, worker, i);
+      if (scope.isLoading) yield* loaderSteps(state);
+      if (rules.unverified === 'server and count') yield* restorerSteps(rules, state);
+      for (const i of state.readers.keys()) yield* erasureReaderSteps(rules, scope, state, i);
+      yield* faultSteps(state);
+    },
+    violation: (state) => state.broken,
+  };
+}
+
+function initialState({ workers, readers, erasures, outages, faults }: ErasureScope): ErasureState {
+  return {
+    postgres: { version: 1, deleted: 0, isDown: false, rows: [FIRST, null], entry: null, inForce: 0, erasures: 0 },
+    acknowledged: { isErased: false, eras: 0 },
+    redis: { run: 1, generations: [FIRST, null], overlay: null, hint: 0, erasures: 0, isRestoring: false },
+    saved: null,
+    runsMade: 1,
+    eraser: { is: 'idle' },
+    erasuresLeft: erasures,
+    workers: workers.map((kind) => ({ kind, is: 'idle', prediction: null })),
+    loader: null,
+    restorer: null,
+    flight: null,
+    readers: Array.from({ length: readers }, newErasureReader),
+    known: { run: 1, inForce: 0, erasures: 0, deleted: 0, isErased: false },
+    outagesLeft: outages,
+    faultsLeft: faults,
+    broken: null,
+  };
+}
+
+function* eraserSteps(rules: ErasureRules, state: ErasureState): Generator<Step<ErasureState>> {
+  const { postgres, eraser, erasuresLeft } = state;
+  const isErased = postgres.deleted > 0 && postgres.version === postgres.deleted;
+  if (eraser.is === 'idle' && erasuresLeft > 0 && !isErased && !postgres.isDown) {
+    yield step(state, `the user is erased: version and deleted version are ${postgres.version + 1}`, (draft) => {
+      draft.erasuresLeft--;
+      draft.eraser.is = 'committed';
+      const { version, erasures } = draft.postgres;
+      Object.assign(draft.postgres, { version: version + 1, deleted: version + 1, rows: [null, null], entry: null });
+      draft.postgres.erasures = erasures + 1;
+    });
+  }
+  if (eraser.is === 'committed') {
+    yield step(state, 'Redis is told of the tombstone', (draft) => {
+      draft.eraser.is = 'told';
+      draft.redis.hint = Math.max(draft.redis.hint, draft.postgres.version);
+      draft.redis.erasures = Math.max(draft.redis.erasures ?? 0, draft.postgres.erasures);
+    });
+  }
+  if (eraser.is === 'told') {
+    yield step(state, 'what Redis has of the user is deleted', (draft) => {
+      draft.eraser.is = 'deleted';
+      Object.assign(draft.redis, { generations: [null, null], overlay: null });
+    });
+  }
+  if (eraser.is === 'deleted') {
+    yield step(state, 'the erasure is acknowledged', (draft) => {
+      draft.eraser.is = 'idle';
+      draft.acknowledged = { isErased: true, eras: draft.postgres.erasures };
+    });
+  }
+  if (eraser.is === 'idle' && isErased && !postgres.isDown && state.acknowledged.isErased) {
+    yield step(state, 'the user is readmitted', (draft) => readmit(rules, draft));
+  }
+}
+
+function readmit(rules: ErasureRules, draft: ErasureState): void {
+  // Who came before may see it already.
+  for (const due of [draft.acknowledged, ...draft.readers.map((reader) => reader.due)]) due.isErased = false;
+  if (rules.tombstone === 'dropped') Object.assign(draft.postgres, { version: 0, deleted: 0 });
+  else draft.postgres.version++;
+}
+
+function* workerSteps(state: ErasureState, worker: ErasureWorker, i: number): Generator<Step<ErasureState>> {
+  const { postgres } = state;
+  const change = (does: string, then: (worker: ErasureWorker, draft: ErasureState) => void) =>
+    step(state, `worker ${i + 1} (${worker.kind}): ${does}`, (draft) => then(nth(draft.workers, i), draft));
+  // Without Postgres a worker waits; but what it has committed it may load.
+  if (postgres.isDown && worker.is !== 'committed') return;
+  const label = worker.prediction?.label ?? 0;
+  switch (worker.is) {
+    case 'idle':
+      yield change(`reads features and version ${postgres.version}, and infers`, (mine, draft) => {
+        mine.is = 'scored';
+        mine.prediction = predictionNow(draft);
+      });
+      return;
+    case 'scored': {
+      const isLeftOut = postgres.deleted > 0 && label <= postgres.deleted;
+      yield change(isLeftOut ? 'finds the user erased, and leaves it out' : 'does not find the user erased', (mine) => {
+        mine.is = isLeftOut ? 'done' : 'checked';
+      });
+      return;
+    }
+    case 'checked':
+      yield change('commits its prediction', (mine, draft) => {
+        mine.is = 'committed';
+        if (mine.kind === 'all') {
+          draft.postgres.rows[1] = mine.prediction;
+          draft.postgres.inForce = 1;
+        } else if ((draft.postgres.entry?.label ?? -1) < label) draft.postgres.entry = mine.prediction;
+      });
+      return;
+    case 'committed':
+      yield change('loads its prediction into Redis', (mine, draft) => {
+        mine.is = 'done';
+        if (mine.kind === 'all') draft.redis.generations[1] = mine.prediction;
+        else if (mine.prediction) putEntry(draft, mine.prediction);
+        mine.prediction = null;
+      });
+      return;
+    case 'done':
+      return;
+  }
+}
+
+function* loaderSteps(state: ErasureState): Generator<Step<ErasureState>> {
+  const { postgres, loader, redis } = state;
+  if (loader) {
+    yield step(state, 'the loader writes the row that it read into Redis', (draft) => {
+      draft.redis.generations[loader.generation] = loader.prediction;
+      draft.loader = null;
+    });
+    return;
+  }
+  const prediction = postgres.rows[postgres.inForce] ?? null;
+  if (postgres.isDown || prediction === null || redis.generations[postgres.inForce] !== null) return;
+  yield step(state, 'the loader reads a row of the generation', (draft) => {
+    draft.loader = { generation: postgres.inForce, prediction };
+  });
+}
+
+/**
+ * Sets the count again that Redis lost: announced in Redis, read from Postgres after that, and set only while the
+ * announcement is there. What Redis loses in between takes the announcement along.
+ */
+function* restorerSteps({ restores }: ErasureRules, state: ErasureState): Generator<Step<ErasureState>> {
+  const { restorer, redis, postgres } = state;
+  if (restorer === null && redis.erasures !== postgres.erasures && !postgres.isDown) {
+    yield step(state, 'somebody announces in Redis that the count of erasures will be set', (draft) => {
+      draft.restorer = { is: 'announced' };
+      draft.redis.isRestoring = true;
+    });
+  }
+  if (restorer?.is === 'announced' && !postgres.isDown) {
+    yield step(state, `he reads from Postgres: ${postgres.erasures} erasures`, (draft) => {
+      draft.restorer = { is: 'read', erasures: postgres.erasures };
+    });
+  }
+  if (restorer?.is === 'read') {
+    yield step(state, `he sets the count in Redis${redis.isRestoring ? '' : ', if nothing was lost'}`, (draft) => {
+      if (draft.redis.isRestoring || restores === 'plainly') {
+        draft.redis.erasures = Math.max(draft.redis.erasures ?? 0, restorer.erasures);
+      }
+      draft.redis.isRestoring = false;
+      draft.restorer = null;
+    });
+  }
+}

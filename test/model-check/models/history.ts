@@ -1,0 +1,184 @@
+/**
+ * A database that loses its last commits: a failover to a standby that lagged, or a restore. What was read before is
+ * still under way in processes, in Redis and in memory, with versions that the new past gives away again to other
+ * events. So a version alone proves nothing (Q1): the history goes with it.
+ *
+ * One user, one chunk, one generation that is being built when it happens or has just been published. Context is a set of
+ * events, as bits, since after a loss the same version is another context. What happens, in every order:
+ *
+ * - an event commits (in SQL: the commit acknowledges) and raises the version
+ * - two workers: claim the chunk (also from one whose lease is over), read, commit under fence and history, load Redis late
+ * - a loader reads the generation's rows and writes them to Redis later
+ * - readers of one process, which share memory and live results
+ * - the database is saved (what a standby has received), and later is replaced by that, under another history
+ */
+import { type Model, nth, type Step, sorted, step } from '../checker/model.ts';
+import { historyReaderSteps, newHistoryReader } from './history-readers.ts';
+import type { HistoryRules, HistoryScope, HistoryState, HistoryWorker } from './history-state.ts';
+
+export function history(rules: HistoryRules, scope: HistoryScope): Model<HistoryState> {
+  return {
+    name: 'history',
+    initial: initialState(scope),
+    *steps(state) {
+      if (state.broken !== null) return;
+      yield* eventSteps(state);
+      for (const [i, worker] of state.workers.entries()) yield* workerSteps(rules, scope, state, worker, i);
+      yield* publishSteps(state);
+      yield* loaderSteps(state);
+      for (const i of state.readers.keys()) yield* historyReaderSteps(rules, state, i);
+      yield* lossSteps(state);
+    },
+    violation: (state) => state.broken,
+    canonical: (state) => ({ ...state, workers: sorted(state.workers), readers: sorted(state.readers) }),
+  };
+}
+
+function initialState({ events, workers, readers, losses, flushes }: HistoryScope): HistoryState {
+  const chunk = { is: 'waiting' as const, fence: 0, row: null };
+  return {
+    postgres: { history: 1, context: 0, version: 0, runHistory: 1, keyHistory: 1, chunk, isPublished: false },
+    saved: null,
+    historiesMade: 1,
+    everCommitted: 0,
+    eventsLeft: events,
+    lossesLeft: losses,
+    flushesLeft: flushes,
+    workers: Array.from({ length: workers }, idleWorker),
+    loader: null,
+    redis: { generation: [null, null, null, null], overlay: null },
+    memory: null,
+    flight: null,
+    readers: Array.from({ length: readers }, newHistoryReader),
+    broken: null,
+  };
+}
+
+function idleWorker(): HistoryWorker {
+  return { is: 'idle', fence: 0, runHistory: 0, keyHistory: 0, result: null };
+}
+
+function* eventSteps(state: HistoryState): Generator<Step<HistoryState>> {
+  if (state.eventsLeft === 0) return;
+  const event = 1 << (state.eventsLeft - 1);
+  yield step(
+    state,
+    `an event commits: version ${state.postgres.version + 1} of history ${state.postgres.history}`,
+    (draft) => {
+      draft.eventsLeft--;
+      draft.everCommitted |= event;
+      draft.postgres.context |= event;
+      draft.postgres.version++;
+    },
+  );
+}
+
+function* workerSteps(
+  rules: HistoryRules,
+  scope: HistoryScope,
+  state: HistoryState,
+  worker: HistoryWorker,
+  i: number,
+): Generator<Step<HistoryState>> {
+  const { postgres } = state;
+  const change = (does: string, then: (worker: HistoryWorker, draft: HistoryState) => void) =>
+    step(state, `worker ${i + 1}: ${does}`, (draft) => then(nth(draft.workers, i), draft));
+  switch (worker.is) {
+    case 'idle':
+      if (postgres.chunk.is === 'committed' || postgres.chunk.fence >= scope.claims) return;
+      yield change(`claims the chunk${postgres.chunk.is === 'claimed' ? ', whose lease is over' : ''}`, (mine, draft) =>
+        claim(rules, mine, draft),
+      );
+      return;
+    case 'claimed':
+      yield change(`reads features and version ${postgres.version} of history ${postgres.history}`, (mine, draft) => {
+        mine.is = 'scored';
+        mine.result = { history: postgres.history, label: draft.postgres.version, from: draft.postgres.context };
+      });
+      return;
+    case 'scored':
+      yield change(mayCommit(state, worker) ? 'commits its row' : 'may not commit, and gives up', commit);
+      return;
+    case 'committed':
+      yield change('loads its row into Redis', (mine, draft) => {
+        const isLate = rules.key === 'id and history, asked late';
+        draft.redis.generation[isLate ? postgres.keyHistory : mine.keyHistory] = mine.result;
+        draft.workers[i] = idleWorker();
+      });
+  }
+}
+
+/** B3. In another history than the run's, the run goes on; what was committed is committed here too, or is not there. */
+function claim(rules: HistoryRules, worker: HistoryWorker, draft: HistoryState): void {
+  const { postgres } = draft;
+  postgres.chunk.is = 'claimed';
+  postgres.chunk.fence++;
+  if (postgres.runHistory !== postgres.history && rules.key !== 'id') postgres.keyHistory = postgres.history;
+  postgres.runHistory = postgres.history;
+  Object.assign(worker, { is: 'claimed', fence: postgres.chunk.fence, runHistory: postgres.history });
+  worker.keyHistory = postgres.keyHistory;
+}
+
+function mayCommit({ postgres }: HistoryState, { fence, runHistory, result }: HistoryWorker): boolean {
+  const isHeld = postgres.chunk.is === 'claimed' && postgres.chunk.fence === fence;
+  return isHeld && postgres.history === runHistory && postgres.history === result?.history;
+}
+
+/** B6. */
+function commit(worker: HistoryWorker, draft: HistoryState): void {
+  if (!mayCommit(draft, worker)) {
+    Object.assign(worker, idleWorker());
+    return;
+  }
+  draft.postgres.chunk.is = 'committed';
+  draft.postgres.chunk.row = worker.result;
+  worker.is = 'committed';
+}
+
+function* publishSteps(state: HistoryState): Generator<Step<HistoryState>> {
+  const { isPublished, chunk } = state.postgres;
+  if (isPublished || chunk.is !== 'committed') return;
+  yield step(state, 'the generation is published', (draft) => {
+    draft.postgres.isPublished = true;
+  });
+}
+
+/** The whole generation from its rows, as after a flush. */
+function* loaderSteps(state: HistoryState): Generator<Step<HistoryState>> {
+  const { isPublished, chunk, keyHistory } = state.postgres;
+  if (state.loader) {
+    yield step(state, 'the loader writes the row that it read into Redis', (draft) => {
+      if (draft.loader) draft.redis.generation[draft.loader.keyHistory] = draft.loader.row;
+      draft.loader = null;
+    });
+  } else if (isPublished && chunk.row && state.redis.generation[keyHistory] === null) {
+    yield step(state, 'the loader reads the row', (draft) => {
+      if (chunk.row) draft.loader = { row: chunk.row, keyHistory };
+    });
+  }
+  if (state.flushesLeft > 0 && state.redis.generation.some((row) => row !== null)) {
+    yield step(state, 'FAULT: Redis loses everything', (draft) => {
+      draft.flushesLeft--;
+      draft.redis = { generation: [null, null, null, null], overlay: null };
+    });
+  }
+}
+
+function* lossSteps(state: HistoryState): Generator<Step<HistoryState>> {
+  const { saved, lossesLeft } = state;
+  if (lossesLeft === 0) return;
+  if (saved === null) {
+    yield step(state, 'the standby is here (or: a backup is taken); it receives nothing more', (draft) => {
+      draft.saved = draft.postgres;
+    });
+    return;
+  }
+  yield step(state, `FAULT: failover to the standby (or restore): history ${state.historiesMade + 1}`, (draft) => {
+    draft.lossesLeft--;
+    draft.historiesMade++;
+    draft.postgres = { ...saved, chunk: { ...saved.chunk }, history: draft.historiesMade };
+    if (draft.lossesLeft === 0) draft.saved = null;
+    // What is lost was promised by nobody any more: a token of it is refused.
+    for (const reader of draft.readers) reader.due &= saved.context;
+  });
+}

@@ -1,0 +1,60 @@
+/**
+ * The rule at the heart, as the models use it: the product's own `judge`, so that what is checked here is what decides
+ * there. Nothing expires in the models: no clock decides anything else.
+ */
+import { isFresh, judge } from '@tandem/prediction/freshness';
+import type { Label } from '@tandem/prediction/stored-prediction';
+
+/** A stored prediction as far as the rule looks at it. Numbers stand for ids. */
+export interface Candidate {
+  readonly label: number;
+  readonly model?: number;
+  /** Of an entry of a generation; null or absent in the overlay. */
+  readonly generation?: number | null;
+  readonly history?: number | string;
+  readonly floor?: number;
+}
+
+/** What a certificate says of one user of one predictor. */
+export interface Told {
+  readonly version: number;
+  readonly deleted?: number;
+  readonly model?: number;
+  readonly generation?: number | null;
+  readonly history?: number | string;
+  readonly floor?: number;
+}
+
+export type Worth = ReturnType<typeof judge>;
+
+const NEVER_EXPIRES = { maxAgeMs: null };
+
+export function worthOf(candidate: Candidate, told: Told): Worth {
+  const { version, deleted = 0, model = 1, generation = null, history = 1, floor = 0 } = told;
+  const user = { version, touched: version, deletedVersion: deleted };
+  const assignment = {
+    ...{ predictor: 'p', arm: 'stable', modelNumber: 1, revision: 0, expiresFrom: null },
+    modelVersionId: String(model),
+    generation: generation === null ? null : { id: String(generation), number: 1, buckets: 1, startedAt: 0 },
+    overlayFloor: floor,
+  };
+  return judge(labelOf(candidate), user, assignment, { history: String(history), now: 0 }, NEVER_EXPIRES);
+}
+
+export function isFreshUnder(told: Told, candidate: Candidate): boolean {
+  return isFresh(worthOf(candidate, told));
+}
+
+function labelOf({ label, model = 1, generation = null, history = 1, floor = 0 }: Candidate): Label {
+  const isOverlay = generation === null;
+  return {
+    layer: isOverlay ? 'overlay' : 'generation',
+    source: 'batch',
+    contextVersion: label,
+    modelVersionId: String(model),
+    generationId: isOverlay ? null : String(generation),
+    history: isOverlay ? String(history) : null,
+    overlayFloor: isOverlay ? floor : null,
+    computedAt: 0,
+  };
+}

@@ -1,0 +1,10 @@
+/** The rules as they should be, of each model but certified-read.ts, which has its own file of rules. */
+import type { AssignmentRules } from './models/assignment-state.ts';
+import type { ErasureRules } from './models/erasure-state.ts';
+import type { HistoryRules } from './models/history-state.ts';
+import type { RunRules } from './models/run.ts';
+
+export const ASSIGNMENT: AssignmentRules = { pointer: 'postgres', floor: 'raised', publishes: 'not past a rollback' };
+export const ERASURE: ErasureRules = { tombstone: 'kept', unverified: 'server and count', restores: 'guarded' };
+export const HISTORY: HistoryRules = { compares: 'history and version', key: 'id and history' };
+export const RUN: RunRules = { fence: 'guards the commit', reconciler: 'comes by', publishes: 'when no chunk is open' };
