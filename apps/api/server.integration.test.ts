@@ -41,6 +41,11 @@ describe('startServer', () => {
       [post('Content-Length: 2\r\nContent-Length: 3', '{}'), 400],
       [post('Content-Length: +5', '{}'), 400],
       [post('Transfer-Encoding: xchunked', '0\r\n\r\n'), 400],
+      [post('Transfer-Encoding: gzip, chunked', '0\r\n\r\n'), 400],
+      ['GET /livez HTTP/1.1\r\n\r\n', 400],
+      ['GET /livez HTTP/1.1\r\nHost: localhost\r\nExpect: 200-ok\r\n\r\n', 400],
+      ['GET /livez HTTP/1.1\r\nHost: a@b\r\nConnection: close\r\n\r\n', 400],
+      ['CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n', 405],
       [post('Content-Type: application/json\r\nTransfer-Encoding: chunked', 'FFFFFFFFFFFFFFFFF\r\n'), 400],
       [post('Content-Type: application/json\r\nContent-Length: 99999999999', 'x'), 413],
     ];
@@ -49,6 +54,13 @@ describe('startServer', () => {
       expect([bytes.slice(0, 90), statusOf(answer)]).toEqual([bytes.slice(0, 90), status]);
       expect(answer.toLowerCase()).toContain('content-type: application/problem+json');
     }
+  });
+
+  it('refuses what is no request behind the answer to the request before it', async () => {
+    const answer = await exchange(
+      `${post('Content-Type: application/json\r\nContent-Length: 2', '{}')}nonsense\r\n\r\n`,
+    );
+    expect([...answer.matchAll(/HTTP\/1\.1 (\d{3})/g)].map(([, status]) => status)).toEqual(['422', '400']);
   });
 
   it('stops reading a chunked body at the limit', async () => {

@@ -3,21 +3,26 @@
  * becomes a request, and an end that loses nobody's answer.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
-import { getRequestListener } from '@hono/node-server';
-import { RequestError, type RequestErrorCode } from './http/request-error.ts';
-import { toProblem } from './problem.ts';
+import type { AddressInfo } from 'node:net';
+import { getRequestListener, RequestError as UnreadableRequest } from '@hono/node-server';
+import { connectionLimit } from './connection-limit.ts';
+import { type Connections, createConnections } from './connections.ts';
+import { RequestError } from './http/request-error.ts';
+import { frameFault } from './http/request-frame.ts';
+import { problemResponse, toProblem } from './problem.ts';
+import { refuseExpectation, refuseMalformed, refuseRequest, refuseTunnel, rememberRequest } from './refused-request.ts';
 
 /** Milliseconds and bytes. Node's own defaults would let a client hold a connection for five minutes. */
 const LIMITS = Object.freeze({
   headersTimeout: 5_000,
-  requestTimeout: 15_000,
+  requestTimeout: 8_000,
   keepAliveTimeout: 5_000,
   maxHeaderSize: 8_192,
   /** How often the two timeouts above are looked at. */
   connectionsCheckingInterval: 1_000,
+  /** Node's own answer has no body; request-frame.ts looks. */
+  requireHostHeader: false,
 });
-const MAX_CONNECTIONS = 4_096;
 
 export interface ServerOptions {
   fetch(request: Request): Response | Promise<Response>;
@@ -26,7 +31,8 @@ export interface ServerOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
-  readonly maxConnections?: number;
+  /** Which are kept; default: as many as the process has files for. */
+  readonly connections?: Connections;
 }
 
 export interface RunningServer {
@@ -41,13 +47,19 @@ export interface RunningServer {
 
 /** Rejects where the address cannot be listened on. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { fetch, direct = () => false, host, port, maxConnections = MAX_CONNECTIONS } = options;
-  const listen = getRequestListener(fetch);
+  const { fetch, direct = () => false, host, port } = options;
+  const { connections = createConnections({ most: connectionLimit() }) } = options;
+  const listen = getRequestListener(fetch, { errorHandler: refuseUnreadable });
   const server = createServer(LIMITS, (incoming, outgoing) => {
-    if (!direct(incoming, outgoing)) void listen(incoming, outgoing);
+    rememberRequest(incoming, outgoing);
+    const fault = frameFault(incoming);
+    if (fault) refuseRequest(fault, incoming, outgoing);
+    else if (!direct(incoming, outgoing)) void listen(incoming, outgoing);
   });
-  server.maxConnections = maxConnections;
-  server.on('clientError', answerClientError);
+  connections.keep(server);
+  server.on('clientError', (error, socket) => refuseMalformed(error, socket, LIMITS.maxHeaderSize));
+  server.on('checkExpectation', refuseExpectation);
+  server.on('connect', refuseTunnel);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(describeListenError(error, host, port)));
     server.listen(port, host, resolve);
@@ -58,6 +70,19 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     port: address.port,
     close: (graceMs) => closeServer(server, graceMs),
   };
+}
+
+/** Of what Hono's adapter makes no Request: a Host or a path that no URL can have. */
+function refuseUnreadable(error: unknown): Response {
+  if (!(error instanceof UnreadableRequest)) return problemResponse(toProblem(error));
+  return problemResponse(
+    toProblem(
+      new RequestError('malformed_request', "The request's Host and path make no URL.", {
+        remedy: 'send a Host, and a path that begins with / and is percent-encoded',
+        cause: error,
+      }),
+    ),
+  );
 }
 
 async function closeServer(server: Server, graceMs: number): Promise<boolean> {
@@ -77,34 +102,6 @@ async function closeServer(server: Server, graceMs: number): Promise<boolean> {
   clearInterval(sweep);
   clearTimeout(patience);
   return inTime;
-}
-
-/** What the parser refused: there is no request to answer, only a socket to write to. */
-function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
-    socket.destroy();
-    return;
-  }
-  const { code, text } = clientErrorKind(error.code);
-  const { problem } = toProblem(new RequestError(code, text));
-  const body = JSON.stringify(problem);
-  socket.end(
-    `HTTP/1.1 ${problem.status} ${problem.title}\r\nContent-Type: application/problem+json\r\nCache-Control: no-store\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
-  );
-}
-
-function clientErrorKind(code: string | undefined): { code: RequestErrorCode; text: string } {
-  switch (code) {
-    case 'HPE_HEADER_OVERFLOW':
-      return { code: 'headers_too_large', text: `A request's headers have at most ${LIMITS.maxHeaderSize} bytes.` };
-    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
-      return { code: 'body_too_large', text: 'The chunk extensions are too large.' };
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return { code: 'request_timeout', text: 'The request did not arrive in time.' };
-    default:
-      return { code: 'malformed_request', text: 'This is not HTTP/1.1.' };
-  }
 }
 
 function describeListenError(error: NodeJS.ErrnoException, host: string, port: number): Error {

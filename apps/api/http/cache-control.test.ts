@@ -16,6 +16,7 @@ describe('parseCacheControl', () => {
     });
     expect(parseCacheControl('max-age=60, max-stale="30"')).toEqual({ ...NO_DIRECTIVES, maxAge: 60, maxStale: 30 });
     expect(parseCacheControl('max-age=0').maxAge).toBe(0);
+    expect(parseCacheControl('min-fresh=5, min-fresh=60')).toEqual({ ...NO_DIRECTIVES, minFresh: 60 });
   });
 
   it('takes the stricter of two ages, and caps what is too large', () => {
@@ -33,6 +34,7 @@ describe('parseCacheControl', () => {
     'max-age=-1',
     'max-age=1.5',
     'max-stale=soon',
+    'min-fresh',
     'a b',
     '"',
     'no-cache, only-if-cached',

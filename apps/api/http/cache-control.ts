@@ -12,6 +12,8 @@ export interface RequestDirectives {
   readonly maxAge: number | null;
   /** null: not given; Infinity: any staleness. */
   readonly maxStale: number | null;
+  /** For how long the answer must still be fresh. */
+  readonly minFresh: number | null;
 }
 
 export const NO_DIRECTIVES: RequestDirectives = Object.freeze({
@@ -19,6 +21,7 @@ export const NO_DIRECTIVES: RequestDirectives = Object.freeze({
   onlyIfCached: false,
   maxAge: null,
   maxStale: null,
+  minFresh: null,
 });
 
 /** RFC 9111 1.2.2: a larger number of seconds is taken as this one. */
@@ -48,6 +51,9 @@ export function parseCacheControl(header: string | null | undefined): RequestDir
       case 'max-stale':
         found.maxStale = value === undefined ? Number.POSITIVE_INFINITY : seconds('max-stale', value);
         break;
+      case 'min-fresh':
+        found.minFresh = Math.max(found.minFresh ?? 0, seconds('min-fresh', value));
+        break;
     }
   }
   if (found.noCache && found.onlyIfCached) throw malformed('no-cache and only-if-cached contradict each other');
@@ -70,6 +76,6 @@ function seconds(directive: string, value: string | undefined): number {
 function malformed(what: string): RequestError {
   return new RequestError('malformed_request', `Cache-Control: ${what}.`, {
     field: 'Cache-Control',
-    remedy: 'send no-cache, only-if-cached, max-age=SECONDS, max-stale or max-stale=SECONDS',
+    remedy: 'send no-cache, only-if-cached, max-age=SECONDS, min-fresh=SECONDS, max-stale or max-stale=SECONDS',
   });
 }

@@ -42,7 +42,7 @@ async function readCounted(body: ReadableStream<Uint8Array>): Promise<Uint8Array
 function tooLarge(): RequestError {
   return new RequestError('body_too_large', `A body has at most ${MAX_BODY_BYTES} bytes.`, {
     remedy: 'send it in several requests',
-    // What is left of the body is not read: the connection cannot be used again.
-    headers: { connection: 'close' },
+    // No `Connection: close`: what is left of the body is passed over for a while, since closing on a client that still
+    // sends would reset the connection, and with it the answer.
   });
 }

@@ -2,7 +2,9 @@
 
 export type RequestErrorCode =
   | 'malformed_request'
+  | 'unauthorized'
   | 'forbidden'
+  | 'missing_scope'
   | 'no_such_path'
   | 'method_not_allowed'
   | 'not_acceptable'

@@ -1,0 +1,65 @@
+/**
+ * What Node's parser lets through although HTTP does not: requests of which a proxy in front and this service could think
+ * differently, where they end or whom they are for.
+ */
+import type { IncomingMessage } from 'node:http';
+import { RequestError } from './request-error.ts';
+
+/** What is looked at of a request. */
+export type RequestFrame = Pick<IncomingMessage, 'rawHeaders' | 'url' | 'httpVersion'>;
+
+/** A scheme and an authority before the path, as a proxy is asked. */
+const ABSOLUTE = /^https?:\/\/([^/?#]*)/i;
+
+/** Why the request must not be answered, or undefined. Every request passes here: one walk over its header names. */
+export function frameFault(incoming: RequestFrame): RequestError | undefined {
+  const { rawHeaders, url = '', httpVersion } = incoming;
+  let host: string | undefined;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] ?? '';
+    // The length spares nearly all of them a comparison.
+    if (name.length === 4 && name.toLowerCase() === 'host') {
+      if (host !== undefined) return unlawful('Host', 'is there more than once', 'send it once');
+      host = rawHeaders[i + 1] ?? '';
+    } else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') {
+      const fault = codingFault(rawHeaders[i + 1] ?? '', httpVersion);
+      if (fault) return fault;
+    }
+  }
+  if (host === undefined && httpVersion !== '1.0') return unlawful('Host', 'is missing', 'send it');
+  return targetFault(url, host ?? '');
+}
+
+/** RFC 9112, 6.1: what is coded otherwise cannot be read, and a sender of HTTP/1.0 knows no such header. */
+function codingFault(value: string, version: string): RequestError | undefined {
+  if (value.trim().toLowerCase() !== 'chunked') {
+    return unlawful('Transfer-Encoding', 'names another coding than chunked', 'send the body as it is, or chunked');
+  }
+  return version === '1.0'
+    ? unlawful('Transfer-Encoding', 'does not exist in HTTP/1.0', 'send Content-Length, or HTTP/1.1')
+    : undefined;
+}
+
+function targetFault(url: string, host: string): RequestError | undefined {
+  if (url.includes('#')) {
+    return new RequestError('malformed_request', 'The path has a #, at which it would end.', {
+      remedy: 'encode each part of the path with encodeURIComponent',
+      headers: { connection: 'close' },
+    });
+  }
+  if (url.startsWith('/')) return undefined;
+  // RFC 9112, 3.2.2: it counts more than Host, which is what everybody else looks at.
+  const authority = ABSOLUTE.exec(url)?.[1];
+  return authority === undefined || authority.toLowerCase() === host.toLowerCase()
+    ? undefined
+    : unlawful('Host', "is not the request's own authority", 'send the same in both, or the path alone');
+}
+
+/** The connection cannot be used again: what follows on it may be the rest of this request. */
+function unlawful(field: string, problem: string, remedy: string): RequestError {
+  return new RequestError('malformed_request', `${field} ${problem}.`, {
+    field,
+    remedy,
+    headers: { connection: 'close' },
+  });
+}

@@ -1,0 +1,119 @@
+/** Bodies out of a schema: what it allows, what it nearly allows, and what nobody meant. */
+import fc from 'fast-check';
+import type { Schema } from './document.ts';
+import type { Definitions } from './schema-walk.ts';
+import { nearly, oddTexts } from './texts.ts';
+
+/** Values that mean something to the service, by the name of what they are given for. */
+const MEANT: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
+  predictor: fc.constant('count'),
+  subject: fc.integer({ min: 1, max: 20 }).map(String),
+  userIds: fc.array(fc.integer({ min: 1, max: 25 }).map(String), { minLength: 1, maxLength: 12 }),
+  type: fc.constantFrom('changed', 'order.placed'),
+  time: fc.constant(null).map(() => new Date(Date.now() - 60_000).toISOString()),
+  datacontenttype: fc.constant('application/json'),
+  to: fc.constantFrom('1', '2'),
+  data: fc.record(
+    { changes: fc.oneof(fc.nat(1_000), fc.constant(null)), load: fc.double({ noNaN: true, noDefaultInfinity: true }) },
+    { requiredKeys: [] },
+  ),
+};
+
+/** What the schema allows. */
+export function valid(schema: Schema, definitions: Definitions, name = ''): fc.Arbitrary<unknown> {
+  const meant = MEANT[name];
+  if (meant) return meant;
+  const {
+    $ref,
+    allOf,
+    anyOf,
+    enum: values,
+  } = schema as {
+    $ref?: string;
+    allOf?: readonly Schema[];
+    anyOf?: readonly Schema[];
+    enum?: readonly unknown[];
+  };
+  const one = $ref === undefined ? allOf?.[0] : definitions.get($ref);
+  if (one) return valid(one, definitions, name);
+  if (anyOf) return fc.oneof(...anyOf.map((choice) => valid(choice, definitions, name)));
+  if (values) return fc.constantFrom(...values);
+  return ofType(schema, definitions);
+}
+
+function ofType(schema: Schema, definitions: Definitions): fc.Arbitrary<unknown> {
+  switch (schema.type) {
+    case 'object':
+      return objectOf(schema, definitions);
+    case 'array':
+      return fc.array(valid(schema.items as Schema, definitions), { minLength: 1, maxLength: 5 });
+    case 'integer':
+      return fc.integer({ min: 1, max: 100 });
+    case 'number':
+      return fc.double({ noNaN: true, noDefaultInfinity: true });
+    case 'boolean':
+      return fc.boolean();
+    case 'null':
+      return fc.constant(null);
+    default:
+      return schema.format === 'uuid' ? fc.uuid() : fc.stringMatching(/^[a-z0-9-]{1,20}$/);
+  }
+}
+
+function objectOf(schema: Schema, definitions: Definitions): fc.Arbitrary<unknown> {
+  const properties = Object.entries((schema.properties ?? {}) as Record<string, Schema>);
+  const requiredKeys = (schema.required ?? []) as string[];
+  const record = Object.fromEntries(properties.map(([name, one]) => [name, valid(one, definitions, name)]));
+  return fc.record(record, { requiredKeys: requiredKeys.filter((name) => name in record) });
+}
+
+/** As text: valid by the schema, valid but for one place, or anything. */
+export function bodyTexts(schema: Schema, definitions: Definitions): fc.Arbitrary<string> {
+  const good = valid(schema, definitions);
+  return fc.oneof(
+    { weight: 5, arbitrary: good.map((value) => JSON.stringify(value)) },
+    { weight: 4, arbitrary: fc.tuple(good, fc.nat(), odd()).map(([value, at, other]) => spoil(value, at, other)) },
+    { weight: 1, arbitrary: good.chain((value) => nearly(JSON.stringify(value))) },
+    { weight: 1, arbitrary: fc.json({ maxDepth: 4 }) },
+    { weight: 1, arbitrary: fc.oneof(fc.string({ unit: 'binary', maxLength: 60 }), oddTexts()) },
+  );
+}
+
+/** A value that is seldom meant. */
+function odd(): fc.Arbitrary<string> {
+  return fc.oneof(
+    fc.constantFrom(
+      'null',
+      '[]',
+      '{}',
+      '""',
+      '-0',
+      '1e400',
+      '1e308',
+      '9007199254740993',
+      '{"__proto__":1}',
+      '"\\ud800"',
+    ),
+    oddTexts().map((text) => JSON.stringify(text)),
+    fc.jsonValue({ maxDepth: 2 }).map((value) => JSON.stringify(value)),
+  );
+}
+
+/** Puts the odd text in the place of one of the values, or beside one, or takes one away. */
+function spoil(value: unknown, at: number, other: string): string {
+  const text = JSON.stringify(value);
+  const places = [...text.matchAll(/"(?:[^"\\]|\\.)*"(:?)|-?\d[\d.e+-]*|true|false|null/g)].filter(
+    ([, colon]) => !colon,
+  );
+  const place = places[at % Math.max(1, places.length)];
+  if (!place) return other;
+  const end = place.index + place[0].length;
+  switch (at % 4) {
+    case 0:
+      return `${text.slice(0, end)},"unknown":${other}${text.slice(end)}`;
+    case 1:
+      return text.slice(0, place.index) + text.slice(end).replace(/^,/, '');
+    default:
+      return text.slice(0, place.index) + other + text.slice(end);
+  }
+}

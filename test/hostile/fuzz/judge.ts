@@ -1,0 +1,80 @@
+/**
+ * Whether an answer is one that the OpenAPI document allows: its status and media type are declared for the route, its
+ * body is what the schema says, and nothing failed but what may, with a time to come again.
+ */
+import type { Answer } from '../exchange.ts';
+import { INSIDES } from '../verdict.ts';
+import type { ApiDocument, Operation, Schema } from './document.ts';
+import type { FuzzRequest } from './requests.ts';
+import { schemaFaults } from './schema-walk.ts';
+
+/**
+ * Problems of what never reaches a route, which the document lists for all: a path that the parameters made another one,
+ * a method that the path has not, a header section too large, a request that is none.
+ */
+const BEFORE_ROUTES: Readonly<Record<string, number>> = {
+  'urn:tandem:problem:no_such_path': 404,
+  'urn:tandem:problem:method_not_allowed': 405,
+  'urn:tandem:problem:headers_too_large': 431,
+  'urn:tandem:problem:malformed_request': 400,
+  'urn:tandem:problem:forbidden': 403,
+};
+
+export function answerFaults(request: FuzzRequest, answer: Answer | undefined, document: ApiDocument): string[] {
+  if (!answer) return ['the connection ended without an answer'];
+  const { status, headers, body } = answer;
+  const faults: string[] = [];
+  if (status >= 500 && status !== 504 && !(status === 503 && headers['retry-after'])) faults.push(`answered ${status}`);
+  if (INSIDES.test(body) && !isDocumentation(request.operation))
+    faults.push(`shows its insides: ${body.slice(0, 200)}`);
+  if (request.method === 'OPTIONS' && status === 204) return faults;
+  const type = (headers['content-type'] ?? '').replace(/;.*/, '');
+  const problem = type === 'application/problem+json' ? readProblem(body) : undefined;
+  if (problem && problem.status !== status && request.method !== 'HEAD')
+    faults.push('the document says another status');
+  const declared = askedOf(request, document)?.answers.get(status);
+  if (!declared) {
+    const isBefore =
+      request.method === 'HEAD' ? BEFORE_STATUSES.has(status) : BEFORE_ROUTES[problem?.type ?? ''] === status;
+    return isBefore
+      ? faults
+      : [...faults, `answered ${status}, which the document does not declare: ${body.slice(0, 200)}`];
+  }
+  return [...faults, ...contentFaults(request, answer, type, declared, document)];
+}
+
+const BEFORE_STATUSES = new Set(Object.values(BEFORE_ROUTES));
+
+/** By another method, a path may be another operation's; HEAD is answered as GET is. */
+function askedOf({ method, operation }: FuzzRequest, { operations }: ApiDocument): Operation | undefined {
+  const asked = method === 'HEAD' ? 'GET' : method;
+  return operations.find((one) => one.path === operation.path && one.method === asked);
+}
+
+function contentFaults(
+  request: FuzzRequest,
+  { status, body }: Answer,
+  type: string,
+  declared: ReadonlyMap<string, Schema>,
+  { definitions }: ApiDocument,
+): string[] {
+  if (declared.size === 0) return body === '' ? [] : [`${status} has a body, and should have none`];
+  const schema = declared.get(type);
+  if (!schema) return [`${status} is of type ${type || 'none'}, which the document does not declare`];
+  if (request.method === 'HEAD') return body === '' ? [] : ['HEAD has a body'];
+  if (!type.endsWith('json')) return [];
+  return schemaFaults(JSON.parse(body), schema, definitions);
+}
+
+/** It says how other things look. */
+function isDocumentation({ operationId }: Operation): boolean {
+  return operationId === 'showDocs' || operationId === 'showOpenApi';
+}
+
+function readProblem(body: string): { readonly type?: string; readonly status?: number } | undefined {
+  try {
+    return JSON.parse(body) as { type?: string; status?: number };
+  } catch {
+    return undefined;
+  }
+}

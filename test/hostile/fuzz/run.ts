@@ -1,0 +1,108 @@
+/** Sends requests that a seed makes, several at a time, and judges each answer by the document. */
+import fc from 'fast-check';
+import { type Answer, openConnection } from '../exchange.ts';
+import type { HostileService } from '../service.ts';
+import { type ApiDocument, fetchDocument } from './document.ts';
+import { answerFaults } from './judge.ts';
+import { type FuzzRequest, requests } from './requests.ts';
+
+export interface FuzzOptions {
+  readonly requests: number;
+  readonly seed: number;
+  /** Requests under way at once. */
+  readonly lanes?: number;
+}
+
+export interface FuzzFinding {
+  /** Of the request, among those of its seed. */
+  readonly index: number;
+  /** As it was sent. */
+  readonly sent: string;
+  readonly faults: readonly string[];
+}
+
+export interface FuzzReport {
+  readonly seed: number;
+  readonly sent: number;
+  /** How often an operation answered with a status: `readPrediction 200`. */
+  readonly answers: ReadonlyMap<string, number>;
+  readonly findings: readonly FuzzFinding[];
+}
+
+/** Milliseconds for one answer. */
+const PATIENCE_MS = 30_000;
+/** What is made in one go: values for all of a long run would not fit. */
+const BATCH = 500;
+
+export async function fuzz(service: HostileService, options: FuzzOptions): Promise<FuzzReport> {
+  const { seed, lanes = 8 } = options;
+  const document = await fetchDocument(service.url);
+  const arbitrary = requests(document);
+  const answers = new Map<string, number>();
+  const findings: FuzzFinding[] = [];
+  const runs = [service.runId];
+  let sent = 0;
+  for (let from = 0; from < options.requests; from += BATCH) {
+    const numRuns = Math.min(BATCH, options.requests - from);
+    const batch = fc.sample(arbitrary, { seed: seed + from, numRuns });
+    const next = batch.entries();
+    const lane = async () => {
+      for (const [i, request] of next) {
+        sent++;
+        const { text, answer, faults } = await tryOne(service, request, document, runs);
+        const key = `${request.operation.operationId} ${answer?.status}`;
+        answers.set(key, (answers.get(key) ?? 0) + 1);
+        if (faults.length > 0) findings.push({ index: from + i, sent: text.slice(0, 2_000), faults });
+      }
+    };
+    await Promise.all(Array.from({ length: lanes }, lane));
+  }
+  return { seed, sent, answers, findings };
+}
+
+async function tryOne(
+  { port, contextToken }: HostileService,
+  request: FuzzRequest,
+  document: ApiDocument,
+  runs: string[],
+): Promise<{ readonly text: string; readonly answer: Answer | undefined; readonly faults: readonly string[] }> {
+  const text = textOf(request, contextToken, runs);
+  const connection = await openConnection(port);
+  try {
+    await connection.send([Buffer.from(text, 'latin1')]);
+    const answer = await connection.answer(request.method, PATIENCE_MS);
+    learn(answer, runs);
+    return { text, answer, faults: answerFaults(request, answer, document) };
+  } catch (error) {
+    return { text, answer: undefined, faults: [String(error)] };
+  } finally {
+    connection.close();
+  }
+}
+
+/** The runs that there are grow; later requests ask for them. */
+function learn(answer: Answer | undefined, runs: string[]): void {
+  const location = /^\/v1\/runs\/([0-9a-f-]{36})$/.exec(answer?.headers.location ?? '')?.[1];
+  if (location !== undefined && !runs.includes(location)) runs.push(location);
+}
+
+/** The bytes, a character each. What would be no header is not one: framing has a corpus of its own. */
+function textOf({ method, target, headers, body }: FuzzRequest, token: string, runs: readonly string[]): string {
+  const path = target.replace(/\{run:(\d+)\}/g, (_, n) => runs[Number(n) % runs.length] ?? '');
+  const content = body === null ? '' : latin1(body);
+  const fields: (readonly [string, string])[] = [
+    ['host', 'localhost'],
+    ...headers,
+    ...(body === null && method === 'GET' ? [] : [['content-length', String(content.length)] as const]),
+  ];
+  const lines = fields.map(
+    ([name, value]) =>
+      `${name}: ${latin1(value.replaceAll('{token}', token)).replace(/[^\x20-\x7e\x80-\xff]/g, '')}\r\n`,
+  );
+  return `${method} ${path.replace(/[^\x21-\x7e]/g, '')} HTTP/1.1\r\n${lines.join('')}\r\n${content}`;
+}
+
+/** UTF-8 bytes, each as a character. */
+function latin1(text: string): string {
+  return Buffer.from(text.toWellFormed()).toString('latin1');
+}

@@ -1,0 +1,91 @@
+/**
+ * Whether a value is what a JSON schema says (draft 2020-12, as OpenAPI 3.1 has it): the keywords that the service's
+ * document uses, and no others. A keyword that is not known here is an error, not passed over: what is not checked must
+ * not look as if it were.
+ */
+import type { Schema } from './document.ts';
+
+export type Definitions = ReadonlyMap<string, Schema>;
+type Check = (value: unknown, given: never, at: string, schema: Schema, definitions: Definitions) => string[];
+
+/** What a value lacks, each a sentence that names the place; empty where it is valid. */
+export function schemaFaults(value: unknown, schema: Schema, definitions: Definitions, at = 'the body'): string[] {
+  return Object.entries(schema).flatMap(([keyword, given]) => {
+    if (SILENT.has(keyword)) return [];
+    const check = CHECKS[keyword];
+    if (!check) throw new Error(`the schema walk does not know the keyword ${keyword} (${at})`);
+    return check(value, given as never, at, schema, definitions);
+  });
+}
+
+const SILENT = new Set(['description', 'example', 'examples', 'default', 'title']);
+
+const FORMATS: Readonly<Record<string, RegExp>> = {
+  uuid: /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
+  'date-time': /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/,
+};
+
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const TYPES: Readonly<Record<string, (value: unknown) => boolean>> = {
+  string: (value) => typeof value === 'string',
+  number: (value) => typeof value === 'number',
+  integer: Number.isInteger,
+  boolean: (value) => typeof value === 'boolean',
+  null: (value) => value === null,
+  array: Array.isArray,
+  object: isObject,
+};
+
+const CHECKS: Readonly<Record<string, Check>> = {
+  type: (value, given: string | readonly string[], at) =>
+    [given].flat().some((type) => TYPES[type]?.(value)) ? [] : [`${at} is no ${[given].flat().join(' or ')}`],
+  enum: (value, given: readonly unknown[], at) =>
+    given.includes(value) ? [] : [`${at} is ${JSON.stringify(value)}, none of ${given.join(', ')}`],
+  const: (value, given: unknown, at) => (value === given ? [] : [`${at} is not ${JSON.stringify(given)}`]),
+  $ref: (value, given: string, at, _, definitions) => {
+    const schema = definitions.get(given);
+    return schema ? schemaFaults(value, schema, definitions, at) : [`${at}: ${given} is not defined`];
+  },
+  allOf: (value, given: readonly Schema[], at, _, definitions) =>
+    given.flatMap((one) => schemaFaults(value, one, definitions, at)),
+  anyOf: (value, given: readonly Schema[], at, _, definitions) => {
+    const found = given.map((one) => schemaFaults(value, one, definitions, at));
+    return found.some((faults) => faults.length === 0) ? [] : [`${at} fits none: ${found.flat().join('; ')}`];
+  },
+  required: (value, given: readonly string[], at) =>
+    isObject(value)
+      ? given.filter((name) => !Object.hasOwn(value, name)).map((name) => `${at}.${name} is missing`)
+      : [],
+  properties: (value, given: Readonly<Record<string, Schema>>, at, _, definitions) =>
+    isObject(value)
+      ? Object.entries(given).flatMap(([name, one]) =>
+          Object.hasOwn(value, name) ? schemaFaults(value[name], one, definitions, `${at}.${name}`) : [],
+        )
+      : [],
+  additionalProperties: (value, given: boolean | Schema, at, { properties = {} }, definitions) =>
+    isObject(value)
+      ? Object.entries(value).flatMap(([name, one]) => {
+          if (given === true || Object.hasOwn(properties as object, name)) return [];
+          return given === false
+            ? [`${at}.${name} is not known`]
+            : schemaFaults(one, given, definitions, `${at}.${name}`);
+        })
+      : [],
+  items: (value, given: Schema, at, _, definitions) =>
+    Array.isArray(value) ? value.flatMap((one, i) => schemaFaults(one, given, definitions, `${at}[${i}]`)) : [],
+  minItems: (value, given: number, at) =>
+    Array.isArray(value) && value.length < given ? [`${at} has fewer than ${given} items`] : [],
+  maxItems: (value, given: number, at) =>
+    Array.isArray(value) && value.length > given ? [`${at} has more than ${given} items`] : [],
+  minimum: (value, given: number, at) => (Number(value) < given ? [`${at} is below ${given}`] : []),
+  maximum: (value, given: number, at) => (Number(value) > given ? [`${at} is above ${given}`] : []),
+  pattern: (value, given: string, at) =>
+    typeof value === 'string' && !new RegExp(given, 'u').test(value) ? [`${at} does not match ${given}`] : [],
+  format: (value, given: string, at) => {
+    const form = FORMATS[given];
+    if (!form) throw new Error(`the schema walk does not know the format ${given} (${at})`);
+    return typeof value === 'string' && !form.test(value) ? [`${at} is no ${given}`] : [];
+  },
+};

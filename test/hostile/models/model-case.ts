@@ -1,0 +1,55 @@
+/**
+ * One file of the corpus of hostile models: how it is made (always the same bytes), and how it is treated. Each takes
+ * `features` float32[N,2] and gives `score` float32[N,1], or seems to, or is no model at all.
+ */
+import { FLOAT, floats, graph, integers, type ModelHead, model, node, value } from '@tandem/testing/onnx-writer';
+
+/**
+ * The check that a file does not pass: `bytes` (the walk over its protobuf), `load` (ONNX Runtime, in a child), `signature`
+ * (what it takes and gives), `trial` (what it does), `time` and `memory` (it asks for more than there is, wherever that shows);
+ * or none: it is `served`.
+ */
+export type ModelCheck = 'bytes' | 'load' | 'signature' | 'trial' | 'time' | 'memory' | 'served';
+
+export interface ModelCase {
+  readonly name: string;
+  readonly bytes: () => Buffer;
+  readonly check: ModelCheck;
+  /** Part of the sentence that refuses it. */
+  readonly says: string;
+}
+
+export const refused = (check: Exclude<ModelCheck, 'served'>, name: string, says: string, bytes: () => Buffer) =>
+  ({ name, bytes, check, says }) satisfies ModelCase;
+
+export const served = (name: string, bytes: () => Buffer) =>
+  ({ name, bytes, check: 'served', says: '' }) satisfies ModelCase;
+
+/** The first feature, as column `first` float32[N,1]. */
+export const FIRST = [node('Gather', ['features', 'at0'], ['first'], { axis: 1 })];
+export const AT0 = integers('at0', [1], [0]);
+
+/** A sound model around nodes that make `score` of `features` and `first`. */
+export function around(nodes: readonly Buffer[], constants: readonly Buffer[] = [], head: ModelHead = {}): Buffer {
+  return model(bodyOf([...FIRST, ...nodes], [AT0, ...constants]), head);
+}
+
+/** The graph alone. @param more of its fields */
+export function bodyOf(nodes: readonly Buffer[], constants: readonly Buffer[], more: readonly Buffer[] = []): Buffer {
+  const [input, output] = [value('features', FLOAT, ['N', 2]), value('score', FLOAT, ['N', 1])];
+  return Buffer.concat([graph(nodes, constants, [input], [output]), ...more]);
+}
+
+/** sigmoid(features · weights): the model that nothing is wrong with. */
+export function soundModel(head: ModelHead = {}): Buffer {
+  const nodes = [node('MatMul', ['features', 'w'], ['z']), node('Sigmoid', ['z'], ['score'])];
+  return model(bodyOf(nodes, [floats('w', [2, 1], [1, -1])]), head);
+}
+
+/** So many operators, each behind the one before. */
+export function chain(length: number): Buffer {
+  const nodes = Array.from({ length }, (_, i) =>
+    node('Neg', [i === 0 ? 'first' : `n${i}`], [i === length - 1 ? 'score' : `n${i + 1}`]),
+  );
+  return around(nodes);
+}

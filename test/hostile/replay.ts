@@ -1,0 +1,72 @@
+/** Sends a corpus file to the service, and tells everything that came out other than it says. */
+import type { ExpectedAnswer, HostileRequest } from './corpus.ts';
+import { type Answer, type Connection, openConnection } from './exchange.ts';
+import { render } from './render.ts';
+import type { HostileService } from './service.ts';
+import { answerFaults, lastAnswerFaults } from './verdict.ts';
+
+/** How long a connection that must close may stay open after its last answer: less than an idle one is kept, 5 s. */
+const CLOSES_WITHIN_MS = 3_000;
+
+/** Faults, as sentences; none where all is as it should be. */
+export async function replay(request: HostileRequest, service: HostileService): Promise<readonly string[]> {
+  const connection = await openConnection(service.port);
+  try {
+    const faults =
+      request.times > 1 ? await repeat(request, service, connection) : await once(request, service, connection);
+    if (request.connection !== null) faults.push(...(await connectionFaults(request.connection, connection)));
+    return faults;
+  } finally {
+    connection.close();
+  }
+}
+
+/** Each request after the answer to the one before; answers beyond the requests are waited for after the last. */
+async function once(request: HostileRequest, service: HostileService, connection: Connection): Promise<string[]> {
+  const faults: string[] = [];
+  const { sent, answers, withinMs } = request;
+  let last: Answer | undefined;
+  for (const [i, expected] of answers.entries()) {
+    const text = sent[i];
+    const method = methodOf(text ?? '');
+    // A service that refuses what it has not read to the end answers while it is being sent.
+    if (text !== undefined) void connection.send(render(text, service));
+    last = await connection.answer(method, withinMs + spokenMs(text ?? ''));
+    faults.push(
+      ...answerFaults(last, expected, method).map((fault) => (sent.length > 1 ? `answer ${i + 1}: ${fault}` : fault)),
+    );
+  }
+  return [...faults, ...lastAnswerFaults(last, request)];
+}
+
+/** All at once, as a client does that does not wait; one fault is told, not thousands. */
+async function repeat(request: HostileRequest, service: HostileService, connection: Connection): Promise<string[]> {
+  const [text = ''] = request.sent;
+  const expected: ExpectedAnswer = request.answers[0] ?? { statuses: [], problem: null };
+  const pieces = render(text, service);
+  const sending = connection.send(Array.from({ length: request.times }, () => pieces).flat());
+  let last: Answer | undefined;
+  for (let i = 0; i < request.times; i++) {
+    last = await connection.answer(methodOf(text), request.withinMs);
+    const faults = answerFaults(last, expected, methodOf(text));
+    if (faults.length > 0) return faults.map((fault) => `answer ${i + 1} of ${request.times}: ${fault}`);
+  }
+  await sending;
+  return lastAnswerFaults(last, request);
+}
+
+async function connectionFaults(expected: 'closes' | 'stays', connection: Connection): Promise<readonly string[]> {
+  if (expected === 'closes') return (await connection.ends(CLOSES_WITHIN_MS)) ? [] : ['the connection stays open'];
+  await connection.send([Buffer.from('GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n')]);
+  const answer = await connection.answer('GET', CLOSES_WITHIN_MS);
+  return answer?.status === 200 ? [] : [`the next request on the connection was answered with ${answer?.status}`];
+}
+
+function methodOf(text: string): string {
+  return text.slice(0, text.indexOf(' '));
+}
+
+/** How long its sending takes by itself. */
+function spokenMs(text: string): number {
+  return [...text.matchAll(/\{\{pause (\d+)\}\}/g)].reduce((sum, [, ms]) => sum + Number(ms), 0);
+}

@@ -1,0 +1,70 @@
+/** Whether answers are what the corpus asks for, and what every answer must be. Each fault is a sentence. */
+import type { ExpectedAnswer, HostileRequest } from './corpus.ts';
+import type { Answer } from './exchange.ts';
+
+/** What no answer and no line of the log may show: a stack, a path of the machine, SQL. */
+export const INSIDES = /\n\s+at |node:internal|\.ts:\d+|file:\/\/\/|\bselect .+ from\b/i;
+
+/** @param method of the request, since HEAD has no bodies */
+export function answerFaults(answer: Answer | undefined, expected: ExpectedAnswer, method: string): string[] {
+  const { statuses, problem } = expected;
+  if (!answer) return statuses.length === 0 ? [] : ['the connection ended without an answer'];
+  const faults = wellFormedFaults(answer, method);
+  if (!statuses.includes(answer.status)) {
+    faults.push(
+      `answered ${answer.status} instead of ${statuses.join(' or ') || 'nothing'}: ${answer.body.slice(0, 300)}`,
+    );
+  }
+  const type = `urn:tandem:problem:${problem}`;
+  if (problem !== null && problemOf(answer)?.type !== type)
+    faults.push(`is no ${problem}: ${answer.body.slice(0, 300)}`);
+  return faults;
+}
+
+/** What holds of every answer, whatever was asked. */
+function wellFormedFaults(answer: Answer, method: string): string[] {
+  const { status, headers, body } = answer;
+  const faults: string[] = [];
+  if (status >= 500 && status !== 504) faults.push(`answered ${status}`);
+  if (INSIDES.test(body)) faults.push(`shows its insides: ${body.slice(0, 300)}`);
+  if (status < 400) return faults;
+  if (headers['content-type'] !== 'application/problem+json') faults.push(`${status} is no problem document`);
+  if (headers['cache-control'] !== 'no-store') faults.push(`${status} may be stored by a cache`);
+  if (method === 'HEAD') return faults;
+  const problem = problemOf(answer);
+  if (problem?.status !== status) faults.push('the document says another status');
+  if (!problem?.title || !problem.detail) faults.push('the document says nothing to people');
+  return faults;
+}
+
+/** What a corpus file says of the last answer, besides its status. */
+export function lastAnswerFaults(answer: Answer | undefined, request: HostileRequest): string[] {
+  const { field, detail, headers, withinMs } = request;
+  if (!answer) return [];
+  const problem = problemOf(answer);
+  const faults: string[] = [];
+  if (field !== null && problem?.field !== field) faults.push(`names ${problem?.field} instead of ${field}`);
+  if (detail !== null && !`${problem?.detail}`.includes(detail)) faults.push(`says ${problem?.detail}, not ${detail}`);
+  for (const [name, value] of headers) {
+    if (!answer.headers[name]?.includes(value)) faults.push(`has ${name}: ${answer.headers[name]}, not ${value}`);
+  }
+  if (answer.ms > withinMs) faults.push(`took ${Math.round(answer.ms)} ms`);
+  return faults;
+}
+
+interface Problem {
+  readonly type?: string;
+  readonly title?: string;
+  readonly status?: number;
+  readonly detail?: string;
+  readonly field?: string;
+}
+
+function problemOf({ body, headers }: Answer): Problem | undefined {
+  if (headers['content-type'] !== 'application/problem+json') return undefined;
+  try {
+    return JSON.parse(body) as Problem;
+  } catch {
+    return undefined;
+  }
+}
