@@ -57,6 +57,19 @@ test('ids are escaped in paths', async () => {
   expect(paths).toEqual(['/v1/predictions/a%2Fb/..%2Fx%20y%3F']);
 });
 
+test('a key goes with every call, in the header that is for it', async () => {
+  const sent: (string | undefined)[] = [];
+  const url = await listen((request, response) => {
+    sent.push(request.headers.authorization, request.url);
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify({ models: [], results: [] }));
+  });
+  const client = createClient({ url, apiKey: 'tandem_live_x', headers: { 'x-trace': '1' } });
+  await client.models();
+  await client.sendEvents([{ subject: '1', type: 'order.placed' }]);
+  expect(sent).toEqual(['Bearer tandem_live_x', '/v1/models', 'Bearer tandem_live_x', '/v1/events']);
+});
+
 test('model versions are asked for of one predictor, or of all', async () => {
   const paths: (string | undefined)[] = [];
   const url = await listen((request, response) => {

@@ -36,6 +36,8 @@ export interface ClientOptions {
   readonly retryForMs?: number;
   /** The `source` of events that name none: the application's name. */
   readonly source?: string;
+  /** An API key: needed where the service is not on loopback alone. */
+  readonly apiKey?: string;
   /** Sent with every call. */
   readonly headers?: Readonly<Record<string, string>>;
   readonly fetch?: typeof globalThis.fetch;
@@ -76,9 +78,9 @@ const TIMEOUT_MS = 5_000;
 const RETRY_FOR_MS = 30_000;
 
 export function createClient(options: ClientOptions): Client {
-  const { url, fetch = globalThis.fetch, timeoutMs = TIMEOUT_MS, headers = {}, source = 'tandem-client' } = options;
+  const { url, fetch = globalThis.fetch, timeoutMs = TIMEOUT_MS, source = 'tandem-client' } = options;
   const { random = Math.random, now = Date.now, sleep = sleepFor, newId = () => crypto.randomUUID() } = options;
-  const transport = createTransport({ url, fetch, timeoutMs, headers });
+  const transport = createTransport({ url, fetch, timeoutMs, headers: headersOf(options) });
   const retry: RetryOptions = { retryForMs: options.retryForMs ?? RETRY_FOR_MS, random, now, sleep };
   const events: EventParts = { transport, retry, source, newId };
   const get = <T>(path: string, call: CallOptions = {}) => answerOf<T>(transport, { path, ...call });
@@ -99,6 +101,10 @@ export function createClient(options: ClientOptions): Client {
     explanation: (predictor, userId, call) =>
       get(`${userPath(userId)}/explanations/${encodeURIComponent(predictor)}`, call),
   };
+}
+
+function headersOf({ apiKey, headers = {} }: ClientOptions): Readonly<Record<string, string>> {
+  return apiKey === undefined ? headers : { ...headers, authorization: `Bearer ${apiKey}` };
 }
 
 /** Without an etag in the request there is no 304 in the answer: the overloads say so to the compiler. */

@@ -30,7 +30,7 @@ export interface TransportOptions {
   readonly url: string;
   readonly fetch: typeof globalThis.fetch;
   readonly timeoutMs: number;
-  /** Sent with every call, such as `Authorization`. */
+  /** Sent with every call, `Authorization` among them. */
   readonly headers: Readonly<Record<string, string>>;
 }
 

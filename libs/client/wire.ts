@@ -44,6 +44,8 @@ export interface EventResult {
   readonly contextVersion: number;
   /** What a read may demand as `minContext`. */
   readonly contextToken: string;
+  /** Names in the event's data that no predictor takes, the first ten: misspelt, perhaps. Absent: there is none. */
+  readonly ignored?: readonly string[];
 }
 
 export type RunScope = 'all' | 'stale' | { readonly userIds: readonly string[] };

@@ -32,6 +32,8 @@ export const redis: Section<RedisSection> = (read) => {
   return { url, queueUrl: read.url('QUEUE_REDIS_URL', protocols, 'redis://localhost:6380', url) };
 };
 
+const LOOPBACK = '127.0.0.1';
+
 export interface HttpSection {
   readonly host: string;
   /** 0: any free port. */
@@ -42,7 +44,7 @@ export interface HttpSection {
 
 /** `HOST` (127.0.0.1), `PORT` (8080), `METRICS_PORT` (none). */
 export const http: Section<HttpSection> = (read) => {
-  const host = read.host('HOST', '127.0.0.1');
+  const host = read.host('HOST', LOOPBACK);
   const port = read.whole('PORT', { least: 0, most: 65_535, instead: 8080 });
   const metricsPort = read.optionalWhole('METRICS_PORT', { least: 0, most: 65_535 });
   if (metricsPort !== null && metricsPort === port && port !== 0) {
@@ -50,6 +52,29 @@ export const http: Section<HttpSection> = (read) => {
   }
   return { host, port, metricsPort };
 };
+
+export interface ApiKeysSection {
+  /** `auto`: off where the API is published on loopback, required elsewhere. */
+  readonly mode: 'auto' | 'off' | 'required';
+  /** Under which keys are stored; null where none is set. */
+  readonly pepper: string | null;
+  /** The address at which others reach the API: another than `HOST` behind a proxy, or in a container. */
+  readonly publishedOn: string;
+}
+
+/** A secret that people make up is shorter; 16 random bytes in hex are not. */
+const LEAST_PEPPER = 32;
+
+/** `API_KEYS` (auto), `API_KEY_PEPPER` or `_FILE` (none), `PUBLISHED_ON` (HOST). */
+export const apiKeys: Section<ApiKeysSection> = (read) => ({
+  mode: read.oneOf('API_KEYS', ['auto', 'off', 'required'], 'auto'),
+  pepper: read.secret('API_KEY_PEPPER', LEAST_PEPPER, 'make one: openssl rand -hex 32'),
+  publishedOn: read.host('PUBLISHED_ON', read.host('HOST', LOOPBACK)),
+});
+
+/** `TANDEM_API_KEY` or `_FILE`: the key that a program sends to the API. */
+export const apiKey: Section<string | null> = (read) =>
+  read.secret('TANDEM_API_KEY', 1, 'give the whole key, as tandem key create printed it');
 
 export interface InferenceSection {
   /** Child processes that run models. */
@@ -86,9 +111,9 @@ export interface WorkerSection {
   readonly chunkConcurrency: number;
 }
 
-/** `CHUNK_CONCURRENCY` (2). */
+/** `CHUNK_CONCURRENCY` (3). */
 export const worker: Section<WorkerSection> = (read) => ({
-  chunkConcurrency: read.whole('CHUNK_CONCURRENCY', { least: 1, most: 256, instead: 2 }),
+  chunkConcurrency: read.whole('CHUNK_CONCURRENCY', { least: 1, most: 256, instead: 3 }),
 });
 
 export interface LogSection {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { problemsOf } from './config-problem.ts';
 import { readEnvironment } from './environment.ts';
-import { database, http, inference, log, redis, worker } from './environment-sections.ts';
+import { apiKey, apiKeys, database, http, inference, log, redis, worker } from './environment-sections.ts';
 import type { Variables } from './variable-reader.ts';
 
 const servers = { DATABASE_URL: 'postgres://u:p@db/shop', REDIS_URL: 'redis://cache' };
@@ -132,4 +132,29 @@ test('an empty secret file is refused', () => {
   expect(problemsIn(env)).toEqual([
     `environment: DATABASE_URL_FILE: names ${join(folder, 'empty')}, which is empty → write the value into the file`,
   ]);
+});
+
+test('keys go by the address at which the API is published, which is where it listens', () => {
+  const read = (env: Variables) => readEnvironment(env, { apiKeys }).apiKeys;
+  expect(read({})).toEqual({ mode: 'auto', pepper: null, publishedOn: '127.0.0.1' });
+  expect(read({ HOST: '0.0.0.0' }).publishedOn).toBe('0.0.0.0');
+  const pepper = 'p'.repeat(32);
+  expect(read({ HOST: '0.0.0.0', PUBLISHED_ON: '127.0.0.1', API_KEYS: 'required', API_KEY_PEPPER: pepper })).toEqual({
+    mode: 'required',
+    pepper,
+    publishedOn: '127.0.0.1',
+  });
+  expect(readEnvironment({ TANDEM_API_KEY: 'tandem_live_x' }, { apiKey }).apiKey).toBe('tandem_live_x');
+  expect(readEnvironment({}, { apiKey }).apiKey).toBeNull();
+});
+
+test('a short pepper is refused, and not shown', () => {
+  try {
+    readEnvironment({ API_KEY_PEPPER: 'hunter2' }, { apiKeys });
+    expect.unreachable();
+  } catch (error) {
+    const [problem] = problemsOf(error);
+    expect(problem).toMatchObject({ path: 'API_KEY_PEPPER', problem: expect.stringContaining('has 7 characters') });
+    expect(JSON.stringify(problem)).not.toContain('hunter2');
+  }
 });

@@ -12,6 +12,8 @@ export interface VariableReader {
    * @param instead used where the variable is not set; without it the variable is required
    */
   url(name: string, protocols: readonly string[], example: string, instead?: string): string;
+  /** A secret text of at least so many characters, also from the file that `<name>_FILE` names; null where none is set. */
+  secret(name: string, least: number, remedy: string): string | null;
   /** A whole number within bounds. */
   whole(name: string, bounds: { least: number; most: number; instead: number }): number;
   /** As `whole`, null where it is not set. */
@@ -34,6 +36,7 @@ export function createVariableReader(env: Variables): VariableReader {
   const source: Source = { env, refuse };
   return {
     url: (name, protocols, example, instead) => readUrl(source, name, protocols, example, instead),
+    secret: (name, least, remedy) => readLongSecret(source, name, least, remedy),
     whole: (name, { instead, ...bounds }) => readWhole(source, name, bounds) ?? instead,
     optionalWhole: (name, bounds) => readWhole(source, name, bounds),
     oneOf: (name, choices, instead) => readChoice(source, name, choices) ?? instead,
@@ -129,6 +132,13 @@ function readSecret(source: Source, name: string): string | undefined | null {
     const problem = `names ${file}, which cannot be read (${code})`;
     source.refuse(`${name}_FILE`, problem, 'mend the path, or make the file readable');
   }
+  return null;
+}
+
+function readLongSecret(source: Source, name: string, least: number, remedy: string): string | null {
+  const text = readSecret(source, name) ?? null;
+  if (text === null || text.length >= least) return text;
+  source.refuse(name, `has ${text.length} characters, fewer than ${least} (its value is not shown)`, remedy);
   return null;
 }
 

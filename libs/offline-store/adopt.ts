@@ -13,6 +13,7 @@ import { type Db, query } from './database.ts';
 import { findNewRules, setEventFeatures } from './event-features.ts';
 import { likePatterns } from './event-patterns.ts';
 import { changeEventRules, lockEventRules, touchEveryone } from './event-rules.ts';
+import { KEY_SQL } from './feature-statement.ts';
 import { lockAssignments } from './settings.ts';
 
 export interface PredictorToAdopt {
@@ -94,7 +95,7 @@ async function adoptKeyType(db: Db, known: KeyType | null, predictors: readonly 
   if (other) {
     throw keyTypeError(
       other,
-      `Predictor ${other.name} has user ids of type ${other.definition.keyType}, ${first.name} of type ${keyType}.`,
+      `Predictor ${other.name} has user ids of type ${KEY_SQL[other.definition.keyType]}, ${first.name} of type ${KEY_SQL[keyType]}.`,
     );
   }
   if (known === keyType) return;
@@ -103,8 +104,8 @@ async function adoptKeyType(db: Db, known: KeyType | null, predictors: readonly 
     if (rows.length > 0) {
       throw keyTypeError(
         first,
-        `Users are known here by ids of type ${known}, from events; predictor ${first.name} has ids of type ${keyType}.`,
-        `use another database for other users (another folder, for the servers of tandem up), or cast user_id to ${known}`,
+        `Users are known here by ids of type ${KEY_SQL[known]}, from events; predictor ${first.name} has ids of type ${KEY_SQL[keyType]}.`,
+        `use another database for other users (another folder, for the servers of tandem up), or cast user_id to ${KEY_SQL[known]}`,
       );
     }
   }

@@ -8,7 +8,8 @@ export type AuditAction =
   | 'rollback'
   | 'drop_generation'
   | 'cancel_run'
-  | 'resume_run';
+  | 'resume_run'
+  | 'rotate_history';
 
 export interface AuditEntry {
   readonly actor: string;

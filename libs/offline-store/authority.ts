@@ -30,6 +30,8 @@ export interface AuthorityOptions {
   onStatement?(seconds: number, outcome: 'ok' | 'failed'): void;
   /** Told of the registry's revision, as each statement found it. */
   onRevision?(revision: number): void;
+  /** Told of each statement that was answered: the database's history, and how many users shared it. */
+  onCertificate?(history: string, users: number): void;
 }
 
 /** Users in one statement at most. */
@@ -48,7 +50,8 @@ export function createAuthority(
   database: string | pg.Pool,
   options: AuthorityOptions = {},
 ): Authority & { close(): Promise<void> } {
-  const { timeoutMs = 250, maxStatements = 2, applicationName = 'tandem-authority', onStatement, onRevision } = options;
+  const { timeoutMs = 250, maxStatements = 2, applicationName = 'tandem-authority' } = options;
+  const { onStatement, onRevision, onCertificate } = options;
   // One that is broken may still hold its place while its successor is opened.
   const isOwn = typeof database === 'string';
   const pool = isOwn ? createPool({ url: database, max: 2 * maxStatements, applicationName }) : database;
@@ -71,6 +74,7 @@ export function createAuthority(
       if (arms !== told) known = arms;
       const certificate = certificateOf(row, arms);
       onRevision?.(certificate.revision);
+      onCertificate?.(certificate.history, userIds.length);
       return certificate;
     },
     maxInFlight: maxStatements,

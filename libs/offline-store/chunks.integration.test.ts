@@ -1,4 +1,5 @@
 import type { ClaimedChunk, Run } from '@tandem/prediction/runs';
+import { scoredUsers } from '@tandem/prediction/scored-users';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { adopt } from './adopt.ts';
 import { copyPredictions } from './copy-rows.ts';
@@ -43,13 +44,13 @@ async function commit(run: Run, no: number) {
   const chunk = await store.claim(run.id, no, 60_000);
   const { history } = await findSettings(database.pool);
   if (!chunk) throw new Error(`chunk ${no} could not be claimed`);
-  return store.commit(run, chunk, { history, computedAt: Date.now(), scored: [], failures: [] });
+  return store.commit(run, chunk, { history, computedAt: Date.now(), scored: scoredUsers([]), failures: [] });
 }
 
 describe('a chunk that kills its workers', () => {
   test('is failed with the reason, and its run once the others are done', async () => {
     const run = await start();
-    for (let i = 0; i < 3; i++) expect(await die(run, 1)).toMatchObject({ attempts: i + 1 });
+    for (let i = 0; i < 3; i++) expect(await die(run, 1)).toMatchObject({ attempts: i + 1, takenOver: i > 0 });
     expect((await store.claimable(run.id, 10)).map((one) => one.no)).toContain(1);
     expect(await store.claim(run.id, 1, 60_000)).toBeNull();
     expect(await store.find(run.id)).toMatchObject({ state: 'running' });
@@ -60,7 +61,7 @@ describe('a chunk that kills its workers', () => {
       note: 'chunk 1 failed: its worker died 3 times in a row',
     });
     expect(await store.resume(run.id)).toMatchObject({ state: 'running' });
-    expect(await store.claim(run.id, 1, 60_000)).toMatchObject({ attempts: 1 });
+    expect(await store.claim(run.id, 1, 60_000)).toMatchObject({ attempts: 1, takenOver: false });
   });
 
   test('fails its run at once where it was the last, and names what went wrong before', async () => {
@@ -94,7 +95,7 @@ test('a commit stands where what comes after it fails', async () => {
     create or replace function refuse() returns trigger language plpgsql as $$ begin raise 'no'; end $$;
     create trigger refuse before update on tandem.runs for each row when (new.state = 'publishing') execute function refuse()`);
   try {
-    expect(await commit(run, 1)).toEqual({ committed: true, written: [], chunksOpen: 1 });
+    expect(await commit(run, 1)).toEqual({ committed: true, written: scoredUsers([]), chunksOpen: 1 });
   } finally {
     await database.pool.query('drop trigger refuse on tandem.runs');
   }
@@ -107,7 +108,7 @@ test('a server that hangs during COPY costs the time limit and the connection', 
   const run = await start();
   const proxy = await startProxy(new URL(database.url));
   const pool = createPool({ url: proxy.url, max: 1, applicationName: 'copy-stall' });
-  const users = [{ userId: '1', contextVersion: 0, outputs: Buffer.alloc(4) }];
+  const users = scoredUsers([{ userId: '1', contextVersion: 0, outputs: Buffer.alloc(4) }]);
   const copying = transaction(pool, async (db) => {
     await query(db, { text: 'select 1' });
     proxy.stall(true);

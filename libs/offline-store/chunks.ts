@@ -4,6 +4,7 @@ import type { ChunkRef } from '@tandem/prediction/run-store';
 import type { ClaimedChunk } from '@tandem/prediction/runs';
 import type pg from 'pg';
 import { type Db, query, transaction } from './database.ts';
+import { restartRun } from './restart-run.ts';
 import { lockRun, setRunState } from './run-rows.ts';
 
 /** Chunks that wait, or whose lease is over. Where a run has no open chunk any more, it goes on to be published. */
@@ -45,8 +46,8 @@ interface ChunkRow extends Record<string, unknown> {
 
 /**
  * Null where there is none to take. A chunk that `maxClaims` workers in a row took and never gave back is failed instead,
- * and its run with it as after `giveBackChunk`. A run that a failover or restore brought into another history goes on in it: what is
- * committed here had labels of events that are committed here too, and what was read before is refused at its commit.
+ * and its run with it as after `giveBackChunk`. A run that a failover or restore brought into another history begins again
+ * there (restart-run.ts), and the chunk is claimed then.
  */
 export async function claimChunk(
   pool: pg.Pool,
@@ -55,7 +56,7 @@ export async function claimChunk(
   leaseMs: number,
   maxClaims: number = MAX_CLAIMS,
 ): Promise<ClaimedChunk | null> {
-  const rows = await query<ChunkRow & { moved: boolean }>(pool, {
+  const rows = await query<ChunkRow & { moved: boolean; takenOver: boolean }>(pool, {
     text: `update tandem.chunks c set state = 'claimed', fence = fence + 1, attempts = attempts + 1,
         lost_leases = lost_leases + case c.state when 'claimed' then 1 else 0 end, lease_until = clock_timestamp() + $3 * interval '1 ms'
       from tandem.runs r
@@ -63,19 +64,17 @@ export async function claimChunk(
         and (c.state = 'waiting'
           or (c.state = 'claimed' and c.lease_until < clock_timestamp() and c.lost_leases + 1 < $4))
       returning c.fence, c.attempts, c.user_ids as "userIds", c.from_key as "from", c.to_key as "to",
-        r.history <> tandem.current_history() as moved`,
+        c.lost_leases > 0 as "takenOver", r.history <> tandem.current_history() as moved`,
     values: [runId, no, leaseMs, maxClaims],
   });
   const [row] = rows;
   if (!row) return failDeadly(pool, runId, no, maxClaims);
   if (row.moved) {
-    await query(pool, {
-      text: 'update tandem.runs set history = tandem.current_history() where id = $1',
-      values: [runId],
-    });
+    await restartRun(pool, runId);
+    return claimChunk(pool, runId, no, leaseMs, maxClaims);
   }
-  const { fence, attempts, userIds, from, to } = row;
-  return { runId, no, fence, attempts, part: userIds === null ? { range: { from, to } } : { userIds } };
+  const { fence, attempts, takenOver, userIds, from, to } = row;
+  return { runId, no, fence, attempts, takenOver, part: userIds === null ? { range: { from, to } } : { userIds } };
 }
 
 async function failDeadly(pool: pg.Pool, runId: string, no: number, maxClaims: number): Promise<null> {

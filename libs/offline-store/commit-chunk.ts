@@ -4,15 +4,8 @@
  * believed; users erased since their features were read are left out.
  */
 import { overlayEntries } from '@tandem/prediction/overlay-entries';
-import type {
-  ChunkResult,
-  ClaimedChunk,
-  CommitOutcome,
-  Run,
-  RunFailure,
-  RunState,
-  ScoredUser,
-} from '@tandem/prediction/runs';
+import type { ChunkResult, ClaimedChunk, CommitOutcome, Run, RunFailure, RunState } from '@tandem/prediction/runs';
+import { eachUser, type ScoredUsers, scoredUsers } from '@tandem/prediction/scored-users';
 import type pg from 'pg';
 import { textArray } from './certificate-statement.ts';
 import { startPublishing } from './chunks.ts';
@@ -42,7 +35,7 @@ export async function commitChunk(
       await limitStatements(db, COMMIT_TIMEOUT_MS);
       const written = await withoutErased(db, result.scored);
       const failures = await ofThoseThere(db, result.failures);
-      await finishChunk(db, chunk, written.length, new Set(failures.map((one) => one.userId)).size);
+      await finishChunk(db, chunk, written.userIds.length, new Set(failures.map((one) => one.userId)).size);
       await assertCurrent(db, run, result);
       await writePredictions(db, run, result, written);
       await writeFailures(db, run.id, failures);
@@ -96,11 +89,11 @@ async function assertCurrent(db: Db, run: Run, result: ChunkResult): Promise<voi
  * Not locked, so a user who is erased while this transaction goes on keeps a row: nobody is served from it, since its
  * label is not above the deleted version. (Locks would cost 11 ms for 5,000 users, and none holds a user without a row.)
  */
-async function withoutErased(db: Db, scored: readonly ScoredUser[]): Promise<readonly ScoredUser[]> {
+async function withoutErased(db: Db, scored: ScoredUsers): Promise<ScoredUsers> {
   const rows = (await findFewErased(db)) ?? (await findErased(db, scored));
   if (rows.length === 0) return scored;
   const deleted = new Map(rows.map((row) => [row.userId, row.deletedVersion]));
-  return scored.filter((user) => user.contextVersion > (deleted.get(user.userId) ?? -1));
+  return scoredUsers(eachUser(scored).filter((user) => user.contextVersion > (deleted.get(user.userId) ?? -1)));
 }
 
 interface ErasedUser extends Record<string, unknown> {
@@ -118,11 +111,11 @@ async function findFewErased(db: Db): Promise<readonly ErasedUser[] | null> {
   return rows.length > FEW_ERASED ? null : rows;
 }
 
-function findErased(db: Db, scored: readonly ScoredUser[]): Promise<readonly ErasedUser[]> {
+function findErased(db: Db, { userIds }: ScoredUsers): Promise<readonly ErasedUser[]> {
   return query<ErasedUser>(db, {
     text: `select user_id as "userId", deleted_version as "deletedVersion" from tandem.user_contexts
       where deleted_version > 0 and user_id = any($1::text[])`,
-    values: [textArray(scored.map((user) => user.userId))],
+    values: [textArray(userIds)],
   });
 }
 
@@ -138,13 +131,8 @@ async function ofThoseThere(db: Db, failures: readonly RunFailure[]): Promise<re
   return failures.filter((one) => !erased.has(one.userId));
 }
 
-async function writePredictions(
-  db: pg.PoolClient,
-  run: Run,
-  result: ChunkResult,
-  written: readonly ScoredUser[],
-): Promise<void> {
-  if (written.length === 0) return;
+async function writePredictions(db: pg.PoolClient, run: Run, result: ChunkResult, written: ScoredUsers): Promise<void> {
+  if (written.userIds.length === 0) return;
   if (run.generationId !== null)
     return copyPredictions(db, run.generationId, result.computedAt, written, COPY_TIMEOUT_MS);
   await putEntries(db, overlayEntries(run, result, written));

@@ -2,7 +2,7 @@
  * COPY in Postgres' binary format: the rows of a chunk as one buffer, without escaping, which neither side parses as
  * text. https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS
  */
-import type { ScoredUser } from '@tandem/prediction/runs';
+import type { ScoredUsers } from '@tandem/prediction/scored-users';
 import type pg from 'pg';
 import { copyIn } from './copy.ts';
 import { partitionOf } from './partition.ts';
@@ -16,7 +16,7 @@ export function copyPredictions(
   db: pg.PoolClient,
   generationId: string,
   computedAt: number,
-  users: readonly ScoredUser[],
+  users: ScoredUsers,
   timeoutMs: number,
 ): Promise<void> {
   const columns = 'generation_id, computed_at, user_id, context_version, outputs';
@@ -29,30 +29,41 @@ const BYTES_PER_UNIT = 3;
 /** The lengths of the three fields that differ, and the context version. */
 const FRAME_BYTES = 4 + 4 + 8 + 4;
 
-function encodeRows(generationId: string, computedAt: number, users: readonly ScoredUser[]): Buffer {
+function encodeRows(generationId: string, computedAt: number, users: ScoredUsers): Buffer {
+  const { userIds, contextVersions, outputs, offsets } = users;
   const prefix = rowPrefix(generationId, computedAt);
-  let size = SIGNATURE.length + 2;
-  for (const { userId, outputs } of users)
-    size += prefix.length + FRAME_BYTES + BYTES_PER_UNIT * userId.length + outputs.length;
+  let size = SIGNATURE.length + 2 + userIds.length * (prefix.length + FRAME_BYTES) + outputs.length;
+  for (const userId of userIds) size += BYTES_PER_UNIT * userId.length;
   const bytes = Buffer.allocUnsafe(size);
   let at = SIGNATURE.copy(bytes);
-  for (const { userId, contextVersion, outputs } of users) {
-    at = putBytes(bytes, at, prefix);
-    at = putText(bytes, at, userId);
-    at = bytes.writeInt32BE(8, at);
-    at = bytes.writeInt32BE(Math.floor(contextVersion / 0x1_0000_0000), at);
-    at = bytes.writeUInt32BE(contextVersion % 0x1_0000_0000, at);
-    at = bytes.writeInt32BE(outputs.length, at);
-    at = putBytes(bytes, at, outputs);
+  for (let i = 0; i < userIds.length; i++) {
+    const [start, end] = [offsets[i] as number, offsets[i + 1] as number];
+    const contextVersion = contextVersions[i] as number;
+    at = putBytes(bytes, at, prefix, 0, prefix.length);
+    at = putText(bytes, at, userIds[i] as string);
+    at = putInteger(bytes, at, 8);
+    at = putInteger(bytes, at, Math.floor(contextVersion / 0x1_0000_0000));
+    at = putInteger(bytes, at, contextVersion % 0x1_0000_0000);
+    at = putInteger(bytes, at, end - start);
+    at = putBytes(bytes, at, outputs, start, end);
   }
   return bytes.subarray(0, bytes.writeInt16BE(-1, at));
 }
 
+/** The lower 32 bits. */
+function putInteger(bytes: Buffer, at: number, value: number): number {
+  bytes[at] = value >>> 24;
+  bytes[at + 1] = value >>> 16;
+  bytes[at + 2] = value >>> 8;
+  bytes[at + 3] = value;
+  return at + 4;
+}
+
 /** By hand: for so few bytes a call of Buffer.copy or Buffer.write takes longer. */
-function putBytes(bytes: Buffer, at: number, source: Buffer): number {
-  if (source.length > 64) return at + source.copy(bytes, at);
-  for (let i = 0; i < source.length; i++) bytes[at + i] = source[i] as number;
-  return at + source.length;
+function putBytes(bytes: Buffer, at: number, source: Buffer, start: number, end: number): number {
+  if (end - start > 64) return at + source.copy(bytes, at, start, end);
+  for (let from = start, to = at; from < end; from++, to++) bytes[to] = source[from] as number;
+  return at + end - start;
 }
 
 /** A text after its length in bytes. */

@@ -21,6 +21,8 @@ export interface PoolOptions {
   readonly statementTimeoutMs?: number;
   /** Milliseconds that a statement waits for a lock at most. */
   readonly lockTimeoutMs?: number;
+  /** Milliseconds that a caller waits for a connection at most, a new one or one that others use. */
+  readonly connectTimeoutMs?: number;
 }
 
 const CONNECT_TIMEOUT_MS = 2_000;
@@ -30,12 +32,13 @@ const CLIENT_GRACE_MS = 2_000;
 
 export function createPool(options: PoolOptions): pg.Pool {
   const { url, max = 10, applicationName, statementTimeoutMs = 30_000, lockTimeoutMs = 10_000 } = options;
+  const { connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
   const { connectionString, options: own } = separateLimits(url);
   const pool = new pg.Pool({
     connectionString,
     max,
     application_name: applicationName,
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    connectionTimeoutMillis: connectTimeoutMs,
     idleTimeoutMillis: 60_000,
     statement_timeout: statementTimeoutMs,
     query_timeout: statementTimeoutMs + CLIENT_GRACE_MS,

@@ -182,13 +182,29 @@ describe('feature values', () => {
   });
 
   test('names that no predictor uses are ignored and counted once they are relayed', async () => {
-    await store.accept([event({ data: { orders: 1, nonsense: 1 } }), event({ data: { nonsense: 2 } })]);
-    expect(await valuesOf(String(user))).toEqual({ orders: 1 });
+    const results = await store.accept([
+      event({ data: { orders: 1, nonsense: 1 } }),
+      event({ data: { nonsense: 2 } }),
+      event({ data: { orders: null } }),
+      event(),
+    ]);
+    expect(results.map(({ ignored }) => ignored)).toEqual([['nonsense'], ['nonsense'], undefined, undefined]);
+    expect(results.map(({ contextVersion }) => contextVersion)).toEqual([1, 2, 3, 4]);
+    expect(await valuesOf(String(user))).toEqual({ orders: null });
     const rows = await query<{ names: string[] }>(database.pool, {
       text: 'select unused_names as names from tandem.outbox where user_id = $1',
       values: [String(user)],
     });
     expect(rows).toEqual([{ names: ['nonsense', 'nonsense'] }]);
+  });
+
+  test('of the names that nobody uses an acknowledgement tells ten, cut to 64 characters, also of a duplicate', async () => {
+    const names = Array.from({ length: 12 }, (_, i) => `${String(i).padStart(2, '0')}${'x'.repeat(200)}`);
+    const one = event({ data: Object.fromEntries([['orders', 1], ...names.map((name) => [name, 1])]) });
+    for (const status of ['accepted', 'duplicate']) {
+      const [result] = await store.accept([one]);
+      expect(result).toMatchObject({ status, ignored: names.slice(0, 10).map((name) => name.slice(0, 64)) });
+    }
   });
 });
 

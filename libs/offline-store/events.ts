@@ -33,17 +33,48 @@ async function acceptRetrying(pool: pg.Pool, events: readonly ContextEvent[], lo
   }
 }
 
+interface ResultRow extends Record<string, unknown> {
+  readonly status: EventResult['status'];
+  readonly userId: string;
+  readonly version: number;
+  readonly history: string;
+  readonly ignored: readonly string[] | null;
+}
+
+/**
+ * One result an event, in order, with what of its data nobody takes: read beside the results rather than after them. The
+ * names are those of every predictor, also of one that is not served now, as in migrations/0004; by rules of this moment,
+ * which decide nothing: what the event did was the trigger's to say.
+ */
+const SEND = `
+  select r.status, r.user_id as "userId", r.context_version as version, r.history,
+    case when jsonb_typeof(r.data) = 'object' then nullif(array(
+      select left(name, 64) from jsonb_object_keys(r.data) as d(name)
+      where not (select coalesce(jsonb_object_agg(f.name, true), '{}')
+        from tandem.predictors p, jsonb_object_keys(p.event_features) as f(name)) ? name
+      order by name collate "C" limit 10), '{}') end as ignored
+  from rows from (tandem.send_events($1, $2), jsonb_to_recordset($1) as (data jsonb))
+    as r(user_id, context_version, status, history, data)`;
+
 async function sendEvents(db: Db, events: readonly ContextEvent[], sent: string, lockTimeoutMs: number) {
-  const rows = await query<{ status: EventResult['status']; userId: string; version: number; history: string }>(db, {
+  const rows = await query<ResultRow>(db, {
     name: 'tandem-send-events',
-    text: 'select status, user_id as "userId", context_version as version, history from tandem.send_events($1, $2)',
+    text: SEND,
     values: [sent, lockTimeoutMs],
   });
   return events.map(({ id, source }, index): EventResult => {
     const row = rows[index];
     if (!row) throw new Error(`event ${index} got no result`);
-    const { status, userId, version, history } = row;
-    return { id, source, status, userId, contextVersion: version, contextToken: contextToken(history, version) };
+    const { status, userId, version, history, ignored } = row;
+    const result = {
+      id,
+      source,
+      status,
+      userId,
+      contextVersion: version,
+      contextToken: contextToken(history, version),
+    };
+    return ignored === null ? result : { ...result, ignored };
   });
 }
 

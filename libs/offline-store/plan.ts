@@ -1,6 +1,6 @@
 /**
- * Cuts a run into chunks, inside Postgres: however many users there are, only counts come back. A chunk of scope `all` is
- * a key range between boundaries from one ordered pass over the key column alone; its first and last are unbounded, so
+ * Cuts a run into chunks, inside Postgres: however many users there are, only counts and boundaries come back. A chunk of
+ * scope `all` is a key range between boundaries from one ordered pass over the key column alone; its first and last are unbounded, so
  * that users who appear meanwhile are scored too.
  */
 
@@ -9,6 +9,7 @@ import type { Run } from '@tandem/prediction/runs';
 import type pg from 'pg';
 import { type Db, limitStatements, query, transaction } from './database.ts';
 import { asRelation } from './feature-statement.ts';
+import { findBoundaries } from './key-boundaries.ts';
 import { createPartition, partitionOf } from './partition.ts';
 import { findModelVersion } from './registry.ts';
 import { findUnfinishedAll, isSecondAll, lockRun, requireRun } from './run-rows.ts';
@@ -18,6 +19,8 @@ const USERS_PER_BUCKET = 48;
 /** A stale run over more than this share of the users is cheaper as a run of all. */
 const STALE_SHARE = 1 / 5;
 const PLAN_TIMEOUT_MS = 1_800_000;
+/** Postgres gives up first, where it still can. */
+const CLIENT_GRACE_MS = 2_000;
 
 /** A stale run that grows to `all` may meet another that does the same: the second look finds the first. */
 export async function planRun(pool: pg.Pool, runId: string): Promise<Run> {
@@ -40,6 +43,7 @@ function cutRun(pool: pg.Pool, runId: string): Promise<Run> {
     const users = run.scope === 'all' ? await cutAll(db, plan) : await cutNamed(db, plan);
     await query(db, {
       text: `update tandem.runs set state = 'running', started_at = clock_timestamp(), users_expected = $2,
+        history = tandem.current_history(),
         chunk_count = (select count(*) from tandem.chunks where run_id = $1) where id = $1`,
       values: [runId, users],
     });
@@ -61,45 +65,48 @@ async function findChunkSize(db: Db, predictor: string): Promise<number> {
   return rows[0]?.chunkSize ?? 5_000;
 }
 
-/**
- * The query is asked once, and nothing of it kept but every n-th key: with the keys in common table expressions, which
- * were written to disk twice, the same took twice as long. Erased users are looked up only where there are any.
- */
-async function cutAll(db: Db, { run, version, chunkSize }: Plan): Promise<number> {
-  const [counts] = await query<{ users: number }>(db, {
-    text: `with erased as materialized (
-        select user_id from tandem.user_contexts where deleted_version > 0 and version = deleted_version
-      ), counted as (
-        select count(*) as rows, array_agg(n) filter (where (n - 1) % $2 = 0) as places,
-          array_agg(user_id) filter (where (n - 1) % $2 = 0) as keys, count(*) filter (where case
-            when (select count(*) from erased) = 0 then false
-            else user_id::text collate "C" in (select e.user_id from erased e) end) as gone
-        from (
-          select user_id, row_number() over (order by user_id) as n from (
-            select distinct f.user_id from ${asRelation(version.query.sql)} where f.user_id is not null
-          ) keys
-        ) numbered
-      ), cut as (
-        insert into tandem.chunks (run_id, no, from_key, to_key)
-        select $1, (n - 1) / $2, case when n > 1 then key::text end, lead(key::text) over (order by n)
-        from counted, unnest(keys, places) as bounds(key, n)
-      )
-      select rows - gone as users from counted`,
-    values: [run.id, chunkSize],
-    timeoutMs: PLAN_TIMEOUT_MS,
-  });
-  const users = counts?.users ?? 0;
+async function cutAll(db: pg.PoolClient, { run, version, chunkSize }: Plan): Promise<number> {
+  const { users: rows, keys } = await findBoundaries(db, version.query, chunkSize, PLAN_TIMEOUT_MS + CLIENT_GRACE_MS);
+  if (rows > 0) await insertRanges(db, run.id, keys);
+  const users = rows - (await countErased(db, version));
   const [generation] = await query<{ id: string }>(db, {
     text: `insert into tandem.generations (predictor, number, model_version_id, run_id, history, buckets)
-      select $1, coalesce(max(number), 0) + 1, $2, $3, $4, $5 from tandem.generations where predictor = $1 returning id`,
-    values: [run.predictor, run.modelVersionId, run.id, run.history, Math.max(1, Math.ceil(users / USERS_PER_BUCKET))],
+      select $1, coalesce(max(number), 0) + 1, $2, $3, tandem.current_history(), $4
+      from tandem.generations where predictor = $1 returning id`,
+    values: [run.predictor, run.modelVersionId, run.id, Math.max(1, Math.ceil(users / USERS_PER_BUCKET))],
   });
   await createPartition(db, generation?.id ?? '');
   return users;
 }
 
+async function insertRanges(db: Db, runId: string, keys: readonly string[]): Promise<void> {
+  await query(db, {
+    text: `insert into tandem.chunks (run_id, no, from_key, to_key)
+      select $1, no, key, lead(key) over (order by no) from (
+        select 0 as no, null as key union all select no, key from unnest($2::text[]) with ordinality as keys(key, no)
+      ) ranges`,
+    values: [runId, keys],
+    timeoutMs: PLAN_TIMEOUT_MS,
+  });
+}
+
+/** Users of the query who are erased: they are not expected. Where nobody is, the query is not asked again. */
+async function countErased(db: Db, { query: { sql } }: ModelVersion): Promise<number> {
+  const rows = await query<{ users: number }>(db, {
+    text: `with erased as materialized (
+        select user_id from tandem.user_contexts where deleted_version > 0 and version = deleted_version
+      )
+      select case when (select count(*) from erased) = 0 then 0 else (
+        select count(distinct f.user_id) from ${asRelation(sql)}
+        where (f.user_id::text collate "C") in (select e.user_id from erased e)
+      ) end as users`,
+    timeoutMs: PLAN_TIMEOUT_MS,
+  });
+  return rows[0]?.users ?? 0;
+}
+
 /** Chunks of users by name: those that the run names, or those that are stale. */
-async function cutNamed(db: Db, plan: Plan): Promise<number> {
+async function cutNamed(db: pg.PoolClient, plan: Plan): Promise<number> {
   const { run, chunkSize } = plan;
   const named = run.scope === 'users' ? NAMED : await staleSql(db, plan);
   const counts = await query<{ users: number }>(db, {

@@ -86,7 +86,12 @@ describe('adopt', () => {
       predictors: [visitsPredictor({ keyType: 'text' }), visitsPredictor({ name: 'other' })],
       actor: 'test',
     });
-    await expect(mixed).rejects.toMatchObject({ code: 'config_invalid', field: 'predictors.other.features.sql' });
+    await expect(mixed).rejects.toMatchObject({
+      code: 'config_invalid',
+      field: 'predictors.other.features.sql',
+      // By the name that a query's cast would have.
+      message: 'Predictor other has user ids of type bigint, visits of type text.',
+    });
   });
 
   test('an artifact that is not what its hash says is refused', async () => {

@@ -1,4 +1,5 @@
 import type { ChunkResult, ClaimedChunk, Run } from '@tandem/prediction/runs';
+import { eachUser, scoredUsers } from '@tandem/prediction/scored-users';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { adopt } from './adopt.ts';
 import { createAuthority } from './authority.ts';
@@ -45,7 +46,7 @@ async function score(run: Run, chunk: ClaimedChunk): Promise<ChunkResult> {
     outputs.writeFloatLE(Number(userId));
     return { userId, contextVersion: batch.contextVersions[i] ?? 0, outputs };
   });
-  return { history: batch.history, computedAt: batch.readAt, scored, failures: [] };
+  return { history: batch.history, computedAt: batch.readAt, scored: scoredUsers(scored), failures: [] };
 }
 
 async function claim(runId: string, no: number, leaseMs = 60_000): Promise<ClaimedChunk> {
@@ -124,8 +125,8 @@ describe('a run of all users', () => {
     for (const { no } of await store.claimable(run.id, 10)) {
       const chunk = await claim(run.id, no);
       const result = await score(run, chunk);
-      const failures = result.scored.slice(0, 20).map(({ userId }) => ({ userId, reason: 'poison' }));
-      await store.commit(run, chunk, { ...result, scored: result.scored.slice(20), failures });
+      const failures = result.scored.userIds.slice(0, 20).map((userId) => ({ userId, reason: 'poison' }));
+      await store.commit(run, chunk, { ...result, scored: scoredUsers(eachUser(result.scored).slice(20)), failures });
     }
     expect(await store.publish(run.id)).toMatchObject({
       state: 'failed',
@@ -213,7 +214,7 @@ describe('chunks', () => {
       `insert into tandem.user_contexts (user_id, version, deleted_version) values ('5', 1, 1)`,
     );
     const outcome = await store.commit(run, chunk, result);
-    expect(outcome.committed && outcome.written.length).toBe(99);
+    expect(outcome.committed && outcome.written.userIds.length).toBe(99);
     expect(await countOf(`tandem.predictions where user_id = '5'`)).toBe(0);
   });
 
@@ -225,8 +226,10 @@ describe('chunks', () => {
       `insert into tandem.user_contexts (user_id, version, deleted_version) values ('5', 1, 1)`,
     );
     const failures = ['5', '6'].map((userId) => ({ userId, reason: 'feature orders is null' }));
-    const scored = result.scored.filter(({ userId }) => userId !== '5' && userId !== '6');
-    expect(await store.commit(run, chunk, { ...result, scored, failures })).toMatchObject({ committed: true });
+    const others = eachUser(result.scored).filter(({ userId }) => userId !== '5' && userId !== '6');
+    expect(await store.commit(run, chunk, { ...result, scored: scoredUsers(others), failures })).toMatchObject({
+      committed: true,
+    });
     expect(await store.failures(run.id, 10)).toEqual([failures[1]]);
     expect(await store.find(run.id)).toMatchObject({ usersScored: 98, usersFailed: 1 });
   });

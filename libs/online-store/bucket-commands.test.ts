@@ -1,11 +1,13 @@
+import { type ScoredUser, scoredUsers } from '@tandem/prediction/scored-users';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { bucketCommands } from './bucket-commands.ts';
 import { bucketOf, placeOf } from './keys.ts';
 import { MODEL, STARTED_AT } from './redis.fixture.ts';
+import { stagePages, stageRows } from './staged-rows.ts';
 import { decodeGenerationValue } from './stored-value.ts';
 
-const window = { keyPrefix: 'tandem:g:é:', buckets: 7, startedAt: STARTED_AT };
+const target = { keyPrefix: 'tandem:g:é:', buckets: 7 };
 const generation = { id: 'g', startedAt: STARTED_AT };
 const row = fc.record({
   userId: fc.oneof(fc.nat().map(String), fc.string({ unit: 'binary', minLength: 1, maxLength: 40 }), fc.uuid()),
@@ -40,17 +42,31 @@ function parse(bytes: Buffer): Buffer[][] {
   return commands;
 }
 
+interface Row extends ScoredUser {
+  readonly computedAt: number;
+}
+
+const asRows = (all: readonly Row[]) => [...stageRows(all, STARTED_AT)];
+/** A page each, since a page has one time. */
+const asPages = (all: readonly Row[]) => [
+  ...stagePages(
+    all.map((one) => ({ users: scoredUsers([one]), computedAt: one.computedAt })),
+    STARTED_AT,
+  ),
+];
+const NONE = { bytes: Buffer.alloc(0), offsets: new Uint32Array(1), hashes: new Uint32Array(0), rows: 0, skipped: 0 };
+
 describe('a window of rows', () => {
   it('is one HSET a bucket, in which every row lies under its field, whatever its id and outputs', () => {
     fc.assert(
-      fc.property(rows, fc.integer({ min: 1, max: 20 }), (all, batchRows) => {
-        const { batches, skipped } = bucketCommands(window, all, batchRows);
-        const parsed = [...batches].flatMap(({ bytes, commands }) => {
+      fc.property(rows, fc.integer({ min: 1, max: 20 }), fc.constantFrom(asRows, asPages), (all, batchRows, way) => {
+        const [staged = NONE] = way(all);
+        const parsed = [...bucketCommands(target, staged, batchRows)].flatMap(({ bytes, commands }) => {
           const ofBatch = parse(bytes);
           expect(ofBatch).toHaveLength(commands);
           return ofBatch;
         });
-        expect(skipped).toBe(0);
+        expect(staged.skipped).toBe(0);
         const found = new Map<string, Buffer>();
         for (const [name, key, ...pairs] of parsed) {
           expect(String(name)).toBe('hset');
@@ -60,7 +76,7 @@ describe('a window of rows', () => {
         expect(new Set(parsed.map(([, key]) => String(key))).size).toBe(parsed.length);
         for (const { userId, ...stored } of all) {
           const { hash, field } = placeOf(userId);
-          const value = found.get(`${window.keyPrefix}${bucketOf(hash, window.buckets)}/${field}`) ?? Buffer.alloc(0);
+          const value = found.get(`${target.keyPrefix}${bucketOf(hash, target.buckets)}/${field}`) ?? Buffer.alloc(0);
           expect(decodeGenerationValue(value, generation, MODEL, hash)).toMatchObject(stored);
         }
       }),
@@ -70,10 +86,13 @@ describe('a window of rows', () => {
   it('leaves out rows that the layout cannot tell, and counts them', () => {
     const early = { userId: '1', contextVersion: 0, computedAt: STARTED_AT - 1, outputs: Buffer.of(1) };
     const inTime = { ...early, userId: '2', computedAt: STARTED_AT };
-    const some = bucketCommands(window, [early, inTime], 10);
-    expect([[...some.batches].map(({ commands }) => commands), some.skipped]).toEqual([[1], 1]);
-    const none = bucketCommands(window, [early], 10);
-    expect([[...none.batches], none.skipped]).toEqual([[], 1]);
+    for (const way of [asRows, asPages]) {
+      const [some = NONE] = way([early, inTime]);
+      expect([[...bucketCommands(target, some, 10)].map(({ commands }) => commands), some.skipped]).toEqual([[1], 1]);
+      const [none = NONE] = way([early]);
+      expect([[...bucketCommands(target, none, 10)], none.skipped]).toEqual([[], 1]);
+      expect(way([])).toEqual([]);
+    }
   });
 
   it('comes in batches that end with a bucket', () => {
@@ -83,9 +102,9 @@ describe('a window of rows', () => {
       computedAt: STARTED_AT,
       outputs: Buffer.of(i),
     }));
-    const { batches } = bucketCommands(window, many, 30);
+    const [staged = NONE] = asRows(many);
     const rowsOf = ({ bytes }: { bytes: Buffer }) => parse(bytes).reduce((sum, args) => sum + (args.length - 2) / 2, 0);
-    const sizes = [...batches].map(rowsOf);
+    const sizes = [...bucketCommands(target, staged, 30)].map(rowsOf);
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(100);
     expect(sizes.length).toBeGreaterThan(1);
     for (const size of sizes.slice(0, -1)) expect(size).toBeGreaterThanOrEqual(30);

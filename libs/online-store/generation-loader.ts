@@ -7,11 +7,11 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { GenerationLoader, LoadableGeneration, LoadCount } from '@tandem/prediction/generation-loader';
-import type { StoredRow } from '@tandem/prediction/run-store';
-import { bucketCommands, MAX_WINDOW_ROWS } from './bucket-commands.ts';
+import { bucketCommands } from './bucket-commands.ts';
 import { bulkCommand } from './bulk-command.ts';
 import { isRefusal, type OnlineConnection, unavailable } from './connection.ts';
 import { createKeys } from './keys.ts';
+import { type StagedRows, stagePages, stageRows } from './staged-rows.ts';
 import { type CommandLike, command } from './write-together.ts';
 
 export interface GenerationLoaderDependencies {
@@ -28,29 +28,31 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
   const { connection, prefix, windowRows = 10_000 } = dependencies;
   const keys = createKeys(prefix);
 
-  async function loadRows(generation: LoadableGeneration, rows: readonly StoredRow[]): Promise<LoadCount> {
-    const { id, buckets, startedAt } = generation;
-    const target = { keyPrefix: keys.bucketPrefix(id), buckets, startedAt };
-    const begin = () => command('set', [keys.marker(id), markerOf(generation, null), 'NX']);
-    if (rows.length === 0) await sendAll(connection, [begin()]);
-    let skipped = 0;
-    for (let i = 0; i < rows.length; i += MAX_WINDOW_ROWS) {
-      const window = rows.length > MAX_WINDOW_ROWS ? rows.slice(i, i + MAX_WINDOW_ROWS) : rows;
-      const load = bucketCommands(target, window, windowRows);
-      skipped += load.skipped;
-      for (const { bytes, commands } of load.batches) {
+  async function load(generation: LoadableGeneration, stages: Iterable<StagedRows>): Promise<LoadCount> {
+    const target = { keyPrefix: keys.bucketPrefix(generation.id), buckets: generation.buckets };
+    const begin = () => command('set', [keys.marker(generation.id), markerOf(generation, null), 'NX']);
+    let [loaded, skipped] = [0, 0];
+    for (const staged of stages) {
+      loaded += staged.rows;
+      skipped += staged.skipped;
+      for (const { bytes, commands } of bucketCommands(target, staged, windowRows)) {
         await sendAll(connection, [begin(), bulkCommand(connection.redis, bytes, commands)]);
       }
     }
-    return { loaded: rows.length - skipped, skipped };
+    if (loaded === 0) await sendAll(connection, [begin()]);
+    return { loaded, skipped };
   }
+
+  const loadRows: GenerationLoader['loadRows'] = (generation, rows) =>
+    load(generation, stageRows(rows, generation.startedAt));
 
   async function countUsers({ id, buckets }: LoadableGeneration): Promise<number> {
     let users = 0;
     for (let first = 0; first < buckets; first += BUCKETS_A_COUNT) {
       const length = Math.min(BUCKETS_A_COUNT, buckets - first);
-      const counts = Array.from({ length }, (_, i) => command('hlen', [keys.bucket(id, first + i)]));
-      for (const count of await sendAll(connection, counts)) users += Number(count);
+      const bytes = Buffer.from(Array.from({ length }, (_, i) => hlen(keys.bucket(id, first + i))).join(''));
+      const [count] = await sendAll(connection, [bulkCommand(connection.redis, bytes, length)]);
+      users += Number(count);
     }
     return users;
   }
@@ -64,6 +66,7 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
 
   return {
     loadRows,
+    loadScored: (generation, pages) => load(generation, stagePages(pages, generation.startedAt)),
     completeLoad,
     async loadGeneration(generation, pages, { rowsPerSecond = 100_000, signal } = {}) {
       const total = { loaded: 0, skipped: 0 };
@@ -89,6 +92,11 @@ export function createGenerationLoader(dependencies: GenerationLoaderDependencie
       return Buffer.isBuffer(reply) && isComplete(reply.toString(), generation);
     },
   };
+}
+
+/** In Redis' own protocol: the buckets of a large generation are counted while its readers wait for it. */
+function hlen(key: string): string {
+  return `*2\r\n$4\r\nhlen\r\n$${Buffer.byteLength(key)}\r\n${key}\r\n`;
 }
 
 /** @param users null while rows are still missing */

@@ -52,6 +52,20 @@ describe('fieldOf', () => {
 });
 
 describe('createKeys', () => {
+  it('writes a tag as the number that it is, to the base of 36', () => {
+    const keys = createKeys('t');
+    const hash = fc.oneof(
+      fc.nat(50_000),
+      fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+      fc.constantFrom(35, 36, 1_295, 1_296),
+    );
+    fc.assert(
+      fc.property(hash, (one) => {
+        expect(keys.hint({ hash: one, field: '7' })).toBe(`t:h:{${one.toString(36)}}7`);
+      }),
+    );
+  });
+
   it('puts all keys of a user under one hash tag, and none on buckets', () => {
     const keys = createKeys();
     const place = placeOf('}odd{id}');

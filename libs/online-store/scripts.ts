@@ -41,8 +41,26 @@ export async function runScript(
   return results;
 }
 
+/** In Redis' protocol as it goes out: of two keys an entry ioredis would make a piece each, some 1.5 µs an entry. */
 function asCommand(name: 'eval' | 'evalsha', script: string, { keys, args }: ScriptCall) {
-  return command(name, [script, String(keys.length), ...keys, ...args]);
+  const one = command(name, []);
+  const protocol = protocolOf([name, script, String(keys.length), ...keys, ...args]);
+  one.toWritable = () => protocol;
+  return one;
+}
+
+function protocolOf(words: readonly (string | Buffer)[]): Buffer {
+  const pieces: Buffer[] = [];
+  let text = `*${words.length}\r\n`;
+  for (const word of words) {
+    if (typeof word === 'string') {
+      text += `$${Buffer.byteLength(word)}\r\n${word}\r\n`;
+      continue;
+    }
+    pieces.push(Buffer.from(`${text}$${word.length}\r\n`), word);
+    text = '\r\n';
+  }
+  return Buffer.concat([...pieces, Buffer.from(text)]);
 }
 
 function isUnknownScript(result: unknown): boolean {

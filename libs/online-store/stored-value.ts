@@ -8,10 +8,9 @@
  * Overlay entry, fixed offsets because put-overlay.lua reads them too (`<BBc8c16dddI4`): format 1 · source (0 batch,
  * 1 live) · history (8) · model version id (16) · floor, context version, computedAt (doubles LE) · CRC-32 · outputs.
  */
-import { crc32 } from 'node:zlib';
 import type { AssignedGeneration } from '@tandem/prediction/certificate';
 import type { OverlayEntry, StoredPrediction } from '@tandem/prediction/stored-prediction';
-import { crc16 } from './checksum.ts';
+import { crc16, crc32 } from './checksum.ts';
 
 /** What the decoder needs to know of a generation. */
 export type GenerationBase = Pick<AssignedGeneration, 'id' | 'startedAt'>;
@@ -29,33 +28,44 @@ const COMPUTED_AT = 42;
 const CRC_AT = 50;
 const OVERLAY_HEADER = 54;
 
-/** A row that Redis is to hold. */
-export type LoadableRow = Pick<StoredPrediction, 'contextVersion' | 'computedAt' | 'outputs'>;
-
 /**
  * The length of a user's value in a bucket, or 0 where it cannot be told: computed before the generation started or more
  * than 49 days later, or a label that is not a whole number. Such a row is left to Postgres.
  */
-export function generationValueLength(row: LoadableRow, startedAt: number): number {
-  const offset = Math.trunc(row.computedAt) - Math.trunc(startedAt);
-  if (!(offset >= 0 && offset <= MAX_OFFSET_MS) || !isCount(row.contextVersion)) return 0;
-  return CHECKSUM_BYTES + varintLength(row.contextVersion) + OFFSET_BYTES + row.outputs.length;
+export function generationValueLength(
+  contextVersion: number,
+  computedAt: number,
+  startedAt: number,
+  outputBytes: number,
+): number {
+  const offset = Math.trunc(computedAt) - Math.trunc(startedAt);
+  if (!(offset >= 0 && offset <= MAX_OFFSET_MS) || !isCount(contextVersion)) return 0;
+  return CHECKSUM_BYTES + varintLength(contextVersion) + OFFSET_BYTES + outputBytes;
+}
+
+/** What a generation holds of a user; the outputs lie from `start` to `stop`. */
+export interface GenerationValue {
+  readonly contextVersion: number;
+  /** From the generation's start to when it was computed. */
+  readonly offsetMs: number;
+  readonly outputs: Buffer;
+  readonly start: number;
+  readonly stop: number;
 }
 
 /** Writes the value of `generationValueLength` bytes at `at`, without a buffer of its own, and gives the offset behind it. */
 export function writeGenerationValue(
   bytes: Buffer,
   at: number,
-  { contextVersion, computedAt, outputs }: LoadableRow,
-  startedAt: number,
+  { contextVersion, offsetMs, outputs, start, stop }: GenerationValue,
   userHash: number,
 ): number {
   const body = at + CHECKSUM_BYTES;
   const offsetAt = writeVarint(bytes, body, contextVersion);
-  writeUInt32LE(bytes, offsetAt, Math.trunc(computedAt) - Math.trunc(startedAt));
-  const end = offsetAt + OFFSET_BYTES + outputs.length;
+  writeUInt32LE(bytes, offsetAt, offsetMs);
+  const end = offsetAt + OFFSET_BYTES + stop - start;
   // A copy by hand: for a handful of bytes it takes a fifth of Buffer.copy's time.
-  for (let i = 0, to = offsetAt + OFFSET_BYTES; i < outputs.length; i++) bytes[to + i] = outputs[i] as number;
+  for (let from = start, to = offsetAt + OFFSET_BYTES; from < stop; from++, to++) bytes[to] = outputs[from] as number;
   const crc = crc16(bytes, body, userHash, end);
   bytes[at] = crc & 0xff;
   bytes[at + 1] = crc >>> 8;
@@ -63,11 +73,16 @@ export function writeGenerationValue(
 }
 
 /** As `writeGenerationValue`, in a buffer of its own; null for a row that is left to Postgres. */
-export function encodeGenerationValue(row: LoadableRow, startedAt: number, userHash: number): Buffer | null {
-  const length = generationValueLength(row, startedAt);
+export function encodeGenerationValue(
+  { contextVersion, computedAt, outputs }: Pick<StoredPrediction, 'contextVersion' | 'computedAt' | 'outputs'>,
+  startedAt: number,
+  userHash: number,
+): Buffer | null {
+  const length = generationValueLength(contextVersion, computedAt, startedAt, outputs.length);
   if (length === 0) return null;
   const bytes = Buffer.allocUnsafe(length);
-  writeGenerationValue(bytes, 0, row, startedAt, userHash);
+  const offsetMs = Math.trunc(computedAt) - Math.trunc(startedAt);
+  writeGenerationValue(bytes, 0, { contextVersion, offsetMs, outputs, start: 0, stop: outputs.length }, userHash);
   return bytes;
 }
 
@@ -131,8 +146,7 @@ export function writeOverlayEntry(bytes: Buffer, at: number, entry: OverlayEntry
   bytes.writeDoubleLE(contextVersion, at + CONTEXT_AT);
   bytes.writeDoubleLE(computedAt, at + COMPUTED_AT);
   bytes.set(outputs, at + OVERLAY_HEADER);
-  const whole = bytes.subarray(at, at + OVERLAY_HEADER + outputs.length);
-  bytes.writeUInt32LE(overlayCrc(whole, userHash), at + CRC_AT);
+  writeUInt32LE(bytes, at + CRC_AT, overlayCrc(bytes, at, at + OVERLAY_HEADER + outputs.length, userHash));
 }
 
 /** As `writeOverlayEntry`, in a buffer of its own. */
@@ -157,7 +171,7 @@ function idBytes({ history, modelVersionId }: Pick<OverlayEntry, 'history' | 'mo
 /** The candidate in an overlay entry, or null. Its outputs share memory with `bytes`. */
 export function decodeOverlayEntry(bytes: Buffer, userHash: number): StoredPrediction | null {
   if (bytes.length < OVERLAY_HEADER || bytes[0] !== FORMAT || (bytes[1] ?? 2) > 1) return null;
-  if (bytes.readUInt32LE(CRC_AT) !== overlayCrc(bytes, userHash)) return null;
+  if (bytes.readUInt32LE(CRC_AT) !== overlayCrc(bytes, 0, bytes.length, userHash)) return null;
   const overlayFloor = bytes.readDoubleLE(FLOOR_AT);
   const contextVersion = bytes.readDoubleLE(CONTEXT_AT);
   const computedAt = bytes.readDoubleLE(COMPUTED_AT);
@@ -175,8 +189,9 @@ export function decodeOverlayEntry(bytes: Buffer, userHash: number): StoredPredi
   };
 }
 
-function overlayCrc(bytes: Buffer, userHash: number): number {
-  return crc32(bytes.subarray(OVERLAY_HEADER), crc32(bytes.subarray(0, CRC_AT), userHash));
+/** Of the entry from `start` to `end`, but for the checksum itself. */
+function overlayCrc(bytes: Buffer, start: number, end: number, userHash: number): number {
+  return crc32(bytes, start + OVERLAY_HEADER, end, crc32(bytes, start, start + CRC_AT, userHash));
 }
 
 function isCount(value: number): boolean {

@@ -3,6 +3,7 @@ import type { Assignment, Certificate, UserState } from './certificate.ts';
 import type { LiveOutcome } from './live-outcome.ts';
 import type { ModelVersion, Predictor } from './predictor.ts';
 import type { ReadOptions } from './read-options.ts';
+import type { ReadTimes } from './read-times.ts';
 import type { StoredPrediction } from './stored-prediction.ts';
 
 export interface CertifiedRead {
@@ -13,6 +14,8 @@ export interface CertifiedRead {
   readonly options: ReadOptions;
   /** By user, what became of an inference that this read has had and that gave nothing. */
   readonly inferred?: ReadonlyMap<string, LiveOutcome> | undefined;
+  /** Told where the time goes. */
+  readonly times?: ReadTimes;
 }
 
 /** What is known of one user while a read decides. */

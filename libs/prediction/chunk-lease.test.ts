@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { holdLease } from './chunk-lease.ts';
 
-const chunk = { runId: 'r', no: 1, fence: 3, attempts: 1, part: { userIds: ['1'] } };
+const chunk = { runId: 'r', no: 1, fence: 3, attempts: 1, takenOver: false, part: { userIds: ['1'] } };
 const times = { leaseMs: 30_000, renewMs: 10_000 };
 
 beforeEach(() => void vi.useFakeTimers());

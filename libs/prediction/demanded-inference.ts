@@ -9,11 +9,13 @@
  */
 import type { ReadResult } from './answer.ts';
 import type { Assignment, Certificate } from './certificate.ts';
-import { fallBack, type KnownPlace } from './ladder.ts';
-import type { LiveOutcome } from './live-outcome.ts';
+import { fallBack, type KnownPlace, noPrediction } from './ladder.ts';
+import { predictWithin } from './limited-live.ts';
+import { isRefusal, type LiveOutcome } from './live-outcome.ts';
 import type { LivePredictor } from './live-prediction.ts';
 import type { ReadOptions } from './read-options.ts';
 import type { Registry } from './read-prediction.ts';
+import { type ReadTimes, since } from './read-times.ts';
 
 export interface DemandDependencies {
   readonly registry: Registry;
@@ -34,21 +36,32 @@ export type DemandInference = (
   predictorName: string,
   userIds: readonly string[],
   options: ReadOptions,
+  times: ReadTimes,
 ) => Promise<Demanded>;
 
 export function createDemandInference({ registry, live, notice }: DemandDependencies): DemandInference {
-  return async function demand(place, predictorName, userIds, options) {
+  return async function demand(place, predictorName, userIds, options, times) {
     const answers = new Map<string, ReadResult>();
-    const failures = new Map<string, LiveOutcome>();
+    // Rarely is there one: a map for each read is not worth it.
+    let failures: Map<string, LiveOutcome> | undefined;
     const predictor = place && (await registry.predictor(predictorName));
     if (!place || !predictor?.policy.freshness.live) return { answers, failuresAt: () => undefined };
     const { assignment, history } = place;
     const version = await registry.modelVersion(assignment.modelVersionId);
-    const { liveTimeoutMs: timeoutMs } = predictor.policy.freshness;
+    const { liveTimeoutMs: timeoutMs, onLiveFailure } = predictor.policy.freshness;
     const readers = userIds.map((userId) => ({ userId, minVersion: 0, fresh: true }));
-    const outcomes = await live.predict({ version, assignment, history, timeoutMs, enabled: true, readers });
+    const request = { version, assignment, history, timeoutMs, enabled: true, readers };
+    const askedAt = performance.now();
+    const outcomes = await predictWithin(live, request, options.liveQuota);
+    times.liveMs = since(askedAt);
     for (const [userId, outcome] of outcomes) {
+      if (isRefusal(outcome) && onLiveFailure === 'error') {
+        // Whatever else is found out would change nothing: to refuse must cost least where there is too much to do.
+        answers.set(userId, noPrediction('overloaded', outcome));
+        continue;
+      }
       if (outcome.kind !== 'predicted') {
+        failures ??= new Map();
         failures.set(userId, outcome);
         continue;
       }

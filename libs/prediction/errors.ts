@@ -17,6 +17,7 @@ export type ErrorCode =
   | 'not_cached'
   | 'no_prediction'
   | 'overloaded'
+  | 'rate_limited'
   | 'live_timeout'
   | 'live_failed'
   | 'unavailable'

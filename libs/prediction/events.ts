@@ -20,6 +20,8 @@ export interface EventResult {
   readonly contextVersion: number;
   /** `history.version`: what a read may demand with Prediction-Min-Context. */
   readonly contextToken: string;
+  /** Names in the event's data that no predictor takes, the first ten, cut to 64 characters; absent: there is none. */
+  readonly ignored?: readonly string[];
 }
 
 /** Port: applies events in one transaction, all or none; a result for each, in order. */

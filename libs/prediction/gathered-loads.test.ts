@@ -1,27 +1,29 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type GatheringOptions, gatherLoads } from './gathered-loads.ts';
 import { generationOf } from './run.fixture.ts';
-import type { StoredRow } from './run-store.ts';
+import { scoredUsers } from './scored-users.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-const row = (userId: string): StoredRow => ({ userId, contextVersion: 0, computedAt: 1, outputs: Buffer.of(1) });
+const user = (userId: string) => ({ userId, contextVersion: 0, outputs: Buffer.of(1) });
+const pageOf = (userIds: readonly string[]) => ({ users: scoredUsers(userIds.map(user)), computedAt: 1 });
 
 function gathering(options: GatheringOptions = { rows: 4, waitMs: 100 }) {
   const loaded: string[] = [];
   const loads = gatherLoads(
     {
-      async loadRows({ id }, rows) {
-        if (rows.some(({ userId }) => userId === 'bad')) throw new Error('Redis is away');
-        loaded.push(`${id}: ${rows.map(({ userId }) => userId).join(' ')}`);
-        return { loaded: rows.length, skipped: 0 };
+      async loadScored({ id }, pages) {
+        const userIds = pages.flatMap(({ users }) => users.userIds);
+        if (userIds.includes('bad')) throw new Error('Redis is away');
+        loaded.push(`${id}: ${userIds.join(' ')}`);
+        return { loaded: userIds.length, skipped: 0 };
       },
     },
     options,
   );
   const add = (id: string, userIds: readonly string[], isLast = false) =>
-    loads.loadRows(generationOf(id), userIds.map(row), isLast);
+    loads.loadScored(generationOf(id), [pageOf(userIds)], isLast);
   return { add, loaded };
 }
 

@@ -4,8 +4,7 @@
  * 3.1 rather than 3.7 µs of Redis' CPU a user. A load that fails fails for all who were gathered in it; the generation is
  * then loaded as a whole later, as ever.
  */
-import type { GenerationLoader, LoadableGeneration, LoadCount } from './generation-loader.ts';
-import type { StoredRow } from './run-store.ts';
+import type { GenerationLoader, LoadableGeneration, LoadCount, ScoredPage } from './generation-loader.ts';
 
 export interface GatheringOptions {
   /** With so many rows it does not wait any longer. */
@@ -16,22 +15,22 @@ export interface GatheringOptions {
 
 export interface GatheredLoads {
   /**
-   * As the loader's `loadRows`, together with others of the generation; its count is that of all of them.
+   * As the loader's `loadScored`, together with others of the generation; its count is that of all of them.
    * @param isLast nothing follows: what was gathered goes at once, and so does what comes late
    */
-  loadRows(generation: LoadableGeneration, rows: readonly StoredRow[], isLast?: boolean): Promise<LoadCount>;
+  loadScored(generation: LoadableGeneration, pages: readonly ScoredPage[], isLast?: boolean): Promise<LoadCount>;
 }
 
 interface Gathering {
   readonly generation: LoadableGeneration;
-  readonly pages: (readonly StoredRow[])[];
+  readonly pages: ScoredPage[];
   rows: number;
   readonly timer: NodeJS.Timeout;
   readonly result: PromiseWithResolvers<LoadCount>;
 }
 
 export function gatherLoads(
-  loader: Pick<GenerationLoader, 'loadRows'>,
+  loader: Pick<GenerationLoader, 'loadScored'>,
   { rows: enough = 50_000, waitMs = 500 }: GatheringOptions = {},
 ): GatheredLoads {
   const gatherings = new Map<string, Gathering>();
@@ -47,16 +46,16 @@ export function gatherLoads(
   function send({ generation, pages, timer, result }: Gathering): void {
     clearTimeout(timer);
     gatherings.delete(generation.id);
-    loader
-      .loadRows(generation, pages.length === 1 ? (pages[0] ?? []) : pages.flat())
-      .then(result.resolve, result.reject);
+    loader.loadScored(generation, pages).then(result.resolve, result.reject);
   }
 
   return {
-    loadRows(generation, rows, isLast = false) {
+    loadScored(generation, pages, isLast = false) {
       const gathering = gatherings.get(generation.id) ?? begin(generation);
-      gathering.pages.push(rows);
-      gathering.rows += rows.length;
+      for (const page of pages) {
+        gathering.pages.push(page);
+        gathering.rows += page.users.userIds.length;
+      }
       if (isLast) ended = generation.id;
       if (gathering.rows >= enough || ended === generation.id) send(gathering);
       return gathering.result.promise;

@@ -4,8 +4,16 @@
  */
 import type { Generation } from './generations.ts';
 import type { StoredRow } from './run-store.ts';
+import type { ScoredUsers } from './scored-users.ts';
 
 export type LoadableGeneration = Pick<Generation, 'id' | 'buckets' | 'startedAt'>;
+
+/** What one chunk committed. */
+export interface ScoredPage {
+  readonly users: ScoredUsers;
+  /** ms since 1970. */
+  readonly computedAt: number;
+}
 
 export interface LoadCount {
   readonly loaded: number;
@@ -23,6 +31,8 @@ export interface LoadOptions {
 export interface GenerationLoader {
   /** Writes committed rows into the generation's buckets; rows that are there already stay as they are. */
   loadRows(generation: LoadableGeneration, rows: readonly StoredRow[]): Promise<LoadCount>;
+  /** The same for what several chunks have committed. */
+  loadScored(generation: LoadableGeneration, pages: readonly ScoredPage[]): Promise<LoadCount>;
   /** Marks the generation as complete if so many users of it are there; false where some are missing. */
   completeLoad(generation: LoadableGeneration, users: number): Promise<boolean>;
   /** Loads all rows at a bounded rate; `complete` is false where the store lost some meanwhile. */

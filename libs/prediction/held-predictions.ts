@@ -17,6 +17,8 @@ export interface HeldPredictions {
   /** @returns what is held now: the one given, or one that is equal to it; undefined where there is no room */
   keep(generationId: string, userId: string, held: HeldPrediction): HeldPrediction | undefined;
   forget(generationId: string, userId: string): void;
+  /** How many are held. */
+  size(): number;
 }
 
 export interface HeldPredictionsOptions {
@@ -87,7 +89,14 @@ export function createHeldPredictions({ maxBytes }: HeldPredictionsOptions): Hel
       young.get(generationId)?.held.delete(userId);
       old.get(generationId)?.held.delete(userId);
     },
+    size: () => sizeOf(young) + sizeOf(old),
   };
+}
+
+function sizeOf(half: ReadonlyMap<string, Users>): number {
+  let size = 0;
+  for (const { held } of half.values()) size += held.size;
+  return size;
 }
 
 function withSharedLabel(labels: Map<number, Label>, held: HeldPrediction): HeldPrediction {
@@ -113,7 +122,12 @@ function areEqual(one: Label, other: Label): boolean {
 }
 
 /** Holds nothing. */
-export const NOTHING_HELD: HeldPredictions = Object.freeze({ find: nothing, keep: nothing, forget: nothing });
+export const NOTHING_HELD: HeldPredictions = Object.freeze({
+  find: nothing,
+  keep: nothing,
+  forget: nothing,
+  size: () => 0,
+});
 
 function nothing(): undefined {}
 

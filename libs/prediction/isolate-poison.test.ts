@@ -132,6 +132,7 @@ describe('what lies in no row', () => {
   it('asks nothing where there is nobody to score', async () => {
     const { scorer, asked } = modelThatFailsOf(new Set());
     expect(await scoreIsolating(scorer, requestOf(0))).toEqual({
+      parts: [],
       outputs: new Map(),
       faults: new Map(),
       overloaded: new Set(),

@@ -7,11 +7,19 @@
  * failures so far and are tried once each: a chunk of 5,000 users full of hanging ones takes about five minutes of runs.
  */
 import { isTandemError } from './errors.ts';
-import { encodeBatch } from './outputs.ts';
+import { type EncodedBatch, encodeBatch } from './outputs.ts';
 import { RowsRefused, type ScoreRequest, type ScoreResult, type Scorer, ScoringCrash } from './scoring.ts';
 
+/** Rows of the batch that were scored together; those that got no outputs are among the faults. */
+export interface ScoredPart {
+  readonly rows: readonly number[];
+  readonly encoded: EncodedBatch;
+}
+
 export interface IsolatedScores {
-  /** Row of the batch → its outputs in the layout of outputs.ts. */
+  /** In the order in which they were scored. */
+  readonly parts: readonly ScoredPart[];
+  /** The same by row: row of the batch → its outputs in the layout of outputs.ts. For few rows: each gets a buffer. */
   readonly outputs: ReadonlyMap<number, Buffer>;
   /** Row of the batch → why it has none. */
   readonly faults: ReadonlyMap<number, string>;
@@ -51,7 +59,7 @@ export async function scoreIsolating(
   request: ScoreRequest,
   { onPart = () => {}, budget = budgetOf(request), now = () => performance.now() }: IsolationOptions = {},
 ): Promise<IsolatedScores> {
-  const outputs = new Map<number, Buffer>();
+  const scored: ScoredPart[] = [];
   const faults = new Map<number, string>();
   const overloaded = new Set<number>();
   const late = new Set<number>();
@@ -83,11 +91,9 @@ export async function scoreIsolating(
   }
 
   function take(rows: Rows, { tensors }: ScoreResult): void {
-    encodeBatch(request.version.outputs, tensors, rows.length, (i, bytes, fault) => {
-      const row = rows[i] as number;
-      if (bytes) outputs.set(row, bytes);
-      else faults.set(row, fault ?? '');
-    });
+    const encoded = encodeBatch(request.version.outputs, tensors, rows.length);
+    for (const [i, fault] of encoded.faults) faults.set(rows[i] as number, fault);
+    if (encoded.faults.size < rows.length) scored.push({ rows, encoded });
   }
 
   function withoutRefused(rows: Rows, { code, rows: refused }: RowsRefused): readonly Rows[] {
@@ -111,12 +117,31 @@ export async function scoreIsolating(
   // Large parts before small ones: the healthy are done first, and what the budget does not reach is small.
   const parts = partsOf(request.rows);
   for (const part of parts) {
-    const isBroken = outputs.size === 0 && (failed.count >= FAILURES_OF_A_BROKEN_MODEL || failed.ms >= FAILING_MS);
+    const isBroken = scored.length === 0 && (failed.count >= FAILURES_OF_A_BROKEN_MODEL || failed.ms >= FAILING_MS);
     if (isBroken) giveUp(faults, part, givenUp(part, failed));
     else parts.push(...(await score(part)));
     onPart();
   }
-  return { outputs, faults, overloaded, late };
+  return {
+    parts: scored,
+    get outputs() {
+      return byRow(scored);
+    },
+    faults,
+    overloaded,
+    late,
+  };
+}
+
+function byRow(parts: readonly ScoredPart[]): Map<number, Buffer> {
+  const outputs = new Map<number, Buffer>();
+  for (const { rows, encoded } of parts) {
+    const { bytes, offsets, faults } = encoded;
+    rows.forEach((row, i) => {
+      if (!faults.has(i)) outputs.set(row, bytes.subarray(offsets[i], offsets[i + 1]));
+    });
+  }
+  return outputs;
 }
 
 const OUT_OF_TIME = 'no time was left to score this user apart from those whom the model fails of';

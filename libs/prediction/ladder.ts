@@ -15,10 +15,10 @@ import type { Assignment } from './certificate.ts';
 import type { CertifiedRead, Standing } from './certified-read.ts';
 import { TandemError } from './errors.ts';
 import { fits, isFresh, isRuledOut, isServableAsStale, judge } from './freshness.ts';
-import type { LiveOutcome } from './live-outcome.ts';
+import { type LiveOutcome, NO_ROOM, OVER_QUOTA } from './live-outcome.ts';
 import { decodeOutputs } from './outputs.ts';
 import type { ModelVersion } from './predictor.ts';
-import { notFound } from './read-errors.ts';
+import { notFound, overLiveLimit } from './read-errors.ts';
 import type { StoredPrediction } from './stored-prediction.ts';
 
 /** The answer of a user whom no fresh candidate could answer, given what live inference made of it. */
@@ -107,7 +107,13 @@ function defaultAnswer(read: CertifiedRead, standing: Standing, reason: Reason, 
   };
 }
 
-function noPrediction(reason: Reason, outcome: LiveOutcome | undefined): TandemError {
+/** The end of the ladder. */
+export function noPrediction(reason: Reason, outcome: LiveOutcome | undefined): TandemError {
+  if (outcome === OVER_QUOTA) return overLiveLimit();
+  return outcome === NO_ROOM ? OVERLOADED : errorOf(reason, outcome);
+}
+
+function errorOf(reason: Reason, outcome: LiveOutcome | undefined): TandemError {
   const code =
     reason === 'overloaded' || reason === 'live_timeout' || reason === 'live_failed' ? reason : 'no_prediction';
   return new TandemError(code, `No fresh prediction, and nothing below it may be served (${reason}).`, {
@@ -117,6 +123,9 @@ function noPrediction(reason: Reason, outcome: LiveOutcome | undefined): TandemE
     detail: outcome?.kind === 'failed' ? outcome.detail : undefined,
   });
 }
+
+/** Made once: it is all that many a read costs, and the stack of each would be most of that. */
+const OVERLOADED = errorOf('overloaded', NO_ROOM);
 
 /** Where a predictor's answers are to be found, as Postgres last said. */
 export interface KnownPlace {

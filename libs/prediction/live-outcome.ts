@@ -26,6 +26,25 @@ export type LiveOutcome =
 
 export const NO_FEATURES: LiveOutcome = Object.freeze({ kind: 'no_features' });
 
+/** The caller has used up its own limit of live inferences. */
+export const OVER_QUOTA: LiveOutcome = Object.freeze({
+  kind: 'failed',
+  reason: 'overloaded',
+  detail: "the caller's limit of live inferences is used up",
+});
+
+/** Refused before anything was asked for: it would have come too late. */
+export const NO_ROOM: LiveOutcome = Object.freeze({
+  kind: 'failed',
+  reason: 'overloaded',
+  detail: 'more users wait for the model than it can answer in time',
+});
+
+/** Whether nothing was asked of any store, nor of the model. */
+export function isRefusal(outcome: LiveOutcome): boolean {
+  return outcome === NO_ROOM || outcome === OVER_QUOTA;
+}
+
 /** Why a row of `faults` has no answer. */
 export function reasonOf({ overloaded, late }: IsolatedScores, row: number): LiveFailureReason {
   if (overloaded.has(row)) return 'overloaded';

@@ -1,28 +1,21 @@
 /**
  * Live predictions: features and version in one statement begun after the reader arrived, inference with a deadline,
- * then the answer is kept in the overlay for the next reader.
- *
- * Readers of one user share an inference (a flight). Whoever comes while its statement has not been sent may join as if
- * they had asked first; whoever comes later takes its result only where the label is at least their own version.
+ * then the answer is kept in the overlay for the next reader. Readers of one user share an inference (live-flights.ts).
  */
 import type { Assignment } from './certificate.ts';
 import { isErased } from './certificate.ts';
 import { TandemError } from './errors.ts';
 import type { CertifiedFeatures, FeatureSource } from './feature-source.ts';
 import { scoreIsolating } from './isolate-poison.ts';
+import { createFlights, type Flight, type Flights, type LiveReader, Party } from './live-flights.ts';
 import { asFailure, type LiveOutcome, NO_FEATURES, reasonOf, unread } from './live-outcome.ts';
 import type { ModelVersion } from './predictor.ts';
-import type { Scorer } from './scoring.ts';
-import { createStatementBatcher } from './statement-batcher.ts';
+import { createReaderDeadlines } from './reader-deadlines.ts';
+import { type Admission, type Scorer, UNBOUNDED } from './scoring.ts';
+import { createStatementLine } from './statement-line.ts';
 import type { OnlineOverlayStore, OverlayEntry, PutResult } from './stored-prediction.ts';
 
-export interface LiveReader {
-  readonly userId: string;
-  /** The least label that this reader may take. */
-  readonly minVersion: number;
-  /** `no-cache`: only a statement sent after this reader came will do. */
-  readonly fresh: boolean;
-}
+export type { LiveReader } from './live-flights.ts';
 
 export interface LiveRequest {
   readonly version: ModelVersion;
@@ -42,41 +35,20 @@ export interface LivePredictor {
 export interface LivePredictorDependencies {
   readonly features: FeatureSource;
   readonly scorer: Scorer;
+  /** Who could be inferred in time; everyone, where it is left out. */
+  readonly admission?: Admission;
   /** Awaited: the next read of the same user should find the answer. */
   readonly overlay: Pick<OnlineOverlayStore, 'putEach'>;
   /** The lasting copy: written after the answer, and may lose entries. */
   keepLater(entries: readonly OverlayEntry[]): void;
+  /** Told of each request that was answered, for metrics: what became of its readers, and how long that took. */
+  onAnswered?(request: LiveRequest, outcomes: ReadonlyMap<string, LiveOutcome>, ms: number): void;
   /** Feature statements under way at once. */
   readonly maxStatements?: number;
 }
 
-interface Flight {
-  /** Whether its feature statement has left. */
-  isSent: boolean;
-  readonly question: Question;
-  readonly outcome: Promise<LiveOutcome>;
-}
-
-/** Where answers are computed for and kept under: a model version, a history and a floor. Others share nothing with it. */
-interface Place {
-  /** By user. */
-  readonly flights: Map<string, Flight>;
-  ask(question: Question, onSent: () => void): Promise<Boarded>;
-}
-
-/** What one statement and one inference gave, shared by all who were in it. */
-type Landing = ReadonlyMap<string, LiveOutcome>;
-
-/** A statement that was answered: its inference goes on while the next statement leaves. */
-interface Boarded {
-  readonly landing: Promise<Landing>;
-}
-
-interface Question {
-  readonly userId: string;
-  /** Of the last of its readers, on performance.now()'s clock. */
-  deadline: number;
-}
+/** What one statement and one inference gave, by user. */
+type Landing = Map<string, LiveOutcome>;
 
 const MAX_USERS_A_STATEMENT = 1_000;
 /** What the live reads of a moment wait for each other at most: the fuller a statement, the less it costs each of them. */
@@ -85,99 +57,121 @@ const PATIENCE_MS = 1;
 const MAX_PLACES = 64;
 
 export function createLivePredictor(dependencies: LivePredictorDependencies): LivePredictor {
-  const { maxStatements = 2 } = dependencies;
-  const places = new Map<string, Place>();
+  const { maxStatements = 2, onAnswered, admission = UNBOUNDED } = dependencies;
+  // Where answers are computed for and kept under: a model version, a history, a floor. Others share nothing with it.
+  const places = new Map<string, Flights>();
+  const deadlines = createReaderDeadlines();
+  /** Users who were admitted, and of whom the scorer does not know yet. */
+  const boarding = { users: 0 };
+  let last: { readonly request: LiveRequest; readonly place: Flights } | undefined;
 
-  function placeOf(request: LiveRequest): Place {
+  /** Mostly that of the request before, for which no key need be made. */
+  function placeOf(request: LiveRequest): Flights {
+    if (!last || !isSamePlace(last.request, request)) last = { request, place: findPlace(request) };
+    return last.place;
+  }
+
+  function findPlace(request: LiveRequest): Flights {
     const key = `${request.version.id}/${request.history}/${request.assignment.overlayFloor}`;
     const known = places.get(key);
     if (known) return known;
     if (places.size >= MAX_PLACES) places.delete(places.keys().next().value ?? '');
-    const ask = createStatementBatcher<Question, Boarded>({
-      send: (questions) => board(dependencies, request, questions),
+    const line = createStatementLine<Flight>({
+      send: (flights) => fly(dependencies, request, flights, place, leaveBoarding(flights.length)),
       maxInFlight: maxStatements,
       maxWeight: MAX_USERS_A_STATEMENT,
       patienceMs: PATIENCE_MS,
     });
-    const place = { flights: new Map(), ask };
+    const admits = (deadline: number) => admission.room(request.version, deadline - performance.now()) > boarding.users;
+    const place = createFlights((flight) => {
+      boarding.users++;
+      line.add(flight);
+    }, admits);
     places.set(key, place);
     return place;
   }
 
+  /** To be called when these users are with the scorer, or come there no more; the first call counts. */
+  function leaveBoarding(users: number): () => void {
+    let left = users;
+    return () => {
+      boarding.users -= left;
+      left = 0;
+    };
+  }
+
   return {
-    async predict(request) {
-      if (!request.enabled) return new Map();
-      const place = placeOf(request);
-      const deadline = performance.now() + request.timeoutMs;
-      const outcomes = new Map<string, LiveOutcome>();
-      const each = request.readers.map(async (reader) => {
-        outcomes.set(reader.userId, await predictOne(place, reader, deadline));
+    predict(request) {
+      if (!request.enabled || request.readers.length === 0) return Promise.resolve(new Map());
+      return new Promise((resolve) => {
+        const askedAt = performance.now();
+        const party = new Party(request.readers, askedAt + request.timeoutMs, () => {
+          deadlines.remove(party);
+          const outcomes = outcomesOf(party, request);
+          resolve(outcomes);
+          onAnswered?.(request, outcomes, performance.now() - askedAt);
+        });
+        deadlines.add(party, request.timeoutMs);
+        placeOf(request).board(party);
       });
-      await withinTime(each.length === 1 ? each[0] : Promise.all(each), request.timeoutMs);
-      // A map of its own: what comes later is none of this caller's.
-      return new Map(request.readers.map(({ userId }) => [userId, outcomes.get(userId) ?? late(request)]));
     },
   };
 }
 
-async function predictOne(place: Place, reader: LiveReader, deadline: number): Promise<LiveOutcome> {
-  const { userId, fresh, minVersion } = reader;
-  const shared = place.flights.get(userId);
-  if (shared?.isSent && !fresh) {
-    const outcome = await shared.outcome;
-    if (outcome.kind === 'predicted' && outcome.contextVersion >= minVersion) return outcome;
-  }
-  const waiting = place.flights.get(userId);
-  if (!waiting || waiting.isSent) return takeOff(place, { userId, deadline }).outcome;
-  waiting.question.deadline = Math.max(waiting.question.deadline, deadline);
-  return waiting.outcome;
+function isSamePlace(one: LiveRequest, other: LiveRequest): boolean {
+  return (
+    one.version.id === other.version.id &&
+    one.history === other.history &&
+    one.assignment.overlayFloor === other.assignment.overlayFloor
+  );
 }
 
-function takeOff({ flights, ask }: Place, question: Question): Flight {
-  const boarded = ask(question, () => {
-    flight.isSent = true;
-  });
-  const flight: Flight = { isSent: false, question, outcome: outcomeOf(boarded, question.userId, landed) };
-  flights.set(question.userId, flight);
-  function landed(): void {
-    if (flights.get(question.userId) === flight) flights.delete(question.userId);
-  }
-  return flight;
+function outcomesOf({ outcomes }: Party, request: LiveRequest): Map<string, LiveOutcome> {
+  const byUser = new Map<string, LiveOutcome>();
+  for (const [i, { userId }] of request.readers.entries()) byUser.set(userId, outcomes[i] ?? late(request));
+  return byUser;
 }
 
-async function outcomeOf(boarded: Promise<Boarded>, userId: string, landed: () => void): Promise<LiveOutcome> {
+/** Resolves when the features have been read: the inference goes on while the next statement leaves. Never rejects. */
+async function fly(
+  dependencies: LivePredictorDependencies,
+  request: LiveRequest,
+  flights: readonly Flight[],
+  place: Flights,
+  leaveBoarding: () => void,
+): Promise<void> {
+  for (const flight of flights) flight.isSent = true;
+  const deadline = Math.max(...flights.map((flight) => flight.deadline));
+  const fail = (error: unknown) => {
+    leaveBoarding();
+    const failure = asFailure(error);
+    for (const flight of flights) place.land(flight, failure);
+  };
   try {
-    const { landing } = await boarded;
-    return (await landing).get(userId) ?? NO_FEATURES;
+    const outcomes: Landing = new Map();
+    const certified = await board(dependencies, request, flights, outcomes);
+    const landing = land(dependencies, request, certified, deadline, outcomes);
+    // It has asked the scorer by now, or has nothing to ask.
+    leaveBoarding();
+    void landing
+      .then(() => {
+        for (const flight of flights) place.land(flight, outcomes.get(flight.userId) ?? NO_FEATURES);
+      })
+      .catch(fail);
   } catch (error) {
-    return asFailure(error);
-  } finally {
-    landed();
+    fail(error);
   }
 }
 
-/** Resolves with the work, or when the time is over. */
-function withinTime(work: Promise<unknown> | undefined, timeoutMs: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, timeoutMs);
-    const done = () => {
-      clearTimeout(timer);
-      resolve();
-    };
-    if (work) work.then(done, reject);
-    else done();
-  });
-}
-
-/** V1 for all the users of one statement. */
+/** V1 for all the users of one statement; null where nobody waits for it any more. */
 async function board(
   dependencies: LivePredictorDependencies,
   request: LiveRequest,
-  questions: readonly Question[],
-): Promise<Boarded> {
-  const outcomes = new Map<string, LiveOutcome>();
-  const userIds = usersInTime(questions, outcomes);
-  if (userIds.length === 0) return { landing: Promise.resolve(outcomes) };
+  flights: readonly Flight[],
+  outcomes: Landing,
+): Promise<CertifiedFeatures | null> {
+  const userIds = usersInTime(flights, outcomes);
+  if (userIds.length === 0) return null;
   const certified = await dependencies.features
     .readUsers(request.version, userIds, 'with rows')
     .catch((error: unknown) => {
@@ -190,21 +184,20 @@ async function board(
     if (isErased(certified.certificate.user(userId, request.version.predictor)))
       outcomes.set(userId, { kind: 'erased' });
   }
-  const deadline = Math.max(...questions.map((question) => question.deadline));
-  return { landing: land(dependencies, request, certified, deadline, outcomes) };
+  return certified;
 }
 
 /** V2 to V4. */
 async function land(
   dependencies: LivePredictorDependencies,
   request: LiveRequest,
-  certified: CertifiedFeatures,
+  certified: CertifiedFeatures | null,
   deadline: number,
-  outcomes: Map<string, LiveOutcome>,
-): Promise<Landing> {
+  outcomes: Landing,
+): Promise<void> {
+  const rows = certified ? rowsToScore(certified, outcomes) : [];
+  if (!certified || rows.length === 0) return;
   const { certificate } = certified;
-  const rows = rowsToScore(certified, outcomes);
-  if (rows.length === 0) return outcomes;
   const scores = await scoreIsolating(dependencies.scorer, {
     version: request.version,
     batch: certified.batch,
@@ -222,15 +215,14 @@ async function land(
     const kept = results[i] === 'kept';
     outcomes.set(userId, { kind: 'predicted', outputs, contextVersion, computedAt, kept, certificate });
   });
-  return outcomes;
 }
 
 /** Splits off those whose readers have all given up: under overload a late one must not cost a statement. */
-function usersInTime(questions: readonly Question[], outcomes: Map<string, LiveOutcome>): string[] {
+function usersInTime(flights: readonly Flight[], outcomes: Landing): string[] {
   const now = performance.now();
-  const inTime = new Set<string>();
-  for (const { userId, deadline } of questions) {
-    if (deadline > now) inTime.add(userId);
+  const inTime: string[] = [];
+  for (const { userId, deadline } of flights) {
+    if (deadline > now) inTime.push(userId);
     else
       outcomes.set(userId, {
         kind: 'failed',
@@ -238,11 +230,11 @@ function usersInTime(questions: readonly Question[], outcomes: Map<string, LiveO
         detail: 'no feature statement could be sent in time',
       });
   }
-  return [...inTime];
+  return inTime;
 }
 
 /** The rows that can be inferred; the others' outcomes are set. */
-function rowsToScore({ batch }: CertifiedFeatures, outcomes: Map<string, LiveOutcome>): number[] {
+function rowsToScore({ batch }: CertifiedFeatures, outcomes: Landing): number[] {
   const rows: number[] = [];
   batch.userIds.forEach((userId, row) => {
     const fault = batch.faults.get(row);

@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { type LoadChunkDependencies, loadChunk } from './load-chunk.ts';
 import { runOf } from './run.fixture.ts';
+import { scoredUsers } from './scored-users.ts';
 import type { OverlayEntry } from './stored-prediction.ts';
 
-const chunk = { runId: 'r1', no: 3, fence: 1, attempts: 1, part: { userIds: ['1', '2'] } };
+const chunk = { runId: 'r1', no: 3, fence: 1, attempts: 1, takenOver: false, part: { userIds: ['1', '2'] } };
 const user = (userId: string) => ({ userId, contextVersion: 4, outputs: Buffer.from(userId) });
-const result = { history: 'h2', computedAt: 77, scored: [user('1'), user('2')], failures: [] };
+const result = { history: 'h2', computedAt: 77, scored: scoredUsers([user('1'), user('2')]), failures: [] };
 
 function stores(changes: Partial<LoadChunkDependencies> = {}) {
   const put: OverlayEntry[] = [];
@@ -13,7 +14,7 @@ function stores(changes: Partial<LoadChunkDependencies> = {}) {
   const dependencies: LoadChunkDependencies = {
     runs: { markLoaded: async (_runId, no) => void marked.push(no) },
     generations: { find: async () => undefined },
-    loader: { loadRows: async () => ({ loaded: 0, skipped: 0 }) },
+    loader: { loadScored: async () => ({ loaded: 0, skipped: 0 }) },
     overlay: { put: async (entries) => void put.push(...entries) },
     ...changes,
   };
@@ -24,7 +25,7 @@ describe('what a chunk committed', () => {
   it('of a partial run goes to the overlay: what was written, under the history it was read in and the run’s floor', async () => {
     const { dependencies, put, marked } = stores();
     const run = runOf({ scope: 'stale', generationId: null, overlayFloor: 5, history: 'h1' });
-    expect(await loadChunk(dependencies, run, chunk, result, [user('2')], false)).toBeNull();
+    expect(await loadChunk(dependencies, run, chunk, result, scoredUsers([user('2')]), false)).toBeNull();
     expect(put).toEqual([
       {
         predictor: 'repurchase',

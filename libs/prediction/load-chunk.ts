@@ -5,7 +5,8 @@
 import type { GatheredLoads } from './gathered-loads.ts';
 import { overlayEntries } from './overlay-entries.ts';
 import type { GenerationStore, RunStore } from './run-store.ts';
-import type { ChunkResult, ClaimedChunk, Run, ScoredUser } from './runs.ts';
+import type { ChunkResult, ClaimedChunk, Run } from './runs.ts';
+import type { ScoredUsers } from './scored-users.ts';
 import type { OverlayStore } from './stored-prediction.ts';
 
 export interface LoadChunkDependencies {
@@ -25,7 +26,7 @@ export async function loadChunk(
   run: Run,
   chunk: ClaimedChunk,
   result: ChunkResult,
-  written: readonly ScoredUser[],
+  written: ScoredUsers,
   isLast: boolean,
 ): Promise<string | null> {
   const { runs, generations, loader, overlay } = dependencies;
@@ -35,12 +36,7 @@ export async function loadChunk(
     } else {
       const generation = await generations.find(run.generationId);
       if (!generation || generation.state === 'dropped') return 'the generation is dropped';
-      const { computedAt } = result;
-      await loader.loadRows(
-        generation,
-        written.map(({ userId, contextVersion, outputs }) => ({ userId, contextVersion, computedAt, outputs })),
-        isLast,
-      );
+      await loader.loadScored(generation, [{ users: written, computedAt: result.computedAt }], isLast);
     }
     await runs.markLoaded(run.id, chunk.no);
     return null;

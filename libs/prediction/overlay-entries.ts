@@ -1,9 +1,10 @@
 /** What a partial run stores of its users: the same entries in Postgres, at the commit, and in the online store. */
-import type { ChunkResult, Run, ScoredUser } from './runs.ts';
+import type { ChunkResult, Run } from './runs.ts';
+import { eachUser, type ScoredUsers } from './scored-users.ts';
 import type { OverlayEntry } from './stored-prediction.ts';
 
-export function overlayEntries(run: Run, result: ChunkResult, written: readonly ScoredUser[]): OverlayEntry[] {
-  return written.map(({ userId, contextVersion, outputs }) => ({
+export function overlayEntries(run: Run, result: ChunkResult, written: ScoredUsers): OverlayEntry[] {
+  return eachUser(written).map(({ userId, contextVersion, outputs }) => ({
     predictor: run.predictor,
     userId,
     modelVersionId: run.modelVersionId,

@@ -26,6 +26,17 @@ export function notCached(userId: string): TandemError {
   );
 }
 
+export function overLiveLimit(): TandemError {
+  return new TandemError(
+    'rate_limited',
+    "The key's limit of live inferences is used up, and nothing stored may be served instead.",
+    {
+      retryAfter: 1,
+      remedy: 'ask again after the time in Retry-After; --live-rate of tandem key create sets the limit',
+    },
+  );
+}
+
 export function unknownPredictor(name: string): TandemError {
   return new TandemError('unknown_predictor', `There is no predictor ${JSON.stringify(name.slice(0, 80))}.`, {
     field: 'predictor',

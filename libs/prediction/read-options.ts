@@ -6,6 +6,12 @@ export interface ContextToken {
   readonly version: number;
 }
 
+/** How many users the caller may have inferred. */
+export interface LiveQuota {
+  /** Takes up to so many; gives how many there were. */
+  take(wanted: number): number;
+}
+
 /** What the caller demands of an answer, in HTTP's terms. Ages in seconds. */
 export interface ReadOptions {
   readonly noCache: boolean;
@@ -14,6 +20,8 @@ export interface ReadOptions {
   /** null: not given; Infinity: any staleness. */
   readonly maxStale: number | null;
   readonly minContext: ContextToken | null;
+  /** Left out: no limit of the caller's own. */
+  readonly liveQuota?: LiveQuota;
 }
 
 export const PLAIN_READ: ReadOptions = Object.freeze({

@@ -13,13 +13,15 @@ import { createDemandInference } from './demanded-inference.ts';
 import type { TandemError } from './errors.ts';
 import { type HeldPredictions, NOTHING_HELD } from './held-predictions.ts';
 import { fallBack, type KnownPlace, unverifiedAnswer } from './ladder.ts';
+import { predictWithin } from './limited-live.ts';
 import type { LiveOutcome } from './live-outcome.ts';
 import type { LivePredictor } from './live-prediction.ts';
 import type { ModelVersion, Predictor } from './predictor.ts';
 import { notCached, notCertified, notFound, unknownPredictor } from './read-errors.ts';
 import type { ReadOptions } from './read-options.ts';
+import { type ReadTimes, since } from './read-times.ts';
 import { isLacking, leastLabel, settle, standingOf, whyLive } from './settle.ts';
-import { findHeld, hold, NOBODY_HELD, settleHeld } from './settle-held.ts';
+import { findHeld, type Held, hold, NOBODY_HELD, settleHeld } from './settle-held.ts';
 import type { Candidates, OnlinePredictions, StoredPredictions } from './stored-prediction.ts';
 
 /** Predictors and model versions as adopted in Postgres, kept in memory by revision. */
@@ -49,6 +51,13 @@ interface UnverifiedRead {
   readonly options: ReadOptions;
 }
 
+/** What was asked for before Postgres had answered. */
+interface Guess {
+  readonly known: KnownPlace | undefined;
+  readonly held: Held;
+  readonly guessing: Candidates | Promise<Candidates | null>;
+}
+
 const NO_CANDIDATES: Candidates = new Map();
 const NOTHING_INFERRED: ReadonlyMap<string, LiveOutcome> = new Map();
 
@@ -59,7 +68,7 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
   // Only a guess of what Postgres assigns, to ask Redis for the likely generation before Postgres has answered.
   const lastPlaces = new Map<string, KnownPlace>();
   let verifiedServerId: string | null = null;
-  const demandInference = createDemandInference({ registry, live, notice });
+  const demand = createDemandInference({ registry, live, notice });
 
   async function findOnline(
     assignment: Assignment | undefined,
@@ -69,24 +78,28 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
     return online.find(assignment, userIds).catch(() => null);
   }
 
-  /** The user ids must be canonical; duplicates share one answer. */
+  /** The user ids must be canonical; duplicates share one answer. Into `times` it is written where the time went. */
   return async function read(
     predictorName: string,
     userIds: readonly string[],
     options: ReadOptions,
+    times: ReadTimes = {},
   ): Promise<ReadResult[]> {
     const distinct = userIds.length === 1 ? userIds : [...new Set(userIds)];
     const known = lastPlaces.get(predictorName);
-    const demanded = isDemand(options) ? await demandInference(known, predictorName, distinct, options) : undefined;
+    const demanded = isDemand(options) ? await demand(known, predictorName, distinct, options, times) : undefined;
     if (demanded?.answers.size === distinct.length) return inOrder(userIds, demanded.answers);
     const held = options.noCache ? NOBODY_HELD : findHeld(memory, known?.assignment, distinct);
     const lacking = held.size === 0 ? distinct : distinct.filter((userId) => !held.has(userId));
     // Whom the model must answer anyway needs a stored prediction only where that fails.
     const guessing = options.noCache || lacking.length === 0 ? NO_CANDIDATES : findOnline(known?.assignment, lacking);
     let certificate: Certificate;
+    const askedAt = performance.now();
     try {
       certificate = await authority.certify(distinct);
+      times.certifyMs = since(askedAt);
     } catch (cause) {
+      times.certifyMs = since(askedAt);
       // What is in memory is not offered here: an erasure takes what nobody certifies out of Redis, and only there.
       const found = await findTogether(guessing, known?.assignment, [...held.keys()]);
       return answerUnverified({ predictorName, known, cause: notCertified(cause), options }, userIds, found);
@@ -97,18 +110,21 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
     const version = await registry.modelVersion(assignment.modelVersionId);
     if (!predictor) throw unknownPredictor(predictorName);
     const inferred = demanded?.failuresAt(assignment, certificate.history);
-    const certified = { predictor, version, assignment, certificate, options, inferred };
+    const certified = { predictor, version, assignment, certificate, options, inferred, times };
     const results = demanded?.answers ?? settleHeld(memory, certified, held);
     if (results.size < distinct.length) {
       const rest = distinct.filter((userId) => !results.has(userId));
-      const unfit = rest.filter((userId) => held.has(userId));
-      const found = samePlace(known?.assignment, assignment)
-        ? await findTogether(guessing, assignment, unfit)
-        : await findOnline(assignment, rest);
-      await answerAll(certified, rest, found, results);
+      await answerAll(certified, rest, await findRest(certified, rest, { known, held, guessing }), results);
     }
     return inOrder(userIds, results);
   };
+
+  /** Of those whom memory did not answer. */
+  async function findRest({ assignment }: CertifiedRead, rest: readonly string[], { known, held, guessing }: Guess) {
+    if (!samePlace(known?.assignment, assignment)) return findOnline(assignment, rest);
+    const unfit = rest.filter((userId) => held.has(userId));
+    return findTogether(guessing, assignment, unfit);
+  }
 
   /** Learns where the predictor's answers are now to be found. Throws `unknown_predictor` where it was withdrawn. */
   function notice(predictorName: string, certificate: Certificate): Assignment {
@@ -180,7 +196,9 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
       for (const standing of standings) results.set(standing.userId, notCached(standing.userId));
       return;
     }
+    const askedAt = performance.now();
     const outcomes = await infer(read, standings);
+    if (read.times) read.times.liveMs = since(askedAt);
     for (const standing of await withCandidates(read, standings, outcomes)) {
       const outcome = outcomes.get(standing.userId);
       results.set(standing.userId, fallBack(read, standing, whyLive(read, standing), outcome));
@@ -191,7 +209,7 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
     const { predictor, version, assignment, certificate, options, inferred = NOTHING_INFERRED } = read;
     const left = inferred.size === 0 ? standings : standings.filter(({ userId }) => !inferred.has(userId));
     if (left.length === 0) return inferred;
-    const outcomes = await live.predict({
+    const request = {
       version,
       assignment,
       history: certificate.history,
@@ -202,17 +220,19 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
         minVersion: leastLabel(user, options),
         fresh: options.noCache,
       })),
-    });
+    };
+    const outcomes = await predictWithin(live, request, options.liveQuota);
     return inferred.size === 0 ? outcomes : new Map([...inferred, ...outcomes]);
   }
 
   /** Of a demanded inference that failed, the stored predictions, which nobody has asked for yet. */
   async function withCandidates(
-    { assignment, options }: CertifiedRead,
+    { assignment, options, predictor }: CertifiedRead,
     standings: readonly Standing[],
     outcomes: ReadonlyMap<string, LiveOutcome>,
   ): Promise<readonly Standing[]> {
-    const failed = options.noCache ? standings.filter(({ userId }) => isLost(outcomes.get(userId))) : [];
+    const mayServe = options.noCache && predictor.policy.freshness.onLiveFailure === 'stale';
+    const failed = mayServe ? standings.filter(({ userId }) => isLost(outcomes.get(userId))) : [];
     if (failed.length === 0) return standings;
     const userIds = failed.map(({ userId }) => userId);
     const found = await findOnline(assignment, userIds);

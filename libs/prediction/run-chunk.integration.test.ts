@@ -162,7 +162,7 @@ describe('a chunk of a run', () => {
 
 describe('while Redis is away', () => {
   it('a run is committed and published all the same, and says what was not loaded', async () => {
-    const loader = { ...world.loader, loadRows: redisIsAway, completeLoad: redisIsAway };
+    const loader = { ...world.loader, loadScored: redisIsAway, completeLoad: redisIsAway };
     const { reports, runId } = await world.run({ kind: 'all' }, { loader });
     expect(reports).toMatchObject(
       Array.from({ length: 2 }, () => ({ outcome: 'committed', loadError: 'The online store cannot be reached.' })),

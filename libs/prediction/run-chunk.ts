@@ -29,7 +29,12 @@ export interface RunChunkDependencies extends ScoreChunkDependencies, LoadChunkD
 
 export type ChunkReport =
   /** Taken by another worker, committed already, or the run has ended. */
-  | { readonly outcome: 'nothing_to_do' }
+  { readonly outcome: 'nothing_to_do' } | (AttemptReport & Attempt);
+
+/** Which attempt it was, for whoever reads the log. */
+export type Attempt = Pick<ClaimedChunk, 'fence' | 'takenOver'>;
+
+export type AttemptReport =
   | CommittedReport
   /** Nothing was written: another worker holds the chunk, or the database's history or the run is another. */
   | {
@@ -38,7 +43,7 @@ export type ChunkReport =
       readonly why: Extract<CommitOutcome, { committed: false }>['why'];
     }
   /** An error; the chunk waits for another attempt. */
-  | { readonly outcome: 'given_back'; readonly predictor: string; readonly error: string; readonly fence: number }
+  | { readonly outcome: 'given_back'; readonly predictor: string; readonly error: string }
   /** An error once too often; the run is failed. */
   | { readonly outcome: 'failed'; readonly predictor: string; readonly error: string };
 
@@ -63,22 +68,17 @@ export type RunChunk = (runId: string, no: number, onProgress?: () => void) => P
 export function createRunChunk(dependencies: RunChunkDependencies): RunChunk {
   const { runs, lease, hints, maxAttempts = 5, maxTransientAttempts = 40 } = dependencies;
 
-  async function giveBack({ predictor }: Run, chunk: ClaimedChunk, cause: unknown): Promise<ChunkReport> {
+  async function giveBack({ predictor }: Run, chunk: ClaimedChunk, cause: unknown): Promise<AttemptReport> {
     const error = describe(cause);
     const limit = isTransient(cause) ? maxTransientAttempts : maxAttempts;
     const state = await runs.giveBack(chunk, error, limit);
     if (state === 'fence_lost') return { outcome: 'abandoned', predictor, why: 'fence_lost' };
     if (state === 'failed') return { outcome: 'failed', predictor, error };
     await hints.chunks([{ runId: chunk.runId, no: chunk.no, fence: chunk.fence }]);
-    return { outcome: 'given_back', predictor, error, fence: chunk.fence };
+    return { outcome: 'given_back', predictor, error };
   }
 
-  return async function runChunk(runId, no, onProgress = () => {}) {
-    const chunk = await runs.claim(runId, no, lease.leaseMs);
-    if (!chunk) return { outcome: 'nothing_to_do' };
-    // After the claim: an older look at the run may be one from before it was planned.
-    const run = await runs.find(runId);
-    if (!run) throw unknownRun(runId);
+  async function attempt(run: Run, chunk: ClaimedChunk, onProgress: () => void): Promise<AttemptReport> {
     const held = holdLease(runs, chunk, lease);
     try {
       return await work(dependencies, run, chunk, held, onProgress);
@@ -88,6 +88,16 @@ export function createRunChunk(dependencies: RunChunkDependencies): RunChunk {
     } finally {
       held.release();
     }
+  }
+
+  return async function runChunk(runId, no, onProgress = () => {}) {
+    const chunk = await runs.claim(runId, no, lease.leaseMs);
+    if (!chunk) return { outcome: 'nothing_to_do' };
+    // After the claim: an older look at the run may be one from before it was planned.
+    const run = await runs.find(runId);
+    if (!run) throw unknownRun(runId);
+    const { fence, takenOver } = chunk;
+    return { ...(await attempt(run, chunk, onProgress)), fence, takenOver };
   };
 }
 
@@ -97,7 +107,7 @@ async function work(
   chunk: ClaimedChunk,
   held: HeldLease,
   onProgress: () => void,
-): Promise<ChunkReport> {
+): Promise<AttemptReport> {
   const { runs, registry, hints, loads } = dependencies;
   const version = await registry.modelVersion(run.modelVersionId);
   const { result, readMs, scoreMs } = await scoreChunk(dependencies, version, chunk, held.lost, onProgress);
@@ -111,12 +121,12 @@ async function work(
   if (commit.chunksOpen === 0) await hints.publish(run.id);
   const load = () => loadChunk(dependencies, run, chunk, result, commit.written, commit.chunksOpen === 0);
   const loadError = loads
-    ? await loads.begin({ ...chunk, users: commit.written.length }, load).then(() => null)
+    ? await loads.begin({ ...chunk, users: commit.written.userIds.length }, load).then(() => null)
     : await load();
   return {
     outcome: 'committed',
     predictor: run.predictor,
-    usersScored: commit.written.length,
+    usersScored: commit.written.userIds.length,
     usersFailed: result.failures.length,
     chunksOpen: commit.chunksOpen,
     loadError,

@@ -4,6 +4,7 @@
  * one transaction that the fence guards. A queue's job is only a hint to look here.
  */
 import type { KeyRange } from './feature-source.ts';
+import type { ScoredUsers } from './scored-users.ts';
 
 export type RunScope =
   | { readonly kind: 'all' }
@@ -49,28 +50,23 @@ export interface ClaimedChunk {
   readonly no: number;
   readonly fence: number;
   readonly attempts: number;
+  /** Whether another worker had it, whose lease is over. */
+  readonly takenOver: boolean;
   /** A key range, or the users by name. */
   readonly part: { readonly range: KeyRange } | { readonly userIds: readonly string[] };
-}
-
-/** One scored user of a chunk. */
-export interface ScoredUser {
-  readonly userId: string;
-  readonly contextVersion: number;
-  readonly outputs: Buffer;
 }
 
 export interface ChunkResult {
   readonly history: string;
   /** When the features were read, ms since 1970 on Postgres' clock. */
   readonly computedAt: number;
-  readonly scored: readonly ScoredUser[];
+  readonly scored: ScoredUsers;
   readonly failures: readonly RunFailure[];
 }
 
 /** What a commit wrote; users erased since the read are not in `written`. */
 export type CommitOutcome =
-  | { readonly committed: true; readonly written: readonly ScoredUser[]; readonly chunksOpen: number }
+  | { readonly committed: true; readonly written: ScoredUsers; readonly chunksOpen: number }
   | { readonly committed: false; readonly why: 'fence_lost' | 'history_changed' | 'run_ended' };
 
 export function isFinished(state: RunState): boolean {

@@ -2,9 +2,10 @@
 import { isErased } from './certificate.ts';
 import type { FeatureSource } from './feature-source.ts';
 import { type FeatureBatch, scorableRows } from './features.ts';
-import { scoreIsolating } from './isolate-poison.ts';
+import { type IsolatedScores, scoreIsolating } from './isolate-poison.ts';
 import type { ModelVersion } from './predictor.ts';
-import type { ChunkResult, ClaimedChunk, RunFailure, ScoredUser } from './runs.ts';
+import type { ChunkResult, ClaimedChunk, RunFailure } from './runs.ts';
+import { type ScoredUsers, scoredUsers } from './scored-users.ts';
 import type { Scorer } from './scoring.ts';
 
 export interface ScoreChunkDependencies {
@@ -45,8 +46,7 @@ export async function scoreChunk(
   const timeoutMs = SCORING_BASE_MS + SCORING_MS_PER_ROW * rows.length;
   const scores = await scoreIsolating(scorer, { version, batch, rows, timeoutMs, priority: 'batch' }, { onPart });
   lost.throwIfAborted();
-  const scored: ScoredUser[] = [];
-  for (const [row, outputs] of scores.outputs) scored.push(scoredUser(batch, row, outputs));
+  const scored = scoredOf(batch, scores);
   const failures = [...absent, ...failuresOf(batch, batch.faults), ...failuresOf(batch, scores.faults)];
   return {
     result: { history: batch.history, computedAt: batch.readAt, scored, failures },
@@ -84,8 +84,16 @@ async function readFeatures(
   return { batch: { ...batch, faults }, rows, absent };
 }
 
-function scoredUser(batch: FeatureBatch, row: number, outputs: Buffer): ScoredUser {
-  return { userId: batch.userIds[row] ?? '', contextVersion: batch.contextVersions[row] ?? 0, outputs };
+/** As a rule all rows were scored together: then the columns are those that were read. */
+function scoredOf({ userIds, contextVersions }: FeatureBatch, scores: IsolatedScores): ScoredUsers {
+  const [part] = scores.parts;
+  if (part?.rows.length === userIds.length && part.encoded.faults.size === 0) {
+    return { userIds, contextVersions, outputs: part.encoded.bytes, offsets: part.encoded.offsets };
+  }
+  const users = [...scores.outputs].map(([row, outputs]) => {
+    return { userId: userIds[row] ?? '', contextVersion: contextVersions[row] ?? 0, outputs };
+  });
+  return scoredUsers(users);
 }
 
 function failuresOf(batch: FeatureBatch, faults: ReadonlyMap<number, string>): RunFailure[] {

@@ -17,6 +17,7 @@ function mayPass(code: ErrorCode): boolean {
   switch (code) {
     case 'unavailable':
     case 'overloaded':
+    case 'rate_limited':
     case 'live_timeout':
     case 'live_failed':
     case 'history_changed':

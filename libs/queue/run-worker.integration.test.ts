@@ -218,6 +218,20 @@ describe('queues', () => {
     await command('FLUSHALL');
   });
 
+  it('does not wait for a connection that is wedged where no job runs: there is nothing to drain', async () => {
+    let done = 0;
+    const worker = work({ 'load-generation': async () => ({ done: ++done }) });
+    await queue.enqueue('load-generation', { generationId: randomUUID() });
+    await until(() => done === 1 && worker.running() === 0);
+    process.kill(server.pid, 'SIGSTOP');
+    try {
+      // More than the test has.
+      expect(await worker.close(3_600_000)).toBe(true);
+    } finally {
+      process.kill(server.pid, 'SIGCONT');
+    }
+  });
+
   it('refuses a Redis that may evict keys, and says how to mend it', async () => {
     await command('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru');
     const refused = createQueue({ url: server.url, log: silentLog });

@@ -4,7 +4,7 @@
  */
 
 import type { Log, LogFields } from '@tandem/telemetry/log';
-import { startWideEvent } from '@tandem/telemetry/wide-event';
+import { startWideEvent, type WideEvent } from '@tandem/telemetry/wide-event';
 import { type Job, UnrecoverableError, Worker } from 'bullmq';
 import { definitionOf, isJobName, type JobClass, type JobName, type JobPayload, jobClasses } from './catalog.ts';
 import { connectWorker, DEFAULT_PREFIX } from './connection.ts';
@@ -22,6 +22,15 @@ export interface JobContext {
 export type Handler<N extends JobName> = (payload: JobPayload<N>, job: JobContext) => Promise<LogFields>;
 export type Handlers = { readonly [N in JobName]: Handler<N> };
 
+export interface EndedJob {
+  /** Of the catalog; `unknown` where the catalog has no such job. */
+  readonly job: JobName | 'unknown';
+  readonly state: 'completed' | 'retrying' | 'failed';
+  readonly seconds: number;
+  /** In the queue, beyond the delay that was asked for. */
+  readonly waitedSeconds: number;
+}
+
 export interface QueueWorkerOptions {
   readonly url: string;
   /** For the watchdog's look at what waits. */
@@ -30,6 +39,8 @@ export interface QueueWorkerOptions {
   /** Jobs of a class at a time in this process. */
   readonly concurrency: Readonly<Record<JobClass, number>>;
   readonly log: Log;
+  /** Told of each job that ended, for metrics. */
+  onJob?(job: EndedJob): void;
   /** Called once, when the watchdog finds the worker dead: end the process, so that it is started again. */
   onDead(why: string): void;
   readonly prefix?: string;
@@ -51,6 +62,8 @@ const LOCK_MS = 60_000;
 const STALLED_CHECK_MS = 15_000;
 /** BullMQ fails a job that its worker left this often; chunks count their own attempts in Postgres. */
 const MAX_STALLED = 10;
+/** How long the connections of a worker without jobs may take to close: one that is wedged never would. */
+const CLOSE_MS = 2_000;
 
 /**
  * Longer than a job may take between two signs of progress. Planning and publishing give none: they are up to three
@@ -59,7 +72,7 @@ const MAX_STALLED = 10;
 const STUCK_MS: Readonly<Record<JobClass, number>> = { control: 6_000_000, scoring: 900_000, loading: 900_000 };
 
 export function createQueueWorker(options: QueueWorkerOptions): QueueWorker {
-  const { url, handlers, concurrency, log, prefix = DEFAULT_PREFIX, idleMs = 60_000, stuckMs = STUCK_MS } = options;
+  const { url, concurrency, log, prefix = DEFAULT_PREFIX, idleMs = 60_000, stuckMs = STUCK_MS } = options;
   const redis = connectWorker(url);
   // Connection errors are told by the transitions below, once each, rather than at every attempt.
   redis.on('error', () => undefined);
@@ -86,7 +99,7 @@ export function createQueueWorker(options: QueueWorkerOptions): QueueWorker {
     running[jobClass]++;
     watchdog.taken(jobClass, performance.now());
     try {
-      await runJob(handlers, job, { progress }, log);
+      await runJob(options, job, { progress });
     } finally {
       running[jobClass]--;
       progress();
@@ -94,36 +107,41 @@ export function createQueueWorker(options: QueueWorkerOptions): QueueWorker {
   }
 
   const watching = watch({ ...options, idleMs }, watchdog, running);
+  const underWay = () => Object.values(running).reduce((sum, jobs) => sum + jobs, 0);
   return {
-    running: () => Object.values(running).reduce((sum, jobs) => sum + jobs, 0),
+    running: underWay,
     async close(drainMs) {
       clearInterval(watching);
       const closed = Promise.allSettled(workers.map((worker) => worker.close()));
-      const drained = await settledWithin(drainMs, closed);
+      const inOrder =
+        (await settledWithin(Math.min(CLOSE_MS, drainMs), closed)) ||
+        (drainMs > CLOSE_MS && underWay() > 0 && (await settledWithin(drainMs - CLOSE_MS, closed)));
       // Jobs left over are taken up by other workers when their locks and leases are over.
-      if (!drained) await settledWithin(1_000, Promise.allSettled(workers.map((worker) => worker.close(true))));
+      if (!inOrder) await settledWithin(1_000, Promise.allSettled(workers.map((worker) => worker.close(true))));
       redis.disconnect();
-      return drained;
+      return inOrder || underWay() === 0;
     },
   };
 }
 
-async function runJob(handlers: Handlers, job: Job, context: JobContext, log: Log): Promise<void> {
+async function runJob({ handlers, log, onJob }: QueueWorkerOptions, job: Job, context: JobContext): Promise<void> {
   const { name, id, attemptsMade, processedOn = job.timestamp } = job;
   const event = startWideEvent('job.ended', { job: name, jobId: id, attempt: attemptsMade + 1 }, { log });
-  event.add({ waitedMs: Math.max(0, processedOn - job.timestamp - (job.opts.delay ?? 0)) });
+  const waitedMs = Math.max(0, processedOn - job.timestamp - (job.opts.delay ?? 0));
+  event.add({ waitedMs });
+  const end = (state: EndedJob['state'], outcome?: Parameters<WideEvent['end']>[0]) => {
+    event.add({ state });
+    const seconds = event.end(outcome) / 1000;
+    onJob?.({ job: isJobName(name) ? name : 'unknown', state, seconds, waitedSeconds: waitedMs / 1000 });
+  };
   try {
     if (!isJobName(name)) throw new UnrecoverableError(`there is no job ${name}`);
-    event.add({
-      ...(await handle(handlers, name, job.data, context, (fields) => event.add(fields))),
-      state: 'completed',
-    });
-    event.end();
+    event.add(await handle(handlers, name, job.data, context, (fields) => event.add(fields)));
+    end('completed');
   } catch (error) {
     const thrown = retryOrFail(error);
     const isLast = isGivenUp(thrown) || attemptsMade + 1 >= (job.opts.attempts ?? 1);
-    event.add({ state: isLast ? 'failed' : 'retrying' });
-    event.end({ error, level: isLast ? 'error' : 'warn' });
+    end(isLast ? 'failed' : 'retrying', { error, level: isLast ? 'error' : 'warn' });
     throw thrown;
   }
 }

@@ -84,6 +84,23 @@ test('secrets are not written: by name, in URLs, in credentials, at any depth', 
   expect(line).toContain('postgres://app:***@db/shop');
 });
 
+test('an API key is not written, wherever it stands; which key it was is', () => {
+  const [id, secret] = ['0123456789abcdef', '5ec2e7'.repeat(11).slice(0, 64)];
+  const key = `tandem_live_${id}_${secret}_89abcdef`;
+  const cut = key.slice(0, 60);
+  const line = JSON.stringify(
+    fieldsOf({
+      path: `/v1/predictions/p/${key}`,
+      text: `no user ${key.toUpperCase()}, ${cut}`,
+      error: new Error(`tandem_test_${key.slice(12)} is wrong`),
+      apiKey: 'x5ec2e7',
+      pepper: 'x5ec2e7',
+    }),
+  );
+  expect(line.toLowerCase()).not.toContain('5ec2e7');
+  expect(line).toContain(`/v1/predictions/p/tandem_live_${id}_***`);
+});
+
 test('a field cannot forge a line or steer a terminal', () => {
   const hostile = 'a\n{"level":"error"}\r\u001b[31m\u009b2J\u2028\u202e\u007f\0';
   for (const pretty of [false, true]) {

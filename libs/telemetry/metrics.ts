@@ -2,16 +2,15 @@
  * The product's metrics in a registry of their own: what each counts, and by which labels. Labels have few values
  * (predictors, states, reasons); ids, users and error texts belong in the log.
  */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { createCountSeries } from './count-series.ts';
+import { eventMetrics } from './event-metrics.ts';
+import { runMetrics } from './run-metrics.ts';
+import { LATENCY_BUCKETS, USER_BUCKETS } from './steps.ts';
+import { storeMetrics } from './store-metrics.ts';
 import { createTimerSeries } from './timer-series.ts';
 
 export type Metrics = ReturnType<typeof createMetrics>;
-
-/** Seconds; from the 0.1 ms of a stored read to the slowest that a caller waits for. */
-const LATENCY_BUCKETS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
-/** Seconds of a chunk or run. */
-const JOB_BUCKETS = [0.05, 0.25, 1, 5, 15, 60, 300, 900, 3600, 14_400];
 
 export interface MetricsOptions {
   /** The program: the label `app` of every series. */
@@ -30,6 +29,7 @@ export function createMetrics({ app, processMetrics = true }: MetricsOptions) {
     ...inferenceMetrics(registry),
     ...eventMetrics(registry),
     ...runMetrics(registry),
+    ...storeMetrics(registry),
     /** The content type of `exposition`. */
     contentType: registry.contentType,
     /** All series in the Prometheus text format. */
@@ -52,6 +52,11 @@ function readMetrics(registry: Registry) {
       labelNames: ['predictor', 'code'] as const,
       registers,
     }),
+    heldPredictions: new Gauge({
+      name: 'tandem_held_predictions',
+      help: 'Predictions held in the memory of this process.',
+      registers,
+    }),
     overlayWritesDropped: new Counter({
       name: 'tandem_overlay_writes_dropped_total',
       help: 'Live predictions that were served and could not be kept for the next read.',
@@ -70,11 +75,24 @@ function latencyMetrics(registry: Registry) {
       buckets: LATENCY_BUCKETS,
       registers,
     }),
+    httpProblems: new Counter({
+      name: 'tandem_http_problems_total',
+      help: 'Requests answered with a problem, by route pattern and the code of the problem.',
+      labelNames: ['route', 'status', 'code'] as const,
+      registers,
+    }),
     authority: createTimerSeries({
       name: 'tandem_authority_seconds',
       help: 'Time of the Postgres statement that certifies reads.',
       labelNames: ['outcome'] as const,
       buckets: LATENCY_BUCKETS,
+      registers,
+    }),
+    authorityUsers: createTimerSeries({
+      name: 'tandem_authority_users',
+      help: 'Users that one answered statement certified: how many reads share it.',
+      labelNames: [] as const,
+      buckets: USER_BUCKETS,
       registers,
     }),
     onlineLookup: createTimerSeries({
@@ -123,61 +141,6 @@ function inferenceMetrics(registry: Registry) {
     modelsResting: new Gauge({
       name: 'tandem_models_resting',
       help: 'Models that are given a rest from live reads; above 0, their users are not answered live.',
-      registers,
-    }),
-  };
-}
-
-function eventMetrics(registry: Registry) {
-  const registers = [registry];
-  return {
-    events: new Counter({
-      name: 'tandem_events_total',
-      help: 'Events received, by what became of them: accepted, duplicate, erased or refused.',
-      labelNames: ['outcome'] as const,
-      registers,
-    }),
-    hintsFailed: new Counter({
-      name: 'tandem_hints_failed_total',
-      help: 'Version hints that Redis did not take; reads stay right without them.',
-      registers,
-    }),
-  };
-}
-
-function runMetrics(registry: Registry) {
-  const registers = [registry];
-  return {
-    runs: new Counter({
-      name: 'tandem_runs_total',
-      help: 'Batch runs that reached a state.',
-      labelNames: ['predictor', 'scope', 'state'] as const,
-      registers,
-    }),
-    runDuration: new Histogram({
-      name: 'tandem_run_seconds',
-      help: 'Time of a batch run from its start to its end.',
-      labelNames: ['predictor', 'scope'] as const,
-      buckets: JOB_BUCKETS,
-      registers,
-    }),
-    chunks: new Counter({
-      name: 'tandem_chunks_total',
-      help: 'Chunks of batch runs by outcome.',
-      labelNames: ['predictor', 'state'] as const,
-      registers,
-    }),
-    chunkDuration: new Histogram({
-      name: 'tandem_chunk_seconds',
-      help: 'Time to read, score and commit a chunk.',
-      labelNames: ['predictor'] as const,
-      buckets: JOB_BUCKETS,
-      registers,
-    }),
-    usersScored: new Counter({
-      name: 'tandem_users_scored_total',
-      help: 'Users scored by batch runs; failed ones apart.',
-      labelNames: ['predictor', 'outcome'] as const,
       registers,
     }),
   };

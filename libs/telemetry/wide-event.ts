@@ -5,7 +5,10 @@
 import type { EventName, Log, LogFields, LogLevel } from './log.ts';
 
 export interface WideEvent {
-  /** Adds facts; a later value of a name replaces an earlier one. Ignored after the end. */
+  /**
+   * Adds facts; a later value of a name replaces an earlier one. Ignored after the end. They are read when the line is
+   * written, which for most events is never: what costs to find out may be a getter.
+   */
   add(fields: LogFields): void;
   /** Adds to a count, from 0. */
   count(name: string, by?: number): void;

@@ -4,7 +4,7 @@
  */
 
 const SECRET_NAME =
-  /^(authorization|proxy-authorization|cookie|set-cookie|password|passwd|pgpassword|secret|token|api-?key|x-api-key|private-?key)$/i;
+  /^(authorization|proxy-authorization|cookie|set-cookie|password|passwd|pgpassword|secret|token|pepper|api-?key|x-api-key|private-?key)$/i;
 const MASK = '***';
 const MAX_DEPTH = 8;
 const MAX_TEXT = 8192;
@@ -55,5 +55,6 @@ export function maskText(text: string): string {
   return short
     .replace(/(:\/\/[^/?#@:\s"']*):[^\s"']*@/g, `$1:${MASK}@`)
     .replace(/\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{4,}/gi, `$1 ${MASK}`)
+    .replace(/\b(tandem_(?:live|test)_[0-9a-f]{16})_[0-9a-z_]+/gi, `$1_${MASK}`)
     .replace(/\b((?:pg)?password|secret|api_?key|access_token)(\s*[=:]\s*)[^\s&;,"']+/gi, `$1$2${MASK}`);
 }

@@ -7,8 +7,9 @@
 import type { FeatureBatch } from '@tandem/prediction/features';
 import { loadChunk } from '@tandem/prediction/load-chunk';
 import { publishRun } from '@tandem/prediction/publish-run';
-import type { ChunkResult, ClaimedChunk, Run, ScoredUser } from '@tandem/prediction/runs';
+import type { ChunkResult, ClaimedChunk, Run } from '@tandem/prediction/runs';
 import { scoreChunk } from '@tandem/prediction/score-chunk';
+import type { ScoredUsers } from '@tandem/prediction/scored-users';
 import { cpuSecondsOf } from './process-usage.ts';
 import type { WorkerParts } from './run-everyone.ts';
 import type { BenchServers } from './service.ts';
@@ -93,7 +94,7 @@ async function scoreAll({ parts, run, chunks }: Work, batches: readonly FeatureB
 }
 
 async function commitAll({ parts, run, chunks }: Work, results: readonly ChunkResult[]) {
-  const written: (readonly ScoredUser[])[] = [];
+  const written: ScoredUsers[] = [];
   for (const [i, chunk] of chunks.entries()) {
     const commit = await parts.runs.commit(run, chunk, resultOf(results, i));
     if (!commit.committed) throw new Error(`chunk ${i} of the run by stages was refused: ${commit.why}`);
@@ -105,11 +106,12 @@ async function commitAll({ parts, run, chunks }: Work, results: readonly ChunkRe
 async function loadAll(
   { parts, run, chunks }: Work,
   results: readonly ChunkResult[],
-  written: readonly (readonly ScoredUser[])[],
+  written: readonly ScoredUsers[],
 ): Promise<void> {
   const loads = chunks.map((chunk, i) => {
     const isLast = i === chunks.length - 1;
-    return loadChunk(parts.chunks, run, chunk, resultOf(results, i), written[i] ?? [], isLast);
+    const result = resultOf(results, i);
+    return loadChunk(parts.chunks, run, chunk, result, written[i] ?? result.scored, isLast);
   });
   const problem = (await Promise.all(loads)).find((one) => one !== null);
   if (problem !== undefined) throw new Error(`the run by stages was not loaded: ${problem}`);

@@ -71,6 +71,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
+/** Readers of one user in one process, whom each change may find while another's inference is under way. */
+const follower: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 3, arbitrary: fc.constant({ do: 'read', users: ['1'], service: 0, noCache: false } as const) },
+  { weight: 2, arbitrary: fc.constant({ do: 'change by SQL', user: '1' } as const) },
+);
+
 describe('freshness', () => {
   let database: TestDatabase;
   let world: World;
@@ -180,6 +186,23 @@ describe('freshness', () => {
         { numRuns: RUNS, endOnFailure: true },
       );
       expect(fresh).toBeGreaterThan(RUNS);
+    },
+    ENDS_WITHIN_MS,
+  );
+
+  it(
+    'never answers whoever follows the inference of another from a context older than their own',
+    async () => {
+      await fc.assert(
+        fc.asyncProperty(
+          fc.scheduler(),
+          fc.array(fc.array(follower, { minLength: 2, maxLength: 6 }), { minLength: 3, maxLength: 4 }),
+          async (scheduler, actors) => {
+            await scheduler.waitFor(play(actors, scheduledBy(scheduler)));
+          },
+        ),
+        { numRuns: RUNS, endOnFailure: true },
+      );
     },
     ENDS_WITHIN_MS,
   );

@@ -1,0 +1,137 @@
+import { digestOf, keyIdOf, pepperId } from '@tandem/prediction/api-key';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { insertApiKey, listApiKeys, type NewApiKey, readKeySnapshot, revokeApiKey, rotateApiKey } from './api-keys.ts';
+import { createTestDatabase, type TestDatabase } from './store.fixture.ts';
+
+const PEPPER = 'a pepper of more than thirty-two characters';
+const SHOP: NewApiKey = {
+  name: 'shop',
+  kind: 'live',
+  scopes: ['predictions:read', 'events:write'],
+  expiresInMs: null,
+  requestsPerSecond: 100,
+  livePerSecond: null,
+};
+const HOUR = 3_600_000;
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
+});
+afterAll(() => database.drop());
+beforeEach(async () => void (await database.pool.query('truncate tandem.api_keys')));
+
+const insert = (changes: Partial<NewApiKey> = {}) => insertApiKey(database.pool, { ...SHOP, ...changes }, PEPPER);
+const snapshot = async () => (await readKeySnapshot(database.pool, '')).keys ?? [];
+
+describe('API keys', () => {
+  it('are stored as digests: no row holds a secret', async () => {
+    const made = await insert();
+    expect(keyIdOf(made.key)).toBe(made.id);
+    const { expiresInMs: _expiresInMs, ...asked } = SHOP;
+    expect(made).toMatchObject({ ...asked, state: 'active', expiresAt: null, revokedAt: null });
+    const { rows } = await database.pool.query('select to_jsonb(k)::text as text from tandem.api_keys k');
+    const [, , , secret = 'none'] = made.key.split('_');
+    expect(rows[0].text).toContain(digestOf(made.key, PEPPER).toString('hex'));
+    expect(rows[0].text).not.toContain(secret);
+    const { key: _key, ...shown } = made;
+    expect(await listApiKeys(database.pool)).toEqual([shown]);
+  });
+
+  it('are brought to whoever does not know them, and to nobody twice', async () => {
+    const made = await insert({ expiresInMs: HOUR, livePerSecond: 0.5 });
+    const { version, now, keys } = await readKeySnapshot(database.pool, '');
+    expect(keys).toEqual([
+      {
+        id: made.id,
+        name: 'shop',
+        scopes: SHOP.scopes,
+        secrets: [{ digest: digestOf(made.key, PEPPER), until: null }],
+        pepperId: pepperId(PEPPER),
+        expiresAt: Date.parse(made.expiresAt ?? ''),
+        revokedAt: null,
+        requestsPerSecond: 100,
+        livePerSecond: 0.5,
+      },
+    ]);
+    expect(now).toBeLessThan(Date.parse(made.expiresAt ?? ''));
+    expect((await readKeySnapshot(database.pool, version)).keys).toBeNull();
+  });
+
+  it.each([
+    ['made', () => insert()],
+    ['changed by hand', () => database.pool.query('update tandem.api_keys set expires_at = now()')],
+    ['deleted by hand', () => database.pool.query('delete from tandem.api_keys')],
+  ])('that are %s are told as a new version', async (_, change) => {
+    await insert();
+    const { version } = await readKeySnapshot(database.pool, '');
+    await change();
+    const after = await readKeySnapshot(database.pool, version);
+    expect(after.version).not.toBe(version);
+    expect(after.keys).not.toBeNull();
+  });
+
+  it('have two secrets after a rotation, for as long as its grace', async () => {
+    const made = await insert();
+    const rotated = await rotateApiKey(database.pool, made.id, { graceMs: HOUR, dropPrevious: false }, PEPPER);
+    expect(rotated).toMatchObject({ id: made.id, state: 'rotating', scopes: SHOP.scopes, requestsPerSecond: 100 });
+    expect(rotated.key).not.toBe(made.key);
+    const [key] = await snapshot();
+    expect(key?.secrets).toEqual([
+      { digest: digestOf(rotated.key, PEPPER), until: null },
+      { digest: digestOf(made.key, PEPPER), until: Date.parse(rotated.previousUntil ?? '') },
+    ]);
+  });
+
+  it('have one secret after a rotation without a grace', async () => {
+    const made = await insert();
+    const rotated = await rotateApiKey(database.pool, made.id, { graceMs: 0, dropPrevious: false }, PEPPER);
+    expect(rotated).toMatchObject({ state: 'active', previousUntil: null });
+    expect((await snapshot())[0]?.secrets).toEqual([{ digest: digestOf(rotated.key, PEPPER), until: null }]);
+  });
+
+  it('are not rotated again while a secret has its grace, unless that is meant', async () => {
+    const { id } = await insert();
+    const first = await rotateApiKey(database.pool, id, { graceMs: HOUR, dropPrevious: false }, PEPPER);
+    const again = rotateApiKey(database.pool, id, { graceMs: HOUR, dropPrevious: false }, PEPPER);
+    await expect(again).rejects.toMatchObject({
+      code: 'invalid_input',
+      remedy: expect.stringContaining('--drop-previous'),
+    });
+    const second = await rotateApiKey(database.pool, id, { graceMs: HOUR, dropPrevious: true }, PEPPER);
+    const digests = [second.key, first.key].map((text) => digestOf(text, PEPPER));
+    expect((await snapshot())[0]?.secrets.map(({ digest }) => digest)).toEqual(digests);
+  });
+
+  it('are revoked for good, once', async () => {
+    const { id } = await insert();
+    const revoked = await revokeApiKey(database.pool, id);
+    expect(revoked.state).toBe('revoked');
+    expect(await revokeApiKey(database.pool, id)).toEqual(revoked);
+    expect((await snapshot())[0]?.revokedAt).toBe(Date.parse(revoked.revokedAt ?? ''));
+    const rotate = rotateApiKey(database.pool, id, { graceMs: 0, dropPrevious: false }, PEPPER);
+    await expect(rotate).rejects.toMatchObject({ code: 'invalid_input', message: expect.stringContaining('revoked') });
+  });
+
+  it('that there are not cannot be changed', async () => {
+    const unknown = { code: 'invalid_input', field: 'id' };
+    await expect(revokeApiKey(database.pool, "x' or true")).rejects.toMatchObject(unknown);
+    await expect(
+      rotateApiKey(database.pool, '0'.repeat(16), { graceMs: 0, dropPrevious: false }, PEPPER),
+    ).rejects.toMatchObject(unknown);
+  });
+
+  it('that ended 90 days ago are forgotten when another is made', async () => {
+    const [old, recent] = [await insert({ expiresInMs: HOUR }), await insert({ expiresInMs: HOUR })];
+    await database.pool.query(`update tandem.api_keys set expires_at = now() - interval '91 days' where id = $1`, [
+      old.id,
+    ]);
+    await database.pool.query(`update tandem.api_keys set expires_at = now() where id = $1`, [recent.id]);
+    const made = await insert();
+    const states = (await listApiKeys(database.pool)).map(({ id, state }) => [id, state]);
+    expect(states).toEqual([
+      [made.id, 'active'],
+      [recent.id, 'expired'],
+    ]);
+  });
+});

@@ -1,0 +1,195 @@
+/** API keys: made, listed, rotated, revoked; and all of them for a process that judges requests by them. */
+import { digestOf, type KeyKind, newKeyId, pepperId, type Scope, writeKey } from '@tandem/prediction/api-key';
+import { TandemError } from '@tandem/prediction/errors';
+import type { KeySnapshot, StoredKey } from '@tandem/prediction/key-ring';
+import { type Db, query } from './database.ts';
+
+export interface NewApiKey {
+  readonly name: string;
+  readonly kind: KeyKind;
+  readonly scopes: readonly Scope[];
+  /** Milliseconds from now; null: never. */
+  readonly expiresInMs: number | null;
+  /** For each process of the API; null: no limit. */
+  readonly requestsPerSecond: number | null;
+  readonly livePerSecond: number | null;
+}
+
+/** Moments as ISO texts. */
+export interface ApiKey {
+  readonly id: string;
+  readonly name: string;
+  readonly kind: KeyKind;
+  readonly scopes: readonly Scope[];
+  /** `rotating`: the secret before the rotation is accepted as well. */
+  readonly state: 'active' | 'rotating' | 'expired' | 'revoked';
+  readonly requestsPerSecond: number | null;
+  readonly livePerSecond: number | null;
+  readonly createdAt: string;
+  readonly rotatedAt: string | null;
+  readonly expiresAt: string | null;
+  readonly revokedAt: string | null;
+  /** Until when the secret before the rotation is accepted. */
+  readonly previousUntil: string | null;
+  /** Of the pepper that it was made under. */
+  readonly pepperId: string;
+}
+
+/** A key with its text, which is never to be had again. */
+export interface ApiKeyWithText extends ApiKey {
+  readonly key: string;
+}
+
+/** Revoked and expired ones are kept so long, for whoever reads an old log. */
+const KEPT_MS = 90 * 24 * 3_600_000;
+/** Each is held in the memory of every process of the API, some 600 bytes. */
+export const MOST_KEYS = 10_000;
+
+const ISO = `'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'`;
+const iso = (column: string) => `to_char(${column} at time zone 'UTC', ${ISO})`;
+
+const COLUMNS = `id, name, kind, scopes,
+  case when revoked_at is not null then 'revoked' when expires_at <= clock_timestamp() then 'expired'
+    when previous_until > clock_timestamp() then 'rotating' else 'active' end as state,
+  requests_per_second as "requestsPerSecond", live_per_second as "livePerSecond",
+  ${iso('created_at')} as "createdAt", ${iso('rotated_at')} as "rotatedAt", ${iso('expires_at')} as "expiresAt",
+  ${iso('revoked_at')} as "revokedAt",
+  case when previous_until > clock_timestamp() then ${iso('previous_until')} end as "previousUntil",
+  pepper_id as "pepperId"`;
+
+type Row = ApiKey & Record<string, unknown>;
+
+/** Rejects with `invalid_input` where there are too many. */
+export async function insertApiKey(db: Db, key: NewApiKey, pepper: string): Promise<ApiKeyWithText> {
+  await query(db, {
+    text: `delete from tandem.api_keys where least(revoked_at, expires_at) < clock_timestamp() - $1 * interval '1 ms'`,
+    values: [KEPT_MS],
+  });
+  const id = newKeyId();
+  const text = writeKey(key.kind, id);
+  const rows = await query<Row>(db, {
+    text: `insert into tandem.api_keys
+        (id, name, kind, scopes, digest, pepper_id, requests_per_second, live_per_second, expires_at)
+      select $1, $2, $3, $4, $5, $6, $7, $8, clock_timestamp() + $9 * interval '1 ms'
+      where (select count(*) from tandem.api_keys) < $10
+      returning ${COLUMNS}`,
+    values: [
+      id,
+      key.name,
+      key.kind,
+      key.scopes,
+      digestOf(text, pepper),
+      pepperId(pepper),
+      key.requestsPerSecond,
+      key.livePerSecond,
+      key.expiresInMs,
+      MOST_KEYS,
+    ],
+  });
+  const [made] = rows;
+  if (made) return { ...made, key: text };
+  throw new TandemError('invalid_input', `There are ${MOST_KEYS} API keys, and no more can be made.`, {
+    remedy: 'delete those that nobody uses: delete from tandem.api_keys where …',
+  });
+}
+
+/** Newest first. */
+export async function listApiKeys(db: Db): Promise<readonly ApiKey[]> {
+  return query<Row>(db, { text: `select ${COLUMNS} from tandem.api_keys order by created_at desc, id` });
+}
+
+export interface Rotation {
+  /** Milliseconds for which the secret in use until now is still accepted; 0: not at all. */
+  readonly graceMs: number;
+  /** Cuts off whoever still uses the secret before that one. */
+  readonly dropPrevious: boolean;
+}
+
+/** Gives the key a new secret. Rejects with `invalid_input` where it cannot be rotated. */
+export async function rotateApiKey(db: Db, id: string, rotation: Rotation, pepper: string): Promise<ApiKeyWithText> {
+  const found = await findUsable(db, id);
+  const text = writeKey(found.kind, id);
+  const rows = await query<Row>(db, {
+    text: `update tandem.api_keys set digest = $2, pepper_id = $3, rotated_at = clock_timestamp(),
+        previous_digest = case when $4 > 0 then digest end,
+        previous_until = case when $4 > 0 then clock_timestamp() + $4 * interval '1 ms' end
+      where id = $1 and revoked_at is null and (expires_at is null or expires_at > clock_timestamp())
+        and ($5 or previous_until is null or previous_until <= clock_timestamp())
+      returning ${COLUMNS}`,
+    values: [id, digestOf(text, pepper), pepperId(pepper), rotation.graceMs, rotation.dropPrevious],
+  });
+  const [rotated] = rows;
+  if (rotated) return { ...rotated, key: text };
+  const { previousUntil } = await findUsable(db, id);
+  throw new TandemError(
+    'invalid_input',
+    `Key ${id} was rotated: its secret before is accepted until ${previousUntil}.`,
+    {
+      field: 'id',
+      remedy: 'wait until then, or add --drop-previous, which cuts off whoever still uses that secret',
+    },
+  );
+}
+
+/** Takes the key back. A second time changes nothing. Rejects with `invalid_input` where there is no such key. */
+export async function revokeApiKey(db: Db, id: string): Promise<ApiKey> {
+  const rows = await query<Row>(db, {
+    text: `update tandem.api_keys set revoked_at = coalesce(revoked_at, clock_timestamp()) where id = $1 returning ${COLUMNS}`,
+    values: [id],
+  });
+  return rows[0] ?? refuseUnknown(id);
+}
+
+async function findUsable(db: Db, id: string): Promise<ApiKey> {
+  const rows = await query<Row>(db, { text: `select ${COLUMNS} from tandem.api_keys where id = $1`, values: [id] });
+  const found = rows[0] ?? refuseUnknown(id);
+  if (found.state === 'active' || found.state === 'rotating') return found;
+  throw new TandemError('invalid_input', `Key ${id} is ${found.state}, and stays so.`, {
+    field: 'id',
+    remedy: 'make another one: tandem key create',
+  });
+}
+
+function refuseUnknown(id: string): never {
+  throw new TandemError('invalid_input', `There is no key ${JSON.stringify(id.slice(0, 80))}.`, {
+    field: 'id',
+    remedy: 'tandem key list --all shows their ids',
+  });
+}
+
+/** All keys, unless nothing has changed since the version that is known; in one statement, so that they fit together. */
+export async function readKeySnapshot(db: Db, knownVersion: string): Promise<KeySnapshot> {
+  const rows = await query<{ version: string; now: number; keys: readonly SnapshotKey[] | null }>(db, {
+    name: 'tandem-api-keys',
+    text: `select v.version::text as version, ${ms('statement_timestamp()')} as now,
+        case when v.version::text = $1 then null else coalesce((select json_agg(json_build_object(
+          'id', k.id, 'name', k.name, 'scopes', k.scopes, 'pepperId', k.pepper_id,
+          'digest', encode(k.digest, 'hex'),
+          'previousDigest', encode(k.previous_digest, 'hex'), 'previousUntil', ${ms('k.previous_until')},
+          'expiresAt', ${ms('k.expires_at')}, 'revokedAt', ${ms('k.revoked_at')},
+          'requestsPerSecond', k.requests_per_second, 'livePerSecond', k.live_per_second))
+        from tandem.api_keys k), '[]') end as keys
+      from tandem.api_keys_version v`,
+    values: [knownVersion],
+  });
+  const [row] = rows;
+  if (!row)
+    throw new Error('tandem.api_keys_version has lost its row: insert into tandem.api_keys_version default values');
+  return { ...row, keys: row.keys === null ? null : row.keys.map(storedKey) };
+}
+
+type SnapshotKey = Omit<StoredKey, 'secrets'> & {
+  readonly digest: string;
+  readonly previousDigest: string | null;
+  readonly previousUntil: number | null;
+};
+
+function storedKey({ digest, previousDigest, previousUntil, ...key }: SnapshotKey): StoredKey {
+  const newest = { digest: Buffer.from(digest, 'hex'), until: null };
+  if (previousDigest === null) return { ...key, secrets: [newest] };
+  return { ...key, secrets: [newest, { digest: Buffer.from(previousDigest, 'hex'), until: previousUntil }] };
+}
+
+function ms(expression: string): string {
+  return `floor(extract(epoch from ${expression}) * 1000)::float8`;
+}

@@ -1,0 +1,66 @@
+import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import { adopt } from './adopt.ts';
+import { findBacklog } from './backlog.ts';
+import { createOutbox } from './outbox.ts';
+import { createRunStore } from './run-store.ts';
+import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from './store.fixture.ts';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
+});
+afterAll(() => database?.drop());
+beforeEach(async () => {
+  await database.reset();
+  await createVisits(database.pool, 250);
+  await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
+});
+
+const look = () => findBacklog(database.pool);
+
+test('an outbox is counted, and its oldest entry has an age by Postgres’ clock', async () => {
+  expect((await look()).outbox).toEqual({ entries: 0, oldestSeconds: 0 });
+  await database.pool.query("insert into tandem.events (user_id) values ('1'), ('2')");
+  await database.pool.query(
+    "update tandem.user_contexts set updated_at = clock_timestamp() - interval '90 s' where user_id = '1'",
+  );
+  const { outbox } = await look();
+  expect(outbox.entries).toBe(2);
+  expect(outbox.oldestSeconds).toBeGreaterThanOrEqual(90);
+  expect(outbox.oldestSeconds).toBeLessThan(300);
+  const relay = createOutbox(database.pool);
+  await relay.remove((await relay.read(10)).entries.map(({ seq }) => seq));
+  expect((await look()).outbox).toEqual({ entries: 0, oldestSeconds: 0 });
+});
+
+test('runs that are not finished are told with their chunks, and no others', async () => {
+  expect((await look()).runs).toEqual([]);
+  const store = createRunStore(database.pool);
+  const { run } = await store.create({ predictor: 'visits', scope: { kind: 'all' }, reason: 'test', scheduleSlot: null });
+  expect((await look()).runs).toMatchObject([{ predictor: 'visits', state: 'planned', runs: 1, chunksOpen: 0 }]);
+  const { chunkCount } = await store.plan(run.id);
+  expect(chunkCount).toBeGreaterThan(1);
+  await store.claim(run.id, 0, 60_000);
+  expect((await look()).runs).toMatchObject([
+    { predictor: 'visits', state: 'running', chunksOpen: chunkCount, chunksCommitted: 0, chunksFailed: 0 },
+  ]);
+  await store.cancel(run.id);
+  expect((await look()).runs).toEqual([]);
+});
+
+test('a generation in force has an age, unless its predictor is served no more', async () => {
+  expect((await look()).generations).toEqual([]);
+  const store = createRunStore(database.pool);
+  const { run } = await store.create({ predictor: 'visits', scope: { kind: 'all' }, reason: 'test', scheduleSlot: null });
+  await store.plan(run.id);
+  // As a publication does, an hour ago.
+  await database.pool.query(
+    `update tandem.generations set state = 'published', started_at = clock_timestamp() - interval '1 hour'`,
+  );
+  await database.pool.query('update tandem.arms set generation_id = (select id from tandem.generations)');
+  const [age] = (await look()).generations;
+  expect(age?.predictor).toBe('visits');
+  expect(age?.ageSeconds).toBeGreaterThanOrEqual(3_600);
+  await database.pool.query('update tandem.predictors set active = false');
+  expect((await look()).generations).toEqual([]);
+});

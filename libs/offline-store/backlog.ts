@@ -1,0 +1,84 @@
+/**
+ * What waits to be done, for metrics: looked at every few seconds by every worker, so each statement is bounded, however
+ * much waits. Ages are by Postgres' clock.
+ */
+import type pg from 'pg';
+import { type Db, query } from './database.ts';
+
+export interface Backlog {
+  readonly outbox: OutboxBacklog;
+  readonly runs: readonly RunBacklog[];
+  readonly generations: readonly GenerationAge[];
+}
+
+export interface OutboxBacklog {
+  /** Counted up to 100,000. */
+  readonly entries: number;
+  /** Seconds; 0 where there is none. Of the oldest entries' users the last event counts: too small, never too large. */
+  readonly oldestSeconds: number;
+}
+
+/** The unfinished runs of a predictor in one state. */
+export interface RunBacklog {
+  readonly predictor: string;
+  readonly state: string;
+  readonly runs: number;
+  readonly oldestSeconds: number;
+  readonly chunksOpen: number;
+  readonly chunksCommitted: number;
+  readonly chunksFailed: number;
+}
+
+/** Of a predictor that is served. */
+export interface GenerationAge {
+  readonly predictor: string;
+  readonly ageSeconds: number;
+}
+
+const MOST_COUNTED = 100_000;
+/** The oldest entry's user may have had a later event, which is then the only time known: hardly all of so many had. */
+const OLDEST_LOOKED_AT = 100;
+
+export async function findBacklog(pool: pg.Pool): Promise<Backlog> {
+  const outbox = await findOutbox(pool);
+  return { outbox, runs: await listRuns(pool), generations: await listGenerationAges(pool) };
+}
+
+async function findOutbox(db: Db): Promise<OutboxBacklog> {
+  const [row] = await query<OutboxBacklog & Record<string, unknown>>(db, {
+    text: `select
+        (select count(*) from (select from tandem.outbox limit $1) o) as entries,
+        coalesce((select greatest(0, max(${seconds('c.updated_at')}))
+          from (select user_id from tandem.outbox order by seq limit $2) o
+          join tandem.user_contexts c using (user_id)), 0) as "oldestSeconds"`,
+    values: [MOST_COUNTED, OLDEST_LOOKED_AT],
+  });
+  return row ?? { entries: 0, oldestSeconds: 0 };
+}
+
+function listRuns(db: Db): Promise<readonly RunBacklog[]> {
+  return query<RunBacklog & Record<string, unknown>>(db, {
+    text: `select r.predictor, r.state, count(*) as runs, max(${seconds('r.created_at')}) as "oldestSeconds",
+        sum(c.open)::bigint as "chunksOpen", sum(c.committed)::bigint as "chunksCommitted",
+        sum(c.failed)::bigint as "chunksFailed"
+      from tandem.runs r cross join lateral (
+        select count(*) filter (where state in ('waiting', 'claimed')) as open,
+          count(*) filter (where state = 'committed') as committed, count(*) filter (where state = 'failed') as failed
+        from tandem.chunks where run_id = r.id) c
+      where r.state in ('planned', 'running', 'publishing')
+      group by r.predictor, r.state`,
+  });
+}
+
+function listGenerationAges(db: Db): Promise<readonly GenerationAge[]> {
+  return query<GenerationAge & Record<string, unknown>>(db, {
+    text: `select p.name as predictor, ${seconds('g.started_at')} as "ageSeconds"
+      from tandem.predictors p join tandem.arms a on a.predictor = p.name and a.name = 'stable'
+      join tandem.generations g on g.id = a.generation_id
+      where p.active`,
+  });
+}
+
+function seconds(moment: string): string {
+  return `extract(epoch from clock_timestamp() - ${moment})::float8`;
+}

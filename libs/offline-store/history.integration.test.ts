@@ -1,0 +1,84 @@
+/** What a rotation of the history does: to what is stored, and to runs that are under way. */
+import type { Run } from '@tandem/prediction/runs';
+import { scoredUsers } from '@tandem/prediction/scored-users';
+import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import { adopt } from './adopt.ts';
+import { query } from './database.ts';
+import { rotateHistory } from './history.ts';
+import { partitionOf } from './partition.ts';
+import { createRunStore } from './run-store.ts';
+import { findSettings } from './settings.ts';
+import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from './store.fixture.ts';
+
+let database: TestDatabase;
+let store: ReturnType<typeof createRunStore>;
+beforeAll(async () => {
+  database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
+});
+beforeEach(async () => {
+  await database.reset();
+  await createVisits(database.pool, 150);
+  await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
+  store = createRunStore(database.pool);
+});
+afterAll(() => database.drop());
+
+async function start(scope: Parameters<typeof store.create>[0]['scope']): Promise<Run> {
+  const { run } = await store.create({ predictor: 'visits', scope, reason: 'test', scheduleSlot: null });
+  return store.plan(run.id);
+}
+
+/** Commits a chunk that predicts one user. */
+async function commit(runId: string, no: number) {
+  const chunk = await store.claim(runId, no, 60_000);
+  const [run, { history }] = await Promise.all([store.find(runId), findSettings(database.pool)]);
+  if (!chunk || !run) throw new Error(`chunk ${no} could not be claimed`);
+  const scored = scoredUsers([{ userId: String(no + 1), contextVersion: 0, outputs: Buffer.alloc(4) }]);
+  return store.commit(run, chunk, { history, computedAt: Date.now(), scored, failures: [] });
+}
+
+test('the history is another for the next statement, and the audit says from which to which', async () => {
+  const before = (await findSettings(database.pool)).history;
+  const change = await rotateHistory(database.pool, 'somebody');
+  expect(change).toEqual({ from: before, to: (await findSettings(database.pool)).history });
+  expect(change.to).not.toBe(before);
+  const audit = await query(database.pool, {
+    text: `select actor, detail from tandem.audit where action = 'rotate_history'`,
+  });
+  expect(audit).toEqual([{ actor: 'somebody', detail: change }]);
+});
+
+test('a run of everyone begins again, in a generation whose id nobody has seen', async () => {
+  const run = await start({ kind: 'all' });
+  expect(await commit(run.id, 0)).toMatchObject({ committed: true, chunksOpen: 1 });
+  await rotateHistory(database.pool, 'test');
+  expect(await commit(run.id, 1)).toMatchObject({ committed: true, chunksOpen: 1 });
+
+  const again = await store.find(run.id);
+  expect(again?.generationId).not.toBe(run.generationId);
+  expect(again).toMatchObject({ generationNumber: run.generationNumber, chunksCommitted: 1, usersScored: 1 });
+  const left = await query(database.pool, {
+    text: 'select to_regclass($1) as old, (select count(*)::int from tandem.generations) as generations',
+    values: [partitionOf(run.generationId ?? '')],
+  });
+  expect(left).toEqual([{ old: null, generations: 1 }]);
+  expect(await commit(run.id, 0)).toMatchObject({ committed: true, chunksOpen: 0 });
+});
+
+test('of two workers that claim at once in the new history, neither undoes what the other took', async () => {
+  const run = await start({ kind: 'all' });
+  await rotateHistory(database.pool, 'test');
+  const claimed = await Promise.all([0, 1].map((no) => store.claim(run.id, no, 60_000)));
+  const rows = await query<{ fence: number }>(database.pool, {
+    text: `select fence from tandem.chunks where state = 'claimed' order by no`,
+  });
+  expect(claimed.map((chunk) => chunk?.fence)).toEqual(rows.map((row) => row.fence));
+});
+
+test('a run of named users begins again too: its entries had labels of the history before', async () => {
+  const run = await start({ kind: 'users', userIds: ['1', '2'] });
+  await rotateHistory(database.pool, 'test');
+  expect(await commit(run.id, 0)).toMatchObject({ committed: true, chunksOpen: 0 });
+  const { history } = await findSettings(database.pool);
+  expect(await query(database.pool, { text: 'select history from tandem.overlay' })).toEqual([{ history }]);
+});

@@ -1,0 +1,16 @@
+import { crc32 as nativeCrc32 } from 'node:zlib';
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { crc32 } from './checksum.ts';
+
+it('crc32 is the usual one, of few bytes and of many, and goes on from another', () => {
+  const bytes = fc.uint8Array({ maxLength: 300, size: 'max' });
+  const seed = fc.integer({ min: 0, max: 2 ** 32 - 1 });
+  fc.assert(
+    fc.property(bytes, bytes, seed, (before, own, start) => {
+      const all = Buffer.concat([before, own, before]);
+      const stop = before.length + own.length;
+      expect(crc32(all, before.length, stop, start)).toBe(nativeCrc32(own, start));
+    }),
+  );
+});

@@ -1,0 +1,42 @@
+/**
+ * The scored users of a chunk in columns. As an object and a buffer each they took 300 bytes a user, and a tenth of a
+ * worker's time went into collecting them again.
+ */
+export interface ScoredUsers {
+  readonly userIds: readonly string[];
+  /** The label of each. */
+  readonly contextVersions: readonly number[];
+  /** The outputs of all, one after the other, each in the layout of outputs.ts. */
+  readonly outputs: Buffer;
+  /** Where the outputs of each begin, and behind the last, where they end. */
+  readonly offsets: Uint32Array;
+}
+
+/** One scored user of a chunk. */
+export interface ScoredUser {
+  readonly userId: string;
+  readonly contextVersion: number;
+  readonly outputs: Buffer;
+}
+
+export function scoredUsers(users: readonly ScoredUser[]): ScoredUsers {
+  const offsets = new Uint32Array(users.length + 1);
+  users.forEach(({ outputs }, i) => {
+    offsets[i + 1] = (offsets[i] as number) + outputs.length;
+  });
+  return {
+    userIds: users.map(({ userId }) => userId),
+    contextVersions: users.map(({ contextVersion }) => contextVersion),
+    outputs: Buffer.concat(users.map(({ outputs }) => outputs)),
+    offsets,
+  };
+}
+
+/** Each user alone; the outputs share their memory with those of all. */
+export function eachUser({ userIds, contextVersions, outputs, offsets }: ScoredUsers): ScoredUser[] {
+  return userIds.map((userId, i) => ({
+    userId,
+    contextVersion: contextVersions[i] ?? 0,
+    outputs: outputs.subarray(offsets[i], offsets[i + 1]),
+  }));
+}

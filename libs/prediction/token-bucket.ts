@@ -1,0 +1,38 @@
+/**
+ * A limit of so many a second: a bucket that fills at that rate and holds one second's worth, at least one. So a second's
+ * worth may come at once, and in any longer time no more than the rate allows and that once.
+ */
+
+/** Milliseconds that only go forward. */
+export type Clock = () => number;
+
+export class TokenBucket {
+  readonly perSecond: number;
+  readonly #capacity: number;
+  readonly #clock: Clock;
+  #tokens: number;
+  #at: number;
+
+  constructor(perSecond: number, clock: Clock = () => performance.now()) {
+    this.perSecond = perSecond;
+    this.#capacity = Math.max(1, perSecond);
+    this.#clock = clock;
+    this.#tokens = this.#capacity;
+    this.#at = clock();
+  }
+
+  /** Takes so many whole ones, or what there is; gives how many. */
+  take(wanted: number): number {
+    const now = this.#clock();
+    this.#tokens = Math.min(this.#capacity, this.#tokens + ((now - this.#at) / 1000) * this.perSecond);
+    this.#at = now;
+    const taken = Math.min(wanted, Math.floor(this.#tokens));
+    this.#tokens -= taken;
+    return taken;
+  }
+
+  /** Until the next one is there, as of the last take; 0 where one is. */
+  secondsToNext(): number {
+    return Math.max(0, (1 - this.#tokens) / this.perSecond);
+  }
+}

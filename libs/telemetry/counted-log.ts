@@ -1,0 +1,17 @@
+/** A log whose warnings and errors are counted by event: whatever is worth a line is worth an alert. */
+import type { EventName, Log, LogFields, LogLevel } from './log.ts';
+import type { Metrics } from './metrics.ts';
+
+export function countWarnings(log: Log, metrics: Pick<Metrics, 'warnings'>): Log {
+  const counted = (level: Extract<LogLevel, 'warn' | 'error'>) => (event: EventName, fields?: LogFields) => {
+    metrics.warnings.inc({ level, event });
+    log[level](event, fields);
+  };
+  return {
+    debug: (event, fields) => log.debug(event, fields),
+    info: (event, fields) => log.info(event, fields),
+    warn: counted('warn'),
+    error: counted('error'),
+    with: (fields) => countWarnings(log.with(fields), metrics),
+  };
+}

@@ -1,0 +1,161 @@
+/** Metrics of batch: runs, chunks, jobs, and what waits to be done. */
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { JOB_BUCKETS } from './steps.ts';
+
+export function runMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    ...chunkMetrics(registers),
+    ...leaseMetrics(registers),
+    ...jobMetrics(registers),
+    ...outboxMetrics(registers),
+    ...progressMetrics(registers),
+  };
+}
+
+function chunkMetrics(registers: Registry[]) {
+  return {
+    runs: new Counter({
+      name: 'tandem_runs_total',
+      help: 'Batch runs that reached a state.',
+      labelNames: ['predictor', 'scope', 'state'] as const,
+      registers,
+    }),
+    runDuration: new Histogram({
+      name: 'tandem_run_seconds',
+      help: 'Time of a batch run from its start to its end.',
+      labelNames: ['predictor', 'scope'] as const,
+      buckets: JOB_BUCKETS,
+      registers,
+    }),
+    chunks: new Counter({
+      name: 'tandem_chunks_total',
+      help: 'Chunks of batch runs by outcome.',
+      labelNames: ['predictor', 'state'] as const,
+      registers,
+    }),
+    chunkDuration: new Histogram({
+      name: 'tandem_chunk_seconds',
+      help: 'Time to read, score and commit a chunk.',
+      labelNames: ['predictor'] as const,
+      buckets: JOB_BUCKETS,
+      registers,
+    }),
+    usersScored: new Counter({
+      name: 'tandem_users_scored_total',
+      help: 'Users of committed chunks: scored, or failed and named in the report of the run.',
+      labelNames: ['predictor', 'outcome'] as const,
+      registers,
+    }),
+  };
+}
+
+/** What becomes of chunks that more than one worker had. */
+function leaseMetrics(registers: Registry[]) {
+  return {
+    chunksAbandoned: new Counter({
+      name: 'tandem_chunks_abandoned_total',
+      help: 'Chunks whose results were not written, by why: the fence was lost, the history changed, the run ended.',
+      labelNames: ['predictor', 'why'] as const,
+      registers,
+    }),
+    chunkTakeovers: new Counter({
+      name: 'tandem_chunk_takeovers_total',
+      help: 'Chunks taken over from a worker whose lease was over.',
+      labelNames: ['predictor'] as const,
+      registers,
+    }),
+  };
+}
+
+function jobMetrics(registers: Registry[]) {
+  return {
+    jobDuration: new Histogram({
+      name: 'tandem_job_seconds',
+      help: 'Time of a job from the queue, by how it ended: completed, retrying or failed.',
+      labelNames: ['job', 'state'] as const,
+      buckets: JOB_BUCKETS,
+      registers,
+    }),
+    jobWait: new Histogram({
+      name: 'tandem_job_wait_seconds',
+      help: 'Time that a job waited in the queue, beyond the delay that it asked for.',
+      labelNames: ['job'] as const,
+      buckets: JOB_BUCKETS,
+      registers,
+    }),
+    queueJobs: new Gauge({
+      name: 'tandem_queue_jobs',
+      help: 'Jobs in the queues, as last looked at.',
+      labelNames: ['class', 'state'] as const,
+      registers,
+    }),
+    roundsFailed: new Counter({
+      name: 'tandem_rounds_failed_total',
+      help: 'Rounds of housekeeping in which something failed; the next one tries again.',
+      labelNames: ['round'] as const,
+      registers,
+    }),
+    roundAge: new Gauge({
+      name: 'tandem_round_age_seconds',
+      help: 'Time since the last round of housekeeping in which nothing failed, or since the start where there was none.',
+      labelNames: ['round'] as const,
+      registers,
+    }),
+  };
+}
+
+/** What Redis is still to be told of. */
+function outboxMetrics(registers: Registry[]) {
+  return {
+    outboxEntries: new Gauge({
+      name: 'tandem_outbox_entries',
+      help: 'Events of which Redis was not told yet, up to 100,000, as last looked at.',
+      registers,
+    }),
+    outboxAge: new Gauge({
+      name: 'tandem_outbox_oldest_seconds',
+      help: 'Age of the oldest event of which Redis was not told yet; 0: there is none.',
+      registers,
+    }),
+    outboxRelayed: new Counter({
+      name: 'tandem_outbox_relayed_total',
+      help: 'Events of which this worker told Redis.',
+      registers,
+    }),
+  };
+}
+
+function progressMetrics(registers: Registry[]) {
+  return {
+    runsUnfinished: new Gauge({
+      name: 'tandem_runs_unfinished',
+      help: 'Runs that are not finished.',
+      labelNames: ['predictor', 'state'] as const,
+      registers,
+    }),
+    runAge: new Gauge({
+      name: 'tandem_run_oldest_seconds',
+      help: 'Age of the oldest run that is not finished.',
+      labelNames: ['predictor'] as const,
+      registers,
+    }),
+    runChunks: new Gauge({
+      name: 'tandem_run_chunks',
+      help: 'Chunks of the runs that are not finished, by state.',
+      labelNames: ['predictor', 'state'] as const,
+      registers,
+    }),
+    generationAge: new Gauge({
+      name: 'tandem_generation_age_seconds',
+      help: 'Age of the generation in force, from the planning of its run on.',
+      labelNames: ['predictor'] as const,
+      registers,
+    }),
+    generationsNotLoaded: new Gauge({
+      name: 'tandem_generations_not_loaded',
+      help: 'Generations in force that Redis does not hold whole; their users are read from Postgres.',
+      registers,
+    }),
+  };
+}

@@ -1,0 +1,29 @@
+/** Has the process ended when its event loop stands still: see watchdog.ts, which runs beside it. */
+import { url as inspectorUrl } from 'node:inspector';
+import { Worker } from 'node:worker_threads';
+
+export interface WatchdogData {
+  /** Raised by each turn of the event loop that is looked for. */
+  readonly beats: Int32Array<SharedArrayBuffer>;
+  /** So many turns of the watchdog without a beat are too many. */
+  readonly turns: number;
+  readonly turnMs: number;
+  /** The program, for the line that tells. */
+  readonly name: string;
+}
+
+const TURN_MS = 1_000;
+
+/** @param limitMs after which the process is killed, with `process.stuck` as its last line of standard output */
+export function watchEventLoop(name: string, limitMs: number): void {
+  // Who debugs it makes it stand still.
+  if (inspectorUrl() !== undefined) return;
+  const beats = new Int32Array(new SharedArrayBuffer(4));
+  const data: WatchdogData = { beats, name, turnMs: TURN_MS, turns: Math.ceil(limitMs / TURN_MS) };
+  const watchdog = new Worker(new URL('./watchdog.ts', import.meta.url), {
+    workerData: data,
+    resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 4 },
+  });
+  watchdog.unref();
+  setInterval(() => Atomics.add(beats, 0, 1), TURN_MS / 2).unref();
+}

@@ -1,0 +1,143 @@
+/** The pages that operators read are true of the code: each metric, log event, label and anchor that they name exists. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createMetrics } from '@tandem/telemetry/metrics';
+import { describe, expect, it } from 'vitest';
+import { readSourceTree, root } from '../architecture/source-tree.ts';
+import { readRules, type Rule, selectorsOf, wordsOf } from './alert-rules.ts';
+
+const read = (path: string) => readFileSync(join(root, path), 'utf8');
+const [failures, catalogue, alerts] = ['docs/failures.md', 'docs/metrics.md', 'deploy/alerts.yml'].map(read) as [
+  string,
+  string,
+  string,
+];
+const product = readSourceTree().filter((file) => !file.isTest && /^(apps|libs)\//.test(file.path));
+const code = product.map((file) => file.code).join('\n');
+
+/** Name → type, as a process exposes them. */
+const exposed = await exposedMetrics();
+const rules = readRules(alerts);
+
+async function exposedMetrics(): Promise<ReadonlyMap<string, string>> {
+  const text = await createMetrics({ app: 'test' }).exposition();
+  return new Map([...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => [name, type]));
+}
+
+/** The metric that a series belongs to. */
+function metricOf(series: string): string {
+  const base = series.replace(/_(bucket|sum|count)$/, '');
+  return exposed.get(base) === 'histogram' ? base : series;
+}
+
+/** Name → label names, as the instruments are declared. */
+const declared = new Map(
+  [...code.matchAll(/name: '(tandem_\w+)',\s*help: .*?,\n\s*(?:labelNames: \[([^\]]*)\])?/g)].map(
+    ([, name = '', labels = '']) => [name, [...labels.matchAll(/'(\w+)'/g)].map((found) => found[1] ?? '')] as const,
+  ),
+);
+
+const backticked = (page: string) => [...page.matchAll(/`([^`\n]+)`/g)].map((found) => found[1] ?? '');
+const headings = [...failures.matchAll(/^#+ (.+)$/gm)].map(([, title = '']) =>
+  title.toLowerCase().replace(/[^\w -]/g, '').replaceAll(' ', '-'),
+);
+
+describe('docs/metrics.md', () => {
+  const rows = [...catalogue.matchAll(/^\| `(tandem_\w+)` +\| (\w+) +\| (.*?) +\| (.+) \|$/gm)].map(
+    ([, name = '', type = '', labels = '']) => ({ name, type, labels: backticked(labels) }),
+  );
+
+  it('lists every metric, and none that there is not', () => {
+    expect(rows.map(({ name }) => name).sort()).toEqual([...exposed.keys()].filter((name) => /^tandem_/.test(name)).sort());
+  });
+
+  it('tells type and labels as they are', () => {
+    for (const { name, type, labels } of rows) {
+      expect({ name, type, labels }).toEqual({ name, type: exposed.get(name), labels: declared.get(name) });
+    }
+  });
+});
+
+describe.each([
+  ['docs/failures.md', failures],
+  ['docs/metrics.md', catalogue],
+])('%s', (_, page) => {
+  it('names metrics that are exposed', () => {
+    const named = backticked(page).filter((word) => /^(tandem|process|nodejs)_\w+$/.test(word));
+    expect(named.length).toBeGreaterThan(20);
+    expect(named.filter((name) => !exposed.has(metricOf(name)))).toEqual([]);
+  });
+
+  it('names log events that are written', () => {
+    const named = backticked(page).filter((word) => /^[a-z_]+\.[a-z_]+$/.test(word) && !/\.(md|yml)$/.test(word));
+    expect(named.length).toBeGreaterThan(2);
+    expect(named.filter((event) => !isWritten(event))).toEqual([]);
+  });
+
+  it('names labels and values of them that there are', () => {
+    for (const [, label = '', value = ''] of page.matchAll(/`(\w+)="(\w+)"`/g)) {
+      expect([...declared.values()].flat(), label).toContain(label);
+      expect(isSaid(value), value).toBe(true);
+    }
+  });
+});
+
+it('each failure has its parts, and each link within the page its heading', () => {
+  const sections = failures.split(/^## /m).slice(2);
+  expect(sections.length).toBeGreaterThan(30);
+  for (const section of sections) {
+    const parts = [...section.matchAll(/^- \*\*(.+?)\*\*:/gm)].map((found) => found[1]);
+    expect(parts, section.split('\n')[0]).toEqual(
+      expect.arrayContaining(['Inside', 'Users see', 'Shows in', 'Ops']),
+    );
+  }
+  const links = [...failures.matchAll(/\]\(#([^)]+)\)/g)].map((found) => found[1]);
+  expect(links.filter((link) => !headings.includes(link ?? ''))).toEqual([]);
+});
+
+/** Whether an event of the log stands in the code, by its whole name or as a template that begins as it does. */
+function isWritten(event: string): boolean {
+  const templates = [...code.matchAll(/`([a-z_]+\.[a-z_]+)\$\{/g)].map(([, start = '']) => start);
+  return code.includes(`'${event}'`) || templates.some((start) => event.startsWith(start));
+}
+
+/** Whether a value stands in the code as one: a status is a number there. */
+function isSaid(value: string): boolean {
+  return code.includes(`'${value}'`) || new RegExp(`\\b${value}\\b`).test(code);
+}
+
+describe('deploy/alerts.yml', () => {
+  it('has rules, each of its own name', () => {
+    expect(rules.length).toBeGreaterThan(20);
+    expect(new Set(rules.map(({ alert }) => alert)).size).toBe(rules.length);
+  });
+
+  it.each(rules.map((rule) => [rule.alert, rule] as const))('%s asks for what is exposed', (_, rule) => {
+    checkExpression(rule);
+    expect(headings).toContain(rule.page.replace('docs/failures.md#', ''));
+  });
+
+  it('is what the pages speak of', () => {
+    const named = failures.match(/\bTandem[A-Z]\w+/g) ?? [];
+    expect(named.filter((name) => !rules.some(({ alert }) => alert === name))).toEqual([]);
+  });
+});
+
+function checkExpression({ expr, summary }: Rule): void {
+  const selectors = selectorsOf(expr);
+  expect(selectors.length).toBeGreaterThan(0);
+  for (const { series, matchers } of selectors) {
+    const metric = metricOf(series);
+    expect(exposed.has(metric), series).toBe(true);
+    // A histogram has no series of its bare name.
+    if (exposed.get(metric) === 'histogram') expect(series).toMatch(/_(bucket|sum|count)$/);
+    for (const { label, values } of matchers) {
+      expect(['app', 'instance', ...(declared.get(metric) ?? [])], `${series}{${label}}`).toContain(label);
+      expect(values.filter((value) => !isSaid(value))).toEqual([]);
+    }
+  }
+  const labels = new Set(['app', 'instance', 'le', ...selectors.flatMap(({ series }) => declared.get(metricOf(series)) ?? [])]);
+  expect(wordsOf(expr).filter((word) => !labels.has(word))).toEqual([]);
+  const shown = [...summary.matchAll(/\$labels\.(\w+)/g)].map((found) => found[1] ?? '');
+  expect(shown.filter((label) => !labels.has(label))).toEqual([]);
+}
