@@ -3,15 +3,36 @@
  * there. Where some are stored already, though out of date, a run is only asked for: the service answers live meanwhile.
  */
 import { isProblem } from '@tandem/client/client-errors';
-import { type Client, createClient } from '@tandem/client/create-client';
+import type { Client } from '@tandem/client/create-client';
+import { sleepFor } from '@tandem/client/retry';
 import { isFinished, type PredictorView, type Run } from '@tandem/client/wire';
+import { readEnvironment } from '@tandem/config/environment';
+import { database as databaseSection, apiKeys as keysSection } from '@tandem/config/environment-sections';
+import { withOwnKey } from '../apps/cli/keys/own-key.ts';
 
-const client = createClient({ url: process.env.TANDEM_URL ?? 'http://api:8080', source: 'first-runs' });
-const say = (line: string) => process.stdout.write(`${line}\n`);
+const say = (line: string): void => void process.stdout.write(`${line}\n`);
+const { database, apiKeys } = readEnvironment(process.env, {
+  database: databaseSection,
+  apiKeys: keysSection,
+});
 
-for (const predictor of await client.predictors()) await provide(client, predictor);
+await withOwnKey(
+  {
+    databaseUrl: database.url,
+    pepper() {
+      if (apiKeys.pepper === null) throw new Error('the API asks for a key, and API_KEY_PEPPER_FILE is not set');
+      return apiKeys.pepper;
+    },
+  },
+  { url: process.env.TANDEM_URL ?? 'http://api:8080', source: 'first-runs' },
+  (ms) => sleepFor(ms, undefined),
+  async (client) => {
+    for (const predictor of await client.predictors()) await provide(client, predictor);
+  },
+);
 
-async function provide({ generations, runs }: Client, { name, generationExpired }: PredictorView): Promise<void> {
+async function provide(client: Client, { name, generationExpired }: PredictorView): Promise<void> {
+  const { generations, runs } = client;
   const inForce = (await generations(name)).find((generation) => generation.inForce);
   if (inForce !== undefined && !generationExpired) return say(`${name}: generation ${inForce.generation} is in force`);
   const run = await startOrJoin(client, name);

@@ -1,5 +1,5 @@
 /**
- * Passwords of the services that docker-compose.yml starts: made at the first start, kept in a volume, the same ever
+ * Passwords of the services that docker-compose.yml starts, and the pepper under which API keys are stored: made at the first start, kept in a volume, the same ever
  * after. So a fresh clone starts without anybody writing one, and no two installations have the same. Beside each
  * password stands what its readers need of it: the URL for Tandem, the setting for Redis.
  */
@@ -13,6 +13,7 @@ const postgres = password('postgres');
 const cache = password('cache');
 const queue = password('queue');
 // Written anew each time: a start that was killed half-way leaves none of them missing.
+secret('api-key-pepper');
 write('database-url', `postgres://tandem:${postgres}@postgres:5432/tandem`);
 write('redis-url', `redis://:${cache}@cache:6379`);
 write('queue-redis-url', `redis://:${queue}@queue:6379`);
@@ -20,7 +21,10 @@ write('cache.conf', `requirepass ${cache}`);
 write('queue.conf', `requirepass ${queue}`);
 
 function password(service: string): string {
-  const name = `${service}-password`;
+  return secret(`${service}-password`);
+}
+
+function secret(name: string): string {
   try {
     return readFileSync(join(folder, name), 'utf8').trim();
   } catch (error) {

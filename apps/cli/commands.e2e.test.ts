@@ -72,6 +72,12 @@ test('an event makes the next read live; the same event again changes nothing', 
   expect(await json(...event)).toMatchObject({ status: 'duplicate', contextVersion: 1 });
 });
 
+test('a value that no predictor takes is told', async () => {
+  const { code, out } = await tandem('event', 'send', '46', '--type', 'order.placed', '--data', '{"nmae":1}');
+  expect(code).toBe(0);
+  expect(out).toMatch(/^ignored +nmae {2}\(no predictor takes it from events\)$/m);
+});
+
 test('an answer that still stands is a 304 to the client', async () => {
   const { etag } = await client.predict('repurchase', '44');
   const again = await client.predict('repurchase', '44', { ifNoneMatch: etag ?? '' });

@@ -8,7 +8,12 @@ import { eventSendCommand } from './commands/event-send.ts';
 import { explainCommand } from './commands/explain.ts';
 import { generationListCommand } from './commands/generation-list.ts';
 import { generationRollbackCommand } from './commands/generation-rollback.ts';
+import { historyRotateCommand } from './commands/history-rotate.ts';
 import { initCommand } from './commands/init.ts';
+import { keyCreateCommand } from './commands/key-create.ts';
+import { keyListCommand } from './commands/key-list.ts';
+import { keyRevokeCommand } from './commands/key-revoke.ts';
+import { keyRotateCommand } from './commands/key-rotate.ts';
 import { migrateCommand } from './commands/migrate.ts';
 import { modelListCommand } from './commands/model-list.ts';
 import { predictCommand } from './commands/predict.ts';
@@ -59,7 +64,18 @@ export function createProgram(cli: Cli): Command {
     ),
   );
   program.addCommand(group('model', 'model versions: what was adopted, what is served', [modelListCommand(cli)]));
+  program.addCommand(keyCommands(cli));
+  program.addCommand(group('history', 'which past of the database this is', [historyRotateCommand(cli)]));
   return configure(program, cli);
+}
+
+function keyCommands(cli: Cli): Command {
+  const commands = [keyCreateCommand, keyListCommand, keyRotateCommand, keyRevokeCommand];
+  return group(
+    'key',
+    'API keys: who may ask for what',
+    commands.map((create) => create(cli)),
+  );
 }
 
 /** Runs the command in `args` (without node and script). Never throws, never exits. */

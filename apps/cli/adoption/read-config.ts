@@ -13,7 +13,7 @@ import type { createPool } from '@tandem/offline-store/database';
 import { describeQuery } from '@tandem/offline-store/feature-check';
 import { isTandemError } from '@tandem/prediction/errors';
 import { type TellStep, tellNothing } from '../output/tell-steps.ts';
-import { type SampledUsers, sampleUsers } from './sample-users.ts';
+import { type SampledUsers, type SampleLimits, sampleUsers } from './sample-users.ts';
 
 export type Pool = ReturnType<typeof createPool>;
 
@@ -42,11 +42,14 @@ export async function readConfig(
   path: string,
   memoryLimitMb: number,
   tell: TellStep = tellNothing,
+  sampling: SampleLimits = {},
 ): Promise<ReadConfig> {
   const { file, predictors } = await loadConfig(path);
   const judged: Judged[] = [];
   // One after the other: a trial run takes a process and its memory.
-  for (const resolved of predictors) judged.push(await judgePredictor(pool, resolved, memoryLimitMb, tell));
+  for (const resolved of predictors) {
+    judged.push(await judgePredictor(pool, resolved, memoryLimitMb, tell, sampling));
+  }
   const fit = judged.flatMap((one) => ('predictor' in one ? [one.predictor] : []));
   const problems = [
     ...judged.flatMap((one) => ('problems' in one ? one.problems : [])),
@@ -61,6 +64,7 @@ async function judgePredictor(
   resolved: ResolvedPredictor,
   memoryLimitMb: number,
   tell: TellStep,
+  sampling: SampleLimits,
 ): Promise<Judged> {
   const { name, model, policy, features, outputs } = resolved;
   try {
@@ -70,7 +74,7 @@ async function judgePredictor(
     const result = adoptable(resolved, columns, await inspectModel(model.bytes, limits));
     if (!result.ok) return { problems: result.problems };
     const { definition } = result;
-    const users = await tell(`reading some users of ${name}`, () => sampleUsers(pool, definition));
+    const users = await tell(`reading some users of ${name}`, () => sampleUsers(pool, definition, sampling));
     const sample = users?.scorable;
     const checked = await tell(`trying the model of ${name}`, () =>
       checkModel(definition, model.bytes, { ...limits, unplaced, ...(sample ? { sample } : {}) }),

@@ -31,9 +31,14 @@ export interface SlowUsers {
 
 /** More than a trial takes, since some may have nulls. */
 const USERS_READ = 256;
-/** For the keys, which to spread out takes a look at all of them; and again for any, where that took longer. */
+export interface SampleLimits {
+  /** Ms for the keys, which to spread out takes a look at all of them; and again for any, where that took longer. */
+  readonly keysMs?: number;
+  /** Ms for the features of all of them at once. */
+  readonly featuresMs?: number;
+}
+
 const KEYS_MS = 5_000;
-/** For the features of all of them at once. */
 const FEATURES_MS = 5_000;
 const NOBODY: SampledUsers = { read: 0, scorable: undefined, fault: null, slow: null };
 
@@ -41,32 +46,36 @@ const NOBODY: SampledUsers = { read: 0, scorable: undefined, fault: null, slow: 
  * Undefined where features cannot be read yet: the schema's tables, which label them, are not there. Rejects with
  * `config_invalid` where the query itself fails, `unavailable` where the database is away.
  */
-export async function sampleUsers(pool: Pool, definition: ModelDefinition): Promise<SampledUsers | undefined> {
+export async function sampleUsers(
+  pool: Pool,
+  definition: ModelDefinition,
+  { keysMs = KEYS_MS, featuresMs = FEATURES_MS }: SampleLimits = {},
+): Promise<SampledUsers | undefined> {
   if ((await schemaState(pool)).state !== 'current') return undefined;
-  const userIds = await someUsers(pool, definition);
-  if (userIds === null) return { ...NOBODY, slow: { what: 'user ids', ms: KEYS_MS, userId: null } };
+  const userIds = await someUsers(pool, definition, keysMs);
+  if (userIds === null) return { ...NOBODY, slow: { what: 'user ids', ms: keysMs, userId: null } };
   const [first] = userIds;
   if (first === undefined) return NOBODY;
   const version = { ...definition, id: modelVersionId(definition), number: 0 };
-  const source = createFeatureSource(pool, { usersTimeoutMs: FEATURES_MS });
+  const source = createFeatureSource(pool, { usersTimeoutMs: featuresMs });
   const read = await ifInTime(source.readUsers(version, userIds));
   if (read !== null) return describe(read.batch, userIds);
   const what = `the features of ${userIds.length === 1 ? '1 user' : `${userIds.length} users`}`;
-  return { ...NOBODY, slow: { what, ms: FEATURES_MS, userId: first } };
+  return { ...NOBODY, slow: { what, ms: featuresMs, userId: first } };
 }
 
 /** In the keys' order. Null where not even the first that come were read in time. */
-async function someUsers(pool: Pool, { query: { sql } }: ModelDefinition): Promise<string[] | null> {
+async function someUsers(pool: Pool, { query: { sql } }: ModelDefinition, ms: number): Promise<string[] | null> {
   const keys = (order: string) => `select distinct key from (
       select f.user_id as key from ${asRelation(sql)} where f.user_id is not null ${order} limit ${USERS_READ}) k order by key`;
   // The first rows of a table are often its oldest, and alike; by their hash they are from everywhere, each time the same.
-  const spread = await ifInTime(readKeys(pool, keys('order by hashtextextended(f.user_id::text, 0)')));
-  return spread ?? (await ifInTime(readKeys(pool, keys(''))));
+  const spread = await ifInTime(readKeys(pool, keys('order by hashtextextended(f.user_id::text, 0)'), ms));
+  return spread ?? (await ifInTime(readKeys(pool, keys(''), ms)));
 }
 
-function readKeys(pool: Pool, text: string): Promise<string[]> {
+function readKeys(pool: Pool, text: string, ms: number): Promise<string[]> {
   return transaction(pool, async (db: Db) => {
-    await limitStatements(db, KEYS_MS);
+    await limitStatements(db, ms);
     const rows = await query<{ key: string }>(db, { text: `select key::text as key from (${text}) o` });
     return rows.map(({ key }) => key);
   });

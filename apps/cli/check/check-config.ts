@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { formatProblem, problemsOf } from '@tandem/config/config-problem';
 import type { CheckedModel } from '@tandem/inference/check-model';
 import { type Pool, type ReadConfig, readConfig } from '../adoption/read-config.ts';
+import type { SampleLimits } from '../adoption/sample-users.ts';
 import { findWithdrawn, KEEP_SERVED, withdrawalText } from '../adoption/served-predictors.ts';
 import { examineSchema } from '../doctor/examine-schema.ts';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
@@ -24,15 +25,19 @@ export interface Trial extends Pick<CheckedModel, 'parity' | 'cost' | 'rssBytes'
   readonly predictor: string;
 }
 
-/** @param memoryLimitMb of the processes that try a model */
+/**
+ * @param memoryLimitMb of the processes that try a model
+ * @param sampling how long a query may take for the users that models are tried with
+ */
 export async function checkConfig(
   pool: Pool,
   path: string,
   memoryLimitMb: number,
   tell: TellStep = tellNothing,
+  sampling: SampleLimits = {},
 ): Promise<CheckReport> {
   const schema = await examineSchema(pool);
-  const read = await tryReadConfig(pool, path, memoryLimitMb, tell);
+  const read = await tryReadConfig(pool, path, memoryLimitMb, tell, sampling);
   if (Array.isArray(read)) return { file: null, findings: [schema, ...read], trials: [], samples: [] };
   const config: ReadConfig = read;
   const findings = [
@@ -75,9 +80,10 @@ async function tryReadConfig(
   path: string,
   memoryLimitMb: number,
   tell: TellStep,
+  sampling: SampleLimits,
 ): Promise<ReadConfig | Finding[]> {
   try {
-    return await readConfig(pool, path, memoryLimitMb, tell);
+    return await readConfig(pool, path, memoryLimitMb, tell, sampling);
   } catch (error) {
     const problems = problemsOf(error);
     if (problems.length === 0) throw error;

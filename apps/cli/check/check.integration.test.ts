@@ -1,8 +1,12 @@
 /** What `check` says of a stranger's config: no more than it has tried, and what adopting would change. */
+import { join } from 'node:path';
+import { createPool } from '@tandem/offline-store/database';
 import { linearModel, rootModel, textModel } from '@tandem/testing/onnx-models';
 import { BOOL, FLOAT, graph, model, node, raw, value } from '@tandem/testing/onnx-writer';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createPlace, type Place } from '../init/strangers-table.fixture.ts';
+import type { TellStep } from '../output/tell-steps.ts';
+import { checkConfig } from './check-config.ts';
 
 // Each command starts processes that import the config and try the model.
 vi.setConfig({ testTimeout: 120_000 });
@@ -76,14 +80,32 @@ test('it is told how many users were tried, and they are from everywhere among t
 test('a query that is too slow for a live read is told so, with what was waited for', async () => {
   await place.write('m.onnx', linearModel({ weights: [1] }));
   await place.sql(`create table customers (customer_id integer primary key, age real); insert into customers values (1, 1);
-    create function slow(real) returns real language plpgsql stable as 'begin perform pg_sleep(6); return $1; end'`);
+    create function slow(real) returns real language plpgsql stable as 'begin perform pg_sleep(1.1); return $1; end'`);
   expect((await place.tandem(INIT)).code).toBe(0);
   const config = await place.read('tandem.config.ts');
   await place.write('tandem.config.ts', config.replace(/ age\n/, ' slow(age) as age\n'));
-  const { out, err } = await place.tandem('check');
-  expect(out).toMatch(/warning +churn parity .*no real user, since the features of 1 user were not read in time/);
-  expect(out).toMatch(/warning +churn query +the features of user 1 took 6\.\d s, and freshness\.liveTimeout is 50 ms/);
-  expect(err).toContain('still reading some users of churn …');
+  const pool = createPool({ url: place.databaseUrl, max: 2, applicationName: 'check-test' });
+  const steps: string[] = [];
+  const tell: TellStep = (step, work) => {
+    steps.push(step);
+    return work();
+  };
+  const file = join(place.folder, 'tandem.config.ts');
+  const { findings } = await checkConfig(pool, file, 512, tell, { featuresMs: 500 }).finally(() => pool.end());
+  expect(findings).toContainEqual({
+    subject: 'churn parity',
+    level: 'warning',
+    text: expect.stringContaining('no real user, since the features of 1 user were not read in time'),
+    remedy: expect.any(String),
+  });
+  expect(findings).toContainEqual(
+    expect.objectContaining({
+      subject: 'churn query',
+      level: 'warning',
+      text: expect.stringMatching(/^the features of user 1 took [\d.]+ s, and freshness\.liveTimeout is 50 ms/),
+    }),
+  );
+  expect(steps).toContain('reading some users of churn');
 });
 
 test('what adopting would withdraw is told by init, by check, and by adopt before it does', async () => {

@@ -2,7 +2,7 @@
 import { type Client, createClient } from '@tandem/client/create-client';
 import { Command } from 'commander';
 import type { Cli, CommonOptions } from '../cli.ts';
-import { findApiUrl } from '../servers/addresses.ts';
+import { findApiKey, findApiUrl } from '../servers/addresses.ts';
 
 export interface ApiOptions extends CommonOptions {
   readonly url?: string;
@@ -37,6 +37,7 @@ export function connect(cli: Cli, options: ApiOptions): Client {
   // A person waits longer than an application's request does, but gives up on an outage sooner.
   return createClient({
     url: findApiUrl(cli, options.url),
+    ...findApiKey(cli),
     source: 'tandem-cli',
     timeoutMs: 10_000,
     retryForMs: 10_000,

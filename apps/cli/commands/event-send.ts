@@ -49,10 +49,21 @@ function eventOf(subject: string, { type, data, id, source, time }: Options): Ev
   };
 }
 
-function renderResult({ status, userId, contextVersion, contextToken, id, source }: EventResult): string[] {
+function renderResult({
+  status,
+  userId,
+  contextVersion,
+  contextToken,
+  id,
+  source,
+  ignored = [],
+}: EventResult): string[] {
   return renderFields([
     [status, `user ${printable(userId)}, context version ${contextVersion}`],
     ['token', `${contextToken}  (a read can demand it: --min-context ${contextToken})`],
     ['event', printable(`${id} of ${source}`)],
+    ...(ignored.length === 0
+      ? []
+      : [['ignored', `${ignored.map(printable).join(', ')}  (no predictor takes it from events)`] as const]),
   ]);
 }

@@ -1,6 +1,6 @@
 /** Where the command line finds the service and its stores: what is said, then the environment, then this folder. */
 import { readEnvironment } from '@tandem/config/environment';
-import { database, redis } from '@tandem/config/environment-sections';
+import { apiKey, database, redis } from '@tandem/config/environment-sections';
 import { findRunning } from '@tandem/local-servers/running-file';
 import type { Cli } from '../cli.ts';
 import { CommandFailure, EXIT_USAGE } from '../failure.ts';
@@ -16,6 +16,12 @@ export function findApiUrl({ env, cwd }: Cli, said: string | undefined): string 
     remedy: `write it like ${DEFAULT_API_URL}`,
     exitCode: EXIT_USAGE,
   });
+}
+
+/** The key that commands send, where the environment has one. */
+export function findApiKey({ env }: Pick<Cli, 'env'>): { apiKey?: string } {
+  const key = readEnvironment(env, { apiKey }).apiKey;
+  return key === null ? {} : { apiKey: key };
 }
 
 /** The database that the environment names, checked; undefined where it names none. */

@@ -42,7 +42,7 @@ async function postsFor(generationExpired: boolean, now: number): Promise<string
     stateDir: {} as StateDir,
     supervision: { now: cli.now, sleep: async () => undefined },
   };
-  await runFirstBatches(context, url, ['p']).catch(() => undefined);
+  await runFirstBatches(context, { url, databaseUrl: 'postgres://nobody.invalid/none' }, ['p']).catch(() => undefined);
   return posts;
 }
 

@@ -1,14 +1,42 @@
 /** Predictors that have nothing stored, or nothing that is still in date, get their first run now, not at the next slot. */
 import { isProblem } from '@tandem/client/client-errors';
-import { type Client, createClient } from '@tandem/client/create-client';
+import type { Client } from '@tandem/client/create-client';
+import { sleepFor } from '@tandem/client/retry';
 import { isFinished, type PredictorView, type Run } from '@tandem/client/wire';
 import { followRun, throwUnlessDone } from '../follow-run.ts';
+import { findPepper } from '../keys/open-keys.ts';
+import { withOwnKey } from '../keys/own-key.ts';
 import { ago, count, duration } from '../output/quantities.ts';
+import { findApiKey } from '../servers/addresses.ts';
 import { stepLabel } from './steps.ts';
 import type { UpContext } from './up-context.ts';
 
-export async function runFirstBatches(context: UpContext, url: string, predictors: readonly string[]): Promise<void> {
-  const client = createClient({ url, source: 'tandem-up', timeoutMs: 10_000 });
+export interface FirstBatchPlace {
+  /** Of the API. */
+  readonly url: string;
+  readonly databaseUrl: string;
+}
+
+export async function runFirstBatches(
+  context: UpContext,
+  { url, databaseUrl }: FirstBatchPlace,
+  predictors: readonly string[],
+): Promise<void> {
+  const options = { url, source: 'tandem-up', timeoutMs: 10_000, ...findApiKey(context.cli) };
+  const pepper = () => {
+    context.say('keys', 'the API asks for keys: npx tandem key create --name me --scopes all makes one');
+    return findPepper(context.cli);
+  };
+  const place = { databaseUrl, pepper };
+  await withOwnKey(
+    place,
+    options,
+    (ms) => sleepFor(ms, context.cli.signal),
+    (client) => refreshAll(context, client, predictors),
+  );
+}
+
+async function refreshAll(context: UpContext, client: Client, predictors: readonly string[]): Promise<void> {
   const views = await client.predictors({ signal: context.cli.signal });
   for (const view of views.filter(({ name }) => predictors.includes(name))) await refreshIfDue(context, client, view);
 }

@@ -2,6 +2,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { sleepFor } from '@tandem/client/retry';
+import { localPepperFile } from '../keys/open-keys.ts';
 import { startNodeProgram } from './node-process.ts';
 import { supervise } from './supervise.ts';
 import { orEnd, type UpContext } from './up-context.ts';
@@ -20,6 +21,12 @@ const FILES = {
 };
 const READY_WITHIN_MS = 60_000;
 
+/** Where the environment names no pepper: the API may be told to ask for keys, and `tandem key` makes them under it. */
+function pepperFile({ cli, stateDir }: UpContext): NodeJS.ProcessEnv {
+  if (cli.env.API_KEY_PEPPER || cli.env.API_KEY_PEPPER_FILE) return {};
+  return { API_KEY_PEPPER_FILE: localPepperFile(stateDir.path) };
+}
+
 export async function startPrograms(context: UpContext, settings: ProgramSettings): Promise<void> {
   const { cli, say } = context;
   const env = {
@@ -30,6 +37,7 @@ export async function startPrograms(context: UpContext, settings: ProgramSetting
     DATABASE_URL_FILE: undefined,
     REDIS_URL_FILE: undefined,
     PORT: String(settings.port),
+    ...pepperFile(context),
   };
   for (const name of ['api', 'worker'] as const) {
     const program = await supervise({

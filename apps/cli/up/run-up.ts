@@ -72,7 +72,7 @@ async function bringUp(context: UpContext, options: UpOptions, onStop: (remove: 
   await startPrograms(context, { ...stores, port, url });
   announce();
   say('ready', `${url} after ${duration(cli.now() - begin)}`);
-  await orEnd(context, runFirstBatches(context, url, predictors));
+  await orEnd(context, runFirstBatches(context, { url, databaseUrl: stores.databaseUrl }, predictors));
   present(cli, options, { url, predictors, pid: process.pid, logs: join(stateDir.path, 'logs') }, () =>
     renderNextSteps({
       url,

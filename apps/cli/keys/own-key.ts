@@ -1,0 +1,59 @@
+/** A key of `tandem up`'s own for its first runs, where the API that it started asks for keys: taken back afterwards. */
+import { isProblem } from '@tandem/client/client-errors';
+import { type Client, type ClientOptions, createClient } from '@tandem/client/create-client';
+import { insertApiKey, revokeApiKey } from '@tandem/offline-store/api-keys';
+import { createPool } from '@tandem/offline-store/database';
+
+export interface OwnKeyPlace {
+  readonly databaseUrl: string;
+  /** Asked for where a key is needed. */
+  pepper(): string;
+}
+
+/** A key made just now is known to every process within this time. */
+const KNOWN_WITHIN_MS = 5_000;
+/** Longer than any first run; should nobody be left to take it back. */
+const EXPIRES_IN_MS = 24 * 3_600_000;
+
+/** Runs the work with a client that the API answers. */
+export async function withOwnKey(
+  { databaseUrl, pepper }: OwnKeyPlace,
+  options: ClientOptions,
+  sleep: (ms: number) => Promise<void>,
+  work: (client: Client) => Promise<void>,
+): Promise<void> {
+  const client = createClient(options);
+  if (await isAnswered(client)) return work(client);
+  const pool = createPool({ url: databaseUrl, max: 1, applicationName: 'tandem-key' });
+  try {
+    const own = await insertApiKey(pool, OWN, pepper());
+    try {
+      const keyed = createClient({ ...options, apiKey: own.key });
+      for (let waited = 0; waited < KNOWN_WITHIN_MS && !(await isAnswered(keyed)); waited += 250) await sleep(250);
+      await work(keyed);
+    } finally {
+      await revokeApiKey(pool, own.id);
+    }
+  } finally {
+    await pool.end();
+  }
+}
+
+const OWN = {
+  name: 'first runs',
+  kind: 'live',
+  scopes: ['models:read', 'runs:read', 'runs:write'],
+  expiresInMs: EXPIRES_IN_MS,
+  requestsPerSecond: null,
+  livePerSecond: null,
+} as const;
+
+async function isAnswered(client: Client): Promise<boolean> {
+  try {
+    await client.predictors();
+    return true;
+  } catch (error) {
+    if (isProblem(error, 'unauthorized')) return false;
+    throw error;
+  }
+}

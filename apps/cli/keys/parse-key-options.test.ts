@@ -1,0 +1,25 @@
+import { SCOPES } from '@tandem/prediction/api-key';
+import { expect, test } from 'vitest';
+import { parseGrace, parseName, parseRate, parseScopes, parseSpan } from './parse-key-options.ts';
+
+test('scopes are known ones, each once', () => {
+  expect(parseScopes('predictions:read, events:write,predictions:read')).toEqual(['predictions:read', 'events:write']);
+  expect(parseScopes('all')).toEqual(SCOPES);
+  expect(() => parseScopes('prediction:read')).toThrow('did you mean predictions:read?');
+  expect(() => parseScopes('')).toThrow('separated by commas');
+});
+
+test('rates are so many a second or minute', () => {
+  expect([parseRate('100/s'), parseRate('90/m'), parseRate('0.5/s')]).toEqual([100, 1.5, 0.5]);
+  for (const text of ['100', '0/s', '-1/s', '1e3/s', '5/h', '']) expect(() => parseRate(text)).toThrow('like 100/s');
+});
+
+test('spans have a unit; no grace at all is 0', () => {
+  expect([parseSpan('90d'), parseGrace('24h'), parseGrace('0')]).toEqual([7_776_000_000, 86_400_000, 0]);
+  for (const text of ['90', '0', '0d', '1.5d']) expect(() => parseSpan(text)).toThrow('like 90d');
+});
+
+test('names are for people', () => {
+  expect(parseName(' the shop ')).toBe('the shop');
+  for (const text of ['', ' ', 'a\nb', '\u001b[2J', 'x'.repeat(101)]) expect(() => parseName(text)).toThrow('a name');
+});

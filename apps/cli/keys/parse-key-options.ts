@@ -1,0 +1,47 @@
+/** What the options of `tandem key` may say. */
+import { parseDuration } from '@tandem/config/durations';
+import { nearestName } from '@tandem/config/nearest-name';
+import { SCOPES, type Scope } from '@tandem/prediction/api-key';
+import { InvalidArgumentError } from 'commander';
+import { parseList } from '../command-line/parse-options.ts';
+
+/** `predictions:read,events:write`, or `all`: those that there are now. */
+export function parseScopes(text: string): readonly Scope[] {
+  if (text === 'all') return SCOPES;
+  return [...new Set(parseList(text).map(parseScope))];
+}
+
+function parseScope(text: string): Scope {
+  const scope = SCOPES.find((one) => one === text);
+  if (scope !== undefined) return scope;
+  const meant = nearestName(text, SCOPES);
+  throw new InvalidArgumentError(
+    `${JSON.stringify(text)} is no scope${meant ? `; did you mean ${meant}?` : ''} There are ${SCOPES.join(', ')}, and all.`,
+  );
+}
+
+/** `100/s`, `90/m`: as so many a second. */
+export function parseRate(text: string): number {
+  const [, amount = '', unit] = /^(\d{1,9}(?:\.\d{1,3})?)\/(s|m)$/.exec(text) ?? [];
+  const perSecond = Number(amount) / (unit === 'm' ? 60 : 1);
+  if (amount !== '' && perSecond > 0) return perSecond;
+  throw new InvalidArgumentError('so many a second or minute are expected, like 100/s or 90/m.');
+}
+
+/** `90d`: in ms. */
+export function parseSpan(text: string): number {
+  const ms = parseDuration(text);
+  if (ms !== null) return ms;
+  throw new InvalidArgumentError('a whole number with its unit is expected, like 90d, 24h or 30m.');
+}
+
+/** As `parseSpan`; `0` too. */
+export function parseGrace(text: string): number {
+  return text === '0' ? 0 : parseSpan(text);
+}
+
+export function parseName(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
+  if (text.trim() !== '' && text.length <= 100 && !/[\u0000-\u001f\u007f-\u009f]/.test(text)) return text.trim();
+  throw new InvalidArgumentError('a name of at most 100 characters is expected.');
+}
