@@ -9,7 +9,7 @@ import { inject } from 'vitest';
 import type { Pool } from './counts.fixture.ts';
 import { COUNT } from './counts.fixture.ts';
 import { endPrograms, type Program, type ProgramName, startProgram } from './program.fixture.ts';
-import { makeFolder, type OwnRedis, type OwnServer, ownPostgres, ownRedis } from './servers.fixture.ts';
+import { makeFolder, type OwnPostgres, type OwnRedis, ownPostgres, ownRedis } from './servers.fixture.ts';
 import { createWireWatch, type WireWatch } from './wire-watch.fixture.ts';
 
 export interface Api extends Program {
@@ -20,11 +20,13 @@ export interface Api extends Program {
 }
 
 export interface Deployment {
+  /** Holds the servers' data; what a test puts there goes with them. */
+  readonly folder: string;
   /** The application's and the test's own connections. */
   readonly pool: Pool;
   readonly redis: OwnRedis;
   /** Only where the test asked for a Postgres of its own. */
-  readonly postgres: OwnServer | null;
+  readonly postgres: OwnPostgres | null;
   readonly wire: WireWatch;
   /** Resolves when it answers. */
   startApi(options?: { port?: number; environment?: Readonly<Record<string, string>> }): Promise<Api>;
@@ -68,6 +70,7 @@ export async function createDeployment(options: { ownPostgres?: boolean } = {}):
   }
 
   return {
+    folder,
     pool,
     redis,
     postgres: database.server,
@@ -100,7 +103,7 @@ export function clientOf(url: string, wire: WireWatch, retryForMs = 0): Client {
 
 interface Database {
   readonly url: string;
-  readonly server: OwnServer | null;
+  readonly server: OwnPostgres | null;
   drop(): Promise<void>;
 }
 

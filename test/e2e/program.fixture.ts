@@ -35,16 +35,40 @@ process.on('exit', () => {
   for (const child of living) child.kill('SIGKILL');
 });
 
-export function startProgram(name: ProgramName, environment: Readonly<Record<string, string>>): Program {
-  const child = spawn(process.execPath, [fileURLToPath(new URL(MAINS[name], import.meta.url))], {
+export interface ProgramOptions {
+  /** Node's own, before the program. */
+  readonly nodeArguments?: readonly string[];
+  /** Shown each line of its output and of its complaints, as it was written. */
+  onLine?(line: string): void;
+  /** Log lines that are kept at most, the latest. */
+  readonly mostLines?: number;
+}
+
+export function startProgram(
+  name: ProgramName,
+  environment: Readonly<Record<string, string>>,
+  { nodeArguments = [], onLine = () => {}, mostLines = Number.POSITIVE_INFINITY }: ProgramOptions = {},
+): Program {
+  const main = fileURLToPath(new URL(MAINS[name], import.meta.url));
+  const child = spawn(process.execPath, [...nodeArguments, main], {
     env: { PATH: process.env.PATH, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   living.add(child);
   const lines: LogLine[] = [];
   const complaints: string[] = [];
-  createInterface({ input: child.stdout }).on('line', (line) => void lines.push(JSON.parse(line) as LogLine));
-  createInterface({ input: child.stderr }).on('line', (line) => void complaints.push(line));
+  const keep = <T>(kept: T[], one: T) => {
+    kept.push(one);
+    if (kept.length > mostLines) kept.shift();
+  };
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    onLine(line);
+    keep(lines, JSON.parse(line) as LogLine);
+  });
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    onLine(line);
+    keep(complaints, line);
+  });
   const { promise: ended, resolve } = Promise.withResolvers<Ending>();
   let ending: Ending | null = null;
   child.on('close', (code, signal) => {

@@ -25,6 +25,11 @@ export interface OwnRedis extends OwnServer {
   copyData(): Promise<{ restore(): Promise<void> }>;
 }
 
+export interface OwnPostgres extends OwnServer {
+  /** Its folder of data, which may be copied, and replaced while it is ended. */
+  readonly cluster: string;
+}
+
 const quiet = () => {};
 
 /** They live in process groups of their own: a test's process that ends before it could close them takes them along. */
@@ -40,8 +45,9 @@ export async function makeFolder(): Promise<string> {
   return folder;
 }
 
-export async function ownRedis(folder: string): Promise<OwnRedis & ClosableServer> {
-  const dataDir = join(folder, 'redis');
+/** @param name of its own folder in the folder */
+export async function ownRedis(folder: string, name = 'redis'): Promise<OwnRedis & ClosableServer> {
+  const dataDir = join(folder, name);
   const serverDir = join(tmpdir(), 'tandem-test-redis');
   const server = await own(() => startRedis({ dataDir, serverDir, log: quiet }), 'SIGKILL');
   const data = join(dataDir, 'appendonlydir');
@@ -49,7 +55,7 @@ export async function ownRedis(folder: string): Promise<OwnRedis & ClosableServe
   return {
     ...server,
     async copyData() {
-      const copy = join(folder, `redis-copy-${++copies}`);
+      const copy = join(folder, `${name}-copy-${++copies}`);
       await cp(data, copy, { recursive: true });
       return {
         async restore() {
@@ -61,8 +67,11 @@ export async function ownRedis(folder: string): Promise<OwnRedis & ClosableServe
   };
 }
 
-export function ownPostgres(folder: string): Promise<ClosableServer> {
-  return own(() => startPostgres({ dataDir: join(folder, 'postgres'), log: quiet }), 'SIGQUIT');
+/** @param name of its own folder in the folder */
+export async function ownPostgres(folder: string, name = 'postgres'): Promise<OwnPostgres & ClosableServer> {
+  const dataDir = join(folder, name);
+  const server = await own(() => startPostgres({ dataDir, log: quiet }), 'SIGQUIT');
+  return { ...server, cluster: join(dataDir, 'cluster') };
 }
 
 /** @param last ends it at once, and leaves nothing behind in the system */

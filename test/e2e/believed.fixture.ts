@@ -1,0 +1,57 @@
+/**
+ * What clients are told while nobody changes anything: every fresh answer must show the count that the application's table
+ * has now. Of a past that was lost, nobody may hear.
+ */
+import { expect } from 'vitest';
+import { COUNT, changeSilently, type Pool } from './counts.fixture.ts';
+import type { Api } from './deployment.fixture.ts';
+
+const USERS_A_CALL = 500;
+
+/** Reads every user of every API; gives how many answers came from which source. */
+export async function expectAllTrue(pool: Pool, apis: readonly Api[]): Promise<Readonly<Record<string, number>>> {
+  const { rows } = await pool.query<{ id: string; changes: number }>(
+    'select user_id::text as id, changes from counts order by user_id',
+  );
+  const sources: Record<string, number> = {};
+  for (const { client } of apis) {
+    for (let first = 0; first < rows.length; first += USERS_A_CALL) {
+      const users = rows.slice(first, first + USERS_A_CALL);
+      const results = await client.predictMany(
+        COUNT,
+        users.map(({ id }) => id),
+      );
+      const wrong = results.filter(({ answer }, i) => !isTrue(answer, users[i]?.changes));
+      expect(wrong).toEqual([]);
+      for (const { answer } of results) sources[answer?.source ?? ''] = (sources[answer?.source ?? ''] ?? 0) + 1;
+    }
+  }
+  return sources;
+}
+
+type Answer = Awaited<ReturnType<Api['client']['predictMany']>>[number]['answer'];
+
+/** Nothing is stale here: the service has all it needs. */
+function isTrue(answer: Answer, changes: number | undefined): boolean {
+  return answer !== null && ['batch', 'live'].includes(answer.source) && answer.prediction.score === changes;
+}
+
+/** The application changes the user that often, and tells it by one event; gives the event's token. */
+export async function change(pool: Pool, { client }: Api, userId: string, times: number): Promise<string> {
+  for (let i = 0; i < times; i++) await changeSilently(pool, userId);
+  const [result] = await client.sendEvents([{ subject: userId, type: 'changed' }]);
+  return result?.contextToken ?? '';
+}
+
+/** The score of an answer that calls itself fresh; rejects for any other. */
+export async function readFresh({ client }: Api, userId: string): Promise<number> {
+  const { answer } = await client.predict(COUNT, userId);
+  expect(['batch', 'live']).toContain(answer.source);
+  return Number(answer.prediction.score);
+}
+
+/** A read that demands a context of a past that is not this one is refused. */
+export async function expectTokenRefused({ client }: Api, userId: string, token: string): Promise<void> {
+  const refused = client.predict(COUNT, userId, { minContext: token });
+  await expect(refused).rejects.toMatchObject({ status: 409, code: 'history_changed' });
+}

@@ -1,0 +1,45 @@
+/** A process whose event loop stands still hears no SIGTERM and answers nobody: its watchdog ends it, and says why. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { adoptCounts } from './counts.fixture.ts';
+import { createDeployment, type Deployment } from './deployment.fixture.ts';
+import { running } from './program.fixture.ts';
+import { until } from './until.fixture.ts';
+
+/** Planted from outside: at this signal the process loops for ever. */
+const environment = {
+  WATCHDOG_MS: '10000',
+  NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent('process.on("SIGUSR2", () => { for (;;); })')}`,
+};
+
+let deployment: Deployment;
+
+beforeAll(async () => {
+  deployment = await createDeployment();
+  await adoptCounts(deployment.pool, { users: 10, freshness: { liveTimeoutMs: 20_000 } });
+});
+afterAll(() => deployment?.close());
+
+it('API and worker are ended, their inference children with them; one that was only stopped goes on', async () => {
+  const api = await deployment.startApi({ environment });
+  const worker = await deployment.startWorker(environment);
+  const calm = await deployment.startApi({ environment });
+  await api.client.predict('count', '1');
+  const children = api.children();
+  calm.kill('SIGSTOP');
+  for (const program of [api, worker]) program.kill('SIGUSR2');
+  for (const program of [api, worker]) {
+    expect(await program.ended).toBe('SIGKILL');
+    expect(program.lines.at(-1)).toMatchObject({
+      event: 'process.stuck',
+      level: 'error',
+      name: program.name,
+      why: 'the event loop has stood still for 10 s',
+    });
+  }
+  await until('its children have ended', () => running(children).length === 0);
+  calm.kill('SIGCONT');
+  expect((await calm.client.predict('count', '2')).answer).toMatchObject({ userId: '2' });
+  calm.kill('SIGTERM');
+  expect(await calm.ended).toBe(0);
+  expect(calm.lines.filter(({ event }) => event === 'process.stuck')).toEqual([]);
+});

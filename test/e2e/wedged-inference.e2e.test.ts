@@ -1,0 +1,112 @@
+/** A child that runs for ever, or not at all any more, is killed and replaced; whoever needs another one notices nothing. */
+import { ProblemError } from '@tandem/client/client-errors';
+import { adopt } from '@tandem/offline-store/adopt';
+import { loopModel } from '@tandem/testing/onnx-models';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { COUNT, countPredictor, createCounts, loadedPredictor } from './counts.fixture.ts';
+import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';
+import { running } from './program.fixture.ts';
+import { until } from './until.fixture.ts';
+
+const USERS = 100;
+/** Its model loops as often as the user's `load` says. */
+const LOOPS = 'loops';
+/** Turns that end in no lifetime. */
+const FOR_EVER = 2 ** 62;
+const ENDLESS = '13';
+const LIVE_MS = 300;
+/** What the pool waits for after the last deadline of a run. */
+const KILL_GRACE_MS = 1_000;
+
+let deployment: Deployment;
+let api: Api;
+
+beforeAll(async () => {
+  deployment = await createDeployment();
+  const { pool } = deployment;
+  await createCounts(pool, USERS);
+  await pool.query(`update counts set load = case when user_id = ${ENDLESS} then ${FOR_EVER} else 1 end`);
+  const loops = { model: loopModel(), columns: ['load', 'changes'] as const, batch: {} };
+  await adopt(pool, {
+    actor: 'test',
+    predictors: [
+      // Patient, so that only a wait for the wedged child is one in vain.
+      countPredictor({ freshness: { liveTimeoutMs: 20_000 } }),
+      loadedPredictor({ ...loops, name: LOOPS, freshness: { liveTimeoutMs: LIVE_MS, onLiveFailure: 'error' } }),
+    ],
+  });
+  api = await deployment.startApi({ environment: { INFERENCE_PROCESSES: '2' } });
+  await untilReady();
+});
+afterAll(() => deployment?.close());
+
+it('a model that loops for ever: its child is killed within a second of the deadline, the others are answered all the while', async () => {
+  const before = api.children();
+  const endless = codeOf(LOOPS, ENDLESS);
+  let meanwhile = 0;
+  await until('the child is killed', async () => {
+    expect(await sourceOf(COUNT, String(1 + (meanwhile % 12)))).toBe('live');
+    return endings().length > 0 || ++meanwhile === 0;
+  });
+  expect(meanwhile).toBeGreaterThan(0);
+  expect(await endless).toBe('live_timeout');
+  await expectReplaced(before, 1);
+  // The same model serves whoever it does not loop for.
+  await until('the model is asked again', async () => (await codeOf(LOOPS, '12')) === 'live');
+});
+
+it('a child that was stopped: whoever was sent to it is told in time, it is killed, and its place is taken', async () => {
+  const before = api.children();
+  const ended = endings().length;
+  for (const pid of before) process.kill(pid, 'SIGSTOP');
+  const codes = await Promise.all(['1', '2', '3'].map((userId) => codeOf(LOOPS, userId)));
+  expect(codes.filter((code) => code === 'live')).toEqual([]);
+  // One is wedged by each request that finds it idle.
+  await until('both were asked', async () => {
+    await codeOf(LOOPS, '4');
+    return endings().length >= ended + 2;
+  });
+  await expectReplaced(before, 2);
+  await until('the model is asked again', async () => (await codeOf(LOOPS, '5')) === 'live');
+  expect(await sourceOf(COUNT, '5')).toBe('live');
+  expect(deployment.wire.violations).toEqual([]);
+});
+
+/** Both children are there, and free. */
+async function untilReady(): Promise<void> {
+  await until('both children are free', async () => {
+    // What could not be loaded at the start, on a machine that was too busy, is loaded for whoever asks this.
+    const { status } = (await (await fetch(`${api.url}/readyz`)).json()) as { status: string };
+    if (status !== 'ready') return false;
+    const text = await (await fetch(`${api.url}/metrics`)).text();
+    return /^tandem_inference_saturation_ratio\{[^}]*\} 0$/m.test(text) && api.children().length === 2;
+  });
+}
+
+const endings = () => api.lines.filter(({ event }) => event === 'inference.process_ended');
+
+/** So many of these are gone, each killed at its deadline and a grace, and there are two again. */
+async function expectReplaced(before: readonly number[], gone: number): Promise<void> {
+  await untilReady();
+  expect(api.children()).toHaveLength(2);
+  expect(running(before)).toHaveLength(before.length - gone);
+  for (const { why, how } of endings().slice(-gone)) {
+    expect(why).toBe('deadline');
+    const [, ms] = /no answer within (\d+) ms$/.exec(String(how)) ?? [];
+    expect(Number(ms)).toBeLessThanOrEqual(LIVE_MS + KILL_GRACE_MS);
+  }
+}
+
+async function sourceOf(predictor: string, userId: string): Promise<string> {
+  return (await api.client.predict(predictor, userId, { noCache: true })).answer.source;
+}
+
+/** The source of the answer, or the code of the problem in its place. */
+async function codeOf(predictor: string, userId: string): Promise<string> {
+  try {
+    return await sourceOf(predictor, userId);
+  } catch (error) {
+    if (error instanceof ProblemError) return error.code;
+    throw error;
+  }
+}

@@ -1,0 +1,36 @@
+import { describe, expect, it } from 'vitest';
+import { controls, findControls } from '../plant/controls/catalogue.ts';
+import { failpointNames } from '../plant/failpoints.ts';
+import { findPlants } from '../plant/plants.ts';
+import { faults, findFaults } from './faults.ts';
+
+describe('the catalogue of faults', () => {
+  it('has a name each, made for a command line', () => {
+    const names = faults.map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    expect(names.filter((name) => !/^[a-z0-9-]+$/.test(name))).toEqual([]);
+  });
+
+  it('kills at every failpoint that the load meets', () => {
+    const kills = faults.filter(({ name }) => name.includes('killed'));
+    expect(kills.length).toBeGreaterThanOrEqual(failpointNames.length - 5);
+  });
+
+  it('finds one by its name, a family by its beginning, and says what there is instead of an unknown one', () => {
+    expect(findFaults(['cache-flushed']).map(({ name }) => name)).toEqual(['cache-flushed']);
+    expect(findFaults(['killed-at-']).length).toBeGreaterThan(30);
+    expect(findFaults([])).toBe(faults);
+    expect(() => findFaults(['cash-flushed'])).toThrow(/no fault is called cash-flushed; there are cache-flushed/);
+  });
+});
+
+describe('the negative controls', () => {
+  it('are all there, each with plants that exist', () => {
+    expect(controls.map(({ name }) => name)).toEqual([
+      ...['N1', 'N2', 'N3', 'N4', 'N5', 'N6', 'N7', 'N8', 'N9', 'N10', 'N11', 'N12', 'Q1', 'Q3'],
+    ]);
+    for (const { plants } of controls) findPlants(plants);
+    expect(findControls(['N7'])).toHaveLength(1);
+    expect(() => findControls(['N13'])).toThrow(/no control is called N13/);
+  });
+});

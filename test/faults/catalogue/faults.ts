@@ -1,0 +1,31 @@
+/** Every fault of the catalogue, in the order in which all of them are done. */
+import type { NamedFault } from './fault.ts';
+import { killedInShutdown, killedPrograms } from './killed-programs.ts';
+import { lostCache } from './lost-cache.ts';
+import { lostPostgres } from './lost-postgres.ts';
+import { lostQueue } from './lost-queue.ts';
+import { partitions } from './partitions.ts';
+import { stoppedPrograms } from './stopped-programs.ts';
+import { wrongClocks } from './wrong-clocks.ts';
+
+export const faults: readonly NamedFault[] = [
+  ...lostCache,
+  ...lostQueue,
+  ...lostPostgres,
+  ...partitions,
+  ...stoppedPrograms,
+  ...wrongClocks,
+  ...killedPrograms,
+  ...killedInShutdown,
+];
+
+/** Those whose name is, or begins with, one of these; all where none is named. Throws where a name means none. */
+export function findFaults(names: readonly string[]): readonly NamedFault[] {
+  if (names.length === 0) return faults;
+  return names.flatMap((name) => {
+    const found = faults.filter((fault) => fault.name === name);
+    const named = found.length > 0 ? found : faults.filter((fault) => fault.name.startsWith(name));
+    if (named.length > 0) return named;
+    throw new Error(`no fault is called ${name}; there are ${faults.map((fault) => fault.name).join(', ')}`);
+  });
+}

@@ -1,0 +1,126 @@
+/** What holds of every call: a declared status, within its deadline, saying when to come back, telling no secret. */
+import type { Contract, Read, RollBack, SendEvents, SentEvent, SqlEvents, StartRun } from '../history.ts';
+import type { FaultWindows } from './fault-windows.ts';
+import type { Violations } from './violations.ts';
+
+export type ServiceCall = Read | SendEvents | StartRun | RollBack;
+
+export interface CallCounts {
+  /** `read 200`, `event reset`, … → how often. */
+  readonly outcomes: Map<string, number>;
+  /** Kind → the longest, in ms. */
+  readonly slowest: Map<string, number>;
+}
+
+export interface CallChecker {
+  learn(contract: Contract): void;
+  check(call: ServiceCall): void;
+  /** Whether the route of single reads declares it, for an answer among many. */
+  checkOneOfMany(status: number, read: Read): void;
+  readonly counts: CallCounts;
+}
+
+export const ONE = 'GET /v1/predictions/{predictor}/{userId}';
+const ROUTES = {
+  event: 'POST /v1/events',
+  run: 'POST /v1/runs',
+  rollback: 'POST /v1/predictors/{predictor}/rollback',
+} as const;
+
+/** Beside what a correct call is answered with. */
+const REFUSALS: ReadonlySet<number> = new Set([429, 503]);
+
+export function createCallChecker(faults: FaultWindows, violations: Violations): CallChecker {
+  let declared: ReadonlyMap<string, ReadonlySet<number>> | null = null;
+  let deadlines: Contract['deadlines'] | null = null;
+  const counts: CallCounts = { outcomes: new Map(), slowest: new Map() };
+
+  function checkStatus(call: ServiceCall, status: number): void {
+    const route = routeOf(call);
+    if (declared !== null && !declared.get(route)?.has(status)) {
+      violations.note('undeclared status', `${route}: ${status}`, headOf(call));
+    }
+    if (REFUSALS.has(status) && call.retryAfter === undefined) {
+      violations.note('no Retry-After', `${route}: ${status}`, headOf(call));
+    }
+    if (!isExpected(call, status, faults)) violations.note('unexpected status', `${route}: ${status}`, headOf(call));
+  }
+
+  function checkTime(call: ServiceCall): void {
+    const took = call.ended - call.at;
+    if (took > (counts.slowest.get(call.kind) ?? 0)) counts.slowest.set(call.kind, took);
+    if (call.failure === 'refused' || call.failure === 'reset') {
+      if (!faults.touched(call.at)) violations.note('unreachable without a fault', call.failure, headOf(call));
+      return;
+    }
+    const isLate = call.failure === 'timeout' || (deadlines !== null && took > deadlines[call.kind]);
+    if (isLate && !faults.mayHang(call.api, call.at)) {
+      violations.note('late', `${call.kind} after ${Math.round(took)} ms`, headOf(call));
+    }
+  }
+
+  return {
+    counts,
+    learn(contract) {
+      declared = new Map(Object.entries(contract.routes).map(([route, statuses]) => [route, new Set(statuses)]));
+      deadlines = contract.deadlines;
+    },
+    check(call) {
+      const outcome = `${call.kind} ${call.status ?? call.failure}`;
+      counts.outcomes.set(outcome, (counts.outcomes.get(outcome) ?? 0) + 1);
+      checkTime(call);
+      if (call.status !== null) checkStatus(call, call.status);
+      if (call.leak !== undefined) violations.note('leak', call.leak, headOf(call));
+    },
+    checkOneOfMany(status, read) {
+      const outcome = `one of many ${status}`;
+      counts.outcomes.set(outcome, (counts.outcomes.get(outcome) ?? 0) + 1);
+      if (declared !== null && !declared.get(ONE)?.has(status)) {
+        violations.note('undeclared status', `within ${routeOf(read)}: ${status}`, headOf(read));
+      }
+      if (!isExpected(read, status, faults)) {
+        violations.note('unexpected status', `within ${routeOf(read)}: ${status}`, headOf(read));
+      }
+    },
+  };
+}
+
+function routeOf(call: ServiceCall): string {
+  if (call.kind !== 'read') return ROUTES[call.kind];
+  return call.many ? 'POST /v1/predictions/{predictor}' : ONE;
+}
+
+/** The load asks nothing that is wrong: whatever says so is itself wrong. */
+function isExpected(call: ServiceCall, status: number, faults: FaultWindows): boolean {
+  if (REFUSALS.has(status)) return true;
+  switch (call.kind) {
+    case 'read':
+      return status === 200 || isExpectedOfRead(call, status, faults);
+    case 'event':
+      return status === 202 || (status === 409 && call.events.some((event) => mayConflict(event, faults)));
+    case 'run':
+      // 409: a run of everyone is under way.
+      return status === 202 || (status === 409 && call.scope !== 'users');
+    case 'rollback':
+      // 404: there is no generation to return to.
+      return status === 200 || status === 404 || status === 409;
+  }
+}
+
+function isExpectedOfRead({ directives }: Read, status: number, faults: FaultWindows): boolean {
+  // A token of the history that was lost.
+  if (status === 409) return directives.minContext !== undefined && faults.isHistoryLost();
+  if (status === 304) return directives.ifNoneMatch !== undefined;
+  return status === 504 && directives.onlyIfCached === true;
+}
+
+/** What was applied under its id in a history that is lost nobody knows. */
+function mayConflict({ conflicting, changedAt }: SentEvent, faults: FaultWindows): boolean {
+  return conflicting === true || changedAt <= faults.historyCountsFrom();
+}
+
+/** A call without what may be long. */
+export function headOf(call: ServiceCall | SqlEvents): unknown {
+  const { answers, userIds, events, results, ...head } = call as ServiceCall & Record<string, unknown>;
+  return head;
+}

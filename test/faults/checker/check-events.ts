@@ -1,0 +1,98 @@
+/** What acknowledgements of events may say: one version an id for ever, rising, never used twice. */
+import type { EventResult, SendEvents, SentEvent, SqlEvents } from '../history.ts';
+import { type CallChecker, headOf } from './check-calls.ts';
+import type { Demand } from './demands.ts';
+import { NOT_ACKNOWLEDGED } from './event-memory.ts';
+import type { Known } from './known.ts';
+import type { Violations } from './violations.ts';
+
+export interface EventCounts {
+  /** Distinct events. */
+  acknowledged: number;
+  /** Acknowledgements that said so. */
+  duplicates: number;
+}
+
+export interface EventChecker {
+  checkSent(call: SendEvents): void;
+  checkInserted(events: SqlEvents): void;
+  readonly counts: EventCounts;
+}
+
+/** Marks of the event memory: the service said `accepted` once; a store has it. */
+export const ACCEPTED = 1;
+export const STORED = 2;
+
+type Acknowledgement = Pick<EventResult, 'id' | 'contextVersion' | 'contextToken'> & { readonly status?: string };
+
+export function createEventChecker(known: Known, calls: CallChecker, violations: Violations): EventChecker {
+  const counts: EventCounts = { acknowledged: 0, duplicates: 0 };
+  const before: Demand = { version: 0, score: 0 };
+  const { events: memory } = known;
+
+  /** Its row's change was lost with the history; the event itself may be applied all the same. */
+  function isOfLostHistory({ changedAt }: SentEvent): boolean {
+    return changedAt <= known.faults.historyCountsFrom();
+  }
+
+  function placeOf(event: SentEvent): number {
+    const place = memory.place(event.id);
+    if (memory.user(place) < 0) {
+      const isOrphan = isOfLostHistory(event);
+      const user = known.userOf(event.userId);
+      memory.describe(place, user, isOrphan ? 0 : event.score);
+      if (isOrphan) known.addOrphan(user);
+    }
+    return place;
+  }
+
+  function acknowledge(event: SentEvent, result: Acknowledgement, call: SendEvents | SqlEvents): void {
+    const place = placeOf(event);
+    const { contextVersion: version } = result;
+    const wrong = (why: string) =>
+      violations.note('event versions', why, { event, result, before, call: headOf(call) });
+    if (!result.contextToken.endsWith(`.${version}`)) wrong('a token of another version');
+    if (result.status === 'duplicate') counts.duplicates++;
+    else if (!memory.mark(place, ACCEPTED)) wrong('applied twice');
+    const user = memory.user(place);
+    const first = memory.version(place);
+    if (first !== NOT_ACKNOWLEDGED) {
+      if (first !== version) wrong(`its version was ${first}`);
+    } else if (memory.holder(user, version) >= 0) {
+      wrong('another event has this version');
+    } else {
+      if (known.demands.find(user, event.firstSent, before) && version <= before.version) {
+        wrong('not above a version that was known before it was sent');
+      }
+      counts.acknowledged++;
+      memory.acknowledge(place, version);
+    }
+    known.demand(user, call.at, call.ended, version, memory.score(place));
+  }
+
+  function acknowledgeAll(call: SendEvents | SqlEvents): void {
+    // What was sent to a history that was lost since is acknowledged by nobody.
+    if (call.at <= known.faults.historyCountsFrom()) return;
+    for (const [i, event] of call.events.entries()) {
+      const result: Acknowledgement | undefined = call.results[i];
+      if (result?.id !== event.id) {
+        violations.note('event versions', 'no result of its own', { event, result, call: headOf(call) });
+      } else if (event.conflicting && !isOfLostHistory(event)) {
+        violations.note('payload conflict', 'taken', { event, result, call: headOf(call) });
+      } else if (result.status !== 'erased') acknowledge(event, result, call);
+    }
+  }
+
+  return {
+    counts,
+    checkSent(call) {
+      calls.check(call);
+      call.events.forEach(placeOf);
+      if (call.status === 202) acknowledgeAll(call);
+    },
+    checkInserted(inserted) {
+      inserted.events.forEach(placeOf);
+      if (inserted.isCommitted) acknowledgeAll(inserted);
+    },
+  };
+}

@@ -1,0 +1,118 @@
+/** What a read's answers may say, given all that was known before it was sent. */
+import type { Read, ReadAnswer } from '../history.ts';
+import { type CallChecker, headOf } from './check-calls.ts';
+import type { Demand } from './demands.ts';
+import type { GenerationRule } from './generation-rule.ts';
+import { dishonesty, disregard, isCalledFresh } from './honest-answers.ts';
+import type { Known } from './known.ts';
+import type { Rule, Violations } from './violations.ts';
+
+export interface ReadCounts {
+  /** Answers that were judged, fresh or not. */
+  answers: number;
+  /** Of these, called fresh, and found to be. */
+  fresh: number;
+  /** Called fresh, of reads that took longer than the checker remembers. */
+  unjudged: number;
+  /** `batch fresh`, `live context_newer`, … → how often. */
+  readonly sources: Map<string, number>;
+}
+
+export interface ReadChecker {
+  check(read: Read): void;
+  readonly counts: ReadCounts;
+}
+
+export function createReadChecker(
+  known: Known,
+  calls: CallChecker,
+  generations: GenerationRule,
+  violations: Violations,
+): ReadChecker {
+  const counts: ReadCounts = { answers: 0, fresh: 0, unjudged: 0, sources: new Map() };
+  const demand: Demand = { version: 0, score: 0 };
+  const changed: Demand = { version: 0, score: 0 };
+
+  function note(rule: Rule, why: string, read: Read, answer: ReadAnswer): void {
+    violations.note(rule, why, { answer, demand, changed, read: headOf(read) });
+  }
+
+  function checkFresh(read: Read, answer: ReadAnswer, user: number, isKnown: boolean): void {
+    const { source, score, predictedFromContextVersion: label, contextVersion } = answer;
+    if (!isKnown) counts.unjudged++;
+    else counts.fresh++;
+    if ((label ?? -1) < demand.version || (score ?? -1) < demand.score) {
+      note('stale called fresh', `label ${label}, score ${score}`, read, answer);
+    }
+    if (contextVersion === null) note('dishonest source', 'fresh without a certificate', read, answer);
+    else if ((label ?? -1) < contextVersion) note('stale called fresh', 'by its own word', read, answer);
+    if (known.faults.isPostgresCut(read.at)) note('fresh without Postgres', 'nobody could know', read, answer);
+    // Others may share an inference that has read already; whoever demands one may not.
+    if (read.directives.noCache && source === 'live' && known.changes.find(user, read.at, changed)) {
+      if ((score ?? -1) < changed.score) note('features from before the request', `score ${score}`, read, answer);
+    }
+    generations.check(read, answer);
+  }
+
+  function checkLabel(read: Read, answer: ReadAnswer, user: number): void {
+    const { score, predictedFromContextVersion: label } = answer;
+    if (label === null || score === null) return;
+    if (label > score && label > score + known.orphans(user)) {
+      note('untrue label', `label ${label} is above score ${score}`, read, answer);
+    }
+    // A lost history may have had another event of that version.
+    if (known.faults.isHistoryLost() && !isCalledFresh(answer)) return;
+    const event = known.events.holder(user, label);
+    if (event >= 0 && score < known.events.score(event)) {
+      note('untrue label', `the event of version ${label} counts ${known.events.score(event)}`, read, answer);
+    }
+  }
+
+  function checkDemands(read: Read, answer: ReadAnswer, user: number): void {
+    const isKnown = known.demands.find(user, read.at, demand);
+    const disregarded = disregard(answer, read.directives);
+    if (disregarded !== null) note('directive not honoured', disregarded, read, answer);
+    const { minContext } = read.directives;
+    if (minContext !== undefined && (answer.predictedFromContextVersion ?? -1) < minContext) {
+      note('demanded context not met', `below ${minContext}`, read, answer);
+    }
+    if (answer.contextVersion !== null && answer.contextVersion < demand.version) {
+      note('old certificate', `says ${answer.contextVersion}`, read, answer);
+    }
+    if (isCalledFresh(answer)) checkFresh(read, answer, user, isKnown);
+    checkLabel(read, answer, user);
+    known.learnFromAnswer(read, answer, user);
+  }
+
+  function checkAnswer(read: Read, answer: ReadAnswer, userId: string | undefined): void {
+    const { status, source, reason } = answer;
+    if (answer.userId !== userId) note('wrong user', `asked for ${userId}`, read, answer);
+    else if (read.status === 304 && answer.etag !== read.directives.ifNoneMatch) {
+      note('wrong user', 'a 304 with another tag', read, answer);
+    } else if (read.many && status !== 200) calls.checkOneOfMany(status, read);
+    else {
+      count(counts.sources, `${source} ${reason}`);
+      counts.answers++;
+      const wrong = dishonesty(answer);
+      if (wrong === null) checkDemands(read, answer, known.userOf(answer.userId));
+      else note('dishonest source', wrong, read, answer);
+    }
+  }
+
+  return {
+    counts,
+    check(read) {
+      calls.check(read);
+      if (read.status !== 200 && read.status !== 304) return;
+      const { userIds, answers } = read;
+      if (answers.length !== userIds.length) {
+        violations.note('wrong user', `${answers.length} answers of ${userIds.length}`, headOf(read));
+      }
+      for (let i = 0; i < answers.length; i++) checkAnswer(read, answers[i] as ReadAnswer, userIds[i]);
+    },
+  };
+}
+
+function count(counts: Map<string, number>, key: string): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}

@@ -1,0 +1,84 @@
+/** Every run has ended, done or failed with a reason, and accounts for each user. */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Queryable } from './check-stores.ts';
+import type { Checker } from './checker.ts';
+
+interface StoredRun {
+  readonly id: string;
+  readonly scope: 'all' | 'stale' | 'users';
+  readonly state: string;
+  readonly error: string | null;
+  readonly expected: number;
+  readonly scored: number;
+  readonly failed: number;
+  readonly named: number;
+  readonly openChunks: number;
+  /** Null where it made no generation, or that is dropped. */
+  readonly rows: number | null;
+  readonly distinctUsers: number | null;
+}
+
+/** Retention keeps so many ended runs of a predictor, and names so many failures of a run. */
+const KEPT_RUNS = 200;
+const NAMED_FAILURES = 1_000;
+const POLL_MS = 200;
+
+/** Waits for what is under way, then notes what is wrong. @param users of the predictor, all of them */
+export async function checkRuns(db: Queryable, checker: Checker, users: number, withinMs: number): Promise<void> {
+  await untilRunsEnd(db, withinMs);
+  const { rows } = await db.query<StoredRun>({ text: RUNS });
+  for (const run of rows) checkRun(checker, run, users);
+  if (rows.length >= KEPT_RUNS) return;
+  const stored = new Set(rows.map(({ id }) => id));
+  for (const id of checker.runs) {
+    if (!stored.has(id)) checker.violations.note('run not ended', 'acknowledged, and not stored', { id });
+  }
+}
+
+/** Resolves when no run is under way, or after that time. */
+export async function untilRunsEnd(db: Queryable, withinMs: number): Promise<void> {
+  const deadline = performance.now() + withinMs;
+  while (performance.now() < deadline) {
+    const { rows } = await db.query({
+      text: `select from tandem.runs where state in ('planned', 'running', 'publishing') limit 1`,
+    });
+    if (rows.length === 0) return;
+    await pause(POLL_MS);
+  }
+}
+
+function checkRun({ violations }: Checker, run: StoredRun, users: number): void {
+  if (run.state === 'failed') {
+    if (!run.error) violations.note('run not ended', 'failed without a reason', run);
+    return;
+  }
+  if (run.state === 'cancelled') return;
+  if (run.state !== 'done' && run.state !== 'done_with_errors') {
+    violations.note('run not ended', run.state, run);
+    return;
+  }
+  const wrong = (why: string) => violations.note('run does not cover', why, run);
+  if (run.openChunks > 0) wrong('chunks are open');
+  if (run.scored + run.failed !== run.expected) wrong('scored and failed are not all');
+  if (run.scope === 'all' && run.expected !== users) wrong(`there are ${users} users`);
+  if ((run.state === 'done') !== (run.failed === 0)) wrong('failures and state differ');
+  if (run.named !== Math.min(run.failed, NAMED_FAILURES)) wrong('failures without names');
+  if (run.rows !== null && (run.rows !== run.scored || run.distinctUsers !== run.scored))
+    wrong('rows of its generation');
+}
+
+const RUNS = `
+  select r.id::text, r.scope, r.state, r.error, r.users_expected::int as expected,
+    c.scored::int, c.failed::int, f.named::int, c.open::int as "openChunks",
+    case when g.state = 'published' then p.rows::int end as rows,
+    case when g.state = 'published' then p.users::int end as "distinctUsers"
+  from tandem.runs r
+  left join tandem.generations g on g.run_id = r.id
+  cross join lateral (
+    select coalesce(sum(scored), 0) as scored, coalesce(sum(failed), 0) as failed,
+      count(*) filter (where state in ('waiting', 'claimed')) as open
+    from tandem.chunks where run_id = r.id) c
+  cross join lateral (select count(*) as named from tandem.run_failures where run_id = r.id) f
+  cross join lateral (
+    select count(*) as rows, count(distinct user_id) as users from tandem.predictions where generation_id = g.id) p
+  order by r.created_at`;

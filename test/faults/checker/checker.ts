@@ -1,0 +1,123 @@
+/**
+ * The independent checker: it is given a history, a line at a time, and says what in it cannot be. It knows the promises
+ * of the service and nothing of how they are kept; of the deployment it sees only what clients see, and afterwards the
+ * stores (check-stores.ts). It is a sink, so it can run beside the load as well as over a file.
+ *
+ * Memory: some hundred bytes a user, 60 bytes an event sent, one number a second, and the raises of the last minute.
+ */
+import type { Change, Fault, HistorySink, Operation } from '../history.ts';
+import { type CallCounts, createCallChecker } from './check-calls.ts';
+import { createEventChecker, type EventCounts } from './check-events.ts';
+import { createReadChecker, type ReadCounts } from './check-reads.ts';
+import { createGenerationRule } from './generation-rule.ts';
+import { createKnown, type Known } from './known.ts';
+import { createProcessGrowth, type GrowthBounds } from './process-growth.ts';
+import { createThroughput, type Recovery, type ThroughputOptions } from './throughput.ts';
+import { createViolations, type Violations } from './violations.ts';
+
+export interface CheckerOptions {
+  /** Milliseconds; longer than any call takes, its deadline missed included. */
+  readonly windowMs?: number;
+  readonly throughput?: ThroughputOptions;
+  readonly growth?: GrowthBounds;
+}
+
+export interface Checker extends HistorySink {
+  readonly violations: Violations;
+  readonly reads: ReadCounts;
+  readonly events: EventCounts;
+  readonly calls: CallCounts;
+  readonly recoveries: readonly Recovery[];
+  /** Good answers in each second. */
+  rates(): readonly number[];
+  /** What the stores are compared with. */
+  readonly known: Known;
+  /** Ids of runs that were acknowledged. */
+  readonly runs: ReadonlySet<string>;
+}
+
+const WINDOW_MS = 60_000;
+
+export function createChecker(options: CheckerOptions = {}): Checker {
+  const { windowMs = WINDOW_MS } = options;
+  const violations = createViolations();
+  const known = createKnown(windowMs);
+  const calls = createCallChecker(known.faults, violations);
+  const generations = createGenerationRule(windowMs, violations);
+  const reads = createReadChecker(known, calls, generations, violations);
+  const events = createEventChecker(known, calls, violations);
+  const throughput = createThroughput(violations, options.throughput);
+  const growth = createProcessGrowth(violations, options.growth);
+  const runs = new Set<string>();
+
+  function takeChange({ userId, at, ended, score }: Change): void {
+    if (score !== null && at > known.faults.historyCountsFrom())
+      known.changes.raise(known.userOf(userId), ended, 0, score);
+  }
+
+  function takeFault(fault: Fault): void {
+    if (fault.losesHistory && fault.phase === 'begins') {
+      known.forgetHistory();
+      generations.forget();
+      runs.clear();
+    }
+    known.faults.take(fault);
+  }
+
+  function check(operation: Operation): void {
+    switch (operation.kind) {
+      case 'contract':
+        calls.learn(operation);
+        break;
+      case 'read':
+        reads.check(operation);
+        break;
+      case 'event':
+        events.checkSent(operation);
+        break;
+      case 'sql event':
+        events.checkInserted(operation);
+        break;
+      case 'change':
+        takeChange(operation);
+        break;
+      case 'run':
+        calls.check(operation);
+        if (operation.id !== null) runs.add(operation.id);
+        break;
+      case 'rollback':
+        calls.check(operation);
+        generations.rolledBack(operation);
+        break;
+      case 'fault':
+        takeFault(operation);
+        break;
+      case 'process':
+        growth.take(operation);
+        break;
+      case 'log':
+        violations.note('leak', operation.leak, { name: operation.name });
+    }
+  }
+
+  return {
+    violations,
+    known,
+    runs,
+    reads: reads.counts,
+    events: events.counts,
+    calls: calls.counts,
+    recoveries: throughput.recoveries,
+    rates: throughput.rates,
+    write(operation) {
+      throughput.take(operation);
+      generations.settle(operation.ended);
+      check(operation);
+    },
+    close() {
+      throughput.finish();
+      growth.finish();
+      generations.settle(Number.POSITIVE_INFINITY);
+    },
+  };
+}

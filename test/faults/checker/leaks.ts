@@ -1,0 +1,37 @@
+/** Finds in a text what must never leave the service: secrets, stack traces, rejections that nobody handled. */
+
+const NEVER: readonly (readonly [name: string, pattern: RegExp])[] = [
+  ['a password in a URL', /:\/\/[^/?#@:\s"']*:(?!\*\*\*)[^\s"'@/]+@/],
+  ['an unhandled rejection', /unhandled ?(promise ?)?rejection/i],
+  ['an uncaught exception', /uncaught ?exception/i],
+];
+/** In a log line a stack is a field of an error that is logged; by itself, as in a body, it comes from what nobody caught. */
+const STACK = ['a stack trace', /(?:^|\n|\\n)\s*at [^\n]*:\d+:\d+\)?/] as const;
+const NEVER_IN_BODIES: typeof NEVER = [...NEVER, STACK];
+
+export interface LeakFinder {
+  /** What a line of a process' output gives away; null: nothing. */
+  inLog(text: string): string | null;
+  /** The same of an answer's body. */
+  inBody(text: string): string | null;
+}
+
+/** @param secrets texts that appear nowhere: passwords, keys */
+export function createLeakFinder(secrets: readonly string[]): LeakFinder {
+  function find(text: string, patterns: typeof NEVER): string | null {
+    const secret = secrets.findIndex((one) => text.includes(one));
+    if (secret >= 0) return `secret ${secret + 1}`;
+    const [name, pattern] = patterns.find(([, one]) => one.test(text)) ?? [];
+    return name === undefined || pattern === undefined ? null : `${name}: ${excerpt(text, pattern)}`;
+  }
+  return {
+    inLog: (text) => find(text, text.startsWith('{') ? NEVER : NEVER_IN_BODIES),
+    inBody: (text) => find(text, NEVER_IN_BODIES),
+  };
+}
+
+/** Where it stands, without the match itself: a report must not leak either. */
+function excerpt(text: string, pattern: RegExp): string {
+  const at = text.search(pattern);
+  return `after ${JSON.stringify(text.slice(Math.max(0, at - 60), at))}`;
+}

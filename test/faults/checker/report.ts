@@ -1,0 +1,38 @@
+/** What a check came to, as text for people: counts, recoveries, violations, and what none of them means. */
+import type { Checker } from './checker.ts';
+
+export function countViolations({ violations }: Checker): number {
+  return [...violations.counts.values()].reduce((sum, one) => sum + one, 0);
+}
+
+export function reportOf(checker: Checker): string {
+  const { reads, events, calls, recoveries, violations } = checker;
+  const lines = [
+    `answers judged ${reads.answers}, of these called fresh ${reads.fresh} (too long ago to judge: ${reads.unjudged})`,
+    `sources: ${listed(reads.sources)}`,
+    `events acknowledged ${events.acknowledged}, repeated ones told ${events.duplicates}; runs ${checker.runs.size}`,
+    `outcomes: ${listed(calls.outcomes)}`,
+    `slowest, ms: ${listed(new Map([...calls.slowest].map(([kind, ms]) => [kind, Math.round(ms)])))}`,
+    `faults: ${listed(checker.known.faults.counts)}`,
+    ...recoveries.map(
+      ({ fault, before, backAfterMs, isOvertaken }) =>
+        `${fault}: ${before} good answers a second before; ${backAfterMs !== null ? `back after ${Math.round(backAfterMs)} ms` : isOvertaken ? 'the next fault or the end came first' : 'not back in time'}`,
+    ),
+    `violations: ${violations.counts.size === 0 ? meaningOfNone(reads.fresh) : listed(violations.counts)}`,
+    ...violations.first.map(({ rule, why, evidence }) => `  ${rule}: ${why}: ${JSON.stringify(evidence)}`),
+  ];
+  return lines.join('\n');
+}
+
+/** The rule of three: none in n trials bounds the rate below 3/n at 95 %. */
+function meaningOfNone(fresh: number): string {
+  if (fresh === 0) return 'none, and nothing was called fresh';
+  return `none; fewer than ${(3 / fresh).toExponential(1)} of fresh answers are stale, at 95 %`;
+}
+
+function listed(counts: ReadonlyMap<string, number>): string {
+  return [...counts]
+    .sort(([a], [b]) => a.localeCompare(b))
+    .map(([name, count]) => `${name} ${count}`)
+    .join(', ');
+}

@@ -1,0 +1,59 @@
+import { expect, it } from 'vitest';
+import type { Operation } from '../history.ts';
+import { createThroughput } from './throughput.ts';
+import { createViolations } from './violations.ts';
+import { fault, read } from './written-history.fixture.ts';
+
+/** @param rate good answers in a second, by its number */
+function judge(rate: (second: number) => number, faults: readonly Operation[]) {
+  const violations = createViolations();
+  const throughput = createThroughput(violations);
+  const reads = Array.from({ length: 60 }, (_, second) =>
+    Array.from({ length: rate(second) }, (_, i) => read(second * 1_000 + (i * 900) / rate(second), {})),
+  ).flat();
+  for (const operation of [...reads, ...faults].toSorted((a, b) => a.ended - b.ended)) throughput.take(operation);
+  throughput.finish();
+  return { recoveries: throughput.recoveries, rules: violations.first.map(({ rule }) => rule) };
+}
+
+const oneFault = [fault(20_100, 'begins'), fault(25_100, 'over')];
+
+it('tells after how long the rate is back', () => {
+  const { recoveries, rules } = judge((second) => (second < 20 || second >= 29 ? 100 : 10), oneFault);
+  expect(recoveries).toEqual([
+    { fault: 'a fault', id: '1', before: 100, backAfterMs: expect.closeTo(3_900, 0), isOvertaken: false },
+  ]);
+  expect(rules).toEqual([]);
+});
+
+it('finds a rate that does not come back within the bound', () => {
+  const { recoveries, rules } = judge((second) => (second < 20 || second >= 45 ? 100 : 10), oneFault);
+  expect(recoveries).toMatchObject([{ backAfterMs: null }]);
+  expect(rules).toEqual(['throughput not back']);
+});
+
+it('waits for the last of faults that overlap', () => {
+  const second = [fault(23_000, 'begins', { id: '2' }), fault(30_100, 'over', { id: '2' })];
+  const { recoveries, rules } = judge((at) => (at < 20 || at >= 33 ? 100 : 10), [...oneFault, ...second]);
+  expect(recoveries).toMatchObject([{ id: '2', before: 100 }]);
+  expect(rules).toEqual([]);
+});
+
+it('says of a fault that the next one came before the rate could be back', () => {
+  const next = [fault(27_000, 'begins', { id: '2' }), fault(30_100, 'over', { id: '2' })];
+  const { recoveries } = judge((at) => (at < 20 || at >= 33 ? 100 : 10), [...oneFault, ...next]);
+  expect(recoveries).toMatchObject([
+    { id: '1', backAfterMs: null, isOvertaken: true },
+    { id: '2', isOvertaken: false },
+  ]);
+});
+
+it('expects nothing once nobody asks any more', () => {
+  const { recoveries, rules } = judge((at) => (at < 20 ? 100 : at < 28 ? 10 : 0), oneFault);
+  expect(recoveries).toMatchObject([{ backAfterMs: null, isOvertaken: true }]);
+  expect(rules).toEqual([]);
+});
+
+it('says nothing of a rate that nobody knows from before', () => {
+  expect(judge(() => 10, [fault(1_000, 'begins'), fault(2_000, 'over')]).recoveries).toEqual([]);
+});

@@ -1,0 +1,151 @@
+/** Good answers a second, and whether they are back in time after each fault. */
+import type { Fault, Operation } from '../history.ts';
+import type { Violations } from './violations.ts';
+
+export interface ThroughputOptions {
+  /** Of the rate before the fault, what counts as back. */
+  readonly share?: number;
+  /** Milliseconds after a fault, where it does not say its own bound. */
+  readonly boundMs?: number;
+}
+
+export interface Recovery {
+  readonly fault: string;
+  readonly id: string;
+  /** Good answers a second: the median before it began. */
+  readonly before: number;
+  /** Milliseconds from its end until the rate was back; null: not within its bound, or not before the next fault. */
+  readonly backAfterMs: number | null;
+  /** The next fault began, or the load ended, before the rate was back, and before its bound. */
+  readonly isOvertaken: boolean;
+}
+
+export interface Throughput {
+  take(operation: Operation): void;
+  /** Ends what is still waited for. */
+  finish(): void;
+  readonly recoveries: readonly Recovery[];
+  /** Good answers in each second since the first operation. */
+  rates(): readonly number[];
+}
+
+/** Seconds before a fault that are its baseline, and the fewest that make one. */
+const BASELINE_SECONDS = 20;
+const FEWEST_SECONDS = 3;
+/** The rate is back where it stays so for that many seconds. */
+const STEADY_SECONDS = 2;
+
+interface Awaited {
+  readonly fault: Fault;
+  readonly before: number;
+  /** In seconds of this history; null while the fault is not over. */
+  over: number | null;
+}
+
+export function createThroughput(violations: Violations, options: ThroughputOptions = {}): Throughput {
+  const { share = 0.5, boundMs = 10_000 } = options;
+  const seconds: number[] = [];
+  const disturbed = new Set<number>();
+  const recoveries: Recovery[] = [];
+  let start: number | null = null;
+  /** The last second in which a read ended, well or not: where nobody asks, nobody is answered. */
+  let lastAsked = 0;
+  let awaited: Awaited[] = [];
+  let open = 0;
+
+  const secondOf = (time: number) => Math.max(0, Math.floor((time - (start ?? time)) / 1_000));
+
+  function baseline(second: number): number | null {
+    const calm: number[] = [];
+    for (let one = second - 1; one >= 0 && calm.length < BASELINE_SECONDS; one--) {
+      if (!disturbed.has(one)) calm.push(seconds[one] ?? 0);
+    }
+    if (calm.length < FEWEST_SECONDS) return null;
+    return calm.sort((a, b) => a - b)[calm.length >> 1] ?? null;
+  }
+
+  function takeFault(fault: Fault): void {
+    const second = secondOf(fault.ended);
+    if (fault.phase === 'begins') {
+      // Rates under two faults at once tell nothing of either: the one that ends last is waited for.
+      const before = baseline(second);
+      for (const one of awaited) if (one.over !== null) overtake(one);
+      open++;
+      if (before !== null && before > 0) awaited.push({ fault, before, over: null });
+    } else if (fault.phase === 'over') {
+      open--;
+      const mine = awaited.find((one) => one.fault.id === fault.id);
+      if (open > 0) awaited = awaited.filter((one) => one !== mine);
+      else if (mine) mine.over = (fault.ended - (start ?? 0)) / 1_000;
+    }
+  }
+
+  function look(now: number): void {
+    for (const one of awaited) {
+      if (one.over === null) continue;
+      const bound = (one.fault.recoversWithinMs ?? boundMs) / 1_000;
+      const first = Math.ceil(one.over);
+      const back = firstSteady(first, now - 1, one.before * share);
+      if (back === null && now - 1 < one.over + bound + STEADY_SECONDS) continue;
+      conclude(one, back === null || back - one.over > bound ? null : Math.max(0, back - one.over) * 1_000);
+    }
+  }
+
+  function firstSteady(from: number, to: number, rate: number): number | null {
+    for (let second = from; second + STEADY_SECONDS - 1 <= to; second++) {
+      let isSteady = true;
+      for (let i = 0; i < STEADY_SECONDS; i++) isSteady &&= (seconds[second + i] ?? 0) >= rate;
+      if (isSteady) return second;
+    }
+    return null;
+  }
+
+  function overtake(one: Awaited): void {
+    awaited = awaited.filter((other) => other !== one);
+    recoveries.push({
+      fault: one.fault.name,
+      id: one.fault.id,
+      before: one.before,
+      backAfterMs: null,
+      isOvertaken: true,
+    });
+  }
+
+  function conclude(one: Awaited, backAfterMs: number | null): void {
+    awaited = awaited.filter((other) => other !== one);
+    const { name, id } = one.fault;
+    recoveries.push({ fault: name, id, before: one.before, backAfterMs, isOvertaken: false });
+    if (backAfterMs !== null) return;
+    const from = Math.floor(one.over ?? 0);
+    const since = seconds.slice(from, from + 20);
+    violations.note('throughput not back', name, { fault: one.fault, before: one.before, since });
+  }
+
+  return {
+    recoveries,
+    rates: () => seconds,
+    take(operation) {
+      start ??= operation.at;
+      const second = secondOf(operation.ended);
+      if (seconds.length <= second) {
+        while (seconds.length <= second) seconds.push(0);
+        for (let one = second - 1; one >= 0 && open > 0 && !disturbed.has(one); one--) disturbed.add(one);
+        if (awaited.length > 0) look(Math.min(second, lastAsked + 1));
+      }
+      if (open > 0) disturbed.add(second);
+      if (operation.kind === 'fault') takeFault(operation);
+      else if (operation.kind === 'read') {
+        lastAsked = second;
+        seconds[second] = (seconds[second] ?? 0) + goodAnswers(operation);
+      }
+    },
+    finish() {
+      look(lastAsked);
+      for (const one of awaited) overtake(one);
+    },
+  };
+}
+
+function goodAnswers({ status, answers }: Extract<Operation, { kind: 'read' }>): number {
+  return status === 200 || status === 304 ? answers.length : 0;
+}

@@ -1,0 +1,63 @@
+/** What was found wrong: how often by each rule, and the first few of each with their evidence. */
+
+export type Rule =
+  /** An answer called fresh is older than what was acknowledged before it was asked for. */
+  | 'stale called fresh'
+  /** A label says more than the score shows: it is not the context that the prediction was computed from. */
+  | 'untrue label'
+  | 'demanded context not met'
+  /** An inference that the caller demanded read features from before the request. */
+  | 'features from before the request'
+  /** The context version in an answer is older than what was acknowledged before it was asked for. */
+  | 'old certificate'
+  | 'fresh without Postgres'
+  /** From a generation that is no longer in force. */
+  | 'withdrawn generation'
+  | 'dishonest source'
+  | 'directive not honoured'
+  | 'wrong user'
+  | 'event versions'
+  | 'payload conflict'
+  | 'undeclared status'
+  | 'unexpected status'
+  | 'no Retry-After'
+  | 'late'
+  | 'unreachable without a fault'
+  | 'leak'
+  | 'throughput not back'
+  | 'growing process'
+  | 'acknowledged event lost'
+  | 'event never sent'
+  | 'context differs from its events'
+  | 'run not ended'
+  | 'run does not cover'
+  | 'answer beyond the stores';
+
+export interface Violation {
+  readonly rule: Rule;
+  readonly why: string;
+  readonly evidence: unknown;
+}
+
+export interface Violations {
+  note(rule: Rule, why: string, evidence: unknown): void;
+  /** Rule → how often. */
+  readonly counts: ReadonlyMap<Rule, number>;
+  readonly first: readonly Violation[];
+}
+
+/** @param kept of each rule, with their evidence; further ones would tell nothing new */
+export function createViolations(kept = 10): Violations {
+  const counts = new Map<Rule, number>();
+  const first: Violation[] = [];
+  return {
+    counts,
+    first,
+    note(rule, why, evidence) {
+      const count = (counts.get(rule) ?? 0) + 1;
+      counts.set(rule, count);
+      // A copy: evidence may be in the hands of whoever goes on.
+      if (count <= kept) first.push({ rule, why, evidence: structuredClone(evidence) });
+    },
+  };
+}

@@ -1,0 +1,73 @@
+/** Histories written by hand: operations with everything that a test does not care about filled in. */
+import type { Change, Fault, Operation, Read, ReadAnswer, RollBack, SendEvents } from '../history.ts';
+import { createChecker } from './checker.ts';
+
+export function rulesOf(history: readonly Operation[]): readonly string[] {
+  const checker = createChecker();
+  for (const operation of history) checker.write(operation);
+  checker.close();
+  return checker.violations.first.map(({ rule }) => rule);
+}
+
+type Answered = Partial<ReadAnswer> & { readonly label?: number };
+
+/** One user's read, from `at` for 10 ms: fresh by a run, with a label as high as its score. */
+export function read(at: number, answered: Answered, more: Partial<Read> = {}): Read {
+  const { label = 0, ...said } = answered;
+  const answer: ReadAnswer = {
+    userId: '1',
+    status: 200,
+    source: 'batch',
+    reason: 'fresh',
+    score: label,
+    contextVersion: label,
+    predictedFromContextVersion: label,
+    modelVersion: '1',
+    generation: '1',
+    ...said,
+  };
+  const call = {
+    kind: 'read',
+    at,
+    ended: at + 10,
+    api: 'api 1',
+    client: 'reader 1',
+    many: false,
+    status: 200,
+  } as const;
+  return { ...call, userIds: [answer.userId], directives: {}, answers: [answer], ...more };
+}
+
+interface Sent {
+  readonly id?: string;
+  readonly userId?: string;
+  readonly version: number;
+  readonly score?: number;
+  readonly changedAt?: number;
+  readonly firstSent?: number;
+  readonly status?: 'accepted' | 'duplicate';
+  readonly conflicting?: true;
+}
+
+/** An acknowledged event, sent at `at`, acknowledged 10 ms later. */
+export function event(at: number, sent: Sent, more: Partial<SendEvents> = {}): SendEvents {
+  const { version, id = `event-${version}`, userId = '1', score = version, firstSent = at, status = 'accepted' } = sent;
+  const { conflicting } = sent;
+  const { changedAt = firstSent } = sent;
+  const said = { id, userId, score, changedAt, firstSent, ...(conflicting ? { conflicting } : {}) };
+  const result = { id, status, contextVersion: version, contextToken: `0123456789abcdef.${version}` };
+  const call = { kind: 'event', at, ended: at + 10, api: 'api 1', status: 202 } as const;
+  return { ...call, events: [said], results: [result], ...more };
+}
+
+export function change(at: number, score: number): Change {
+  return { kind: 'change', at, ended: at + 10, userId: '1', score };
+}
+
+export function rollBack(at: number, from: number, to: number): RollBack {
+  return { kind: 'rollback', at, ended: at + 10, api: 'api 1', status: 200, from: String(from), to: String(to) };
+}
+
+export function fault(at: number, phase: Fault['phase'], more: Partial<Fault> = {}): Fault {
+  return { kind: 'fault', at, ended: at, phase, name: 'a fault', id: '1', seed: 1, ...more };
+}

@@ -1,0 +1,264 @@
+/**
+ * The history of a run of the rig: what clients asked and were told, and what was done to the deployment, one operation a
+ * line of NDJSON. A line is written when its operation has ended, so that a history is in the order of `ended`.
+ *
+ * Times are milliseconds on the machine's monotonic clock, the same in every process: clocks that a fault moves do not
+ * touch it. `at` is taken before the first byte is sent and `ended` after the last has come: what really happened lies
+ * between, and only what ended before another began is known to have come before it.
+ */
+import { closeSync, createReadStream, openSync, writeSync } from 'node:fs';
+
+export type Operation =
+  | Contract
+  | Read
+  | SendEvents
+  | SqlEvents
+  | Change
+  | StartRun
+  | RollBack
+  | Fault
+  | ProcessSample
+  | LogLine;
+
+interface Timed {
+  readonly at: number;
+  readonly ended: number;
+}
+
+/**
+ * Why there is no status. `refused` was sent nowhere; after `reset` and `timeout` nobody knows whether it was done. `idle`:
+ * the connection had rested for as long as the service keeps one, and was closed as the request left; HTTP allows that at
+ * any time, and whoever sends has to reckon with it.
+ */
+export type Failure = 'refused' | 'reset' | 'timeout' | 'idle';
+
+/** What every call of the service tells. */
+export interface Call extends Timed {
+  /** Which of the API processes was asked, by its name. */
+  readonly api: string;
+  /** Null where there was no whole answer: then `failure` says why. */
+  readonly status: number | null;
+  readonly failure?: Failure;
+  /** Seconds, where the answer says them. */
+  readonly retryAfter?: number;
+  /** What a body holds that must never leave the service, with where it stands. */
+  readonly leak?: string;
+}
+
+/** First of a history: what the service promises of itself. */
+export interface Contract extends Timed {
+  readonly kind: 'contract';
+  /** `GET /v1/predictions/{predictor}/{userId}` → its status codes, from the service's own OpenAPI document. */
+  readonly routes: Readonly<Record<string, readonly number[]>>;
+  /** Milliseconds within which a call of each kind is answered, whatever happens. */
+  readonly deadlines: Readonly<Record<'read' | 'event' | 'run' | 'rollback', number>>;
+}
+
+export type Source = 'batch' | 'live' | 'stale' | 'default';
+
+export interface Directives {
+  readonly noCache?: true;
+  readonly onlyIfCached?: true;
+  /** Seconds; -1: any staleness. */
+  readonly maxStale?: number;
+  /** The version that `Prediction-Min-Context` names; its token is of the history at that time. */
+  readonly minContext?: number;
+  /** Of If-None-Match. */
+  readonly ifNoneMatch?: string;
+}
+
+/** GET of one user, or POST of many: `userIds` has the users in the order asked, `answers` one for each. */
+export interface Read extends Call {
+  readonly kind: 'read';
+  /** The reader that asked. */
+  readonly client: string;
+  readonly many: boolean;
+  readonly userIds: readonly string[];
+  readonly directives: Directives;
+  /** Empty where there is no answer, or it is a problem document. */
+  readonly answers: readonly ReadAnswer[];
+}
+
+export interface ReadAnswer {
+  readonly userId: string;
+  /** The read's own, or within an answer for many: 200, or the status of that user's problem document. */
+  readonly status: number;
+  /** Null beside a problem. After a 304 this and what follows is what the body with that tag said. */
+  readonly source: Source | null;
+  readonly reason: string | null;
+  readonly score: number | null;
+  readonly contextVersion: number | null;
+  readonly predictedFromContextVersion: number | null;
+  readonly modelVersion: string | null;
+  readonly generation: string | null;
+  readonly etag?: string;
+}
+
+export interface SentEvent {
+  readonly id: string;
+  readonly userId: string;
+  /** The count in the application's own row, committed before the event was first sent. */
+  readonly score: number;
+  /** When that change was begun. */
+  readonly changedAt: number;
+  /** When an event with this id was sent first, by whatever call. */
+  readonly firstSent: number;
+  /** Sent with another payload than the acknowledged event of this id: to be refused with 409. */
+  readonly conflicting?: true;
+}
+
+export interface EventResult {
+  readonly id: string;
+  readonly status: 'accepted' | 'duplicate' | 'erased';
+  readonly contextVersion: number;
+  /** `history.version`. */
+  readonly contextToken: string;
+}
+
+/** POST /v1/events, one attempt: a retry is an operation of its own, with the same ids. */
+export interface SendEvents extends Call {
+  readonly kind: 'event';
+  readonly events: readonly SentEvent[];
+  /** In the order of `events`; empty unless acknowledged. */
+  readonly results: readonly EventResult[];
+}
+
+/** Rows inserted into tandem.events in the application's own transaction, together with the change of its row. */
+export interface SqlEvents extends Timed {
+  readonly kind: 'sql event';
+  readonly events: readonly SentEvent[];
+  /** Whether COMMIT was acknowledged; where not, nobody knows. */
+  readonly isCommitted: boolean;
+  /** The versions, read in that transaction, in the order of `events`. */
+  readonly results: readonly Pick<EventResult, 'id' | 'contextVersion' | 'contextToken'>[];
+}
+
+/** The application changes its own row, and says nothing of it yet. */
+export interface Change extends Timed {
+  readonly kind: 'change';
+  readonly userId: string;
+  /** The count after it; null where COMMIT was not acknowledged. */
+  readonly score: number | null;
+}
+
+/** POST /v1/runs. */
+export interface StartRun extends Call {
+  readonly kind: 'run';
+  readonly scope: 'all' | 'stale' | 'users';
+  /** How many are named, for scope `users`. */
+  readonly users: number;
+  /** Of the run, where it was written down. */
+  readonly id: string | null;
+}
+
+/** POST /v1/predictors/{predictor}/rollback. */
+export interface RollBack extends Call {
+  readonly kind: 'rollback';
+  /** Numbers of generations, where it was acknowledged. */
+  readonly from: string | null;
+  readonly to: string | null;
+}
+
+/**
+ * Four lines a fault, each written when that has happened: it `begins` to be injected, it `holds` everywhere, it is about
+ * to be lifted (`lifts`), and everything that the rig does about it is done (`over`). A kill holds at once; its fault
+ * lifts when the supervisor starts the process again.
+ */
+export interface Fault extends Timed {
+  readonly kind: 'fault';
+  readonly name: string;
+  /** Tells two injections of one fault apart. */
+  readonly id: string;
+  readonly phase: 'begins' | 'holds' | 'lifts' | 'over';
+  readonly seed: number;
+  /** While it holds no API reaches Postgres: nothing may call itself fresh. */
+  readonly cutsPostgres?: true;
+  /** Names of APIs that may leave calls hanging from `begins` to `over` (stopped, not killed). */
+  readonly mayHang?: readonly string[];
+  /** Committed transactions are lost by it: what was acknowledged before `over` demands nothing afterwards. */
+  readonly losesHistory?: true;
+  /** Throughput may be low from `begins` on, and is back that many milliseconds after `over`. */
+  readonly recoversWithinMs?: number;
+}
+
+/** What a process holds at a moment. */
+export interface ProcessSample extends Timed {
+  readonly kind: 'process';
+  /** `api 1`, `worker 2`, …: stays when the process is started again. */
+  readonly name: string;
+  readonly pid: number;
+  /** Bytes. */
+  readonly rss: number;
+  readonly descriptors: number;
+  /** CPU time so far, all threads. */
+  readonly cpuMs: number;
+}
+
+/** Something in a process' output that must not be there; whoever reads the output looks for it. */
+export interface LogLine extends Timed {
+  readonly kind: 'log';
+  readonly name: string;
+  readonly leak: string;
+}
+
+/** Milliseconds of the machine's monotonic clock. */
+export function monotonicNow(): number {
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1_000 + nanoseconds / 1e6;
+}
+
+/** Takes what happened, in the order of `ended`. */
+export interface HistorySink {
+  write(operation: Operation): void;
+  close(): void;
+}
+
+/** Text kept before it is written at once: what a killed rig loses, and all the memory that a sink takes. */
+const BLOCK_CHARACTERS = 256 * 1024;
+
+/** Appends to a file. Writing is synchronous: a disk that does not keep up slows the load, and memory stays flat. */
+export function openHistory(path: string): HistorySink {
+  const file = openSync(path, 'a');
+  let block = '';
+  const flush = () => {
+    if (block !== '') writeWhole(file, Buffer.from(block));
+    block = '';
+  };
+  return {
+    write(operation) {
+      block += `${JSON.stringify(operation)}\n`;
+      if (block.length >= BLOCK_CHARACTERS) flush();
+    },
+    close() {
+      flush();
+      closeSync(file);
+    },
+  };
+}
+
+function writeWhole(file: number, bytes: Buffer): void {
+  for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written);
+}
+
+/** Tells several at once: a file and a checker beside it. */
+export function toEach(sinks: readonly HistorySink[]): HistorySink {
+  return {
+    write(operation) {
+      for (const sink of sinks) sink.write(operation);
+    },
+    close() {
+      for (const sink of sinks) sink.close();
+    },
+  };
+}
+
+/** The operations of a file in its order, as many at a time as a piece of the file holds. */
+export async function* readHistory(path: string): AsyncGenerator<readonly Operation[]> {
+  let rest = '';
+  for await (const piece of createReadStream(path, { encoding: 'utf8', highWaterMark: 1024 * 1024 })) {
+    const lines = (rest + piece).split('\n');
+    rest = lines.pop() ?? '';
+    yield lines.map((line) => JSON.parse(line) as Operation);
+  }
+  // A killed rig may leave half a line, which tells nothing.
+}

@@ -1,0 +1,106 @@
+/** What the actors of a load have in common: whom they ask, what they ask about, and what was acknowledged lately. */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { HistorySink } from '../history.ts';
+import type { Api, HttpCaller } from './http-caller.ts';
+
+export interface LoadParts {
+  readonly apis: readonly Api[];
+  readonly caller: HttpCaller;
+  readonly sink: HistorySink;
+  readonly predictor: string;
+  /** Users 1 to n are read; those up to `changing` change. */
+  readonly users: number;
+  readonly changing: number;
+  readonly recent: RecentEvents;
+  /** Milliseconds by which each kind of call is to be answered; it is given up then. */
+  readonly deadlines: Readonly<Record<'read' | 'event' | 'run' | 'rollback', number>>;
+  readonly isStopping: () => boolean;
+}
+
+/** Randomness of one actor, and what it chooses with it. */
+export interface Dice {
+  /** In [0, 1). */
+  next(): number;
+  /** A whole number below n. */
+  below(n: number): number;
+  oneOf<T>(choices: readonly T[]): T;
+}
+
+export function createDice(random: () => number): Dice {
+  const below = (n: number) => Math.floor(random() * n);
+  return {
+    next: random,
+    below,
+    oneOf<T>(choices: readonly T[]): T {
+      const chosen = choices[below(choices.length)];
+      if (chosen === undefined) throw new RangeError('nothing to choose from');
+      return chosen;
+    },
+  };
+}
+
+/** An acknowledged event, as it was sent. */
+export interface RecentEvent {
+  readonly source: string;
+  readonly id: string;
+  readonly userId: string;
+  readonly type: string;
+  readonly score: number;
+  readonly changedAt: number;
+  readonly firstSent: number;
+  readonly contextVersion: number;
+  readonly contextToken: string;
+}
+
+/** Of the database's present history alone: what another one acknowledged, this one may never have seen. */
+export interface RecentEvents {
+  add(event: RecentEvent): void;
+  any(dice: Dice): RecentEvent | undefined;
+  /** One of the last few: whoever reads its user now is likely to meet what is not yet up to date. */
+  newest(dice: Dice): RecentEvent | undefined;
+}
+
+const KEPT_EVENTS = 1_024;
+const NEWEST = 8;
+
+export function createRecentEvents(): RecentEvents {
+  const kept: RecentEvent[] = [];
+  let added = 0;
+  const histories = new Set<string>();
+  let history = '';
+  const before = (n: number) => kept[(added - 1 - n) % KEPT_EVENTS];
+  return {
+    add(event) {
+      const [own = ''] = event.contextToken.split('.');
+      if (own !== history) {
+        // Late words of a past that is lost.
+        if (histories.has(own)) return;
+        histories.add(own);
+        history = own;
+        kept.length = 0;
+        added = 0;
+      }
+      kept[added++ % KEPT_EVENTS] = event;
+    },
+    any: (dice) => (kept.length === 0 ? undefined : before(dice.below(kept.length))),
+    newest: (dice) => (kept.length === 0 ? undefined : before(dice.below(Math.min(NEWEST, kept.length)))),
+  };
+}
+
+/** An actor does one thing after another, `perSecond` times on average at most, until the load stops. */
+export async function repeat(parts: LoadParts, perSecond: number, act: () => Promise<void>): Promise<void> {
+  if (perSecond <= 0) return;
+  const gap = 1_000 / perSecond;
+  let next = performance.now();
+  while (!parts.isStopping()) {
+    await act();
+    next += gap;
+    const wait = next - performance.now();
+    if (wait > 0) await pause(wait);
+    // What was missed is not made up for: a fault would be followed by a flood.
+    else next = performance.now();
+  }
+}
+
+/** Milliseconds before an API that was not reached, or refused, is asked again. */
+export const REFUSED_PAUSE_MS = 25;

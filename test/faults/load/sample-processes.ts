@@ -1,0 +1,43 @@
+/** Samples of what processes hold, from /proc. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { setInterval } from 'node:timers';
+import { type HistorySink, monotonicNow, type ProcessSample } from '../history.ts';
+
+export interface Watched {
+  /** Stays when the process is started again. */
+  readonly name: string;
+  pid(): number;
+}
+
+/** Gives what ends it. */
+export function sampleProcesses(watched: readonly Watched[], sink: HistorySink, everyMs = 1_000): () => void {
+  const timer = setInterval(() => {
+    for (const { name, pid } of watched) {
+      const sample = sampleOf(name, pid());
+      if (sample) sink.write(sample);
+    }
+  }, everyMs);
+  return () => clearInterval(timer);
+}
+
+/** Of every Linux that Node runs on. */
+const PAGE_BYTES = 4_096;
+const TICK_MS = 10;
+
+/** Null where there is no such process now. */
+export function sampleOf(name: string, pid: number): ProcessSample | null {
+  const at = monotonicNow();
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    // The name in parentheses may hold spaces. Of what follows: state, …, utime the 12th, stime the 13th.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const pages = Number(readFileSync(`/proc/${pid}/statm`, 'latin1').split(' ')[1]);
+    // One that has ended and that nobody has reaped holds nothing.
+    if (pages === 0) return null;
+    const descriptors = readdirSync(`/proc/${pid}/fd`).length;
+    const cpuMs = (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+    return { kind: 'process', at, ended: monotonicNow(), name, pid, rss: pages * PAGE_BYTES, descriptors, cpuMs };
+  } catch {
+    return null;
+  }
+}

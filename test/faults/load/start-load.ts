@@ -1,0 +1,101 @@
+/**
+ * The load of a run: readers, writers over HTTP and SQL, and ops who start runs, each with randomness of its own from one
+ * seed. Whatever they meet is written to the history; nothing that a fault does ends them.
+ */
+import { createRandom } from '../../../apps/shop/replay/random.ts';
+import type { Pool } from '../../e2e/counts.fixture.ts';
+import type { LeakFinder } from '../checker/leaks.ts';
+import type { HistorySink } from '../history.ts';
+import { startWriter } from './event-writers.ts';
+import { type Api, createHttpCaller } from './http-caller.ts';
+import { DEADLINES, learnContract } from './learn-contract.ts';
+import { createDice, createRecentEvents, type LoadParts } from './load-parts.ts';
+import { startReader } from './readers.ts';
+import { startRollBacker } from './roll-backer.ts';
+import { startRunStarter } from './run-starter.ts';
+import { startSqlWriter } from './sql-writers.ts';
+
+export interface LoadOptions {
+  readonly seed: number;
+  readonly apis: readonly Api[];
+  /** The application's own connections, which no fault of the service's passes through. */
+  readonly pool: Pool;
+  readonly sink: HistorySink;
+  readonly leaks: LeakFinder;
+  readonly predictor: string;
+  /** Users 1 to n. */
+  readonly users: number;
+  /** Those who change: users 1 to so many; a tenth where it is left out. */
+  readonly changing?: number;
+  readonly rates?: Partial<LoadRates>;
+}
+
+export interface LoadRates {
+  readonly readers: number;
+  /** Requests of each reader a second, and users of one request at most. */
+  readonly readsPerSecond: number;
+  readonly usersPerRead: number;
+  readonly writers: number;
+  readonly writesPerSecond: number;
+  readonly eventsPerWrite: number;
+  readonly sqlWriters: number;
+  readonly transactionsPerSecond: number;
+  readonly runsPerSecond: number;
+  readonly rollbacksPerSecond: number;
+}
+
+export const RATES: LoadRates = Object.freeze({
+  readers: 8,
+  readsPerSecond: 20,
+  usersPerRead: 60,
+  writers: 3,
+  writesPerSecond: 8,
+  eventsPerWrite: 4,
+  sqlWriters: 1,
+  transactionsPerSecond: 8,
+  runsPerSecond: 0.2,
+  rollbacksPerSecond: 0.03,
+});
+
+export interface Load {
+  /** Lets everyone finish what they do, events that nobody acknowledged included. */
+  stop(): Promise<void>;
+}
+
+/** Rejects where no API tells its contract. */
+export async function startLoad(options: LoadOptions): Promise<Load> {
+  const { seed, apis, pool, sink, leaks, predictor, users, changing = Math.max(1, Math.floor(users / 10)) } = options;
+  const rates = { ...RATES, ...options.rates };
+  sink.write(await learnContract(apis[0]?.url ?? ''));
+  let isStopping = false;
+  const caller = createHttpCaller(leaks);
+  const recent = createRecentEvents();
+  const parts: LoadParts = {
+    ...{ apis, caller, sink, predictor, users, changing, recent },
+    deadlines: DEADLINES,
+    isStopping: () => isStopping,
+  };
+  let actors = 0;
+  const dice = () => createDice(createRandom((seed + 7_919 * ++actors) >>> 0));
+  const named = (name: string, count: number, start: (name: string) => Promise<void>) =>
+    Array.from({ length: count }, (_, i) => start(`${name}-${seed}-${i + 1}`));
+  const { readsPerSecond, usersPerRead, writesPerSecond, eventsPerWrite, transactionsPerSecond } = rates;
+  const reading = { requestsPerSecond: readsPerSecond, mostUsers: usersPerRead };
+  const writing = { pool, callsPerSecond: writesPerSecond, mostEvents: eventsPerWrite };
+  const inserting = { pool, transactionsPerSecond, mostUsers: eventsPerWrite };
+  const done = Promise.all([
+    ...named('reader', rates.readers, (name) => startReader(parts, name, dice(), reading)),
+    ...named('writer', rates.writers, (name) => startWriter(parts, name, dice(), writing)),
+    ...named('sql', rates.sqlWriters, (name) => startSqlWriter(parts, name, dice(), inserting)),
+    startRunStarter(parts, dice(), { runsPerSecond: rates.runsPerSecond, mostUsers: 50 }),
+    startRollBacker(parts, dice(), rates.rollbacksPerSecond),
+  ]);
+  // An actor's own error is told by stop.
+  done.catch(() => {});
+  return {
+    async stop() {
+      isStopping = true;
+      await done.finally(() => caller.close());
+    },
+  };
+}

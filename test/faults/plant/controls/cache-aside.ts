@@ -1,0 +1,28 @@
+/** N4: the cache as most use it. An event deletes the user's key; a reader that finds one believes it. */
+import type { Plant } from '../patch.ts';
+import { plainSet } from './plain-set.ts';
+
+export const deleteOnEvent: Plant = {
+  name: 'N4',
+  what: "an event deletes the user's overlay entry, a live answer is stored by a plain SET, and what is there is fresh",
+  patches: [
+    ...plainSet,
+    {
+      file: 'libs/prediction/freshness.ts',
+      find: "if (candidate.contextVersion < user.touched) return 'stale';",
+      replace: "if (candidate.layer === 'generation' && candidate.contextVersion < user.touched) return 'stale';",
+    },
+    {
+      file: 'libs/online-store/raise-hint.lua',
+      find: "local hint = redis.pcall('GET', KEYS[1])",
+      replace: `redis.call('DEL', (string.gsub(KEYS[1], ':h:', ':o:', 1)) .. ':count')
+local hint = redis.pcall('GET', KEYS[1])`,
+    },
+    // The lasting copy is no part of this design: what was deleted must be gone.
+    {
+      file: 'libs/offline-store/predictions.ts',
+      find: 'from tandem.overlay where predictor = $2',
+      replace: 'from tandem.overlay where false and predictor = $2',
+    },
+  ],
+};

@@ -1,0 +1,237 @@
+/**
+ * The negative controls as they are tried: what is planted, what is done to the deployment meanwhile, and by which rule
+ * the checker has to find it out. Without the plant the same load and the same doings must leave it with nothing to say.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import { COUNT } from '../../../e2e/counts.fixture.ts';
+import type { Rule } from '../../checker/violations.ts';
+import { monotonicNow } from '../../history.ts';
+import type { LoadRates } from '../../load/start-load.ts';
+import type { Stage } from '../../rig/session.ts';
+
+export interface Control {
+  readonly name: string;
+  readonly what: string;
+  /** Names of plants. */
+  readonly plants: readonly string[];
+  readonly rates?: Partial<LoadRates>;
+  /** Users who change. */
+  readonly changing?: number;
+  /** One round of what is done to the deployment; the next follows at once. */
+  stir?(stage: Stage): Promise<void>;
+  /** Any of these counts as caught. */
+  readonly caughtBy: readonly Rule[];
+  /** The stores have to be looked at after one round: what is wrong does not show before. */
+  readonly needsStores?: true;
+  /** The doing itself is the control, so there is nothing to compare it with. */
+  readonly isDoing?: true;
+}
+
+const OLD: readonly Rule[] = ['stale called fresh', 'old certificate'];
+const BY_HTTP_ALONE: Partial<LoadRates> = { sqlWriters: 0, writers: 4, writesPerSecond: 15, runsPerSecond: 0.5 };
+const MANY_RUNS: Partial<LoadRates> = { runsPerSecond: 2, writers: 4, writesPerSecond: 15, transactionsPerSecond: 30 };
+
+export const controls: readonly Control[] = [
+  {
+    name: 'N1',
+    what: 'stamped at completion',
+    plants: ['N1'],
+    rates: MANY_RUNS,
+    changing: 60,
+    caughtBy: OLD,
+  },
+  {
+    name: 'N2',
+    what: "an event's time is now(), its transaction's start",
+    plants: ['N2'],
+    rates: { ...MANY_RUNS, sqlWriters: 4 },
+    changing: 60,
+    caughtBy: OLD,
+  },
+  { name: 'N3', what: 'skewed clocks', plants: ['N3'], rates: MANY_RUNS, changing: 60, caughtBy: OLD },
+  {
+    name: 'N4',
+    what: 'an event deletes the key, plain SET',
+    plants: ['N4'],
+    rates: BY_HTTP_ALONE,
+    changing: 30,
+    caughtBy: OLD,
+  },
+  {
+    name: 'N5',
+    what: 'version only in Redis; the hint alone is evicted',
+    plants: ['version in Redis'],
+    rates: BY_HTTP_ALONE,
+    stir: evictHints,
+    caughtBy: OLD,
+  },
+  {
+    name: 'N6',
+    what: 'version only in Redis; Redis is flushed',
+    plants: ['version in Redis'],
+    rates: BY_HTTP_ALONE,
+    stir: flushCache,
+    caughtBy: OLD,
+  },
+  {
+    name: 'N7',
+    what: 'version only in Redis; raising it fails after the commit',
+    plants: ['version in Redis'],
+    rates: BY_HTTP_ALONE,
+    stir: failHints,
+    caughtBy: OLD,
+  },
+  {
+    name: 'N8',
+    what: 'context first, version after',
+    plants: ['N8'],
+    rates: { ...MANY_RUNS, sqlWriters: 3 },
+    changing: 30,
+    caughtBy: [...OLD, 'untrue label'],
+  },
+  {
+    name: 'N9',
+    what: 'joined to a statement in flight',
+    plants: ['N9'],
+    // A user's stored answer has to be up to date when the event comes: reads are many, events few.
+    rates: { readers: 16, readsPerSecond: 40, usersPerRead: 10, writers: 3, eventsPerWrite: 1, runsPerSecond: 0 },
+    changing: 40,
+    stir: delayCertificates,
+    caughtBy: OLD,
+  },
+  {
+    name: 'N10',
+    what: 'a poller raises the version of events in SQL',
+    plants: ['version in Redis'],
+    rates: { writers: 0, sqlWriters: 3, transactionsPerSecond: 15 },
+    caughtBy: OLD,
+  },
+  {
+    name: 'N11',
+    what: 'the pointer in Redis is believed',
+    plants: ['N11'],
+    rates: { runsPerSecond: 0.7 },
+    stir: rollBack,
+    caughtBy: ['withdrawn generation', ...OLD],
+  },
+  {
+    name: 'N12',
+    what: 'an ETag without source and context version',
+    plants: ['N12'],
+    rates: { readers: 12, readsPerSecond: 40 },
+    changing: 30,
+    caughtBy: OLD,
+  },
+  {
+    name: 'Q1',
+    what: 'version without the history; Postgres is restored from a backup',
+    plants: ['Q1'],
+    rates: { writesPerSecond: 15, transactionsPerSecond: 15 },
+    changing: 60,
+    stir: restoreBackup,
+    needsStores: true,
+    caughtBy: ['answer beyond the stores', 'untrue label', ...OLD],
+  },
+  {
+    name: 'Q3',
+    what: 'a deleted user starts again at 0',
+    plants: [],
+    changing: 60,
+    stir: deleteContexts,
+    isDoing: true,
+    caughtBy: ['event versions', ...OLD],
+  },
+];
+
+async function evictHints({ rig, fault }: Stage): Promise<void> {
+  await fault(
+    { name: 'hints evicted' },
+    {
+      inject: () =>
+        rig.cache.with(async (redis) => {
+          const keys = await redis.keys('tandem:h:*');
+          if (keys.length > 0) await redis.unlink(...keys);
+        }),
+      lift: async () => {},
+    },
+  );
+  await pause(2_000);
+}
+
+async function flushCache({ rig, fault }: Stage): Promise<void> {
+  await fault({ name: 'cache flushed' }, { inject: () => rig.cache.flush(), lift: async () => {} });
+  await pause(2_000);
+}
+
+async function failHints({ rig }: Stage): Promise<void> {
+  for (const { failpoints } of rig.apis) {
+    failpoints.disarmAll();
+    failpoints.arm('event.at_hint', 'throw', { every: 3, times: 1_000_000 });
+  }
+  await pause(5_000);
+}
+
+/** Every other certificate takes its time on the way back: what it says is old when it comes. */
+async function delayCertificates({ rig, fault }: Stage): Promise<void> {
+  await fault(
+    { name: 'certificates are slow' },
+    {
+      async inject() {
+        const often = { ms: 180, every: 2, times: 1_000_000 };
+        for (const { failpoints } of rig.apis) failpoints.arm('read.certificate_arrived', 'pause', often);
+      },
+      hold: () => pause(8_000),
+      async lift() {
+        for (const { failpoints } of rig.apis) failpoints.disarmAll();
+      },
+    },
+  );
+}
+
+async function rollBack({ rig, sink }: Stage): Promise<void> {
+  await pause(2_500);
+  const [api] = rig.apis;
+  const at = monotonicNow();
+  const answer = await fetch(`${api?.url}/v1/predictors/${COUNT}/rollback`, { method: 'POST' });
+  const body = (await answer.json()) as Readonly<Record<'from' | 'to', { readonly generation: string } | null>>;
+  const [from, to] = answer.ok ? [body.from?.generation ?? null, body.to?.generation ?? null] : [null, null];
+  const call = { at, ended: monotonicNow(), api: api?.name ?? '', status: answer.status };
+  sink.write({ kind: 'rollback', ...call, from, to });
+}
+
+async function restoreBackup({ rig, fault }: Stage): Promise<void> {
+  await pause(2_000);
+  await fault({ name: 'Postgres stopped for a backup' }, { inject: () => rig.postgres.backUp(), lift: restored(rig) });
+  await pause(10_000);
+  await fault(
+    { name: 'Postgres restored from a backup', losesHistory: true },
+    {
+      async inject() {
+        await rig.postgres.restore();
+        await rig.rotateHistory();
+      },
+      lift: restored(rig),
+    },
+  );
+  await pause(3_000);
+}
+
+function restored({ pool }: Stage['rig']): () => Promise<void> {
+  return async () => void (await pool.query('select 1'));
+}
+
+async function deleteContexts({ rig, random }: Stage): Promise<void> {
+  const user = String(1 + Math.floor(random() * 60));
+  await rig.pool.query({ text: 'delete from tandem.user_contexts where user_id = $1', values: [user] });
+  await pause(500);
+}
+
+/** All where none is named. Throws where a name means none. */
+export function findControls(names: readonly string[]): readonly Control[] {
+  if (names.length === 0) return controls;
+  return names.map((name) => {
+    const found = controls.find((control) => control.name === name);
+    if (found) return found;
+    throw new Error(`no control is called ${name}; there are ${controls.map((one) => one.name).join(', ')}`);
+  });
+}

@@ -1,0 +1,41 @@
+/** N8 and N9: the right parts, asked in the wrong order. */
+import type { Plant } from '../patch.ts';
+
+const relabel = JSON.stringify(new URL('../relabel.ts', import.meta.url).href);
+
+export const versionAfterContext: Plant = {
+  name: 'N8',
+  what: 'the features are read first, and the versions that label them in a statement after',
+  patches: [
+    {
+      file: 'libs/offline-store/features.ts',
+      find: 'const batch = decodeBatch(version, rows, oids, { history: row[0], readAt: row[1] }, onOverlay);',
+      replace: `const batch = await (await import(${relabel})).relabel(pool, decodeBatch(version, rows, oids, { history: row[0], readAt: row[1] }, onOverlay));`,
+    },
+    {
+      file: 'libs/offline-store/features.ts',
+      find: 'return rows.finish();',
+      replace: `return (await import(${relabel})).relabel(db, rows.finish());`,
+    },
+  ],
+};
+
+export const joinedInFlight: Plant = {
+  name: 'N9',
+  what: 'a read joins an authority statement that has been sent already',
+  patches: [
+    {
+      file: 'libs/prediction/statement-batcher.ts',
+      find: '    return new Promise<A>((resolve, reject) => {\n',
+      replace: `    return new Promise<A>((resolve, reject) => {
+      // Of the batchers only the authority's has a limit.
+      const covers = (one: { question: unknown }) => (question as string[]).every((id) => (one.question as string[]).includes(id));
+      const joined = limit && [...underWay].find((batch) => batch.some(covers));
+      if (joined) {
+        (joined as Waiting<Q, A>[]).push({ question, resolve, reject, deadline: deadlines?.next() ?? 0 });
+        return;
+      }
+`,
+    },
+  ],
+};

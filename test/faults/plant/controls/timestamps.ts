@@ -1,0 +1,65 @@
+/**
+ * N1 to N3: freshness by timestamps, the usual design. A prediction carries a time instead of a version, and is fresh
+ * when that is not before the time of the user's last change.
+ */
+import type { Patch, Plant } from '../patch.ts';
+import { plainSet } from './plain-set.ts';
+
+/** The certificate tells when each user's context changed, and the reader compares times. */
+const COMPARE: readonly Patch[] = [
+  {
+    file: 'libs/offline-store/certificate-statement.ts',
+    find: 'json_agg(json_build_array(c.user_id, c.version, c.deleted_version, c.touched))::text',
+    replace: `json_agg(json_build_array(c.user_id, c.version, c.deleted_version, c.touched, \${epochMs('c.updated_at')}))::text`,
+  },
+  {
+    file: 'libs/offline-store/certificate-statement.ts',
+    find: 'const [, version, deletedVersion, touched] = parts;',
+    replace: 'const [, version, deletedVersion, touched, changedAt] = parts;',
+  },
+  {
+    file: 'libs/offline-store/certificate-statement.ts',
+    find: 'return { version, touched: Object.hasOwn(touched, predictor)',
+    replace: 'return { changedAt, version, touched: Object.hasOwn(touched, predictor)',
+  },
+  {
+    file: 'libs/prediction/freshness.ts',
+    find: "if (candidate.contextVersion < user.touched) return 'stale';",
+    replace: "if (candidate.computedAt < (user.changedAt ?? 0)) return 'stale';",
+  },
+];
+
+const BATCH_STAMP = { file: 'libs/prediction/score-chunk.ts', find: 'computedAt: batch.readAt' };
+const LIVE_STAMP = { file: 'libs/prediction/live-prediction.ts', find: 'computedAt: batch.readAt' };
+
+function stampedAt(clock: string): readonly Patch[] {
+  return [BATCH_STAMP, LIVE_STAMP].map((place) => ({ ...place, replace: `computedAt: ${clock}` }));
+}
+
+export const stampAtCompletion: Plant = {
+  name: 'N1',
+  what: 'predictions are stamped when they are complete, and compared with the time of the last event',
+  patches: [...COMPARE, ...plainSet, ...stampedAt('Date.now()')],
+};
+
+export const eventAtTransactionStart: Plant = {
+  name: 'N2',
+  what: "predictions are stamped when the context is read, events with now(): their transaction's start",
+  patches: [
+    ...COMPARE,
+    ...plainSet,
+    {
+      file: 'migrations/0004_event_application.sql',
+      find: `    updated_at = clock_timestamp()
+  from changed g`,
+      replace: `    updated_at = now()
+  from changed g`,
+    },
+  ],
+};
+
+export const skewedClocks: Plant = {
+  name: 'N3',
+  what: "predictions are stamped by the clock of a machine that is two seconds ahead of Postgres'",
+  patches: [...COMPARE, ...plainSet, ...stampedAt('Date.now() + 2_000')],
+};

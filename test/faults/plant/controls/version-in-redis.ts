@@ -1,0 +1,19 @@
+/**
+ * N5 to N7 and N10: the user's version is kept in Redis alone. Right as long as nothing fails, which is why ordinary
+ * tests pass it; what happens to Redis, or to the writing of the version, is up to the rig.
+ */
+import type { Plant } from '../patch.ts';
+
+const byHints = JSON.stringify(new URL('../version-of-redis.ts', import.meta.url).href);
+
+export const versionInRedis: Plant = {
+  name: 'version in Redis',
+  what: "readers compare with the version that Redis holds, not with Postgres'",
+  patches: [
+    {
+      file: 'libs/prediction/read-prediction.ts',
+      find: 'certificate = await authority.certify(distinct);',
+      replace: `certificate = await (await import(${byHints})).versionsOfRedis(await authority.certify(distinct), distinct);`,
+    },
+  ],
+};

@@ -1,0 +1,25 @@
+/** N11 and N12: what is said of an answer that is right by itself. */
+import type { Plant } from '../patch.ts';
+
+const pointer = JSON.stringify(new URL('../pointer-of-redis.ts', import.meta.url).href);
+
+export const pointerInRedis: Plant = {
+  name: 'N11',
+  what: "the assignment that Redis holds is believed for three seconds, whatever Postgres' is",
+  patches: [
+    {
+      file: 'libs/prediction/read-prediction.ts',
+      find: 'const assignment = notice(predictorName, certificate);',
+      replace: `const assignment = await (await import(${pointer})).pointerOfRedis(notice(predictorName, certificate));`,
+    },
+  ],
+};
+
+export const shortETag: Plant = {
+  name: 'N12',
+  what: 'the entity tag is made without the source and the current context version',
+  patches: [
+    { file: 'apps/api/routes/predictions/render-answer.ts', find: '    answer.source,\n', replace: '' },
+    { file: 'apps/api/routes/predictions/render-answer.ts', find: '    answer.contextVersion,\n', replace: '' },
+  ],
+};

@@ -1,0 +1,32 @@
+/** Every plant by its name, for the child process that is told names alone. */
+import { deleteOnEvent } from './controls/cache-aside.ts';
+import { versionWithoutHistory } from './controls/history.ts';
+import { joinedInFlight, versionAfterContext } from './controls/statements.ts';
+import { eventAtTransactionStart, skewedClocks, stampAtCompletion } from './controls/timestamps.ts';
+import { versionInRedis } from './controls/version-in-redis.ts';
+import { pointerInRedis, shortETag } from './controls/wire.ts';
+import { failpoints } from './failpoints.ts';
+import type { Plant } from './patch.ts';
+
+export const plants: readonly Plant[] = [
+  failpoints,
+  stampAtCompletion,
+  eventAtTransactionStart,
+  skewedClocks,
+  deleteOnEvent,
+  versionInRedis,
+  versionAfterContext,
+  joinedInFlight,
+  pointerInRedis,
+  shortETag,
+  versionWithoutHistory,
+];
+
+/** Throws where a name is nobody's. */
+export function findPlants(names: readonly string[]): readonly Plant[] {
+  return names.map((name) => {
+    const found = plants.find((plant) => plant.name === name);
+    if (found) return found;
+    throw new Error(`there is no plant ${JSON.stringify(name)}; there are ${plants.map((one) => one.name).join(', ')}`);
+  });
+}

@@ -1,0 +1,13 @@
+/** The feature source of the planted design "version after": labels from a statement after the one with the features. */
+import type { Db } from '@tandem/offline-store/database';
+import { query } from '@tandem/offline-store/database';
+import type { FeatureBatch } from '@tandem/prediction/features';
+
+export async function relabel(db: Db, batch: FeatureBatch): Promise<FeatureBatch> {
+  const rows = await query<{ userId: string; version: number }>(db, {
+    text: 'select user_id as "userId", version from tandem.user_contexts where user_id = any($1::text[])',
+    values: [batch.userIds],
+  });
+  const versions = new Map(rows.map(({ userId, version }) => [userId, version]));
+  return { ...batch, contextVersions: batch.userIds.map((userId) => versions.get(userId) ?? 0) };
+}

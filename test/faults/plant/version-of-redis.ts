@@ -1,0 +1,18 @@
+/** The reader of the planted design "version in Redis": a certificate that believes the hints. */
+import { createKeys, placeOf } from '@tandem/online-store/keys';
+import type { Certificate } from '@tandem/prediction/certificate';
+import { askRedis } from './redis-of-plants.ts';
+
+const keys = createKeys();
+
+export async function versionsOfRedis(certificate: Certificate, userIds: readonly string[]): Promise<Certificate> {
+  const hints = await askRedis((redis) => redis.mget(userIds.map((userId) => keys.hint(placeOf(userId)))));
+  const versions = new Map(userIds.map((userId, i) => [userId, Number(hints[i]?.split('.')[1] ?? 0)]));
+  return {
+    ...certificate,
+    user(userId, predictor) {
+      const version = versions.get(userId) ?? 0;
+      return { ...certificate.user(userId, predictor), version, touched: version };
+    },
+  };
+}

@@ -1,0 +1,112 @@
+/** Tries the negative controls: each must be caught, and the service without it must not. */
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Rule } from './checker/violations.ts';
+import type { Control } from './plant/controls/catalogue.ts';
+import { openSession, type Session } from './rig/session.ts';
+
+export interface ControlResult {
+  readonly name: string;
+  readonly what: string;
+  /** By which rule; null: not in the time. */
+  readonly caughtBy: Rule | null;
+  /** Answers that the checker had judged by then, and those called fresh. */
+  readonly answers: number;
+  readonly fresh: number;
+  readonly seconds: number;
+  /** Violations of these rules without the plant, and in how many answers; null where that was not tried. */
+  readonly sound: { readonly violations: number; readonly answers: number } | null;
+}
+
+export interface TryingOptions {
+  readonly seed: number;
+  readonly folder: string;
+  /** Milliseconds for each to be caught. */
+  readonly withinMs: number;
+  /** Milliseconds that the service is tried without the plant; 0: not. */
+  readonly soundMs: number;
+  say(line: string): void;
+}
+
+const POLL_MS = 50;
+
+export async function tryControl(control: Control, options: TryingOptions): Promise<ControlResult> {
+  const planted = await tryOne(control, control.plants, options.withinMs, true, options);
+  const soundMs = control.isDoing ? 0 : options.soundMs;
+  const sound = soundMs === 0 ? null : await tryOne(control, [], soundMs, false, options);
+  const { name, what } = control;
+  return { name, what, ...planted, sound: sound && { violations: sound.violations, answers: sound.answers } };
+}
+
+interface Tried {
+  readonly caughtBy: Rule | null;
+  readonly answers: number;
+  readonly fresh: number;
+  readonly seconds: number;
+  readonly violations: number;
+}
+
+async function tryOne(
+  control: Control,
+  plants: readonly string[],
+  forMs: number,
+  stopsWhenCaught: boolean,
+  { seed, folder, say }: TryingOptions,
+): Promise<Tried> {
+  const { rates, changing, needsStores } = control;
+  const own = join(folder, `${control.name}-${plants.length > 0 ? 'planted' : 'sound'}`);
+  const parts = { ...(rates ? { rates } : {}), ...(changing === undefined ? {} : { changing }) };
+  const session = await openSession({ seed, folder: own, plants, ...parts });
+  const startedAt = performance.now();
+  let isOver = false;
+  const stirring = stirUntil(control, session, () => isOver || (needsStores === true && stopsWhenCaught), say);
+  const isDone = () => (stopsWhenCaught && !needsStores ? caughtBy(control, session) !== null : false);
+  try {
+    while (!isDone() && performance.now() - startedAt < forMs && !(needsStores && (await isSettled(stirring)))) {
+      await pause(POLL_MS);
+    }
+  } finally {
+    isOver = true;
+  }
+  const { answers, fresh } = session.checker.reads;
+  const seconds = (performance.now() - startedAt) / 1_000;
+  await stirring;
+  await (needsStores || !stopsWhenCaught ? session.finish() : session.close());
+  const rule = caughtBy(control, session);
+  for (const one of session.checker.violations.first) {
+    if (!plants.length || one.rule === rule)
+      say(`  ${one.rule}: ${one.why}: ${JSON.stringify(one.evidence).slice(0, 600)}`);
+  }
+  const counts = session.checker.violations.counts;
+  const violations = control.caughtBy.reduce((sum, one) => sum + (counts.get(one) ?? 0), 0);
+  return { caughtBy: rule, answers, fresh, seconds, violations };
+}
+
+/** Rounds until it is over; at least one. */
+async function stirUntil(control: Control, session: Session, isOver: () => boolean, say: (line: string) => void) {
+  if (!control.stir) return;
+  do {
+    await control.stir(session).catch((error: unknown) => say(`  ${control.name}: ${error}`));
+  } while (!isOver());
+}
+
+async function isSettled(promise: Promise<unknown>): Promise<boolean> {
+  return Promise.race([promise.then(() => true), pause(0).then(() => false)]);
+}
+
+function caughtBy({ caughtBy }: Control, { checker }: Session): Rule | null {
+  return caughtBy.find((rule) => checker.violations.counts.has(rule)) ?? null;
+}
+
+export function tableOf(results: readonly ControlResult[]): string {
+  const rows = results.map(({ name, what, caughtBy, answers, fresh, seconds, sound }) => {
+    const outcome = caughtBy === null ? `**not caught** in ${answers}` : `${answers}`;
+    const without = sound === null ? 'not tried' : `${sound.violations} in ${sound.answers}`;
+    return `| ${name} | ${what} | ${outcome} | ${fresh} | ${seconds.toFixed(1)} | ${caughtBy ?? ''} | ${without} |`;
+  });
+  return [
+    '| control | what is planted | caught after answers | of them called fresh | seconds | by the rule | without the plant |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
+    ...rows,
+  ].join('\n');
+}
