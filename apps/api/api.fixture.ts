@@ -8,6 +8,7 @@ import { createPool } from '@tandem/offline-store/database';
 import { createFeatureSource } from '@tandem/offline-store/features';
 import { encodeOutputs } from '@tandem/prediction/outputs';
 import type { FreshnessPolicy } from '@tandem/prediction/predictor';
+import { scoredUsers } from '@tandem/prediction/scored-users';
 import { silentLog } from '@tandem/telemetry/log';
 import { createMetrics } from '@tandem/telemetry/metrics';
 import { cloneDatabase } from '@tandem/testing/databases';
@@ -15,7 +16,7 @@ import { linearModel, linearScore } from '@tandem/testing/onnx-models';
 import { inject } from 'vitest';
 import { type App, createApp } from './app.ts';
 import { type CuttableConnection, startCuttableConnection } from './cuttable-connection.fixture.ts';
-import { type ApiDependencies, createDependencies } from './dependencies.ts';
+import { type ApiDependencies, type ApiSettings, createDependencies } from './dependencies.ts';
 import { createHostRule } from './http/foreign-request.ts';
 
 declare module 'vitest' {
@@ -52,11 +53,13 @@ const CUSTOMERS = `
 /**
  * @param redisUrl another Redis than the tests' own, also one that is not there
  * @param answerCache predictions in memory; none by default
+ * @param more keys, which are off by default, and another log than none
  */
 export async function createTestApi(
   freshness: Partial<FreshnessPolicy> = {},
   redisUrl: string = inject('redisUrl'),
   answerCache = { megabytes: 0 },
+  more: Partial<Pick<ApiSettings, 'keys' | 'log' | 'logShare'>> = {},
 ): Promise<TestApi> {
   const database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
   const pool = createPool({ url: database.url, max: 4, applicationName: 'api-test' });
@@ -73,6 +76,7 @@ export async function createTestApi(
     servesMetrics: true,
     isOurHost: createHostRule('127.0.0.1', true),
     prefix: `test-${randomUUID()}`,
+    ...more,
   });
   const app = createApp(dependencies.app);
   return {
@@ -126,7 +130,12 @@ export async function workOff({ pool, dependencies }: TestApi, runId: string): P
       contextVersion: batch.contextVersions[row] ?? 0,
       outputs: encodeOutputs(version.outputs, { score: { data, width: 1 } }, row),
     }));
-    await runs.commit(run, chunk, { history: batch.history, computedAt: batch.readAt, scored, failures: [] });
+    await runs.commit(run, chunk, {
+      history: batch.history,
+      computedAt: batch.readAt,
+      scored: scoredUsers(scored),
+      failures: [],
+    });
   }
   await runs.publish(runId);
 }

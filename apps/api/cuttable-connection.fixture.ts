@@ -30,6 +30,8 @@ export async function startCuttableConnection(serverUrl: string): Promise<Cuttab
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = new URL(serverUrl);
+  // The server may be on another host: a container's.
+  url.hostname = '127.0.0.1';
   url.port = String((server.address() as AddressInfo).port);
   const breakAll = () => {
     for (const socket of sockets) socket.destroy();

@@ -14,26 +14,38 @@ import { createRegistry, listModelVersions, type StoredRegistry } from '@tandem/
 import { createRunStore } from '@tandem/offline-store/run-store';
 import { findSettings } from '@tandem/offline-store/settings';
 import { findUserContext } from '@tandem/offline-store/users';
+import { findVisibleDelays } from '@tandem/offline-store/visible-delays';
 import { createOnlineConnection } from '@tandem/online-store/connection';
 import { createHintStore } from '@tandem/online-store/hint-store';
 import { createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createOnlinePredictions } from '@tandem/online-store/predictions';
-import { createHeldPredictions } from '@tandem/prediction/held-predictions';
+import { createHeldPredictions, type HeldPredictions } from '@tandem/prediction/held-predictions';
 import { createLivePredictor } from '@tandem/prediction/live-prediction';
 import { createPredictionReader } from '@tandem/prediction/read-prediction';
+import type { OverlayEntry } from '@tandem/prediction/stored-prediction';
 import { createQueue, type Queue } from '@tandem/queue/enqueue';
+import { countWarnings } from '@tandem/telemetry/counted-log';
 import { createLibraryLog } from '@tandem/telemetry/library-log';
 import type { Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { AppDependencies } from './app.ts';
 import type { HostRule } from './http/foreign-request.ts';
-import { observeLive, observeOnline, observeStatements } from './observe-stores.ts';
-import { createReadinessParts } from './readiness-parts.ts';
+import type { KeyMode } from './keys/choose-mode.ts';
+import { openKeys } from './keys/open-keys.ts';
+import {
+  observeCertificates,
+  observeEvents,
+  observeLive,
+  observeOnline,
+  observeStatements,
+  observeVisible,
+} from './observe-stores.ts';
+import { createReadinessParts, type ReadinessPartsDependencies } from './readiness-parts.ts';
 import { createRecordEvents } from './record-events.ts';
-import { createReadiness } from './routes/health/readiness.ts';
+import { createReadiness, type Part, type ReadinessChecker } from './routes/health/readiness.ts';
 import { createRunWatcher } from './routes/runs/run-watcher.ts';
 import { sampledMetrics } from './sampled-metrics.ts';
-import { warmUp } from './warm-up.ts';
+import { keepWarmingUp, warmUp } from './warm-up.ts';
 
 export interface ApiSettings {
   /** `certifyWithinMs`: how long a read waits to be certified; the authority's own limit where it is not said. */
@@ -51,8 +63,12 @@ export interface ApiSettings {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly servesMetrics: boolean;
+  /** API keys; off where it is not said. */
+  readonly keys?: KeyMode;
   /** Whether a Host header names this service. */
   readonly isOurHost: HostRule;
+  /** What else the service's readiness is made of. */
+  readonly parts?: readonly Part[];
   /** The share of successful requests that are logged, 0 to 1. */
   readonly logShare?: number;
   /** Of the online store's keys, and of the queues'. */
@@ -81,7 +97,8 @@ export async function createDependencies(settings: ApiSettings): Promise<ApiDepe
     for (const closeOne of opened.splice(0).reverse()) await closeOne();
   };
   try {
-    return { app: await build(settings, opened), close };
+    const log = countWarnings(settings.log, settings.metrics);
+    return { app: await build({ ...settings, log }, opened), close };
   } catch (error) {
     await close();
     throw error;
@@ -95,37 +112,55 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
   const redis = openOnline(settings, opened);
   const scorer = openInference(settings, postgres.registry, opened);
   const { pool, registry, authority, keeper } = postgres;
+  const memory = createHeldPredictions({ maxBytes: (settings.answerCache?.megabytes ?? 0) * 1e6 });
+  const keys = await openKeys(settings.keys ?? null, settings.database.url, log);
+  opened.push(() => keys.close());
   const models = { registry, authority, scorer };
-  const warming = warmUp(models).catch((error: unknown) => log.warn('inference.not_warmed', { error }));
-  opened.push(() => warming);
-  await Promise.race([warming, setTimeout(WARM_UP_MS, undefined, { ref: false })]);
+  const warming = keepWarmingUp(() => warmUp(models), log);
+  opened.push(() => warming.stop());
+  await Promise.race([warming.first, setTimeout(WARM_UP_MS, undefined, { ref: false })]);
   return {
     log,
-    metrics: sampledMetrics(metrics, { scorer, overlayWritesDropped: keeper.dropped }),
+    metrics: sampledMetrics(metrics, {
+      ...{ scorer, pool, held: memory.size, overlayWritesDropped: keeper.dropped },
+      isOnlineOpen: redis.connection.isOpen,
+    }),
     servesMetrics,
     isOurHost,
+    access: keys.access,
     logShare,
     random: Math.random,
-    ...reading(settings, postgres, redis, scorer),
+    ...reading(settings, postgres, redis, scorer, memory),
     recordEvents: createRecordEvents({
-      events: createEventStore(pool),
+      events: observeEvents(createEventStore(pool), metrics),
       hints: redis.hints,
       keyType: async () => (await registry.predictors())[0]?.keyType ?? (await findSettings(pool)).keyType,
-      onHintFailed: () => metrics.hintsFailed.inc(),
+      onHint(seconds, outcome) {
+        metrics.eventHint.observe({ outcome }, seconds);
+        if (outcome === 'failed') metrics.hintsFailed.inc();
+      },
     }),
     contexts: { find: (userId) => findUserContext(pool, userId) },
     models: { list: (predictor) => listModelVersions(pool, predictor) },
     explainFeatures: (version, userId) => findProvenance(pool, version, userId),
     ...running(pool, queue),
-    readiness: createReadiness({
-      parts: createReadinessParts({ ...models, pool, connection: redis.connection, warmUp: () => warmUp(models) }),
-      onFailed: (part, error) => log.warn('readiness.failed', { part, error }),
-      onMended: (part) => log.info('readiness.mended', { part }),
-    }),
+    readiness: openReadiness(log, { ...models, pool, connection: redis.connection }, keys.parts),
   };
 }
 
-function openPostgres({ database, metrics }: ApiSettings, opened: Opened) {
+function openReadiness(
+  log: Log,
+  stores: Omit<ReadinessPartsDependencies, 'warmUp'> & Parameters<typeof warmUp>[0],
+  more: readonly Part[],
+): ReadinessChecker {
+  return createReadiness({
+    parts: [...createReadinessParts({ ...stores, warmUp: (most) => warmUp(stores, most) }), ...more],
+    onFailed: (part, error) => log.warn('readiness.failed', { part, error }),
+    onMended: (part) => log.info('readiness.mended', { part }),
+  });
+}
+
+function openPostgres({ database, metrics, log }: ApiSettings, opened: Opened) {
   const named = { url: database.url, applicationName: 'tandem-api' };
   const pool = createPool({ ...named, ...POOL });
   opened.push(() => pool.end());
@@ -137,9 +172,11 @@ function openPostgres({ database, metrics }: ApiSettings, opened: Opened) {
     applicationName: 'tandem-api-authority',
     ...(database.certifyWithinMs === undefined ? {} : { timeoutMs: database.certifyWithinMs }),
     onStatement: observeStatements(metrics),
+    onCertificate: observeCertificates(metrics, log),
   });
   opened.push(() => authority.close());
-  const keeper = createLossyWriter(createOverlayRows(pool));
+  const findDelays = (entries: readonly OverlayEntry[]) => findVisibleDelays(pool, entries);
+  const keeper = createLossyWriter(observeVisible(createOverlayRows(pool), findDelays, metrics));
   opened.push(() => keeper.close());
   return { pool, keeper, authority, registry };
 }
@@ -161,16 +198,23 @@ function openOnline({ redis, log, metrics, prefix }: ApiSettings, opened: Opened
 
 /** What reading predictions takes. */
 function reading(
-  { metrics, answerCache = { megabytes: 0 } }: ApiSettings,
+  { metrics }: ApiSettings,
   { pool, keeper, authority, registry }: ReturnType<typeof openPostgres>,
   { online, overlay }: ReturnType<typeof openOnline>,
   scorer: InferencePool,
+  memory: HeldPredictions,
 ) {
   const offline = createStoredPredictions(pool);
   const features = createFeatureSource(pool);
-  const inferring = createLivePredictor({ features, scorer, overlay, keepLater: keeper.keepLater });
-  const live = observeLive(inferring, metrics);
-  const memory = createHeldPredictions({ maxBytes: answerCache.megabytes * 1e6 });
+  const { keepLater } = keeper;
+  const live = createLivePredictor({
+    features,
+    scorer,
+    admission: scorer,
+    overlay,
+    keepLater,
+    onAnswered: observeLive(metrics),
+  });
   const readPrediction = createPredictionReader({ authority, registry, online, offline, live, memory });
   return { readPrediction, registry, authority, online, offline };
 }

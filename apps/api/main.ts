@@ -5,14 +5,28 @@
  */
 import { lookup } from 'node:dns/promises';
 import { readEnvironment } from '@tandem/config/environment';
-import { database, http, inference, log as logging, redis } from '@tandem/config/environment-sections';
+import {
+  type ApiKeysSection,
+  apiKeys,
+  database,
+  type HttpSection,
+  http,
+  inference,
+  log as logging,
+  redis,
+} from '@tandem/config/environment-sections';
+import { watchdogMs } from '@tandem/config/watchdog-section';
 import { createLog, type Log } from '@tandem/telemetry/log';
 import { createMetrics } from '@tandem/telemetry/metrics';
+import { watchEventLoop } from '@tandem/telemetry/watch-event-loop';
 import { answerCache } from './answer-cache-section.ts';
 import { createApp, mount } from './app.ts';
 import { type ApiDependencies, createDependencies } from './dependencies.ts';
 import { createEnding } from './end-in-order.ts';
-import { createHostRule, isLoopback } from './http/foreign-request.ts';
+import { createHostRule, type HostRule, isLoopback } from './http/foreign-request.ts';
+import { connectionLimit } from './connection-limit.ts';
+import { type Connections, createConnections } from './connections.ts';
+import { chooseKeyMode, type KeyMode } from './keys/choose-mode.ts';
 import { showMetrics } from './routes/metrics/show.ts';
 import { readOneDirectly } from './routes/predictions/read-one-directly.ts';
 import { type RunningServer, startServer } from './server.ts';
@@ -24,34 +38,83 @@ const GRACE_MS = 10_000;
 const LAST_RESORT_MS = 20_000;
 
 async function start(): Promise<void> {
-  const settings = readEnvironment(process.env, { database, redis, http, inference, logging, answerCache });
+  const settings = readEnvironment(process.env, {
+    database,
+    redis,
+    http,
+    inference,
+    logging,
+    answerCache,
+    apiKeys,
+    watchdogMs,
+  });
   const log = createLog({ level: settings.logging.level, name: 'api' });
+  watchEventLoop('api', settings.watchdogMs);
   const metrics = createMetrics({ app: 'api' });
-  const { host, port, metricsPort } = settings.http;
-  const isOnLoopback = await resolvesToLoopback(host);
-  const servesMetrics = metricsPort === null && isOnLoopback;
-  const isOurHost = createHostRule(host, isOnLoopback);
-  const dependencies = await createDependencies({ ...settings, log, metrics, servesMetrics, isOurHost });
-  const servers: RunningServer[] = [];
-  try {
-    const { fetch } = createApp(dependencies.app);
-    servers.push(await startServer({ fetch, direct: readOneDirectly(dependencies.app), host, port }));
-    if (metricsPort !== null) {
-      const { fetch } = mount([showMetrics(dependencies.app)], dependencies.app);
-      servers.push(await startServer({ fetch, host, port: metricsPort }));
-    }
-  } catch (error) {
-    await Promise.all(servers.map((server) => server.close(0)));
+  const exposure = await findExposure(settings);
+  const connections = createConnections({ most: connectionLimit() });
+  const parts = [connections.part];
+  const dependencies = await createDependencies({ ...settings, ...exposure, log, metrics, parts });
+  const servers = await listen(dependencies, settings.http, connections).catch(async (error: unknown) => {
     await dependencies.close();
     throw error;
-  }
+  });
   endInOrder(servers, dependencies, log);
+  tellStart(log, servers, settings.http, exposure);
+}
+
+interface Exposure {
+  /** Whether only this machine reaches the API. */
+  readonly isLocal: boolean;
+  readonly keys: KeyMode;
+  readonly servesMetrics: boolean;
+  readonly isOurHost: HostRule;
+}
+
+/** Who reaches the service decides who must show a key, and whether metrics, which ask for none, are on its port. */
+async function findExposure({ http, apiKeys }: { http: HttpSection; apiKeys: ApiKeysSection }): Promise<Exposure> {
+  const isOnLoopback = await resolvesToLoopback(http.host);
+  const isLocal = await resolvesToLoopback(apiKeys.publishedOn);
+  const keys = chooseKeyMode(apiKeys, isLocal);
+  const servesMetrics = http.metricsPort === null && isOnLoopback && isLocal && keys === null;
+  return { isLocal, keys, servesMetrics, isOurHost: createHostRule(http.host, isOnLoopback) };
+}
+
+/** The API, and the metrics where they have a port of their own. */
+async function listen(
+  { app }: ApiDependencies,
+  { host, port, metricsPort }: HttpSection,
+  connections: Connections,
+): Promise<RunningServer[]> {
+  const { fetch } = createApp(app);
+  const servers = [await startServer({ fetch, direct: readOneDirectly(app), host, port, connections })];
+  if (metricsPort === null) return servers;
+  try {
+    const { fetch } = mount([showMetrics(app)], app);
+    servers.push(await startServer({ fetch, host, port: metricsPort }));
+    return servers;
+  } catch (error) {
+    await Promise.all(servers.map((server) => server.close(0)));
+    throw error;
+  }
+}
+
+function tellStart(
+  log: Log,
+  [api, metrics]: readonly RunningServer[],
+  { metricsPort }: HttpSection,
+  { isLocal, keys, servesMetrics }: Exposure,
+): void {
   if (metricsPort === null && !servesMetrics) {
-    log.warn('metrics.not_served', { why: 'the API is not on loopback', remedy: 'set METRICS_PORT' });
+    log.warn('metrics.not_served', { why: 'others than this machine reach the API', remedy: 'set METRICS_PORT' });
+  }
+  if (keys === null && !isLocal) {
+    log.warn('keys.off', { why: 'API_KEYS=off: whoever reaches the API may do everything', remedy: 'unset API_KEYS' });
   }
   log.info('api.started', {
-    url: servers[0]?.url,
-    metrics: servers[1]?.url ?? (servesMetrics ? servers[0]?.url : null),
+    url: api?.url,
+    metrics: metrics?.url ?? (servesMetrics ? api?.url : null),
+    keys: keys === null ? 'off' : 'required',
   });
 }
 

@@ -1,7 +1,10 @@
 /** Metrics of what a read waits for, measured around the ports from outside: neither side knows. */
 import type { AuthorityOptions } from '@tandem/offline-store/authority';
-import type { LivePredictor } from '@tandem/prediction/live-prediction';
-import type { OnlinePredictions } from '@tandem/prediction/stored-prediction';
+import type { VisibleDelay } from '@tandem/offline-store/visible-delays';
+import type { EventStore } from '@tandem/prediction/events';
+import type { LivePredictorDependencies } from '@tandem/prediction/live-prediction';
+import type { OnlinePredictions, OverlayEntry, OverlayStore } from '@tandem/prediction/stored-prediction';
+import type { Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 
 interface Timer {
@@ -17,6 +20,47 @@ export function observeStatements(metrics: Pick<Metrics, 'authority'>): NonNulla
   return (seconds, outcome) => series[outcome].observe(seconds);
 }
 
+/** Of what the statements were answered with: how many users share one, and whether the database's past is another. */
+export function observeCertificates(
+  metrics: Pick<Metrics, 'authorityUsers' | 'historyChanges'>,
+  log: Pick<Log, 'warn'>,
+): NonNullable<AuthorityOptions['onCertificate']> {
+  const users = metrics.authorityUsers.labels({});
+  let known: string | undefined;
+  return (history, count) => {
+    users.observe(count);
+    if (history === known) return;
+    if (known !== undefined) {
+      metrics.historyChanges.inc();
+      log.warn('history.changed', { from: known, to: history });
+    }
+    known = history;
+  };
+}
+
+export function observeEvents(events: EventStore, metrics: Pick<Metrics, 'eventAccept'>): EventStore {
+  const timed = timing((outcome) => metrics.eventAccept.labels({ outcome }));
+  return { accept: (all) => timed(() => events.accept(all)) };
+}
+
+/**
+ * Of live answers about to be kept in Postgres, how long ago the events were that they show.
+ * @param findDelays may fail: the answers are kept all the same
+ */
+export function observeVisible(
+  store: OverlayStore,
+  findDelays: (entries: readonly OverlayEntry[]) => Promise<readonly VisibleDelay[]>,
+  metrics: Pick<Metrics, 'eventVisible'>,
+): OverlayStore {
+  return {
+    async put(entries) {
+      const delays = await findDelays(entries).catch(() => []);
+      for (const { predictor, seconds } of delays) metrics.eventVisible.observe({ predictor }, seconds);
+      await store.put(entries);
+    },
+  };
+}
+
 export function observeOnline(online: OnlinePredictions, metrics: Pick<Metrics, 'onlineLookup'>): OnlinePredictions {
   const timed = timing((outcome) => metrics.onlineLookup.labels({ outcome }));
   return {
@@ -25,29 +69,23 @@ export function observeOnline(online: OnlinePredictions, metrics: Pick<Metrics, 
   };
 }
 
-export function observeLive(live: LivePredictor, metrics: Pick<Metrics, 'liveInference'>): LivePredictor {
+/** What becomes of live reads, and how long they wait for it: for `onAnswered` of the live predictor. */
+export function observeLive(
+  metrics: Pick<Metrics, 'liveInference'>,
+): NonNullable<LivePredictorDependencies['onAnswered']> {
   // Looked up once: finding a series by its labels costs more than counting in it. Few predictors, five outcomes.
-  const series = new Map<string, Timer>();
+  const predictors = new Map<string, Map<string, Timer>>();
   const seriesOf = (predictor: string, outcome: string): Timer => {
-    const key = `${outcome} ${predictor}`;
-    const known = series.get(key);
-    if (known) return known;
-    const found = metrics.liveInference.labels({ predictor, outcome });
-    series.set(key, found);
-    return found;
+    const known = predictors.get(predictor) ?? new Map<string, Timer>();
+    predictors.set(predictor, known);
+    const series = known.get(outcome) ?? metrics.liveInference.labels({ predictor, outcome });
+    known.set(outcome, series);
+    return series;
   };
-  return {
-    async predict(request) {
-      const startedAt = performance.now();
-      const outcomes = await live.predict(request);
-      const seconds = (performance.now() - startedAt) / 1000;
-      const { predictor } = request.version;
-      for (const found of outcomes.values()) {
-        const outcome = found.kind === 'failed' ? found.reason : found.kind;
-        seriesOf(predictor, outcome).observe(seconds);
-      }
-      return outcomes;
-    },
+  return ({ version }, outcomes, ms) => {
+    for (const found of outcomes.values()) {
+      seriesOf(version.predictor, found.kind === 'failed' ? found.reason : found.kind).observe(ms / 1000);
+    }
   };
 }
 

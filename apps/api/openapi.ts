@@ -1,13 +1,14 @@
 /** The OpenAPI 3.1 document: gathered from the endpoints, so that no path is described and not served, or the reverse. */
 import { OpenAPIHono } from '@hono/zod-openapi';
 import type { Endpoint } from './endpoint.ts';
+import { describeSecurity } from './keys/describe-security.ts';
 import { PROBLEM_KINDS, problemType } from './problem.ts';
 
 export type ApiDocument = ReturnType<OpenAPIHono['getOpenAPI31Document']>;
 
 export function describeApi(endpoints: readonly Endpoint[]): ApiDocument {
   const described = new OpenAPIHono();
-  for (const { route } of endpoints) described.openAPIRegistry.registerPath(route);
+  describeSecurity(described.openAPIRegistry, endpoints);
   return described.getOpenAPI31Document({
     openapi: '3.1.0',
     info: {
@@ -41,7 +42,13 @@ to \`type\`.
 
 Requests come from programs, or from pages of this service's own origin: a POST whose \`Sec-Fetch-Site\` or \`Origin\` tells
 of a page of elsewhere is answered with 403, and so is, while the service listens on loopback, any request whose \`Host\`
-is neither loopback nor the configured \`HOST\`. A proxy on the same machine has to send \`Host: localhost\`.`;
+is neither loopback nor the configured \`HOST\`. A proxy on the same machine has to send \`Host: localhost\`.
+
+Where the service is published on another address than loopback, each request names an API key, \`Authorization: Bearer
+tandem_live_…\`, never one in a URL: \`npx tandem key create\` makes it, with the scopes that each path names. \`/livez\`,
+\`/readyz\`, \`/openapi.json\` and \`/docs\` need none. A key may have limits, of requests and of users inferred live, a
+second and for each process of the service: above the first it is answered with 429; above the second with what is
+stored, said to be \`overloaded\`, and with 429 only where nothing is.`;
 
 function listProblems(): string {
   const rows = Object.entries(PROBLEM_KINDS).map(

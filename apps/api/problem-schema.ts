@@ -19,8 +19,17 @@ const ANYWHERE: readonly ProblemCode[] = ['malformed_request', 'forbidden', 'not
 
 /** Responses by status, each with an example a code. */
 export function problems(...codes: readonly ProblemCode[]) {
+  return problemsByStatus([...ANYWHERE, ...codes]);
+}
+
+/** Of every endpoint that asks for a key, where these statuses mean nothing else. */
+export function keyProblems() {
+  return problemsByStatus(['unauthorized', 'forbidden', 'missing_scope', 'rate_limited']);
+}
+
+function problemsByStatus(codes: readonly ProblemCode[]) {
   const byStatus = new Map<number, ProblemCode[]>();
-  for (const code of [...ANYWHERE, ...codes]) {
+  for (const code of codes) {
     const { status } = PROBLEM_KINDS[code];
     byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
   }

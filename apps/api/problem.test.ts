@@ -41,7 +41,7 @@ describe('toProblem', () => {
   });
 
   it('uses only statuses that the wire declares, and 500 for defects alone', () => {
-    const declared = new Set([400, 403, 404, 405, 406, 408, 409, 412, 413, 415, 422, 429, 431, 503, 504]);
+    const declared = new Set([400, 401, 403, 404, 405, 406, 408, 409, 412, 413, 415, 422, 429, 431, 503, 504]);
     const others = Object.entries(PROBLEM_KINDS).filter(([, { status }]) => !declared.has(status));
     expect(others.map(([code]) => code)).toEqual(['internal_error']);
   });

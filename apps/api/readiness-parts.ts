@@ -11,27 +11,53 @@ export interface ReadinessPartsDependencies {
   readonly authority: Authority;
   readonly connection: Pick<OnlineConnection, 'redis' | 'isOpen'>;
   readonly scorer: Pick<InferencePool, 'stats'>;
-  /** Starts what infers, where there is a model to load. */
-  warmUp(): Promise<void>;
+  /**
+   * Starts what infers, and loads the models in force into each child, or the first `most` of them; resolves when all of
+   * them have answered, rejects where one cannot be loaded.
+   */
+  warmUp(most?: number): Promise<void>;
 }
 
 export function createReadinessParts(dependencies: ReadinessPartsDependencies): readonly Part[] {
-  const { pool, authority, connection, scorer, warmUp } = dependencies;
+  const { pool, authority, connection } = dependencies;
   return [
     { name: 'postgres', isEssential: true, check: async () => void (await authority.certify([])) },
     { name: 'schema', isEssential: true, check: () => checkSchema(pool) },
     // Reads go on without it, from Postgres' rows.
     { name: 'redis', isEssential: false, check: () => checkRedis(connection) },
-    {
-      // Stored predictions are served without it.
-      name: 'inference',
-      isEssential: false,
-      // A service that started before its database, or its first model, has nothing loaded yet.
-      check: async () => {
-        if (scorer.stats().pids.length === 0) await warmUp();
-      },
-    },
+    // Stored predictions are served without it.
+    { name: 'inference', isEssential: false, check: createInferenceCheck(dependencies) },
   ];
+}
+
+/**
+ * That a child is alive proves little: it may be starting for the tenth time, or have been refused its model. So inference
+ * works once all models in force were loaded, and from then on while a child is free, or does what is asked of it next.
+ */
+export function createInferenceCheck({
+  scorer,
+  warmUp,
+}: Pick<ReadinessPartsDependencies, 'scorer' | 'warmUp'>): () => Promise<void> {
+  let isWarm = false;
+  /** One for all who ask: where nothing answers, questions must not pile up. */
+  let asking: Promise<void> | undefined;
+
+  async function ask(): Promise<void> {
+    // Of models more than a child keeps, loading all of them again would take the place of those at work.
+    await warmUp(isWarm ? 1 : undefined);
+    isWarm = true;
+  }
+
+  return async () => {
+    const { pids, idle } = scorer.stats();
+    // A service that started before its database, or its first model, has nothing loaded yet.
+    if (pids.length === 0) isWarm = false;
+    if (isWarm && idle > 0) return;
+    asking ??= ask().finally(() => {
+      asking = undefined;
+    });
+    await asking;
+  };
 }
 
 async function checkSchema(pool: ReadinessPartsDependencies['pool']): Promise<void> {

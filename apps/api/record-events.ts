@@ -18,8 +18,8 @@ export interface RecordEventsDependencies {
   readonly hints: HintStore;
   /** The service's key type; null until a first config is adopted. */
   keyType(): Promise<KeyType | null>;
-  /** Called where a hint was not taken within its budget. */
-  readonly onHintFailed: () => void;
+  /** Told of the hints of a request: whether Redis took them within their budget, and how long after the commit. */
+  readonly onHint: (seconds: number, outcome: 'ok' | 'failed') => void;
   /** Milliseconds that an acknowledgement waits for Redis at most. */
   readonly hintBudgetMs?: number;
 }
@@ -33,7 +33,7 @@ const HINT_BUDGET_MS = 20;
 
 /** Rejects with the errors of EventStore, and `invalid_input` for an id that is not canonical. */
 export function createRecordEvents(dependencies: RecordEventsDependencies): RecordEvents {
-  const { events: store, hints, keyType, onHintFailed, hintBudgetMs = HINT_BUDGET_MS } = dependencies;
+  const { events: store, hints, keyType, onHint, hintBudgetMs = HINT_BUDGET_MS } = dependencies;
 
   async function raiseHints(results: readonly EventResult[]): Promise<void> {
     const newest = new Map<string, { userId: string; history: string; version: number }>();
@@ -42,14 +42,17 @@ export function createRecordEvents(dependencies: RecordEventsDependencies): Reco
       if (token && token.version >= (newest.get(userId)?.version ?? 0)) newest.set(userId, { userId, ...token });
     }
     if (newest.size === 0) return;
+    const committedAt = performance.now();
+    const tell = (outcome: 'ok' | 'failed') => onHint((performance.now() - committedAt) / 1000, outcome);
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(new Error('the hint took too long')), hintBudgetMs);
     });
     try {
       await Promise.race([hints.raise([...newest.values()]), late]);
+      tell('ok');
     } catch {
-      onHintFailed();
+      tell('failed');
     } finally {
       clearTimeout(timer);
     }

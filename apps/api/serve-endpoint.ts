@@ -11,32 +11,44 @@ import type { Endpoint } from './endpoint.ts';
 import { accepts } from './http/accept.ts';
 import { checkHost, checkOrigin, type HostRule, type RequestHead } from './http/foreign-request.ts';
 import { RequestError } from './http/request-error.ts';
-import { type HttpProblem, problemResponse, toProblem } from './problem.ts';
+import type { Access, Caller } from './keys/access.ts';
+import { type HttpProblem, type ProblemCode, problemResponse, toProblem } from './problem.ts';
 
 export interface ServeOptions {
   readonly log: Log;
   readonly metrics: Metrics;
-  /** The share of successes that are logged, 0 to 1; errors always are. */
+  /** The share of successes that are logged, 0 to 1; errors always are, but for refusals under overload. */
   readonly logShare: number;
   readonly random: () => number;
   readonly isOurHost: HostRule;
+  readonly access: Access;
 }
+
+/**
+ * Refusals for too much being asked: thousands a second, all alike. Metrics count each; a line each would take the time
+ * of those who can be answered, so that they are logged as successes are.
+ */
+const ONE_OF_MANY: ReadonlySet<string> = new Set<ProblemCode>(['overloaded', 'rate_limited']);
 
 export function serveEndpoint(endpoint: Endpoint, options: ServeOptions): Handler {
   const serve = createServing(endpoint, options, problemResponse);
-  return (context) => serve(context.req, (event) => endpoint.handle(context, event));
+  return (context) => serve(context.req, (event, caller) => endpoint.handle(context, event, caller));
 }
 
 /** Serves a request of the endpoint, whichever form the answer has. */
-export type Serving<A> = (request: RequestHead, handle: (event: WideEvent) => A | Promise<A>) => Promise<A>;
+export type Serving<A> = (
+  request: RequestHead,
+  handle: (event: WideEvent, caller: Caller) => A | Promise<A>,
+) => Promise<A>;
 
 /** @param refuse gives the answer that carries a problem */
 export function createServing<A extends { readonly status: number }>(
-  endpoint: Pick<Endpoint, 'route' | 'produces' | 'query'>,
+  endpoint: Pick<Endpoint, 'route' | 'scope' | 'produces' | 'query'>,
   options: ServeOptions,
   refuse: (problem: HttpProblem) => A,
 ): Serving<A> {
-  const { log, metrics, logShare, random, isOurHost } = options;
+  const { log, metrics, logShare, random, isOurHost, access } = options;
+  const { scope } = endpoint;
   const { operationId, method } = endpoint.route;
   const changes = method !== 'get' && method !== 'head';
   const facts = { operation: operationId };
@@ -58,16 +70,24 @@ export function createServing<A extends { readonly status: number }>(
     try {
       checkHost(request, isOurHost);
       if (changes) checkOrigin(request);
+      const caller = access(request, scope, event);
       checkRequest(request, endpoint);
-      answer = await handle(event);
-      if (random() < logShare) event.end();
+      answer = await handle(event, caller);
+      if (random() < logShare) {
+        event.add({ status: answer.status });
+        event.end();
+      }
     } catch (error) {
       const found = toProblem(error, pathOf(request));
       answer = refuse(found);
       const { status, field, instance } = found.problem;
-      // A caller's mistake needs no stack; what the service could not do does.
-      event.add({ path: instance, status, code: found.code, ...(status < 500 ? { field } : { error }) });
-      event.end({ level: status === 500 ? 'error' : 'info' });
+      metrics.httpProblems.inc({ route: operationId, status: String(status), code: found.code });
+      const isOneOfMany = ONE_OF_MANY.has(found.code);
+      if (!isOneOfMany || random() < logShare) {
+        // A caller's mistake needs no stack; what the service could not do does.
+        event.add({ path: instance, status, code: found.code, ...(status < 500 || isOneOfMany ? { field } : { error }) });
+        event.end({ level: status === 500 ? 'error' : 'info' });
+      }
     }
     timerFor(answer.status).observe((performance.now() - startedAt) / 1000);
     return answer;

@@ -7,6 +7,7 @@ import type {
 } from '@tandem/config/environment-sections';
 import { latestSlot } from '@tandem/config/schedule';
 import { createInferencePool } from '@tandem/inference/pool';
+import { findBacklog } from '@tandem/offline-store/backlog';
 import { createPool } from '@tandem/offline-store/database';
 import { createFeatureSource } from '@tandem/offline-store/features';
 import { listKeptGenerations } from '@tandem/offline-store/generation-rows';
@@ -26,11 +27,15 @@ import { createChunkLoads } from '@tandem/prediction/chunk-loads';
 import { TandemError } from '@tandem/prediction/errors';
 import { gatherLoads } from '@tandem/prediction/gathered-loads';
 import { createQueue } from '@tandem/queue/enqueue';
+import { countWarnings } from '@tandem/telemetry/counted-log';
 import { createLibraryLog } from '@tandem/telemetry/library-log';
 import type { Log } from '@tandem/telemetry/log';
 import { createMetrics, type Metrics } from '@tandem/telemetry/metrics';
 import { createRunHints } from './hints.ts';
+import { createObserveBacklog } from './observe-backlog.ts';
 import { createCheckFit } from './processors/check-fit.ts';
+import { createRoundMetrics } from './round-metrics.ts';
+import { sampledMetrics } from './sampled-metrics.ts';
 import type { WorkerDependencies } from './worker.ts';
 import type { WorkerProcessSection } from './worker-section.ts';
 
@@ -57,8 +62,9 @@ const CONNECTIONS_A_CHUNK = 2;
 const OTHER_CONNECTIONS = 6;
 
 /** Rejects with `config_invalid` where the schema is not this release's, or the queue's Redis may evict keys. */
-export async function createDependencies(environment: WorkerEnvironment, log: Log): Promise<BuiltDependencies> {
+export async function createDependencies(environment: WorkerEnvironment, ownLog: Log): Promise<BuiltDependencies> {
   const metrics = createMetrics({ app: 'worker' });
+  const log = countWarnings(ownLog, metrics);
   const pool = createPool({
     url: environment.database.url,
     max: environment.worker.chunkConcurrency * CONNECTIONS_A_CHUNK + OTHER_CONNECTIONS,
@@ -77,8 +83,11 @@ export async function createDependencies(environment: WorkerEnvironment, log: Lo
   const loads = createChunkLoads({
     onFailed: ({ runId, no }, error) => log.warn('chunk.not_loaded', { runId, no, error }),
   });
+  const rounds = createRoundMetrics(metrics);
   return {
-    ...{ runs, generations, loader, hints, checkFit, queue, log, metrics },
+    ...{ runs, generations, loader, hints, checkFit, queue, log, onRound: rounds.onRound },
+    metrics: sampledMetrics(metrics, { scorer, pool, isOnlineOpen: online.isOpen, sampleRounds: rounds.sample }),
+    observeBacklog: createObserveBacklog({ findBacklog: () => findBacklog(pool), queue, metrics }),
     chunks: { ...offline, ...online, loader: gatherLoads(loader), scorer, hints, lease, loads },
     reconciling: { ...offline, ...online, hints },
     retaining: { ...offline, ...online },
@@ -132,6 +141,7 @@ function createOnline(url: string, log: Log) {
     overlay: createOverlayStore({ connection }),
     userHints: createHintStore({ connection }),
     checkFit: createCheckFit({ connection, log: libraryLog }),
+    isOpen: () => connection.isOpen(),
     close: () => connection.close(),
   };
 }

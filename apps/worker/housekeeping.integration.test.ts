@@ -6,11 +6,11 @@ import { retain } from '@tandem/prediction/retain';
 import { createRunChunk } from '@tandem/prediction/run-chunk';
 import type { RunHints } from '@tandem/prediction/run-hints';
 import { scheduleRuns } from '@tandem/prediction/schedule-runs';
-import { silentLog } from '@tandem/telemetry/log';
+import { createLog, silentLog } from '@tandem/telemetry/log';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { type BuiltDependencies, createDependencies } from './dependencies.ts';
-import { startHousekeeping } from './housekeeping.ts';
+import { type EndedRound, startHousekeeping } from './housekeeping.ts';
 import { adoptCustomers, CUSTOMERS, environmentOf } from './worker.fixture.ts';
 
 const NIGHTLY = '0 2 * * *';
@@ -164,6 +164,32 @@ describe('reconciliation', () => {
     await pool.query("insert into tandem.events (user_id) values ('1')");
     await expect.poll(async () => (await pool.query('select from tandem.outbox')).rowCount).toBe(0);
     void housekeeping.stop();
+  });
+
+  it('is one event a round, with what it did or what failed', async () => {
+    const runId = await startAll();
+    const lines: Record<string, unknown>[] = [];
+    const destination = { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) };
+    const told: EndedRound[] = [];
+    const housekeeping = startHousekeeping({
+      reconciling: { ...worker.reconciling, hints },
+      retaining: { ...worker.retaining, expire: () => Promise.reject(new Error('no room')) },
+      scheduling: { ...worker.scheduling, schedules: { schedules: () => Promise.reject(new Error('away')) }, hints },
+      observeBacklog: worker.observeBacklog,
+      log: createLog({ level: 'debug', name: 'worker', destination }),
+      onRound: (round) => void told.push(round),
+    });
+    await expect.poll(() => new Set(told.map(({ round }) => round)).size).toBe(4);
+    await housekeeping.stop();
+    const lineOf = (round: string) => lines.find((line) => line.event === 'round.ended' && line.round === round);
+    expect(hinted).toContain(`plan ${runId}`);
+    expect(lineOf('reconcile')).toMatchObject({ level: 'debug', outcome: 'nothing_to_do', durationMs: expect.any(Number) });
+    expect(lineOf('retention')).toMatchObject({ level: 'warn', outcome: 'failed', errors: ['expiry: no room'] });
+    expect(lineOf('schedule')).toMatchObject({ level: 'warn', outcome: 'failed', errors: ['away'] });
+    expect(lineOf('backlog')).toMatchObject({ level: 'debug', outcome: 'nothing_to_do' });
+    expect(await worker.metrics.exposition()).toContain(
+      `tandem_runs_unfinished{predictor="${CUSTOMERS}",state="planned",app="worker"} 1`,
+    );
   });
 
   it('does its other steps where one fails, and says which', async () => {

@@ -1,55 +1,90 @@
 /**
- * The loops that every worker runs beside its jobs: one makes due runs, one brings back in line what is derived, and a
- * slower one drops what is not kept. None waits for another: a look at all of Redis must not hold up the next hint.
+ * The loops that every worker runs beside its jobs: one makes due runs, one brings back in line what is derived, a slower
+ * one drops what is not kept, and one looks at what waits. None waits for another: a look at all of Redis must not hold
+ * up the next hint. Each round is one wide event, with what it did, and what failed in it.
  */
 import { createReconcile, type ReconcileDependencies } from '@tandem/prediction/reconcile';
 import { type RetainDependencies, retain } from '@tandem/prediction/retain';
 import { type ScheduleRunsDependencies, scheduleRuns } from '@tandem/prediction/schedule-runs';
 import type { Log } from '@tandem/telemetry/log';
+import { startWideEvent } from '@tandem/telemetry/wide-event';
 import { type Repeating, repeat } from './repeat.ts';
 
 export interface HousekeepingDependencies {
   readonly reconciling: ReconcileDependencies;
   readonly retaining: RetainDependencies;
   readonly scheduling: ScheduleRunsDependencies;
+  /** Looks at what waits; without it nobody does. */
+  readonly observeBacklog?: () => Promise<void>;
   readonly log: Log;
+  /** Told of each round, for metrics. */
+  readonly onRound?: (round: EndedRound) => void;
   readonly reconcileEveryMs?: number;
   readonly scheduleEveryMs?: number;
   readonly retainEveryMs?: number;
+  readonly observeEveryMs?: number;
+}
+
+export const ROUNDS = ['reconcile', 'retention', 'schedule', 'backlog'] as const;
+export type RoundName = (typeof ROUNDS)[number];
+
+export interface RoundReport {
+  /** What was done, by name. */
+  readonly done: Readonly<Record<string, number>>;
+  /** What failed; the rest was done all the same. */
+  readonly errors: readonly string[];
+}
+
+export interface EndedRound extends RoundReport {
+  readonly round: RoundName;
 }
 
 export function startHousekeeping(dependencies: HousekeepingDependencies): Repeating {
-  const { reconciling, retaining, scheduling, log } = dependencies;
-  const { reconcileEveryMs = 3_000, scheduleEveryMs = 5_000, retainEveryMs = 60_000 } = dependencies;
+  const { reconciling, retaining, scheduling, observeBacklog, log } = dependencies;
+  const { reconcileEveryMs = 3_000, scheduleEveryMs = 5_000 } = dependencies;
+  const { retainEveryMs = 60_000, observeEveryMs = 10_000 } = dependencies;
   const reconcile = createReconcile(reconciling);
+  const each = (round: RoundName, everyMs: number, work: () => Promise<RoundReport>) =>
+    repeat(everyMs, () => runRound(round, work, dependencies));
   const loops = [
-    repeat(reconcileEveryMs, async () => {
+    each('reconcile', reconcileEveryMs, async () => {
       const { unfinishedRuns: _, errors, ...done } = await reconcile();
-      tellRound('reconcile', done, errors, log);
+      return { done, errors };
     }),
-    repeat(retainEveryMs, async () => {
+    each('retention', retainEveryMs, async () => {
       const { errors, ...done } = await retain(retaining);
-      tellRound('retention', done, errors, log);
+      return { done, errors };
     }),
-    repeat(scheduleEveryMs, () => makeDueRuns(scheduling, log)),
+    each('schedule', scheduleEveryMs, () => makeDueRuns(scheduling, log)),
   ];
+  if (observeBacklog) loops.push(each('backlog', observeEveryMs, () => observeBacklog().then(() => NOTHING_DONE)));
   return { stop: async () => void (await Promise.all(loops.map((loop) => loop.stop()))) };
 }
 
-async function makeDueRuns(scheduling: ScheduleRunsDependencies, log: Log): Promise<void> {
-  try {
-    const { made, failed } = await scheduleRuns(scheduling);
-    for (const run of made) log.info('run.scheduled', { ...run });
-    for (const { predictor, error } of failed) log.warn('schedule.failed', { predictor, error });
-  } catch (error) {
-    log.warn('schedule.failed', { error });
-  }
+const NOTHING_DONE: RoundReport = Object.freeze({ done: {}, errors: [] });
+
+/** Never rejects. A round that found nothing to do is a line for whoever debugs alone. */
+async function runRound(
+  round: RoundName,
+  work: () => Promise<RoundReport>,
+  { log, onRound }: Pick<HousekeepingDependencies, 'log' | 'onRound'>,
+): Promise<void> {
+  const event = startWideEvent('round.ended', { round }, { log });
+  const { done, errors } = await work().catch((error: unknown) => ({ done: {}, errors: [describe(error)] }));
+  const isIdle = Object.values(done).every((count) => count === 0);
+  const outcome = errors.length > 0 ? 'failed' : isIdle ? 'nothing_to_do' : 'done';
+  event.add({ outcome, ...done, ...(errors.length > 0 ? { errors } : {}) });
+  event.end({ level: errors.length > 0 ? 'warn' : isIdle ? 'debug' : 'info' });
+  onRound?.({ round, done, errors });
 }
 
-type Counts = Readonly<Record<string, number>>;
+async function makeDueRuns(scheduling: ScheduleRunsDependencies, log: Log): Promise<RoundReport> {
+  const { made, failed } = await scheduleRuns(scheduling);
+  for (const run of made) log.info('run.scheduled', { ...run });
+  const errors = failed.map(({ predictor, error }) => `${predictor}: ${describe(error)}`);
+  return { done: { runsScheduled: made.length }, errors };
+}
 
-/** Rounds that found nothing to do are not worth a line. */
-function tellRound(what: 'reconcile' | 'retention', done: Counts, errors: readonly string[], log: Log): void {
-  if (errors.length > 0) log.warn(`${what}.failed`, { ...done, errors });
-  else if (Object.values(done).some((count) => count > 0)) log.info(`${what}.done`, done);
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

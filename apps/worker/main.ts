@@ -1,6 +1,6 @@
 /**
  * The worker process: reads the environment, starts a worker, and ends it on SIGTERM or SIGINT. Exit code 0 after an
- * orderly end, 1 where it could not start, or is to be started again.
+ * orderly end, 1 where it could not start, or is to be started again; killed by its watchdog where it stands still.
  */
 import { readEnvironment } from '@tandem/config/environment';
 import {
@@ -10,8 +10,10 @@ import {
   redis,
   worker as workerSection,
 } from '@tandem/config/environment-sections';
+import { watchdogMs } from '@tandem/config/watchdog-section';
 import { isTandemError } from '@tandem/prediction/errors';
 import { createLog, type Log } from '@tandem/telemetry/log';
+import { watchEventLoop } from '@tandem/telemetry/watch-event-loop';
 import { createDependencies } from './dependencies.ts';
 import { startHealthServer } from './health-server.ts';
 import { startWorker } from './worker.ts';
@@ -21,10 +23,11 @@ import { workerProcess } from './worker-section.ts';
 const DRAIN_MS = 25_000;
 const LAST_RESORT_MS = 28_000;
 
-const sections = { database, redis, inference, worker: workerSection, workerProcess, log: logSection };
+const sections = { database, redis, inference, worker: workerSection, workerProcess, watchdogMs, log: logSection };
 
 async function main(log: Log): Promise<void> {
   const environment = readEnvironment(process.env, sections);
+  watchEventLoop('worker', environment.watchdogMs);
   const dependencies = await createDependencies(environment, log);
   let whyDead: string | null = null;
   let stopping = false;
@@ -49,6 +52,7 @@ async function main(log: Log): Promise<void> {
   const worker = startWorker(dependencies, {
     queueUrl: environment.redis.queueUrl,
     chunkConcurrency: environment.worker.chunkConcurrency,
+    idleMs: environment.watchdogMs,
     onDead(why) {
       whyDead = why;
       void stop(why, 1);

@@ -13,7 +13,7 @@ import type { Queue } from '@tandem/queue/enqueue';
 import { createQueueWorker, type Handlers } from '@tandem/queue/run-worker';
 import type { Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
-import { startHousekeeping } from './housekeeping.ts';
+import { type EndedRound, startHousekeeping } from './housekeeping.ts';
 import type { CheckFit } from './processors/check-fit.ts';
 import { createLoadGeneration } from './processors/load-generation.ts';
 import { createPlanRun } from './processors/plan-run.ts';
@@ -30,6 +30,10 @@ export interface WorkerDependencies {
   readonly reconciling: ReconcileDependencies;
   readonly retaining: RetainDependencies;
   readonly scheduling: ScheduleRunsDependencies;
+  /** Looks at what waits, for metrics. */
+  observeBacklog(): Promise<void>;
+  /** Told of each round of housekeeping. */
+  onRound(round: EndedRound): void;
   readonly queue: Queue;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -39,6 +43,8 @@ export interface WorkerOptions {
   readonly queueUrl: string;
   /** Chunks under way at once: the reading of one overlaps the scoring and writing of another. */
   readonly chunkConcurrency: number;
+  /** Ms in which no job is taken, while jobs wait, after which the worker counts as dead. */
+  readonly idleMs: number;
   /** Called once, when the worker lives and does nothing: end the process, so that it is started again. */
   onDead(why: string): void;
 }
@@ -49,17 +55,22 @@ export interface RunningWorker {
 }
 
 export function startWorker(dependencies: WorkerDependencies, options: WorkerOptions): RunningWorker {
-  const { reconciling, retaining, scheduling, queue, log } = dependencies;
-  const { queueUrl, chunkConcurrency, onDead } = options;
+  const { queue, log, metrics } = dependencies;
+  const { queueUrl, chunkConcurrency, idleMs, onDead } = options;
   const jobs = createQueueWorker({
     url: queueUrl,
     queue,
     handlers: createHandlers(dependencies),
     concurrency: { control: 2, scoring: chunkConcurrency, loading: 1 },
     log,
+    onJob({ job, state, seconds, waitedSeconds }) {
+      metrics.jobDuration.observe({ job, state }, seconds);
+      metrics.jobWait.observe({ job }, waitedSeconds);
+    },
+    idleMs,
     onDead,
   });
-  const housekeeping = startHousekeeping({ reconciling, retaining, scheduling, log });
+  const housekeeping = startHousekeeping(dependencies);
   log.info('worker.started', { chunkConcurrency });
   return {
     async stop(drainMs) {

@@ -6,7 +6,7 @@
  */
 import { isTandemError, TandemError } from '@tandem/prediction/errors';
 import {
-  RowsRefused,
+  type Admission,
   type ScoreRequest,
   type ScoreResult,
   type Scorer,
@@ -14,9 +14,10 @@ import {
 } from '@tandem/prediction/scoring';
 import type { ArtifactBreaker } from './artifact-breaker.ts';
 import { ProcessEnded } from './inference-process.ts';
-import { cutInputs, encodeInputs, joinInputs } from './input-tensors.ts';
+import { cutInputs, type EncodedInput, encodeInputs, joinInputs } from './input-tensors.ts';
+import { createLiveRoom, type RunUnderWay } from './live-room.ts';
 import { cutOutputs, joinOutputs, readOutputs } from './output-tensors.ts';
-import { createPending, late, type Pending } from './pending-request.ts';
+import { createPending, late, overloaded, type Pending } from './pending-request.ts';
 import type { WireTensor } from './protocol.ts';
 import type { PreparedRun } from './slot.ts';
 import { createWaitingLine, type Part } from './waiting-line.ts';
@@ -24,6 +25,8 @@ import { createWaitingLine, type Part } from './waiting-line.ts';
 export interface BatcherOptions {
   /** A place to run the artifact now, or null while all are busy; `pumpSoon` is called when one may be free. */
   place(hash: string): RunPlace | null;
+  /** Places there are. */
+  readonly places: number;
   /** Rows of one run at most. */
   readonly maxRunRows: Readonly<Record<ScoreRequest['priority'], number>>;
   /** Rows that may wait. Of a request that does not fit, the rows that do not are refused as `overloaded`. */
@@ -39,7 +42,7 @@ export interface RunPlace {
   run(hash: string, make: () => PreparedRun | null): Promise<readonly WireTensor[] | null>;
 }
 
-export interface Batcher extends Scorer {
+export interface Batcher extends Scorer, Admission {
   /** A place may be free. */
   pumpSoon(): void;
   waitingRows(): Readonly<Record<ScoreRequest['priority'], number>>;
@@ -52,8 +55,15 @@ export interface Batcher extends Scorer {
 }
 
 export function createBatcher(options: BatcherOptions): Batcher {
-  const { place, maxRunRows, maxWaitingRows, killGraceMs, breaker, now } = options;
+  const { place, places, maxRunRows, maxWaitingRows, killGraceMs, breaker, now } = options;
   const lines = { live: createWaitingLine<Pending>(), batch: createWaitingLine<Pending>() };
+  const liveRoom = createLiveRoom({
+    places,
+    maxRunRows: maxRunRows.live,
+    maxWaitingRows: maxWaitingRows.live,
+    waiting: () => ({ rows: lines.live.rows(), ms: lines.live.costMs() }),
+    now,
+  });
   // An array for the reason that waiting-line.ts gives; a request that leaves gives its place to the last.
   const pending: Pending[] = [];
   const waitingForDrain: (() => void)[] = [];
@@ -62,35 +72,47 @@ export function createBatcher(options: BatcherOptions): Batcher {
   function score(request: ScoreRequest): Promise<ScoreResult> {
     const { rows, priority, version, batch } = request;
     if (rows.length === 0) return Promise.resolve({ tensors: {} });
-    const waiting = lines[priority].rows();
-    // A request larger than the line itself is taken when the line is empty, else it could never be.
-    const room = Math.max(0, maxWaitingRows[priority] - waiting);
-    if (waiting > 0 && rows.length > room) return Promise.reject(overloaded(waiting, rows.slice(room), room));
+    const refused = refusal(request);
+    if (refused) return Promise.reject(refused);
     const { promise, resolve, reject } = Promise.withResolvers<ScoreResult>();
     try {
       const whole = encodeInputs(version.inputs, batch, rows);
       const permit = priority === 'live' ? breaker.admit(version) : FREE;
       if (permit instanceof TandemError) throw permit;
       const one = admit(request, permit, (outcome) => (outcome instanceof Error ? reject(outcome) : resolve(outcome)));
-      for (let start = 0; start < rows.length; start += maxRunRows[priority]) {
-        const count = Math.min(maxRunRows[priority], rows.length - start);
-        const part = {
-          request: one,
-          version,
-          start,
-          rows: count,
-          inputs: cutInputs(whole, start, count),
-          suspicions: 0,
-          waiting: false,
-        };
-        one.parts.push(part);
-        lines[priority].add(part);
-      }
+      cut(one, request, whole);
     } catch (error) {
       reject(error);
     }
     pumpSoon();
     return promise;
+  }
+
+  /** For want of room, or of time: with live requests before it, it would be late. */
+  function refusal({ rows, priority, version, timeoutMs }: ScoreRequest): TandemError | undefined {
+    const waiting = lines[priority].rows();
+    const places = Math.max(0, maxWaitingRows[priority] - waiting);
+    const room = priority === 'live' ? Math.min(liveRoom.room(version, timeoutMs), places) : places;
+    // A request larger than the line itself is taken when the line is empty, else it could never be.
+    const isRefused = rows.length > room && (waiting > 0 || room < places);
+    return isRefused ? overloaded(waiting, rows.slice(room), room) : undefined;
+  }
+
+  /** Puts a request in the line, in parts of what may be run together. */
+  function cut(
+    one: Pending,
+    { rows, priority, version, timeoutMs }: ScoreRequest,
+    whole: readonly EncodedInput[],
+  ): void {
+    const most = priority === 'live' ? liveRoom.runRows(version, timeoutMs) : maxRunRows.batch;
+    for (let start = 0; start < rows.length; start += most) {
+      const count = Math.min(most, rows.length - start);
+      const inputs = cutInputs(whole, start, count);
+      const costMs = priority === 'live' ? liveRoom.costMs(version, count, timeoutMs) : 0;
+      const part = { request: one, version, start, rows: count, inputs, costMs, suspicions: 0, waiting: false };
+      one.parts.push(part);
+      lines[priority].add(part);
+    }
   }
 
   function admit(asked: ScoreRequest, { isProbe }: Permit, done: (outcome: ScoreResult | Error) => void): Pending {
@@ -132,14 +154,20 @@ export function createBatcher(options: BatcherOptions): Batcher {
       for (let first = lines[priority].first(); first; first = lines[priority].first()) {
         const slot = place(first.version.artifactHash);
         if (!slot) return;
-        void perform(slot, lines[priority].take(maxRunRows[priority]));
+        void perform(slot, lines[priority].take(runRows(first)));
       }
     }
+  }
+
+  function runRows({ request, version }: Part<Pending>): number {
+    const { priority, timeoutMs, deadline } = request;
+    return priority === 'batch' ? maxRunRows.batch : liveRoom.runRows(version, timeoutMs, deadline - now());
   }
 
   async function perform(slot: RunPlace, taken: readonly Part<Pending>[]): Promise<void> {
     let running: readonly Part<Pending>[] = taken;
     let startedAt = now();
+    let run: RunUnderWay | undefined;
     for (const part of taken) part.request.running++;
     try {
       const hash = taken[0]?.version.artifactHash ?? '';
@@ -147,8 +175,11 @@ export function createBatcher(options: BatcherOptions): Batcher {
         // Loading the model may have taken longer than some readers had.
         running = taken.filter(({ request }) => !request.settled && !expire(request, now()));
         startedAt = now();
-        return running.length === 0 ? null : prepare(running);
+        if (running.length === 0) return null;
+        run = beginRun(running);
+        return prepare(running);
       });
+      run?.end(true);
       tellBreaker(breaker, taken[0], outputs === null ? 'not run' : 'lived', 0);
       if (outputs) deliver(running, outputs);
     } catch (error) {
@@ -157,8 +188,14 @@ export function createBatcher(options: BatcherOptions): Batcher {
         abandon(rest, (request) => running.some((part) => part.request === request) || isWaitingFor(request, taken[0]));
       fail(running, error);
     } finally {
+      run?.end(false);
       for (const part of taken) part.request.running--;
     }
+  }
+
+  function beginRun(parts: readonly Part<Pending>[]): RunUnderWay | undefined {
+    const [first] = parts;
+    return first && liveRoom.begin(first.version, rowsOf(parts), first.request.priority === 'live');
   }
 
   function abandon(error: TandemError, which: (request: Pending) => boolean): void {
@@ -194,6 +231,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
 
   return {
     score,
+    room: liveRoom.room,
     pumpSoon,
     waitingRows: () => ({ live: lines.live.rows(), batch: lines.batch.rows() }),
     pending: () => pending.length,
@@ -254,11 +292,4 @@ function mayBeForeign(error: unknown): boolean {
 
 function rowsOf(parts: readonly Part<Pending>[]): number {
   return parts.reduce((sum, part) => sum + part.rows, 0);
-}
-
-/** @param room for how many of the request's rows there is a place */
-function overloaded(waiting: number, refused: readonly number[], room: number): TandemError {
-  const text = 'too many users wait for the model';
-  if (room > 0) return new RowsRefused('overloaded', new Map(refused.map((row) => [row, text])), 1);
-  return new TandemError('overloaded', text, { retryAfter: 1, detail: { waiting } });
 }

@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
 import * as models from '@tandem/testing/onnx-models';
 import { describe, expect, it, vi } from 'vitest';
@@ -87,38 +86,40 @@ describe('an inference process', () => {
 });
 
 describe('the event loop of the parent', () => {
-  it('waits less than 10 ms at the 99th percentile while the children are saturated', async () => {
+  it('turns all the time that a child is inside a run', async () => {
     const loop = matrixPredictor(models.loopModel(), 2);
     const pool = poolOf([loop], { processes: 1 });
-    // Five slices of 15 ms each and more: run in this process, every one of them would be a delay.
-    const chunk = Array.from({ length: 5_000 }, (_, i) => [20_000, i]);
-    let busy = true;
-    const repeat = async (rows: number[][], priority: 'live' | 'batch') => {
-      while (busy) await scoresOf(pool, loop, rows, { priority, timeoutMs: 20_000 });
-    };
     await pool.warmUp(loop.version);
-    const asking = [
-      ...[1, 2].map(() => repeat(chunk, 'batch')),
-      ...Array.from({ length: 16 }, (_, i) => repeat([[500, i]], 'live')),
-    ];
-    // Other processes on the machine only ever add to a delay: the quietest of a few seconds speaks for this code.
-    let quietest = Number.POSITIVE_INFINITY;
-    for (let second = 0; second < 8 && quietest >= 10; second++) quietest = Math.min(quietest, await delayOfASecond());
-    busy = false;
-    await Promise.all(asking);
+    let isRunning = true;
+    const run = scoresOf(pool, loop, [[2 ** 62, 1]], { timeoutMs: 60_000 }).catch(() => {
+      isRunning = false;
+    });
+    for (let turn = 0; turn < 5_000; turn++) await new Promise(setImmediate);
+    expect(isRunning).toBe(true);
+    await pool.close(0);
+    await run;
+  }, 30_000);
+
+  it('is free most of the time while the children are saturated with batches and live requests', async () => {
+    const loop = matrixPredictor(models.loopModel(), 2);
+    const pool = poolOf([loop], { processes: 1 });
+    // Slices of 15 ms and more: run in this process, they alone would keep it busy all the time.
+    const chunk = Array.from({ length: 5_000 }, (_, i) => [20_000, i]);
+    const ask = (rows: number[][], priority: 'live' | 'batch') => scoresOf(pool, loop, rows, { priority });
+    await pool.warmUp(loop.version);
+    const before = performance.eventLoopUtilization();
+    await Promise.all([
+      ...[1, 2].map(() => ask(chunk, 'batch')),
+      ...Array.from({ length: 16 }, async (_, i) => {
+        for (let n = 0; n < 20; n++) await ask([[2_000, i]], 'live');
+      }),
+    ]);
+    const { utilization } = performance.eventLoopUtilization(before);
     await pool.close();
-    expect(quietest).toBeLessThan(10);
+    // A share, not a time: a busy machine delays the children as much as their parent.
+    expect(utilization).toBeLessThan(0.6);
   }, 60_000);
 });
-
-/** The 99th percentile of the event loop's delay, in ms. */
-async function delayOfASecond(): Promise<number> {
-  const delay = monitorEventLoopDelay({ resolution: 1 });
-  delay.enable();
-  await new Promise((resolve) => setTimeout(resolve, 1_000));
-  delay.disable();
-  return delay.percentile(99) / 1e6;
-}
 
 /** Names that a shell sets for itself. */
 const SHELL_NAMES = new Set(['PWD', 'OLDPWD', 'SHLVL', '_', 'LD_LIBRARY_PATH']);

@@ -101,20 +101,33 @@ describe('encodeInputs', () => {
     expect(encode('float16', [[1, -2, 0.5]])).toEqual(Uint16Array.of(0x3c00, 0xc000, 0x3800));
   });
 
-  it('fills twelve float columns of 5,000 rows in about a millisecond', () => {
+  it('fills twelve float columns of 5,000 rows at a few times the cost of a bare loop over their numbers', () => {
     const rows = Array.from({ length: 5_000 }, (_, row) => Array.from({ length: 12 }, (_, column) => row + column / 8));
     const { version } = matrixPredictor(Buffer.from('x'), 12);
     const batch = batchOf(version, rows);
     const picked = rows.map((_, i) => i);
-    const times = Array.from({ length: 30 }, () => {
-      const start = performance.now();
-      encodeInputs(version.inputs, batch, picked);
-      return performance.now() - start;
-    });
-    // The best of many: the machine may be busy, the code is what is measured.
-    expect(Math.min(...times)).toBeLessThan(1);
+    const bare = () => {
+      const data = new Float32Array(5_000 * 12);
+      for (const [column, values] of batch.values.entries()) {
+        for (let row = 0; row < values.length; row++) data[row * 12 + column] = Number(values[row]);
+      }
+      return data;
+    };
+    const fill = () => encodeInputs(version.inputs, batch, picked)[0]?.data;
+    expect(fill()).toEqual(bare());
+    // In turn, and the best of many: the machine may be busy, the code is what is measured. Seen: 2.7 times.
+    const rounds = Array.from({ length: 40 }, () => [timeOf(fill), timeOf(bare)] as const);
+    const [best, bestBare] = [Math.min(...rounds.map(([ms]) => ms)), Math.min(...rounds.map(([, ms]) => ms))];
+    expect(best / bestBare).toBeLessThan(20);
   });
 });
+
+/** In ms. */
+function timeOf(work: () => unknown): number {
+  const start = performance.now();
+  work();
+  return performance.now() - start;
+}
 
 describe('cutInputs and joinInputs', () => {
   it('give back the rows of several requests in order', () => {

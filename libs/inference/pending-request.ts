@@ -1,12 +1,14 @@
 /** A request on its way through the batcher: settled once, by an answer, a failure or its deadline. */
 import { TandemError } from '@tandem/prediction/errors';
 import type { OutputTensors } from '@tandem/prediction/outputs';
-import type { ScoreRequest, ScoreResult } from '@tandem/prediction/scoring';
+import { RowsRefused, type ScoreRequest, type ScoreResult } from '@tandem/prediction/scoring';
 import type { Part } from './waiting-line.ts';
 
 export interface Pending {
   readonly priority: ScoreRequest['priority'];
   readonly deadline: number;
+  /** What it had in all when it came, in ms. */
+  readonly timeoutMs: number;
   /** How long one run of its rows may take, in ms. */
   readonly runTimeoutMs: number;
   /** In the order of its rows. */
@@ -44,6 +46,7 @@ export function createPending(
   const request: Pending = {
     priority,
     deadline: now + timeoutMs,
+    timeoutMs,
     runTimeoutMs,
     parts: [],
     results: new Map(),
@@ -64,4 +67,14 @@ export function createPending(
 export function late(timeoutMs: number | null): TandemError {
   const within = timeoutMs === null ? 'in time' : `within ${Math.round(timeoutMs)} ms`;
   return new TandemError('live_timeout', `the model did not answer ${within}`);
+}
+
+/**
+ * The error of a request that there is no room for, or that would come too late.
+ * @param room for how many of the request's rows there is a place
+ */
+export function overloaded(waiting: number, refused: readonly number[], room: number): TandemError {
+  const text = 'too many users wait for the model';
+  if (room > 0) return new RowsRefused('overloaded', new Map(refused.map((row) => [row, text])), 1);
+  return new TandemError('overloaded', text, { retryAfter: 1, detail: { waiting } });
 }

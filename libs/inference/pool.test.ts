@@ -49,11 +49,13 @@ describe('an inference pool', () => {
     open({ killGraceMs: 100 });
     await Promise.all([pool.warmUp(loop.version), pool.warmUp(linear.version)]);
     const before = pool.stats().pids;
-    const stuck = scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 1_000 });
-    const start = performance.now();
-    await scoresOf(pool, linear, [[1, 1]]);
-    expect(performance.now() - start).toBeLessThan(900);
+    const ended: string[] = [];
+    const stuck = scoresOf(pool, loop, [[FOR_EVER, 1]], { timeoutMs: 5_000 }).finally(() => ended.push('stuck'));
+    stuck.catch(() => {});
+    for (let i = 0; i < 20; i++) await scoresOf(pool, linear, [[1, 1]]);
+    ended.push('served');
     await expect(stuck).rejects.toMatchObject({ code: 'live_timeout' });
+    expect(ended).toEqual(['served', 'stuck']);
     await vi.waitFor(() => expect(pool.stats()).toMatchObject({ idle: 2 }), PATIENCE);
     expect(pool.stats().pids.filter((pid) => before.includes(pid))).toHaveLength(1);
   });
@@ -176,7 +178,7 @@ describe('an inference pool', () => {
       loop.version,
       rows.map((row) => [1, row]),
     );
-    const request = { version: loop.version, batch, rows, timeoutMs: 5_000, priority: 'live' as const };
+    const request = { version: loop.version, batch, rows, timeoutMs: PATIENCE, priority: 'live' as const };
     const { outputs, faults, overloaded } = await scoreIsolating(pool, request);
     expect([...outputs.keys()]).toEqual([0, 1, 2, 3, 4, 5, 6]);
     expect([...outputs.values()].map((bytes) => bytes.readFloatLE())).toEqual([0, 1, 2, 3, 4, 5, 6]);
@@ -189,10 +191,9 @@ describe('an inference pool', () => {
     open({ processes: 1 });
     await pool.warmUp(loop.version);
     const batch = batchOf(loop.version, [[FOR_EVER, 1]]);
-    const start = performance.now();
-    const request = { version: loop.version, batch, rows: [0], timeoutMs: 60_000, runTimeoutMs: 200 };
+    // More than the test has: were it the request's time that counts, nothing would end the run.
+    const request = { version: loop.version, batch, rows: [0], timeoutMs: 600_000, runTimeoutMs: 200 };
     await expect(pool.score({ ...request, priority: 'batch' })).rejects.toThrow('no answer within 200 ms');
-    expect(performance.now() - start).toBeLessThan(5_000);
   });
 
   it('costs no run to refuse rows whose features no input can hold', async () => {
@@ -206,7 +207,7 @@ describe('an inference pool', () => {
         return pool.score(request);
       },
     };
-    const request = { version: linear.version, batch, rows: rows.map((_, i) => i), timeoutMs: 5_000 };
+    const request = { version: linear.version, batch, rows: rows.map((_, i) => i), timeoutMs: PATIENCE };
     const { outputs, faults } = await scoreIsolating(counting, { ...request, priority: 'batch' });
     expect([outputs.size, [...faults.keys()], asked]).toEqual([98, [7, 93], [100, 98]]);
   });
@@ -311,7 +312,7 @@ describe('an inference pool', () => {
     await pool.warmUp(loop.version);
     const { pids } = pool.stats();
     const under = scoresOf(pool, loop, [[A_WHILE, 3]]);
-    const closing = pool.close();
+    const closing = pool.close(PATIENCE);
     await expect(scoresOf(pool, loop, [[1, 1]])).rejects.toMatchObject({ code: 'unavailable' });
     expect(await under).toEqual([3]);
     await closing;

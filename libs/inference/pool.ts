@@ -12,7 +12,7 @@ import {
   LIVE_RUN_USERS,
 } from '@tandem/prediction/model-limits';
 import type { ModelVersion } from '@tandem/prediction/predictor';
-import type { Scorer } from '@tandem/prediction/scoring';
+import type { Admission, Scorer } from '@tandem/prediction/scoring';
 import { createArtifactBreaker } from './artifact-breaker.ts';
 import { type Batcher, createBatcher } from './batcher.ts';
 import type { InferenceLog } from './inference-log.ts';
@@ -61,7 +61,7 @@ export interface PoolStats {
   readonly pids: readonly number[];
 }
 
-export interface InferencePool extends Scorer {
+export interface InferencePool extends Scorer, Admission {
   /** Loads the version in every child, now and in each that replaces one. Rejects with `unavailable`. */
   warmUp(version: ModelVersion): Promise<void>;
   stats(): PoolStats;
@@ -98,6 +98,7 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
   });
   const batcher: Batcher = createBatcher({
     place: (hash) => findPlace(slots, hash),
+    places: slots.length,
     maxRunRows: { live: options.maxLiveRows ?? LIVE_RUN_USERS, batch: options.sliceRows ?? 1_024 },
     maxWaitingRows: { live: options.maxQueue ?? LIVE_QUEUE_USERS, batch: options.maxBatchQueue ?? 100_000 },
     killGraceMs: options.killGraceMs ?? 1_000,
@@ -116,6 +117,7 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
 
   return {
     score: (request) => (closing ? Promise.reject(closed()) : batcher.score(request)),
+    room: batcher.room,
     async warmUp({ artifactHash }) {
       if (closing) throw closed();
       warm = [...warm.filter((hash) => hash !== artifactHash), artifactHash].slice(-maxModels);

@@ -10,6 +10,7 @@ const part = (request: string, version = a, rows = 1): Part<string> => ({
   version,
   start: 0,
   rows,
+  costMs: 0,
   inputs: [],
   suspicions: 0,
   waiting: false,

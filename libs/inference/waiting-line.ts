@@ -13,6 +13,8 @@ export interface Part<R> {
   readonly start: number;
   readonly rows: number;
   readonly inputs: readonly EncodedInput[];
+  /** What it is likely to cost of a child's time, in ms. */
+  readonly costMs: number;
   /** How often it was run and may have been the one that failed. */
   suspicions: number;
   /** Kept by the line. */
@@ -22,6 +24,8 @@ export interface Part<R> {
 export interface WaitingLine<R> {
   /** Waiting rows. */
   rows(): number;
+  /** What they cost together, in ms of a child. */
+  costMs(): number;
   add(part: Part<R>): void;
   /** Before all others, and never again together with another part: one of those it was run with failed. */
   addSuspect(part: Part<R>): void;
@@ -41,6 +45,7 @@ export function createWaitingLine<R>(): WaitingLine<R> {
   let suspects: Part<R>[] = [];
   let parts: Part<R>[] = [];
   let rows = 0;
+  let costMs = 0;
   /** Removed parts that are still in the arrays. */
   let gone = 0;
 
@@ -48,12 +53,15 @@ export function createWaitingLine<R>(): WaitingLine<R> {
     part.waiting = true;
     line.push(part);
     rows += part.rows;
+    costMs += part.costMs;
   }
 
   function remove(part: Part<R>): void {
     if (!part.waiting) return;
     part.waiting = false;
     rows -= part.rows;
+    // Of nobody nothing is left, whatever the sum of fractions says.
+    costMs = rows === 0 ? 0 : costMs - part.costMs;
     gone++;
     if (gone > 64 && gone > (suspects.length + parts.length) / 2) compact();
   }
@@ -66,6 +74,7 @@ export function createWaitingLine<R>(): WaitingLine<R> {
 
   return {
     rows: () => rows,
+    costMs: () => costMs,
     add: (part) => add(parts, part),
     addSuspect: (part) => add(suspects, part),
     remove,

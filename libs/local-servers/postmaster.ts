@@ -12,10 +12,13 @@ export const postgresShutdown: readonly EndStep[] = [
   { signal: 'SIGKILL', waitMs: 5_000 },
 ];
 
-/** True once the server with this process id accepts connections; the file's eighth line is what `pg_ctl --wait` reads. */
+/**
+ * True once the server with this process id accepts connections, as a standby those that read; the file's eighth line is
+ * what `pg_ctl --wait` reads.
+ */
 export function isReady(cluster: string, pid: number): boolean {
   const lines = readPidFile(cluster);
-  return Number(lines[0]) === pid && lines[7]?.trim() === 'ready';
+  return Number(lines[0]) === pid && ['ready', 'standby'].includes(lines[7]?.trim() ?? '');
 }
 
 /** Ends the server that an earlier, killed run left on this folder. Does nothing where there is none. */

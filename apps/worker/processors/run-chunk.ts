@@ -7,10 +7,12 @@ import type { Handler } from '@tandem/queue/run-worker';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { type RunTelling, tellRunEnded } from './tell-run-ended.ts';
 
+type ChunkMetrics = Pick<Metrics, 'chunks' | 'chunksAbandoned' | 'chunkTakeovers' | 'chunkDuration' | 'usersScored'>;
+
 export interface RunChunkProcessorDependencies extends RunTelling {
   readonly runChunk: RunChunk;
   readonly runs: Pick<RunStore, 'find'>;
-  readonly metrics: Pick<Metrics, 'chunks' | 'chunkDuration' | 'usersScored' | 'runs' | 'runDuration'>;
+  readonly metrics: RunTelling['metrics'] & ChunkMetrics;
 }
 
 export function createRunChunkProcessor(dependencies: RunChunkProcessorDependencies): Handler<'run-chunk'> {
@@ -32,10 +34,10 @@ export function createRunChunkProcessor(dependencies: RunChunkProcessorDependenc
   };
 }
 
-function count(report: ChunkReport, metrics: RunChunkProcessorDependencies['metrics']): void {
+function count(report: ChunkReport, metrics: ChunkMetrics): void {
+  if (report.outcome === 'nothing_to_do') return;
+  if (report.takenOver) metrics.chunkTakeovers.inc({ predictor: report.predictor });
   switch (report.outcome) {
-    case 'nothing_to_do':
-      return;
     case 'committed': {
       const { predictor, usersScored, usersFailed, readMs, scoreMs, commitMs } = report;
       metrics.chunks.inc({ predictor, state: 'committed' });
@@ -45,6 +47,9 @@ function count(report: ChunkReport, metrics: RunChunkProcessorDependencies['metr
       return;
     }
     case 'abandoned':
+      metrics.chunks.inc({ predictor: report.predictor, state: 'abandoned' });
+      metrics.chunksAbandoned.inc({ predictor: report.predictor, why: report.why });
+      return;
     case 'given_back':
     case 'failed':
       metrics.chunks.inc({ predictor: report.predictor, state: report.outcome });

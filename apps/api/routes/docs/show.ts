@@ -1,11 +1,13 @@
 /** GET /docs: the documentation page. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Endpoint } from '../../endpoint.ts';
+import { problems } from '../../problem-schema.ts';
 
 /** @param html gives the page */
 export function showDocs(html: () => string): Endpoint {
   return {
     route,
+    scope: 'public',
     produces: 'text/html',
     handle: () =>
       new Response(html(), {
@@ -25,5 +27,5 @@ const route = createRoute({
   path: '/docs',
   tags: ['documentation'],
   summary: 'The documentation page',
-  responses: { 200: { description: 'HTML', content: { 'text/html': { schema: z.string() } } } },
+  responses: { 200: { description: 'HTML', content: { 'text/html': { schema: z.string() } } }, ...problems() },
 });

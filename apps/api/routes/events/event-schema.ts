@@ -40,6 +40,10 @@ export const ResultsSchema = z
         userId: z.string(),
         contextVersion: z.int(),
         contextToken: z.string().openapi({ description: 'What a read may demand with Prediction-Min-Context' }),
+        ignored: z.array(z.string()).max(10).optional().openapi({
+          description:
+            'Names in `data` that no predictor takes from events, the first ten, cut to 64 characters: misspelt, or of a predictor that names neither features.asOf nor features.overlayFor. Left out where there is none',
+        }),
       }),
     ),
   })

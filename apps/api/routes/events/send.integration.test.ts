@@ -20,6 +20,10 @@ const send = (body: unknown, type = STRUCTURED, headers = {}) =>
   api.post('/v1/events', body, { 'content-type': type, ...headers });
 const resultsOf = async (response: Response) =>
   ((await response.json()) as { results: Record<string, unknown>[] }).results;
+const ignoredSoFar = async () => {
+  const found = /^tandem_events_with_ignored_values_total\{.*\} (\d+)$/m.exec(await (await api.get('/metrics')).text());
+  return Number(found?.[1]);
+};
 const eventsStored = async () => Number((await api.pool.query('select count(*) from tandem.event_ids')).rows[0]?.count);
 
 describe('POST /v1/events', () => {
@@ -39,6 +43,21 @@ describe('POST /v1/events', () => {
     ]);
     const [again] = await resultsOf(await send(event));
     expect(again).toMatchObject({ status: 'duplicate', contextVersion: 1 });
+  });
+
+  it('names the values that no predictor takes, in the result of their event, and counts it', async () => {
+    const before = await ignoredSoFar();
+    const batch = [
+      eventOf({ subject: '8', data: { orders: 2, nmae: 1 } }),
+      eventOf({ subject: '8', data: { orders: 3 } }),
+    ];
+    const results = await resultsOf(await send(batch, BATCHED));
+    expect(results.map(({ status, ignored }) => [status, ignored])).toEqual([
+      ['accepted', ['nmae']],
+      ['accepted', undefined],
+    ]);
+    await send(batch, BATCHED);
+    expect((await ignoredSoFar()) - before).toBe(1);
   });
 
   it('takes the binary mode, with and without data', async () => {

@@ -1,7 +1,7 @@
 /** POST /v1/events: CloudEvents in the structured, batched or binary mode; all of a request are applied, or none. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { isTandemError, TandemError } from '@tandem/prediction/errors';
-import type { ContextEvent } from '@tandem/prediction/events';
+import type { ContextEvent, EventResult } from '@tandem/prediction/events';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { Context } from 'hono';
 import type { Endpoint } from '../../endpoint.ts';
@@ -19,27 +19,41 @@ export const MAX_EVENTS = 1_000;
 
 export interface SendDependencies {
   readonly recordEvents: RecordEvents;
-  readonly metrics: Pick<Metrics, 'events'>;
+  readonly metrics: Pick<Metrics, 'events' | 'eventsIgnored'>;
 }
 
 /** Events with how their place is written in a problem's field. */
 interface Incoming {
   readonly events: readonly ContextEvent[];
   prefix(index: number): string;
+  /** Attributes came as `ce-` headers, which is where their faults lie. */
+  readonly isBinary?: true;
 }
 
 export function sendEvents({ recordEvents, metrics }: SendDependencies): Endpoint {
   return {
     route,
+    scope: 'events:write',
     produces: 'application/json',
     async handle(context, event) {
       try {
-        const { events, prefix } = await readEvents(context);
+        const { events, prefix, isBinary } = await readEvents(context);
         event.add({ events: events.length });
         const results = await recordEvents(events, prefix).catch((error) => {
-          throw events.length === 1 && prefix(0) === '' ? withoutIndex(error) : error;
+          const found = events.length === 1 && prefix(0) === '' ? withoutIndex(error) : error;
+          throw isBinary ? ofHeader(found) : found;
         });
         for (const { status } of results) metrics.events.inc({ outcome: status });
+        event.add({
+          get outcomes() {
+            return countStatuses(results);
+          },
+        });
+        const ignored = results.filter((result) => result.status === 'accepted' && result.ignored).length;
+        if (ignored > 0) {
+          metrics.eventsIgnored.inc(ignored);
+          event.add({ withIgnoredValues: ignored });
+        }
         return jsonResponse({ results }, 202);
       } catch (error) {
         metrics.events.inc({ outcome: 'refused' });
@@ -47,6 +61,13 @@ export function sendEvents({ recordEvents, metrics }: SendDependencies): Endpoin
       }
     },
   };
+}
+
+/** Counted where the event is written. */
+function countStatuses(results: readonly EventResult[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { status } of results) counts[status] = (counts[status] ?? 0) + 1;
+  return counts;
 }
 
 async function readEvents({ req }: Context): Promise<Incoming> {
@@ -88,10 +109,16 @@ function readBinary(headers: Headers, data: unknown): Incoming {
     });
   }
   try {
-    return { events: [parseCloudEvent({ ...attributes, data })], prefix: () => '' };
+    return { events: [parseCloudEvent({ ...attributes, data })], prefix: () => '', isBinary: true };
   } catch (error) {
-    throw isTandemError(error) && error.field !== 'data' ? withField(error, `ce-${error.field}`) : error;
+    throw ofHeader(error);
   }
+}
+
+/** Names the header that an attribute came in; `data` is the body. */
+function ofHeader(error: unknown): unknown {
+  if (!isTandemError(error) || error.field === undefined || /^data(?:$|[.[])/.test(error.field)) return error;
+  return withField(error, `ce-${error.field}`);
 }
 
 /** The store counts events; the sender of a single one did not. */
@@ -116,7 +143,7 @@ const route = createRoute({
   tags: ['events'],
   summary: 'Say that users changed',
   description:
-    "CloudEvents 1.0: `subject` is the user id, `data` an object of feature values, or absent. The acknowledgement means a durable commit that raised the user's context version; the same source and id again is answered as a duplicate. The binary mode carries the attributes in `ce-` headers and `data` as an `application/json` body.",
+    "CloudEvents 1.0: `subject` is the user id, `data` an object of feature values, or absent. The acknowledgement means a durable commit that raised the user's context version; the same source and id again is answered as a duplicate. Values that no predictor takes are ignored, and named in the result. The binary mode carries the attributes in `ce-` headers and `data` as an `application/json` body.",
   request: {
     body: {
       required: true,

@@ -8,7 +8,7 @@ import { type Assignment, type Authority, type Certificate, isErased } from '@ta
 import { TandemError } from '@tandem/prediction/errors';
 import type { ModelVersion, Predictor } from '@tandem/prediction/predictor';
 import { notFound, unknownPredictor } from '@tandem/prediction/read-errors';
-import { PLAIN_READ } from '@tandem/prediction/read-options';
+import { type LiveQuota, PLAIN_READ } from '@tandem/prediction/read-options';
 import type { PredictionReader, Registry } from '@tandem/prediction/read-prediction';
 import { type CandidateDependencies, type FoundCandidates, findCandidates } from '../users/find-candidates.ts';
 
@@ -58,6 +58,7 @@ export async function explain(
   dependencies: ExplanationDependencies,
   predictor: Predictor,
   userId: string,
+  liveQuota?: LiveQuota,
 ): Promise<Explanation> {
   const { authority, registry, explainFeatures, readPrediction } = dependencies;
   const certificate = await authority.certify([userId]);
@@ -69,7 +70,11 @@ export async function explain(
     findCandidates(dependencies, predictor, assignment, certificate, userId),
     explainFeatures(version, userId).catch(asTandemError),
   ]);
-  const [result] = await readPrediction(predictor.name, [userId], PLAIN_READ);
+  const [result] = await readPrediction(
+    predictor.name,
+    [userId],
+    liveQuota ? { ...PLAIN_READ, liveQuota } : PLAIN_READ,
+  );
   return {
     predictor,
     userId,

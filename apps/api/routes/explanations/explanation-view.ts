@@ -48,9 +48,9 @@ export const ExplanationSchema = z
       }),
     ),
     featureFault: z.string().nullable().openapi({ description: 'Why the user cannot be scored' }),
-    featureProblem: ProblemSchema.nullable().openapi({ description: 'Why the features could not be read' }),
-    answer: PredictionSchema.nullable().openapi({ description: 'What a read answers now' }),
-    answerProblem: ProblemSchema.nullable(),
+    featureProblem: z.union([ProblemSchema, z.null()]).openapi({ description: 'Why the features could not be read' }),
+    answer: z.union([PredictionSchema, z.null()]).openapi({ description: 'What a read answers now' }),
+    answerProblem: z.union([ProblemSchema, z.null()]),
     cacheStatus: z.string().nullable(),
   })
   .openapi('Explanation');

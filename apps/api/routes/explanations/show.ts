@@ -13,8 +13,9 @@ import { ExplanationSchema, explanationView } from './explanation-view.ts';
 export function showExplanation(dependencies: ExplanationDependencies): Endpoint {
   return {
     route,
+    scope: 'users:read',
     produces: 'application/json',
-    async handle({ req }, event) {
+    async handle({ req }, event, caller) {
       const name = req.param('predictor') ?? '';
       const userId = req.param('userId') ?? '';
       const predictor = await dependencies.registry.predictor(name);
@@ -22,7 +23,7 @@ export function showExplanation(dependencies: ExplanationDependencies): Endpoint
       const refused = userIdProblem(predictor.keyType, userId, 'userId');
       if (refused) throw refused;
       event.add({ predictor: name });
-      return jsonResponse(explanationView(await explain(dependencies, predictor, userId)));
+      return jsonResponse(explanationView(await explain(dependencies, predictor, userId, caller.liveQuota)));
     },
   };
 }

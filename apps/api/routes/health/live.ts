@@ -2,9 +2,10 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Endpoint } from '../../endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
+import { problems } from '../../problem-schema.ts';
 
 export function showLive(): Endpoint {
-  return { route, produces: 'application/json', handle: () => jsonResponse({ status: 'live' }) };
+  return { route, scope: 'public', produces: 'application/json', handle: () => jsonResponse({ status: 'live' }) };
 }
 
 const route = createRoute({
@@ -20,5 +21,6 @@ const route = createRoute({
         'application/json': { schema: z.strictObject({ status: z.literal('live') }), example: { status: 'live' } },
       },
     },
+    ...problems(),
   },
 });

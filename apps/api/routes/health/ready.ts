@@ -2,6 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Endpoint } from '../../endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
+import { problems } from '../../problem-schema.ts';
 import type { ReadinessChecker } from './readiness.ts';
 
 export interface ReadyDependencies {
@@ -11,6 +12,7 @@ export interface ReadyDependencies {
 export function showReady({ readiness }: ReadyDependencies): Endpoint {
   return {
     route,
+    scope: 'public',
     produces: 'application/json',
     async handle() {
       const found = await readiness.check();
@@ -57,5 +59,6 @@ const route = createRoute({
         },
       },
     },
+    ...problems(),
   },
 });

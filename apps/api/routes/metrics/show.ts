@@ -2,6 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { Endpoint } from '../../endpoint.ts';
+import { problems } from '../../problem-schema.ts';
 
 export interface MetricsDependencies {
   readonly metrics: Pick<Metrics, 'contentType' | 'exposition'>;
@@ -10,6 +11,7 @@ export interface MetricsDependencies {
 export function showMetrics({ metrics }: MetricsDependencies): Endpoint {
   return {
     route,
+    scope: 'public',
     produces: 'text/plain',
     async handle() {
       const headers = { 'content-type': metrics.contentType, 'cache-control': 'no-store' };
@@ -29,5 +31,6 @@ const route = createRoute({
       description: 'All series of this process',
       content: { 'text/plain': { schema: z.string(), example: '# TYPE tandem_predictions_total counter\n' } },
     },
+    ...problems(),
   },
 });

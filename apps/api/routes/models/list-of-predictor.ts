@@ -11,6 +11,7 @@ import { type ModelDependencies, ModelSchema, modelViews } from './model-view.ts
 export function listModelsOfPredictor({ models, registry, authority }: ModelDependencies): Endpoint {
   return {
     route,
+    scope: 'models:read',
     produces: 'application/json',
     async handle({ req }) {
       const name = req.param('predictor') ?? '';

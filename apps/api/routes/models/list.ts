@@ -9,6 +9,7 @@ import { type ModelDependencies, ModelSchema, modelViews } from './model-view.ts
 export function listModels({ models, registry, authority }: ModelDependencies): Endpoint {
   return {
     route,
+    scope: 'models:read',
     produces: 'application/json',
     async handle() {
       const certificate = await authority.certify([]);

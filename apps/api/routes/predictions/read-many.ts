@@ -7,6 +7,7 @@ import { PREDICTION_EXAMPLE } from '@tandem/client/wire-examples';
 import type { ReadResult } from '@tandem/prediction/answer';
 import { isTandemError, TandemError } from '@tandem/prediction/errors';
 import { unknownPredictor } from '@tandem/prediction/read-errors';
+import type { ReadTimes } from '@tandem/prediction/read-times';
 import type { KeyType } from '@tandem/prediction/user-id';
 import { createPredictionCount } from '../../count-predictions.ts';
 import type { Endpoint } from '../../endpoint.ts';
@@ -18,7 +19,7 @@ import { ProblemSchema, problems } from '../../problem-schema.ts';
 import { userIdProblem } from '../../user-id-problem.ts';
 import { PredictionSchema, predictionView } from './prediction-view.ts';
 import type { ReadDependencies } from './read-one.ts';
-import { MIN_CONTEXT, readOptions } from './read-options.ts';
+import { MIN_CONTEXT, optionsFor, readOptions } from './read-options.ts';
 
 export const MAX_USERS = 1_000;
 
@@ -36,17 +37,22 @@ export function readMany({ readPrediction, registry, metrics }: ReadDependencies
   const count = createPredictionCount(metrics);
   return {
     route,
+    scope: 'predictions:read',
     produces: 'application/json',
-    async handle(context, event) {
+    async handle(context, event, caller) {
       const startedAt = performance.now();
       const name = context.req.param('predictor') ?? '';
       if (context.req.header(MIN_CONTEXT) !== undefined) throw tokenOfOneUser();
-      const options = readOptions(context.req);
+      const demanded = readOptions(context.req, caller.liveQuota);
       const { userIds } = await parseBody(context, RequestSchema);
       const predictor = await registry.predictor(name);
       if (!predictor) throw unknownPredictor(name);
       const { valid, refused } = sort(predictor.keyType, userIds);
-      const read = valid.length === 0 ? [] : await readPrediction(name, valid, options);
+      const options = optionsFor(demanded, predictor.policy.freshness.maxAgeMs);
+      const times: ReadTimes = {};
+      event.add(times);
+      event.add({ predictor: name, users: userIds.length });
+      const read = valid.length === 0 ? [] : await readPrediction(name, valid, options, times);
       const cause = read[0];
       if (isTandemError(cause, 'unavailable') && read.every((result) => result === cause)) throw cause;
       const inOrder = read.values();
@@ -55,7 +61,12 @@ export function readMany({ readPrediction, registry, metrics }: ReadDependencies
         if (result instanceof TandemError) metrics.predictionErrors.inc({ predictor: name, code: result.code });
         else count(name, result.source, result.reason);
       }
-      event.add({ predictor: name, users: userIds.length, refused: refused.size });
+      event.add({
+        refused: refused.size,
+        get answers() {
+          return tally(results);
+        },
+      });
       return new Response(
         JSON.stringify({ results: results.map((result, i) => itemOf(result, userIds[i] ?? '', i)) }),
         {
@@ -69,6 +80,16 @@ export function readMany({ readPrediction, registry, metrics }: ReadDependencies
       );
     },
   };
+}
+
+/** How many of each kind: `batch fresh`, `stale live_timeout`, `error unknown_user`. Counted where the event is written. */
+function tally(results: readonly ReadResult[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const result of results) {
+    const kind = result instanceof TandemError ? `error ${result.code}` : `${result.source} ${result.reason}`;
+    counts[kind] = (counts[kind] ?? 0) + 1;
+  }
+  return counts;
 }
 
 /** The ids to read, in order, and by position those that are no ids. */

@@ -30,7 +30,7 @@ export function readOneDirectly(dependencies: ReadDependencies & ServeOptions): 
 
   async function answer(request: ReadOneRequest, outgoing: ServerResponse): Promise<void> {
     try {
-      send(outgoing, await serve(request.head, (event) => read(request, event)));
+      send(outgoing, await serve(request.head, (event, caller) => read(request, event, caller)));
     } catch (error) {
       dependencies.log.error('request.failed', { path: request.head.url, error });
       outgoing.destroy();

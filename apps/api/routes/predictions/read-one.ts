@@ -9,6 +9,7 @@ import { TandemError } from '@tandem/prediction/errors';
 import type { Predictor } from '@tandem/prediction/predictor';
 import { unknownPredictor } from '@tandem/prediction/read-errors';
 import type { PredictionReader, Registry } from '@tandem/prediction/read-prediction';
+import type { ReadTimes } from '@tandem/prediction/read-times';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
 import { createPredictionCount } from '../../count-predictions.ts';
@@ -17,11 +18,12 @@ import { cacheStatus } from '../../http/cache-status.ts';
 import { matchesETag } from '../../http/etag.ts';
 import type { RequestHead } from '../../http/foreign-request.ts';
 import { type Reply, responseOf } from '../../http/reply.ts';
+import type { Caller } from '../../keys/access.ts';
 import { predictorParameter, userIdParameter } from '../../parameters.ts';
 import { problems } from '../../problem-schema.ts';
 import { userIdProblem } from '../../user-id-problem.ts';
 import { PredictionSchema } from './prediction-view.ts';
-import { readOptions } from './read-options.ts';
+import { optionsFor, readOptions } from './read-options.ts';
 import { renderAnswer } from './render-answer.ts';
 
 export interface ReadDependencies {
@@ -37,29 +39,32 @@ export interface ReadOneRequest {
   readonly head: RequestHead;
 }
 
-export type ReadOne = (request: ReadOneRequest, event: WideEvent) => Promise<Reply>;
+export type ReadOne = (request: ReadOneRequest, event: WideEvent, caller: Caller) => Promise<Reply>;
 
 export function readOne(dependencies: ReadDependencies): Endpoint {
   const read = createReadOne(dependencies);
   return {
     ...READ_ONE,
-    async handle({ req }, event) {
+    async handle({ req }, event, caller) {
       const [predictor, userId] = [req.param('predictor') ?? '', req.param('userId') ?? ''];
-      return responseOf(await read({ predictor, userId, head: req }, event));
+      return responseOf(await read({ predictor, userId, head: req }, event, caller));
     },
   };
 }
 
 export function createReadOne({ readPrediction, registry, metrics }: ReadDependencies): ReadOne {
   const count = createPredictionCount(metrics);
-  return async function read({ predictor: name, userId, head }, event) {
+  return async function read({ predictor: name, userId, head }, event, caller) {
     const startedAt = performance.now();
-    const options = readOptions(head);
+    const demanded = readOptions(head, caller.liveQuota);
     const predictor = await registry.predictor(name);
     if (!predictor) throw unknownPredictor(name);
     const refused = userIdProblem(predictor.keyType, userId, 'userId');
     if (refused) throw refused;
-    const [result] = await readPrediction(name, [userId], options);
+    const options = optionsFor(demanded, predictor.policy.freshness.maxAgeMs);
+    const times: ReadTimes = {};
+    event.add(times);
+    const [result] = await readPrediction(name, [userId], options, times);
     if (result === undefined || result instanceof TandemError) {
       metrics.predictionErrors.inc({ predictor: name, code: result?.code ?? 'unknown_user' });
       throw result ?? new TandemError('unknown_user', 'There is no such user.');
@@ -95,7 +100,7 @@ const route = createRoute({
   tags: ['predictions'],
   summary: 'One prediction',
   description:
-    "The stored prediction while it is fresh, a live one where the user's context is fresher. `Cache-Control` demands more or less: `no-cache` infers now, `only-if-cached` never does, `max-age=N`, `max-stale[=N]`.",
+    "The stored prediction while it is fresh, a live one where the user's context is fresher. `Cache-Control` demands more or less: `no-cache` infers now, `only-if-cached` never does, `max-age=N`, `min-fresh=N`, `max-stale[=N]`.",
   request: {
     params: z.object({ predictor: predictorParameter, userId: userIdParameter }),
     headers: z.object({
@@ -137,4 +142,4 @@ const route = createRoute({
 });
 
 /** The endpoint but for its handler. */
-export const READ_ONE = Object.freeze({ route, produces: 'application/json' });
+export const READ_ONE = Object.freeze({ route, scope: 'predictions:read', produces: 'application/json' });

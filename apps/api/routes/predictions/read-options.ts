@@ -1,14 +1,38 @@
 /** What a read's headers demand of its answer. */
 import { parseContextToken } from '@tandem/prediction/events';
-import { PLAIN_READ, type ReadOptions } from '@tandem/prediction/read-options';
+import { type LiveQuota, PLAIN_READ, type ReadOptions } from '@tandem/prediction/read-options';
 import { NO_DIRECTIVES, parseCacheControl } from '../../http/cache-control.ts';
 import type { RequestHead } from '../../http/foreign-request.ts';
 import { RequestError } from '../../http/request-error.ts';
 
 export const MIN_CONTEXT = 'prediction-min-context';
 
-/** Throws a RequestError `malformed_request` that names the header. */
-export function readOptions(request: RequestHead): ReadOptions {
+/**
+ * Throws a RequestError `malformed_request` that names the header.
+ * @param liveQuota of the caller; undefined: no limit
+ */
+export function readOptions(request: RequestHead, liveQuota: LiveQuota | undefined): DemandedOptions {
+  const demanded = demandedOptions(request);
+  return liveQuota === undefined ? demanded : { ...demanded, liveQuota };
+}
+
+/** With what only a predictor's policy turns into an age. */
+export interface DemandedOptions extends ReadOptions {
+  readonly minFresh?: number | null;
+}
+
+/**
+ * `min-fresh` as the greatest age that leaves an answer so long to live (RFC 9111, 5.2.1.3).
+ * @param maxAgeMs the predictor's; null: its answers never expire
+ */
+export function optionsFor(demanded: DemandedOptions, maxAgeMs: number | null): ReadOptions {
+  const { minFresh } = demanded;
+  if (minFresh === null || minFresh === undefined || maxAgeMs === null) return demanded;
+  const oldest = Math.max(0, Math.floor(maxAgeMs / 1000) - minFresh);
+  return { ...demanded, maxAge: Math.min(demanded.maxAge ?? oldest, oldest) };
+}
+
+function demandedOptions(request: RequestHead): DemandedOptions {
   const directives = parseCacheControl(request.header('cache-control'));
   const token = request.header(MIN_CONTEXT);
   if (token === undefined) return directives === NO_DIRECTIVES ? PLAIN_READ : { ...directives, minContext: null };

@@ -17,6 +17,7 @@ export interface GenerationDependencies {
 export function listGenerations({ generations, registry }: GenerationDependencies): Endpoint {
   return {
     route,
+    scope: 'models:read',
     produces: 'application/json',
     async handle({ req }) {
       const name = req.param('predictor') ?? '';

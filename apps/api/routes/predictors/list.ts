@@ -8,6 +8,7 @@ import { PREDICTOR_EXAMPLE, type PredictorDependencies, PredictorSchema, predict
 export function listPredictors({ registry, authority }: PredictorDependencies): Endpoint {
   return {
     route,
+    scope: 'models:read',
     produces: 'application/json',
     async handle() {
       const certificate = await authority.certify([]);

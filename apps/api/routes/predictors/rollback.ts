@@ -22,6 +22,7 @@ const RequestSchema = z
 export function rollBack({ generations, registry }: GenerationDependencies): Endpoint {
   return {
     route,
+    scope: 'rollouts:admin',
     produces: 'application/json',
     async handle(context, event) {
       const name = context.req.param('predictor') ?? '';
@@ -53,7 +54,7 @@ const route = createRoute({
       description: 'In force from the next read on',
       content: {
         'application/json': {
-          schema: z.strictObject({ from: GenerationSchema.nullable(), to: GenerationSchema }),
+          schema: z.strictObject({ from: z.union([GenerationSchema, z.null()]), to: GenerationSchema }),
           example: {
             from: { ...GENERATION_EXAMPLE, inForce: false },
             to: { ...GENERATION_EXAMPLE, generation: '16', runId: '0199b0ae-1c22-7d04-8a51-7f2b5d1c9e02' },

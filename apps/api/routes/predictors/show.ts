@@ -10,6 +10,7 @@ import { PREDICTOR_EXAMPLE, type PredictorDependencies, PredictorSchema, predict
 export function showPredictor({ registry, authority }: PredictorDependencies): Endpoint {
   return {
     route,
+    scope: 'models:read',
     produces: 'application/json',
     async handle({ req }) {
       const name = req.param('predictor') ?? '';

@@ -11,6 +11,7 @@ import { RUN_EXAMPLE, RunSchema, requireRun, runView } from './run-view.ts';
 export function cancelRun({ runs }: RunDependencies): Endpoint {
   return {
     route,
+    scope: 'runs:write',
     produces: 'application/json',
     async handle({ req }, event) {
       const { id } = await requireRun(runs, req.param('id') ?? '');

@@ -14,6 +14,7 @@ const MAX_LIMIT = 100;
 export function listRuns({ runs, registry }: RunDependencies): Endpoint {
   return {
     route,
+    scope: 'runs:read',
     produces: 'application/json',
     query: ['limit', 'before', 'predictor'],
     async handle({ req }) {

@@ -17,6 +17,7 @@ const HEARTBEAT_MS = 15_000;
 export function showProgress({ runs, runWatcher }: RunDependencies): Endpoint {
   return {
     route,
+    scope: 'runs:read',
     produces: 'text/event-stream',
     async handle({ req }) {
       const run = await requireRun(runs, req.param('id') ?? '');

@@ -12,6 +12,7 @@ const MAX_FAILURES = 1_000;
 export function showRun({ runs }: RunDependencies): Endpoint {
   return {
     route,
+    scope: 'runs:read',
     produces: 'application/json',
     async handle({ req }) {
       const run = await requireRun(runs, req.param('id') ?? '');
@@ -33,7 +34,11 @@ const route = createRoute({
       description: `The run, and the first ${MAX_FAILURES} users that it could not score`,
       content: {
         'application/json': {
-          schema: RunSchema.extend({ failures: z.array(z.strictObject({ userId: z.string(), reason: z.string() })) }),
+          schema: z.strictObject({
+            // Not `extend`: described as all of a Run, which allows no more fields, and of this, nothing would fit it.
+            ...RunSchema.shape,
+            failures: z.array(z.strictObject({ userId: z.string(), reason: z.string() })),
+          }),
           example: {
             ...RUN_EXAMPLE,
             state: 'done_with_errors',

@@ -33,6 +33,7 @@ const RequestSchema = z
 export function startRun({ runs, registry, ...rest }: RunDependencies): Endpoint {
   return {
     route,
+    scope: 'runs:write',
     produces: 'application/json',
     async handle(context, event) {
       const body = await parseBody(context, RequestSchema);

@@ -25,9 +25,13 @@ export function showUser(dependencies: UserDependencies): Endpoint {
   const { registry, authority, contexts } = dependencies;
   return {
     route,
+    scope: 'users:read',
     produces: 'application/json',
     async handle({ req }) {
       const userId = req.param('userId') ?? '';
+      // By the rules of every key type, before Postgres sees it: there are texts that it refuses to take.
+      const unfit = userIdProblem('text', userId, 'userId');
+      if (unfit) throw unfit;
       const [certificate, context] = await Promise.all([authority.certify([userId]), contexts.find(userId)]);
       // Behind the certificate, which tells the registry of adoptions.
       const all = await registry.predictors();

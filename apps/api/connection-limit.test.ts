@@ -1,0 +1,12 @@
+import { expect, it } from 'vitest';
+import { connectionLimit } from './connection-limit.ts';
+
+const limitsOf = (files: string) =>
+  `Limit                     Soft Limit           Hard Limit           Units\nMax open files            ${files.padEnd(20)} 1048576              files\n`;
+
+it('leaves files for the stores and the children, and never more than it needs', () => {
+  expect(['1048576', '1024', '64', '20', 'unlimited'].map((files) => connectionLimit(limitsOf(files)))).toEqual([
+    4_096, 972, 12, 8, 4_096,
+  ]);
+  expect(connectionLimit('')).toBe(4_096);
+});

@@ -1,0 +1,26 @@
+/**
+ * How many connections a process can hold: fewer than it may have files open, since Postgres, Redis and the inference
+ * children need theirs, and without one left even a new child could not be started.
+ */
+import { readFileSync } from 'node:fs';
+
+/** However many files there may be. */
+const MOST = 4_096;
+const LEAST = 8;
+/** Files beside the connections: 18 to Postgres, 6 to Redis, 5 for each child, and some 15 of Node itself. */
+const OTHER_FILES = 52;
+
+/** @param limits as in `/proc/<pid>/limits`; without that file, as on other systems, nothing is known */
+export function connectionLimit(limits = readLimits()): number {
+  const files = /^Max open files\s+(\d+)/m.exec(limits)?.[1];
+  if (files === undefined) return MOST;
+  return Math.min(MOST, Math.max(LEAST, Number(files) - OTHER_FILES));
+}
+
+function readLimits(): string {
+  try {
+    return readFileSync('/proc/self/limits', 'latin1');
+  } catch {
+    return '';
+  }
+}

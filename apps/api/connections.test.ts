@@ -1,0 +1,78 @@
+import { createServer, type Server } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { createConnections } from './connections.ts';
+import { rememberRequest } from './refused-request.ts';
+
+const MOST = 4;
+let server: Server;
+let port: number;
+let clock: number;
+let connections: ReturnType<typeof createConnections>;
+const sockets: Socket[] = [];
+/** Answers under way: GET /slow is answered when the test says so. */
+const slow: (() => void)[] = [];
+
+beforeEach(async () => {
+  clock = 0;
+  connections = createConnections({ most: MOST, silenceMs: 200, now: () => clock });
+  server = createServer((incoming, outgoing) => {
+    rememberRequest(incoming, outgoing);
+    if (incoming.url === '/large') outgoing.end(Buffer.alloc(64_000_000));
+    else if (incoming.url === '/slow') slow.push(() => outgoing.end('done'));
+    else outgoing.end('done');
+  });
+  connections.keep(server);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  port = (server.address() as AddressInfo).port;
+});
+afterEach(() => {
+  for (const socket of sockets.splice(0)) socket.destroy();
+  server.closeAllConnections();
+  server.close();
+});
+
+const GET = (path: string) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+
+/** Connects and sends; resolves when the server has it, with what becomes of the connection. */
+async function open(bytes: string) {
+  const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve));
+  const socket = connect(port, '127.0.0.1');
+  sockets.push(socket);
+  const closed = new Promise<'closed'>((resolve) => socket.once('close', () => resolve('closed')));
+  const answered = new Promise<'answered'>((resolve) => socket.once('data', () => resolve('answered')));
+  socket.on('error', () => {});
+  socket.write(bytes);
+  return { socket, closed, answered, first: () => Promise.race([closed, answered]), theirs: await accepted };
+}
+
+it('closes the longest of those that ask nothing, for the sake of a newcomer', async () => {
+  const holding = [];
+  for (let i = 0; i < MOST; i++) holding.push(await open('GET /x HTTP/1.1\r\nX-Slow: '));
+  await expect(connections.part.check()).resolves.toBeUndefined();
+  expect(await (await open(GET('/'))).first()).toBe('answered');
+  await holding[0]?.closed;
+  expect(holding.map(({ theirs }) => theirs.destroyed)).toEqual([true, false, false, false]);
+  await expect(connections.part.check()).rejects.toThrow('all 4 connections are taken');
+  clock = 5_000;
+  await expect(connections.part.check()).resolves.toBeUndefined();
+});
+
+it('sends a newcomer away where every connection has its request', async () => {
+  const busy = [];
+  for (let i = 0; i < MOST; i++) busy.push(await open(GET('/slow')));
+  await expect.poll(() => slow.length).toBe(MOST);
+  expect(await (await open(GET('/'))).first()).toBe('closed');
+  for (const answer of slow.splice(0)) answer();
+  for (const one of busy) expect(await one.first()).toBe('answered');
+});
+
+it('closes a connection whose client does not read, and not one that waits for its answer', async () => {
+  const waiting = await open(GET('/slow'));
+  const deaf = await open(GET('/large'));
+  deaf.socket.pause();
+  await new Promise((resolve) => deaf.theirs.once('close', resolve));
+  await expect.poll(() => slow.length).toBe(1);
+  slow.pop()?.();
+  expect(await waiting.first()).toBe('answered');
+});

@@ -1,0 +1,85 @@
+/**
+ * Who may ask for what: the first thing that is looked at of a request, before its body is read. A route says which scope
+ * it needs; a key has scopes and limits. Where keys are off, everybody who reaches the service may do everything.
+ */
+import type { Scope } from '@tandem/prediction/api-key';
+import { TandemError } from '@tandem/prediction/errors';
+import type { KeyRing } from '@tandem/prediction/key-ring';
+import type { LiveQuota } from '@tandem/prediction/read-options';
+import type { WideEvent } from '@tandem/telemetry/wide-event';
+import type { RequestHead } from '../http/foreign-request.ts';
+import { RequestError } from '../http/request-error.ts';
+
+/** What a route asks for; `public`: of nobody anything. There is no third: a route without one does not compile. */
+export type RouteScope = Scope | 'public';
+
+/** Who asks. */
+export interface Caller {
+  /** Undefined: nobody's limit. */
+  readonly liveQuota: LiveQuota | undefined;
+}
+
+/**
+ * Admits a request, or throws: RequestError `unauthorized`, `missing_scope`; TandemError `rate_limited`, `unavailable`
+ * where this process has not heard of the keys for too long. Adds to the event who it was, or why it was nobody.
+ */
+export type Access = (request: RequestHead, scope: RouteScope, event: WideEvent) => Caller;
+
+const ANYBODY: Caller = Object.freeze({ liveQuota: undefined });
+
+/** Keys are off. */
+export const openAccess: Access = () => ANYBODY;
+
+export function createKeyedAccess(ring: KeyRing): Access {
+  return function admit(request, scope, event) {
+    if (scope === 'public') return ANYBODY;
+    if (!ring.isBelieved()) throw notKnown();
+    const found = ring.find(bearerToken(request.header('authorization')));
+    if ('why' in found) {
+      event.add({ keyRefused: found.why, ...(found.id === undefined ? {} : { keyId: found.id }) });
+      throw unauthorized();
+    }
+    event.add({ keyId: found.id });
+    if (!found.scopes.has(scope)) throw missingScope(scope);
+    if (found.requests?.take(1) === 0) throw tooMany(found.requests.perSecond, found.requests.secondsToNext());
+    return found;
+  };
+}
+
+/** The scheme's case is free (RFC 9110); what is no bearer token is told from a wrong one by nobody. */
+const BEARER = /^bearer +([^\s,]+)$/i;
+
+function bearerToken(authorization: string | undefined): string {
+  return (authorization === undefined ? undefined : BEARER.exec(authorization)?.[1]) ?? '';
+}
+
+/** One answer, whatever is wrong: whoever tries keys learns nothing. */
+function unauthorized(): RequestError {
+  return new RequestError('unauthorized', 'This needs an API key that is in force.', {
+    field: 'Authorization',
+    remedy: 'send Authorization: Bearer <key>, never a key in a URL; tandem key create makes one',
+    headers: { 'www-authenticate': 'Bearer' },
+  });
+}
+
+function missingScope(scope: Scope): RequestError {
+  return new RequestError('missing_scope', `The key lacks the scope ${scope}.`, {
+    field: 'Authorization',
+    remedy: `use a key with it: tandem key create --scopes ${scope}`,
+    headers: { 'www-authenticate': `Bearer error="insufficient_scope", scope="${scope}"` },
+  });
+}
+
+function tooMany(perSecond: number, retryAfter: number): TandemError {
+  return new TandemError('rate_limited', `The key may send ${perSecond} requests a second, and has sent them.`, {
+    retryAfter: Math.max(1, retryAfter),
+    remedy: 'ask again after the time in Retry-After, or ask for many users in one request',
+  });
+}
+
+function notKnown(): TandemError {
+  return new TandemError('unavailable', 'The keys that are in force are not known at the moment.', {
+    retryAfter: 1,
+    remedy: 'try again after the time in Retry-After',
+  });
+}

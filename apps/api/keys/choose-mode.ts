@@ -1,0 +1,22 @@
+/** Whether keys are asked for: where only this machine reaches the service they are not, everywhere else they are. */
+import type { ApiKeysSection } from '@tandem/config/environment-sections';
+import { TandemError } from '@tandem/prediction/errors';
+
+/** Keys are required, and stored under this pepper; null: they are off. */
+export type KeyMode = { readonly pepper: string } | null;
+
+/**
+ * @param isLocal whether the address at which others reach the service is a loopback one
+ * @throws TandemError `config_invalid` where keys are required and no pepper is there
+ */
+export function chooseKeyMode({ mode, pepper, publishedOn }: ApiKeysSection, isLocal: boolean): KeyMode {
+  const isRequired = mode === 'required' || (mode === 'auto' && !isLocal);
+  if (!isRequired) return null;
+  if (pepper !== null) return { pepper };
+  const why = mode === 'required' ? 'API_KEYS=required' : `${publishedOn} is not loopback: others reach the API there`;
+  throw new TandemError('config_invalid', `API_KEY_PEPPER is not set, and API keys are needed (${why})`, {
+    field: 'API_KEY_PEPPER',
+    remedy:
+      'set it, or API_KEY_PEPPER_FILE, to the same secret for every process and for tandem key (openssl rand -hex 32); or set API_KEYS=off where something else keeps strangers out',
+  });
+}

@@ -1,0 +1,56 @@
+/** An API that asks for keys, what it logged, and keys for it. */
+import { Writable } from 'node:stream';
+import { type ApiKeyWithText, insertApiKey, type NewApiKey } from '@tandem/offline-store/api-keys';
+import type { FreshnessPolicy } from '@tandem/prediction/predictor';
+import { createLog } from '@tandem/telemetry/log';
+import { expect } from 'vitest';
+import { createTestApi, type TestApi } from '../api.fixture.ts';
+
+export const PEPPER = 'a pepper of more than thirty-two characters';
+
+export interface KeyedApi extends TestApi {
+  /** All lines so far. */
+  readonly logged: () => string;
+  /** Makes a key, and waits until the API knows it. */
+  key(changes?: Partial<NewApiKey>): Promise<ApiKeyWithText>;
+}
+
+export async function createKeyedApi(freshness: Partial<FreshnessPolicy> = {}): Promise<KeyedApi> {
+  let lines = '';
+  const destination = new Writable({
+    write(chunk, _encoding, done) {
+      lines += String(chunk);
+      done();
+    },
+  });
+  const log = createLog({ level: 'debug', name: 'api', destination });
+  const api = await createTestApi(freshness, undefined, undefined, { keys: { pepper: PEPPER }, log, logShare: 1 });
+  return {
+    ...api,
+    logged: () => lines,
+    async key(changes = {}) {
+      const key = await insertApiKey(api.pool, { ...ANY_KEY, ...changes }, PEPPER);
+      // Its own kind of refusal or none: the key is known.
+      await expect.poll(() => statusOf(api, key.key)).not.toBe(401);
+      return key;
+    },
+  };
+}
+
+const ANY_KEY: NewApiKey = {
+  name: 'test',
+  kind: 'live',
+  scopes: ['predictions:read'],
+  expiresInMs: null,
+  requestsPerSecond: null,
+  livePerSecond: null,
+};
+
+/** Of a path that asks for the scope that the tests' limited keys lack. */
+async function statusOf(api: TestApi, key: string): Promise<number> {
+  return (await api.get('/v1/models', bearer(key))).status;
+}
+
+export function bearer(key: string): { authorization: string } {
+  return { authorization: `Bearer ${key}` };
+}

@@ -1,0 +1,139 @@
+/** Keys as operators and clients meet them: the command line makes and revokes them, two processes of the API obey. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { isProblem } from '@tandem/client/client-errors';
+import { createClient } from '@tandem/client/create-client';
+import { findFreePort } from '@tandem/local-servers/ports';
+import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+
+const PEPPER = 'a pepper of more than thirty-two characters';
+/** What is promised. */
+const REVOKED_WITHIN_MS = 5_000;
+const files = {
+  api: fileURLToPath(new URL('../main.ts', import.meta.url)),
+  cli: fileURLToPath(new URL('../../cli/main.ts', import.meta.url)),
+};
+
+let database: TestDatabase;
+const children: ChildProcess[] = [];
+beforeAll(async () => {
+  database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
+});
+afterAll(async () => {
+  for (const child of children) child.kill('SIGKILL');
+  await database.drop();
+});
+
+function start(file: string, args: readonly string[], env: Readonly<Record<string, string>>): ChildProcess {
+  const child = spawn(process.execPath, [file, ...args], {
+    env: {
+      PATH: process.env.PATH,
+      DATABASE_URL: database.url,
+      REDIS_URL: inject('redisUrl'),
+      INFERENCE_PROCESSES: '1',
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  children.push(child);
+  return child;
+}
+
+async function startApi(env: Readonly<Record<string, string>>): Promise<{ url: string; port: number; said(): string }> {
+  const port = await findFreePort();
+  const child = start(files.api, [], { PORT: String(port), ...env });
+  let said = '';
+  child.stdout?.setEncoding('utf8').on('data', (part: string) => {
+    said += part;
+  });
+  await expect.poll(() => said, { timeout: 120_000 }).toContain('"api.started"');
+  return { url: `http://127.0.0.1:${port}`, port, said: () => said };
+}
+
+async function key(...args: readonly string[]): Promise<{ id: string; key: string; keys: unknown[] }> {
+  const child = start(files.cli, ['key', ...args, '--json'], { API_KEY_PEPPER: PEPPER });
+  if (!child.stdout || !child.stderr) throw new Error('the child has no output');
+  const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  expect(err).toBe('');
+  return JSON.parse(out);
+}
+
+describe('two processes that ask for keys', () => {
+  it('know a new key, both secrets of a rotated one, and refuse a revoked one, each within 5 s', async () => {
+    const env = { API_KEYS: 'required', API_KEY_PEPPER: PEPPER };
+    const apis = await Promise.all([startApi(env), startApi(env)]);
+    const statuses = (secret: string) =>
+      Promise.all(
+        apis.map(async ({ url }) => {
+          const response = await fetch(`${url}/v1/models`, { headers: { authorization: `Bearer ${secret}` } });
+          await response.text();
+          return response.status;
+        }),
+      );
+    const soon = { timeout: REVOKED_WITHIN_MS, interval: 50 };
+    const made = await key(
+      'create',
+      '--name',
+      'shop',
+      '--scopes',
+      'models:read',
+      '--expires',
+      '90d',
+      '--rate',
+      '1000/s',
+    );
+    await expect.poll(() => statuses(made.key), soon).toEqual([200, 200]);
+    const rotated = await key('rotate', made.id);
+    await expect.poll(() => statuses(rotated.key), soon).toEqual([200, 200]);
+    expect(await statuses(made.key)).toEqual([200, 200]);
+
+    const client = createClient({ url: apis[0].url, apiKey: rotated.key });
+    expect(await client.models()).toEqual([]);
+    await expect(client.runs.list()).rejects.toSatisfy((error) => isProblem(error, 'missing_scope'));
+
+    await key('revoke', made.id);
+    await expect.poll(() => statuses(rotated.key), soon).toEqual([401, 401]);
+    expect(await statuses(made.key)).toEqual([401, 401]);
+    expect((await key('list')).keys).toEqual([]);
+    expect((await key('list', '--all')).keys).toMatchObject([{ id: made.id, state: 'revoked' }]);
+    for (const { said } of apis) {
+      for (const secret of [made, rotated]) expect(said()).not.toContain(secret.key.slice(29, 93));
+    }
+    // Metrics ask for no key, and so are not where keys are asked for.
+    for (const { url } of apis) expect((await fetch(`${url}/metrics`)).status).toBe(404);
+  });
+});
+
+describe('a process on another address than loopback', () => {
+  it('does not start without a pepper, and says what to set', async () => {
+    const child = start(files.api, [], { HOST: '0.0.0.0', PORT: String(await findFreePort()) });
+    if (!child.stderr) throw new Error('the child has no output');
+    const [err, code] = await Promise.all([text(child.stderr), new Promise((resolve) => child.once('close', resolve))]);
+    expect(code).toBe(1);
+    expect(err).toMatch(
+      /^tandem: API_KEY_PEPPER is not set, and API keys are needed \(0\.0\.0\.0 is not loopback.*\n$/,
+    );
+  });
+
+  it('asks for keys, and has its metrics on a port of their own', async () => {
+    const metricsPort = await findFreePort();
+    const { url } = await startApi({ HOST: '0.0.0.0', API_KEY_PEPPER: PEPPER, METRICS_PORT: String(metricsPort) });
+    expect((await fetch(`${url}/v1/models`)).status).toBe(401);
+    expect((await fetch(`${url}/metrics`)).status).toBe(404);
+    expect((await fetch(`${url}/livez`)).status).toBe(200);
+    const metrics = await fetch(`http://127.0.0.1:${metricsPort}/metrics`);
+    expect(await metrics.text()).toContain('route="listModels",status="401"');
+    expect((await fetch(`http://127.0.0.1:${metricsPort}/v1/models`)).status).toBe(404);
+  });
+
+  it('asks for none where a proxy publishes it on loopback, or where it is told so, and then says it', async () => {
+    const behind = await startApi({ HOST: '0.0.0.0', PUBLISHED_ON: '127.0.0.1' });
+    expect((await fetch(`${behind.url}/v1/models`)).status).toBe(200);
+    expect((await fetch(`${behind.url}/metrics`)).status).toBe(404);
+    const open = await startApi({ HOST: '0.0.0.0', API_KEYS: 'off' });
+    expect((await fetch(`${open.url}/v1/models`)).status).toBe(200);
+    expect(open.said()).toContain('"keys.off"');
+  });
+});

@@ -1,0 +1,89 @@
+/** What a key's own limits do. Limits of one in a thousand seconds: what is used up stays so for as long as a test runs. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { bearer, createKeyedApi, type KeyedApi } from './keyed-api.fixture.ts';
+
+const ONE = 0.001;
+const READ = '/v1/predictions/repurchase';
+
+let api: KeyedApi;
+let strict: KeyedApi;
+beforeAll(async () => {
+  api = await createKeyedApi();
+  strict = await createKeyedApi({ onLiveFailure: 'error' });
+});
+afterAll(async () => {
+  await api?.close();
+  await strict?.close();
+});
+
+describe('a limit of requests', () => {
+  it('is answered with 429 and a time to come again, whatever address the request says it is of', async () => {
+    const { key } = await api.key({ requestsPerSecond: ONE });
+    expect((await api.get(`${READ}/1`, bearer(key))).status).toBe(200);
+    for (const address of ['10.0.0.1', '10.0.0.2']) {
+      const refused = await api.get(`${READ}/1`, {
+        ...bearer(key),
+        'x-forwarded-for': address,
+        forwarded: `for=${address}`,
+      });
+      expect(refused.status).toBe(429);
+      expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(900);
+      expect(await refused.json()).toMatchObject({
+        type: 'urn:tandem:problem:rate_limited',
+        detail: expect.stringContaining(`${ONE} requests a second`),
+      });
+    }
+  });
+
+  it('is each key’s own, and is not used up by what is refused', async () => {
+    const [one, other] = [await api.key({ requestsPerSecond: ONE }), await api.key({ requestsPerSecond: ONE })];
+    // Of a scope that it lacks: not counted.
+    for (let time = 0; time < 3; time++) expect((await api.get('/v1/runs', bearer(one.key))).status).toBe(403);
+    expect((await api.get(`${READ}/1`, bearer(one.key))).status).toBe(200);
+    expect((await api.get(`${READ}/1`, bearer(one.key))).status).toBe(429);
+    expect((await api.get(`${READ}/1`, bearer(other.key))).status).toBe(200);
+  });
+});
+
+describe('a limit of live inferences', () => {
+  it('lets the next rung answer, and says why', async () => {
+    const writer = await api.key({ scopes: ['events:write'] });
+    const { key } = await api.key({ livePerSecond: ONE });
+    const read = async (userId: string, headers = {}) =>
+      (await api.get(`${READ}/${userId}`, { ...bearer(key), ...headers })).json();
+    expect(await read('5')).toMatchObject({ source: 'live', reason: 'missing' });
+    // What is stored is no inference.
+    expect(await read('5')).toMatchObject({ source: 'live', reason: 'fresh' });
+    const event = { specversion: '1.0', id: 'limit', source: 's', type: 'order.placed', subject: '5' };
+    const type = { 'content-type': 'application/cloudevents+json' };
+    expect((await api.post('/v1/events', event, { ...type, ...bearer(writer.key) })).status).toBe(202);
+    expect(await read('5')).toMatchObject({ source: 'stale', reason: 'overloaded', contextVersion: 1 });
+    expect(await read('5', { 'cache-control': 'no-cache' })).toMatchObject({ source: 'stale', reason: 'overloaded' });
+    expect(await read('6')).toMatchObject({ source: 'default', reason: 'overloaded' });
+    const unlimited = await api.key();
+    expect(await (await api.get(`${READ}/5`, bearer(unlimited.key))).json()).toMatchObject({
+      source: 'live',
+      reason: 'context_newer',
+    });
+  });
+
+  it('counts each user of a request of many', async () => {
+    const { key } = await api.key({ livePerSecond: 2 * ONE });
+    const response = await api.post(READ, { userIds: ['7', '8', '9'] }, bearer(key));
+    const { results } = (await response.json()) as { results: { source: string; reason: string }[] };
+    expect(results.map(({ source, reason }) => `${source} ${reason}`).sort()).toEqual([
+      'default overloaded',
+      'default overloaded',
+      'live missing',
+    ]);
+  });
+
+  it('is 429 only where nothing may be served instead', async () => {
+    const { key } = await strict.key({ livePerSecond: ONE });
+    expect((await strict.get(`${READ}/1`, bearer(key))).status).toBe(200);
+    const refused = await strict.get(`${READ}/2`, bearer(key));
+    expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '1']);
+    expect(await refused.json()).toMatchObject({ type: 'urn:tandem:problem:rate_limited' });
+    expect((await strict.get(`${READ}/1`, bearer(key))).status).toBe(200);
+  });
+});

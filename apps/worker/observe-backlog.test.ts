@@ -1,0 +1,60 @@
+import type { Backlog } from '@tandem/offline-store/backlog';
+import { createMetrics } from '@tandem/telemetry/metrics';
+import { expect, it } from 'vitest';
+import { createObserveBacklog } from './observe-backlog.ts';
+
+const run = { predictor: 'churn', runs: 1, oldestSeconds: 5, chunksOpen: 3, chunksCommitted: 4, chunksFailed: 0 };
+const classCounts = { waiting: 2, active: 1, delayed: 0, failed: 0 };
+const counts = async () => ({ control: classCounts, scoring: classCounts, loading: classCounts });
+const empty: Backlog = { outbox: { entries: 0, oldestSeconds: 0 }, runs: [], generations: [] };
+
+function observer(first: Partial<Backlog>, queue = { counts }) {
+  const metrics = createMetrics({ app: 'worker', processMetrics: false });
+  const looks = [{ ...empty, ...first }, empty];
+  const findBacklog = async () => looks.shift() ?? Promise.reject(new Error('Postgres is away'));
+  const observe = createObserveBacklog({ findBacklog, queue, metrics });
+  const seriesOf = async (name: string) =>
+    (await metrics.exposition()).split('\n').filter((line) => line.startsWith(`${name}{`));
+  return { observe, seriesOf };
+}
+
+it('tells runs by predictor and state, chunks and the oldest by predictor', async () => {
+  const { observe, seriesOf } = observer({
+    runs: [
+      { ...run, state: 'running' },
+      { ...run, state: 'planned', runs: 2, oldestSeconds: 9 },
+    ],
+  });
+  await observe();
+  expect(await seriesOf('tandem_runs_unfinished')).toEqual([
+    'tandem_runs_unfinished{predictor="churn",state="running",app="worker"} 1',
+    'tandem_runs_unfinished{predictor="churn",state="planned",app="worker"} 2',
+  ]);
+  expect(await seriesOf('tandem_run_oldest_seconds')).toEqual(['tandem_run_oldest_seconds{predictor="churn",app="worker"} 9']);
+  expect(await seriesOf('tandem_run_chunks')).toContain('tandem_run_chunks{predictor="churn",state="committed",app="worker"} 8');
+  expect(await seriesOf('tandem_queue_jobs')).toContain('tandem_queue_jobs{class="scoring",state="waiting",app="worker"} 2');
+});
+
+it('forgets a run that has ended, and a predictor that is served no more', async () => {
+  const { observe, seriesOf } = observer({
+    runs: [{ ...run, state: 'running' }],
+    generations: [{ predictor: 'churn', ageSeconds: 60 }],
+  });
+  await observe();
+  expect(await seriesOf('tandem_generation_age_seconds')).toHaveLength(1);
+  await observe();
+  for (const name of ['tandem_runs_unfinished', 'tandem_run_chunks', 'tandem_generation_age_seconds']) {
+    expect(await seriesOf(name)).toEqual([]);
+  }
+});
+
+it('sets what one store says where the other does not answer, and fails', async () => {
+  const { observe, seriesOf } = observer(
+    { generations: [{ predictor: 'churn', ageSeconds: 60 }] },
+    { counts: () => Promise.reject(new Error('the queue is away')) },
+  );
+  await expect(observe()).rejects.toThrow('the queue is away');
+  expect(await seriesOf('tandem_generation_age_seconds')).toHaveLength(1);
+  await expect(observe()).rejects.toThrow('the queue is away');
+  await expect(observe()).rejects.toThrow('Postgres is away');
+});

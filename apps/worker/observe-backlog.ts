@@ -1,0 +1,47 @@
+/** Looks at what waits in Postgres and in the queues, and sets the gauges that tell. */
+import type { Backlog } from '@tandem/offline-store/backlog';
+import type { Queue } from '@tandem/queue/enqueue';
+import type { Metrics } from '@tandem/telemetry/metrics';
+
+export interface ObserveBacklogDependencies {
+  findBacklog(): Promise<Backlog>;
+  readonly queue: Pick<Queue, 'counts'>;
+  readonly metrics: Metrics;
+}
+
+/** Rejects where Postgres or the queue's Redis does not answer: then the gauges of that one stay as they were. */
+export function createObserveBacklog({ findBacklog, queue, metrics }: ObserveBacklogDependencies): () => Promise<void> {
+  return async () => {
+    const looks = await Promise.allSettled([
+      findBacklog().then((backlog) => setBacklog(backlog, metrics)),
+      queue.counts().then((counts) => setQueues(counts, metrics)),
+    ]);
+    const failed = looks.find((look) => look.status === 'rejected');
+    if (failed) throw failed.reason;
+  };
+}
+
+function setBacklog({ outbox, runs, generations }: Backlog, metrics: Metrics): void {
+  metrics.outboxEntries.set(outbox.entries);
+  metrics.outboxAge.set(outbox.oldestSeconds);
+  // Whoever has none any more is not to be found under what it had.
+  for (const gauge of [metrics.runsUnfinished, metrics.runAge, metrics.runChunks, metrics.generationAge]) gauge.reset();
+  const oldest = new Map<string, number>();
+  for (const { predictor, state, runs: count, oldestSeconds, ...chunks } of runs) {
+    metrics.runsUnfinished.set({ predictor, state }, count);
+    metrics.runChunks.inc({ predictor, state: 'open' }, chunks.chunksOpen);
+    metrics.runChunks.inc({ predictor, state: 'committed' }, chunks.chunksCommitted);
+    metrics.runChunks.inc({ predictor, state: 'failed' }, chunks.chunksFailed);
+    oldest.set(predictor, Math.max(oldest.get(predictor) ?? 0, oldestSeconds));
+  }
+  for (const [predictor, seconds] of oldest) metrics.runAge.set({ predictor }, seconds);
+  for (const { predictor, ageSeconds } of generations) metrics.generationAge.set({ predictor }, ageSeconds);
+}
+
+function setQueues(counts: Awaited<ReturnType<Queue['counts']>>, metrics: Metrics): void {
+  for (const [jobClass, { waiting, active, delayed, failed }] of Object.entries(counts)) {
+    for (const [state, jobs] of Object.entries({ waiting, active, delayed, failed })) {
+      metrics.queueJobs.set({ class: jobClass, state }, jobs);
+    }
+  }
+}

@@ -1,0 +1,30 @@
+/** Metrics of the rounds of housekeeping: what they did, and how long ago the last good one was. */
+import type { Metrics } from '@tandem/telemetry/metrics';
+import { type EndedRound, ROUNDS, type RoundName } from './housekeeping.ts';
+
+export interface RoundMetrics {
+  onRound(round: EndedRound): void;
+  /** Sets the ages, when somebody asks. */
+  sample(): void;
+}
+
+type Instruments = Pick<Metrics, 'roundAge' | 'roundsFailed' | 'outboxRelayed' | 'generationsNotLoaded'>;
+
+/** @param now milliseconds that only ever rise */
+export function createRoundMetrics(metrics: Instruments, now = () => performance.now()): RoundMetrics {
+  const lastGood = new Map<RoundName, number>(ROUNDS.map((round) => [round, now()]));
+  return {
+    onRound({ round, done, errors }) {
+      if (errors.length > 0) metrics.roundsFailed.inc({ round });
+      else lastGood.set(round, now());
+      metrics.outboxRelayed.inc(done.hintsRelayed ?? 0);
+      // After a failed round nobody knows.
+      if (errors.length === 0 && done.generationsToLoad !== undefined) {
+        metrics.generationsNotLoaded.set(done.generationsToLoad);
+      }
+    },
+    sample() {
+      for (const [round, at] of lastGood) metrics.roundAge.set({ round }, (now() - at) / 1000);
+    },
+  };
+}

@@ -1,0 +1,25 @@
+/** Metrics of what is a state rather than an event: looked at when Prometheus asks. */
+import type { InferencePool } from '@tandem/inference/pool';
+import type { Metrics } from '@tandem/telemetry/metrics';
+import { type ConnectionPool, sampleConnections } from '@tandem/telemetry/sample-connections';
+import { sampleInference } from '@tandem/telemetry/sample-inference';
+
+export interface SampledParts {
+  readonly scorer: Pick<InferencePool, 'stats'>;
+  readonly pool: ConnectionPool;
+  isOnlineOpen(): boolean;
+  sampleRounds(): void;
+}
+
+export function sampledMetrics(metrics: Metrics, parts: SampledParts): Metrics {
+  return {
+    ...metrics,
+    exposition() {
+      sampleInference(metrics, parts.scorer.stats());
+      sampleConnections(metrics, 'worker', parts.pool);
+      metrics.onlineStoreUp.set(parts.isOnlineOpen() ? 1 : 0);
+      parts.sampleRounds();
+      return metrics.exposition();
+    },
+  };
+}

@@ -1,0 +1,79 @@
+import type { ModelVersion } from '@tandem/prediction/predictor';
+import { describe, expect, it } from 'vitest';
+import { createLiveRoom, type LiveRoomOptions } from './live-room.ts';
+
+const version = { id: 'a' } as ModelVersion;
+const ROW_MS = 5;
+
+/** A room whose version takes 5 ms a row, and a clock that the test moves. */
+function createWorld(options: Partial<LiveRoomOptions> = {}) {
+  const clock = { now: 0 };
+  const waiting = { rows: 0, ms: 0 };
+  const room = createLiveRoom({
+    places: 1,
+    maxRunRows: 256,
+    maxWaitingRows: 1_000,
+    waiting: () => waiting,
+    now: () => clock.now,
+    ...options,
+  });
+  const run = (rows: number, ms = rows * ROW_MS) => {
+    const one = room.begin(version, rows, true);
+    clock.now += ms;
+    one.end(true);
+  };
+  return { room, waiting, clock, run };
+}
+
+describe('room', () => {
+  it('is for as many as can be run in half of the time, less what is under way and what waits', () => {
+    const { room, waiting, run } = createWorld();
+    for (const rows of [1, 2, 4, 8]) run(rows);
+    expect(room.room(version, 400)).toBe(40);
+    const under = room.begin(version, 8, true);
+    expect(room.room(version, 400)).toBe(32);
+    Object.assign(waiting, { rows: 10, ms: 50 });
+    expect(room.room(version, 400)).toBe(22);
+    Object.assign(waiting, { rows: 32, ms: 160 });
+    expect(room.room(version, 400)).toBe(0);
+    under.end(false);
+    expect(room.room(version, 400)).toBe(8);
+  });
+
+  it('is for one at least while a child has nothing to do, however slow the model was', () => {
+    const { room, run } = createWorld();
+    run(1, 10_000);
+    expect(room.room(version, 50)).toBe(1);
+    room.begin(version, 1, true);
+    expect(room.room(version, 50)).toBe(0);
+  });
+
+  it('is for all that may wait where nothing is known yet', () => {
+    expect(createWorld().room.room(version, 50)).toBe(1_000);
+  });
+
+  it('grows with the children', () => {
+    const { room, run } = createWorld({ places: 3 });
+    for (const rows of [1, 2, 4, 8]) run(rows);
+    expect(room.room(version, 400)).toBe(120);
+    room.begin(version, 8, true);
+    room.begin(version, 8, true);
+    expect(room.room(version, 400)).toBe(120);
+  });
+});
+
+describe('runRows', () => {
+  it('is what a quarter of the time is enough for, and what is left to the first', () => {
+    const { room, run } = createWorld();
+    for (const rows of [8, 16, 32, 64]) run(rows);
+    expect([room.runRows(version, 400), room.runRows(version, 400, 50), room.runRows(version, 400, -5)]).toEqual([
+      20, 9, 1,
+    ]);
+  });
+
+  it('is never more than a run may have', () => {
+    const { room, run } = createWorld({ maxRunRows: 4 });
+    run(4, 1);
+    expect(room.runRows(version, 10_000)).toBe(4);
+  });
+});

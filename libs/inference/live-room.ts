@@ -1,0 +1,111 @@
+/**
+ * Whom the line of live requests can still serve in time. Little's law decides: what is under way and what waits, at
+ * what it takes, must leave a newcomer enough of its time. Whoever would come too late is refused at once: to be run
+ * after one's reader has gone costs as much as an answer, and where more is asked for than can be done, a line without
+ * this rule soon does nothing else.
+ */
+import type { ModelVersion } from '@tandem/prediction/predictor';
+import { createRunCost, type RunCost } from './run-cost.ts';
+
+export interface LiveRoomOptions {
+  /** Children that run models. */
+  readonly places: number;
+  /** Rows of one live run at most. */
+  readonly maxRunRows: number;
+  /** Rows that may wait, however quick the model. */
+  readonly maxWaitingRows: number;
+  /** What waits: rows, and the ms of a child that they take. */
+  waiting(): { readonly rows: number; readonly ms: number };
+  readonly now: () => number;
+}
+
+/** A run under way. */
+export interface RunUnderWay {
+  /** It is over; whether it gave an answer, and so shows what such a run takes. */
+  end(wasAnswered: boolean): void;
+}
+
+export interface LiveRoom {
+  /** How many more rows of a version can be answered within a time, in ms; at least 1 where a child has nothing to do. */
+  room(version: ModelVersion, timeoutMs: number): number;
+  /** Rows that may be run together for a reader who has so many ms in all, of which so many are left. */
+  runRows(version: ModelVersion, timeoutMs: number, leftMs?: number): number;
+  /** What so many rows cost of a child's time, in ms, where as many are run together as may be. */
+  costMs(version: ModelVersion, rows: number, timeoutMs: number): number;
+  /** @param live whether it tells of this version's live runs */
+  begin(version: ModelVersion, rows: number, live: boolean): RunUnderWay;
+}
+
+/** Of a reader's time, what one run may take: whoever comes while it runs can still have one of its own after it. */
+const RUN_SHARE = 0.25;
+/** Of a reader's time, what waiting and running may take: the answer is still to be kept, written and sent. */
+const USABLE_SHARE = 0.5;
+/** Of what is left to the first of a run, what the run may take. */
+const LEFT_SHARE = 0.9;
+/** Versions whose costs are remembered; one that comes back after so many others is learned anew. */
+const MAX_VERSIONS = 64;
+
+export function createLiveRoom({ places, maxRunRows, maxWaitingRows, waiting, now }: LiveRoomOptions): LiveRoom {
+  const costs = new Map<string, RunCost>();
+  /** When each run under way is likely to be over. */
+  const ends = new Map<RunUnderWay, number>();
+
+  function runRows(version: ModelVersion, timeoutMs: number, leftMs = timeoutMs): number {
+    const cost = costs.get(version.id) ?? UNKNOWN;
+    const rows = cost.rowsWithin(Math.min(timeoutMs * RUN_SHARE, leftMs * LEFT_SHARE));
+    return Math.max(1, Math.min(maxRunRows, rows));
+  }
+
+  /** Milliseconds until a child is free. */
+  function firstFree(): number {
+    if (ends.size < places) return 0;
+    return Math.max(0, Math.min(...ends.values()) - now());
+  }
+
+  function inTime(version: ModelVersion, timeoutMs: number): number {
+    const together = runRows(version, timeoutMs);
+    const cost = costs.get(version.id) ?? UNKNOWN;
+    const runMs = cost.ms(together);
+    if (runMs === 0) return maxWaitingRows;
+    const ms = Math.max(0, timeoutMs * USABLE_SHARE - firstFree() - waiting().ms / places);
+    const rounds = Math.floor(ms / runMs);
+    return (rounds * together + Math.min(together, cost.rowsWithin(ms - rounds * runMs))) * places;
+  }
+
+  return {
+    room(version, timeoutMs) {
+      const { rows } = waiting();
+      // However slow it seems: without a run nobody would ever learn that it is quicker now.
+      const least = rows === 0 && ends.size < places ? 1 : 0;
+      return Math.max(least, Math.min(maxWaitingRows - rows, inTime(version, timeoutMs)));
+    },
+    runRows,
+    costMs(version, rows, timeoutMs) {
+      const together = Math.max(rows, runRows(version, timeoutMs));
+      return ((costs.get(version.id) ?? UNKNOWN).ms(together) * rows) / together;
+    },
+    begin(version, rows, live) {
+      const started = now();
+      const run: RunUnderWay = {
+        end(wasAnswered) {
+          if (!ends.delete(run) || !wasAnswered || !live) return;
+          costOf(version).observe(rows, now() - started);
+        },
+      };
+      ends.set(run, started + (costs.get(version.id)?.ms(rows) ?? 0));
+      return run;
+    },
+  };
+
+  function costOf({ id }: ModelVersion): RunCost {
+    const known = costs.get(id);
+    if (known) return known;
+    if (costs.size >= MAX_VERSIONS) costs.delete(costs.keys().next().value ?? '');
+    const cost = createRunCost();
+    costs.set(id, cost);
+    return cost;
+  }
+}
+
+/** Of which nothing has been run yet. */
+const UNKNOWN = createRunCost();

@@ -1,0 +1,49 @@
+/**
+ * `npm run test:overload`: a service of one processor under far more than it can do. Postgres, Redis and the generator
+ * have the other processor. Ends with 1 where a goal is missed.
+ *
+ *   --only name[,name]   saturation, cached, held, herd, memory, files
+ *   --seconds N          of the saturation (60)
+ *   --factor N           times the capacity (10)
+ *   --row-ms N           what the model takes for one user (5)
+ *   --live-timeout-ms N  the predictor's liveTimeout (500)
+ */
+import { parseArgs } from 'node:util';
+import { type Context, scenarios } from './scenarios.ts';
+import { createWorld } from './world.ts';
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', default: '' },
+    seconds: { type: 'string', default: '60' },
+    factor: { type: 'string', default: '10' },
+    'row-ms': { type: 'string', default: '5' },
+    'live-timeout-ms': { type: 'string', default: '500' },
+  },
+});
+const names = values.only.split(',').filter(Boolean);
+const USERS = 20_000;
+
+const say = (line: string) => void process.stdout.write(`${line}\n`);
+const liveTimeoutMs = Number(values['live-timeout-ms']);
+const world = await createWorld({ users: USERS, rowMs: Number(values['row-ms']), liveTimeoutMs }, say);
+try {
+  const chosen = scenarios.filter(({ name }) => names.length === 0 || names.includes(name));
+  const context: Context = {
+    world,
+    users: USERS,
+    liveTimeoutMs,
+    seconds: Number(values.seconds),
+    factor: Number(values.factor),
+    say,
+  };
+  for (const { name, run } of chosen) {
+    say(`\n${name}`);
+    for (const { what, seen, isMet } of await run(context)) {
+      say(`  ${isMet ? 'met   ' : 'MISSED'} ${what}: ${seen}`);
+      if (!isMet) process.exitCode = 1;
+    }
+  }
+} finally {
+  await world.close();
+}

@@ -1,0 +1,154 @@
+/** What is tried, and what each has to show. */
+import { readBesideLive } from './cached-beside-live.ts';
+import { sendHerd } from './herd.ts';
+import { type Held, holdConnections } from './held-connections.ts';
+import { saturate } from './saturated-inference.ts';
+import type { Slowness } from './slow-clients.ts';
+import { describe, IN_TIME_MS, type Kind, type Tally } from './tally.ts';
+import { type TightResult, withFiles, withMemory } from './tight-limits.ts';
+import type { World } from './world.ts';
+
+export interface Context {
+  readonly world: World;
+  readonly users: number;
+  readonly liveTimeoutMs: number;
+  readonly seconds: number;
+  readonly factor: number;
+  say(line: string): void;
+}
+
+export interface Goal {
+  readonly what: string;
+  readonly seen: string;
+  readonly isMet: boolean;
+}
+
+export interface Scenario {
+  readonly name: string;
+  run(context: Context): Promise<readonly Goal[]>;
+}
+
+/** What a service on one processor is asked for by tight limits' load and by the crowd beside cached reads. */
+const LIVE_RATE = 600;
+const CACHED_RATE = 500;
+const HELD_CLIENTS = 2_000;
+const HERD = 1_000;
+const KINDS: readonly Slowness[] = ['silent', 'headers', 'body', 'idle', 'unread'];
+
+export const scenarios: readonly Scenario[] = [
+  { name: 'saturation', run: saturation },
+  { name: 'cached', run: cached },
+  { name: 'held', run: held },
+  { name: 'herd', run: herd },
+  { name: 'memory', run: memory },
+  { name: 'files', run: files },
+];
+
+async function saturation({ world, users, liveTimeoutMs, seconds, factor, say }: Context): Promise<Goal[]> {
+  const api = await world.startApi();
+  const options = { port: api.port, users, liveTimeoutMs, seconds, factor, capacitySeconds: 10, say };
+  const { capacity, goodput, overload, recoverySeconds } = await saturate(options);
+  await stop(api);
+  const share = goodput / capacity;
+  const refused = overload.kinds.get('503 overloaded');
+  return [
+    goal('goodput, of the capacity', share.toFixed(2), share >= 0.9),
+    goal('p99 of refusals, ms', ms(refused), (refused?.p99 ?? Infinity) < liveTimeoutMs / 2),
+    goal('refusals without Retry-After', `${overload.withoutRetryAfter}`, overload.withoutRetryAfter === 0),
+    goal('seconds until it is over', `${recoverySeconds}`, recoverySeconds < 10),
+    inTime(overload),
+  ];
+}
+
+async function cached({ world, users, say }: Context): Promise<Goal[]> {
+  const api = await world.startApi();
+  const options = { port: api.port, users, liveRate: LIVE_RATE, cachedRate: CACHED_RATE, seconds: 8, rounds: 3 };
+  const { alone, beside, throughput } = await readBesideLive(options);
+  await stop(api);
+  for (const tally of [...alone, ...beside]) say(describe(tally));
+  const [calm, busy] = [middle(alone), middle(beside)];
+  return [
+    goal('fresh answers beside / alone', throughput.toFixed(3), throughput >= 0.95),
+    goal('p99 of cached reads beside / alone, ms', `${ms(busy.all)} / ${ms(calm.all)}`, true),
+    inTime(busy),
+  ];
+}
+
+async function held({ world, say }: Context): Promise<Goal[]> {
+  const goals: Goal[] = [];
+  for (const kinds of [KINDS, ...KINDS.map((kind) => [kind])]) {
+    const api = await world.startApi();
+    const clients = kinds.length > 1 ? HELD_CLIENTS : HELD_CLIENTS / KINDS.length;
+    const load = { clients, kinds, ratePerSecond: 200, seconds: 15 };
+    const found = await holdConnections({ port: api.port, pid: api.pid, ...load });
+    await stop(api);
+    if (kinds.length > 1) say(`alone\n${describe(found.alone)}\nbeside\n${describe(found.beside)}`);
+    goals.push(...heldGoals(`${clients} ${kinds.join(', ')}`, found));
+  }
+  return goals;
+}
+
+function heldGoals(who: string, { alone, beside, reapedSeconds }: Held): Goal[] {
+  const ratio = beside.all.p99 / alone.all.p99;
+  return [
+    goal(`${who}: reaped after, s`, reapedSeconds.toFixed(1), reapedSeconds <= 10),
+    goal(`${who}: p99 of others beside / alone, ms`, `${ms(beside.all)} / ${ms(alone.all)}`, ratio < 2),
+  ];
+}
+
+async function herd({ world }: Context): Promise<Goal[]> {
+  const api = await world.startApi();
+  const { kinds, inferences } = await sendHerd(api.url, api.port, HERD, '7');
+  await stop(api);
+  const seen = `${inferences}; ${JSON.stringify(kinds)}`;
+  return [goal(`inferences for ${HERD} readers of one user`, seen, inferences === 1)];
+}
+
+async function memory({ world, users, say }: Context): Promise<Goal[]> {
+  const load = { users, ratePerSecond: LIVE_RATE, seconds: 20, held: 500 };
+  const found = await withMemory(world, 256, load);
+  if (!found) return [goal('256 MB of memory', 'this machine lets no memory cgroup (version 1) be made', true)];
+  say(describe(found.load));
+  return tightGoals('256 MB', found);
+}
+
+async function files({ world, users, say }: Context): Promise<Goal[]> {
+  const found = await withFiles(world, 64, { users, ratePerSecond: LIVE_RATE, seconds: 20, held: 500 });
+  say(describe(found.load));
+  const drops = found.readiness.some((said) => said.startsWith('not_ready'));
+  return [
+    ...tightGoals('64 files', found),
+    goal('64 files: readiness under load', found.readiness.join(' | '), drops),
+  ];
+}
+
+function tightGoals(limit: string, { alive, probes, hasEnded, afterwards, readiness }: TightResult): Goal[] {
+  return [
+    goal(`${limit}: the process`, hasEnded ? 'ended' : 'lives', !hasEnded),
+    goal(`${limit}: /livez`, `${alive} of ${probes} (readiness: ${readiness.join(' | ')})`, alive >= probes * 0.95),
+    goal(`${limit}: readiness afterwards`, afterwards, afterwards === 'ready'),
+  ];
+}
+
+function inTime({ generatorP99 }: Tally): Goal {
+  return goal("the generator's own lateness, p99, ms", generatorP99.toFixed(1), generatorP99 <= IN_TIME_MS);
+}
+
+function goal(what: string, seen: string, isMet: boolean): Goal {
+  return { what, seen, isMet };
+}
+
+async function stop(api: { kill(signal: NodeJS.Signals): void; readonly ended: Promise<unknown> }): Promise<void> {
+  api.kill('SIGKILL');
+  await api.ended;
+}
+
+/** The one with the median p99. */
+function middle(tallies: readonly Tally[]): Tally {
+  const sorted = [...tallies].sort((a, b) => a.all.p99 - b.all.p99);
+  return sorted[sorted.length >> 1] as Tally;
+}
+
+function ms(kind: Kind | undefined): string {
+  return (kind?.p99 ?? Number.NaN).toFixed(1);
+}
