@@ -1,6 +1,7 @@
 /**
  * `npm test`: types and lint, then every test on real Postgres and Redis. Arguments are passed on to vitest
  * (`npm test -- libs/prediction`). The first line says where those two run; the last is `N passed, N failed`.
+ * `npm run test:long` is this with `--long`: the tests that wait for minutes, and no others.
  */
 import { spawnSync } from 'node:child_process';
 import { dirname } from 'node:path';
@@ -48,7 +49,8 @@ async function announceServers(): Promise<boolean> {
 }
 
 async function test(tally: Tally, filters: string[]): Promise<void> {
-  const vitest = await startVitest('test', filters, { watch: false, run: true });
+  const project = isLong ? ['long'] : ['unit', 'integration', 'end to end'];
+  const vitest = await startVitest('test', filters, { watch: false, run: true, project });
   for (const file of vitest.state.getTestModules()) {
     for (const one of file.children.allTests()) {
       const state = one.result().state;
@@ -63,9 +65,10 @@ async function test(tally: Tally, filters: string[]): Promise<void> {
 }
 
 const tally: Tally = { passed: 0, failed: 0 };
-const filters = process.argv.slice(2);
+const isLong = process.argv.includes('--long');
+const filters = process.argv.slice(2).filter((argument) => argument !== '--long');
 if (await announceServers()) {
-  if (filters.length === 0) check(tally);
+  if (filters.length === 0 && !isLong) check(tally);
   await test(tally, filters);
 } else tally.failed++;
 process.stdout.write(`${tally.passed} passed, ${tally.failed} failed\n`);

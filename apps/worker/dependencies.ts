@@ -12,6 +12,7 @@ import { createPool } from '@tandem/offline-store/database';
 import { createFeatureSource } from '@tandem/offline-store/features';
 import { listKeptGenerations } from '@tandem/offline-store/generation-rows';
 import { createGenerationStore } from '@tandem/offline-store/generations';
+import { createHistoryMarks } from '@tandem/offline-store/history-marks';
 import { schemaState } from '@tandem/offline-store/migrate';
 import { createOutbox } from '@tandem/offline-store/outbox';
 import { createRegistry, type StoredRegistry } from '@tandem/offline-store/registry';
@@ -22,10 +23,12 @@ import { createOnlineConnection } from '@tandem/online-store/connection';
 import { createGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createGenerationSweeper } from '@tandem/online-store/generation-sweeper';
 import { createHintStore } from '@tandem/online-store/hint-store';
+import { createMarkMemory } from '@tandem/online-store/mark-memory';
 import { createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createChunkLoads } from '@tandem/prediction/chunk-loads';
 import { TandemError } from '@tandem/prediction/errors';
 import { gatherLoads } from '@tandem/prediction/gathered-loads';
+import { createLossNotice } from '@tandem/prediction/notice-loss';
 import { createQueue } from '@tandem/queue/enqueue';
 import { countWarnings } from '@tandem/telemetry/counted-log';
 import { createLibraryLog } from '@tandem/telemetry/library-log';
@@ -89,7 +92,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
     metrics: sampledMetrics(metrics, { scorer, pool, isOnlineOpen: online.isOpen, sampleRounds: rounds.sample }),
     observeBacklog: createObserveBacklog({ findBacklog: () => findBacklog(pool), queue, metrics }),
     chunks: { ...offline, ...online, loader: gatherLoads(loader), scorer, hints, lease, loads },
-    reconciling: { ...offline, ...online, hints },
+    reconciling: { ...offline, ...online, hints, losses: createLossNotice(offline.marks, online.markMemory) },
     retaining: { ...offline, ...online },
     scheduling: { runs, hints, latestSlot, schedules: offline.schedules },
     async close() {
@@ -122,6 +125,7 @@ function createOffline(pool: Pool) {
     features: createFeatureSource(pool, { usersTimeoutMs: USERS_TIMEOUT_MS }),
     schedules: createScheduleStore(pool),
     outbox: createOutbox(pool),
+    marks: createHistoryMarks(pool),
     listGenerations: () => listKeptGenerations(pool),
     expire: () => expire(pool),
   };
@@ -140,6 +144,7 @@ function createOnline(url: string, log: Log) {
     sweeper: createGenerationSweeper({ connection }),
     overlay: createOverlayStore({ connection }),
     userHints: createHintStore({ connection }),
+    markMemory: createMarkMemory({ connection }),
     checkFit: createCheckFit({ connection, log: libraryLog }),
     isOpen: () => connection.isOpen(),
     close: () => connection.close(),

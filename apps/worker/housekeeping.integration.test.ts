@@ -183,7 +183,11 @@ describe('reconciliation', () => {
     await housekeeping.stop();
     const lineOf = (round: string) => lines.find((line) => line.event === 'round.ended' && line.round === round);
     expect(hinted).toContain(`plan ${runId}`);
-    expect(lineOf('reconcile')).toMatchObject({ level: 'debug', outcome: 'nothing_to_do', durationMs: expect.any(Number) });
+    expect(lineOf('reconcile')).toMatchObject({
+      level: 'debug',
+      outcome: 'nothing_to_do',
+      durationMs: expect.any(Number),
+    });
     expect(lineOf('retention')).toMatchObject({ level: 'warn', outcome: 'failed', errors: ['expiry: no room'] });
     expect(lineOf('schedule')).toMatchObject({ level: 'warn', outcome: 'failed', errors: ['away'] });
     expect(lineOf('backlog')).toMatchObject({ level: 'debug', outcome: 'nothing_to_do' });

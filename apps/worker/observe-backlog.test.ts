@@ -30,9 +30,15 @@ it('tells runs by predictor and state, chunks and the oldest by predictor', asyn
     'tandem_runs_unfinished{predictor="churn",state="running",app="worker"} 1',
     'tandem_runs_unfinished{predictor="churn",state="planned",app="worker"} 2',
   ]);
-  expect(await seriesOf('tandem_run_oldest_seconds')).toEqual(['tandem_run_oldest_seconds{predictor="churn",app="worker"} 9']);
-  expect(await seriesOf('tandem_run_chunks')).toContain('tandem_run_chunks{predictor="churn",state="committed",app="worker"} 8');
-  expect(await seriesOf('tandem_queue_jobs')).toContain('tandem_queue_jobs{class="scoring",state="waiting",app="worker"} 2');
+  expect(await seriesOf('tandem_run_oldest_seconds')).toEqual([
+    'tandem_run_oldest_seconds{predictor="churn",app="worker"} 9',
+  ]);
+  expect(await seriesOf('tandem_run_chunks')).toContain(
+    'tandem_run_chunks{predictor="churn",state="committed",app="worker"} 8',
+  );
+  expect(await seriesOf('tandem_queue_jobs')).toContain(
+    'tandem_queue_jobs{class="scoring",state="waiting",app="worker"} 2',
+  );
 });
 
 it('forgets a run that has ended, and a predictor that is served no more', async () => {

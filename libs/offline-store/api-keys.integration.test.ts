@@ -90,6 +90,22 @@ describe('API keys', () => {
     expect((await snapshot())[0]?.secrets).toEqual([{ digest: digestOf(rotated.key, PEPPER), until: null }]);
   });
 
+  it('have a grace of months, where that is asked for', async () => {
+    const made = await insert();
+    const rotation = { graceMs: 90 * 24 * HOUR, dropPrevious: false };
+    const { rotatedAt, previousUntil } = await rotateApiKey(database.pool, made.id, rotation, PEPPER);
+    const graceMs = Date.parse(previousUntil ?? '') - Date.parse(rotatedAt ?? '');
+    expect(Math.round(graceMs / HOUR)).toBe(90 * 24);
+  });
+
+  it('have one secret after a rotation to another pepper, under which the one before counts no more', async () => {
+    const made = await insert();
+    const other = `${PEPPER}, another`;
+    const rotated = await rotateApiKey(database.pool, made.id, { graceMs: HOUR, dropPrevious: false }, other);
+    expect(rotated).toMatchObject({ state: 'active', previousUntil: null, pepperId: pepperId(other) });
+    expect((await snapshot())[0]?.secrets).toEqual([{ digest: digestOf(rotated.key, other), until: null }]);
+  });
+
   it('are not rotated again while a secret has its grace, unless that is meant', async () => {
     const { id } = await insert();
     const first = await rotateApiKey(database.pool, id, { graceMs: HOUR, dropPrevious: false }, PEPPER);

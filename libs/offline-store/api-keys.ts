@@ -105,14 +105,17 @@ export interface Rotation {
   readonly dropPrevious: boolean;
 }
 
-/** Gives the key a new secret. Rejects with `invalid_input` where it cannot be rotated. */
+/**
+ * Gives the key a new secret. One that was stored under another pepper has no grace: nobody who has this pepper could
+ * accept it. Rejects with `invalid_input` where the key cannot be rotated.
+ */
 export async function rotateApiKey(db: Db, id: string, rotation: Rotation, pepper: string): Promise<ApiKeyWithText> {
   const found = await findUsable(db, id);
   const text = writeKey(found.kind, id);
   const rows = await query<Row>(db, {
     text: `update tandem.api_keys set digest = $2, pepper_id = $3, rotated_at = clock_timestamp(),
-        previous_digest = case when $4 > 0 then digest end,
-        previous_until = case when $4 > 0 then clock_timestamp() + $4 * interval '1 ms' end
+        previous_digest = case when $4::float8 > 0 and pepper_id = $3 then digest end,
+        previous_until = case when $4::float8 > 0 and pepper_id = $3 then clock_timestamp() + $4 * interval '1 ms' end
       where id = $1 and revoked_at is null and (expires_at is null or expires_at > clock_timestamp())
         and ($5 or previous_until is null or previous_until <= clock_timestamp())
       returning ${COLUMNS}`,

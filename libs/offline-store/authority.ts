@@ -26,10 +26,12 @@ export interface AuthorityOptions {
   readonly maxStatements?: number;
   /** What pg_stat_activity shows, where the pool is our own. */
   readonly applicationName?: string;
+  /** Looks at the database through each connection before its first statement; where this rejects there is none. */
+  onConnect?(client: pg.PoolClient): Promise<void>;
   /** Told of each statement, whose reads need not be timed one by one. */
   onStatement?(seconds: number, outcome: 'ok' | 'failed'): void;
-  /** Told of the registry's revision, as each statement found it. */
-  onRevision?(revision: number): void;
+  /** Told of the registry's revision, and of which history it is, as each statement found it. */
+  onRevision?(revision: number, history: string): void;
   /** Told of each statement that was answered: the database's history, and how many users shared it. */
   onCertificate?(history: string, users: number): void;
 }
@@ -51,11 +53,15 @@ export function createAuthority(
   options: AuthorityOptions = {},
 ): Authority & { close(): Promise<void> } {
   const { timeoutMs = 250, maxStatements = 2, applicationName = 'tandem-authority' } = options;
-  const { onStatement, onRevision, onCertificate } = options;
+  const { onStatement, onRevision, onCertificate, onConnect } = options;
   // One that is broken may still hold its place while its successor is opened.
   const isOwn = typeof database === 'string';
   const pool = isOwn ? createPool({ url: database, max: 2 * maxStatements, applicationName }) : database;
-  const lanes = createLanes(pool, { count: maxStatements, prepare: prepareLane });
+  const prepare = async (client: pg.PoolClient) => {
+    await onConnect?.(client);
+    await prepareLane(client);
+  };
+  const lanes = createLanes(pool, { count: maxStatements, prepare });
   let known = NO_ARMS;
 
   const ask = createStatementBatcher<readonly string[], Certificate>({
@@ -73,7 +79,7 @@ export function createAuthority(
       const arms = armsOf(row, told);
       if (arms !== told) known = arms;
       const certificate = certificateOf(row, arms);
-      onRevision?.(certificate.revision);
+      onRevision?.(certificate.revision, certificate.history);
       onCertificate?.(certificate.history, userIds.length);
       return certificate;
     },

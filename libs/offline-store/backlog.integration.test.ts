@@ -36,7 +36,12 @@ test('an outbox is counted, and its oldest entry has an age by Postgres’ clock
 test('runs that are not finished are told with their chunks, and no others', async () => {
   expect((await look()).runs).toEqual([]);
   const store = createRunStore(database.pool);
-  const { run } = await store.create({ predictor: 'visits', scope: { kind: 'all' }, reason: 'test', scheduleSlot: null });
+  const { run } = await store.create({
+    predictor: 'visits',
+    scope: { kind: 'all' },
+    reason: 'test',
+    scheduleSlot: null,
+  });
   expect((await look()).runs).toMatchObject([{ predictor: 'visits', state: 'planned', runs: 1, chunksOpen: 0 }]);
   const { chunkCount } = await store.plan(run.id);
   expect(chunkCount).toBeGreaterThan(1);
@@ -51,7 +56,12 @@ test('runs that are not finished are told with their chunks, and no others', asy
 test('a generation in force has an age, unless its predictor is served no more', async () => {
   expect((await look()).generations).toEqual([]);
   const store = createRunStore(database.pool);
-  const { run } = await store.create({ predictor: 'visits', scope: { kind: 'all' }, reason: 'test', scheduleSlot: null });
+  const { run } = await store.create({
+    predictor: 'visits',
+    scope: { kind: 'all' },
+    reason: 'test',
+    scheduleSlot: null,
+  });
   await store.plan(run.id);
   // As a publication does, an hour ago.
   await database.pool.query(

@@ -70,7 +70,7 @@ export async function claimChunk(
   const [row] = rows;
   if (!row) return failDeadly(pool, runId, no, maxClaims);
   if (row.moved) {
-    await restartRun(pool, runId);
+    await restartRun(pool, runId, { no, fence: row.fence });
     return claimChunk(pool, runId, no, leaseMs, maxClaims);
   }
   const { fence, attempts, takenOver, userIds, from, to } = row;

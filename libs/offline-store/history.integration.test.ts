@@ -75,6 +75,52 @@ test('of two workers that claim at once in the new history, neither undoes what 
   expect(claimed.map((chunk) => chunk?.fence)).toEqual(rows.map((row) => row.fence));
 });
 
+test('a claim that waited while another began the run again is a claim all the same', async () => {
+  const run = await start({ kind: 'all' });
+  await rotateHistory(database.pool, 'test');
+  const session = await database.pool.connect();
+  const waiting = async () => {
+    const { rows } = await database.pool.query(`select from pg_stat_activity
+      where datname = current_database() and application_name = 'offline-store-test' and wait_event_type = 'Lock'`);
+    return rows.length;
+  };
+  try {
+    // Who begins the run again has its chunks then, and waits for its generation.
+    await session.query('begin; select from tandem.generations for update');
+    const first = store.claim(run.id, 0, 60_000);
+    await expect.poll(waiting).toBe(1);
+    const second = store.claim(run.id, 1, 60_000);
+    await expect.poll(waiting).toBe(2);
+    await session.query('commit');
+    expect((await Promise.all([first, second])).map((chunk) => chunk?.attempts)).toEqual([1, 1]);
+  } finally {
+    session.release(true);
+  }
+});
+
+test('a run that waits to be published in another history begins again there', async () => {
+  const run = await start({ kind: 'all' });
+  expect(await commit(run.id, 0)).toMatchObject({ committed: true, chunksOpen: 1 });
+  expect(await commit(run.id, 1)).toMatchObject({ committed: true, chunksOpen: 0 });
+  await rotateHistory(database.pool, 'test');
+  expect(await store.publish(run.id)).toBeNull();
+  expect(await store.publish(run.id)).toBeNull();
+  const again = await store.find(run.id);
+  expect(again).toMatchObject({ state: 'running', chunksCommitted: 0, generationNumber: run.generationNumber });
+  expect(again?.generationId).not.toBe(run.generationId);
+  for (const no of [0, 1]) await commit(run.id, no);
+  expect(await store.publish(run.id)).toMatchObject({ state: 'failed', note: expect.stringMatching(/^only 2 of 150/) });
+});
+
+test('a run that is done stays as it is in another history', async () => {
+  const run = await start({ kind: 'users', userIds: ['1'] });
+  await commit(run.id, 0);
+  expect(await store.publish(run.id)).toMatchObject({ state: 'done' });
+  await rotateHistory(database.pool, 'test');
+  expect(await store.publish(run.id)).toMatchObject({ state: 'done' });
+  expect(await store.find(run.id)).toMatchObject({ state: 'done', history: run.history });
+});
+
 test('a run of named users begins again too: its entries had labels of the history before', async () => {
   const run = await start({ kind: 'users', userIds: ['1', '2'] });
   await rotateHistory(database.pool, 'test');

@@ -18,15 +18,18 @@ export interface HistoryChange {
  * overlay entries, chunks under way) proves nothing any more. Rejects `unavailable` on a standby.
  */
 export function rotateHistory(pool: pg.Pool, actor: string): Promise<HistoryChange> {
-  return transaction(pool, async (db) => {
-    const from = await findHistory(db);
-    await query(db, {
-      text: 'update tandem.history_rotation set rotation = gen_random_uuid(), rotated_at = clock_timestamp()',
-    });
-    const to = await findHistory(db);
-    await insertAudit(db, { actor, action: 'rotate_history', predictor: null, detail: { from, to } });
-    return { from, to };
+  return transaction(pool, (db) => rotateIn(db, actor));
+}
+
+/** As `rotateHistory`, in a transaction of the caller's. */
+export async function rotateIn(db: Db, actor: string): Promise<HistoryChange> {
+  const from = await findHistory(db);
+  await query(db, {
+    text: 'update tandem.history_rotation set rotation = gen_random_uuid(), rotated_at = clock_timestamp()',
   });
+  const to = await findHistory(db);
+  await insertAudit(db, { actor, action: 'rotate_history', predictor: null, detail: { from, to } });
+  return { from, to };
 }
 
 async function findHistory(db: Db): Promise<string> {

@@ -53,6 +53,16 @@ test('entries are gathered for a moment and written once, the latest of each use
   expect(store.batches).toHaveLength(2);
 });
 
+test('many are written in the order of their users, a thousand at a time', async () => {
+  const store = recordingStore();
+  const writer = createLossyWriter(store, { flushMs: 50 });
+  const userIds = Array.from({ length: 2_500 }, (_, i) => String(1_000 + ((i * 701) % 2_500)));
+  writer.keepLater(userIds.map((userId) => entry(userId)));
+  await vi.advanceTimersByTimeAsync(50);
+  expect(store.batches.map((batch) => batch.length)).toEqual([1_000, 1_000, 500]);
+  expect(store.batches.flat().map((one) => one.userId)).toEqual(userIds.toSorted());
+});
+
 test('what does not fit and what cannot be written is dropped and counted', async () => {
   const store = recordingStore();
   const writer = createLossyWriter(store, { maxEntries: 2, flushMs: 50 });

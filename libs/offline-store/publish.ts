@@ -1,6 +1,8 @@
 /**
  * B9: once all chunks of a run are committed, checks what it made and puts it in force. Any number of workers may do so
- * at once, and a kill in between costs the next one's time.
+ * at once, and a kill in between costs the next one's time. A run that a failover or restore brought into another history
+ * begins again there first (restart-run.ts): after a restore that was noticed late, its last chunks may have been committed
+ * with labels of the past that is lost, and entries of a partial run count for nothing any more.
  */
 import type { PublishOutcome } from '@tandem/prediction/run-store';
 import { isFinished, type Run } from '@tandem/prediction/runs';
@@ -10,29 +12,46 @@ import { insertAudit } from './audit.ts';
 import { type Db, limitStatements, query, sqlState, transaction } from './database.ts';
 import { findGeneration } from './generation-rows.ts';
 import { indexPartition } from './partition.ts';
+import { restartRun } from './restart-run.ts';
 import { lockRun, requireRun, setRunState } from './run-rows.ts';
 import { lockAssignments } from './settings.ts';
 
 const INDEX_TIMEOUT_MS = 1_800_000;
 
-/** Null while chunks are open. */
+/** Null while chunks are open, also those of a run that begins again now. */
 export async function publishRun(pool: pg.Pool, runId: string): Promise<PublishOutcome | null> {
   const run = await requireRun(pool, runId);
   if (isFinished(run.state)) return outcomeOf(pool, run);
   const chunks = await countChunks(pool, runId);
   if (run.state === 'planned' || chunks.open > 0) return null;
+  const outcome = run.history === chunks.history ? await checkAndConclude(pool, run, chunks) : 'moved';
+  if (outcome !== 'moved') return outcome;
+  await restartRun(pool, runId);
+  return null;
+}
+
+async function checkAndConclude(
+  pool: pg.Pool,
+  run: Run,
+  chunks: ChunkCounts,
+): Promise<PublishOutcome | null | 'moved'> {
   const flaw = (await findFlaw(pool, run, chunks)) ?? (await indexGeneration(pool, run));
   return transaction(pool, async (db) => {
     // The settings before the run: the order of everyone who moves an arm.
     await lockAssignments(db);
-    const locked = await lockRun(db, runId);
+    const locked = await lockRun(db, run.id);
     if (isFinished(locked.state)) return outcomeOf(db, locked);
-    if ((await countChunks(db, runId)).open > 0) return null;
+    const { open, history } = await countChunks(db, run.id);
+    if (open > 0) return null;
+    // It was brought into another history since it was checked, or has to be.
+    if (locked.history !== run.history || locked.history !== history) return 'moved';
     return flaw === null ? conclude(db, locked) : fail(db, locked, flaw);
   });
 }
 
 interface ChunkCounts extends Record<string, unknown> {
+  /** That of the database, now. */
+  readonly history: string;
   readonly open: number;
   readonly failed: number | null;
   readonly error: string | null;
@@ -41,13 +60,14 @@ interface ChunkCounts extends Record<string, unknown> {
 /** How many are open; of those that failed, the first and why. */
 async function countChunks(db: Db, runId: string): Promise<ChunkCounts> {
   const rows = await query<ChunkCounts>(db, {
-    text: `select count(*) filter (where state in ('waiting', 'claimed')) as open,
+    text: `select tandem.current_history() as history, count(*) filter (where state in ('waiting', 'claimed')) as open,
         min(no) filter (where state = 'failed') as failed,
         (array_agg(error order by no) filter (where state = 'failed'))[1] as error
       from tandem.chunks where run_id = $1`,
     values: [runId],
   });
-  return rows[0] ?? { open: 0, failed: null, error: null };
+  if (!rows[0]) throw new Error(`the chunks of run ${runId} were not counted`);
+  return rows[0];
 }
 
 /** Why a run's predictions must not be published, or null. */

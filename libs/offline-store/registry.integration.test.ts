@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 
 import { adopt } from './adopt.ts';
 import { query } from './database.ts';
 import { likePatterns } from './event-patterns.ts';
+import { rotateHistory } from './history.ts';
 import { createRegistry, listModelVersions } from './registry.ts';
 import { findSettings } from './settings.ts';
 import { createTestDatabase, type TestDatabase, visitsPredictor } from './store.fixture.ts';
@@ -115,6 +116,14 @@ describe('adopt', () => {
 });
 
 describe('registry', () => {
+  /** What a certificate would say. */
+  async function noticed(): Promise<[revision: number, history: string]> {
+    const [row] = await query<{ revision: number; history: string }>(database.pool, {
+      text: 'select revision, tandem.current_history() as history from tandem.settings',
+    });
+    return [row?.revision ?? -1, row?.history ?? ''];
+  }
+
   test('it serves from memory until a later revision is noticed', async () => {
     await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
     const registry = createRegistry(database.pool, () => 0);
@@ -126,9 +135,24 @@ describe('registry', () => {
     const policy = { ...changed.policy, batch: { ...changed.policy.batch, chunkSize: 7 } };
     await adopt(database.pool, { predictors: [{ ...changed, policy }], actor: 'test' });
     expect((await registry.predictor('visits'))?.policy.batch.chunkSize).toBe(100);
-    registry.noticeRevision((await findSettings(database.pool)).revision);
+    registry.noticeRevision(...(await noticed()));
     expect((await registry.predictor('visits'))?.policy.batch.chunkSize).toBe(7);
     expect((await registry.predictors()).map((one) => one.name)).toEqual(['visits']);
+  });
+
+  test('a revision of another history is another, though its number is the same', async () => {
+    await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
+    const registry = createRegistry(database.pool, () => 0);
+    expect((await registry.predictor('visits'))?.policy.batch.chunkSize).toBe(100);
+    // A restore lost the adoption of before; another was made in its place.
+    await database.pool.query(`update tandem.predictors set policy = jsonb_set(policy, '{batch,chunkSize}', '7')`);
+    expect((await registry.predictor('visits'))?.policy.batch.chunkSize).toBe(100);
+    const [revision] = await noticed();
+    await rotateHistory(database.pool, 'test');
+    const [afterwards, history] = await noticed();
+    registry.noticeRevision(revision, history);
+    expect((await registry.predictor('visits'))?.policy.batch.chunkSize).toBe(7);
+    expect(afterwards).toBe(revision);
   });
 
   test('a name unknown so far is looked up again after a second', async () => {

@@ -16,8 +16,15 @@ export interface StoredRegistry extends Registry {
   loadArtifact(hash: string): Promise<Buffer>;
 }
 
+/** Another past of the database may have reached the same revision by other changes. */
+interface Noticed {
+  readonly revision: number;
+  readonly history: string;
+}
+
 interface Loaded {
   readonly revision: number;
+  readonly history: string;
   readonly at: number;
   readonly predictors: ReadonlyMap<string, Predictor>;
 }
@@ -28,7 +35,7 @@ const MAX_VERSIONS = 256;
 
 /** @param now a monotonic clock in milliseconds */
 export function createRegistry(pool: pg.Pool, now: () => number = () => performance.now()): StoredRegistry {
-  let noticed = 0;
+  let noticed: Noticed = { revision: 0, history: '' };
   let loaded: Loaded | undefined;
   let loading: Promise<Loaded> | undefined;
   const versions = new Map<string, Promise<ModelVersion>>();
@@ -38,7 +45,7 @@ export function createRegistry(pool: pg.Pool, now: () => number = () => performa
       .then((found) => {
         loaded = { ...found, at: now() };
         // A restore may have set the revision back; what was noticed of the other past no longer counts.
-        noticed = found.revision;
+        noticed = found;
         return loaded;
       })
       .finally(() => {
@@ -47,9 +54,13 @@ export function createRegistry(pool: pg.Pool, now: () => number = () => performa
     return loading;
   }
 
+  function isAsNoticed({ revision, history }: Loaded): boolean {
+    return revision === noticed.revision && history === noticed.history;
+  }
+
   async function current(): Promise<Loaded> {
     if (!loaded) return load();
-    if (loaded.revision === noticed) return loaded;
+    if (isAsNoticed(loaded)) return loaded;
     // While Postgres does not answer, what was known serves on: a read decides for itself what it may do with it.
     const before = loaded;
     return load().catch(() => before);
@@ -63,12 +74,12 @@ export function createRegistry(pool: pg.Pool, now: () => number = () => performa
   }
 
   return {
-    noticeRevision(revision) {
-      noticed = revision;
+    noticeRevision(revision, history) {
+      if (revision !== noticed.revision || history !== noticed.history) noticed = { revision, history };
     },
     predictor(name) {
       // Twice a read, and almost always there.
-      const predictor = loaded?.revision === noticed ? loaded.predictors.get(name) : undefined;
+      const predictor = loaded && isAsNoticed(loaded) ? loaded.predictors.get(name) : undefined;
       return predictor ? Promise.resolve(predictor) : findPredictor(name);
     },
     async predictors() {
@@ -88,18 +99,16 @@ export function createRegistry(pool: pg.Pool, now: () => number = () => performa
 }
 
 async function loadPredictors(db: Db) {
-  const rows = await query<{ revision: number; name: string | null; keyType: Predictor['keyType']; policy: Policy }>(
-    db,
-    {
-      text: `select s.revision, s.key_type as "keyType", p.name, p.policy
+  const rows = await query<Noticed & { name: string | null; keyType: Predictor['keyType']; policy: Policy }>(db, {
+    text: `select s.revision, tandem.current_history() as history, s.key_type as "keyType", p.name, p.policy
       from tandem.settings s left join tandem.predictors p on p.active order by p.name`,
-    },
-  );
+  });
   const predictors = new Map<string, Predictor>();
   for (const { name, keyType, policy } of rows) {
     if (name !== null) predictors.set(name, Object.freeze({ name, keyType, policy }));
   }
-  return { revision: rows[0]?.revision ?? 0, predictors };
+  const { revision, history } = rows[0] ?? { revision: 0, history: '' };
+  return { revision, history, predictors };
 }
 
 export async function findModelVersion(db: Db, id: string): Promise<ModelVersion> {

@@ -3,17 +3,28 @@
  * of what lies under its generation's id elsewhere: in the past that is lost the same chunks went on, and Redis and the
  * memory of processes may hold those rows, with labels of events that were lost. So the generation gets an id that nobody
  * has seen, and every chunk waits; rows under the old id are never asked for again.
+ *
+ * A generation that is published stays: all its chunks were committed in the past that survived, final and with true labels,
+ * so whatever the lost one wrote under its id are those very rows.
  */
+import type { ClaimedChunk } from '@tandem/prediction/runs';
 import type pg from 'pg';
 import { type Db, query, transaction } from './database.ts';
 import { createPartition, dropPartition } from './partition.ts';
 
-/** Safe to repeat, and by several at once: a run that is of this history already stays as it is. */
-export function restartRun(pool: pg.Pool, runId: string): Promise<void> {
+/**
+ * Safe to repeat, and by several at once: a run that is of this history already stays as it is.
+ * @param claimed a chunk whose claim found the run in another history: it waits again, also where somebody else began the
+ * run again while that claim waited for the chunk's row
+ */
+export function restartRun(pool: pg.Pool, runId: string, claimed?: Pick<ClaimedChunk, 'no' | 'fence'>): Promise<void> {
   return transaction(pool, async (db) => {
     // The chunks before the run, as a commit does.
     await query(db, { text: 'select from tandem.chunks where run_id = $1 order by no for update', values: [runId] });
-    if (!(await takeAlong(db, runId))) return;
+    if (!(await takeAlong(db, runId))) {
+      if (claimed) await unclaim(db, runId, claimed);
+      return;
+    }
     await query(db, { text: 'delete from tandem.run_failures where run_id = $1', values: [runId] });
     await query(db, {
       text: `update tandem.chunks set state = 'waiting', fence = fence + 1, attempts = 0, lost_leases = 0,
@@ -27,11 +38,20 @@ export function restartRun(pool: pg.Pool, runId: string): Promise<void> {
 /** Brings the run into this history; false where it has ended, or is there already. */
 async function takeAlong(db: Db, runId: string): Promise<boolean> {
   const rows = await query(db, {
-    text: `update tandem.runs set history = tandem.current_history()
-      where id = $1 and state = 'running' and history <> tandem.current_history() returning id`,
+    text: `update tandem.runs set history = tandem.current_history(), state = 'running'
+      where id = $1 and state in ('running', 'publishing') and history <> tandem.current_history() returning id`,
     values: [runId],
   });
   return rows.length > 0;
+}
+
+/** Beginning again raises the fence: one that is still the claim's was given after that. */
+async function unclaim(db: Db, runId: string, { no, fence }: Pick<ClaimedChunk, 'no' | 'fence'>): Promise<void> {
+  await query(db, {
+    text: `update tandem.chunks set state = 'waiting', lease_until = null, attempts = attempts - 1
+      where run_id = $1 and no = $2 and fence = $3 and state = 'claimed'`,
+    values: [runId, no, fence],
+  });
 }
 
 /** Partitions come last: they lock their parent until the commit. */

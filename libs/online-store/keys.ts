@@ -6,6 +6,7 @@
  *     tandem:m:<generation>                   marker: whether the generation is loaded completely
  *     tandem:o:{<tag>}<field>:<predictor>     overlay entry of a user
  *     tandem:h:{<tag>}<field>                 version hint of a user
+ *     tandem:history                          the last mark of the database's history that was seen
  *
  * Buckets carry no hash tag, so a cluster spreads them; the keys of one user share a tag, so a script may touch them
  * together.
@@ -68,6 +69,7 @@ export function createKeys(prefix: string = DEFAULT_PREFIX) {
     marker: (generationId: string): string => `${markers}${generationId}`,
     overlay: (place: Place, predictor: string): string => `${prefix}:o:${tagged(place)}:${predictor}`,
     hint: (place: Place): string => `${prefix}:h:${tagged(place)}`,
+    historyMark: `${prefix}:history`,
     /** SCAN patterns of all that belongs to generations. */
     generationPatterns: [`${escapeGlob(generations)}*`, `${escapeGlob(markers)}*`] as const,
     /** The generation that a key belongs to, or null. */

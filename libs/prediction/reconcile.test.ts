@@ -18,6 +18,7 @@ function inLine(changes: Partial<ReconcileDependencies> = {}) {
     hints,
     outbox: { read: async () => ({ history: 'h', entries: [] }), remove: async () => {} },
     userHints: { raise: async () => {} },
+    losses: { round: async () => false },
     ...changes,
   };
   return { dependencies, said };
@@ -33,6 +34,7 @@ describe('a round of reconciliation', () => {
       chunksHinted: 0,
       hintsRelayed: 0,
       generationsToLoad: 0,
+      lossesNoticed: 0,
       errors: [],
     });
     expect(said).toEqual([]);

@@ -8,6 +8,7 @@ import { unreachable } from './errors.ts';
 import type { HintStore } from './events.ts';
 import type { GenerationLoader } from './generation-loader.ts';
 import type { Generation } from './generations.ts';
+import type { LossNotice } from './notice-loss.ts';
 import { hintAtChunks } from './plan-run.ts';
 import { type Outbox, relayOutbox } from './relay-outbox.ts';
 import type { RunHints } from './run-hints.ts';
@@ -22,6 +23,7 @@ export interface ReconcileDependencies {
   readonly hints: RunHints;
   readonly outbox: Outbox;
   readonly userHints: HintStore;
+  readonly losses: Pick<LossNotice, 'round'>;
   /** Milliseconds that only ever rise; for tests. */
   now?(): number;
 }
@@ -32,6 +34,8 @@ export interface ReconcileReport {
   readonly chunksHinted: number;
   readonly hintsRelayed: number;
   readonly generationsToLoad: number;
+  /** The database was set back, and another history begun. */
+  readonly lossesNoticed: number;
   readonly errors: readonly string[];
 }
 
@@ -42,14 +46,18 @@ const COUNT_AGAIN_MS = 60_000;
 
 /** Rounds remember which generations they had loaded, so that they do not count their users each time. */
 export function createReconcile(dependencies: ReconcileDependencies): Reconcile {
-  const { outbox, userHints, now = () => performance.now() } = dependencies;
+  const { outbox, userHints, losses, now = () => performance.now() } = dependencies;
   const countedAt = new Map<string, number>();
   return async function reconcile() {
     const { step, errors } = createStepper();
+    // Beside the others: it waits for Redis, which may hang.
+    const noticing = step('history', async () => Number(await losses.round()), 0);
     const hinted = await step('runs', () => hintAtRuns(dependencies), { unfinished: 0, chunks: 0 });
     const hintsRelayed = await step('outbox', () => relayOutbox(outbox, userHints), 0);
     const generationsToLoad = await step('generations', () => hintAtLoads(dependencies, countedAt, now()), 0);
-    return { unfinishedRuns: hinted.unfinished, chunksHinted: hinted.chunks, hintsRelayed, generationsToLoad, errors };
+    const { unfinished: unfinishedRuns, chunks: chunksHinted } = hinted;
+    const lossesNoticed = await noticing;
+    return { unfinishedRuns, chunksHinted, hintsRelayed, generationsToLoad, lossesNoticed, errors };
   };
 }
 

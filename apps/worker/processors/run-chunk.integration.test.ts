@@ -46,6 +46,23 @@ async function chunkOf(runId: string, no: number) {
   return rows[0];
 }
 
+/** What is counted of chunks that more than one worker had. */
+async function counted(): Promise<{ takenOver: number; abandoned: number }> {
+  const text = await worker.metrics.exposition();
+  const value = (series: string) =>
+    Number(
+      text
+        .split('\n')
+        .find((line) => line.startsWith(series))
+        ?.split(' ')
+        .at(-1) ?? 0,
+    );
+  return {
+    takenOver: value('tandem_chunk_takeovers_total{'),
+    abandoned: value(`tandem_chunks_abandoned_total{predictor="${CUSTOMERS}",why="fence_lost"`),
+  };
+}
+
 describe('a chunk', () => {
   it('is scored, committed and loaded, and the user that cannot be scored is named', async () => {
     const runId = await plan();
@@ -69,6 +86,17 @@ describe('a chunk', () => {
     expect(await runChunk(runId, 1)).toEqual({ outcome: 'nothing_to_do' });
   });
 
+  it('is taken over where its lease is over, which is counted and said', async () => {
+    const runId = await plan();
+    await worker.runs.claim(runId, 2, 1);
+    const before = await counted();
+    const process = createRunChunkProcessor({ ...worker, runChunk: createRunChunk(worker.chunks) });
+    const once = () => process({ runId, no: 2, fence: 1 }, { progress() {} });
+    // Postgres' clock ends the lease.
+    await expect.poll(once).toMatchObject({ outcome: 'committed', fence: 2, takenOver: true });
+    expect(await counted()).toEqual({ ...before, takenOver: before.takenOver + 1 });
+  });
+
   it('writes nothing once another worker holds it', async () => {
     const runId = await plan();
     const { scorer } = worker.chunks;
@@ -82,8 +110,16 @@ describe('a chunk', () => {
         },
       },
     });
-    expect(await slow(runId, 0)).toMatchObject({ outcome: 'abandoned', why: 'fence_lost' });
+    const process = createRunChunkProcessor({ ...worker, runChunk: slow });
+    const before = await counted();
+    expect(await process({ runId, no: 0, fence: 0 }, { progress() {} })).toMatchObject({
+      outcome: 'abandoned',
+      why: 'fence_lost',
+      fence: 1,
+      takenOver: false,
+    });
     expect(await chunkOf(runId, 0)).toMatchObject({ state: 'claimed', fence: 2 });
+    expect(await counted()).toEqual({ ...before, abandoned: before.abandoned + 1 });
     const { rows } = await pool.query(
       'select from tandem.predictions p join tandem.generations g on g.id = p.generation_id where g.run_id = $1',
       [runId],

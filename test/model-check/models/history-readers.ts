@@ -37,8 +37,8 @@ export function* historyReaderSteps(
       });
     }
     yield change(`is certified: history ${postgres.history}, version ${postgres.version}`, (mine, draft) => {
-      const { history, version, isPublished, keyHistory } = draft.postgres;
-      mine.told = { history, version, isPublished, keyHistory };
+      const { history, version, isPublished, idOf } = draft.postgres;
+      mine.told = { history, version, isPublished, idOf };
       mine.never = draft.everCommitted & ~draft.postgres.context;
     });
     return;
@@ -47,16 +47,16 @@ export function* historyReaderSteps(
     if (row === null || told === null || !isFresh(rules, told, row, layer)) return;
     yield change(`answers as fresh, from ${where}: label ${row.label}, of history ${row.history}`, (mine, draft) => {
       check(mine, row, draft);
-      if (layer === 'generation') draft.memory = { row, keyHistory: told.keyHistory };
+      if (layer === 'generation') draft.memory = { row, idOf: told.idOf };
       Object.assign(mine, newHistoryReader(), { is: 'answered' });
     });
   }
   // What is found after the certificate may as well be found at the moment of the answer.
   if (told.isPublished) {
-    const key = told.keyHistory;
-    if (memory?.keyHistory === key) yield* offer('memory', memory.row, 'generation');
+    const id = told.idOf;
+    if (memory?.idOf === id) yield* offer('memory', memory.row, 'generation');
     for (const { generation } of [redis, ...(reader.early ? [reader.early] : [])]) {
-      yield* offer("Redis' generation", generation[key] ?? null, 'generation');
+      yield* offer("Redis' generation", generation[id] ?? null, 'generation');
     }
     if (postgres.isPublished) yield* offer("Postgres' row", postgres.chunk.row, 'generation');
   }

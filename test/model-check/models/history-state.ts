@@ -4,12 +4,13 @@ export interface HistoryRules {
   /** Whether versions are compared without their history: Q1. */
   readonly compares: 'history and version' | 'version';
   /**
-   * What a generation's rows lie under in Redis and in memory:
-   * - `id`: which a run keeps that goes on after a failover, whose rows are scored anew
-   * - `id and history`: of the history in which its run went on last, as the claim of the chunk said it
-   * - `id and history, asked late`: as Postgres says it when the rows are loaded
+   * What a generation's rows lie under in Redis and in memory, its id:
+   * - `new in each history`: the claim that brings a run into another history gives its generation an id that nobody has
+   *   seen; rows are loaded under the id that they were committed under
+   * - `kept`: a run that goes on after a failover keeps it, though its rows are scored anew
+   * - `asked late`: a new one, but as Postgres says it when the rows are loaded
    */
-  readonly key: 'id' | 'id and history' | 'id and history, asked late';
+  readonly id: 'new in each history' | 'kept' | 'asked late';
 }
 
 export interface HistoryScope {
@@ -37,8 +38,8 @@ export interface Postgres {
   version: number;
   /** Of the run: the history that it goes on in, which its commits are compared with. */
   runHistory: number;
-  /** Of the generation: the history in its key, where keys have one. */
-  keyHistory: number;
+  /** Of the generation: the history in which it was given its id, which names that id. */
+  idOf: number;
   chunk: { is: 'waiting' | 'claimed' | 'committed'; fence: number; row: Row | null };
   isPublished: boolean;
 }
@@ -47,7 +48,7 @@ export interface HistoryWorker {
   is: 'idle' | 'claimed' | 'scored' | 'committed';
   fence: number;
   runHistory: number;
-  keyHistory: number;
+  idOf: number;
   result: Row | null;
 }
 
@@ -56,7 +57,7 @@ export interface HistoryReader {
   /** The events that were acknowledged before it arrived and are not lost. */
   due: number;
   /** Of its certificate; null before there is one. */
-  told: { history: number; version: number; isPublished: boolean; keyHistory: number } | null;
+  told: { history: number; version: number; isPublished: boolean; idOf: number } | null;
   /** What it found in Redis before it was certified, where it was as quick as that. */
   early: HistoryState['redis'] | null;
   /** The events that its certificate's past does not have: no answer may have seen them. */
@@ -72,10 +73,10 @@ export interface HistoryState {
   lossesLeft: number;
   flushesLeft: number;
   workers: HistoryWorker[];
-  loader: { row: Row; keyHistory: number } | null;
-  /** The generation's row by the history in its key. */
+  loader: { row: Row; idOf: number } | null;
+  /** The generation's row under each id that it had. */
   redis: { generation: (Row | null)[]; overlay: Row | null };
-  memory: { row: Row; keyHistory: number } | null;
+  memory: { row: Row; idOf: number } | null;
   /** A live result of the process: for whom it was asked, whether Redis has it. */
   flight: { row: Row; isKept: boolean } | null;
   readers: HistoryReader[];

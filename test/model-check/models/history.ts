@@ -14,7 +14,7 @@
  */
 import { type Model, nth, type Step, sorted, step } from '../checker/model.ts';
 import { historyReaderSteps, newHistoryReader } from './history-readers.ts';
-import type { HistoryRules, HistoryScope, HistoryState, HistoryWorker } from './history-state.ts';
+import type { HistoryRules, HistoryScope, HistoryState, HistoryWorker, Postgres } from './history-state.ts';
 
 export function history(rules: HistoryRules, scope: HistoryScope): Model<HistoryState> {
   return {
@@ -24,7 +24,7 @@ export function history(rules: HistoryRules, scope: HistoryScope): Model<History
       if (state.broken !== null) return;
       yield* eventSteps(state);
       for (const [i, worker] of state.workers.entries()) yield* workerSteps(rules, scope, state, worker, i);
-      yield* publishSteps(state);
+      yield* publishSteps(rules, state);
       yield* loaderSteps(state);
       for (const i of state.readers.keys()) yield* historyReaderSteps(rules, state, i);
       yield* lossSteps(state);
@@ -37,7 +37,7 @@ export function history(rules: HistoryRules, scope: HistoryScope): Model<History
 function initialState({ events, workers, readers, losses, flushes }: HistoryScope): HistoryState {
   const chunk = { is: 'waiting' as const, fence: 0, row: null };
   return {
-    postgres: { history: 1, context: 0, version: 0, runHistory: 1, keyHistory: 1, chunk, isPublished: false },
+    postgres: { history: 1, context: 0, version: 0, runHistory: 1, idOf: 1, chunk, isPublished: false },
     saved: null,
     historiesMade: 1,
     everCommitted: 0,
@@ -55,7 +55,7 @@ function initialState({ events, workers, readers, losses, flushes }: HistoryScop
 }
 
 function idleWorker(): HistoryWorker {
-  return { is: 'idle', fence: 0, runHistory: 0, keyHistory: 0, result: null };
+  return { is: 'idle', fence: 0, runHistory: 0, idOf: 0, result: null };
 }
 
 function* eventSteps(state: HistoryState): Generator<Step<HistoryState>> {
@@ -101,22 +101,28 @@ function* workerSteps(
       return;
     case 'committed':
       yield change('loads its row into Redis', (mine, draft) => {
-        const isLate = rules.key === 'id and history, asked late';
-        draft.redis.generation[isLate ? postgres.keyHistory : mine.keyHistory] = mine.result;
+        const isLate = rules.id === 'asked late';
+        draft.redis.generation[isLate ? postgres.idOf : mine.idOf] = mine.result;
         draft.workers[i] = idleWorker();
       });
   }
 }
 
-/** B3. In another history than the run's, the run goes on; what was committed is committed here too, or is not there. */
+/** B3. In another history than the run's, the run begins again. */
 function claim(rules: HistoryRules, worker: HistoryWorker, draft: HistoryState): void {
   const { postgres } = draft;
+  if (postgres.runHistory !== postgres.history) beginAgain(rules, postgres);
   postgres.chunk.is = 'claimed';
   postgres.chunk.fence++;
-  if (postgres.runHistory !== postgres.history && rules.key !== 'id') postgres.keyHistory = postgres.history;
-  postgres.runHistory = postgres.history;
   Object.assign(worker, { is: 'claimed', fence: postgres.chunk.fence, runHistory: postgres.history });
-  worker.keyHistory = postgres.keyHistory;
+  worker.idOf = postgres.idOf;
+}
+
+/** The fence is left as it is: a worker of the lost past may hold the same one. */
+function beginAgain(rules: HistoryRules, postgres: Postgres): void {
+  postgres.runHistory = postgres.history;
+  if (rules.id !== 'kept') postgres.idOf = postgres.history;
+  Object.assign(postgres.chunk, { is: 'waiting', row: null });
 }
 
 function mayCommit({ postgres }: HistoryState, { fence, runHistory, result }: HistoryWorker): boolean {
@@ -135,25 +141,28 @@ function commit(worker: HistoryWorker, draft: HistoryState): void {
   worker.is = 'committed';
 }
 
-function* publishSteps(state: HistoryState): Generator<Step<HistoryState>> {
-  const { isPublished, chunk } = state.postgres;
+/** The product takes the second way in another history than the run's; what was committed is true there, so both may be. */
+function* publishSteps(rules: HistoryRules, state: HistoryState): Generator<Step<HistoryState>> {
+  const { isPublished, chunk, runHistory, history } = state.postgres;
   if (isPublished || chunk.is !== 'committed') return;
   yield step(state, 'the generation is published', (draft) => {
     draft.postgres.isPublished = true;
   });
+  if (runHistory === history) return;
+  yield step(state, 'the run, which would be published, begins again', (draft) => beginAgain(rules, draft.postgres));
 }
 
 /** The whole generation from its rows, as after a flush. */
 function* loaderSteps(state: HistoryState): Generator<Step<HistoryState>> {
-  const { isPublished, chunk, keyHistory } = state.postgres;
+  const { isPublished, chunk, idOf } = state.postgres;
   if (state.loader) {
     yield step(state, 'the loader writes the row that it read into Redis', (draft) => {
-      if (draft.loader) draft.redis.generation[draft.loader.keyHistory] = draft.loader.row;
+      if (draft.loader) draft.redis.generation[draft.loader.idOf] = draft.loader.row;
       draft.loader = null;
     });
-  } else if (isPublished && chunk.row && state.redis.generation[keyHistory] === null) {
+  } else if (isPublished && chunk.row && state.redis.generation[idOf] === null) {
     yield step(state, 'the loader reads the row', (draft) => {
-      if (chunk.row) draft.loader = { row: chunk.row, keyHistory };
+      if (chunk.row) draft.loader = { row: chunk.row, idOf };
     });
   }
   if (state.flushesLeft > 0 && state.redis.generation.some((row) => row !== null)) {

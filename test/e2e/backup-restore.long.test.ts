@@ -8,7 +8,7 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { runCli } from '../../apps/cli/cli.fixture.ts';
 import { change, expectAllTrue, expectTokenRefused, readFresh } from './believed.fixture.ts';
-import { adoptCounts, COUNT } from './counts.fixture.ts';
+import { adoptCounts, COUNT, type Pool } from './counts.fixture.ts';
 import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';
 import { type PostgresBackup, takeBackup } from './postgres-backup.fixture.ts';
 import type { Program } from './program.fixture.ts';
@@ -96,8 +96,8 @@ async function whileLastChunksWait<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Nothing of what was lost is believed, now and when its versions are given away again; the run comes to its end. */
-async function expectNothingLostBelieved({ tokens, runId }: LostPast): Promise<void> {
+/** Nothing of what was lost is believed, now and when its versions are given away again. */
+async function expectNothingLostBelieved({ tokens }: LostPast): Promise<void> {
   const { pool, wire } = deployment;
   const users = [KEPT, LOST, SCORED];
   await expectAllTrue(pool, [api]);
@@ -109,10 +109,14 @@ async function expectNothingLostBelieved({ tokens, runId }: LostPast): Promise<v
     await tell(userId, 1);
     expect(await read(userId)).toBe(before + 1);
   }
+  expect(wire.violations).toEqual([]);
+}
+
+/** The run of before begins again, is published once more, and nobody is answered from what it published in the past that is lost. */
+async function expectRunAnew({ runId }: LostPast): Promise<void> {
   await until('the run of before has ended', async () => (await api.client.runs.show(runId)).finishedAt !== null);
   expect(await api.client.runs.show(runId)).toMatchObject({ state: 'done', usersScored: USERS });
-  await expectAllTrue(pool, [api]);
-  expect(wire.violations).toEqual([]);
+  await expectAllTrue(deployment.pool, [api]);
 }
 
 async function rotateHistory(): Promise<void> {
@@ -149,6 +153,7 @@ it('a restore to a point in time is another history by itself, while API and wor
   await postgres.start();
   await until('reads are certified again', () => read(KEPT).catch(() => null));
   await expectNothingLostBelieved(past);
+  await expectRunAnew(past);
 });
 
 it('a copy of the files is another history once it was rotated, beside a Redis that still holds all', async () => {
@@ -162,7 +167,32 @@ it('a copy of the files is another history once it was rotated, beside a Redis t
   for (const program of [api, worker]) program.kill('SIGCONT');
   await until('reads are certified again', () => read(KEPT).catch(() => null));
   await expectNothingLostBelieved(past);
+  await api.client.runs.cancel(past.runId);
 });
+
+it('a copy that nobody told of is noticed by those who lived on, before anybody is certified by it', async () => {
+  const { pool } = deployment;
+  const past = await liveOn('untold');
+  await untilMarksAreKnown(pool);
+  await postgres.end('SIGQUIT');
+  await past.backup.restore(postgres.cluster);
+  await postgres.start();
+  await until('reads are certified again', () => read(KEPT).catch(() => null));
+  const { rows } = await pool.query(
+    `select actor from tandem.audit where action = 'rotate_history' order by seq desc limit 1`,
+  );
+  expect(rows).toEqual([{ actor: 'noticed' }]);
+  await expectNothingLostBelieved(past);
+  await api.client.runs.cancel(past.runId);
+});
+
+/** Marks are left every 5 s, and looked at every 2 s: with the second mark from now on, the first is known. */
+async function untilMarksAreKnown(pool: Pool): Promise<void> {
+  const last = async () =>
+    (await pool.query<{ seq: number }>('select max(seq) as seq from tandem.history_marks')).rows[0]?.seq ?? 0;
+  const before = await last();
+  await until('two more marks are left', async () => (await last()) >= before + 2);
+}
 
 it('with an empty Redis reads are answered from the rows, and Redis fills by itself', async () => {
   const { pool, redis } = deployment;
@@ -181,6 +211,7 @@ it('with an empty Redis reads are answered from the rows, and Redis fills by its
   expect(batch + live).toBe(USERS);
   worker = await deployment.startWorker();
   await expectNothingLostBelieved(past);
+  await api.client.runs.cancel(past.runId);
   await until('the generation is in Redis', async () => {
     const { candidates } = await api.client.explanation(COUNT, '1000');
     return candidates.some((one) => one.store === 'redis' && one.layer === 'generation' && one.state === 'fresh');
