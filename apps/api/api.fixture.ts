@@ -74,7 +74,7 @@ export async function createTestApi(
     log: silentLog,
     metrics: createMetrics({ app: 'api', processMetrics: false }),
     servesMetrics: true,
-    isOurHost: createHostRule('127.0.0.1', true),
+    isOurHost: createHostRule(['127.0.0.1']),
     prefix: `test-${randomUUID()}`,
     ...more,
   });

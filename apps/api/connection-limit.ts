@@ -6,15 +6,23 @@ import { readFileSync } from 'node:fs';
 
 /** However many files there may be. */
 const MOST = 4_096;
-const LEAST = 8;
-/** Files beside the connections: 18 to Postgres, 6 to Redis, 5 for each child, and some 15 of Node itself. */
-const OTHER_FILES = 52;
+const LEAST = 4;
+/** Files beside the connections: 18 to Postgres, 6 to Redis, 5 for each child, and some 25 of Node itself. */
+const OTHER_FILES = 60;
 
 /** @param limits as in `/proc/<pid>/limits`; without that file, as on other systems, nothing is known */
 export function connectionLimit(limits = readLimits()): number {
   const files = /^Max open files\s+(\d+)/m.exec(limits)?.[1];
   if (files === undefined) return MOST;
   return Math.min(MOST, Math.max(LEAST, Number(files) - OTHER_FILES));
+}
+
+/**
+ * Users that may wait for a live answer. Where connections are few, those who wait must leave some to whoever can be
+ * answered at once, and to probes.
+ */
+export function liveQueueLimit(limit: number, connections: number): number {
+  return connections === MOST ? limit : Math.min(limit, Math.max(1, connections >> 2));
 }
 
 function readLimits(): string {

@@ -15,10 +15,11 @@ const slow: (() => void)[] = [];
 
 beforeEach(async () => {
   clock = 0;
-  connections = createConnections({ most: MOST, silenceMs: 200, now: () => clock });
+  connections = createConnections({ most: MOST, now: () => clock });
   server = createServer((incoming, outgoing) => {
     rememberRequest(incoming, outgoing);
     if (incoming.url === '/large') outgoing.end(Buffer.alloc(64_000_000));
+    else if (incoming.url === '/upload') incoming.resume().on('end', () => outgoing.end('done'));
     else if (incoming.url === '/slow') slow.push(() => outgoing.end('done'));
     else outgoing.end('done');
   });
@@ -28,10 +29,12 @@ beforeEach(async () => {
 });
 afterEach(() => {
   for (const socket of sockets.splice(0)) socket.destroy();
+  slow.length = 0;
   server.closeAllConnections();
   server.close();
 });
 
+const POST = 'POST /upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n';
 const GET = (path: string) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
 
 /** Connects and sends; resolves when the server has it, with what becomes of the connection. */
@@ -46,16 +49,43 @@ async function open(bytes: string) {
   return { socket, closed, answered, first: () => Promise.race([closed, answered]), theirs: await accepted };
 }
 
-it('closes the longest of those that ask nothing, for the sake of a newcomer', async () => {
+it('closes the longest of those that ask nothing for a second, for the sake of a newcomer', async () => {
   const holding = [];
   for (let i = 0; i < MOST; i++) holding.push(await open('GET /x HTTP/1.1\r\nX-Slow: '));
   await expect(connections.part.check()).resolves.toBeUndefined();
+  expect(await (await open(GET('/'))).first()).toBe('closed');
+  clock = 1_000;
   expect(await (await open(GET('/'))).first()).toBe('answered');
   await holding[0]?.closed;
   expect(holding.map(({ theirs }) => theirs.destroyed)).toEqual([true, false, false, false]);
+});
+
+it('is full for 5 s after it sent somebody away, and not where somebody made room', async () => {
+  for (let i = 0; i < MOST; i++) await open('');
+  expect(await (await open(GET('/'))).first()).toBe('closed');
   await expect(connections.part.check()).rejects.toThrow('all 4 connections are taken');
   clock = 5_000;
+  expect(await (await open(GET('/'))).first()).toBe('answered');
   await expect(connections.part.check()).resolves.toBeUndefined();
+});
+
+it('lets whoever sends a body finish, for 3 s where nobody else makes room', async () => {
+  const sending = [];
+  for (let i = 0; i < MOST - 1; i++) sending.push(await open(`${POST}Expect: 100-continue\r\n\r\n`));
+  // Told to go on: its head was read.
+  for (const one of sending) expect(await one.first()).toBe('answered');
+  const idle = await open('');
+  clock = 2_999;
+  expect(await (await open(GET('/'))).first()).toBe('answered');
+  await idle.closed;
+  const busy = await open(GET('/slow'));
+  await expect.poll(() => slow.length).toBe(1);
+  expect(await (await open(GET('/'))).first()).toBe('closed');
+  clock = 3_000;
+  expect(await (await open(GET('/'))).first()).toBe('answered');
+  await sending[0]?.closed;
+  expect(sending.map(({ theirs }) => theirs.destroyed)).toEqual([true, false, false]);
+  expect(busy.theirs.destroyed).toBe(false);
 });
 
 it('sends a newcomer away where every connection has its request', async () => {
@@ -68,6 +98,8 @@ it('sends a newcomer away where every connection has its request', async () => {
 });
 
 it('closes a connection whose client does not read, and not one that waits for its answer', async () => {
+  // Of the 8.5 s.
+  server.timeout = 200;
   const waiting = await open(GET('/slow'));
   const deaf = await open(GET('/large'));
   deaf.socket.pause();

@@ -32,6 +32,7 @@ import type { AppDependencies } from './app.ts';
 import type { HostRule } from './http/foreign-request.ts';
 import type { KeyMode } from './keys/choose-mode.ts';
 import { openKeys } from './keys/open-keys.ts';
+import { keepNoticingLoss } from './notice-loss.ts';
 import {
   observeCertificates,
   observeEvents,
@@ -42,6 +43,7 @@ import {
 } from './observe-stores.ts';
 import { createReadinessParts, type ReadinessPartsDependencies } from './readiness-parts.ts';
 import { createRecordEvents } from './record-events.ts';
+import { createRefusalLog } from './refusal-log.ts';
 import { createReadiness, type Part, type ReadinessChecker } from './routes/health/readiness.ts';
 import { createRunWatcher } from './routes/runs/run-watcher.ts';
 import { sampledMetrics } from './sampled-metrics.ts';
@@ -130,6 +132,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     access: keys.access,
     logShare,
     random: Math.random,
+    refusalLog: createRefusalLog({ logShare, random: Math.random }),
     ...reading(settings, postgres, redis, scorer, memory),
     recordEvents: createRecordEvents({
       events: observeEvents(createEventStore(pool), metrics),
@@ -166,9 +169,13 @@ function openPostgres({ database, metrics, log }: ApiSettings, opened: Opened) {
   opened.push(() => pool.end());
   // Connections of its own: whoever waits for a locked user holds up no read.
   const registry = createRegistry(pool);
+  const losses = keepNoticingLoss(pool, log);
+  opened.push(() => losses.stop());
   const authority = createAuthority(database.url, {
+    // What it was told before may be of a past that the database does not have any more.
+    onConnect: losses.look,
     // Whoever asks for a certificate first, and for predictors behind it, knows what is adopted.
-    onRevision: (revision) => registry.noticeRevision(revision),
+    onRevision: (revision, history) => registry.noticeRevision(revision, history),
     applicationName: 'tandem-api-authority',
     ...(database.certifyWithinMs === undefined ? {} : { timeoutMs: database.certifyWithinMs }),
     onStatement: observeStatements(metrics),

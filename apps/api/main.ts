@@ -3,10 +3,8 @@
  * that it is not ready, takes no more connections, finishes what is under way, ends streams, then closes what it opened,
  * in reverse. Exit code 0 after a signal, 1 where it could not start, met a fault, or hung.
  */
-import { lookup } from 'node:dns/promises';
 import { readEnvironment } from '@tandem/config/environment';
 import {
-  type ApiKeysSection,
   apiKeys,
   database,
   type HttpSection,
@@ -21,12 +19,12 @@ import { createMetrics } from '@tandem/telemetry/metrics';
 import { watchEventLoop } from '@tandem/telemetry/watch-event-loop';
 import { answerCache } from './answer-cache-section.ts';
 import { createApp, mount } from './app.ts';
+import { connectionLimit, liveQueueLimit } from './connection-limit.ts';
+import { type Connections, createConnections } from './connections.ts';
 import { type ApiDependencies, createDependencies } from './dependencies.ts';
 import { createEnding } from './end-in-order.ts';
-import { createHostRule, type HostRule, isLoopback } from './http/foreign-request.ts';
-import { connectionLimit } from './connection-limit.ts';
-import { type Connections, createConnections } from './connections.ts';
-import { chooseKeyMode, type KeyMode } from './keys/choose-mode.ts';
+import { type Exposure, findExposure } from './exposure.ts';
+import { hostNames } from './host-names-section.ts';
 import { showMetrics } from './routes/metrics/show.ts';
 import { readOneDirectly } from './routes/predictions/read-one-directly.ts';
 import { type RunningServer, startServer } from './server.ts';
@@ -36,6 +34,8 @@ import { describeStartFailure } from './start-failure.ts';
 const GRACE_MS = 10_000;
 /** Longer than the grace and what closing takes; less than the 30 s after which orchestrators kill. */
 const LAST_RESORT_MS = 20_000;
+/** Connections to the metrics' own port: whoever fills it takes no place from the API's callers. */
+const MOST_SCRAPING = 8;
 
 async function start(): Promise<void> {
   const settings = readEnvironment(process.env, {
@@ -46,16 +46,26 @@ async function start(): Promise<void> {
     logging,
     answerCache,
     apiKeys,
+    hostNames,
     watchdogMs,
   });
   const log = createLog({ level: settings.logging.level, name: 'api' });
   watchEventLoop('api', settings.watchdogMs);
   const metrics = createMetrics({ app: 'api' });
   const exposure = await findExposure(settings);
-  const connections = createConnections({ most: connectionLimit() });
+  const most = connectionLimit();
+  const connections = createConnections({ most });
   const parts = [connections.part];
-  const dependencies = await createDependencies({ ...settings, ...exposure, log, metrics, parts });
-  const servers = await listen(dependencies, settings.http, connections).catch(async (error: unknown) => {
+  const bounded = { ...settings.inference, queueLimit: liveQueueLimit(settings.inference.queueLimit, most) };
+  const dependencies = await createDependencies({
+    ...settings,
+    inference: bounded,
+    ...exposure,
+    log,
+    metrics,
+    parts,
+  });
+  const servers = await listen(dependencies, settings.http, connections, exposure).catch(async (error: unknown) => {
     await dependencies.close();
     throw error;
   });
@@ -63,35 +73,20 @@ async function start(): Promise<void> {
   tellStart(log, servers, settings.http, exposure);
 }
 
-interface Exposure {
-  /** Whether only this machine reaches the API. */
-  readonly isLocal: boolean;
-  readonly keys: KeyMode;
-  readonly servesMetrics: boolean;
-  readonly isOurHost: HostRule;
-}
-
-/** Who reaches the service decides who must show a key, and whether metrics, which ask for none, are on its port. */
-async function findExposure({ http, apiKeys }: { http: HttpSection; apiKeys: ApiKeysSection }): Promise<Exposure> {
-  const isOnLoopback = await resolvesToLoopback(http.host);
-  const isLocal = await resolvesToLoopback(apiKeys.publishedOn);
-  const keys = chooseKeyMode(apiKeys, isLocal);
-  const servesMetrics = http.metricsPort === null && isOnLoopback && isLocal && keys === null;
-  return { isLocal, keys, servesMetrics, isOurHost: createHostRule(http.host, isOnLoopback) };
-}
-
 /** The API, and the metrics where they have a port of their own. */
 async function listen(
   { app }: ApiDependencies,
   { host, port, metricsPort }: HttpSection,
   connections: Connections,
+  { isMetricsHost }: Exposure,
 ): Promise<RunningServer[]> {
   const { fetch } = createApp(app);
   const servers = [await startServer({ fetch, direct: readOneDirectly(app), host, port, connections })];
   if (metricsPort === null) return servers;
   try {
-    const { fetch } = mount([showMetrics(app)], app);
-    servers.push(await startServer({ fetch, host, port: metricsPort }));
+    const { fetch } = mount([showMetrics(app)], { ...app, isOurHost: isMetricsHost });
+    const few = createConnections({ most: MOST_SCRAPING });
+    servers.push(await startServer({ fetch, host, port: metricsPort, connections: few }));
     return servers;
   } catch (error) {
     await Promise.all(servers.map((server) => server.close(0)));
@@ -116,12 +111,6 @@ function tellStart(
     metrics: metrics?.url ?? (servesMetrics ? api?.url : null),
     keys: keys === null ? 'off' : 'required',
   });
-}
-
-/** As the server will resolve it; a name that cannot be resolved cannot be listened on either. */
-async function resolvesToLoopback(host: string): Promise<boolean> {
-  const found = await lookup(host).catch(() => null);
-  return isLoopback(found?.address ?? host);
 }
 
 function endInOrder(servers: readonly RunningServer[], dependencies: ApiDependencies, log: Log): void {

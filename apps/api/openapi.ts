@@ -41,8 +41,8 @@ are refused, as are unknown fields and unknown query parameters. Errors are prob
 to \`type\`.
 
 Requests come from programs, or from pages of this service's own origin: a POST whose \`Sec-Fetch-Site\` or \`Origin\` tells
-of a page of elsewhere is answered with 403, and so is, while the service listens on loopback, any request whose \`Host\`
-is neither loopback nor the configured \`HOST\`. A proxy on the same machine has to send \`Host: localhost\`.
+of a page of elsewhere is answered with 403, and so is, while the service is published on loopback, any request whose
+\`Host\` is neither loopback nor the configured \`HOST\` nor one of \`TANDEM_HOSTS\`. A proxy on the same machine has to send \`Host: localhost\`.
 
 Where the service is published on another address than loopback, each request names an API key, \`Authorization: Bearer
 tandem_live_…\`, never one in a URL: \`npx tandem key create\` makes it, with the scopes that each path names. \`/livez\`,

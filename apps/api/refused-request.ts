@@ -52,6 +52,17 @@ export function isAnswering(socket: AnsweringSocket): boolean {
   return last?.req.complete === true && !last.writableEnded && !last.destroyed;
 }
 
+/** Whether the head of a request has come on it, and its body comes still, of which nothing was answered. */
+export function isSending(socket: AnsweringSocket): boolean {
+  const last = socket[LAST];
+  return last?.req.complete === false && !last.headersSent && !last.destroyed;
+}
+
+/** Whether a whole request has ever come on it. */
+export function hasAsked(socket: AnsweringSocket): boolean {
+  return socket[LAST]?.req.complete === true;
+}
+
 /** What the parser refused: there is no request to answer, only a socket to write to. */
 export function refuseMalformed(error: NodeJS.ErrnoException, socket: AnsweringSocket, maxHeaderBytes: number): void {
   const last = socket[LAST];

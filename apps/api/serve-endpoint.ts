@@ -3,8 +3,10 @@
  * one wide event and one metric tell how it went. A plain function around the handler rather than middleware: with a
  * single handler a path Hono composes nothing, and headers are set once, where the response is made.
  */
+import { isTandemError } from '@tandem/prediction/errors';
 import type { Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
+import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import { startWideEvent, type WideEvent } from '@tandem/telemetry/wide-event';
 import type { Handler } from 'hono';
 import type { Endpoint } from './endpoint.ts';
@@ -12,23 +14,19 @@ import { accepts } from './http/accept.ts';
 import { checkHost, checkOrigin, type HostRule, type RequestHead } from './http/foreign-request.ts';
 import { RequestError } from './http/request-error.ts';
 import type { Access, Caller } from './keys/access.ts';
-import { type HttpProblem, type ProblemCode, problemResponse, toProblem } from './problem.ts';
+import { type HttpProblem, problemResponse, toProblem } from './problem.ts';
+import { isOneOfMany, type RefusalLog } from './refusal-log.ts';
 
 export interface ServeOptions {
   readonly log: Log;
   readonly metrics: Metrics;
-  /** The share of successes that are logged, 0 to 1; errors always are, but for refusals under overload. */
+  /** The share of successes that are logged, 0 to 1. */
   readonly logShare: number;
   readonly random: () => number;
+  readonly refusalLog: RefusalLog;
   readonly isOurHost: HostRule;
   readonly access: Access;
 }
-
-/**
- * Refusals for too much being asked: thousands a second, all alike. Metrics count each; a line each would take the time
- * of those who can be answered, so that they are logged as successes are.
- */
-const ONE_OF_MANY: ReadonlySet<string> = new Set<ProblemCode>(['overloaded', 'rate_limited']);
 
 export function serveEndpoint(endpoint: Endpoint, options: ServeOptions): Handler {
   const serve = createServing(endpoint, options, problemResponse);
@@ -47,7 +45,7 @@ export function createServing<A extends { readonly status: number }>(
   options: ServeOptions,
   refuse: (problem: HttpProblem) => A,
 ): Serving<A> {
-  const { log, metrics, logShare, random, isOurHost, access } = options;
+  const { log, metrics, logShare, random, refusalLog, isOurHost, access } = options;
   const { scope } = endpoint;
   const { operationId, method } = endpoint.route;
   const changes = method !== 'get' && method !== 'head';
@@ -82,16 +80,20 @@ export function createServing<A extends { readonly status: number }>(
       answer = refuse(found);
       const { status, field, instance } = found.problem;
       metrics.httpProblems.inc({ route: operationId, status: String(status), code: found.code });
-      const isOneOfMany = ONE_OF_MANY.has(found.code);
-      if (!isOneOfMany || random() < logShare) {
-        // A caller's mistake needs no stack; what the service could not do does.
-        event.add({ path: instance, status, code: found.code, ...(status < 500 || isOneOfMany ? { field } : { error }) });
+      if (refusalLog(found.code, event.fact('keyId'))) {
+        const why = status < 500 || isOneOfMany(found.code) ? { field } : { error: describeError(error) };
+        event.add({ path: instance, status, code: found.code, ...why });
         event.end({ level: status === 500 ? 'error' : 'info' });
       }
     }
     timerFor(answer.status).observe((performance.now() - startedAt) / 1000);
     return answer;
   };
+}
+
+/** A defect is logged with its stack; a refusal that the service declares, with its reason and what is behind it. */
+function describeError(error: unknown): unknown {
+  return isTandemError(error) || error instanceof RequestError ? serialiseRefusal(error) : error;
 }
 
 function checkRequest(req: RequestHead, endpoint: Pick<Endpoint, 'produces' | 'query'>): void {

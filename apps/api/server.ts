@@ -15,7 +15,7 @@ import { refuseExpectation, refuseMalformed, refuseRequest, refuseTunnel, rememb
 /** Milliseconds and bytes. Node's own defaults would let a client hold a connection for five minutes. */
 const LIMITS = Object.freeze({
   headersTimeout: 5_000,
-  requestTimeout: 8_000,
+  requestTimeout: 7_000,
   keepAliveTimeout: 5_000,
   maxHeaderSize: 8_192,
   /** How often the two timeouts above are looked at. */

@@ -14,13 +14,14 @@ import {
 } from '@tandem/prediction/scoring';
 import type { ArtifactBreaker } from './artifact-breaker.ts';
 import { ProcessEnded } from './inference-process.ts';
-import { cutInputs, type EncodedInput, encodeInputs, joinInputs } from './input-tensors.ts';
-import { createLiveRoom, type RunUnderWay } from './live-room.ts';
+import { encodeInputs, joinInputs } from './input-tensors.ts';
+import { createLiveRoom, type LiveRoom, type RunUnderWay } from './live-room.ts';
 import { cutOutputs, joinOutputs, readOutputs } from './output-tensors.ts';
-import { createPending, late, overloaded, type Pending } from './pending-request.ts';
+import { createPending, late, type Pending } from './pending-request.ts';
 import type { WireTensor } from './protocol.ts';
+import { cut, refusalOf } from './request-parts.ts';
 import type { PreparedRun } from './slot.ts';
-import { createWaitingLine, type Part } from './waiting-line.ts';
+import { createWaitingLine, type Part, type WaitingLine } from './waiting-line.ts';
 
 export interface BatcherOptions {
   /** A place to run the artifact now, or null while all are busy; `pumpSoon` is called when one may be free. */
@@ -55,24 +56,18 @@ export interface Batcher extends Scorer, Admission {
 }
 
 export function createBatcher(options: BatcherOptions): Batcher {
-  const { place, places, maxRunRows, maxWaitingRows, killGraceMs, breaker, now } = options;
+  const { place, maxRunRows, maxWaitingRows, killGraceMs, breaker, now } = options;
   const lines = { live: createWaitingLine<Pending>(), batch: createWaitingLine<Pending>() };
-  const liveRoom = createLiveRoom({
-    places,
-    maxRunRows: maxRunRows.live,
-    maxWaitingRows: maxWaitingRows.live,
-    waiting: () => ({ rows: lines.live.rows(), ms: lines.live.costMs() }),
-    now,
-  });
+  const liveRoom = roomOf(options, lines.live);
   // An array for the reason that waiting-line.ts gives; a request that leaves gives its place to the last.
   const pending: Pending[] = [];
   const waitingForDrain: (() => void)[] = [];
   let pumping = false;
 
   function score(request: ScoreRequest): Promise<ScoreResult> {
-    const { rows, priority, version, batch } = request;
+    const { rows, priority, version, batch, timeoutMs } = request;
     if (rows.length === 0) return Promise.resolve({ tensors: {} });
-    const refused = refusal(request);
+    const refused = refusalOf(request, lines[priority].rows(), maxWaitingRows[priority], liveRoom);
     if (refused) return Promise.reject(refused);
     const { promise, resolve, reject } = Promise.withResolvers<ScoreResult>();
     try {
@@ -80,39 +75,17 @@ export function createBatcher(options: BatcherOptions): Batcher {
       const permit = priority === 'live' ? breaker.admit(version) : FREE;
       if (permit instanceof TandemError) throw permit;
       const one = admit(request, permit, (outcome) => (outcome instanceof Error ? reject(outcome) : resolve(outcome)));
-      cut(one, request, whole);
+      const most = priority === 'live' ? liveRoom.runRows(version, timeoutMs) : maxRunRows.batch;
+      for (const part of cut(one, request, whole, most)) {
+        part.costMs = priority === 'live' ? liveRoom.costMs(version, part.rows, timeoutMs) : 0;
+        one.parts.push(part);
+        lines[priority].add(part);
+      }
     } catch (error) {
       reject(error);
     }
     pumpSoon();
     return promise;
-  }
-
-  /** For want of room, or of time: with live requests before it, it would be late. */
-  function refusal({ rows, priority, version, timeoutMs }: ScoreRequest): TandemError | undefined {
-    const waiting = lines[priority].rows();
-    const places = Math.max(0, maxWaitingRows[priority] - waiting);
-    const room = priority === 'live' ? Math.min(liveRoom.room(version, timeoutMs), places) : places;
-    // A request larger than the line itself is taken when the line is empty, else it could never be.
-    const isRefused = rows.length > room && (waiting > 0 || room < places);
-    return isRefused ? overloaded(waiting, rows.slice(room), room) : undefined;
-  }
-
-  /** Puts a request in the line, in parts of what may be run together. */
-  function cut(
-    one: Pending,
-    { rows, priority, version, timeoutMs }: ScoreRequest,
-    whole: readonly EncodedInput[],
-  ): void {
-    const most = priority === 'live' ? liveRoom.runRows(version, timeoutMs) : maxRunRows.batch;
-    for (let start = 0; start < rows.length; start += most) {
-      const count = Math.min(most, rows.length - start);
-      const inputs = cutInputs(whole, start, count);
-      const costMs = priority === 'live' ? liveRoom.costMs(version, count, timeoutMs) : 0;
-      const part = { request: one, version, start, rows: count, inputs, costMs, suspicions: 0, waiting: false };
-      one.parts.push(part);
-      lines[priority].add(part);
-    }
   }
 
   function admit(asked: ScoreRequest, { isProbe }: Permit, done: (outcome: ScoreResult | Error) => void): Pending {
@@ -135,12 +108,10 @@ export function createBatcher(options: BatcherOptions): Batcher {
     last.place = at;
   }
 
-  /**
-   * At the end of this turn of the event loop: what comes together is run together from the first run on, and a live
-   * reader who asks again on getting an answer comes before the next slice of a batch (measured with eight such
-   * readers beside batches of 5,000 rows: 0.16 ms rather than 2.5).
-   */
   function pumpSoon(): void {
+    // At the end of this turn of the event loop: what comes together is run together from the first run on, and a live
+    // reader who asks again on getting an answer comes before the next slice of a batch (measured with eight such
+    // readers beside batches of 5,000 rows: 0.16 ms rather than 2.5).
     if (pumping) return;
     pumping = true;
     setImmediate(() => {
@@ -154,14 +125,12 @@ export function createBatcher(options: BatcherOptions): Batcher {
       for (let first = lines[priority].first(); first; first = lines[priority].first()) {
         const slot = place(first.version.artifactHash);
         if (!slot) return;
-        void perform(slot, lines[priority].take(runRows(first)));
+        void perform(
+          slot,
+          lines[priority].take(priority === 'live' ? runRows(liveRoom, first, now()) : maxRunRows.batch),
+        );
       }
     }
-  }
-
-  function runRows({ request, version }: Part<Pending>): number {
-    const { priority, timeoutMs, deadline } = request;
-    return priority === 'batch' ? maxRunRows.batch : liveRoom.runRows(version, timeoutMs, deadline - now());
   }
 
   async function perform(slot: RunPlace, taken: readonly Part<Pending>[]): Promise<void> {
@@ -176,7 +145,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
         running = taken.filter(({ request }) => !request.settled && !expire(request, now()));
         startedAt = now();
         if (running.length === 0) return null;
-        run = beginRun(running);
+        run = beginRun(liveRoom, running);
         return prepare(running);
       });
       run?.end(true);
@@ -191,11 +160,6 @@ export function createBatcher(options: BatcherOptions): Batcher {
       run?.end(false);
       for (const part of taken) part.request.running--;
     }
-  }
-
-  function beginRun(parts: readonly Part<Pending>[]): RunUnderWay | undefined {
-    const [first] = parts;
-    return first && liveRoom.begin(first.version, rowsOf(parts), first.request.priority === 'live');
   }
 
   function abandon(error: TandemError, which: (request: Pending) => boolean): void {
@@ -238,6 +202,11 @@ export function createBatcher(options: BatcherOptions): Batcher {
     drained: () => (pending.length === 0 ? Promise.resolve() : new Promise((resolve) => waitingForDrain.push(resolve))),
     abandon: (error) => abandon(error, () => true),
   };
+}
+
+function roomOf({ places, maxRunRows, maxWaitingRows, now }: BatcherOptions, line: WaitingLine<Pending>): LiveRoom {
+  const waiting = () => ({ rows: line.rows(), ms: line.costMs() });
+  return createLiveRoom({ places, maxRunRows: maxRunRows.live, maxWaitingRows: maxWaitingRows.live, waiting, now });
 }
 
 type Permit = Exclude<ReturnType<ArtifactBreaker['admit']>, TandemError>;
@@ -292,4 +261,13 @@ function mayBeForeign(error: unknown): boolean {
 
 function rowsOf(parts: readonly Part<Pending>[]): number {
   return parts.reduce((sum, part) => sum + part.rows, 0);
+}
+
+function runRows(room: LiveRoom, { request, version }: Part<Pending>, now: number): number {
+  return room.runRows(version, request.timeoutMs, request.deadline - now);
+}
+
+function beginRun(room: LiveRoom, parts: readonly Part<Pending>[]): RunUnderWay | undefined {
+  const [first] = parts;
+  return first && room.begin(first.version, rowsOf(parts), first.request.priority === 'live');
 }

@@ -39,9 +39,11 @@ export interface LiveRoom {
 /** Of a reader's time, what one run may take: whoever comes while it runs can still have one of its own after it. */
 const RUN_SHARE = 0.25;
 /** Of a reader's time, what waiting and running may take: the answer is still to be kept, written and sent. */
-const USABLE_SHARE = 0.5;
+const USABLE_SHARE = 0.65;
 /** Of what is left to the first of a run, what the run may take. */
 const LEFT_SHARE = 0.9;
+/** What the first may have to wait longer for the sake of company: little, where many cost hardly more than one. */
+const COMPANY = 1.5;
 /** Versions whose costs are remembered; one that comes back after so many others is learned anew. */
 const MAX_VERSIONS = 64;
 
@@ -52,7 +54,8 @@ export function createLiveRoom({ places, maxRunRows, maxWaitingRows, waiting, no
 
   function runRows(version: ModelVersion, timeoutMs: number, leftMs = timeoutMs): number {
     const cost = costs.get(version.id) ?? UNKNOWN;
-    const rows = cost.rowsWithin(Math.min(timeoutMs * RUN_SHARE, leftMs * LEFT_SHARE));
+    const ms = Math.min(timeoutMs * RUN_SHARE, leftMs * LEFT_SHARE);
+    const rows = cost.rowsWithin(Math.max(ms, cost.ms(1) * COMPANY));
     return Math.max(1, Math.min(maxRunRows, rows));
   }
 

@@ -27,6 +27,9 @@ const SURPRISE_MS = 5;
 /** Below this share of the mean, squared, sizes differ too little to tell what a row costs. */
 const LEAST_SPREAD = 0.01;
 
+/** What sums of fractions may be wrong by, in rows. */
+const ROUNDING = 1e-6;
+
 export function createRunCost(): RunCost {
   const sums = { runs: 0, rows: 0, squares: 0, ms: 0, products: 0 };
   let largest = FIRST_ROWS / REACH;
@@ -47,7 +50,7 @@ export function createRunCost(): RunCost {
     rowsWithin(ms) {
       const reach = Math.ceil(largest * REACH);
       if (fixed > ms) return 0;
-      return slope === 0 ? reach : Math.min(reach, Math.floor((ms - fixed) / slope));
+      return slope === 0 ? reach : Math.min(reach, Math.floor((ms - fixed) / slope + ROUNDING));
     },
     observe(rows, took) {
       const ms = sums.runs === 0 ? took : Math.min(took, MOST_SURPRISE * expected(rows) + SURPRISE_MS);

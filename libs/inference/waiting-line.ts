@@ -13,8 +13,8 @@ export interface Part<R> {
   readonly start: number;
   readonly rows: number;
   readonly inputs: readonly EncodedInput[];
-  /** What it is likely to cost of a child's time, in ms. */
-  readonly costMs: number;
+  /** What it is likely to cost of a child's time, in ms; set before it waits. */
+  costMs: number;
   /** How often it was run and may have been the one that failed. */
   suspicions: number;
   /** Kept by the line. */

@@ -70,6 +70,17 @@ interface Seat {
   readonly reader: number;
 }
 
+interface Landed {
+  readonly outcome: LiveOutcome;
+  readonly until: number;
+}
+
+/**
+ * How long a landed flight may still be taken, by the followers' rule. Of a crowd that came together, some have looked
+ * into the overlay before it was kept there, and ask after it has landed: each such moment would cost another inference.
+ */
+const LINGER_MS = 250;
+
 export interface Flights {
   /** Gets an outcome for each reader of the party, sooner or later. */
   board(party: Party): void;
@@ -88,9 +99,17 @@ export function createFlights(
 ): Flights {
   /** Of each user the last that was asked for. */
   const flights = new Map<string, Flight>();
+  /** Of late, for those who looked into the overlay before it was there; in the order of landing. */
+  const landed = new Map<string, Landed>();
 
-  function follow(seat: Seat, { userId, fresh }: LiveReader): void {
+  function follow(seat: Seat, reader: LiveReader): void {
+    const { userId, fresh } = reader;
     const shared = flights.get(userId);
+    const last = shared || fresh ? undefined : landed.get(userId);
+    if (last && last.until > performance.now() && isNewEnough(last.outcome, reader)) {
+      seat.party.take(seat.reader, last.outcome);
+      return;
+    }
     if (!shared?.isSent || fresh) join(seat, userId, shared);
     else if (shared.followers) shared.followers.push(seat);
     else shared.followers = [seat];
@@ -113,6 +132,17 @@ export function createFlights(
     ask(flight);
   }
 
+  function remember(userId: string, outcome: LiveOutcome): void {
+    const now = performance.now();
+    for (const [first, { until }] of landed) {
+      if (until > now) break;
+      landed.delete(first);
+    }
+    if (outcome.kind !== 'predicted') return;
+    landed.delete(userId);
+    landed.set(userId, { outcome, until: now + LINGER_MS });
+  }
+
   return {
     board(party) {
       for (const [i, reader] of party.readers.entries()) follow({ party, reader: i }, reader);
@@ -120,6 +150,7 @@ export function createFlights(
     land(flight, outcome) {
       const { userId, passengers, followers } = flight;
       if (flights.get(userId) === flight) flights.delete(userId);
+      remember(userId, outcome);
       for (const { party, reader } of passengers) party.take(reader, outcome);
       if (!followers) return;
       for (const seat of followers) {

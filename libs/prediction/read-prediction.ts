@@ -27,7 +27,7 @@ import type { Candidates, OnlinePredictions, StoredPredictions } from './stored-
 /** Predictors and model versions as adopted in Postgres, kept in memory by revision. */
 export interface Registry {
   /** What was loaded before a later revision is loaded again when it is next asked for. */
-  noticeRevision(revision: number): void;
+  noticeRevision(revision: number, history: string): void;
   predictor(name: string): Promise<Predictor | undefined>;
   modelVersion(id: string): Promise<ModelVersion>;
 }
@@ -128,7 +128,7 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
 
   /** Learns where the predictor's answers are now to be found. Throws `unknown_predictor` where it was withdrawn. */
   function notice(predictorName: string, certificate: Certificate): Assignment {
-    registry.noticeRevision(certificate.revision);
+    registry.noticeRevision(certificate.revision, certificate.history);
     const assignment = certificate.assignment(predictorName);
     if (!assignment) {
       // Nothing of it may be served unverified either.

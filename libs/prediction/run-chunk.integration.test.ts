@@ -199,7 +199,8 @@ describe('loads that go on behind their jobs', () => {
     expect(await read()).toEqual(['batch fresh 0']);
     const outbox = { read: async () => ({ history: '', entries: [] }), remove: async () => {} };
     const userHints = { raise: async () => {} };
-    const round = await createReconcile({ ...world, hints, outbox, userHints })();
+    const losses = { round: async () => false };
+    const round = await createReconcile({ ...world, hints, outbox, userHints, losses })();
     expect([round.generationsToLoad, hinted]).toEqual([1, expect.arrayContaining(['load'])]);
     expect(await loadGeneration(world, outcome?.generation?.id ?? '')).toMatchObject({ outcome: 'loaded' });
     expect(await read()).toEqual(['batch fresh 0']);

@@ -49,7 +49,7 @@ export interface RunStore {
   /** B6: predictions and progress in one transaction, guarded by fence and history. */
   commit(run: Run, chunk: ClaimedChunk, result: ChunkResult): Promise<CommitOutcome>;
   markLoaded(runId: string, no: number): Promise<void>;
-  /** B9: checks, pointer, state, in one transaction; safe to repeat. Null while chunks are open. */
+  /** B9: checks, pointer, state, in one transaction; safe to repeat. Null while chunks are open, or open again. */
   publish(runId: string): Promise<PublishOutcome | null>;
   /** Chunks that wait are dropped; those under way commit nothing more. Rejects `run_conflict` for a finished run. */
   cancel(runId: string): Promise<Run>;

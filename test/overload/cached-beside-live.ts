@@ -36,7 +36,14 @@ export async function readBesideLive(options: BesideOptions): Promise<Beside> {
     alone.push(tallyOf(calm));
     answered.alone += goodput(calm, FRESH, IN_TIME_MS);
     const request = demandFrom(STRICT, users);
-    const live = runOpenLoop({ port, request, ratePerSecond: liveRate, seconds, maxConnections: 1_000, timeoutMs: 10_000 });
+    const live = runOpenLoop({
+      port,
+      request,
+      ratePerSecond: liveRate,
+      seconds,
+      maxConnections: 1_000,
+      timeoutMs: 10_000,
+    });
     const busy = await readCached({ port, ratePerSecond: cachedRate, seconds });
     beside.push(tallyOf(busy));
     answered.beside += goodput(busy, FRESH, IN_TIME_MS);

@@ -3,8 +3,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { getRequest } from './exchange.ts';
 import { connectionsOf } from './open-connections.ts';
 import { runOpenLoop } from './open-loop.ts';
-import { LENIENT } from './slow-predictors.ts';
 import { openSlowClients, type Slowness } from './slow-clients.ts';
+import { LENIENT } from './slow-predictors.ts';
 import { type Tally, tallyOf } from './tally.ts';
 
 export interface HeldOptions {

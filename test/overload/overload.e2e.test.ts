@@ -10,7 +10,7 @@ import { sendHerd } from './herd.ts';
 import { connectionsOf } from './open-connections.ts';
 import { runOpenLoop } from './open-loop.ts';
 import { openSlowClients } from './slow-clients.ts';
-import { adoptSlowPredictors, LENIENT, slowDown, STRICT } from './slow-predictors.ts';
+import { adoptSlowPredictors, LENIENT, STRICT, slowDown } from './slow-predictors.ts';
 import { tallyOf } from './tally.ts';
 
 const SLOW = { users: 2_000, rowMs: 20, liveTimeoutMs: 1_000 };
@@ -61,10 +61,12 @@ it('a thousand readers of one user whose context has just changed cost one infer
 
 it('clients who only hold connections are put out, whatever they hold them with, and others served meanwhile', async () => {
   const api = await deployment.startApi();
-  const slow = await openSlowClients(api.port, 500, ['silent', 'headers', 'body', 'idle', 'unread']);
+  const holding = await openSlowClients(api.port, 500, ['silent', 'headers', 'body', 'idle']);
+  const unreading = await openSlowClients(api.port, 5, ['unread']);
   const { answer } = await api.client.predict(LENIENT, '1');
   expect(answer.source).toBe('batch');
   await until('the service holds none of them', () => connectionsOf(api.pid, api.port) <= 2, 60_000);
-  slow.end();
+  holding.end();
+  unreading.end();
   api.kill('SIGKILL');
 });

@@ -1,7 +1,7 @@
 /** What is tried, and what each has to show. */
 import { readBesideLive } from './cached-beside-live.ts';
-import { sendHerd } from './herd.ts';
 import { type Held, holdConnections } from './held-connections.ts';
+import { sendHerd } from './herd.ts';
 import { saturate } from './saturated-inference.ts';
 import type { Slowness } from './slow-clients.ts';
 import { describe, IN_TIME_MS, type Kind, type Tally } from './tally.ts';
@@ -33,7 +33,9 @@ const LIVE_RATE = 600;
 const CACHED_RATE = 500;
 const HELD_CLIENTS = 2_000;
 const HERD = 1_000;
-const KINDS: readonly Slowness[] = ['silent', 'headers', 'body', 'idle', 'unread'];
+const KINDS: readonly Slowness[] = ['silent', 'headers', 'body', 'idle'];
+/** Each asks for some ten megabytes: more would be a flood of requests, and no slow clients. */
+const UNREADING_CLIENTS = 20;
 
 export const scenarios: readonly Scenario[] = [
   { name: 'saturation', run: saturation },
@@ -46,13 +48,14 @@ export const scenarios: readonly Scenario[] = [
 
 async function saturation({ world, users, liveTimeoutMs, seconds, factor, say }: Context): Promise<Goal[]> {
   const api = await world.startApi();
-  const options = { port: api.port, users, liveTimeoutMs, seconds, factor, capacitySeconds: 10, say };
+  const options = { port: api.port, pid: api.pid, users, liveTimeoutMs, seconds, factor, capacitySeconds: 10, say };
   const { capacity, goodput, overload, recoverySeconds } = await saturate(options);
   await stop(api);
-  const share = goodput / capacity;
+  const share = goodput.aCpuSecond / capacity.aCpuSecond;
+  const ofAll = goodput.aSecond / capacity.aSecond;
   const refused = overload.kinds.get('503 overloaded');
   return [
-    goal('goodput, of the capacity', share.toFixed(2), share >= 0.9),
+    goal('goodput, of the capacity', `${share.toFixed(2)} by CPU time, ${ofAll.toFixed(2)} by the clock`, share >= 0.9),
     goal('p99 of refusals, ms', ms(refused), (refused?.p99 ?? Infinity) < liveTimeoutMs / 2),
     goal('refusals without Retry-After', `${overload.withoutRetryAfter}`, overload.withoutRetryAfter === 0),
     goal('seconds until it is over', `${recoverySeconds}`, recoverySeconds < 10),
@@ -76,9 +79,10 @@ async function cached({ world, users, say }: Context): Promise<Goal[]> {
 
 async function held({ world, say }: Context): Promise<Goal[]> {
   const goals: Goal[] = [];
-  for (const kinds of [KINDS, ...KINDS.map((kind) => [kind])]) {
+  // All together, then those by themselves who were never put out before they had a rule of their own.
+  for (const kinds of [KINDS, ['unread' as const]]) {
     const api = await world.startApi();
-    const clients = kinds.length > 1 ? HELD_CLIENTS : HELD_CLIENTS / KINDS.length;
+    const clients = kinds === KINDS ? HELD_CLIENTS : UNREADING_CLIENTS;
     const load = { clients, kinds, ratePerSecond: 200, seconds: 15 };
     const found = await holdConnections({ port: api.port, pid: api.pid, ...load });
     await stop(api);
@@ -116,10 +120,7 @@ async function files({ world, users, say }: Context): Promise<Goal[]> {
   const found = await withFiles(world, 64, { users, ratePerSecond: LIVE_RATE, seconds: 20, held: 500 });
   say(describe(found.load));
   const drops = found.readiness.some((said) => said.startsWith('not_ready'));
-  return [
-    ...tightGoals('64 files', found),
-    goal('64 files: readiness under load', found.readiness.join(' | '), drops),
-  ];
+  return [...tightGoals('64 files', found), goal('64 files: readiness under load', found.readiness.join(' | '), drops)];
 }
 
 function tightGoals(limit: string, { alive, probes, hasEnded, afterwards, readiness }: TightResult): Goal[] {

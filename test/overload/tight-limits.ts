@@ -95,7 +95,10 @@ const CALM_MS = 8_000;
 async function ask({ url }: LoadedApi, path: string): Promise<{ status: number; said: string } | undefined> {
   try {
     const response = await fetch(url + path, { headers: { connection: 'close' }, signal: AbortSignal.timeout(5_000) });
-    const { status, parts = [] } = (await response.json()) as { status: string; parts?: { name: string; status: string }[] };
+    const { status, parts = [] } = (await response.json()) as {
+      status: string;
+      parts?: { name: string; status: string }[];
+    };
     const failing = parts.filter((part) => part.status !== 'ok').map(({ name }) => name);
     return { status: response.status, said: [status, ...failing].join(' ') };
   } catch {

@@ -21,18 +21,14 @@ export function isLoopback(address: string): boolean {
   return LOOPBACK_ADDRESS.test(address);
 }
 
-/**
- * On loopback only its own names are this service; elsewhere it has names that it does not know.
- * @param host what the service was told to listen on, a name or an address
- */
-export function createHostRule(host: string, isOnLoopback: boolean): HostRule {
-  if (!isOnLoopback) return () => true;
-  const configured = host.toLowerCase();
+/** @param names that are this service's besides loopback's own; names or addresses */
+export function createHostRule(names: readonly string[]): HostRule {
+  const configured = new Set(names.map((name) => name.toLowerCase()));
   // A client says the same in each of its requests.
   let lastOfOurs = '';
   return (given) => {
     if (given === lastOfOurs && given !== '') return true;
-    const isOurs = LOOPBACK_HOST.test(given) || given.toLowerCase().replace(/:\d*$/, '') === configured;
+    const isOurs = LOOPBACK_HOST.test(given) || configured.has(given.toLowerCase().replace(/:\d*$/, ''));
     if (isOurs) lastOfOurs = given;
     return isOurs;
   };
@@ -42,10 +38,9 @@ export function createHostRule(host: string, isOnLoopback: boolean): HostRule {
 export function checkHost(req: RequestHead, isOurs: HostRule): void {
   const host = hostOf(req);
   if (isOurs(host)) return;
-  throw new RequestError('forbidden', `This service listens on loopback, and is not ${JSON.stringify(host)}.`, {
+  throw new RequestError('forbidden', `This service is published on loopback, and is not ${JSON.stringify(host)}.`, {
     field: 'Host',
-    remedy:
-      'ask for localhost, or set HOST to the address that others reach it at; a proxy has to send Host: localhost',
+    remedy: 'ask for localhost, or name the host in TANDEM_HOSTS; a proxy on the same machine may send Host: localhost',
   });
 }
 

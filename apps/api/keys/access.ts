@@ -17,6 +17,8 @@ export type RouteScope = Scope | 'public';
 export interface Caller {
   /** Undefined: nobody's limit. */
   readonly liveQuota: LiveQuota | undefined;
+  /** Whether the caller would still be admitted: for answers that take longer than a request. */
+  isAdmitted(): boolean;
 }
 
 /**
@@ -25,7 +27,7 @@ export interface Caller {
  */
 export type Access = (request: RequestHead, scope: RouteScope, event: WideEvent) => Caller;
 
-const ANYBODY: Caller = Object.freeze({ liveQuota: undefined });
+const ANYBODY: Caller = Object.freeze({ liveQuota: undefined, isAdmitted: () => true });
 
 /** Keys are off. */
 export const openAccess: Access = () => ANYBODY;
@@ -34,16 +36,24 @@ export function createKeyedAccess(ring: KeyRing): Access {
   return function admit(request, scope, event) {
     if (scope === 'public') return ANYBODY;
     if (!ring.isBelieved()) throw notKnown();
-    const found = ring.find(bearerToken(request.header('authorization')));
+    const text = bearerToken(request.header('authorization'));
+    const found = ring.find(text);
     if ('why' in found) {
       event.add({ keyRefused: found.why, ...(found.id === undefined ? {} : { keyId: found.id }) });
       throw unauthorized();
     }
     event.add({ keyId: found.id });
-    if (!found.scopes.has(scope)) throw missingScope(scope);
+    // Before the scope: what it lacks, a key may not ask for as often as it likes either.
     if (found.requests?.take(1) === 0) throw tooMany(found.requests.perSecond, found.requests.secondsToNext());
-    return found;
+    if (!found.scopes.has(scope)) throw missingScope(scope);
+    return { liveQuota: found.liveQuota, isAdmitted: () => isAdmitted(ring, text, scope) };
   };
+}
+
+function isAdmitted(ring: KeyRing, text: string, scope: Scope): boolean {
+  if (!ring.isBelieved()) return false;
+  const found = ring.find(text);
+  return !('why' in found) && found.scopes.has(scope);
 }
 
 /** The scheme's case is free (RFC 9110); what is no bearer token is told from a wrong one by nobody. */

@@ -1,5 +1,7 @@
 /** Keys as operators and clients meet them: the command line makes and revokes them, two processes of the API obey. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { get } from 'node:http';
+import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { isProblem } from '@tandem/client/client-errors';
@@ -119,19 +121,40 @@ describe('a process on another address than loopback', () => {
 
   it('asks for keys, and has its metrics on a port of their own', async () => {
     const metricsPort = await findFreePort();
-    const { url } = await startApi({ HOST: '0.0.0.0', API_KEY_PEPPER: PEPPER, METRICS_PORT: String(metricsPort) });
+    const { url, port } = await startApi({
+      HOST: '0.0.0.0',
+      API_KEY_PEPPER: PEPPER,
+      METRICS_PORT: String(metricsPort),
+    });
     expect((await fetch(`${url}/v1/models`)).status).toBe(401);
     expect((await fetch(`${url}/metrics`)).status).toBe(404);
     expect((await fetch(`${url}/livez`)).status).toBe(200);
     const metrics = await fetch(`http://127.0.0.1:${metricsPort}/metrics`);
     expect(await metrics.text()).toContain('route="listModels",status="401"');
     expect((await fetch(`http://127.0.0.1:${metricsPort}/v1/models`)).status).toBe(404);
+    // Connections to it have few places of their own: one of many is sent away, before one to the API that is older.
+    const hold = (to: number) => {
+      const socket = connect(to, '127.0.0.1').on('error', () => {});
+      return { socket, closed: new Promise<number>((resolve) => socket.once('close', () => resolve(to))) };
+    };
+    const holding = [port, ...Array.from({ length: 12 }, () => metricsPort)].map(hold);
+    expect(await Promise.race(holding.map(({ closed }) => closed))).toBe(metricsPort);
+    for (const { socket } of holding) socket.destroy();
   });
 
   it('asks for none where a proxy publishes it on loopback, or where it is told so, and then says it', async () => {
-    const behind = await startApi({ HOST: '0.0.0.0', PUBLISHED_ON: '127.0.0.1' });
+    const behind = await startApi({ HOST: '0.0.0.0', PUBLISHED_ON: '127.0.0.1', TANDEM_HOSTS: 'localhost api' });
     expect((await fetch(`${behind.url}/v1/models`)).status).toBe(200);
     expect((await fetch(`${behind.url}/metrics`)).status).toBe(404);
+    const asked = (host: string) =>
+      new Promise((resolve, reject) => {
+        const { url, port } = behind;
+        get(`${url}/v1/models`, { headers: { host: `${host}:${port}` } }, ({ statusCode }) => resolve(statusCode)).on(
+          'error',
+          reject,
+        );
+      });
+    expect([await asked('localhost'), await asked('api'), await asked('evil.example')]).toEqual([200, 200, 403]);
     const open = await startApi({ HOST: '0.0.0.0', API_KEYS: 'off' });
     expect((await fetch(`${open.url}/v1/models`)).status).toBe(200);
     expect(open.said()).toContain('"keys.off"');

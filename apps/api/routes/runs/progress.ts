@@ -1,11 +1,12 @@
 /**
  * GET /v1/runs/{id}/progress: server-sent events, `progress` at each change and `end` with the finished run. A stream that
- * ends without `end` was cut by a restart of the service: the client connects again.
+ * ends without `end` was cut by a restart of the service, or the caller's key counts no more: the client connects again.
  */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Run } from '@tandem/prediction/runs';
 import { isFinished } from '@tandem/prediction/runs';
 import type { Endpoint } from '../../endpoint.ts';
+import type { Caller } from '../../keys/access.ts';
 import { runIdParameter } from '../../parameters.ts';
 import { problems } from '../../problem-schema.ts';
 import type { RunDependencies } from './run-dependencies.ts';
@@ -19,9 +20,9 @@ export function showProgress({ runs, runWatcher }: RunDependencies): Endpoint {
     route,
     scope: 'runs:read',
     produces: 'text/event-stream',
-    async handle({ req }) {
+    async handle({ req }, _event, caller) {
       const run = await requireRun(runs, req.param('id') ?? '');
-      const stream = req.method === 'HEAD' ? null : streamOf(run.id, runWatcher);
+      const stream = req.method === 'HEAD' ? null : streamOf(run.id, runWatcher, caller);
       return new Response(stream, {
         headers: {
           'content-type': 'text/event-stream',
@@ -34,7 +35,7 @@ export function showProgress({ runs, runWatcher }: RunDependencies): Endpoint {
   };
 }
 
-function streamOf(runId: string, watcher: RunDependencies['runWatcher']): ReadableStream<Uint8Array> {
+function streamOf(runId: string, watcher: RunDependencies['runWatcher'], caller: Caller): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   let stop = () => {};
   let heartbeat: NodeJS.Timeout | undefined;
@@ -45,16 +46,18 @@ function streamOf(runId: string, watcher: RunDependencies['runWatcher']): Readab
         // A client that does not read gets no more than the queue holds: the next change tells it all.
         if (isOpen && (controller.desiredSize ?? 0) > -64) controller.enqueue(encoder.encode(text));
       };
-      heartbeat = setInterval(() => write(': still here\n\n'), HEARTBEAT_MS);
+      const end = () => {
+        clearInterval(heartbeat);
+        if (isOpen) controller.close();
+        isOpen = false;
+      };
+      heartbeat = setInterval(() => {
+        if (caller.isAdmitted()) return write(': still here\n\n');
+        stop();
+        end();
+      }, HEARTBEAT_MS);
       write('retry: 1000\n\n');
-      stop = watcher.watch(runId, {
-        onRun: (run) => write(eventOf(run)),
-        onEnd() {
-          clearInterval(heartbeat);
-          if (isOpen) controller.close();
-          isOpen = false;
-        },
-      });
+      stop = watcher.watch(runId, { onRun: (run) => write(eventOf(run)), onEnd: end });
     },
     cancel() {
       clearInterval(heartbeat);

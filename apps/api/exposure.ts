@@ -1,0 +1,53 @@
+/**
+ * Who reaches the service. That decides who must show a key, whether metrics, which ask for none, are on its port, and
+ * by which names it is asked.
+ */
+import { lookup } from 'node:dns/promises';
+import type { ApiKeysSection, HttpSection } from '@tandem/config/environment-sections';
+import { createHostRule, type HostRule, isLoopback } from './http/foreign-request.ts';
+import { chooseKeyMode, type KeyMode } from './keys/choose-mode.ts';
+
+export interface ExposureSettings {
+  readonly http: Pick<HttpSection, 'host' | 'metricsPort'>;
+  readonly apiKeys: ApiKeysSection;
+  /** Names besides loopback's own. */
+  readonly hostNames: readonly string[];
+}
+
+export interface Exposure {
+  /** Whether only this machine reaches the API. */
+  readonly isLocal: boolean;
+  readonly keys: KeyMode;
+  readonly servesMetrics: boolean;
+  readonly isOurHost: HostRule;
+  /** On the metrics' own port, at which whoever scrapes them asks by whatever address it found. */
+  readonly isMetricsHost: HostRule;
+}
+
+/**
+ * @param resolve the address of a name; undefined where it has none
+ * @throws TandemError `config_invalid` where keys are required and no pepper is there
+ */
+export async function findExposure(
+  { http: { host, metricsPort }, apiKeys, hostNames }: ExposureSettings,
+  resolve: (name: string) => Promise<string | undefined> = resolveHost,
+): Promise<Exposure> {
+  const isOnLoopback = isLoopback((await resolve(host)) ?? host);
+  const { publishedOn } = apiKeys;
+  // What resolves to loopback here need not elsewhere: files of hosts say so of a machine's own name. Only what is listened
+  // on is known to be what it resolves to.
+  const isLocal = publishedOn === host ? isOnLoopback : isLoopback(publishedOn);
+  const keys = chooseKeyMode(apiKeys, isLocal);
+  const byName = createHostRule([host, ...hostNames]);
+  const byAny = () => true;
+  // Without a key a web page whose host name is made to point at loopback could read and change everything, through
+  // whatever publishes the API there.
+  const isOurHost = isOnLoopback || (isLocal && keys === null) ? byName : byAny;
+  const servesMetrics = metricsPort === null && isOnLoopback && isLocal && keys === null;
+  return { isLocal, keys, servesMetrics, isOurHost, isMetricsHost: isOnLoopback ? byName : byAny };
+}
+
+/** As the server will resolve it; a name that cannot be resolved cannot be listened on either. */
+async function resolveHost(name: string): Promise<string | undefined> {
+  return (await lookup(name).catch(() => null))?.address;
+}
