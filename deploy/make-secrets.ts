@@ -1,7 +1,8 @@
 /**
- * Passwords of the services that docker-compose.yml starts, and the pepper under which API keys are stored: made at the first start, kept in a volume, the same ever
- * after. So a fresh clone starts without anybody writing one, and no two installations have the same. Beside each
- * password stands what its readers need of it: the URL for Tandem, the setting for Redis.
+ * Passwords of the services that docker-compose.yml starts, and the pepper under which API keys are stored: made at the
+ * first start, kept in a volume, the same ever after. So a fresh clone starts without anybody writing one, and no two
+ * installations have the same. Beside each password stands what its readers need of it: the URL for Tandem, the setting
+ * for Redis.
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,8 +13,8 @@ const folder = process.argv[2] ?? '/run/tandem';
 const postgres = password('postgres');
 const cache = password('cache');
 const queue = password('queue');
-// Written anew each time: a start that was killed half-way leaves none of them missing.
 secret('api-key-pepper');
+// Written anew each time: a start that was killed half-way leaves none of them missing.
 write('database-url', `postgres://tandem:${postgres}@postgres:5432/tandem`);
 write('redis-url', `redis://:${cache}@cache:6379`);
 write('queue-redis-url', `redis://:${queue}@queue:6379`);

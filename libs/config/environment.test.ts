@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { problemsOf } from './config-problem.ts';
-import { readEnvironment } from './environment.ts';
+import { readEnvironment, type Section } from './environment.ts';
 import { apiKey, apiKeys, database, http, inference, log, redis, worker } from './environment-sections.ts';
 import type { Variables } from './variable-reader.ts';
 
@@ -33,7 +33,7 @@ test('an app reads the sections it composes, with their defaults', () => {
     redis: { url: servers.REDIS_URL, queueUrl: servers.REDIS_URL },
     http: { host: '127.0.0.1', port: 8080, metricsPort: null },
     log: { level: 'info' },
-    worker: { chunkConcurrency: 2 },
+    worker: { chunkConcurrency: 3 },
   });
   const sizes = readEnvironment({}, { inference }).inference;
   expect(sizes).toMatchObject({ memoryMb: 512, queueLimit: 10_000, batchLimit: 256 });
@@ -146,6 +146,13 @@ test('keys go by the address at which the API is published, which is where it li
   });
   expect(readEnvironment({ TANDEM_API_KEY: 'tandem_live_x' }, { apiKey }).apiKey).toBe('tandem_live_x');
   expect(readEnvironment({}, { apiKey }).apiKey).toBeNull();
+});
+
+test('host names stand between spaces, and a wrong one is named', () => {
+  const hosts: Section<readonly string[]> = (read) => read.hosts('TANDEM_HOSTS');
+  const read = (TANDEM_HOSTS: string) => readEnvironment({ TANDEM_HOSTS }, { hosts }).hosts;
+  expect([read(''), read(' tandem.internal  api ')]).toEqual([[], ['tandem.internal', 'api']]);
+  expect(() => read('api,http://tandem.internal')).toThrow('TANDEM_HOSTS');
 });
 
 test('a short pepper is refused, and not shown', () => {

@@ -21,6 +21,8 @@ export interface VariableReader {
   oneOf<T extends string>(name: string, choices: readonly T[], instead: T): T;
   /** A host name or address. */
   host(name: string, instead: string): string;
+  /** Host names or addresses, separated by spaces. */
+  hosts(name: string): readonly string[];
   /** Adds a problem that only several variables together show. */
   refuse(name: string, problem: string, remedy: string): void;
   problems(): readonly ConfigProblem[];
@@ -41,6 +43,7 @@ export function createVariableReader(env: Variables): VariableReader {
     optionalWhole: (name, bounds) => readWhole(source, name, bounds),
     oneOf: (name, choices, instead) => readChoice(source, name, choices) ?? instead,
     host: (name, instead) => readHost(source, name) ?? instead,
+    hosts: (name) => readHosts(source, name),
     refuse,
     problems: () => problems,
   };
@@ -76,12 +79,22 @@ function readChoice<T extends string>(source: Source, name: string, choices: rea
   return undefined;
 }
 
+const HOST = /^[A-Za-z0-9.:_-]{1,253}$/;
+
 function readHost(source: Source, name: string): string | undefined {
   const text = textOf(source, name);
-  if (text === undefined || /^[A-Za-z0-9.:_-]{1,253}$/.test(text)) return text;
+  if (text === undefined || HOST.test(text)) return text;
   const problem = `is ${JSON.stringify(text)}, not a host name or address`;
   source.refuse(name, problem, 'write 127.0.0.1, 0.0.0.0, :: or a name');
   return undefined;
+}
+
+function readHosts(source: Source, name: string): readonly string[] {
+  const found = textOf(source, name)?.split(/\s+/) ?? [];
+  const wrong = found.find((host) => !HOST.test(host));
+  if (wrong === undefined) return found;
+  source.refuse(name, `names ${JSON.stringify(wrong)}, not a host name or address`, 'write names separated by spaces');
+  return [];
 }
 
 function readUrl(

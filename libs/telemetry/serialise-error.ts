@@ -15,17 +15,26 @@ export interface SerialisedError {
 const MAX_DEPTH = 8;
 
 export function serialiseError(error: Error, depth = 0): SerialisedError {
+  return serialise(error, depth, true);
+}
+
+/** The same without frames, of itself and of what is behind it: a declared refusal says why, and comes from no defect. */
+export function serialiseRefusal(error: Error): SerialisedError {
+  return serialise(error, 0, false);
+}
+
+function serialise(error: Error, depth: number, hasFrames: boolean): SerialisedError {
   const { code, field, detail, cause, errors } = error as Error &
     Record<'code' | 'field' | 'detail' | 'errors', unknown>;
   const behind = (inner: unknown) =>
-    !(inner instanceof Error) ? inner : depth < MAX_DEPTH ? serialiseError(inner, depth + 1) : '(more causes)';
+    !(inner instanceof Error) ? inner : depth < MAX_DEPTH ? serialise(inner, depth + 1, hasFrames) : '(more causes)';
   return {
     type: error.name,
     message: error.message,
     ...(code === undefined ? {} : { code }),
     ...(field === undefined ? {} : { field }),
     ...(detail === undefined ? {} : { detail: behind(detail) }),
-    ...(error.stack === undefined ? {} : { stack: frames(error.stack) }),
+    ...(error.stack === undefined || !hasFrames ? {} : { stack: frames(error.stack) }),
     ...(cause === undefined ? {} : { cause: behind(cause) }),
     ...(Array.isArray(errors) ? { errors: errors.slice(0, 10).map(behind) } : {}),
   };

@@ -21,6 +21,7 @@ test('one line tells all that was added, and how long it took', async () => {
   const { lines, event, pass } = start();
   event.add({ users: 1 });
   event.add({ users: 2 });
+  expect([event.fact('users'), event.fact('route'), event.fact('none')]).toEqual([2, '/x', undefined]);
   event.count('misses');
   event.count('misses', 2);
   await event.timed('authority', async () => pass(5));

@@ -10,6 +10,8 @@ export interface WideEvent {
    * written, which for most events is never: what costs to find out may be a getter.
    */
   add(fields: LogFields): void;
+  /** What was added last under this name. */
+  fact(name: string): unknown;
   /** Adds to a count, from 0. */
   count(name: string, by?: number): void;
   /** Runs a part and adds how long it took as `<name>Ms`, also where it throws. */
@@ -58,6 +60,10 @@ class EventUnderWay implements WideEvent {
 
   add(fields: LogFields): void {
     if (this.#durationMs === undefined) this.#facts.push(fields);
+  }
+
+  fact(name: string): unknown {
+    return this.#facts.findLast((facts) => name in facts)?.[name];
   }
 
   count(name: string, by = 1): void {

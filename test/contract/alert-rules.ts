@@ -27,7 +27,8 @@ export function readRules(file: string): readonly Rule[] {
     const { groups, rest: behind } = take(RULE, rest);
     const { alert = '', expr = '', summary = '', page = '' } = groups;
     // In a plain scalar these would end it, or begin a comment.
-    if (/: | #/.test(expr) || /^[[{"'&*!|>%@`]/.test(expr)) throw new Error(`${alert}: YAML reads the expression otherwise`);
+    if (/: | #/.test(expr) || /^[[{"'&*!|>%@`]/.test(expr))
+      throw new Error(`${alert}: YAML reads the expression otherwise`);
     rules.push({ alert, expr, summary, page });
     rest = behind;
   }
@@ -48,10 +49,12 @@ const KEYWORDS = new Set('and or unless by ignoring on group_left offset'.split(
 /** The series that an expression asks for. Throws where brackets or quotes are not in order. */
 export function selectorsOf(expr: string): readonly Selector[] {
   checkBrackets(expr);
-  return [...expr.matchAll(/\b((?:tandem|process|nodejs)_\w+)(?:\{([^}]*)\})?/g)].map(([, series = '', inside = '']) => ({
-    series,
-    matchers: inside === '' ? [] : inside.split(/,(?=\w+[=!])/).map(readMatcher),
-  }));
+  return [...expr.matchAll(/\b((?:tandem|process|nodejs)_\w+)(?:\{([^}]*)\})?/g)].map(
+    ([, series = '', inside = '']) => ({
+      series,
+      matchers: inside === '' ? [] : inside.split(/,(?=\w+[=!])/).map(readMatcher),
+    }),
+  );
 }
 
 function readMatcher(text: string) {

@@ -192,6 +192,8 @@ export interface ProcessSample extends Timed {
   readonly descriptors: number;
   /** CPU time so far, all threads. */
   readonly cpuMs: number;
+  /** Its main thread so far: how long it ran, and how long it could have and waited for a CPU. Not every kernel tells. */
+  readonly main?: { readonly ranMs: number; readonly waitedMs: number };
 }
 
 /** Something in a process' output that must not be there; whoever reads the output looks for it. */

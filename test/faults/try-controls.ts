@@ -1,6 +1,7 @@
 /** Tries the negative controls: each must be caught, and the service without it must not. */
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { countViolations } from './checker/report.ts';
 import type { Rule } from './checker/violations.ts';
 import type { Control } from './plant/controls/catalogue.ts';
 import { openSession, type Session } from './rig/session.ts';
@@ -14,7 +15,9 @@ export interface ControlResult {
   readonly answers: number;
   readonly fresh: number;
   readonly seconds: number;
-  /** Violations of these rules without the plant, and in how many answers; null where that was not tried. */
+  /** It is to be found out by nobody. */
+  readonly holds: boolean;
+  /** Violations of any rule without the plant, and in how many answers; null where that was not tried. */
   readonly sound: { readonly violations: number; readonly answers: number } | null;
 }
 
@@ -31,11 +34,12 @@ export interface TryingOptions {
 const POLL_MS = 50;
 
 export async function tryControl(control: Control, options: TryingOptions): Promise<ControlResult> {
-  const planted = await tryOne(control, control.plants, options.withinMs, true, options);
-  const soundMs = control.isDoing ? 0 : options.soundMs;
+  const holds = control.holds === true;
+  const planted = await tryOne(control, control.plants, holds ? options.soundMs : options.withinMs, true, options);
+  const soundMs = control.isDoing || holds ? 0 : options.soundMs;
   const sound = soundMs === 0 ? null : await tryOne(control, [], soundMs, false, options);
   const { name, what } = control;
-  return { name, what, ...planted, sound: sound && { violations: sound.violations, answers: sound.answers } };
+  return { name, what, ...planted, holds, sound: sound && { violations: sound.violations, answers: sound.answers } };
 }
 
 interface Tried {
@@ -77,9 +81,7 @@ async function tryOne(
     if (!plants.length || one.rule === rule)
       say(`  ${one.rule}: ${one.why}: ${JSON.stringify(one.evidence).slice(0, 600)}`);
   }
-  const counts = session.checker.violations.counts;
-  const violations = control.caughtBy.reduce((sum, one) => sum + (counts.get(one) ?? 0), 0);
-  return { caughtBy: rule, answers, fresh, seconds, violations };
+  return { caughtBy: rule, answers, fresh, seconds, violations: countViolations(session.checker) };
 }
 
 /** Rounds until it is over; at least one. */
@@ -99,8 +101,9 @@ function caughtBy({ caughtBy }: Control, { checker }: Session): Rule | null {
 }
 
 export function tableOf(results: readonly ControlResult[]): string {
-  const rows = results.map(({ name, what, caughtBy, answers, fresh, seconds, sound }) => {
-    const outcome = caughtBy === null ? `**not caught** in ${answers}` : `${answers}`;
+  const rows = results.map(({ name, what, caughtBy, answers, fresh, seconds, holds, sound }) => {
+    const missed = holds ? `holds in ${answers}, as expected` : `**not caught** in ${answers}`;
+    const outcome = caughtBy === null ? missed : `${answers}${holds ? ' **where it should hold**' : ''}`;
     const without = sound === null ? 'not tried' : `${sound.violations} in ${sound.answers}`;
     return `| ${name} | ${what} | ${outcome} | ${fresh} | ${seconds.toFixed(1)} | ${caughtBy ?? ''} | ${without} |`;
   });
@@ -109,4 +112,9 @@ export function tableOf(results: readonly ControlResult[]): string {
     '| --- | --- | --- | --- | --- | --- | --- |',
     ...rows,
   ].join('\n');
+}
+
+/** Caught where it is planted and something is done about it, and nothing found where not. */
+export function isAsItShould({ caughtBy, holds, sound }: ControlResult): boolean {
+  return (caughtBy === null) === holds && (sound?.violations ?? 0) === 0;
 }

@@ -28,11 +28,14 @@ export function parseRate(text: string): number {
   throw new InvalidArgumentError('so many a second or minute are expected, like 100/s or 90/m.');
 }
 
+/** A hundred years: beyond some longer span Postgres has no moments. */
+const LONGEST_SPAN_MS = 36_500 * 86_400_000;
+
 /** `90d`: in ms. */
 export function parseSpan(text: string): number {
   const ms = parseDuration(text);
-  if (ms !== null) return ms;
-  throw new InvalidArgumentError('a whole number with its unit is expected, like 90d, 24h or 30m.');
+  if (ms !== null && ms <= LONGEST_SPAN_MS) return ms;
+  throw new InvalidArgumentError('a whole number with its unit is expected, like 90d, 24h or 30m; at most 36500d.');
 }
 
 /** As `parseSpan`; `0` too. */

@@ -1,14 +1,21 @@
 /** A fault of the catalogue: what is done to the deployment under load, once. */
-import type { Stage } from '../rig/session.ts';
+import type { Needs, Stage } from '../rig/session.ts';
 
 export interface NamedFault {
   /** As `--only` takes it. */
   readonly name: string;
   readonly what: string;
+  /** What the deployment must be made like, for this one; sessions of such are their own. */
+  readonly needs?: Needs;
   /** What the service does about it, beyond what holds in every case (checker/). */
   readonly expected: string;
   /** Does it and mends it; tells the history of both. Rejects where the deployment does not come back. */
   run(stage: Stage): Promise<void>;
+}
+
+/** The load did not come to where the fault was to be done: nothing is known, and nothing is wrong. */
+export class NotMet extends Error {
+  override readonly name = 'NotMet';
 }
 
 export function oneOf<T>(choices: readonly T[], random: () => number): T {

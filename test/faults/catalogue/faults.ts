@@ -1,10 +1,14 @@
 /** Every fault of the catalogue, in the order in which all of them are done. */
+import { failingWork } from './failing-work.ts';
 import type { NamedFault } from './fault.ts';
+import { fullStores } from './full-stores.ts';
 import { killedInShutdown, killedPrograms } from './killed-programs.ts';
 import { lostCache } from './lost-cache.ts';
+import { lostHistory } from './lost-history.ts';
 import { lostPostgres } from './lost-postgres.ts';
 import { lostQueue } from './lost-queue.ts';
 import { partitions } from './partitions.ts';
+import { slowPostgres } from './slow-postgres.ts';
 import { stoppedPrograms } from './stopped-programs.ts';
 import { wrongClocks } from './wrong-clocks.ts';
 
@@ -12,11 +16,15 @@ export const faults: readonly NamedFault[] = [
   ...lostCache,
   ...lostQueue,
   ...lostPostgres,
+  ...slowPostgres,
+  ...fullStores,
+  ...failingWork,
   ...partitions,
   ...stoppedPrograms,
   ...wrongClocks,
   ...killedPrograms,
   ...killedInShutdown,
+  ...lostHistory,
 ];
 
 /** Those whose name is, or begins with, one of these; all where none is named. Throws where a name means none. */

@@ -2,7 +2,7 @@
 import { failpointNames } from '../plant/failpoints.ts';
 import type { Stage } from '../rig/session.ts';
 import type { SupervisedProgram } from '../rig/supervised-program.ts';
-import { type NamedFault, oneOf } from './fault.ts';
+import { type NamedFault, NotMet, oneOf } from './fault.ts';
 
 /** Schedules and whole loads are not part of the load; what ends a program is a fault of its own. */
 const ELSEWHERE = /^schedule\.|^load\.|in_shutdown$/;
@@ -40,7 +40,9 @@ async function killAt({ fault }: Stage, program: SupervisedProgram, step: string
         const armed = program.failpoints.arm(step, 'kill9');
         provoke();
         try {
-          await armed.whenFired(1, MET_WITHIN_MS);
+          await armed.whenFired(1, MET_WITHIN_MS).catch(() => {
+            throw new NotMet(`${program.name} did not come to ${step} within ${MET_WITHIN_MS / 1_000} s`);
+          });
           await program.startedAgain(starts);
         } finally {
           armed.disarm();

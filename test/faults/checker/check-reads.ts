@@ -12,6 +12,10 @@ export interface ReadCounts {
   answers: number;
   /** Of these, called fresh, and found to be. */
   fresh: number;
+  /** Reads with such an answer: the answers of one read share a statement, and are no trials of their own. */
+  freshReads: number;
+  /** Of those called fresh, of users of whom a change had been acknowledged: others cannot be stale. */
+  freshOfChanged: number;
   /** Called fresh, of reads that took longer than the checker remembers. */
   unjudged: number;
   /** `batch fresh`, `live context_newer`, … → how often. */
@@ -29,7 +33,14 @@ export function createReadChecker(
   generations: GenerationRule,
   violations: Violations,
 ): ReadChecker {
-  const counts: ReadCounts = { answers: 0, fresh: 0, unjudged: 0, sources: new Map() };
+  const counts: ReadCounts = {
+    answers: 0,
+    fresh: 0,
+    freshReads: 0,
+    freshOfChanged: 0,
+    unjudged: 0,
+    sources: new Map(),
+  };
   const demand: Demand = { version: 0, score: 0 };
   const changed: Demand = { version: 0, score: 0 };
 
@@ -40,7 +51,10 @@ export function createReadChecker(
   function checkFresh(read: Read, answer: ReadAnswer, user: number, isKnown: boolean): void {
     const { source, score, predictedFromContextVersion: label, contextVersion } = answer;
     if (!isKnown) counts.unjudged++;
-    else counts.fresh++;
+    else {
+      counts.fresh++;
+      if (demand.version > 0) counts.freshOfChanged++;
+    }
     if ((label ?? -1) < demand.version || (score ?? -1) < demand.score) {
       note('stale called fresh', `label ${label}, score ${score}`, read, answer);
     }
@@ -108,7 +122,9 @@ export function createReadChecker(
       if (answers.length !== userIds.length) {
         violations.note('wrong user', `${answers.length} answers of ${userIds.length}`, headOf(read));
       }
+      const before = counts.fresh;
       for (let i = 0; i < answers.length; i++) checkAnswer(read, answers[i] as ReadAnswer, userIds[i]);
+      if (counts.fresh > before) counts.freshReads++;
     },
   };
 }

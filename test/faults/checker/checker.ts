@@ -28,6 +28,8 @@ export interface Checker extends HistorySink {
   readonly events: EventCounts;
   readonly calls: CallCounts;
   readonly recoveries: readonly Recovery[];
+  /** Whether it is open yet if throughput is back after the last fault. */
+  isAwaitingThroughput(): boolean;
   /** Good answers in each second. */
   rates(): readonly number[];
   /** What the stores are compared with. */
@@ -108,6 +110,7 @@ export function createChecker(options: CheckerOptions = {}): Checker {
     events: events.counts,
     calls: calls.counts,
     recoveries: throughput.recoveries,
+    isAwaitingThroughput: throughput.isAwaiting,
     rates: throughput.rates,
     write(operation) {
       throughput.take(operation);

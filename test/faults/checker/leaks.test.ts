@@ -15,8 +15,11 @@ it.each([
   expect(inLog(line)).not.toContain('hunter2');
 });
 
-it('lets a log line have the stack of an error, but no body, and no stack stand by itself', () => {
-  const stack = `{"stack":${JSON.stringify('Error: no\n    at read (file:///app/read.ts:3:7)')}}`;
+it('lets a line of an error have its stack, but none said by the way, no body, and no stack stand by itself', () => {
+  const frames = `"error":{"stack":${JSON.stringify('at read (file:///app/read.ts:3:7)')}}}`;
+  const stack = `{"level":"error",${frames}`;
+  expect(inLog(`{"level":"warn",${frames}`)).toBeNull();
+  expect(inLog(`{"level":"info",${frames}`)).toMatch(/^a stack trace/);
   const text = 'Error: no\n    at read (file:///app/read.ts:3:7)';
   expect(inLog(stack)).toBeNull();
   expect(inBody(stack)).toMatch(/^a stack trace/);

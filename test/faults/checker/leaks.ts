@@ -5,9 +5,13 @@ const NEVER: readonly (readonly [name: string, pattern: RegExp])[] = [
   ['an unhandled rejection', /unhandled ?(promise ?)?rejection/i],
   ['an uncaught exception', /uncaught ?exception/i],
 ];
-/** In a log line a stack is a field of an error that is logged; by itself, as in a body, it comes from what nobody caught. */
-const STACK = ['a stack trace', /(?:^|\n|\\n)\s*at [^\n]*:\d+:\d+\)?/] as const;
+/**
+ * In a log line a stack is a field of an error that somebody looks into: of level `warn` or `error`. What is said by the
+ * way has none; and by itself, as in a body, a stack comes from what nobody caught.
+ */
+const STACK = ['a stack trace', /(?:^|"|\n|\\n)\s*at [^\n]*:\d+:\d+\)?/] as const;
 const NEVER_IN_BODIES: typeof NEVER = [...NEVER, STACK];
+const MAY_HAVE_STACK = /^\{"level":"(?:warn|error)"/;
 
 export interface LeakFinder {
   /** What a line of a process' output gives away; null: nothing. */
@@ -25,7 +29,7 @@ export function createLeakFinder(secrets: readonly string[]): LeakFinder {
     return name === undefined || pattern === undefined ? null : `${name}: ${excerpt(text, pattern)}`;
   }
   return {
-    inLog: (text) => find(text, text.startsWith('{') ? NEVER : NEVER_IN_BODIES),
+    inLog: (text) => find(text, MAY_HAVE_STACK.test(text) ? NEVER : NEVER_IN_BODIES),
     inBody: (text) => find(text, NEVER_IN_BODIES),
   };
 }

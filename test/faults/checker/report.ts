@@ -9,8 +9,9 @@ export function reportOf(checker: Checker): string {
   const { reads, events, calls, recoveries, violations } = checker;
   const lines = [
     `answers judged ${reads.answers}, of these called fresh ${reads.fresh} (too long ago to judge: ${reads.unjudged})`,
+    `${reads.freshReads} reads had a fresh answer; ${reads.freshOfChanged} of these answers are of users who had changed`,
     `sources: ${listed(reads.sources)}`,
-    `events acknowledged ${events.acknowledged}, repeated ones told ${events.duplicates}; runs ${checker.runs.size}`,
+    `events acknowledged ${events.acknowledged}, repeated ones told ${events.duplicates}; runs ${calls.outcomes.get('run 202') ?? 0}`,
     `outcomes: ${listed(calls.outcomes)}`,
     `slowest, ms: ${listed(new Map([...calls.slowest].map(([kind, ms]) => [kind, Math.round(ms)])))}`,
     `faults: ${listed(checker.known.faults.counts)}`,
@@ -18,16 +19,16 @@ export function reportOf(checker: Checker): string {
       ({ fault, before, backAfterMs, isOvertaken }) =>
         `${fault}: ${before} good answers a second before; ${backAfterMs !== null ? `back after ${Math.round(backAfterMs)} ms` : isOvertaken ? 'the next fault or the end came first' : 'not back in time'}`,
     ),
-    `violations: ${violations.counts.size === 0 ? meaningOfNone(reads.fresh) : listed(violations.counts)}`,
+    `violations: ${violations.counts.size === 0 ? meaningOfNone(reads.freshReads) : listed(violations.counts)}`,
     ...violations.first.map(({ rule, why, evidence }) => `  ${rule}: ${why}: ${JSON.stringify(evidence)}`),
   ];
   return lines.join('\n');
 }
 
 /** The rule of three: none in n trials bounds the rate below 3/n at 95 %. */
-function meaningOfNone(fresh: number): string {
-  if (fresh === 0) return 'none, and nothing was called fresh';
-  return `none; fewer than ${(3 / fresh).toExponential(1)} of fresh answers are stale, at 95 %`;
+export function meaningOfNone(freshReads: number): string {
+  if (freshReads === 0) return 'none, and nothing was called fresh';
+  return `none; fewer than ${(3 / freshReads).toExponential(1)} of such reads are stale, at 95 %`;
 }
 
 function listed(counts: ReadonlyMap<string, number>): string {

@@ -1,17 +1,17 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Operation } from '../history.ts';
 import { createThroughput } from './throughput.ts';
 import { createViolations } from './violations.ts';
 import { fault, read } from './written-history.fixture.ts';
 
 /** @param rate good answers in a second, by its number */
-function judge(rate: (second: number) => number, faults: readonly Operation[]) {
+function judge(rate: (second: number) => number, others: readonly Operation[]) {
   const violations = createViolations();
   const throughput = createThroughput(violations);
   const reads = Array.from({ length: 60 }, (_, second) =>
     Array.from({ length: rate(second) }, (_, i) => read(second * 1_000 + (i * 900) / rate(second), {})),
   ).flat();
-  for (const operation of [...reads, ...faults].toSorted((a, b) => a.ended - b.ended)) throughput.take(operation);
+  for (const operation of [...reads, ...others].toSorted((a, b) => a.ended - b.ended)) throughput.take(operation);
   throughput.finish();
   return { recoveries: throughput.recoveries, rules: violations.first.map(({ rule }) => rule) };
 }
@@ -30,6 +30,33 @@ it('finds a rate that does not come back within the bound', () => {
   const { recoveries, rules } = judge((second) => (second < 20 || second >= 45 ? 100 : 10), oneFault);
   expect(recoveries).toMatchObject([{ backAfterMs: null }]);
   expect(rules).toEqual(['throughput not back']);
+});
+
+describe('on a machine that has much else to do', () => {
+  /** An API that, from that second on, runs for 100 ms a second and waits for a CPU for so many. */
+  function samples(waitedMs: (second: number) => number): readonly Operation[] {
+    const main = { ranMs: 0, waitedMs: 0 };
+    return Array.from({ length: 60 }, (_, second) => {
+      main.ranMs += 100;
+      main.waitedMs += waitedMs(second);
+      const at = second * 1_000 + 950;
+      const held = { rss: 1, descriptors: 1, cpuMs: 0 };
+      return { kind: 'process', name: 'api 1', pid: 1, at, ended: at, ...held, main: { ...main } };
+    });
+  }
+
+  it('expects as much less as the APIs had of a CPU, and no less than that', () => {
+    const starved = samples((second) => (second < 20 ? 0 : 400));
+    expect(judge((second) => (second < 20 ? 100 : 11), [...oneFault, ...starved]).rules).toEqual([]);
+    expect(judge((second) => (second < 20 ? 100 : 9), [...oneFault, ...starved]).rules).toEqual([
+      'throughput not back',
+    ]);
+  });
+
+  it('excuses nothing where it was as busy before', () => {
+    const busy = samples(() => 400);
+    expect(judge((second) => (second < 20 ? 100 : 40), [...oneFault, ...busy]).rules).toEqual(['throughput not back']);
+  });
 });
 
 it('waits for the last of faults that overlap', () => {

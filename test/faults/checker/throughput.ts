@@ -1,5 +1,6 @@
 /** Good answers a second, and whether they are back in time after each fault. */
 import type { Fault, Operation } from '../history.ts';
+import { createCpuShare } from './cpu-share.ts';
 import type { Violations } from './violations.ts';
 
 export interface ThroughputOptions {
@@ -25,6 +26,8 @@ export interface Throughput {
   /** Ends what is still waited for. */
   finish(): void;
   readonly recoveries: readonly Recovery[];
+  /** Whether it is open yet if the rate is back after the last fault. */
+  isAwaiting(): boolean;
   /** Good answers in each second since the first operation. */
   rates(): readonly number[];
 }
@@ -34,10 +37,14 @@ const BASELINE_SECONDS = 20;
 const FEWEST_SECONDS = 3;
 /** The rate is back where it stays so for that many seconds. */
 const STEADY_SECONDS = 2;
+/** Over which the share of a CPU is looked at, up to the second that is judged. */
+const SHARE_SECONDS = 5;
 
 interface Awaited {
   readonly fault: Fault;
   readonly before: number;
+  /** What part of the time they wanted the APIs had a CPU then. */
+  readonly cpuShare: number | null;
   /** In seconds of this history; null while the fault is not over. */
   over: number | null;
 }
@@ -47,6 +54,7 @@ export function createThroughput(violations: Violations, options: ThroughputOpti
   const seconds: number[] = [];
   const disturbed = new Set<number>();
   const recoveries: Recovery[] = [];
+  const cpu = createCpuShare();
   let start: number | null = null;
   /** The last second in which a read ended, well or not: where nobody asks, nobody is answered. */
   let lastAsked = 0;
@@ -55,23 +63,31 @@ export function createThroughput(violations: Violations, options: ThroughputOpti
 
   const secondOf = (time: number) => Math.max(0, Math.floor((time - (start ?? time)) / 1_000));
 
-  function baseline(second: number): number | null {
+  function baseline(second: number): Pick<Awaited, 'before' | 'cpuShare'> | null {
     const calm: number[] = [];
     for (let one = second - 1; one >= 0 && calm.length < BASELINE_SECONDS; one--) {
-      if (!disturbed.has(one)) calm.push(seconds[one] ?? 0);
+      if (!disturbed.has(one)) calm.push(one);
     }
     if (calm.length < FEWEST_SECONDS) return null;
-    return calm.sort((a, b) => a - b)[calm.length >> 1] ?? null;
+    const rates = calm.map((one) => seconds[one] ?? 0).sort((a, b) => a - b);
+    return { before: rates[rates.length >> 1] ?? 0, cpuShare: cpu.of(calm) };
+  }
+
+  /** Good answers a second that count as back: fewer where others take the CPU that the APIs want. */
+  function expected({ before, cpuShare }: Awaited, second: number): number {
+    const now = cpu.of(Array.from({ length: SHARE_SECONDS }, (_, i) => second - i));
+    const given = now === null || cpuShare === null ? 1 : Math.min(1, now / cpuShare);
+    return before * share * given;
   }
 
   function takeFault(fault: Fault): void {
     const second = secondOf(fault.ended);
     if (fault.phase === 'begins') {
       // Rates under two faults at once tell nothing of either: the one that ends last is waited for.
-      const before = baseline(second);
+      const known = baseline(second);
       for (const one of awaited) if (one.over !== null) overtake(one);
       open++;
-      if (before !== null && before > 0) awaited.push({ fault, before, over: null });
+      if (known !== null && known.before > 0) awaited.push({ fault, ...known, over: null });
     } else if (fault.phase === 'over') {
       open--;
       const mine = awaited.find((one) => one.fault.id === fault.id);
@@ -85,17 +101,16 @@ export function createThroughput(violations: Violations, options: ThroughputOpti
       if (one.over === null) continue;
       const bound = (one.fault.recoversWithinMs ?? boundMs) / 1_000;
       const first = Math.ceil(one.over);
-      const back = firstSteady(first, now - 1, one.before * share);
+      const back = firstSteady(first, now - 1, one);
       if (back === null && now - 1 < one.over + bound + STEADY_SECONDS) continue;
       conclude(one, back === null || back - one.over > bound ? null : Math.max(0, back - one.over) * 1_000);
     }
   }
 
-  function firstSteady(from: number, to: number, rate: number): number | null {
+  function firstSteady(from: number, to: number, one: Awaited): number | null {
     for (let second = from; second + STEADY_SECONDS - 1 <= to; second++) {
-      let isSteady = true;
-      for (let i = 0; i < STEADY_SECONDS; i++) isSteady &&= (seconds[second + i] ?? 0) >= rate;
-      if (isSteady) return second;
+      const both = Array.from({ length: STEADY_SECONDS }, (_, i) => second + i);
+      if (both.every((each) => (seconds[each] ?? 0) >= expected(one, each))) return second;
     }
     return null;
   }
@@ -118,11 +133,13 @@ export function createThroughput(violations: Violations, options: ThroughputOpti
     if (backAfterMs !== null) return;
     const from = Math.floor(one.over ?? 0);
     const since = seconds.slice(from, from + 20);
-    violations.note('throughput not back', name, { fault: one.fault, before: one.before, since });
+    const cpuShares = { before: one.cpuShare, since: cpu.of(since.map((_, i) => from + i)) };
+    violations.note('throughput not back', name, { fault: one.fault, before: one.before, since, cpuShares });
   }
 
   return {
     recoveries,
+    isAwaiting: () => awaited.length > 0,
     rates: () => seconds,
     take(operation) {
       start ??= operation.at;
@@ -133,6 +150,7 @@ export function createThroughput(violations: Violations, options: ThroughputOpti
         if (awaited.length > 0) look(Math.min(second, lastAsked + 1));
       }
       if (open > 0) disturbed.add(second);
+      if (operation.kind === 'process') cpu.take(operation, second);
       if (operation.kind === 'fault') takeFault(operation);
       else if (operation.kind === 'read') {
         lastAsked = second;

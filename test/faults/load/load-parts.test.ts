@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { createRandom } from '../../../apps/shop/replay/random.ts';
-import { createDice, createRecentEvents, type RecentEvent } from './load-parts.ts';
+import { createDice, createRecentEvents, type RecentEvent, repeat } from './load-parts.ts';
 
 const dice = createDice(createRandom(1));
 
@@ -34,4 +34,11 @@ it('forgets another history with the first word of a new one, and takes no late 
   recent.add(event(3, 'b'));
   recent.add(event(11, 'a'));
   expect(new Set(Array.from({ length: 50 }, () => recent.any(dice)?.contextToken))).toEqual(new Set(['b.3']));
+});
+
+it('lets nobody wait for his next moment once the load stops', async () => {
+  let acts = 0;
+  // The next would be a thousand seconds later.
+  await repeat({ isStopping: () => acts > 0 }, 0.001, async () => void acts++);
+  expect(acts).toBe(1);
 });

@@ -62,6 +62,7 @@ export interface RecentEvents {
 
 const KEPT_EVENTS = 1_024;
 const NEWEST = 8;
+const LONGEST_PAUSE_MS = 200;
 
 export function createRecentEvents(): RecentEvents {
   const kept: RecentEvent[] = [];
@@ -88,17 +89,27 @@ export function createRecentEvents(): RecentEvents {
 }
 
 /** An actor does one thing after another, `perSecond` times on average at most, until the load stops. */
-export async function repeat(parts: LoadParts, perSecond: number, act: () => Promise<void>): Promise<void> {
+export async function repeat(
+  parts: Pick<LoadParts, 'isStopping'>,
+  perSecond: number,
+  act: () => Promise<void>,
+): Promise<void> {
   if (perSecond <= 0) return;
   const gap = 1_000 / perSecond;
   let next = performance.now();
   while (!parts.isStopping()) {
     await act();
     next += gap;
-    const wait = next - performance.now();
-    if (wait > 0) await pause(wait);
     // What was missed is not made up for: a fault would be followed by a flood.
-    else next = performance.now();
+    next = Math.max(next, performance.now());
+    await pauseUntil(next, parts.isStopping);
+  }
+}
+
+/** Or until the load stops: some act twice a minute. */
+async function pauseUntil(moment: number, isStopping: () => boolean): Promise<void> {
+  for (let wait = moment - performance.now(); wait > 0 && !isStopping(); wait = moment - performance.now()) {
+    await pause(Math.min(wait, LONGEST_PAUSE_MS));
   }
 }
 

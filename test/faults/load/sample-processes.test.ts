@@ -9,5 +9,6 @@ it.runIf(process.platform === 'linux')('tells what a process holds, and nothing 
   expect(sample?.rss).toBeLessThan(rss * 2);
   expect(sample?.descriptors).toBeGreaterThan(2);
   expect(sample?.cpuMs).toBeGreaterThan(0);
+  if (sample?.main) expect(sample.main.ranMs).toBeGreaterThan(0);
   expect(sampleOf('nobody', 2 ** 22 + 1)).toBeNull();
 });

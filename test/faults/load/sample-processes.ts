@@ -36,8 +36,19 @@ export function sampleOf(name: string, pid: number): ProcessSample | null {
     if (pages === 0) return null;
     const descriptors = readdirSync(`/proc/${pid}/fd`).length;
     const cpuMs = (Number(fields[11]) + Number(fields[12])) * TICK_MS;
-    return { kind: 'process', at, ended: monotonicNow(), name, pid, rss: pages * PAGE_BYTES, descriptors, cpuMs };
+    const held = { rss: pages * PAGE_BYTES, descriptors, cpuMs, ...mainThreadOf(pid) };
+    return { kind: 'process', at, ended: monotonicNow(), name, pid, ...held };
   } catch {
     return null;
+  }
+}
+
+function mainThreadOf(pid: number): Pick<ProcessSample, 'main'> {
+  try {
+    const [ranNs, waitedNs] = readFileSync(`/proc/${pid}/schedstat`, 'latin1').split(' ').map(Number);
+    return { main: { ranMs: Number(ranNs) / 1e6, waitedMs: Number(waitedNs) / 1e6 } };
+  } catch {
+    // A kernel without these statistics.
+    return {};
   }
 }

@@ -13,6 +13,7 @@ import { failpoints } from '../plant/failpoints.ts';
 import { findPlants } from '../plant/plants.ts';
 import { migratePlanted } from './planted-schema.ts';
 import { startProxy, type TcpProxy } from './proxy.ts';
+import { mountSmallDisk, type SmallDisk } from './small-disk.ts';
 import { type RigPostgres, type RigRedis, type StoreName, startPostgresOf, startRedisOf } from './stores.ts';
 import { type SupervisedProgram, superviseProgram } from './supervised-program.ts';
 
@@ -28,6 +29,8 @@ export interface RigOptions {
   readonly counts: Counts;
   /** Of both APIs and workers, beyond the rig's own. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Postgres' data are on a disk of that size, which can be filled. */
+  readonly postgresDiskMb?: number;
   /** Shown each line that a program writes. */
   onLine?(name: string, line: string): void;
 }
@@ -40,6 +43,8 @@ export interface Rig {
   readonly postgres: RigPostgres;
   readonly cache: RigRedis;
   readonly queue: RigRedis;
+  /** Of Postgres, where it has one of its own. */
+  readonly disk: SmallDisk | null;
   readonly apis: readonly SupervisedProgram[];
   readonly workers: readonly SupervisedProgram[];
   readonly programs: readonly SupervisedProgram[];
@@ -78,7 +83,7 @@ export async function createRig(options: RigOptions): Promise<Rig> {
 async function build(options: RigOptions, opened: Closing[], close: () => Promise<void>): Promise<Rig> {
   const { seed, folder, apis = 2, workers = 2 } = options;
   await makeFolder(folder);
-  const stores = await startStores(folder, opened);
+  const stores = await startStores(options, opened);
   const pool = await prepareDatabase(options, stores.postgres, opened);
   const programs: SupervisedProgram[] = [];
   for (let no = 1; no <= apis; no++) programs.push(await startOne('api', no, options, stores, opened));
@@ -118,9 +123,11 @@ async function makeFolder(folder: string): Promise<void> {
   await chmod(folder, 0o755);
 }
 
-type Stores = Readonly<{ postgres: RigPostgres; cache: RigRedis; queue: RigRedis }>;
+type Stores = Readonly<{ postgres: RigPostgres; cache: RigRedis; queue: RigRedis; disk: SmallDisk | null }>;
 
-async function startStores(folder: string, opened: Closing[]): Promise<Stores> {
+async function startStores({ folder, postgresDiskMb }: RigOptions, opened: Closing[]): Promise<Stores> {
+  const disk = postgresDiskMb === undefined ? null : await mountSmallDisk(join(folder, 'postgres'), postgresDiskMb);
+  if (disk) opened.push(() => disk.close());
   const keep = <T extends { close(): Promise<void> }>(server: T): T => {
     opened.push(() => server.close());
     return server;
@@ -128,7 +135,7 @@ async function startStores(folder: string, opened: Closing[]): Promise<Stores> {
   const postgres = keep(await startPostgresOf(folder));
   const cache = keep(await startRedisOf(join(folder, 'cache'), CACHE_SETTINGS));
   const queue = keep(await startRedisOf(join(folder, 'queue')));
-  return { postgres, cache, queue };
+  return { postgres, cache, queue, disk };
 }
 
 async function prepareDatabase(

@@ -16,6 +16,9 @@ import { type Load, type LoadRates, startLoad } from '../load/start-load.ts';
 import { createRig, type Rig } from './rig.ts';
 import { type FaultActs, type FaultHead, tellFault } from './tell-fault.ts';
 
+/** What a deployment may have to be made like. */
+export type Needs = 'small disk';
+
 export interface SessionOptions {
   readonly seed: number;
   /** For the rig's own folder and `history.ndjson`. */
@@ -25,6 +28,7 @@ export interface SessionOptions {
   /** Users who change; a tenth where it is left out. */
   readonly changing?: number;
   readonly rates?: Partial<LoadRates>;
+  readonly needs?: Needs;
 }
 
 /** What faults are done with. */
@@ -47,6 +51,8 @@ export interface Session extends Stage {
 
 const USERS = 2_000;
 const CHUNK_SIZE = 200;
+/** A new cluster takes some 60 MB, and its log grows by 16 MB a time. */
+const SMALL_DISK_MB = 512;
 /** A first run of everyone, on a machine that has much else to do. */
 const FIRST_RUN_MS = 120_000;
 const LOAD_STOPS_WITHIN_MS = 60_000;
@@ -54,7 +60,7 @@ const RUNS_END_WITHIN_MS = 120_000;
 const CHANGES = 'select user_id::text as user_id, changes from counts';
 
 export async function openSession(options: SessionOptions): Promise<Session> {
-  const { seed, folder, plants = [], users = USERS, changing, rates } = options;
+  const { seed, folder, plants = [], users = USERS, changing, rates, needs } = options;
   // Passwords of the servers are in their URLs, which leaks.ts knows to look for.
   const leaks = createLeakFinder([]);
   const checker = createChecker();
@@ -64,7 +70,9 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     const at = monotonicNow();
     if (leak !== null) sink.write({ kind: 'log', at, ended: at, name, leak });
   };
-  const rig = await createRig({ seed, folder, plants, counts: { users, batch: { chunkSize: CHUNK_SIZE } }, onLine });
+  const disk = needs === 'small disk' ? { postgresDiskMb: SMALL_DISK_MB } : {};
+  const counts = { users, batch: { chunkSize: CHUNK_SIZE } };
+  const rig = await createRig({ seed, folder, plants, counts, onLine, ...disk });
   let load: Load | undefined;
   let isClosed = false;
   sink = toEach([openHistory(join(folder, 'history.ndjson')), checker]);

@@ -15,6 +15,8 @@ export interface RigServer extends OwnServer {
 }
 
 export interface RigPostgres extends RigServer {
+  /** Its folder of data. */
+  readonly cluster: string;
   /** `pg_ctl -m immediate`, and a start; recovery replays the log. */
   restartImmediately(): Promise<void>;
   /** A copy of its data as they are now; it is stopped for the time of the copying. */
@@ -38,7 +40,7 @@ export interface RigRedis extends RigServer {
 /** @param folder that the account which Postgres runs under can enter */
 export async function startPostgresOf(folder: string): Promise<RigPostgres> {
   const server = await ownPostgres(folder);
-  const cluster = join(folder, 'postgres', 'cluster');
+  const { cluster } = server;
   const copy = join(folder, 'postgres', 'backup');
   // By `cp`: the data belong to another account, and must go on doing so.
   const copyFolder = async (from: string, to: string) => {

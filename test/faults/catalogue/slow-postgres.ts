@@ -1,0 +1,139 @@
+/** Postgres is there, and in somebody's way: locked, starved, or full of connections. */
+import { setTimeout as pause } from 'node:timers/promises';
+import pg from 'pg';
+import type { Rig } from '../rig/rig.ts';
+import type { Stage } from '../rig/session.ts';
+import type { NamedFault } from './fault.ts';
+
+const HELD_MS = 8_000;
+/** Of each 50 ms, how long the connections' processes stand still. */
+const STARVED_MS = 45;
+const ROUND_MS = 50;
+/** What the service may have got hold of since it was looked last. */
+const FEW = 3;
+
+export const slowPostgres: readonly NamedFault[] = [
+  {
+    name: 'user-row-locked',
+    what: `one user's context is locked for ${HELD_MS / 1_000} s by a transaction that nobody ends`,
+    expected: 'events of that user are refused, or wait within their deadline; reads, and all others, notice nothing',
+    run: lockUser,
+  },
+  {
+    name: 'postgres-starved',
+    what: `all of the service's connections get a tenth of the time for ${HELD_MS / 1_000} s (SIGSTOP and SIGCONT)`,
+    expected: 'what cannot be certified in time is unverified or refused',
+    run: starve,
+  },
+  {
+    name: 'connections-hogged',
+    what: `all connections that Postgres has are taken by idle transactions for ${HELD_MS / 1_000} s; the service's own are ended as often as it gets one`,
+    expected: 'refusals within the deadline; the pools come back by themselves',
+    run: hog,
+  },
+];
+
+async function lockUser({ rig, fault, random }: Stage): Promise<void> {
+  const userId = String(1 + Math.floor(random() * 100));
+  const client = await rig.pool.connect();
+  try {
+    await fault(
+      { name: 'a user locked' },
+      {
+        async inject() {
+          await client.query('begin');
+          await client.query({
+            text: `insert into tandem.user_contexts (user_id, version) values ($1, 0) on conflict do nothing`,
+            values: [userId],
+          });
+          await client.query({
+            text: 'select from tandem.user_contexts where user_id = $1 for update',
+            values: [userId],
+          });
+        },
+        hold: () => pause(HELD_MS),
+        lift: async () => void (await client.query('rollback')),
+      },
+    );
+  } finally {
+    client.release();
+  }
+}
+
+async function starve({ rig, fault }: Stage): Promise<void> {
+  let pids: readonly number[] = [];
+  const send = (signal: NodeJS.Signals) => {
+    for (const pid of pids) signalBackend(pid, signal);
+  };
+  await fault(
+    { name: 'Postgres starved' },
+    {
+      async inject() {
+        pids = await backendsOf(rig);
+      },
+      async hold() {
+        const until = performance.now() + HELD_MS;
+        while (performance.now() < until) {
+          send('SIGSTOP');
+          await pause(STARVED_MS);
+          send('SIGCONT');
+          await pause(ROUND_MS - STARVED_MS);
+        }
+      },
+      lift: async () => send('SIGCONT'),
+    },
+  );
+}
+
+function signalBackend(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    // Its connection has ended.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+async function backendsOf({ pool }: Rig): Promise<readonly number[]> {
+  const { rows } = await pool.query<{ pid: number }>(SERVICE);
+  return rows.map(({ pid }) => pid);
+}
+
+const SERVICE = `select pid from pg_stat_activity where backend_type = 'client backend' and application_name like 'tandem-%'`;
+
+async function hog({ rig, fault }: Stage): Promise<void> {
+  const hogs: pg.Client[] = [];
+  await fault(
+    { name: 'connections hogged' },
+    {
+      inject: () => takeAll(rig, hogs),
+      async hold() {
+        const until = performance.now() + HELD_MS;
+        for (; performance.now() < until; await pause(20)) {
+          await rig.pool.query(`select pg_terminate_backend(pid) from (${SERVICE}) service`);
+          await takeAll(rig, hogs);
+        }
+        const left = await backendsOf(rig);
+        if (left.length > FEW) throw new Error(`the service still had ${left.length} connections`);
+      },
+      async lift() {
+        await Promise.all(hogs.map((one) => one.end()));
+      },
+    },
+  );
+}
+
+/** Until there is none left. */
+async function takeAll({ postgres }: Rig, hogs: pg.Client[]): Promise<void> {
+  for (;;) {
+    const client = new pg.Client({ connectionString: postgres.url, application_name: 'hog' });
+    client.on('error', () => {});
+    try {
+      await client.connect();
+      hogs.push(client);
+      await client.query('begin');
+    } catch {
+      return;
+    }
+  }
+}

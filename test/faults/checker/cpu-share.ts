@@ -1,0 +1,43 @@
+/**
+ * How much of the time that the APIs could have worked they were given a CPU. Where a machine has much else to do, rates
+ * fall without any fault; what is expected of them has to fall as far, and no further.
+ */
+import type { ProcessSample } from '../history.ts';
+
+export interface CpuShare {
+  take(sample: ProcessSample, second: number): void;
+  /** Time run by time run or waited for a CPU, in those seconds; null where nobody knows. */
+  of(seconds: readonly number[]): number | null;
+}
+
+interface Spent {
+  ran: number;
+  waited: number;
+}
+
+export function createCpuShare(): CpuShare {
+  const before = new Map<string, NonNullable<ProcessSample['main']>>();
+  const spent: (Spent | undefined)[] = [];
+  return {
+    take({ name, pid, main }, second) {
+      if (!name.startsWith('api') || main === undefined) return;
+      const key = `${name} ${pid}`;
+      const last = before.get(key);
+      before.set(key, main);
+      if (last === undefined) return;
+      spent[second] ??= { ran: 0, waited: 0 };
+      const own = spent[second];
+      own.ran += main.ranMs - last.ranMs;
+      own.waited += main.waitedMs - last.waitedMs;
+    },
+    of(seconds) {
+      let [ran, all] = [0, 0];
+      for (const second of seconds) {
+        const one = spent[second];
+        ran += one?.ran ?? 0;
+        all += one ? one.ran + one.waited : 0;
+      }
+      return all > 0 ? ran / all : null;
+    },
+  };
+}

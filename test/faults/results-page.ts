@@ -1,0 +1,127 @@
+/** RESULTS.md, from what was kept of the runs. */
+import type { ControlRun, FaultRun, Results } from './kept-results.ts';
+import { tableOf } from './try-controls.ts';
+import type { FaultResult } from './try-faults.ts';
+
+export function pageOf({ faultRuns, controls }: Results): string {
+  return `${[
+    '# Faults: what was run, and what came of it',
+    'Written by `npm run test:faults -- --record` from `results.ndjson`; how to run, repeat and read it is in [README.md](README.md).',
+    ...summaryOf(faultRuns),
+    '## Runs',
+    ...(faultRuns.length > 0 ? [runsTable(faultRuns)] : ['None is kept.']),
+    '## What was found',
+    ...findings(faultRuns),
+    '## Faults, and when throughput was back',
+    'Each fault by its name, over all runs above. *Back*: until good answers a second are at half of their median before the fault, for two seconds; whole seconds are looked at, counted from the end of the fault, and 0 says that they never fell. *Not told*: the next injection came first.',
+    faultsTable(faultRuns),
+    '## Negative controls',
+    'Each plants a known mistake into the processes under test alone. The checker must catch it; *without the plant* the same load with the same doings must leave it with nothing to say.',
+    ...(controls.length > 0
+      ? [tableOf(controls.map(({ control }) => control)), controlsHead(controls)]
+      : ['None is kept.']),
+  ].join('\n\n')}\n`;
+}
+
+function summaryOf(runs: readonly FaultRun[]): readonly string[] {
+  const sum = (of: (run: FaultRun) => number) => runs.reduce((all, run) => all + of(run), 0);
+  const reads = sum(({ freshReads }) => freshReads);
+  const stale = sum(({ violations }) => violations['stale called fresh'] ?? 0);
+  const injected = sum(({ faults }) => faults.reduce((all, { backAfterMs }) => all + backAfterMs.length, 0));
+  if (runs.length === 0) return [];
+  return [
+    `${number(sum((run) => run.answers))} answers judged in ${number(sum((run) => run.seconds))} s, ${number(sum((run) => run.fresh))} of them called fresh, in ${number(reads)} reads; ${number(sum((run) => run.freshOfChanged))} of the fresh ones are of users who had changed. ${number(sum((run) => run.acknowledged))} events acknowledged, ${number(sum((run) => run.runs))} runs started, ${number(injected)} faults injected. **Stale answers called fresh: ${number(stale)}.**`,
+    stale > 0
+      ? 'Each of them is a defect; see below.'
+      : `What zero means: the answers of one read share a statement, so a read is the trial; none in ${number(reads)} trials says that fewer than 3/${number(reads)} = ${(3 / reads).toExponential(1)} of such reads are stale, at 95 % confidence, under these faults and this load. It does not say never.`,
+  ];
+}
+
+function runsTable(runs: readonly FaultRun[]): string {
+  return table(
+    [
+      'ended (UTC)',
+      'commit',
+      'machine',
+      'load',
+      'seed',
+      'how',
+      's',
+      'answers',
+      'fresh',
+      'events',
+      'runs',
+      'slowest, ms',
+      'violations',
+    ],
+    runs.map((run) => [
+      run.at,
+      run.commit,
+      run.machine,
+      String(run.loadAverage),
+      String(run.seed),
+      `\`${run.how}\``,
+      String(run.seconds),
+      number(run.answers),
+      number(run.fresh),
+      number(run.acknowledged),
+      String(run.runs),
+      listed(run.slowest),
+      listed(run.violations) || '0',
+    ]),
+  );
+}
+
+function findings(runs: readonly FaultRun[]): readonly string[] {
+  const lines = runs.flatMap((run) => [
+    ...run.examples.map(({ rule, why }) => `- seed ${run.seed}, ${run.at}: ${rule} (${run.violations[rule]}): ${why}`),
+    ...run.failed.map((one) => `- seed ${run.seed}, ${run.at}: not as expected: ${one}`),
+  ]);
+  return lines.length > 0 ? [lines.join('\n')] : ['Nothing: no violation, and every fault ended as it should.'];
+}
+
+function faultsTable(runs: readonly FaultRun[]): string {
+  const byName = Map.groupBy(
+    runs.flatMap(({ faults }) => faults),
+    ({ name }) => name,
+  );
+  return table(
+    ['fault', 'what is done', 'times', 'back, s: median', 'longest', 'not told', 'outcome', 'violations'],
+    [...byName].sort(([a], [b]) => a.localeCompare(b)).map(([name, results]) => faultRow(name, results)),
+  );
+}
+
+function faultRow(name: string, results: readonly FaultResult[]): readonly string[] {
+  const all = results.flatMap(({ backAfterMs }) => backAfterMs);
+  const told = all.filter((ms) => ms !== null).sort((a, b) => a - b);
+  const outcomes = Map.groupBy(results, ({ outcome }) => outcome);
+  return [
+    name,
+    results.at(-1)?.what ?? '',
+    String(results.length),
+    seconds(told[told.length >> 1]),
+    seconds(told.at(-1)),
+    String(all.length - told.length),
+    [...outcomes].map(([outcome, of]) => (outcomes.size > 1 ? `${outcome} ${of.length}` : outcome)).join(', '),
+    String(results.reduce((sum, { violations }) => sum + violations, 0)),
+  ];
+}
+
+function controlsHead(controls: readonly ControlRun[]): string {
+  const runs = controls.map(({ at, commit, seed }) => `${commit}, seed ${seed}, ${at.slice(0, 10)}`);
+  return `Run on ${[...new Set(runs)].join('; ')}.`;
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const lineOf = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+  return [lineOf(head), lineOf(head.map(() => '---')), ...rows.map(lineOf)].join('\n');
+}
+
+function listed(counts: Readonly<Record<string, number>>): string {
+  return Object.entries(counts)
+    .map(([name, count]) => `${name} ${number(count)}`)
+    .join(', ');
+}
+
+const number = (value: number) => value.toLocaleString('en');
+const seconds = (ms: number | undefined) => (ms === undefined ? '' : (ms / 1_000).toFixed(1));
