@@ -33,6 +33,8 @@ export interface FaultRun extends RunHead {
   /** One of each rule. */
   readonly examples: readonly Pick<Violation, 'rule' | 'why'>[];
   readonly failed: readonly string[];
+  /** What an examination of it came to; written by hand. */
+  readonly note?: string;
   readonly faults: readonly FaultResult[];
 }
 

@@ -1,5 +1,6 @@
 /** RESULTS.md, from what was kept of the runs. */
 import type { ControlRun, FaultRun, Results } from './kept-results.ts';
+import { tableOfCells } from './markdown-table.ts';
 import { tableOf } from './try-controls.ts';
 import type { FaultResult } from './try-faults.ts';
 
@@ -13,10 +14,10 @@ export function pageOf({ faultRuns, controls }: Results): string {
     '## What was found',
     ...findings(faultRuns),
     '## Faults, and when throughput was back',
-    'Each fault by its name, over all runs above. *Back*: until good answers a second are at half of their median before the fault, for two seconds; whole seconds are looked at, counted from the end of the fault, and 0 says that they never fell. *Not told*: the next injection came first.',
+    'Each fault by its name, over all runs above. _Back_: until good answers a second are at half of their median before the fault, for two seconds; whole seconds are looked at, counted from the end of the fault, and 0 says that they never fell. _Not told_: the next injection came first.',
     faultsTable(faultRuns),
     '## Negative controls',
-    'Each plants a known mistake into the processes under test alone. The checker must catch it; *without the plant* the same load with the same doings must leave it with nothing to say.',
+    'Each plants a known mistake into the processes under test alone. The checker must catch it; _without the plant_ the same load with the same doings must leave it with nothing to say.',
     ...(controls.length > 0
       ? [tableOf(controls.map(({ control }) => control)), controlsHead(controls)]
       : ['None is kept.']),
@@ -38,7 +39,7 @@ function summaryOf(runs: readonly FaultRun[]): readonly string[] {
 }
 
 function runsTable(runs: readonly FaultRun[]): string {
-  return table(
+  return tableOfCells(
     [
       'ended (UTC)',
       'commit',
@@ -76,6 +77,7 @@ function findings(runs: readonly FaultRun[]): readonly string[] {
   const lines = runs.flatMap((run) => [
     ...run.examples.map(({ rule, why }) => `- seed ${run.seed}, ${run.at}: ${rule} (${run.violations[rule]}): ${why}`),
     ...run.failed.map((one) => `- seed ${run.seed}, ${run.at}: not as expected: ${one}`),
+    ...(run.note === undefined ? [] : [`  - examined: ${run.note}`]),
   ]);
   return lines.length > 0 ? [lines.join('\n')] : ['Nothing: no violation, and every fault ended as it should.'];
 }
@@ -85,7 +87,7 @@ function faultsTable(runs: readonly FaultRun[]): string {
     runs.flatMap(({ faults }) => faults),
     ({ name }) => name,
   );
-  return table(
+  return tableOfCells(
     ['fault', 'what is done', 'times', 'back, s: median', 'longest', 'not told', 'outcome', 'violations'],
     [...byName].sort(([a], [b]) => a.localeCompare(b)).map(([name, results]) => faultRow(name, results)),
   );
@@ -110,11 +112,6 @@ function faultRow(name: string, results: readonly FaultResult[]): readonly strin
 function controlsHead(controls: readonly ControlRun[]): string {
   const runs = controls.map(({ at, commit, seed }) => `${commit}, seed ${seed}, ${at.slice(0, 10)}`);
   return `Run on ${[...new Set(runs)].join('; ')}.`;
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const lineOf = (cells: readonly string[]) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
-  return [lineOf(head), lineOf(head.map(() => '---')), ...rows.map(lineOf)].join('\n');
 }
 
 function listed(counts: Readonly<Record<string, number>>): string {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { countViolations } from './checker/report.ts';
 import type { Rule } from './checker/violations.ts';
+import { tableOfCells } from './markdown-table.ts';
 import type { Control } from './plant/controls/catalogue.ts';
 import { openSession, type Session } from './rig/session.ts';
 
@@ -32,6 +33,10 @@ export interface TryingOptions {
 }
 
 const POLL_MS = 50;
+const HEADS = [
+  ...['control', 'what is planted', 'caught after answers', 'of them called fresh', 'seconds', 'by the rule'],
+  'without the plant',
+];
 
 export async function tryControl(control: Control, options: TryingOptions): Promise<ControlResult> {
   const holds = control.holds === true;
@@ -105,13 +110,9 @@ export function tableOf(results: readonly ControlResult[]): string {
     const missed = holds ? `holds in ${answers}, as expected` : `**not caught** in ${answers}`;
     const outcome = caughtBy === null ? missed : `${answers}${holds ? ' **where it should hold**' : ''}`;
     const without = sound === null ? 'not tried' : `${sound.violations} in ${sound.answers}`;
-    return `| ${name} | ${what} | ${outcome} | ${fresh} | ${seconds.toFixed(1)} | ${caughtBy ?? ''} | ${without} |`;
+    return [name, what, outcome, `${fresh}`, seconds.toFixed(1), caughtBy ?? '', without];
   });
-  return [
-    '| control | what is planted | caught after answers | of them called fresh | seconds | by the rule | without the plant |',
-    '| --- | --- | --- | --- | --- | --- | --- |',
-    ...rows,
-  ].join('\n');
+  return tableOfCells(HEADS, rows);
 }
 
 /** Caught where it is planted and something is done about it, and nothing found where not. */

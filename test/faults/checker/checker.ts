@@ -60,10 +60,11 @@ export function createChecker(options: CheckerOptions = {}): Checker {
   function takeFault(fault: Fault): void {
     if (fault.losesHistory && fault.phase === 'begins') {
       known.forgetHistory();
-      generations.forget();
       runs.clear();
     }
     known.faults.take(fault);
+    // What is answered while it is being lost may still be of the old one.
+    if (fault.losesHistory) generations.forget(known.faults.historyCountsFrom());
   }
 
   function check(operation: Operation): void {

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import type { Fault } from '../history.ts';
 import { fault, read, rollBack, rulesOf } from './written-history.fixture.ts';
 
 it('accepts what a rollback left again once another returned to it, also before that one is told', () => {
@@ -33,4 +34,9 @@ it('knows nothing after a rollback of which nobody knows what became', () => {
 it('does not compare generations of different pasts', () => {
   const lost = [fault(20, 'begins', { losesHistory: true }), fault(30, 'over', { losesHistory: true })];
   expect(rulesOf([read(0, { generation: '9' }), ...lost, read(41, { generation: '3' })])).toEqual([]);
+  const [begins, over] = lost as [Fault, Fault];
+  const answeredYet = read(12, { generation: '9' });
+  const history = [read(0, { generation: '9' }), begins, answeredYet, over, read(31, { generation: '3' })];
+  expect(rulesOf(history)).toEqual([]);
+  expect(rulesOf([...history, read(50, { generation: '2' })])).toEqual(['withdrawn generation']);
 });

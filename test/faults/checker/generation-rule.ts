@@ -17,8 +17,8 @@ export interface GenerationRule {
   rolledBack(rollback: RollBack): void;
   /** What is still suspected long before that moment is a violation. */
   settle(now: number): void;
-  /** Whatever generations there were are of another past. */
-  forget(): void;
+  /** Whatever generations there were are of another past; reads sent until then tell nothing of this one. */
+  forget(until: number): void;
 }
 
 interface Suspicion {
@@ -55,7 +55,7 @@ export function createGenerationRule(windowMs: number, violations: Violations): 
   }
 
   return {
-    forget: () => forget(since),
+    forget,
     check(read, answer) {
       if (answer.generation === null || read.at <= since) return;
       const generation = Number(answer.generation);
@@ -70,14 +70,14 @@ export function createGenerationRule(windowMs: number, violations: Violations): 
       if (status === 200) {
         const earlier = suspicions.filter(({ read }) => read.ended < at);
         const left = new Map(withdrawn);
-        forget(ended);
+        forget(Math.max(since, ended));
         suspicions = earlier;
         for (const [generation, acknowledged] of left) withdrawn.set(generation, acknowledged);
         if (from !== null) withdrawn.set(Number(from), ended);
         if (to !== null) withdrawn.delete(Number(to));
       } else if (failure === 'reset' || failure === 'timeout' || status === 503) {
         // It may have worked, or may work yet; nobody says between which generations.
-        forget(ended + windowMs);
+        forget(Math.max(since, ended + windowMs));
       }
     },
     settle(now) {
