@@ -35,7 +35,7 @@ FROM ${NODE_IMAGE} AS bare
 RUN rm -rf /usr/local/lib/node_modules /opt/yarn* \
       /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /usr/local/bin/yarn* \
  # A new volume takes over the folder's owner: here is what deploy/make-secrets.ts writes.
- && install -d -o 1000 -g 1000 -m 755 /run/tandem
+ && install -d -o 1000 -g 1000 -m 755 /run/tandem /run/tandem-pepper
 
 FROM bare AS secrets
 COPY deploy/make-secrets.ts /app/make-secrets.mts

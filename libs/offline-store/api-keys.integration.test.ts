@@ -1,6 +1,14 @@
 import { digestOf, keyIdOf, pepperId } from '@tandem/prediction/api-key';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
-import { insertApiKey, listApiKeys, type NewApiKey, readKeySnapshot, revokeApiKey, rotateApiKey } from './api-keys.ts';
+import {
+  insertApiKey,
+  listApiKeys,
+  MOST_KEYS,
+  type NewApiKey,
+  readKeySnapshot,
+  revokeApiKey,
+  rotateApiKey,
+} from './api-keys.ts';
 import { createTestDatabase, type TestDatabase } from './store.fixture.ts';
 
 const PEPPER = 'a pepper of more than thirty-two characters';
@@ -127,6 +135,51 @@ describe('API keys', () => {
     expect((await snapshot())[0]?.revokedAt).toBe(Date.parse(revoked.revokedAt ?? ''));
     const rotate = rotateApiKey(database.pool, id, { graceMs: 0, dropPrevious: false }, PEPPER);
     await expect(rotate).rejects.toMatchObject({ code: 'invalid_input', message: expect.stringContaining('revoked') });
+  });
+
+  it('leave in the audit who made, rotated and revoked them, once each, and no secret', async () => {
+    await database.pool.query('truncate tandem.audit');
+    const { id, key } = await insertApiKey(database.pool, SHOP, PEPPER, 'an operator');
+    const { key: second } = await rotateApiKey(database.pool, id, { graceMs: 0, dropPrevious: false }, PEPPER);
+    const again = rotateApiKey(database.pool, '0'.repeat(16), { graceMs: 0, dropPrevious: false }, PEPPER);
+    await expect(again).rejects.toThrow();
+    for (let time = 0; time < 2; time++) await revokeApiKey(database.pool, id);
+    const { rows } = await database.pool.query('select actor, action, detail from tandem.audit order by seq');
+    expect(rows).toMatchObject([
+      { actor: 'an operator', action: 'create_key', detail: { key: id, name: 'shop', scopes: SHOP.scopes } },
+      { actor: 'cli', action: 'rotate_key', detail: { key: id, name: 'shop', previousUntil: null } },
+      { actor: 'cli', action: 'revoke_key', detail: { key: id, name: 'shop' } },
+    ]);
+    for (const text of [key, second]) expect(JSON.stringify(rows)).not.toContain(text.split('_')[3]);
+  });
+
+  it('are not there without their line in the audit', async () => {
+    await database.pool.query('alter table tandem.audit add constraint full_disk check (false) not valid');
+    try {
+      await expect(insert()).rejects.toThrow('full_disk');
+      expect(await listApiKeys(database.pool)).toEqual([]);
+    } finally {
+      await database.pool.query('alter table tandem.audit drop constraint full_disk');
+    }
+  });
+
+  it('are no more than the most that there may be, however many make one at once', async () => {
+    await database.pool.query(
+      `insert into tandem.api_keys (id, name, kind, scopes, digest, pepper_id)
+        select lpad(to_hex(n), 16, '0'), 'one of many', 'live', '{predictions:read}', decode(repeat('00', 32), 'hex'), 'x'
+        from generate_series(1, $1) n`,
+      [MOST_KEYS - 1],
+    );
+    // Each insert counts, and then takes a while: whoever may count meanwhile counts wrong.
+    await database.pool.query(`create function slow() returns trigger language plpgsql as
+      $$ begin perform pg_sleep(0.2); return null; end $$`);
+    await database.pool.query('create trigger slow before insert on tandem.api_keys execute function slow()');
+    try {
+      const made = await Promise.allSettled(Array.from({ length: 3 }, () => insert()));
+      expect(made.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    } finally {
+      await database.pool.query('drop function slow() cascade');
+    }
   });
 
   it('that there are not cannot be changed', async () => {

@@ -1,8 +1,13 @@
-/** API keys: made, listed, rotated, revoked; and all of them for a process that judges requests by them. */
+/**
+ * API keys: made, listed, rotated, revoked, each with its line in the audit; and all of them for a process that judges
+ * requests by them.
+ */
 import { digestOf, type KeyKind, newKeyId, pepperId, type Scope, writeKey } from '@tandem/prediction/api-key';
 import { TandemError } from '@tandem/prediction/errors';
 import type { KeySnapshot, StoredKey } from '@tandem/prediction/key-ring';
-import { type Db, query } from './database.ts';
+import type pg from 'pg';
+import { insertAudit } from './audit.ts';
+import { type Db, query, transaction } from './database.ts';
 
 export interface NewApiKey {
   readonly name: string;
@@ -40,6 +45,8 @@ export interface ApiKeyWithText extends ApiKey {
   readonly key: string;
 }
 
+/** Who acts, where it is not said. */
+const CLI = 'cli';
 /** Revoked and expired ones are kept so long, for whoever reads an old log. */
 const KEPT_MS = 90 * 24 * 3_600_000;
 /** Each is held in the memory of every process of the API, some 600 bytes. */
@@ -59,35 +66,45 @@ const COLUMNS = `id, name, kind, scopes,
 
 type Row = ApiKey & Record<string, unknown>;
 
-/** Rejects with `invalid_input` where there are too many. */
-export async function insertApiKey(db: Db, key: NewApiKey, pepper: string): Promise<ApiKeyWithText> {
-  await query(db, {
-    text: `delete from tandem.api_keys where least(revoked_at, expires_at) < clock_timestamp() - $1 * interval '1 ms'`,
-    values: [KEPT_MS],
-  });
+/** @param actor who makes it, for the audit. Rejects with `invalid_input` where there are too many. */
+export function insertApiKey(
+  pool: pg.Pool,
+  key: NewApiKey,
+  pepper: string,
+  actor: string = CLI,
+): Promise<ApiKeyWithText> {
   const id = newKeyId();
   const text = writeKey(key.kind, id);
-  const rows = await query<Row>(db, {
+  return transaction(pool, async (db) => {
+    // Its trigger marks a change, of whatever it deletes: so whoever makes one, too, waits here, and counts it below.
+    await query(db, {
+      text: `delete from tandem.api_keys where least(revoked_at, expires_at) < clock_timestamp() - $1 * interval '1 ms'`,
+      values: [KEPT_MS],
+    });
+    const made = await insertUnlessFull(db, id, key, { digest: digestOf(text, pepper), pepperId: pepperId(pepper) });
+    const { name, kind, scopes, expiresAt, requestsPerSecond, livePerSecond } = made;
+    const detail = { key: id, name, kind, scopes, expiresAt, requestsPerSecond, livePerSecond };
+    await insertAudit(db, { actor, action: 'create_key', predictor: null, detail });
+    return { ...made, key: text };
+  });
+}
+
+async function insertUnlessFull(
+  db: Db,
+  id: string,
+  key: NewApiKey,
+  { digest, pepperId }: { readonly digest: Buffer; readonly pepperId: string },
+): Promise<ApiKey> {
+  const { name, kind, scopes, requestsPerSecond, livePerSecond, expiresInMs } = key;
+  const [made] = await query<Row>(db, {
     text: `insert into tandem.api_keys
         (id, name, kind, scopes, digest, pepper_id, requests_per_second, live_per_second, expires_at)
       select $1, $2, $3, $4, $5, $6, $7, $8, clock_timestamp() + $9 * interval '1 ms'
       where (select count(*) from tandem.api_keys) < $10
       returning ${COLUMNS}`,
-    values: [
-      id,
-      key.name,
-      key.kind,
-      key.scopes,
-      digestOf(text, pepper),
-      pepperId(pepper),
-      key.requestsPerSecond,
-      key.livePerSecond,
-      key.expiresInMs,
-      MOST_KEYS,
-    ],
+    values: [id, name, kind, scopes, digest, pepperId, requestsPerSecond, livePerSecond, expiresInMs, MOST_KEYS],
   });
-  const [made] = rows;
-  if (made) return { ...made, key: text };
+  if (made) return made;
   throw new TandemError('invalid_input', `There are ${MOST_KEYS} API keys, and no more can be made.`, {
     remedy: 'delete those that nobody uses: delete from tandem.api_keys where …',
   });
@@ -109,20 +126,38 @@ export interface Rotation {
  * Gives the key a new secret. One that was stored under another pepper has no grace: nobody who has this pepper could
  * accept it. Rejects with `invalid_input` where the key cannot be rotated.
  */
-export async function rotateApiKey(db: Db, id: string, rotation: Rotation, pepper: string): Promise<ApiKeyWithText> {
-  const found = await findUsable(db, id);
-  const text = writeKey(found.kind, id);
-  const rows = await query<Row>(db, {
+export function rotateApiKey(
+  pool: pg.Pool,
+  id: string,
+  rotation: Rotation,
+  pepper: string,
+  actor: string = CLI,
+): Promise<ApiKeyWithText> {
+  return transaction(pool, async (db) => {
+    const text = writeKey((await findUsable(db, id)).kind, id);
+    const rotated = await setSecret(db, id, rotation, { digest: digestOf(text, pepper), pepperId: pepperId(pepper) });
+    const detail = { key: id, name: rotated.name, previousUntil: rotated.previousUntil };
+    await insertAudit(db, { actor, action: 'rotate_key', predictor: null, detail });
+    return { ...rotated, key: text };
+  });
+}
+
+async function setSecret(
+  db: Db,
+  id: string,
+  { graceMs, dropPrevious }: Rotation,
+  { digest, pepperId }: { readonly digest: Buffer; readonly pepperId: string },
+): Promise<ApiKey> {
+  const [rotated] = await query<Row>(db, {
     text: `update tandem.api_keys set digest = $2, pepper_id = $3, rotated_at = clock_timestamp(),
         previous_digest = case when $4::float8 > 0 and pepper_id = $3 then digest end,
         previous_until = case when $4::float8 > 0 and pepper_id = $3 then clock_timestamp() + $4 * interval '1 ms' end
       where id = $1 and revoked_at is null and (expires_at is null or expires_at > clock_timestamp())
         and ($5 or previous_until is null or previous_until <= clock_timestamp())
       returning ${COLUMNS}`,
-    values: [id, digestOf(text, pepper), pepperId(pepper), rotation.graceMs, rotation.dropPrevious],
+    values: [id, digest, pepperId, graceMs, dropPrevious],
   });
-  const [rotated] = rows;
-  if (rotated) return { ...rotated, key: text };
+  if (rotated) return rotated;
   const { previousUntil } = await findUsable(db, id);
   throw new TandemError(
     'invalid_input',
@@ -135,17 +170,26 @@ export async function rotateApiKey(db: Db, id: string, rotation: Rotation, peppe
 }
 
 /** Takes the key back. A second time changes nothing. Rejects with `invalid_input` where there is no such key. */
-export async function revokeApiKey(db: Db, id: string): Promise<ApiKey> {
-  const rows = await query<Row>(db, {
-    text: `update tandem.api_keys set revoked_at = coalesce(revoked_at, clock_timestamp()) where id = $1 returning ${COLUMNS}`,
-    values: [id],
+export function revokeApiKey(pool: pg.Pool, id: string, actor: string = CLI): Promise<ApiKey> {
+  return transaction(pool, async (db) => {
+    const [revoked] = await query<Row>(db, {
+      text: `update tandem.api_keys set revoked_at = clock_timestamp() where id = $1 and revoked_at is null
+        returning ${COLUMNS}`,
+      values: [id],
+    });
+    if (!revoked) return findKey(db, id);
+    await insertAudit(db, { actor, action: 'revoke_key', predictor: null, detail: { key: id, name: revoked.name } });
+    return revoked;
   });
+}
+
+async function findKey(db: Db, id: string): Promise<ApiKey> {
+  const rows = await query<Row>(db, { text: `select ${COLUMNS} from tandem.api_keys where id = $1`, values: [id] });
   return rows[0] ?? refuseUnknown(id);
 }
 
 async function findUsable(db: Db, id: string): Promise<ApiKey> {
-  const rows = await query<Row>(db, { text: `select ${COLUMNS} from tandem.api_keys where id = $1`, values: [id] });
-  const found = rows[0] ?? refuseUnknown(id);
+  const found = await findKey(db, id);
   if (found.state === 'active' || found.state === 'rotating') return found;
   throw new TandemError('invalid_input', `Key ${id} is ${found.state}, and stays so.`, {
     field: 'id',

@@ -1,4 +1,4 @@
-/** Who moved a pointer, when and why. */
+/** Who moved a pointer or changed a key, when and why. */
 import { type Db, query } from './database.ts';
 
 export type AuditAction =
@@ -9,7 +9,10 @@ export type AuditAction =
   | 'drop_generation'
   | 'cancel_run'
   | 'resume_run'
-  | 'rotate_history';
+  | 'rotate_history'
+  | 'create_key'
+  | 'rotate_key'
+  | 'revoke_key';
 
 export interface AuditEntry {
   readonly actor: string;

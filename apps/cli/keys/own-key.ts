@@ -26,18 +26,20 @@ export async function withOwnKey(
   if (await isAnswered(client)) return work(client);
   const pool = createPool({ url: databaseUrl, max: 1, applicationName: 'tandem-key' });
   try {
-    const own = await insertApiKey(pool, OWN, pepper());
+    const own = await insertApiKey(pool, OWN, pepper(), ACTOR);
     try {
       const keyed = createClient({ ...options, apiKey: own.key });
       for (let waited = 0; waited < KNOWN_WITHIN_MS && !(await isAnswered(keyed)); waited += 250) await sleep(250);
       await work(keyed);
     } finally {
-      await revokeApiKey(pool, own.id);
+      await revokeApiKey(pool, own.id, ACTOR);
     }
   } finally {
     await pool.end();
   }
 }
+
+const ACTOR = 'first runs';
 
 const OWN = {
   name: 'first runs',

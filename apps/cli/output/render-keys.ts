@@ -50,8 +50,8 @@ export function renderNewKey(key: ApiKeyWithText, paint: Paint): string[] {
 
 function limitsOf({ requestsPerSecond, livePerSecond }: ApiKey): string {
   const parts = [
-    requestsPerSecond === null ? '' : `${rounded(requestsPerSecond)} requests/s`,
-    livePerSecond === null ? '' : `${rounded(livePerSecond)} live/s`,
+    requestsPerSecond === null ? '' : rateOf(requestsPerSecond, 'requests'),
+    livePerSecond === null ? '' : rateOf(livePerSecond, 'live'),
   ].filter((part) => part !== '');
   return parts.join(', ') || 'none';
 }
@@ -61,6 +61,8 @@ function endOf({ state, expiresAt, revokedAt }: ApiKey): string {
   return expiresAt === null ? 'never' : moment(expiresAt);
 }
 
-function rounded(value: number): string {
-  return String(Math.round(value * 1000) / 1000);
+/** As `--rate` takes it: so many a minute where it is less than one a second. */
+function rateOf(perSecond: number, what: string): string {
+  const [amount, unit] = perSecond < 1 ? [perSecond * 60, 'm'] : [perSecond, 's'];
+  return `${Math.round(amount * 1000) / 1000} ${what}/${unit}`;
 }
