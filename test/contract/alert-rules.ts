@@ -15,7 +15,7 @@ export interface Selector {
 }
 
 const RULE =
-  /^ {6}- alert: (?<alert>Tandem[A-Za-z]+)\n {8}expr: (?<expr>.+)\n(?: {8}for: \d+[smh]\n)? {8}labels: \{ severity: (?:warning|critical) \}\n {8}annotations: \{ summary: "(?<summary>[^"\\]+)", page: "(?<page>[^"\\]+)" \}\n/;
+  /^ {6}- alert: (?<alert>Tandem[A-Za-z]+)\n {8}expr: (?<expr>.+)\n(?: {8}for: \d+[smh]\n)? {8}labels: \{ severity: (?:warning|critical) \}\n {8}annotations:\s+\{\s+summary: "(?<summary>[^"\\]+)",\s+page: "(?<page>[^"\\]+)",?\s+\}\n/;
 const HEAD = /^(?:#.*\n)*groups:\n/;
 const GROUP = /^ {2}- name: tandem-[a-z]+\n {4}rules:\n/;
 
