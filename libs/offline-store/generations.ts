@@ -48,7 +48,7 @@ async function rollBack(pool: pg.Pool, { predictor, to, actor }: RollbackRequest
       predictor,
       detail: { from: from?.number ?? null, to: target.number, modelVersionId: target.modelVersionId },
     });
-    return { from, to: { ...target, inForce: true } };
+    return { from: from && { ...from, inForce: false }, to: { ...target, inForce: true } };
   });
 }
 

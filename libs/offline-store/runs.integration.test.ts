@@ -342,6 +342,7 @@ describe('generations', () => {
     await workAll(await start());
     await workAll(await start());
     const { from, to } = await generations().rollBack({ predictor: 'visits', to: null, actor: 'ops' });
+    expect([from?.inForce, to.inForce]).toEqual([false, true]);
     expect([from?.number, to.number]).toEqual([2, 1]);
     const [arm] = await query(database.pool, {
       text: 'select generation_id, overlay_floor, revision, expires_from from tandem.arms',

@@ -30,6 +30,11 @@ describe('checkUserId', () => {
     },
   );
 
+  it.each(['9223372036854775808', '9'.repeat(20), '9'.repeat(40), '-99999999999999999999'])(
+    'says of %j that it is too large, rather than offer it again',
+    (given) => expect(checkUserId('int8', given)).toEqual({ ok: false, problem: 'a user id fits 64 bits' }),
+  );
+
   it('names the lower-case spelling of a uuid', () => {
     const uuid = '6F9619FF-8B86-D011-B42D-00C04FC964FF';
     expect(checkUserId('uuid', uuid)).toMatchObject({ ok: false, canonical: uuid.toLowerCase() });

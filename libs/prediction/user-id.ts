@@ -42,16 +42,13 @@ export function checkUserId(keyType: KeyType, userId: string): UserIdCheck {
 }
 
 function checkWholeNumber(userId: string): UserIdCheck {
-  if (WHOLE_NUMBER.test(userId)) {
-    // 64 bits are exceeded only by ids of 19 digits; BigInt is spared for the others.
-    if (userId.length < 19 || BigInt.asIntN(64, BigInt(userId)) === BigInt(userId)) return OK;
-    return refuse('a user id fits 64 bits');
-  }
   const plain = /^\s*([+-]?)0*([0-9]+)\s*$/.exec(userId);
   const message = 'a user id is a whole number without leading zeros or sign +';
-  if (!plain || userId.length > 40) return refuse(message);
-  const canonical = BigInt(`${plain[1] === '-' ? '-' : ''}${plain[2]}`).toString();
-  return refuse(message, canonical);
+  if (!plain) return refuse(message);
+  const meant = BigInt(`${plain[1] === '-' ? '-' : ''}${plain[2]}`);
+  if (BigInt.asIntN(64, meant) !== meant) return refuse('a user id fits 64 bits');
+  const canonical = meant.toString();
+  return canonical === userId ? OK : refuse(message, canonical);
 }
 
 function hasControlCharacter(text: string): boolean {
