@@ -149,8 +149,8 @@ async function fly(
   };
   try {
     const outcomes: Landing = new Map();
-    const certified = await board(dependencies, request, flights, outcomes);
-    const landing = land(dependencies, request, certified, deadline, outcomes);
+    const certified = await readFeatures(dependencies, request, flights, outcomes);
+    const landing = inferAndKeep(dependencies, request, certified, deadline, outcomes);
     // It has asked the scorer by now, or has nothing to ask.
     leaveBoarding();
     void landing
@@ -164,7 +164,7 @@ async function fly(
 }
 
 /** V1 for all the users of one statement; null where nobody waits for it any more. */
-async function board(
+async function readFeatures(
   dependencies: LivePredictorDependencies,
   request: LiveRequest,
   flights: readonly Flight[],
@@ -188,7 +188,7 @@ async function board(
 }
 
 /** V2 to V4. */
-async function land(
+async function inferAndKeep(
   dependencies: LivePredictorDependencies,
   request: LiveRequest,
   certified: CertifiedFeatures | null,
