@@ -11,6 +11,8 @@ export interface ShopDatabase {
 export async function createShopDatabase(): Promise<ShopDatabase> {
   const database = await createEmptyDatabase(inject('databaseUrl'));
   const pool = new Pool({ connectionString: database.url, max: 4 });
+  // A connection that is about to end may still hear that its database is dropped.
+  pool.on('error', () => {});
   return {
     pool,
     close: async () => {

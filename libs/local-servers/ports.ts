@@ -1,21 +1,20 @@
 /** Ports on 127.0.0.1: free ones, and the one a server had at its last start, so that its address stays the same. */
+import { randomInt } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { LocalServerError } from './local-server-error.ts';
 
+/** Below what systems give to outgoing connections, one of which could hold a server's port while it is started again. */
+const PORTS = { from: 20_000, to: 32_767 };
+const ATTEMPTS = 50;
+
 /** A port that nobody listens on now. Another process may still take it first: the caller tries again with another. */
-export function findFreePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen({ host: '127.0.0.1', port: 0 }, () => {
-      const address = probe.address();
-      probe.close(() => {
-        if (address !== null && typeof address === 'object') resolve(address.port);
-        else reject(new Error('the system named no port'));
-      });
-    });
-  });
+export async function findFreePort(): Promise<number> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const port = randomInt(PORTS.from, PORTS.to + 1);
+    if (await isPortFree(port)) return port;
+  }
+  throw new Error(`no port from ${PORTS.from} to ${PORTS.to} is free, of ${ATTEMPTS} that were tried`);
 }
 
 export function isPortFree(port: number): Promise<boolean> {

@@ -109,7 +109,11 @@ export function superviseProgram(parts: ProgramParts): SupervisedProgram {
   }
 
   async function ready(withinMs?: number): Promise<void> {
-    await until(`${name} has started`, () => hasStarted && !current.hasEnded(), withinMs);
+    await until(`${name} has started`, () => hasStarted && !current.hasEnded(), withinMs).catch((error: unknown) => {
+      throw new Error(`${name}: ${starts} starts; the last said ${JSON.stringify(current.lines.slice(-3))}`, {
+        cause: error,
+      });
+    });
   }
 
   async function startedAgain(before: number, withinMs?: number): Promise<void> {
