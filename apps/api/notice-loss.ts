@@ -6,7 +6,7 @@
 import type { createPool } from '@tandem/offline-store/database';
 import { sqlState } from '@tandem/offline-store/database';
 import { createHistoryMarks, lookForMark } from '@tandem/offline-store/history-marks';
-import { createLossNotice } from '@tandem/prediction/notice-loss';
+import { createLossNotice } from '@tandem/prediction/events/notice-loss';
 import type { Log } from '@tandem/telemetry/log';
 
 type Pool = ReturnType<typeof createPool>;

@@ -1,8 +1,8 @@
 /** Metrics of what a read waits for, measured around the ports from outside: neither side knows. */
 import type { AuthorityOptions } from '@tandem/offline-store/authority';
 import type { VisibleDelay } from '@tandem/offline-store/visible-delays';
-import type { EventStore } from '@tandem/prediction/events';
-import type { LivePredictorDependencies } from '@tandem/prediction/live-prediction';
+import type { EventStore } from '@tandem/prediction/events/events';
+import type { LivePredictorDependencies } from '@tandem/prediction/live/live-prediction';
 import type { OnlinePredictions, OverlayEntry, OverlayStore } from '@tandem/prediction/stored-prediction';
 import type { Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';

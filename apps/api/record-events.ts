@@ -9,7 +9,7 @@ import {
   type EventStore,
   type HintStore,
   parseContextToken,
-} from '@tandem/prediction/events';
+} from '@tandem/prediction/events/events';
 import type { KeyType } from '@tandem/prediction/user-id';
 import { userIdProblem } from './user-id-problem.ts';
 

@@ -2,7 +2,7 @@
  * Which refused requests have a line in the log. Metrics count each; a line each would take the time of those who can be
  * answered where refusals come by the thousand, all alike.
  */
-import { TokenBucket } from '@tandem/prediction/token-bucket';
+import { TokenBucket } from '@tandem/prediction/keys/token-bucket';
 import type { ProblemCode } from './problem.ts';
 
 /** Whether this one is logged. @param keyId of the key that it was sent with, where that is known */

@@ -25,10 +25,10 @@ import { createGenerationSweeper } from '@tandem/online-store/generation-sweeper
 import { createHintStore } from '@tandem/online-store/hint-store';
 import { createMarkMemory } from '@tandem/online-store/mark-memory';
 import { createOverlayStore } from '@tandem/online-store/overlay-store';
-import { createChunkLoads } from '@tandem/prediction/chunk-loads';
 import { TandemError } from '@tandem/prediction/errors';
-import { gatherLoads } from '@tandem/prediction/gathered-loads';
-import { createLossNotice } from '@tandem/prediction/notice-loss';
+import { createLossNotice } from '@tandem/prediction/events/notice-loss';
+import { createChunkLoads } from '@tandem/prediction/runs/chunk-loads';
+import { gatherLoads } from '@tandem/prediction/runs/gathered-loads';
 import { createQueue } from '@tandem/queue/enqueue';
 import { countWarnings } from '@tandem/telemetry/counted-log';
 import { createLibraryLog } from '@tandem/telemetry/library-log';

@@ -1,11 +1,11 @@
 import { latestSlot } from '@tandem/config/schedule';
 import { createPool } from '@tandem/offline-store/database';
-import { publishRun } from '@tandem/prediction/publish-run';
-import { createReconcile } from '@tandem/prediction/reconcile';
-import { retain } from '@tandem/prediction/retain';
-import { createRunChunk } from '@tandem/prediction/run-chunk';
-import type { RunHints } from '@tandem/prediction/run-hints';
-import { scheduleRuns } from '@tandem/prediction/schedule-runs';
+import { publishRun } from '@tandem/prediction/runs/publish-run';
+import { createReconcile } from '@tandem/prediction/runs/reconcile';
+import { retain } from '@tandem/prediction/runs/retain';
+import { createRunChunk } from '@tandem/prediction/runs/run-chunk';
+import type { RunHints } from '@tandem/prediction/runs/run-hints';
+import { scheduleRuns } from '@tandem/prediction/runs/schedule-runs';
 import { createLog, silentLog } from '@tandem/telemetry/log';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';

@@ -3,9 +3,9 @@
  * one drops what is not kept, and one looks at what waits. None waits for another: a look at all of Redis must not hold
  * up the next hint. Each round is one wide event, with what it did, and what failed in it.
  */
-import { createReconcile, type ReconcileDependencies } from '@tandem/prediction/reconcile';
-import { type RetainDependencies, retain } from '@tandem/prediction/retain';
-import { type ScheduleRunsDependencies, scheduleRuns } from '@tandem/prediction/schedule-runs';
+import { createReconcile, type ReconcileDependencies } from '@tandem/prediction/runs/reconcile';
+import { type RetainDependencies, retain } from '@tandem/prediction/runs/retain';
+import { type ScheduleRunsDependencies, scheduleRuns } from '@tandem/prediction/runs/schedule-runs';
 import type { Log } from '@tandem/telemetry/log';
 import { startWideEvent } from '@tandem/telemetry/wide-event';
 import { type Repeating, repeat } from './repeat.ts';

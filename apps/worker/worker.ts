@@ -2,13 +2,13 @@
  * A worker: jobs from the queues, and the loops that keep the queues in line with Postgres. It knows neither the process
  * it runs in nor how its parts were made.
  */
-import type { GenerationLoader } from '@tandem/prediction/generation-loader';
-import type { ReconcileDependencies } from '@tandem/prediction/reconcile';
-import type { RetainDependencies } from '@tandem/prediction/retain';
-import { createRunChunk, type RunChunkDependencies } from '@tandem/prediction/run-chunk';
-import type { RunHints } from '@tandem/prediction/run-hints';
-import type { GenerationStore, RunStore } from '@tandem/prediction/run-store';
-import type { ScheduleRunsDependencies } from '@tandem/prediction/schedule-runs';
+import type { GenerationLoader } from '@tandem/prediction/runs/generation-loader';
+import type { ReconcileDependencies } from '@tandem/prediction/runs/reconcile';
+import type { RetainDependencies } from '@tandem/prediction/runs/retain';
+import { createRunChunk, type RunChunkDependencies } from '@tandem/prediction/runs/run-chunk';
+import type { RunHints } from '@tandem/prediction/runs/run-hints';
+import type { GenerationStore, RunStore } from '@tandem/prediction/runs/run-store';
+import type { ScheduleRunsDependencies } from '@tandem/prediction/runs/schedule-runs';
 import type { Queue } from '@tandem/queue/enqueue';
 import { createQueueWorker, type Handlers } from '@tandem/queue/run-worker';
 import type { Log } from '@tandem/telemetry/log';

@@ -5,7 +5,7 @@ import {
   LEAST_INFERENCE_MEMORY_MB,
   LIVE_QUEUE_USERS,
   LIVE_RUN_USERS,
-} from '@tandem/prediction/model-limits';
+} from '@tandem/prediction/models/model-limits';
 import type { Section } from './environment.ts';
 
 export interface DatabaseSection {

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { MAX_MODEL_BYTES } from '@tandem/prediction/model-limits';
+import { MAX_MODEL_BYTES } from '@tandem/prediction/models/model-limits';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { problemsOf } from './config-problem.ts';
 import { checkConfig } from './load-config.ts';

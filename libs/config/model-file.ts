@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { MAX_MODEL_BYTES } from '@tandem/prediction/model-limits';
+import { MAX_MODEL_BYTES } from '@tandem/prediction/models/model-limits';
 import type { SettingProblem } from './config-problem.ts';
 
 export interface ModelFile {

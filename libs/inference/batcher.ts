@@ -11,7 +11,7 @@ import {
   type ScoreResult,
   type Scorer,
   ScoringCrash,
-} from '@tandem/prediction/scoring';
+} from '@tandem/prediction/models/scoring';
 import type { ArtifactBreaker } from './artifact-breaker.ts';
 import { ProcessEnded } from './inference-process.ts';
 import { encodeInputs, joinInputs } from './input-tensors.ts';

@@ -4,8 +4,8 @@
  */
 import { createHash } from 'node:crypto';
 import { isTandemError, TandemError } from '@tandem/prediction/errors';
-import type { FeatureBatch } from '@tandem/prediction/features';
-import { INFERENCE_MEMORY_MB, MAX_MODEL_BYTES } from '@tandem/prediction/model-limits';
+import type { FeatureBatch } from '@tandem/prediction/models/features';
+import { INFERENCE_MEMORY_MB, MAX_MODEL_BYTES } from '@tandem/prediction/models/model-limits';
 import type { ModelDefinition } from '@tandem/prediction/predictor';
 import { type InferenceProcess, type ProcessEnd, ProcessEnded, startInferenceProcess } from './inference-process.ts';
 import { remedyFor } from './load-remedies.ts';

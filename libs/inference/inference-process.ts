@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TandemError } from '@tandem/prediction/errors';
-import { ScoringCrash } from '@tandem/prediction/scoring';
+import { ScoringCrash } from '@tandem/prediction/models/scoring';
 import type { Command, ModelRun, Reply, RunAnswer, Signature } from './protocol.ts';
 import { readableReason } from './readable-reason.ts';
 

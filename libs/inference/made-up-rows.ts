@@ -3,7 +3,7 @@
  * may all be alike. Numbers come in several magnitudes, so that a scale taken over a batch, or a threshold somewhere,
  * shows; texts only as the model may know them. A model may refuse any of these users, as it may a real one.
  */
-import type { FeatureBatch } from '@tandem/prediction/features';
+import type { FeatureBatch } from '@tandem/prediction/models/features';
 import type { FeatureColumn, ModelDefinition, TensorType } from '@tandem/prediction/predictor';
 
 type Value = number | string | null;

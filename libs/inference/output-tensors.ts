@@ -3,7 +3,7 @@
  * gives another number of rows than it was given has no answer for anybody, since nobody knows whose rows they are.
  */
 import { TandemError } from '@tandem/prediction/errors';
-import type { OutputTensor, OutputTensors } from '@tandem/prediction/outputs';
+import type { OutputTensor, OutputTensors } from '@tandem/prediction/models/outputs';
 import { fromHalfBits } from './half-precision.ts';
 import { cut, joinData } from './input-tensors.ts';
 import type { TensorData, WireTensor } from './protocol.ts';

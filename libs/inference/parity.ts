@@ -2,7 +2,7 @@
  * Whether two answers for the same user are the same answer. A prediction is served whoever it was computed with, a
  * thousand users in a run or nobody for a reader, so a model whose rows depend on their mates has no answer to store.
  */
-import type { OutputTensors } from '@tandem/prediction/outputs';
+import type { OutputTensors } from '@tandem/prediction/models/outputs';
 import type { ModelDefinition, OutputField } from '@tandem/prediction/predictor';
 
 /**

@@ -1,5 +1,5 @@
-import { scoreIsolating } from '@tandem/prediction/isolate-poison';
-import { ScoringCrash } from '@tandem/prediction/scoring';
+import { ScoringCrash } from '@tandem/prediction/models/scoring';
+import { scoreIsolating } from '@tandem/prediction/runs/isolate-poison';
 import * as models from '@tandem/testing/onnx-models';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { InferencePool, InferencePoolOptions } from './pool.ts';

@@ -10,9 +10,9 @@ import {
   LEAST_INFERENCE_MEMORY_MB,
   LIVE_QUEUE_USERS,
   LIVE_RUN_USERS,
-} from '@tandem/prediction/model-limits';
+} from '@tandem/prediction/models/model-limits';
+import type { Admission, Scorer } from '@tandem/prediction/models/scoring';
 import type { ModelVersion } from '@tandem/prediction/predictor';
-import type { Admission, Scorer } from '@tandem/prediction/scoring';
 import { createArtifactBreaker } from './artifact-breaker.ts';
 import { type Batcher, createBatcher } from './batcher.ts';
 import type { InferenceLog } from './inference-log.ts';

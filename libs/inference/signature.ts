@@ -3,9 +3,9 @@
  * sides and the path in the config where one of them can be changed.
  */
 import { TandemError } from '@tandem/prediction/errors';
-import { inputMisfits, type Misfit } from '@tandem/prediction/input-fit';
-import { describeTensor } from '@tandem/prediction/model-signature';
-import { outputMisfits } from '@tandem/prediction/output-fit';
+import { inputMisfits, type Misfit } from '@tandem/prediction/models/input-fit';
+import { describeTensor } from '@tandem/prediction/models/model-signature';
+import { outputMisfits } from '@tandem/prediction/models/output-fit';
 import type { FeatureColumn, ModelDefinition, ModelInput, OutputField } from '@tandem/prediction/predictor';
 import type { Signature, SignatureTensor } from './protocol.ts';
 

@@ -1,6 +1,6 @@
 /** For tests: model versions around the models of libs/testing, and batches of rows for them. */
 import { createHash } from 'node:crypto';
-import type { FeatureBatch } from '@tandem/prediction/features';
+import type { FeatureBatch } from '@tandem/prediction/models/features';
 import type { FeatureColumn, ModelInput, ModelVersion, OutputField } from '@tandem/prediction/predictor';
 import { createInferencePool, type InferencePool, type InferencePoolOptions } from './pool.ts';
 

@@ -1,7 +1,7 @@
 /** Single runs of a trial: users of its batch in, their answers out, within what is left of the trial's time. */
 import { isTandemError, type TandemError } from '@tandem/prediction/errors';
-import type { FeatureBatch } from '@tandem/prediction/features';
-import { type OutputTensors, outputFault } from '@tandem/prediction/outputs';
+import type { FeatureBatch } from '@tandem/prediction/models/features';
+import { type OutputTensors, outputFault } from '@tandem/prediction/models/outputs';
 import type { ModelDefinition } from '@tandem/prediction/predictor';
 import type { InferenceProcess } from './inference-process.ts';
 import { encodeInputs, joinInputs } from './input-tensors.ts';

@@ -4,7 +4,7 @@
  * the sentence that says what was seen instead.
  */
 import { isTandemError, type TandemError } from '@tandem/prediction/errors';
-import type { FeatureBatch } from '@tandem/prediction/features';
+import type { FeatureBatch } from '@tandem/prediction/models/features';
 import type { ModelDefinition } from '@tandem/prediction/predictor';
 import {
   type Answer,

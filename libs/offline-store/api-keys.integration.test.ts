@@ -1,4 +1,4 @@
-import { digestOf, keyIdOf, pepperId } from '@tandem/prediction/api-key';
+import { digestOf, keyIdOf, pepperId } from '@tandem/prediction/keys/api-key';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import {
   insertApiKey,

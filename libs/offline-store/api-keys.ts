@@ -2,9 +2,10 @@
  * API keys: made, listed, rotated, revoked, each with its line in the audit; and all of them for a process that judges
  * requests by them.
  */
-import { digestOf, type KeyKind, newKeyId, pepperId, type Scope, writeKey } from '@tandem/prediction/api-key';
+
 import { TandemError } from '@tandem/prediction/errors';
-import type { KeySnapshot, StoredKey } from '@tandem/prediction/key-ring';
+import { digestOf, type KeyKind, newKeyId, pepperId, type Scope, writeKey } from '@tandem/prediction/keys/api-key';
+import type { KeySnapshot, StoredKey } from '@tandem/prediction/keys/key-ring';
 import type pg from 'pg';
 import { insertAudit } from './audit.ts';
 import { type Db, query, transaction } from './database.ts';

@@ -6,7 +6,7 @@
  */
 import type { Authority, Certificate } from '@tandem/prediction/certificate';
 import { TandemError } from '@tandem/prediction/errors';
-import { createStatementBatcher } from '@tandem/prediction/statement-batcher';
+import { createStatementBatcher } from '@tandem/prediction/statements/statement-batcher';
 import type pg from 'pg';
 import {
   armsOf,

@@ -1,5 +1,5 @@
-import type { ClaimedChunk, Run } from '@tandem/prediction/runs';
-import { scoredUsers } from '@tandem/prediction/scored-users';
+import type { ClaimedChunk, Run } from '@tandem/prediction/runs/runs';
+import { scoredUsers } from '@tandem/prediction/runs/scored-users';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { adopt } from './adopt.ts';
 import { copyPredictions } from './copy-rows.ts';

@@ -1,7 +1,7 @@
 /** Chunks: who works on which, by compare-and-set with a fence and a lease on Postgres' clock. */
-import type { KeyRange } from '@tandem/prediction/feature-source';
-import type { ChunkRef } from '@tandem/prediction/run-store';
-import type { ClaimedChunk } from '@tandem/prediction/runs';
+import type { KeyRange } from '@tandem/prediction/models/feature-source';
+import type { ChunkRef } from '@tandem/prediction/runs/run-store';
+import type { ClaimedChunk } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
 import { type Db, query, transaction } from './database.ts';
 import { restartRun } from './restart-run.ts';

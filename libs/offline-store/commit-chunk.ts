@@ -3,9 +3,9 @@
  * locked, so a worker that lost its lease writes nothing; the histories are compared, so labels of another past are not
  * believed; users erased since their features were read are left out.
  */
-import { overlayEntries } from '@tandem/prediction/overlay-entries';
-import type { ChunkResult, ClaimedChunk, CommitOutcome, Run, RunFailure, RunState } from '@tandem/prediction/runs';
-import { eachUser, type ScoredUsers, scoredUsers } from '@tandem/prediction/scored-users';
+import { overlayEntries } from '@tandem/prediction/runs/overlay-entries';
+import type { ChunkResult, ClaimedChunk, CommitOutcome, Run, RunFailure, RunState } from '@tandem/prediction/runs/runs';
+import { eachUser, type ScoredUsers, scoredUsers } from '@tandem/prediction/runs/scored-users';
 import type pg from 'pg';
 import { textArray } from './certificate-statement.ts';
 import { startPublishing } from './chunks.ts';

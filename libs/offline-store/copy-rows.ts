@@ -2,7 +2,7 @@
  * COPY in Postgres' binary format: the rows of a chunk as one buffer, without escaping, which neither side parses as
  * text. https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS
  */
-import type { ScoredUsers } from '@tandem/prediction/scored-users';
+import type { ScoredUsers } from '@tandem/prediction/runs/scored-users';
 import type pg from 'pg';
 import { copyIn } from './copy.ts';
 import { partitionOf } from './partition.ts';

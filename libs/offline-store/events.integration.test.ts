@@ -1,5 +1,5 @@
 import { TandemError } from '@tandem/prediction/errors';
-import type { ContextEvent, EventResult, EventStore } from '@tandem/prediction/events';
+import type { ContextEvent, EventResult, EventStore } from '@tandem/prediction/events/events';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { adopt } from './adopt.ts';
 import { createPool, query, transaction } from './database.ts';

@@ -3,7 +3,7 @@
  * in migrations/0004, the same for events that an application inserts itself; here failures become domain errors.
  */
 import { isTandemError, TandemError } from '@tandem/prediction/errors';
-import { type ContextEvent, contextToken, type EventResult, type EventStore } from '@tandem/prediction/events';
+import { type ContextEvent, contextToken, type EventResult, type EventStore } from '@tandem/prediction/events/events';
 import pg from 'pg';
 import { type Db, query, sqlState, withClient } from './database.ts';
 

@@ -2,7 +2,12 @@
  * Turns the rows of a feature statement into columns, lays events' values over them, and says of each user that cannot
  * be scored why: which column, which value, and what mends it.
  */
-import { type ContextFeatures, type ContextValue, type FeatureBatch, overlays } from '@tandem/prediction/features';
+import {
+  type ContextFeatures,
+  type ContextValue,
+  type FeatureBatch,
+  overlays,
+} from '@tandem/prediction/models/features';
 import type { FeatureColumn, FeatureKind, FeatureQuery, ModelVersion } from '@tandem/prediction/predictor';
 import { checkUserId } from '@tandem/prediction/user-id';
 import { LEADING_COLUMNS } from './feature-statement.ts';

@@ -4,7 +4,7 @@
  * user with twelve features cost 6.4 µs of CPU here and 2 in Postgres. What it gives is what `decodeBatch` would.
  * https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS
  */
-import type { FeatureBatch, FeatureValues } from '@tandem/prediction/features';
+import type { FeatureBatch, FeatureValues } from '@tandem/prediction/models/features';
 import type { FeatureColumn, ModelVersion } from '@tandem/prediction/predictor';
 import { checkIds, type Decoded, type Decoder, decoderOf, overlayDecoder } from './feature-decoding.ts';
 import { LEADING_COLUMNS } from './feature-statement.ts';

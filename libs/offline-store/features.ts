@@ -1,8 +1,13 @@
 /** The feature source on Postgres: the predictor's own query, wrapped so that each row carries its label. */
 import type { Certificate, UserState } from '@tandem/prediction/certificate';
 import { isTandemError, TandemError } from '@tandem/prediction/errors';
-import type { CertifiedFeatures, CertifiedUsers, FeatureSource, KeyRange } from '@tandem/prediction/feature-source';
-import type { FeatureBatch } from '@tandem/prediction/features';
+import type {
+  CertifiedFeatures,
+  CertifiedUsers,
+  FeatureSource,
+  KeyRange,
+} from '@tandem/prediction/models/feature-source';
+import type { FeatureBatch } from '@tandem/prediction/models/features';
 import type { ModelVersion } from '@tandem/prediction/predictor';
 import pg from 'pg';
 import {

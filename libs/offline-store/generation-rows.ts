@@ -1,6 +1,6 @@
 /** Rows of tandem.generations as the domain's generations, and their predictions in pages. */
-import type { Generation } from '@tandem/prediction/generations';
-import type { StoredRow } from '@tandem/prediction/run-store';
+import type { Generation } from '@tandem/prediction/runs/generations';
+import type { StoredRow } from '@tandem/prediction/runs/run-store';
 import type pg from 'pg';
 import { epochMs } from './certificate-statement.ts';
 import { type Db, query } from './database.ts';

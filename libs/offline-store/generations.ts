@@ -1,8 +1,8 @@
 /** Generations: which are kept, and the way back to an earlier one. */
 import { TandemError } from '@tandem/prediction/errors';
-import type { Generation } from '@tandem/prediction/generations';
-import { unknownPredictor } from '@tandem/prediction/read-errors';
-import type { GenerationStore, RollbackRequest } from '@tandem/prediction/run-store';
+import { unknownPredictor } from '@tandem/prediction/read/read-errors';
+import type { Generation } from '@tandem/prediction/runs/generations';
+import type { GenerationStore, RollbackRequest } from '@tandem/prediction/runs/run-store';
 import type pg from 'pg';
 import { findArm, moveArm } from './arms.ts';
 import { insertAudit } from './audit.ts';

@@ -1,5 +1,5 @@
 /** A database that is set back without a word, as one who remembers finds it. */
-import { createLossNotice, type HistoryMark, type MarkMemory } from '@tandem/prediction/notice-loss';
+import { createLossNotice, type HistoryMark, type MarkMemory } from '@tandem/prediction/events/notice-loss';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { createHistoryMarks, lookForMark } from './history-marks.ts';
 import { findSettings } from './settings.ts';

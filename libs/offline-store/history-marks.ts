@@ -7,7 +7,7 @@
  * Sound for what is older than the last mark that is remembered, a few seconds; and only while somebody remembers: a
  * process that lives on, or Redis. So it is a net below the operator's own step, not in its place.
  */
-import type { HistoryMark, HistoryMarks, MarkLook } from '@tandem/prediction/notice-loss';
+import type { HistoryMark, HistoryMarks, MarkLook } from '@tandem/prediction/events/notice-loss';
 import type pg from 'pg';
 import { type Db, query, transaction } from './database.ts';
 import { rotateIn } from './history.ts';

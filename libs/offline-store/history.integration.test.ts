@@ -1,6 +1,6 @@
 /** What a rotation of the history does: to what is stored, and to runs that are under way. */
-import type { Run } from '@tandem/prediction/runs';
-import { scoredUsers } from '@tandem/prediction/scored-users';
+import type { Run } from '@tandem/prediction/runs/runs';
+import { scoredUsers } from '@tandem/prediction/runs/scored-users';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { adopt } from './adopt.ts';
 import { query } from './database.ts';

@@ -1,5 +1,5 @@
 /** The outbox: versions that committed events raised and that the online store may not know yet. */
-import type { Outbox, OutboxEntry } from '@tandem/prediction/relay-outbox';
+import type { Outbox, OutboxEntry } from '@tandem/prediction/events/relay-outbox';
 import type pg from 'pg';
 import { query } from './database.ts';
 

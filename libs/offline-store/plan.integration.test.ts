@@ -1,4 +1,4 @@
-import { planRun } from '@tandem/prediction/plan-run';
+import { planRun } from '@tandem/prediction/runs/plan-run';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { adopt } from './adopt.ts';
 import { createEventStore } from './events.ts';

@@ -5,7 +5,7 @@
  */
 
 import type { ModelVersion } from '@tandem/prediction/predictor';
-import type { Run } from '@tandem/prediction/runs';
+import type { Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
 import { type Db, limitStatements, query, transaction } from './database.ts';
 import { asRelation } from './feature-statement.ts';

@@ -1,5 +1,5 @@
 /** Where each feature of one user comes from at this moment: the feature source's row, or an event laid over it. */
-import { type ContextValue, scorableRows } from '@tandem/prediction/features';
+import { type ContextValue, scorableRows } from '@tandem/prediction/models/features';
 import type { ModelVersion } from '@tandem/prediction/predictor';
 import type pg from 'pg';
 import { NO_ARMS } from './certificate-statement.ts';

@@ -4,8 +4,8 @@
  * begins again there first (restart-run.ts): after a restore that was noticed late, its last chunks may have been committed
  * with labels of the past that is lost, and entries of a partial run count for nothing any more.
  */
-import type { PublishOutcome } from '@tandem/prediction/run-store';
-import { isFinished, type Run } from '@tandem/prediction/runs';
+import type { PublishOutcome } from '@tandem/prediction/runs/run-store';
+import { isFinished, type Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
 import { type Arm, findArm, moveArm } from './arms.ts';
 import { insertAudit } from './audit.ts';

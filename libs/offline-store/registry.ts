@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { TandemError } from '@tandem/prediction/errors';
 import type { ModelDefinition, ModelVersion, Policy, Predictor } from '@tandem/prediction/predictor';
-import type { Registry } from '@tandem/prediction/read-prediction';
+import type { Registry } from '@tandem/prediction/read/read-prediction';
 import type pg from 'pg';
 import { type Db, query } from './database.ts';
 

@@ -7,7 +7,7 @@
  * A generation that is published stays: all its chunks were committed in the past that survived, final and with true labels,
  * so whatever the lost one wrote under its id are those very rows.
  */
-import type { ClaimedChunk } from '@tandem/prediction/runs';
+import type { ClaimedChunk } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
 import { type Db, query, transaction } from './database.ts';
 import { createPartition, dropPartition } from './partition.ts';

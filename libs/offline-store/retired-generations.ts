@@ -1,5 +1,5 @@
 /** Which generations are kept: a pure rule over the list. */
-import type { Generation } from '@tandem/prediction/generations';
+import type { Generation } from '@tandem/prediction/runs/generations';
 
 export interface RetentionCandidate extends Generation {
   /** Whether an arm names its model version. */

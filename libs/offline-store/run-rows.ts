@@ -1,6 +1,6 @@
 /** Rows of tandem.runs as the domain's runs; progress is the sum of the chunks, so that their commits meet in no one row. */
-import { unknownRun } from '@tandem/prediction/read-errors';
-import type { Run, RunFailure, RunState } from '@tandem/prediction/runs';
+import { unknownRun } from '@tandem/prediction/read/read-errors';
+import type { Run, RunFailure, RunState } from '@tandem/prediction/runs/runs';
 import pg from 'pg';
 import { type Db, query } from './database.ts';
 

@@ -1,5 +1,5 @@
 /** The port of the run use cases on Postgres: each call is one transaction in the file of its own name. */
-import type { RunStore } from '@tandem/prediction/run-store';
+import type { RunStore } from '@tandem/prediction/runs/run-store';
 import type pg from 'pg';
 import { claimChunk, giveBackChunk, listClaimable, markLoaded, renewLease } from './chunks.ts';
 import { commitChunk } from './commit-chunk.ts';

@@ -1,5 +1,5 @@
-import type { ChunkResult, ClaimedChunk, Run } from '@tandem/prediction/runs';
-import { eachUser, scoredUsers } from '@tandem/prediction/scored-users';
+import type { ChunkResult, ClaimedChunk, Run } from '@tandem/prediction/runs/runs';
+import { eachUser, scoredUsers } from '@tandem/prediction/runs/scored-users';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { adopt } from './adopt.ts';
 import { createAuthority } from './authority.ts';

@@ -1,8 +1,8 @@
 /** The life of a run apart from its chunks: it is asked for, cancelled, taken up again. */
 import { TandemError } from '@tandem/prediction/errors';
-import { unknownPredictor } from '@tandem/prediction/read-errors';
-import type { NewRun } from '@tandem/prediction/run-store';
-import { isFinished, type Run, type RunScope } from '@tandem/prediction/runs';
+import { unknownPredictor } from '@tandem/prediction/read/read-errors';
+import type { NewRun } from '@tandem/prediction/runs/run-store';
+import { isFinished, type Run, type RunScope } from '@tandem/prediction/runs/runs';
 import { checkUserId, type KeyType } from '@tandem/prediction/user-id';
 import type pg from 'pg';
 import { type Db, query, transaction } from './database.ts';

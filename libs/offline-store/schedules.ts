@@ -1,5 +1,5 @@
 /** The schedules of active predictors, with the slot that each has run last. */
-import type { ScheduleStore } from '@tandem/prediction/schedule-runs';
+import type { ScheduleStore } from '@tandem/prediction/runs/schedule-runs';
 import type pg from 'pg';
 import { query } from './database.ts';
 

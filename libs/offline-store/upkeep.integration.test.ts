@@ -1,4 +1,4 @@
-import { relayOutbox } from '@tandem/prediction/relay-outbox';
+import { relayOutbox } from '@tandem/prediction/events/relay-outbox';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { adopt } from './adopt.ts';
 import { query } from './database.ts';

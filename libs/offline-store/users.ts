@@ -1,5 +1,5 @@
 /** What events have left in one user's context. */
-import type { ContextFeatures } from '@tandem/prediction/features';
+import type { ContextFeatures } from '@tandem/prediction/models/features';
 import { type Db, query } from './database.ts';
 
 export interface UserContext {

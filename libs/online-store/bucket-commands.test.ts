@@ -1,4 +1,4 @@
-import { type ScoredUser, scoredUsers } from '@tandem/prediction/scored-users';
+import { type ScoredUser, scoredUsers } from '@tandem/prediction/runs/scored-users';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { bucketCommands } from './bucket-commands.ts';

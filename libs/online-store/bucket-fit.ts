@@ -6,7 +6,7 @@
  * commands, and about 100 bytes a user beside the value instead of 15. That is the layout of wide outputs: measured for a
  * vector of 100 floats 513 bytes a user, where a key a user takes 570; and readers need not know which it is.
  */
-import type { Generation } from '@tandem/prediction/generations';
+import type { Generation } from '@tandem/prediction/runs/generations';
 import type { OnlineConnection, OnlineLog } from './connection.ts';
 import { createKeys } from './keys.ts';
 import { command } from './write-together.ts';

@@ -6,7 +6,7 @@
  * marker along, and a marker is never completed above missing rows.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { GenerationLoader, LoadableGeneration, LoadCount } from '@tandem/prediction/generation-loader';
+import type { GenerationLoader, LoadableGeneration, LoadCount } from '@tandem/prediction/runs/generation-loader';
 import { bucketCommands } from './bucket-commands.ts';
 import { bulkCommand } from './bulk-command.ts';
 import { isRefusal, type OnlineConnection, unavailable } from './connection.ts';

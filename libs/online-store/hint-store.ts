@@ -1,5 +1,5 @@
 /** Version hints: what lets Redis refuse an answer that an event has overtaken. Losing one costs a write, nothing else. */
-import type { HintStore } from '@tandem/prediction/events';
+import type { HintStore } from '@tandem/prediction/events/events';
 import type { OnlineConnection } from './connection.ts';
 import { createKeys, placeOf } from './keys.ts';
 import { DEFAULT_EXPIRY_MS } from './overlay-store.ts';

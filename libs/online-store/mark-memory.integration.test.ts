@@ -1,4 +1,4 @@
-import type { HistoryMark } from '@tandem/prediction/notice-loss';
+import type { HistoryMark } from '@tandem/prediction/events/notice-loss';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import type { OnlineConnection } from './connection.ts';
 import { createKeys } from './keys.ts';

@@ -1,5 +1,5 @@
 /** The last mark of the database's history that somebody saw: what a process that died cannot tell any more. */
-import type { HistoryMark, MarkMemory } from '@tandem/prediction/notice-loss';
+import type { HistoryMark, MarkMemory } from '@tandem/prediction/events/notice-loss';
 import { isRefusal, type OnlineConnection, unavailable } from './connection.ts';
 import { createKeys } from './keys.ts';
 import { command } from './write-together.ts';

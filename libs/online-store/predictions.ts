@@ -5,7 +5,7 @@
  * MGET spans users, so this is for a single server; a cluster needs one a slot.
  */
 import type { Assignment } from '@tandem/prediction/certificate';
-import { createStatementBatcher } from '@tandem/prediction/statement-batcher';
+import { createStatementBatcher } from '@tandem/prediction/statements/statement-batcher';
 import type { Candidates, OnlinePredictions, StoredPrediction } from '@tandem/prediction/stored-prediction';
 import { isRefusal, type OnlineConnection, type OnlineLog, unavailable } from './connection.ts';
 import { gatheredCommand, type Lookup } from './gathered-command.ts';

@@ -3,8 +3,8 @@
  * came. Sorting them by bucket afterwards moves bytes that lie close together, where rows picked one by one from all over
  * the heap cost twice as much.
  */
-import type { ScoredPage } from '@tandem/prediction/generation-loader';
-import type { StoredRow } from '@tandem/prediction/run-store';
+import type { ScoredPage } from '@tandem/prediction/runs/generation-loader';
+import type { StoredRow } from '@tandem/prediction/runs/run-store';
 import { fieldOf, hashOf } from './keys.ts';
 import { generationValueLength, writeGenerationValue } from './stored-value.ts';
 import { writeEnd, writeLength } from './wire-digits.ts';

@@ -1,10 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { storedAnswer } from './answer.ts';
-import { HISTORY, inGeneration, inOverlay, MAX_AGE_MS, NOW, readOf, standingOf } from './certified-read.fixture.ts';
-import type { CertifiedRead, Standing } from './certified-read.ts';
 import { type CandidateState, judge, serviceOf } from './freshness.ts';
-import { unreachableContext } from './read-errors.ts';
-import type { ReadOptions } from './read-options.ts';
+import {
+  HISTORY,
+  inGeneration,
+  inOverlay,
+  MAX_AGE_MS,
+  NOW,
+  readOf,
+  standingOf,
+} from './read/certified-read.fixture.ts';
+import type { CertifiedRead, Standing } from './read/certified-read.ts';
+import { unreachableContext } from './read/read-errors.ts';
+import type { ReadOptions } from './read/read-options.ts';
 import type { StoredPrediction } from './stored-prediction.ts';
 
 function answerOf(read: CertifiedRead, standing: Standing, candidate: StoredPrediction, state: CandidateState) {

@@ -1,9 +1,9 @@
 /** What a read answers: its shape, and how it is filled from a stored candidate. */
 import type { Assignment } from './certificate.ts';
-import type { CertifiedRead, Standing } from './certified-read.ts';
 import type { TandemError } from './errors.ts';
-import { decodeOutputs } from './outputs.ts';
+import { decodeOutputs } from './models/outputs.ts';
 import type { ModelVersion, Prediction } from './predictor.ts';
+import type { CertifiedRead, Standing } from './read/certified-read.ts';
 import type { Label, StoredPrediction } from './stored-prediction.ts';
 
 /** Where an answer comes from: stored by a run; inferred live, now or earlier; not known to be fresh; the declared default. */

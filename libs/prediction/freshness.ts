@@ -4,7 +4,7 @@
  */
 import type { Assignment, Certificate, UserState } from './certificate.ts';
 import type { FreshnessPolicy } from './predictor.ts';
-import type { ReadOptions } from './read-options.ts';
+import type { ReadOptions } from './read/read-options.ts';
 import type { Label } from './stored-prediction.ts';
 
 /**

@@ -22,13 +22,13 @@ import { cloneDatabase } from '@tandem/testing/databases';
 import { tableModel } from '@tandem/testing/onnx-models';
 import { inject } from 'vitest';
 import { TandemError } from './errors.ts';
-import { createLivePredictor, type LivePredictorDependencies } from './live-prediction.ts';
-import { planRun } from './plan-run.ts';
+import { createLivePredictor, type LivePredictorDependencies } from './live/live-prediction.ts';
 import type { BatchPolicy, FreshnessPolicy } from './predictor.ts';
-import { publishRun } from './publish-run.ts';
-import { createPredictionReader, type PredictionReaderDependencies } from './read-prediction.ts';
-import { type ChunkReport, createRunChunk, type RunChunkDependencies } from './run-chunk.ts';
-import type { RunScope } from './runs.ts';
+import { createPredictionReader, type PredictionReaderDependencies } from './read/read-prediction.ts';
+import { planRun } from './runs/plan-run.ts';
+import { publishRun } from './runs/publish-run.ts';
+import { type ChunkReport, createRunChunk, type RunChunkDependencies } from './runs/run-chunk.ts';
+import type { RunScope } from './runs/runs.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {

@@ -1,7 +1,7 @@
 /** How many users Redis holds, and what they cost it in memory. */
 import { randomUUID } from 'node:crypto';
 import { createKeys } from '@tandem/online-store/keys';
-import type { Generation } from '@tandem/prediction/generations';
+import type { Generation } from '@tandem/prediction/runs/generations';
 import { Redis } from 'ioredis';
 import type { WorkerParts } from './run-everyone.ts';
 import type { BenchServers } from './service.ts';

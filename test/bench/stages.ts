@@ -4,12 +4,12 @@
  * with its backends, Redis. What the machine's cores could do at best follows from the sum.
  */
 
-import type { FeatureBatch } from '@tandem/prediction/features';
-import { loadChunk } from '@tandem/prediction/load-chunk';
-import { publishRun } from '@tandem/prediction/publish-run';
-import type { ChunkResult, ClaimedChunk, Run } from '@tandem/prediction/runs';
-import { scoreChunk } from '@tandem/prediction/score-chunk';
-import type { ScoredUsers } from '@tandem/prediction/scored-users';
+import type { FeatureBatch } from '@tandem/prediction/models/features';
+import { loadChunk } from '@tandem/prediction/runs/load-chunk';
+import { publishRun } from '@tandem/prediction/runs/publish-run';
+import type { ChunkResult, ClaimedChunk, Run } from '@tandem/prediction/runs/runs';
+import { scoreChunk } from '@tandem/prediction/runs/score-chunk';
+import type { ScoredUsers } from '@tandem/prediction/runs/scored-users';
 import { cpuSecondsOf } from './process-usage.ts';
 import type { WorkerParts } from './run-everyone.ts';
 import type { BenchServers } from './service.ts';

@@ -5,7 +5,7 @@
 import { type Client, createClient } from '@tandem/client/create-client';
 import { waitUntil } from '@tandem/local-servers/end-process';
 import { isRunning, type ProcessIdentity, readProcess } from '@tandem/local-servers/process-identity';
-import { isFinished, type Run } from '@tandem/prediction/runs';
+import { isFinished, type Run } from '@tandem/prediction/runs/runs';
 import { MANY } from './batch.ts';
 import { FIRST_USER } from './predictors.ts';
 import { treeOf } from './process-usage.ts';

@@ -7,7 +7,7 @@ import { createStoredPredictions } from '@tandem/offline-store/predictions';
 import { createRunStore } from '@tandem/offline-store/run-store';
 import { findSettings } from '@tandem/offline-store/settings';
 import type { Assignment } from '@tandem/prediction/certificate';
-import { scoredUsers } from '@tandem/prediction/scored-users';
+import { scoredUsers } from '@tandem/prediction/runs/scored-users';
 import { cloneDatabase } from '@tandem/testing/databases';
 import { describeOverlayStore } from '@tandem/testing/overlay-store.contract';
 import { describeStoredPredictions } from '@tandem/testing/stored-predictions.contract';

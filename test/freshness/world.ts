@@ -19,11 +19,11 @@ import { createGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createHintStore } from '@tandem/online-store/hint-store';
 import { createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createOnlinePredictions } from '@tandem/online-store/predictions';
-import { createHeldPredictions } from '@tandem/prediction/held-predictions';
-import { createLivePredictor } from '@tandem/prediction/live-prediction';
-import { createPredictionReader, type PredictionReaderDependencies } from '@tandem/prediction/read-prediction';
-import { createRunChunk } from '@tandem/prediction/run-chunk';
-import type { RunScope } from '@tandem/prediction/runs';
+import { createLivePredictor } from '@tandem/prediction/live/live-prediction';
+import { createHeldPredictions } from '@tandem/prediction/read/held-predictions';
+import { createPredictionReader, type PredictionReaderDependencies } from '@tandem/prediction/read/read-prediction';
+import { createRunChunk } from '@tandem/prediction/runs/run-chunk';
+import type { RunScope } from '@tandem/prediction/runs/runs';
 import { echoModel } from '@tandem/testing/onnx-models';
 
 export const PREDICTOR = 'count';

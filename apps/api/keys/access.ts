@@ -2,10 +2,11 @@
  * Who may ask for what: the first thing that is looked at of a request, before its body is read. A route says which scope
  * it needs; a key has scopes and limits. Where keys are off, everybody who reaches the service may do everything.
  */
-import type { Scope } from '@tandem/prediction/api-key';
+
 import { TandemError } from '@tandem/prediction/errors';
-import type { KeyRing } from '@tandem/prediction/key-ring';
-import type { LiveQuota } from '@tandem/prediction/read-options';
+import type { Scope } from '@tandem/prediction/keys/api-key';
+import type { KeyRing } from '@tandem/prediction/keys/key-ring';
+import type { LiveQuota } from '@tandem/prediction/read/read-options';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
 import type { RequestHead } from '../http/foreign-request.ts';
 import { RequestError } from '../http/request-error.ts';

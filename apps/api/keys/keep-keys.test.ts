@@ -1,5 +1,5 @@
-import { digestOf, newKeyId, writeKey } from '@tandem/prediction/api-key';
-import { KeyRing, type KeySnapshot, type StoredKey } from '@tandem/prediction/key-ring';
+import { digestOf, newKeyId, writeKey } from '@tandem/prediction/keys/api-key';
+import { KeyRing, type KeySnapshot, type StoredKey } from '@tandem/prediction/keys/key-ring';
 import { type Log, silentLog } from '@tandem/telemetry/log';
 import { afterEach, expect, test } from 'vitest';
 import { type KeyKeeper, keepKeys } from './keep-keys.ts';

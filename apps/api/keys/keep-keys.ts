@@ -3,7 +3,7 @@
  * has changed. So a revocation counts in every process a second or so after its commit, and no request waits for it.
  * While Postgres is away what is known goes on counting, until the ring does not believe it any more.
  */
-import type { KeyRing, KeySnapshot } from '@tandem/prediction/key-ring';
+import type { KeyRing, KeySnapshot } from '@tandem/prediction/keys/key-ring';
 import type { Log } from '@tandem/telemetry/log';
 
 export interface KeyKeeperParts {

@@ -1,6 +1,6 @@
 /** What is answered with which key: hostile ones, those of other scopes, those that were taken back. */
 import { revokeApiKey, rotateApiKey } from '@tandem/offline-store/api-keys';
-import { newKeyId, SCOPES, writeKey } from '@tandem/prediction/api-key';
+import { newKeyId, SCOPES, writeKey } from '@tandem/prediction/keys/api-key';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readOneDirectly } from '../routes/predictions/read-one-directly.ts';
 import { startServer } from '../server.ts';

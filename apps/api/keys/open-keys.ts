@@ -1,8 +1,8 @@
 /** What judges requests by their keys: the ring, what keeps it, and the part of readiness that it is. */
 import { readKeySnapshot } from '@tandem/offline-store/api-keys';
 import { createPool } from '@tandem/offline-store/database';
-import { pepperId } from '@tandem/prediction/api-key';
-import { KeyRing } from '@tandem/prediction/key-ring';
+import { pepperId } from '@tandem/prediction/keys/api-key';
+import { KeyRing } from '@tandem/prediction/keys/key-ring';
 import type { Log } from '@tandem/telemetry/log';
 import type { Part } from '../routes/health/readiness.ts';
 import { type Access, createKeyedAccess, openAccess } from './access.ts';

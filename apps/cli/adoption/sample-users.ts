@@ -5,7 +5,7 @@ import { type Db, limitStatements, query, transaction } from '@tandem/offline-st
 import { asRelation } from '@tandem/offline-store/feature-statement';
 import { createFeatureSource } from '@tandem/offline-store/features';
 import { schemaState } from '@tandem/offline-store/migrate';
-import { type FeatureBatch, scorableRows } from '@tandem/prediction/features';
+import { type FeatureBatch, scorableRows } from '@tandem/prediction/models/features';
 import { type ModelDefinition, modelVersionId } from '@tandem/prediction/predictor';
 import type { Pool } from './read-config.ts';
 import { isTooSlow } from './slow-statement.ts';

@@ -1,5 +1,5 @@
 /** What the trial of a model showed: what it takes and gives, that a user's answer is the same in any company, its cost. */
-import { describeTensor } from '@tandem/prediction/model-signature';
+import { describeTensor } from '@tandem/prediction/models/model-signature';
 import type { CheckedPredictor } from '../adoption/read-config.ts';
 import { type Finding, ok, warning } from '../output/finding.ts';
 import { count } from '../output/quantities.ts';

@@ -1,7 +1,7 @@
 /** One user's prediction, made as a live read makes it, to be looked at: inputs, result, and how long it took. */
 import { createInferencePool } from '@tandem/inference/pool';
 import { findProvenance, type UserProvenance } from '@tandem/offline-store/provenance';
-import { decodeOutputs, encodeOutputs, outputFault } from '@tandem/prediction/outputs';
+import { decodeOutputs, encodeOutputs, outputFault } from '@tandem/prediction/models/outputs';
 import { type ModelVersion, modelVersionId, type Prediction } from '@tandem/prediction/predictor';
 import type { CheckedPredictor, Pool } from '../adoption/read-config.ts';
 import { isTooSlow } from '../adoption/slow-statement.ts';

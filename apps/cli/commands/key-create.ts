@@ -1,6 +1,6 @@
 /** `tandem key create`: an API key, shown once. */
-import type { Scope } from '@tandem/prediction/api-key';
-import { SCOPES } from '@tandem/prediction/api-key';
+import type { Scope } from '@tandem/prediction/keys/api-key';
+import { SCOPES } from '@tandem/prediction/keys/api-key';
 import type { Command } from 'commander';
 import { type Cli, type CommonOptions, present } from '../cli.ts';
 import { createCommand } from '../command-line/create-command.ts';

@@ -2,8 +2,8 @@
  * Matches a model's inputs to a table's columns: named inputs by their names, matrices by the number of their values, or
  * by the names of their features where the model file tells them. Pure; what it cannot decide it says.
  */
-import { describeTensor } from '@tandem/prediction/model-signature';
-import { valuesPerUser } from '@tandem/prediction/output-fit';
+import { describeTensor } from '@tandem/prediction/models/model-signature';
+import { valuesPerUser } from '@tandem/prediction/models/output-fit';
 import type { TensorType } from '@tandem/prediction/predictor';
 import { type Choice, chooseNumbers, chooseTexts, type LeftOut } from './choose-columns.ts';
 import { expressionFor } from './column-expression.ts';

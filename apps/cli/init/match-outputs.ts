@@ -1,5 +1,5 @@
 /** Which values of a model's outputs become the fields of a prediction, and under which names. Pure. */
-import { outputMisfits, valuesPerUser } from '@tandem/prediction/output-fit';
+import { outputMisfits, valuesPerUser } from '@tandem/prediction/models/output-fit';
 import type { TensorType } from '@tandem/prediction/predictor';
 
 export interface OutputTensor {

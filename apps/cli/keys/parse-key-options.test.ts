@@ -1,4 +1,4 @@
-import { SCOPES } from '@tandem/prediction/api-key';
+import { SCOPES } from '@tandem/prediction/keys/api-key';
 import { expect, test } from 'vitest';
 import { parseGrace, parseName, parseRate, parseScopes, parseSpan } from './parse-key-options.ts';
 

@@ -1,5 +1,5 @@
 /** Job `plan-run`: cuts a run into chunks and enqueues the first of them. */
-import { type PlanRunDependencies, planRun } from '@tandem/prediction/plan-run';
+import { type PlanRunDependencies, planRun } from '@tandem/prediction/runs/plan-run';
 import type { Handler } from '@tandem/queue/run-worker';
 
 export function createPlanRun(dependencies: PlanRunDependencies): Handler<'plan-run'> {

@@ -1,7 +1,7 @@
 /** Job `publish-run`: publishes a run whose chunks are all committed. Too early is not an error: the next hint comes. */
-import { type PublishRunDependencies, publishRun } from '@tandem/prediction/publish-run';
-import type { RunStore } from '@tandem/prediction/run-store';
-import { isFinished } from '@tandem/prediction/runs';
+import { type PublishRunDependencies, publishRun } from '@tandem/prediction/runs/publish-run';
+import type { RunStore } from '@tandem/prediction/runs/run-store';
+import { isFinished } from '@tandem/prediction/runs/runs';
 import type { Handler } from '@tandem/queue/run-worker';
 import type { CheckFit } from './check-fit.ts';
 import { type RunTelling, tellRunEnded } from './tell-run-ended.ts';

@@ -1,7 +1,7 @@
 import { createPool } from '@tandem/offline-store/database';
 import { TandemError } from '@tandem/prediction/errors';
-import { createRunChunk } from '@tandem/prediction/run-chunk';
-import type { RunScope } from '@tandem/prediction/runs';
+import { createRunChunk } from '@tandem/prediction/runs/run-chunk';
+import type { RunScope } from '@tandem/prediction/runs/runs';
 import { silentLog } from '@tandem/telemetry/log';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { tableModel } from '@tandem/testing/onnx-models';

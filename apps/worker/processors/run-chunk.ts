@@ -1,8 +1,8 @@
 /** Job `run-chunk`: one attempt at a chunk. An attempt that failed is hinted at anew by its next fence, not repeated. */
 import { unreachable } from '@tandem/prediction/errors';
-import type { ChunkReport, RunChunk } from '@tandem/prediction/run-chunk';
-import type { RunStore } from '@tandem/prediction/run-store';
-import { isFinished } from '@tandem/prediction/runs';
+import type { ChunkReport, RunChunk } from '@tandem/prediction/runs/run-chunk';
+import type { RunStore } from '@tandem/prediction/runs/run-store';
+import { isFinished } from '@tandem/prediction/runs/runs';
 import type { Handler } from '@tandem/queue/run-worker';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { type RunTelling, tellRunEnded } from './tell-run-ended.ts';

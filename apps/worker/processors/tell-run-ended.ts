@@ -1,5 +1,5 @@
 /** The end of a run in the log and the metrics: told by whoever brought it about, a publication or a last failed chunk. */
-import type { Run } from '@tandem/prediction/runs';
+import type { Run } from '@tandem/prediction/runs/runs';
 import type { Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 

@@ -35,18 +35,18 @@ const RUNS: readonly Site[] = [
     after: 'run.before_reply',
   },
   {
-    file: 'libs/prediction/schedule-runs.ts',
+    file: 'libs/prediction/runs/schedule-runs.ts',
     anchor: '      await hints.plan(run.id);\n',
     before: 'schedule.after_insert',
     after: 'schedule.after_enqueue',
   },
   {
-    file: 'libs/prediction/plan-run.ts',
+    file: 'libs/prediction/runs/plan-run.ts',
     anchor: '  const run = await runs.plan(runId).catch((error: unknown) => {\n',
     before: 'batch.before_plan',
   },
   {
-    file: 'libs/prediction/plan-run.ts',
+    file: 'libs/prediction/runs/plan-run.ts',
     anchor: '  if (!isFinished(run.state)) await hintAtChunks({ runs, hints }, run);\n',
     before: 'batch.after_plan',
     after: 'batch.after_enqueue',
@@ -55,24 +55,24 @@ const RUNS: readonly Site[] = [
 
 const CHUNKS: readonly Site[] = [
   {
-    file: 'libs/prediction/run-chunk.ts',
+    file: 'libs/prediction/runs/run-chunk.ts',
     anchor: '    const chunk = await runs.claim(runId, no, lease.leaseMs);\n',
     before: 'batch.before_claim',
     after: 'batch.after_claim',
   },
   {
-    file: 'libs/prediction/score-chunk.ts',
+    file: 'libs/prediction/runs/score-chunk.ts',
     anchor: '  const { batch, rows, absent } = await readFeatures(features, version, chunk);\n',
     before: 'batch.before_read',
     after: 'batch.after_read',
   },
   {
-    file: 'libs/prediction/score-chunk.ts',
+    file: 'libs/prediction/runs/score-chunk.ts',
     anchor: '  const scored = scoredOf(batch, scores);\n',
     before: 'batch.after_score',
   },
   {
-    file: 'libs/prediction/run-chunk.ts',
+    file: 'libs/prediction/runs/run-chunk.ts',
     anchor: '  const commit = await runs.commit(run, chunk, result);\n',
     before: 'batch.before_commit',
     after: 'batch.after_commit',
@@ -84,12 +84,12 @@ const CHUNKS: readonly Site[] = [
     after: 'batch.rows_written',
   },
   {
-    file: 'libs/prediction/load-chunk.ts',
+    file: 'libs/prediction/runs/load-chunk.ts',
     anchor: '    if (run.generationId === null) {\n',
     before: 'batch.before_load',
   },
   {
-    file: 'libs/prediction/load-chunk.ts',
+    file: 'libs/prediction/runs/load-chunk.ts',
     anchor: '    await runs.markLoaded(run.id, chunk.no);\n',
     before: 'batch.after_load',
     after: 'batch.after_mark_loaded',
@@ -103,7 +103,7 @@ const CHUNKS: readonly Site[] = [
 
 const PUBLISHING: readonly Site[] = [
   {
-    file: 'libs/prediction/publish-run.ts',
+    file: 'libs/prediction/runs/publish-run.ts',
     anchor: '  const outcome = await runs.publish(runId);\n',
     before: 'batch.before_publish',
     after: 'batch.after_publish',
@@ -135,22 +135,22 @@ const READS: readonly Site[] = [
 
 const LIVE: readonly Site[] = [
   {
-    file: 'libs/prediction/live-prediction.ts',
+    file: 'libs/prediction/live/live-prediction.ts',
     anchor: '  const certified = await dependencies.features\n',
     before: 'live.before_read',
   },
   {
-    file: 'libs/prediction/live-prediction.ts',
+    file: 'libs/prediction/live/live-prediction.ts',
     anchor: '  if (certified.certificate.history !== request.history) {\n',
     before: 'live.after_read',
   },
   {
-    file: 'libs/prediction/live-prediction.ts',
+    file: 'libs/prediction/live/live-prediction.ts',
     anchor: '  const scores = await scoreIsolating(dependencies.scorer, {\n',
     before: 'live.before_infer',
   },
   {
-    file: 'libs/prediction/live-prediction.ts',
+    file: 'libs/prediction/live/live-prediction.ts',
     anchor: '  const results = await keep(dependencies, entries, deadline);\n',
     before: 'live.after_infer',
     after: 'live.after_store',
@@ -159,18 +159,18 @@ const LIVE: readonly Site[] = [
 
 const HOUSEKEEPING: readonly Site[] = [
   {
-    file: 'libs/prediction/relay-outbox.ts',
+    file: 'libs/prediction/events/relay-outbox.ts',
     anchor: '    await hints.raise(entries.map(({ userId, version }) => ({ userId, history, version })));\n',
     before: 'outbox.before_raise',
     after: 'outbox.after_raise',
   },
   {
-    file: 'libs/prediction/relay-outbox.ts',
+    file: 'libs/prediction/events/relay-outbox.ts',
     anchor: '    relayed += entries.length;\n',
     before: 'outbox.after_remove',
   },
   {
-    file: 'libs/prediction/reconcile.ts',
+    file: 'libs/prediction/runs/reconcile.ts',
     anchor: "    const hintsRelayed = await step('outbox', () => relayOutbox(outbox, userHints), 0);\n",
     before: 'reconcile.after_runs',
     after: 'reconcile.before_loads',

@@ -3,7 +3,7 @@
  * Extension attributes are allowed, as the specification asks, and not used.
  */
 import { TandemError } from '@tandem/prediction/errors';
-import type { ContextEvent } from '@tandem/prediction/events';
+import type { ContextEvent } from '@tandem/prediction/events/events';
 
 /** Attributes by name, as one of the three content modes carried them. */
 export type Attributes = Readonly<Record<string, unknown>>;

@@ -1,7 +1,7 @@
 /** POST /v1/events: CloudEvents in the structured, batched or binary mode; all of a request are applied, or none. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { isTandemError, TandemError } from '@tandem/prediction/errors';
-import type { ContextEvent, EventResult } from '@tandem/prediction/events';
+import type { ContextEvent, EventResult } from '@tandem/prediction/events/events';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { Context } from 'hono';
 import type { Endpoint } from '../../endpoint.ts';

@@ -7,9 +7,9 @@ import type { ReadResult } from '@tandem/prediction/answer';
 import { type Assignment, type Authority, type Certificate, isErased } from '@tandem/prediction/certificate';
 import { TandemError } from '@tandem/prediction/errors';
 import type { ModelVersion, Predictor } from '@tandem/prediction/predictor';
-import { notFound, unknownPredictor } from '@tandem/prediction/read-errors';
-import { type LiveQuota, PLAIN_READ } from '@tandem/prediction/read-options';
-import type { PredictionReader, Registry } from '@tandem/prediction/read-prediction';
+import { notFound, unknownPredictor } from '@tandem/prediction/read/read-errors';
+import { type LiveQuota, PLAIN_READ } from '@tandem/prediction/read/read-options';
+import type { PredictionReader, Registry } from '@tandem/prediction/read/read-prediction';
 import { type CandidateDependencies, type FoundCandidates, findCandidates } from '../users/find-candidates.ts';
 
 /** One feature of a user, and where its value comes from. */

@@ -1,7 +1,7 @@
 /** GET /v1/users/{userId}/explanations/{predictor}: why this answer, now. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { EXPLANATION_EXAMPLE } from '@tandem/client/wire-examples';
-import { unknownPredictor } from '@tandem/prediction/read-errors';
+import { unknownPredictor } from '@tandem/prediction/read/read-errors';
 import type { Endpoint } from '../../endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
 import { predictorParameter, userIdParameter } from '../../parameters.ts';

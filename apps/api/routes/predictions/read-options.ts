@@ -1,6 +1,6 @@
 /** What a read's headers demand of its answer. */
-import { parseContextToken } from '@tandem/prediction/events';
-import { type LiveQuota, PLAIN_READ, type ReadOptions } from '@tandem/prediction/read-options';
+import { parseContextToken } from '@tandem/prediction/events/events';
+import { type LiveQuota, PLAIN_READ, type ReadOptions } from '@tandem/prediction/read/read-options';
 import { NO_DIRECTIVES, parseCacheControl } from '../../http/cache-control.ts';
 import type { RequestHead } from '../../http/foreign-request.ts';
 import { RequestError } from '../../http/request-error.ts';

@@ -1,6 +1,6 @@
 /** A generation as the wire has it. */
 import { z } from '@hono/zod-openapi';
-import type { Generation } from '@tandem/prediction/generations';
+import type { Generation } from '@tandem/prediction/runs/generations';
 
 export const GenerationSchema = z
   .strictObject({

@@ -1,8 +1,8 @@
 /** GET /v1/predictors/{predictor}/generations: newest first. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { unknownPredictor } from '@tandem/prediction/read-errors';
-import type { Registry } from '@tandem/prediction/read-prediction';
-import type { GenerationStore } from '@tandem/prediction/run-store';
+import { unknownPredictor } from '@tandem/prediction/read/read-errors';
+import type { Registry } from '@tandem/prediction/read/read-prediction';
+import type { GenerationStore } from '@tandem/prediction/runs/run-store';
 import type { Endpoint } from '../../endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
 import { predictorParameter } from '../../parameters.ts';

@@ -3,7 +3,7 @@ import { z } from '@hono/zod-openapi';
 import { type Assignment, type Authority, type Certificate, UNTOUCHED } from '@tandem/prediction/certificate';
 import { judge } from '@tandem/prediction/freshness';
 import type { Predictor } from '@tandem/prediction/predictor';
-import type { Registry } from '@tandem/prediction/read-prediction';
+import type { Registry } from '@tandem/prediction/read/read-prediction';
 
 export const PredictorSchema = z
   .strictObject({

@@ -1,6 +1,6 @@
 /** POST /v1/predictors/{predictor}/rollback: an older generation is in force again on the next read, nothing recomputed. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { unknownPredictor } from '@tandem/prediction/read-errors';
+import { unknownPredictor } from '@tandem/prediction/read/read-errors';
 import type { Endpoint } from '../../endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
 import { parseBody } from '../../http/parse-body.ts';

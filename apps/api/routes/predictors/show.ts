@@ -1,6 +1,6 @@
 /** GET /v1/predictors/{predictor}: its policies, and the model version and generation in force. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { unknownPredictor } from '@tandem/prediction/read-errors';
+import { unknownPredictor } from '@tandem/prediction/read/read-errors';
 import type { Endpoint } from '../../endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
 import { predictorParameter } from '../../parameters.ts';

@@ -1,7 +1,7 @@
 /** GET /v1/runs: newest first, in pages. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { TandemError } from '@tandem/prediction/errors';
-import { unknownPredictor } from '@tandem/prediction/read-errors';
+import { unknownPredictor } from '@tandem/prediction/read/read-errors';
 import type { Endpoint } from '../../endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
 import { problems } from '../../problem-schema.ts';

@@ -3,8 +3,8 @@
  * ends without `end` was cut by a restart of the service, or the caller's key counts no more: the client connects again.
  */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { Run } from '@tandem/prediction/runs';
-import { isFinished } from '@tandem/prediction/runs';
+import type { Run } from '@tandem/prediction/runs/runs';
+import { isFinished } from '@tandem/prediction/runs/runs';
 import type { Endpoint } from '../../endpoint.ts';
 import type { Caller } from '../../keys/access.ts';
 import { runIdParameter } from '../../parameters.ts';

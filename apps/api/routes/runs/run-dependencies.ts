@@ -1,6 +1,6 @@
 /** What the endpoints of runs need. */
-import type { Registry } from '@tandem/prediction/read-prediction';
-import type { RunStore } from '@tandem/prediction/run-store';
+import type { Registry } from '@tandem/prediction/read/read-prediction';
+import type { RunStore } from '@tandem/prediction/runs/run-store';
 import type { RunWatcher } from './run-watcher.ts';
 
 export interface RunDependencies {

@@ -1,8 +1,8 @@
 /** A run as the wire has it. */
 import { z } from '@hono/zod-openapi';
-import { unknownRun } from '@tandem/prediction/read-errors';
-import type { RunStore } from '@tandem/prediction/run-store';
-import type { Run } from '@tandem/prediction/runs';
+import { unknownRun } from '@tandem/prediction/read/read-errors';
+import type { RunStore } from '@tandem/prediction/runs/run-store';
+import type { Run } from '@tandem/prediction/runs/runs';
 
 export const RunSchema = z
   .strictObject({

@@ -1,4 +1,4 @@
-import type { Run } from '@tandem/prediction/runs';
+import type { Run } from '@tandem/prediction/runs/runs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createRunWatcher, type RunListener } from './run-watcher.ts';
 

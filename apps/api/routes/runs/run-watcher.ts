@@ -2,8 +2,8 @@
  * Watches runs for those who look at them: one poll of Postgres a run and interval, however many watch, and none while
  * nobody does. A poll that fails is tried again: a watcher waits through an outage of the database.
  */
-import type { Run } from '@tandem/prediction/runs';
-import { isFinished } from '@tandem/prediction/runs';
+import type { Run } from '@tandem/prediction/runs/runs';
+import { isFinished } from '@tandem/prediction/runs/runs';
 
 export interface RunWatcher {
   /**

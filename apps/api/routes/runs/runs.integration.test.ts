@@ -1,4 +1,4 @@
-import { isFinished } from '@tandem/prediction/runs';
+import { isFinished } from '@tandem/prediction/runs/runs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestApi, scoreOf, type TestApi, workOff } from '../../api.fixture.ts';
 import type { RunView } from './run-view.ts';

@@ -1,7 +1,7 @@
 /** POST /v1/runs: a run is written down, a worker told, and the caller shown where to watch it. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { unknownPredictor } from '@tandem/prediction/read-errors';
-import type { RunScope } from '@tandem/prediction/runs';
+import { unknownPredictor } from '@tandem/prediction/read/read-errors';
+import type { RunScope } from '@tandem/prediction/runs/runs';
 import type { Endpoint } from '../../endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
 import { parseBody } from '../../http/parse-body.ts';

@@ -3,7 +3,7 @@ import { predictionOf } from '@tandem/prediction/answer';
 import type { Assignment, Certificate } from '@tandem/prediction/certificate';
 import { type CandidateState, judge } from '@tandem/prediction/freshness';
 import type { Prediction, Predictor } from '@tandem/prediction/predictor';
-import type { Registry } from '@tandem/prediction/read-prediction';
+import type { Registry } from '@tandem/prediction/read/read-prediction';
 import type { StoredPrediction, StoredPredictions } from '@tandem/prediction/stored-prediction';
 
 export interface CandidateDependencies {

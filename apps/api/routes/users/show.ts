@@ -4,7 +4,7 @@ import { CANDIDATE_EXAMPLE, EVENT_VALUE_EXAMPLE } from '@tandem/client/wire-exam
 import { type Authority, isErased } from '@tandem/prediction/certificate';
 import { TandemError } from '@tandem/prediction/errors';
 import type { Predictor } from '@tandem/prediction/predictor';
-import { notFound } from '@tandem/prediction/read-errors';
+import { notFound } from '@tandem/prediction/read/read-errors';
 import type { Endpoint } from '../../endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
 import { userIdParameter } from '../../parameters.ts';

@@ -25,7 +25,7 @@ export const joinedInFlight: Plant = {
   what: 'a read joins an authority statement that has been sent already',
   patches: [
     {
-      file: 'libs/prediction/statement-batcher.ts',
+      file: 'libs/prediction/statements/statement-batcher.ts',
       find: '    return new Promise<A>((resolve, reject) => {\n',
       replace: `    return new Promise<A>((resolve, reject) => {
       // Of the batchers only the authority's has a limit.

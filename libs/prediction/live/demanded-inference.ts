@@ -1,0 +1,90 @@
+/**
+ * A read that demands an inference (`no-cache`) knows beforehand that the feature statement will be sent. That statement
+ * begins after the read arrived and returns, in one row, version and features, and beside them the assignment, history
+ * and clock: it certifies the read by itself, and the authority need not be asked as well.
+ *
+ * Where it is sent for is a guess from what Postgres last said. Whatever does not come out as guessed (another
+ * assignment, another revision, a failure, nobody by that name) is no answer yet: the read goes on as any other, and
+ * infers again only where the guess was wrong.
+ */
+import type { ReadResult } from '../answer.ts';
+import type { Assignment, Certificate } from '../certificate.ts';
+import { fallBack, type KnownPlace, noPrediction } from '../read/ladder.ts';
+import type { ReadOptions } from '../read/read-options.ts';
+import type { Registry } from '../read/read-prediction.ts';
+import { type ReadTimes, since } from '../read/read-times.ts';
+import { predictWithin } from './limited-live.ts';
+import { isRefusal, type LiveOutcome } from './live-outcome.ts';
+import type { LivePredictor } from './live-prediction.ts';
+
+export interface DemandDependencies {
+  readonly registry: Registry;
+  readonly live: LivePredictor;
+  /** Takes note of a certificate. Throws `unknown_predictor`. */
+  notice(predictorName: string, certificate: Certificate): Assignment;
+}
+
+export interface Demanded {
+  /** Of those whose inference came in time and is what Postgres assigns. */
+  readonly answers: Map<string, ReadResult>;
+  /** What became of the others, where it was inferred for what turns out to be assigned: once is enough. */
+  failuresAt(assignment: Assignment, history: string): ReadonlyMap<string, LiveOutcome> | undefined;
+}
+
+export type DemandInference = (
+  place: KnownPlace | undefined,
+  predictorName: string,
+  userIds: readonly string[],
+  options: ReadOptions,
+  times: ReadTimes,
+) => Promise<Demanded>;
+
+export function createDemandInference({ registry, live, notice }: DemandDependencies): DemandInference {
+  return async function demand(place, predictorName, userIds, options, times) {
+    const answers = new Map<string, ReadResult>();
+    // Rarely is there one: a map for each read is not worth it.
+    let failures: Map<string, LiveOutcome> | undefined;
+    const predictor = place && (await registry.predictor(predictorName));
+    if (!place || !predictor?.policy.freshness.live) return { answers, failuresAt: () => undefined };
+    const { assignment, history } = place;
+    const version = await registry.modelVersion(assignment.modelVersionId);
+    const { liveTimeoutMs: timeoutMs, onLiveFailure } = predictor.policy.freshness;
+    const readers = userIds.map((userId) => ({ userId, minVersion: 0, fresh: true }));
+    const request = { version, assignment, history, timeoutMs, enabled: true, readers };
+    const askedAt = performance.now();
+    const outcomes = await predictWithin(live, request, options.liveQuota);
+    times.liveMs = since(askedAt);
+    for (const [userId, outcome] of outcomes) {
+      if (isRefusal(outcome) && onLiveFailure === 'error') {
+        // Whatever else is found out would change nothing: to refuse must cost least where there is too much to do.
+        answers.set(userId, noPrediction('overloaded', outcome));
+        continue;
+      }
+      if (outcome.kind !== 'predicted') {
+        failures ??= new Map();
+        failures.set(userId, outcome);
+        continue;
+      }
+      const { certificate } = outcome;
+      const assigned = notice(predictorName, certificate);
+      // A predictor that was adopted again meanwhile is another object.
+      const isAsGuessed = isSamePlace(place, assigned, certificate.history);
+      if (!isAsGuessed || (await registry.predictor(predictorName)) !== predictor) continue;
+      const read = { predictor, version, assignment: assigned, certificate, options };
+      const standing = { userId, user: certificate.user(userId, predictorName), candidates: [] };
+      answers.set(userId, fallBack(read, standing, 'requested', outcome));
+    }
+    const failuresAt = (assigned: Assignment, now: string) =>
+      isSamePlace(place, assigned, now) ? failures : undefined;
+    return { answers, failuresAt };
+  };
+}
+
+/** Whether what was inferred for a place is what is assigned. */
+function isSamePlace(place: KnownPlace, assigned: Assignment, history: string): boolean {
+  return (
+    place.history === history &&
+    place.assignment.modelVersionId === assigned.modelVersionId &&
+    place.assignment.overlayFloor === assigned.overlayFloor
+  );
+}

@@ -1,0 +1,142 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { Certificate } from '../certificate.ts';
+import { createFlights, type Flight, Party } from './live-flights.ts';
+import { type LiveOutcome, NO_ROOM } from './live-outcome.ts';
+
+const LATEST = { certificate: {} as Certificate, outputs: Buffer.alloc(0), kept: true };
+
+interface Asked {
+  readonly party: Party;
+  readonly askedAt: number;
+  readonly fresh: boolean;
+  answers: number;
+}
+
+/** A world in which the test decides when statements leave and what becomes of them. Clock and versions only rise. */
+function createSky() {
+  const line: Flight[] = [];
+  const sent: { readonly flight: Flight; readonly sentAt: number; readonly version: number }[] = [];
+  const versions = new Map<string, number>();
+  const asked: Asked[] = [];
+  const versionOf = (userId: string) => versions.get(userId) ?? 0;
+  const flights = createFlights((flight) => line.push(flight));
+  let clock = 0;
+
+  return {
+    asked,
+    isQuiet: () => line.length + sent.length === 0,
+    change: (userId: string) => versions.set(userId, versionOf(userId) + 1),
+    read(userIds: readonly string[], fresh: boolean): void {
+      const readers = userIds.map((userId) => ({ userId, minVersion: versionOf(userId), fresh }));
+      const party = new Party(readers, 1, () => void one.answers++);
+      const one = { party, askedAt: ++clock, fresh, answers: 0 };
+      asked.push(one);
+      flights.board(party);
+    },
+    /** All that waits leaves; its label is its user's version at that moment. */
+    send(): void {
+      expect(new Set(line.map(({ userId }) => userId)).size).toBe(line.length);
+      for (const flight of line.splice(0)) {
+        flight.isSent = true;
+        sent.push({ flight, sentAt: ++clock, version: versionOf(flight.userId) });
+      }
+    },
+    /** When its statement left is told by `computedAt`, or by the detail of the failure. */
+    land(at: number, fails: boolean): void {
+      const [one] = sent.splice(at % Math.max(1, sent.length), 1);
+      if (!one) return;
+      const { flight, sentAt, version } = one;
+      const outcome: LiveOutcome = fails
+        ? { kind: 'failed', reason: 'live_failed', detail: `${sentAt}` }
+        : { kind: 'predicted', contextVersion: version, computedAt: sentAt, ...LATEST };
+      flights.land(flight, outcome);
+    },
+  };
+}
+
+function assertFair({ party, askedAt, fresh, answers }: Asked): void {
+  expect(answers).toBe(1);
+  for (const [i, { minVersion }] of party.readers.entries()) {
+    const outcome = party.outcomes[i];
+    if (outcome?.kind === 'predicted') {
+      expect(outcome.contextVersion).toBeGreaterThanOrEqual(minVersion);
+      if (fresh) expect(outcome.computedAt).toBeGreaterThan(askedAt);
+    }
+    // What failed before somebody came is not their failure.
+    if (outcome?.kind === 'failed') expect(Number(outcome.detail)).toBeGreaterThan(askedAt);
+  }
+}
+
+const user = fc.constantFrom('a', 'b');
+const users = fc.uniqueArray(user, { minLength: 1 });
+const step = fc.oneof(
+  fc.record({ do: fc.constant('read' as const), users, fresh: fc.boolean() }),
+  fc.record({ do: fc.constantFrom('change' as const), user }),
+  fc.record({ do: fc.constantFrom('send' as const) }),
+  fc.record({ do: fc.constantFrom('land' as const), at: fc.nat(3), fails: fc.boolean() }),
+  fc.record({ do: fc.constantFrom('give up' as const), reader: fc.nat(9) }),
+);
+
+test('nobody is answered below their own version, nor from a failure or, demanding, a statement before they came', () => {
+  let followed = 0;
+  const property = fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
+    const sky = createSky();
+    for (const one of steps) {
+      if (one.do === 'read') sky.read(one.users, one.fresh);
+      else if (one.do === 'change') sky.change(one.user);
+      else if (one.do === 'send') sky.send();
+      else if (one.do === 'land') sky.land(one.at, one.fails);
+      else sky.asked[one.reader]?.party.end();
+    }
+    for (let i = 0; i < 200 && !sky.isQuiet(); i++) {
+      sky.send();
+      sky.land(0, false);
+    }
+    for (const one of sky.asked) {
+      assertFair(one);
+      followed += one.party.outcomes.filter(
+        (found) => found?.kind === 'predicted' && found.computedAt < one.askedAt,
+      ).length;
+    }
+  });
+  fc.assert(property, { numRuns: 500 });
+  // Else it would prove nothing of those who came later.
+  expect(followed).toBeGreaterThan(50);
+});
+
+test('whoever gives up leaves the flight to those who share it', () => {
+  const sky = createSky();
+  sky.read(['a'], false);
+  sky.read(['a', 'b'], true);
+  sky.asked[0]?.party.end();
+  sky.send();
+  sky.land(0, false);
+  sky.land(0, false);
+  expect(sky.isQuiet()).toBe(true);
+  expect(sky.asked.map(({ party }) => party.outcomes.map((outcome) => outcome?.kind))).toEqual([
+    [undefined],
+    ['predicted', 'predicted'],
+  ]);
+});
+
+test('whom there is no room for is refused at once, and costs those nothing who have a flight', () => {
+  const line: Flight[] = [];
+  const flights = createFlights(
+    (flight) => line.push(flight),
+    (deadline) => deadline > 10 && line.length < 1,
+  );
+  const board = (userId: string, deadline = 20) => {
+    const party = new Party([{ userId, minVersion: 0, fresh: false }], deadline, () => {});
+    flights.board(party);
+    return party;
+  };
+  const [late, first, second, other] = [board('a', 10), board('a'), board('a'), board('b')];
+  expect([late, first, second, other].map(({ outcomes: [outcome] }) => outcome)).toEqual([
+    NO_ROOM,
+    undefined,
+    undefined,
+    NO_ROOM,
+  ]);
+  expect(line.map(({ userId, passengers }) => [userId, passengers.length])).toEqual([['a', 2]]);
+});

@@ -1,0 +1,72 @@
+/** What becomes of one user's live prediction, and why it failed where it did. */
+import type { Certificate } from '../certificate.ts';
+import { isTandemError, TandemError } from '../errors.ts';
+import type { IsolatedScores } from '../runs/isolate-poison.ts';
+
+/** `live_timeout`: there was no time, whoever took it; `live_failed`: the model or the features are at fault. */
+export type LiveFailureReason = 'live_failed' | 'live_timeout' | 'overloaded';
+
+export type LiveOutcome =
+  | {
+      readonly kind: 'predicted';
+      readonly outputs: Buffer;
+      readonly contextVersion: number;
+      readonly computedAt: number;
+      readonly kept: boolean;
+      /** Of the statement that read the features: it speaks of this user. */
+      readonly certificate: Certificate;
+    }
+  | { readonly kind: 'no_features' }
+  | { readonly kind: 'erased' }
+  | {
+      readonly kind: 'failed';
+      readonly reason: LiveFailureReason;
+      readonly detail: string;
+    };
+
+export const NO_FEATURES: LiveOutcome = Object.freeze({ kind: 'no_features' });
+
+/** The caller has used up its own limit of live inferences. */
+export const OVER_QUOTA: LiveOutcome = Object.freeze({
+  kind: 'failed',
+  reason: 'overloaded',
+  detail: "the caller's limit of live inferences is used up",
+});
+
+/** Refused before anything was asked for: it would have come too late. */
+export const NO_ROOM: LiveOutcome = Object.freeze({
+  kind: 'failed',
+  reason: 'overloaded',
+  detail: 'more users wait for the model than it can answer in time',
+});
+
+/** Whether nothing was asked of any store, nor of the model. */
+export function isRefusal(outcome: LiveOutcome): boolean {
+  return outcome === NO_ROOM || outcome === OVER_QUOTA;
+}
+
+/** Why a row of `faults` has no answer. */
+export function reasonOf({ overloaded, late }: IsolatedScores, row: number): LiveFailureReason {
+  if (overloaded.has(row)) return 'overloaded';
+  return late.has(row) ? 'live_timeout' : 'live_failed';
+}
+
+/**
+ * The error of a feature statement. A database that did not answer cost the reader the time: the model has not failed,
+ * nor been asked.
+ */
+export function unread(error: unknown): unknown {
+  if (!isTandemError(error, 'unavailable')) return error;
+  return new TandemError('live_timeout', `the features could not be read in time: ${error.message}`, { cause: error });
+}
+
+export function asFailure(error: unknown): LiveOutcome {
+  if (isTandemError(error, 'live_timeout', 'overloaded')) {
+    return {
+      kind: 'failed',
+      reason: error.code === 'overloaded' ? 'overloaded' : 'live_timeout',
+      detail: error.message,
+    };
+  }
+  return { kind: 'failed', reason: 'live_failed', detail: error instanceof Error ? error.message : String(error) };
+}

@@ -1,0 +1,257 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Certificate } from '../certificate.ts';
+import { TandemError } from '../errors.ts';
+import type { Scorer } from '../models/scoring.ts';
+import { createGate, createPredictionWorld, PREDICTOR, type PredictionWorld } from '../prediction-world.fixture.ts';
+import type { OverlayEntry } from '../stored-prediction.ts';
+import {
+  createLivePredictor,
+  type LivePredictorDependencies,
+  type LiveReader,
+  type LiveRequest,
+} from './live-prediction.ts';
+
+let world: PredictionWorld;
+let certificate: Certificate;
+let kept: OverlayEntry[];
+
+beforeAll(async () => {
+  world = await createPredictionWorld({ users: 60 });
+  certificate = await world.authority.certify([]);
+});
+afterAll(() => world?.close());
+
+function createLive(parts: Partial<LivePredictorDependencies> = {}) {
+  kept = [];
+  return createLivePredictor({
+    features: world.features,
+    scorer: world.inference,
+    overlay: world.overlay,
+    keepLater: (entries) => void kept.push(...entries),
+    ...parts,
+  });
+}
+
+async function requestFor(
+  readers: readonly (Partial<LiveReader> & { readonly userId: string })[],
+  changes: Partial<LiveRequest> = {},
+): Promise<LiveRequest> {
+  const assignment = certificate.assignment(PREDICTOR);
+  if (!assignment) throw new Error('nothing is assigned');
+  return {
+    version: await world.registry.modelVersion(assignment.modelVersionId),
+    assignment,
+    history: certificate.history,
+    timeoutMs: 10_000,
+    enabled: true,
+    readers: readers.map((reader) => ({ minVersion: 0, fresh: false, ...reader })),
+    ...changes,
+  };
+}
+
+/** Features that count their statements; the first waits at the gate after it was sent. */
+function gatedFeatures() {
+  const gate = createGate();
+  const statements: string[][] = [];
+  const features: LivePredictorDependencies['features'] = {
+    ...world.features,
+    async readUsers(version, userIds) {
+      const isFirst = statements.push([...userIds]) === 1;
+      const read = await world.features.readUsers(version, userIds);
+      if (isFirst) await gate.pass();
+      return read;
+    },
+  };
+  return { gate, statements, features };
+}
+
+const labelOf = (outcome: unknown) => (outcome as { contextVersion?: number } | undefined)?.contextVersion;
+
+describe('readers of one user', () => {
+  it('share one statement and one inference while it has not left', async () => {
+    const { gate, statements, features } = gatedFeatures();
+    gate.open();
+    const live = createLive({ features });
+    const request = await requestFor([{ userId: '1' }]);
+    const outcomes = await Promise.all(Array.from({ length: 20 }, () => live.predict(request)));
+    expect(statements).toEqual([['1']]);
+    for (const outcome of outcomes) expect(outcome.get('1')).toMatchObject({ kind: 'predicted', kept: true });
+    expect(kept).toHaveLength(1);
+  });
+
+  it('who come later share it too where its label is at least their own version', async () => {
+    const { gate, statements, features } = gatedFeatures();
+    const live = createLive({ features });
+    const first = live.predict(await requestFor([{ userId: '2' }]));
+    await gate.arrived;
+    const second = live.predict(await requestFor([{ userId: '2', minVersion: 0 }]));
+    gate.open();
+    expect((await second).get('2')).toEqual((await first).get('2'));
+    expect(statements).toHaveLength(1);
+  });
+
+  it('whose own version is newer than its label get one of their own', async () => {
+    const { gate, statements, features } = gatedFeatures();
+    const live = createLive({ features });
+    const first = live.predict(await requestFor([{ userId: '3' }]));
+    await gate.arrived;
+    await world.change('3');
+    const followers = [1, 2, 3].map(async () => live.predict(await requestFor([{ userId: '3', minVersion: 1 }])));
+    gate.open();
+    expect(labelOf((await first).get('3'))).toBe(0);
+    for (const follower of await Promise.all(followers)) expect(labelOf(follower.get('3'))).toBe(1);
+    expect(statements).toEqual([['3'], ['3']]);
+  });
+
+  it('who demand an inference of now never join a statement that has left, whatever its label', async () => {
+    const { gate, statements, features } = gatedFeatures();
+    const live = createLive({ features });
+    const first = live.predict(await requestFor([{ userId: '4' }]));
+    await gate.arrived;
+    const demanding = live.predict(await requestFor([{ userId: '4', fresh: true }]));
+    expect((await demanding).get('4')).toMatchObject({ kind: 'predicted' });
+    expect(statements).toHaveLength(2);
+    gate.open();
+    await first;
+  });
+
+  it('in different places (history, floor, model version) share nothing', async () => {
+    const { gate, statements, features } = gatedFeatures();
+    gate.open();
+    const live = createLive({ features });
+    const request = await requestFor([{ userId: '5' }]);
+    const higher = { ...request, assignment: { ...request.assignment, overlayFloor: 7 } };
+    await Promise.all([live.predict(request), live.predict(higher)]);
+    expect(statements).toEqual([['5'], ['5']]);
+    expect(kept.map(({ overlayFloor }) => overlayFloor).sort()).toEqual([request.assignment.overlayFloor, 7]);
+  });
+});
+
+describe('users of one statement', () => {
+  it('each get what becomes of them: predicted, poison, without a row, erased', async () => {
+    await world.change('10', 10);
+    await world.erase('11');
+    await world.erase('9998');
+    const live = createLive();
+    const outcomes = await live.predict(
+      await requestFor(['8', '9', '10', '11', '9998', '9999'].map((userId) => ({ userId }))),
+    );
+    expect([...outcomes].map(([userId, { kind }]) => [userId, kind])).toEqual([
+      ['8', 'predicted'],
+      ['9', 'predicted'],
+      ['10', 'failed'],
+      ['11', 'erased'],
+      // Whoever has no row is nobody here; that an erased one is not told stale things is the reader's certificate's part.
+      ['9998', 'no_features'],
+      ['9999', 'no_features'],
+    ]);
+    expect(outcomes.get('10')).toMatchObject({ reason: 'live_failed' });
+    expect(kept.map(({ userId }) => userId).sort()).toEqual(['8', '9']);
+  });
+
+  it('are kept under the label that was read with their features, not the one that they were asked for with', async () => {
+    await world.change('12');
+    await world.change('12');
+    const outcomes = await createLive().predict(await requestFor([{ userId: '12' }]));
+    expect(labelOf(outcomes.get('12'))).toBe(2);
+    expect(kept).toMatchObject([{ userId: '12', contextVersion: 2, source: 'live', history: certificate.history }]);
+  });
+
+  it('fail together where the history changed since they were certified: nothing is kept', async () => {
+    const live = createLive();
+    const outcomes = await live.predict(await requestFor([{ userId: '13' }], { history: 'f'.repeat(16) }));
+    expect(outcomes.get('13')).toMatchObject({ kind: 'failed', reason: 'live_failed' });
+    expect(kept).toEqual([]);
+  });
+});
+
+describe('a deadline', () => {
+  it('ends the wait of the reader alone: what comes later is kept for the next', async () => {
+    const { gate, features } = gatedFeatures();
+    const live = createLive({ features });
+    const outcomes = await live.predict(await requestFor([{ userId: '20' }, { userId: '21' }], { timeoutMs: 20 }));
+    expect([...outcomes.values()]).toMatchObject([{ reason: 'live_timeout' }, { reason: 'live_timeout' }]);
+    const patient = live.predict(await requestFor([{ userId: '22' }]));
+    gate.open();
+    expect((await patient).get('22')).toMatchObject({ kind: 'predicted' });
+  });
+
+  it('that passed before the statement could leave costs no statement', async () => {
+    const { gate, statements, features } = gatedFeatures();
+    const live = createLive({ features, maxStatements: 1 });
+    const first = live.predict(await requestFor([{ userId: '23' }]));
+    await gate.arrived;
+    const late = await live.predict(await requestFor([{ userId: '24' }], { timeoutMs: 10 }));
+    expect(late.get('24')).toMatchObject({ kind: 'failed', reason: 'live_timeout' });
+    // A timer may come a moment early by the other clock.
+    const over = performance.now() + 5;
+    await expect.poll(() => performance.now(), { interval: 1 }).toBeGreaterThan(over);
+    gate.open();
+    await first;
+    await live.predict(await requestFor([{ userId: '25' }]));
+    expect(statements).toEqual([['23'], ['25']]);
+  });
+
+  it('is not spent on Redis: an answer that is there is given, kept or not', async () => {
+    const never = { putEach: () => new Promise<never>(() => undefined) };
+    const live = createLive({ overlay: never });
+    const outcomes = await live.predict(await requestFor([{ userId: '26' }], { timeoutMs: 500 }));
+    expect(outcomes.get('26')).toMatchObject({ kind: 'predicted', kept: false });
+    expect(kept).toHaveLength(1);
+  });
+});
+
+describe('live inference', () => {
+  it('answers though nothing could be kept', async () => {
+    const live = createLive({ overlay: { putEach: () => Promise.reject(new Error('Redis is away')) } });
+    const outcomes = await live.predict(await requestFor([{ userId: '30' }]));
+    expect(outcomes.get('30')).toMatchObject({ kind: 'predicted', kept: false });
+  });
+
+  it('never rejects: features that cannot be read are an outcome', async () => {
+    const live = createLive({
+      features: { ...world.features, readUsers: () => Promise.reject(new Error('the query fails')) },
+    });
+    const outcomes = await live.predict(await requestFor([{ userId: '31' }]));
+    expect(outcomes.get('31')).toEqual({ kind: 'failed', reason: 'live_failed', detail: 'the query fails' });
+  });
+
+  it('says that time ran out where the database did not answer, and blames no model for it', async () => {
+    const away = new TandemError('unavailable', 'The database does not answer at the moment.');
+    const live = createLive({ features: { ...world.features, readUsers: () => Promise.reject(away) } });
+    const outcomes = await live.predict(await requestFor([{ userId: '34' }]));
+    expect(outcomes.get('34')).toMatchObject({
+      kind: 'failed',
+      reason: 'live_timeout',
+      detail: 'the features could not be read in time: The database does not answer at the moment.',
+    });
+  });
+
+  it('says that time ran out of those whom the failure of others left none for', async () => {
+    await world.change('36', 10);
+    let asked = 0;
+    // The model refuses the two together; then hardly any time is left for each by itself.
+    const scorer: Scorer = {
+      score: (request) => world.inference.score(asked++ === 0 ? request : { ...request, timeoutMs: 0.001 }),
+    };
+    const outcomes = await createLive({ scorer }).predict(await requestFor([{ userId: '35' }, { userId: '36' }]));
+    expect([...outcomes.values()]).toMatchObject([{ reason: 'live_timeout' }, { reason: 'live_timeout' }]);
+    expect(kept).toEqual([]);
+  });
+
+  it('does nothing at all where it is switched off', async () => {
+    const { statements, features } = gatedFeatures();
+    const live = createLive({ features });
+    expect(await live.predict(await requestFor([{ userId: '32' }], { enabled: false }))).toEqual(new Map());
+    expect(statements).toEqual([]);
+  });
+
+  it('answers on after more places than it remembers', async () => {
+    const live = createLive();
+    const request = await requestFor([{ userId: '33' }]);
+    for (let overlayFloor = 0; overlayFloor < 70; overlayFloor++) {
+      const outcomes = await live.predict({ ...request, assignment: { ...request.assignment, overlayFloor } });
+      expect(outcomes.get('33')).toMatchObject({ kind: 'predicted' });
+    }
+  });
+});

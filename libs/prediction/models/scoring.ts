@@ -1,0 +1,63 @@
+/** Port to inference: turns feature batches into outputs, outside this process's event loop. */
+import { TandemError } from '../errors.ts';
+import type { ModelVersion } from '../predictor.ts';
+import type { FeatureBatch } from './features.ts';
+import type { OutputTensors } from './outputs.ts';
+
+export interface ScoreRequest {
+  readonly version: ModelVersion;
+  readonly batch: FeatureBatch;
+  /** The rows of the batch to score, in this order. */
+  readonly rows: readonly number[];
+  /** Milliseconds from now until the answer is worthless; the process that runs it is killed then. */
+  readonly timeoutMs: number;
+  /** Milliseconds that one run of these rows may take, however long they waited for it; default: what is left of `timeoutMs`. */
+  readonly runTimeoutMs?: number;
+  /** `live` goes before `batch` where both wait. */
+  readonly priority: 'live' | 'batch';
+}
+
+/** Row i of each tensor belongs to `rows[i]` of the request. */
+export interface ScoreResult {
+  readonly tensors: OutputTensors;
+}
+
+/**
+ * Rejects with a TandemError: `live_timeout` (deadline), `live_failed` (the model refused the input or gave another
+ * number of rows), `overloaded` (no place in the queue), or `ScoringCrash` when the process died of it. Where some rows
+ * alone are refused before anything is run, the error is a `RowsRefused` of one of these codes.
+ */
+export interface Scorer {
+  score(request: ScoreRequest): Promise<ScoreResult>;
+}
+
+/** Port to whom knows how much inference there is room for. */
+export interface Admission {
+  /** How many more users of a version could be inferred live within so many ms, beside all that is asked of it already. */
+  room(version: ModelVersion, timeoutMs: number): number;
+}
+
+/** Room for everyone: nobody is refused before he has waited. */
+export const UNBOUNDED: Admission = Object.freeze({ room: () => Number.POSITIVE_INFINITY });
+
+/** The process that ran a batch died or had to be killed: somewhere in the batch is a poison row. */
+export class ScoringCrash extends Error {
+  constructor(how: string) {
+    super(how);
+    this.name = 'ScoringCrash';
+  }
+}
+
+/**
+ * Nothing was run, for the sake of some rows: `live_failed`, an input cannot hold their features; `overloaded`, there is
+ * no room for them. The others may be asked for again at once.
+ */
+export class RowsRefused extends TandemError {
+  /** Row of the batch → why. */
+  readonly rows: ReadonlyMap<number, string>;
+
+  constructor(code: 'live_failed' | 'overloaded', rows: ReadonlyMap<number, string>, retryAfter?: number) {
+    super(code, rows.values().next().value ?? 'rows were refused', retryAfter === undefined ? {} : { retryAfter });
+    this.rows = rows;
+  }
+}

@@ -1,0 +1,80 @@
+/** Errors that several use cases answer with, each in one wording. */
+import type { UserState } from '../certificate.ts';
+import { TandemError } from '../errors.ts';
+import type { ContextToken } from './read-options.ts';
+
+export function notCertified(cause: unknown): TandemError {
+  return new TandemError('unavailable', 'The database did not certify this read in time.', {
+    cause,
+    retryAfter: 1,
+    remedy: 'try again after the time in Retry-After',
+  });
+}
+
+export function notFound(userId: string): TandemError {
+  return new TandemError('unknown_user', `There is no prediction and no feature row for user ${userId}.`, {
+    field: 'userId',
+    remedy: "check the id; a user is known once the predictor's feature query has a row for it",
+  });
+}
+
+export function notCached(userId: string): TandemError {
+  return new TandemError(
+    'not_cached',
+    `There is no fresh stored prediction of user ${userId}, and only-if-cached forbids to infer one.`,
+    { remedy: 'leave out Cache-Control: only-if-cached, or add max-stale' },
+  );
+}
+
+export function overLiveLimit(): TandemError {
+  return new TandemError(
+    'rate_limited',
+    "The key's limit of live inferences is used up, and nothing stored may be served instead.",
+    {
+      retryAfter: 1,
+      remedy: 'ask again after the time in Retry-After; --live-rate of tandem key create sets the limit',
+    },
+  );
+}
+
+export function unknownPredictor(name: string): TandemError {
+  return new TandemError('unknown_predictor', `There is no predictor ${JSON.stringify(name.slice(0, 80))}.`, {
+    field: 'predictor',
+    remedy: 'tandem model list, or GET /v1/models, lists them',
+  });
+}
+
+export function unknownRun(id: string): TandemError {
+  return new TandemError('unknown_run', `There is no run ${JSON.stringify(id.slice(0, 80))}.`, {
+    field: 'runId',
+    remedy: 'tandem run list, or GET /v1/runs, lists them',
+  });
+}
+
+/** The error of a read that demands a context which cannot be had; undefined where it can. */
+export function unreachableContext(
+  token: ContextToken | null,
+  history: string,
+  user: UserState,
+): TandemError | undefined {
+  if (token === null) return undefined;
+  if (token.history !== history) {
+    return new TandemError(
+      'history_changed',
+      'The context token is of another history of the database (a restore or failover came between).',
+      {
+        field: 'Prediction-Min-Context',
+        remedy: 'send the event again; its new acknowledgement carries a token of this history',
+      },
+    );
+  }
+  if (token.version <= user.version) return undefined;
+  return new TandemError(
+    'context_not_reached',
+    `The user's context is at version ${user.version}, the token demands ${token.version}.`,
+    {
+      field: 'Prediction-Min-Context',
+      remedy: 'use the token of an acknowledged event of this user',
+    },
+  );
+}

@@ -1,0 +1,290 @@
+/**
+ * Reads predictions: the stored one of a user while it is fresh, a live one where the user's context is fresher.
+ *
+ * The certificate (Postgres) and the candidates (Redis, or this process's memory) are asked for at the same time. Whoever
+ * has no fresh candidate there is looked up in Postgres' rows, then inferred live; the ladder goes on from there in
+ * ladder.ts. Each store is asked once for all the users of a read; Redis once more for those whose prediction in memory
+ * turned out not to do.
+ */
+import type { ReadResult } from '../answer.ts';
+import type { Assignment, Authority, Certificate } from '../certificate.ts';
+import type { TandemError } from '../errors.ts';
+import { createDemandInference } from '../live/demanded-inference.ts';
+import { predictWithin } from '../live/limited-live.ts';
+import type { LiveOutcome } from '../live/live-outcome.ts';
+import type { LivePredictor } from '../live/live-prediction.ts';
+import type { ModelVersion, Predictor } from '../predictor.ts';
+import type { Candidates, OnlinePredictions, StoredPredictions } from '../stored-prediction.ts';
+import type { CertifiedRead, Standing } from './certified-read.ts';
+import { type HeldPredictions, NOTHING_HELD } from './held-predictions.ts';
+import { fallBack, type KnownPlace, unverifiedAnswer } from './ladder.ts';
+import { notCached, notCertified, notFound, unknownPredictor } from './read-errors.ts';
+import type { ReadOptions } from './read-options.ts';
+import { type ReadTimes, since } from './read-times.ts';
+import { isLacking, leastLabel, settle, standingOf, whyLive } from './settle.ts';
+import { findHeld, type Held, hold, NOBODY_HELD, settleHeld } from './settle-held.ts';
+
+/** Predictors and model versions as adopted in Postgres, kept in memory by revision. */
+export interface Registry {
+  /** What was loaded before a later revision is loaded again when it is next asked for. */
+  noticeRevision(revision: number, history: string): void;
+  predictor(name: string): Promise<Predictor | undefined>;
+  modelVersion(id: string): Promise<ModelVersion>;
+}
+
+export interface PredictionReaderDependencies {
+  readonly authority: Authority;
+  readonly registry: Registry;
+  readonly online: OnlinePredictions;
+  readonly offline: StoredPredictions;
+  readonly live: LivePredictor;
+  /** Predictions that need not be asked for; none by default. */
+  readonly memory?: HeldPredictions;
+}
+
+/** A read that Postgres did not answer. */
+interface UnverifiedRead {
+  readonly predictorName: string;
+  /** What it said when it last answered. */
+  readonly known: KnownPlace | undefined;
+  readonly cause: TandemError;
+  readonly options: ReadOptions;
+}
+
+/** What was asked for before Postgres had answered. */
+interface Guess {
+  readonly known: KnownPlace | undefined;
+  readonly held: Held;
+  readonly guessing: Candidates | Promise<Candidates | null>;
+}
+
+const NO_CANDIDATES: Candidates = new Map();
+const NOTHING_INFERRED: ReadonlyMap<string, LiveOutcome> = new Map();
+
+export type PredictionReader = ReturnType<typeof createPredictionReader>;
+
+export function createPredictionReader(dependencies: PredictionReaderDependencies) {
+  const { authority, registry, online, offline, live, memory = NOTHING_HELD } = dependencies;
+  // Only a guess of what Postgres assigns, to ask Redis for the likely generation before Postgres has answered.
+  const lastPlaces = new Map<string, KnownPlace>();
+  let verifiedServerId: string | null = null;
+  const demand = createDemandInference({ registry, live, notice });
+
+  async function findOnline(
+    assignment: Assignment | undefined,
+    userIds: readonly string[],
+  ): Promise<Candidates | null> {
+    if (!assignment) return null;
+    return online.find(assignment, userIds).catch(() => null);
+  }
+
+  /** The user ids must be canonical; duplicates share one answer. Into `times` it is written where the time went. */
+  return async function read(
+    predictorName: string,
+    userIds: readonly string[],
+    options: ReadOptions,
+    times: ReadTimes = {},
+  ): Promise<ReadResult[]> {
+    const distinct = userIds.length === 1 ? userIds : [...new Set(userIds)];
+    const known = lastPlaces.get(predictorName);
+    const demanded = isDemand(options) ? await demand(known, predictorName, distinct, options, times) : undefined;
+    if (demanded?.answers.size === distinct.length) return inOrder(userIds, demanded.answers);
+    const held = options.noCache ? NOBODY_HELD : findHeld(memory, known?.assignment, distinct);
+    const lacking = held.size === 0 ? distinct : distinct.filter((userId) => !held.has(userId));
+    // Whom the model must answer anyway needs a stored prediction only where that fails.
+    const guessing = options.noCache || lacking.length === 0 ? NO_CANDIDATES : findOnline(known?.assignment, lacking);
+    let certificate: Certificate;
+    const askedAt = performance.now();
+    try {
+      certificate = await authority.certify(distinct);
+      times.certifyMs = since(askedAt);
+    } catch (cause) {
+      times.certifyMs = since(askedAt);
+      // What is in memory is not offered here: an erasure takes what nobody certifies out of Redis, and only there.
+      const found = await findTogether(guessing, known?.assignment, [...held.keys()]);
+      return answerUnverified({ predictorName, known, cause: notCertified(cause), options }, userIds, found);
+    }
+    const assignment = notice(predictorName, certificate);
+    // One after the other: both are in memory but the first time, and waiting for them together costs more.
+    const predictor = await registry.predictor(predictorName);
+    const version = await registry.modelVersion(assignment.modelVersionId);
+    if (!predictor) throw unknownPredictor(predictorName);
+    const inferred = demanded?.failuresAt(assignment, certificate.history);
+    const certified = { predictor, version, assignment, certificate, options, inferred, times };
+    const results = demanded?.answers ?? settleHeld(memory, certified, held);
+    if (results.size < distinct.length) {
+      const rest = distinct.filter((userId) => !results.has(userId));
+      await answerAll(certified, rest, await findRest(certified, rest, { known, held, guessing }), results);
+    }
+    return inOrder(userIds, results);
+  };
+
+  /** Of those whom memory did not answer. */
+  async function findRest({ assignment }: CertifiedRead, rest: readonly string[], { known, held, guessing }: Guess) {
+    if (!samePlace(known?.assignment, assignment)) return findOnline(assignment, rest);
+    const unfit = rest.filter((userId) => held.has(userId));
+    return findTogether(guessing, assignment, unfit);
+  }
+
+  /** Learns where the predictor's answers are now to be found. Throws `unknown_predictor` where it was withdrawn. */
+  function notice(predictorName: string, certificate: Certificate): Assignment {
+    registry.noticeRevision(certificate.revision, certificate.history);
+    const assignment = certificate.assignment(predictorName);
+    if (!assignment) {
+      // Nothing of it may be served unverified either.
+      lastPlaces.delete(predictorName);
+      throw unknownPredictor(predictorName);
+    }
+    const last = lastPlaces.get(predictorName);
+    if (last?.assignment !== assignment || last.history !== certificate.history) {
+      lastPlaces.set(predictorName, { assignment, history: certificate.history });
+    }
+    verifiedServerId = online.serverId();
+    return assignment;
+  }
+
+  /** What was asked for and what else is to be asked for; null where Redis does not answer. */
+  async function findTogether(
+    guessing: Candidates | Promise<Candidates | null>,
+    assignment: Assignment | undefined,
+    more: readonly string[],
+  ): Promise<Candidates | null> {
+    if (more.length === 0) return guessing;
+    const [guessed, added] = await Promise.all([guessing, findOnline(assignment, more)]);
+    return guessed && added && new Map([...guessed, ...added]);
+  }
+
+  async function answerAll(
+    read: CertifiedRead,
+    userIds: readonly string[],
+    found: Candidates | null,
+    results: Map<string, ReadResult>,
+  ): Promise<void> {
+    const pending: Standing[] = [];
+    for (const userId of userIds) {
+      const standing = standingOf(read, userId, found?.get(userId) ?? []);
+      const result = settle(read, standing);
+      if (result) keep(standing, result, results);
+      else pending.push(standing);
+    }
+    if (pending.length === 0) return;
+    const unsettled = await settleFromRows(read, pending, results);
+    if (unsettled.length > 0) await answerLive(read, unsettled, results);
+  }
+
+  function keep(standing: Standing, result: ReadResult, results: Map<string, ReadResult>): void {
+    results.set(standing.userId, hold(memory, standing, result));
+  }
+
+  /** Redis lacks (or does not answer with) what Postgres' rows may still have. */
+  async function settleFromRows(read: CertifiedRead, pending: readonly Standing[], results: Map<string, ReadResult>) {
+    const lacking = pending.filter((standing) => isLacking(read, standing)).map((standing) => standing.userId);
+    if (lacking.length === 0) return pending;
+    const rows = await offline.find(read.assignment, lacking).catch(() => null);
+    return pending.flatMap((standing) => {
+      const more = rows?.get(standing.userId);
+      if (!more) return [standing];
+      const fuller = { ...standing, candidates: [...standing.candidates, ...more] };
+      const result = settle(read, fuller);
+      if (result) keep(fuller, result, results);
+      return result ? [] : [fuller];
+    });
+  }
+
+  async function answerLive(read: CertifiedRead, standings: readonly Standing[], results: Map<string, ReadResult>) {
+    if (read.options.onlyIfCached) {
+      for (const standing of standings) results.set(standing.userId, notCached(standing.userId));
+      return;
+    }
+    const askedAt = performance.now();
+    const outcomes = await infer(read, standings);
+    if (read.times) read.times.liveMs = since(askedAt);
+    for (const standing of await withCandidates(read, standings, outcomes)) {
+      const outcome = outcomes.get(standing.userId);
+      results.set(standing.userId, fallBack(read, standing, whyLive(read, standing), outcome));
+    }
+  }
+
+  async function infer(read: CertifiedRead, standings: readonly Standing[]): Promise<ReadonlyMap<string, LiveOutcome>> {
+    const { predictor, version, assignment, certificate, options, inferred = NOTHING_INFERRED } = read;
+    const left = inferred.size === 0 ? standings : standings.filter(({ userId }) => !inferred.has(userId));
+    if (left.length === 0) return inferred;
+    const request = {
+      version,
+      assignment,
+      history: certificate.history,
+      timeoutMs: predictor.policy.freshness.liveTimeoutMs,
+      enabled: predictor.policy.freshness.live,
+      readers: left.map(({ userId, user }) => ({
+        userId,
+        minVersion: leastLabel(user, options),
+        fresh: options.noCache,
+      })),
+    };
+    const outcomes = await predictWithin(live, request, options.liveQuota);
+    return inferred.size === 0 ? outcomes : new Map([...inferred, ...outcomes]);
+  }
+
+  /** Of a demanded inference that failed, the stored predictions, which nobody has asked for yet. */
+  async function withCandidates(
+    { assignment, options, predictor }: CertifiedRead,
+    standings: readonly Standing[],
+    outcomes: ReadonlyMap<string, LiveOutcome>,
+  ): Promise<readonly Standing[]> {
+    const mayServe = options.noCache && predictor.policy.freshness.onLiveFailure === 'stale';
+    const failed = mayServe ? standings.filter(({ userId }) => isLost(outcomes.get(userId))) : [];
+    if (failed.length === 0) return standings;
+    const userIds = failed.map(({ userId }) => userId);
+    const found = await findOnline(assignment, userIds);
+    return standings.map((standing) => ({
+      ...standing,
+      candidates: found?.get(standing.userId) ?? standing.candidates,
+    }));
+  }
+
+  async function answerUnverified(
+    read: UnverifiedRead,
+    userIds: readonly string[],
+    found: Candidates | null,
+  ): Promise<ReadResult[]> {
+    const { predictorName, known, cause, options } = read;
+    const refuse = () => userIds.map(() => cause);
+    // A Redis that restarted or failed over since may lack tombstones: only the server last seen beside Postgres counts.
+    const isKnownServer = online.serverId() !== null && online.serverId() === verifiedServerId;
+    if (!known || !found || !isKnownServer || isBeyondUnverified(options)) return refuse();
+    try {
+      const [predictor, version] = await Promise.all([
+        registry.predictor(predictorName),
+        registry.modelVersion(known.assignment.modelVersionId),
+      ]);
+      if (!predictor?.policy.freshness.unverified) return refuse();
+      return userIds.map((userId) => unverifiedAnswer(userId, version, known, found.get(userId) ?? []) ?? cause);
+    } catch {
+      // What is not in memory cannot be loaded while Postgres does not answer.
+      return refuse();
+    }
+  }
+}
+
+/** A caller who names a context is told first whether there is such a one. */
+function isDemand({ noCache, onlyIfCached, minContext }: ReadOptions): boolean {
+  return noCache && !onlyIfCached && minContext === null;
+}
+
+function inOrder(userIds: readonly string[], results: ReadonlyMap<string, ReadResult>): ReadResult[] {
+  return userIds.map((userId) => results.get(userId) ?? notFound(userId));
+}
+
+/** Whether live inference gave nothing that ends the read: a rung below may answer. */
+function isLost(outcome: LiveOutcome | undefined): boolean {
+  return outcome?.kind !== 'predicted' && outcome?.kind !== 'erased';
+}
+
+/** Whether the caller demands what only Postgres can vouch for: a context, an inference, an age by its clock. */
+function isBeyondUnverified({ minContext, noCache, maxAge }: ReadOptions): boolean {
+  return minContext !== null || noCache || maxAge !== null;
+}
+
+function samePlace(guess: Assignment | undefined, assignment: Assignment): boolean {
+  return guess?.generation?.id === assignment.generation?.id && guess !== undefined;
+}

@@ -1,0 +1,151 @@
+/**
+ * What was scored in a past that is lost, whose versions the next past gives away again to other changes. Redis and the
+ * memory of a reader still have it; a label alone cannot tell it from the truth.
+ */
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { TandemError } from '../errors.ts';
+import {
+  createGate,
+  createPredictionWorld,
+  inShort,
+  PREDICTOR,
+  type PredictionWorld,
+} from '../prediction-world.fixture.ts';
+import { createHeldPredictions } from '../read/held-predictions.ts';
+import { PLAIN_READ } from '../read/read-options.ts';
+import type { PredictionReaderDependencies } from '../read/read-prediction.ts';
+import { loadGeneration } from './load-generation.ts';
+import { receiveNothingMore, type Standby } from './lossy-failover.fixture.ts';
+import { publishRun } from './publish-run.ts';
+import { createRunChunk, type RunChunkDependencies } from './run-chunk.ts';
+
+/** Of the two chunks, and of neither change. */
+const [FIRST, SECOND, OTHER] = ['1', '40', '2'];
+const redisIsAway = () => Promise.reject(new TandemError('unavailable', 'The online store cannot be reached.'));
+
+let world: PredictionWorld;
+beforeAll(async () => {
+  world = await createPredictionWorld({ users: 40 });
+});
+beforeEach(() => world.pool.query('update counts set changes = 0'));
+afterAll(() => world?.close());
+
+async function planned(): Promise<string> {
+  const { run } = await world.runs.create({
+    predictor: PREDICTOR,
+    scope: { kind: 'all' },
+    reason: 'test',
+    scheduleSlot: null,
+  });
+  await world.runs.plan(run.id);
+  return run.id;
+}
+
+const workerWith = (parts: Partial<RunChunkDependencies> = {}) => createRunChunk({ ...world.chunkParts, ...parts });
+
+function createReader(parts: Partial<PredictionReaderDependencies> = {}) {
+  const read = world.createReader({ memory: createHeldPredictions({ maxBytes: 1e6 }), ...parts });
+  return async (...userIds: string[]) => (await read(PREDICTOR, userIds, PLAIN_READ)).map(inShort);
+}
+
+/** Once a chunk is claimed, and before its features are read. */
+function readingAfter(happens: () => Promise<unknown>): Pick<RunChunkDependencies, 'features'> {
+  const { features } = world;
+  const readRange: typeof features.readRange = async (...range) => {
+    await happens();
+    return features.readRange(...range);
+  };
+  return { features: { ...features, readRange } };
+}
+
+/** The dead worker's leases are over; another one does all that is not done. */
+async function goOn(runId: string, parts: Partial<RunChunkDependencies> = {}) {
+  await world.pool.query(`update tandem.chunks set lease_until = clock_timestamp() where state = 'claimed'`);
+  for (;;) {
+    const [next] = await world.runs.claimable(runId, 1);
+    if (!next) break;
+    expect(await workerWith(parts)(runId, next.no)).toMatchObject({ outcome: 'committed' });
+  }
+  return publishRun(world, runId);
+}
+
+describe('a run that was under way', () => {
+  it('is scored anew, and nothing of it that Redis or memory has from the lost past is believed', async () => {
+    await world.run({ kind: 'all' });
+    const runId = await planned();
+    let standby: Standby | undefined;
+    const reading = readingAfter(async () => {
+      standby ??= await receiveNothingMore(world);
+      await world.change(FIRST, 2);
+    });
+    expect(await workerWith(reading)(runId, 0)).toMatchObject({ outcome: 'committed', loadError: null });
+    expect(await workerWith()(runId, 1)).toMatchObject({ outcome: 'committed', loadError: null });
+    expect(await publishRun(world, runId)).toMatchObject({ state: 'done', loaded: true });
+    const [holding, other] = [createReader(), createReader()];
+    expect(await holding(FIRST, OTHER)).toEqual(['batch fresh 0.2', 'batch fresh 0']);
+
+    await standby?.takeOver();
+    expect(await holding(FIRST)).toEqual(['batch fresh 0']);
+    await world.change(FIRST, 1);
+    const outcome = await goOn(runId, { loader: { loadScored: redisIsAway } });
+    // What Redis has of the lost past is not counted as this generation's users.
+    expect(outcome).toMatchObject({ state: 'done', loaded: false });
+    for (const read of [holding, other]) expect(await read(FIRST, OTHER)).toEqual(['batch fresh 0.1', 'batch fresh 0']);
+    expect(await loadGeneration(world, outcome?.generation?.id ?? '')).toEqual({ outcome: 'loaded', rows: 40 });
+    for (const read of [holding, createReader()]) expect(await read(FIRST)).toEqual(['batch fresh 0.1']);
+  });
+
+  it('is not mixed with what a worker of the lost past loads late', async () => {
+    const runId = await planned();
+    await workerWith()(runId, 0);
+    const gate = createGate();
+    const find: typeof world.generations.find = async (id) => {
+      await gate.pass();
+      return world.generations.find(id);
+    };
+    const standby = await receiveNothingMore(world);
+    await world.change(SECOND, 2);
+    const late = workerWith({ generations: { find } })(runId, 1);
+    await gate.arrived;
+
+    await standby.takeOver();
+    await world.change(SECOND, 1);
+    const made = await goOn(runId, { loader: { loadScored: redisIsAway } });
+    gate.open();
+    expect(await late).toMatchObject({ outcome: 'committed', loadError: 'the generation is dropped' });
+    expect(await loadGeneration(world, made?.generation?.id ?? '')).toEqual({ outcome: 'loaded', rows: 40 });
+    expect(await createReader({ offline: { find: async () => new Map() } })(SECOND)).toEqual(['batch fresh 0.1']);
+  });
+});
+
+describe('a generation', () => {
+  it('that was published before the loss is what it was: its rows in Redis and memory are true', async () => {
+    await world.run({ kind: 'all' });
+    const holding = createReader({ offline: { find: redisIsAway } });
+    expect(await holding(OTHER)).toEqual(['batch fresh 0']);
+    const standby = await receiveNothingMore(world);
+    await world.change(FIRST, 2);
+    expect(await holding(FIRST)).toEqual(['live context_newer 0.2']);
+    await standby.takeOver();
+    expect(await holding(FIRST, OTHER)).toEqual(['batch fresh 0', 'batch fresh 0']);
+    await world.change(FIRST, 1);
+    expect(await holding(FIRST, OTHER)).toEqual(['live context_newer 0.1', 'batch fresh 0']);
+  });
+
+  it('whose publication is lost is made again', async () => {
+    const runId = await planned();
+    for (const no of [0, 1]) await workerWith()(runId, no);
+    const standby = await receiveNothingMore(world);
+    const lost = await publishRun(world, runId);
+    const holding = createReader();
+    expect(await holding(FIRST)).toEqual(['batch fresh 0']);
+
+    await standby.takeOver();
+    await world.change(FIRST, 1);
+    expect(await publishRun(world, runId)).toBeNull();
+    const made = await goOn(runId);
+    expect(made).toMatchObject({ state: 'done', generation: { number: lost?.generation?.number } });
+    expect(made?.generation?.id).not.toBe(lost?.generation?.id);
+    expect(await holding(FIRST)).toEqual(['batch fresh 0.1']);
+  });
+});

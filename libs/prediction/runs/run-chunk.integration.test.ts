@@ -1,0 +1,263 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { TandemError } from '../errors.ts';
+import { createPredictionWorld, inShort, PREDICTOR, type PredictionWorld } from '../prediction-world.fixture.ts';
+import { PLAIN_READ } from '../read/read-options.ts';
+import { createChunkLoads } from './chunk-loads.ts';
+import { gatherLoads } from './gathered-loads.ts';
+import { loadGeneration } from './load-generation.ts';
+import { publishRun } from './publish-run.ts';
+import { createReconcile } from './reconcile.ts';
+import { createRunChunk, type RunChunkDependencies } from './run-chunk.ts';
+import type { RunHints } from './run-hints.ts';
+import type { RunScope } from './runs.ts';
+
+let world: PredictionWorld;
+let hinted: string[];
+const hints: RunHints = {
+  plan: async (runId) => void hinted.push(`plan ${runId}`),
+  chunks: async (refs) => void hinted.push(...refs.map(({ no, fence }) => `chunk ${no} ${fence}`)),
+  publish: async () => void hinted.push('publish'),
+  load: async () => void hinted.push('load'),
+};
+const redisIsAway = () => Promise.reject(new TandemError('unavailable', 'The online store cannot be reached.'));
+
+beforeAll(async () => {
+  world = await createPredictionWorld({ users: 40 });
+});
+beforeEach(async () => {
+  hinted = [];
+  await world.pool.query(
+    "update tandem.runs set state = 'cancelled' where state in ('planned', 'running', 'publishing')",
+  );
+});
+afterAll(() => world?.close());
+
+async function planned(scope: RunScope = { kind: 'all' }): Promise<string> {
+  const { run } = await world.runs.create({ predictor: PREDICTOR, scope, reason: 'test', scheduleSlot: null });
+  await world.runs.plan(run.id);
+  return run.id;
+}
+
+const workerWith = (parts: Partial<RunChunkDependencies> = {}) =>
+  createRunChunk({ ...world.chunkParts, hints, ...parts });
+
+/** Something happens after the features were read, before anything is committed. */
+const scoringAfter = (happens: () => Promise<unknown>): Pick<RunChunkDependencies, 'scorer'> => ({
+  scorer: {
+    async score(request) {
+      await happens();
+      return world.inference.score(request);
+    },
+  },
+});
+
+async function storedOf(runId: string): Promise<string[]> {
+  const { rows } = await world.pool.query<{ user_id: string }>(
+    `select p.user_id from tandem.predictions p join tandem.generations g on g.id = p.generation_id
+     where g.run_id = $1 order by p.user_id`,
+    [runId],
+  );
+  return rows.map((row) => row.user_id);
+}
+
+describe('a chunk of a run', () => {
+  it('hints that the run can be published when no chunk is open any more, and not before', async () => {
+    const runId = await planned();
+    expect(await workerWith()(runId, 0)).toMatchObject({ outcome: 'committed', chunksOpen: 1 });
+    expect(hinted).toEqual([]);
+    expect(await workerWith()(runId, 1)).toMatchObject({ outcome: 'committed', chunksOpen: 0 });
+    expect(hinted).toEqual(['publish']);
+  });
+
+  it('whose commit went through though its answer was lost is abandoned: nothing counts twice', async () => {
+    const runId = await planned();
+    const answerLost = async (...commit: Parameters<typeof world.runs.commit>) => {
+      await world.runs.commit(...commit);
+      throw new TandemError('unavailable', 'the connection broke');
+    };
+    const losing = workerWith({ runs: { ...world.runs, commit: answerLost } });
+    expect(await losing(runId, 0)).toMatchObject({ outcome: 'abandoned' });
+    expect(await workerWith()(runId, 0)).toEqual({ outcome: 'nothing_to_do' });
+    await workerWith()(runId, 1);
+    const outcome = await publishRun(world, runId);
+    expect(outcome).toMatchObject({ state: 'done', loaded: false, generation: { users: 40 } });
+  });
+
+  it('writes nothing where the history changed since its features were read, and is done in the new one', async () => {
+    const runId = await planned();
+    const rotate = () => world.pool.query('update tandem.history_rotation set rotation = gen_random_uuid()');
+    expect(await workerWith(scoringAfter(rotate))(runId, 0)).toMatchObject({
+      outcome: 'abandoned',
+      why: 'history_changed',
+    });
+    expect(await storedOf(runId)).toEqual([]);
+    await world.pool.query('update tandem.chunks set lease_until = clock_timestamp() where run_id = $1', [runId]);
+    expect(await workerWith()(runId, 0)).toMatchObject({ outcome: 'committed', usersScored: 20 });
+  });
+
+  it('writes nothing where its run was cancelled meanwhile', async () => {
+    const runId = await planned();
+    const report = await workerWith(scoringAfter(() => world.runs.cancel(runId)))(runId, 0);
+    expect(report).toMatchObject({ outcome: 'abandoned', why: 'run_ended' });
+    expect(await storedOf(runId)).toEqual([]);
+  });
+
+  it('leaves out, in Postgres and Redis, a user who was erased since the features were read', async () => {
+    const runId = await planned();
+    const report = await workerWith(scoringAfter(() => world.erase('40')))(runId, 1);
+    expect(report).toMatchObject({ outcome: 'committed', usersScored: 19, usersFailed: 0 });
+    expect(await storedOf(runId)).not.toContain('40');
+    const { rows } = await world.pool.query<{ id: string; buckets: number }>(
+      'select id, buckets from tandem.generations where run_id = $1',
+      [runId],
+    );
+    const keys = (await world.keys()).filter((key) => key.includes(`:g:${rows[0]?.id}:`));
+    const fields = await Promise.all(keys.map((key) => world.connection.redis.hkeys(key)));
+    expect(fields.flat()).toHaveLength(19);
+    expect(fields.flat()).not.toContain('40');
+  });
+
+  it('of named users neither scores nor names an erased one, also where it could not be scored anyway', async () => {
+    await world.pool.query('update counts set changes = null where user_id in (38, 39)');
+    await world.erase('39');
+    const runId = await planned({ kind: 'users', userIds: ['38', '39', '40', '9999'] });
+    expect(await workerWith()(runId, 0)).toMatchObject({ outcome: 'committed', usersScored: 0, usersFailed: 2 });
+    const failed = (await world.runs.failures(runId, 10)).map(({ userId }) => userId);
+    expect(failed.sort()).toEqual(['38', '9999']);
+    await world.pool.query('update counts set changes = 0 where user_id in (38, 39)');
+  });
+
+  it('whose model version cannot be loaded is given back, with a hint at its next claim, and says why', async () => {
+    const runId = await planned();
+    const modelVersion = () => Promise.reject(new Error('there is no model version'));
+    const report = await workerWith({ registry: { modelVersion } })(runId, 0);
+    expect(report).toMatchObject({ outcome: 'given_back', error: 'there is no model version', fence: 1 });
+    expect(hinted).toEqual(['chunk 0 1']);
+    expect(await workerWith()(runId, 0)).toMatchObject({ outcome: 'committed' });
+  });
+
+  it.each(['unavailable', 'overloaded', 'live_timeout'] as const)(
+    'is not failed because inference has no time for it (%s): that says nothing of its users',
+    async (code) => {
+      const runId = await planned();
+      const score = () => Promise.reject(new TandemError(code, 'not now'));
+      const busy = workerWith({ scorer: { score }, maxAttempts: 1 });
+      for (let fence = 1; fence <= 3; fence++)
+        expect(await busy(runId, 0)).toMatchObject({ outcome: 'given_back', fence });
+      expect(await workerWith()(runId, 0)).toMatchObject({ outcome: 'committed' });
+    },
+  );
+
+  it('of a partial run from before a rollback is in force for nobody', async () => {
+    await world.run({ kind: 'all' });
+    await world.run({ kind: 'all' });
+    await world.change('1');
+    const runId = await planned({ kind: 'users', userIds: ['1'] });
+    const rollBack = () => world.generations.rollBack({ predictor: PREDICTOR, to: null, actor: 'test' });
+    expect(await workerWith(scoringAfter(rollBack))(runId, 0)).toMatchObject({ outcome: 'committed' });
+    const answers = await world.createReader()(PREDICTOR, ['1'], PLAIN_READ);
+    expect(answers.map(inShort)).toEqual(['live context_newer 0.1']);
+  });
+});
+
+describe('while Redis is away', () => {
+  it('a run is committed and published all the same, and says what was not loaded', async () => {
+    const loader = { ...world.loader, loadScored: redisIsAway, completeLoad: redisIsAway };
+    const { reports, runId } = await world.run({ kind: 'all' }, { loader });
+    expect(reports).toMatchObject(
+      Array.from({ length: 2 }, () => ({ outcome: 'committed', loadError: 'The online store cannot be reached.' })),
+    );
+    expect(await world.runs.find(runId)).toMatchObject({ state: 'done' });
+    const again = await publishRun({ runs: world.runs, loader }, runId);
+    expect(again).toMatchObject({ state: 'done', loaded: false });
+    const answers = await world.createReader()(PREDICTOR, ['2'], { ...PLAIN_READ, onlyIfCached: true });
+    expect(answers.map(inShort)).toEqual(['batch fresh 0']);
+  });
+
+  it('a partial run is committed, and read from the rows', async () => {
+    await world.run({ kind: 'all' });
+    await world.change('3');
+    const { reports } = await world.run({ kind: 'stale' }, { overlay: { put: redisIsAway } });
+    expect(reports).toMatchObject([{ outcome: 'committed', loadError: 'The online store cannot be reached.' }]);
+    const answers = await world.createReader()(PREDICTOR, ['3'], { ...PLAIN_READ, onlyIfCached: true });
+    expect(answers.map(inShort)).toEqual(['batch fresh 0.1']);
+  });
+});
+
+describe('loads that go on behind their jobs', () => {
+  it('of a worker that died before them are made good from the rows, and nobody was answered wrongly meanwhile', async () => {
+    const runId = await planned();
+    const dies = { begin: async () => {}, settled: async () => {} };
+    for (const no of [0, 1]) {
+      const report = await workerWith({ loads: dies })(runId, no);
+      expect(report).toMatchObject({ outcome: 'committed', loadError: null });
+    }
+    const outcome = await publishRun(world, runId);
+    expect(outcome).toMatchObject({ state: 'done', loaded: false });
+    const read = async () =>
+      (await world.createReader()(PREDICTOR, ['2'], { ...PLAIN_READ, onlyIfCached: true })).map(inShort);
+    expect(await read()).toEqual(['batch fresh 0']);
+    const outbox = { read: async () => ({ history: '', entries: [] }), remove: async () => {} };
+    const userHints = { raise: async () => {} };
+    const losses = { round: async () => false };
+    const round = await createReconcile({ ...world, hints, outbox, userHints, losses })();
+    expect([round.generationsToLoad, hinted]).toEqual([1, expect.arrayContaining(['load'])]);
+    expect(await loadGeneration(world, outcome?.generation?.id ?? '')).toMatchObject({ outcome: 'loaded' });
+    expect(await read()).toEqual(['batch fresh 0']);
+  });
+
+  it('hold everybody once they have settled, gathered from several chunks', async () => {
+    const runId = await planned();
+    const failed: string[] = [];
+    const loads = createChunkLoads({ onFailed: (_chunk, why) => void failed.push(why) });
+    const runChunk = workerWith({ loads, loader: gatherLoads(world.loader, { waitMs: 60_000 }) });
+    for (const no of [0, 1]) await runChunk(runId, no);
+    await loads.settled();
+    expect(failed).toEqual([]);
+    expect(await publishRun(world, runId)).toMatchObject({ state: 'done', loaded: true });
+  });
+});
+
+describe('a generation that Redis lost', () => {
+  const generationInForce = async () => {
+    const [generation] = await world.generations.inForce();
+    if (!generation) throw new Error('nothing is in force');
+    return generation;
+  };
+
+  it('is loaded page by page, once', async () => {
+    await world.run({ kind: 'all' });
+    await world.loseKeys();
+    const generation = await generationInForce();
+    let pages = 0;
+    const report = await loadGeneration(world, generation.id, () => pages++);
+    expect([report, pages]).toEqual([{ outcome: 'loaded', rows: generation.users }, 1]);
+    expect(await world.loader.isLoaded(generation)).toBe(true);
+    expect(await loadGeneration(world, generation.id)).toEqual({ outcome: 'nothing_to_do', rows: 0 });
+  });
+
+  it('once more while it is loaded is not called loaded', async () => {
+    await world.run({ kind: 'all' });
+    await world.loseKeys();
+    const generation = await generationInForce();
+    const generations = {
+      ...world.generations,
+      async *pages(...asked: Parameters<typeof world.generations.pages>) {
+        yield* world.generations.pages(...asked);
+        await world.loseKeys();
+      },
+    };
+    expect(await loadGeneration({ ...world, generations }, generation.id)).toMatchObject({ outcome: 'interrupted' });
+    expect(await world.loader.isLoaded(generation)).toBe(false);
+    expect(await loadGeneration(world, generation.id)).toMatchObject({ outcome: 'loaded' });
+  });
+
+  it('and that is dropped or was never published is left alone', async () => {
+    const runId = await planned();
+    const { rows } = await world.pool.query<{ id: string }>('select id from tandem.generations where run_id = $1', [
+      runId,
+    ]);
+    expect(await loadGeneration(world, rows[0]?.id ?? '')).toMatchObject({ outcome: 'nothing_to_do' });
+    expect(await loadGeneration(world, crypto.randomUUID())).toMatchObject({ outcome: 'nothing_to_do' });
+  });
+});

@@ -1,0 +1,146 @@
+/**
+ * The unit of a batch run: claim a chunk, score its users, commit predictions and progress together, load Redis (B3 to
+ * B8). A kill between any two steps repeats work when the lease is over, and never loses or ages any. What is committed is
+ * done: whether Redis is loaded before the job ends or behind it, a kill in between leaves that to the reconciler.
+ */
+
+import { isTandemError, isTransient } from '../errors.ts';
+import { unknownRun } from '../read/read-errors.ts';
+import type { Registry } from '../read/read-prediction.ts';
+import { type HeldLease, holdLease, type LeaseTimes } from './chunk-lease.ts';
+import type { ChunkLoads } from './chunk-loads.ts';
+import { type LoadChunkDependencies, loadChunk } from './load-chunk.ts';
+import type { RunHints } from './run-hints.ts';
+import type { RunStore } from './run-store.ts';
+import type { ClaimedChunk, CommitOutcome, Run } from './runs.ts';
+import { type ScoreChunkDependencies, scoreChunk } from './score-chunk.ts';
+
+export interface RunChunkDependencies extends ScoreChunkDependencies, LoadChunkDependencies {
+  readonly runs: RunStore;
+  readonly registry: Pick<Registry, 'modelVersion'>;
+  readonly hints: RunHints;
+  readonly lease: LeaseTimes;
+  /** Where loads go on behind the jobs; without it each chunk waits for its own. */
+  readonly loads?: ChunkLoads;
+  /** Errors of the chunk itself (the feature query, the model) after which the run is failed. */
+  readonly maxAttempts?: number;
+  /** Failures of a database or inference that do not answer: an outage of minutes must not fail a run. */
+  readonly maxTransientAttempts?: number;
+}
+
+export type ChunkReport =
+  /** Taken by another worker, committed already, or the run has ended. */
+  { readonly outcome: 'nothing_to_do' } | (AttemptReport & Attempt);
+
+/** Which attempt it was, for whoever reads the log. */
+export type Attempt = Pick<ClaimedChunk, 'fence' | 'takenOver'>;
+
+export type AttemptReport =
+  | CommittedReport
+  /** Nothing was written: another worker holds the chunk, or the database's history or the run is another. */
+  | {
+      readonly outcome: 'abandoned';
+      readonly predictor: string;
+      readonly why: Extract<CommitOutcome, { committed: false }>['why'];
+    }
+  /** An error; the chunk waits for another attempt. */
+  | { readonly outcome: 'given_back'; readonly predictor: string; readonly error: string }
+  /** An error once too often; the run is failed. */
+  | { readonly outcome: 'failed'; readonly predictor: string; readonly error: string };
+
+export interface CommittedReport {
+  readonly outcome: 'committed';
+  readonly predictor: string;
+  readonly usersScored: number;
+  readonly usersFailed: number;
+  readonly chunksOpen: number;
+  /** Why Redis was not told, or null; null too while the load goes on behind the job. */
+  readonly loadError: string | null;
+  readonly readMs: number;
+  readonly scoreMs: number;
+  readonly commitMs: number;
+  readonly loadMs: number;
+}
+
+/** @param onProgress told of each step, for whoever must know that a long chunk gets on */
+export type RunChunk = (runId: string, no: number, onProgress?: () => void) => Promise<ChunkReport>;
+
+/** Rejects only where the chunk could not be claimed or given back: then its lease or the next hint brings it again. */
+export function createRunChunk(dependencies: RunChunkDependencies): RunChunk {
+  const { runs, lease, hints, maxAttempts = 5, maxTransientAttempts = 40 } = dependencies;
+
+  async function giveBack({ predictor }: Run, chunk: ClaimedChunk, cause: unknown): Promise<AttemptReport> {
+    const error = describe(cause);
+    const limit = isTransient(cause) ? maxTransientAttempts : maxAttempts;
+    const state = await runs.giveBack(chunk, error, limit);
+    if (state === 'fence_lost') return { outcome: 'abandoned', predictor, why: 'fence_lost' };
+    if (state === 'failed') return { outcome: 'failed', predictor, error };
+    await hints.chunks([{ runId: chunk.runId, no: chunk.no, fence: chunk.fence }]);
+    return { outcome: 'given_back', predictor, error };
+  }
+
+  async function attempt(run: Run, chunk: ClaimedChunk, onProgress: () => void): Promise<AttemptReport> {
+    const held = holdLease(runs, chunk, lease);
+    try {
+      return await work(dependencies, run, chunk, held, onProgress);
+    } catch (error) {
+      if (held.lost.aborted) return { outcome: 'abandoned', predictor: run.predictor, why: 'fence_lost' };
+      return await giveBack(run, chunk, error);
+    } finally {
+      held.release();
+    }
+  }
+
+  return async function runChunk(runId, no, onProgress = () => {}) {
+    const chunk = await runs.claim(runId, no, lease.leaseMs);
+    if (!chunk) return { outcome: 'nothing_to_do' };
+    // After the claim: an older look at the run may be one from before it was planned.
+    const run = await runs.find(runId);
+    if (!run) throw unknownRun(runId);
+    const { fence, takenOver } = chunk;
+    return { ...(await attempt(run, chunk, onProgress)), fence, takenOver };
+  };
+}
+
+async function work(
+  dependencies: RunChunkDependencies,
+  run: Run,
+  chunk: ClaimedChunk,
+  held: HeldLease,
+  onProgress: () => void,
+): Promise<AttemptReport> {
+  const { runs, registry, hints, loads } = dependencies;
+  const version = await registry.modelVersion(run.modelVersionId);
+  const { result, readMs, scoreMs } = await scoreChunk(dependencies, version, chunk, held.lost, onProgress);
+  const scored = performance.now();
+  const commit = await runs.commit(run, chunk, result);
+  held.release();
+  if (!commit.committed) return { outcome: 'abandoned', predictor: run.predictor, why: commit.why };
+  const committed = performance.now();
+  onProgress();
+  // Publishing does not wait for Redis.
+  if (commit.chunksOpen === 0) await hints.publish(run.id);
+  const load = () => loadChunk(dependencies, run, chunk, result, commit.written, commit.chunksOpen === 0);
+  const loadError = loads
+    ? await loads.begin({ ...chunk, users: commit.written.userIds.length }, load).then(() => null)
+    : await load();
+  return {
+    outcome: 'committed',
+    predictor: run.predictor,
+    usersScored: commit.written.userIds.length,
+    usersFailed: result.failures.length,
+    chunksOpen: commit.chunksOpen,
+    loadError,
+    readMs,
+    scoreMs,
+    commitMs: committed - scored,
+    loadMs: performance.now() - committed,
+  };
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return isTandemError(error) && typeof error.detail === 'string'
+    ? `${error.message} (${error.detail})`
+    : error.message;
+}

@@ -1,0 +1,74 @@
+/**
+ * Batch runs as ops see them, and the port to where their truth lies. A run is planned into chunks of a key range; a
+ * worker claims a chunk by compare-and-set, with a fence and a lease, and commits its predictions and its progress in
+ * one transaction that the fence guards. A queue's job is only a hint to look here.
+ */
+import type { KeyRange } from '../models/feature-source.ts';
+import type { ScoredUsers } from './scored-users.ts';
+
+export type RunScope =
+  | { readonly kind: 'all' }
+  | { readonly kind: 'stale' }
+  | { readonly kind: 'users'; readonly userIds: readonly string[] };
+
+export type RunState = 'planned' | 'running' | 'publishing' | 'done' | 'done_with_errors' | 'failed' | 'cancelled';
+
+export interface Run {
+  readonly id: string;
+  readonly predictor: string;
+  readonly scope: RunScope['kind'];
+  readonly modelVersionId: string;
+  readonly modelNumber: number;
+  readonly overlayFloor: number;
+  readonly history: string;
+  readonly scheduleSlot: Date | null;
+  readonly state: RunState;
+  /** Who asked: `api`, `cli`, `schedule`, … */
+  readonly reason: string;
+  readonly error: string | null;
+  readonly usersExpected: number;
+  readonly usersScored: number;
+  readonly usersFailed: number;
+  readonly chunkCount: number;
+  readonly chunksCommitted: number;
+  /** Of scope `all`: the generation it makes. */
+  readonly generationId: string | null;
+  readonly generationNumber: number | null;
+  readonly createdAt: Date;
+  readonly startedAt: Date | null;
+  readonly finishedAt: Date | null;
+}
+
+export interface RunFailure {
+  readonly userId: string;
+  readonly reason: string;
+}
+
+/** A chunk as its claimer holds it; whoever claims it later holds a higher fence. */
+export interface ClaimedChunk {
+  readonly runId: string;
+  readonly no: number;
+  readonly fence: number;
+  readonly attempts: number;
+  /** Whether another worker had it, whose lease is over. */
+  readonly takenOver: boolean;
+  /** A key range, or the users by name. */
+  readonly part: { readonly range: KeyRange } | { readonly userIds: readonly string[] };
+}
+
+export interface ChunkResult {
+  readonly history: string;
+  /** When the features were read, ms since 1970 on Postgres' clock. */
+  readonly computedAt: number;
+  readonly scored: ScoredUsers;
+  readonly failures: readonly RunFailure[];
+}
+
+/** What a commit wrote; users erased since the read are not in `written`. */
+export type CommitOutcome =
+  | { readonly committed: true; readonly written: ScoredUsers; readonly chunksOpen: number }
+  | { readonly committed: false; readonly why: 'fence_lost' | 'history_changed' | 'run_ended' };
+
+export function isFinished(state: RunState): boolean {
+  return state === 'done' || state === 'done_with_errors' || state === 'failed' || state === 'cancelled';
+}

@@ -1,0 +1,91 @@
+import { describe, expect, it } from 'vitest';
+import { TandemError } from '../errors.ts';
+import { runOf, writeDownHints } from './run.fixture.ts';
+import type { NewRun } from './run-store.ts';
+import { type ScheduleRunsDependencies, scheduleRuns } from './schedule-runs.ts';
+
+const HOUR = 3_600_000;
+const at = (hours: number) => new Date(hours * HOUR);
+/** A schedule of every so many hours. */
+const latestSlot: ScheduleRunsDependencies['latestSlot'] = (schedule, moment) => {
+  const every = Number(schedule) * HOUR;
+  if (Number.isNaN(every)) throw new RangeError(`${schedule} is no schedule`);
+  return new Date(Math.floor(moment.getTime() / every) * every);
+};
+
+function schedulesOf(now: Date, schedules: readonly { predictor: string; schedule: string; after: Date }[]) {
+  const { hints, said } = writeDownHints();
+  const asked: NewRun[] = [];
+  const create = async (run: NewRun) => {
+    asked.push(run);
+    if (run.predictor === 'busy') throw new TandemError('run_conflict', 'another run is unfinished');
+    if (run.predictor === 'broken') throw new Error('its rows are locked');
+    if (run.predictor === 'gone') throw new TandemError('unknown_predictor', 'there is none');
+    return { run: runOf({ id: `run of ${run.predictor}` }), created: run.predictor !== 'made' };
+  };
+  const dependencies = {
+    schedules: { schedules: async () => ({ now, schedules }) },
+    runs: { create },
+    hints,
+    latestSlot,
+  };
+  return { dependencies, asked, said };
+}
+
+describe('a schedule', () => {
+  it('that is due makes a run of all users for its newest slot alone, by the clock of Postgres', async () => {
+    const { dependencies, asked, said } = schedulesOf(at(50.5), [
+      { predictor: 'repurchase', schedule: '24', after: at(0) },
+    ]);
+    expect(await scheduleRuns(dependencies)).toEqual({
+      made: [{ predictor: 'repurchase', slot: at(48), runId: 'run of repurchase' }],
+      failed: [],
+    });
+    expect(asked).toEqual([
+      { predictor: 'repurchase', scope: { kind: 'all' }, reason: 'schedule', scheduleSlot: at(48) },
+    ]);
+    expect(said).toEqual(['plan run of repurchase']);
+  });
+
+  it('is due at its slot, not before it and not again after it was run', async () => {
+    const due = async (now: Date, after: Date) =>
+      (await scheduleRuns(schedulesOf(now, [{ predictor: 'p', schedule: '24', after }]).dependencies)).made.length;
+    expect(await due(new Date(at(24).getTime() - 1), at(1))).toBe(0);
+    expect(await due(at(24), at(1))).toBe(1);
+    expect(await due(at(30), at(24))).toBe(0);
+  });
+
+  it('whose slot another scheduler took makes nothing here, and no hint', async () => {
+    const { dependencies, said } = schedulesOf(at(24), [{ predictor: 'made', schedule: '24', after: at(0) }]);
+    expect(await scheduleRuns(dependencies)).toEqual({ made: [], failed: [] });
+    expect(said).toEqual([]);
+  });
+
+  it('of a busy or withdrawn predictor waits, and holds up no other', async () => {
+    const predictors = ['busy', 'gone', 'repurchase'];
+    const { dependencies } = schedulesOf(
+      at(24),
+      predictors.map((predictor) => ({ predictor, schedule: '24', after: at(0) })),
+    );
+    expect(await scheduleRuns(dependencies)).toMatchObject({ made: [{ predictor: 'repurchase' }], failed: [] });
+  });
+
+  it('whose run cannot be created is told, and holds up no other', async () => {
+    const predictors = ['broken', 'odd', 'repurchase'];
+    const { dependencies } = schedulesOf(
+      at(24),
+      predictors.map((predictor) => ({
+        predictor,
+        schedule: predictor === 'odd' ? 'no schedule' : '24',
+        after: at(0),
+      })),
+    );
+    expect(await scheduleRuns(dependencies)).toMatchObject({
+      made: [{ predictor: 'repurchase' }],
+      failed: [
+        { predictor: 'broken', error: { message: 'its rows are locked' } },
+        { predictor: 'odd', error: { message: 'no schedule is no schedule' } },
+      ],
+    });
+  });
+});

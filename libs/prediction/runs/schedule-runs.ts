@@ -1,0 +1,71 @@
+/**
+ * Makes the runs that are due. The truth is in Postgres: its clock says what is due, a unique slot makes one run of any
+ * number of schedulers. After a downtime only the newest missed slot runs: the older ones would compute the same.
+ */
+import { isTandemError } from '../errors.ts';
+import type { RunHints } from './run-hints.ts';
+import type { RunStore } from './run-store.ts';
+
+/** A predictor with a schedule. */
+export interface Schedule {
+  readonly predictor: string;
+  /** Cron expression in UTC. */
+  readonly schedule: string;
+  /** The last slot that was run; for a schedule that never ran, the moment it came into force. */
+  readonly after: Date;
+}
+
+/** Port to the schedules of active predictors. */
+export interface ScheduleStore {
+  /** `now` is Postgres' clock. */
+  schedules(): Promise<{ readonly now: Date; readonly schedules: readonly Schedule[] }>;
+}
+
+export interface ScheduleRunsDependencies {
+  readonly schedules: ScheduleStore;
+  readonly runs: Pick<RunStore, 'create'>;
+  readonly hints: RunHints;
+  /** The latest slot of a cron expression that is not after a moment. */
+  latestSlot(schedule: string, at: Date): Date;
+}
+
+export interface ScheduledRun {
+  readonly predictor: string;
+  readonly slot: Date;
+  readonly runId: string;
+}
+
+export interface ScheduleReport {
+  readonly made: readonly ScheduledRun[];
+  /** Predictors whose run could not be created; their slots stay due. */
+  readonly failed: readonly { readonly predictor: string; readonly error: unknown }[];
+}
+
+/**
+ * Creates the due runs; tells which this call made. A slot that comes up during an unfinished run of its predictor
+ * stays due and runs after it, if no newer slot has come by then. Rejects where the schedules cannot be read.
+ */
+export async function scheduleRuns(dependencies: ScheduleRunsDependencies): Promise<ScheduleReport> {
+  const { schedules, runs, hints, latestSlot } = dependencies;
+  const { now, schedules: all } = await schedules.schedules();
+  const made: ScheduledRun[] = [];
+  const failed: { predictor: string; error: unknown }[] = [];
+  for (const { predictor, schedule, after } of all) {
+    try {
+      const slot = latestSlot(schedule, now);
+      if (slot <= after) continue;
+      const { run, created } = await runs.create({
+        predictor,
+        scope: { kind: 'all' },
+        reason: 'schedule',
+        scheduleSlot: slot,
+      });
+      if (!created) continue;
+      await hints.plan(run.id);
+      made.push({ predictor, slot, runId: run.id });
+    } catch (error) {
+      if (!isTandemError(error, 'run_conflict', 'unknown_predictor')) failed.push({ predictor, error });
+    }
+  }
+  return { made, failed };
+}

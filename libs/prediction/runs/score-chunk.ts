@@ -1,0 +1,101 @@
+/** Features to predictions for the users of one chunk: B4 and B5. A user that cannot be scored fails alone, by name. */
+import { isErased } from '../certificate.ts';
+import type { FeatureSource } from '../models/feature-source.ts';
+import { type FeatureBatch, scorableRows } from '../models/features.ts';
+import type { Scorer } from '../models/scoring.ts';
+import type { ModelVersion } from '../predictor.ts';
+import { type IsolatedScores, scoreIsolating } from './isolate-poison.ts';
+import type { ChunkResult, ClaimedChunk, RunFailure } from './runs.ts';
+import { type ScoredUsers, scoredUsers } from './scored-users.ts';
+
+export interface ScoreChunkDependencies {
+  readonly features: FeatureSource;
+  readonly scorer: Scorer;
+}
+
+/** What a chunk gave, and where its time went, in ms. */
+export interface ScoredChunk {
+  readonly result: ChunkResult;
+  readonly readMs: number;
+  readonly scoreMs: number;
+}
+
+/** A model that needs more than this for one user would fill a day with a hundred thousand users. */
+const SCORING_BASE_MS = 10_000;
+const SCORING_MS_PER_ROW = 2;
+
+/**
+ * @param lost checked between the steps and parts: a chunk that another worker holds is left alone
+ * @param onProgress told after the features are read, and after each part of the scoring
+ */
+export async function scoreChunk(
+  { features, scorer }: ScoreChunkDependencies,
+  version: ModelVersion,
+  chunk: ClaimedChunk,
+  lost: AbortSignal,
+  onProgress: () => void,
+): Promise<ScoredChunk> {
+  const started = performance.now();
+  const { batch, rows, absent } = await readFeatures(features, version, chunk);
+  const onPart = () => {
+    lost.throwIfAborted();
+    onProgress();
+  };
+  onPart();
+  const read = performance.now();
+  const timeoutMs = SCORING_BASE_MS + SCORING_MS_PER_ROW * rows.length;
+  const scores = await scoreIsolating(scorer, { version, batch, rows, timeoutMs, priority: 'batch' }, { onPart });
+  lost.throwIfAborted();
+  const scored = scoredOf(batch, scores);
+  const failures = [...absent, ...failuresOf(batch, batch.faults), ...failuresOf(batch, scores.faults)];
+  return {
+    result: { history: batch.history, computedAt: batch.readAt, scored, failures },
+    readMs: read - started,
+    scoreMs: performance.now() - read,
+  };
+}
+
+interface ChunkFeatures {
+  readonly batch: FeatureBatch;
+  readonly rows: readonly number[];
+  /** Users named by the run for whom the feature source has no row. */
+  readonly absent: readonly RunFailure[];
+}
+
+async function readFeatures(
+  features: FeatureSource,
+  version: ModelVersion,
+  { part }: ClaimedChunk,
+): Promise<ChunkFeatures> {
+  if ('range' in part) {
+    const batch = await features.readRange(version, part.range);
+    return { batch, rows: scorableRows(batch), absent: [] };
+  }
+  const { batch, certificate } = await features.readUsers(version, part.userIds);
+  const erased = (userId: string) => isErased(certificate.user(userId, version.predictor));
+  const found = new Set(batch.userIds);
+  // An erased user is neither scored nor named: a run's report is no place for one.
+  const absent = part.userIds
+    .filter((userId) => !found.has(userId) && !erased(userId))
+    .map((userId) => ({ userId, reason: 'the feature query has no row for this user' }));
+  const isErasedRow = (row: number) => erased(batch.userIds[row] ?? '');
+  const rows = scorableRows(batch).filter((row) => !isErasedRow(row));
+  const faults = new Map([...batch.faults].filter(([row]) => !isErasedRow(row)));
+  return { batch: { ...batch, faults }, rows, absent };
+}
+
+/** As a rule all rows were scored together: then the columns are those that were read. */
+function scoredOf({ userIds, contextVersions }: FeatureBatch, scores: IsolatedScores): ScoredUsers {
+  const [part] = scores.parts;
+  if (part?.rows.length === userIds.length && part.encoded.faults.size === 0) {
+    return { userIds, contextVersions, outputs: part.encoded.bytes, offsets: part.encoded.offsets };
+  }
+  const users = [...scores.outputs].map(([row, outputs]) => {
+    return { userId: userIds[row] ?? '', contextVersion: contextVersions[row] ?? 0, outputs };
+  });
+  return scoredUsers(users);
+}
+
+function failuresOf(batch: FeatureBatch, faults: ReadonlyMap<number, string>): RunFailure[] {
+  return [...faults].map(([row, reason]) => ({ userId: batch.userIds[row] ?? '', reason }));
+}
