@@ -95,6 +95,11 @@ describe('encodeInputs', () => {
       [1, 'feature f0 of user 1 is 1099511627776, which an input of type int32 cannot hold'],
       [3, 'feature f0 of user 3 is 0.5, which an input of type int32 cannot hold'],
     ]);
+    expect(error).toMatchObject({ code: 'features_unusable' });
+    expect([...(error as RowsRefused).unusable]).toEqual([
+      [1, ['f0']],
+      [3, ['f0']],
+    ]);
   });
 
   it('writes halves as their bits', () => {

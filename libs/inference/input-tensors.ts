@@ -8,6 +8,7 @@ import { RowsRefused } from '@tandem/prediction/models/scoring';
 import type { ModelInput, TensorType } from '@tandem/prediction/predictor';
 import { type FilledColumn, fillTensor } from './fill-tensor.ts';
 import type { TensorData, WireTensor } from './protocol.ts';
+import { cut, joinData } from './tensor-data.ts';
 
 /** A filled input of a request; its rows are cut into runs later. */
 export interface EncodedInput {
@@ -30,15 +31,17 @@ export function encodeInputs(
   rows: readonly number[],
 ): EncodedInput[] {
   const refused = new Map<number, string>();
+  const unusable = new Map<number, string[]>();
   const encoded = inputs.map(({ name, type, columns, rank }): EncodedInput => {
     const filled = columns.map((column) => columnOf(batch, column));
     const width = filled.reduce((sum, { column }) => sum + columnWidth(column), 0);
     const data = fillTensor(type, width, filled, rows, (column, row) => {
       if (!refused.has(row)) refused.set(row, refusal(batch, column, row, type));
+      unusable.set(row, [...(unusable.get(row) ?? []), column.column.name]);
     });
     return rank === undefined ? { name, type, width, data } : { name, type, width, rank, data };
   });
-  if (refused.size > 0) throw new RowsRefused('live_failed', refused);
+  if (refused.size > 0) throw new RowsRefused('features_unusable', refused, { unusable });
   return encoded;
 }
 
@@ -59,28 +62,6 @@ export function joinInputs(several: readonly (readonly EncodedInput[])[], rows: 
     dims: rank === 1 ? [rows] : [rows, width],
     data: joinData(several.map((inputs) => inputs[i]?.data ?? [])),
   }));
-}
-
-/** A part of a tensor's values; typed arrays share their memory with the whole. */
-export function cut(data: TensorData, start: number, end: number): TensorData {
-  return Array.isArray(data) ? data.slice(start, end) : (data as Float32Array).subarray(start, end);
-}
-
-/** The values of several tensors of one element type. */
-export function joinData(several: readonly TensorData[]): TensorData {
-  const [first] = several;
-  if (first === undefined || several.length === 1) return first ?? [];
-  if (Array.isArray(first)) return several.flatMap((texts) => texts as readonly string[]);
-  const arrays = several as readonly Float32Array[];
-  const whole = new (first.constructor as Float32ArrayConstructor)(
-    arrays.reduce((sum, array) => sum + array.length, 0),
-  );
-  let at = 0;
-  for (const array of arrays) {
-    whole.set(array, at);
-    at += array.length;
-  }
-  return whole;
 }
 
 function columnOf(batch: FeatureBatch, name: string): FilledColumn {

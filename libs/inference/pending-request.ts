@@ -75,6 +75,6 @@ export function late(timeoutMs: number | null): TandemError {
  */
 export function overloaded(waiting: number, refused: readonly number[], room: number): TandemError {
   const text = 'too many users wait for the model';
-  if (room > 0) return new RowsRefused('overloaded', new Map(refused.map((row) => [row, text])), 1);
+  if (room > 0) return new RowsRefused('overloaded', new Map(refused.map((row) => [row, text])), { retryAfter: 1 });
   return new TandemError('overloaded', text, { retryAfter: 1, detail: { waiting } });
 }

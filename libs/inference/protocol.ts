@@ -58,8 +58,11 @@ export interface ModelRun {
   readonly feeds: readonly WireTensor[];
   /** Names of the outputs that are wanted. */
   readonly fetches: readonly string[];
-  /** The model sees one row at a time; the answer has the shape of one run of all. */
-  readonly rowByRow: boolean;
+  /**
+   * What the model sees at a time: `all` rows, `one` (the answer has the shape of one run of all), or as many as it takes
+   * the least time for (piece-size.ts).
+   */
+  readonly atOnce: 'all' | 'one' | 'quickest';
 }
 
 export interface RunAnswer {

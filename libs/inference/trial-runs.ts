@@ -53,7 +53,7 @@ export function createTrialRuns(options: TrialRunsOptions, now: () => number): T
     if (spent > totalTimeoutMs) throw tooSlow(field, totalTimeoutMs, slowestMs);
     const ran = await faultOf(() => {
       const feeds = joinInputs([encodeInputs(inputs, batch, rows)], rows.length);
-      return process.run({ session, feeds, fetches, rowByRow }, runTimeoutMs);
+      return process.run({ session, feeds, fetches, atOnce: rowByRow ? 'one' : 'all' }, runTimeoutMs);
     });
     if (typeof ran === 'string') return { fault: ran };
     slowestMs = Math.max(slowestMs, ran.ms);
@@ -72,7 +72,7 @@ async function faultOf<T>(work: () => Promise<T>): Promise<T | string> {
   try {
     return await work();
   } catch (error) {
-    if (isTandemError(error, 'live_failed')) return error.message;
+    if (isTandemError(error, 'live_failed', 'features_unusable')) return error.message;
     throw error;
   }
 }

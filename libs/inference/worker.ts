@@ -7,8 +7,9 @@ import { createHash } from 'node:crypto';
 import { rmdirSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { InferenceSession } from 'onnxruntime-node';
-import { runModel } from './model-run.ts';
+import { type Loaded, runModel } from './model-run.ts';
 import { findFault } from './onnx-file.ts';
+import { createPieceSizes } from './piece-size.ts';
 import type { Command, ModelRun, Reply, SignatureTensor } from './protocol.ts';
 import { signatureFault } from './signature-fault.ts';
 
@@ -24,7 +25,7 @@ const OPTIONS: InferenceSession.SessionOptions = {
 /** Of what a model makes ONNX Runtime say: its names may be as long as the file. */
 const MAX_REASON = 4_000;
 
-const sessions = new Map<string, InferenceSession>();
+const sessions = new Map<string, Loaded>();
 let parts: Uint8Array[] = [];
 
 start();
@@ -76,7 +77,7 @@ async function load({ session, sha256, release }: Extract<Command, { kind: 'load
   const bytes = Buffer.concat(parts);
   parts = [];
   for (const id of release) {
-    await sessions.get(id)?.release();
+    await sessions.get(id)?.session.release();
     sessions.delete(id);
   }
   if (sha256 !== null && createHash('sha256').update(bytes).digest('hex') !== sha256) {
@@ -91,7 +92,7 @@ async function load({ session, sha256, release }: Extract<Command, { kind: 'load
     await loaded.release();
     return say({ kind: 'refused', ...oddity });
   }
-  sessions.set(session, loaded);
+  sessions.set(session, { session: loaded, sizes: createPieceSizes() });
   say({ kind: 'loaded', signature, rssBytes: process.memoryUsage.rss() });
 }
 
