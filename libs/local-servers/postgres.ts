@@ -22,6 +22,8 @@ export interface PostgresOptions {
   readonly dataDir: string;
   /** Left out: the port of the last start, or a free one. */
   readonly port?: number;
+  /** Of the server's process, beside its own. */
+  readonly environment?: Readonly<Record<string, string>>;
   readonly log: (line: string) => void;
 }
 
@@ -37,6 +39,7 @@ interface Plan {
   readonly programs: PostgresPrograms;
   readonly account: PostgresAccount;
   readonly requestedPort: number | undefined;
+  readonly environment: Readonly<Record<string, string>>;
   readonly log: (line: string) => void;
 }
 
@@ -49,14 +52,14 @@ export async function startPostgres(options: PostgresOptions): Promise<LocalServ
   }
 }
 
-async function start({ dataDir, port, log }: PostgresOptions): Promise<LocalServer> {
+async function start({ dataDir, port, environment = {}, log }: PostgresOptions): Promise<LocalServer> {
   const programs = findPostgresPrograms();
   const folder = prepareFolder(dataDir);
   const account = await choosePostgresAccount({ programs, folder, log });
   const password = readOrCreateSecret(join(folder, 'password'));
   const cluster = await ensureCluster({ folder, programs, account, password, log });
   await endLeftoverPostmaster(cluster, log);
-  const started = await startUntilReady({ folder, cluster, programs, account, requestedPort: port, log });
+  const started = await startUntilReady({ folder, cluster, programs, account, requestedPort: port, environment, log });
   const { server } = started;
   return {
     url: `postgres://${SUPERUSER}:${password}@127.0.0.1:${started.port}/${DATABASE}`,
@@ -93,7 +96,7 @@ async function startUntilReady(plan: Plan): Promise<{ server: ServerProcess; por
   }
 }
 
-function spawnPostmaster({ folder, cluster, programs, account }: Plan, port: number): ServerProcess {
+function spawnPostmaster({ folder, cluster, programs, account, environment }: Plan, port: number): ServerProcess {
   const settings = {
     port: String(port),
     listen_addresses: '127.0.0.1',
@@ -111,7 +114,9 @@ function spawnPostmaster({ folder, cluster, programs, account }: Plan, port: num
   const [program = programs.postgres, ...args] = [...account.prefix, programs.postgres, '-D', cluster, ...flags];
   const { uid, gid } = account;
   // Root enters the folder before it hands over to Postgres' account, so the start itself needs no rights on the way.
-  return startServerProcess({ program, args, ...place(cluster), uid, gid, outputFile: join(folder, 'server.log') });
+  const { cwd, env } = place(cluster);
+  const outputFile = join(folder, 'server.log');
+  return startServerProcess({ program, args, cwd, env: { ...env, ...environment }, uid, gid, outputFile });
 }
 
 async function explainFailure(server: ServerProcess, { folder, log }: Plan, port: number): Promise<LocalServerError> {

@@ -27,6 +27,8 @@ export interface RedisOptions {
   readonly port?: number;
   /** Where programs are searched. Default: the environment's PATH. */
   readonly path?: string | undefined;
+  /** Of the server's process, beside its own; one in a container has none of it. */
+  readonly environment?: Readonly<Record<string, string>>;
   readonly log: (line: string) => void;
 }
 
@@ -45,6 +47,7 @@ interface Plan {
   readonly password: string;
   readonly launch: RedisLaunch;
   readonly requestedPort: number | undefined;
+  readonly environment: Readonly<Record<string, string>>;
   readonly log: (line: string) => void;
 }
 
@@ -58,7 +61,7 @@ export async function startRedis(options: RedisOptions): Promise<LocalServer> {
 }
 
 async function start(options: RedisOptions): Promise<LocalServer> {
-  const { dataDir, port, log, path = process.env.PATH } = options;
+  const { dataDir, port, log, path = process.env.PATH, environment = {} } = options;
   const folder = prepareFolder(dataDir);
   const serverDir = options.serverDir ?? join(dirname(folder), 'redis-server');
   const asRoot = process.getuid?.() === 0;
@@ -66,7 +69,14 @@ async function start(options: RedisOptions): Promise<LocalServer> {
   const password = readOrCreateSecret(join(folder, 'password'));
   await endLeftoverRedis(folder, password, log);
   await launch.clear(folder);
-  const { server, port: chosen } = await startUntilReady({ folder, password, launch, requestedPort: port, log });
+  const { server, port: chosen } = await startUntilReady({
+    folder,
+    password,
+    launch,
+    requestedPort: port,
+    environment,
+    log,
+  });
   return {
     url: `redis://:${password}@127.0.0.1:${chosen}`,
     port: chosen,
@@ -125,12 +135,13 @@ async function startUntilReady(plan: Plan): Promise<{ server: ServerProcess; por
   }
 }
 
-function spawnRedis({ folder, password, launch }: Plan, port: number): ServerProcess {
+function spawnRedis({ folder, password, launch, environment }: Plan, port: number): ServerProcess {
   const settingsFile = join(folder, 'redis.conf');
   writeFileSync(settingsFile, renderRedisSettings({ password, ...launch.settings(port, folder) }), { mode: 0o600 });
   chmodSync(settingsFile, 0o600);
   const command = launch.command(port, settingsFile);
-  const server = startServerProcess({ ...command, cwd: folder, outputFile: join(folder, 'server.log') });
+  const env = { ...command.env, ...environment };
+  const server = startServerProcess({ ...command, env, cwd: folder, outputFile: join(folder, 'server.log') });
   writeFileSync(join(folder, 'server.json'), JSON.stringify({ pid: server.pid, startedAt: server.startedAt }));
   return server;
 }

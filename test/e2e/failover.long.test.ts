@@ -84,7 +84,7 @@ async function followPrimary(pool: Pool, primary: OwnPostgres): Promise<Standby>
     signal: 'standby.signal',
     settings: { primary_conninfo: `host=127.0.0.1 port=${port} user=${username} password=${password}` },
   });
-  const server = await ownPostgres(folder, 'standby');
+  const server = await ownPostgres(folder, { name: 'standby' });
   closing.push(() => server.close());
   const itsPool = createPool({ url: server.url, max: 1, applicationName: 'e2e-standby' });
   closing.push(() => itsPool.end());
@@ -123,7 +123,7 @@ async function expectNothingFresh({ client }: Api): Promise<void> {
 it('a Redis replica that missed writes, with half of the readers still at the old primary, makes nobody stale', async () => {
   const first = await deploy({});
   const { pool, redis, wire, folder } = deployment;
-  const replica = await ownRedis(folder, 'replica');
+  const replica = await ownRedis(folder, { name: 'replica' });
   closing.push(() => replica.close());
   const second = await deployment.startApi({ environment: { REDIS_URL: replica.url, QUEUE_REDIS_URL: redis.url } });
   const audience = startAudience({

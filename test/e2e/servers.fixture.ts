@@ -45,11 +45,18 @@ export async function makeFolder(): Promise<string> {
   return folder;
 }
 
-/** @param name of its own folder in the folder */
-export async function ownRedis(folder: string, name = 'redis'): Promise<OwnRedis & ClosableServer> {
+export interface OwnServerOptions {
+  /** Of its own folder in the folder. */
+  readonly name?: string;
+  /** Of its process, beside its own. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+export async function ownRedis(folder: string, options: OwnServerOptions = {}): Promise<OwnRedis & ClosableServer> {
+  const { name = 'redis', environment = {} } = options;
   const dataDir = join(folder, name);
   const serverDir = join(tmpdir(), 'tandem-test-redis');
-  const server = await own(() => startRedis({ dataDir, serverDir, log: quiet }), 'SIGKILL');
+  const server = await own(() => startRedis({ dataDir, serverDir, environment, log: quiet }), 'SIGKILL');
   const data = join(dataDir, 'appendonlydir');
   let copies = 0;
   return {
@@ -67,10 +74,12 @@ export async function ownRedis(folder: string, name = 'redis'): Promise<OwnRedis
   };
 }
 
-/** @param name of its own folder in the folder */
-export async function ownPostgres(folder: string, name = 'postgres'): Promise<OwnPostgres & ClosableServer> {
+export async function ownPostgres(
+  folder: string,
+  { name = 'postgres', environment = {} }: OwnServerOptions = {},
+): Promise<OwnPostgres & ClosableServer> {
   const dataDir = join(folder, name);
-  const server = await own(() => startPostgres({ dataDir, log: quiet }), 'SIGQUIT');
+  const server = await own(() => startPostgres({ dataDir, environment, log: quiet }), 'SIGQUIT');
   return { ...server, cluster: join(dataDir, 'cluster') };
 }
 

@@ -19,6 +19,8 @@ import { findFaults } from './catalogue/faults.ts';
 import { countViolations, reportOf } from './checker/report.ts';
 import { findControls } from './plant/controls/catalogue.ts';
 import { faultRunOf, headOfRun, record } from './results.ts';
+import { whyNoServerClocks } from './rig/server-clock.ts';
+import type { Needs } from './rig/session.ts';
 import { whyNoSmallDisk } from './rig/small-disk.ts';
 import { isAsItShould, tableOf, tryControl } from './try-controls.ts';
 import { tryFaults } from './try-faults.ts';
@@ -63,21 +65,28 @@ async function doControls(folder: string): Promise<boolean> {
 }
 
 async function doFaults(folder: string): Promise<boolean> {
-  const chosen = findFaults(names);
-  const ordinary = chosen.filter(({ needs }) => needs === undefined);
-  const ofDisk = chosen.filter(({ needs }) => needs === 'small disk');
+  const able = await skipUnable(findFaults(names), folder);
+  const ordinary = able.filter(({ needs }) => needs !== 'small disk');
+  const ofDisk = able.filter(({ needs }) => needs === 'small disk');
   let isGood = true;
   if (ordinary.length > 0) {
     isGood = await doSome({ folder: join(folder, 'ordinary'), plan: (random) => planOf(ordinary, random) });
   }
   if (ofDisk.length === 0 || minutes !== undefined) return isGood;
-  const why = await whyNoSmallDisk(folder);
-  if (why === null) {
-    const needs = 'small disk';
-    return (await doSome({ folder: join(folder, 'small-disk'), plan: () => ofDisk, needs })) && isGood;
-  }
-  for (const { name } of ofDisk) say(`skipped ${name}: ${why}`);
-  return isGood;
+  return (await doSome({ folder: join(folder, 'small-disk'), plan: () => ofDisk, needs: 'small disk' })) && isGood;
+}
+
+/** Those that can be done here; of the others it is said why not. */
+async function skipUnable(chosen: readonly NamedFault[], folder: string): Promise<readonly NamedFault[]> {
+  const whyNot: Record<Needs, string | null> = { 'small disk': null, 'server clocks': null };
+  const isNeeded = (need: Needs) => chosen.some(({ needs }) => needs === need);
+  if (isNeeded('small disk')) whyNot['small disk'] = await whyNoSmallDisk(folder);
+  if (isNeeded('server clocks')) whyNot['server clocks'] = await whyNoServerClocks();
+  return chosen.filter(({ name, needs }) => {
+    const why = needs === undefined ? null : whyNot[needs];
+    if (why !== null) say(`skipped ${name}: ${why}`);
+    return why === null;
+  });
 }
 
 async function doSome(order: Pick<Parameters<typeof tryFaults>[0], 'folder' | 'plan' | 'needs'>): Promise<boolean> {

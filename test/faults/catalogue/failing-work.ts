@@ -1,10 +1,14 @@
 /** Parts of a run fail at random, and everything at once. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { until } from '../../e2e/until.fixture.ts';
+import type { Rig } from '../rig/rig.ts';
+import { replaceAll } from './deployments.ts';
 import type { NamedFault } from './fault.ts';
 
 const HELD_MS = 10_000;
 const OFTEN = 1_000_000;
+/** When the first program has had the signal and the others have not. */
+const IN_DEPLOY_MS = 1_000;
 
 export const failingWork: readonly NamedFault[] = [
   {
@@ -40,8 +44,7 @@ export const failingWork: readonly NamedFault[] = [
         {
           async inject() {
             back = Promise.all([api?.restart('SIGKILL'), worker?.restart('SIGKILL')]);
-            const lost = [rig.cache.restartEmpty(), rig.queue.restartEmpty(), rig.postgres.restartImmediately()];
-            await Promise.all(lost);
+            await loseStores(rig);
           },
           async lift() {
             await back;
@@ -51,4 +54,32 @@ export const failingWork: readonly NamedFault[] = [
       );
     },
   },
+  {
+    name: 'everything-at-once-in-deploy',
+    what: 'while each program is replaced, one after another, the cache and the queue are killed and come back empty, and Postgres is stopped at once',
+    expected: 'what holds after each of them',
+    async run({ rig, fault }) {
+      let deploying = Promise.resolve();
+      await fault(
+        { name: 'everything at once in a deploy' },
+        {
+          async inject() {
+            deploying = replaceAll(rig);
+            // Whoever holds the fault learns of it then.
+            deploying.catch(() => {});
+            await pause(IN_DEPLOY_MS);
+            await loseStores(rig);
+          },
+          async lift() {
+            await deploying;
+            await until('Postgres answers the application', () => rig.pool.query('select 1'));
+          },
+        },
+      );
+    },
+  },
 ];
+
+async function loseStores({ cache, queue, postgres }: Rig): Promise<void> {
+  await Promise.all([cache.restartEmpty(), queue.restartEmpty(), postgres.restartImmediately()]);
+}

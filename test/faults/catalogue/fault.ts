@@ -5,7 +5,7 @@ export interface NamedFault {
   /** As `--only` takes it. */
   readonly name: string;
   readonly what: string;
-  /** What the deployment must be made like, for this one; sessions of such are their own. */
+  /** What not every machine gives; elsewhere it is skipped. Those that need a small disk have a session of their own. */
   readonly needs?: Needs;
   /** What the service does about it, beyond what holds in every case (checker/). */
   readonly expected: string;

@@ -1,4 +1,6 @@
 /** Every fault of the catalogue, in the order in which all of them are done. */
+import { crowdedUsers } from './crowded-users.ts';
+import { deployments } from './deployments.ts';
 import { failingWork } from './failing-work.ts';
 import type { NamedFault } from './fault.ts';
 import { fullStores } from './full-stores.ts';
@@ -7,7 +9,9 @@ import { lostCache } from './lost-cache.ts';
 import { lostHistory } from './lost-history.ts';
 import { lostPostgres } from './lost-postgres.ts';
 import { lostQueue } from './lost-queue.ts';
+import { misbehavingModels } from './misbehaving-models.ts';
 import { partitions } from './partitions.ts';
+import { repeatedEvents } from './repeated-events.ts';
 import { slowPostgres } from './slow-postgres.ts';
 import { stoppedPrograms } from './stopped-programs.ts';
 import { wrongClocks } from './wrong-clocks.ts';
@@ -19,6 +23,10 @@ export const faults: readonly NamedFault[] = [
   ...slowPostgres,
   ...fullStores,
   ...failingWork,
+  ...misbehavingModels,
+  ...crowdedUsers,
+  ...repeatedEvents,
+  ...deployments,
   ...partitions,
   ...stoppedPrograms,
   ...wrongClocks,

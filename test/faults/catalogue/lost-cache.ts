@@ -1,5 +1,7 @@
-/** The cache's Redis forgets, stops, or remembers what was true long ago. */
+/** The cache's Redis forgets, stops, remembers what was true long ago, or is two servers at once. */
 import { setTimeout as pause } from 'node:timers/promises';
+import { startReplica } from '../rig/replica.ts';
+import type { Stage } from '../rig/session.ts';
 import type { NamedFault } from './fault.ts';
 
 const nothing = async () => {};
@@ -47,6 +49,12 @@ export const lostCache: readonly NamedFault[] = [
       ),
   },
   {
+    name: 'cache-split',
+    what: 'a replica of the cache that has missed some seconds of writes is promoted; one API and one worker go over to it, the others stay with the old primary, which lives on; then all go back',
+    expected: 'each reads what the other wrote late or never, and nothing stale is called fresh',
+    run: splitCache,
+  },
+  {
     name: 'hints-evicted',
     what: 'the version hints alone are deleted',
     expected: 'nothing but writes that were worth nothing',
@@ -63,3 +71,31 @@ export const lostCache: readonly NamedFault[] = [
       ),
   },
 ];
+
+const MISSED_MS = 3_000;
+const SPLIT_MS = 10_000;
+
+async function splitCache({ rig, fault }: Stage): Promise<void> {
+  const replica = await startReplica(rig);
+  const going = [...rig.apis.slice(0, 1), ...rig.workers.slice(0, 1)];
+  const aim = (url: string) => {
+    for (const proxy of rig.proxies('cache', going)) proxy.aim(Number(new URL(url).port));
+  };
+  try {
+    await replica.stopFollowing();
+    await pause(MISSED_MS);
+    await fault(
+      { name: 'the cache split in two' },
+      {
+        async inject() {
+          await replica.promote();
+          aim(replica.url);
+        },
+        hold: () => pause(SPLIT_MS),
+        lift: async () => aim(rig.cache.url),
+      },
+    );
+  } finally {
+    await replica.close();
+  }
+}

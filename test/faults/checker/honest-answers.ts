@@ -1,11 +1,13 @@
 /** Which sources go with which reasons, and what a caller's directives leave of them, as the product's wire says it. */
 import type { Directives, ReadAnswer } from '../history.ts';
 
+const LIVE_FAILURES = ['live_failed', 'features_unusable', 'live_timeout', 'overloaded'];
+
 const REASONS: Readonly<Record<string, ReadonlySet<string>>> = {
   batch: new Set(['fresh', 'rolled_back']),
   live: new Set(['fresh', 'context_newer', 'missing', 'expired', 'version_changed', 'rolled_back', 'requested']),
-  stale: new Set(['context_newer', 'missing', 'expired', 'live_failed', 'live_timeout', 'overloaded', 'unverified']),
-  default: new Set(['missing', 'live_failed', 'live_timeout', 'overloaded', 'context_newer', 'expired', 'requested']),
+  stale: new Set(['context_newer', 'missing', 'expired', ...LIVE_FAILURES, 'unverified']),
+  default: new Set(['missing', ...LIVE_FAILURES, 'context_newer', 'expired', 'requested']),
 };
 
 /** The pair that is not of the wire; null where it is. */

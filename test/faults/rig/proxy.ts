@@ -24,6 +24,8 @@ export interface TcpProxy {
   /** Refuses connections, and ends those there are. */
   down(): Promise<void>;
   up(): Promise<void>;
+  /** Leads to another server from now on; the connections to the one before end. */
+  aim(port: number): void;
   /** Those open now. */
   connections(): readonly ProxiedConnection[];
   close(): Promise<void>;
@@ -32,7 +34,8 @@ export interface TcpProxy {
 /** Odd, so that neighbouring connections have seeds far apart. */
 const GOLDEN = 0x9e3779b1;
 
-export async function startProxy({ port: serverPort, seed }: ProxyOptions): Promise<TcpProxy> {
+export async function startProxy({ port: firstPort, seed }: ProxyOptions): Promise<TcpProxy> {
+  let serverPort = firstPort;
   const toxics = createToxicSet();
   const open = new Map<number, ProxiedConnection>();
   let accepted = 0;
@@ -79,6 +82,10 @@ export async function startProxy({ port: serverPort, seed }: ProxyOptions): Prom
     },
     down,
     up,
+    aim(to) {
+      serverPort = to;
+      for (const connection of open.values()) connection.destroy();
+    },
     connections: () => [...open.values()],
     async close() {
       toxics.clear();

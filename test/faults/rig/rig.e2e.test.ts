@@ -9,8 +9,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { COUNT } from '../../e2e/counts.fixture.ts';
 import { until } from '../../e2e/until.fixture.ts';
 import { createRig, type Rig } from './rig.ts';
+import { whyNoServerClocks } from './server-clock.ts';
 
 const USERS = 300;
+const HOUR_MS = 3_600_000;
+const hasServerClocks = (await whyNoServerClocks()) === null;
 
 let folder: string;
 let rig: Rig;
@@ -110,6 +113,21 @@ describe('rig', () => {
       const { answer } = await clientOf(1).predict(COUNT, '8');
       return answer.reason === 'fresh';
     });
+  });
+
+  it.runIf(hasServerClocks)('moves the clock of each store while it runs, and all are right again', async () => {
+    const hoursAhead = async () => {
+      const told = await Promise.all([rig.postgres, rig.cache, rig.queue].map((store) => store.tellTime()));
+      // Rounded down to nothing from below it would be -0, which is another.
+      return told.map((time) => Math.round((time - Date.now()) / HOUR_MS) + 0);
+    };
+    await rig.postgres.clock?.setClock(HOUR_MS);
+    await rig.queue.clock?.setClock(-HOUR_MS);
+    expect(await hoursAhead()).toEqual([1, 0, -1]);
+    await runEveryone();
+    expect((await clientOf(1).predict(COUNT, '7')).answer).toMatchObject({ reason: 'fresh' });
+    await rig.settle();
+    expect(await hoursAhead()).toEqual([0, 0, 0]);
   });
 
   it('brings the stores back empty, old or recovered, and the service with them', async () => {

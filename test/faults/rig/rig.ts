@@ -13,6 +13,7 @@ import { failpoints } from '../plant/failpoints.ts';
 import { findPlants } from '../plant/plants.ts';
 import { migratePlanted } from './planted-schema.ts';
 import { startProxy, type TcpProxy } from './proxy.ts';
+import { buildClockShim, createServerClock } from './server-clock.ts';
 import { mountSmallDisk, type SmallDisk } from './small-disk.ts';
 import { type RigPostgres, type RigRedis, type StoreName, startPostgresOf, startRedisOf } from './stores.ts';
 import { type SupervisedProgram, superviseProgram } from './supervised-program.ts';
@@ -38,6 +39,8 @@ export interface RigOptions {
 export interface Rig {
   readonly seed: number;
   readonly folder: string;
+  /** What was adopted. */
+  readonly counts: Counts;
   /** Numbers in [0, 1), from the seed. */
   readonly random: () => number;
   readonly postgres: RigPostgres;
@@ -52,6 +55,8 @@ export interface Rig {
   readonly pool: Pool;
   /** All ways to that store, or those of some programs. */
   proxies(store: StoreName, of?: readonly SupervisedProgram[]): readonly TcpProxy[];
+  /** More workers, beside the rig's own; whoever hired them closes them. */
+  hireWorkers(count: number): Promise<readonly SupervisedProgram[]>;
   /** As ops are told to do after a restore: versions of the past that is lost prove nothing from now on. */
   rotateHistory(): Promise<void>;
   /** Lifts whatever the proxies, failpoints and clocks do, lets stopped and held processes go on, and waits until all have started. */
@@ -62,7 +67,7 @@ export interface Rig {
 
 const STORES: readonly StoreName[] = ['postgres', 'cache', 'queue'];
 /** The cache may lose anything at any time, as in production. */
-const CACHE_SETTINGS = { 'maxmemory-policy': 'allkeys-lru' };
+export const CACHE_SETTINGS = { 'maxmemory-policy': 'allkeys-lru' };
 const SIZES = { INFERENCE_PROCESSES: '1', CHUNK_LEASE_MS: '1000' };
 
 type Closing = () => Promise<unknown>;
@@ -92,6 +97,7 @@ async function build(options: RigOptions, opened: Closing[], close: () => Promis
   return {
     seed,
     folder,
+    counts: options.counts,
     random: createRandom(seed),
     ...stores,
     programs,
@@ -99,6 +105,12 @@ async function build(options: RigOptions, opened: Closing[], close: () => Promis
     workers: programs.filter(({ kind }) => kind === 'worker'),
     pool,
     proxies: (store, of = programs) => of.map((program) => program.proxies[store]),
+    async hireWorkers(count) {
+      const hired: SupervisedProgram[] = [];
+      for (let no = 1; no <= count; no++) hired.push(await startOne('worker', workers + no, options, stores, opened));
+      await Promise.all(hired.map((program) => program.ready()));
+      return hired;
+    },
     async rotateHistory() {
       await pool.query('update tandem.history_rotation set rotation = gen_random_uuid(), rotated_at = now()');
     },
@@ -110,7 +122,10 @@ async function build(options: RigOptions, opened: Closing[], close: () => Promis
         program.release();
         for (const store of STORES) await program.proxies[store].heal();
       }
-      for (const store of STORES) stores[store].signal('SIGCONT');
+      for (const store of STORES) {
+        stores[store].signal('SIGCONT');
+        await stores[store].clock?.setClock(0);
+      }
       await Promise.all(programs.map((program) => program.ready(withinMs)));
     },
     close,
@@ -132,9 +147,12 @@ async function startStores({ folder, postgresDiskMb }: RigOptions, opened: Closi
     opened.push(() => server.close());
     return server;
   };
-  const postgres = keep(await startPostgresOf(folder));
-  const cache = keep(await startRedisOf(join(folder, 'cache'), CACHE_SETTINGS));
-  const queue = keep(await startRedisOf(join(folder, 'queue')));
+  const library = await buildClockShim(folder).catch(() => null);
+  const clockOf = async (store: StoreName) =>
+    library === null ? null : createServerClock(library, join(folder, `${store}.clock`));
+  const postgres = keep(await startPostgresOf(folder, await clockOf('postgres')));
+  const cache = keep(await startRedisOf(join(folder, 'cache'), await clockOf('cache'), CACHE_SETTINGS));
+  const queue = keep(await startRedisOf(join(folder, 'queue'), await clockOf('queue')));
   return { postgres, cache, queue, disk };
 }
 

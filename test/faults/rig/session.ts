@@ -16,8 +16,8 @@ import { type Load, type LoadRates, startLoad } from '../load/start-load.ts';
 import { createRig, type Rig } from './rig.ts';
 import { type FaultActs, type FaultHead, tellFault } from './tell-fault.ts';
 
-/** What a deployment may have to be made like. */
-export type Needs = 'small disk';
+/** What a fault may need that not every machine gives: a disk that can be filled, servers whose clocks can be moved. */
+export type Needs = 'small disk' | 'server clocks';
 
 export interface SessionOptions {
   readonly seed: number;
@@ -131,9 +131,13 @@ export async function openSession(options: SessionOptions): Promise<Session> {
 async function runEveryone({ apis, pool }: Rig): Promise<void> {
   const body = JSON.stringify({ predictor: COUNT, scope: 'all' });
   const headers = { 'content-type': 'application/json' };
-  const started = await fetch(`${apis[0]?.url}/v1/runs`, { method: 'POST', headers, body });
-  const { id } = (await started.json()) as { readonly id?: string };
-  if (id === undefined) throw new Error(`the first run was not taken: ${started.status}`);
+  const { id } = await until('the first run is taken', async () => {
+    const answer = await fetch(`${apis[0]?.url}/v1/runs`, { method: 'POST', headers, body });
+    const said = (await answer.json()) as { readonly id?: string };
+    // A machine that is busy with other things may have refused it.
+    if (answer.status !== 503 && said.id === undefined) throw new Error(`it was answered with ${answer.status}`);
+    return said.id === undefined ? null : { id: said.id };
+  });
   await until(
     'the first run is done',
     async () => {

@@ -25,7 +25,7 @@ export async function startStandby({ folder, postgres, pool }: Rig): Promise<Sta
   await copyFile(join(folder, 'postgres', 'password'), join(own, 'password'));
   const from = `host=127.0.0.1 port=${port} user=${username} password=${password}`;
   await backup.restore(join(own, 'cluster'), { signal: 'standby.signal', settings: { primary_conninfo: from } });
-  const server = await ownPostgres(folder, 'standby');
+  const server = await ownPostgres(folder, { name: 'standby' });
   const itsPool: Pool = createPool({ url: server.url, max: 1, applicationName: 'application' });
 
   async function receives(): Promise<boolean> {

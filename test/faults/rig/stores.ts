@@ -4,13 +4,19 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
+import pg from 'pg';
 import { type OwnRedis, type OwnServer, ownPostgres, ownRedis } from '../../e2e/servers.fixture.ts';
+import type { ServerClock } from './server-clock.ts';
 
 const run = promisify(execFile);
 
 export type StoreName = 'postgres' | 'cache' | 'queue';
 
 export interface RigServer extends OwnServer {
+  /** Null where no clock of a server can be moved. */
+  readonly clock: ServerClock | null;
+  /** Milliseconds since 1970, as the server itself has it. */
+  tellTime(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -38,8 +44,8 @@ export interface RigRedis extends RigServer {
 }
 
 /** @param folder that the account which Postgres runs under can enter */
-export async function startPostgresOf(folder: string): Promise<RigPostgres> {
-  const server = await ownPostgres(folder);
+export async function startPostgresOf(folder: string, clock: ServerClock | null): Promise<RigPostgres> {
+  const server = await ownPostgres(folder, clock ?? {});
   const { cluster } = server;
   const copy = join(folder, 'postgres', 'backup');
   // By `cp`: the data belong to another account, and must go on doing so.
@@ -49,6 +55,8 @@ export async function startPostgresOf(folder: string): Promise<RigPostgres> {
   };
   return {
     ...server,
+    clock,
+    tellTime: () => timeOfPostgres(server.url),
     async restartImmediately() {
       await server.end('SIGQUIT');
       await server.start();
@@ -66,9 +74,23 @@ export async function startPostgresOf(folder: string): Promise<RigPostgres> {
   };
 }
 
+async function timeOfPostgres(url: string): Promise<number> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 });
+  await client.connect();
+  const { rows } = await client.query<{ ms: number }>(
+    'select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms',
+  );
+  await client.end();
+  return rows[0]?.ms ?? Number.NaN;
+}
+
 /** @param settings of CONFIG SET, after each start */
-export async function startRedisOf(folder: string, settings: Readonly<Record<string, string>> = {}): Promise<RigRedis> {
-  const server = await ownRedis(folder);
+export async function startRedisOf(
+  folder: string,
+  clock: ServerClock | null,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<RigRedis> {
+  const server = await ownRedis(folder, clock ?? {});
   let copy: Awaited<ReturnType<OwnRedis['copyData']>> | undefined;
 
   async function withRedis<T>(use: (redis: Redis) => Promise<T>): Promise<T> {
@@ -94,6 +116,8 @@ export async function startRedisOf(folder: string, settings: Readonly<Record<str
   await configure();
   return {
     ...server,
+    clock,
+    tellTime: () => withRedis(async (redis) => Number((await redis.time())[0]) * 1_000),
     start,
     with: withRedis,
     flush: () => withRedis(async (redis) => void (await redis.flushall())),

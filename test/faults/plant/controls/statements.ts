@@ -14,6 +14,12 @@ export const versionAfterContext: Plant = {
     },
     {
       file: 'libs/offline-store/features.ts',
+      find: 'const batch = unpackRows(version, rows, oids, { history, readAt });',
+      replace: `const unpacked = unpackRows(version, rows, oids, { history, readAt });
+  const batch = unpacked && (await (await import(${relabel})).relabel(pool, unpacked));`,
+    },
+    {
+      file: 'libs/offline-store/features.ts',
       find: 'return rows.finish();',
       replace: `return (await import(${relabel})).relabel(db, rows.finish());`,
     },
