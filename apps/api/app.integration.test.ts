@@ -88,6 +88,17 @@ describe('the application', () => {
     ]);
   });
 
+  it('is not ready where a part that it was given fails', async () => {
+    const check = () => Promise.reject(new Error('all connections are taken'));
+    const full = await createTestApi({}, undefined, undefined, {
+      parts: [{ name: 'connections', isEssential: true, check }],
+    });
+    const ready = await full.get('/readyz');
+    const { parts } = (await ready.json()) as { parts: unknown[] };
+    expect([ready.status, parts.at(-1)]).toEqual([503, { name: 'connections', status: 'failed' }]);
+    await full.close();
+  });
+
   it('counts what it served, by source and reason, and how long it took', async () => {
     await api.get('/v1/predictions/repurchase/1');
     await api.get('/v1/predictions/repurchase/999');

@@ -62,7 +62,9 @@ function otherMethods(endpoints: readonly Endpoint[]): Hono {
     });
   }
   app.notFound(({ req }) => {
-    const error = new RequestError('no_such_path', 'There is no such path.', { remedy: 'GET /docs lists the paths' });
+    const error = new RequestError('no_such_path', 'There is no such path.', {
+      remedy: 'look at its spelling, from /v1/ on; GET /docs lists every path, GET /openapi.json has them for programs',
+    });
     return problemResponse(toProblem(error, new URL(req.url).pathname));
   });
   return app;

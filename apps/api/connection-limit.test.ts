@@ -5,8 +5,9 @@ const limitsOf = (files: string) =>
   `Limit                     Soft Limit           Hard Limit           Units\nMax open files            ${files.padEnd(20)} 1048576              files\n`;
 
 it('leaves files for the stores and the children, and never more than it needs', () => {
-  expect(['1048576', '1024', '64', '20', 'unlimited'].map((files) => connectionLimit(limitsOf(files)))).toEqual([
+  expect(['1048576', '1024', '64', '20', 'unlimited'].map((files) => connectionLimit(1, limitsOf(files)))).toEqual([
     4_096, 964, 4, 4, 4_096,
   ]);
-  expect(connectionLimit('')).toBe(4_096);
+  expect(connectionLimit(1, '')).toBe(4_096);
+  expect(connectionLimit(16, limitsOf('1024'))).toBe(889);
 });

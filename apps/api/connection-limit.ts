@@ -7,14 +7,18 @@ import { readFileSync } from 'node:fs';
 /** However many files there may be. */
 const MOST = 4_096;
 const LEAST = 4;
-/** Files beside the connections: 18 to Postgres, 6 to Redis, 5 for each child, and some 25 of Node itself. */
-const OTHER_FILES = 60;
+/** Files beside the connections and the children's: 18 to Postgres, 6 to Redis, and some 30 of Node itself. */
+const OTHER_FILES = 55;
+const FILES_A_CHILD = 5;
 
-/** @param limits as in `/proc/<pid>/limits`; without that file, as on other systems, nothing is known */
-export function connectionLimit(limits = readLimits()): number {
+/**
+ * @param children that run models
+ * @param limits as in `/proc/<pid>/limits`; without that file, as on other systems, nothing is known
+ */
+export function connectionLimit(children = 1, limits = readLimits()): number {
   const files = /^Max open files\s+(\d+)/m.exec(limits)?.[1];
   if (files === undefined) return MOST;
-  return Math.min(MOST, Math.max(LEAST, Number(files) - OTHER_FILES));
+  return Math.min(MOST, Math.max(LEAST, Number(files) - OTHER_FILES - children * FILES_A_CHILD));
 }
 
 /**

@@ -1,8 +1,8 @@
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { rememberRequest } from './asked-connection.ts';
 import { createConnections } from './connections.ts';
-import { rememberRequest } from './refused-request.ts';
 
 const MOST = 4;
 let server: Server;
@@ -67,6 +67,44 @@ it('is full for 5 s after it sent somebody away, and not where somebody made roo
   clock = 5_000;
   expect(await (await open(GET('/'))).first()).toBe('answered');
   await expect(connections.part.check()).resolves.toBeUndefined();
+});
+
+it('is full where only those make room who used their connection a moment ago, after those who hold one idly', async () => {
+  const asking: Awaited<ReturnType<typeof open>>[] = [];
+  for (let i = 0; i < MOST - 1; i++) asking.push(await open(GET('/')));
+  for (const one of asking) await one.answered;
+  clock = 1_000;
+  const late = await open(GET('/'));
+  await late.answered;
+  asking[0]?.socket.write(GET('/'));
+  await new Promise((resolve) => asking[0]?.socket.once('data', resolve));
+  // Two have not asked for a second.
+  for (const _ of [1, 2]) expect(await (await open(GET('/'))).first()).toBe('answered');
+  await Promise.all([asking[1]?.closed, asking[2]?.closed]);
+  await expect(connections.part.check()).resolves.toBeUndefined();
+  expect(await (await open(GET('/'))).first()).toBe('answered');
+  await asking[0]?.closed;
+  expect(late.theirs.destroyed).toBe(false);
+  await expect(connections.part.check()).rejects.toThrow('all 4 connections are taken');
+});
+
+it('closes a connection whose client takes its answer too slowly', async () => {
+  // Silence is not to be what ends it.
+  server.timeout = 0;
+  const slowly = await open(GET('/large'));
+  slowly.socket.pause();
+  const waiting = await open(GET('/slow'));
+  await expect.poll(() => slow.length).toBe(1);
+  const gone = new Promise((resolve) => slowly.theirs.once('close', resolve));
+  // It takes some of it again and again: for the kernel the connection is at work.
+  const taking = setInterval(() => slowly.socket.read(1_024), 100);
+  const passing = setInterval(() => {
+    clock += 1_000;
+  }, 100);
+  await gone;
+  for (const timer of [taking, passing]) clearInterval(timer);
+  expect(clock).toBeGreaterThanOrEqual(8_000);
+  expect(waiting.theirs.destroyed).toBe(false);
 });
 
 it('lets whoever sends a body finish, for 3 s where nobody else makes room', async () => {

@@ -1,21 +1,25 @@
 /**
  * Which connections are kept. There are places for so many; where none is left, whoever has been connected for longest
- * without a request under way makes room for the newcomer: a crowd that only holds connections keeps nobody out, nor a
+ * without a request for a while makes room for the newcomer: a crowd that only holds connections keeps nobody out, nor a
  * probe that asks whether the service lives. Who sends a body is given time for it; who takes longer makes room too, where
- * nobody else does. Where every connection has its request, the newcomer is sent away at once.
+ * nobody else does. Where every connection is in use, one that is between two requests makes room; where each has its
+ * request, the newcomer is sent away at once. In both cases there are too few places, and readiness says so.
  *
  * A connection on which nothing moves for a while is closed unless it waits for our answer: a client that is gone
- * without a word, or that does not read what it asked for, would hold it, and its answer, for ever.
+ * without a word, or that does not read what it asked for, would hold it, and its answer, for ever. So would one that
+ * reads a byte now and then: an answer has to be taken within a time.
  */
-import type { Server } from 'node:http';
+import { open as openFile } from 'node:fs/promises';
+import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { hasAsked, isAnswering, isSending } from './refused-request.ts';
+import { devNull } from 'node:os';
+import { hasAsked, isAnswering, isSending, untakenAnswer } from './asked-connection.ts';
 import type { Part } from './routes/health/readiness.ts';
 
 export interface Connections {
   /** Of this server; several may share the places. */
   keep(server: Server): void;
-  /** Fails while newcomers find no place. */
+  /** Fails while newcomers find no place, or only that of somebody who used it, and where the process may open no file. */
   readonly part: Part;
 }
 
@@ -25,8 +29,12 @@ export interface ConnectionsOptions {
 }
 
 /** Milliseconds without a byte in either direction. Longer than a request may take (server.ts): whoever stops within one is told why it ends. */
-const SILENCE_MS = 8_500;
-/** For how long a newcomer may not have asked anything yet. */
+const SILENCE_MS = 8_000;
+/** For how long a whole answer may be on its way to its client. */
+const TAKING_MS = 8_000;
+/** How often that is looked at. */
+const LOOK_MS = 500;
+/** For how long a newcomer may not have asked anything yet, and whoever asked counts as using its connection. */
 const GRACE_MS = 1_000;
 /** For how long whoever sends a body keeps its place before anybody: a body has 1 MiB at most. */
 const SENDING_MS = 3_000;
@@ -34,9 +42,12 @@ const SENDING_MS = 3_000;
 const FULL_MS = 5_000;
 
 interface Held {
-  readonly since: number;
+  /** When it came, or its last request. */
+  usedAt: number;
   /** When the head of its last request came that may have a body. */
   sendingSince: number;
+  /** An answer that its client had not taken when it was first looked at. */
+  untaken?: { readonly answer: ServerResponse; readonly since: number } | undefined;
 }
 
 export function createConnections({ most, now = () => performance.now() }: ConnectionsOptions): Connections {
@@ -44,14 +55,19 @@ export function createConnections({ most, now = () => performance.now() }: Conne
   const open = new Map<Socket, Held>();
   let fullAt = Number.NEGATIVE_INFINITY;
 
-  /** One that was answered and asks no more, or that has not asked anything for a second. */
+  /** Whoever has not asked anything for a second; else one that was answered a moment ago. */
   function longestIdle(): Socket | undefined {
-    const young = now() - GRACE_MS;
-    for (const [socket, { since }] of open) {
+    let between: Socket | undefined;
+    for (const [socket, held] of open) {
       if (isAnswering(socket) || isSending(socket)) continue;
-      if (since <= young || hasAsked(socket)) return socket;
+      if (!isInUse(held)) return socket;
+      if (hasAsked(socket)) between ??= socket;
     }
-    return undefined;
+    return between;
+  }
+
+  function isInUse({ usedAt }: Held): boolean {
+    return usedAt > now() - GRACE_MS;
   }
 
   /** One whose body has been on its way for longer than most take. */
@@ -62,37 +78,54 @@ export function createConnections({ most, now = () => performance.now() }: Conne
   }
 
   function take(socket: Socket): void {
-    if (open.size >= most) {
-      const leaving = longestIdle() ?? longestSending();
-      if (!leaving) {
-        fullAt = now();
-        socket.destroy();
-        return;
-      }
-      leaving.destroy();
-      open.delete(leaving);
+    if (open.size >= most && !makeRoom()) {
+      socket.destroy();
+      return;
     }
-    open.set(socket, { since: now(), sendingSince: 0 });
+    open.set(socket, { usedAt: now(), sendingSince: 0 });
     socket.once('close', () => open.delete(socket));
+  }
+
+  function makeRoom(): boolean {
+    const leaving = longestIdle() ?? longestSending();
+    const held = leaving && open.get(leaving);
+    if (!held || isInUse(held)) fullAt = now();
+    leaving?.destroy();
+    return leaving !== undefined && open.delete(leaving);
+  }
+
+  /** Closes the connections of those who take too long to take their answers. */
+  function look(): void {
+    for (const [socket, held] of open) {
+      const answer = untakenAnswer(socket);
+      if (!answer || held.untaken?.answer !== answer) held.untaken = answer && { answer, since: now() };
+      else if (held.untaken.since <= now() - TAKING_MS) socket.destroy();
+    }
   }
 
   return {
     keep(server) {
       server.on('connection', take);
       server.on('request', ({ method, socket }) => {
-        const held = method === 'GET' ? undefined : open.get(socket);
-        if (held) held.sendingSince = now();
+        const held = open.get(socket);
+        if (!held) return;
+        held.usedAt = now();
+        if (method !== 'GET') held.sendingSince = held.usedAt;
       });
       server.timeout = SILENCE_MS;
       server.on('timeout', (socket) => {
         if (!isAnswering(socket) || socket.writableLength > 0) socket.destroy();
       });
+      const looking = setInterval(look, LOOK_MS).unref();
+      server.once('close', () => clearInterval(looking));
     },
     part: {
       name: 'connections',
       isEssential: true,
       async check() {
         if (now() - fullAt < FULL_MS) throw new Error(`all ${most} connections are taken`);
+        // Without one to spare, connections are refused of which nobody here hears.
+        await (await openFile(devNull)).close();
       },
     },
   };

@@ -53,7 +53,7 @@ async function start(): Promise<void> {
   watchEventLoop('api', settings.watchdogMs);
   const metrics = createMetrics({ app: 'api' });
   const exposure = await findExposure(settings);
-  const most = connectionLimit();
+  const most = connectionLimit(settings.inference.processes);
   const connections = createConnections({ most });
   const parts = [connections.part];
   const bounded = { ...settings.inference, queueLimit: liveQueueLimit(settings.inference.queueLimit, most) };

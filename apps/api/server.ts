@@ -5,12 +5,14 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { getRequestListener, RequestError as UnreadableRequest } from '@hono/node-server';
+import { rememberRequest } from './asked-connection.ts';
 import { connectionLimit } from './connection-limit.ts';
 import { type Connections, createConnections } from './connections.ts';
 import { RequestError } from './http/request-error.ts';
 import { frameFault } from './http/request-frame.ts';
+import { closeBehindAnswers, isClosing } from './lingering-close.ts';
 import { problemResponse, toProblem } from './problem.ts';
-import { refuseExpectation, refuseMalformed, refuseRequest, refuseTunnel, rememberRequest } from './refused-request.ts';
+import { refuseExpectation, refuseMalformed, refuseRequest, refuseTunnel } from './refused-request.ts';
 
 /** Milliseconds and bytes. Node's own defaults would let a client hold a connection for five minutes. */
 const LIMITS = Object.freeze({
@@ -19,7 +21,7 @@ const LIMITS = Object.freeze({
   keepAliveTimeout: 5_000,
   maxHeaderSize: 8_192,
   /** How often the two timeouts above are looked at. */
-  connectionsCheckingInterval: 1_000,
+  connectionsCheckingInterval: 500,
   /** Node's own answer has no body; request-frame.ts looks. */
   requireHostHeader: false,
 });
@@ -51,7 +53,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const { connections = createConnections({ most: connectionLimit() }) } = options;
   const listen = getRequestListener(fetch, { errorHandler: refuseUnreadable });
   const server = createServer(LIMITS, (incoming, outgoing) => {
-    rememberRequest(incoming, outgoing);
+    if (isClosing(incoming.socket)) return;
+    if (rememberRequest(incoming, outgoing)) {
+      outgoing.shouldKeepAlive = false;
+      closeBehindAnswers(incoming.socket);
+    }
     const fault = frameFault(incoming);
     if (fault) refuseRequest(fault, incoming, outgoing);
     else if (!direct(incoming, outgoing)) void listen(incoming, outgoing);

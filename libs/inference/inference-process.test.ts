@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { getPriority } from 'node:os';
 import { createInterface } from 'node:readline';
 import * as models from '@tandem/testing/onnx-models';
 import { describe, expect, it, vi } from 'vitest';
@@ -48,12 +49,24 @@ describe('an inference process', () => {
     vi.unstubAllEnvs();
   });
 
+  it.runIf(process.platform === 'linux')('lets its parent go first where both want the processor', async () => {
+    const child = start();
+    await child.ready;
+    expect(getPriority(child.pid)).toBe(Math.min(19, getPriority() + 3));
+    // Where sessions are scheduled as groups, the group's niceness is the one that counts.
+    const groupOf = (pid: number | string = 0) =>
+      Number(/ nice (-?\d+)/.exec(readFileSync(`/proc/${pid}/autogroup`, 'utf8'))?.[1]);
+    if (existsSync('/proc/self/autogroup')) expect(groupOf(child.pid)).toBe(groupOf('self') + 3);
+    child.kill('the test is over');
+    await child.ended;
+  });
+
   it('is ended when it holds more memory than its limit, where the kernel does not refuse it before', async () => {
     const child = startInferenceProcess({ memoryLimitMb: 256, boundData: false, startTimeoutMs: 10_000 });
     await child.ready;
     await child.load({ session: 'm', bytes: models.memoryModel(), sha256: null }, [], 5_000);
     const feeds = [{ name: 'features', type: 'float32' as const, dims: [1, 2], data: Float32Array.of(250_000_000, 1) }];
-    await expect(child.run({ session: 'm', feeds, fetches: ['score'], rowByRow: false }, 20_000)).rejects.toThrow(
+    await expect(child.run({ session: 'm', feeds, fetches: ['score'], atOnce: 'all' }, 20_000)).rejects.toThrow(
       'it took more than 256 MB of memory',
     );
   });

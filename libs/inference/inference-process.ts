@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TandemError } from '@tandem/prediction/errors';
 import { ScoringCrash } from '@tandem/prediction/models/scoring';
+import { lowerPriority } from './child-priority.ts';
 import type { Command, ModelRun, Reply, RunAnswer, Signature } from './protocol.ts';
 import { readableReason } from './readable-reason.ts';
 
@@ -131,7 +132,10 @@ export function startInferenceProcess(options: ProcessOptions): InferenceProcess
     await tell({ kind: 'load', session, sha256, release });
   }
 
-  const ready = ask(() => {}, options.startTimeoutMs).then(() => {});
+  // Not before: a start is awaited by somebody, and soon over.
+  const ready = ask(() => {}, options.startTimeoutMs).then(() => {
+    if (child.pid !== undefined) lowerPriority(child.pid);
+  });
   ready.catch(() => {});
   return {
     pid: child.pid,

@@ -40,6 +40,25 @@ describe('room', () => {
     expect(room.room(version, 400)).toBe(8);
   });
 
+  it('counts what lies between two runs while somebody waits as a part of what runs take', () => {
+    const { room, waiting, clock, run } = createWorld();
+    for (const rows of [1, 2, 4, 8]) run(rows);
+    expect(room.room(version, 400)).toBe(52);
+    Object.assign(waiting, { rows: 1, ms: 0 });
+    for (let i = 0; i < 40; i++) {
+      run(8);
+      clock.now += 40;
+    }
+    Object.assign(waiting, { rows: 0, ms: 0 });
+    // 10 ms a row rather than 5.
+    expect(room.room(version, 400)).toBe(26);
+    for (let i = 0; i < 120; i++) {
+      run(8);
+      clock.now += 40;
+    }
+    expect(room.room(version, 400)).toBeGreaterThan(50);
+  });
+
   it('is for one at least while a child has nothing to do, however slow the model was', () => {
     const { room, run } = createWorld();
     run(1, 10_000);

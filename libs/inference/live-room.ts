@@ -51,6 +51,8 @@ export function createLiveRoom({ places, maxRunRows, maxWaitingRows, waiting, no
   const costs = new Map<string, RunCost>();
   /** When each run under way is likely to be over. */
   const ends = new Map<RunUnderWay, number>();
+  /** When children became free for whom somebody waited. */
+  const freed: number[] = [];
 
   function runRows(version: ModelVersion, timeoutMs: number, leftMs = timeoutMs): number {
     const cost = costs.get(version.id) ?? UNKNOWN;
@@ -89,10 +91,15 @@ export function createLiveRoom({ places, maxRunRows, maxWaitingRows, waiting, no
     },
     begin(version, rows, live) {
       const started = now();
+      const betweenMs = started - (freed.shift() ?? started);
       const run: RunUnderWay = {
         end(wasAnswered) {
-          if (!ends.delete(run) || !wasAnswered || !live) return;
-          costOf(version).observe(rows, now() - started);
+          if (!ends.delete(run) || !wasAnswered) return;
+          const ranMs = now() - started;
+          if (waiting().rows > 0) freed.push(now());
+          // Where the process that feeds the children has much to do, that much lies between two runs, and whoever waits
+          // waits for it too. What is longer than the run was no hurry: those who waited had gone.
+          if (live) costOf(version).observe(rows, ranMs + (betweenMs <= ranMs ? betweenMs : 0));
         },
       };
       ends.set(run, started + (costs.get(version.id)?.ms(rows) ?? 0));

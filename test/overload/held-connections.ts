@@ -1,7 +1,7 @@
 /** Thousands who hold connections: for how long they can, and what those who only read notice. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { getRequest } from './exchange.ts';
-import { connectionsOf } from './open-connections.ts';
+import { heldOf } from './open-connections.ts';
 import { runOpenLoop } from './open-loop.ts';
 import { openSlowClients, type Slowness } from './slow-clients.ts';
 import { LENIENT } from './slow-predictors.ts';
@@ -9,8 +9,6 @@ import { type Tally, tallyOf } from './tally.ts';
 
 export interface HeldOptions {
   readonly port: number;
-  /** Of the service. */
-  readonly pid: number;
   readonly clients: number;
   readonly kinds: readonly Slowness[];
   readonly ratePerSecond: number;
@@ -20,7 +18,7 @@ export interface HeldOptions {
 export interface Held {
   readonly alone: Tally;
   readonly beside: Tally;
-  /** Seconds until the service held none of them; Infinity: it still does. */
+  /** Seconds from when the last had come until the service held none of them; Infinity: it still does. */
   readonly reapedSeconds: number;
 }
 
@@ -29,14 +27,12 @@ const LONGEST_SECONDS = 30;
 const CACHED_USERS = 100;
 
 export async function holdConnections(options: HeldOptions): Promise<Held> {
-  const { port, pid, clients, kinds } = options;
+  const { port, clients, kinds } = options;
   const alone = tallyOf(await readCached(options));
-  const before = connectionsOf(pid, port);
-  const startedAt = performance.now();
   const slow = await openSlowClients(port, clients, kinds);
   try {
     const reading = readCached(options);
-    const reapedSeconds = await reaped(() => connectionsOf(pid, port) - before, startedAt);
+    const reapedSeconds = await reaped(() => heldOf(port, slow.ports));
     return { alone, beside: tallyOf(await reading), reapedSeconds };
   } finally {
     slow.end();
@@ -49,14 +45,12 @@ export function readCached({ port, ratePerSecond, seconds }: Pick<HeldOptions, '
   return runOpenLoop({ port, ratePerSecond, seconds, request, maxConnections: 64, timeoutMs: 10_000 });
 }
 
-/** As the service's own kernel sees it: who does not read is not told. The readers' own connections come and go. */
-async function reaped(held: () => number, startedAt: number): Promise<number> {
+async function reaped(held: () => Promise<number>): Promise<number> {
+  const startedAt = performance.now();
   const seconds = () => (performance.now() - startedAt) / 1e3;
   while (seconds() < LONGEST_SECONDS) {
-    await pause(250);
-    if (held() <= MOST_READERS) return seconds();
+    await pause(500);
+    if ((await held()) === 0) return seconds();
   }
   return Number.POSITIVE_INFINITY;
 }
-
-const MOST_READERS = 64;

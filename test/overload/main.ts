@@ -2,7 +2,7 @@
  * `npm run test:overload`: a service of one processor under far more than it can do. Postgres, Redis and the generator
  * have the other processor. Ends with 1 where a goal is missed.
  *
- *   --only name[,name]   saturation, cached, held, herd, memory, files
+ *   --only name[,name]   saturation, cached, held, pipelined, herd, memory, files
  *   --seconds N          of the saturation (60)
  *   --factor N           times the capacity (10)
  *   --row-ms N           what the model takes for one user (5)

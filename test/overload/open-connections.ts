@@ -1,32 +1,22 @@
-/** What a process has open, as the kernel tells: also those whose other side knows nothing of it. */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+/** Which connections a process on this machine holds, as the kernel tells: also those of whose end nobody was told. */
+import { readFile } from 'node:fs/promises';
 
-/** Sockets of a process that are established on its port. */
-export function connectionsOf(pid: number, port: number): number {
-  const ours = new Set(socketsOf(pid));
-  const hexPort = port.toString(16).toUpperCase().padStart(4, '0');
-  let found = 0;
-  for (const line of readFileSync(`/proc/${pid}/net/tcp`, 'latin1').split('\n').slice(1)) {
+/**
+ * Of the connections from these ports to that one, those that the listening process still holds. One that it closed, and
+ * whose other side has not answered that yet, belongs to nobody any more.
+ */
+export async function heldOf(port: number, from: ReadonlySet<number>): Promise<number> {
+  const lines = (await readFile('/proc/net/tcp', 'latin1')).split('\n').slice(1);
+  return lines.filter((line) => {
     const fields = line.trim().split(/\s+/);
-    const [local = '', state = '', inode = ''] = [fields[1], fields[3], fields[9]];
-    if (local.endsWith(`:${hexPort}`) && state !== LISTENING && ours.has(inode)) found++;
-  }
-  return found;
+    const [local = '', remote = '', owned = NOBODYS] = [fields[1], fields[2], fields[9]];
+    return owned !== NOBODYS && portOf(local) === port && from.has(portOf(remote));
+  }).length;
 }
 
-const LISTENING = '0A';
+const NOBODYS = '0';
 
-/** Files that a process has open. */
-export function filesOf(pid: number): number {
-  return readdirSync(`/proc/${pid}/fd`).length;
-}
-
-function socketsOf(pid: number): string[] {
-  return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
-    try {
-      return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? [];
-    } catch {
-      return [];
-    }
-  });
+/** Of `0100007F:1F90`. */
+function portOf(address: string): number {
+  return Number.parseInt(address.slice(address.indexOf(':') + 1), 16);
 }

@@ -1,8 +1,14 @@
-/** Ten times what live inference can do: what is refused and how early, what is answered in time, and how soon it is over. */
+/**
+ * Ten times what live inference can do: what is refused and how early, what is answered in time, and how soon it is over.
+ *
+ * Capacity is measured before and after, and everything by the processor time that the service used and what such time was
+ * worth just then: on a shared machine neither is the same from one minute to the next.
+ */
 import { cpuSecondsOf } from '../bench/process-usage.ts';
 import { type ClosedLoopOptions, demandFrom, runClosedLoop } from './closed-loop.ts';
 import { type OpenLoopResult, runOpenLoop } from './open-loop.ts';
 import { STRICT } from './slow-predictors.ts';
+import type { SpeedGauge } from './speed-gauge.ts';
 import { describe, goodput, goodputBySecond, type Tally, tallyOf } from './tally.ts';
 
 export interface SaturationOptions {
@@ -15,6 +21,8 @@ export interface SaturationOptions {
   readonly capacitySeconds: number;
   /** Times the capacity. */
   readonly factor: number;
+  /** Of the service's processor. */
+  readonly gauge: SpeedGauge;
   say(line: string): void;
 }
 
@@ -22,6 +30,8 @@ export interface Rate {
   readonly aSecond: number;
   /** By the processor time that the service got, which on a shared machine is not a second each second. */
   readonly aCpuSecond: number;
+  /** The same, by what the processor does meanwhile in such a second: comparable with what was measured at another time. */
+  readonly byWork: number;
 }
 
 export interface Saturation {
@@ -40,15 +50,13 @@ const CAPACITY_READERS = 8;
 const RECOVERY_SECONDS = 12;
 
 export async function saturate(options: SaturationOptions): Promise<Saturation> {
-  const { port, pid, users, liveTimeoutMs, seconds, factor, say } = options;
+  const { port, users, liveTimeoutMs, seconds, factor, say } = options;
   const request = demandFrom(STRICT, users);
   const before = await measureCapacity(options, request);
   const load = { port, request, maxConnections: MAX_CONNECTIONS, timeoutMs: 10_000 };
   const rate = before.aSecond * factor;
   say(`${Math.round(rate)} a second, ${factor} times as many, for ${seconds} s`);
-  const used = cpuSecondsOf([pid]);
-  const result = await runOpenLoop({ ...load, ratePerSecond: rate, seconds });
-  const good = rateOf(result, liveTimeoutMs, cpuSecondsOf([pid]) - used);
+  const { result, found: good } = await measure(options, () => runOpenLoop({ ...load, ratePerSecond: rate, seconds }));
   const overload = tallyOf(result);
   say(`${describe(overload)}\n  live within ${liveTimeoutMs} ms: ${said(good)}`);
   const half = before.aSecond / 2;
@@ -59,33 +67,36 @@ export async function saturate(options: SaturationOptions): Promise<Saturation> 
   return { capacity: mean(before, after), goodput: good, overload, recoverySeconds };
 }
 
-async function measureCapacity(
-  { port, pid, liveTimeoutMs, capacitySeconds, say }: SaturationOptions,
-  request: ClosedLoopOptions['request'],
-): Promise<Rate> {
-  const used = cpuSecondsOf([pid]);
-  const result = await runClosedLoop({ port, request, readers: CAPACITY_READERS, seconds: capacitySeconds });
-  const found = rateOf(result, liveTimeoutMs, cpuSecondsOf([pid]) - used);
+async function measureCapacity(options: SaturationOptions, request: ClosedLoopOptions['request']): Promise<Rate> {
+  const { port, capacitySeconds: seconds, say } = options;
+  const load = { port, request, readers: CAPACITY_READERS, seconds };
+  const { result, found } = await measure(options, () => runClosedLoop(load));
   const { kinds, all } = tallyOf(result);
   const others = [...kinds.values()].map(({ name, count }) => `${count} ${name}`).join(', ');
   say(`capacity: ${said(found)} live in time (${others}; p99 ${all.p99.toFixed(1)} ms)`);
   return found;
 }
 
-function rateOf(result: OpenLoopResult, withinMs: number, cpuSeconds: number): Rate {
-  const aSecond = goodput(result, 'live', withinMs);
-  return { aSecond, aCpuSecond: (aSecond * result.seconds) / cpuSeconds };
+async function measure(
+  { pid, liveTimeoutMs, gauge }: SaturationOptions,
+  load: () => Promise<OpenLoopResult>,
+): Promise<{ readonly result: OpenLoopResult; readonly found: Rate }> {
+  const speed = gauge.begin();
+  const before = cpuSecondsOf([pid]);
+  const result = await load();
+  const cpuSeconds = cpuSecondsOf([pid]) - before;
+  const aSecond = goodput(result, 'live', liveTimeoutMs);
+  const aCpuSecond = (aSecond * result.seconds) / cpuSeconds;
+  return { result, found: { aSecond, aCpuSecond, byWork: aCpuSecond / speed() } };
 }
 
 function mean(one: Rate, other: Rate): Rate {
-  return {
-    aSecond: (one.aSecond + other.aSecond) / 2,
-    aCpuSecond: (one.aCpuSecond + other.aCpuSecond) / 2,
-  };
+  const half = (of: keyof Rate) => (one[of] + other[of]) / 2;
+  return { aSecond: half('aSecond'), aCpuSecond: half('aCpuSecond'), byWork: half('byWork') };
 }
 
-function said({ aSecond, aCpuSecond }: Rate): string {
-  return `${aSecond.toFixed(1)} a second, ${aCpuSecond.toFixed(1)} a CPU second`;
+function said({ aSecond, aCpuSecond, byWork }: Rate): string {
+  return `${aSecond.toFixed(1)} a second, ${aCpuSecond.toFixed(1)} a CPU second, ${byWork.toFixed(3)} a piece of work`;
 }
 
 /** Other work on the machine may spoil a second now and then: so many in a row are enough. */

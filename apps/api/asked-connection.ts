@@ -1,0 +1,66 @@
+/**
+ * What a connection knows of the requests that came on it: whether one is under way, and how many wait behind each other
+ * for their answers (pipelining, RFC 9112, 9.3.2). All that is read of a connection at once, some
+ * 1,500 small requests, would be begun before anybody else's; and answers that nobody takes are held in memory. So a
+ * connection on which too many wait is answered those, of which the last says that it closes, and is read no more.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+
+/** Requests of one connection that may wait for their answers. */
+export const MOST_WAITING = 32;
+
+interface Asked {
+  last: ServerResponse;
+  /** Those before the last that have no whole answer yet, in their order. */
+  readonly waiting: ServerResponse[];
+}
+
+const ASKED = Symbol('requests of this connection');
+
+interface AskedConnection extends Duplex {
+  [ASKED]?: Asked;
+}
+
+/** Remembers a request on its connection. Gives whether it has to be the last: with it, as many wait as may. */
+export function rememberRequest({ socket }: IncomingMessage, outgoing: ServerResponse): boolean {
+  const connection: AskedConnection = socket;
+  const asked = connection[ASKED];
+  if (!asked) {
+    connection[ASKED] = { last: outgoing, waiting: [] };
+    return false;
+  }
+  const { waiting } = asked;
+  waiting.push(asked.last);
+  while (waiting[0]?.writableFinished) waiting.shift();
+  asked.last = outgoing;
+  return waiting.length + 1 >= MOST_WAITING;
+}
+
+/** The response to the last request that came on it. */
+export function lastResponse(connection: AskedConnection): ServerResponse | undefined {
+  return connection[ASKED]?.last;
+}
+
+/** Whether a whole request has come on it that has no whole answer yet. */
+export function isAnswering(connection: AskedConnection): boolean {
+  const last = lastResponse(connection);
+  return last?.req.complete === true && !last.writableEnded && !last.destroyed;
+}
+
+/** Whether the head of a request has come on it, and its body comes still, of which nothing was answered. */
+export function isSending(connection: AskedConnection): boolean {
+  const last = lastResponse(connection);
+  return last?.req.complete === false && !last.headersSent && !last.destroyed;
+}
+
+/** Whether a whole request has ever come on it. */
+export function hasAsked(connection: AskedConnection): boolean {
+  return lastResponse(connection)?.req.complete === true;
+}
+
+/** The last answer, where all of it was written and the client has not taken it yet. */
+export function untakenAnswer(connection: AskedConnection): ServerResponse | undefined {
+  const last = lastResponse(connection);
+  return last?.writableEnded && !last.writableFinished && !last.destroyed ? last : undefined;
+}

@@ -1,0 +1,57 @@
+import { connect } from 'node:net';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { MOST_WAITING } from './asked-connection.ts';
+import { LINGER_MS } from './lingering-close.ts';
+import { type RunningServer, startServer } from './server.ts';
+
+let server: RunningServer;
+let served: string[];
+beforeEach(async () => {
+  served = [];
+  server = await startServer({
+    async fetch({ url }) {
+      const { pathname } = new URL(url);
+      served.push(pathname);
+      return new Response(`${pathname}|${'x'.repeat(200_000)}`);
+    },
+    host: '127.0.0.1',
+    port: 0,
+  });
+});
+afterEach(() => server.close(0));
+
+it('answers ten thousand pipelined requests in their order up to the cap, whole, and closes', async () => {
+  const requests = Array.from({ length: 10_000 }, (_, i) => `GET /${i} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+  const socket = connect({ port: server.port, host: '127.0.0.1', allowHalfOpen: true });
+  let text = '';
+  socket.setEncoding('latin1').on('data', (piece) => {
+    text += piece;
+  });
+  const end = new Promise<string>((resolve) => {
+    socket.once('end', () => resolve('end'));
+    socket.once('error', ({ message }) => resolve(message));
+  });
+  socket.write(requests.join(''));
+  expect(await end).toBe('end');
+  socket.destroy();
+  const answers = text.split('HTTP/1.1 200 OK\r\n').slice(1);
+  const paths = Array.from({ length: MOST_WAITING }, (_, i) => `/${i}`);
+  expect(answers.map((answer) => /\r\n\r\n(.*)\|/.exec(answer)?.[1])).toEqual(paths);
+  expect(answers.at(-1)?.length).toBeGreaterThan(200_000);
+  expect(answers.findIndex((answer) => /^connection: close\r$/im.test(answer))).toBe(MOST_WAITING - 1);
+  expect(served).toEqual(paths);
+});
+
+it('is over soon after a refusal, also where the client goes on as if nothing had been said', async () => {
+  const socket = connect({ port: server.port, host: '127.0.0.1', allowHalfOpen: true });
+  const startedAt = performance.now();
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  socket.on('error', () => {}).resume();
+  socket.write('GET / HTTP/1.1\r\nHost: localhost\r\nExpect\r\n');
+  const drip = setInterval(() => socket.write('x'), 50);
+  await closed;
+  clearInterval(drip);
+  const took = performance.now() - startedAt;
+  expect(took).toBeGreaterThan(LINGER_MS / 2);
+  expect(took).toBeLessThan(LINGER_MS * 5);
+});

@@ -1,0 +1,47 @@
+/**
+ * Closes a connection behind its answers. A socket that is closed while something unread has come on it sends a reset, at
+ * which the other side's kernel forgets what it has not read yet: answers, or the reason for the refusal (RFC 9112, 9.6).
+ * So our direction ends first, what still comes is thrown away for a while, and then it is over, whatever the client does:
+ * who never ends its own direction would hold the connection for ever.
+ */
+import type { Duplex } from 'node:stream';
+
+/** Milliseconds for which a client may take its answers, and finish what it was saying. */
+export const LINGER_MS = 1_000;
+
+const CLOSING = Symbol('closes behind its answers');
+
+interface ClosingConnection extends Duplex {
+  [CLOSING]?: boolean;
+  /** Of net.Socket; Node's HTTP calls it behind an answer that is the last. */
+  destroySoon?(): void;
+}
+
+/** Whether it is being closed: nothing that comes on it means anything any more. */
+export function isClosing(connection: ClosingConnection): boolean {
+  return connection[CLOSING] === true;
+}
+
+/** Ends our direction, behind all that was written and these last bytes, and closes it a little later. */
+export function closeLingering(connection: ClosingConnection, last?: string): void {
+  connection[CLOSING] = true;
+  connection.end(last);
+  connection.resume();
+  const timer = setTimeout(() => connection.destroy(), LINGER_MS);
+  connection.once('close', () => clearTimeout(timer));
+}
+
+/**
+ * From now on nothing is read of it; what was asked is answered, and behind the answer that says so the connection is
+ * closed.
+ */
+export function closeBehindAnswers(connection: ClosingConnection): void {
+  connection[CLOSING] = true;
+  connection.destroySoon = () => closeLingering(connection);
+  // Not while HTTP's parser is at work on what it was given: a listener of our own takes the connection from it.
+  process.nextTick(() => {
+    connection.removeAllListeners('data');
+    connection.on('data', () => {});
+    connection.pause();
+  });
+}
