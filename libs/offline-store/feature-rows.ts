@@ -1,14 +1,13 @@
 /**
  * Rows of a range of users from COPY's binary format straight into columns: what Postgres holds as a double, an integer
  * or a boolean is never written out and parsed again, and a column of numbers is one array of doubles. As rows of text a
- * user with twelve features cost 6.4 µs of CPU here and 2 in Postgres. What it gives is what `decodeBatch` would.
+ * user with twelve features cost 6.4 µs of CPU here and 2 in Postgres.
  * https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS
  */
-import type { FeatureBatch, FeatureValues } from '@tandem/prediction/models/features';
-import type { FeatureColumn, ModelVersion } from '@tandem/prediction/predictor';
-import { checkIds, type Decoded, type Decoder, decoderOf, overlayDecoder } from './feature-decoding.ts';
+import type { FeatureBatch } from '@tandem/prediction/models/features';
 import { LEADING_COLUMNS } from './feature-statement.ts';
-import { type Form, formOf, NOT_NATIVE, readDouble, readInteger } from './native-values.ts';
+import { createFeatureTable, type FeatureVersion } from './feature-table.ts';
+import { readDouble, readInteger } from './native-values.ts';
 
 const SIGNATURE_BYTES = 11;
 const FIRST_ROWS = 8_192;
@@ -21,15 +20,9 @@ export interface FeatureRows {
 }
 
 /** @param oids the types of the feature columns in the query's result */
-export function createFeatureRows(
-  version: Pick<ModelVersion, 'query' | 'keyType'>,
-  oids: readonly number[],
-): FeatureRows {
-  const { columns: features } = version.query;
-  const columns = features.map((feature, i) => new Column(feature, oids[i] ?? 0));
-  const userIds: string[] = [];
-  const contextVersions: number[] = [];
-  const contexts = new Map<number, { readonly context: string; readonly asOf: number | null }>();
+export function createFeatureRows(version: FeatureVersion, oids: readonly number[]): FeatureRows {
+  const table = createFeatureTable(version, oids, FIRST_ROWS);
+  const features = version.query.columns.length;
   let head: [string, number] | null = null;
   let isFirst = true;
 
@@ -39,20 +32,19 @@ export function createFeatureRows(
     const contextVersion = fieldAt(bytes, userId.end);
     const context = fieldAt(bytes, contextVersion.end);
     const asOf = fieldAt(bytes, context.end);
-    if (userId.length < 0) head = JSON.parse(bytes.toString('utf8', context.at, context.end)) as [string, number];
+    const text = context.length < 0 ? null : bytes.toString('utf8', context.at, context.end);
+    const isHead = userId.length < 0;
+    if (isHead) head = JSON.parse(text ?? '') as [string, number];
     else {
-      if (context.length >= 0) {
-        const asOfMs = asOf.length < 0 ? null : readDouble(bytes, asOf.at);
-        contexts.set(userIds.length, { context: bytes.toString('utf8', context.at, context.end), asOf: asOfMs });
-      }
-      userIds.push(bytes.toString('utf8', userId.at, userId.end));
-      contextVersions.push(Number(readInteger(bytes, contextVersion.at, 8)));
+      const asOfMs = asOf.length < 0 ? null : readDouble(bytes, asOf.at);
+      const version = Number(readInteger(bytes, contextVersion.at, 8));
+      table.add(bytes.toString('utf8', userId.at, userId.end), version, text, asOfMs);
     }
     let at = asOf.end;
-    for (let i = 0; i < columns.length; i++) {
+    for (let i = 0; i < features; i++) {
       const length = bytes.readInt32BE(at);
       at += 4;
-      if (userId.length >= 0) (columns[i] as Column).take(bytes, at, length, userIds.length - 1);
+      if (!isHead) table.take(i, bytes, at, length);
       if (length > 0) at += length;
     }
     return at;
@@ -66,78 +58,16 @@ export function createFeatureRows(
         const fields = bytes.readInt16BE(at);
         // The end of the data.
         if (fields < 0) return;
-        if (fields !== LEADING_COLUMNS + columns.length) throw new Error(`COPY gave a row of ${fields} fields`);
+        if (fields !== LEADING_COLUMNS + features) throw new Error(`COPY gave a row of ${fields} fields`);
         at = takeRow(bytes, at + 2);
       }
     },
     finish() {
       if (!head) throw new Error('COPY gave no history');
       const [history, readAt] = head;
-      const overlay = overlayDecoder(version.query, readAt);
-      for (const [row, { context, asOf }] of contexts) {
-        overlay(context, asOf, (i, value) => columns[i]?.replace(row, value));
-      }
-      const faults = new Map<number, string>();
-      const fault = (row: number, why: string) => {
-        if (!faults.has(row)) faults.set(row, why);
-      };
-      checkIds(version, userIds, fault);
-      const values = columns.map((column) => column.finish(userIds.length, fault));
-      return { history, readAt, userIds, contextVersions, columns: features, values, faults };
+      return table.finish({ history, readAt });
     },
   };
-}
-
-/** One feature of all users. Numbers lie in one array; whatever else a row has lies apart, and is rare. */
-class Column {
-  private readonly form: Form;
-  private readonly decode: Decoder;
-  private numbers = new Float64Array(FIRST_ROWS);
-  private readonly texts: (string | null)[] | null;
-  private readonly others = new Map<number, Decoded>();
-
-  constructor(feature: FeatureColumn, oid: number) {
-    this.form = formOf(feature.kind, oid);
-    this.decode = decoderOf(feature, oid);
-    this.texts = feature.kind === 'string' ? [] : null;
-  }
-
-  take(bytes: Buffer, at: number, length: number, row: number): void {
-    const value = length < 0 ? NOT_NATIVE : this.form.read(bytes, at, length);
-    if (!Number.isNaN(value)) {
-      if (row >= this.numbers.length) this.grow(row);
-      this.numbers[row] = value;
-      return;
-    }
-    this.replace(row, this.decode(length < 0 ? null : this.form.text(bytes, at, length)));
-  }
-
-  /** A text, a null, a fault, or what an event says. */
-  replace(row: number, decoded: Decoded): void {
-    if (this.texts && decoded.fault === undefined) {
-      this.texts[row] = decoded.value as string | null;
-      this.others.delete(row);
-    } else this.others.set(row, decoded);
-  }
-
-  finish(rows: number, fault: (row: number, why: string) => void): FeatureValues {
-    const { texts, others, numbers } = this;
-    if (!texts && rows > numbers.length) this.grow(rows);
-    const values = texts ?? this.numbers.subarray(0, rows);
-    if (others.size === 0) return values;
-    const mixed: (number | string | null)[] = [...values];
-    for (const [row, decoded] of others) {
-      mixed[row] = decoded.value;
-      if (decoded.fault !== undefined) fault(row, decoded.fault);
-    }
-    return mixed;
-  }
-
-  private grow(row: number): void {
-    const larger = new Float64Array(Math.max(row + 1, this.numbers.length * 2));
-    larger.set(this.numbers);
-    this.numbers = larger;
-  }
 }
 
 interface Field {

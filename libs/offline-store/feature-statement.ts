@@ -30,12 +30,35 @@ export const TRAILING_COLUMNS = 2;
  * Rows of the named users, then one row whose user id is null and whose third column is the certificate as a JSON array.
  * $1: keys as an array of their type; $2 to $4: the certificate's parameters, which need not name users that have a row.
  */
-export function usersSql({ query, keyType, predictor }: Pick<ModelVersion, 'query' | 'keyType' | 'predictor'>): string {
+export function usersSql(version: UsersVersion): string {
+  const { query, predictor } = version;
   const head = 'json_build_array(h.history, h.now, h.revision, h.arms, h.users)::text';
-  const touched = `(c.touched ->> ${pg.escapeLiteral(predictor)})::bigint`;
-  const state = `, coalesce(c.deleted_version, 0), coalesce(${touched}, 0)`;
-  return `${rowsSql(query, { state })} where f.user_id = any($1::${KEY_SQL[keyType]}[])
+  const state = `, coalesce(c.deleted_version, 0), coalesce(${touchedSql(predictor)}, 0)`;
+  return `${rowsSql(query, { state })} where ${isNamed(version)}
   union all select null, null, ${head}, null${query.columns.map(() => ', null').join('')}, null, null from (${certificateSql(2)}) h`;
+}
+
+/**
+ * The same for who knows the arms and certifies by the rows alone. All features are in one column (packed-rows.ts), what
+ * nobody said of a user is null instead of 0, and the last row has revision, history and clock (ms) in its second to
+ * fourth column. Postgres need not make ready for what is not asked for: a sixth of what 25 users cost.
+ */
+export function packedUsersSql(version: UsersVersion): string {
+  const { query, predictor } = version;
+  const state = `, c.deleted_version, ${touchedSql(predictor)}`;
+  return `${rowsSql(query, { state, packed: true })} where ${isNamed(version)}
+  union all select null, s.revision, tandem.current_history(), ${epochMs('statement_timestamp()')}, null, null, null
+  from tandem.settings s`;
+}
+
+type UsersVersion = Pick<ModelVersion, 'query' | 'keyType' | 'predictor'>;
+
+function touchedSql(predictor: string): string {
+  return `(c.touched ->> ${pg.escapeLiteral(predictor)})::bigint`;
+}
+
+function isNamed({ keyType }: Pick<ModelVersion, 'keyType'>): string {
+  return `f.user_id = any($1::${KEY_SQL[keyType]}[])`;
 }
 
 /** Rows of a half-open key range, then one row with [history, clock]. $1, $2: from and to, null is unbounded. */
@@ -83,12 +106,18 @@ interface RangeShape {
   readonly to: string | null;
 }
 
-function rowsSql(
-  { sql, columns, asOf }: FeatureQuery,
-  { asText = [], state = '' }: { readonly asText?: readonly boolean[]; readonly state?: string },
-): string {
+interface RowOptions {
+  readonly asText?: readonly boolean[];
+  /** Columns after the features. */
+  readonly state?: string;
+  readonly packed?: boolean;
+}
+
+function rowsSql({ sql, columns, asOf }: FeatureQuery, { asText = [], state = '', packed = false }: RowOptions) {
   const asOfMs = asOf === null ? 'null::float8' : `(extract(epoch from f.${quoteName(asOf)}) * 1000)::float8`;
   const features = columns.map(({ name }, i) => `, f.${quoteName(name)}${asText[i] ? '::text' : ''}`).join('');
-  return `select f.user_id::text, coalesce(c.version, 0), nullif(c.features, '{}')::text, ${asOfMs}${features}${state}
+  const fields = packed ? `, record_send(row(${features.slice(2)}))` : features;
+  const version = packed ? 'c.version' : 'coalesce(c.version, 0)';
+  return `select f.user_id::text, ${version}, nullif(c.features, '{}')::text, ${asOfMs}${fields}${state}
   from ${asRelation(sql)} left join tandem.user_contexts c on c.user_id = (f.user_id::text collate "C")`;
 }

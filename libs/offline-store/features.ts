@@ -22,8 +22,16 @@ import { copyOut } from './copy.ts';
 import { isConnectionFailure, limitStatements, sqlState, transaction, translated, withClient } from './database.ts';
 import { decodeBatch, type OverlayListener, type RawRow } from './feature-decoding.ts';
 import { createFeatureRows } from './feature-rows.ts';
-import { featureTypesSql, LEADING_COLUMNS, rangeCopySql, TRAILING_COLUMNS, usersSql } from './feature-statement.ts';
+import {
+  featureTypesSql,
+  LEADING_COLUMNS,
+  packedUsersSql,
+  rangeCopySql,
+  TRAILING_COLUMNS,
+  usersSql,
+} from './feature-statement.ts';
 import { formOf } from './native-values.ts';
+import { isPackable, unpackRows } from './packed-rows.ts';
 
 export interface FeatureSourceOptions {
   /** Milliseconds for the features of a live read. */
@@ -33,6 +41,8 @@ export interface FeatureSourceOptions {
 }
 
 const MS_PER_USER = 5;
+/** Versions whose column types are remembered. */
+const MAX_VERSIONS = 64;
 
 /**
  * Both reads reject with `unavailable` where Postgres does not answer in time, `config_invalid` where the feature query
@@ -40,15 +50,11 @@ const MS_PER_USER = 5;
  */
 export function createFeatureSource(pool: pg.Pool, options: FeatureSourceOptions = {}): FeatureSource {
   const { usersTimeoutMs = 2_000, rangeTimeoutMs = 300_000 } = options;
-  let known = NO_ARMS;
+  const read = createUsersReader(pool);
   return {
-    async readUsers(version, userIds, certified) {
-      // A live read names a few users, a chunk of a partial run thousands.
-      const timeoutMs = usersTimeoutMs + MS_PER_USER * userIds.length;
-      const read = await readUsers(pool, version, userIds, { timeoutMs, known, certified });
-      known = read.arms;
-      return { batch: read.batch, certificate: read.certificate };
-    },
+    // A live read names a few users, a chunk of a partial run thousands.
+    readUsers: (version, userIds, certified) =>
+      read(version, userIds, { timeoutMs: usersTimeoutMs + MS_PER_USER * userIds.length, certified }),
     readRange(version, range) {
       return transaction(pool, async (db) => {
         await limitStatements(db, rangeTimeoutMs);
@@ -58,9 +64,58 @@ export function createFeatureSource(pool: pg.Pool, options: FeatureSourceOptions
   };
 }
 
+type ReadUsers = (
+  version: ModelVersion,
+  userIds: readonly string[],
+  options: Pick<UsersOptions, 'timeoutMs' | 'certified'>,
+) => Promise<CertifiedFeatures>;
+
+/** How the features of a version can be read packed. */
+interface Packing {
+  /** Types of its feature columns, as they were. */
+  readonly oids: readonly number[];
+  readonly text: string;
+}
+
+/**
+ * What is certified by its rows alone is read packed, once the types of the version's columns are known; anything else,
+ * and whatever comes out otherwise than was thought, by the whole statement.
+ */
+function createUsersReader(pool: pg.Pool): ReadUsers {
+  let known = NO_ARMS;
+  /** By version; null where the features cannot be read packed. */
+  const packings = new Map<string, Packing | null>();
+
+  function learn(version: ModelVersion, packing: Packing | null): void {
+    packings.delete(version.id);
+    if (packings.size >= MAX_VERSIONS) packings.delete(packings.keys().next().value ?? '');
+    packings.set(version.id, packing);
+  }
+
+  return async (version, userIds, { timeoutMs, certified }) => {
+    const packing = certified === 'with rows' ? packings.get(version.id) : null;
+    if (packing) {
+      const read = await readPacked(pool, version, userIds, { timeoutMs, known }, packing);
+      // They never were what they seemed to be (a domain), or the table was altered: not tried again.
+      if (read === 'other types') learn(version, null);
+      else if (read !== 'other arms') return read;
+    }
+    const read = await readUsers(pool, version, userIds, { timeoutMs, known, certified });
+    if (packing === undefined) learn(version, packingOf(version, read.oids));
+    known = read.arms;
+    return { batch: read.batch, certificate: read.certificate };
+  };
+}
+
+function packingOf(version: ModelVersion, oids: readonly number[]): Packing | null {
+  return isPackable(version, oids) ? { oids, text: packedUsersSql(version) } : null;
+}
+
 export interface UsersRead extends CertifiedFeatures {
   readonly certificate: Certificate;
   readonly arms: KnownArms;
+  /** Types of the feature columns. */
+  readonly oids: readonly number[];
 }
 
 interface UsersOptions {
@@ -78,36 +133,71 @@ export async function readUsers(
   { timeoutMs, known, certified = 'all', onOverlay }: UsersOptions,
 ): Promise<UsersRead> {
   const ids = textArray(userIds);
-  const statement = {
+  const { rows, oids, head } = await select(pool, version, {
     name: `tandem-features-${version.id}`,
     text: usersSql(version),
     values: [ids, certified === 'all' ? ids : textArray([]), known.history, known.revision],
     query_timeout: timeoutMs,
-  };
-  const { rows, oids, head } = await withClient(pool, (db) => run(db, statement))
-    // The query's types changed under the prepared statement; unnamed it is planned anew.
-    .catch((error: unknown) => {
-      if (sqlState(error) !== '0A000') throw error;
-      const { name: _name, ...unnamed } = statement;
-      return withClient(pool, (db) => run(db, unnamed));
-    })
-    .catch(rethrow(version));
-  const row = head as unknown as CertificateRow;
+  });
+  const row = JSON.parse(head[2] ?? '[]') as CertificateRow;
   const arms = armsOf(row, known);
   const batch = decodeBatch(version, rows, oids, { history: row[0], readAt: row[1] }, onOverlay);
   const whole = certificateOf(row, arms);
-  return { batch, certificate: certified === 'all' ? whole : certifiedByRows(whole, version, rows), arms };
+  return { batch, oids, certificate: certified === 'all' ? whole : certifiedByRows(whole, version, rows), arms };
+}
+
+/** One V1 statement that asks for what is needed where arms and types are as they were. */
+async function readPacked(
+  pool: pg.Pool,
+  version: ModelVersion,
+  userIds: readonly string[],
+  { timeoutMs, known }: UsersOptions,
+  { oids, text }: Packing,
+): Promise<CertifiedFeatures | 'other arms' | 'other types'> {
+  const name = `tandem-packed-${version.id}`;
+  const found = await select(pool, version, {
+    name,
+    text,
+    values: [textArray(userIds)],
+    query_timeout: timeoutMs,
+  }).catch((error: unknown) => {
+    // Of a column's new type Postgres has no binary form.
+    if (sqlState(error) !== '42883') throw error;
+  });
+  if (!found) return 'other types';
+  const { rows, head } = found;
+  const [revision, history, readAt] = [Number(head[1]), head[2] ?? '', Number(head[3])];
+  if (history !== known.history || revision !== known.revision) return 'other arms';
+  const batch = unpackRows(version, rows, oids, { history, readAt });
+  if (!batch) return 'other types';
+  const whole = certificateOf([history, readAt, revision, null, null], known);
+  return { batch, certificate: certifiedByRows(whole, version, rows) };
+}
+
+type FeatureStatement = pg.QueryConfig & { query_timeout: number };
+
+async function select(pool: pg.Pool, version: ModelVersion, statement: FeatureStatement): Promise<Read> {
+  return (
+    withClient(pool, (db) => run(db, statement))
+      // The query's types changed under the prepared statement; unnamed it is planned anew.
+      .catch((error: unknown) => {
+        if (sqlState(error) !== '0A000') throw error;
+        const { name: _name, ...unnamed } = statement;
+        return withClient(pool, (db) => run(db, unnamed));
+      })
+      .catch(rethrow(version))
+  );
 }
 
 /** What the rows themselves say of their users is as true as a certificate of its own, and spares looking them up again. */
 function certifiedByRows(whole: Certificate, { predictor }: ModelVersion, rows: readonly RawRow[]): Certificate {
   const states = new Map<string, UserState>();
   for (const row of rows) {
-    const [deletedVersion, touched] = row.slice(-TRAILING_COLUMNS);
+    const state = row.length - TRAILING_COLUMNS;
     states.set(row[0] ?? '', {
-      version: Number(row[1]),
-      touched: Number(touched),
-      deletedVersion: Number(deletedVersion),
+      version: Number(row[1] ?? 0),
+      deletedVersion: Number(row[state] ?? 0),
+      touched: Number(row[state + 1] ?? 0),
     });
   }
   const none = (userId: string) => whole.user(userId, predictor);
@@ -133,26 +223,27 @@ async function readRange(
 interface Read {
   readonly rows: readonly RawRow[];
   readonly oids: readonly number[];
-  /** The parsed row that is no user's. */
-  readonly head: readonly unknown[];
+  /** The row that is no user's. */
+  readonly head: RawRow;
 }
 
 /** Values stay the text that Postgres wrote: the decoder knows better than the driver what they should be. */
 const AS_TEXT = { getTypeParser: () => (text: string) => text };
 
-async function run(db: pg.PoolClient, statement: pg.QueryConfig & { query_timeout: number }): Promise<Read> {
+async function run(db: pg.PoolClient, statement: FeatureStatement): Promise<Read> {
   const result = await db.query<(string | null)[]>({
     ...statement,
     rowMode: 'array',
     types: AS_TEXT,
   } as pg.QueryArrayConfig);
   const rows: RawRow[] = [];
-  let head: unknown[] = [];
+  let head: RawRow = [];
   for (const row of result.rows) {
-    if (row[0] === null) head = JSON.parse(row[2] ?? '[]') as unknown[];
+    if (row[0] === null) head = row;
     else rows.push(row);
   }
-  return { rows, oids: result.fields.slice(LEADING_COLUMNS, -TRAILING_COLUMNS).map((field) => field.dataTypeID), head };
+  const oids = result.fields.slice(LEADING_COLUMNS, -TRAILING_COLUMNS).map((field) => field.dataTypeID);
+  return { rows, oids, head };
 }
 
 function rethrow(version: ModelVersion) {
