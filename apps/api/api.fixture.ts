@@ -5,7 +5,11 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
 import { createPool } from '@tandem/offline-store/database';
+import { createErasureStore } from '@tandem/offline-store/erasures';
 import { createFeatureSource } from '@tandem/offline-store/features';
+import { createOnlineConnection } from '@tandem/online-store/connection';
+import { createErasures } from '@tandem/online-store/erasures';
+import { createKeepErased } from '@tandem/prediction/erasure/keep-erased';
 import { encodeOutputs } from '@tandem/prediction/models/outputs';
 import type { FreshnessPolicy } from '@tandem/prediction/predictor';
 import { scoredUsers } from '@tandem/prediction/runs/scored-users';
@@ -35,6 +39,8 @@ export interface TestApi {
   get(path: string, headers?: Readonly<Record<string, string>>): Promise<Response>;
   /** Sends JSON; a text is sent as it is. */
   post(path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<Response>;
+  /** A worker's round: Redis is told how many erasures there were, without which nothing is served unverified. */
+  keepErased(): Promise<void>;
   /** The API's own way to Postgres; `pool` has another. */
   readonly postgres: CuttableConnection;
   close(): Promise<void>;
@@ -53,19 +59,20 @@ const CUSTOMERS = `
 /**
  * @param redisUrl another Redis than the tests' own, also one that is not there
  * @param answerCache predictions in memory; none by default
- * @param more keys, which are off by default, and another log than none
+ * @param more keys, which are off by default, another log than none, and further parts of readiness
  */
 export async function createTestApi(
   freshness: Partial<FreshnessPolicy> = {},
   redisUrl: string = inject('redisUrl'),
   answerCache = { megabytes: 0 },
-  more: Partial<Pick<ApiSettings, 'keys' | 'log' | 'logShare'>> = {},
+  more: Partial<Pick<ApiSettings, 'keys' | 'log' | 'logShare' | 'parts'>> = {},
 ): Promise<TestApi> {
   const database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
   const pool = createPool({ url: database.url, max: 4, applicationName: 'api-test' });
   await pool.query(CUSTOMERS);
   await adopt(pool, { predictors: [repurchase(freshness)], actor: 'test' });
   const postgres = await startCuttableConnection(database.url);
+  const prefix = `test-${randomUUID()}`;
   const dependencies = await createDependencies({
     database: { url: postgres.url, certifyWithinMs: PATIENCE_MS },
     redis: { url: redisUrl, queueUrl: redisUrl, commandTimeoutMs: PATIENCE_MS },
@@ -75,7 +82,7 @@ export async function createTestApi(
     metrics: createMetrics({ app: 'api', processMetrics: false }),
     servesMetrics: true,
     isOurHost: createHostRule(['127.0.0.1']),
-    prefix: `test-${randomUUID()}`,
+    prefix,
     ...more,
   });
   const app = createApp(dependencies.app);
@@ -88,6 +95,15 @@ export async function createTestApi(
     post: async (path, body, headers = {}) =>
       app.request(path, { method: 'POST', headers: headersFor(body, headers), ...bodyOf(body) }),
     postgres,
+    async keepErased() {
+      const connection = createOnlineConnection({ url: redisUrl, log: () => {}, commandTimeoutMs: PATIENCE_MS });
+      await connection.whenReady(PATIENCE_MS);
+      await createKeepErased({
+        store: createErasureStore(pool),
+        online: createErasures({ connection, prefix }),
+      }).round();
+      connection.close();
+    },
     async close() {
       await dependencies.close();
       await postgres.close();

@@ -3,6 +3,7 @@ import { setTimeout } from 'node:timers/promises';
 import { createInferencePool, type InferencePool } from '@tandem/inference/pool';
 import { createAuthority } from '@tandem/offline-store/authority';
 import { createPool } from '@tandem/offline-store/database';
+import { createErasureStore } from '@tandem/offline-store/erasures';
 import { createEventStore } from '@tandem/offline-store/events';
 import { createFeatureSource } from '@tandem/offline-store/features';
 import { createGenerationStore } from '@tandem/offline-store/generations';
@@ -16,9 +17,11 @@ import { findSettings } from '@tandem/offline-store/settings';
 import { findUserContext } from '@tandem/offline-store/users';
 import { findVisibleDelays } from '@tandem/offline-store/visible-delays';
 import { createOnlineConnection } from '@tandem/online-store/connection';
+import { createErasures } from '@tandem/online-store/erasures';
 import { createHintStore } from '@tandem/online-store/hint-store';
 import { createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createOnlinePredictions } from '@tandem/online-store/predictions';
+import { createEraseUser } from '@tandem/prediction/erasure/erase-user';
 import { createLivePredictor } from '@tandem/prediction/live/live-prediction';
 import { createHeldPredictions, type HeldPredictions } from '@tandem/prediction/read/held-predictions';
 import { createPredictionReader } from '@tandem/prediction/read/read-prediction';
@@ -85,6 +88,8 @@ export interface ApiDependencies {
 
 /** Nobody waits longer for an answer: a database that hangs is a 503 within seconds, whatever was asked. */
 const POOL = Object.freeze({ max: 12, statementTimeoutMs: 5_000, lockTimeoutMs: 2_000 });
+/** Nor for an acknowledgement: an event that is repeated with its id costs nothing. */
+const EVENTS = Object.freeze({ withinMs: 3_000 });
 /** How long the start waits for the models: a first live read that had to load one would miss its deadline. */
 const WARM_UP_MS = 5_000;
 /** One in a thousand: enough to see what successes look like, too few to cost anything. */
@@ -108,7 +113,7 @@ export async function createDependencies(settings: ApiSettings): Promise<ApiDepe
 }
 
 async function build(settings: ApiSettings, opened: Opened): Promise<AppDependencies> {
-  const { log, metrics, servesMetrics, isOurHost, logShare = LOG_SHARE } = settings;
+  const { log, metrics, servesMetrics, isOurHost, logShare = LOG_SHARE, parts = [] } = settings;
   const queue = await openQueue(settings, opened);
   const postgres = openPostgres(settings, opened);
   const redis = openOnline(settings, opened);
@@ -127,27 +132,25 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
       ...{ scorer, pool, held: memory.size, overlayWritesDropped: keeper.dropped },
       isOnlineOpen: redis.connection.isOpen,
     }),
-    servesMetrics,
-    isOurHost,
+    ...{ servesMetrics, isOurHost, logShare, random: Math.random },
     access: keys.access,
-    logShare,
-    random: Math.random,
     refusalLog: createRefusalLog({ logShare, random: Math.random }),
     ...reading(settings, postgres, redis, scorer, memory),
     recordEvents: createRecordEvents({
-      events: observeEvents(createEventStore(pool), metrics),
+      events: observeEvents(createEventStore(pool, EVENTS), metrics),
       hints: redis.hints,
-      keyType: async () => (await registry.predictors())[0]?.keyType ?? (await findSettings(pool)).keyType,
+      keyType: postgres.keyType,
       onHint(seconds, outcome) {
         metrics.eventHint.observe({ outcome }, seconds);
         if (outcome === 'failed') metrics.hintsFailed.inc();
       },
     }),
+    ...erasing(postgres, redis, memory),
     contexts: { find: (userId) => findUserContext(pool, userId) },
     models: { list: (predictor) => listModelVersions(pool, predictor) },
     explainFeatures: (version, userId) => findProvenance(pool, version, userId),
     ...running(pool, queue),
-    readiness: openReadiness(log, { ...models, pool, connection: redis.connection }, keys.parts),
+    readiness: openReadiness(log, { ...models, pool, connection: redis.connection }, [...parts, ...keys.parts]),
   };
 }
 
@@ -185,7 +188,8 @@ function openPostgres({ database, metrics, log }: ApiSettings, opened: Opened) {
   const findDelays = (entries: readonly OverlayEntry[]) => findVisibleDelays(pool, entries);
   const keeper = createLossyWriter(observeVisible(createOverlayRows(pool), findDelays, metrics));
   opened.push(() => keeper.close());
-  return { pool, keeper, authority, registry };
+  const keyType = async () => (await registry.predictors())[0]?.keyType ?? (await findSettings(pool)).keyType;
+  return { pool, keeper, authority, registry, keyType };
 }
 
 function openOnline({ redis, log, metrics, prefix }: ApiSettings, opened: Opened) {
@@ -200,6 +204,7 @@ function openOnline({ redis, log, metrics, prefix }: ApiSettings, opened: Opened
     online: observeOnline(createOnlinePredictions({ ...named, log: libraries }), metrics),
     overlay: createOverlayStore(named),
     hints: createHintStore(named),
+    erasures: createErasures(named),
   };
 }
 
@@ -224,6 +229,16 @@ function reading(
   });
   const readPrediction = createPredictionReader({ authority, registry, online, offline, live, memory });
   return { readPrediction, registry, authority, online, offline };
+}
+
+/** What erasing and readmitting users takes. */
+function erasing(
+  { pool, keyType }: ReturnType<typeof openPostgres>,
+  { erasures: online }: ReturnType<typeof openOnline>,
+  memory: HeldPredictions,
+) {
+  const store = createErasureStore(pool);
+  return { eraseUser: createEraseUser({ store, online, memory }), readmitUser: store.readmit, keyType };
 }
 
 /** What runs and generations take. */

@@ -27,6 +27,9 @@ import { resumeRun } from './routes/runs/resume.ts';
 import type { RunDependencies } from './routes/runs/run-dependencies.ts';
 import { showRun } from './routes/runs/show.ts';
 import { startRun } from './routes/runs/start.ts';
+import { eraseUser } from './routes/users/erase.ts';
+import type { ErasureDependencies } from './routes/users/erasure-dependencies.ts';
+import { readmitUser } from './routes/users/readmit.ts';
 import { showUser, type UserDependencies } from './routes/users/show.ts';
 
 export interface EndpointDependencies
@@ -37,6 +40,7 @@ export interface EndpointDependencies
     GenerationDependencies,
     ModelDependencies,
     UserDependencies,
+    ErasureDependencies,
     ExplanationDependencies,
     ReadyDependencies,
     MetricsDependencies {
@@ -54,6 +58,8 @@ export function createEndpoints(dependencies: EndpointDependencies, document: ()
     readMany(dependencies),
     sendEvents(dependencies),
     showUser(dependencies),
+    eraseUser(dependencies),
+    readmitUser(dependencies),
     showExplanation(dependencies),
     startRun(dependencies),
     listRuns(dependencies),

@@ -65,6 +65,7 @@ export function observeOnline(online: OnlinePredictions, metrics: Pick<Metrics, 
   const timed = timing((outcome) => metrics.onlineLookup.labels({ outcome }));
   return {
     serverId: () => online.serverId(),
+    toldOfErasures: () => online.toldOfErasures(),
     find: (assignment, userIds) => timed(() => online.find(assignment, userIds)),
   };
 }

@@ -2,7 +2,6 @@
  * Records events, E1 to E4: ids checked, one transaction for all of them, then the hints for Redis, whose failure or
  * slowness changes nothing, then the acknowledgement.
  */
-import { TandemError } from '@tandem/prediction/errors';
 import {
   type ContextEvent,
   type EventResult,
@@ -11,7 +10,7 @@ import {
   parseContextToken,
 } from '@tandem/prediction/events/events';
 import type { KeyType } from '@tandem/prediction/user-id';
-import { userIdProblem } from './user-id-problem.ts';
+import { requireKeyType, userIdProblem } from './user-id-problem.ts';
 
 export interface RecordEventsDependencies {
   readonly events: EventStore;
@@ -59,13 +58,7 @@ export function createRecordEvents(dependencies: RecordEventsDependencies): Reco
   }
 
   return async function recordEvents(events, fieldOf = (index) => `[${index}].`) {
-    const type = await keyType();
-    if (type === null) {
-      throw new TandemError('unavailable', 'No predictor is adopted yet, so the type of user ids is not known.', {
-        remedy: 'adopt a config first (tandem up)',
-        retryAfter: 5,
-      });
-    }
+    const type = requireKeyType(await keyType());
     events.forEach((event, index) => {
       const problem = userIdProblem(type, event.userId, `${fieldOf(index)}subject`);
       if (problem) throw problem;

@@ -9,6 +9,7 @@ import { latestSlot } from '@tandem/config/schedule';
 import { createInferencePool } from '@tandem/inference/pool';
 import { findBacklog } from '@tandem/offline-store/backlog';
 import { createPool } from '@tandem/offline-store/database';
+import { createErasureStore } from '@tandem/offline-store/erasures';
 import { createFeatureSource } from '@tandem/offline-store/features';
 import { listKeptGenerations } from '@tandem/offline-store/generation-rows';
 import { createGenerationStore } from '@tandem/offline-store/generations';
@@ -20,11 +21,13 @@ import { expire } from '@tandem/offline-store/retention';
 import { createRunStore } from '@tandem/offline-store/run-store';
 import { createScheduleStore } from '@tandem/offline-store/schedules';
 import { createOnlineConnection } from '@tandem/online-store/connection';
+import { createErasures } from '@tandem/online-store/erasures';
 import { createGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createGenerationSweeper } from '@tandem/online-store/generation-sweeper';
 import { createHintStore } from '@tandem/online-store/hint-store';
 import { createMarkMemory } from '@tandem/online-store/mark-memory';
 import { createOverlayStore } from '@tandem/online-store/overlay-store';
+import { createKeepErased } from '@tandem/prediction/erasure/keep-erased';
 import { TandemError } from '@tandem/prediction/errors';
 import { createLossNotice } from '@tandem/prediction/events/notice-loss';
 import { createChunkLoads } from '@tandem/prediction/runs/chunk-loads';
@@ -92,7 +95,11 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
     metrics: sampledMetrics(metrics, { scorer, pool, isOnlineOpen: online.isOpen, sampleRounds: rounds.sample }),
     observeBacklog: createObserveBacklog({ findBacklog: () => findBacklog(pool), queue, metrics }),
     chunks: { ...offline, ...online, loader: gatherLoads(loader), scorer, hints, lease, loads },
-    reconciling: { ...offline, ...online, hints, losses: createLossNotice(offline.marks, online.markMemory) },
+    reconciling: {
+      ...{ ...offline, ...online, hints },
+      losses: createLossNotice(offline.marks, online.markMemory),
+      erasures: createKeepErased({ store: offline.erasures, online: online.erasures }),
+    },
     retaining: { ...offline, ...online },
     scheduling: { runs, hints, latestSlot, schedules: offline.schedules },
     async close() {
@@ -126,6 +133,7 @@ function createOffline(pool: Pool) {
     schedules: createScheduleStore(pool),
     outbox: createOutbox(pool),
     marks: createHistoryMarks(pool),
+    erasures: createErasureStore(pool),
     listGenerations: () => listKeptGenerations(pool),
     expire: () => expire(pool),
   };
@@ -145,6 +153,7 @@ function createOnline(url: string, log: Log) {
     overlay: createOverlayStore({ connection }),
     userHints: createHintStore({ connection }),
     markMemory: createMarkMemory({ connection }),
+    erasures: createErasures({ connection }),
     checkFit: createCheckFit({ connection, log: libraryLog }),
     isOpen: () => connection.isOpen(),
     close: () => connection.close(),

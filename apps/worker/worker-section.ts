@@ -13,5 +13,5 @@ export interface WorkerProcessSection {
 export const workerProcess: Section<WorkerProcessSection> = (read) => ({
   host: read.host('WORKER_HOST', '127.0.0.1'),
   port: read.optionalWhole('WORKER_PORT', { least: 0, most: 65_535 }),
-  leaseMs: read.whole('CHUNK_LEASE_MS', { least: 1_000, most: 3_600_000, instead: 30_000 }),
+  leaseMs: read.whole('CHUNK_LEASE_MS', { least: 1_000, most: 600_000, instead: 30_000 }),
 });

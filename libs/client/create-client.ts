@@ -17,12 +17,14 @@ import { type RetryOptions, sleepFor } from './retry.ts';
 import { type RunCalls, runCalls } from './runs.ts';
 import { answerOf, createTransport, type Transport } from './transport.ts';
 import type {
+  ErasureReceipt,
   EventInput,
   EventResult,
   Explanation,
   GenerationView,
   ModelView,
   PredictorView,
+  Readmission,
   Rollback,
   UserView,
 } from './wire.ts';
@@ -71,6 +73,10 @@ export interface Client {
   /** @param to a generation's number; left out: the one published before the one in force */
   rollback(predictor: string, to?: number, options?: CallOptions): Promise<Rollback>;
   user(userId: string, options?: CallOptions): Promise<UserView>;
+  /** Erases a user from every store; to repeat it does no harm. A 503 says that the receipt is still missing. */
+  eraseUser(userId: string, options?: CallOptions): Promise<ErasureReceipt>;
+  /** Ends an erasure; what was erased stays so. */
+  readmitUser(userId: string, options?: CallOptions): Promise<Readmission>;
   explanation(predictor: string, userId: string, options?: CallOptions): Promise<Explanation>;
 }
 
@@ -98,6 +104,9 @@ export function createClient(options: ClientOptions): Client {
       return answerOf(transport, { method: 'POST', path: `${predictorPath(predictor)}/rollback`, body, ...call });
     },
     user: (userId, call) => get(userPath(userId), call),
+    eraseUser: (userId, call) => answerOf(transport, { method: 'DELETE', path: userPath(userId), ...call }),
+    readmitUser: (userId, call) =>
+      answerOf(transport, { method: 'POST', path: `${userPath(userId)}/readmit`, ...call }),
     explanation: (predictor, userId, call) =>
       get(`${userPath(userId)}/explanations/${encodeURIComponent(predictor)}`, call),
   };

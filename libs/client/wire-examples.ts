@@ -2,7 +2,15 @@
  * One answer of each kind as the service gives it: the examples of its OpenAPI document, and what a caller may render or
  * test against. They belong together: user 42 ordered again after the nightly run.
  */
-import type { Candidate, EventValue, Explanation, ModelView, PredictionAnswer } from './wire.ts';
+import type {
+  Candidate,
+  ErasureReceipt,
+  EventValue,
+  Explanation,
+  ModelView,
+  PredictionAnswer,
+  Readmission,
+} from './wire.ts';
 
 export const PREDICTION_EXAMPLE = {
   predictor: 'repurchase',
@@ -89,3 +97,21 @@ export const MODEL_EXAMPLE = {
   inputs: [{ name: 'features', type: 'float32', columns: ['recency', 'orders'] }],
   outputs: [{ name: 'score', output: 'probabilities', type: 'float32', width: null, index: 1 }],
 } satisfies ModelView;
+
+export const RECEIPT_EXAMPLE = {
+  userId: '42',
+  erasedAt: '2026-11-24T11:02:40.117Z',
+  contextVersion: 7,
+  contextToken: '9f2c4a1be07d3358.7',
+  deleted: {
+    postgres: { contextValues: 1, events: 2, predictions: 3, overlayEntries: 1, runFailures: 0 },
+    redis: { predictions: 3, overlayEntries: 1 },
+  },
+} satisfies ErasureReceipt;
+
+export const READMISSION_EXAMPLE = {
+  userId: '42',
+  status: 'readmitted',
+  contextVersion: 8,
+  contextToken: '9f2c4a1be07d3358.8',
+} satisfies Readmission;

@@ -203,6 +203,33 @@ export interface UserView {
   }[];
 }
 
+/** That a user was erased, and what was found and deleted. */
+export interface ErasureReceipt {
+  readonly userId: string;
+  /** Of the tombstone, on the database's clock. */
+  readonly erasedAt: string;
+  /** Of the tombstone: nothing computed from it or before is served. */
+  readonly contextVersion: number;
+  readonly contextToken: string;
+  readonly deleted: {
+    readonly postgres: {
+      readonly contextValues: number;
+      readonly events: number;
+      readonly predictions: number;
+      readonly overlayEntries: number;
+      readonly runFailures: number;
+    };
+    readonly redis: { readonly predictions: number; readonly overlayEntries: number };
+  };
+}
+
+export interface Readmission {
+  readonly userId: string;
+  readonly status: 'readmitted' | 'not_erased';
+  readonly contextVersion: number;
+  readonly contextToken: string;
+}
+
 export interface ExplainedFeature {
   readonly name: string;
   /** What a model is given. */

@@ -5,18 +5,20 @@
  * read `timeoutMs`, and each statement its connection.
  */
 import type { Authority, Certificate } from '@tandem/prediction/certificate';
-import { TandemError } from '@tandem/prediction/errors';
+import { createTombstoneMemory, type TombstoneMemory } from '@tandem/prediction/erasure/tombstones';
 import { createStatementBatcher } from '@tandem/prediction/statements/statement-batcher';
 import type pg from 'pg';
 import {
+  AUTHORITY_SQL,
+  type AuthorityRow,
   armsOf,
-  type CertificateRow,
   certificateOf,
-  certificateSql,
+  type KnownArms,
   NO_ARMS,
   textArray,
+  tombstonesOf,
 } from './certificate-statement.ts';
-import { createPool, translated } from './database.ts';
+import { createPool, tooLate, translated } from './database.ts';
 import { createLanes, type Lanes } from './lanes.ts';
 
 export interface AuthorityOptions {
@@ -41,7 +43,13 @@ const MAX_USERS = 5_000;
 /** What the reads of a moment wait for each other at most. A statement mostly takes a third of it. */
 const PATIENCE_MS = 1;
 
-const STATEMENT = { name: 'tandem-certificate', text: certificateSql(1) };
+const STATEMENT = { name: 'tandem-certificate', text: AUTHORITY_SQL };
+
+/** What its statements have told, both of one history. */
+interface Known {
+  readonly arms: KnownArms;
+  readonly tombstones: TombstoneMemory;
+}
 
 /**
  * `certify` rejects with `unavailable` where Postgres does not answer in time, is a standby, or cannot be reached.
@@ -62,7 +70,7 @@ export function createAuthority(
     await prepareLane(client);
   };
   const lanes = createLanes(pool, { count: maxStatements, prepare });
-  let known = NO_ARMS;
+  let known: Known = { arms: NO_ARMS, tombstones: createTombstoneMemory(NO_ARMS.history) };
 
   const ask = createStatementBatcher<readonly string[], Certificate>({
     async send(questions) {
@@ -70,15 +78,16 @@ export function createAuthority(
       // What this statement is told is known, whatever another learns meanwhile: a null answer refers to it.
       const told = known;
       const startedAt = performance.now();
-      const answered = certificateRow(lanes, timeoutMs, [textArray(userIds), told.history, told.revision]);
+      const answered = certificateRow(lanes, timeoutMs, [textArray(userIds), ...askedOf(told)]);
       const row = await answered.catch((error: unknown) => {
         onStatement?.((performance.now() - startedAt) / 1000, 'failed');
         throw error;
       });
       onStatement?.((performance.now() - startedAt) / 1000, 'ok');
-      const arms = armsOf(row, told);
-      if (arms !== told) known = arms;
-      const certificate = certificateOf(row, arms);
+      const arms = armsOf(row, told.arms);
+      const tombstones = tombstonesOf(row, told.tombstones);
+      if (arms !== told.arms || tombstones !== told.tombstones) known = { arms, tombstones };
+      const certificate = certificateOf(row, arms, tombstones);
       onRevision?.(certificate.revision, certificate.history);
       onCertificate?.(certificate.history, userIds.length);
       return certificate;
@@ -99,12 +108,17 @@ export function createAuthority(
   };
 }
 
-async function certificateRow(lanes: Lanes, timeoutMs: number, values: unknown[]): Promise<CertificateRow> {
+/** The parameters after the users: what is known already. */
+function askedOf({ arms, tombstones }: Known): readonly unknown[] {
+  return [arms.history, arms.revision, tombstones.isFull ? null : tombstones.count];
+}
+
+async function certificateRow(lanes: Lanes, timeoutMs: number, values: unknown[]): Promise<AuthorityRow> {
   try {
     const result = await lanes.run(timeoutMs, (client) =>
       client.query<unknown[]>({ ...STATEMENT, values, rowMode: 'array' } as pg.QueryArrayConfig),
     );
-    return result.rows[0] as unknown as CertificateRow;
+    return result.rows[0] as unknown as AuthorityRow;
   } catch (error) {
     throw translated(error);
   }
@@ -113,12 +127,4 @@ async function certificateRow(lanes: Lanes, timeoutMs: number, values: unknown[]
 async function prepareLane(client: pg.PoolClient): Promise<void> {
   // The plan must not depend on how small the table was when it was made: a scan of all contexts is never right.
   await client.query('set enable_seqscan = off; set plan_cache_mode = force_generic_plan');
-}
-
-function tooLate(timeoutMs: number): TandemError {
-  return new TandemError('unavailable', 'The database does not answer at the moment.', {
-    detail: `no answer within ${timeoutMs} ms`,
-    retryAfter: 1,
-    remedy: 'try again after the time in Retry-After',
-  });
 }

@@ -3,9 +3,16 @@
  * features, so that both certify the same thing.
  *
  * The arms are sent only when the history or the revision differs from what the asker knows. Every change of an arm or a
- * predictor raises the revision in its own transaction, so equal numbers in one history mean equal arms.
+ * predictor raises the revision in its own transaction, so equal numbers in one history mean equal arms. Tombstones are
+ * told in the same way, by the count of erasures: those alone that the asker has not heard of.
  */
 import { type Assignment, type Certificate, UNTOUCHED, type UserState } from '@tandem/prediction/certificate';
+import {
+  createTombstoneMemory,
+  type NumberedTombstone,
+  type TombstoneMemory,
+  type Tombstones,
+} from '@tandem/prediction/erasure/tombstones';
 
 /** Whole milliseconds since 1970 of a timestamptz expression, as a double. */
 export function epochMs(expression: string): string {
@@ -34,15 +41,34 @@ const ARMS = `(
  * One row: history, clock (ms), revision, arms (null where known), users (null where none has a context).
  * current_history() fails on a standby: whoever gets an answer has asked the primary.
  * @param parameter the number of the first of three parameters: user ids (text[]), known history, known revision
+ * @param moreColumns of `s`, the settings, and `h.history`, after these
  */
-export function certificateSql(parameter: number): string {
+export function certificateSql(parameter: number, moreColumns = ''): string {
   const [users, history, revision] = [`$${parameter}::text[]`, `$${parameter + 1}::text`, `$${parameter + 2}::bigint`];
   return `select h.history, ${epochMs('statement_timestamp()')} as now, s.revision::float8 as revision,
     case when h.history = ${history} and s.revision = ${revision} then null else coalesce(${ARMS}, '[]') end as arms,
     (select json_agg(json_build_array(c.user_id, c.version, c.deleted_version, c.touched))::text
-      from tandem.user_contexts c where c.user_id = any(${users})) as users
+      from tandem.user_contexts c where c.user_id = any(${users})) as users${moreColumns}
   from tandem.settings s, (select tandem.current_history() as history offset 0) h`;
 }
+
+/** Tombstones told by one statement at most: whoever has heard of none yet must not make the reads of a moment wait. */
+const TOMBSTONES_A_STATEMENT = 1_000;
+
+/**
+ * As certificateSql(1), with a column more: what the asker has not heard of erasures, null where that is nothing.
+ * @param $4 erasures that it has heard of in the history $2; null: it wants to hear of none
+ */
+export const AUTHORITY_SQL = certificateSql(
+  1,
+  `,
+    case when $4::bigint is null or (h.history = $2::text and s.erasures <= $4::bigint) then null else (
+      select json_build_array(s.erasures, coalesce(
+        json_agg(json_build_array(number, user_id, deleted_version) order by number), '[]'))::text
+      from (select number, user_id, deleted_version from tandem.erasures
+        where number > case when h.history = $2::text then $4::bigint else 0 end
+        order by number limit ${TOMBSTONES_A_STATEMENT}) unheard) end as unheard`,
+);
 
 /** A row of certificateSql, its columns in order. */
 export type CertificateRow = readonly [
@@ -52,6 +78,9 @@ export type CertificateRow = readonly [
   arms: string | null,
   users: string | null,
 ];
+
+/** A row of AUTHORITY_SQL. */
+export type AuthorityRow = readonly [...CertificateRow, unheard: string | null];
 
 type ArmParts = [
   predictor: string,
@@ -70,7 +99,7 @@ type ArmParts = [
 type UserParts = [userId: string, version: number, deletedVersion: number, touched: Readonly<Record<string, number>>];
 
 /** The arms as they stand after a row: parsed where it brought them, else those known. */
-export function armsOf(row: CertificateRow, known: KnownArms): KnownArms {
+export function armsOf(row: CertificateRow | AuthorityRow, known: KnownArms): KnownArms {
   const [history, , revision, arms] = row;
   if (arms === null) return known;
   const parsed = JSON.parse(arms) as ArmParts[];
@@ -95,8 +124,23 @@ function assignmentOf(parts: ArmParts): Assignment {
   return { predictor, arm, modelVersionId, modelNumber, overlayFloor, revision, expiresFrom, generation };
 }
 
+/** The tombstones that are known after a row: those heard of before, and what it tells; only the latter in another history. */
+export function tombstonesOf(row: AuthorityRow, heard: TombstoneMemory): TombstoneMemory {
+  const [history, , , , , unheard] = row;
+  const known = heard.history === history ? heard : createTombstoneMemory(history);
+  if (unheard === null) return known;
+  const [count, found] = JSON.parse(unheard) as [number, NumberedTombstone[]];
+  const last = found[found.length - 1]?.[0] ?? 0;
+  known.learn(found, found.length < TOMBSTONES_A_STATEMENT ? count : last);
+  return known;
+}
+
 /** The certificate of a row. It speaks of the users asked for alone: of any other it would say `untouched`. */
-export function certificateOf(row: CertificateRow, arms: KnownArms): Certificate {
+export function certificateOf(
+  row: CertificateRow | AuthorityRow,
+  arms: KnownArms,
+  tombstones: Tombstones | null = null,
+): Certificate {
   const [history, now, revision, , text] = row;
   const users = text === null ? undefined : readUsers(text);
   return {
@@ -105,6 +149,7 @@ export function certificateOf(row: CertificateRow, arms: KnownArms): Certificate
     revision,
     assignment: (predictor) => arms.assignments.get(predictor),
     user: (userId, predictor) => stateOf(users?.get(userId), predictor),
+    tombstones,
   };
 }
 

@@ -1,7 +1,7 @@
 /** Generations: which are kept, and the way back to an earlier one. */
-import { TandemError } from '@tandem/prediction/errors';
 import { unknownPredictor } from '@tandem/prediction/read/read-errors';
 import type { Generation } from '@tandem/prediction/runs/generations';
+import { rollbackTarget } from '@tandem/prediction/runs/rollback-target';
 import type { GenerationStore, RollbackRequest } from '@tandem/prediction/runs/run-store';
 import type pg from 'pg';
 import { findArm, moveArm } from './arms.ts';
@@ -39,8 +39,7 @@ async function rollBack(pool: pg.Pool, { predictor, to, actor }: RollbackRequest
     }
     const all = await listGenerations(db, predictor);
     const from = all.find((one) => one.id === arm.generationId) ?? null;
-    const target = chooseTarget(all, from, to);
-    if (!target) throw notAvailable(all, from, to);
+    const target = rollbackTarget(all, from, to);
     await putInForce(db, target);
     await insertAudit(db, {
       actor,
@@ -59,34 +58,6 @@ async function putInForce(db: pg.PoolClient, { id, predictor, modelVersionId }: 
   await moveArm(db, predictor, { modelVersionId, generationId: id, raiseFloor: true, restartExpiry: true });
   await setEventFeatures(db, predictor);
   if (features) await touchEveryone(db, predictor);
-}
-
-/** @param all newest first */
-function chooseTarget(all: readonly Generation[], from: Generation | null, to: number | null): Generation | undefined {
-  const available = all.filter((one) => isAvailable(one, from));
-  if (to !== null) return available.find((one) => one.number === to);
-  return available.find((one) => from === null || one.number < from.number);
-}
-
-function isAvailable(one: Generation, from: Generation | null): boolean {
-  return one.state === 'published' && one.id !== from?.id;
-}
-
-function notAvailable(all: readonly Generation[], from: Generation | null, to: number | null): TandemError {
-  const available = all.filter((one) => isAvailable(one, from)).map((one) => one.number);
-  const asked = all.find((one) => one.number === to);
-  const why =
-    to === null
-      ? `There is no published generation before ${from ? `generation ${from.number}, which is in force` : 'the first run'}.`
-      : asked === undefined
-        ? `There is no generation ${to}.`
-        : asked.id === from?.id
-          ? `Generation ${to} is in force already.`
-          : `Generation ${to} is ${asked.state === 'dropped' ? 'dropped' : 'not published'}.`;
-  return new TandemError('unknown_generation', why, {
-    field: 'to',
-    remedy: available.length > 0 ? `choose one of ${available.join(', ')}` : 'there is none to return to yet',
-  });
 }
 
 /** Each in a transaction of its own; one whose partition cannot be locked waits for the next time. */

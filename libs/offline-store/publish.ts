@@ -10,6 +10,7 @@ import type pg from 'pg';
 import { type Arm, findArm, moveArm } from './arms.ts';
 import { insertAudit } from './audit.ts';
 import { type Db, limitStatements, query, sqlState, transaction } from './database.ts';
+import { deleteFrom } from './erased-predictions.ts';
 import { findGeneration } from './generation-rows.ts';
 import { indexPartition } from './partition.ts';
 import { restartRun } from './restart-run.ts';
@@ -113,9 +114,11 @@ async function conclude(db: Db, run: Run): Promise<PublishOutcome> {
     await setRunState(db, run.id, state, null);
     return { state, note: null, generation: null };
   }
+  // Whoever was erased between a chunk's look for erased users and its commit.
+  const erased = await deleteFrom(db, run.generationId, null);
   await query(db, {
     text: `update tandem.generations set state = 'published', published_at = clock_timestamp(), users = $2 where id = $1`,
-    values: [run.generationId, run.usersScored],
+    values: [run.generationId, run.usersScored - erased],
   });
   const note = whyNotInForce(run, await findArm(db, run.predictor));
   if (note === null) {

@@ -44,8 +44,8 @@ const RESET = `do $$ declare partition regclass; begin
   end loop;
   drop table if exists visits;
   truncate tandem.predictors, tandem.artifacts, tandem.user_contexts, tandem.events, tandem.event_ids, tandem.outbox,
-    tandem.unused_event_names, tandem.audit, tandem.overlay restart identity cascade;
-  update tandem.settings set key_type = null;
+    tandem.unused_event_names, tandem.audit, tandem.overlay, tandem.erasures restart identity cascade;
+  update tandem.settings set key_type = null, erasures = 0;
 end $$`;
 
 /** A table of `users` rows with ids 1 to n, and the predictor `visits` over it, whose events may carry its features. */

@@ -7,9 +7,11 @@
  *     tandem:o:{<tag>}<field>:<predictor>     overlay entry of a user
  *     tandem:h:{<tag>}<field>                 version hint of a user
  *     tandem:history                          the last mark of the database's history that was seen
+ *     tandem:{erasures}                       how many erasures it was told of, "history.count"
+ *     tandem:{erasures}:restoring             who is about to set that count again
  *
- * Buckets carry no hash tag, so a cluster spreads them; the keys of one user share a tag, so a script may touch them
- * together.
+ * Buckets carry no hash tag, so a cluster spreads them; the keys of one user share a tag, and so do those of the count, so
+ * that a script may touch them together.
  */
 import { hash } from 'node:crypto';
 
@@ -70,6 +72,8 @@ export function createKeys(prefix: string = DEFAULT_PREFIX) {
     overlay: (place: Place, predictor: string): string => `${prefix}:o:${tagged(place)}:${predictor}`,
     hint: (place: Place): string => `${prefix}:h:${tagged(place)}`,
     historyMark: `${prefix}:history`,
+    erasures: `${prefix}:{erasures}`,
+    restoring: `${prefix}:{erasures}:restoring`,
     /** SCAN patterns of all that belongs to generations. */
     generationPatterns: [`${escapeGlob(generations)}*`, `${escapeGlob(markers)}*`] as const,
     /** The generation that a key belongs to, or null. */

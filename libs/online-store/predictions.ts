@@ -8,6 +8,7 @@ import type { Assignment } from '@tandem/prediction/certificate';
 import { createStatementBatcher } from '@tandem/prediction/statements/statement-batcher';
 import type { Candidates, OnlinePredictions, StoredPrediction } from '@tandem/prediction/stored-prediction';
 import { isRefusal, type OnlineConnection, type OnlineLog, unavailable } from './connection.ts';
+import { createErasureCount } from './erasure-count.ts';
 import { gatheredCommand, type Lookup } from './gathered-command.ts';
 import { bucketOf, createKeys, type Keys, type Place, placeOf } from './keys.ts';
 import { decodeGenerationValue, decodeOverlayEntry } from './stored-value.ts';
@@ -86,6 +87,7 @@ export function createOnlinePredictions(dependencies: OnlinePredictionsDependenc
 
   return {
     serverId: connection.serverId,
+    toldOfErasures: createErasureCount(dependencies).told,
     async find(assignment, userIds) {
       if (!connection.isOpen()) throw unavailable('it is not connected, or hangs');
       // Without a lookup there is no reply that would end it.

@@ -3,6 +3,8 @@
  * version. A read may believe only a certificate whose statement began after the read arrived.
  */
 
+import type { Tombstones } from './erasure/tombstones.ts';
+
 export interface AssignedGeneration {
   readonly id: string;
   /** For people. */
@@ -42,6 +44,8 @@ export interface Certificate {
   /** The stable arm of a predictor; undefined for one that was never adopted. */
   assignment(predictor: string): Assignment | undefined;
   user(userId: string, predictor: string): UserState;
+  /** What has been heard of erasures with it or before; null where its statement does not tell. */
+  readonly tombstones: Tombstones | null;
 }
 
 /** The state of a user without a context row. */

@@ -8,6 +8,7 @@ import { createInferencePool } from '@tandem/inference/pool';
 import { adopt } from '@tandem/offline-store/adopt';
 import { createAuthority } from '@tandem/offline-store/authority';
 import { createPool } from '@tandem/offline-store/database';
+import { createErasureStore } from '@tandem/offline-store/erasures';
 import { createFeatureSource } from '@tandem/offline-store/features';
 import { createGenerationStore } from '@tandem/offline-store/generations';
 import { createOverlayStore as createOverlayRows } from '@tandem/offline-store/overlay';
@@ -15,12 +16,14 @@ import { createStoredPredictions } from '@tandem/offline-store/predictions';
 import { createRegistry } from '@tandem/offline-store/registry';
 import { createRunStore } from '@tandem/offline-store/run-store';
 import { createOnlineConnection } from '@tandem/online-store/connection';
+import { createErasures } from '@tandem/online-store/erasures';
 import { createGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createOnlinePredictions } from '@tandem/online-store/predictions';
 import { cloneDatabase } from '@tandem/testing/databases';
 import { tableModel } from '@tandem/testing/onnx-models';
 import { inject } from 'vitest';
+import { createKeepErased } from './erasure/keep-erased.ts';
 import { TandemError } from './errors.ts';
 import { createLivePredictor, type LivePredictorDependencies } from './live/live-prediction.ts';
 import type { BatchPolicy, FreshnessPolicy } from './predictor.ts';
@@ -28,7 +31,7 @@ import { createPredictionReader, type PredictionReaderDependencies } from './rea
 import { planRun } from './runs/plan-run.ts';
 import { publishRun } from './runs/publish-run.ts';
 import { type ChunkReport, createRunChunk, type RunChunkDependencies } from './runs/run-chunk.ts';
-import type { RunScope } from './runs/runs.ts';
+import type { Run, RunScope } from './runs/runs.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -75,6 +78,11 @@ export async function createPredictionWorld({ users }: { readonly users: number 
   const overlayRows = createOverlayRows(pool);
   const loader = createGenerationLoader({ connection, prefix });
   const online = createOnlinePredictions({ connection, prefix, log: () => {} });
+  const erasures = createErasureStore(pool);
+  const onlineErasures = createErasures({ connection, prefix });
+  // Redis is told the count of erasures by the first worker's first round.
+  const keepErased = createKeepErased({ store: erasures, online: onlineErasures });
+  await keepErased.round();
   const lease = { leaseMs: 60_000, renewMs: 20_000 };
   const chunkParts = { runs, generations, loader, overlay, features, registry, scorer: inference, hints: QUIET, lease };
 
@@ -83,6 +91,11 @@ export async function createPredictionWorld({ users }: { readonly users: number 
     await adopt(pool, { actor: 'test', predictors: [{ name: PREDICTOR, artifact: MODEL, policy, definition }] });
   }
   await adoptWith();
+
+  async function plan(scope: RunScope): Promise<Run> {
+    const { run } = await runs.create({ predictor: PREDICTOR, scope, reason: 'test', scheduleSlot: null });
+    return planRun({ runs, hints: QUIET }, run.id);
+  }
 
   return {
     ...{
@@ -98,6 +111,9 @@ export async function createPredictionWorld({ users }: { readonly users: number 
       online,
       registry,
       inference,
+      erasures,
+      onlineErasures,
+      keepErased,
     },
     adoptWith,
     /** A process that reads, with a memory of its own; some of its parts may be others. */
@@ -124,28 +140,24 @@ export async function createPredictionWorld({ users }: { readonly users: number 
         [userId, times],
       );
     },
-    /** What an erasure leaves in Postgres: no later read may answer from before it. */
+    /** The tombstone alone: no later read may answer from before it, whatever is still stored. */
     async erase(userId: string): Promise<void> {
-      await pool.query(
-        `insert into tandem.user_contexts (user_id, version, deleted_version) values ($1, 1, 1)
-         on conflict (user_id) do update set version = user_contexts.version + 1,
-           deleted_version = user_contexts.version + 1, features = '{}'`,
-        [userId],
-      );
+      await erasures.setTombstone(userId);
     },
     async readmit(userId: string): Promise<void> {
-      await pool.query('update tandem.user_contexts set version = version + 1 where user_id = $1', [userId]);
+      await erasures.readmit(userId);
     },
     async remove(userId: string): Promise<void> {
       await pool.query('delete from counts where user_id = $1::bigint', [userId]);
     },
+    /** The id of a planned run, of which no worker knows. */
+    plan: async (scope: RunScope = { kind: 'all' }): Promise<string> => (await plan(scope)).id,
     /** A run from its start to its end, in one worker. */
     async run(scope: RunScope, parts: Partial<RunChunkDependencies> = {}) {
-      const { run } = await runs.create({ predictor: PREDICTOR, scope, reason: 'test', scheduleSlot: null });
-      const planned = await planRun({ runs, hints: QUIET }, run.id);
+      const run = await plan(scope);
       const runChunk = createRunChunk({ ...chunkParts, ...parts });
       const reports: ChunkReport[] = [];
-      for (let no = 0; no < planned.chunkCount; no++) reports.push(await runChunk(run.id, no));
+      for (let no = 0; no < run.chunkCount; no++) reports.push(await runChunk(run.id, no));
       const outcome = await publishRun({ runs, loader }, run.id);
       return { runId: run.id, reports, outcome };
     },
@@ -154,6 +166,15 @@ export async function createPredictionWorld({ users }: { readonly users: number 
     async loseKeys(start = ''): Promise<number> {
       const keys = await connection.redis.keys(`${prefix}:${start}*`);
       return keys.length === 0 ? 0 : connection.redis.del(...keys);
+    },
+    /** What Redis holds now; calling the result puts it back, whatever has happened since. */
+    async snapshot(): Promise<() => Promise<void>> {
+      const keys = await connection.redis.keys(`${prefix}:*`);
+      const dumps = await Promise.all(keys.map((key) => connection.redis.dumpBuffer(key)));
+      return async () => {
+        for (const key of await connection.redis.keys(`${prefix}:*`)) await connection.redis.del(key);
+        for (const [i, key] of keys.entries()) await connection.redis.restore(key, 0, dumps[i] ?? '', 'REPLACE');
+      };
     },
     keys: () => connection.redis.keys(`${prefix}:*`),
     async close() {

@@ -1,5 +1,6 @@
 /** A prediction at rest, with the label that says what it was computed from, and the ports it is found and kept through. */
 import type { Assignment } from './certificate.ts';
+import type { OnlineErasures } from './erasure/erasure.ts';
 
 /** What a stored prediction is judged by. */
 export interface Label {
@@ -34,6 +35,8 @@ export interface StoredPredictions {
 export interface OnlinePredictions extends StoredPredictions {
   /** Identifies the server process now connected; null while none is. Changes when it restarts or fails over. */
   serverId(): string | null;
+  /** What that server was told of erasures, as `OnlineErasures` says. */
+  readonly toldOfErasures: OnlineErasures['told'];
 }
 
 /** An overlay entry to keep, for a user of a predictor. */

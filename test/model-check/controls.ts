@@ -91,4 +91,14 @@ export const CONTROLS: readonly Control[] = [
   ran('M7', 'a commit does not look at the fence', { fence: 'is not looked at' }),
   ran('M8', 'nobody looks for what is not done', { reconciler: 'never' }),
   ran('M9', 'the last chunk publishes, whatever the others are', { publishes: 'when its own was the last number' }),
+  read('M10', 'a result that has landed is taken whatever its label', BROKEN.M10, {
+    workers: 0,
+    readers: [false, false],
+  }),
+  erased(
+    'M11',
+    'unverified: which Redis it is, is seen once the certificate has come',
+    { seesServer: 'after' },
+    { faults: 1 },
+  ),
 ];

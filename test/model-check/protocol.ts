@@ -5,6 +5,11 @@ import type { HistoryRules } from './models/history-state.ts';
 import type { RunRules } from './models/run.ts';
 
 export const ASSIGNMENT: AssignmentRules = { pointer: 'postgres', floor: 'raised', publishes: 'not past a rollback' };
-export const ERASURE: ErasureRules = { tombstone: 'kept', unverified: 'server and count', restores: 'guarded' };
+export const ERASURE: ErasureRules = {
+  tombstone: 'kept',
+  unverified: 'server and count',
+  restores: 'guarded',
+  seesServer: 'before',
+};
 export const HISTORY: HistoryRules = { compares: 'history and version', id: 'new in each history' };
 export const RUN: RunRules = { fence: 'guards the commit', reconciler: 'comes by', publishes: 'when no chunk is open' };

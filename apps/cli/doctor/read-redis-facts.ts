@@ -71,6 +71,7 @@ function trials(key: string) {
     command('hset', [`${key}:h`, 'f', 'v']),
     command('hmget', [`${key}:h`, 'f']),
     command('hlen', [`${key}:h`]),
+    command('hdel', [`${key}:h`, 'f']),
     command('scan', ['0', 'COUNT', '1']),
     command('eval', ['return 1', '1', key]),
     command('unlink', [key, `${key}:h`]),

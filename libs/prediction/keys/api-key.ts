@@ -14,6 +14,7 @@ import { createHash, createHmac, randomBytes } from 'node:crypto';
 export const SCOPES = Object.freeze([
   'predictions:read',
   'users:read',
+  'users:erase',
   'events:write',
   'runs:read',
   'runs:write',

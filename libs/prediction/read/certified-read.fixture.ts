@@ -59,6 +59,7 @@ export function readOf(
       revision: 1,
       assignment: () => ({ ...ASSIGNMENT, ...assignment }),
       user: () => ({ version: 0, touched: 0, deletedVersion: 0 }),
+      tombstones: null,
     },
     options: { ...PLAIN_READ, ...options },
   };

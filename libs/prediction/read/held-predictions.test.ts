@@ -23,6 +23,14 @@ describe('createHeldPredictions', () => {
     expect(memory.find('g1', '2')?.prediction).toEqual({ score: 2 });
   });
 
+  it('forgets a user of every generation, and nobody else', () => {
+    const memory = createHeldPredictions({ maxBytes: 1e6 });
+    for (const generation of ['g1', 'g2']) for (const user of ['1', '2']) memory.keep(generation, user, held(1));
+    memory.forgetUser('1');
+    expect(memory.find('g1', '1') ?? memory.find('g2', '1')).toBeUndefined();
+    expect(memory.size()).toBe(2);
+  });
+
   it('holds no more than its bound, and of that what was read last', () => {
     const memory = createHeldPredictions({ maxBytes: 20 * BYTES });
     for (let user = 10; user < 1_000; user++) {

@@ -17,6 +17,8 @@ export interface HeldPredictions {
   /** @returns what is held now: the one given, or one that is equal to it; undefined where there is no room */
   keep(generationId: string, userId: string, held: HeldPrediction): HeldPrediction | undefined;
   forget(generationId: string, userId: string): void;
+  /** Of every generation. */
+  forgetUser(userId: string): void;
   /** How many are held. */
   size(): number;
 }
@@ -89,6 +91,9 @@ export function createHeldPredictions({ maxBytes }: HeldPredictionsOptions): Hel
       young.get(generationId)?.held.delete(userId);
       old.get(generationId)?.held.delete(userId);
     },
+    forgetUser(userId) {
+      for (const half of [young, old]) for (const { held } of half.values()) held.delete(userId);
+    },
     size: () => sizeOf(young) + sizeOf(old),
   };
 }
@@ -126,6 +131,7 @@ export const NOTHING_HELD: HeldPredictions = Object.freeze({
   find: nothing,
   keep: nothing,
   forget: nothing,
+  forgetUser: nothing,
   size: () => 0,
 });
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { TandemError } from '../errors.ts';
-import type { LiveOutcome } from '../live/live-outcome.ts';
+import type { LiveFailureReason, LiveOutcome } from '../live/live-outcome.ts';
 import type { FreshnessPolicy } from '../predictor.ts';
 import {
   ASSIGNMENT,
@@ -25,7 +25,7 @@ const predicted: LiveOutcome = {
   certificate: readOf().certificate,
 };
 const noFeatures: LiveOutcome = { kind: 'no_features' };
-const failed = (reason: 'live_failed' | 'live_timeout' | 'overloaded'): LiveOutcome => ({
+const failed = (reason: LiveFailureReason): LiveOutcome => ({
   kind: 'failed',
   reason,
   detail: 'why',
@@ -101,7 +101,19 @@ describe('the ladder', () => {
     });
   });
 
-  it('tells when to try again in every error, and never what is for the log alone', () => {
+  it('names a user’s unusable features, and says of no time that it would help', () => {
+    const features = Array.from({ length: 12 }, (_, i) => `f${i}`);
+    const outcome: LiveOutcome = { kind: 'failed', reason: 'features_unusable', detail: 'f0 is "secret"', features };
+    const result = fallBack(readOf({ onLiveFailure: 'error' }), standingOf([]), 'missing', outcome) as TandemError;
+    expect(result).toMatchObject({ code: 'features_unusable', retryAfter: undefined, detail: 'f0 is "secret"' });
+    expect(result.message).toContain('User 42');
+    expect(result.message).toContain('features f0, f1, f2, f3, f4, f5, f6, f7, f8, f9 and 2 more');
+    expect(`${result.message}${result.remedy}`).not.toContain('secret');
+    expect(answerTo(outcome)).toBe('stale features_unusable 3 of context_newer');
+    expect(answerTo(outcome, { onLiveFailure: 'default' })).toBe('default features_unusable 0.2 of context_newer');
+  });
+
+  it('tells when to try again in every other error, and never what is for the log alone', () => {
     const result = fallBack(readOf({ onLiveFailure: 'error' }), standingOf([]), 'missing', failed('live_failed'));
     expect(result).toMatchObject({ retryAfter: 1, detail: 'why' });
     expect((result as TandemError).message).not.toContain('why');

@@ -19,7 +19,7 @@ import { decodeOutputs } from '../models/outputs.ts';
 import type { ModelVersion } from '../predictor.ts';
 import type { StoredPrediction } from '../stored-prediction.ts';
 import type { CertifiedRead, Standing } from './certified-read.ts';
-import { notFound, overLiveLimit } from './read-errors.ts';
+import { featuresUnusable, notFound, overLiveLimit } from './read-errors.ts';
 
 /** The answer of a user whom no fresh candidate could answer, given what live inference made of it. */
 export function fallBack(
@@ -40,7 +40,7 @@ export function fallBack(
   const lower =
     (onLiveFailure === 'stale' ? staleAnswer(read, standing, reason, why) : undefined) ??
     (onLiveFailure === 'error' || read.options.minContext ? undefined : defaultAnswer(read, standing, reason, why));
-  return lower ?? noPrediction(reason, outcome);
+  return lower ?? noPrediction(reason, outcome, standing.userId);
 }
 
 function liveAnswer(
@@ -108,9 +108,13 @@ function defaultAnswer(read: CertifiedRead, standing: Standing, reason: Reason, 
 }
 
 /** The end of the ladder. */
-export function noPrediction(reason: Reason, outcome: LiveOutcome | undefined): TandemError {
+export function noPrediction(reason: Reason, outcome: LiveOutcome | undefined, userId: string): TandemError {
   if (outcome === OVER_QUOTA) return overLiveLimit();
-  return outcome === NO_ROOM ? OVERLOADED : errorOf(reason, outcome);
+  if (outcome === NO_ROOM) return OVERLOADED;
+  if (outcome?.kind === 'failed' && reason === 'features_unusable') {
+    return featuresUnusable(userId, outcome.features ?? [], outcome.detail);
+  }
+  return errorOf(reason, outcome);
 }
 
 function errorOf(reason: Reason, outcome: LiveOutcome | undefined): TandemError {

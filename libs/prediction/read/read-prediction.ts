@@ -8,7 +8,6 @@
  */
 import type { ReadResult } from '../answer.ts';
 import type { Assignment, Authority, Certificate } from '../certificate.ts';
-import type { TandemError } from '../errors.ts';
 import { createDemandInference } from '../live/demanded-inference.ts';
 import { predictWithin } from '../live/limited-live.ts';
 import type { LiveOutcome } from '../live/live-outcome.ts';
@@ -17,12 +16,13 @@ import type { ModelVersion, Predictor } from '../predictor.ts';
 import type { Candidates, OnlinePredictions, StoredPredictions } from '../stored-prediction.ts';
 import type { CertifiedRead, Standing } from './certified-read.ts';
 import { type HeldPredictions, NOTHING_HELD } from './held-predictions.ts';
-import { fallBack, type KnownPlace, unverifiedAnswer } from './ladder.ts';
+import { fallBack, type KnownPlace } from './ladder.ts';
 import { notCached, notCertified, notFound, unknownPredictor } from './read-errors.ts';
 import type { ReadOptions } from './read-options.ts';
 import { type ReadTimes, since } from './read-times.ts';
 import { isLacking, leastLabel, settle, standingOf, whyLive } from './settle.ts';
 import { findHeld, type Held, hold, NOBODY_HELD, settleHeld } from './settle-held.ts';
+import { createUnverifiedReads } from './unverified-read.ts';
 
 /** Predictors and model versions as adopted in Postgres, kept in memory by revision. */
 export interface Registry {
@@ -42,15 +42,6 @@ export interface PredictionReaderDependencies {
   readonly memory?: HeldPredictions;
 }
 
-/** A read that Postgres did not answer. */
-interface UnverifiedRead {
-  readonly predictorName: string;
-  /** What it said when it last answered. */
-  readonly known: KnownPlace | undefined;
-  readonly cause: TandemError;
-  readonly options: ReadOptions;
-}
-
 /** What was asked for before Postgres had answered. */
 interface Guess {
   readonly known: KnownPlace | undefined;
@@ -67,7 +58,7 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
   const { authority, registry, online, offline, live, memory = NOTHING_HELD } = dependencies;
   // Only a guess of what Postgres assigns, to ask Redis for the likely generation before Postgres has answered.
   const lastPlaces = new Map<string, KnownPlace>();
-  let verifiedServerId: string | null = null;
+  const unverified = createUnverifiedReads({ registry, online });
   const demand = createDemandInference({ registry, live, notice });
 
   async function findOnline(
@@ -94,17 +85,18 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
     // Whom the model must answer anyway needs a stored prediction only where that fails.
     const guessing = options.noCache || lacking.length === 0 ? NO_CANDIDATES : findOnline(known?.assignment, lacking);
     let certificate: Certificate;
+    const server = online.serverId();
     const askedAt = performance.now();
     try {
       certificate = await authority.certify(distinct);
       times.certifyMs = since(askedAt);
     } catch (cause) {
       times.certifyMs = since(askedAt);
-      // What is in memory is not offered here: an erasure takes what nobody certifies out of Redis, and only there.
-      const found = await findTogether(guessing, known?.assignment, [...held.keys()]);
-      return answerUnverified({ predictorName, known, cause: notCertified(cause), options }, userIds, found);
+      const found = await findUncertified({ known, held, guessing });
+      return unverified.answer({ predictorName, known, cause: notCertified(cause), options, found }, userIds);
     }
     const assignment = notice(predictorName, certificate);
+    unverified.notice(certificate, server);
     // One after the other: both are in memory but the first time, and waiting for them together costs more.
     const predictor = await registry.predictor(predictorName);
     const version = await registry.modelVersion(assignment.modelVersionId);
@@ -118,6 +110,11 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
     }
     return inOrder(userIds, results);
   };
+
+  /** What is in memory is not offered: an erasure takes what nobody certifies out of Redis, and only there. */
+  function findUncertified({ known, held, guessing }: Guess): Promise<Candidates | null> {
+    return findTogether(guessing, known?.assignment, [...held.keys()]);
+  }
 
   /** Of those whom memory did not answer. */
   async function findRest({ assignment }: CertifiedRead, rest: readonly string[], { known, held, guessing }: Guess) {
@@ -139,7 +136,6 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
     if (last?.assignment !== assignment || last.history !== certificate.history) {
       lastPlaces.set(predictorName, { assignment, history: certificate.history });
     }
-    verifiedServerId = online.serverId();
     return assignment;
   }
 
@@ -241,29 +237,6 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
       candidates: found?.get(standing.userId) ?? standing.candidates,
     }));
   }
-
-  async function answerUnverified(
-    read: UnverifiedRead,
-    userIds: readonly string[],
-    found: Candidates | null,
-  ): Promise<ReadResult[]> {
-    const { predictorName, known, cause, options } = read;
-    const refuse = () => userIds.map(() => cause);
-    // A Redis that restarted or failed over since may lack tombstones: only the server last seen beside Postgres counts.
-    const isKnownServer = online.serverId() !== null && online.serverId() === verifiedServerId;
-    if (!known || !found || !isKnownServer || isBeyondUnverified(options)) return refuse();
-    try {
-      const [predictor, version] = await Promise.all([
-        registry.predictor(predictorName),
-        registry.modelVersion(known.assignment.modelVersionId),
-      ]);
-      if (!predictor?.policy.freshness.unverified) return refuse();
-      return userIds.map((userId) => unverifiedAnswer(userId, version, known, found.get(userId) ?? []) ?? cause);
-    } catch {
-      // What is not in memory cannot be loaded while Postgres does not answer.
-      return refuse();
-    }
-  }
 }
 
 /** A caller who names a context is told first whether there is such a one. */
@@ -278,11 +251,6 @@ function inOrder(userIds: readonly string[], results: ReadonlyMap<string, ReadRe
 /** Whether live inference gave nothing that ends the read: a rung below may answer. */
 function isLost(outcome: LiveOutcome | undefined): boolean {
   return outcome?.kind !== 'predicted' && outcome?.kind !== 'erased';
-}
-
-/** Whether the caller demands what only Postgres can vouch for: a context, an inference, an age by its clock. */
-function isBeyondUnverified({ minContext, noCache, maxAge }: ReadOptions): boolean {
-  return minContext !== null || noCache || maxAge !== null;
 }
 
 function samePlace(guess: Assignment | undefined, assignment: Assignment): boolean {

@@ -19,6 +19,7 @@ function inLine(changes: Partial<ReconcileDependencies> = {}) {
     outbox: { read: async () => ({ history: 'h', entries: [] }), remove: async () => {} },
     userHints: { raise: async () => {} },
     losses: { round: async () => false },
+    erasures: { round: async () => 0 },
     ...changes,
   };
   return { dependencies, said };
@@ -33,6 +34,7 @@ describe('a round of reconciliation', () => {
       unfinishedRuns: 0,
       chunksHinted: 0,
       hintsRelayed: 0,
+      erasuresSwept: 0,
       generationsToLoad: 0,
       lossesNoticed: 0,
       errors: [],

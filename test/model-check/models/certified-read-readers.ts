@@ -1,8 +1,8 @@
 /**
  * A read, in every order of its steps. It arrives; its certificate and its look into Redis come in either order; then it
  * takes the first candidate that is fresh under the certificate, asks Postgres' rows where none is, and at last boards a
- * flight: one that has not left, or a new one. It may follow one that has left and take its result only where the label
- * is at least its own version. A reader that demands an inference boards at once, and the flight's own statement, which
+ * flight: one that has not left, or a new one. It may follow one that has left, or come when it has just landed, and takes
+ * its result only where the label is at least its own version. A reader that demands an inference boards at once, and the flight's own statement, which
  * begins after it arrived, is its certificate.
  */
 import { nth, type Step, step } from '../checker/model.ts';
@@ -87,7 +87,10 @@ function* askingSteps(
       mine.hasRows = true;
       mine.candidates = [{ label: 0, from: 0, isGeneration: true, time: 0 }, ...(entry ? [entry] : [])];
     });
-  } else if (reader.hasLooked) yield board(change, state, i);
+  } else if (reader.hasLooked) {
+    yield board(change, state, i);
+    yield* landedSteps(rules, state, reader, change);
+  }
 }
 
 /** I4: a certificate is from a statement that began after the read arrived. */
@@ -129,6 +132,10 @@ function isGood(rules: ReadRules, told: number, { label, time, isGeneration }: P
   return isFreshUnder({ version: told, generation: 1 }, { label, generation: isGeneration ? 1 : null });
 }
 
+function mayFollow(rules: ReadRules, told: number, prediction: Prediction): boolean {
+  return rules.follows === 'whatever it is' || isGood(rules, told, prediction);
+}
+
 /** I4 again: what is called fresh holds all that was acknowledged before the read arrived. */
 function answer(rules: ReadRules, reader: Reader, draft: State, prediction: Prediction): void {
   if (prediction.from < reader.due) {
@@ -156,6 +163,15 @@ function board(change: Change, state: State, i: number): Step<State> {
   return change('begins a flight', begin(i));
 }
 
+/** For a moment, which may be over. */
+function* landedSteps(rules: ReadRules, state: State, reader: Reader, change: Change): Generator<Step<State>> {
+  const { boarding, landed } = state;
+  if (boarding >= 0 || landed === null || !mayFollow(rules, reader.told, landed)) return;
+  yield change(`takes the result of a flight that has landed, of context ${landed.from}`, (mine, draft) =>
+    answer(rules, mine, draft, landed),
+  );
+}
+
 function begin(i: number) {
   return (reader: Reader, draft: State) => {
     draft.flights[i] = { is: 'waiting', prediction: null, isKept: true };
@@ -173,7 +189,7 @@ function ride(reader: Reader, flight: number): void {
 function* followingSteps(rules: ReadRules, state: State, reader: Reader, change: Change): Generator<Step<State>> {
   const { is, prediction } = nth(state.flights, reader.flight);
   if (is !== 'landed' || !prediction) return;
-  if (isGood(rules, reader.told, prediction)) {
+  if (mayFollow(rules, reader.told, prediction)) {
     yield change(`takes the flight's result, of context ${prediction.from}`, (mine, draft) =>
       answer(rules, mine, draft, prediction),
     );
@@ -214,6 +230,7 @@ function* flightSteps(rules: ReadRules, state: State, i: number): Generator<Step
       mine.is = 'landed';
       if (rules.times === 'at completion' && mine.prediction) mine.prediction.time = ++draft.clock;
       if (draft.boarding === i) draft.boarding = -1;
+      draft.landed = mine.prediction;
       forgetFlights(draft);
     });
   }
@@ -228,8 +245,10 @@ function* flightSteps(rules: ReadRules, state: State, i: number): Generator<Step
   }
 }
 
-/** A flight that has landed, is kept, and has no reader is as if it had never been. */
+/** A flight that has landed, is kept, and has no reader is as if it had never been; so is a result that nobody can take. */
 function forgetFlights(draft: State): void {
+  const mayTake = draft.readers.some(({ is, isDemanding }) => !isDemanding && is !== 'riding' && is !== 'answered');
+  if (!mayTake) draft.landed = null;
   draft.flights.forEach((flight, i) => {
     const isOver = flight.is === 'landed' && flight.isKept && draft.readers.every((reader) => reader.flight !== i);
     if (isOver) draft.flights[i] = { is: 'none', prediction: null, isKept: true };

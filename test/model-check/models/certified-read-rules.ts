@@ -24,6 +24,8 @@ export interface ReadRules {
   readonly put: 'compare and set' | 'set';
   /** When a prediction's and a change's time is taken, by whose clock. */
   readonly times: null | 'at completion' | 'at read, event at begin' | 'at read, worker ahead';
+  /** What a reader takes of a flight that had left when it came: a result whose label is at least its own version, or any. */
+  readonly follows: 'by label' | 'whatever it is';
   /** Whether a read also has the process's memory and Postgres' rows for candidates. */
   readonly hasMemoryAndRows: boolean;
   /** Whether a label above what was read is reported, or only the answer that it leads to. */
@@ -38,6 +40,7 @@ export const PROTOCOL: ReadRules = {
   tellingMayFail: true,
   put: 'compare and set',
   times: null,
+  follows: 'by label',
   hasMemoryAndRows: true,
   watchesLabels: true,
 };
@@ -62,4 +65,5 @@ export const BROKEN = {
   N8: { ...PROTOCOL, label: 'context first', watchesLabels: false },
   N9: { ...PROTOCOL, certificate: 'statement under way' },
   N10: { ...PROTOCOL, sqlEvent: 'poller', watchesLabels: false },
+  M10: { ...PROTOCOL, follows: 'whatever it is' },
 } satisfies Record<string, ReadRules>;

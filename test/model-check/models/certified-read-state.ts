@@ -64,6 +64,8 @@ export interface State {
   flights: Flight[];
   /** The flight that a new reader finds; -1: none. */
   boarding: number;
+  /** The result of the flight that landed last, as long as somebody may still take it. */
+  landed: Prediction | null;
   /** What the process of the readers holds of the generation. */
   memory: Prediction | null;
   /** Of N9: a version as a statement has read it and not delivered yet; -1: none is under way. */

@@ -57,6 +57,7 @@ function initialState({ events, workers, readers, faults }: ReadScope): State {
     readers: readers.map(newReader),
     flights: readers.map(() => ({ is: 'none', prediction: null, isKept: true })),
     boarding: -1,
+    landed: null,
     memory: null,
     underWay: -1,
     faultsLeft: faults,
@@ -180,6 +181,7 @@ function* faultSteps(state: State): Generator<Step<State>> {
       );
       draft.flights = draft.flights.map(() => ({ is: 'none', prediction: null, isKept: true }));
       draft.boarding = -1;
+      draft.landed = null;
       draft.memory = null;
       draft.underWay = -1;
     });

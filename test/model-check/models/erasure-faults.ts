@@ -22,6 +22,9 @@ function* redisFaults(state: ErasureState): Generator<Step<ErasureState>> {
     });
   yield become('Redis loses everything, and runs on', ({ redis: { run } }) => ({ run, ...nothing }));
   yield become('Redis starts again, empty', (draft) => ({ run: ++draft.runsMade, ...nothing }));
+  if (state.redis.erasures !== null) {
+    yield become('Redis evicts its count of erasures', ({ redis }) => ({ ...redis, erasures: null }));
+  }
   if (state.redis.hint > 0) yield become("Redis evicts the user's hint", ({ redis }) => ({ ...redis, hint: 0 }));
   const { saved } = state;
   if (saved === null) {

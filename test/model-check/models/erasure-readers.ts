@@ -1,15 +1,15 @@
 /**
  * A read of a user who may be erased. While Postgres answers, the certificate decides: 404 while erased, nothing up to
  * the deleted version after. While it does not, what Redis has may be served, said to be unverified: then only what the
- * process knows of Redis keeps an erased user out.
+ * process knows of erasures, and that Redis was told of no other, keeps an erased user out.
  */
 import { nth, type Step, step } from '../checker/model.ts';
 import { predictionNow, putEntry } from './erasure-entries.ts';
-import type { ErasureReader, ErasureRules, ErasureScope, ErasureState, Prediction, Redis } from './erasure-state.ts';
+import type { ErasureReader, ErasureRules, ErasureScope, ErasureState, Heard, Prediction } from './erasure-state.ts';
 import { worthOf } from './worth.ts';
 
 export function newErasureReader(): ErasureReader {
-  return { is: 'away', due: { isErased: false, eras: 0 }, told: null, found: null };
+  return { is: 'away', due: { isErased: false, eras: 0 }, server: 0, told: null, found: null };
 }
 
 type Change = (does: string, then: (reader: ErasureReader, draft: ErasureState) => void) => Step<ErasureState>;
@@ -21,31 +21,20 @@ export function* erasureReaderSteps(
   i: number,
 ): Generator<Step<ErasureState>> {
   const reader = nth(state.readers, i);
-  const { postgres, flight } = state;
+  const { postgres } = state;
   const change: Change = (does, then) =>
     step(state, `reader ${i + 1}: ${does}`, (draft) => then(nth(draft.readers, i), draft));
-  if (i === 0 && flight !== null) {
-    yield step(state, 'the live result is put into Redis', (draft) => {
-      putEntry(draft, flight);
-      draft.flight = null;
-    });
-  }
-  // What a process knows it may have from another read: one reader stands for all of them.
-  if (i === 0 && !postgres.isDown) {
-    yield step(state, 'another read of the process is certified', (draft) => {
-      draft.known = knownNow(draft);
-    });
-  }
   if (reader.is === 'away') {
     yield change('arrives', (mine, draft) => {
       mine.is = 'asking';
       mine.due = draft.acknowledged;
+      mine.server = draft.redis.run;
     });
   }
   if (reader.is !== 'asking') return;
   if (reader.found === null) {
-    yield change('finds what Redis has', (mine, draft) => {
-      mine.found = draft.redis;
+    yield change('finds what Redis has', (mine, { redis: { generations, overlay } }) => {
+      mine.found = { generations, overlay };
     });
   }
   if (reader.told === null && postgres.isDown) {
@@ -56,15 +45,63 @@ export function* erasureReaderSteps(
     yield change(`is certified: version ${postgres.version}, deleted version ${postgres.deleted}`, (mine, draft) => {
       const { version, deleted, inForce } = draft.postgres;
       mine.told = { version, deleted, inForce };
-      draft.known = knownNow(draft);
+      draft.known = { ...heardNow(draft), server: mine.server };
     });
-  } else if (reader.found && reader.told === 'no answer') yield* unverifiedSteps(rules, state, reader.found, change);
-  else if (reader.told !== 'no answer') yield* verifiedSteps(scope, state, reader, change);
+  } else if (reader.told === 'no answer') yield* unverifiedSteps(rules, state, reader, change);
+  else yield* verifiedSteps(scope, state, reader, change);
 }
 
-function knownNow({ postgres, redis }: ErasureState): ErasureState['known'] {
-  const { version, deleted, inForce, erasures } = postgres;
-  return { run: redis.run, inForce, erasures, deleted, isErased: deleted > 0 && version === deleted };
+/** What the readers' process does besides: one reader stands for all, but what the process knows it may have from others. */
+export function* processSteps(
+  rules: ErasureRules,
+  scope: ErasureScope,
+  state: ErasureState,
+): Generator<Step<ErasureState>> {
+  const { flight, other, postgres } = state;
+  if (flight !== null) {
+    yield step(state, 'the live result is put into Redis', (draft) => {
+      putEntry(draft, flight);
+      draft.flight = null;
+    });
+  }
+  if (other === null) {
+    yield step(state, `another read arrives, and sees run ${state.redis.run} of Redis`, (draft) => {
+      draft.other = { server: draft.redis.run, heard: null };
+    });
+  } else if (other.heard === null && !postgres.isDown) {
+    yield step(state, `that read is certified: ${postgres.erasures} erasures`, (draft) => {
+      if (rules.seesServer === 'after') draft.other = { server: other.server, heard: heardNow(draft) };
+      else notice(draft, heardNow(draft), other.server);
+    });
+  } else if (other.heard !== null) {
+    yield step(state, `that read sees run ${state.redis.run} of Redis`, (draft) => {
+      if (other.heard) notice(draft, other.heard, draft.redis.run);
+    });
+  }
+  if (postgres.isDown) return;
+  yield step(state, 'the process hears of erasures, and which Redis that is, no read sees', (draft) => {
+    const { erasures, deleted } = heardNow(draft);
+    Object.assign(draft.known, { erasures, deleted });
+  });
+  if (scope.isLive && flight === null && !isErased(state)) {
+    yield step(state, `another read infers live: label ${postgres.version}`, (draft) => {
+      draft.flight = predictionNow(draft);
+      draft.landed = draft.flight;
+    });
+  }
+}
+
+function notice(draft: ErasureState, heard: Heard, server: number): void {
+  draft.known = { ...heard, server };
+  draft.other = null;
+}
+
+function heardNow({ postgres: { inForce, erasures, deleted } }: ErasureState): Heard {
+  return { inForce, erasures, deleted };
+}
+
+function isErased({ postgres: { version, deleted } }: ErasureState): boolean {
+  return deleted > 0 && version === deleted;
 }
 
 function* verifiedSteps(
@@ -78,52 +115,47 @@ function* verifiedSteps(
     yield change('answers 404: erased', end);
     return;
   }
-  const { rows, entry, version, deleted, isDown } = state.postgres;
+  const { rows, entry, version, isDown } = state.postgres;
   const { inForce } = told;
-  const candidates = [
-    ...(found
-      ? [
-          { stored: found.generations[inForce], generation: inForce },
-          { stored: found.overlay, generation: null },
-        ]
-      : []),
-    ...(isDown
-      ? []
-      : [
-          { stored: rows[inForce], generation: inForce },
-          { stored: entry, generation: null },
-        ]),
-  ];
-  for (const { stored, generation } of candidates) {
+  const inRedis = found ? [found.generations[inForce], found.overlay] : [];
+  const inPostgres = isDown ? [] : [rows[inForce], entry];
+  for (const [i, stored] of [...inRedis, ...inPostgres].entries()) {
     if (!stored) continue;
+    const generation = i % 2 === 0 ? inForce : null;
     const worth = worthOf({ label: stored.label, generation }, { ...told, generation: inForce });
     // A stale candidate is served where live does not come in time, and says so.
     if (worth !== 'fresh' && worth !== 'stale') continue;
     yield change(`answers, as ${worth}, with label ${stored.label}`, (mine, draft) => serve(mine, stored, draft));
   }
-  if (!scope.isLive || isDown || state.flight !== null) return;
-  if (deleted > 0 && version === deleted) yield change('finds the user erased at its live statement: 404', end);
+  if (!scope.isLive) return;
+  const { landed, flight } = state;
+  if (landed !== null && landed.label >= (told.deleted > 0 ? told.deleted + 1 : 0)) {
+    yield change(`takes what has landed, with label ${landed.label}`, (mine, draft) => serve(mine, landed, draft));
+  }
+  if (isDown || flight !== null) return;
+  if (isErased(state)) yield change('finds the user erased at its live statement: 404', end);
   else {
     yield change(`infers live: label ${version}`, (mine, draft) => {
       draft.flight = predictionNow(draft);
+      draft.landed = draft.flight;
       serve(mine, draft.flight, draft);
     });
   }
 }
 
 function* unverifiedSteps(
-  rules: ErasureRules,
-  state: ErasureState,
-  found: Redis,
+  { unverified }: ErasureRules,
+  { known, redis }: ErasureState,
+  { found }: ErasureReader,
   change: Change,
 ): Generator<Step<ErasureState>> {
-  const { known } = state;
   yield change('answers 503', end);
-  if (rules.unverified === 'off' || known.run !== found.run) return;
-  const isCounting = rules.unverified === 'server and count';
-  if (isCounting && (known.isErased || found.erasures !== known.erasures)) return;
+  // Redis is asked who it is, and what it was told, behind what was found in it.
+  if (found === null || unverified === 'off' || known.server !== redis.run) return;
+  const isCounting = unverified === 'server and count';
+  if (isCounting && redis.erasures !== known.erasures) return;
   for (const stored of [found.generations[known.inForce], found.overlay]) {
-    if (!stored || (isCounting && known.deleted > 0 && stored.label <= known.deleted)) continue;
+    if (!stored || (isCounting && stored.label <= known.deleted)) continue;
     yield change(`answers, unverified, with label ${stored.label}`, (mine, draft) => serve(mine, stored, draft));
   }
 }

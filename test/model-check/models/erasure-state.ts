@@ -5,13 +5,15 @@ export interface ErasureRules {
   readonly tombstone: 'kept' | 'dropped';
   /**
    * What a read that Postgres does not answer goes by:
-   * - `server`: the Redis that it last saw beside a Postgres that answered, by its run id. As the code does it.
+   * - `server`: the Redis that it last saw beside a Postgres that answered, by its run id.
    * - `server and count`: that server, and its count of erasures, which must be the one that Postgres last said; and the
-   *   tombstones that the process learnt with that count.
+   *   tombstones that the process has heard of, which are all up to that count.
    */
   readonly unverified: 'off' | 'server' | 'server and count';
   /** Whether a count that Redis lost is set again only where Redis has not lost anything since it was asked for. */
   readonly restores: 'guarded' | 'plainly';
+  /** When a read looks which server Redis is: before it asks for its certificate, or once that has come. */
+  readonly seesServer: 'before' | 'after';
 }
 
 export interface ErasureScope {
@@ -58,7 +60,7 @@ export interface ErasureWorker {
 }
 
 export interface Eraser {
-  is: 'idle' | 'committed' | 'told' | 'deleted';
+  is: 'idle' | 'committed' | 'cleared' | 'told' | 'deleted';
 }
 
 /** What a later read may count on: whether the user is erased, and that nothing from before so many erasures is served. */
@@ -70,9 +72,19 @@ export interface Acknowledged {
 export interface ErasureReader {
   is: 'away' | 'asking' | 'answered';
   due: Acknowledged;
+  /** Which Redis it saw when it came. */
+  server: number;
   told: (User & { inForce: number }) | 'no answer' | null;
   /** What it found in Redis, before or after its certificate. */
-  found: Redis | null;
+  found: Pick<Redis, 'generations' | 'overlay'> | null;
+}
+
+/** What a process learns from a certificate. */
+export interface Heard {
+  inForce: number;
+  erasures: number;
+  /** Of this user. */
+  deleted: number;
 }
 
 export interface ErasureState {
@@ -96,9 +108,13 @@ export interface ErasureState {
   restorer: { is: 'announced' } | { is: 'read'; erasures: number } | null;
   /** A live result that Redis has not been given yet. */
   flight: Prediction | null;
+  /** The result of the flight that landed last, which whoever comes may still take. */
+  landed: Prediction | null;
   readers: ErasureReader[];
-  /** What the readers' process learnt from the last certificate. */
-  known: { run: number; inForce: number; erasures: number; deleted: number; isErased: boolean };
+  /** Another read of their process: which Redis it saw, and what it heard. */
+  other: { server: number; heard: Heard | null } | null;
+  /** What the readers' process learnt from certificates. */
+  known: Heard & { server: number };
   outagesLeft: number;
   faultsLeft: number;
   broken: string | null;

@@ -2,8 +2,9 @@
  * Erasure and readmission of one user: nothing from before is served again, not even as stale (I11), and no version is
  * given twice (I2).
  *
- * Erasure raises the version, sets the deleted version to it and deletes the rows that are there, in one transaction;
- * then Redis is told (the hint, which keeps late entries out), then what Redis has is deleted, then it is acknowledged.
+ * Erasure raises the version and sets the deleted version to it, in one transaction; then the rows that are there are
+ * deleted; then Redis is told (the hint, which keeps late entries out, and the count); then what Redis has is deleted; then
+ * it is acknowledged.
  * Readmission raises the version again: the user is served from labels above the tombstone.
  *
  * Against it, in every order: workers that read before it and look for erased users, commit and load in steps that
@@ -13,7 +14,7 @@
 import { type Model, nth, type Step, step } from '../checker/model.ts';
 import { predictionNow, putEntry } from './erasure-entries.ts';
 import { faultSteps } from './erasure-faults.ts';
-import { erasureReaderSteps, newErasureReader } from './erasure-readers.ts';
+import { erasureReaderSteps, newErasureReader, processSteps } from './erasure-readers.ts';
 import type { ErasureRules, ErasureScope, ErasureState, ErasureWorker, Prediction } from './erasure-state.ts';
 
 const FIRST: Prediction = { label: 1, era: 0 };
@@ -28,6 +29,7 @@ export function erasure(rules: ErasureRules, scope: ErasureScope): Model<Erasure
       for (const [i, worker] of state.workers.entries()) yield* workerSteps(state, worker, i);
       if (scope.isLoading) yield* loaderSteps(state);
       if (rules.unverified === 'server and count') yield* restorerSteps(rules, state);
+      yield* processSteps(rules, scope, state);
       for (const i of state.readers.keys()) yield* erasureReaderSteps(rules, scope, state, i);
       yield* faultSteps(state);
     },
@@ -48,8 +50,10 @@ function initialState({ workers, readers, erasures, outages, faults }: ErasureSc
     loader: null,
     restorer: null,
     flight: null,
+    landed: null,
     readers: Array.from({ length: readers }, newErasureReader),
-    known: { run: 1, inForce: 0, erasures: 0, deleted: 0, isErased: false },
+    other: null,
+    known: { server: 1, inForce: 0, erasures: 0, deleted: 0 },
     outagesLeft: outages,
     faultsLeft: faults,
     broken: null,
@@ -64,11 +68,16 @@ function* eraserSteps(rules: ErasureRules, state: ErasureState): Generator<Step<
       draft.erasuresLeft--;
       draft.eraser.is = 'committed';
       const { version, erasures } = draft.postgres;
-      Object.assign(draft.postgres, { version: version + 1, deleted: version + 1, rows: [null, null], entry: null });
-      draft.postgres.erasures = erasures + 1;
+      Object.assign(draft.postgres, { version: version + 1, deleted: version + 1, erasures: erasures + 1 });
     });
   }
-  if (eraser.is === 'committed') {
+  if (eraser.is === 'committed' && !postgres.isDown) {
+    yield step(state, "the user's rows are deleted", (draft) => {
+      draft.eraser.is = 'cleared';
+      Object.assign(draft.postgres, { rows: [null, null], entry: null });
+    });
+  }
+  if (eraser.is === 'cleared') {
     yield step(state, 'Redis is told of the tombstone', (draft) => {
       draft.eraser.is = 'told';
       draft.redis.hint = Math.max(draft.redis.hint, draft.postgres.version);

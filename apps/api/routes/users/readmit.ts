@@ -1,0 +1,56 @@
+/** POST /v1/users/{userId}/readmit: ends an erasure. What was erased stays so; the user begins anew. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { READMISSION_EXAMPLE } from '@tandem/client/wire-examples';
+import { contextToken } from '@tandem/prediction/events/events';
+import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { userIdParameter } from '../../parameters.ts';
+import { problems } from '../../problem-schema.ts';
+import { canonicalUserId, type ErasureDependencies } from './erasure-dependencies.ts';
+
+export function readmitUser(dependencies: ErasureDependencies): Endpoint {
+  return {
+    route,
+    scope: 'users:erase',
+    produces: 'application/json',
+    async handle({ req }) {
+      const userId = await canonicalUserId(req, dependencies);
+      const { wasErased, history, version } = await dependencies.readmitUser(userId);
+      return jsonResponse({
+        userId,
+        status: wasErased ? 'readmitted' : 'not_erased',
+        contextVersion: version,
+        contextToken: contextToken(history, version),
+      });
+    },
+  };
+}
+
+const route = createRoute({
+  operationId: 'readmitUser',
+  method: 'post',
+  path: '/v1/users/{userId}/readmit',
+  tags: ['users'],
+  summary: 'End an erasure',
+  request: { params: z.object({ userId: userIdParameter }) },
+  responses: {
+    200: {
+      description:
+        'The user is served again, from what is computed from now on; where none was erased, nothing changed',
+      content: {
+        'application/json': {
+          schema: z
+            .strictObject({
+              userId: z.string(),
+              status: z.enum(['readmitted', 'not_erased']),
+              contextVersion: z.int(),
+              contextToken: z.string(),
+            })
+            .openapi('Readmission'),
+          example: READMISSION_EXAMPLE,
+        },
+      },
+    },
+    ...problems('invalid_input', 'unavailable'),
+  },
+});

@@ -1,0 +1,47 @@
+/** `tandem user erase`: removes a user from every store. */
+import type { ErasureReceipt } from '@tandem/client/wire';
+import type { Command } from 'commander';
+import { type Cli, present } from '../cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
+import { CommandFailure } from '../failure.ts';
+import { printable, renderFields } from '../output/table.ts';
+
+interface Options extends ApiOptions {
+  readonly yes?: boolean;
+}
+
+export function userEraseCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'erase',
+    description: 'erase a user from every store, with a receipt; nothing of before is ever served again',
+    example: 'tandem user erase 42 --yes',
+  })
+    .argument('<userId>')
+    .option('--yes', 'do not ask')
+    .action(async (userId: string, options: Options) => {
+      if (!options.yes) await confirm(cli, userId);
+      present(cli, options, await connect(cli, options).eraseUser(userId), renderReceipt);
+    });
+}
+
+async function confirm(cli: Cli, userId: string): Promise<void> {
+  if (cli.ask === undefined) {
+    throw new CommandFailure('an erasure asks before it acts, and nobody is here to answer', {
+      remedy: 'add --yes',
+      exitCode: 2,
+    });
+  }
+  const answer = await cli.ask(`Erase all that is stored of user ${printable(userId)}, for good? [y/N] `);
+  if (!/^y(es)?$/i.test(answer.trim())) throw new CommandFailure('nothing was changed');
+}
+
+function renderReceipt({ userId, erasedAt, contextVersion, deleted: { postgres, redis } }: ErasureReceipt): string[] {
+  return renderFields([
+    ['erased', `user ${printable(userId)} at ${erasedAt}, context version ${contextVersion}`],
+    [
+      'postgres',
+      `${postgres.predictions} predictions, ${postgres.overlayEntries} live answers, data of ${postgres.events} events, ${postgres.contextValues} context values, ${postgres.runFailures} failures in runs`,
+    ],
+    ['redis', `${redis.predictions} predictions, ${redis.overlayEntries} live answers`],
+  ]);
+}

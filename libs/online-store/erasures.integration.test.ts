@@ -1,0 +1,130 @@
+import { randomUUID } from 'node:crypto';
+import type { OnlinePlaces, Tombstone } from '@tandem/prediction/erasure/erasure';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import type { OnlineConnection } from './connection.ts';
+import { createErasures } from './erasures.ts';
+import { createGenerationLoader } from './generation-loader.ts';
+import { createKeys } from './keys.ts';
+import { createOverlayStore } from './overlay-store.ts';
+import { createOnlinePredictions } from './predictions.ts';
+import {
+  assignmentOf,
+  connectTo,
+  deleteKeys,
+  HISTORY,
+  overlayEntry,
+  randomPrefix,
+  STARTED_AT,
+} from './redis.fixture.ts';
+
+const prefix = randomPrefix();
+const OTHER_HISTORY = 'f'.repeat(16);
+let connection: OnlineConnection;
+beforeAll(async () => {
+  ({ connection } = await connectTo(inject('redisUrl'), 20_000));
+});
+afterEach(() => deleteKeys(connection, prefix));
+afterAll(() => connection.close());
+
+const erasures = () => createErasures({ connection, prefix });
+const tombstone = (number: number, changes: Partial<Tombstone> = {}): Tombstone => ({
+  userId: '42',
+  history: HISTORY,
+  number,
+  version: 7,
+  erasedAt: new Date(),
+  ...changes,
+});
+const counted = async () => (await erasures().told())?.count ?? null;
+
+describe('the count of erasures', () => {
+  it('is there once one was told, names the server, and is never lowered', async () => {
+    expect(await erasures().told()).toBeNull();
+    await erasures().tell(tombstone(5));
+    await erasures().tell(tombstone(4));
+    expect(await erasures().told()).toEqual({ history: HISTORY, count: 5, serverId: connection.serverId() });
+  });
+
+  it('of another history replaces it, since the two cannot be compared', async () => {
+    await erasures().tell(tombstone(5));
+    await erasures().tell(tombstone(2, { history: OTHER_HISTORY }));
+    expect(await erasures().told()).toMatchObject({ history: OTHER_HISTORY, count: 2 });
+  });
+
+  it('never expires', async () => {
+    await erasures().tell(tombstone(5));
+    expect(await connection.redis.pttl(createKeys(prefix).erasures)).toBe(-1);
+  });
+
+  it('that was lost is set again, after it was announced that it would be', async () => {
+    const asked: (number | null)[] = [];
+    const restored = await erasures().restore(async () => {
+      asked.push(await connection.redis.exists(createKeys(prefix).restoring));
+      return { history: HISTORY, count: 3 };
+    });
+    expect([asked, restored, await counted()]).toEqual([[1], true, 3]);
+    expect(await connection.redis.exists(createKeys(prefix).restoring)).toBe(0);
+  });
+
+  it('is not set where Redis lost everything after the count was asked for', async () => {
+    const restored = await erasures().restore(async () => {
+      await deleteKeys(connection, prefix);
+      return { history: HISTORY, count: 3 };
+    });
+    expect([restored, await counted()]).toEqual([false, null]);
+  });
+
+  it('is not lowered by who sets it again, and of two who do the later counts', async () => {
+    await erasures().tell(tombstone(5));
+    const restored = await erasures().restore(async () => {
+      await erasures().restore(async () => ({ history: HISTORY, count: 6 }));
+      return { history: HISTORY, count: 4 };
+    });
+    expect([restored, await counted()]).toEqual([false, 6]);
+  });
+
+  it.each(['', 'x', '5', `${HISTORY}.-1`])('what is no count is none: %j', async (text) => {
+    await connection.redis.set(createKeys(prefix).erasures, text);
+    expect(await counted()).toBeNull();
+    await erasures().tell(tombstone(1));
+    expect(await counted()).toBe(1);
+  });
+});
+
+describe('an erased user', () => {
+  const generations = [0, 1].map((n) => ({ id: randomUUID(), buckets: 1 + n, startedAt: STARTED_AT }));
+  const places: OnlinePlaces = { predictors: ['repurchase', 'other'], generations };
+
+  async function fill(): Promise<void> {
+    const rows = ['42', '43'].map((userId) => ({
+      userId,
+      contextVersion: 1,
+      computedAt: STARTED_AT,
+      outputs: Buffer.from([1, 2, 3, 4]),
+    }));
+    for (const generation of generations)
+      await createGenerationLoader({ connection, prefix }).loadRows(generation, rows);
+    const overlay = createOverlayStore({ connection, prefix });
+    await overlay.put([overlayEntry('42'), overlayEntry('42', { predictor: 'other' }), overlayEntry('43')]);
+  }
+
+  const found = async (userId: string, generation = 0) => {
+    const predictions = createOnlinePredictions({ connection, prefix, log: () => {} });
+    return (await predictions.find(assignmentOf(generations[generation] ?? null), [userId])).get(userId)?.length ?? 0;
+  };
+
+  it('is gone from every generation and overlay, and nobody else is; what went is counted', async () => {
+    await fill();
+    expect(await found('42')).toBe(2);
+    expect(await erasures().forget(['42'], places)).toEqual({ predictions: 2, overlayEntries: 2 });
+    expect([await found('42'), await found('42', 1), await found('43'), await found('43', 1)]).toEqual([0, 0, 2, 2]);
+    expect(await erasures().forget(['42'], places)).toEqual({ predictions: 0, overlayEntries: 0 });
+  });
+
+  it('does not come back by a live answer from before', async () => {
+    const overlay = createOverlayStore({ connection, prefix });
+    await erasures().tell(tombstone(1, { version: 7 }));
+    expect(await overlay.putEach([overlayEntry('42', { contextVersion: 6 })])).toEqual(['outdated']);
+    expect(await found('42')).toBe(0);
+  });
+});

@@ -1,0 +1,191 @@
+/** Erasure against what is under way: chunks, loads, live answers. Nothing from before is served, and in the end nothing is stored. */
+
+import { createOnlineConnection } from '@tandem/online-store/connection';
+import { createErasures } from '@tandem/online-store/erasures';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  createGate,
+  createPredictionWorld,
+  inShort,
+  PREDICTOR,
+  type PredictionWorld,
+} from '../prediction-world.fixture.ts';
+import { createHeldPredictions } from '../read/held-predictions.ts';
+import { PLAIN_READ } from '../read/read-options.ts';
+import { createEraseUser, type EraseUser } from './erase-user.ts';
+import { createStoredOfUser, type StoredOfUser } from './stored-of-user.fixture.ts';
+
+let world: PredictionWorld;
+let erase: EraseUser;
+let stored: StoredOfUser;
+const memory = createHeldPredictions({ maxBytes: 1e6 });
+beforeAll(async () => {
+  world = await createPredictionWorld({ users: 40 });
+  erase = createEraseUser({ store: world.erasures, online: world.onlineErasures, memory });
+  stored = createStoredOfUser(world);
+  await world.run({ kind: 'all' });
+});
+afterAll(() => world?.close());
+
+const NOTHING = { rows: 0, fields: 0, entries: 0 };
+/** What is stored of somebody whom nothing ever happened to: a place in each generation. */
+const untouched = () => stored('40');
+
+async function read(userId: string): Promise<string> {
+  return inShort((await world.createReader({ memory })(PREDICTOR, [userId], PLAIN_READ))[0]);
+}
+
+/** As hours later, whichever sweeps were due by then. */
+async function sweep(): Promise<number> {
+  await world.pool.query('update tandem.erasures set sweep_at = now() where sweep_at is not null');
+  return world.keepErased.round();
+}
+
+describe('an erased user', () => {
+  it('is gone from both stores and from memory; the receipt says what was found, and to repeat it finds nothing', async () => {
+    await world.change('1');
+    expect(await read('1')).toBe('live context_newer 0.1');
+    expect(await read('2')).toBe('batch fresh 0');
+    await expect.poll(() => stored('1')).toEqual({ rows: 2, fields: 1, entries: 1 });
+    const receipt = await erase('1');
+    expect(receipt).toMatchObject({
+      tombstone: { userId: '1', version: 2 },
+      postgres: { predictions: 1, overlayEntries: 1, contextValues: 0 },
+      redis: { predictions: 1, overlayEntries: 1 },
+    });
+    expect(await stored('1')).toEqual(NOTHING);
+    expect(await read('1')).toBe('unknown_user');
+    const again = await erase('1');
+    expect(again.tombstone).toEqual(receipt.tombstone);
+    expect(again).toMatchObject({
+      postgres: { predictions: 0, overlayEntries: 0 },
+      redis: { predictions: 0, overlayEntries: 0 },
+    });
+    expect(await stored('2')).toEqual({ rows: 1, fields: 1, entries: 0 });
+    await erase('2');
+    expect(memory.size()).toBe(0);
+  });
+
+  it('is served again once readmitted, from what is computed from then on', async () => {
+    await erase('3');
+    await world.erasures.readmit('3');
+    expect(await read('3')).toBe('live missing 0');
+    expect(await read('3')).toBe('live fresh 0');
+  });
+
+  it('of whom nothing was stored has a tombstone all the same', async () => {
+    expect(await erase('777')).toMatchObject({ tombstone: { version: 1 }, redis: { predictions: 0 } });
+    await world.change('777');
+    expect(await read('777')).toBe('unknown_user');
+  });
+
+  it('stays in a generation’s count no longer: a loader that counts finds all of it', async () => {
+    const [before] = await world.generations.inForce();
+    await erase('4');
+    const [after] = await world.generations.inForce();
+    expect((before?.users ?? 0) - (after?.users ?? 0)).toBe(1);
+    expect(after && (await world.loader.completeLoad(after, after.users))).toBe(true);
+  });
+});
+
+describe('what was under way when the user was erased', () => {
+  it('a chunk that had looked for erased users and commits after: publication removes it from Postgres, a sweep from Redis', async () => {
+    const committedBefore: typeof world.runs = {
+      ...world.runs,
+      async commit(...asked) {
+        const outcome = await world.runs.commit(...asked);
+        if (asked[1].no === 0) await erase('11');
+        return outcome;
+      },
+    };
+    await world.run({ kind: 'all' }, { runs: committedBefore });
+    expect(await stored('11')).toEqual({ rows: 0, fields: 1, entries: 0 });
+    expect(await read('11')).toBe('unknown_user');
+    expect(await sweep()).toBeGreaterThan(0);
+    expect(await stored('11')).toEqual(NOTHING);
+    await world.erasures.readmit('11');
+    expect(await read('11')).toBe('live missing 0');
+  });
+
+  it('a chunk of a partial run that commits and loads after: the same sweep takes its entry', async () => {
+    const runs: typeof world.runs = {
+      ...world.runs,
+      async commit(run, chunk, result) {
+        // As where the tombstone is committed after the look and before the commit.
+        const outcome = await world.runs.commit(run, chunk, result);
+        await world.erase('12');
+        return outcome;
+      },
+    };
+    await world.change('12');
+    await world.run({ kind: 'users', userIds: ['12'] }, { runs });
+    expect(await stored('12')).toMatchObject({ rows: (await untouched()).rows + 1, entries: 1 });
+    await world.onlineErasures.tell((await world.erasures.setTombstone('12')).tombstone);
+    expect(await read('12')).toBe('unknown_user');
+    await sweep();
+    expect(await stored('12')).toEqual(NOTHING);
+  });
+
+  it('a live answer that lands after: Redis refuses it, and the sweep takes it from Postgres', async () => {
+    await world.change('13');
+    const gate = createGate();
+    const reader = world.createReader(
+      {},
+      {
+        scorer: {
+          score: async (...asked) => {
+            await gate.pass();
+            return world.inference.score(...asked);
+          },
+        },
+      },
+    );
+    const reading = reader(PREDICTOR, ['13'], PLAIN_READ);
+    await gate.arrived;
+    await erase('13');
+    gate.open();
+    // It came before the erasure was acknowledged.
+    expect(inShort((await reading)[0])).toBe('live context_newer 0.1');
+    expect(inShort((await reader(PREDICTOR, ['13'], PLAIN_READ))[0])).toBe('unknown_user');
+    await expect.poll(() => stored('13')).toEqual({ rows: 1, fields: 0, entries: 0 });
+    await sweep();
+    expect(await stored('13')).toEqual(NOTHING);
+  });
+
+  it('a readmitted user takes nothing of a flight that landed before the erasure', async () => {
+    await world.change('14');
+    const reader = world.createReader();
+    expect(inShort((await reader(PREDICTOR, ['14'], PLAIN_READ))[0])).toBe('live context_newer 0.1');
+    await erase('14');
+    await world.erasures.readmit('14');
+    await world.pool.query('update counts set changes = 5 where user_id = 14');
+    expect(inShort((await reader(PREDICTOR, ['14'], PLAIN_READ))[0])).toBe('live missing 0.5');
+  });
+});
+
+describe('without Redis', () => {
+  it('there is no receipt, but the tombstone stands, and to repeat it once Redis is back gives one', async () => {
+    const connection = createOnlineConnection({ url: 'redis://127.0.0.1:1', log: () => {} });
+    const online = createErasures({ connection });
+    await expect(createEraseUser({ store: world.erasures, online, memory })('21')).rejects.toMatchObject({
+      code: 'unavailable',
+      retryAfter: 1,
+      message: expect.stringContaining('is erased'),
+    });
+    connection.close();
+    expect(await read('21')).toBe('unknown_user');
+    const { fields } = await untouched();
+    expect(await stored('21')).toEqual({ rows: 0, fields, entries: 0 });
+    expect(await erase('21')).toMatchObject({ tombstone: { version: 1 }, redis: { predictions: fields } });
+    expect(await stored('21')).toEqual(NOTHING);
+  });
+
+  it('nor where whoever erased died: a worker takes what was left, and tells Redis', async () => {
+    const before = (await world.onlineErasures.told())?.count ?? 0;
+    await world.erase('22');
+    expect(await stored('22')).toEqual(await untouched());
+    await sweep();
+    expect(await stored('22')).toEqual(NOTHING);
+    expect(await world.onlineErasures.told()).toMatchObject({ count: before + 1 });
+  });
+});

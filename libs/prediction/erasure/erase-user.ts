@@ -1,0 +1,43 @@
+/**
+ * Erases a user: the tombstone first, which is in force with its commit; then rows, then Redis, which is told before
+ * anything is deleted there, so that nothing from before comes back into the overlay. Only then is there a receipt. To
+ * repeat it costs nothing: the tombstone stays, and what is found is deleted.
+ */
+import { isTandemError, TandemError } from '../errors.ts';
+import type { HeldPredictions } from '../read/held-predictions.ts';
+import type { ErasureReceipt, ErasureStore, OnlineErasures } from './erasure.ts';
+
+export interface EraseUserDependencies {
+  readonly store: Pick<ErasureStore, 'setTombstone' | 'deleteRows' | 'places'>;
+  readonly online: Pick<OnlineErasures, 'tell' | 'forget'>;
+  /** This process's; others drop what they hold when they are next asked for it, or by the clock. */
+  readonly memory: Pick<HeldPredictions, 'forgetUser'>;
+}
+
+/** Rejects `unavailable` where a store did not answer: what was committed by then stays, and the call may be repeated. */
+export type EraseUser = (userId: string) => Promise<ErasureReceipt>;
+
+export function createEraseUser({ store, online, memory }: EraseUserDependencies): EraseUser {
+  return async function eraseUser(userId) {
+    const { tombstone, contextValues } = await store.setTombstone(userId);
+    memory.forgetUser(userId);
+    const rows = await store.deleteRows([tombstone.number]);
+    const places = await store.places();
+    try {
+      await online.tell(tombstone);
+      const redis = await online.forget([userId], places);
+      return { tombstone, postgres: { contextValues, ...rows }, redis };
+    } catch (cause) {
+      throw isTandemError(cause, 'unavailable') ? notAcknowledged(cause) : cause;
+    }
+  };
+}
+
+function notAcknowledged(cause: TandemError): TandemError {
+  return new TandemError('unavailable', 'The user is erased, but Redis did not confirm its deletes.', {
+    cause,
+    retryAfter: 1,
+    remedy:
+      'repeat the request after the time in Retry-After, for the receipt; nothing of the user is served meanwhile',
+  });
+}

@@ -1,0 +1,97 @@
+/**
+ * Erasure: a user removed from every store, who cannot come back through a late event, a running batch or an answer under
+ * way. The tombstone decides: the context's version, raised and named as deleted, in one short transaction. Nothing
+ * labelled up to it is served again. The deletes come behind it, in Postgres and then in Redis, and are repeated for an
+ * hour, because what was under way may arrive after the first of them.
+ */
+
+/** An erasure as it was committed. */
+export interface Tombstone {
+  readonly userId: string;
+  readonly history: string;
+  /** Counts erasures in the order of their commits. */
+  readonly number: number;
+  /** Both the user's version and the deleted one. */
+  readonly version: number;
+  /** On the database's clock. */
+  readonly erasedAt: Date;
+}
+
+/** What was deleted of users, in Postgres. */
+export interface DeletedRows {
+  readonly contextValues: number;
+  readonly events: number;
+  /** Of published generations. */
+  readonly predictions: number;
+  /** Live answers, and those of partial runs. */
+  readonly overlayEntries: number;
+  /** Their names in runs' reports of who could not be scored. */
+  readonly runFailures: number;
+}
+
+/** What was deleted of users, in Redis. */
+export interface DeletedKeys {
+  readonly predictions: number;
+  readonly overlayEntries: number;
+}
+
+/** Where Redis may hold something of a user. */
+export interface OnlinePlaces {
+  readonly predictors: readonly string[];
+  readonly generations: readonly { readonly id: string; readonly buckets: number }[];
+}
+
+export interface ErasureReceipt {
+  readonly tombstone: Tombstone;
+  readonly postgres: DeletedRows;
+  readonly redis: DeletedKeys;
+}
+
+export interface Readmission {
+  readonly userId: string;
+  readonly history: string;
+  readonly version: number;
+  /** False: the user was not erased, and nothing was changed. */
+  readonly wasErased: boolean;
+}
+
+/** How many erasures there were, in one history. */
+export interface ErasureCount {
+  readonly history: string;
+  readonly count: number;
+}
+
+/** Port: erasures in the database. Rejects `unavailable` where it does not answer. */
+export interface ErasureStore {
+  /** Sets the tombstone, or finds it where the user is erased already; what was cleared of the context with it. */
+  setTombstone(userId: string): Promise<{ readonly tombstone: Tombstone; readonly contextValues: number }>;
+  readmit(userId: string): Promise<Readmission>;
+  /** Deletes what lies below tombstones, by their numbers; safe to repeat. */
+  deleteRows(numbers: readonly number[]): Promise<Omit<DeletedRows, 'contextValues'>>;
+  places(): Promise<OnlinePlaces>;
+  count(): Promise<ErasureCount>;
+  /** Erasures whose deletes are to be repeated now. */
+  due(limit: number): Promise<readonly { readonly number: number; readonly userId: string }[]>;
+  /** They were repeated; sets when again. */
+  swept(numbers: readonly number[]): Promise<void>;
+}
+
+/** What the online store was told of erasures, and which server it is. */
+export interface ToldOfErasures extends ErasureCount {
+  readonly serverId: string;
+}
+
+/** Port: erasures in the online store. Rejects `unavailable` where it does not answer or refuses. */
+export interface OnlineErasures {
+  /** From then on it refuses overlay entries from before, and counts the erasure. */
+  tell(tombstone: Tombstone): Promise<void>;
+  /** Deletes all that it holds of the users; safe to repeat. */
+  forget(userIds: readonly string[], places: OnlinePlaces): Promise<DeletedKeys>;
+  /** Null where it was told nothing, or has lost that. */
+  told(): Promise<ToldOfErasures | null>;
+  /**
+   * Sets a count that it lost.
+   * @param count asked for once it is known that what is lost from then on will be noticed; false: that was so
+   */
+  restore(count: () => Promise<ErasureCount>): Promise<boolean>;
+}

@@ -1,0 +1,44 @@
+/**
+ * What keeps erased users away, every few seconds and in every worker: the deletes are repeated for a while, since a
+ * chunk, a load or a live answer that was under way may have come after the first; and Redis is given back its count of
+ * erasures where it lost that. Safe to repeat, also at the same time.
+ */
+import type { ErasureStore, OnlineErasures } from './erasure.ts';
+
+export interface KeepErasedDependencies {
+  readonly store: Pick<ErasureStore, 'deleteRows' | 'places' | 'count' | 'due' | 'swept'>;
+  readonly online: Pick<OnlineErasures, 'forget' | 'told' | 'restore'>;
+}
+
+export interface KeepErased {
+  /** How many erasures were swept. Rejects `unavailable` where a store does not answer: the next round does it. */
+  round(): Promise<number>;
+}
+
+/** Of one round: a few thousand commands for Redis. */
+const MAX_SWEPT = 200;
+
+export function createKeepErased({ store, online }: KeepErasedDependencies): KeepErased {
+  async function mendCount(): Promise<void> {
+    const [told, there] = await Promise.all([online.told(), store.count()]);
+    // One above ours is of an erasure that was committed since we asked.
+    const isTold = told !== null && told.history === there.history && told.count >= there.count;
+    if (!isTold) await online.restore(() => store.count());
+  }
+
+  return {
+    async round() {
+      await mendCount();
+      const due = await store.due(MAX_SWEPT);
+      if (due.length === 0) return 0;
+      const numbers = due.map(({ number }) => number);
+      await store.deleteRows(numbers);
+      await online.forget(
+        due.map(({ userId }) => userId),
+        await store.places(),
+      );
+      await store.swept(numbers);
+      return due.length;
+    },
+  };
+}

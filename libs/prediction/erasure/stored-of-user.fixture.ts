@@ -1,0 +1,29 @@
+/** For the tests of erasure: what the stores hold of a user, whatever it is worth. */
+import type { PredictionWorld } from '../prediction-world.fixture.ts';
+
+export interface Stored {
+  /** In Postgres: predictions in all generations, and entries of the overlay. */
+  readonly rows: number;
+  /** In Redis: fields in buckets of all generations. */
+  readonly fields: number;
+  /** In Redis: entries of the overlay. */
+  readonly entries: number;
+}
+
+export type StoredOfUser = (userId: string) => Promise<Stored>;
+
+/** Ids are short here: a field is the id itself. */
+export function createStoredOfUser({ pool, connection, keys }: PredictionWorld): StoredOfUser {
+  return async function storedOf(userId) {
+    const { rows } = await pool.query<{ rows: number }>(
+      `select ((select count(*) from tandem.predictions where user_id = $1)
+        + (select count(*) from tandem.overlay where user_id = $1))::int as rows`,
+      [userId],
+    );
+    const all = await keys();
+    const buckets = all.filter((key) => key.includes(':g:'));
+    const fields = await Promise.all(buckets.map((key) => connection.redis.hexists(key, userId)));
+    const entries = all.filter((key) => key.includes(':o:') && key.includes(`}${userId}:`));
+    return { rows: rows[0]?.rows ?? 0, fields: fields.filter((found) => found === 1).length, entries: entries.length };
+  };
+}
