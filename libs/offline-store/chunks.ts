@@ -7,12 +7,18 @@ import { type Db, query, transaction } from './database.ts';
 import { restartRun } from './restart-run.ts';
 import { lockRun, setRunState } from './run-rows.ts';
 
+/**
+ * A lease that ends later than any that is taken now was taken under a clock that has been set back since. Its worker, if
+ * it lives, has renewed it long before; if it does not, nobody waits until that clock's time comes again.
+ */
+const LEASE_OVER = `c.lease_until not between clock_timestamp() and clock_timestamp() + interval '10 minutes'`;
+
 /** Chunks that wait, or whose lease is over. Where a run has no open chunk any more, it goes on to be published. */
 export async function listClaimable(pool: pg.Pool, runId: string, limit: number): Promise<readonly ChunkRef[]> {
   const refs = await query<ChunkRef & Record<string, unknown>>(pool, {
     text: `select c.run_id as "runId", c.no, c.fence from tandem.chunks c join tandem.runs r on r.id = c.run_id
       where c.run_id = $1 and r.state = 'running'
-        and (c.state = 'waiting' or (c.state = 'claimed' and c.lease_until < clock_timestamp()))
+        and (c.state = 'waiting' or (c.state = 'claimed' and ${LEASE_OVER}))
       order by c.no limit $2`,
     values: [runId, limit],
   });
@@ -62,7 +68,7 @@ export async function claimChunk(
       from tandem.runs r
       where c.run_id = $1 and c.no = $2 and r.id = c.run_id and r.state = 'running'
         and (c.state = 'waiting'
-          or (c.state = 'claimed' and c.lease_until < clock_timestamp() and c.lost_leases + 1 < $4))
+          or (c.state = 'claimed' and ${LEASE_OVER} and c.lost_leases + 1 < $4))
       returning c.fence, c.attempts, c.user_ids as "userIds", c.from_key as "from", c.to_key as "to",
         c.lost_leases > 0 as "takenOver", r.history <> tandem.current_history() as moved`,
     values: [runId, no, leaseMs, maxClaims],
@@ -82,7 +88,7 @@ async function failDeadly(pool: pg.Pool, runId: string, no: number, maxClaims: n
     text: `update tandem.chunks c set state = 'failed', lease_until = null,
         error = 'its worker died ' || $3 || ' times in a row' || coalesce('; before that: ' || c.error, '')
       from tandem.runs r
-      where c.run_id = $1 and c.no = $2 and c.state = 'claimed' and c.lease_until < clock_timestamp()
+      where c.run_id = $1 and c.no = $2 and c.state = 'claimed' and ${LEASE_OVER}
         and c.lost_leases + 1 >= $3::int and r.id = c.run_id and r.state = 'running' returning c.error`,
     values: [runId, no, maxClaims],
   });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { createPool, parseInt8, query, transaction } from './database.ts';
+import { startProxy } from './stalling-proxy.fixture.ts';
 import { createTestDatabase, type TestDatabase } from './store.fixture.ts';
 
 let database: TestDatabase;
@@ -38,6 +39,30 @@ test('a statement that takes too long is unavailable; one that is wrong is not',
   await expect(query(pool, { text: 'select pg_sleep(5)' })).rejects.toMatchObject(unavailable);
   await expect(query(pool, { text: 'select nothing' })).rejects.toMatchObject({ code: '42703' });
   expect(await query(pool, { text: `select current_setting('synchronous_commit') as mode` })).toEqual([{ mode: 'on' }]);
+  await pool.end();
+});
+
+test('whoever gives a statement little time is told so, while it runs and while it connects; a silent connection is not kept', async () => {
+  const proxy = await startProxy(new URL(database.url));
+  // Its own limits would keep this test waiting for ten minutes.
+  const patient = { connectTimeoutMs: 600_000, statementTimeoutMs: 600_000, max: 1 };
+  const pool = createPool({ url: proxy.url, applicationName: 'little-time', ...patient });
+  await query(pool, { text: 'select 1', withinMs: 60_000 });
+  proxy.stall(true);
+  await expect(query(pool, { text: 'select 1', withinMs: 50 })).rejects.toMatchObject(unavailable);
+  await expect.poll(() => pool.totalCount).toBe(0);
+  await expect(query(pool, { text: 'select 1', withinMs: 50 })).rejects.toMatchObject(unavailable);
+  proxy.close();
+  await pool.end();
+});
+
+test('a connection that comes when nobody waits any more is kept for the next', async () => {
+  const pool = createPool({ url: database.url, applicationName: 'late', max: 1 });
+  const holder = await pool.connect();
+  const pid = await holder.query('select pg_backend_pid() as pid');
+  await expect(query(pool, { text: 'select 1', withinMs: 20 })).rejects.toMatchObject(unavailable);
+  holder.release();
+  expect(await query(pool, { text: 'select pg_backend_pid() as pid', withinMs: 60_000 })).toEqual(pid.rows);
   await pool.end();
 });
 

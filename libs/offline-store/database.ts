@@ -89,6 +89,11 @@ export interface Statement {
   readonly values?: readonly unknown[];
   /** Milliseconds that we wait for it; `limitStatements` says the same to Postgres. */
   readonly timeoutMs?: number;
+  /**
+   * Milliseconds after which the caller is told `unavailable`, the wait for a connection included: for those who have
+   * something better to do than to wait for a server that is silent. Of a client inside a transaction it means nothing.
+   */
+  readonly withinMs?: number | undefined;
 }
 
 /** Runs one statement; its failures are translated as `translated` says. */
@@ -98,12 +103,31 @@ export async function query<R extends pg.QueryResultRow>(db: Db, statement: Stat
 
 /** As `query`, with what else the result tells. */
 export async function execute<R extends pg.QueryResultRow>(db: Db, statement: Statement): Promise<pg.QueryResult<R>> {
-  const { timeoutMs, values = [], ...rest } = statement;
+  const { timeoutMs, withinMs, values = [], ...rest } = statement;
   const limit = timeoutMs === undefined ? {} : { query_timeout: timeoutMs + CLIENT_GRACE_MS };
   const config: pg.QueryConfig = { ...rest, ...limit, values: [...values] };
   if (!(db instanceof pg.Pool)) return db.query<R>(config).catch(rethrow);
+  if (withinMs !== undefined) return executeWithin<R>(db, config, withinMs);
   // Not pool.query: it closes the connection on any error, also where only the statement was at fault.
   return withClient(db, (client) => client.query<R>(config));
+}
+
+async function executeWithin<R extends pg.QueryResultRow>(
+  pool: pg.Pool,
+  config: pg.QueryConfig,
+  withinMs: number,
+): Promise<pg.QueryResult<R>> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(tooLate(withinMs)), withinMs);
+  const deadline = performance.now() + withinMs;
+  const asked = withClient(pool, (client) => {
+    const left = deadline - performance.now();
+    // Nobody waits any more. The connection came late, and is good.
+    if (left <= 0) throw tooLate(withinMs);
+    // What is not answered by then costs its connection, which may be one to nowhere.
+    return client.query<R>({ ...config, query_timeout: left } as pg.QueryConfig);
+  });
+  return Promise.race([asked, late]).finally(() => clearTimeout(timer));
 }
 
 /** Lends a connection; it is closed where it broke or stopped answering. */
@@ -170,9 +194,18 @@ export function isConnectionFailure(error: unknown): boolean {
 export function translated(error: unknown): unknown {
   if (isTandemError(error)) return error;
   if (!isConnectionFailure(error) && !BUSY_SQLSTATE.test(sqlState(error) ?? '') && !isStandby(error)) return error;
+  return unavailable(error instanceof Error ? error.message : String(error), error);
+}
+
+/** What a caller is told who waited that many milliseconds; it says nothing of the connection. */
+export function tooLate(afterMs: number): TandemError {
+  return unavailable(`no answer within ${afterMs} ms`);
+}
+
+function unavailable(detail: string, cause?: unknown): TandemError {
   return new TandemError('unavailable', 'The database does not answer at the moment.', {
-    cause: error,
-    detail: error instanceof Error ? error.message : String(error),
+    cause,
+    detail,
     retryAfter: 1,
     remedy: 'try again after the time in Retry-After',
   });

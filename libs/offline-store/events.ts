@@ -5,27 +5,29 @@
 import { isTandemError, TandemError } from '@tandem/prediction/errors';
 import { type ContextEvent, contextToken, type EventResult, type EventStore } from '@tandem/prediction/events/events';
 import pg from 'pg';
-import { type Db, query, sqlState, withClient } from './database.ts';
+import { type Db, query, sqlState } from './database.ts';
 
 export interface EventStoreOptions {
   /** Milliseconds that a batch waits for a user whom another transaction holds. */
   readonly lockTimeoutMs?: number;
+  /** Milliseconds after which senders are told `unavailable` where Postgres is silent; else the pool's own limits count. */
+  readonly withinMs?: number;
 }
 
 /** Two senders of one id, or of the same users, may meet so that Postgres ends one; a second try finds what the first left. */
 const ATTEMPTS = 3;
 
-export function createEventStore(pool: pg.Pool, { lockTimeoutMs = 1_000 }: EventStoreOptions = {}): EventStore {
+export function createEventStore(pool: pg.Pool, options: EventStoreOptions = {}): EventStore {
   return {
-    accept: (events) => (events.length === 0 ? Promise.resolve([]) : acceptRetrying(pool, events, lockTimeoutMs)),
+    accept: (events) => (events.length === 0 ? Promise.resolve([]) : acceptRetrying(pool, events, options)),
   };
 }
 
-async function acceptRetrying(pool: pg.Pool, events: readonly ContextEvent[], lockTimeoutMs: number) {
+async function acceptRetrying(pool: pg.Pool, events: readonly ContextEvent[], options: EventStoreOptions) {
   const sent = JSON.stringify(events);
   for (let attempt = 1; ; attempt++) {
     try {
-      return await withClient(pool, (db) => sendEvents(db, events, sent, lockTimeoutMs));
+      return await sendEvents(pool, events, sent, options);
     } catch (error) {
       if (attempt < ATTEMPTS && isRace(error)) continue;
       throw asEventError(error, events);
@@ -56,11 +58,17 @@ const SEND = `
   from rows from (tandem.send_events($1, $2), jsonb_to_recordset($1) as (data jsonb))
     as r(user_id, context_version, status, history, data)`;
 
-async function sendEvents(db: Db, events: readonly ContextEvent[], sent: string, lockTimeoutMs: number) {
+async function sendEvents(
+  db: Db,
+  events: readonly ContextEvent[],
+  sent: string,
+  { lockTimeoutMs = 1_000, withinMs }: EventStoreOptions,
+) {
   const rows = await query<ResultRow>(db, {
     name: 'tandem-send-events',
     text: SEND,
     values: [sent, lockTimeoutMs],
+    withinMs,
   });
   return events.map(({ id, source }, index): EventResult => {
     const row = rows[index];

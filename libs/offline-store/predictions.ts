@@ -1,4 +1,7 @@
-/** Stored predictions as Postgres has them: what a read asks for when Redis lacks them. */
+/**
+ * Stored predictions as Postgres has them: what a read asks for when Redis lacks them. It is certified by then, and has a
+ * model to turn to where the rows do not come: so it does not wait for them for as long as a statement may take.
+ */
 import type { Assignment } from '@tandem/prediction/certificate';
 import type { StoredPrediction, StoredPredictions } from '@tandem/prediction/stored-prediction';
 import type pg from 'pg';
@@ -6,15 +9,28 @@ import { epochMs, textArray } from './certificate-statement.ts';
 import { type Db, query, sqlState } from './database.ts';
 import { partitionOf } from './partition.ts';
 
-export function createStoredPredictions(pool: pg.Pool): StoredPredictions {
+export interface StoredPredictionsOptions {
+  /** Milliseconds after which rows are given up; `find` rejects with `unavailable` then. */
+  readonly withinMs?: number;
+}
+
+/** A lookup takes a millisecond, of a thousand users ten. */
+const WITHIN_MS = 500;
+
+export function createStoredPredictions(
+  pool: pg.Pool,
+  { withinMs = WITHIN_MS }: StoredPredictionsOptions = {},
+): StoredPredictions {
   return {
     async find(assignment, userIds) {
       const { generation } = assignment;
-      const rows = await findRows(pool, assignment, userIds, generation?.id ?? null).catch((error: unknown) => {
-        // The generation was dropped since it was assigned: the overlay may still have what it lacks.
-        if (generation && sqlState(error) === '42P01') return findRows(pool, assignment, userIds, null);
-        throw error;
-      });
+      const rows = await findRows(pool, assignment, userIds, generation?.id ?? null, withinMs).catch(
+        (error: unknown) => {
+          // The generation was dropped since it was assigned: the overlay may still have what it lacks.
+          if (generation && sqlState(error) === '42P01') return findRows(pool, assignment, userIds, null, withinMs);
+          throw error;
+        },
+      );
       const found = new Map<string, StoredPrediction[]>();
       for (const row of rows) found.set(row.userId, [...(found.get(row.userId) ?? []), candidateOf(row, assignment)]);
       return found;
@@ -43,6 +59,7 @@ function findRows(
   assignment: Assignment,
   userIds: readonly string[],
   generationId: string | null,
+  withinMs: number,
 ): Promise<Row[]> {
   const generation =
     generationId === null
@@ -57,6 +74,7 @@ function findRows(
         from tandem.overlay where predictor = $2 and user_id = any($1::text[]) and model_version_id = $3
       ) as stored(user_id, layer, source, context_version, history, overlay_floor, computed_at, outputs)`,
     values: [textArray(userIds), assignment.predictor, assignment.modelVersionId],
+    withinMs,
   });
 }
 

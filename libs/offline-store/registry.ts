@@ -29,6 +29,9 @@ interface Loaded {
   readonly predictors: ReadonlyMap<string, Predictor>;
 }
 
+/** Milliseconds: reads wait for it, and know by heart what it mostly says again. Who knows nothing yet has more patience. */
+const LOAD_WITHIN_MS = 1_000;
+const RETRY_SILENT_MS = 1_000;
 /** An unknown name is looked up again, but not more often than this: someone may ask for it all day. */
 const RETRY_UNKNOWN_MS = 1_000;
 const MAX_VERSIONS = 256;
@@ -38,15 +41,21 @@ export function createRegistry(pool: pg.Pool, now: () => number = () => performa
   let noticed: Noticed = { revision: 0, history: '' };
   let loaded: Loaded | undefined;
   let loading: Promise<Loaded> | undefined;
+  /** Until then, or the next certificate, whoever tries again would wait in vain: a load has just failed. */
+  let silentUntil = 0;
   const versions = new Map<string, Promise<ModelVersion>>();
 
   function load(): Promise<Loaded> {
-    loading ??= loadPredictors(pool)
+    loading ??= loadPredictors(pool, loaded && LOAD_WITHIN_MS)
       .then((found) => {
         loaded = { ...found, at: now() };
         // A restore may have set the revision back; what was noticed of the other past no longer counts.
         noticed = found;
         return loaded;
+      })
+      .catch((error: unknown) => {
+        silentUntil = now() + RETRY_SILENT_MS;
+        throw error;
       })
       .finally(() => {
         loading = undefined;
@@ -60,7 +69,7 @@ export function createRegistry(pool: pg.Pool, now: () => number = () => performa
 
   async function current(): Promise<Loaded> {
     if (!loaded) return load();
-    if (isAsNoticed(loaded)) return loaded;
+    if (isAsNoticed(loaded) || now() < silentUntil) return loaded;
     // While Postgres does not answer, what was known serves on: a read decides for itself what it may do with it.
     const before = loaded;
     return load().catch(() => before);
@@ -75,6 +84,7 @@ export function createRegistry(pool: pg.Pool, now: () => number = () => performa
 
   return {
     noticeRevision(revision, history) {
+      silentUntil = 0;
       if (revision !== noticed.revision || history !== noticed.history) noticed = { revision, history };
     },
     predictor(name) {
@@ -98,10 +108,11 @@ export function createRegistry(pool: pg.Pool, now: () => number = () => performa
   };
 }
 
-async function loadPredictors(db: Db) {
+async function loadPredictors(db: Db, withinMs: number | undefined) {
   const rows = await query<Noticed & { name: string | null; keyType: Predictor['keyType']; policy: Policy }>(db, {
     text: `select s.revision, tandem.current_history() as history, s.key_type as "keyType", p.name, p.policy
       from tandem.settings s left join tandem.predictors p on p.active order by p.name`,
+    withinMs,
   });
   const predictors = new Map<string, Predictor>();
   for (const { name, keyType, policy } of rows) {
