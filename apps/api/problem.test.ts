@@ -1,3 +1,5 @@
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { TandemError } from '@tandem/prediction/errors';
 import { describe, expect, it } from 'vitest';
 import { RequestError } from './http/request-error.ts';
@@ -38,6 +40,19 @@ describe('toProblem', () => {
     expect(response.headers.get('allow')).toBe('GET');
     expect(response.headers.get('cache-control')).toBe('no-store');
     expect(response.headers.get('content-type')).toBe('application/problem+json');
+  });
+
+  it('sends nobody to read the documentation in place of saying what helps', () => {
+    const root = join(import.meta.dirname, '../..');
+    const sources = globSync('{apps,libs}/**/*.ts', { cwd: root }).filter((path) => !/\.test\.ts$/.test(path));
+    expect(sources.length).toBeGreaterThan(200);
+    const empty = sources.flatMap((path) => {
+      const texts = readFileSync(join(root, path), 'utf8').matchAll(
+        /(['"`])((?:see|read|GET) [^'"`\n]*\/docs[^'"`\n]*)\1/g,
+      );
+      return [...texts].map(([, , text]) => `${path}: ${text}`);
+    });
+    expect(empty).toEqual([]);
   });
 
   it('uses only statuses that the wire declares, and 500 for defects alone', () => {

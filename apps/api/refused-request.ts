@@ -4,7 +4,9 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { lastResponse } from './asked-connection.ts';
 import { RequestError, type RequestErrorCode } from './http/request-error.ts';
+import { closeLingering, isClosing } from './lingering-close.ts';
 import { problemReply, toProblem } from './problem.ts';
 
 /** Answers on Node's own response. */
@@ -28,44 +30,16 @@ export function refuseExpectation(incoming: IncomingMessage, outgoing: ServerRes
 /** CONNECT: Node hands over the socket, and has no response for it. */
 export function refuseTunnel(_: IncomingMessage, socket: Duplex): void {
   const error = new RequestError('method_not_allowed', 'This service is no proxy.', {
-    remedy: 'GET /docs lists what it answers',
+    remedy: 'send the request to this address itself, without CONNECT',
     headers: { allow: 'GET, HEAD, OPTIONS, POST' },
   });
   endWith(error, socket);
 }
 
-/** A socket knows the response to the last request that came on it. */
-const LAST = Symbol('last response');
-
-interface AnsweringSocket extends Duplex {
-  [LAST]?: ServerResponse;
-}
-
-/** Remembers a request, so that what comes behind it and is none is refused behind its answer. */
-export function rememberRequest(incoming: IncomingMessage, outgoing: ServerResponse): void {
-  (incoming.socket as AnsweringSocket)[LAST] = outgoing;
-}
-
-/** Whether a whole request has come on it that has no whole answer yet. */
-export function isAnswering(socket: AnsweringSocket): boolean {
-  const last = socket[LAST];
-  return last?.req.complete === true && !last.writableEnded && !last.destroyed;
-}
-
-/** Whether the head of a request has come on it, and its body comes still, of which nothing was answered. */
-export function isSending(socket: AnsweringSocket): boolean {
-  const last = socket[LAST];
-  return last?.req.complete === false && !last.headersSent && !last.destroyed;
-}
-
-/** Whether a whole request has ever come on it. */
-export function hasAsked(socket: AnsweringSocket): boolean {
-  return socket[LAST]?.req.complete === true;
-}
-
 /** What the parser refused: there is no request to answer, only a socket to write to. */
-export function refuseMalformed(error: NodeJS.ErrnoException, socket: AnsweringSocket, maxHeaderBytes: number): void {
-  const last = socket[LAST];
+export function refuseMalformed(error: NodeJS.ErrnoException, socket: Duplex, maxHeaderBytes: number): void {
+  if (isClosing(socket)) return;
+  const last = lastResponse(socket);
   // A request that came whole has its answer coming; written before it, this one would be taken for it.
   if (last?.req.complete && !last.writableFinished && !last.destroyed) {
     last.once('close', () => refuseMalformed(error, socket, maxHeaderBytes));
@@ -87,7 +61,7 @@ function endWith(error: RequestError, socket: Duplex): void {
   const head = fields.map(([name, value]) => `${name}: ${value}\r\n`).join('');
   // A reset by the other side is no fault of the process.
   socket.on('error', () => socket.destroy());
-  socket.end(`HTTP/1.1 ${status} ${toProblem(error).problem.title}\r\n${head}\r\n${body}`);
+  closeLingering(socket, `HTTP/1.1 ${status} ${toProblem(error).problem.title}\r\n${head}\r\n${body}`);
 }
 
 interface ClientErrorKind {
@@ -109,7 +83,11 @@ function clientErrorKind(code: string | undefined, maxHeaderBytes: number): Clie
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return { code: 'request_timeout', text: 'The request did not arrive in time.', remedy: 'send it again, at once' };
     case 'HPE_INVALID_METHOD':
-      return { code: 'malformed_request', text: 'HTTP has no such method.', remedy: 'GET /docs lists the methods' };
+      return {
+        code: 'malformed_request',
+        text: 'HTTP has no such method.',
+        remedy: 'send GET, POST or another of RFC 9110',
+      };
     default:
       return {
         code: 'malformed_request',

@@ -2,6 +2,15 @@
 import { TandemError } from '@tandem/prediction/errors';
 import { checkUserId, type KeyType } from '@tandem/prediction/user-id';
 
+/** The type of user ids, of which there is none before a config is adopted: then it throws `unavailable`. */
+export function requireKeyType(keyType: KeyType | null): KeyType {
+  if (keyType !== null) return keyType;
+  throw new TandemError('unavailable', 'No predictor is adopted yet, so the type of user ids is not known.', {
+    remedy: 'adopt a config first (tandem up)',
+    retryAfter: 5,
+  });
+}
+
 /** The error of a user id, or undefined where it is canonical. */
 export function userIdProblem(keyType: KeyType, userId: string, field: string): TandemError | undefined {
   const check = checkUserId(keyType, userId);

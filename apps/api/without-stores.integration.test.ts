@@ -40,6 +40,7 @@ describe('without Redis', () => {
 describe('without Postgres', () => {
   it('serves what is stored as unverified where the predictor allows it, refuses all else, and goes on when it is back', async () => {
     api = await createTestApi();
+    await api.keepErased();
     await api.get(`${path}/1`);
     expect(await (await api.get(`${path}/1`)).json()).toMatchObject({ source: 'live', reason: 'fresh' });
     api.postgres.cut();

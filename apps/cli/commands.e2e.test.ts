@@ -12,6 +12,7 @@ import type { LocalServer } from '@tandem/local-servers/server-process';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { type CliPlace, type CliProcess, type Ended, runCli, startCli } from './cli.fixture.ts';
+import { run } from './program.fixture.ts';
 
 let folder: string;
 let redis: LocalServer;
@@ -132,6 +133,23 @@ test('a finished run can neither be cancelled nor resumed', async () => {
   }
 });
 
+test('a rollback is confirmed by name, and one to nowhere is refused before anybody is asked', async () => {
+  const asked: string[] = [];
+  const ask = async (question: string) => {
+    asked.push(question);
+    return 'n';
+  };
+  const rollback = (to = '') => run(`generation rollback repurchase ${to}`, { env: { TANDEM_URL: url }, ask });
+  expect(await rollback('--to 99')).toEqual({
+    code: 1,
+    out: '',
+    err: 'tandem: There is no generation 99. (to)\n  choose one of 1\n',
+  });
+  expect(asked).toEqual([]);
+  expect(await rollback()).toMatchObject({ code: 1, err: 'tandem: nothing was changed\n' });
+  expect(asked).toEqual(['repurchase: generation 2 is in force. Put generation 1 (model version 1) in force? [y/N] ']);
+});
+
 test('a rollback is in force on the next read', async () => {
   expect((await tandem('generation', 'rollback', 'repurchase', '--yes')).out).toContain(
     'generation 1 (model version 1)',
@@ -140,6 +158,22 @@ test('a rollback is in force on the next read', async () => {
   const { out } = await tandem('generation', 'list', 'repurchase');
   expect(out).toMatch(/^ +2 {2}published/m);
   expect(out).toMatch(/^ +1 {2}in force/m);
+});
+
+test('an erasure is asked about, gives a receipt, and ends with a readmission', async () => {
+  const refused = await run('user erase 48', { env: { TANDEM_URL: url }, ask: async () => 'n' });
+  expect(refused).toMatchObject({ code: 1, err: 'tandem: nothing was changed\n' });
+  const { code, out } = await tandem('user', 'erase', '48', '--yes');
+  expect(code).toBe(0);
+  expect(out).toMatch(/^erased +user 48 at 20\d\d-.*, context version 1$/m);
+  expect(out).toMatch(/^redis +\d predictions, 0 live answers$/m);
+  await expect(client.predict('repurchase', '48')).rejects.toSatisfy((error) => isProblem(error, 'unknown_user'));
+  expect(await json('user', 'erase', '48', '--yes')).toMatchObject({
+    contextVersion: 1,
+    deleted: { redis: { predictions: 0 } },
+  });
+  expect(await json('user', 'readmit', '48')).toMatchObject({ status: 'readmitted', contextVersion: 2 });
+  expect((await client.predict('repurchase', '48')).answer).toMatchObject({ source: 'live', contextVersion: 2 });
 });
 
 test('model versions are listed, with what serves them', async () => {
@@ -156,6 +190,12 @@ test('explain tells the answer, what was there to choose from, and each feature'
   expect(out).toMatch(/A read answers score 0\.\d+: live/);
   expect(out).toMatch(/redis +generation .*stale: from an older context/);
   expect(out).toMatch(/order_count +\d+ +row/);
+});
+
+test('explain of a user whom nobody knows ends with 1 and a line that says so', async () => {
+  const { code, out, err } = await tandem('explain', 'repurchase', '999999');
+  expect({ code, err }).toEqual({ code: 1, err: expect.stringMatching(/^tandem: .*no feature row for user 999999/) });
+  expect(out).toContain('the feature source has no row of this user');
 });
 
 test('check and doctor find nothing to mend', async () => {

@@ -16,6 +16,15 @@ test('a misspelt command gets a suggestion, and exit code 2', async () => {
   expect(err).toContain('Did you mean predict?');
 });
 
+test.each([
+  ['nope', "tandem: unknown command 'nope'\n  see: tandem --help\n"],
+  ['rollback p', "tandem: unknown command 'rollback'\n(Did you mean generation rollback?)\n  see: tandem --help\n"],
+  ['cancel', "tandem: unknown command 'cancel'\n(Did you mean run cancel?)\n  see: tandem --help\n"],
+  ['run strat', "tandem: unknown command 'strat'\n(Did you mean start?)\n  see: tandem run --help\n"],
+])('`%s`, which is no command, is told with where to look', async (args, said) => {
+  expect(await run(args)).toEqual({ code: 2, out: '', err: said });
+});
+
 test('a misspelt option gets a suggestion, and where to look', async () => {
   const { code, err } = await run('predict repurchase 42 --no-cach');
   expect(code).toBe(2);
@@ -47,7 +56,7 @@ test('every command has a description and an example in its help', async () => {
       ? [command.name()]
       : command.commands.map((child) => `${command.name()} ${child.name()}`),
   );
-  expect(names).toHaveLength(22);
+  expect(names).toHaveLength(24);
   for (const name of names) {
     const { code, out, err } = await run(`${name} --help`);
     expect({ name, code, err }).toEqual({ name, code: 0, err: '' });

@@ -23,6 +23,8 @@ import { runResumeCommand } from './commands/run-resume.ts';
 import { runShowCommand } from './commands/run-show.ts';
 import { runStartCommand } from './commands/run-start.ts';
 import { upCommand } from './commands/up.ts';
+import { userEraseCommand } from './commands/user-erase.ts';
+import { userReadmitCommand } from './commands/user-readmit.ts';
 import { CommandFailure, EXIT_INTERRUPTED, EXIT_USAGE, explainFailure, renderFailure } from './failure.ts';
 import { createPaint } from './output/paint.ts';
 
@@ -64,6 +66,7 @@ export function createProgram(cli: Cli): Command {
     ),
   );
   program.addCommand(group('model', 'model versions: what was adopted, what is served', [modelListCommand(cli)]));
+  program.addCommand(group('user', 'erase users, and end that', [userEraseCommand(cli), userReadmitCommand(cli)]));
   program.addCommand(keyCommands(cli));
   program.addCommand(group('history', 'which past of the database this is', [historyRotateCommand(cli)]));
   return configure(program, cli);
@@ -124,15 +127,23 @@ function configure(command: Command, cli: Cli): Command {
   command.configureOutput({
     writeOut: (text) => void cli.stdout.write(text),
     writeErr: (text) => void cli.stderr.write(text),
-    outputError: (text, write) => write(text.replace(/^error: /, 'tandem: ')),
+    outputError: (text, write) => write(`${text.replace(/^error: /, 'tandem: ')}${nounsOf(command, text)}`),
     getOutHelpWidth: () => cli.stdout.columns || 100,
     getErrHelpWidth: () => cli.stderr.columns || 100,
     getOutHasColors: () => false,
     getErrHasColors: () => false,
   });
-  command.showHelpAfterError(command.commands.length > 0 ? false : `  see: ${commandPath(command)} --help`);
+  command.showHelpAfterError(`  see: ${commandPath(command)} --help`);
   for (const child of command.commands) configure(child, cli);
   return command;
+}
+
+/** Of a verb that was typed without its noun, and is like none of the names where it stood: the nouns that have it. */
+function nounsOf(command: Command, error: string): string {
+  const verb = /^error: unknown command '(.*)'\n$/.exec(error)?.[1];
+  const nouns = command.commands.filter((noun) => noun.commands.some((child) => child.name() === verb));
+  const names = nouns.map((noun) => `${noun.name()} ${verb}`);
+  return names.length === 0 ? '' : `(Did you mean ${names.length > 1 ? 'one of ' : ''}${names.join(', ')}?)\n`;
 }
 
 function commandPath(command: Command): string {

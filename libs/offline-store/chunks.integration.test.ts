@@ -1,36 +1,15 @@
 import type { ClaimedChunk, Run } from '@tandem/prediction/runs/runs';
 import { scoredUsers } from '@tandem/prediction/runs/scored-users';
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
-import { adopt } from './adopt.ts';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { copyPredictions } from './copy-rows.ts';
 import { createPool, query, transaction } from './database.ts';
-import { createRunStore } from './run-store.ts';
+import { createRunsWorld } from './runs.fixture.ts';
 import { findSettings } from './settings.ts';
 import { startProxy } from './stalling-proxy.fixture.ts';
-import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from './store.fixture.ts';
 
-let database: TestDatabase;
-let store: ReturnType<typeof createRunStore>;
-beforeAll(async () => {
-  database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
-});
-beforeEach(async () => {
-  await database.reset();
-  await createVisits(database.pool, 150);
-  await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
-  store = createRunStore(database.pool, { maxClaims: 3 });
-});
+const { database, store, renew, start } = await createRunsWorld({ users: 150, maxClaims: 3 });
+beforeEach(renew);
 afterAll(() => database.drop());
-
-async function start(): Promise<Run> {
-  const { run } = await store.create({
-    predictor: 'visits',
-    scope: { kind: 'all' },
-    reason: 'test',
-    scheduleSlot: null,
-  });
-  return store.plan(run.id);
-}
 
 /** A worker that takes a chunk and is never heard of again. */
 async function die(run: Run, no: number): Promise<ClaimedChunk | null> {
@@ -46,6 +25,16 @@ async function commit(run: Run, no: number) {
   if (!chunk) throw new Error(`chunk ${no} could not be claimed`);
   return store.commit(run, chunk, { history, computedAt: Date.now(), scored: scoredUsers([]), failures: [] });
 }
+
+test('a chunk whose worker died before the clock was set back is taken over all the same', async () => {
+  const run = await start();
+  const lost = await store.claim(run.id, 1, 60_000);
+  expect((await store.claimable(run.id, 10)).map((one) => one.no)).toEqual([0]);
+  // As its lease looks to a clock that was an hour ahead when it was taken.
+  await database.pool.query(`update tandem.chunks set lease_until = lease_until + interval '1 hour' where no = 1`);
+  expect((await store.claimable(run.id, 10)).map((one) => one.no)).toEqual([0, 1]);
+  expect(await store.claim(run.id, 1, 60_000)).toMatchObject({ fence: (lost?.fence ?? 0) + 1, takenOver: true });
+});
 
 describe('a chunk that kills its workers', () => {
   test('is failed with the reason, and its run once the others are done', async () => {

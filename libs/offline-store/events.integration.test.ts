@@ -221,12 +221,19 @@ describe('refusals', () => {
     ['a time beyond the horizon', { time: new Date(Date.now() - 31 * 86_400_000) }, 'time'],
     ['an id of 257 bytes', { id: 'x'.repeat(257) }, 'id'],
     ['an empty type', { type: '' }, 'type'],
+    ['a source of blanks', { source: ' \t\u00a0' }, 'source'],
   ];
   test.each(wrong)('%s is refused, named by its place in the batch; nothing is applied', async (_, changes, field) => {
     const error = await refusal([event(), event(), event(changes)]);
     expect([error.code, error.field]).toEqual(['invalid_input', `[2].${field}`]);
     expect(error.remedy).toBeTruthy();
     expect(await contextOf(String(user))).toBeUndefined();
+  });
+
+  test('a user id of twenty digits is said to be too large, and no zeros are spoken of', async () => {
+    const error = await refusal([event({ userId: '12345678901234567890' })]);
+    expect(error.message).toBe('A user id fits 64 bits.');
+    expect(error.remedy).toContain('9223372036854775807');
   });
 
   test('a time four minutes ahead and one just within the horizon are accepted', async () => {
@@ -294,6 +301,9 @@ describe('events written in SQL', () => {
     await expect(
       pool.query(`insert into tandem.events (user_id, data) values ('${user}', '{"orders": "many"}')`),
     ).rejects.toMatchObject({ code: 'TD422' });
+    await expect(
+      pool.query(`insert into tandem.events (source, user_id) values (' ', '${user}')`),
+    ).rejects.toMatchObject({ code: 'TD422', message: 'an event source is more than white space' });
   });
 });
 

@@ -37,6 +37,7 @@ export function decodeBatch(
 ): FeatureBatch {
   const { columns } = version.query;
   const faults = new Map<number, string>();
+  const unusable = new Map<number, string[]>();
   const fault = (row: number, why: string) => {
     if (!faults.has(row)) faults.set(row, why);
   };
@@ -56,11 +57,13 @@ export function decodeBatch(
     }
     decoded.forEach(({ value, fault: why }, i) => {
       (values[i] as (number | string | null)[])[row] = value;
-      if (why !== undefined) fault(row, why);
+      if (why === undefined) return;
+      fault(row, why);
+      unusable.set(row, [...(unusable.get(row) ?? []), columns[i]?.name ?? '']);
     });
   });
   const contextVersions = rows.map((row) => Number(row[1]));
-  return { ...moment, userIds, contextVersions, columns, values, faults };
+  return { ...moment, userIds, contextVersions, columns, values, faults, unusable };
 }
 
 /** Lays the values of a user's context over the row's own, where they still count. */

@@ -1,32 +1,15 @@
 /** What a rotation of the history does: to what is stored, and to runs that are under way. */
-import type { Run } from '@tandem/prediction/runs/runs';
 import { scoredUsers } from '@tandem/prediction/runs/scored-users';
-import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
-import { adopt } from './adopt.ts';
+import { afterAll, beforeEach, expect, test } from 'vitest';
 import { query } from './database.ts';
 import { rotateHistory } from './history.ts';
 import { partitionOf } from './partition.ts';
-import { createRunStore } from './run-store.ts';
+import { createRunsWorld } from './runs.fixture.ts';
 import { findSettings } from './settings.ts';
-import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from './store.fixture.ts';
 
-let database: TestDatabase;
-let store: ReturnType<typeof createRunStore>;
-beforeAll(async () => {
-  database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
-});
-beforeEach(async () => {
-  await database.reset();
-  await createVisits(database.pool, 150);
-  await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
-  store = createRunStore(database.pool);
-});
+const { database, store, renew, start } = await createRunsWorld({ users: 150 });
+beforeEach(renew);
 afterAll(() => database.drop());
-
-async function start(scope: Parameters<typeof store.create>[0]['scope']): Promise<Run> {
-  const { run } = await store.create({ predictor: 'visits', scope, reason: 'test', scheduleSlot: null });
-  return store.plan(run.id);
-}
 
 /** Commits a chunk that predicts one user. */
 async function commit(runId: string, no: number) {
@@ -35,6 +18,13 @@ async function commit(runId: string, no: number) {
   if (!chunk || !run) throw new Error(`chunk ${no} could not be claimed`);
   const scored = scoredUsers([{ userId: String(no + 1), contextVersion: 0, outputs: Buffer.alloc(4) }]);
   return store.commit(run, chunk, { history, computedAt: Date.now(), scored, failures: [] });
+}
+
+/** Sessions that wait for another's lock. */
+async function waiting(): Promise<number> {
+  const { rows } = await database.pool.query(`select from pg_stat_activity
+    where datname = current_database() and application_name = 'offline-store-test' and wait_event_type = 'Lock'`);
+  return rows.length;
 }
 
 test('the history is another for the next statement, and the audit says from which to which', async () => {
@@ -79,11 +69,6 @@ test('a claim that waited while another began the run again is a claim all the s
   const run = await start({ kind: 'all' });
   await rotateHistory(database.pool, 'test');
   const session = await database.pool.connect();
-  const waiting = async () => {
-    const { rows } = await database.pool.query(`select from pg_stat_activity
-      where datname = current_database() and application_name = 'offline-store-test' and wait_event_type = 'Lock'`);
-    return rows.length;
-  };
   try {
     // Who begins the run again has its chunks then, and waits for its generation.
     await session.query('begin; select from tandem.generations for update');
@@ -96,6 +81,29 @@ test('a claim that waited while another began the run again is a claim all the s
   } finally {
     session.release(true);
   }
+});
+
+test('a run is cancelled while a worker begins it again: neither waits for what the other has', async () => {
+  const run = await start({ kind: 'all' });
+  await rotateHistory(database.pool, 'test');
+  const session = await database.pool.connect();
+  try {
+    await session.query('begin; select from tandem.chunks where no = 1 for update');
+    // It has the first chunk, and waits for the second.
+    const claim = store.claim(run.id, 0, 60_000);
+    await expect.poll(waiting).toBe(1);
+    const cancel = store.cancel(run.id);
+    await expect.poll(waiting).toBe(2);
+    await session.query('commit');
+    // The chunk is taken before the run is cancelled, or not at all; either way nothing of it is committed.
+    expect(await Promise.allSettled([cancel, claim])).toMatchObject([
+      { status: 'fulfilled', value: { state: 'cancelled' } },
+      { status: 'fulfilled' },
+    ]);
+  } finally {
+    session.release(true);
+  }
+  expect(await store.resume(run.id)).toMatchObject({ state: 'running' });
 });
 
 test('a run that waits to be published in another history begins again there', async () => {

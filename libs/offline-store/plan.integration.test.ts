@@ -1,25 +1,12 @@
 import { planRun } from '@tandem/prediction/runs/plan-run';
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
-import { adopt } from './adopt.ts';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { createEventStore } from './events.ts';
-import { createRunStore } from './run-store.ts';
-import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from './store.fixture.ts';
+import { createRunsWorld } from './runs.fixture.ts';
 
-let database: TestDatabase;
-let store: ReturnType<typeof createRunStore>;
-beforeAll(async () => {
-  database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
-});
-beforeEach(async () => {
-  await database.reset();
-  await createVisits(database.pool, 20);
-  await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
-  store = createRunStore(database.pool);
-});
+const { database, store, renew, ask } = await createRunsWorld({ users: 20 });
+beforeEach(renew);
 afterAll(() => database.drop());
 
-const ask = (kind: 'all' | 'stale') =>
-  store.create({ predictor: 'visits', scope: { kind }, reason: 'test', scheduleSlot: null });
 const silent = { plan: async () => {}, chunks: async () => {}, publish: async () => {}, load: async () => {} };
 
 describe('planning', () => {
@@ -29,8 +16,8 @@ describe('planning', () => {
       users.map((userId) => ({ source: 't', id: userId, type: 'x', userId, time: null, data: null })),
     );
     for (let round = 0; round < 10; round++) {
-      const asked = await Promise.all(Array.from({ length: 6 }, () => ask('stale')));
-      const planned = await Promise.all(asked.map(({ run }) => store.plan(run.id)));
+      const asked = await Promise.all(Array.from({ length: 6 }, () => ask({ kind: 'stale' })));
+      const planned = await Promise.all(asked.map((run) => store.plan(run.id)));
       expect(planned.map((run) => run.scope).sort()).toEqual(['all', 'stale', 'stale', 'stale', 'stale', 'stale']);
       await Promise.all(planned.map((run) => store.cancel(run.id)));
     }
@@ -41,19 +28,19 @@ describe('planning', () => {
       { source: 't', id: '1', type: 'x', userId: '1', time: null, data: null },
     ]);
     await database.pool.query('delete from visits where user_id > 2');
-    const { run } = await ask('stale');
+    const run = await ask({ kind: 'stale' });
     expect(await store.plan(run.id)).toMatchObject({ scope: 'all' });
-    await expect(ask('all')).rejects.toMatchObject({ code: 'run_conflict', field: 'scope' });
+    await expect(ask({ kind: 'all' })).rejects.toMatchObject({ code: 'run_conflict', field: 'scope' });
   });
 
   test('fails a run whose feature query is broken, with the reason, and makes room for the next', async () => {
-    const { run } = await ask('all');
+    const run = await ask({ kind: 'all' });
     await database.pool.query('alter table visits rename column user_id to id');
     const failed = await planRun({ runs: store, hints: silent }, run.id);
     expect(failed).toMatchObject({ state: 'failed', error: expect.stringContaining('user_id') });
     await database.pool.query('alter table visits rename column id to user_id');
-    const next = await ask('all');
-    expect(await planRun({ runs: store, hints: silent }, next.run.id)).toMatchObject({
+    const next = await ask({ kind: 'all' });
+    expect(await planRun({ runs: store, hints: silent }, next.id)).toMatchObject({
       state: 'running',
       chunkCount: 1,
     });

@@ -11,6 +11,7 @@ import type { ClaimedChunk } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
 import { type Db, query, transaction } from './database.ts';
 import { createPartition, dropPartition } from './partition.ts';
+import { lockChunks } from './run-rows.ts';
 
 /**
  * Safe to repeat, and by several at once: a run that is of this history already stays as it is.
@@ -19,8 +20,7 @@ import { createPartition, dropPartition } from './partition.ts';
  */
 export function restartRun(pool: pg.Pool, runId: string, claimed?: Pick<ClaimedChunk, 'no' | 'fence'>): Promise<void> {
   return transaction(pool, async (db) => {
-    // The chunks before the run, as a commit does.
-    await query(db, { text: 'select from tandem.chunks where run_id = $1 order by no for update', values: [runId] });
+    await lockChunks(db, runId);
     if (!(await takeAlong(db, runId))) {
       if (claimed) await unclaim(db, runId, claimed);
       return;

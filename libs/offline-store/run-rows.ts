@@ -32,7 +32,16 @@ export async function requireRun(db: Db, id: string): Promise<Run> {
   throw unknownRun(id);
 }
 
-/** As `requireRun`, with the run's row locked until the transaction ends. */
+/**
+ * Locks a run's chunks, in order, until the transaction ends. Chunks come before their run: a commit and a chunk given
+ * back have their chunk by the time they ask for the run, so whoever wants both takes them in this order too.
+ */
+export async function lockChunks(db: Db, runId: string): Promise<void> {
+  if (!UUID.test(runId)) return;
+  await query(db, { text: 'select from tandem.chunks where run_id = $1 order by no for update', values: [runId] });
+}
+
+/** As `requireRun`, with the run's row locked until the transaction ends; after `lockChunks`, where they are changed. */
 export async function lockRun(db: Db, id: string): Promise<Run> {
   if (UUID.test(id)) await query(db, { text: 'select from tandem.runs where id = $1 for update', values: [id] });
   return requireRun(db, id);

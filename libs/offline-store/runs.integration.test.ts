@@ -1,6 +1,6 @@
 import type { ChunkResult, ClaimedChunk, Run } from '@tandem/prediction/runs/runs';
 import { eachUser, scoredUsers } from '@tandem/prediction/runs/scored-users';
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { adopt } from './adopt.ts';
 import { createAuthority } from './authority.ts';
 import { query, transaction } from './database.ts';
@@ -9,29 +9,15 @@ import { createFeatureSource } from './features.ts';
 import { createGenerationStore } from './generations.ts';
 import { createStoredPredictions } from './predictions.ts';
 import { findModelVersion } from './registry.ts';
-import { createRunStore } from './run-store.ts';
-import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from './store.fixture.ts';
+import { createRunsWorld } from './runs.fixture.ts';
+import { visitsPredictor } from './store.fixture.ts';
 
-let database: TestDatabase;
-let store: ReturnType<typeof createRunStore>;
-beforeAll(async () => {
-  database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
-});
-beforeEach(async () => {
-  await database.reset();
-  await createVisits(database.pool, 450);
-  await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
-  store = createRunStore(database.pool);
-});
+const { database, store, renew, start } = await createRunsWorld({ users: 450 });
+beforeEach(renew);
 afterAll(() => database.drop());
 
 const all = { predictor: 'visits', scope: { kind: 'all' as const }, reason: 'test', scheduleSlot: null };
 const event = (id: string, userId: string) => ({ source: 't', id, type: 'x', userId, time: null, data: null });
-
-async function start(scope: Parameters<typeof store.create>[0]['scope'] = { kind: 'all' }): Promise<Run> {
-  const { run } = await store.create({ ...all, scope });
-  return store.plan(run.id);
-}
 
 /** Reads the chunk's features as a worker does, and predicts the user's id. */
 async function score(run: Run, chunk: ClaimedChunk): Promise<ChunkResult> {

@@ -6,7 +6,7 @@ import { isFinished, type Run, type RunScope } from '@tandem/prediction/runs/run
 import { checkUserId, type KeyType } from '@tandem/prediction/user-id';
 import type pg from 'pg';
 import { type Db, query, transaction } from './database.ts';
-import { findUnfinishedAll, isSecondAll, lockRun, requireRun, setRunState } from './run-rows.ts';
+import { findUnfinishedAll, isSecondAll, lockChunks, lockRun, requireRun, setRunState } from './run-rows.ts';
 
 export async function createRun(pool: pg.Pool, run: NewRun): Promise<{ run: Run; created: boolean }> {
   try {
@@ -99,6 +99,7 @@ function secondAll(other: string, predictor: string, cause?: unknown): TandemErr
 /** Chunks that wait are dropped; those under way find the run ended when they commit. */
 export async function cancelRun(pool: pg.Pool, runId: string): Promise<Run> {
   return transaction(pool, async (db) => {
+    await lockChunks(db, runId);
     const run = await lockRun(db, runId);
     if (isFinished(run.state)) throw stateConflict(run, 'it is finished', 'start another run');
     await query(db, {
@@ -126,6 +127,7 @@ export async function resumeRun(pool: pg.Pool, runId: string): Promise<Run> {
     const { predictor } = await requireRun(db, runId);
     // In the order of createRun, so that the two cannot wait for each other.
     await lockPredictor(db, predictor);
+    await lockChunks(db, runId);
     const run = await lockRun(db, runId);
     if (run.state !== 'cancelled' && run.state !== 'failed') {
       throw stateConflict(run, `it is ${run.state}`, 'only a cancelled or failed run can be resumed');

@@ -19,6 +19,7 @@ export type Reason =
   | 'rolled_back'
   | 'requested'
   | 'live_failed'
+  | 'features_unusable'
   | 'live_timeout'
   | 'overloaded'
   | 'unverified';

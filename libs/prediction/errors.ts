@@ -20,6 +20,7 @@ export type ErrorCode =
   | 'rate_limited'
   | 'live_timeout'
   | 'live_failed'
+  | 'features_unusable'
   | 'unavailable'
   | 'config_invalid'
   | 'model_refused';

@@ -20,6 +20,7 @@ function mayPass(code: ErrorCode): boolean {
     case 'rate_limited':
     case 'live_timeout':
     case 'live_failed':
+    case 'features_unusable':
     case 'history_changed':
     case 'run_conflict':
     case 'model_refused':

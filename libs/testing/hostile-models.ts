@@ -4,7 +4,6 @@
  */
 import {
   BOOL,
-  type Dim,
   FLOAT,
   field,
   floats,
@@ -18,20 +17,11 @@ import {
   STRING,
   value,
 } from './onnx-writer.ts';
-
-interface Shapes {
-  readonly batch?: Dim;
-  readonly output?: readonly Dim[];
-  readonly element?: number;
-  readonly more?: readonly Buffer[];
-}
+import { type ScoreShape, scoreModel } from './score-model.ts';
 
 /** A graph around nodes that make `score`. */
-function hostile(nodes: readonly Buffer[], constants: readonly Buffer[] = [], shapes: Shapes = {}): Buffer {
-  const { batch = 'N', output = [batch, 1], element = FLOAT, more = [] } = shapes;
-  const inputs = [value('features', FLOAT, [batch, 2]), ...more];
-  return model(graph(nodes, constants, inputs, [value('score', element, output)]));
-}
+const hostile = (nodes: readonly Buffer[], constants: readonly Buffer[] = [], shape: ScoreShape = {}) =>
+  scoreModel(2, nodes, constants, shape);
 
 const first = node('Gather', ['features', 'at0'], ['first'], { axis: 1 });
 const at0 = integers('at0', [1], [0]);
@@ -78,7 +68,7 @@ export function farFeatureModel(): Buffer {
 /** `features` and a second input, `balance`. */
 export function twoInputsModel(): Buffer {
   return hostile([first, node('Add', ['first', 'balance'], ['score'])], [at0], {
-    more: [value('balance', FLOAT, ['N', 1])],
+    inputs: [value('balance', FLOAT, ['N', 1])],
   });
 }
 

@@ -19,6 +19,7 @@ import {
   STRING,
   value,
 } from './onnx-writer.ts';
+import { scoreModel } from './score-model.ts';
 
 /** sigmoid(features · weights + bias) → `score` float32[N,1]: the well-behaved model. */
 export function linearModel(options: { weights: readonly number[]; bias?: number; batch?: Dim }): Buffer {
@@ -90,7 +91,7 @@ export function tableModel(): Buffer {
       node('Gather', ['table', 'at'], ['score'], { axis: 0 }),
     ],
     [floats('table', [10], table), integers('flat', [1], [-1])],
-    { outputShape: ['N'] },
+    { output: ['N'] },
   );
 }
 
@@ -105,7 +106,7 @@ export function droppingModel(): Buffer {
       node('Compress', ['second', 'kept'], ['score'], { axis: 0 }),
     ],
     [...indices(), floats('hundred', [], [100]), integers('flat', [1], [-1])],
-    { outputShape: ['M', 1] },
+    { output: ['M', 1] },
   );
 }
 
@@ -156,16 +157,6 @@ export function externalDataModel(path: string): Buffer {
 /** A model that needs an operator of somebody's own library. */
 export function foreignModel(domain: string): Buffer {
   return scoreModel(1, [node('Backdoor', ['features'], ['score'], {}, domain)], []);
-}
-
-function scoreModel(
-  width: number,
-  nodes: readonly Buffer[],
-  constants: readonly Buffer[],
-  { batch = 'N', outputShape = [batch, 1] }: { batch?: Dim; outputShape?: readonly Dim[] } = {},
-): Buffer {
-  const inputs = [value('features', FLOAT, [batch, width])];
-  return model(graph(nodes, constants, inputs, [value('score', FLOAT, outputShape)]));
 }
 
 function firstAndSecond(): Buffer[] {

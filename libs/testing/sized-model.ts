@@ -3,7 +3,8 @@
  * weights, which a run of many users does once for all of them: a run of 32 costs two to three times a run of one, as with
  * most networks that are worth serving. (Trees are the other kind: their cost is nearly linear in the users.)
  */
-import { FLOAT, floats, graph, model, node, value } from './onnx-writer.ts';
+import { floats, node } from './onnx-writer.ts';
+import { scoreModel } from './score-model.ts';
 
 export interface DenseModel {
   /** Features a user, expected to lie between 0 and 1. */
@@ -25,7 +26,7 @@ export function denseModel({ width, units, layers }: DenseModel): Buffer {
   }
   weights.push(floats('w', [inputs, 1], weightsOf(0, inputs, 1)));
   nodes.push(node('MatMul', [input, 'w'], ['z']), node('Sigmoid', ['z'], ['score']));
-  return model(graph(nodes, weights, [value('features', FLOAT, ['N', width])], [value('score', FLOAT, ['N', 1])]));
+  return scoreModel(width, nodes, weights);
 }
 
 /** The same for the same layer, small enough that no unit saturates. From a linear congruential generator. */

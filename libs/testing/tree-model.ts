@@ -3,9 +3,8 @@
  * for benchmarks and tests that need a model of realistic cost.
  */
 import { type Boosting, boostTrees, type Tree } from './boosted-trees.ts';
-import { graph, model, node, value } from './onnx-writer.ts';
-
-const FLOAT = 1;
+import { node } from './onnx-writer.ts';
+import { scoreModel } from './score-model.ts';
 
 /** A node of a tree, with its place among those of its tree. */
 type Placed =
@@ -38,8 +37,7 @@ export function treeModel(boosting: Boosting): Buffer {
     target_weights: { floats: leaves.map((leaf) => leaf.value) },
   };
   const ensemble = node('TreeEnsembleRegressor', ['features'], ['score'], attributes, 'ai.onnx.ml');
-  const { width } = boosting;
-  return model(graph([ensemble], [], [value('features', FLOAT, ['N', width])], [value('score', FLOAT, ['N', 1])]));
+  return scoreModel(boosting.width, [ensemble]);
 }
 
 /** The nodes of a tree, the root first. */

@@ -38,6 +38,7 @@ function forwardReason(why: Reason): string {
     case 'expired':
     case 'fresh':
     case 'live_failed':
+    case 'features_unusable':
     case 'live_timeout':
     case 'overloaded':
     case 'unverified':

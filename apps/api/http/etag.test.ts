@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { matchesETag, weakETag } from './etag.ts';
+import { holdsIfMatch, matchesETag, weakETag } from './etag.ts';
 
 describe('weakETag', () => {
   it('is the same for the same parts, and another for any other', () => {
@@ -31,5 +31,13 @@ describe('matchesETag', () => {
 
   it.each(['', '"other"', strong.slice(1, -1), 'W/"', '"*"'])('does not find it in %j', (header) => {
     expect(matchesETag(header, etag)).toBe(false);
+  });
+});
+
+describe('holdsIfMatch', () => {
+  const etag = weakETag(['p', '42']);
+
+  it('holds of any answer that is there, and of no tag: weak ones are never equal strongly', () => {
+    expect([' * ', etag, etag.slice(2), '"other"', ''].map(holdsIfMatch)).toEqual([true, false, false, false, false]);
   });
 });

@@ -1,4 +1,4 @@
-/** Entity tags (RFC 9110, 8.8.3): a weak one over whatever decides an answer, and the comparison of If-None-Match. */
+/** Entity tags (RFC 9110, 8.8.3): a weak one over whatever decides an answer, and the comparisons of both conditions. */
 import { hash } from 'node:crypto';
 
 /** Parts are joined so that no two lists of parts look alike. */
@@ -15,4 +15,12 @@ export function matchesETag(ifNoneMatch: string, etag: string): boolean {
   const opaque = etag.slice(etag.indexOf('"') + 1, -1);
   for (const match of ifNoneMatch.matchAll(TAG)) if (match[1] === opaque) return true;
   return false;
+}
+
+/**
+ * Whether an `If-Match` holds of an answer that is there (RFC 9110, 13.1.1). It is compared strongly, and so a weak tag
+ * equals none, not even itself: only `*` holds.
+ */
+export function holdsIfMatch(ifMatch: string): boolean {
+  return ifMatch.trim() === '*';
 }

@@ -16,20 +16,25 @@ export async function jsonBody<T extends string>(
   return { type, value: readJson(await readBody(req.raw, req.header('content-length'))) };
 }
 
-/** A body of our own form; where `optional`, an absent body counts as `{}`. */
-export async function parseBody<S extends z.ZodObject>(
-  context: Context,
-  schema: S,
-  { optional = false }: { readonly optional?: boolean } = {},
-): Promise<z.output<S>> {
+export interface BodyForm<S extends z.ZodObject> {
+  readonly schema: S;
+  /** A body that is right: it is shown to whoever sends one that is not. */
+  readonly example: z.input<S>;
+  /** An absent body counts as `{}`. */
+  readonly optional?: boolean;
+}
+
+/** A body of our own form. */
+export async function parseBody<S extends z.ZodObject>(context: Context, form: BodyForm<S>): Promise<z.output<S>> {
+  const { optional = false } = form;
   const isAbsent =
     optional && !context.req.header('content-type') && (context.req.header('content-length') ?? '0') === '0';
   const value = isAbsent ? {} : (await jsonBody(context, ['application/json'])).value;
-  return checkForm(schema, value);
+  return checkForm(form, value);
 }
 
 /** Throws a TandemError `invalid_input` that names the first field that is wrong. */
-export function checkForm<S extends z.ZodObject>(schema: S, value: unknown): z.output<S> {
+function checkForm<S extends z.ZodObject>({ schema, example }: BodyForm<S>, value: unknown): z.output<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const issue = result.error.issues[0];
@@ -44,7 +49,7 @@ export function checkForm<S extends z.ZodObject>(schema: S, value: unknown): z.o
   const field = pathOf(issue?.path ?? []);
   throw new TandemError('invalid_input', `${field === '' ? 'The body' : field}: ${issue?.message ?? 'wrong form'}.`, {
     ...(field === '' ? {} : { field }),
-    remedy: field === '' ? `send a JSON object with ${known}` : 'see /docs for its form',
+    remedy: `send a JSON object with ${known}, such as ${JSON.stringify(example)}`,
   });
 }
 

@@ -9,6 +9,7 @@ export type RequestErrorCode =
   | 'method_not_allowed'
   | 'not_acceptable'
   | 'request_timeout'
+  | 'precondition_failed'
   | 'body_too_large'
   | 'unsupported_media_type'
   | 'headers_too_large'

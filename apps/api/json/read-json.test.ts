@@ -4,7 +4,8 @@ import { readJson } from './read-json.ts';
 
 const read = (text: string) => readJson(new TextEncoder().encode(text));
 const malformed = expect.objectContaining({ code: 'malformed_request' });
-const refused = (field: string) => expect.objectContaining({ code: 'invalid_input', field });
+const refused = (field: string, remedy: unknown = expect.any(String)) =>
+  expect.objectContaining({ code: 'invalid_input', field, remedy });
 
 /** Milliseconds. Malformed texts are refused; only the time is looked at. */
 function timeOf(text: string): number {
@@ -81,6 +82,16 @@ describe('readJson', () => {
     expect(() => read(text)).toThrow(refused(path));
   });
 
+  it.each([
+    ['{"a":1,"a":2}', 'send it once'],
+    ['{"a":"x\\u0000"}', 'leave out \\u0000'],
+    ['{"a":"\\ud800"}', expect.stringContaining('the whole character')],
+    ['{"a":1e400}', expect.stringContaining('1.8e308')],
+    ['{"a":9007199254740993}', expect.stringContaining('as text')],
+  ])('says of %s how to send it instead', (text, remedy) => {
+    expect(() => read(text)).toThrow(refused('a', remedy));
+  });
+
   it('takes what only looks dangerous', () => {
     expect(read('{"a":{"a":1},"b":{"a":"\\\\u0000","c":"{\\"a\\":1,\\"a\\":2}"}}')).toEqual({
       a: { a: 1 },
@@ -95,6 +106,11 @@ describe('readJson', () => {
     expect(() => read(nested(33))).toThrow(/at most 32 levels/);
     expect(() => read('{"a":'.repeat(100_000))).toThrow(/at most 32 levels/);
     expect(read(`["${'['.repeat(100)}"]`)).toHaveLength(1);
+  });
+
+  it('says of a forbidden key and of too many levels how to do without', () => {
+    expect(() => read('{"prototype":1}')).toThrow(refused('prototype', 'give it another name'));
+    expect(() => read('['.repeat(33))).toThrow(expect.objectContaining({ remedy: expect.stringContaining('flatter') }));
   });
 
   it('refuses an object with too many keys', () => {

@@ -8,17 +8,17 @@
 import { TandemError } from '@tandem/prediction/errors';
 import { RequestError } from '../http/request-error.ts';
 import { malformedAt } from './malformed-at.ts';
-import { findFault, findTooDeep, MAX_DEPTH } from './scan-json.ts';
+import { findFault, findTooDeep, type JsonFault, MAX_DEPTH } from './scan-json.ts';
 
 /** Throws a RequestError `malformed_request` or a TandemError `invalid_input`. */
 export function readJson(bytes: Uint8Array): unknown {
   const text = decode(bytes);
   if (/^[ \t\r\n]*$/.test(text.slice(0, 100)) && text.trim() === '') throw malformed('the body is empty');
   const tooDeep = findTooDeep(text);
-  if (tooDeep >= 0) throw refused('', `JSON is nested at most ${MAX_DEPTH} levels deep (position ${tooDeep})`);
+  if (tooDeep >= 0) throw refused(tooNested(tooDeep));
   const value = parse(text);
   const fault = findFault(text);
-  if (fault) throw refused(fault.path, fault.problem);
+  if (fault) throw refused(fault);
   return value;
 }
 
@@ -49,9 +49,17 @@ function malformed(what: string, cause?: unknown): RequestError {
   });
 }
 
-function refused(path: string, problem: string): TandemError {
+function tooNested(position: number): JsonFault {
+  return {
+    path: '',
+    problem: `JSON is nested at most ${MAX_DEPTH} levels deep (position ${position})`,
+    remedy: 'send it flatter: values are texts, numbers, booleans or null',
+  };
+}
+
+function refused({ path, problem, remedy }: JsonFault): TandemError {
   return new TandemError('invalid_input', `${path === '' ? 'The body' : path}: ${problem}.`, {
     ...(path === '' ? {} : { field: path }),
-    remedy: 'see the limits on JSON in /docs',
+    remedy,
   });
 }

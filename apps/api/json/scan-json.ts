@@ -8,7 +8,10 @@ export interface JsonFault {
   /** Path to the value or key: `data.score`, `[3].subject`; empty for the whole. */
   readonly path: string;
   readonly problem: string;
+  readonly remedy: string;
 }
+
+type Fault = Omit<JsonFault, 'path'>;
 
 export const MAX_DEPTH = 32;
 export const MAX_KEYS = 5_000;
@@ -20,6 +23,22 @@ const BACKSLASH = 0x5c;
  * search to where the outcome is used, into a loop, and a large body costs its length squared.
  */
 const ESCAPE = /\\u/;
+const KEY_TWICE: Fault = { problem: 'the key is there twice', remedy: 'send it once' };
+const KEY_FORBIDDEN: Fault = { problem: 'a key of this name is not allowed', remedy: 'give it another name' };
+const KEYS_TOO_MANY: Fault = {
+  problem: `an object has at most ${MAX_KEYS} keys`,
+  remedy: 'leave out what is not needed, or send it in several requests',
+};
+const NUL: Fault = { problem: 'text has no NUL characters', remedy: 'leave out \\u0000' };
+const LONE_SURROGATE: Fault = {
+  problem: 'text is well-formed Unicode, without lone surrogates',
+  remedy: 'send the whole character, in UTF-8 or as a pair of \\u escapes; a text that was cut may end in half of one',
+};
+const TOO_LARGE: Fault = { problem: 'the number is too large', remedy: 'send one below 1.8e308, or null' };
+const LOSES_DIGITS: Fault = {
+  problem: 'a whole number beyond 2^53 would lose digits',
+  remedy: 'send an id as text, a value with at most 15 digits',
+};
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 
 /** The position of the bracket that opens level `MAX_DEPTH + 1`, or -1. Safe on any text, valid or not. */
@@ -57,20 +76,20 @@ export function findFault(text: string): JsonFault | null {
   const hasEscapes = ESCAPE.test(text);
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
-    let problem: string | null = null;
+    let fault: Fault | null = null;
     if (unit === QUOTE) {
       const end = endOfString(text, i);
       const keys = place.expectKey ? place.frames.at(-1)?.keys : null;
-      if (keys) problem = enterKey(place, keys, text.slice(i, end + 1));
-      else if (hasEscapes) problem = stringFault(text.slice(i, end + 1));
+      if (keys) fault = enterKey(place, keys, text.slice(i, end + 1));
+      else if (hasEscapes) fault = stringFault(text.slice(i, end + 1));
       place.expectKey = false;
       i = end;
     } else if (unit === 0x2d || (unit >= 0x30 && unit <= 0x39)) {
       const end = endOfNumber(text, i);
-      problem = numberFault(text.slice(i, end));
+      fault = numberFault(text.slice(i, end));
       i = end - 1;
     } else follow(place, unit);
-    if (problem) return { path: pathOf(place.frames), problem };
+    if (fault) return { path: pathOf(place.frames), ...fault };
   }
   return null;
 }
@@ -113,26 +132,26 @@ function endOfString(text: string, start: number): number {
  * Notes the key, and says what is wrong with it.
  * @param quoted the key with its quotes
  */
-function enterKey({ frames }: Place, keys: Set<string>, quoted: string): string | null {
+function enterKey({ frames }: Place, keys: Set<string>, quoted: string): Fault | null {
   const key = quoted.includes('\\') ? String(JSON.parse(quoted)) : quoted.slice(1, -1);
   const frame = frames.at(-1);
   if (frame) frame.at = key.slice(0, 80);
-  if (keys.has(key)) return 'the key is there twice';
-  if (FORBIDDEN_KEYS.has(key)) return 'a key of this name is not allowed';
+  if (keys.has(key)) return KEY_TWICE;
+  if (FORBIDDEN_KEYS.has(key)) return KEY_FORBIDDEN;
   keys.add(key);
-  if (keys.size > MAX_KEYS) return `an object has at most ${MAX_KEYS} keys`;
+  if (keys.size > MAX_KEYS) return KEYS_TOO_MANY;
   return textFault(key);
 }
 
 /** @param quoted the string with its quotes */
-function stringFault(quoted: string): string | null {
+function stringFault(quoted: string): Fault | null {
   // Only an escape can bring in what is looked for: raw control characters and surrogates never passed the parser.
   return quoted.includes('\\u') ? textFault(String(JSON.parse(quoted))) : null;
 }
 
-function textFault(text: string): string | null {
-  if (text.includes('\0')) return 'text has no NUL characters';
-  return text.isWellFormed() ? null : 'text is well-formed Unicode, without lone surrogates';
+function textFault(text: string): Fault | null {
+  if (text.includes('\0')) return NUL;
+  return text.isWellFormed() ? null : LONE_SURROGATE;
 }
 
 function endOfNumber(text: string, start: number): number {
@@ -146,15 +165,12 @@ function endOfNumber(text: string, start: number): number {
   return end;
 }
 
-function numberFault(token: string): string | null {
+function numberFault(token: string): Fault | null {
   // Shorter ones without an exponent can neither overflow nor lose a digit.
   if (token.length < 16 && !/e/i.test(token)) return null;
   const value = Number(token);
-  if (!Number.isFinite(value)) return 'the number is too large';
-  if (/^-?[0-9]+$/.test(token) && !Number.isSafeInteger(value)) {
-    return 'a whole number beyond 2^53 would lose digits';
-  }
-  return null;
+  if (!Number.isFinite(value)) return TOO_LARGE;
+  return /^-?[0-9]+$/.test(token) && !Number.isSafeInteger(value) ? LOSES_DIGITS : null;
 }
 
 function pathOf(frames: readonly Frame[]): string {

@@ -1,13 +1,17 @@
 /** `tandem explain`: why a user gets this answer, now. */
+import { isProblem, ProblemError } from '@tandem/client/client-errors';
 import type { Command } from 'commander';
 import { type Cli, present } from '../cli.ts';
 import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
+import { CommandFailure } from '../failure.ts';
 import { renderExplanation } from '../output/render-explanation.ts';
 
 export function explainCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'explain',
     description: 'tell why a user gets this answer: what is stored, of which versions, from which features',
+    detail:
+      'Ends with 0 where a read would answer, or the user is known; 1: nobody knows the user, or nothing could be told.',
     example: 'tandem explain repurchase 42',
   })
     .argument('<predictor>')
@@ -15,5 +19,9 @@ export function explainCommand(cli: Cli): Command {
     .action(async (predictor: string, userId: string, options: ApiOptions) => {
       const explanation = await connect(cli, options).explanation(predictor, userId);
       present(cli, options, explanation, () => renderExplanation(explanation, cli.paint));
+      const problem = explanation.answerProblem && new ProblemError(explanation.answerProblem);
+      if (isProblem(problem, 'unknown_user')) {
+        throw new CommandFailure(problem.message, { remedy: problem.remedy, presented: true });
+      }
     });
 }

@@ -17,6 +17,7 @@ export const REASONS: Readonly<Record<string, string>> = {
   rolled_back: 'stored, of a generation that was rolled back to',
   requested: 'the caller asked for it',
   live_failed: 'the model could not be run',
+  features_unusable: 'the model cannot take the user’s features; tandem explain shows why',
   live_timeout: 'the model did not answer in time',
   overloaded: 'the model is overloaded',
   unverified: 'Postgres, which alone knows, did not answer',

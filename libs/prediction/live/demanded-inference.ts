@@ -57,7 +57,7 @@ export function createDemandInference({ registry, live, notice }: DemandDependen
     for (const [userId, outcome] of outcomes) {
       if (isRefusal(outcome) && onLiveFailure === 'error') {
         // Whatever else is found out would change nothing: to refuse must cost least where there is too much to do.
-        answers.set(userId, noPrediction('overloaded', outcome));
+        answers.set(userId, noPrediction('overloaded', outcome, userId));
         continue;
       }
       if (outcome.kind !== 'predicted') {

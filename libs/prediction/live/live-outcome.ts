@@ -3,8 +3,11 @@ import type { Certificate } from '../certificate.ts';
 import { isTandemError, TandemError } from '../errors.ts';
 import type { IsolatedScores } from '../runs/isolate-poison.ts';
 
-/** `live_timeout`: there was no time, whoever took it; `live_failed`: the model or the features are at fault. */
-export type LiveFailureReason = 'live_failed' | 'live_timeout' | 'overloaded';
+/**
+ * `live_timeout`: there was no time, whoever took it; `live_failed`: the model is at fault; `features_unusable`: the user's
+ * features are, and will be until they change.
+ */
+export type LiveFailureReason = 'live_failed' | 'features_unusable' | 'live_timeout' | 'overloaded';
 
 export type LiveOutcome =
   | {
@@ -22,6 +25,8 @@ export type LiveOutcome =
       readonly kind: 'failed';
       readonly reason: LiveFailureReason;
       readonly detail: string;
+      /** The names of the features that are unusable, where it is they. */
+      readonly features?: readonly string[];
     };
 
 export const NO_FEATURES: LiveOutcome = Object.freeze({ kind: 'no_features' });
@@ -45,10 +50,17 @@ export function isRefusal(outcome: LiveOutcome): boolean {
   return outcome === NO_ROOM || outcome === OVER_QUOTA;
 }
 
-/** Why a row of `faults` has no answer. */
-export function reasonOf({ overloaded, late }: IsolatedScores, row: number): LiveFailureReason {
-  if (overloaded.has(row)) return 'overloaded';
-  return late.has(row) ? 'live_timeout' : 'live_failed';
+/** What becomes of a row of `faults`. */
+export function failureOf({ faults, unusable, overloaded, late }: IsolatedScores, row: number): LiveOutcome {
+  const detail = faults.get(row) ?? '';
+  const features = unusable.get(row);
+  if (features) return unusableFeatures(detail, features);
+  if (overloaded.has(row)) return { kind: 'failed', reason: 'overloaded', detail };
+  return { kind: 'failed', reason: late.has(row) ? 'live_timeout' : 'live_failed', detail };
+}
+
+export function unusableFeatures(detail: string, features: readonly string[]): LiveOutcome {
+  return { kind: 'failed', reason: 'features_unusable', detail, features };
 }
 
 /**

@@ -149,6 +149,14 @@ describe('users of one statement', () => {
     expect(kept.map(({ userId }) => userId).sort()).toEqual(['8', '9']);
   });
 
+  it('whose features the model does not take fail for that reason, by name, and the others are predicted', async () => {
+    await world.pool.query('update counts set changes = null where user_id = 14');
+    const outcomes = await createLive().predict(await requestFor([{ userId: '14' }, { userId: '15' }]));
+    expect(outcomes.get('14')).toMatchObject({ kind: 'failed', reason: 'features_unusable', features: ['changes'] });
+    expect(outcomes.get('15')).toMatchObject({ kind: 'predicted' });
+    await world.pool.query('update counts set changes = 0 where user_id = 14');
+  });
+
   it('are kept under the label that was read with their features, not the one that they were asked for with', async () => {
     await world.change('12');
     await world.change('12');

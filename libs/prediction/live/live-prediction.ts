@@ -12,7 +12,7 @@ import { scoreIsolating } from '../runs/isolate-poison.ts';
 import { createStatementLine } from '../statements/statement-line.ts';
 import type { OnlineOverlayStore, OverlayEntry, PutResult } from '../stored-prediction.ts';
 import { createFlights, type Flight, type Flights, type LiveReader, Party } from './live-flights.ts';
-import { asFailure, type LiveOutcome, NO_FEATURES, reasonOf, unread } from './live-outcome.ts';
+import { asFailure, failureOf, type LiveOutcome, NO_FEATURES, unread, unusableFeatures } from './live-outcome.ts';
 import { createReaderDeadlines } from './reader-deadlines.ts';
 
 export type { LiveReader } from './live-flights.ts';
@@ -207,8 +207,8 @@ async function inferAndKeep(
   });
   const entries: OverlayEntry[] = [];
   for (const [row, bytes] of scores.outputs) entries.push(entryOf(request, certified, row, bytes));
-  for (const [row, detail] of scores.faults) {
-    outcomes.set(certified.batch.userIds[row] ?? '', { kind: 'failed', reason: reasonOf(scores, row), detail });
+  for (const row of scores.faults.keys()) {
+    outcomes.set(certified.batch.userIds[row] ?? '', failureOf(scores, row));
   }
   const results = await keep(dependencies, entries, deadline);
   entries.forEach(({ userId, outputs, contextVersion, computedAt }, i) => {
@@ -239,7 +239,7 @@ function rowsToScore({ batch }: CertifiedFeatures, outcomes: Landing): number[] 
   batch.userIds.forEach((userId, row) => {
     const fault = batch.faults.get(row);
     if (outcomes.get(userId)?.kind === 'erased') return;
-    if (fault !== undefined) outcomes.set(userId, { kind: 'failed', reason: 'live_failed', detail: fault });
+    if (fault !== undefined) outcomes.set(userId, unusableFeatures(fault, batch.unusable?.get(row) ?? []));
     else rows.push(row);
   });
   return rows;

@@ -48,16 +48,30 @@ export class ScoringCrash extends Error {
   }
 }
 
+/** What more is known of refused rows. */
+export interface RefusalFacts {
+  /** Row of the batch → the names of its features that no input can hold. */
+  readonly unusable?: ReadonlyMap<number, readonly string[]>;
+  /** Seconds. */
+  readonly retryAfter?: number;
+}
+
 /**
- * Nothing was run, for the sake of some rows: `live_failed`, an input cannot hold their features; `overloaded`, there is
- * no room for them. The others may be asked for again at once.
+ * Nothing was run, for the sake of some rows: `features_unusable`, an input cannot hold their features; `overloaded`,
+ * there is no room for them. The others may be asked for again at once.
  */
 export class RowsRefused extends TandemError {
   /** Row of the batch → why. */
   readonly rows: ReadonlyMap<number, string>;
+  readonly unusable: NonNullable<RefusalFacts['unusable']>;
 
-  constructor(code: 'live_failed' | 'overloaded', rows: ReadonlyMap<number, string>, retryAfter?: number) {
-    super(code, rows.values().next().value ?? 'rows were refused', retryAfter === undefined ? {} : { retryAfter });
+  constructor(
+    code: 'features_unusable' | 'overloaded',
+    rows: ReadonlyMap<number, string>,
+    { unusable = new Map(), ...options }: RefusalFacts = {},
+  ) {
+    super(code, rows.values().next().value ?? 'rows were refused', options);
     this.rows = rows;
+    this.unusable = unusable;
   }
 }

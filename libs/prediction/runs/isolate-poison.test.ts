@@ -135,6 +135,7 @@ describe('what lies in no row', () => {
       parts: [],
       outputs: new Map(),
       faults: new Map(),
+      unusable: new Map(),
       overloaded: new Set(),
       late: new Set(),
     });
@@ -224,12 +225,15 @@ describe('time', () => {
 });
 
 describe('rows that are refused before anything is run', () => {
-  const refusing = (code: 'live_failed' | 'overloaded', refused: readonly number[]) => {
+  const refusing = (code: 'features_unusable' | 'overloaded', refused: readonly number[]) => {
     const { scorer, asked } = modelThatFailsOf(new Set());
     const picky: Scorer = {
       async score(request) {
         const rows = request.rows.filter((row) => refused.includes(row));
-        if (rows.length > 0) throw new RowsRefused(code, new Map(rows.map((row) => [row, `not ${row}`])));
+        if (rows.length > 0) {
+          const unusable = new Map(rows.map((row) => [row, [`feature ${row}`]]));
+          throw new RowsRefused(code, new Map(rows.map((row) => [row, `not ${row}`])), { unusable });
+        }
         return scorer.score(request);
       },
     };
@@ -237,11 +241,15 @@ describe('rows that are refused before anything is run', () => {
   };
 
   it('fail by name, and the others are scored in a single run', async () => {
-    const { picky, asked } = refusing('live_failed', [1, 30]);
-    const { outputs, faults, overloaded } = await scoreIsolating(picky, requestOf(64));
+    const { picky, asked } = refusing('features_unusable', [1, 30]);
+    const { outputs, faults, unusable, overloaded } = await scoreIsolating(picky, requestOf(64));
     expect([...faults]).toEqual([
       [1, 'not 1'],
       [30, 'not 30'],
+    ]);
+    expect([...unusable]).toEqual([
+      [1, ['feature 1']],
+      [30, ['feature 30']],
     ]);
     expect([outputs.size, overloaded.size, asked.length]).toEqual([62, 0, 1]);
   });

@@ -23,6 +23,8 @@ export interface IsolatedScores {
   readonly outputs: ReadonlyMap<number, Buffer>;
   /** Row of the batch → why it has none. */
   readonly faults: ReadonlyMap<number, string>;
+  /** Those of `faults` whose features no input of the model can hold: row of the batch → their names. */
+  readonly unusable: ReadonlyMap<number, readonly string[]>;
   /** Those of `faults` that only found no room to wait in. Never of a batch: that is refused whole, and comes again. */
   readonly overloaded: ReadonlySet<number>;
   /** Those of `faults` that were not scored for want of time. Of live requests alone. */
@@ -61,8 +63,7 @@ export async function scoreIsolating(
 ): Promise<IsolatedScores> {
   const scored: ScoredPart[] = [];
   const faults = new Map<number, string>();
-  const overloaded = new Set<number>();
-  const late = new Set<number>();
+  const apart = nobodyApart();
   const deadline = now() + request.timeoutMs;
   const failed = { count: 0, ms: 0, last: '' };
 
@@ -86,7 +87,7 @@ export async function scoreIsolating(
   }
 
   function leave(rows: Rows): [] {
-    for (const row of rows) late.add(row);
+    for (const row of rows) apart.late.add(row);
     return giveUp(faults, rows, OUT_OF_TIME);
   }
 
@@ -96,10 +97,11 @@ export async function scoreIsolating(
     if (encoded.faults.size < rows.length) scored.push({ rows, encoded });
   }
 
-  function withoutRefused(rows: Rows, { code, rows: refused }: RowsRefused): readonly Rows[] {
+  function withoutRefused(rows: Rows, { code, rows: refused, unusable: features }: RowsRefused): readonly Rows[] {
     for (const [row, why] of refused) {
       faults.set(row, why);
-      if (code === 'overloaded') overloaded.add(row);
+      if (code === 'overloaded') apart.overloaded.add(row);
+      else apart.unusable.set(row, features.get(row) ?? []);
     }
     return partsOf(rows.filter((row) => !refused.has(row)));
   }
@@ -128,9 +130,13 @@ export async function scoreIsolating(
       return byRow(scored);
     },
     faults,
-    overloaded,
-    late,
+    ...apart,
   };
+}
+
+/** Those whose failure is not the model's. */
+function nobodyApart() {
+  return { unusable: new Map<number, readonly string[]>(), overloaded: new Set<number>(), late: new Set<number>() };
 }
 
 function byRow(parts: readonly ScoredPart[]): Map<number, Buffer> {

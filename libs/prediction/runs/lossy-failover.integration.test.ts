@@ -30,17 +30,6 @@ beforeAll(async () => {
 beforeEach(() => world.pool.query('update counts set changes = 0'));
 afterAll(() => world?.close());
 
-async function planned(): Promise<string> {
-  const { run } = await world.runs.create({
-    predictor: PREDICTOR,
-    scope: { kind: 'all' },
-    reason: 'test',
-    scheduleSlot: null,
-  });
-  await world.runs.plan(run.id);
-  return run.id;
-}
-
 const workerWith = (parts: Partial<RunChunkDependencies> = {}) => createRunChunk({ ...world.chunkParts, ...parts });
 
 function createReader(parts: Partial<PredictionReaderDependencies> = {}) {
@@ -72,7 +61,7 @@ async function goOn(runId: string, parts: Partial<RunChunkDependencies> = {}) {
 describe('a run that was under way', () => {
   it('is scored anew, and nothing of it that Redis or memory has from the lost past is believed', async () => {
     await world.run({ kind: 'all' });
-    const runId = await planned();
+    const runId = await world.plan();
     let standby: Standby | undefined;
     const reading = readingAfter(async () => {
       standby ??= await receiveNothingMore(world);
@@ -96,7 +85,7 @@ describe('a run that was under way', () => {
   });
 
   it('is not mixed with what a worker of the lost past loads late', async () => {
-    const runId = await planned();
+    const runId = await world.plan();
     await workerWith()(runId, 0);
     const gate = createGate();
     const find: typeof world.generations.find = async (id) => {
@@ -133,7 +122,7 @@ describe('a generation', () => {
   });
 
   it('whose publication is lost is made again', async () => {
-    const runId = await planned();
+    const runId = await world.plan();
     for (const no of [0, 1]) await workerWith()(runId, no);
     const standby = await receiveNothingMore(world);
     const lost = await publishRun(world, runId);

@@ -9,7 +9,6 @@ import { publishRun } from './publish-run.ts';
 import { createReconcile } from './reconcile.ts';
 import { createRunChunk, type RunChunkDependencies } from './run-chunk.ts';
 import type { RunHints } from './run-hints.ts';
-import type { RunScope } from './runs.ts';
 
 let world: PredictionWorld;
 let hinted: string[];
@@ -31,12 +30,6 @@ beforeEach(async () => {
   );
 });
 afterAll(() => world?.close());
-
-async function planned(scope: RunScope = { kind: 'all' }): Promise<string> {
-  const { run } = await world.runs.create({ predictor: PREDICTOR, scope, reason: 'test', scheduleSlot: null });
-  await world.runs.plan(run.id);
-  return run.id;
-}
 
 const workerWith = (parts: Partial<RunChunkDependencies> = {}) =>
   createRunChunk({ ...world.chunkParts, hints, ...parts });
@@ -62,7 +55,7 @@ async function storedOf(runId: string): Promise<string[]> {
 
 describe('a chunk of a run', () => {
   it('hints that the run can be published when no chunk is open any more, and not before', async () => {
-    const runId = await planned();
+    const runId = await world.plan();
     expect(await workerWith()(runId, 0)).toMatchObject({ outcome: 'committed', chunksOpen: 1 });
     expect(hinted).toEqual([]);
     expect(await workerWith()(runId, 1)).toMatchObject({ outcome: 'committed', chunksOpen: 0 });
@@ -70,7 +63,7 @@ describe('a chunk of a run', () => {
   });
 
   it('whose commit went through though its answer was lost is abandoned: nothing counts twice', async () => {
-    const runId = await planned();
+    const runId = await world.plan();
     const answerLost = async (...commit: Parameters<typeof world.runs.commit>) => {
       await world.runs.commit(...commit);
       throw new TandemError('unavailable', 'the connection broke');
@@ -84,7 +77,7 @@ describe('a chunk of a run', () => {
   });
 
   it('writes nothing where the history changed since its features were read, and is done in the new one', async () => {
-    const runId = await planned();
+    const runId = await world.plan();
     const rotate = () => world.pool.query('update tandem.history_rotation set rotation = gen_random_uuid()');
     expect(await workerWith(scoringAfter(rotate))(runId, 0)).toMatchObject({
       outcome: 'abandoned',
@@ -96,14 +89,14 @@ describe('a chunk of a run', () => {
   });
 
   it('writes nothing where its run was cancelled meanwhile', async () => {
-    const runId = await planned();
+    const runId = await world.plan();
     const report = await workerWith(scoringAfter(() => world.runs.cancel(runId)))(runId, 0);
     expect(report).toMatchObject({ outcome: 'abandoned', why: 'run_ended' });
     expect(await storedOf(runId)).toEqual([]);
   });
 
   it('leaves out, in Postgres and Redis, a user who was erased since the features were read', async () => {
-    const runId = await planned();
+    const runId = await world.plan();
     const report = await workerWith(scoringAfter(() => world.erase('40')))(runId, 1);
     expect(report).toMatchObject({ outcome: 'committed', usersScored: 19, usersFailed: 0 });
     expect(await storedOf(runId)).not.toContain('40');
@@ -120,7 +113,7 @@ describe('a chunk of a run', () => {
   it('of named users neither scores nor names an erased one, also where it could not be scored anyway', async () => {
     await world.pool.query('update counts set changes = null where user_id in (38, 39)');
     await world.erase('39');
-    const runId = await planned({ kind: 'users', userIds: ['38', '39', '40', '9999'] });
+    const runId = await world.plan({ kind: 'users', userIds: ['38', '39', '40', '9999'] });
     expect(await workerWith()(runId, 0)).toMatchObject({ outcome: 'committed', usersScored: 0, usersFailed: 2 });
     const failed = (await world.runs.failures(runId, 10)).map(({ userId }) => userId);
     expect(failed.sort()).toEqual(['38', '9999']);
@@ -128,7 +121,7 @@ describe('a chunk of a run', () => {
   });
 
   it('whose model version cannot be loaded is given back, with a hint at its next claim, and says why', async () => {
-    const runId = await planned();
+    const runId = await world.plan();
     const modelVersion = () => Promise.reject(new Error('there is no model version'));
     const report = await workerWith({ registry: { modelVersion } })(runId, 0);
     expect(report).toMatchObject({ outcome: 'given_back', error: 'there is no model version', fence: 1 });
@@ -139,7 +132,7 @@ describe('a chunk of a run', () => {
   it.each(['unavailable', 'overloaded', 'live_timeout'] as const)(
     'is not failed because inference has no time for it (%s): that says nothing of its users',
     async (code) => {
-      const runId = await planned();
+      const runId = await world.plan();
       const score = () => Promise.reject(new TandemError(code, 'not now'));
       const busy = workerWith({ scorer: { score }, maxAttempts: 1 });
       for (let fence = 1; fence <= 3; fence++)
@@ -152,7 +145,7 @@ describe('a chunk of a run', () => {
     await world.run({ kind: 'all' });
     await world.run({ kind: 'all' });
     await world.change('1');
-    const runId = await planned({ kind: 'users', userIds: ['1'] });
+    const runId = await world.plan({ kind: 'users', userIds: ['1'] });
     const rollBack = () => world.generations.rollBack({ predictor: PREDICTOR, to: null, actor: 'test' });
     expect(await workerWith(scoringAfter(rollBack))(runId, 0)).toMatchObject({ outcome: 'committed' });
     const answers = await world.createReader()(PREDICTOR, ['1'], PLAIN_READ);
@@ -186,7 +179,7 @@ describe('while Redis is away', () => {
 
 describe('loads that go on behind their jobs', () => {
   it('of a worker that died before them are made good from the rows, and nobody was answered wrongly meanwhile', async () => {
-    const runId = await planned();
+    const runId = await world.plan();
     const dies = { begin: async () => {}, settled: async () => {} };
     for (const no of [0, 1]) {
       const report = await workerWith({ loads: dies })(runId, no);
@@ -200,14 +193,15 @@ describe('loads that go on behind their jobs', () => {
     const outbox = { read: async () => ({ history: '', entries: [] }), remove: async () => {} };
     const userHints = { raise: async () => {} };
     const losses = { round: async () => false };
-    const round = await createReconcile({ ...world, hints, outbox, userHints, losses })();
+    const erasures = world.keepErased;
+    const round = await createReconcile({ ...world, hints, outbox, userHints, losses, erasures })();
     expect([round.generationsToLoad, hinted]).toEqual([1, expect.arrayContaining(['load'])]);
     expect(await loadGeneration(world, outcome?.generation?.id ?? '')).toMatchObject({ outcome: 'loaded' });
     expect(await read()).toEqual(['batch fresh 0']);
   });
 
   it('hold everybody once they have settled, gathered from several chunks', async () => {
-    const runId = await planned();
+    const runId = await world.plan();
     const failed: string[] = [];
     const loads = createChunkLoads({ onFailed: (_chunk, why) => void failed.push(why) });
     const runChunk = workerWith({ loads, loader: gatherLoads(world.loader, { waitMs: 60_000 }) });
@@ -253,7 +247,7 @@ describe('a generation that Redis lost', () => {
   });
 
   it('and that is dropped or was never published is left alone', async () => {
-    const runId = await planned();
+    const runId = await world.plan();
     const { rows } = await world.pool.query<{ id: string }>('select id from tandem.generations where run_id = $1', [
       runId,
     ]);

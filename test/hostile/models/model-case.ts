@@ -2,7 +2,8 @@
  * One file of the corpus of hostile models: how it is made (always the same bytes), and how it is treated. Each takes
  * `features` float32[N,2] and gives `score` float32[N,1], or seems to, or is no model at all.
  */
-import { FLOAT, floats, graph, integers, type ModelHead, model, node, value } from '@tandem/testing/onnx-writer';
+import { floats, integers, type ModelHead, model, node } from '@tandem/testing/onnx-writer';
+import { scoreGraph } from '@tandem/testing/score-model';
 
 /**
  * The check that a file does not pass: `bytes` (the walk over its protobuf), `load` (ONNX Runtime, in a child), `signature`
@@ -36,8 +37,7 @@ export function around(nodes: readonly Buffer[], constants: readonly Buffer[] = 
 
 /** The graph alone. @param more of its fields */
 export function bodyOf(nodes: readonly Buffer[], constants: readonly Buffer[], more: readonly Buffer[] = []): Buffer {
-  const [input, output] = [value('features', FLOAT, ['N', 2]), value('score', FLOAT, ['N', 1])];
-  return Buffer.concat([graph(nodes, constants, [input], [output]), ...more]);
+  return Buffer.concat([scoreGraph(2, nodes, constants), ...more]);
 }
 
 /** sigmoid(features · weights): the model that nothing is wrong with. */

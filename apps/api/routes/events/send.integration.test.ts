@@ -87,6 +87,7 @@ describe('POST /v1/events', () => {
 
   it.each<[string, object, string]>([
     ['a wrong attribute', { type: '' }, '[1].type'],
+    ['a source of blanks', { source: '  ' }, '[1].source'],
     ['another spelling of the user', { subject: '01' }, '[1].subject'],
     ['a wrong type of a feature', { data: { orders: 'three' } }, '[1].data.orders'],
     ['a time far ahead', { time: '2099-01-01T00:00:00Z' }, '[1].time'],

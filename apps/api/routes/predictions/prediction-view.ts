@@ -21,6 +21,7 @@ export const PredictionSchema = z
       'rolled_back',
       'requested',
       'live_failed',
+      'features_unusable',
       'live_timeout',
       'overloaded',
       'unverified',

@@ -33,6 +33,8 @@ const RequestSchema = z
   })
   .openapi('ReadMany');
 
+const BODY = { schema: RequestSchema, example: { userIds: ['42', '43'] } };
+
 export function readMany({ readPrediction, registry, metrics }: ReadDependencies): Endpoint {
   const count = createPredictionCount(metrics);
   return {
@@ -44,7 +46,7 @@ export function readMany({ readPrediction, registry, metrics }: ReadDependencies
       const name = context.req.param('predictor') ?? '';
       if (context.req.header(MIN_CONTEXT) !== undefined) throw tokenOfOneUser();
       const demanded = readOptions(context.req, caller.liveQuota);
-      const { userIds } = await parseBody(context, RequestSchema);
+      const { userIds } = await parseBody(context, BODY);
       const predictor = await registry.predictor(name);
       if (!predictor) throw unknownPredictor(name);
       const { valid, refused } = sort(predictor.keyType, userIds);

@@ -64,6 +64,20 @@ describe('GET /v1/predictions/{predictor}/{userId}', () => {
     });
   });
 
+  it('holds an If-Match of any answer, and of none that it names: weak tags do not match strongly', async () => {
+    const etag = (await api.get(`${path}/3`)).headers.get('etag') ?? '';
+    expect((await api.get(`${path}/3`, { 'if-match': '*' })).status).toBe(200);
+    for (const named of [etag, etag.slice(2), '"other"']) {
+      const response = await api.get(`${path}/3`, { 'if-match': named, 'if-none-match': etag });
+      expect([named, response.status]).toEqual([named, 412]);
+      expect(await response.json()).toMatchObject({
+        type: 'urn:tandem:problem:precondition_failed',
+        field: 'If-Match',
+      });
+    }
+    expect((await api.get(`${path}/999999`, { 'if-match': etag })).status).toBe(404);
+  });
+
   it('answers 304 to the tag of the answer that still stands, and only while it stands', async () => {
     await api.get(`${path}/3`);
     const etag = (await api.get(`${path}/3`)).headers.get('etag') ?? '';

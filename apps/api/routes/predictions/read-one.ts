@@ -15,9 +15,10 @@ import type { WideEvent } from '@tandem/telemetry/wide-event';
 import { createPredictionCount } from '../../count-predictions.ts';
 import type { Endpoint } from '../../endpoint.ts';
 import { cacheStatus } from '../../http/cache-status.ts';
-import { matchesETag } from '../../http/etag.ts';
+import { holdsIfMatch, matchesETag } from '../../http/etag.ts';
 import type { RequestHead } from '../../http/foreign-request.ts';
 import { type Reply, responseOf } from '../../http/reply.ts';
+import { RequestError } from '../../http/request-error.ts';
 import type { Caller } from '../../keys/access.ts';
 import { predictorParameter, userIdParameter } from '../../parameters.ts';
 import { problems } from '../../problem-schema.ts';
@@ -69,11 +70,25 @@ export function createReadOne({ readPrediction, registry, metrics }: ReadDepende
       metrics.predictionErrors.inc({ predictor: name, code: result?.code ?? 'unknown_user' });
       throw result ?? new TandemError('unknown_user', 'There is no such user.');
     }
+    // Only now: an error that the read meets anyway comes before the condition (RFC 9110, 13.2.1).
+    const ifMatch = head.header('if-match');
+    if (ifMatch !== undefined && !holdsIfMatch(ifMatch)) throw matchFailed();
     const { source, reason } = result;
     count(name, source, reason);
     event.add({ predictor: name, source, reason });
     return replyOf(result, predictor, head.header('if-none-match'), performance.now() - startedAt);
   };
+}
+
+function matchFailed(): RequestError {
+  return new RequestError(
+    'precondition_failed',
+    'If-Match names a tag, which the answer does not have as a strong one.',
+    {
+      field: 'If-Match',
+      remedy: 'leave If-Match out; If-None-Match asks whether an answer has changed',
+    },
+  );
 }
 
 function replyOf(answer: Answer, predictor: Predictor, ifNoneMatch: string | undefined, tookMs: number): Reply {
@@ -105,6 +120,10 @@ const route = createRoute({
     params: z.object({ predictor: predictorParameter, userId: userIdParameter }),
     headers: z.object({
       'cache-control': z.string().optional().openapi({ example: 'max-age=3600' }),
+      'if-match': z
+        .string()
+        .optional()
+        .openapi({ description: 'Only `*` holds: the tags of answers are weak', example: '*' }),
       'if-none-match': z.string().optional().openapi({ example: 'W/"kGm2H0c1Qm9uYkq0mB7Lsg"' }),
       'prediction-min-context': z
         .string()
@@ -131,9 +150,11 @@ const route = createRoute({
       'invalid_input',
       'history_changed',
       'context_not_reached',
+      'precondition_failed',
       'no_prediction',
       'live_timeout',
       'live_failed',
+      'features_unusable',
       'overloaded',
       'unavailable',
       'not_cached',

@@ -19,6 +19,8 @@ const RequestSchema = z
   })
   .openapi('Rollback');
 
+const BODY = { schema: RequestSchema, example: { to: '16' }, optional: true };
+
 export function rollBack({ generations, registry }: GenerationDependencies): Endpoint {
   return {
     route,
@@ -26,7 +28,7 @@ export function rollBack({ generations, registry }: GenerationDependencies): End
     produces: 'application/json',
     async handle(context, event) {
       const name = context.req.param('predictor') ?? '';
-      const { to } = await parseBody(context, RequestSchema, { optional: true });
+      const { to } = await parseBody(context, BODY);
       if (!(await registry.predictor(name))) throw unknownPredictor(name);
       const moved = await generations.rollBack({
         predictor: name,

@@ -30,13 +30,15 @@ const RequestSchema = z
   })
   .openapi('StartRun', { example: { predictor: 'repurchase', scope: 'stale' } });
 
+const BODY = { schema: RequestSchema, example: { predictor: 'repurchase', scope: 'stale' } } as const;
+
 export function startRun({ runs, registry, ...rest }: RunDependencies): Endpoint {
   return {
     route,
     scope: 'runs:write',
     produces: 'application/json',
     async handle(context, event) {
-      const body = await parseBody(context, RequestSchema);
+      const body = await parseBody(context, BODY);
       const predictor = await registry.predictor(body.predictor);
       if (!predictor) throw unknownPredictor(body.predictor);
       const scope = scopeOf(body.scope);

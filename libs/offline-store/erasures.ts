@@ -1,0 +1,166 @@
+/**
+ * Erasures. The tombstone is a transaction of its own, short, that waits for nobody but senders of the same user's events
+ * and other erasures. The deletes follow it one by one: whatever of them is missing, nothing labelled up to the deleted
+ * version is served, and they are repeated.
+ */
+import type {
+  ErasureCount,
+  ErasureStore,
+  OnlinePlaces,
+  Readmission,
+  Tombstone,
+} from '@tandem/prediction/erasure/erasure';
+import type pg from 'pg';
+import { type Db, execute, query, transaction } from './database.ts';
+import { deletePredictionsOf } from './erased-predictions.ts';
+
+/** After the erasure; what may still come is a chunk under way (minutes), or a process that was stopped meanwhile. */
+const SWEEPS = `(array['5 s', '3 min', '15 min', '1 h']::interval[])`;
+
+export function createErasureStore(pool: pg.Pool): ErasureStore {
+  return {
+    setTombstone: (userId) => transaction(pool, (db) => setTombstone(db, userId)),
+    readmit: (userId) => transaction(pool, (db) => readmit(db, userId)),
+    async deleteRows(numbers) {
+      return {
+        events: await clearEvents(pool, numbers),
+        overlayEntries: await deleteOverlay(pool, numbers),
+        runFailures: await deleteFailures(pool, numbers),
+        predictions: await deletePredictionsOf(pool, numbers),
+      };
+    },
+    places: () => findPlaces(pool),
+    count: () => countErasures(pool),
+    due: (limit) =>
+      query<{ number: number; userId: string }>(pool, {
+        text: `select number, user_id as "userId" from tandem.erasures
+          where sweep_at <= clock_timestamp() order by sweep_at limit $1`,
+        values: [limit],
+      }),
+    async swept(numbers) {
+      await query(pool, {
+        text: `update tandem.erasures set sweeps = sweeps + 1, sweep_at = erased_at + ${SWEEPS}[sweeps + 2]
+          where number = any($1::bigint[])`,
+        values: [numbers],
+      });
+    },
+  };
+}
+
+interface Context extends Record<string, unknown> {
+  readonly version: number;
+  readonly deletedVersion: number;
+  readonly contextValues: number;
+}
+
+/** Locked until the transaction ends. */
+async function lockContext(db: Db, userId: string): Promise<Context | undefined> {
+  const [context] = await query<Context>(db, {
+    text: `select version, deleted_version as "deletedVersion",
+        (select count(*) from jsonb_object_keys(features)) as "contextValues"
+      from tandem.user_contexts where user_id = $1 for update`,
+    values: [userId],
+  });
+  return context;
+}
+
+/** The user before the count, which all erasures meet in: it is locked for as short as can be. */
+async function setTombstone(db: Db, userId: string): Promise<{ tombstone: Tombstone; contextValues: number }> {
+  await query(db, {
+    text: 'insert into tandem.user_contexts (user_id) values ($1) on conflict do nothing',
+    values: [userId],
+  });
+  const context = await lockContext(db, userId);
+  if (!context) throw new Error('the context of a user who is being erased is gone');
+  const isErased = context.deletedVersion > 0 && context.version === context.deletedVersion;
+  if (!isErased) await raiseTombstone(db, userId);
+  const [tombstone] = await query<Tombstone & Record<string, unknown>>(db, {
+    text: `select user_id as "userId", tandem.current_history() as history, number, deleted_version as version,
+        erased_at as "erasedAt"
+      from tandem.erasures where user_id = $1`,
+    values: [userId],
+  });
+  if (!tombstone) throw new Error('an erased user has no erasure');
+  return { tombstone, contextValues: isErased ? 0 : context.contextValues };
+}
+
+async function raiseTombstone(db: Db, userId: string): Promise<void> {
+  await query(db, {
+    text: `with erased as (
+        update tandem.user_contexts set version = version + 1, deleted_version = version + 1, features = '{}',
+          touched = '{}', updated_at = clock_timestamp()
+        where user_id = $1 returning version
+      ), announced as (
+        insert into tandem.outbox (user_id, context_version) select $1, version from erased
+      ), counted as (
+        update tandem.settings set erasures = erasures + 1 returning erasures
+      )
+      insert into tandem.erasures (number, user_id, deleted_version, sweep_at)
+      select counted.erasures, $1, erased.version, clock_timestamp() + ${SWEEPS}[1] from erased, counted
+      on conflict (user_id) do update set number = excluded.number, deleted_version = excluded.deleted_version,
+        erased_at = excluded.erased_at, sweeps = 0, sweep_at = excluded.sweep_at`,
+    values: [userId],
+  });
+}
+
+async function readmit(db: Db, userId: string): Promise<Readmission> {
+  const context = await lockContext(db, userId);
+  const wasErased = context !== undefined && context.deletedVersion > 0 && context.version === context.deletedVersion;
+  const [row] = await query<{ history: string; version: number }>(db, {
+    text: wasErased
+      ? `update tandem.user_contexts set version = version + 1, updated_at = clock_timestamp() where user_id = $1
+          returning tandem.current_history() as history, version`
+      : 'select tandem.current_history() as history, $2::bigint as version where $1::text is not null',
+    values: wasErased ? [userId] : [userId, context?.version ?? 0],
+  });
+  if (!row) throw new Error('Postgres told no history');
+  return { userId, ...row, wasErased };
+}
+
+/** Their ids stay for as long as all do, so that a late duplicate is known as one. */
+async function clearEvents(db: Db, numbers: readonly number[]): Promise<number> {
+  return change(db, numbers, {
+    text: `update tandem.events e set data = null
+      from tandem.erasures t join tandem.user_contexts c on c.user_id = t.user_id
+      where t.number = any($1::bigint[]) and e.user_id collate "C" = t.user_id and e.data is not null
+        and (c.version = c.deleted_version or e.accepted_at <= t.erased_at)`,
+  });
+}
+
+async function deleteOverlay(db: Db, numbers: readonly number[]): Promise<number> {
+  return change(db, numbers, {
+    text: `delete from tandem.overlay o using tandem.erasures t, tandem.model_versions v
+      where t.number = any($1::bigint[]) and o.predictor = v.predictor and o.model_version_id = v.id
+        and o.user_id = t.user_id and o.context_version <= t.deleted_version`,
+  });
+}
+
+async function deleteFailures(db: Db, numbers: readonly number[]): Promise<number> {
+  return change(db, numbers, {
+    text: `delete from tandem.run_failures f using tandem.erasures t
+      where t.number = any($1::bigint[]) and f.user_id collate "C" = t.user_id
+        and exists (select from tandem.runs r where r.id = f.run_id and r.created_at <= t.erased_at)`,
+  });
+}
+
+async function change(db: Db, numbers: readonly number[], { text }: { readonly text: string }): Promise<number> {
+  return (await execute(db, { text, values: [numbers] })).rowCount ?? 0;
+}
+
+/** Also predictors that are not served: their entries are kept for a while. */
+async function findPlaces(db: Db): Promise<OnlinePlaces> {
+  const [places] = await query<{ predictors: string[]; generations: OnlinePlaces['generations'] }>(db, {
+    text: `select array(select name from tandem.predictors) as predictors,
+      (select coalesce(json_agg(json_build_object('id', id, 'buckets', buckets)), '[]')
+        from tandem.generations where state <> 'dropped') as generations`,
+  });
+  return places ?? { predictors: [], generations: [] };
+}
+
+async function countErasures(db: Db): Promise<ErasureCount> {
+  const [row] = await query<ErasureCount & Record<string, unknown>>(db, {
+    text: 'select tandem.current_history() as history, erasures as count from tandem.settings',
+  });
+  if (!row) throw new Error('tandem.settings has lost its row');
+  return row;
+}

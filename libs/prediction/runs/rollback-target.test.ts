@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest';
+import type { GenerationState } from './generations.ts';
+import { rollbackTarget } from './rollback-target.ts';
+
+const states: Readonly<Record<number, GenerationState>> = {
+  6: 'building',
+  5: 'published',
+  4: 'published',
+  3: 'published',
+  2: 'dropped',
+};
+const all = [6, 5, 4, 3, 2].map((number) => ({ number, state: states[number] ?? 'published' }));
+const at = (number: number) => all.find((one) => one.number === number) ?? null;
+
+test.each([
+  [4, null, 3],
+  [4, 5, 5],
+  [null, null, 5],
+  [5, 3, 3],
+])('from generation %j to %j it goes to %j', (from, to, expected) => {
+  expect(rollbackTarget(all, from === null ? null : at(from), to).number).toBe(expected);
+});
+
+test.each([
+  [4, 4, 'Generation 4 is in force already.', 'choose one of 5, 3'],
+  [4, 2, 'Generation 2 is dropped.', 'choose one of 5, 3'],
+  [4, 6, 'Generation 6 is not published.', 'choose one of 5, 3'],
+  [4, 9, 'There is no generation 9.', 'choose one of 5, 3'],
+  [3, null, 'There is no published generation before generation 3, which is in force.', 'choose one of 5, 4'],
+])('from generation %j to %j it goes nowhere, and what there is instead is named', (from, to, message, remedy) => {
+  expect(() => rollbackTarget(all, at(from), to)).toThrow(
+    expect.objectContaining({ code: 'unknown_generation', field: 'to', message, remedy }),
+  );
+});
+
+test('before the first run there is nowhere to go', () => {
+  expect(() => rollbackTarget([], null, null)).toThrow(
+    expect.objectContaining({ remedy: 'there is none to return to yet' }),
+  );
+});
