@@ -77,13 +77,16 @@ async function findFlaw(db: Db, run: Run, { failed, error }: ChunkCounts): Promi
   if (run.scope !== 'all') return null;
   const users = Math.max(run.usersExpected, run.usersScored + run.usersFailed);
   if (users === 0) return 'the feature query has no rows';
-  const rows = await query<{ minCoverage: number }>(db, {
-    text: `select (policy -> 'batch' ->> 'minCoverage')::float8 as "minCoverage" from tandem.predictors where name = $1`,
-    values: [run.predictor],
+  const rows = await query<{ minCoverage: number; erased: number }>(db, {
+    text: `select (policy -> 'batch' ->> 'minCoverage')::float8 as "minCoverage",
+        (select count(*)::int from tandem.erasures e where e.erased_at >= r.created_at) as erased
+      from tandem.runs r join tandem.predictors p on p.name = r.predictor where r.id = $1`,
+    values: [run.id],
   });
-  const least = rows[0]?.minCoverage ?? 0;
-  if (run.usersScored >= users * least) return null;
-  return `only ${run.usersScored} of ${users} users were scored (${percent(run.usersScored / users)}); the predictor demands ${percent(least)}`;
+  const { minCoverage = 0, erased = 0 } = rows[0] ?? {};
+  // Whoever was erased since the run was asked for is not to be scored.
+  if (run.usersScored >= Math.max(0, users - erased) * minCoverage) return null;
+  return `only ${run.usersScored} of ${users} users were scored (${percent(run.usersScored / users)}); the predictor demands ${percent(minCoverage)}`;
 }
 
 function percent(share: number): string {

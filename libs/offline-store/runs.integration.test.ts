@@ -4,6 +4,7 @@ import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { adopt } from './adopt.ts';
 import { createAuthority } from './authority.ts';
 import { query, transaction } from './database.ts';
+import { createErasureStore } from './erasures.ts';
 import { createEventStore } from './events.ts';
 import { createFeatureSource } from './features.ts';
 import { createGenerationStore } from './generations.ts';
@@ -124,6 +125,13 @@ describe('a run of all users', () => {
       { reason: 'poison' },
       { reason: 'poison' },
     ]);
+  });
+
+  test('does not miss those who were erased since it was asked for', async () => {
+    const run = await start();
+    const erasures = createErasureStore(database.pool);
+    for (let userId = 1; userId <= 60; userId++) await erasures.setTombstone(`${userId}`);
+    expect(await workAll(run)).toMatchObject({ state: 'done', generation: { users: 390, inForce: true } });
   });
 
   test('an empty feature source publishes nothing', async () => {
