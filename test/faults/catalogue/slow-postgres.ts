@@ -69,7 +69,7 @@ async function starve({ rig, fault }: Stage): Promise<void> {
     { name: 'Postgres starved' },
     {
       async inject() {
-        pids = await backendsOf(rig);
+        pids = await backendsOf(rig.pool);
       },
       async hold() {
         const until = performance.now() + HELD_MS;
@@ -94,8 +94,8 @@ function signalBackend(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-async function backendsOf({ pool }: Rig): Promise<readonly number[]> {
-  const { rows } = await pool.query<{ pid: number }>(SERVICE);
+async function backendsOf(db: Pick<Rig['pool'], 'query'>): Promise<readonly number[]> {
+  const { rows } = await db.query<{ pid: number }>(SERVICE);
   return rows.map(({ pid }) => pid);
 }
 
@@ -103,24 +103,30 @@ const SERVICE = `select pid from pg_stat_activity where backend_type = 'client b
 
 async function hog({ rig, fault }: Stage): Promise<void> {
   const hogs: pg.Client[] = [];
-  await fault(
-    { name: 'connections hogged' },
-    {
-      inject: () => takeAll(rig, hogs),
-      async hold() {
-        const until = performance.now() + HELD_MS;
-        for (; performance.now() < until; await pause(20)) {
-          await rig.pool.query(`select pg_terminate_backend(pid) from (${SERVICE}) service`);
-          await takeAll(rig, hogs);
-        }
-        const left = await backendsOf(rig);
-        if (left.length > FEW) throw new Error(`the service still had ${left.length} connections`);
+  // Taken before the others are: the rig's pool would get none.
+  const own = await rig.pool.connect();
+  try {
+    await fault(
+      { name: 'connections hogged' },
+      {
+        inject: () => takeAll(rig, hogs),
+        async hold() {
+          const until = performance.now() + HELD_MS;
+          for (; performance.now() < until; await pause(20)) {
+            await own.query(`select pg_terminate_backend(pid) from (${SERVICE}) service`);
+            await takeAll(rig, hogs);
+          }
+          const left = await backendsOf(own);
+          if (left.length > FEW) throw new Error(`the service still had ${left.length} connections`);
+        },
+        async lift() {
+          await Promise.all(hogs.map((one) => one.end()));
+        },
       },
-      async lift() {
-        await Promise.all(hogs.map((one) => one.end()));
-      },
-    },
-  );
+    );
+  } finally {
+    own.release();
+  }
 }
 
 /** Until there is none left. */
