@@ -176,7 +176,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
         rows,
       ),
       fetches: [...new Set(parts[0]?.version.outputs.map((field) => field.output))],
-      atOnce: parts[0]?.version.rowByRow ? 'one' : 'quickest',
+      rowByRow: parts[0]?.version.rowByRow ?? false,
       killAfterMs: Math.min(runLimit, Math.max(0, lastDeadline - now()) + killGraceMs),
     };
   }

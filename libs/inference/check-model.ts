@@ -197,6 +197,7 @@ function trialBatch(definition: ModelDefinition, sample: FeatureBatch | undefine
     contextVersions: [...sample.contextVersions.slice(0, real), ...madeUp.contextVersions],
     values: madeUp.columns.map(({ name }, i) => [...valuesOf(name).slice(0, real), ...(madeUp.values[i] ?? [])]),
     faults: sample.faults,
+    unusable: sample.unusable,
   };
 }
 

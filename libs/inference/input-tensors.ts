@@ -8,7 +8,6 @@ import { RowsRefused } from '@tandem/prediction/models/scoring';
 import type { ModelInput, TensorType } from '@tandem/prediction/predictor';
 import { type FilledColumn, fillTensor } from './fill-tensor.ts';
 import type { TensorData, WireTensor } from './protocol.ts';
-import { cut, joinData } from './tensor-data.ts';
 
 /** A filled input of a request; its rows are cut into runs later. */
 export interface EncodedInput {
@@ -62,6 +61,28 @@ export function joinInputs(several: readonly (readonly EncodedInput[])[], rows: 
     dims: rank === 1 ? [rows] : [rows, width],
     data: joinData(several.map((inputs) => inputs[i]?.data ?? [])),
   }));
+}
+
+/** A part of a tensor's values; typed arrays share their memory with the whole. */
+export function cut(data: TensorData, start: number, end: number): TensorData {
+  return Array.isArray(data) ? data.slice(start, end) : (data as Float32Array).subarray(start, end);
+}
+
+/** The values of several tensors of one element type. */
+export function joinData(several: readonly TensorData[]): TensorData {
+  const [first] = several;
+  if (first === undefined || several.length === 1) return first ?? [];
+  if (Array.isArray(first)) return several.flatMap((texts) => texts as readonly string[]);
+  const arrays = several as readonly Float32Array[];
+  const whole = new (first.constructor as Float32ArrayConstructor)(
+    arrays.reduce((sum, array) => sum + array.length, 0),
+  );
+  let at = 0;
+  for (const array of arrays) {
+    whole.set(array, at);
+    at += array.length;
+  }
+  return whole;
 }
 
 function columnOf(batch: FeatureBatch, name: string): FilledColumn {

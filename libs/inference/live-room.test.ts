@@ -59,6 +59,41 @@ describe('room', () => {
     expect(room.room(version, 400)).toBeGreaterThan(50);
   });
 
+  it('is not told of an older end: of a child that nobody waits for any more, or whose readers have gone', () => {
+    const { room, waiting, clock, run } = createWorld({ places: 2, maxRunRows: 8 });
+    for (const rows of [1, 2, 4, 8]) run(rows);
+    const before = room.costMs(version, 8, 400);
+    /** Whoever comes asks for room. */
+    const runForNewcomer = () => {
+      clock.now += 20;
+      room.room(version, 400);
+      run(8);
+    };
+    for (let i = 0; i < 40; i++) {
+      const both = [room.begin(version, 8, true), room.begin(version, 8, true)];
+      clock.now += 8 * ROW_MS;
+      // Both end in one turn, while somebody waits: one run takes them all.
+      waiting.rows = 8;
+      for (const one of both) one.end(true);
+      waiting.rows = 0;
+      run(8);
+      runForNewcomer();
+      // Somebody waits for the next one's child, and is gone by the time it is free.
+      waiting.rows = 1;
+      run(8);
+      waiting.rows = 0;
+      runForNewcomer();
+    }
+    expect(room.costMs(version, 8, 400)).toBeCloseTo(before, 6);
+    // What lies between runs is counted as before.
+    waiting.rows = 1;
+    for (let i = 0; i < 40; i++) {
+      run(8);
+      clock.now += 8 * ROW_MS;
+    }
+    expect(room.costMs(version, 8, 400)).toBeGreaterThan(1.5 * before);
+  });
+
   it('is for one at least while a child has nothing to do, however slow the model was', () => {
     const { room, run } = createWorld();
     run(1, 10_000);

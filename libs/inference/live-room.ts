@@ -51,7 +51,7 @@ export function createLiveRoom({ places, maxRunRows, maxWaitingRows, waiting, no
   const costs = new Map<string, RunCost>();
   /** When each run under way is likely to be over. */
   const ends = new Map<RunUnderWay, number>();
-  /** When children became free for whom somebody waited. */
+  /** When children became free while somebody waited for them, the latest last: of no more than are free. */
   const freed: number[] = [];
 
   function runRows(version: ModelVersion, timeoutMs: number, leftMs = timeoutMs): number {
@@ -80,6 +80,8 @@ export function createLiveRoom({ places, maxRunRows, maxWaitingRows, waiting, no
   return {
     room(version, timeoutMs) {
       const { rows } = waiting();
+      // Children that are free now are so because nobody needs them: those who waited were run together, or have gone.
+      if (rows === 0) freed.length = 0;
       // However slow it seems: without a run nobody would ever learn that it is quicker now.
       const least = rows === 0 && ends.size < places ? 1 : 0;
       return Math.max(least, Math.min(maxWaitingRows - rows, inTime(version, timeoutMs)));
@@ -91,7 +93,7 @@ export function createLiveRoom({ places, maxRunRows, maxWaitingRows, waiting, no
     },
     begin(version, rows, live) {
       const started = now();
-      const betweenMs = started - (freed.shift() ?? started);
+      const betweenMs = started - (freed.pop() ?? started);
       const run: RunUnderWay = {
         end(wasAnswered) {
           if (!ends.delete(run) || !wasAnswered) return;

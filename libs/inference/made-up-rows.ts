@@ -34,6 +34,7 @@ export function makeUpRows({ query, inputs }: ModelDefinition, count: number, sa
       return users.map(make);
     }),
     faults: new Map(),
+    unusable: new Map(),
   };
 }
 

@@ -24,7 +24,7 @@ export async function measureOutputs(
   const isKnown = (feed: WireTensor | null): feed is WireTensor => feed !== null;
   if (!feeds.every(isKnown) || fetches.length < signature.outputs.length) return signature;
   // A model that dislikes zeros is for the trial to judge, on users who are meant.
-  const run = await process.run({ session, feeds, fetches, atOnce: 'all' }, timeoutMs).catch(() => null);
+  const run = await process.run({ session, feeds, fetches, rowByRow: false }, timeoutMs).catch(() => null);
   if (run === null) return signature;
   const given = new Map(run.outputs.map(({ name, dims }) => [name, dims]));
   return { ...signature, outputs: signature.outputs.map((output) => withSizes(output, given.get(output.name) ?? [])) };

@@ -5,8 +5,8 @@
 import { TandemError } from '@tandem/prediction/errors';
 import type { OutputTensor, OutputTensors } from '@tandem/prediction/models/outputs';
 import { fromHalfBits } from './half-precision.ts';
+import { cut, joinData } from './input-tensors.ts';
 import type { TensorData, WireTensor } from './protocol.ts';
-import { cut, joinData } from './tensor-data.ts';
 
 /**
  * Output tensors by name, [N], [N,1], [N,k] or deeper as N rows of their width; float16 as numbers. Throws

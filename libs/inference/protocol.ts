@@ -58,11 +58,8 @@ export interface ModelRun {
   readonly feeds: readonly WireTensor[];
   /** Names of the outputs that are wanted. */
   readonly fetches: readonly string[];
-  /**
-   * What the model sees at a time: `all` rows, `one` (the answer has the shape of one run of all), or as many as it takes
-   * the least time for (piece-size.ts).
-   */
-  readonly atOnce: 'all' | 'one' | 'quickest';
+  /** The model sees one row at a time; the answer has the shape of one run of all. */
+  readonly rowByRow: boolean;
 }
 
 export interface RunAnswer {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createRowFeeder } from './row-by-row.ts';
+import { createRowFeeder, joinRows } from './row-by-row.ts';
 
 const tensor = (dims: number[], data: Float32Array | string[]) => ({
   name: 'x',
@@ -17,5 +17,24 @@ describe('createRowFeeder', () => {
     expect(second).toMatchObject({ dims: [1, 3], data: Float32Array.of(4, 5, 6) });
     expect(second?.data).toBe(first?.data);
     expect(text).toMatchObject({ dims: [1], data: ['b'] });
+  });
+});
+
+describe('joinRows', () => {
+  it('makes one answer of those of single rows, scalars among them', () => {
+    for (const dims of [[1, 1], [1], []]) {
+      const rows = joinRows(2);
+      rows.add([tensor(dims, Float32Array.of(0.25))]);
+      rows.add([tensor(dims, Float32Array.of(0.75))]);
+      expect(rows.outputs()[0]?.data).toEqual(Float32Array.of(0.25, 0.75));
+      expect(rows.outputs()[0]?.dims[0]).toBe(2);
+    }
+  });
+
+  it('refuses a row that gives several, or another width than the first', () => {
+    expect(() => joinRows(2).add([tensor([2, 1], new Float32Array(2))])).toThrow('gave 2 rows of output x for 1 user');
+    const rows = joinRows(2);
+    rows.add([tensor([1, 1], new Float32Array(1))]);
+    expect(() => rows.add([tensor([1, 2], new Float32Array(2))])).toThrow('different widths');
   });
 });

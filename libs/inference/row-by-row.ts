@@ -1,6 +1,6 @@
 /**
- * A model's rows one at a time. A pinned model's are computed alone whoever they came with, in a run or for a reader: the
- * same bits go in at the same place, so the same bits come out.
+ * Running a model one row at a time, and making one answer of it. A pinned model's rows are computed alone whoever they
+ * came with, in a run or for a reader: the same bits go in at the same place, so the same bits come out.
  */
 import type { TensorData, WireTensor } from './protocol.ts';
 
@@ -37,6 +37,52 @@ function aligned(like: Numbers, length: number): Numbers {
   const bytes = Math.ceil((length * like.BYTES_PER_ELEMENT) / ALIGNMENT) * ALIGNMENT;
   const buffer = new ArrayBuffer(bytes, { maxByteLength: bytes });
   return new (like.constructor as NumbersConstructor)(buffer, 0, length);
+}
+
+export interface RowAnswers {
+  /** Throws where the outputs are not one row each, in the widths of the first. */
+  add(outputs: readonly WireTensor[]): void;
+  /** All rows, as one run of them would give them. */
+  outputs(): readonly WireTensor[];
+}
+
+interface Gathered {
+  readonly first: WireTensor;
+  readonly width: number;
+  readonly data: Numbers | string[];
+}
+
+/** Takes the answers of single rows, in order. A model of one row at a time may give a scalar: it is that row's. */
+export function joinRows(rows: number): RowAnswers {
+  let gathered: readonly Gathered[] = [];
+  let row = 0;
+  return {
+    add(outputs) {
+      if (row === 0) gathered = outputs.map((output) => prepare(output, rows));
+      outputs.forEach((output, i) => {
+        keep(gathered[i], output, row);
+      });
+      row++;
+    },
+    outputs: () => gathered.map(({ first, data }) => ({ ...first, dims: [rows, ...first.dims.slice(1)], data })),
+  };
+}
+
+function prepare(first: WireTensor, rows: number): Gathered {
+  const { data } = first;
+  const width = data.length;
+  if (isTexts(data)) return { first, width, data: [] };
+  const buffer = new ArrayBuffer(width * rows * data.BYTES_PER_ELEMENT);
+  return { first, width, data: new (data.constructor as NumbersConstructor)(buffer) };
+}
+
+function keep(gathered: Gathered | undefined, { name, dims, data }: WireTensor, row: number): void {
+  if (dims.length > 0 && dims[0] !== 1) throw new Error(`the model gave ${dims[0]} rows of output ${name} for 1 user`);
+  if (!gathered || data.length !== gathered.width) {
+    throw new Error(`the model gave output ${name} in different widths for rows of one run`);
+  }
+  if (Array.isArray(gathered.data)) for (const text of data as readonly string[]) gathered.data.push(text);
+  else gathered.data.set(data as never, row * gathered.width);
 }
 
 function isTexts(data: TensorData): data is readonly string[] {

@@ -54,6 +54,7 @@ export function batchOf(version: ModelVersion, rows: readonly (readonly (number 
     columns,
     values: columns.map((_, column) => rows.map((row) => row[column] ?? null)),
     faults: new Map(),
+    unusable: new Map(),
   };
 }
 

@@ -53,7 +53,7 @@ export function createTrialRuns(options: TrialRunsOptions, now: () => number): T
     if (spent > totalTimeoutMs) throw tooSlow(field, totalTimeoutMs, slowestMs);
     const ran = await faultOf(() => {
       const feeds = joinInputs([encodeInputs(inputs, batch, rows)], rows.length);
-      return process.run({ session, feeds, fetches, atOnce: rowByRow ? 'one' : 'all' }, runTimeoutMs);
+      return process.run({ session, feeds, fetches, rowByRow }, runTimeoutMs);
     });
     if (typeof ran === 'string') return { fault: ran };
     slowestMs = Math.max(slowestMs, ran.ms);

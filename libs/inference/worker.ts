@@ -7,9 +7,8 @@ import { createHash } from 'node:crypto';
 import { rmdirSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { InferenceSession } from 'onnxruntime-node';
-import { type Loaded, runModel } from './model-run.ts';
+import { runModel } from './model-run.ts';
 import { findFault } from './onnx-file.ts';
-import { createPieceSizes } from './piece-size.ts';
 import type { Command, ModelRun, Reply, SignatureTensor } from './protocol.ts';
 import { signatureFault } from './signature-fault.ts';
 
@@ -25,7 +24,7 @@ const OPTIONS: InferenceSession.SessionOptions = {
 /** Of what a model makes ONNX Runtime say: its names may be as long as the file. */
 const MAX_REASON = 4_000;
 
-const sessions = new Map<string, Loaded>();
+const sessions = new Map<string, InferenceSession>();
 let parts: Uint8Array[] = [];
 
 start();
@@ -77,7 +76,7 @@ async function load({ session, sha256, release }: Extract<Command, { kind: 'load
   const bytes = Buffer.concat(parts);
   parts = [];
   for (const id of release) {
-    await sessions.get(id)?.session.release();
+    await sessions.get(id)?.release();
     sessions.delete(id);
   }
   if (sha256 !== null && createHash('sha256').update(bytes).digest('hex') !== sha256) {
@@ -92,7 +91,7 @@ async function load({ session, sha256, release }: Extract<Command, { kind: 'load
     await loaded.release();
     return say({ kind: 'refused', ...oddity });
   }
-  sessions.set(session, { session: loaded, sizes: createPieceSizes() });
+  sessions.set(session, loaded);
   say({ kind: 'loaded', signature, rssBytes: process.memoryUsage.rss() });
 }
 

@@ -35,7 +35,7 @@ async function costCurve(model: Uint8Array): Promise<Map<number, number>> {
     for (const rows of ROWS) {
       const data = Float32Array.from({ length: rows * FEATURES.length }, (_, i) => (i % 97) / 97);
       const feeds = [{ name: 'features', type: 'float32' as const, dims: [rows, FEATURES.length], data }];
-      const run = { session: 'm', feeds, fetches: ['score'], atOnce: 'all' as const };
+      const run = { session: 'm', feeds, fetches: ['score'], rowByRow: false };
       const times: number[] = [];
       for (let i = 0; i < RUNS; i++) times.push((await child.run(run, 10_000)).ms);
       // The run at the first eighth: what it takes where nobody else has the processor.
