@@ -68,7 +68,7 @@ test('a small config is resolved with its defaults, durations in ms, the model r
         default: null,
         events: ['*'],
       },
-      batch: { schedule: null, chunkSize: 5000, minCoverage: 0.9 },
+      batch: { schedule: null, chunkSize: 10_000, minCoverage: 0.9 },
     },
   });
   expect(predictors[0]?.model.bytes.toString()).toBe('model');

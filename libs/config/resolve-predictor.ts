@@ -95,7 +95,7 @@ function resolvePolicy({ freshness = {}, batch = {} }: ParsedPredictor): Policy 
     },
     batch: {
       schedule: batch.schedule ?? null,
-      chunkSize: batch.chunkSize ?? 5000,
+      chunkSize: batch.chunkSize ?? 10_000,
       minCoverage: batch.minCoverage ?? 0.9,
     },
   };

@@ -62,7 +62,7 @@ async function findChunkSize(db: Db, predictor: string): Promise<number> {
     text: `select (policy -> 'batch' ->> 'chunkSize')::int as "chunkSize" from tandem.predictors where name = $1`,
     values: [predictor],
   });
-  return rows[0]?.chunkSize ?? 5_000;
+  return rows[0]?.chunkSize ?? 10_000;
 }
 
 async function cutAll(db: pg.PoolClient, { run, version, chunkSize }: Plan): Promise<number> {

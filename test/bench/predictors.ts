@@ -8,7 +8,7 @@ export const FEATURES: readonly string[] = Array.from({ length: 12 }, (_, i) => 
 /** Ids go from here up to `FIRST_USER + users - 1`. */
 export const FIRST_USER = 10_000_000;
 /** What a predictor has whose config names none. */
-const CHUNK_SIZE = 5_000;
+const CHUNK_SIZE = 10_000;
 
 export interface AdoptedUsers {
   /** The predictor; its features are in the table `<name>_features`. */
