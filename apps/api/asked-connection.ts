@@ -54,6 +54,17 @@ export function isSending(connection: AskedConnection): boolean {
   return last?.req.complete === false && !last.headersSent && !last.destroyed;
 }
 
+/** Whether what comes on it now is behind an answer that says that it is the last (RFC 9112, 9.6). */
+export function isPastLast(connection: AskedConnection): boolean {
+  return lastResponse(connection)?.shouldKeepAlive === false;
+}
+
+/** Whether every request that has come on it has an answer that its client took. */
+export function isAnswered(connection: AskedConnection): boolean {
+  const last = lastResponse(connection);
+  return !last || last.writableFinished || last.destroyed;
+}
+
 /** Whether a whole request has ever come on it. */
 export function hasAsked(connection: AskedConnection): boolean {
   return lastResponse(connection)?.req.complete === true;

@@ -6,8 +6,11 @@ import type { Log } from '@tandem/telemetry/log';
 
 export interface EndingParts {
   readonly log: Log;
-  /** Lets what is under way finish, and closes everything; resolves with whether it finished in time. */
-  drain(): Promise<boolean>;
+  /**
+   * Lets what is under way finish, and closes everything; resolves with whether it finished in time.
+   * @param cause after a fault, nothing new is to be begun
+   */
+  drain(cause: 'signal' | 'fault'): Promise<boolean>;
   exit(code: number): void;
   /** Milliseconds after which the process ends, drained or not. */
   readonly lastResortMs: number;
@@ -23,7 +26,7 @@ export interface Ending {
 export function createEnding({ log, drain, exit, lastResortMs }: EndingParts): Ending {
   let exitCode: number | null = null;
 
-  async function end(reason: string): Promise<void> {
+  async function end(cause: 'signal' | 'fault', reason: string = cause): Promise<void> {
     log.info('api.stopping', { reason });
     // Not waited for: it must not keep a process alive that has nothing left to do.
     setTimeout(() => {
@@ -31,7 +34,7 @@ export function createEnding({ log, drain, exit, lastResortMs }: EndingParts): E
       exit(1);
     }, lastResortMs).unref();
     try {
-      log.info('api.stopped', { reason, inTime: await drain() });
+      log.info('api.stopped', { reason, inTime: await drain(cause) });
     } catch (error) {
       log.error('api.failed', { error });
       exitCode = 1;
@@ -43,7 +46,7 @@ export function createEnding({ log, drain, exit, lastResortMs }: EndingParts): E
     onSignal(signal) {
       if (exitCode !== null) return exit(1);
       exitCode = 0;
-      void end(signal);
+      void end('signal', signal);
     },
     onFault(error) {
       log.error('api.failed', { error });

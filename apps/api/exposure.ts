@@ -17,6 +17,8 @@ export interface ExposureSettings {
 export interface Exposure {
   /** Whether only this machine reaches the API. */
   readonly isLocal: boolean;
+  /** Whether something may stand before it (a proxy, a cluster) that has to notice when it leaves. */
+  readonly isFronted: boolean;
   readonly keys: KeyMode;
   readonly servesMetrics: boolean;
   readonly isOurHost: HostRule;
@@ -44,7 +46,8 @@ export async function findExposure(
   // whatever publishes the API there.
   const isOurHost = isOnLoopback || (isLocal && keys === null) ? byName : byAny;
   const servesMetrics = metricsPort === null && isOnLoopback && isLocal && keys === null;
-  return { isLocal, keys, servesMetrics, isOurHost, isMetricsHost: isOnLoopback ? byName : byAny };
+  const isFronted = !(isOnLoopback && isLocal);
+  return { isLocal, isFronted, keys, servesMetrics, isOurHost, isMetricsHost: isOnLoopback ? byName : byAny };
 }
 
 /** As the server will resolve it; a name that cannot be resolved cannot be listened on either. */

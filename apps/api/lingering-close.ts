@@ -4,6 +4,7 @@
  * So our direction ends first, what still comes is thrown away for a while, and then it is over, whatever the client does:
  * who never ends its own direction would hold the connection for ever.
  */
+import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 
 /** Milliseconds for which a client may take its answers, and finish what it was saying. */
@@ -31,13 +32,16 @@ export function closeLingering(connection: ClosingConnection, last?: string): vo
   connection.once('close', () => clearTimeout(timer));
 }
 
-/**
- * From now on nothing is read of it; what was asked is answered, and behind the answer that says so the connection is
- * closed.
- */
-export function closeBehindAnswers(connection: ClosingConnection): void {
-  connection[CLOSING] = true;
+/** Makes this answer, of which nothing was sent yet, say that it is the last, and closes the connection behind it. */
+export function closeBehind(answer: ServerResponse, connection: ClosingConnection): void {
+  answer.shouldKeepAlive = false;
   connection.destroySoon = () => closeLingering(connection);
+}
+
+/** As `closeBehind`, and from now on nothing is read of the connection; what was asked before is answered. */
+export function closeUnreadBehind(answer: ServerResponse, connection: ClosingConnection): void {
+  closeBehind(answer, connection);
+  connection[CLOSING] = true;
   // Not while HTTP's parser is at work on what it was given: a listener of our own takes the connection from it.
   process.nextTick(() => {
     connection.removeAllListeners('data');

@@ -1,7 +1,8 @@
 /**
- * Starts the API: the only file that touches the process. On SIGTERM or SIGINT, or a fault that nobody caught, it says
- * that it is not ready, takes no more connections, finishes what is under way, ends streams, then closes what it opened,
- * in reverse. Exit code 0 after a signal, 1 where it could not start, met a fault, or hung.
+ * Starts the API: the only file that touches the process. On SIGTERM or SIGINT it says that it is not ready, and serves on
+ * for as long as others may take to notice; then, or at once on a fault that nobody caught, it takes no more connections,
+ * ends streams, finishes what is under way, and closes what it opened, in reverse. Exit code 0 after a signal, 1 where it
+ * could not start, met a fault, or hung.
  */
 import { readEnvironment } from '@tandem/config/environment';
 import {
@@ -28,11 +29,16 @@ import { hostNames } from './host-names-section.ts';
 import { showMetrics } from './routes/metrics/show.ts';
 import { readOneDirectly } from './routes/predictions/read-one-directly.ts';
 import { type RunningServer, startServer } from './server.ts';
+import type { DrainTime } from './server-drain.ts';
 import { describeStartFailure } from './start-failure.ts';
 
 /** How long requests under way may take at the end. */
 const GRACE_MS = 10_000;
-/** Longer than the grace and what closing takes; less than the 30 s after which orchestrators kill. */
+/** Where clients reach it directly: as long as somebody is connected, at most that long. */
+const DIRECT = Object.freeze({ leastMs: 0, mostMs: 1_000 });
+/** A proxy that asks `/readyz` once a second needs two bad answers (deploy/haproxy.cfg) before it looks elsewhere. */
+const FRONTED = Object.freeze({ leastMs: 3_000, mostMs: 3_000 });
+/** Longer than drain, grace and what closing takes; less than the 30 s after which orchestrators kill. */
 const LAST_RESORT_MS = 20_000;
 /** Connections to the metrics' own port: whoever fills it takes no place from the API's callers. */
 const MOST_SCRAPING = 8;
@@ -69,7 +75,7 @@ async function start(): Promise<void> {
     await dependencies.close();
     throw error;
   });
-  endInOrder(servers, dependencies, log);
+  endInOrder(servers, dependencies, { log, drainTime: exposure.isFronted ? FRONTED : DIRECT });
   tellStart(log, servers, settings.http, exposure);
 }
 
@@ -113,11 +119,22 @@ function tellStart(
   });
 }
 
-function endInOrder(servers: readonly RunningServer[], dependencies: ApiDependencies, log: Log): void {
+interface EndOptions {
+  readonly log: Log;
+  readonly drainTime: DrainTime;
+}
+
+function endInOrder(
+  servers: readonly RunningServer[],
+  dependencies: ApiDependencies,
+  { log, drainTime }: EndOptions,
+): void {
   const { onSignal, onFault } = createEnding({
     log,
-    async drain() {
+    async drain(cause) {
       dependencies.app.readiness.drain();
+      if (cause === 'signal') await Promise.all(servers.map((server) => server.listenOn(drainTime)));
+      // Not before: whoever watches a run comes back at once, and had better find another API.
       dependencies.app.runWatcher.close();
       const finished = await Promise.all(servers.map((server) => server.close(GRACE_MS)));
       await dependencies.close();

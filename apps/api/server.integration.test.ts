@@ -33,6 +33,14 @@ const post = (headers: string, body = '') =>
   `POST /v1/predictions/repurchase HTTP/1.1\r\nHost: localhost\r\n${headers}\r\n\r\n${body}`;
 
 describe('startServer', () => {
+  it('names every method of the service to whoever asks for a tunnel', async () => {
+    const answer = await exchange('CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n');
+    const { paths } = (await (await api.get('/openapi.json')).json()) as { paths: Record<string, object> };
+    const documented = Object.values(paths).flatMap((path) => Object.keys(path).map((method) => method.toUpperCase()));
+    const methods = [...new Set([...documented, 'HEAD', 'OPTIONS'])].sort();
+    expect(/^allow: (.*)\r$/m.exec(answer)?.[1]).toBe(methods.join(', '));
+  });
+
   it('answers what is no request with a problem, and closes', async () => {
     const cases: [string, number][] = [
       [`GET /livez HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(9_000)}\r\n\r\n`, 431],

@@ -2,17 +2,18 @@
  * The HTTP server under the application: limits on what a connection may cost, problem documents also for what never
  * becomes a request, and an end that loses nobody's answer.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { getRequestListener, RequestError as UnreadableRequest } from '@hono/node-server';
-import { rememberRequest } from './asked-connection.ts';
+import { isPastLast, rememberRequest } from './asked-connection.ts';
 import { connectionLimit } from './connection-limit.ts';
 import { type Connections, createConnections } from './connections.ts';
 import { RequestError } from './http/request-error.ts';
 import { frameFault } from './http/request-frame.ts';
-import { closeBehindAnswers, isClosing } from './lingering-close.ts';
+import { closeBehind, closeUnreadBehind, isClosing } from './lingering-close.ts';
 import { problemResponse, toProblem } from './problem.ts';
 import { refuseExpectation, refuseMalformed, refuseRequest, refuseTunnel } from './refused-request.ts';
+import { createServerDrain, type ServerDrain } from './server-drain.ts';
 
 /** Milliseconds and bytes. Node's own defaults would let a client hold a connection for five minutes. */
 const LIMITS = Object.freeze({
@@ -37,14 +38,9 @@ export interface ServerOptions {
   readonly connections?: Connections;
 }
 
-export interface RunningServer {
+export interface RunningServer extends Pick<ServerDrain, 'listenOn' | 'close'> {
   readonly url: string;
   readonly port: number;
-  /**
-   * Accepts nothing more, lets requests under way finish, and after the grace closes what is left.
-   * @returns whether everything finished in time
-   */
-  close(graceMs: number): Promise<boolean>;
 }
 
 /** Rejects where the address cannot be listened on. */
@@ -53,15 +49,15 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const { connections = createConnections({ most: connectionLimit() }) } = options;
   const listen = getRequestListener(fetch, { errorHandler: refuseUnreadable });
   const server = createServer(LIMITS, (incoming, outgoing) => {
-    if (isClosing(incoming.socket)) return;
-    if (rememberRequest(incoming, outgoing)) {
-      outgoing.shouldKeepAlive = false;
-      closeBehindAnswers(incoming.socket);
-    }
+    const { socket } = incoming;
+    if (isClosing(socket) || isPastLast(socket)) return;
+    if (rememberRequest(incoming, outgoing)) closeUnreadBehind(outgoing, socket);
+    else if (drain.isLeaving) closeBehind(outgoing, socket);
     const fault = frameFault(incoming);
     if (fault) refuseRequest(fault, incoming, outgoing);
     else if (!direct(incoming, outgoing)) void listen(incoming, outgoing);
   });
+  const drain = createServerDrain(server);
   connections.keep(server);
   server.on('clientError', (error, socket) => refuseMalformed(error, socket, LIMITS.maxHeaderSize));
   server.on('checkExpectation', refuseExpectation);
@@ -74,7 +70,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   return {
     url: `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`,
     port: address.port,
-    close: (graceMs) => closeServer(server, graceMs),
+    listenOn: drain.listenOn,
+    close: drain.close,
   };
 }
 
@@ -89,25 +86,6 @@ function refuseUnreadable(error: unknown): Response {
       }),
     ),
   );
-}
-
-async function closeServer(server: Server, graceMs: number): Promise<boolean> {
-  let inTime = true;
-  // What still comes on open connections is answered, and told that it is the last: a busy client would come for ever.
-  server.prependListener('request', (_, response: ServerResponse) => {
-    response.shouldKeepAlive = false;
-  });
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  // A connection that was busy when the server closed becomes idle later, and would be kept alive.
-  const sweep = setInterval(() => server.closeIdleConnections(), 50);
-  const patience = setTimeout(() => {
-    inTime = false;
-    server.closeAllConnections();
-  }, graceMs);
-  await closed;
-  clearInterval(sweep);
-  clearTimeout(patience);
-  return inTime;
 }
 
 function describeListenError(error: NodeJS.ErrnoException, host: string, port: number): Error {

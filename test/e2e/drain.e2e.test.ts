@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { adopt } from '@tandem/offline-store/adopt';
 import { echoModel } from '@tandem/testing/onnx-models';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { askOnAndOn } from '../../apps/api/steady-client.fixture.ts';
 import { startAudience } from './audience.fixture.ts';
 import { COUNT, countPredictor, createCounts, loadedPredictor } from './counts.fixture.ts';
 import { createDeployment, type Deployment } from './deployment.fixture.ts';
@@ -46,7 +47,7 @@ it('SIGTERM during a slow read and an open stream: the read is answered, the str
 
     api.kill('SIGTERM');
     await api.logged('api.stopping');
-    expect(await connects(api.port)).toBe(false);
+    await until('nobody listens', async () => !(await connects(api.port)));
     expect(await streamed).toMatch(/^event: progress$/m);
     expect(api.hasEnded()).toBe(false);
     await features.release();
@@ -74,6 +75,16 @@ it('SIGTERM under readers who never pause: it ends in time all the same', async 
   expect(api.lines.at(-1)).toMatchObject({ event: 'api.stopped', inTime: true });
   expect(audience.violations).toEqual([]);
   expect(wire.violations).toEqual([]);
+});
+
+it('SIGTERM under clients that ask on and on: none is reset, and none left without its answer', async () => {
+  const api = await deployment.startApi();
+  const clients = Array.from({ length: 20 }, (_, i) => askOnAndOn(api.port, `/v1/predictions/${COUNT}/${i + 1}`));
+  await until('each was answered', () => clients.every(({ answers }) => answers() > 20));
+  api.kill('SIGTERM');
+  expect(await api.ended).toBe(0);
+  expect((await Promise.all(clients.map(({ ended }) => ended))).flat()).toEqual([]);
+  expect(api.lines.at(-1)).toMatchObject({ event: 'api.stopped', inTime: true });
 });
 
 /** Nobody reads features before this is released. */

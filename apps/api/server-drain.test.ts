@@ -1,0 +1,173 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type RunningServer, startServer } from './server.ts';
+import { IDLE_MS } from './server-drain.ts';
+import { askOnAndOn } from './steady-client.fixture.ts';
+
+const CLIENTS = 40;
+/** Longer than any test waits. */
+const LONG = Object.freeze({ leastMs: 0, mostMs: 600_000 });
+const GRACE_MS = 60_000;
+const CLOSE = /^connection: close\r$/im;
+const GET = (path: string) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+
+let server: RunningServer;
+let served: string[];
+/** Client ports of the connections that the server accepted. */
+let accepted: Set<number>;
+/** Requests for /held are answered when the test says so. */
+let held: PromiseWithResolvers<void>;
+let sockets: Socket[];
+
+beforeEach(async () => {
+  [served, accepted, held, sockets] = [[], new Set(), Promise.withResolvers(), []];
+  server = await startServer({
+    async fetch({ url }) {
+      const { pathname } = new URL(url);
+      served.push(pathname);
+      if (pathname === '/held') await held.promise;
+      return new Response(pathname);
+    },
+    host: '127.0.0.1',
+    port: 0,
+    connections: {
+      keep: (kept) => void kept.on('connection', ({ remotePort = 0 }: Socket) => accepted.add(remotePort)),
+      part: { name: 'connections', isEssential: true, check: async () => {} },
+    },
+  });
+});
+afterEach(async () => {
+  for (const socket of sockets) socket.destroy();
+  await server.close(0).catch(() => {});
+});
+
+interface Talk {
+  readonly socket: Socket;
+  said(): string;
+  /** How the server ended its direction: in good order, or with an error's code. */
+  readonly end: Promise<string>;
+}
+
+async function open(): Promise<Talk> {
+  const socket = connect({ port: server.port, host: '127.0.0.1' });
+  sockets.push(socket);
+  let text = '';
+  socket.setEncoding('latin1').on('data', (piece) => {
+    text += piece;
+  });
+  const end = new Promise<string>((resolve) => {
+    socket.once('end', () => resolve('end'));
+    socket.once('error', ({ message }) => resolve(message));
+  });
+  await once(socket, 'connect');
+  await expect.poll(() => accepted.has(socket.localPort ?? 0), { interval: 1 }).toBe(true);
+  return { socket, said: () => text, end };
+}
+
+async function answerOf(talk: Talk, path: string): Promise<string> {
+  const before = talk.said().length;
+  talk.socket.write(GET(path));
+  await expect.poll(() => talk.said().slice(before), { interval: 1 }).toMatch(new RegExp(`${path}(\r\n0\r\n\r\n)?$`));
+  return talk.said().slice(before);
+}
+
+const refuses = () =>
+  new Promise<boolean>((resolve) => {
+    const socket = connect({ port: server.port, host: '127.0.0.1' });
+    sockets.push(socket);
+    socket.once('connect', () => resolve(false)).once('error', () => resolve(true));
+  });
+
+describe('a server that leaves', () => {
+  it('answers every request on each connection that it accepted, and resets none', async () => {
+    const clients = Array.from({ length: CLIENTS }, () => askOnAndOn(server.port));
+    await expect.poll(() => clients.every(({ answers }) => answers() > 5), { interval: 1 }).toBe(true);
+    const before = clients.map(({ answers }) => answers());
+    const drained = server.listenOn(LONG);
+    await expect
+      .poll(() => clients.every(({ answers }, i) => answers() > (before[i] ?? 0)), { interval: 1 })
+      .toBe(true);
+    expect(await server.close(GRACE_MS)).toBe(true);
+    const lost = (await Promise.all(clients.map(({ ended }) => ended))).flat();
+    // A connection that came in the moment in which the listener closed was nobody's.
+    expect(lost.filter(({ port }) => accepted.has(port))).toEqual([]);
+    await drained;
+  });
+
+  it('accepts for a while, then says in each answer that it is the last, also in those under way', async () => {
+    const [resting, waiting] = [await open(), await open()];
+    expect(await answerOf(resting, '/before')).not.toMatch(CLOSE);
+    waiting.socket.write(GET('/held'));
+    await expect.poll(() => served, { interval: 1 }).toContain('/held');
+    const drained = server.listenOn(LONG);
+    const newcomer = await open();
+    expect(await answerOf(newcomer, '/meanwhile')).not.toMatch(CLOSE);
+    const closed = server.close(GRACE_MS);
+    await expect.poll(refuses, { interval: 1 }).toBe(true);
+    for (const talk of [resting, newcomer]) expect(await answerOf(talk, '/after')).toMatch(CLOSE);
+    held.resolve();
+    expect(await Promise.all([resting, newcomer, waiting].map(({ end }) => end))).toEqual(['end', 'end', 'end']);
+    expect(waiting.said()).toMatch(CLOSE);
+    await drained;
+    expect(await closed).toBe(true);
+  });
+
+  it('listens for as long as a proxy may take to notice, also where nobody is connected', async () => {
+    const startedAt = performance.now();
+    await server.listenOn({ leastMs: 300, mostMs: 300 });
+    expect(performance.now() - startedAt).toBeGreaterThanOrEqual(299);
+    expect(await refuses()).toBe(false);
+  });
+
+  it('without anybody connected ends at once', async () => {
+    await server.listenOn(LONG);
+    expect(await server.close(GRACE_MS)).toBe(true);
+    expect(await refuses()).toBe(true);
+  });
+
+  it('ends a connection on which nothing is asked, in good order, after a while and not before', async () => {
+    const { end, socket } = await open();
+    const startedAt = performance.now();
+    const closed = server.close(GRACE_MS);
+    expect(await end).toBe('end');
+    expect(performance.now() - startedAt).toBeGreaterThanOrEqual(IDLE_MS - 1);
+    socket.destroy();
+    expect(await closed).toBe(true);
+  });
+
+  it('waits for a request whose head has begun to come', async () => {
+    const [talk, silent] = [await open(), await open()];
+    await answerOf(talk, '/before');
+    const closed = server.close(GRACE_MS);
+    talk.socket.write(GET('/late').slice(0, 20));
+    await silent.end;
+    talk.socket.write(GET('/late').slice(20));
+    expect(await talk.end).toBe('end');
+    expect(talk.said()).toMatch(/\/late(\r\n0\r\n\r\n)?$/);
+    expect(await closed).toBe(true);
+  });
+
+  it('does not begin what is asked behind a request whose answer says that it is the last', async () => {
+    const [talk, later] = [await open(), await open()];
+    talk.socket.write(GET('/held'));
+    await expect.poll(() => served, { interval: 1 }).toContain('/held');
+    const closed = server.close(GRACE_MS);
+    await expect.poll(refuses, { interval: 1 }).toBe(true);
+    talk.socket.write(GET('/behind'));
+    // What another asks afterwards is read afterwards.
+    await answerOf(later, '/later');
+    held.resolve();
+    expect(await talk.end).toBe('end');
+    expect(served).toEqual(['/held', '/later']);
+    expect(await closed).toBe(true);
+  });
+
+  it('cuts what is not finished after the grace, and says so', async () => {
+    const talk = await open();
+    talk.socket.write(GET('/held'));
+    await expect.poll(() => served, { interval: 1 }).toContain('/held');
+    expect(await server.close(10)).toBe(false);
+    await talk.end;
+  });
+});

@@ -1,0 +1,133 @@
+/**
+ * How a server leaves its clients without cutting anybody off. Only a client knows whether a request of it is on its way,
+ * so that a connection that looks idle here may not be closed just so: the request would be lost, with a reset. So the
+ * server accepts for a while longer, until what stands before it has noticed that it is not ready. Then it stops to
+ * listen, answers what is asked on the connections that there are, says in each answer that it is the last
+ * (`Connection: close`; RFC 9112, 9.6), and ends those on which nothing is asked for a while, our direction first.
+ *
+ * Not before it stops to listen: whoever is told to leave comes back at once where nothing stands before the server, and
+ * Node accepts one connection a turn. Forty clients who did so waited in the kernel's queue, and most of them were reset
+ * with it when the listener closed.
+ */
+import type { Server, ServerResponse } from 'node:http';
+import { Server as Listener, type Socket } from 'node:net';
+import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
+import { isAnswered, lastResponse } from './asked-connection.ts';
+import { closeBehind, closeLingering, isClosing } from './lingering-close.ts';
+
+/** Milliseconds for which a server that is about to leave goes on to accept connections. */
+export interface DrainTime {
+  /** Also where nobody is connected: a proxy that has not noticed yet connects when it needs to. */
+  readonly leastMs: number;
+  /** At most that long, and no longer than somebody is connected. */
+  readonly mostMs: number;
+}
+
+export interface ServerDrain {
+  /** Whether each answer has to be the last on its connection. */
+  readonly isLeaving: boolean;
+  /** Resolves when the server need not accept anybody any more. */
+  listenOn(time: DrainTime): Promise<void>;
+  /**
+   * Stops to listen, and lets requests under way finish; after the grace closes what is left.
+   * @returns whether everything finished in time
+   */
+  close(graceMs: number): Promise<boolean>;
+}
+
+const LOOK_MS = 25;
+/** Looks at which a connection was idle after which it is ended. Turns of ours, not time: what came while the process stood still has to be read first. */
+const IDLE_LOOKS = 40;
+/** Milliseconds for which an idle connection is left open at least. */
+export const IDLE_MS = LOOK_MS * IDLE_LOOKS;
+/** Turns of the event loop for which newcomers may keep the listener open when its time is over. */
+const MOST_TURNS = 100;
+
+interface Idleness {
+  /** Looks in a row. */
+  looks: number;
+  /** The last request's response, when it was first seen idle, and what had come until then. */
+  last: ServerResponse | undefined;
+  bytesRead: number;
+}
+
+/** Of a server that does not listen yet. */
+export function createServerDrain(server: Server): ServerDrain {
+  const open = new Map<Socket, Idleness>();
+  let isLeaving = false;
+  let accepted = 0;
+  let looking: NodeJS.Timeout | undefined;
+
+  server.on('connection', (socket) => {
+    accepted++;
+    open.set(socket, { looks: 0, last: undefined, bytesRead: 0 });
+    socket.once('close', () => open.delete(socket));
+  });
+
+  function look(): void {
+    for (const [socket, idleness] of open) {
+      countIdle(socket, idleness);
+      if (isLeaving && idleness.looks > IDLE_LOOKS && !isClosing(socket)) closeLingering(socket);
+    }
+  }
+
+  /**
+   * The kernel resets whoever has connected and was not accepted yet when the listener closes. Of several who wait Node
+   * accepts one a turn: after a turn without anybody nobody waits, but for who came within that turn.
+   */
+  async function acceptWaiting(): Promise<void> {
+    for (let turns = 0, before = -1; before !== accepted && turns < MOST_TURNS; turns++) {
+      before = accepted;
+      await turn();
+    }
+  }
+
+  function leave(): void {
+    // HTTP's own would destroy whatever looks idle, and look at no time limit any more.
+    Listener.prototype.close.call(server);
+    isLeaving = true;
+    for (const socket of open.keys()) {
+      const last = lastResponse(socket);
+      if (last && !last.headersSent) closeBehind(last, socket);
+    }
+  }
+
+  return {
+    get isLeaving() {
+      return isLeaving;
+    },
+    async listenOn({ leastMs, mostMs }) {
+      looking = setInterval(look, LOOK_MS);
+      const startedAt = performance.now();
+      for (let tookMs = 0; tookMs < mostMs; tookMs = performance.now() - startedAt) {
+        if (tookMs >= leastMs && open.size === 0) return;
+        await pause(Math.min(LOOK_MS, mostMs - tookMs));
+      }
+    },
+    async close(graceMs) {
+      looking ??= setInterval(look, LOOK_MS);
+      await acceptWaiting();
+      const closed = new Promise((resolve) => server.once('close', resolve));
+      leave();
+      let isInTime = true;
+      const patience = setTimeout(() => {
+        isInTime = false;
+        server.closeAllConnections();
+      }, graceMs);
+      await closed;
+      clearInterval(looking);
+      clearTimeout(patience);
+      // Ends its looking at time limits.
+      server.close();
+      return isInTime;
+    },
+  };
+}
+
+function countIdle(socket: Socket, idleness: Idleness): void {
+  const last = lastResponse(socket);
+  if (!isAnswered(socket)) idleness.looks = 0;
+  else if (idleness.last !== last) Object.assign(idleness, { looks: 0, last, bytesRead: socket.bytesRead });
+  // Else a request has begun to come: its answer ends the connection, or its time limit does.
+  else if (socket.bytesRead === idleness.bytesRead) idleness.looks++;
+}

@@ -1,0 +1,69 @@
+/** For tests of a server's end: a client that asks on one connection, one request after another, and comes back when sent away. */
+import { connect } from 'node:net';
+
+/** A request that was sent and not answered. */
+export interface LostRequest {
+  /** Of its connection, on the client's side. */
+  readonly port: number;
+  /** The error's code, or `end` where the connection ended before the answer. */
+  readonly why: string;
+}
+
+export interface SteadyClient {
+  answers(): number;
+  /** When nobody listens any more: what it lost. */
+  readonly ended: Promise<readonly LostRequest[]>;
+}
+
+/** Begins at once. @param path of something that answers with a Content-Length or in chunks */
+export function askOnAndOn(port: number, path = '/'): SteadyClient {
+  const lost: LostRequest[] = [];
+  let answers = 0;
+
+  async function live(): Promise<readonly LostRequest[]> {
+    while (await visit());
+    return lost;
+  }
+
+  /** One connection, from its beginning to its end; gives whether somebody listened. */
+  function visit(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const socket = connect({ port, host: '127.0.0.1' });
+      let [text, own, isWaiting] = ['', 0, false];
+      const ask = () => {
+        [text, isWaiting] = ['', true];
+        socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+      };
+      const leave = (why: string) => {
+        if (isWaiting) lost.push({ port: own, why });
+        isWaiting = false;
+        socket.destroy();
+        resolve(own !== 0);
+      };
+      socket.setEncoding('latin1');
+      socket.once('connect', () => {
+        own = socket.localPort ?? 0;
+        ask();
+      });
+      socket.on('data', (piece) => {
+        text += piece;
+        if (!isWhole(text)) return;
+        answers++;
+        isWaiting = false;
+        if (/^connection: close\r$/im.test(text)) leave('told');
+        else ask();
+      });
+      socket.once('end', () => leave('end'));
+      socket.once('error', (error: NodeJS.ErrnoException) => leave(error.code ?? error.message));
+    });
+  }
+
+  return { answers: () => answers, ended: live() };
+}
+
+function isWhole(text: string): boolean {
+  const head = text.indexOf('\r\n\r\n');
+  if (head < 0) return false;
+  const length = /^content-length: (\d+)\r$/im.exec(text.slice(0, head + 2))?.[1];
+  return length === undefined ? text.endsWith('0\r\n\r\n') : text.length >= head + 4 + Number(length);
+}
