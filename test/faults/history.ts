@@ -16,6 +16,9 @@ export type Operation =
   | Change
   | StartRun
   | RollBack
+  | ErasureIntent
+  | Erase
+  | Readmit
   | Fault
   | ProcessSample
   | LogLine;
@@ -51,7 +54,7 @@ export interface Contract extends Timed {
   /** `GET /v1/predictions/{predictor}/{userId}` → its status codes, from the service's own OpenAPI document. */
   readonly routes: Readonly<Record<string, readonly number[]>>;
   /** Milliseconds within which a call of each kind is answered, whatever happens. */
-  readonly deadlines: Readonly<Record<'read' | 'event' | 'run' | 'rollback', number>>;
+  readonly deadlines: Readonly<Record<'read' | 'event' | 'run' | 'rollback' | ErasureAct, number>>;
 }
 
 export type Source = 'batch' | 'live' | 'stale' | 'default';
@@ -157,6 +160,32 @@ export interface RollBack extends Call {
   /** Numbers of generations, where it was acknowledged. */
   readonly from: string | null;
   readonly to: string | null;
+}
+
+export type ErasureAct = 'erase' | 'readmit';
+
+/** Written before the first attempt is sent: from here on it may be done. */
+export interface ErasureIntent extends Timed {
+  readonly kind: 'erasure intent';
+  readonly act: ErasureAct;
+  readonly userId: string;
+}
+
+/** DELETE /v1/users/{userId}, one attempt. */
+export interface Erase extends Call {
+  readonly kind: 'erase';
+  readonly userId: string;
+  /** Of the same erasure, by whatever attempt. */
+  readonly firstSent: number;
+  /** The tombstone's, where it was acknowledged. */
+  readonly contextVersion: number | null;
+}
+
+/** POST /v1/users/{userId}/readmit, one attempt. */
+export interface Readmit extends Omit<Erase, 'kind'> {
+  readonly kind: 'readmit';
+  /** False: the service says that the user was not erased; null where it was not acknowledged. */
+  readonly wasErased: boolean | null;
 }
 
 /**

@@ -1,4 +1,5 @@
 /** Everything that was ever said is said again, as by a sender who has lost its place in its log. */
+import { until } from '../../e2e/until.fixture.ts';
 import type { EventResult } from '../history.ts';
 import { HTTP_SOURCE } from '../load/event-writers.ts';
 import type { Stage } from '../rig/session.ts';
@@ -37,7 +38,9 @@ async function repeatAll(stage: Stage): Promise<void> {
   const sendSome = async () => {
     for (let batch = batches.pop(); batch; batch = batches.pop()) {
       // What was refused as a whole is sent until it is taken, as by any sender.
-      while (!(await isToldDuplicate(stage, batch)));
+      const answer = await until('repeated events are taken', () => sendAgain(stage, batch));
+      // Not where it is waited: what was once told wrongly must not be mended by the next try.
+      checkDuplicates(batch, answer);
     }
   };
   await stage.fault(
@@ -49,8 +52,13 @@ async function repeatAll(stage: Stage): Promise<void> {
   );
 }
 
-/** False where it was refused. Throws where an event was taken for another. */
-async function isToldDuplicate({ rig, random }: Stage, batch: readonly StoredEvent[]): Promise<boolean> {
+interface Told {
+  readonly status: number;
+  readonly results?: readonly EventResult[];
+}
+
+/** Undefined where it was refused as a whole. */
+async function sendAgain({ rig, random }: Stage, batch: readonly StoredEvent[]): Promise<Told | undefined> {
   const answer = await fetch(`${rig.apis[Math.floor(random() * rig.apis.length)]?.url}/v1/events`, {
     method: 'POST',
     headers: { 'content-type': 'application/cloudevents-batch+json' },
@@ -61,13 +69,17 @@ async function isToldDuplicate({ rig, random }: Stage, batch: readonly StoredEve
       })),
     ),
   });
-  const said = (await answer.json()) as { readonly results?: readonly EventResult[] };
-  if (answer.status === 503) return false;
-  if (said.results === undefined) throw new Error(`repeated events were answered with ${answer.status}`);
+  const { results } = (await answer.json()) as Pick<Told, 'results'>;
+  if (answer.status === 503) return undefined;
+  return { status: answer.status, ...(results && { results }) };
+}
+
+/** Throws where an event was taken for another. */
+function checkDuplicates(batch: readonly StoredEvent[], { status, results }: Told): void {
+  if (results === undefined) throw new Error(`repeated events were answered with ${status}`);
   for (const [i, { id, version }] of batch.entries()) {
-    const result = said.results[i];
+    const result = results[i];
     if (result?.id === id && result.status === 'duplicate' && result.contextVersion === version) continue;
     throw new Error(`event ${id} of version ${version} was told ${JSON.stringify(result)}`);
   }
-  return true;
 }

@@ -1,9 +1,20 @@
 /** What holds of every call: a declared status, within its deadline, saying when to come back, telling no secret. */
-import type { Contract, Read, RollBack, SendEvents, SentEvent, SqlEvents, StartRun } from '../history.ts';
+import type {
+  Contract,
+  Erase,
+  Read,
+  Readmit,
+  RollBack,
+  SendEvents,
+  SentEvent,
+  SqlEvents,
+  StartRun,
+} from '../history.ts';
 import type { FaultWindows } from './fault-windows.ts';
+import type { Known } from './known.ts';
 import type { Violations } from './violations.ts';
 
-export type ServiceCall = Read | SendEvents | StartRun | RollBack;
+export type ServiceCall = Read | SendEvents | StartRun | RollBack | Erase | Readmit;
 
 export interface CallCounts {
   /** `read 200`, `event reset`, … → how often. */
@@ -16,7 +27,7 @@ export interface CallChecker {
   learn(contract: Contract): void;
   check(call: ServiceCall): void;
   /** Whether the route of single reads declares it, for an answer among many. */
-  checkOneOfMany(status: number, read: Read): void;
+  checkOneOfMany(status: number, read: Read, userId: string): void;
   readonly counts: CallCounts;
 }
 
@@ -25,12 +36,15 @@ const ROUTES = {
   event: 'POST /v1/events',
   run: 'POST /v1/runs',
   rollback: 'POST /v1/predictors/{predictor}/rollback',
+  erase: 'DELETE /v1/users/{userId}',
+  readmit: 'POST /v1/users/{userId}/readmit',
 } as const;
 
 /** Beside what a correct call is answered with. */
 const REFUSALS: ReadonlySet<number> = new Set([429, 503]);
 
-export function createCallChecker(faults: FaultWindows, violations: Violations): CallChecker {
+export function createCallChecker(known: Known, violations: Violations): CallChecker {
+  const { faults } = known;
   let declared: ReadonlyMap<string, ReadonlySet<number>> | null = null;
   let deadlines: Contract['deadlines'] | null = null;
   const counts: CallCounts = { outcomes: new Map(), slowest: new Map() };
@@ -43,7 +57,7 @@ export function createCallChecker(faults: FaultWindows, violations: Violations):
     if (REFUSALS.has(status) && call.retryAfter === undefined) {
       violations.note('no Retry-After', `${route}: ${status}`, headOf(call));
     }
-    if (!isExpected(call, status, faults)) violations.note('unexpected status', `${route}: ${status}`, headOf(call));
+    if (!isExpected(call, status, known)) violations.note('unexpected status', `${route}: ${status}`, headOf(call));
   }
 
   function checkTime(call: ServiceCall): void {
@@ -72,14 +86,14 @@ export function createCallChecker(faults: FaultWindows, violations: Violations):
       if (call.status !== null) checkStatus(call, call.status);
       if (call.leak !== undefined) violations.note('leak', call.leak, headOf(call));
     },
-    checkOneOfMany(status, read) {
+    checkOneOfMany(status, read, userId) {
       const outcome = `one of many ${status}`;
       counts.outcomes.set(outcome, (counts.outcomes.get(outcome) ?? 0) + 1);
       if (declared !== null && !declared.get(ONE)?.has(status)) {
         violations.note('undeclared status', `within ${routeOf(read)}: ${status}`, headOf(read));
       }
-      if (!isExpected(read, status, faults)) {
-        violations.note('unexpected status', `within ${routeOf(read)}: ${status}`, headOf(read));
+      if (!isExpected({ ...read, userIds: [userId] }, status, known)) {
+        violations.note('unexpected status', `within ${routeOf(read)}: ${status}`, { userId, read: headOf(read) });
       }
     },
   };
@@ -91,25 +105,30 @@ function routeOf(call: ServiceCall): string {
 }
 
 /** The load asks nothing that is wrong: whatever says so is itself wrong. */
-function isExpected(call: ServiceCall, status: number, faults: FaultWindows): boolean {
+function isExpected(call: ServiceCall, status: number, known: Known): boolean {
   if (REFUSALS.has(status)) return true;
   switch (call.kind) {
     case 'read':
-      return status === 200 || isExpectedOfRead(call, status, faults);
+      return status === 200 || isExpectedOfRead(call, status, known);
     case 'event':
-      return status === 202 || (status === 409 && call.events.some((event) => mayConflict(event, faults)));
+      return status === 202 || (status === 409 && call.events.some((event) => mayConflict(event, known.faults)));
     case 'run':
       // 409: a run of everyone is under way.
       return status === 202 || (status === 409 && call.scope !== 'users');
     case 'rollback':
       // 404: there is no generation to return to.
       return status === 200 || status === 404 || status === 409;
+    case 'erase':
+    case 'readmit':
+      return status === 200;
   }
 }
 
-function isExpectedOfRead({ directives }: Read, status: number, faults: FaultWindows): boolean {
+function isExpectedOfRead({ directives, userIds, at }: Read, status: number, known: Known): boolean {
+  // Nobody else is unknown; of several users each has a status of its own.
+  if (status === 404) return userIds.every((userId) => known.erasures.mayBeErased(known.userOf(userId), at));
   // A token of the history that was lost.
-  if (status === 409) return directives.minContext !== undefined && faults.isHistoryLost();
+  if (status === 409) return directives.minContext !== undefined && known.faults.isHistoryLost();
   if (status === 304) return directives.ifNoneMatch !== undefined;
   return status === 504 && directives.onlyIfCached === true;
 }

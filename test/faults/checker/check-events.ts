@@ -1,6 +1,7 @@
 /** What acknowledgements of events may say: one version an id for ever, rising, never used twice. */
 import type { EventResult, SendEvents, SentEvent, SqlEvents } from '../history.ts';
 import { type CallChecker, headOf } from './check-calls.ts';
+import { DROPPED, flawOfErased, mayBeDropped } from './check-erasures.ts';
 import type { Demand } from './demands.ts';
 import { NOT_ACKNOWLEDGED } from './event-memory.ts';
 import type { Known } from './known.ts';
@@ -11,6 +12,8 @@ export interface EventCounts {
   acknowledged: number;
   /** Acknowledgements that said so. */
   duplicates: number;
+  /** Events that count for nothing, since their user was erased. */
+  erased: number;
 }
 
 export interface EventChecker {
@@ -26,9 +29,9 @@ export const STORED = 2;
 type Acknowledgement = Pick<EventResult, 'id' | 'contextVersion' | 'contextToken'> & { readonly status?: string };
 
 export function createEventChecker(known: Known, calls: CallChecker, violations: Violations): EventChecker {
-  const counts: EventCounts = { acknowledged: 0, duplicates: 0 };
+  const counts: EventCounts = { acknowledged: 0, duplicates: 0, erased: 0 };
   const before: Demand = { version: 0, score: 0 };
-  const { events: memory } = known;
+  const { events: memory, erasures } = known;
 
   /** Its row's change was lost with the history; the event itself may be applied all the same. */
   function isOfLostHistory({ changedAt }: SentEvent): boolean {
@@ -56,8 +59,12 @@ export function createEventChecker(known: Known, calls: CallChecker, violations:
     else if (!memory.mark(place, ACCEPTED)) wrong('applied twice');
     const user = memory.user(place);
     const first = memory.version(place);
+    const flaw = flawOfErased(erasures, call, result, user);
+    if (flaw !== null) wrong(flaw);
     if (first !== NOT_ACKNOWLEDGED) {
       if (first !== version) wrong(`its version was ${first}`);
+    } else if (mayBeDropped(erasures, event, result, user)) {
+      acknowledgeDropped(event, result, place, wrong);
     } else if (memory.holder(user, version) >= 0) {
       wrong('another event has this version');
     } else {
@@ -70,6 +77,21 @@ export function createEventChecker(known: Known, calls: CallChecker, violations:
     known.demand(user, call.at, call.ended, version, memory.score(place));
   }
 
+  /** Those of one time have the tombstone's version together, which may have been known before. */
+  function acknowledgeDropped(
+    { firstSent }: SentEvent,
+    { contextVersion: version, status }: Acknowledgement,
+    place: number,
+    wrong: (why: string) => void,
+  ): void {
+    if (known.demands.find(memory.user(place), firstSent, before) && version < before.version) {
+      wrong('below a version that was known before it was sent');
+    }
+    if (status === 'erased') counts.erased++;
+    memory.mark(place, DROPPED);
+    memory.acknowledge(place, version);
+  }
+
   function acknowledgeAll(call: SendEvents | SqlEvents): void {
     // What was sent to a history that was lost since is acknowledged by nobody.
     if (call.at <= known.faults.historyCountsFrom()) return;
@@ -79,7 +101,7 @@ export function createEventChecker(known: Known, calls: CallChecker, violations:
         violations.note('event versions', 'no result of its own', { event, result, call: headOf(call) });
       } else if (event.conflicting && !isOfLostHistory(event)) {
         violations.note('payload conflict', 'taken', { event, result, call: headOf(call) });
-      } else if (result.status !== 'erased') acknowledge(event, result, call);
+      } else acknowledge(event, result, call);
     }
   }
 

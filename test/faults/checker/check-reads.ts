@@ -1,6 +1,7 @@
 /** What a read's answers may say, given all that was known before it was sent. */
 import type { Read, ReadAnswer } from '../history.ts';
 import { type CallChecker, headOf } from './check-calls.ts';
+import { servedThoughErased } from './check-erasures.ts';
 import type { Demand } from './demands.ts';
 import type { GenerationRule } from './generation-rule.ts';
 import { dishonesty, disregard, isCalledFresh } from './honest-answers.ts';
@@ -71,7 +72,7 @@ export function createReadChecker(
   function checkLabel(read: Read, answer: ReadAnswer, user: number): void {
     const { score, predictedFromContextVersion: label } = answer;
     if (label === null || score === null) return;
-    if (label > score && label > score + known.orphans(user)) {
+    if (label > score && label > score + known.unchanging(user)) {
       note('untrue label', `label ${label} is above score ${score}`, read, answer);
     }
     // A lost history may have had another event of that version.
@@ -84,6 +85,8 @@ export function createReadChecker(
 
   function checkDemands(read: Read, answer: ReadAnswer, user: number): void {
     const isKnown = known.demands.find(user, read.at, demand);
+    const erased = servedThoughErased(known.erasures, read, answer, user);
+    if (erased !== null) note('erased user served', erased, read, answer);
     const disregarded = disregard(answer, read.directives);
     if (disregarded !== null) note('directive not honoured', disregarded, read, answer);
     const { minContext } = read.directives;
@@ -103,7 +106,7 @@ export function createReadChecker(
     if (answer.userId !== userId) note('wrong user', `asked for ${userId}`, read, answer);
     else if (read.status === 304 && answer.etag !== read.directives.ifNoneMatch) {
       note('wrong user', 'a 304 with another tag', read, answer);
-    } else if (read.many && status !== 200) calls.checkOneOfMany(status, read);
+    } else if (read.many && status !== 200) calls.checkOneOfMany(status, read, answer.userId);
     else {
       count(counts.sources, `${source} ${reason}`);
       counts.answers++;

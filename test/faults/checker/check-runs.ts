@@ -16,6 +16,8 @@ interface StoredRun {
   /** Null where it made no generation, or that is dropped. */
   readonly rows: number | null;
   readonly distinctUsers: number | null;
+  /** Of users whom nobody ever asked to erase. */
+  readonly lasting: number | null;
 }
 
 /** Retention keeps so many ended runs of a predictor, and names so many failures of a run. */
@@ -26,8 +28,9 @@ const POLL_MS = 200;
 /** Waits for what is under way, then notes what is wrong. @param users of the predictor, all of them */
 export async function checkRuns(db: Queryable, checker: Checker, users: number, withinMs: number): Promise<void> {
   await untilRunsEnd(db, withinMs);
-  const { rows } = await db.query<StoredRun>({ text: RUNS });
-  for (const run of rows) checkRun(checker, run, users);
+  const erasable = namesOfErasable(checker);
+  const { rows } = await db.query<StoredRun>({ text: RUNS, values: [erasable] });
+  for (const run of rows) checkRun(checker, run, { users, erasable: erasable.length });
   if (rows.length >= KEPT_RUNS) return;
   const stored = new Set(rows.map(({ id }) => id));
   for (const id of checker.runs) {
@@ -47,7 +50,18 @@ export async function untilRunsEnd(db: Queryable, withinMs: number): Promise<voi
   }
 }
 
-function checkRun({ violations }: Checker, run: StoredRun, users: number): void {
+function namesOfErasable({ known }: Checker): readonly string[] {
+  const numbers = new Set(known.erasures.users());
+  return [...known.users].filter(([, user]) => numbers.has(user)).map(([userId]) => userId);
+}
+
+interface Whom {
+  readonly users: number;
+  /** Of them, those who may come and go while a run is under way. */
+  readonly erasable: number;
+}
+
+function checkRun({ violations }: Checker, run: StoredRun, { users, erasable }: Whom): void {
   if (run.state === 'failed') {
     if (!run.error) violations.note('run not ended', 'failed without a reason', run);
     return;
@@ -59,19 +73,30 @@ function checkRun({ violations }: Checker, run: StoredRun, users: number): void 
   }
   const wrong = (why: string) => violations.note('run does not cover', why, run);
   if (run.openChunks > 0) wrong('chunks are open');
-  if (run.scored + run.failed !== run.expected) wrong('scored and failed are not all');
-  if (run.scope === 'all' && run.expected !== users) wrong(`there are ${users} users`);
+  if (Math.abs(run.scored + run.failed - run.expected) > erasable) wrong('scored and failed are not all');
+  if (run.scope === 'all' && (run.expected > users || run.expected < users - erasable))
+    wrong(`there are ${users} users`);
   if ((run.state === 'done') !== (run.failed === 0)) wrong('failures and state differ');
   if (run.named !== Math.min(run.failed, NAMED_FAILURES)) wrong('failures without names');
-  if (run.rows !== null && (run.rows !== run.scored || run.distinctUsers !== run.scored))
-    wrong('rows of its generation');
+  if (run.rows !== null) checkGeneration({ ...run, rows: run.rows }, { users, erasable }, wrong);
+}
+
+/** An erasure deletes its user's row; nobody else's may be missing, or there twice. */
+function checkGeneration(
+  { rows, distinctUsers, lasting, scored, failed }: StoredRun & { readonly rows: number },
+  { users, erasable }: Whom,
+  wrong: (why: string) => void,
+): void {
+  if (distinctUsers !== rows || rows > scored || rows < scored - erasable) wrong('rows of its generation');
+  if (failed === 0 && lasting !== users - erasable) wrong(`${users - erasable} users were never to be erased`);
 }
 
 const RUNS = `
   select r.id::text, r.scope, r.state, r.error, r.users_expected::int as expected,
     c.scored::int, c.failed::int, f.named::int, c.open::int as "openChunks",
     case when g.state = 'published' then p.rows::int end as rows,
-    case when g.state = 'published' then p.users::int end as "distinctUsers"
+    case when g.state = 'published' then p.users::int end as "distinctUsers",
+    case when g.state = 'published' then p.lasting::int end as lasting
   from tandem.runs r
   left join tandem.generations g on g.run_id = r.id
   cross join lateral (
@@ -80,5 +105,6 @@ const RUNS = `
     from tandem.chunks where run_id = r.id) c
   cross join lateral (select count(*) as named from tandem.run_failures where run_id = r.id) f
   cross join lateral (
-    select count(*) as rows, count(distinct user_id) as users from tandem.predictions where generation_id = g.id) p
+    select count(*) as rows, count(distinct user_id) as users, count(*) filter (where user_id <> all ($1)) as lasting
+    from tandem.predictions where generation_id = g.id) p
   order by r.created_at`;

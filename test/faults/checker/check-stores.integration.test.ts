@@ -41,7 +41,7 @@ async function writeEvents(): Promise<readonly Operation[]> {
     ...{ apis: [], predictor: 'count', users: USERS, changing: USERS, recent: createRecentEvents() },
     caller: { send: () => Promise.reject(new Error('no API in this test')), close: () => {} },
     sink: { write: (operation: Operation) => void written.push(operation), close: () => {} },
-    deadlines: { read: 1, event: 1, run: 1, rollback: 1 },
+    deadlines: { read: 1, event: 1, run: 1, rollback: 1, erase: 1, readmit: 1 },
     isStopping: () => written.length >= TRANSACTIONS,
   };
   const options = { pool, transactionsPerSecond: 1_000, mostUsers: 4 };
@@ -120,6 +120,16 @@ describe('events and contexts', () => {
     [
       'a context behind them',
       () => `update tandem.user_contexts set version = version - 1 where user_id = '${userId}'`,
+      'context differs from its events',
+    ],
+    [
+      'a context below its tombstone',
+      () => `update tandem.user_contexts set deleted_version = version + 1 where user_id = '${userId}'`,
+      'context differs from its events',
+    ],
+    [
+      'an erased context behind its events',
+      () => `update tandem.user_contexts set version = 0, deleted_version = 1 where user_id = '${userId}'`,
       'context differs from its events',
     ],
   ])('%s: is found', async (_, statement, rule) => {

@@ -7,6 +7,7 @@
  */
 import type { Change, Fault, HistorySink, Operation } from '../history.ts';
 import { type CallCounts, createCallChecker } from './check-calls.ts';
+import { createErasureChecker, type ErasureCounts } from './check-erasures.ts';
 import { createEventChecker, type EventCounts } from './check-events.ts';
 import { createReadChecker, type ReadCounts } from './check-reads.ts';
 import { createGenerationRule } from './generation-rule.ts';
@@ -26,6 +27,7 @@ export interface Checker extends HistorySink {
   readonly violations: Violations;
   readonly reads: ReadCounts;
   readonly events: EventCounts;
+  readonly erasures: ErasureCounts;
   readonly calls: CallCounts;
   readonly recoveries: readonly Recovery[];
   /** Whether it is open yet if throughput is back after the last fault. */
@@ -44,10 +46,11 @@ export function createChecker(options: CheckerOptions = {}): Checker {
   const { windowMs = WINDOW_MS } = options;
   const violations = createViolations();
   const known = createKnown(windowMs);
-  const calls = createCallChecker(known.faults, violations);
+  const calls = createCallChecker(known, violations);
   const generations = createGenerationRule(windowMs, violations);
   const reads = createReadChecker(known, calls, generations, violations);
   const events = createEventChecker(known, calls, violations);
+  const erasures = createErasureChecker(known, calls, violations);
   const throughput = createThroughput(violations, options.throughput);
   const growth = createProcessGrowth(violations, options.growth);
   const runs = new Set<string>();
@@ -92,6 +95,13 @@ export function createChecker(options: CheckerOptions = {}): Checker {
         calls.check(operation);
         generations.rolledBack(operation);
         break;
+      case 'erasure intent':
+        erasures.intend(operation);
+        break;
+      case 'erase':
+      case 'readmit':
+        erasures.check(operation);
+        break;
       case 'fault':
         takeFault(operation);
         break;
@@ -109,6 +119,7 @@ export function createChecker(options: CheckerOptions = {}): Checker {
     runs,
     reads: reads.counts,
     events: events.counts,
+    erasures: erasures.counts,
     calls: calls.counts,
     recoveries: throughput.recoveries,
     isAwaitingThroughput: throughput.isAwaiting,

@@ -1,12 +1,14 @@
 /** What the checker has learnt from the history so far: who is who, what was acknowledged, what was seen. */
 import type { Read, ReadAnswer } from '../history.ts';
 import { createDemands, type Demands } from './demands.ts';
+import { createErasureMemory, type ErasureMemory } from './erasure-memory.ts';
 import { createEventMemory, type EventMemory } from './event-memory.ts';
 import { createFaultWindows, type FaultWindows } from './fault-windows.ts';
 
 export interface Known {
   readonly faults: FaultWindows;
   readonly events: EventMemory;
+  readonly erasures: ErasureMemory;
   /** Of acknowledged events and of what answers have shown to be committed. */
   readonly demands: Demands;
   /** Of the application's own rows; as scores. */
@@ -21,8 +23,8 @@ export interface Known {
   highestSeen(user: number): { readonly label: number; readonly score: number };
   /** One more event of that user whose row's change is lost. */
   addOrphan(user: number): void;
-  /** By how much a true label may be above the score. */
-  orphans(user: number): number;
+  /** By how much a true label may be above the score: what raised the version without a change that is known. */
+  unchanging(user: number): number;
   /** Whatever was acknowledged demands nothing any more. */
   forgetHistory(): void;
 }
@@ -31,6 +33,7 @@ export interface Known {
 export function createKnown(windowMs: number): Known {
   const faults = createFaultWindows();
   const events = createEventMemory();
+  const erasures = createErasureMemory(windowMs);
   const demands = createDemands(windowMs);
   const changes = createDemands(windowMs);
   const users = new Map<string, number>();
@@ -54,6 +57,7 @@ export function createKnown(windowMs: number): Known {
   return {
     faults,
     events,
+    erasures,
     demands,
     changes,
     users,
@@ -72,9 +76,10 @@ export function createKnown(windowMs: number): Known {
     },
     highestSeen: (user) => ({ label: labels[user] ?? 0, score: scores[user] ?? 0 }),
     addOrphan: (user) => void orphans.set(user, (orphans.get(user) ?? 0) + 1),
-    orphans: (user) => orphans.get(user) ?? 0,
+    unchanging: (user) => (orphans.get(user) ?? 0) + erasures.raises(user),
     forgetHistory() {
       events.forget();
+      erasures.forget();
       demands.forget();
       changes.forget();
       labels.fill(0);

@@ -13,6 +13,8 @@ export type Rule =
   | 'fresh without Postgres'
   /** From a generation that is no longer in force. */
   | 'withdrawn generation'
+  /** An answer for a user who is erased, or from before an erasure that is acknowledged. */
+  | 'erased user served'
   | 'dishonest source'
   | 'directive not honoured'
   | 'wrong user'
@@ -31,7 +33,9 @@ export type Rule =
   | 'context differs from its events'
   | 'run not ended'
   | 'run does not cover'
-  | 'answer beyond the stores';
+  | 'answer beyond the stores'
+  /** What an erasure deletes is still there, though its deletes were repeated. */
+  | 'erased user stored';
 
 export interface Violation {
   readonly rule: Rule;

@@ -1,5 +1,17 @@
 /** Histories written by hand: operations with everything that a test does not care about filled in. */
-import type { Change, Fault, Operation, Read, ReadAnswer, RollBack, SendEvents } from '../history.ts';
+import type {
+  Change,
+  Erase,
+  ErasureAct,
+  ErasureIntent,
+  Fault,
+  Operation,
+  Read,
+  ReadAnswer,
+  Readmit,
+  RollBack,
+  SendEvents,
+} from '../history.ts';
 import { createChecker } from './checker.ts';
 
 export function rulesOf(history: readonly Operation[]): readonly string[] {
@@ -45,7 +57,7 @@ interface Sent {
   readonly score?: number;
   readonly changedAt?: number;
   readonly firstSent?: number;
-  readonly status?: 'accepted' | 'duplicate';
+  readonly status?: 'accepted' | 'duplicate' | 'erased';
   readonly conflicting?: true;
 }
 
@@ -70,4 +82,19 @@ export function rollBack(at: number, from: number, to: number): RollBack {
 
 export function fault(at: number, phase: Fault['phase'], more: Partial<Fault> = {}): Fault {
   return { kind: 'fault', at, ended: at, phase, name: 'a fault', id: '1', seed: 1, ...more };
+}
+
+function intent(at: number, act: ErasureAct): ErasureIntent {
+  return { kind: 'erasure intent', act, at, ended: at, userId: '1' };
+}
+
+/** What somebody is about to do, and its only attempt, acknowledged 10 ms later. */
+export function erase(at: number, version: number, more: Partial<Erase> = {}): readonly Operation[] {
+  const call = { kind: 'erase', at, ended: at + 10, api: 'api 1', status: 200, userId: '1', firstSent: at } as const;
+  return [intent(at, 'erase'), { ...call, contextVersion: version, ...more }];
+}
+
+export function readmit(at: number, version: number, more: Partial<Readmit> = {}): readonly Operation[] {
+  const call = { kind: 'readmit', at, ended: at + 10, api: 'api 1', status: 200, userId: '1', firstSent: at } as const;
+  return [intent(at, 'readmit'), { ...call, contextVersion: version, wasErased: true, ...more }];
 }

@@ -11,7 +11,7 @@ export interface Api {
 }
 
 export interface HttpRequest {
-  readonly method: 'GET' | 'POST';
+  readonly method: 'GET' | 'POST' | 'DELETE';
   /** Absolute. */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;

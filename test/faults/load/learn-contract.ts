@@ -2,7 +2,15 @@
 import { type Contract, monotonicNow } from '../history.ts';
 
 /** As long as the slowest store's own deadline and what comes after it; the machine has much else to do. */
-export const DEADLINES: Contract['deadlines'] = { read: 6_000, event: 10_000, run: 15_000, rollback: 15_000 };
+export const DEADLINES: Contract['deadlines'] = {
+  read: 6_000,
+  event: 10_000,
+  run: 15_000,
+  rollback: 15_000,
+  // It asks each store several times, one after another.
+  erase: 30_000,
+  readmit: 15_000,
+};
 
 interface Document {
   readonly paths: Readonly<Record<string, Readonly<Record<string, { readonly responses?: object }>>>>;

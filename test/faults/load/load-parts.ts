@@ -1,6 +1,6 @@
 /** What the actors of a load have in common: whom they ask, what they ask about, and what was acknowledged lately. */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { HistorySink } from '../history.ts';
+import type { Contract, HistorySink } from '../history.ts';
 import type { Api, HttpCaller } from './http-caller.ts';
 
 export interface LoadParts {
@@ -13,7 +13,7 @@ export interface LoadParts {
   readonly changing: number;
   readonly recent: RecentEvents;
   /** Milliseconds by which each kind of call is to be answered; it is given up then. */
-  readonly deadlines: Readonly<Record<'read' | 'event' | 'run' | 'rollback', number>>;
+  readonly deadlines: Contract['deadlines'];
   readonly isStopping: () => boolean;
 }
 

@@ -6,6 +6,7 @@ import { createRandom } from '../../../apps/shop/replay/random.ts';
 import type { Pool } from '../../e2e/counts.fixture.ts';
 import type { LeakFinder } from '../checker/leaks.ts';
 import type { HistorySink } from '../history.ts';
+import { startEraser } from './erasers.ts';
 import { startWriter } from './event-writers.ts';
 import { type Api, createHttpCaller } from './http-caller.ts';
 import { DEADLINES, learnContract } from './learn-contract.ts';
@@ -42,6 +43,8 @@ export interface LoadRates {
   readonly transactionsPerSecond: number;
   readonly runsPerSecond: number;
   readonly rollbacksPerSecond: number;
+  /** Erasures and readmissions together. */
+  readonly erasuresPerSecond: number;
 }
 
 export const RATES: LoadRates = Object.freeze({
@@ -55,6 +58,7 @@ export const RATES: LoadRates = Object.freeze({
   transactionsPerSecond: 8,
   runsPerSecond: 0.2,
   rollbacksPerSecond: 0.03,
+  erasuresPerSecond: 0.5,
 });
 
 export interface Load {
@@ -89,6 +93,7 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
     ...named('sql', rates.sqlWriters, (name) => startSqlWriter(parts, name, dice(), inserting)),
     startRunStarter(parts, dice(), { runsPerSecond: rates.runsPerSecond, mostUsers: 50 }),
     startRollBacker(parts, dice(), rates.rollbacksPerSecond),
+    startEraser(parts, dice(), { userIds: erasable(changing), actsPerSecond: rates.erasuresPerSecond }),
   ]);
   // An actor's own error is told by stop.
   done.catch(() => {});
@@ -98,4 +103,9 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
       await done.finally(() => caller.close());
     },
   };
+}
+
+/** Some of those who change, whom readers ask for most: the last tenth. */
+function erasable(changing: number): readonly string[] {
+  return Array.from({ length: Math.max(1, Math.floor(changing / 10)) }, (_, i) => String(changing - i));
 }

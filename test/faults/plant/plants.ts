@@ -1,5 +1,6 @@
 /** Every plant by its name, for the child process that is told names alone. */
 import { deleteOnEvent } from './controls/cache-aside.ts';
+import { unblocked, unverifiedWithoutTombstones } from './controls/erasure.ts';
 import { versionWithoutHistory } from './controls/history.ts';
 import { joinedInFlight, versionAfterContext } from './controls/statements.ts';
 import { eventAtTransactionStart, skewedClocks, stampAtCompletion } from './controls/timestamps.ts';
@@ -20,6 +21,8 @@ export const plants: readonly Plant[] = [
   pointerInRedis,
   shortETag,
   versionWithoutHistory,
+  unverifiedWithoutTombstones,
+  unblocked,
 ];
 
 /** Throws where a name is nobody's. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { COUNT } from '../../e2e/counts.fixture.ts';
 import { until } from '../../e2e/until.fixture.ts';
+import { checkErased } from '../checker/check-erased.ts';
 import { checkRuns } from '../checker/check-runs.ts';
 import { checkStores } from '../checker/check-stores.ts';
 import { type Checker, createChecker } from '../checker/checker.ts';
@@ -120,6 +121,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
         await stop();
         await checkRuns(rig.pool, checker, users, RUNS_END_WITHIN_MS);
         await checkStores(rig.pool, checker, { sources: [HTTP_SOURCE, SQL_SOURCE], changesSql: CHANGES });
+        await rig.cache.with((redis) => checkErased({ db: rig.pool, redis }, checker));
       } finally {
         await close();
       }

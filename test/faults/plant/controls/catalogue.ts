@@ -31,7 +31,11 @@ export interface Control {
 
 const OLD: readonly Rule[] = ['stale called fresh', 'old certificate'];
 const BY_HTTP_ALONE: Partial<LoadRates> = { sqlWriters: 0, writers: 4, writesPerSecond: 15, runsPerSecond: 0.5 };
+/** Hints tell nobody that a user was readmitted: a version that is in Redis alone would keep the user away. */
+const UNERASED: Partial<LoadRates> = { ...BY_HTTP_ALONE, erasuresPerSecond: 0 };
 const MANY_RUNS: Partial<LoadRates> = { runsPerSecond: 2, writers: 4, writesPerSecond: 15, transactionsPerSecond: 30 };
+/** What Redis held before an erasure has to fit afterwards, too: no other generation, no other floor. */
+const MANY_ERASURES: Partial<LoadRates> = { erasuresPerSecond: 5, runsPerSecond: 0, rollbacksPerSecond: 0 };
 
 export const controls: readonly Control[] = [
   {
@@ -63,7 +67,7 @@ export const controls: readonly Control[] = [
     name: 'N5',
     what: 'version only in Redis; the hint alone is evicted',
     plants: ['version in Redis'],
-    rates: BY_HTTP_ALONE,
+    rates: UNERASED,
     stir: evictHints,
     caughtBy: OLD,
   },
@@ -71,7 +75,7 @@ export const controls: readonly Control[] = [
     name: 'N5-calm',
     what: 'version only in Redis, and nothing is done to it: ordinary tests pass',
     plants: ['version in Redis'],
-    rates: BY_HTTP_ALONE,
+    rates: UNERASED,
     holds: true,
     caughtBy: OLD,
   },
@@ -79,7 +83,7 @@ export const controls: readonly Control[] = [
     name: 'N6',
     what: 'version only in Redis; Redis is flushed',
     plants: ['version in Redis'],
-    rates: BY_HTTP_ALONE,
+    rates: UNERASED,
     stir: flushCache,
     caughtBy: OLD,
   },
@@ -87,7 +91,7 @@ export const controls: readonly Control[] = [
     name: 'N7',
     what: 'version only in Redis; raising it fails after the commit',
     plants: ['version in Redis'],
-    rates: BY_HTTP_ALONE,
+    rates: UNERASED,
     stir: failHints,
     caughtBy: OLD,
   },
@@ -113,7 +117,7 @@ export const controls: readonly Control[] = [
     name: 'N10',
     what: 'a poller raises the version of events in SQL',
     plants: ['version in Redis'],
-    rates: { writers: 0, sqlWriters: 3, transactionsPerSecond: 15 },
+    rates: { writers: 0, sqlWriters: 3, transactionsPerSecond: 15, erasuresPerSecond: 0 },
     caughtBy: OLD,
   },
   {
@@ -150,6 +154,24 @@ export const controls: readonly Control[] = [
     stir: deleteContexts,
     isDoing: true,
     caughtBy: ['event versions', ...OLD],
+  },
+  {
+    name: 'E1',
+    what: 'unverified answers without tombstones; Redis comes back as it was before erasures',
+    plants: ['E1'],
+    rates: MANY_ERASURES,
+    changing: 60,
+    stir: (stage) => returnOld(stage, true),
+    caughtBy: ['erased user served'],
+  },
+  {
+    name: 'E2',
+    what: 'nothing is blocked by a tombstone once the user is readmitted; Redis comes back as it was before erasures',
+    plants: ['E2'],
+    rates: MANY_ERASURES,
+    changing: 60,
+    stir: (stage) => returnOld(stage, false),
+    caughtBy: ['erased user served'],
   },
 ];
 
@@ -234,6 +256,26 @@ async function deleteContexts({ rig, random }: Stage): Promise<void> {
   const user = String(1 + Math.floor(random() * 60));
   await rig.pool.query({ text: 'delete from tandem.user_contexts where user_id = $1', values: [user] });
   await pause(500);
+}
+
+async function returnOld({ rig, fault }: Stage, isPostgresCut: boolean): Promise<void> {
+  await rig.cache.keepCopy();
+  await pause(3_000);
+  const ways = isPostgresCut ? rig.proxies('postgres', rig.apis) : [];
+  await fault(
+    { name: 'the cache back from before erasures', ...(isPostgresCut ? { cutsPostgres: true } : {}) },
+    {
+      async inject() {
+        for (const way of ways) way.add({ type: 'timeout', timeout: 0 });
+        await rig.cache.restartOld();
+      },
+      hold: () => pause(3_000),
+      async lift() {
+        for (const way of ways) await way.heal();
+      },
+    },
+  );
+  await pause(3_000);
 }
 
 /** All where none is named. Throws where a name means none. */

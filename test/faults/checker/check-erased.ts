@@ -1,0 +1,106 @@
+/**
+ * What the stores hold of users once the load has ended and every erasure's deletes were repeated, by the workers: nothing
+ * labelled up to a tombstone, and of those who are still erased nothing at all.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
+import type { Queryable } from './check-stores.ts';
+import type { Checker } from './checker.ts';
+
+export interface ErasingStores {
+  readonly db: Queryable;
+  readonly redis: Pick<Redis, 'keys' | 'hexists'>;
+  /** Of every key. */
+  readonly prefix?: string;
+}
+
+const POLL_MS = 200;
+/** A worker looks every few seconds, where it gets the time. */
+const LOOKED_AT_WITHIN_MS = 60_000;
+
+/** Makes all deletes due, waits for them, then notes what is left. */
+export async function checkErased(stores: ErasingStores, checker: Checker, withinMs = LOOKED_AT_WITHIN_MS) {
+  await checkTombstones(stores.db, checker);
+  await stores.db.query('update tandem.erasures set sweep_at = clock_timestamp() where sweep_at is not null');
+  const deadline = performance.now() + withinMs;
+  while ((await countDue(stores.db)) > 0) {
+    if (performance.now() > deadline) {
+      checker.violations.note('erased user stored', 'no worker repeats the deletes', {});
+      return;
+    }
+    await pause(POLL_MS);
+  }
+  await checkRows(stores.db, checker);
+  await checkRedis(stores, checker);
+}
+
+async function countDue(db: Queryable): Promise<number> {
+  const { rows } = await db.query<{ due: number }>(
+    'select count(*)::int as due from tandem.erasures where sweep_at <= clock_timestamp()',
+  );
+  return rows[0]?.due ?? 0;
+}
+
+interface StoredTombstone {
+  readonly userId: string;
+  readonly version: number;
+  readonly deletedVersion: number;
+}
+
+/** Every acknowledged one, unless a newer one is there; in force where nobody asked for a readmission since. */
+async function checkTombstones(db: Queryable, { known, violations }: Checker): Promise<void> {
+  const { rows } = await db.query<StoredTombstone>({
+    text: `select user_id as "userId", version::int, deleted_version::int as "deletedVersion"
+      from tandem.user_contexts where deleted_version > 0`,
+  });
+  const stored = new Map(rows.map((row) => [known.userOf(row.userId), row]));
+  for (const user of known.erasures.users()) {
+    const [told, inForce] = [
+      known.erasures.deletedVersion(user, LATER),
+      known.erasures.erasedThroughout(user, LATER, LATER),
+    ];
+    const row = stored.get(user);
+    const wrong = (why: string) => violations.note('event versions', why, { row, told, inForce });
+    if ((row?.deletedVersion ?? 0) < told) wrong('an acknowledged tombstone is lost');
+    else if (inForce > 0 && (row?.version !== inForce || row.deletedVersion !== inForce))
+      wrong('the user is not erased');
+  }
+}
+
+/** After all there was. */
+const LATER = Number.MAX_VALUE;
+
+/** Generations that were never published are nobody's answers; they are dropped as a whole. */
+async function checkRows(db: Queryable, { violations }: Checker): Promise<void> {
+  const { rows } = await db.query({
+    text: `select p.user_id as "userId", 'predictions' as "table", p.context_version::int as label, t.deleted_version::int as tombstone
+      from tandem.erasures t join tandem.predictions p on p.user_id = t.user_id and p.context_version <= t.deleted_version
+      join tandem.generations g on g.id = p.generation_id and g.state = 'published'
+      union all select o.user_id, 'overlay', o.context_version::int, t.deleted_version::int
+      from tandem.erasures t join tandem.overlay o on o.user_id = t.user_id and o.context_version <= t.deleted_version
+      union all select c.user_id, 'user_contexts', c.version::int, c.deleted_version::int
+      from tandem.user_contexts c where c.version = c.deleted_version and c.deleted_version > 0 and c.features <> '{}'
+      union all select e.user_id, 'events', null, c.deleted_version::int
+      from tandem.user_contexts c join tandem.events e on e.user_id collate "C" = c.user_id
+      where c.version = c.deleted_version and c.deleted_version > 0 and e.data is not null
+      limit 100`,
+  });
+  for (const row of rows) violations.note('erased user stored', 'in Postgres', row);
+}
+
+/** Ids of the load's users are short: a field is the id itself. */
+async function checkRedis({ db, redis, prefix = 'tandem' }: ErasingStores, { violations }: Checker): Promise<void> {
+  const users = await db.query<{ userId: string }>({
+    text: `select user_id as "userId" from tandem.user_contexts where version = deleted_version and deleted_version > 0`,
+  });
+  const listed = await db.query<{ id: string }>({
+    text: `select id::text from tandem.generations where state = 'published'`,
+  });
+  const buckets = (await Promise.all(listed.rows.map(({ id }) => redis.keys(`${prefix}:g:${id}:*`)))).flat();
+  const overlay = await redis.keys(`${prefix}:o:*`);
+  for (const { userId } of users.rows) {
+    const found = await Promise.all(buckets.map((key) => redis.hexists(key, userId)));
+    const left = [...buckets.filter((_, i) => found[i] === 1), ...overlay.filter((key) => key.includes(`}${userId}:`))];
+    if (left.length > 0) violations.note('erased user stored', 'in Redis', { userId, left });
+  }
+}

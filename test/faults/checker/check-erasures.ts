@@ -1,0 +1,126 @@
+/**
+ * I11: nothing below a tombstone is served. From outside: a read that began after an erasure was acknowledged is answered
+ * from nothing labelled up to the tombstone, however it is called, and until a readmission is asked for from nothing at
+ * all; an event that was sent in that time counts for nothing. And I2 across erasures: a tombstone's version is above
+ * what was known before and no event's own, and so is a readmission's.
+ */
+import type {
+  Erase,
+  ErasureIntent,
+  EventResult,
+  Read,
+  ReadAnswer,
+  Readmit,
+  SendEvents,
+  SentEvent,
+  SqlEvents,
+} from '../history.ts';
+import { type CallChecker, headOf } from './check-calls.ts';
+import type { Demand } from './demands.ts';
+import type { ErasureMemory } from './erasure-memory.ts';
+import type { Known } from './known.ts';
+import type { Violations } from './violations.ts';
+
+export interface ErasureCounts {
+  /** Acknowledged. */
+  erased: number;
+  readmitted: number;
+}
+
+export interface ErasureChecker {
+  intend(intent: ErasureIntent): void;
+  check(call: Erase | Readmit): void;
+  readonly counts: ErasureCounts;
+}
+
+/** Mark of the event memory: it may have been taken while its user was erased, and have the tombstone's version. */
+export const DROPPED = 4;
+
+export function createErasureChecker(known: Known, calls: CallChecker, violations: Violations): ErasureChecker {
+  const counts: ErasureCounts = { erased: 0, readmitted: 0 };
+  const before: Demand = { version: 0, score: 0 };
+  const { erasures } = known;
+
+  function checkVersion(call: Erase | Readmit, user: number, version: number): void {
+    const wrong = (why: string) => violations.note('event versions', why, { before, call: headOf(call) });
+    const raises = call.kind === 'erase' ? erasures.beganServed(user) : call.wasErased;
+    if (known.demands.find(user, call.firstSent, before) && version < before.version + (raises ? 1 : 0)) {
+      wrong(`${call.kind}: not above a version that was known before it was asked for`);
+    }
+    const holder = known.events.holder(user, version);
+    if (raises && holder >= 0 && !known.events.isMarked(holder, DROPPED))
+      wrong(`${call.kind}: an event has this version`);
+  }
+
+  function acknowledged(call: Erase | Readmit, user: number, version: number): void {
+    const { firstSent, ended } = call;
+    known.demand(user, firstSent, ended, version, 0);
+    if (call.kind === 'erase') {
+      counts.erased++;
+      erasures.erased(user, firstSent, ended, version);
+    } else {
+      counts.readmitted++;
+      erasures.readmitted(user, firstSent, ended);
+    }
+  }
+
+  return {
+    counts,
+    intend: ({ userId, act, at }) => erasures.intend(known.userOf(userId), act, at),
+    check(call) {
+      calls.check(call);
+      const user = known.userOf(call.userId);
+      const { contextVersion: version } = call;
+      // What was asked of a history that was lost since tells nothing of this one.
+      if (version === null || call.firstSent <= known.faults.historyCountsFrom()) {
+        if (call.failure !== 'refused') erasures.leftOpen(user, call.kind, call.ended);
+        return;
+      }
+      checkVersion(call, user, version);
+      acknowledged(call, user, version);
+    },
+  };
+}
+
+/** Why an answer must not be given, however it is called; null where the erasures that are known allow it. */
+export function servedThoughErased(
+  erasures: ErasureMemory,
+  { at, ended }: Read,
+  { predictedFromContextVersion: label }: ReadAnswer,
+  user: number,
+): string | null {
+  const tombstone = erasures.erasedThroughout(user, at, ended);
+  if (tombstone > 0) return `the user is erased, at version ${tombstone}`;
+  const deleted = erasures.deletedVersion(user, at);
+  return deleted > 0 && label !== null && label <= deleted
+    ? `label ${label} is not above the tombstone's ${deleted}`
+    : null;
+}
+
+type Acknowledgement = Pick<EventResult, 'contextVersion'> & { readonly status?: string };
+
+/** What an acknowledgement of an event must not say of a user who is erased, or is not; null where it may. */
+export function flawOfErased(
+  erasures: ErasureMemory,
+  { at, ended }: SendEvents | SqlEvents,
+  { status, contextVersion: version }: Acknowledgement,
+  user: number,
+): string | null {
+  if (status === 'accepted' && erasures.isTombstone(user, version)) return 'accepted with the version of a tombstone';
+  if (status === 'erased' && !erasures.mayBeErased(user, at)) return 'dropped, though nobody erased its user';
+  const tombstone = erasures.erasedThroughout(user, at, ended);
+  // A duplicate may have been applied before.
+  if (tombstone === 0 || status === 'duplicate' || version === tombstone) return null;
+  return `its user is erased, at version ${tombstone}`;
+}
+
+/** Whether an event may have been taken while its user was erased: then it has no version of its own. */
+export function mayBeDropped(
+  erasures: ErasureMemory,
+  { firstSent }: SentEvent,
+  { status, contextVersion: version }: Acknowledgement,
+  user: number,
+): boolean {
+  if (status === 'accepted') return false;
+  return status === 'erased' || erasures.isTombstone(user, version) || erasures.mayBeErased(user, firstSent);
+}

@@ -1,0 +1,120 @@
+/**
+ * Which users are erased, as far as clients can tell. An erasure is in force for certain from its acknowledgement until a
+ * readmission is asked for; it may be in force from the moment when somebody is about to ask for it. A call that nobody
+ * answered may work yet, for as long as a process may have been stopped: until then what it would do is possible, and what
+ * it would undo is not certain.
+ *
+ * Memory: some 60 bytes an erasure, and a few hundred a user who was ever erased.
+ */
+import type { ErasureAct } from '../history.ts';
+
+export interface ErasureMemory {
+  /** Somebody is about to erase or readmit that user. */
+  intend(user: number, act: ErasureAct, at: number): void;
+  /** An attempt that nobody acknowledged. */
+  leftOpen(user: number, act: ErasureAct, ended: number): void;
+  /** @param asked when it was asked for first, by whatever attempt */
+  erased(user: number, asked: number, ended: number, version: number): void;
+  readmitted(user: number, asked: number, ended: number): void;
+  /** Whether the user was not erased, for certain, when the last erasure was about to be asked for. */
+  beganServed(user: number): boolean;
+  /** Whether the user may have been erased at some moment from `at` on. */
+  mayBeErased(user: number, at: number): boolean;
+  /** The tombstone's version, where the user was erased all the time; else 0. */
+  erasedThroughout(user: number, at: number, ended: number): number;
+  /** The version of the newest tombstone that was acknowledged before `at`; 0 where none was. */
+  deletedVersion(user: number, at: number): number;
+  isTombstone(user: number, version: number): boolean;
+  /** Of the user's versions, how many may be of erasures and readmissions. */
+  raises(user: number): number;
+  /** Whoever was ever to be erased. */
+  users(): Iterable<number>;
+  /** The history is lost: of those users nobody knows whether they are erased. */
+  forget(): void;
+}
+
+interface Tombstone {
+  readonly acknowledged: number;
+  readonly version: number;
+}
+
+interface State {
+  /** In the order of their acknowledgements. */
+  tombstones: Tombstone[];
+  /** The user is erased for certain from `since` to `until`. */
+  since: number;
+  until: number;
+  beganServed: boolean;
+  /** The user may be erased until then. */
+  mayUntil: number;
+  /** Until when an attempt that nobody acknowledged may work. */
+  readonly openUntil: Record<ErasureAct, number>;
+  raises: number;
+}
+
+const NEVER = Number.NEGATIVE_INFINITY;
+const FOR_EVER = Number.POSITIVE_INFINITY;
+
+/** @param windowMs longer than a call works after its sender has given it up */
+export function createErasureMemory(windowMs: number): ErasureMemory {
+  const states = new Map<number, State>();
+
+  function stateOf(user: number): State {
+    const known = states.get(user);
+    if (known) return known;
+    const openUntil = { erase: NEVER, readmit: NEVER };
+    const times = { since: FOR_EVER, until: FOR_EVER, mayUntil: NEVER, openUntil };
+    const state = { ...times, tombstones: [], beganServed: false, raises: 0 };
+    states.set(user, state);
+    return state;
+  }
+
+  return {
+    intend(user, act, at) {
+      const state = stateOf(user);
+      state.raises++;
+      if (act === 'readmit') state.until = at;
+      else {
+        state.beganServed = at > state.mayUntil;
+        state.mayUntil = FOR_EVER;
+      }
+    },
+    leftOpen(user, act, ended) {
+      const state = stateOf(user);
+      state.raises++;
+      state.openUntil[act] = Math.max(state.openUntil[act], ended + windowMs);
+    },
+    erased(user, asked, ended, version) {
+      const state = stateOf(user);
+      if (state.tombstones.at(-1)?.version !== version) state.tombstones.push({ acknowledged: ended, version });
+      const isCertain = asked > state.openUntil.readmit;
+      state.since = isCertain ? ended : FOR_EVER;
+      state.until = FOR_EVER;
+    },
+    readmitted(user, asked, ended) {
+      const state = stateOf(user);
+      if (asked > state.openUntil.erase) state.mayUntil = ended;
+    },
+    beganServed: (user) => states.get(user)?.beganServed === true,
+    mayBeErased: (user, at) => at <= (states.get(user)?.mayUntil ?? NEVER),
+    erasedThroughout(user, at, ended) {
+      const state = states.get(user);
+      return state && state.since < at && ended < state.until ? (state.tombstones.at(-1)?.version ?? 0) : 0;
+    },
+    deletedVersion(user, at) {
+      const before = states.get(user)?.tombstones.findLast(({ acknowledged }) => acknowledged < at);
+      return before?.version ?? 0;
+    },
+    isTombstone: (user, version) => states.get(user)?.tombstones.some((one) => one.version === version) === true,
+    raises: (user) => states.get(user)?.raises ?? 0,
+    users: () => states.keys(),
+    forget() {
+      for (const state of states.values()) {
+        state.tombstones = [];
+        state.since = FOR_EVER;
+        state.until = FOR_EVER;
+        state.mayUntil = FOR_EVER;
+      }
+    },
+  };
+}

@@ -1,0 +1,26 @@
+/** E1 and E2: tombstones that a reader does not ask for. */
+import type { Plant } from '../patch.ts';
+
+export const unverifiedWithoutTombstones: Plant = {
+  name: 'E1',
+  what: 'while Postgres does not answer, Redis is believed: nobody asks who was erased, nor whether it is the same server',
+  patches: [
+    {
+      file: 'libs/prediction/read/unverified-read.ts',
+      find: 'if (heard === null || told === null || told.serverId !== serverId) return null;',
+      replace: 'return { deletedVersion: () => 0 };',
+    },
+  ],
+};
+
+export const unblocked: Plant = {
+  name: 'E2',
+  what: 'once a user is readmitted, what is stored from before the erasure counts again',
+  patches: [
+    {
+      file: 'libs/prediction/freshness.ts',
+      find: "if (user.deletedVersion > 0 && candidate.contextVersion <= user.deletedVersion) return 'blocked';",
+      replace: '',
+    },
+  ],
+};
