@@ -16,11 +16,6 @@ import { createRunStore } from '@tandem/offline-store/run-store';
 import { findSettings } from '@tandem/offline-store/settings';
 import { findUserContext } from '@tandem/offline-store/users';
 import { findVisibleDelays } from '@tandem/offline-store/visible-delays';
-import { createOnlineConnection } from '@tandem/online-store/connection';
-import { createErasures } from '@tandem/online-store/erasures';
-import { createHintStore } from '@tandem/online-store/hint-store';
-import { createOverlayStore } from '@tandem/online-store/overlay-store';
-import { createOnlinePredictions } from '@tandem/online-store/predictions';
 import { createEraseUser } from '@tandem/prediction/erasure/erase-user';
 import { createLivePredictor } from '@tandem/prediction/live/live-prediction';
 import { createHeldPredictions, type HeldPredictions } from '@tandem/prediction/read/held-predictions';
@@ -31,6 +26,7 @@ import { countWarnings } from '@tandem/telemetry/counted-log';
 import { createLibraryLog } from '@tandem/telemetry/library-log';
 import type { Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
+import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import type { AppDependencies } from './app.ts';
 import type { HostRule } from './http/foreign-request.ts';
 import type { KeyMode } from './keys/choose-mode.ts';
@@ -40,10 +36,10 @@ import {
   observeCertificates,
   observeEvents,
   observeLive,
-  observeOnline,
   observeStatements,
   observeVisible,
 } from './observe-stores.ts';
+import { openOnline } from './open-online.ts';
 import { createReadinessParts, type ReadinessPartsDependencies } from './readiness-parts.ts';
 import { createRecordEvents } from './record-events.ts';
 import { createRefusalLog } from './refusal-log.ts';
@@ -161,7 +157,7 @@ function openReadiness(
 ): ReadinessChecker {
   return createReadiness({
     parts: [...createReadinessParts({ ...stores, warmUp: (most) => warmUp(stores, most) }), ...more],
-    onFailed: (part, error) => log.warn('readiness.failed', { part, error }),
+    onFailed: (part, error) => log.warn('readiness.failed', { part, error: serialiseRefusal(error) }),
     onMended: (part) => log.info('readiness.mended', { part }),
   });
 }
@@ -183,6 +179,7 @@ function openPostgres({ database, metrics, log }: ApiSettings, opened: Opened) {
     ...(database.certifyWithinMs === undefined ? {} : { timeoutMs: database.certifyWithinMs }),
     onStatement: observeStatements(metrics),
     onCertificate: observeCertificates(metrics, log),
+    onTombstonesFull: (erasures) => log.warn('tombstones.not_kept', { erasures }),
   });
   opened.push(() => authority.close());
   const findDelays = (entries: readonly OverlayEntry[]) => findVisibleDelays(pool, entries);
@@ -190,22 +187,6 @@ function openPostgres({ database, metrics, log }: ApiSettings, opened: Opened) {
   opened.push(() => keeper.close());
   const keyType = async () => (await registry.predictors())[0]?.keyType ?? (await findSettings(pool)).keyType;
   return { pool, keeper, authority, registry, keyType };
-}
-
-function openOnline({ redis, log, metrics, prefix }: ApiSettings, opened: Opened) {
-  const libraries = createLibraryLog(log);
-  const { url, commandTimeoutMs } = redis;
-  const limit = commandTimeoutMs === undefined ? {} : { commandTimeoutMs };
-  const connection = createOnlineConnection({ url, log: libraries, ...limit });
-  opened.push(() => connection.close());
-  const named = { connection, ...(prefix === undefined ? {} : { prefix }) };
-  return {
-    connection,
-    online: observeOnline(createOnlinePredictions({ ...named, log: libraries }), metrics),
-    overlay: createOverlayStore(named),
-    hints: createHintStore(named),
-    erasures: createErasures(named),
-  };
 }
 
 /** What reading predictions takes. */

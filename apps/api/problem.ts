@@ -17,11 +17,6 @@ export interface ProblemKind {
 
 export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.freeze({
   malformed_request: kind(400, 'Malformed request', 'a header, the path or the JSON cannot be parsed'),
-  invalid_input: kind(
-    422,
-    'Invalid input',
-    'the request is well-formed but says something impossible; `field` names where',
-  ),
   unauthorized: kind(401, 'Unauthorized', 'no API key, or one that is not in force'),
   forbidden: kind(403, 'Forbidden', 'a web page of another origin asks for a change, or `Host` names another machine'),
   missing_scope: kind(403, 'Missing scope', 'the API key does not have the scope that the path needs'),
@@ -40,21 +35,26 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
   precondition_failed: kind(412, 'Precondition failed', '`If-Match` names a tag, and every answer here has a weak one'),
   body_too_large: kind(413, 'Body too large', 'the body has more bytes than the service reads'),
   unsupported_media_type: kind(415, 'Unsupported media type', 'another content type, charset or content encoding'),
-  rate_limited: kind(429, 'Too many requests', "the key's own limit is used up; see `Retry-After`"),
-  headers_too_large: kind(431, 'Header fields too large', 'the header section is larger than the service reads'),
+  invalid_input: kind(
+    422,
+    'Invalid input',
+    'the request is well-formed but says something impossible; `field` names where',
+  ),
   config_invalid: kind(422, 'Invalid configuration', 'a configuration is refused; `field` names the setting'),
   model_refused: kind(422, 'Model refused', 'the model file or its signature is refused'),
-  not_cached: kind(504, 'Not cached', '`only-if-cached`, and no stored prediction will do'),
-  no_prediction: kind(503, 'No prediction', 'no rung of the ladder may answer; see `Retry-After`'),
-  live_timeout: kind(503, 'Live inference too slow', 'the deadline passed and nothing lower may answer'),
-  live_failed: kind(503, 'Live inference failed', 'the model failed on this user and nothing lower may answer'),
   features_unusable: kind(
     422,
     'Features unusable',
     "the model cannot take the user's features as they are, and nothing lower may answer; no repetition helps until they change",
   ),
+  rate_limited: kind(429, 'Too many requests', "the key's own limit is used up; see `Retry-After`"),
+  headers_too_large: kind(431, 'Header fields too large', 'the header section is larger than the service reads'),
+  no_prediction: kind(503, 'No prediction', 'no rung of the ladder may answer; see `Retry-After`'),
+  live_timeout: kind(503, 'Live inference too slow', 'the deadline passed and nothing lower may answer'),
+  live_failed: kind(503, 'Live inference failed', 'the model failed on this user and nothing lower may answer'),
   overloaded: kind(503, 'Overloaded', 'no place in the queue of live inference; see `Retry-After`'),
   unavailable: kind(503, 'Unavailable', 'a store does not answer in time; see `Retry-After`'),
+  not_cached: kind(504, 'Not cached', '`only-if-cached`, and no stored prediction will do'),
   internal_error: kind(500, 'Internal error', 'a defect of the service; its log names the request'),
 });
 

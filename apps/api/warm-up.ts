@@ -4,6 +4,7 @@ import type { InferencePool } from '@tandem/inference/pool';
 import type { StoredRegistry } from '@tandem/offline-store/registry';
 import type { Authority } from '@tandem/prediction/certificate';
 import type { Log } from '@tandem/telemetry/log';
+import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 
 export interface WarmUpDependencies {
   readonly registry: Pick<StoredRegistry, 'predictors' | 'modelVersion'>;
@@ -41,7 +42,7 @@ export function keepWarmingUp(attempt: () => Promise<void>, log: Pick<Log, 'warn
     attempt().then(
       () => true,
       (error: unknown) => {
-        log.warn('inference.not_warmed', { error });
+        log.warn('inference.not_warmed', { error: serialiseRefusal(error) });
         return signal.aborted;
       },
     );

@@ -50,9 +50,17 @@ test('whoever gives a statement little time is told so, while it runs and while 
   await query(pool, { text: 'select 1', withinMs: 60_000 });
   proxy.stall(true);
   await expect(query(pool, { text: 'select 1', withinMs: 50 })).rejects.toMatchObject(unavailable);
-  await expect.poll(() => pool.totalCount).toBe(0);
+  await expect.poll(() => pool.totalCount, { timeout: 30_000 }).toBe(0);
   await expect(query(pool, { text: 'select 1', withinMs: 50 })).rejects.toMatchObject(unavailable);
   proxy.close();
+  await pool.end();
+});
+
+test('a server that is slow for a moment costs whoever has little time an answer, not the connection', async () => {
+  const pool = createPool({ url: database.url, applicationName: 'slow', max: 1 });
+  const pid = await query(pool, { text: 'select pg_backend_pid() as pid' });
+  await expect(query(pool, { text: 'select pg_sleep(0.3)', withinMs: 50 })).rejects.toMatchObject(unavailable);
+  expect(await query(pool, { text: 'select pg_backend_pid() as pid', withinMs: 60_000 })).toEqual(pid);
   await pool.end();
 });
 

@@ -27,7 +27,7 @@ export interface PoolOptions {
 
 const CONNECT_TIMEOUT_MS = 2_000;
 const IDLE_IN_TRANSACTION_MS = 30_000;
-/** How much longer than the server's limit we wait: only a server that is stopped needs it. */
+/** How much longer than a statement's limit a connection is kept: only a server that is stopped needs it. */
 const CLIENT_GRACE_MS = 2_000;
 
 export function createPool(options: PoolOptions): pg.Pool {
@@ -91,7 +91,8 @@ export interface Statement {
   readonly timeoutMs?: number;
   /**
    * Milliseconds after which the caller is told `unavailable`, the wait for a connection included: for those who have
-   * something better to do than to wait for a server that is silent. Of a client inside a transaction it means nothing.
+   * something better to do than to wait for a server that is silent. The statement goes on for the time that the server
+   * gives it, or until a connection that is silent is closed. Of a client inside a transaction it means nothing.
    */
   readonly withinMs?: number | undefined;
 }
@@ -124,8 +125,9 @@ async function executeWithin<R extends pg.QueryResultRow>(
     const left = deadline - performance.now();
     // Nobody waits any more. The connection came late, and is good.
     if (left <= 0) throw tooLate(withinMs);
-    // What is not answered by then costs its connection, which may be one to nowhere.
-    return client.query<R>({ ...config, query_timeout: left } as pg.QueryConfig);
+    // The caller is told when its time is over; the connection is given longer. A server that is slow for a moment would
+    // else have connections to open just then, and only one that stays silent is nowhere.
+    return client.query<R>({ ...config, query_timeout: left + CLIENT_GRACE_MS } as pg.QueryConfig);
   });
   return Promise.race([asked, late]).finally(() => clearTimeout(timer));
 }

@@ -307,6 +307,29 @@ describe('events written in SQL', () => {
   });
 });
 
+describe('a sender who races', () => {
+  test('is told within the time of one attempt, however often it is tried', async () => {
+    const { pool } = database;
+    // Each attempt on this id loses its race, after more than half of the time.
+    await pool.query(`
+      create sequence public.lost_races;
+      create function public.lose_race() returns trigger language plpgsql as $$ begin
+        perform nextval('public.lost_races'), pg_sleep(0.6);
+        raise exception 'lost' using errcode = '40001';
+      end $$;
+      create trigger lose_race before insert on tandem.event_ids for each row when (new.id = 'racing')
+        execute function public.lose_race()`);
+    const hasty = createEventStore(pool, { withinMs: 1_000 });
+    await expect(hasty.accept([event({ id: 'racing' })])).rejects.toMatchObject({
+      code: 'unavailable',
+      detail: expect.stringContaining('no answer within'),
+    });
+    const { rows } = await pool.query<{ races: number }>('select last_value::int as races from public.lost_races');
+    expect(rows[0]?.races).toBeLessThan(3);
+    await pool.query('drop trigger lose_race on tandem.event_ids');
+  });
+});
+
 describe('users', () => {
   test('batches that name two users in opposite order never deadlock', async () => {
     const [a, b] = [String(user), String(user + 500_000)];

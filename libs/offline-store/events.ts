@@ -10,7 +10,7 @@ import { type Db, query, sqlState } from './database.ts';
 export interface EventStoreOptions {
   /** Milliseconds that a batch waits for a user whom another transaction holds. */
   readonly lockTimeoutMs?: number;
-  /** Milliseconds after which senders are told `unavailable` where Postgres is silent; else the pool's own limits count. */
+  /** Milliseconds after which senders are told `unavailable`, whatever holds Postgres up; else the pool's own limits count. */
   readonly withinMs?: number;
 }
 
@@ -25,9 +25,13 @@ export function createEventStore(pool: pg.Pool, options: EventStoreOptions = {})
 
 async function acceptRetrying(pool: pg.Pool, events: readonly ContextEvent[], options: EventStoreOptions) {
   const sent = JSON.stringify(events);
+  const { lockTimeoutMs = 1_000, withinMs } = options;
+  const began = performance.now();
+  // One limit for all attempts: a sender who races three times is told as soon as any other.
+  const leftMs = () => (withinMs === undefined ? undefined : Math.max(1, withinMs - (performance.now() - began)));
   for (let attempt = 1; ; attempt++) {
     try {
-      return await sendEvents(pool, events, sent, options);
+      return await sendEvents(pool, events, sent, { lockTimeoutMs, withinMs: leftMs() });
     } catch (error) {
       if (attempt < ATTEMPTS && isRace(error)) continue;
       throw asEventError(error, events);
@@ -62,7 +66,7 @@ async function sendEvents(
   db: Db,
   events: readonly ContextEvent[],
   sent: string,
-  { lockTimeoutMs = 1_000, withinMs }: EventStoreOptions,
+  { lockTimeoutMs, withinMs }: { readonly lockTimeoutMs: number; readonly withinMs: number | undefined },
 ) {
   const rows = await query<ResultRow>(db, {
     name: 'tandem-send-events',

@@ -93,6 +93,7 @@ function createUsersReader(pool: pg.Pool): ReadUsers {
   }
 
   return async (version, userIds, { timeoutMs, certified }) => {
+    const deadline = performance.now() + timeoutMs;
     const packing = certified === 'with rows' ? packings.get(version.id) : null;
     if (packing) {
       const read = await readPacked(pool, version, userIds, { timeoutMs, known }, packing);
@@ -100,7 +101,9 @@ function createUsersReader(pool: pg.Pool): ReadUsers {
       if (read === 'other types') learn(version, null);
       else if (read !== 'other arms') return read;
     }
-    const read = await readUsers(pool, version, userIds, { timeoutMs, known, certified });
+    // A publication makes every read of that moment ask twice: in the time of one.
+    const leftMs = Math.max(1, deadline - performance.now());
+    const read = await readUsers(pool, version, userIds, { timeoutMs: leftMs, known, certified });
     if (packing === undefined) learn(version, packingOf(version, read.oids));
     known = read.arms;
     return { batch: read.batch, certificate: read.certificate };

@@ -69,7 +69,7 @@ const read = async (source: ReturnType<typeof createFeatureSource>, version: Mod
 function byUser({ userIds, contextVersions, values, faults, unusable }: FeatureBatch) {
   const rows = userIds.map((userId, row): [string, unknown] => [
     userId,
-    [contextVersions[row], values.map((all) => all[row]), faults.get(row), unusable?.get(row)],
+    [contextVersions[row], values.map((all) => all[row]), faults.get(row), unusable.get(row)],
   ]);
   return Object.fromEntries(rows);
 }

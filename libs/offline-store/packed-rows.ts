@@ -26,6 +26,7 @@ export function unpackRows(
   moment: BatchMoment,
 ): FeatureBatch | undefined {
   const table = createFeatureTable(version, oids, rows.length);
+  const bytesOf = createHexReader();
   for (const row of rows) {
     const asOf = row[3] === null || row[3] === undefined ? null : Number(row[3]);
     table.add(row[0] ?? '', Number(row[1] ?? 0), row[2] ?? null, asOf);
@@ -45,12 +46,14 @@ export function unpackRows(
 const FIELDS_BYTES = 4;
 const HEX = '\\x';
 
-let scratch = Buffer.allocUnsafeSlow(1_024);
-
 /** Of a bytea as Postgres writes it, good until the next call; undefined where a setting has it written otherwise. */
-function bytesOf(text: string): Buffer | undefined {
-  if (!text.startsWith(HEX)) return undefined;
-  if (text.length > 2 * scratch.length) scratch = Buffer.allocUnsafeSlow(text.length);
-  scratch.write(text.slice(HEX.length), 'hex');
-  return scratch;
+function createHexReader(): (text: string) => Buffer | undefined {
+  let scratch = Buffer.alloc(0);
+  return (text) => {
+    if (!text.startsWith(HEX)) return undefined;
+    // Rows of a version are about as long as each other: room for one and a half serves them all.
+    if (text.length > 2 * scratch.length) scratch = Buffer.allocUnsafe(text.length);
+    scratch.write(text.slice(HEX.length), 'hex');
+    return scratch;
+  };
 }

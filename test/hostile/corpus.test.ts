@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseRequest, readCorpus } from './corpus.ts';
 import { render } from './render.ts';
-import { answerFaults, lastAnswerFaults } from './verdict.ts';
+import { answerFaults, lastAnswerFaults, orderFaults } from './verdict.ts';
 
 const facts = { runId: 'r', contextToken: 't', etag: 'e' };
 const bytesOf = (text: string) =>
@@ -45,6 +45,7 @@ describe('render', () => {
   it('fills in what cannot be written', () => {
     expect(bytesOf('a{{lf}}\nb{{end}}\n{{hex 00 ff}}{{end}}')).toBe('a\nb\0\xff');
     expect(bytesOf('{{repeat 3 x{{crlf}}}}{{end}}')).toBe('x\r\nx\r\nx\r\n');
+    expect(render('{{number}}{{end}}', { ...facts, number: 7 }).join()).toBe('7');
     expect(bytesOf('{{rows 3 "#"}} {{run}} {{token}} {{etag}}{{end}}')).toBe('"0","1","2" r t e');
     expect(() => bytesOf('{{nothing}}{{end}}')).toThrow('no directive is called nothing');
   });
@@ -71,6 +72,14 @@ describe('the verdict', () => {
     const body = answer && { ...answer, body: answer.body.replaceAll('\\n', '\n') };
     const faults = answerFaults(body, expected, 'POST');
     expect(faults.join('; ')).toContain(fault);
+  });
+
+  it('names an answer that is out of order, or comes after the last', () => {
+    const third = problem(422, { instance: '/v1/users/3' });
+    expect(orderFaults(third, '/v1/users/3', problem(422))).toEqual([]);
+    expect(orderFaults(third, '/v1/users/2', undefined)).toEqual(['is about /v1/users/3, not /v1/users/2']);
+    const last = { ...third, headers: { ...third.headers, connection: 'close' } };
+    expect(orderFaults(third, '/v1/users/3', last)).toEqual(['comes after one that said it was the last']);
   });
 
   it('names what the last answer lacks', () => {

@@ -16,6 +16,7 @@
  * - `changes: yes`: the request may change what is stored; all others must not
  * - `users: text`: sent to a service whose user ids are texts; otherwise they are whole numbers
  * - `times: <n>`: what is sent is sent so often, in one go; each answer must be as the first `answer` says
+ * - `served: <n>`: of these at least so many are answered, before the connection ends; otherwise all are
  * - `within: <ms>`: the last answer must have come by then
  *
  * What is sent may be several requests with `---` between; each waits for the answer before it. render.ts says how lines
@@ -44,13 +45,26 @@ export interface HostileRequest {
   readonly connection: 'closes' | 'stays' | null;
   readonly mayChange: boolean;
   readonly times: number;
+  /** How many of them must be answered at least. */
+  readonly served: number;
   readonly withinMs: number;
   /** The text of each request. */
   readonly sent: readonly string[];
 }
 
 const folder = join(import.meta.dirname, 'requests');
-const KEYS = new Set(['answer', 'field', 'detail', 'header', 'connection', 'changes', 'users', 'times', 'within']);
+const KEYS = new Set([
+  'answer',
+  'field',
+  'detail',
+  'header',
+  'connection',
+  'changes',
+  'users',
+  'times',
+  'served',
+  'within',
+]);
 
 /** The whole corpus, by name. */
 export function readCorpus(): readonly HostileRequest[] {
@@ -86,6 +100,7 @@ export function parseRequest(name: string, text: string): HostileRequest {
     connection: one('connection') === null ? null : oneOf(name, one('connection'), ['closes', 'stays'] as const),
     mayChange: one('changes') === 'yes',
     times: Number(one('times') ?? 1),
+    served: Number(one('served') ?? one('times') ?? 1),
     withinMs: Number(one('within') ?? 10_000),
     // The file's last line end is an editor's, not the request's.
     sent: text

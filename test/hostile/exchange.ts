@@ -16,6 +16,8 @@ export interface Connection {
   send(pieces: readonly Piece[]): Promise<void>;
   /** The next answer; undefined where the connection ended without one. Rejects after the bound. */
   answer(method: string, withinMs: number): Promise<Answer | undefined>;
+  /** Bytes that came and are no whole answer. */
+  rest(): number;
   /** Whether the other side ends the connection within the bound. */
   ends(withinMs: number): Promise<boolean>;
   close(): void;
@@ -77,6 +79,7 @@ function connectionOn(socket: Socket): Connection {
       received = received.subarray(found.length);
       return { ...found.answer, ms: performance.now() - sentAt };
     },
+    rest: () => parts.reduce((sum, part) => sum + part.length, received.length),
     async ends(withinMs) {
       return await read((_, isOver) => (isOver ? true : undefined), withinMs).then(
         () => true,

@@ -8,6 +8,7 @@
  * - `{{time -3600}}`: now, in seconds more or less, as RFC 3339
  * - `{{run}}`, `{{token}}`, `{{etag}}`: of the service's own run, context token and entity tag; `{{unique}}`: another text
  *   each time
+ * - `{{number}}`: which this is of those that are sent in one go, from 1
  * - `{{pause 200}}`: milliseconds that nothing is sent
  */
 import { randomUUID } from 'node:crypto';
@@ -16,6 +17,7 @@ export interface Facts {
   readonly runId: string;
   readonly contextToken: string;
   readonly etag: string;
+  readonly number?: number;
 }
 
 /** Bytes to send, or milliseconds to wait. */
@@ -76,6 +78,8 @@ function textOf(name: string, value: string, facts: Facts, length: number): stri
       return facts.contextToken;
     case 'etag':
       return facts.etag;
+    case 'number':
+      return String(facts.number ?? 1);
     case 'unique':
       return randomUUID();
     default:

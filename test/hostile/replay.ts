@@ -1,9 +1,9 @@
 /** Sends a corpus file to the service, and tells everything that came out other than it says. */
-import type { ExpectedAnswer, HostileRequest } from './corpus.ts';
+import type { HostileRequest } from './corpus.ts';
 import { type Answer, type Connection, openConnection } from './exchange.ts';
-import { render } from './render.ts';
+import { type Piece, render } from './render.ts';
 import type { HostileService } from './service.ts';
-import { answerFaults, lastAnswerFaults } from './verdict.ts';
+import { answerFaults, lastAnswerFaults, orderFaults } from './verdict.ts';
 
 /** How long a connection that must close may stay open after its last answer: less than an idle one is kept, 5 s. */
 const CLOSES_WITHIN_MS = 3_000;
@@ -41,18 +41,26 @@ async function once(request: HostileRequest, service: HostileService, connection
 
 /** All at once, as a client does that does not wait; one fault is told, not thousands. */
 async function repeat(request: HostileRequest, service: HostileService, connection: Connection): Promise<string[]> {
+  const { times, served, answers, withinMs } = request;
   const [text = ''] = request.sent;
-  const expected: ExpectedAnswer = request.answers[0] ?? { statuses: [], problem: null };
-  const pieces = render(text, service);
-  const sending = connection.send(Array.from({ length: request.times }, () => pieces).flat());
-  let last: Answer | undefined;
-  for (let i = 0; i < request.times; i++) {
-    last = await connection.answer(methodOf(text), request.withinMs);
-    const faults = answerFaults(last, expected, methodOf(text));
-    if (faults.length > 0) return faults.map((fault) => `answer ${i + 1} of ${request.times}: ${fault}`);
+  const expected = answers[0] ?? { statuses: [], problem: null };
+  const rendered = Array.from({ length: times }, (_, i) => render(text, { ...service, number: i + 1 }));
+  const sending = connection.send([Buffer.concat(rendered.flat().filter((piece) => typeof piece !== 'number'))]);
+  const answered: Answer[] = [];
+  while (answered.length < times) {
+    const answer = await connection.answer(methodOf(text), withinMs);
+    if (!answer) break;
+    const faults = [
+      ...answerFaults(answer, expected, methodOf(text)),
+      ...orderFaults(answer, targetOf(rendered, answered.length), answered.at(-1)),
+    ];
+    answered.push(answer);
+    if (faults.length > 0) return faults.map((fault) => `answer ${answered.length} of ${times}: ${fault}`);
   }
+  if (answered.length < served) return [`${answered.length} of ${times} were answered, not ${served}`];
+  if (connection.rest() > 0) return [`answer ${answered.length + 1} of ${times} is torn`];
   await sending;
-  return lastAnswerFaults(last, request);
+  return lastAnswerFaults(answered.at(-1), request);
 }
 
 async function connectionFaults(expected: 'closes' | 'stays', connection: Connection): Promise<readonly string[]> {
@@ -60,6 +68,10 @@ async function connectionFaults(expected: 'closes' | 'stays', connection: Connec
   await connection.send([Buffer.from('GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n')]);
   const answer = await connection.answer('GET', CLOSES_WITHIN_MS);
   return answer?.status === 200 ? [] : [`the next request on the connection was answered with ${answer?.status}`];
+}
+
+function targetOf(rendered: readonly (readonly Piece[])[], at: number): string {
+  return String(rendered[at]?.[0]).split(' ', 2)[1] ?? '';
 }
 
 function methodOf(text: string): string {

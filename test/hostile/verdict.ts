@@ -52,6 +52,17 @@ export function lastAnswerFaults(answer: Answer | undefined, request: HostileReq
   return faults;
 }
 
+/** Of several requests sent in one go: whether this is the answer to that target, and may follow the one before it. */
+export function orderFaults({ headers, body }: Answer, target: string, before: Answer | undefined): string[] {
+  const faults: string[] = [];
+  if (before?.headers.connection === 'close') faults.push('comes after one that said it was the last');
+  if (headers['content-type']?.includes('json') !== true) return faults;
+  const { instance, userId } = JSON.parse(body) as { readonly instance?: string; readonly userId?: string };
+  const named = instance ?? userId;
+  if (named !== undefined && !target.endsWith(named)) faults.push(`is about ${named}, not ${target}`);
+  return faults;
+}
+
 interface Problem {
   readonly type?: string;
   readonly title?: string;

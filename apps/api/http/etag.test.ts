@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { holdsIfMatch, matchesETag, weakETag } from './etag.ts';
+import { checkIfMatch, matchesETag, weakETag } from './etag.ts';
 
 describe('weakETag', () => {
   it('is the same for the same parts, and another for any other', () => {
@@ -34,10 +34,13 @@ describe('matchesETag', () => {
   });
 });
 
-describe('holdsIfMatch', () => {
+describe('checkIfMatch', () => {
   const etag = weakETag(['p', '42']);
 
   it('holds of any answer that is there, and of no tag: weak ones are never equal strongly', () => {
-    expect([' * ', etag, etag.slice(2), '"other"', ''].map(holdsIfMatch)).toEqual([true, false, false, false, false]);
+    for (const holding of [undefined, '*', ' * ']) expect(() => checkIfMatch(holding)).not.toThrow();
+    for (const tags of [etag, etag.slice(2), '"other"', '']) {
+      expect(() => checkIfMatch(tags)).toThrow(expect.objectContaining({ code: 'precondition_failed' }));
+    }
   });
 });

@@ -1,5 +1,6 @@
 /** Entity tags (RFC 9110, 8.8.3): a weak one over whatever decides an answer, and the comparisons of both conditions. */
 import { hash } from 'node:crypto';
+import { RequestError } from './request-error.ts';
 
 /** Parts are joined so that no two lists of parts look alike. */
 export function weakETag(parts: readonly (string | number | null)[]): string {
@@ -18,9 +19,14 @@ export function matchesETag(ifNoneMatch: string, etag: string): boolean {
 }
 
 /**
- * Whether an `If-Match` holds of an answer that is there (RFC 9110, 13.1.1). It is compared strongly, and so a weak tag
- * equals none, not even itself: only `*` holds.
+ * Throws `precondition_failed` where an `If-Match` does not hold of what is there (RFC 9110, 13.1.1). It is compared
+ * strongly, and so a weak tag equals none, not even itself: only `*` holds. For whom nothing else refuses (13.2.1), and
+ * before anything is changed.
  */
-export function holdsIfMatch(ifMatch: string): boolean {
-  return ifMatch.trim() === '*';
+export function checkIfMatch(ifMatch: string | undefined): void {
+  if (ifMatch === undefined || ifMatch.trim() === '*') return;
+  throw new RequestError('precondition_failed', 'If-Match names a tag, and nothing here has it as a strong one.', {
+    field: 'If-Match',
+    remedy: 'leave If-Match out; If-None-Match asks whether an answer has changed',
+  });
 }

@@ -120,5 +120,6 @@ function pick(batch: FeatureBatch, rows: readonly number[]): FeatureBatch {
     contextVersions: rows.map((row) => batch.contextVersions[row] ?? 0),
     values: batch.values.map((values) => rows.map((row) => values[row] ?? null)),
     faults: new Map(),
+    unusable: new Map(),
   };
 }

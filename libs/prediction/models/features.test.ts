@@ -58,6 +58,7 @@ it('the rows that can be scored are those without a fault, in order', () => {
       [2, 'twice'],
       [0, 'null'],
     ]),
+    unusable: new Map(),
   };
   expect(scorableRows(batch)).toEqual([1, 3]);
 });

@@ -23,7 +23,7 @@ export interface FeatureBatch {
   /** Users that cannot be scored: row number → why. Names values, so it is for those who may read features. */
   readonly faults: ReadonlyMap<number, string>;
   /** Of those, by row, the names of the features that no model can be given. */
-  readonly unusable?: ReadonlyMap<number, readonly string[]>;
+  readonly unusable: ReadonlyMap<number, readonly string[]>;
 }
 
 /** What an event left in a user's context for one feature. Times in ms since 1970. */

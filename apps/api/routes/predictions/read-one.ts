@@ -15,10 +15,9 @@ import type { WideEvent } from '@tandem/telemetry/wide-event';
 import { createPredictionCount } from '../../count-predictions.ts';
 import type { Endpoint } from '../../endpoint.ts';
 import { cacheStatus } from '../../http/cache-status.ts';
-import { holdsIfMatch, matchesETag } from '../../http/etag.ts';
+import { checkIfMatch, matchesETag } from '../../http/etag.ts';
 import type { RequestHead } from '../../http/foreign-request.ts';
 import { type Reply, responseOf } from '../../http/reply.ts';
-import { RequestError } from '../../http/request-error.ts';
 import type { Caller } from '../../keys/access.ts';
 import { predictorParameter, userIdParameter } from '../../parameters.ts';
 import { problems } from '../../problem-schema.ts';
@@ -71,24 +70,12 @@ export function createReadOne({ readPrediction, registry, metrics }: ReadDepende
       throw result ?? new TandemError('unknown_user', 'There is no such user.');
     }
     // Only now: an error that the read meets anyway comes before the condition (RFC 9110, 13.2.1).
-    const ifMatch = head.header('if-match');
-    if (ifMatch !== undefined && !holdsIfMatch(ifMatch)) throw matchFailed();
+    checkIfMatch(head.header('if-match'));
     const { source, reason } = result;
     count(name, source, reason);
     event.add({ predictor: name, source, reason });
     return replyOf(result, predictor, head.header('if-none-match'), performance.now() - startedAt);
   };
-}
-
-function matchFailed(): RequestError {
-  return new RequestError(
-    'precondition_failed',
-    'If-Match names a tag, which the answer does not have as a strong one.',
-    {
-      field: 'If-Match',
-      remedy: 'leave If-Match out; If-None-Match asks whether an answer has changed',
-    },
-  );
 }
 
 function replyOf(answer: Answer, predictor: Predictor, ifNoneMatch: string | undefined, tookMs: number): Reply {

@@ -51,6 +51,17 @@ describe('DELETE /v1/users/{userId}', () => {
     });
   });
 
+  it('does nothing under a condition that does not hold', async () => {
+    for (const [method, path] of [
+      ['DELETE', '/v1/users/8'],
+      ['POST', '/v1/users/8/readmit'],
+    ] as const) {
+      const answer = await api.app.request(path, { method, headers: { 'if-match': '"1"' } });
+      expect([answer.status, await answer.json()]).toMatchObject([412, { field: 'If-Match' }]);
+    }
+    expect((await api.get(`${PREDICTION}/8`)).status).toBe(200);
+  });
+
   it('refuses another spelling of a user, by which nobody would be kept out', async () => {
     for (const spelling of ['07', '+7', 'x', '%00']) {
       const response = await erase(spelling);

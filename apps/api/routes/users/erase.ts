@@ -7,7 +7,7 @@ import type { Endpoint } from '../../endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
 import { userIdParameter } from '../../parameters.ts';
 import { problems } from '../../problem-schema.ts';
-import { canonicalUserId, type ErasureDependencies } from './erasure-dependencies.ts';
+import { askedUserId, type ErasureDependencies } from './erasure-dependencies.ts';
 
 export function eraseUser(dependencies: ErasureDependencies): Endpoint {
   return {
@@ -15,7 +15,7 @@ export function eraseUser(dependencies: ErasureDependencies): Endpoint {
     scope: 'users:erase',
     produces: 'application/json',
     async handle({ req }, event) {
-      const receipt = await dependencies.eraseUser(await canonicalUserId(req, dependencies));
+      const receipt = await dependencies.eraseUser(await askedUserId(req, dependencies));
       // By its number: the log is no place for who was erased.
       event.add({ erasure: receipt.tombstone.number });
       return jsonResponse(receiptView(receipt));
@@ -70,6 +70,6 @@ const route = createRoute({
         'Erased, from every store: reads answer 404, runs skip the user, and events count for nothing, until the user is readmitted. To repeat it gives the same tombstone.',
       content: { 'application/json': { schema: ReceiptSchema, example: RECEIPT_EXAMPLE } },
     },
-    ...problems('invalid_input', 'unavailable'),
+    ...problems('invalid_input', 'precondition_failed', 'unavailable'),
   },
 });

@@ -3,6 +3,8 @@ import type { EraseUser } from '@tandem/prediction/erasure/erase-user';
 import type { ErasureStore } from '@tandem/prediction/erasure/erasure';
 import type { KeyType } from '@tandem/prediction/user-id';
 import type { HonoRequest } from 'hono';
+import { checkIfMatch } from '../../http/etag.ts';
+import { RequestError } from '../../http/request-error.ts';
 import { requireKeyType, userIdProblem } from '../../user-id-problem.ts';
 
 export interface ErasureDependencies {
@@ -12,13 +14,27 @@ export interface ErasureDependencies {
   keyType(): Promise<KeyType | null>;
 }
 
-/** The user that the path names, in canonical spelling: a tombstone under another one would keep nobody out. */
-export async function canonicalUserId(
+/**
+ * The user that the path names, in canonical spelling: a tombstone under another one would keep nobody out. Throws where
+ * the caller sets a condition that does not hold, or sends what nobody would read.
+ */
+export async function askedUserId(
   req: HonoRequest,
   { keyType }: Pick<ErasureDependencies, 'keyType'>,
 ): Promise<string> {
   const userId = req.param('userId') ?? '';
   const problem = userIdProblem(requireKeyType(await keyType()), userId, 'userId');
   if (problem) throw problem;
+  checkIfMatch(req.header('if-match'));
+  checkNoBody(req);
   return userId;
+}
+
+/** What cannot be taken back is not begun before the request is whole, nor where it may be meant for less than is done. */
+function checkNoBody(req: HonoRequest): void {
+  const isEmpty = Number(req.header('content-length') ?? 0) === 0 && req.header('transfer-encoding') === undefined;
+  if (isEmpty) return;
+  throw new RequestError('malformed_request', 'This request has a body, which nobody reads.', {
+    remedy: 'send none: the path says all',
+  });
 }

@@ -6,7 +6,7 @@ import type { Endpoint } from '../../endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
 import { userIdParameter } from '../../parameters.ts';
 import { problems } from '../../problem-schema.ts';
-import { canonicalUserId, type ErasureDependencies } from './erasure-dependencies.ts';
+import { askedUserId, type ErasureDependencies } from './erasure-dependencies.ts';
 
 export function readmitUser(dependencies: ErasureDependencies): Endpoint {
   return {
@@ -14,7 +14,7 @@ export function readmitUser(dependencies: ErasureDependencies): Endpoint {
     scope: 'users:erase',
     produces: 'application/json',
     async handle({ req }) {
-      const userId = await canonicalUserId(req, dependencies);
+      const userId = await askedUserId(req, dependencies);
       const { wasErased, history, version } = await dependencies.readmitUser(userId);
       return jsonResponse({
         userId,
@@ -51,6 +51,6 @@ const route = createRoute({
         },
       },
     },
-    ...problems('invalid_input', 'unavailable'),
+    ...problems('invalid_input', 'precondition_failed', 'unavailable'),
   },
 });

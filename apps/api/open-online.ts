@@ -1,0 +1,42 @@
+/** The API's connections to the online store, and what goes over them. */
+import { createOnlineConnection } from '@tandem/online-store/connection';
+import { createErasures } from '@tandem/online-store/erasures';
+import { createHintStore } from '@tandem/online-store/hint-store';
+import { createOverlayStore } from '@tandem/online-store/overlay-store';
+import { createOnlinePredictions } from '@tandem/online-store/predictions';
+import { createLibraryLog } from '@tandem/telemetry/library-log';
+import type { Log } from '@tandem/telemetry/log';
+import type { Metrics } from '@tandem/telemetry/metrics';
+import { observeOnline } from './observe-stores.ts';
+
+export interface OnlineSettings {
+  /** `commandTimeoutMs`: how long a read waits for Redis; the connection's own limit where it is not said. */
+  readonly redis: { readonly url: string; readonly commandTimeoutMs?: number };
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Of the keys. */
+  readonly prefix?: string;
+}
+
+/** How long an erasure waits for Redis to answer a batch of its deletes: a receipt is worth waiting for. */
+const ERASING_MS = 2_000;
+
+/** @param opened what is to be closed at the end is added to it */
+export function openOnline({ redis, log, metrics, prefix }: OnlineSettings, opened: (() => unknown)[]) {
+  const libraries = createLibraryLog(log);
+  const open = (commandTimeoutMs?: number) => {
+    const limit = commandTimeoutMs === undefined ? {} : { commandTimeoutMs };
+    const connection = createOnlineConnection({ url: redis.url, log: libraries, ...limit });
+    opened.push(() => connection.close());
+    return { connection, ...(prefix === undefined ? {} : { prefix }) };
+  };
+  const named = open(redis.commandTimeoutMs);
+  return {
+    connection: named.connection,
+    online: observeOnline(createOnlinePredictions({ ...named, log: libraries }), metrics),
+    overlay: createOverlayStore(named),
+    hints: createHintStore(named),
+    // Its deletes hold up no read.
+    erasures: createErasures(open(ERASING_MS)),
+  };
+}
