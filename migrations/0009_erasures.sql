@@ -1,9 +1,6 @@
 -- Erasures, counted in the order of their commits: whoever knows all tombstones up to a number has only to look for those
 -- above it. A user who is erased again moves to a new number; the old one is nobody's then.
 
--- How many there were. In a row that every certificate reads anyway.
-alter table tandem.settings add column erasures bigint not null default 0;
-
 -- The last erasure of each user who ever was erased; the tombstone itself is the context's deleted version.
 create table tandem.erasures (
   number bigint primary key,
@@ -19,7 +16,3 @@ create index erasures_to_sweep on tandem.erasures (sweep_at) where sweep_at is n
 insert into tandem.erasures (number, user_id, deleted_version, erased_at)
   select row_number() over (order by user_id), user_id, deleted_version, updated_at
   from tandem.user_contexts where deleted_version > 0;
-update tandem.settings set erasures = (select count(*) from tandem.erasures);
-
--- Where an erased user's event data lies, without a look at everybody's. Events without data are not in it.
-create index events_with_data on tandem.events (user_id collate "C") where data is not null;

@@ -2,22 +2,23 @@ import { TandemError } from '@tandem/prediction/errors';
 import { createLog } from '@tandem/telemetry/log';
 import { createMetrics } from '@tandem/telemetry/metrics';
 import { expect, it } from 'vitest';
-import { openAccess } from './keys/access.ts';
+import { openAccess, type RouteScope } from './keys/access.ts';
 import { createRefusalLog } from './refusal-log.ts';
 import { createServing } from './serve-endpoint.ts';
 
-const endpoint = {
-  route: { operationId: 'readPrediction', method: 'get', path: '/x', responses: {} },
-  scope: 'public',
-  produces: 'application/json',
-} as const;
+const endpointOf = (scope: RouteScope) =>
+  ({
+    route: { operationId: 'readPrediction', method: 'get', path: '/x', responses: {} },
+    scope,
+    produces: 'application/json',
+  }) as const;
 const request = { url: 'http://127.0.0.1/x', header: () => undefined };
 
 /** The status that an error becomes, and the line that is logged of it. */
-async function served(error: Error): Promise<readonly [number, Record<string, unknown>]> {
+async function served(error: Error, scope: RouteScope = 'public'): Promise<readonly [number, Record<string, unknown>]> {
   const lines: string[] = [];
   const serve = createServing(
-    endpoint,
+    endpointOf(scope),
     {
       log: createLog({ level: 'info', name: 'api', destination: { write: (line) => void lines.push(line) } }),
       metrics: createMetrics({ app: 'api', processMetrics: false }),
@@ -57,4 +58,12 @@ it('logs a defect as an error, with the stack that leads to it', async () => {
     500,
     { level: 'error', code: 'internal_error', error: { stack: expect.stringMatching(/^at /) } },
   ]);
+});
+
+it('logs the path of a refusal, but not of one that has to do with erasing somebody, whose id is in it', async () => {
+  const error = new TandemError('unavailable', 'The user is erased, but Redis did not confirm its deletes.');
+  expect((await served(error))[1]).toMatchObject({ operation: 'readPrediction', path: '/x' });
+  const [status, line] = await served(error, 'users:erase');
+  expect([status, line]).toMatchObject([503, { operation: 'readPrediction', code: 'unavailable' }]);
+  expect(line).not.toHaveProperty('path');
 });

@@ -49,6 +49,8 @@ export function createServing<A extends { readonly status: number }>(
   const { scope } = endpoint;
   const { operationId, method } = endpoint.route;
   const changes = method !== 'get' && method !== 'head';
+  // The log is no place for who was erased, and such a path names the user.
+  const isPathLogged = scope !== 'users:erase';
   const facts = { operation: operationId };
   const logging = { log };
   // One child a status spares the hash of the labels on every request.
@@ -82,7 +84,7 @@ export function createServing<A extends { readonly status: number }>(
       metrics.httpProblems.inc({ route: operationId, status: String(status), code: found.code });
       if (refusalLog(found.code, event.fact('keyId'))) {
         const why = status < 500 || isOneOfMany(found.code) ? { field } : { error: describeError(error) };
-        event.add({ path: instance, status, code: found.code, ...why });
+        event.add({ ...(isPathLogged ? { path: instance } : {}), status, code: found.code, ...why });
         event.end({ level: status === 500 ? 'error' : 'info' });
       }
     }

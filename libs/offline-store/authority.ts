@@ -36,6 +36,8 @@ export interface AuthorityOptions {
   onRevision?(revision: number, history: string): void;
   /** Told of each statement that was answered: the database's history, and how many users shared it. */
   onCertificate?(history: string, users: number): void;
+  /** Told once in a history, where there is no room for more tombstones: from the next erasure on nothing is served unverified. */
+  onTombstonesFull?(count: number): void;
 }
 
 /** Users in one statement at most. */
@@ -61,7 +63,7 @@ export function createAuthority(
   options: AuthorityOptions = {},
 ): Authority & { close(): Promise<void> } {
   const { timeoutMs = 250, maxStatements = 2, applicationName = 'tandem-authority' } = options;
-  const { onStatement, onRevision, onCertificate, onConnect } = options;
+  const { onStatement, onRevision, onCertificate, onConnect, onTombstonesFull } = options;
   // One that is broken may still hold its place while its successor is opened.
   const isOwn = typeof database === 'string';
   const pool = isOwn ? createPool({ url: database, max: 2 * maxStatements, applicationName }) : database;
@@ -70,7 +72,10 @@ export function createAuthority(
     await prepareLane(client);
   };
   const lanes = createLanes(pool, { count: maxStatements, prepare });
-  let known: Known = { arms: NO_ARMS, tombstones: createTombstoneMemory(NO_ARMS.history) };
+  let known: Known = {
+    arms: NO_ARMS,
+    tombstones: createTombstoneMemory(NO_ARMS.history, { onFull: onTombstonesFull }),
+  };
 
   const ask = createStatementBatcher<readonly string[], Certificate>({
     async send(questions) {

@@ -7,12 +7,7 @@
  * told in the same way, by the count of erasures: those alone that the asker has not heard of.
  */
 import { type Assignment, type Certificate, UNTOUCHED, type UserState } from '@tandem/prediction/certificate';
-import {
-  createTombstoneMemory,
-  type NumberedTombstone,
-  type TombstoneMemory,
-  type Tombstones,
-} from '@tandem/prediction/erasure/tombstones';
+import type { NumberedTombstone, TombstoneMemory, Tombstones } from '@tandem/prediction/erasure/tombstones';
 
 /** Whole milliseconds since 1970 of a timestamptz expression, as a double. */
 export function epochMs(expression: string): string {
@@ -127,7 +122,7 @@ function assignmentOf(parts: ArmParts): Assignment {
 /** The tombstones that are known after a row: those heard of before, and what it tells; only the latter in another history. */
 export function tombstonesOf(row: AuthorityRow, heard: TombstoneMemory): TombstoneMemory {
   const [history, , , , , unheard] = row;
-  const known = heard.history === history ? heard : createTombstoneMemory(history);
+  const known = heard.inHistory(history);
   if (unheard === null) return known;
   const [count, found] = JSON.parse(unheard) as [number, NumberedTombstone[]];
   const last = found[found.length - 1]?.[0] ?? 0;

@@ -2,29 +2,39 @@
  * Predictions of erased users in generations. Published generations have an index by user; one that is being built has
  * none until it is published, when it is cleared of whoever was erased meanwhile.
  */
-import { type Db, execute, query, sqlState } from './database.ts';
+import type pg from 'pg';
+import { type Db, execute, query, transaction } from './database.ts';
 import { partitionOf } from './partition.ts';
 
 /** In all published generations, each by itself; how many rows went. */
-export async function deletePredictionsOf(db: Db, numbers: readonly number[]): Promise<number> {
-  const published = await query<{ id: string }>(db, {
+export async function deletePredictionsOf(pool: pg.Pool, numbers: readonly number[]): Promise<number> {
+  const published = await query<{ id: string }>(pool, {
     text: `select id from tandem.generations where state = 'published'`,
   });
   let deleted = 0;
-  for (const { id } of published) {
-    const gone = await deleteFrom(db, id, numbers).catch((error: unknown) => {
-      // It was dropped since it was listed.
-      if (sqlState(error) === '42P01') return 0;
-      throw error;
-    });
-    // A generation's count tells a loader whether Redis has all of it.
-    if (gone > 0) await execute(db, { text: REDUCE, values: [id, gone] });
-    deleted += gone;
-  }
+  for (const { id } of published) deleted += await transaction(pool, (db) => deleteCounted(db, id, numbers));
   return deleted;
 }
 
-const REDUCE = 'update tandem.generations set users = greatest(0, users - $2) where id = $1';
+/**
+ * With the generation's count, which tells a loader whether Redis has all of it. The generation's row first, as whoever
+ * drops one does: its partition is there for as long as that is locked.
+ */
+async function deleteCounted(db: Db, id: string, numbers: readonly number[]): Promise<number> {
+  const found = await query(db, {
+    text: `select from tandem.generations where id = $1 and state = 'published' for no key update`,
+    values: [id],
+  });
+  if (found.length === 0) return 0;
+  const gone = await deleteFrom(db, id, numbers);
+  if (gone > 0) {
+    await query(db, {
+      text: 'update tandem.generations set users = greatest(0, users - $2) where id = $1',
+      values: [id, gone],
+    });
+  }
+  return gone;
+}
 
 /**
  * In one generation, those labelled up to the tombstone of their user.

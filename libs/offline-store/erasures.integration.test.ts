@@ -1,11 +1,16 @@
+import type { DueSweep } from '@tandem/prediction/erasure/erasure';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { adopt } from './adopt.ts';
 import { createAuthority } from './authority.ts';
+import { transaction } from './database.ts';
 import { deleteFrom } from './erased-predictions.ts';
 import { createErasureStore } from './erasures.ts';
+import { changeEventRules, lockEventRules, touchEveryone } from './event-rules.ts';
 import { createEventStore } from './events.ts';
 import { putEntries } from './overlay.ts';
 import { createPartition, indexPartition, partitionOf } from './partition.ts';
+import { createRunStore } from './run-store.ts';
+import { lockAssignments } from './settings.ts';
 import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from './store.fixture.ts';
 
 let database: TestDatabase;
@@ -23,10 +28,12 @@ afterEach(async () => {
 });
 afterAll(() => database.drop());
 
+const dueOf = (number: number, sweeps: number): DueSweep => ({ number, userId: '1', sweeps, isReadmitted: false });
 const store = () => createErasureStore(database.pool);
 const send = (userId: string, id: string, data: Record<string, unknown> | null = null) =>
   createEventStore(database.pool).accept([{ source: 't', id, type: 'x', userId, time: null, data }]);
 const history = async () => (await store().count()).history;
+const waiting = () => count(`from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`);
 const count = async (from: string) => (await database.pool.query(`select ${from}`)).rowCount;
 
 describe('a tombstone', () => {
@@ -74,6 +81,41 @@ describe('a tombstone', () => {
     await send('1', 'a', { orders: 7 });
     expect(await store().deleteRows([tombstone.number])).toMatchObject({ events: 0 });
     expect(await count('from tandem.events where data is not null')).toBe(1);
+  });
+
+  it('takes the data of events by the versions that they produced, whatever the clock said of them', async () => {
+    await send('1', 'before', { orders: 7 });
+    const { tombstone } = await store().setTombstone('1');
+    await store().readmit('1');
+    await send('1', 'after', { orders: 8 });
+    // As where the clock was set back by an hour between the first event and the erasure.
+    await database.pool.query(`update tandem.events set accepted_at = accepted_at
+      + case id when 'before' then interval '1 hour' else interval '-1 hour' end`);
+    expect(await store().deleteRows([tombstone.number])).toMatchObject({ events: 1 });
+    expect(await count(`from tandem.events where id = 'after' and data is not null`)).toBe(1);
+  });
+
+  it('and new rules for events come by one another, whichever was first at the user and at the settings', async () => {
+    await send('1', 'a');
+    let attempts = 0;
+    let erasing: Promise<unknown> = Promise.resolve();
+    const adoption = changeEventRules(database.pool, async (db) => {
+      await lockAssignments(db);
+      if (++attempts === 1) {
+        erasing = store().setTombstone('1');
+        await expect.poll(waiting).toBe(1);
+      }
+      await lockEventRules(db);
+      // Of a predictor that no event has touched: everyone's row is changed.
+      await touchEveryone(db, 'other');
+      if (attempts === 2) {
+        erasing = Promise.all([erasing, store().setTombstone('2')]);
+        await expect.poll(waiting).toBe(1);
+      }
+    });
+    await expect(adoption).resolves.toBeUndefined();
+    await expect(erasing).resolves.toMatchObject([{ tombstone: { number: 1 } }, { tombstone: { number: 2 } }]);
+    expect(attempts).toBe(2);
   });
 });
 
@@ -156,6 +198,34 @@ describe('what is deleted behind a tombstone', () => {
     expect(await deleteFrom(database.pool, id, null)).toBe(0);
     expect(await count(`from ${partitionOf(id)}`)).toBe(2);
   });
+
+  it('is that prediction together with its place in the generation’s count, behind whoever drops the generation', async () => {
+    const runs = createRunStore(database.pool);
+    const asked = { predictor: 'visits', scope: { kind: 'all' }, reason: 'test', scheduleSlot: null } as const;
+    const { run } = await runs.create(asked);
+    await runs.plan(run.id);
+    await database.pool.query(`update tandem.chunks set state = 'committed', scored = 10`);
+    const id = (await runs.publish(run.id))?.generation?.id ?? '';
+    const rows = `from ${partitionOf(id)}`;
+    await database.pool.query(
+      `insert into ${partitionOf(id)} (generation_id, user_id, context_version, computed_at, outputs)
+      select $1, n::text, 0, now(), '' from generate_series(1, 10) n`,
+      [id],
+    );
+    const { tombstone } = await store().setTombstone('1');
+    let deleting: Promise<unknown> = Promise.resolve();
+    await transaction(database.pool, async (db) => {
+      await db.query('select from tandem.generations where id = $1 for update', [id]);
+      deleting = store().deleteRows([tombstone.number]);
+      await expect.poll(waiting).toBe(1);
+      expect(await count(rows)).toBe(10);
+      const locks = `from pg_locks where relation = '${partitionOf(id)}'::regclass and mode = 'RowExclusiveLock'`;
+      expect(await count(locks)).toBe(0);
+    });
+    expect(await deleting).toMatchObject({ predictions: 1 });
+    expect(await count(rows)).toBe(9);
+    expect(await count(`from tandem.generations where id = '${id}' and users = 9`)).toBe(1);
+  });
 });
 
 describe('the sweeps after an erasure', () => {
@@ -170,9 +240,25 @@ describe('the sweeps after an erasure', () => {
       waits.push(rows[0]?.seconds == null ? null : Math.round(rows[0].seconds));
       await database.pool.query(`update tandem.erasures set sweep_at = now() where sweep_at is not null`);
       const due = await store().due(10);
-      if (due.length > 0) expect(due).toEqual([{ number: tombstone.number, userId: '1' }]);
-      await store().swept(due.map(({ number }) => number));
+      if (due.length > 0) expect(due).toEqual([dueOf(tombstone.number, sweep)]);
+      await store().swept(due);
     }
     expect(waits).toEqual([5, 180, 900, 3600, null]);
+  });
+
+  it('are each counted once, also where two workers make it, and however late they are', async () => {
+    const { tombstone } = await store().setTombstone('1');
+    await database.pool.query(`update tandem.erasures set erased_at = now() - interval '1 day', sweep_at = now()`);
+    const [one, other] = [await store().due(10), await store().due(10)];
+    await store().swept(one);
+    await store().swept(other);
+    expect(await store().due(10)).toEqual([dueOf(tombstone.number, 1)]);
+  });
+
+  it('say who was readmitted since', async () => {
+    const { tombstone } = await store().setTombstone('1');
+    await store().readmit('1');
+    await database.pool.query(`update tandem.erasures set sweep_at = now()`);
+    expect(await store().due(10)).toEqual([{ ...dueOf(tombstone.number, 0), isReadmitted: true }]);
   });
 });

@@ -1,9 +1,11 @@
 /**
- * Erasures. The tombstone is a transaction of its own, short, that waits for nobody but senders of the same user's events
- * and other erasures. The deletes follow it one by one: whatever of them is missing, nothing labelled up to the deleted
+ * Erasures. The tombstone is a transaction of its own, short, that waits for nobody but senders of the same user's events,
+ * other erasures, and whoever changes who is served what. The deletes follow it one by one: whatever of them is missing, nothing labelled up to the deleted
  * version is served, and they are repeated.
  */
+import { isErased } from '@tandem/prediction/certificate';
 import type {
+  DueSweep,
   ErasureCount,
   ErasureStore,
   OnlinePlaces,
@@ -13,6 +15,7 @@ import type {
 import type pg from 'pg';
 import { type Db, execute, query, transaction } from './database.ts';
 import { deletePredictionsOf } from './erased-predictions.ts';
+import { shareEventRules } from './event-rules.ts';
 
 /** After the erasure; what may still come is a chunk under way (minutes), or a process that was stopped meanwhile. */
 const SWEEPS = `(array['5 s', '3 min', '15 min', '1 h']::interval[])`;
@@ -31,19 +34,8 @@ export function createErasureStore(pool: pg.Pool): ErasureStore {
     },
     places: () => findPlaces(pool),
     count: () => countErasures(pool),
-    due: (limit) =>
-      query<{ number: number; userId: string }>(pool, {
-        text: `select number, user_id as "userId" from tandem.erasures
-          where sweep_at <= clock_timestamp() order by sweep_at limit $1`,
-        values: [limit],
-      }),
-    async swept(numbers) {
-      await query(pool, {
-        text: `update tandem.erasures set sweeps = sweeps + 1, sweep_at = erased_at + ${SWEEPS}[sweeps + 2]
-          where number = any($1::bigint[])`,
-        values: [numbers],
-      });
-    },
+    due: (limit) => findDue(pool, limit),
+    swept: (sweeps) => countSweeps(pool, sweeps),
   };
 }
 
@@ -64,16 +56,20 @@ async function lockContext(db: Db, userId: string): Promise<Context | undefined>
   return context;
 }
 
-/** The user before the count, which all erasures meet in: it is locked for as short as can be. */
+/**
+ * The user before the count, which all erasures meet in: it is locked for as short as can be. Whoever adopts new rules for
+ * events takes them the other way round; the event rules' lock, which it needs in between, keeps it apart.
+ */
 async function setTombstone(db: Db, userId: string): Promise<{ tombstone: Tombstone; contextValues: number }> {
+  await shareEventRules(db);
   await query(db, {
     text: 'insert into tandem.user_contexts (user_id) values ($1) on conflict do nothing',
     values: [userId],
   });
   const context = await lockContext(db, userId);
   if (!context) throw new Error('the context of a user who is being erased is gone');
-  const isErased = context.deletedVersion > 0 && context.version === context.deletedVersion;
-  if (!isErased) await raiseTombstone(db, userId);
+  const wasErased = isErased(context);
+  if (!wasErased) await raiseTombstone(db, userId);
   const [tombstone] = await query<Tombstone & Record<string, unknown>>(db, {
     text: `select user_id as "userId", tandem.current_history() as history, number, deleted_version as version,
         erased_at as "erasedAt"
@@ -81,7 +77,7 @@ async function setTombstone(db: Db, userId: string): Promise<{ tombstone: Tombst
     values: [userId],
   });
   if (!tombstone) throw new Error('an erased user has no erasure');
-  return { tombstone, contextValues: isErased ? 0 : context.contextValues };
+  return { tombstone, contextValues: wasErased ? 0 : context.contextValues };
 }
 
 async function raiseTombstone(db: Db, userId: string): Promise<void> {
@@ -105,7 +101,7 @@ async function raiseTombstone(db: Db, userId: string): Promise<void> {
 
 async function readmit(db: Db, userId: string): Promise<Readmission> {
   const context = await lockContext(db, userId);
-  const wasErased = context !== undefined && context.deletedVersion > 0 && context.version === context.deletedVersion;
+  const wasErased = context !== undefined && isErased(context);
   const [row] = await query<{ history: string; version: number }>(db, {
     text: wasErased
       ? `update tandem.user_contexts set version = version + 1, updated_at = clock_timestamp() where user_id = $1
@@ -117,13 +113,16 @@ async function readmit(db: Db, userId: string): Promise<Readmission> {
   return { userId, ...row, wasErased };
 }
 
-/** Their ids stay for as long as all do, so that a late duplicate is known as one. */
+/**
+ * By the versions that the events produced: a clock may have been set back. Their ids stay for as long as all do, so that a
+ * late duplicate is known as one; an event whose id has gone is from before all that a tombstone is swept for.
+ */
 async function clearEvents(db: Db, numbers: readonly number[]): Promise<number> {
   return change(db, numbers, {
-    text: `update tandem.events e set data = null
-      from tandem.erasures t join tandem.user_contexts c on c.user_id = t.user_id
+    text: `update tandem.events e set data = null from tandem.erasures t
       where t.number = any($1::bigint[]) and e.user_id collate "C" = t.user_id and e.data is not null
-        and (c.version = c.deleted_version or e.accepted_at <= t.erased_at)`,
+        and not exists (select from tandem.event_ids k
+          where k.source = e.source collate "C" and k.id = e.id collate "C" and k.context_version > t.deleted_version)`,
   });
 }
 
@@ -140,6 +139,26 @@ async function deleteFailures(db: Db, numbers: readonly number[]): Promise<numbe
     text: `delete from tandem.run_failures f using tandem.erasures t
       where t.number = any($1::bigint[]) and f.user_id collate "C" = t.user_id
         and exists (select from tandem.runs r where r.id = f.run_id and r.created_at <= t.erased_at)`,
+  });
+}
+
+/** A context whose version is above the tombstone's is of somebody readmitted. */
+async function findDue(db: Db, limit: number): Promise<readonly DueSweep[]> {
+  return query<DueSweep & Record<string, unknown>>(db, {
+    text: `select t.number, t.user_id as "userId", t.sweeps, c.version > t.deleted_version as "isReadmitted"
+      from tandem.erasures t join tandem.user_contexts c on c.user_id = t.user_id
+      where t.sweep_at <= clock_timestamp() order by t.sweep_at limit $1`,
+    values: [limit],
+  });
+}
+
+/** By compare-and-set: of two workers that made the same sweep one counts it, else the last one would be left out. */
+async function countSweeps(db: Db, sweeps: readonly DueSweep[]): Promise<void> {
+  await query(db, {
+    text: `update tandem.erasures t set sweeps = t.sweeps + 1, sweep_at = t.erased_at + ${SWEEPS}[t.sweeps + 2]
+      from unnest($1::bigint[], $2::int[]) as made(number, sweeps)
+      where t.number = made.number and t.sweeps = made.sweeps`,
+    values: [sweeps.map((one) => one.number), sweeps.map((one) => one.sweeps)],
   });
 }
 

@@ -50,8 +50,9 @@ export async function changeEventRules<T>(
 }
 
 /**
- * From here to the transaction's end no event is being applied. The caller holds the assignments' lock and no other: a
- * transaction that sent an event never waits for that one, but may wait for any row after it.
+ * From here to the transaction's end no event is being applied, and nobody is being erased. The caller holds the
+ * assignments' lock and no other. A transaction that sent an event never waits for that one, but may wait for any row after
+ * it; an erasure that began before us waits for it with the user's row in hand, and gets it when we step out of the queue.
  */
 export async function lockEventRules(db: Db): Promise<void> {
   const [before] = await query<{ limit: string }>(db, { text: `select current_setting('lock_timeout') as limit` });
@@ -62,6 +63,14 @@ export async function lockEventRules(db: Db): Promise<void> {
   });
   await limit(before?.limit ?? '0');
   await query(db, { text: 'update tandem.event_rules set changed_at = clock_timestamp()' });
+}
+
+/**
+ * As the trigger does for events, by whoever locks a user's row and then the settings: until the transaction's end nobody
+ * who holds those is about to change every user's row.
+ */
+export async function shareEventRules(db: Db): Promise<void> {
+  await query(db, { text: `select pg_advisory_xact_lock_shared(${LOCK})` });
 }
 
 /**

@@ -1,10 +1,11 @@
-import { mkdtemp, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { isTandemError } from '@tandem/prediction/errors';
+import type pg from 'pg';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { query } from './database.ts';
+import { type Db, query, transaction } from './database.ts';
 import { migrate, schemaState } from './migrate.ts';
 import { createTestDatabase, type TestDatabase } from './store.fixture.ts';
 
@@ -46,6 +47,78 @@ test('a database that a newer release migrated is ahead, and migrating it is ref
   expect((await schemaState(database.pool, folder)).state).toBe('ahead');
   await expect(migrate(database.pool, () => {}, folder)).rejects.toMatchObject({ code: 'config_invalid' });
 });
+
+test('while an earlier release serves: events are accepted and reads certified, whoever the migration waits for', async () => {
+  const other = await createTestDatabase(inject('databaseUrl'));
+  const send = (db: Db) => query(db, { text: `insert into tandem.events (user_id, type) values ('1', 'x')` });
+  const atOnce = (text: string) => query(other.pool, { text, withinMs: 5_000 });
+  const pending = async () => (await schemaState(other.pool)).pending;
+  try {
+    await migrate(other.url, () => {}, await releasedBefore('0009'));
+    await send(other.pool);
+    let migrating: Promise<unknown> = Promise.resolve();
+    await transaction(other.pool, async (adoption) => {
+      await transaction(other.pool, async (application) => {
+        await send(application);
+        migrating = migrate(other.url);
+        await expect.poll(pending, { timeout: 60_000 }).toContain('0010_events_with_data');
+        await expect.poll(() => waitingFor(other.pool, 'index concurrently'), { timeout: 60_000 }).toBe(1);
+        await atOnce(`insert into tandem.events (user_id, type) values ('2', 'x')`);
+        await query(adoption, { text: 'select from tandem.settings for update' });
+      });
+      await expect.poll(pending, { timeout: 60_000 }).not.toContain('0010_events_with_data');
+      await expect.poll(() => waitingFor(other.pool, 'alter table'), { timeout: 60_000 }).toBe(1);
+      for (let i = 0; i < 20; i++) await atOnce('select revision from tandem.settings');
+      expect(await pending()).toContain('0011_count_of_erasures');
+    });
+    await migrating;
+    expect((await schemaState(other.pool)).state).toBe('current');
+    const index = `select from pg_index where indexrelid = 'tandem.events_with_data'::regclass and indisvalid`;
+    expect(await query(other.pool, { text: index })).toHaveLength(1);
+  } finally {
+    await other.drop();
+  }
+});
+
+test('an index that was left half built is built anew', async () => {
+  const folder = await folderOf({
+    '0001_first.sql': 'create table one (x int); insert into one values (1), (1);',
+    '0002_index.sql': `-- First a comment.
+drop index concurrently if exists one_x;
+create unique index concurrently one_x on one (x);`,
+  });
+  const other = await createTestDatabase(inject('databaseUrl'));
+  try {
+    await expect(migrate(other.url, () => {}, folder)).rejects.toThrow('0002_index');
+    await query(other.pool, { text: 'truncate one' });
+    expect(await migrate(other.url, () => {}, folder)).toEqual(['0002_index']);
+    expect(
+      await query(other.pool, {
+        text: `select from pg_index where indexrelid = 'one_x'::regclass and indisvalid`,
+      }),
+    ).toHaveLength(1);
+  } finally {
+    await other.drop();
+  }
+});
+
+/** Sessions that wait for a lock in a statement with such words. */
+async function waitingFor(pool: pg.Pool, statement: string): Promise<number> {
+  const rows = await query(pool, {
+    text: `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
+      and pid <> pg_backend_pid() and position($1 in query) > 0`,
+    values: [statement],
+  });
+  return rows.length;
+}
+
+/** The product's own migrations up to one. */
+async function releasedBefore(number: string): Promise<URL> {
+  const folder = new URL('../../migrations/', import.meta.url);
+  const names = (await readdir(folder)).filter((name) => name < number);
+  const files = await Promise.all(names.map(async (name) => [name, await readFile(new URL(name, folder), 'utf8')]));
+  return folderOf(Object.fromEntries(files) as Record<string, string>);
+}
 
 async function folderOf(files: Record<string, string>): Promise<URL> {
   const folder = await mkdtemp(join(tmpdir(), 'migrations-'));

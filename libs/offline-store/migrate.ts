@@ -1,13 +1,15 @@
 /**
  * The schema, brought up to date by the numbered SQL files in /migrations, forward only. Any number of processes may
- * start at once: a lock makes one migrate and the others wait, then find nothing to do.
+ * start at once: a lock makes one migrate and the others wait, then find nothing to do. The service runs on meanwhile: a
+ * file that others would wait for says for how long (`set local lock_timeout`), and is tried again until it gets by.
  */
 import { readdir, readFile } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
 import { TandemError } from '@tandem/prediction/errors';
 import { Kysely, PostgresDialect, type PostgresPool, sql } from 'kysely';
-import { type Migration, Migrator } from 'kysely/migration';
+import { type MigrateOptions, type Migration, Migrator } from 'kysely/migration';
 import pg from 'pg';
-import { createPool, query, withClient } from './database.ts';
+import { createPool, query, sqlState, withClient } from './database.ts';
 import { explainRefusedMigration, explainRefusedReading, isRefusal } from './rights.ts';
 
 const FOLDER = new URL('../../migrations/', import.meta.url);
@@ -15,6 +17,11 @@ const TABLE = 'migrations';
 const SCHEMA = 'tandem';
 /** Two 32-bit halves of an advisory lock's name that no one else is likely to use. */
 const LOCK = '1413567556, 1296648007';
+/** Between two looks whether another process has finished. */
+const LOOK_MS = 100;
+/** Between two attempts at a file that did not get its locks in the time it gives itself, and how long they go on. */
+const RETRY_MS = 500;
+const RETRY_FOR_MS = 1_800_000;
 
 /** - `missing`: never migrated; `behind`: files not applied; `ahead`: migrated by a newer release; `current`. */
 export interface SchemaState {
@@ -27,8 +34,8 @@ export interface SchemaState {
 }
 
 /**
- * Applies what is missing, each file in a transaction of its own. Resolves with the names applied now. Rejects with
- * `config_invalid`, naming file and line, where a migration fails: those before it stay applied; and where the user lacks
+ * Applies what is missing, each file in a transaction of its own, but for those that build an index concurrently, which
+ * Postgres does outside one. Resolves with the names applied now. Rejects with `config_invalid`, naming file and line, where a migration fails: those before it stay applied; and where the user lacks
  * the right to migrate.
  */
 export async function migrate(
@@ -72,14 +79,25 @@ async function readApplied(pool: pg.Pool): Promise<string[]> {
 async function migrateWith(pool: pg.Pool, log: (line: string) => void, folder: URL): Promise<readonly string[]> {
   return withClient(pool, async (client) => {
     await client.query('set statement_timeout = 0; set lock_timeout = 0');
-    // The migrator has a lock too, but two that create its tables at the same moment may still collide.
-    await client.query({ text: `select pg_advisory_lock(${LOCK})`, query_timeout: 3_600_000 } as pg.QueryConfig);
+    await takeTurn(client);
     try {
       return await applyMissing(client, log, folder);
     } finally {
       await client.query(`select pg_advisory_unlock(${LOCK}); reset statement_timeout; reset lock_timeout`);
     }
   });
+}
+
+/**
+ * The migrator has a lock too, but two that create its tables at the same moment may still collide. Asked for again and
+ * again: an index that is built concurrently waits for statements under way, also for one that waits for this lock.
+ */
+async function takeTurn(client: pg.PoolClient): Promise<void> {
+  for (;;) {
+    const { rows } = await client.query<{ ours: boolean }>(`select pg_try_advisory_lock(${LOCK}) as ours`);
+    if (rows[0]?.ours) return;
+    await setTimeout(LOOK_MS);
+  }
 }
 
 async function applyMissing(client: pg.PoolClient, log: (line: string) => void, folder: URL) {
@@ -93,10 +111,15 @@ async function applyMissing(client: pg.PoolClient, log: (line: string) => void, 
     provider: { getMigrations: async () => Object.fromEntries([...texts].map(([name, text]) => [name, run(text)])) },
   });
   const applied: string[] = [];
+  const deadline = performance.now() + RETRY_FOR_MS;
   // One by one: each file commits together with the record of it, and a failure leaves those before it applied.
   for (;;) {
-    const { error, results = [] } = await migrator.migrateUp();
+    const { error, results = [] } = await migrator.migrateUp(await howToApplyNext(migrator, texts));
     const name = results[0]?.migrationName;
+    if (sqlState(error) === '55P03' && performance.now() < deadline) {
+      await setTimeout(RETRY_MS);
+      continue;
+    }
     if (isRefusal(error)) throw await explainRefusedMigration(client, error);
     if (error !== undefined) throw failure(error, name, texts.get(name ?? ''));
     if (name === undefined) return applied;
@@ -105,9 +128,31 @@ async function applyMissing(client: pg.PoolClient, log: (line: string) => void, 
   }
 }
 
+async function howToApplyNext(migrator: Migrator, texts: ReadonlyMap<string, string>): Promise<MigrateOptions> {
+  const next = (await migrator.getMigrations()).find(({ executedAt }) => executedAt === undefined);
+  return { disableTransactions: isConcurrent(texts.get(next?.name ?? '') ?? '') };
+}
+
+/** Such a file has nothing else in it, and its statements may be repeated. */
+function isConcurrent(text: string): boolean {
+  return /\bindex concurrently\b/.test(text);
+}
+
 function run(text: string): Migration {
-  // Without parameters pg sends the file as one simple query of many statements.
-  return { up: async (db: Kysely<unknown>) => void (await sql.raw(text).execute(db)) };
+  // Without parameters pg sends a text as one simple query of many statements, which is a transaction.
+  const pieces = isConcurrent(text) ? statementsOf(text) : [text];
+  return {
+    async up(db: Kysely<unknown>) {
+      for (const piece of pieces) await sql.raw(piece).execute(db);
+    },
+  };
+}
+
+/** One by one, each with blanks for what comes before it, so that an error's position is one in the file. */
+function statementsOf(text: string): string[] {
+  return [...text.matchAll(/[^;]*[^;\s][^;]*;/g)].map(
+    (found) => text.slice(0, found.index).replace(/[^\n]/g, ' ') + found[0],
+  );
 }
 
 function failure(error: unknown, name: string | undefined, text: string | undefined): TandemError {
@@ -124,7 +169,7 @@ function failure(error: unknown, name: string | undefined, text: string | undefi
   return new TandemError('config_invalid', `Migration ${name} failed at ${where}: ${message}`, {
     field: where,
     cause: error,
-    remedy: 'nothing of this file was applied; mend the cause and start again',
+    remedy: 'what this file did was undone, or may be repeated; mend the cause and start again',
   });
 }
 

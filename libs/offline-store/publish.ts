@@ -117,7 +117,9 @@ async function conclude(db: Db, run: Run): Promise<PublishOutcome> {
     await setRunState(db, run.id, state, null);
     return { state, note: null, generation: null };
   }
-  // Whoever was erased between a chunk's look for erased users and its commit.
+  // Whoever was erased between a chunk's look for erased users and its commit. Every tombstone raises the count in the
+  // settings, whose lock (lockAssignments) we hold: it is committed and seen here, or comes after us, and then its deletes
+  // find the generation published.
   const erased = await deleteFrom(db, run.generationId, null);
   await query(db, {
     text: `update tandem.generations set state = 'published', published_at = clock_timestamp(), users = $2 where id = $1`,

@@ -22,7 +22,8 @@ export async function findSettings(db: Db): Promise<Settings> {
 
 /**
  * Locks the settings until the transaction ends. Whoever changes who is served what (adopts, publishes, rolls back, drops
- * generations) does this first: they all raise the revision in this row, and would else meet there in different orders.
+ * generations) does this first: they all raise the revision in this row, and would else meet there in different orders. An
+ * erasure comes to it last, and goes by event-rules.ts.
  */
 export async function lockAssignments(db: Db): Promise<{ keyType: KeyType | null }> {
   const rows = await query<{ keyType: KeyType | null }>(db, {

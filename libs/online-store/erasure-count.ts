@@ -3,8 +3,9 @@
  * lost everything, has another count than Postgres last said, or none.
  *
  * A count that was lost is set again by announcement: whoever does announces it here, asks Postgres after that, and sets
- * the count only while the announcement is there. What the server loses in between takes the announcement along, so a
- * count is never set above something that was lost after it was asked for.
+ * the count only while the announcement is there. What the server loses in between takes the announcement along, and so
+ * does an erasure that it is told of: a count is never set where an erasure was told, or lost, after it was asked for. An
+ * erasure that is told sets no count where there is none (raise-erasures.lua).
  */
 import { randomUUID } from 'node:crypto';
 import type { ErasureCount, OnlineErasures } from '@tandem/prediction/erasure/erasure';
@@ -20,7 +21,7 @@ export interface ErasureCountDependencies {
 }
 
 export interface OnlineErasureCount extends Pick<OnlineErasures, 'told' | 'restore'> {
-  /** Never lowers it within a history. */
+  /** For an erasure of that number: the count is that one or a higher one then, or there is none. */
   raise(count: ErasureCount): Promise<void>;
 }
 

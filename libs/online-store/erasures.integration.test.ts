@@ -37,21 +37,19 @@ const tombstone = (number: number, changes: Partial<Tombstone> = {}): Tombstone 
 });
 const counted = async () => (await erasures().told())?.count ?? null;
 
+/** As a worker does for a server without a count. */
+const restore = (count: number, history = HISTORY) => erasures().restore(async () => ({ history, count }));
+
 describe('the count of erasures', () => {
-  it('is there once one was told, names the server, and is never lowered', async () => {
-    expect(await erasures().told()).toBeNull();
+  it('is raised by each that is told, names the server, and is never lowered', async () => {
+    await restore(3);
     await erasures().tell(tombstone(5));
     await erasures().tell(tombstone(4));
     expect(await erasures().told()).toEqual({ history: HISTORY, count: 5, serverId: connection.serverId() });
   });
 
-  it('of another history replaces it, since the two cannot be compared', async () => {
-    await erasures().tell(tombstone(5));
-    await erasures().tell(tombstone(2, { history: OTHER_HISTORY }));
-    expect(await erasures().told()).toMatchObject({ history: OTHER_HISTORY, count: 2 });
-  });
-
   it('never expires', async () => {
+    await restore(3);
     await erasures().tell(tombstone(5));
     expect(await connection.redis.pttl(createKeys(prefix).erasures)).toBe(-1);
   });
@@ -66,6 +64,15 @@ describe('the count of erasures', () => {
     expect(await connection.redis.exists(createKeys(prefix).restoring)).toBe(0);
   });
 
+  it('that was lost is not set by an erasure that is told late: there may have been later ones', async () => {
+    await restore(0);
+    await erasures().tell(tombstone(2, { userId: '43' }));
+    await deleteKeys(connection, prefix);
+    await erasures().tell(tombstone(1));
+    expect(await counted()).toBeNull();
+    expect([await restore(2), await counted()]).toEqual([true, 2]);
+  });
+
   it('is not set where Redis lost everything after the count was asked for', async () => {
     const restored = await erasures().restore(async () => {
       await deleteKeys(connection, prefix);
@@ -74,19 +81,41 @@ describe('the count of erasures', () => {
     expect([restored, await counted()]).toEqual([false, null]);
   });
 
-  it('is not lowered by who sets it again, and of two who do the later counts', async () => {
-    await erasures().tell(tombstone(5));
+  it('is not set where an erasure was told after it was asked for, though Redis lost what it was told by then', async () => {
+    await restore(3);
     const restored = await erasures().restore(async () => {
-      await erasures().restore(async () => ({ history: HISTORY, count: 6 }));
+      await erasures().tell(tombstone(4));
+      // Evicted by itself: the announcement stays.
+      await connection.redis.del(createKeys(prefix).erasures);
+      return { history: HISTORY, count: 3 };
+    });
+    expect([restored, await counted()]).toEqual([false, null]);
+  });
+
+  it('is not lowered by who sets it again, and of two who do the later counts', async () => {
+    await restore(5);
+    const restored = await erasures().restore(async () => {
+      await restore(6);
       return { history: HISTORY, count: 4 };
     });
     expect([restored, await counted()]).toEqual([false, 6]);
+  });
+
+  it('of another history cannot be compared: an erasure takes it away, whoever sets it again replaces it', async () => {
+    await restore(5);
+    await erasures().tell(tombstone(2, { history: OTHER_HISTORY }));
+    expect(await counted()).toBeNull();
+    await restore(5);
+    await restore(2, OTHER_HISTORY);
+    expect(await erasures().told()).toMatchObject({ history: OTHER_HISTORY, count: 2 });
   });
 
   it.each(['', 'x', '5', `${HISTORY}.-1`])('what is no count is none: %j', async (text) => {
     await connection.redis.set(createKeys(prefix).erasures, text);
     expect(await counted()).toBeNull();
     await erasures().tell(tombstone(1));
+    expect(await counted()).toBeNull();
+    await restore(1);
     expect(await counted()).toBe(1);
   });
 });

@@ -51,7 +51,7 @@ export interface Certificate {
 /** The state of a user without a context row. */
 export const UNTOUCHED: UserState = Object.freeze({ version: 0, touched: 0, deletedVersion: 0 });
 
-export function isErased(user: UserState): boolean {
+export function isErased(user: Pick<UserState, 'version' | 'deletedVersion'>): boolean {
   return user.deletedVersion > 0 && user.version === user.deletedVersion;
 }
 

@@ -18,9 +18,12 @@ export function serialiseError(error: Error, depth = 0): SerialisedError {
   return serialise(error, depth, true);
 }
 
-/** The same without frames, of itself and of what is behind it: a declared refusal says why, and comes from no defect. */
-export function serialiseRefusal(error: Error): SerialisedError {
-  return serialise(error, 0, false);
+/**
+ * The same without frames, of itself and of what is behind it: a declared refusal, or a part that does not answer, says
+ * why, and comes from no defect. What is no error stays as it is.
+ */
+export function serialiseRefusal(error: unknown): unknown {
+  return error instanceof Error ? serialise(error, 0, false) : error;
 }
 
 function serialise(error: Error, depth: number, hasFrames: boolean): SerialisedError {

@@ -58,7 +58,10 @@ function nameOf(value: unknown): string {
 }
 
 /** Of an erasure: one reader stands for all, since what the process learns from others is a step of its own. */
-const ONE_ERASURE = { workers: [], readers: 1, erasures: 1, outages: 1, faults: 0, isLive: false, isLoading: false };
+const ONE_ERASURE: ErasureScope = {
+  ...{ workers: [], readers: 1, erasures: 1, isOtherErased: false, outages: 1, faults: 0, runsOn: false },
+  ...{ isLive: false, isLoading: false },
+};
 const ONE_LOSS = { losses: 1, claims: 2, flushes: 0 };
 const ONE_MOVE = { events: 1, runs: 1, partialRuns: 1, rollbacks: 1, adoptions: 0, readers: 1, flushes: 0 };
 
@@ -75,6 +78,7 @@ export const SMALL: readonly Check[] = [
   erasures({ ...ONE_ERASURE, workers: ['users'] }),
   erasures({ ...ONE_ERASURE, isLive: true, isLoading: true }),
   erasures({ ...ONE_ERASURE, faults: 1 }),
+  erasures({ ...ONE_ERASURE, workers: ['users'], isOtherErased: true, faults: 1, runsOn: true }),
   runs({ chunks: 2, workers: 2, faults: 3 }),
   conditionalReads(3),
 ];
@@ -89,6 +93,7 @@ export const LARGE: readonly Check[] = [
   assignments({ ...ONE_MOVE, flushes: 1 }),
   assignments({ ...ONE_MOVE, runs: 2 }),
   erasures({ ...ONE_ERASURE, isLoading: true, faults: 1 }),
+  erasures({ ...ONE_ERASURE, isLoading: true, isOtherErased: true, faults: 2, runsOn: true }),
   erasures({ ...ONE_ERASURE, isLive: true, faults: 1 }),
   runs({ chunks: 3, workers: 3, faults: 3 }),
 ];

@@ -43,8 +43,9 @@ function lost(id: string, breaks: string, broken: Partial<HistoryRules>, scope: 
 }
 
 function erased(id: string, breaks: string, broken: Partial<ErasureRules>, scope: Partial<ErasureScope>): Control {
-  const few = { workers: [], readers: 1, erasures: 1, outages: 1, faults: 0, isLive: false, isLoading: false } as const;
-  return { id, breaks, explore: () => explore(erasure({ ...ERASURE, ...broken }, { ...few, ...scope })) };
+  const few = { workers: [], readers: 1, erasures: 1, isOtherErased: false, outages: 1, faults: 0, runsOn: false };
+  const whole = { ...few, isLive: false, isLoading: false, ...scope };
+  return { id, breaks, explore: () => explore(erasure({ ...ERASURE, ...broken }, whole)) };
 }
 
 function ran(id: string, breaks: string, broken: Partial<RunRules>): Control {
@@ -100,5 +101,17 @@ export const CONTROLS: readonly Control[] = [
     'unverified: which Redis it is, is seen once the certificate has come',
     { seesServer: 'after' },
     { faults: 1 },
+  ),
+  erased(
+    'M12',
+    'unverified: an erasure that is told late sets a count that Redis lost',
+    { tells: 'sets' },
+    { workers: ['users'], isOtherErased: true, faults: 1, runsOn: true },
+  ),
+  erased(
+    'M13',
+    'unverified: an erasure leaves the announcement of who asked for the count before it',
+    { tells: 'raises, announcements stay' },
+    { isLoading: true, faults: 1, runsOn: true },
   ),
 ];

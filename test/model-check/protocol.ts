@@ -8,6 +8,7 @@ export const ASSIGNMENT: AssignmentRules = { pointer: 'postgres', floor: 'raised
 export const ERASURE: ErasureRules = {
   tombstone: 'kept',
   unverified: 'server and count',
+  tells: 'raises',
   restores: 'guarded',
   seesServer: 'before',
 };

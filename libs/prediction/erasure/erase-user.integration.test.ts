@@ -73,6 +73,15 @@ describe('an erased user', () => {
     expect(await read('3')).toBe('live fresh 0');
   });
 
+  it('keeps what was stored since a readmission, whenever the deletes are repeated', async () => {
+    await erase('5');
+    await world.erasures.readmit('5');
+    expect(await read('5')).toBe('live missing 0');
+    await expect.poll(() => stored('5')).toEqual({ rows: 1, fields: 0, entries: 1 });
+    expect(await sweep()).toBeGreaterThan(0);
+    expect(await stored('5')).toEqual({ rows: 1, fields: 0, entries: 1 });
+  });
+
   it('of whom nothing was stored has a tombstone all the same', async () => {
     expect(await erase('777')).toMatchObject({ tombstone: { version: 1 }, redis: { predictions: 0 } });
     await world.change('777');

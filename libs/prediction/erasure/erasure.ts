@@ -61,6 +61,15 @@ export interface ErasureCount {
   readonly count: number;
 }
 
+/** An erasure whose deletes are to be repeated now. */
+export interface DueSweep {
+  readonly number: number;
+  readonly userId: string;
+  /** How often they were. */
+  readonly sweeps: number;
+  readonly isReadmitted: boolean;
+}
+
 /** Port: erasures in the database. Rejects `unavailable` where it does not answer. */
 export interface ErasureStore {
   /** Sets the tombstone, or finds it where the user is erased already; what was cleared of the context with it. */
@@ -70,10 +79,9 @@ export interface ErasureStore {
   deleteRows(numbers: readonly number[]): Promise<Omit<DeletedRows, 'contextValues'>>;
   places(): Promise<OnlinePlaces>;
   count(): Promise<ErasureCount>;
-  /** Erasures whose deletes are to be repeated now. */
-  due(limit: number): Promise<readonly { readonly number: number; readonly userId: string }[]>;
-  /** They were repeated; sets when again. */
-  swept(numbers: readonly number[]): Promise<void>;
+  due(limit: number): Promise<readonly DueSweep[]>;
+  /** They were repeated; sets when again, unless another has done so. */
+  swept(sweeps: readonly DueSweep[]): Promise<void>;
 }
 
 /** What the online store was told of erasures, and which server it is. */
@@ -83,7 +91,7 @@ export interface ToldOfErasures extends ErasureCount {
 
 /** Port: erasures in the online store. Rejects `unavailable` where it does not answer or refuses. */
 export interface OnlineErasures {
-  /** From then on it refuses overlay entries from before, and counts the erasure. */
+  /** From then on it refuses overlay entries from before, and has no count from before the erasure. */
   tell(tombstone: Tombstone): Promise<void>;
   /** Deletes all that it holds of the users; safe to repeat. */
   forget(userIds: readonly string[], places: OnlinePlaces): Promise<DeletedKeys>;
@@ -91,7 +99,8 @@ export interface OnlineErasures {
   told(): Promise<ToldOfErasures | null>;
   /**
    * Sets a count that it lost.
-   * @param count asked for once it is known that what is lost from then on will be noticed; false: that was so
+   * @param count asked for once it is known that it will be noticed if something is lost, or an erasure told, from then
+   * on; false: that was so
    */
   restore(count: () => Promise<ErasureCount>): Promise<boolean>;
 }

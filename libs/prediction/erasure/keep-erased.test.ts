@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import type { ErasureCount, ErasureStore, OnlineErasures, ToldOfErasures } from './erasure.ts';
+import type { DueSweep, ErasureCount, ErasureStore, OnlineErasures, ToldOfErasures } from './erasure.ts';
 import { createKeepErased } from './keep-erased.ts';
 
 const THERE: ErasureCount = { history: 'h', count: 3 };
 
 /** A round, and what it did in order. */
-function roundWith(told: ErasureCount | null, due: readonly { number: number; userId: string }[] = []) {
+function roundWith(told: ErasureCount | null, due: readonly DueSweep[] = []) {
   const done: string[] = [];
   const store: Pick<ErasureStore, 'deleteRows' | 'places' | 'count' | 'due' | 'swept'> = {
     async deleteRows(numbers) {
@@ -15,7 +15,7 @@ function roundWith(told: ErasureCount | null, due: readonly { number: number; us
     places: async () => ({ predictors: ['p'], generations: [] }),
     count: async () => THERE,
     due: async () => due,
-    swept: async (numbers) => void done.push(`swept ${numbers}`),
+    swept: async (sweeps) => void done.push(`swept ${sweeps.map(({ number }) => number)}`),
   };
   const online: Pick<OnlineErasures, 'forget' | 'told' | 'restore'> = {
     async forget(userIds, { predictors }) {
@@ -30,6 +30,11 @@ function roundWith(told: ErasureCount | null, due: readonly { number: number; us
   };
   return { done, store, online, round: createKeepErased({ store, online }).round };
 }
+
+const dueOf = (number: number, userId: string, isReadmitted = false): DueSweep => ({
+  ...{ number, userId, isReadmitted },
+  sweeps: 0,
+});
 
 describe('a round that keeps erased users away', () => {
   it('gives Redis its count back where it has none, another history’s, or a lower one', async () => {
@@ -46,18 +51,31 @@ describe('a round that keeps erased users away', () => {
   });
 
   it('repeats the deletes that are due, in both stores, before it says so', async () => {
-    const { done, round } = roundWith(THERE, [
-      { number: 1, userId: 'a' },
-      { number: 3, userId: 'b' },
-    ]);
+    const { done, round } = roundWith(THERE, [dueOf(1, 'a'), dueOf(3, 'b')]);
     expect(await round()).toBe(2);
     expect(done).toEqual(['rows of 1,3', 'keys of a,b for p', 'swept 1,3']);
   });
 
   it('leaves what failed in Redis to the next round', async () => {
-    const { done, store, online } = roundWith(THERE, [{ number: 1, userId: 'a' }]);
+    const { done, store, online } = roundWith(THERE, [dueOf(1, 'a')]);
     const forget = () => Promise.reject(new Error('away'));
     await expect(createKeepErased({ store, online: { ...online, forget } }).round()).rejects.toThrow('away');
     expect(done).toEqual(['rows of 1']);
+  });
+
+  it('deletes rows in Postgres also while Redis does not tell its count', async () => {
+    const { done, store, online } = roundWith(THERE, [dueOf(1, 'a')]);
+    const told = () => Promise.reject(new Error('away'));
+    await expect(createKeepErased({ store, online: { ...online, told } }).round()).rejects.toThrow('away');
+    expect(done).toEqual(['rows of 1']);
+  });
+
+  it('leaves Redis’ keys of who was readmitted alone, since it does not look at labels there', async () => {
+    const both = roundWith(THERE, [dueOf(1, 'a', true), dueOf(3, 'b')]);
+    expect(await both.round()).toBe(2);
+    expect(both.done).toEqual(['rows of 1,3', 'keys of b for p', 'swept 1,3']);
+    const one = roundWith(THERE, [dueOf(1, 'a', true)]);
+    expect(await one.round()).toBe(1);
+    expect(one.done).toEqual(['rows of 1', 'swept 1']);
   });
 });

@@ -28,16 +28,16 @@ export function createKeepErased({ store, online }: KeepErasedDependencies): Kee
 
   return {
     async round() {
-      await mendCount();
       const due = await store.due(MAX_SWEPT);
+      // While Redis is away they go all the same.
+      if (due.length > 0) await store.deleteRows(due.map(({ number }) => number));
+      await mendCount();
       if (due.length === 0) return 0;
-      const numbers = due.map(({ number }) => number);
-      await store.deleteRows(numbers);
-      await online.forget(
-        due.map(({ userId }) => userId),
-        await store.places(),
-      );
-      await store.swept(numbers);
+      // Deletes in Redis go by the user, not by labels: whoever was readmitted keeps what came since. What comes from
+      // before is served to nobody.
+      const erased = due.filter(({ isReadmitted }) => !isReadmitted).map(({ userId }) => userId);
+      if (erased.length > 0) await online.forget(erased, await store.places());
+      await store.swept(due);
       return due.length;
     },
   };

@@ -15,11 +15,23 @@ describe('the tombstones that a process has heard of', () => {
     expect([memory.deletedVersion('a'), memory.count]).toEqual([9, 3]);
   });
 
-  it('are no more than there is room for', () => {
-    const memory = createTombstoneMemory('h', 2);
+  it('are no more than there is room for, which is said once', () => {
+    const said: number[] = [];
+    const memory = createTombstoneMemory('h', { most: 2, onFull: (count) => said.push(count) });
     memory.learn([[1, 'a', 1]], 1);
-    expect(memory.isFull).toBe(false);
+    expect([memory.isFull, said]).toEqual([false, []]);
     memory.learn([[2, 'b', 1]], 2);
-    expect(memory.isFull).toBe(true);
+    memory.learn([[3, 'c', 1]], 3);
+    expect([memory.isFull, said]).toEqual([true, [2]]);
+  });
+
+  it('are of one history; in another there is as much room, and nothing in it', () => {
+    const memory = createTombstoneMemory('h', { most: 1 });
+    memory.learn([[1, 'a', 4]], 1);
+    expect(memory.inHistory('h')).toBe(memory);
+    const other = memory.inHistory('g');
+    expect([other.history, other.count, other.deletedVersion('a'), other.isFull]).toEqual(['g', 0, 0, false]);
+    other.learn([[1, 'b', 1]], 1);
+    expect(other.isFull).toBe(true);
   });
 });

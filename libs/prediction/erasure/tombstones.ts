@@ -20,14 +20,24 @@ export interface TombstoneMemory extends Tombstones {
   readonly isFull: boolean;
   /** @param found all erasures there are from those known up to `count`, whoever has told of some of them meanwhile */
   learn(found: readonly NumberedTombstone[], count: number): void;
+  /** Itself, or one of another history, in which nothing was heard of. */
+  inHistory(history: string): TombstoneMemory;
+}
+
+export interface TombstoneRoom {
+  /** Users. */
+  readonly most?: number;
+  /** Told once, with the count: of any later erasure nothing will be known. */
+  readonly onFull?: ((count: number) => void) | undefined;
 }
 
 const MAX_TOMBSTONES = 500_000;
 
-export function createTombstoneMemory(history: string, most: number = MAX_TOMBSTONES): TombstoneMemory {
+export function createTombstoneMemory(history: string, room: TombstoneRoom = {}): TombstoneMemory {
+  const { most = MAX_TOMBSTONES, onFull } = room;
   const versions = new Map<string, number>();
   let count = 0;
-  return {
+  const memory: TombstoneMemory = {
     history,
     get count() {
       return count;
@@ -37,10 +47,14 @@ export function createTombstoneMemory(history: string, most: number = MAX_TOMBST
     },
     deletedVersion: (userId) => versions.get(userId) ?? 0,
     learn(found, upTo) {
+      const wasFull = memory.isFull;
       for (const [, userId, deletedVersion] of found) {
         if (deletedVersion > (versions.get(userId) ?? 0)) versions.set(userId, deletedVersion);
       }
       count = Math.max(count, upTo);
+      if (memory.isFull && !wasFull) onFull?.(count);
     },
+    inHistory: (other) => (other === history ? memory : createTombstoneMemory(other, room)),
   };
+  return memory;
 }

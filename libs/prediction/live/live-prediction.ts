@@ -239,7 +239,7 @@ function rowsToScore({ batch }: CertifiedFeatures, outcomes: Landing): number[] 
   batch.userIds.forEach((userId, row) => {
     const fault = batch.faults.get(row);
     if (outcomes.get(userId)?.kind === 'erased') return;
-    if (fault !== undefined) outcomes.set(userId, unusableFeatures(fault, batch.unusable?.get(row) ?? []));
+    if (fault !== undefined) outcomes.set(userId, unusableFeatures(fault, batch.unusable.get(row) ?? []));
     else rows.push(row);
   });
   return rows;

@@ -26,6 +26,7 @@ function requestOf(count: number, changes: Partial<ScoreRequest> = {}): ScoreReq
     columns: [],
     values: [],
     faults: new Map<number, string>(),
+    unusable: new Map<number, readonly string[]>(),
   };
   return { version, batch, rows, timeoutMs: 60_000, priority: 'batch', ...changes };
 }

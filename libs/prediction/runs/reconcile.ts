@@ -1,8 +1,7 @@
 /**
  * Brings the derived back in line with Postgres: hints at what is not done, relays events, sweeps after erasures, loads
- * what Redis lost. Every
- * worker runs it every few seconds; each step is idempotent, so none needs to be alone. A queue or Redis that was
- * flushed, and a worker that was killed, cost the time until the next round.
+ * what Redis lost. Every worker runs it every few seconds; each step is idempotent, so none needs to be alone. A queue or
+ * Redis that was flushed, and a worker that was killed, cost the time until the next round.
  */
 
 import type { KeepErased } from '../erasure/keep-erased.ts';

@@ -1,8 +1,8 @@
 /** What may go wrong around an erasure. */
 import { type Step, step } from '../checker/model.ts';
-import type { ErasureState, Redis } from './erasure-state.ts';
+import type { ErasureScope, ErasureState, Redis } from './erasure-state.ts';
 
-export function* faultSteps(state: ErasureState): Generator<Step<ErasureState>> {
+export function* faultSteps({ runsOn }: ErasureScope, state: ErasureState): Generator<Step<ErasureState>> {
   const { postgres, outagesLeft } = state;
   if (postgres.isDown || outagesLeft > 0) {
     yield step(state, postgres.isDown ? 'Postgres is back' : 'FAULT: Postgres does not answer', (draft) => {
@@ -10,22 +10,30 @@ export function* faultSteps(state: ErasureState): Generator<Step<ErasureState>> 
       draft.postgres.isDown = !postgres.isDown;
     });
   }
-  if (state.faultsLeft > 0) yield* redisFaults(state);
+  if (state.faultsLeft === 0) return;
+  yield* losses(state);
+  if (!runsOn) yield* restarts(state);
 }
 
-function* redisFaults(state: ErasureState): Generator<Step<ErasureState>> {
-  const nothing = { generations: [null, null], overlay: null, hint: 0, erasures: null, isRestoring: false };
-  const become = (does: string, redis: (draft: ErasureState) => Redis) =>
-    step(state, `FAULT: ${does}`, (draft) => {
-      draft.faultsLeft--;
-      draft.redis = redis(draft);
-    });
-  yield become('Redis loses everything, and runs on', ({ redis: { run } }) => ({ run, ...nothing }));
-  yield become('Redis starts again, empty', (draft) => ({ run: ++draft.runsMade, ...nothing }));
+const NOTHING = { generations: [null, null], overlay: null, hint: 0, erasures: null, isRestoring: false };
+
+function become(state: ErasureState, does: string, redis: (draft: ErasureState) => Redis): Step<ErasureState> {
+  return step(state, `FAULT: ${does}`, (draft) => {
+    draft.faultsLeft--;
+    draft.redis = redis(draft);
+  });
+}
+
+function* losses(state: ErasureState): Generator<Step<ErasureState>> {
+  yield become(state, 'Redis loses everything, and runs on', ({ redis: { run } }) => ({ run, ...NOTHING }));
   if (state.redis.erasures !== null) {
-    yield become('Redis evicts its count of erasures', ({ redis }) => ({ ...redis, erasures: null }));
+    yield become(state, 'Redis evicts its count of erasures', ({ redis }) => ({ ...redis, erasures: null }));
   }
-  if (state.redis.hint > 0) yield become("Redis evicts the user's hint", ({ redis }) => ({ ...redis, hint: 0 }));
+  if (state.redis.hint > 0) yield become(state, "Redis evicts the user's hint", ({ redis }) => ({ ...redis, hint: 0 }));
+}
+
+function* restarts(state: ErasureState): Generator<Step<ErasureState>> {
+  yield become(state, 'Redis starts again, empty', (draft) => ({ run: ++draft.runsMade, ...NOTHING }));
   const { saved } = state;
   if (saved === null) {
     yield step(state, 'Redis is saved', (draft) => {
@@ -33,7 +41,7 @@ function* redisFaults(state: ErasureState): Generator<Step<ErasureState>> {
     });
     return;
   }
-  yield become('Redis starts again with what was saved', (draft) => {
+  yield become(state, 'Redis starts again with what was saved', (draft) => {
     draft.saved = null;
     return { ...saved, run: ++draft.runsMade };
   });

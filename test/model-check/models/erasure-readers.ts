@@ -57,13 +57,29 @@ export function* processSteps(
   scope: ErasureScope,
   state: ErasureState,
 ): Generator<Step<ErasureState>> {
-  const { flight, other, postgres } = state;
+  const { flight, postgres } = state;
   if (flight !== null) {
     yield step(state, 'the live result is put into Redis', (draft) => {
       putEntry(draft, flight);
       draft.flight = null;
     });
   }
+  if (!scope.runsOn) yield* otherReadSteps(rules, state);
+  if (postgres.isDown) return;
+  yield step(state, 'the process hears of erasures, and which Redis that is, no read sees', (draft) => {
+    const { erasures, deleted } = heardNow(draft);
+    Object.assign(draft.known, { erasures, deleted });
+  });
+  if (scope.isLive && flight === null && !isErased(state)) {
+    yield step(state, `another read infers live: label ${postgres.version}`, (draft) => {
+      draft.flight = predictionNow(draft);
+      draft.landed = draft.flight;
+    });
+  }
+}
+
+function* otherReadSteps(rules: ErasureRules, state: ErasureState): Generator<Step<ErasureState>> {
+  const { other, postgres } = state;
   if (other === null) {
     yield step(state, `another read arrives, and sees run ${state.redis.run} of Redis`, (draft) => {
       draft.other = { server: draft.redis.run, heard: null };
@@ -76,17 +92,6 @@ export function* processSteps(
   } else if (other.heard !== null) {
     yield step(state, `that read sees run ${state.redis.run} of Redis`, (draft) => {
       if (other.heard) notice(draft, other.heard, draft.redis.run);
-    });
-  }
-  if (postgres.isDown) return;
-  yield step(state, 'the process hears of erasures, and which Redis that is, no read sees', (draft) => {
-    const { erasures, deleted } = heardNow(draft);
-    Object.assign(draft.known, { erasures, deleted });
-  });
-  if (scope.isLive && flight === null && !isErased(state)) {
-    yield step(state, `another read infers live: label ${postgres.version}`, (draft) => {
-      draft.flight = predictionNow(draft);
-      draft.landed = draft.flight;
     });
   }
 }

@@ -10,6 +10,13 @@ export interface ErasureRules {
    *   tombstones that the process has heard of, which are all up to that count.
    */
   readonly unverified: 'off' | 'server' | 'server and count';
+  /**
+   * What an erasure that is told does to Redis' count:
+   * - `raises`: raises one that is there to its own number, and takes down whatever was announced.
+   * - `raises, announcements stay`: the same, but it does not look at what was announced.
+   * - `sets`: sets its number also where there is none.
+   */
+  readonly tells: 'raises' | 'raises, announcements stay' | 'sets';
   /** Whether a count that Redis lost is set again only where Redis has not lost anything since it was asked for. */
   readonly restores: 'guarded' | 'plainly';
   /** When a read looks which server Redis is: before it asks for its certificate, or once that has come. */
@@ -21,8 +28,12 @@ export interface ErasureScope {
   readonly workers: readonly ('all' | 'users')[];
   readonly readers: number;
   readonly erasures: number;
+  /** Whether somebody else was erased before, which the process has heard of and Redis is still to be told. */
+  readonly isOtherErased: boolean;
   readonly outages: number;
   readonly faults: number;
+  /** Whether Redis never starts again, so that nobody has to look which it is; what it has it may lose all the same. */
+  readonly runsOn: boolean;
   /** Whether reads infer live. */
   readonly isLive: boolean;
   /** Whether whole generations are loaded from their rows. */
@@ -61,6 +72,8 @@ export interface ErasureWorker {
 
 export interface Eraser {
   is: 'idle' | 'committed' | 'cleared' | 'told' | 'deleted';
+  /** Of the erasure: how many there were with it. */
+  number: number;
 }
 
 /** What a later read may count on: whether the user is erased, and that nothing from before so many erasures is served. */
@@ -101,6 +114,8 @@ export interface ErasureState {
   runsMade: number;
   eraser: Eraser;
   erasuresLeft: number;
+  /** The number of somebody else's erasure, until Redis is told of it; nothing but the count is shared. */
+  otherErasure: number | null;
   workers: ErasureWorker[];
   /** Of the loader of whole generations: what it has read. */
   loader: { generation: number; prediction: Prediction } | null;

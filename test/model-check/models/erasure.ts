@@ -4,7 +4,7 @@
  *
  * Erasure raises the version and sets the deleted version to it, in one transaction; then the rows that are there are
  * deleted; then Redis is told (the hint, which keeps late entries out, and the count); then what Redis has is deleted; then
- * it is acknowledged.
+ * it is acknowledged. Somebody else may be erased before or after, and Redis be told of that in another order.
  * Readmission raises the version again: the user is served from labels above the tombstone.
  *
  * Against it, in every order: workers that read before it and look for erased users, commit and load in steps that
@@ -13,11 +13,10 @@
  */
 import { type Model, nth, type Step, step } from '../checker/model.ts';
 import { predictionNow, putEntry } from './erasure-entries.ts';
+import { eraserSteps, otherErasureSteps } from './erasure-eraser.ts';
 import { faultSteps } from './erasure-faults.ts';
 import { erasureReaderSteps, newErasureReader, processSteps } from './erasure-readers.ts';
 import type { ErasureRules, ErasureScope, ErasureState, ErasureWorker, Prediction } from './erasure-state.ts';
-
-const FIRST: Prediction = { label: 1, era: 0 };
 
 export function erasure(rules: ErasureRules, scope: ErasureScope): Model<ErasureState> {
   return {
@@ -26,26 +25,33 @@ export function erasure(rules: ErasureRules, scope: ErasureScope): Model<Erasure
     *steps(state) {
       if (state.broken !== null) return;
       yield* eraserSteps(rules, state);
+      yield* otherErasureSteps(rules, state);
       for (const [i, worker] of state.workers.entries()) yield* workerSteps(state, worker, i);
       if (scope.isLoading) yield* loaderSteps(state);
       if (rules.unverified === 'server and count') yield* restorerSteps(rules, state);
       yield* processSteps(rules, scope, state);
       for (const i of state.readers.keys()) yield* erasureReaderSteps(rules, scope, state, i);
-      yield* faultSteps(state);
+      yield* faultSteps(scope, state);
     },
     violation: (state) => state.broken,
   };
 }
 
-function initialState({ workers, readers, erasures, outages, faults }: ErasureScope): ErasureState {
+function initialState({ workers, readers, erasures, isOtherErased, outages, faults }: ErasureScope): ErasureState {
+  const before = isOtherErased ? 1 : 0;
+  const first: Prediction = { label: 1, era: before };
   return {
-    postgres: { version: 1, deleted: 0, isDown: false, rows: [FIRST, null], entry: null, inForce: 0, erasures: 0 },
+    postgres: {
+      ...{ version: 1, deleted: 0, isDown: false, rows: [first, null], entry: null, inForce: 0 },
+      erasures: before,
+    },
     acknowledged: { isErased: false, eras: 0 },
-    redis: { run: 1, generations: [FIRST, null], overlay: null, hint: 0, erasures: 0, isRestoring: false },
+    redis: { run: 1, generations: [first, null], overlay: null, hint: 0, erasures: 0, isRestoring: false },
     saved: null,
     runsMade: 1,
-    eraser: { is: 'idle' },
+    eraser: { is: 'idle', number: 0 },
     erasuresLeft: erasures,
+    otherErasure: isOtherErased ? 1 : null,
     workers: workers.map((kind) => ({ kind, is: 'idle', prediction: null })),
     loader: null,
     restorer: null,
@@ -53,59 +59,11 @@ function initialState({ workers, readers, erasures, outages, faults }: ErasureSc
     landed: null,
     readers: Array.from({ length: readers }, newErasureReader),
     other: null,
-    known: { server: 1, inForce: 0, erasures: 0, deleted: 0 },
+    known: { server: 1, inForce: 0, erasures: before, deleted: 0 },
     outagesLeft: outages,
     faultsLeft: faults,
     broken: null,
   };
-}
-
-function* eraserSteps(rules: ErasureRules, state: ErasureState): Generator<Step<ErasureState>> {
-  const { postgres, eraser, erasuresLeft } = state;
-  const isErased = postgres.deleted > 0 && postgres.version === postgres.deleted;
-  if (eraser.is === 'idle' && erasuresLeft > 0 && !isErased && !postgres.isDown) {
-    yield step(state, `the user is erased: version and deleted version are ${postgres.version + 1}`, (draft) => {
-      draft.erasuresLeft--;
-      draft.eraser.is = 'committed';
-      const { version, erasures } = draft.postgres;
-      Object.assign(draft.postgres, { version: version + 1, deleted: version + 1, erasures: erasures + 1 });
-    });
-  }
-  if (eraser.is === 'committed' && !postgres.isDown) {
-    yield step(state, "the user's rows are deleted", (draft) => {
-      draft.eraser.is = 'cleared';
-      Object.assign(draft.postgres, { rows: [null, null], entry: null });
-    });
-  }
-  if (eraser.is === 'cleared') {
-    yield step(state, 'Redis is told of the tombstone', (draft) => {
-      draft.eraser.is = 'told';
-      draft.redis.hint = Math.max(draft.redis.hint, draft.postgres.version);
-      draft.redis.erasures = Math.max(draft.redis.erasures ?? 0, draft.postgres.erasures);
-    });
-  }
-  if (eraser.is === 'told') {
-    yield step(state, 'what Redis has of the user is deleted', (draft) => {
-      draft.eraser.is = 'deleted';
-      Object.assign(draft.redis, { generations: [null, null], overlay: null });
-    });
-  }
-  if (eraser.is === 'deleted') {
-    yield step(state, 'the erasure is acknowledged', (draft) => {
-      draft.eraser.is = 'idle';
-      draft.acknowledged = { isErased: true, eras: draft.postgres.erasures };
-    });
-  }
-  if (eraser.is === 'idle' && isErased && !postgres.isDown && state.acknowledged.isErased) {
-    yield step(state, 'the user is readmitted', (draft) => readmit(rules, draft));
-  }
-}
-
-function readmit(rules: ErasureRules, draft: ErasureState): void {
-  // Who came before may see it already.
-  for (const due of [draft.acknowledged, ...draft.readers.map((reader) => reader.due)]) due.isErased = false;
-  if (rules.tombstone === 'dropped') Object.assign(draft.postgres, { version: 0, deleted: 0 });
-  else draft.postgres.version++;
 }
 
 function* workerSteps(state: ErasureState, worker: ErasureWorker, i: number): Generator<Step<ErasureState>> {
