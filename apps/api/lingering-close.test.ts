@@ -1,6 +1,7 @@
 import { connect } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { MOST_WAITING } from './asked-connection.ts';
+import { hear } from './heard.fixture.ts';
 import { LINGER_MS } from './lingering-close.ts';
 import { type RunningServer, startServer } from './server.ts';
 
@@ -23,18 +24,11 @@ afterEach(() => server.close(0));
 it('answers ten thousand pipelined requests in their order up to the cap, whole, and closes', async () => {
   const requests = Array.from({ length: 10_000 }, (_, i) => `GET /${i} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
   const socket = connect({ port: server.port, host: '127.0.0.1', allowHalfOpen: true });
-  let text = '';
-  socket.setEncoding('latin1').on('data', (piece) => {
-    text += piece;
-  });
-  const end = new Promise<string>((resolve) => {
-    socket.once('end', () => resolve('end'));
-    socket.once('error', ({ message }) => resolve(message));
-  });
+  const { text, end } = hear(socket);
   socket.write(requests.join(''));
   expect(await end).toBe('end');
   socket.destroy();
-  const answers = text.split('HTTP/1.1 200 OK\r\n').slice(1);
+  const answers = text().split('HTTP/1.1 200 OK\r\n').slice(1);
   const paths = Array.from({ length: MOST_WAITING }, (_, i) => `/${i}`);
   expect(answers.map((answer) => /\r\n\r\n(.*)\|/.exec(answer)?.[1])).toEqual(paths);
   expect(answers.at(-1)?.length).toBeGreaterThan(200_000);

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Heard, hear } from './heard.fixture.ts';
 import { type RunningServer, startServer } from './server.ts';
 import { IDLE_MS } from './server-drain.ts';
 import { askOnAndOn } from './steady-client.fixture.ts';
@@ -42,34 +43,24 @@ afterEach(async () => {
   await server.close(0).catch(() => {});
 });
 
-interface Talk {
+interface Talk extends Heard {
   readonly socket: Socket;
-  said(): string;
-  /** How the server ended its direction: in good order, or with an error's code. */
-  readonly end: Promise<string>;
 }
 
 async function open(): Promise<Talk> {
   const socket = connect({ port: server.port, host: '127.0.0.1' });
   sockets.push(socket);
-  let text = '';
-  socket.setEncoding('latin1').on('data', (piece) => {
-    text += piece;
-  });
-  const end = new Promise<string>((resolve) => {
-    socket.once('end', () => resolve('end'));
-    socket.once('error', ({ message }) => resolve(message));
-  });
+  const heard = hear(socket);
   await once(socket, 'connect');
   await expect.poll(() => accepted.has(socket.localPort ?? 0), { interval: 1 }).toBe(true);
-  return { socket, said: () => text, end };
+  return { socket, ...heard };
 }
 
 async function answerOf(talk: Talk, path: string): Promise<string> {
-  const before = talk.said().length;
+  const before = talk.text().length;
   talk.socket.write(GET(path));
-  await expect.poll(() => talk.said().slice(before), { interval: 1 }).toMatch(new RegExp(`${path}(\r\n0\r\n\r\n)?$`));
-  return talk.said().slice(before);
+  await expect.poll(() => talk.text().slice(before), { interval: 1 }).toMatch(new RegExp(`${path}(\r\n0\r\n\r\n)?$`));
+  return talk.text().slice(before);
 }
 
 const refuses = () =>
@@ -108,7 +99,7 @@ describe('a server that leaves', () => {
     for (const talk of [resting, newcomer]) expect(await answerOf(talk, '/after')).toMatch(CLOSE);
     held.resolve();
     expect(await Promise.all([resting, newcomer, waiting].map(({ end }) => end))).toEqual(['end', 'end', 'end']);
-    expect(waiting.said()).toMatch(CLOSE);
+    expect(waiting.text()).toMatch(CLOSE);
     await drained;
     expect(await closed).toBe(true);
   });
@@ -144,7 +135,7 @@ describe('a server that leaves', () => {
     await silent.end;
     talk.socket.write(GET('/late').slice(20));
     expect(await talk.end).toBe('end');
-    expect(talk.said()).toMatch(/\/late(\r\n0\r\n\r\n)?$/);
+    expect(talk.text()).toMatch(/\/late(\r\n0\r\n\r\n)?$/);
     expect(await closed).toBe(true);
   });
 

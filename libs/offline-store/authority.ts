@@ -120,10 +120,11 @@ function askedOf({ arms, tombstones }: Known): readonly unknown[] {
 
 async function certificateRow(lanes: Lanes, timeoutMs: number, values: unknown[]): Promise<AuthorityRow> {
   try {
-    const result = await lanes.run(timeoutMs, (client) =>
-      client.query<unknown[]>({ ...STATEMENT, values, rowMode: 'array' } as pg.QueryArrayConfig),
+    const { rows } = await lanes.run(timeoutMs, (client) =>
+      client.query<[...AuthorityRow]>({ ...STATEMENT, values, rowMode: 'array' } as pg.QueryArrayConfig),
     );
-    return result.rows[0] as unknown as AuthorityRow;
+    if (!rows[0]) throw new Error('tandem.settings has lost its row');
+    return rows[0];
   } catch (error) {
     throw translated(error);
   }

@@ -9,9 +9,10 @@ import { lockRun, setRunState } from './run-rows.ts';
 
 /**
  * A lease that ends later than any that is taken now was taken under a clock that has been set back since. Its worker, if
- * it lives, has renewed it long before; if it does not, nobody waits until that clock's time comes again.
+ * it lives, has renewed it long before; if it does not, nobody waits until that clock's time comes again. The longest lease
+ * is ten minutes (CHUNK_LEASE_MS): one just taken must not seem over where the clock is set back by a little.
  */
-const LEASE_OVER = `c.lease_until not between clock_timestamp() and clock_timestamp() + interval '10 minutes'`;
+const LEASE_OVER = `c.lease_until not between clock_timestamp() and clock_timestamp() + interval '11 minutes'`;
 
 /** Chunks that wait, or whose lease is over. Where a run has no open chunk any more, it goes on to be published. */
 export async function listClaimable(pool: pg.Pool, runId: string, limit: number): Promise<readonly ChunkRef[]> {

@@ -1,7 +1,7 @@
 /**
  * Erasures. The tombstone is a transaction of its own, short, that waits for nobody but senders of the same user's events,
- * other erasures, and whoever changes who is served what. The deletes follow it one by one: whatever of them is missing, nothing labelled up to the deleted
- * version is served, and they are repeated.
+ * other erasures, and whoever changes who is served what. The deletes follow it one by one: whatever of them is missing,
+ * nothing labelled up to the deleted version is served, and they are repeated.
  */
 import { isErased } from '@tandem/prediction/certificate';
 import type {

@@ -2,6 +2,7 @@ import type { FeatureKind, ModelVersion } from '@tandem/prediction/predictor';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { createEventStore } from './events.ts';
 import { createFeatureSource } from './features.ts';
+import { oddVersion } from './odd-version.fixture.ts';
 import { createTestDatabase, type TestDatabase } from './store.fixture.ts';
 
 const USERS = 40;
@@ -40,17 +41,7 @@ beforeAll(async () => {
 afterAll(() => database.drop());
 
 function versionOf(kinds: readonly FeatureKind[], nullAs: number | undefined): ModelVersion {
-  return {
-    id: Math.random().toString(16).slice(2),
-    predictor: 'odd',
-    keyType: 'int8',
-    query: {
-      sql: 'select * from odd',
-      asOf: null,
-      overlayForMs: 3_600_000,
-      columns: kinds.map((kind, i) => ({ name: `c${i}`, kind, ...(nullAs === undefined ? {} : { nullAs }) })),
-    },
-  } as unknown as ModelVersion;
+  return oddVersion(kinds.map((kind, i) => ({ name: `c${i}`, kind, ...(nullAs === undefined ? {} : { nullAs }) })));
 }
 
 const everybody = { from: null, to: null };

@@ -35,8 +35,8 @@ export interface SchemaState {
 
 /**
  * Applies what is missing, each file in a transaction of its own, but for those that build an index concurrently, which
- * Postgres does outside one. Resolves with the names applied now. Rejects with `config_invalid`, naming file and line, where a migration fails: those before it stay applied; and where the user lacks
- * the right to migrate.
+ * Postgres does outside one. Resolves with the names applied now. Rejects with `config_invalid`, naming file and line, where
+ * a migration fails: those before it stay applied; and where the user lacks the right to migrate.
  */
 export async function migrate(
   database: string | pg.Pool,

@@ -7,6 +7,7 @@ import { adopt } from './adopt.ts';
 import { createPool } from './database.ts';
 import { createEventStore } from './events.ts';
 import { createFeatureSource } from './features.ts';
+import { oddVersion } from './odd-version.fixture.ts';
 import { findModelVersion } from './registry.ts';
 import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from './store.fixture.ts';
 
@@ -43,16 +44,6 @@ afterAll(async () => {
   await database?.drop();
 });
 
-function versionOf(features: readonly FeatureColumn[], sql = 'select * from odd'): ModelVersion {
-  const query = { sql, asOf: null, overlayForMs: 3_600_000, columns: features };
-  return {
-    id: Math.random().toString(16).slice(2),
-    predictor: 'odd',
-    keyType: 'int8',
-    query,
-  } as unknown as ModelVersion;
-}
-
 /** How often a packed statement of this version was run. */
 async function packedReads({ id }: ModelVersion): Promise<number> {
   const { rows } = await pool.query<{ runs: number }>(
@@ -76,7 +67,7 @@ function byUser({ userIds, contextVersions, values, faults, unusable }: FeatureB
 
 describe('a packed read', () => {
   test.each([undefined, 0])('gives every value, null and fault as one by columns, with nulls as %s', async (nullAs) => {
-    const version = versionOf(columns.map((column) => (nullAs === undefined ? column : { ...column, nullAs })));
+    const version = oddVersion(columns.map((column) => (nullAs === undefined ? column : { ...column, nullAs })));
     const source = createFeatureSource(pool);
     const [first, second] = [await read(source, version), await read(source, version)];
     expect(await packedReads(version)).toBe(1);
@@ -86,7 +77,7 @@ describe('a packed read', () => {
   });
 
   test('has labels, certificate and the values of events', async () => {
-    const version = versionOf(columns.map((column) => ({ ...column, nullAs: 0 })));
+    const version = oddVersion(columns.map((column) => ({ ...column, nullAs: 0 })));
     await createEventStore(pool).accept([{ source: 't', id: '1', type: 'x', userId: '5', time: null, data: null }]);
     const accepted = Date.now();
     const laid = { c0: 7.5, c3: 5, c5: 'of an event' };
@@ -114,7 +105,7 @@ describe('a packed read', () => {
   });
 
   test('is not taken where somebody without a row is to be certified too', async () => {
-    const version = versionOf(columns);
+    const version = oddVersion(columns);
     const source = createFeatureSource(pool);
     await read(source, version);
     await createEventStore(pool).accept([{ source: 't', id: '2', type: 'x', userId: '77', time: null, data: null }]);
@@ -155,7 +146,7 @@ describe('features of other types than they seemed to be', () => {
   };
   const tableOf = async (name: string) => {
     await pool.query(`create table ${name} as select n::bigint as user_id, n as c from generate_series(1, ${USERS}) n`);
-    return versionOf([column], `select user_id, c from ${name}`);
+    return oddVersion([column], `select user_id, c from ${name}`);
   };
 
   test.each([
@@ -177,9 +168,9 @@ describe('features of other types than they seemed to be', () => {
 
   test('a column of a domain, or one that is read as text, never comes packed again', async () => {
     await pool.query('create domain share as int4 check (value < 1000)');
-    const domain = await readsOf(versionOf([column], 'select user_id, user_id::int::share as c from odd'));
+    const domain = await readsOf(oddVersion([column], 'select user_id, user_id::int::share as c from odd'));
     expect([domain.packed, domain.changed.faults.size]).toEqual([1, 0]);
-    const numeric = versionOf([{ name: 'c', kind: 'number' }], 'select user_id, 0.25 as c from odd');
+    const numeric = oddVersion([{ name: 'c', kind: 'number' }], 'select user_id, 0.25 as c from odd');
     const { changed, packed } = await readsOf(numeric);
     expect([packed, changed.values[0]?.[0]]).toEqual([0, 0.25]);
   });
