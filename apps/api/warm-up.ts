@@ -20,7 +20,7 @@ export async function warmUp({ registry, authority, scorer }: WarmUpDependencies
   const certificate = await authority.certify([]);
   // Behind the certificate, which tells the registry of adoptions: this is asked again until there is something to load.
   for (const { name } of (await registry.predictors()).slice(0, most)) {
-    const assignment = certificate.assignment(name);
+    const assignment = certificate.assignments(name)?.stable;
     if (assignment) await scorer.warmUp(await registry.modelVersion(assignment.modelVersionId));
   }
 }

@@ -27,13 +27,13 @@ test('a certificate names versions, assignment, history and clock of one moment'
   expect(certificate.user('7', 'other')).toEqual({ version: 1, touched: 0, deletedVersion: 0 });
   expect(certificate.user('8', 'visits')).toEqual({ version: 0, touched: 0, deletedVersion: 0 });
   expect(`${certificate.history}.1`).toBe(result?.contextToken);
-  expect(certificate.assignment('visits')).toMatchObject({
+  expect(certificate.assignments('visits')?.stable).toMatchObject({
     arm: 'stable',
     modelNumber: 1,
     generation: null,
     overlayFloor: 0,
   });
-  expect(certificate.assignment('nobody')).toBeUndefined();
+  expect(certificate.assignments('nobody')?.stable).toBeUndefined();
   expect(Math.abs(certificate.now - Date.now())).toBeLessThan(60_000);
   await authority.close();
 });
@@ -44,10 +44,10 @@ test('a change of an arm is in the next certificate, and a predictor that is gon
   await database.pool.query('update tandem.arms set overlay_floor = 5, revision = revision + 1');
   const after = await authority.certify([]);
   expect(after.revision).toBeGreaterThan(before.revision);
-  expect(after.assignment('visits')?.overlayFloor).toBe(5);
-  expect(before.assignment('visits')?.overlayFloor).toBe(0);
+  expect(after.assignments('visits')?.stable.overlayFloor).toBe(5);
+  expect(before.assignments('visits')?.stable.overlayFloor).toBe(0);
   await database.pool.query('update tandem.predictors set active = false');
-  expect((await authority.certify([])).assignment('visits')).toBeUndefined();
+  expect((await authority.certify([])).assignments('visits')?.stable).toBeUndefined();
   await database.pool.query('update tandem.predictors set active = true');
   await authority.close();
 });
@@ -84,7 +84,7 @@ test('a history that was rotated is another one', async () => {
   });
   const after = await authority.certify([]);
   expect(after.history).not.toBe(before.history);
-  expect(after.assignment('visits')).toBeDefined();
+  expect(after.assignments('visits')?.stable).toBeDefined();
   await authority.close();
 });
 
@@ -157,7 +157,7 @@ test('with a pool of its own it answers while every other connection is taken', 
   const pool = createPool({ url: database.url, max: 1, applicationName: 'taken' });
   const authority = createAuthority(database.url, PATIENT);
   await transaction(pool, async () => {
-    expect((await authority.certify(['7'])).assignment('visits')).toBeDefined();
+    expect((await authority.certify(['7'])).assignments('visits')?.stable).toBeDefined();
   });
   await authority.close();
   await pool.end();

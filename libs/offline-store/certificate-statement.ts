@@ -6,31 +6,19 @@
  * predictor raises the revision in its own transaction, so equal numbers in one history mean equal arms. Tombstones are
  * told in the same way, by the count of erasures: those alone that the asker has not heard of.
  */
-import { type Assignment, type Certificate, UNTOUCHED, type UserState } from '@tandem/prediction/certificate';
+import { type Assignments, type Certificate, UNTOUCHED, type UserState } from '@tandem/prediction/certificate';
 import type { NumberedTombstone, TombstoneMemory, Tombstones } from '@tandem/prediction/erasure/tombstones';
-
-/** Whole milliseconds since 1970 of a timestamptz expression, as a double. */
-export function epochMs(expression: string): string {
-  return `floor(extract(epoch from ${expression}) * 1000)::float8`;
-}
+import { ARMS_SQL, assignmentsOf } from './assignments.ts';
+import { epochMs } from './epoch-ms.ts';
 
 /** What the asker knows already, sent along as the two parameters after the user ids. */
 export interface KnownArms {
   readonly history: string;
   readonly revision: number;
-  readonly assignments: ReadonlyMap<string, Assignment>;
+  readonly assignments: ReadonlyMap<string, Assignments>;
 }
 
 export const NO_ARMS: KnownArms = Object.freeze({ history: '', revision: -1, assignments: new Map() });
-
-const ARMS = `(
-    select json_agg(json_build_array(a.predictor, a.name, a.model_version_id, v.number, a.overlay_floor, a.revision,
-      ${epochMs('a.expires_from')}, g.id, g.number, g.buckets, ${epochMs('g.started_at')}))::text
-    from tandem.arms a
-    join tandem.predictors p on p.name = a.predictor and p.active
-    join tandem.model_versions v on v.id = a.model_version_id
-    left join tandem.generations g on g.id = a.generation_id
-    where a.name = 'stable')`;
 
 /**
  * One row: history, clock (ms), revision, arms (null where known), users (null where none has a context).
@@ -41,7 +29,7 @@ const ARMS = `(
 export function certificateSql(parameter: number, moreColumns = ''): string {
   const [users, history, revision] = [`$${parameter}::text[]`, `$${parameter + 1}::text`, `$${parameter + 2}::bigint`];
   return `select h.history, ${epochMs('statement_timestamp()')} as now, s.revision::float8 as revision,
-    case when h.history = ${history} and s.revision = ${revision} then null else coalesce(${ARMS}, '[]') end as arms,
+    case when h.history = ${history} and s.revision = ${revision} then null else coalesce(${ARMS_SQL}, '[]') end as arms,
     (select json_agg(json_build_array(c.user_id, c.version, c.deleted_version, c.touched))::text
       from tandem.user_contexts c where c.user_id = any(${users})) as users${moreColumns}
   from tandem.settings s, (select tandem.current_history() as history offset 0) h`;
@@ -77,46 +65,13 @@ export type CertificateRow = readonly [
 /** A row of AUTHORITY_SQL. */
 export type AuthorityRow = readonly [...CertificateRow, unheard: string | null];
 
-type ArmParts = [
-  predictor: string,
-  arm: string,
-  modelVersionId: string,
-  modelNumber: number,
-  overlayFloor: number,
-  revision: number,
-  expiresFrom: number | null,
-  generationId: string | null,
-  generationNumber: number,
-  buckets: number,
-  startedAt: number,
-];
-
 type UserParts = [userId: string, version: number, deletedVersion: number, touched: Readonly<Record<string, number>>];
 
 /** The arms as they stand after a row: parsed where it brought them, else those known. */
 export function armsOf(row: CertificateRow | AuthorityRow, known: KnownArms): KnownArms {
   const [history, , revision, arms] = row;
   if (arms === null) return known;
-  const parsed = JSON.parse(arms) as ArmParts[];
-  return { history, revision, assignments: new Map(parsed.map((parts) => [parts[0], assignmentOf(parts)])) };
-}
-
-function assignmentOf(parts: ArmParts): Assignment {
-  const [
-    predictor,
-    arm,
-    modelVersionId,
-    modelNumber,
-    overlayFloor,
-    revision,
-    expiresFrom,
-    id,
-    number,
-    buckets,
-    startedAt,
-  ] = parts;
-  const generation = id === null ? null : { id, number, buckets, startedAt };
-  return { predictor, arm, modelVersionId, modelNumber, overlayFloor, revision, expiresFrom, generation };
+  return { history, revision, assignments: assignmentsOf(arms) };
 }
 
 /** The tombstones that are known after a row: those heard of before, and what it tells; only the latter in another history. */
@@ -142,7 +97,7 @@ export function certificateOf(
     history,
     now,
     revision,
-    assignment: (predictor) => arms.assignments.get(predictor),
+    assignments: (predictor) => arms.assignments.get(predictor),
     user: (userId, predictor) => stateOf(users?.get(userId), predictor),
     tombstones,
   };

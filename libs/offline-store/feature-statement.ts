@@ -6,7 +6,8 @@
 import type { FeatureQuery, ModelVersion } from '@tandem/prediction/predictor';
 import type { KeyType } from '@tandem/prediction/user-id';
 import pg from 'pg';
-import { certificateSql, epochMs } from './certificate-statement.ts';
+import { certificateSql } from './certificate-statement.ts';
+import { epochMs } from './epoch-ms.ts';
 
 /** The name of a key type in SQL. */
 export const KEY_SQL: Readonly<Record<KeyType, string>> = { int8: 'bigint', uuid: 'uuid', text: 'text' };

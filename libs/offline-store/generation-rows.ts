@@ -2,8 +2,8 @@
 import type { Generation } from '@tandem/prediction/runs/generations';
 import type { StoredRow } from '@tandem/prediction/runs/run-store';
 import type pg from 'pg';
-import { epochMs } from './certificate-statement.ts';
 import { type Db, query } from './database.ts';
+import { epochMs } from './epoch-ms.ts';
 import { partitionOf } from './partition.ts';
 import type { RetentionCandidate } from './retired-generations.ts';
 

@@ -123,7 +123,7 @@ describe('a packed read', () => {
     const version = await findModelVersion(pool, id);
     const source = createFeatureSource(pool);
     const assigned = async () =>
-      (await source.readUsers(version, names, 'with rows')).certificate.assignment('visits')?.modelVersionId;
+      (await source.readUsers(version, names, 'with rows')).certificate.assignments('visits')?.stable.modelVersionId;
     expect([await assigned(), await assigned()]).toEqual([id, id]);
     expect(await packedReads(version)).toBe(1);
     const next = await adoptModel('second');

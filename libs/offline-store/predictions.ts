@@ -5,8 +5,9 @@
 import type { Assignment } from '@tandem/prediction/certificate';
 import type { StoredPrediction, StoredPredictions } from '@tandem/prediction/stored-prediction';
 import type pg from 'pg';
-import { epochMs, textArray } from './certificate-statement.ts';
+import { textArray } from './certificate-statement.ts';
 import { type Db, query, sqlState } from './database.ts';
+import { epochMs } from './epoch-ms.ts';
 import { partitionOf } from './partition.ts';
 
 export interface StoredPredictionsOptions {

@@ -71,7 +71,7 @@ describe('a run of all users', () => {
     expect(await store.publish(run.id)).toEqual(outcome);
     expect(await store.find(run.id)).toMatchObject({ state: 'done', usersScored: 450, chunksCommitted: 5 });
     const authority = createAuthority(database.pool, { timeoutMs: 20_000 });
-    const assignment = (await authority.certify([])).assignment('visits');
+    const assignment = (await authority.certify([])).assignments('visits')?.stable;
     await authority.close();
     if (!assignment) throw new Error('no assignment');
     const found = await createStoredPredictions(database.pool).find(assignment, ['7', '450', '451']);

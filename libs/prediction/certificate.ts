@@ -4,6 +4,7 @@
  */
 
 import type { Tombstones } from './erasure/tombstones.ts';
+import type { RolloutKind, RolloutPlan } from './rollouts/rollout.ts';
 
 export interface AssignedGeneration {
   readonly id: string;
@@ -28,6 +29,31 @@ export interface Assignment {
   readonly expiresFrom: number | null;
 }
 
+/** Who of a predictor is served what: its arms, and what users are put into them by. */
+export interface Assignments {
+  readonly stable: Assignment;
+  /** What moves other arms beside the stable one; null: everybody is served from the stable one. */
+  readonly rollout: AssignedRollout | null;
+  /** The arm of a user. */
+  of(userId: string): Assignment;
+}
+
+/** Of a predictor without a rollout. */
+export function everybodyIn(stable: Assignment): Assignments {
+  return Object.freeze({ stable, rollout: null, of: () => stable });
+}
+
+export interface AssignedRollout {
+  readonly id: string;
+  readonly kind: RolloutKind;
+  readonly step: number;
+  readonly plan: RolloutPlan;
+  /** Beside the stable one; a shadow's has no users. */
+  readonly arms: readonly Assignment[];
+  /** The user's place in it, 0 to 9,999. */
+  bucketOf(userId: string): number;
+}
+
 export interface UserState {
   readonly version: number;
   /** The last version that concerns the predictor asked for. */
@@ -41,8 +67,8 @@ export interface Certificate {
   readonly now: number;
   /** Raised by every change of predictors and arms. */
   readonly revision: number;
-  /** The stable arm of a predictor; undefined for one that was never adopted. */
-  assignment(predictor: string): Assignment | undefined;
+  /** Undefined for a predictor that was never adopted, or is not served any more. */
+  assignments(predictor: string): Assignments | undefined;
   user(userId: string, predictor: string): UserState;
   /** What has been heard of erasures with it or before; null where its statement does not tell. */
   readonly tombstones: Tombstones | null;

@@ -9,12 +9,13 @@ const product = files.filter((file) => !file.isTest);
 /** Which workspaces a workspace may import. Apps may import every lib; tests anything. */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   'libs/prediction': [],
+  'libs/experiment': [],
   'libs/telemetry': [],
   'libs/client': [],
   'libs/local-servers': [],
   'libs/config': ['libs/prediction'],
   'libs/online-store': ['libs/prediction', 'libs/telemetry'],
-  'libs/offline-store': ['libs/prediction', 'libs/telemetry'],
+  'libs/offline-store': ['libs/prediction', 'libs/telemetry', 'libs/experiment'],
   'libs/inference': ['libs/prediction', 'libs/telemetry'],
   'libs/queue': ['libs/prediction', 'libs/telemetry'],
 };

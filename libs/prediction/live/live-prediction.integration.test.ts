@@ -36,7 +36,7 @@ async function requestFor(
   readers: readonly (Partial<LiveReader> & { readonly userId: string })[],
   changes: Partial<LiveRequest> = {},
 ): Promise<LiveRequest> {
-  const assignment = certificate.assignment(PREDICTOR);
+  const assignment = certificate.assignments(PREDICTOR)?.stable;
   if (!assignment) throw new Error('nothing is assigned');
   return {
     version: await world.registry.modelVersion(assignment.modelVersionId),

@@ -22,7 +22,7 @@ beforeAll(async () => {
     keepLater: () => {},
   });
   const certificate = await world.authority.certify([]);
-  const assignment = certificate.assignment(PREDICTOR);
+  const assignment = certificate.assignments(PREDICTOR)?.stable;
   if (!assignment) throw new Error('nothing is assigned');
   const version = await world.registry.modelVersion(assignment.modelVersionId);
   place = { version, assignment, history: certificate.history, enabled: true };

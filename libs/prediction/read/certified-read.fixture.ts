@@ -1,6 +1,6 @@
 /** For the tests of what a read decides: a certified read and stored candidates, each with what a test wants otherwise. */
 
-import type { Assignment, UserState } from '../certificate.ts';
+import { type Assignment, everybodyIn, type UserState } from '../certificate.ts';
 import type { FreshnessPolicy, ModelVersion } from '../predictor.ts';
 import type { StoredPrediction } from '../stored-prediction.ts';
 import type { CertifiedRead, Standing } from './certified-read.ts';
@@ -57,7 +57,7 @@ export function readOf(
       history: HISTORY,
       now: NOW,
       revision: 1,
-      assignment: () => ({ ...ASSIGNMENT, ...assignment }),
+      assignments: () => everybodyIn({ ...ASSIGNMENT, ...assignment }),
       user: () => ({ version: 0, touched: 0, deletedVersion: 0 }),
       tombstones: null,
     },

@@ -67,7 +67,7 @@ describe('a prediction in memory', () => {
     await world.run({ kind: 'all' });
     const { memory, short } = createReader();
     await short(['7']);
-    const { generation } = (await world.authority.certify([])).assignment(PREDICTOR) ?? {};
+    const { generation } = (await world.authority.certify([])).assignments(PREDICTOR)?.stable ?? {};
     expect(memory.find(generation?.id ?? '', '7')).toBeDefined();
     await world.erase('7');
     expect(await short(['7'], { maxStale: 60 })).toEqual(['unknown_user']);

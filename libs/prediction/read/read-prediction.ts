@@ -126,7 +126,7 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
   /** Learns where the predictor's answers are now to be found. Throws `unknown_predictor` where it was withdrawn. */
   function notice(predictorName: string, certificate: Certificate): Assignment {
     registry.noticeRevision(certificate.revision, certificate.history);
-    const assignment = certificate.assignment(predictorName);
+    const assignment = certificate.assignments(predictorName)?.stable;
     if (!assignment) {
       // Nothing of it may be served unverified either.
       lastPlaces.delete(predictorName);

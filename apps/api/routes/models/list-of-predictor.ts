@@ -17,7 +17,7 @@ export function listModelsOfPredictor({ models, registry, authority }: ModelDepe
       const name = req.param('predictor') ?? '';
       if (!(await registry.predictor(name))) throw unknownPredictor(name);
       const [found, certificate] = await Promise.all([models.list(name), authority.certify([])]);
-      return jsonResponse({ models: modelViews(found, certificate.assignment(name)) });
+      return jsonResponse({ models: modelViews(found, certificate.assignments(name)?.stable) });
     },
   };
 }

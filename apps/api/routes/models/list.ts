@@ -16,7 +16,7 @@ export function listModels({ models, registry, authority }: ModelDependencies): 
       // Behind the certificate, which tells the registry of adoptions.
       const predictors = await registry.predictors();
       const found = await Promise.all(
-        predictors.map(async ({ name }) => modelViews(await models.list(name), certificate.assignment(name))),
+        predictors.map(async ({ name }) => modelViews(await models.list(name), certificate.assignments(name)?.stable)),
       );
       return jsonResponse({ models: found.flat() });
     },

@@ -68,7 +68,7 @@ export interface PredictorDependencies {
 }
 
 export function predictorView(predictor: Predictor, certificate: Certificate): PredictorView {
-  const assignment = certificate.assignment(predictor.name);
+  const assignment = certificate.assignments(predictor.name)?.stable;
   const { maxAgeMs, live, liveTimeoutMs, onLiveFailure, unverified, ...freshness } = predictor.policy.freshness;
   const { schedule, chunkSize, minCoverage } = predictor.policy.batch;
   const generation = assignment?.generation?.number;

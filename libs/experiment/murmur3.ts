@@ -1,0 +1,36 @@
+/** MurmurHash3, 32 bits for x86, by Austin Appleby (public domain): fast, and known to spread texts that differ little. */
+const C1 = 0xcc9e2d51;
+const C2 = 0x1b873593;
+
+/** Of the UTF-8 bytes of a text; unsigned. */
+export function murmur3(text: string, seed = 0): number {
+  const bytes = utf8.encode(text);
+  const whole = bytes.length - (bytes.length % 4);
+  let h = seed;
+  for (let i = 0; i < whole; i += 4) {
+    const block =
+      byteAt(bytes, i) | (byteAt(bytes, i + 1) << 8) | (byteAt(bytes, i + 2) << 16) | (byteAt(bytes, i + 3) << 24);
+    h = Math.imul(rotated(h ^ mixed(block), 13), 5) + 0xe6546b64;
+  }
+  let rest = 0;
+  for (let i = bytes.length - 1; i >= whole; i--) rest = (rest << 8) | byteAt(bytes, i);
+  if (whole < bytes.length) h ^= mixed(rest);
+  h ^= bytes.length;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}
+
+const utf8 = new TextEncoder();
+
+function byteAt(bytes: Uint8Array, i: number): number {
+  return bytes[i] ?? 0;
+}
+
+function mixed(block: number): number {
+  return Math.imul(rotated(Math.imul(block, C1), 15), C2);
+}
+
+function rotated(bits: number, by: number): number {
+  return (bits << by) | (bits >>> (32 - by));
+}

@@ -1,0 +1,36 @@
+/**
+ * What was served from one arm with one source: sums that a process keeps since a step began, and that are added up over
+ * processes. Counts of users enter statistics, not those of reads: a user who reads often must not count often.
+ */
+
+/** Upper bounds of the latency classes, ms; one more class lies above the last. */
+export const LATENCY_BOUNDS_MS = Object.freeze([1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000] as const);
+
+/** Classes of a score of 0 to 1; one outside lies in the first or last. Scores of another range are not counted. */
+export const SCORE_CLASSES = 20;
+
+export interface ArmCounts {
+  readonly reads: number;
+  /** Reads without a prediction of the model: errors of the service and defaults. */
+  readonly errors: number;
+  /** By LATENCY_BOUNDS_MS and above. */
+  readonly latency: readonly number[];
+  /** By SCORE_CLASSES, of the field that the predictor decides by. */
+  readonly scores: readonly number[];
+}
+
+export const NO_COUNTS: ArmCounts = Object.freeze({
+  reads: 0,
+  errors: 0,
+  latency: Object.freeze(Array.from({ length: LATENCY_BOUNDS_MS.length + 1 }, () => 0)),
+  scores: Object.freeze(Array.from({ length: SCORE_CLASSES }, () => 0)),
+});
+
+export function addCounts(one: ArmCounts, other: ArmCounts): ArmCounts {
+  return {
+    reads: one.reads + other.reads,
+    errors: one.errors + other.errors,
+    latency: one.latency.map((count, i) => count + (other.latency[i] ?? 0)),
+    scores: one.scores.map((count, i) => count + (other.scores[i] ?? 0)),
+  };
+}
