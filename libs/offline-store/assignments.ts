@@ -82,8 +82,13 @@ function withRollout(stable: Assignment, all: readonly Interval[], parts: Rollou
     if (one) overridden.set(userId, one.assignment);
   }
   const bucketOf = (userId: string) => bucketOfUser(salt, userId);
-  const arms = others.map(({ assignment }) => assignment);
-  const rollout: AssignedRollout = Object.freeze({ id, kind, step, plan, arms, bucketOf });
+  const served = Object.freeze({ id, kind, step, overridden: false });
+  const byHand = Object.freeze({ ...served, overridden: true });
+  const rollout: AssignedRollout = Object.freeze({
+    ...{ id, kind, step, plan, bucketOf },
+    arms: others.map(({ assignment }) => assignment),
+    servedTo: (userId: string) => (overridden.has(userId) ? byHand : served),
+  });
   return Object.freeze({
     stable,
     rollout,

@@ -1,5 +1,5 @@
 /** What a read answers: its shape, and how it is filled from a stored candidate. */
-import type { Assignment } from './certificate.ts';
+import type { ServedRollout } from './certificate.ts';
 import type { TandemError } from './errors.ts';
 import { decodeOutputs } from './models/outputs.ts';
 import type { ModelVersion, Prediction } from './predictor.ts';
@@ -32,6 +32,8 @@ export interface Answer {
   readonly reason: Reason;
   readonly modelNumber: number;
   readonly variant: string;
+  /** The rollout under way, whose arm that is; null where there is none. */
+  readonly rollout: ServedRollout | null;
   readonly generationNumber: number | null;
   /** Null for a default: nothing was computed. ms since 1970. */
   readonly computedAt: number | null;
@@ -101,7 +103,7 @@ export function heldAnswer(
 }
 
 function decodedAnswer(
-  { certificate, assignment }: CertifiedRead,
+  { certificate, assignment, rollout }: CertifiedRead,
   { userId, user }: Standing,
   label: Label,
   prediction: Prediction,
@@ -110,7 +112,7 @@ function decodedAnswer(
   held?: HeldPrediction,
 ): Answer {
   return {
-    ...place(userId, assignment, label),
+    ...place(userId, { assignment, rollout }, label),
     prediction,
     source,
     reason,
@@ -127,7 +129,7 @@ function decodedAnswer(
 /** The parts of an answer that its candidate and assignment decide. */
 export function place(
   userId: string,
-  assignment: Assignment,
+  { assignment, rollout }: Pick<CertifiedRead, 'assignment' | 'rollout'>,
   candidate: Pick<Label, 'computedAt' | 'contextVersion' | 'layer'>,
 ) {
   return {
@@ -135,6 +137,7 @@ export function place(
     userId,
     modelNumber: assignment.modelNumber,
     variant: assignment.arm,
+    rollout: rollout?.servedTo(userId) ?? null,
     generationNumber: candidate.layer === 'generation' ? (assignment.generation?.number ?? null) : null,
     computedAt: candidate.computedAt,
     predictedFromContextVersion: candidate.contextVersion,

@@ -38,20 +38,28 @@ export interface Assignments {
   of(userId: string): Assignment;
 }
 
-/** Of a predictor without a rollout. */
-export function everybodyIn(stable: Assignment): Assignments {
-  return Object.freeze({ stable, rollout: null, of: () => stable });
-}
-
-export interface AssignedRollout {
-  readonly id: string;
-  readonly kind: RolloutKind;
-  readonly step: number;
+export interface AssignedRollout extends Omit<ServedRollout, 'overridden'> {
   readonly plan: RolloutPlan;
   /** Beside the stable one; a shadow's has no users. */
   readonly arms: readonly Assignment[];
   /** The user's place in it, 0 to 9,999. */
   bucketOf(userId: string): number;
+  /** What an answer of this user says of it. */
+  servedTo(userId: string): ServedRollout;
+}
+
+/** The rollout that an answer's arm is of. */
+export interface ServedRollout {
+  readonly id: string;
+  readonly kind: RolloutKind;
+  readonly step: number;
+  /** Whether the user was put into the arm by hand: served, and not counted. */
+  readonly overridden: boolean;
+}
+
+/** Of a predictor without a rollout. */
+export function everybodyIn(stable: Assignment): Assignments {
+  return Object.freeze({ stable, rollout: null, of: () => stable });
 }
 
 export interface UserState {

@@ -8,7 +8,9 @@
  * infers again only where the guess was wrong.
  */
 import type { ReadResult } from '../answer.ts';
-import type { Assignment, Certificate } from '../certificate.ts';
+import type { Assignment, Assignments, Certificate } from '../certificate.ts';
+import type { Predictor } from '../predictor.ts';
+import { type ArmGroup, groupByArm } from '../read/arm-groups.ts';
 import { fallBack, type KnownPlace, noPrediction } from '../read/ladder.ts';
 import type { ReadOptions } from '../read/read-options.ts';
 import type { Registry } from '../read/read-prediction.ts';
@@ -21,7 +23,7 @@ export interface DemandDependencies {
   readonly registry: Registry;
   readonly live: LivePredictor;
   /** Takes note of a certificate. Throws `unknown_predictor`. */
-  notice(predictorName: string, certificate: Certificate): Assignment;
+  notice(predictorName: string, certificate: Certificate): Assignments;
 }
 
 export interface Demanded {
@@ -39,52 +41,79 @@ export type DemandInference = (
   times: ReadTimes,
 ) => Promise<Demanded>;
 
-export function createDemandInference({ registry, live, notice }: DemandDependencies): DemandInference {
+export function createDemandInference(dependencies: DemandDependencies): DemandInference {
   return async function demand(place, predictorName, userIds, options, times) {
-    const answers = new Map<string, ReadResult>();
-    // Rarely is there one: a map for each read is not worth it.
-    let failures: Map<string, LiveOutcome> | undefined;
-    const predictor = place && (await registry.predictor(predictorName));
-    if (!place || !predictor?.policy.freshness.live) return { answers, failuresAt: () => undefined };
-    const { assignment, history } = place;
-    const version = await registry.modelVersion(assignment.modelVersionId);
-    const { liveTimeoutMs: timeoutMs, onLiveFailure } = predictor.policy.freshness;
-    const readers = userIds.map((userId) => ({ userId, minVersion: 0, fresh: true }));
-    const request = { version, assignment, history, timeoutMs, enabled: true, readers };
-    const askedAt = performance.now();
-    const outcomes = await predictWithin(live, request, options.liveQuota);
-    times.liveMs = since(askedAt);
-    for (const [userId, outcome] of outcomes) {
-      if (isRefusal(outcome) && onLiveFailure === 'error') {
-        // Whatever else is found out would change nothing: to refuse must cost least where there is too much to do.
-        answers.set(userId, noPrediction('overloaded', outcome, userId));
-        continue;
-      }
-      if (outcome.kind !== 'predicted') {
-        failures ??= new Map();
-        failures.set(userId, outcome);
-        continue;
-      }
-      const { certificate } = outcome;
-      const assigned = notice(predictorName, certificate);
-      // A predictor that was adopted again meanwhile is another object.
-      const isAsGuessed = isSamePlace(place, assigned, certificate.history);
-      if (!isAsGuessed || (await registry.predictor(predictorName)) !== predictor) continue;
-      const read = { predictor, version, assignment: assigned, certificate, options };
-      const standing = { userId, user: certificate.user(userId, predictorName), candidates: [] };
-      answers.set(userId, fallBack(read, standing, 'requested', outcome));
-    }
-    const failuresAt = (assigned: Assignment, now: string) =>
-      isSamePlace(place, assigned, now) ? failures : undefined;
-    return { answers, failuresAt };
+    const predictor = place && (await dependencies.registry.predictor(predictorName));
+    if (!place || !predictor?.policy.freshness.live) return { answers: new Map(), failuresAt: () => undefined };
+    const groups = groupByArm(place.assignments, userIds);
+    const demands = groups.map((group) => demandOfArm(dependencies, { place, predictor, options, times, group }));
+    const [only] = demands;
+    return only && demands.length === 1 ? only : together(await Promise.all(demands));
   };
 }
 
-/** Whether what was inferred for a place is what is assigned. */
-function isSamePlace(place: KnownPlace, assigned: Assignment, history: string): boolean {
+interface Demand {
+  readonly place: KnownPlace;
+  readonly predictor: Predictor;
+  readonly options: ReadOptions;
+  readonly times: ReadTimes;
+  readonly group: ArmGroup;
+}
+
+async function demandOfArm({ registry, live, notice }: DemandDependencies, demand: Demand): Promise<Demanded> {
+  const { place, predictor, options, times } = demand;
+  const { assignment, userIds } = demand.group;
+  const { history } = place;
+  const answers = new Map<string, ReadResult>();
+  // Rarely is there one: a map for each read is not worth it.
+  let failures: Map<string, LiveOutcome> | undefined;
+  const version = await registry.modelVersion(assignment.modelVersionId);
+  const { liveTimeoutMs: timeoutMs, onLiveFailure } = predictor.policy.freshness;
+  const readers = userIds.map((userId) => ({ userId, minVersion: 0, fresh: true }));
+  const request = { version, assignment, history, timeoutMs, enabled: true, readers };
+  const askedAt = performance.now();
+  const outcomes = await predictWithin(live, request, options.liveQuota);
+  times.liveMs = since(askedAt);
+  for (const [userId, outcome] of outcomes) {
+    if (isRefusal(outcome) && onLiveFailure === 'error') {
+      // Whatever else is found out would change nothing: to refuse must cost least where there is too much to do.
+      answers.set(userId, noPrediction('overloaded', outcome, userId));
+      continue;
+    }
+    if (outcome.kind !== 'predicted') {
+      failures ??= new Map();
+      failures.set(userId, outcome);
+      continue;
+    }
+    const { certificate } = outcome;
+    const assignments = notice(predictor.name, certificate);
+    const assigned = assignments.of(userId);
+    // A predictor that was adopted again meanwhile is another object.
+    const isAsGuessed = isSamePlace(demand, assigned, certificate.history);
+    if (!isAsGuessed || (await registry.predictor(predictor.name)) !== predictor) continue;
+    const { rollout } = assignments;
+    const read = { predictor, version, assignment: assigned, rollout, certificate, options };
+    const standing = { userId, user: certificate.user(userId, predictor.name), candidates: [] };
+    answers.set(userId, fallBack(read, standing, 'requested', outcome));
+  }
+  return { answers, failuresAt: (assigned, now) => (isSamePlace(demand, assigned, now) ? failures : undefined) };
+}
+
+/** Whether what was inferred for an arm is what is assigned. */
+function isSamePlace({ place, group }: Demand, assigned: Assignment, history: string): boolean {
   return (
     place.history === history &&
-    place.assignment.modelVersionId === assigned.modelVersionId &&
-    place.assignment.overlayFloor === assigned.overlayFloor
+    group.assignment.modelVersionId === assigned.modelVersionId &&
+    group.assignment.overlayFloor === assigned.overlayFloor
   );
+}
+
+function together(demands: readonly Demanded[]): Demanded {
+  return {
+    answers: new Map(demands.flatMap(({ answers }) => [...answers])),
+    failuresAt(assignment, history) {
+      const failures = demands.flatMap((one) => [...(one.failuresAt(assignment, history) ?? [])]);
+      return failures.length > 0 ? new Map(failures) : undefined;
+    },
+  };
 }

@@ -53,6 +53,7 @@ export function readOf(
     predictor: { name: 'repurchase', keyType: 'int8', policy: { freshness, batch } },
     version: VERSION,
     assignment: { ...ASSIGNMENT, ...assignment },
+    rollout: null,
     certificate: {
       history: HISTORY,
       now: NOW,

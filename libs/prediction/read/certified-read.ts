@@ -1,5 +1,5 @@
 /** What a read knows once Postgres has spoken: the facts that answer.ts and ladder.ts decide from. */
-import type { Assignment, Certificate, UserState } from '../certificate.ts';
+import type { AssignedRollout, Assignment, Certificate, UserState } from '../certificate.ts';
 import type { LiveOutcome } from '../live/live-outcome.ts';
 import type { ModelVersion, Predictor } from '../predictor.ts';
 import type { StoredPrediction } from '../stored-prediction.ts';
@@ -9,7 +9,10 @@ import type { ReadTimes } from './read-times.ts';
 export interface CertifiedRead {
   readonly predictor: Predictor;
   readonly version: ModelVersion;
+  /** The arm that its users have in common. */
   readonly assignment: Assignment;
+  /** The rollout under way, if there is one. */
+  readonly rollout: AssignedRollout | null;
   readonly certificate: Certificate;
   readonly options: ReadOptions;
   /** By user, what became of an inference that this read has had and that gave nothing. */

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { everybodyIn } from '../certificate.ts';
 import { TandemError } from '../errors.ts';
 import type { LiveFailureReason, LiveOutcome } from '../live/live-outcome.ts';
 import type { FreshnessPolicy } from '../predictor.ts';
@@ -160,7 +161,7 @@ describe('the ladder', () => {
 });
 
 describe('an unverified answer', () => {
-  const known = { assignment: ASSIGNMENT, history: HISTORY };
+  const known = { assignments: everybodyIn(ASSIGNMENT), history: HISTORY };
   const answer = (...candidates: Parameters<typeof unverifiedAnswer>[3]) =>
     unverifiedAnswer('42', readOf().version, known, candidates);
 

@@ -11,7 +11,7 @@ import {
   storedAnswer,
   wholeSeconds,
 } from '../answer.ts';
-import type { Assignment } from '../certificate.ts';
+import type { Assignments } from '../certificate.ts';
 import { TandemError } from '../errors.ts';
 import { fits, isFresh, isRuledOut, isServableAsStale, judge } from '../freshness.ts';
 import { type LiveOutcome, NO_ROOM, OVER_QUOTA } from '../live/live-outcome.ts';
@@ -49,14 +49,14 @@ function liveAnswer(
   why: Reason,
   outcome: Extract<LiveOutcome, { kind: 'predicted' }>,
 ): Answer {
-  const { assignment, certificate, version } = read;
+  const { certificate, version } = read;
   const candidate = {
     computedAt: outcome.computedAt,
     contextVersion: outcome.contextVersion,
     layer: 'overlay' as const,
   };
   return {
-    ...place(standing.userId, assignment, candidate),
+    ...place(standing.userId, read, candidate),
     prediction: decodeOutputs(version.outputs, outcome.outputs),
     source: 'live',
     reason: why,
@@ -95,6 +95,7 @@ function defaultAnswer(read: CertifiedRead, standing: Standing, reason: Reason, 
     reason,
     modelNumber: assignment.modelNumber,
     variant: assignment.arm,
+    rollout: read.rollout?.servedTo(standing.userId) ?? null,
     generationNumber: null,
     computedAt: null,
     ageSeconds: null,
@@ -133,7 +134,7 @@ const OVERLOADED = errorOf('overloaded', NO_ROOM);
 
 /** Where a predictor's answers are to be found, as Postgres last said. */
 export interface KnownPlace {
-  readonly assignment: Assignment;
+  readonly assignments: Assignments;
   readonly history: string;
 }
 
@@ -141,9 +142,10 @@ export interface KnownPlace {
 export function unverifiedAnswer(
   userId: string,
   version: ModelVersion,
-  { assignment, history }: KnownPlace,
+  { assignments, history }: KnownPlace,
   candidates: readonly StoredPrediction[],
 ): Answer | undefined {
+  const assignment = assignments.of(userId);
   const ours = candidates.filter((candidate) => fits(candidate, assignment, history));
   const best = ours.reduce<StoredPrediction | undefined>(
     (newest, candidate) => (newest && newest.contextVersion >= candidate.contextVersion ? newest : candidate),
@@ -152,7 +154,7 @@ export function unverifiedAnswer(
   const prediction = best && predictionOf(version, best);
   if (!best || !prediction) return undefined;
   return {
-    ...place(userId, assignment, best),
+    ...place(userId, { assignment, rollout: assignments.rollout }, best),
     prediction,
     source: 'stale',
     reason: 'unverified',

@@ -7,14 +7,16 @@
  * turned out not to do.
  */
 import type { ReadResult } from '../answer.ts';
-import type { Assignment, Authority, Certificate } from '../certificate.ts';
+import type { Assignments, Authority, Certificate } from '../certificate.ts';
 import { createDemandInference } from '../live/demanded-inference.ts';
 import { predictWithin } from '../live/limited-live.ts';
 import type { LiveOutcome } from '../live/live-outcome.ts';
 import type { LivePredictor } from '../live/live-prediction.ts';
 import type { ModelVersion, Predictor } from '../predictor.ts';
 import type { Candidates, OnlinePredictions, StoredPredictions } from '../stored-prediction.ts';
+import { type ArmGroup, groupByArm } from './arm-groups.ts';
 import type { CertifiedRead, Standing } from './certified-read.ts';
+import { findOnline, guessOnline, joined, NO_CANDIDATES } from './find-candidates.ts';
 import { type HeldPredictions, NOTHING_HELD } from './held-predictions.ts';
 import { fallBack, type KnownPlace } from './ladder.ts';
 import { notCached, notCertified, notFound, unknownPredictor } from './read-errors.ts';
@@ -40,6 +42,8 @@ export interface PredictionReaderDependencies {
   readonly live: LivePredictor;
   /** Predictions that need not be asked for; none by default. */
   readonly memory?: HeldPredictions;
+  /** Where what Postgres last said of each predictor is kept, for whoever else wants to know. */
+  readonly places?: Map<string, KnownPlace>;
 }
 
 /** What was asked for before Postgres had answered. */
@@ -49,7 +53,6 @@ interface Guess {
   readonly guessing: Candidates | Promise<Candidates | null>;
 }
 
-const NO_CANDIDATES: Candidates = new Map();
 const NOTHING_INFERRED: ReadonlyMap<string, LiveOutcome> = new Map();
 
 export type PredictionReader = ReturnType<typeof createPredictionReader>;
@@ -57,17 +60,9 @@ export type PredictionReader = ReturnType<typeof createPredictionReader>;
 export function createPredictionReader(dependencies: PredictionReaderDependencies) {
   const { authority, registry, online, offline, live, memory = NOTHING_HELD } = dependencies;
   // Only a guess of what Postgres assigns, to ask Redis for the likely generation before Postgres has answered.
-  const lastPlaces = new Map<string, KnownPlace>();
+  const { places: lastPlaces = new Map<string, KnownPlace>() } = dependencies;
   const unverified = createUnverifiedReads({ registry, online });
   const demand = createDemandInference({ registry, live, notice });
-
-  async function findOnline(
-    assignment: Assignment | undefined,
-    userIds: readonly string[],
-  ): Promise<Candidates | null> {
-    if (!assignment) return null;
-    return online.find(assignment, userIds).catch(() => null);
-  }
 
   /** The user ids must be canonical; duplicates share one answer. Into `times` it is written where the time went. */
   return async function read(
@@ -80,10 +75,11 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
     const known = lastPlaces.get(predictorName);
     const demanded = isDemand(options) ? await demand(known, predictorName, distinct, options, times) : undefined;
     if (demanded?.answers.size === distinct.length) return inOrder(userIds, demanded.answers);
-    const held = options.noCache ? NOBODY_HELD : findHeld(memory, known?.assignment, distinct);
+    const held = options.noCache ? NOBODY_HELD : findHeld(memory, known?.assignments, distinct);
     const lacking = held.size === 0 ? distinct : distinct.filter((userId) => !held.has(userId));
     // Whom the model must answer anyway needs a stored prediction only where that fails.
-    const guessing = options.noCache || lacking.length === 0 ? NO_CANDIDATES : findOnline(known?.assignment, lacking);
+    const guessing =
+      options.noCache || lacking.length === 0 ? NO_CANDIDATES : guessOnline(online, known?.assignments, lacking);
     let certificate: Certificate;
     const server = online.serverId();
     const askedAt = performance.now();
@@ -95,59 +91,65 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
       const found = await findUncertified({ known, held, guessing });
       return unverified.answer({ predictorName, known, cause: notCertified(cause), options, found }, userIds);
     }
-    const assignment = notice(predictorName, certificate);
+    const assignments = notice(predictorName, certificate);
     unverified.notice(certificate, server);
-    // One after the other: both are in memory but the first time, and waiting for them together costs more.
     const predictor = await registry.predictor(predictorName);
-    const version = await registry.modelVersion(assignment.modelVersionId);
     if (!predictor) throw unknownPredictor(predictorName);
-    const inferred = demanded?.failuresAt(assignment, certificate.history);
-    const certified = { predictor, version, assignment, certificate, options, inferred, times };
-    const results = demanded?.answers ?? settleHeld(memory, certified, held);
-    if (results.size < distinct.length) {
-      const rest = distinct.filter((userId) => !results.has(userId));
-      await answerAll(certified, rest, await findRest(certified, rest, { known, held, guessing }), results);
-    }
+    const results = demanded?.answers ?? new Map<string, ReadResult>();
+    const left = results.size === 0 ? distinct : distinct.filter((userId) => !results.has(userId));
+    const { rollout } = assignments;
+    const answering = groupByArm(assignments, left).map((group) => {
+      const inferred = demanded?.failuresAt(group.assignment, certificate.history);
+      const read = { predictor, rollout, certificate, options, inferred, times };
+      return answerArm(read, group, { known, held, guessing }, results);
+    });
+    await (answering.length === 1 ? answering[0] : Promise.all(answering));
     return inOrder(userIds, results);
   };
 
+  /** The users of one arm. */
+  async function answerArm(
+    certified: Omit<CertifiedRead, 'version' | 'assignment'>,
+    { assignment, userIds }: ArmGroup,
+    guess: Guess,
+    results: Map<string, ReadResult>,
+  ): Promise<void> {
+    const version = await registry.modelVersion(assignment.modelVersionId);
+    const read = { ...certified, version, assignment };
+    if (guess.held.size > 0) settleHeld(memory, read, userIds, guess.held, results);
+    const rest = userIds.filter((userId) => !results.has(userId));
+    if (rest.length > 0) await answerAll(read, rest, await findRest(read, rest, guess), results);
+  }
+
   /** What is in memory is not offered: an erasure takes what nobody certifies out of Redis, and only there. */
-  function findUncertified({ known, held, guessing }: Guess): Promise<Candidates | null> {
-    return findTogether(guessing, known?.assignment, [...held.keys()]);
+  async function findUncertified({ known, held, guessing }: Guess): Promise<Candidates | null> {
+    if (held.size === 0) return guessing;
+    return joined(await Promise.all([guessing, guessOnline(online, known?.assignments, [...held.keys()])]));
   }
 
   /** Of those whom memory did not answer. */
   async function findRest({ assignment }: CertifiedRead, rest: readonly string[], { known, held, guessing }: Guess) {
-    if (!samePlace(known?.assignment, assignment)) return findOnline(assignment, rest);
+    const isGuessed = (userId: string) => known?.assignments.of(userId).generation?.id === assignment.generation?.id;
+    if (!known || !rest.every(isGuessed)) return findOnline(online, assignment, rest);
     const unfit = rest.filter((userId) => held.has(userId));
-    return findTogether(guessing, assignment, unfit);
+    if (unfit.length === 0) return guessing;
+    return joined(await Promise.all([guessing, findOnline(online, assignment, unfit)]));
   }
 
   /** Learns where the predictor's answers are now to be found. Throws `unknown_predictor` where it was withdrawn. */
-  function notice(predictorName: string, certificate: Certificate): Assignment {
+  function notice(predictorName: string, certificate: Certificate): Assignments {
     registry.noticeRevision(certificate.revision, certificate.history);
-    const assignment = certificate.assignments(predictorName)?.stable;
-    if (!assignment) {
+    const assignments = certificate.assignments(predictorName);
+    if (!assignments) {
       // Nothing of it may be served unverified either.
       lastPlaces.delete(predictorName);
       throw unknownPredictor(predictorName);
     }
     const last = lastPlaces.get(predictorName);
-    if (last?.assignment !== assignment || last.history !== certificate.history) {
-      lastPlaces.set(predictorName, { assignment, history: certificate.history });
+    if (last?.assignments !== assignments || last.history !== certificate.history) {
+      lastPlaces.set(predictorName, { assignments, history: certificate.history });
     }
-    return assignment;
-  }
-
-  /** What was asked for and what else is to be asked for; null where Redis does not answer. */
-  async function findTogether(
-    guessing: Candidates | Promise<Candidates | null>,
-    assignment: Assignment | undefined,
-    more: readonly string[],
-  ): Promise<Candidates | null> {
-    if (more.length === 0) return guessing;
-    const [guessed, added] = await Promise.all([guessing, findOnline(assignment, more)]);
-    return guessed && added && new Map([...guessed, ...added]);
+    return assignments;
   }
 
   async function answerAll(
@@ -231,7 +233,7 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
     const failed = mayServe ? standings.filter(({ userId }) => isLost(outcomes.get(userId))) : [];
     if (failed.length === 0) return standings;
     const userIds = failed.map(({ userId }) => userId);
-    const found = await findOnline(assignment, userIds);
+    const found = await findOnline(online, assignment, userIds);
     return standings.map((standing) => ({
       ...standing,
       candidates: found?.get(standing.userId) ?? standing.candidates,
@@ -251,8 +253,4 @@ function inOrder(userIds: readonly string[], results: ReadonlyMap<string, ReadRe
 /** Whether live inference gave nothing that ends the read: a rung below may answer. */
 function isLost(outcome: LiveOutcome | undefined): boolean {
   return outcome?.kind !== 'predicted' && outcome?.kind !== 'erased';
-}
-
-function samePlace(guess: Assignment | undefined, assignment: Assignment): boolean {
-  return guess?.generation?.id === assignment.generation?.id && guess !== undefined;
 }

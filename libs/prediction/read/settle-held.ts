@@ -3,7 +3,7 @@
  * under it, or not what the caller takes, does not settle anything, and the read goes on to the stores.
  */
 import { type HeldPrediction, heldAnswer, type ReadResult } from '../answer.ts';
-import { type Assignment, isErased } from '../certificate.ts';
+import { type Assignments, isErased } from '../certificate.ts';
 import { TandemError } from '../errors.ts';
 import { isFresh, judge, serviceOf } from '../freshness.ts';
 import type { StoredPrediction } from '../stored-prediction.ts';
@@ -18,17 +18,17 @@ export type Held = ReadonlyMap<string, HeldPrediction>;
 export const NOBODY_HELD: Held = new Map();
 const NO_CANDIDATES: readonly StoredPrediction[] = [];
 
-/** @param assignment as Postgres last said; a guess, which does no harm where it is wrong */
+/** @param assignments as Postgres last said; a guess, which does no harm where it is wrong */
 export function findHeld(
   memory: HeldPredictions,
-  assignment: Assignment | undefined,
+  assignments: Assignments | undefined,
   userIds: readonly string[],
 ): Held {
-  const generation = assignment?.generation;
-  if (!generation) return NOBODY_HELD;
+  if (!assignments || memory === NOTHING_HELD) return NOBODY_HELD;
   let found: Map<string, HeldPrediction> | undefined;
   for (const userId of userIds) {
-    const held = memory.find(generation.id, userId);
+    const { generation } = assignments.of(userId);
+    const held = generation ? memory.find(generation.id, userId) : undefined;
     if (!held) continue;
     found ??= new Map();
     found.set(userId, held);
@@ -36,14 +36,19 @@ export function findHeld(
   return found ?? NOBODY_HELD;
 }
 
-/** The results of those whose held prediction is fresh under the certificate, or who get an error whatever is stored. */
-export function settleHeld(memory: HeldPredictions, read: CertifiedRead, held: Held): Map<string, ReadResult> {
-  const results = new Map<string, ReadResult>();
-  for (const [userId, one] of held) {
-    const result = settleOneHeld(memory, read, userId, one);
+/** Adds the results of those whose held prediction is fresh under the certificate, or who get an error whatever is stored. */
+export function settleHeld(
+  memory: HeldPredictions,
+  read: CertifiedRead,
+  userIds: readonly string[],
+  held: Held,
+  results: Map<string, ReadResult>,
+): void {
+  for (const userId of userIds) {
+    const one = held.get(userId);
+    const result = one && settleOneHeld(memory, read, userId, one);
     if (result) results.set(userId, result);
   }
-  return results;
 }
 
 /** The result of one user, as `settleHeld` gives it. */

@@ -63,15 +63,14 @@ export function createUnverifiedReads({ registry, online }: UnverifiedDependenci
       const tombstones = whole(await online.toldOfErasures().catch(() => null));
       if (!tombstones) return refuse();
       try {
-        const [predictor, version] = await Promise.all([
-          registry.predictor(predictorName),
-          registry.modelVersion(known.assignment.modelVersionId),
-        ]);
+        const predictor = await registry.predictor(predictorName);
         if (!predictor?.policy.freshness.unverified) return refuse();
-        return userIds.map((userId) => {
+        const answers = userIds.map(async (userId) => {
+          const version = await registry.modelVersion(known.assignments.of(userId).modelVersionId);
           const candidates = aboveTombstone(found.get(userId), tombstones.deletedVersion(userId));
           return unverifiedAnswer(userId, version, known, candidates) ?? cause;
         });
+        return await Promise.all(answers);
       } catch {
         // What is not in memory cannot be loaded while Postgres does not answer.
         return refuse();
