@@ -16,6 +16,8 @@ create table tandem.rollouts (
   -- The step of a canary, from 0; of the other kinds always 0.
   step int not null default 0,
   step_started_at timestamptz,
+  -- That of its arms: above any that the predictor had before, so that no entry of an earlier rollout fits.
+  overlay_floor bigint not null,
   -- Why it is in its state.
   reason text not null default '',
   created_by text not null,
@@ -33,6 +35,14 @@ alter table tandem.arms
   add column first_bucket int not null default 0,
   add column end_bucket int not null default 0,
   add check (0 <= first_bucket and first_bucket <= end_bucket and end_bucket <= 10000);
+
+-- A generation is put in force in the one arm that serves its model version.
+create unique index arms_one_version on tandem.arms (predictor, model_version_id);
+
+-- When a version became the stable one last: rolling forward to it again needs no steps.
+alter table tandem.model_versions add column stable_at timestamptz;
+update tandem.model_versions v set stable_at = clock_timestamp()
+  where exists (select from tandem.arms a where a.model_version_id = v.id);
 
 -- Users who are in an arm whatever their bucket, for tests by hand.
 create table tandem.arm_overrides (

@@ -2,18 +2,21 @@
  * Adopts a config: what its predictors are becomes what the database says, in one transaction. Adopting the same config
  * again changes nothing, so every process of a deployment may do it.
  */
-import { createHash } from 'node:crypto';
 import { TandemError } from '@tandem/prediction/errors';
+import type { Verification } from '@tandem/prediction/models/verification';
 import { type ModelDefinition, modelVersionId, type Policy } from '@tandem/prediction/predictor';
 import type { KeyType } from '@tandem/prediction/user-id';
 import type pg from 'pg';
-import { findArm, insertArm, moveArm } from './arms.ts';
+import { findArm, insertStableArm, moveArm } from './arms.ts';
+import { insertArtifact, sha256 } from './artifacts.ts';
 import { insertAudit } from './audit.ts';
 import { type Db, query } from './database.ts';
 import { findNewRules, setEventFeatures } from './event-features.ts';
 import { likePatterns } from './event-patterns.ts';
 import { changeEventRules, lockEventRules, touchEveryone } from './event-rules.ts';
 import { KEY_SQL } from './feature-statement.ts';
+import { keepVersion } from './model-versions.ts';
+import { refuseUnderRollout } from './rollout-rows.ts';
 import { lockAssignments } from './settings.ts';
 
 export interface PredictorToAdopt {
@@ -22,6 +25,8 @@ export interface PredictorToAdopt {
   readonly definition: ModelDefinition;
   /** The ONNX file; its SHA-256 is the definition's `artifactHash`. */
   readonly artifact: Uint8Array;
+  /** What its trial showed; absent: nobody tried it, and no label moves to the version. */
+  readonly verification?: Verification;
 }
 
 export interface Adoption {
@@ -78,7 +83,7 @@ async function changesRules(db: Db, known: KeyType | null, predictors: readonly 
 
 function assertConsistent({ name, definition, artifact }: PredictorToAdopt): void {
   if (definition.predictor !== name) throw new TypeError(`definition of ${definition.predictor} given for ${name}`);
-  const hash = createHash('sha256').update(artifact).digest('hex');
+  const hash = sha256(artifact);
   if (hash === definition.artifactHash) return;
   throw new TandemError('model_refused', 'The model file changed while it was being adopted.', {
     field: `predictors.${name}.model`,
@@ -135,7 +140,7 @@ async function adoptOne(db: Db, predictor: PredictorToAdopt, actor: string): Pro
   const known = await findKnown(db, predictor);
   const rules = await findNewRules(db, definition, likePatterns(policy.freshness.events));
   if (!known) await insertPredictor(db, predictor);
-  const { modelNumber, isNew } = await ensureVersion(db, id, predictor);
+  const { number: modelNumber, isNew } = await ensureVersion(db, predictor, actor);
   const moved = known?.adoptedVersionId !== id;
   const change =
     known === undefined || !known.active ? 'added' : moved ? 'version' : known.unchanged ? 'unchanged' : 'policy';
@@ -155,8 +160,9 @@ async function adoptOne(db: Db, predictor: PredictorToAdopt, actor: string): Pro
 /** Another version starts without stored predictions: those of the one before were computed by another model. */
 async function assign(db: Db, predictor: string, modelVersionId: string): Promise<void> {
   const arm = await findArm(db, predictor);
-  if (!arm) await insertArm(db, predictor, modelVersionId);
+  if (!arm) await insertStableArm(db, predictor, modelVersionId);
   else if (arm.modelVersionId !== modelVersionId) {
+    await refuseUnderRollout(db, predictor);
     await moveArm(db, predictor, { modelVersionId, generationId: null, raiseFloor: false, restartExpiry: false });
   }
 }
@@ -190,23 +196,10 @@ async function updatePredictor(db: Db, predictor: PredictorToAdopt, adoptedVersi
   });
 }
 
-/** Artifact and version are inserted where they are new. */
-async function ensureVersion(db: Db, id: string, { name, definition, artifact }: PredictorToAdopt) {
-  const [known] = await query<{ number: number }>(db, {
-    text: 'select number from tandem.model_versions where id = $1',
-    values: [id],
-  });
-  if (known) return { modelNumber: known.number, isNew: false };
-  await query(db, {
-    text: 'insert into tandem.artifacts (hash, bytes) values ($1, $2) on conflict do nothing',
-    values: [definition.artifactHash, Buffer.from(artifact.buffer, artifact.byteOffset, artifact.byteLength)],
-  });
-  const [inserted] = await query<{ number: number }>(db, {
-    text: `insert into tandem.model_versions (id, predictor, number, artifact_hash, definition)
-      select $1, $2, coalesce(max(number), 0) + 1, $3, $4 from tandem.model_versions where predictor = $2 returning number`,
-    values: [id, name, definition.artifactHash, JSON.stringify(definition)],
-  });
-  return { modelNumber: inserted?.number ?? 0, isNew: true };
+/** Artifact and version are inserted where they are new; a version without a certificate is given the one at hand. */
+async function ensureVersion(db: Db, { definition, artifact, verification }: PredictorToAdopt, actor: string) {
+  await insertArtifact(db, definition.artifactHash, artifact);
+  return keepVersion(db, { definition, origin: { by: actor, how: 'adopt' }, verification });
 }
 
 async function deactivateOthers(db: Db, { predictors, actor }: Adoption): Promise<readonly string[]> {

@@ -1,9 +1,9 @@
-/** Who is served what: the stable arm of each predictor. Whoever changes one holds `lockAssignments`. */
+/** Who is served what: the arms of each predictor. Whoever changes one holds `lockAssignments`. */
+import { STABLE } from '@tandem/prediction/rollouts/rollout';
 import { type Db, query } from './database.ts';
 
-export const STABLE = 'stable';
-
 export interface Arm extends Record<string, unknown> {
+  readonly name: string;
   readonly modelVersionId: string;
   readonly generationId: string | null;
   /** Number of the generation, for people. */
@@ -12,22 +12,35 @@ export interface Arm extends Record<string, unknown> {
   readonly revision: number;
 }
 
-export async function findArm(db: Db, predictor: string): Promise<Arm | undefined> {
+const SELECT = `select a.name, a.model_version_id as "modelVersionId", a.generation_id as "generationId",
+    g.number as "generationNumber", a.overlay_floor as "overlayFloor", a.revision
+  from tandem.arms a left join tandem.generations g on g.id = a.generation_id`;
+
+/** An arm by name. */
+export async function findArm(db: Db, predictor: string, name: string = STABLE): Promise<Arm | undefined> {
   const rows = await query<Arm>(db, {
-    text: `select a.model_version_id as "modelVersionId", a.generation_id as "generationId", g.number as "generationNumber",
-        a.overlay_floor as "overlayFloor", a.revision
-      from tandem.arms a left join tandem.generations g on g.id = a.generation_id
-      where a.predictor = $1 and a.name = $2`,
-    values: [predictor, STABLE],
+    text: `${SELECT} where a.predictor = $1 and a.name = $2`,
+    values: [predictor, name],
   });
   return rows[0];
 }
 
-export async function insertArm(db: Db, predictor: string, modelVersionId: string): Promise<void> {
+/** The arm that serves a model version: of those of a predictor no two serve the same. */
+export async function findArmOfVersion(db: Db, predictor: string, modelVersionId: string): Promise<Arm | undefined> {
+  const rows = await query<Arm>(db, {
+    text: `${SELECT} where a.predictor = $1 and a.model_version_id = $2`,
+    values: [predictor, modelVersionId],
+  });
+  return rows[0];
+}
+
+/** A predictor's first arm. */
+export async function insertStableArm(db: Db, predictor: string, modelVersionId: string): Promise<void> {
   await query(db, {
     text: 'insert into tandem.arms (predictor, name, model_version_id) values ($1, $2, $3)',
     values: [predictor, STABLE, modelVersionId],
   });
+  await noteStable(db, modelVersionId);
 }
 
 export interface ArmMove {
@@ -37,19 +50,100 @@ export interface ArmMove {
   readonly raiseFloor: boolean;
   /** Whether the expiry of the generation's predictions is counted from now on. */
   readonly restartExpiry: boolean;
+  /** Stable, where it is not said. */
+  readonly arm?: string;
 }
 
-/** Points the arm elsewhere, raises its revision, and notes when the generation that it leaves was in force last. */
+/** Points an arm elsewhere, raises its revision, and notes when the generation that it leaves was in force last. */
 export async function moveArm(db: Db, predictor: string, move: ArmMove): Promise<void> {
+  const { arm = STABLE } = move;
   await query(db, {
     text: `with vacated as (
         update tandem.generations g set left_at = clock_timestamp() from tandem.arms a
         where a.predictor = $1 and a.name = $2 and g.id = a.generation_id and g.id is distinct from $4::uuid
       )
       update tandem.arms set model_version_id = $3, generation_id = $4, revision = revision + 1,
-        overlay_floor = overlay_floor + case when $5 then 1 else 0 end,
+        overlay_floor = case when $5 then ${nextFloor('$1')} else overlay_floor end,
         expires_from = case when $6 then clock_timestamp() end
       where predictor = $1 and name = $2`,
-    values: [predictor, STABLE, move.modelVersionId, move.generationId, move.raiseFloor, move.restartExpiry],
+    values: [predictor, arm, move.modelVersionId, move.generationId, move.raiseFloor, move.restartExpiry],
+  });
+  if (arm === STABLE) await noteStable(db, move.modelVersionId);
+}
+
+/** An arm of a rollout, of whose users there are none yet. */
+export async function insertArm(
+  db: Db,
+  { rolloutId, predictor, name, modelVersionId }: Record<'rolloutId' | 'predictor' | 'name' | 'modelVersionId', string>,
+): Promise<void> {
+  // A generation that is kept of its version serves again, as after a rollback.
+  await query(db, {
+    text: `insert into tandem.arms (predictor, name, model_version_id, rollout_id, overlay_floor, generation_id, expires_from)
+      select $2, $3, $4, $1, r.overlay_floor, g.id, case when g.id is not null then clock_timestamp() end
+      from tandem.rollouts r left join lateral (
+        select id from tandem.generations where predictor = $2 and model_version_id = $4 and state = 'published'
+        order by number desc limit 1) g on true
+      where r.id = $1`,
+    values: [rolloutId, predictor, name, modelVersionId],
+  });
+}
+
+/** Gives an arm the users of the buckets [firstBucket, endBucket). */
+export async function giveUsers(
+  db: Db,
+  rolloutId: string,
+  { name, firstBucket, endBucket }: { readonly name: string; readonly firstBucket: number; readonly endBucket: number },
+): Promise<void> {
+  await query(db, {
+    text: `update tandem.arms set first_bucket = $3, end_bucket = $4, revision = revision + 1
+      where rollout_id = $1 and name = $2`,
+    values: [rolloutId, name, firstBucket, endBucket],
+  });
+}
+
+/** The arms of a rollout go; its users are the stable arm's. */
+export async function removeArms(db: Db, rolloutId: string): Promise<void> {
+  await query(db, {
+    text: `with gone as (delete from tandem.arms where rollout_id = $1 returning generation_id)
+      update tandem.generations set left_at = clock_timestamp() where id in (select generation_id from gone)`,
+    values: [rolloutId],
+  });
+}
+
+/** All arms of a rollout go; what one of them served is what the stable arm serves. */
+export async function makeStable(
+  db: Db,
+  { id, predictor }: { id: string; predictor: string },
+  name: string,
+): Promise<void> {
+  const [arm] = await query<{
+    modelVersionId: string;
+    generationId: string | null;
+    floor: number;
+    expires: Date | null;
+  }>(db, {
+    text: `select model_version_id as "modelVersionId", generation_id as "generationId", overlay_floor as floor,
+        expires_from as expires from tandem.arms where rollout_id = $1 and name = $2`,
+    values: [id, name],
+  });
+  if (!arm) throw new Error(`rollout ${id} has no arm ${name}`);
+  await removeArms(db, id);
+  await moveArm(db, predictor, { ...arm, raiseFloor: false, restartExpiry: false });
+  await query(db, {
+    text: 'update tandem.arms set overlay_floor = $3, expires_from = $4 where predictor = $1 and name = $2',
+    values: [predictor, STABLE, arm.floor, arm.expires],
+  });
+}
+
+/** SQL: above every floor that a predictor's arms have, or those of its rollouts ever had. */
+export function nextFloor(predictor: string): string {
+  return `(1 + greatest((select coalesce(max(overlay_floor), 0) from tandem.arms where predictor = ${predictor}),
+    (select coalesce(max(overlay_floor), 0) from tandem.rollouts where predictor = ${predictor})))`;
+}
+
+async function noteStable(db: Db, modelVersionId: string): Promise<void> {
+  await query(db, {
+    text: 'update tandem.model_versions set stable_at = clock_timestamp() where id = $1',
+    values: [modelVersionId],
   });
 }

@@ -10,9 +10,10 @@ import { query, sqlState, transaction } from './database.ts';
 import { findNewRules, setEventFeatures } from './event-features.ts';
 import { changeEventRules, lockEventRules, touchEveryone } from './event-rules.ts';
 import { findGeneration, listCandidates, listGenerations, listInForce, readPages } from './generation-rows.ts';
-import { dropPartition } from './partition.ts';
 import { findModelVersion } from './registry.ts';
+import { dropPartition } from './partition.ts';
 import { retiredGenerations } from './retired-generations.ts';
+import { refuseUnderRollout } from './rollout-rows.ts';
 import { lockAssignments } from './settings.ts';
 
 export function createGenerationStore(pool: pg.Pool): GenerationStore {
@@ -37,6 +38,7 @@ async function rollBack(pool: pg.Pool, { predictor, to, actor }: RollbackRequest
     if (!arm) {
       throw unknownPredictor(predictor);
     }
+    await refuseUnderRollout(db, predictor);
     const all = await listGenerations(db, predictor);
     const from = all.find((one) => one.id === arm.generationId) ?? null;
     const target = rollbackTarget(all, from, to);

@@ -10,8 +10,8 @@ import type pg from 'pg';
 import { type Db, limitStatements, query, transaction } from './database.ts';
 import { asRelation } from './feature-statement.ts';
 import { findBoundaries } from './key-boundaries.ts';
-import { createPartition, partitionOf } from './partition.ts';
 import { findModelVersion } from './registry.ts';
+import { createPartition, partitionOf } from './partition.ts';
 import { findUnfinishedAll, isSecondAll, lockRun, requireRun } from './run-rows.ts';
 
 /** The mean users of a bucket: listpacks of such hashes stay far below Redis' own limit. */
@@ -149,7 +149,7 @@ interface ServedGeneration extends Record<string, unknown> {
 async function findServedGeneration(db: Db, run: Run): Promise<ServedGeneration | undefined> {
   const rows = await query<ServedGeneration>(db, {
     text: `select g.id, g.users from tandem.arms a join tandem.generations g on g.id = a.generation_id
-      where a.predictor = $1 and a.name = 'stable' and a.model_version_id = $2`,
+      where a.predictor = $1 and a.model_version_id = $2`,
     values: [run.predictor, run.modelVersionId],
   });
   return rows[0];
@@ -157,7 +157,7 @@ async function findServedGeneration(db: Db, run: Run): Promise<ServedGeneration 
 
 /** Another run of all that is under way already will do. */
 async function shouldScoreAll(db: Db, { run, version }: Plan, users: number): Promise<boolean> {
-  if (users === 0 || (await findUnfinishedAll(db, run.predictor, run.id)) !== undefined) return false;
+  if (users === 0 || (await findUnfinishedAll(db, run, run.id)) !== undefined) return false;
   const generation = await findServedGeneration(db, run);
   if (generation) return users > generation.users * STALE_SHARE;
   const rows = await query<{ users: number }>(db, {

@@ -1,16 +1,21 @@
 /**
- * B9: once all chunks of a run are committed, checks what it made and puts it in force. Any number of workers may do so
+ * B9: once all chunks of a run are committed, checks what it made, compares it with what is served and puts it in force, or
+ * holds it back where the predictor's thresholds say so: then the run has failed, and its generation is kept for a day, to be
+ * approved of (approve-generation.ts), or compared again by resuming the run. Any number of workers may do so
  * at once, and a kill in between costs the next one's time. A run that a failover or restore brought into another history
  * begins again there first (restart-run.ts): after a restore that was noticed late, its last chunks may have been committed
  * with labels of the past that is lost, and entries of a partial run count for nothing any more.
  */
+import { crossingText } from '@tandem/prediction/reports/generation-report';
 import type { PublishOutcome } from '@tandem/prediction/runs/run-store';
 import { isFinished, type Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
-import { type Arm, findArm, moveArm } from './arms.ts';
+import { type Arm, findArmOfVersion, moveArm } from './arms.ts';
 import { insertAudit } from './audit.ts';
 import { type Db, limitStatements, query, sqlState, transaction } from './database.ts';
 import { deleteFrom } from './erased-predictions.ts';
+import { keepReport } from './generation-reports.ts';
+import { type ComparedGeneration, compareWithServed } from './generation-reports-compare.ts';
 import { findGeneration } from './generation-rows.ts';
 import { indexPartition } from './partition.ts';
 import { restartRun } from './restart-run.ts';
@@ -37,6 +42,7 @@ async function checkAndConclude(
   chunks: ChunkCounts,
 ): Promise<PublishOutcome | null | 'moved'> {
   const flaw = (await findFlaw(pool, run, chunks)) ?? (await indexGeneration(pool, run));
+  const compared = flaw === null ? await compareWithServed(pool, run) : null;
   return transaction(pool, async (db) => {
     // The settings before the run: the order of everyone who moves an arm.
     await lockAssignments(db);
@@ -46,7 +52,8 @@ async function checkAndConclude(
     if (open > 0) return null;
     // It was brought into another history since it was checked, or has to be.
     if (locked.history !== run.history || locked.history !== history) return 'moved';
-    return flaw === null ? conclude(db, locked) : fail(db, locked, flaw);
+    if (flaw !== null) return fail(db, locked, flaw);
+    return compared?.verdict === 'blocked' ? holdBack(db, locked, compared) : conclude(db, locked, compared);
   });
 }
 
@@ -108,14 +115,29 @@ async function indexGeneration(pool: pg.Pool, { generationId }: Run): Promise<st
 
 async function fail(db: Db, run: Run, note: string): Promise<PublishOutcome> {
   await setRunState(db, run.id, 'failed', note);
-  return { state: 'failed', note, generation: null };
+  return { state: 'failed', note, generation: null, report: null };
 }
 
-async function conclude(db: Db, run: Run): Promise<PublishOutcome> {
+/** Not published: retention drops it a day after its run ended. */
+async function holdBack(db: Db, run: Run, compared: ComparedGeneration): Promise<PublishOutcome> {
+  const { predictor, generationNumber: number, generationId } = run;
+  const why = compared.crossings.map(crossingText).join(', ');
+  const note = `held back: ${why}; look at \`tandem generation report ${predictor} ${number}\`, put it in force with \`tandem generation approve ${predictor} ${number}\` within 24 h`;
+  if (generationId !== null) await keepReport(db, generationId, compared);
+  const detail = { run: run.id, generation: number, against: compared.against?.number, crossings: compared.crossings };
+  await insertAudit(db, { actor: run.reason, action: 'hold_back', predictor, detail });
+  return { ...(await fail(db, run, note)), report: compared };
+}
+
+/**
+ * Publishes what the run made, and puts it in force unless something came between.
+ * @param compared the report to keep; null: the one that is there stays
+ */
+export async function conclude(db: Db, run: Run, compared: ComparedGeneration | null): Promise<PublishOutcome> {
   const state = run.usersFailed > 0 ? 'done_with_errors' : 'done';
   if (run.generationId === null) {
     await setRunState(db, run.id, state, null);
-    return { state, note: null, generation: null };
+    return { state, note: null, generation: null, report: null };
   }
   // Whoever was erased between a chunk's look for erased users and its commit. Every tombstone raises the count in the
   // settings, whose lock (lockAssignments) we hold: it is committed and seen here, or comes after us, and then its deletes
@@ -125,13 +147,17 @@ async function conclude(db: Db, run: Run): Promise<PublishOutcome> {
     text: `update tandem.generations set state = 'published', published_at = clock_timestamp(), users = $2 where id = $1`,
     values: [run.generationId, run.usersScored - erased],
   });
-  const note = whyNotInForce(run, await findArm(db, run.predictor));
+  if (compared) await keepReport(db, run.generationId, compared);
+  const arm = await findArmOfVersion(db, run.predictor, run.modelVersionId);
+  const reason = whyNotInForce(run, arm);
+  const note = reason && `generation ${run.generationNumber} was published but not put in force: ${reason}`;
   if (note === null) {
     await moveArm(db, run.predictor, {
       modelVersionId: run.modelVersionId,
       generationId: run.generationId,
       raiseFloor: false,
       restartExpiry: false,
+      ...(arm ? { arm: arm.name } : {}),
     });
   }
   await insertAudit(db, {
@@ -141,22 +167,23 @@ async function conclude(db: Db, run: Run): Promise<PublishOutcome> {
     detail: { run: run.id, generation: run.generationNumber, users: run.usersScored, inForce: note === null, note },
   });
   await setRunState(db, run.id, state, note);
-  return { state, note, generation: note === null ? ((await findGeneration(db, run.generationId)) ?? null) : null };
+  const generation = note === null ? ((await findGeneration(db, run.generationId)) ?? null) : null;
+  return { state, note, generation, report: compared };
 }
 
 /**
  * The pointer only goes forward, within the model version that is served, and not past a rollback: what was asked for
  * before one must not undo it.
  */
-function whyNotInForce(run: Run, arm: Arm | undefined): string | null {
-  if (arm?.modelVersionId !== run.modelVersionId) {
-    return `generation ${run.generationNumber} was published but not put in force: model version ${run.modelNumber} is not served any more`;
+export function whyNotInForce(run: Run, arm: Arm | undefined): string | null {
+  if (!arm) {
+    return `model version ${run.modelNumber} is not served any more`;
   }
   if (arm.overlayFloor !== run.overlayFloor) {
-    return `generation ${run.generationNumber} was published but not put in force: a rollback came after the run was asked for`;
+    return 'a rollback came after the run was asked for';
   }
   if (arm.generationNumber !== null && arm.generationNumber > (run.generationNumber ?? 0)) {
-    return `generation ${run.generationNumber} was published but not put in force: the newer ${arm.generationNumber} is`;
+    return `the newer ${arm.generationNumber} is`;
   }
   return null;
 }
@@ -166,5 +193,5 @@ async function outcomeOf(db: Db, run: Run): Promise<PublishOutcome> {
   const state = run.state === 'done' || run.state === 'done_with_errors' ? run.state : 'failed';
   const note = run.state === 'cancelled' ? 'the run was cancelled' : run.error;
   const generation = run.generationId === null ? undefined : await findGeneration(db, run.generationId);
-  return { state, note, generation: generation?.inForce ? generation : null };
+  return { state, note, generation: generation?.inForce ? generation : null, report: null };
 }

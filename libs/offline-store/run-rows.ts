@@ -68,17 +68,21 @@ export async function listUnfinished(db: Db): Promise<readonly Run[]> {
   });
 }
 
-/** The unfinished run of scope `all` of a predictor, other than `except`. */
-export async function findUnfinishedAll(db: Db, predictor: string, except: string | null): Promise<string | undefined> {
+/** The unfinished run of scope `all` of a model version, other than `except`. */
+export async function findUnfinishedAll(
+  db: Db,
+  { predictor, modelVersionId }: Pick<Run, 'predictor' | 'modelVersionId'>,
+  except: string | null,
+): Promise<string | undefined> {
   const rows = await query<{ id: string }>(db, {
-    text: `select id from tandem.runs where predictor = $1 and scope = 'all'
-      and state in ('planned', 'running', 'publishing') and id is distinct from $2 limit 1`,
-    values: [predictor, except],
+    text: `select id from tandem.runs where predictor = $1 and model_version_id = $2 and scope = 'all'
+      and state in ('planned', 'running', 'publishing') and id is distinct from $3 limit 1`,
+    values: [predictor, modelVersionId, except],
   });
   return rows[0]?.id;
 }
 
-/** Whether a statement was refused because another unfinished run scores everybody of the predictor. */
+/** Whether a statement was refused because another unfinished run scores everybody by the same model version. */
 export function isSecondAll(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code === '23505' && error.constraint === 'runs_one_all';
 }

@@ -4,6 +4,7 @@ import { inject } from 'vitest';
 import { adopt } from './adopt.ts';
 import { createRunStore, type RunStoreOptions } from './run-store.ts';
 import { createTestDatabase, createVisits, visitsPredictor } from './store.fixture.ts';
+import { createWork } from './worked-runs.fixture.ts';
 
 /** @param users ids 1 to n; chunks are of 100 */
 export async function createRunsWorld({ users, ...options }: RunStoreOptions & { readonly users: number }) {
@@ -14,6 +15,7 @@ export async function createRunsWorld({ users, ...options }: RunStoreOptions & {
   return {
     database,
     store,
+    ...createWork(database.pool, store),
     /** To be called before each test: nothing is left but the table and its predictor. */
     async renew(): Promise<void> {
       await database.reset();

@@ -1,4 +1,3 @@
-import type { ChunkResult, ClaimedChunk, Run } from '@tandem/prediction/runs/runs';
 import { eachUser, scoredUsers } from '@tandem/prediction/runs/scored-users';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { adopt } from './adopt.ts';
@@ -6,52 +5,18 @@ import { createAuthority } from './authority.ts';
 import { query, transaction } from './database.ts';
 import { createErasureStore } from './erasures.ts';
 import { createEventStore } from './events.ts';
-import { createFeatureSource } from './features.ts';
 import { createGenerationStore } from './generations.ts';
-import { createStoredPredictions } from './predictions.ts';
 import { findModelVersion } from './registry.ts';
+import { createStoredPredictions } from './predictions.ts';
 import { createRunsWorld } from './runs.fixture.ts';
 import { visitsPredictor } from './store.fixture.ts';
 
-const { database, store, renew, start } = await createRunsWorld({ users: 450 });
+const { database, store, renew, start, score, claim, work, workAll } = await createRunsWorld({ users: 450 });
 beforeEach(renew);
 afterAll(() => database.drop());
 
 const all = { predictor: 'visits', scope: { kind: 'all' as const }, reason: 'test', scheduleSlot: null };
 const event = (id: string, userId: string) => ({ source: 't', id, type: 'x', userId, time: null, data: null });
-
-/** Reads the chunk's features as a worker does, and predicts the user's id. */
-async function score(run: Run, chunk: ClaimedChunk): Promise<ChunkResult> {
-  const features = createFeatureSource(database.pool);
-  const version = await findModelVersion(database.pool, run.modelVersionId);
-  const batch =
-    'range' in chunk.part
-      ? await features.readRange(version, chunk.part.range)
-      : (await features.readUsers(version, chunk.part.userIds)).batch;
-  const scored = batch.userIds.map((userId, i) => {
-    const outputs = Buffer.alloc(4);
-    outputs.writeFloatLE(Number(userId));
-    return { userId, contextVersion: batch.contextVersions[i] ?? 0, outputs };
-  });
-  return { history: batch.history, computedAt: batch.readAt, scored: scoredUsers(scored), failures: [] };
-}
-
-async function claim(runId: string, no: number, leaseMs = 60_000): Promise<ClaimedChunk> {
-  const chunk = await store.claim(runId, no, leaseMs);
-  if (!chunk) throw new Error(`chunk ${no} could not be claimed`);
-  return chunk;
-}
-
-async function work(run: Run, no: number) {
-  const chunk = await claim(run.id, no);
-  const current = await store.find(run.id);
-  return store.commit(current ?? run, chunk, await score(run, chunk));
-}
-
-async function workAll(run: Run) {
-  for (const { no } of await store.claimable(run.id, 1_000)) await work(run, no);
-  return store.publish(run.id);
-}
 
 const countOf = async (from: string) =>
   (await query<{ n: number }>(database.pool, { text: `select count(*) as n from ${from}` }))[0]?.n;

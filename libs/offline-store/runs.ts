@@ -1,10 +1,12 @@
 /** The life of a run apart from its chunks: it is asked for, cancelled, taken up again. */
 import { TandemError } from '@tandem/prediction/errors';
 import { unknownPredictor } from '@tandem/prediction/read/read-errors';
+import { STABLE } from '@tandem/prediction/rollouts/rollout';
 import type { NewRun } from '@tandem/prediction/runs/run-store';
 import { isFinished, type Run, type RunScope } from '@tandem/prediction/runs/runs';
 import { checkUserId, type KeyType } from '@tandem/prediction/user-id';
 import type pg from 'pg';
+import { type Arm, findArm } from './arms.ts';
 import { type Db, query, transaction } from './database.ts';
 import { findUnfinishedAll, isSecondAll, lockChunks, lockRun, requireRun, setRunState } from './run-rows.ts';
 
@@ -23,17 +25,28 @@ function insertRun(pool: pg.Pool, run: NewRun): Promise<{ run: Run; created: boo
     const { keyType } = await lockPredictor(db, run.predictor);
     const userIds = run.scope.kind === 'users' ? distinctUsers(run.scope, keyType) : null;
     const slot = run.scheduleSlot;
-    const known = slot === null ? undefined : await findSlot(db, run.predictor, slot);
+    const arm = await requireArm(db, run);
+    const known = slot === null ? undefined : await findSlot(db, run.predictor, arm.modelVersionId, slot);
     if (known !== undefined) return { run: await requireRun(db, known), created: false };
-    if (run.scope.kind === 'all') await refuseSecondAll(db, run.predictor, null);
+    if (run.scope.kind === 'all') {
+      await refuseSecondAll(db, { predictor: run.predictor, modelVersionId: arm.modelVersionId }, null);
+    }
     const [inserted] = await query<{ id: string }>(db, {
       text: `insert into tandem.runs (predictor, scope, user_ids, reason, schedule_slot, history, model_version_id, overlay_floor)
-        select $1, $2, $3, $4, $5, tandem.current_history(), model_version_id, overlay_floor
-        from tandem.arms where predictor = $1 and name = 'stable' returning id`,
-      values: [run.predictor, run.scope.kind, userIds, run.reason, slot],
+        values ($1, $2, $3, $4, $5, tandem.current_history(), $6, $7) returning id`,
+      values: [run.predictor, run.scope.kind, userIds, run.reason, slot, arm.modelVersionId, arm.overlayFloor],
     });
-    if (slot !== null) await keepSlot(db, run.predictor, slot);
+    if (slot !== null && arm.name === STABLE) await keepSlot(db, run.predictor, slot);
     return { run: await requireRun(db, inserted?.id ?? ''), created: true };
+  });
+}
+
+async function requireArm(db: Db, { predictor, variant }: NewRun): Promise<Arm> {
+  const arm = await findArm(db, predictor, variant);
+  if (arm) return arm;
+  throw new TandemError('invalid_input', `${predictor} has no arm ${JSON.stringify(variant)}.`, {
+    field: 'variant',
+    remedy: 'leave it out for the stable arm, or name one of the rollout that is under way',
   });
 }
 
@@ -66,10 +79,10 @@ function distinctUsers({ userIds }: Extract<RunScope, { kind: 'users' }>, keyTyp
   return [...new Set(userIds)];
 }
 
-async function findSlot(db: Db, predictor: string, slot: Date): Promise<string | undefined> {
+async function findSlot(db: Db, predictor: string, modelVersionId: string, slot: Date): Promise<string | undefined> {
   const rows = await query<{ id: string }>(db, {
-    text: 'select id from tandem.runs where predictor = $1 and schedule_slot = $2',
-    values: [predictor, slot],
+    text: 'select id from tandem.runs where predictor = $1 and model_version_id = $2 and schedule_slot = $3',
+    values: [predictor, modelVersionId, slot],
   });
   return rows[0]?.id;
 }
@@ -83,9 +96,13 @@ async function keepSlot(db: Db, predictor: string, slot: Date): Promise<void> {
   });
 }
 
-async function refuseSecondAll(db: Db, predictor: string, except: string | null): Promise<void> {
-  const other = await findUnfinishedAll(db, predictor, except);
-  if (other !== undefined) throw secondAll(`run ${other}`, predictor);
+async function refuseSecondAll(
+  db: Db,
+  run: Pick<Run, 'predictor' | 'modelVersionId'>,
+  except: string | null,
+): Promise<void> {
+  const other = await findUnfinishedAll(db, run, except);
+  if (other !== undefined) throw secondAll(`run ${other}`, run.predictor);
 }
 
 function secondAll(other: string, predictor: string, cause?: unknown): TandemError {
@@ -132,7 +149,7 @@ export async function resumeRun(pool: pg.Pool, runId: string): Promise<Run> {
     if (run.state !== 'cancelled' && run.state !== 'failed') {
       throw stateConflict(run, `it is ${run.state}`, 'only a cancelled or failed run can be resumed');
     }
-    if (run.scope === 'all') await refuseSecondAll(db, predictor, runId);
+    if (run.scope === 'all') await refuseSecondAll(db, run, runId);
     await refuseDropped(db, run);
     await query(db, {
       text: `update tandem.chunks set state = 'waiting', attempts = 0, lost_leases = 0, error = null, lease_until = null

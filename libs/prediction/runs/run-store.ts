@@ -1,4 +1,5 @@
 /** Port of the run use cases: where runs, chunks and generations have their truth. Each call is one transaction. */
+import type { GenerationReport } from '../reports/generation-report.ts';
 import type { Generation } from './generations.ts';
 import type { ChunkResult, ClaimedChunk, CommitOutcome, Run, RunFailure, RunScope } from './runs.ts';
 
@@ -7,8 +8,10 @@ export interface NewRun {
   readonly scope: RunScope;
   /** Who asked: `api`, `cli`, `schedule`. */
   readonly reason: string;
-  /** The scheduled moment; a second run of the same slot is not created, the first is returned. */
+  /** The scheduled moment; a second run of the same slot and model version is not created, the first is returned. */
   readonly scheduleSlot: Date | null;
+  /** The arm whose model version scores; the stable one where it is not said. */
+  readonly variant?: string;
 }
 
 export interface ChunkRef {
@@ -24,6 +27,8 @@ export interface PublishOutcome {
   readonly note: string | null;
   /** The generation that is now in force, where this run made one. */
   readonly generation: Generation | null;
+  /** The comparison that this call made; null where it made none. */
+  readonly report: (GenerationReport & { readonly against: { readonly number: number } | null }) | null;
 }
 
 export interface RunStore {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { TandemError } from '../errors.ts';
 import { runOf, writeDownHints } from './run.fixture.ts';
 import type { NewRun } from './run-store.ts';
-import { type ScheduleRunsDependencies, scheduleRuns } from './schedule-runs.ts';
+import { type Schedule, type ScheduleRunsDependencies, scheduleRuns } from './schedule-runs.ts';
 
 const HOUR = 3_600_000;
 const at = (hours: number) => new Date(hours * HOUR);
@@ -13,7 +13,7 @@ const latestSlot: ScheduleRunsDependencies['latestSlot'] = (schedule, moment) =>
   return new Date(Math.floor(moment.getTime() / every) * every);
 };
 
-function schedulesOf(now: Date, schedules: readonly { predictor: string; schedule: string; after: Date }[]) {
+function schedulesOf(now: Date, due: readonly Omit<Schedule, 'variant'>[]) {
   const { hints, said } = writeDownHints();
   const asked: NewRun[] = [];
   const create = async (run: NewRun) => {
@@ -24,7 +24,7 @@ function schedulesOf(now: Date, schedules: readonly { predictor: string; schedul
     return { run: runOf({ id: `run of ${run.predictor}` }), created: run.predictor !== 'made' };
   };
   const dependencies = {
-    schedules: { schedules: async () => ({ now, schedules }) },
+    schedules: { schedules: async () => ({ now, schedules: due.map((one) => ({ ...one, variant: 'stable' })) }) },
     runs: { create },
     hints,
     latestSlot,
@@ -42,7 +42,7 @@ describe('a schedule', () => {
       failed: [],
     });
     expect(asked).toEqual([
-      { predictor: 'repurchase', scope: { kind: 'all' }, reason: 'schedule', scheduleSlot: at(48) },
+      { predictor: 'repurchase', variant: 'stable', scope: { kind: 'all' }, reason: 'schedule', scheduleSlot: at(48) },
     ]);
     expect(said).toEqual(['plan run of repurchase']);
   });

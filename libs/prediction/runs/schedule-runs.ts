@@ -6,9 +6,11 @@ import { isTandemError } from '../errors.ts';
 import type { RunHints } from './run-hints.ts';
 import type { RunStore } from './run-store.ts';
 
-/** A predictor with a schedule. */
+/** An arm of a predictor with a schedule. */
 export interface Schedule {
   readonly predictor: string;
+  /** The arm: the stable one, or one of a rollout, whose model version is computed beside it. */
+  readonly variant: string;
   /** Cron expression in UTC. */
   readonly schedule: string;
   /** The last slot that was run; for a schedule that never ran, the moment it came into force. */
@@ -50,12 +52,12 @@ export async function scheduleRuns(dependencies: ScheduleRunsDependencies): Prom
   const { now, schedules: all } = await schedules.schedules();
   const made: ScheduledRun[] = [];
   const failed: { predictor: string; error: unknown }[] = [];
-  for (const { predictor, schedule, after } of all) {
+  for (const { predictor, variant, schedule, after } of all) {
     try {
       const slot = latestSlot(schedule, now);
       if (slot <= after) continue;
       const { run, created } = await runs.create({
-        predictor,
+        ...{ predictor, variant },
         scope: { kind: 'all' },
         reason: 'schedule',
         scheduleSlot: slot,
@@ -64,8 +66,11 @@ export async function scheduleRuns(dependencies: ScheduleRunsDependencies): Prom
       await hints.plan(run.id);
       made.push({ predictor, slot, runId: run.id });
     } catch (error) {
-      if (!isTandemError(error, 'run_conflict', 'unknown_predictor')) failed.push({ predictor, error });
+      if (!isTandemError(error, ...NOT_NOW)) failed.push({ predictor, error });
     }
   }
   return { made, failed };
 }
+
+/** Another run is under way; or the predictor, or the arm, is gone since. */
+const NOT_NOW = ['run_conflict', 'unknown_predictor', 'invalid_input'] as const;

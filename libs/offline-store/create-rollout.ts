@@ -1,0 +1,115 @@
+/** A rollout is made: its row, and arms that nobody is served from yet. */
+import { randomUUID } from 'node:crypto';
+import { TandemError } from '@tandem/prediction/errors';
+import { unknownPredictor } from '@tandem/prediction/read/read-errors';
+import { CANDIDATE, type Rollout, type RolloutPlan, STABLE } from '@tandem/prediction/rollouts/rollout';
+import type { NewRollout } from '@tandem/prediction/rollouts/rollout-store';
+import type pg from 'pg';
+import { findArm, insertArm, nextFloor } from './arms.ts';
+import { insertAudit } from './audit.ts';
+import { type Db, query } from './database.ts';
+import { findNewRules, setEventFeatures } from './event-features.ts';
+import { changeEventRules, lockEventRules, touchEveryone } from './event-rules.ts';
+import { findModelVersion } from './registry.ts';
+import { refuseUnderRollout, requireRollout } from './rollout-rows.ts';
+import { lockAssignments } from './settings.ts';
+
+export async function createRollout(pool: pg.Pool, { predictor, plan, actor }: NewRollout): Promise<Rollout> {
+  return changeEventRules(pool, async (db) => {
+    await lockAssignments(db);
+    const stable = await findArm(db, predictor);
+    if (!stable) throw unknownPredictor(predictor);
+    await refuseUnderRollout(db, predictor);
+    const arms = await findVersions(db, predictor, plan, stable.modelVersionId);
+    await lockRules(db, predictor, arms);
+    const id = await insertRollout(db, predictor, withoutSteps(plan, arms), actor);
+    for (const { name, modelVersionId } of arms)
+      await insertArm(db, { rolloutId: id, predictor, name, modelVersionId });
+    await setEventFeatures(db, predictor);
+    const rollout = await requireRollout(db, id);
+    const detail = {
+      rollout: rollout.number,
+      id,
+      plan: rollout.plan,
+      arms: arms.map(({ name, number }) => [name, number]),
+    };
+    await insertAudit(db, { actor, action: 'create_rollout', predictor, detail });
+    return rollout;
+  });
+}
+
+interface ArmVersion {
+  readonly name: string;
+  readonly number: number;
+  readonly modelVersionId: string;
+  /** Whether it was the stable one before. */
+  readonly wasStable: boolean;
+}
+
+/** The arms of a plan beside the stable one. */
+function armsOf(
+  plan: RolloutPlan,
+): readonly { readonly name: string; readonly version: number; readonly field: string }[] {
+  if (plan.kind !== 'ab') return [{ name: CANDIDATE, version: plan.version, field: 'version' }];
+  return plan.arms.map(({ name, version }, i) => ({ name, version, field: `arms[${i}].version` }));
+}
+
+async function findVersions(
+  db: Db,
+  predictor: string,
+  plan: RolloutPlan,
+  stable: string,
+): Promise<readonly ArmVersion[]> {
+  const found: ArmVersion[] = [];
+  for (const { name, version, field } of armsOf(plan)) {
+    const [row] = await query<{ id: string; wasStable: boolean }>(db, {
+      text: `select id, stable_at is not null as "wasStable" from tandem.model_versions where predictor = $1 and number = $2`,
+      values: [predictor, version],
+    });
+    if (!row) {
+      throw new TandemError('unknown_model_version', `${predictor} has no model version ${version}.`, {
+        field,
+        remedy: 'tandem model list shows those that there are; tandem model push adds one',
+      });
+    }
+    const other = row.id === stable ? STABLE : found.find(({ modelVersionId }) => modelVersionId === row.id)?.name;
+    if (other !== undefined) {
+      throw new TandemError('invalid_input', `Model version ${version} is what the arm ${other} serves.`, {
+        field,
+        remedy: 'name another model version: two arms of one version could not be told apart',
+      });
+    }
+    found.push({ name, number: version, modelVersionId: row.id, wasStable: row.wasStable });
+  }
+  return found;
+}
+
+/** Events under way must not go by rules that lack a feature of a version that is to be served. */
+async function lockRules(db: Db, predictor: string, arms: readonly ArmVersion[]): Promise<void> {
+  for (const { modelVersionId } of arms) {
+    const { features } = await findNewRules(db, await findModelVersion(db, modelVersionId));
+    if (!features) continue;
+    await lockEventRules(db);
+    // Where a generation is kept its features were events' all along: this is for one that outlived its version's time.
+    const [kept] = await query(db, {
+      text: `select from tandem.generations where model_version_id = $1 and state = 'published' limit 1`,
+      values: [modelVersionId],
+    });
+    if (kept) await touchEveryone(db, predictor);
+  }
+}
+
+/** To a version that was the stable one before a canary goes at once. */
+function withoutSteps(plan: RolloutPlan, [arm]: readonly ArmVersion[]): RolloutPlan {
+  return plan.kind === 'canary' && arm?.wasStable ? { ...plan, steps: [100] } : plan;
+}
+
+async function insertRollout(db: Db, predictor: string, plan: RolloutPlan, actor: string): Promise<string> {
+  const [made] = await query<{ id: string }>(db, {
+    text: `insert into tandem.rollouts (predictor, number, kind, salt, plan, overlay_floor, created_by, reason)
+      select $1, 1 + coalesce((select max(number) from tandem.rollouts where predictor = $1), 0), $2, $3, $4,
+        ${nextFloor('$1')}, $5, 'waits for its model versions and their generations' returning id`,
+    values: [predictor, plan.kind, randomUUID(), JSON.stringify(plan), actor],
+  });
+  return made?.id ?? '';
+}

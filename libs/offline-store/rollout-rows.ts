@@ -1,0 +1,77 @@
+/** Rows of tandem.rollouts, with the arms that they move, as the domain's rollouts. */
+import { TandemError } from '@tandem/prediction/errors';
+import type { Rollout, RolloutArm } from '@tandem/prediction/rollouts/rollout';
+import { type Db, query } from './database.ts';
+
+const ACTIVE = `('preparing', 'running', 'held')`;
+
+const SELECT = `
+  select r.id, r.predictor, r.number, r.kind, r.state, r.salt, r.plan, r.step, r.step_started_at as "stepStartedAt",
+    r.reason, r.created_by as "createdBy", r.created_at as "createdAt", r.ended_at as "endedAt",
+    coalesce((select json_agg(json_build_object('name', a.name, 'modelVersionId', a.model_version_id, 'modelNumber', v.number,
+        'generationId', a.generation_id, 'generationNumber', g.number, 'firstBucket', a.first_bucket,
+        'endBucket', a.end_bucket) order by a.first_bucket, a.name)
+      from tandem.arms a
+      join tandem.model_versions v on v.id = a.model_version_id
+      left join tandem.generations g on g.id = a.generation_id
+      where a.rollout_id = r.id), '[]') as arms
+  from tandem.rollouts r`;
+
+type Row = Rollout & { readonly arms: readonly RolloutArm[] } & Record<string, unknown>;
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+export async function findRollout(db: Db, id: string): Promise<Rollout | undefined> {
+  if (!UUID.test(id)) return undefined;
+  return (await query<Row>(db, { text: `${SELECT} where r.id = $1`, values: [id] }))[0];
+}
+
+/** Rejects with `unknown_rollout`. */
+export async function requireRollout(db: Db, id: string): Promise<Rollout> {
+  const rollout = await findRollout(db, id);
+  if (rollout) return rollout;
+  throw new TandemError('unknown_rollout', 'There is no rollout of this id.', {
+    field: 'rolloutId',
+    remedy: 'GET /v1/rollouts lists them, and so does tandem rollout list',
+  });
+}
+
+/** Newest first. */
+export async function listRollouts(
+  db: Db,
+  { predictor, limit, before }: { predictor?: string; limit: number; before?: string },
+): Promise<readonly Rollout[]> {
+  if (before !== undefined) await requireRollout(db, before);
+  return query<Row>(db, {
+    text: `${SELECT} left join tandem.rollouts b on b.id = $3
+      where ($1::text is null or r.predictor = $1)
+        and ($3::uuid is null or r.created_at < b.created_at or (r.created_at = b.created_at and r.id > b.id))
+      order by r.created_at desc, r.id limit $2`,
+    values: [predictor ?? null, limit, before ?? null],
+  });
+}
+
+/** Of active predictors, oldest first. */
+export async function listActive(db: Db): Promise<readonly Rollout[]> {
+  return query<Row>(db, {
+    text: `${SELECT} join tandem.predictors p on p.name = r.predictor and p.active
+      where r.state in ${ACTIVE} order by r.created_at`,
+  });
+}
+
+/** Rejects with `rollout_conflict` where a rollout of the predictor is active: it decides who is served what. */
+export async function refuseUnderRollout(db: Db, predictor: string): Promise<void> {
+  const [active] = await query<{ number: number; state: string; id: string }>(db, {
+    text: `select number, state, id from tandem.rollouts where predictor = $1 and state in ${ACTIVE}`,
+    values: [predictor],
+  });
+  if (!active) return;
+  throw new TandemError(
+    'rollout_conflict',
+    `Rollout ${active.number} of ${predictor} is ${active.state}: until it is over nothing else may move the predictor.`,
+    {
+      field: 'predictor',
+      remedy: `tandem rollout abort ${predictor} takes it back, tandem rollout promote ${predictor} ends it with the new version`,
+    },
+  );
+}

@@ -1,0 +1,55 @@
+/** Port of the rollout use cases: where rollouts and arms have their truth. Each change is one transaction with its audit row. */
+import type { Rollout, RolloutPlan } from './rollout.ts';
+
+export interface NewRollout {
+  readonly predictor: string;
+  readonly plan: RolloutPlan;
+  /** Who asks, as the audit says it: `key:<name>`, `api`, `cli`. */
+  readonly actor: string;
+}
+
+/** A change of a rollout: who makes it and why, and the figures that it rests on. */
+export interface RolloutChange {
+  readonly actor: string;
+  readonly reason: string;
+  readonly figures?: Readonly<Record<string, unknown>>;
+}
+
+/** Whom a rollout's arm is given by hand. */
+export interface ArmOverride {
+  readonly userId: string;
+  readonly arm: string;
+}
+
+export interface RolloutStore {
+  /**
+   * Makes a rollout, `preparing`, with arms that nobody is served from yet. An arm has the newest generation that is kept
+   * of its version, if there is one. A canary to a version that was stable before has one step: all of it.
+   *
+   * Rejects `unknown_predictor`, `unknown_model_version`, `rollout_conflict` (another is active), `invalid_input`.
+   */
+  create(rollout: NewRollout): Promise<Rollout>;
+  find(id: string): Promise<Rollout | undefined>;
+  /** Newest first; `before` is the id of the last one of the page before. */
+  list(query: { predictor?: string; limit: number; before?: string }): Promise<readonly Rollout[]>;
+  /** Those that are preparing, running or held. */
+  active(): Promise<readonly Rollout[]>;
+  /** `preparing` → `running`: its arms are given their users; does nothing for one that is not preparing. */
+  begin(id: string, change: RolloutChange): Promise<Rollout>;
+  /**
+   * A canary goes to a later step, from `held` too; the last step promotes. Where `from` is given and is not the step that
+   * it has, somebody else moved it: nothing is done. Rejects `rollout_conflict` where it is not running or held.
+   */
+  advance(id: string, change: RolloutChange, from?: number): Promise<Rollout>;
+  /** An arm's version, generation and floor become those of the stable arm, and the rollout is over. */
+  promote(id: string, arm: string, change: RolloutChange): Promise<Rollout>;
+  hold(id: string, change: RolloutChange): Promise<Rollout>;
+  resume(id: string, change: RolloutChange): Promise<Rollout>;
+  /** Everybody is served from the stable arm again, from the commit on; nothing is recomputed. Also while preparing. */
+  abort(id: string, change: RolloutChange): Promise<Rollout>;
+  /** A shadow or an A/B test is over, and nothing changes for who is served from the stable arm. */
+  end(id: string, change: RolloutChange): Promise<Rollout>;
+  /** Puts a user into an arm, or (null) leaves them to their bucket again. At most 1,000 users. */
+  override(id: string, userId: string, arm: string | null, actor: string): Promise<void>;
+  overrides(id: string): Promise<readonly ArmOverride[]>;
+}
