@@ -20,6 +20,8 @@ create table tandem.rollouts (
   overlay_floor bigint not null,
   -- Why it is in its state.
   reason text not null default '',
+  -- When it was last judged: of all workers one judges at a time.
+  checked_at timestamptz,
   created_by text not null,
   created_at timestamptz not null default clock_timestamp(),
   ended_at timestamptz,
@@ -52,7 +54,8 @@ create table tandem.arm_overrides (
   primary key (rollout_id, user_id)
 );
 
-create trigger rollouts_revision after insert or update or delete on tandem.rollouts
+-- Not for what it says of itself: that changes while it is preparing, and nobody is served by it.
+create trigger rollouts_revision after insert or delete or update of state, step, plan on tandem.rollouts
   for each statement execute function tandem.raise_revision();
 create trigger arm_overrides_revision after insert or update or delete on tandem.arm_overrides
   for each statement execute function tandem.raise_revision();

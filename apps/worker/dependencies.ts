@@ -6,7 +6,7 @@ import type {
   WorkerSection,
 } from '@tandem/config/environment-sections';
 import { latestSlot } from '@tandem/config/schedule';
-import { createInferencePool } from '@tandem/inference/pool';
+import { createInferencePool, type InferencePool } from '@tandem/inference/pool';
 import { findBacklog } from '@tandem/offline-store/backlog';
 import { createPool } from '@tandem/offline-store/database';
 import { createErasureStore } from '@tandem/offline-store/erasures';
@@ -16,8 +16,11 @@ import { createGenerationStore } from '@tandem/offline-store/generations';
 import { createHistoryMarks } from '@tandem/offline-store/history-marks';
 import { schemaState } from '@tandem/offline-store/migrate';
 import { createOutbox } from '@tandem/offline-store/outbox';
+import { openRegister, readinessOf } from '@tandem/offline-store/processes';
 import { createRegistry, type StoredRegistry } from '@tandem/offline-store/registry';
 import { expire } from '@tandem/offline-store/retention';
+import { createRolloutChecks } from '@tandem/offline-store/rollout-checks';
+import { createRolloutStore } from '@tandem/offline-store/rollouts';
 import { createRunStore } from '@tandem/offline-store/run-store';
 import { createScheduleStore } from '@tandem/offline-store/schedules';
 import { createOnlineConnection } from '@tandem/online-store/connection';
@@ -30,13 +33,17 @@ import { createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createKeepErased } from '@tandem/prediction/erasure/keep-erased';
 import { TandemError } from '@tandem/prediction/errors';
 import { createLossNotice } from '@tandem/prediction/events/notice-loss';
+import { keepLoaded } from '@tandem/prediction/rollouts/loaded-versions';
+import { whyNotServed } from '@tandem/prediction/rollouts/processes';
 import { createChunkLoads } from '@tandem/prediction/runs/chunk-loads';
 import { gatherLoads } from '@tandem/prediction/runs/gathered-loads';
 import { createQueue } from '@tandem/queue/enqueue';
 import { countWarnings } from '@tandem/telemetry/counted-log';
 import { createLibraryLog } from '@tandem/telemetry/library-log';
+import { createLoadLog } from '@tandem/telemetry/load-log';
 import type { Log } from '@tandem/telemetry/log';
 import { createMetrics, type Metrics } from '@tandem/telemetry/metrics';
+import { RELEASE } from '@tandem/telemetry/release';
 import { createRunHints } from './hints.ts';
 import { createObserveBacklog } from './observe-backlog.ts';
 import { createCheckFit } from './processors/check-fit.ts';
@@ -81,6 +88,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   const online = createOnline(environment.redis.url, log);
   const offline = createOffline(pool);
   const scorer = createScorer(environment.inference, offline.registry, { log, metrics });
+  const kept = keepModels(environment.database, offline.registry, scorer, log);
   const { runs, generations } = offline;
   const { loader, checkFit } = online;
   const hints = createRunHints(queue);
@@ -102,8 +110,10 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
     },
     retaining: { ...offline, ...online },
     scheduling: { runs, hints, latestSlot, schedules: offline.schedules },
+    rolling: { ...offline, hints },
     async close() {
       await loads.settled();
+      await kept.close();
       await scorer.close();
       online.close();
       await queue.close();
@@ -131,6 +141,9 @@ function createOffline(pool: Pool) {
     generations: createGenerationStore(pool),
     features: createFeatureSource(pool, { usersTimeoutMs: USERS_TIMEOUT_MS }),
     schedules: createScheduleStore(pool),
+    rollouts: createRolloutStore(pool),
+    checks: createRolloutChecks(pool),
+    whyNotServed: async (modelVersionIds: readonly string[]) => whyNotServed(await readinessOf(pool, modelVersionIds)),
     outbox: createOutbox(pool),
     marks: createHistoryMarks(pool),
     erasures: createErasureStore(pool),
@@ -158,6 +171,11 @@ function createOnline(url: string, log: Log) {
     isOpen: () => connection.isOpen(),
     close: () => connection.close(),
   };
+}
+
+function keepModels({ url }: DatabaseSection, registry: StoredRegistry, scorer: InferencePool, log: Log) {
+  const register = openRegister(url, 'worker', RELEASE);
+  return keepLoaded({ register, modelVersion: registry.modelVersion, hold: scorer.hold, ...createLoadLog(log) });
 }
 
 function createScorer(

@@ -157,6 +157,7 @@ describe('reconciliation', () => {
       reconciling: { ...worker.reconciling, hints },
       retaining: { ...worker.retaining, sweeper },
       scheduling: { ...worker.scheduling, hints },
+      rolling: worker.rolling,
       log: silentLog,
       reconcileEveryMs: 10,
     });
@@ -175,11 +176,12 @@ describe('reconciliation', () => {
       reconciling: { ...worker.reconciling, hints },
       retaining: { ...worker.retaining, expire: () => Promise.reject(new Error('no room')) },
       scheduling: { ...worker.scheduling, schedules: { schedules: () => Promise.reject(new Error('away')) }, hints },
+      rolling: worker.rolling,
       observeBacklog: worker.observeBacklog,
       log: createLog({ level: 'debug', name: 'worker', destination }),
       onRound: (round) => void told.push(round),
     });
-    await expect.poll(() => new Set(told.map(({ round }) => round)).size).toBe(4);
+    await expect.poll(() => new Set(told.map(({ round }) => round)).size).toBe(5);
     await housekeeping.stop();
     const lineOf = (round: string) => lines.find((line) => line.event === 'round.ended' && line.round === round);
     expect(hinted).toContain(`plan ${runId}`);

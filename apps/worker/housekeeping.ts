@@ -1,8 +1,10 @@
 /**
- * The loops that every worker runs beside its jobs: one makes due runs, one brings back in line what is derived, a slower
- * one drops what is not kept, and one looks at what waits. None waits for another: a look at all of Redis must not hold
+ * The loops that every worker runs beside its jobs: one makes due runs, one begins and judges rollouts, one brings back in
+ * line what is derived, a slower one drops what is not kept, and one looks at what waits. None waits for another: a look at all of Redis must not hold
  * up the next hint. Each round is one wide event, with what it did, and what failed in it.
  */
+import { type AnalyseRolloutsDependencies, analyseRollouts } from '@tandem/prediction/rollouts/analyse-rollouts';
+import { type PrepareRolloutsDependencies, prepareRollouts } from '@tandem/prediction/rollouts/prepare-rollouts';
 import { createReconcile, type ReconcileDependencies } from '@tandem/prediction/runs/reconcile';
 import { type RetainDependencies, retain } from '@tandem/prediction/runs/retain';
 import { type ScheduleRunsDependencies, scheduleRuns } from '@tandem/prediction/runs/schedule-runs';
@@ -14,6 +16,7 @@ export interface HousekeepingDependencies {
   readonly reconciling: ReconcileDependencies;
   readonly retaining: RetainDependencies;
   readonly scheduling: ScheduleRunsDependencies;
+  readonly rolling: PrepareRolloutsDependencies & AnalyseRolloutsDependencies;
   /** Looks at what waits; without it nobody does. */
   readonly observeBacklog?: () => Promise<void>;
   readonly log: Log;
@@ -21,11 +24,12 @@ export interface HousekeepingDependencies {
   readonly onRound?: (round: EndedRound) => void;
   readonly reconcileEveryMs?: number;
   readonly scheduleEveryMs?: number;
+  readonly rollEveryMs?: number;
   readonly retainEveryMs?: number;
   readonly observeEveryMs?: number;
 }
 
-export const ROUNDS = ['reconcile', 'retention', 'schedule', 'backlog'] as const;
+export const ROUNDS = ['reconcile', 'retention', 'schedule', 'rollouts', 'backlog'] as const;
 export type RoundName = (typeof ROUNDS)[number];
 
 export interface RoundReport {
@@ -40,9 +44,9 @@ export interface EndedRound extends RoundReport {
 }
 
 export function startHousekeeping(dependencies: HousekeepingDependencies): Repeating {
-  const { reconciling, retaining, scheduling, observeBacklog, log } = dependencies;
+  const { reconciling, retaining, scheduling, rolling, observeBacklog, log } = dependencies;
   const { reconcileEveryMs = 3_000, scheduleEveryMs = 5_000 } = dependencies;
-  const { retainEveryMs = 60_000, observeEveryMs = 10_000 } = dependencies;
+  const { rollEveryMs = 1_000, retainEveryMs = 60_000, observeEveryMs = 10_000 } = dependencies;
   const reconcile = createReconcile(reconciling);
   const each = (round: RoundName, everyMs: number, work: () => Promise<RoundReport>) =>
     repeat(everyMs, () => runRound(round, work, dependencies));
@@ -56,6 +60,7 @@ export function startHousekeeping(dependencies: HousekeepingDependencies): Repea
       return { done, errors };
     }),
     each('schedule', scheduleEveryMs, () => makeDueRuns(scheduling, log)),
+    each('rollouts', rollEveryMs, () => moveRollouts(rolling, log)),
   ];
   if (observeBacklog) loops.push(each('backlog', observeEveryMs, () => observeBacklog().then(() => NOTHING_DONE)));
   return { stop: async () => void (await Promise.all(loops.map((loop) => loop.stop()))) };
@@ -83,6 +88,29 @@ async function makeDueRuns(scheduling: ScheduleRunsDependencies, log: Log): Prom
   for (const run of made) log.info('run.scheduled', { ...run });
   const errors = failed.map(({ predictor, error }) => `${predictor}: ${describe(error)}`);
   return { done: { runsScheduled: made.length }, errors };
+}
+
+async function moveRollouts(rolling: HousekeepingDependencies['rolling'], log: Log): Promise<RoundReport> {
+  const { begun } = await prepareRollouts(rolling);
+  for (const { id, predictor, kind } of begun) log.info('rollout.begun', { rolloutId: id, predictor, kind });
+  const analysed = await analyseRollouts(rolling);
+  for (const { rollout, check } of analysed) {
+    const { verdict, applied, step, judgement } = check;
+    const { id, predictor, kind } = rollout;
+    const facts = {
+      rolloutId: id,
+      predictor,
+      kind,
+      step,
+      verdict,
+      applied,
+      reason: judgement.reason,
+      why: judgement.why,
+    };
+    log[verdict === 'roll_back' ? 'warn' : 'info']('rollout.judged', facts);
+  }
+  const moved = analysed.filter(({ check }) => check.applied).length;
+  return { done: { rolloutsBegun: begun.length, rolloutsMoved: moved }, errors: [] };
 }
 
 function describe(error: unknown): string {

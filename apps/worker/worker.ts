@@ -13,7 +13,7 @@ import type { Queue } from '@tandem/queue/enqueue';
 import { createQueueWorker, type Handlers } from '@tandem/queue/run-worker';
 import type { Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
-import { type EndedRound, startHousekeeping } from './housekeeping.ts';
+import { type EndedRound, type HousekeepingDependencies, startHousekeeping } from './housekeeping.ts';
 import type { CheckFit } from './processors/check-fit.ts';
 import { createLoadGeneration } from './processors/load-generation.ts';
 import { createPlanRun } from './processors/plan-run.ts';
@@ -30,6 +30,7 @@ export interface WorkerDependencies {
   readonly reconciling: ReconcileDependencies;
   readonly retaining: RetainDependencies;
   readonly scheduling: ScheduleRunsDependencies;
+  readonly rolling: HousekeepingDependencies['rolling'];
   /** Looks at what waits, for metrics. */
   observeBacklog(): Promise<void>;
   /** Told of each round of housekeeping. */

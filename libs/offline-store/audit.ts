@@ -41,3 +41,24 @@ export async function insertAudit(db: Db, { actor, action, predictor, detail }: 
     values: [actor, action, predictor, JSON.stringify(detail)],
   });
 }
+
+export interface AuditRow extends AuditEntry {
+  readonly number: number;
+  readonly at: Date;
+}
+
+export interface AuditPage {
+  readonly predictor?: string;
+  readonly limit: number;
+  /** The number of the last row of the page before. */
+  readonly before?: number;
+}
+
+/** Newest first. */
+export async function listAudit(db: Db, { predictor, limit, before }: AuditPage): Promise<readonly AuditRow[]> {
+  return query<AuditRow & Record<string, unknown>>(db, {
+    text: `select seq as number, at, actor, action, predictor, detail from tandem.audit
+      where ($1::text is null or predictor = $1) and ($3::bigint is null or seq < $3) order by seq desc limit $2`,
+    values: [predictor ?? null, limit, before ?? null],
+  });
+}

@@ -31,6 +31,7 @@ export function createRolloutStore(pool: pg.Pool): RolloutStore {
     resume: (id, change) => changed(id, 'resume_rollout', change, (db, one) => turn(db, one, 'held', 'running')),
     abort: (id, change) => changed(id, 'abort_rollout', change, (db, one) => finish(db, one, 'aborted')),
     end: (id, change) => changed(id, 'end_rollout', change, (db, one) => finish(db, one, 'ended')),
+    note: (id, reason) => note(pool, id, reason),
     override: (id, userId, arm, actor) => overrideArm(pool, { id, userId, arm, actor }),
     overrides: (id) => listOverrides(pool, id),
   };
@@ -67,6 +68,13 @@ function movedOf(before: Rollout, after: Rollout) {
 
 function sharesOf({ name, modelNumber, firstBucket, endBucket }: Rollout['arms'][number]) {
   return { name, modelVersion: modelNumber, percent: (endBucket - firstBucket) / 100 };
+}
+
+async function note(db: Db, id: string, reason: string): Promise<void> {
+  await query(db, {
+    text: `update tandem.rollouts set reason = $2 where id = $1 and state in ('preparing', 'running', 'held')`,
+    values: [id, reason],
+  });
 }
 
 async function begin(db: Db, rollout: Rollout): Promise<boolean> {

@@ -3,9 +3,9 @@ import type { Client } from '@tandem/client/create-client';
 import { rollbackTarget } from '@tandem/prediction/runs/rollback-target';
 import type { Command } from 'commander';
 import { type Cli, present } from '../cli.ts';
+import { confirm } from '../command-line/confirm.ts';
 import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
 import { parseWhole } from '../command-line/parse-options.ts';
-import { CommandFailure } from '../failure.ts';
 
 interface Options extends ApiOptions {
   readonly to?: number;
@@ -23,7 +23,7 @@ export function generationRollbackCommand(cli: Cli): Command {
     .option('--yes', 'do not ask')
     .action(async (predictor: string, options: Options) => {
       const client = connect(cli, options);
-      const to = options.yes ? options.to : await confirm(cli, client, predictor, options.to);
+      const to = options.yes ? options.to : await agree(cli, client, predictor, options.to);
       const result = await client.rollback(predictor, to);
       present(cli, options, result, ({ from, to }) => [
         `${predictor}: generation ${to.generation} (model version ${to.modelVersion}) is in force${from === null ? '' : `, ${from.generation} no longer`}`,
@@ -32,19 +32,13 @@ export function generationRollbackCommand(cli: Cli): Command {
 }
 
 /** Gives the generation that was agreed to: by now another one may be the one before. */
-async function confirm(cli: Cli, client: Client, predictor: string, to: number | undefined): Promise<number> {
-  if (cli.ask === undefined) {
-    throw new CommandFailure('a rollback asks before it acts, and nobody is here to answer', {
-      remedy: 'add --yes',
-      exitCode: 2,
-    });
-  }
+async function agree(cli: Cli, client: Client, predictor: string, to: number | undefined): Promise<number> {
   const generations = (await client.generations(predictor)).map((one) => ({ ...one, number: Number(one.generation) }));
   const inForce = generations.find((one) => one.inForce) ?? null;
   const target = rollbackTarget(generations, inForce, to ?? null);
-  const answer = await cli.ask(
-    `${predictor}: generation ${inForce?.number ?? 'none'} is in force. Put generation ${target.number} (model version ${target.modelVersion}) in force? [y/N] `,
+  await confirm(
+    cli,
+    `${predictor}: generation ${inForce?.number ?? 'none'} is in force. Put generation ${target.number} (model version ${target.modelVersion}) in force?`,
   );
-  if (!/^y(es)?$/i.test(answer.trim())) throw new CommandFailure('nothing was changed');
   return target.number;
 }

@@ -2,8 +2,8 @@
 import type { ErasureReceipt } from '@tandem/client/wire';
 import type { Command } from 'commander';
 import { type Cli, present } from '../cli.ts';
+import { confirm } from '../command-line/confirm.ts';
 import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
-import { CommandFailure } from '../failure.ts';
 import { printable, renderFields } from '../output/table.ts';
 
 interface Options extends ApiOptions {
@@ -19,20 +19,9 @@ export function userEraseCommand(cli: Cli): Command {
     .argument('<userId>')
     .option('--yes', 'do not ask')
     .action(async (userId: string, options: Options) => {
-      if (!options.yes) await confirm(cli, userId);
+      if (!options.yes) await confirm(cli, `Erase all that is stored of user ${printable(userId)}, for good?`);
       present(cli, options, await connect(cli, options).eraseUser(userId), renderReceipt);
     });
-}
-
-async function confirm(cli: Cli, userId: string): Promise<void> {
-  if (cli.ask === undefined) {
-    throw new CommandFailure('an erasure asks before it acts, and nobody is here to answer', {
-      remedy: 'add --yes',
-      exitCode: 2,
-    });
-  }
-  const answer = await cli.ask(`Erase all that is stored of user ${printable(userId)}, for good? [y/N] `);
-  if (!/^y(es)?$/i.test(answer.trim())) throw new CommandFailure('nothing was changed');
 }
 
 function renderReceipt({ userId, erasedAt, contextVersion, deleted: { postgres, redis } }: ErasureReceipt): string[] {
@@ -40,7 +29,7 @@ function renderReceipt({ userId, erasedAt, contextVersion, deleted: { postgres, 
     ['erased', `user ${printable(userId)} at ${erasedAt}, context version ${contextVersion}`],
     [
       'postgres',
-      `${postgres.predictions} predictions, ${postgres.overlayEntries} live answers, data of ${postgres.events} events, ${postgres.contextValues} context values, ${postgres.runFailures} failures in runs`,
+      `${postgres.predictions} predictions, ${postgres.overlayEntries} live answers, data of ${postgres.events} events, ${postgres.contextValues} context values, ${postgres.runFailures} failures in runs, ${postgres.outcomes} outcomes, ${postgres.exposures} exposures`,
     ],
     ['redis', `${redis.predictions} predictions, ${redis.overlayEntries} live answers`],
   ]);

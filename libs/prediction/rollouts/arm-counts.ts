@@ -2,6 +2,7 @@
  * What was served from one arm with one source: sums that a process keeps since a step began, and that are added up over
  * processes. Counts of users enter statistics, not those of reads: a user who reads often must not count often.
  */
+import type { ExposedUsers, ServedSource } from './exposures.ts';
 
 /** Upper bounds of the latency classes, ms; one more class lies above the last. */
 export const LATENCY_BOUNDS_MS = Object.freeze([1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000] as const);
@@ -33,4 +34,21 @@ export function addCounts(one: ArmCounts, other: ArmCounts): ArmCounts {
     latency: one.latency.map((count, i) => count + (other.latency[i] ?? 0)),
     scores: one.scores.map((count, i) => count + (other.scores[i] ?? 0)),
   };
+}
+
+export interface ArmSourceCounts {
+  readonly arm: string;
+  readonly source: ServedSource;
+  readonly counts: ArmCounts;
+}
+
+/** What one step of a rollout has served so far, over all processes; a few seconds old. */
+export interface StepFigures {
+  readonly counts: readonly ArmSourceCounts[];
+  /** Users first served in this step, by arm and the source of their first answer: what a sample-ratio check looks at. */
+  readonly exposed: readonly ExposedUsers[];
+  /** Users of an arm in all steps. */
+  readonly exposedEver: readonly { readonly arm: string; readonly users: number }[];
+  /** Users whom this step has served from more than one arm; outcomes leave them out. */
+  readonly multipleExposures: number;
 }

@@ -43,6 +43,8 @@ export interface RolloutStore {
   advance(id: string, change: RolloutChange, from?: number): Promise<Rollout>;
   /** An arm's version, generation and floor become those of the stable arm, and the rollout is over. */
   promote(id: string, arm: string, change: RolloutChange): Promise<Rollout>;
+  /** Says what an active rollout waits for; no audit row, since nothing is moved. */
+  note(id: string, reason: string): Promise<void>;
   hold(id: string, change: RolloutChange): Promise<Rollout>;
   resume(id: string, change: RolloutChange): Promise<Rollout>;
   /** Everybody is served from the stable arm again, from the commit on; nothing is recomputed. Also while preparing. */

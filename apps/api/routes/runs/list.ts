@@ -1,15 +1,12 @@
 /** GET /v1/runs: newest first, in pages. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { TandemError } from '@tandem/prediction/errors';
 import { unknownPredictor } from '@tandem/prediction/read/read-errors';
 import type { Endpoint } from '../../endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
+import { LIMIT_DEFAULT, limitOf, MAX_LIMIT, pageOf, queryProblem } from '../../http/page-query.ts';
 import { problems } from '../../problem-schema.ts';
 import type { RunDependencies } from './run-dependencies.ts';
 import { isRunId, RUN_EXAMPLE, RunSchema, runView } from './run-view.ts';
-
-const DEFAULT_LIMIT = 20;
-const MAX_LIMIT = 100;
 
 export function listRuns({ runs, registry }: RunDependencies): Endpoint {
   return {
@@ -22,29 +19,17 @@ export function listRuns({ runs, registry }: RunDependencies): Endpoint {
       const before = req.query('before');
       const predictor = req.query('predictor');
       if (before !== undefined && !isRunId(before))
-        throw refuse('before', 'not the id of a run', "send the page's `next`");
+        throw queryProblem('before', 'not the id of a run', "send the page's `next`");
       if (predictor !== undefined && !(await registry.predictor(predictor))) throw unknownPredictor(predictor);
-      // One more than asked tells whether there is a next page.
       const found = await runs.list({
         limit: limit + 1,
         ...(before === undefined ? {} : { before }),
         ...(predictor === undefined ? {} : { predictor }),
       });
-      const page = found.slice(0, limit);
-      return jsonResponse({ runs: page.map(runView), next: found.length > limit ? (page.at(-1)?.id ?? null) : null });
+      const { page, next } = pageOf(found, limit, ({ id }) => id);
+      return jsonResponse({ runs: page.map(runView), next });
     },
   };
-}
-
-function limitOf(text: string | undefined): number {
-  if (text === undefined) return DEFAULT_LIMIT;
-  const limit = /^[1-9][0-9]{0,3}$/.test(text) ? Number(text) : 0;
-  if (limit >= 1 && limit <= MAX_LIMIT) return limit;
-  throw refuse('limit', `not a whole number from 1 to ${MAX_LIMIT}`, `send 1 to ${MAX_LIMIT}`);
-}
-
-function refuse(field: string, problem: string, remedy: string): TandemError {
-  return new TandemError('invalid_input', `${field}: ${problem}.`, { field, remedy });
 }
 
 const route = createRoute({
@@ -55,7 +40,7 @@ const route = createRoute({
   summary: 'Runs, newest first',
   request: {
     query: z.object({
-      limit: z.int().min(1).max(MAX_LIMIT).default(DEFAULT_LIMIT).optional(),
+      limit: z.int().min(1).max(MAX_LIMIT).default(LIMIT_DEFAULT).optional(),
       before: z.uuid().optional().openapi({ description: '`next` of the page before' }),
       predictor: z.string().optional().openapi({ example: 'repurchase' }),
     }),

@@ -1,6 +1,7 @@
 /** POST /v1/runs: a run is written down, a worker told, and the caller shown where to watch it. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/prediction/read/read-errors';
+import { STABLE } from '@tandem/prediction/rollouts/rollout';
 import type { RunScope } from '@tandem/prediction/runs/runs';
 import type { Endpoint } from '../../endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
@@ -27,6 +28,10 @@ const RequestSchema = z
     scope: z.union([z.literal('all'), z.literal('stale'), UsersScopeSchema], {
       error: `"all", "stale" or { "userIds": […] } with 1 to ${MAX_USERS} ids`,
     }),
+    variant: z.string().max(63).optional().openapi({
+      description: 'The arm whose model version scores: the stable one, or one of a rollout',
+      example: 'stable',
+    }),
   })
   .openapi('StartRun', { example: { predictor: 'repurchase', scope: 'stale' } });
 
@@ -48,7 +53,14 @@ export function startRun({ runs, registry, ...rest }: RunDependencies): Endpoint
           if (problem) throw problem;
         });
       }
-      const { run } = await runs.create({ predictor: predictor.name, scope, reason: 'api', scheduleSlot: null });
+      const { variant = STABLE } = body;
+      const { run } = await runs.create({
+        predictor: predictor.name,
+        scope,
+        reason: 'api',
+        scheduleSlot: null,
+        variant,
+      });
       event.add({ predictor: predictor.name, scope: scope.kind, runId: run.id });
       await hintWorker(rest, run.id, event);
       return jsonResponse(runView(run), 202, { location: `/v1/runs/${run.id}` });

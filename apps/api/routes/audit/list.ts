@@ -1,0 +1,84 @@
+/** GET /v1/audit: who moved what, when and why, newest first, in pages. */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { AuditPage, AuditRow } from '@tandem/offline-store/audit';
+import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { LIMIT_DEFAULT, limitOf, MAX_LIMIT, pageOf, queryProblem } from '../../http/page-query.ts';
+import { problems } from '../../problem-schema.ts';
+
+export interface AuditDependencies {
+  /** Newest first. */
+  listAudit(page: AuditPage): Promise<readonly AuditRow[]>;
+}
+
+const AuditSchema = z.strictObject({
+  rows: z.array(
+    z.strictObject({
+      number: z.string(),
+      at: z.iso.datetime(),
+      actor: z.string().openapi({ description: '`key:<name>`, `api`, `cli`, `analysis`, …' }),
+      action: z.string(),
+      predictor: z.string().nullable(),
+      detail: z.record(z.string(), z.unknown()),
+    }),
+  ),
+  next: z.string().nullable(),
+});
+
+const EXAMPLE = {
+  rows: [
+    {
+      number: '42',
+      at: '2026-11-24T02:10:00.120Z',
+      actor: 'analysis',
+      action: 'advance_rollout',
+      predictor: 'repurchase',
+      detail: { rollout: 3, reason: 'no guardrail is worse than stable by its margin' },
+    },
+  ],
+  next: null,
+};
+
+export function listAuditRows({ listAudit }: AuditDependencies): Endpoint {
+  return {
+    route,
+    scope: 'rollouts:admin',
+    produces: 'application/json',
+    query: ['limit', 'before', 'predictor'],
+    async handle({ req }) {
+      const limit = limitOf(req.query('limit'));
+      const before = req.query('before');
+      const predictor = req.query('predictor');
+      if (before !== undefined && !/^[1-9][0-9]{0,14}$/.test(before)) {
+        throw queryProblem('before', 'not the number of a row', "send the page's `next`");
+      }
+      const found = await listAudit({
+        limit: limit + 1,
+        ...(before === undefined ? {} : { before: Number(before) }),
+        ...(predictor === undefined ? {} : { predictor }),
+      });
+      const { page, next } = pageOf(found, limit, ({ number }) => String(number));
+      const rows = page.map(({ number, at, ...row }) => ({ number: String(number), at: at.toISOString(), ...row }));
+      return jsonResponse({ rows, next });
+    },
+  };
+}
+
+const route = createRoute({
+  operationId: 'listAudit',
+  method: 'get',
+  path: '/v1/audit',
+  tags: ['audit'],
+  summary: 'Who moved what, when and why',
+  request: {
+    query: z.object({
+      limit: z.int().min(1).max(MAX_LIMIT).default(LIMIT_DEFAULT).optional(),
+      before: z.string().optional().openapi({ description: '`next` of the page before' }),
+      predictor: z.string().optional().openapi({ example: 'repurchase' }),
+    }),
+  },
+  responses: {
+    200: { description: 'A page', content: { 'application/json': { schema: AuditSchema, example: EXAMPLE } } },
+    ...problems('invalid_input', 'unavailable'),
+  },
+});

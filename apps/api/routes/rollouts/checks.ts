@@ -1,0 +1,70 @@
+/** GET /v1/rollouts/{id}/checks: what each look of the analysis found, and whether it moved anything. */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { KeptCheck } from '@tandem/offline-store/rollout-checks';
+import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { LIMIT_DEFAULT, limitOf, MAX_LIMIT } from '../../http/page-query.ts';
+import { rolloutIdParameter } from '../../parameters.ts';
+import { problems } from '../../problem-schema.ts';
+import { JUDGEMENT_EXAMPLE, JudgementSchema, judgementView } from './judgement-schema.ts';
+import type { RolloutDependencies } from './rollout-dependencies.ts';
+import { requireRollout } from './rollout-view.ts';
+
+export interface CheckDependencies extends Pick<RolloutDependencies, 'rollouts'> {
+  /** Newest first. */
+  listChecks(rolloutId: string, limit: number): Promise<readonly KeptCheck[]>;
+}
+
+const ChecksSchema = z.strictObject({
+  checks: z.array(
+    z.strictObject({
+      at: z.iso.datetime(),
+      step: z.int(),
+      applied: z.boolean().openapi({ description: 'Whether it moved the rollout' }),
+      judgement: JudgementSchema,
+    }),
+  ),
+});
+
+export function listRolloutChecks({ rollouts, listChecks }: CheckDependencies): Endpoint {
+  return {
+    route,
+    scope: 'models:read',
+    produces: 'application/json',
+    query: ['limit'],
+    async handle({ req }) {
+      const limit = limitOf(req.query('limit'));
+      const { id } = await requireRollout(rollouts, req.param('id') ?? '');
+      const checks = await listChecks(id, limit);
+      return jsonResponse({
+        checks: checks.map(({ at, step, applied, judgement }) => ({ at: at.toISOString(), step, applied, judgement: judgementView(judgement) })),
+      });
+    },
+  };
+}
+
+const route = createRoute({
+  operationId: 'listRolloutChecks',
+  method: 'get',
+  path: '/v1/rollouts/{id}/checks',
+  tags: ['rollouts'],
+  summary: 'What the analysis found, newest first',
+  request: {
+    params: z.object({ id: rolloutIdParameter }),
+    query: z.object({ limit: z.int().min(1).max(MAX_LIMIT).default(LIMIT_DEFAULT).optional() }),
+  },
+  responses: {
+    200: {
+      description: 'Looks',
+      content: {
+        'application/json': {
+          schema: ChecksSchema,
+          example: {
+            checks: [{ at: '2026-11-24T02:11:00.000Z', step: 1, applied: false, judgement: JUDGEMENT_EXAMPLE }],
+          },
+        },
+      },
+    },
+    ...problems('unknown_rollout', 'invalid_input', 'unavailable'),
+  },
+});

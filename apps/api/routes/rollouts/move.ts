@@ -1,0 +1,134 @@
+/**
+ * POST /v1/rollouts/{id}/advance, hold, resume, promote, abort, end: what a person does to a rollout. From the answer on
+ * every read that begins is served by it, on every process.
+ */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Rollout } from '@tandem/prediction/rollouts/rollout';
+import { CANDIDATE } from '@tandem/prediction/rollouts/rollout';
+import type { RolloutChange, RolloutStore } from '@tandem/prediction/rollouts/rollout-store';
+import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { parseBody } from '../../http/parse-body.ts';
+import { rolloutIdParameter } from '../../parameters.ts';
+import { problems } from '../../problem-schema.ts';
+import type { RolloutDependencies } from './rollout-dependencies.ts';
+import { ROLLOUT_EXAMPLE, RolloutSchema, requireRollout, rolloutView } from './rollout-view.ts';
+
+const MoveSchema = z
+  .strictObject({
+    reason: z
+      .string()
+      .min(1)
+      .max(500)
+      .optional()
+      .openapi({ description: 'For the audit', example: 'support asked for it' }),
+    variant: z
+      .string()
+      .max(63)
+      .optional()
+      .openapi({ description: 'Of `promote`: the arm that becomes the stable one', example: 'candidate' }),
+  })
+  .openapi('MoveRollout');
+
+const BODY = { schema: MoveSchema, example: { reason: 'support asked for it' }, optional: true };
+
+interface MoveKind {
+  readonly verb: string;
+  readonly operationId: string;
+  readonly summary: string;
+  /** What the answer's state is, in the example. */
+  readonly state: Rollout['state'];
+  move(rollouts: RolloutStore, id: string, change: RolloutChange, variant: string): Promise<Rollout>;
+}
+
+const MOVES: readonly MoveKind[] = [
+  {
+    verb: 'advance',
+    operationId: 'advanceRollout',
+    summary: 'Go to the next step of a canary; after the last one it is promoted',
+    state: 'running',
+    move: (rollouts, id, change) => rollouts.advance(id, change),
+  },
+  {
+    verb: 'hold',
+    operationId: 'holdRollout',
+    summary: 'Stay at this step, whatever the analysis says; a proven regression still takes it back',
+    state: 'held',
+    move: (rollouts, id, change) => rollouts.hold(id, change),
+  },
+  {
+    verb: 'resume',
+    operationId: 'resumeRollout',
+    summary: 'Go on by the analysis',
+    state: 'running',
+    move: (rollouts, id, change) => rollouts.resume(id, change),
+  },
+  {
+    verb: 'promote',
+    operationId: 'promoteRollout',
+    summary: 'Serve everybody from an arm: it is the stable one now',
+    state: 'promoted',
+    move: (rollouts, id, change, variant) => rollouts.promote(id, variant, change),
+  },
+  {
+    verb: 'abort',
+    operationId: 'abortRollout',
+    summary: 'Take it back: everybody is served from the stable arm, nothing is recomputed',
+    state: 'aborted',
+    move: (rollouts, id, change) => rollouts.abort(id, change),
+  },
+  {
+    verb: 'end',
+    operationId: 'endRollout',
+    summary: 'End a shadow or an A/B test; everybody is served from the stable arm',
+    state: 'ended',
+    move: (rollouts, id, change) => rollouts.end(id, change),
+  },
+];
+
+export function moveRollout(dependencies: RolloutDependencies): readonly Endpoint[] {
+  return MOVES.map((kind) => moveEndpoint(dependencies, kind));
+}
+
+function moveEndpoint({ rollouts }: RolloutDependencies, kind: MoveKind): Endpoint {
+  return {
+    route: routeOf(kind),
+    scope: 'rollouts:admin',
+    produces: 'application/json',
+    async handle(context, event, { actor }) {
+      const { reason = `${kind.verb} asked for`, variant = CANDIDATE } = await parseBody(context, BODY);
+      const { id, predictor } = await requireRollout(rollouts, context.req.param('id') ?? '');
+      const moved = await kind.move(rollouts, id, { actor, reason }, variant);
+      event.add({ predictor, rolloutId: id, state: moved.state, step: moved.step });
+      return jsonResponse(rolloutView(moved));
+    },
+  };
+}
+
+function routeOf({ verb, operationId, summary, state }: MoveKind) {
+  return createRoute({
+    operationId,
+    method: 'post',
+    path: `/v1/rollouts/{id}/${verb}`,
+    tags: ['rollouts'],
+    summary,
+    request: {
+      params: z.object({ id: rolloutIdParameter }),
+      body: { required: false, content: { 'application/json': { schema: MoveSchema } } },
+    },
+    responses: {
+      200: {
+        description: 'In force from the next read on',
+        content: { 'application/json': { schema: RolloutSchema, example: { ...ROLLOUT_EXAMPLE, state } } },
+      },
+      ...problems(
+        'unknown_rollout',
+        'rollout_conflict',
+        'body_too_large',
+        'unsupported_media_type',
+        'invalid_input',
+        'unavailable',
+      ),
+    },
+  });
+}

@@ -1,0 +1,150 @@
+/** What a rollout is to do, as the wire has it: durations as texts, every setting with the value that counts where it is left out. */
+import { z } from '@hono/zod-openapi';
+import { formatDuration, parseDuration } from '@tandem/config/durations';
+import type { AnalysisPlan, OutcomeMetric, RolloutPlan } from '@tandem/prediction/rollouts/rollout';
+
+const duration = (example: string) =>
+  z
+    .string()
+    .refine((text) => parseDuration(text) !== null, 'a duration such as "30s", "10m", "6h" or "14d"')
+    .openapi({ example });
+const version = z
+  .string("a model version's number, as text")
+  .regex(/^[1-9][0-9]{0,8}$/, "a model version's number, as text")
+  .openapi({ example: '3' });
+const share = z.number().min(0).max(1);
+const armName = z
+  .string()
+  .regex(/^[a-z][a-z0-9_-]{0,62}$/, 'a name of a-z, 0-9, _ and -, with a letter first')
+  .refine((name) => name !== 'stable', 'another name: stable is the arm of everybody else');
+
+const OutcomeSchema = z.strictObject({
+  name: z.string().min(1).max(100),
+  kind: z.enum(['binary', 'sum']).default('binary'),
+  window: duration('14d').default('14d'),
+  better: z.enum(['higher', 'lower']).default('higher'),
+  guardrail: z.boolean().default(false),
+  minimumEffect: z.number().positive().max(10).default(0.1).openapi({ description: 'Relative: what is worth knowing' }),
+});
+
+const AnalysisSchema = z.strictObject({
+  automatic: z.boolean().default(true).openapi({ description: 'Whether verdicts are acted on' }),
+  dryRun: z.boolean().default(false).openapi({ description: 'Verdicts are written down, and nothing is done' }),
+  interval: duration('1m').default('1m'),
+  minStep: duration('10m').default('10m'),
+  minUsers: z.int().min(10).max(10_000_000).default(200),
+  alpha: z.number().min(0.0001).max(0.5).default(0.05),
+  errorRate: share.nullable().default(0.01),
+  slowShare: share.nullable().default(0.05),
+  slow: duration('100ms').default('100ms'),
+  liveShare: share.nullable().default(null),
+  psi: z.number().positive().max(100).nullable().default(0.25),
+  outcomes: z.array(OutcomeSchema).max(20).default([]),
+});
+
+const coverage = z.enum(['required', 'live']).default('required');
+const analysis = AnalysisSchema.prefault({});
+
+const CanarySchema = z.strictObject({
+  kind: z.literal('canary'),
+  version,
+  steps: z
+    .array(z.number().min(0.01).max(100))
+    .min(1)
+    .max(20)
+    .default([1, 5, 25, 50, 100])
+    .refine((steps) => steps.every((step, i) => i === 0 || step > (steps[i - 1] ?? 0)), 'steps that rise')
+    .refine((steps) => steps.at(-1) === 100, 'a last step of 100'),
+  coverage,
+  analysis,
+});
+
+const ShadowSchema = z.strictObject({
+  kind: z.literal('shadow'),
+  version,
+  share: share.default(0.1),
+  maxPerSecond: z.number().positive().max(100_000).default(50),
+});
+
+const AbSchema = z.strictObject({
+  kind: z.literal('ab'),
+  arms: z
+    .array(z.strictObject({ variant: armName, version, weight: z.number().min(0.01).max(100) }))
+    .min(1)
+    .max(9)
+    .refine((arms) => new Set(arms.map(({ variant }) => variant)).size === arms.length, 'arms of different names')
+    .refine((arms) => arms.reduce((sum, { weight }) => sum + weight, 0) <= 100, 'weights of at most 100 together'),
+  coverage,
+  analysis,
+});
+
+export const RolloutPlanSchema = z
+  .discriminatedUnion('kind', [CanarySchema, ShadowSchema, AbSchema])
+  .openapi('RolloutPlan');
+
+export type RolloutPlanView = z.output<typeof RolloutPlanSchema>;
+
+export const PLAN_EXAMPLE: RolloutPlanView = RolloutPlanSchema.parse({ kind: 'canary', version: '3' });
+
+export function planOf(view: RolloutPlanView): RolloutPlan {
+  switch (view.kind) {
+    case 'shadow':
+      return { ...view, version: Number(view.version) };
+    case 'canary':
+      return { ...view, version: Number(view.version), analysis: analysisOf(view.analysis) };
+    case 'ab': {
+      const arms = view.arms.map((arm) => ({ name: arm.variant, version: Number(arm.version), weight: arm.weight }));
+      return { kind: 'ab', arms, coverage: view.coverage, analysis: analysisOf(view.analysis) };
+    }
+  }
+}
+
+export function planView(plan: RolloutPlan): RolloutPlanView {
+  switch (plan.kind) {
+    case 'shadow':
+      return { ...plan, version: String(plan.version) };
+    case 'canary':
+      return { ...plan, version: String(plan.version), steps: [...plan.steps], analysis: analysisView(plan.analysis) };
+    case 'ab': {
+      const arms = plan.arms.map(({ name, version: number, weight }) => ({
+        variant: name,
+        version: String(number),
+        weight,
+      }));
+      return { kind: 'ab', arms, coverage: plan.coverage, analysis: analysisView(plan.analysis) };
+    }
+  }
+}
+
+type AnalysisView = z.output<typeof AnalysisSchema>;
+
+function analysisOf(view: AnalysisView): AnalysisPlan {
+  const { automatic, dryRun, interval, minStep, minUsers, alpha, errorRate, slowShare, slow, liveShare, psi } = view;
+  return {
+    ...{ automatic, dryRun, minUsers, alpha },
+    intervalMs: msOf(interval),
+    minStepMs: msOf(minStep),
+    guardrails: { errorRate, slowShare, slowMs: msOf(slow), liveShare, psi },
+    outcomes: view.outcomes.map(({ window, ...rest }) => ({ ...rest, windowMs: msOf(window) })),
+  };
+}
+
+function analysisView({ guardrails, outcomes, intervalMs, minStepMs, ...rest }: AnalysisPlan): AnalysisView {
+  const { slowMs, ...limits } = guardrails;
+  return {
+    ...rest,
+    ...limits,
+    interval: formatDuration(intervalMs),
+    minStep: formatDuration(minStepMs),
+    slow: formatDuration(slowMs),
+    outcomes: outcomes.map(outcomeView),
+  };
+}
+
+function outcomeView({ windowMs, ...rest }: OutcomeMetric) {
+  return { ...rest, window: formatDuration(windowMs) };
+}
+
+function msOf(text: string): number {
+  return parseDuration(text) ?? 0;
+}

@@ -1,0 +1,80 @@
+/** A rollout's report as the wire has it. */
+import { z } from '@hono/zod-openapi';
+import type { RolloutReport } from '@tandem/prediction/rollouts/rollout-report';
+import { JUDGEMENT_EXAMPLE, JudgementSchema, judgementView } from './judgement-schema.ts';
+import { ROLLOUT_EXAMPLE, RolloutSchema, type RolloutView } from './rollout-view.ts';
+
+const ArmSchema = z.strictObject({
+  variant: z.string(),
+  users: z.int(),
+  reads: z.int(),
+  errors: z.int(),
+  slow: z.int(),
+  sources: z.record(z.string(), z.int()).openapi({ description: 'Reads by the answer’s source' }),
+});
+const MeanSchema = z.strictObject({ users: z.int(), mean: z.number() });
+const EstimateSchema = z.strictObject({ estimate: z.number(), lower: z.number(), upper: z.number() }).nullable();
+
+const OutcomeSchema = z.strictObject({
+  name: z.string(),
+  variant: z.string(),
+  stable: MeanSchema.openapi({ description: 'Of users whose window is over' }),
+  arm: MeanSchema,
+  difference: EstimateSchema,
+  relative: EstimateSchema.openapi({ description: 'Of the stable mean; the interval holds at every look' }),
+  pValue: z.number().openapi({ description: 'Against "no difference", valid at every look' }),
+  eValue: z.number(),
+  sofar: z.strictObject({ stable: MeanSchema, arm: MeanSchema }).openapi({ description: 'Of all users: no test' }),
+  moreDays: z
+    .number()
+    .nullable()
+    .openapi({ description: 'Until the minimum effect would be found; null: nobody can say' }),
+  usersNeeded: z.number().nullable(),
+  detectableEffect: z.number().nullable().openapi({ description: 'Relative: what the users seen so far would find' }),
+});
+
+export const ReportSchema = z
+  .strictObject({
+    rollout: RolloutSchema,
+    elapsedSeconds: z.number().openapi({ description: 'Since the step began' }),
+    arms: z.array(ArmSchema),
+    judgement: JudgementSchema,
+    outcomes: z.array(OutcomeSchema),
+    multipleExposures: z.int(),
+    newUsers: z.array(z.strictObject({ day: z.string(), users: z.int() })),
+  })
+  .openapi('RolloutReport');
+
+export type ReportView = z.output<typeof ReportSchema>;
+
+export const REPORT_EXAMPLE: ReportView = {
+  rollout: ROLLOUT_EXAMPLE,
+  elapsedSeconds: 600,
+  arms: [
+    { variant: 'stable', users: 9512, reads: 20114, errors: 3, slow: 12, sources: { batch: 20011, live: 103 } },
+    { variant: 'candidate', users: 488, reads: 1040, errors: 0, slow: 1, sources: { batch: 1034, live: 6 } },
+  ],
+  judgement: JUDGEMENT_EXAMPLE,
+  outcomes: [],
+  multipleExposures: 0,
+  newUsers: [{ day: '2026-11-24', users: 10_000 }],
+};
+
+export function reportView(rollout: RolloutView, { figures, judgement, outcomes, ...rest }: RolloutReport): ReportView {
+  return {
+    rollout,
+    elapsedSeconds: figures.elapsedMs / 1_000,
+    arms: [figures.stable, ...figures.arms].map(({ name, users, reads, errors, slow, sources }) => ({
+      ...{ variant: name, users, reads, errors, slow },
+      sources: { ...sources },
+    })),
+    judgement: judgementView(judgement),
+    outcomes: outcomes.map(({ metric, arm, mature, sofar }) => ({
+      ...{ name: metric.name, variant: arm, stable: mature.stable, arm: mature.arm, sofar },
+      ...{ difference: mature.difference, relative: mature.relative, pValue: mature.pValue, eValue: mature.eValue },
+      ...mature.power,
+    })),
+    multipleExposures: rest.multipleExposures,
+    newUsers: [...rest.newUsers],
+  };
+}

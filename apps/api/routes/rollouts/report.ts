@@ -1,0 +1,55 @@
+/** GET /v1/rollouts/{id}/report: what was served in each arm, what users did afterwards, and what follows from it now. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { TandemError } from '@tandem/prediction/errors';
+import type { RolloutChecks } from '@tandem/prediction/rollouts/analyse-rollouts';
+import { analysisOf } from '@tandem/prediction/rollouts/rollout-figures';
+import { reportOf } from '@tandem/prediction/rollouts/rollout-report';
+import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { rolloutIdParameter } from '../../parameters.ts';
+import { problems } from '../../problem-schema.ts';
+import { REPORT_EXAMPLE, ReportSchema, reportView } from './report-view.ts';
+import type { RolloutDependencies } from './rollout-dependencies.ts';
+import { requireRollout, rolloutView } from './rollout-view.ts';
+
+export interface ReportDependencies extends Pick<RolloutDependencies, 'rollouts'> {
+  readonly rolloutChecks: Pick<RolloutChecks, 'record'>;
+}
+
+export function showRolloutReport({ rollouts, rolloutChecks }: ReportDependencies): Endpoint {
+  return {
+    route,
+    scope: 'models:read',
+    produces: 'application/json',
+    async handle({ req }) {
+      const rollout = await requireRollout(rollouts, req.param('id') ?? '');
+      const analysis = analysisOf(rollout);
+      if (!analysis) {
+        throw new TandemError('rollout_conflict', 'A shadow serves nobody: its answers are compared instead.', {
+          field: 'id',
+          remedy: `GET /v1/rollouts/${rollout.id}/shadow-report`,
+        });
+      }
+      const report = reportOf(rollout, analysis, await rolloutChecks.record(rollout.id));
+      return jsonResponse(reportView(rolloutView(rollout), report));
+    },
+  };
+}
+
+const route = createRoute({
+  operationId: 'showRolloutReport',
+  method: 'get',
+  path: '/v1/rollouts/{id}/report',
+  tags: ['rollouts'],
+  summary: 'Figures, verdict and outcomes of a rollout, now',
+  description:
+    'Of the step that it is in. The tests are sequential: they hold however often one looks. `checks` says what each found, in words too.',
+  request: { params: z.object({ id: rolloutIdParameter }) },
+  responses: {
+    200: {
+      description: 'The report',
+      content: { 'application/json': { schema: ReportSchema, example: REPORT_EXAMPLE } },
+    },
+    ...problems('unknown_rollout', 'rollout_conflict', 'unavailable'),
+  },
+});

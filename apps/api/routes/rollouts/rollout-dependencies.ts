@@ -1,0 +1,7 @@
+/** What the rollouts' endpoints need. */
+import type { RolloutStore } from '@tandem/prediction/rollouts/rollout-store';
+import type { RunDependencies } from '../runs/run-dependencies.ts';
+
+export interface RolloutDependencies extends Pick<RunDependencies, 'runs' | 'registry' | 'enqueuePlan'> {
+  readonly rollouts: RolloutStore;
+}

@@ -1,0 +1,61 @@
+/** GET /v1/rollouts/{id}/shadow-report: the candidate's answers beside those that were served. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { SHADOW_REPORT_EXAMPLE } from '@tandem/client/shadow-report';
+import type { KeptShadow } from '@tandem/offline-store/shadow';
+import { TandemError } from '@tandem/prediction/errors';
+import type { Registry } from '@tandem/prediction/read/read-prediction';
+import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { problems } from '../../problem-schema.ts';
+import { ShadowReportSchema, shadowReportView } from './shadow-report-view.ts';
+
+export interface ShadowReportDependencies {
+  readonly findShadow: (rolloutId: string) => Promise<KeptShadow | 'not a shadow' | undefined>;
+  readonly registry: Pick<Registry, 'predictor'>;
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+export function showShadowReport({ findShadow, registry }: ShadowReportDependencies): Endpoint {
+  return {
+    route,
+    scope: 'models:read',
+    produces: 'application/json',
+    async handle({ req }) {
+      const id = req.param('id') ?? '';
+      const found = UUID.test(id) ? await findShadow(id) : undefined;
+      if (!found) throw new TandemError('unknown_rollout', `There is no rollout ${id}.`);
+      if (found === 'not a shadow') throw otherKind(id);
+      const predictor = await registry.predictor(found.predictor);
+      return jsonResponse(shadowReportView(id, found, predictor?.policy.decision ?? null));
+    },
+  };
+}
+
+function otherKind(id: string): TandemError {
+  return new TandemError('rollout_conflict', `Rollout ${id} serves its model version, and shadows nobody.`, {
+    remedy: 'look at the rollout itself: what it serves is counted there',
+  });
+}
+
+const route = createRoute({
+  operationId: 'showShadowReport',
+  method: 'get',
+  path: '/v1/rollouts/{id}/shadow-report',
+  tags: ['rollouts'],
+  summary: "A shadow's answers beside those that were served",
+  description:
+    'Differences of the output that the predictor decides by, decisions that would have been others, segments, and what the candidate takes. Counted over all processes, which tell every five seconds; none of it delays an answer.',
+  request: {
+    params: z.object({
+      id: z.uuid().openapi({ param: { name: 'id', in: 'path' }, example: '0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2b12' }),
+    }),
+  },
+  responses: {
+    200: {
+      description: 'What has been found so far',
+      content: { 'application/json': { schema: ShadowReportSchema, example: SHADOW_REPORT_EXAMPLE } },
+    },
+    ...problems('unknown_rollout', 'rollout_conflict', 'unavailable'),
+  },
+});

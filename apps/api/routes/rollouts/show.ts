@@ -1,0 +1,35 @@
+/** GET /v1/rollouts/{id}: who is served what by it, and what it waits for. */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { rolloutIdParameter } from '../../parameters.ts';
+import { problems } from '../../problem-schema.ts';
+import type { RolloutDependencies } from './rollout-dependencies.ts';
+import { ROLLOUT_EXAMPLE, RolloutSchema, requireRollout, rolloutView } from './rollout-view.ts';
+
+export function showRollout({ rollouts }: RolloutDependencies): Endpoint {
+  return {
+    route,
+    scope: 'models:read',
+    produces: 'application/json',
+    async handle({ req }) {
+      return jsonResponse(rolloutView(await requireRollout(rollouts, req.param('id') ?? '')));
+    },
+  };
+}
+
+const route = createRoute({
+  operationId: 'showRollout',
+  method: 'get',
+  path: '/v1/rollouts/{id}',
+  tags: ['rollouts'],
+  summary: 'One rollout',
+  request: { params: z.object({ id: rolloutIdParameter }) },
+  responses: {
+    200: {
+      description: 'The rollout',
+      content: { 'application/json': { schema: RolloutSchema, example: ROLLOUT_EXAMPLE } },
+    },
+    ...problems('unknown_rollout', 'unavailable'),
+  },
+});

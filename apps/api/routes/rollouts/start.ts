@@ -1,0 +1,64 @@
+/** POST /v1/predictors/{predictor}/rollouts: another model version beside the stable one, prepared before anybody is served. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { unknownPredictor } from '@tandem/prediction/read/read-errors';
+import { startRollout as startRolloutOf } from '@tandem/prediction/rollouts/start-rollout';
+import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { parseBody } from '../../http/parse-body.ts';
+import { predictorParameter } from '../../parameters.ts';
+import { problems } from '../../problem-schema.ts';
+import { hintWorker } from '../runs/hint-worker.ts';
+import { planOf, RolloutPlanSchema } from './plan-schema.ts';
+import type { RolloutDependencies } from './rollout-dependencies.ts';
+import { ROLLOUT_EXAMPLE, RolloutSchema, rolloutView } from './rollout-view.ts';
+
+const BODY = { schema: RolloutPlanSchema, example: { kind: 'canary', version: '3' } } as const;
+
+export function startRollout({ rollouts, registry, runs, enqueuePlan }: RolloutDependencies): Endpoint {
+  return {
+    route,
+    scope: 'rollouts:admin',
+    produces: 'application/json',
+    async handle(context, event, { actor }) {
+      const predictor = context.req.param('predictor') ?? '';
+      const plan = planOf(await parseBody(context, BODY));
+      if (!(await registry.predictor(predictor))) throw unknownPredictor(predictor);
+      const hints = { plan: (runId: string) => hintWorker({ enqueuePlan }, runId, event) };
+      const rollout = await startRolloutOf({ rollouts, runs, hints }, { predictor, plan, actor });
+      event.add({ predictor, rolloutId: rollout.id, kind: plan.kind });
+      return jsonResponse(rolloutView(rollout), 201, { location: `/v1/rollouts/${rollout.id}` });
+    },
+  };
+}
+
+const route = createRoute({
+  operationId: 'startRollout',
+  method: 'post',
+  path: '/v1/predictors/{predictor}/rollouts',
+  tags: ['rollouts'],
+  summary: 'Start a canary, a shadow or an A/B test',
+  description:
+    'It is `preparing` until every process has loaded the model version and (`coverage`: `required`) its generation is computed; then it begins by itself.',
+  request: {
+    params: z.object({ predictor: predictorParameter }),
+    body: { required: true, content: { 'application/json': { schema: RolloutPlanSchema } } },
+  },
+  responses: {
+    201: {
+      description: 'Written down; `Location` is where to watch it',
+      content: {
+        'application/json': { schema: RolloutSchema, example: { ...ROLLOUT_EXAMPLE, state: 'preparing' as const } },
+      },
+      headers: z.object({ location: z.string().openapi({ example: `/v1/rollouts/${ROLLOUT_EXAMPLE.id}` }) }),
+    },
+    ...problems(
+      'unknown_predictor',
+      'unknown_model_version',
+      'rollout_conflict',
+      'body_too_large',
+      'unsupported_media_type',
+      'invalid_input',
+      'unavailable',
+    ),
+  },
+});

@@ -1,0 +1,19 @@
+/** `tandem rollout show`: who is served what by a rollout, and what it waits for. */
+import type { Command } from 'commander';
+import { type Cli, present } from '../cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
+import { renderRollout } from '../output/render-rollout.ts';
+import { findRollout } from '../rollouts/find-rollout.ts';
+
+export function rolloutShowCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'show',
+    description: 'show the newest rollout of a predictor, or one by its id',
+    example: 'tandem rollout show repurchase',
+  })
+    .argument('<predictor>', 'whose rollout, or the id of one')
+    .action(async (named: string, options: ApiOptions) => {
+      const rollout = await findRollout(connect(cli, options), named);
+      present(cli, options, rollout, () => renderRollout(rollout, cli.paint, cli.now()));
+    });
+}

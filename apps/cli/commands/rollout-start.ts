@@ -1,0 +1,109 @@
+/** `tandem rollout start`: another model version beside the stable one. */
+import type { RolloutInput } from '@tandem/client/rollouts';
+import { type Command, InvalidArgumentError } from 'commander';
+import { type Cli, present } from '../cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
+import { CommandFailure } from '../failure.ts';
+import { renderRollout } from '../output/render-rollout.ts';
+
+interface Options extends ApiOptions {
+  readonly version?: string;
+  readonly shadow?: boolean;
+  readonly share?: number;
+  readonly maxPerSecond?: number;
+  readonly arm?: readonly ArmOption[];
+  readonly steps?: readonly number[];
+  readonly live?: boolean;
+  readonly manual?: boolean;
+  readonly dryRun?: boolean;
+  readonly interval?: string;
+  readonly minStep?: string;
+  readonly minUsers?: number;
+  readonly outcome?: readonly string[];
+}
+
+interface ArmOption {
+  readonly variant: string;
+  readonly version: string;
+  readonly weight: number;
+}
+
+export function rolloutStartCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'start',
+    description: 'start a canary (default), a shadow (--shadow) or an A/B test (--arm)',
+    example: 'tandem rollout start repurchase --version 3 --steps 1,5,25,50,100',
+    detail: [
+      'A canary goes from step to step by itself once its guardrails hold, and is taken back by itself where one is broken.',
+      'It begins when every process has loaded the model version and its generation is computed: tandem rollout show.',
+    ].join('\n'),
+  })
+    .argument('<predictor>')
+    .option('--version <number>', 'the model version: tandem model list shows them')
+    .option('--steps <percents>', 'of a canary: percent of the users, rising, the last 100', parseNumbers)
+    .option('--shadow', 'nobody is served from it: its answers are compared with what is served')
+    .option('--share <share>', 'of a shadow: the share of the users, 0 to 1', parseNumber)
+    .option('--max-per-second <count>', 'of a shadow: inferences a second of each process', parseNumber)
+    .option('--arm <name=version:percent>', 'of an A/B test; repeat it for more arms', collectArm)
+    .option('--live', 'begin before its generation is computed: its users are inferred live until then')
+    .option('--manual', 'verdicts are written down, and people act on them')
+    .option('--dry-run', 'as --manual; each verdict says what it would have done')
+    .option('--interval <duration>', 'between two looks of the analysis, such as 30s')
+    .option('--min-step <duration>', 'a step lasts at least so long, such as 1h')
+    .option('--min-users <count>', 'of each arm; below it there is no verdict', parseNumber)
+    .option('--outcome <name>', 'an outcome that must not get worse; repeat it for more', collect)
+    .action(async (predictor: string, options: Options) => {
+      const rollout = await connect(cli, options).rollouts.start(predictor, inputOf(options));
+      present(cli, options, rollout, () => renderRollout(rollout, cli.paint, cli.now()));
+    });
+}
+
+function inputOf(options: Options): RolloutInput {
+  const { version, shadow, share, maxPerSecond, arm, steps, live } = options;
+  const coverage = live ? ({ coverage: 'live' } as const) : {};
+  if (arm) return { kind: 'ab', arms: arm, ...coverage, analysis: analysisOf(options) };
+  if (version === undefined) {
+    throw new CommandFailure('which model version?', {
+      remedy: 'add --version <number>, or --arm <name=version:percent> for an A/B test',
+      exitCode: 2,
+    });
+  }
+  if (shadow) {
+    return { kind: 'shadow', version, ...given({ share, maxPerSecond }) };
+  }
+  return { kind: 'canary', version, ...given({ steps }), ...coverage, analysis: analysisOf(options) };
+}
+
+function analysisOf({ manual, dryRun, interval, minStep, minUsers, outcome }: Options) {
+  const outcomes = outcome?.map((name) => ({ name, guardrail: true }));
+  return given({ automatic: manual ? false : undefined, dryRun, interval, minStep, minUsers, outcomes });
+}
+
+/** Without what was not said: the service has its own defaults. */
+function given<T extends object>(settings: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}
+
+function parseNumber(text: string): number {
+  const number = Number(text);
+  if (text.trim() === '' || !Number.isFinite(number)) throw new InvalidArgumentError('a number is needed');
+  return number;
+}
+
+function parseNumbers(text: string): readonly number[] {
+  return text.split(',').map(parseNumber);
+}
+
+function collect(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text];
+}
+
+function collectArm(text: string, before: readonly ArmOption[] = []): readonly ArmOption[] {
+  const [, variant, version, weight] = /^([a-z][a-z0-9_-]{0,62})=([1-9][0-9]*):([0-9.]+)$/.exec(text) ?? [];
+  if (variant === undefined || version === undefined || weight === undefined) {
+    throw new InvalidArgumentError('write it as name=version:percent, such as second=3:50');
+  }
+  return [...before, { variant, version, weight: Number(weight) }];
+}

@@ -1,0 +1,46 @@
+/** `tandem version rollback`: back to a model version that was served before, with the predictions that it stored. */
+import type { Command } from 'commander';
+import { type Cli, present } from '../cli.ts';
+import { confirm } from '../command-line/confirm.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
+import { CommandFailure } from '../failure.ts';
+
+interface Options extends ApiOptions {
+  readonly to?: string;
+  readonly yes?: boolean;
+}
+
+export function versionRollbackCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'rollback',
+    description: 'serve an earlier model version again, from the newest generation that is kept of it',
+    example: 'tandem version rollback repurchase --to 2',
+  })
+    .argument('<predictor>')
+    .option('--to <number>', 'the model version (default: the newest other one with a kept generation)')
+    .option('--yes', 'do not ask')
+    .action(async (predictor: string, { to, yes, ...options }: Options) => {
+      const client = connect(cli, options);
+      const generations = await client.generations(predictor);
+      const served = generations.find((one) => one.inForce)?.modelVersion;
+      const target = generations.find(
+        (one) =>
+          one.state === 'published' && (to === undefined ? one.modelVersion !== served : one.modelVersion === to),
+      );
+      if (!target || target.modelVersion === served) throw noTarget(predictor, to, served);
+      if (!yes)
+        await confirm(cli, `${predictor}: serve model version ${target.modelVersion} instead of ${served ?? 'none'}?`);
+      const result = await client.rollback(predictor, Number(target.generation));
+      present(cli, options, result, () => [
+        `${predictor}: model version ${target.modelVersion} is served, from generation ${target.generation}`,
+      ]);
+    });
+}
+
+function noTarget(predictor: string, to: string | undefined, served: string | undefined): CommandFailure {
+  const why = to === undefined ? 'no other model version' : to === served ? 'served already:' : 'no';
+  const what = to === undefined ? '' : ` model version ${to}`;
+  return new CommandFailure(`${predictor}: ${why}${what}${to === served ? '' : ' has a generation that is kept'}`, {
+    remedy: `tandem generation list ${predictor} shows those that are kept; tandem rollout start serves any other version`,
+  });
+}

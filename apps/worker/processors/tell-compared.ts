@@ -1,0 +1,41 @@
+/** A comparison of generations in the log and the metrics: told by whoever made it, which its publication waited for. */
+import { crossingText } from '@tandem/prediction/reports/generation-report';
+import type { PublishOutcome } from '@tandem/prediction/runs/run-store';
+import type { Run } from '@tandem/prediction/runs/runs';
+import type { Log } from '@tandem/telemetry/log';
+import type { Metrics } from '@tandem/telemetry/metrics';
+
+export interface ComparisonTelling {
+  readonly log: Log;
+  readonly metrics: Pick<Metrics, 'generationReports' | 'generationPsi' | 'generationFlips'>;
+}
+
+type MadeReport = NonNullable<PublishOutcome['report']>;
+
+export function tellCompared(
+  { id, predictor, generationNumber }: Run,
+  { verdict, against, figures, crossings, notes, tookMs }: MadeReport,
+  { log, metrics }: ComparisonTelling,
+): void {
+  metrics.generationReports.inc({ predictor, verdict });
+  for (const { name, psi } of figures?.outputs ?? []) metrics.generationPsi.set({ predictor, output: name }, psi);
+  const { users, decision } = figures ?? {};
+  if (users && decision) {
+    const both = Math.max(1, users.both);
+    metrics.generationFlips.set({ predictor, direction: 'up' }, decision.up / both);
+    metrics.generationFlips.set({ predictor, direction: 'down' }, decision.down / both);
+  }
+  log[verdict === 'blocked' ? 'warn' : 'info']('generation.compared', {
+    runId: id,
+    predictor,
+    generation: generationNumber,
+    against: against?.number ?? null,
+    verdict,
+    users: users?.both ?? null,
+    psi: figures && Object.fromEntries(figures.outputs.map(({ name, psi }) => [name, psi])),
+    flipRate: decision?.rate ?? null,
+    crossed: crossings.map(crossingText),
+    notes,
+    tookMs,
+  });
+}

@@ -1,0 +1,194 @@
+import { createArmCountStore } from '@tandem/offline-store/arm-counts';
+import { createAuthority } from '@tandem/offline-store/authority';
+import { createPool } from '@tandem/offline-store/database';
+import { createExposureStore } from '@tandem/offline-store/exposures';
+import { createRegister } from '@tandem/offline-store/processes';
+import { createRolloutStore } from '@tandem/offline-store/rollouts';
+import { analyseRollouts } from '@tandem/prediction/rollouts/analyse-rollouts';
+import { LATENCY_BOUNDS_MS, NO_COUNTS } from '@tandem/prediction/rollouts/arm-counts';
+import { prepareRollouts } from '@tandem/prediction/rollouts/prepare-rollouts';
+import type { CanaryPlan } from '@tandem/prediction/rollouts/rollout';
+import { startRollout } from '@tandem/prediction/rollouts/start-rollout';
+import { publishRun } from '@tandem/prediction/runs/publish-run';
+import { createRunChunk } from '@tandem/prediction/runs/run-chunk';
+import type { RunHints } from '@tandem/prediction/runs/run-hints';
+import { silentLog } from '@tandem/telemetry/log';
+import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
+import { linearModel } from '@tandem/testing/onnx-models';
+import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
+import { type BuiltDependencies, createDependencies } from './dependencies.ts';
+import { adoptCustomers, CUSTOMERS, environmentOf } from './worker.fixture.ts';
+
+let database: TestDatabase;
+let pool: ReturnType<typeof createPool>;
+let authority: ReturnType<typeof createAuthority>;
+let worker: BuiltDependencies;
+let rollouts: ReturnType<typeof createRolloutStore>;
+const hints: RunHints = { plan: async () => {}, chunks: async () => {}, publish: async () => {}, load: async () => {} };
+
+/** Version 2 serves; version 1 is known, and counts as never served. */
+beforeEach(async () => {
+  database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  pool = createPool({ url: database.url, applicationName: 'worker-test' });
+  authority = createAuthority(pool, { timeoutMs: 5_000 });
+  rollouts = createRolloutStore(pool);
+  await adoptCustomers(pool, { users: 50, chunkSize: 25 });
+  await adoptCustomers(pool, { users: 50, chunkSize: 25, model: linearModel({ weights: [0.4, -0.2] }) });
+  await pool.query('update tandem.model_versions set stable_at = null where number = 1');
+  worker = await createDependencies(environmentOf(database.url, inject('redisUrl')), silentLog);
+});
+
+afterEach(async () => {
+  await worker.close();
+  await authority.close();
+  await pool.end();
+  await database.drop();
+});
+
+const PLAN: CanaryPlan = {
+  kind: 'canary',
+  version: 1,
+  steps: [5, 50, 100],
+  coverage: 'required',
+  analysis: {
+    ...{ automatic: true, dryRun: false, intervalMs: 1, minStepMs: 0, minUsers: 100, alpha: 0.05 },
+    guardrails: { errorRate: 0.02, slowShare: null, slowMs: 100, liveShare: null, psi: null },
+    outcomes: [],
+  },
+};
+
+const start = (plan: CanaryPlan = PLAN) =>
+  startRollout({ rollouts, runs: worker.runs, hints }, { predictor: CUSTOMERS, plan, actor: 'test' });
+const prepare = () => prepareRollouts({ ...worker.rolling, hints });
+const analyse = async () => (await analyseRollouts(worker.rolling)).map(({ check }) => [check.verdict, check.applied]);
+const stateOf = async (id: string) => rollouts.find(id);
+
+async function computeAll(): Promise<void> {
+  for (const { id } of await worker.runs.list({ limit: 10 })) {
+    await worker.runs.plan(id);
+    for (const no of [0, 1]) await createRunChunk({ ...worker.chunks, hints })(id, no);
+    await publishRun(worker, id);
+  }
+}
+
+/** Reads of so many users of each arm, as a process of the API counts them, so many of them errors. */
+async function serve(
+  rolloutId: string,
+  step: number,
+  users: Record<string, number>,
+  errors: Record<string, number> = {},
+) {
+  const exposures = createExposureStore(pool);
+  const counts = createArmCountStore(pool);
+  const [processId] = [crypto.randomUUID()];
+  for (const [arm, count] of Object.entries(users)) {
+    const place = { rolloutId, step, arm, source: 'batch' as const, contextVersion: 0, at: 0 };
+    const each = Array.from({ length: count }, (_, i) => ({ ...place, userId: `${arm}${step}-${i}` }));
+    await exposures.put(each, 0);
+    const latency = LATENCY_BOUNDS_MS.map((_, i) => (i === 0 ? count : 0));
+    const sums = { ...NO_COUNTS, reads: count, errors: errors[arm] ?? 0, latency: [...latency, 0] };
+    await counts.put([{ rolloutId, step, arm, source: 'batch', processId, counts: sums }]);
+  }
+}
+
+describe('a canary', () => {
+  it('waits for its generation and for every process of the API, and says so; then it begins', async () => {
+    const { id } = await start();
+    const api = { id: crypto.randomUUID(), kind: 'api' as const, host: 'one', pid: 7, release: '1' };
+    const register = createRegister(pool, api);
+    await register.beat([]);
+    expect((await prepare()).waiting).toMatchObject([
+      {
+        why: [
+          expect.stringMatching(/has no generation yet, run .* has scored 0 of/),
+          expect.stringContaining('api 7 on one has not loaded model version 1'),
+        ],
+      },
+    ]);
+    expect((await stateOf(id))?.reason).toMatch(/^waits: model version 1 has no generation yet/);
+    await computeAll();
+    const [version] = (await stateOf(id))?.arms ?? [];
+    const report = { modelVersionId: version?.modelVersionId ?? '' };
+    await register.beat([{ ...report, state: 'failed', error: 'not enough memory' }]);
+    expect((await prepare()).waiting).toMatchObject([
+      { why: [expect.stringContaining('cannot load model version 1 of customers: not enough memory')] },
+    ]);
+    expect(await stateOf(id)).toMatchObject({ state: 'preparing' });
+    await register.beat([{ ...report, state: 'ready', error: null }]);
+    expect((await prepare()).begun).toMatchObject([
+      { id, state: 'running', step: 0, arms: [{ endBucket: 500, generationNumber: 1 }] },
+    ]);
+    expect(await prepare()).toEqual({ begun: [], waiting: [] });
+  });
+
+  it('goes from step to step while its guardrails hold, and is the stable version in the end', async () => {
+    const { id } = await start();
+    await computeAll();
+    await prepare();
+    expect(await analyse()).toEqual([['hold', false]]);
+    expect((await stateOf(id))?.reason).toMatch(/no|nobody|fewer/i);
+    await serve(id, 0, { stable: 19_000, candidate: 1_000 });
+    expect(await analyse()).toEqual([['promote', true]]);
+    expect(await stateOf(id)).toMatchObject({ state: 'running', step: 1, arms: [{ endBucket: 5_000 }] });
+    await serve(id, 1, { stable: 5_000, candidate: 5_000 });
+    expect(await analyse()).toEqual([['promote', true]]);
+    expect(await stateOf(id)).toMatchObject({ state: 'promoted' });
+    expect((await authority.certify([])).assignments(CUSTOMERS)?.stable).toMatchObject({
+      modelNumber: 1,
+      generation: { number: 1 },
+    });
+    const { rows } = await pool.query(
+      `select actor, action, detail -> 'figures' -> 'checks' as checks from tandem.audit where actor = 'analysis' order by seq`,
+    );
+    expect(rows).toMatchObject([{ action: 'advance_rollout' }, { action: 'advance_rollout' }]);
+    expect(rows[0].checks.map(({ name }: { name: string }) => name)).toContain('errorRate');
+  });
+
+  it('that fails more often than the stable version is taken back by itself, with the figures in the audit', async () => {
+    const { id } = await start();
+    await computeAll();
+    await prepare();
+    await serve(id, 0, { stable: 19_000, candidate: 1_000 }, { stable: 19, candidate: 120 });
+    expect(await analyse()).toEqual([['roll_back', true]]);
+    expect(await stateOf(id)).toMatchObject({
+      state: 'aborted',
+      arms: [],
+      reason: expect.stringContaining('reads without a prediction'),
+    });
+    expect((await authority.certify([])).assignments(CUSTOMERS)).toMatchObject({
+      rollout: null,
+      stable: { modelNumber: 2 },
+    });
+  });
+
+  it('is judged and not moved in a dry run, nor where people decide, and says what it would have done', async () => {
+    const { id } = await start({ ...PLAN, coverage: 'live', analysis: { ...PLAN.analysis, dryRun: true } });
+    await prepare();
+    await serve(id, 0, { stable: 19_000, candidate: 1_000 }, { candidate: 120 });
+    expect(await analyse()).toEqual([['roll_back', false]]);
+    expect(await stateOf(id)).toMatchObject({
+      state: 'running',
+      reason: expect.stringMatching(/^would be taken back: /),
+    });
+  });
+
+  it('that is held does not go on, and is taken back all the same where it does harm', async () => {
+    const { id } = await start({ ...PLAN, coverage: 'live' });
+    await prepare();
+    await rollouts.hold(id, { actor: 'ops', reason: 'a look' });
+    await serve(id, 0, { stable: 19_000, candidate: 1_000 });
+    expect(await analyse()).toEqual([['promote', false]]);
+    await serve(id, 0, { candidate: 1 }, { candidate: 300 });
+    expect(await analyse()).toEqual([['roll_back', true]]);
+    expect(await stateOf(id)).toMatchObject({ state: 'aborted' });
+  });
+
+  it('is judged by one worker at a time, as often as its plan says', async () => {
+    const { id } = await start({ ...PLAN, coverage: 'live', analysis: { ...PLAN.analysis, intervalMs: 3_600_000 } });
+    await prepare();
+    const both = await Promise.all([analyseRollouts(worker.rolling), analyseRollouts(worker.rolling)]);
+    expect(both.flat()).toHaveLength(1);
+    expect(await analyse()).toEqual([]);
+    expect(await stateOf(id)).toMatchObject({ state: 'running' });
+  });
+});

@@ -1,0 +1,147 @@
+/** Rollouts over the wire: another model version beside the stable one, and what is done to it. */
+import type { CallOptions } from './predictions.ts';
+import type { ShadowReport } from './shadow-report.ts';
+import { answerOf, type Transport } from './transport.ts';
+
+export type RolloutState = 'preparing' | 'running' | 'held' | 'promoted' | 'aborted' | 'ended';
+
+export interface RolloutView {
+  readonly id: string;
+  readonly predictor: string;
+  /** Its number, of its predictor. */
+  readonly rollout: string;
+  readonly kind: 'canary' | 'shadow' | 'ab';
+  readonly state: RolloutState;
+  /** Why it is in its state; while it is preparing, what it waits for. */
+  readonly reason: string;
+  /** Of a canary: which of its steps, from 0. */
+  readonly step: number;
+  /** Of the users, who are served from another arm than the stable one. */
+  readonly percent: number;
+  readonly stepStartedAt: string | null;
+  readonly arms: readonly {
+    readonly variant: string;
+    readonly modelVersion: string;
+    readonly generation: string | null;
+    readonly percent: number;
+  }[];
+  /** As it was asked for, with every setting that was left out. */
+  readonly plan: Readonly<Record<string, unknown>> & { readonly steps?: readonly number[] };
+  readonly createdBy: string;
+  readonly createdAt: string;
+  readonly endedAt: string | null;
+}
+
+/** How a rollout is judged; what is left out has the service's default. */
+export interface AnalysisInput {
+  readonly automatic?: boolean;
+  readonly dryRun?: boolean;
+  readonly interval?: string;
+  readonly minStep?: string;
+  readonly minUsers?: number;
+  readonly alpha?: number;
+  readonly errorRate?: number | null;
+  readonly slowShare?: number | null;
+  readonly slow?: string;
+  readonly liveShare?: number | null;
+  readonly psi?: number | null;
+  readonly outcomes?: readonly {
+    readonly name: string;
+    readonly kind?: 'binary' | 'sum';
+    readonly window?: string;
+    readonly better?: 'higher' | 'lower';
+    readonly guardrail?: boolean;
+    readonly minimumEffect?: number;
+  }[];
+}
+
+export type RolloutInput =
+  | {
+      readonly kind: 'canary';
+      readonly version: string;
+      readonly steps?: readonly number[];
+      readonly coverage?: 'required' | 'live';
+      readonly analysis?: AnalysisInput;
+    }
+  | { readonly kind: 'shadow'; readonly version: string; readonly share?: number; readonly maxPerSecond?: number }
+  | {
+      readonly kind: 'ab';
+      readonly arms: readonly { readonly variant: string; readonly version: string; readonly weight: number }[];
+      readonly coverage?: 'required' | 'live';
+      readonly analysis?: AnalysisInput;
+    };
+
+export interface RolloutPage {
+  readonly rollouts: readonly RolloutView[];
+  /** What `before` is for the next page; null: this was the last. */
+  readonly next: string | null;
+}
+
+export type RolloutMove = 'advance' | 'hold' | 'resume' | 'promote' | 'abort' | 'end';
+
+export interface MoveOptions extends CallOptions {
+  /** For the audit. */
+  readonly reason?: string;
+  /** Of `promote`: the arm that becomes the stable one; `candidate` where it is left out. */
+  readonly variant?: string;
+}
+
+export interface ArmOverrideView {
+  readonly userId: string;
+  readonly variant: string;
+}
+
+export interface RolloutCalls {
+  start(predictor: string, rollout: RolloutInput, options?: CallOptions): Promise<RolloutView>;
+  list(
+    query?: { readonly predictor?: string; readonly limit?: number; readonly before?: string },
+    options?: CallOptions,
+  ): Promise<RolloutPage>;
+  find(id: string, options?: CallOptions): Promise<RolloutView>;
+  /** What a shadow found. Rejects with the problem `rollout_conflict` where the rollout is none. */
+  shadowReport(id: string, options?: CallOptions): Promise<ShadowReport>;
+  move(id: string, move: RolloutMove, options?: MoveOptions): Promise<RolloutView>;
+  overrides(id: string, options?: CallOptions): Promise<readonly ArmOverrideView[]>;
+  /** @param variant null: the user is left to their bucket again */
+  override(
+    id: string,
+    userId: string,
+    variant: string | null,
+    options?: CallOptions,
+  ): Promise<readonly ArmOverrideView[]>;
+}
+
+export function rolloutCalls(transport: Transport): RolloutCalls {
+  const rolloutPath = (id: string) => `/v1/rollouts/${encodeURIComponent(id)}`;
+  const overridesOf = async (call: Parameters<typeof answerOf>[1]) =>
+    (await answerOf<{ overrides: ArmOverrideView[] }>(transport, call)).overrides;
+  return {
+    start: (predictor, body, call) =>
+      answerOf(transport, {
+        method: 'POST',
+        path: `/v1/predictors/${encodeURIComponent(predictor)}/rollouts`,
+        body,
+        ...call,
+      }),
+    list: ({ predictor, limit, before } = {}, call) => {
+      const query = new URLSearchParams();
+      if (predictor !== undefined) query.set('predictor', predictor);
+      if (limit !== undefined) query.set('limit', String(limit));
+      if (before !== undefined) query.set('before', before);
+      return answerOf(transport, { path: `/v1/rollouts${query.size > 0 ? `?${query}` : ''}`, ...call });
+    },
+    find: (id, call) => answerOf(transport, { path: rolloutPath(id), ...call }),
+    shadowReport: (id, call) => answerOf(transport, { path: `${rolloutPath(id)}/shadow-report`, ...call }),
+    move: (id, move, { reason, variant, ...call } = {}) => {
+      const body = { ...(reason === undefined ? {} : { reason }), ...(variant === undefined ? {} : { variant }) };
+      return answerOf(transport, { method: 'POST', path: `${rolloutPath(id)}/${move}`, body, ...call });
+    },
+    overrides: (id, call) => overridesOf({ path: `${rolloutPath(id)}/overrides`, ...call }),
+    override: (id, userId, variant, call) => {
+      const path = `${rolloutPath(id)}/overrides/${encodeURIComponent(userId)}`;
+      return overridesOf(
+        variant === null ? { method: 'DELETE', path, ...call } : { method: 'PUT', path, body: { variant }, ...call },
+      );
+    },
+  };
+}

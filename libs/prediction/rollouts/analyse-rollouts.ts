@@ -1,0 +1,85 @@
+/**
+ * Judges the rollouts that are under way, each as often as its plan says, and acts on the verdict where the plan lets it: a
+ * canary goes to its next step, or what is proven worse is taken back. Every worker looks; one judges. What was found is
+ * written down before it is acted on, and the act carries it into the audit.
+ */
+import { judgeRollout } from '@tandem/experiment/judge-rollout';
+import type { Judgement, Verdict } from '@tandem/experiment/rollout-figures';
+import type { AnalysisPlan, Rollout } from './rollout.ts';
+import { analysisOf, figuresOf, type StepRecord } from './rollout-figures.ts';
+import type { RolloutStore } from './rollout-store.ts';
+
+/** What one look found. */
+export interface RolloutCheck {
+  readonly step: number;
+  readonly verdict: Verdict;
+  /** Whether it moved anything. */
+  readonly applied: boolean;
+  readonly judgement: Judgement;
+}
+
+/** Port to the looks at rollouts. */
+export interface RolloutChecks {
+  /** Whether this caller is the one to judge now: nobody has for `intervalMs`. */
+  claim(rolloutId: string, intervalMs: number): Promise<boolean>;
+  record(rolloutId: string): Promise<StepRecord>;
+  keep(rolloutId: string, check: RolloutCheck): Promise<void>;
+}
+
+export interface AnalyseRolloutsDependencies {
+  readonly rollouts: Pick<RolloutStore, 'active' | 'advance' | 'abort' | 'note'>;
+  readonly checks: RolloutChecks;
+}
+
+export interface Analysed {
+  readonly rollout: Rollout;
+  readonly check: RolloutCheck;
+}
+
+const ACTOR = 'analysis';
+
+/** Those that were judged in this round. Rejects where a store does not answer; what was not judged is due again. */
+export async function analyseRollouts(dependencies: AnalyseRolloutsDependencies): Promise<readonly Analysed[]> {
+  const { rollouts, checks } = dependencies;
+  const analysed: Analysed[] = [];
+  for (const rollout of await rollouts.active()) {
+    const analysis = analysisOf(rollout);
+    if (!analysis || rollout.state === 'preparing') continue;
+    if (!(await checks.claim(rollout.id, analysis.intervalMs))) continue;
+    const judgement = judgeRollout(figuresOf(rollout, analysis, await checks.record(rollout.id)), analysis);
+    const act = actOf(rollout, analysis, judgement);
+    const check = { step: rollout.step, verdict: judgement.verdict, applied: act !== null, judgement };
+    await checks.keep(rollout.id, check);
+    if (act) await act(dependencies);
+    else await rollouts.note(rollout.id, reasonOf(analysis, judgement));
+    analysed.push({ rollout, check });
+  }
+  return analysed;
+}
+
+type Act = (dependencies: AnalyseRolloutsDependencies) => Promise<unknown>;
+
+/** What follows from a verdict; null: nothing. An A/B test is ended by people, unless it does harm. */
+function actOf(rollout: Rollout, { automatic, dryRun }: AnalysisPlan, judgement: Judgement): Act | null {
+  const { id, kind, state, step } = rollout;
+  if (!automatic || dryRun) return null;
+  const change = {
+    actor: ACTOR,
+    reason: judgement.why,
+    figures: { verdict: judgement.verdict, checks: judgement.checks },
+  };
+  switch (judgement.verdict) {
+    case 'roll_back':
+      return ({ rollouts }) => rollouts.abort(id, change);
+    case 'promote':
+      return kind === 'canary' && state === 'running' ? ({ rollouts }) => rollouts.advance(id, change, step) : null;
+    case 'hold':
+      return null;
+  }
+}
+
+function reasonOf({ automatic, dryRun }: AnalysisPlan, { verdict, why }: Judgement): string {
+  const would =
+    verdict !== 'hold' && (dryRun || !automatic) ? `would ${verdict === 'promote' ? 'go on' : 'be taken back'}: ` : '';
+  return `${would}${why}`;
+}

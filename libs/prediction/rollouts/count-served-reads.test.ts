@@ -1,0 +1,142 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { Answer } from '../answer.ts';
+import { type Assignments, everybodyIn, type ServedRollout } from '../certificate.ts';
+import { TandemError } from '../errors.ts';
+import type { Predictor } from '../predictor.ts';
+import { ASSIGNMENT, readOf } from '../read/certified-read.fixture.ts';
+import type { ServedSums } from './count-served.ts';
+import { createServedReads } from './count-served-reads.ts';
+import type { Exposure } from './exposures.ts';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+const ROLLOUT: ServedRollout = { id: 'r', kind: 'canary', step: 2, overridden: false };
+const CANDIDATE = { ...ASSIGNMENT, arm: 'candidate' };
+/** Even users are the candidate's. */
+const ASSIGNMENTS: Assignments = {
+  ...everybodyIn(ASSIGNMENT),
+  rollout: {
+    ...{ id: 'r', kind: 'canary', step: 2, arms: [CANDIDATE] },
+    plan: { kind: 'shadow', version: 2, share: 0, maxPerSecond: 0 },
+    bucketOf: () => 0,
+    servedTo: () => ROLLOUT,
+  },
+  of: (userId) => (Number(userId) % 2 === 0 ? CANDIDATE : ASSIGNMENT),
+};
+const answer = (changes: Partial<Answer> = {}): Answer => ({
+  ...{ predictor: 'repurchase', userId: '1', prediction: { label: 'x', score: 0.5, other: 0.9 }, source: 'batch' },
+  ...{ reason: 'fresh', modelNumber: 2, variant: 'stable', rollout: ROLLOUT, generationNumber: 7, computedAt: 0 },
+  ...{ ageSeconds: 0, contextVersion: 3, predictedFromContextVersion: 3, history: 'h', hit: true, kept: false },
+  forwarded: null,
+  ...changes,
+});
+
+function world({ assignments = ASSIGNMENTS as Assignments | undefined, decision = {} } = {}) {
+  const kept = { sums: [] as ServedSums[], exposures: [] as Exposure[], flushes: [] as string[] };
+  let broken: readonly unknown[] = [];
+  const put = <T>(into: T[]) =>
+    async function keep(all: readonly T[]) {
+      if (broken.includes(into)) throw new Error('Postgres is away');
+      into.push(...all);
+    };
+  const reads = createServedReads({
+    counts: { put: put(kept.sums) },
+    exposures: { put: put(kept.exposures) },
+    assignments: () => assignments,
+    newId: () => 'process',
+    now: () => 0,
+    onFlush: (outcome) => void kept.flushes.push(outcome),
+    flushMs: 1_000,
+  });
+  const { predictor } = readOf();
+  const asked: Predictor = { ...predictor, policy: { ...predictor.policy, ...decision } };
+  const note = (result: Answer | TandemError, userId = '1', ms = 1) =>
+    reads.note({ predictor: asked, userId, result, ms });
+  const fail = (...which: readonly unknown[]) => {
+    broken = which;
+  };
+  return { kept, note, reads, fail };
+}
+
+const error = (code: ConstructorParameters<typeof TandemError>[0]) => new TandemError(code, 'no');
+
+test('nothing is kept of reads while there is no rollout', async () => {
+  const { kept, note, reads } = world({ assignments: everybodyIn(ASSIGNMENT) });
+  note(answer({ rollout: null }));
+  note(error('live_failed'));
+  await reads.close();
+  expect([kept.sums, kept.exposures]).toEqual([[], []]);
+});
+
+test('what is served is written down a moment later, and again only where it changed', async () => {
+  const { kept, note } = world();
+  note(answer());
+  note(answer());
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(kept.sums.map(({ arm, source, counts }) => [arm, source, counts.reads])).toEqual([['stable', 'batch', 2]]);
+  expect(kept.exposures).toMatchObject([{ rolloutId: 'r', step: 2, userId: '1', arm: 'stable', contextVersion: 3 }]);
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect([kept.sums.length, kept.exposures.length]).toEqual([1, 1]);
+  note(answer());
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(kept.sums.at(-1)?.counts.reads).toBe(3);
+  expect(kept.exposures).toHaveLength(1);
+});
+
+test.each(['sums', 'exposures'] as const)(
+  '%s that could not be written are written with the next, nothing twice',
+  async (which) => {
+    const { kept, note, reads, fail } = world();
+    fail(kept[which]);
+    note(answer());
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect([kept.flushes, kept[which]]).toEqual([['failed', 'failed'], []]);
+    fail();
+    note(answer({ variant: 'candidate' }), '2');
+    await reads.close();
+    expect(kept.sums.map(({ arm, counts }) => [arm, counts.reads])).toEqual([
+      ['stable', 1],
+      ['candidate', 1],
+    ]);
+    expect(kept.exposures.map(({ userId }) => userId)).toEqual(['1', '2']);
+  },
+);
+
+test('a failure is counted in the arm that the user is in, and exposes the user to it', async () => {
+  const { kept, note, reads } = world();
+  note(error('live_timeout'), '2');
+  note(error('live_failed'), '1');
+  await reads.close();
+  expect(kept.sums.map(({ arm, source, counts }) => [arm, source, counts.errors])).toEqual([
+    ['candidate', 'error', 1],
+    ['stable', 'error', 1],
+  ]);
+  expect(kept.exposures.map(({ userId, arm, source }) => [userId, arm, source])).toEqual([
+    ['2', 'candidate', 'error'],
+    ['1', 'stable', 'error'],
+  ]);
+});
+
+test.each(['unknown_user', 'not_cached', 'history_changed', 'context_not_reached', 'rate_limited'] as const)(
+  '%s is not the arm’s doing',
+  async (code) => {
+    const { kept, note, reads } = world();
+    note(error(code));
+    await reads.close();
+    expect([kept.sums, kept.exposures]).toEqual([[], []]);
+  },
+);
+
+test.each<[string, object, Partial<Answer>, number | undefined]>([
+  ['of the decision', { decision: { output: 'other', threshold: 0.5 } }, {}, 18],
+  ['of the first number', {}, {}, 10],
+  ['of a decision that is yes or no', { decision: { output: 'yes', threshold: 1 } }, { prediction: { yes: true } }, 19],
+  ['of nothing, where the default was served', {}, { source: 'default' }, undefined],
+])('the score is %s', async (_, decision, changes, place) => {
+  const { kept, note, reads } = world({ decision });
+  note(answer(changes));
+  await reads.close();
+  const scores = kept.sums[0]?.counts.scores ?? [];
+  expect(scores.indexOf(1)).toBe(place ?? -1);
+});

@@ -1,0 +1,130 @@
+/**
+ * What a process of the API remembers of the reads that it answers while a rollout is under way, and writes down every few
+ * seconds: sums for each arm, and who was served from it for the first time. Nobody waits for it; what fails is tried
+ * again with the next, and a process that is killed loses its last seconds.
+ */
+import type { ReadResult } from '../answer.ts';
+import type { Assignments, ServedRollout } from '../certificate.ts';
+import { type ErrorCode, TandemError } from '../errors.ts';
+import type { Policy, Prediction, Predictor } from '../predictor.ts';
+import { type ArmCountStore, createServedCounter } from './count-served.ts';
+import { createExposureLog, type ExposureStore, type ServedSource } from './exposures.ts';
+
+export interface ServedReadsDependencies {
+  readonly counts: ArmCountStore;
+  readonly exposures: ExposureStore;
+  /** As Postgres last said: whose arm it was that a read failed in. */
+  assignments(predictor: string): Assignments | undefined;
+  /** A uuid. */
+  readonly newId: () => string;
+  /** Milliseconds that only go forward. */
+  readonly now: () => number;
+  readonly onFlush: (outcome: 'ok' | 'failed', error?: unknown) => void;
+  readonly flushMs?: number;
+}
+
+/** One user's place in an answered read. */
+export interface ReadOfUser {
+  readonly predictor: Predictor;
+  readonly userId: string;
+  readonly result: ReadResult;
+  /** Of the whole read. */
+  readonly ms: number;
+}
+
+export interface ServedReads {
+  note(read: ReadOfUser): void;
+  /** Exposures that found no place since the start. */
+  dropped(): number;
+  /** Writes what waits, then nothing more. */
+  close(): Promise<void>;
+}
+
+const FLUSH_MS = 5_000;
+/** Exposures a statement. */
+const BATCH = 5_000;
+
+/** Errors that are the arm's or the service's; the others are the caller's, or tell that there is no such user. */
+const FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'no_prediction',
+  'live_timeout',
+  'live_failed',
+  'features_unusable',
+  'overloaded',
+  'unavailable',
+]);
+
+export function createServedReads(dependencies: ServedReadsDependencies): ServedReads {
+  const { counts, exposures, assignments, newId, now, onFlush, flushMs = FLUSH_MS } = dependencies;
+  const counter = createServedCounter(newId);
+  const log = createExposureLog({ now });
+  let flushing = Promise.resolve();
+  const timer = setInterval(startFlush, flushMs);
+  timer.unref?.();
+
+  function noteServed(rollout: ServedRollout, arm: string, source: ServedSource, read: ReadOfUser): void {
+    const { predictor, result, userId, ms } = read;
+    const answer = result instanceof TandemError ? undefined : result;
+    const isInferred = answer !== undefined && source !== 'default';
+    const score = isInferred ? decidingScore(predictor.policy, answer.prediction) : undefined;
+    counter.count(rollout, { arm, source, ms, score });
+    log.note(rollout, { arm, userId, source, contextVersion: answer?.contextVersion ?? 0 });
+    if (log.waiting() === BATCH) startFlush();
+  }
+
+  function noteFailed(error: TandemError, read: ReadOfUser): void {
+    if (!FAILURES.has(error.code)) return;
+    const known = assignments(read.predictor.name);
+    if (!known?.rollout) return;
+    const rollout = known.rollout.servedTo(read.userId);
+    noteServed(rollout, known.of(read.userId).arm, 'error', read);
+  }
+
+  /** One after another, and never rejects. */
+  function startFlush(): void {
+    flushing = flushing.then(flush).then(
+      () => onFlush('ok'),
+      (error: unknown) => onFlush('failed', error),
+    );
+  }
+
+  async function flush(): Promise<void> {
+    const sums = counter.changed();
+    if (sums.length > 0) {
+      await counts.put(sums);
+      counter.told(sums);
+    }
+    for (let batch = log.take(BATCH); batch.length > 0; batch = log.take(BATCH)) {
+      try {
+        await exposures.put(batch, now());
+      } catch (error) {
+        log.putBack(batch);
+        throw error;
+      }
+    }
+  }
+
+  return {
+    note(read) {
+      const { result } = read;
+      if (result instanceof TandemError) noteFailed(result, read);
+      else if (result.rollout !== null) noteServed(result.rollout, result.variant, result.source, read);
+    },
+    dropped: log.dropped,
+    async close() {
+      clearInterval(timer);
+      startFlush();
+      await flushing;
+    },
+  };
+}
+
+/** Of the predictor's decision; where it names none, the first number there is, as reports of generations have it. */
+function decidingScore({ decision }: Policy, prediction: Prediction): number | undefined {
+  const value =
+    decision === undefined
+      ? Object.values(prediction).find((one) => typeof one === 'number')
+      : prediction[decision.output];
+  if (typeof value === 'boolean') return value ? 1 : 0;
+  return typeof value === 'number' ? value : undefined;
+}

@@ -1,0 +1,87 @@
+import { expect, test } from 'vitest';
+import type { ServedRollout } from '../certificate.ts';
+import { createServedCounter, type ServedRead } from './count-served.ts';
+
+const rollout = (changes: Partial<ServedRollout> = {}): ServedRollout => ({
+  ...{ id: 'r', kind: 'canary', step: 0, overridden: false },
+  ...changes,
+});
+const read = (changes: Partial<ServedRead> = {}): ServedRead => ({
+  ...{ arm: 'stable', source: 'batch', ms: 1, score: undefined },
+  ...changes,
+});
+function counter() {
+  let ids = 0;
+  return createServedCounter(() => `p${++ids}`);
+}
+const readsOf = (sums: ReturnType<ReturnType<typeof counter>['changed']>) =>
+  sums.map(({ step, arm, source, processId, counts }) => [step, arm, source, processId, counts.reads]);
+
+test('reads are summed by rollout, step, arm and source', () => {
+  const counted = counter();
+  counted.count(rollout(), read());
+  counted.count(rollout(), read());
+  counted.count(rollout(), read({ source: 'live' }));
+  counted.count(rollout(), read({ arm: 'candidate' }));
+  counted.count(rollout({ step: 1 }), read({ arm: 'candidate' }));
+  expect(readsOf(counted.changed()).sort()).toEqual([
+    [0, 'candidate', 'batch', 'p1', 1],
+    [0, 'stable', 'batch', 'p1', 2],
+    [0, 'stable', 'live', 'p1', 1],
+    [1, 'candidate', 'batch', 'p2', 1],
+  ]);
+});
+
+test('a latency lies in the first class whose bound it does not exceed, a score in one of twenty', () => {
+  const counted = counter();
+  for (const ms of [0.2, 1, 1.01, 5_000, 5_001]) counted.count(rollout(), read({ ms }));
+  for (const score of [0, 0.049, 0.05, 0.999, 1, -3, 7]) counted.count(rollout(), read({ ms: 3, score }));
+  const [{ counts } = { counts: undefined }] = counted.changed();
+  expect(counts?.latency).toEqual([2, 1, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
+  expect(counts?.scores[0]).toBe(3);
+  expect(counts?.scores[1]).toBe(1);
+  expect(counts?.scores[19]).toBe(3);
+  expect(counts?.scores.reduce((sum, n) => sum + n)).toBe(7);
+});
+
+test('errors and defaults are reads without a prediction of the model', () => {
+  const counted = counter();
+  for (const source of ['error', 'default', 'stale'] as const) counted.count(rollout(), read({ source }));
+  expect(counted.changed().map(({ source, counts }) => [source, counts.errors])).toEqual([
+    ['error', 1],
+    ['default', 1],
+    ['stale', 0],
+  ]);
+});
+
+test('whoever was put into an arm by hand is not counted', () => {
+  const counted = counter();
+  counted.count(rollout({ overridden: true }), read());
+  expect(counted.changed()).toEqual([]);
+});
+
+test('what was told is told again, whole, when it has changed; also by what came while it was being told', () => {
+  const counted = counter();
+  counted.count(rollout(), read());
+  const sums = counted.changed();
+  counted.count(rollout(), read());
+  counted.told(sums);
+  expect(readsOf(counted.changed())).toEqual([[0, 'stable', 'batch', 'p1', 2]]);
+  counted.told(counted.changed());
+  expect(counted.changed()).toEqual([]);
+});
+
+test('reads that end after their step are counted there, and steps long over are told once more, then forgotten', () => {
+  const counted = counter();
+  for (const step of [0, 1, 0, 1, 0]) counted.count(rollout({ step }), read());
+  expect(readsOf(counted.changed()).sort()).toEqual([
+    [0, 'stable', 'batch', 'p1', 3],
+    [1, 'stable', 'batch', 'p2', 2],
+  ]);
+  for (const step of [2, 3]) counted.count(rollout({ step }), read());
+  expect(counted.changed()).toHaveLength(4);
+  counted.told(counted.changed());
+  // Its old sums are kept elsewhere under another id: new ones do not take their place.
+  counted.count(rollout({ step: 0 }), read());
+  expect(readsOf(counted.changed())).toEqual([[0, 'stable', 'batch', 'p5', 1]]);
+});

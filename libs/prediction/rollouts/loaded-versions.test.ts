@@ -1,0 +1,149 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { ModelVersion } from '../predictor.ts';
+import { type HeldVersion, type KeptVersions, keepLoaded, type WantedVersion } from './loaded-versions.ts';
+import type { LoadReport } from './processes.ts';
+
+const BEAT_MS = 2_000;
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+const served = (modelVersionId: string): WantedVersion => ({ modelVersionId, isServed: true });
+const prepared = (modelVersionId: string): WantedVersion => ({ modelVersionId, isServed: false });
+
+/** A register and children in memory. */
+function createWorld(...wanted: WantedVersion[]) {
+  const world = {
+    wanted,
+    isAway: false,
+    hasLeft: false,
+    /** Why a version cannot be held. */
+    faults: new Map<string, string>(),
+    beats: [] as (readonly LoadReport[])[],
+    reports: [] as LoadReport[],
+    silences: [] as unknown[],
+    asked: [] as string[][],
+    hold: async (versions: readonly ModelVersion[]): Promise<readonly HeldVersion[]> =>
+      versions.map(({ id }) => ({ modelVersionId: id, error: world.faults.get(id) ?? null })),
+  };
+  const kept = keepLoaded({
+    register: {
+      async beat(reports) {
+        if (world.isAway) throw new Error('away');
+        world.beats.push(reports);
+        return world.wanted;
+      },
+      async leave() {
+        world.hasLeft = true;
+      },
+    },
+    modelVersion: async (id) => ({ id }) as ModelVersion,
+    hold(versions) {
+      world.asked.push(versions.map(({ id }) => id));
+      return world.hold(versions);
+    },
+    onReport: (report) => world.reports.push(report),
+    onSilence: (error) => world.silences.push(error),
+    everyMs: BEAT_MS,
+  });
+  return { world, kept };
+}
+
+const beatOnce = () => vi.advanceTimersByTimeAsync(BEAT_MS);
+const whyNot = (kept: KeptVersions) => {
+  try {
+    kept.assertServed();
+    return null;
+  } catch (error) {
+    return (error as Error).message;
+  }
+};
+
+describe('versions that are kept loaded', () => {
+  it('are those that are wanted; what became of one is told at once, not with the next beat', async () => {
+    const { world, kept } = createWorld(served('a'), prepared('b'));
+    world.faults.set('b', 'too large');
+    await kept.started;
+    await vi.advanceTimersByTimeAsync(0);
+    expect(world.asked[0]).toEqual(['a', 'b']);
+    expect(world.beats.at(-1)).toEqual([
+      { modelVersionId: 'a', state: 'ready', error: null },
+      { modelVersionId: 'b', state: 'failed', error: 'too large' },
+    ]);
+    expect(world.reports).toEqual(world.beats.at(-1));
+    expect([kept.served(), whyNot(kept)]).toEqual([['a'], null]);
+    await kept.close();
+  });
+
+  it('are tried again with each beat where they failed, and told of when that changes', async () => {
+    const { world, kept } = createWorld(served('a'));
+    world.faults.set('a', 'damaged');
+    await kept.started;
+    await beatOnce();
+    await beatOnce();
+    expect(world.reports).toHaveLength(1);
+    expect(whyNot(kept)).toContain('damaged');
+    world.faults.clear();
+    await beatOnce();
+    expect(world.reports.at(-1)).toEqual({ modelVersionId: 'a', state: 'ready', error: null });
+    expect(whyNot(kept)).toBeNull();
+    await kept.close();
+  });
+
+  it('are still loading while the process says that it lives: a load holds up no beat', async () => {
+    const { world, kept } = createWorld(served('a'));
+    const { promise, resolve } = Promise.withResolvers<readonly HeldVersion[]>();
+    world.hold = () => promise;
+    for (let beat = 0; beat < 5; beat++) await beatOnce();
+    expect(world.beats.length).toBeGreaterThanOrEqual(5);
+    expect(world.beats.at(-1)).toEqual([{ modelVersionId: 'a', state: 'loading', error: null }]);
+    expect(whyNot(kept)).toContain('being loaded');
+    resolve([{ modelVersionId: 'a', error: null }]);
+    await kept.started;
+    expect(whyNot(kept)).toBeNull();
+    await kept.close();
+  });
+
+  it('are not told of when they are wanted no more', async () => {
+    const { world, kept } = createWorld(served('a'), served('b'));
+    await kept.started;
+    world.wanted = [served('b')];
+    await beatOnce();
+    await beatOnce();
+    expect(world.asked.at(-1)).toEqual(['b']);
+    expect(world.beats.at(-1)).toEqual([{ modelVersionId: 'b', state: 'ready', error: null }]);
+    await kept.close();
+  });
+
+  it('are those heard of last while the database is away, which is told once, and once when it is back', async () => {
+    const { world, kept } = createWorld(served('a'));
+    await kept.started;
+    world.isAway = true;
+    await beatOnce();
+    await beatOnce();
+    expect([whyNot(kept), kept.served()]).toEqual([null, ['a']]);
+    world.isAway = false;
+    await beatOnce();
+    expect(world.silences).toEqual([expect.objectContaining({ message: 'away' }), null]);
+    await kept.close();
+  });
+
+  it('are not known before the first beat is answered: a process starts without its database, and is not ready', async () => {
+    const { world, kept } = createWorld(served('a'));
+    world.isAway = true;
+    const another = createWorld(served('a'));
+    another.world.isAway = true;
+    await another.kept.started;
+    expect(whyNot(another.kept)).toContain('not known yet');
+    await Promise.all([kept.close(), another.kept.close()]);
+  });
+});
+
+it('a process that ends leaves the register, and says nothing after that', async () => {
+  const { world, kept } = createWorld(served('a'));
+  await kept.started;
+  await kept.close();
+  const said = world.beats.length;
+  await beatOnce();
+  expect([world.hasLeft, world.beats.length]).toEqual([true, said]);
+});

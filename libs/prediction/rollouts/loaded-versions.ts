@@ -1,0 +1,196 @@
+/**
+ * Keeps the model versions loaded that this process may have to answer with, and tells the others how far it has come.
+ * Two loops that do not wait for each other: the process says every few seconds that it lives, and hears in answer which
+ * versions are wanted; and these are loaded, and those that failed tried again. What was heard last counts while the
+ * database is away.
+ */
+import type { ModelVersion } from '../predictor.ts';
+import type { LoadReport } from './processes.ts';
+
+/** A version that an arm of an active predictor names, or that somebody waits for. */
+export interface WantedVersion {
+  readonly modelVersionId: string;
+  /** Whether users are answered with it now: not while its rollout is being prepared. */
+  readonly isServed: boolean;
+}
+
+/** Port: where processes are known by one another. */
+export interface ProcessRegister {
+  /** Says that this process lives, and what it has loaded; gives what it should load, the served ones first. */
+  beat(reports: readonly LoadReport[]): Promise<readonly WantedVersion[]>;
+  /** Says that this process ends, and says nothing after it. */
+  leave(): Promise<void>;
+}
+
+/** How a version is held by all of a process's inference children. */
+export interface HeldVersion {
+  readonly modelVersionId: string;
+  /** Why one of them does not hold it; null: each does. */
+  readonly error: string | null;
+}
+
+export interface KeepLoadedParts {
+  readonly register: ProcessRegister;
+  /** Its definition; rejects where it cannot be read. */
+  modelVersion(id: string): Promise<ModelVersion>;
+  /**
+   * Loads these versions, and no others, into each inference child, and warms them up; resolves when all have been tried.
+   * To ask again costs little where nothing has changed; one that failed is tried again when it has rested.
+   */
+  hold(versions: readonly ModelVersion[]): Promise<readonly HeldVersion[]>;
+  /** Told of each change of a version's state. */
+  onReport?(report: LoadReport): void;
+  /** Told when the register begins to refuse, and null when it answers again. */
+  onSilence?(error: unknown): void;
+  /** Milliseconds between two beats. */
+  readonly everyMs?: number;
+}
+
+export interface KeptVersions {
+  /** Resolves when all that was wanted first has been tried, or the register did not answer. */
+  readonly started: Promise<void>;
+  /** Throws with the reason where a version that users are answered with is not loaded. */
+  assertServed(): void;
+  /** Those that users are answered with, in the order in which they are loaded. */
+  served(): readonly string[];
+  /** Tells the register that the process ends; what is being loaded is not waited for. */
+  close(): Promise<void>;
+}
+
+const BEAT_MS = 2_000;
+
+export function keepLoaded(parts: KeepLoadedParts): KeptVersions {
+  const { register, everyMs = BEAT_MS, onSilence = () => {} } = parts;
+  const loads = createLoads(
+    { ...parts, onReport: (report) => isClosed || parts.onReport?.(report) },
+    () => void beat(),
+  );
+  let wanted: readonly WantedVersion[] | null = null;
+  let isSilent = false;
+  let isClosed = false;
+  let timer: NodeJS.Timeout | undefined;
+  let last: Promise<void> = Promise.resolve();
+
+  /** After the one under way. */
+  function beat(): Promise<void> {
+    last = last.then(async () => {
+      if (isClosed) return;
+      try {
+        wanted = await register.beat(loads.reports());
+        if (isSilent) onSilence(null);
+        isSilent = false;
+        loads.want(wanted.map(({ modelVersionId }) => modelVersionId));
+      } catch (error) {
+        if (!isSilent && !isClosed) onSilence(error);
+        isSilent = true;
+      }
+    });
+    return last;
+  }
+
+  function again(): void {
+    timer = setTimeout(() => void beat().then(() => isClosed || again()), everyMs).unref();
+  }
+
+  const served = () => (wanted ?? []).filter(({ isServed }) => isServed).map(({ modelVersionId }) => modelVersionId);
+  const started = beat().then(() => loads.tried());
+  again();
+  return {
+    started,
+    served,
+    assertServed() {
+      if (wanted === null) throw new Error('which model versions are served is not known yet');
+      for (const id of served()) loads.assertReady(id);
+    },
+    async close() {
+      isClosed = true;
+      clearTimeout(timer);
+      await last;
+      // Whoever cannot be told sees that it has gone by its silence.
+      await register.leave().catch(() => {});
+    },
+  };
+}
+
+interface Loads {
+  /** These, and no others; each time it is said, those that failed are tried again when they have rested. */
+  want(ids: readonly string[]): void;
+  reports(): readonly LoadReport[];
+  /** Resolves when all that is wanted has been tried. */
+  tried(): Promise<void>;
+  assertReady(id: string): void;
+}
+
+type LoadsParts = Pick<KeepLoadedParts, 'modelVersion' | 'hold'> & { onReport(report: LoadReport): unknown };
+
+/** @param onChange something has become ready, or has failed */
+function createLoads({ modelVersion, hold, onReport }: LoadsParts, onChange: () => void): Loads {
+  let wanted: readonly string[] = [];
+  let known: ReadonlyMap<string, LoadReport> = new Map();
+  let isAsked = false;
+  let underWay: Promise<void> | null = null;
+
+  async function load(): Promise<void> {
+    while (isAsked) {
+      isAsked = false;
+      const found = await loadAll(wanted, modelVersion, hold);
+      const before = known;
+      // What is not wanted any more is not told of, though it was loaded.
+      known = new Map(
+        wanted.flatMap((id) => found.get(id) ?? before.get(id) ?? []).map((one) => [one.modelVersionId, one]),
+      );
+      const changed = [...known.values()].filter((one) => !isSame(one, before.get(one.modelVersionId)));
+      for (const report of changed) onReport(report);
+      if (changed.length > 0) onChange();
+    }
+  }
+
+  const reportOf = (id: string): LoadReport => known.get(id) ?? { modelVersionId: id, state: 'loading', error: null };
+  return {
+    want(ids) {
+      wanted = ids;
+      isAsked = true;
+      underWay ??= load().finally(() => {
+        underWay = null;
+      });
+    },
+    reports: () => wanted.map(reportOf),
+    tried: () => underWay ?? Promise.resolve(),
+    assertReady(id) {
+      const { state, error } = reportOf(id);
+      if (state !== 'ready') throw new Error(`model version ${id} is not loaded: ${error ?? 'it is being loaded'}`);
+    },
+  };
+}
+
+/** Never rejects: a version of which nothing can be read has failed, as one that cannot be loaded. */
+async function loadAll(
+  ids: readonly string[],
+  modelVersion: KeepLoadedParts['modelVersion'],
+  hold: KeepLoadedParts['hold'],
+): Promise<ReadonlyMap<string, LoadReport>> {
+  const reports = new Map<string, LoadReport>();
+  const note = (modelVersionId: string, error: string | null) =>
+    reports.set(modelVersionId, { modelVersionId, state: error === null ? 'ready' : 'failed', error });
+  const versions: ModelVersion[] = [];
+  for (const id of ids) {
+    await modelVersion(id).then(
+      (version) => void versions.push(version),
+      (error: unknown) => void note(id, textOf(error)),
+    );
+  }
+  try {
+    for (const { modelVersionId, error } of await hold(versions)) note(modelVersionId, error);
+  } catch (error) {
+    for (const { id } of versions) note(id, textOf(error));
+  }
+  return reports;
+}
+
+function isSame(one: LoadReport, other: LoadReport | undefined): boolean {
+  return one.state === other?.state && one.error === other.error;
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,75 @@
+/**
+ * Begins the rollouts whose arms may be served: every process that answers has loaded their model versions, and what they
+ * are to have computed ahead of time is there. Every worker looks every few seconds; until then a rollout says what it
+ * waits for. A rollout that was begun twice has begun once.
+ */
+import type { RunStore } from '../runs/run-store.ts';
+import { isFinished, type Run } from '../runs/runs.ts';
+import type { Rollout, RolloutArm } from './rollout.ts';
+import type { RolloutStore } from './rollout-store.ts';
+import { computeArm, type StartRolloutDependencies, uncomputed } from './start-rollout.ts';
+
+export interface PrepareRolloutsDependencies extends Pick<StartRolloutDependencies, 'hints'> {
+  readonly rollouts: Pick<RolloutStore, 'active' | 'begin' | 'note'>;
+  readonly runs: Pick<RunStore, 'create' | 'list'>;
+  /** Why these model versions may not be served yet, as sentences that name processes; none where they may. */
+  whyNotServed(modelVersionIds: readonly string[]): Promise<readonly string[]>;
+}
+
+export interface PreparationReport {
+  readonly begun: readonly Rollout[];
+  /** Those that wait, with what they wait for. */
+  readonly waiting: readonly { readonly rollout: Rollout; readonly why: readonly string[] }[];
+}
+
+/** Runs of a predictor that are looked through for the newest of an arm. */
+const RUNS = 50;
+
+export async function prepareRollouts(dependencies: PrepareRolloutsDependencies): Promise<PreparationReport> {
+  const { rollouts } = dependencies;
+  const begun: Rollout[] = [];
+  const waiting: { rollout: Rollout; why: readonly string[] }[] = [];
+  for (const rollout of await rollouts.active()) {
+    if (rollout.state !== 'preparing') continue;
+    const why = await whyNotYet(dependencies, rollout);
+    if (why.length === 0) {
+      begun.push(
+        await rollouts.begin(rollout.id, { actor: 'tandem', reason: 'every process has loaded its model versions' }),
+      );
+      continue;
+    }
+    waiting.push({ rollout, why });
+    const reason = `waits: ${why.join('; ')}`;
+    if (reason !== rollout.reason) await rollouts.note(rollout.id, reason);
+  }
+  return { begun, waiting };
+}
+
+async function whyNotYet(dependencies: PrepareRolloutsDependencies, rollout: Rollout): Promise<readonly string[]> {
+  const uncovered: string[] = [];
+  for (const arm of uncomputed(rollout)) uncovered.push(await whyUncovered(dependencies, rollout, arm));
+  const needsAll = rollout.plan.kind !== 'shadow' && rollout.plan.coverage === 'required';
+  const unserved = await dependencies.whyNotServed(rollout.arms.map(({ modelVersionId }) => modelVersionId));
+  return needsAll ? [...uncovered, ...unserved] : unserved;
+}
+
+/** Asks for the run of an arm that nobody has asked for since the rollout was made, or that was lost in between. */
+async function whyUncovered(
+  dependencies: PrepareRolloutsDependencies,
+  rollout: Rollout,
+  arm: RolloutArm,
+): Promise<string> {
+  const runs = await dependencies.runs.list({ predictor: rollout.predictor, limit: RUNS });
+  const newest = runs.find(
+    (run) => run.scope === 'all' && run.modelVersionId === arm.modelVersionId && run.createdAt >= rollout.createdAt,
+  );
+  const run = newest ?? (await computeArm(dependencies, rollout, arm));
+  const what = `model version ${arm.modelNumber} has no generation yet`;
+  return run ? `${what}, ${progressOf(run)}` : what;
+}
+
+function progressOf(run: Run): string {
+  if (!isFinished(run.state)) return `run ${run.id} has scored ${run.usersScored} of ${run.usersExpected} users`;
+  const why = run.error === null ? '' : ` (${run.error})`;
+  return `run ${run.id} is ${run.state}${why}: tandem run start ${run.predictor} --variant makes another`;
+}

@@ -1,0 +1,62 @@
+/** What is known of a rollout at this moment: its figures, the verdict that they give, and each outcome arm by arm. */
+import { compareOutcome, type OutcomeComparison } from '@tandem/experiment/compare-outcome';
+import { judgeRollout } from '@tandem/experiment/judge-rollout';
+import type { Judgement, RolloutFigures } from '@tandem/experiment/rollout-figures';
+import type { OutcomeMetric, Rollout } from './rollout.ts';
+import { type AnalysisPlan, STABLE } from './rollout.ts';
+import { figuresOf, type StepRecord } from './rollout-figures.ts';
+
+export interface OutcomeReport {
+  readonly metric: OutcomeMetric;
+  readonly arm: string;
+  /** Of users whose window is over: what tests go by. */
+  readonly mature: OutcomeComparison;
+  /** Of all users so far: how it goes, and no test. */
+  readonly sofar: { readonly stable: { users: number; mean: number }; readonly arm: { users: number; mean: number } };
+}
+
+export interface RolloutReport {
+  readonly figures: RolloutFigures;
+  readonly judgement: Judgement;
+  readonly outcomes: readonly OutcomeReport[];
+  /** Users whom one step has served from two arms; outcomes leave them out. */
+  readonly multipleExposures: number;
+  /** First exposures by day of UTC. */
+  readonly newUsers: StepRecord['outcomes']['newUsers'];
+}
+
+export function reportOf(rollout: Rollout, analysis: AnalysisPlan, record: StepRecord): RolloutReport {
+  const figures = figuresOf(rollout, analysis, record);
+  const { newUsers } = record.outcomes;
+  return {
+    figures,
+    judgement: judgeRollout(figures, analysis),
+    outcomes: analysis.outcomes.flatMap((metric) => outcomesOf(metric, analysis.alpha, record)),
+    multipleExposures: record.served.multipleExposures,
+    newUsers,
+  };
+}
+
+function outcomesOf(metric: OutcomeMetric, alpha: number, { outcomes }: StepRecord): OutcomeReport[] {
+  const own = outcomes.arms.filter((one) => one.metric.name === metric.name);
+  const stable = own.find(({ arm }) => arm === STABLE);
+  if (!stable) return [];
+  return own
+    .filter(({ arm }) => arm !== STABLE)
+    .map((one) => ({
+      metric,
+      arm: one.arm,
+      mature: compareOutcome({
+        stable: stable.mature,
+        arm: one.mature,
+        alpha,
+        minimumEffect: metric.minimumEffect,
+        days: Math.max(1, outcomes.newUsers.length),
+      }),
+      sofar: { stable: meansOf(stable.all), arm: meansOf(one.all) },
+    }));
+}
+
+function meansOf({ users, sum }: { readonly users: number; readonly sum: number }) {
+  return { users, mean: users > 0 ? sum / users : 0 };
+}

@@ -1,0 +1,42 @@
+/** A rollout is asked for: it is written down, and what its arms lack is asked of the workers. */
+import { isTandemError } from '../errors.ts';
+import type { RunHints } from '../runs/run-hints.ts';
+import type { RunStore } from '../runs/run-store.ts';
+import type { Run } from '../runs/runs.ts';
+import type { Rollout, RolloutArm } from './rollout.ts';
+import type { NewRollout, RolloutStore } from './rollout-store.ts';
+
+export interface StartRolloutDependencies {
+  readonly rollouts: Pick<RolloutStore, 'create'>;
+  readonly runs: Pick<RunStore, 'create'>;
+  readonly hints: Pick<RunHints, 'plan'>;
+}
+
+/** Rejects as RolloutStore.create. What is lost between its steps, the next round of prepare-rollouts.ts makes up for. */
+export async function startRollout(dependencies: StartRolloutDependencies, rollout: NewRollout): Promise<Rollout> {
+  const made = await dependencies.rollouts.create(rollout);
+  for (const arm of uncomputed(made)) await computeArm(dependencies, made, arm);
+  return made;
+}
+
+/** The arms that serve users, and have nothing computed ahead of time for them. */
+export function uncomputed({ kind, arms }: Rollout): readonly RolloutArm[] {
+  return kind === 'shadow' ? [] : arms.filter(({ generationId }) => generationId === null);
+}
+
+/** The run that was made; null where one is under way, or the rollout is over by now. */
+export async function computeArm(
+  { runs, hints }: Pick<StartRolloutDependencies, 'runs' | 'hints'>,
+  { predictor }: Rollout,
+  { name }: RolloutArm,
+): Promise<Run | null> {
+  try {
+    const run = { predictor, scope: { kind: 'all' }, reason: 'rollout', scheduleSlot: null, variant: name } as const;
+    const created = await runs.create(run);
+    await hints.plan(created.run.id);
+    return created.run;
+  } catch (error) {
+    if (isTandemError(error, 'run_conflict', 'invalid_input', 'unknown_predictor')) return null;
+    throw error;
+  }
+}
