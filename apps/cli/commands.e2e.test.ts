@@ -1,5 +1,5 @@
 /** The commands and the client against the real service, which `tandem up` runs on the example. */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isProblem } from '@tandem/client/client-errors';
@@ -10,6 +10,8 @@ import { findFreePort } from '@tandem/local-servers/ports';
 import { startRedis } from '@tandem/local-servers/redis';
 import type { LocalServer } from '@tandem/local-servers/server-process';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
+import { batchScaledModel } from '@tandem/testing/hostile-models';
+import { linearModel } from '@tandem/testing/onnx-models';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { type CliPlace, type CliProcess, type Ended, runCli, startCli } from './cli.fixture.ts';
 import { run } from './program.fixture.ts';
@@ -210,6 +212,58 @@ test('adopting the same config again changes nothing', async () => {
   const config = join(import.meta.dirname, '../shop/tandem.config.ts');
   expect(await json('adopt', '--config', config)).toMatchObject({ predictors: [{ change: 'unchanged' }] });
   expect(await json('migrate')).toEqual({ applied: [] });
+});
+
+test('a model of 14 columns is pushed beside the one of 12 that is served, shown, labelled; again it is the same', async () => {
+  const weights = Array.from({ length: 14 }, (_, i) => (i % 2 === 0 ? 0.001 : -0.001));
+  const sql = `select customer_id as user_id, recency_days, tenure_days, order_count, orders_30d, orders_90d, orders_180d,
+    active_days, total_quantity, total_amount, amount_90d, avg_amount, max_amount, order_count * 2 as twice,
+    max_amount - avg_amount as spread from shop.customer_features;`;
+  await writeFile(join(folder, 'wider.onnx'), linearModel({ weights }));
+  await writeFile(join(folder, 'wider.sql'), sql);
+  const push = ['model', 'push', 'repurchase', 'wider.onnx', '--features', 'wider.sql', '--metric', 'auc=0.82'];
+  const pushed = await tandem(...push, '--note', 'two more columns');
+  expect(pushed).toMatchObject({ code: 0, out: expect.stringMatching(/^repurchase: model version 2 is kept/) });
+  expect(pushed.err).toContain('uploaded; the service tries it');
+  expect(await json(...push)).toMatchObject({ modelVersion: '2', note: 'two more columns', metrics: { auc: 0.82 } });
+  expect(await json('predict', 'repurchase', '42')).toMatchObject({ modelVersion: '1' });
+  const shown = await tandem('model', 'show', 'repurchase', '2');
+  expect(shown.out).toMatch(/the same answers for \d+ real and 64 made-up users/);
+  expect(await json('model', 'label', 'repurchase', 'wider', '2')).toMatchObject({
+    label: 'wider',
+    from: null,
+    to: '2',
+  });
+  const listed = await json('model', 'list', 'repurchase');
+  expect(listed).toMatchObject({
+    models: [
+      { modelVersion: '2', labels: ['wider'], variants: [] },
+      { modelVersion: '1', labels: [], variants: ['stable'] },
+    ],
+  });
+});
+
+test('a config says all of a version; the one that is served is known by it', async () => {
+  const config = join(import.meta.dirname, '../shop/tandem.config.ts');
+  expect(await json('model', 'push', 'repurchase', '--config', config)).toMatchObject({
+    modelVersion: '1',
+    verified: true,
+  });
+});
+
+test('a push that is refused says with which figures, and what mends it', async () => {
+  await writeFile(join(folder, 'scaled.onnx'), batchScaledModel());
+  await writeFile(
+    join(folder, 'two.sql'),
+    'select customer_id as user_id, recency_days, order_count from shop.customer_features',
+  );
+  const { code, err } = await tandem('model', 'push', 'repurchase', 'scaled.onnx', '--features', 'two.sql');
+  expect(code).toBe(1);
+  expect(err).toMatch(/score of user \S+ is \S+ alone, but \S+ in a batch of \d+/);
+  expect(err).toContain('Set rowByRow: true');
+  const nothing = await tandem('model', 'push', 'repurchase', 'nothing.onnx');
+  expect(nothing).toMatchObject({ code: 1, err: expect.stringContaining('there is no file') });
+  expect(await tandem('model', 'push', 'repurchase')).toMatchObject({ code: 2 });
 });
 
 test('a killed API is started again', async () => {

@@ -1,12 +1,16 @@
 /** The whole command line, composed; runs one invocation and gives its exit code. */
+import { RELEASE } from '@tandem/telemetry/release';
 import { Command, CommanderError } from 'commander';
 import type { Cli } from './cli.ts';
 import { adoptCommand } from './commands/adopt.ts';
+import { auditListCommand } from './commands/audit-list.ts';
 import { checkCommand } from './commands/check.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { eventSendCommand } from './commands/event-send.ts';
 import { explainCommand } from './commands/explain.ts';
+import { generationApproveCommand } from './commands/generation-approve.ts';
 import { generationListCommand } from './commands/generation-list.ts';
+import { generationReportCommand } from './commands/generation-report.ts';
 import { generationRollbackCommand } from './commands/generation-rollback.ts';
 import { historyRotateCommand } from './commands/history-rotate.ts';
 import { initCommand } from './commands/init.ts';
@@ -15,8 +19,24 @@ import { keyListCommand } from './commands/key-list.ts';
 import { keyRevokeCommand } from './commands/key-revoke.ts';
 import { keyRotateCommand } from './commands/key-rotate.ts';
 import { migrateCommand } from './commands/migrate.ts';
+import { modelLabelCommand } from './commands/model-label.ts';
 import { modelListCommand } from './commands/model-list.ts';
+import { modelPushCommand } from './commands/model-push.ts';
+import { modelShowCommand } from './commands/model-show.ts';
+import { outcomeSendCommand } from './commands/outcome-send.ts';
 import { predictCommand } from './commands/predict.ts';
+import { processListCommand } from './commands/process-list.ts';
+import { rolloutAbortCommand } from './commands/rollout-abort.ts';
+import { rolloutAdvanceCommand } from './commands/rollout-advance.ts';
+import { rolloutEndCommand } from './commands/rollout-end.ts';
+import { rolloutHoldCommand } from './commands/rollout-hold.ts';
+import { rolloutListCommand } from './commands/rollout-list.ts';
+import { rolloutOverrideCommand } from './commands/rollout-override.ts';
+import { rolloutPromoteCommand } from './commands/rollout-promote.ts';
+import { rolloutReportCommand } from './commands/rollout-report.ts';
+import { rolloutResumeCommand } from './commands/rollout-resume.ts';
+import { rolloutShowCommand } from './commands/rollout-show.ts';
+import { rolloutStartCommand } from './commands/rollout-start.ts';
 import { runCancelCommand } from './commands/run-cancel.ts';
 import { runListCommand } from './commands/run-list.ts';
 import { runResumeCommand } from './commands/run-resume.ts';
@@ -25,6 +45,7 @@ import { runStartCommand } from './commands/run-start.ts';
 import { upCommand } from './commands/up.ts';
 import { userEraseCommand } from './commands/user-erase.ts';
 import { userReadmitCommand } from './commands/user-readmit.ts';
+import { versionRollbackCommand } from './commands/version-rollback.ts';
 import { CommandFailure, EXIT_INTERRUPTED, EXIT_USAGE, explainFailure, renderFailure } from './failure.ts';
 import { createPaint } from './output/paint.ts';
 
@@ -34,7 +55,7 @@ const ENDS_IN_ITS_OWN_ORDER = new Set(['up']);
 export function createProgram(cli: Cli): Command {
   const program = new Command('tandem')
     .description('Per-user predictions, computed in batches and refreshed live where a user’s context is fresher.')
-    .version('0.1.0', '-V, --version')
+    .version(RELEASE, '-V, --version')
     .helpCommand('help [command]', 'show what a command does')
     .addHelpText('after', '\nExample: tandem up --example, then in another terminal: tandem predict repurchase 42');
   const direct = [
@@ -49,27 +70,71 @@ export function createProgram(cli: Cli): Command {
   ];
   for (const create of direct) program.addCommand(create(cli));
   program.addCommand(group('event', 'tell of changes in a user’s context', [eventSendCommand(cli)]));
-  const runs = [runStartCommand, runListCommand, runShowCommand, runCancelCommand, runResumeCommand];
-  program.addCommand(
-    group(
-      'run',
-      'batch runs: start, watch, stop',
-      runs.map((create) => create(cli)),
-    ),
-  );
-  const generations = [generationListCommand, generationRollbackCommand];
-  program.addCommand(
-    group(
-      'generation',
-      'what runs have published',
-      generations.map((create) => create(cli)),
-    ),
-  );
-  program.addCommand(group('model', 'model versions: what was adopted, what is served', [modelListCommand(cli)]));
+  program.addCommand(group('outcome', 'tell what users did after they were served', [outcomeSendCommand(cli)]));
+  program.addCommand(runCommands(cli));
+  program.addCommand(generationCommands(cli));
+  program.addCommand(modelCommands(cli));
+  program.addCommand(group('process', 'what serves: APIs and workers', [processListCommand(cli)]));
   program.addCommand(group('user', 'erase users, and end that', [userEraseCommand(cli), userReadmitCommand(cli)]));
+  program.addCommand(rolloutCommands(cli));
+  program.addCommand(group('version', 'which model version is served', [versionRollbackCommand(cli)]));
+  program.addCommand(group('audit', 'who moved what, when and why', [auditListCommand(cli)]));
   program.addCommand(keyCommands(cli));
   program.addCommand(group('history', 'which past of the database this is', [historyRotateCommand(cli)]));
   return configure(program, cli);
+}
+
+function rolloutCommands(cli: Cli): Command {
+  const commands = [
+    rolloutStartCommand,
+    rolloutListCommand,
+    rolloutShowCommand,
+    rolloutReportCommand,
+    rolloutAdvanceCommand,
+    rolloutHoldCommand,
+    rolloutResumeCommand,
+    rolloutPromoteCommand,
+    rolloutAbortCommand,
+    rolloutEndCommand,
+    rolloutOverrideCommand,
+  ];
+  return group(
+    'rollout',
+    'canaries, shadows and A/B tests of model versions',
+    commands.map((create) => create(cli)),
+  );
+}
+
+function runCommands(cli: Cli): Command {
+  const commands = [runStartCommand, runListCommand, runShowCommand, runCancelCommand, runResumeCommand];
+  return group(
+    'run',
+    'batch runs: start, watch, stop',
+    commands.map((create) => create(cli)),
+  );
+}
+
+function generationCommands(cli: Cli): Command {
+  const commands = [
+    generationListCommand,
+    generationReportCommand,
+    generationApproveCommand,
+    generationRollbackCommand,
+  ];
+  return group(
+    'generation',
+    'what runs have published',
+    commands.map((create) => create(cli)),
+  );
+}
+
+function modelCommands(cli: Cli): Command {
+  const commands = [modelPushCommand, modelListCommand, modelShowCommand, modelLabelCommand];
+  return group(
+    'model',
+    'model versions: push, look at, label',
+    commands.map((create) => create(cli)),
+  );
 }
 
 function keyCommands(cli: Cli): Command {

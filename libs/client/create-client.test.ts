@@ -5,8 +5,8 @@ import { json } from 'node:stream/consumers';
 import { afterEach, expect, test } from 'vitest';
 import { ProblemError, UnreachableError } from './client-errors.ts';
 import { createClient } from './create-client.ts';
+import { MODEL_EXAMPLE } from './model-examples.ts';
 import { readHeaders } from './predictions.ts';
-import { MODEL_EXAMPLE } from './wire-examples.ts';
 
 let server: Server | undefined;
 afterEach(() => {
@@ -190,4 +190,21 @@ test('an aborted watch ends with the caller’s reason', async () => {
       for await (const _ of watch) controller.abort(new Error('enough'));
     })(),
   ).rejects.toThrow('enough');
+});
+
+test('an outcome that got no acknowledgement is sent again with the same id, as events are', async () => {
+  const bodies: unknown[] = [];
+  const url = await listen(async (request, response) => {
+    bodies.push([request.url, await json(request)]);
+    if (bodies.length === 1) sendProblem(response, 503, 'unavailable');
+    else response.end('{"results":[{"status":"accepted"}]}');
+  });
+  const client = createClient({ url, sleep, source: 'shop', newId: () => crypto.randomUUID() });
+  expect(await client.sendOutcomes([{ userId: '42', name: 'order', value: 3 }])).toEqual([{ status: 'accepted' }]);
+  const [first] = bodies;
+  expect(first).toEqual([
+    '/v1/outcomes',
+    { outcomes: [{ id: expect.any(String), source: 'shop', userId: '42', name: 'order', value: 3 }] },
+  ]);
+  expect(bodies).toEqual([first, first]);
 });

@@ -2,7 +2,12 @@
  * The client for applications: typed calls over fetch, each with a deadline, errors as `ProblemError` (the service said
  * no) or `UnreachableError` (it said nothing). Uses what every browser and Node has, and no package.
  */
+
+import { type AuditPage, type AuditQuery, pagePath } from './audit.ts';
 import { type EventParts, type SendOptions, sendEvents } from './events.ts';
+import type { GenerationReportView } from './generation-report.ts';
+import { type ModelCalls, modelCalls } from './models.ts';
+import { type OutcomeInput, type OutcomeResult, sendOutcomes } from './outcomes.ts';
 import {
   type Answered,
   type CallOptions,
@@ -14,6 +19,7 @@ import {
   predictMany,
 } from './predictions.ts';
 import { type RetryOptions, sleepFor } from './retry.ts';
+import { type RolloutCalls, rolloutCalls } from './rollouts.ts';
 import { type RunCalls, runCalls } from './runs.ts';
 import { answerOf, createTransport, type Transport } from './transport.ts';
 import type {
@@ -22,8 +28,8 @@ import type {
   EventResult,
   Explanation,
   GenerationView,
-  ModelView,
   PredictorView,
+  ProcessView,
   Readmission,
   Rollback,
   UserView,
@@ -49,7 +55,7 @@ export interface ClientOptions {
   readonly newId?: () => string;
 }
 
-export interface Client {
+export interface Client extends ModelCalls {
   predict(
     predictor: string,
     userId: string,
@@ -64,14 +70,23 @@ export interface Client {
   ): Promise<readonly ManyResult[]>;
   /** Repeats itself while the service is away; ids make that harmless. */
   sendEvents(events: readonly EventInput[], options?: SendOptions): Promise<readonly EventResult[]>;
+  /** Up to 1,000. Repeats itself as events do. */
+  sendOutcomes(outcomes: readonly OutcomeInput[], options?: SendOptions): Promise<readonly OutcomeResult[]>;
   readonly runs: RunCalls;
+  readonly rollouts: RolloutCalls;
+  /** Who moved what, newest first. */
+  audit(query?: AuditQuery, options?: CallOptions): Promise<AuditPage>;
   predictors(options?: CallOptions): Promise<readonly PredictorView[]>;
-  /** Model versions, newest first; of one predictor, or of all, predictor by predictor. */
-  models(predictor?: string, options?: CallOptions): Promise<readonly ModelView[]>;
+  /** The live processes, and which model versions each has loaded. */
+  processes(options?: CallOptions): Promise<readonly ProcessView[]>;
   /** Newest first. */
   generations(predictor: string, options?: CallOptions): Promise<readonly GenerationView[]>;
   /** @param to a generation's number; left out: the one published before the one in force */
   rollback(predictor: string, to?: number, options?: CallOptions): Promise<Rollback>;
+  /** @param generation its number; left out: the newest that was compared */
+  generationReport(predictor: string, generation?: number, options?: CallOptions): Promise<GenerationReportView>;
+  /** Puts a generation in force that was held back. */
+  approveGeneration(predictor: string, generation: number, options?: CallOptions): Promise<GenerationView>;
   user(userId: string, options?: CallOptions): Promise<UserView>;
   /** Erases a user from every store; to repeat it does no harm. A 503 says that the receipt is still missing. */
   eraseUser(userId: string, options?: CallOptions): Promise<ErasureReceipt>;
@@ -94,14 +109,24 @@ export function createClient(options: ClientOptions): Client {
     predict: predictWith(transport),
     predictMany: (predictor, userIds, call) => predictMany(transport, predictor, userIds, call),
     sendEvents: (batch, call) => sendEvents(events, batch, call),
+    sendOutcomes: (batch, call) => sendOutcomes(events, batch, call),
     runs: runCalls(transport, retry),
+    rollouts: rolloutCalls(transport),
+    audit: (query = {}, call) => get(pagePath('/v1/audit', { ...query }), call),
     predictors: async (call) => (await get<{ predictors: PredictorView[] }>('/v1/predictors', call)).predictors,
-    models: async (predictor, call) => (await get<{ models: ModelView[] }>(modelsPath(predictor), call)).models,
+    ...modelCalls(transport, retry),
+    processes: async (call) => (await get<{ processes: ProcessView[] }>('/v1/processes', call)).processes,
     generations: async (predictor, call) =>
       (await get<{ generations: GenerationView[] }>(`${predictorPath(predictor)}/generations`, call)).generations,
     rollback: (predictor, to, call) => {
       const body = to === undefined ? {} : { to: String(to) };
       return answerOf(transport, { method: 'POST', path: `${predictorPath(predictor)}/rollback`, body, ...call });
+    },
+    generationReport: (predictor, generation, call) =>
+      get(`${predictorPath(predictor)}/generations/${generation ?? 'newest'}/report`, call),
+    approveGeneration: (predictor, generation, call) => {
+      const path = `${predictorPath(predictor)}/generations/${generation}/approve`;
+      return answerOf(transport, { method: 'POST', path, ...call });
     },
     user: (userId, call) => get(userPath(userId), call),
     eraseUser: (userId, call) => answerOf(transport, { method: 'DELETE', path: userPath(userId), ...call }),
@@ -123,6 +148,4 @@ function predictWith(transport: Transport): Client['predict'] {
 }
 
 const userPath = (userId: string) => `/v1/users/${encodeURIComponent(userId)}`;
-const modelsPath = (predictor?: string) =>
-  predictor === undefined ? '/v1/models' : `/v1/models/${encodeURIComponent(predictor)}`;
 const predictorPath = (predictor: string) => `/v1/predictors/${encodeURIComponent(predictor)}`;

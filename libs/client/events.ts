@@ -18,17 +18,25 @@ export interface EventParts {
 }
 
 /** All are applied, or none; a result for each, in order. */
-export async function sendEvents(
-  { transport, retry: patience, source, newId }: EventParts,
+export function sendEvents(
+  parts: EventParts,
   events: readonly EventInput[],
-  { retryForMs, timeoutMs, signal }: SendOptions = {},
+  options?: SendOptions,
 ): Promise<readonly EventResult[]> {
+  const { source, newId } = parts;
   const body = events.map((event) => ({ specversion: '1.0', id: newId(), source, ...event }));
-  const contentType = 'application/cloudevents-batch+json';
+  return postRetried(parts, { path: '/v1/events', body, contentType: 'application/cloudevents-batch+json' }, options);
+}
+
+/** Sends a body in which everything has its id, until there is an answer; the results in it. */
+export function postRetried<T>(
+  { transport, retry: patience }: EventParts,
+  request: { readonly path: string; readonly body: unknown; readonly contentType?: string },
+  { retryForMs, timeoutMs, signal }: SendOptions = {},
+): Promise<readonly T[]> {
   const options = retryForMs === undefined ? patience : { ...patience, retryForMs };
   return retry(options, signal, async () => {
-    const call = { method: 'POST', path: '/v1/events', body, contentType, timeoutMs, signal } as const;
-    const reply = await transport.call<{ results: readonly EventResult[] }>(call);
+    const reply = await transport.call<{ results: readonly T[] }>({ method: 'POST', ...request, timeoutMs, signal });
     return reply.body?.results ?? [];
   });
 }

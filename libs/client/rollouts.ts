@@ -1,5 +1,8 @@
 /** Rollouts over the wire: another model version beside the stable one, and what is done to it. */
+
+import { pagePath } from './audit.ts';
 import type { CallOptions } from './predictions.ts';
+import type { RolloutCheck, RolloutReport } from './rollout-report.ts';
 import type { ShadowReport } from './shadow-report.ts';
 import { answerOf, type Transport } from './transport.ts';
 
@@ -98,9 +101,13 @@ export interface RolloutCalls {
     options?: CallOptions,
   ): Promise<RolloutPage>;
   find(id: string, options?: CallOptions): Promise<RolloutView>;
-  /** What a shadow found. Rejects with the problem `rollout_conflict` where the rollout is none. */
-  shadowReport(id: string, options?: CallOptions): Promise<ShadowReport>;
   move(id: string, move: RolloutMove, options?: MoveOptions): Promise<RolloutView>;
+  /** Of a canary or an A/B test: figures, verdict and outcomes, now. */
+  report(id: string, options?: CallOptions): Promise<RolloutReport>;
+  /** Of a shadow: its answers beside those that were served. */
+  shadowReport(id: string, options?: CallOptions): Promise<ShadowReport>;
+  /** What the analysis found, newest first. */
+  checks(id: string, limit?: number, options?: CallOptions): Promise<readonly RolloutCheck[]>;
   overrides(id: string, options?: CallOptions): Promise<readonly ArmOverrideView[]>;
   /** @param variant null: the user is left to their bucket again */
   override(
@@ -123,19 +130,19 @@ export function rolloutCalls(transport: Transport): RolloutCalls {
         body,
         ...call,
       }),
-    list: ({ predictor, limit, before } = {}, call) => {
-      const query = new URLSearchParams();
-      if (predictor !== undefined) query.set('predictor', predictor);
-      if (limit !== undefined) query.set('limit', String(limit));
-      if (before !== undefined) query.set('before', before);
-      return answerOf(transport, { path: `/v1/rollouts${query.size > 0 ? `?${query}` : ''}`, ...call });
-    },
+    list: (query = {}, call) => answerOf(transport, { path: pagePath('/v1/rollouts', { ...query }), ...call }),
     find: (id, call) => answerOf(transport, { path: rolloutPath(id), ...call }),
-    shadowReport: (id, call) => answerOf(transport, { path: `${rolloutPath(id)}/shadow-report`, ...call }),
     move: (id, move, { reason, variant, ...call } = {}) => {
       const body = { ...(reason === undefined ? {} : { reason }), ...(variant === undefined ? {} : { variant }) };
       return answerOf(transport, { method: 'POST', path: `${rolloutPath(id)}/${move}`, body, ...call });
     },
+    report: (id, call) => answerOf(transport, { path: `${rolloutPath(id)}/report`, ...call }),
+    shadowReport: (id, call) => answerOf(transport, { path: `${rolloutPath(id)}/shadow-report`, ...call }),
+    checks: async (id, limit, call) =>
+      (await answerOf<{ checks: RolloutCheck[] }>(transport, {
+        path: pagePath(`${rolloutPath(id)}/checks`, { limit }),
+        ...call,
+      })).checks,
     overrides: (id, call) => overridesOf({ path: `${rolloutPath(id)}/overrides`, ...call }),
     override: (id, userId, variant, call) => {
       const path = `${rolloutPath(id)}/overrides/${encodeURIComponent(userId)}`;

@@ -2,11 +2,13 @@
 import { type Problem, ProblemError, UnreachableError } from './client-errors.ts';
 
 export interface Call {
-  readonly method?: 'GET' | 'POST' | 'DELETE';
+  readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
   /** Absolute, with its query. */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: unknown;
+  /** A body that is sent as it is, in the place of `body`. */
+  readonly bytes?: Uint8Array;
   readonly contentType?: string;
   /** Milliseconds for the whole call; the client's own where it is left out. */
   readonly timeoutMs?: number | undefined;
@@ -66,7 +68,8 @@ export async function answerOf<T>(transport: Transport, call: Call): Promise<T> 
 }
 
 function requestOf(call: Call, headers: Readonly<Record<string, string>>, signal: AbortSignal): RequestInit {
-  const { method = 'GET', body, contentType = 'application/json' } = call;
+  const { method = 'GET', contentType = 'application/json' } = call;
+  const body = bodyOf(call);
   const accept = 'application/json, application/problem+json';
   const typed = body === undefined ? {} : { 'content-type': contentType };
   return {
@@ -75,8 +78,13 @@ function requestOf(call: Call, headers: Readonly<Record<string, string>>, signal
     signal,
     // A redirect would send an event, or a token, to where the caller did not mean it to go.
     redirect: 'error',
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    ...(body === undefined ? {} : { body }),
   };
+}
+
+function bodyOf({ body, bytes }: Call): NonNullable<RequestInit['body']> | undefined {
+  if (bytes !== undefined) return bytes as Uint8Array<ArrayBuffer>;
+  return body === undefined ? undefined : JSON.stringify(body);
 }
 
 function parseAnswer<T>(response: Response, text: string): T | undefined {

@@ -7,8 +7,8 @@ import type {
   ErasureReceipt,
   EventValue,
   Explanation,
-  ModelView,
   PredictionAnswer,
+  ProcessView,
   Readmission,
 } from './wire.ts';
 
@@ -88,15 +88,25 @@ export const EXPLANATION_EXAMPLE = {
   cacheStatus: 'tandem; fwd=stale; stored; detail=context_newer',
 } satisfies Explanation;
 
-export const MODEL_EXAMPLE = {
-  predictor: 'repurchase',
-  modelVersion: '2',
-  artifact: '5f1c0b7d9e3a46288c1d7f60b2a94e53d80c6f17a5b4e2939d0f8c7a6b5e4d3c',
-  createdAt: '2026-11-20T09:30:02.118Z',
-  variants: ['stable'],
-  inputs: [{ name: 'features', type: 'float32', columns: ['recency', 'orders'] }],
-  outputs: [{ name: 'score', output: 'probabilities', type: 'float32', width: null, index: 1 }],
-} satisfies ModelView;
+export const PROCESS_EXAMPLE = {
+  id: '6f1f2f0a-54a5-4b0e-9c7e-2c1d1c9f8f6b',
+  kind: 'api',
+  host: 'api-1',
+  pid: 4711,
+  release: '0.1.0',
+  startedAt: '2026-11-23T18:02:11.091Z',
+  seenAt: '2026-11-24T10:30:01.344Z',
+  models: [
+    { predictor: 'repurchase', modelVersion: '2', state: 'ready', error: null, since: '2026-11-23T18:02:12.480Z' },
+    {
+      predictor: 'repurchase',
+      modelVersion: '3',
+      state: 'failed',
+      error: 'the inference process ended: it took more than 512 MB of memory',
+      since: '2026-11-24T10:29:58.011Z',
+    },
+  ],
+} satisfies ProcessView;
 
 export const RECEIPT_EXAMPLE = {
   userId: '42',
@@ -104,7 +114,15 @@ export const RECEIPT_EXAMPLE = {
   contextVersion: 7,
   contextToken: '9f2c4a1be07d3358.7',
   deleted: {
-    postgres: { contextValues: 1, events: 2, predictions: 3, overlayEntries: 1, runFailures: 0 },
+    postgres: {
+      contextValues: 1,
+      events: 2,
+      predictions: 3,
+      overlayEntries: 1,
+      runFailures: 0,
+      outcomes: 1,
+      exposures: 1,
+    },
     redis: { predictions: 3, overlayEntries: 1 },
   },
 } satisfies ErasureReceipt;

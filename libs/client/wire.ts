@@ -112,29 +112,6 @@ export interface PredictorView {
 }
 
 /** A model version: artifact, feature query, inputs and outputs, immutable together. */
-export interface ModelView {
-  readonly predictor: string;
-  /** Its number. */
-  readonly modelVersion: string;
-  /** The SHA-256 of the model file, in hex. */
-  readonly artifact: string;
-  /** When it was adopted first. */
-  readonly createdAt: string;
-  /** The arms that name it; empty where nobody is served by it. */
-  readonly variants: readonly string[];
-  /** The tensors that it takes, each filled from feature columns. */
-  readonly inputs: readonly { readonly name: string; readonly type: string; readonly columns: readonly string[] }[];
-  /** The fields of its predictions, each with the tensor it is taken from. */
-  readonly outputs: readonly {
-    readonly name: string;
-    readonly output: string;
-    readonly type: string;
-    /** Null: one value a user, at `index`; else a vector of so many from there. */
-    readonly width: number | null;
-    readonly index: number;
-  }[];
-}
-
 export interface GenerationView {
   /** Its number. */
   readonly generation: string;
@@ -218,9 +195,31 @@ export interface ErasureReceipt {
       readonly predictions: number;
       readonly overlayEntries: number;
       readonly runFailures: number;
+      readonly outcomes: number;
+      readonly exposures: number;
     };
     readonly redis: { readonly predictions: number; readonly overlayEntries: number };
   };
+}
+
+/** A live process, and the model versions that it keeps loaded. */
+export interface ProcessView {
+  readonly id: string;
+  readonly kind: 'api' | 'worker';
+  readonly host: string;
+  readonly pid: number;
+  readonly release: string;
+  readonly startedAt: string;
+  /** When it was heard of last, on the database's clock. */
+  readonly seenAt: string;
+  readonly models: readonly {
+    readonly predictor: string;
+    readonly modelVersion: string;
+    readonly state: 'loading' | 'ready' | 'failed';
+    /** Why it failed. */
+    readonly error: string | null;
+    readonly since: string;
+  }[];
 }
 
 export interface Readmission {

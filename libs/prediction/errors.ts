@@ -12,6 +12,7 @@ export type ErrorCode =
   | 'unknown_generation'
   | 'unknown_artifact'
   | 'event_conflict'
+  | 'outcome_conflict'
   | 'run_conflict'
   | 'version_unverified'
   | 'rollout_conflict'

@@ -28,6 +28,7 @@ import { TandemError } from './errors.ts';
 import { createLivePredictor, type LivePredictorDependencies } from './live/live-prediction.ts';
 import type { BatchPolicy, FreshnessPolicy } from './predictor.ts';
 import { createPredictionReader, type PredictionReaderDependencies } from './read/read-prediction.ts';
+import { STABLE } from './rollouts/rollout.ts';
 import { planRun } from './runs/plan-run.ts';
 import { publishRun } from './runs/publish-run.ts';
 import { type ChunkReport, createRunChunk, type RunChunkDependencies } from './runs/run-chunk.ts';
@@ -92,8 +93,8 @@ export async function createPredictionWorld({ users }: { readonly users: number 
   }
   await adoptWith();
 
-  async function plan(scope: RunScope): Promise<Run> {
-    const { run } = await runs.create({ predictor: PREDICTOR, scope, reason: 'test', scheduleSlot: null });
+  async function plan(scope: RunScope, variant = STABLE): Promise<Run> {
+    const { run } = await runs.create({ predictor: PREDICTOR, scope, reason: 'test', scheduleSlot: null, variant });
     return planRun({ runs, hints: QUIET }, run.id);
   }
 
@@ -116,6 +117,15 @@ export async function createPredictionWorld({ users }: { readonly users: number 
       keepErased,
     },
     adoptWith,
+    /** The model version with number 2, whose scores are 0.5 above those of the first: it is known, and serves nobody. */
+    async addSecondVersion(): Promise<void> {
+      const query = { ...definition.query, sql: 'select user_id, changes + 5 as changes from counts' };
+      const policy = { freshness: FRESHNESS, batch: BATCH };
+      const second = { name: PREDICTOR, artifact: MODEL, policy, definition: { ...definition, query } };
+      await adopt(pool, { actor: 'test', predictors: [second] });
+      await adoptWith();
+      await pool.query('update tandem.model_versions set stable_at = null where number = 2');
+    },
     /** A process that reads, with a memory of its own; some of its parts may be others. */
     createReader(
       reader: Partial<PredictionReaderDependencies> = {},
@@ -153,8 +163,8 @@ export async function createPredictionWorld({ users }: { readonly users: number 
     /** The id of a planned run, of which no worker knows. */
     plan: async (scope: RunScope = { kind: 'all' }): Promise<string> => (await plan(scope)).id,
     /** A run from its start to its end, in one worker. */
-    async run(scope: RunScope, parts: Partial<RunChunkDependencies> = {}) {
-      const run = await plan(scope);
+    async run(scope: RunScope, parts: Partial<RunChunkDependencies> = {}, variant = STABLE) {
+      const run = await plan(scope, variant);
       const runChunk = createRunChunk({ ...chunkParts, ...parts });
       const reports: ChunkReport[] = [];
       for (let no = 0; no < run.chunkCount; no++) reports.push(await runChunk(run.id, no));

@@ -117,9 +117,46 @@ export interface BatchPolicy {
   readonly minCoverage: number;
 }
 
+/** What an application decides by: users whose output is at least the threshold. */
+export interface DecisionPolicy {
+  /** A field of the prediction with one number, or a boolean, which counts as 0 or 1. */
+  readonly output: string;
+  readonly threshold: number;
+}
+
+/** How far a new generation may be from the one that is served; null: as far as it will. */
+export interface PublishPolicy {
+  /** Of the distribution of an output. */
+  readonly maxPsi: number | null;
+  /** Share of users whose decision is another, 0 to 1. */
+  readonly maxFlipRate: number | null;
+  /** Mean of an output's absolute delta. */
+  readonly maxMeanDelta: number | null;
+  /** The least share of the users served now who are in the new generation too, 0 to 1. */
+  readonly minCoverage: number | null;
+  /** Fewer users than these in both say nothing of distributions: then only `minCoverage` counts. */
+  readonly minUsers: number;
+  /** Milliseconds for the comparison; one that takes longer is given up, and holds nothing back. */
+  readonly reportTimeoutMs: number;
+}
+
+/** What counts where a policy says nothing of publication. */
+export const PUBLISH_DEFAULTS: PublishPolicy = Object.freeze({
+  maxPsi: null,
+  maxFlipRate: null,
+  maxMeanDelta: null,
+  minCoverage: null,
+  minUsers: 100,
+  reportTimeoutMs: 120_000,
+});
+
 export interface Policy {
   readonly freshness: FreshnessPolicy;
   readonly batch: BatchPolicy;
+  readonly decision?: DecisionPolicy;
+  /** Feature columns by whose values generations are compared. */
+  readonly segments?: readonly string[];
+  readonly publish?: PublishPolicy;
 }
 
 export interface Predictor {

@@ -1,8 +1,10 @@
 /** Puts a config in force: from then on API and worker serve what it says. */
 import { relative } from 'node:path';
+import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
+import type { Pool } from '@tandem/admission/sample-users';
+import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
 import { type AdoptionOutcome, adopt } from '@tandem/offline-store/adopt';
-import { type TellStep, tellNothing } from '../output/tell-steps.ts';
-import { type CheckedPredictor, type Pool, readConfig } from './read-config.ts';
+import { readConfig } from './read-config.ts';
 import { findWithdrawn, KEEP_SERVED, withdrawalText } from './served-predictors.ts';
 
 export interface AdoptedConfig extends AdoptionOutcome {

@@ -1,13 +1,13 @@
 /** Everything that can be known of a config before it is in force: each predictor's query, keys, plans, model, times. */
 import { basename } from 'node:path';
+import type { Pool, SampleLimits } from '@tandem/admission/sample-users';
+import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
 import { formatProblem, problemsOf } from '@tandem/config/config-problem';
 import type { CheckedModel } from '@tandem/inference/check-model';
-import { type Pool, type ReadConfig, readConfig } from '../adoption/read-config.ts';
-import type { SampleLimits } from '../adoption/sample-users.ts';
+import { type ReadConfig, readConfig } from '../adoption/read-config.ts';
 import { findWithdrawn, KEEP_SERVED, withdrawalText } from '../adoption/served-predictors.ts';
 import { examineSchema } from '../doctor/examine-schema.ts';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
-import { type TellStep, tellNothing } from '../output/tell-steps.ts';
 import { checkPredictor } from './check-predictor.ts';
 import { judgeReadTime } from './judge-read-time.ts';
 import { predictSample, type Sample } from './predict-sample.ts';
@@ -60,7 +60,7 @@ export async function checkConfig(
       findings.push(...judgeReadTime(predictor, sample));
     }
   }
-  const trials = config.predictors.map(({ name, checked: { parity, cost, rssBytes } }) => ({
+  const trials = config.predictors.map(({ name, verification: { parity, cost, rssBytes } }) => ({
     predictor: name,
     parity,
     cost,

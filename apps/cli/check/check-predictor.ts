@@ -1,14 +1,16 @@
 /** Judges one predictor against the database that it would be served from. */
+
+import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
+import type { Pool } from '@tandem/admission/sample-users';
+import { isTooSlow } from '@tandem/admission/slow-statement';
+import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
 import { maxAgeTooShort } from '@tandem/config/schedule';
 import { query } from '@tandem/offline-store/database';
 import { explainRange, explainUser, findDuplicateKeys, type PlanReport } from '@tandem/offline-store/feature-check';
 import { KEY_SQL } from '@tandem/offline-store/feature-statement';
 import type { KeyType } from '@tandem/prediction/user-id';
-import type { CheckedPredictor, Pool } from '../adoption/read-config.ts';
-import { isTooSlow } from '../adoption/slow-statement.ts';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import { count, duration } from '../output/quantities.ts';
-import { type TellStep, tellNothing } from '../output/tell-steps.ts';
 import { countUnscorable, type UnscorableUsers, type UnscorableValue } from './count-unscorable.ts';
 import { describeModel } from './describe-model.ts';
 import { scanSteps } from './scan-steps.ts';
@@ -113,11 +115,11 @@ function remedyOf({ column, reason }: UnscorableUsers['reasons'][number]): strin
   }
 }
 
-async function checkUsers(pool: Pool, { definition, policy, checked }: CheckedPredictor): Promise<Finding> {
+async function checkUsers(pool: Pool, { definition, policy, verification }: CheckedPredictor): Promise<Finding> {
   const { users, unscorable, reasons } = await countUnscorable(pool, definition.query);
   if (users === 0) return warning('users', 'the feature query gives none', 'see that its tables hold rows');
   if (unscorable === 0)
-    return ok('users', `${count(users)}, none without a value that is needed; ${triedText(checked, users)}`);
+    return ok('users', `${count(users)}, none without a value that is needed; ${triedText(verification, users)}`);
   const why = reasons.map((one) => `${one.column} is ${REASONS[one.reason]} (${count(one.users)})`).join(', ');
   const text = `${count(unscorable)} of ${count(users)} cannot be scored: ${why}`;
   const remedy = [...new Set(reasons.map(remedyOf)), 'or leave such rows out of the query'].join('; ');
@@ -127,7 +129,7 @@ async function checkUsers(pool: Pool, { definition, policy, checked }: CheckedPr
 }
 
 /** `64 of 200 tried on the model`: what the trial took of them. */
-function triedText({ parity }: CheckedPredictor['checked'], users: number): string {
+function triedText({ parity }: CheckedPredictor['verification'], users: number): string {
   return `${count(parity.users.real + parity.refused.real)} of ${count(users)} tried on the model`;
 }
 

@@ -1,11 +1,11 @@
 /** What `check` says of a stranger's config: no more than it has tried, and what adopting would change. */
 import { join } from 'node:path';
+import type { TellStep } from '@tandem/admission/tell-step';
 import { createPool } from '@tandem/offline-store/database';
 import { linearModel, rootModel, textModel } from '@tandem/testing/onnx-models';
 import { BOOL, FLOAT, graph, model, node, raw, value } from '@tandem/testing/onnx-writer';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createPlace, type Place } from '../init/strangers-table.fixture.ts';
-import type { TellStep } from '../output/tell-steps.ts';
 import { checkConfig } from './check-config.ts';
 
 // Each command starts processes that import the config and try the model.
@@ -68,7 +68,7 @@ test('it is told how many users were tried, and they are from everywhere among t
   expect(report.findings).toContainEqual({
     subject: 'churn users',
     level: 'ok',
-    text: '1,000, none without a value that is needed; 64 of 1,000 tried on the model',
+    text: expect.stringMatching(/^1,000, none without a value that is needed; [89]\d of 1,000 tried on the model$/),
   });
   const parity = report.findings.find(({ subject }) => subject === 'churn parity');
   expect(parity).toMatchObject({

@@ -1,8 +1,9 @@
 /** How many users a run could not score, and for which columns: what `check` says before a night's run does. */
+
+import type { Pool } from '@tandem/admission/sample-users';
 import { query } from '@tandem/offline-store/database';
 import { asRelation, quoteName } from '@tandem/offline-store/feature-statement';
 import type { FeatureColumn, FeatureQuery } from '@tandem/prediction/predictor';
-import type { Pool } from '../adoption/read-config.ts';
 
 export interface UnscorableUsers {
   /** All that the query gives. */

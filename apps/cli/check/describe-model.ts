@@ -1,6 +1,7 @@
 /** What the trial of a model showed: what it takes and gives, that a user's answer is the same in any company, its cost. */
+
+import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { describeTensor } from '@tandem/prediction/models/model-signature';
-import type { CheckedPredictor } from '../adoption/read-config.ts';
 import { type Finding, ok, warning } from '../output/finding.ts';
 import { count } from '../output/quantities.ts';
 
@@ -17,7 +18,7 @@ export function describeModel(predictor: CheckedPredictor, memoryLimitMb: number
   ];
 }
 
-function signatureText({ checked: { signature }, definition }: CheckedPredictor): string {
+function signatureText({ verification: { signature }, definition }: CheckedPredictor): string {
   const { inputs } = signature;
   const more = inputs.length > INPUTS_SHOWN ? ` and ${inputs.length - INPUTS_SHOWN} more inputs` : '';
   const taken = inputs.slice(0, INPUTS_SHOWN).map(describeTensor).join(', ');
@@ -28,7 +29,7 @@ function signatureText({ checked: { signature }, definition }: CheckedPredictor)
 }
 
 function parityFinding(predictor: CheckedPredictor): Finding {
-  const { users, refused, batchSizes } = predictor.checked.parity;
+  const { users, refused, batchSizes } = predictor.verification.parity;
   const who = `${count(users.real)} real and ${count(users.madeUp)} made-up users`;
   const largest = batchSizes.at(-1) ?? 1;
   const company = largest === 1 ? 'asked again, each alone' : `alone, again, and in batches of up to ${count(largest)}`;
@@ -61,7 +62,7 @@ function whyNobodyReal({ users }: CheckedPredictor): { why: string; remedy: stri
   };
 }
 
-function costText({ checked: { cost, rssBytes }, definition }: CheckedPredictor, memoryLimitMb: number): string {
+function costText({ verification: { cost, rssBytes }, definition }: CheckedPredictor, memoryLimitMb: number): string {
   const alone = `${significant(cost.aloneMs)} ms for one user`;
   const together = `${significant(cost.perUserUs)} µs a user in a batch of ${count(cost.batchSize)}${definition.rowByRow ? ', row by row' : ''}`;
   return `${alone}, ${together}; its process takes ${Math.round(rssBytes / MIB)} of ${memoryLimitMb} MB`;

@@ -1,5 +1,5 @@
 /** Whether one user's features come in the time that a live read has for them. */
-import type { SlowUsers } from '../adoption/sample-users.ts';
+import type { SlowUsers } from '@tandem/admission/sample-users';
 import { type Finding, failed, warning } from '../output/finding.ts';
 import { duration } from '../output/quantities.ts';
 import type { Sample } from './predict-sample.ts';

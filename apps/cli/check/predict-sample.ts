@@ -1,10 +1,12 @@
 /** One user's prediction, made as a live read makes it, to be looked at: inputs, result, and how long it took. */
+
+import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
+import type { Pool } from '@tandem/admission/sample-users';
+import { isTooSlow } from '@tandem/admission/slow-statement';
 import { createInferencePool } from '@tandem/inference/pool';
 import { findProvenance, type UserProvenance } from '@tandem/offline-store/provenance';
 import { decodeOutputs, encodeOutputs, outputFault } from '@tandem/prediction/models/outputs';
 import { type ModelVersion, modelVersionId, type Prediction } from '@tandem/prediction/predictor';
-import type { CheckedPredictor, Pool } from '../adoption/read-config.ts';
-import { isTooSlow } from '../adoption/slow-statement.ts';
 import { explainFailure } from '../failure.ts';
 import { type Finding, failed, warning } from '../output/finding.ts';
 import { count } from '../output/quantities.ts';

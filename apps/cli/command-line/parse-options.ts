@@ -10,6 +10,12 @@ export function parseWhole(least: number): (text: string) => number {
   };
 }
 
+export function parseNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && Number.isFinite(value)) return value;
+  throw new InvalidArgumentError('a number is expected.');
+}
+
 export function parsePort(text: string): number {
   const port = Number(text);
   if (/^\d{1,5}$/.test(text) && port > 0 && port < 65_536) return port;
@@ -40,4 +46,12 @@ function parseJson(text: string): unknown {
   } catch (error) {
     throw new InvalidArgumentError(`it is not JSON (${error instanceof Error ? error.message : error}).`);
   }
+}
+
+/** `auc=0.82`, several times: each adds a name to those before. */
+export function parseMetric(text: string, before: Readonly<Record<string, number>> = {}): Record<string, number> {
+  const [, name, number] = /^([^=]{1,64})=(\S+)$/.exec(text) ?? [];
+  const value = Number(number);
+  if (name !== undefined && number !== undefined && Number.isFinite(value)) return { ...before, [name]: value };
+  throw new InvalidArgumentError('a name and a number are expected, such as auc=0.82.');
 }

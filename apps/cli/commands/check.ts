@@ -1,5 +1,6 @@
 /** `tandem check`: would this config work, here? */
 import { resolve } from 'node:path';
+import { tellNothing } from '@tandem/admission/tell-step';
 import type { Command } from 'commander';
 import { modelMemoryMb } from '../adoption/model-memory.ts';
 import type { CheckReport } from '../check/check-config.ts';
@@ -11,7 +12,7 @@ import { renderFindings, summarise } from '../output/finding.ts';
 import { duration } from '../output/quantities.ts';
 import { renderValue } from '../output/render-answer.ts';
 import { printable, renderFields } from '../output/table.ts';
-import { createStepTeller, tellNothing } from '../output/tell-steps.ts';
+import { createStepTeller } from '../output/tell-steps.ts';
 import { findDatabaseUrl } from '../servers/addresses.ts';
 
 interface Options extends CommonOptions {

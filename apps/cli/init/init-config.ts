@@ -1,6 +1,7 @@
 /** From a model file and a table to a config file: reads both, matches them, and writes what a person can go on with. */
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path';
+import type { Pool } from '@tandem/admission/sample-users';
 import { PREDICTOR_NAME } from '@tandem/config/config-schema';
 import { measureModel } from '@tandem/inference/check-model';
 import { featureNames } from '@tandem/inference/model-metadata';
@@ -8,7 +9,6 @@ import { schemaState } from '@tandem/offline-store/migrate';
 import { inputMisfits } from '@tandem/prediction/models/input-fit';
 import { MAX_MODEL_BYTES } from '@tandem/prediction/models/model-limits';
 import { isTensorType } from '@tandem/prediction/models/tensor-range';
-import type { Pool } from '../adoption/read-config.ts';
 import { findWithdrawn } from '../adoption/served-predictors.ts';
 import { CommandFailure, EXIT_USAGE } from '../failure.ts';
 import { type InputMatch, type InputTensor, matchInputs } from './match-inputs.ts';

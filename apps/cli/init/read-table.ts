@@ -1,7 +1,8 @@
 /** Reads what `init` must know of a table or view: columns, key, nulls, and the texts that would have to become numbers. */
+
+import type { Pool } from '@tandem/admission/sample-users';
 import { query } from '@tandem/offline-store/database';
 import { isTandemError } from '@tandem/prediction/errors';
-import type { Pool } from '../adoption/read-config.ts';
 import { CommandFailure } from '../failure.ts';
 import { count } from '../output/quantities.ts';
 import { findTable, type Relation } from './find-table.ts';

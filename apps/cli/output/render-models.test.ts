@@ -1,4 +1,4 @@
-import { MODEL_EXAMPLE } from '@tandem/client/wire-examples';
+import { MODEL_EXAMPLE } from '@tandem/client/model-examples';
 import { expect, test } from 'vitest';
 import { plain } from './paint.ts';
 import { renderModels } from './render-models.ts';
@@ -9,9 +9,9 @@ test('model versions are listed with what serves them, what they take and what t
   const vector = { name: 'segment', output: 'label', type: 'string', width: 3, index: 0 };
   const old = { ...MODEL_EXAMPLE, modelVersion: '1', variants: [], outputs: [vector] };
   expect(renderModels([MODEL_EXAMPLE, old], plain, now)).toEqual([
-    'predictor   version  served as  artifact      adopted              age          inputs               outputs',
-    'repurchase        2  stable     5f1c0b7d9e3a  2026-11-20 09:30:02  4 d 1 h ago  features float32[2]  score float32',
-    'repurchase        1             5f1c0b7d9e3a  2026-11-20 09:30:02  4 d 1 h ago  features float32[2]  segment string[3]',
+    'predictor   version  served as  labels  artifact      came                 age          inputs               outputs',
+    'repurchase        2  stable     autumn  5f1c0b7d9e3a  2026-11-20 09:30:02  4 d 1 h ago  features float32[3]  score float32',
+    'repurchase        1             autumn  5f1c0b7d9e3a  2026-11-20 09:30:02  4 d 1 h ago  features float32[3]  segment string[3]',
   ]);
 });
 

@@ -1,5 +1,5 @@
 /** Model versions as people read them. */
-import type { ModelView } from '@tandem/client/wire';
+import type { ModelView } from '@tandem/client/model-wire';
 import type { Paint } from './paint.ts';
 import { ago, moment } from './quantities.ts';
 import { printable, renderTable } from './table.ts';
@@ -12,12 +12,13 @@ export function renderModels(models: readonly ModelView[], paint: Paint, now: nu
   const columns = [
     { title: 'predictor' },
     { title: 'version', align: 'right' as const },
-    ...['served as', 'artifact', 'adopted', 'age', 'inputs', 'outputs'].map((title) => ({ title })),
+    ...['served as', 'labels', 'artifact', 'came', 'age', 'inputs', 'outputs'].map((title) => ({ title })),
   ];
-  const rows = models.map(({ predictor, modelVersion, variants, artifact, createdAt, inputs, outputs }) => [
+  const rows = models.map(({ predictor, modelVersion, variants, labels, artifact, createdAt, inputs, outputs }) => [
     predictor,
     modelVersion,
     variants.map((variant) => paint('good', variant)).join(', '),
+    labels.join(', '),
     artifact.slice(0, HASH_SHOWN),
     moment(createdAt),
     ago(createdAt, now),

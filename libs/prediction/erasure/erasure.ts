@@ -27,6 +27,10 @@ export interface DeletedRows {
   readonly overlayEntries: number;
   /** Their names in runs' reports of who could not be scored. */
   readonly runFailures: number;
+  /** What they did, as the application told it; the ids stay. */
+  readonly outcomes: number;
+  /** First answers from arms of rollouts. */
+  readonly exposures: number;
 }
 
 /** What was deleted of users, in Redis. */

@@ -16,9 +16,11 @@ export const SCOPES = Object.freeze([
   'users:read',
   'users:erase',
   'events:write',
+  'outcomes:write',
   'runs:read',
   'runs:write',
   'models:read',
+  'models:write',
   'rollouts:admin',
 ] as const);
 

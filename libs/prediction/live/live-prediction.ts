@@ -11,8 +11,17 @@ import type { ModelVersion } from '../predictor.ts';
 import { scoreIsolating } from '../runs/isolate-poison.ts';
 import { createStatementLine } from '../statements/statement-line.ts';
 import type { OnlineOverlayStore, OverlayEntry, PutResult } from '../stored-prediction.ts';
+import { createGatheredRefusals } from './gathered-refusals.ts';
 import { createFlights, type Flight, type Flights, type LiveReader, Party } from './live-flights.ts';
-import { asFailure, failureOf, type LiveOutcome, NO_FEATURES, unread, unusableFeatures } from './live-outcome.ts';
+import {
+  asFailure,
+  failureOf,
+  type LiveOutcome,
+  NO_FEATURES,
+  NO_ROOM,
+  unread,
+  unusableFeatures,
+} from './live-outcome.ts';
 import { createReaderDeadlines } from './reader-deadlines.ts';
 
 export type { LiveReader } from './live-flights.ts';
@@ -43,6 +52,8 @@ export interface LivePredictorDependencies {
   keepLater(entries: readonly OverlayEntry[]): void;
   /** Told of each request that was answered, for metrics: what became of its readers, and how long that took. */
   onAnswered?(request: LiveRequest, outcomes: ReadonlyMap<string, LiveOutcome>, ms: number): void;
+  /** For how many ms refusals wait for each other, so that telling them costs less (gathered-refusals.ts). */
+  readonly refusalPatienceMs?: number | undefined;
   /** Feature statements under way at once. */
   readonly maxStatements?: number;
 }
@@ -61,6 +72,7 @@ export function createLivePredictor(dependencies: LivePredictorDependencies): Li
   // Where answers are computed for and kept under: a model version, a history, a floor. Others share nothing with it.
   const places = new Map<string, Flights>();
   const deadlines = createReaderDeadlines();
+  const refusals = createGatheredRefusals(dependencies.refusalPatienceMs);
   /** Users who were admitted, and of whom the scorer does not know yet. */
   const boarding = { users: 0 };
   let last: { readonly request: LiveRequest; readonly place: Flights } | undefined;
@@ -108,8 +120,12 @@ export function createLivePredictor(dependencies: LivePredictorDependencies): Li
         const party = new Party(request.readers, askedAt + request.timeoutMs, () => {
           deadlines.remove(party);
           const outcomes = outcomesOf(party, request);
-          resolve(outcomes);
-          onAnswered?.(request, outcomes, performance.now() - askedAt);
+          const tell = () => {
+            resolve(outcomes);
+            onAnswered?.(request, outcomes, performance.now() - askedAt);
+          };
+          if (party.outcomes.every(isNoRoom)) refusals.add(tell, request.timeoutMs);
+          else tell();
         });
         deadlines.add(party, request.timeoutMs);
         placeOf(request).board(party);
@@ -124,6 +140,10 @@ function isSamePlace(one: LiveRequest, other: LiveRequest): boolean {
     one.history === other.history &&
     one.assignment.overlayFloor === other.assignment.overlayFloor
   );
+}
+
+function isNoRoom(outcome: LiveOutcome | undefined): boolean {
+  return outcome === NO_ROOM;
 }
 
 function outcomesOf({ outcomes }: Party, request: LiveRequest): Map<string, LiveOutcome> {

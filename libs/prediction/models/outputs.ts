@@ -14,7 +14,8 @@ export interface OutputTensor {
 /** Output tensors by name. */
 export type OutputTensors = Readonly<Record<string, OutputTensor>>;
 
-const FIXED_BYTES: Readonly<Record<Exclude<TensorType, 'string'>, number>> = {
+/** Bytes of one value; a text's follow its length. */
+export const FIXED_BYTES: Readonly<Record<Exclude<TensorType, 'string'>, number>> = {
   float16: 4,
   float32: 4,
   float64: 8,

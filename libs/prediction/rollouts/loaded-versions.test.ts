@@ -139,11 +139,14 @@ describe('versions that are kept loaded', () => {
   });
 });
 
-it('a process that ends leaves the register, and says nothing after that', async () => {
+it('a process that ends leaves the register, and says nothing after that, also of what was being loaded', async () => {
   const { world, kept } = createWorld(served('a'));
-  await kept.started;
+  const { promise, resolve } = Promise.withResolvers<readonly HeldVersion[]>();
+  world.hold = () => promise;
+  await beatOnce();
   await kept.close();
   const said = world.beats.length;
+  resolve([{ modelVersionId: 'a', error: 'the pool is closed' }]);
   await beatOnce();
-  expect([world.hasLeft, world.beats.length]).toEqual([true, said]);
+  expect([world.hasLeft, world.beats.length, world.reports]).toEqual([true, said, []]);
 });

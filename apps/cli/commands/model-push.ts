@@ -1,0 +1,109 @@
+/** `tandem model push`: another model version, tried on real users and kept, served by nobody yet. */
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { PushInput } from '@tandem/client/model-wire';
+import type { Command } from 'commander';
+import type { PushedConfig } from '../adoption/pushed-config.ts';
+import { type Cli, present } from '../cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
+import { parseMetric, parseWhole } from '../command-line/parse-options.ts';
+import { CommandFailure, EXIT_USAGE } from '../failure.ts';
+import { renderPushed } from '../output/render-model.ts';
+import { createProgressDisplay } from '../output/show-progress.ts';
+
+interface Options extends ApiOptions {
+  readonly features?: string;
+  readonly asOf?: string;
+  readonly rowByRow?: boolean;
+  readonly label?: string;
+  readonly note?: string;
+  readonly metric?: Readonly<Record<string, number>>;
+  readonly config?: string;
+  readonly parent?: number;
+  readonly build?: string;
+}
+
+export function modelPushCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'push',
+    description: 'upload a model file as another version of a predictor; it is tried, and served by nobody yet',
+    detail: `The service tries it as \`tandem check\` does, on real users: alone, together, as a live read and as a run read them.
+What is not said here is as in the version that is served now. To push the same again is harmless: an upload that broke
+off goes on, and the same definition is the same model version.`,
+    example: 'tandem model push repurchase model.onnx --features features.sql --metric auc=0.82 --label challenger',
+  })
+    .argument('<predictor>')
+    .argument('[file]', 'the ONNX file; left out: that of --config')
+    .option('--features <file>', 'a file with the feature query')
+    .option('--as-of <column>', 'the query’s column that says when a row was loaded')
+    .option('--row-by-row', 'infer each user alone: for int8 weights with a dynamic scale')
+    .option('--config <path>', 'a config that says all of it, instead of the options above')
+    .option('--note <text>', 'what is new, for people')
+    .option('--label <label>', 'a name that moves to the version')
+    .option('--metric <name=number>', 'what you measured; may be given several times', parseMetric)
+    .option('--parent <version>', 'of an optimised build: the version that it was made of', parseWhole(1))
+    .option('--build <kind>', 'of an optimised build: int8, pruned, distilled')
+    .action(async (predictor: string, file: string | undefined, options: Options) => {
+      const { model, push } = await gather(cli, predictor, file, options);
+      const progress = createProgressDisplay(cli, 'bytes');
+      const begin = cli.now();
+      const onProgress = (done: number, total: number) => {
+        progress.update({ done, total, elapsedMs: cli.now() - begin });
+        if (done === total) progress.end();
+        if (done === total) cli.stderr.write('uploaded; the service tries it …\n');
+      };
+      const version = await connect(cli, options)
+        .pushVersion(predictor, model, push, { onProgress, signal: cli.signal })
+        .finally(() => progress.end());
+      present(cli, options, version, () => renderPushed(version));
+    });
+}
+
+async function gather(cli: Cli, predictor: string, file: string | undefined, options: Options): Promise<PushedConfig> {
+  const { note, label, metric: metrics, build } = options;
+  const words = defined({ note, label, metrics, build, parent: options.parent?.toString() });
+  if (options.config === undefined) {
+    if (file === undefined)
+      throw usage('no file is named', 'name the ONNX file, or a config: --config tandem.config.ts');
+    return { model: await readModel(cli, file), push: { ...(await settingsOf(cli, options)), ...words } };
+  }
+  if (options.features ?? options.asOf ?? options.rowByRow) {
+    throw usage('--config says the features already', 'leave out --features, --as-of and --row-by-row');
+  }
+  const { readPushedConfig } = await import('../adoption/pushed-config.ts');
+  const config = await readPushedConfig(resolve(cli.cwd, options.config), predictor);
+  const model = file === undefined ? config.model : await readModel(cli, file);
+  return { model, push: { ...config.push, ...words } };
+}
+
+async function settingsOf(cli: Cli, { features, asOf, rowByRow }: Options): Promise<PushInput> {
+  const sql = features === undefined ? undefined : (await readNamed(cli, features)).toString('utf8').trim();
+  const said = defined({ sql: sql?.replace(/;$/, ''), asOf });
+  return defined({ features: Object.keys(said).length === 0 ? undefined : said, rowByRow });
+}
+
+async function readModel(cli: Cli, file: string): Promise<Buffer> {
+  const bytes = await readNamed(cli, file);
+  if (bytes.length === 0) throw new CommandFailure(`${file} is empty`, { remedy: 'export the model again' });
+  return bytes;
+}
+
+async function readNamed({ cwd }: Cli, file: string): Promise<Buffer> {
+  const path = resolve(cwd, file);
+  return readFile(path).catch((cause: unknown) => {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : cause;
+    const problem = code === 'ENOENT' ? `there is no file ${path}` : `${path} cannot be read (${code})`;
+    throw new CommandFailure(problem, { remedy: 'mend the path, or make the file readable', cause });
+  });
+}
+
+function usage(problem: string, remedy: string): CommandFailure {
+  return new CommandFailure(problem, { remedy, exitCode: EXIT_USAGE });
+}
+
+/** Without what is undefined. */
+function defined<T extends Record<string, unknown>>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}

@@ -1,0 +1,115 @@
+/** A rollout's report as people read it: who was served, what was found, what follows. */
+import type { EstimateView, Judgement, OutcomeComparisonView, RolloutReport } from '@tandem/client/rollout-report';
+import type { Paint, Tone } from './paint.ts';
+import { count, duration } from './quantities.ts';
+import { renderRollout } from './render-rollout.ts';
+import { printable, renderFields, renderTable } from './table.ts';
+
+const VERDICTS: Readonly<Record<Judgement['verdict'], readonly [Tone, string]>> = {
+  promote: ['good', 'go on'],
+  hold: ['warn', 'hold'],
+  roll_back: ['bad', 'take it back'],
+};
+const STATES: Readonly<Record<Judgement['checks'][number]['state'], Tone>> = {
+  pass: 'good',
+  fail: 'bad',
+  inconclusive: 'warn',
+  skipped: 'strong',
+};
+
+export function renderRolloutReport(report: RolloutReport, paint: Paint, now: number): string[] {
+  const { rollout, elapsedSeconds, judgement, multipleExposures } = report;
+  const [tone, verdict] = VERDICTS[judgement.verdict];
+  return [
+    ...renderRollout(rollout, paint, now),
+    '',
+    ...renderFields([
+      ['step', `has lasted ${duration(elapsedSeconds * 1_000)}`],
+      ['verdict', `${paint(tone, verdict)}: ${printable(judgement.why)}`],
+      ...(multipleExposures === 0
+        ? []
+        : [
+            [
+              'moved',
+              `${count(multipleExposures)} users were served from two arms: they are left out of outcomes`,
+            ] as const,
+          ]),
+    ]),
+    '',
+    ...renderArms(report),
+    '',
+    ...renderChecks(judgement, paint),
+    ...renderOutcomes(report.outcomes),
+  ];
+}
+
+function renderArms({ arms }: RolloutReport): string[] {
+  const right = { align: 'right' as const };
+  const titles = ['users', 'reads', 'errors', 'slow', 'live'].map((title) => ({ title, ...right }));
+  const rows = arms.map(({ variant, users, reads, errors, slow, sources }) => [
+    variant,
+    count(users),
+    count(reads),
+    shareOf(errors, reads),
+    shareOf(slow, reads),
+    shareOf(sources.live ?? 0, reads),
+  ]);
+  return renderTable([{ title: 'variant' }, ...titles], rows);
+}
+
+function renderChecks({ checks }: Judgement, paint: Paint): string[] {
+  const rows = checks.map(({ name, arm, state, why }) => [
+    name,
+    arm ?? '',
+    paint(STATES[state], state),
+    printable(why),
+  ]);
+  return renderTable(
+    ['check', 'variant', 'state', 'why'].map((title) => ({ title })),
+    rows,
+  );
+}
+
+function renderOutcomes(outcomes: readonly OutcomeComparisonView[]): string[] {
+  if (outcomes.length === 0) return [];
+  const rows = outcomes.map((one) => [
+    one.name,
+    one.variant,
+    `${figure(one.stable.mean)} of ${count(one.stable.users)}`,
+    `${figure(one.arm.mean)} of ${count(one.arm.users)}`,
+    effectOf(one.relative),
+    one.pValue.toPrecision(2),
+    needOf(one),
+  ]);
+  const titles = ['outcome', 'variant', 'stable', 'arm', 'effect', 'p', 'needs'];
+  return [
+    '',
+    ...renderTable(
+      titles.map((title) => ({ title })),
+      rows,
+    ),
+  ];
+}
+
+function effectOf(relative: EstimateView | null): string {
+  if (relative === null) return 'nothing to compare yet';
+  const { estimate, lower, upper } = relative;
+  return `${percent(estimate)} (${percent(lower)} to ${percent(upper)})`;
+}
+
+function needOf({ moreDays }: OutcomeComparisonView): string {
+  if (moreDays === null) return 'more users, nobody can say how many';
+  return moreDays === 0 ? 'nothing more' : `${count(moreDays)} more ${moreDays === 1 ? 'day' : 'days'}`;
+}
+
+function shareOf(part: number, whole: number): string {
+  return whole === 0 ? '' : `${((100 * part) / whole).toFixed(2)} %`;
+}
+
+function percent(share: number): string {
+  return `${share > 0 ? '+' : ''}${(100 * share).toFixed(1)} %`;
+}
+
+function figure(value: number): string {
+  return Number(value.toPrecision(4)).toString();
+}

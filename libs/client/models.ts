@@ -1,0 +1,108 @@
+/** Model versions: which there are, and pushing another one. A push that breaks off is repeated, and goes on from there. */
+import { isProblem } from './client-errors.ts';
+import type { ArtifactView, ModelDetail, ModelView, MovedLabel, PushInput } from './model-wire.ts';
+import type { CallOptions } from './predictions.ts';
+import { type RetryOptions, retry } from './retry.ts';
+import { answerOf, type Transport } from './transport.ts';
+
+export interface PushOptions extends CallOptions {
+  /** Told of the bytes of the file that are there, of so many. */
+  readonly onProgress?: (sent: number, total: number) => void;
+}
+
+export interface ModelCalls {
+  /** Model versions, newest first; of one predictor, or of all, predictor by predictor. */
+  models(predictor?: string, options?: CallOptions): Promise<readonly ModelView[]>;
+  /** With its query, and the certificate of its trial. */
+  modelVersion(predictor: string, version: string, options?: CallOptions): Promise<ModelDetail>;
+  /**
+   * Uploads the file in parts, and pushes it: it is tried on real users, kept where it passes, and served by nobody yet.
+   * Repeats what fails for a while; the same push again is the same model version. `timeoutMs` is for the trial.
+   */
+  pushVersion(predictor: string, file: Uint8Array, push?: PushInput, options?: PushOptions): Promise<ModelDetail>;
+  /** @param version its number */
+  moveLabel(predictor: string, label: string, version: string, options?: CallOptions): Promise<MovedLabel>;
+}
+
+/** What comes in a request's time over a slow line too. */
+const PART_BYTES = 1_048_576;
+/** A trial takes up to a minute, and waits for one before it. */
+const TRIAL_MS = 120_000;
+
+export function modelCalls(transport: Transport, patience: RetryOptions): ModelCalls {
+  const path = (predictor: string) => `/v1/models/${encodeURIComponent(predictor)}`;
+  return {
+    models: async (predictor, call) => {
+      const answer = await answerOf<{ models: ModelView[] }>(transport, {
+        path: predictor === undefined ? '/v1/models' : path(predictor),
+        ...call,
+      });
+      return answer.models;
+    },
+    modelVersion: (predictor, version, call) =>
+      answerOf(transport, { path: `${path(predictor)}/versions/${encodeURIComponent(version)}`, ...call }),
+    pushVersion: async (predictor, file, push = {}, { onProgress, timeoutMs = TRIAL_MS, signal } = {}) => {
+      const artifact = await upload({ transport, patience, signal, onProgress }, file);
+      const body = { artifact, ...push };
+      return retry(patience, signal, () =>
+        answerOf(transport, { method: 'POST', path: `${path(predictor)}/versions`, body, timeoutMs, signal }),
+      );
+    },
+    moveLabel: (predictor, label, version, call) =>
+      answerOf(transport, {
+        method: 'PUT',
+        path: `${path(predictor)}/labels/${encodeURIComponent(label)}`,
+        body: { version },
+        ...call,
+      }),
+  };
+}
+
+interface UploadParts {
+  readonly signal: AbortSignal | undefined;
+  readonly onProgress: PushOptions['onProgress'] | undefined;
+  readonly transport: Transport;
+  readonly patience: RetryOptions;
+}
+
+/** Gives the SHA-256 under which the file is there. */
+async function upload(
+  { transport, patience, signal, onProgress = () => undefined }: UploadParts,
+  file: Uint8Array,
+): Promise<string> {
+  const hash = await sha256(file);
+  const path = `/v1/artifacts/${hash}`;
+  const repeat = <T>(call: () => Promise<T>) => retry(patience, signal, call);
+  let received = await repeat(() => receivedOf(transport, path, signal));
+  onProgress(received, file.length);
+  while (received < file.length) {
+    const last = Math.min(received + PART_BYTES, file.length) - 1;
+    const bytes = file.subarray(received, last + 1);
+    const range = { 'content-range': `bytes ${received}-${last}/${file.length}` };
+    const put = {
+      method: 'PUT',
+      path,
+      bytes,
+      headers: range,
+      contentType: 'application/octet-stream',
+      signal,
+    } as const;
+    received = (await repeat(() => answerOf<ArtifactView>(transport, put))).received;
+    onProgress(received, file.length);
+  }
+  return hash;
+}
+
+async function receivedOf(transport: Transport, path: string, signal: AbortSignal | undefined): Promise<number> {
+  try {
+    return (await answerOf<ArtifactView>(transport, { path, signal })).received;
+  } catch (error) {
+    if (isProblem(error, 'unknown_artifact')) return 0;
+    throw error;
+  }
+}
+
+async function sha256(file: Uint8Array): Promise<string> {
+  const digest = await crypto.subtle.digest('SHA-256', file as Uint8Array<ArrayBuffer>);
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}

@@ -1,0 +1,54 @@
+/** What is known of a model version once its trial is over: what its file says of itself, and that its answers agree. */
+import type { DescribedTensor } from './model-signature.ts';
+
+export type AnswerValue = number | bigint | string | boolean;
+
+export interface AnswerDifference {
+  /** The prediction's field, with its place where it is a vector: `topics[3]`. */
+  readonly output: string;
+  readonly userId: string;
+  readonly alone: AnswerValue;
+  /** What it was when asked again, or among others. */
+  readonly other: AnswerValue;
+  /** Absolute; infinite between values that are no floats and not equal. */
+  readonly difference: number;
+  /** Of `difference` to what is allowed there: above 1 the answers are not the same. */
+  readonly ofAllowed: number;
+}
+
+/** What a trial found of a model whose rows do not depend on one another. */
+export interface ParityCertificate {
+  /** Users whose answers were compared, real ones and made-up ones. */
+  readonly users: { readonly real: number; readonly madeUp: number };
+  /** Users for whom the model gave no usable answer, though it does for others: they would fail alone. */
+  readonly refused: { readonly real: number; readonly madeUp: number; readonly why: string | null };
+  /** Users whose features were read as a run reads them too, and who got the same answer from those. */
+  readonly readBothWays: number;
+  /** In rising order; [1] where each user is inferred alone. */
+  readonly batchSizes: readonly number[];
+  /** Answers compared with the first one given to the same user alone. */
+  readonly comparisons: number;
+  /** Relative; 0 where each user is inferred alone: then answers must be equal to the last bit. */
+  readonly tolerance: number;
+  /** The one nearest to what is allowed; null: all answers were equal to the last bit. */
+  readonly largestDifference: AnswerDifference | null;
+}
+
+/** What a model file says of itself. */
+export interface ModelMetadata {
+  readonly inputs: readonly DescribedTensor[];
+  readonly outputs: readonly DescribedTensor[];
+  /** Domain → version; `ai.onnx` for the standard operators. */
+  readonly opset: Readonly<Record<string, number>>;
+  readonly irVersion: number;
+  /** `skl2onnx 1.17.0`; empty: not said. */
+  readonly producer: string;
+  /** Of the file. */
+  readonly bytes: number;
+}
+
+/** Kept with a version that passed its trial. */
+export interface Verification {
+  readonly metadata: ModelMetadata;
+  readonly parity: ParityCertificate;
+}

@@ -1,0 +1,181 @@
+import { describe, expect, it } from 'vitest';
+import type { OutputField } from '../predictor.ts';
+import { compareSides, outputsOf, SCORE, scores } from './compare-generations.fixture.ts';
+
+const users = (count: number) => Array.from({ length: count }, (_, i) => `${i}`);
+const uniform = scores(users(1_000).map((id, i) => [id, (i + 0.5) / 1_000]));
+const decision = { output: 'score', threshold: 0.7 };
+
+describe('two generations that are the same', () => {
+  const figures = compareSides(uniform, uniform, { decision }).figures();
+
+  it('differ in nothing', () => {
+    expect(figures.users).toEqual({ before: 1_000, now: 1_000, both: 1_000, added: 0, gone: 0 });
+    const none = {
+      psi: 0,
+      meanDelta: 0,
+      meanAbsoluteDelta: 0,
+      p50AbsoluteDelta: 0,
+      p99AbsoluteDelta: 0,
+      largestDelta: 0,
+      changed: 0,
+    };
+    expect(figures.outputs).toEqual([{ name: 'score', meanBefore: 0.5, meanNow: 0.5, ...none }]);
+    expect(figures.decision).toEqual({ ...decision, up: 0, down: 0, rate: 0 });
+  });
+
+  it('have no movers', () => {
+    expect(compareSides(uniform, uniform).movers()).toEqual([]);
+  });
+});
+
+describe('a planted shift', () => {
+  // The users of the lowest tenth get 0.8 more; the highest twentieth 0.5 less.
+  const now = scores(users(1_000).map((id, i) => [id, (i + 0.5) / 1_000 + (i < 100 ? 0.8 : i >= 950 ? -0.5 : 0)]));
+  const comparison = compareSides(uniform, now, { decision });
+  const { outputs, decision: flips } = comparison.figures();
+
+  it('gives its PSI', () => {
+    // Of 20 classes of 50 users two are empty now, and 16 and 17 (0.8 to 0.9) have twice as many; the last is empty, and 9
+    // (0.45 to 0.5) has twice as many.
+    const share = (count: number) => (count + 0.5) / 1_010;
+    const moved = (was: number, is: number) => (share(is) - share(was)) * Math.log(share(is) / share(was));
+    expect(outputs[0]?.psi).toBeCloseTo(3 * moved(50, 0) + 3 * moved(50, 100), 4);
+  });
+
+  it('gives its deltas', () => {
+    expect(outputs[0]).toMatchObject({
+      meanDelta: 0.055,
+      meanAbsoluteDelta: 0.105,
+      p50AbsoluteDelta: 0,
+      changed: 0.15,
+    });
+    expect(outputs[0]?.p99AbsoluteDelta).toBeCloseTo(0.8, 5);
+    expect(outputs[0]?.largestDelta).toBeCloseTo(0.8, 5);
+  });
+
+  it('gives its flips in both directions', () => {
+    expect(flips).toEqual({ ...decision, up: 100, down: 50, rate: 0.15 });
+  });
+
+  it('names who moved furthest', () => {
+    const movers = comparison.movers();
+    expect(movers).toHaveLength(20);
+    expect(movers.every(({ userId, delta }) => Number(userId) < 100 && Math.abs(delta - 0.8) < 1e-5)).toBe(true);
+  });
+});
+
+it('the users who moved furthest are found among any', () => {
+  const deltaOf = (i: number) => (((i * 7_919) % 1_000) - 500) / 1_000;
+  const now = scores(users(1_000).map((id, i) => [id, (i + 0.5) / 1_000 + deltaOf(i)]));
+  const expected = users(1_000)
+    .sort((a, b) => Math.abs(deltaOf(Number(b))) - Math.abs(deltaOf(Number(a))))
+    .slice(0, 19);
+  const movers = compareSides(uniform, now).movers();
+  expect(movers.map(({ userId }) => userId)).toEqual(expect.arrayContaining(expected));
+  const sizes = movers.map(({ delta }) => Math.abs(delta));
+  expect(sizes).toEqual(sizes.toSorted((a, b) => b - a));
+});
+
+it('who is in one generation alone counts for coverage and distribution, not for deltas', () => {
+  const before = scores([
+    ['a', 0.1],
+    ['b', 0.2],
+    ['c', 0.3],
+  ]);
+  const now = scores([
+    ['b', 0.2],
+    ['c', 0.3],
+    ['d', 0.9],
+    ['e', 0.9],
+  ]);
+  const { users: coverage, outputs } = compareSides(before, now).figures();
+  expect(coverage).toEqual({ before: 3, now: 4, both: 2, added: 2, gone: 1 });
+  expect(outputs[0]).toMatchObject({ meanBefore: 0.2, meanNow: 0.575, meanDelta: 0, changed: 0 });
+  expect(outputs[0]?.psi).toBeGreaterThan(0.5);
+});
+
+it('a threshold means what applications see: 0.7 of a float32 reaches 0.7', () => {
+  const { decision: flips } = compareSides(scores([['a', 0.1]]), scores([['a', 0.7]]), { decision }).figures();
+  expect(flips).toMatchObject({ up: 1, down: 0 });
+});
+
+describe('by segment', () => {
+  const now = scores(users(1_000).map((id, i) => [id, (i + 0.5) / 1_000 + (i % 2 === 0 ? 0.25 : 0)]));
+  const compare = (valuesOf: (userId: string) => (string | null)[]) =>
+    compareSides(uniform, now, { decision, segments: ['half'], valuesOf }).figures().segments[0];
+
+  it('each value has its own figures', () => {
+    const segment = compare((id) => [Number(id) % 2 === 0 ? 'even' : null]);
+    const [even, none] = ['even', null].map((value) => segment?.values.find((one) => one.value === value));
+    expect(even).toMatchObject({
+      users: { both: 500 },
+      shift: { meanDelta: 0.25, changed: 1 },
+      flips: { up: 125, down: 0, rate: 0.25 },
+    });
+    expect(none).toMatchObject({
+      users: { both: 500 },
+      shift: { meanDelta: 0, psi: 0 },
+      flips: { up: 0, down: 0, rate: 0 },
+    });
+    expect(even?.shift?.psi).toBeGreaterThan(0.25);
+    expect(segment?.others).toBeNull();
+  });
+
+  it('the first 50 values are told apart, the others together', () => {
+    const segment = compare((id) => [`${Number(id) % 60}`]);
+    expect(segment?.values).toHaveLength(50);
+    const counted = segment?.values.reduce((sum, { users: { both } }) => sum + both, segment.others?.users.both ?? 0);
+    expect(counted).toBe(1_000);
+    expect(segment?.others?.users.both).toBe(160);
+  });
+});
+
+describe('outputs of other kinds', () => {
+  const fields: OutputField[] = [
+    { name: 'label', output: 'l', type: 'string', width: null, index: 0 },
+    { name: 'top', output: 't', type: 'int32', width: 2, index: 0 },
+    SCORE,
+  ];
+  const side = (values: readonly (readonly [string, readonly number[], number])[]) => ({
+    fields,
+    users: new Map(values.map((one, i) => [`${i}`, outputsOf(fields, one)])),
+  });
+
+  it('have the share of answers that changed, and what lies behind a text is found', () => {
+    const before = side([
+      ['yes', [1, 2], 0.25],
+      ['no', [1, 2], 0.5],
+      ['no', [3, 4], 0.5],
+      ['perhaps', [5, 6], 1],
+    ]);
+    const now = side([
+      ['no', [1, 2], 0.25],
+      ['no', [2, 1], 0.5],
+      ['maybe', [3, 4], 0.75],
+      ['perhaps', [5, 6], 1],
+    ]);
+    const figures = compareSides(before, now).figures();
+    expect(figures.answers).toEqual([
+      { name: 'label', changed: 0.5 },
+      { name: 'top', changed: 0.25 },
+    ]);
+    expect(figures.outputs[0]).toMatchObject({ name: 'score', meanBefore: 0.5625, meanNow: 0.625, largestDelta: 0.25 });
+  });
+
+  it('of another model version are compared as far as both have them', () => {
+    const before = scores([['0', 0.5]]);
+    const now = side([['yes', [1, 2], 0.75]]);
+    const comparison = compareSides(before, now, { decision: { output: 'label', threshold: 1 } });
+    expect(comparison.figures()).toMatchObject({
+      outputs: [{ name: 'score', meanDelta: 0.25 }],
+      answers: [],
+      decision: null,
+    });
+    expect(comparison.notes).toEqual([
+      'output label is new',
+      'output top is new',
+      'decision: output label is not in both generations',
+    ]);
+  });
+});

@@ -1,0 +1,137 @@
+/**
+ * Compares two generations user by user in one pass and constant memory: coverage, shift of each output's distribution,
+ * deltas, flips of the decision, top movers, and the same by segment. A row is bytes: what is looked at is read where it
+ * lies, and the id of a user only where its output moved further than others' (0.5 µs a user for one score).
+ */
+import { asHeld } from '../models/output-places.ts';
+import type { DecisionPolicy, OutputField } from '../predictor.ts';
+import type { Mover, ReportFigures } from './generation-report.ts';
+import { addAnswer, answerShare, commonOutputs, type NumericOutput, type StoredAt } from './output-tallies.ts';
+import { createSegment, type SegmentTally, segmentOf, sumsOf } from './segment-tally.ts';
+import { FlipTally, type Sums, UserTally } from './tally.ts';
+import { TopMovers } from './top-movers.ts';
+
+export interface ComparisonOptions {
+  /** Outputs of the generation served now. */
+  readonly before: readonly OutputField[];
+  readonly now: readonly OutputField[];
+  /** Stored outputs of users of the generation served now, whom the classes of distributions are read off. */
+  readonly sample: readonly Buffer[];
+  readonly decision: DecisionPolicy | null;
+  /** Feature columns, in the order of a row's segment values. */
+  readonly segments: readonly string[];
+}
+
+/** A user's row; its fields are overwritten by the next. */
+export interface ComparedRow {
+  /** Where the parts below lie. */
+  bytes: Buffer;
+  readonly userId: StoredAt;
+  readonly before: StoredAt;
+  readonly now: StoredAt;
+  readonly segments: (string | null)[];
+}
+
+export interface Comparison {
+  add(row: ComparedRow): void;
+  figures(): ReportFigures;
+  /** Furthest first. */
+  movers(): readonly Mover[];
+  readonly notes: readonly string[];
+}
+
+export function createComparison({ before, now, sample, decision, segments: columns }: ComparisonOptions): Comparison {
+  const { numeric, answers, notes } = commonOutputs(before, now, sample);
+  const decided = decision === null ? undefined : numeric.find(({ name }) => name === decision.output);
+  // The output that movers and segments are about.
+  const focus = decided ?? numeric[0];
+  const others = numeric.filter((output) => output !== focus);
+  const readUser = createUserReader(focus, decided ? decision : null);
+  const all: Sums = {
+    users: new UserTally(),
+    shift: focus?.tally ?? null,
+    flips: decided ? new FlipTally() : null,
+  };
+  const segments = columns.map((column) => createSegment(column, focus?.ends ?? null, decided !== undefined));
+  const top = new TopMovers();
+
+  return {
+    notes: [
+      ...notes,
+      ...(decision !== null && !decided ? [`decision: output ${decision.output} is not in both generations`] : []),
+    ],
+    add(row) {
+      const user = readUser(row);
+      addUser(all, user);
+      for (let i = 0; i < segments.length; i++) {
+        addUser(sumsOf(segments[i] as SegmentTally, row.segments[i] ?? null), user);
+      }
+      const [was, is] = [row.before.start, row.now.start];
+      for (const output of others) addNumber(output, row.bytes, was, is);
+      if (!user.isBefore || !user.isNow) return;
+      for (const output of answers) addAnswer(output, row.bytes, was, is);
+      if (top.admits(user.now - user.before)) top.add(moverOf(row, user));
+    },
+    figures: () => ({
+      users: all.users.coverage(),
+      outputs: numeric.map(({ name, tally }) => ({ name, ...tally.shift() })),
+      answers: answers.map(answerShare),
+      decision: all.flips && decision && { ...decision, ...all.flips.flips() },
+      segments: segments.map(segmentOf),
+    }),
+    movers: () => top.movers(),
+  };
+}
+
+function addNumber({ before, now, tally }: NumericOutput, bytes: Buffer, beforeAt: number, nowAt: number): void {
+  const was = beforeAt < 0 ? 0 : before(bytes, beforeAt);
+  const is = nowAt < 0 ? 0 : now(bytes, nowAt);
+  if (beforeAt >= 0) tally.addBefore(was);
+  if (nowAt >= 0) tally.addNow(is);
+  if (beforeAt >= 0 && nowAt >= 0) tally.addDelta(is - was);
+}
+
+/** What of a user is counted, of everybody and in each segment. */
+interface User {
+  isBefore: boolean;
+  isNow: boolean;
+  before: number;
+  now: number;
+  wasDecided: boolean;
+  isDecided: boolean;
+}
+
+/** Gives one and the same object for every row. */
+function createUserReader(
+  output: NumericOutput | undefined,
+  decision: DecisionPolicy | null,
+): (row: ComparedRow) => User {
+  const user: User = { isBefore: false, isNow: false, before: 0, now: 0, wasDecided: false, isDecided: false };
+  const threshold = decision?.threshold ?? 0;
+  const leastBefore = asHeld(output?.typeBefore ?? 'float64', threshold);
+  const least = asHeld(output?.typeNow ?? 'float64', threshold);
+  return ({ bytes, before, now }) => {
+    user.isBefore = before.start >= 0;
+    user.isNow = now.start >= 0;
+    user.before = output && user.isBefore ? output.before(bytes, before.start) : 0;
+    user.now = output && user.isNow ? output.now(bytes, now.start) : 0;
+    user.wasDecided = user.before >= leastBefore;
+    user.isDecided = user.now >= least;
+    return user;
+  };
+}
+
+function addUser({ users, shift, flips }: Sums, user: User): void {
+  const { isBefore, isNow } = user;
+  users.add(isBefore, isNow);
+  if (!shift) return;
+  if (isBefore) shift.addBefore(user.before);
+  if (isNow) shift.addNow(user.now);
+  if (!isBefore || !isNow) return;
+  shift.addDelta(user.now - user.before);
+  flips?.add(user.wasDecided, user.isDecided);
+}
+
+function moverOf({ bytes, userId }: ComparedRow, { before, now }: User): Mover {
+  return { userId: bytes.toString('utf8', userId.start, userId.end), before, now, delta: now - before };
+}

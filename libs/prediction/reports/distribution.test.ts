@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest';
+import { classEnds, classOf, psi } from './distribution.ts';
+
+const countsOf = (ends: Float64Array, values: readonly number[]) => {
+  const counts = new Float64Array(ends.length + 1);
+  for (const value of values) counts.set([(counts.at(classOf(ends, value)) ?? 0) + 1], classOf(ends, value));
+  return counts;
+};
+
+describe('classes', () => {
+  const values = Array.from({ length: 200 }, (_, i) => i);
+
+  it('hold a twentieth of the users served now each', () => {
+    const ends = classEnds(Float64Array.from(values));
+    expect([...countsOf(ends, values)]).toEqual(Array.from({ length: 20 }, () => 10));
+  });
+
+  it('are fewer where users have the same value, with one for what is below and one for what is above', () => {
+    const ends = classEnds(Float64Array.from([0, 0, 0, 1]));
+    expect([...countsOf(ends, [-1, 0, 0, 0.5, 1, 2])]).toEqual([1, 2, 2, 1]);
+  });
+
+  it('see a shift away from a single value, in both directions', () => {
+    const ends = classEnds(Float64Array.from([5, 5, 5]));
+    const before = countsOf(
+      ends,
+      Array.from({ length: 100 }, () => 5),
+    );
+    for (const now of [4, 6])
+      expect(
+        psi(
+          before,
+          countsOf(
+            ends,
+            Array.from({ length: 100 }, () => now),
+          ),
+        ),
+      ).toBeGreaterThan(5);
+  });
+
+  it('of nobody are one', () => {
+    expect(classEnds(new Float64Array())).toHaveLength(0);
+    expect(classOf(new Float64Array(), 3)).toBe(0);
+  });
+});
+
+describe('PSI', () => {
+  it('is nothing between equal shares, whatever the numbers', () => {
+    expect(psi(Float64Array.from([10, 20]), Float64Array.from([10, 20]))).toBe(0);
+    expect(psi(Float64Array.from([1_000, 2_000]), Float64Array.from([100, 200]))).toBeLessThan(1e-5);
+  });
+
+  it('is that of the definition', () => {
+    // (0.4 - 0.5) ln(0.4 / 0.5) + (0.6 - 0.5) ln(0.6 / 0.5), by hand; half a user in a million does not count.
+    expect(psi(Float64Array.from([5e5, 5e5]), Float64Array.from([4e5, 6e5]))).toBeCloseTo(0.0405465, 5);
+  });
+
+  it('is finite where a class is empty, and nothing where nobody is', () => {
+    expect(psi(Float64Array.from([10, 0]), Float64Array.from([0, 10]))).toBeGreaterThan(4);
+    expect(psi(Float64Array.from([0, 0]), Float64Array.from([1, 2]))).toBe(0);
+  });
+});

@@ -1,0 +1,113 @@
+/** What a comparison of two generations found, the new one and the one that is served: the shape that is kept and shown. */
+
+/** Of all users, or of those of one segment. */
+export interface Coverage {
+  /** In the generation served now. */
+  readonly before: number;
+  /** In the new one. */
+  readonly now: number;
+  readonly both: number;
+  /** In the new one alone. */
+  readonly added: number;
+  /** In the one served now alone. */
+  readonly gone: number;
+}
+
+/** Of an output with one number a user; deltas are now minus before, of users in both. Six digits of each are kept. */
+export interface OutputShift {
+  /** Population stability index over 20 classes: distribution.ts. Of all users on each side. */
+  readonly psi: number;
+  readonly meanBefore: number;
+  readonly meanNow: number;
+  readonly meanDelta: number;
+  /** Of the absolute delta. */
+  readonly meanAbsoluteDelta: number;
+  readonly p50AbsoluteDelta: number;
+  readonly p99AbsoluteDelta: number;
+  readonly largestDelta: number;
+  /** Share of users with any delta, 0 to 1. */
+  readonly changed: number;
+}
+
+/** Users whose decision is another: `up` reach the threshold now, `down` no longer. */
+export interface DecisionFlips {
+  readonly output: string;
+  readonly threshold: number;
+  readonly up: number;
+  readonly down: number;
+  /** Of the users in both, 0 to 1. */
+  readonly rate: number;
+}
+
+export interface SegmentValue {
+  /** null: users without one. */
+  readonly value: string | null;
+  readonly users: Coverage;
+  /** Of the decision's output, else the first with one number; null where there is none. */
+  readonly shift: OutputShift | null;
+  readonly flips: Pick<DecisionFlips, 'up' | 'down' | 'rate'> | null;
+}
+
+export interface Segment {
+  readonly column: string;
+  /** The first 50 values that were met, those with most users first. */
+  readonly values: readonly SegmentValue[];
+  /** All other users; null where there are none. */
+  readonly others: SegmentValue | null;
+}
+
+export interface ReportFigures {
+  readonly users: Coverage;
+  /** Outputs with one number a user. */
+  readonly outputs: readonly (OutputShift & { readonly name: string })[];
+  /** Texts and vectors: the share of users whose answer is another. */
+  readonly answers: readonly { readonly name: string; readonly changed: number }[];
+  readonly decision: DecisionFlips | null;
+  readonly segments: readonly Segment[];
+}
+
+/** One of the users whose output moved furthest. Kept apart from the figures, since an erasure takes it away. */
+export interface Mover {
+  readonly userId: string;
+  readonly before: number;
+  readonly now: number;
+  readonly delta: number;
+}
+
+/** A threshold of `publish` that the figures are beyond. */
+export interface Crossing {
+  readonly setting: 'maxPsi' | 'maxFlipRate' | 'maxMeanDelta' | 'minCoverage';
+  /** null: of users rather than of an output. */
+  readonly output: string | null;
+  readonly value: number;
+  readonly limit: number;
+}
+
+/** `blocked`: held back until somebody approves of it. */
+export type ReportVerdict = 'passed' | 'blocked' | 'not_compared';
+
+export interface GenerationReport {
+  readonly verdict: ReportVerdict;
+  /** null: not compared. */
+  readonly figures: ReportFigures | null;
+  readonly crossings: readonly Crossing[];
+  /** What was not compared or not judged, and why. */
+  readonly notes: readonly string[];
+  /** Milliseconds that the comparison took. */
+  readonly tookMs: number;
+}
+
+/** `PSI 0.41 of score above 0.25`, for people. */
+export function crossingText({ setting, output, value, limit }: Crossing): string {
+  const of = output === null ? '' : ` of ${output}`;
+  switch (setting) {
+    case 'maxPsi':
+      return `PSI ${value}${of} above ${limit}`;
+    case 'maxFlipRate':
+      return `flip rate ${value}${of} above ${limit}`;
+    case 'maxMeanDelta':
+      return `mean delta ${value}${of} above ${limit}`;
+    case 'minCoverage':
+      return `coverage ${value} of the users served now below ${limit}`;
+  }
+}

@@ -1,0 +1,59 @@
+/** A served answer beside what the candidate would have answered, by the one output that decides. */
+import type { Policy, Prediction, PredictionValue } from '../predictor.ts';
+
+/** What answers are compared by. */
+export interface Yardstick {
+  /** A prediction's field; null: the first that holds one value. */
+  readonly output: string | null;
+  /** From which on a number decides for yes; null: there is no decision. */
+  readonly threshold: number | null;
+}
+
+export function yardstickOf({ decision }: Pick<Policy, 'decision'>): Yardstick {
+  return { output: decision?.output ?? null, threshold: decision?.threshold ?? null };
+}
+
+export interface Comparison {
+  readonly isDifferent: boolean;
+  /** Both as numbers, where they are such: truth values are 0 and 1. */
+  readonly numbers: { readonly served: number; readonly candidate: number; readonly delta: number } | null;
+  /** Whether the decision is another one, and which way. */
+  readonly flip: 'up' | 'down' | null;
+  /** Whether the served answer is at or above the threshold. */
+  readonly isAbove: boolean;
+}
+
+/** Undefined where one of the two does not have the output, or has several values of it. */
+export function compareAnswers(
+  served: Prediction,
+  candidate: Prediction,
+  { output, threshold }: Yardstick,
+): Comparison | undefined {
+  const name = output ?? Object.keys(served).find((field) => isOneValue(served[field]));
+  const [before, after] = [valueAt(served, name), valueAt(candidate, name)];
+  if (before === undefined || after === undefined) return undefined;
+  const numbers = numbersOf(before, after);
+  const [was, is] = [isAtLeast(numbers?.served, threshold), isAtLeast(numbers?.candidate, threshold)];
+  return { isDifferent: before !== after, numbers, flip: was === is ? null : is ? 'up' : 'down', isAbove: was };
+}
+
+type Value = number | string | boolean;
+
+function isOneValue(value: PredictionValue | undefined): value is Value {
+  return value !== undefined && typeof value !== 'object';
+}
+
+function valueAt(prediction: Prediction, name: string | undefined): Value | undefined {
+  const value = name === undefined || !Object.hasOwn(prediction, name) ? undefined : prediction[name];
+  return isOneValue(value) ? value : undefined;
+}
+
+function numbersOf(before: Value, after: Value): Comparison['numbers'] {
+  if (typeof before === 'string' || typeof after === 'string') return null;
+  const [served, candidate] = [Number(before), Number(after)];
+  return { served, candidate, delta: candidate - served };
+}
+
+function isAtLeast(value: number | undefined, threshold: number | null): boolean {
+  return value !== undefined && threshold !== null && value >= threshold;
+}

@@ -1,0 +1,125 @@
+/**
+ * The shadow: a candidate model version computes what it would have answered to users who have been answered, and the two
+ * are compared. Nobody waits for it. Answers that were served are told of after the reply was made and wait in a bounded
+ * line; a moment later those of many users are computed together, one pass at a time, by a scorer and over connections of
+ * the shadow's own (shadow-passes.ts). What is beyond its rate or its share of a processor is dropped, and counted.
+ */
+import type { Answer } from '../answer.ts';
+import type { Assignments } from '../certificate.ts';
+import { createCpuBudget } from './cpu-budget.ts';
+import { createShadowPasses, type ShadowPassesDependencies } from './shadow-passes.ts';
+import type { ShadowStore } from './shadow-store.ts';
+import { isBesideShadow, isUnderWay, type ShadowedRollout, shadowedBy } from './shadowed-rollout.ts';
+
+export interface ShadowDependencies
+  extends Pick<ShadowPassesDependencies, 'registry' | 'features' | 'scorer' | 'observer'> {
+  /** What Postgres last said of a predictor. */
+  assignments(predictor: string): Assignments | undefined;
+  readonly store: ShadowStore;
+  /** Tells this process's sums from others'. */
+  readonly processId: string;
+  /** Milliseconds that only ever rise; for tests. */
+  readonly now?: () => number;
+}
+
+export interface Shadow {
+  /** An answer was given. Costs next to nothing where there is no shadow, never throws, and waits for nothing. */
+  notice(answer: Answer): void;
+  /** Answers that wait. */
+  waiting(): number;
+  /** Ends what is under way, and keeps the sums. */
+  close(): Promise<void>;
+}
+
+/** Of one processor: enough to see a thousand users of most models within seconds. */
+const CPU_SHARE = 0.25;
+const KEEP_EVERY_MS = 5_000;
+/** Without anything to do for so long, its processes are given up. */
+const IDLE_MS = 60_000;
+
+export function createShadow(dependencies: ShadowDependencies): Shadow {
+  const { assignments, store, processId, observer, now = () => performance.now() } = dependencies;
+  const budget = createCpuBudget(CPU_SHARE, now);
+  /** By predictor; the one whose turn was last is the last. */
+  const shadowed = new Map<string, ShadowedRollout>();
+  /** Those that are over, until their last sums are kept. */
+  const over = new Set<ShadowedRollout>();
+  const passes = createShadowPasses({ ...dependencies, budget, next, now });
+  let timer: NodeJS.Timeout | undefined;
+  let keeping: Promise<void> | undefined;
+  let isClosed = false;
+
+  function next(): ShadowedRollout | undefined {
+    const one = [...shadowed.values()].find(({ line }) => line.size > 0);
+    if (!one) return undefined;
+    shadowed.delete(one.predictor);
+    shadowed.set(one.predictor, one);
+    return one;
+  }
+
+  function find({ predictor, rollout }: Answer): ShadowedRollout | undefined {
+    const known = shadowed.get(predictor);
+    if (known?.id === rollout?.id) return known;
+    const assigned = assignments(predictor)?.rollout;
+    // The answer may be of a moment before or after what was last heard: there are others.
+    if (!assigned || assigned.id !== rollout?.id) return undefined;
+    const made = shadowedBy(predictor, assigned, budget, now);
+    if (!made) return undefined;
+    if (known) over.add(known);
+    shadowed.set(predictor, made);
+    observer.began(predictor, made.id);
+    timer ??= setInterval(keep, KEEP_EVERY_MS).unref();
+    return made;
+  }
+
+  async function keepOne(one: ShadowedRollout): Promise<void> {
+    const { id: rolloutId, tally } = one;
+    const movers = tally.takeMovers();
+    try {
+      tally.raiseFloor(await store.keep({ rolloutId, processId, rows: tally.rows(), movers }));
+      if (over.delete(one)) observer.ended(one.predictor, rolloutId, tally.outcomes());
+    } catch (error) {
+      // The sums come again with the next; those users may be found again, or are not.
+      observer.notKept(rolloutId, error);
+    }
+  }
+
+  async function keepAll(): Promise<void> {
+    for (const one of [...shadowed.values()]) {
+      if (isUnderWay(one, assignments(one.predictor)) || passes.isOf(one)) continue;
+      shadowed.delete(one.predictor);
+      over.add(one);
+    }
+    for (const one of [...over, ...shadowed.values()]) await keepOne(one);
+    await passes.restAfter(shadowed.size === 0 ? 0 : IDLE_MS);
+    if (shadowed.size > 0 || over.size > 0) return;
+    clearInterval(timer);
+    timer = undefined;
+  }
+
+  function keep(): void {
+    keeping ??= keepAll().finally(() => {
+      keeping = undefined;
+    });
+  }
+
+  return {
+    notice(answer) {
+      if (!isBesideShadow(answer) || isClosed) return;
+      const one = find(answer);
+      if (!one?.has(answer.userId)) return;
+      const outcome = one.line.add(answer);
+      if (outcome === 'waits') return passes.schedule();
+      one.tally.count(outcome);
+      observer.counted(one.predictor, outcome, 1);
+    },
+    waiting: () => [...shadowed.values()].reduce((sum, { line }) => sum + line.size, 0),
+    async close() {
+      isClosed = true;
+      clearInterval(timer);
+      await passes.stop();
+      await keeping;
+      await keepAll();
+    },
+  };
+}

@@ -1,0 +1,160 @@
+/**
+ * What a shadow's answers are like beside those that were served: sums that a process keeps for as long as the rollout
+ * lasts, and that are added up over processes. Classes are fixed, so that the sums of all processes fit each other.
+ */
+import { LATENCY_BOUNDS_MS, SCORE_CLASSES } from '../rollouts/arm-counts.ts';
+
+/**
+ * What becomes of a served answer of a user who is shadowed. Each has one of these:
+ * - `compared`
+ * - not comparable: `not_fresh`, the served answer is not known to be; `context_differs`, the user's context changed
+ *   between the two; `no_features`, the candidate's query has no row of the user; `no_value`, one of the two has no such
+ *   output
+ * - not computed: `repeated`, the same served answer was compared before; `coalesced`, a later answer of the same user took
+ *   its place; `over_rate`, `over_cpu` and `over_line`, beyond what a shadow may take
+ * - the candidate gave nothing: `features_unusable`, `failed` (it crashed, refused, or gave no finite number), `timed_out`,
+ *   `overloaded`, `unavailable` (Postgres does not answer, or the model is given a rest)
+ */
+export const SHADOW_OUTCOMES = Object.freeze([
+  'compared',
+  'not_fresh',
+  'context_differs',
+  'no_features',
+  'no_value',
+  'repeated',
+  'coalesced',
+  'over_rate',
+  'over_cpu',
+  'over_line',
+  'features_unusable',
+  'failed',
+  'timed_out',
+  'overloaded',
+  'unavailable',
+] as const);
+
+export type ShadowOutcome = (typeof SHADOW_OUTCOMES)[number];
+
+/** Where classes of differences begin, on either side of 0; the middle one is nearer to 0 than the first of these. */
+export const DELTA_BOUNDS = Object.freeze([0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 10, 100, 1_000]);
+const MIDDLE = DELTA_BOUNDS.length;
+export const DELTA_CLASSES = 2 * MIDDLE + 1;
+
+/** Comparisons of everybody, or of the users of a segment. */
+export interface Comparisons {
+  readonly compared: number;
+  /** Those that differ at all. */
+  readonly different: number;
+  /** Those of two numbers; over these are the sums of candidate minus served. */
+  readonly measured: number;
+  readonly sum: number;
+  readonly sumOfSquares: number;
+  /** Without its sign. */
+  readonly largest: number;
+  /** By DELTA_BOUNDS, from the most negative to the most positive. */
+  readonly deltas: readonly number[];
+  /** Answers that came to the threshold by the candidate alone, and by the served one alone. */
+  readonly up: number;
+  readonly down: number;
+  /** Answers at or above the threshold as they were served. */
+  readonly above: number;
+}
+
+/** What the candidate took, and what became of whom. Of everybody alone. */
+export interface ShadowEffort {
+  readonly outcomes: Readonly<Record<ShadowOutcome, number>>;
+  /** Scores of 0 to 1 by SCORE_CLASSES: row by row of served classes, the candidate's in each. */
+  readonly joint: readonly number[];
+  /** By LATENCY_BOUNDS_MS and above: of each user, the statement that read his features, and the run that scored him. */
+  readonly featuresMs: readonly number[];
+  readonly runMs: readonly number[];
+  /** Users in runs that were answered, and what those took of a processor. */
+  readonly usersRun: number;
+  readonly cpuMs: number;
+  /** Processes of the candidate that ended by themselves or had to be ended. */
+  readonly processesEnded: number;
+  /** The ages of compared served answers, in seconds, added up. */
+  readonly servedAgeSeconds: number;
+}
+
+export interface ShadowCounts extends Comparisons {
+  readonly effort?: ShadowEffort;
+}
+
+/** Users who have a value of a feature; of everybody: null. `value` null: of all values that have no segment of their own. */
+export type Segment = { readonly feature: string; readonly value: string | null } | null;
+
+export const NO_COMPARISONS: Comparisons = Object.freeze({
+  ...{ compared: 0, different: 0, measured: 0, sum: 0, sumOfSquares: 0, largest: 0 },
+  deltas: zeros(DELTA_CLASSES),
+  ...{ up: 0, down: 0, above: 0 },
+});
+
+export const NO_EFFORT: ShadowEffort = Object.freeze({
+  outcomes: Object.freeze(Object.fromEntries(SHADOW_OUTCOMES.map((outcome) => [outcome, 0]))) as Readonly<
+    Record<ShadowOutcome, number>
+  >,
+  joint: zeros(SCORE_CLASSES ** 2),
+  featuresMs: zeros(LATENCY_BOUNDS_MS.length + 1),
+  runMs: zeros(LATENCY_BOUNDS_MS.length + 1),
+  ...{ usersRun: 0, cpuMs: 0, processesEnded: 0, servedAgeSeconds: 0 },
+});
+
+function zeros(length: number): readonly number[] {
+  return Object.freeze(Array.from({ length }, () => 0));
+}
+
+export function addShadowCounts(one: ShadowCounts, other: ShadowCounts): ShadowCounts {
+  const efforts = [one.effort, other.effort].filter((effort) => effort !== undefined);
+  return {
+    ...sumOf(NO_COMPARISONS, one, other),
+    largest: Math.max(one.largest, other.largest),
+    ...(efforts.length === 0 ? {} : { effort: efforts.reduce(addEfforts, NO_EFFORT) }),
+  };
+}
+
+function addEfforts(one: ShadowEffort, other: ShadowEffort): ShadowEffort {
+  return { ...sumOf(NO_EFFORT, one, other), outcomes: sumOf(NO_EFFORT.outcomes, one.outcomes, other.outcomes) };
+}
+
+/**
+ * Numbers and lists of numbers added up, name by name of the shape; others are left as the shape has them. What either
+ * does not have, since an earlier release wrote it, counts as nothing.
+ */
+function sumOf<T extends object>(shape: T, one: Partial<T>, other: Partial<T>): T {
+  const added = Object.entries(shape).map(([name, nothing]: [string, unknown]) => {
+    const [a, b] = [one[name as keyof T] ?? nothing, other[name as keyof T] ?? nothing];
+    if (typeof nothing === 'number') return [name, (a as number) + (b as number)];
+    if (!Array.isArray(nothing)) return [name, nothing];
+    return [name, nothing.map((_, i) => ((a as number[])[i] ?? 0) + ((b as number[])[i] ?? 0))];
+  });
+  return Object.fromEntries(added) as T;
+}
+
+/** The class of a difference, as an index of `deltas`. */
+export function deltaClassOf(delta: number): number {
+  const size = Math.abs(delta);
+  let bounds = 0;
+  while (bounds < MIDDLE && size >= (DELTA_BOUNDS[bounds] as number)) bounds++;
+  return delta < 0 ? MIDDLE - bounds : MIDDLE + bounds;
+}
+
+/** Between what a class lies; null: without a bound. */
+export function deltaRange(index: number): { readonly from: number | null; readonly to: number | null } {
+  const far = DELTA_BOUNDS[Math.abs(index - MIDDLE)] ?? null;
+  const near = DELTA_BOUNDS[Math.abs(index - MIDDLE) - 1] ?? 0;
+  if (index === MIDDLE) return { from: -(far ?? 0), to: far };
+  return index > MIDDLE ? { from: near, to: far } : { from: far === null ? null : -far, to: -near };
+}
+
+/** The class of a score; undefined where it is not of 0 to 1. */
+export function scoreClassOf(score: number): number | undefined {
+  if (!(score >= 0 && score <= 1)) return undefined;
+  return Math.min(SCORE_CLASSES - 1, Math.floor(score * SCORE_CLASSES));
+}
+
+/** The class of a time, by LATENCY_BOUNDS_MS. */
+export function latencyClassOf(ms: number): number {
+  const at = LATENCY_BOUNDS_MS.findIndex((bound) => ms <= bound);
+  return at < 0 ? LATENCY_BOUNDS_MS.length : at;
+}

@@ -1,0 +1,145 @@
+/**
+ * One pass after the other: the answers that wait beside one shadow are computed together, when a moment's are there and
+ * there is processor time for it. What a pass costs is charged to the budget of all.
+ */
+import type { Answer } from '../answer.ts';
+import type { FeatureSource } from '../models/feature-source.ts';
+import type { Registry } from '../read/read-prediction.ts';
+import { yardstickOf } from './compare-answers.ts';
+import type { CpuBudget } from './cpu-budget.ts';
+import { type PassResult, performPass } from './shadow-pass.ts';
+import type { ShadowObserver, ShadowScorer } from './shadow-ports.ts';
+import type { ShadowedRollout } from './shadowed-rollout.ts';
+
+export interface ShadowPassesDependencies {
+  readonly registry: Pick<Registry, 'predictor' | 'modelVersion'>;
+  /** Over connections of the shadow's own. */
+  readonly features: Pick<FeatureSource, 'readUsers'>;
+  readonly scorer: ShadowScorer;
+  readonly observer: ShadowObserver;
+  readonly budget: CpuBudget;
+  /** The shadow whose turn it is among those beside which answers wait. */
+  next(): ShadowedRollout | undefined;
+  /** Milliseconds that only ever rise. */
+  readonly now: () => number;
+}
+
+export interface ShadowPasses {
+  /** Answers wait: there is a pass soon, if none is under way. */
+  schedule(): void;
+  isOf(one: ShadowedRollout): boolean;
+  /** Lets go of the scorer's processes, where nothing was asked of them for so long. */
+  restAfter(idleMs: number): Promise<void>;
+  /** None is begun any more; resolves when the one under way is over. */
+  stop(): Promise<void>;
+}
+
+/** What the answers of a moment wait for each other, so that they share a statement and a run. */
+const GATHER_MS = 100;
+/** Far more than a run takes, since its process is the last to be given a processor. */
+const PASS_MS = 5_000;
+const USERS_A_PASS = 256;
+
+export function createShadowPasses(dependencies: ShadowPassesDependencies): ShadowPasses {
+  const { scorer, observer, budget, next, now } = dependencies;
+  /** Whose pass is under way, or was the last; what it has cost so far. */
+  let current: ShadowedRollout | undefined;
+  let cost = { cpuMs: 0, ended: 0 };
+  let timer: NodeJS.Timeout | undefined;
+  let passing: Promise<void> | undefined;
+  let isStopped = false;
+  /** Null: the scorer has no processes. */
+  let lastAt: number | null = null;
+
+  scorer.observe({
+    ran(users, ms, cpuMs) {
+      cost.cpuMs += cpuMs;
+      budget.charge(cpuMs);
+      current?.tally.run(users, ms, cpuMs);
+    },
+    ended() {
+      cost.ended++;
+      current?.tally.processEnded();
+      if (current) observer.processEnded(current.predictor);
+    },
+  });
+
+  function schedule(afterMs: number): void {
+    if (isStopped || passing || timer) return;
+    timer = setTimeout(start, Math.max(afterMs, budget.msToNext())).unref();
+  }
+
+  function start(): void {
+    timer = undefined;
+    const one = next();
+    if (!one || isStopped) return;
+    current = one;
+    lastAt = now();
+    cost = { cpuMs: 0, ended: 0 };
+    const answers = one.line.take(USERS_A_PASS);
+    passing = pass(one, answers).finally(() => {
+      passing = undefined;
+      schedule(answers.length < USERS_A_PASS ? GATHER_MS : 0);
+    });
+  }
+
+  async function pass(one: ShadowedRollout, answers: readonly Answer[]): Promise<void> {
+    const startedAt = now();
+    const found = await candidateOf(dependencies, one).catch(() => undefined);
+    const { results, featuresMs } = found
+      ? await performPass(dependencies, { ...found, answers, timeoutMs: PASS_MS })
+      : { results: answers.map(() => ({ outcome: 'unavailable' as const })), featuresMs: null };
+    if (featuresMs !== null) one.tally.read(answers.length, featuresMs);
+    for (const [i, answer] of answers.entries()) note(one, answer, results[i] as PassResult, observer);
+    const ms = now() - startedAt;
+    // What a process that died, or is about to be ended, took of a processor, nobody knows: all the time there was.
+    const isLost = cost.ended > 0 || results.some(({ outcome }) => outcome === 'timed_out');
+    if (isLost) budget.charge(Math.max(0, ms - cost.cpuMs));
+    observer.passed(one.predictor, ms, cost.cpuMs);
+  }
+
+  return {
+    schedule: () => schedule(GATHER_MS),
+    isOf: (one) => passing !== undefined && current === one,
+    async restAfter(idleMs) {
+      if (passing || lastAt === null || now() - lastAt < idleMs) return;
+      lastAt = null;
+      await scorer.rest();
+    },
+    async stop() {
+      isStopped = true;
+      clearTimeout(timer);
+      await scorer.rest();
+      await passing;
+      // What had read its features by then has asked once more.
+      await scorer.rest();
+    },
+  };
+}
+
+/** What is asked of whom, as it is now; undefined where the predictor is not served any more. */
+async function candidateOf(
+  { registry }: Pick<ShadowPassesDependencies, 'registry'>,
+  { predictor: name, candidateVersionId }: ShadowedRollout,
+) {
+  const predictor = await registry.predictor(name);
+  if (!predictor) return undefined;
+  const version = await registry.modelVersion(candidateVersionId);
+  return { version, yardstick: yardstickOf(predictor.policy), segments: predictor.policy.segments ?? [] };
+}
+
+function note(
+  { predictor, line, tally }: ShadowedRollout,
+  answer: Answer,
+  result: PassResult,
+  to: ShadowObserver,
+): void {
+  to.counted(predictor, result.outcome, 1);
+  if (result.outcome !== 'compared') return tally.count(result.outcome);
+  const { comparison, segments, contextVersion, computedAt } = result;
+  line.done(answer);
+  tally.compare(comparison, answer.ageSeconds ?? 0, segments);
+  if (!comparison.numbers) return;
+  const { served, candidate } = comparison.numbers;
+  tally.consider({ userId: answer.userId, served, candidate, contextVersion, computedAt });
+}

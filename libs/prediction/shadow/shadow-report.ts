@@ -1,0 +1,131 @@
+/** What the sums of all processes say of a shadow. */
+import { LATENCY_BOUNDS_MS, SCORE_CLASSES } from '../rollouts/arm-counts.ts';
+import {
+  addShadowCounts,
+  type Comparisons,
+  deltaRange,
+  NO_COMPARISONS,
+  NO_EFFORT,
+  type Segment,
+  type ShadowCounts,
+  type ShadowOutcome,
+} from './shadow-counts.ts';
+import type { ShadowRow } from './shadow-store.ts';
+import { type Interval, wilsonInterval } from './wilson.ts';
+
+export interface ShadowReport {
+  /** Served answers of users who are shadowed, by what became of them. */
+  readonly outcomes: Readonly<Record<ShadowOutcome, number>>;
+  readonly everybody: ComparisonReport;
+  /** By feature, those of more users first. */
+  readonly segments: readonly (ComparisonReport & { readonly segment: NonNullable<Segment> })[];
+  /** Scores of 0 to 1 in classes of equal width: a row for each class of served scores; null: there are no such scores. */
+  readonly joint: readonly (readonly number[])[] | null;
+  /** The mean age of compared answers when they were served, in seconds; null: none was compared. */
+  readonly servedAgeSeconds: number | null;
+  readonly candidate: CandidateReport;
+}
+
+export interface ComparisonReport {
+  readonly compared: number;
+  /** The share of answers that differ at all. */
+  readonly differentShare: number | null;
+  /** Of candidate minus served; null where no two numbers were compared. */
+  readonly meanDelta: number | null;
+  readonly deviation: number | null;
+  readonly largestDelta: number | null;
+  readonly deltas: readonly { readonly from: number | null; readonly to: number | null; readonly answers: number }[];
+  /** Null where the predictor declares no threshold. */
+  readonly flips: FlipReport | null;
+}
+
+export interface FlipReport {
+  /** To yes, and to no. */
+  readonly up: number;
+  readonly down: number;
+  readonly rate: number | null;
+  /** Where the rate of all users lies, at 95 %, taking each answer for another user's. */
+  readonly interval: Interval;
+}
+
+/** The candidate's own figures. */
+export interface CandidateReport {
+  /** Users by the time of the statement that read their features, and of the run that scored them, at low priority. */
+  readonly featuresMs: readonly LatencyClass[];
+  readonly runMs: readonly LatencyClass[];
+  readonly usersRun: number;
+  /** CPU of the model for a thousand users, in ms; null: none was run. */
+  readonly cpuMsPerThousand: number | null;
+  readonly processesEnded: number;
+}
+
+export interface LatencyClass {
+  /** Null: above all bounds. */
+  readonly toMs: number | null;
+  readonly users: number;
+}
+
+/**
+ * @param rows of all processes
+ * @param hasThreshold whether the predictor decides by one
+ */
+export function reportShadow(rows: readonly ShadowRow[], hasThreshold: boolean): ShadowReport {
+  const sums = new Map<string, { segment: Segment; counts: ShadowCounts }>();
+  for (const { segment, counts } of rows) {
+    const key = JSON.stringify(segment && [segment.feature, segment.value]);
+    const known = sums.get(key)?.counts ?? NO_COMPARISONS;
+    sums.set(key, { segment, counts: addShadowCounts(known, counts) });
+  }
+  const everybody: ShadowCounts = sums.get('null')?.counts ?? NO_COMPARISONS;
+  const effort = everybody.effort ?? NO_EFFORT;
+  return {
+    outcomes: effort.outcomes,
+    everybody: reportOf(everybody, hasThreshold),
+    segments: [...sums.values()]
+      .flatMap(({ segment, counts }) => (segment ? [{ segment, ...reportOf(counts, hasThreshold) }] : []))
+      .sort((one, other) => compareTexts(one.segment.feature, other.segment.feature) || other.compared - one.compared),
+    joint: jointOf(effort.joint),
+    servedAgeSeconds: shareOf(effort.servedAgeSeconds, everybody.compared),
+    candidate: {
+      featuresMs: latencies(effort.featuresMs),
+      runMs: latencies(effort.runMs),
+      usersRun: effort.usersRun,
+      cpuMsPerThousand: shareOf(effort.cpuMs * 1_000, effort.usersRun),
+      processesEnded: effort.processesEnded,
+    },
+  };
+}
+
+function reportOf(counts: Comparisons, hasThreshold: boolean): ComparisonReport {
+  const { compared, different, measured, sum, sumOfSquares, largest, deltas, up, down } = counts;
+  const meanDelta = shareOf(sum, measured);
+  return {
+    compared,
+    differentShare: shareOf(different, compared),
+    meanDelta,
+    // A sum of squares may fall short of the square of the sum by what rounding takes.
+    deviation: meanDelta === null ? null : Math.sqrt(Math.max(0, sumOfSquares / measured - meanDelta ** 2)),
+    largestDelta: measured === 0 ? null : largest,
+    deltas: deltas.map((answers, i) => ({ ...deltaRange(i), answers })),
+    flips: hasThreshold
+      ? { up, down, rate: shareOf(up + down, measured), interval: wilsonInterval(up + down, measured) }
+      : null,
+  };
+}
+
+function jointOf(joint: readonly number[]): ShadowReport['joint'] {
+  if (!joint.some((count) => count > 0)) return null;
+  return Array.from({ length: SCORE_CLASSES }, (_, row) => joint.slice(row * SCORE_CLASSES, (row + 1) * SCORE_CLASSES));
+}
+
+function latencies(counts: readonly number[]): LatencyClass[] {
+  return counts.map((users, i) => ({ toMs: LATENCY_BOUNDS_MS[i] ?? null, users }));
+}
+
+function shareOf(part: number, whole: number): number | null {
+  return whole === 0 ? null : part / whole;
+}
+
+function compareTexts(one: string, other: string): number {
+  return one === other ? 0 : one < other ? -1 : 1;
+}

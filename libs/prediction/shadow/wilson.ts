@@ -1,0 +1,24 @@
+/**
+ * An interval for a share, by Wilson's score: right also where the share is near 0 or 1 and where few were looked at. E. B.
+ * Wilson, "Probable inference, the law of succession, and statistical inference", 1927.
+ */
+
+export interface Interval {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Of a normal distribution, how far from its mean 95 % of it reach. */
+const Z_95 = 1.959964;
+
+/** Where the true share lies, at 95 %; of nothing: anywhere. */
+export function wilsonInterval(successes: number, trials: number, z: number = Z_95): Interval {
+  if (trials === 0) return { low: 0, high: 1 };
+  const share = successes / trials;
+  const weight = 1 + z ** 2 / trials;
+  const middle = (share + z ** 2 / (2 * trials)) / weight;
+  const half = (z / weight) * Math.sqrt((share * (1 - share)) / trials + z ** 2 / (4 * trials ** 2));
+  // What rounding leaves of exact ends.
+  const low = successes === 0 ? 0 : Math.max(0, middle - half);
+  return { low, high: successes === trials ? 1 : Math.min(1, middle + half) };
+}
