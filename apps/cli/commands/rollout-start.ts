@@ -7,7 +7,6 @@ import { CommandFailure } from '../failure.ts';
 import { renderRollout } from '../output/render-rollout.ts';
 
 interface Options extends ApiOptions {
-  readonly version?: string;
   readonly shadow?: boolean;
   readonly share?: number;
   readonly maxPerSecond?: number;
@@ -32,14 +31,14 @@ export function rolloutStartCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'start',
     description: 'start a canary (default), a shadow (--shadow) or an A/B test (--arm)',
-    example: 'tandem rollout start repurchase --version 3 --steps 1,5,25,50,100',
+    example: 'tandem rollout start repurchase 3 --steps 1,5,25,50,100',
     detail: [
       'A canary goes from step to step by itself once its guardrails hold, and is taken back by itself where one is broken.',
       'It begins when every process has loaded the model version and its generation is computed: tandem rollout show.',
     ].join('\n'),
   })
     .argument('<predictor>')
-    .option('--version <number>', 'the model version: tandem model list shows them')
+    .argument('[version]', 'the model version: tandem model list shows them; of an A/B test --arm names them')
     .option('--steps <percents>', 'of a canary: percent of the users, rising, the last 100', parseNumbers)
     .option('--shadow', 'nobody is served from it: its answers are compared with what is served')
     .option('--share <share>', 'of a shadow: the share of the users, 0 to 1', parseNumber)
@@ -52,19 +51,19 @@ export function rolloutStartCommand(cli: Cli): Command {
     .option('--min-step <duration>', 'a step lasts at least so long, such as 1h')
     .option('--min-users <count>', 'of each arm; below it there is no verdict', parseNumber)
     .option('--outcome <name>', 'an outcome that must not get worse; repeat it for more', collect)
-    .action(async (predictor: string, options: Options) => {
-      const rollout = await connect(cli, options).rollouts.start(predictor, inputOf(options));
+    .action(async (predictor: string, version: string | undefined, options: Options) => {
+      const rollout = await connect(cli, options).rollouts.start(predictor, inputOf(version, options));
       present(cli, options, rollout, () => renderRollout(rollout, cli.paint, cli.now()));
     });
 }
 
-function inputOf(options: Options): RolloutInput {
-  const { version, shadow, share, maxPerSecond, arm, steps, live } = options;
+function inputOf(version: string | undefined, options: Options): RolloutInput {
+  const { shadow, share, maxPerSecond, arm, steps, live } = options;
   const coverage = live ? ({ coverage: 'live' } as const) : {};
   if (arm) return { kind: 'ab', arms: arm, ...coverage, analysis: analysisOf(options) };
   if (version === undefined) {
     throw new CommandFailure('which model version?', {
-      remedy: 'add --version <number>, or --arm <name=version:percent> for an A/B test',
+      remedy: 'name it behind the predictor, or add --arm <name=version:percent> for an A/B test',
       exitCode: 2,
     });
   }

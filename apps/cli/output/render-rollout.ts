@@ -31,7 +31,7 @@ export function renderRollout(rollout: RolloutView, paint: Paint, now: number): 
 }
 
 export function renderRollouts(rollouts: readonly RolloutView[], paint: Paint, now: number): string[] {
-  if (rollouts.length === 0) return ['no rollouts yet; start one: tandem rollout start <predictor> --version <number>'];
+  if (rollouts.length === 0) return ['no rollouts yet; start one: tandem rollout start <predictor> <version>'];
   const titles = ['predictor', 'rollout', 'kind', 'state', 'asked', 'reason'];
   const rows = rollouts.map((rollout) => [
     rollout.predictor,

@@ -13,7 +13,7 @@ export async function findRollout(client: Client, named: string): Promise<Rollou
   const [newest] = rollouts;
   if (newest) return newest;
   throw new CommandFailure(`${named} has no rollout yet`, {
-    remedy: `tandem rollout start ${named} --version <number>`,
+    remedy: `tandem rollout start ${named} <version>`,
   });
 }
 

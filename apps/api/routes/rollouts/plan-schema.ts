@@ -53,8 +53,8 @@ const CanarySchema = z.strictObject({
     .min(1)
     .max(20)
     .default([1, 5, 25, 50, 100])
-    .refine((steps) => steps.every((step, i) => i === 0 || step > (steps[i - 1] ?? 0)), 'steps that rise')
-    .refine((steps) => steps.at(-1) === 100, 'a last step of 100'),
+    .refine((steps) => steps.every((step, i) => i === 0 || step > (steps[i - 1] ?? 0)), 'they must rise, each above the one before')
+    .refine((steps) => steps.at(-1) === 100, 'the last must be 100'),
   coverage,
   analysis,
 });
@@ -72,8 +72,8 @@ const AbSchema = z.strictObject({
     .array(z.strictObject({ variant: armName, version, weight: z.number().min(0.01).max(100) }))
     .min(1)
     .max(9)
-    .refine((arms) => new Set(arms.map(({ variant }) => variant)).size === arms.length, 'arms of different names')
-    .refine((arms) => arms.reduce((sum, { weight }) => sum + weight, 0) <= 100, 'weights of at most 100 together'),
+    .refine((arms) => new Set(arms.map(({ variant }) => variant)).size === arms.length, 'each needs a name of its own')
+    .refine((arms) => arms.reduce((sum, { weight }) => sum + weight, 0) <= 100, 'their weights make at most 100 together'),
   coverage,
   analysis,
 });
