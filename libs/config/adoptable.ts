@@ -9,6 +9,7 @@ import { declareValues } from './declared-values.ts';
 import { mapInputs } from './model-inputs.ts';
 import { mapOutputs } from './model-outputs.ts';
 import type { ModelSignature } from './model-signature.ts';
+import { segmentProblems } from './publication-settings.ts';
 import { type QueryColumn, readQueryColumns } from './query-columns.ts';
 import type { ResolvedPredictor } from './resolve-predictor.ts';
 
@@ -28,6 +29,7 @@ export function adoptable(
   const problems: SettingProblem[] = [];
   const roles = readQueryColumns(predictor, columns, problems);
   const features = roles && declareValues(predictor, roles.features, problems);
+  if (roles) problems.push(...segmentProblems(predictor.name, predictor.policy.segments ?? [], roles.features));
   const outputs = mapOutputs(predictor, signature, problems);
   // The fit of features is judged only when it is known what they are; else one fault would show as two.
   const inputs = features ? mapInputs(predictor, features, signature, problems) : [];

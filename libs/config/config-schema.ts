@@ -57,6 +57,11 @@ function whole(what: string, least: number, most: number) {
   });
 }
 
+const share = z
+  .number(form('a number from 0 to 1'))
+  .min(0, form('a number from 0 to 1'))
+  .max(1, form('a number from 0 to 1'));
+
 const TEN_YEARS = 3650 * 86_400_000;
 
 const nullValue = z.union([z.number(), z.boolean(), z.string()], form("a number, 'nan', or a text for a text column"));
@@ -160,13 +165,40 @@ const batch = z.strictObject(
       })
       .optional(),
     chunkSize: whole('a whole number from 1 to 50000', 1, 50_000).optional(),
-    minCoverage: z
-      .number(form('a number from 0 to 1'))
-      .min(0, form('a number from 0 to 1'))
-      .max(1, form('a number from 0 to 1'))
-      .optional(),
+    minCoverage: share.optional(),
   },
   form('an object of settings'),
+);
+
+const AT_LEAST_NONE = 'a number that is not negative';
+const limit = z.number(form(AT_LEAST_NONE)).min(0, form(AT_LEAST_NONE));
+
+const decision = z.strictObject({ output: name, threshold: z.number(form('a number')) }, form('{ output, threshold }'));
+
+const MAX_SEGMENTS = 10;
+const segments = z
+  .array(name, form('an array of feature columns'))
+  .max(MAX_SEGMENTS, form(`at most ${MAX_SEGMENTS} feature columns`));
+
+const publish = z.strictObject(
+  {
+    maxPsi: limit.optional(),
+    maxFlipRate: share.optional(),
+    maxMeanDelta: limit.optional(),
+    minCoverage: share.optional(),
+    minUsers: whole('a whole number from 1 to 1000000000', 1, 1_000_000_000).optional(),
+    reportTimeout: duration(3_600_000, '1h').optional(),
+  },
+  form('an object of settings'),
+);
+
+const SHARE_OF_USERS = 'a number above 0, up to 1';
+const explanations = z.strictObject(
+  {
+    share: z.number(form(SHARE_OF_USERS)).max(1, form(SHARE_OF_USERS)),
+    keepFor: duration(365 * 86_400_000, '365d').optional(),
+  },
+  form('{ share, keepFor? }'),
 );
 
 const predictor = z.strictObject(
@@ -178,6 +210,10 @@ const predictor = z.strictObject(
     rowByRow: flag.optional(),
     freshness: freshness.optional(),
     batch: batch.optional(),
+    decision: decision.optional(),
+    segments: segments.optional(),
+    publish: publish.optional(),
+    explanations: explanations.optional(),
   },
   form('an object of settings'),
 );
@@ -204,6 +240,12 @@ export function settingsAt(path: readonly PropertyKey[]): readonly string[] {
       return Object.keys(freshness.shape);
     case 'batch':
       return Object.keys(batch.shape);
+    case 'decision':
+      return Object.keys(decision.shape);
+    case 'publish':
+      return Object.keys(publish.shape);
+    case 'explanations':
+      return Object.keys(explanations.shape);
     default:
       return [];
   }

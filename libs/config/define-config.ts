@@ -35,6 +35,51 @@ export interface PredictorConfig {
   readonly rowByRow?: boolean;
   readonly freshness?: FreshnessConfig;
   readonly batch?: BatchConfig;
+  /** What the application does with a prediction: then a comparison of generations counts whose decision flips. */
+  readonly decision?: DecisionConfig;
+  /** At most 10 feature columns of the query, by whose values generations are compared too. */
+  readonly segments?: readonly string[];
+  /**
+   * How far a new generation may be from the one that is served; what is further is held back until somebody approves of
+   * it. Every generation is compared, also without this setting.
+   */
+  readonly publish?: PublishConfig;
+  /** Keeps answers with what they were made of, so that they can be shown and computed again. Left out: none is kept. */
+  readonly explanations?: ExplanationsConfig;
+}
+
+/** They hold features of users: they are kept for a while only, and an erasure takes them. */
+export interface ExplanationsConfig {
+  /** Of the users, 0.0001 to 1: all answers of such a user are kept, up to 50 a second in each process. */
+  readonly share: number;
+  /** For how long; `1m` to `365d`. Default `30d`. At most 100,000 of a predictor are kept, the newest. */
+  readonly keepFor?: Duration;
+}
+
+/** Users are decided for whose output is at least the threshold. */
+export interface DecisionConfig {
+  /** An output with one number (or boolean: 0 or 1) a user. */
+  readonly output: string;
+  readonly threshold: number;
+}
+
+/**
+ * Thresholds, each off where it is left out. Those of an output are of the decision's, where there is a decision, else of
+ * each with one number a user.
+ */
+export interface PublishConfig {
+  /** Population stability index of an output: by custom 0.1 is a small shift, 0.25 a large one. */
+  readonly maxPsi?: number;
+  /** Share of users whose decision flips, 0 to 1. */
+  readonly maxFlipRate?: number;
+  /** Mean of the absolute delta of an output. */
+  readonly maxMeanDelta?: number;
+  /** The least share of the users served now who are in the new generation too, 0 to 1. */
+  readonly minCoverage?: number;
+  /** With fewer users in both generations only `minCoverage` counts. Default 100. */
+  readonly minUsers?: number;
+  /** A comparison that takes longer is given up and holds nothing back; at most `1h`. Default `2m`. */
+  readonly reportTimeout?: Duration;
 }
 
 /**

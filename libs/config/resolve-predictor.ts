@@ -1,5 +1,12 @@
 /** Puts the defaults in: what a predictor's settings mean, in milliseconds and in the domain's own types. */
-import type { Categories, Policy, TensorType } from '@tandem/prediction/predictor';
+import {
+  type Categories,
+  type ExplanationsPolicy,
+  type Policy,
+  PUBLISH_DEFAULTS,
+  type PublishPolicy,
+  type TensorType,
+} from '@tandem/prediction/predictor';
 import type { ParsedPredictor } from './config-schema.ts';
 import { parseDuration } from './durations.ts';
 import type { ModelFile } from './model-file.ts';
@@ -81,7 +88,14 @@ function resolveCategories(categories: ParsedCategories): Readonly<Record<string
   );
 }
 
-function resolvePolicy({ freshness = {}, batch = {} }: ParsedPredictor): Policy {
+function resolvePolicy({
+  freshness = {},
+  batch = {},
+  decision,
+  segments,
+  publish,
+  explanations,
+}: ParsedPredictor): Policy {
   return {
     freshness: {
       maxAgeMs: milliseconds(freshness.maxAge),
@@ -98,7 +112,28 @@ function resolvePolicy({ freshness = {}, batch = {} }: ParsedPredictor): Policy 
       chunkSize: batch.chunkSize ?? 10_000,
       minCoverage: batch.minCoverage ?? 0.9,
     },
+    ...(decision ? { decision } : {}),
+    ...(segments ? { segments } : {}),
+    ...(publish ? { publish: resolvePublish(publish) } : {}),
+    ...(explanations ? { explanations: resolveExplanations(explanations) } : {}),
   };
+}
+
+function resolvePublish(publish: NonNullable<ParsedPredictor['publish']>): PublishPolicy {
+  return {
+    maxPsi: publish.maxPsi ?? null,
+    maxFlipRate: publish.maxFlipRate ?? null,
+    maxMeanDelta: publish.maxMeanDelta ?? null,
+    minCoverage: publish.minCoverage ?? null,
+    minUsers: publish.minUsers ?? PUBLISH_DEFAULTS.minUsers,
+    reportTimeoutMs: milliseconds(publish.reportTimeout) ?? PUBLISH_DEFAULTS.reportTimeoutMs,
+  };
+}
+
+const KEEP_EXPLANATIONS_MS = 30 * 86_400_000;
+
+function resolveExplanations({ share, keepFor }: NonNullable<ParsedPredictor['explanations']>): ExplanationsPolicy {
+  return { share, keepForMs: milliseconds(keepFor) ?? KEEP_EXPLANATIONS_MS };
 }
 
 function milliseconds(duration: string | undefined): number | null {

@@ -8,6 +8,8 @@ import { PREDICTOR_NAME } from './config-schema.ts';
 import { defaultProblems } from './default-prediction.ts';
 import { formatDuration, parseDuration } from './durations.ts';
 import { coveringPattern } from './event-patterns.ts';
+import { explanationProblems } from './explanation-settings.ts';
+import { publicationProblems } from './publication-settings.ts';
 import { slotGaps } from './schedule.ts';
 
 export function settingConflicts(name: string, predictor: PartialPredictor): SettingProblem[] {
@@ -22,6 +24,8 @@ export function settingConflicts(name: string, predictor: PartialPredictor): Set
     ...defaultConflicts(predictor, at),
     ...eventProblems(predictor, at),
     ...expiryProblems(predictor, at),
+    ...publicationProblems(predictor, at),
+    ...explanationProblems(predictor, at),
   ];
 }
 

@@ -4,13 +4,17 @@
  */
 import type pg from 'pg';
 import { type Db, execute, query, transaction } from './database.ts';
+import { deleteMovers } from './generation-reports.ts';
 import { partitionOf } from './partition.ts';
+import { deleteShadowMovers } from './shadow.ts';
 
-/** In all published generations, each by itself; how many rows went. */
+/** In all published generations, each by itself, and in the reports of them and of shadows; how many predictions went. */
 export async function deletePredictionsOf(pool: pg.Pool, numbers: readonly number[]): Promise<number> {
   const published = await query<{ id: string }>(pool, {
     text: `select id from tandem.generations where state = 'published'`,
   });
+  await deleteMovers(pool, numbers);
+  await deleteShadowMovers(pool, numbers);
   let deleted = 0;
   for (const { id } of published) deleted += await transaction(pool, (db) => deleteCounted(db, id, numbers));
   return deleted;

@@ -16,6 +16,8 @@ import type pg from 'pg';
 import { type Db, execute, query, transaction } from './database.ts';
 import { deletePredictionsOf } from './erased-predictions.ts';
 import { shareEventRules } from './event-rules.ts';
+import { deleteKeptExplanations } from './kept-explanations.ts';
+import { lockAssignments } from './settings.ts';
 
 /** After the erasure; what may still come is a chunk under way (minutes), or a process that was stopped meanwhile. */
 const SWEEPS = `(array['5 s', '3 min', '15 min', '1 h']::interval[])`;
@@ -29,6 +31,9 @@ export function createErasureStore(pool: pg.Pool): ErasureStore {
         events: await clearEvents(pool, numbers),
         overlayEntries: await deleteOverlay(pool, numbers),
         runFailures: await deleteFailures(pool, numbers),
+        outcomes: await clearOutcomes(pool, numbers),
+        exposures: (await deleteOverrides(pool, numbers)) + (await deleteExposures(pool, numbers)),
+        keptExplanations: await deleteKeptExplanations(pool, numbers),
         predictions: await deletePredictionsOf(pool, numbers),
       };
     },
@@ -139,6 +144,34 @@ async function deleteFailures(db: Db, numbers: readonly number[]): Promise<numbe
     text: `delete from tandem.run_failures f using tandem.erasures t
       where t.number = any($1::bigint[]) and f.user_id collate "C" = t.user_id
         and exists (select from tandem.runs r where r.id = f.run_id and r.created_at <= t.erased_at)`,
+  });
+}
+
+/** Their ids stay, so that a late duplicate is known as one. */
+async function clearOutcomes(db: Db, numbers: readonly number[]): Promise<number> {
+  return change(db, numbers, {
+    text: `update tandem.outcomes o set user_id = null, name = null, value = null, time = null from tandem.erasures t
+      where t.number = any($1::bigint[]) and o.user_id = t.user_id and o.context_version <= t.deleted_version`,
+  });
+}
+
+/** By the primary key, step by step: users are known to few rollouts, and an index by user would serve nothing else. */
+async function deleteExposures(db: Db, numbers: readonly number[]): Promise<number> {
+  return change(db, numbers, {
+    text: `delete from tandem.exposures e using tandem.erasures t, tandem.rollouts r, generate_series(0, r.step) s
+      where t.number = any($1::bigint[]) and e.rollout_id = r.id and e.step = s and e.user_id = t.user_id
+        and e.context_version <= t.deleted_version`,
+  });
+}
+
+/** Users who were put into an arm by hand; the assignments are locked first, as by whoever puts them there. */
+async function deleteOverrides(pool: pg.Pool, numbers: readonly number[]): Promise<number> {
+  const erased = 'tandem.erasures t where t.number = any($1::bigint[]) and o.user_id = t.user_id';
+  const found = await query(pool, { text: `select from tandem.arm_overrides o, ${erased} limit 1`, values: [numbers] });
+  if (found.length === 0) return 0;
+  return transaction(pool, async (db) => {
+    await lockAssignments(db);
+    return change(db, numbers, { text: `delete from tandem.arm_overrides o using ${erased}` });
   });
 }
 

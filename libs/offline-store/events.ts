@@ -6,6 +6,7 @@ import { isTandemError, TandemError } from '@tandem/prediction/errors';
 import { type ContextEvent, contextToken, type EventResult, type EventStore } from '@tandem/prediction/events/events';
 import pg from 'pg';
 import { type Db, query, sqlState } from './database.ts';
+import { asRefusal } from './refusal.ts';
 
 export interface EventStoreOptions {
   /** Milliseconds that a batch waits for a user whom another transaction holds. */
@@ -99,12 +100,6 @@ function isIdCollision(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code === '23505' && error.table === 'event_ids';
 }
 
-/** What the trigger says of a refused event. */
-interface Refusal {
-  readonly index: number;
-  readonly field: string;
-}
-
 function asEventError(error: unknown, events: readonly ContextEvent[]): unknown {
   if (isTandemError(error) || !(error instanceof pg.DatabaseError)) return error;
   if (isIdCollision(error)) {
@@ -114,14 +109,8 @@ function asEventError(error: unknown, events: readonly ContextEvent[]): unknown 
       cause: error,
     });
   }
-  if (error.code !== 'TD422' && error.code !== 'TD409') return unstorable(error);
-  const { index, field } = JSON.parse(error.detail ?? '{}') as Refusal;
-  return new TandemError(error.code === 'TD409' ? 'event_conflict' : 'invalid_input', sentence(error.message), {
-    field: `[${index}].${field}`,
-    ...(error.hint === undefined ? {} : { remedy: error.hint }),
-    detail: { source: events[index]?.source, id: events[index]?.id },
-    cause: error,
-  });
+  const refused = asRefusal(error, events, 'event_conflict');
+  return refused === error ? unstorable(error) : refused;
 }
 
 /** Text and numbers that jsonb cannot hold are refused at the edge; should one slip through, it is still the event's fault. */
@@ -132,8 +121,4 @@ function unstorable(error: pg.DatabaseError): unknown {
     remedy: 'send text without NUL and lone surrogates, numbers that a double holds, times as RFC 3339',
     cause: error,
   });
-}
-
-function sentence(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }

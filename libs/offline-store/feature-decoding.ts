@@ -6,6 +6,7 @@ import {
   type ContextFeatures,
   type ContextValue,
   type FeatureBatch,
+  type LaidValue,
   overlays,
 } from '@tandem/prediction/models/features';
 import type { FeatureColumn, FeatureKind, FeatureQuery, ModelVersion } from '@tandem/prediction/predictor';
@@ -46,12 +47,14 @@ export function decodeBatch(
   const values: (number | string | null)[][] = columns.map(() => new Array(rows.length).fill(null));
   const decoders = columns.map((column, i) => decoderOf(column, oids[i] ?? 0));
   const overlay = overlayDecoder(version.query, moment.readAt);
+  const laid = createLaidValues();
   rows.forEach((raw, row) => {
     const decoded = decoders.map((decode, i) => decode(raw[LEADING_COLUMNS + i] ?? null));
     if (raw[2]) {
       const asOf = raw[3] === null || raw[3] === undefined ? null : Number(raw[3]);
       overlay(raw[2], asOf, (i, value, entry) => {
         onOverlay(row, i, decoded[i] as Decoded, entry);
+        laid.note(row, i, entry);
         decoded[i] = value;
       });
     }
@@ -63,7 +66,20 @@ export function decodeBatch(
     });
   });
   const contextVersions = rows.map((row) => Number(row[1]));
-  return { ...moment, userIds, contextVersions, columns, values, faults, unusable };
+  return { ...moment, userIds, contextVersions, columns, values, faults, unusable, fromEvents: laid.byRow };
+}
+
+/** Takes note of what events lay over rows. */
+export function createLaidValues() {
+  const byRow = new Map<number, LaidValue[]>();
+  return {
+    byRow,
+    note(row: number, column: number, entry: ContextValue): void {
+      const laid = byRow.get(row);
+      if (laid) laid.push({ column, entry });
+      else byRow.set(row, [{ column, entry }]);
+    },
+  };
 }
 
 /** Lays the values of a user's context over the row's own, where they still count. */

@@ -2,7 +2,7 @@
  * Features of users as Postgres' binary form brings them, row by row, in columns: a column of numbers is one array of
  * doubles. What it gives is what `decodeBatch` would.
  */
-import type { FeatureBatch, FeatureValues } from '@tandem/prediction/models/features';
+import type { ContextValue, FeatureBatch, FeatureValues } from '@tandem/prediction/models/features';
 import type { FeatureColumn, ModelVersion } from '@tandem/prediction/predictor';
 import {
   type BatchMoment,
@@ -21,7 +21,11 @@ export interface FeatureTable {
   add(userId: string, contextVersion: number, context: string | null, asOf: number | null): void;
   /** A feature of the user added last, in its column's form; of length -1 it is null. */
   take(column: number, bytes: Buffer, at: number, length: number): void;
-  finish(moment: BatchMoment): FeatureBatch;
+  /** @param onOverlay told of each value that an event laid over a row's own */
+  finish(
+    moment: BatchMoment,
+    onOverlay?: (row: number, column: number, entry: ContextValue) => void,
+  ): Omit<FeatureBatch, 'fromEvents'>;
 }
 
 /**
@@ -44,10 +48,13 @@ export function createFeatureTable(
       contextVersions.push(contextVersion);
     },
     take: (column, bytes, at, length) => (columns[column] as Column).take(bytes, at, length, userIds.length - 1),
-    finish(moment) {
+    finish(moment, onOverlay) {
       const overlay = overlayDecoder(query, moment.readAt);
       for (const [row, { context, asOf }] of contexts) {
-        overlay(context, asOf, (i, value) => columns[i]?.replace(row, value));
+        overlay(context, asOf, (i, value, entry) => {
+          columns[i]?.replace(row, value);
+          onOverlay?.(row, i, entry);
+        });
       }
       const faults = new Map<number, string>();
       const unusable = new Map<number, string[]>();

@@ -8,7 +8,7 @@
  * own type: where that is not the one expected (the table was altered, the column is of a domain), nothing is guessed.
  */
 import type { FeatureBatch } from '@tandem/prediction/models/features';
-import type { BatchMoment, RawRow } from './feature-decoding.ts';
+import { type BatchMoment, createLaidValues, type RawRow } from './feature-decoding.ts';
 import { LEADING_COLUMNS } from './feature-statement.ts';
 import { createFeatureTable, type FeatureVersion } from './feature-table.ts';
 import { formOf } from './native-values.ts';
@@ -40,7 +40,8 @@ export function unpackRows(
       at += 8 + Math.max(0, length);
     }
   }
-  return table.finish(moment);
+  const laid = createLaidValues();
+  return { ...table.finish(moment, laid.note), fromEvents: laid.byRow };
 }
 
 const FIELDS_BYTES = 4;

@@ -10,8 +10,8 @@ import type pg from 'pg';
 import { type Db, limitStatements, query, transaction } from './database.ts';
 import { asRelation } from './feature-statement.ts';
 import { findBoundaries } from './key-boundaries.ts';
-import { findModelVersion } from './registry.ts';
 import { createPartition, partitionOf } from './partition.ts';
+import { findModelVersion } from './registry.ts';
 import { findUnfinishedAll, isSecondAll, lockRun, requireRun } from './run-rows.ts';
 
 /** The mean users of a bucket: listpacks of such hashes stay far below Redis' own limit. */

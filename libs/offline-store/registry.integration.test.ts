@@ -3,7 +3,8 @@ import { adopt } from './adopt.ts';
 import { query } from './database.ts';
 import { likePatterns } from './event-patterns.ts';
 import { rotateHistory } from './history.ts';
-import { createRegistry, listModelVersions } from './registry.ts';
+import { listModelVersions } from './model-versions.ts';
+import { createRegistry } from './registry.ts';
 import { findSettings } from './settings.ts';
 import { createTestDatabase, type TestDatabase, visitsPredictor } from './store.fixture.ts';
 
@@ -52,7 +53,10 @@ describe('adopt', () => {
     const third = await adopt(database.pool, { predictors: [{ ...changed, policy }], actor: 'test' });
     expect(third.predictors).toMatchObject([{ change: 'policy', modelNumber: 2 }]);
     expect(await arms()).toMatchObject([{ revision: 1 }]);
-    expect(await listModelVersions(database.pool, 'visits')).toMatchObject([{ number: 1 }, { number: 2 }]);
+    expect(await listModelVersions(database.pool, { predictor: 'visits' })).toMatchObject([
+      { number: 1 },
+      { number: 2 },
+    ]);
   });
 
   test('adopting the same config after a rollback does not undo it; going back to an older model in the config does move', async () => {

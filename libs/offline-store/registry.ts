@@ -2,11 +2,10 @@
  * Predictors and model versions in memory, as the database has them. Every certificate carries the revision that any
  * change of them raises: whoever sees a later one says so here, and what was loaded before is loaded again when asked for.
  */
-import { createHash } from 'node:crypto';
-import { TandemError } from '@tandem/prediction/errors';
 import type { ModelDefinition, ModelVersion, Policy, Predictor } from '@tandem/prediction/predictor';
 import type { Registry } from '@tandem/prediction/read/read-prediction';
 import type pg from 'pg';
+import { type ArtifactStore, createArtifactStore } from './artifacts.ts';
 import { type Db, query } from './database.ts';
 
 export interface StoredRegistry extends Registry {
@@ -37,7 +36,11 @@ const RETRY_UNKNOWN_MS = 1_000;
 const MAX_VERSIONS = 256;
 
 /** @param now a monotonic clock in milliseconds */
-export function createRegistry(pool: pg.Pool, now: () => number = () => performance.now()): StoredRegistry {
+export function createRegistry(
+  pool: pg.Pool,
+  now: () => number = () => performance.now(),
+  artifacts: Pick<ArtifactStore, 'get'> = createArtifactStore(pool),
+): StoredRegistry {
   let noticed: Noticed = { revision: 0, history: '' };
   let loaded: Loaded | undefined;
   let loading: Promise<Loaded> | undefined;
@@ -104,7 +107,7 @@ export function createRegistry(pool: pg.Pool, now: () => number = () => performa
       found.catch(() => versions.delete(id));
       return found;
     },
-    loadArtifact: (hash) => findArtifact(pool, hash),
+    loadArtifact: (hash) => artifacts.get(hash),
   };
 }
 
@@ -130,33 +133,4 @@ export async function findModelVersion(db: Db, id: string): Promise<ModelVersion
   const [row] = rows;
   if (!row) throw new Error(`there is no model version ${id}`);
   return Object.freeze({ ...row.definition, id, number: row.number });
-}
-
-/** The versions of a predictor, oldest first, with when each was adopted first. */
-export async function listModelVersions(
-  db: Db,
-  predictor: string,
-): Promise<readonly (ModelVersion & { createdAt: Date })[]> {
-  const rows = await query<{ id: string; number: number; definition: ModelDefinition; createdAt: Date }>(db, {
-    text: `select id, number, definition, created_at as "createdAt" from tandem.model_versions where predictor = $1 order by number`,
-    values: [predictor],
-  });
-  return rows.map(({ definition, ...row }) => ({ ...definition, ...row }));
-}
-
-async function findArtifact(db: Db, hash: string): Promise<Buffer> {
-  const rows = await query<{ bytes: Buffer }>(db, {
-    text: 'select bytes from tandem.artifacts where hash = $1',
-    values: [hash],
-  });
-  const bytes = rows[0]?.bytes;
-  if (bytes && createHash('sha256').update(bytes).digest('hex') === hash) return bytes;
-  throw new TandemError(
-    'model_refused',
-    `The stored model file ${hash.slice(0, 12)} is ${bytes ? 'damaged' : 'missing'}.`,
-    {
-      remedy: 'adopt the config again where the file is whole: tandem up',
-      detail: { hash },
-    },
-  );
 }

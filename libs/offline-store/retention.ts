@@ -1,10 +1,14 @@
 /** Removes what is past its time, a bounded number of rows a call: the caller comes again. */
 import type pg from 'pg';
 import { execute, query, transaction } from './database.ts';
+import { expireKeptExplanations } from './kept-explanations.ts';
+import { expireShadowMovers } from './shadow.ts';
 
 const ROWS = 10_000;
 /** Finished runs kept of each predictor. */
 const RUNS = 200;
+/** Longer than an outcome may have been under way (outcomes.ts): a duplicate is known as one for as long as it is taken. */
+const OUTCOMES = `interval '180 days'`;
 /** An event may be up to five minutes ahead of its acceptance: its id is remembered somewhat longer than it may be sent. */
 const HORIZON = `clock_timestamp() - (select event_horizon from tandem.settings) - interval '1 hour'`;
 
@@ -18,7 +22,24 @@ export async function expire(pool: pg.Pool): Promise<number> {
     });
     gone += rowCount ?? 0;
   }
-  return gone + (await expireOverlay(pool)) + (await expireRuns(pool));
+  gone += await expireShadowMovers(pool);
+  gone += await expireKeptExplanations(pool, ROWS);
+  return gone + (await expireOutcomes(pool)) + (await expireOverlay(pool)) + (await expireRuns(pool));
+}
+
+/** Of outcomes by their acceptance; of exposures with their rollout, since one that is under way needs them all. */
+async function expireOutcomes(pool: pg.Pool): Promise<number> {
+  const outcomes = await execute(pool, {
+    text: `delete from tandem.outcomes where ctid = any (array(
+      select ctid from tandem.outcomes where accepted_at < clock_timestamp() - ${OUTCOMES} limit ${ROWS}))`,
+  });
+  const exposures = await execute(pool, {
+    text: `delete from tandem.exposures where ctid = any (array(
+      select e.ctid from tandem.rollouts r
+      cross join lateral (select ctid from tandem.exposures where rollout_id = r.id limit ${ROWS}) e
+      where r.ended_at < clock_timestamp() - ${OUTCOMES} limit ${ROWS}))`,
+  });
+  return (outcomes.rowCount ?? 0) + (exposures.rowCount ?? 0);
 }
 
 /**

@@ -26,11 +26,11 @@ export function createRolloutStore(pool: pg.Pool): RolloutStore {
     active: () => listActive(pool),
     begin: (id, change) => changed(id, 'begin_rollout', change, begin),
     advance: (id, change, from) => changed(id, 'advance_rollout', change, (db, one) => advance(db, one, from)),
-    promote: (id, arm, change) => changed(id, 'promote_rollout', change, (db, one) => promote(db, one, arm)),
+    promote: (id, arm, change) => changed(id, 'promote_rollout', change, (db, one) => promoteByHand(db, one, arm)),
     hold: (id, change) => changed(id, 'hold_rollout', change, (db, one) => turn(db, one, 'running', 'held')),
     resume: (id, change) => changed(id, 'resume_rollout', change, (db, one) => turn(db, one, 'held', 'running')),
     abort: (id, change) => changed(id, 'abort_rollout', change, (db, one) => finish(db, one, 'aborted')),
-    end: (id, change) => changed(id, 'end_rollout', change, (db, one) => finish(db, one, 'ended')),
+    end: (id, change) => changed(id, 'end_rollout', change, end),
     note: (id, reason) => note(pool, id, reason),
     override: (id, userId, arm, actor) => overrideArm(pool, { id, userId, arm, actor }),
     overrides: (id) => listOverrides(pool, id),
@@ -100,7 +100,7 @@ async function begin(db: Db, rollout: Rollout): Promise<boolean> {
 async function advance(db: Db, rollout: Rollout, from: number | undefined): Promise<boolean> {
   if (from !== undefined && (rollout.step !== from || rollout.state !== 'running')) return false;
   if (rollout.kind !== 'canary') throw conflict(rollout, 'it has no steps', 'promote or end it');
-  if (rollout.state === 'preparing') throw conflict(rollout, 'it is preparing', 'wait until it is running');
+  refuseUnprepared(rollout);
   return goToStep(db, rollout, rollout.step + 1);
 }
 
@@ -119,6 +119,20 @@ async function setStep(db: Db, { id }: Rollout, step: number): Promise<boolean> 
     values: [id, step],
   });
   return true;
+}
+
+/** Before it is prepared, a version may not be loaded, nor anything computed by it: nobody may be served from it. */
+function refuseUnprepared(rollout: Rollout): void {
+  if (rollout.state !== 'preparing') return;
+  throw conflict(rollout, 'it is preparing', 'wait until it is running, or abort it');
+}
+
+async function promoteByHand(db: Db, rollout: Rollout, arm: string): Promise<boolean> {
+  if (rollout.kind === 'shadow') {
+    throw conflict(rollout, 'nobody has been served from a shadow', 'end it, and start a canary to its model version');
+  }
+  refuseUnprepared(rollout);
+  return promote(db, rollout, arm);
 }
 
 async function promote(db: Db, rollout: Rollout, arm: string): Promise<boolean> {
@@ -144,6 +158,11 @@ async function turn(db: Db, rollout: Rollout, from: RolloutState, to: RolloutSta
 async function finish(db: Db, rollout: Rollout, state: 'aborted' | 'ended'): Promise<boolean> {
   await removeArms(db, rollout.id);
   return conclude(db, rollout, state);
+}
+
+async function end(db: Db, rollout: Rollout): Promise<boolean> {
+  if (rollout.kind === 'canary') throw conflict(rollout, 'a canary is promoted or taken back', 'promote or abort it');
+  return finish(db, rollout, 'ended');
 }
 
 async function conclude(db: Db, rollout: Rollout, state: 'promoted' | 'aborted' | 'ended'): Promise<boolean> {

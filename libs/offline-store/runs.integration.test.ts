@@ -6,7 +6,6 @@ import { query, transaction } from './database.ts';
 import { createErasureStore } from './erasures.ts';
 import { createEventStore } from './events.ts';
 import { createGenerationStore } from './generations.ts';
-import { findModelVersion } from './registry.ts';
 import { createStoredPredictions } from './predictions.ts';
 import { createRunsWorld } from './runs.fixture.ts';
 import { visitsPredictor } from './store.fixture.ts';
@@ -33,7 +32,7 @@ describe('a run of all users', () => {
     await createEventStore(database.pool).accept([event('1', '7')]);
     const outcome = await workAll(run);
     expect(outcome).toMatchObject({ state: 'done', note: null, generation: { number: 1, users: 450, inForce: true } });
-    expect(await store.publish(run.id)).toEqual(outcome);
+    expect(await store.publish(run.id)).toEqual({ ...outcome, report: null });
     expect(await store.find(run.id)).toMatchObject({ state: 'done', usersScored: 450, chunksCommitted: 5 });
     const authority = createAuthority(database.pool, { timeoutMs: 20_000 });
     const assignment = (await authority.certify([])).assignments('visits')?.stable;

@@ -43,8 +43,8 @@ const RESET = `do $$ declare partition regclass; begin
     execute 'drop table ' || partition;
   end loop;
   drop table if exists visits;
-  truncate tandem.predictors, tandem.artifacts, tandem.user_contexts, tandem.events, tandem.event_ids, tandem.outbox,
-    tandem.unused_event_names, tandem.audit, tandem.overlay, tandem.erasures restart identity cascade;
+  truncate tandem.predictors, tandem.processes, tandem.artifacts, tandem.artifact_parts, tandem.user_contexts, tandem.events,
+    tandem.event_ids, tandem.outbox, tandem.unused_event_names, tandem.audit, tandem.overlay, tandem.erasures, tandem.outcomes restart identity cascade;
   update tandem.settings set key_type = null, erasures = 0;
 end $$`;
 

@@ -1,0 +1,148 @@
+import type { ModelDefinition, Policy } from '@tandem/prediction/predictor';
+import { describe, expect, it } from 'vitest';
+import { forgetGoneColumns, type PushedSettings, resolvePushed, type ServedVersion } from './pushed-version.ts';
+
+const definition: ModelDefinition = {
+  predictor: 'churn',
+  artifactHash: 'a'.repeat(64),
+  keyType: 'int8',
+  query: {
+    sql: 'select user_id, visits, plan, loaded_at from customers',
+    columns: [
+      { name: 'visits', kind: 'number', nullAs: 0 },
+      {
+        name: 'plan',
+        kind: 'string',
+        categories: { values: ['free', 'pro'], encoding: 'one-hot', unknownAs: 'zeros' },
+      },
+    ],
+    asOf: 'loaded_at',
+    overlayForMs: null,
+  },
+  inputs: [{ name: 'x', type: 'float32', columns: ['visits', 'plan'] }],
+  outputs: [
+    { name: 'score', output: 'p', type: 'float32', width: null, index: 1 },
+    { name: 'rank', output: 'r', type: 'float32', width: null, index: 0 },
+  ],
+};
+const policy = { freshness: { default: { score: 0.2, rank: 1 } }, batch: {} } as unknown as Policy;
+const metadata = {
+  outputs: [
+    { name: 'p', type: 'float32', shape: ['N', 2] },
+    { name: 'r', type: 'float32', shape: ['N', 1] },
+  ],
+};
+const served: ServedVersion = { definition, metadata, policy };
+const model = { path: 'b', bytes: Buffer.from('b'), sha256: 'b'.repeat(64) };
+
+function pushed(said: PushedSettings, of: ServedVersion = served) {
+  const result = resolvePushed(of, said, model);
+  if (!result.ok) throw new Error(JSON.stringify(result.problems));
+  return result.predictor;
+}
+const problemsOf = (said: PushedSettings, of = served) => {
+  const result = resolvePushed(of, said, model);
+  return result.ok ? [] : result.problems;
+};
+
+describe('what a push leaves out is as in the version that is served', () => {
+  it('all of it: the columns fill the input by themselves, and of an output of one value there is nothing to say', () => {
+    expect(pushed({})).toEqual({
+      name: 'churn',
+      model,
+      features: {
+        sql: definition.query.sql,
+        asOf: 'loaded_at',
+        overlayForMs: null,
+        nulls: { visits: 0 },
+        categories: { plan: { values: ['free', 'pro'], encoding: 'one-hot', unknownAs: 'zeros' } },
+      },
+      inputs: null,
+      outputs: [
+        { name: 'score', from: 'p', type: 'float32', index: 1, width: null },
+        { name: 'rank', from: 'r', type: 'float32', index: null, width: null },
+      ],
+      rowByRow: false,
+      policy,
+    });
+  });
+
+  it('an output’s place too where nobody knows how many values there were', () => {
+    expect(pushed({}, { ...served, metadata: null }).outputs).toMatchObject([{ index: 1 }, { index: 0 }]);
+  });
+
+  it('inputs that were said: they would not come by themselves', () => {
+    const inputs = [
+      { name: 'a', type: 'float32' as const, columns: ['visits'] },
+      { name: 'b', type: 'float32' as const, columns: ['plan'] },
+    ];
+    const said = { ...served, definition: { ...definition, inputs } };
+    expect(pushed({}, said).inputs).toEqual(inputs);
+    expect(pushed({ inputs: null }, said).inputs).toBeNull();
+  });
+
+  it('of what ends an overlay one alone is in force', () => {
+    expect(pushed({ features: { overlayFor: '36h' } }).features).toMatchObject({
+      asOf: null,
+      overlayForMs: 129_600_000,
+    });
+    expect(pushed({ features: { asOf: null } }).features).toMatchObject({ asOf: null, overlayForMs: null });
+    const timed = {
+      ...served,
+      definition: { ...definition, query: { ...definition.query, asOf: null, overlayForMs: 1_500 } },
+    };
+    expect(pushed({}, timed).features).toMatchObject({ asOf: null, overlayForMs: 1_500 });
+    expect(pushed({ features: { asOf: 'at' } }, timed).features).toMatchObject({ asOf: 'at', overlayForMs: null });
+  });
+
+  it('nothing of columns that another query does not have; what is said of such is a mistake, and stays', () => {
+    const sql = 'select user_id, visits, loaded_at from customers';
+    const columns = [{ name: 'user_id' }, { name: 'visits' }, { name: 'loaded_at' }];
+    const inherited: PushedSettings = { features: { sql } };
+    expect(forgetGoneColumns(pushed(inherited), inherited, columns).features).toMatchObject({
+      nulls: { visits: 0 },
+      categories: {},
+    });
+    const wrong: PushedSettings = { features: { sql, nulls: { vists: 0 } } };
+    expect(forgetGoneColumns(pushed(wrong), wrong, columns).features.nulls).toEqual({ vists: 0 });
+  });
+});
+
+it('what a push says of nobody is said of nobody: an empty setting takes away what was', () => {
+  expect(pushed({ features: { nulls: {}, categories: {} } }).features).toMatchObject({ nulls: {}, categories: {} });
+});
+
+describe('a push is judged as a config is', () => {
+  it.each<[string, PushedSettings, string, string]>([
+    [
+      'a query that is none',
+      { features: { sql: 'drop table customers' } },
+      'predictors.churn.features.sql',
+      'not a select',
+    ],
+    [
+      'both ends of an overlay',
+      { features: { asOf: 'at', overlayFor: '1h' } },
+      'predictors.churn.features.overlayFor',
+      'no effect',
+    ],
+    ['a time that is none', { features: { overlayFor: '36' } }, 'predictors.churn.features.overlayFor', 'no duration'],
+    [
+      'a type that is none',
+      { outputs: { score: 'float31', rank: 'float32' } },
+      'predictors.churn.outputs.score',
+      'float31',
+    ],
+    [
+      'another output than the declared default has a value for',
+      { outputs: { label: 'int64' } },
+      'predictors.churn.freshness.default.label',
+      'is missing',
+    ],
+  ])('%s is refused', (_, said, path, text) => {
+    const found = problemsOf(said);
+    expect(found).toContainEqual(
+      expect.objectContaining({ path: expect.stringContaining(path), problem: expect.stringContaining(text) }),
+    );
+  });
+});

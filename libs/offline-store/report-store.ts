@@ -1,0 +1,12 @@
+/** The port of generations' reports on Postgres. */
+import type { ReportStore } from '@tandem/prediction/reports/report-store';
+import type pg from 'pg';
+import { approveGeneration } from './approve-generation.ts';
+import { findReport } from './generation-reports.ts';
+
+export function createReportStore(pool: pg.Pool): ReportStore {
+  return {
+    find: (predictor, generation) => findReport(pool, predictor, generation),
+    approve: (approval) => approveGeneration(pool, approval),
+  };
+}
