@@ -58,7 +58,7 @@ create table tandem.arm_overrides (
 create trigger rollouts_revision after insert or delete or update of state, step, plan on tandem.rollouts
   for each statement execute function tandem.raise_revision();
 create trigger arm_overrides_revision after insert or update or delete on tandem.arm_overrides
-  for each statement execute function tandem.raise_revision();
+  for each row execute function tandem.raise_revision();
 
 -- What an analysis of a rollout found, and what was done about it.
 create table tandem.rollout_checks (

@@ -1,17 +1,18 @@
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { MOST_WAITING, rememberRequest, untakenAnswer } from './asked-connection.ts';
+import { isPipelined, MOST_WAITING, rememberRequest, untakenAnswer } from './asked-connection.ts';
 
-/** Requests as they came, each with whether it has to be the last; the test answers them. */
-const came: { readonly outgoing: ServerResponse; readonly isLast: boolean }[] = [];
+/** Requests as they came, each with whether it has to be the last, and is behind another; the test answers them. */
+const came: { readonly outgoing: ServerResponse; readonly isLast: boolean; readonly isBehind: boolean }[] = [];
 let server: Server;
 let client: Socket;
 
 beforeEach(async () => {
   came.length = 0;
   server = createServer((incoming, outgoing) => {
-    came.push({ outgoing, isLast: rememberRequest(incoming, outgoing) });
+    const isLast = rememberRequest(incoming, outgoing);
+    came.push({ outgoing, isLast, isBehind: isPipelined(incoming.socket) });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   client = connect((server.address() as AddressInfo).port, '127.0.0.1');
@@ -46,6 +47,19 @@ it('counts those alone that wait: whoever takes answers may ask for ever', async
     await answered;
   }
   expect(lasts()).toEqual([]);
+});
+
+it('knows a request that came while one before it waited for its answer', async () => {
+  client.resume();
+  ask(3);
+  await allCame(3);
+  const last = came[2]?.outgoing as ServerResponse;
+  const answered = new Promise((resolve) => last.once('finish', resolve));
+  for (const { outgoing } of came) outgoing.end('done');
+  await answered;
+  ask(1);
+  await allCame(4);
+  expect(came.map(({ isBehind }) => isBehind)).toEqual([false, true, true, false]);
 });
 
 it('knows an answer that its client does not take', async () => {

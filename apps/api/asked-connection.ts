@@ -37,6 +37,11 @@ export function rememberRequest({ socket }: IncomingMessage, outgoing: ServerRes
   return waiting.length + 1 >= MOST_WAITING;
 }
 
+/** Whether the request that was remembered last came while others before it waited for their answers. */
+export function isPipelined(connection: AskedConnection): boolean {
+  return (connection[ASKED]?.waiting.length ?? 0) > 0;
+}
+
 /** The response to the last request that came on it. */
 export function lastResponse(connection: AskedConnection): ServerResponse | undefined {
   return connection[ASKED]?.last;

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { connectionLimit } from './connection-limit.ts';
+import { connectionLimit, refusalPatience } from './connection-limit.ts';
 
 const limitsOf = (files: string) =>
   `Limit                     Soft Limit           Hard Limit           Units\nMax open files            ${files.padEnd(20)} 1048576              files\n`;
@@ -10,4 +10,8 @@ it('leaves files for the stores and the children, and never more than it needs',
   ]);
   expect(connectionLimit(1, '')).toBe(4_096);
   expect(connectionLimit(16, limitsOf('1024'))).toBe(889);
+});
+
+it('lets refusals wait for each other where they take no place from others by it', () => {
+  expect([4, 200, 964, 4_096].map(refusalPatience)).toEqual([0, 0, undefined, undefined]);
 });

@@ -7,6 +7,8 @@ import { readFileSync } from 'node:fs';
 /** However many files there may be. */
 const MOST = 4_096;
 const LEAST = 4;
+/** Of which those would be a good part that wait for a moment. */
+const FEW = 256;
 /** Files beside the connections and the children's: 18 to Postgres, 6 to Redis, and some 30 of Node itself. */
 const OTHER_FILES = 55;
 const FILES_A_CHILD = 5;
@@ -27,6 +29,14 @@ export function connectionLimit(children = 1, limits = readLimits()): number {
  */
 export function liveQueueLimit(limit: number, connections: number): number {
   return connections === MOST ? limit : Math.min(limit, Math.max(1, connections >> 2));
+}
+
+/**
+ * For how many ms refusals may wait for each other; undefined: for as long as costs least. Where connections are few, each
+ * that waits takes the place of somebody who could be answered.
+ */
+export function refusalPatience(connections: number): number | undefined {
+  return connections < FEW ? 0 : undefined;
 }
 
 function readLimits(): string {

@@ -69,6 +69,20 @@ it('is full for 5 s after it sent somebody away, and not where somebody made roo
   await expect(connections.part.check()).resolves.toBeUndefined();
 });
 
+it('lets who came a tenth of a second ago and said nothing make room, before one that was answered, and is full by it', async () => {
+  const asking = await open(GET('/'));
+  await asking.answered;
+  const silent = [];
+  for (let i = 1; i < MOST; i++) silent.push(await open(''));
+  clock = 99;
+  await open(GET('/'));
+  expect(asking.theirs.destroyed).toBe(true);
+  clock = 100;
+  expect(await (await open(GET('/'))).first()).toBe('answered');
+  expect(silent.map(({ theirs }) => theirs.destroyed)).toEqual([true, false, false]);
+  await expect(connections.part.check()).rejects.toThrow('all 4 connections are taken');
+});
+
 it('is full where only those make room who used their connection a moment ago, after those who hold one idly', async () => {
   const asking: Awaited<ReturnType<typeof open>>[] = [];
   for (let i = 0; i < MOST - 1; i++) asking.push(await open(GET('/')));

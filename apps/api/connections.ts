@@ -2,8 +2,8 @@
  * Which connections are kept. There are places for so many; where none is left, whoever has been connected for longest
  * without a request for a while makes room for the newcomer: a crowd that only holds connections keeps nobody out, nor a
  * probe that asks whether the service lives. Who sends a body is given time for it; who takes longer makes room too, where
- * nobody else does. Where every connection is in use, one that is between two requests makes room; where each has its
- * request, the newcomer is sent away at once. In both cases there are too few places, and readiness says so.
+ * nobody else does. Where every connection is in use, one that came and said nothing makes room, or one that is between two
+ * requests; where each has its request, the newcomer is sent away at once. In all these cases there are too few places, and readiness says so.
  *
  * A connection on which nothing moves for a while is closed unless it waits for our answer: a client that is gone
  * without a word, or that does not read what it asked for, would hold it, and its answer, for ever. So would one that
@@ -14,6 +14,7 @@ import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { devNull } from 'node:os';
 import { hasAsked, isAnswering, isSending, untakenAnswer } from './asked-connection.ts';
+import { createTurns } from './in-turns.ts';
 import type { Part } from './routes/health/readiness.ts';
 
 export interface Connections {
@@ -36,6 +37,8 @@ const TAKING_MS = 8_000;
 const LOOK_MS = 500;
 /** For how long a newcomer may not have asked anything yet, and whoever asked counts as using its connection. */
 const GRACE_MS = 1_000;
+/** After how long a newcomer who has not asked anything makes room where nobody is idle: most ask at once. */
+const HASTE_MS = 100;
 /** For how long whoever sends a body keeps its place before anybody: a body has 1 MiB at most. */
 const SENDING_MS = 3_000;
 /** How long the service says that it is full after it was. */
@@ -53,17 +56,21 @@ interface Held {
 export function createConnections({ most, now = () => performance.now() }: ConnectionsOptions): Connections {
   /** In the order in which they came. */
   const open = new Map<Socket, Held>();
+  const turns = createTurns();
   let fullAt = Number.NEGATIVE_INFINITY;
 
-  /** Whoever has not asked anything for a second; else one that was answered a moment ago. */
+  /** Whoever has not asked anything for a second; else who came and said nothing; else one that was answered a moment ago. */
   function longestIdle(): Socket | undefined {
+    const haste = now() - HASTE_MS;
     let between: Socket | undefined;
+    let silent: Socket | undefined;
     for (const [socket, held] of open) {
       if (isAnswering(socket) || isSending(socket)) continue;
       if (!isInUse(held)) return socket;
       if (hasAsked(socket)) between ??= socket;
+      else if (held.usedAt <= haste) silent ??= socket;
     }
-    return between;
+    return silent ?? between;
   }
 
   function isInUse({ usedAt }: Held): boolean {
@@ -99,8 +106,13 @@ export function createConnections({ most, now = () => performance.now() }: Conne
     for (const [socket, held] of open) {
       const answer = untakenAnswer(socket);
       if (!answer || held.untaken?.answer !== answer) held.untaken = answer && { answer, since: now() };
-      else if (held.untaken.since <= now() - TAKING_MS) socket.destroy();
+      else if (held.untaken.since <= now() - TAKING_MS) turns.add(() => socket.destroy());
     }
+  }
+
+  /** Of whom nothing was heard, and who takes nothing. Waiting for our answer is no silence. */
+  function leave(socket: Socket): void {
+    if (!isAnswering(socket) || socket.writableLength > 0) socket.destroy();
   }
 
   return {
@@ -113,9 +125,7 @@ export function createConnections({ most, now = () => performance.now() }: Conne
         if (method !== 'GET') held.sendingSince = held.usedAt;
       });
       server.timeout = SILENCE_MS;
-      server.on('timeout', (socket) => {
-        if (!isAnswering(socket) || socket.writableLength > 0) socket.destroy();
-      });
+      server.on('timeout', (socket) => turns.add(() => leave(socket)));
       const looking = setInterval(look, LOOK_MS).unref();
       server.once('close', () => clearInterval(looking));
     },

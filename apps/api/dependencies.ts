@@ -1,24 +1,27 @@
 /** Builds everything that the API is made of, and closes it in reverse. */
-import { setTimeout } from 'node:timers/promises';
 import { createInferencePool, type InferencePool } from '@tandem/inference/pool';
+import { type BucketOptions, createBucket } from '@tandem/offline-store/artifact-bucket';
+import { createArtifactStore } from '@tandem/offline-store/artifacts';
 import { createAuthority } from '@tandem/offline-store/authority';
 import { createPool } from '@tandem/offline-store/database';
 import { createErasureStore } from '@tandem/offline-store/erasures';
-import { createEventStore } from '@tandem/offline-store/events';
 import { createFeatureSource } from '@tandem/offline-store/features';
 import { createGenerationStore } from '@tandem/offline-store/generations';
 import { createLossyWriter } from '@tandem/offline-store/lossy-writer';
 import { createOverlayStore as createOverlayRows } from '@tandem/offline-store/overlay';
 import { createStoredPredictions } from '@tandem/offline-store/predictions';
-import { findProvenance } from '@tandem/offline-store/provenance';
-import { createRegistry, listModelVersions, type StoredRegistry } from '@tandem/offline-store/registry';
+import { listProcesses } from '@tandem/offline-store/processes';
+import { createRegistry, type StoredRegistry } from '@tandem/offline-store/registry';
+import { createReportStore } from '@tandem/offline-store/report-store';
 import { createRunStore } from '@tandem/offline-store/run-store';
 import { findSettings } from '@tandem/offline-store/settings';
+import { findShadow } from '@tandem/offline-store/shadow';
 import { findUserContext } from '@tandem/offline-store/users';
 import { findVisibleDelays } from '@tandem/offline-store/visible-delays';
 import { createEraseUser } from '@tandem/prediction/erasure/erase-user';
 import { createLivePredictor } from '@tandem/prediction/live/live-prediction';
 import { createHeldPredictions, type HeldPredictions } from '@tandem/prediction/read/held-predictions';
+import type { KnownPlace } from '@tandem/prediction/read/ladder';
 import { createPredictionReader } from '@tandem/prediction/read/read-prediction';
 import type { OverlayEntry } from '@tandem/prediction/stored-prediction';
 import { createQueue, type Queue } from '@tandem/queue/enqueue';
@@ -29,24 +32,23 @@ import type { Metrics } from '@tandem/telemetry/metrics';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import type { AppDependencies } from './app.ts';
 import type { HostRule } from './http/foreign-request.ts';
+import { openExplanations, openKeptAnswers } from './keep-explanations.ts';
+import { keepModels } from './keep-loaded.ts';
 import type { KeyMode } from './keys/choose-mode.ts';
 import { openKeys } from './keys/open-keys.ts';
 import { keepNoticingLoss } from './notice-loss.ts';
-import {
-  observeCertificates,
-  observeEvents,
-  observeLive,
-  observeStatements,
-  observeVisible,
-} from './observe-stores.ts';
+import { observeCertificates, observeLive, observeStatements, observeVisible } from './observe-stores.ts';
+import { openModels } from './open-models.ts';
 import { openOnline } from './open-online.ts';
+import { openRollouts } from './open-rollouts.ts';
+import { openWriting } from './open-writing.ts';
 import { createReadinessParts, type ReadinessPartsDependencies } from './readiness-parts.ts';
-import { createRecordEvents } from './record-events.ts';
 import { createRefusalLog } from './refusal-log.ts';
 import { createReadiness, type Part, type ReadinessChecker } from './routes/health/readiness.ts';
 import { createRunWatcher } from './routes/runs/run-watcher.ts';
 import { sampledMetrics } from './sampled-metrics.ts';
-import { keepWarmingUp, warmUp } from './warm-up.ts';
+import { openServedReads } from './served-reads.ts';
+import { openShadow } from './shadow.ts';
 
 export interface ApiSettings {
   /** `certifyWithinMs`: how long a read waits to be certified; the authority's own limit where it is not said. */
@@ -58,7 +60,10 @@ export interface ApiSettings {
     readonly memoryMb: number;
     readonly queueLimit: number;
     readonly batchLimit?: number;
+    readonly refusalPatienceMs?: number | undefined;
   };
+  /** The bucket of model files; Postgres where it is not said. */
+  readonly artifacts?: BucketOptions | null;
   /** Predictions kept in memory; none where it is not said. */
   readonly answerCache?: { readonly megabytes: number };
   readonly log: Log;
@@ -84,10 +89,6 @@ export interface ApiDependencies {
 
 /** Nobody waits longer for an answer: a database that hangs is a 503 within seconds, whatever was asked. */
 const POOL = Object.freeze({ max: 12, statementTimeoutMs: 5_000, lockTimeoutMs: 2_000 });
-/** Nor for an acknowledgement: an event that is repeated with its id costs nothing. */
-const EVENTS = Object.freeze({ withinMs: 3_000 });
-/** How long the start waits for the models: a first live read that had to load one would miss its deadline. */
-const WARM_UP_MS = 5_000;
 /** One in a thousand: enough to see what successes look like, too few to cost anything. */
 const LOG_SHARE = 0.001;
 
@@ -114,60 +115,70 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
   const postgres = openPostgres(settings, opened);
   const redis = openOnline(settings, opened);
   const scorer = openInference(settings, postgres.registry, opened);
-  const { pool, registry, authority, keeper } = postgres;
+  const { pool, registry, keeper } = postgres;
   const memory = createHeldPredictions({ maxBytes: (settings.answerCache?.megabytes ?? 0) * 1e6 });
   const keys = await openKeys(settings.keys ?? null, settings.database.url, log);
   opened.push(() => keys.close());
-  const models = { registry, authority, scorer };
-  const warming = keepWarmingUp(() => warmUp(models), log);
-  opened.push(() => warming.stop());
-  await Promise.race([warming.first, setTimeout(WARM_UP_MS, undefined, { ref: false })]);
+  const models = openModels(settings, registry);
+  opened.push(() => models.close());
+  const places = new Map<string, KnownPlace>();
+  const listeners = openListeners(settings, postgres, places, opened);
+  const kept = keepModels(settings.database.url, { ...postgres, scorer, log });
+  opened.push(() => kept.close());
+  await kept.begun;
   return {
     log,
     metrics: sampledMetrics(metrics, {
-      ...{ scorer, pool, held: memory.size, overlayWritesDropped: keeper.dropped },
+      ...{ ...listeners, scorer, pool, held: memory.size, overlayWritesDropped: keeper.dropped },
       isOnlineOpen: redis.connection.isOpen,
     }),
     ...{ servesMetrics, isOurHost, logShare, random: Math.random },
     access: keys.access,
     refusalLog: createRefusalLog({ logShare, random: Math.random }),
-    ...reading(settings, postgres, redis, scorer, memory),
-    recordEvents: createRecordEvents({
-      events: observeEvents(createEventStore(pool, EVENTS), metrics),
-      hints: redis.hints,
-      keyType: postgres.keyType,
-      onHint(seconds, outcome) {
-        metrics.eventHint.observe({ outcome }, seconds);
-        if (outcome === 'failed') metrics.hintsFailed.inc();
-      },
-    }),
+    ...{ ...reading(settings, postgres, redis, scorer, memory, places), ...listeners },
+    findShadow: (rolloutId) => findShadow(pool, rolloutId),
+    ...openWriting({ ...postgres, ...redis, metrics }),
     ...erasing(postgres, redis, memory),
     contexts: { find: (userId) => findUserContext(pool, userId) },
-    models: { list: (predictor) => listModelVersions(pool, predictor) },
-    explainFeatures: (version, userId) => findProvenance(pool, version, userId),
+    ...models.dependencies,
+    ...openExplanations(settings, postgres, opened),
     ...running(pool, queue),
-    readiness: openReadiness(log, { ...models, pool, connection: redis.connection }, [...parts, ...keys.parts]),
+    readiness: openReadiness(log, { ...postgres, ...redis, scorer, kept }, [...parts, ...keys.parts]),
   };
 }
 
-function openReadiness(
-  log: Log,
-  stores: Omit<ReadinessPartsDependencies, 'warmUp'> & Parameters<typeof warmUp>[0],
-  more: readonly Part[],
-): ReadinessChecker {
+/** Who is told of what is answered. */
+function openListeners(
+  settings: ApiSettings,
+  { pool, registry }: ReturnType<typeof openPostgres>,
+  places: ReadonlyMap<string, KnownPlace>,
+  opened: Opened,
+) {
+  const assignments = (predictor: string) => places.get(predictor)?.assignments;
+  const shadow = openShadow(settings, registry, assignments);
+  opened.push(() => shadow.close());
+  const servedReads = openServedReads({ ...settings, pool, assignments });
+  opened.push(() => servedReads.close());
+  const keptAnswers = openKeptAnswers(settings);
+  opened.push(() => keptAnswers.close());
+  return { shadow, servedReads, keptAnswers };
+}
+
+function openReadiness(log: Log, dependencies: ReadinessPartsDependencies, more: readonly Part[]): ReadinessChecker {
   return createReadiness({
-    parts: [...createReadinessParts({ ...stores, warmUp: (most) => warmUp(stores, most) }), ...more],
+    parts: [...createReadinessParts(dependencies), ...more],
     onFailed: (part, error) => log.warn('readiness.failed', { part, error: serialiseRefusal(error) }),
     onMended: (part) => log.info('readiness.mended', { part }),
   });
 }
 
-function openPostgres({ database, metrics, log }: ApiSettings, opened: Opened) {
+function openPostgres({ database, artifacts = null, metrics, log }: ApiSettings, opened: Opened) {
   const named = { url: database.url, applicationName: 'tandem-api' };
   const pool = createPool({ ...named, ...POOL });
   opened.push(() => pool.end());
   // Connections of its own: whoever waits for a locked user holds up no read.
-  const registry = createRegistry(pool);
+  const bucket = artifacts && createBucket(artifacts);
+  const registry = createRegistry(pool, undefined, createArtifactStore(pool, bucket));
   const losses = keepNoticingLoss(pool, log);
   opened.push(() => losses.stop());
   const authority = createAuthority(database.url, {
@@ -191,11 +202,12 @@ function openPostgres({ database, metrics, log }: ApiSettings, opened: Opened) {
 
 /** What reading predictions takes. */
 function reading(
-  { metrics }: ApiSettings,
+  { metrics, inference }: ApiSettings,
   { pool, keeper, authority, registry }: ReturnType<typeof openPostgres>,
   { online, overlay }: ReturnType<typeof openOnline>,
   scorer: InferencePool,
   memory: HeldPredictions,
+  places: Map<string, KnownPlace>,
 ) {
   const offline = createStoredPredictions(pool);
   const features = createFeatureSource(pool);
@@ -207,8 +219,9 @@ function reading(
     overlay,
     keepLater,
     onAnswered: observeLive(metrics),
+    refusalPatienceMs: inference.refusalPatienceMs,
   });
-  const readPrediction = createPredictionReader({ authority, registry, online, offline, live, memory });
+  const readPrediction = createPredictionReader({ authority, registry, online, offline, live, memory, places });
   return { readPrediction, registry, authority, online, offline };
 }
 
@@ -230,6 +243,9 @@ function running(pool: ReturnType<typeof createPool>, queue: Queue) {
     runWatcher: createRunWatcher({ find: (runId) => runs.find(runId) }),
     enqueuePlan: (runId: string) => enqueuePlan(queue, runId),
     generations: createGenerationStore(pool),
+    listProcesses: () => listProcesses(pool),
+    ...openRollouts(pool),
+    reports: createReportStore(pool),
   };
 }
 

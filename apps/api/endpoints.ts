@@ -1,25 +1,49 @@
 /** Every endpoint of the API. What is not in this list is not served, and not described. */
+import type { ExplanationStore } from '@tandem/prediction/explanations/kept-explanation';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { Endpoint } from './endpoint.ts';
+import type { ArtifactDependencies } from './routes/artifacts/artifact-view.ts';
+import { showArtifact } from './routes/artifacts/show.ts';
+import { uploadArtifact } from './routes/artifacts/upload.ts';
+import { type AuditDependencies, listAuditRows } from './routes/audit/list.ts';
 import { type DocumentedApi, docsPage } from './routes/docs/page.ts';
 import { showDocs } from './routes/docs/show.ts';
 import { type SendDependencies, sendEvents } from './routes/events/send.ts';
 import type { ExplanationDependencies } from './routes/explanations/explain.ts';
+import { type ListKeptDependencies, listKeptExplanations } from './routes/explanations/list-kept.ts';
+import { type ReplayEndpointDependencies, replayExplanation } from './routes/explanations/replay.ts';
 import { showExplanation } from './routes/explanations/show.ts';
+import { showKeptExplanation } from './routes/explanations/show-kept.ts';
 import { showLive } from './routes/health/live.ts';
 import { type ReadyDependencies, showReady } from './routes/health/ready.ts';
 import { type MetricsDependencies, showMetrics } from './routes/metrics/show.ts';
 import { listModels } from './routes/models/list.ts';
 import { listModelsOfPredictor } from './routes/models/list-of-predictor.ts';
 import type { ModelDependencies } from './routes/models/model-view.ts';
+import { moveModelLabel } from './routes/models/move-label.ts';
+import { type PushDependencies, pushModel } from './routes/models/push.ts';
+import { showModel } from './routes/models/show.ts';
 import { showOpenApi } from './routes/openapi/show.ts';
+import { type OutcomeDependencies, sendOutcomes } from './routes/outcomes/send.ts';
 import { readMany } from './routes/predictions/read-many.ts';
 import { type ReadDependencies, readOne } from './routes/predictions/read-one.ts';
+import { approveGeneration } from './routes/predictors/approve-generation.ts';
 import { listPredictors } from './routes/predictors/list.ts';
 import { type GenerationDependencies, listGenerations } from './routes/predictors/list-generations.ts';
 import type { PredictorDependencies, PredictorRegistry } from './routes/predictors/predictor-view.ts';
 import { rollBack } from './routes/predictors/rollback.ts';
 import { showPredictor } from './routes/predictors/show.ts';
+import { type ShowReportDependencies, showReport } from './routes/predictors/show-report.ts';
+import { listProcesses, type ProcessDependencies } from './routes/processes/list.ts';
+import { type CheckDependencies, listRolloutChecks } from './routes/rollouts/checks.ts';
+import { listRollouts } from './routes/rollouts/list.ts';
+import { moveRollout } from './routes/rollouts/move.ts';
+import { overrideArms } from './routes/rollouts/override.ts';
+import { type ReportDependencies, showRolloutReport } from './routes/rollouts/report.ts';
+import type { RolloutDependencies } from './routes/rollouts/rollout-dependencies.ts';
+import { type ShadowReportDependencies, showShadowReport } from './routes/rollouts/shadow-report.ts';
+import { showRollout } from './routes/rollouts/show.ts';
+import { startRollout } from './routes/rollouts/start.ts';
 import { cancelRun } from './routes/runs/cancel.ts';
 import { listRuns } from './routes/runs/list.ts';
 import { showProgress } from './routes/runs/progress.ts';
@@ -35,16 +59,29 @@ import { showUser, type UserDependencies } from './routes/users/show.ts';
 export interface EndpointDependencies
   extends ReadDependencies,
     SendDependencies,
+    OutcomeDependencies,
     RunDependencies,
     PredictorDependencies,
     GenerationDependencies,
+    ShowReportDependencies,
     ModelDependencies,
+    ArtifactDependencies,
+    PushDependencies,
+    ProcessDependencies,
     UserDependencies,
     ErasureDependencies,
     ExplanationDependencies,
+    ListKeptDependencies,
+    ReplayEndpointDependencies,
+    RolloutDependencies,
+    ReportDependencies,
+    CheckDependencies,
+    AuditDependencies,
+    ShadowReportDependencies,
     ReadyDependencies,
     MetricsDependencies {
   readonly registry: PredictorRegistry;
+  readonly explanations: ExplanationStore;
   readonly metrics: Metrics;
   /** Whether /metrics is served here: on loopback alone. */
   readonly servesMetrics: boolean;
@@ -57,27 +94,60 @@ export function createEndpoints(dependencies: EndpointDependencies, document: ()
     readOne(dependencies),
     readMany(dependencies),
     sendEvents(dependencies),
+    sendOutcomes(dependencies),
     showUser(dependencies),
     eraseUser(dependencies),
     readmitUser(dependencies),
     showExplanation(dependencies),
+    listKeptExplanations(dependencies),
+    showKeptExplanation(dependencies),
+    replayExplanation(dependencies),
     startRun(dependencies),
     listRuns(dependencies),
     showRun(dependencies),
     showProgress(dependencies),
     cancelRun(dependencies),
     resumeRun(dependencies),
-    listPredictors(dependencies),
-    showPredictor(dependencies),
-    listGenerations(dependencies),
-    rollBack(dependencies),
-    listModels(dependencies),
-    listModelsOfPredictor(dependencies),
+    ...predictorEndpoints(dependencies),
+    startRollout(dependencies),
+    listRollouts(dependencies),
+    showRollout(dependencies),
+    showRolloutReport(dependencies),
+    listRolloutChecks(dependencies),
+    ...moveRollout(dependencies),
+    ...overrideArms(dependencies),
+    ...modelEndpoints(dependencies),
+    listProcesses(dependencies),
+    showShadowReport(dependencies),
+    listAuditRows(dependencies),
     showLive(),
     showReady(dependencies),
     ...(dependencies.servesMetrics ? [showMetrics(dependencies)] : []),
     showOpenApi(text),
     showDocs(once(() => docsPage(JSON.parse(text()) as DocumentedApi))),
+  ];
+}
+
+function predictorEndpoints(dependencies: EndpointDependencies): readonly Endpoint[] {
+  return [
+    listPredictors(dependencies),
+    showPredictor(dependencies),
+    listGenerations(dependencies),
+    showReport(dependencies),
+    approveGeneration(dependencies),
+    rollBack(dependencies),
+  ];
+}
+
+function modelEndpoints(dependencies: EndpointDependencies): readonly Endpoint[] {
+  return [
+    listModels(dependencies),
+    listModelsOfPredictor(dependencies),
+    showModel(dependencies),
+    pushModel(dependencies),
+    moveModelLabel(dependencies),
+    uploadArtifact(dependencies),
+    showArtifact(dependencies),
   ];
 }
 

@@ -4,6 +4,7 @@
  * ends streams, finishes what is under way, and closes what it opened, in reverse. Exit code 0 after a signal, 1 where it
  * could not start, met a fault, or hung.
  */
+import { artifacts } from '@tandem/config/artifacts-section';
 import { readEnvironment } from '@tandem/config/environment';
 import {
   apiKeys,
@@ -20,7 +21,7 @@ import { createMetrics } from '@tandem/telemetry/metrics';
 import { watchEventLoop } from '@tandem/telemetry/watch-event-loop';
 import { answerCache } from './answer-cache-section.ts';
 import { createApp, mount } from './app.ts';
-import { connectionLimit, liveQueueLimit } from './connection-limit.ts';
+import { connectionLimit, liveQueueLimit, refusalPatience } from './connection-limit.ts';
 import { type Connections, createConnections } from './connections.ts';
 import { type ApiDependencies, createDependencies } from './dependencies.ts';
 import { createEnding } from './end-in-order.ts';
@@ -54,6 +55,7 @@ async function start(): Promise<void> {
     apiKeys,
     hostNames,
     watchdogMs,
+    artifacts,
   });
   const log = createLog({ level: settings.logging.level, name: 'api' });
   watchEventLoop('api', settings.watchdogMs);
@@ -62,7 +64,11 @@ async function start(): Promise<void> {
   const most = connectionLimit(settings.inference.processes);
   const connections = createConnections({ most });
   const parts = [connections.part];
-  const bounded = { ...settings.inference, queueLimit: liveQueueLimit(settings.inference.queueLimit, most) };
+  const bounded = {
+    ...settings.inference,
+    queueLimit: liveQueueLimit(settings.inference.queueLimit, most),
+    refusalPatienceMs: refusalPatience(most),
+  };
   const dependencies = await createDependencies({
     ...settings,
     inference: bounded,

@@ -11,6 +11,10 @@ export const userIdParameter = z.string().openapi({
   example: '42',
 });
 
+export const rolloutIdParameter = z
+  .uuid()
+  .openapi({ param: { name: 'id', in: 'path' }, example: '0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2c22' });
+
 export const runIdParameter = z
   .uuid()
   .openapi({ param: { name: 'id', in: 'path' }, example: '0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2b11' });

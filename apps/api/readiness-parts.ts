@@ -4,6 +4,7 @@ import type { createPool } from '@tandem/offline-store/database';
 import { schemaState } from '@tandem/offline-store/migrate';
 import type { OnlineConnection } from '@tandem/online-store/connection';
 import type { Authority } from '@tandem/prediction/certificate';
+import type { KeptModels } from './keep-loaded.ts';
 import type { Part } from './routes/health/readiness.ts';
 
 export interface ReadinessPartsDependencies {
@@ -11,11 +12,7 @@ export interface ReadinessPartsDependencies {
   readonly authority: Authority;
   readonly connection: Pick<OnlineConnection, 'redis' | 'isOpen'>;
   readonly scorer: Pick<InferencePool, 'stats'>;
-  /**
-   * Starts what infers, and loads the models in force into each child, or the first `most` of them; resolves when all of
-   * them have answered, rejects where one cannot be loaded.
-   */
-  warmUp(most?: number): Promise<void>;
+  readonly kept: Pick<KeptModels, 'assertServed' | 'ask'>;
 }
 
 export function createReadinessParts(dependencies: ReadinessPartsDependencies): readonly Part[] {
@@ -32,28 +29,19 @@ export function createReadinessParts(dependencies: ReadinessPartsDependencies): 
 
 /**
  * That a child is alive proves little: it may be starting for the tenth time, or have been refused its model. So inference
- * works once all models in force were loaded, and from then on while a child is free, or does what is asked of it next.
+ * works while each child holds the models that users are answered with, and one of them is free, or does what is asked of
+ * it next.
  */
 export function createInferenceCheck({
   scorer,
-  warmUp,
-}: Pick<ReadinessPartsDependencies, 'scorer' | 'warmUp'>): () => Promise<void> {
-  let isWarm = false;
+  kept,
+}: Pick<ReadinessPartsDependencies, 'scorer' | 'kept'>): () => Promise<void> {
   /** One for all who ask: where nothing answers, questions must not pile up. */
   let asking: Promise<void> | undefined;
-
-  async function ask(): Promise<void> {
-    // Of models more than a child keeps, loading all of them again would take the place of those at work.
-    await warmUp(isWarm ? 1 : undefined);
-    isWarm = true;
-  }
-
   return async () => {
-    const { pids, idle } = scorer.stats();
-    // A service that started before its database, or its first model, has nothing loaded yet.
-    if (pids.length === 0) isWarm = false;
-    if (isWarm && idle > 0) return;
-    asking ??= ask().finally(() => {
+    kept.assertServed();
+    if (scorer.stats().idle > 0) return;
+    asking ??= kept.ask().finally(() => {
       asking = undefined;
     });
     await asking;

@@ -8,15 +8,20 @@ export interface SampledParts {
   readonly scorer: Pick<InferencePool, 'stats'>;
   /** Of everything but certificates, which have connections of their own. */
   readonly pool: ConnectionPool;
+  /** Answers that wait to be compared. */
+  readonly shadow: { waiting(): number };
+  /** Answers that wait to be kept. */
+  readonly keptAnswers: { waiting(): number };
   isOnlineOpen(): boolean;
   /** Predictions in memory. */
   held(): number;
+  readonly servedReads: { dropped(): number };
   /** Live answers that could not be kept in Postgres, since the start. */
   overlayWritesDropped(): number;
 }
 
 export function sampledMetrics(metrics: Metrics, parts: SampledParts): Metrics {
-  let droppedBefore = 0;
+  const told = { overlayWrites: 0, exposures: 0 };
   return {
     ...metrics,
     exposition() {
@@ -24,9 +29,14 @@ export function sampledMetrics(metrics: Metrics, parts: SampledParts): Metrics {
       sampleConnections(metrics, 'api', parts.pool);
       metrics.onlineStoreUp.set(parts.isOnlineOpen() ? 1 : 0);
       metrics.heldPredictions.set(parts.held());
-      const dropped = parts.overlayWritesDropped();
-      metrics.overlayWritesDropped.inc(dropped - droppedBefore);
-      droppedBefore = dropped;
+      metrics.shadowWaiting.set(parts.shadow.waiting());
+      metrics.explanationsWaiting.set(parts.keptAnswers.waiting());
+      const overlayWrites = parts.overlayWritesDropped();
+      metrics.overlayWritesDropped.inc(overlayWrites - told.overlayWrites);
+      told.overlayWrites = overlayWrites;
+      const exposures = parts.servedReads.dropped();
+      metrics.exposuresDropped.inc(exposures - told.exposures);
+      told.exposures = exposures;
       return metrics.exposition();
     },
   };

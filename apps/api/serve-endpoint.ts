@@ -14,7 +14,7 @@ import { accepts } from './http/accept.ts';
 import { checkHost, checkOrigin, type HostRule, type RequestHead } from './http/foreign-request.ts';
 import { RequestError } from './http/request-error.ts';
 import type { Access, Caller } from './keys/access.ts';
-import { type HttpProblem, problemResponse, toProblem } from './problem.ts';
+import { type HttpProblem, type ProblemCode, problemResponse, toProblem } from './problem.ts';
 import { isOneOfMany, type RefusalLog } from './refusal-log.ts';
 
 export interface ServeOptions {
@@ -53,7 +53,7 @@ export function createServing<A extends { readonly status: number }>(
   const isPathLogged = scope !== 'users:erase';
   const facts = { operation: operationId };
   const logging = { log };
-  // One child a status spares the hash of the labels on every request.
+  // One child a status, and one a problem, spare the hash of the labels on every request.
   const timers = new Map<number, { observe(seconds: number): void }>();
   const timerFor = (status: number) => {
     const known = timers.get(status);
@@ -61,6 +61,15 @@ export function createServing<A extends { readonly status: number }>(
     const timer = metrics.httpRequests.labels({ method, route: operationId, status: String(status) });
     timers.set(status, timer);
     return timer;
+  };
+
+  const counts = new Map<ProblemCode, { inc(): void }>();
+  const countOf = ({ code, problem }: HttpProblem) => {
+    const known = counts.get(code);
+    if (known) return known;
+    const count = metrics.httpProblems.labels({ route: operationId, status: String(problem.status), code });
+    counts.set(code, count);
+    return count;
   };
 
   return async function serve(request, handle) {
@@ -81,7 +90,7 @@ export function createServing<A extends { readonly status: number }>(
       const found = toProblem(error, pathOf(request));
       answer = refuse(found);
       const { status, field, instance } = found.problem;
-      metrics.httpProblems.inc({ route: operationId, status: String(status), code: found.code });
+      countOf(found).inc();
       if (refusalLog(found.code, event.fact('keyId'))) {
         const why = status < 500 || isOneOfMany(found.code) ? { field } : { error: describeError(error) };
         event.add({ ...(isPathLogged ? { path: instance } : {}), status, code: found.code, ...why });
@@ -143,6 +152,7 @@ function checkQuery(given: URLSearchParams, known: readonly string[]): void {
   }
 }
 
+/** Hono's requests have a whole URL; one that Hono does not see is a plain path. */
 function pathOf({ url }: RequestHead): string {
-  return new URL(url, 'http://localhost').pathname;
+  return url.startsWith('/') ? url : new URL(url).pathname;
 }

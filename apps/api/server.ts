@@ -5,11 +5,12 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { getRequestListener, RequestError as UnreadableRequest } from '@hono/node-server';
-import { isPastLast, rememberRequest } from './asked-connection.ts';
+import { isPastLast, isPipelined, rememberRequest } from './asked-connection.ts';
 import { connectionLimit } from './connection-limit.ts';
 import { type Connections, createConnections } from './connections.ts';
 import { RequestError } from './http/request-error.ts';
 import { frameFault } from './http/request-frame.ts';
+import { createTurns, type Turns } from './in-turns.ts';
 import { closeBehind, closeUnreadBehind, isClosing } from './lingering-close.ts';
 import { problemResponse, toProblem } from './problem.ts';
 import { refuseExpectation, refuseMalformed, refuseRequest, refuseTunnel } from './refused-request.ts';
@@ -45,9 +46,9 @@ export interface RunningServer extends Pick<ServerDrain, 'listenOn' | 'close'> {
 
 /** Rejects where the address cannot be listened on. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { fetch, direct = () => false, host, port } = options;
-  const { connections = createConnections({ most: connectionLimit() }) } = options;
-  const listen = getRequestListener(fetch, { errorHandler: refuseUnreadable });
+  const { host, port, connections = createConnections({ most: connectionLimit() }) } = options;
+  const turns = createTurns();
+  const answer = createAnswering(options, turns);
   const server = createServer(LIMITS, (incoming, outgoing) => {
     const { socket } = incoming;
     if (isClosing(socket) || isPastLast(socket)) return;
@@ -55,11 +56,16 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     else if (drain.isLeaving) closeBehind(outgoing, socket);
     const fault = frameFault(incoming);
     if (fault) refuseRequest(fault, incoming, outgoing);
-    else if (!direct(incoming, outgoing)) void listen(incoming, outgoing);
+    else answer(incoming, outgoing);
   });
   const drain = createServerDrain(server);
   connections.keep(server);
-  server.on('clientError', (error, socket) => refuseMalformed(error, socket, LIMITS.maxHeaderSize));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    const refuse = () => refuseMalformed(error, socket, LIMITS.maxHeaderSize);
+    // Whose time is over comes by the thousand; the others one by one, and what follows on theirs must not be read.
+    if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') turns.add(refuse);
+    else refuse();
+  });
   server.on('checkExpectation', refuseExpectation);
   server.on('connect', refuseTunnel);
   await new Promise<void>((resolve, reject) => {
@@ -72,6 +78,24 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     port: address.port,
     listenOn: drain.listenOn,
     close: drain.close,
+  };
+}
+
+type Answering = (incoming: IncomingMessage, outgoing: ServerResponse) => void;
+
+/**
+ * Those of a connection that come behind another are begun with all their like, a few in each turn: what is read of one
+ * connection at once may be asking for many megabytes, and of twenty such at once for a quarter of a second's writing.
+ */
+function createAnswering({ fetch, direct = () => false }: ServerOptions, turns: Turns): Answering {
+  const listen = getRequestListener(fetch, { errorHandler: refuseUnreadable });
+  const begin: Answering = (incoming, outgoing) => {
+    if (!direct(incoming, outgoing)) void listen(incoming, outgoing);
+  };
+  return (incoming, outgoing) => {
+    const { socket } = incoming;
+    if (!isPipelined(socket)) begin(incoming, outgoing);
+    else turns.add(() => socket.destroyed || begin(incoming, outgoing));
   };
 }
 

@@ -56,7 +56,7 @@ test('every command has a description and an example in its help', async () => {
       ? [command.name()]
       : command.commands.map((child) => `${command.name()} ${child.name()}`),
   );
-  expect(names).toHaveLength(25);
+  expect(names.length).toBeGreaterThan(40);
   for (const name of names) {
     const { code, out, err } = await run(`${name} --help`);
     expect({ name, code, err }).toEqual({ name, code: 0, err: '' });

@@ -39,6 +39,12 @@ export async function loadHistory(
   });
 }
 
+/** The shop as it was at the end of a day, whatever a replay or a story left. */
+export async function resetHistory(db: Pool, until: string): Promise<void> {
+  await db.query('truncate shop.transactions, shop.clock');
+  await loadHistory(db, { until });
+}
+
 function readSchema(): Promise<string> {
   return readFile(new URL('./schema.sql', import.meta.url), 'utf8');
 }

@@ -1,4 +1,7 @@
-/** `npm run shop`: the shop's small program. Plays the story of one customer, or replays the history's last months. */
+/**
+ * `npm run shop`: the shop's small program. Tells the story of one customer, of a canary or of an A/B test, or replays the
+ * history's last months.
+ */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,16 +11,21 @@ import { Pool } from 'pg';
 import { findServices } from './find-services.ts';
 import { defaultPeriod, type ReplayOptions, replayHistory } from './replay/replay-history.ts';
 import { reportReplay } from './replay/report.ts';
+import { tellAb, tellCanary } from './rollouts/stories.ts';
 import { tellStory } from './story.ts';
 
 const help = `Usage: npm run shop                       the story of one customer
        npm run shop -- --customer 500    of another one (1 to 2357)
        npm run shop -- replay            the history's last months as events, with a batch run each day
+       npm run shop -- canary            a better model version takes over step by step; a worse one is taken back
+       npm run shop -- ab                three model versions beside each other, and what the shop earns by each
+
+canary and ab take about three minutes, and set the shop back to the eve of its replay.
 
 Options of replay:
   --from ${defaultPeriod.from}  --to ${defaultPeriod.to}   the days to replay
   --speed 30                            days a minute (default: as fast as the service answers)
-  --seed 1                              draws the hours of purchases and reads
+  --seed 1                              draws the hours of purchases and reads (of canary and ab: who comes when)
   --picture .tandem/replay.svg          where the picture goes
 
 The service must run: \`npm start\` in another terminal, or set DATABASE_URL and TANDEM_URL.
@@ -30,8 +38,19 @@ async function main(): Promise<void> {
   const db = new Pool({ connectionString: services.databaseUrl, max: 2 });
   const tandem = createClient({ url: services.apiUrl, source: 'shop' });
   try {
-    if (positionals[0] === 'replay') await replay(db, tandem, replayOptions(values), values.picture);
-    else await tellStory({ db, tandem, print: (line) => console.log(line), customerId: values.customer });
+    const parts = { db, tandem, print: (line: string) => console.log(line) };
+    const seeded = {
+      ...parts,
+      sleep: (ms: number, signal?: AbortSignal) => sleep(ms, undefined, { signal }),
+      seed: positive('seed', values.seed),
+    };
+    const stories: Record<string, () => Promise<void>> = {
+      replay: () => replay(db, tandem, replayOptions(values), values.picture),
+      canary: () => tellCanary(seeded),
+      ab: () => tellAb(seeded),
+    };
+    const tell = stories[positionals[0] ?? ''] ?? (() => tellStory({ ...parts, customerId: values.customer }));
+    await tell();
   } finally {
     await db.end();
   }
@@ -52,7 +71,7 @@ function readArguments() {
     },
   });
   const [command, ...more] = parsed.positionals;
-  if (more.length > 0 || (command !== undefined && command !== 'replay')) {
+  if (more.length > 0 || (command !== undefined && !['replay', 'canary', 'ab'].includes(command))) {
     throw new Error(`unknown command ${parsed.positionals.join(' ')}: \`npm run shop -- --help\` lists what there is`);
   }
   return parsed;

@@ -16,6 +16,8 @@ export default defineConfig({
           from shop.customer_features`,
       },
       outputs: { score: 'float32' },
+      // A catalogue costs $1, an order brings $8 (rollouts/outcomes.ts): it pays from a chance of one in eight.
+      decision: { output: 'score', threshold: 0.125 },
       freshness: {
         maxAge: '36h',
         liveTimeout: '250ms',

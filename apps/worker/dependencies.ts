@@ -7,6 +7,8 @@ import type {
 } from '@tandem/config/environment-sections';
 import { latestSlot } from '@tandem/config/schedule';
 import { createInferencePool, type InferencePool } from '@tandem/inference/pool';
+import { type BucketOptions, createBucket } from '@tandem/offline-store/artifact-bucket';
+import { createArtifactStore } from '@tandem/offline-store/artifacts';
 import { findBacklog } from '@tandem/offline-store/backlog';
 import { createPool } from '@tandem/offline-store/database';
 import { createErasureStore } from '@tandem/offline-store/erasures';
@@ -54,6 +56,8 @@ import type { WorkerProcessSection } from './worker-section.ts';
 
 export interface WorkerEnvironment {
   readonly database: DatabaseSection;
+  /** The bucket of model files; Postgres where it is not said. */
+  readonly artifacts?: BucketOptions | null;
   readonly redis: RedisSection;
   readonly inference: InferenceSection;
   readonly worker: WorkerSection;
@@ -86,7 +90,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   await assertMigrated(pool);
   const queue = await createQueue({ url: environment.redis.queueUrl, log });
   const online = createOnline(environment.redis.url, log);
-  const offline = createOffline(pool);
+  const offline = createOffline(pool, environment.artifacts ?? null);
   const scorer = createScorer(environment.inference, offline.registry, { log, metrics });
   const kept = keepModels(environment.database, offline.registry, scorer, log);
   const { runs, generations } = offline;
@@ -134,9 +138,10 @@ async function assertMigrated(pool: Pool): Promise<void> {
   });
 }
 
-function createOffline(pool: Pool) {
+function createOffline(pool: Pool, bucket: BucketOptions | null) {
+  const artifacts = createArtifactStore(pool, bucket && createBucket(bucket));
   return {
-    registry: createRegistry(pool),
+    registry: createRegistry(pool, undefined, artifacts),
     runs: createRunStore(pool),
     generations: createGenerationStore(pool),
     features: createFeatureSource(pool, { usersTimeoutMs: USERS_TIMEOUT_MS }),

@@ -3,7 +3,11 @@
  * line what is derived, a slower one drops what is not kept, and one looks at what waits. None waits for another: a look at all of Redis must not hold
  * up the next hint. Each round is one wide event, with what it did, and what failed in it.
  */
-import { type AnalyseRolloutsDependencies, analyseRollouts } from '@tandem/prediction/rollouts/analyse-rollouts';
+import {
+  type Analysed,
+  type AnalyseRolloutsDependencies,
+  analyseRollouts,
+} from '@tandem/prediction/rollouts/analyse-rollouts';
 import { type PrepareRolloutsDependencies, prepareRollouts } from '@tandem/prediction/rollouts/prepare-rollouts';
 import { createReconcile, type ReconcileDependencies } from '@tandem/prediction/runs/reconcile';
 import { type RetainDependencies, retain } from '@tandem/prediction/runs/retain';
@@ -91,26 +95,21 @@ async function makeDueRuns(scheduling: ScheduleRunsDependencies, log: Log): Prom
 }
 
 async function moveRollouts(rolling: HousekeepingDependencies['rolling'], log: Log): Promise<RoundReport> {
-  const { begun } = await prepareRollouts(rolling);
+  const { begun, failed: unprepared } = await prepareRollouts(rolling);
   for (const { id, predictor, kind } of begun) log.info('rollout.begun', { rolloutId: id, predictor, kind });
-  const analysed = await analyseRollouts(rolling);
-  for (const { rollout, check } of analysed) {
-    const { verdict, applied, step, judgement } = check;
-    const { id, predictor, kind } = rollout;
-    const facts = {
-      rolloutId: id,
-      predictor,
-      kind,
-      step,
-      verdict,
-      applied,
-      reason: judgement.reason,
-      why: judgement.why,
-    };
-    log[verdict === 'roll_back' ? 'warn' : 'info']('rollout.judged', facts);
-  }
+  const { analysed, failed: unjudged } = await analyseRollouts(rolling);
+  for (const one of analysed) tellJudged(one, log);
   const moved = analysed.filter(({ check }) => check.applied).length;
-  return { done: { rolloutsBegun: begun.length, rolloutsMoved: moved }, errors: [] };
+  const errors = [...unprepared, ...unjudged].map(({ rollout, error }) => `${rollout.predictor}: ${describe(error)}`);
+  return { done: { rolloutsBegun: begun.length, rolloutsMoved: moved }, errors };
+}
+
+function tellJudged({ rollout, check }: Analysed, log: Log): void {
+  const { verdict, applied, step, judgement } = check;
+  const { id, predictor, kind } = rollout;
+  const { reason, why } = judgement;
+  const facts = { rolloutId: id, predictor, kind, step, verdict, applied, reason, why };
+  log[verdict === 'roll_back' ? 'warn' : 'info']('rollout.judged', facts);
 }
 
 function describe(error: unknown): string {

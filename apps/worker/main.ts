@@ -2,6 +2,7 @@
  * The worker process: reads the environment, starts a worker, and ends it on SIGTERM or SIGINT. Exit code 0 after an
  * orderly end, 1 where it could not start, or is to be started again; killed by its watchdog where it stands still.
  */
+import { artifacts } from '@tandem/config/artifacts-section';
 import { readEnvironment } from '@tandem/config/environment';
 import {
   database,
@@ -23,7 +24,16 @@ import { workerProcess } from './worker-section.ts';
 const DRAIN_MS = 25_000;
 const LAST_RESORT_MS = 28_000;
 
-const sections = { database, redis, inference, worker: workerSection, workerProcess, watchdogMs, log: logSection };
+const sections = {
+  database,
+  artifacts,
+  redis,
+  inference,
+  worker: workerSection,
+  workerProcess,
+  watchdogMs,
+  log: logSection,
+};
 
 async function main(log: Log): Promise<void> {
   const environment = readEnvironment(process.env, sections);

@@ -60,7 +60,8 @@ const PLAN: CanaryPlan = {
 const start = (plan: CanaryPlan = PLAN) =>
   startRollout({ rollouts, runs: worker.runs, hints }, { predictor: CUSTOMERS, plan, actor: 'test' });
 const prepare = () => prepareRollouts({ ...worker.rolling, hints });
-const analyse = async () => (await analyseRollouts(worker.rolling)).map(({ check }) => [check.verdict, check.applied]);
+const analyse = async () =>
+  (await analyseRollouts(worker.rolling)).analysed.map(({ check }) => [check.verdict, check.applied]);
 const stateOf = async (id: string) => rollouts.find(id);
 
 async function computeAll(): Promise<void> {
@@ -118,7 +119,7 @@ describe('a canary', () => {
     expect((await prepare()).begun).toMatchObject([
       { id, state: 'running', step: 0, arms: [{ endBucket: 500, generationNumber: 1 }] },
     ]);
-    expect(await prepare()).toEqual({ begun: [], waiting: [] });
+    expect(await prepare()).toEqual({ begun: [], waiting: [], failed: [] });
   });
 
   it('goes from step to step while its guardrails hold, and is the stable version in the end', async () => {
@@ -187,8 +188,24 @@ describe('a canary', () => {
     const { id } = await start({ ...PLAN, coverage: 'live', analysis: { ...PLAN.analysis, intervalMs: 3_600_000 } });
     await prepare();
     const both = await Promise.all([analyseRollouts(worker.rolling), analyseRollouts(worker.rolling)]);
-    expect(both.flat()).toHaveLength(1);
+    expect(both.flatMap(({ analysed }) => analysed)).toHaveLength(1);
     expect(await analyse()).toEqual([]);
     expect(await stateOf(id)).toMatchObject({ state: 'running' });
   });
+});
+
+it('a shadow begins at once: no process that serves loads its model version', async () => {
+  const plan = { kind: 'shadow', version: 1, share: 0.5, maxPerSecond: 10 } as const;
+  const { id } = await startRollout(
+    { rollouts, runs: worker.runs, hints },
+    { predictor: CUSTOMERS, plan, actor: 'test' },
+  );
+  const api = { id: crypto.randomUUID(), kind: 'api' as const, host: 'one', pid: 7, release: '1' };
+  const wanted = await createRegister(pool, api).beat([]);
+  expect(wanted.map(({ modelVersionId }) => modelVersionId)).not.toContain(
+    (await stateOf(id))?.arms[0]?.modelVersionId,
+  );
+  expect((await prepare()).begun).toMatchObject([{ id, state: 'running', reason: 'its answers are compared' }]);
+  expect(await analyse()).toEqual([]);
+  expect((await worker.runs.list({ limit: 10 })).length).toBe(0);
 });

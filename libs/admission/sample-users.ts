@@ -1,24 +1,31 @@
 /** Some of the real users that a predictor would serve: what its model is tried with, and what `check` shows. */
-
-import { SAMPLE_USERS } from '@tandem/inference/check-model';
-import { type Db, limitStatements, query, transaction } from '@tandem/offline-store/database';
-import { asRelation } from '@tandem/offline-store/feature-statement';
+import { SAMPLE_USERS } from '@tandem/inference/trial-users';
+import { type createPool, type Db, limitStatements, query, transaction } from '@tandem/offline-store/database';
+import { asRelation, KEY_SQL } from '@tandem/offline-store/feature-statement';
 import { createFeatureSource } from '@tandem/offline-store/features';
 import { schemaState } from '@tandem/offline-store/migrate';
 import { type FeatureBatch, scorableRows } from '@tandem/prediction/models/features';
-import { type ModelDefinition, modelVersionId } from '@tandem/prediction/predictor';
-import type { Pool } from './read-config.ts';
+import { type ModelDefinition, type ModelVersion, modelVersionId } from '@tandem/prediction/predictor';
 import { isTooSlow } from './slow-statement.ts';
+
+export type Pool = ReturnType<typeof createPool>;
 
 export interface SampledUsers {
   /** Users whose features were read. */
   readonly read: number;
   /** Those that can be scored, spread over the keys, as many as a trial takes; at least one; undefined: there is none. */
   readonly scorable: FeatureBatch | undefined;
+  /** Neighbours, read as a run reads them and as a live read does, in one order; undefined: not read in time, or none. */
+  readonly bothWays: BothWays | undefined;
   /** One that cannot, and why. */
   readonly fault: { readonly userId: string; readonly why: string } | null;
   /** Where the query was too slow for it: what was not read in time. */
   readonly slow: SlowUsers | null;
+}
+
+export interface BothWays {
+  readonly live: FeatureBatch;
+  readonly run: FeatureBatch;
 }
 
 export interface SlowUsers {
@@ -31,6 +38,9 @@ export interface SlowUsers {
 
 /** More than a trial takes, since some may have nulls. */
 const USERS_READ = 256;
+/** Read both ways: as many as a small chunk has. */
+const NEIGHBOURS = 32;
+
 export interface SampleLimits {
   /** Ms for the keys, which to spread out takes a look at all of them; and again for any, where that took longer. */
   readonly keysMs?: number;
@@ -40,7 +50,7 @@ export interface SampleLimits {
 
 const KEYS_MS = 5_000;
 const FEATURES_MS = 5_000;
-const NOBODY: SampledUsers = { read: 0, scorable: undefined, fault: null, slow: null };
+const NOBODY: SampledUsers = { read: 0, scorable: undefined, bothWays: undefined, fault: null, slow: null };
 
 /**
  * Undefined where features cannot be read yet: the schema's tables, which label them, are not there. Rejects with
@@ -59,7 +69,10 @@ export async function sampleUsers(
   const version = { ...definition, id: modelVersionId(definition), number: 0 };
   const source = createFeatureSource(pool, { usersTimeoutMs: featuresMs });
   const read = await ifInTime(source.readUsers(version, userIds));
-  if (read !== null) return describe(read.batch, userIds);
+  if (read !== null) {
+    const bothWays = await ifInTime(readBothWays(pool, version, userIds[userIds.length >> 1] ?? first, featuresMs));
+    return { ...describe(read.batch, userIds), bothWays: bothWays ?? undefined };
+  }
   const what = `the features of ${userIds.length === 1 ? '1 user' : `${userIds.length} users`}`;
   return { ...NOBODY, slow: { what, ms: featuresMs, userId: first } };
 }
@@ -73,15 +86,46 @@ async function someUsers(pool: Pool, { query: { sql } }: ModelDefinition, ms: nu
   return spread ?? (await ifInTime(readKeys(pool, keys(''), ms)));
 }
 
-function readKeys(pool: Pool, text: string, ms: number): Promise<string[]> {
+/** What a select of keys gives, within so many ms. */
+export function readKeys(pool: Pool, text: string, ms: number, values: readonly string[] = []): Promise<string[]> {
   return transaction(pool, async (db: Db) => {
     await limitStatements(db, ms);
-    const rows = await query<{ key: string }>(db, { text: `select key::text as key from (${text}) o` });
+    const rows = await query<{ key: string }>(db, { text: `select key::text as key from (${text}) o`, values });
     return rows.map(({ key }) => key);
   });
 }
 
-async function ifInTime<T>(work: Promise<T>): Promise<T | null> {
+/** Those who come next in the keys' order, from this one on: a chunk is such a range. */
+async function readBothWays(
+  pool: Pool,
+  version: ModelVersion,
+  from: string,
+  ms: number,
+): Promise<BothWays | undefined> {
+  const text = `select f.user_id as key from ${asRelation(version.query.sql)}
+    where f.user_id >= $1::${KEY_SQL[version.keyType]} order by key limit ${NEIGHBOURS + 1}`;
+  const userIds = await readKeys(pool, text, ms, [from]);
+  const source = createFeatureSource(pool, { usersTimeoutMs: ms, rangeTimeoutMs: ms });
+  const run = await source.readRange(version, { from, to: userIds[NEIGHBOURS] ?? null });
+  const live = (await source.readUsers(version, userIds.slice(0, NEIGHBOURS))).batch;
+  const rowsOf = (batch: FeatureBatch) => new Map(scorableRows(batch).map((row) => [batch.userIds[row] ?? '', row]));
+  const [inRun, inLive] = [rowsOf(run), rowsOf(live)];
+  const both = [...inLive.keys()].filter((userId) => inRun.has(userId));
+  if (both.length === 0) return undefined;
+  return {
+    live: pick(
+      live,
+      both.map((userId) => inLive.get(userId) ?? 0),
+    ),
+    run: pick(
+      run,
+      both.map((userId) => inRun.get(userId) ?? 0),
+    ),
+  };
+}
+
+/** Null where the statement was too slow. */
+export async function ifInTime<T>(work: Promise<T>): Promise<T | null> {
   try {
     return await work;
   } catch (error) {
@@ -91,7 +135,7 @@ async function ifInTime<T>(work: Promise<T>): Promise<T | null> {
 }
 
 /** @param order user ids as they were asked for, which a read by key does not keep */
-function describe(batch: FeatureBatch, order: readonly string[]): SampledUsers {
+function describe(batch: FeatureBatch, order: readonly string[]): Omit<SampledUsers, 'bothWays'> {
   const places = new Map(order.map((userId, i) => [userId, i]));
   const placeOf = (row: number) => places.get(batch.userIds[row] ?? '') ?? 0;
   const rows = spread(

@@ -5,6 +5,7 @@
 
 import { type AuditPage, type AuditQuery, pagePath } from './audit.ts';
 import { type EventParts, type SendOptions, sendEvents } from './events.ts';
+import { type ExplanationCalls, explanationCalls } from './explanations.ts';
 import type { GenerationReportView } from './generation-report.ts';
 import { type ModelCalls, modelCalls } from './models.ts';
 import { type OutcomeInput, type OutcomeResult, sendOutcomes } from './outcomes.ts';
@@ -74,6 +75,8 @@ export interface Client extends ModelCalls {
   sendOutcomes(outcomes: readonly OutcomeInput[], options?: SendOptions): Promise<readonly OutcomeResult[]>;
   readonly runs: RunCalls;
   readonly rollouts: RolloutCalls;
+  /** Answers that were kept; `explanation` tells of the one that would be given now. */
+  readonly explanations: ExplanationCalls;
   /** Who moved what, newest first. */
   audit(query?: AuditQuery, options?: CallOptions): Promise<AuditPage>;
   predictors(options?: CallOptions): Promise<readonly PredictorView[]>;
@@ -112,6 +115,7 @@ export function createClient(options: ClientOptions): Client {
     sendOutcomes: (batch, call) => sendOutcomes(events, batch, call),
     runs: runCalls(transport, retry),
     rollouts: rolloutCalls(transport),
+    explanations: explanationCalls(transport),
     audit: (query = {}, call) => get(pagePath('/v1/audit', { ...query }), call),
     predictors: async (call) => (await get<{ predictors: PredictorView[] }>('/v1/predictors', call)).predictors,
     ...modelCalls(transport, retry),

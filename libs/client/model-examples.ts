@@ -42,14 +42,13 @@ export const MODEL_DETAIL_EXAMPLE = {
   },
   parity: {
     users: { real: 93, madeUp: 64 },
-    refused: { real: 0, madeUp: 0, why: null },
+    refused: { real: 0, madeUp: 0 },
     readBothWays: 32,
     batchSizes: [1, 2, 3, 7, 157, 1_024],
     comparisons: 1_664,
     tolerance: 1e-5,
     largestDifference: {
       output: 'score',
-      userId: '42',
       alone: 0.8310412,
       other: 0.8310413,
       difference: 5.96e-8,

@@ -45,7 +45,8 @@ interface TensorView {
 /** The certificate of a trial: the same users got the same answers alone, again, together, and read in both ways. */
 export interface ParityView {
   readonly users: { readonly real: number; readonly madeUp: number };
-  readonly refused: { readonly real: number; readonly madeUp: number; readonly why: string | null };
+  /** For whom the model has no answer. */
+  readonly refused: { readonly real: number; readonly madeUp: number };
   /** Users who get the same answer from what a live read reads of them and from what a run reads. */
   readonly readBothWays: number;
   readonly batchSizes: readonly number[];
@@ -54,7 +55,6 @@ export interface ParityView {
   readonly tolerance: number;
   readonly largestDifference: {
     readonly output: string;
-    readonly userId: string;
     readonly alone: number | string | boolean;
     readonly other: number | string | boolean;
     readonly difference: number;

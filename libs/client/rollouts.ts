@@ -139,10 +139,12 @@ export function rolloutCalls(transport: Transport): RolloutCalls {
     report: (id, call) => answerOf(transport, { path: `${rolloutPath(id)}/report`, ...call }),
     shadowReport: (id, call) => answerOf(transport, { path: `${rolloutPath(id)}/shadow-report`, ...call }),
     checks: async (id, limit, call) =>
-      (await answerOf<{ checks: RolloutCheck[] }>(transport, {
-        path: pagePath(`${rolloutPath(id)}/checks`, { limit }),
-        ...call,
-      })).checks,
+      (
+        await answerOf<{ checks: RolloutCheck[] }>(transport, {
+          path: pagePath(`${rolloutPath(id)}/checks`, { limit }),
+          ...call,
+        })
+      ).checks,
     overrides: (id, call) => overridesOf({ path: `${rolloutPath(id)}/overrides`, ...call }),
     override: (id, userId, variant, call) => {
       const path = `${rolloutPath(id)}/overrides/${encodeURIComponent(userId)}`;

@@ -122,6 +122,7 @@ export const RECEIPT_EXAMPLE = {
       runFailures: 0,
       outcomes: 1,
       exposures: 1,
+      keptExplanations: 2,
     },
     redis: { predictions: 3, overlayEntries: 1 },
   },

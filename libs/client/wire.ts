@@ -197,6 +197,7 @@ export interface ErasureReceipt {
       readonly runFailures: number;
       readonly outcomes: number;
       readonly exposures: number;
+      readonly keptExplanations: number;
     };
     readonly redis: { readonly predictions: number; readonly overlayEntries: number };
   };

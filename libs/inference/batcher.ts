@@ -125,6 +125,10 @@ export function createBatcher(options: BatcherOptions): Batcher {
       for (let first = lines[priority].first(); first; first = lines[priority].first()) {
         const slot = place(first.version.artifactHash);
         if (!slot) return;
+        if (priority === 'live' && isTooLate(liveRoom, first, now())) {
+          first.request.settle(late(null));
+          continue;
+        }
         void perform(
           slot,
           lines[priority].take(priority === 'live' ? runRows(liveRoom, first, now()) : maxRunRows.batch),
@@ -265,6 +269,11 @@ function rowsOf(parts: readonly Part<Pending>[]): number {
 
 function runRows(room: LiveRoom, { request, version }: Part<Pending>, now: number): number {
   return room.runRows(version, request.timeoutMs, request.deadline - now);
+}
+
+/** To run it would cost as much as an answer does, and be none. */
+function isTooLate(room: LiveRoom, { request, version, rows }: Part<Pending>, now: number): boolean {
+  return room.isTooLate(version, rows, request.timeoutMs, request.deadline - now);
 }
 
 function beginRun(room: LiveRoom, parts: readonly Part<Pending>[]): RunUnderWay | undefined {

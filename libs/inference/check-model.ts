@@ -6,17 +6,19 @@ import { createHash } from 'node:crypto';
 import { isTandemError, TandemError } from '@tandem/prediction/errors';
 import type { FeatureBatch } from '@tandem/prediction/models/features';
 import { INFERENCE_MEMORY_MB, MAX_MODEL_BYTES } from '@tandem/prediction/models/model-limits';
+import type { Verification } from '@tandem/prediction/models/verification';
 import type { ModelDefinition } from '@tandem/prediction/predictor';
 import { type InferenceProcess, type ProcessEnd, ProcessEnded, startInferenceProcess } from './inference-process.ts';
 import { remedyFor } from './load-remedies.ts';
-import { makeUpRows } from './made-up-rows.ts';
 import { measureOutputs } from './measured-outputs.ts';
+import { readFacts } from './onnx-facts.ts';
 import { createWidthCheck } from './output-widths.ts';
-import { type ParityCertificate, toleranceOf } from './parity.ts';
+import { toleranceOf } from './parity.ts';
 import type { Signature } from './protocol.ts';
 import { checkSignature, refuse } from './signature.ts';
 import { type TrialCost, type TrialResult, tryModel } from './trial.ts';
 import { createTrialRuns } from './trial-runs.ts';
+import { gatherUsers } from './trial-users.ts';
 
 export interface CheckLimits {
   readonly maxBytes?: number;
@@ -41,9 +43,6 @@ const DEFAULTS = {
 };
 type Limits = typeof DEFAULTS;
 const SESSION = 'trial';
-/** Real users that a trial takes at most, and made-up ones that it adds. */
-export const SAMPLE_USERS = 64;
-const MADE_UP_USERS = 64;
 
 /** What a model declares. Throws `model_refused` where it cannot be loaded within the limits. */
 export function inspectModel(bytes: Uint8Array, limits: CheckLimits = {}): Promise<Signature> {
@@ -59,16 +58,17 @@ export function measureModel(bytes: Uint8Array, limits: CheckLimits = {}): Promi
 }
 
 export interface CheckOptions extends CheckLimits {
-  /** Real users' features to try, the first `SAMPLE_USERS` of them; made-up users are tried besides. */
+  /** Real users' features to try, the first `SAMPLE_USERS` of them (trial-users.ts); made-up users are tried besides. */
   readonly sample?: FeatureBatch;
+  /** Further real users, in one order, whose features were read as a live read and as a run do it. */
+  readonly bothWays?: { readonly live: FeatureBatch; readonly run: FeatureBatch };
   /** Fields of which the config says neither index nor width, so that the model must give one value a user there. */
   readonly unplaced?: readonly string[];
 }
 
 /** What is known of a model that may serve. */
-export interface CheckedModel {
+export interface CheckedModel extends Verification {
   readonly signature: Signature;
-  readonly parity: ParityCertificate;
   readonly cost: TrialCost;
   /** Resident memory of the process once the model was loaded. */
   readonly rssBytes: number;
@@ -98,7 +98,12 @@ export async function checkModel(
     const result = await tryOut(process, definition, signature, limits, options).catch((error) => {
       throw asRefusal(error, 'a trial run', limits);
     });
-    return { signature, rssBytes, ...result };
+    const metadata = {
+      ...signature,
+      ...readFacts(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)),
+      bytes: bytes.length,
+    };
+    return { signature, metadata, rssBytes, ...result };
   });
 }
 
@@ -107,10 +112,10 @@ function tryOut(
   definition: ModelDefinition,
   signature: Signature,
   { field, trialTimeoutMs, totalTimeoutMs }: Limits,
-  { sample, unplaced = [] }: CheckOptions,
+  { sample, bothWays, unplaced = [] }: CheckOptions,
 ): Promise<TrialResult> {
   const checkWidths = createWidthCheck(definition, signature, new Set(unplaced));
-  const batch = trialBatch(definition, sample);
+  const { batch, ...users } = gatherUsers(definition, sample, bothWays);
   const runTimeoutMs = trialTimeoutMs;
   const runs = createTrialRuns(
     { process, session: SESSION, definition, batch, checkWidths, runTimeoutMs, totalTimeoutMs, field },
@@ -119,7 +124,7 @@ function tryOut(
   return tryModel(runs, {
     definition,
     batch,
-    realUsers: batch.userIds.length - MADE_UP_USERS,
+    ...users,
     tolerance: toleranceOf(definition, takesHalves(definition, signature)),
     totalTimeoutMs,
     field,
@@ -151,7 +156,12 @@ async function withModel<T>(
   }
 }
 
-function asRefusal(error: unknown, doing: string, limits: Limits): unknown {
+/** What a model is refused for, where it is the model's fault. @param doing what was done with it: `a trial run` */
+export function asRefusal(
+  error: unknown,
+  doing: string,
+  limits: Pick<Limits, 'field' | 'memoryLimitMb'>,
+): unknown {
   const { field, memoryLimitMb } = limits;
   if (error instanceof ProcessEnded) {
     const text = `${doing} had to be ended: ${error.message}`;
@@ -185,23 +195,8 @@ function refuseEmpty({ inputs, outputs }: Signature, field: string): void {
   if (outputs.length === 0) throw refuse(field, 'the model gives no outputs', exportAgain);
 }
 
-/** The sample's users first, then made-up ones. */
-function trialBatch(definition: ModelDefinition, sample: FeatureBatch | undefined): FeatureBatch {
-  const madeUp = makeUpRows(definition, MADE_UP_USERS, sample);
-  if (!sample) return madeUp;
-  const real = Math.min(SAMPLE_USERS, sample.userIds.length);
-  const valuesOf = (name: string) => sample.values[sample.columns.findIndex((column) => column.name === name)] ?? [];
-  return {
-    ...madeUp,
-    userIds: [...sample.userIds.slice(0, real), ...madeUp.userIds],
-    contextVersions: [...sample.contextVersions.slice(0, real), ...madeUp.contextVersions],
-    values: madeUp.columns.map(({ name }, i) => [...valuesOf(name).slice(0, real), ...(madeUp.values[i] ?? [])]),
-    faults: sample.faults,
-    unusable: sample.unusable,
-  };
-}
-
-function takesHalves(definition: ModelDefinition, { inputs, outputs }: Signature): boolean {
+/** Whether an input or an output that is used is of float16 in the model. */
+export function takesHalves(definition: ModelDefinition, { inputs, outputs }: Signature): boolean {
   const used = new Set([
     ...definition.inputs.map(({ name }) => name),
     ...definition.outputs.map(({ output }) => output),

@@ -8,31 +8,60 @@ import { getPriority, setPriority } from 'node:os';
 
 /** Steps of niceness, each about 1.25 times: of a processor that both want, the parent may have two thirds. */
 const STEPS = 3;
+/** Of a child that nobody waits for: against one that serves it has a fifth of a processor, and is never starved. */
+const BACKGROUND_STEPS = 10;
 const NICEST = 19;
 /** Linux lets an ordinary user set one group's niceness in a tenth of a second, and refuses the next with EAGAIN. */
 const GROUP_RETRY_MS = 150;
 const GROUP_ATTEMPTS = 20;
 
-/** Of the main thread of a process, which is what runs models. Goes on without where it is not allowed. */
-export function lowerPriority(pid: number): void {
-  refusalOf(() => setPriority(pid, nicer(getPriority())));
-  lowerGroup(pid, GROUP_ATTEMPTS);
+export interface ChildPriority {
+  /** Beneath the parent, of the main thread, which is what runs models. Goes on without where it is not allowed. */
+  lower(): void;
+  /** Far beneath, for as long as nobody waits for the child; where Linux has groups, since only a group may come back. */
+  giveWay(): void;
 }
 
-/**
- * A session of its own, as a child's, may be scheduled by Linux as a group, and has a niceness as one: then that decides.
- * The parent may be in no such group, as what a system starts before any session is: then its own niceness counts.
- */
-function lowerGroup(pid: number, attempts: number): void {
-  const refusal = refusalOf(() => {
+/** Of a child that could not be started. */
+export const NO_PRIORITY: ChildPriority = Object.freeze({ lower() {}, giveWay() {} });
+
+/** @param steps of niceness beyond the parent's */
+export function createChildPriority(pid: number, steps: number = STEPS): ChildPriority {
+  let niceness = (): number => groupsNiceness();
+  let isTrying = false;
+
+  /**
+   * A session of its own, as a child's, may be scheduled by Linux as a group, and has a niceness as one: then that decides.
+   * The parent may be in no such group, as what a system starts before any session is: then its own niceness counts.
+   */
+  function groupsNiceness(by: number = steps): number {
     const own = / nice (-?\d+)/.exec(readFileSync('/proc/self/autogroup', 'latin1'))?.[1] ?? getPriority();
-    writeFileSync(`/proc/${pid}/autogroup`, `${nicer(Number(own))}`);
-  });
-  if (refusal === 'EAGAIN' && attempts > 1) setTimeout(lowerGroup, GROUP_RETRY_MS, pid, attempts - 1).unref();
+    return nicer(Number(own), by);
+  }
+
+  function setGroup(attempts: number): void {
+    const refusal = refusalOf(() => writeFileSync(`/proc/${pid}/autogroup`, `${niceness()}`));
+    isTrying = refusal === 'EAGAIN' && attempts > 1;
+    if (isTrying) setTimeout(setGroup, GROUP_RETRY_MS, attempts - 1).unref();
+  }
+
+  function wish(wanted: () => number): void {
+    niceness = wanted;
+    // Where one is being tried again, that takes the latest wish.
+    if (!isTrying) setGroup(GROUP_ATTEMPTS);
+  }
+
+  return {
+    lower() {
+      refusalOf(() => setPriority(pid, nicer(getPriority(), steps)));
+      wish(() => groupsNiceness());
+    },
+    giveWay: () => wish(() => groupsNiceness(BACKGROUND_STEPS)),
+  };
 }
 
-function nicer(niceness: number): number {
-  return Math.min(NICEST, niceness + STEPS);
+function nicer(niceness: number, steps: number): number {
+  return Math.min(NICEST, niceness + steps);
 }
 
 /** The code of the error; undefined where there was none. What is forbidden, or not there on this system, is done without. */

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TandemError } from '@tandem/prediction/errors';
 import { ScoringCrash } from '@tandem/prediction/models/scoring';
-import { lowerPriority } from './child-priority.ts';
+import { type ChildPriority, createChildPriority, NO_PRIORITY } from './child-priority.ts';
 import type { Command, ModelRun, Reply, RunAnswer, Signature } from './protocol.ts';
 import { readableReason } from './readable-reason.ts';
 
@@ -18,7 +18,14 @@ export interface ProcessOptions {
   /** Whether the kernel bounds the data segment too, where it can: see `command`. */
   readonly boundData: boolean;
   readonly startTimeoutMs: number;
+  /** Steps of niceness beyond the parent's; those of a child that serves where it is not said. */
+  readonly niceSteps?: number | undefined;
+  /** Whether it gives way to the others until `toForeground` is called. */
+  readonly isInBackground?: boolean;
 }
+
+/** After this many children that died at their start, the next is tried without the kernel's bound on its data. */
+export const BOUND_STARTS = 3;
 
 /** A model file for a child: `sha256` is checked there, on the bytes that ONNX Runtime is given. */
 export interface ModelFile {
@@ -38,6 +45,7 @@ export interface InferenceProcess {
   /** Rejects with `live_failed` where the model refuses the input, or ProcessEnded. */
   run(run: ModelRun, timeoutMs: number): Promise<RunAnswer>;
   isAlive(): boolean;
+  toForeground(): void;
   kill(why: string): void;
 }
 
@@ -132,16 +140,15 @@ export function startInferenceProcess(options: ProcessOptions): InferenceProcess
     await tell({ kind: 'load', session, sha256, release });
   }
 
-  // Not before: a start is awaited by somebody, and soon over.
-  const ready = ask(() => {}, options.startTimeoutMs).then(() => {
-    if (child.pid !== undefined) lowerPriority(child.pid);
-  });
+  const priority = priorityOf(child, options);
+  const ready = ask(() => {}, options.startTimeoutMs).then(() => void (options.isInBackground || priority.lower()));
   ready.catch(() => {});
   return {
     pid: child.pid,
     ready,
     ended,
     isAlive: () => end === null && killedFor === null,
+    toForeground: priority.lower,
     kill,
     async load(file, release, timeoutMs) {
       const reply = await ask(() => sendModel(file, release), timeoutMs);
@@ -154,6 +161,14 @@ export function startInferenceProcess(options: ProcessOptions): InferenceProcess
       throw refusal('live_failed', 'the model refused the input', reply);
     },
   };
+}
+
+/** It is lowered once the child is ready, not before: a start is awaited by somebody, and soon over. */
+function priorityOf({ pid }: ChildProcess, { niceSteps, isInBackground }: ProcessOptions): ChildPriority {
+  if (pid === undefined) return NO_PRIORITY;
+  const priority = createChildPriority(pid, niceSteps);
+  if (isInBackground) priority.giveWay();
+  return priority;
 }
 
 function spawnWorker({ memoryLimitMb, boundData }: ProcessOptions): ChildProcess {

@@ -26,15 +26,15 @@ function createWorld(options: Partial<LiveRoomOptions> = {}) {
 }
 
 describe('room', () => {
-  it('is for as many as can be run in two thirds of the time, less what is under way and what waits', () => {
+  it('is for as many as can be run in half of the time, less what is under way and what waits', () => {
     const { room, waiting, run } = createWorld();
     for (const rows of [1, 2, 4, 8]) run(rows);
-    expect(room.room(version, 400)).toBe(52);
+    expect(room.room(version, 400)).toBe(40);
     const under = room.begin(version, 8, true);
-    expect(room.room(version, 400)).toBe(44);
+    expect(room.room(version, 400)).toBe(32);
     Object.assign(waiting, { rows: 10, ms: 50 });
-    expect(room.room(version, 400)).toBe(34);
-    Object.assign(waiting, { rows: 44, ms: 220 });
+    expect(room.room(version, 400)).toBe(22);
+    Object.assign(waiting, { rows: 32, ms: 160 });
     expect(room.room(version, 400)).toBe(0);
     under.end(false);
     expect(room.room(version, 400)).toBe(8);
@@ -43,7 +43,7 @@ describe('room', () => {
   it('counts what lies between two runs while somebody waits as a part of what runs take', () => {
     const { room, waiting, clock, run } = createWorld();
     for (const rows of [1, 2, 4, 8]) run(rows);
-    expect(room.room(version, 400)).toBe(52);
+    expect(room.room(version, 400)).toBe(40);
     Object.assign(waiting, { rows: 1, ms: 0 });
     for (let i = 0; i < 40; i++) {
       run(8);
@@ -51,12 +51,12 @@ describe('room', () => {
     }
     Object.assign(waiting, { rows: 0, ms: 0 });
     // 10 ms a row rather than 5.
-    expect(room.room(version, 400)).toBe(26);
+    expect(room.room(version, 400)).toBe(20);
     for (let i = 0; i < 120; i++) {
       run(8);
       clock.now += 40;
     }
-    expect(room.room(version, 400)).toBeGreaterThan(50);
+    expect(room.room(version, 400)).toBeGreaterThan(38);
   });
 
   it('is not told of an older end: of a child that nobody waits for any more, or whose readers have gone', () => {
@@ -109,10 +109,23 @@ describe('room', () => {
   it('grows with the children', () => {
     const { room, run } = createWorld({ places: 3 });
     for (const rows of [1, 2, 4, 8]) run(rows);
-    expect(room.room(version, 400)).toBe(156);
+    expect(room.room(version, 400)).toBe(120);
     room.begin(version, 8, true);
     room.begin(version, 8, true);
-    expect(room.room(version, 400)).toBe(156);
+    expect(room.room(version, 400)).toBe(120);
+  });
+});
+
+describe('isTooLate', () => {
+  it('is said of whoever has less left than a run takes, and has waited for half of the time', () => {
+    const { room, run } = createWorld();
+    expect(room.isTooLate(version, 1, 400, 1)).toBe(false);
+    for (const rows of [8, 16, 32, 64]) run(rows);
+    const late = [1, 5, 6, 40].map((leftMs) => room.isTooLate(version, 1, 400, leftMs));
+    expect(late).toEqual([true, true, false, false]);
+    expect([44, 45].map((leftMs) => room.isTooLate(version, 8, 400, leftMs))).toEqual([true, false]);
+    // Had it only come: nobody would ever learn that the model is quicker now.
+    expect([199, 200].map((leftMs) => room.isTooLate(version, 64, 400, leftMs))).toEqual([true, false]);
   });
 });
 

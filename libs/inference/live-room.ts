@@ -30,6 +30,8 @@ export interface LiveRoom {
   room(version: ModelVersion, timeoutMs: number): number;
   /** Rows that may be run together for a reader who has so many ms in all, of which so many are left. */
   runRows(version: ModelVersion, timeoutMs: number, leftMs?: number): number;
+  /** Whether so many rows that wait, and have so many ms left of all, would come too late though they were run now. */
+  isTooLate(version: ModelVersion, rows: number, timeoutMs: number, leftMs: number): boolean;
   /** What so many rows cost of a child's time, in ms, where as many are run together as may be. */
   costMs(version: ModelVersion, rows: number, timeoutMs: number): number;
   /** @param live whether it tells of this version's live runs */
@@ -38,10 +40,15 @@ export interface LiveRoom {
 
 /** Of a reader's time, what one run may take: whoever comes while it runs can still have one of its own after it. */
 const RUN_SHARE = 0.25;
-/** Of a reader's time, what waiting and running may take: the answer is still to be kept, written and sent. */
-const USABLE_SHARE = 0.65;
+/**
+ * Of a reader's time, what waiting and running may take by what is known beforehand: a run that takes half as long again
+ * makes all late that wait behind it. Less cannot be done for it: a line of two runs keeps a child as busy as one of three.
+ */
+const USABLE_SHARE = 0.5;
 /** Of what is left to the first of a run, what the run may take. */
 const LEFT_SHARE = 0.9;
+/** Of a reader's time, what is always waited: a version that seems too slow for anybody may be quicker now. */
+const HOPE_SHARE = 0.5;
 /** What the first may have to wait longer for the sake of company: little, where many cost hardly more than one. */
 const COMPANY = 1.5;
 /** Versions whose costs are remembered; one that comes back after so many others is learned anew. */
@@ -87,6 +94,10 @@ export function createLiveRoom({ places, maxRunRows, maxWaitingRows, waiting, no
       return Math.max(least, Math.min(maxWaitingRows - rows, inTime(version, timeoutMs)));
     },
     runRows,
+    isTooLate(version, rows, timeoutMs, leftMs) {
+      const cost = costs.get(version.id) ?? UNKNOWN;
+      return leftMs < timeoutMs * (1 - HOPE_SHARE) && leftMs * LEFT_SHARE < cost.ms(rows);
+    },
     costMs(version, rows, timeoutMs) {
       const together = Math.max(rows, runRows(version, timeoutMs));
       return ((costs.get(version.id) ?? UNKNOWN).ms(together) * rows) / together;

@@ -18,10 +18,20 @@ export interface ModelLoaderOptions {
 export interface ModelLoader {
   /** Rejects with `unavailable`, whatever went wrong: it is never the fault of the rows that wait for it. */
   load(process: InferenceProcess, hash: string, release: readonly string[]): Promise<void>;
+  /** A loaded model took its process with it: it rests, as one that cannot be loaded. */
+  noteFailure(hash: string, cause: unknown): void;
+  /** What went wrong with it last, until it is loaded; undefined: nothing. */
+  failureOf(hash: string): string | undefined;
+  /** Whether it failed lately, and is not to be tried again yet. */
+  isResting(hash: string): boolean;
+  /** From now on what is read is kept for the next child, up to a bound; ends with the call of what it gives. */
+  keepRead(): () => void;
 }
 
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 60_000;
+/** Bytes of artifacts that are kept for the next child. */
+const MOST_KEPT = 256 * 1024 * 1024;
 
 interface Failure {
   readonly count: number;
@@ -32,14 +42,27 @@ interface Failure {
 export function createModelLoader({ loadArtifact, loadTimeoutMs, log, now }: ModelLoaderOptions): ModelLoader {
   const failures = new Map<string, Failure>();
   const reading = new Map<string, Promise<Uint8Array>>();
+  const kept = new Map<string, Uint8Array>();
+  let keepers = 0;
 
   /** Children that start together share one read. */
   function read(hash: string): Promise<Uint8Array> {
+    const known = kept.get(hash);
+    if (known) return Promise.resolve(known);
     const under = reading.get(hash);
     if (under) return under;
     const bytes = withTimeout(loadArtifact(hash), loadTimeoutMs).finally(() => reading.delete(hash));
     reading.set(hash, bytes);
     return bytes;
+  }
+
+  function keep(hash: string, bytes: Uint8Array): void {
+    const sum = [...kept.values()].reduce((total, { length }) => total + length, bytes.length);
+    if (keepers > 0 && sum <= MOST_KEPT) kept.set(hash, bytes);
+  }
+
+  function isResting(hash: string): boolean {
+    return (failures.get(hash)?.until ?? 0) > now();
   }
 
   function noteFailure(hash: string, cause: unknown): void {
@@ -52,15 +75,28 @@ export function createModelLoader({ loadArtifact, loadTimeoutMs, log, now }: Mod
   return {
     async load(process, hash, release) {
       const failed = failures.get(hash);
-      if (failed && failed.until > now()) throw unavailable(failed.cause, failed.until - now());
+      if (failed && isResting(hash)) throw unavailable(failed.cause, failed.until - now());
       try {
         const bytes = await read(hash);
+        keep(hash, bytes);
         await process.load({ session: hash, bytes, sha256: hash }, release, loadTimeoutMs);
         failures.delete(hash);
       } catch (error) {
         noteFailure(hash, error);
         throw unavailable(error, FIRST_WAIT_MS);
       }
+    },
+    noteFailure,
+    failureOf(hash) {
+      const failed = failures.get(hash);
+      return failed && textOf(failed.cause);
+    },
+    isResting,
+    keepRead() {
+      keepers++;
+      return () => {
+        if (--keepers === 0) kept.clear();
+      };
     },
   };
 }

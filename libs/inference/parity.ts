@@ -3,6 +3,7 @@
  * thousand users in a run or nobody for a reader, so a model whose rows depend on their mates has no answer to store.
  */
 import type { OutputTensors } from '@tandem/prediction/models/outputs';
+import type { AnswerDifference, AnswerValue } from '@tandem/prediction/models/verification';
 import type { ModelDefinition, OutputField } from '@tandem/prediction/predictor';
 
 /**
@@ -17,38 +18,8 @@ export const HALF_TOLERANCE = 2e-3;
 /** The share of the answers' spread below which a difference can mix up nobody. */
 const OF_SPREAD = 0.01;
 
-export type AnswerValue = number | bigint | string | boolean;
 /** A user's values, output by output as the definition has them. */
 export type Answer = readonly AnswerValue[];
-
-export interface AnswerDifference {
-  /** The prediction's field, with its place where it is a vector: `topics[3]`. */
-  readonly output: string;
-  readonly userId: string;
-  readonly alone: AnswerValue;
-  /** What it was when asked again, or among others. */
-  readonly other: AnswerValue;
-  /** Absolute; infinite between values that are no floats and not equal. */
-  readonly difference: number;
-  /** Of `difference` to what is allowed there: above 1 the answers are not the same. */
-  readonly ofAllowed: number;
-}
-
-/** What a trial found of a model whose rows do not depend on one another. */
-export interface ParityCertificate {
-  /** Users whose answers were compared, real ones and made-up ones. */
-  readonly users: { readonly real: number; readonly madeUp: number };
-  /** Users for whom the model gave no usable answer, though it does for others: they would fail alone. */
-  readonly refused: { readonly real: number; readonly madeUp: number; readonly why: string | null };
-  /** In rising order; [1] where each user is inferred alone. */
-  readonly batchSizes: readonly number[];
-  /** Answers compared with the first one given to the same user alone. */
-  readonly comparisons: number;
-  /** Relative, see `FLOAT_TOLERANCE`; 0 where each user is inferred alone: then answers must be equal to the last bit. */
-  readonly tolerance: number;
-  /** The one nearest to what is allowed; null: all answers were equal to the last bit. */
-  readonly largestDifference: AnswerDifference | null;
-}
 
 /** One user's values out of a run's tensors; `outputFault` has passed. */
 export function answerOf(fields: readonly OutputField[], tensors: OutputTensors, row: number): Answer {

@@ -3,6 +3,7 @@ import { scoreIsolating } from '@tandem/prediction/runs/isolate-poison';
 import * as models from '@tandem/testing/onnx-models';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { InferencePool, InferencePoolOptions } from './pool.ts';
+import type { FinishedRun } from './slot.ts';
 import { batchOf, matrixPredictor, poolOf, scoresOf } from './toy-predictor.fixture.ts';
 
 const linear = matrixPredictor(models.linearModel({ weights: [1, 2], bias: 0.5 }), 2);
@@ -210,6 +211,20 @@ describe('an inference pool', () => {
     const request = { version: linear.version, batch, rows: rows.map((_, i) => i), timeoutMs: PATIENCE };
     const { outputs, faults } = await scoreIsolating(counting, { ...request, priority: 'batch' });
     expect([outputs.size, [...faults.keys()], asked]).toEqual([98, [7, 93], [100, 98]]);
+  });
+
+  it('tells of each run that was answered how many users it was for, and what it took of a processor', async () => {
+    const runs: FinishedRun[] = [];
+    open({ processes: 1, onRun: (run) => runs.push(run) });
+    await scoresOf(pool, loop, [
+      [A_WHILE, 1],
+      [A_WHILE, 2],
+    ]);
+    const { artifactHash, rows, ms, cpuMs } = runs[0] as FinishedRun;
+    expect([runs.length, artifactHash, rows]).toEqual([1, loop.version.artifactHash, 2]);
+    // Where others had the processor too, it is less than the time that passed; it is never more.
+    expect(cpuMs).toBeGreaterThan(5);
+    expect(cpuMs).toBeLessThan(ms * 1.2 + 20);
   });
 
   it('tells of each child that it replaces, and why', async () => {

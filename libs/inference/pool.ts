@@ -17,13 +17,16 @@ import { createArtifactBreaker } from './artifact-breaker.ts';
 import { type Batcher, createBatcher } from './batcher.ts';
 import type { InferenceLog } from './inference-log.ts';
 import type { ProcessEnd } from './inference-process.ts';
+import { createModelHolder, type HeldModel } from './model-holder.ts';
 import { createModelLoader } from './model-loader.ts';
-import { createSlot, type Slot } from './slot.ts';
+import { createSlot, type FinishedRun, type Slot } from './slot.ts';
 
 export interface InferencePoolOptions {
   /** The bytes of an artifact by their sha256 in hex; checked again in the child. */
   loadArtifact(hash: string): Promise<Uint8Array>;
   readonly log: InferenceLog;
+  /** A run was answered, and what it took. */
+  onRun?(run: FinishedRun): void;
   /** A child ended and is replaced; for a counter. */
   onRestart?(why: ProcessEnd): void;
   /** A model that keeps ending its process is given a rest (artifact-breaker.ts); for a counter. */
@@ -32,6 +35,8 @@ export interface InferencePoolOptions {
   readonly maxLostMs?: number;
   /** Children; default: one less than the processors, for the process that feeds them. */
   readonly processes?: number;
+  /** Steps of niceness of the children beyond this process's own: more where nobody waits for them. */
+  readonly niceSteps?: number;
   /** Resident memory of a child in MB, above which it is killed. */
   readonly memoryLimitMb?: number;
   /** How long after the last deadline of a run its child is killed. */
@@ -62,7 +67,13 @@ export interface PoolStats {
 }
 
 export interface InferencePool extends Scorer, Admission {
-  /** Loads the version in every child, now and in each that replaces one. Rejects with `unavailable`. */
+  /**
+   * Has each child hold these versions, and no others that it was asked to hold before, each warmed up by runs on made-up
+   * users; a child that replaces another loads them first. No request waits for it (model-holder.ts). To ask again costs
+   * little where nothing has changed, and tries again what failed and has rested: 1 s, doubled to a minute.
+   */
+  hold(versions: readonly ModelVersion[]): Promise<readonly HeldModel[]>;
+  /** Loads the version in every child at work, before what else waits, and in each that replaces one. Rejects with `unavailable`. */
   warmUp(version: ModelVersion): Promise<void>;
   stats(): PoolStats;
   /** Refuses new requests, waits for those under way up to the grace, then ends the children. */
@@ -74,21 +85,27 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
   const { log, maxModels = 8, loadTimeoutMs = 30_000, now = () => performance.now() } = options;
   const memoryLimitMb = checkedMemory(options.memoryLimitMb ?? INFERENCE_MEMORY_MB);
   const loader = createModelLoader({ loadArtifact: options.loadArtifact, loadTimeoutMs, log, now });
+  const process = { memoryLimitMb, startTimeoutMs: options.startTimeoutMs ?? 10_000, niceSteps: options.niceSteps };
   let warm: string[] = [];
   let closing: Promise<void> | null = null;
 
   const slots: Slot[] = Array.from({ length: options.processes ?? Math.max(1, availableParallelism() - 1) }, () =>
     createSlot({
-      memoryLimitMb,
-      startTimeoutMs: options.startTimeoutMs ?? 10_000,
-      maxSessions: maxModels,
+      ...process,
+      // All that is wanted has a place: what does not fit in its memory fails, rather than to be loaded again and again.
+      maxSessions: () => Math.max(maxModels, allWarm().length),
       loader,
-      warm: () => warm,
+      warm: allWarm,
       onIdle: () => batcher.pumpSoon(),
+      onRun: (run) => options.onRun?.(run),
       onRestart: (why) => options.onRestart?.(why),
       log,
     }),
   );
+  const holder = createModelHolder({ slots, loader, process });
+  function allWarm(): string[] {
+    return [...new Set([...holder.held(), ...warm])];
+  }
 
   const breaker = createArtifactBreaker({
     now,
@@ -112,12 +129,13 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
     await Promise.race([batcher.drained(), patience]);
     clearTimeout(timer);
     batcher.abandon(closed());
-    await Promise.all(slots.map((slot) => slot.close()));
+    await Promise.all([holder.close(), ...slots.map((slot) => slot.close())]);
   }
 
   return {
     score: (request) => (closing ? Promise.reject(closed()) : batcher.score(request)),
     room: batcher.room,
+    hold: (versions) => (closing ? Promise.reject(closed()) : holder.hold(versions)),
     async warmUp({ artifactHash }) {
       if (closing) throw closed();
       warm = [...warm.filter((hash) => hash !== artifactHash), artifactHash].slice(-maxModels);

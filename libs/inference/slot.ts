@@ -5,6 +5,7 @@
 
 import type { InferenceLog } from './inference-log.ts';
 import {
+  BOUND_STARTS,
   type InferenceProcess,
   type ProcessEnd,
   type ProcessEnded,
@@ -16,13 +17,17 @@ import type { ModelRun, WireTensor } from './protocol.ts';
 export interface SlotOptions {
   readonly memoryLimitMb: number;
   readonly startTimeoutMs: number;
+  /** Steps of niceness beyond the parent's; those of a child that serves where it is not said. */
+  readonly niceSteps?: number | undefined;
   /** Sessions that a child keeps; the one unused for longest goes first. */
-  readonly maxSessions: number;
+  maxSessions(): number;
   readonly loader: ModelLoader;
   /** The artifacts that a new child loads before it takes work. */
   warm(): Iterable<string>;
   /** The slot can take work. */
   onIdle(): void;
+  /** A run was answered. */
+  onRun?(run: FinishedRun): void;
   /** The child ended and is replaced. */
   onRestart(why: ProcessEnd): void;
   readonly log: InferenceLog;
@@ -31,6 +36,16 @@ export interface SlotOptions {
 /** What to run, made when the model is loaded; null: nobody waits for it any more. */
 export interface PreparedRun extends Omit<ModelRun, 'session'> {
   readonly killAfterMs: number;
+}
+
+/** What a run took, by the child's own measure. */
+export interface FinishedRun {
+  readonly artifactHash: string;
+  readonly rows: number;
+  /** From its start to its end. */
+  readonly ms: number;
+  /** CPU, in ms. */
+  readonly cpuMs: number;
 }
 
 export type SlotState = 'cold' | 'starting' | 'idle' | 'busy' | 'waiting' | 'closed';
@@ -42,6 +57,10 @@ export interface Slot {
   start(): void;
   /** Loads an artifact as soon as the slot is free. */
   prepare(hash: string): Promise<void>;
+  /** Resolves when its child could take work, at once where there is none yet. */
+  whenFree(): Promise<void>;
+  /** Gives the place to a child that holds these artifacts, after the run of the one at work, which then ends. */
+  adopt(child: InferenceProcess, held: readonly string[]): Promise<void>;
   /** Only when idle. Rejects with `unavailable`, `live_failed` or ProcessEnded. */
   run(hash: string, make: () => PreparedRun | null): Promise<readonly WireTensor[] | null>;
   /** Kills the child; resolves when it is gone. */
@@ -50,17 +69,24 @@ export interface Slot {
 
 const FIRST_BACKOFF_MS = 100;
 const LONGEST_BACKOFF_MS = 30_000;
-/** After this many children that died at their start, the next is tried without the kernel's bound on its data. */
-const BOUND_STARTS = 3;
 
 interface Preparation {
-  readonly hash: string;
+  /** Null: nothing is to be loaded, somebody waits until it would be. */
+  readonly hash: string | null;
+  readonly done: () => void;
+  readonly failed: (error: unknown) => void;
+}
+
+/** A child that is to take the place of the one at work. */
+interface Heir {
+  readonly child: InferenceProcess;
+  readonly held: readonly string[];
   readonly done: () => void;
   readonly failed: (error: unknown) => void;
 }
 
 export function createSlot(options: SlotOptions): Slot {
-  const { loader, log, maxSessions, onIdle } = options;
+  const { loader, log, onIdle } = options;
   let state = 'cold' as SlotState;
   let process: InferenceProcess | null = null;
   let idleDeaths = 0;
@@ -68,19 +94,38 @@ export function createSlot(options: SlotOptions): Slot {
   /** In the order of their last use. */
   let sessions: string[] = [];
   const preparations: Preparation[] = [];
+  let heir: Heir | null = null;
+  let leaving: Promise<unknown> = Promise.resolve();
 
   function start(): void {
     if (state !== 'cold' && state !== 'waiting') return;
     state = 'starting';
     sessions = [];
-    const { memoryLimitMb, startTimeoutMs } = options;
-    const started = startInferenceProcess({ memoryLimitMb, startTimeoutMs, boundData: idleDeaths < BOUND_STARTS });
+    const { memoryLimitMb, startTimeoutMs, niceSteps } = options;
+    const boundData = idleDeaths < BOUND_STARTS;
+    const started = startInferenceProcess({ memoryLimitMb, startTimeoutMs, boundData, niceSteps });
     process = started;
     void started.ended.then((end) => replace(started, end));
+    const warm = () => [...options.warm()].map((hash) => ({ hash, done: () => {}, failed: () => {} }));
     started.ready.then(
-      () => becomeFree([...options.warm()].map((hash) => ({ hash, done: () => {}, failed: () => {} }))),
+      () => (process === started ? becomeFree(warm()) : undefined),
       () => {},
     );
+  }
+
+  /** What the child before it was still to load is loaded into the heir, where that does not hold it. */
+  function succeed({ child, held, done }: Heir): void {
+    heir = null;
+    if (timer) clearTimeout(timer);
+    process?.kill('another has taken its place');
+    leaving = Promise.all([leaving, process?.ended]);
+    process = child;
+    sessions = [...held];
+    idleDeaths = 0;
+    child.toForeground();
+    void child.ended.then((end) => replace(child, end));
+    done();
+    void becomeFree();
   }
 
   /** Whether the child was at work decides: a death of a run is the run's fault, any other the child's own. */
@@ -93,7 +138,8 @@ export function createSlot(options: SlotOptions): Slot {
     options.onRestart(why);
     process = null;
     state = 'waiting';
-    if (waitMs === 0) start();
+    if (heir) succeed(heir);
+    else if (waitMs === 0) start();
     else timer = setTimeout(start, waitMs);
   }
 
@@ -102,10 +148,11 @@ export function createSlot(options: SlotOptions): Slot {
     state = 'busy';
     preparations.unshift(...first);
     for (let next = preparations.shift(); next; next = preparations.shift()) {
-      await ensureLoaded(next.hash).then(next.done, next.failed);
+      await (next.hash === null ? next.done() : ensureLoaded(next.hash).then(next.done, next.failed));
       // A child that died of loading is replaced, and its successor goes on with the rest.
       if (process !== mine || !mine?.isAlive()) return;
     }
+    if (heir) return succeed(heir);
     state = 'idle';
     onIdle();
   }
@@ -114,7 +161,7 @@ export function createSlot(options: SlotOptions): Slot {
     const at = sessions.indexOf(hash);
     if (at < 0) {
       if (!process) throw new Error('no process');
-      const release = sessions.slice(0, Math.max(0, sessions.length + 1 - maxSessions));
+      const release = sessions.slice(0, Math.max(0, sessions.length + 1 - options.maxSessions()));
       await loader.load(process, hash, release);
       sessions = sessions.slice(release.length);
     } else sessions.splice(at, 1);
@@ -129,8 +176,9 @@ export function createSlot(options: SlotOptions): Slot {
       const prepared = make();
       if (!prepared || !mine) return null;
       const { killAfterMs, ...asked } = prepared;
-      const { outputs } = await mine.run({ session: hash, ...asked }, killAfterMs);
+      const { outputs, ms, cpuMs } = await mine.run({ session: hash, ...asked }, killAfterMs);
       idleDeaths = 0;
+      options.onRun?.({ artifactHash: hash, rows: asked.feeds[0]?.dims[0] ?? 0, ms, cpuMs });
       return outputs;
     } finally {
       // Where the child died, its replacement is under way already, or about to be.
@@ -138,25 +186,49 @@ export function createSlot(options: SlotOptions): Slot {
     }
   }
 
+  function queue(hash: string | null): Promise<void> {
+    if (state === 'closed') return Promise.reject(closed());
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    preparations.push({ hash, done: resolve, failed: reject });
+    return promise;
+  }
+
   return {
+    ...{ start, run },
     state: () => state,
     pid: () => process?.pid,
     holds: (hash) => sessions.includes(hash),
-    start,
     prepare(hash) {
-      const { promise, resolve, reject } = Promise.withResolvers<void>();
-      preparations.push({ hash, done: resolve, failed: reject });
+      const prepared = queue(hash);
       if (state === 'cold') start();
       else if (state === 'idle') void becomeFree();
+      return prepared;
+    },
+    whenFree: () => (state === 'cold' || state === 'idle' ? Promise.resolve() : queue(null)),
+    adopt(child, held) {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      heir = { child, held, done: resolve, failed: reject };
+      if (state === 'closed') leaving = Promise.all([leaving, abandon(heir)]);
+      else if (state !== 'busy') succeed(heir);
       return promise;
     },
-    run,
     async close() {
       state = 'closed';
       if (timer) clearTimeout(timer);
-      for (const { failed } of preparations.splice(0)) failed(new Error('the pool is closed'));
+      for (const { failed } of preparations.splice(0)) failed(closed());
       process?.kill('the pool is closed');
-      await process?.ended;
+      await Promise.all([process?.ended, leaving, heir && abandon(heir)]);
     },
   };
+}
+
+/** Resolves when its child is gone. */
+function abandon({ child, failed }: Heir): Promise<unknown> {
+  failed(closed());
+  child.kill('the pool is closed');
+  return child.ended;
+}
+
+function closed(): Error {
+  return new Error('the pool is closed');
 }

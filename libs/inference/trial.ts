@@ -3,17 +3,11 @@
  * certificate that each of them got one finite answer, the same in any company, and with what an answer costs; or with
  * the sentence that says what was seen instead.
  */
-import { isTandemError, type TandemError } from '@tandem/prediction/errors';
+import { isTandemError, TandemError } from '@tandem/prediction/errors';
 import type { FeatureBatch } from '@tandem/prediction/models/features';
+import type { AnswerDifference, AnswerValue, ParityCertificate } from '@tandem/prediction/models/verification';
 import type { ModelDefinition } from '@tandem/prediction/predictor';
-import {
-  type Answer,
-  type AnswerDifference,
-  type AnswerValue,
-  type Comparison,
-  createComparison,
-  type ParityCertificate,
-} from './parity.ts';
+import { type Answer, type Comparison, createComparison } from './parity.ts';
 import { refuse } from './signature.ts';
 import type { TrialRun, TrialRuns } from './trial-runs.ts';
 
@@ -32,11 +26,22 @@ export interface TrialResult {
   readonly cost: TrialCost;
 }
 
+/** A user's rows in a trial's batch. */
+export interface ReadBothWays {
+  /** As a live read reads them. */
+  readonly live: number;
+  /** As a run does. */
+  readonly run: number;
+}
+
 export interface TrialOptions {
   readonly definition: ModelDefinition;
   readonly batch: FeatureBatch;
   /** So many of the batch's first users are real. */
   readonly realUsers: number;
+  /** So many of its first rows are tried alone; the others are those of `bothWays`, as a run reads them. */
+  readonly users: number;
+  readonly bothWays: readonly ReadBothWays[];
   readonly tolerance: number;
   /** All runs together; a slow model is tried with fewer users. */
   readonly totalTimeoutMs: number;
@@ -54,6 +59,8 @@ const LARGE_VALUES = 1 << 20;
 const PLANNED_SHARE = 0.5;
 /** Two users can be mixed up; one cannot. */
 const LEAST_USERS = 2;
+/** How far answers may lie apart where features were read twice: what a clock in the query moves between the two. */
+const READ_TOLERANCE = 1e-3;
 
 interface Tried {
   /** Rows of the batch that have an answer. */
@@ -73,7 +80,8 @@ export async function tryModel(runs: TrialRuns, options: TrialOptions): Promise<
     const seen = createSeen(options, tried, comparison);
     for (const row of tried.rows) seen.compare([row], await askGood(runs, options, [row]), 'again');
     const cost = await tryTogether(runs, options, tried, seen);
-    return { parity: certify(options, tried, seen), cost };
+    const readBothWays = await tryBothWays(runs, options, tried);
+    return { parity: { ...certify(options, tried, seen), readBothWays }, cost };
   } catch (error) {
     if (!isTandemError(error, 'live_failed')) throw error;
     throw trialFailed(options, '', error.message);
@@ -82,12 +90,12 @@ export async function tryModel(runs: TrialRuns, options: TrialOptions): Promise<
 
 /** One user at a time, so that one whom a model dislikes does not speak for all. */
 async function tryAlone(runs: TrialRuns, options: TrialOptions): Promise<Tried> {
-  const { batch, realUsers, totalTimeoutMs } = options;
+  const { batch, realUsers, users, totalTimeoutMs } = options;
   const alone = new Map<number, Answer>();
   const refused = new Map<number, string>();
   const times: number[] = [];
-  let wanted = batch.userIds.length;
-  for (let row = 0; row < batch.userIds.length && alone.size < wanted; row++) {
+  let wanted = users;
+  for (let row = 0; row < users && alone.size < wanted; row++) {
     const fault = batch.faults.get(row);
     const run: TrialRun = fault === undefined ? await runs.ask([row]) : { fault };
     if (run.fault !== null) {
@@ -99,7 +107,7 @@ async function tryAlone(runs: TrialRuns, options: TrialOptions): Promise<Tried> 
     times.push(run.ms);
     // Each user costs two runs alone and, in the mixes, a third of one.
     const affordable = (totalTimeoutMs * PLANNED_SHARE) / Math.min(...times);
-    wanted = Math.max(LEAST_USERS, Math.min(batch.userIds.length, Math.floor((affordable - 3) / 2.5)));
+    wanted = Math.max(LEAST_USERS, Math.min(users, Math.floor((affordable - 3) / 2.5)));
   }
   const rows = [...alone.keys()];
   const [why] = refused.values();
@@ -138,6 +146,25 @@ async function tryTogether(runs: TrialRuns, options: TrialOptions, tried: Tried,
   }
   const many = Array.from({ length: size }, (_, i) => mixed[i % mixed.length] ?? 0);
   return { aloneMs, perUserUs: ((await together(many)) * 1_000) / size, batchSize: size };
+}
+
+/** Those whose features a run reads too, all together, as a chunk: what the query gives must not depend on who asks. */
+async function tryBothWays(runs: TrialRuns, options: TrialOptions, { alone }: Tried): Promise<number> {
+  const pairs = options.bothWays.filter(({ live }) => alone.has(live));
+  if (pairs.length === 0) return 0;
+  const { answers } = await askGood(
+    runs,
+    options,
+    pairs.map(({ run }) => run),
+  );
+  const tolerance = Math.max(options.tolerance, READ_TOLERANCE);
+  const comparison = createComparison(options.definition.outputs, [...alone.values()], tolerance);
+  pairs.forEach(({ live }, i) => {
+    const userId = options.batch.userIds[live] ?? '';
+    const found = comparison.differenceOf(userId, alone.get(live) ?? [], answers[i] ?? []);
+    if (found && found.ofAllowed > 1) throw readsDiffer(options, found);
+  });
+  return pairs.length;
 }
 
 interface Seen {
@@ -188,7 +215,11 @@ async function askGood(runs: TrialRuns, options: TrialOptions, rows: readonly nu
   throw trialFailed(options, `, with ${who}`, run.fault);
 }
 
-function certify({ realUsers, tolerance, definition }: TrialOptions, tried: Tried, seen: Seen): ParityCertificate {
+function certify(
+  { realUsers, tolerance, definition }: TrialOptions,
+  tried: Tried,
+  seen: Seen,
+): Omit<ParityCertificate, 'readBothWays'> {
   const count = (rows: Iterable<number>) => {
     const all = [...rows];
     const real = all.filter((row) => row < realUsers).length;
@@ -228,6 +259,19 @@ function differs(
       ? `Set rowByRow: true in predictors.${definition.predictor}, which infers each user alone (its trial alone was passed), or ${mend}.`
       : `${mend[0]?.toUpperCase()}${mend.slice(1)}.`,
   );
+}
+
+/** Its `detail` tells it from other refusals: a table that changed between two reads looks the same, once. */
+export const READS_DIFFER = 'reads differ';
+
+function readsDiffer({ definition }: TrialOptions, { output, userId, alone, other }: AnswerDifference): TandemError {
+  const text = `${output} of user ${userId} is ${show(alone)} from the features that a live read gets, but ${show(other)} from those that a run gets: the feature query gives one user other values than many`;
+  return new TandemError('model_refused', text, {
+    field: `predictors.${definition.predictor}.features.sql`,
+    remedy:
+      "Let each row depend on the user's own rows alone: no random(), no limit, no order that ties leave open, no window over those who are read.",
+    detail: READS_DIFFER,
+  });
 }
 
 function trialFailed({ field }: TrialOptions, who: string, problem: string): TandemError {

@@ -75,6 +75,8 @@ const BEAT_SQL = `
       select from tandem.arm_overrides o join tandem.rollouts r on r.id = o.rollout_id
       where o.rollout_id = a.rollout_id and o.arm = a.name and r.state in ('running', 'held')) as is_served
     from tandem.arms a join tandem.predictors p on p.name = a.predictor and p.active
+    -- What a shadow's model does must not touch those who serve: it has a process of its own.
+    where not exists (select from tandem.rollouts r where r.id = a.rollout_id and r.kind = 'shadow')
     union all
     select model_version_id, false from tandem.awaited_versions where until > clock_timestamp()
   ) w

@@ -1,6 +1,7 @@
 /** What a read answers: its shape, and how it is filled from a stored candidate. */
 import type { ServedRollout } from './certificate.ts';
 import type { TandemError } from './errors.ts';
+import type { InferenceInputs } from './live/live-outcome.ts';
 import { decodeOutputs } from './models/outputs.ts';
 import type { ModelVersion, Prediction } from './predictor.ts';
 import type { CertifiedRead, Standing } from './read/certified-read.ts';
@@ -50,6 +51,8 @@ export interface Answer {
   readonly forwarded: Reason | null;
   /** What it was made of, where that is held in memory. */
   readonly held?: HeldPrediction | undefined;
+  /** What the model was given, where this read's own inference answers. */
+  readonly inputs?: InferenceInputs | undefined;
 }
 
 /** A stored prediction in this process's memory. */

@@ -18,6 +18,7 @@ export type ErrorCode =
   | 'rollout_conflict'
   | 'unknown_rollout'
   | 'unknown_model_version'
+  | 'unknown_explanation'
   | 'context_not_reached'
   | 'history_changed'
   | 'not_cached'

@@ -150,6 +150,13 @@ export const PUBLISH_DEFAULTS: PublishPolicy = Object.freeze({
   reportTimeoutMs: 120_000,
 });
 
+/** Whose answers are kept with what they were made of, and for how long. */
+export interface ExplanationsPolicy {
+  /** Of the users, above 0 up to 1; all answers of a user, or none. */
+  readonly share: number;
+  readonly keepForMs: number;
+}
+
 export interface Policy {
   readonly freshness: FreshnessPolicy;
   readonly batch: BatchPolicy;
@@ -157,6 +164,8 @@ export interface Policy {
   /** Feature columns by whose values generations are compared. */
   readonly segments?: readonly string[];
   readonly publish?: PublishPolicy;
+  /** Absent: none is kept. */
+  readonly explanations?: ExplanationsPolicy;
 }
 
 export interface Predictor {

@@ -31,6 +31,12 @@ function mayPass(code: ErrorCode): boolean {
     case 'unknown_user':
     case 'unknown_run':
     case 'unknown_generation':
+    case 'outcome_conflict':
+    case 'rollout_conflict':
+    case 'unknown_model_version':
+    case 'unknown_rollout':
+    case 'unknown_artifact':
+    case 'version_unverified':
     case 'event_conflict':
     case 'context_not_reached':
     case 'not_cached':

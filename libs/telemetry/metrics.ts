@@ -5,7 +5,10 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { createCountSeries } from './count-series.ts';
 import { eventMetrics } from './event-metrics.ts';
+import { explanationMetrics } from './explanation-metrics.ts';
+import { outcomeMetrics } from './outcome-metrics.ts';
 import { runMetrics } from './run-metrics.ts';
+import { shadowMetrics } from './shadow-metrics.ts';
 import { LATENCY_BUCKETS, USER_BUCKETS } from './steps.ts';
 import { storeMetrics } from './store-metrics.ts';
 import { createTimerSeries } from './timer-series.ts';
@@ -28,7 +31,10 @@ export function createMetrics({ app, processMetrics = true }: MetricsOptions) {
     ...latencyMetrics(registry),
     ...inferenceMetrics(registry),
     ...eventMetrics(registry),
+    ...outcomeMetrics(registry),
     ...runMetrics(registry),
+    ...shadowMetrics(registry),
+    ...explanationMetrics(registry),
     ...storeMetrics(registry),
     /** The content type of `exposition`. */
     contentType: registry.contentType,

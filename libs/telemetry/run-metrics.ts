@@ -6,6 +6,7 @@ export function runMetrics(registry: Registry) {
   const registers = [registry];
   return {
     ...chunkMetrics(registers),
+    ...reportMetrics(registers),
     ...leaseMetrics(registers),
     ...jobMetrics(registers),
     ...outboxMetrics(registers),
@@ -45,6 +46,30 @@ function chunkMetrics(registers: Registry[]) {
       name: 'tandem_users_scored_total',
       help: 'Users of committed chunks: scored, or failed and named in the report of the run.',
       labelNames: ['predictor', 'outcome'] as const,
+      registers,
+    }),
+  };
+}
+
+/** What comparing new generations with those served found. */
+function reportMetrics(registers: Registry[]) {
+  return {
+    generationReports: new Counter({
+      name: 'tandem_generation_reports_total',
+      help: 'Comparisons of a new generation with the one that is served, by verdict.',
+      labelNames: ['predictor', 'verdict'] as const,
+      registers,
+    }),
+    generationPsi: new Gauge({
+      name: 'tandem_generation_psi',
+      help: 'Population stability index of an output, of the last comparison of generations.',
+      labelNames: ['predictor', 'output'] as const,
+      registers,
+    }),
+    generationFlips: new Gauge({
+      name: 'tandem_generation_flips_ratio',
+      help: 'Share of users whose decision flipped, of the last comparison of generations: up or down.',
+      labelNames: ['predictor', 'direction'] as const,
       registers,
     }),
   };

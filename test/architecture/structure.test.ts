@@ -30,6 +30,7 @@ const vendorHomes: Readonly<Record<string, readonly string[]>> = {
   // The shop is an application with a database client of its own; fixtures create databases.
   pg: ['libs/offline-store', 'libs/testing', 'apps/shop'],
   kysely: ['libs/offline-store'],
+  aws4fetch: ['libs/offline-store'],
   'onnxruntime-node': ['libs/inference'],
   hono: ['apps/api'],
   '@hono/node-server': ['apps/api'],

@@ -77,12 +77,12 @@ async function fillBaseline({ env }: BenchServers, users: number): Promise<void>
 }
 
 /** A generation that is published and that Redis holds. */
-async function scoreEveryone(servers: BenchServers): Promise<void> {
+export async function scoreEveryone(servers: BenchServers, predictor = 'bench'): Promise<void> {
   const api = await startApi(servers);
   const worker = await startWorker(servers);
   const parts = await openWorkerParts(servers);
   try {
-    await runEveryone(createClient({ url: api.url }), parts, 'bench');
+    await runEveryone(createClient({ url: api.url }), parts, predictor);
   } finally {
     await parts.close();
     await worker.stop();

@@ -6,8 +6,6 @@
  * touch it. `at` is taken before the first byte is sent and `ended` after the last has come: what really happened lies
  * between, and only what ended before another began is known to have come before it.
  */
-import { closeSync, createReadStream, openSync, writeSync } from 'node:fs';
-
 export type Operation =
   | Contract
   | Read
@@ -16,6 +14,9 @@ export type Operation =
   | Change
   | StartRun
   | RollBack
+  | MoveIntent
+  | MoveRollout
+  | Survey
   | ErasureIntent
   | Erase
   | Readmit
@@ -54,7 +55,9 @@ export interface Contract extends Timed {
   /** `GET /v1/predictions/{predictor}/{userId}` → its status codes, from the service's own OpenAPI document. */
   readonly routes: Readonly<Record<string, readonly number[]>>;
   /** Milliseconds within which a call of each kind is answered, whatever happens. */
-  readonly deadlines: Readonly<Record<'read' | 'event' | 'run' | 'rollback' | ErasureAct, number>>;
+  readonly deadlines: Readonly<
+    Record<'read' | 'event' | 'run' | 'rollback' | 'rollout' | 'survey' | ErasureAct, number>
+  >;
 }
 
 export type Source = 'batch' | 'live' | 'stale' | 'default';
@@ -92,7 +95,10 @@ export interface ReadAnswer {
   readonly score: number | null;
   readonly contextVersion: number | null;
   readonly predictedFromContextVersion: number | null;
+  readonly variant: string | null;
   readonly modelVersion: string | null;
+  /** The number of the model version that the prediction itself shows; null where there is none. */
+  readonly computedBy: number | null;
   readonly generation: string | null;
   readonly etag?: string;
 }
@@ -150,6 +156,8 @@ export interface StartRun extends Call {
   readonly scope: 'all' | 'stale' | 'users';
   /** How many are named, for scope `users`. */
   readonly users: number;
+  /** The arm whose model version scores; left out: the stable one. */
+  readonly variant?: string;
   /** Of the run, where it was written down. */
   readonly id: string | null;
 }
@@ -160,6 +168,52 @@ export interface RollBack extends Call {
   /** Numbers of generations, where it was acknowledged. */
   readonly from: string | null;
   readonly to: string | null;
+  /** Numbers of the model versions that these are of. */
+  readonly fromVersion: number | null;
+  readonly toVersion: number | null;
+}
+
+export type Move = 'start' | 'advance' | 'promote' | 'abort' | 'end';
+
+/** An arm beside the stable one, and what it serves: the number of a model version. */
+export interface ToldArm {
+  readonly variant: string;
+  readonly version: number;
+}
+
+/** Written before what it announces is sent: from here on it may be in force. */
+export interface MoveIntent extends Timed {
+  readonly kind: 'move intent';
+  readonly move: Move | 'rollback';
+  /** Of the rollout that is started or moved. */
+  readonly arm: ToldArm | null;
+}
+
+/** POST /v1/predictors/{predictor}/rollouts, /v1/rollouts/{id}/advance, …: one attempt. */
+export interface MoveRollout extends Call {
+  readonly kind: 'rollout';
+  readonly move: Move;
+  /** Of the rollout that is moved; null for one that is started. */
+  readonly id: string | null;
+  /** What it is now, where it was acknowledged. */
+  readonly told: ToldRollout | null;
+}
+
+export interface ToldRollout extends ToldArm {
+  readonly id: string;
+  readonly state: 'preparing' | 'running' | 'held' | 'promoted' | 'aborted' | 'ended';
+  readonly step: number;
+  /** Of a canary: percent of the users; none of an A/B test. */
+  readonly steps: readonly number[];
+}
+
+/** GET /v1/rollouts, then GET /v1/predictors/{predictor}: who is served what, by the service's own word. */
+export interface Survey extends Call {
+  readonly kind: 'survey';
+  /** The stable arm's model version, where both were answered. */
+  readonly stable: number | null;
+  /** The newest rollout; null where there is none. */
+  readonly rollout: ToldRollout | null;
 }
 
 export type ErasureAct = 'erase' | 'readmit';
@@ -242,54 +296,4 @@ export function monotonicNow(): number {
 export interface HistorySink {
   write(operation: Operation): void;
   close(): void;
-}
-
-/** Text kept before it is written at once: what a killed rig loses, and all the memory that a sink takes. */
-const BLOCK_CHARACTERS = 256 * 1024;
-
-/** Appends to a file. Writing is synchronous: a disk that does not keep up slows the load, and memory stays flat. */
-export function openHistory(path: string): HistorySink {
-  const file = openSync(path, 'a');
-  let block = '';
-  const flush = () => {
-    if (block !== '') writeWhole(file, Buffer.from(block));
-    block = '';
-  };
-  return {
-    write(operation) {
-      block += `${JSON.stringify(operation)}\n`;
-      if (block.length >= BLOCK_CHARACTERS) flush();
-    },
-    close() {
-      flush();
-      closeSync(file);
-    },
-  };
-}
-
-function writeWhole(file: number, bytes: Buffer): void {
-  for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written);
-}
-
-/** Tells several at once: a file and a checker beside it. */
-export function toEach(sinks: readonly HistorySink[]): HistorySink {
-  return {
-    write(operation) {
-      for (const sink of sinks) sink.write(operation);
-    },
-    close() {
-      for (const sink of sinks) sink.close();
-    },
-  };
-}
-
-/** The operations of a file in its order, as many at a time as a piece of the file holds. */
-export async function* readHistory(path: string): AsyncGenerator<readonly Operation[]> {
-  let rest = '';
-  for await (const piece of createReadStream(path, { encoding: 'utf8', highWaterMark: 1024 * 1024 })) {
-    const lines = (rest + piece).split('\n');
-    rest = lines.pop() ?? '';
-    yield lines.map((line) => JSON.parse(line) as Operation);
-  }
-  // A killed rig may leave half a line, which tells nothing.
 }

@@ -64,7 +64,7 @@ async function tryOne(
 ): Promise<Tried> {
   const { rates, changing, needsStores } = control;
   const own = join(folder, `${control.name}-${plants.length > 0 ? 'planted' : 'sound'}`);
-  const parts = { ...(rates ? { rates } : {}), ...(changing === undefined ? {} : { changing }) };
+  const parts = { rates: { movesPerSecond: 0, ...rates }, ...(changing === undefined ? {} : { changing }) };
   const session = await openSession({ seed, folder: own, plants, ...parts });
   const startedAt = performance.now();
   let isOver = false;

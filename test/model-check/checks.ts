@@ -10,8 +10,10 @@ import { erasure } from './models/erasure.ts';
 import type { ErasureScope } from './models/erasure-state.ts';
 import { history } from './models/history.ts';
 import type { HistoryScope } from './models/history-state.ts';
+import { rollout } from './models/rollout.ts';
+import type { RolloutScope } from './models/rollout-state.ts';
 import { type RunScope, run } from './models/run.ts';
-import { ASSIGNMENT, ERASURE, HISTORY, RUN } from './protocol.ts';
+import { ASSIGNMENT, ERASURE, HISTORY, ROLLOUT, RUN } from './protocol.ts';
 
 export interface Check {
   readonly name: string;
@@ -30,6 +32,10 @@ function histories(scope: HistoryScope): Check {
 
 function assignments(scope: AssignmentScope): Check {
   return { name: 'assignment', scope: told(scope), explore: () => explore(assignment(ASSIGNMENT, scope)) };
+}
+
+function rollouts(scope: RolloutScope): Check {
+  return { name: 'rollout', scope: told(scope), explore: () => explore(rollout(ROLLOUT, scope)) };
 }
 
 function erasures(scope: ErasureScope): Check {
@@ -65,6 +71,8 @@ const ONE_ERASURE: ErasureScope = {
 const ONE_LOSS = { losses: 1, claims: 2, flushes: 0 };
 const ONE_MOVE = { events: 1, runs: 1, partialRuns: 1, rollbacks: 1, adoptions: 0, readers: 1, flushes: 0 };
 
+const ONE_ROLLOUT = { events: 1, rollouts: 1, runs: 0, readers: 1 };
+
 export const SMALL: readonly Check[] = [
   reads({ events: ['http', 'sql'], workers: 1, readers: [false], faults: 0 }),
   reads({ events: ['http'], workers: 1, readers: [false, true], faults: 0 }),
@@ -74,6 +82,9 @@ export const SMALL: readonly Check[] = [
   assignments(ONE_MOVE),
   assignments({ ...ONE_MOVE, runs: 2, partialRuns: 0, rollbacks: 2 }),
   assignments({ ...ONE_MOVE, runs: 0, rollbacks: 0, adoptions: 2 }),
+  rollouts({ ...ONE_ROLLOUT, runs: 1 }),
+  rollouts({ ...ONE_ROLLOUT, readers: 2 }),
+  rollouts({ ...ONE_ROLLOUT, events: 0, rollouts: 2, readers: 2 }),
   erasures({ ...ONE_ERASURE, workers: ['all'] }),
   erasures({ ...ONE_ERASURE, workers: ['users'] }),
   erasures({ ...ONE_ERASURE, isLive: true, isLoading: true }),
@@ -92,6 +103,8 @@ export const LARGE: readonly Check[] = [
   histories({ events: 1, workers: 1, readers: 2, ...ONE_LOSS }),
   assignments({ ...ONE_MOVE, flushes: 1 }),
   assignments({ ...ONE_MOVE, runs: 2 }),
+  rollouts({ ...ONE_ROLLOUT, rollouts: 2, runs: 2 }),
+  rollouts({ ...ONE_ROLLOUT, runs: 1, readers: 2 }),
   erasures({ ...ONE_ERASURE, isLoading: true, faults: 1 }),
   erasures({ ...ONE_ERASURE, isLoading: true, isOtherErased: true, faults: 2, runsOn: true }),
   erasures({ ...ONE_ERASURE, isLive: true, faults: 1 }),

@@ -14,8 +14,10 @@ import { erasure } from './models/erasure.ts';
 import type { ErasureRules, ErasureScope } from './models/erasure-state.ts';
 import { history } from './models/history.ts';
 import type { HistoryRules, HistoryScope } from './models/history-state.ts';
+import { rollout } from './models/rollout.ts';
+import type { RolloutRules, RolloutScope } from './models/rollout-state.ts';
 import { type RunRules, run } from './models/run.ts';
-import { ASSIGNMENT, ERASURE, HISTORY, RUN } from './protocol.ts';
+import { ASSIGNMENT, ERASURE, HISTORY, ROLLOUT, RUN } from './protocol.ts';
 
 export interface Control {
   readonly id: string;
@@ -46,6 +48,11 @@ function erased(id: string, breaks: string, broken: Partial<ErasureRules>, scope
   const few = { workers: [], readers: 1, erasures: 1, isOtherErased: false, outages: 1, faults: 0, runsOn: false };
   const whole = { ...few, isLive: false, isLoading: false, ...scope };
   return { id, breaks, explore: () => explore(erasure({ ...ERASURE, ...broken }, whole)) };
+}
+
+function rolledOut(id: string, breaks: string, broken: Partial<RolloutRules>, scope: Partial<RolloutScope>): Control {
+  const whole = { events: 0, rollouts: 1, runs: 0, readers: 1, ...scope };
+  return { id, breaks, explore: () => explore(rollout({ ...ROLLOUT, ...broken }, whole)) };
 }
 
 function ran(id: string, breaks: string, broken: Partial<RunRules>): Control {
@@ -113,5 +120,25 @@ export const CONTROLS: readonly Control[] = [
     'unverified: an erasure leaves the announcement of who asked for the count before it',
     { tells: 'raises, announcements stay' },
     { isLoading: true, faults: 1, runsOn: true },
+  ),
+  rolledOut(
+    'R1',
+    'a process keeps for a while what it was told of arms',
+    { assignment: 'kept by the process' },
+    { readers: 2 },
+  ),
+  rolledOut('R2', 'an entry of the overlay fits whatever arm the user is in', { overlay: 'any arm' }, { readers: 2 }),
+  rolledOut('R3', 'users are dealt to arms anew at each step', { bucket: 'anew at each step' }, { readers: 2 }),
+  rolledOut(
+    'M14',
+    "a rollout's arm has the floor of the stable one",
+    { floor: "the stable arm's" },
+    { rollouts: 2, readers: 2 },
+  ),
+  rolledOut(
+    'M15',
+    'a run puts its generation in force in the stable arm, whatever its version',
+    { publishes: 'in the stable arm' },
+    { runs: 1 },
   ),
 ];

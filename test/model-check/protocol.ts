@@ -2,6 +2,7 @@
 import type { AssignmentRules } from './models/assignment-state.ts';
 import type { ErasureRules } from './models/erasure-state.ts';
 import type { HistoryRules } from './models/history-state.ts';
+import type { RolloutRules } from './models/rollout-state.ts';
 import type { RunRules } from './models/run.ts';
 
 export const ASSIGNMENT: AssignmentRules = { pointer: 'postgres', floor: 'raised', publishes: 'not past a rollback' };
@@ -13,4 +14,11 @@ export const ERASURE: ErasureRules = {
   seesServer: 'before',
 };
 export const HISTORY: HistoryRules = { compares: 'history and version', id: 'new in each history' };
+export const ROLLOUT: RolloutRules = {
+  assignment: 'certificate',
+  overlay: 'its model version and floor',
+  bucket: 'for as long as it lasts',
+  floor: 'above all that there were',
+  publishes: 'in the arm of its version and floor',
+};
 export const RUN: RunRules = { fence: 'guards the commit', reconciler: 'comes by', publishes: 'when no chunk is open' };

@@ -1,9 +1,9 @@
 /** Thousands who hold connections: for how long they can, and what those who only read notice. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { getRequest } from './exchange.ts';
-import { heldOf } from './open-connections.ts';
 import { runOpenLoop } from './open-loop.ts';
-import { openSlowClients, type Slowness } from './slow-clients.ts';
+import type { Slowness } from './slow-clients.ts';
+import { openSlowClientsApart } from './slow-clients-apart.ts';
 import { LENIENT } from './slow-predictors.ts';
 import { type Tally, tallyOf } from './tally.ts';
 
@@ -27,12 +27,11 @@ const LONGEST_SECONDS = 30;
 const CACHED_USERS = 100;
 
 export async function holdConnections(options: HeldOptions): Promise<Held> {
-  const { port, clients, kinds } = options;
   const alone = tallyOf(await readCached(options));
-  const slow = await openSlowClients(port, clients, kinds);
+  const slow = await openSlowClientsApart(options);
   try {
     const reading = readCached(options);
-    const reapedSeconds = await reaped(() => heldOf(port, slow.ports));
+    const reapedSeconds = await reaped(slow.held);
     return { alone, beside: tallyOf(await reading), reapedSeconds };
   } finally {
     slow.end();

@@ -16,7 +16,7 @@ export async function jsonBody<T extends string>(
   return { type, value: readJson(await readBody(req.raw, req.header('content-length'))) };
 }
 
-export interface BodyForm<S extends z.ZodObject> {
+export interface BodyForm<S extends z.ZodType> {
   readonly schema: S;
   /** A body that is right: it is shown to whoever sends one that is not. */
   readonly example: z.input<S>;
@@ -25,7 +25,7 @@ export interface BodyForm<S extends z.ZodObject> {
 }
 
 /** A body of our own form. */
-export async function parseBody<S extends z.ZodObject>(context: Context, form: BodyForm<S>): Promise<z.output<S>> {
+export async function parseBody<S extends z.ZodType>(context: Context, form: BodyForm<S>): Promise<z.output<S>> {
   const { optional = false } = form;
   const isAbsent =
     optional && !context.req.header('content-type') && (context.req.header('content-length') ?? '0') === '0';
@@ -34,22 +34,23 @@ export async function parseBody<S extends z.ZodObject>(context: Context, form: B
 }
 
 /** Throws a TandemError `invalid_input` that names the first field that is wrong. */
-function checkForm<S extends z.ZodObject>({ schema, example }: BodyForm<S>, value: unknown): z.output<S> {
+function checkForm<S extends z.ZodType>({ schema, example }: BodyForm<S>, value: unknown): z.output<S> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const issue = result.error.issues[0];
-  const known = Object.keys(schema.shape).join(', ');
+  const known = 'shape' in schema ? ` with ${Object.keys(schema.shape as object).join(', ')}` : '';
   if (issue?.code === 'unrecognized_keys') {
     const field = pathOf([...issue.path, issue.keys[0] ?? '']);
     throw new TandemError('invalid_input', `The field ${field} is not known.`, {
       field,
-      remedy: issue.path.length === 0 ? `leave it out; those known are ${known}` : 'leave it out',
+      remedy:
+        issue.path.length === 0 && known !== '' ? `leave it out; those known are${known.slice(5)}` : 'leave it out',
     });
   }
   const field = pathOf(issue?.path ?? []);
   throw new TandemError('invalid_input', `${field === '' ? 'The body' : field}: ${issue?.message ?? 'wrong form'}.`, {
     ...(field === '' ? {} : { field }),
-    remedy: `send a JSON object with ${known}, such as ${JSON.stringify(example)}`,
+    remedy: `send a JSON object${known}, such as ${JSON.stringify(example)}`,
   });
 }
 

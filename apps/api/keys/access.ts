@@ -16,6 +16,8 @@ export type RouteScope = Scope | 'public';
 
 /** Who asks. */
 export interface Caller {
+  /** As audit rows name who acts: `key:ci`; `api` where keys are off. */
+  readonly actor: string;
   /** Undefined: nobody's limit. */
   readonly liveQuota: LiveQuota | undefined;
   /** Whether the caller would still be admitted: for answers that take longer than a request. */
@@ -28,7 +30,7 @@ export interface Caller {
  */
 export type Access = (request: RequestHead, scope: RouteScope, event: WideEvent) => Caller;
 
-const ANYBODY: Caller = Object.freeze({ liveQuota: undefined, isAdmitted: () => true });
+const ANYBODY: Caller = Object.freeze({ actor: 'api', liveQuota: undefined, isAdmitted: () => true });
 
 /** Keys are off. */
 export const openAccess: Access = () => ANYBODY;
@@ -47,7 +49,7 @@ export function createKeyedAccess(ring: KeyRing): Access {
     // Before the scope: what it lacks, a key may not ask for as often as it likes either.
     if (found.requests?.take(1) === 0) throw tooMany(found.requests.perSecond, found.requests.secondsToNext());
     if (!found.scopes.has(scope)) throw missingScope(scope);
-    return { liveQuota: found.liveQuota, isAdmitted: () => isAdmitted(ring, text, scope) };
+    return { actor: `key:${found.name}`, liveQuota: found.liveQuota, isAdmitted: () => isAdmitted(ring, text, scope) };
   };
 }
 

@@ -1,8 +1,8 @@
-"""The features of the view shop.customer_features, computed with pandas for training.
+"""The features of the view shop.customer_features and of fourteen.sql, computed with pandas for training.
 
 Training looks at the history as of hundreds of days; the database only ever answers as of its own today. The two must
 agree, or the model is served other numbers than it learned from: the rows of golden.csv come from here, and
-customer-features.integration.test.ts finds the same ones in the view. At an as-of date D only transactions dated <= D
+customer-features.integration.test.ts finds the same ones in the database. At an as-of date D only transactions dated <= D
 count, and "in the last W days" means D - date < W.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-# The model's input order. The view's columns and tandem.config.ts list the same names in the same order.
+# The models' input order. The view's columns and tandem.config.ts list the same names in the same order.
 FEATURES = [
     "recency_days",
     "tenure_days",
@@ -28,12 +28,16 @@ FEATURES = [
     "max_amount",
 ]
 
+# What fourteen.sql adds: the rhythm of a customer's buying days, and how far the next one is overdue by it.
+RHYTHM = ["days_between_orders", "lateness"]
+ALL_FEATURES = [*FEATURES, *RHYTHM]
+
 HORIZON_DAYS = 28
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Rows of (customer, as-of date): features in FEATURES order, label, customer."""
+    """Rows of (customer, as-of date): features in ALL_FEATURES order, label, customer."""
 
     features: np.ndarray
     labels: np.ndarray
@@ -51,7 +55,7 @@ def load_transactions(path: Path) -> pd.DataFrame:
 
 
 def features_as_of(transactions: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFrame:
-    """One row for each customer who has bought by `as_of`, indexed by customer_id, columns in FEATURES order."""
+    """One row for each customer who has bought by `as_of`, indexed by customer_id, columns in ALL_FEATURES order."""
     past = transactions[transactions["date"] <= as_of]
     age = (as_of - past["date"]).dt.days
     past = past.assign(
@@ -78,7 +82,10 @@ def features_as_of(transactions: pd.DataFrame, as_of: pd.Timestamp) -> pd.DataFr
     rows["amount_90d"] = rows["cents_90d"] / 100
     rows["avg_amount"] = rows["total_amount"] / rows["order_count"]
     rows["max_amount"] = rows["max_cents"] / 100
-    return rows[FEATURES].astype(np.float32)
+    # Of whom has bought on one day only nothing is known of the days between: 0.
+    rows["days_between_orders"] = (rows["tenure_days"] - rows["recency_days"]) / (rows["active_days"] - 1).clip(lower=1)
+    rows["lateness"] = rows["recency_days"] / rows["days_between_orders"].clip(lower=1)
+    return rows[ALL_FEATURES].astype(np.float32)
 
 
 def bought_within_horizon(transactions: pd.DataFrame, as_of: pd.Timestamp, customers: pd.Index) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Rows that tests compare with: the view's features and the score, as training saw them.
+"""Rows that tests compare with: the features and each model's score, as training saw them.
 
 50 customers as of seeded dates from March 1997 to the end of the history: 14 on any day, 16 on the day of a purchase,
 8 on a day with two purchases or more, and 12 on the last day that a purchase counts in a window or the day after, where
@@ -8,17 +8,17 @@ a boundary off by one would show. Numbers are the shortest text that reads back 
 import numpy as np
 import pandas as pd
 from evaluation import Score
-from features import FEATURES, features_as_of
+from features import ALL_FEATURES, features_as_of
 
 
-def golden_rows(transactions: pd.DataFrame, score: Score, seed: int) -> pd.DataFrame:
+def golden_rows(transactions: pd.DataFrame, scores: dict[str, Score], seed: int) -> pd.DataFrame:
     lines = []
     for customer, as_of in _picks(transactions, np.random.default_rng(seed)).itertuples(index=False):
         row = features_as_of(transactions[transactions["customer_id"] == customer], as_of).to_numpy()
-        values = [*row[0], score(row)[0]]
+        values = [*row[0], *(score(row)[0] for score in scores.values())]
         texts = [np.format_float_positional(value, unique=True, trim="-") for value in values]
         lines.append([customer, str(as_of.date()), *texts])
-    return pd.DataFrame(lines, columns=["customer_id", "as_of", *FEATURES, "score"])
+    return pd.DataFrame(lines, columns=["customer_id", "as_of", *ALL_FEATURES, *scores])
 
 
 def _picks(transactions: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:

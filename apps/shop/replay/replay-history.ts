@@ -5,8 +5,9 @@
 import type { Client } from '@tandem/client/create-client';
 import type { PredictionAnswer } from '@tandem/client/wire';
 import type { Pool } from 'pg';
-import { loadHistory, replayEve } from '../load-history.ts';
+import { replayEve, resetHistory } from '../load-history.ts';
 import { buy, setToday } from '../purchase.ts';
+import { horizonDays, indexPurchases } from '../purchases-after.ts';
 import { readTransactions, type Transaction } from '../read-transactions.ts';
 import { runBatch } from '../run-batch.ts';
 import type { DayShares } from './picture.ts';
@@ -14,8 +15,7 @@ import { createRandom } from './random.ts';
 import type { Occasion, Reading } from './scorecard.ts';
 import { addDays, daysBetween, planDay } from './timeline.ts';
 
-/** The model predicts a purchase within four weeks; the history ends on 1998-06-30. */
-const horizonDays = 28;
+/** The end of the history. */
 const lastPurchase = '1998-06-30';
 const readsAtOnce = 500;
 
@@ -47,7 +47,7 @@ export const defaultPeriod = { from: addDays(replayEve, 1), to: addDays(lastPurc
 export async function replayHistory(parts: ReplayParts, options: ReplayOptions): Promise<ReplayResult> {
   const history = await readTransactions();
   const replay = createReplay(parts, history, options);
-  await resetShop(parts.db, addDays(options.from, -1));
+  await resetHistory(parts.db, addDays(options.from, -1));
   const days = daysBetween(options.from, options.to);
   for (const [done, day] of days.entries()) {
     const started = performance.now();
@@ -56,12 +56,6 @@ export async function replayHistory(parts: ReplayParts, options: ReplayOptions):
     if (options.speed !== null) await parts.sleep(Math.max(0, 60_000 / options.speed - (performance.now() - started)));
   }
   return replay.result();
-}
-
-/** The shop as it was on the eve, whatever an earlier replay or story left. */
-async function resetShop(db: Pool, eve: string): Promise<void> {
-  await db.query('truncate shop.transactions, shop.clock');
-  await loadHistory(db, { until: eve });
 }
 
 function createReplay({ db, tandem }: ReplayParts, history: readonly Transaction[], { seed }: ReplayOptions) {
@@ -131,15 +125,5 @@ function createReplay({ db, tandem }: ReplayParts, history: readonly Transaction
       days.push({ day, reads: today.length, live: count('live'), stale: count('stale') });
     },
     result: (): ReplayResult => ({ readings, days, latencies, purchases }),
-  };
-}
-
-/** Answers whether a customer bought after a day, within the horizon. */
-function indexPurchases(history: readonly Transaction[]): (customerId: string, day: string) => boolean {
-  const daysOf = new Map<string, string[]>();
-  for (const { customerId, day } of history) daysOf.set(customerId, [...(daysOf.get(customerId) ?? []), day]);
-  return (customerId, day) => {
-    const end = addDays(day, horizonDays);
-    return (daysOf.get(customerId) ?? []).some((bought) => bought > day && bought <= end);
   };
 }

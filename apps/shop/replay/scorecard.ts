@@ -61,15 +61,27 @@ export function summarize(readings: readonly Reading[], occasion: Occasion, seed
   };
 }
 
+function changeInterval(readings: readonly Reading[], seed: number): Interval {
+  const changes = readings.map(({ customerId, score, batchScore, bought }) => ({
+    customerId,
+    change: logLoss(score, bought) - logLoss(batchScore, bought),
+  }));
+  return meanChange(changes, seed);
+}
+
 /**
- * The paired change with a percentile bootstrap over customers: one customer's reads are not independent of each other,
- * so customers are drawn, with all of their reads.
+ * The mean change, of pairs, with a percentile bootstrap over customers: one customer's reads are not independent of each
+ * other, so customers are drawn, with all of their reads.
  */
-function changeInterval(readings: readonly Reading[], seed: number, resamples = 1_000): Interval {
+export function meanChange(
+  changes: readonly { readonly customerId: string; readonly change: number }[],
+  seed: number,
+  resamples = 1_000,
+): Interval {
   const customers = new Map<string, { sum: number; reads: number }>();
-  for (const { customerId, score, batchScore, bought } of readings) {
+  for (const { customerId, change } of changes) {
     const customer = customers.get(customerId) ?? { sum: 0, reads: 0 };
-    customer.sum += logLoss(score, bought) - logLoss(batchScore, bought);
+    customer.sum += change;
     customer.reads++;
     customers.set(customerId, customer);
   }

@@ -31,6 +31,8 @@ export interface DeletedRows {
   readonly outcomes: number;
   /** First answers from arms of rollouts. */
   readonly exposures: number;
+  /** Answers that were kept with their features. */
+  readonly keptExplanations: number;
 }
 
 /** What was deleted of users, in Redis. */

@@ -10,7 +10,15 @@ function roundWith(told: ErasureCount | null, due: readonly DueSweep[] = []) {
   const store: Pick<ErasureStore, 'deleteRows' | 'places' | 'count' | 'due' | 'swept'> = {
     async deleteRows(numbers) {
       done.push(`rows of ${numbers}`);
-      return { events: 0, predictions: 0, overlayEntries: 0, runFailures: 0, outcomes: 0, exposures: 0 };
+      return {
+        events: 0,
+        predictions: 0,
+        overlayEntries: 0,
+        runFailures: 0,
+        outcomes: 0,
+        exposures: 0,
+        keptExplanations: 0,
+      };
     },
     places: async () => ({ predictors: ['p'], generations: [] }),
     count: async () => THERE,

@@ -1,10 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Certificate } from '../certificate.ts';
+import type { FeatureBatch } from '../models/features.ts';
 import { createFlights, type Flight, Party } from './live-flights.ts';
 import { type LiveOutcome, NO_ROOM } from './live-outcome.ts';
 
-const LATEST = { certificate: {} as Certificate, outputs: Buffer.alloc(0), kept: true };
+const INPUTS = { batch: {} as FeatureBatch, row: 0 };
+const LATEST = { certificate: {} as Certificate, outputs: Buffer.alloc(0), kept: true, inputs: INPUTS };
 
 interface Asked {
   readonly party: Party;

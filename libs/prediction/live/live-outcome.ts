@@ -1,6 +1,7 @@
 /** What becomes of one user's live prediction, and why it failed where it did. */
 import type { Certificate } from '../certificate.ts';
 import { isTandemError, TandemError } from '../errors.ts';
+import type { FeatureBatch } from '../models/features.ts';
 import type { IsolatedScores } from '../runs/isolate-poison.ts';
 
 /**
@@ -8,6 +9,12 @@ import type { IsolatedScores } from '../runs/isolate-poison.ts';
  * features are, and will be until they change.
  */
 export type LiveFailureReason = 'live_failed' | 'features_unusable' | 'live_timeout' | 'overloaded';
+
+/** What the model was given for one user: a row of the features that were read for several. */
+export interface InferenceInputs {
+  readonly batch: FeatureBatch;
+  readonly row: number;
+}
 
 export type LiveOutcome =
   | {
@@ -18,6 +25,7 @@ export type LiveOutcome =
       readonly kept: boolean;
       /** Of the statement that read the features: it speaks of this user. */
       readonly certificate: Certificate;
+      readonly inputs: InferenceInputs;
     }
   | { readonly kind: 'no_features' }
   | { readonly kind: 'erased' }

@@ -10,8 +10,9 @@ import { type Admission, type Scorer, UNBOUNDED } from '../models/scoring.ts';
 import type { ModelVersion } from '../predictor.ts';
 import { scoreIsolating } from '../runs/isolate-poison.ts';
 import { createStatementLine } from '../statements/statement-line.ts';
-import type { OnlineOverlayStore, OverlayEntry, PutResult } from '../stored-prediction.ts';
+import type { OverlayEntry } from '../stored-prediction.ts';
 import { createGatheredRefusals } from './gathered-refusals.ts';
+import { type AnswerStores, keep } from './keep-answers.ts';
 import { createFlights, type Flight, type Flights, type LiveReader, Party } from './live-flights.ts';
 import {
   asFailure,
@@ -41,15 +42,11 @@ export interface LivePredictor {
   predict(request: LiveRequest): Promise<ReadonlyMap<string, LiveOutcome>>;
 }
 
-export interface LivePredictorDependencies {
+export interface LivePredictorDependencies extends AnswerStores {
   readonly features: FeatureSource;
   readonly scorer: Scorer;
   /** Who could be inferred in time; everyone, where it is left out. */
   readonly admission?: Admission;
-  /** Awaited: the next read of the same user should find the answer. */
-  readonly overlay: Pick<OnlineOverlayStore, 'putEach'>;
-  /** The lasting copy: written after the answer, and may lose entries. */
-  keepLater(entries: readonly OverlayEntry[]): void;
   /** Told of each request that was answered, for metrics: what became of its readers, and how long that took. */
   onAnswered?(request: LiveRequest, outcomes: ReadonlyMap<string, LiveOutcome>, ms: number): void;
   /** For how many ms refusals wait for each other, so that telling them costs less (gathered-refusals.ts). */
@@ -226,14 +223,20 @@ async function inferAndKeep(
     priority: 'live',
   });
   const entries: OverlayEntry[] = [];
-  for (const [row, bytes] of scores.outputs) entries.push(entryOf(request, certified, row, bytes));
+  const { batch } = certified;
+  const scored: number[] = [];
+  for (const [row, bytes] of scores.outputs) {
+    scored.push(row);
+    entries.push(entryOf(request, certified, row, bytes));
+  }
   for (const row of scores.faults.keys()) {
-    outcomes.set(certified.batch.userIds[row] ?? '', failureOf(scores, row));
+    outcomes.set(batch.userIds[row] ?? '', failureOf(scores, row));
   }
   const results = await keep(dependencies, entries, deadline);
   entries.forEach(({ userId, outputs, contextVersion, computedAt }, i) => {
     const kept = results[i] === 'kept';
-    outcomes.set(userId, { kind: 'predicted', outputs, contextVersion, computedAt, kept, certificate });
+    const inputs = { batch, row: scored[i] as number };
+    outcomes.set(userId, { kind: 'predicted', outputs, contextVersion, computedAt, kept, certificate, inputs });
   });
 }
 
@@ -277,20 +280,6 @@ function entryOf(request: LiveRequest, { batch }: CertifiedFeatures, row: number
     computedAt: batch.readAt,
     outputs,
   };
-}
-
-/** What the next reader will find. A store that hangs has half of the time left: an answer is worth more. */
-async function keep(
-  { overlay, keepLater }: LivePredictorDependencies,
-  entries: readonly OverlayEntry[],
-  deadline: number,
-): Promise<readonly PutResult[]> {
-  if (entries.length === 0) return [];
-  keepLater(entries);
-  const { promise, resolve } = Promise.withResolvers<readonly PutResult[]>();
-  const timer = setTimeout(resolve, Math.max(0, deadline - performance.now()) / 2, []);
-  overlay.putEach(entries).then(resolve, () => resolve([]));
-  return promise.finally(() => clearTimeout(timer));
 }
 
 function late({ timeoutMs }: LiveRequest): LiveOutcome {

@@ -24,6 +24,14 @@ export interface FeatureBatch {
   readonly faults: ReadonlyMap<number, string>;
   /** Of those, by row, the names of the features that no model can be given. */
   readonly unusable: ReadonlyMap<number, readonly string[]>;
+  /** By row, the values that events laid over the row's own. Of live reads alone; absent: not told. */
+  readonly fromEvents?: ReadonlyMap<number, readonly LaidValue[]>;
+}
+
+/** A value of one column that an event laid over the feature source's. */
+export interface LaidValue {
+  readonly column: number;
+  readonly entry: ContextValue;
 }
 
 /** What an event left in a user's context for one feature. Times in ms since 1970. */

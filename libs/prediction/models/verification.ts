@@ -34,6 +34,20 @@ export interface ParityCertificate {
   readonly largestDifference: AnswerDifference | null;
 }
 
+/** A certificate as it is kept: for as long as the version, and so without anybody in it. */
+export interface KeptCertificate extends Omit<ParityCertificate, 'refused' | 'largestDifference'> {
+  readonly refused: { readonly real: number; readonly madeUp: number };
+  readonly largestDifference: Omit<AnswerDifference, 'userId'> | null;
+}
+
+/** Nobody's id or values stay: an erasure need not look here. */
+export function withoutUsers({ refused, largestDifference, ...parity }: ParityCertificate): KeptCertificate {
+  const { real, madeUp } = refused;
+  if (largestDifference === null) return { ...parity, refused: { real, madeUp }, largestDifference };
+  const { userId: _userId, ...difference } = largestDifference;
+  return { ...parity, refused: { real, madeUp }, largestDifference: difference };
+}
+
 /** What a model file says of itself. */
 export interface ModelMetadata {
   readonly inputs: readonly DescribedTensor[];
@@ -47,7 +61,7 @@ export interface ModelMetadata {
   readonly bytes: number;
 }
 
-/** Kept with a version that passed its trial. */
+/** What a trial that was passed leaves. */
 export interface Verification {
   readonly metadata: ModelMetadata;
   readonly parity: ParityCertificate;

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { everybodyIn } from '../certificate.ts';
 import { TandemError } from '../errors.ts';
 import type { LiveFailureReason, LiveOutcome } from '../live/live-outcome.ts';
+import type { FeatureBatch } from '../models/features.ts';
 import type { FreshnessPolicy } from '../predictor.ts';
 import {
   ASSIGNMENT,
@@ -24,6 +25,7 @@ const predicted: LiveOutcome = {
   computedAt: NOW + 10,
   kept: true,
   certificate: readOf().certificate,
+  inputs: { batch: {} as FeatureBatch, row: 0 },
 };
 const noFeatures: LiveOutcome = { kind: 'no_features' };
 const failed = (reason: LiveFailureReason): LiveOutcome => ({

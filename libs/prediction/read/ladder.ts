@@ -67,6 +67,7 @@ function liveAnswer(
     hit: false,
     kept: outcome.kept,
     forwarded: why,
+    inputs: outcome.inputs,
   };
 }
 

@@ -5,6 +5,7 @@
  */
 import { judgeRollout } from '@tandem/experiment/judge-rollout';
 import type { Judgement, Verdict } from '@tandem/experiment/rollout-figures';
+import { type FailedRollout, orFailed } from './failed-rollouts.ts';
 import type { AnalysisPlan, Rollout } from './rollout.ts';
 import { analysisOf, figuresOf, type StepRecord } from './rollout-figures.ts';
 import type { RolloutStore } from './rollout-store.ts';
@@ -38,23 +39,40 @@ export interface Analysed {
 
 const ACTOR = 'analysis';
 
-/** Those that were judged in this round. Rejects where a store does not answer; what was not judged is due again. */
-export async function analyseRollouts(dependencies: AnalyseRolloutsDependencies): Promise<readonly Analysed[]> {
-  const { rollouts, checks } = dependencies;
+/** What one round did; where one rollout fails, the others are judged all the same. */
+export interface AnalysisReport {
+  readonly analysed: readonly Analysed[];
+  readonly failed: readonly FailedRollout[];
+}
+
+/** Rejects where the rollouts cannot be listed; what was not judged is due again. */
+export async function analyseRollouts(dependencies: AnalyseRolloutsDependencies): Promise<AnalysisReport> {
   const analysed: Analysed[] = [];
-  for (const rollout of await rollouts.active()) {
+  const failed: FailedRollout[] = [];
+  for (const rollout of await dependencies.rollouts.active()) {
     const analysis = analysisOf(rollout);
     if (!analysis || rollout.state === 'preparing') continue;
-    if (!(await checks.claim(rollout.id, analysis.intervalMs))) continue;
-    const judgement = judgeRollout(figuresOf(rollout, analysis, await checks.record(rollout.id)), analysis);
-    const act = actOf(rollout, analysis, judgement);
-    const check = { step: rollout.step, verdict: judgement.verdict, applied: act !== null, judgement };
-    await checks.keep(rollout.id, check);
-    if (act) await act(dependencies);
-    else await rollouts.note(rollout.id, reasonOf(analysis, judgement));
-    analysed.push({ rollout, check });
+    const check = await orFailed(rollout, failed, () => look(dependencies, rollout, analysis));
+    if (check) analysed.push({ rollout, check });
   }
-  return analysed;
+  return { analysed, failed };
+}
+
+/** Undefined: somebody else has judged it lately. */
+async function look(
+  dependencies: AnalyseRolloutsDependencies,
+  rollout: Rollout,
+  analysis: AnalysisPlan,
+): Promise<RolloutCheck | undefined> {
+  const { rollouts, checks } = dependencies;
+  if (!(await checks.claim(rollout.id, analysis.intervalMs))) return undefined;
+  const judgement = judgeRollout(figuresOf(rollout, analysis, await checks.record(rollout.id)), analysis);
+  const act = actOf(rollout, analysis, judgement);
+  const check = { step: rollout.step, verdict: judgement.verdict, applied: act !== null, judgement };
+  await checks.keep(rollout.id, check);
+  if (act) await act(dependencies);
+  else await rollouts.note(rollout.id, reasonOf(analysis, judgement));
+  return check;
 }
 
 type Act = (dependencies: AnalyseRolloutsDependencies) => Promise<unknown>;

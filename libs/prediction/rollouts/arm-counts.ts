@@ -47,8 +47,6 @@ export interface StepFigures {
   readonly counts: readonly ArmSourceCounts[];
   /** Users first served in this step, by arm and the source of their first answer: what a sample-ratio check looks at. */
   readonly exposed: readonly ExposedUsers[];
-  /** Users of an arm in all steps. */
-  readonly exposedEver: readonly { readonly arm: string; readonly users: number }[];
   /** Users whom this step has served from more than one arm; outcomes leave them out. */
   readonly multipleExposures: number;
 }

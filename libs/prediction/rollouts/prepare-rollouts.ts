@@ -5,6 +5,7 @@
  */
 import type { RunStore } from '../runs/run-store.ts';
 import { isFinished, type Run } from '../runs/runs.ts';
+import { type FailedRollout, orFailed } from './failed-rollouts.ts';
 import type { Rollout, RolloutArm } from './rollout.ts';
 import type { RolloutStore } from './rollout-store.ts';
 import { computeArm, type StartRolloutDependencies, uncomputed } from './start-rollout.ts';
@@ -20,35 +21,50 @@ export interface PreparationReport {
   readonly begun: readonly Rollout[];
   /** Those that wait, with what they wait for. */
   readonly waiting: readonly { readonly rollout: Rollout; readonly why: readonly string[] }[];
+  readonly failed: readonly FailedRollout[];
 }
 
 /** Runs of a predictor that are looked through for the newest of an arm. */
 const RUNS = 50;
 
+/** Rejects where the rollouts cannot be listed. */
 export async function prepareRollouts(dependencies: PrepareRolloutsDependencies): Promise<PreparationReport> {
-  const { rollouts } = dependencies;
   const begun: Rollout[] = [];
   const waiting: { rollout: Rollout; why: readonly string[] }[] = [];
-  for (const rollout of await rollouts.active()) {
+  const failed: FailedRollout[] = [];
+  for (const rollout of await dependencies.rollouts.active()) {
     if (rollout.state !== 'preparing') continue;
-    const why = await whyNotYet(dependencies, rollout);
-    if (why.length === 0) {
-      begun.push(
-        await rollouts.begin(rollout.id, { actor: 'tandem', reason: 'every process has loaded its model versions' }),
-      );
-      continue;
-    }
-    waiting.push({ rollout, why });
-    const reason = `waits: ${why.join('; ')}`;
-    if (reason !== rollout.reason) await rollouts.note(rollout.id, reason);
+    const prepared = await orFailed(rollout, failed, () => prepare(dependencies, rollout));
+    if (prepared?.begun) begun.push(prepared.begun);
+    else if (prepared) waiting.push({ rollout, why: prepared.why });
   }
-  return { begun, waiting };
+  return { begun, waiting, failed };
+}
+
+async function prepare(
+  dependencies: PrepareRolloutsDependencies,
+  rollout: Rollout,
+): Promise<{ readonly begun: Rollout | null; readonly why: readonly string[] }> {
+  const { rollouts } = dependencies;
+  const why = await whyNotYet(dependencies, rollout);
+  if (why.length === 0) {
+    const change = {
+      actor: 'tandem',
+      reason: rollout.kind === 'shadow' ? 'its answers are compared' : 'every process has loaded its model versions',
+    };
+    return { begun: await rollouts.begin(rollout.id, change), why };
+  }
+  const reason = `waits: ${why.join('; ')}`;
+  if (reason !== rollout.reason) await rollouts.note(rollout.id, reason);
+  return { begun: null, why };
 }
 
 async function whyNotYet(dependencies: PrepareRolloutsDependencies, rollout: Rollout): Promise<readonly string[]> {
+  // Nobody is served by a shadow: it is loaded where it runs, by itself.
+  if (rollout.plan.kind === 'shadow') return [];
   const uncovered: string[] = [];
   for (const arm of uncomputed(rollout)) uncovered.push(await whyUncovered(dependencies, rollout, arm));
-  const needsAll = rollout.plan.kind !== 'shadow' && rollout.plan.coverage === 'required';
+  const needsAll = rollout.plan.coverage === 'required';
   const unserved = await dependencies.whyNotServed(rollout.arms.map(({ modelVersionId }) => modelVersionId));
   return needsAll ? [...uncovered, ...unserved] : unserved;
 }

@@ -5,7 +5,7 @@ import { BUCKETS } from '@tandem/experiment/assignment';
 import type { ArmFigures, RolloutFigures } from '@tandem/experiment/rollout-figures';
 import { type ArmCounts, addCounts, LATENCY_BOUNDS_MS, NO_COUNTS, type StepFigures } from './arm-counts.ts';
 import type { ArmOutcomes, OutcomeStatistics } from './outcomes.ts';
-import { type AnalysisPlan, type Rollout, STABLE } from './rollout.ts';
+import { type AnalysisPlan, CANDIDATE, isActive, type Rollout, STABLE } from './rollout.ts';
 
 /** What the stores know of a rollout's step. */
 export interface StepRecord {
@@ -25,7 +25,7 @@ export function figuresOf(
   analysis: AnalysisPlan,
   { elapsedMs, served, outcomes }: StepRecord,
 ): RolloutFigures {
-  const arms = rollout.arms.map(({ name, firstBucket, endBucket }) => ({ name, weight: endBucket - firstBucket }));
+  const arms = weightedArms(rollout);
   const rest = BUCKETS - arms.reduce((sum, { weight }) => sum + weight, 0);
   const figures = ({ name, weight }: { name: string; weight: number }) =>
     armFigures(name, weight, served, outcomes.arms, analysis.guardrails.slowMs);
@@ -35,6 +35,15 @@ export function figuresOf(
     stable: figures({ name: STABLE, weight: rest }),
     arms: arms.map(figures),
   };
+}
+
+/** Of a rollout that is over, whose arms are gone, those of its last step: what it has served is still to be read. */
+function weightedArms({ state, arms, plan, step }: Rollout): readonly { name: string; weight: number }[] {
+  if (isActive(state) || plan.kind === 'shadow') {
+    return arms.map(({ name, firstBucket, endBucket }) => ({ name, weight: endBucket - firstBucket }));
+  }
+  const shares = plan.kind === 'ab' ? plan.arms : [{ name: CANDIDATE, weight: plan.steps[step] ?? 100 }];
+  return shares.map(({ name, weight }) => ({ name, weight: Math.round((weight * BUCKETS) / 100) }));
 }
 
 /** The steps in which somebody is still served from the stable arm. */

@@ -41,7 +41,10 @@ export interface RolloutStore {
    * it has, somebody else moved it: nothing is done. Rejects `rollout_conflict` where it is not running or held.
    */
   advance(id: string, change: RolloutChange, from?: number): Promise<Rollout>;
-  /** An arm's version, generation and floor become those of the stable arm, and the rollout is over. */
+  /**
+   * An arm's version, generation and floor become those of the stable arm, and the rollout is over. Rejects
+   * `rollout_conflict` where nobody may be served from it: of a shadow, and while it is preparing.
+   */
   promote(id: string, arm: string, change: RolloutChange): Promise<Rollout>;
   /** Says what an active rollout waits for; no audit row, since nothing is moved. */
   note(id: string, reason: string): Promise<void>;
@@ -49,7 +52,10 @@ export interface RolloutStore {
   resume(id: string, change: RolloutChange): Promise<Rollout>;
   /** Everybody is served from the stable arm again, from the commit on; nothing is recomputed. Also while preparing. */
   abort(id: string, change: RolloutChange): Promise<Rollout>;
-  /** A shadow or an A/B test is over, and nothing changes for who is served from the stable arm. */
+  /**
+   * A shadow or an A/B test is over, and nothing changes for who is served from the stable arm. Rejects `rollout_conflict`
+   * of a canary, which is promoted or aborted.
+   */
   end(id: string, change: RolloutChange): Promise<Rollout>;
   /** Puts a user into an arm, or (null) leaves them to their bucket again. At most 1,000 users. */
   override(id: string, userId: string, arm: string | null, actor: string): Promise<void>;

@@ -39,6 +39,12 @@ const GATHER_MS = 100;
 /** Far more than a run takes, since its process is the last to be given a processor. */
 const PASS_MS = 5_000;
 const USERS_A_PASS = 256;
+/**
+ * What a user of a pass is charged beside the model's own processor time, in ms: some 50 µs of the event loop that also
+ * answers (features, tensors, comparison), and five times that, since there it takes from others. So a shadow of the
+ * lightest model takes a twentieth of the loop.
+ */
+const LOOP_MS_A_USER = 0.25;
 
 export function createShadowPasses(dependencies: ShadowPassesDependencies): ShadowPasses {
   const { scorer, observer, budget, next, now } = dependencies;
@@ -77,6 +83,7 @@ export function createShadowPasses(dependencies: ShadowPassesDependencies): Shad
     lastAt = now();
     cost = { cpuMs: 0, ended: 0 };
     const answers = one.line.take(USERS_A_PASS);
+    budget.charge(answers.length * LOOP_MS_A_USER);
     passing = pass(one, answers).finally(() => {
       passing = undefined;
       schedule(answers.length < USERS_A_PASS ? GATHER_MS : 0);
@@ -135,7 +142,10 @@ function note(
   to: ShadowObserver,
 ): void {
   to.counted(predictor, result.outcome, 1);
-  if (result.outcome !== 'compared') return tally.count(result.outcome);
+  if (result.outcome !== 'compared') {
+    tally.count(result.outcome);
+    return;
+  }
   const { comparison, segments, contextVersion, computedAt } = result;
   line.done(answer);
   tally.compare(comparison, answer.ageSeconds ?? 0, segments);

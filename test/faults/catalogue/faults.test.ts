@@ -27,7 +27,28 @@ describe('the catalogue of faults', () => {
 describe('the negative controls', () => {
   it('are all there, each with plants that exist', () => {
     expect(controls.map(({ name }) => name)).toEqual([
-      ...['N1', 'N2', 'N3', 'N4', 'N5', 'N5-calm', 'N6', 'N7', 'N8', 'N9', 'N10', 'N11', 'N12', 'Q1', 'Q3', 'E1', 'E2'],
+      ...[
+        'N1',
+        'N2',
+        'N3',
+        'N4',
+        'N5',
+        'N5-calm',
+        'N6',
+        'N7',
+        'N8',
+        'N9',
+        'N10',
+        'N11',
+        'N12',
+        'Q1',
+        'Q3',
+        'E1',
+        'E2',
+        'R1',
+        'R2',
+        'R3',
+      ],
     ]);
     for (const { plants } of controls) findPlants(plants);
     expect(findControls(['N7'])).toHaveLength(1);

@@ -2,6 +2,7 @@
 import type {
   Contract,
   Erase,
+  MoveRollout,
   Read,
   Readmit,
   RollBack,
@@ -9,12 +10,13 @@ import type {
   SentEvent,
   SqlEvents,
   StartRun,
+  Survey,
 } from '../history.ts';
 import type { FaultWindows } from './fault-windows.ts';
 import type { Known } from './known.ts';
 import type { Violations } from './violations.ts';
 
-export type ServiceCall = Read | SendEvents | StartRun | RollBack | Erase | Readmit;
+export type ServiceCall = Read | SendEvents | StartRun | RollBack | MoveRollout | Survey | Erase | Readmit;
 
 export interface CallCounts {
   /** `read 200`, `event reset`, … → how often. */
@@ -36,6 +38,7 @@ const ROUTES = {
   event: 'POST /v1/events',
   run: 'POST /v1/runs',
   rollback: 'POST /v1/predictors/{predictor}/rollback',
+  survey: 'GET /v1/rollouts',
   erase: 'DELETE /v1/users/{userId}',
   readmit: 'POST /v1/users/{userId}/readmit',
 } as const;
@@ -100,8 +103,14 @@ export function createCallChecker(known: Known, violations: Violations): CallChe
 }
 
 function routeOf(call: ServiceCall): string {
-  if (call.kind !== 'read') return ROUTES[call.kind];
-  return call.many ? 'POST /v1/predictions/{predictor}' : ONE;
+  switch (call.kind) {
+    case 'read':
+      return call.many ? 'POST /v1/predictions/{predictor}' : ONE;
+    case 'rollout':
+      return call.move === 'start' ? 'POST /v1/predictors/{predictor}/rollouts' : `POST /v1/rollouts/{id}/${call.move}`;
+    default:
+      return ROUTES[call.kind];
+  }
 }
 
 /** The load asks nothing that is wrong: whatever says so is itself wrong. */
@@ -113,15 +122,27 @@ function isExpected(call: ServiceCall, status: number, known: Known): boolean {
     case 'event':
       return status === 202 || (status === 409 && call.events.some((event) => mayConflict(event, known.faults)));
     case 'run':
-      // 409: a run of everyone is under way.
-      return status === 202 || (status === 409 && call.scope !== 'users');
+      // 409: a run of everyone is under way. 422: the arm is gone by now.
+      return (
+        status === 202 || (status === 409 && call.scope !== 'users') || (status === 422 && call.variant !== undefined)
+      );
     case 'rollback':
-      // 404: there is no generation to return to.
+      // 404: there is no generation to return to. 409: a rollout is under way.
       return status === 200 || status === 404 || status === 409;
+    case 'rollout':
+      return isExpectedOfMove(call, status, known);
+    case 'survey':
+      return status === 200;
     case 'erase':
     case 'readmit':
       return status === 200;
   }
+}
+
+/** 409: another is active, or it is over by now. 422: by now the version is the stable one. */
+function isExpectedOfMove({ move }: MoveRollout, status: number, { faults }: Known): boolean {
+  if (move === 'start') return status === 201 || status === 409 || status === 422;
+  return status === 200 || status === 409 || (status === 404 && faults.isHistoryLost());
 }
 
 function isExpectedOfRead({ directives, userIds, at }: Read, status: number, known: Known): boolean {

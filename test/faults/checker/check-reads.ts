@@ -1,8 +1,10 @@
 /** What a read's answers may say, given all that was known before it was sent. */
 import type { Read, ReadAnswer } from '../history.ts';
+import type { AssignmentRule } from './assignment-rule.ts';
 import { type CallChecker, headOf } from './check-calls.ts';
 import { servedThoughErased } from './check-erasures.ts';
 import type { Demand } from './demands.ts';
+import type { EntityTags } from './entity-tags.ts';
 import type { GenerationRule } from './generation-rule.ts';
 import { dishonesty, disregard, isCalledFresh } from './honest-answers.ts';
 import type { Known } from './known.ts';
@@ -28,10 +30,17 @@ export interface ReadChecker {
   readonly counts: ReadCounts;
 }
 
+/** What is asked of each answer beside what this file knows. */
+export interface AnswerRules {
+  readonly calls: CallChecker;
+  readonly generations: GenerationRule;
+  readonly assignments: AssignmentRule;
+  readonly tags: EntityTags;
+}
+
 export function createReadChecker(
   known: Known,
-  calls: CallChecker,
-  generations: GenerationRule,
+  { calls, generations, assignments, tags }: AnswerRules,
   violations: Violations,
 ): ReadChecker {
   const counts: ReadCounts = {
@@ -67,6 +76,7 @@ export function createReadChecker(
       if ((score ?? -1) < changed.score) note('features from before the request', `score ${score}`, read, answer);
     }
     generations.check(read, answer);
+    assignments.check(read, answer, user);
   }
 
   function checkLabel(read: Read, answer: ReadAnswer, user: number): void {
@@ -83,7 +93,18 @@ export function createReadChecker(
     }
   }
 
+  /** Whatever it is called: what is unverified names the version that it was computed by, too. */
+  function checkComputation(read: Read, answer: ReadAnswer): void {
+    const { variant, modelVersion, computedBy, source } = answer;
+    if (variant === null) note('mixed arms', 'without a variant', read, answer);
+    else if (source !== 'default' && computedBy !== Number(modelVersion)) {
+      note('mixed arms', `computed by model version ${computedBy}`, read, answer);
+    }
+    if (read.status === 200) tags.check(read, answer);
+  }
+
   function checkDemands(read: Read, answer: ReadAnswer, user: number): void {
+    checkComputation(read, answer);
     const isKnown = known.demands.find(user, read.at, demand);
     const erased = servedThoughErased(known.erasures, read, answer, user);
     if (erased !== null) note('erased user served', erased, read, answer);

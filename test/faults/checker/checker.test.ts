@@ -13,7 +13,16 @@ const contract: Contract = {
     'POST /v1/events': [202, 409, 503],
     'POST /v1/runs': [202, 409, 503],
   },
-  deadlines: { read: 1_000, event: 1_000, run: 1_000, rollback: 1_000, erase: 1_000, readmit: 1_000 },
+  deadlines: {
+    read: 1_000,
+    event: 1_000,
+    run: 1_000,
+    rollback: 1_000,
+    rollout: 1_000,
+    survey: 1_000,
+    erase: 1_000,
+    readmit: 1_000,
+  },
 };
 const refused = { status: 503, retryAfter: 1, answers: [] } as const;
 const live = { source: 'live', reason: 'fresh', generation: null } as const;

@@ -6,10 +6,12 @@
  * Memory: some hundred bytes a user, 60 bytes an event sent, one number a second, and the raises of the last minute.
  */
 import type { Change, Fault, HistorySink, Operation } from '../history.ts';
+import { type AssignmentCounts, createAssignmentRule } from './assignment-rule.ts';
 import { type CallCounts, createCallChecker } from './check-calls.ts';
 import { createErasureChecker, type ErasureCounts } from './check-erasures.ts';
 import { createEventChecker, type EventCounts } from './check-events.ts';
 import { createReadChecker, type ReadCounts } from './check-reads.ts';
+import { createEntityTags } from './entity-tags.ts';
 import { createGenerationRule } from './generation-rule.ts';
 import { createKnown, type Known } from './known.ts';
 import { createProcessGrowth, type GrowthBounds } from './process-growth.ts';
@@ -29,6 +31,7 @@ export interface Checker extends HistorySink {
   readonly events: EventCounts;
   readonly erasures: ErasureCounts;
   readonly calls: CallCounts;
+  readonly assignments: AssignmentCounts;
   readonly recoveries: readonly Recovery[];
   /** Whether it is open yet if throughput is back after the last fault. */
   isAwaitingThroughput(): boolean;
@@ -48,7 +51,9 @@ export function createChecker(options: CheckerOptions = {}): Checker {
   const known = createKnown(windowMs);
   const calls = createCallChecker(known, violations);
   const generations = createGenerationRule(windowMs, violations);
-  const reads = createReadChecker(known, calls, generations, violations);
+  const assignments = createAssignmentRule(windowMs, violations);
+  const rules = { calls, generations, assignments, tags: createEntityTags(violations) };
+  const reads = createReadChecker(known, rules, violations);
   const events = createEventChecker(known, calls, violations);
   const erasures = createErasureChecker(known, calls, violations);
   const throughput = createThroughput(violations, options.throughput);
@@ -67,7 +72,9 @@ export function createChecker(options: CheckerOptions = {}): Checker {
     }
     known.faults.take(fault);
     // What is answered while it is being lost may still be of the old one.
-    if (fault.losesHistory) generations.forget(known.faults.historyCountsFrom());
+    if (!fault.losesHistory) return;
+    generations.forget(known.faults.historyCountsFrom());
+    assignments.forget(known.faults.historyCountsFrom());
   }
 
   function check(operation: Operation): void {
@@ -94,6 +101,19 @@ export function createChecker(options: CheckerOptions = {}): Checker {
       case 'rollback':
         calls.check(operation);
         generations.rolledBack(operation);
+        assignments.rolledBack(operation);
+        break;
+      case 'move intent':
+        if (operation.move === 'start' && operation.arm) generations.mayReturn(operation.arm.version);
+        assignments.intend(operation);
+        break;
+      case 'rollout':
+        calls.check(operation);
+        assignments.moved(operation);
+        break;
+      case 'survey':
+        calls.check(operation);
+        assignments.surveyed(operation);
         break;
       case 'erasure intent':
         erasures.intend(operation);
@@ -121,6 +141,7 @@ export function createChecker(options: CheckerOptions = {}): Checker {
     events: events.counts,
     erasures: erasures.counts,
     calls: calls.counts,
+    assignments: assignments.counts,
     recoveries: throughput.recoveries,
     isAwaitingThroughput: throughput.isAwaiting,
     rates: throughput.rates,

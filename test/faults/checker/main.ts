@@ -1,5 +1,5 @@
 /** Checks a history from a file: `node test/faults/checker/main.ts history.ndjson`; ends with 1 where it finds something. */
-import { readHistory } from '../history.ts';
+import { readHistory } from '../history-file.ts';
 import { createChecker } from './checker.ts';
 import { countViolations, reportOf } from './report.ts';
 

@@ -272,7 +272,7 @@ function answerOf(
   generation: string | null,
 ): ReadAnswer {
   const said = { userId, source, reason, score, contextVersion, predictedFromContextVersion: label, generation };
-  return { ...said, status: 200, modelVersion: '1', etag: JSON.stringify(said) };
+  return { ...said, status: 200, variant: 'stable', modelVersion: '1', computedBy: 1, etag: JSON.stringify(said) };
 }
 
 /** Steps may plan further ones, never before themselves. */

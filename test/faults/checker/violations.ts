@@ -13,6 +13,14 @@ export type Rule =
   | 'fresh without Postgres'
   /** From a generation that is no longer in force. */
   | 'withdrawn generation'
+  /** A fresh answer of an arm and a model version that were assigned to nobody while it was asked for. */
+  | 'unassigned version'
+  /** A user came to another arm, or back, though nobody moved the rollout that way. */
+  | 'user changed arms'
+  /** The prediction was computed by another model version than the answer names. */
+  | 'mixed arms'
+  /** One entity tag stands for two answers. */
+  | 'shared tag'
   /** An answer for a user who is erased, or from before an erasure that is acknowledged. */
   | 'erased user served'
   | 'dishonest source'

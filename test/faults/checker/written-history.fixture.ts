@@ -5,12 +5,17 @@ import type {
   ErasureAct,
   ErasureIntent,
   Fault,
+  Move,
+  MoveIntent,
+  MoveRollout,
   Operation,
   Read,
   ReadAnswer,
   Readmit,
   RollBack,
   SendEvents,
+  Survey,
+  ToldRollout,
 } from '../history.ts';
 import { createChecker } from './checker.ts';
 
@@ -34,7 +39,9 @@ export function read(at: number, answered: Answered, more: Partial<Read> = {}): 
     score: label,
     contextVersion: label,
     predictedFromContextVersion: label,
+    variant: 'stable',
     modelVersion: '1',
+    computedBy: 1,
     generation: '1',
     ...said,
   };
@@ -77,7 +84,33 @@ export function change(at: number, score: number): Change {
 }
 
 export function rollBack(at: number, from: number, to: number): RollBack {
-  return { kind: 'rollback', at, ended: at + 10, api: 'api 1', status: 200, from: String(from), to: String(to) };
+  const moved = { from: String(from), to: String(to), fromVersion: 1, toVersion: 1 };
+  return { kind: 'rollback', at, ended: at + 10, api: 'api 1', status: 200, ...moved };
+}
+
+type Told = Partial<ToldRollout>;
+
+/** A canary of model version 2, at its first step. */
+function told(said: Told): ToldRollout {
+  return { id: 'a', state: 'running', variant: 'candidate', version: 2, step: 0, steps: [10, 50, 100], ...said };
+}
+
+export function intendMove(at: number, move: MoveIntent['move'], version = 2): MoveIntent {
+  const arm = move === 'rollback' ? null : { variant: 'candidate', version };
+  return { kind: 'move intent', at, ended: at, move, arm };
+}
+
+/** What somebody is about to do to the rollout, and its only attempt, from `at` for 10 ms. */
+export function moveRollout(at: number, move: Move, said: Told, more: Partial<MoveRollout> = {}): readonly Operation[] {
+  const status = move === 'start' ? 201 : 200;
+  const call = { kind: 'rollout', at, ended: at + 10, api: 'api 1', move, id: 'a', status, told: told(said) } as const;
+  return [intendMove(at, move, said.version), { ...call, ...more }];
+}
+
+/** From `at` for 10 ms: version 1 is the stable one. @param said null: there was never a rollout */
+export function survey(at: number, said: Told | null, more: Partial<Survey> = {}): Survey {
+  const rollout = said && told(said);
+  return { kind: 'survey', at, ended: at + 10, api: 'api 1', status: 200, stable: 1, rollout, ...more };
 }
 
 export function fault(at: number, phase: Fault['phase'], more: Partial<Fault> = {}): Fault {

@@ -7,6 +7,8 @@ export const DEADLINES: Contract['deadlines'] = {
   event: 10_000,
   run: 15_000,
   rollback: 15_000,
+  rollout: 15_000,
+  survey: 20_000,
   // It asks each store several times, one after another.
   erase: 30_000,
   readmit: 15_000,

@@ -2,6 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { PredictionAnswer } from '@tandem/client/wire';
 import type { Directives, ReadAnswer } from '../history.ts';
+import { toldBy } from '../rig/told-versions.ts';
 import type { HttpOutcome } from './http-caller.ts';
 import { type Dice, type LoadParts, REFUSED_PAUSE_MS, repeat } from './load-parts.ts';
 
@@ -157,15 +158,28 @@ const NO_ANSWER = {
   score: null,
   contextVersion: null,
   predictedFromContextVersion: null,
+  variant: null,
   modelVersion: null,
+  computedBy: null,
   generation: null,
 } as const;
 
 function answerOf(answer: PredictionAnswer | undefined): ReadAnswer {
   // A 200 without a body that can be read is the checker's to judge.
   if (answer === undefined) return { ...NO_ANSWER, userId: '', status: 200 };
-  const { userId, prediction, source, reason, contextVersion, predictedFromContextVersion, modelVersion, generation } =
-    answer;
-  const said = { userId, source, reason, contextVersion, predictedFromContextVersion, modelVersion, generation };
-  return { ...said, status: 200, score: typeof prediction.score === 'number' ? prediction.score : null };
+  const { userId, prediction, source, reason, contextVersion, predictedFromContextVersion } = answer;
+  const { variant, modelVersion, generation } = answer;
+  const said = {
+    userId,
+    source,
+    reason,
+    contextVersion,
+    predictedFromContextVersion,
+    variant,
+    modelVersion,
+    generation,
+  };
+  const { score } = prediction;
+  const told = typeof score === 'number' ? toldBy(score) : null;
+  return { ...said, status: 200, score: told?.count ?? null, computedBy: told?.version ?? null };
 }

@@ -1,18 +1,19 @@
 /**
- * The load of a run: readers, writers over HTTP and SQL, and ops who start runs, each with randomness of its own from one
+ * The load of a run: readers, writers over HTTP and SQL, and ops who start runs and move rollouts, each with randomness of its own from one
  * seed. Whatever they meet is written to the history; nothing that a fault does ends them.
  */
 import { createRandom } from '../../../apps/shop/replay/random.ts';
 import type { Pool } from '../../e2e/counts.fixture.ts';
 import type { LeakFinder } from '../checker/leaks.ts';
 import type { HistorySink } from '../history.ts';
+import { VERSIONS } from '../rig/told-versions.ts';
 import { startEraser } from './erasers.ts';
 import { startWriter } from './event-writers.ts';
 import { type Api, createHttpCaller } from './http-caller.ts';
 import { DEADLINES, learnContract } from './learn-contract.ts';
 import { createDice, createRecentEvents, type LoadParts } from './load-parts.ts';
 import { startReader } from './readers.ts';
-import { startRollBacker } from './roll-backer.ts';
+import { startMover } from './rollout-mover.ts';
 import { startRunStarter } from './run-starter.ts';
 import { startSqlWriter } from './sql-writers.ts';
 
@@ -43,6 +44,8 @@ export interface LoadRates {
   readonly transactionsPerSecond: number;
   readonly runsPerSecond: number;
   readonly rollbacksPerSecond: number;
+  /** Of rollouts: starts, steps, ends, and looks. */
+  readonly movesPerSecond: number;
   /** Erasures and readmissions together. */
   readonly erasuresPerSecond: number;
 }
@@ -58,6 +61,7 @@ export const RATES: LoadRates = Object.freeze({
   transactionsPerSecond: 8,
   runsPerSecond: 0.2,
   rollbacksPerSecond: 0.03,
+  movesPerSecond: 0.8,
   erasuresPerSecond: 0.5,
 });
 
@@ -86,13 +90,15 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
   const { readsPerSecond, usersPerRead, writesPerSecond, eventsPerWrite, transactionsPerSecond } = rates;
   const reading = { requestsPerSecond: readsPerSecond, mostUsers: usersPerRead };
   const writing = { pool, callsPerSecond: writesPerSecond, mostEvents: eventsPerWrite };
+  const { movesPerSecond, rollbacksPerSecond } = rates;
+  const moving = { movesPerSecond, rollbacksPerSecond };
   const inserting = { pool, transactionsPerSecond, mostUsers: eventsPerWrite };
   const done = Promise.all([
     ...named('reader', rates.readers, (name) => startReader(parts, name, dice(), reading)),
     ...named('writer', rates.writers, (name) => startWriter(parts, name, dice(), writing)),
     ...named('sql', rates.sqlWriters, (name) => startSqlWriter(parts, name, dice(), inserting)),
     startRunStarter(parts, dice(), { runsPerSecond: rates.runsPerSecond, mostUsers: 50 }),
-    startRollBacker(parts, dice(), rates.rollbacksPerSecond),
+    startMover(parts, dice(), { ...moving, versions: VERSIONS }),
     startEraser(parts, dice(), { userIds: erasable(changing), actsPerSecond: rates.erasuresPerSecond }),
   ]);
   // An actor's own error is told by stop.

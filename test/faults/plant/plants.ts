@@ -2,6 +2,7 @@
 import { deleteOnEvent } from './controls/cache-aside.ts';
 import { unblocked, unverifiedWithoutTombstones } from './controls/erasure.ts';
 import { versionWithoutHistory } from './controls/history.ts';
+import { heldAssignment, overlayOfAnyArm, saltedByStep } from './controls/rollouts.ts';
 import { joinedInFlight, versionAfterContext } from './controls/statements.ts';
 import { eventAtTransactionStart, skewedClocks, stampAtCompletion } from './controls/timestamps.ts';
 import { versionInRedis } from './controls/version-in-redis.ts';
@@ -23,6 +24,9 @@ export const plants: readonly Plant[] = [
   versionWithoutHistory,
   unverifiedWithoutTombstones,
   unblocked,
+  heldAssignment,
+  overlayOfAnyArm,
+  saltedByStep,
 ];
 
 /** Throws where a name is nobody's. */

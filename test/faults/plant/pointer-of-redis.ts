@@ -1,14 +1,23 @@
 /** The reader of the planted design "the pointer in Redis is believed". */
-import type { Assignment } from '@tandem/prediction/certificate';
+import type { Assignment, Assignments } from '@tandem/prediction/certificate';
 import { askRedis } from './redis-of-plants.ts';
 
 const BELIEVED_MS = 3_000;
 
-/** @param assigned what Postgres assigns now: written where Redis holds nothing */
-export async function pointerOfRedis(assigned: Assignment): Promise<Assignment> {
-  const key = `planted:pointer:${assigned.predictor}`;
+/** @param assigned what Postgres assigns now: written where Redis holds nothing. Of a rollout nothing is held. */
+export async function pointerOfRedis(assigned: Assignments): Promise<Assignments> {
+  const stable = await heldOf(assigned.stable);
+  const of = (userId: string) => {
+    const assignment = assigned.of(userId);
+    return assignment === assigned.stable ? stable : assignment;
+  };
+  return { ...assigned, stable, of };
+}
+
+async function heldOf(stable: Assignment): Promise<Assignment> {
+  const key = `planted:pointer:${stable.predictor}`;
   const held = await askRedis((redis) => redis.get(key));
   if (held !== null) return JSON.parse(held) as Assignment;
-  await askRedis((redis) => redis.set(key, JSON.stringify(assigned), 'PX', BELIEVED_MS, 'NX'));
-  return assigned;
+  await askRedis((redis) => redis.set(key, JSON.stringify(stable), 'PX', BELIEVED_MS, 'NX'));
+  return stable;
 }

@@ -17,6 +17,7 @@ import { buildClockShim, createServerClock } from './server-clock.ts';
 import { mountSmallDisk, type SmallDisk } from './small-disk.ts';
 import { type RigPostgres, type RigRedis, type StoreName, startPostgresOf, startRedisOf } from './stores.ts';
 import { type SupervisedProgram, superviseProgram } from './supervised-program.ts';
+import { insertToldVersions } from './told-versions.ts';
 
 export interface RigOptions {
   readonly seed: number;
@@ -165,6 +166,7 @@ async function prepareDatabase(
   const pool = createPool({ url, max: 16, applicationName: 'application' });
   opened.push(() => pool.end());
   await adoptCounts(pool, counts);
+  await insertToldVersions(pool, counts);
   return pool;
 }
 

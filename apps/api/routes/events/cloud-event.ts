@@ -4,12 +4,12 @@
  */
 import { TandemError } from '@tandem/prediction/errors';
 import type { ContextEvent } from '@tandem/prediction/events/events';
+import { parseTime } from '../../json/parse-time.ts';
 
 /** Attributes by name, as one of the three content modes carried them. */
 export type Attributes = Readonly<Record<string, unknown>>;
 
 const NAMES = /^[a-z0-9]+$/;
-const RFC3339 = /^(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/;
 /** Each is a text that is not empty. */
 const REQUIRED = ['specversion', 'id', 'source', 'type', 'subject'] as const;
 
@@ -69,18 +69,6 @@ function checkNames(event: Attributes, prefix: string): void {
       throw refuse(`${prefix}${name}`, 'an attribute is a text, a number or a boolean', 'put feature values into data');
     }
   }
-}
-
-function parseTime(value: unknown, field: string): Date | null {
-  if (value === undefined || value === null) return null;
-  const parts = typeof value === 'string' ? RFC3339.exec(value) : null;
-  const time = new Date(parts ? String(value).toUpperCase() : Number.NaN);
-  // Date rolls 30 February over into March: the day that went in must come out.
-  const day = Number(parts?.[3]);
-  const month = Number(parts?.[2]);
-  const exists = day >= 1 && day <= new Date(Date.UTC(2000 + (Number(parts?.[1]) % 400), month, 0)).getUTCDate();
-  if (!Number.isNaN(time.getTime()) && exists) return time;
-  throw refuse(field, 'the time is not an RFC 3339 timestamp', 'send one such as 2026-11-24T02:00:11Z, or none');
 }
 
 function parseData(event: Attributes, prefix: string): Record<string, unknown> | null {

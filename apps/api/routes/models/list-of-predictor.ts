@@ -1,14 +1,14 @@
 /** GET /v1/models/{predictor}: the model versions of one predictor. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { MODEL_EXAMPLE } from '@tandem/client/wire-examples';
+import { MODEL_EXAMPLE } from '@tandem/client/model-examples';
 import { unknownPredictor } from '@tandem/prediction/read/read-errors';
 import type { Endpoint } from '../../endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
 import { predictorParameter } from '../../parameters.ts';
 import { problems } from '../../problem-schema.ts';
-import { type ModelDependencies, ModelSchema, modelViews } from './model-view.ts';
+import { type ModelDependencies, ModelSchema, modelView } from './model-view.ts';
 
-export function listModelsOfPredictor({ models, registry, authority }: ModelDependencies): Endpoint {
+export function listModelsOfPredictor({ models, registry }: ModelDependencies): Endpoint {
   return {
     route,
     scope: 'models:read',
@@ -16,8 +16,7 @@ export function listModelsOfPredictor({ models, registry, authority }: ModelDepe
     async handle({ req }) {
       const name = req.param('predictor') ?? '';
       if (!(await registry.predictor(name))) throw unknownPredictor(name);
-      const [found, certificate] = await Promise.all([models.list(name), authority.certify([])]);
-      return jsonResponse({ models: modelViews(found, certificate.assignments(name)?.stable) });
+      return jsonResponse({ models: (await models.list({ predictor: name })).map(modelView).reverse() });
     },
   };
 }

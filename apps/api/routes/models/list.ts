@@ -1,24 +1,19 @@
 /** GET /v1/models: the model versions of all predictors. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { MODEL_EXAMPLE } from '@tandem/client/wire-examples';
+import { MODEL_EXAMPLE } from '@tandem/client/model-examples';
 import type { Endpoint } from '../../endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
 import { problems } from '../../problem-schema.ts';
-import { type ModelDependencies, ModelSchema, modelViews } from './model-view.ts';
+import { type ModelDependencies, ModelSchema, modelView } from './model-view.ts';
 
-export function listModels({ models, registry, authority }: ModelDependencies): Endpoint {
+export function listModels({ models }: Pick<ModelDependencies, 'models'>): Endpoint {
   return {
     route,
     scope: 'models:read',
     produces: 'application/json',
     async handle() {
-      const certificate = await authority.certify([]);
-      // Behind the certificate, which tells the registry of adoptions.
-      const predictors = await registry.predictors();
-      const found = await Promise.all(
-        predictors.map(async ({ name }) => modelViews(await models.list(name), certificate.assignments(name)?.stable)),
-      );
-      return jsonResponse({ models: found.flat() });
+      const byPredictor = Object.values(Object.groupBy(await models.list(), ({ predictor }) => predictor));
+      return jsonResponse({ models: byPredictor.flatMap((versions = []) => versions.map(modelView).reverse()) });
     },
   };
 }

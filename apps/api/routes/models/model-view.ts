@@ -1,7 +1,7 @@
 /** A model version as the wire has it. */
 import { z } from '@hono/zod-openapi';
-import type { Assignment, Authority } from '@tandem/prediction/certificate';
-import type { ModelVersion } from '@tandem/prediction/predictor';
+import type { ModelVersionRecord, VersionQuery } from '@tandem/offline-store/model-versions';
+import type { LabelMove, MovedLabel } from '@tandem/offline-store/version-labels';
 import type { PredictorRegistry } from '../predictors/predictor-view.ts';
 
 export const ModelSchema = z
@@ -9,8 +9,23 @@ export const ModelSchema = z
     predictor: z.string(),
     modelVersion: z.string().openapi({ description: 'Its number' }),
     artifact: z.string().openapi({ description: 'The SHA-256 of the model file, in hex' }),
-    createdAt: z.iso.datetime().openapi({ description: 'When it was adopted first' }),
+    bytes: z.int().openapi({ description: 'Of the file' }),
+    createdAt: z.iso.datetime().openapi({ description: 'When it was adopted or pushed first' }),
+    origin: z
+      .strictObject({
+        by: z.string().openapi({ description: '`key:<name>` of an API key, `api` where keys are off, `cli`' }),
+        how: z.enum(['adopt', 'push']),
+      })
+      .openapi({ description: 'Who brought it, and how: with a config, or by itself' }),
     variants: z.array(z.string()).openapi({ description: 'The arms that name it; empty: nobody is served by it' }),
+    labels: z.array(z.string()).openapi({ description: 'Names that were given to it, and that may move' }),
+    verified: z
+      .boolean()
+      .openapi({ description: 'Whether it has the certificate of its trial; labels move to no other' }),
+    note: z.string(),
+    metrics: z.record(z.string(), z.number()).openapi({ description: 'As its owner gave them' }),
+    build: z.string().nullable().openapi({ description: 'The kind of an optimised build: `int8`, `pruned`, …' }),
+    parent: z.string().nullable().openapi({ description: 'The model version that an optimised build was made of' }),
     inputs: z
       .array(z.strictObject({ name: z.string(), type: z.string(), columns: z.array(z.string()) }))
       .openapi({ description: 'The tensors that it takes, each filled from feature columns' }),
@@ -33,31 +48,32 @@ export const ModelSchema = z
 
 export type ModelView = z.output<typeof ModelSchema>;
 
-/** A model version, and when it was adopted first. */
-export interface AdoptedModel extends ModelVersion {
-  readonly createdAt: Date;
-}
-
 export interface ModelDependencies {
-  /** Port: the model versions of a predictor, oldest first. */
-  readonly models: { list(predictor: string): Promise<readonly AdoptedModel[]> };
+  readonly models: {
+    /** By predictor, the oldest of each first. */
+    list(query?: VersionQuery): Promise<readonly ModelVersionRecord[]>;
+    moveLabel(move: LabelMove): Promise<MovedLabel>;
+  };
   readonly registry: PredictorRegistry;
-  readonly authority: Authority;
 }
 
-/** Newest first. */
-export function modelViews(models: readonly AdoptedModel[], assignment: Assignment | undefined): ModelView[] {
-  return models.map((model) => modelView(model, assignment)).reverse();
-}
-
-function modelView(model: AdoptedModel, assignment: Assignment | undefined): ModelView {
-  const { id, predictor, number, artifactHash, createdAt, inputs, outputs } = model;
+export function modelView(model: ModelVersionRecord): ModelView {
+  const { predictor, number, artifactHash, size, createdAt, origin, arms, labels, inputs, outputs } = model;
+  const { parity, note, metrics, build } = model;
   return {
     predictor,
     modelVersion: String(number),
     artifact: artifactHash,
+    bytes: size,
     createdAt: createdAt.toISOString(),
-    variants: assignment?.modelVersionId === id ? [assignment.arm] : [],
+    origin,
+    variants: [...arms],
+    labels: [...labels],
+    verified: parity !== null,
+    note,
+    metrics,
+    build: build?.kind ?? null,
+    parent: build === null ? null : String(build.parent),
     inputs: inputs.map(({ name, type, columns }) => ({ name, type, columns: [...columns] })),
     outputs: outputs.map(({ name, output, type, width, index }) => ({ name, output, type, width, index })),
   };

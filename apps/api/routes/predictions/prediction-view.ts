@@ -1,6 +1,6 @@
 /** A prediction as the wire has it. */
 import { z } from '@hono/zod-openapi';
-import type { Answer } from '@tandem/prediction/answer';
+import type { ServedAnswer } from '@tandem/prediction/explanations/kept-explanation';
 
 const value = z.union([z.number(), z.string(), z.boolean()]);
 
@@ -38,7 +38,7 @@ export const PredictionSchema = z
 
 export type PredictionView = z.output<typeof PredictionSchema>;
 
-export function predictionView(answer: Answer) {
+export function predictionView(answer: ServedAnswer) {
   return {
     predictor: answer.predictor,
     userId: answer.userId,

@@ -35,7 +35,8 @@ const RequestSchema = z
 
 const BODY = { schema: RequestSchema, example: { userIds: ['42', '43'] } };
 
-export function readMany({ readPrediction, registry, metrics }: ReadDependencies): Endpoint {
+export function readMany(dependencies: ReadDependencies): Endpoint {
+  const { readPrediction, registry, metrics, shadow, servedReads, keptAnswers } = dependencies;
   const count = createPredictionCount(metrics);
   return {
     route,
@@ -55,6 +56,8 @@ export function readMany({ readPrediction, registry, metrics }: ReadDependencies
       event.add(times);
       event.add({ predictor: name, users: userIds.length });
       const read = valid.length === 0 ? [] : await readPrediction(name, valid, options, times);
+      const ms = performance.now() - startedAt;
+      for (const [i, result] of read.entries()) servedReads.note({ predictor, userId: valid[i] ?? '', result, ms });
       const cause = read[0];
       if (isTandemError(cause, 'unavailable') && read.every((result) => result === cause)) throw cause;
       const inOrder = read.values();
@@ -69,17 +72,20 @@ export function readMany({ readPrediction, registry, metrics }: ReadDependencies
           return tally(results);
         },
       });
-      return new Response(
-        JSON.stringify({ results: results.map((result, i) => itemOf(result, userIds[i] ?? '', i)) }),
-        {
-          headers: {
-            'content-type': 'application/json',
-            'cache-control': 'private, no-cache',
-            'server-timing': `read;dur=${(performance.now() - startedAt).toFixed(2)}`,
-            'x-content-type-options': 'nosniff',
-          },
+      const body = JSON.stringify({ results: results.map((result, i) => itemOf(result, userIds[i] ?? '', i)) });
+      for (const result of results) {
+        if (result instanceof TandemError) continue;
+        shadow.notice(result);
+        keptAnswers.notice(result, predictor);
+      }
+      return new Response(body, {
+        headers: {
+          'content-type': 'application/json',
+          'cache-control': 'private, no-cache',
+          'server-timing': `read;dur=${(performance.now() - startedAt).toFixed(2)}`,
+          'x-content-type-options': 'nosniff',
         },
-      );
+      });
     },
   };
 }

@@ -6,10 +6,13 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { PREDICTION_EXAMPLE } from '@tandem/client/wire-examples';
 import type { Answer } from '@tandem/prediction/answer';
 import { TandemError } from '@tandem/prediction/errors';
+import type { KeptAnswers } from '@tandem/prediction/explanations/keep-explanations';
 import type { Predictor } from '@tandem/prediction/predictor';
 import { unknownPredictor } from '@tandem/prediction/read/read-errors';
 import type { PredictionReader, Registry } from '@tandem/prediction/read/read-prediction';
 import type { ReadTimes } from '@tandem/prediction/read/read-times';
+import type { ServedReads } from '@tandem/prediction/rollouts/count-served-reads';
+import type { Shadow } from '@tandem/prediction/shadow/create-shadow';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
 import { createPredictionCount } from '../../count-predictions.ts';
@@ -30,6 +33,12 @@ export interface ReadDependencies {
   readonly readPrediction: PredictionReader;
   readonly registry: Pick<Registry, 'predictor'>;
   readonly metrics: Pick<Metrics, 'predictions' | 'predictionErrors'>;
+  /** Told of every answer. */
+  readonly shadow: Pick<Shadow, 'notice'>;
+  /** Told of every user's result. */
+  readonly servedReads: Pick<ServedReads, 'note'>;
+  /** Told of every answer. */
+  readonly keptAnswers: Pick<KeptAnswers, 'notice'>;
 }
 
 /** What is asked: names as they stand in the path, decoded, and the request's headers. */
@@ -52,7 +61,8 @@ export function readOne(dependencies: ReadDependencies): Endpoint {
   };
 }
 
-export function createReadOne({ readPrediction, registry, metrics }: ReadDependencies): ReadOne {
+export function createReadOne(dependencies: ReadDependencies): ReadOne {
+  const { readPrediction, registry, metrics, shadow, servedReads, keptAnswers } = dependencies;
   const count = createPredictionCount(metrics);
   return async function read({ predictor: name, userId, head }, event, caller) {
     const startedAt = performance.now();
@@ -65,6 +75,8 @@ export function createReadOne({ readPrediction, registry, metrics }: ReadDepende
     const times: ReadTimes = {};
     event.add(times);
     const [result] = await readPrediction(name, [userId], options, times);
+    const tookMs = performance.now() - startedAt;
+    if (result) servedReads.note({ predictor, userId, result, ms: tookMs });
     if (result === undefined || result instanceof TandemError) {
       metrics.predictionErrors.inc({ predictor: name, code: result?.code ?? 'unknown_user' });
       throw result ?? new TandemError('unknown_user', 'There is no such user.');
@@ -74,7 +86,10 @@ export function createReadOne({ readPrediction, registry, metrics }: ReadDepende
     const { source, reason } = result;
     count(name, source, reason);
     event.add({ predictor: name, source, reason });
-    return replyOf(result, predictor, head.header('if-none-match'), performance.now() - startedAt);
+    const reply = replyOf(result, predictor, head.header('if-none-match'), tookMs);
+    shadow.notice(result);
+    keptAnswers.notice(result, predictor);
+    return reply;
   };
 }
 

@@ -26,14 +26,14 @@ export function rollBack({ generations, registry }: GenerationDependencies): End
     route,
     scope: 'rollouts:admin',
     produces: 'application/json',
-    async handle(context, event) {
+    async handle(context, event, caller) {
       const name = context.req.param('predictor') ?? '';
       const { to } = await parseBody(context, BODY);
       if (!(await registry.predictor(name))) throw unknownPredictor(name);
       const moved = await generations.rollBack({
         predictor: name,
         to: to === undefined ? null : Number(to),
-        actor: 'api',
+        actor: caller.actor,
       });
       event.add({ predictor: name, from: moved.from?.number ?? null, to: moved.to.number });
       return jsonResponse({ from: moved.from && generationView(moved.from), to: generationView(moved.to) });
@@ -67,7 +67,7 @@ const route = createRoute({
     ...problems(
       'unknown_predictor',
       'unknown_generation',
-      'run_conflict',
+      'rollout_conflict',
       'body_too_large',
       'unsupported_media_type',
       'invalid_input',

@@ -37,7 +37,12 @@ export function listRolloutChecks({ rollouts, listChecks }: CheckDependencies): 
       const { id } = await requireRollout(rollouts, req.param('id') ?? '');
       const checks = await listChecks(id, limit);
       return jsonResponse({
-        checks: checks.map(({ at, step, applied, judgement }) => ({ at: at.toISOString(), step, applied, judgement: judgementView(judgement) })),
+        checks: checks.map(({ at, step, applied, judgement }) => ({
+          at: at.toISOString(),
+          step,
+          applied,
+          judgement: judgementView(judgement),
+        })),
       });
     },
   };

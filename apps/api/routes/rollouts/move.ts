@@ -14,23 +14,30 @@ import { problems } from '../../problem-schema.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { ROLLOUT_EXAMPLE, RolloutSchema, requireRollout, rolloutView } from './rollout-view.ts';
 
-const MoveSchema = z
+const reason = z
+  .string()
+  .min(1)
+  .max(500)
+  .optional()
+  .openapi({ description: 'For the audit', example: 'support asked for it' });
+const MoveSchema = z.strictObject({ reason }).openapi('MoveRollout');
+const PromoteSchema = z
   .strictObject({
-    reason: z
-      .string()
-      .min(1)
-      .max(500)
-      .optional()
-      .openapi({ description: 'For the audit', example: 'support asked for it' }),
+    reason,
     variant: z
       .string()
       .max(63)
-      .optional()
-      .openapi({ description: 'Of `promote`: the arm that becomes the stable one', example: 'candidate' }),
+      .default(CANDIDATE)
+      .openapi({ description: 'The arm that becomes the stable one', example: CANDIDATE }),
   })
-  .openapi('MoveRollout');
+  .openapi('PromoteRollout');
 
-const BODY = { schema: MoveSchema, example: { reason: 'support asked for it' }, optional: true };
+const EXAMPLE = { reason: 'support asked for it' };
+/** Only to promote names an arm: elsewhere it would have no effect. */
+const formOf = ({ verb }: MoveKind) =>
+  verb === 'promote'
+    ? { schema: PromoteSchema, example: EXAMPLE, optional: true }
+    : { schema: MoveSchema, example: EXAMPLE, optional: true };
 
 interface MoveKind {
   readonly verb: string;
@@ -96,7 +103,8 @@ function moveEndpoint({ rollouts }: RolloutDependencies, kind: MoveKind): Endpoi
     scope: 'rollouts:admin',
     produces: 'application/json',
     async handle(context, event, { actor }) {
-      const { reason = `${kind.verb} asked for`, variant = CANDIDATE } = await parseBody(context, BODY);
+      const asked: z.output<typeof PromoteSchema> = { variant: CANDIDATE, ...(await parseBody(context, formOf(kind))) };
+      const { reason = `${kind.verb} asked for`, variant } = asked;
       const { id, predictor } = await requireRollout(rollouts, context.req.param('id') ?? '');
       const moved = await kind.move(rollouts, id, { actor, reason }, variant);
       event.add({ predictor, rolloutId: id, state: moved.state, step: moved.step });
@@ -105,7 +113,8 @@ function moveEndpoint({ rollouts }: RolloutDependencies, kind: MoveKind): Endpoi
   };
 }
 
-function routeOf({ verb, operationId, summary, state }: MoveKind) {
+function routeOf(kind: MoveKind) {
+  const { verb, operationId, summary, state } = kind;
   return createRoute({
     operationId,
     method: 'post',
@@ -114,7 +123,7 @@ function routeOf({ verb, operationId, summary, state }: MoveKind) {
     summary,
     request: {
       params: z.object({ id: rolloutIdParameter }),
-      body: { required: false, content: { 'application/json': { schema: MoveSchema } } },
+      body: { required: false, content: { 'application/json': { schema: formOf(kind).schema } } },
     },
     responses: {
       200: {

@@ -1,13 +1,24 @@
 /** What a rollout is to do, as the wire has it: durations as texts, every setting with the value that counts where it is left out. */
 import { z } from '@hono/zod-openapi';
-import { formatDuration, parseDuration } from '@tandem/config/durations';
+import { type Duration, formatDuration, parseDuration } from '@tandem/config/durations';
+import { BUCKETS } from '@tandem/experiment/assignment';
+import { OUTCOME_NAME } from '@tandem/prediction/rollouts/outcomes';
 import type { AnalysisPlan, OutcomeMetric, RolloutPlan } from '@tandem/prediction/rollouts/rollout';
 
-const duration = (example: string) =>
+/** @param most longer than that nobody means, and clocks do not reach */
+const duration = (most: Duration) =>
   z
     .string()
     .refine((text) => parseDuration(text) !== null, 'a duration such as "30s", "10m", "6h" or "14d"')
-    .openapi({ example });
+    .refine((text) => msOf(text) <= msOf(most), `at most ${most}`)
+    .openapi({ example: most });
+/** Users are told apart in 10,000 buckets: what is finer would be rounded. */
+const percent = z
+  .number()
+  .min(0.01)
+  .max(100)
+  .refine((value) => Math.abs(value * 100 - bucketsOf(value)) < 1e-6, 'to hundredths: users lie in 10,000 buckets');
+const bucketsOf = (value: number) => Math.round(value * 100);
 const version = z
   .string("a model version's number, as text")
   .regex(/^[1-9][0-9]{0,8}$/, "a model version's number, as text")
@@ -19,9 +30,14 @@ const armName = z
   .refine((name) => name !== 'stable', 'another name: stable is the arm of everybody else');
 
 const OutcomeSchema = z.strictObject({
-  name: z.string().min(1).max(100),
+  name: z
+    .string()
+    .regex(OUTCOME_NAME, 'a letter first, then letters, digits and _ . : -')
+    .openapi({ example: 'purchase' }),
   kind: z.enum(['binary', 'sum']).default('binary'),
-  window: duration('14d').default('14d'),
+  window: duration('90d')
+    .default('14d')
+    .openapi({ description: 'Outcomes later than that after a user’s first answer do not count' }),
   better: z.enum(['higher', 'lower']).default('higher'),
   guardrail: z.boolean().default(false),
   minimumEffect: z.number().positive().max(10).default(0.1).openapi({ description: 'Relative: what is worth knowing' }),
@@ -30,16 +46,23 @@ const OutcomeSchema = z.strictObject({
 const AnalysisSchema = z.strictObject({
   automatic: z.boolean().default(true).openapi({ description: 'Whether verdicts are acted on' }),
   dryRun: z.boolean().default(false).openapi({ description: 'Verdicts are written down, and nothing is done' }),
-  interval: duration('1m').default('1m'),
-  minStep: duration('10m').default('10m'),
+  interval: duration('1d').default('1m'),
+  minStep: duration('90d').default('10m'),
   minUsers: z.int().min(10).max(10_000_000).default(200),
   alpha: z.number().min(0.0001).max(0.5).default(0.05),
   errorRate: share.nullable().default(0.01),
   slowShare: share.nullable().default(0.05),
-  slow: duration('100ms').default('100ms'),
+  slow: duration('5s').default('100ms').openapi({
+    description: 'Reads above it are slow; counts know 1, 2, 5, 10, … ms to 5 s, and take the next of these',
+    example: '100ms',
+  }),
   liveShare: share.nullable().default(null),
   psi: z.number().positive().max(100).nullable().default(0.25),
-  outcomes: z.array(OutcomeSchema).max(20).default([]),
+  outcomes: z
+    .array(OutcomeSchema)
+    .max(20)
+    .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, 'each outcome is named once')
+    .default([]),
 });
 
 const coverage = z.enum(['required', 'live']).default('required');
@@ -49,11 +72,14 @@ const CanarySchema = z.strictObject({
   kind: z.literal('canary'),
   version,
   steps: z
-    .array(z.number().min(0.01).max(100))
+    .array(percent)
     .min(1)
     .max(20)
     .default([1, 5, 25, 50, 100])
-    .refine((steps) => steps.every((step, i) => i === 0 || step > (steps[i - 1] ?? 0)), 'they must rise, each above the one before')
+    .refine(
+      (steps) => steps.every((step, i) => i === 0 || step > (steps[i - 1] ?? 0)),
+      'they must rise, each above the one before',
+    )
     .refine((steps) => steps.at(-1) === 100, 'the last must be 100'),
   coverage,
   analysis,
@@ -69,11 +95,14 @@ const ShadowSchema = z.strictObject({
 const AbSchema = z.strictObject({
   kind: z.literal('ab'),
   arms: z
-    .array(z.strictObject({ variant: armName, version, weight: z.number().min(0.01).max(100) }))
+    .array(z.strictObject({ variant: armName, version, weight: percent }))
     .min(1)
     .max(9)
     .refine((arms) => new Set(arms.map(({ variant }) => variant)).size === arms.length, 'each needs a name of its own')
-    .refine((arms) => arms.reduce((sum, { weight }) => sum + weight, 0) <= 100, 'their weights make at most 100 together'),
+    .refine(
+      (arms) => arms.reduce((sum, { weight }) => sum + bucketsOf(weight), 0) <= BUCKETS,
+      'their weights make at most 100 together',
+    ),
   coverage,
   analysis,
 });

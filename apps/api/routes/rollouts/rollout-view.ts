@@ -60,7 +60,7 @@ export function rolloutView(rollout: Rollout): RolloutView {
   }));
   return {
     ...{ id, predictor, rollout: String(number), kind, state, reason, step },
-    percent: arms.reduce((sum, arm) => sum + arm.percent, 0),
+    percent: rollout.arms.reduce((sum, arm) => sum + arm.endBucket - arm.firstBucket, 0) / 100,
     stepStartedAt: stepStartedAt?.toISOString() ?? null,
     arms,
     plan: planView(rollout.plan),

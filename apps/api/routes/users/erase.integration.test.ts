@@ -32,7 +32,16 @@ describe('DELETE /v1/users/{userId}', () => {
       contextVersion: 2,
       contextToken: expect.stringMatching(/^[0-9a-f]{16}\.2$/),
       deleted: {
-        postgres: { contextValues: 1, events: 1, predictions: 1, overlayEntries: expect.any(Number), runFailures: 0 },
+        postgres: {
+          contextValues: 1,
+          events: 1,
+          predictions: 1,
+          overlayEntries: expect.any(Number),
+          runFailures: 0,
+          outcomes: 0,
+          exposures: 0,
+          keptExplanations: 0,
+        },
         redis: { predictions: 0, overlayEntries: 1 },
       },
     });

@@ -50,6 +50,9 @@ const ReceiptSchema = z
           predictions: count('In published generations'),
           overlayEntries: count('Live answers, and those of partial runs'),
           runFailures: count('Places in reports of who could not be scored'),
+          outcomes: count('Outcomes that were cleared'),
+          exposures: count('First answers from arms of rollouts'),
+          keptExplanations: count('Answers that were kept with their features'),
         }),
         redis: z.strictObject({ predictions: z.int(), overlayEntries: z.int() }),
       })

@@ -2,18 +2,26 @@
  * The negative controls as they are tried: what is planted, what is done to the deployment meanwhile, and by which rule
  * the checker has to find it out. Without the plant the same load and the same doings must leave it with nothing to say.
  */
-import { setTimeout as pause } from 'node:timers/promises';
-import { COUNT } from '../../../e2e/counts.fixture.ts';
 import type { Rule } from '../../checker/violations.ts';
-import { monotonicNow } from '../../history.ts';
 import type { LoadRates } from '../../load/start-load.ts';
 import type { Stage } from '../../rig/session.ts';
+import {
+  delayCertificates,
+  deleteContexts,
+  evictHints,
+  failHints,
+  flushCache,
+  restoreBackup,
+  returnOld,
+  rollBack,
+} from './stirs.ts';
 
 export interface Control {
   readonly name: string;
   readonly what: string;
   /** Names of plants. */
   readonly plants: readonly string[];
+  /** Beside the usual ones, but nobody moves rollouts unless it is said here. */
   readonly rates?: Partial<LoadRates>;
   /** Users who change. */
   readonly changing?: number;
@@ -34,6 +42,8 @@ const BY_HTTP_ALONE: Partial<LoadRates> = { sqlWriters: 0, writers: 4, writesPer
 /** Hints tell nobody that a user was readmitted: a version that is in Redis alone would keep the user away. */
 const UNERASED: Partial<LoadRates> = { ...BY_HTTP_ALONE, erasuresPerSecond: 0 };
 const MANY_RUNS: Partial<LoadRates> = { runsPerSecond: 2, writers: 4, writesPerSecond: 15, transactionsPerSecond: 30 };
+/** Nothing else withdraws what is served. */
+const MANY_MOVES: Partial<LoadRates> = { movesPerSecond: 2, rollbacksPerSecond: 0 };
 /** What Redis held before an erasure has to fit afterwards, too: no other generation, no other floor. */
 const MANY_ERASURES: Partial<LoadRates> = { erasuresPerSecond: 5, runsPerSecond: 0, rollbacksPerSecond: 0 };
 
@@ -173,110 +183,29 @@ export const controls: readonly Control[] = [
     stir: (stage) => returnOld(stage, false),
     caughtBy: ['erased user served'],
   },
+  {
+    name: 'R1',
+    what: 'a process believes for a second what it was last told of arms',
+    plants: ['R1'],
+    rates: MANY_MOVES,
+    caughtBy: ['unassigned version', 'user changed arms'],
+  },
+  {
+    name: 'R2',
+    what: 'an entry of the overlay fits whatever arm the user is in',
+    plants: ['R2'],
+    rates: MANY_MOVES,
+    changing: 60,
+    caughtBy: ['mixed arms'],
+  },
+  {
+    name: 'R3',
+    what: "users are dealt to arms anew at each step, not by the rollout's salt",
+    plants: ['R3'],
+    rates: MANY_MOVES,
+    caughtBy: ['user changed arms'],
+  },
 ];
-
-async function evictHints({ rig, fault }: Stage): Promise<void> {
-  await fault(
-    { name: 'hints evicted' },
-    {
-      inject: () =>
-        rig.cache.with(async (redis) => {
-          const keys = await redis.keys('tandem:h:*');
-          if (keys.length > 0) await redis.unlink(...keys);
-        }),
-      lift: async () => {},
-    },
-  );
-  await pause(2_000);
-}
-
-async function flushCache({ rig, fault }: Stage): Promise<void> {
-  await fault({ name: 'cache flushed' }, { inject: () => rig.cache.flush(), lift: async () => {} });
-  await pause(2_000);
-}
-
-async function failHints({ rig }: Stage): Promise<void> {
-  for (const { failpoints } of rig.apis) {
-    failpoints.disarmAll();
-    failpoints.arm('event.at_hint', 'throw', { every: 3, times: 1_000_000 });
-  }
-  await pause(5_000);
-}
-
-/** Every other certificate takes its time on the way back: what it says is old when it comes. */
-async function delayCertificates({ rig, fault }: Stage): Promise<void> {
-  await fault(
-    { name: 'certificates are slow' },
-    {
-      async inject() {
-        const often = { ms: 180, every: 2, times: 1_000_000 };
-        for (const { failpoints } of rig.apis) failpoints.arm('read.certificate_arrived', 'pause', often);
-      },
-      hold: () => pause(8_000),
-      async lift() {
-        for (const { failpoints } of rig.apis) failpoints.disarmAll();
-      },
-    },
-  );
-}
-
-async function rollBack({ rig, sink }: Stage): Promise<void> {
-  await pause(2_500);
-  const [api] = rig.apis;
-  const at = monotonicNow();
-  const answer = await fetch(`${api?.url}/v1/predictors/${COUNT}/rollback`, { method: 'POST' });
-  const body = (await answer.json()) as Readonly<Record<'from' | 'to', { readonly generation: string } | null>>;
-  const [from, to] = answer.ok ? [body.from?.generation ?? null, body.to?.generation ?? null] : [null, null];
-  const call = { at, ended: monotonicNow(), api: api?.name ?? '', status: answer.status };
-  sink.write({ kind: 'rollback', ...call, from, to });
-}
-
-async function restoreBackup({ rig, fault }: Stage): Promise<void> {
-  await pause(2_000);
-  await fault({ name: 'Postgres stopped for a backup' }, { inject: () => rig.postgres.backUp(), lift: restored(rig) });
-  await pause(10_000);
-  await fault(
-    { name: 'Postgres restored from a backup', losesHistory: true },
-    {
-      async inject() {
-        await rig.postgres.restore();
-        await rig.rotateHistory();
-      },
-      lift: restored(rig),
-    },
-  );
-  await pause(3_000);
-}
-
-function restored({ pool }: Stage['rig']): () => Promise<void> {
-  return async () => void (await pool.query('select 1'));
-}
-
-async function deleteContexts({ rig, random }: Stage): Promise<void> {
-  const user = String(1 + Math.floor(random() * 60));
-  await rig.pool.query({ text: 'delete from tandem.user_contexts where user_id = $1', values: [user] });
-  await pause(500);
-}
-
-async function returnOld({ rig, fault }: Stage, isPostgresCut: boolean): Promise<void> {
-  await rig.cache.keepCopy();
-  await pause(3_000);
-  const ways = isPostgresCut ? rig.proxies('postgres', rig.apis) : [];
-  await fault(
-    { name: 'the cache back from before erasures', ...(isPostgresCut ? { cutsPostgres: true } : {}) },
-    {
-      async inject() {
-        for (const way of ways) way.add({ type: 'timeout', timeout: 0 });
-        await rig.cache.restartOld();
-      },
-      hold: () => pause(3_000),
-      async lift() {
-        for (const way of ways) await way.heal();
-      },
-    },
-  );
-  await pause(3_000);
-}
 
 /** All where none is named. Throws where a name means none. */
 export function findControls(names: readonly string[]): readonly Control[] {

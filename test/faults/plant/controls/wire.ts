@@ -9,8 +9,8 @@ export const pointerInRedis: Plant = {
   patches: [
     {
       file: 'libs/prediction/read/read-prediction.ts',
-      find: 'const assignment = notice(predictorName, certificate);',
-      replace: `const assignment = await (await import(${pointer})).pointerOfRedis(notice(predictorName, certificate));`,
+      find: 'const assignments = notice(predictorName, certificate);',
+      replace: `const assignments = await (await import(${pointer})).pointerOfRedis(notice(predictorName, certificate));`,
     },
   ],
 };

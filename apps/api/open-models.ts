@@ -1,0 +1,56 @@
+/** What the registry of model versions is made of: where files lie, how a pushed version is tried, and labels. */
+import { createPushVersion } from '@tandem/admission/push-version';
+import { createTrialQueue } from '@tandem/admission/trial-queue';
+import { type BucketOptions, createBucket } from '@tandem/offline-store/artifact-bucket';
+import { type ArtifactPart, dropParts, joinParts, keepPart, receivedBytes } from '@tandem/offline-store/artifact-parts';
+import { createArtifactStore } from '@tandem/offline-store/artifacts';
+import { createPool } from '@tandem/offline-store/database';
+import { listModelVersions, type VersionQuery } from '@tandem/offline-store/model-versions';
+import type { StoredRegistry } from '@tandem/offline-store/registry';
+import { type LabelMove, moveLabel } from '@tandem/offline-store/version-labels';
+import { type ArtifactDependencies, createUploadRoom } from './routes/artifacts/artifact-view.ts';
+import type { ModelDependencies } from './routes/models/model-view.ts';
+import type { PushDependencies } from './routes/models/push.ts';
+
+/** Whole files in memory at a time, each of 256 MiB at most. */
+const UPLOADS_AT_ONCE = 2;
+
+/** Of its own, so that a trial's reads and a file on its way take no read's connection, and have more time. */
+const POOL = Object.freeze({ max: 4, statementTimeoutMs: 30_000, lockTimeoutMs: 5_000 });
+
+export interface OpenedModels {
+  readonly dependencies: Omit<ArtifactDependencies & ModelDependencies & PushDependencies, 'registry'>;
+  close(): Promise<void>;
+}
+
+export interface ModelSettings {
+  readonly database: { readonly url: string };
+  readonly artifacts?: BucketOptions | null;
+  /** Memory of the process that tries a model, beside those that serve. */
+  readonly inference: { readonly memoryMb: number };
+}
+
+export function openModels(
+  { database, inference, artifacts: bucket = null }: ModelSettings,
+  registry: StoredRegistry,
+): OpenedModels {
+  const pool = createPool({ url: database.url, applicationName: 'tandem-api-models', ...POOL });
+  const artifacts = createArtifactStore(pool, bucket && createBucket(bucket));
+  const trials = createTrialQueue();
+  const dependencies = {
+    artifacts,
+    artifactParts: {
+      keep: (part: ArtifactPart) => keepPart(pool, part),
+      received: (hash: string) => receivedBytes(pool, hash),
+      join: (hash: string, total: number) => joinParts(pool, hash, total),
+      drop: (hash: string) => dropParts(pool, hash),
+    },
+    uploadRoom: createUploadRoom(UPLOADS_AT_ONCE),
+    models: {
+      list: (query?: VersionQuery) => listModelVersions(pool, query),
+      moveLabel: (move: LabelMove) => moveLabel(pool, move),
+    },
+    pushVersion: createPushVersion({ pool, artifacts, registry, trials, memoryLimitMb: inference.memoryMb }),
+  };
+  return { dependencies, close: () => pool.end() };
+}

@@ -1,0 +1,33 @@
+/** What applications tell: events, and what users did. */
+import { createEventStore } from '@tandem/offline-store/events';
+import { createOutcomeStore } from '@tandem/offline-store/outcomes';
+import type { HintStore } from '@tandem/prediction/events/events';
+import type { KeyType } from '@tandem/prediction/user-id';
+import type { Metrics } from '@tandem/telemetry/metrics';
+import { observeEvents } from './observe-stores.ts';
+import { createRecordEvents } from './record-events.ts';
+
+/** Nobody waits longer for an acknowledgement: what is repeated with its id costs nothing. */
+const LIMIT = Object.freeze({ withinMs: 3_000 });
+
+export interface WritingParts {
+  readonly pool: Parameters<typeof createEventStore>[0];
+  readonly hints: HintStore;
+  keyType(): Promise<KeyType | null>;
+  readonly metrics: Pick<Metrics, 'eventAccept' | 'eventHint' | 'hintsFailed'>;
+}
+
+export function openWriting({ pool, hints, keyType, metrics }: WritingParts) {
+  return {
+    recordEvents: createRecordEvents({
+      events: observeEvents(createEventStore(pool, LIMIT), metrics),
+      hints,
+      keyType,
+      onHint(seconds, outcome) {
+        metrics.eventHint.observe({ outcome }, seconds);
+        if (outcome === 'failed') metrics.hintsFailed.inc();
+      },
+    }),
+    outcomes: createOutcomeStore(pool, LIMIT),
+  };
+}

@@ -1,0 +1,87 @@
+/** An artifact as the wire has it: a model file under its SHA-256, whole or still on its way. */
+import { z } from '@hono/zod-openapi';
+import { ARTIFACT_HASH } from '@tandem/offline-store/artifacts';
+import { TandemError } from '@tandem/prediction/errors';
+
+export const ArtifactSchema = z
+  .strictObject({
+    artifact: z.string().openapi({ description: 'The SHA-256 of the file, in hex' }),
+    bytes: z.int().nullable().openapi({ description: 'Of the whole file; null: not known before it is there' }),
+    received: z.int().openapi({ description: 'Bytes that are there without a gap: where to go on' }),
+    complete: z.boolean(),
+  })
+  .openapi('Artifact');
+
+export type ArtifactView = z.output<typeof ArtifactSchema>;
+
+export const ARTIFACT_EXAMPLE = {
+  artifact: '5f1c0b7d9e3a46288c1d7f60b2a94e53d80c6f17a5b4e2939d0f8c7a6b5e4d3c',
+  bytes: 1_830_412,
+  received: 1_830_412,
+  complete: true,
+} satisfies ArtifactView;
+
+export const artifactParameter = z.string().openapi({
+  param: { name: 'sha256', in: 'path' },
+  description: "The file's SHA-256: 64 hex digits in lower case",
+  example: ARTIFACT_EXAMPLE.artifact,
+});
+
+/** What uploads need of the stores. */
+export interface ArtifactDependencies {
+  readonly artifacts: {
+    sizeOf(hash: string): Promise<number | null>;
+    put(hash: string, bytes: Uint8Array): Promise<void>;
+  };
+  readonly artifactParts: {
+    /** Gives how much is there from the beginning without a gap. */
+    keep(part: { hash: string; firstByte: number; total: number; bytes: Uint8Array }): Promise<number>;
+    received(hash: string): Promise<number>;
+    join(hash: string, total: number): Promise<Buffer>;
+    drop(hash: string): Promise<void>;
+  };
+  readonly uploadRoom: UploadRoom;
+}
+
+/** Whole files in this process's memory: a bound on how many there are at a time. */
+export interface UploadRoom {
+  /** Rejects with `overloaded` where no place is left. */
+  hold<T>(work: () => Promise<T>): Promise<T>;
+}
+
+const RETRY_AFTER_SECONDS = 2;
+
+export function createUploadRoom(places: number): UploadRoom {
+  let taken = 0;
+  return {
+    async hold(work) {
+      if (taken >= places) {
+        throw new TandemError('overloaded', `${places} files are being taken in already.`, {
+          retryAfter: RETRY_AFTER_SECONDS,
+          remedy: 'send it again after the time in Retry-After',
+        });
+      }
+      taken++;
+      return work().finally(() => {
+        taken--;
+      });
+    },
+  };
+}
+
+/** The hash in the path. Throws `invalid_input`. */
+export function hashIn(text: string | undefined): string {
+  if (text !== undefined && ARTIFACT_HASH.test(text)) return text;
+  throw new TandemError('invalid_input', 'The path names no SHA-256.', {
+    field: 'sha256',
+    remedy: 'write the 64 hex digits in lower case: sha256sum model.onnx',
+  });
+}
+
+/** The error of a file that is another than was said. */
+export function otherFile(said: string, found: string, field: string): TandemError {
+  return new TandemError('invalid_input', `The file's SHA-256 is ${found}, not ${said}.`, {
+    field,
+    remedy: 'it changed, or came damaged: take the SHA-256 of the file again, and send it again',
+  });
+}

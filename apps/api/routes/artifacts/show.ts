@@ -1,0 +1,48 @@
+/** GET /v1/artifacts/{sha256}: whether a model file is there, or how much of it. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { TandemError } from '@tandem/prediction/errors';
+import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { problems } from '../../problem-schema.ts';
+import {
+  ARTIFACT_EXAMPLE,
+  type ArtifactDependencies,
+  ArtifactSchema,
+  artifactParameter,
+  hashIn,
+} from './artifact-view.ts';
+
+export function showArtifact({ artifacts, artifactParts }: ArtifactDependencies): Endpoint {
+  return {
+    route,
+    scope: 'models:read',
+    produces: 'application/json',
+    async handle({ req }) {
+      const artifact = hashIn(req.param('sha256'));
+      const size = await artifacts.sizeOf(artifact);
+      if (size !== null) return jsonResponse({ artifact, bytes: size, received: size, complete: true });
+      const received = await artifactParts.received(artifact);
+      if (received > 0) return jsonResponse({ artifact, bytes: null, received, complete: false });
+      throw new TandemError('unknown_artifact', 'Nothing of a file of this SHA-256 is here.', {
+        field: 'sha256',
+        remedy: `upload it: PUT /v1/artifacts/${artifact}`,
+      });
+    },
+  };
+}
+
+const route = createRoute({
+  operationId: 'showArtifact',
+  method: 'get',
+  path: '/v1/artifacts/{sha256}',
+  tags: ['models'],
+  summary: 'Whether a model file is there',
+  request: { params: z.object({ sha256: artifactParameter }) },
+  responses: {
+    200: {
+      description: 'It is there, or a part of it: `received` says where an upload goes on',
+      content: { 'application/json': { schema: ArtifactSchema, example: ARTIFACT_EXAMPLE } },
+    },
+    ...problems('unknown_artifact', 'invalid_input', 'unavailable'),
+  },
+});

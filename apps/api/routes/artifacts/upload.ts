@@ -1,0 +1,155 @@
+/**
+ * PUT /v1/artifacts/{sha256}: a model file, whole or in parts. Safe to repeat: what is there is not read again. A part is
+ * what fits into one request's time, so that a large file, or a slow line, needs no longer request and loses little.
+ */
+import { createRoute, z } from '@hono/zod-openapi';
+import { isTandemError } from '@tandem/prediction/errors';
+import { MAX_MODEL_BYTES } from '@tandem/prediction/models/model-limits';
+import type { Context } from 'hono';
+import type { Endpoint } from '../../endpoint.ts';
+import { digestIn } from '../../http/content-digest.ts';
+import { type ContentRange, rangeIn } from '../../http/content-range.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { refuseContentEncoding, requireMediaType } from '../../http/media-type.ts';
+import { readFileBody } from '../../http/read-file.ts';
+import { RequestError } from '../../http/request-error.ts';
+import { problems } from '../../problem-schema.ts';
+import {
+  ARTIFACT_EXAMPLE,
+  type ArtifactDependencies,
+  ArtifactSchema,
+  artifactParameter,
+  hashIn,
+  otherFile,
+} from './artifact-view.ts';
+
+const LEAST_PART = 262_144;
+const MOST_PART = 8_388_608;
+const WHOLE = { most: MAX_MODEL_BYTES, remedy: 'export a smaller model: fewer or shallower trees, or int8 weights' };
+const PART = { most: MOST_PART, remedy: 'send smaller parts' };
+
+export function uploadArtifact(dependencies: ArtifactDependencies): Endpoint {
+  return {
+    route,
+    scope: 'models:write',
+    produces: 'application/json',
+    async handle(context, event) {
+      const { req } = context;
+      const hash = hashIn(req.param('sha256'));
+      refuseContentEncoding(req.header('content-encoding'));
+      requireMediaType(req.header('content-type'), ['application/octet-stream']);
+      const range = rangeIn(req.header('content-range'));
+      const size = await dependencies.artifacts.sizeOf(hash);
+      event.add({ artifact: hash, ...(range === undefined ? {} : { firstByte: range.first }) });
+      if (size !== null) return jsonResponse(viewOf(hash, size, size));
+      return range === undefined
+        ? takeWhole(dependencies, context, hash)
+        : takePart(dependencies, context, hash, range);
+    },
+  };
+}
+
+async function takeWhole(dependencies: ArtifactDependencies, context: Context, hash: string): Promise<Response> {
+  return dependencies.uploadRoom.hold(async () => {
+    const { bytes, sha256 } = await readChecked(context, WHOLE);
+    if (sha256 !== hash) throw otherFile(hash, sha256, 'sha256');
+    await dependencies.artifacts.put(hash, bytes);
+    return jsonResponse(viewOf(hash, bytes.length, bytes.length), 201);
+  });
+}
+
+async function takePart(
+  { artifacts, artifactParts, uploadRoom }: ArtifactDependencies,
+  context: Context,
+  hash: string,
+  { first, last, total }: ContentRange,
+): Promise<Response> {
+  const length = last - first + 1;
+  if (total > MAX_MODEL_BYTES) {
+    throw new RequestError('body_too_large', `A model has at most ${MAX_MODEL_BYTES} bytes.`, { remedy: WHOLE.remedy });
+  }
+  if (length > MOST_PART || (length < LEAST_PART && last + 1 < total)) throw partSize();
+  const { bytes } = await readChecked(context, PART);
+  if (bytes.length !== length) throw otherLength(length, bytes.length);
+  const received = await artifactParts.keep({ hash, firstByte: first, total, bytes });
+  if (received < total) return jsonResponse(viewOf(hash, total, received), 202);
+  return uploadRoom.hold(async () => {
+    const file = await artifactParts.join(hash, total);
+    await artifacts.put(hash, file).catch(async (error: unknown) => {
+      // One part lies, and nobody can say which. Where it is the store that fails, the last part may be sent again.
+      if (isTandemError(error, 'model_refused')) await artifactParts.drop(hash);
+      throw error;
+    });
+    await artifactParts.drop(hash);
+    return jsonResponse(viewOf(hash, total, total), 201);
+  });
+}
+
+async function readChecked({ req }: Context, bounds: typeof WHOLE) {
+  const said = digestIn(req.header('content-digest'));
+  const file = await readFileBody(req.raw, bounds);
+  if (said !== undefined && said !== file.sha256) throw otherFile(said, file.sha256, 'Content-Digest');
+  return file;
+}
+
+function viewOf(artifact: string, bytes: number, received: number) {
+  return { artifact, bytes, received, complete: received === bytes };
+}
+
+function partSize(): RequestError {
+  return new RequestError(
+    'malformed_request',
+    `A part has ${LEAST_PART} to ${MOST_PART} bytes; the last may have fewer.`,
+    {
+      field: 'Content-Range',
+      remedy: 'send parts of 1 MiB',
+    },
+  );
+}
+
+function otherLength(said: number, found: number): RequestError {
+  return new RequestError('malformed_request', `Content-Range names ${said} bytes, and the body has ${found}.`, {
+    field: 'Content-Range',
+    remedy: 'send exactly the bytes that it names; both ends are included',
+  });
+}
+
+const json = (example: z.input<typeof ArtifactSchema>) => ({
+  content: { 'application/json': { schema: ArtifactSchema, example } },
+});
+
+const route = createRoute({
+  operationId: 'uploadArtifact',
+  method: 'put',
+  path: '/v1/artifacts/{sha256}',
+  tags: ['models'],
+  summary: 'Upload a model file',
+  description: `Up to ${MAX_MODEL_BYTES / 1_048_576} MiB, hashed while it comes; to repeat it changes nothing. A request has to arrive within
+seconds: a file that would take longer goes in parts of ${LEAST_PART / 1024} KiB to ${MOST_PART / 1_048_576} MiB, each with
+\`Content-Range: bytes <first>-<last>/<total>\`; after a break, GET says where to go on. \`Content-Digest\` (RFC 9530,
+sha-256) of the body is checked where it is sent. Parts of a file that is given up are kept for a day.`,
+  request: {
+    params: z.object({ sha256: artifactParameter }),
+    body: {
+      required: true,
+      content: { 'application/octet-stream': { schema: z.string().openapi({ format: 'binary' }) } },
+    },
+  },
+  responses: {
+    200: { description: 'It was there; the body was not read', ...json(ARTIFACT_EXAMPLE) },
+    201: { description: 'It is there now', ...json(ARTIFACT_EXAMPLE) },
+    202: {
+      description: 'The part is kept, others are missing',
+      ...json({ ...ARTIFACT_EXAMPLE, received: 1_048_576, complete: false }),
+    },
+    ...problems(
+      'body_too_large',
+      'unsupported_media_type',
+      'invalid_input',
+      'model_refused',
+      'request_timeout',
+      'overloaded',
+      'unavailable',
+    ),
+  },
+});

@@ -1,0 +1,119 @@
+/**
+ * Computes a kept answer again: the same model version, which is kept for as long as its predictor, on the inputs that
+ * were kept. Whether the two agree is judged as a certificate of parity judges them: the model ran alone now, and maybe
+ * among others then.
+ */
+import { createComparison, toleranceOf } from '@tandem/inference/parity';
+import { isTandemError } from '@tandem/prediction/errors';
+import {
+  isOfSameContext,
+  type KeptExplanation,
+  type KeptInputs,
+  type NoInputs,
+  type ServedAnswer,
+} from '@tandem/prediction/explanations/kept-explanation';
+import type { FeatureBatch } from '@tandem/prediction/models/features';
+import { decodeOutputs, encodeOutputs, outputFault } from '@tandem/prediction/models/outputs';
+import { ScoringCrash } from '@tandem/prediction/models/scoring';
+import type { AnswerDifference, AnswerValue } from '@tandem/prediction/models/verification';
+import type { ModelVersion, Prediction } from '@tandem/prediction/predictor';
+import type { Registry } from '@tandem/prediction/read/read-prediction';
+import type { ReplayScorer } from '../../keep-explanations-replay.ts';
+import type { ModelDependencies } from '../models/model-view.ts';
+
+export interface ReplayDependencies extends Pick<ModelDependencies, 'models'> {
+  readonly registry: Pick<Registry, 'modelVersion'>;
+  readonly replayScorer: Pick<ReplayScorer, 'infer'>;
+}
+
+/** What came of it. `inputs_changed`: the inputs are of another context than the answer, so nothing could be expected. */
+export type Replay =
+  | { readonly verdict: 'refused'; readonly reason: string }
+  | {
+      readonly verdict: 'agrees' | 'differs' | 'inputs_changed';
+      readonly reason: string;
+      readonly recomputed: Prediction;
+      readonly tolerance: number;
+      /** The one that is furthest from being allowed; null: equal to the last bit. */
+      readonly difference: AnswerDifference | null;
+    };
+
+/** Rejects with `unavailable` or `overloaded` where to ask again may help. */
+export async function replayKept(
+  { registry, replayScorer, models }: ReplayDependencies,
+  { modelVersionId, answer, inputs }: KeptExplanation,
+): Promise<Replay> {
+  const version = await registry.modelVersion(modelVersionId);
+  const unfit = whyNot(version, answer, inputs);
+  if (unfit !== null || typeof inputs === 'string') return { verdict: 'refused', reason: unfit ?? '' };
+  const recomputed = await infer(replayScorer, version, answer.userId, inputs);
+  if (typeof recomputed === 'string') return { verdict: 'refused', reason: recomputed };
+  const [known] = await models.list({ predictor: version.predictor, number: version.number });
+  const tolerance = known?.parity?.tolerance ?? toleranceOf(version, false);
+  const [then, now] = [valuesOf(version, answer.prediction), valuesOf(version, recomputed)];
+  const difference = createComparison(version.outputs, [then], tolerance).differenceOf(answer.userId, then, now);
+  return { ...judge(answer, inputs, difference), recomputed, tolerance, difference };
+}
+
+function whyNot(version: ModelVersion, answer: ServedAnswer, inputs: KeptInputs | NoInputs): string | null {
+  if (answer.source === 'default') return 'nothing was computed: the answer is the declared default';
+  if (inputs === 'no_row') return 'the feature source had no row of the user when the inputs were read';
+  if (inputs === 'not_read') return 'the feature source did not answer when the inputs were read';
+  if (inputs.fault !== null) return `the user could not be scored: ${inputs.fault}`;
+  const names = version.query.columns.map(({ name }) => name);
+  const isWhole =
+    names.length === inputs.features.length && names.every((name, i) => inputs.features[i]?.name === name);
+  return isWhole ? null : 'the kept inputs are not those of the model version';
+}
+
+/** The prediction, or why there is none. */
+async function infer(
+  scorer: Pick<ReplayScorer, 'infer'>,
+  version: ModelVersion,
+  userId: string,
+  inputs: KeptInputs,
+): Promise<Prediction | string> {
+  try {
+    const tensors = await scorer.infer(version, batchOf(version, userId, inputs));
+    const fault = outputFault(version.outputs, tensors, 0);
+    return fault ?? decodeOutputs(version.outputs, encodeOutputs(version.outputs, tensors, 0));
+  } catch (error) {
+    if (error instanceof ScoringCrash) return `the model ended its process: ${error.message}`;
+    if (isTandemError(error, 'live_timeout')) return 'the model took too long';
+    if (isTandemError(error, 'live_failed', 'features_unusable', 'model_refused')) return error.message;
+    throw error;
+  }
+}
+
+/** As it was read: one user, no fault. */
+function batchOf(version: ModelVersion, userId: string, { history, readAt, contextVersion, features }: KeptInputs) {
+  const { columns } = version.query;
+  const values = features.map(({ value }) => [value]);
+  const none = { faults: new Map(), unusable: new Map() };
+  return {
+    ...{ history, readAt, columns, values },
+    ...{ userIds: [userId], contextVersions: [contextVersion], ...none },
+  } satisfies FeatureBatch;
+}
+
+function valuesOf({ outputs }: ModelVersion, prediction: Prediction): AnswerValue[] {
+  return outputs.flatMap(({ name }) => (prediction[name] ?? []) as AnswerValue | readonly AnswerValue[]);
+}
+
+function judge(answer: ServedAnswer, inputs: KeptInputs, difference: AnswerDifference | null) {
+  if (!isOfSameContext(answer, inputs)) {
+    const of = `the answer was computed from context version ${answer.predictedFromContextVersion}`;
+    return {
+      verdict: 'inputs_changed' as const,
+      reason: `${of}, and the inputs are of ${inputs.contextVersion}, as they were read after the reply`,
+    };
+  }
+  if (difference === null) return { verdict: 'agrees' as const, reason: 'equal to the last bit' };
+  if (difference.ofAllowed <= 1)
+    return { verdict: 'agrees' as const, reason: 'within the tolerance of its certificate' };
+  const since =
+    inputs.read === 'after_the_reply'
+      ? 'the answer was stored, and its inputs were read after the reply: the feature source may have changed without an event'
+      : 'the inputs are those of the inference itself';
+  return { verdict: 'differs' as const, reason: since };
+}

@@ -1,0 +1,39 @@
+/** GET /v1/explanations/{id}: an answer that was kept, and what it was made of. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { KEPT_EXPLANATION_EXAMPLE } from '@tandem/client/explanations';
+import type { ExplanationStore } from '@tandem/prediction/explanations/kept-explanation';
+import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { problems } from '../../problem-schema.ts';
+import { explanationIdParameter, KeptExplanationSchema, keptView, requireKept } from './kept-view.ts';
+
+export interface ShowKeptDependencies {
+  readonly explanations: Pick<ExplanationStore, 'find'>;
+}
+
+export function showKeptExplanation({ explanations }: ShowKeptDependencies): Endpoint {
+  return {
+    route,
+    scope: 'users:read',
+    produces: 'application/json',
+    async handle({ req }) {
+      return jsonResponse(keptView(await requireKept(explanations, req.param('id') ?? '')));
+    },
+  };
+}
+
+const route = createRoute({
+  operationId: 'showKeptExplanation',
+  method: 'get',
+  path: '/v1/explanations/{id}',
+  tags: ['users'],
+  summary: 'An answer that was kept',
+  request: { params: z.object({ id: explanationIdParameter }) },
+  responses: {
+    200: {
+      description: 'The answer as it was served, and what its model was given',
+      content: { 'application/json': { schema: KeptExplanationSchema, example: KEPT_EXPLANATION_EXAMPLE } },
+    },
+    ...problems('unknown_explanation', 'unavailable'),
+  },
+});

@@ -1,0 +1,142 @@
+/**
+ * POST /v1/models/{predictor}/versions: another model version, tried on real users before it is kept, and served by nobody
+ * until a rollout says so. Of a file that was uploaded, or with the file itself. Safe to repeat.
+ */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { Push, PushVersion } from '@tandem/admission/push-version';
+import { MODEL_DETAIL_EXAMPLE } from '@tandem/client/model-examples';
+import { MAX_MODEL_BYTES } from '@tandem/prediction/models/model-limits';
+import { unknownPredictor } from '@tandem/prediction/read/read-errors';
+import type { Context } from 'hono';
+import type { Endpoint } from '../../endpoint.ts';
+import { digestIn } from '../../http/content-digest.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { refuseContentEncoding, requireMediaType } from '../../http/media-type.ts';
+import { parseBody } from '../../http/parse-body.ts';
+import { readFileBody } from '../../http/read-file.ts';
+import { RequestError } from '../../http/request-error.ts';
+import { predictorParameter } from '../../parameters.ts';
+import { problems } from '../../problem-schema.ts';
+import { type ArtifactDependencies, otherFile } from '../artifacts/artifact-view.ts';
+import { ModelDetailSchema, modelDetail } from './model-detail.ts';
+import type { ModelDependencies } from './model-view.ts';
+import { noteText, PushSchema, pushOf } from './push-body.ts';
+
+export interface PushDependencies
+  extends Pick<ModelDependencies, 'registry'>,
+    Pick<ArtifactDependencies, 'artifacts' | 'uploadRoom'> {
+  readonly pushVersion: PushVersion;
+}
+
+type Said = Omit<Push, 'predictor' | 'actor'>;
+
+const FILE = {
+  most: MAX_MODEL_BYTES,
+  remedy: 'upload it in parts, PUT /v1/artifacts/{sha256}, or export a smaller model',
+};
+const EXAMPLE = {
+  artifact: MODEL_DETAIL_EXAMPLE.artifact,
+  features: { sql: 'select customer_id as user_id, recency, orders, returns from customer_features' },
+  note: 'with returns',
+  metrics: { auc: 0.82 },
+};
+const BODY = { schema: PushSchema, example: EXAMPLE };
+
+export function pushModel(dependencies: PushDependencies): Endpoint {
+  return {
+    route,
+    scope: 'models:write',
+    produces: 'application/json',
+    query: ['note', 'label'],
+    async handle(context, event, { actor }) {
+      const { req } = context;
+      const predictor = req.param('predictor') ?? '';
+      refuseContentEncoding(req.header('content-encoding'));
+      const type = requireMediaType(req.header('content-type'), ['application/json', 'application/octet-stream']);
+      // Before a file is taken in for nobody.
+      if (!(await dependencies.registry.predictor(predictor))) throw unknownPredictor(predictor);
+      const said = type === 'application/json' ? await inJson(context) : await withFile(dependencies, context);
+      event.add({ predictor, artifact: said.artifact });
+      const { version, isNew } = await dependencies.pushVersion({ ...said, predictor, actor });
+      event.add({ modelVersion: version.number, isNew });
+      const location = `/v1/models/${encodeURIComponent(predictor)}/versions/${version.number}`;
+      return jsonResponse(modelDetail(version), isNew ? 201 : 200, { location });
+    },
+  };
+}
+
+async function inJson(context: Context): Promise<Said> {
+  const [unused] = Object.keys(context.req.query());
+  if (unused !== undefined) {
+    throw new RequestError(
+      'malformed_request',
+      `The query parameter ${unused} belongs to a push with the file itself.`,
+      {
+        field: unused,
+        remedy: 'say it in the JSON body',
+      },
+    );
+  }
+  return pushOf(await parseBody(context, BODY));
+}
+
+/** The file itself: all else is as in the version that is served. */
+async function withFile({ artifacts, uploadRoom }: PushDependencies, { req }: Context): Promise<Said> {
+  const digest = digestIn(req.header('content-digest'));
+  const { note, label } = req.query();
+  const text = noteText.safeParse(note ?? '');
+  if (!text.success) {
+    throw new RequestError('malformed_request', `note: ${text.error.issues[0]?.message}.`, {
+      field: 'note',
+      remedy: 'write a shorter one',
+    });
+  }
+  return uploadRoom.hold(async () => {
+    const { bytes, sha256 } = await readFileBody(req.raw, FILE);
+    if (digest !== undefined && digest !== sha256) throw otherFile(digest, sha256, 'Content-Digest');
+    if ((await artifacts.sizeOf(sha256)) === null) await artifacts.put(sha256, bytes);
+    return { artifact: sha256, settings: {}, note: text.data, label };
+  });
+}
+
+const content = { 'application/json': { schema: ModelDetailSchema, example: MODEL_DETAIL_EXAMPLE } };
+const headers = { location: { description: 'The model version', schema: { type: 'string' as const } } };
+
+const route = createRoute({
+  operationId: 'pushModel',
+  method: 'post',
+  path: '/v1/models/{predictor}/versions',
+  tags: ['models'],
+  summary: 'Push a model version',
+  description: `Tries it as \`tandem check\` does, and on real users: alone, together, as a live read and as a run read them. What
+is left out is as in the version that is served now. Whoever may push decides which SQL the service runs.
+The same definition again is the same model version. One trial runs at a time: 503 \`overloaded\` says when to come back.
+With \`application/octet-stream\` the body is the file itself, its SHA-256 checked where \`Content-Digest\` names it.`,
+  request: {
+    params: z.object({ predictor: predictorParameter }),
+    query: z.object({ note: z.string().optional(), label: z.string().optional() }),
+    body: {
+      required: true,
+      content: {
+        'application/json': { schema: PushSchema, example: EXAMPLE },
+        'application/octet-stream': { schema: z.string().openapi({ format: 'binary' }) },
+      },
+    },
+  },
+  responses: {
+    200: { description: 'It was there already', headers, content },
+    201: { description: 'It passed its trial, and is kept', headers, content },
+    ...problems(
+      'unknown_predictor',
+      'body_too_large',
+      'unsupported_media_type',
+      'invalid_input',
+      'config_invalid',
+      'model_refused',
+      'version_unverified',
+      'request_timeout',
+      'overloaded',
+      'unavailable',
+    ),
+  },
+});

@@ -1,0 +1,44 @@
+/** GET /v1/models/{predictor}/versions/{version}: one model version, with its query and the certificate of its trial. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { MODEL_DETAIL_EXAMPLE } from '@tandem/client/model-examples';
+import { unknownVersion } from '@tandem/offline-store/version-labels';
+import { unknownPredictor } from '@tandem/prediction/read/read-errors';
+import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { predictorParameter } from '../../parameters.ts';
+import { problems } from '../../problem-schema.ts';
+import { ModelDetailSchema, modelDetail } from './model-detail.ts';
+import type { ModelDependencies } from './model-view.ts';
+import { versionIn, versionParameter } from './version-number.ts';
+
+export function showModel({ models, registry }: ModelDependencies): Endpoint {
+  return {
+    route,
+    scope: 'models:read',
+    produces: 'application/json',
+    async handle({ req }) {
+      const predictor = req.param('predictor') ?? '';
+      const number = versionIn(req.param('version'), 'version');
+      if (!(await registry.predictor(predictor))) throw unknownPredictor(predictor);
+      const [model] = await models.list({ predictor, number });
+      if (!model) throw unknownVersion(predictor, number);
+      return jsonResponse(modelDetail(model));
+    },
+  };
+}
+
+const route = createRoute({
+  operationId: 'showModel',
+  method: 'get',
+  path: '/v1/models/{predictor}/versions/{version}',
+  tags: ['models'],
+  summary: 'A model version',
+  request: { params: z.object({ predictor: predictorParameter, version: versionParameter }) },
+  responses: {
+    200: {
+      description: 'What decides its answers, and what its trial showed',
+      content: { 'application/json': { schema: ModelDetailSchema, example: MODEL_DETAIL_EXAMPLE } },
+    },
+    ...problems('unknown_predictor', 'unknown_model_version', 'invalid_input', 'unavailable'),
+  },
+});

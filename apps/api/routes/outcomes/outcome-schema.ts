@@ -1,0 +1,46 @@
+/** Outcomes on the wire, for the OpenAPI document; outcome.ts is what checks them. */
+import { z } from '@hono/zod-openapi';
+import { OUTCOME_NAME } from '@tandem/prediction/rollouts/outcomes';
+
+const EXAMPLE = {
+  id: 'order-1009',
+  source: '/shop/orders',
+  userId: '42',
+  name: 'order',
+  value: 31.5,
+  time: '2026-11-24T10:12:00Z',
+};
+
+export const OutcomeSchema = z
+  .strictObject({
+    id: z.string().openapi({ description: 'With `source`, names the outcome for ever: a retry sends the same' }),
+    source: z.string().optional().openapi({ description: 'Who says so; `api` where it is left out' }),
+    userId: z.string(),
+    name: z.string().regex(OUTCOME_NAME).openapi({ description: "As the plan's outcome metrics have it" }),
+    value: z.number().optional().openapi({ description: 'What a sum adds up; 1 where it is left out' }),
+    time: z.iso.datetime({ offset: true }).optional().openapi({
+      description: 'When it happened, at most 90 days ago; left out: now',
+    }),
+  })
+  .openapi('Outcome', { example: EXAMPLE });
+
+export const OutcomesSchema = z
+  .strictObject({ outcomes: z.array(OutcomeSchema) })
+  .openapi('Outcomes', { example: { outcomes: [EXAMPLE] } });
+
+export const OutcomeResultsSchema = z
+  .strictObject({
+    results: z.array(
+      z.strictObject({
+        id: z.string(),
+        source: z.string(),
+        userId: z.string(),
+        status: z.enum(['accepted', 'duplicate', 'erased']).openapi({
+          description: '`erased`: the user is erased, and nothing but the id was kept',
+        }),
+      }),
+    ),
+  })
+  .openapi('OutcomeResults', {
+    example: { results: [{ id: 'order-1009', source: '/shop/orders', userId: '42', status: 'accepted' }] },
+  });

@@ -1,0 +1,81 @@
+/** An outcome as it is sent, checked: what is wrong is named by its field, before anything is stored. */
+import { TandemError } from '@tandem/prediction/errors';
+import { MAX_OUTCOME_VALUE, OUTCOME_NAME, type Outcome } from '@tandem/prediction/rollouts/outcomes';
+import type { KeyType } from '@tandem/prediction/user-id';
+import { parseTime } from '../../json/parse-time.ts';
+import { userIdProblem } from '../../user-id-problem.ts';
+
+const FIELDS = ['id', 'source', 'userId', 'name', 'value', 'time'] as const;
+const MAX_ID_BYTES = 256;
+/** Of outcomes that name none. */
+const SOURCE = 'api';
+
+/**
+ * Throws a TandemError `invalid_input`.
+ * @param prefix of the fields it names: `outcomes[3].`, or nothing
+ */
+export function parseOutcome(value: unknown, prefix: string, keyType: KeyType): Outcome {
+  const sent = requireObject(value, prefix);
+  const unknown = Object.keys(sent).find((name) => !(FIELDS as readonly string[]).includes(name));
+  if (unknown !== undefined) {
+    const remedy = `leave it out; those known are ${FIELDS.join(', ')}`;
+    throw refuse(`${prefix}${unknown.slice(0, 80)}`, 'the field is not known', remedy);
+  }
+  const userId = requireText(sent, 'userId', prefix);
+  const problem = userIdProblem(keyType, userId, `${prefix}userId`);
+  if (problem) throw problem;
+  return {
+    source: sent.source === undefined || sent.source === null ? SOURCE : nameOf(sent, 'source', prefix),
+    id: nameOf(sent, 'id', prefix),
+    userId,
+    name: parseName(requireText(sent, 'name', prefix), prefix),
+    value: parseValue(sent.value, prefix),
+    time: parseTime(sent.time, `${prefix}time`),
+  };
+}
+
+function requireObject(value: unknown, prefix: string): Record<string, unknown> {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
+  throw refuse(
+    prefix.slice(0, -1),
+    'it is not an outcome',
+    'send a JSON object with id, userId and name, and where wanted source, value and time',
+  );
+}
+
+function requireText(sent: Readonly<Record<string, unknown>>, name: string, prefix: string): string {
+  const value = sent[name];
+  if (typeof value === 'string' && value !== '') return value;
+  const problem = value === undefined || value === null ? 'it is missing' : 'it is not a text, or empty';
+  throw refuse(`${prefix}${name}`, problem, `send ${name} as a text that is not empty`);
+}
+
+/** Ids and sources: whatever the sender likes, within bounds. */
+function nameOf(sent: Readonly<Record<string, unknown>>, name: string, prefix: string): string {
+  const value = requireText(sent, name, prefix);
+  if (value.trim() === '') throw refuse(`${prefix}${name}`, 'it is only white space', `send a ${name} that names one`);
+  if (Buffer.byteLength(value) <= MAX_ID_BYTES) return value;
+  throw refuse(`${prefix}${name}`, `it has more than ${MAX_ID_BYTES} bytes`, `send a shorter ${name}`);
+}
+
+function parseName(name: string, prefix: string): string {
+  if (OUTCOME_NAME.test(name)) return name;
+  throw refuse(
+    `${prefix}name`,
+    'the name of an outcome begins with a letter and has at most 100 letters, digits, dots, colons, hyphens and underscores',
+    'send the name that the plan of the rollout has, such as order',
+  );
+}
+
+function parseValue(value: unknown, prefix: string): number {
+  if (value === undefined || value === null) return 1;
+  if (typeof value === 'number' && Math.abs(value) <= MAX_OUTCOME_VALUE) return value;
+  throw refuse(`${prefix}value`, 'the value is not a number of at most 1e15 either way', 'send a number, or none: 1');
+}
+
+function refuse(field: string, problem: string, remedy: string): TandemError {
+  return new TandemError('invalid_input', `${field === '' ? 'The body' : field}: ${problem}.`, {
+    ...(field === '' ? {} : { field }),
+    remedy,
+  });
+}

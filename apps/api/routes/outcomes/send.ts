@@ -1,0 +1,119 @@
+/** POST /v1/outcomes: what users did after they were served; all of a request are taken in, or none. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { isTandemError, TandemError } from '@tandem/prediction/errors';
+import type { Outcome, OutcomeResult, OutcomeStore } from '@tandem/prediction/rollouts/outcomes';
+import type { KeyType } from '@tandem/prediction/user-id';
+import type { Metrics } from '@tandem/telemetry/metrics';
+import type { Context } from 'hono';
+import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { jsonBody } from '../../http/parse-body.ts';
+import { problems } from '../../problem-schema.ts';
+import { requireKeyType } from '../../user-id-problem.ts';
+import { parseOutcome } from './outcome.ts';
+import { OutcomeResultsSchema, OutcomeSchema, OutcomesSchema } from './outcome-schema.ts';
+
+export const MAX_OUTCOMES = 1_000;
+
+export interface OutcomeDependencies {
+  readonly outcomes: OutcomeStore;
+  /** The service's key type; null until a first config is adopted. */
+  keyType(): Promise<KeyType | null>;
+  readonly metrics: Pick<Metrics, 'outcomes'>;
+}
+
+export function sendOutcomes({ outcomes: store, keyType, metrics }: OutcomeDependencies): Endpoint {
+  return {
+    route,
+    scope: 'outcomes:write',
+    produces: 'application/json',
+    async handle(context, event) {
+      try {
+        const { outcomes, prefix } = await readOutcomes(context, keyType);
+        event.add({ outcomes: outcomes.length });
+        const results = await store.accept(outcomes).catch((error: unknown) => {
+          throw placed(error, prefix);
+        });
+        for (const { status } of results) metrics.outcomes.inc({ outcome: status });
+        event.add({
+          get statuses() {
+            return countStatuses(results);
+          },
+        });
+        return jsonResponse({ results }, 202);
+      } catch (error) {
+        metrics.outcomes.inc({ outcome: 'refused' });
+        throw error;
+      }
+    },
+  };
+}
+
+/** Outcomes with how their place is written in a problem's field: nothing where one was sent alone. */
+interface Incoming {
+  readonly outcomes: readonly Outcome[];
+  readonly prefix: string;
+}
+
+async function readOutcomes(context: Context, keyType: OutcomeDependencies['keyType']): Promise<Incoming> {
+  const { value } = await jsonBody(context, ['application/json']);
+  const type = requireKeyType(await keyType());
+  if (typeof value !== 'object' || value === null || !('outcomes' in value)) {
+    return { outcomes: [parseOutcome(value, '', type)], prefix: '' };
+  }
+  const { outcomes, ...rest } = value;
+  const [unknown] = Object.keys(rest);
+  if (unknown !== undefined) {
+    throw refuse(unknown.slice(0, 80), 'it is not known', 'leave it out: beside `outcomes` there is nothing');
+  }
+  if (!Array.isArray(outcomes)) throw refuse('outcomes', 'it is not an array', 'send an array of outcomes');
+  if (outcomes.length > MAX_OUTCOMES) {
+    const problem = `at most ${MAX_OUTCOMES} outcomes in one request, this one has ${outcomes.length}`;
+    throw refuse(`outcomes[${MAX_OUTCOMES}]`, problem, 'send them in several requests');
+  }
+  return { outcomes: outcomes.map((one, i) => parseOutcome(one, `outcomes[${i}].`, type)), prefix: 'outcomes' };
+}
+
+/** The store counts outcomes; who sent one alone did not. */
+function placed(error: unknown, prefix: string): unknown {
+  if (!isTandemError(error) || error.field === undefined) return error;
+  const { code, message, remedy, field } = error;
+  return new TandemError(code, message, {
+    field: prefix === '' ? field.replace(/^\[0\]\./, '') : `${prefix}${field}`,
+    cause: error,
+    ...(remedy === undefined ? {} : { remedy }),
+  });
+}
+
+/** Counted where the event is written. */
+function countStatuses(results: readonly OutcomeResult[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { status } of results) counts[status] = (counts[status] ?? 0) + 1;
+  return counts;
+}
+
+function refuse(field: string, problem: string, remedy: string): TandemError {
+  return new TandemError('invalid_input', `${field}: ${problem}.`, { field, remedy });
+}
+
+const route = createRoute({
+  operationId: 'sendOutcomes',
+  method: 'post',
+  path: '/v1/outcomes',
+  tags: ['rollouts'],
+  summary: 'Say what users did',
+  description: `Up to ${MAX_OUTCOMES}, or one alone. The acknowledgement means a durable commit; the same source and id again is answered as a duplicate and counts once. Rollouts count an outcome by its time, however late it comes: where the user had been exposed, and its metric's window was open. A user who was not, or is not known, is no error.`,
+  request: {
+    body: {
+      required: true,
+      content: { 'application/json': { schema: z.union([OutcomesSchema, OutcomeSchema]) } },
+    },
+  },
+  responses: {
+    202: {
+      description: 'Taken in; a result for each outcome, in order',
+      content: { 'application/json': { schema: OutcomeResultsSchema } },
+    },
+    ...problems('body_too_large', 'unsupported_media_type', 'invalid_input', 'outcome_conflict', 'unavailable'),
+  },
+});

@@ -1,0 +1,76 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createTestApi, type TestApi, workOff } from '../../api.fixture.ts';
+
+let api: TestApi;
+beforeAll(async () => {
+  api = await createTestApi();
+});
+afterAll(() => api?.close());
+
+const path = (generation: string | number) => `/v1/predictors/repurchase/generations/${generation}`;
+const runAll = async () => {
+  const run = (await (await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all' })).json()) as { id: string };
+  await workOff(api, run.id);
+  return (await api.get(`/v1/runs/${run.id}`)).json();
+};
+const report = async (generation: string | number) => (await api.get(`${path(generation)}/report`)).json();
+const inForce = async () =>
+  ((await (await api.get('/v1/predictors/repurchase')).json()) as { generation: string }).generation;
+
+it('a generation beyond a threshold is held back, shown with its report, and put in force by approval', async () => {
+  expect((await api.get(`${path('newest')}/report`)).status).toBe(404);
+  await runAll();
+  expect(await report(1)).toMatchObject({ generation: '1', against: null, verdict: 'not_compared', figures: null });
+  const publish = {
+    maxPsi: null,
+    maxFlipRate: 0.1,
+    maxMeanDelta: null,
+    minCoverage: null,
+    minUsers: 1,
+    reportTimeoutMs: 60_000,
+  };
+  const more = { decision: { output: 'score', threshold: 0.5 }, segments: ['orders'], publish };
+  await api.pool.query('update tandem.predictors set policy = policy || $1::jsonb', [JSON.stringify(more)]);
+  // orders / 2 - recency / 10 is half of the negated id for all; the first three customers get a hundred orders.
+  await api.pool.query('update customers set orders = 100 where user_id <= 3');
+  expect(await runAll()).toMatchObject({
+    state: 'failed',
+    error: expect.stringMatching(
+      /^held back: flip rate 0.333333 of score above 0.1; .*tandem generation approve repurchase 2/,
+    ),
+  });
+  expect(await inForce()).toBe('1');
+  expect(await report('newest')).toMatchObject({
+    generation: '2',
+    against: '1',
+    verdict: 'blocked',
+    figures: { users: { both: 9 }, decision: { up: 3, down: 0, rate: 0.333333 }, segments: [{ column: 'orders' }] },
+    crossings: [{ setting: 'maxFlipRate', output: 'score', value: 0.333333, limit: 0.1 }],
+    notes: [],
+  });
+  const movers = ((await report(2)) as { movers: { userId: string }[] }).movers.slice(0, 3);
+  expect(movers.map(({ userId }) => userId).sort()).toEqual(['1', '2', '3']);
+  for (let i = 0; i < 2; i++) {
+    const approved = await api.post(`${path(2)}/approve`);
+    expect(approved.status).toBe(200);
+    expect(await approved.json()).toMatchObject({ generation: '2', inForce: true, state: 'published', users: 9 });
+  }
+  expect(await inForce()).toBe('2');
+  const { rows } = await api.pool.query(`select actor from tandem.audit where action = 'approve'`);
+  expect(rows).toEqual([{ actor: 'api' }]);
+});
+
+it.each([
+  ['get', '/v1/predictors/nobody/generations/1/report', 404, 'unknown_predictor'],
+  ['get', '/v1/predictors/repurchase/generations/99/report', 404, 'unknown_generation'],
+  ['get', '/v1/predictors/repurchase/generations/1e3/report', 404, 'unknown_generation'],
+  ['get', '/v1/predictors/repurchase/generations/99999999999999/report', 404, 'unknown_generation'],
+  ['post', '/v1/predictors/nobody/generations/1/approve', 404, 'unknown_predictor'],
+  ['post', '/v1/predictors/repurchase/generations/0/approve', 404, 'unknown_generation'],
+  ['post', '/v1/predictors/repurchase/generations/newest/approve', 404, 'unknown_generation'],
+  ['post', '/v1/predictors/repurchase/generations/1/approve', 409, 'run_conflict'],
+] as const)('%s %s is %i %s', async (method, url, status, code) => {
+  const response = await api[method](url);
+  expect(response.status).toBe(status);
+  expect(((await response.json()) as { type: string }).type).toContain(code);
+});

@@ -1,0 +1,54 @@
+/** GET /v1/predictors/{predictor}/generations/{generation}/report: how it differs from what was served before it. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { GENERATION_REPORT_EXAMPLE } from '@tandem/client/generation-report';
+import { unknownPredictor } from '@tandem/prediction/read/read-errors';
+import type { Registry } from '@tandem/prediction/read/read-prediction';
+import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { predictorParameter } from '../../parameters.ts';
+import { problems } from '../../problem-schema.ts';
+import {
+  generationNumber,
+  generationParameter,
+  type ReportDependencies,
+  ReportSchema,
+  reportView,
+} from './report-view.ts';
+
+export interface ShowReportDependencies extends ReportDependencies {
+  readonly registry: Pick<Registry, 'predictor'>;
+}
+
+/** In place of a number: the newest that has a report. */
+const NEWEST = 'newest';
+
+export function showReport({ reports, registry }: ShowReportDependencies): Endpoint {
+  return {
+    route,
+    scope: 'models:read',
+    produces: 'application/json',
+    async handle({ req }) {
+      const [name, which] = [req.param('predictor') ?? '', req.param('generation')];
+      if (!(await registry.predictor(name))) throw unknownPredictor(name);
+      return jsonResponse(reportView(await reports.find(name, which === NEWEST ? null : generationNumber(which))));
+    },
+  };
+}
+
+const route = createRoute({
+  operationId: 'showGenerationReport',
+  method: 'get',
+  path: '/v1/predictors/{predictor}/generations/{generation}/report',
+  tags: ['predictors'],
+  summary: 'How a generation differs from the one served before it',
+  description:
+    'Made when its run has scored everybody, before it is put in force: coverage, shift of each output, flips of the decision, the users who moved furthest, and segments. `newest` in place of a number: the newest that has a report.',
+  request: { params: z.object({ predictor: predictorParameter, generation: generationParameter }) },
+  responses: {
+    200: {
+      description: 'As it was compared then',
+      content: { 'application/json': { schema: ReportSchema, example: GENERATION_REPORT_EXAMPLE } },
+    },
+    ...problems('unknown_predictor', 'unknown_generation', 'unavailable'),
+  },
+});

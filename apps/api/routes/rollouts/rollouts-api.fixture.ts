@@ -1,0 +1,72 @@
+/** For the tests of rollouts: the API with two model versions, of which 2 is the stable one and 1 counts as never served. */
+import { createHash } from 'node:crypto';
+import { adopt } from '@tandem/offline-store/adopt';
+import { createArmCountStore } from '@tandem/offline-store/arm-counts';
+import { createExposureStore } from '@tandem/offline-store/exposures';
+import { LATENCY_BOUNDS_MS, NO_COUNTS } from '@tandem/prediction/rollouts/arm-counts';
+import { linearModel } from '@tandem/testing/onnx-models';
+import { expect } from 'vitest';
+import { createTestApi, repurchase, type TestApi } from '../../api.fixture.ts';
+import type { RolloutView } from './rollout-view.ts';
+
+export interface RolloutsApi extends TestApi {
+  send(method: string, path: string, body?: unknown): Promise<Response>;
+  /** A rollout of `repurchase`; there is none under way afterwards but this one. */
+  start(plan: unknown): Promise<RolloutView>;
+  /** As the workers do, once every process has loaded its versions. */
+  begin(id: string): Promise<void>;
+  /** Reads of so many users of each arm, as an API counts them. */
+  serve(id: string, served: Readonly<Record<string, Served>>): Promise<void>;
+}
+
+export interface Served {
+  readonly users: number;
+  readonly errors?: number;
+  readonly source?: 'batch' | 'live';
+}
+
+export async function createRolloutsApi(): Promise<RolloutsApi> {
+  const api = await createTestApi();
+  await serveSecondVersion(api);
+  return { ...api, ...callsOf(api) };
+}
+
+/** Version 2 has other weights than 1. */
+async function serveSecondVersion({ pool }: Pick<TestApi, 'pool'>): Promise<void> {
+  const artifact = linearModel({ weights: [0.1, -0.5] });
+  const artifactHash = createHash('sha256').update(artifact).digest('hex');
+  const first = repurchase();
+  const second = { ...first, artifact, definition: { ...first.definition, artifactHash } };
+  await adopt(pool, { predictors: [second], actor: 'test' });
+  await pool.query('update tandem.model_versions set stable_at = null where number = 1');
+}
+
+function callsOf({ app, post, pool, dependencies }: TestApi): Omit<RolloutsApi, keyof TestApi> {
+  const { rollouts } = dependencies.app;
+  return {
+    send: async (method, path, body) =>
+      app.request(path, {
+        method,
+        ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+      }),
+    async start(plan) {
+      for (const { id } of await rollouts.active()) await rollouts.abort(id, { actor: 'test', reason: 'another' });
+      const response = await post('/v1/predictors/repurchase/rollouts', plan);
+      const rollout = (await response.json()) as RolloutView;
+      expect([response.status, rollout]).toMatchObject([201, { state: 'preparing' }]);
+      expect(response.headers.get('location')).toBe(`/v1/rollouts/${rollout.id}`);
+      return rollout;
+    },
+    begin: async (id) => void (await rollouts.begin(id, { actor: 'tandem', reason: 'loaded' })),
+    async serve(rolloutId, served) {
+      for (const [arm, { users, errors = 0, source = 'batch' }] of Object.entries(served)) {
+        const place = { rolloutId, step: 0, arm, source };
+        const each = Array.from({ length: users }, (_, i) => ({ ...place, contextVersion: 0, at: 0, userId: `${arm}-${i}` }));
+        await createExposureStore(pool).put(each, 0);
+        const latency = [users, ...LATENCY_BOUNDS_MS.map(() => 0)];
+        const counts = { ...NO_COUNTS, reads: users, errors, latency };
+        await createArmCountStore(pool).put([{ ...place, processId: crypto.randomUUID(), counts }]);
+      }
+    },
+  };
+}

@@ -1,0 +1,152 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createRolloutsApi, type RolloutsApi } from './rollouts-api.fixture.ts';
+
+const PATH = '/v1/predictors/repurchase/rollouts';
+const ANALYSIS = {
+  ...{ automatic: true, dryRun: false, interval: '1m', minStep: '10m', minUsers: 200, alpha: 0.05, errorRate: 0.01 },
+  ...{ slowShare: 0.05, slow: '100ms', liveShare: null, psi: 0.25, outcomes: [] },
+};
+const OUTCOME = {
+  name: 'order',
+  kind: 'sum',
+  window: '7d',
+  better: 'lower',
+  guardrail: true,
+  minimumEffect: 0.02,
+};
+
+let api: RolloutsApi;
+beforeAll(async () => {
+  api = await createRolloutsApi();
+});
+afterAll(() => api?.close());
+
+describe('a rollout is started', () => {
+  it('as a canary, with every setting that was left out; a run of its arm is asked for', async () => {
+    const rollout = await api.start({ kind: 'canary', version: '1' });
+    expect(rollout).toMatchObject({
+      ...{ predictor: 'repurchase', rollout: '1', kind: 'canary', state: 'preparing', step: 0, percent: 0 },
+      ...{ createdBy: 'api', stepStartedAt: null, endedAt: null },
+      arms: [{ variant: 'candidate', modelVersion: '1', generation: null, percent: 0 }],
+    });
+    expect(rollout.plan).toEqual({
+      kind: 'canary',
+      version: '1',
+      steps: [1, 5, 25, 50, 100],
+      coverage: 'required',
+      analysis: ANALYSIS,
+    });
+    const { runs } = (await (await api.get('/v1/runs?limit=1')).json()) as { runs: unknown[] };
+    expect(runs).toMatchObject([{ scope: 'all', modelVersion: '1', reason: 'rollout', state: 'planned' }]);
+  });
+
+  it.each([
+    {
+      kind: 'canary',
+      version: '1',
+      steps: [0.5, 12.34, 100],
+      coverage: 'live',
+      analysis: {
+        ...{ automatic: false, dryRun: true, interval: '30s', minStep: '1500ms', minUsers: 50, alpha: 0.01 },
+        ...{ errorRate: null, slowShare: 0.5, slow: '50ms', liveShare: 0.1, psi: 0.1, outcomes: [OUTCOME] },
+      },
+    },
+    { kind: 'shadow', version: '1', share: 1, maxPerSecond: 2.5 },
+    {
+      kind: 'ab',
+      arms: [{ variant: 'second', version: '1', weight: 33.33 }],
+      coverage: 'live',
+      analysis: { ...ANALYSIS, outcomes: [OUTCOME, { ...OUTCOME, name: 'return' }] },
+    },
+  ])('with everything said, and says it back: $kind', async (plan) => {
+    expect((await api.start(plan)).plan).toEqual(plan);
+  });
+
+  it('once of a predictor: another is refused, and says how the first is ended', async () => {
+    await api.start({ kind: 'shadow', version: '1' });
+    const second = await api.post(PATH, { kind: 'canary', version: '1' });
+    expect([second.status, await second.json()]).toMatchObject([
+      409,
+      { type: 'urn:tandem:problem:rollout_conflict', remedy: expect.stringContaining('tandem rollout abort repurchase') },
+    ]);
+  });
+
+  it('and shares of users that make up all of them have all of them, whatever they add up to in binary', async () => {
+    const weights = [14.29, 14.29, 14.29, 14.29, 14.29, 14.29, 14.26];
+    const versions = weights.map((_, i) => ({ variant: `arm${i}`, version: '1', weight: weights[i] ?? 0 }));
+    const refused = await api.post(PATH, { kind: 'ab', arms: versions });
+    // Only what is wrong with their versions is: two arms of one version.
+    expect(await refused.json()).toMatchObject({ field: expect.stringMatching(/^predictor|arms\[\d\]\.version$/) });
+  });
+});
+
+const canary = (more: object) => ({ kind: 'canary', version: '1', ...more });
+const analysis = (more: object) => canary({ analysis: more });
+const ab = (...arms: readonly (readonly [variant: string, version: string, weight: number])[]) => ({
+  kind: 'ab',
+  arms: arms.map(([variant, version, weight]) => ({ variant, version, weight })),
+});
+const outcome = (more: object) => analysis({ outcomes: [{ name: 'order', ...more }] });
+
+describe('a rollout is refused, at the field that is wrong', () => {
+  beforeAll(async () => {
+    for (const { id } of await api.dependencies.app.rollouts.active()) {
+      await api.dependencies.app.rollouts.abort(id, { actor: 'test', reason: 'out of the way' });
+    }
+  });
+
+  it.each<[string, unknown, number, string | undefined]>([
+    ['no kind', { version: '1' }, 422, 'kind'],
+    ['an unknown kind', { kind: 'blue-green', version: '1' }, 422, 'kind'],
+    ['no version', { kind: 'canary' }, 422, 'version'],
+    ['a version that is a number', canary({ version: 1 }), 422, 'version'],
+    ['a version of 12 digits', canary({ version: '100000000000' }), 422, 'version'],
+    ['a version that there is not', canary({ version: '7' }), 404, 'version'],
+    ['the version that is served', canary({ version: '2' }), 422, 'version'],
+    ['steps that fall', canary({ steps: [5, 1, 100] }), 422, 'steps'],
+    ['a step twice', canary({ steps: [5, 5, 100] }), 422, 'steps'],
+    ['steps that end before 100', canary({ steps: [5, 50] }), 422, 'steps'],
+    ['a step above 100', canary({ steps: [5, 101] }), 422, 'steps[1]'],
+    ['a step finer than a bucket', canary({ steps: [1.001, 100] }), 422, 'steps[0]'],
+    ['no steps', canary({ steps: [] }), 422, 'steps'],
+    ['an unknown field', canary({ weight: 5 }), 422, 'weight'],
+    ['an unknown setting of the analysis', analysis({ patience: 1 }), 422, 'analysis.patience'],
+    ['arms of a canary', canary({ arms: [] }), 422, 'arms'],
+    ['weights above 100', ab(['second', '1', 60], ['third', '1', 40.01]), 422, 'arms'],
+    ['a weight finer than a bucket', ab(['second', '1', 50.005]), 422, 'arms[0].weight'],
+    ['an arm named stable', ab(['stable', '1', 50]), 422, 'arms[0].variant'],
+    ['an arm of another alphabet', ab(['Ärm', '1', 50]), 422, 'arms[0].variant'],
+    ['two arms of one name', ab(['b', '1', 5], ['b', '2', 5]), 422, 'arms'],
+    ['two arms of one version', ab(['b', '1', 5], ['c', '1', 5]), 422, 'arms[1].version'],
+    ['an arm of a version that there is not', ab(['b', '9', 5]), 404, 'arms[0].version'],
+    ['no arms', ab(), 422, 'arms'],
+    ['an outcome whose name nobody could send', outcome({ name: '1st' }), 422, 'analysis.outcomes[0].name'],
+    ['an outcome of an unknown kind', outcome({ kind: 'mean' }), 422, 'analysis.outcomes[0].kind'],
+    ['a window of a hundred days', outcome({ window: '100d' }), 422, 'analysis.outcomes[0].window'],
+    ['a window of no time', outcome({ window: '0s' }), 422, 'analysis.outcomes[0].window'],
+    ['a window without a unit', outcome({ window: '14' }), 422, 'analysis.outcomes[0].window'],
+    ['an outcome twice', analysis({ outcomes: [{ name: 'order' }, { name: 'order' }] }), 422, 'analysis.outcomes'],
+    ['a look that never comes', analysis({ interval: '999999999d' }), 422, 'analysis.interval'],
+    ['a step without end', analysis({ minStep: '91d' }), 422, 'analysis.minStep'],
+    ['reads slower than anybody counts', analysis({ slow: '1h' }), 422, 'analysis.slow'],
+    ['a verdict on a handful of users', analysis({ minUsers: 9 }), 422, 'analysis.minUsers'],
+    ['a share of a shadow above 1', { kind: 'shadow', version: '1', share: 1.1 }, 422, 'share'],
+    ['an analysis of a shadow', { kind: 'shadow', version: '1', analysis: {} }, 422, 'analysis'],
+    ['a list', [], 422, undefined],
+    ['a text that is no JSON', '{"kind":', 400, undefined],
+    ['more than a body may have', canary({ version: '1'.repeat(1_100_000) }), 413, undefined],
+  ])('%s', async (_, body, status, field) => {
+    const response = await api.post(PATH, body);
+    const problem = (await response.json()) as { field?: string; remedy?: string };
+    expect([response.status, problem.field]).toEqual([status, field]);
+    expect(problem.remedy).toBeTruthy();
+  });
+
+  it('of a predictor that there is not, and of another media type', async () => {
+    const unknown = await api.post('/v1/predictors/nothing/rollouts', canary({}));
+    expect([unknown.status, await unknown.json()]).toMatchObject([404, { field: 'predictor' }]);
+    const text = await api.post(PATH, JSON.stringify(canary({})), { 'content-type': 'text/plain' });
+    expect(text.status).toBe(415);
+    expect(await api.dependencies.app.rollouts.active()).toEqual([]);
+  });
+});

@@ -1,0 +1,77 @@
+/**
+ * The shadow of this process: over connections, and with an inference process, that serve nobody. Nothing of it is opened
+ * before there is something to shadow.
+ */
+import { randomUUID } from 'node:crypto';
+import { createInferencePool } from '@tandem/inference/pool';
+import { createPool } from '@tandem/offline-store/database';
+import { createFeatureSource } from '@tandem/offline-store/features';
+import type { StoredRegistry } from '@tandem/offline-store/registry';
+import { createShadowStore } from '@tandem/offline-store/shadow';
+import { createShadow, type Shadow, type ShadowDependencies } from '@tandem/prediction/shadow/create-shadow';
+import type { EventName, Log } from '@tandem/telemetry/log';
+import type { Metrics } from '@tandem/telemetry/metrics';
+import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
+import { createShadowScorer } from './shadow-scorer.ts';
+
+export interface ShadowSettings {
+  readonly database: { readonly url: string };
+  readonly inference: { readonly memoryMb: number };
+  readonly log: Log;
+  readonly metrics: ShadowMetrics;
+}
+
+type ShadowMetrics = Pick<Metrics, 'shadowAnswers' | 'shadowPasses' | 'shadowCpu' | 'shadowProcessesEnded'>;
+
+/** One for the features of a pass, one for sums to be kept. A statement that is slow costs a shadow its time, and no more. */
+const POOL = Object.freeze({ max: 2, statementTimeoutMs: 2_000, lockTimeoutMs: 500, connectTimeoutMs: 1_000 });
+const FEATURES_WITHIN_MS = 1_000;
+
+/** @param assignments what Postgres last said of a predictor */
+export function openShadow(
+  { database, inference, log, metrics }: ShadowSettings,
+  registry: StoredRegistry,
+  assignments: ShadowDependencies['assignments'],
+): Shadow {
+  const pool = createPool({ url: database.url, applicationName: 'tandem-api-shadow', ...POOL });
+  const scorer = createShadowScorer((options) =>
+    createInferencePool({
+      loadArtifact: (hash) => registry.loadArtifact(hash),
+      // Nobody's answer depends on it, so nothing here is a warning.
+      log: (event, fields) => log.info(event as EventName, { ...fields, shadow: true }),
+      memoryLimitMb: inference.memoryMb,
+      ...options,
+    }),
+  );
+  const shadow = createShadow({
+    ...{ assignments, registry, scorer },
+    features: createFeatureSource(pool, { usersTimeoutMs: FEATURES_WITHIN_MS }),
+    store: createShadowStore(pool),
+    processId: randomUUID(),
+    observer: observing(log, metrics),
+  });
+  return {
+    ...shadow,
+    async close() {
+      await shadow.close();
+      await pool.end();
+    },
+  };
+}
+
+function observing(
+  log: Log,
+  { shadowAnswers, shadowPasses, shadowCpu, shadowProcessesEnded }: ShadowMetrics,
+): ShadowDependencies['observer'] {
+  return {
+    counted: (predictor, outcome, answers) => shadowAnswers.inc({ predictor, outcome }, answers),
+    passed(predictor, ms, cpuMs) {
+      shadowPasses.observe({ predictor }, ms / 1_000);
+      shadowCpu.inc({ predictor }, cpuMs / 1_000);
+    },
+    processEnded: (predictor) => shadowProcessesEnded.inc({ predictor }),
+    began: (predictor, rolloutId) => log.info('shadow.began', { predictor, rolloutId }),
+    ended: (predictor, rolloutId, outcomes) => log.info('shadow.ended', { predictor, rolloutId, answers: outcomes }),
+    notKept: (rolloutId, error) => log.warn('shadow.not_kept', { rolloutId, error: serialiseRefusal(error) }),
+  };
+}

@@ -1,0 +1,42 @@
+/** Every shipped model is served as training saw it: it passes the checks of a push, and gives the golden answers. */
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { checkModel } from '@tandem/inference/check-model';
+import { batchOf, poolOf, scoresOf } from '@tandem/inference/toy-predictor.fixture';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { columnCountOf, type Golden, modelNames, readGolden, shopModel } from '../shop-models.fixture.ts';
+
+let golden: Golden;
+beforeAll(async () => {
+  golden = await readGolden();
+});
+
+const featuresFor = (name: string) => golden.rows.map(({ features }) => features.slice(0, columnCountOf(name)));
+
+describe.each(modelNames)('%s', { timeout: 60_000 }, (name) => {
+  let pool: ReturnType<typeof poolOf> | undefined;
+  afterAll(() => pool?.close());
+
+  it('gives the golden answers', async () => {
+    const model = await shopModel(name, golden.names);
+    pool = poolOf([model], { processes: 1 });
+    const scores = await scoresOf(pool, model, featuresFor(name));
+    const expected = golden.rows.map((row) => row.scores[name] ?? Number.NaN);
+    expect(scores).toHaveLength(50);
+    for (const [row, score] of scores.entries()) expect(score).toBeCloseTo(expected[row] ?? Number.NaN, 5);
+  });
+
+  it('answers real customers the same alone and together', async () => {
+    const { version, bytes } = await shopModel(name, golden.names);
+    const checked = await checkModel(version, bytes, { sample: batchOf(version, featuresFor(name)) });
+    expect(checked.parity).toMatchObject({ refused: { real: 0 } });
+    expect(checked.parity.users.real).toBeGreaterThanOrEqual(32);
+  });
+
+  it('is the file that the metrics are of, and is small', async () => {
+    const { models } = JSON.parse(await readFile(new URL('./metrics.json', import.meta.url), 'utf8'));
+    const { bytes } = await shopModel(name, golden.names);
+    expect(createHash('sha256').update(bytes).digest('hex')).toBe(models[name].sha256);
+    expect(bytes.length).toBeLessThan(20_000);
+  });
+});

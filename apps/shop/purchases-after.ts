@@ -1,0 +1,16 @@
+/** What the history knows and no model may: who bought in the weeks after a day. */
+import type { Transaction } from './read-transactions.ts';
+import { addDays } from './replay/timeline.ts';
+
+/** Days: the models predict a purchase within four weeks. */
+export const horizonDays = 28;
+
+/** Answers whether a customer bought after a day, within the horizon. */
+export function indexPurchases(history: readonly Transaction[]): (customerId: string, day: string) => boolean {
+  const daysOf = new Map<string, string[]>();
+  for (const { customerId, day } of history) daysOf.set(customerId, [...(daysOf.get(customerId) ?? []), day]);
+  return (customerId, day) => {
+    const end = addDays(day, horizonDays);
+    return (daysOf.get(customerId) ?? []).some((bought) => bought > day && bought <= end);
+  };
+}

@@ -1,0 +1,75 @@
+/** Starts a rollout, and tells what becomes of it: each step, what the shop saw meanwhile, and why it went on or did not. */
+import type { Client } from '@tandem/client/create-client';
+import type { RolloutInput, RolloutState, RolloutView } from '@tandem/client/rollouts';
+import { renderLook, renderReason, renderStep, renderTally } from './render.ts';
+import type { Tally } from './tally.ts';
+
+export interface FollowParts {
+  readonly tandem: Client;
+  readonly tally: Tally;
+  readonly print: (line: string) => void;
+  readonly sleep: (ms: number) => Promise<void>;
+}
+
+const lookMs = 500;
+/** A first step that lasts longer has too few customers to prove anything. */
+const firstStepMs = 45_000;
+/** A rollout that has not moved on for so long will not: `reason` then says what it waits for. */
+const patienceMs = 180_000;
+
+export function isOver(state: RolloutState): boolean {
+  return state === 'promoted' || state === 'aborted' || state === 'ended';
+}
+
+/** Until it is over. Rejects where it stays where it is for minutes. */
+export async function followRollout(parts: FollowParts, plan: RolloutInput): Promise<RolloutView> {
+  let rollout = await startRollout(parts, plan);
+  while (!isOver(rollout.state)) rollout = await awaitMove(parts, rollout);
+  return rollout;
+}
+
+/** Until its arms are served: what is then to be done with it is the caller's. */
+export async function beginRollout(parts: FollowParts, plan: RolloutInput): Promise<RolloutView> {
+  let rollout = await startRollout(parts, plan);
+  while (rollout.state === 'preparing') rollout = await awaitMove(parts, rollout);
+  return rollout;
+}
+
+async function startRollout({ tandem, print }: FollowParts, plan: RolloutInput): Promise<RolloutView> {
+  const rollout = await tandem.rollouts.start('repurchase', plan);
+  print(renderStep(rollout));
+  return rollout;
+}
+
+/** The rollout as it is when it has moved on. */
+async function awaitMove(parts: FollowParts, rollout: RolloutView): Promise<RolloutView> {
+  const { tandem, sleep, print } = parts;
+  const isFirstStep = rollout.state === 'running' && rollout.kind === 'canary' && rollout.step === 0;
+  for (let waitedMs = 0; ; waitedMs += lookMs) {
+    await sleep(lookMs);
+    const now = await tandem.rollouts.find(rollout.id);
+    if (now.state !== rollout.state || now.step !== rollout.step) {
+      await tellMove(parts, rollout, now);
+      return now;
+    }
+    if (isFirstStep && waitedMs === firstStepMs) {
+      for (const line of renderReason(`held: ${now.reason}`)) print(line);
+      print('      So few customers will not say more. The operator goes on by hand.');
+      await tandem.rollouts.move(now.id, 'advance', { reason: 'more customers are needed for a verdict' });
+    }
+    if (waitedMs > patienceMs)
+      throw new Error(`rollout ${now.rollout} has stayed at ${now.percent} % for minutes: ${now.reason}`);
+  }
+}
+
+/** What the shop saw until then, the look that moved it, and what is served from now on. */
+async function tellMove({ tandem, tally, print }: FollowParts, before: RolloutView, now: RolloutView): Promise<void> {
+  const seen = tally.take();
+  if (before.state !== 'preparing') {
+    for (const line of renderTally(seen)) print(line);
+    const looks = await tandem.rollouts.checks(now.id, 5);
+    const look = looks.find(({ applied, step }) => applied && step === before.step);
+    for (const line of look ? renderLook(look) : renderReason(now.reason)) print(line);
+  }
+  print(renderStep(now));
+}

@@ -1,0 +1,36 @@
+/** How the stories' rollouts are judged: as fast and with as few customers as an example has them. */
+import type { AnalysisInput, RolloutInput } from '@tandem/client/rollouts';
+import { outcomeWindow } from './traffic.ts';
+
+/**
+ * A step of 1 % is two dozen customers. So few prove nothing fine, and what cannot be proven holds a canary where it is:
+ * so the margins are wide, and what is not looked at is null. A service of millions keeps the defaults.
+ */
+const fewCustomers = {
+  interval: '2s',
+  minStep: '15s',
+  minUsers: 20,
+  errorRate: 0.3,
+  slowShare: null,
+  liveShare: null,
+  psi: null,
+} satisfies AnalysisInput;
+
+const told = { kind: 'sum', better: 'higher', window: outcomeWindow } as const;
+
+export function canaryPlan(version: string): RolloutInput {
+  const outcomes = [
+    { ...told, name: 'foresight', guardrail: true, minimumEffect: 0.5 },
+    { ...told, name: 'profit', minimumEffect: 0.5 },
+  ];
+  return { kind: 'canary', version, steps: [1, 5, 25, 50, 100], analysis: { ...fewCustomers, outcomes } };
+}
+
+/** @param arms a third of the customers each, stable has the rest */
+export function abPlan(arms: readonly { readonly variant: string; readonly version: string }[]): RolloutInput {
+  const outcomes = [
+    { ...told, name: 'profit', minimumEffect: 0.2 },
+    { ...told, name: 'foresight', minimumEffect: 0.02 },
+  ];
+  return { kind: 'ab', arms: arms.map((arm) => ({ ...arm, weight: 33 })), analysis: { ...fewCustomers, outcomes } };
+}

@@ -1,0 +1,57 @@
+import type { OutcomeComparisonView } from '@tandem/client/rollout-report';
+import { describe, expect, it } from 'vitest';
+import { renderOutcome, renderReason, renderTally } from './render.ts';
+
+const compared: OutcomeComparisonView = {
+  ...{ name: 'profit', variant: 'boosted', stable: { users: 763, mean: 0.18 }, arm: { users: 1_798, mean: -0.6 } },
+  ...{ difference: { estimate: -0.78, lower: -1.038, upper: -0.522 }, relative: null, pValue: 7.8e-15, eValue: 1e14 },
+  sofar: { stable: { users: 763, mean: 0.18 }, arm: { users: 1_798, mean: -0.6 } },
+  ...{ moreDays: null, usersNeeded: 106_193, detectableEffect: null },
+};
+
+describe('renderOutcome', () => {
+  const text = (change: Partial<OutcomeComparisonView>) =>
+    renderOutcome({ ...compared, ...change })
+      .map((line) => line.trim())
+      .join(' ');
+
+  it('calls an arm better or worse only where the whole interval is on one side', () => {
+    expect(text({})).toBe(
+      'profit of boosted: −0.600 (1,798 customers), of stable 0.180 (763); difference −0.780 (−1.038 to −0.522), p 7.8e-15: boosted is worse',
+    );
+    expect(text({ difference: { estimate: 0.5, lower: 0.1, upper: 0.9 } })).toMatch(/: boosted is better$/);
+    expect(text({ difference: { estimate: 0.5, lower: -0.1, upper: 1.1 } })).toMatch(
+      /: not known yet, some 106,193 customers would tell$/,
+    );
+    expect(text({ difference: null, usersNeeded: null })).toMatch(/difference nothing can be said: not known yet$/);
+  });
+});
+
+describe('renderTally', () => {
+  it('has one line an arm, in columns', () => {
+    const arm = {
+      modelVersion: '1',
+      customers: 2_335,
+      reads: 4_000,
+      live: 680,
+      outcomes: { foresight: 0.956, profit: 0.13 },
+    };
+    const lines = renderTally([
+      { ...arm, variant: 'stable' },
+      { ...arm, variant: 'candidate', customers: 22, outcomes: { foresight: 0.888, profit: -0.52 } },
+    ]);
+    expect(lines).toEqual([
+      '      stable      version 1   2,335 customers   17 % live   foresight 0.956   profit +$0.13 a customer',
+      '      candidate   version 1      22 customers   17 % live   foresight 0.888   profit −$0.52 a customer',
+    ]);
+  });
+});
+
+describe('renderReason', () => {
+  it('breaks a long sentence between words, and loses none', () => {
+    const sentence = Array.from({ length: 60 }, (_, i) => `word${i}`).join(' ');
+    const lines = renderReason(sentence);
+    expect(lines.every((line) => line.length <= 110)).toBe(true);
+    expect(lines.map((line) => line.trim()).join(' ')).toBe(`why: ${sentence}`);
+  });
+});

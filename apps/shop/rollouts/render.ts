@@ -1,0 +1,120 @@
+/** What is told of a rollout in a terminal, line by line. */
+import type { ModelDetail } from '@tandem/client/model-wire';
+import type { OutcomeComparisonView, RolloutCheck } from '@tandem/client/rollout-report';
+import type { RolloutView } from '@tandem/client/rollouts';
+import type { ArmTally } from './tally.ts';
+
+export function renderVersion({
+  modelVersion,
+  note,
+  metrics,
+  bytes,
+  inputs,
+  parity,
+  build,
+  parent,
+}: ModelDetail): string {
+  const columns = inputs.reduce((sum, input) => sum + input.columns.length, 0);
+  const made = build === null ? '' : `, ${build} of version ${parent}`;
+  const users =
+    parity === null ? 'untried' : `same answers alone and together for ${count(parity.users.real)} customers`;
+  return [
+    `  version ${modelVersion}   ${note}`,
+    `      ${columns} columns, ${count(bytes)} bytes${made}; AUC ${fixed(metrics.auc, 4)}, log-loss ${fixed(metrics.logLoss, 4)} on customers not seen; ${users}`,
+  ].join('\n');
+}
+
+/** Who is served by what from now on. */
+export function renderStep({ kind, state, percent, arms, step, plan }: RolloutView): string {
+  if (state === 'preparing') return '  preparing: every process loads the version, a run computes its generation';
+  if (state === 'promoted') return '  100 %: it is the stable version now';
+  if (state === 'aborted') return '  taken back: everybody is served by the stable version again';
+  if (state === 'ended') return '  ended: everybody is served by the stable version';
+  if (kind === 'ab') return `  ${arms.map((arm) => `${arm.percent} % of the customers are ${arm.variant}`).join(', ')}`;
+  return `  step ${step + 1} of ${plan.steps?.length ?? '?'}: ${percent} % of the customers are served by version ${arms[0]?.modelVersion ?? '?'}`;
+}
+
+export function renderTally(arms: readonly ArmTally[]): string[] {
+  const width = Math.max(...arms.map(({ variant }) => variant.length));
+  return arms.map(({ variant, modelVersion, customers, reads, live, outcomes }) => {
+    const { foresight, profit } = outcomes;
+    return `      ${variant.padEnd(width)}   version ${modelVersion}   ${count(customers).padStart(5)} customers   ${percentOf(live, reads)} live   foresight ${fixed(foresight, 3)}   profit ${dollars(profit)} a customer`;
+  });
+}
+
+/** A look that moved the rollout: its verdict, and what each guardrail found. */
+export function renderLook({ judgement: { verdict, why, checks } }: RolloutCheck): string[] {
+  const compared = checks.filter(({ guardrail, state }) => guardrail && state !== 'skipped');
+  return [
+    ...wrap(`${verdict.replace('_', ' ')}: `, why),
+    ...(verdict === 'promote' ? compared.flatMap((check) => wrap('  ', check.why)) : []),
+  ];
+}
+
+/** Whether the arms' customers and answers can be compared at all. */
+export function renderSample({ checks }: RolloutCheck['judgement']): string[] {
+  return checks.filter(({ name }) => name === 'sampleRatio' || name === 'sources').flatMap(({ why }) => wrap('', why));
+}
+
+/** An outcome of an A/B test's arm, beside the stable one. */
+export function renderOutcome({
+  name,
+  variant,
+  stable,
+  arm,
+  difference,
+  pValue,
+  usersNeeded,
+}: OutcomeComparisonView): string[] {
+  const between =
+    difference === null
+      ? 'nothing can be said'
+      : `${signed(difference.estimate)} (${signed(difference.lower)} to ${signed(difference.upper)}), p ${pValue.toPrecision(2)}`;
+  const isFound = difference !== null && (difference.lower > 0 || difference.upper < 0);
+  const more = usersNeeded === null ? '' : `, some ${count(usersNeeded)} customers would tell`;
+  const finding = isFound
+    ? `${variant} is ${(difference?.estimate ?? 0) > 0 ? 'better' : 'worse'}`
+    : `not known yet${more}`;
+  return wrap(
+    `${name} of ${variant}: `,
+    `${fixed(arm.mean, 3)} (${count(arm.users)} customers), of stable ${fixed(stable.mean, 3)} (${count(stable.users)}); difference ${between}: ${finding}`,
+  );
+}
+
+export function renderReason(reason: string): string[] {
+  return wrap('why: ', reason);
+}
+
+const lineWidth = 110;
+
+/** A sentence, broken where the terminal ends. */
+function wrap(label: string, sentence: string): string[] {
+  const lines = [`      ${label}`];
+  for (const word of sentence.split(' ')) {
+    const last = lines.at(-1) ?? '';
+    if (last.length + word.length < lineWidth)
+      lines[lines.length - 1] = `${last}${last.endsWith(' ') ? '' : ' '}${word}`;
+    else lines.push(`          ${word}`);
+  }
+  return lines;
+}
+
+function signed(value: number): string {
+  return `${value < 0 ? '' : '+'}${fixed(value, 3)}`;
+}
+
+function count(value: number): string {
+  return value.toLocaleString('en-US');
+}
+
+function fixed(value: number | undefined, digits: number): string {
+  return value === undefined ? 'unknown' : value.toFixed(digits).replace('-', '−');
+}
+
+function percentOf(part: number, whole: number): string {
+  return `${((100 * part) / whole).toFixed(0).padStart(2)} %`;
+}
+
+function dollars(value: number): string {
+  return `${value < 0 ? '−' : '+'}$${Math.abs(value).toFixed(2)}`;
+}

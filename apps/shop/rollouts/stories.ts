@@ -1,0 +1,125 @@
+/**
+ * Two stories of model versions, told in a terminal: a canary that goes all the way and one that is taken back by itself;
+ * an A/B test of three versions. The shop stands on the eve of 1998, and what its customers did in the four weeks after is
+ * what the answers are measured by.
+ */
+import type { Client } from '@tandem/client/create-client';
+import type { Pool } from 'pg';
+import { replayEve, resetHistory } from '../load-history.ts';
+import { indexPurchases } from '../purchases-after.ts';
+import { readTransactions } from '../read-transactions.ts';
+import { createRandom } from '../replay/random.ts';
+import { runBatch } from '../run-batch.ts';
+import { beginRollout, type FollowParts, followRollout, isOver } from './follow-rollout.ts';
+import { catalogueCost, catalogueFrom, orderMargin } from './outcomes.ts';
+import { abPlan, canaryPlan } from './plans.ts';
+import { renderOutcome, renderSample, renderStep, renderTally, renderVersion } from './render.ts';
+import { createTally } from './tally.ts';
+import { runTraffic } from './traffic.ts';
+import { pushVersions, type ShopVersionName } from './versions.ts';
+
+export interface StoriesParts {
+  readonly db: Pool;
+  readonly tandem: Client;
+  readonly print: (line: string) => void;
+  /** Rejects when the signal says so. */
+  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
+  readonly seed: number;
+}
+
+export async function tellCanary(parts: StoriesParts): Promise<void> {
+  const { tandem, print } = parts;
+  await prepareShop(parts);
+  const versions = await push(parts, ['fourteen', 'boosted', 'network', 'network-int8', 'balanced']);
+  await withTraffic(parts, async (story) => {
+    const stable = await stableVersion(tandem);
+    if (stable === versions.fourteen) {
+      print(`Version ${stable} has been stable since an earlier story: only the second canary is told.`);
+    } else {
+      print(`A canary of version ${versions.fourteen}, beside version ${stable}:`);
+      await followRollout(story, canaryPlan(versions.fourteen));
+    }
+    print(`\nA canary of version ${versions.balanced}. Its AUC was as good; watch what comes of its answers:`);
+    await followRollout(story, canaryPlan(versions.balanced));
+  });
+  print(
+    '\n`npx tandem rollout list` and `npx tandem audit list` have it all; `npx tandem version rollback repurchase` goes back.',
+  );
+}
+
+/** Milliseconds that the A/B test lasts: every customer comes a few times. */
+const abMs = 40_000;
+
+export async function tellAb(parts: StoriesParts): Promise<void> {
+  const { tandem, print } = parts;
+  await prepareShop(parts);
+  const versions = await push(parts, ['boosted', 'balanced']);
+  await withTraffic(parts, async (story) => {
+    print('An A/B test of both beside the stable version:');
+    const arms = Object.entries(versions).map(([variant, version]) => ({ variant, version }));
+    const rollout = await beginRollout(story, abPlan(arms));
+    story.tally.take();
+    await story.sleep(abMs);
+    for (const line of renderTally(story.tally.take())) print(line);
+    const { outcomes, judgement } = await tandem.rollouts.report(rollout.id);
+    for (const line of [...renderSample(judgement), ...outcomes.flatMap(renderOutcome)]) print(line);
+    print(renderStep(await tandem.rollouts.move(rollout.id, 'end', { reason: 'the story is over' })));
+  });
+}
+
+async function prepareShop({ db, tandem, print }: StoriesParts): Promise<void> {
+  const { rollouts } = await tandem.rollouts.list({ predictor: 'repurchase', limit: 1 });
+  for (const { id, state } of rollouts) {
+    if (!isOver(state)) await tandem.rollouts.move(id, 'abort', { reason: 'another story begins' });
+  }
+  await resetHistory(db, replayEve);
+  const { generation, usersScored } = await runBatch(tandem);
+  print(
+    `It is ${replayEve} in the shop. Generation ${generation}: ${usersScored} customers scored by the stable version.\n`,
+  );
+}
+
+/** Numbers by name. */
+async function push<Name extends ShopVersionName>(
+  { tandem, print }: StoriesParts,
+  names: readonly Name[],
+): Promise<Record<Name, string>> {
+  print('Versions are pushed: each is tried on real customers before it is kept, and served to nobody yet.');
+  const pushed = await pushVersions(tandem, names);
+  for (const version of pushed.values()) print(renderVersion(version));
+  print('');
+  return Object.fromEntries(names.map((name) => [name, pushed.get(name)?.modelVersion])) as Record<Name, string>;
+}
+
+async function stableVersion(tandem: Client): Promise<string | null> {
+  const predictors = await tandem.predictors();
+  return predictors.find(({ name }) => name === 'repurchase')?.modelVersion ?? null;
+}
+
+const outcomesExplained = `Customers come and go. What comes of each answer is told at once, as if four weeks passed in a moment:
+  foresight   1 − (score − bought)²: 1 for a sure answer that comes true, 0 for one that does not
+  profit      a catalogue costs $${catalogueCost} and is sent from a score of ${catalogueFrom} on; an order brings $${orderMargin}
+`;
+
+/** Customers come and go until the work is done; where they cannot any more, the work ends too. */
+async function withTraffic(parts: StoriesParts, work: (parts: FollowParts) => Promise<void>): Promise<void> {
+  parts.print(outcomesExplained);
+  const history = await readTransactions();
+  const boughtWithin = indexPurchases(history);
+  const tally = createTally();
+  const end = new AbortController();
+  const traffic = {
+    ...parts,
+    tally,
+    customerIds: [...new Set(history.map(({ customerId }) => customerId))],
+    bought: (customerId: string) => boughtWithin(customerId, replayEve),
+    random: createRandom(parts.seed),
+  };
+  const running = runTraffic(traffic, end.signal);
+  try {
+    await Promise.race([work({ ...parts, tally, sleep: (ms) => parts.sleep(ms, end.signal) }), running]);
+  } finally {
+    end.abort();
+    await running.catch(() => undefined);
+  }
+}

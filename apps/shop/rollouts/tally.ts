@@ -1,0 +1,64 @@
+/** What the shop itself saw of a rollout: by the arm that answered, each customer once. */
+import type { PredictionAnswer } from '@tandem/client/wire';
+import type { AnswerOutcomes } from './outcomes.ts';
+
+export interface ArmTally {
+  readonly variant: string;
+  readonly modelVersion: string;
+  /** Different customers. */
+  readonly customers: number;
+  readonly reads: number;
+  /** Of the reads: computed when they were asked for, or for an earlier read. */
+  readonly live: number;
+  /** Means over the answers. */
+  readonly outcomes: AnswerOutcomes;
+}
+
+export interface Tally {
+  add(answer: PredictionAnswer, outcomes: AnswerOutcomes): void;
+  /** Since the last time it was asked for; `stable` first, then by name. */
+  take(): readonly ArmTally[];
+}
+
+interface Sums {
+  readonly modelVersion: string;
+  readonly customers: Set<string>;
+  reads: number;
+  live: number;
+  foresight: number;
+  profit: number;
+}
+
+export function createTally(): Tally {
+  const arms = new Map<string, Sums>();
+  return {
+    add({ variant, modelVersion, userId, source }, { foresight, profit }) {
+      const sums = arms.get(variant) ?? {
+        modelVersion,
+        customers: new Set(),
+        reads: 0,
+        live: 0,
+        foresight: 0,
+        profit: 0,
+      };
+      arms.set(variant, sums);
+      sums.customers.add(userId);
+      sums.reads++;
+      if (source === 'live') sums.live++;
+      sums.foresight += foresight;
+      sums.profit += profit;
+    },
+    take() {
+      const taken = [...arms].map(([variant, { modelVersion, customers, reads, live, foresight, profit }]) => ({
+        ...{ variant, modelVersion, customers: customers.size, reads, live },
+        outcomes: { foresight: foresight / reads, profit: profit / reads },
+      }));
+      arms.clear();
+      return taken.sort((a, b) => rank(a.variant).localeCompare(rank(b.variant)));
+    },
+  };
+}
+
+function rank(variant: string): string {
+  return variant === 'stable' ? '' : variant;
+}

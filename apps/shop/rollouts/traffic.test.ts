@@ -1,0 +1,15 @@
+import { describe, expect, it } from 'vitest';
+import { createRandom } from '../replay/random.ts';
+import { groupCustomers } from './traffic.ts';
+
+const customers = Array.from({ length: 2_357 }, (_, i) => `${i + 1}`);
+
+describe('groupCustomers', () => {
+  it('has every customer once, in groups of one size, as the seed decides', () => {
+    const groups = groupCustomers(customers, createRandom(1), 10);
+    expect(groups.flat().toSorted()).toEqual(customers.toSorted());
+    expect(new Set(groups.map(({ length }) => length))).toEqual(new Set([235, 236]));
+    expect(groupCustomers(customers, createRandom(1), 10)).toEqual(groups);
+    expect(groupCustomers(customers, createRandom(2), 10)).not.toEqual(groups);
+  });
+});

@@ -1,0 +1,85 @@
+/** The shop's model versions beside the one that it starts with: pushed as their owner would, with what training measured. */
+import { readFile } from 'node:fs/promises';
+import type { Client } from '@tandem/client/create-client';
+import type { ModelDetail, PushInput } from '@tandem/client/model-wire';
+import tandem from '../tandem.config.ts';
+
+export interface ShopVersion {
+  readonly name: string;
+  /** For people. */
+  readonly note: string;
+  /** The other 12 columns' query where it is left out. */
+  readonly query?: string;
+  /** Of an optimised build: what it was made of, which comes before it. */
+  readonly build?: { readonly kind: string; readonly parent: string };
+}
+
+export const shopVersions = Object.freeze([
+  { name: 'fourteen', note: 'logistic regression with two columns more, by a query of its own', query: 'fourteen.sql' },
+  { name: 'boosted', note: '60 boosted trees' },
+  { name: 'network', note: 'a network, 12 → 32 → 16 → 1' },
+  { name: 'network-int8', note: 'the same network in 8 bits', build: { kind: 'int8', parent: 'network' } },
+  { name: 'balanced', note: 'logistic regression, fitted as if every second customer bought' },
+] as const satisfies readonly ShopVersion[]);
+
+export type ShopVersionName = (typeof shopVersions)[number]['name'];
+
+/** Of customers and weeks that training did not see. */
+export interface HeldOutMetrics {
+  readonly auc: number;
+  readonly logLoss: number;
+}
+
+const modelFolder = new URL('../model/', import.meta.url);
+
+export function readModel(name: string): Promise<Buffer> {
+  return readFile(new URL(`${name}.onnx`, modelFolder));
+}
+
+export async function readQuery({ query }: ShopVersion): Promise<string> {
+  if (query !== undefined) return readFile(new URL(query, modelFolder), 'utf8');
+  const sql = tandem.predictors.repurchase?.features.sql;
+  if (sql === undefined) throw new Error('tandem.config.ts has no query for repurchase');
+  return sql;
+}
+
+/** By name; `repurchase` is the one that the shop starts with. */
+export async function readMetrics(): Promise<Readonly<Record<string, HeldOutMetrics>>> {
+  const { models }: { models: Record<string, { heldOutCustomersAtLaterDates: HeldOutMetrics }> } = JSON.parse(
+    await readFile(new URL('metrics.json', modelFolder), 'utf8'),
+  );
+  return Object.fromEntries(
+    Object.entries(models).map(
+      ([
+        name,
+        {
+          heldOutCustomersAtLaterDates: { auc, logLoss },
+        },
+      ]) => [name, { auc, logLoss }],
+    ),
+  );
+}
+
+/** Pushed again, a version is the one that it was. */
+export async function pushVersions(
+  client: Client,
+  names: readonly ShopVersionName[],
+): Promise<ReadonlyMap<ShopVersionName, ModelDetail>> {
+  const metrics = await readMetrics();
+  const pushed = new Map<ShopVersionName, ModelDetail>();
+  for (const version of shopVersions.filter(({ name }) => names.includes(name))) {
+    const push = { ...(await pushOf(version, pushed)), metrics: { ...metrics[version.name] } };
+    pushed.set(version.name, await client.pushVersion('repurchase', await readModel(version.name), push));
+  }
+  return pushed;
+}
+
+async function pushOf(version: ShopVersion, pushed: ReadonlyMap<string, ModelDetail>): Promise<PushInput> {
+  const { note, build } = version;
+  const parent = build && pushed.get(build.parent)?.modelVersion;
+  return {
+    note,
+    features: { sql: await readQuery(version) },
+    ...(build && parent !== undefined ? { parent, build: build.kind } : {}),
+  };
+}

@@ -1,0 +1,110 @@
+/**
+ * Whether a predictor may serve: its query as the database describes it, its model as a trial on real users shows it. The
+ * one place that says so, for a config that is checked or adopted and for a model version that is pushed.
+ */
+import { adoptable } from '@tandem/config/adoptable';
+import type { SettingProblem } from '@tandem/config/config-problem';
+import { paddedColumns, type QueryColumn } from '@tandem/config/query-columns';
+import type { ResolvedPredictor } from '@tandem/config/resolve-predictor';
+import { type CheckedModel, checkModel, inspectModel } from '@tandem/inference/check-model';
+import { READS_DIFFER } from '@tandem/inference/trial';
+import { describeQuery } from '@tandem/offline-store/feature-check';
+import { isTandemError } from '@tandem/prediction/errors';
+import type { ModelDefinition, Policy } from '@tandem/prediction/predictor';
+import { type Pool, type SampledUsers, type SampleLimits, sampleUsers } from './sample-users.ts';
+import { type TellStep, tellNothing } from './tell-step.ts';
+
+export interface CheckedPredictor {
+  readonly name: string;
+  readonly policy: Policy;
+  readonly definition: ModelDefinition;
+  readonly artifact: Buffer;
+  /** Also what is kept of it with the version. */
+  readonly verification: CheckedModel;
+  /** Its query's columns of texts that are filled up with blanks. */
+  readonly padded: readonly QueryColumn[];
+  /** Undefined before the schema is there: see sample-users.ts. */
+  readonly users: SampledUsers | undefined;
+}
+
+export type Judged = { readonly predictor: CheckedPredictor } | { readonly problems: readonly SettingProblem[] };
+
+export interface JudgeOptions {
+  /** Memory of the process that tries the model: that of those which will serve it. */
+  readonly memoryLimitMb: number;
+  readonly tell?: TellStep;
+  readonly sampling?: SampleLimits;
+}
+
+/** What a predictor is, as far as its query and its model's signature show; no trial yet. */
+export type Defined =
+  | { readonly definition: ModelDefinition; readonly padded: readonly QueryColumn[] }
+  | { readonly problems: readonly SettingProblem[] };
+
+/** Rejects with `unavailable` where the database does not answer, `model_refused`, `config_invalid`. */
+export async function definePredictor(
+  pool: Pool,
+  resolved: ResolvedPredictor,
+  { memoryLimitMb }: JudgeOptions,
+): Promise<Defined> {
+  const columns = await describeQuery(pool, resolved.features.sql);
+  const limits = { field: modelField(resolved), memoryLimitMb };
+  const result = adoptable(resolved, columns, await inspectModel(resolved.model.bytes, limits));
+  return result.ok ? { definition: result.definition, padded: paddedColumns(columns) } : { problems: result.problems };
+}
+
+/** The definition, tried. What the predictor is refused for are its problems; rejects where that is not its fault. */
+export async function judgePredictor(pool: Pool, resolved: ResolvedPredictor, options: JudgeOptions): Promise<Judged> {
+  try {
+    const defined = await definePredictor(pool, resolved, options);
+    if ('problems' in defined) return defined;
+    return { predictor: await tryPredictor(pool, resolved, defined, options) };
+  } catch (error) {
+    const problem = settingProblem(resolved.name, error);
+    if (problem === undefined) throw error;
+    return { problems: [problem] };
+  }
+}
+
+/** Rejects with `model_refused` or `config_invalid`, whose field is a setting. */
+export async function tryPredictor(
+  pool: Pool,
+  resolved: ResolvedPredictor,
+  { definition, padded }: Exclude<Defined, { problems: unknown }>,
+  options: JudgeOptions,
+): Promise<CheckedPredictor> {
+  const { name, policy, model, outputs } = resolved;
+  const { memoryLimitMb, tell = tellNothing, sampling = {} } = options;
+  const unplaced = outputs.filter(({ index, width }) => index === null && width === null).map((one) => one.name);
+  const tryOnce = async () => {
+    const users = await tell(`reading some users of ${name}`, () => sampleUsers(pool, definition, sampling));
+    const { scorable: sample, bothWays } = users ?? {};
+    const real = { ...(sample ? { sample } : {}), ...(bothWays ? { bothWays } : {}) };
+    const verification = await tell(`trying the model of ${name}`, () =>
+      checkModel(definition, model.bytes, { field: modelField(resolved), memoryLimitMb, unplaced, ...real }),
+    );
+    return { name, policy, definition, artifact: model.bytes, verification, padded, users };
+  };
+  return tryOnce().catch(async (error: unknown) => {
+    if (!isTandemError(error, 'model_refused') || error.detail !== READS_DIFFER) throw error;
+    // A row may have changed between the two reads; hardly for the same users again. Nobody compared is nothing shown.
+    const again = await tryOnce();
+    if (again.verification.parity.readBothWays === 0) throw error;
+    return again;
+  });
+}
+
+function modelField({ name }: ResolvedPredictor): string {
+  return `predictors.${name}.model`;
+}
+
+/** What a query or a model is refused for, as a problem of the config; undefined for what is not the config's fault. */
+export function settingProblem(name: string, error: unknown): SettingProblem | undefined {
+  if (!isTandemError(error, 'config_invalid', 'model_refused', 'invalid_input')) return undefined;
+  const field = error.field ?? 'features.sql';
+  return {
+    path: field.startsWith('predictors.') ? field : `predictors.${name}.${field}`,
+    problem: error.message,
+    remedy: error.remedy ?? 'mend it',
+  };
+}

@@ -1,0 +1,278 @@
+import { createHash } from 'node:crypto';
+import { createInferencePool } from '@tandem/inference/pool';
+import { adopt } from '@tandem/offline-store/adopt';
+import { createArtifactStore } from '@tandem/offline-store/artifacts';
+import { createPool, query } from '@tandem/offline-store/database';
+import { createFeatureSource } from '@tandem/offline-store/features';
+import { listModelVersions } from '@tandem/offline-store/model-versions';
+import { createRegistry } from '@tandem/offline-store/registry';
+import { moveLabel } from '@tandem/offline-store/version-labels';
+import type { ModelDefinition } from '@tandem/prediction/predictor';
+import { cloneDatabase } from '@tandem/testing/databases';
+import { batchScaledModel, neverFiniteModel } from '@tandem/testing/hostile-models';
+import { linearModel, linearScore } from '@tandem/testing/onnx-models';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { createPushVersion, type Push } from './push-version.ts';
+import { createTrialQueue } from './trial-queue.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    databaseUrl: string;
+    templateDatabase: string;
+  }
+}
+
+const TWELVE = Array.from({ length: 12 }, (_, i) => `f${i + 1}`);
+const FOURTEEN = [...TWELVE, 'f13', 'f14'];
+const sqlOf = (columns: readonly string[]) => `select user_id, ${columns.join(', ')}, loaded_at from customers`;
+const weightsOf = (columns: readonly string[]) => columns.map((_, i) => (i % 2 === 0 ? 0.1 : -0.2));
+const first = linearModel({ weights: weightsOf(TWELVE) });
+const second = linearModel({ weights: weightsOf(FOURTEEN) });
+
+const definition: ModelDefinition = {
+  predictor: 'churn',
+  artifactHash: hashOf(first),
+  keyType: 'int8',
+  query: {
+    sql: sqlOf(TWELVE),
+    columns: TWELVE.map((name) => ({ name, kind: 'number' as const })),
+    asOf: 'loaded_at',
+    overlayForMs: null,
+  },
+  inputs: [{ name: 'features', type: 'float32', columns: TWELVE }],
+  outputs: [{ name: 'score', output: 'score', type: 'float32', width: null, index: 0 }],
+};
+
+let world: Awaited<ReturnType<typeof open>>;
+beforeAll(async () => {
+  world = await open();
+});
+afterAll(() => world.close());
+
+async function open() {
+  const database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  const pool = createPool({ url: database.url, max: 6, applicationName: 'push-test' });
+  await pool.query(`create table customers (user_id bigint primary key, loaded_at timestamptz not null default now(),
+    ${FOURTEEN.map((name) => `${name} float8 not null`).join(', ')})`);
+  const values = FOURTEEN.map((_, i) => `n * ${i + 1} * 0.01`).join(', ');
+  await pool.query(
+    `insert into customers (user_id, ${FOURTEEN.join(', ')}) select n, ${values} from generate_series(1, 300) n`,
+  );
+  await adopt(pool, {
+    actor: 'test',
+    predictors: [
+      {
+        name: 'churn',
+        artifact: first,
+        definition,
+        policy: {
+          freshness: {
+            maxAgeMs: null,
+            live: true,
+            liveTimeoutMs: 5_000,
+            onLiveFailure: 'stale',
+            unverified: true,
+            default: { score: 0.2 },
+            events: ['*'],
+          },
+          batch: { schedule: null, chunkSize: 100, minCoverage: 0.9 },
+        },
+      },
+    ],
+  });
+  const artifacts = createArtifactStore(pool);
+  const trials = createTrialQueue();
+  const pushVersion = createPushVersion({
+    pool,
+    artifacts,
+    registry: createRegistry(pool),
+    trials,
+    memoryLimitMb: 512,
+  });
+  const push = async (model: Buffer, more: Partial<Push> = {}) => {
+    await artifacts.put(hashOf(model), model);
+    return pushVersion({ predictor: 'churn', artifact: hashOf(model), settings: {}, actor: 'key:ci', ...more });
+  };
+  return {
+    pool,
+    push,
+    async close() {
+      await pool.end();
+      await database.drop();
+    },
+  };
+}
+
+function hashOf(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+const arms = () => query(world.pool, { text: 'select * from tandem.arms' });
+const audit = (action: string) =>
+  query<{ actor: string; detail: Record<string, unknown> }>(world.pool, {
+    text: 'select actor, detail from tandem.audit where action = $1 order by seq',
+    values: [action],
+  });
+
+describe('a version of 14 columns beside one of 12', () => {
+  it('is kept with certificate, metadata, origin and owner’s words, moves no arm, and scores', async () => {
+    const before = await arms();
+    const settings = { features: { sql: sqlOf(FOURTEEN) } };
+    const words = { note: 'two more columns', metrics: { auc: 0.82 }, label: 'challenger' };
+    const { version, isNew } = await world.push(second, { settings, ...words });
+    expect(isNew).toBe(true);
+    expect(version).toMatchObject({
+      number: 2,
+      note: 'two more columns',
+      metrics: { auc: 0.82 },
+      labels: ['challenger'],
+      arms: [],
+      origin: { by: 'key:ci', how: 'push' },
+      query: { asOf: 'loaded_at' },
+      parity: { users: { madeUp: 64 }, refused: { real: 0 }, readBothWays: 32, tolerance: 1e-5 },
+      metadata: { inputs: [{ name: 'features', type: 'float32', shape: ['N', 14] }], bytes: second.length },
+    });
+    expect(Object.keys(version.parity?.refused ?? {})).toEqual(['real', 'madeUp']);
+    expect(JSON.stringify(version.parity)).not.toContain('userId');
+    expect(version.query.columns).toHaveLength(14);
+    expect(version.metadata?.opset['ai.onnx']).toBeGreaterThan(6);
+    expect(await arms()).toEqual(before);
+    expect(await audit('push_version')).toMatchObject([{ actor: 'key:ci', detail: { modelNumber: 2 } }]);
+    expect(await scoresOf([1, 2])).toEqual([
+      [scoreOf(TWELVE, 7), scoreOf(FOURTEEN, 7)].map((score) => expect.closeTo(score, 5)),
+    ]);
+  });
+
+  it('is the same version when it is pushed again, without another trial or audit row', async () => {
+    const settings = { features: { sql: sqlOf(FOURTEEN) } };
+    const again = await world.push(second, { settings, note: 'another note' });
+    expect(again).toMatchObject({ isNew: false, version: { number: 2, note: 'two more columns' } });
+    expect(await audit('push_version')).toHaveLength(1);
+  });
+});
+
+describe('what is served now', () => {
+  it('gets the certificate that it did not have when it is pushed, and stays version 1', async () => {
+    await expect(
+      moveLabel(world.pool, { predictor: 'churn', label: 'old', number: 1, actor: 'a' }),
+    ).rejects.toMatchObject({ code: 'version_unverified', field: 'version' });
+    expect(await world.push(first)).toMatchObject({ isNew: false, version: { number: 1, arms: ['stable'] } });
+    expect((await listModelVersions(world.pool, { predictor: 'churn', number: 1 }))[0]?.parity).not.toBeNull();
+    const move = { predictor: 'churn', label: 'challenger', number: 1, actor: 'key:ops' };
+    expect(await moveLabel(world.pool, move)).toEqual({ from: 2, to: 1 });
+    expect(await audit('move_label')).toMatchObject([
+      { actor: 'key:ci', detail: { label: 'challenger', from: null, to: 2 } },
+      { actor: 'key:ops', detail: { label: 'challenger', from: 2, to: 1 } },
+    ]);
+  });
+});
+
+describe('a version is refused, and nothing is kept of it,', () => {
+  const twoColumns = { features: { sql: sqlOf(['f1', 'f2']) } };
+  it.each<[string, () => Buffer, Partial<Push>, object]>([
+    [
+      'where its rows depend on one another, with the figures and the remedy',
+      batchScaledModel,
+      { settings: twoColumns },
+      {
+        code: 'model_refused',
+        field: 'artifact',
+        message: expect.stringMatching(/score of user \S+ is [\d.e-]+ alone, but [\d.e-]+ in a batch of \d+/),
+        remedy: expect.stringMatching(/^Set rowByRow: true, which infers each user alone/),
+      },
+    ],
+    [
+      'where it gives nobody a number',
+      () => neverFiniteModel(Number.NaN),
+      { settings: twoColumns },
+      { code: 'model_refused', field: 'artifact', message: expect.stringContaining('score is NaN') },
+    ],
+    [
+      'where the query has other columns than the model takes',
+      () => second,
+      {},
+      { code: 'config_invalid', field: 'features.sql', message: expect.stringContaining('14') },
+    ],
+    [
+      'where the query is none',
+      () => second,
+      { settings: { features: { sql: 'delete from customers' } } },
+      { code: 'config_invalid', field: 'features.sql', message: expect.stringContaining('is not a select') },
+    ],
+    [
+      'where Postgres does not know a column',
+      () => second,
+      { settings: { features: { sql: 'select user_id, nothing from customers' } } },
+      { code: 'config_invalid', field: 'features.sql', message: expect.stringContaining('nothing') },
+    ],
+    [
+      'where the query gives one user other values than many',
+      () => linearModel({ weights: [1, 1] }),
+      {
+        settings: {
+          features: {
+            asOf: null,
+            sql: "select user_id, f1, case when current_query() like 'copy%' then 1.0::float8 else 0 end as alone from customers",
+          },
+        },
+      },
+      { code: 'model_refused', field: 'features.sql', message: expect.stringContaining('other values than many') },
+    ],
+    ['where its label is an arm’s', () => second, { label: 'stable' }, { code: 'invalid_input', field: 'label' }],
+    [
+      'where its parent is not there',
+      () => second,
+      { build: { parent: 77, kind: 'int8' } },
+      { code: 'invalid_input', field: 'build.parent' },
+    ],
+    ['where nobody knows the predictor', () => second, { predictor: 'nobody' }, { code: 'unknown_predictor' }],
+    [
+      'where its file is not there',
+      () => second,
+      { artifact: 'a'.repeat(64) },
+      { code: 'invalid_input', field: 'artifact', remedy: expect.stringContaining('PUT /v1/artifacts/') },
+    ],
+  ])('%s', async (_, model, more, expected) => {
+    const before = await listModelVersions(world.pool);
+    await expect(world.push(model(), more)).rejects.toMatchObject(expected);
+    expect(await listModelVersions(world.pool)).toEqual(before);
+  });
+
+  it('but one that is pinned to row by row is kept, exact to the last bit', async () => {
+    const settings = { features: { sql: sqlOf(['f1', 'f2']) }, rowByRow: true };
+    const { version } = await world.push(batchScaledModel(), { settings, build: { parent: 1, kind: 'int8' } });
+    expect(version).toMatchObject({
+      rowByRow: true,
+      build: { parent: 1, kind: 'int8' },
+      parity: { batchSizes: [1], tolerance: 0, largestDifference: null },
+    });
+  });
+});
+
+/** Scores of user 7 by these versions, of a pool that serves both. */
+async function scoresOf(numbers: readonly number[]): Promise<number[][]> {
+  const registry = createRegistry(world.pool);
+  const scorer = createInferencePool({ loadArtifact: registry.loadArtifact, processes: 1, log: () => {} });
+  const source = createFeatureSource(world.pool);
+  try {
+    const scores: number[] = [];
+    for (const number of numbers) {
+      const [version] = await listModelVersions(world.pool, { predictor: 'churn', number });
+      if (!version) throw new Error(`no version ${number}`);
+      const { batch } = await source.readUsers(version, ['7']);
+      const { tensors } = await scorer.score({ version, batch, rows: [0], timeoutMs: 30_000, priority: 'live' });
+      scores.push(Number(tensors.score?.data[0]));
+    }
+    return [scores];
+  } finally {
+    await scorer.close();
+  }
+}
+
+function scoreOf(columns: readonly string[], n: number): number {
+  return linearScore(
+    weightsOf(columns),
+    0,
+    columns.map((_, i) => n * (i + 1) * 0.01),
+  );
+}

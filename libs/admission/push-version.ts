@@ -1,0 +1,219 @@
+/**
+ * A model version that comes by itself: defined by what is said of it and by the version that is served, tried as a config's
+ * models are, and kept with its certificate. It is served by nobody: no arm moves here.
+ */
+import { conflictsBetween } from '@tandem/config/adoptable';
+import type { SettingProblem } from '@tandem/config/config-problem';
+import {
+  forgetGoneColumns,
+  type PushedSettings,
+  resolvePushed,
+  type ServedVersion,
+} from '@tandem/config/pushed-version';
+import type { ResolvedPredictor } from '@tandem/config/resolve-predictor';
+import type { ArtifactStore } from '@tandem/offline-store/artifacts';
+import { insertAudit } from '@tandem/offline-store/audit';
+import { transaction } from '@tandem/offline-store/database';
+import { describeQuery } from '@tandem/offline-store/feature-check';
+import {
+  type BuildOf,
+  keepVersion,
+  listModelVersions,
+  type ModelVersionRecord,
+} from '@tandem/offline-store/model-versions';
+import { lockAssignments } from '@tandem/offline-store/settings';
+import { assertLabel, putLabel, unknownVersion } from '@tandem/offline-store/version-labels';
+import { isTandemError, TandemError } from '@tandem/prediction/errors';
+import type { Verification } from '@tandem/prediction/models/verification';
+import { type ModelDefinition, modelVersionId, type Predictor } from '@tandem/prediction/predictor';
+import { unknownPredictor } from '@tandem/prediction/read/read-errors';
+import { type Defined, definePredictor, type JudgeOptions, settingProblem, tryPredictor } from './judge-predictor.ts';
+import type { Pool } from './sample-users.ts';
+import type { TrialQueue } from './trial-queue.ts';
+
+export interface Push {
+  readonly predictor: string;
+  /** SHA-256 of a file that the artifact store has. */
+  readonly artifact: string;
+  readonly settings: PushedSettings;
+  readonly note?: string | undefined;
+  readonly metrics?: Readonly<Record<string, number>> | undefined;
+  readonly build?: BuildOf | undefined;
+  /** Moves to the version. */
+  readonly label?: string | undefined;
+  readonly actor: string;
+}
+
+export interface PushDependencies {
+  readonly pool: Pool;
+  readonly artifacts: ArtifactStore;
+  readonly registry: { predictor(name: string): Promise<Predictor | undefined> };
+  readonly trials: TrialQueue;
+  /** Memory of the process that tries a model. */
+  readonly memoryLimitMb: number;
+}
+
+export interface Pushed {
+  readonly version: ModelVersionRecord;
+  /** False: the same definition was there, and is what it was. */
+  readonly isNew: boolean;
+}
+
+/** Rejects with the reason in the words of a push: its `field` is a field of it. */
+export type PushVersion = (push: Push) => Promise<Pushed>;
+
+export function createPushVersion(dependencies: PushDependencies): PushVersion {
+  return async function pushVersion(push) {
+    if (push.label !== undefined) assertLabel(push.label);
+    const base = await findBase(dependencies, push);
+    if ((await dependencies.artifacts.sizeOf(push.artifact)) === null) throw missingArtifact(push.artifact);
+    return dependencies.trials.run(async () => {
+      try {
+        return await admit(dependencies, push, base);
+      } catch (error) {
+        throw inWordsOfPush(push.predictor, error);
+      }
+    });
+  };
+}
+
+interface Base extends ServedVersion {
+  readonly versions: readonly ModelVersionRecord[];
+}
+
+/** What is as it was where the push does not say: an optimised build's parent's, else that of the version served now. */
+async function findBase({ pool, registry }: PushDependencies, { predictor: name, build }: Push): Promise<Base> {
+  const predictor = await registry.predictor(name);
+  const versions = predictor ? await listModelVersions(pool, { predictor: name }) : [];
+  const stable = versions.find(({ arms }) => arms.includes('stable'));
+  if (!predictor || !stable) throw unknownPredictor(name);
+  const base = build ? versions.find(({ number }) => number === build.parent) : stable;
+  if (!base) throw unknownParent(name, build?.parent ?? 0);
+  return { definition: base, metadata: base.metadata, policy: predictor.policy, versions };
+}
+
+async function admit(dependencies: PushDependencies, push: Push, base: Base): Promise<Pushed> {
+  const { pool, memoryLimitMb } = dependencies;
+  const options = { memoryLimitMb };
+  const resolved = await resolve(dependencies, push, base);
+  const defined = await definePredictor(pool, resolved, options);
+  if ('problems' in defined) throw refused(defined.problems);
+  await refuseConflicts(pool, defined.definition, base.definition);
+  const id = modelVersionId(defined.definition);
+  const isCertified = base.versions.some((one) => one.id === id && one.parity !== null);
+  const verification = isCertified ? undefined : await certify(pool, resolved, defined, options);
+  return keep(pool, push, defined.definition, verification);
+}
+
+async function resolve(
+  { pool, artifacts }: PushDependencies,
+  { artifact, settings }: Push,
+  base: Base,
+): Promise<ResolvedPredictor> {
+  const bytes = await artifacts.get(artifact);
+  const pushed = resolvePushed(base, settings, { path: artifact, bytes, sha256: artifact });
+  if (!pushed.ok) throw refused(pushed.problems);
+  const { sql } = pushed.predictor.features;
+  if (sql === base.definition.query.sql) return pushed.predictor;
+  return forgetGoneColumns(pushed.predictor, settings, await describeQuery(pool, sql));
+}
+
+async function certify(
+  pool: Pool,
+  resolved: ResolvedPredictor,
+  defined: Exclude<Defined, { problems: unknown }>,
+  options: JudgeOptions,
+): Promise<Verification> {
+  const { verification, users } = await tryPredictor(pool, resolved, defined, options);
+  // A certificate of made-up users alone says nothing of those who will be served.
+  if (users?.read === 0 || users?.scorable !== undefined) return verification;
+  const why = users?.slow ? `${users.slow.what} were not read within ${users.slow.ms} ms` : users?.fault?.why;
+  throw refused([
+    {
+      path: 'features.sql',
+      problem: `No real user could be tried: ${why ?? 'their features cannot be read'}.`,
+      remedy: 'mend the query, or say in features.nulls what a null counts as',
+    },
+  ]);
+}
+
+/** Its users and what events send of them are known to the predictors that are served beside it. */
+async function refuseConflicts(pool: Pool, definition: ModelDefinition, served: ModelDefinition): Promise<void> {
+  if (definition.keyType !== served.keyType) {
+    const problem = `The query has user ids of type ${definition.keyType}, and the version that is served ${served.keyType}.`;
+    throw refused([{ path: 'features.sql', problem, remedy: 'cast user_id to the type of the ids that are known' }]);
+  }
+  const versions = await listModelVersions(pool);
+  const others = versions.filter(({ arms, predictor }) => arms.length > 0 && predictor !== definition.predictor);
+  const problems = conflictsBetween([...others, definition]);
+  const ours = problems.filter(({ path }) => path.startsWith(`predictors.${definition.predictor}.`));
+  if (ours.length > 0) throw refused(ours);
+}
+
+async function keep(
+  pool: Pool,
+  { predictor, label, actor, note = '', metrics = {}, build }: Push,
+  definition: ModelDefinition,
+  verification: Verification | undefined,
+): Promise<Pushed> {
+  const kept = await transaction(pool, async (db) => {
+    await lockAssignments(db);
+    const words = { note, metrics, build: build ?? null };
+    const { number, id, isNew } = await keepVersion(db, {
+      definition,
+      origin: { by: actor, how: 'push' },
+      verification,
+      words,
+    });
+    if (isNew) {
+      const detail = { modelVersionId: id, modelNumber: number, artifact: definition.artifactHash, note };
+      await insertAudit(db, { actor, action: 'push_version', predictor, detail });
+    }
+    if (label !== undefined) await putLabel(db, { predictor, label, number, actor });
+    return { number, isNew };
+  });
+  const [version] = await listModelVersions(pool, { predictor, number: kept.number });
+  if (!version) throw unknownVersion(predictor, kept.number);
+  return { version, isNew: kept.isNew };
+}
+
+/** One error for all problems; the first one's place and remedy. */
+function refused(problems: readonly SettingProblem[]): TandemError {
+  const [first] = problems;
+  const text = problems
+    .map(({ path, problem }) => (problem.startsWith(path) ? problem : `${path}: ${problem}`))
+    .join('; ');
+  return new TandemError('config_invalid', text, {
+    ...(first === undefined ? {} : { field: first.path, remedy: first.remedy }),
+    detail: problems,
+  });
+}
+
+/** What the config calls `predictors.churn.model` is the push's `artifact`; its other settings lose what leads to them. */
+function inWordsOfPush(predictor: string, error: unknown): unknown {
+  const problem = settingProblem(predictor, error);
+  if (problem === undefined || !isTandemError(error)) return error;
+  const prefix = `predictors.${predictor}`;
+  const plain = (text: string) =>
+    text.replaceAll(`${prefix}.model`, 'artifact').replaceAll(`${prefix}.`, '').replaceAll(` in ${prefix}`, '');
+  return new TandemError(error.code, plain(problem.problem), {
+    field: plain(problem.path),
+    remedy: plain(problem.remedy),
+    detail: error.detail,
+    cause: error,
+  });
+}
+
+function missingArtifact(hash: string): TandemError {
+  return new TandemError('invalid_input', `There is no artifact ${hash.slice(0, 12)}….`, {
+    field: 'artifact',
+    remedy: `upload the file first: PUT /v1/artifacts/${hash}`,
+  });
+}
+
+function unknownParent(predictor: string, parent: number): TandemError {
+  return new TandemError('invalid_input', `Predictor ${predictor} has no model version ${parent}.`, {
+    field: 'build.parent',
+    remedy: `see which there are: tandem model list ${predictor}`,
+  });
+}

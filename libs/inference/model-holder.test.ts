@@ -1,0 +1,128 @@
+import { existsSync } from 'node:fs';
+import * as models from '@tandem/testing/onnx-models';
+import { denseModel } from '@tandem/testing/sized-model';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { InferencePool, InferencePoolOptions } from './pool.ts';
+import { matrixPredictor, poolOf, scoresOf } from './toy-predictor.fixture.ts';
+
+const first = matrixPredictor(models.linearModel({ weights: [1, 2], bias: 0.5 }), 2);
+const second = matrixPredictor(models.linearModel({ weights: [3, 4] }), 2);
+const loop = matrixPredictor(models.loopModel(), 2);
+/** 36 MB of weights, which take long enough to be put together that a reader would notice. */
+const large = matrixPredictor(denseModel({ width: 2, units: 3_000, layers: 2 }), 2);
+const PATIENCE = 60_000;
+vi.setConfig({ testTimeout: 180_000 });
+
+let pool: InferencePool;
+const open = (options: Partial<InferencePoolOptions> = {}) => {
+  pool = poolOf([first, second, loop, large], { processes: 1, ...options });
+  return pool;
+};
+afterEach(() => pool.close(0));
+
+const held = (...predictors: (typeof first)[]) =>
+  predictors.map(({ version }) => ({ modelVersionId: version.id, error: null }));
+const isRunning = (pid: number) => existsSync(`/proc/${pid}`);
+
+describe('a pool that holds models', () => {
+  it('loads another model into a new child, while the one at work goes on answering, and then ends that one', async () => {
+    open();
+    expect(await pool.hold([first.version])).toEqual(held(first));
+    const [before = 0] = pool.stats().pids;
+    let isOver = false;
+    const holding = pool.hold([first.version, large.version]).finally(() => {
+      isOver = true;
+    });
+    let answeredByTheFirst = 0;
+    while (!isOver) {
+      expect(await scoresOf(pool, first, [[1, 1]])).toHaveLength(1);
+      if (!isOver && pool.stats().pids.includes(before)) answeredByTheFirst++;
+    }
+    expect(await holding).toEqual(held(first, large));
+    expect(answeredByTheFirst).toBeGreaterThan(10);
+    expect(pool.stats().pids).not.toContain(before);
+    await vi.waitFor(() => expect(isRunning(before)).toBe(false), PATIENCE);
+  });
+
+  it('has every child hold it, and none is started for what is held already', async () => {
+    const loadArtifact = vi.fn(async () => second.bytes);
+    open({ processes: 2, loadArtifact });
+    expect(await pool.hold([second.version])).toEqual(held(second));
+    const { pids } = pool.stats();
+    expect(pids).toHaveLength(2);
+    expect(await pool.hold([second.version])).toEqual(held(second));
+    expect(pool.stats().pids).toEqual(pids);
+    // Both were begun at once, or the second had what was read for the first.
+    expect(loadArtifact).toHaveBeenCalledTimes(1);
+  });
+
+  it('waits for the run of the child whose place is taken', async () => {
+    open();
+    await pool.hold([loop.version]);
+    const [before = 0] = pool.stats().pids;
+    // Turns that take a few seconds: longer than the new child needs to be ready.
+    const slow = scoresOf(pool, loop, [[4_000_000, 5]], { timeoutMs: 60_000 });
+    await vi.waitFor(() => expect(pool.stats().idle).toBe(0), PATIENCE);
+    const holding = pool.hold([loop.version, first.version]);
+    expect(await slow).toEqual([5]);
+    expect(await holding).toEqual(held(loop, first));
+    expect(pool.stats().pids).not.toContain(before);
+  });
+
+  it('lets go of what is wanted no more', async () => {
+    open();
+    await pool.hold([first.version, second.version]);
+    const [before = 0] = pool.stats().pids;
+    expect(await pool.hold([second.version])).toEqual(held(second));
+    const [after = 0] = pool.stats().pids;
+    expect(after).not.toBe(before);
+    expect(await pool.hold([second.version])).toEqual(held(second));
+    expect(pool.stats().pids).toEqual([after]);
+  });
+
+  it('loads what it held into a child that replaces a dead one', async () => {
+    const loadArtifact = vi.fn(async () => first.bytes);
+    open({ loadArtifact });
+    await pool.hold([first.version]);
+    const [pid = 0] = pool.stats().pids;
+    process.kill(pid, 'SIGKILL');
+    await vi.waitFor(() => expect(loadArtifact).toHaveBeenCalledTimes(2), PATIENCE);
+    expect(await scoresOf(pool, first, [[1, 1]])).toHaveLength(1);
+    expect(pool.stats().pids).not.toContain(pid);
+  });
+});
+
+describe('a model that cannot be held', () => {
+  it('fails by itself, with the reason; those before it stay where they are', async () => {
+    const tooLarge = matrixPredictor(denseModel({ width: 2, units: 3_000, layers: 4 }), 2);
+    pool = poolOf([first, second, tooLarge], { processes: 1, memoryLimitMb: 256 });
+    await pool.hold([first.version]);
+    const [before = 0] = pool.stats().pids;
+    const [one, other, third] = await pool.hold([first.version, tooLarge.version, second.version]);
+    expect([one, third]).toEqual(held(first, second));
+    expect(other?.error).toMatch(/memory|allocat/i);
+    expect(pool.stats().pids).not.toContain(before);
+    // It rests: nothing is started for it, and the reason is still told.
+    const { pids } = pool.stats();
+    expect(await pool.hold([first.version, tooLarge.version, second.version])).toEqual([one, other, third]);
+    expect(pool.stats().pids).toEqual(pids);
+  });
+
+  it('is held once it is mended, when it has rested', async () => {
+    let clock = 0;
+    let bytes: Uint8Array = new Uint8Array([0, ...second.bytes]);
+    open({
+      now: () => clock,
+      loadArtifact: async (hash) => (hash === second.version.artifactHash ? bytes : first.bytes),
+    });
+    await pool.hold([first.version]);
+    const { pids } = pool.stats();
+    const versions = [first.version, second.version];
+    expect((await pool.hold(versions))[1]?.error).toContain('the bytes are not those of the registered artifact');
+    expect(pool.stats().pids).toEqual(pids);
+    bytes = second.bytes;
+    expect((await pool.hold(versions))[1]?.error).toContain('the bytes are not those of the registered artifact');
+    clock += 1_000;
+    expect(await pool.hold(versions)).toEqual(held(first, second));
+  });
+});

@@ -1,0 +1,162 @@
+/**
+ * Has all children hold the same models without anybody waiting for a load: ONNX Runtime blocks a child for as long as it
+ * takes to put a session together, so that is done in a fresh child beside those at work, with less of a claim to a processor. Once it
+ * holds all models that are wanted, and has run each of them, it takes the place of one of the others after its run, which
+ * then ends, and with it whatever it held that is wanted no more. One place after another: while models are loaded there is
+ * one child more than else.
+ *
+ * What the child at work holds comes first, and a child without it takes no place: a model that is too large fails, not
+ * those that were there before it.
+ */
+import type { ModelVersion } from '@tandem/prediction/predictor';
+import {
+  BOUND_STARTS,
+  type InferenceProcess,
+  type ProcessOptions,
+  startInferenceProcess,
+} from './inference-process.ts';
+import type { ModelLoader } from './model-loader.ts';
+import type { Slot } from './slot.ts';
+import { warmUpRuns } from './warm-up-runs.ts';
+
+export interface ModelHolderOptions {
+  readonly slots: readonly Slot[];
+  readonly loader: ModelLoader;
+  readonly process: Omit<ProcessOptions, 'boundData' | 'isInBackground'>;
+}
+
+/** How a version is held. */
+export interface HeldModel {
+  readonly modelVersionId: string;
+  /** Why a child does not hold it; null: each does. */
+  readonly error: string | null;
+}
+
+export interface ModelHolder {
+  /** See InferencePool. */
+  hold(versions: readonly ModelVersion[]): Promise<readonly HeldModel[]>;
+  /** The artifacts that a new child at a place loads before it takes work: they were held before. */
+  held(): Iterable<string>;
+  close(): Promise<void>;
+}
+
+/** A child that is to take another's place, and the artifacts that it holds. */
+interface Heir {
+  readonly child: InferenceProcess;
+  readonly models: ReadonlySet<string>;
+}
+
+const HELD_UP = 'what the children at work hold could not be loaded beside it';
+
+export function createModelHolder({ slots, loader, process }: ModelHolderOptions): ModelHolder {
+  const raising = new Set<InferenceProcess>();
+  const held = new Set<string>();
+  let wanted: readonly string[] = [];
+  let last: Promise<unknown> = Promise.resolve();
+  let isClosed = false;
+  let failedStarts = 0;
+
+  async function holdAll(versions: readonly ModelVersion[]): Promise<readonly HeldModel[]> {
+    const hashes = versions.map(({ artifactHash }) => artifactHash);
+    const dropped = wanted.filter((hash) => !hashes.includes(hash));
+    wanted = hashes;
+    for (const hash of dropped) held.delete(hash);
+    let trouble = HELD_UP;
+    const tryToRenew = (slot: Slot) =>
+      renew(slot, versions, dropped).catch((error: unknown) => {
+        if (isClosed) throw error;
+        trouble = error instanceof Error ? error.message : String(error);
+      });
+    const endKeeping = loader.keepRead();
+    try {
+      // Where there is no child yet nobody is served by it: all such places at once.
+      await Promise.all(slots.filter((slot) => slot.state() === 'cold').map(tryToRenew));
+      for (const slot of slots) await tryToRenew(slot);
+    } finally {
+      endKeeping();
+    }
+    return versions.map(({ id, artifactHash }) => {
+      const isHeld = slots.every((slot) => slot.holds(artifactHash));
+      return { modelVersionId: id, error: isHeld ? null : (loader.failureOf(artifactHash) ?? trouble) };
+    });
+  }
+
+  async function renew(slot: Slot, versions: readonly ModelVersion[], dropped: readonly string[]): Promise<void> {
+    // A child that begins loads what was held before it.
+    await slot.whenFree();
+    for (let heir: Heir | null = null; !heir; ) {
+      if (isClosed) throw new Error('the pool is closed');
+      const isHeld = ({ artifactHash }: ModelVersion) => slot.holds(artifactHash);
+      const ripe = versions.filter((version) => isHeld(version) || !loader.isResting(version.artifactHash));
+      const [before, more] = [ripe.filter(isHeld), ripe.filter((version) => !isHeld(version))];
+      const isOutdated = dropped.some((hash) => slot.holds(hash));
+      if (more.length === 0 && !isOutdated) return;
+      if (before.some(({ artifactHash }) => loader.isResting(artifactHash))) return;
+      heir = await raise([...before, ...more], slot.state() !== 'cold');
+      if (!heir) continue;
+      const { child, models } = heir;
+      const isWhole = before.every(({ artifactHash }) => models.has(artifactHash));
+      const isBetter = isOutdated || more.some(({ artifactHash }) => models.has(artifactHash));
+      if (!isWhole || !isBetter) return end(child);
+      await slot.adopt(child, [...models]);
+      for (const hash of models) held.add(hash);
+    }
+  }
+
+  /** A child that holds what could be loaded of these; null where one of them, which rests now, took it with it. */
+  async function raise(versions: readonly ModelVersion[], isInBackground: boolean): Promise<Heir | null> {
+    const boundData = failedStarts < BOUND_STARTS;
+    const child = startInferenceProcess({ ...process, boundData, isInBackground });
+    raising.add(child);
+    const models = new Set<string>();
+    try {
+      failedStarts++;
+      await child.ready;
+      failedStarts = 0;
+      for (const version of versions) if (await warmUp(child, version)) models.add(version.artifactHash);
+      return { child, models };
+    } catch (error) {
+      await end(child);
+      if (failedStarts > 0 || isClosed) throw error;
+      return null;
+    } finally {
+      raising.delete(child);
+    }
+  }
+
+  /** Whether the model is ready in the child; rejects where the child is gone, for which the model is to rest. */
+  async function warmUp(child: InferenceProcess, version: ModelVersion): Promise<boolean> {
+    const { artifactHash } = version;
+    try {
+      await loader.load(child, artifactHash, []);
+    } catch (error) {
+      if (child.isAlive()) return false;
+      throw error;
+    }
+    try {
+      await warmUpRuns(child, version);
+      return true;
+    } catch (error) {
+      loader.noteFailure(artifactHash, error);
+      throw error;
+    }
+  }
+
+  return {
+    hold(versions) {
+      const result = last.then(() => holdAll(versions));
+      last = result.catch(() => {});
+      return result;
+    },
+    held: () => held,
+    async close() {
+      isClosed = true;
+      await Promise.all([...raising].map(end));
+    },
+  };
+}
+
+async function end(child: InferenceProcess): Promise<void> {
+  child.kill('it is not needed');
+  await child.ended;
+}

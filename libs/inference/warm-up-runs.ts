@@ -1,0 +1,33 @@
+/**
+ * A model's first runs, made before anybody waits for one: they allocate what later runs use again, and show that the
+ * model runs within the bounds of its child. Whether its answers are right was tried when it was taken on (trial.ts).
+ */
+import { isTandemError } from '@tandem/prediction/errors';
+import type { ModelVersion } from '@tandem/prediction/predictor';
+import type { InferenceProcess } from './inference-process.ts';
+import { encodeInputs, joinInputs } from './input-tensors.ts';
+import { makeUpRows } from './made-up-rows.ts';
+
+/** Users of each run; one alone is the commonest, and the first run of all the dearest. */
+const SIZES = [1, 1, 2, 7, 64];
+/** Of one run: a model that takes longer would be killed by its readers' deadlines. */
+const RUN_TIMEOUT_MS = 10_000;
+
+/**
+ * Runs the loaded model on made-up users. One whom it refuses, as it may a real one, says nothing against it.
+ * Rejects with ProcessEnded where the process does not survive.
+ */
+export async function warmUpRuns(process: InferenceProcess, version: ModelVersion): Promise<void> {
+  const { artifactHash, inputs, outputs, rowByRow = false } = version;
+  const batch = makeUpRows(version, Math.max(...SIZES));
+  const fetches = [...new Set(outputs.map(({ output }) => output))];
+  for (const size of SIZES) {
+    const rows = Array.from({ length: size }, (_, row) => row);
+    try {
+      const feeds = joinInputs([encodeInputs(inputs, batch, rows)], size);
+      await process.run({ session: artifactHash, feeds, fetches, rowByRow }, RUN_TIMEOUT_MS);
+    } catch (error) {
+      if (!isTandemError(error, 'live_failed', 'features_unusable')) throw error;
+    }
+  }
+}

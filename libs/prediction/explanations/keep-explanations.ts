@@ -1,0 +1,168 @@
+/**
+ * Keeps answers with what they were made of, of a share of the users: all answers of such a user, so that what somebody
+ * was told can be followed from one answer to the next. Nobody waits for it. Answers are told of after the reply was made
+ * and wait in a bounded line; a moment later those of many users are completed and written together. What is beyond the
+ * rate, or fails, is dropped and counted: kept explanations are declared lossy.
+ */
+import { BUCKETS, bucketOfUser } from '@tandem/experiment/assignment';
+import type { Answer } from '../answer.ts';
+import { TokenBucket } from '../keys/token-bucket.ts';
+import type { InferenceInputs } from '../live/live-outcome.ts';
+import type { Predictor } from '../predictor.ts';
+import { inputsOfRow } from './inputs-of-row.ts';
+import type {
+  ExplanationStore,
+  ExplanationToKeep,
+  InputSource,
+  KeptInputs,
+  NoInputs,
+  ServedAnswer,
+} from './kept-explanation.ts';
+
+/**
+ * What becomes of an answer of a user whose answers are kept: `kept`; `left_out`, an erasure has overtaken it; `over_rate`
+ * and `over_line`, beyond what may be kept a second, or wait; `failed`, it could not be written.
+ */
+export type KeepOutcome = 'kept' | 'left_out' | 'over_rate' | 'over_line' | 'failed';
+
+export interface KeepDependencies {
+  readonly store: Pick<ExplanationStore, 'keep'>;
+  readonly inputs: InputSource;
+  /** For metrics. */
+  counted(predictor: string, outcome: KeepOutcome, answers: number): void;
+  /** Those of a moment could not be written. */
+  notKept(error: unknown): void;
+  /** Milliseconds that only ever rise; for tests. */
+  readonly now?: () => number;
+  /** Answers a second that this process keeps at most. */
+  readonly maxPerSecond?: number;
+  /** Answers that may wait. */
+  readonly maxWaiting?: number;
+}
+
+export interface KeptAnswers {
+  /** An answer was given. Costs next to nothing where none is kept, never throws, and waits for nothing. */
+  notice(answer: Answer, predictor: Predictor): void;
+  /** Answers that wait. */
+  waiting(): number;
+  /** Writes what waits, then takes no more. */
+  close(): Promise<void>;
+}
+
+/** Of its own, so that users whose answers are kept are no arm of any rollout. */
+const SALT = 'kept explanations';
+const MAX_PER_SECOND = 50;
+const MAX_WAITING = 500;
+/** What answers wait for each other: inputs that are read after the reply should be read soon after it. */
+const GATHER_MS = 50;
+const AT_ONCE = 100;
+
+interface Waiting {
+  readonly answer: ServedAnswer;
+  readonly inputs: InferenceInputs | undefined;
+  readonly at: number;
+  readonly keepForMs: number;
+}
+
+/** Whether all answers of a user are among those that are kept. */
+export function isKept(share: number, userId: string): boolean {
+  return bucketOfUser(SALT, userId) < share * BUCKETS;
+}
+
+export function createKeptAnswers(dependencies: KeepDependencies): KeptAnswers {
+  const { counted, notKept, now = () => performance.now() } = dependencies;
+  const { maxPerSecond = MAX_PER_SECOND, maxWaiting = MAX_WAITING } = dependencies;
+  const rate = new TokenBucket(maxPerSecond, now);
+  const line: Waiting[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  let writing: Promise<void> | undefined;
+  let isClosed = false;
+
+  function schedule(): void {
+    if (line.length > 0 && !isClosed && !writing) timer ??= setTimeout(write, GATHER_MS).unref();
+  }
+
+  function write(): void {
+    timer = undefined;
+    writing = writeSome().finally(() => {
+      writing = undefined;
+      schedule();
+    });
+  }
+
+  async function writeSome(): Promise<void> {
+    const some = line.splice(0, AT_ONCE);
+    const inputs = await completeInputs(dependencies.inputs, some);
+    const explanations = some.map(
+      (one, i): ExplanationToKeep => ({
+        answer: one.answer,
+        inputs: inputs[i] as KeptInputs | NoInputs,
+        ageMs: now() - one.at,
+        keepForMs: one.keepForMs,
+      }),
+    );
+    for (const [predictor, of] of Map.groupBy(explanations, ({ answer }) => answer.predictor)) {
+      await keepOf(predictor, of);
+    }
+  }
+
+  async function keepOf(predictor: string, explanations: readonly ExplanationToKeep[]): Promise<void> {
+    try {
+      const kept = await dependencies.store.keep(explanations);
+      counted(predictor, 'kept', kept);
+      if (kept < explanations.length) counted(predictor, 'left_out', explanations.length - kept);
+    } catch (error) {
+      counted(predictor, 'failed', explanations.length);
+      notKept(error);
+    }
+  }
+
+  return {
+    notice(answer, { policy }) {
+      const { explanations } = policy;
+      if (explanations === undefined || isClosed || !isKept(explanations.share, answer.userId)) return;
+      if (line.length >= maxWaiting) return counted(answer.predictor, 'over_line', 1);
+      if (rate.take(1) === 0) return counted(answer.predictor, 'over_rate', 1);
+      const { keepForMs } = explanations;
+      line.push({ answer: asServed(answer), inputs: answer.inputs, at: now(), keepForMs });
+      schedule();
+    },
+    waiting: () => line.length,
+    async close() {
+      isClosed = true;
+      clearTimeout(timer);
+      await writing;
+      while (line.length > 0) await writeSome();
+    },
+  };
+}
+
+/** Without what it is held by, and whatever else is this process's own. */
+function asServed(answer: Answer): ServedAnswer {
+  const { predictor, userId, prediction, source, reason, modelNumber, variant, generationNumber } = answer;
+  const { computedAt, ageSeconds, contextVersion, predictedFromContextVersion, history } = answer;
+  return {
+    ...{ predictor, userId, prediction, source, reason, modelNumber, variant, generationNumber },
+    ...{ computedAt, ageSeconds, contextVersion, predictedFromContextVersion, history },
+  };
+}
+
+/** Of each its inputs: those of its inference, else as they are now, by one statement for each model version. */
+async function completeInputs(source: InputSource, some: readonly Waiting[]): Promise<(KeptInputs | NoInputs)[]> {
+  const lacking = some.filter(({ inputs }) => inputs === undefined).map(({ answer }) => answer);
+  const read = new Map<ServedAnswer, KeptInputs | NoInputs>();
+  const groups = Map.groupBy(lacking, ({ predictor, modelNumber }) => `${modelNumber} ${predictor}`);
+  for (const answers of groups.values()) {
+    const found = await readNow(source, answers).catch(() => null);
+    for (const answer of answers) read.set(answer, found ? (found.get(answer.userId) ?? 'no_row') : 'not_read');
+  }
+  return some.map(({ answer, inputs }) =>
+    inputs ? inputsOfRow(inputs, 'for_the_answer') : (read.get(answer) ?? 'not_read'),
+  );
+}
+
+async function readNow(source: InputSource, answers: readonly ServedAnswer[]) {
+  const [first] = answers as [ServedAnswer];
+  const version = await source.versionOf(first.predictor, first.modelNumber);
+  return source.readInputs(version, [...new Set(answers.map(({ userId }) => userId))]);
+}

@@ -1,0 +1,164 @@
+/**
+ * I9, of arms: a fresh answer is of an arm and a model version that were in force at some moment of its read. Which those
+ * were follows from what ops asked for and were told, one after another: between the sending of a change and its
+ * acknowledgement both sides of it; after a call of which nobody knows what became, both until it can work no more, or the
+ * rollout is known to be over. A rollout that is preparing begins when the service pleases.
+ */
+import type { MoveIntent, MoveRollout, Read, ReadAnswer, RollBack, Survey, ToldArm, ToldRollout } from '../history.ts';
+import { createArmClaims, STABLE } from './arm-claims.ts';
+import { headOf } from './check-calls.ts';
+import { createSettledUsers } from './settled-users.ts';
+import type { Violations } from './violations.ts';
+
+export interface AssignmentCounts {
+  /** What was acknowledged, `start`, `advance`, … → how often. */
+  readonly moves: Map<string, number>;
+  /** Fresh answers that were judged, by variant. */
+  readonly served: Map<string, number>;
+}
+
+export interface AssignmentRule {
+  intend(intent: MoveIntent): void;
+  moved(move: MoveRollout): void;
+  rolledBack(rollback: RollBack): void;
+  surveyed(survey: Survey): void;
+  /** A fresh answer. */
+  check(read: Read, answer: ReadAnswer, user: number): void;
+  /** Of another past nobody knows who was served what; what was sent until then tells nothing of this one. */
+  forget(until: number): void;
+  readonly counts: AssignmentCounts;
+}
+
+/** A call that may work yet, or have worked: of which rollout, where it was of one. */
+interface OpenCall {
+  readonly rollout: string | null;
+  readonly until: number;
+}
+
+/** @param windowMs longer than any call takes, or works after its sender has given it up */
+export function createAssignmentRule(windowMs: number, violations: Violations): AssignmentRule {
+  const claims = createArmClaims(windowMs, { variant: STABLE, version: 1 });
+  const users = createSettledUsers();
+  const counts: AssignmentCounts = { moves: new Map(), served: new Map() };
+  let open: OpenCall[] = [];
+  /** The one that is under way, or may be. */
+  let arm: ToldArm | null = null;
+  /** Only what was sent later counts. */
+  let since = Number.NEGATIVE_INFINITY;
+
+  const isSure = (at: number) => {
+    open = open.filter(({ until }) => until >= at);
+    return open.length === 0;
+  };
+
+  function leaveOpen(rollout: string | null, ended: number): void {
+    open.push({ rollout, until: ended + windowMs });
+  }
+
+  /** Nothing else is in force, as far as no call may work yet. */
+  function settle(arms: readonly ToldArm[], { at, ended }: { readonly at: number; readonly ended: number }): void {
+    for (const one of arms) claims.allow(one, at);
+    if (isSure(at)) claims.closeOthers(arms, ended);
+  }
+
+  function conclude(rollout: ToldRollout): void {
+    open = open.filter((call) => call.rollout !== rollout.id);
+    users.end();
+    arm = null;
+  }
+
+  /** @param stable what else is said of it; null: nothing */
+  function learn(rollout: ToldRollout, stable: number | null, call: { readonly at: number; readonly ended: number }) {
+    const { state, variant, version, steps } = rollout;
+    const own = { variant, version };
+    const asStable = { variant: STABLE, version };
+    if (state === 'promoted') {
+      conclude(rollout);
+      return settle([{ variant: STABLE, version: stable ?? version }], call);
+    }
+    const known = stable === null ? [] : [{ variant: STABLE, version: stable }];
+    if (state === 'aborted' || state === 'ended') {
+      conclude(rollout);
+      if (known.length > 0) return settle(known, call);
+      if (!isSure(call.at)) return;
+      claims.close(own, call.ended);
+      return claims.close(asStable, call.ended);
+    }
+    arm = own;
+    // Of one step alone it is the stable one as soon as it begins.
+    const mayBeStable = state === 'preparing' && (steps[0] ?? 0) >= 100 ? [asStable] : [];
+    if (known.length > 0) settle([...known, own, ...mayBeStable], call);
+    else if (mayBeStable.length === 0 && isSure(call.at)) claims.close(asStable, call.ended);
+    if (state !== 'preparing' && isSure(call.at)) users.settle(call.ended);
+  }
+
+  function whyMoved(own: ToldArm, { at, ended }: Read, user: number): string | null {
+    if (own.variant !== STABLE) return users.servedFromArm(user, ended);
+    // Of a rollout that may have been promoted, its version serves everybody.
+    return own.version === arm?.version ? null : users.servedFromStable(user, at);
+  }
+
+  return {
+    counts,
+    intend({ move, arm: meant, at }) {
+      if (move === 'rollback') return claims.allow({ variant: STABLE, version: null }, at);
+      if (meant === null) return;
+      if (move === 'start') {
+        arm = meant;
+        claims.allow(meant, at);
+        users.start();
+      }
+      if (move === 'advance') users.grow();
+      if (move === 'abort' || move === 'end') return users.end();
+      // The last step is a promotion, and so is the only one.
+      claims.allow({ variant: STABLE, version: meant.version }, at);
+    },
+    moved({ move, id, told, status, failure, at, ended }) {
+      if (told !== null && at > since) {
+        count(counts.moves, move);
+        return learn(told, null, { at, ended });
+      }
+      // What was refused did nothing: a survey says what there is instead.
+      const isRefused = failure === 'refused' || (status !== null && status !== 503);
+      if (!isRefused || told !== null) leaveOpen(id, ended);
+    },
+    rolledBack({ status, failure, at, ended, toVersion }) {
+      if (toVersion !== null && at > since) {
+        count(counts.moves, 'rollback');
+        return settle([{ variant: STABLE, version: toVersion }], { at, ended });
+      }
+      if (failure !== 'refused' && (status === null || status === 503)) leaveOpen(null, ended);
+    },
+    surveyed({ stable, rollout, at, ended }) {
+      if (stable === null || at <= since) return;
+      // Of a predictor one rollout is active at a time, the newest.
+      open = open.filter((call) => call.rollout === null || call.rollout === rollout?.id);
+      if (rollout !== null) return learn(rollout, stable, { at, ended });
+      arm = null;
+      settle([{ variant: STABLE, version: stable }], { at, ended });
+    },
+    check(read, answer, user) {
+      if (read.at <= since) return;
+      const own = { variant: answer.variant ?? '', version: Number(answer.modelVersion) };
+      count(counts.served, own.variant);
+      const note = (rule: 'unassigned version' | 'user changed arms', why: string) =>
+        violations.note(rule, why, { answer, read: headOf(read), claims: claims.all, arm });
+      if (!claims.isAllowed(own, read.at, read.ended)) {
+        note('unassigned version', `${own.variant} served model version ${own.version}`);
+      }
+      const wrong = whyMoved(own, read, user);
+      if (wrong !== null) note('user changed arms', wrong);
+    },
+    forget(until) {
+      since = until;
+      open = [];
+      arm = null;
+      claims.forget();
+      users.end();
+    },
+  };
+}
+
+function count(counts: Map<string, number>, key: string): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}

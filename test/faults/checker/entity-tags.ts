@@ -1,0 +1,33 @@
+/**
+ * Of whom and what each entity tag was: one that stands for two answers lets a 304 call another user's, or another arm's,
+ * prediction current. The latest are remembered.
+ */
+import type { Read, ReadAnswer } from '../history.ts';
+import { headOf } from './check-calls.ts';
+import type { Violations } from './violations.ts';
+
+const KEPT = 50_000;
+
+export interface EntityTags {
+  /** Takes note of an answer that came with its body. */
+  check(read: Read, answer: ReadAnswer): void;
+}
+
+export function createEntityTags(violations: Violations): EntityTags {
+  const known = new Map<string, string>();
+  return {
+    check(read, answer) {
+      const { etag, userId, variant, modelVersion, generation, source, contextVersion, score } = answer;
+      if (etag === undefined) return;
+      const said = JSON.stringify([userId, variant, modelVersion, generation, source, contextVersion, score]);
+      const before = known.get(etag);
+      if (before !== undefined && before !== said) {
+        violations.note('shared tag', `it was ${before}`, { answer, read: headOf(read) });
+      }
+      known.delete(etag);
+      known.set(etag, said);
+      const [oldest] = known.keys();
+      if (known.size > KEPT && oldest !== undefined) known.delete(oldest);
+    },
+  };
+}

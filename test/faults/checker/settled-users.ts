@@ -1,0 +1,66 @@
+/**
+ * Whether users stay where a rollout put them. While nobody takes it back its arms only grow: whoever was served from an
+ * arm is served from it afterwards; and while they do not grow either, whoever was served from the stable one is, too.
+ *
+ * Memory: 16 bytes a user.
+ */
+export interface SettledUsers {
+  /** A rollout may begin: nobody is known to be anywhere. */
+  start(): void;
+  /** Its arms may grow. */
+  grow(): void;
+  /** They have grown, and do not until they are told to. */
+  settle(at: number): void;
+  /** It may be taken back: nothing is known until the next one. */
+  end(): void;
+  /** A fresh answer of the rollout's arm; gives what is wrong with it. */
+  servedFromArm(user: number, ended: number): string | null;
+  /** A fresh answer of what was the stable arm when the rollout began. */
+  servedFromStable(user: number, at: number): string | null;
+}
+
+const NEVER = Number.NEGATIVE_INFINITY;
+const FOR_EVER = Number.POSITIVE_INFINITY;
+
+export function createSettledUsers(): SettledUsers {
+  let isOn = false;
+  /** Since when it has not grown, for certain. */
+  let since = FOR_EVER;
+  /** User → when the first answer from the arm had come. */
+  const inArm = new Map<number, number>();
+  /** User → when the latest read was sent that was answered from the stable arm. */
+  const inStable = new Map<number, number>();
+
+  function forget(): void {
+    since = FOR_EVER;
+    inArm.clear();
+    inStable.clear();
+  }
+
+  return {
+    start() {
+      isOn = true;
+      forget();
+    },
+    grow() {
+      since = FOR_EVER;
+    },
+    settle(at) {
+      since = Math.min(since, at);
+    },
+    end() {
+      isOn = false;
+      forget();
+    },
+    servedFromArm(user, ended) {
+      if (!isOn) return null;
+      inArm.set(user, Math.min(ended, inArm.get(user) ?? FOR_EVER));
+      return (inStable.get(user) ?? NEVER) > since ? 'from the stable arm, with no step between' : null;
+    },
+    servedFromStable(user, at) {
+      if (!isOn) return null;
+      inStable.set(user, Math.max(at, inStable.get(user) ?? NEVER));
+      return at > (inArm.get(user) ?? FOR_EVER) ? 'back to the stable arm, and nobody took it back' : null;
+    },
+  };
+}

@@ -1,0 +1,99 @@
+/**
+ * Ops who move who is served what, one act after another: canaries and A/B tests are started, looked at, advanced,
+ * promoted, taken back (also in the midst of a run of theirs), and generations rolled back, to another model version too.
+ * Of a call that nobody acknowledged they do not know what became; then they look before they go on.
+ */
+import type { Move, ToldRollout } from '../history.ts';
+import type { Dice, LoadParts } from './load-parts.ts';
+import { repeat } from './load-parts.ts';
+import { createOps } from './rollout-calls.ts';
+import { startRun } from './run-starter.ts';
+
+export interface MoverOptions {
+  readonly movesPerSecond: number;
+  readonly rollbacksPerSecond: number;
+  /** How many model versions there are. */
+  readonly versions: number;
+}
+
+const STEPS = [
+  [5, 25, 60, 100],
+  [20, 50, 80, 100],
+  [40, 100],
+];
+
+export function startMover(parts: LoadParts, dice: Dice, options: MoverOptions): Promise<void> {
+  const { movesPerSecond, rollbacksPerSecond, versions } = options;
+  const ops = createOps(parts, dice);
+  /** The rollout that is under way, as it was told last; undefined: that is to be looked up first. */
+  let active: ToldRollout | null | undefined = null;
+  /** The highest version that was ever the stable one: those above have their steps before them. */
+  let highest = 1;
+
+  async function act(): Promise<void> {
+    if (dice.next() < rollbacksPerSecond / (movesPerSecond + rollbacksPerSecond)) return rollBack();
+    if (active === undefined) return look();
+    if (active === null) return start();
+    return active.state === 'preparing' ? prepare(active) : go(active);
+  }
+
+  async function rollBack(): Promise<void> {
+    const served = await ops.rollBack();
+    if (served === undefined) active = undefined;
+    else highest = Math.max(highest, served);
+  }
+
+  async function look(): Promise<void> {
+    const told = await ops.survey();
+    if (told) highest = Math.max(highest, told.stable);
+    active = told && keep(told.rollout);
+  }
+
+  function keep(told: ToldRollout | null | undefined): ToldRollout | null | undefined {
+    if (told?.state === 'promoted') highest = Math.max(highest, told.version);
+    return told && (isActive(told) ? told : null);
+  }
+
+  async function start(): Promise<void> {
+    // Now and then one that was there before: it goes without steps.
+    const isNew = dice.next() < 0.85 && highest < versions;
+    const version = isNew ? highest + 1 : 1 + dice.below(highest);
+    const coverage = dice.next() < 0.5 ? 'live' : 'required';
+    const [variant, weight] = dice.next() < 0.2 ? ['blue', 30 + dice.below(60)] : ['candidate', 0];
+    const plan =
+      weight > 0
+        ? { kind: 'ab', arms: [{ variant, version: String(version), weight }], coverage }
+        : { kind: 'canary', version: String(version), steps: dice.oneOf(STEPS), coverage };
+    active = keep(await ops.start({ variant, version }, plan));
+  }
+
+  async function prepare(rollout: ToldRollout): Promise<void> {
+    const choice = dice.next();
+    if (choice < 0.1) return move(rollout, 'abort');
+    return choice < 0.2 ? abortItsRun(rollout) : look();
+  }
+
+  async function go(rollout: ToldRollout): Promise<void> {
+    const choice = dice.next();
+    if (choice < 0.15) return move(rollout, rollout.steps.length > 0 ? 'abort' : 'end');
+    if (choice < 0.25) return move(rollout, 'promote');
+    if (choice < 0.4) return abortItsRun(rollout);
+    if (choice < 0.55) return void (await startRun(parts, dice, 'all', rollout.variant));
+    return rollout.steps.length > 0 ? move(rollout, 'advance') : look();
+  }
+
+  async function abortItsRun(rollout: ToldRollout): Promise<void> {
+    await startRun(parts, dice, 'all', rollout.variant);
+    await move(rollout, 'abort');
+  }
+
+  async function move(rollout: ToldRollout, what: Exclude<Move, 'start'>): Promise<void> {
+    active = keep(await ops.move(rollout, what));
+  }
+
+  return repeat(parts, movesPerSecond + rollbacksPerSecond, act);
+}
+
+function isActive({ state }: ToldRollout): boolean {
+  return state === 'preparing' || state === 'running' || state === 'held';
+}

@@ -1,0 +1,43 @@
+/** R1 to R3: what is said of arms by something that cannot know. */
+import type { Plant } from '../patch.ts';
+
+export const heldAssignment: Plant = {
+  name: 'R1',
+  what: 'a process believes for a second what it was last told of who is served what',
+  patches: [
+    {
+      file: 'libs/prediction/read/read-prediction.ts',
+      find: 'const assignments = notice(predictorName, certificate);',
+      replace: `const told = notice(predictorName, certificate);
+    const kept = (globalThis as unknown as { plantedR1?: { told: Assignments; until: number } });
+    if (!kept.plantedR1 || kept.plantedR1.until < performance.now()) {
+      kept.plantedR1 = { told, until: performance.now() + 1_000 };
+    }
+    const assignments = kept.plantedR1.told;`,
+    },
+  ],
+};
+
+export const overlayOfAnyArm: Plant = {
+  name: 'R2',
+  what: 'an entry of the overlay fits whatever arm the user is in: Redis is believed to hold what is assigned',
+  patches: [
+    {
+      file: 'libs/prediction/freshness.ts',
+      find: 'if (candidate.modelVersionId !== assignment.modelVersionId) return false;',
+      replace: "if (candidate.layer === 'overlay') return candidate.history === history;",
+    },
+  ],
+};
+
+export const saltedByStep: Plant = {
+  name: 'R3',
+  what: "users are dealt to arms anew at each step, not by the rollout's own salt",
+  patches: [
+    {
+      file: 'libs/offline-store/assignments.ts',
+      find: 'const bucketOf = (userId: string) => bucketOfUser(salt, userId);',
+      replace: 'const bucketOf = (userId: string) => bucketOfUser(String(step), userId);',
+    },
+  ],
+};

@@ -1,0 +1,157 @@
+/**
+ * A rollout: another model version beside the stable one gets users, more of them at each step, and becomes the stable one
+ * or is taken back, in the midst of its run too; the next may be of the same version again.
+ *
+ * One user, whom the second step reaches; one history. What happens, in every order:
+ *
+ * - an event raises the version
+ * - a rollout is made, of the version that is not the stable one, with the newest generation that there is of it; it
+ *   begins, grows, is promoted or aborted, also before it began
+ * - a run of everybody is asked for, of either arm (it notes model version and floor), scores, and is published: in force
+ *   only in the arm of its version, and not where that is another rollout's
+ * - the rows of any generation are loaded into Redis, whenever; live results are kept late
+ * - readers of one process, with its memory and flights
+ *
+ * I9 is watched without the rule's own means: who was assigned what since a read arrived, by which version a prediction
+ * was computed, and whether a user who was served from the arm is served from it until it is taken back.
+ */
+import { type Model, nth, type Step, sorted, step } from '../checker/model.ts';
+import { armOfUser } from './rollout-arms.ts';
+import { keepSteps, newRolloutReader, rolloutReaderSteps } from './rollout-readers.ts';
+import type { Arm, RolloutRules, RolloutScope, RolloutState } from './rollout-state.ts';
+
+type Steps = Generator<Step<RolloutState>>;
+
+const LAST_STEP = 3;
+
+export function rollout(rules: RolloutRules, scope: RolloutScope): Model<RolloutState> {
+  return {
+    name: 'rollout',
+    initial: initialState(scope),
+    *steps(state) {
+      if (state.broken !== null) return;
+      yield* eventSteps(state);
+      yield* moveSteps(rules, state);
+      yield* runSteps(rules, state);
+      yield* loadSteps(state);
+      yield* keepSteps(state);
+      for (const i of state.readers.keys()) yield* rolloutReaderSteps(rules, state, i);
+    },
+    violation: (state) => state.broken,
+    canonical: (state) => ({ ...state, readers: sorted(state.readers) }),
+  };
+}
+
+/** The first generation is in force, and in Redis. */
+function initialState({ readers, ...left }: RolloutScope): RolloutState {
+  const row = { label: 0, model: 1, asked: 0 };
+  return {
+    postgres: {
+      ...{ version: 0, stable: { model: 1, generation: 1, floor: 0 }, candidate: null, step: 0 },
+      generations: [{ model: 1, is: 'published', floor: 0, row }],
+      ...{ entries: [null, null], highestFloor: 0, takenBack: 0 },
+    },
+    redis: { rows: [row, null, null], overlay: null },
+    ...{ memory: null, kept: null, flight: null, wasInArm: false, broken: null },
+    readers: Array.from({ length: readers }, newRolloutReader),
+    left,
+  };
+}
+
+function* eventSteps(state: RolloutState): Steps {
+  if (state.left.events === 0) return;
+  yield step(state, `an event commits: version ${state.postgres.version + 1}`, (draft) => {
+    draft.left.events--;
+    draft.postgres.version++;
+  });
+}
+
+function* moveSteps(rules: RolloutRules, state: RolloutState): Steps {
+  const { stable, candidate, step: at } = state.postgres;
+  const move = (does: string, then: (draft: RolloutState) => void) =>
+    step(state, does, (draft) => {
+      then(draft);
+      // Whoever asks at this moment may be told of either side of it.
+      for (const reader of draft.readers) {
+        if (reader.is === 'asking') reader.assigned[armOfUser(rules, draft.postgres).model] = true;
+      }
+    });
+  if (candidate === null) {
+    if (state.left.rollouts === 0) return;
+    yield move(`a rollout of model version ${3 - stable.model} is made`, (draft) => start(rules, draft));
+    return;
+  }
+  if (at < LAST_STEP) {
+    yield move(`the rollout goes to step ${at + 1}`, ({ postgres }) => {
+      postgres.step++;
+    });
+  }
+  if (at > 0) {
+    yield move(`the rollout is PROMOTED: model version ${candidate.model}`, (draft) => {
+      draft.postgres.stable = candidate;
+      end(draft);
+    });
+  }
+  yield move('the rollout is ABORTED', (draft) => {
+    draft.postgres.takenBack++;
+    end(draft);
+  });
+}
+
+function start({ floor }: RolloutRules, draft: RolloutState): void {
+  const { postgres } = draft;
+  const model = 3 - postgres.stable.model;
+  const isNew = floor === 'above all that there were';
+  if (isNew) postgres.highestFloor++;
+  const newest = postgres.generations.findLastIndex((one) => one.model === model && one.is === 'published');
+  const itsFloor = isNew ? postgres.highestFloor : postgres.stable.floor;
+  draft.left.rollouts--;
+  postgres.candidate = { model, generation: newest + 1, floor: itsFloor };
+}
+
+function end(draft: RolloutState): void {
+  Object.assign(draft.postgres, { candidate: null, step: 0 });
+  draft.wasInArm = false;
+  for (const { due } of draft.readers) due.wasInArm = false;
+}
+
+function* runSteps(rules: RolloutRules, state: RolloutState): Steps {
+  const { generations, stable, candidate, version, takenBack } = state.postgres;
+  const last = nth(generations, generations.length - 1);
+  const number = generations.length;
+  if (last.is === 'published' && state.left.runs > 0) {
+    for (const { model, floor } of candidate ? [stable, candidate] : [stable]) {
+      yield step(state, `run ${number + 1} is asked for, of model version ${model} under floor ${floor}`, (draft) => {
+        draft.left.runs--;
+        draft.postgres.generations.push({ model, is: 'building', floor, row: null });
+      });
+    }
+  }
+  if (last.is === 'building') {
+    yield step(state, `run ${number} scores: label ${version}`, (draft) => {
+      const mine = nth(draft.postgres.generations, number - 1);
+      Object.assign(mine, { is: 'scored', row: { label: version, model: mine.model, asked: takenBack } });
+    });
+  }
+  if (last.is === 'scored') {
+    yield step(state, `generation ${number} is published`, (draft) => publish(rules, draft, number));
+  }
+}
+
+function publish({ publishes }: RolloutRules, { postgres }: RolloutState, number: number): void {
+  const { stable, candidate, generations } = postgres;
+  const mine = nth(generations, number - 1);
+  mine.is = 'published';
+  const isOf = (arm: Arm | null) => arm?.model === mine.model && arm.floor === mine.floor;
+  const arm = publishes === 'in the stable arm' || isOf(stable) ? stable : isOf(candidate) ? candidate : null;
+  if (arm && arm.generation < number) arm.generation = number;
+}
+
+function* loadSteps(state: RolloutState): Steps {
+  for (const [i, { row }] of state.postgres.generations.entries()) {
+    if (row === null || state.redis.rows[i] !== null) continue;
+    yield step(state, `generation ${i + 1} is loaded into Redis`, (draft) => {
+      draft.redis.rows[i] = row;
+    });
+  }
+}
