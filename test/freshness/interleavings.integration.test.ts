@@ -8,7 +8,7 @@ import { createService, createWorld, createWriters, type Delay, PREDICTOR, USERS
 const immediate: Delay = (_name, port) => port;
 
 /** How many interleavings are tried; fewer where the whole is run for many versions, more in a search by night. */
-const RUNS = Number(process.env.FRESHNESS_RUNS || 150);
+const RUNS = Number(process.env.FRESHNESS_RUNS || 80);
 /** For a machine with much else to do. One that ended early would go on beside the tests after it, in their world. */
 const ENDS_WITHIN_MS = 900_000;
 

@@ -1,7 +1,7 @@
 /** A read while the pointer moves. Its certificate names the assignment; candidates of any other do not fit. */
 import { nth, type Step, step } from '../checker/model.ts';
-import { keepRow, putEntry } from './assignment-entries.ts';
 import type { AssignmentReader, AssignmentRules, AssignmentState, Entry, Prediction } from './assignment-state.ts';
+import { keepRow, putEntry } from './overlay-entries.ts';
 import { isFreshUnder } from './worth.ts';
 
 export function newAssignmentReader(): AssignmentReader {

@@ -17,9 +17,9 @@
  * the read arrived, and nothing that was asked for before a rollback may be served as fresh from the overlay after it.
  */
 import { type Model, nth, type Step, sorted, step } from '../checker/model.ts';
-import { keepRow, putEntry } from './assignment-entries.ts';
 import { assignmentReaderSteps, newAssignmentReader } from './assignment-readers.ts';
 import type { AssignmentRules, AssignmentScope, AssignmentState } from './assignment-state.ts';
+import { keepRow, putEntry } from './overlay-entries.ts';
 
 type Steps = Generator<Step<AssignmentState>>;
 

@@ -1,6 +1,7 @@
 /** A read while arms come, grow and go. Its certificate names the user's arm; candidates of any other do not fit. */
 import { nth, type Step, step } from '../checker/model.ts';
-import { armOfUser, keepEntry, putEntry } from './rollout-arms.ts';
+import { keepRow, putEntry } from './overlay-entries.ts';
+import { armOfUser } from './rollout-arms.ts';
 import type { Entry, Prediction, Reader, RolloutRules, RolloutState, Told } from './rollout-state.ts';
 import { isFreshUnder } from './worth.ts';
 
@@ -108,7 +109,7 @@ export function* keepSteps(state: RolloutState): Steps {
   if (flight === null) return;
   yield step(state, 'the live result is kept, in Redis and Postgres', (draft) => {
     putEntry(draft, flight);
-    keepEntry(draft, flight);
+    keepRow(draft, flight);
     draft.flight = null;
   });
 }
