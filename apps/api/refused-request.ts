@@ -31,7 +31,7 @@ export function refuseExpectation(incoming: IncomingMessage, outgoing: ServerRes
 export function refuseTunnel(_: IncomingMessage, socket: Duplex): void {
   const error = new RequestError('method_not_allowed', 'This service is no proxy.', {
     remedy: 'send the request to this address itself, without CONNECT',
-    headers: { allow: 'DELETE, GET, HEAD, OPTIONS, POST' },
+    headers: { allow: 'DELETE, GET, HEAD, OPTIONS, POST, PUT' },
   });
   endWith(error, socket);
 }

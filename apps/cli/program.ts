@@ -8,6 +8,8 @@ import { checkCommand } from './commands/check.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { eventSendCommand } from './commands/event-send.ts';
 import { explainCommand } from './commands/explain.ts';
+import { explanationListCommand } from './commands/explanation-list.ts';
+import { explanationShowCommand } from './commands/explanation-show.ts';
 import { generationApproveCommand } from './commands/generation-approve.ts';
 import { generationListCommand } from './commands/generation-list.ts';
 import { generationReportCommand } from './commands/generation-report.ts';
@@ -26,6 +28,7 @@ import { modelShowCommand } from './commands/model-show.ts';
 import { outcomeSendCommand } from './commands/outcome-send.ts';
 import { predictCommand } from './commands/predict.ts';
 import { processListCommand } from './commands/process-list.ts';
+import { replayCommand } from './commands/replay.ts';
 import { rolloutAbortCommand } from './commands/rollout-abort.ts';
 import { rolloutAdvanceCommand } from './commands/rollout-advance.ts';
 import { rolloutEndCommand } from './commands/rollout-end.ts';
@@ -67,6 +70,7 @@ export function createProgram(cli: Cli): Command {
     doctorCommand,
     predictCommand,
     explainCommand,
+    replayCommand,
   ];
   for (const create of direct) program.addCommand(create(cli));
   program.addCommand(group('event', 'tell of changes in a user’s context', [eventSendCommand(cli)]));
@@ -78,10 +82,18 @@ export function createProgram(cli: Cli): Command {
   program.addCommand(group('user', 'erase users, and end that', [userEraseCommand(cli), userReadmitCommand(cli)]));
   program.addCommand(rolloutCommands(cli));
   program.addCommand(group('version', 'which model version is served', [versionRollbackCommand(cli)]));
+  program.addCommand(explanationCommands(cli));
   program.addCommand(group('audit', 'who moved what, when and why', [auditListCommand(cli)]));
   program.addCommand(keyCommands(cli));
   program.addCommand(group('history', 'which past of the database this is', [historyRotateCommand(cli)]));
   return configure(program, cli);
+}
+
+function explanationCommands(cli: Cli): Command {
+  return group('explanation', 'answers that were kept with what they were made of', [
+    explanationListCommand(cli),
+    explanationShowCommand(cli),
+  ]);
 }
 
 function rolloutCommands(cli: Cli): Command {

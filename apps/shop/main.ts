@@ -20,7 +20,7 @@ const help = `Usage: npm run shop                       the story of one custome
        npm run shop -- canary            a better model version takes over step by step; a worse one is taken back
        npm run shop -- ab                three model versions beside each other, and what the shop earns by each
 
-canary and ab take about three minutes, and set the shop back to the eve of its replay.
+canary takes some three minutes and ab one; both set the shop back to the eve of its replay.
 
 Options of replay:
   --from ${defaultPeriod.from}  --to ${defaultPeriod.to}   the days to replay

@@ -157,7 +157,8 @@ export function spread<T>(all: readonly T[], most: number): readonly T[] {
   return Array.from({ length: most }, (_, i) => all[Math.floor((i * all.length) / most)] as T);
 }
 
-function pick(batch: FeatureBatch, rows: readonly number[]): FeatureBatch {
+/** These rows alone, none of which has a fault. */
+export function pick(batch: FeatureBatch, rows: readonly number[]): FeatureBatch {
   return {
     ...batch,
     userIds: rows.map((row) => batch.userIds[row] ?? ''),

@@ -83,7 +83,7 @@ export interface ModelDetail extends ModelView {
   readonly parity: ParityView | null;
 }
 
-/** What is new in a version, in a config's words; what is left out is as in the version that is served. */
+/** What is new in a version, in a config's words; what is left out is as in the version that is served, or in a build's parent. */
 export interface PushInput {
   readonly features?: {
     readonly sql?: string;

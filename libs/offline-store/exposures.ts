@@ -8,14 +8,15 @@ export function createExposureStore(pool: pg.Pool): ExposureStore {
 }
 
 /**
- * The moment is told by this database's clock and by how long ago it was on the sender's. Left out are rollouts that are
+ * The moment is told by this database's clock and by how long ago it was on the sender's, and a second earlier: the statement
+ * may have waited, and what a user does at once after an answer must not lie before the exposure. Left out are rollouts that are
  * not there any more, and what an erasure has overtaken. Sorted, so that two processes never wait crosswise.
  */
 async function putExposures(db: Db, exposures: readonly Exposure[], now: number): Promise<void> {
   await query(db, {
     name: 'tandem-put-exposures',
     text: `insert into tandem.exposures (rollout_id, step, user_id, arm, source, at, context_version)
-      select e.rollout_id, e.step, e.user_id, e.arm, e.source, clock_timestamp() - e.ago * interval '1 ms', e.context_version
+      select e.rollout_id, e.step, e.user_id, e.arm, e.source, statement_timestamp() - e.ago * interval '1 ms' - interval '1 s', e.context_version
       from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::double precision[], $7::bigint[])
         as e(rollout_id, step, user_id, arm, source, ago, context_version)
       where exists (select from tandem.rollouts r where r.id = e.rollout_id)

@@ -48,8 +48,8 @@ function createReference() {
   let hint: { history: string; version: number } | null = null;
   const isNewer = (old: OverlayEntry, entry: OverlayEntry): boolean => {
     if (old.history !== entry.history) return false;
-    if (old.overlayFloor !== entry.overlayFloor) return old.overlayFloor > entry.overlayFloor;
     if (old.modelVersionId !== entry.modelVersionId) return false;
+    if (old.overlayFloor !== entry.overlayFloor) return old.overlayFloor > entry.overlayFloor;
     if (old.contextVersion !== entry.contextVersion) return old.contextVersion > entry.contextVersion;
     return old.computedAt > entry.computedAt;
   };
@@ -113,6 +113,13 @@ describe('the overlay', () => {
       }),
       { numRuns: 150 },
     );
+  });
+
+  it('keeps what the stable arm answers where a rollout that was taken back left an entry under its higher floor', async () => {
+    const overlay = createOverlayStore({ connection, prefix });
+    await overlay.put([overlayEntry('42', { modelVersionId: 'b2'.repeat(16), overlayFloor: 3, contextVersion: 7 })]);
+    expect(await overlay.putEach([overlayEntry('42', { overlayFloor: 1, contextVersion: 7 })])).toEqual(['kept']);
+    expect(await entryOf42(prefix)).toMatchObject({ modelVersionId: MODEL, overlayFloor: 1 });
   });
 
   it('keeps what any order of the same writers leaves: the newest label of the highest floor', async () => {

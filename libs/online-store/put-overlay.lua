@@ -9,8 +9,9 @@
 -- Result, of each entry in order: 1 kept; 0 the stored entry is newer; -1 the hint says that the user's context is newer
 -- already.
 --
--- The stored entry stays where it is of the same history and a higher floor, or of the same history, floor and model
--- version with a higher context version, or the same one and computed later. Any other is replaced.
+-- The stored entry stays where it is of the same history and model version and a higher floor, or of the same floor too
+-- with a higher context version, or the same one and computed later. Any other is replaced: of two model versions neither
+-- is newer, and once a rollout is taken back, what it left has the higher floor and serves nobody.
 
 local LENGTH = 4
 local LAYOUT = '<I4BBc8c16ddd'
@@ -46,8 +47,8 @@ local function is_older(stored, history, model, floor, context, computed)
   -- Damaged numbers must not make an entry immovable; NaN compares false below.
   local is_sane = their_floor <= MAX_NUMBER and their_context <= MAX_NUMBER
   if not is_sane or their_history ~= history then return false end
-  if their_floor ~= floor then return their_floor > floor end
   if their_model ~= model then return false end
+  if their_floor ~= floor then return their_floor > floor end
   if their_context ~= context then return their_context > context end
   return their_computed > computed
 end

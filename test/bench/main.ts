@@ -11,13 +11,13 @@ import { live } from './live.ts';
 import { currentCommit, currentLoad, describeMachine } from './machine.ts';
 import { reads } from './reads.ts';
 import { type Report, renderTable, type SectionResult, writeReport } from './report.ts';
+import { rollouts } from './rollouts.ts';
 import type { BenchOptions, Section } from './section.ts';
 import { type BenchServers, startServers } from './service.ts';
-import { shadow } from './shadow.ts';
 import { takeover } from './takeover.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-const sections: readonly Section[] = [reads, live, batch, takeover, shadow];
+const sections: readonly Section[] = [reads, live, batch, takeover, rollouts];
 const names = sections.map((one) => one.name).join(',');
 
 const HELP = `npm run bench -- [options]

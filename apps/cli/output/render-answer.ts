@@ -24,9 +24,14 @@ export const REASONS: Readonly<Record<string, string>> = {
 };
 
 export function renderAnswer({ answer, etag, cacheStatus }: Answered, paint: Paint): string[] {
+  return renderFields([...answerFields(answer, paint), ['cache', cacheStatus ?? ''], ['etag', etag ?? '']]);
+}
+
+/** What an answer says, by name. */
+export function answerFields(answer: PredictionAnswer, paint: Paint): [name: string, value: string][] {
   const { computedAt, ageSeconds, contextVersion, predictedFromContextVersion: from } = answer;
-  return renderFields([
-    ...outputsOf(answer.prediction).map(([name, value]) => [name, paint('strong', value)] as const),
+  return [
+    ...outputsOf(answer.prediction).map(([name, value]): [string, string] => [name, paint('strong', value)]),
     ['source', `${paint(SOURCE_TONES[answer.source], answer.source)}, ${answer.reason}${reasonWords(answer.reason)}`],
     ['model', versionOf(answer)],
     [
@@ -34,9 +39,7 @@ export function renderAnswer({ answer, etag, cacheStatus }: Answered, paint: Pai
       computedAt === null ? 'never: the declared default' : `${moment(computedAt)} UTC, ${ageOf(ageSeconds)} ago`,
     ],
     ['context', `version ${contextVersion ?? 'unknown'}, predicted from ${from ?? 'none'}`],
-    ['cache', cacheStatus ?? ''],
-    ['etag', etag ?? ''],
-  ]);
+  ];
 }
 
 export function renderManyAnswers(results: readonly ManyResult[], paint: Paint): string[] {

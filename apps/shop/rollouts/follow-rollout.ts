@@ -13,7 +13,7 @@ export interface FollowParts {
 
 const lookMs = 500;
 /** A first step that lasts longer has too few customers to prove anything. */
-const firstStepMs = 45_000;
+const firstStepMs = 30_000;
 /** A rollout that has not moved on for so long will not: `reason` then says what it waits for. */
 const patienceMs = 180_000;
 

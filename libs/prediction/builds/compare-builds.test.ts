@@ -18,7 +18,7 @@ describe('ranks', () => {
 
   it('correlate as scipy.stats.spearmanr says, ties included', () => {
     // spearmanr([1, 2, 2, 4, 7], [3, 1, 4, 4, 9]).statistic
-    expect(rankCorrelation([1, 2, 2, 4, 7], [3, 1, 4, 4, 9])).toBeCloseTo(0.7105263157894738, 12);
+    expect(rankCorrelation([1, 2, 2, 4, 7], [3, 1, 4, 4, 9])).toBeCloseTo(0.7631578947368421, 12);
     expect(rankCorrelation([1, 2, 3], [30, 20, 10])).toBeCloseTo(-1, 12);
     expect(rankCorrelation([1, 2, 3], [4, 4, 4])).toBeNull();
   });
@@ -65,7 +65,7 @@ describe('labels', () => {
     expect(figures).toEqual({
       kind: 'classes',
       parent: { auc: 0.75, logLoss: expect.closeTo(0.4722879, 6) },
-      build: { auc: 0.75, logLoss: expect.closeTo(0.5402747, 6) },
+      build: { auc: 0.75, logLoss: expect.closeTo(0.5402714, 6) },
     });
   });
 

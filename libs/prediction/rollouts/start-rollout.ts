@@ -15,8 +15,20 @@ export interface StartRolloutDependencies {
 /** Rejects as RolloutStore.create. What is lost between its steps, the next round of prepare-rollouts.ts makes up for. */
 export async function startRollout(dependencies: StartRolloutDependencies, rollout: NewRollout): Promise<Rollout> {
   const made = await dependencies.rollouts.create(rollout);
-  for (const arm of uncomputed(made)) await computeArm(dependencies, made, arm);
+  for (const arm of outdated(made)) await computeArm(dependencies, made, arm);
   return made;
+}
+
+/**
+ * The arms to compute for: also those that begin with a generation that is kept of their version, since one that is older
+ * than the stable arm's answers more of its users live, and that is no difference of the versions.
+ */
+function outdated(rollout: Rollout): readonly RolloutArm[] {
+  const { plan, arms } = rollout;
+  if (plan.kind === 'shadow') return [];
+  // Back to a version that was the stable one: nothing is recomputed, as by a rollback.
+  const isWayBack = plan.kind === 'canary' && plan.steps[0] === 100;
+  return isWayBack ? uncomputed(rollout) : arms;
 }
 
 /** The arms that serve users, and have nothing computed ahead of time for them. */

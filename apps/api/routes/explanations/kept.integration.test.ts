@@ -37,7 +37,14 @@ const read = async (userId: string, headers = {}) =>
 const change = (userId: string, data?: Record<string, unknown>) =>
   api.post(
     '/v1/events',
-    { specversion: '1.0', id: `e${userId}`, source: '/test', type: 'order.placed', subject: userId, ...(data && { data }) },
+    {
+      specversion: '1.0',
+      id: `e${userId}`,
+      source: '/test',
+      type: 'order.placed',
+      subject: userId,
+      ...(data && { data }),
+    },
     { 'content-type': 'application/cloudevents+json' },
   );
 
@@ -71,7 +78,13 @@ describe('an answer of a user whose answers are kept', () => {
     expect(explanation).toMatchObject({
       answer,
       noInputs: null,
-      inputs: { read: 'for_the_answer', contextVersion: 1, ofSameContext: true, fault: null, readAt: answer.computedAt },
+      inputs: {
+        read: 'for_the_answer',
+        contextVersion: 1,
+        ofSameContext: true,
+        fault: null,
+        readAt: answer.computedAt,
+      },
     });
     expect(explanation.inputs?.features).toEqual([
       { name: 'recency', value: 40, from: 'row' },
@@ -85,7 +98,10 @@ describe('an answer of a user whose answers are kept', () => {
       ...{ kept: answer.prediction, recomputed: answer.prediction },
     });
     expect(await (await api.get(`/v1/explanations/${explanation.id}`)).json()).toEqual(explanation);
-    expect(await api.pool.query('select from tandem.kept_explanations where at > clock_timestamp()')).toHaveProperty('rowCount', 0);
+    expect(await api.pool.query('select from tandem.kept_explanations where at > clock_timestamp()')).toHaveProperty(
+      'rowCount',
+      0,
+    );
   });
 
   it('is computed again in a process of its own, nicer than those that serve', async () => {
@@ -102,7 +118,10 @@ describe('an answer of a user whose answers are kept', () => {
     await read('3');
     const { id } = await newestOf('3');
     expect((await replay(id)).verdict).toBe('agrees');
-    expect(await tamper(id, 'inputs', '"name":"orders","value":5', '"name":"orders","value":4')).toHaveProperty('rowCount', 1);
+    expect(await tamper(id, 'inputs', '"name":"orders","value":5', '"name":"orders","value":4')).toHaveProperty(
+      'rowCount',
+      1,
+    );
     const { verdict, difference, tolerance } = await replay(id);
     expect([verdict, difference?.output]).toEqual(['differs', 'score']);
     expect(difference?.kept).toBeCloseTo(scoreOf(30, 5), 5);
@@ -113,7 +132,9 @@ describe('an answer of a user whose answers are kept', () => {
   });
 
   it('that was stored has its features as they are right after the reply, and says so', async () => {
-    const run = (await (await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all' })).json()) as { id: string };
+    const run = (await (await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all' })).json()) as {
+      id: string;
+    };
     await workOff(api, run.id);
     const answer = await read('5');
     expect(answer).toMatchObject({ source: 'batch', reason: 'fresh', generation: '1' });
@@ -148,13 +169,20 @@ describe('an answer of a user whose answers are kept', () => {
     expect(await read('10')).toMatchObject({ source: 'default', reason: 'features_unusable' });
     const { id, inputs } = await newestOf('10');
     expect(inputs?.fault).toContain('recency is NaN');
-    expect(await replay(id)).toMatchObject({ verdict: 'refused', reason: expect.stringContaining('default'), recomputed: null });
+    expect(await replay(id)).toMatchObject({
+      verdict: 'refused',
+      reason: expect.stringContaining('default'),
+      recomputed: null,
+    });
   });
 
   it('of a model that hangs by now is refused, and holds up no read', async () => {
     await read('2');
     const { id } = await newestOf('2');
-    await api.pool.query('update tandem.kept_explanations set model_version_id = $2 where id = $1', [id, await endlessVersion()]);
+    await api.pool.query('update tandem.kept_explanations set model_version_id = $2 where id = $1', [
+      id,
+      await endlessVersion(),
+    ]);
     const serving = inferenceChildren().filter(({ niceness }) => niceness <= getPriority() + 3);
     const asked = replay(id);
     expect(await read('2', { 'cache-control': 'no-cache' })).toMatchObject({ source: 'live', reason: 'requested' });
@@ -187,7 +215,11 @@ async function endlessVersion(): Promise<string> {
   const hash = createHash('sha256').update(bytes).digest('hex');
   const definition: ModelDefinition = { ...repurchase().definition, artifactHash: hash };
   const id = modelVersionId(definition);
-  await api.pool.query('insert into tandem.artifacts (hash, bytes, size) values ($1, $2, $3)', [hash, bytes, bytes.length]);
+  await api.pool.query('insert into tandem.artifacts (hash, bytes, size) values ($1, $2, $3)', [
+    hash,
+    bytes,
+    bytes.length,
+  ]);
   await api.pool.query(
     `insert into tandem.model_versions (id, predictor, number, artifact_hash, definition) values ($1, 'repurchase', 2, $2, $3)`,
     [id, hash, JSON.stringify(definition)],

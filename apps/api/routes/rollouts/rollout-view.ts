@@ -81,7 +81,11 @@ export function isRolloutId(id: string): boolean {
 export async function requireRollout(rollouts: Pick<RolloutStore, 'find'>, id: string): Promise<Rollout> {
   const rollout = isRolloutId(id) ? await rollouts.find(id) : undefined;
   if (rollout) return rollout;
-  throw new TandemError('unknown_rollout', 'There is no rollout of this id.', {
+  throw unknownRollout();
+}
+
+export function unknownRollout(): TandemError {
+  return new TandemError('unknown_rollout', 'There is no rollout of this id.', {
     field: 'id',
     remedy: 'GET /v1/rollouts lists them',
   });

@@ -61,7 +61,12 @@ function callsOf({ app, post, pool, dependencies }: TestApi): Omit<RolloutsApi, 
     async serve(rolloutId, served) {
       for (const [arm, { users, errors = 0, source = 'batch' }] of Object.entries(served)) {
         const place = { rolloutId, step: 0, arm, source };
-        const each = Array.from({ length: users }, (_, i) => ({ ...place, contextVersion: 0, at: 0, userId: `${arm}-${i}` }));
+        const each = Array.from({ length: users }, (_, i) => ({
+          ...place,
+          contextVersion: 0,
+          at: 0,
+          userId: `${arm}-${i}`,
+        }));
         await createExposureStore(pool).put(each, 0);
         const latency = [users, ...LATENCY_BOUNDS_MS.map(() => 0)];
         const counts = { ...NO_COUNTS, reads: users, errors, latency };

@@ -6,15 +6,15 @@ import { TandemError } from '@tandem/prediction/errors';
 import type { Registry } from '@tandem/prediction/read/read-prediction';
 import type { Endpoint } from '../../endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
+import { rolloutIdParameter } from '../../parameters.ts';
 import { problems } from '../../problem-schema.ts';
+import { isRolloutId, unknownRollout } from './rollout-view.ts';
 import { ShadowReportSchema, shadowReportView } from './shadow-report-view.ts';
 
 export interface ShadowReportDependencies {
   readonly findShadow: (rolloutId: string) => Promise<KeptShadow | 'not a shadow' | undefined>;
   readonly registry: Pick<Registry, 'predictor'>;
 }
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export function showShadowReport({ findShadow, registry }: ShadowReportDependencies): Endpoint {
   return {
@@ -23,8 +23,8 @@ export function showShadowReport({ findShadow, registry }: ShadowReportDependenc
     produces: 'application/json',
     async handle({ req }) {
       const id = req.param('id') ?? '';
-      const found = UUID.test(id) ? await findShadow(id) : undefined;
-      if (!found) throw new TandemError('unknown_rollout', `There is no rollout ${id}.`);
+      const found = isRolloutId(id) ? await findShadow(id) : undefined;
+      if (!found) throw unknownRollout();
       if (found === 'not a shadow') throw otherKind(id);
       const predictor = await registry.predictor(found.predictor);
       return jsonResponse(shadowReportView(id, found, predictor?.policy.decision ?? null));
@@ -33,8 +33,9 @@ export function showShadowReport({ findShadow, registry }: ShadowReportDependenc
 }
 
 function otherKind(id: string): TandemError {
-  return new TandemError('rollout_conflict', `Rollout ${id} serves its model version, and shadows nobody.`, {
-    remedy: 'look at the rollout itself: what it serves is counted there',
+  return new TandemError('rollout_conflict', 'This rollout serves its model versions, and shadows nobody.', {
+    field: 'id',
+    remedy: `GET /v1/rollouts/${id}/report`,
   });
 }
 
@@ -46,11 +47,7 @@ const route = createRoute({
   summary: "A shadow's answers beside those that were served",
   description:
     'Differences of the output that the predictor decides by, decisions that would have been others, segments, and what the candidate takes. Counted over all processes, which tell every five seconds; none of it delays an answer.',
-  request: {
-    params: z.object({
-      id: z.uuid().openapi({ param: { name: 'id', in: 'path' }, example: '0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2b12' }),
-    }),
-  },
+  request: { params: z.object({ id: rolloutIdParameter }) },
   responses: {
     200: {
       description: 'What has been found so far',

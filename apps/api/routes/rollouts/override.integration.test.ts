@@ -1,0 +1,78 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createRolloutsApi, type RolloutsApi } from './rollouts-api.fixture.ts';
+
+const CANARY = { kind: 'canary', version: '1', steps: [1, 100], coverage: 'live' };
+
+let api: RolloutsApi;
+let id: string;
+beforeAll(async () => {
+  api = await createRolloutsApi();
+});
+beforeEach(async () => {
+  ({ id } = await api.start(CANARY));
+  await api.begin(id);
+});
+afterAll(() => api?.close());
+
+const put = async (userId: string, variant: unknown = 'candidate') => {
+  const response = await api.send('PUT', `/v1/rollouts/${id}/overrides/${encodeURIComponent(userId)}`, { variant });
+  return [response.status, await response.json()];
+};
+const variantOf = async (userId: string) =>
+  ((await (await api.get(`/v1/predictions/repurchase/${userId}`)).json()) as { variant: string }).variant;
+
+describe('a user who is put into an arm by hand', () => {
+  it('is served from it from the answer on, until they are left to their bucket again', async () => {
+    const [first = '', second = ''] = await usersOfStable();
+    expect(await put(first)).toEqual([200, { overrides: [{ userId: first, variant: 'candidate' }] }]);
+    expect(await Promise.all([variantOf(first), variantOf(second)])).toEqual(['candidate', 'stable']);
+    expect(await (await api.get(`/v1/rollouts/${id}/overrides`)).json()).toMatchObject({ overrides: { length: 1 } });
+    expect(await put(first, 'stable')).toMatchObject([200, { overrides: [{ variant: 'stable' }] }]);
+    expect(await variantOf(first)).toBe('stable');
+    for (const _ of ['once', 'and again']) {
+      const gone = await api.send('DELETE', `/v1/rollouts/${id}/overrides/${first}`);
+      expect([gone.status, await gone.json()]).toEqual([200, { overrides: [] }]);
+    }
+  });
+
+  it('is named in the spelling that counts, in an arm that there is', async () => {
+    expect(await put('042')).toMatchObject([422, { field: 'userId', remedy: 'send "42"' }]);
+    expect(await put('a/b')).toMatchObject([422, { field: 'userId' }]);
+    expect(await put('4', 'third')).toMatchObject([422, { field: 'variant', remedy: 'name one of stable, candidate' }]);
+    expect(await put('4', null)).toMatchObject([422, { field: 'variant' }]);
+    expect(await (await api.get(`/v1/rollouts/${id}/overrides`)).json()).toEqual({ overrides: [] });
+  });
+
+  it('is one of a thousand at most, since they lie in the memory of every process', async () => {
+    await api.pool.query(
+      `insert into tandem.arm_overrides select $1, n::text, 'candidate' from generate_series(1001, 2000) n`,
+      [id],
+    );
+    expect(await put('1')).toMatchObject([422, { field: 'userId', remedy: 'leave some to their buckets again' }]);
+    expect((await put('1500', 'stable'))[0]).toBe(200);
+  });
+
+  it('is of a canary or an A/B test that is under way', async () => {
+    const refusal = [409, { remedy: 'name a canary or an A/B test that is under way' }];
+    await api.post(`/v1/rollouts/${id}/abort`);
+    expect(await put('4')).toMatchObject(refusal);
+    expect((await api.send('DELETE', `/v1/rollouts/${id}/overrides/4`)).status).toBe(409);
+    ({ id } = await api.start({ kind: 'shadow', version: '1' }));
+    expect(await put('4')).toMatchObject(refusal);
+  });
+
+  it('is the one whom the audit does not name: it outlives an erasure', async () => {
+    await put('7');
+    const { rows } = await api.pool.query(
+      `select detail from tandem.audit where action = 'override_arm' order by seq desc limit 1`,
+    );
+    expect(rows).toEqual([{ detail: { rollout: expect.any(Number), id, arm: 'candidate' } }]);
+  });
+});
+
+/** Of the customers; of 1 % hardly any is in the other arm. */
+async function usersOfStable(): Promise<string[]> {
+  const users: string[] = [];
+  for (const userId of ['1', '2', '3', '4', '5']) if ((await variantOf(userId)) === 'stable') users.push(userId);
+  return users;
+}

@@ -1,0 +1,68 @@
+/** What a comparison of an optimised build with its parent comes to, side by side. */
+import type { RowParity, SideFigures } from '@tandem/inference/measure-builds';
+import type { Paces } from '@tandem/inference/paces';
+import type { ModelVersionRecord } from '@tandem/offline-store/model-versions';
+import type { Agreement, Label, LabelFigures } from '@tandem/prediction/builds/build-comparison';
+import { type AnsweredUsers, judgedField, numbersOf } from '@tandem/prediction/builds/compare-builds';
+import { scoreLabels } from '@tandem/prediction/builds/score-labels';
+import { TandemError } from '@tandem/prediction/errors';
+import type { DecisionPolicy } from '@tandem/prediction/predictor';
+
+export interface BuildFigures {
+  readonly parent: BuildSide;
+  readonly build: BuildSide;
+  /** `asked`: whose features were asked for; `read`: whom both can be asked for; `compared`: who got both answers. */
+  readonly users: { readonly asked: number; readonly read: number; readonly compared: number };
+  readonly agreement: Agreement;
+  /** null: nobody said what became of the users. */
+  readonly labels: JudgedLabels | null;
+  readonly paces: Paces;
+}
+
+export interface BuildSide {
+  readonly number: number;
+  /** null: of the parent, where it is no build itself. */
+  readonly kind: string | null;
+  readonly artifact: string;
+  /** Of its file. */
+  readonly bytes: number;
+  /** Whether it is pinned: each user is inferred alone. */
+  readonly rowByRow: boolean;
+  /** Without the pin. */
+  readonly parity: RowParity;
+  /** Users for whom it gave no usable answer. */
+  readonly refused: number;
+}
+
+export interface JudgedLabels {
+  /** The field that was judged. */
+  readonly output: string;
+  /** Users with a label and both answers. */
+  readonly users: number;
+  readonly figures: LabelFigures;
+}
+
+export function sideOf(version: ModelVersionRecord, { parity, refused }: SideFigures): BuildSide {
+  const { number, build, artifactHash: artifact, size: bytes, rowByRow = false } = version;
+  return { number, kind: build?.kind ?? null, artifact, bytes, rowByRow, parity, refused };
+}
+
+/** Throws `invalid_input` where the predictor gives no single number that a label could be held against. */
+export function judgeLabels(
+  labels: readonly Label[],
+  userIds: readonly string[],
+  { parent, build }: { readonly parent: AnsweredUsers; readonly build: AnsweredUsers },
+  decision: DecisionPolicy | undefined,
+): JudgedLabels {
+  const output = judgedField(parent, decision);
+  const [ours, theirs] = output === null ? [] : [numbersOf(parent, output), numbersOf(build, output)];
+  if (output === null || !ours || !theirs) {
+    throw new TandemError('invalid_input', 'Labels are held against one number a user, and there is no such output.', {
+      field: 'labels',
+      remedy: 'leave them out, or name the output under decision in the config',
+    });
+  }
+  const known = new Map(labels.map(({ userId, label }) => [userId, label]));
+  const figures = scoreLabels({ labels: userIds.map((id) => known.get(id) ?? 0), parent: ours, build: theirs });
+  return { output, users: userIds.length, figures };
+}

@@ -1,0 +1,29 @@
+/** What a static int8 build is calibrated on: the inputs that real users would give the model, of the calibration half. */
+import { encodeInputs, joinInputs } from '@tandem/inference/input-tensors';
+import type { WireTensor } from '@tandem/inference/protocol';
+import { TandemError } from '@tandem/prediction/errors';
+import type { ModelVersion } from '@tandem/prediction/predictor';
+import { readLivingUsers } from './read-living-users.ts';
+import type { Pool } from './sample-users.ts';
+import { usersOfHalf } from './user-halves.ts';
+
+export interface CalibrationRows {
+  readonly users: number;
+  /** Each with a row a user. */
+  readonly tensors: readonly WireTensor[];
+}
+
+/** @param most users. Rejects with `features_unusable` where there is none, or one that no input can hold. */
+export async function readCalibrationRows(pool: Pool, version: ModelVersion, most: number): Promise<CalibrationRows> {
+  const userIds = await usersOfHalf(pool, version, 'calibration', most);
+  const { batch, fault } = await readLivingUsers(pool, version, userIds ?? []);
+  const users = batch.userIds.length;
+  if (users === 0) {
+    const why = fault ?? (userIds === null ? 'their ids were not read in time' : 'the feature query gives none');
+    throw new TandemError('features_unusable', `There is no user to calibrate with: ${why}.`, {
+      remedy: 'mend the feature query: tandem check says what is wrong with it',
+    });
+  }
+  const rows = batch.userIds.map((_, row) => row);
+  return { users, tensors: joinInputs([encodeInputs(version.inputs, batch, rows)], users) };
+}

@@ -1,0 +1,153 @@
+/**
+ * An optimised build beside the model version that it was made of, on real users: how far its answers are from its
+ * parent's, what either costs where they would be served, and, where somebody knows what became of the users, who foretold
+ * it better. Nothing is kept of it.
+ */
+import { measureBuilds } from '@tandem/inference/measure-builds';
+import type { ArtifactStore } from '@tandem/offline-store/artifacts';
+import { listModelVersions, type ModelVersionRecord } from '@tandem/offline-store/model-versions';
+import { unknownVersion } from '@tandem/offline-store/version-labels';
+import type { Label } from '@tandem/prediction/builds/build-comparison';
+import { commonFields, compareBuilds } from '@tandem/prediction/builds/compare-builds';
+import { TandemError } from '@tandem/prediction/errors';
+import type { FeatureBatch } from '@tandem/prediction/models/features';
+import type { ModelVersion, Predictor } from '@tandem/prediction/predictor';
+import { unknownPredictor } from '@tandem/prediction/read/read-errors';
+import { checkUserId } from '@tandem/prediction/user-id';
+import { type BuildFigures, judgeLabels, sideOf } from './build-figures.ts';
+import { readLivingUsers } from './read-living-users.ts';
+import { type Pool, pick } from './sample-users.ts';
+import type { TrialQueue } from './trial-queue.ts';
+import { usersOfHalf } from './user-halves.ts';
+
+export interface BuildToCompare {
+  readonly predictor: string;
+  /** Number of the build's version. */
+  readonly number: number;
+  /** Users at most; of labels all that there are. */
+  readonly users: number;
+  /** Those who are looked at, where there are any; else the half of the users that no build is calibrated on. */
+  readonly labels?: readonly Label[] | undefined;
+}
+
+export interface CompareBuildDependencies {
+  readonly pool: Pool;
+  readonly artifacts: Pick<ArtifactStore, 'get'>;
+  readonly registry: { predictor(name: string): Promise<Predictor | undefined> };
+  /** A comparison is as dear as a trial, and takes its turn among them. */
+  readonly trials: TrialQueue;
+  readonly memoryLimitMb: number;
+}
+
+/**
+ * Rejects with `unknown_predictor`, `unknown_model_version`, `invalid_input` (no build; a user id that is none),
+ * `features_unusable` (nobody to compare), `model_refused`, `overloaded`, `unavailable`.
+ */
+export type CompareBuild = (asked: BuildToCompare) => Promise<BuildFigures>;
+
+export function createCompareBuild(dependencies: CompareBuildDependencies): CompareBuild {
+  return async function compareBuild(asked) {
+    const predictor = await dependencies.registry.predictor(asked.predictor);
+    if (!predictor) throw unknownPredictor(asked.predictor);
+    const pair = await findPair(dependencies, asked);
+    checkLabels(pair.build, asked.labels ?? []);
+    return dependencies.trials.run(() => compare(dependencies, asked, pair, predictor));
+  };
+}
+
+interface Pair {
+  readonly parent: ModelVersionRecord;
+  readonly build: ModelVersionRecord;
+}
+
+async function findPair({ pool }: CompareBuildDependencies, { predictor, number }: BuildToCompare): Promise<Pair> {
+  const versions = await listModelVersions(pool, { predictor });
+  const build = versions.find((one) => one.number === number);
+  if (!build) throw unknownVersion(predictor, number);
+  const parent = versions.find((one) => one.number === build.build?.parent);
+  if (!parent) {
+    throw new TandemError('invalid_input', `Model version ${number} is no optimised build of another.`, {
+      field: 'version',
+      remedy: `name one that was pushed with its parent: tandem build register ${predictor} <parent> <file> --kind int8`,
+    });
+  }
+  if (commonFields(parent.outputs, build.outputs).length > 0) return { parent, build };
+  throw new TandemError('invalid_input', `Model version ${number} gives no field that its parent gives.`, {
+    field: 'version',
+    remedy: 'push it with the outputs of its parent',
+  });
+}
+
+function checkLabels({ keyType }: ModelVersion, labels: readonly Label[]): void {
+  const seen = new Set<string>();
+  labels.forEach(({ userId }, i) => {
+    const check = checkUserId(keyType, userId);
+    if (!check.ok) throw wrongLabel(i, `${check.problem}.`, check.canonical ?? 'the id as the feature query gives it');
+    if (seen.has(userId)) throw wrongLabel(i, 'A user has one label.', 'each user once');
+    seen.add(userId);
+  });
+}
+
+function wrongLabel(i: number, problem: string, write: string): TandemError {
+  const text = `${problem[0]?.toUpperCase()}${problem.slice(1)}`;
+  return new TandemError('invalid_input', text, { field: `labels[${i}].userId`, remedy: `write ${write}` });
+}
+
+async function compare(
+  { pool, artifacts, memoryLimitMb }: CompareBuildDependencies,
+  { users, labels }: BuildToCompare,
+  { parent, build }: Pair,
+  { policy: { decision } }: Predictor,
+): Promise<BuildFigures> {
+  const userIds = labels?.map(({ userId }) => userId) ?? (await usersOfHalf(pool, parent, 'held out', users));
+  if (userIds === null) throw nobody('Their ids were not read in time.', 'make the feature query faster: tandem check');
+  const batches = await readBoth(pool, { parent, build }, userIds);
+  const side = async (version: ModelVersion, batch: FeatureBatch) => {
+    return { definition: version, bytes: await artifacts.get(version.artifactHash), batch };
+  };
+  const [first, second] = [await side(parent, batches.parent), await side(build, batches.build)];
+  const measured = await measureBuilds(first, second, { memoryLimitMb });
+  const answered = {
+    parent: { fields: parent.outputs, answers: measured.parent.answers },
+    build: { fields: build.outputs, answers: measured.build.answers },
+  };
+  const answeredIds = measured.rows.map((row) => batches.parent.userIds[row] ?? '');
+  return {
+    parent: sideOf(parent, measured.parent),
+    build: sideOf(build, measured.build),
+    users: { asked: userIds.length, read: batches.parent.userIds.length, compared: measured.rows.length },
+    agreement: compareBuilds(answered.parent, answered.build, decision),
+    labels: labels === undefined ? null : judgeLabels(labels, answeredIds, answered, decision),
+    paces: measured.paces,
+  };
+}
+
+/** Those who can be scored by both, in one order; at least one. */
+async function readBoth(pool: Pool, { parent, build }: Pair, userIds: readonly string[]) {
+  const ours = await readLivingUsers(pool, parent, userIds);
+  const isSame = JSON.stringify(parent.query) === JSON.stringify(build.query);
+  const theirs = isSame ? ours : await readLivingUsers(pool, build, userIds);
+  const theirRows = new Map(theirs.batch.userIds.map((userId, row) => [userId, row]));
+  const both = ours.batch.userIds.flatMap((userId, row) => {
+    const other = theirRows.get(userId);
+    return other === undefined ? [] : [{ row, other }];
+  });
+  if (both.length === 0) {
+    const why = ours.fault ?? theirs.fault ?? `of ${userIds.length} none has a row in the feature source`;
+    throw nobody(`${why}.`, 'mend the query, or say in features.nulls what a null counts as');
+  }
+  return {
+    parent: pick(
+      ours.batch,
+      both.map(({ row }) => row),
+    ),
+    build: pick(
+      theirs.batch,
+      both.map(({ other }) => other),
+    ),
+  };
+}
+
+function nobody(why: string, remedy: string): TandemError {
+  return new TandemError('features_unusable', `There is no user to compare the two by: ${why}`, { remedy });
+}

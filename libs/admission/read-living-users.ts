@@ -1,0 +1,47 @@
+/** The features of as many users as are named, for whoever only looks: in parts, and of nobody who was erased. */
+import { createFeatureSource } from '@tandem/offline-store/features';
+import { isErased } from '@tandem/prediction/certificate';
+import { type FeatureBatch, scorableRows } from '@tandem/prediction/models/features';
+import type { ModelVersion } from '@tandem/prediction/predictor';
+import { type Pool, pick } from './sample-users.ts';
+
+export interface LivingUsers {
+  /** Those who can be scored. */
+  readonly batch: FeatureBatch;
+  /** Why somebody else cannot be; null: all could, or had no row. */
+  readonly fault: string | null;
+}
+
+/** Users whose features one statement reads. */
+const USERS_OF_A_READ = 500;
+const READ_TIMEOUT_MS = 10_000;
+
+/** Rejects as the feature source does: `config_invalid`, `unavailable`. */
+export async function readLivingUsers(
+  pool: Pool,
+  version: ModelVersion,
+  userIds: readonly string[],
+): Promise<LivingUsers> {
+  const source = createFeatureSource(pool, { usersTimeoutMs: READ_TIMEOUT_MS });
+  const read = async (from: number): Promise<LivingUsers> => {
+    const { batch, certificate } = await source.readUsers(version, userIds.slice(from, from + USERS_OF_A_READ));
+    const isGone = (row: number) => isErased(certificate.user(batch.userIds[row] ?? '', version.predictor));
+    const rows = scorableRows(batch).filter((row) => !isGone(row));
+    const [fault = null] = [...batch.faults].filter(([row]) => !isGone(row)).map(([, why]) => why);
+    return { batch: pick(batch, rows), fault };
+  };
+  let all = await read(0);
+  for (let from = USERS_OF_A_READ; from < userIds.length; from += USERS_OF_A_READ) all = join(all, await read(from));
+  return all;
+}
+
+function join(first: LivingUsers, second: LivingUsers): LivingUsers {
+  const [a, b] = [first.batch, second.batch];
+  const batch = {
+    ...a,
+    userIds: [...a.userIds, ...b.userIds],
+    contextVersions: [...a.contextVersions, ...b.contextVersions],
+    values: a.values.map((values, column) => [...values, ...(b.values[column] ?? [])]),
+  };
+  return { batch, fault: first.fault ?? second.fault };
+}

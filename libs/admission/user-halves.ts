@@ -1,0 +1,27 @@
+/**
+ * Two halves of a predictor's users, by a hash of the id, the same each time: what an optimised build is calibrated on,
+ * and whom it is judged by. Nobody is in both.
+ */
+import { asRelation } from '@tandem/offline-store/feature-statement';
+import type { ModelDefinition } from '@tandem/prediction/predictor';
+import { ifInTime, type Pool, readKeys } from './sample-users.ts';
+
+export type UserHalf = 'calibration' | 'held out';
+
+/** For the keys, which to spread out takes a look at all of them; and again for any, where that took longer. */
+const KEYS_MS = 5_000;
+
+/** At most so many, spread over the keys; null: not read in time. */
+export async function usersOfHalf(
+  pool: Pool,
+  { query: { sql } }: Pick<ModelDefinition, 'query'>,
+  half: UserHalf,
+  most: number,
+): Promise<readonly string[] | null> {
+  const hash = 'hashtextextended(f.user_id::text, 0)';
+  const keys = (order: string) => `select distinct key from (
+      select f.user_id as key from ${asRelation(sql)}
+      where f.user_id is not null and ${hash} ${half === 'calibration' ? '<= 0' : '> 0'} ${order} limit ${most}) k order by key`;
+  const spread = await ifInTime(readKeys(pool, keys(`order by ${hash}`), KEYS_MS));
+  return spread ?? (await ifInTime(readKeys(pool, keys(''), KEYS_MS)));
+}

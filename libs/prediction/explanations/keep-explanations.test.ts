@@ -1,0 +1,159 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Answer } from '../answer.ts';
+import type { FeatureBatch } from '../models/features.ts';
+import type { ExplanationsPolicy, ModelVersion, Predictor } from '../predictor.ts';
+import { createKeptAnswers, isKept, type KeepDependencies } from './keep-explanations.ts';
+import type { ExplanationToKeep, KeptInputs } from './kept-explanation.ts';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+const answer = (userId: string, more: Partial<Answer> = {}): Answer => ({
+  ...{ predictor: 'repurchase', userId, prediction: { score: 0.5 }, source: 'batch', reason: 'fresh', modelNumber: 2 },
+  ...{ variant: 'stable', rollout: null, generationNumber: 1, computedAt: 0, ageSeconds: 0, contextVersion: 3 },
+  ...{ predictedFromContextVersion: 3, history: 'h', hit: true, kept: false, forwarded: null },
+  ...more,
+});
+const predictorOf = (explanations?: ExplanationsPolicy) =>
+  ({ name: 'repurchase', keyType: 'int8', policy: { ...(explanations && { explanations }) } }) as Predictor;
+const EVERYBODY = predictorOf({ share: 1, keepForMs: 1_000 });
+const inputsNow: KeptInputs = {
+  ...{ read: 'after_the_reply', readAt: 9, history: 'h', contextVersion: 3, features: [], fault: null },
+};
+/** Two users, of whom the second has a value of an event. */
+const BATCH: FeatureBatch = {
+  ...{ history: 'h', readAt: 5, userIds: ['1', '2'], contextVersions: [3, 4], faults: new Map(), unusable: new Map() },
+  columns: [
+    { name: 'recency', kind: 'number' },
+    { name: 'plan', kind: 'string' },
+  ],
+  values: [Float64Array.of(1.5, -0), ['a', 'b']],
+  fromEvents: new Map([[1, [{ column: 1, entry: { value: 'b', accepted: 7, time: 6, source: 's', id: 'e' } }]]]),
+};
+
+function createWorld(more: Partial<KeepDependencies> = {}) {
+  const kept: ExplanationToKeep[] = [];
+  const counts: Record<string, number> = {};
+  const reads: (readonly string[])[] = [];
+  const answers = createKeptAnswers({
+    store: {
+      async keep(some) {
+        kept.push(...some);
+        return some.length;
+      },
+    },
+    inputs: {
+      versionOf: async (_, number) => ({ number }) as ModelVersion,
+      async readInputs(_, userIds) {
+        reads.push(userIds);
+        return new Map(userIds.filter((userId) => userId !== 'gone').map((userId) => [userId, inputsNow]));
+      },
+    },
+    counted: (_, outcome, some) => void (counts[outcome] = (counts[outcome] ?? 0) + some),
+    notKept: () => {},
+    now: () => Date.now(),
+    ...more,
+  });
+  return { answers, kept, counts, reads };
+}
+
+describe('kept answers', () => {
+  it('are of whole users, a share of them, and of nobody where the predictor does not say so', async () => {
+    const { answers, kept } = createWorld({ maxPerSecond: 5_000, maxWaiting: 5_000 });
+    const userIds = Array.from({ length: 2_000 }, (_, i) => `${i}`);
+    for (const userId of userIds) answers.notice(answer(userId), predictorOf());
+    expect(answers.waiting()).toBe(0);
+    for (const userId of userIds) answers.notice(answer(userId), predictorOf({ share: 0.1, keepForMs: 1 }));
+    for (const userId of userIds) answers.notice(answer(userId), predictorOf({ share: 0.1, keepForMs: 1 }));
+    await answers.close();
+    const chosen = new Set(kept.map((one) => one.answer.userId));
+    expect([...chosen]).toEqual(userIds.filter((userId) => isKept(0.1, userId)));
+    expect(kept.length).toBe(2 * chosen.size);
+    expect(chosen.size).toBeGreaterThan(140);
+    expect(chosen.size).toBeLessThan(260);
+  });
+
+  it('that were inferred have what the model was given, and nothing is read for them', async () => {
+    const { answers, kept, reads } = createWorld();
+    answers.notice(answer('2', { source: 'live', inputs: { batch: BATCH, row: 1 } }), EVERYBODY);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(reads).toEqual([]);
+    expect(kept).toMatchObject([
+      {
+        answer: { userId: '2', source: 'live' },
+        keepForMs: 1_000,
+        inputs: {
+          ...{ read: 'for_the_answer', readAt: 5, history: 'h', contextVersion: 4, fault: null },
+          features: [
+            { name: 'recency', value: -0, event: null },
+            { name: 'plan', value: 'b', event: { source: 's', id: 'e', time: 6, accepted: 7 } },
+          ],
+        },
+      },
+    ]);
+    // Nothing of this process's own is written down.
+    expect(Object.keys(kept[0]?.answer ?? {})).not.toContain('inputs');
+  });
+
+  it('that were stored are read of once more, those of a moment and of a model version together', async () => {
+    const { answers, kept, reads } = createWorld();
+    for (const userId of ['1', '2', '1', 'gone']) answers.notice(answer(userId), EVERYBODY);
+    answers.notice(answer('3', { modelNumber: 9 }), EVERYBODY);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(reads).toEqual([['1', '2', 'gone'], ['3']]);
+    expect(kept.map(({ inputs }) => inputs)).toEqual([inputsNow, inputsNow, inputsNow, 'no_row', inputsNow]);
+  });
+
+  it('are kept without inputs where those cannot be read', async () => {
+    const broken = { versionOf: async () => Promise.reject(new Error('away')), readInputs: async () => new Map() };
+    const { answers, kept } = createWorld({ inputs: broken });
+    answers.notice(answer('1'), EVERYBODY);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(kept.map(({ inputs }) => inputs)).toEqual(['not_read']);
+  });
+
+  it('are no more than may wait, and no more a second than the rate; what is dropped is counted', async () => {
+    const { answers, counts } = createWorld({ maxPerSecond: 10, maxWaiting: 4 });
+    for (let i = 0; i < 7; i++) answers.notice(answer('1'), EVERYBODY);
+    expect([answers.waiting(), counts]).toEqual([4, { over_line: 3 }]);
+    await vi.advanceTimersByTimeAsync(100);
+    expect([answers.waiting(), counts]).toEqual([0, { over_line: 3, kept: 4 }]);
+    // Six are left of this second's, and a tenth of a second has brought one.
+    for (let i = 0; i < 4; i++) answers.notice(answer('1'), EVERYBODY);
+    await vi.advanceTimersByTimeAsync(60);
+    for (let i = 0; i < 4; i++) answers.notice(answer('1'), EVERYBODY);
+    expect(counts.over_rate).toBe(1);
+  });
+
+  it('wait for a store that is slow, one batch at a time, and are counted where it fails or leaves them out', async () => {
+    let isBroken = true;
+    let under = 0;
+    const { answers, counts } = createWorld({
+      store: {
+        async keep(some) {
+          expect(++under).toBe(1);
+          await vi.advanceTimersByTimeAsync(500);
+          under--;
+          if (isBroken) throw new Error('away');
+          return some.length - 1;
+        },
+      },
+    });
+    answers.notice(answer('1'), EVERYBODY);
+    await vi.advanceTimersByTimeAsync(60);
+    answers.notice(answer('1'), EVERYBODY);
+    answers.notice(answer('2'), EVERYBODY);
+    isBroken = false;
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(counts).toEqual({ failed: 1, kept: 1, left_out: 1 });
+  });
+
+  it('that wait are written at the end, and none is taken after it', async () => {
+    const { answers, kept } = createWorld();
+    answers.notice(answer('1'), EVERYBODY);
+    await answers.close();
+    answers.notice(answer('2'), EVERYBODY);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(kept.map((one) => one.answer.userId)).toEqual(['1']);
+  });
+});
