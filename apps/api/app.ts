@@ -7,15 +7,30 @@ import { checkHost } from './http/foreign-request.ts';
 import { RequestError } from './http/request-error.ts';
 import { describeApi } from './openapi.ts';
 import { problemResponse, toProblem } from './problem.ts';
+import { type DocumentedApi, docsPage } from './routes/docs/page.ts';
 import { type ServeOptions, serveEndpoint } from './serve-endpoint.ts';
 
 export interface AppDependencies extends EndpointDependencies, ServeOptions {}
 
 export type App = ReturnType<typeof createApp>;
 
+/** Its description is made when somebody first reads it, or before that by `describe`. */
 export function createApp(dependencies: AppDependencies) {
-  const endpoints = createEndpoints(dependencies, () => JSON.stringify(describeApi(endpoints)));
-  return mount(endpoints, dependencies);
+  const document = once(() => JSON.stringify(describeApi(endpoints)));
+  const page = once(() => docsPage(JSON.parse(document()) as DocumentedApi));
+  const endpoints = createEndpoints(dependencies, { document, page });
+  return Object.assign(mount(endpoints, dependencies), {
+    /** Takes some 50 ms, in which nobody else is answered. */
+    describe: () => void page(),
+  });
+}
+
+function once(make: () => string): () => string {
+  let made: string | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
 }
 
 /** Serves these endpoints alone. */

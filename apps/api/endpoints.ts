@@ -3,10 +3,10 @@ import type { ExplanationStore } from '@tandem/prediction/explanations/kept-expl
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { Endpoint } from './endpoint.ts';
 import type { ArtifactDependencies } from './routes/artifacts/artifact-view.ts';
+import { downloadArtifact } from './routes/artifacts/download.ts';
 import { showArtifact } from './routes/artifacts/show.ts';
 import { uploadArtifact } from './routes/artifacts/upload.ts';
 import { type AuditDependencies, listAuditRows } from './routes/audit/list.ts';
-import { type DocumentedApi, docsPage } from './routes/docs/page.ts';
 import { showDocs } from './routes/docs/show.ts';
 import { type SendDependencies, sendEvents } from './routes/events/send.ts';
 import type { ExplanationDependencies } from './routes/explanations/explain.ts';
@@ -17,6 +17,7 @@ import { showKeptExplanation } from './routes/explanations/show-kept.ts';
 import { showLive } from './routes/health/live.ts';
 import { type ReadyDependencies, showReady } from './routes/health/ready.ts';
 import { type MetricsDependencies, showMetrics } from './routes/metrics/show.ts';
+import { type CompareBuildDependencies, compareBuild } from './routes/models/compare-build.ts';
 import { listModels } from './routes/models/list.ts';
 import { listModelsOfPredictor } from './routes/models/list-of-predictor.ts';
 import type { ModelDependencies } from './routes/models/model-view.ts';
@@ -67,6 +68,7 @@ export interface EndpointDependencies
     ModelDependencies,
     ArtifactDependencies,
     PushDependencies,
+    CompareBuildDependencies,
     ProcessDependencies,
     UserDependencies,
     ErasureDependencies,
@@ -87,9 +89,18 @@ export interface EndpointDependencies
   readonly servesMetrics: boolean;
 }
 
-/** @param document gives the OpenAPI document of these endpoints as JSON; asked for once, when somebody reads it */
-export function createEndpoints(dependencies: EndpointDependencies, document: () => string): readonly Endpoint[] {
-  const text = once(document);
+/** What is served of the description of these endpoints. */
+export interface ApiDescription {
+  /** The OpenAPI document as JSON. */
+  readonly document: () => string;
+  /** The page for people. */
+  readonly page: () => string;
+}
+
+export function createEndpoints(
+  dependencies: EndpointDependencies,
+  { document, page }: ApiDescription,
+): readonly Endpoint[] {
   return [
     readOne(dependencies),
     readMany(dependencies),
@@ -123,8 +134,8 @@ export function createEndpoints(dependencies: EndpointDependencies, document: ()
     showLive(),
     showReady(dependencies),
     ...(dependencies.servesMetrics ? [showMetrics(dependencies)] : []),
-    showOpenApi(text),
-    showDocs(once(() => docsPage(JSON.parse(text()) as DocumentedApi))),
+    showOpenApi(document),
+    showDocs(page),
   ];
 }
 
@@ -148,13 +159,7 @@ function modelEndpoints(dependencies: EndpointDependencies): readonly Endpoint[]
     moveModelLabel(dependencies),
     uploadArtifact(dependencies),
     showArtifact(dependencies),
+    downloadArtifact(dependencies),
+    compareBuild(dependencies),
   ];
-}
-
-function once(make: () => string): () => string {
-  let made: string | undefined;
-  return () => {
-    made ??= make();
-    return made;
-  };
 }

@@ -92,7 +92,9 @@ async function listen(
   connections: Connections,
   { isMetricsHost }: Exposure,
 ): Promise<RunningServer[]> {
-  const { fetch } = createApp(app);
+  const { fetch, describe } = createApp(app);
+  // Before anybody can be kept waiting by it.
+  describe();
   const servers = [await startServer({ fetch, direct: readOneDirectly(app), host, port, connections })];
   if (metricsPort === null) return servers;
   try {

@@ -1,4 +1,5 @@
 /** What the registry of model versions is made of: where files lie, how a pushed version is tried, and labels. */
+import { createCompareBuild } from '@tandem/admission/compare-build';
 import { createPushVersion } from '@tandem/admission/push-version';
 import { createTrialQueue } from '@tandem/admission/trial-queue';
 import { type BucketOptions, createBucket } from '@tandem/offline-store/artifact-bucket';
@@ -8,18 +9,22 @@ import { createPool } from '@tandem/offline-store/database';
 import { listModelVersions, type VersionQuery } from '@tandem/offline-store/model-versions';
 import type { StoredRegistry } from '@tandem/offline-store/registry';
 import { type LabelMove, moveLabel } from '@tandem/offline-store/version-labels';
-import { type ArtifactDependencies, createUploadRoom } from './routes/artifacts/artifact-view.ts';
+import { type ArtifactDependencies, createFileRoom } from './routes/artifacts/artifact-view.ts';
+import type { CompareBuildDependencies } from './routes/models/compare-build.ts';
 import type { ModelDependencies } from './routes/models/model-view.ts';
 import type { PushDependencies } from './routes/models/push.ts';
 
-/** Whole files in memory at a time, each of 256 MiB at most. */
-const UPLOADS_AT_ONCE = 2;
+/** Whole files in memory at a time, each of 256 MiB at most; as many again on their way out. */
+const FILES_AT_ONCE = 2;
 
 /** Of its own, so that a trial's reads and a file on its way take no read's connection, and have more time. */
 const POOL = Object.freeze({ max: 4, statementTimeoutMs: 30_000, lockTimeoutMs: 5_000 });
 
 export interface OpenedModels {
-  readonly dependencies: Omit<ArtifactDependencies & ModelDependencies & PushDependencies, 'registry'>;
+  readonly dependencies: Omit<
+    ArtifactDependencies & ModelDependencies & PushDependencies & CompareBuildDependencies,
+    'registry'
+  >;
   close(): Promise<void>;
 }
 
@@ -45,12 +50,14 @@ export function openModels(
       join: (hash: string, total: number) => joinParts(pool, hash, total),
       drop: (hash: string) => dropParts(pool, hash),
     },
-    uploadRoom: createUploadRoom(UPLOADS_AT_ONCE),
+    uploadRoom: createFileRoom(FILES_AT_ONCE),
+    downloadRoom: createFileRoom(FILES_AT_ONCE),
     models: {
       list: (query?: VersionQuery) => listModelVersions(pool, query),
       moveLabel: (move: LabelMove) => moveLabel(pool, move),
     },
     pushVersion: createPushVersion({ pool, artifacts, registry, trials, memoryLimitMb: inference.memoryMb }),
+    compareBuild: createCompareBuild({ pool, artifacts, registry, trials, memoryLimitMb: inference.memoryMb }),
   };
   return { dependencies, close: () => pool.end() };
 }

@@ -13,7 +13,7 @@ import { findBacklog } from '@tandem/offline-store/backlog';
 import { createPool } from '@tandem/offline-store/database';
 import { createErasureStore } from '@tandem/offline-store/erasures';
 import { createFeatureSource } from '@tandem/offline-store/features';
-import { listKeptGenerations } from '@tandem/offline-store/generation-rows';
+import { listOnlineGenerations } from '@tandem/offline-store/generation-rows';
 import { createGenerationStore } from '@tandem/offline-store/generations';
 import { createHistoryMarks } from '@tandem/offline-store/history-marks';
 import { schemaState } from '@tandem/offline-store/migrate';
@@ -90,7 +90,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   await assertMigrated(pool);
   const queue = await createQueue({ url: environment.redis.queueUrl, log });
   const online = createOnline(environment.redis.url, log);
-  const offline = createOffline(pool, environment.artifacts ?? null);
+  const offline = createOffline(pool, environment.artifacts ?? null, environment.workerProcess.rollbackCacheMb);
   const scorer = createScorer(environment.inference, offline.registry, { log, metrics });
   const kept = keepModels(environment.database, offline.registry, scorer, log);
   const { runs, generations } = offline;
@@ -138,7 +138,7 @@ async function assertMigrated(pool: Pool): Promise<void> {
   });
 }
 
-function createOffline(pool: Pool, bucket: BucketOptions | null) {
+function createOffline(pool: Pool, bucket: BucketOptions | null, rollbackCacheMb: number) {
   const artifacts = createArtifactStore(pool, bucket && createBucket(bucket));
   return {
     registry: createRegistry(pool, undefined, artifacts),
@@ -152,7 +152,7 @@ function createOffline(pool: Pool, bucket: BucketOptions | null) {
     outbox: createOutbox(pool),
     marks: createHistoryMarks(pool),
     erasures: createErasureStore(pool),
-    listGenerations: () => listKeptGenerations(pool),
+    listGenerations: () => listOnlineGenerations(pool, rollbackCacheMb * 1e6),
     expire: () => expire(pool),
   };
 }

@@ -20,10 +20,3 @@ export interface AuditPage {
   /** What `before` is for the next page; null: this was the last. */
   readonly next: string | null;
 }
-
-/** The path of a list in pages, with what is asked of it. */
-export function pagePath(path: string, asked: Readonly<Record<string, string | number | undefined>>): string {
-  const query = new URLSearchParams();
-  for (const [name, value] of Object.entries(asked)) if (value !== undefined) query.set(name, String(value));
-  return query.size > 0 ? `${path}?${query}` : path;
-}

@@ -2,6 +2,7 @@
 import { UnreachableError } from './client-errors.ts';
 import type { CallOptions } from './predictions.ts';
 import { type RetryOptions, retry } from './retry.ts';
+import { sha256 } from './sha256.ts';
 import { answerOf, type Transport } from './transport.ts';
 
 export interface BuildCalls {
@@ -97,21 +98,15 @@ interface ErrorFigures {
 /** It takes up to half a minute, and waits for a trial before it. */
 const COMPARISON_MS = 120_000;
 
-/** @param sha256 gives the hash in hex */
-export function buildCalls(
-  transport: Transport,
-  patience: RetryOptions,
-  sha256: (bytes: Uint8Array) => Promise<string>,
-): BuildCalls {
+export function buildCalls(transport: Transport, patience: RetryOptions): BuildCalls {
   return {
     artifactFile: async (artifact, { signal, timeoutMs } = {}) => {
       const path = `/v1/artifacts/${encodeURIComponent(artifact)}/file`;
       const headers = { accept: 'application/octet-stream, application/problem+json' };
       return retry(patience, signal, async () => {
         const stream = await transport.stream({ path, headers, timeoutMs, signal });
-        const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
-        if ((await sha256(bytes)) === artifact) return bytes;
-        throw new UnreachableError(path, false, 'the file came damaged, or not as a whole');
+        const bytes = new Uint8Array(await new Response(stream).arrayBuffer().catch((cause) => brokenOff(path, cause)));
+        return (await sha256(bytes)) === artifact ? bytes : brokenOff(path);
       });
     },
     compareBuild: async (predictor, version, body = {}, { timeoutMs = COMPARISON_MS, signal } = {}) => {
@@ -119,4 +114,8 @@ export function buildCalls(
       return retry(patience, signal, () => answerOf(transport, { method: 'POST', path, body, timeoutMs, signal }));
     },
   };
+}
+
+function brokenOff(path: string, cause?: unknown): never {
+  throw new UnreachableError(path, false, 'the file came damaged, or not as a whole', cause);
 }

@@ -3,12 +3,14 @@
  * no) or `UnreachableError` (it said nothing). Uses what every browser and Node has, and no package.
  */
 
-import { type AuditPage, type AuditQuery, pagePath } from './audit.ts';
+import type { AuditPage, AuditQuery } from './audit.ts';
+import { type BuildCalls, buildCalls } from './builds.ts';
 import { type EventParts, type SendOptions, sendEvents } from './events.ts';
 import { type ExplanationCalls, explanationCalls } from './explanations.ts';
 import type { GenerationReportView } from './generation-report.ts';
 import { type ModelCalls, modelCalls } from './models.ts';
 import { type OutcomeInput, type OutcomeResult, sendOutcomes } from './outcomes.ts';
+import { pagePath } from './page-path.ts';
 import {
   type Answered,
   type CallOptions,
@@ -56,7 +58,7 @@ export interface ClientOptions {
   readonly newId?: () => string;
 }
 
-export interface Client extends ModelCalls {
+export interface Client extends ModelCalls, BuildCalls {
   predict(
     predictor: string,
     userId: string,
@@ -119,6 +121,7 @@ export function createClient(options: ClientOptions): Client {
     audit: (query = {}, call) => get(pagePath('/v1/audit', { ...query }), call),
     predictors: async (call) => (await get<{ predictors: PredictorView[] }>('/v1/predictors', call)).predictors,
     ...modelCalls(transport, retry),
+    ...buildCalls(transport, retry),
     processes: async (call) => (await get<{ processes: ProcessView[] }>('/v1/processes', call)).processes,
     generations: async (predictor, call) =>
       (await get<{ generations: GenerationView[] }>(`${predictorPath(predictor)}/generations`, call)).generations,

@@ -1,5 +1,5 @@
 /** Answers that were kept with what they were made of, as the service tells them, and what came of computing one again. */
-import { pagePath } from './audit.ts';
+import { pagePath } from './page-path.ts';
 import type { CallOptions } from './predictions.ts';
 import { answerOf, type Transport } from './transport.ts';
 import type { PredictionAnswer } from './wire.ts';

@@ -3,6 +3,7 @@ import { isProblem } from './client-errors.ts';
 import type { ArtifactView, ModelDetail, ModelView, MovedLabel, PushInput } from './model-wire.ts';
 import type { CallOptions } from './predictions.ts';
 import { type RetryOptions, retry } from './retry.ts';
+import { sha256 } from './sha256.ts';
 import { answerOf, type Transport } from './transport.ts';
 
 export interface PushOptions extends CallOptions {
@@ -100,9 +101,4 @@ async function receivedOf(transport: Transport, path: string, signal: AbortSigna
     if (isProblem(error, 'unknown_artifact')) return 0;
     throw error;
   }
-}
-
-async function sha256(file: Uint8Array): Promise<string> {
-  const digest = await crypto.subtle.digest('SHA-256', file as Uint8Array<ArrayBuffer>);
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

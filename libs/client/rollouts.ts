@@ -1,6 +1,6 @@
 /** Rollouts over the wire: another model version beside the stable one, and what is done to it. */
 
-import { pagePath } from './audit.ts';
+import { pagePath } from './page-path.ts';
 import type { CallOptions } from './predictions.ts';
 import type { RolloutCheck, RolloutReport } from './rollout-report.ts';
 import type { ShadowReport } from './shadow-report.ts';

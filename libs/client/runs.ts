@@ -1,4 +1,6 @@
 /** Batch runs: start one, look at it, watch it, stop it. */
+
+import { pagePath } from './page-path.ts';
 import type { CallOptions } from './predictions.ts';
 import type { RetryOptions } from './retry.ts';
 import { answerOf, type Transport } from './transport.ts';
@@ -15,9 +17,16 @@ export interface RunQuery extends CallOptions {
   readonly before?: string;
 }
 
+export interface RunRequest {
+  readonly predictor: string;
+  readonly scope: RunScope;
+  /** The arm whose model version scores; the stable one where it is left out. */
+  readonly variant?: string;
+}
+
 export interface RunCalls {
   /** Rejects with the problem `run_conflict` where an `all` run of the predictor is unfinished. */
-  start(request: { readonly predictor: string; readonly scope: RunScope }, options?: CallOptions): Promise<Run>;
+  start(request: RunRequest, options?: CallOptions): Promise<Run>;
   list(query?: RunQuery): Promise<RunPage>;
   /** With the users that could not be scored. */
   show(runId: string, options?: CallOptions): Promise<Run>;
@@ -32,14 +41,8 @@ export function runCalls(transport: Transport, retry: RetryOptions): RunCalls {
     answerOf<Run>(transport, { method: 'POST', path: `${runPath(runId)}/${verb}`, ...options });
   return {
     start: (body, options) => answerOf(transport, { method: 'POST', path: '/v1/runs', body, ...options }),
-    list: ({ predictor, limit, before, ...options } = {}) => {
-      const query = new URLSearchParams(
-        Object.entries({ predictor, limit: limit?.toString(), before }).filter(
-          (entry): entry is [string, string] => entry[1] !== undefined,
-        ),
-      ).toString();
-      return answerOf(transport, { path: query === '' ? '/v1/runs' : `/v1/runs?${query}`, ...options });
-    },
+    list: ({ predictor, limit, before, ...options } = {}) =>
+      answerOf(transport, { path: pagePath('/v1/runs', { predictor, limit, before }), ...options }),
     show: (runId, options) => answerOf(transport, { path: runPath(runId), ...options }),
     cancel: (runId, options) => change(runId, 'cancel', options),
     resume: (runId, options) => change(runId, 'resume', options),

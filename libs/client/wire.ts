@@ -118,6 +118,8 @@ export interface GenerationView {
   readonly predictor: string;
   readonly state: 'building' | 'published' | 'dropped';
   readonly inForce: boolean;
+  /** Whether its model version was the stable one at some time; not so what a rollout tried and took back. */
+  readonly wasStable: boolean;
   readonly modelVersion: string;
   readonly users: number;
   readonly runId: string;

@@ -10,7 +10,8 @@ import type { RetentionCandidate } from './retired-generations.ts';
 const COLUMNS = `
   g.id, g.predictor, g.number, g.model_version_id as "modelVersionId", v.number as "modelNumber", g.run_id as "runId",
   g.state, g.history, g.buckets, ${epochMs('g.started_at')} as "startedAt", g.published_at as "publishedAt", g.users,
-  exists (select from tandem.arms a where a.generation_id = g.id) as "inForce"`;
+  exists (select from tandem.arms a where a.generation_id = g.id) as "inForce",
+  v.stable_at is not null as "wasStable"`;
 
 const SELECT = `select ${COLUMNS} from tandem.generations g join tandem.model_versions v on v.id = g.model_version_id`;
 
@@ -48,9 +49,29 @@ function elapsedMs(expression: string): string {
   return `(extract(epoch from clock_timestamp() - ${expression}) * 1000)::float8`;
 }
 
-/** Ids of all that are not dropped: what the online store may hold. */
-export async function listKeptGenerations(db: Db): Promise<readonly string[]> {
-  const rows = await query<{ id: string }>(db, { text: `select id from tandem.generations where state <> 'dropped'` });
+/** Of a user in Redis, beside the outputs: measured 24 bytes with ids of 8 digits, 38 with 36 characters. */
+const BYTES_A_USER = 32;
+
+/**
+ * Ids of those that the online store may hold: what is being built, what an arm points at, and of those that are kept for a
+ * rollback the ones that were used last, as far as they fit into so many bytes. The others stay in Postgres: a rollback to
+ * one is answered from there until it is loaded again.
+ */
+export async function listOnlineGenerations(db: Db, rollbackBytes: number): Promise<readonly string[]> {
+  const rows = await query<{ id: string }>(db, {
+    text: `select id from (
+        select g.id, a.arms > 0 or g.state = 'building' as needed,
+          sum(case when a.arms > 0 or g.state = 'building' then 0 else g.users * (${BYTES_A_USER} + o.bytes) end)
+            over (order by coalesce(g.left_at, g.published_at) desc nulls first, g.number desc) as bytes
+        from tandem.generations g
+        join tandem.model_versions v on v.id = g.model_version_id
+        cross join lateral (select count(*) as arms from tandem.arms where generation_id = g.id) a
+        cross join lateral (
+          select 4 * sum(coalesce((f ->> 'width')::int, 1)) as bytes from jsonb_array_elements(v.definition -> 'outputs') f) o
+        where g.state <> 'dropped') sized
+      where needed or bytes <= $1`,
+    values: [rollbackBytes],
+  });
   return rows.map((row) => row.id);
 }
 

@@ -3,11 +3,14 @@
  * sums that statistics need.
  *
  * The plan that it is written for reads the step's exposures once, in the order of the primary key, keeps them hashed, and
- * runs the outcomes of each metric's name and time past them, from an index that has all it needs.
+ * runs the outcomes of each metric's name and time past them, from an index that has all it needs. Of a step that has just
+ * begun the planner has no figures: it takes it for one user, and would look at all outcomes for each of thousands (8,000
+ * users and 1,800 outcomes took 4 s). So it may not loop where it can hash.
  */
 import type { ArmOutcomes, OutcomeStatistics, UserSums } from '@tandem/prediction/rollouts/outcomes';
 import type { OutcomeMetric } from '@tandem/prediction/rollouts/rollout';
-import { type Db, query } from './database.ts';
+import type pg from 'pg';
+import { type Db, limitStatements, query, transaction } from './database.ts';
 
 /** Days of new users that are told: the last so many. */
 const DAYS = 28;
@@ -28,14 +31,18 @@ const JOINED = `
     select no, name, kind, window_ms * interval '1 ms' as lasts
     from unnest($3::text[], $4::text[], $5::double precision[]) with ordinality as m(name, kind, window_ms, no)),
   span as materialized (select min(at) as first, max(at) as last from exposed),
+  told as (
+    select m.no, m.kind, m.lasts, o.user_id, o.value, o.time
+    from metrics m cross join lateral (
+      select user_id, value, time from tandem.outcomes
+      where name = m.name and user_id is not null
+        and time >= (select first from span) and time < (select last from span) + m.lasts offset 0) o),
   of_user as (
-    select m.no, e.arm, e.at + m.lasts <= statement_timestamp() as mature,
-      case m.kind when 'binary' then 1 else sum(o.value) end as figure
-    from metrics m
-    join tandem.outcomes o on o.name = m.name and o.user_id is not null
-      and o.time >= (select first from span) and o.time < (select last from span) + m.lasts
-    join exposed e on e.user_id = o.user_id and o.time >= e.at and o.time < e.at + m.lasts
-    group by m.no, m.kind, e.user_id, e.arm, e.at, m.lasts),
+    select t.no, e.arm, e.at + t.lasts <= statement_timestamp() as mature,
+      case t.kind when 'binary' then 1 else sum(t.value) end as figure
+    from told t
+    join exposed e on e.user_id = t.user_id and t.time >= e.at and t.time < e.at + t.lasts
+    group by t.no, t.kind, e.user_id, e.arm, e.at, t.lasts),
   sums as (
     select no, arm, mature, count(*) as users_with, sum(figure) as sum,
       sum(case when abs(figure) < 1e-100 then 0 else figure * figure end) as sum_of_squares
@@ -76,23 +83,20 @@ interface JoinedRow extends Record<string, unknown> {
  * @param step the one that the rollout is in where it is not said
  */
 export async function findOutcomeStatistics(
-  db: Db,
+  pool: pg.Pool,
   rolloutId: string,
   metrics: readonly OutcomeMetric[],
   step?: number,
 ): Promise<OutcomeStatistics> {
-  const of = [rolloutId, step ?? (await findStep(db, rolloutId))];
-  const newUsers = await query<{ day: string; users: number }>(db, { text: NEW_USERS, values: of });
+  const of = [rolloutId, step ?? (await findStep(pool, rolloutId))];
+  const newUsers = await query<{ day: string; users: number }>(pool, { text: NEW_USERS, values: of });
   if (metrics.length === 0) return { arms: [], newUsers };
-  const rows = await query<JoinedRow>(db, {
-    text: JOINED,
-    values: [
-      ...of,
-      metrics.map(({ name }) => name),
-      metrics.map(({ kind }) => kind),
-      metrics.map(({ windowMs }) => windowMs),
-    ],
-    timeoutMs: TIMEOUT_MS,
+  const rows = await transaction(pool, async (db) => {
+    await limitStatements(db, TIMEOUT_MS);
+    await query(db, { text: 'set local enable_nestloop = off' });
+    const named = [metrics.map(({ name }) => name), metrics.map(({ kind }) => kind)];
+    const values = [...of, ...named, metrics.map(({ windowMs }) => windowMs)];
+    return query<JoinedRow>(db, { text: JOINED, values, timeoutMs: TIMEOUT_MS });
   });
   return { arms: rows.flatMap((row) => armOutcomes(metrics[row.no - 1], row)), newUsers };
 }

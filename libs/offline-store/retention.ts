@@ -5,8 +5,9 @@ import { expireKeptExplanations } from './kept-explanations.ts';
 import { expireShadowMovers } from './shadow.ts';
 
 const ROWS = 10_000;
-/** Finished runs kept of each predictor. */
+/** Finished runs, and rollouts that are over, kept of each predictor. */
 const RUNS = 200;
+const ROLLOUTS = 200;
 /** Longer than an outcome may have been under way (outcomes.ts): a duplicate is known as one for as long as it is taken. */
 const OUTCOMES = `interval '180 days'`;
 /** An event may be up to five minutes ahead of its acceptance: its id is remembered somewhat longer than it may be sent. */
@@ -24,6 +25,7 @@ export async function expire(pool: pg.Pool): Promise<number> {
   }
   gone += await expireShadowMovers(pool);
   gone += await expireKeptExplanations(pool, ROWS);
+  gone += await expireRollouts(pool);
   return gone + (await expireOutcomes(pool)) + (await expireOverlay(pool)) + (await expireRuns(pool));
 }
 
@@ -40,6 +42,29 @@ async function expireOutcomes(pool: pg.Pool): Promise<number> {
       where r.ended_at < clock_timestamp() - ${OUTCOMES} limit ${ROWS}))`,
   });
   return (outcomes.rowCount ?? 0) + (exposures.rowCount ?? 0);
+}
+
+/**
+ * With a rollout go its checks and counts. It waits for its exposures, of which there may be millions, and whose time is
+ * their own. The audit keeps what was decided.
+ */
+async function expireRollouts(pool: pg.Pool): Promise<number> {
+  const old = await query<{ id: string }>(pool, {
+    text: `select id from (
+        select id, row_number() over (partition by predictor order by number desc) as n from tandem.rollouts
+        where ended_at is not null
+      ) over_by_now
+      where n > $1 and not exists (select from tandem.exposures e where e.rollout_id = over_by_now.id)
+      limit $2`,
+    values: [ROLLOUTS, ROLLOUTS],
+  });
+  // A statement that takes nobody would raise the revision all the same, and every process would ask for all arms again.
+  if (old.length === 0) return 0;
+  const { rowCount } = await execute(pool, {
+    text: 'delete from tandem.rollouts where id = any($1::uuid[])',
+    values: [old.map(({ id }) => id)],
+  });
+  return rowCount ?? 0;
 }
 
 /**

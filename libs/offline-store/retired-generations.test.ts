@@ -16,6 +16,7 @@ function generation(number: number, changes: Partial<RetentionCandidate> = {}): 
     publishedAt: new Date(0),
     users: 1,
     inForce: false,
+    wasStable: true,
     isServed: changes.inForce ?? false,
     lastUsedMs: 0,
     runEndedMs: 0,

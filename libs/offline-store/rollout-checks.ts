@@ -29,17 +29,17 @@ async function claim(db: Db, rolloutId: string, intervalMs: number): Promise<boo
 }
 
 /** Of the step that a rollout is in. Rejects with `unknown_rollout`. */
-export async function findStepRecord(db: Db, rolloutId: string): Promise<StepRecord> {
-  const rollout = await requireRollout(db, rolloutId);
-  const [row] = await query<{ elapsedMs: number | null }>(db, {
+async function findStepRecord(pool: pg.Pool, rolloutId: string): Promise<StepRecord> {
+  const rollout = await requireRollout(pool, rolloutId);
+  const [row] = await query<{ elapsedMs: number | null }>(pool, {
     text: `select (extract(epoch from coalesce(ended_at, clock_timestamp()) - step_started_at) * 1000)::float8 as "elapsedMs"
       from tandem.rollouts where id = $1`,
     values: [rolloutId],
   });
   return {
     elapsedMs: row?.elapsedMs ?? 0,
-    served: await findStepFigures(db, rollout),
-    outcomes: await findOutcomeStatistics(db, rolloutId, analysisOf(rollout)?.outcomes ?? [], rollout.step),
+    served: await findStepFigures(pool, rollout),
+    outcomes: await findOutcomeStatistics(pool, rolloutId, analysisOf(rollout)?.outcomes ?? [], rollout.step),
   };
 }
 

@@ -26,12 +26,12 @@ export async function findRollout(db: Db, id: string): Promise<Rollout | undefin
   return (await query<Row>(db, { text: `${SELECT} where r.id = $1`, values: [id] }))[0];
 }
 
-/** Rejects with `unknown_rollout`. */
-export async function requireRollout(db: Db, id: string): Promise<Rollout> {
+/** Rejects with `unknown_rollout`, at the field that named it. */
+export async function requireRollout(db: Db, id: string, field = 'rolloutId'): Promise<Rollout> {
   const rollout = await findRollout(db, id);
   if (rollout) return rollout;
   throw new TandemError('unknown_rollout', 'There is no rollout of this id.', {
-    field: 'rolloutId',
+    field,
     remedy: 'GET /v1/rollouts lists them, and so does tandem rollout list',
   });
 }
@@ -41,7 +41,7 @@ export async function listRollouts(
   db: Db,
   { predictor, limit, before }: { predictor?: string; limit: number; before?: string },
 ): Promise<readonly Rollout[]> {
-  if (before !== undefined) await requireRollout(db, before);
+  if (before !== undefined) await requireRollout(db, before, 'before');
   return query<Row>(db, {
     text: `${SELECT} left join tandem.rollouts b on b.id = $3
       where ($1::text is null or r.predictor = $1)

@@ -3,7 +3,9 @@ import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { adopt } from './adopt.ts';
 import { createAuthority } from './authority.ts';
 import { query } from './database.ts';
+import { listCandidates, listGenerations, listOnlineGenerations } from './generation-rows.ts';
 import { createGenerationStore } from './generations.ts';
+import { retiredGenerations } from './retired-generations.ts';
 import { createRolloutStore } from './rollouts.ts';
 import { createRunsWorld } from './runs.fixture.ts';
 import { createScheduleStore } from './schedules.ts';
@@ -45,6 +47,7 @@ const AB = {
   analysis: CANARY.analysis,
 } satisfies RolloutPlan;
 
+const generationsOf = () => listGenerations(database.pool, 'visits');
 const create = (plan: RolloutPlan = CANARY) => rollouts.create({ predictor: 'visits', plan, actor: 'ops' });
 const assignments = async () => {
   const found = (await authority.certify([])).assignments('visits');
@@ -166,6 +169,25 @@ describe('a canary', () => {
     expect((await assignments()).stable).toMatchObject({ expiresFrom: expect.any(Number), overlayFloor: 3 });
   });
 
+  test('keeps its generation for as long as an arm names it, and taken back as any that was served', async () => {
+    const { id } = await create();
+    const run = { predictor: 'visits', scope: { kind: 'all' }, reason: 'test', scheduleSlot: null } as const;
+    await workAll(await store.plan((await store.create({ ...run, variant: 'candidate' })).run.id));
+    const afterDays = async (days: number) => {
+      await query(database.pool, {
+        text: `update tandem.generations set published_at = published_at - $1 * interval '1 day',
+          left_at = left_at - $1 * interval '1 day'`,
+        values: [days],
+      });
+      return retiredGenerations(await listCandidates(database.pool)).map(({ number }) => number);
+    };
+    await rollouts.begin(id, CHANGE);
+    expect(await afterDays(40)).toEqual([]);
+    await rollouts.abort(id, CHANGE);
+    expect(await afterDays(29)).toEqual([]);
+    expect(await afterDays(2)).toEqual([2]);
+  });
+
   test('moved twice from one step has moved once', async () => {
     const { id } = await create();
     await rollouts.begin(id, CHANGE);
@@ -283,4 +305,22 @@ describe('what else would move the predictor', () => {
     const twice = [AB.arms[0], { ...AB.arms[0], name: 'again' }] as typeof AB.arms;
     await expect(create({ ...AB, arms: twice })).rejects.toMatchObject({ field: 'arms[1].version' });
   });
+});
+
+test('Redis may hold what an arm points at, what is built, and of the rest those used last that fit', async () => {
+  const asked = { predictor: 'visits', scope: { kind: 'all' as const }, reason: 'test', scheduleSlot: null };
+  for (let i = 0; i < 2; i++) await workAll(await start());
+  const { id } = await create();
+  const { run } = await store.create({ ...asked, variant: 'candidate' });
+  await workAll(await store.plan(run.id));
+  const building = await store.plan((await store.create(asked)).run.id);
+  const byNumber = new Map((await generationsOf()).map((one) => [one.id, one.number]));
+  const held = async (bytes: number) =>
+    (await listOnlineGenerations(database.pool, bytes)).map((one) => byNumber.get(one)).sort();
+  // Generations 1 and 2 are left behind by 3; each takes 450 times 36 bytes.
+  expect(await held(0)).toEqual([3, 4, building.generationNumber]);
+  expect(await held(450 * 36)).toEqual([2, 3, 4, building.generationNumber]);
+  expect(await held(1e9)).toEqual([1, 2, 3, 4, building.generationNumber]);
+  await rollouts.abort(id, CHANGE);
+  expect(await held(450 * 36)).toEqual([3, 4, building.generationNumber]);
 });

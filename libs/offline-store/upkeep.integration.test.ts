@@ -81,6 +81,31 @@ test('of finished runs the newest two hundred stay', async () => {
   expect(await countOf(`tandem.runs where created_at < now() - interval '200 hours 1 minute'`)).toBe(0);
 });
 
+test('of rollouts that are over the newest two hundred stay, and those whose exposures do; the others go with all they found', async () => {
+  await database.pool.query(`
+    insert into tandem.rollouts (predictor, number, kind, state, salt, plan, overlay_floor, created_by, ended_at)
+      select 'visits', n, 'ab', case when n < 206 then 'ended' else 'running' end, 's', '{}', n, 'test',
+        case when n < 206 then now() end
+      from generate_series(1, 206) n;
+    insert into tandem.rollout_checks (rollout_id, step, verdict, applied, figures)
+      select id, 0, 'hold', false, '{}' from tandem.rollouts;
+    insert into tandem.arm_counts (rollout_id, step, arm, source, process_id, counts)
+      select id, 0, 'stable', 'batch', gen_random_uuid(), '{}' from tandem.rollouts;
+    insert into tandem.exposures (rollout_id, step, user_id, arm, source, at, context_version)
+      select id, 0, '1', 'stable', 'batch', now(), 0 from tandem.rollouts where number = 3`);
+  expect(await expire(database.pool)).toBe(4);
+  const numbers = (
+    await query<{ number: number }>(database.pool, {
+      text: 'select number from tandem.rollouts order by number limit 3',
+    })
+  ).map(({ number }) => number);
+  expect(numbers).toEqual([3, 6, 7]);
+  for (const table of ['rollout_checks', 'arm_counts']) expect(await countOf(`tandem.${table}`)).toBe(202);
+  const revision = async () => (await findSettings(database.pool)).revision;
+  const before = await revision();
+  expect([await expire(database.pool), await revision()]).toEqual([0, before]);
+});
+
 test('a schedule starts after the moment it came into force, then after its last slot', async () => {
   const schedules = createScheduleStore(database.pool);
   expect((await schedules.schedules()).schedules).toEqual([]);

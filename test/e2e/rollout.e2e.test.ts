@@ -33,7 +33,9 @@ const rollout = () => first.client.rollouts.find(rolloutId);
 
 it('nobody is served from a version that one of two processes cannot load, which is named; once it can, it begins', async () => {
   const { pool, wire } = deployment;
-  const { artifact } = await first.client.pushVersion(COUNT, VERSION_2);
+  const { artifact } = await first.client.pushVersion(COUNT, VERSION_2, {
+    features: { sql: 'select user_id, changes from counts' },
+  });
   const damage = `update tandem.artifacts set bytes = set_byte(bytes, 9, get_byte(bytes, 9) # 1) where hash = $1`;
   const plan = { kind: 'canary', version: '2', steps: [50, 100], coverage: 'live' } as const;
   rolloutId = (await first.client.rollouts.start(COUNT, { ...plan, analysis: { automatic: false } })).id;

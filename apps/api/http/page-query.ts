@@ -1,8 +1,49 @@
-/** The query of a list that is given in pages, newest first: how many, and behind which. */
+/** The query of a list that is given in pages, newest first: how many, behind which, and of which predictor. */
+import { z } from '@hono/zod-openapi';
 import { TandemError } from '@tandem/prediction/errors';
+import type { HonoRequest } from 'hono';
 
 const DEFAULT_LIMIT = 20;
-export const MAX_LIMIT = 100;
+const MAX_LIMIT = 100;
+
+/** As the OpenAPI document has it. */
+export const limitQuery = z.int().min(1).max(MAX_LIMIT).default(DEFAULT_LIMIT).optional();
+
+/** The query parameters of a page. */
+export const PAGE_QUERY = ['limit', 'before', 'predictor'] as const;
+
+/** The same as the OpenAPI document has them. @param before what `next` of a page is */
+export function pageQuery<B extends z.ZodType>(before: B) {
+  return z.object({
+    limit: limitQuery,
+    before: before.optional().openapi({ description: '`next` of the page before' }),
+    predictor: z.string().optional().openapi({ example: 'repurchase' }),
+  });
+}
+
+export interface AskedPage {
+  readonly limit: number;
+  /** `next` of the page before. */
+  readonly before?: string;
+  readonly predictor?: string;
+}
+
+/**
+ * Throws `invalid_input`.
+ * @param isNext whether a text can be the `next` of a page at all; a store would refuse any other with an error of its own
+ * @param what such a text is: `the id of a run`
+ */
+export function pageIn({ req }: { req: HonoRequest }, isNext: (text: string) => boolean, what: string): AskedPage {
+  const limit = limitOf(req.query('limit'));
+  const before = req.query('before');
+  const predictor = req.query('predictor');
+  if (before !== undefined && !isNext(before)) throw queryProblem('before', `not ${what}`, "send the page's `next`");
+  return {
+    limit,
+    ...(before === undefined ? {} : { before }),
+    ...(predictor === undefined ? {} : { predictor }),
+  };
+}
 
 /** Throws `invalid_input`. */
 export function limitOf(text: string | undefined): number {
@@ -12,8 +53,13 @@ export function limitOf(text: string | undefined): number {
   throw queryProblem('limit', `not a whole number from 1 to ${MAX_LIMIT}`, `send 1 to ${MAX_LIMIT}`);
 }
 
-export function queryProblem(field: string, problem: string, remedy: string): TandemError {
+function queryProblem(field: string, problem: string, remedy: string): TandemError {
   return new TandemError('invalid_input', `${field}: ${problem}.`, { field, remedy });
+}
+
+/** Whether a text can be the `next` of a page whose rows are numbered. */
+export function isRowNumber(text: string): boolean {
+  return /^[1-9][0-9]{0,14}$/.test(text);
 }
 
 /** What was asked for of what was found, where one more was asked for: that one tells whether there is a next page. */
@@ -26,5 +72,3 @@ export function pageOf<T>(
   const last = page.at(-1);
   return { page, next: found.length > limit && last !== undefined ? keyOf(last) : null };
 }
-
-export const LIMIT_DEFAULT = DEFAULT_LIMIT;

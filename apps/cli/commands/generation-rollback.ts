@@ -19,7 +19,7 @@ export function generationRollbackCommand(cli: Cli): Command {
     example: 'tandem generation rollback repurchase --to 3',
   })
     .argument('<predictor>')
-    .option('--to <number>', 'the generation (default: the one published before the one in force)', parseWhole(1))
+    .option('--to <number>', 'the generation (default: the one before it, of a version that was stable)', parseWhole(1))
     .option('--yes', 'do not ask')
     .action(async (predictor: string, options: Options) => {
       const client = connect(cli, options);

@@ -1,6 +1,7 @@
 /** `tandem run start`: a batch run now. */
 import { isProblem } from '@tandem/client/client-errors';
 import type { Client } from '@tandem/client/create-client';
+import type { RunRequest } from '@tandem/client/runs';
 import { isFinished, type Run, type RunScope } from '@tandem/client/wire';
 import { type Command, Option } from 'commander';
 import { type Cli, present } from '../cli.ts';
@@ -12,6 +13,7 @@ import { renderRun } from '../output/render-run.ts';
 interface Options extends ApiOptions {
   readonly scope: 'all' | 'stale';
   readonly users?: readonly string[];
+  readonly variant?: string;
   readonly follow?: boolean;
 }
 
@@ -24,31 +26,31 @@ export function runStartCommand(cli: Cli): Command {
     .argument('<predictor>')
     .addOption(new Option('--scope <scope>', 'whom to score').choices(['all', 'stale']).default('all'))
     .addOption(new Option('--users <ids>', 'these users only: a,b').argParser(parseList).conflicts('scope'))
+    .option('--variant <arm>', 'the arm whose model version scores: one of a rollout (default: the stable one)')
     .option('--follow', 'wait until it has finished')
     .action(async (predictor: string, options: Options) => {
       const scope: RunScope = options.users === undefined ? options.scope : { userIds: options.users };
       const client = connect(cli, options);
-      const started = await startOrJoin(cli, client, { predictor, scope }, options.follow === true);
+      const started = await startOrJoin(cli, client, requestOf(predictor, scope, options), options.follow === true);
       const run = options.follow ? await followRun(cli, client, started) : started;
       present(cli, options, run, () => renderRun(run, cli.paint, cli.now()));
       if (options.follow) throwUnlessDone(run);
     });
 }
 
+function requestOf(predictor: string, scope: RunScope, { variant }: Options): RunRequest {
+  return variant === undefined ? { predictor, scope } : { predictor, scope, variant };
+}
+
 /** Whoever follows a run of all users is as well served by the one that is under way already. */
-async function startOrJoin(
-  cli: Cli,
-  client: Client,
-  request: { predictor: string; scope: RunScope },
-  joins: boolean,
-): Promise<Run> {
+async function startOrJoin(cli: Cli, client: Client, request: RunRequest, joins: boolean): Promise<Run> {
   try {
     return await client.runs.start(request);
   } catch (error) {
     if (!joins || request.scope !== 'all' || !isProblem(error, 'run_conflict')) throw error;
     const { runs } = await client.runs.list({ predictor: request.predictor });
     const underWay = runs.find((run) => run.scope === 'all' && !isFinished(run.state));
-    if (!underWay) throw error;
+    if (!underWay || request.variant !== undefined) throw error;
     cli.stderr.write(`run ${underWay.id} is under way already; following that one\n`);
     return underWay;
   }

@@ -17,7 +17,7 @@ export function versionRollbackCommand(cli: Cli): Command {
     example: 'tandem version rollback repurchase --to 2',
   })
     .argument('<predictor>')
-    .option('--to <number>', 'the model version (default: the newest other one with a kept generation)')
+    .option('--to <number>', 'the model version (default: of those that were stable, the newest other one with a kept generation)')
     .option('--yes', 'do not ask')
     .action(async (predictor: string, { to, yes, ...options }: Options) => {
       const client = connect(cli, options);
@@ -25,7 +25,8 @@ export function versionRollbackCommand(cli: Cli): Command {
       const served = generations.find((one) => one.inForce)?.modelVersion;
       const target = generations.find(
         (one) =>
-          one.state === 'published' && (to === undefined ? one.modelVersion !== served : one.modelVersion === to),
+          one.state === 'published' &&
+          (to === undefined ? one.wasStable && one.modelVersion !== served : one.modelVersion === to),
       );
       if (!target || target.modelVersion === served) throw noTarget(predictor, to, served);
       if (!yes)

@@ -49,7 +49,9 @@ function createWorld(more: Partial<KeepDependencies> = {}) {
         return new Map(userIds.filter((userId) => userId !== 'gone').map((userId) => [userId, inputsNow]));
       },
     },
-    counted: (_, outcome, some) => void (counts[outcome] = (counts[outcome] ?? 0) + some),
+    counted(_, outcome, some) {
+      counts[outcome] = (counts[outcome] ?? 0) + some;
+    },
     notKept: () => {},
     now: () => Date.now(),
     ...more,
@@ -126,16 +128,13 @@ describe('kept answers', () => {
   });
 
   it('wait for a store that is slow, one batch at a time, and are counted where it fails or leaves them out', async () => {
-    let isBroken = true;
-    let under = 0;
+    const batches: PromiseWithResolvers<number>[] = [];
     const { answers, counts } = createWorld({
       store: {
-        async keep(some) {
-          expect(++under).toBe(1);
-          await vi.advanceTimersByTimeAsync(500);
-          under--;
-          if (isBroken) throw new Error('away');
-          return some.length - 1;
+        keep() {
+          const batch = Promise.withResolvers<number>();
+          batches.push(batch);
+          return batch.promise;
         },
       },
     });
@@ -143,9 +142,13 @@ describe('kept answers', () => {
     await vi.advanceTimersByTimeAsync(60);
     answers.notice(answer('1'), EVERYBODY);
     answers.notice(answer('2'), EVERYBODY);
-    isBroken = false;
-    await vi.advanceTimersByTimeAsync(2_000);
-    expect(counts).toEqual({ failed: 1, kept: 1, left_out: 1 });
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect([batches.length, answers.waiting()]).toEqual([1, 2]);
+    batches[0]?.reject(new Error('away'));
+    await vi.advanceTimersByTimeAsync(60);
+    batches[1]?.resolve(1);
+    await vi.advanceTimersByTimeAsync(60);
+    expect([batches.length, counts]).toEqual([2, { failed: 1, kept: 1, left_out: 1 }]);
   });
 
   it('that wait are written at the end, and none is taken after it', async () => {

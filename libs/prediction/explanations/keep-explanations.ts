@@ -109,7 +109,7 @@ export function createKeptAnswers(dependencies: KeepDependencies): KeptAnswers {
   async function keepOf(predictor: string, explanations: readonly ExplanationToKeep[]): Promise<void> {
     try {
       const kept = await dependencies.store.keep(explanations);
-      counted(predictor, 'kept', kept);
+      if (kept > 0) counted(predictor, 'kept', kept);
       if (kept < explanations.length) counted(predictor, 'left_out', explanations.length - kept);
     } catch (error) {
       counted(predictor, 'failed', explanations.length);

@@ -81,11 +81,11 @@ async function whyUncovered(
   );
   const run = newest ?? (await computeArm(dependencies, rollout, arm));
   const what = `model version ${arm.modelNumber} has no generation yet`;
-  return run ? `${what}, ${progressOf(run)}` : what;
+  return run ? `${what}, ${progressOf(run, arm.name)}` : what;
 }
 
-function progressOf(run: Run): string {
+function progressOf(run: Run, arm: string): string {
   if (!isFinished(run.state)) return `run ${run.id} has scored ${run.usersScored} of ${run.usersExpected} users`;
   const why = run.error === null ? '' : ` (${run.error})`;
-  return `run ${run.id} is ${run.state}${why}: tandem run start ${run.predictor} --variant makes another`;
+  return `run ${run.id} is ${run.state}${why}: tandem run start ${run.predictor} --variant ${arm} makes another`;
 }

@@ -18,4 +18,6 @@ export interface Generation {
   readonly users: number;
   /** Whether an arm points at it. */
   readonly inForce: boolean;
+  /** Whether its model version was the stable arm's at some time; not so what a rollout tried and took back. */
+  readonly wasStable: boolean;
 }

@@ -9,7 +9,7 @@ import { createStepper } from './step.ts';
 export interface RetainDependencies {
   readonly generations: Pick<GenerationStore, 'dropRetired'>;
   readonly sweeper: GenerationSweeper;
-  /** Ids of all generations that are not dropped. */
+  /** Ids of all generations that the online store may hold. */
   listGenerations(): Promise<readonly string[]>;
   /** Removes event ids, events and runs that are past their time; gives how many rows. */
   expire(): Promise<number>;

@@ -9,7 +9,7 @@ const states: Readonly<Record<number, GenerationState>> = {
   3: 'published',
   2: 'dropped',
 };
-const all = [6, 5, 4, 3, 2].map((number) => ({ number, state: states[number] ?? 'published' }));
+const all = [6, 5, 4, 3, 2].map((number) => ({ number, state: states[number] ?? 'published', wasStable: true }));
 const at = (number: number) => all.find((one) => one.number === number) ?? null;
 
 test.each([
@@ -19,6 +19,12 @@ test.each([
   [5, 3, 3],
 ])('from generation %j to %j it goes to %j', (from, to, expected) => {
   expect(rollbackTarget(all, from === null ? null : at(from), to).number).toBe(expected);
+});
+
+test('what a rollout tried and took back is returned to by name alone', () => {
+  const tried = all.map((one) => ({ ...one, wasStable: one.number !== 4 }));
+  expect(rollbackTarget(tried, at(5), null).number).toBe(3);
+  expect(rollbackTarget(tried, at(5), 4).number).toBe(4);
 });
 
 test.each([

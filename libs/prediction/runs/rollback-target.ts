@@ -2,19 +2,20 @@
 import { TandemError } from '../errors.ts';
 import type { Generation } from './generations.ts';
 
-type Choosable = Pick<Generation, 'number' | 'state'>;
+type Choosable = Pick<Generation, 'number' | 'state' | 'wasStable'>;
 
 /**
  * Throws `unknown_generation`, naming those that can be returned to.
  * @param all newest first
  * @param from the one in force; null where there is none
- * @param to a number; null: the one published before the one in force
+ * @param to a number; null: the newest before the one in force, of a model version that was the stable one: what a rollout
+ * tried and took back comes between them, and was taken back for a reason
  */
 export function rollbackTarget<T extends Choosable>(all: readonly T[], from: T | null, to: number | null): T {
   const available = all.filter((one) => one.state === 'published' && one.number !== from?.number);
   const target =
     to === null
-      ? available.find((one) => from === null || one.number < from.number)
+      ? available.find((one) => one.wasStable && (from === null || one.number < from.number))
       : available.find((one) => one.number === to);
   if (target) return target;
   const numbers = available.map((one) => one.number);

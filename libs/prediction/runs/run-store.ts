@@ -68,7 +68,7 @@ export interface RunStore {
 
 export interface RollbackRequest {
   readonly predictor: string;
-  /** The generation's number; null: the published one before the one in force. */
+  /** The generation's number; null: as rollback-target.ts says. */
   readonly to: number | null;
   readonly actor: string;
 }

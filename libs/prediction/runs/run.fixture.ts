@@ -44,6 +44,7 @@ export const generationOf = (id: string): Generation => ({
   publishedAt: new Date(0),
   users: 10,
   inForce: true,
+  wasStable: true,
 });
 
 /** What was hinted at, one line a hint. */

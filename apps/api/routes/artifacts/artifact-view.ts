@@ -27,11 +27,12 @@ export const artifactParameter = z.string().openapi({
   example: ARTIFACT_EXAMPLE.artifact,
 });
 
-/** What uploads need of the stores. */
+/** What files on their way need of the stores. */
 export interface ArtifactDependencies {
   readonly artifacts: {
     sizeOf(hash: string): Promise<number | null>;
     put(hash: string, bytes: Uint8Array): Promise<void>;
+    get(hash: string): Promise<Uint8Array>;
   };
   readonly artifactParts: {
     /** Gives how much is there from the beginning without a gap. */
@@ -40,25 +41,26 @@ export interface ArtifactDependencies {
     join(hash: string, total: number): Promise<Buffer>;
     drop(hash: string): Promise<void>;
   };
-  readonly uploadRoom: UploadRoom;
+  readonly uploadRoom: FileRoom;
+  readonly downloadRoom: FileRoom;
 }
 
 /** Whole files in this process's memory: a bound on how many there are at a time. */
-export interface UploadRoom {
+export interface FileRoom {
   /** Rejects with `overloaded` where no place is left. */
   hold<T>(work: () => Promise<T>): Promise<T>;
 }
 
 const RETRY_AFTER_SECONDS = 2;
 
-export function createUploadRoom(places: number): UploadRoom {
+export function createFileRoom(places: number): FileRoom {
   let taken = 0;
   return {
     async hold(work) {
       if (taken >= places) {
-        throw new TandemError('overloaded', `${places} files are being taken in already.`, {
+        throw new TandemError('overloaded', `${places} files are on their way already.`, {
           retryAfter: RETRY_AFTER_SECONDS,
-          remedy: 'send it again after the time in Retry-After',
+          remedy: 'try again after the time in Retry-After',
         });
       }
       taken++;

@@ -3,7 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import type { AuditPage, AuditRow } from '@tandem/offline-store/audit';
 import type { Endpoint } from '../../endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import { LIMIT_DEFAULT, limitOf, MAX_LIMIT, pageOf, queryProblem } from '../../http/page-query.ts';
+import { isRowNumber, PAGE_QUERY, pageIn, pageOf, pageQuery } from '../../http/page-query.ts';
 import { problems } from '../../problem-schema.ts';
 
 export interface AuditDependencies {
@@ -44,18 +44,14 @@ export function listAuditRows({ listAudit }: AuditDependencies): Endpoint {
     route,
     scope: 'rollouts:admin',
     produces: 'application/json',
-    query: ['limit', 'before', 'predictor'],
-    async handle({ req }) {
-      const limit = limitOf(req.query('limit'));
-      const before = req.query('before');
-      const predictor = req.query('predictor');
-      if (before !== undefined && !/^[1-9][0-9]{0,14}$/.test(before)) {
-        throw queryProblem('before', 'not the number of a row', "send the page's `next`");
-      }
+    query: PAGE_QUERY,
+    async handle(context) {
+      const { before, ...asked } = pageIn(context, isRowNumber, 'the number of a row');
+      const { limit } = asked;
       const found = await listAudit({
+        ...asked,
         limit: limit + 1,
         ...(before === undefined ? {} : { before: Number(before) }),
-        ...(predictor === undefined ? {} : { predictor }),
       });
       const { page, next } = pageOf(found, limit, ({ number }) => String(number));
       const rows = page.map(({ number, at, ...row }) => ({ number: String(number), at: at.toISOString(), ...row }));
@@ -70,13 +66,7 @@ const route = createRoute({
   path: '/v1/audit',
   tags: ['audit'],
   summary: 'Who moved what, when and why',
-  request: {
-    query: z.object({
-      limit: z.int().min(1).max(MAX_LIMIT).default(LIMIT_DEFAULT).optional(),
-      before: z.string().optional().openapi({ description: '`next` of the page before' }),
-      predictor: z.string().optional().openapi({ example: 'repurchase' }),
-    }),
-  },
+  request: { query: pageQuery(z.string()) },
   responses: {
     200: { description: 'A page', content: { 'application/json': { schema: AuditSchema, example: EXAMPLE } } },
     ...problems('invalid_input', 'unavailable'),

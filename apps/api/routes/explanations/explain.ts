@@ -62,7 +62,7 @@ export async function explain(
 ): Promise<Explanation> {
   const { authority, registry, explainFeatures, readPrediction } = dependencies;
   const certificate = await authority.certify([userId]);
-  const assignment = certificate.assignments(predictor.name)?.stable;
+  const assignment = certificate.assignments(predictor.name)?.of(userId);
   if (!assignment) throw unknownPredictor(predictor.name);
   if (isErased(certificate.user(userId, predictor.name))) throw notFound(userId);
   const version = await registry.modelVersion(assignment.modelVersionId);

@@ -2,39 +2,41 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { KEPT_EXPLANATION_EXAMPLE } from '@tandem/client/explanations';
 import type { ExplanationStore } from '@tandem/prediction/explanations/kept-explanation';
+import { unknownPredictor } from '@tandem/prediction/read/read-errors';
+import type { Registry } from '@tandem/prediction/read/read-prediction';
 import type { KeyType } from '@tandem/prediction/user-id';
 import type { Endpoint } from '../../endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import { LIMIT_DEFAULT, limitOf, MAX_LIMIT, pageOf, queryProblem } from '../../http/page-query.ts';
+import { isRowNumber, PAGE_QUERY, pageIn, pageOf, pageQuery } from '../../http/page-query.ts';
 import { problems } from '../../problem-schema.ts';
 import { requireKeyType, userIdProblem } from '../../user-id-problem.ts';
 import { KeptExplanationSchema, keptView } from './kept-view.ts';
 
 export interface ListKeptDependencies {
   readonly explanations: Pick<ExplanationStore, 'list'>;
+  readonly registry: Pick<Registry, 'predictor'>;
   /** The service's key type; null until a first config is adopted. */
   keyType(): Promise<KeyType | null>;
 }
 
 const PageSchema = z.strictObject({ explanations: z.array(KeptExplanationSchema), next: z.string().nullable() });
 
-export function listKeptExplanations({ explanations, keyType }: ListKeptDependencies): Endpoint {
+export function listKeptExplanations({ explanations, registry, keyType }: ListKeptDependencies): Endpoint {
   return {
     route,
     scope: 'users:read',
     produces: 'application/json',
-    query: ['predictor', 'userId', 'limit', 'before'],
-    async handle({ req }) {
-      const limit = limitOf(req.query('limit'));
-      const [predictor, userId, before] = [req.query('predictor'), req.query('userId'), req.query('before')];
-      if (before !== undefined && !/^[1-9][0-9]{0,14}$/.test(before)) {
-        throw queryProblem('before', 'not the place of an explanation', "send the page's `next`");
-      }
+    query: [...PAGE_QUERY, 'userId'],
+    async handle(context) {
+      const { before, ...asked } = pageIn(context, isRowNumber, 'the place of an explanation');
+      const { limit, predictor } = asked;
+      if (predictor !== undefined && !(await registry.predictor(predictor))) throw unknownPredictor(predictor);
+      const userId = context.req.query('userId');
       const refused = userId === undefined ? undefined : await refusalOf(userId, keyType);
       if (refused) throw refused;
       const found = await explanations.list({
+        ...asked,
         limit: limit + 1,
-        ...(predictor === undefined ? {} : { predictor }),
         ...(userId === undefined ? {} : { userId }),
         ...(before === undefined ? {} : { before: Number(before) }),
       });
@@ -58,12 +60,7 @@ const route = createRoute({
   description:
     'With what each was made of, newest first. Which users are among them, and for how long, the setting `explanations` of a predictor says.',
   request: {
-    query: z.object({
-      predictor: z.string().optional().openapi({ example: 'repurchase' }),
-      userId: z.string().optional().openapi({ example: '42' }),
-      limit: z.int().min(1).max(MAX_LIMIT).default(LIMIT_DEFAULT).optional(),
-      before: z.string().optional().openapi({ description: '`next` of the page before' }),
-    }),
+    query: pageQuery(z.string()).extend({ userId: z.string().optional().openapi({ example: '42' }) }),
   },
   responses: {
     200: {
@@ -75,6 +72,6 @@ const route = createRoute({
         },
       },
     },
-    ...problems('invalid_input', 'unavailable'),
+    ...problems('unknown_predictor', 'invalid_input', 'unavailable'),
   },
 });

@@ -13,7 +13,10 @@ const SideSchema = z
     rowsAgree: z.boolean().nullable().openapi({
       description: 'Whether users get the same answers alone and together, were it not pinned; null: fewer than two',
     }),
-    largestRowDifference: z.number().nullable().openapi({ description: 'Of an output, alone and together; null: none' }),
+    largestRowDifference: z
+      .number()
+      .nullable()
+      .openapi({ description: 'Of an output, alone and together; null: none' }),
     refused: z.int().openapi({ description: 'Users for whom it gave no usable answer' }),
   })
   .openapi('ComparedVersion');

@@ -8,6 +8,7 @@ export const GenerationSchema = z
     predictor: z.string(),
     state: z.enum(['building', 'published', 'dropped']),
     inForce: z.boolean(),
+    wasStable: z.boolean().openapi({ description: 'Whether its model version was the stable one at some time' }),
     modelVersion: z.string(),
     users: z.int(),
     runId: z.uuid(),
@@ -23,6 +24,7 @@ export const GENERATION_EXAMPLE: GenerationView = {
   predictor: 'repurchase',
   state: 'published',
   inForce: true,
+  wasStable: true,
   modelVersion: '2',
   users: 2357,
   runId: '0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2b11',
@@ -31,12 +33,13 @@ export const GENERATION_EXAMPLE: GenerationView = {
 };
 
 export function generationView(generation: Generation): GenerationView {
-  const { number, predictor, state, inForce, modelNumber, users, runId, startedAt, publishedAt } = generation;
+  const { number, predictor, state, inForce, wasStable, modelNumber, users, runId, startedAt, publishedAt } = generation;
   return {
     generation: String(number),
     predictor,
     state,
     inForce,
+    wasStable,
     modelVersion: String(modelNumber),
     users,
     runId,

@@ -3,7 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import type { KeptCheck } from '@tandem/offline-store/rollout-checks';
 import type { Endpoint } from '../../endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import { LIMIT_DEFAULT, limitOf, MAX_LIMIT } from '../../http/page-query.ts';
+import { limitOf, limitQuery } from '../../http/page-query.ts';
 import { rolloutIdParameter } from '../../parameters.ts';
 import { problems } from '../../problem-schema.ts';
 import { JUDGEMENT_EXAMPLE, JudgementSchema, judgementView } from './judgement-schema.ts';
@@ -56,7 +56,7 @@ const route = createRoute({
   summary: 'What the analysis found, newest first',
   request: {
     params: z.object({ id: rolloutIdParameter }),
-    query: z.object({ limit: z.int().min(1).max(MAX_LIMIT).default(LIMIT_DEFAULT).optional() }),
+    query: z.object({ limit: limitQuery }),
   },
   responses: {
     200: {

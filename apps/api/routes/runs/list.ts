@@ -3,7 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/prediction/read/read-errors';
 import type { Endpoint } from '../../endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import { LIMIT_DEFAULT, limitOf, MAX_LIMIT, pageOf, queryProblem } from '../../http/page-query.ts';
+import { PAGE_QUERY, pageIn, pageOf, pageQuery } from '../../http/page-query.ts';
 import { problems } from '../../problem-schema.ts';
 import type { RunDependencies } from './run-dependencies.ts';
 import { isRunId, RUN_EXAMPLE, RunSchema, runView } from './run-view.ts';
@@ -13,19 +13,12 @@ export function listRuns({ runs, registry }: RunDependencies): Endpoint {
     route,
     scope: 'runs:read',
     produces: 'application/json',
-    query: ['limit', 'before', 'predictor'],
-    async handle({ req }) {
-      const limit = limitOf(req.query('limit'));
-      const before = req.query('before');
-      const predictor = req.query('predictor');
-      if (before !== undefined && !isRunId(before))
-        throw queryProblem('before', 'not the id of a run', "send the page's `next`");
+    query: PAGE_QUERY,
+    async handle(context) {
+      const asked = pageIn(context, isRunId, 'the id of a run');
+      const { limit, predictor } = asked;
       if (predictor !== undefined && !(await registry.predictor(predictor))) throw unknownPredictor(predictor);
-      const found = await runs.list({
-        limit: limit + 1,
-        ...(before === undefined ? {} : { before }),
-        ...(predictor === undefined ? {} : { predictor }),
-      });
+      const found = await runs.list({ ...asked, limit: limit + 1 });
       const { page, next } = pageOf(found, limit, ({ id }) => id);
       return jsonResponse({ runs: page.map(runView), next });
     },
@@ -38,13 +31,7 @@ const route = createRoute({
   path: '/v1/runs',
   tags: ['runs'],
   summary: 'Runs, newest first',
-  request: {
-    query: z.object({
-      limit: z.int().min(1).max(MAX_LIMIT).default(LIMIT_DEFAULT).optional(),
-      before: z.uuid().optional().openapi({ description: '`next` of the page before' }),
-      predictor: z.string().optional().openapi({ example: 'repurchase' }),
-    }),
-  },
+  request: { query: pageQuery(z.uuid()) },
   responses: {
     200: {
       description: 'A page',

@@ -63,7 +63,7 @@ async function storedFor(
   certificate: Awaited<ReturnType<Authority['certify']>>,
   userId: string,
 ) {
-  const assignment = certificate.assignments(predictor.name)?.stable;
+  const assignment = certificate.assignments(predictor.name)?.of(userId);
   const { touched } = certificate.user(userId, predictor.name);
   const none = { stores: { redis: 'ok', postgres: 'ok' }, candidates: [] } as const;
   const found = assignment ? await findCandidates(dependencies, predictor, assignment, certificate, userId) : none;

@@ -1,0 +1,106 @@
+/** GET /v1/artifacts/{sha256}/file: a model file as it was uploaded, a piece at a time, its hash checked before the first. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { TandemError } from '@tandem/prediction/errors';
+import type { Endpoint } from '../../endpoint.ts';
+import { problems } from '../../problem-schema.ts';
+import { type ArtifactDependencies, artifactParameter, hashIn } from './artifact-view.ts';
+
+type DownloadDependencies = Pick<ArtifactDependencies, 'artifacts' | 'downloadRoom'>;
+
+const PIECE_BYTES = 262_144;
+/** A file keeps its place in memory until it is sent; whoever takes longer asks again, over a better line. */
+const SEND_WITHIN_MS = 300_000;
+
+export function downloadArtifact({ artifacts, downloadRoom }: DownloadDependencies): Endpoint {
+  return {
+    route,
+    scope: 'models:read',
+    produces: 'application/octet-stream',
+    async handle({ req }, event) {
+      const hash = hashIn(req.param('sha256'));
+      const size = await artifacts.sizeOf(hash);
+      if (size === null) throw unknownArtifact(hash);
+      event.add({ artifact: hash });
+      if (req.method === 'HEAD') return fileResponse(hash, size, null);
+      const { promise: response, resolve, reject } = Promise.withResolvers<Response>();
+      const send = async () => {
+        const bytes = await artifacts.get(hash);
+        const { stream, ended } = streamOf(bytes);
+        resolve(fileResponse(hash, size, stream));
+        await ended;
+      };
+      downloadRoom.hold(send).catch(reject);
+      return response;
+    },
+  };
+}
+
+function fileResponse(hash: string, size: number, stream: ReadableStream<Uint8Array> | null): Response {
+  return new Response(stream, {
+    headers: {
+      'content-type': 'application/octet-stream',
+      'content-length': String(size),
+      'content-digest': `sha-256=:${Buffer.from(hash, 'hex').toString('base64')}:`,
+      'content-disposition': 'attachment; filename="model.onnx"',
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+    },
+  });
+}
+
+/** `ended` when all of it was taken, the reader went away, or its time is over. */
+function streamOf(bytes: Uint8Array): { stream: ReadableStream<Uint8Array>; ended: Promise<void> } {
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+  let at = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const finish = () => {
+    clearTimeout(timer);
+    end();
+  };
+  const stream = new ReadableStream<Uint8Array>(
+    {
+      start(controller) {
+        timer = setTimeout(() => {
+          controller.error(new Error(`the file was not taken within ${SEND_WITHIN_MS} ms`));
+          end();
+        }, SEND_WITHIN_MS).unref();
+      },
+      pull(controller) {
+        // A copy: what reads the stream may take its buffer away.
+        controller.enqueue(bytes.slice(at, at + PIECE_BYTES));
+        at += PIECE_BYTES;
+        if (at < bytes.length) return;
+        controller.close();
+        finish();
+      },
+      cancel: finish,
+    },
+    { highWaterMark: 0 },
+  );
+  return { stream, ended };
+}
+
+function unknownArtifact(hash: string): TandemError {
+  return new TandemError('unknown_artifact', 'No whole file of this SHA-256 is here.', {
+    field: 'sha256',
+    remedy: `see what is there of it: GET /v1/artifacts/${hash}`,
+  });
+}
+
+const route = createRoute({
+  operationId: 'downloadArtifact',
+  method: 'get',
+  path: '/v1/artifacts/{sha256}/file',
+  tags: ['models'],
+  summary: 'Download a model file',
+  description: 'As it was uploaded or adopted. A few at a time: 503 `overloaded` says when to come back.',
+  request: { params: z.object({ sha256: artifactParameter }) },
+  responses: {
+    200: {
+      description: 'The file',
+      headers: { 'content-digest': { description: 'Its SHA-256 (RFC 9530)', schema: { type: 'string' as const } } },
+      content: { 'application/octet-stream': { schema: z.string().openapi({ format: 'binary' }) } },
+    },
+    ...problems('unknown_artifact', 'invalid_input', 'model_refused', 'overloaded', 'unavailable'),
+  },
+});

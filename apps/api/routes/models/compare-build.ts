@@ -1,0 +1,89 @@
+/**
+ * POST /v1/models/{predictor}/versions/{version}/comparison: an optimised build beside the model version that it was made
+ * of, on real users, on the machine that would serve it. Keeps nothing; a POST, since it is work, and labels are sent.
+ */
+import { createRoute, z } from '@hono/zod-openapi';
+import type { CompareBuild } from '@tandem/admission/compare-build';
+import { BUILD_COMPARISON_EXAMPLE } from '@tandem/client/build-example';
+import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { parseBody } from '../../http/parse-body.ts';
+import { predictorParameter } from '../../parameters.ts';
+import { problems } from '../../problem-schema.ts';
+import { BuildComparisonSchema, buildComparisonView } from './build-comparison-view.ts';
+import { versionIn, versionParameter } from './version-number.ts';
+
+export interface CompareBuildDependencies {
+  readonly compareBuild: CompareBuild;
+}
+
+const MOST_USERS = 10_000;
+const USERS = 2_000;
+
+const BodySchema = z
+  .strictObject({
+    users: z
+      .int()
+      .min(1, 'at least 1')
+      .max(MOST_USERS, `at most ${MOST_USERS}`)
+      .optional()
+      .openapi({ description: `Users to look at, at most; ${USERS} where it is not said` }),
+    labels: z
+      .array(z.strictObject({ userId: z.string(), label: z.number() }))
+      .min(1, 'at least one, or leave them out')
+      .max(MOST_USERS, `at most ${MOST_USERS}`)
+      .optional()
+      .openapi({ description: 'What became of users: these alone are looked at. A label is 0 or 1, or any number' }),
+  })
+  .openapi('BuildComparisonRequest');
+const BODY = { schema: BodySchema, example: { users: 2_000 }, optional: true };
+
+export function compareBuild(dependencies: CompareBuildDependencies): Endpoint {
+  return {
+    route,
+    scope: 'models:read',
+    produces: 'application/json',
+    async handle(context, event) {
+      const predictor = context.req.param('predictor') ?? '';
+      const number = versionIn(context.req.param('version'), 'version');
+      const { users = USERS, labels } = await parseBody(context, BODY);
+      event.add({ predictor, modelVersion: number });
+      const figures = await dependencies.compareBuild({ predictor, number, users, labels });
+      return jsonResponse(buildComparisonView(predictor, figures));
+    },
+  };
+}
+
+const route = createRoute({
+  operationId: 'compareBuild',
+  method: 'post',
+  path: '/v1/models/{predictor}/versions/{version}/comparison',
+  tags: ['models'],
+  summary: 'Compare an optimised build with its parent',
+  description: `Runs both in one process of their own, by turns, on users of the half that no build is calibrated on: how far the
+answers are apart, decisions that flip, CPU a user alone and together, and whether rows need to be inferred one by one.
+With \`labels\`, AUC and log-loss of scores from 0 to 1, else errors. It takes its turn among trials of pushed models:
+503 \`overloaded\` says when to come back.`,
+  request: {
+    params: z.object({ predictor: predictorParameter, version: versionParameter }),
+    body: { required: false, content: { 'application/json': { schema: BodySchema, example: BODY.example } } },
+  },
+  responses: {
+    200: {
+      description: 'Both side by side',
+      content: { 'application/json': { schema: BuildComparisonSchema, example: BUILD_COMPARISON_EXAMPLE } },
+    },
+    ...problems(
+      'unknown_predictor',
+      'unknown_model_version',
+      'body_too_large',
+      'unsupported_media_type',
+      'invalid_input',
+      'config_invalid',
+      'model_refused',
+      'features_unusable',
+      'overloaded',
+      'unavailable',
+    ),
+  },
+});

@@ -1,0 +1,85 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { planOf, planView, RolloutPlanSchema, type RolloutPlanView } from './plan-schema.ts';
+
+/** Written shortest, as answers have them. */
+const duration = (most: number) =>
+  fc
+    .integer({ min: 1, max: most })
+    .filter((n) => n % 60 !== 0)
+    .map((n) => `${n}m`);
+const percent = fc.integer({ min: 1, max: 9_999 }).map((hundredths) => hundredths / 100);
+const version = fc.integer({ min: 1, max: 999_999_999 }).map(String);
+const share = fc.option(fc.double({ min: 0, max: 1, noNaN: true }));
+const name = fc.stringMatching(/^[a-z][a-z0-9_-]{0,20}$/).filter((text) => text !== 'stable');
+const outcome = fc.record({
+  name,
+  kind: fc.constantFrom('binary' as const, 'sum' as const),
+  window: duration(90 * 1_440),
+  better: fc.constantFrom('higher' as const, 'lower' as const),
+  guardrail: fc.boolean(),
+  minimumEffect: fc.double({ min: 0.001, max: 10, noNaN: true }),
+});
+const analysis = fc.record({
+  ...{ automatic: fc.boolean(), dryRun: fc.boolean(), interval: duration(1_440), minStep: duration(90 * 1_440) },
+  ...{ minUsers: fc.integer({ min: 10, max: 10_000_000 }), alpha: fc.double({ min: 0.0001, max: 0.5, noNaN: true }) },
+  ...{ errorRate: share, slowShare: share, liveShare: share, slow: fc.constantFrom('50ms', '1500ms', '5s') },
+  psi: fc.option(fc.double({ min: 0.01, max: 100, noNaN: true })),
+  outcomes: fc.uniqueArray(outcome, { maxLength: 5, selector: (one) => one.name }),
+});
+const coverage = fc.constantFrom('required' as const, 'live' as const);
+const plan: fc.Arbitrary<RolloutPlanView> = fc.oneof(
+  fc.record({
+    ...{ kind: fc.constant('canary' as const), version, coverage, analysis },
+    steps: fc.uniqueArray(percent, { maxLength: 19 }).map((steps) => [...steps.sort((a, b) => a - b), 100]),
+  }),
+  fc.record({
+    ...{ kind: fc.constant('shadow' as const), version, share: fc.double({ min: 0, max: 1, noNaN: true }) },
+    maxPerSecond: fc.double({ min: 0.1, max: 100_000, noNaN: true }),
+  }),
+  fc.record({
+    ...{ kind: fc.constant('ab' as const), coverage, analysis },
+    arms: fc
+      .uniqueArray(fc.record({ variant: name, version, weight: percent }), {
+        ...{ minLength: 1, maxLength: 9, selector: (arm) => arm.variant },
+      })
+      .filter((arms) => arms.reduce((sum, { weight }) => sum + Math.round(weight * 100), 0) <= 10_000),
+  }),
+);
+
+describe('a plan', () => {
+  it('is told as it was asked for', () => {
+    fc.assert(
+      fc.property(plan, (view) => {
+        expect(RolloutPlanSchema.parse(view)).toEqual(view);
+        expect(planView(planOf(view))).toEqual(view);
+        // As the database gives it back.
+        expect(planView(JSON.parse(JSON.stringify(planOf(view))))).toEqual(view);
+      }),
+    );
+  });
+
+  it('has milliseconds of whatever unit was written', () => {
+    const asked = { interval: '90s', minStep: '2h', slow: '50ms', outcomes: [{ name: 'order', window: '14d' }] };
+    const canary = planOf(RolloutPlanSchema.parse({ kind: 'canary', version: '12', analysis: asked }));
+    expect(canary).toMatchObject({
+      version: 12,
+      analysis: {
+        ...{ intervalMs: 90_000, minStepMs: 7_200_000, guardrails: { slowMs: 50 } },
+        outcomes: [{ name: 'order', kind: 'binary', windowMs: 1_209_600_000 }],
+      },
+    });
+  });
+
+  // In binary 14.29 × 6 + 14.26 is a little more than 100, and half a bucket would be rounded up for each of two arms.
+  it.each([
+    [[14.29, 14.29, 14.29, 14.29, 14.29, 14.29, 14.26], true],
+    [[33.34, 33.33, 33.33], true],
+    [[33.34, 33.34, 33.33], false],
+    [[50.005, 49.995], false],
+    [[99.99, 0.01], true],
+  ])('weights are counted in buckets: %j', (weights, fits) => {
+    const arms = weights.map((weight, i) => ({ variant: `arm${i}`, version: '1', weight }));
+    expect(RolloutPlanSchema.safeParse({ kind: 'ab', arms }).success).toBe(fits);
+  });
+});

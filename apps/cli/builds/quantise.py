@@ -1,0 +1,110 @@
+"""Makes an int8 build of an ONNX model: quantise.py <in.onnx> <out.onnx> dynamic | static <calibration.json>
+
+Weights of matrix products and convolutions become int8. `dynamic` scales activations run by run; `static` by what real
+users' rows gave, so that an answer does not depend on who is inferred beside whom. Prints one JSON document: what became
+of it. Ends with 3 where the model has nothing to quantise (trees, for one), having written no file.
+"""
+
+import json
+import os
+import sys
+from collections import Counter
+
+import numpy
+import onnx
+import onnxruntime
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
+
+NOTHING_TO_QUANTISE = 3
+# Of the standard operators: scales per channel came with it.
+LEAST_OPSET = 13
+STANDARD = ("", "ai.onnx")
+QUANTISED = {"MatMulInteger", "ConvInteger", "QLinearMatMul", "QLinearConv", "DequantizeLinear"}
+ROWS_OF_A_RUN = 64
+
+
+class Calibration(CalibrationDataReader):
+    """Rows of real users, a few at a time."""
+
+    def __init__(self, manifest):
+        with open(manifest, encoding="utf-8") as file:
+            tensors = json.load(file)
+        folder = os.path.dirname(manifest)
+        self.tensors = {
+            tensor["name"]: numpy.fromfile(os.path.join(folder, tensor["file"]), dtype=tensor["type"]).reshape(tensor["dims"])
+            for tensor in tensors
+        }
+        self.rows = min(len(values) for values in self.tensors.values())
+        self.at = 0
+
+    def get_next(self):
+        if self.at >= self.rows:
+            return None
+        first, self.at = self.at, self.at + ROWS_OF_A_RUN
+        return {name: values[first : self.at] for name, values in self.tensors.items()}
+
+
+def with_opset(model):
+    opset = next((one.version for one in model.opset_import if one.domain in STANDARD), LEAST_OPSET)
+    return model if opset >= LEAST_OPSET else onnx.version_converter.convert_version(model, LEAST_OPSET)
+
+
+def operators(model):
+    return Counter(node.op_type for node in model.graph.node)
+
+
+def drop_unused_domains(model):
+    used = {node.domain for node in model.graph.node}
+    kept = [one for one in model.opset_import if one.domain in STANDARD or one.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
+
+
+def quantise(source, target, kind, calibration):
+    model = with_opset(onnx.load(source))
+    staged = target + ".staged"
+    onnx.save(model, staged)
+    if kind == "static":
+        # Weights of a type that also old processors multiply without overflow, activations of zero points.
+        quantize_static(
+            staged,
+            target,
+            Calibration(calibration),
+            quant_format=QuantFormat.QDQ,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+        )
+    else:
+        quantize_dynamic(staged, target, weight_type=QuantType.QInt8, per_channel=True)
+    os.remove(staged)
+    return model, onnx.load(target)
+
+
+def main():
+    source, target, kind, *rest = sys.argv[1:]
+    model, built = quantise(source, target, kind, rest[0] if rest else None)
+    before, after = operators(model), operators(built)
+    # Of a file that was int8 already there may be some before.
+    quantised = sum(after[name] - before[name] for name in QUANTISED)
+    if quantised > 0:
+        drop_unused_domains(built)
+        onnx.save(built, target)
+    else:
+        os.remove(target)
+    print(
+        json.dumps(
+            {
+                "quantised": quantised,
+                "operators": sorted(before),
+                "bytesBefore": os.path.getsize(source),
+                "bytes": os.path.getsize(target) if quantised > 0 else None,
+                "onnxruntime": onnxruntime.__version__,
+            }
+        )
+    )
+    return 0 if quantised > 0 else NOTHING_TO_QUANTISE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
