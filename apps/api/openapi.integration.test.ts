@@ -22,7 +22,9 @@ interface Content {
 /** Every body that an endpoint takes or gives, with its place. */
 function contents({ route }: Endpoint): [place: string, content: Content][] {
   const { body } = route.request ?? {};
-  const answers = Object.entries(route.responses).map(([status, one]) => [status, one.content] as const);
+  const answers = Object.entries(route.responses).map(
+    ([status, one]) => [status, 'content' in one ? one.content : {}] as const,
+  );
   return [['request', body?.content] as const, ...answers].flatMap(([place, content]) =>
     Object.entries(content ?? {}).map(([type, one]): [string, Content] => [
       `${route.operationId} ${place} ${type}`,

@@ -71,18 +71,27 @@ export async function moveArm(db: Db, predictor: string, move: ArmMove): Promise
   if (arm === STABLE) await noteStable(db, move.modelVersionId);
 }
 
-/** An arm of a rollout, of whose users there are none yet. */
+/**
+ * An arm of a rollout, of whose users there are none yet. Of its version's generations that are kept it has the one that was
+ * in force last: a newer one was rolled back. A version that was stable is returned to, and its generation serves as after a
+ * rollback; one that was only tried waits for another generation where that one has expired. A shadow's serves nobody.
+ */
 export async function insertArm(
   db: Db,
   { rolloutId, predictor, name, modelVersionId }: Record<'rolloutId' | 'predictor' | 'name' | 'modelVersionId', string>,
 ): Promise<void> {
-  // A generation that is kept of its version serves again, as after a rollback.
   await query(db, {
     text: `insert into tandem.arms (predictor, name, model_version_id, rollout_id, overlay_floor, generation_id, expires_from)
-      select $2, $3, $4, $1, r.overlay_floor, g.id, case when g.id is not null then clock_timestamp() end
-      from tandem.rollouts r left join lateral (
-        select id from tandem.generations where predictor = $2 and model_version_id = $4 and state = 'published'
-        order by number desc limit 1) g on true
+      select $2, $3, $4, $1, r.overlay_floor, g.id,
+        case when g.id is not null and v.stable_at is not null then clock_timestamp() end
+      from tandem.rollouts r
+      join tandem.predictors p on p.name = $2
+      join tandem.model_versions v on v.id = $4
+      left join lateral (
+        select id from tandem.generations
+        where predictor = $2 and model_version_id = $4 and state = 'published' and (v.stable_at is not null or coalesce(
+          started_at > clock_timestamp() - (p.policy -> 'freshness' ->> 'maxAgeMs')::float8 * interval '1 ms', true))
+        order by coalesce(left_at, published_at) desc limit 1) g on r.kind <> 'shadow'
       where r.id = $1`,
     values: [rolloutId, predictor, name, modelVersionId],
   });

@@ -136,7 +136,7 @@ test('connections that were cut while they were idle cost no read its answer', a
   const authority = createAuthority(database.url, { ...PATIENT, applicationName: 'authority-cut' });
   const connected = () =>
     query<{ pid: number; isIdle: boolean }>(database.pool, {
-      text: `select pid, state = 'idle' and query ~ 'user_contexts' as "isIdle" from pg_stat_activity where application_name = 'authority-cut' and datname = current_database()`,
+      text: `select pid, state = 'idle' and query ~ '^select h.history' as "isIdle" from pg_stat_activity where application_name = 'authority-cut' and datname = current_database()`,
     });
   await Promise.all([authority.certify(['1']), authority.certify(['2']), authority.certify(['3'])]);
   for (let round = 0; round < 5; round++) {

@@ -1,4 +1,4 @@
-/** The schedules of active predictors, an arm each, with the slot that it has run last. */
+/** The schedules of active predictors, an arm each that serves users, with the slot that it has run last. */
 import type { Schedule, ScheduleStore } from '@tandem/prediction/runs/schedule-runs';
 import type pg from 'pg';
 import { query } from './database.ts';
@@ -18,6 +18,7 @@ export function createScheduleStore(pool: pg.Pool): ScheduleStore {
             left join tandem.rollouts o on o.id = a.rollout_id
             left join tandem.schedule_slots l on l.predictor = p.name
             where p.active and p.policy -> 'batch' ->> 'schedule' is not null
+              and o.kind is distinct from 'shadow'
           ) s on true
           order by s.predictor, s.variant`,
       });

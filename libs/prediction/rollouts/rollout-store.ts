@@ -23,8 +23,8 @@ export interface ArmOverride {
 
 export interface RolloutStore {
   /**
-   * Makes a rollout, `preparing`, with arms that nobody is served from yet. An arm has the newest generation that is kept
-   * of its version, if there is one. A canary to a version that was stable before has one step: all of it.
+   * Makes a rollout, `preparing`, with arms that nobody is served from yet. An arm has the generation of its version that was
+   * in force last, if one is kept that may serve. A canary to a version that was stable before has one step: all of it.
    *
    * Rejects `unknown_predictor`, `unknown_model_version`, `rollout_conflict` (another is active), `invalid_input`.
    */
