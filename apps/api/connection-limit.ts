@@ -9,18 +9,20 @@ const MOST = 4_096;
 const LEAST = 4;
 /** Of which those would be a good part that wait for a moment. */
 const FEW = 256;
-/** Files beside the connections and the children's: 18 to Postgres, 6 to Redis, and some 30 of Node itself. */
-const OTHER_FILES = 55;
+/** Files beside the connections and the children's: 26 to Postgres, 6 to Redis, and some 30 of Node itself. */
+const OTHER_FILES = 63;
 const FILES_A_CHILD = 5;
+/** Beside those that serve: one that is to take another's place, and those of a trial, a shadow and a replay. */
+const OTHER_CHILDREN = 4;
 
 /**
- * @param children that run models
+ * @param children that serve models
  * @param limits as in `/proc/<pid>/limits`; without that file, as on other systems, nothing is known
  */
 export function connectionLimit(children = 1, limits = readLimits()): number {
   const files = /^Max open files\s+(\d+)/m.exec(limits)?.[1];
   if (files === undefined) return MOST;
-  return Math.min(MOST, Math.max(LEAST, Number(files) - OTHER_FILES - children * FILES_A_CHILD));
+  return Math.min(MOST, Math.max(LEAST, Number(files) - OTHER_FILES - (children + OTHER_CHILDREN) * FILES_A_CHILD));
 }
 
 /**

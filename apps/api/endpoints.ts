@@ -106,13 +106,7 @@ export function createEndpoints(
     readMany(dependencies),
     sendEvents(dependencies),
     sendOutcomes(dependencies),
-    showUser(dependencies),
-    eraseUser(dependencies),
-    readmitUser(dependencies),
-    showExplanation(dependencies),
-    listKeptExplanations(dependencies),
-    showKeptExplanation(dependencies),
-    replayExplanation(dependencies),
+    ...userEndpoints(dependencies),
     startRun(dependencies),
     listRuns(dependencies),
     showRun(dependencies),
@@ -136,6 +130,18 @@ export function createEndpoints(
     ...(dependencies.servesMetrics ? [showMetrics(dependencies)] : []),
     showOpenApi(document),
     showDocs(page),
+  ];
+}
+
+function userEndpoints(dependencies: EndpointDependencies): readonly Endpoint[] {
+  return [
+    showUser(dependencies),
+    eraseUser(dependencies),
+    readmitUser(dependencies),
+    showExplanation(dependencies),
+    listKeptExplanations(dependencies),
+    showKeptExplanation(dependencies),
+    replayExplanation(dependencies),
   ];
 }
 

@@ -16,6 +16,8 @@ import type { PushDependencies } from './routes/models/push.ts';
 
 /** Whole files in memory at a time, each of 256 MiB at most; as many again on their way out. */
 const FILES_AT_ONCE = 2;
+/** Parts of files in memory at a time, each of 8 MiB at most. */
+const PARTS_AT_ONCE = 16;
 
 /** Of its own, so that a trial's reads and a file on its way take no read's connection, and have more time. */
 const POOL = Object.freeze({ max: 4, statementTimeoutMs: 30_000, lockTimeoutMs: 5_000 });
@@ -52,6 +54,7 @@ export function openModels(
     },
     uploadRoom: createFileRoom(FILES_AT_ONCE),
     downloadRoom: createFileRoom(FILES_AT_ONCE),
+    partRoom: createFileRoom(PARTS_AT_ONCE),
     models: {
       list: (query?: VersionQuery) => listModelVersions(pool, query),
       moveLabel: (move: LabelMove) => moveLabel(pool, move),

@@ -4,6 +4,9 @@ import { Command, CommanderError } from 'commander';
 import type { Cli } from './cli.ts';
 import { adoptCommand } from './commands/adopt.ts';
 import { auditListCommand } from './commands/audit-list.ts';
+import { buildCompareCommand } from './commands/build-compare.ts';
+import { buildCreateCommand } from './commands/build-create.ts';
+import { buildRegisterCommand } from './commands/build-register.ts';
 import { checkCommand } from './commands/check.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { eventSendCommand } from './commands/event-send.ts';
@@ -78,6 +81,7 @@ export function createProgram(cli: Cli): Command {
   program.addCommand(runCommands(cli));
   program.addCommand(generationCommands(cli));
   program.addCommand(modelCommands(cli));
+  program.addCommand(buildCommands(cli));
   program.addCommand(group('process', 'what serves: APIs and workers', [processListCommand(cli)]));
   program.addCommand(group('user', 'erase users, and end that', [userEraseCommand(cli), userReadmitCommand(cli)]));
   program.addCommand(rolloutCommands(cli));
@@ -145,6 +149,15 @@ function modelCommands(cli: Cli): Command {
   return group(
     'model',
     'model versions: push, look at, label',
+    commands.map((create) => create(cli)),
+  );
+}
+
+function buildCommands(cli: Cli): Command {
+  const commands = [buildCreateCommand, buildRegisterCommand, buildCompareCommand];
+  return group(
+    'build',
+    'optimised builds: int8, pruned, distilled; beside the model version that they were made of',
     commands.map((create) => create(cli)),
   );
 }

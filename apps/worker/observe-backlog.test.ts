@@ -6,7 +6,7 @@ import { createObserveBacklog } from './observe-backlog.ts';
 const run = { predictor: 'churn', runs: 1, oldestSeconds: 5, chunksOpen: 3, chunksCommitted: 4, chunksFailed: 0 };
 const classCounts = { waiting: 2, active: 1, delayed: 0, failed: 0 };
 const counts = async () => ({ control: classCounts, scoring: classCounts, loading: classCounts });
-const empty: Backlog = { outbox: { entries: 0, oldestSeconds: 0 }, runs: [], generations: [] };
+const empty: Backlog = { outbox: { entries: 0, oldestSeconds: 0 }, runs: [], generations: [], preparing: [] };
 
 function observer(first: Partial<Backlog>, queue = { counts }) {
   const metrics = createMetrics({ app: 'worker', processMetrics: false });
@@ -41,15 +41,20 @@ it('tells runs by predictor and state, chunks and the oldest by predictor', asyn
   );
 });
 
-it('forgets a run that has ended, and a predictor that is served no more', async () => {
+it('forgets a run that has ended, a rollout that has begun, and a predictor that is served no more', async () => {
   const { observe, seriesOf } = observer({
     runs: [{ ...run, state: 'running' }],
     generations: [{ predictor: 'churn', ageSeconds: 60 }],
+    preparing: [{ predictor: 'churn', seconds: 3_700 }],
   });
   await observe();
   expect(await seriesOf('tandem_generation_age_seconds')).toHaveLength(1);
+  expect(await seriesOf('tandem_rollout_preparing_seconds')).toEqual([
+    'tandem_rollout_preparing_seconds{predictor="churn",app="worker"} 3700',
+  ]);
   await observe();
-  for (const name of ['tandem_runs_unfinished', 'tandem_run_chunks', 'tandem_generation_age_seconds']) {
+  const gone = ['tandem_runs_unfinished', 'tandem_run_chunks', 'tandem_generation_age_seconds'];
+  for (const name of [...gone, 'tandem_rollout_preparing_seconds']) {
     expect(await seriesOf(name)).toEqual([]);
   }
 });

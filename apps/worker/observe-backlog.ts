@@ -21,21 +21,23 @@ export function createObserveBacklog({ findBacklog, queue, metrics }: ObserveBac
   };
 }
 
-function setBacklog({ outbox, runs, generations }: Backlog, metrics: Metrics): void {
+function setBacklog({ outbox, runs, generations, preparing }: Backlog, metrics: Metrics): void {
   metrics.outboxEntries.set(outbox.entries);
   metrics.outboxAge.set(outbox.oldestSeconds);
   // Whoever has none any more is not to be found under what it had.
-  for (const gauge of [metrics.runsUnfinished, metrics.runAge, metrics.runChunks, metrics.generationAge]) gauge.reset();
+  const { runsUnfinished, runAge, runChunks, generationAge, rolloutPreparing } = metrics;
+  for (const gauge of [runsUnfinished, runAge, runChunks, generationAge, rolloutPreparing]) gauge.reset();
   const oldest = new Map<string, number>();
   for (const { predictor, state, runs: count, oldestSeconds, ...chunks } of runs) {
-    metrics.runsUnfinished.set({ predictor, state }, count);
-    metrics.runChunks.inc({ predictor, state: 'open' }, chunks.chunksOpen);
-    metrics.runChunks.inc({ predictor, state: 'committed' }, chunks.chunksCommitted);
-    metrics.runChunks.inc({ predictor, state: 'failed' }, chunks.chunksFailed);
+    runsUnfinished.set({ predictor, state }, count);
+    runChunks.inc({ predictor, state: 'open' }, chunks.chunksOpen);
+    runChunks.inc({ predictor, state: 'committed' }, chunks.chunksCommitted);
+    runChunks.inc({ predictor, state: 'failed' }, chunks.chunksFailed);
     oldest.set(predictor, Math.max(oldest.get(predictor) ?? 0, oldestSeconds));
   }
-  for (const [predictor, seconds] of oldest) metrics.runAge.set({ predictor }, seconds);
-  for (const { predictor, ageSeconds } of generations) metrics.generationAge.set({ predictor }, ageSeconds);
+  for (const [predictor, seconds] of oldest) runAge.set({ predictor }, seconds);
+  for (const { predictor, ageSeconds } of generations) generationAge.set({ predictor }, ageSeconds);
+  for (const one of preparing) rolloutPreparing.set({ predictor: one.predictor }, one.seconds);
 }
 
 function setQueues(counts: Awaited<ReturnType<Queue['counts']>>, metrics: Metrics): void {

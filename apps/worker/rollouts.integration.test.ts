@@ -3,6 +3,7 @@ import { createAuthority } from '@tandem/offline-store/authority';
 import { createPool } from '@tandem/offline-store/database';
 import { createExposureStore } from '@tandem/offline-store/exposures';
 import { createRegister } from '@tandem/offline-store/processes';
+import { listChecks } from '@tandem/offline-store/rollout-checks';
 import { createRolloutStore } from '@tandem/offline-store/rollouts';
 import { analyseRollouts } from '@tandem/prediction/rollouts/analyse-rollouts';
 import { LATENCY_BOUNDS_MS, NO_COUNTS } from '@tandem/prediction/rollouts/arm-counts';
@@ -120,6 +121,24 @@ describe('a canary', () => {
       { id, state: 'running', step: 0, arms: [{ endBucket: 500, generationNumber: 1 }] },
     ]);
     expect(await prepare()).toEqual({ begun: [], waiting: [], failed: [] });
+  });
+
+  it('that somebody takes back while it is being judged is not said to have been moved by the verdict', async () => {
+    const { id } = await start();
+    await computeAll();
+    await prepare();
+    await serve(id, 0, { stable: 19_000, candidate: 1_000 });
+    const { checks } = worker.rolling;
+    const record = async (rolloutId: string) => {
+      const found = await checks.record(rolloutId);
+      await rollouts.abort(rolloutId, { actor: 'ops', reason: 'a test' });
+      return found;
+    };
+    const { analysed, failed } = await analyseRollouts({ ...worker.rolling, checks: { ...checks, record } });
+    expect(analysed.map(({ check }) => [check.verdict, check.applied])).toEqual([['promote', false]]);
+    expect(failed).toEqual([]);
+    expect(await listChecks(pool, id, 9)).toMatchObject([{ verdict: 'promote', applied: false }]);
+    expect(await stateOf(id)).toMatchObject({ state: 'aborted', reason: 'a test' });
   });
 
   it('goes from step to step while its guardrails hold, and is the stable version in the end', async () => {

@@ -77,7 +77,7 @@ export interface ComparedVersion {
 }
 
 export interface ComparedPace {
-  /** Microseconds of CPU a user. */
+  /** Microseconds of a run a user, the median of the rounds. */
   readonly parentUs: number;
   readonly buildUs: number;
   /** How many times as fast as its parent the build is, of the rounds. */

@@ -1,5 +1,6 @@
 /** Rollouts over the wire: another model version beside the stable one, and what is done to it. */
 
+import { armOfBucket, bucketOfUser } from '@tandem/experiment/assignment';
 import { pagePath } from './page-path.ts';
 import type { CallOptions } from './predictions.ts';
 import type { RolloutCheck, RolloutReport } from './rollout-report.ts';
@@ -27,12 +28,26 @@ export interface RolloutView {
     readonly modelVersion: string;
     readonly generation: string | null;
     readonly percent: number;
+    /** Its users are those of the buckets [firstBucket, endBucket). */
+    readonly firstBucket: number;
+    readonly endBucket: number;
   }[];
+  /** A user's bucket is a hash of it and the id: variantOf. */
+  readonly salt: string;
   /** As it was asked for, with every setting that was left out. */
   readonly plan: Readonly<Record<string, unknown>> & { readonly steps?: readonly number[] };
   readonly createdBy: string;
   readonly createdAt: string;
   readonly endedAt: string | null;
+}
+
+/**
+ * The arm that serves a user by their bucket, as every process of the service finds it; whoever was put into an arm by hand
+ * is there all the same.
+ */
+export function variantOf({ salt, arms, state }: RolloutView, userId: string): string {
+  const isServed = state === 'running' || state === 'held';
+  return (isServed && armOfBucket(arms, bucketOfUser(salt, userId))?.variant) || 'stable';
 }
 
 /** How a rollout is judged; what is left out has the service's default. */

@@ -195,7 +195,8 @@ describe('a model that does not do what it should', { timeout: 120_000 }, () => 
     const { version } = matrixPredictor(hostile.endlessModel(), 2);
     await expect(checkModel(version, sound.bytes, LIMITS)).rejects.toMatchObject({
       code: 'model_refused',
-      message: expect.stringContaining('the definition was made for'),
+      message: expect.stringContaining('the bytes are not those of the registered artifact'),
+      remedy: expect.stringContaining('where it is whole'),
     });
   });
 

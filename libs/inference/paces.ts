@@ -1,6 +1,8 @@
 /**
  * What two models cost, by turns: round after round each scores the same users alone and together, who goes first
- * changing with the round. CPU of the thread that runs them, which waiting for a busy machine does not lengthen.
+ * changing with the round. A run's time is taken in the child, of a round the median: a run that the machine interrupted
+ * counts for no more than any other. (CPU time would do without that; but some kernels count it by the hundredth of a
+ * second, in which some thousand users are scored.)
  */
 import { TandemError } from '@tandem/prediction/errors';
 import type { TrialRuns } from './trial-runs.ts';
@@ -11,7 +13,7 @@ export interface Paces {
   readonly together: Pace & { readonly users: number };
 }
 
-/** Microseconds of CPU a user, the median of the rounds. */
+/** Microseconds that a run takes a user, the median of the rounds. */
 export interface Pace {
   readonly parentUs: number;
   readonly buildUs: number;
@@ -34,11 +36,14 @@ export interface PaceOptions {
 
 type Sides = readonly [parent: TrialRuns, build: TrialRuns];
 
+/** A round's milliseconds a user. */
+type Round = readonly [parent: number, build: number];
+
 const LEAST_ROUNDS = 3;
 const MOST_ROUNDS = 25;
-/** Runs of one user in a round: a single one is too short to tell. */
-const RUNS_ALONE = 32;
-const RUNS_TOGETHER = 2;
+/** Of each side in a round. */
+const RUNS_ALONE = 31;
+const RUNS_TOGETHER = 5;
 
 /** @param rows users whom both answer; at least one. Rejects where a model, having answered, does not any more. */
 export async function comparePaces(
@@ -46,55 +51,64 @@ export async function comparePaces(
   rows: readonly number[],
   { together, budgetMs }: PaceOptions,
 ): Promise<Paces> {
-  const single = takeAround(rows, RUNS_ALONE);
-  const many = takeAround(rows, together);
-  const alone: [number[], number[]] = [[], []];
-  const batch: [number[], number[]] = [[], []];
-  const measure = async (side: 0 | 1) => {
-    alone[side].push(
-      (await cpuOf(
-        sides[side],
-        single.map((row) => [row]),
-      )) / RUNS_ALONE,
-    );
-    const runs = Array.from({ length: RUNS_TOGETHER }, () => many);
-    batch[side].push((await cpuOf(sides[side], runs)) / (RUNS_TOGETHER * together));
-  };
+  const single = takeAround(rows, RUNS_ALONE).map((row) => [row]);
+  const many = Array.from({ length: RUNS_TOGETHER }, () => takeAround(rows, together));
+  const [alone, batch]: [Round[], Round[]] = [[], []];
   const begin = performance.now();
-  // The first allocates what later ones use again, and is thrown away.
-  let rounds = -1;
-  for (; rounds < LEAST_ROUNDS || (rounds < MOST_ROUNDS && performance.now() - begin < budgetMs); rounds++) {
-    if (rounds === 0) for (const list of [...alone, ...batch]) list.length = 0;
-    for (const side of rounds % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) await measure(side);
+  // The first round allocates what later ones use again, and counts for nothing.
+  for (let round = -1; round < LEAST_ROUNDS || isGoingOn(round, performance.now() - begin, budgetMs); round++) {
+    const isSwapped = round % 2 !== 0;
+    const [one, all] = [await takeTurns(sides, single, isSwapped), await takeTurns(sides, many, isSwapped)];
+    if (round < 0) continue;
+    alone.push(one);
+    batch.push(all);
   }
-  return { rounds, alone: paceOf(alone), together: { users: together, ...paceOf(batch) } };
+  return { rounds: alone.length, alone: paceOf(alone), together: { users: together, ...paceOf(batch) } };
+}
+
+function isGoingOn(round: number, spentMs: number, budgetMs: number): boolean {
+  return round < MOST_ROUNDS && spentMs < budgetMs;
 }
 
 function takeAround(rows: readonly number[], count: number): readonly number[] {
   return Array.from({ length: count }, (_, i) => rows[i % rows.length] ?? 0);
 }
 
-/** Milliseconds. */
-async function cpuOf(runs: TrialRuns, questions: readonly (readonly number[])[]): Promise<number> {
-  let sum = 0;
-  for (const rows of questions) {
-    const run = await runs.ask(rows);
-    if (run.fault !== null) {
-      throw new TandemError('model_refused', `A model did not answer again what it had answered: ${run.fault}.`, {
-        field: 'version',
-        remedy: 'see that it gives the same answer each time',
-      });
-    }
-    sum += run.cpuMs;
-  }
-  return sum;
+/** Each question to both, one after the other. */
+async function takeTurns(
+  [parent, build]: Sides,
+  questions: readonly (readonly number[])[],
+  isSwapped: boolean,
+): Promise<Round> {
+  const [ours, theirs]: [number[], number[]] = [[], []];
+  const turns = [
+    async (rows: readonly number[]) => void ours.push(await msAUser(parent, rows)),
+    async (rows: readonly number[]) => void theirs.push(await msAUser(build, rows)),
+  ];
+  if (isSwapped) turns.reverse();
+  for (const rows of questions) for (const turn of turns) await turn(rows);
+  return [quantile(ours, 0.5), quantile(theirs, 0.5)];
 }
 
-function paceOf([parent, build]: readonly [readonly number[], readonly number[]]): Pace {
-  const ratios = parent.map((ms, round) => ms / Math.max(build[round] ?? 0, Number.MIN_VALUE));
+async function msAUser(runs: TrialRuns, rows: readonly number[]): Promise<number> {
+  const run = await runs.ask(rows);
+  if (run.fault === null) return run.ms / rows.length;
+  throw new TandemError('model_refused', `A model did not answer again what it had answered: ${run.fault}.`, {
+    field: 'version',
+    remedy: 'see that it gives the same answer each time',
+  });
+}
+
+function paceOf(rounds: readonly Round[]): Pace {
+  const ratios = rounds.map(([parent, build]) => parent / build);
+  const medianUs = (side: 0 | 1) =>
+    quantile(
+      rounds.map((round) => round[side]),
+      0.5,
+    ) * 1000;
   return {
-    parentUs: quantile(parent, 0.5) * 1000,
-    buildUs: quantile(build, 0.5) * 1000,
+    parentUs: medianUs(0),
+    buildUs: medianUs(1),
     speedup: { median: quantile(ratios, 0.5), low: quantile(ratios, 0.1), high: quantile(ratios, 0.9) },
   };
 }

@@ -27,7 +27,7 @@ export interface TrialRunsOptions {
 
 /** What a run came to. A `fault` is these users' own; how many rows a model gives is never one, and is thrown. */
 export type TrialRun =
-  | { readonly answers: readonly Answer[]; readonly ms: number; readonly cpuMs: number; readonly fault: null }
+  | { readonly answers: readonly Answer[]; readonly ms: number; readonly fault: null }
   | { readonly fault: string };
 
 export interface TrialRuns {
@@ -61,7 +61,7 @@ export function createTrialRuns(options: TrialRunsOptions, now: () => number): T
     checkWidths(tensors);
     const fault = faultOfAny(definition, tensors, rows.length);
     if (fault !== null) return { fault };
-    return { answers: rows.map((_, row) => answerOf(outputs, tensors, row)), ms: ran.ms, cpuMs: ran.cpuMs, fault: null };
+    return { answers: rows.map((_, row) => answerOf(outputs, tensors, row)), ms: ran.ms, fault: null };
   }
 
   return { ask, spentMs: () => now() - begin };

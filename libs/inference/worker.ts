@@ -80,7 +80,8 @@ async function load({ session, sha256, release }: Extract<Command, { kind: 'load
     sessions.delete(id);
   }
   if (sha256 !== null && createHash('sha256').update(bytes).digest('hex') !== sha256) {
-    return say({ kind: 'refused', reason: 'the bytes are not those of the registered artifact', remedy: null });
+    const remedy = 'Push or adopt the file again where it is whole, and is the one that was meant.';
+    return say({ kind: 'refused', reason: 'the bytes are not those of the registered artifact', remedy });
   }
   const fault = findFault(bytes);
   if (fault) return say({ kind: 'refused', ...fault });

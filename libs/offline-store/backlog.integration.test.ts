@@ -74,3 +74,16 @@ test('a generation in force has an age, unless its predictor is served no more',
   await database.pool.query('update tandem.predictors set active = false');
   expect((await look()).generations).toEqual([]);
 });
+
+test('a rollout is told for as long as it is being prepared', async () => {
+  await database.pool.query(
+    `insert into tandem.rollouts (predictor, number, kind, salt, plan, overlay_floor, created_by, created_at)
+      values ('visits', 1, 'shadow', 's', '{}', 1, 'test', clock_timestamp() - interval '2 hours')`,
+  );
+  const [one] = (await look()).preparing;
+  expect(one?.predictor).toBe('visits');
+  expect((one?.seconds ?? 0) - 7_200).toBeGreaterThanOrEqual(0);
+  expect((one?.seconds ?? 0) - 7_200).toBeLessThan(300);
+  await database.pool.query(`update tandem.rollouts set state = 'running'`);
+  expect((await look()).preparing).toEqual([]);
+});

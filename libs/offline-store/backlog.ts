@@ -9,6 +9,7 @@ export interface Backlog {
   readonly outbox: OutboxBacklog;
   readonly runs: readonly RunBacklog[];
   readonly generations: readonly GenerationAge[];
+  readonly preparing: readonly PreparingRollout[];
 }
 
 export interface OutboxBacklog {
@@ -29,6 +30,12 @@ export interface RunBacklog {
   readonly chunksFailed: number;
 }
 
+/** A rollout of whose arms nobody is served yet. */
+export interface PreparingRollout {
+  readonly predictor: string;
+  readonly seconds: number;
+}
+
 /** Of a predictor that is served. */
 export interface GenerationAge {
   readonly predictor: string;
@@ -41,7 +48,8 @@ const OLDEST_LOOKED_AT = 100;
 
 export async function findBacklog(pool: pg.Pool): Promise<Backlog> {
   const outbox = await findOutbox(pool);
-  return { outbox, runs: await listRuns(pool), generations: await listGenerationAges(pool) };
+  const [runs, generations] = [await listRuns(pool), await listGenerationAges(pool)];
+  return { outbox, runs, generations, preparing: await listPreparing(pool) };
 }
 
 async function findOutbox(db: Db): Promise<OutboxBacklog> {
@@ -76,6 +84,12 @@ function listGenerationAges(db: Db): Promise<readonly GenerationAge[]> {
       from tandem.predictors p join tandem.arms a on a.predictor = p.name and a.name = 'stable'
       join tandem.generations g on g.id = a.generation_id
       where p.active`,
+  });
+}
+
+function listPreparing(db: Db): Promise<readonly PreparingRollout[]> {
+  return query<PreparingRollout & Record<string, unknown>>(db, {
+    text: `select predictor, ${seconds('created_at')} as seconds from tandem.rollouts where state = 'preparing'`,
   });
 }
 

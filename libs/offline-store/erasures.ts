@@ -155,12 +155,21 @@ async function clearOutcomes(db: Db, numbers: readonly number[]): Promise<number
   });
 }
 
-/** By the primary key, step by step: users are known to few rollouts, and an index by user would serve nothing else. */
+/**
+ * By the primary key, step by step: users are known to few rollouts, and an index by user would serve nothing else. Also
+ * steps that a restore has undone. The fence keeps the planner, which takes a rollout to have a thousand steps, from reading
+ * all exposures instead.
+ */
 async function deleteExposures(db: Db, numbers: readonly number[]): Promise<number> {
   return change(db, numbers, {
-    text: `delete from tandem.exposures e using tandem.erasures t, tandem.rollouts r, generate_series(0, r.step) s
-      where t.number = any($1::bigint[]) and e.rollout_id = r.id and e.step = s and e.user_id = t.user_id
-        and e.context_version <= t.deleted_version`,
+    text: `delete from tandem.exposures where ctid = any (array(
+      select e.ctid from tandem.erasures t cross join tandem.rollouts r
+      cross join generate_series(0, greatest(r.step, jsonb_array_length(r.plan -> 'steps'))) s
+      cross join lateral (
+        select x.ctid from tandem.exposures x
+        where x.rollout_id = r.id and x.step = s and x.user_id = t.user_id and x.context_version <= t.deleted_version
+        offset 0) e
+      where t.number = any($1::bigint[])))`,
   });
 }
 

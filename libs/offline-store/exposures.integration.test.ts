@@ -51,6 +51,15 @@ describe('exposures', () => {
     ]);
   });
 
+  it('of a past that is lost are left out: no erasure would know them by their labels', async () => {
+    const event = { source: 't', id: 'a', type: 'x', userId: '1', time: null, data: null };
+    await createEventStore(database.pool).accept([event]);
+    await put(exposure(id, '1', { contextVersion: 2 }), exposure(id, '2', { contextVersion: 1 }));
+    expect(await rows()).toEqual([]);
+    await put(exposure(id, '1', { contextVersion: 1 }), exposure(id, '2'));
+    expect(await rows('user_id')).toEqual([{ user_id: '1' }, { user_id: '2' }]);
+  });
+
   it('happened as long ago on this database’s clock as they did on their process’s', async () => {
     await createExposureStore(database.pool).put([exposure(id, '1', { at: 5_000 })], 65_000);
     const [row] = await rows('extract(epoch from clock_timestamp() - at)::float as seconds');
@@ -105,10 +114,10 @@ describe('exposures', () => {
     expect(await figures(7)).toMatchObject({ counts: [], exposed: [], multipleExposures: 0 });
   });
 
-  it('of an erased user go, in all steps and rollouts, and those that arrive later stay out', async () => {
+  it('of an erased user go, in all rollouts and steps, also those of a step that a restore has undone, and those that arrive later stay out', async () => {
     const event = { source: 't', type: 'x', userId: '1', time: null, data: null };
     await createEventStore(database.pool).accept([{ ...event, id: 'a' }]);
-    await database.pool.query('update tandem.rollouts set step = 2 where id = $1', [id]);
+    await database.pool.query(`update tandem.rollouts set plan = '{"steps": [1, 5, 100]}' where id = $1`, [id]);
     await put(exposure(id, '1', { contextVersion: 1 }), exposure(id, '1', { step: 2 }), exposure(other, '1'));
     await put(exposure(id, '2'));
     const store = createErasureStore(database.pool);

@@ -10,7 +10,8 @@ export function createExposureStore(pool: pg.Pool): ExposureStore {
 /**
  * The moment is told by this database's clock and by how long ago it was on the sender's, and a second earlier: the statement
  * may have waited, and what a user does at once after an answer must not lie before the exposure. Left out are rollouts that are
- * not there any more, and what an erasure has overtaken. Sorted, so that two processes never wait crosswise.
+ * not there any more, what an erasure has overtaken, and labels that the user does not have yet: those of a past that is lost,
+ * which the next erasure would not reach. Sorted, so that two processes never wait crosswise.
  */
 async function putExposures(db: Db, exposures: readonly Exposure[], now: number): Promise<void> {
   await query(db, {
@@ -19,9 +20,10 @@ async function putExposures(db: Db, exposures: readonly Exposure[], now: number)
       select e.rollout_id, e.step, e.user_id, e.arm, e.source, statement_timestamp() - e.ago * interval '1 ms' - interval '1 s', e.context_version
       from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::double precision[], $7::bigint[])
         as e(rollout_id, step, user_id, arm, source, ago, context_version)
+      left join tandem.user_contexts c on c.user_id = e.user_id collate "C"
       where exists (select from tandem.rollouts r where r.id = e.rollout_id)
-        and not exists (select from tandem.user_contexts c
-          where c.user_id = e.user_id collate "C" and c.deleted_version > 0 and c.deleted_version >= e.context_version)
+        and e.context_version <= coalesce(c.version, 0)
+        and (c.deleted_version > 0 and c.deleted_version >= e.context_version) is not true
       order by e.rollout_id, e.step, e.user_id collate "C", e.arm
       on conflict do nothing`,
     values: [

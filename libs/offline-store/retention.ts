@@ -2,6 +2,7 @@
 import type pg from 'pg';
 import { execute, query, transaction } from './database.ts';
 import { expireKeptExplanations } from './kept-explanations.ts';
+import { lockAssignments } from './settings.ts';
 import { expireShadowMovers } from './shadow.ts';
 
 const ROWS = 10_000;
@@ -60,11 +61,14 @@ async function expireRollouts(pool: pg.Pool): Promise<number> {
   });
   // A statement that takes nobody would raise the revision all the same, and every process would ask for all arms again.
   if (old.length === 0) return 0;
-  const { rowCount } = await execute(pool, {
-    text: 'delete from tandem.rollouts where id = any($1::uuid[])',
-    values: [old.map(({ id }) => id)],
+  return transaction(pool, async (db) => {
+    await lockAssignments(db);
+    const { rowCount } = await execute(db, {
+      text: 'delete from tandem.rollouts where id = any($1::uuid[])',
+      values: [old.map(({ id }) => id)],
+    });
+    return rowCount ?? 0;
   });
-  return rowCount ?? 0;
 }
 
 /**

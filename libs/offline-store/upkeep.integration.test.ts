@@ -7,7 +7,7 @@ import { createOutbox } from './outbox.ts';
 import { expire } from './retention.ts';
 import { createRunStore } from './run-store.ts';
 import { createScheduleStore } from './schedules.ts';
-import { findSettings } from './settings.ts';
+import { findSettings, lockAssignments } from './settings.ts';
 import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from './store.fixture.ts';
 import { findUserContext } from './users.ts';
 
@@ -104,6 +104,28 @@ test('of rollouts that are over the newest two hundred stay, and those whose exp
   const revision = async () => (await findSettings(database.pool)).revision;
   const before = await revision();
   expect([await expire(database.pool), await revision()]).toEqual([0, before]);
+});
+
+test('they go after whoever changes assignments, as an erasure does, and not crosswise', async () => {
+  await database.pool.query(`
+    with made as (
+      insert into tandem.rollouts (predictor, number, kind, state, salt, plan, overlay_floor, created_by, ended_at)
+      select 'visits', n, 'ab', 'ended', 's', '{}', n, 'test', now() from generate_series(1, 201) n returning id, number)
+    insert into tandem.arm_overrides select id, '1', 'stable' from made where number = 1`);
+  const other = await database.pool.connect();
+  await other.query('begin');
+  await lockAssignments(other);
+  const expired = expire(database.pool);
+  await expect
+    .poll(() =>
+      countOf(`pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`),
+    )
+    .toBe(1);
+  await other.query(`set local lock_timeout = '500ms'`);
+  expect((await other.query('delete from tandem.arm_overrides')).rowCount).toBe(1);
+  await other.query('commit');
+  other.release();
+  expect(await expired).toBe(1);
 });
 
 test('a schedule starts after the moment it came into force, then after its last slot', async () => {

@@ -171,6 +171,12 @@ function progressMetrics(registers: Registry[]) {
       labelNames: ['predictor', 'state'] as const,
       registers,
     }),
+    rolloutPreparing: new Gauge({
+      name: 'tandem_rollout_preparing_seconds',
+      help: 'Time since a rollout was asked for of whose arms nobody is served yet.',
+      labelNames: ['predictor'] as const,
+      registers,
+    }),
     generationAge: new Gauge({
       name: 'tandem_generation_age_seconds',
       help: 'Age of the generation in force, from the planning of its run on.',

@@ -12,7 +12,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'libs/prediction': ['libs/experiment'],
   'libs/experiment': [],
   'libs/telemetry': [],
-  'libs/client': [],
+  'libs/client': ['libs/experiment'],
   'libs/local-servers': [],
   'libs/config': ['libs/prediction'],
   'libs/online-store': ['libs/prediction', 'libs/telemetry'],

@@ -41,7 +41,10 @@ it('nobody is served from a version that one of two processes cannot load, which
   rolloutId = (await first.client.rollouts.start(COUNT, { ...plan, analysis: { automatic: false } })).id;
   await until('the first API has it', async () => (await stateOf(first)) === 'ready');
   await pool.query(damage, [artifact]);
-  [second, worker] = await Promise.all([deployment.startApi(), deployment.startWorker()]);
+  second = await deployment.startApi();
+  // One that nobody has heard of yet nobody waits for.
+  await until('the other one has failed', async () => (await stateOf(second)) === 'failed');
+  worker = await deployment.startWorker();
   const said = await until('it says whom it waits for', async () => {
     const { reason } = await rollout();
     return reason.includes('cannot load') ? reason : null;

@@ -5,7 +5,8 @@ import { type Cli, present } from '../cli.ts';
 import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
 import { parseWhole } from '../command-line/parse-options.ts';
 import { moment } from '../output/quantities.ts';
-import { printable, renderTable } from '../output/table.ts';
+import { printable } from '../output/table.ts';
+import { renderClipped } from '../output/wrapped-text.ts';
 
 interface Options extends ApiOptions {
   readonly predictor?: string;
@@ -36,7 +37,7 @@ export function auditListCommand(cli: Cli): Command {
 function render(rows: readonly AuditRow[]): string[] {
   if (rows.length === 0) return ['nothing was moved yet'];
   const titles = ['number', 'at', 'who', 'what', 'predictor', 'why'];
-  return renderTable(
+  return renderClipped(
     titles.map((title) => ({ title })),
     rows.map(({ number, at, actor, action, predictor, detail }) => [
       number,

@@ -1,9 +1,9 @@
 /** `tandem model push`: another model version, tried on real users and kept, served by nobody yet. */
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { PushInput } from '@tandem/client/model-wire';
 import type { Command } from 'commander';
 import type { PushedConfig } from '../adoption/pushed-config.ts';
+import { readModelFile, readNamedFile } from '../builds/read-model-file.ts';
 import { type Cli, present } from '../cli.ts';
 import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
 import { parseMetric, parseWhole } from '../command-line/parse-options.ts';
@@ -65,36 +65,21 @@ async function gather(cli: Cli, predictor: string, file: string | undefined, opt
   if (options.config === undefined) {
     if (file === undefined)
       throw usage('no file is named', 'name the ONNX file, or a config: --config tandem.config.ts');
-    return { model: await readModel(cli, file), push: { ...(await settingsOf(cli, options)), ...words } };
+    return { model: await readModelFile(cli, file), push: { ...(await settingsOf(cli, options)), ...words } };
   }
   if (options.features ?? options.asOf ?? options.rowByRow) {
     throw usage('--config says the features already', 'leave out --features, --as-of and --row-by-row');
   }
   const { readPushedConfig } = await import('../adoption/pushed-config.ts');
   const config = await readPushedConfig(resolve(cli.cwd, options.config), predictor);
-  const model = file === undefined ? config.model : await readModel(cli, file);
+  const model = file === undefined ? config.model : await readModelFile(cli, file);
   return { model, push: { ...config.push, ...words } };
 }
 
 async function settingsOf(cli: Cli, { features, asOf, rowByRow }: Options): Promise<PushInput> {
-  const sql = features === undefined ? undefined : (await readNamed(cli, features)).toString('utf8').trim();
+  const sql = features === undefined ? undefined : (await readNamedFile(cli, features)).toString('utf8').trim();
   const said = defined({ sql: sql?.replace(/;$/, ''), asOf });
   return defined({ features: Object.keys(said).length === 0 ? undefined : said, rowByRow });
-}
-
-async function readModel(cli: Cli, file: string): Promise<Buffer> {
-  const bytes = await readNamed(cli, file);
-  if (bytes.length === 0) throw new CommandFailure(`${file} is empty`, { remedy: 'export the model again' });
-  return bytes;
-}
-
-async function readNamed({ cwd }: Cli, file: string): Promise<Buffer> {
-  const path = resolve(cwd, file);
-  return readFile(path).catch((cause: unknown) => {
-    const code = cause instanceof Error && 'code' in cause ? cause.code : cause;
-    const problem = code === 'ENOENT' ? `there is no file ${path}` : `${path} cannot be read (${code})`;
-    throw new CommandFailure(problem, { remedy: 'mend the path, or make the file readable', cause });
-  });
 }
 
 function usage(problem: string, remedy: string): CommandFailure {

@@ -3,7 +3,7 @@ import type { RolloutInput } from '@tandem/client/rollouts';
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Cli, present } from '../cli.ts';
 import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
-import { CommandFailure } from '../failure.ts';
+import { CommandFailure, EXIT_USAGE } from '../failure.ts';
 import { renderRollout } from '../output/render-rollout.ts';
 
 interface Options extends ApiOptions {
@@ -57,20 +57,45 @@ export function rolloutStartCommand(cli: Cli): Command {
     });
 }
 
+type Kind = RolloutInput['kind'];
+const SAID: Readonly<Record<Kind, string>> = { canary: 'a canary', shadow: 'a shadow', ab: 'an A/B test' };
+const ANALYSED = ['live', 'manual', 'dryRun', 'interval', 'minStep', 'minUsers', 'outcome'] as const;
+/** What can be said of each kind; anything else would have no effect. */
+const OPTIONS: Readonly<Record<Kind, readonly (keyof Options)[]>> = {
+  canary: ['steps', ...ANALYSED],
+  shadow: ['shadow', 'share', 'maxPerSecond'],
+  ab: ['arm', ...ANALYSED],
+};
+
 function inputOf(version: string | undefined, options: Options): RolloutInput {
-  const { shadow, share, maxPerSecond, arm, steps, live } = options;
+  const { arm, shadow, share, maxPerSecond, steps, live } = options;
+  const kind = arm ? 'ab' : shadow ? 'shadow' : 'canary';
+  refuseOthers(kind, options);
   const coverage = live ? ({ coverage: 'live' } as const) : {};
-  if (arm) return { kind: 'ab', arms: arm, ...coverage, analysis: analysisOf(options) };
+  if (arm) {
+    if (version !== undefined) throw usage('an A/B test has its model versions in --arm', `leave ${version} out`);
+    return { kind: 'ab', arms: arm, ...coverage, analysis: analysisOf(options) };
+  }
   if (version === undefined) {
-    throw new CommandFailure('which model version?', {
-      remedy: 'name it behind the predictor, or add --arm <name=version:percent> for an A/B test',
-      exitCode: 2,
-    });
+    throw usage(
+      'which model version?',
+      'name it behind the predictor, or add --arm <name=version:percent> for an A/B test',
+    );
   }
-  if (shadow) {
-    return { kind: 'shadow', version, ...given({ share, maxPerSecond }) };
-  }
+  if (shadow) return { kind: 'shadow', version, ...given({ share, maxPerSecond }) };
   return { kind: 'canary', version, ...given({ steps }), ...coverage, analysis: analysisOf(options) };
+}
+
+function refuseOthers(kind: Kind, options: Options): void {
+  const all = new Set(Object.values(OPTIONS).flat());
+  const other = [...all].find((name) => options[name] !== undefined && !OPTIONS[kind].includes(name));
+  if (other === undefined) return;
+  const flag = `--${other.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  throw usage(`${flag} says nothing of ${SAID[kind]}`, 'leave it out');
+}
+
+function usage(problem: string, remedy: string): CommandFailure {
+  return new CommandFailure(problem, { remedy, exitCode: EXIT_USAGE });
 }
 
 function analysisOf({ manual, dryRun, interval, minStep, minUsers, outcome }: Options) {

@@ -17,7 +17,10 @@ export function versionRollbackCommand(cli: Cli): Command {
     example: 'tandem version rollback repurchase --to 2',
   })
     .argument('<predictor>')
-    .option('--to <number>', 'the model version (default: of those that were stable, the newest other one with a kept generation)')
+    .option(
+      '--to <number>',
+      'the model version (default: of those that were stable, the newest other one with a kept generation)',
+    )
     .option('--yes', 'do not ask')
     .action(async (predictor: string, { to, yes, ...options }: Options) => {
       const client = connect(cli, options);
@@ -39,9 +42,12 @@ export function versionRollbackCommand(cli: Cli): Command {
 }
 
 function noTarget(predictor: string, to: string | undefined, served: string | undefined): CommandFailure {
-  const why = to === undefined ? 'no other model version' : to === served ? 'served already:' : 'no';
-  const what = to === undefined ? '' : ` model version ${to}`;
-  return new CommandFailure(`${predictor}: ${why}${what}${to === served ? '' : ' has a generation that is kept'}`, {
+  const which = to === undefined ? 'no model version that was served before' : `no model version ${to}`;
+  const problem =
+    to !== undefined && to === served
+      ? `model version ${to} is served already`
+      : `${which} has a generation that is kept`;
+  return new CommandFailure(`${predictor}: ${problem}`, {
     remedy: `tandem generation list ${predictor} shows those that are kept; tandem rollout start serves any other version`,
   });
 }

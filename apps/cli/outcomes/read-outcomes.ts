@@ -2,6 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { OutcomeInput } from '@tandem/client/outcomes';
+import { splitCsv } from '../command-line/split-csv.ts';
 import { CommandFailure } from '../failure.ts';
 
 const FIELDS = ['id', 'source', 'userId', 'name', 'value', 'time'] as const;
@@ -71,18 +72,6 @@ function csvReader(file: string): ReadLine {
 function checkHead(names: readonly string[], file: string, no: number): void {
   const unknown = names.find((name) => !(FIELDS as readonly string[]).includes(name));
   if (unknown !== undefined) throw wrongLine(file, no, `the head names ${JSON.stringify(unknown)}`);
-}
-
-/** RFC 4180, of one line; undefined where a quotation mark is not closed. */
-function splitCsv(line: string): string[] | undefined {
-  const cells: string[] = [];
-  const cell = /(?:"((?:[^"]|"")*)"|([^",]*))(,|$)/y;
-  for (;;) {
-    const found = cell.exec(line);
-    if (!found) return undefined;
-    cells.push(found[1]?.replaceAll('""', '"') ?? found[2] ?? '');
-    if (found[3] === '') return cells;
-  }
 }
 
 function outcomeOf(row: Readonly<Record<string, unknown>>, file: string, no: number): OutcomeInput {

@@ -3,7 +3,8 @@ import type { EstimateView, Judgement, OutcomeComparisonView, RolloutReport } fr
 import type { Paint, Tone } from './paint.ts';
 import { count, duration } from './quantities.ts';
 import { renderRollout } from './render-rollout.ts';
-import { printable, renderFields, renderTable } from './table.ts';
+import { printable, renderTable } from './table.ts';
+import { renderSentences, renderWrappedFields } from './wrapped-text.ts';
 
 const VERDICTS: Readonly<Record<Judgement['verdict'], readonly [Tone, string]>> = {
   promote: ['good', 'go on'],
@@ -21,11 +22,11 @@ export function renderRolloutReport(report: RolloutReport, paint: Paint, now: nu
   const { rollout, elapsedSeconds, judgement, multipleExposures } = report;
   const [tone, verdict] = VERDICTS[judgement.verdict];
   return [
-    ...renderRollout(rollout, paint, now),
+    ...renderRollout(rollout, paint, now, judgement.why),
     '',
-    ...renderFields([
-      ['step', `has lasted ${duration(elapsedSeconds * 1_000)}`],
-      ['verdict', `${paint(tone, verdict)}: ${printable(judgement.why)}`],
+    ...renderWrappedFields([
+      ['step', rollout.stepStartedAt === null ? 'has not begun' : `has lasted ${duration(elapsedSeconds * 1_000)}`],
+      ['verdict', `${paint(tone, verdict)}: ${printable(whyOf(judgement))}`],
       ...(multipleExposures === 0
         ? []
         : [
@@ -43,6 +44,13 @@ export function renderRolloutReport(report: RolloutReport, paint: Paint, now: nu
   ];
 }
 
+/** Where several checks decide, their names: what each found stands below. */
+function whyOf({ why, checks }: Judgement): string {
+  const deciding = checks.filter((check) => why.includes(check.why));
+  if (deciding.length < 2) return why;
+  return deciding.map(({ name, arm }) => (arm === null ? name : `${name} of ${arm}`)).join(', ');
+}
+
 function renderArms({ arms }: RolloutReport): string[] {
   const right = { align: 'right' as const };
   const titles = ['users', 'reads', 'errors', 'slow', 'live'].map((title) => ({ title, ...right }));
@@ -58,13 +66,10 @@ function renderArms({ arms }: RolloutReport): string[] {
 }
 
 function renderChecks({ checks }: Judgement, paint: Paint): string[] {
-  const rows = checks.map(({ name, arm, state, why }) => [
-    name,
-    arm ?? '',
-    paint(STATES[state], state),
-    printable(why),
-  ]);
-  return renderTable(
+  const rows = checks.map(
+    ({ name, arm, state, why }) => [name, arm ?? '', paint(STATES[state], state), printable(why)] as const,
+  );
+  return renderSentences(
     ['check', 'variant', 'state', 'why'].map((title) => ({ title })),
     rows,
   );
@@ -98,7 +103,7 @@ function effectOf(relative: EstimateView | null): string {
 }
 
 function needOf({ moreDays }: OutcomeComparisonView): string {
-  if (moreDays === null) return 'more users, nobody can say how many';
+  if (moreDays === null) return 'cannot be told';
   return moreDays === 0 ? 'nothing more' : `${count(moreDays)} more ${moreDays === 1 ? 'day' : 'days'}`;
 }
 

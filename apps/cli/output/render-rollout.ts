@@ -2,7 +2,8 @@
 import type { RolloutState, RolloutView } from '@tandem/client/rollouts';
 import type { Paint, Tone } from './paint.ts';
 import { ago, moment } from './quantities.ts';
-import { printable, renderFields, renderTable } from './table.ts';
+import { printable, renderTable } from './table.ts';
+import { renderClipped, renderWrappedFields } from './wrapped-text.ts';
 
 const TONES: Readonly<Record<RolloutState, Tone>> = {
   preparing: 'strong',
@@ -13,12 +14,14 @@ const TONES: Readonly<Record<RolloutState, Tone>> = {
   ended: 'good',
 };
 
-export function renderRollout(rollout: RolloutView, paint: Paint, now: number): string[] {
-  const { arms, createdAt, createdBy } = rollout;
-  const lines = renderFields([
+/** @param said what is told elsewhere of the reason for its state, and not repeated */
+export function renderRollout(rollout: RolloutView, paint: Paint, now: number, said = ''): string[] {
+  const { arms, createdAt, createdBy, state, reason } = rollout;
+  const why = reason === said ? '' : `: ${printable(reason)}`;
+  const lines = renderWrappedFields([
     ['rollout', `${rollout.rollout} of ${rollout.predictor} (${rollout.id})`],
-    ['state', `${paint(TONES[rollout.state], rollout.state)}: ${printable(rollout.reason)}`],
-    ['kind', `${rollout.kind}${stepOf(rollout)}`],
+    ['state', `${paint(TONES[state], state)}${why}`],
+    ['kind', kindOf(rollout)],
     ['asked', `${moment(createdAt)} UTC (${ago(createdAt, now)}) by ${printable(createdBy)}`],
   ]);
   if (arms.length === 0) return lines;
@@ -36,17 +39,24 @@ export function renderRollouts(rollouts: readonly RolloutView[], paint: Paint, n
   const rows = rollouts.map((rollout) => [
     rollout.predictor,
     rollout.rollout,
-    `${rollout.kind}${stepOf(rollout)}`,
+    kindOf(rollout),
     paint(TONES[rollout.state], rollout.state),
     ago(rollout.createdAt, now),
     printable(rollout.reason),
   ]);
-  return renderTable(
+  return renderClipped(
     titles.map((title) => ({ title })),
     rows,
   );
 }
 
-function stepOf({ kind, step, percent, plan }: RolloutView): string {
-  return kind === 'canary' ? `, ${percent} %, step ${step + 1} of ${plan.steps?.length ?? 1}` : '';
+function kindOf({ kind, step, percent, plan }: RolloutView): string {
+  switch (kind) {
+    case 'canary':
+      return `canary, ${percent} %, step ${step + 1} of ${plan.steps?.length ?? 1}`;
+    case 'ab':
+      return 'A/B test';
+    case 'shadow':
+      return 'shadow';
+  }
 }

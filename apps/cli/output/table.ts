@@ -36,6 +36,7 @@ function pad(text: string, width: number, right: boolean): string {
   return right ? space + text : text + space;
 }
 
-function visibleWidth(text: string): number {
+/** Of a text with colours. */
+export function visibleWidth(text: string): number {
   return [...stripVTControlCharacters(text)].length;
 }

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { type Cli, present } from '../cli.ts';
 import { confirm } from '../command-line/confirm.ts';
 import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
+import { CommandFailure, EXIT_USAGE } from '../failure.ts';
 import { renderRollout } from '../output/render-rollout.ts';
 import { findActive } from './find-rollout.ts';
 
@@ -31,7 +32,7 @@ export function createMoveCommand(cli: Cli, { move, description, question, takes
   return command.action(async (named: string, { reason, variant, yes, ...options }: Options) => {
     const client = connect(cli, options);
     const rollout = await findActive(client, named);
-    const arm = variant ?? rollout.arms[0]?.variant ?? 'candidate';
+    const arm = armOf(rollout, variant, takesVariant);
     if (question && !yes) await confirm(cli, question(rollout, arm));
     const moved = await client.rollouts.move(rollout.id, move, {
       ...(reason === undefined ? {} : { reason }),
@@ -39,4 +40,16 @@ export function createMoveCommand(cli: Cli, { move, description, question, takes
     });
     present(cli, options, moved, () => renderRollout(moved, cli.paint, cli.now()));
   });
+}
+
+/** The one that is named, or the only one. */
+function armOf({ arms }: RolloutView, named: string | undefined, mustBeOne = false): string {
+  const [only, other] = arms.map(({ variant }) => variant);
+  if (mustBeOne && named === undefined && other !== undefined) {
+    throw new CommandFailure('which arm?', {
+      remedy: `add --variant, one of ${arms.map(({ variant }) => variant).join(', ')}`,
+      exitCode: EXIT_USAGE,
+    });
+  }
+  return named ?? only ?? 'candidate';
 }

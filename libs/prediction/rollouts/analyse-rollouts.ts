@@ -1,10 +1,11 @@
 /**
  * Judges the rollouts that are under way, each as often as its plan says, and acts on the verdict where the plan lets it: a
  * canary goes to its next step, or what is proven worse is taken back. Every worker looks; one judges. What was found is
- * written down before it is acted on, and the act carries it into the audit.
+ * carried into the audit by the act, then written down with whether that moved anything: somebody else may have been faster.
  */
 import { judgeRollout } from '@tandem/experiment/judge-rollout';
 import type { Judgement, Verdict } from '@tandem/experiment/rollout-figures';
+import { isTandemError } from '../errors.ts';
 import { type FailedRollout, orFailed } from './failed-rollouts.ts';
 import type { AnalysisPlan, Rollout } from './rollout.ts';
 import { analysisOf, figuresOf, type StepRecord } from './rollout-figures.ts';
@@ -68,11 +69,22 @@ async function look(
   if (!(await checks.claim(rollout.id, analysis.intervalMs))) return undefined;
   const judgement = judgeRollout(figuresOf(rollout, analysis, await checks.record(rollout.id)), analysis);
   const act = actOf(rollout, analysis, judgement);
-  const check = { step: rollout.step, verdict: judgement.verdict, applied: act !== null, judgement };
+  const applied = act !== null && (await perform(act, dependencies));
+  const check = { step: rollout.step, verdict: judgement.verdict, applied, judgement };
   await checks.keep(rollout.id, check);
-  if (act) await act(dependencies);
-  else await rollouts.note(rollout.id, reasonOf(analysis, judgement));
+  if (!act) await rollouts.note(rollout.id, reasonOf(analysis, judgement));
   return check;
+}
+
+/** Whether it could be done; not where the rollout is over by now. */
+async function perform(act: Act, dependencies: AnalyseRolloutsDependencies): Promise<boolean> {
+  try {
+    await act(dependencies);
+    return true;
+  } catch (error) {
+    if (isTandemError(error, 'rollout_conflict')) return false;
+    throw error;
+  }
 }
 
 type Act = (dependencies: AnalyseRolloutsDependencies) => Promise<unknown>;

@@ -43,9 +43,10 @@ export interface ArtifactDependencies {
   };
   readonly uploadRoom: FileRoom;
   readonly downloadRoom: FileRoom;
+  readonly partRoom: FileRoom;
 }
 
-/** Whole files in this process's memory: a bound on how many there are at a time. */
+/** Files, or parts of them, in this process's memory: a bound on how many there are at a time. */
 export interface FileRoom {
   /** Rejects with `overloaded` where no place is left. */
   hold<T>(work: () => Promise<T>): Promise<T>;

@@ -59,30 +59,46 @@ async function takeWhole(dependencies: ArtifactDependencies, context: Context, h
 }
 
 async function takePart(
-  { artifacts, artifactParts, uploadRoom }: ArtifactDependencies,
+  dependencies: ArtifactDependencies,
   context: Context,
   hash: string,
   { first, last, total }: ContentRange,
 ): Promise<Response> {
+  const { artifactParts, partRoom, uploadRoom } = dependencies;
   const length = last - first + 1;
   if (total > MAX_MODEL_BYTES) {
     throw new RequestError('body_too_large', `A model has at most ${MAX_MODEL_BYTES} bytes.`, { remedy: WHOLE.remedy });
   }
   if (length > MOST_PART || (length < LEAST_PART && last + 1 < total)) throw partSize();
-  const { bytes } = await readChecked(context, PART);
-  if (bytes.length !== length) throw otherLength(length, bytes.length);
-  const received = await artifactParts.keep({ hash, firstByte: first, total, bytes });
-  if (received < total) return jsonResponse(viewOf(hash, total, received), 202);
-  return uploadRoom.hold(async () => {
-    const file = await artifactParts.join(hash, total);
-    await artifacts.put(hash, file).catch(async (error: unknown) => {
-      // One part lies, and nobody can say which. Where it is the store that fails, the last part may be sent again.
-      if (isTandemError(error, 'model_refused')) await artifactParts.drop(hash);
-      throw error;
-    });
-    await artifactParts.drop(hash);
-    return jsonResponse(viewOf(hash, total, total), 201);
+  const received = await partRoom.hold(async () => {
+    const { bytes } = await readChecked(context, PART);
+    if (bytes.length !== length) throw otherLength(length, bytes.length);
+    return artifactParts.keep({ hash, firstByte: first, total, bytes });
   });
+  if (received < total) return jsonResponse(viewOf(hash, total, received), 202);
+  return uploadRoom.hold(() => joinParts(dependencies, hash, total));
+}
+
+async function joinParts(
+  { artifacts, artifactParts }: ArtifactDependencies,
+  hash: string,
+  total: number,
+): Promise<Response> {
+  const file = await artifactParts.join(hash, total);
+  const isPut = await artifacts.put(hash, file).then(
+    () => true,
+    async (error: unknown) => {
+      // Where it is the store that fails, the last part may be sent again.
+      if (!isTandemError(error, 'model_refused')) throw error;
+      // Whoever sent the same parts at the same time may have been first, and have dropped them meanwhile.
+      if ((await artifacts.sizeOf(hash)) !== null) return false;
+      // One part lies, and nobody can say which.
+      await artifactParts.drop(hash);
+      throw error;
+    },
+  );
+  await artifactParts.drop(hash);
+  return jsonResponse(viewOf(hash, total, total), isPut ? 201 : 200);
 }
 
 async function readChecked({ req }: Context, bounds: typeof WHOLE) {

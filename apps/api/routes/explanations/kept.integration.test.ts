@@ -118,7 +118,8 @@ describe('an answer of a user whose answers are kept', () => {
   it('differs where its row is not what it was, and by how much', async () => {
     await change('3', { orders: 5 });
     await read('3');
-    const { id } = await newestOf('3');
+    const { id, inputs } = await newestOf('3');
+    expect(inputs?.features.map(({ event }) => event?.id)).toEqual([undefined, 'e3']);
     expect((await replay(id)).verdict).toBe('agrees');
     expect(await tamper(id, 'inputs', '"name":"orders","value":5', '"name":"orders","value":4')).toHaveProperty(
       'rowCount',

@@ -26,7 +26,7 @@ const SpeedupSchema = z
   .openapi({ description: 'How many times as fast as its parent the build is, of the rounds: 9 of 10 above `low`' });
 
 const PaceSchema = z.strictObject({
-  parentUs: z.number().openapi({ description: 'Microseconds of CPU a user' }),
+  parentUs: z.number().openapi({ description: 'Microseconds of a run a user, the median of the rounds' }),
   buildUs: z.number(),
   speedup: SpeedupSchema,
 });

@@ -78,6 +78,9 @@ describe('a pruned build', { timeout: 120_000 }, () => {
   it('is judged by labels, of their users alone, and flips at the declared threshold', async () => {
     await api.pool.query(`update tandem.predictors set policy = jsonb_set(policy, '{decision}',
       '{"output": "score", "threshold": 0.5}') where name = 'repurchase'`);
+    await api.pool.query('update tandem.settings set revision = revision + 1');
+    // A read's certificate tells this process of the change.
+    await api.get('/v1/predictions/repurchase/1');
     await api.pool.query(`insert into tandem.user_contexts (user_id, version, deleted_version) values ('399', 1, 1)`);
     await upload(pruned);
     const body = { artifact: hashOf(pruned), parent: '1', build: 'pruned' };

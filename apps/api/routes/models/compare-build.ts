@@ -61,7 +61,7 @@ const route = createRoute({
   tags: ['models'],
   summary: 'Compare an optimised build with its parent',
   description: `Runs both in one process of their own, by turns, on users of the half that no build is calibrated on: how far the
-answers are apart, decisions that flip, CPU a user alone and together, and whether rows need to be inferred one by one.
+answers are apart, decisions that flip, time a user alone and together, and whether rows need to be inferred one by one.
 With \`labels\`, AUC and log-loss of scores from 0 to 1, else errors. It takes its turn among trials of pushed models:
 503 \`overloaded\` says when to come back.`,
   request: {

@@ -59,6 +59,23 @@ describe('PUT /v1/artifacts/{sha256}', () => {
     expect(await got(await part(0, 300_000))).toEqual([200, 700_000]);
   });
 
+  it('holds a few parts in memory at a time, and tells whoever comes then to come back', async () => {
+    const file = Buffer.alloc(700_000, 'slow lines');
+    const endings: (() => void)[] = [];
+    const slow = () => {
+      const body = new ReadableStream({ start: (controller) => void endings.push(() => controller.close()) });
+      const headers = { ...FILE, 'content-range': `bytes 0-299999/${file.length}` };
+      const request = { method: 'PUT', body, headers, duplex: 'half' as const };
+      return api.app.request(`/v1/artifacts/${hashOf(file)}`, request);
+    };
+    const answers = Array.from({ length: 17 }, slow);
+    const first = await Promise.race(answers);
+    expect(await answered(first)).toMatchObject([503, problem('overloaded')]);
+    for (const end of endings) end();
+    const statuses = (await Promise.all(answers)).map(({ status }) => status).sort();
+    expect(statuses).toEqual([...Array.from({ length: 16 }, () => 400), 503]);
+  });
+
   it('throws parts away that make another file, so that they can come again', async () => {
     const [file, wrong] = [Buffer.alloc(300_000, 'right'), Buffer.alloc(300_000, 'wrong')];
     const whole = (bytes: Buffer) => upload(bytes, hashOf(file), { 'content-range': 'bytes 0-299999/300000' });

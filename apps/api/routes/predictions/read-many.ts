@@ -6,6 +6,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { PREDICTION_EXAMPLE } from '@tandem/client/wire-examples';
 import type { ReadResult } from '@tandem/prediction/answer';
 import { isTandemError, TandemError } from '@tandem/prediction/errors';
+import type { Predictor } from '@tandem/prediction/predictor';
 import { unknownPredictor } from '@tandem/prediction/read/read-errors';
 import type { ReadTimes } from '@tandem/prediction/read/read-times';
 import type { KeyType } from '@tandem/prediction/user-id';
@@ -36,7 +37,7 @@ const RequestSchema = z
 const BODY = { schema: RequestSchema, example: { userIds: ['42', '43'] } };
 
 export function readMany(dependencies: ReadDependencies): Endpoint {
-  const { readPrediction, registry, metrics, shadow, servedReads, keptAnswers } = dependencies;
+  const { readPrediction, registry, metrics, servedReads } = dependencies;
   const count = createPredictionCount(metrics);
   return {
     route,
@@ -73,11 +74,7 @@ export function readMany(dependencies: ReadDependencies): Endpoint {
         },
       });
       const body = JSON.stringify({ results: results.map((result, i) => itemOf(result, userIds[i] ?? '', i)) });
-      for (const result of results) {
-        if (result instanceof TandemError) continue;
-        shadow.notice(result);
-        keptAnswers.notice(result, predictor);
-      }
+      tellOf(results, predictor, dependencies);
       return new Response(body, {
         headers: {
           'content-type': 'application/json',
@@ -88,6 +85,19 @@ export function readMany(dependencies: ReadDependencies): Endpoint {
       });
     },
   };
+}
+
+/** Those that look on, when the reply is made. */
+function tellOf(
+  results: readonly ReadResult[],
+  predictor: Predictor,
+  { shadow, keptAnswers }: Pick<ReadDependencies, 'shadow' | 'keptAnswers'>,
+): void {
+  for (const result of results) {
+    if (result instanceof TandemError) continue;
+    shadow.notice(result);
+    keptAnswers.notice(result, predictor);
+  }
 }
 
 /** How many of each kind: `batch fresh`, `stale live_timeout`, `error unknown_user`. Counted where the event is written. */

@@ -1,3 +1,4 @@
+import { type RolloutView, variantOf } from '@tandem/client/rollouts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createRolloutsApi, type RolloutsApi } from './rollouts-api.fixture.ts';
 
@@ -144,4 +145,19 @@ describe('a rollout is refused, at the field that is wrong', () => {
     expect(text.status).toBe(415);
     expect(await api.dependencies.app.rollouts.active()).toEqual([]);
   });
+});
+
+it('a client finds the arm of every user that the service serves them from', async () => {
+  const arms = [{ variant: 'second', version: '1', weight: 40 }];
+  const { id } = await api.start({ kind: 'ab', arms, coverage: 'live' });
+  await api.begin(id);
+  const rollout = (await (await api.get(`/v1/rollouts/${id}`)).json()) as RolloutView;
+  const userIds = Array.from({ length: 20 }, (_, i) => `${i + 1}`);
+  const { results } = (await (await api.post('/v1/predictions/repurchase', { userIds })).json()) as {
+    results: { userId: string; variant: string }[];
+  };
+  const served = results.filter(({ variant }) => variant).map(({ userId, variant }) => [userId, variant]);
+  expect(served.length).toBeGreaterThan(5);
+  expect(served).toEqual(served.map(([userId = '']) => [userId, variantOf(rollout, userId)]));
+  expect(new Set(served.map(([, variant]) => variant))).toEqual(new Set(['stable', 'second']));
 });

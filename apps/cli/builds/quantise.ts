@@ -1,0 +1,129 @@
+/** Runs quantise.py on files in a folder of its own, which is gone afterwards: users' features may lie in it. */
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import type { CalibrationRows } from '@tandem/admission/calibration-rows';
+import type { WireTensor } from '@tandem/inference/protocol';
+import type { Cli } from '../cli.ts';
+import { CommandFailure } from '../failure.ts';
+
+export interface Quantised {
+  readonly model: Buffer;
+  /** Matrix products and convolutions that became int8. */
+  readonly products: number;
+  /** Release of Python's onnxruntime that made it. */
+  readonly onnxruntime: string;
+}
+
+/** How a command ends where a model has nothing that could become int8; as quantise.py does. */
+export const EXIT_NOTHING_TO_QUANTISE = 3;
+
+const SCRIPT = fileURLToPath(new URL('./quantise.py', import.meta.url));
+/** Calibration runs the model on every row. */
+const TIMEOUT_MS = 600_000;
+const MOST_OUTPUT = 1 << 20;
+
+/** numpy's names of what a tensor holds; no strings. */
+const NUMPY: Readonly<Record<Exclude<WireTensor['type'], 'string'>, string>> = {
+  float16: '<f2',
+  float32: '<f4',
+  float64: '<f8',
+  int8: '|i1',
+  int16: '<i2',
+  int32: '<i4',
+  int64: '<i8',
+  uint8: '|u1',
+  uint16: '<u2',
+  uint32: '<u4',
+  uint64: '<u8',
+  bool: '|b1',
+};
+
+const run = promisify(execFile);
+
+/** @param calibration of a static build; null: a dynamic one. Rejects with a CommandFailure that says what is wrong. */
+export async function quantise(
+  cli: Pick<Cli, 'env' | 'signal'>,
+  python: string,
+  model: Uint8Array,
+  calibration: CalibrationRows | null,
+): Promise<Quantised> {
+  const folder = await mkdtemp(join(tmpdir(), 'tandem-build-'));
+  try {
+    const [source, target] = [join(folder, 'parent.onnx'), join(folder, 'build.onnx')];
+    await writeFile(source, model);
+    const how = calibration === null ? ['dynamic'] : ['static', await writeCalibration(folder, calibration)];
+    const report = await runScript(cli, python, [SCRIPT, source, target, ...how], folder);
+    return { model: await readFile(target), products: report.quantised, onnxruntime: report.onnxruntime };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+interface Report {
+  readonly quantised: number;
+  readonly operators: readonly string[];
+  readonly onnxruntime: string;
+}
+
+async function runScript(
+  { env, signal }: Pick<Cli, 'env' | 'signal'>,
+  python: string,
+  args: readonly string[],
+  cwd: string,
+): Promise<Report> {
+  try {
+    const options = { cwd, env, signal, timeout: TIMEOUT_MS, maxBuffer: MOST_OUTPUT };
+    return reportIn((await run(python, [...args], options)).stdout);
+  } catch (cause) {
+    if (signal.aborted || !(cause instanceof Error)) throw signal.reason ?? cause;
+    const { code, stdout = '', stderr = '' } = cause as Error & { code?: unknown; stdout?: string; stderr?: string };
+    if (code === EXIT_NOTHING_TO_QUANTISE) throw nothingToQuantise(reportIn(stdout));
+    throw new CommandFailure(`the int8 build could not be made: ${lastLine(stderr) || cause.message}`, {
+      remedy: 'see that Python can run the model; or make the build elsewhere: tandem build register',
+      cause,
+    });
+  }
+}
+
+/** Libraries print what they like before it. */
+function reportIn(stdout: string): Report {
+  return JSON.parse(lastLine(stdout)) as Report;
+}
+
+function lastLine(text: string): string {
+  return text.trimEnd().split('\n').at(-1) ?? '';
+}
+
+function nothingToQuantise({ operators }: Report): CommandFailure {
+  const trees = operators.some((name) => name.startsWith('TreeEnsemble'));
+  const problem = trees
+    ? 'trees have nothing to quantise: they compare features with thresholds, and multiply nothing'
+    : `the model has nothing to quantise: no float32 matrix product or convolution (it has ${operators.join(', ')})`;
+  const remedy = trees
+    ? 'make it smaller instead: fewer or shallower trees, or a distilled model; then tandem build register'
+    : 'register what was optimised elsewhere: tandem build register';
+  return new CommandFailure(problem, { remedy, exitCode: EXIT_NOTHING_TO_QUANTISE });
+}
+
+/** Gives the manifest's path. */
+async function writeCalibration(folder: string, { tensors }: CalibrationRows): Promise<string> {
+  const manifest = await Promise.all(
+    tensors.map(async ({ name, type, dims, data }, i) => {
+      if (type === 'string' || !('buffer' in data)) {
+        throw new CommandFailure(`a static build is calibrated on numbers, and input ${name} takes texts`, {
+          remedy: 'make a dynamic one: leave out --static',
+        });
+      }
+      const file = `input-${i}.bin`;
+      await writeFile(join(folder, file), new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+      return { name, type: NUMPY[type], dims, file };
+    }),
+  );
+  const path = join(folder, 'calibration.json');
+  await writeFile(path, JSON.stringify(manifest));
+  return path;
+}

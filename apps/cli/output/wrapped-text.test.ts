@@ -1,0 +1,50 @@
+import { stripVTControlCharacters, styleText } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { clip, renderClipped, renderSentences, renderWrappedFields, wrap } from './wrapped-text.ts';
+
+const SENTENCE = 'reads without a prediction: 12 % of candidate and 0.1 % of stable; '.repeat(3).trim();
+const COLUMNS = ['check', 'state', 'why'].map((title) => ({ title }));
+const longest = (lines: readonly string[]) => Math.max(...lines.map((line) => stripVTControlCharacters(line).length));
+
+describe('long text', () => {
+  it('is broken at spaces, and says the same', () => {
+    const lines = wrap(SENTENCE, 40);
+    expect(longest(lines)).toBeLessThanOrEqual(40);
+    expect(lines.join(' ')).toBe(SENTENCE);
+    expect(wrap('', 10)).toEqual(['']);
+    expect(wrap('one-word-that-is-long and', 8)).toEqual(['one-word-that-is-long', 'and']);
+  });
+
+  it('keeps a figure with its sign', () => {
+    expect(wrap('a difference of 11.9 % is', 20)).toEqual(['a difference of', '11.9 % is']);
+  });
+
+  it('is cut where one line is all there is, by characters and not by halves of them', () => {
+    expect([clip('abc', 3), clip('abcd', 3), clip('ab cd', 4)]).toEqual(['abc', 'ab…', 'ab…']);
+    expect(clip('😀😀😀', 2)).toBe('😀…');
+  });
+
+  it('goes on below itself in fields and in the last column, in at most a hundred characters', () => {
+    expect(
+      renderWrappedFields([
+        ['a', SENTENCE],
+        ['name', 'x'],
+      ]),
+    ).toEqual([
+      expect.stringMatching(/^a {5}reads/),
+      expect.stringMatching(/^ {6}\S/),
+      expect.stringMatching(/^ {6}\S/),
+      'name  x',
+    ]);
+    const green = styleText('green', 'pass', { validateStream: false });
+    const lines = renderSentences(COLUMNS, [
+      ['errorRate', green, SENTENCE],
+      ['psi', green, 'none'],
+    ]);
+    expect(longest(lines)).toBeLessThanOrEqual(100);
+    expect(lines[2]).toMatch(/^ {18}\S/);
+    expect(lines.at(-1)).toBe(`psi        ${green}   none`);
+    const clipped = renderClipped(COLUMNS, [['errorRate', green, SENTENCE]]);
+    expect([clipped.length, longest(clipped)]).toEqual([2, 99]);
+  });
+});

@@ -1,0 +1,33 @@
+/** What docker-compose.yml passes on of the environment in which it is started. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { artifacts } from '@tandem/config/artifacts-section';
+import { readEnvironment } from '@tandem/config/environment';
+import { expect, it } from 'vitest';
+
+const compose = readFileSync(join(import.meta.dirname, '../../docker-compose.yml'), 'utf8');
+
+/** The lines below a heading, which are indented further. */
+function blockOf(heading: string, text = compose): string {
+  const [, indent = '', rest = ''] = new RegExp(`^( *)${heading}.*\n((?:\\1 +.*\n|\n)*)`, 'm').exec(text) ?? [];
+  expect([heading, rest]).not.toEqual([heading, indent]);
+  return rest;
+}
+
+it('whatever API and worker read of a bucket of model files, both are given', () => {
+  const asked = new Set<string>();
+  const env = new Proxy<Record<string, string>>(
+    { ARTIFACT_URL: 's3://models', ARTIFACT_ACCESS_KEY_ID: 'id', ARTIFACT_SECRET_ACCESS_KEY: 'secret' },
+    {
+      get(values, name) {
+        if (typeof name === 'string') asked.add(name.replace(/_FILE$/, ''));
+        return Reflect.get(values, name);
+      },
+    },
+  );
+  readEnvironment(env, { artifacts });
+  const passed = [...blockOf('x-artifacts:').matchAll(/^ +(\w+): \$\{(\w+):-\}$/gm)].map(([, to, from]) => [to, from]);
+  expect(passed).toEqual(expect.arrayContaining([...asked].map((name) => [name, name])));
+  expect(asked.size).toBe(5);
+  for (const service of ['api', 'worker']) expect(blockOf(`${service}:`)).toContain('*artifacts]');
+});
