@@ -31,11 +31,12 @@ await withOwnKey(
   },
 );
 
-async function provide(client: Client, { name, generationExpired }: PredictorView): Promise<void> {
+async function provide(client: Client, { name, modelVersion, generationExpired }: PredictorView): Promise<void> {
   const { generations, runs } = client;
-  const inForce = (await generations(name)).find((generation) => generation.inForce);
+  // A rollout has generations and runs of its own.
+  const inForce = (await generations(name)).find((one) => one.inForce && one.modelVersion === modelVersion);
   if (inForce !== undefined && !generationExpired) return say(`${name}: generation ${inForce.generation} is in force`);
-  const run = await startOrJoin(client, name);
+  const run = await startOrJoin(client, name, modelVersion);
   if (inForce !== undefined) return say(`${name}: what is stored is out of date; run ${run.id} is under way`);
   say(`${name}: nothing is stored yet, scoring everybody (run ${run.id})`);
   const { state, usersScored, usersFailed, error } = await finish(client, run);
@@ -51,13 +52,13 @@ async function finish({ runs }: Client, run: Run): Promise<Run> {
 }
 
 /** A run that the schedule, or a start before this one, has begun is as good. */
-async function startOrJoin({ runs }: Client, predictor: string): Promise<Run> {
+async function startOrJoin({ runs }: Client, predictor: string, modelVersion: string | null): Promise<Run> {
   try {
     return await runs.start({ predictor, scope: 'all' });
   } catch (error) {
     if (!isProblem(error, 'run_conflict')) throw error;
     const underWay = (await runs.list({ predictor, limit: 100 })).runs.find(
-      (run) => run.scope === 'all' && !isFinished(run.state),
+      (run) => run.scope === 'all' && !isFinished(run.state) && run.modelVersion === modelVersion,
     );
     if (underWay === undefined) throw error;
     return underWay;

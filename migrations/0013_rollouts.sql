@@ -41,7 +41,7 @@ alter table tandem.arms
 -- A generation is put in force in the one arm that serves its model version.
 create unique index arms_one_version on tandem.arms (predictor, model_version_id);
 
--- When a version became the stable one last: rolling forward to it again needs no steps.
+-- When a version became the stable one first: rolling forward to it again needs no steps.
 alter table tandem.model_versions add column stable_at timestamptz;
 update tandem.model_versions v set stable_at = clock_timestamp()
   where exists (select from tandem.arms a where a.model_version_id = v.id);

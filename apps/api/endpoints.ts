@@ -1,4 +1,5 @@
 /** Every endpoint of the API. What is not in this list is not served, and not described. */
+import type { KeptAnswers } from '@tandem/prediction/explanations/keep-explanations';
 import type { ExplanationStore } from '@tandem/prediction/explanations/kept-explanation';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { Endpoint } from './endpoint.ts';
@@ -10,6 +11,7 @@ import { type AuditDependencies, listAuditRows } from './routes/audit/list.ts';
 import { showDocs } from './routes/docs/show.ts';
 import { type SendDependencies, sendEvents } from './routes/events/send.ts';
 import type { ExplanationDependencies } from './routes/explanations/explain.ts';
+import { type KeepDependencies, keepExplanation } from './routes/explanations/keep.ts';
 import { type ListKeptDependencies, listKeptExplanations } from './routes/explanations/list-kept.ts';
 import { type ReplayEndpointDependencies, replayExplanation } from './routes/explanations/replay.ts';
 import { showExplanation } from './routes/explanations/show.ts';
@@ -73,6 +75,7 @@ export interface EndpointDependencies
     UserDependencies,
     ErasureDependencies,
     ExplanationDependencies,
+    KeepDependencies,
     ListKeptDependencies,
     ReplayEndpointDependencies,
     RolloutDependencies,
@@ -84,6 +87,7 @@ export interface EndpointDependencies
     MetricsDependencies {
   readonly registry: PredictorRegistry;
   readonly explanations: ExplanationStore;
+  readonly keptAnswers: Pick<KeptAnswers, 'notice' | 'keepNow'>;
   readonly metrics: Metrics;
   /** Whether /metrics is served here: on loopback alone. */
   readonly servesMetrics: boolean;
@@ -139,6 +143,7 @@ function userEndpoints(dependencies: EndpointDependencies): readonly Endpoint[] 
     eraseUser(dependencies),
     readmitUser(dependencies),
     showExplanation(dependencies),
+    keepExplanation(dependencies),
     listKeptExplanations(dependencies),
     showKeptExplanation(dependencies),
     replayExplanation(dependencies),

@@ -18,7 +18,10 @@ test('a misspelt command gets a suggestion, and exit code 2', async () => {
 
 test.each([
   ['nope', "tandem: unknown command 'nope'\n  see: tandem --help\n"],
-  ['rollback p', "tandem: unknown command 'rollback'\n(Did you mean generation rollback?)\n  see: tandem --help\n"],
+  [
+    'rollback p',
+    "tandem: unknown command 'rollback'\n(Did you mean one of generation rollback, version rollback?)\n  see: tandem --help\n",
+  ],
   ['cancel', "tandem: unknown command 'cancel'\n(Did you mean run cancel?)\n  see: tandem --help\n"],
   ['run strat', "tandem: unknown command 'strat'\n(Did you mean start?)\n  see: tandem run --help\n"],
 ])('`%s`, which is no command, is told with where to look', async (args, said) => {

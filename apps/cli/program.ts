@@ -11,6 +11,7 @@ import { checkCommand } from './commands/check.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { eventSendCommand } from './commands/event-send.ts';
 import { explainCommand } from './commands/explain.ts';
+import { explanationKeepCommand } from './commands/explanation-keep.ts';
 import { explanationListCommand } from './commands/explanation-list.ts';
 import { explanationShowCommand } from './commands/explanation-show.ts';
 import { generationApproveCommand } from './commands/generation-approve.ts';
@@ -95,6 +96,7 @@ export function createProgram(cli: Cli): Command {
 
 function explanationCommands(cli: Cli): Command {
   return group('explanation', 'answers that were kept with what they were made of', [
+    explanationKeepCommand(cli),
     explanationListCommand(cli),
     explanationShowCommand(cli),
   ]);

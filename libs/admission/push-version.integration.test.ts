@@ -249,6 +249,15 @@ describe('a version is refused, and nothing is kept of it,', () => {
   });
 });
 
+describe('an optimised build', () => {
+  it('is as its parent where nothing else is said, not as what is served', async () => {
+    const pruned = linearModel({ weights: weightsOf(FOURTEEN).map((weight, i) => (i === 13 ? 0 : weight)) });
+    const { version } = await world.push(pruned, { build: { parent: 2, kind: 'pruned' } });
+    expect(version).toMatchObject({ build: { parent: 2, kind: 'pruned' }, query: { sql: sqlOf(FOURTEEN) } });
+    expect(version.inputs[0]?.columns).toEqual(FOURTEEN);
+  });
+});
+
 /** Scores of user 7 by these versions, of a pool that serves both. */
 async function scoresOf(numbers: readonly number[]): Promise<number[][]> {
   const registry = createRegistry(world.pool);

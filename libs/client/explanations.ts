@@ -76,6 +76,8 @@ export interface ExplanationCalls {
   /** Newest first. */
   list(query?: KeptQuery, options?: CallOptions): Promise<KeptPage>;
   find(id: string, options?: CallOptions): Promise<KeptExplanation>;
+  /** Answers a user as a plain read does, and keeps that answer, whether or not the user is among those who are sampled. */
+  keep(predictor: string, userId: string, options?: CallOptions): Promise<KeptExplanation>;
   /** Computes the answer again from the inputs that were kept. */
   replay(id: string, options?: CallOptions): Promise<Replay>;
 }
@@ -85,6 +87,10 @@ export function explanationCalls(transport: Transport): ExplanationCalls {
   return {
     list: (query = {}, call) => answerOf(transport, { path: pagePath('/v1/explanations', { ...query }), ...call }),
     find: (id, call) => answerOf(transport, { path: pathOf(id), ...call }),
+    keep: (predictor, userId, call) => {
+      const path = `/v1/users/${encodeURIComponent(userId)}/explanations/${encodeURIComponent(predictor)}`;
+      return answerOf(transport, { method: 'POST', path, ...call });
+    },
     replay: (id, call) => answerOf(transport, { method: 'POST', path: `${pathOf(id)}/replay`, ...call }),
   };
 }

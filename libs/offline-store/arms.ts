@@ -152,7 +152,7 @@ export function nextFloor(predictor: string): string {
 
 async function noteStable(db: Db, modelVersionId: string): Promise<void> {
   await query(db, {
-    text: 'update tandem.model_versions set stable_at = clock_timestamp() where id = $1',
+    text: 'update tandem.model_versions set stable_at = clock_timestamp() where id = $1 and stable_at is null',
     values: [modelVersionId],
   });
 }

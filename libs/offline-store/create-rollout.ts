@@ -8,7 +8,7 @@ import type pg from 'pg';
 import { findArm, insertArm, nextFloor } from './arms.ts';
 import { insertAudit } from './audit.ts';
 import { type Db, query } from './database.ts';
-import { findNewRules, setEventFeatures } from './event-features.ts';
+import { conflictingFeature, findNewRules, setEventFeatures } from './event-features.ts';
 import { changeEventRules, lockEventRules, touchEveryone } from './event-rules.ts';
 import { findModelVersion } from './registry.ts';
 import { refuseUnderRollout, requireRollout } from './rollout-rows.ts';
@@ -21,6 +21,7 @@ export async function createRollout(pool: pg.Pool, { predictor, plan, actor }: N
     if (!stable) throw unknownPredictor(predictor);
     await refuseUnderRollout(db, predictor);
     const arms = await findVersions(db, predictor, plan, stable.modelVersionId);
+    await refuseOtherTypes(db, stable.modelVersionId, arms);
     await lockRules(db, predictor, arms);
     const id = await insertRollout(db, predictor, withoutSteps(plan, arms), actor);
     for (const { name, modelVersionId } of arms)
@@ -42,6 +43,8 @@ interface ArmVersion {
   readonly name: string;
   readonly number: number;
   readonly modelVersionId: string;
+  /** Where the plan names it. */
+  readonly field: string;
   /** Whether it was the stable one before. */
   readonly wasStable: boolean;
 }
@@ -79,9 +82,25 @@ async function findVersions(
         remedy: 'name another model version: two arms of one version could not be told apart',
       });
     }
-    found.push({ name, number: version, modelVersionId: row.id, wasStable: row.wasStable });
+    found.push({ name, number: version, modelVersionId: row.id, field, wasStable: row.wasStable });
   }
   return found;
+}
+
+/** What an event sends is of one type: an arm that takes it as another would lose its users' values, or all their events. */
+async function refuseOtherTypes(db: Db, stable: string, arms: readonly ArmVersion[]): Promise<void> {
+  const others = [await findModelVersion(db, stable)];
+  for (const { modelVersionId, number, field } of arms) {
+    const version = await findModelVersion(db, modelVersionId);
+    const feature = others.map((other) => conflictingFeature(version, other)).find((name) => name !== undefined);
+    others.push(version);
+    if (feature === undefined) continue;
+    throw new TandemError(
+      'invalid_input',
+      `Model version ${number} takes the feature ${feature} as another type than the versions beside it: no event could send a value to both.`,
+      { field, remedy: 'push a version whose query has another name for that feature' },
+    );
+  }
 }
 
 /** Events under way must not go by rules that lack a feature of a version that is to be served. */

@@ -13,6 +13,15 @@ export function eventFeatures({
   return Object.fromEntries(columns.map(({ name, kind }) => [name, kind]));
 }
 
+/** The first feature that one version takes from events as another type of JSON than the other does; undefined: there is none. */
+export function conflictingFeature(one: ModelDefinition, other: ModelDefinition): string | undefined {
+  const kinds = eventFeatures(other);
+  const jsonType = (kind: FeatureKind | undefined) => (kind === 'integer' ? 'number' : kind);
+  return Object.entries(eventFeatures(one)).find(
+    ([name, kind]) => kinds[name] !== undefined && jsonType(kinds[name]) !== jsonType(kind),
+  )?.[0];
+}
+
 /** Which rules a predictor would get that it has not: by them, events of before may concern it after all. */
 export interface NewRules {
   readonly patterns: boolean;

@@ -4,6 +4,7 @@ import { adopt } from './adopt.ts';
 import { createAuthority } from './authority.ts';
 import { query } from './database.ts';
 import { createGenerationStore } from './generations.ts';
+import { keepVersion } from './model-versions.ts';
 import { createRolloutStore } from './rollouts.ts';
 import { createRunsWorld } from './runs.fixture.ts';
 import { createScheduleStore } from './schedules.ts';
@@ -80,6 +81,24 @@ test('a rollback that names none passes over what a rollout tried and took back'
   await workAll(await start());
   const { from, to } = await generations.rollBack({ predictor: 'visits', to: null, actor: 'ops' });
   expect([from?.number, to.number]).toEqual([3, 1]);
+});
+
+test('a version that takes a feature of events as another type is refused: what they send would fit one of the two', async () => {
+  const { definition } = visitsPredictor();
+  const columns = definition.query.columns.map((one) =>
+    one.name === 'city' ? { ...one, kind: 'integer' as const } : one,
+  );
+  const third = visitsPredictor({
+    model: 'third',
+    definition: { ...definition, query: { ...definition.query, columns } },
+  });
+  await keepVersion(database.pool, { definition: third.definition, origin: { by: 'test', how: 'push' } });
+  await expect(canaryTo(3)).rejects.toMatchObject({
+    code: 'invalid_input',
+    field: 'version',
+    message: expect.stringContaining('city'),
+  });
+  expect(await rollouts.active()).toEqual([]);
 });
 
 test('a schedule computes nothing for a shadow, whose users are served by nobody', async () => {

@@ -1,4 +1,4 @@
-import type { ExplanationToKeep, KeptInputs } from '@tandem/prediction/explanations/kept-explanation';
+import type { ExplanationToKeep, KeptInputs, ServedAnswer } from '@tandem/prediction/explanations/kept-explanation';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { adopt } from './adopt.ts';
 import { createErasureStore } from './erasures.ts';
@@ -37,11 +37,11 @@ function toKeep(
       { name: 'city', value: '{"a":-0}', event: null },
     ],
   };
-  const answer = {
+  const answer: ServedAnswer = {
     ...{ predictor: 'visits', userId, prediction: { score: 0.831 }, source: 'live', reason: 'missing', modelNumber: 1 },
     ...{ variant: 'stable', generationNumber: null, computedAt: 1, ageSeconds: 0, contextVersion: label },
     ...{ predictedFromContextVersion: label, history: more.history === undefined ? history : more.history },
-  } as const;
+  };
   return { answer, inputs, ageMs, keepForMs } satisfies ExplanationToKeep;
 }
 
@@ -50,8 +50,9 @@ const keptUsers = async () => (await store.list({ limit: 100 })).map(({ answer }
 describe('kept explanations', () => {
   it('come back as they were, to the last bit and minus zero', async () => {
     const one = toKeep('1', { ageMs: 60_000 });
-    expect(await store.keep([one])).toBe(1);
+    const [id] = await store.keep([one]);
     const [found] = await store.list({ limit: 10 });
+    expect(found?.id).toBe(id);
     expect(found).toMatchObject({ answer: one.answer, inputs: one.inputs });
     expect(found && (await store.find(found.id))).toEqual(found);
     const { rows } = await database.pool.query(
@@ -75,7 +76,7 @@ describe('kept explanations', () => {
     await erasures.setTombstone('2');
     await erasures.readmit('2');
     const some = [toKeep('1'), toKeep('2', { label: 1 }), toKeep('2', { label: 2 }), toKeep('3', { history: 'other' })];
-    expect(await store.keep(some)).toBe(2);
+    expect(await store.keep(some)).toHaveLength(2);
     expect((await keptUsers()).sort()).toEqual(['1', '2']);
   });
 

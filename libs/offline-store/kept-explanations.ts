@@ -27,8 +27,8 @@ export function createExplanationStore(pool: pg.Pool): ExplanationStore {
  * The moment is told by this database's clock and by how long ago it was on the sender's. Left out is what an erasure has
  * overtaken, and what was certified in another past of the database: its labels would say nothing to an erasure.
  */
-async function keep(db: Db, explanations: readonly ExplanationToKeep[]): Promise<number> {
-  const { rowCount } = await execute(db, {
+async function keep(db: Db, explanations: readonly ExplanationToKeep[]): Promise<readonly string[]> {
+  const kept = await query<{ id: string }>(db, {
     name: 'tandem-keep-explanations',
     text: `insert into tandem.kept_explanations
         (predictor, user_id, model_version_id, at, keep_until, context_version, answer, inputs)
@@ -41,7 +41,7 @@ async function keep(db: Db, explanations: readonly ExplanationToKeep[]): Promise
       where (k.history is null or k.history = tandem.current_history())
         and not exists (select from tandem.user_contexts c where c.user_id = k.user_id collate "C"
           and c.deleted_version > 0 and c.deleted_version >= k.context_version)
-      order by k.age desc`,
+      order by k.age desc returning id`,
     values: [
       textArray(explanations.map(({ answer }) => answer.predictor)),
       textArray(explanations.map(({ answer }) => answer.userId)),
@@ -54,7 +54,7 @@ async function keep(db: Db, explanations: readonly ExplanationToKeep[]): Promise
       explanations.map(({ inputs }) => inputsText(inputs)),
     ],
   });
-  return rowCount ?? 0;
+  return kept.map(({ id }) => id);
 }
 
 /** What an erasure goes by. Of an answer that Postgres did not certify nobody knows in which past its label counts: any erasure takes it. */

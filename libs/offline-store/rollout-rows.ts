@@ -36,7 +36,7 @@ export async function requireRollout(db: Db, id: string, field = 'rolloutId'): P
   });
 }
 
-/** Newest first. */
+/** Newest first: of one predictor by its own count, whatever the clock said; of several by the clock, for want of another. */
 export async function listRollouts(
   db: Db,
   { predictor, limit, before }: { predictor?: string; limit: number; before?: string },
@@ -45,8 +45,9 @@ export async function listRollouts(
   return query<Row>(db, {
     text: `${SELECT} left join tandem.rollouts b on b.id = $3
       where ($1::text is null or r.predictor = $1)
-        and ($3::uuid is null or r.created_at < b.created_at or (r.created_at = b.created_at and r.id > b.id))
-      order by r.created_at desc, r.id limit $2`,
+        and ($3::uuid is null or case when $1::text is not null then r.number < b.number
+          else r.created_at < b.created_at or (r.created_at = b.created_at and r.id > b.id) end)
+      order by case when $1::text is not null then r.number end desc, r.created_at desc, r.id limit $2`,
     values: [predictor ?? null, limit, before ?? null],
   });
 }

@@ -65,6 +65,20 @@ const stable = async () => {
   return [arm.modelNumber, arm.generation?.number ?? null];
 };
 
+test('are listed newest first, page by page, also where the clock was set back between them', async () => {
+  const ids: string[] = [];
+  for (const ahead of [2, 1, 0]) {
+    const { id } = await create();
+    await rollouts.abort(id, CHANGE);
+    const text = `update tandem.rollouts set created_at = created_at + $2 * interval '1 hour' where id = $1`;
+    await query(database.pool, { text, values: [id, ahead] });
+    ids.unshift(id);
+  }
+  const first = await rollouts.list({ predictor: 'visits', limit: 2 });
+  const rest = await rollouts.list({ predictor: 'visits', limit: 2, before: first[1]?.id ?? '' });
+  expect([...first, ...rest].map(({ id }) => id)).toEqual(ids);
+});
+
 describe('a canary', () => {
   test('serves nobody while it is preparing, then a share of the users that grows and keeps everybody it had', async () => {
     const { id, state, arms } = await create();

@@ -170,6 +170,7 @@ async function conclude(db: Db, rollout: Rollout, state: 'promoted' | 'aborted' 
     text: 'update tandem.rollouts set state = $2, ended_at = clock_timestamp() where id = $1',
     values: [rollout.id, state],
   });
+  await query(db, { text: 'delete from tandem.arm_overrides where rollout_id = $1', values: [rollout.id] });
   await setEventFeatures(db, rollout.predictor);
   return true;
 }

@@ -117,9 +117,7 @@ test('they go after whoever changes assignments, as an erasure does, and not cro
   await lockAssignments(other);
   const expired = expire(database.pool);
   await expect
-    .poll(() =>
-      countOf(`pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`),
-    )
+    .poll(() => countOf(`pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`))
     .toBe(1);
   await other.query(`set local lock_timeout = '500ms'`);
   expect((await other.query('delete from tandem.arm_overrides')).rowCount).toBe(1);

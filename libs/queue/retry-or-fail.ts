@@ -36,6 +36,7 @@ function mayPass(code: ErrorCode): boolean {
     case 'unknown_model_version':
     case 'unknown_rollout':
     case 'unknown_artifact':
+    case 'unknown_explanation':
     case 'version_unverified':
     case 'event_conflict':
     case 'context_not_reached':

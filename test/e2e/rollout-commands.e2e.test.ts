@@ -39,11 +39,16 @@ async function json<T = Record<string, unknown>>(line: string): Promise<T> {
   expect({ line, code, err }).toEqual({ line, code: 0, err: expect.any(String) });
   return JSON.parse(out) as T;
 }
+/** Its score: the sigmoid of a user's changes, weighted so. */
+async function push(name: string, weight: number): Promise<unknown> {
+  await writeFile(join(deployment.folder, `${name}.onnx`), linearModel({ weights: [weight] }));
+  await writeFile(join(deployment.folder, 'changes.sql'), 'select user_id, changes from counts');
+  return json(`model push ${COUNT} ${name}.onnx --features changes.sql`);
+}
 const versionOf = async (userId: string) => (await api.client.predict(COUNT, userId)).answer.modelVersion;
 
 it('a model version is pushed, prepared, served to some, then to all, and rolled back; the audit tells who did it', async () => {
-  await writeFile(join(deployment.folder, 'second.onnx'), linearModel({ weights: [0.5] }));
-  expect(await json(`model push ${COUNT} second.onnx`)).toMatchObject({ modelVersion: '2' });
+  expect(await push('second', 0.5)).toMatchObject({ modelVersion: '2' });
 
   const started = await tandem(`rollout start ${COUNT} 2 --steps 50,100 --manual --min-step 1s`);
   expect(started.out).toMatch(
@@ -103,7 +108,8 @@ it('a model version is pushed, prepared, served to some, then to all, and rolled
   );
   const moves = rows.map(({ actor, action }) => `${action} by ${actor}`);
   expect(moves.filter((move) => /rollout|arm/.test(move)).reverse()).toEqual([
-    ...['create_rollout by api', 'begin_rollout by tandem', 'override_arm by api', 'override_arm by api'],
+    ...['create_rollout by api', 'publish by rollout', 'begin_rollout by tandem'],
+    ...['override_arm by api', 'override_arm by api'],
     ...['hold_rollout by api', 'resume_rollout by api', 'advance_rollout by api'],
   ]);
   expect((await tandem(`audit list --limit 3`)).out.split('\n')).toHaveLength(5);
@@ -117,8 +123,7 @@ it('to the version that was promoted before it goes at once; taken back while it
   expect(await versionOf('1')).toBe('2');
   expect((await tandem(`version rollback ${COUNT} --to 1 --yes`)).code).toBe(0);
 
-  await writeFile(join(deployment.folder, 'third.onnx'), linearModel({ weights: [0.25] }));
-  await json(`model push ${COUNT} third.onnx`);
+  await push('third', 0.25);
   await json(`rollout start ${COUNT} 3`);
   expect(await tandem(`rollout abort ${COUNT} --yes --reason typo`)).toMatchObject({ code: 0 });
   expect(await tandem(`rollout abort ${COUNT} --yes`)).toMatchObject({

@@ -16,6 +16,8 @@ const SEED = 20;
 /** Of each kind of outcome, that the load must have met. */
 const OUTCOMES = ['read 200', 'read 304', 'event 202', 'event 409', 'run 202'];
 const SOURCES = ['batch fresh', 'live fresh', 'live context_newer', 'live requested', 'stale context_newer'];
+/** So that rollouts come and go in the short time. */
+const RATES = { movesPerSecond: 2 };
 /** None that holds for long: a kill of each kind of process, and each store gone. */
 const FAULTS = ['killed-at-event-after-commit', 'killed-at-batch-after-commit', 'cache-flushed', 'everything-at-once'];
 
@@ -26,12 +28,14 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 it('survives kills of its processes and stores under load: nothing stale is called fresh, nothing acknowledged lost', async () => {
-  const session = await openSession({ seed: SEED, folder: join(folder, 'sound'), users: 300 });
+  const session = await openSession({ seed: SEED, folder: join(folder, 'sound'), users: 300, rates: RATES });
   const { checker } = session;
   try {
     const hasMet = () =>
       OUTCOMES.every((outcome) => checker.calls.outcomes.has(outcome)) &&
-      SOURCES.every((source) => checker.reads.sources.has(source));
+      SOURCES.every((source) => checker.reads.sources.has(source)) &&
+      // From the stable arm, and from a rollout's.
+      checker.assignments.served.size > 1;
     await until('every kind of answer was met', hasMet);
     for (const fault of findFaults(FAULTS)) {
       const seen = checker.reads.fresh;
@@ -47,6 +51,7 @@ it('survives kills of its processes and stores under load: nothing stale is call
   expect(checker.events.acknowledged).toBeGreaterThan(50);
   expect(checker.events.duplicates).toBeGreaterThan(5);
   expect(checker.reads.fresh).toBeGreaterThan(2_000);
+  expect(checker.assignments.moves.get('start')).toBeGreaterThan(1);
 });
 
 it('catches a mistake that is planted: predictions stamped when they are completed', async () => {

@@ -26,6 +26,9 @@ export interface FaultRun extends RunHead {
   readonly acknowledged: number;
   readonly duplicates: number;
   readonly runs: number;
+  /** Changes of rollouts that were acknowledged, and fresh answers of arms beside the stable one; absent: none was moved. */
+  readonly moves?: number;
+  readonly ofOtherArms?: number;
   /** Kind → the slowest call, in ms. */
   readonly slowest: Readonly<Record<string, number>>;
   /** Rule → how often. */

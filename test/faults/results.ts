@@ -22,7 +22,7 @@ export function headOfRun(seed: number, startedAt: number): RunHead {
 }
 
 export function faultRunOf(head: RunHead, how: string, { faults, checker, failed }: FaultsResult): FaultRun {
-  const { reads, events, calls, violations } = checker;
+  const { reads, events, assignments, calls, violations } = checker;
   const { answers, fresh, freshReads, freshOfChanged } = reads;
   const { acknowledged, duplicates } = events;
   const examples = [...new Map(violations.first.map(({ rule, why }) => [rule, { rule, why }])).values()];
@@ -31,9 +31,15 @@ export function faultRunOf(head: RunHead, how: string, { faults, checker, failed
     how,
     ...{ answers, fresh, freshReads, freshOfChanged, acknowledged, duplicates, examples, failed, faults },
     runs: calls.outcomes.get('run 202') ?? 0,
+    moves: sumOf(assignments.moves),
+    ofOtherArms: sumOf(assignments.served) - (assignments.served.get('stable') ?? 0),
     slowest: Object.fromEntries([...calls.slowest].map(([kind, ms]) => [kind, Math.round(ms)])),
     violations: Object.fromEntries(violations.counts),
   };
+}
+
+function sumOf(counts: ReadonlyMap<string, number>): number {
+  return [...counts.values()].reduce((sum, one) => sum + one, 0);
 }
 
 /** Adds to the file and writes the page anew. */

@@ -3,7 +3,7 @@ import type { Client } from '@tandem/client/create-client';
 import { rollbackTarget } from '@tandem/prediction/runs/rollback-target';
 import type { Command } from 'commander';
 import { type Cli, present } from '../cli.ts';
-import { confirm } from '../command-line/confirm.ts';
+import { askerOf, confirm } from '../command-line/confirm.ts';
 import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
 import { parseWhole } from '../command-line/parse-options.ts';
 
@@ -33,6 +33,7 @@ export function generationRollbackCommand(cli: Cli): Command {
 
 /** Gives the generation that was agreed to: by now another one may be the one before. */
 async function agree(cli: Cli, client: Client, predictor: string, to: number | undefined): Promise<number> {
+  askerOf(cli);
   const generations = (await client.generations(predictor)).map((one) => ({ ...one, number: Number(one.generation) }));
   const inForce = generations.find((one) => one.inForce) ?? null;
   const target = rollbackTarget(generations, inForce, to ?? null);

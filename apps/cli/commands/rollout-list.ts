@@ -8,6 +8,7 @@ import { renderRollouts } from '../output/render-rollout.ts';
 interface Options extends ApiOptions {
   readonly predictor?: string;
   readonly limit: number;
+  readonly before?: string;
 }
 
 export function rolloutListCommand(cli: Cli): Command {
@@ -18,9 +19,13 @@ export function rolloutListCommand(cli: Cli): Command {
   })
     .option('--predictor <name>', 'of this predictor only')
     .option('--limit <count>', 'at most so many', parseWhole(1), 20)
-    .action(async ({ predictor, limit, ...options }: Options) => {
-      const query = { limit, ...(predictor === undefined ? {} : { predictor }) };
-      const page = await connect(cli, options).rollouts.list(query);
+    .option('--before <id>', 'those before this rollout: the last one of a page')
+    .action(async ({ predictor, limit, before, ...options }: Options) => {
+      const page = await connect(cli, options).rollouts.list({
+        limit,
+        ...(predictor === undefined ? {} : { predictor }),
+        ...(before === undefined ? {} : { before }),
+      });
       present(cli, options, page, ({ rollouts }) => renderRollouts(rollouts, cli.paint, cli.now()));
     });
 }

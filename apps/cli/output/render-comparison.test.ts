@@ -37,6 +37,13 @@ it('says that a build must be pinned, and that a pinned one need not be', () => 
   expect(changed({ rowsAgree: null })).toMatch(/same alone and together +yes +not known\n/);
 });
 
+it('keeps the figures of a build that is far slower', () => {
+  const { pace } = BUILD_COMPARISON_EXAMPLE;
+  const slow = { parentUs: 0.9031, buildUs: 344.61, speedup: { median: 0.002617, low: 0.0021, high: 0.00299 } };
+  const text = changed({}, { pace: { ...pace, together: { users: 256, ...slow } } });
+  expect(text).toMatch(/0\.903 µs +345 µs +0\.00262× as fast \(0\.0021 to 0\.00299\)/);
+});
+
 it('names errors where labels are no classes, users without an answer, and texts by their share alone', () => {
   const errors = { meanAbsoluteError: 2, rootMeanSquaredError: 3 };
   const text = changed(

@@ -8,7 +8,7 @@ type Row = readonly [what: string, parent: string, build: string, more: string];
 export function renderComparison(comparison: BuildComparison): string[] {
   const { predictor, parent, build, users, pace } = comparison;
   const rows: Row[] = [
-    ['bytes', count(parent.bytes), count(build.bytes), `${round(build.bytes / parent.bytes, 2)} of its parent`],
+    ['bytes', count(parent.bytes), count(build.bytes), `${figure(build.bytes / parent.bytes, 2)} of its parent`],
     paceRow('time a user, alone', pace.alone),
     paceRow(`time a user, among ${count(pace.together.users)}`, pace.together),
     ['inferred', howInferred(parent), howInferred(build), ''],
@@ -40,8 +40,8 @@ function usersText({ asked, compared }: BuildComparison['users']): string {
 }
 
 function paceRow(what: string, { parentUs, buildUs, speedup: { median, low, high } }: ComparedPace): Row {
-  const times = `${round(median, 2)}× as fast (${round(low, 2)} to ${round(high, 2)})`;
-  return [what, `${round(parentUs, 1)} µs`, `${round(buildUs, 1)} µs`, times];
+  const times = `${figure(median, 3)}× as fast (${figure(low, 3)} to ${figure(high, 3)})`;
+  return [what, `${figure(parentUs, 3)} µs`, `${figure(buildUs, 3)} µs`, times];
 }
 
 function howInferred({ rowByRow }: ComparedVersion): string {
@@ -51,7 +51,7 @@ function howInferred({ rowByRow }: ComparedVersion): string {
 function rowsText({ rowsAgree, largestRowDifference }: ComparedVersion): string {
   if (rowsAgree === null) return 'not known';
   if (rowsAgree) return 'yes';
-  return largestRowDifference === null ? 'no' : `${Number(largestRowDifference.toPrecision(2))} apart`;
+  return largestRowDifference === null ? 'no' : `${figure(largestRowDifference, 2)} apart`;
 }
 
 function pinText({ rowByRow, rowsAgree }: ComparedVersion): string {
@@ -83,7 +83,7 @@ function answerFields({ outputs, decision }: BuildComparison): (readonly [string
       `another for ${percent(changed)} of users`,
       ...(meanDifference === null ? [] : [`${figure(meanDifference)} apart in the mean`]),
       ...(largestDifference === null ? [] : [`${figure(largestDifference)} at most`]),
-      ...(rankCorrelation === null ? [] : [`rank correlation ${round(rankCorrelation, 6)}`]),
+      ...(rankCorrelation === null ? [] : [`rank correlation ${figure(rankCorrelation, 6)}`]),
     ];
     return [printable(name), parts.join('; ')] as const;
   });
@@ -99,18 +99,14 @@ function answerFields({ outputs, decision }: BuildComparison): (readonly [string
   ];
 }
 
-function figure(value: number | null): string {
-  return value === null ? 'none' : `${Number(value.toPrecision(4))}`;
+function figure(value: number | null, digits = 4): string {
+  return value === null ? 'none' : `${Number(value.toPrecision(digits))}`;
 }
 
 function signed(value: number): string {
-  return `${value > 0 ? '+' : ''}${Number(value.toPrecision(2))}`;
+  return `${value > 0 ? '+' : ''}${figure(value, 2)}`;
 }
 
 function percent(share: number): string {
-  return `${Number((share * 100).toPrecision(2))} %`;
-}
-
-function round(value: number, digits: number): string {
-  return value.toFixed(digits).replace(/\.?0+$/, '');
+  return `${figure(share * 100, 2)} %`;
 }

@@ -43,7 +43,9 @@ async function refreshAll(context: UpContext, client: Client, predictors: readon
 
 async function refreshIfDue(context: UpContext, client: Client, view: PredictorView): Promise<void> {
   const { cli, say } = context;
-  const inForce = (await client.generations(view.name)).find((generation) => generation.inForce);
+  const inForce = (await client.generations(view.name)).find(
+    (generation) => generation.inForce && isServed(generation, view),
+  );
   if (inForce !== undefined && !view.generationExpired) {
     const { generation, users, startedAt } = inForce;
     say(
@@ -55,19 +57,25 @@ async function refreshIfDue(context: UpContext, client: Client, view: PredictorV
   const why = inForce === undefined ? 'nothing is stored yet' : 'what is stored is older than maxAge';
   say('batch', `${view.name}: ${why}, scoring everybody`);
   const startedAt = cli.now();
-  const run = await followRun(cli, client, await startOrJoin(client, view.name), stepLabel('batch'));
+  const run = await followRun(cli, client, await startOrJoin(client, view), stepLabel('batch'));
   throwUnlessDone(run);
   say('batch', `${view.name}: ${resultOf(run)} in ${duration(cli.now() - startedAt)}`);
 }
 
+/** Whether it is of the stable arm's model version: a rollout has generations and runs of its own. */
+function isServed({ modelVersion }: { readonly modelVersion: string }, view: PredictorView): boolean {
+  return modelVersion === view.modelVersion;
+}
+
 /** A run that a start before this one, or the schedule, has begun is as good as a new one. */
-async function startOrJoin(client: Client, predictor: string): Promise<Run> {
+async function startOrJoin(client: Client, view: PredictorView): Promise<Run> {
+  const { name: predictor } = view;
   try {
     return await client.runs.start({ predictor, scope: 'all' });
   } catch (error) {
     if (!isProblem(error, 'run_conflict')) throw error;
     const { runs } = await client.runs.list({ predictor, limit: 100 });
-    const underWay = runs.find((run) => run.scope === 'all' && !isFinished(run.state));
+    const underWay = runs.find((run) => run.scope === 'all' && !isFinished(run.state) && isServed(run, view));
     if (underWay === undefined) throw error;
     return underWay;
   }

@@ -39,7 +39,7 @@ function createWorld(more: Partial<KeepDependencies> = {}) {
     store: {
       async keep(some) {
         kept.push(...some);
-        return some.length;
+        return some.map(({ answer }) => `id of ${answer.userId}`);
       },
     },
     inputs: {
@@ -128,11 +128,11 @@ describe('kept answers', () => {
   });
 
   it('wait for a store that is slow, one batch at a time, and are counted where it fails or leaves them out', async () => {
-    const batches: PromiseWithResolvers<number>[] = [];
+    const batches: PromiseWithResolvers<string[]>[] = [];
     const { answers, counts } = createWorld({
       store: {
         keep() {
-          const batch = Promise.withResolvers<number>();
+          const batch = Promise.withResolvers<string[]>();
           batches.push(batch);
           return batch.promise;
         },
@@ -146,9 +146,16 @@ describe('kept answers', () => {
     expect([batches.length, answers.waiting()]).toEqual([1, 2]);
     batches[0]?.reject(new Error('away'));
     await vi.advanceTimersByTimeAsync(60);
-    batches[1]?.resolve(1);
+    batches[1]?.resolve(['id']);
     await vi.advanceTimersByTimeAsync(60);
     expect([batches.length, counts]).toEqual([2, { failed: 1, kept: 1, left_out: 1 }]);
+  });
+
+  it('are kept of anybody at once, where somebody asks for it', async () => {
+    const { answers, kept, counts } = createWorld({ maxPerSecond: 1, maxWaiting: 0 });
+    expect(await answers.keepNow(answer('7', { inputs: { batch: BATCH, row: 0 } }), 500)).toBe('id of 7');
+    expect(kept).toMatchObject([{ answer: { userId: '7' }, keepForMs: 500, inputs: { read: 'for_the_answer' } }]);
+    expect(counts).toEqual({});
   });
 
   it('that wait are written at the end, and none is taken after it', async () => {

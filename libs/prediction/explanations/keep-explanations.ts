@@ -43,6 +43,11 @@ export interface KeepDependencies {
 export interface KeptAnswers {
   /** An answer was given. Costs next to nothing where none is kept, never throws, and waits for nothing. */
   notice(answer: Answer, predictor: Predictor): void;
+  /**
+   * Keeps an answer whosever it is, at once. Gives its id; undefined where an erasure has overtaken it. Rejects where it
+   * could not be written.
+   */
+  keepNow(answer: Answer, keepForMs: number): Promise<string | undefined>;
   /** Answers that wait. */
   waiting(): number;
   /** Writes what waits, then takes no more. */
@@ -91,24 +96,27 @@ export function createKeptAnswers(dependencies: KeepDependencies): KeptAnswers {
   }
 
   async function writeSome(): Promise<void> {
-    const some = line.splice(0, AT_ONCE);
-    const inputs = await completeInputs(dependencies.inputs, some);
-    const explanations = some.map(
-      (one, i): ExplanationToKeep => ({
-        answer: one.answer,
-        inputs: inputs[i] as KeptInputs | NoInputs,
-        ageMs: now() - one.at,
-        keepForMs: one.keepForMs,
-      }),
-    );
+    const explanations = await complete(line.splice(0, AT_ONCE));
     for (const [predictor, of] of Map.groupBy(explanations, ({ answer }) => answer.predictor)) {
       await keepOf(predictor, of);
     }
   }
 
+  async function complete(some: readonly Waiting[]): Promise<ExplanationToKeep[]> {
+    const inputs = await completeInputs(dependencies.inputs, some);
+    return some.map(({ answer, at, keepForMs }, i) => ({
+      ...{ answer, keepForMs, inputs: inputs[i] as KeptInputs | NoInputs },
+      ageMs: now() - at,
+    }));
+  }
+
+  function waitingOf(answer: Answer, keepForMs: number): Waiting {
+    return { answer: asServed(answer), inputs: answer.inputs, at: now(), keepForMs };
+  }
+
   async function keepOf(predictor: string, explanations: readonly ExplanationToKeep[]): Promise<void> {
     try {
-      const kept = await dependencies.store.keep(explanations);
+      const kept = (await dependencies.store.keep(explanations)).length;
       if (kept > 0) counted(predictor, 'kept', kept);
       if (kept < explanations.length) counted(predictor, 'left_out', explanations.length - kept);
     } catch (error) {
@@ -123,9 +131,12 @@ export function createKeptAnswers(dependencies: KeepDependencies): KeptAnswers {
       if (explanations === undefined || isClosed || !isKept(explanations.share, answer.userId)) return;
       if (line.length >= maxWaiting) return counted(answer.predictor, 'over_line', 1);
       if (rate.take(1) === 0) return counted(answer.predictor, 'over_rate', 1);
-      const { keepForMs } = explanations;
-      line.push({ answer: asServed(answer), inputs: answer.inputs, at: now(), keepForMs });
+      line.push(waitingOf(answer, explanations.keepForMs));
       schedule();
+    },
+    async keepNow(answer, keepForMs) {
+      const [id] = await dependencies.store.keep(await complete([waitingOf(answer, keepForMs)]));
+      return id;
     },
     waiting: () => line.length,
     async close() {

@@ -83,8 +83,8 @@ export interface ExplanationQuery {
 
 /** Port: where explanations are kept. */
 export interface ExplanationStore {
-  /** Gives how many were; the others an erasure has overtaken, or are of another past of the database. */
-  keep(explanations: readonly ExplanationToKeep[]): Promise<number>;
+  /** Gives the ids of those that were; the others an erasure has overtaken, or are of another past of the database. */
+  keep(explanations: readonly ExplanationToKeep[]): Promise<readonly string[]>;
   find(id: string): Promise<KeptExplanation | undefined>;
   /** Newest first. */
   list(query: ExplanationQuery): Promise<readonly KeptExplanation[]>;

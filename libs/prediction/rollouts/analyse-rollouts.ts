@@ -72,7 +72,8 @@ async function look(
   const applied = act !== null && (await perform(act, dependencies));
   const check = { step: rollout.step, verdict: judgement.verdict, applied, judgement };
   await checks.keep(rollout.id, check);
-  if (!act) await rollouts.note(rollout.id, reasonOf(analysis, judgement));
+  // Who held it said why.
+  if (!act && rollout.state === 'running') await rollouts.note(rollout.id, reasonOf(rollout, analysis, judgement));
   return check;
 }
 
@@ -102,13 +103,22 @@ function actOf(rollout: Rollout, { automatic, dryRun }: AnalysisPlan, judgement:
     case 'roll_back':
       return ({ rollouts }) => rollouts.abort(id, change);
     case 'promote':
-      return kind === 'canary' && state === 'running' ? ({ rollouts }) => rollouts.advance(id, change, step) : null;
+      return kind === 'canary' && state === 'running' && !lacksGeneration(rollout)
+        ? ({ rollouts }) => rollouts.advance(id, change, step)
+        : null;
     case 'hold':
       return null;
   }
 }
 
-function reasonOf({ automatic, dryRun }: AnalysisPlan, { verdict, why }: Judgement): string {
+/** To go on to everybody, an arm must have what it answers from: else all of them would be inferred live. */
+function lacksGeneration({ plan, step, arms }: Rollout): boolean {
+  const isLast = plan.kind === 'canary' && (plan.steps[step + 1] ?? 100) >= 100;
+  return isLast && arms.some(({ generationId }) => generationId === null);
+}
+
+function reasonOf(rollout: Rollout, { automatic, dryRun }: AnalysisPlan, { verdict, why }: Judgement): string {
+  if (verdict === 'promote' && lacksGeneration(rollout)) return `waits for its generation: ${why}`;
   const would =
     verdict !== 'hold' && (dryRun || !automatic) ? `would ${verdict === 'promote' ? 'go on' : 'be taken back'}: ` : '';
   return `${would}${why}`;

@@ -7,8 +7,20 @@ import type { ExposedUsers, ServedSource } from './exposures.ts';
 /** Upper bounds of the latency classes, ms; one more class lies above the last. */
 export const LATENCY_BOUNDS_MS = Object.freeze([1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000] as const);
 
-/** Classes of a score of 0 to 1; one outside lies in the first or last. Scores of another range are not counted. */
+/** Classes of a score of 0 to 1. Others are not counted: in the last class all of a model's sums of money would be alike. */
 export const SCORE_CLASSES = 20;
+
+/** The class of a time, by LATENCY_BOUNDS_MS: that of the first bound that it does not exceed. */
+export function latencyClassOf(ms: number): number {
+  const at = LATENCY_BOUNDS_MS.findIndex((bound) => ms <= bound);
+  return at < 0 ? LATENCY_BOUNDS_MS.length : at;
+}
+
+/** The class of a score; undefined where it is not of 0 to 1. */
+export function scoreClassOf(score: number): number | undefined {
+  if (!(score >= 0 && score <= 1)) return undefined;
+  return Math.min(SCORE_CLASSES - 1, Math.floor(score * SCORE_CLASSES));
+}
 
 export interface ArmCounts {
   readonly reads: number;

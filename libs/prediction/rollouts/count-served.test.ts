@@ -32,16 +32,16 @@ test('reads are summed by rollout, step, arm and source', () => {
   ]);
 });
 
-test('a latency lies in the first class whose bound it does not exceed, a score in one of twenty', () => {
+test('a latency lies in the first class whose bound it does not exceed, a score of 0 to 1 in one of twenty, another in none', () => {
   const counted = counter();
   for (const ms of [0.2, 1, 1.01, 5_000, 5_001]) counted.count(rollout(), read({ ms }));
   for (const score of [0, 0.049, 0.05, 0.999, 1, -3, 7]) counted.count(rollout(), read({ ms: 3, score }));
   const [{ counts } = { counts: undefined }] = counted.changed();
   expect(counts?.latency).toEqual([2, 1, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
-  expect(counts?.scores[0]).toBe(3);
+  expect(counts?.scores[0]).toBe(2);
   expect(counts?.scores[1]).toBe(1);
-  expect(counts?.scores[19]).toBe(3);
-  expect(counts?.scores.reduce((sum, n) => sum + n)).toBe(7);
+  expect(counts?.scores[19]).toBe(2);
+  expect(counts?.scores.reduce((sum, n) => sum + n)).toBe(5);
 });
 
 test('errors and defaults are reads without a prediction of the model', () => {

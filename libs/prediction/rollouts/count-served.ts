@@ -3,7 +3,7 @@
  * which analyses see errors, latencies and answers of the arms. A read costs three lookups of short texts.
  */
 import type { ServedRollout } from '../certificate.ts';
-import { type ArmCounts, LATENCY_BOUNDS_MS, SCORE_CLASSES } from './arm-counts.ts';
+import { type ArmCounts, LATENCY_BOUNDS_MS, latencyClassOf, SCORE_CLASSES, scoreClassOf } from './arm-counts.ts';
 import type { ServedSource } from './exposures.ts';
 
 /** One process's sums since it began to count that step. */
@@ -26,7 +26,7 @@ export interface ServedRead {
   readonly arm: string;
   readonly source: ServedSource;
   readonly ms: number;
-  /** What the predictor decides by, 0 to 1; undefined: it names nothing, or there is no prediction. */
+  /** What the predictor decides by; undefined: it names nothing, or there is no prediction. */
   readonly score: number | undefined;
 }
 
@@ -127,8 +127,9 @@ class Cell {
   add({ source, ms, score }: ServedRead): void {
     this.#reads++;
     if (source === 'error' || source === 'default') this.#errors++;
-    increase(this.#latency, latencyClass(ms));
-    if (score !== undefined) increase(this.#scores, scoreClass(score));
+    increase(this.#latency, latencyClassOf(ms));
+    const place = score === undefined ? undefined : scoreClassOf(score);
+    if (place !== undefined) increase(this.#scores, place);
   }
 
   counts(): ArmCounts {
@@ -146,15 +147,4 @@ class Cell {
 
 function increase(classes: Float64Array, index: number): void {
   classes[index] = (classes[index] ?? 0) + 1;
-}
-
-/** The class of the first bound that it does not exceed. */
-function latencyClass(ms: number): number {
-  let index = 0;
-  while (index < LATENCY_BOUNDS_MS.length && ms > (LATENCY_BOUNDS_MS[index] ?? 0)) index++;
-  return index;
-}
-
-function scoreClass(score: number): number {
-  return Math.min(SCORE_CLASSES - 1, Math.max(0, Math.floor(score * SCORE_CLASSES)));
 }

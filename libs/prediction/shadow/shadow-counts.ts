@@ -146,15 +146,3 @@ export function deltaRange(index: number): { readonly from: number | null; reado
   if (index === MIDDLE) return { from: -(far ?? 0), to: far };
   return index > MIDDLE ? { from: near, to: far } : { from: far === null ? null : -far, to: -near };
 }
-
-/** The class of a score; undefined where it is not of 0 to 1. */
-export function scoreClassOf(score: number): number | undefined {
-  if (!(score >= 0 && score <= 1)) return undefined;
-  return Math.min(SCORE_CLASSES - 1, Math.floor(score * SCORE_CLASSES));
-}
-
-/** The class of a time, by LATENCY_BOUNDS_MS. */
-export function latencyClassOf(ms: number): number {
-  const at = LATENCY_BOUNDS_MS.findIndex((bound) => ms <= bound);
-  return at < 0 ? LATENCY_BOUNDS_MS.length : at;
-}

@@ -1,16 +1,14 @@
 /** The sums of one shadow in one process, as they grow. */
-import { LATENCY_BOUNDS_MS, SCORE_CLASSES } from '../rollouts/arm-counts.ts';
+import { LATENCY_BOUNDS_MS, latencyClassOf, SCORE_CLASSES, scoreClassOf } from '../rollouts/arm-counts.ts';
 import type { Comparison } from './compare-answers.ts';
 import {
   DELTA_CLASSES,
   deltaClassOf,
-  latencyClassOf,
   NO_COMPARISONS,
   NO_EFFORT,
   type Segment,
   type ShadowCounts,
   type ShadowOutcome,
-  scoreClassOf,
 } from './shadow-counts.ts';
 import { MOST_MOVERS, type ShadowMover, type ShadowRow } from './shadow-store.ts';
 

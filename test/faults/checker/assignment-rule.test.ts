@@ -127,6 +127,16 @@ const innocent: readonly (readonly [string, readonly Operation[]])[] = [
     ],
   ],
   [
+    'an answer of the rollout before, which came late, and the stable arm in the next',
+    [
+      ...running,
+      ...moveRollout(40, 'abort', { state: 'aborted' }),
+      intendMove(51, 'start'),
+      candidate(39, { ended: 60 }),
+      stable(61),
+    ],
+  ],
+  [
     'the same version in a later rollout',
     [
       ...running,

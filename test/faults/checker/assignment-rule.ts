@@ -93,7 +93,7 @@ export function createAssignmentRule(windowMs: number, violations: Violations): 
   }
 
   function whyMoved(own: ToldArm, { at, ended }: Read, user: number): string | null {
-    if (own.variant !== STABLE) return users.servedFromArm(user, ended);
+    if (own.variant !== STABLE) return users.servedFromArm(user, at, ended);
     // Of a rollout that may have been promoted, its version serves everybody.
     return own.version === arm?.version ? null : users.servedFromStable(user, at);
   }
@@ -106,7 +106,7 @@ export function createAssignmentRule(windowMs: number, violations: Violations): 
       if (move === 'start') {
         arm = meant;
         claims.allow(meant, at);
-        users.start();
+        users.start(at);
       }
       if (move === 'advance') users.grow();
       if (move === 'abort' || move === 'end') return users.end();

@@ -6,15 +6,15 @@
  */
 export interface SettledUsers {
   /** A rollout may begin: nobody is known to be anywhere. */
-  start(): void;
+  start(at: number): void;
   /** Its arms may grow. */
   grow(): void;
   /** They have grown, and do not until they are told to. */
   settle(at: number): void;
   /** It may be taken back: nothing is known until the next one. */
   end(): void;
-  /** A fresh answer of the rollout's arm; gives what is wrong with it. */
-  servedFromArm(user: number, ended: number): string | null;
+  /** A fresh answer of the rollout's arm; gives what is wrong with it. One that was asked for before it is of another. */
+  servedFromArm(user: number, at: number, ended: number): string | null;
   /** A fresh answer of what was the stable arm when the rollout began. */
   servedFromStable(user: number, at: number): string | null;
 }
@@ -24,6 +24,7 @@ const FOR_EVER = Number.POSITIVE_INFINITY;
 
 export function createSettledUsers(): SettledUsers {
   let isOn = false;
+  let startedAt = FOR_EVER;
   /** Since when it has not grown, for certain. */
   let since = FOR_EVER;
   /** User → when the first answer from the arm had come. */
@@ -38,8 +39,9 @@ export function createSettledUsers(): SettledUsers {
   }
 
   return {
-    start() {
+    start(at) {
       isOn = true;
+      startedAt = at;
       forget();
     },
     grow() {
@@ -52,8 +54,8 @@ export function createSettledUsers(): SettledUsers {
       isOn = false;
       forget();
     },
-    servedFromArm(user, ended) {
-      if (!isOn) return null;
+    servedFromArm(user, at, ended) {
+      if (!isOn || at < startedAt) return null;
       inArm.set(user, Math.min(ended, inArm.get(user) ?? FOR_EVER));
       return (inStable.get(user) ?? NEVER) > since ? 'from the stable arm, with no step between' : null;
     },

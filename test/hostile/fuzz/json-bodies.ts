@@ -13,6 +13,14 @@ const MEANT: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   time: fc.constant(null).map(() => new Date(Date.now() - 60_000).toISOString()),
   datacontenttype: fc.constant('application/json'),
   to: fc.constantFrom('1', '2'),
+  version: fc.constantFrom('1', '2'),
+  variant: fc.constantFrom('second', 'candidate', 'stable'),
+  steps: fc.constantFrom([5, 100], [100]),
+  weight: fc.constantFrom(0.01, 30, 50),
+  interval: fc.constantFrom('1s', '1m'),
+  minStep: fc.constantFrom('1ms', '10m'),
+  window: fc.constantFrom('1h', '14d'),
+  slow: fc.constantFrom('50ms', '5s'),
   data: fc.record(
     { changes: fc.oneof(fc.nat(1_000), fc.constant(null)), load: fc.double({ noNaN: true, noDefaultInfinity: true }) },
     { requiredKeys: [] },
@@ -27,16 +35,19 @@ export function valid(schema: Schema, definitions: Definitions, name = ''): fc.A
     $ref,
     allOf,
     anyOf,
+    oneOf,
     enum: values,
   } = schema as {
     $ref?: string;
     allOf?: readonly Schema[];
     anyOf?: readonly Schema[];
+    oneOf?: readonly Schema[];
     enum?: readonly unknown[];
   };
   const one = $ref === undefined ? allOf?.[0] : definitions.get($ref);
   if (one) return valid(one, definitions, name);
-  if (anyOf) return fc.oneof(...anyOf.map((choice) => valid(choice, definitions, name)));
+  const choices = anyOf ?? oneOf;
+  if (choices) return fc.oneof(...choices.map((choice) => valid(choice, definitions, name)));
   if (values) return fc.constantFrom(...values);
   return ofType(schema, definitions);
 }
@@ -48,9 +59,9 @@ function ofType(schema: Schema, definitions: Definitions): fc.Arbitrary<unknown>
     case 'array':
       return fc.array(valid(schema.items as Schema, definitions), { minLength: 1, maxLength: 5 });
     case 'integer':
-      return fc.integer({ min: 1, max: 100 });
+      return fc.integer({ min: Number(schema.minimum ?? 1), max: Number(schema.maximum ?? 100) });
     case 'number':
-      return fc.double({ noNaN: true, noDefaultInfinity: true });
+      return fc.double({ noNaN: true, noDefaultInfinity: true, ...boundsOf(schema) });
     case 'boolean':
       return fc.boolean();
     case 'null':
@@ -58,6 +69,13 @@ function ofType(schema: Schema, definitions: Definitions): fc.Arbitrary<unknown>
     default:
       return schema.format === 'uuid' ? fc.uuid() : fc.stringMatching(/^[a-z0-9-]{1,20}$/);
   }
+}
+
+function boundsOf({ minimum, maximum }: Schema): { min?: number; max?: number } {
+  return {
+    ...(minimum === undefined ? {} : { min: Number(minimum) }),
+    ...(maximum === undefined ? {} : { max: Number(maximum) }),
+  };
 }
 
 function objectOf(schema: Schema, definitions: Definitions): fc.Arbitrary<unknown> {

@@ -10,7 +10,7 @@ import { nearly, oddTexts, wildTexts } from './texts.ts';
 export interface FuzzRequest {
   readonly operation: Operation;
   readonly method: string;
-  /** Path and query; `{run:7}` stands for the id of a run, which is known only when it is sent. */
+  /** Path and query; `{run:7}` stands for the id of a run, `{rollout:7}` of a rollout: known only when it is sent. */
   readonly target: string;
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: string | null;
@@ -116,14 +116,14 @@ function targets({ path, parameters }: Operation): fc.Arbitrary<string> {
   const inPath = parameters.filter((one) => one.in === 'path');
   const inQuery = parameters.filter((one) => one.in === 'query');
   const filled = fc
-    .tuple(...inPath.map((one) => pathTexts(one)))
+    .tuple(...inPath.map((one) => pathTexts(one, path)))
     .map((texts) => inPath.reduce((text, { name }, i) => text.replace(`{${name}}`, () => texts[i] ?? ''), path));
-  return fc.tuple(filled, queries(inQuery)).map(([start, query]) => start + query);
+  return fc.tuple(filled, queries(inQuery, path)).map(([start, query]) => start + query);
 }
 
 /** As they stand in a path. */
-function pathTexts({ name }: Parameter): fc.Arbitrary<string> {
-  const known = knownValues(name);
+function pathTexts({ name }: Parameter, path: string): fc.Arbitrary<string> {
+  const known = knownValues(name, path);
   return fc.oneof(
     { weight: 12, arbitrary: known },
     { weight: 2, arbitrary: known.chain(nearly).map(encode) },
@@ -132,7 +132,8 @@ function pathTexts({ name }: Parameter): fc.Arbitrary<string> {
   );
 }
 
-function knownValues(name: string): fc.Arbitrary<string> {
+/** @param path of the operation: whose ids are meant */
+function knownValues(name: string, path = ''): fc.Arbitrary<string> {
   switch (name) {
     case 'predictor':
       return fc.constant('count');
@@ -141,9 +142,16 @@ function knownValues(name: string): fc.Arbitrary<string> {
     case 'id':
     case 'before':
       return fc.oneof(
-        fc.nat(1_000).map((n) => `{run:${n}}`),
+        fc.nat(1_000).map((n) => `{${path.startsWith('/v1/rollouts') ? 'rollout' : 'run'}:${n}}`),
         fc.uuid(),
       );
+    case 'generation':
+    case 'version':
+      return fc.constantFrom('1', '2');
+    case 'label':
+      return fc.constant('next');
+    case 'hash':
+      return fc.constant('0'.repeat(64));
     case 'limit':
       return fc.integer({ min: 1, max: 100 }).map(String);
     default:
@@ -153,13 +161,13 @@ function knownValues(name: string): fc.Arbitrary<string> {
 
 /** Lone surrogates have no UTF-8. */
 function encode(text: string): string {
-  return encodeURIComponent(text.toWellFormed()).replace(/%7Brun%3A(\d+)%7D/g, '{run:$1}');
+  return encodeURIComponent(text.toWellFormed()).replace(/%7B(run|rollout)%3A(\d+)%7D/g, '{$1:$2}');
 }
 
-function queries(known: readonly Parameter[]): fc.Arbitrary<string> {
+function queries(known: readonly Parameter[], path: string): fc.Arbitrary<string> {
   const pairs = known.map(({ name }) =>
     fc
-      .oneof({ weight: 4, arbitrary: knownValues(name) }, { weight: 1, arbitrary: wildTexts().map(encode) })
+      .oneof({ weight: 4, arbitrary: knownValues(name, path) }, { weight: 1, arbitrary: wildTexts().map(encode) })
       .map((value) => `${name}=${value}`),
   );
   const extra = fc.oneof(

@@ -5,6 +5,7 @@ import type { HostileService } from '../service.ts';
 import { type ApiDocument, fetchDocument } from './document.ts';
 import { answerFaults } from './judge.ts';
 import { type FuzzRequest, requests } from './requests.ts';
+import { startComparison } from './start-comparison.ts';
 
 export interface FuzzOptions {
   readonly requests: number;
@@ -40,7 +41,7 @@ export async function fuzz(service: HostileService, options: FuzzOptions): Promi
   const arbitrary = requests(document);
   const answers = new Map<string, number>();
   const findings: FuzzFinding[] = [];
-  const runs = [service.runId];
+  const known: KnownIds = { run: [service.runId], rollout: [await startComparison(service.pool)] };
   let sent = 0;
   for (let from = 0; from < options.requests; from += BATCH) {
     const numRuns = Math.min(BATCH, options.requests - from);
@@ -49,7 +50,7 @@ export async function fuzz(service: HostileService, options: FuzzOptions): Promi
     const lane = async () => {
       for (const [i, request] of next) {
         sent++;
-        const { text, answer, faults } = await tryOne(service, request, document, runs);
+        const { text, answer, faults } = await tryOne(service, request, document, known);
         const key = `${request.operation.operationId} ${answer?.status}`;
         answers.set(key, (answers.get(key) ?? 0) + 1);
         if (faults.length > 0) findings.push({ index: from + i, sent: text.slice(0, 2_000), faults });
@@ -64,14 +65,14 @@ async function tryOne(
   { port, contextToken }: HostileService,
   request: FuzzRequest,
   document: ApiDocument,
-  runs: string[],
+  known: KnownIds,
 ): Promise<{ readonly text: string; readonly answer: Answer | undefined; readonly faults: readonly string[] }> {
-  const text = textOf(request, contextToken, runs);
+  const text = textOf(request, contextToken, known);
   const connection = await openConnection(port);
   try {
     await connection.send([Buffer.from(text, 'latin1')]);
     const answer = await connection.answer(request.method, PATIENCE_MS);
-    learn(answer, runs);
+    learn(answer, known);
     return { text, answer, faults: answerFaults(request, answer, document) };
   } catch (error) {
     return { text, answer: undefined, faults: [String(error)] };
@@ -80,15 +81,22 @@ async function tryOne(
   }
 }
 
-/** The runs that there are grow; later requests ask for them. */
-function learn(answer: Answer | undefined, runs: string[]): void {
-  const location = /^\/v1\/runs\/([0-9a-f-]{36})$/.exec(answer?.headers.location ?? '')?.[1];
-  if (location !== undefined && !runs.includes(location)) runs.push(location);
+/** Ids of what there is, by what it is. */
+type KnownIds = Readonly<Record<'run' | 'rollout', string[]>>;
+
+/** They grow; later requests ask for them. */
+function learn(answer: Answer | undefined, known: KnownIds): void {
+  const [, kind, id] = /^\/v1\/(run|rollout)s\/([0-9a-f-]{36})$/.exec(answer?.headers.location ?? '') ?? [];
+  if (id === undefined) return;
+  const ids = known[kind as keyof KnownIds];
+  if (!ids.includes(id)) ids.push(id);
 }
 
 /** The bytes, a character each. What would be no header is not one: framing has a corpus of its own. */
-function textOf({ method, target, headers, body }: FuzzRequest, token: string, runs: readonly string[]): string {
-  const path = target.replace(/\{run:(\d+)\}/g, (_, n) => runs[Number(n) % runs.length] ?? '');
+function textOf({ method, target, headers, body }: FuzzRequest, token: string, known: KnownIds): string {
+  const path = target.replace(/\{(run|rollout):(\d+)\}/g, (_, kind: keyof KnownIds, n) => {
+    return known[kind][Number(n) % known[kind].length] ?? '';
+  });
   const content = body === null ? '' : latin1(body);
   const fields: (readonly [string, string])[] = [
     ['host', 'localhost'],

@@ -28,7 +28,12 @@ async function keepOf(explanations: { share: number; keepForMs: number } | null)
     [explanations && JSON.stringify(explanations)],
   );
   await api.pool.query('update tandem.settings set revision = revision + 1');
-  await api.dependencies.app.authority.certify([]);
+  const { authority, registry } = api.dependencies.app;
+  await authority.certify([]);
+  // On a machine that has much else to do it may be told later: until then it goes by what it knew.
+  await vi.waitFor(async () => {
+    expect((await registry.predictor('repurchase'))?.policy.explanations ?? null).toEqual(explanations);
+  }, PATIENCE);
 }
 
 const kept = async (query: string) => (await (await api.get(`/v1/explanations?${query}`)).json()) as KeptPage;
@@ -110,8 +115,9 @@ describe('an answer of a user whose answers are kept', () => {
     await read('1');
     const serving = inferenceChildren().map(({ pid }) => pid);
     await replay((await newestOf('1')).id);
-    const own = inferenceChildren().filter(({ niceness }) => niceness > getPriority() + 3);
-    expect(own).toEqual([{ pid: expect.any(Number), niceness: Math.min(19, getPriority() + 10) }]);
+    // One that loads a model for those who are served is as nice, while it does.
+    const own = () => inferenceChildren().filter(({ niceness }) => niceness > getPriority() + 3);
+    await expect.poll(own, PATIENCE).toEqual([{ pid: expect.any(Number), niceness: Math.min(19, getPriority() + 10) }]);
     expect(inferenceChildren().map(({ pid }) => pid)).toEqual(expect.arrayContaining(serving));
   });
 
@@ -247,6 +253,17 @@ describe('GET /v1/explanations', () => {
     expect((await api.get('/v1/explanations?predictor=another')).status).toBe(404);
   });
 
+  it('has an answer of anybody, where somebody asks for it', async () => {
+    const userId = ['1', '2', '3', '5', '7'].find((one) => !isKept(0.4, one)) ?? '';
+    const response = await api.post(`/v1/users/${userId}/explanations/repurchase`);
+    const explanation = (await response.json()) as KeptExplanation;
+    expect([response.status, response.headers.get('location')]).toEqual([201, `/v1/explanations/${explanation.id}`]);
+    expect((await kept(`userId=${userId}`)).explanations).toEqual([explanation]);
+    expect(explanation).toMatchObject({ answer: { userId }, inputs: { features: [{ name: 'recency' }, {}] } });
+    expect((await api.post('/v1/users/999/explanations/repurchase')).status).toBe(404);
+    expect((await api.post('/v1/users/05/explanations/repurchase')).status).toBe(422);
+  });
+
   it('is given in pages', async () => {
     const all = (await kept('limit=100')).explanations.map(({ id }) => id);
     const paged: string[] = [];
@@ -270,5 +287,6 @@ describe('GET /v1/explanations', () => {
     await api.post('/v1/predictions/repurchase', { userIds: ['1', '2', '3', '5'] });
     expect(await metrics()).toContain('tandem_explanations_waiting{app="api"} 0');
     expect((await kept('limit=100')).explanations.length).toBe(before);
+    expect((await api.post('/v1/users/1/explanations/repurchase')).status).toBe(422);
   });
 });

@@ -33,7 +33,8 @@ export const GENERATION_EXAMPLE: GenerationView = {
 };
 
 export function generationView(generation: Generation): GenerationView {
-  const { number, predictor, state, inForce, wasStable, modelNumber, users, runId, startedAt, publishedAt } = generation;
+  const { number, predictor, state, inForce, wasStable, modelNumber, users, runId, startedAt, publishedAt } =
+    generation;
   return {
     generation: String(number),
     predictor,

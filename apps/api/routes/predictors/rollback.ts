@@ -15,7 +15,10 @@ const RequestSchema = z
       .string("a generation's number, as text")
       .regex(/^[1-9][0-9]{0,8}$/, "a generation's number, as text")
       .optional()
-      .openapi({ description: 'Left out: the generation before the one in force, of a model version that was the stable one', example: '16' }),
+      .openapi({
+        description: 'Left out: the generation before the one in force, of a model version that was the stable one',
+        example: '16',
+      }),
   })
   .openapi('Rollback');
 

@@ -108,7 +108,9 @@ const AbSchema = z.strictObject({
 });
 
 export const RolloutPlanSchema = z
-  .discriminatedUnion('kind', [CanarySchema, ShadowSchema, AbSchema])
+  .discriminatedUnion('kind', [CanarySchema, ShadowSchema, AbSchema], {
+    error: ({ code }) => (code === 'invalid_union' ? 'canary, shadow or ab' : undefined),
+  })
   .openapi('RolloutPlan');
 
 export type RolloutPlanView = z.output<typeof RolloutPlanSchema>;

@@ -15,7 +15,9 @@ describe('of a user whom another arm serves', () => {
     const answer = await (await api.get('/v1/predictions/repurchase/4')).json();
     expect(answer).toMatchObject({ variant: 'candidate', modelVersion: '1', source: 'live' });
     expect(await (await api.get('/v1/users/4')).json()).toMatchObject({
-      predictors: [{ candidates: expect.arrayContaining([expect.objectContaining({ state: 'fresh', modelVersion: '1' })]) }],
+      predictors: [
+        { candidates: expect.arrayContaining([expect.objectContaining({ state: 'fresh', modelVersion: '1' })]) },
+      ],
     });
     expect(await (await api.get('/v1/users/4/explanations/repurchase')).json()).toMatchObject({
       assignment: { modelVersion: '1', variant: 'candidate' },

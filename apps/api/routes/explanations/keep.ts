@@ -1,0 +1,87 @@
+/**
+ * POST /v1/users/{userId}/explanations/{predictor}: answers a user as a read does, and keeps that answer with what it was
+ * made of. It shows nothing that `GET` of the same path does not show to the same key; and it is kept under the predictor's
+ * own promise, so that one which keeps none keeps none on demand either.
+ */
+import { createRoute, z } from '@hono/zod-openapi';
+import { KEPT_EXPLANATION_EXAMPLE } from '@tandem/client/explanations';
+import { TandemError } from '@tandem/prediction/errors';
+import type { KeptAnswers } from '@tandem/prediction/explanations/keep-explanations';
+import type { Predictor } from '@tandem/prediction/predictor';
+import { notFound, unknownPredictor } from '@tandem/prediction/read/read-errors';
+import { PLAIN_READ } from '@tandem/prediction/read/read-options';
+import type { PredictionReader, Registry } from '@tandem/prediction/read/read-prediction';
+import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { predictorParameter, userIdParameter } from '../../parameters.ts';
+import { problems } from '../../problem-schema.ts';
+import { userIdProblem } from '../../user-id-problem.ts';
+import { KeptExplanationSchema, keptView, requireKept } from './kept-view.ts';
+import type { ShowKeptDependencies } from './show-kept.ts';
+
+export interface KeepDependencies extends ShowKeptDependencies {
+  readonly registry: Pick<Registry, 'predictor'>;
+  readonly readPrediction: PredictionReader;
+  readonly keptAnswers: Pick<KeptAnswers, 'keepNow'>;
+}
+
+export function keepExplanation({ registry, readPrediction, keptAnswers, explanations }: KeepDependencies): Endpoint {
+  return {
+    route,
+    scope: 'users:read',
+    produces: 'application/json',
+    async handle({ req }, event, { liveQuota }) {
+      const [name, userId] = [req.param('predictor') ?? '', req.param('userId') ?? ''];
+      const predictor = await registry.predictor(name);
+      if (!predictor) throw unknownPredictor(name);
+      const refused = userIdProblem(predictor.keyType, userId, 'userId') ?? keepsNone(predictor);
+      if (refused) throw refused;
+      event.add({ predictor: name });
+      const [result] = await readPrediction(name, [userId], liveQuota ? { ...PLAIN_READ, liveQuota } : PLAIN_READ);
+      if (result === undefined || result instanceof TandemError) throw result ?? notFound(userId);
+      const id = await keptAnswers.keepNow(result, predictor.policy.explanations?.keepForMs ?? 0);
+      if (id === undefined) throw notFound(userId);
+      const location = `/v1/explanations/${id}`;
+      return jsonResponse(keptView(await requireKept(explanations, id)), 201, { location });
+    },
+  };
+}
+
+function keepsNone({ name, policy }: Predictor): TandemError | undefined {
+  if (policy.explanations) return undefined;
+  return new TandemError('invalid_input', `Predictor ${name} keeps no explanations, so nobody said for how long.`, {
+    field: 'predictor',
+    remedy: "add explanations: { share, keepFor } to the predictor's config",
+  });
+}
+
+const route = createRoute({
+  operationId: 'keepExplanation',
+  method: 'post',
+  path: '/v1/users/{userId}/explanations/{predictor}',
+  tags: ['users'],
+  summary: 'Answer a user, and keep that answer',
+  description:
+    'As a plain read answers, and whether or not the user is among those whose answers are kept; for as long as the predictor says.',
+  request: { params: z.object({ userId: userIdParameter, predictor: predictorParameter }) },
+  responses: {
+    201: {
+      description: 'The answer, and what its model was given',
+      content: { 'application/json': { schema: KeptExplanationSchema, example: KEPT_EXPLANATION_EXAMPLE } },
+      headers: z.object({
+        location: z.string().openapi({ example: `/v1/explanations/${KEPT_EXPLANATION_EXAMPLE.id}` }),
+      }),
+    },
+    ...problems(
+      ...([
+        'unknown_predictor',
+        'unknown_user',
+        'invalid_input',
+        'no_prediction',
+        'live_timeout',
+        'live_failed',
+      ] as const),
+      ...(['features_unusable', 'rate_limited', 'overloaded', 'unavailable'] as const),
+    ),
+  },
+});
