@@ -149,8 +149,9 @@ function knownValues(name: string, path = ''): fc.Arbitrary<string> {
     case 'version':
       return fc.constantFrom('1', '2');
     case 'label':
+    case 'note':
       return fc.constant('next');
-    case 'hash':
+    case 'sha256':
       return fc.constant('0'.repeat(64));
     case 'limit':
       return fc.integer({ min: 1, max: 100 }).map(String);

@@ -18,7 +18,8 @@ export function schemaFaults(value: unknown, schema: Schema, definitions: Defini
   });
 }
 
-const SILENT = new Set(['description', 'example', 'examples', 'default', 'title']);
+/** A discriminator only says by which property the one of `oneOf` is found. */
+const SILENT = new Set(['description', 'example', 'examples', 'default', 'title', 'discriminator']);
 
 const FORMATS: Readonly<Record<string, RegExp>> = {
   uuid: /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
@@ -54,6 +55,11 @@ const CHECKS: Readonly<Record<string, Check>> = {
     const found = given.map((one) => schemaFaults(value, one, definitions, at));
     return found.some((faults) => faults.length === 0) ? [] : [`${at} fits none: ${found.flat().join('; ')}`];
   },
+  oneOf: (value, given: readonly Schema[], at, _, definitions) => {
+    const found = given.map((one) => schemaFaults(value, one, definitions, at));
+    const fitting = found.filter((faults) => faults.length === 0).length;
+    return fitting === 1 ? [] : [`${at} fits ${fitting} of one: ${found.flat().join('; ')}`];
+  },
   required: (value, given: readonly string[], at) =>
     isObject(value)
       ? given.filter((name) => !Object.hasOwn(value, name)).map((name) => `${at}.${name} is missing`)
@@ -75,6 +81,8 @@ const CHECKS: Readonly<Record<string, Check>> = {
       : [],
   items: (value, given: Schema, at, _, definitions) =>
     Array.isArray(value) ? value.flatMap((one, i) => schemaFaults(one, given, definitions, `${at}[${i}]`)) : [],
+  exclusiveMinimum: (value, given: number, at) =>
+    typeof value === 'number' && value <= given ? [`${at} is not above ${given}`] : [],
   minItems: (value, given: number, at) =>
     Array.isArray(value) && value.length < given ? [`${at} has fewer than ${given} items`] : [],
   maxItems: (value, given: number, at) =>
