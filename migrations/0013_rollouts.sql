@@ -22,6 +22,8 @@ create table tandem.rollouts (
   reason text not null default '',
   -- When it was last judged: of all workers one judges at a time.
   checked_at timestamptz,
+  -- The arms as they were when it ended, in the form that rollout-rows.ts gives them.
+  last_arms jsonb,
   created_by text not null,
   created_at timestamptz not null default clock_timestamp(),
   ended_at timestamptz,

@@ -67,7 +67,7 @@ export function checkSources(figures: RolloutFigures, rules: JudgingRules): Chec
   const why =
     differing.length > 0
       ? `answers come from other sources: ${listed(differing)}`
-      : 'answers come from the same sources';
+      : 'no source is proven to answer one arm more than another';
   return ofAll('sources', state, all, why);
 }
 

@@ -52,11 +52,11 @@ describe('an inference process', () => {
   it.runIf(process.platform === 'linux')('lets its parent go first where both want the processor', async () => {
     const child = start();
     await child.ready;
-    expect(getPriority(child.pid)).toBe(Math.min(19, getPriority() + 3));
+    expect(getPriority(child.pid)).toBe(Math.min(19, getPriority() + 10));
     // Where sessions are scheduled as groups, the group's niceness is the one that counts. A process may be in no group.
     const groupOf = (pid: number | string = 0) =>
       existsSync('/proc/self/autogroup') && / nice (-?\d+)/.exec(readFileSync(`/proc/${pid}/autogroup`, 'utf8'))?.[1];
-    const nicer = Math.min(19, Number(groupOf('self') || getPriority()) + 3);
+    const nicer = Math.min(19, Number(groupOf('self') || getPriority()) + 10);
     if (groupOf(child.pid)) await vi.waitFor(() => expect(groupOf(child.pid)).toBe(`${nicer}`), { timeout: 5_000 });
     child.kill('the test is over');
     await child.ended;

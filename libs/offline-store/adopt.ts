@@ -5,6 +5,7 @@
 import { TandemError } from '@tandem/prediction/errors';
 import type { Verification } from '@tandem/prediction/models/verification';
 import { type ModelDefinition, modelVersionId, type Policy } from '@tandem/prediction/predictor';
+import { STABLE } from '@tandem/prediction/rollouts/rollout';
 import type { KeyType } from '@tandem/prediction/user-id';
 import type pg from 'pg';
 import { findArm, insertStableArm, moveArm } from './arms.ts';
@@ -48,6 +49,8 @@ export interface AdoptedPredictor {
   readonly change: AdoptedChange;
   readonly modelVersionId: string;
   readonly modelNumber: number;
+  /** What the stable arm serves: another one after a promotion or a rollback, which no config undoes. */
+  readonly servedNumber: number;
 }
 
 export interface AdoptionOutcome {
@@ -144,8 +147,11 @@ async function adoptOne(db: Db, predictor: PredictorToAdopt, actor: string): Pro
   const moved = known?.adoptedVersionId !== id;
   const change =
     known === undefined || !known.active ? 'added' : moved ? 'version' : known.unchanged ? 'unchanged' : 'policy';
-  const adopted = { predictor: name, change, modelVersionId: id, modelNumber } as const;
-  if (change === 'unchanged') return adopted;
+  const adopted = async () => ({
+    ...({ predictor: name, change, modelVersionId: id, modelNumber } as const),
+    servedNumber: await findServedNumber(db, name),
+  });
+  if (change === 'unchanged') return adopted();
   await updatePredictor(db, predictor, id);
   if (moved) await assign(db, name, id);
   await setEventFeatures(db, name);
@@ -154,7 +160,16 @@ async function adoptOne(db: Db, predictor: PredictorToAdopt, actor: string): Pro
   if (known && (rules.patterns || (rules.features && !isNew))) await touchEveryone(db, name);
   const detail = { change, modelVersionId: id, modelNumber, before: known?.adoptedVersionId ?? null };
   await insertAudit(db, { actor, action: 'adopt', predictor: name, detail });
-  return adopted;
+  return adopted();
+}
+
+async function findServedNumber(db: Db, predictor: string): Promise<number> {
+  const [served] = await query<{ number: number }>(db, {
+    text: `select v.number from tandem.arms a join tandem.model_versions v on v.id = a.model_version_id
+      where a.predictor = $1 and a.name = $2`,
+    values: [predictor, STABLE],
+  });
+  return served?.number ?? 0;
 }
 
 /** Another version starts without stored predictions: those of the one before were computed by another model. */

@@ -1,5 +1,6 @@
 /** Users who are put into an arm by hand, whatever their bucket: to see for oneself what it answers. */
 import { TandemError } from '@tandem/prediction/errors';
+import { notFound } from '@tandem/prediction/read/read-errors';
 import { isActive, type Rollout, STABLE } from '@tandem/prediction/rollouts/rollout';
 import type { ArmOverride } from '@tandem/prediction/rollouts/rollout-store';
 import { checkUserId } from '@tandem/prediction/user-id';
@@ -40,6 +41,7 @@ export async function overrideArm(pool: pg.Pool, { id, userId, arm, actor }: Ove
         remedy: check.canonical === undefined ? 'correct the id' : `send ${JSON.stringify(check.canonical)}`,
       });
     }
+    if (arm !== null) await refuseErased(db, userId);
     await write(db, id, userId, arm);
     const detail = { rollout: rollout.number, id, arm };
     await insertAudit(db, { actor, action: 'override_arm', predictor: rollout.predictor, detail });
@@ -60,6 +62,15 @@ function refuseMisfit(rollout: Rollout, arm: string | null): void {
     field: 'variant',
     remedy: `name one of ${names.join(', ')}`,
   });
+}
+
+/** Nothing of them is to be written anew. */
+async function refuseErased(db: Db, userId: string): Promise<void> {
+  const rows = await query(db, {
+    text: `select from tandem.user_contexts where user_id = $1 and deleted_version > 0 and version = deleted_version`,
+    values: [userId],
+  });
+  if (rows.length > 0) throw notFound(userId);
 }
 
 async function write(db: Db, id: string, userId: string, arm: string | null): Promise<void> {

@@ -14,7 +14,10 @@ import { findModelVersion } from './registry.ts';
 import { refuseUnderRollout, requireRollout } from './rollout-rows.ts';
 import { lockAssignments } from './settings.ts';
 
-export async function createRollout(pool: pg.Pool, { predictor, plan, actor }: NewRollout): Promise<Rollout> {
+export async function createRollout(
+  pool: pg.Pool,
+  { predictor, plan, actor, mayGoAtOnce = false }: NewRollout,
+): Promise<Rollout> {
   return changeEventRules(pool, async (db) => {
     await lockAssignments(db);
     const stable = await findArm(db, predictor);
@@ -23,7 +26,8 @@ export async function createRollout(pool: pg.Pool, { predictor, plan, actor }: N
     const arms = await findVersions(db, predictor, plan, stable.modelVersionId);
     await refuseOtherTypes(db, stable.modelVersionId, arms);
     await lockRules(db, predictor, arms);
-    const id = await insertRollout(db, predictor, withoutSteps(plan, arms), actor);
+    const isWayBack = mayGoAtOnce && plan.kind === 'canary' && arms[0]?.wasStable === true;
+    const id = await insertRollout(db, predictor, isWayBack ? { ...plan, steps: [100] } : plan, actor, isWayBack);
     for (const { name, modelVersionId } of arms)
       await insertArm(db, { rolloutId: id, predictor, name, modelVersionId });
     await setEventFeatures(db, predictor);
@@ -118,17 +122,21 @@ async function lockRules(db: Db, predictor: string, arms: readonly ArmVersion[])
   }
 }
 
-/** To a version that was the stable one before a canary goes at once. */
-function withoutSteps(plan: RolloutPlan, [arm]: readonly ArmVersion[]): RolloutPlan {
-  return plan.kind === 'canary' && arm?.wasStable ? { ...plan, steps: [100] } : plan;
-}
-
-async function insertRollout(db: Db, predictor: string, plan: RolloutPlan, actor: string): Promise<string> {
+async function insertRollout(
+  db: Db,
+  predictor: string,
+  plan: RolloutPlan,
+  actor: string,
+  isWayBack: boolean,
+): Promise<string> {
+  const reason = isWayBack
+    ? 'this version was the stable one before: everybody is served from it as soon as it is loaded'
+    : 'waits for its model versions and their generations';
   const [made] = await query<{ id: string }>(db, {
     text: `insert into tandem.rollouts (predictor, number, kind, salt, plan, overlay_floor, created_by, reason)
       select $1, 1 + coalesce((select max(number) from tandem.rollouts where predictor = $1), 0), $2, $3, $4,
-        ${nextFloor('$1')}, $5, 'waits for its model versions and their generations' returning id`,
-    values: [predictor, plan.kind, randomUUID(), JSON.stringify(plan), actor],
+        ${nextFloor('$1')}, $5, $6 returning id`,
+    values: [predictor, plan.kind, randomUUID(), JSON.stringify(plan), actor, reason],
   });
   return made?.id ?? '';
 }

@@ -93,7 +93,7 @@ export async function findOutcomeStatistics(
   if (metrics.length === 0) return { arms: [], newUsers };
   const rows = await transaction(pool, async (db) => {
     await limitStatements(db, TIMEOUT_MS);
-    await query(db, { text: 'set local enable_nestloop = on' });
+    await query(db, { text: 'set local enable_nestloop = off' });
     const named = [metrics.map(({ name }) => name), metrics.map(({ kind }) => kind)];
     const values = [...of, ...named, metrics.map(({ windowMs }) => windowMs)];
     return query<JoinedRow>(db, { text: JOINED, values, timeoutMs: TIMEOUT_MS });

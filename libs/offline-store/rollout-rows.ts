@@ -8,13 +8,13 @@ const ACTIVE = `('preparing', 'running', 'held')`;
 const SELECT = `
   select r.id, r.predictor, r.number, r.kind, r.state, r.salt, r.plan, r.step, r.step_started_at as "stepStartedAt",
     r.reason, r.created_by as "createdBy", r.created_at as "createdAt", r.ended_at as "endedAt",
-    coalesce((select json_agg(json_build_object('name', a.name, 'modelVersionId', a.model_version_id, 'modelNumber', v.number,
+    coalesce(r.last_arms, (select jsonb_agg(jsonb_build_object('name', a.name, 'modelVersionId', a.model_version_id, 'modelNumber', v.number,
         'generationId', a.generation_id, 'generationNumber', g.number, 'firstBucket', a.first_bucket,
         'endBucket', a.end_bucket) order by a.first_bucket, a.name)
       from tandem.arms a
       join tandem.model_versions v on v.id = a.model_version_id
       left join tandem.generations g on g.id = a.generation_id
-      where a.rollout_id = r.id), '[]') as arms
+      where a.rollout_id = r.id), '[]'::jsonb) as arms
   from tandem.rollouts r`;
 
 type Row = Rollout & { readonly arms: readonly RolloutArm[] } & Record<string, unknown>;

@@ -176,7 +176,11 @@ describe('a canary', () => {
     await workAll(await store.plan(run.id));
     await rollouts.begin(first.id, CHANGE);
     await rollouts.promote(first.id, 'candidate', CHANGE);
-    const back = await create({ ...CANARY, version: 1 });
+    const careful = await create({ ...CANARY, version: 1 });
+    expect(careful).toMatchObject({ plan: { steps: CANARY.steps } });
+    await rollouts.abort(careful.id, CHANGE);
+    const plan = { ...CANARY, version: 1 };
+    const back = await rollouts.create({ predictor: 'visits', plan, actor: 'ops', mayGoAtOnce: true });
     expect(back).toMatchObject({ plan: { steps: [100] }, arms: [{ modelNumber: 1, generationNumber: 1 }] });
     expect(await rollouts.begin(back.id, CHANGE)).toMatchObject({ state: 'promoted' });
     expect(await stable()).toEqual([1, 1]);

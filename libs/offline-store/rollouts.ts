@@ -167,8 +167,8 @@ async function end(db: Db, rollout: Rollout): Promise<boolean> {
 
 async function conclude(db: Db, rollout: Rollout, state: 'promoted' | 'aborted' | 'ended'): Promise<boolean> {
   await query(db, {
-    text: 'update tandem.rollouts set state = $2, ended_at = clock_timestamp() where id = $1',
-    values: [rollout.id, state],
+    text: 'update tandem.rollouts set state = $2, ended_at = clock_timestamp(), last_arms = $3 where id = $1',
+    values: [rollout.id, state, JSON.stringify(rollout.arms)],
   });
   await query(db, { text: 'delete from tandem.arm_overrides where rollout_id = $1', values: [rollout.id] });
   await setEventFeatures(db, rollout.predictor);

@@ -56,13 +56,19 @@ const CHANGES = {
   unchanged: 'unchanged',
 } as const;
 
+/** A config that was adopted before does not undo what was promoted or rolled back to since. */
+function servedInstead(adopted: number, served: number): string {
+  if (served === adopted) return '';
+  return `; served is model version ${served}, by a rollout or a rollback since (npx tandem audit list)`;
+}
+
 /** A line for each predictor. */
 export function renderAdoption({ file, predictors, deactivated }: AdoptedConfig, cwd: string): string[] {
   const from = relative(cwd, file) || file;
   return [
     ...predictors.map(
-      ({ predictor, modelNumber, change }) =>
-        `${predictor}: model version ${modelNumber}, ${CHANGES[change]} (${from})`,
+      ({ predictor, modelNumber, servedNumber, change }) =>
+        `${predictor}: model version ${modelNumber}, ${CHANGES[change]} (${from})${servedInstead(modelNumber, servedNumber)}`,
     ),
     ...deactivated.map((name) => `${name}: not in ${from} any more, served no longer`),
   ];

@@ -1,5 +1,5 @@
 /** A rollout's report as people read it: who was served, what was found, what follows. */
-import type { EstimateView, Judgement, OutcomeComparisonView, RolloutReport } from '@tandem/client/rollout-report';
+import type { Judgement, OutcomeComparisonView, RolloutReport } from '@tandem/client/rollout-report';
 import type { Paint, Tone } from './paint.ts';
 import { count, duration } from './quantities.ts';
 import { renderRollout } from './render-rollout.ts';
@@ -82,11 +82,11 @@ function renderOutcomes(outcomes: readonly OutcomeComparisonView[]): string[] {
     one.variant,
     `${figure(one.stable.mean)} of ${count(one.stable.users)}`,
     `${figure(one.arm.mean)} of ${count(one.arm.users)}`,
-    effectOf(one.relative),
+    effectOf(one),
     one.pValue.toPrecision(2),
     needOf(one),
   ]);
-  const titles = ['outcome', 'variant', 'stable', 'arm', 'effect', 'p', 'needs'];
+  const titles = ['outcome', 'variant', 'stable', 'arm', 'difference', 'p', 'needs'];
   return [
     '',
     ...renderTable(
@@ -96,13 +96,16 @@ function renderOutcomes(outcomes: readonly OutcomeComparisonView[]): string[] {
   ];
 }
 
-function effectOf(relative: EstimateView | null): string {
-  if (relative === null) return 'nothing to compare yet';
-  const { estimate, lower, upper } = relative;
-  return `${percent(estimate)} (${percent(lower)} to ${percent(upper)})`;
+/** In the outcome's own unit, which is what the p-value is of; a ratio to a mean near zero says little. */
+function effectOf({ difference, relative }: OutcomeComparisonView): string {
+  if (difference === null) return 'nothing to compare yet';
+  const { estimate, lower, upper } = difference;
+  const share = relative === null ? '' : `, ${percent(relative.estimate)}`;
+  return `${figure(estimate)} (${figure(lower)} to ${figure(upper)})${share}`;
 }
 
-function needOf({ moreDays }: OutcomeComparisonView): string {
+function needOf({ moreDays, difference }: OutcomeComparisonView): string {
+  if (difference !== null && (difference.lower > 0 || difference.upper < 0)) return 'nothing: it is known';
   if (moreDays === null) return 'cannot be told';
   return moreDays === 0 ? 'nothing more' : `${count(moreDays)} more ${moreDays === 1 ? 'day' : 'days'}`;
 }

@@ -40,7 +40,8 @@ const REPORT: RolloutReport = {
     {
       ...{ name: 'order', variant: 'candidate', pValue: 0.31, eValue: 0.2, moreDays: 1 },
       ...{ stable: { users: 9_000, mean: 0.2 }, arm: { users: 500, mean: 0.21034 } },
-      ...{ difference: null, relative: { estimate: 0.031, lower: -0.012, upper: 0.09 } },
+      difference: { estimate: 0.0103, lower: -0.0024, upper: 0.018 },
+      relative: { estimate: 0.031, lower: -0.012, upper: 0.09 },
       ...{ sofar: { stable: { users: 9_000, mean: 0.2 }, arm: { users: 500, mean: 0.21 } } },
       ...{ usersNeeded: 1_000, detectableEffect: 0.1 },
     },
@@ -96,8 +97,8 @@ describe('a report', () => {
       'outcome:order  candidate  fail   order: 15 % of candidate and 20 % of stable; the difference of -5 %',
       '                                 is proven to be worse',
       '',
-      'outcome  variant    stable        arm            effect                     p     needs',
-      'order    candidate  0.2 of 9,000  0.2103 of 500  +3.1 % (-1.2 % to +9.0 %)  0.31  1 more day',
+      'outcome  variant    stable        arm            difference                         p     needs',
+      'order    candidate  0.2 of 9,000  0.2103 of 500  0.0103 (-0.0024 to 0.018), +3.1 %  0.31  1 more day',
     ]);
   });
 
@@ -118,10 +119,10 @@ describe('a report', () => {
 
   it('says where nothing can be compared yet, or nobody knows how long it takes', () => {
     const [one] = REPORT.outcomes;
-    const outcomes = one ? [{ ...one, relative: null, moreDays: null }] : [];
+    const outcomes = one ? [{ ...one, difference: null, relative: null, moreDays: null }] : [];
     expect(renderRolloutReport({ ...REPORT, outcomes }, plain, NOW).at(-1)).toMatch(
       /nothing to compare yet +0\.31 {2}cannot be told$/,
     );
-    expect(renderRolloutReport({ ...REPORT, outcomes: [] }, plain, NOW).join('\n')).not.toContain('effect');
+    expect(renderRolloutReport({ ...REPORT, outcomes: [] }, plain, NOW).join('\n')).not.toContain('needs');
   });
 });

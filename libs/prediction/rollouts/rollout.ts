@@ -26,7 +26,7 @@ export interface Rollout {
   readonly step: number;
   /** When the arms were given the users that they have; null while it is being prepared. */
   readonly stepStartedAt: Date | null;
-  /** Those that its predictor has beside the stable one; none once it is over. */
+  /** Those that its predictor has beside the stable one; once it is over, as they were. */
   readonly arms: readonly RolloutArm[];
   /** Why it is in its state. */
   readonly reason: string;

@@ -48,17 +48,20 @@ const ParitySchema = z
   })
   .openapi('ParityCertificate');
 
-export const ModelDetailSchema = ModelSchema.extend({
-  features: z.strictObject({
-    sql: z.string(),
-    columns: z.array(z.looseObject({ name: z.string(), kind: z.string() })),
-    asOf: z.string().nullable(),
-    overlayForMs: z.int().nullable(),
-  }),
-  rowByRow: z.boolean().openapi({ description: 'Whether each user is inferred alone' }),
-  metadata: MetadataSchema.nullable().openapi({ description: 'What the file says of itself' }),
-  parity: ParitySchema.nullable().openapi({ description: 'The certificate of its trial' }),
-}).openapi('ModelDetail');
+export const ModelDetailSchema = z
+  .strictObject({
+    ...ModelSchema.shape,
+    features: z.strictObject({
+      sql: z.string(),
+      columns: z.array(z.looseObject({ name: z.string(), kind: z.string() })),
+      asOf: z.string().nullable(),
+      overlayForMs: z.int().nullable(),
+    }),
+    rowByRow: z.boolean().openapi({ description: 'Whether each user is inferred alone' }),
+    metadata: MetadataSchema.nullable().openapi({ description: 'What the file says of itself' }),
+    parity: ParitySchema.nullable().openapi({ description: 'The certificate of its trial' }),
+  })
+  .openapi('ModelDetail');
 
 export function modelDetail(model: ModelVersionRecord): z.input<typeof ModelDetailSchema> {
   const { query, rowByRow = false, metadata, parity } = model;

@@ -46,7 +46,9 @@ const OutcomeSchema = z.strictObject({
 const AnalysisSchema = z.strictObject({
   automatic: z.boolean().default(true).openapi({ description: 'Whether verdicts are acted on' }),
   dryRun: z.boolean().default(false).openapi({ description: 'Verdicts are written down, and nothing is done' }),
-  interval: duration('1d').default('1m'),
+  interval: duration('1d')
+    .refine((text) => msOf(text) >= 1_000, 'at least 1s')
+    .default('1m'),
   minStep: duration('90d').default('10m'),
   minUsers: z.int().min(10).max(10_000_000).default(200),
   alpha: z.number().min(0.0001).max(0.5).default(0.05),
@@ -75,12 +77,17 @@ const CanarySchema = z.strictObject({
     .array(percent)
     .min(1)
     .max(20)
-    .default([1, 5, 25, 50, 100])
     .refine(
       (steps) => steps.every((step, i) => i === 0 || step > (steps[i - 1] ?? 0)),
       'they must rise, each above the one before',
     )
-    .refine((steps) => steps.at(-1) === 100, 'the last must be 100'),
+    .refine((steps) => steps.at(-1) === 100, 'the last must be 100')
+    .optional()
+    .openapi({
+      description:
+        'Percent of the users. Left out: 1, 5, 25, 50, 100; and to a version that was the stable one before 100 at once, as soon as it is loaded',
+      example: [1, 5, 25, 50, 100],
+    }),
   coverage,
   analysis,
 });
@@ -115,14 +122,25 @@ export const RolloutPlanSchema = z
 
 export type RolloutPlanView = z.output<typeof RolloutPlanSchema>;
 
-export const PLAN_EXAMPLE: RolloutPlanView = RolloutPlanSchema.parse({ kind: 'canary', version: '3' });
+const DEFAULT_STEPS: readonly number[] = Object.freeze([1, 5, 25, 50, 100]);
+
+export const PLAN_EXAMPLE: RolloutPlanView = RolloutPlanSchema.parse({
+  kind: 'canary',
+  version: '3',
+  steps: DEFAULT_STEPS,
+});
 
 export function planOf(view: RolloutPlanView): RolloutPlan {
   switch (view.kind) {
     case 'shadow':
       return { ...view, version: Number(view.version) };
     case 'canary':
-      return { ...view, version: Number(view.version), analysis: analysisOf(view.analysis) };
+      return {
+        ...view,
+        version: Number(view.version),
+        steps: view.steps ?? DEFAULT_STEPS,
+        analysis: analysisOf(view.analysis),
+      };
     case 'ab': {
       const arms = view.arms.map((arm) => ({ name: arm.variant, version: Number(arm.version), weight: arm.weight }));
       return { kind: 'ab', arms, coverage: view.coverage, analysis: analysisOf(view.analysis) };

@@ -66,7 +66,7 @@ export function rolloutView(rollout: Rollout): RolloutView {
   }));
   return {
     ...{ id, predictor, rollout: String(number), kind, state, reason, step },
-    percent: rollout.arms.reduce((sum, arm) => sum + arm.endBucket - arm.firstBucket, 0) / 100,
+    percent: endedAt ? 0 : rollout.arms.reduce((sum, arm) => sum + arm.endBucket - arm.firstBucket, 0) / 100,
     stepStartedAt: stepStartedAt?.toISOString() ?? null,
     arms,
     salt: rollout.salt,

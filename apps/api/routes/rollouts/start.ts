@@ -12,6 +12,13 @@ import { planOf, RolloutPlanSchema } from './plan-schema.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { ROLLOUT_EXAMPLE, RolloutSchema, rolloutView } from './rollout-view.ts';
 
+const PREPARING_EXAMPLE = {
+  ...ROLLOUT_EXAMPLE,
+  ...{ state: 'preparing' as const, step: 0, percent: 0, stepStartedAt: null },
+  reason: 'waits for its model versions and their generations',
+  arms: ROLLOUT_EXAMPLE.arms.map((arm) => ({ ...arm, generation: null, percent: 0, endBucket: 0 })),
+};
+
 const BODY = { schema: RolloutPlanSchema, example: { kind: 'canary', version: '3' } } as const;
 
 export function startRollout({ rollouts, registry, runs, enqueuePlan }: RolloutDependencies): Endpoint {
@@ -21,10 +28,12 @@ export function startRollout({ rollouts, registry, runs, enqueuePlan }: RolloutD
     produces: 'application/json',
     async handle(context, event, { actor }) {
       const predictor = context.req.param('predictor') ?? '';
-      const plan = planOf(await parseBody(context, BODY));
+      const body = await parseBody(context, BODY);
+      const plan = planOf(body);
+      const mayGoAtOnce = body.kind === 'canary' && body.steps === undefined;
       if (!(await registry.predictor(predictor))) throw unknownPredictor(predictor);
       const hints = { plan: (runId: string) => hintWorker({ enqueuePlan }, runId, event) };
-      const rollout = await startRolloutOf({ rollouts, runs, hints }, { predictor, plan, actor });
+      const rollout = await startRolloutOf({ rollouts, runs, hints }, { predictor, plan, actor, mayGoAtOnce });
       event.add({ predictor, rolloutId: rollout.id, kind: plan.kind });
       return jsonResponse(rolloutView(rollout), 201, { location: `/v1/rollouts/${rollout.id}` });
     },
@@ -47,7 +56,7 @@ const route = createRoute({
     201: {
       description: 'Written down; `Location` is where to watch it',
       content: {
-        'application/json': { schema: RolloutSchema, example: { ...ROLLOUT_EXAMPLE, state: 'preparing' as const } },
+        'application/json': { schema: RolloutSchema, example: PREPARING_EXAMPLE },
       },
       headers: z.object({ location: z.string().openapi({ example: `/v1/rollouts/${ROLLOUT_EXAMPLE.id}` }) }),
     },
