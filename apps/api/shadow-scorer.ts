@@ -8,7 +8,7 @@ import type { ShadowScorer, ShadowScorerObserver } from '@tandem/prediction/shad
 /** One process of the lowest priority but for what a system itself puts off. */
 const OPTIONS = Object.freeze({
   processes: 1,
-  niceSteps: 10,
+  niceSteps: 19,
   // A pass waits for nobody: what is late at its deadline is ended at once.
   killGraceMs: 50,
   maxLiveRows: 256,

@@ -172,7 +172,6 @@ describe('a canary', () => {
     expect(await analyse()).toEqual([['roll_back', true]]);
     expect(await stateOf(id)).toMatchObject({
       state: 'aborted',
-      arms: [],
       reason: expect.stringContaining('reads without a prediction'),
     });
     expect((await authority.certify([])).assignments(CUSTOMERS)).toMatchObject({

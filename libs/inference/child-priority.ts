@@ -12,8 +12,8 @@ import { getPriority, setPriority } from 'node:os';
  * inference does as much.
  */
 const STEPS = 10;
-/** Of a child that nobody waits for: against one that serves it has a fifth of a processor, and is never starved. */
-const BACKGROUND_STEPS = 10;
+/** Of a child that nobody waits for: against one that serves it has an eighth of a processor, and is never starved. */
+const BACKGROUND_STEPS = 19;
 const NICEST = 19;
 /** Linux lets an ordinary user set one group's niceness in a tenth of a second, and refuses the next with EAGAIN. */
 const GROUP_RETRY_MS = 150;

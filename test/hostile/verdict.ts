@@ -4,6 +4,8 @@ import type { Answer } from './exchange.ts';
 
 /** What no answer and no line of the log may show: a stack, a path of the machine, SQL. */
 export const INSIDES = /\n\s+at |node:internal|\.ts:\d+|file:\/\/\/|\bselect .+ from\b/i;
+/** Of an answer without its SQL: a model version shows its own query, and a refused push an example of one. */
+const INSIDES_BUT_SQL = /\n\s+at |node:internal|\.ts:\d+|file:\/\/\//i;
 
 /** @param method of the request, since HEAD has no bodies */
 export function answerFaults(answer: Answer | undefined, expected: ExpectedAnswer, method: string): string[] {
@@ -26,7 +28,9 @@ function wellFormedFaults(answer: Answer, method: string): string[] {
   const { status, headers, body } = answer;
   const faults: string[] = [];
   if (status >= 500 && status !== 504) faults.push(`answered ${status}`);
-  if (INSIDES.test(body)) faults.push(`shows its insides: ${body.slice(0, 300)}`);
+  if (INSIDES_BUT_SQL.test(body) || INSIDES.test(problemOf(answer)?.detail ?? '')) {
+    faults.push(`shows its insides: ${body.slice(0, 300)}`);
+  }
   if (status < 400) return faults;
   if (headers['content-type'] !== 'application/problem+json') faults.push(`${status} is no problem document`);
   if (headers['cache-control'] !== 'no-store') faults.push(`${status} may be stored by a cache`);

@@ -116,8 +116,8 @@ describe('an answer of a user whose answers are kept', () => {
     const serving = inferenceChildren().map(({ pid }) => pid);
     await replay((await newestOf('1')).id);
     // One that loads a model for those who are served is as nice, while it does.
-    const own = () => inferenceChildren().filter(({ niceness }) => niceness > getPriority() + 3);
-    await expect.poll(own, PATIENCE).toEqual([{ pid: expect.any(Number), niceness: Math.min(19, getPriority() + 10) }]);
+    const own = () => inferenceChildren().filter(({ niceness }) => niceness > getPriority() + 10);
+    await expect.poll(own, PATIENCE).toEqual([{ pid: expect.any(Number), niceness: 19 }]);
     expect(inferenceChildren().map(({ pid }) => pid)).toEqual(expect.arrayContaining(serving));
   });
 
@@ -192,7 +192,7 @@ describe('an answer of a user whose answers are kept', () => {
       id,
       await endlessVersion(),
     ]);
-    const serving = inferenceChildren().filter(({ niceness }) => niceness <= getPriority() + 3);
+    const serving = inferenceChildren().filter(({ niceness }) => niceness <= getPriority() + 10);
     const asked = replay(id);
     expect(await read('2', { 'cache-control': 'no-cache' })).toMatchObject({ source: 'live', reason: 'requested' });
     expect(await asked).toMatchObject({ verdict: 'refused', recomputed: null });

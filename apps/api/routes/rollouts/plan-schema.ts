@@ -46,9 +46,7 @@ const OutcomeSchema = z.strictObject({
 const AnalysisSchema = z.strictObject({
   automatic: z.boolean().default(true).openapi({ description: 'Whether verdicts are acted on' }),
   dryRun: z.boolean().default(false).openapi({ description: 'Verdicts are written down, and nothing is done' }),
-  interval: duration('1d')
-    .refine((text) => msOf(text) >= 1_000, 'at least 1s')
-    .default('1m'),
+  interval: duration('1d').default('1m'),
   minStep: duration('90d').default('10m'),
   minUsers: z.int().min(10).max(10_000_000).default(200),
   alpha: z.number().min(0.0001).max(0.5).default(0.05),
