@@ -65,7 +65,7 @@ export async function createTestApi(
   freshness: Partial<FreshnessPolicy> = {},
   redisUrl: string = inject('redisUrl'),
   answerCache = { megabytes: 0 },
-  more: Partial<Pick<ApiSettings, 'keys' | 'log' | 'logShare' | 'parts'>> = {},
+  more: Partial<Pick<ApiSettings, 'keys' | 'log' | 'logShare' | 'parts' | 'shadow'>> = {},
 ): Promise<TestApi> {
   const database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
   const pool = createPool({ url: database.url, max: 4, applicationName: 'api-test' });

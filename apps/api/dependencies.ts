@@ -77,6 +77,8 @@ export interface ApiSettings {
   readonly parts?: readonly Part[];
   /** The share of successful requests that are logged, 0 to 1. */
   readonly logShare?: number;
+  /** How often a shadow's sums are kept; its own measure where it is not said. */
+  readonly shadow?: { readonly keepEveryMs?: number };
   /** Of the online store's keys, and of the queues'. */
   readonly prefix?: string;
 }

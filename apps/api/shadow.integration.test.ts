@@ -12,7 +12,7 @@ const PATIENCE = { timeout: 60_000, interval: 250 };
 
 let api: TestApi;
 beforeEach(async () => {
-  api = await createTestApi();
+  api = await createTestApi({}, undefined, undefined, { shadow: { keepEveryMs: 200 } });
 });
 afterEach(() => api?.close());
 

@@ -19,6 +19,7 @@ export interface ShadowSettings {
   readonly inference: { readonly memoryMb: number };
   readonly log: Log;
   readonly metrics: ShadowMetrics;
+  readonly shadow?: { readonly keepEveryMs?: number };
 }
 
 type ShadowMetrics = Pick<Metrics, 'shadowAnswers' | 'shadowPasses' | 'shadowCpu' | 'shadowProcessesEnded'>;
@@ -29,7 +30,7 @@ const FEATURES_WITHIN_MS = 1_000;
 
 /** @param assignments what Postgres last said of a predictor */
 export function openShadow(
-  { database, inference, log, metrics }: ShadowSettings,
+  { database, inference, log, metrics, shadow: { keepEveryMs } = {} }: ShadowSettings,
   registry: StoredRegistry,
   assignments: ShadowDependencies['assignments'],
 ): Shadow {
@@ -48,6 +49,7 @@ export function openShadow(
     features: createFeatureSource(pool, { usersTimeoutMs: FEATURES_WITHIN_MS }),
     store: createShadowStore(pool),
     processId: randomUUID(),
+    keepEveryMs,
     observer: observing(log, metrics),
   });
   return {

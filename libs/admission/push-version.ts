@@ -24,6 +24,7 @@ import {
 import { lockAssignments } from '@tandem/offline-store/settings';
 import { assertLabel, putLabel, unknownVersion } from '@tandem/offline-store/version-labels';
 import { isTandemError, TandemError } from '@tandem/prediction/errors';
+import { ScoringCrash } from '@tandem/prediction/models/scoring';
 import type { Verification } from '@tandem/prediction/models/verification';
 import { type ModelDefinition, modelVersionId, type Predictor } from '@tandem/prediction/predictor';
 import { unknownPredictor } from '@tandem/prediction/read/read-errors';
@@ -71,10 +72,19 @@ export function createPushVersion(dependencies: PushDependencies): PushVersion {
       try {
         return await admit(dependencies, push, base);
       } catch (error) {
-        throw inWordsOfPush(push.predictor, error);
+        throw inWordsOfPush(push.predictor, error instanceof ScoringCrash ? tooSlow(error) : error);
       }
     });
   };
+}
+
+/** A model that answers no batch of a trial within its time would answer nobody within a reader's. */
+function tooSlow(error: ScoringCrash): TandemError {
+  return new TandemError('model_refused', `The trial of the model ended: ${error.message}.`, {
+    field: 'model',
+    remedy: 'push a model that answers a batch of users within 10 s; or try again when the machine has less to do',
+    cause: error,
+  });
 }
 
 interface Base extends ServedVersion {

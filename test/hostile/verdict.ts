@@ -23,14 +23,17 @@ export function answerFaults(answer: Answer | undefined, expected: ExpectedAnswe
   return faults;
 }
 
+/** Of an error what it tells of itself, beside its remedy. */
+export function showsInsides(answer: Answer): boolean {
+  return INSIDES_BUT_SQL.test(answer.body) || INSIDES.test(problemOf(answer)?.detail ?? '');
+}
+
 /** What holds of every answer, whatever was asked. */
 function wellFormedFaults(answer: Answer, method: string): string[] {
   const { status, headers, body } = answer;
   const faults: string[] = [];
   if (status >= 500 && status !== 504) faults.push(`answered ${status}`);
-  if (INSIDES_BUT_SQL.test(body) || INSIDES.test(problemOf(answer)?.detail ?? '')) {
-    faults.push(`shows its insides: ${body.slice(0, 300)}`);
-  }
+  if (showsInsides(answer)) faults.push(`shows its insides: ${body.slice(0, 300)}`);
   if (status < 400) return faults;
   if (headers['content-type'] !== 'application/problem+json') faults.push(`${status} is no problem document`);
   if (headers['cache-control'] !== 'no-store') faults.push(`${status} may be stored by a cache`);

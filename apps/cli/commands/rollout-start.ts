@@ -71,7 +71,6 @@ function inputOf(version: string | undefined, options: Options): RolloutInput {
   const { arm, shadow, share, maxPerSecond, steps, live } = options;
   const kind = arm ? 'ab' : shadow ? 'shadow' : 'canary';
   refuseOthers(kind, options);
-  refuseMixed(options);
   const coverage = live ? ({ coverage: 'live' } as const) : {};
   if (arm) {
     if (version !== undefined) throw usage('an A/B test has its model versions in --arm', `leave ${version} out`);
@@ -97,24 +96,6 @@ function refuseOthers(kind: Kind, options: Options): void {
 
 function usage(problem: string, remedy: string): CommandFailure {
   return new CommandFailure(problem, { remedy, exitCode: EXIT_USAGE });
-}
-
-/** Options of another kind of rollout would have no effect. */
-function refuseMixed({ shadow, arm, share, maxPerSecond, ...options }: Options): void {
-  const others = [
-    ...(shadow ? [] : [share !== undefined && '--share', maxPerSecond !== undefined && '--max-per-second']),
-    ...(shadow || arm ? [options.steps && '--steps'] : []),
-    ...(shadow
-      ? [options.outcome && '--outcome', options.minStep && '--min-step', options.interval && '--interval']
-      : []),
-    ...(shadow ? [options.minUsers !== undefined && '--min-users', options.live && '--live', arm && '--arm'] : []),
-  ].filter((name) => typeof name === 'string');
-  if (others.length === 0) return;
-  const kind = shadow ? 'a shadow' : arm ? 'an A/B test' : 'a canary';
-  throw new CommandFailure(`${others.join(' and ')} would have no effect on ${kind}`, {
-    remedy: 'leave it out; tandem rollout start --help says which is whose',
-    exitCode: EXIT_USAGE,
-  });
 }
 
 function analysisOf({ manual, dryRun, interval, minStep, minUsers, outcome }: Options) {

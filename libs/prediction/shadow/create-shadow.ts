@@ -18,6 +18,8 @@ export interface ShadowDependencies
   readonly store: ShadowStore;
   /** Tells this process's sums from others'. */
   readonly processId: string;
+  /** Milliseconds between two times that sums are kept; 5 s where it is not said. */
+  readonly keepEveryMs?: number | undefined;
   /** Milliseconds that only ever rise; for tests. */
   readonly now?: () => number;
 }
@@ -39,6 +41,7 @@ const IDLE_MS = 60_000;
 
 export function createShadow(dependencies: ShadowDependencies): Shadow {
   const { assignments, store, processId, observer, now = () => performance.now() } = dependencies;
+  const { keepEveryMs = KEEP_EVERY_MS } = dependencies;
   const budget = createCpuBudget(CPU_SHARE, now);
   /** By predictor; the one whose turn was last is the last. */
   const shadowed = new Map<string, ShadowedRollout>();
@@ -68,7 +71,7 @@ export function createShadow(dependencies: ShadowDependencies): Shadow {
     if (known) over.add(known);
     shadowed.set(predictor, made);
     observer.began(predictor, made.id);
-    timer ??= setInterval(keep, KEEP_EVERY_MS).unref();
+    timer ??= setInterval(keep, keepEveryMs).unref();
     return made;
   }
 

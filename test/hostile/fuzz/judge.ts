@@ -3,7 +3,7 @@
  * body is what the schema says, and nothing failed but what may, with a time to come again.
  */
 import type { Answer } from '../exchange.ts';
-import { INSIDES } from '../verdict.ts';
+import { showsInsides } from '../verdict.ts';
 import type { ApiDocument, Operation, Schema } from './document.ts';
 import type { FuzzRequest } from './requests.ts';
 import { schemaFaults } from './schema-walk.ts';
@@ -25,7 +25,7 @@ export function answerFaults(request: FuzzRequest, answer: Answer | undefined, d
   const { status, headers, body } = answer;
   const faults: string[] = [];
   if (status >= 500 && status !== 504 && !(status === 503 && headers['retry-after'])) faults.push(`answered ${status}`);
-  if (INSIDES.test(body) && !isDocumentation(request.operation))
+  if (showsInsides(answer) && !isDocumentation(request.operation))
     faults.push(`shows its insides: ${body.slice(0, 200)}`);
   if (request.method === 'OPTIONS' && status === 204) return faults;
   const type = (headers['content-type'] ?? '').replace(/;.*/, '');
