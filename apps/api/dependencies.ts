@@ -43,6 +43,7 @@ import { openOnline } from './open-online.ts';
 import { openRollouts } from './open-rollouts.ts';
 import { openWriting } from './open-writing.ts';
 import { createReadinessParts, type ReadinessPartsDependencies } from './readiness-parts.ts';
+import { withReadyRollback } from './ready-rollback.ts';
 import { createRefusalLog } from './refusal-log.ts';
 import { createReadiness, type Part, type ReadinessChecker } from './routes/health/readiness.ts';
 import { createRunWatcher } from './routes/runs/run-watcher.ts';
@@ -244,7 +245,7 @@ function running(pool: ReturnType<typeof createPool>, queue: Queue) {
     runs,
     runWatcher: createRunWatcher({ find: (runId) => runs.find(runId) }),
     enqueuePlan: (runId: string) => enqueuePlan(queue, runId),
-    generations: createGenerationStore(pool),
+    generations: withReadyRollback(createGenerationStore(pool), pool),
     listProcesses: () => listProcesses(pool),
     ...openRollouts(pool),
     reports: createReportStore(pool),
