@@ -88,14 +88,14 @@ export const SMALL: readonly Check[] = [
   erasures({ ...ONE_ERASURE, workers: ['all'] }),
   erasures({ ...ONE_ERASURE, workers: ['users'] }),
   erasures({ ...ONE_ERASURE, isLive: true, isLoading: true }),
-  erasures({ ...ONE_ERASURE, faults: 1 }),
-  erasures({ ...ONE_ERASURE, workers: ['users'], isOtherErased: true, faults: 1, runsOn: true }),
   runs({ chunks: 2, workers: 2, faults: 3 }),
   conditionalReads(3),
 ];
 
 export const LARGE: readonly Check[] = [
   ...SMALL,
+  erasures({ ...ONE_ERASURE, workers: ['users'], isOtherErased: true, faults: 1, runsOn: true }),
+  erasures({ ...ONE_ERASURE, faults: 1 }),
   reads({ events: ['http', 'sql'], workers: 1, readers: [false, true], faults: 0 }),
   reads({ events: ['http', 'sql'], workers: 2, readers: [false], faults: 0 }),
   histories({ events: 3, workers: 1, readers: 1, ...ONE_LOSS, losses: 2 }),
