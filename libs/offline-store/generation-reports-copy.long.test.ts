@@ -1,7 +1,7 @@
 import { createComparison } from '@tandem/prediction/reports/compare-generations';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { FIELD, fillGeneration } from './generation-reports-copy.fixture.ts';
 import { joinGenerations, sampleOutputs } from './generation-reports-copy.ts';
-import { partitionOf } from './partition.ts';
 import { createTestDatabase, type TestDatabase } from './store.fixture.ts';
 
 let database: TestDatabase;
@@ -10,20 +10,10 @@ beforeAll(async () => {
 });
 afterAll(() => database?.drop());
 
-const FIELD = { name: 'rank', output: 'rank', type: 'int32', width: null, index: 0 } as const;
-
-/** Of users 1 to n, ranked by their id and something more; int4send is big-endian, so the bytes are turned. */
-async function fill(id: string, users: number, more: number): Promise<void> {
-  await database.pool.query(`create table ${partitionOf(id)} (like tandem.predictions including defaults)`);
-  await database.pool.query(`insert into ${partitionOf(id)}
-    select '${id}', n::text, 0, now(), substr(b, 4, 1) || substr(b, 3, 1) || substr(b, 2, 1) || substr(b, 1, 1)
-    from generate_series(1, ${users}) n, int4send(n + ${more}) b`);
-}
-
 /** Compares two generations; gives what it cost besides. */
 async function compare(users: number, [before, now]: readonly [string, string]) {
-  await fill(before, users, 0);
-  await fill(now, users, 5);
+  await fillGeneration(database.pool, before, users, 0);
+  await fillGeneration(database.pool, now, users, 5);
   const resident = process.memoryUsage.rss();
   const cpu = process.cpuUsage();
   const sample = await sampleOutputs(database.pool, { id: before, users }, 60_000);
