@@ -1,6 +1,6 @@
 /**
- * Postgres and Redis for the tests: named by TEST_DATABASE_URL and TEST_REDIS_URL, in containers, or embedded, as
- * `containers/choose-servers.ts` says; started here and stopped at the end. Migrations run once, into a template that
+ * Postgres and Redis for the tests, chosen by `containers/choose-servers.ts`: those of TEST_DATABASE_URL and TEST_REDIS_URL,
+ * a Postgres of TEST_POSTGRES_BIN, containers, or embedded ones. They are started here and stopped at the end. Migrations run once, into a template that
  * each test file clones.
  */
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
@@ -10,7 +10,7 @@ import { startPostgres } from '@tandem/local-servers/postgres';
 import { startRedis } from '@tandem/local-servers/redis';
 import { createTemplateDatabase } from '@tandem/testing/databases';
 import type { TestProject } from 'vitest/node';
-import { chooseServers, type Place } from './containers/choose-servers.ts';
+import { chooseServers, type Place, type PostgresPlace } from './containers/choose-servers.ts';
 import { askEngine } from './containers/engine.ts';
 import { startPostgresContainer, startRedisContainer } from './containers/start-containers.ts';
 
@@ -40,7 +40,7 @@ export default async function provideServices(project: TestProject): Promise<() 
 const quiet = () => {};
 
 /** Where one does not start, the other is not left behind. */
-async function startBoth(postgres: Place, redis: Place, folder: string): Promise<[Server, Server]> {
+async function startBoth(postgres: PostgresPlace, redis: Place, folder: string): Promise<[Server, Server]> {
   const [first, second] = await Promise.allSettled([startPostgresAt(postgres, folder), startRedisAt(redis, folder)]);
   if (first.status === 'fulfilled' && second.status === 'fulfilled') return [first.value, second.value];
   const reasons: unknown[] = [];
@@ -52,12 +52,14 @@ async function startBoth(postgres: Place, redis: Place, folder: string): Promise
   throw reasons[0];
 }
 
-async function startPostgresAt(place: Place, folder: string): Promise<Server> {
+async function startPostgresAt(place: PostgresPlace, folder: string): Promise<Server> {
   switch (place.kind) {
     case 'given':
       return { url: place.url, stop: async () => {} };
     case 'container':
       return startPostgresContainer(place.image);
+    case 'installed':
+      return startPostgres({ dataDir: join(folder, 'postgres'), binDir: place.binDir, log: quiet });
     case 'embedded':
       return startPostgres({ dataDir: join(folder, 'postgres'), log: quiet });
   }

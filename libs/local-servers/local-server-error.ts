@@ -1,6 +1,6 @@
 /**
- * The one kind of error this package throws on purpose: something about this machine keeps a server from starting, and a
- * person can mend it. The message says what and where; the remedy says what to do.
+ * The one kind of error that this package throws on purpose: something about this machine keeps a server from starting, and
+ * a person can fix it. The message says what and where; the remedy says what to do.
  */
 
 export type LocalServerErrorCode =

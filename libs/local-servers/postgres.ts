@@ -1,6 +1,6 @@
 /**
- * A real Postgres for development and tests, from the programs that npm installed: nothing to set up, data that survive
- * restarts, durable as production is (fsync on), reachable from this machine alone.
+ * Starts a real Postgres for development and tests, from the programs that npm installed or those of a given folder. There
+ * is nothing to set up. Data survive restarts, commits are durable (fsync on), and only this machine reaches the server.
  *
  * In its folder: `cluster/` (the data), `password`, `port`, `server.log`.
  */
@@ -22,6 +22,8 @@ export interface PostgresOptions {
   readonly dataDir: string;
   /** Left out: the port of the last start, or a free one. */
   readonly port?: number;
+  /** The folder of `postgres` and `initdb`; left out: the programs that npm installed. */
+  readonly binDir?: string | undefined;
   /** Of the server's process, beside its own. */
   readonly environment?: Readonly<Record<string, string>>;
   readonly log: (line: string) => void;
@@ -52,8 +54,8 @@ export async function startPostgres(options: PostgresOptions): Promise<LocalServ
   }
 }
 
-async function start({ dataDir, port, environment = {}, log }: PostgresOptions): Promise<LocalServer> {
-  const programs = findPostgresPrograms();
+async function start({ dataDir, port, binDir, environment = {}, log }: PostgresOptions): Promise<LocalServer> {
+  const programs = await findPostgresPrograms(binDir);
   const folder = prepareFolder(dataDir);
   const account = await choosePostgresAccount({ programs, folder, log });
   const password = readOrCreateSecret(join(folder, 'password'));

@@ -51,7 +51,8 @@ export async function startServers(): Promise<BenchServers> {
     // The account that Postgres runs under must be able to enter it.
     await chmod(folder, 0o755);
     const log = () => {};
-    const postgres = await startPostgres({ dataDir: join(folder, 'postgres'), log });
+    const binDir = process.env.TEST_POSTGRES_BIN || undefined;
+    const postgres = await startPostgres({ dataDir: join(folder, 'postgres'), binDir, log });
     undo.push(() => postgres.stop());
     // Unpacked once a machine, as for the tests.
     const serverDir = join(tmpdir(), 'tandem-test-redis');

@@ -52,6 +52,14 @@ describe('the servers of a test run', () => {
     expect(choice.sentence).toBe('tests on Postgres of TEST_DATABASE_URL and Redis of TEST_REDIS_URL');
   });
 
+  it('take Postgres from the programs of TEST_POSTGRES_BIN, unless a URL names one', async () => {
+    const env = { TEST_POSTGRES_BIN: '/usr/lib/postgresql/15/bin', TEST_SERVERS: 'embedded' };
+    const choice = await chooseServers(env, unasked);
+    expect(choice.postgres).toEqual({ kind: 'installed', binDir: env.TEST_POSTGRES_BIN });
+    expect(choice.sentence).toBe('tests on Postgres of /usr/lib/postgresql/15/bin and Redis embedded');
+    expect((await chooseServers({ ...env, ...urls }, unasked)).postgres.kind).toBe('given');
+  });
+
   it('may be one given and one in a container; an empty variable gives none', async () => {
     const env = { TEST_DATABASE_URL: '', TEST_REDIS_URL: urls.TEST_REDIS_URL };
     const choice = await chooseServers(env, async (images) => {

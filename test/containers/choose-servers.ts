@@ -1,6 +1,7 @@
 /**
- * Which Postgres and which Redis a test run uses. A URL in the environment comes first; else containers, where an engine
- * answers that has the images or can fetch them; else servers that the run starts by itself.
+ * Which Postgres and which Redis a test run uses. A URL in the environment comes first; then, for Postgres, a folder of
+ * programs to start; then containers, where an engine answers that has the images or can fetch them. Else the run starts
+ * the servers that npm installed.
  */
 import type { EngineAnswer } from './engine.ts';
 
@@ -9,8 +10,11 @@ export type Place =
   | { readonly kind: 'container'; readonly image: string }
   | { readonly kind: 'embedded' };
 
+/** A Postgres of this machine is started as the embedded one is, from the programs in another folder. */
+export type PostgresPlace = Place | { readonly kind: 'installed'; readonly binDir: string };
+
 export interface ServersChoice {
-  readonly postgres: Place;
+  readonly postgres: PostgresPlace;
   readonly redis: Place;
   /** The first line of a test run. */
   readonly sentence: string;
@@ -29,7 +33,10 @@ export async function chooseServers(env: NodeJS.ProcessEnv, askEngine: AskEngine
     postgres: env.TEST_POSTGRES_IMAGE || 'postgres:18-alpine',
     redis: env.TEST_REDIS_IMAGE || 'redis:8-alpine',
   };
-  const given = { postgres: givenBy('TEST_DATABASE_URL', env), redis: givenBy('TEST_REDIS_URL', env) };
+  const given = {
+    postgres: givenBy('TEST_DATABASE_URL', env) ?? installedAt(env.TEST_POSTGRES_BIN),
+    redis: givenBy('TEST_REDIS_URL', env),
+  };
   const missing = (['postgres', 'redis'] as const).filter((server) => given[server] === undefined);
   const needed = missing.map((server) => images[server]);
   const answer = needed.length === 0 || wanted === 'embedded' ? null : await askEngine(needed);
@@ -38,9 +45,9 @@ export async function chooseServers(env: NodeJS.ProcessEnv, askEngine: AskEngine
       `TEST_SERVERS=containers: ${answer.why}. Start Docker, fetch the images once (docker pull ${needed.join('; docker pull ')}), or leave TEST_SERVERS out.`,
     );
   }
-  const place = (server: 'postgres' | 'redis'): Place =>
-    given[server] ?? (answer?.kind === 'ready' ? { kind: 'container', image: images[server] } : { kind: 'embedded' });
-  const places = { postgres: place('postgres'), redis: place('redis') };
+  const ours = (server: 'postgres' | 'redis'): Place =>
+    answer?.kind === 'ready' ? { kind: 'container', image: images[server] } : { kind: 'embedded' };
+  const places = { postgres: given.postgres ?? ours('postgres'), redis: given.redis ?? ours('redis') };
   return { ...places, sentence: describe(places, answer) };
 }
 
@@ -49,17 +56,23 @@ function givenBy(variable: string, env: NodeJS.ProcessEnv): Place | undefined {
   return url ? { kind: 'given', url, variable } : undefined;
 }
 
+function installedAt(binDir: string | undefined): PostgresPlace | undefined {
+  return binDir ? { kind: 'installed', binDir } : undefined;
+}
+
 /** Names the variables of given servers, never their URLs: those hold passwords. */
-function describe({ postgres, redis }: Record<'postgres' | 'redis', Place>, answer: EngineAnswer | null): string {
+function describe({ postgres, redis }: { postgres: PostgresPlace; redis: Place }, answer: EngineAnswer | null): string {
   const places = `tests on Postgres ${describePlace(postgres)} and Redis ${describePlace(redis)}`;
   if (answer === null) return places;
   return `${places} (${answer.kind === 'ready' ? answer.engine : answer.why})`;
 }
 
-function describePlace(place: Place): string {
+function describePlace(place: PostgresPlace): string {
   switch (place.kind) {
     case 'given':
       return `of ${place.variable}`;
+    case 'installed':
+      return `of ${place.binDir}`;
     case 'container':
       return `in a container of ${place.image}`;
     case 'embedded':

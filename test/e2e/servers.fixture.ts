@@ -1,4 +1,7 @@
-/** Postgres and Redis that belong to one test file, so that it may stop, kill, flush and age them. */
+/**
+ * Postgres and Redis that belong to one test file, so that it may stop, kill, flush and age them. TEST_POSTGRES_BIN names
+ * another Postgres than the one that npm installed, by the folder of its programs.
+ */
 import { chmod, cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -79,7 +82,8 @@ export async function ownPostgres(
   { name = 'postgres', environment = {} }: OwnServerOptions = {},
 ): Promise<OwnPostgres & ClosableServer> {
   const dataDir = join(folder, name);
-  const server = await own(() => startPostgres({ dataDir, environment, log: quiet }), 'SIGQUIT');
+  const binDir = process.env.TEST_POSTGRES_BIN || undefined;
+  const server = await own(() => startPostgres({ dataDir, binDir, environment, log: quiet }), 'SIGQUIT');
   return { ...server, cluster: join(dataDir, 'cluster') };
 }
 
