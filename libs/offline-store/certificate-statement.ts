@@ -32,7 +32,7 @@ export function certificateSql(parameter: number, moreColumns = ''): string {
     case when h.history = ${history} and s.revision = ${revision} then null else coalesce(${ARMS_SQL}, '[]') end as arms,
     (select json_agg(json_build_array(c.user_id, c.version, c.deleted_version, c.touched))::text
       from tandem.user_contexts c where c.user_id = any(${users})) as users${moreColumns}
-  from tandem.settings s, (select tandem.current_history() as history offset 0) h`;
+  from tandem.settings s, (select tandem.current_history() as history offset 0) h where s.one`;
 }
 
 /** Tombstones told by one statement at most: whoever has heard of none yet must not make the reads of a moment wait. */

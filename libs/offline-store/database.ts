@@ -5,6 +5,7 @@
  */
 import { isTandemError, TandemError } from '@tandem/prediction/errors';
 import pg from 'pg';
+import { setUpSession } from './session-settings.ts';
 
 /** A pool, or a client inside a transaction: what every query function takes first. */
 export interface Db {
@@ -33,22 +34,18 @@ const CLIENT_GRACE_MS = 2_000;
 export function createPool(options: PoolOptions): pg.Pool {
   const { url, max = 10, applicationName, statementTimeoutMs = 30_000, lockTimeoutMs = 10_000 } = options;
   const { connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
-  const { connectionString, options: own } = separateLimits(url);
+  const limits = { statementTimeoutMs, lockTimeoutMs, idleInTransactionMs: IDLE_IN_TRANSACTION_MS };
   const pool = new pg.Pool({
-    connectionString,
+    connectionString: withoutOurs(url),
     max,
     application_name: applicationName,
     connectionTimeoutMillis: connectTimeoutMs,
     idleTimeoutMillis: 60_000,
-    statement_timeout: statementTimeoutMs,
     query_timeout: statementTimeoutMs + CLIENT_GRACE_MS,
-    lock_timeout: lockTimeoutMs,
-    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
     keepAlive: true,
-    // An acknowledgement must mean a durable commit, whatever the server's default; and a statement whose client has
-    // gone away ends instead of running on. Of two settings of one name the later counts.
-    options: `${own} -c synchronous_commit=on -c client_connection_check_interval=1000`.trimStart(),
     types: { getTypeParser },
+    // The pool waits for it; where it rejects, the pool closes the connection.
+    onConnect: (client) => setUpSession(client, limits, connectTimeoutMs),
   });
   // A connection that breaks is reported by the statement that notices; without listeners it would end the process.
   pool.on('error', () => {});
@@ -56,17 +53,22 @@ export function createPool(options: PoolOptions): pg.Pool {
   return pool;
 }
 
-/** What the driver would take from the URL instead of from us. */
-const LIMITS = ['statement_timeout', 'query_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout'];
+/** What the driver would take from the URL instead of from us, and send as start-up parameters. */
+const OURS = [
+  'statement_timeout',
+  'query_timeout',
+  'lock_timeout',
+  'idle_in_transaction_session_timeout',
+  'client_encoding',
+];
 
-/** The URL without the limits that are ours to set, and with its `options` apart, to be followed by ours. */
-function separateLimits(url: string): { connectionString: string; options: string } {
+/** The URL without what is ours to set. Its `options` stay: what they set beside that holds. */
+function withoutOurs(url: string): string {
   const [address = '', search = ''] = url.split(/\?(.*)/s);
   const parameters = new URLSearchParams(search);
-  const options = parameters.get('options') ?? '';
-  if (![...LIMITS, 'options'].some((name) => parameters.has(name))) return { connectionString: url, options };
-  for (const name of [...LIMITS, 'options']) parameters.delete(name);
-  return { connectionString: parameters.size === 0 ? address : `${address}?${parameters}`, options };
+  if (!OURS.some((name) => parameters.has(name))) return url;
+  for (const name of OURS) parameters.delete(name);
+  return parameters.size === 0 ? address : `${address}?${parameters}`;
 }
 
 /** int8 as a number where a double holds it exactly, else as its text. */
@@ -213,9 +215,13 @@ function unavailable(detail: string, cause?: unknown): TandemError {
   });
 }
 
-/** Only the primary knows its own history: a standby refuses to tell. */
+/**
+ * Only the primary knows its own history: a standby refuses to tell. The message may be in another language (lc_messages);
+ * the name of the function that raised it is not.
+ */
 function isStandby(error: unknown): boolean {
-  return sqlState(error) === '55000' && error instanceof Error && error.message.includes('recovery is in progress');
+  if (!(error instanceof pg.DatabaseError) || error.code !== '55000') return false;
+  return error.routine === 'pg_current_wal_insert_lsn' || error.message.includes('recovery is in progress');
 }
 
 function rethrow(error: unknown): never {

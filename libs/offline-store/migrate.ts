@@ -78,14 +78,33 @@ async function readApplied(pool: pg.Pool): Promise<string[]> {
 
 async function migrateWith(pool: pg.Pool, log: (line: string) => void, folder: URL): Promise<readonly string[]> {
   return withClient(pool, async (client) => {
-    await client.query('set statement_timeout = 0; set lock_timeout = 0');
+    const limits = await readLimits(client);
+    await setLimits(client, { statement: '0', lock: '0' });
     await takeTurn(client);
     try {
       return await applyMissing(client, log, folder);
     } finally {
-      await client.query(`select pg_advisory_unlock(${LOCK}); reset statement_timeout; reset lock_timeout`);
+      await client.query(`select pg_advisory_unlock(${LOCK})`);
+      // Not by RESET: that is what the role or the server has by default.
+      await setLimits(client, limits);
     }
   });
+}
+
+interface Limits {
+  readonly statement: string;
+  readonly lock: string;
+}
+
+async function readLimits(client: pg.PoolClient): Promise<Limits> {
+  const text = `select current_setting('statement_timeout') as statement, current_setting('lock_timeout') as lock`;
+  const [limits] = await query<Limits & pg.QueryResultRow>(client, { text });
+  return limits ?? { statement: '0', lock: '0' };
+}
+
+async function setLimits(client: pg.PoolClient, { statement, lock }: Limits): Promise<void> {
+  const text = `select set_config('statement_timeout', $1, false), set_config('lock_timeout', $2, false)`;
+  await query(client, { text, values: [statement, lock] });
 }
 
 /**
