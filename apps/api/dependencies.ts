@@ -19,6 +19,7 @@ import { findShadow } from '@tandem/offline-store/shadow';
 import { findUserContext } from '@tandem/offline-store/users';
 import { findVisibleDelays } from '@tandem/offline-store/visible-delays';
 import { createEraseUser } from '@tandem/prediction/erasure/erase-user';
+import type { MarkMemory } from '@tandem/prediction/events/notice-loss';
 import { createLivePredictor } from '@tandem/prediction/live/live-prediction';
 import { createHeldPredictions, type HeldPredictions } from '@tandem/prediction/read/held-predictions';
 import type { KnownPlace } from '@tandem/prediction/read/ladder';
@@ -115,8 +116,9 @@ export async function createDependencies(settings: ApiSettings): Promise<ApiDepe
 async function build(settings: ApiSettings, opened: Opened): Promise<AppDependencies> {
   const { log, metrics, servesMetrics, isOurHost, logShare = LOG_SHARE, parts = [] } = settings;
   const queue = await openQueue(settings, opened);
-  const postgres = openPostgres(settings, opened);
-  const redis = openOnline(settings, opened);
+  const stored = openOnline(settings, opened);
+  const postgres = openPostgres(settings, stored.markMemory, opened);
+  const redis = { ...stored, online: postgres.losses.onceSure(stored.online) };
   const scorer = openInference(settings, postgres.registry, opened);
   const { pool, registry, keeper } = postgres;
   const memory = createHeldPredictions({ maxBytes: (settings.answerCache?.megabytes ?? 0) * 1e6 });
@@ -175,14 +177,18 @@ function openReadiness(log: Log, dependencies: ReadinessPartsDependencies, more:
   });
 }
 
-function openPostgres({ database, artifacts = null, metrics, log }: ApiSettings, opened: Opened) {
+function openPostgres(
+  { database, artifacts = null, metrics, log }: ApiSettings,
+  memory: MarkMemory,
+  opened: Opened,
+) {
   const named = { url: database.url, applicationName: 'tandem-api' };
   const pool = createPool({ ...named, ...POOL });
   opened.push(() => pool.end());
   // Connections of its own: whoever waits for a locked user holds up no read.
   const bucket = artifacts && createBucket(artifacts);
   const registry = createRegistry(pool, undefined, createArtifactStore(pool, bucket));
-  const losses = keepNoticingLoss(pool, log);
+  const losses = keepNoticingLoss(pool, memory, log);
   opened.push(() => losses.stop());
   const authority = createAuthority(database.url, {
     // What it was told before may be of a past that the database does not have any more.
@@ -200,7 +206,7 @@ function openPostgres({ database, artifacts = null, metrics, log }: ApiSettings,
   const keeper = createLossyWriter(observeVisible(createOverlayRows(pool), findDelays, metrics));
   opened.push(() => keeper.close());
   const keyType = async () => (await registry.predictors())[0]?.keyType ?? (await findSettings(pool)).keyType;
-  return { pool, keeper, authority, registry, keyType };
+  return { pool, keeper, authority, registry, losses, keyType };
 }
 
 /** What reading predictions takes. */

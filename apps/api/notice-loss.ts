@@ -1,55 +1,80 @@
 /**
- * Has a database that was set back behind this process's back found out before anybody is certified by it: whoever was
- * connected to it before has to connect anew, and each connection for certificates looks first.
+ * Detects an unannounced database restore before a read is certified by the restored database: each new connection for
+ * certificates looks for the newest mark that this process knows. A process that has just started knows none; until it has
+ * recalled the one in Redis, it takes no candidates from there, and answers from Postgres' rows or live.
  */
 
 import type { createPool } from '@tandem/offline-store/database';
 import { sqlState } from '@tandem/offline-store/database';
-import { createHistoryMarks, lookForMark } from '@tandem/offline-store/history-marks';
-import { createLossNotice } from '@tandem/prediction/events/notice-loss';
+import { createHistoryMarks, lookForMarks } from '@tandem/offline-store/history-marks';
+import { TandemError } from '@tandem/prediction/errors';
+import { createLossNotice, type MarkMemory } from '@tandem/prediction/events/notice-loss';
+import type { OnlinePredictions } from '@tandem/prediction/stored-prediction';
 import type { Log } from '@tandem/telemetry/log';
 
 type Pool = ReturnType<typeof createPool>;
 
 export interface NoticingLoss {
   /** Looks through a new connection. Where a loss is noticed, another history has begun when this resolves. */
-  look(client: Parameters<typeof lookForMark>[1]): Promise<void>;
+  look(client: Parameters<typeof lookForMarks>[1]): Promise<void>;
+  /** These predictions; `find` rejects `unavailable` until the connected Redis is known to hold nothing of a lost past. */
+  onceSure<Online extends OnlinePredictions>(online: Online): Online;
   stop(): Promise<void>;
 }
 
 const EVERY_MS = 2_000;
-/** No such table, no right to it: a schema that is older than this release, or a role with less. Then nobody can look. */
+/** Until the connected Redis has been asked for its mark: reads cannot use it. */
+const UNSURE_EVERY_MS = 100;
+/** Undefined table, insufficient privilege: an older schema or a role with fewer rights. Such a process cannot look. */
 const CANNOT_LOOK = ['42P01', '42501'];
 
-export function keepNoticingLoss(pool: Pool, log: Log, everyMs: number = EVERY_MS): NoticingLoss {
-  const losses = createLossNotice(createHistoryMarks(pool));
+export function keepNoticingLoss(pool: Pool, memory: MarkMemory, log: Log, everyMs: number = EVERY_MS): NoticingLoss {
+  const losses = createLossNotice(createHistoryMarks(pool), memory);
   let isStopped = false;
+  let cannotLook = false;
   let timer: NodeJS.Timeout | undefined;
-  let underWay = round();
+  let lastRound = Number.NEGATIVE_INFINITY;
 
   function tell(isLost: boolean): void {
     if (isLost) log.warn('history.loss_noticed', { remedy: 'after a restore of Postgres: tandem history rotate' });
   }
 
+  const isSure = () => cannotLook || losses.isSure();
+
   async function round(): Promise<void> {
-    // A database that is away is told of by whoever needs it.
-    tell(await losses.round().catch(() => false));
-    if (!isStopped) timer = setTimeout(again, everyMs).unref();
+    if (!isSure() || performance.now() - lastRound >= everyMs) {
+      lastRound = performance.now();
+      // Whatever needs the database reports that it does not answer.
+      tell(await losses.round().catch(noteRights));
+    }
+    if (!isStopped) timer = setTimeout(again, Math.min(everyMs, UNSURE_EVERY_MS)).unref();
+  }
+
+  function noteRights(error: unknown): false {
+    cannotLook = CANNOT_LOOK.includes(sqlState(error) ?? '');
+    return false;
   }
 
   function again(): void {
     underWay = round();
   }
 
+  let underWay = round();
+
   return {
     async look(client) {
       const known = losses.known();
       if (known === null) return;
       try {
-        tell((await lookForMark(pool, client, known)).isLost);
+        tell((await lookForMarks(pool, client, [known])).isLost);
       } catch (error) {
         if (!CANNOT_LOOK.includes(sqlState(error) ?? '')) throw error;
       }
+    },
+    onceSure(online) {
+      const find: OnlinePredictions['find'] = (assignment, userIds) =>
+        isSure() ? online.find(assignment, userIds) : Promise.reject(unsure());
+      return { ...online, find };
     },
     async stop() {
       isStopped = true;
@@ -57,4 +82,10 @@ export function keepNoticingLoss(pool: Pool, log: Log, everyMs: number = EVERY_M
       await underWay;
     },
   };
+}
+
+function unsure(): TandemError {
+  return new TandemError('unavailable', 'The online store was not yet asked which history it remembers.', {
+    remedy: 'see that Redis and Postgres run at the configured addresses',
+  });
 }

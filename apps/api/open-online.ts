@@ -2,6 +2,7 @@
 import { createOnlineConnection } from '@tandem/online-store/connection';
 import { createErasures } from '@tandem/online-store/erasures';
 import { createHintStore } from '@tandem/online-store/hint-store';
+import { createMarkMemory } from '@tandem/online-store/mark-memory';
 import { createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createOnlinePredictions } from '@tandem/online-store/predictions';
 import { createLibraryLog } from '@tandem/telemetry/library-log';
@@ -36,6 +37,7 @@ export function openOnline({ redis, log, metrics, prefix }: OnlineSettings, open
     online: observeOnline(createOnlinePredictions({ ...named, log: libraries }), metrics),
     overlay: createOverlayStore(named),
     hints: createHintStore(named),
+    markMemory: createMarkMemory(named),
     // Its deletes hold up no read.
     erasures: createErasures(open(ERASING_MS)),
   };

@@ -1,7 +1,7 @@
-/** A database that is set back without a word, as one who remembers finds it. */
+/** A database restored without an announcement, as the processes that remember its marks find it. */
 import { createLossNotice, type HistoryMark, type MarkMemory } from '@tandem/prediction/events/notice-loss';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
-import { createHistoryMarks, lookForMark } from './history-marks.ts';
+import { createHistoryMarks, lookForMarks } from './history-marks.ts';
 import { findSettings } from './settings.ts';
 import { createTestDatabase, type TestDatabase } from './store.fixture.ts';
 
@@ -15,14 +15,35 @@ beforeEach(async () => {
 });
 afterAll(() => database.drop());
 
-/** As a copy from before the first mark finds it: identifier, timeline and rotation are the same. */
+/** As a copy from before the first mark: identifier, timeline and rotation are the same. */
 const setBack = () => database.pool.query('truncate tandem.history_marks restart identity');
 const ageMarks = () => database.pool.query(`update tandem.history_marks set left_at = now() - interval '1 min'`);
 const currentHistory = async () => (await findSettings(database.pool)).history;
 const countMarks = async () => (await database.pool.query('select from tandem.history_marks')).rowCount;
-const notice = (memory?: MarkMemory) => createLossNotice(createHistoryMarks(database.pool), memory);
+const notice = (memory: MarkMemory = createMemory()) => createLossNotice(createHistoryMarks(database.pool), memory);
 
-test('rounds leave a mark every few seconds, whoever leaves it, and notice nothing where nothing was lost', async () => {
+/** A memory shared by processes, whose server can be down, replaced or changed by another process meanwhile. */
+function createMemory() {
+  const server = { id: 'one', isDown: false, mark: null as HistoryMark | null, duringRecall: () => {} };
+  return Object.assign(server, {
+    serverId: () => server.id,
+    async recall() {
+      if (server.isDown) throw new Error('no connection');
+      const { mark } = server;
+      server.duringRecall();
+      return {
+        mark,
+        async replace(next: HistoryMark) {
+          if (server.mark !== mark) return false;
+          server.mark = next;
+          return true;
+        },
+      };
+    },
+  });
+}
+
+test('rounds leave a mark every few seconds, whichever process leaves it, and notice nothing where nothing was lost', async () => {
   const [one, other] = [notice(), notice()];
   const before = await currentHistory();
   for (const { round } of [one, other, one, other]) expect(await round()).toBe(false);
@@ -31,11 +52,12 @@ test('rounds leave a mark every few seconds, whoever leaves it, and notice nothi
   expect(await one.round()).toBe(false);
   expect(await other.round()).toBe(false);
   expect(await countMarks()).toBe(2);
+  await one.round();
   expect(other.known()).toEqual(one.known());
   expect(await currentHistory()).toBe(before);
 });
 
-test('a mark that is missing begins another history, once, however many notice', async () => {
+test('a missing mark begins another history, once, however many processes notice', async () => {
   const processes = [notice(), notice(), notice()];
   for (const { round } of processes) await round();
   const before = await currentHistory();
@@ -49,7 +71,7 @@ test('a mark that is missing begins another history, once, however many notice',
   expect(await currentHistory()).toBe(after);
 });
 
-test('the number of a mark is not enough: another past gives it away again', async () => {
+test('the number of a mark is not enough: a mark of another past is told apart', async () => {
   const { round, known } = notice();
   await round();
   await setBack();
@@ -58,31 +80,76 @@ test('the number of a mark is not enough: another past gives it away again', asy
   expect(await round()).toBe(true);
 });
 
-test('a process that starts anew is told by what outlived the one before', async () => {
-  let kept: HistoryMark | null = null;
-  const memory: MarkMemory = {
-    recall: async () => kept,
-    keep: async (mark) => {
-      kept = mark;
-    },
-  };
+test('a process that starts after the restore notices by what the memory kept', async () => {
+  const memory = createMemory();
   await notice(memory).round();
-  const lost = kept;
+  const lost = memory.mark;
   await setBack();
-  const anew = notice(memory);
-  expect(await anew.round()).toBe(true);
-  expect(kept).toEqual(anew.known());
-  expect(kept).not.toMatchObject({ past: (lost as HistoryMark | null)?.past });
+  const restarted = notice(memory);
+  expect(restarted.isSure()).toBe(false);
+  expect(await restarted.round()).toBe(true);
+  expect(restarted.isSure()).toBe(true);
+  expect(memory.mark).toEqual(restarted.known());
+  expect(memory.mark?.past).not.toBe(lost?.past);
 });
 
-test('a mark of another past, or one that is older than all that are kept, tells nothing', async () => {
+test('a memory that cannot be read is not overwritten: a later round of the same process notices the restore', async () => {
+  const memory = createMemory();
+  await notice(memory).round();
+  const lost = memory.mark;
+  await setBack();
+  memory.isDown = true;
+  const restarted = notice(memory);
+  expect(await restarted.round()).toBe(false);
+  expect(restarted.isSure()).toBe(false);
+  expect(memory.mark).toEqual(lost);
+  memory.isDown = false;
+  expect(await restarted.round()).toBe(true);
+  expect(restarted.isSure()).toBe(true);
+});
+
+test('a mark that another process remembered meanwhile is not overwritten by one that was read before it', async () => {
+  const memory = createMemory();
+  const { round } = notice(memory);
+  await round();
+  await ageMarks();
+  const later = { past: await currentHistory(), seq: 7, mark: '00000000-0000-4000-8000-000000000000' };
+  memory.duringRecall = () => {
+    memory.mark = later;
+  };
+  expect(await round()).toBe(false);
+  expect(memory.mark).toBe(later);
+  memory.duringRecall = () => {};
+  expect(await round()).toBe(true);
+});
+
+test('the memory of another server is recalled before the process is sure again', async () => {
+  const memory = createMemory();
+  const { round, isSure } = notice(memory);
+  await round();
+  expect(isSure()).toBe(true);
+  memory.id = 'two';
+  expect(isSure()).toBe(false);
+  await round();
+  expect(isSure()).toBe(true);
+  memory.duringRecall = () => {
+    memory.id = 'three';
+  };
+  await round();
+  expect(isSure()).toBe(false);
+});
+
+test('a mark of another past, or an older one than all that are kept, proves nothing', async () => {
   const { round, known } = notice();
   await database.pool.query(`select setval(pg_get_serial_sequence('tandem.history_marks', 'seq'), 100)`);
   await round();
   const mine = known();
   if (!mine) throw new Error('no mark was left');
   const look = (other: Partial<HistoryMark>) =>
-    lookForMark(database.pool, database.pool, { ...mine, mark: '00000000-0000-4000-8000-000000000000', ...other });
+    lookForMarks(database.pool, database.pool, [
+      mine,
+      { ...mine, mark: '00000000-0000-4000-8000-000000000000', ...other },
+    ]);
   expect(await look({ past: '0123456789abcdef' })).toMatchObject({ isLost: false });
   expect(await look({ seq: mine.seq - 1 })).toMatchObject({ isLost: false, newest: mine });
   expect(await look({})).toMatchObject({ isLost: true });

@@ -1,6 +1,6 @@
 import type { HistoryMark } from '@tandem/prediction/events/notice-loss';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
-import type { OnlineConnection } from './connection.ts';
+import { createOnlineConnection, type OnlineConnection } from './connection.ts';
 import { createKeys } from './keys.ts';
 import { createMarkMemory } from './mark-memory.ts';
 import { connectTo, deleteKeys, randomPrefix } from './redis.fixture.ts';
@@ -16,18 +16,40 @@ afterAll(async () => {
   connection.close();
 });
 
-it('remembers the last mark for the next process, and nothing where there is none', async () => {
+it('remembers the newest mark for the next process, and nothing where there is none', async () => {
   const memory = createMarkMemory({ connection, prefix });
-  expect(await memory.recall()).toBeNull();
-  await memory.keep({ ...MARK, seq: 6 });
-  await memory.keep(MARK);
-  expect(await createMarkMemory({ connection, prefix }).recall()).toEqual(MARK);
+  const none = await memory.recall();
+  expect(none.mark).toBeNull();
+  expect(await none.replace({ ...MARK, seq: 6 })).toBe(true);
+  expect(await (await memory.recall()).replace(MARK)).toBe(true);
+  expect((await createMarkMemory({ connection, prefix }).recall()).mark).toEqual(MARK);
 });
 
-it.each(['', 'x', '0123456789abcdef 7', '0123456789abcdef -1 00000000-0000-4000-8000-000000000000'])(
-  'what is no mark tells nothing: %j',
+it('replaces only what was recalled: of two processes that recalled the same mark, one replaces it', async () => {
+  const memory = createMarkMemory({ connection, prefix });
+  const [one, other] = [await memory.recall(), await memory.recall()];
+  expect(await one.replace({ ...MARK, seq: 8 })).toBe(true);
+  expect(await other.replace({ ...MARK, seq: 9 })).toBe(false);
+  expect((await memory.recall()).mark).toEqual({ ...MARK, seq: 8 });
+  await connection.redis.del(createKeys(prefix).historyMark);
+  expect(await one.replace(MARK)).toBe(false);
+  expect((await memory.recall()).mark).toBeNull();
+});
+
+it.each(['', 'x', '0123456789abcdef 7', '0123456789abcdef -1 00000000-0000-4000-8000-000000000000', '\u{e9}\u{20ac}'])(
+  'a text that is no mark proves nothing, and is replaced: %j',
   async (text) => {
     await connection.redis.set(createKeys(prefix).historyMark, text);
-    expect(await createMarkMemory({ connection, prefix }).recall()).toBeNull();
+    const memory = createMarkMemory({ connection, prefix });
+    const recalled = await memory.recall();
+    expect(recalled.mark).toBeNull();
+    expect(await recalled.replace(MARK)).toBe(true);
+    expect((await memory.recall()).mark).toEqual(MARK);
   },
 );
+
+it('cannot be recalled before Redis is connected: nothing is known, not that nothing is remembered', async () => {
+  const early = createOnlineConnection({ url: inject('redisUrl'), log: () => {} });
+  await expect(createMarkMemory({ connection: early, prefix }).recall()).rejects.toMatchObject({ code: 'unavailable' });
+  early.close();
+});

@@ -1,57 +1,77 @@
 /**
- * Whether the database still has what was seen of it: a mark is left in it every few seconds, and remembered here and in the
- * online store. Where one is missing that was seen in this very history, the database was set back without a word, and
- * the offline store begins another history.
+ * Notices a database restore that was not announced. Processes leave a random mark in the database every few seconds, and
+ * remember the newest, here and in the online store. A remembered mark that is missing from the history it was seen in
+ * proves that the database was set back; the offline store then begins another history.
+ *
+ * No recall, no keep: a memory that could not be read is never overwritten, and is only replaced by a mark that was read
+ * in the same statement that found the recalled one. Until a process has recalled, the online store may hold predictions
+ * of a lost past: it is not asked for candidates (`isSure`).
  */
 
-/** A mark in the database, and where it was seen. */
+/** A mark in the database, and the history where it was seen. */
 export interface HistoryMark {
-  /** 16 hex digits: the history and the database, of which a server may have several. */
+  /** The history: 16 hex digits. */
   readonly past: string;
   readonly seq: number;
   readonly mark: string;
 }
 
 export interface MarkLook {
-  /** The last mark there is; null where there is none yet. */
+  /** The newest mark in the database; null where there is none yet. */
   readonly newest: HistoryMark | null;
-  /** The mark asked about is missing, though this is the past that it was seen in. */
+  /** One of the marks asked about is missing from the history that it was seen in. */
   readonly isLost: boolean;
 }
 
 /** Port: the marks in the database. */
 export interface HistoryMarks {
-  /** Where the mark is lost, another history has begun when this resolves. */
-  look(known: HistoryMark | null): Promise<MarkLook>;
+  /** Looks for these marks and the newest in one statement. Where one is lost, another history has begun when this resolves. */
+  look(known: readonly HistoryMark[]): Promise<MarkLook>;
   leave(): Promise<void>;
 }
 
-/** Port: a memory of the last mark that outlives the process, and may be lost or old. */
-export interface MarkMemory {
-  recall(): Promise<HistoryMark | null>;
-  keep(mark: HistoryMark): Promise<void>;
+/** What a memory held when it was read. Only a reader can replace it. */
+export interface RecalledMark {
+  /** Null where nothing was remembered. */
+  readonly mark: HistoryMark | null;
+  /** Remembers this mark, unless the memory has changed since; resolves with whether it did. */
+  replace(mark: HistoryMark): Promise<boolean>;
 }
 
-export const NO_MEMORY: MarkMemory = Object.freeze({ recall: async () => null, keep: async () => {} });
+/** Port: a memory of the newest mark that outlives the process, and may be lost or old. */
+export interface MarkMemory {
+  /** Identifies the server that holds it; null where it has not said. */
+  serverId(): string | null;
+  /** Rejects where the memory cannot be read. */
+  recall(): Promise<RecalledMark>;
+}
 
 export interface LossNotice {
-  /** The last mark that this process has seen. */
+  /** The newest mark that this process has seen. */
   known(): HistoryMark | null;
-  /** Looks for what is remembered, leaves a mark, and remembers the last. Resolves with whether a loss was noticed. */
+  /** Whether the memory of the server now connected was recalled, and the database found to have what it remembers. */
+  isSure(): boolean;
+  /** Leaves a mark, looks for the remembered ones, and remembers the newest. Resolves with whether a loss was noticed. */
   round(): Promise<boolean>;
 }
 
-export function createLossNotice(marks: HistoryMarks, memory: MarkMemory = NO_MEMORY): LossNotice {
+export function createLossNotice(marks: HistoryMarks, memory: MarkMemory): LossNotice {
   let known: HistoryMark | null = null;
+  let sure: { readonly serverId: string | null } | null = null;
   return {
     known: () => known,
+    isSure: () => sure !== null && sure.serverId === memory.serverId(),
     async round() {
-      const mine = await marks.look(known);
-      const theirs = await marks.look(await memory.recall().catch(() => null));
+      const serverId = memory.serverId();
+      const recalled = await memory.recall().catch(() => null);
+      const isOfServer = memory.serverId() === serverId;
       await marks.leave();
-      known = (await marks.look(null)).newest;
-      if (known) await memory.keep(known).catch(() => {});
-      return mine.isLost || theirs.isLost;
+      const remembered = [known, recalled?.mark ?? null].filter((mark) => mark !== null);
+      const { newest, isLost } = await marks.look(remembered);
+      known = newest;
+      if (recalled !== null && isOfServer) sure = { serverId };
+      if (recalled !== null && newest !== null) await recalled.replace(newest).catch(() => false);
+      return isLost;
     },
   };
 }
