@@ -177,11 +177,7 @@ function openReadiness(log: Log, dependencies: ReadinessPartsDependencies, more:
   });
 }
 
-function openPostgres(
-  { database, artifacts = null, metrics, log }: ApiSettings,
-  memory: MarkMemory,
-  opened: Opened,
-) {
+function openPostgres({ database, artifacts = null, metrics, log }: ApiSettings, memory: MarkMemory, opened: Opened) {
   const named = { url: database.url, applicationName: 'tandem-api' };
   const pool = createPool({ ...named, ...POOL });
   opened.push(() => pool.end());

@@ -31,7 +31,9 @@ async function onServer<T>(use: (client: pg.Client) => Promise<T>, url = inject(
 }
 
 async function historyOf(client: Pick<pg.Client, 'query'>): Promise<string> {
-  const { rows } = await client.query<{ history: string; rotation: string }>('select tandem.current_history() as history');
+  const { rows } = await client.query<{ history: string; rotation: string }>(
+    'select tandem.current_history() as history',
+  );
   return rows[0]?.history ?? '';
 }
 
@@ -47,8 +49,7 @@ test('a database restored under another name in the same cluster has another his
   const rotation = 'select rotation::text from tandem.history_rotation';
   const { rows } = await onServer((client) => client.query<{ rotation: string }>(rotation), urlOf(name));
   await onServer(
-    (client) =>
-      client.query({ text: 'update tandem.history_rotation set rotation = $1', values: [rows[0]?.rotation] }),
+    (client) => client.query({ text: 'update tandem.history_rotation set rotation = $1', values: [rows[0]?.rotation] }),
     urlOf(copy()),
   );
   const restored = await onServer(historyOf, urlOf(copy()));

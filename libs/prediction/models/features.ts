@@ -34,11 +34,15 @@ export interface LaidValue {
   readonly entry: ContextValue;
 }
 
-/** What an event left in a user's context for one feature. Times in ms since 1970. */
+/**
+ * The value that an event left in a user's context for one feature. Times in ms since 1970. Which value stands is decided
+ * when an event is accepted: migrations/0022_order_of_event_values.sql.
+ */
 export interface ContextValue {
   readonly value: unknown;
-  /** When Postgres accepted it, on Postgres' clock. */
+  /** When Postgres accepted it, on Postgres' clock; never earlier than the value that it replaced. */
   readonly accepted: number;
+  /** When it happened; without a time of its own the acceptance, and never earlier than the value that it replaced. */
   readonly time: number;
   readonly source: string;
   readonly id: string;

@@ -49,7 +49,7 @@ export const eventAtTransactionStart: Plant = {
     ...COMPARE,
     ...plainSet,
     {
-      file: 'migrations/0004_event_application.sql',
+      file: 'migrations/0022_order_of_event_values.sql',
       find: `    updated_at = clock_timestamp()
   from changed g`,
       replace: `    updated_at = now()
