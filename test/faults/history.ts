@@ -99,6 +99,8 @@ export interface ReadAnswer {
   readonly modelVersion: string | null;
   /** The number of the model version that the prediction itself shows; null where there is none. */
   readonly computedBy: number | null;
+  /** The value that the prediction shows of the user's last SQL event, 0 of none; absent where it is not asked. */
+  readonly told?: number | null;
   readonly generation: string | null;
   readonly etag?: string;
 }
@@ -112,6 +114,8 @@ export interface SentEvent {
   readonly changedAt: number;
   /** When an event with this id was sent first, by whatever call. */
   readonly firstSent: number;
+  /** The value that it carries, of SQL events: later accepted ones of a user carry higher values. */
+  readonly told?: number;
   /** Sent with another payload than the acknowledged event of this id: to be refused with 409. */
   readonly conflicting?: true;
 }

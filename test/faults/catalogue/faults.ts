@@ -14,6 +14,7 @@ import { partitions } from './partitions.ts';
 import { repeatedEvents } from './repeated-events.ts';
 import { slowPostgres } from './slow-postgres.ts';
 import { stoppedPrograms } from './stopped-programs.ts';
+import { unannouncedRestores } from './unannounced-restores.ts';
 import { wrongClocks } from './wrong-clocks.ts';
 
 export const faults: readonly NamedFault[] = [
@@ -33,6 +34,7 @@ export const faults: readonly NamedFault[] = [
   ...killedPrograms,
   ...killedInShutdown,
   ...lostHistory,
+  ...unannouncedRestores,
 ];
 
 /** Those whose name is, or begins with, one of these; all where none is named. Throws where a name means none. */

@@ -8,8 +8,9 @@ import type { Stage } from '../rig/session.ts';
 import type { RigServer, StoreName } from '../rig/stores.ts';
 import { type NamedFault, NotMet, oneOf } from './fault.ts';
 
-const HOUR_MS = 3_600_000;
+export const HOUR_MS = 3_600_000;
 const HELD_MS = 10_000;
+const STEP_EVERY_MS = 700;
 /** What a server's clock may be off, and still be said to have moved by an hour. */
 const NEARLY_MS = 60_000;
 const MET_WITHIN_MS = 30_000;
@@ -67,6 +68,13 @@ export const wrongClocks: readonly NamedFault[] = [
   ...ofPrograms,
   ...ofStores,
   {
+    name: 'postgres-clock-steps',
+    needs: 'server clocks',
+    what: `Postgres' clock steps ahead and back, by up to an hour, for ${HELD_MS / 1_000} s`,
+    expected: 'values of events stand in the order of acceptance',
+    run: stepClock,
+  },
+  {
     name: 'postgres-clock-set-back',
     needs: 'server clocks',
     what: "a worker is killed with a chunk in hand while Postgres' clock is an hour ahead, which is then set right",
@@ -76,11 +84,30 @@ export const wrongClocks: readonly NamedFault[] = [
 ];
 
 /** Rejects where the server does not see it: it may run where no library can be put under it. */
-async function moveClock({ clock, tellTime }: RigServer, aheadMs: number): Promise<void> {
+export async function moveClock({ clock, tellTime }: RigServer, aheadMs: number): Promise<void> {
   if (clock === null) throw new Error('its clock cannot be moved here');
   await clock.setClock(aheadMs);
   const off = (await tellTime()) - Date.now() - aheadMs;
   if (Math.abs(off) > NEARLY_MS) throw new Error(`its clock was to be ${aheadMs} ms ahead, and is off by ${off} ms`);
+}
+
+/** Each step may follow events of the one before within a second, or be too small to be seen by itself. */
+export async function stepClock({ rig, fault, random }: Stage): Promise<void> {
+  await fault(
+    { name: "Postgres' clock steps" },
+    {
+      inject: () => moveClock(rig.postgres, HOUR_MS),
+      async hold() {
+        const end = performance.now() + HELD_MS;
+        while (performance.now() < end) {
+          const size = 10 ** (2 + random() * Math.log10(HOUR_MS / 100));
+          await moveClock(rig.postgres, Math.round(random() < 0.5 ? size : -size));
+          await pause(STEP_EVERY_MS);
+        }
+      },
+      lift: () => moveClock(rig.postgres, 0),
+    },
+  );
 }
 
 async function setBack({ rig, fault, random }: Stage): Promise<void> {

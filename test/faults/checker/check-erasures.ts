@@ -66,7 +66,10 @@ export function createErasureChecker(known: Known, calls: CallChecker, violation
 
   return {
     counts,
-    intend: ({ userId, act, at }) => erasures.intend(known.userOf(userId), act, at),
+    intend({ userId, act, at }) {
+      known.everErased.add(known.userOf(userId));
+      erasures.intend(known.userOf(userId), act, at);
+    },
     check(call) {
       calls.check(call);
       const user = known.userOf(call.userId);

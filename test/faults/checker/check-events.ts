@@ -75,6 +75,7 @@ export function createEventChecker(known: Known, calls: CallChecker, violations:
       memory.acknowledge(place, version);
     }
     known.demand(user, call.at, call.ended, version, memory.score(place));
+    if (event.told !== undefined) known.values.raise(user, call.ended, 0, event.told);
   }
 
   /** Those of one time have the tombstone's version together, which may have been known before. */

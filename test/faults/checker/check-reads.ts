@@ -53,6 +53,7 @@ export function createReadChecker(
   };
   const demand: Demand = { version: 0, score: 0 };
   const changed: Demand = { version: 0, score: 0 };
+  const carried: Demand = { version: 0, score: 0 };
 
   function note(rule: Rule, why: string, read: Read, answer: ReadAnswer): void {
     violations.note(rule, why, { answer, demand, changed, read: headOf(read) });
@@ -75,8 +76,17 @@ export function createReadChecker(
     if (read.directives.noCache && source === 'live' && known.changes.find(user, read.at, changed)) {
       if ((score ?? -1) < changed.score) note('features from before the request', `score ${score}`, read, answer);
     }
+    checkValue(read, answer, user);
     generations.check(read, answer);
     assignments.check(read, answer, user);
+  }
+
+  /** Of two values the one accepted later stands, whatever the clock of Postgres did in between. */
+  function checkValue(read: Read, answer: ReadAnswer, user: number): void {
+    const { told } = answer;
+    if (told === undefined || known.everErased.has(user) || !known.values.find(user, read.at, carried)) return;
+    if ((told ?? 0) >= carried.score) return;
+    note('older event value', `told ${told}; an event acknowledged before carried ${carried.score}`, read, answer);
   }
 
   function checkLabel(read: Read, answer: ReadAnswer, user: number): void {

@@ -13,6 +13,10 @@ export interface Known {
   readonly demands: Demands;
   /** Of the application's own rows; as scores. */
   readonly changes: Demands;
+  /** Of the values that acknowledged SQL events carried; as scores. */
+  readonly values: Demands;
+  /** Users that were ever to be erased, also in a lost history: an erasure clears their values. */
+  readonly everErased: Set<number>;
   /** A number from 0 for each user id. */
   userOf(userId: string): number;
   readonly users: ReadonlyMap<string, number>;
@@ -36,6 +40,8 @@ export function createKnown(windowMs: number): Known {
   const erasures = createErasureMemory(windowMs);
   const demands = createDemands(windowMs);
   const changes = createDemands(windowMs);
+  const values = createDemands(windowMs);
+  const everErased = new Set<number>();
   const users = new Map<string, number>();
   const orphans = new Map<number, number>();
   let labels = new Int32Array(1_024);
@@ -60,6 +66,8 @@ export function createKnown(windowMs: number): Known {
     erasures,
     demands,
     changes,
+    values,
+    everErased,
     users,
     demand,
     userOf(userId) {
@@ -82,6 +90,7 @@ export function createKnown(windowMs: number): Known {
       erasures.forget();
       demands.forget();
       changes.forget();
+      values.forget();
       labels.fill(0);
       scores.fill(0);
     },

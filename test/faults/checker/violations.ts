@@ -3,6 +3,8 @@
 export type Rule =
   /** An answer called fresh is older than what was acknowledged before it was asked for. */
   | 'stale called fresh'
+  /** An answer called fresh shows the value of an older event than one acknowledged before it was asked for. */
+  | 'older event value'
   /** A label says more than the score shows: it is not the context that the prediction was computed from. */
   | 'untrue label'
   | 'demanded context not met'

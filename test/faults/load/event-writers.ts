@@ -95,12 +95,13 @@ async function send(parts: LoadParts, dice: Dice, sendable: readonly Sendable[])
     method: 'POST',
     path: '/v1/events',
     contentType: 'application/cloudevents-batch+json',
-    body: sendable.map(({ source, id, userId, type }) => ({
+    body: sendable.map(({ source, id, userId, type, told }) => ({
       specversion: '1.0',
       id,
       source,
       type,
       subject: userId,
+      ...(told === undefined ? {} : { datacontenttype: 'application/json', data: { told } }),
     })),
     timeoutMs: parts.deadlines.event,
   });

@@ -46,6 +46,8 @@ export interface RecentEvent {
   readonly userId: string;
   readonly type: string;
   readonly score: number;
+  /** The value that its data carry, where it has data. */
+  readonly told?: number;
   readonly changedAt: number;
   readonly firstSent: number;
   readonly contextVersion: number;

@@ -179,7 +179,8 @@ function answerOf(answer: PredictionAnswer | undefined): ReadAnswer {
     modelVersion,
     generation,
   };
-  const { score } = prediction;
-  const told = typeof score === 'number' ? toldBy(score) : null;
-  return { ...said, status: 200, score: told?.count ?? null, computedBy: told?.version ?? null };
+  const { score, told } = prediction;
+  const by = typeof score === 'number' ? toldBy(score) : null;
+  const shown = { score: by?.count ?? null, computedBy: by?.version ?? null };
+  return { ...said, ...shown, status: 200, told: typeof told === 'number' ? told : null };
 }

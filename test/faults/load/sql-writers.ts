@@ -1,4 +1,7 @@
-/** Applications that change their row and insert the event in one transaction: its COMMIT is the acknowledgement. */
+/**
+ * Applications that change their row and insert the event in one transaction: its COMMIT is the acknowledgement. Each event
+ * carries a value without a time, higher than every one before it, in whatever past of the database that was.
+ */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Pool } from '../../e2e/counts.fixture.ts';
 import { monotonicNow, type SentEvent, type SqlEvents } from '../history.ts';
@@ -14,6 +17,8 @@ export interface SqlWriterOptions {
 
 export const SQL_SOURCE = 'load-sql';
 const TYPE = 'changed';
+/** The value of the last event, of all writers: a float32 holds it exactly. */
+let lastTold = 0;
 
 export function startSqlWriter(parts: LoadParts, name: string, dice: Dice, options: SqlWriterOptions): Promise<void> {
   let made = 0;
@@ -26,7 +31,10 @@ export function startSqlWriter(parts: LoadParts, name: string, dice: Dice, optio
     const ids = userIds.map(() => `${name}-${++made}`);
     const inserted = await insert(options.pool, userIds, ids).catch(() => null);
     const ended = monotonicNow();
-    const events = userIds.map((userId, i) => eventOf(ids[i] ?? '', userId, inserted?.[i]?.score ?? 0, at));
+    const events = userIds.map((userId, i) => {
+      const row = inserted?.[i];
+      return { ...eventOf(ids[i] ?? '', userId, row?.score ?? 0, at), ...(row ? { told: row.told } : {}) };
+    });
     const results = (inserted ?? []).map(({ id, contextVersion, contextToken }) => ({
       id,
       contextVersion,
@@ -53,6 +61,7 @@ export function startSqlWriter(parts: LoadParts, name: string, dice: Dice, optio
 interface Inserted {
   readonly id: string;
   readonly score: number;
+  readonly told: number;
   readonly contextVersion: number;
   readonly contextToken: string;
 }
@@ -79,9 +88,11 @@ async function insertOne(client: Pick<Pool, 'query'>, userId: string, id: string
     text: 'update counts set changes = changes + 1 where user_id = $1::bigint returning changes',
     values: [userId],
   });
+  // The user's row is locked by now: the events of a user are accepted in the order of their values.
+  const told = ++lastTold;
   await client.query({
-    text: 'insert into tandem.events (source, id, type, user_id) values ($1, $2, $3, $4)',
-    values: [SQL_SOURCE, id, TYPE, userId],
+    text: 'insert into tandem.events (source, id, type, user_id, data) values ($1, $2, $3, $4, $5)',
+    values: [SQL_SOURCE, id, TYPE, userId, { told }],
   });
   const { rows } = await client.query<{ version: number; token: string }>({
     text: `select context_version::int as version, tandem.current_history() || '.' || context_version as token
@@ -90,7 +101,7 @@ async function insertOne(client: Pick<Pool, 'query'>, userId: string, id: string
   });
   const [row] = rows;
   if (row === undefined) throw new Error('an inserted event has no version');
-  return { id, score: changed.rows[0]?.changes ?? 0, contextVersion: row.version, contextToken: row.token };
+  return { id, score: changed.rows[0]?.changes ?? 0, told, contextVersion: row.version, contextToken: row.token };
 }
 
 function eventOf(id: string, userId: string, score: number, at: number): SentEvent {

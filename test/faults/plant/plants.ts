@@ -1,7 +1,8 @@
 /** Every plant by its name, for the child process that is told names alone. */
 import { deleteOnEvent } from './controls/cache-aside.ts';
+import { valuesByClock } from './controls/clock-order.ts';
 import { unblocked, unverifiedWithoutTombstones } from './controls/erasure.ts';
-import { versionWithoutHistory } from './controls/history.ts';
+import { historyWithoutDatabase, recallLost, versionWithoutHistory } from './controls/history.ts';
 import { heldAssignment, overlayOfAnyArm, saltedByStep } from './controls/rollouts.ts';
 import { joinedInFlight, versionAfterContext } from './controls/statements.ts';
 import { eventAtTransactionStart, skewedClocks, stampAtCompletion } from './controls/timestamps.ts';
@@ -22,6 +23,9 @@ export const plants: readonly Plant[] = [
   pointerInRedis,
   shortETag,
   versionWithoutHistory,
+  recallLost,
+  historyWithoutDatabase,
+  valuesByClock,
   unverifiedWithoutTombstones,
   unblocked,
   heldAssignment,

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { findFreePort } from '@tandem/local-servers/ports';
 import { createPool } from '@tandem/offline-store/database';
 import { createRandom } from '../../../apps/shop/replay/random.ts';
-import { adoptCounts, type Counts, type Pool } from '../../e2e/counts.fixture.ts';
+import type { Counts, Pool } from '../../e2e/counts.fixture.ts';
 import type { ProgramName } from '../../e2e/program.fixture.ts';
 import { failpoints } from '../plant/failpoints.ts';
 import { findPlants } from '../plant/plants.ts';
@@ -17,7 +17,7 @@ import { buildClockShim, createServerClock } from './server-clock.ts';
 import { mountSmallDisk, type SmallDisk } from './small-disk.ts';
 import { type RigPostgres, type RigRedis, type StoreName, startPostgresOf, startRedisOf } from './stores.ts';
 import { type SupervisedProgram, superviseProgram } from './supervised-program.ts';
-import { insertToldVersions } from './told-versions.ts';
+import { adoptToldVersions } from './told-versions.ts';
 
 export interface RigOptions {
   readonly seed: number;
@@ -58,6 +58,8 @@ export interface Rig {
   proxies(store: StoreName, of?: readonly SupervisedProgram[]): readonly TcpProxy[];
   /** More workers, beside the rig's own; whoever hired them closes them. */
   hireWorkers(count: number): Promise<readonly SupervisedProgram[]>;
+  /** The programs reach that database of the server from their next start on, the application from its next connection. */
+  useDatabase(name: string): void;
   /** As ops are told to do after a restore: versions of the past that is lost prove nothing from now on. */
   rotateHistory(): Promise<void>;
   /** Lifts whatever the proxies, failpoints and clocks do, lets stopped and held processes go on, and waits until all have started. */
@@ -92,8 +94,10 @@ async function build(options: RigOptions, opened: Closing[], close: () => Promis
   const stores = await startStores(options, opened);
   const pool = await prepareDatabase(options, stores.postgres, opened);
   const programs: SupervisedProgram[] = [];
-  for (let no = 1; no <= apis; no++) programs.push(await startOne('api', no, options, stores, opened));
-  for (let no = 1; no <= workers; no++) programs.push(await startOne('worker', no, options, stores, opened));
+  let database = new URL(stores.postgres.url).pathname.slice(1);
+  const named = { ...stores, database: () => database };
+  for (let no = 1; no <= apis; no++) programs.push(await startOne('api', no, options, named, opened));
+  for (let no = 1; no <= workers; no++) programs.push(await startOne('worker', no, options, named, opened));
   await Promise.all(programs.map((program) => program.ready()));
   return {
     seed,
@@ -108,9 +112,13 @@ async function build(options: RigOptions, opened: Closing[], close: () => Promis
     proxies: (store, of = programs) => of.map((program) => program.proxies[store]),
     async hireWorkers(count) {
       const hired: SupervisedProgram[] = [];
-      for (let no = 1; no <= count; no++) hired.push(await startOne('worker', workers + no, options, stores, opened));
+      for (let no = 1; no <= count; no++) hired.push(await startOne('worker', workers + no, options, named, opened));
       await Promise.all(hired.map((program) => program.ready()));
       return hired;
+    },
+    useDatabase(name) {
+      database = name;
+      pool.options.connectionString = inDatabase(stores.postgres.url, name);
     },
     async rotateHistory() {
       await pool.query('update tandem.history_rotation set rotation = gen_random_uuid(), rotated_at = now()');
@@ -165,8 +173,7 @@ async function prepareDatabase(
   await migratePlanted(url, findPlants(plants), join(folder, 'migrations'));
   const pool = createPool({ url, max: 16, applicationName: 'application' });
   opened.push(() => pool.end());
-  await adoptCounts(pool, counts);
-  await insertToldVersions(pool, counts);
+  await adoptToldVersions(pool, counts);
   return pool;
 }
 
@@ -174,7 +181,7 @@ async function startOne(
   kind: ProgramName,
   no: number,
   { seed, folder, plants = [], environment = {}, onLine }: RigOptions,
-  stores: Stores,
+  stores: Stores & { database(): string },
   opened: Closing[],
 ): Promise<SupervisedProgram> {
   const proxies = await startProxies(seed, `${kind} ${no}`, stores, opened);
@@ -184,14 +191,14 @@ async function startOne(
     no,
     proxies,
     url: port === null ? null : `http://127.0.0.1:${port}`,
-    environment: {
-      DATABASE_URL: proxies.postgres.by(stores.postgres.url),
+    environment: () => ({
+      DATABASE_URL: proxies.postgres.by(inDatabase(stores.postgres.url, stores.database())),
       REDIS_URL: proxies.cache.by(stores.cache.url),
       QUEUE_REDIS_URL: proxies.queue.by(stores.queue.url),
       ...(port === null ? {} : { PORT: String(port) }),
       ...SIZES,
       ...environment,
-    },
+    }),
     plants: [failpoints.name, ...plants],
     pointsFile: join(folder, `${kind}-${no}.points.json`),
     clockFile: join(folder, `${kind}-${no}.clock`),
@@ -199,6 +206,13 @@ async function startOne(
   });
   opened.push(() => program.close());
   return program;
+}
+
+/** The URL of another database of that server. */
+export function inDatabase(url: string, name: string): string {
+  const other = new URL(url);
+  other.pathname = `/${name}`;
+  return other.href;
 }
 
 async function startProxies(

@@ -16,7 +16,8 @@ export interface ProgramParts {
   /** Null for a worker. */
   readonly url: string | null;
   readonly proxies: Readonly<Record<StoreName, TcpProxy>>;
-  readonly environment: Readonly<Record<string, string>>;
+  /** Of each start. */
+  environment(): Readonly<Record<string, string>>;
   /** Names of the plants in its text. */
   readonly plants: readonly string[];
   /** Arms its failpoints. */
@@ -82,7 +83,7 @@ export function superviseProgram(parts: ProgramParts): SupervisedProgram {
   function start(): Program {
     starts++;
     hasStarted = false;
-    const program = startProgram(kind, parts.environment, {
+    const program = startProgram(kind, parts.environment(), {
       nodeArguments: preloading(parts),
       mostLines: KEPT_LINES,
       onLine: (line) => parts.onLine?.(name, line),

@@ -2,6 +2,7 @@
  * The negative controls as they are tried: what is planted, what is done to the deployment meanwhile, and by which rule
  * the checker has to find it out. Without the plant the same load and the same doings must leave it with nothing to say.
  */
+import { findFaults } from '../../catalogue/faults.ts';
 import type { Rule } from '../../checker/violations.ts';
 import type { LoadRates } from '../../load/start-load.ts';
 import type { Stage } from '../../rig/session.ts';
@@ -37,11 +38,18 @@ export interface Control {
   readonly holds?: true;
 }
 
+/** A fault of the catalogue, once a round. */
+const doing = (name: string) => async (stage: Stage) => {
+  for (const fault of findFaults([name])) await fault.run(stage);
+};
+
 const OLD: readonly Rule[] = ['stale called fresh', 'old certificate'];
 const BY_HTTP_ALONE: Partial<LoadRates> = { sqlWriters: 0, writers: 4, writesPerSecond: 15, runsPerSecond: 0.5 };
 /** Hints tell nobody that a user was readmitted: a version that is in Redis alone would keep the user away. */
 const UNERASED: Partial<LoadRates> = { ...BY_HTTP_ALONE, erasuresPerSecond: 0 };
 const MANY_RUNS: Partial<LoadRates> = { runsPerSecond: 2, writers: 4, writesPerSecond: 15, transactionsPerSecond: 30 };
+/** Events whose values the checker knows the order of; users keep them, unless they are erased. */
+const MANY_VALUES: Partial<LoadRates> = { sqlWriters: 2, transactionsPerSecond: 15 };
 /** Nothing else withdraws what is served. */
 const MANY_MOVES: Partial<LoadRates> = { movesPerSecond: 2, rollbacksPerSecond: 0 };
 /** What Redis held before an erasure has to fit afterwards, too: no other generation, no other floor. */
@@ -155,6 +163,33 @@ export const controls: readonly Control[] = [
     stir: restoreBackup,
     needsStores: true,
     caughtBy: ['answer beyond the stores', 'untrue label', ...OLD],
+  },
+  {
+    name: 'H1',
+    what: 'recall lost: a mark that could not be recalled is overwritten; Postgres is restored, and nobody rotates its history',
+    plants: ['H1'],
+    rates: MANY_VALUES,
+    changing: 60,
+    stir: doing('unannounced-restore-restarted'),
+    caughtBy: ['older event value', 'untrue label', ...OLD],
+  },
+  {
+    name: 'H2',
+    what: 'oid not in the history; the database is restored under another name',
+    plants: ['H2'],
+    rates: MANY_VALUES,
+    changing: 60,
+    stir: doing('restored-under-another-name'),
+    caughtBy: ['older event value', 'untrue label', ...OLD],
+  },
+  {
+    name: 'C1',
+    what: "values of events without a time stand by Postgres' clock, which steps",
+    plants: ['C1'],
+    rates: MANY_VALUES,
+    changing: 60,
+    stir: doing('postgres-clock-steps'),
+    caughtBy: ['older event value'],
   },
   {
     name: 'Q3',

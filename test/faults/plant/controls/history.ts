@@ -1,4 +1,4 @@
-/** Q1: versions alone, without the history they count in. */
+/** Q1, H1, H2: versions alone, or a history that a restore which nobody rotated does not change. */
 import type { Plant } from '../patch.ts';
 
 export const versionWithoutHistory: Plant = {
@@ -9,6 +9,44 @@ export const versionWithoutHistory: Plant = {
       file: 'libs/prediction/freshness.ts',
       find: 'return candidate.history === history && candidate.overlayFloor === assignment.overlayFloor;',
       replace: 'return candidate.overlayFloor === assignment.overlayFloor;',
+    },
+  ],
+};
+
+export const recallLost: Plant = {
+  name: 'H1',
+  what: 'a memory that could not be read counts as empty: Redis is believed, and the mark in it overwritten',
+  patches: [
+    {
+      file: 'libs/prediction/events/notice-loss.ts',
+      find: 'const recalled = await memory.recall().catch(() => null);',
+      replace: `const recalled = await memory.recall().catch(() => ({
+        mark: null,
+        replace: async (mark: HistoryMark) => (await memory.recall()).replace(mark),
+      }));`,
+    },
+    {
+      file: 'libs/prediction/events/notice-loss.ts',
+      find: 'isSure: () => sure !== null && sure.serverId === memory.serverId(),',
+      replace: 'isSure: () => true,',
+    },
+  ],
+};
+
+export const historyWithoutDatabase: Plant = {
+  name: 'H2',
+  what: "a history is of the server alone, a mark of the database's name as well",
+  patches: [
+    {
+      file: 'migrations/0021_history_of_database.sql',
+      find: " || '/' || d.oid || '/' || d.datname || '/' || r.rotation",
+      replace: " || '/' || r.rotation",
+    },
+    {
+      file: 'libs/offline-store/history-marks.ts',
+      find: 'from (select tandem.current_history() as past offset 0) p',
+      replace:
+        "from (select substr(md5(tandem.current_history() || '/' || current_database()), 1, 16) as past offset 0) p",
     },
   ],
 };
