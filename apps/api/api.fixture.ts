@@ -3,6 +3,7 @@
  * `repurchase`, sigmoid(orders / 2 - recency / 10), over the table `customers`.
  */
 import { createHash, randomUUID } from 'node:crypto';
+import { createHostRule } from '@tandem/http-server/foreign-request';
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
 import { createPool } from '@tandem/offline-store/database';
 import { createErasureStore } from '@tandem/offline-store/erasures';
@@ -21,7 +22,6 @@ import { inject } from 'vitest';
 import { type App, createApp } from './app.ts';
 import { type CuttableConnection, startCuttableConnection } from './cuttable-connection.fixture.ts';
 import { type ApiDependencies, type ApiSettings, createDependencies } from './dependencies.ts';
-import { createHostRule } from './http/foreign-request.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {

@@ -1,10 +1,10 @@
 /** The HTTP application: every endpoint at its path, and an answer for what is no endpoint. Starts nothing by itself. */
 import { OpenAPIHono } from '@hono/zod-openapi';
+import { checkHost } from '@tandem/http-server/foreign-request';
+import { RequestError } from '@tandem/http-server/request-error';
 import { Hono } from 'hono';
 import { type Endpoint, honoPath } from './endpoint.ts';
 import { createEndpoints, type EndpointDependencies } from './endpoints.ts';
-import { checkHost } from './http/foreign-request.ts';
-import { RequestError } from './http/request-error.ts';
 import { describeApi } from './openapi.ts';
 import { problemResponse, toProblem } from './problem.ts';
 import { type DocumentedApi, docsPage } from './routes/docs/page.ts';

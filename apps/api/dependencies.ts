@@ -1,4 +1,6 @@
 /** Builds everything that the API is made of, and closes it in reverse. */
+
+import type { HostRule } from '@tandem/http-server/foreign-request';
 import { createInferencePool, type InferencePool } from '@tandem/inference/pool';
 import { type BucketOptions, createBucket } from '@tandem/offline-store/artifact-bucket';
 import { createArtifactStore } from '@tandem/offline-store/artifacts';
@@ -32,7 +34,6 @@ import type { Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import type { AppDependencies } from './app.ts';
-import type { HostRule } from './http/foreign-request.ts';
 import { openExplanations, openKeptAnswers } from './keep-explanations.ts';
 import { keepModels } from './keep-loaded.ts';
 import type { KeyMode } from './keys/choose-mode.ts';

@@ -2,9 +2,14 @@
  * Who reaches the service. That decides who must show a key, whether metrics, which ask for none, are on its port, and
  * by which names it is asked.
  */
-import { lookup } from 'node:dns/promises';
 import type { ApiKeysSection, HttpSection } from '@tandem/config/environment-sections';
-import { createHostRule, type HostRule, isLoopback } from './http/foreign-request.ts';
+import {
+  createHostRule,
+  type HostRule,
+  isLoopback,
+  isOnLoopback,
+  type ResolveName,
+} from '@tandem/http-server/foreign-request';
 import { chooseKeyMode, type KeyMode } from './keys/choose-mode.ts';
 
 export interface ExposureSettings {
@@ -32,25 +37,20 @@ export interface Exposure {
  */
 export async function findExposure(
   { http: { host, metricsPort }, apiKeys, hostNames }: ExposureSettings,
-  resolve: (name: string) => Promise<string | undefined> = resolveHost,
+  resolve?: ResolveName,
 ): Promise<Exposure> {
-  const isOnLoopback = isLoopback((await resolve(host)) ?? host);
+  const listensOnLoopback = await isOnLoopback(host, resolve);
   const { publishedOn } = apiKeys;
   // What resolves to loopback here need not elsewhere: files of hosts say so of a machine's own name. Only what is listened
   // on is known to be what it resolves to.
-  const isLocal = publishedOn === host ? isOnLoopback : isLoopback(publishedOn);
+  const isLocal = publishedOn === host ? listensOnLoopback : isLoopback(publishedOn);
   const keys = chooseKeyMode(apiKeys, isLocal);
   const byName = createHostRule([host, ...hostNames]);
   const byAny = () => true;
   // Without a key a web page whose host name is made to point at loopback could read and change everything, through
   // whatever publishes the API there.
-  const isOurHost = isOnLoopback || (isLocal && keys === null) ? byName : byAny;
-  const servesMetrics = metricsPort === null && isOnLoopback && isLocal && keys === null;
-  const isFronted = !(isOnLoopback && isLocal);
-  return { isLocal, isFronted, keys, servesMetrics, isOurHost, isMetricsHost: isOnLoopback ? byName : byAny };
-}
-
-/** As the server will resolve it; a name that cannot be resolved cannot be listened on either. */
-async function resolveHost(name: string): Promise<string | undefined> {
-  return (await lookup(name).catch(() => null))?.address;
+  const isOurHost = listensOnLoopback || (isLocal && keys === null) ? byName : byAny;
+  const servesMetrics = metricsPort === null && listensOnLoopback && isLocal && keys === null;
+  const isFronted = !(listensOnLoopback && isLocal);
+  return { isLocal, isFronted, keys, servesMetrics, isOurHost, isMetricsHost: listensOnLoopback ? byName : byAny };
 }

@@ -15,22 +15,22 @@ import {
   log as logging,
   redis,
 } from '@tandem/config/environment-sections';
+import { hostNames } from '@tandem/config/host-names-section';
 import { watchdogMs } from '@tandem/config/watchdog-section';
+import { type Connections, createConnections } from '@tandem/http-server/connections';
+import type { DrainTime } from '@tandem/http-server/server-drain';
 import { createLog, type Log } from '@tandem/telemetry/log';
 import { createMetrics } from '@tandem/telemetry/metrics';
 import { watchEventLoop } from '@tandem/telemetry/watch-event-loop';
 import { answerCache } from './answer-cache-section.ts';
 import { createApp, mount } from './app.ts';
 import { connectionLimit, liveQueueLimit, refusalPatience } from './connection-limit.ts';
-import { type Connections, createConnections } from './connections.ts';
 import { type ApiDependencies, createDependencies } from './dependencies.ts';
 import { createEnding } from './end-in-order.ts';
 import { type Exposure, findExposure } from './exposure.ts';
-import { hostNames } from './host-names-section.ts';
 import { showMetrics } from './routes/metrics/show.ts';
 import { readOneDirectly } from './routes/predictions/read-one-directly.ts';
 import { type RunningServer, startServer } from './server.ts';
-import type { DrainTime } from './server-drain.ts';
 import { describeStartFailure } from './start-failure.ts';
 
 /** How long requests under way may take at the end. */
@@ -95,12 +95,13 @@ async function listen(
   const { fetch, describe } = createApp(app);
   // Before anybody can be kept waiting by it.
   describe();
-  const servers = [await startServer({ fetch, direct: readOneDirectly(app), host, port, connections })];
+  const onFault = (error: unknown, path: string) => app.log.error('request.failed', { path, error });
+  const servers = [await startServer({ fetch, direct: readOneDirectly(app), onFault, host, port, connections })];
   if (metricsPort === null) return servers;
   try {
     const { fetch } = mount([showMetrics(app)], { ...app, isOurHost: isMetricsHost });
     const few = createConnections({ most: MOST_SCRAPING });
-    servers.push(await startServer({ fetch, host, port: metricsPort, connections: few }));
+    servers.push(await startServer({ fetch, onFault, host, port: metricsPort, connections: few }));
     return servers;
   } catch (error) {
     await Promise.all(servers.map((server) => server.close(0)));

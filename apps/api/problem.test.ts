@@ -1,8 +1,8 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { RequestError } from '@tandem/http-server/request-error';
 import { TandemError } from '@tandem/prediction/errors';
 import { describe, expect, it } from 'vitest';
-import { RequestError } from './http/request-error.ts';
 import { PROBLEM_KINDS, problemResponse, toProblem } from './problem.ts';
 
 describe('toProblem', () => {

@@ -2,9 +2,10 @@
  * Every error of the service as an HTTP problem (RFC 9457): one table from code to status and title, which is also what
  * the OpenAPI document and the docs page list. `type` is `urn:tandem:problem:<code>` and stable; programs react to it.
  */
+
+import { type Reply, responseOf } from '@tandem/http-server/reply';
+import { RequestError, type RequestErrorCode, REQUEST_ERROR_STATUS as STATUS } from '@tandem/http-server/request-error';
 import { type ErrorCode, isTandemError } from '@tandem/prediction/errors';
-import { type Reply, responseOf } from './http/reply.ts';
-import { RequestError, type RequestErrorCode } from './http/request-error.ts';
 
 export type ProblemCode = ErrorCode | RequestErrorCode;
 
@@ -16,11 +17,19 @@ export interface ProblemKind {
 }
 
 export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.freeze({
-  malformed_request: kind(400, 'Malformed request', 'a header, the path or the JSON cannot be parsed'),
-  unauthorized: kind(401, 'Unauthorized', 'no API key, or one that is not in force'),
-  forbidden: kind(403, 'Forbidden', 'a web page of another origin asks for a change, or `Host` names another machine'),
-  missing_scope: kind(403, 'Missing scope', 'the API key does not have the scope that the path needs'),
-  no_such_path: kind(404, 'No such path', 'the service has no such path; /docs lists them'),
+  malformed_request: kind(
+    STATUS.malformed_request,
+    'Malformed request',
+    'a header, the path or the JSON cannot be parsed',
+  ),
+  unauthorized: kind(STATUS.unauthorized, 'Unauthorized', 'no API key, or one that is not in force'),
+  forbidden: kind(
+    STATUS.forbidden,
+    'Forbidden',
+    'a web page of another origin asks for a change, or `Host` names another machine',
+  ),
+  missing_scope: kind(STATUS.missing_scope, 'Missing scope', 'the API key does not have the scope that the path needs'),
+  no_such_path: kind(STATUS.no_such_path, 'No such path', 'the service has no such path; /docs lists them'),
   unknown_predictor: kind(404, 'Unknown predictor', 'no predictor of this name was adopted'),
   unknown_user: kind(404, 'Unknown user', 'no prediction and no feature row, or the user was erased'),
   unknown_run: kind(404, 'Unknown run', 'there is no run of this id'),
@@ -29,9 +38,13 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
   unknown_model_version: kind(404, 'Unknown model version', 'the predictor has no model version of this number'),
   unknown_explanation: kind(404, 'Unknown explanation', 'no explanation of this id is kept, or none any more'),
   unknown_artifact: kind(404, 'Unknown artifact', 'no model file of this hash was uploaded, as a whole'),
-  method_not_allowed: kind(405, 'Method not allowed', 'the path exists, `Allow` names its methods'),
-  not_acceptable: kind(406, 'Not acceptable', '`Accept` excludes what the path produces'),
-  request_timeout: kind(408, 'Request timeout', 'the request did not arrive in time'),
+  method_not_allowed: kind(
+    STATUS.method_not_allowed,
+    'Method not allowed',
+    'the path exists, `Allow` names its methods',
+  ),
+  not_acceptable: kind(STATUS.not_acceptable, 'Not acceptable', '`Accept` excludes what the path produces'),
+  request_timeout: kind(STATUS.request_timeout, 'Request timeout', 'the request did not arrive in time'),
   event_conflict: kind(409, 'Event id used before', 'the same source and id came before with another content'),
   outcome_conflict: kind(409, 'Outcome id used before', 'the same source and id came before with another content'),
   run_conflict: kind(409, 'Run conflict', "the run's state does not allow this, or an `all` run is under way"),
@@ -39,9 +52,17 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
   version_unverified: kind(409, 'Model version unverified', 'the model version has no certificate of its trial'),
   history_changed: kind(409, 'History changed', 'the context token is of another past of the database'),
   context_not_reached: kind(412, 'Context not reached', "the context token names a version above the user's"),
-  precondition_failed: kind(412, 'Precondition failed', '`If-Match` names a tag, and every answer here has a weak one'),
-  body_too_large: kind(413, 'Body too large', 'the body has more bytes than the service reads'),
-  unsupported_media_type: kind(415, 'Unsupported media type', 'another content type, charset or content encoding'),
+  precondition_failed: kind(
+    STATUS.precondition_failed,
+    'Precondition failed',
+    '`If-Match` names a tag, and every answer here has a weak one',
+  ),
+  body_too_large: kind(STATUS.body_too_large, 'Body too large', 'the body has more bytes than the service reads'),
+  unsupported_media_type: kind(
+    STATUS.unsupported_media_type,
+    'Unsupported media type',
+    'another content type, charset or content encoding',
+  ),
   invalid_input: kind(
     422,
     'Invalid input',
@@ -55,14 +76,18 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
     "the model cannot take the user's features as they are, and nothing lower may answer; no repetition helps until they change",
   ),
   rate_limited: kind(429, 'Too many requests', "the key's own limit is used up; see `Retry-After`"),
-  headers_too_large: kind(431, 'Header fields too large', 'the header section is larger than the service reads'),
+  headers_too_large: kind(
+    STATUS.headers_too_large,
+    'Header fields too large',
+    'the header section is larger than the service reads',
+  ),
   no_prediction: kind(503, 'No prediction', 'no rung of the ladder may answer; see `Retry-After`'),
   live_timeout: kind(503, 'Live inference too slow', 'the deadline passed and nothing lower may answer'),
   live_failed: kind(503, 'Live inference failed', 'the model failed on this user and nothing lower may answer'),
   overloaded: kind(503, 'Overloaded', 'no place in the queue of live inference; see `Retry-After`'),
   unavailable: kind(503, 'Unavailable', 'a store does not answer in time; see `Retry-After`'),
   not_cached: kind(504, 'Not cached', '`only-if-cached`, and no stored prediction will do'),
-  internal_error: kind(500, 'Internal error', 'a defect of the service; its log names the request'),
+  internal_error: kind(STATUS.internal_error, 'Internal error', 'a defect of the service; its log names the request'),
 });
 
 /** A problem document. */

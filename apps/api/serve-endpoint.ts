@@ -3,6 +3,9 @@
  * one wide event and one metric tell how it went. A plain function around the handler rather than middleware: with a
  * single handler a path Hono composes nothing, and headers are set once, where the response is made.
  */
+
+import { checkHost, checkOrigin, type HostRule, type RequestHead } from '@tandem/http-server/foreign-request';
+import { RequestError } from '@tandem/http-server/request-error';
 import { isTandemError } from '@tandem/prediction/errors';
 import type { Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
@@ -11,8 +14,6 @@ import { startWideEvent, type WideEvent } from '@tandem/telemetry/wide-event';
 import type { Handler } from 'hono';
 import type { Endpoint } from './endpoint.ts';
 import { accepts } from './http/accept.ts';
-import { checkHost, checkOrigin, type HostRule, type RequestHead } from './http/foreign-request.ts';
-import { RequestError } from './http/request-error.ts';
 import type { Access, Caller } from './keys/access.ts';
 import { type HttpProblem, type ProblemCode, problemResponse, toProblem } from './problem.ts';
 import { isOneOfMany, type RefusalLog } from './refusal-log.ts';

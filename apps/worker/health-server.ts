@@ -1,15 +1,24 @@
-/** What orchestrators and Prometheus ask of a worker: `/livez` and `/metrics`. */
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+/** What orchestrators and Prometheus ask of a worker: `/livez` and `/metrics`, on the API's own HTTP server. */
+import type { IncomingMessage } from 'node:http';
+import { createConnections } from '@tandem/http-server/connections';
+import { checkHost, createHostRule, type HostRule, isOnLoopback } from '@tandem/http-server/foreign-request';
+import { type Reply, replyOn } from '@tandem/http-server/reply';
+import { REQUEST_ERROR_STATUS, RequestError } from '@tandem/http-server/request-error';
+import { targetPath } from '@tandem/http-server/request-frame';
+import { startHttpServer } from '@tandem/http-server/server';
 import type { Metrics } from '@tandem/telemetry/metrics';
 
 export interface HealthServerOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
+  /** Names besides loopback's own and `host` that it answers to on loopback. */
+  readonly hostNames: readonly string[];
   readonly metrics: Pick<Metrics, 'exposition' | 'contentType'>;
   /** Why the worker must be restarted, or null. */
   whyDead(): string | null;
+  /** Receives what an answer threw, for the log. */
+  onFault(error: unknown, url: string): void;
 }
 
 export interface HealthServer {
@@ -17,32 +26,68 @@ export interface HealthServer {
   close(): Promise<void>;
 }
 
-export async function startHealthServer({ host, port, metrics, whyDead }: HealthServerOptions): Promise<HealthServer> {
-  const server = createServer(async (request, response) => {
-    const { pathname } = new URL(request.url ?? '/', 'http://worker');
-    if (request.method !== 'GET') return response.writeHead(405, { allow: 'GET' }).end();
-    if (pathname === '/livez') {
-      const why = whyDead();
-      return response.writeHead(why === null ? 200 : 503, { 'content-type': 'text/plain' }).end(`${why ?? 'ok'}\n`);
-    }
-    if (pathname !== '/metrics') return response.writeHead(404).end();
-    try {
-      const text = await metrics.exposition();
-      return response.writeHead(200, { 'content-type': metrics.contentType }).end(text);
-    } catch {
-      return response.writeHead(503).end();
-    }
-  });
-  const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject);
-  server.listen(port, host, resolve);
-  await listening;
-  return {
-    port: (server.address() as AddressInfo).port,
-    async close() {
-      const closed = new Promise<void>((done) => server.close(() => done()));
-      server.closeAllConnections();
-      await closed;
+/** Probes and scrapes are few; a crowd here must not take the worker's file descriptors. */
+const MOST_CONNECTIONS = 8;
+/** Milliseconds for an answer under way when the worker ends. */
+const GRACE_MS = 1_000;
+const METHODS = 'GET, HEAD';
+
+export async function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {
+  const { host, port, hostNames, onFault } = options;
+  // Elsewhere Prometheus and orchestrators use whatever address they found.
+  const isOurHost = (await isOnLoopback(host)) ? createHostRule([host, ...hostNames]) : () => true;
+  const server = await startHttpServer({
+    async answer(incoming, outgoing) {
+      replyOn(outgoing, await reply(incoming, isOurHost, options));
     },
+    refuse,
+    allow: METHODS,
+    onFault,
+    host,
+    port,
+    connections: createConnections({ most: MOST_CONNECTIONS }),
+  });
+  return {
+    port: server.port,
+    close: async () => void (await server.close(GRACE_MS)),
   };
+}
+
+async function reply(incoming: IncomingMessage, isOurHost: HostRule, options: HealthServerOptions): Promise<Reply> {
+  try {
+    const { method = '', url = '', headers } = incoming;
+    checkHost({ url: `http://${options.host}`, header: () => headers.host }, isOurHost);
+    // Neither changes anything, so that it does not matter which page asks.
+    if (method !== 'GET' && method !== 'HEAD') throw refuseMethod(method);
+    return await show(targetPath(url), options);
+  } catch (error) {
+    if (error instanceof RequestError) return refuse(error);
+    throw error;
+  }
+}
+
+async function show(path: string, { metrics, whyDead }: HealthServerOptions): Promise<Reply> {
+  if (path === '/metrics') return plain(200, await metrics.exposition(), metrics.contentType);
+  if (path !== '/livez') {
+    throw new RequestError('no_such_path', 'There is no such path.', { remedy: 'ask for /livez or /metrics' });
+  }
+  const why = whyDead();
+  return plain(why === null ? 200 : 503, `${why ?? 'ok'}\n`);
+}
+
+function refuseMethod(method: string): RequestError {
+  return new RequestError('method_not_allowed', `${method} is not allowed here.`, {
+    remedy: `use ${METHODS}`,
+    headers: { allow: METHODS },
+  });
+}
+
+function refuse({ code, message, remedy, headers }: RequestError): Reply {
+  const refused = plain(REQUEST_ERROR_STATUS[code], `${message}${remedy === undefined ? '' : `\n→ ${remedy}`}\n`);
+  return { ...refused, headers: { ...refused.headers, ...headers } };
+}
+
+function plain(status: number, body: string, type = 'text/plain; charset=utf-8'): Reply {
+  const headers = { 'content-type': type, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' };
+  return { status, headers, body };
 }

@@ -11,6 +11,7 @@ import {
   redis,
   worker as workerSection,
 } from '@tandem/config/environment-sections';
+import { hostNames } from '@tandem/config/host-names-section';
 import { watchdogMs } from '@tandem/config/watchdog-section';
 import { isTandemError } from '@tandem/prediction/errors';
 import { createLog, type Log } from '@tandem/telemetry/log';
@@ -31,6 +32,7 @@ const sections = {
   inference,
   worker: workerSection,
   workerProcess,
+  hostNames,
   watchdogMs,
   log: logSection,
 };
@@ -42,9 +44,12 @@ async function main(log: Log): Promise<void> {
   let whyDead: string | null = null;
   let stopping = false;
 
-  const { host, port } = environment.workerProcess;
+  const { hostNames, workerProcess } = environment;
+  const { host, port } = workerProcess;
   const { metrics } = dependencies;
-  const server = port === null ? null : await startHealthServer({ host, port, metrics, whyDead: () => whyDead });
+  const onFault = (error: unknown, path: string) => log.error('request.failed', { path, error });
+  const health = { host, hostNames, metrics, whyDead: () => whyDead, onFault };
+  const server = port === null ? null : await startHealthServer({ ...health, port });
   if (server) log.info('worker.listening', { host, port: server.port });
 
   async function stop(reason: string, code: number): Promise<void> {

@@ -14,6 +14,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'libs/telemetry': [],
   'libs/client': ['libs/experiment'],
   'libs/local-servers': [],
+  'libs/http-server': [],
   'libs/config': ['libs/prediction'],
   'libs/online-store': ['libs/prediction', 'libs/telemetry'],
   'libs/offline-store': ['libs/prediction', 'libs/telemetry', 'libs/experiment'],

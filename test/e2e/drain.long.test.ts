@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { adopt } from '@tandem/offline-store/adopt';
 import { echoModel } from '@tandem/testing/onnx-models';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { askOnAndOn } from '../../apps/api/steady-client.fixture.ts';
+import { askOnAndOn } from '../../libs/http-server/steady-client.fixture.ts';
 import { startAudience } from './audience.fixture.ts';
 import { COUNT, countPredictor, createCounts, loadedPredictor } from './counts.fixture.ts';
 import { createDeployment, type Deployment } from './deployment.fixture.ts';

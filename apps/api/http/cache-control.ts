@@ -3,7 +3,7 @@
  * that say nothing about freshness here, are ignored as the RFC asks; those we act on are refused when malformed,
  * because a demand that is dropped in silence would be an answer staler than the caller allowed.
  */
-import { RequestError } from './request-error.ts';
+import { RequestError } from '@tandem/http-server/request-error';
 
 /** Ages in seconds. */
 export interface RequestDirectives {

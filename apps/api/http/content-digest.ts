@@ -1,5 +1,5 @@
 /** Content-Digest (RFC 9530) as far as files need it: the SHA-256 of the body as it was sent. */
-import { RequestError } from './request-error.ts';
+import { RequestError } from '@tandem/http-server/request-error';
 
 /** A member of the dictionary, base64 between colons. */
 const SHA_256 = /^sha-256[ \t]*=[ \t]*:([A-Za-z0-9+/]{43}=):$/;

@@ -1,5 +1,5 @@
 /** Content-Range (RFC 9110, 14.4) in a request: the body is a part of a file (14.5). */
-import { RequestError } from './request-error.ts';
+import { RequestError } from '@tandem/http-server/request-error';
 
 export interface ContentRange {
   readonly first: number;

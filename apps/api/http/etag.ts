@@ -1,6 +1,6 @@
 /** Entity tags (RFC 9110, 8.8.3): a weak one over whatever decides an answer, and the comparisons of both conditions. */
 import { hash } from 'node:crypto';
-import { RequestError } from './request-error.ts';
+import { RequestError } from '@tandem/http-server/request-error';
 
 /** Parts are joined so that no two lists of parts look alike. */
 export function weakETag(parts: readonly (string | number | null)[]): string {

@@ -1,5 +1,5 @@
 /** Content-Type (RFC 9110, 8.3) as far as JSON bodies need it. */
-import { RequestError } from './request-error.ts';
+import { RequestError } from '@tandem/http-server/request-error';
 
 const TYPE = /^[ \t]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+\/[!#$%&'*+\-.^_`|~0-9A-Za-z]+)[ \t]*(?:;(.*))?$/;
 const CHARSET = /^[ \t]*charset[ \t]*=[ \t]*"?utf-?8"?[ \t]*$/i;

@@ -1,5 +1,5 @@
 /** A request's body as bytes, counted while they come: what a header promises is not believed. */
-import { RequestError } from './request-error.ts';
+import { RequestError } from '@tandem/http-server/request-error';
 
 export const MAX_BODY_BYTES = 1_048_576;
 

@@ -1,6 +1,6 @@
 /** A body that is a file: counted and hashed while it comes, so that nothing larger or other than announced is kept. */
 import { createHash } from 'node:crypto';
-import { RequestError } from './request-error.ts';
+import { RequestError } from '@tandem/http-server/request-error';
 
 export interface ReadFile {
   readonly bytes: Buffer;

@@ -5,8 +5,9 @@
  * Written here because the parsers at hand stop short: secure-json-parse knows prototype keys alone, and those that see
  * duplicate keys build a syntax tree of their own. JSON.parse does the parsing; scan-json.ts looks at what it accepts.
  */
+
+import { RequestError } from '@tandem/http-server/request-error';
 import { TandemError } from '@tandem/prediction/errors';
-import { RequestError } from '../http/request-error.ts';
 import { malformedAt } from './malformed-at.ts';
 import { findFault, findTooDeep, type JsonFault, MAX_DEPTH } from './scan-json.ts';
 

@@ -3,6 +3,7 @@
  * what fits into one request's time, so that a large file, or a slow line, needs no longer request and loses little.
  */
 import { createRoute, z } from '@hono/zod-openapi';
+import { RequestError } from '@tandem/http-server/request-error';
 import { isTandemError } from '@tandem/prediction/errors';
 import { MAX_MODEL_BYTES } from '@tandem/prediction/models/model-limits';
 import type { Context } from 'hono';
@@ -12,7 +13,6 @@ import { type ContentRange, rangeIn } from '../../http/content-range.ts';
 import { jsonResponse } from '../../http/json-response.ts';
 import { refuseContentEncoding, requireMediaType } from '../../http/media-type.ts';
 import { readFileBody } from '../../http/read-file.ts';
-import { RequestError } from '../../http/request-error.ts';
 import { problems } from '../../problem-schema.ts';
 import {
   ARTIFACT_EXAMPLE,

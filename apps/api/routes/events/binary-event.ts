@@ -1,5 +1,5 @@
 /** The binary content mode of CloudEvents over HTTP: attributes in `ce-` headers, data as the body. */
-import { RequestError } from '../../http/request-error.ts';
+import { RequestError } from '@tandem/http-server/request-error';
 import type { Attributes } from './cloud-event.ts';
 
 /** The attributes in the headers; throws a RequestError `malformed_request`. */

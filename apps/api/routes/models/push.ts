@@ -5,6 +5,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Push, PushVersion } from '@tandem/admission/push-version';
 import { MODEL_DETAIL_EXAMPLE } from '@tandem/client/model-examples';
+import { RequestError } from '@tandem/http-server/request-error';
 import { MAX_MODEL_BYTES } from '@tandem/prediction/models/model-limits';
 import { unknownPredictor } from '@tandem/prediction/read/read-errors';
 import type { Context } from 'hono';
@@ -14,7 +15,6 @@ import { jsonResponse } from '../../http/json-response.ts';
 import { refuseContentEncoding, requireMediaType } from '../../http/media-type.ts';
 import { parseBody } from '../../http/parse-body.ts';
 import { readFileBody } from '../../http/read-file.ts';
-import { RequestError } from '../../http/request-error.ts';
 import { predictorParameter } from '../../parameters.ts';
 import { problems } from '../../problem-schema.ts';
 import { type ArtifactDependencies, otherFile } from '../artifacts/artifact-view.ts';

@@ -4,6 +4,7 @@
  */
 import { createRoute, z } from '@hono/zod-openapi';
 import { PREDICTION_EXAMPLE } from '@tandem/client/wire-examples';
+import { RequestError } from '@tandem/http-server/request-error';
 import type { ReadResult } from '@tandem/prediction/answer';
 import { isTandemError, TandemError } from '@tandem/prediction/errors';
 import type { Predictor } from '@tandem/prediction/predictor';
@@ -13,7 +14,6 @@ import type { KeyType } from '@tandem/prediction/user-id';
 import { createPredictionCount } from '../../count-predictions.ts';
 import type { Endpoint } from '../../endpoint.ts';
 import { parseBody } from '../../http/parse-body.ts';
-import { RequestError } from '../../http/request-error.ts';
 import { predictorParameter } from '../../parameters.ts';
 import { toProblem } from '../../problem.ts';
 import { ProblemSchema, problems } from '../../problem-schema.ts';

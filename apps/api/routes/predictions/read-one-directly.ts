@@ -4,8 +4,8 @@
  * answered here is answered by the same code.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { RequestHead } from '../../http/foreign-request.ts';
-import type { Reply } from '../../http/reply.ts';
+import type { RequestHead } from '@tandem/http-server/foreign-request';
+import type { Reply } from '@tandem/http-server/reply';
 import { problemReply } from '../../problem.ts';
 import { createServing, type ServeOptions } from '../../serve-endpoint.ts';
 import { createReadOne, READ_ONE, type ReadDependencies, type ReadOneRequest } from './read-one.ts';

@@ -4,6 +4,8 @@
  */
 import { createRoute, z } from '@hono/zod-openapi';
 import { PREDICTION_EXAMPLE } from '@tandem/client/wire-examples';
+import type { RequestHead } from '@tandem/http-server/foreign-request';
+import { type Reply, responseOf } from '@tandem/http-server/reply';
 import type { Answer } from '@tandem/prediction/answer';
 import { TandemError } from '@tandem/prediction/errors';
 import type { KeptAnswers } from '@tandem/prediction/explanations/keep-explanations';
@@ -19,8 +21,6 @@ import { createPredictionCount } from '../../count-predictions.ts';
 import type { Endpoint } from '../../endpoint.ts';
 import { cacheStatus } from '../../http/cache-status.ts';
 import { checkIfMatch, matchesETag } from '../../http/etag.ts';
-import type { RequestHead } from '../../http/foreign-request.ts';
-import { type Reply, responseOf } from '../../http/reply.ts';
 import type { Caller } from '../../keys/access.ts';
 import { predictorParameter, userIdParameter } from '../../parameters.ts';
 import { problems } from '../../problem-schema.ts';

@@ -1,10 +1,11 @@
 /** What erasing and readmitting a user take, and how the user is named there. */
+
+import { RequestError } from '@tandem/http-server/request-error';
 import type { EraseUser } from '@tandem/prediction/erasure/erase-user';
 import type { ErasureStore } from '@tandem/prediction/erasure/erasure';
 import type { KeyType } from '@tandem/prediction/user-id';
 import type { HonoRequest } from 'hono';
 import { checkIfMatch } from '../../http/etag.ts';
-import { RequestError } from '../../http/request-error.ts';
 import { requireKeyType, userIdProblem } from '../../user-id-problem.ts';
 
 export interface ErasureDependencies {

@@ -1,6 +1,6 @@
 /**
- * What Node's parser lets through although HTTP does not: requests of which a proxy in front and this service could think
- * differently, where they end or whom they are for.
+ * What Node's parser accepts although HTTP does not, or although URL parsers read it differently: a proxy in front and
+ * this service could disagree on where such a request ends, whom it is for, or which path it names.
  */
 import type { IncomingMessage } from 'node:http';
 import { RequestError } from './request-error.ts';
@@ -8,8 +8,11 @@ import { RequestError } from './request-error.ts';
 /** What is looked at of a request. */
 export type RequestFrame = Pick<IncomingMessage, 'rawHeaders' | 'url' | 'httpVersion'>;
 
-/** A scheme and an authority before the path, as a proxy is asked. */
+/** A scheme and an authority before the path: the form for proxies. */
 const ABSOLUTE = /^https?:\/\/([^/?#]*)/i;
+
+/** `.` or `..` between slashes, also percent-encoded. */
+const DOT_SEGMENT = /\/((?:\.|%2e){1,2})(?:\/|$)/i;
 
 /** Why the request must not be answered, or undefined. Every request passes here: one walk over its header names. */
 export function frameFault(incoming: RequestFrame): RequestError | undefined {
@@ -42,24 +45,43 @@ function codingFault(value: string, version: string): RequestError | undefined {
 
 function targetFault(url: string, host: string): RequestError | undefined {
   if (url.includes('#')) {
-    return new RequestError('malformed_request', 'The path has a #, at which it would end.', {
+    return malformed('The path has a #, at which it would end.', {
       remedy: 'encode each part of the path with encodeURIComponent',
-      headers: { connection: 'close' },
+    });
+  }
+  const path = pathOf(url);
+  if (path.includes('\\')) {
+    return malformed('The path has a backslash, which URL parsers read as a slash.', { remedy: 'send %5C for it' });
+  }
+  const dots = DOT_SEGMENT.exec(path)?.[1];
+  if (dots !== undefined) {
+    return malformed(`The path has the segment ${dots}, which URL parsers remove together with its neighbour.`, {
+      remedy: 'send the path without it; no predictor, user id or other name is . or ..',
     });
   }
   if (url.startsWith('/')) return undefined;
-  // RFC 9112, 3.2.2: it counts more than Host, which is what everybody else looks at.
+  // RFC 9112, 3.2.2: the authority overrides Host, but other programs look only at Host.
   const authority = ABSOLUTE.exec(url)?.[1];
   return authority === undefined || authority.toLowerCase() === host.toLowerCase()
     ? undefined
     : unlawful('Host', "is not the request's own authority", 'send the same in both, or the path alone');
 }
 
-/** The connection cannot be used again: what follows on it may be the rest of this request. */
+/** The path of a request target as it was sent: without scheme, authority and query, and with nothing resolved. */
+export function targetPath(url: string): string {
+  return pathOf(url).replace(ABSOLUTE, '');
+}
+
+function pathOf(url: string): string {
+  const query = url.indexOf('?');
+  return query < 0 ? url : url.slice(0, query);
+}
+
 function unlawful(field: string, problem: string, remedy: string): RequestError {
-  return new RequestError('malformed_request', `${field} ${problem}.`, {
-    field,
-    remedy,
-    headers: { connection: 'close' },
-  });
+  return malformed(`${field} ${problem}.`, { field, remedy });
+}
+
+/** The connection cannot be used again: what follows on it may be the rest of this request. */
+function malformed(text: string, options: { readonly field?: string; readonly remedy: string }): RequestError {
+  return new RequestError('malformed_request', text, { ...options, headers: { connection: 'close' } });
 }

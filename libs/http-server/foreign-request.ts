@@ -1,14 +1,15 @@
 /**
- * What a web page of elsewhere may not do here. A browser sends requests for any page that it shows, to loopback as well
- * and without asking first where they are simple ones; and a page whose host name is made to point at this machine
- * (DNS rebinding) may even read the answers. Programs send none of the headers below but Host, and are not concerned.
+ * Refuses requests that a web page of another site makes. A browser sends simple requests for any page that it shows, to
+ * loopback as well. A page whose host name points at this machine (DNS rebinding) can even read the answers. Programs send
+ * none of the headers below but Host.
  */
+import { lookup } from 'node:dns/promises';
 import { RequestError } from './request-error.ts';
 
 /** Whether a Host header names this service. */
 export type HostRule = (host: string) => boolean;
 
-/** What is asked of a request here: a Hono request is one. */
+/** The part of a request that is checked here; a Hono request has it. */
 export interface RequestHead {
   readonly url: string;
   header(name: string): string | undefined;
@@ -21,10 +22,23 @@ export function isLoopback(address: string): boolean {
   return LOOPBACK_ADDRESS.test(address);
 }
 
-/** @param names that are this service's besides loopback's own; names or addresses */
+/** The address of a name; undefined if it has none. */
+export type ResolveName = (name: string) => Promise<string | undefined>;
+
+/** Whether a server that listens on this name or address listens on loopback alone. */
+export async function isOnLoopback(host: string, resolve: ResolveName = resolveName): Promise<boolean> {
+  return isLoopback((await resolve(host)) ?? host);
+}
+
+/** Resolves a name as the server will; it cannot listen on a name that has no address either. */
+async function resolveName(name: string): Promise<string | undefined> {
+  return (await lookup(name).catch(() => null))?.address;
+}
+
+/** @param names of this service besides loopback's own; names or addresses */
 export function createHostRule(names: readonly string[]): HostRule {
   const configured = new Set(names.map((name) => name.toLowerCase()));
-  // A client says the same in each of its requests.
+  // A client repeats its Host in each request.
   let lastOfOurs = '';
   return (given) => {
     if (given === lastOfOurs && given !== '') return true;
@@ -38,10 +52,14 @@ export function createHostRule(names: readonly string[]): HostRule {
 export function checkHost(req: RequestHead, isOurs: HostRule): void {
   const host = hostOf(req);
   if (isOurs(host)) return;
-  throw new RequestError('forbidden', `This service is published on loopback, and is not ${JSON.stringify(host)}.`, {
-    field: 'Host',
-    remedy: 'ask for localhost, or name the host in TANDEM_HOSTS; a proxy on the same machine may send Host: localhost',
-  });
+  throw new RequestError(
+    'forbidden',
+    `This service is published on loopback and does not answer to ${JSON.stringify(host.slice(0, 80))}.`,
+    {
+      field: 'Host',
+      remedy: 'use localhost, or add the host to TANDEM_HOSTS; a proxy on the same machine can send Host: localhost',
+    },
+  );
 }
 
 /** Throws a RequestError `forbidden` where a page of another origin asks for a change. */

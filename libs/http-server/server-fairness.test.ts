@@ -1,6 +1,6 @@
 import { connect } from 'node:net';
 import { expect, it } from 'vitest';
-import { startServer } from './server.ts';
+import { startTestServer } from './server.fixture.ts';
 
 const TOGETHER = 30;
 /** Longer than a turn has for what comes in heaps. */
@@ -16,17 +16,13 @@ function spin(): void {
 it('begins the request of another before all of those that came together on one connection', async () => {
   const begun: string[] = [];
   const { promise: first, resolve: isFirst } = Promise.withResolvers<void>();
-  const server = await startServer({
-    fetch: () => new Response(),
-    direct({ url = '' }, outgoing) {
+  const server = await startTestServer({
+    answer({ url = '' }, outgoing) {
       begun.push(url);
       isFirst();
       spin();
       outgoing.end('done');
-      return true;
     },
-    host: '127.0.0.1',
-    port: 0,
   });
   const [greedy, other] = [connect(server.port, '127.0.0.1'), connect(server.port, '127.0.0.1')];
   try {

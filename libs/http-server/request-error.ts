@@ -1,19 +1,23 @@
-/** What is wrong with a request as HTTP, before the domain ever sees it. Its codes stand beside ErrorCode in problem.ts. */
+/** What is wrong with a request as HTTP, before the application reads it. */
 
-export type RequestErrorCode =
-  | 'malformed_request'
-  | 'unauthorized'
-  | 'forbidden'
-  | 'missing_scope'
-  | 'no_such_path'
-  | 'method_not_allowed'
-  | 'not_acceptable'
-  | 'request_timeout'
-  | 'precondition_failed'
-  | 'body_too_large'
-  | 'unsupported_media_type'
-  | 'headers_too_large'
-  | 'internal_error';
+/** The status that answers each error. */
+export const REQUEST_ERROR_STATUS = Object.freeze({
+  malformed_request: 400,
+  unauthorized: 401,
+  forbidden: 403,
+  missing_scope: 403,
+  no_such_path: 404,
+  method_not_allowed: 405,
+  not_acceptable: 406,
+  request_timeout: 408,
+  precondition_failed: 412,
+  body_too_large: 413,
+  unsupported_media_type: 415,
+  headers_too_large: 431,
+  internal_error: 500,
+});
+
+export type RequestErrorCode = keyof typeof REQUEST_ERROR_STATUS;
 
 export interface RequestErrorOptions {
   /** Where the fault lies: a header's name, or a path into the body. */

@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Heard, hear } from './heard.fixture.ts';
-import { type RunningServer, startServer } from './server.ts';
+import { startTestServer } from './server.fixture.ts';
+import type { HttpServer } from './server.ts';
 import { IDLE_MS } from './server-drain.ts';
 import { askOnAndOn } from './steady-client.fixture.ts';
 
@@ -13,7 +14,7 @@ const GRACE_MS = 60_000;
 const CLOSE = /^connection: close\r$/im;
 const GET = (path: string) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
 
-let server: RunningServer;
+let server: HttpServer;
 let served: string[];
 /** Client ports of the connections that the server accepted. */
 let accepted: Set<number>;
@@ -23,15 +24,12 @@ let sockets: Socket[];
 
 beforeEach(async () => {
   [served, accepted, held, sockets] = [[], new Set(), Promise.withResolvers(), []];
-  server = await startServer({
-    async fetch({ url }) {
-      const { pathname } = new URL(url);
-      served.push(pathname);
-      if (pathname === '/held') await held.promise;
-      return new Response(pathname);
+  server = await startTestServer({
+    async answer({ url = '' }, outgoing) {
+      served.push(url);
+      if (url === '/held') await held.promise;
+      outgoing.end(url);
     },
-    host: '127.0.0.1',
-    port: 0,
     connections: {
       keep: (kept) => void kept.on('connection', ({ remotePort = 0 }: Socket) => accepted.add(remotePort)),
       part: { name: 'connections', isEssential: true, check: async () => {} },

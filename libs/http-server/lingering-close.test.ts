@@ -3,20 +3,18 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { MOST_WAITING } from './asked-connection.ts';
 import { hear } from './heard.fixture.ts';
 import { LINGER_MS } from './lingering-close.ts';
-import { type RunningServer, startServer } from './server.ts';
+import { startTestServer } from './server.fixture.ts';
+import type { HttpServer } from './server.ts';
 
-let server: RunningServer;
+let server: HttpServer;
 let served: string[];
 beforeEach(async () => {
   served = [];
-  server = await startServer({
-    async fetch({ url }) {
-      const { pathname } = new URL(url);
-      served.push(pathname);
-      return new Response(`${pathname}|${'x'.repeat(200_000)}`);
+  server = await startTestServer({
+    answer({ url = '' }, outgoing) {
+      served.push(url);
+      outgoing.end(`${url}|${'x'.repeat(200_000)}`);
     },
-    host: '127.0.0.1',
-    port: 0,
   });
 });
 afterEach(() => server.close(0));

@@ -15,13 +15,12 @@ import type { Socket } from 'node:net';
 import { devNull } from 'node:os';
 import { hasAsked, isAnswering, isSending, untakenAnswer } from './asked-connection.ts';
 import { createTurns } from './in-turns.ts';
-import type { Part } from './routes/health/readiness.ts';
 
 export interface Connections {
   /** Of this server; several may share the places. */
   keep(server: Server): void;
   /** Fails while newcomers find no place, or only that of somebody who used it, and where the process may open no file. */
-  readonly part: Part;
+  readonly part: { readonly name: string; readonly isEssential: boolean; check(): Promise<void> };
 }
 
 export interface ConnectionsOptions {

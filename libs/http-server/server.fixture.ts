@@ -1,0 +1,32 @@
+/** For tests of the server: one on a free port of loopback that answers in plain text. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Connections } from './connections.ts';
+import { createConnections } from './connections.ts';
+import { REQUEST_ERROR_STATUS, type RequestError } from './request-error.ts';
+import { type HttpServer, startHttpServer } from './server.ts';
+
+export interface TestServerOptions {
+  answer(incoming: IncomingMessage, outgoing: ServerResponse): void | Promise<void>;
+  onFault?(error: unknown, url: string): void;
+  readonly connections?: Connections;
+}
+
+export function startTestServer({ answer, onFault, connections }: TestServerOptions): Promise<HttpServer> {
+  return startHttpServer({
+    answer,
+    refuse: ({ code, message, headers }: RequestError) => ({
+      status: REQUEST_ERROR_STATUS[code],
+      headers: { 'content-type': 'text/plain', ...headers },
+      body: `${code}: ${message}`,
+    }),
+    allow: 'GET',
+    onFault:
+      onFault ??
+      ((error) => {
+        throw error;
+      }),
+    host: '127.0.0.1',
+    port: 0,
+    connections: connections ?? createConnections({ most: 1_000 }),
+  });
+}
