@@ -1,15 +1,17 @@
 /**
- * `npm run test:fuzz [-- --requests 10000 --seed S]`: requests out of the OpenAPI document, every route of it, to the
- * service's own process on a Postgres and a Redis of its own. The first line tells the seed, which makes the same requests
- * again; the exit code is 1 where an answer was outside the document.
+ * `npm run test:fuzz [-- --requests 10000 --seed S]`: sends requests made of the OpenAPI document, every route of it, to the
+ * API's own process on its own Postgres and Redis, then a tenth as many to each other port. The first line names the seed,
+ * which makes the same requests again. The exit code is 1 if an answer was outside the document or a process ended.
  */
 import { randomInt } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { migrate } from '@tandem/offline-store/migrate';
 import { makeFolder, ownPostgres, ownRedis } from '../e2e/servers.fixture.ts';
+import { fuzzPort } from './fuzz/other-ports.ts';
 import { type FuzzReport, fuzz } from './fuzz/run.ts';
-import { startService } from './service.ts';
+import { startOtherPorts } from './ports.ts';
+import { type Stores, startService } from './service.ts';
 import { INSIDES } from './verdict.ts';
 
 const SHOWN = 20;
@@ -23,7 +25,8 @@ async function main(): Promise<boolean> {
   const [postgres, redis] = await Promise.all([ownPostgres(folder), ownRedis(folder)]);
   try {
     await migrate(postgres.url);
-    const service = await startService({ databaseUrl: postgres.url, redisUrl: redis.url }, 'int8');
+    const stores = { databaseUrl: postgres.url, redisUrl: redis.url };
+    const service = await startService(stores, 'int8');
     try {
       const started = performance.now();
       const report = await fuzz(service, { requests: count, seed });
@@ -34,6 +37,10 @@ async function main(): Promise<boolean> {
         (line) => Number(line.status) < 500 && INSIDES.test(JSON.stringify(line)),
       );
       process.stdout.write(`${wrong.length} errors and ${stacks.length} stacks of callers' mistakes in the log\n`);
+      const elsewhere = await fuzzOtherPorts(stores, { numRuns: Math.ceil(count / 10), seed });
+      for (const finding of elsewhere.slice(0, SHOWN)) process.stdout.write(`${finding}\n`);
+      process.stdout.write(`${elsewhere.length} findings at other ports\n`);
+      if (elsewhere.length > 0) return false;
       return report.findings.length === 0 && wrong.length === 0 && stacks.length === 0 && !service.api.hasEnded();
     } finally {
       await service.close();
@@ -41,6 +48,20 @@ async function main(): Promise<boolean> {
   } finally {
     await Promise.all([postgres.close(), redis.close()]);
     await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function fuzzOtherPorts(
+  stores: Stores,
+  options: { readonly numRuns: number; readonly seed: number },
+): Promise<string[]> {
+  const others = await startOtherPorts(stores);
+  try {
+    const found: string[] = [];
+    for (const port of others.ports) found.push(...(await fuzzPort(port, others, options)));
+    return found;
+  } finally {
+    await others.close();
   }
 }
 

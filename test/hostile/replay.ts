@@ -74,11 +74,11 @@ function targetOf(rendered: readonly (readonly Piece[])[], at: number): string {
   return String(rendered[at]?.[0]).split(' ', 2)[1] ?? '';
 }
 
-function methodOf(text: string): string {
+export function methodOf(text: string): string {
   return text.slice(0, text.indexOf(' '));
 }
 
 /** How long its sending takes by itself. */
-function spokenMs(text: string): number {
+export function spokenMs(text: string): number {
   return [...text.matchAll(/\{\{pause (\d+)\}\}/g)].reduce((sum, [, ms]) => sum + Number(ms), 0);
 }

@@ -92,6 +92,13 @@ function learn(answer: Answer | undefined, known: KnownIds): void {
   if (!ids.includes(id)) ids.push(id);
 }
 
+const NO_ID = '0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2b11';
+
+/** The bytes of a request to a port that knows no runs and no rollouts, a character each. */
+export function fuzzText(request: FuzzRequest): string {
+  return textOf(request, 'none.1', { run: [NO_ID], rollout: [NO_ID] });
+}
+
 /** The bytes, a character each. What would be no header is not one: framing has a corpus of its own. */
 function textOf({ method, target, headers, body }: FuzzRequest, token: string, known: KnownIds): string {
   const path = target.replace(/\{(run|rollout):(\d+)\}/g, (_, kind: keyof KnownIds, n) => {
