@@ -10,6 +10,16 @@ test.each([
   ['delete from t', 'is not a select'],
   ['select a from t -- all', 'ends in a -- comment'],
   ['select \0', 'NUL'],
+  ['-- nothing', 'is empty'],
+  ['select a$$ from t; drop table t; select b$$', 'contains a semicolon'],
+  ["select 1 /* /* */ ' */ ; drop table t; --' */", 'contains a semicolon'],
+  ['select 1 /* /* */ ; drop table t', 'not closed'],
+  ["select 'a\\'; drop table t; --'", 'standard_conforming_strings'],
+  ['select 1) f; drop table t; select (1', 'contains a semicolon'],
+  ['select 1) f, (select 2', 'has a ) without its ('],
+  ['select 1 as user_id) f, secrets --', 'has a ) without its ('],
+  ['select (1', 'has a ( without its )'],
+  ['select 1 as "user_id', 'not closed'],
 ])('%j is refused', (sql, problem) => {
   const fault = featureSqlFault(sql);
   expect(fault?.problem).toContain(problem);
@@ -24,6 +34,7 @@ test.each([
   "select ';', '$1', 'it''s', \"a;b\", $$ ; $1 $$, $x$ ; $x$ -- ; $1\n from t /* ; */",
   "select e'it\\'s;' from t",
   "select '-- no comment'",
+  "select a$$, ')' as \"(\" /* ( /* ; */ ) */ from t where b ~ '\\d+$'",
 ])('%j is accepted: what stands in quotes and comments is no syntax', (sql) => {
   expect(featureSqlFault(sql)).toBeNull();
 });

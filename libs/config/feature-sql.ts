@@ -1,61 +1,51 @@
 /**
- * Checks the text of a feature query. It is put into parentheses inside larger statements, so it must be one select
- * that ends where its text ends: a semicolon, a parameter, an open quote or a closing line comment would change those.
+ * Checks the text of a feature query. Larger statements contain it in parentheses, so it must be one select that ends
+ * where its text ends. Postgres judges the rest when it describes the query.
  */
+import { lexSql, type SqlFault, type SqlToken } from './sql-lexer.ts';
 
-export interface SqlFault {
-  readonly problem: string;
-  readonly remedy: string;
-}
-
-const OPAQUE = [
-  /\b[eE]'(?:[^'\\]|\\[\s\S]|'')*'/,
-  /'(?:[^']|'')*'/,
-  /"(?:[^"]|"")*"/,
-  /--[^\n]*(?:\n|$)/,
-  /\/\*[\s\S]*?\*\//,
-  /\$([A-Za-z_]\w*)?\$[\s\S]*?\$\1\$/,
-].map((pattern) => pattern.source);
-
-/** Why a text cannot be a feature query, or null. Postgres judges the rest when the query is described. */
+/** Returns why a text cannot be a feature query, or null. */
 export function featureSqlFault(sql: string): SqlFault | null {
-  if (sql.trim() === '') {
+  const { tokens, fault } = lexSql(sql);
+  if (fault) return fault;
+  const code = tokens.filter(({ kind }) => kind !== 'line comment' && kind !== 'block comment');
+  if (code.length === 0) {
     return {
       problem: 'is empty',
       remedy: "write a select with a column user_id and the features in the model's order",
     };
   }
-  if (sql.includes('\0')) return { problem: 'contains a NUL character', remedy: 'remove it' };
-  const plain = withoutOpaqueParts(sql);
-  if (/['"]|\/\*/.test(plain)) {
-    return { problem: 'has a quote or comment that is not closed', remedy: 'close it' };
-  }
-  if (plain.includes(';')) {
+  const textOf = ({ start, end }: SqlToken) => sql.slice(start, end);
+  if (code.some((token) => textOf(token) === ';')) {
     return { problem: 'contains a semicolon', remedy: 'leave it out: the query becomes part of larger statements' };
   }
-  const parameter = /\$[0-9]+/.exec(plain)?.[0];
+  const parameter = code.find(({ kind }) => kind === 'parameter');
   if (parameter) {
     return {
-      problem: `contains the parameter ${parameter}`,
+      problem: `contains the parameter ${textOf(parameter)}`,
       remedy: 'write the query for all users; which users are read is added around it',
     };
   }
-  if (!/^\s*\(*\s*(select|with|table|values)\b/i.test(plain)) {
+  const symbols = code.filter(({ kind }) => kind === 'symbol').map(textOf);
+  const first = code.find((token) => textOf(token) !== '(');
+  if (!first || !/^(select|with|table|values)$/i.test(textOf(first))) {
     return { problem: 'is not a select', remedy: 'start it with select, or with' };
   }
-  if (endsInLineComment(sql.trimEnd())) {
-    return { problem: 'ends in a -- comment', remedy: 'move the comment up, or write it as /* … */' };
+  return bracketFault(symbols) ?? endFault(tokens);
+}
+
+/** A bracket too many would end the parentheses around the query. */
+function bracketFault(symbols: readonly string[]): SqlFault | null {
+  let open = 0;
+  for (const symbol of symbols) {
+    if (symbol === '(') open++;
+    if (symbol === ')') open--;
+    if (open < 0) return { problem: 'has a ) without its (', remedy: 'remove it, or write the ( before it' };
   }
-  return null;
+  return open === 0 ? null : { problem: 'has a ( without its )', remedy: 'close it' };
 }
 
-/** Strings, quoted names and comments become spaces, so that what they contain is not taken for syntax. */
-function withoutOpaqueParts(sql: string): string {
-  return sql.replace(new RegExp(OPAQUE.join('|'), 'g'), ' ');
-}
-
-function endsInLineComment(sql: string): boolean {
-  const parts = [...sql.matchAll(new RegExp(OPAQUE.join('|'), 'g'))];
-  const last = parts.at(-1);
-  return last !== undefined && /^--/.test(last[0]) && last.index + last[0].length === sql.length;
+function endFault(tokens: readonly SqlToken[]): SqlFault | null {
+  if (tokens.at(-1)?.kind !== 'line comment') return null;
+  return { problem: 'ends in a -- comment', remedy: 'move the comment up, or write it as /* … */' };
 }

@@ -1,0 +1,167 @@
+/** The lexer beside Postgres' own: what is accepted is one statement that ends where its text ends. */
+import fc from 'fast-check';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { featureSqlFault } from './feature-sql.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    databaseUrl: string;
+  }
+}
+
+const RUNS = 4_000;
+const client = new pg.Client({ connectionString: inject('databaseUrl') });
+beforeAll(() => client.connect());
+afterAll(() => client.end());
+
+/** What Postgres says of a text that it parses and does not run: null where it is one statement. */
+function parsed(text: string): Promise<string | null> {
+  const { promise, resolve } = Promise.withResolvers<string | null>();
+  const statement = {
+    submit(connection: { parse(query: { text: string; name: string }): void; sync(): void }) {
+      connection.parse({ text, name: '' });
+      connection.sync();
+    },
+    handleReadyForQuery: () => resolve(null),
+    handleError: (error: Error) => resolve(error.message),
+  };
+  // The driver's own interface of statements, which its types tell in part.
+  client.query(statement as pg.Submittable & typeof statement);
+  return promise;
+}
+
+const SEVERAL = 'cannot insert multiple commands into a prepared statement';
+const wrapped = (sql: string) => `select * from (\n${sql}\n) f`;
+
+/** Values that are cut in one way alone, and halves of them. */
+const VALUE = fc.constantFrom(
+  ...[
+    "'a'",
+    "''''",
+    "E'\\''",
+    "e'\\\\'",
+    "'\\'",
+    "'\\\\'",
+    "B'01'",
+    "x'1f'",
+    "N'a'",
+    "U&'\\0061'",
+    "U&'!' uescape '?'",
+  ],
+  ...[
+    '$$;$$',
+    '$a$ $$ ; $a$',
+    '$ä$)$ä$',
+    'a$$',
+    'b$$',
+    'a$x$',
+    '$x$',
+    '$1',
+    '1',
+    '1.',
+    '.5',
+    '1e5',
+    '0x1f',
+    '1_0',
+    '1a',
+  ],
+  ...[
+    '"a"',
+    '"a""b"',
+    'U&"a"',
+    '(1)',
+    '(select 2)',
+    'null',
+    '1 +',
+    '-',
+    "'",
+    '"',
+    '$$',
+    '$',
+    '\\',
+    'ä',
+    '\u00a0',
+    '::text',
+  ],
+);
+const GAP = fc.constantFrom(
+  ...[
+    ' ',
+    ' ',
+    ' ',
+    '',
+    '\n',
+    '\r',
+    '\t',
+    '\f',
+    '\v',
+    '/**/',
+    '/* ; */',
+    '/* /* */ ; */',
+    '/*/',
+    '*/',
+    '/*',
+    '-- ;\n',
+    '--\r',
+    '--',
+  ],
+);
+const TURN = fc.constantFrom(
+  ', ',
+  ', ',
+  ' as a',
+  ' as "b"',
+  ';',
+  ' ; select ',
+  ')',
+  '(',
+  ') f, (select ',
+  ' union select ',
+  ' from ',
+  '|| ',
+);
+const QUERY = fc
+  .array(fc.tuple(VALUE, GAP, TURN, GAP), { minLength: 1, maxLength: 6 })
+  .map((parts) => `select 1, ${parts.flat().join('')}1`);
+
+test('what is accepted is never two statements, and ends inside the brackets around it', async () => {
+  let valid = 0;
+  await fc.assert(
+    fc.asyncProperty(QUERY, async (sql) => {
+      if (featureSqlFault(sql) !== null) return;
+      const [around, bare] = [await parsed(wrapped(sql)), await parsed(sql)];
+      expect(around).not.toBe(SEVERAL);
+      expect(bare).not.toBe(SEVERAL);
+      // A text that leaves its brackets fits between them alone.
+      if (around === null) expect(bare).toBeNull();
+      if (bare === null) valid++;
+    }),
+    { numRuns: RUNS },
+  );
+  expect(valid).toBeGreaterThan(RUNS / 100);
+});
+
+test('what Postgres takes for one select is accepted, but for what other settings or releases would read otherwise', async () => {
+  const stricter = /standard_conforming_strings|runs into a name|ends in a -- comment|the parameter/;
+  let valid = 0;
+  await fc.assert(
+    fc.asyncProperty(QUERY, async (sql) => {
+      if ((await parsed(sql)) !== null || (await parsed(wrapped(sql))) !== null) return;
+      valid++;
+      const fault = featureSqlFault(sql);
+      if (fault) expect(fault.problem).toMatch(stricter);
+    }),
+    { numRuns: RUNS },
+  );
+  expect(valid).toBeGreaterThan(RUNS / 100);
+});
+
+test.each([
+  'select a$$ from t; drop table t; select b$$',
+  "select 1 /* /* */ ' */ ; drop table t; --'",
+  "select E'a'\n'\\''; drop table t; --'",
+])('Postgres itself sees two statements in %j, and it is refused', async (sql) => {
+  expect(await parsed(sql)).toBe(SEVERAL);
+  expect(featureSqlFault(sql)).not.toBeNull();
+});
