@@ -8,6 +8,10 @@ import type pg from 'pg';
 /** What the driver's connection has besides what its types tell. */
 interface CopyConnection {
   query(text: string): void;
+  parse(query: { text: string; name: string }): void;
+  bind(options: { statement: string }): void;
+  execute(options: { portal: string }): void;
+  sync(): void;
   sendCopyFromChunk(bytes: Buffer): void;
   endCopyFrom(): void;
   sendCopyFail(why: string): void;
@@ -35,6 +39,7 @@ export interface CopyOptions {
 /** COPY … FROM STDIN: the bytes are the whole of its input. */
 export function copyIn(db: pg.PoolClient, options: CopyOptions, bytes: Buffer): Promise<void> {
   return run(db, options, {
+    submit: (connection) => connection.query(options.text),
     handleCopyInResponse(connection) {
       connection.sendCopyFromChunk(bytes);
       connection.endCopyFrom();
@@ -44,13 +49,24 @@ export function copyIn(db: pg.PoolClient, options: CopyOptions, bytes: Buffer): 
 }
 
 /**
- * COPY … TO STDOUT: a message a row, as Postgres promises.
+ * COPY … TO STDOUT: a message a row, as Postgres promises. By the extended protocol, which takes one statement a text: a
+ * feature query is part of it.
  * @param take gets each message's bytes, which are gone when it returns; what it throws rejects the promise at the end
  */
 export async function copyOut(db: pg.PoolClient, options: CopyOptions, take: (bytes: Buffer) => void): Promise<void> {
   let failure: { readonly error: unknown } | null = null;
   await run(db, options, {
-    handleCopyInResponse: (connection) => connection.sendCopyFail('this statement sends nothing'),
+    submit(connection) {
+      connection.parse({ text: options.text, name: '' });
+      connection.bind({ statement: '' });
+      connection.execute({ portal: '' });
+      connection.sync();
+    },
+    handleCopyInResponse(connection) {
+      connection.sendCopyFail('this statement sends nothing');
+      // Postgres ignored the one that was sent with the statement.
+      connection.sync();
+    },
     handleCopyData({ chunk }) {
       if (failure) return;
       try {
@@ -66,14 +82,13 @@ export async function copyOut(db: pg.PoolClient, options: CopyOptions, take: (by
   if (failed) throw failed.error;
 }
 
-type CopyHandlers = Pick<CopyStatement, 'handleCopyInResponse' | 'handleCopyData'>;
+type CopyHandlers = Pick<CopyStatement, 'submit' | 'handleCopyInResponse' | 'handleCopyData'>;
 
-function run(db: pg.PoolClient, { text, timeoutMs }: CopyOptions, handlers: CopyHandlers): Promise<void> {
+function run(db: pg.PoolClient, { timeoutMs }: CopyOptions, handlers: CopyHandlers): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const statement: CopyStatement = {
     query_timeout: timeoutMs,
     callback: (error) => (error ? reject(error) : resolve()),
-    submit: (connection) => connection.query(text),
     handleCommandComplete() {},
     handleReadyForQuery: () => statement.callback(null),
     handleError: (error) => statement.callback(error),

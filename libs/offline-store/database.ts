@@ -99,16 +99,22 @@ export interface Statement {
   readonly withinMs?: number | undefined;
 }
 
-/** Runs one statement; its failures are translated as `translated` says. */
+/**
+ * Runs one statement, by the extended protocol: it refuses a text of several. Failures are translated as `translated`
+ * says.
+ */
 export async function query<R extends pg.QueryResultRow>(db: Db, statement: Statement): Promise<R[]> {
   return (await execute<R>(db, statement)).rows;
 }
+
+/** The driver's types lack it: without a name and without values it would take the simple protocol. */
+type ExtendedConfig = pg.QueryConfig & { readonly queryMode: 'extended' };
 
 /** As `query`, with what else the result tells. */
 export async function execute<R extends pg.QueryResultRow>(db: Db, statement: Statement): Promise<pg.QueryResult<R>> {
   const { timeoutMs, withinMs, values = [], ...rest } = statement;
   const limit = timeoutMs === undefined ? {} : { query_timeout: timeoutMs + CLIENT_GRACE_MS };
-  const config: pg.QueryConfig = { ...rest, ...limit, values: [...values] };
+  const config: ExtendedConfig = { ...rest, ...limit, values: [...values], queryMode: 'extended' };
   if (!(db instanceof pg.Pool)) return db.query<R>(config).catch(rethrow);
   if (withinMs !== undefined) return executeWithin<R>(db, config, withinMs);
   // Not pool.query: it closes the connection on any error, also where only the statement was at fault.

@@ -19,9 +19,10 @@ import {
   textArray,
 } from './certificate-statement.ts';
 import { copyOut } from './copy.ts';
-import { isConnectionFailure, limitStatements, sqlState, transaction, translated, withClient } from './database.ts';
+import { execute, isConnectionFailure, limitStatements, sqlState, translated } from './database.ts';
 import { decodeBatch, type OverlayListener, type RawRow } from './feature-decoding.ts';
 import { createFeatureRows } from './feature-rows.ts';
+import { type ReadStatement, readOnce, readOnly } from './feature-session.ts';
 import {
   featureTypesSql,
   LEADING_COLUMNS,
@@ -45,7 +46,7 @@ const MS_PER_USER = 5;
 const MAX_VERSIONS = 64;
 
 /**
- * Both reads reject with `unavailable` where Postgres does not answer in time, `config_invalid` where the feature query
+ * Both reads take the pool of feature statements, which may have a login of its own. They reject with `unavailable` where Postgres does not answer in time, `config_invalid` where the feature query
  * itself fails. Users whom the query gives odd values are `faults` of the batch instead.
  */
 export function createFeatureSource(pool: pg.Pool, options: FeatureSourceOptions = {}): FeatureSource {
@@ -56,7 +57,7 @@ export function createFeatureSource(pool: pg.Pool, options: FeatureSourceOptions
     readUsers: (version, userIds, certified) =>
       read(version, userIds, { timeoutMs: usersTimeoutMs + MS_PER_USER * userIds.length, certified }),
     readRange(version, range) {
-      return transaction(pool, async (db) => {
+      return readOnly(pool, async (db) => {
         await limitStatements(db, rangeTimeoutMs);
         return readRange(db, version, range, rangeTimeoutMs + 2_000);
       }).catch(rethrow(version));
@@ -177,16 +178,16 @@ async function readPacked(
   return { batch, certificate: certifiedByRows(whole, version, rows) };
 }
 
-type FeatureStatement = pg.QueryConfig & { query_timeout: number };
+type FeatureStatement = Omit<ReadStatement, 'rowMode'>;
 
 async function select(pool: pg.Pool, version: ModelVersion, statement: FeatureStatement): Promise<Read> {
   return (
-    withClient(pool, (db) => run(db, statement))
-      // The query's types changed under the prepared statement; unnamed it is planned anew.
+    run(pool, statement)
+      // The query's types changed under the prepared statement: unnamed it is planned again.
       .catch((error: unknown) => {
         if (sqlState(error) !== '0A000') throw error;
         const { name: _name, ...unnamed } = statement;
-        return withClient(pool, (db) => run(db, unnamed));
+        return run(pool, unnamed);
       })
       .catch(rethrow(version))
   );
@@ -215,7 +216,7 @@ async function readRange(
   timeoutMs: number,
 ): Promise<FeatureBatch> {
   const { query } = version;
-  const { fields } = await db.query({ text: featureTypesSql(query), query_timeout: timeoutMs } as pg.QueryConfig);
+  const { fields } = await execute(db, { text: featureTypesSql(query), timeoutMs });
   const oids = fields.map((field) => field.dataTypeID);
   const rows = createFeatureRows(version, oids);
   const asText = query.columns.map(({ kind }, i) => formOf(kind, oids[i] ?? 0).asText);
@@ -233,12 +234,8 @@ interface Read {
 /** Values stay the text that Postgres wrote: the decoder knows better than the driver what they should be. */
 const AS_TEXT = { getTypeParser: () => (text: string) => text };
 
-async function run(db: pg.PoolClient, statement: FeatureStatement): Promise<Read> {
-  const result = await db.query<(string | null)[]>({
-    ...statement,
-    rowMode: 'array',
-    types: AS_TEXT,
-  } as pg.QueryArrayConfig);
+async function run(pool: pg.Pool, statement: FeatureStatement): Promise<Read> {
+  const result = await readOnce<(string | null)[]>(pool, { ...statement, rowMode: 'array', types: AS_TEXT });
   const rows: RawRow[] = [];
   let head: RawRow = [];
   for (const row of result.rows) {
@@ -258,7 +255,7 @@ function rethrow(version: ModelVersion) {
       `The feature query of predictor ${version.predictor} fails: ${error.message}`,
       {
         field: `predictors.${version.predictor}.features.sql`,
-        remedy: 'mend the query, or what it reads from; tandem check runs it',
+        remedy: 'fix the query, or what it reads from; tandem check runs it',
         cause: error,
       },
     );

@@ -1,0 +1,144 @@
+/**
+ * How a predictor's own SQL runs. The text is a user's, so that each statement with it
+ * - is sent by the extended protocol, which takes one statement a text;
+ * - runs in a read-only transaction, which Postgres lets no statement leave;
+ * - ends in a rollback, which undoes what the query set in its session (`set_config`): the next query finds what ours set.
+ */
+import { TandemError } from '@tandem/prediction/errors';
+import pg from 'pg';
+import { isConnectionFailure, sqlState, withClient } from './database.ts';
+
+/** The isolation is said, since the default of a role may be another. */
+const BEGIN = 'begin isolation level read committed read only';
+
+export type ReadStatement = pg.QueryArrayConfig & { readonly query_timeout?: number };
+
+/** Runs one statement. Begin, statement and rollback go out together: one round trip. */
+export function readOnce<R extends unknown[]>(
+  pool: pg.Pool,
+  statement: ReadStatement,
+): Promise<pg.QueryArrayResult<R>> {
+  return withClient(pool, async (client) => {
+    const { promise, resolve, reject } = Promise.withResolvers<pg.QueryArrayResult<R>>();
+    const sent = new ReadOnlyQuery<R>(statement, (error, result) => (error ? reject(error) : resolve(result)));
+    client.query(sent);
+    try {
+      return await promise;
+    } catch (error) {
+      if (!isConnectionFailure(error)) await recover(client, sent.isFirst ? statement.name : undefined);
+      throw refusedWrite(error);
+    }
+  });
+}
+
+/** Runs `work` in one read-only transaction, which is rolled back at the end. */
+export function readOnly<T>(pool: pg.Pool, work: (db: pg.PoolClient) => Promise<T>): Promise<T> {
+  return withClient(pool, async (client) => {
+    await client.query(BEGIN);
+    try {
+      const result = await work(client);
+      await client.query('rollback');
+      return result;
+    } catch (error) {
+      if (!isConnectionFailure(error)) await client.query('rollback');
+      throw refusedWrite(error);
+    }
+  });
+}
+
+const READ_ONLY = '25006';
+
+/** In a transaction of any other kind this error says that the server takes no writes for now. */
+function refusedWrite(error: unknown): unknown {
+  if (sqlState(error) !== READ_ONLY || !(error instanceof Error)) return error;
+  return new TandemError('config_invalid', `A feature query must not write: ${error.message}.`, {
+    field: 'features.sql',
+    remedy: 'leave out for update and what else writes or locks, also in functions that the query calls',
+    cause: error,
+  });
+}
+
+/** What the driver's connection has besides what its types tell. */
+interface PipelinedConnection {
+  readonly stream: { cork(): void; uncork(): void };
+  readonly parsedStatements: Record<string, string | undefined>;
+  parse(query: { text: string; name: string }): void;
+  bind(options: { statement: string }): void;
+  execute(options: { portal: string }): void;
+  close(options: { type: 'S'; name: string }): void;
+  sync(): void;
+}
+
+type Done<R extends unknown[]> = (error: Error | undefined, result: pg.QueryArrayResult<R>) => void;
+type DriverQuery = new (
+  config: ReadStatement,
+  values: undefined,
+  done: Done<unknown[]>,
+) => pg.Submittable & {
+  readonly portal: string;
+  hasBeenParsed(connection: PipelinedConnection): boolean;
+  prepare(connection: PipelinedConnection): void;
+  handleCommandComplete(message: { text: string }, connection: PipelinedConnection): void;
+};
+
+/** The driver's own query between a begin and a rollback, before one Sync. Its result is that of the query alone. */
+class ReadOnlyQuery<R extends unknown[]> extends (pg.Query as unknown as DriverQuery) {
+  readonly query_timeout: number | undefined;
+  /** Whether it was sent to be prepared, rather than prepared before. */
+  isFirst = true;
+  private commands = 0;
+
+  constructor(statement: ReadStatement, done: Done<R>) {
+    super({ ...statement, queryMode: 'extended' } as ReadStatement, undefined, done as Done<unknown[]>);
+    this.query_timeout = statement.query_timeout;
+  }
+
+  override prepare(connection: PipelinedConnection): void {
+    this.isFirst = !this.hasBeenParsed(connection);
+    run(connection, BEGIN);
+    super.prepare(connection);
+  }
+
+  /** The driver's end of a statement. */
+  _getRows(connection: PipelinedConnection): void {
+    connection.execute({ portal: this.portal });
+    run(connection, 'rollback');
+    connection.sync();
+  }
+
+  override handleCommandComplete(message: { text: string }, connection: PipelinedConnection): void {
+    this.commands++;
+    if (this.commands === 2) super.handleCommandComplete(message, connection);
+  }
+}
+
+function run(connection: PipelinedConnection, text: string): void {
+  connection.parse({ text, name: '' });
+  connection.bind({ statement: '' });
+  connection.execute({ portal: '' });
+}
+
+/**
+ * Ends the transaction after an error.
+ * @param name of a statement that may have been prepared or not: to close one that does not exist is no error
+ */
+function recover(client: pg.PoolClient, name: string | undefined): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const statement = {
+    // The driver puts its time limit around it.
+    callback: (error: Error | null) => (error ? reject(error) : resolve()),
+    submit(connection: PipelinedConnection) {
+      if (name !== undefined) {
+        delete connection.parsedStatements[name];
+        connection.close({ type: 'S', name });
+      }
+      run(connection, 'rollback');
+      connection.sync();
+    },
+    handleCommandComplete() {},
+    handleReadyForQuery: () => statement.callback(null),
+    handleError: (error: Error) => statement.callback(error),
+  };
+  client.query(statement as unknown as pg.Submittable);
+  return promise;
+}
