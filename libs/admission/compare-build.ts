@@ -32,6 +32,8 @@ export interface BuildToCompare {
 
 export interface CompareBuildDependencies {
   readonly pool: Pool;
+  /** The pool of feature statements. */
+  readonly features: Pool;
   readonly artifacts: Pick<ArtifactStore, 'get'>;
   readonly registry: { predictor(name: string): Promise<Predictor | undefined> };
   /** A comparison is as dear as a trial, and takes its turn among them. */
@@ -94,14 +96,14 @@ function wrongLabel(i: number, problem: string, write: string): TandemError {
 }
 
 async function compare(
-  { pool, artifacts, memoryLimitMb }: CompareBuildDependencies,
+  { features, artifacts, memoryLimitMb }: CompareBuildDependencies,
   { users, labels }: BuildToCompare,
   { parent, build }: Pair,
   { policy: { decision } }: Predictor,
 ): Promise<BuildFigures> {
-  const userIds = labels?.map(({ userId }) => userId) ?? (await usersOfHalf(pool, parent, 'held out', users));
+  const userIds = labels?.map(({ userId }) => userId) ?? (await usersOfHalf(features, parent, 'held out', users));
   if (userIds === null) throw nobody('Their ids were not read in time.', 'make the feature query faster: tandem check');
-  const batches = await readBoth(pool, { parent, build }, userIds);
+  const batches = await readBoth(features, { parent, build }, userIds);
   const side = async (version: ModelVersion, batch: FeatureBatch) => {
     return { definition: version, bytes: await artifacts.get(version.artifactHash), batch };
   };

@@ -41,7 +41,10 @@ export type Defined =
   | { readonly definition: ModelDefinition; readonly padded: readonly QueryColumn[] }
   | { readonly problems: readonly SettingProblem[] };
 
-/** Rejects with `unavailable` where the database does not answer, `model_refused`, `config_invalid`. */
+/**
+ * Rejects with `unavailable` where the database does not answer, `model_refused`, `config_invalid`.
+ * @param pool of feature statements, here and below
+ */
 export async function definePredictor(
   pool: Pool,
   resolved: ResolvedPredictor,

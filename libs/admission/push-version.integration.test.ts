@@ -84,6 +84,7 @@ async function open() {
   const trials = createTrialQueue();
   const pushVersion = createPushVersion({
     pool,
+    features: pool,
     artifacts,
     registry: createRegistry(pool),
     trials,

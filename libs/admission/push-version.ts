@@ -47,6 +47,8 @@ export interface Push {
 
 export interface PushDependencies {
   readonly pool: Pool;
+  /** The pool of feature statements. */
+  readonly features: Pool;
   readonly artifacts: ArtifactStore;
   readonly registry: { predictor(name: string): Promise<Predictor | undefined> };
   readonly trials: TrialQueue;
@@ -103,20 +105,20 @@ async function findBase({ pool, registry }: PushDependencies, { predictor: name,
 }
 
 async function admit(dependencies: PushDependencies, push: Push, base: Base): Promise<Pushed> {
-  const { pool, memoryLimitMb } = dependencies;
+  const { pool, features, memoryLimitMb } = dependencies;
   const options = { memoryLimitMb };
   const resolved = await resolve(dependencies, push, base);
-  const defined = await definePredictor(pool, resolved, options);
+  const defined = await definePredictor(features, resolved, options);
   if ('problems' in defined) throw refused(defined.problems);
   await refuseConflicts(pool, defined.definition, base.definition);
   const id = modelVersionId(defined.definition);
   const isCertified = base.versions.some((one) => one.id === id && one.parity !== null);
-  const verification = isCertified ? undefined : await certify(pool, resolved, defined, options);
+  const verification = isCertified ? undefined : await certify(features, resolved, defined, options);
   return keep(pool, push, defined.definition, verification);
 }
 
 async function resolve(
-  { pool, artifacts }: PushDependencies,
+  { features, artifacts }: PushDependencies,
   { artifact, settings }: Push,
   base: Base,
 ): Promise<ResolvedPredictor> {
@@ -125,16 +127,16 @@ async function resolve(
   if (!pushed.ok) throw refused(pushed.problems);
   const { sql } = pushed.predictor.features;
   if (sql === base.definition.query.sql) return pushed.predictor;
-  return forgetGoneColumns(pushed.predictor, settings, await describeQuery(pool, sql));
+  return forgetGoneColumns(pushed.predictor, settings, await describeQuery(features, sql));
 }
 
 async function certify(
-  pool: Pool,
+  features: Pool,
   resolved: ResolvedPredictor,
   defined: Exclude<Defined, { problems: unknown }>,
   options: JudgeOptions,
 ): Promise<Verification> {
-  const { verification, users } = await tryPredictor(pool, resolved, defined, options);
+  const { verification, users } = await tryPredictor(features, resolved, defined, options);
   // A certificate of made-up users alone says nothing of those who will be served.
   if (users?.read === 0 || users?.scorable !== undefined) return verification;
   const why = users?.slow ? `${users.slow.what} were not read within ${users.slow.ms} ms` : users?.fault?.why;
@@ -142,7 +144,7 @@ async function certify(
     {
       path: 'features.sql',
       problem: `No real user could be tried: ${why ?? 'their features cannot be read'}.`,
-      remedy: 'mend the query, or say in features.nulls what a null counts as',
+      remedy: 'fix the query, or say in features.nulls what a null counts as',
     },
   ]);
 }

@@ -1,6 +1,7 @@
 /** Some of the real users that a predictor would serve: what its model is tried with, and what `check` shows. */
 import { SAMPLE_USERS } from '@tandem/inference/trial-users';
-import { type createPool, type Db, limitStatements, query, transaction } from '@tandem/offline-store/database';
+import { type createPool, limitStatements, query } from '@tandem/offline-store/database';
+import { readOnly } from '@tandem/offline-store/feature-session';
 import { asRelation, KEY_SQL } from '@tandem/offline-store/feature-statement';
 import { createFeatureSource } from '@tandem/offline-store/features';
 import { schemaState } from '@tandem/offline-store/migrate';
@@ -53,7 +54,7 @@ const FEATURES_MS = 5_000;
 const NOBODY: SampledUsers = { read: 0, scorable: undefined, bothWays: undefined, fault: null, slow: null };
 
 /**
- * Undefined where features cannot be read yet: the schema's tables, which label them, are not there. Rejects with
+ * Samples by the pool of feature statements. Undefined where features cannot be read yet: the schema's tables, which label them, are not there. Rejects with
  * `config_invalid` where the query itself fails, `unavailable` where the database is away.
  */
 export async function sampleUsers(
@@ -88,7 +89,7 @@ async function someUsers(pool: Pool, { query: { sql } }: ModelDefinition, ms: nu
 
 /** What a select of keys gives, within so many ms. */
 export function readKeys(pool: Pool, text: string, ms: number, values: readonly string[] = []): Promise<string[]> {
-  return transaction(pool, async (db: Db) => {
+  return readOnly(pool, async (db) => {
     await limitStatements(db, ms);
     const rows = await query<{ key: string }>(db, { text: `select key::text as key from (${text}) o`, values });
     return rows.map(({ key }) => key);

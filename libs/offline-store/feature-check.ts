@@ -1,8 +1,12 @@
-/** What `tandem check` wants to know of a feature query before it is adopted: its columns, its keys, its plans. */
+/**
+ * What `tandem check` wants to know of a feature query before it is adopted: its columns, its keys, its plans. Each
+ * function takes the pool of feature statements.
+ */
 import { TandemError } from '@tandem/prediction/errors';
 import type { ModelVersion } from '@tandem/prediction/predictor';
 import pg from 'pg';
-import { type Db, execute, query, transaction } from './database.ts';
+import { type Db, execute, query } from './database.ts';
+import { readOnly } from './feature-session.ts';
 import { asRelation, KEY_SQL, rangeSql, usersSql } from './feature-statement.ts';
 
 export interface DescribedColumn {
@@ -12,7 +16,11 @@ export interface DescribedColumn {
 }
 
 /** The columns of a query, which is not run. Rejects with `config_invalid`, naming the line, where Postgres refuses it. */
-export async function describeQuery(db: Db, sql: string): Promise<readonly DescribedColumn[]> {
+export function describeQuery(pool: pg.Pool, sql: string): Promise<readonly DescribedColumn[]> {
+  return readOnly(pool, (db) => describe(db, sql));
+}
+
+async function describe(db: Db, sql: string): Promise<readonly DescribedColumn[]> {
   const before = 'select * from ';
   const text = `${before}${asRelation(sql)} limit 0`;
   const { fields } = await execute(db, { text }).catch((error: unknown) => {
@@ -70,7 +78,7 @@ function withValues(sql: string, values: readonly string[]): string {
 const FEW_ROWS = 1_000;
 
 async function explain(pool: pg.Pool, version: QueryToExplain, textFor: (key: string) => string): Promise<PlanReport> {
-  return transaction(pool, async (db) => {
+  return readOnly(pool, async (db) => {
     const sample = await query<{ key: string }>(db, {
       text: `select f.user_id::text as key from ${asRelation(version.query.sql)} where f.user_id is not null limit 1`,
     });
@@ -123,14 +131,16 @@ function sizesOf(db: Db, relations: readonly string[]) {
 }
 
 /** Keys with more than one row, and null with how many rows have no key. */
-export async function findDuplicateKeys(
-  db: Db,
+export function findDuplicateKeys(
+  pool: pg.Pool,
   sql: string,
   limit: number,
 ): Promise<readonly { readonly userId: string | null; readonly rows: number }[]> {
-  return query<{ userId: string | null; rows: number }>(db, {
-    text: `select f.user_id::text as "userId", count(*) as rows from ${asRelation(sql)}
-      group by f.user_id having count(*) > 1 or f.user_id is null order by 2 desc limit $1`,
-    values: [limit],
-  });
+  return readOnly(pool, (db) =>
+    query<{ userId: string | null; rows: number }>(db, {
+      text: `select f.user_id::text as "userId", count(*) as rows from ${asRelation(sql)}
+        group by f.user_id having count(*) > 1 or f.user_id is null order by 2 desc limit $1`,
+      values: [limit],
+    }),
+  );
 }

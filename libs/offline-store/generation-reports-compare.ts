@@ -28,14 +28,21 @@ const USERS_UNASKED = 100_000;
 /** Of its time, what a comparison by segments may take before it is made without them. */
 const SHARE_WITH_SEGMENTS = 0.6;
 
-/** Null where the run makes no generation. */
-export async function compareWithServed(pool: pg.Pool, run: Run): Promise<ComparedGeneration | null> {
+/**
+ * Null where the run makes no generation.
+ * @param features the pool of feature statements
+ */
+export async function compareWithServed(
+  pool: pg.Pool,
+  features: pg.Pool,
+  run: Run,
+): Promise<ComparedGeneration | null> {
   if (run.generationId === null) return null;
   const started = performance.now();
   const task = await findTask(pool, run);
   if (task === null) return notCompared(null, 'no generation is in force', 0);
   try {
-    const { comparison, notes } = await compareInTime(pool, task, run.generationId);
+    const { comparison, notes } = await compareInTime({ pool, features }, task, run.generationId);
     return judged(task, comparison, notes, Math.round(performance.now() - started));
   } catch (error) {
     if (isConnectionFailure(error)) throw error;
@@ -93,7 +100,12 @@ interface Made {
 }
 
 /** By segments, and where those cannot be had in their share of the time, without. */
-async function compareInTime(pool: pg.Pool, task: Task, generationId: string): Promise<Made> {
+interface Pools {
+  readonly pool: pg.Pool;
+  readonly features: pg.Pool;
+}
+
+async function compareInTime({ pool, features }: Pools, task: Task, generationId: string): Promise<Made> {
   const deadline = performance.now() + task.policy.reportTimeoutMs;
   const leftMs = () => Math.max(1, Math.round(deadline - performance.now()));
   const version = await findModelVersion(pool, task.modelVersionId);
@@ -116,7 +128,8 @@ async function compareInTime(pool: pg.Pool, task: Task, generationId: string): P
       segments: by,
     });
     const both = { before: task.against.id, now: generationId };
-    await joinGenerations(pool, { ...both, version, segments: by, oneIn: task.oneIn, timeoutMs }, comparison.add);
+    const reading = by.length > 0 ? features : pool;
+    await joinGenerations(reading, { ...both, version, segments: by, oneIn: task.oneIn, timeoutMs }, comparison.add);
     return comparison;
   };
   if (segments.length === 0) return { comparison: await compare([], leftMs()), notes };

@@ -13,11 +13,12 @@ const TIMEOUT_MS = 2_000;
 /** Versions that are remembered. */
 const MAX_VERSIONS = 64;
 
-export function createInputSource(pool: pg.Pool): InputSource {
+/** @param features the pool of feature statements */
+export function createInputSource(pool: pg.Pool, features: pg.Pool): InputSource {
   const versions = new Map<string, ModelVersion>();
   return {
     async readInputs(version, userIds) {
-      const { batch } = await readUsers(pool, version, userIds, {
+      const { batch } = await readUsers(features, version, userIds, {
         ...{ timeoutMs: TIMEOUT_MS, known: NO_ARMS, certified: 'with rows' },
       });
       return new Map(batch.userIds.map((userId, row) => [userId, inputsOfRow({ batch, row }, 'after_the_reply')]));

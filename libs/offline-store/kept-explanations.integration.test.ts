@@ -127,7 +127,7 @@ describe('inputs read once more', () => {
     await database.pool.query(
       `insert into tandem.events (source, id, type, user_id, data, time) values ('s', 'e', 't', '2', '{"orders": 40}', now())`,
     );
-    const source = createInputSource(database.pool);
+    const source = createInputSource(database.pool, database.pool);
     const version = await source.versionOf('visits', 1);
     const read = await source.readInputs(version, ['1', '2', '99']);
     expect([...read.keys()].sort()).toEqual(['1', '2']);

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { query, transaction } from './database.ts';
+import { query } from './database.ts';
+import { readOnly } from './feature-session.ts';
 import { findBoundaries } from './key-boundaries.ts';
 import { createTestDatabase, type TestDatabase } from './store.fixture.ts';
 
@@ -20,7 +21,7 @@ beforeAll(async () => {
 afterAll(() => database.drop());
 
 const boundariesOf = (sql: string, size: number) =>
-  transaction(database.pool, (db) => findBoundaries(db, { sql }, size, PATIENCE_MS));
+  readOnly(database.pool, (db) => findBoundaries(db, { sql }, size, PATIENCE_MS));
 
 test.each(['number', 'text'])(
   'ranges over a key column of type %s begin at every n-th user, each counted once',

@@ -22,7 +22,7 @@ const STEPS = 64;
 const AS_TEXT = { getTypeParser: () => (text: string) => text };
 
 /**
- * Needs a transaction, in which it leaves no cursor behind.
+ * Needs a transaction, in which it leaves no cursor behind: readOnly of feature-session.ts.
  * @param size users of a range
  * @param timeoutMs for each round trip
  */

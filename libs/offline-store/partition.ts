@@ -1,7 +1,10 @@
 /** A generation's partition of tandem.predictions: named by its id, made at planning, indexed at the end, dropped whole. */
 import { type Db, query } from './database.ts';
 
-/** The partition's own name; reads go to it directly, so that attaching and dropping others never makes them wait. */
+/**
+ * The partition's own name. Reads that serve go to it directly, so that attaching and dropping others never makes them
+ * wait. Statements with a feature query read tandem.predictions by generation: their login may read that table alone.
+ */
 export function partitionOf(generationId: string): string {
   return `tandem.generation_${generationId.replaceAll('-', '')}`;
 }

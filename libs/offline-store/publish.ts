@@ -24,13 +24,16 @@ import { lockAssignments } from './settings.ts';
 
 const INDEX_TIMEOUT_MS = 1_800_000;
 
-/** Null while chunks are open, also those of a run that begins again now. */
-export async function publishRun(pool: pg.Pool, runId: string): Promise<PublishOutcome | null> {
+/**
+ * Null while chunks are open, also those of a run that begins again now.
+ * @param features the pool of feature statements
+ */
+export async function publishRun(pool: pg.Pool, features: pg.Pool, runId: string): Promise<PublishOutcome | null> {
   const run = await requireRun(pool, runId);
   if (isFinished(run.state)) return outcomeOf(pool, run);
   const chunks = await countChunks(pool, runId);
   if (run.state === 'planned' || chunks.open > 0) return null;
-  const outcome = run.history === chunks.history ? await checkAndConclude(pool, run, chunks) : 'moved';
+  const outcome = run.history === chunks.history ? await checkAndConclude(pool, features, run, chunks) : 'moved';
   if (outcome !== 'moved') return outcome;
   await restartRun(pool, runId);
   return null;
@@ -38,11 +41,12 @@ export async function publishRun(pool: pg.Pool, runId: string): Promise<PublishO
 
 async function checkAndConclude(
   pool: pg.Pool,
+  features: pg.Pool,
   run: Run,
   chunks: ChunkCounts,
 ): Promise<PublishOutcome | null | 'moved'> {
   const flaw = (await findFlaw(pool, run, chunks)) ?? (await indexGeneration(pool, run));
-  const compared = flaw === null ? await compareWithServed(pool, run) : null;
+  const compared = flaw === null ? await compareWithServed(pool, features, run) : null;
   return transaction(pool, async (db) => {
     // The settings before the run: the order of everyone who moves an arm.
     await lockAssignments(db);

@@ -11,22 +11,24 @@ import { cancelRun, createRun, failRun, resumeRun } from './runs.ts';
 export interface RunStoreOptions {
   /** Workers in a row that may take a chunk and never give it back, before it is failed. */
   readonly maxClaims?: number;
+  /** The pool of feature statements, where it is another. */
+  readonly features?: pg.Pool;
 }
 
-export function createRunStore(pool: pg.Pool, { maxClaims }: RunStoreOptions = {}): RunStore {
+export function createRunStore(pool: pg.Pool, { maxClaims, features = pool }: RunStoreOptions = {}): RunStore {
   return {
     create: (run) => createRun(pool, run),
     find: (id) => findRun(pool, id),
     list: (page) => listRuns(pool, page),
     failures: (runId, limit) => listFailures(pool, runId, limit),
-    plan: (runId) => planRun(pool, runId),
+    plan: (runId) => planRun(pool, features, runId),
     claimable: (runId, limit) => listClaimable(pool, runId, limit),
     claim: (runId, no, leaseMs) => claimChunk(pool, runId, no, leaseMs, maxClaims),
     renew: (chunk, leaseMs) => renewLease(pool, chunk, leaseMs),
     giveBack: (chunk, error, maxAttempts) => giveBackChunk(pool, chunk, error, maxAttempts),
     commit: (run, chunk, result) => commitChunk(pool, run, chunk, result),
     markLoaded: (runId, no) => markLoaded(pool, runId, no),
-    publish: (runId) => publishRun(pool, runId),
+    publish: (runId) => publishRun(pool, features, runId),
     cancel: (runId) => cancelRun(pool, runId),
     fail: (runId, error) => failRun(pool, runId, error),
     resume: (runId) => resumeRun(pool, runId),
