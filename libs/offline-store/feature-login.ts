@@ -1,0 +1,121 @@
+/**
+ * The login of feature statements: what it must be able to read of schema `tandem`, and whether it reaches the database
+ * that the service works with. It needs no more than the label of a row and the certificate take.
+ */
+import { TandemError } from '@tandem/prediction/errors';
+import type pg from 'pg';
+import { query } from './database.ts';
+import { schemaState } from './migrate.ts';
+import { isRefusal, quoteName } from './rights.ts';
+
+const FIELD = 'FEATURES_DATABASE_URL';
+const DOCUMENT = 'docs/operations.md, "A login for feature queries"';
+
+/** The columns that statements with a feature query read, by table. */
+const COLUMNS: Readonly<Record<string, readonly string[]>> = {
+  arm_overrides: ['rollout_id', 'user_id', 'arm'],
+  arms: [
+    ...['predictor', 'name', 'model_version_id', 'overlay_floor', 'revision', 'expires_from', 'generation_id'],
+    ...['first_bucket', 'end_bucket'],
+  ],
+  generations: ['id', 'number', 'buckets', 'started_at'],
+  history_rotation: ['rotation'],
+  migrations: ['name'],
+  model_versions: ['id', 'number'],
+  // The plan of a stale run asks who has an entry; a comparison by segments reads the outputs of two generations.
+  overlay: ['predictor', 'user_id', 'model_version_id', 'overlay_floor', 'history', 'context_version'],
+  predictions: ['generation_id', 'user_id', 'context_version', 'outputs'],
+  predictors: ['name', 'active'],
+  rollouts: ['id', 'predictor', 'kind', 'step', 'salt', 'plan', 'state'],
+  settings: ['revision'],
+  user_contexts: ['user_id', 'version', 'touched', 'deleted_version', 'features'],
+};
+
+/** The statements that let `user` run feature statements, for the owner of the schema to give. */
+export function featureGrantsFor(user: string): string {
+  return [
+    `grant usage on schema tandem to ${quoteName(user)}`,
+    ...Object.keys(COLUMNS).map((table) => grantOf(table, user)),
+    `grant execute on function tandem.current_history() to ${quoteName(user)}`,
+  ].join('; ');
+}
+
+function grantOf(table: string, user: string): string {
+  return `grant select (${(COLUMNS[table] ?? []).join(', ')}) on tandem.${table} to ${quoteName(user)}`;
+}
+
+/**
+ * Rejects with `config_invalid` where the login of feature statements reaches another database, a standby, or lacks a
+ * right; with `unavailable` where either does not answer. Before the schema is there, the database alone is compared.
+ */
+export async function assertFeatureLogin(pool: pg.Pool, features: pg.Pool): Promise<void> {
+  const [ours, theirs] = [await readPlace(pool, 'DATABASE_URL'), await readPlace(features, FIELD)];
+  if (theirs.inRecovery) {
+    const remedy = `name the primary, as DATABASE_URL does: features and their label are read in one statement`;
+    throw refusal(`${FIELD} names a standby.`, remedy);
+  }
+  if (ours.identity !== theirs.identity) {
+    const remedy = `name the server and the database of DATABASE_URL: ${DOCUMENT}`;
+    throw refusal(`${FIELD} names another database than DATABASE_URL: ${theirs.name}, not ${ours.name}.`, remedy);
+  }
+  if ((await schemaState(pool)).state !== 'current') return;
+  const missing = (await findMissing(pool, theirs.user)) ?? (await tryHistory(features));
+  if (missing === null) return;
+  throw refusal(
+    `User ${theirs.user} of ${FIELD} ${missing}.`,
+    `let the owner of schema tandem run: ${featureGrantsFor(theirs.user)}; see ${DOCUMENT}`,
+  );
+}
+
+function refusal(message: string, remedy: string): TandemError {
+  return new TandemError('config_invalid', message, { field: FIELD, remedy });
+}
+
+interface Place extends Record<string, unknown> {
+  /** Differs between any two databases, also of one cluster. */
+  readonly identity: string;
+  readonly name: string;
+  readonly user: string;
+  readonly inRecovery: boolean;
+}
+
+/** Not by host and port: a pooler or another name may lead to the same server. */
+async function readPlace(pool: pg.Pool, field: string): Promise<Place> {
+  const [place] = await query<Place>(pool, {
+    text: `select concat_ws('/', (select system_identifier from pg_catalog.pg_control_system()), d.oid) as identity,
+      concat_ws(':', inet_server_addr(), inet_server_port()) || '/' || d.datname as name, current_user::text as user,
+      pg_is_in_recovery() as "inRecovery"
+      from pg_catalog.pg_database d where d.datname = current_database()`,
+  }).catch((error: unknown) => {
+    if (!isRefusal(error)) throw error;
+    const remedy = 'grant execute on function pg_control_system() to the user in it';
+    throw new TandemError('config_invalid', `${field}: ${error.message}.`, { field, remedy, cause: error });
+  });
+  if (!place) throw new Error('Postgres answered no row');
+  return place;
+}
+
+/** The first right that is missing, in words. */
+async function findMissing(pool: pg.Pool, user: string): Promise<string | null> {
+  const all = Object.entries(COLUMNS).flatMap(([table, columns]) => columns.map((column) => [table, column] as const));
+  const [row] = await query<{ missing: string | null }>(pool, {
+    text: `select case when not has_schema_privilege($1::name, 'tandem', 'usage') then 'may not use schema tandem' else (
+        select 'may not read tandem.' || r.name || '.' || r.col
+        from unnest($2::text[], $3::text[]) with ordinality as r(name, col, no)
+        where not has_column_privilege($1::name, 'tandem.' || r.name, r.col, 'select') order by r.no limit 1)
+      end as missing`,
+    values: [user, all.map(([table]) => table), all.map(([, column]) => column)],
+  });
+  return row?.missing ?? null;
+}
+
+/** It calls functions of Postgres that may have been revoked. */
+async function tryHistory(features: pg.Pool): Promise<string | null> {
+  try {
+    await query(features, { text: 'select tandem.current_history()' });
+    return null;
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    return `may not read the history of the database: ${error.message}`;
+  }
+}
