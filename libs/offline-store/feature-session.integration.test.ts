@@ -1,0 +1,169 @@
+/** What a feature query can do to the database and to its session, on a real Postgres: read. */
+import { randomUUID } from 'node:crypto';
+import type { ModelVersion } from '@tandem/prediction/predictor';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
+import { adopt } from './adopt.ts';
+import { createPool } from './database.ts';
+import { describeQuery, explainRange, explainUser, findDuplicateKeys } from './feature-check.ts';
+import { readOnce } from './feature-session.ts';
+import { createFeatureSource } from './features.ts';
+import { fillGeneration } from './generation-reports-copy.fixture.ts';
+import { joinGenerations } from './generation-reports-copy.ts';
+import { createInputSource } from './kept-explanations-inputs.ts';
+import { findProvenance } from './provenance.ts';
+import { type RecordingProxy, startRecordingProxy } from './recording-proxy.fixture.ts';
+import { createRunStore } from './run-store.ts';
+import { createTestDatabase, createVisits, type TestDatabase, VISITS_SQL, visitsPredictor } from './store.fixture.ts';
+
+const USERS = 120;
+const EVERYBODY = { from: null, to: null };
+const [BEFORE, NOW] = [randomUUID(), randomUUID()];
+let database: TestDatabase;
+let proxy: RecordingProxy;
+/** One connection: what a query leaves in it, the next finds. */
+let features: ReturnType<typeof createPool>;
+
+beforeAll(async () => {
+  database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  await createVisits(database.pool, USERS);
+  await database.pool.query(`create table victim ();
+    create table written (at timestamptz);
+    create function write() returns bigint language sql volatile as 'insert into written values (now()) returning 1'`);
+  await fillGeneration(database.pool, BEFORE, USERS, 0);
+  await fillGeneration(database.pool, NOW, USERS, 5);
+  proxy = await startRecordingProxy(database.url);
+  features = createPool({ url: proxy.url, max: 1, applicationName: 'feature-session-test' });
+});
+afterAll(async () => {
+  await features.end();
+  await proxy.close();
+  await database.drop();
+});
+
+/** The predictor's version with another query. */
+function versionWith(sql: string): ModelVersion {
+  return {
+    ...visitsPredictor().definition,
+    query: { ...visitsPredictor().definition.query, sql },
+    id: randomUUID(),
+    number: 1,
+  };
+}
+
+/** Everything that runs a feature query, by name. */
+const PATHS: Readonly<Record<string, (version: ModelVersion) => Promise<unknown>>> = {
+  'live read': (version) => createFeatureSource(features).readUsers(version, ['1', '2']),
+  chunk: (version) => createFeatureSource(features).readRange(version, EVERYBODY),
+  columns: ({ query }) => describeQuery(features, query.sql),
+  'plan of a live read': (version) => explainUser(features, version),
+  'plan of a chunk': (version) => explainRange(features, version),
+  'duplicate keys': ({ query }) => findDuplicateKeys(features, query.sql, 5),
+  provenance: (version) => findProvenance(features, version, '1'),
+  'inputs of kept explanations': (version) => createInputSource(database.pool, features).readInputs(version, ['1']),
+  'comparison by segments': (version) =>
+    joinGenerations(
+      features,
+      { before: BEFORE, now: NOW, version, segments: ['city'], oneIn: 1, timeoutMs: 10_000 },
+      () => {},
+    ),
+  'run of all': ({ query }) => planRun(query.sql, 'all'),
+  'stale run': ({ query }) => planRun(query.sql, 'stale'),
+};
+
+async function planRun(sql: string, kind: 'all' | 'stale'): Promise<void> {
+  const predictor = visitsPredictor();
+  const definition = { ...predictor.definition, query: { ...predictor.definition.query, sql } };
+  await adopt(database.pool, { predictors: [{ ...predictor, definition }], actor: 'test' });
+  const store = createRunStore(database.pool, { features });
+  const { run } = await store.create({ predictor: 'visits', scope: { kind }, reason: 'test', scheduleSlot: null });
+  await store.plan(run.id).finally(() => store.cancel(run.id));
+}
+
+describe.each(Object.entries(PATHS))('%s', (_name, path) => {
+  afterEach(() => {
+    proxy.sent.length = 0;
+  });
+
+  test('sends the query by the extended protocol, inside a read-only transaction that is rolled back', async () => {
+    const marker = `marker ${randomUUID()}`;
+    await path(versionWith(`${VISITS_SQL} /* ${marker} */`));
+    const sent = proxy.sent.filter(({ type }) => type === 'P' || type === 'Q');
+    const marked = sent.flatMap(({ text, type }, i) => (text.includes(marker) ? [{ type, i }] : []));
+    expect(marked.length).toBeGreaterThan(0);
+    for (const { type, i } of marked) {
+      expect(type).toBe('P');
+      const ends = (text: string) => /^\0?(begin|commit|rollback)/.test(text);
+      expect(sent.slice(0, i).findLast(({ text }) => ends(text))?.text).toContain(
+        'begin isolation level read committed read only',
+      );
+      expect(sent.slice(i + 1).find(({ text }) => ends(text))?.text).toContain('rollback');
+    }
+  });
+
+  test('refuses a second statement, whatever check it came past', async () => {
+    const work = path(versionWith(`${VISITS_SQL}) f; drop table victim; select * from (${VISITS_SQL}`));
+    // A syntax error where the query is in more than one pair of brackets.
+    await expect(work).rejects.toThrow(/cannot insert multiple commands into a prepared statement|syntax error/);
+    await database.pool.query('select from victim');
+  });
+
+  test('gives the query no way to write', async () => {
+    const settings = ['default_transaction_read_only', 'transaction_read_only'].map(
+      (name) => `set_config('${name}', 'off', false)`,
+    );
+    for (const call of ['write()::text', ...settings]) {
+      const sql = `select v.* from visits v, lateral (select ${call} as answer offset 0) w where w.answer is not null`;
+      await path(versionWith(sql)).catch(() => {});
+      await path(versionWith(sql.replace(call, 'write()::text'))).catch(() => {});
+    }
+    expect((await database.pool.query('select from written')).rowCount).toBe(0);
+  });
+});
+
+describe('a live read', () => {
+  const one = async (text: string, name?: string) =>
+    (await readOnce<[string]>(features, { text, rowMode: 'array', ...(name === undefined ? {} : { name }) }))
+      .rows[0]?.[0];
+
+  test('takes one round trip, prepared or not', async () => {
+    for (const prepared of [false, true]) {
+      proxy.sent.length = 0;
+      expect(await one('select 1::text', 'one-trip')).toBe('1');
+      const begins = ['P', 'B', 'E'];
+      const statement = prepared ? ['B', 'D', 'E'] : ['P', 'B', 'D', 'E'];
+      expect(proxy.sent.map(({ type }) => type)).toEqual([...begins, ...statement, ...begins, 'S']);
+    }
+  });
+
+  test.each([
+    ['search_path', 'tandem'],
+    ['statement_timeout', '0'],
+    ['TimeZone', 'Asia/Kathmandu'],
+    ['DateStyle', 'German'],
+    ['extra_float_digits', '-15'],
+    ['default_transaction_read_only', 'off'],
+    ['default_transaction_isolation', 'serializable'],
+    ['bytea_output', 'escape'],
+  ])('leaves %s as it was, whatever a query sets it to', async (name, value) => {
+    const setting = `select current_setting('${name}')`;
+    const before = await one(setting);
+    expect(await one(`select set_config('${name}', '${value}', false)`)).not.toBeUndefined();
+    expect(await one(setting)).toBe(before);
+  });
+
+  test('that fails leaves its connection fit for the next, also under the name of the statement that failed', async () => {
+    await expect(one('select 1 / 0', 'failing')).rejects.toThrow('division by zero');
+    expect(await one(`select 'again'`, 'failing')).toBe('again');
+    await expect(one('select nothing', 'unparsed')).rejects.toThrow('does not exist');
+    expect(await one(`select 'parsed'`, 'unparsed')).toBe('parsed');
+    await expect(one('select (1 / (select count(*) from written))::text', 'later')).rejects.toThrow('division by zero');
+    expect(await one(`select 'unnamed'`)).toBe('unnamed');
+  });
+
+  test('of a query that writes is refused as a fault of the config, not as a database that is away', async () => {
+    await expect(one('select write()::text')).rejects.toMatchObject({
+      code: 'config_invalid',
+      message: expect.stringContaining('A feature query must not write'),
+    });
+  });
+});

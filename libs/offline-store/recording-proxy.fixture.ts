@@ -1,0 +1,68 @@
+/** A proxy in front of Postgres that keeps what clients send, message by message. */
+
+import type { AddressInfo } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
+
+export interface SentMessage {
+  /** The letter of the protocol: Q is the simple protocol, P a Parse, S a Sync. */
+  readonly type: string;
+  readonly text: string;
+  /** Connections are numbered as they are opened. */
+  readonly connection: number;
+}
+
+export interface RecordingProxy {
+  /** The address to use instead of the server's. */
+  readonly url: string;
+  readonly sent: SentMessage[];
+  close(): Promise<void>;
+}
+
+/** @param serverUrl without TLS */
+export async function startRecordingProxy(serverUrl: string): Promise<RecordingProxy> {
+  const { hostname, port } = new URL(serverUrl);
+  const sent: SentMessage[] = [];
+  const sockets = new Set<Socket>();
+  let connections = 0;
+  const proxy = createServer((client) => {
+    const connection = connections++;
+    const server = connect(Number(port), hostname);
+    const cut = createCutter((type, text) => sent.push({ type, text, connection }));
+    client.on('data', cut);
+    client.pipe(server).pipe(client);
+    for (const socket of [client, server]) {
+      sockets.add(socket);
+      socket.on('error', () => {});
+    }
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  const url = new URL(serverUrl);
+  url.hostname = '127.0.0.1';
+  url.port = String((proxy.address() as AddressInfo).port);
+  return {
+    url: url.href,
+    sent,
+    async close() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => proxy.close(resolve));
+    },
+  };
+}
+
+/** Messages have a letter and a length; the first of a connection has no letter. */
+function createCutter(take: (type: string, text: string) => void): (bytes: Buffer) => void {
+  let pending = Buffer.alloc(0);
+  let isFirst = true;
+  return (bytes) => {
+    pending = Buffer.concat([pending, bytes]);
+    for (;;) {
+      const head = isFirst ? 0 : 1;
+      if (pending.length < head + 4) return;
+      const length = head + pending.readInt32BE(head);
+      if (pending.length < length) return;
+      if (!isFirst) take(String.fromCharCode(pending[0] ?? 0), pending.toString('utf8', 5, length));
+      isFirst = false;
+      pending = pending.subarray(length);
+    }
+  };
+}
