@@ -8,6 +8,7 @@ import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
 import { createPool } from '@tandem/offline-store/database';
 import { createErasureStore } from '@tandem/offline-store/erasures';
 import { createFeatureSource } from '@tandem/offline-store/features';
+import { type HostileDefaults, setDefaults } from '@tandem/offline-store/hostile-defaults.fixture';
 import { createOnlineConnection } from '@tandem/online-store/connection';
 import { createErasures } from '@tandem/online-store/erasures';
 import { createKeepErased } from '@tandem/prediction/erasure/keep-erased';
@@ -60,14 +61,17 @@ const CUSTOMERS = `
  * @param redisUrl another Redis than the tests' own, also one that is not there
  * @param answerCache predictions in memory; none by default
  * @param more keys, which are off by default, another log than none, and further parts of readiness
+ * @param defaults of the database, for every session on it
  */
 export async function createTestApi(
   freshness: Partial<FreshnessPolicy> = {},
   redisUrl: string = inject('redisUrl'),
   answerCache = { megabytes: 0 },
   more: Partial<Pick<ApiSettings, 'keys' | 'log' | 'logShare' | 'parts' | 'shadow'>> = {},
+  defaults: HostileDefaults = { name: 'none', settings: {} },
 ): Promise<TestApi> {
   const database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  await setDefaults(database.url, defaults);
   const pool = createPool({ url: database.url, max: 4, applicationName: 'api-test' });
   await pool.query(CUSTOMERS);
   await adopt(pool, { predictors: [repurchase(freshness)], actor: 'test' });

@@ -1,5 +1,8 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { createPool, parseInt8, query, transaction } from './database.ts';
+import { HOSTILE_DEFAULTS, setDefaults, together } from './hostile-defaults.fixture.ts';
 import { startProxy } from './stalling-proxy.fixture.ts';
 import { createTestDatabase, type TestDatabase } from './store.fixture.ts';
 
@@ -74,22 +77,80 @@ test('a connection that comes when nobody waits any more is kept for the next', 
   await pool.end();
 });
 
-test('limits and durability that the URL asks for do not replace ours; what else it asks for holds', async () => {
+test('settings that the URL asks for do not replace ours; what else it asks for holds', async () => {
   const asked = '-c synchronous_commit=off -c statement_timeout=0 -c work_mem=8MB';
-  const url = `${database.url}?options=${encodeURIComponent(asked)}&statement_timeout=0&lock_timeout=1&query_timeout=1&idle_in_transaction_session_timeout=1&sslmode=disable`;
+  const url = `${database.url}?options=${encodeURIComponent(asked)}&statement_timeout=0&lock_timeout=1&query_timeout=1&idle_in_transaction_session_timeout=1&client_encoding=LATIN1&sslmode=disable`;
   const pool = createPool({ url, applicationName: 'own-limits', statementTimeoutMs: 5_000, max: 1 });
-  const names = [
-    'synchronous_commit',
-    'statement_timeout',
-    'lock_timeout',
-    'work_mem',
-    'client_connection_check_interval',
-  ];
-  const rows = await query<{ value: string }>(pool, {
-    text: 'select current_setting(name) as value from unnest($1::text[]) as name',
+  const settings = await settingsOf(pool, ['work_mem', ...OUR_SETTINGS]);
+  expect(settings).toMatchObject({ work_mem: '8MB', statement_timeout: '5s', lock_timeout: '10s' });
+  expect(settings).toMatchObject({ synchronous_commit: 'on', client_encoding: 'UTF8' });
+  expect(settings).toMatchObject({
+    idle_in_transaction_session_timeout: '30s',
+    client_connection_check_interval: '1s',
+  });
+  await pool.end();
+});
+
+const OUR_SETTINGS = [
+  'statement_timeout',
+  'lock_timeout',
+  'idle_in_transaction_session_timeout',
+  'synchronous_commit',
+].concat(['client_encoding', 'client_connection_check_interval']);
+
+async function settingsOf(pool: ReturnType<typeof createPool>, names: readonly string[]) {
+  const rows = await query<{ name: string; value: string | null }>(pool, {
+    text: 'select name, current_setting(name, true) as value from unnest($1::text[]) as name',
     values: [names],
   });
-  expect(rows.map((row) => row.value)).toEqual(['on', '5s', '10s', '8MB', '1s']);
+  return Object.fromEntries(rows.map(({ name, value }) => [name, value]));
+}
+
+test.each(Object.entries(HOSTILE_DEFAULTS))('other defaults of %s change no setting of ours', async (name, all) => {
+  const defaults = together(name, all);
+  const names = Object.keys(defaults.settings).filter((setting) => !LEFT_AS_FOUND.includes(setting));
+  const expected = await settingsOf(database.pool, names);
+  const other = await createTestDatabase(inject('databaseUrl'));
+  await setDefaults(other.url, defaults);
+  const found = await settingsOf(other.pool, names);
+  // The order of day and month is left as it is: feature queries may read dates in it.
+  if (found.datestyle) found.datestyle = found.datestyle.replace('DMY', 'MDY');
+  expect(found).toEqual(expected);
+  await other.drop();
+});
+
+/** Feature queries may mean them as the role has them; what compiling a plan may cost does not matter where none is compiled. */
+const LEFT_AS_FOUND = [
+  ...['timezone', 'search_path', 'transform_null_equals'],
+  ...['jit_above_cost', 'jit_inline_above_cost', 'jit_optimize_above_cost'],
+];
+
+test('a session begins with no parameter that a pooler such as PgBouncer refuses', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const pool = createPool({ url: `postgres://u:p@127.0.0.1:${port}/d`, applicationName: 'start-up' });
+  const lent = query(pool, { text: 'select 1' });
+  const [socket]: Socket[] = await once(server, 'connection');
+  const [message]: Buffer[] = await once(socket ?? server, 'data');
+  socket?.destroy();
+  await expect(lent).rejects.toMatchObject(unavailable);
+  // Length and protocol, then names and values, each ended by a zero.
+  const texts = message?.subarray(8).toString().split('\0') ?? [];
+  const names = texts.filter((text, i) => i % 2 === 0 && text !== '');
+  expect(names.sort()).toEqual(['application_name', 'client_encoding', 'database', 'user']);
+  await pool.end();
+  server.close();
+});
+
+test('a server that refuses a setting is told with its words, and the connection is not lent', async () => {
+  const pool = createPool({ url: database.url, applicationName: 'refused', lockTimeoutMs: -1 });
+  await expect(query(pool, { text: 'select 1' })).rejects.toMatchObject({
+    code: 'config_invalid',
+    message: expect.stringContaining('lock_timeout'),
+    field: 'DATABASE_URL',
+  });
+  expect(pool.totalCount).toBe(0);
   await pool.end();
 });
 

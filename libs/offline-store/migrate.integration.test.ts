@@ -6,6 +6,7 @@ import { isTandemError } from '@tandem/prediction/errors';
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { type Db, query, transaction } from './database.ts';
+import { HOSTILE_DEFAULTS, setDefaults, together } from './hostile-defaults.fixture.ts';
 import { migrate, schemaState } from './migrate.ts';
 import { createTestDatabase, type TestDatabase } from './store.fixture.ts';
 
@@ -125,3 +126,27 @@ async function folderOf(files: Record<string, string>): Promise<URL> {
   for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
   return pathToFileURL(`${folder}/`);
 }
+
+test('a function that forbids sequential scans forbids compiling too, which their cost would bring about', async () => {
+  const { rows } = await database.pool.query<{ name: string; settings: string[] }>(
+    `select proname as name, proconfig as settings from pg_proc
+      where pronamespace = 'tandem'::regnamespace and 'enable_seqscan=off' = any(proconfig) order by 1`,
+  );
+  expect(rows.map(({ name }) => name)).toEqual(['accept_events', 'accept_outcomes', 'send_events']);
+  for (const { name, settings } of rows) expect(settings, name).toContain('jit=off');
+});
+
+test('a migration leaves a connection that it was given with its limits', async () => {
+  const limits = async () => (await database.pool.query('show lock_timeout')).rows;
+  const before = await limits();
+  await migrate(database.pool);
+  expect(await limits()).toEqual(before);
+});
+
+test('a database with other defaults is migrated all the same', async () => {
+  const other = await createTestDatabase(inject('databaseUrl'));
+  await setDefaults(other.url, together('all', Object.values(HOSTILE_DEFAULTS).flat()));
+  expect(await migrate(other.url)).not.toEqual([]);
+  expect((await schemaState(other.pool)).state).toBe('current');
+  await other.drop();
+});

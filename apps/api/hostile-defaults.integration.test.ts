@@ -1,0 +1,30 @@
+/** Whatever a database has by default, the service's answers are the same: each group of settings at once. */
+import { HOSTILE_DEFAULTS, together } from '@tandem/offline-store/hostile-defaults.fixture';
+import { beforeAll, expect, test } from 'vitest';
+import { type Outcome, tellStory } from './hostile-defaults.fixture.ts';
+
+let expected: Outcome;
+beforeAll(async () => {
+  expected = await tellStory({ name: 'none', settings: {} });
+});
+
+test('the story on a database as it comes', () => {
+  expect(expected).toMatchObject({
+    run: { status: 200, body: { state: 'done', usersScored: 9 } },
+    batch: { status: 200, body: { source: 'batch', reason: 'fresh' } },
+    event: { status: 202, body: { results: [{ status: 'accepted', contextVersion: 1 }] } },
+    again: { status: 202, body: { results: [{ status: 'duplicate', contextVersion: 1 }] } },
+    live: { status: 200, body: { source: 'live', reason: 'context_newer' } },
+    sql: [{ version: 1 }],
+    'live after SQL': { status: 200, body: { source: 'live' } },
+    refused: { code: 'TD422' },
+    old: { code: 'TD422', message: expect.stringContaining('(30 days)') },
+    'outcome again': { status: 202, body: { results: [{ status: 'duplicate' }] } },
+    '/v1/processes': { body: { processes: [{ startedAt: '<time>', models: [{ state: 'ready' }] }] } },
+    gone: { status: 404 },
+  });
+});
+
+test.each(Object.entries(HOSTILE_DEFAULTS))('the same with other defaults of %s', async (name, all) => {
+  expect(await tellStory(together(name, all))).toEqual(expected);
+});

@@ -1,0 +1,13 @@
+/** As `hostile-defaults.integration.test.ts`, with each setting by itself: names the one that changes an answer. */
+import { HOSTILE_DEFAULTS } from '@tandem/offline-store/hostile-defaults.fixture';
+import { beforeAll, expect, test } from 'vitest';
+import { type Outcome, tellStory } from './hostile-defaults.fixture.ts';
+
+let expected: Outcome;
+beforeAll(async () => {
+  expected = await tellStory({ name: 'none', settings: {} });
+});
+
+test.each(Object.values(HOSTILE_DEFAULTS).flat())('answers are the same with $name', async (defaults) => {
+  expect(await tellStory(defaults)).toEqual(expected);
+});
