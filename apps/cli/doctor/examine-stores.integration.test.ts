@@ -43,11 +43,7 @@ const worth = (findings: Awaited<ReturnType<typeof examineRedis>>) => findings.f
 
 test('a database that the tests run on is in order, and a user without rights in it is told which are missing', async () => {
   expect(worth(await examinePostgres(database.url, Date.now))).toEqual([]);
-  await runSql(
-    database.url,
-    `create role ${name} login password 'secret' in role pg_read_all_data;
-      grant execute on function pg_control_system() to ${name}`,
-  );
+  await runSql(database.url, `create role ${name} login password 'secret' in role pg_read_all_data`);
   expect(worth(await examinePostgres(asUser(database.url), Date.now))).toEqual([
     {
       subject: 'rights',
@@ -70,6 +66,38 @@ test('a user without any right in the schema is told of rights and schema, and o
   const findings = await examinePostgres(asUser(database.url), Date.now);
   expect(worth(findings).map(({ subject, level }) => `${level} ${subject}`)).toEqual(['error rights', 'error schema']);
   expect(findings.map(({ subject }) => subject)).toContain('durability');
+});
+
+test('a user who may not execute the functions that tell the history is given their grants, which help', async () => {
+  const functions = ['pg_control_system()', 'pg_current_wal_insert_lsn()', 'pg_walfile_name(pg_lsn)'];
+  const remedyOf = async () => {
+    const found = await examinePostgres(asUser(database.url), Date.now);
+    return worth(found).find(({ subject }) => subject === 'rights')?.remedy;
+  };
+  await runSql(database.url, `grant create on database ${database.name} to ${name}; drop schema tandem cascade`);
+  expect(await remedyOf()).toBeUndefined();
+  for (const one of functions) await runSql(database.url, `revoke execute on function ${one} from public`);
+  const remedy = functions.map((one) => `grant execute on function ${one} to ${name}`).join('; ');
+  expect(await remedyOf()).toBe(remedy);
+  await runSql(database.url, remedy);
+  expect(await remedyOf()).toBeUndefined();
+});
+
+test('settings of the role are judged, and those that Tandem makes for itself are in order', async () => {
+  const settings = async () => {
+    const findings = await examinePostgres(asUser(database.url), Date.now);
+    return findings.find(({ subject }) => subject === 'settings');
+  };
+  const set = (text: string) => runSql(database.url, `alter role ${name} ${text}`);
+  await set(`set datestyle = 'German'`);
+  expect(await settings()).toMatchObject({ level: 'ok', text: expect.stringContaining('DateStyle German, DMY') });
+  await set('set default_transaction_read_only = on');
+  expect(await settings()).toMatchObject({ level: 'warning', text: expect.stringContaining('read_only is on') });
+  await set('set session_replication_role = replica');
+  const found = await settings();
+  expect(found).toMatchObject({ level: 'error', text: expect.stringContaining('triggers do not fire') });
+  await runSql(database.url, found?.remedy?.replace('as a superuser: ', '') ?? '');
+  expect(await settings()).toMatchObject({ level: 'warning' });
 });
 
 test('a Redis user without rights is told which are missing, and its keys are left alone', async () => {

@@ -12,14 +12,14 @@ export interface PostgresFacts {
   readonly user: string;
   readonly inRecovery: boolean;
   readonly fsync: string;
-  /** Of sessions that set nothing; null: not readable by this user. */
-  readonly synchronousCommit: string | null;
   readonly fullPageWrites: string;
   readonly walLevel: string;
   readonly encoding: string;
   readonly mayCreate: boolean;
-  /** Who may not execute it cannot tell one past of the database from another. */
-  readonly mayReadControl: boolean;
+  /** Functions that tell one past of the cluster from another, and that this user may not execute. */
+  readonly closedFunctions: readonly string[];
+  /** The settings of `JUDGED_DEFAULTS` in sessions that set nothing. */
+  readonly defaults: Readonly<Record<string, string>>;
   /** Of the schema `tandem`, where it is there: whose it is, and what this user may do in it. */
   readonly schema: SchemaRights | null;
   readonly maxConnections: number;
@@ -50,6 +50,7 @@ export function judgePostgres(facts: PostgresFacts, here: number): Finding[] {
     judgeVersion(facts),
     judgeRights(facts),
     judgeDurability(facts),
+    judgeDefaults(facts),
     judgeConnections(facts),
     judgeClock(facts.now - here),
   ];
@@ -72,11 +73,7 @@ function judgeVersion({ version, versionNumber, database, inRecovery, encoding }
   return ok('postgres', `${version}, primary, database ${database}`);
 }
 
-function judgeRights({ user, database, mayCreate, mayReadControl, schema }: PostgresFacts): Finding {
-  if (!mayReadControl) {
-    const remedy = `grant execute on function pg_control_system() to ${quoteName(user)}`;
-    return failed('rights', `${user} may not read the system identifier, which names the database's history`, remedy);
-  }
+function judgeRights({ user, database, mayCreate, closedFunctions, schema }: PostgresFacts): Finding {
   if (schema && schema.closedTables.length > 0) {
     const [first, ...others] = schema.closedTables;
     const tables = others.length === 0 ? `tandem.${first}` : `tandem.${first} and ${others.length} other tables`;
@@ -88,12 +85,18 @@ function judgeRights({ user, database, mayCreate, mayReadControl, schema }: Post
     const asOwner = schema.ownerIsSuperuser ? '' : `run the worker as the owner, ${schema.owner}; or `;
     return warning('rights', text, `${asOwner}make ${user} the owner of what is in the schema: ${RIGHTS}`);
   }
+  if (closedFunctions.length > 0) {
+    const text = `${user} may not execute ${closedFunctions.join(', ')}: each restart of Postgres begins another history, in which nothing stored before is fresh`;
+    const grants = closedFunctions.map((name) => `grant execute on function ${name} to ${quoteName(user)}`);
+    return warning('rights', text, grants.join('; '));
+  }
   if (mayCreate || schema) return ok('rights', `${user} may ${mayCreate ? 'migrate' : 'read and write'}`);
   const remedy = `grant create on database ${quoteName(database)} to ${quoteName(user)}; or migrate as another user`;
   return warning('rights', `${user} may not create the schema tandem`, remedy);
 }
 
-function judgeDurability({ fsync, synchronousCommit, fullPageWrites, walLevel }: PostgresFacts): Finding {
+function judgeDurability({ fsync, defaults, fullPageWrites, walLevel }: PostgresFacts): Finding {
+  const synchronousCommit = defaults.synchronous_commit;
   if (fsync !== 'on') {
     return failed(
       'durability',
@@ -110,9 +113,50 @@ function judgeDurability({ fsync, synchronousCommit, fullPageWrites, walLevel }:
     const remedy = "alter system set synchronous_commit = 'on', or set it in the transactions that insert events";
     return warning('durability', 'synchronous_commit is off: events inserted in SQL may be lost in a crash', remedy);
   }
+  return ok('durability', `fsync on, synchronous_commit ${synchronousCommit}, wal_level ${walLevel}`);
+}
+
+/** Settings that Tandem's own connections make for themselves, as Postgres has them by itself. */
+const USUAL_DEFAULTS: Readonly<Record<string, RegExp>> = {
+  DateStyle: /^iso\b/i,
+  IntervalStyle: /^postgres$/,
+  bytea_output: /^hex$/,
+  default_transaction_deferrable: /^off$/,
+  default_transaction_isolation: /^read committed$/,
+  extra_float_digits: /^[1-3]$/,
+  jit: /^off$/,
+  standard_conforming_strings: /^on$/,
+  statement_timeout: /^0$/,
+};
+
+/** The settings whose defaults are judged, as `pg_settings` spells them. */
+export const JUDGED_DEFAULTS = [
+  ...Object.keys(USUAL_DEFAULTS),
+  ...['default_transaction_read_only', 'session_replication_role', 'synchronous_commit'],
+];
+
+function judgeDefaults({ user, database, defaults }: PostgresFacts): Finding {
+  const reset = (setting: string) =>
+    `alter role ${quoteName(user)} reset ${setting}; alter database ${quoteName(database)} reset ${setting}`;
+  // Only a superuser may set it: our connections cannot.
+  if (defaults.session_replication_role === 'replica') {
+    const text = `session_replication_role is replica for ${user}: triggers do not fire, so events change nothing`;
+    return failed('settings', text, `as a superuser: ${reset('session_replication_role')}`);
+  }
+  if (defaults.default_transaction_read_only === 'on') {
+    const text = 'default_transaction_read_only is on: Tandem writes all the same, events inserted in SQL are refused';
+    return warning(
+      'settings',
+      text,
+      `free disk space, where a provider set it for want of that; then ${reset('default_transaction_read_only')}`,
+    );
+  }
+  const others = Object.entries(USUAL_DEFAULTS).flatMap(([name, usual]) =>
+    usual.test(defaults[name] ?? '') ? [] : [`${name} ${defaults[name]}`],
+  );
   return ok(
-    'durability',
-    `fsync on, synchronous_commit ${synchronousCommit ?? 'not readable by this user'}, wal_level ${walLevel}`,
+    'settings',
+    others.length === 0 ? 'as Tandem sets them' : `${others.join(', ')}: Tandem's connections set their own`,
   );
 }
 

@@ -13,12 +13,17 @@ const postgres: PostgresFacts = {
   user: 'tandem',
   inRecovery: false,
   fsync: 'on',
-  synchronousCommit: 'on',
   fullPageWrites: 'on',
   walLevel: 'replica',
   encoding: 'UTF8',
   mayCreate: true,
-  mayReadControl: true,
+  closedFunctions: [],
+  defaults: {
+    ...{ DateStyle: 'ISO, MDY', IntervalStyle: 'postgres', bytea_output: 'hex', extra_float_digits: '1', jit: 'off' },
+    ...{ default_transaction_isolation: 'read committed', default_transaction_deferrable: 'off' },
+    ...{ default_transaction_read_only: 'off', session_replication_role: 'origin', synchronous_commit: 'on' },
+    ...{ standard_conforming_strings: 'on', statement_timeout: '0' },
+  },
   schema: { owner: 'tandem', ownerIsSuperuser: false, isOwner: true, closedTables: [] },
   maxConnections: 100,
   connections: 9,
@@ -36,6 +41,10 @@ const redis: RedisFacts = {
   holdsQueue: true,
 };
 
+function defaultsWith(changes: Readonly<Record<string, string>>): Partial<PostgresFacts> {
+  return { defaults: { ...postgres.defaults, ...changes } };
+}
+
 const notOk = (changes: Partial<PostgresFacts>, here = 1_000_000) =>
   judgePostgres({ ...postgres, ...changes }, here).filter(({ level }) => level !== 'ok');
 
@@ -49,7 +58,7 @@ test.each<[string, Partial<PostgresFacts>, string, string]>([
   ['too old', { version: '14.9', versionNumber: 140_009 }, 'error', 'postgres'],
   ['newer than any that is tested', { version: '19.0', versionNumber: 190_000 }, 'warning', 'postgres'],
   ['in another encoding', { encoding: 'SQL_ASCII' }, 'error', 'postgres'],
-  ['that hides its identity', { mayReadControl: false }, 'error', 'rights'],
+  ['that hides its identity', { closedFunctions: ['pg_control_system()'] }, 'warning', 'rights'],
   ['that may not be migrated', { mayCreate: false, schema: null }, 'warning', 'rights'],
   [
     'whose tables are closed to us',
@@ -63,11 +72,33 @@ test.each<[string, Partial<PostgresFacts>, string, string]>([
     'warning',
     'rights',
   ],
-  ['that commits later by default', { synchronousCommit: 'off' }, 'warning', 'durability'],
+  ['that commits later by default', defaultsWith({ synchronous_commit: 'off' }), 'warning', 'durability'],
+  ['that fires no triggers', defaultsWith({ session_replication_role: 'replica' }), 'error', 'settings'],
+  ['that is read only by default', defaultsWith({ default_transaction_read_only: 'on' }), 'warning', 'settings'],
   ['without full page writes', { fullPageWrites: 'off' }, 'warning', 'durability'],
   ['with few connections left', { connections: 90 }, 'warning', 'connections'],
 ])('a Postgres %s is found', (_, changes, level, subject) => {
   expect(notOk(changes)).toEqual([expect.objectContaining({ level, subject, remedy: expect.any(String) })]);
+});
+
+test('defaults that Tandem sets for itself are named, and are in order', () => {
+  const of = (changes: Partial<PostgresFacts>) =>
+    judgePostgres({ ...postgres, ...changes }, 1_000_000).find(({ subject }) => subject === 'settings');
+  expect(of({})).toEqual({ subject: 'settings', level: 'ok', text: 'as Tandem sets them' });
+  expect(of(defaultsWith({ jit: 'on', DateStyle: 'German, DMY' }))).toEqual({
+    subject: 'settings',
+    level: 'ok',
+    text: "DateStyle German, DMY, jit on: Tandem's connections set their own",
+  });
+});
+
+test('each function that tells the history and is closed is named with its grant', () => {
+  const closedFunctions = ['pg_control_system()', 'pg_walfile_name(pg_lsn)'];
+  const [finding] = notOk({ closedFunctions });
+  expect(finding?.text).toContain('tandem may not execute pg_control_system(), pg_walfile_name(pg_lsn)');
+  expect(finding?.remedy).toBe(
+    'grant execute on function pg_control_system() to tandem; grant execute on function pg_walfile_name(pg_lsn) to tandem',
+  );
 });
 
 test('nobody is told to become a superuser, or to be given another role', () => {
