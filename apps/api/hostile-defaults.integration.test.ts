@@ -1,7 +1,9 @@
 /** Whatever a database has by default, the service's answers are the same: each group of settings at once. */
 import { HOSTILE_DEFAULTS, together } from '@tandem/offline-store/hostile-defaults.fixture';
 import { beforeAll, expect, test } from 'vitest';
+import { createTestApi } from './api.fixture.ts';
 import { type Outcome, tellStory } from './hostile-defaults.fixture.ts';
+import { toProblem } from './problem.ts';
 
 let expected: Outcome;
 beforeAll(async () => {
@@ -27,4 +29,15 @@ test('the story on a database as it comes', () => {
 
 test.each(Object.entries(HOSTILE_DEFAULTS))('the same with other defaults of %s', async (name, all) => {
   expect(await tellStory(together(name, all))).toEqual(expected);
+});
+
+test('a right that Postgres refuses is answered with how to find the grant, and not in the words of Postgres', async () => {
+  const api = await createTestApi();
+  const refused = await api.pool.query('set role pg_monitor; select from tandem.runs').catch((error: unknown) => error);
+  await api.close();
+  expect(refused).toMatchObject({ message: 'permission denied for schema tandem' });
+  const { problem, headers } = toProblem(refused);
+  expect(problem).toMatchObject({ status: 503, remedy: expect.stringContaining('tandem doctor') });
+  expect(problem.detail).not.toContain('schema');
+  expect(headers).toEqual({ 'retry-after': '1' });
 });

@@ -5,6 +5,7 @@
 
 import { type Reply, responseOf } from '@tandem/http-server/reply';
 import { RequestError, type RequestErrorCode, REQUEST_ERROR_STATUS as STATUS } from '@tandem/http-server/request-error';
+import { sqlState } from '@tandem/offline-store/database';
 import { type ErrorCode, isTandemError } from '@tandem/prediction/errors';
 
 export type ProblemCode = ErrorCode | RequestErrorCode;
@@ -174,6 +175,16 @@ function describe(error: unknown): Described {
     const seconds = retryAfter ?? (PROBLEM_KINDS[code].status === 503 ? RETRY_AFTER : undefined);
     const headers: Record<string, string> = seconds === undefined ? {} : { 'retry-after': String(Math.ceil(seconds)) };
     return { code, detail: message, field, remedy, headers };
+  }
+  // A right that was revoked is no defect of the service: it comes back with the grant.
+  if (sqlState(error) === '42501') {
+    return {
+      code: 'unavailable',
+      detail: "The database user lacks a right; the service's log names it.",
+      field: undefined,
+      remedy: 'run `tandem doctor`, which names the grant',
+      headers: { 'retry-after': String(RETRY_AFTER) },
+    };
   }
   // Nothing of an unexpected error is shown: its text may name tables, hosts or values.
   return {

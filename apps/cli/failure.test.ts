@@ -36,7 +36,7 @@ test('what Postgres refuses a connection for has its remedy', () => {
   const error = Object.assign(new Error('database "nodb" does not exist'), { code: '3D000' });
   expect(lines(error)).toEqual([
     'tandem: database "nodb" does not exist',
-    '  create the database (createdb), or mend its name in DATABASE_URL',
+    '  create the database (createdb), or correct its name in DATABASE_URL',
   ]);
 });
 

@@ -1,4 +1,4 @@
-/** How a command ends when it cannot do what was asked: what, where, and how to mend it; never a stack trace. */
+/** How a command ends when it cannot do what was asked: what, where, and how to fix it; never a stack trace. */
 import { ProblemError, UnreachableError } from '@tandem/client/client-errors';
 import { LocalServerError } from '@tandem/local-servers/local-server-error';
 import { isTandemError, type TandemError } from '@tandem/prediction/errors';
@@ -65,10 +65,10 @@ export function explainFailure(error: unknown): Failure {
 
 /** What Postgres refuses a connection for (SQLSTATE), and what helps. */
 const REMEDIES: Readonly<Record<string, string>> = {
-  '28P01': 'mend the password in DATABASE_URL',
-  '28000': 'mend user and host in DATABASE_URL, or what pg_hba.conf allows them',
-  '3D000': 'create the database (createdb), or mend its name in DATABASE_URL',
-  '42501': 'use another user in DATABASE_URL, or grant it what docs/operations.md, "Rights in Postgres", names',
+  '28P01': 'correct the password in DATABASE_URL',
+  '28000': 'correct user and host in DATABASE_URL, or what pg_hba.conf allows them',
+  '3D000': 'create the database (createdb), or correct its name in DATABASE_URL',
+  '42501': 'run `tandem doctor`, which names the grant; or use another user in DATABASE_URL',
 };
 
 /** An outage that a request would wait out: a person at a terminal wants to know what is down. */
