@@ -1,7 +1,7 @@
 /**
  * Detects an unannounced database restore before a read is certified by the restored database: each new connection for
- * certificates looks for the newest mark that this process knows. A process that has just started knows none; until it has
- * recalled the one in Redis, it takes no candidates from there, and answers from Postgres' rows or live.
+ * certificates looks for the newest marks that this process and Redis remember. While the one in Redis cannot be recalled, the
+ * process takes no candidates from there, and answers from Postgres' rows or live.
  */
 
 import type { createPool } from '@tandem/offline-store/database';
@@ -63,10 +63,8 @@ export function keepNoticingLoss(pool: Pool, memory: MarkMemory, log: Log, every
 
   return {
     async look(client) {
-      const known = losses.known();
-      if (known === null) return;
       try {
-        tell((await lookForMarks(pool, client, [known])).isLost);
+        tell(await losses.connected((known) => lookForMarks(pool, client, known)));
       } catch (error) {
         if (!CANNOT_LOOK.includes(sqlState(error) ?? '')) throw error;
       }

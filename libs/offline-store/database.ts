@@ -221,13 +221,13 @@ function unavailable(detail: string, cause?: unknown): TandemError {
   });
 }
 
-/**
- * Only the primary knows its own history: a standby refuses to tell. The message may be in another language (lc_messages);
- * the name of the function that raised it is not.
- */
+/** The functions of Postgres that say so; their messages may be in another language (lc_messages). */
+const NOT_NOW = ['pg_current_wal_insert_lsn', 'CheckMyDatabase'];
+
+/** A standby refuses to tell the history; a database that is being copied refuses connections. */
 function isStandby(error: unknown): boolean {
   if (!(error instanceof pg.DatabaseError) || error.code !== '55000') return false;
-  return error.routine === 'pg_current_wal_insert_lsn' || error.message.includes('recovery is in progress');
+  return NOT_NOW.includes(error.routine ?? '') || error.message.includes('recovery is in progress');
 }
 
 function rethrow(error: unknown): never {

@@ -10,10 +10,11 @@ import { erasure } from './models/erasure.ts';
 import type { ErasureScope } from './models/erasure-state.ts';
 import { history } from './models/history.ts';
 import type { HistoryScope } from './models/history-state.ts';
+import { type MarkScope, marks } from './models/marks.ts';
 import { rollout } from './models/rollout.ts';
 import type { RolloutScope } from './models/rollout-state.ts';
 import { type RunScope, run } from './models/run.ts';
-import { ASSIGNMENT, ERASURE, HISTORY, ROLLOUT, RUN } from './protocol.ts';
+import { ASSIGNMENT, ERASURE, HISTORY, MARKS, ROLLOUT, RUN } from './protocol.ts';
 
 export interface Check {
   readonly name: string;
@@ -28,6 +29,10 @@ function reads(scope: ReadScope): Check {
 
 function histories(scope: HistoryScope): Check {
   return { name: 'history', scope: told(scope), explore: () => explore(history(HISTORY, scope)) };
+}
+
+function unannounced(scope: MarkScope): Check {
+  return { name: 'marks', scope: told(scope), explore: () => explore(marks(MARKS, scope)) };
 }
 
 function assignments(scope: AssignmentScope): Check {
@@ -79,6 +84,7 @@ export const SMALL: readonly Check[] = [
   reads({ events: ['sql'], workers: 1, readers: [false], faults: 1 }),
   histories({ events: 2, workers: 1, readers: 1, ...ONE_LOSS }),
   histories({ events: 2, workers: 0, readers: 2, ...ONE_LOSS }),
+  unannounced({ events: 2, marks: 2, others: 1, restarts: 1, flushes: 0 }),
   assignments(ONE_MOVE),
   assignments({ ...ONE_MOVE, runs: 2, partialRuns: 0, rollbacks: 2 }),
   assignments({ ...ONE_MOVE, runs: 0, rollbacks: 0, adoptions: 2 }),
@@ -101,6 +107,7 @@ export const LARGE: readonly Check[] = [
   histories({ events: 3, workers: 1, readers: 1, ...ONE_LOSS, losses: 2 }),
   histories({ events: 2, workers: 2, readers: 1, ...ONE_LOSS }),
   histories({ events: 1, workers: 1, readers: 2, ...ONE_LOSS }),
+  unannounced({ events: 2, marks: 3, others: 2, restarts: 1, flushes: 1 }),
   assignments({ ...ONE_MOVE, flushes: 1 }),
   assignments({ ...ONE_MOVE, runs: 2 }),
   rollouts({ ...ONE_ROLLOUT, rollouts: 2, runs: 2 }),

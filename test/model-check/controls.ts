@@ -14,10 +14,11 @@ import { erasure } from './models/erasure.ts';
 import type { ErasureRules, ErasureScope } from './models/erasure-state.ts';
 import { history } from './models/history.ts';
 import type { HistoryRules, HistoryScope } from './models/history-state.ts';
+import { type MarkRules, marks } from './models/marks.ts';
 import { rollout } from './models/rollout.ts';
 import type { RolloutRules, RolloutScope } from './models/rollout-state.ts';
 import { type RunRules, run } from './models/run.ts';
-import { ASSIGNMENT, ERASURE, HISTORY, ROLLOUT, RUN } from './protocol.ts';
+import { ASSIGNMENT, ERASURE, HISTORY, MARKS, ROLLOUT, RUN } from './protocol.ts';
 
 export interface Control {
   readonly id: string;
@@ -42,6 +43,11 @@ function moved(id: string, breaks: string, broken: Partial<AssignmentRules>, run
 function lost(id: string, breaks: string, broken: Partial<HistoryRules>, scope: Partial<HistoryScope>): Control {
   const whole = { events: 2, workers: 0, readers: 1, losses: 1, claims: 2, flushes: 0, ...scope };
   return { id, breaks, explore: () => explore(history({ ...HISTORY, ...broken }, whole)) };
+}
+
+function restored(id: string, breaks: string, broken: Partial<MarkRules>, others = 0): Control {
+  const scope = { events: 2, marks: 2, others, restarts: 1, flushes: 0 };
+  return { id, breaks, explore: () => explore(marks({ ...MARKS, ...broken }, scope)) };
 }
 
 function erased(id: string, breaks: string, broken: Partial<ErasureRules>, scope: Partial<ErasureScope>): Control {
@@ -80,6 +86,10 @@ export const CONTROLS: readonly Control[] = [
   },
   lost('Q1', 'versions are compared without their history', { compares: 'version' }, { readers: 2 }),
   erased('Q3', 'an erased user starts again at 0', { tombstone: 'dropped' }, { workers: ['all'], outages: 0 }),
+  restored('H1', 'a memory that cannot be recalled counts as empty, and is overwritten', { recall: 'counts as empty' }),
+  restored('M16', 'a process believes Redis before it has recalled its mark', { reads: 'at once' }),
+  restored('M17', 'a mark is kept over one that was not recalled', { keeps: 'whatever is there' }, 1),
+  restored('M18', "a new connection looks for the process' own mark alone", { connects: "for the process' own" }, 1),
   lost('M1', 'a run that begins again after a failover keeps the id of its generation', { id: 'kept' }, { workers: 1 }),
   lost(
     'M2',

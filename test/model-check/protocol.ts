@@ -2,6 +2,7 @@
 import type { AssignmentRules } from './models/assignment-state.ts';
 import type { ErasureRules } from './models/erasure-state.ts';
 import type { HistoryRules } from './models/history-state.ts';
+import type { MarkRules } from './models/marks.ts';
 import type { RolloutRules } from './models/rollout-state.ts';
 import type { RunRules } from './models/run.ts';
 
@@ -14,6 +15,12 @@ export const ERASURE: ErasureRules = {
   seesServer: 'before',
 };
 export const HISTORY: HistoryRules = { compares: 'history and version', id: 'new in each history' };
+export const MARKS: MarkRules = {
+  recall: 'no recall, no keep',
+  keeps: 'onto what was recalled',
+  reads: 'once sure',
+  connects: 'for every mark',
+};
 export const ROLLOUT: RolloutRules = {
   assignment: 'certificate',
   overlay: 'its model version and floor',

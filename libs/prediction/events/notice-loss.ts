@@ -47,10 +47,13 @@ export interface MarkMemory {
 }
 
 export interface LossNotice {
-  /** The newest mark that this process has seen. */
-  known(): HistoryMark | null;
   /** Whether the memory of the server now connected was recalled, and the database found to have what it remembers. */
   isSure(): boolean;
+  /**
+   * Looks through a new connection to the database, before anything that it says is used. Where the memory cannot be
+   * recalled then, the process is not sure until it could.
+   */
+  connected(look: HistoryMarks['look']): Promise<boolean>;
   /** Leaves a mark, looks for the remembered ones, and remembers the newest. Resolves with whether a loss was noticed. */
   round(): Promise<boolean>;
 }
@@ -58,19 +61,45 @@ export interface LossNotice {
 export function createLossNotice(marks: HistoryMarks, memory: MarkMemory): LossNotice {
   let known: HistoryMark | null = null;
   let sure: { readonly serverId: string | null } | null = null;
+  let doubts = 0;
+
+  /** The memory first, then the database: a mark that is remembered was left before. */
+  async function recall() {
+    const serverId = memory.serverId();
+    const before = doubts;
+    const recalled = await memory.recall().catch(() => null);
+    const isOfServer = recalled !== null && memory.serverId() === serverId;
+    return {
+      recalled,
+      /** A connection that was opened meanwhile and could not recall may be to another past. */
+      settle(newest: HistoryMark | null): void {
+        known = newest;
+        if (isOfServer && before === doubts) sure = { serverId };
+      },
+      isOfServer,
+    };
+  }
+
+  const remembered = (recalled: RecalledMark | null) => [known, recalled?.mark ?? null].filter((mark) => mark !== null);
+
   return {
-    known: () => known,
     isSure: () => sure !== null && sure.serverId === memory.serverId(),
+    async connected(look) {
+      const { recalled, isOfServer, settle } = await recall();
+      if (!isOfServer) {
+        doubts++;
+        sure = null;
+      }
+      const { newest, isLost } = await look(remembered(recalled));
+      settle(newest);
+      return isLost;
+    },
     async round() {
-      const serverId = memory.serverId();
-      const recalled = await memory.recall().catch(() => null);
-      const isOfServer = memory.serverId() === serverId;
+      const { recalled, settle } = await recall();
       await marks.leave();
-      const remembered = [known, recalled?.mark ?? null].filter((mark) => mark !== null);
-      const { newest, isLost } = await marks.look(remembered);
-      known = newest;
-      if (recalled !== null && isOfServer) sure = { serverId };
-      if (recalled !== null && newest !== null) await recalled.replace(newest).catch(() => false);
+      const { newest, isLost } = await marks.look(remembered(recalled));
+      settle(newest);
+      if (newest !== null) await recalled?.replace(newest).catch(() => false);
       return isLost;
     },
   };

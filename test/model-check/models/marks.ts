@@ -1,0 +1,249 @@
+/**
+ * A restore that was not announced: the database returns to a copy, under the same history, and gives the same versions away
+ * again. Marks notice it. Each round leaves one, and remembers the newest in the process and in Redis; a remembered mark that
+ * is missing begins another history.
+ *
+ * One user, whose stored answer in Redis has the events (bits) that it was computed from. What happens, in every order:
+ *
+ * - events commit; the connected process stores an answer, or takes the stored one for fresh
+ * - rounds of the process: recall (which may fail), leave a mark and look, remember; rounds of others, which it knows nothing of
+ * - the process ends and starts again, without a memory of its own
+ * - the database is saved, and later restored: its connection ends, and it looks through the next one first
+ * - Redis loses everything
+ *
+ * The database is only restored where Redis remembers a mark that the copy lacks: less than that cannot be noticed.
+ */
+import { type Model, type Step, step } from '../checker/model.ts';
+
+export interface MarkRules {
+  /** What a memory that cannot be read means: nothing at all, or that nothing is remembered (H1). */
+  readonly recall: 'no recall, no keep' | 'counts as empty';
+  readonly keeps: 'onto what was recalled' | 'whatever is there';
+  readonly reads: 'once sure' | 'at once';
+  /** What a new connection looks for. */
+  readonly connects: 'for every mark' | "for the process' own";
+}
+
+export interface MarkScope {
+  readonly events: number;
+  readonly marks: number;
+  /** How many rounds of other processes there are beside, each of one step. */
+  readonly others: number;
+  readonly restarts: number;
+  readonly flushes: number;
+}
+
+interface Mark {
+  readonly bit: number;
+  readonly history: number;
+}
+
+interface Database {
+  history: number;
+  version: number;
+  context: number;
+  marks: number;
+}
+
+interface Recalled {
+  readonly mark: Mark | null;
+  readonly hasFailed: boolean;
+  /** A connection was opened since that could not recall. */
+  readonly isBeforeDoubt: boolean;
+}
+
+interface Process {
+  known: Mark | null;
+  isSure: boolean;
+  connection: 'none' | 'new' | 'looked through';
+  /** Of the connection that is opened, and of the round. */
+  connecting: Recalled | null;
+  round: Recalled | null;
+  /** What the round keeps next. */
+  found: Mark | null;
+}
+
+export interface MarkState {
+  database: Database;
+  saved: Database | null;
+  isRestored: boolean;
+  eventsLeft: number;
+  marksLeft: number;
+  othersLeft: number;
+  restartsLeft: number;
+  flushesLeft: number;
+  redis: { mark: Mark | null; answer: { history: number; label: number; from: number } | null };
+  process: Process;
+  broken: string | null;
+}
+
+export function marks(rules: MarkRules, scope: MarkScope): Model<MarkState> {
+  return {
+    name: 'marks',
+    initial: initialState(scope),
+    *steps(state) {
+      if (state.broken !== null) return;
+      yield* eventSteps(state);
+      yield* connectionSteps(rules, state);
+      yield* roundSteps(rules, state);
+      yield* answerSteps(rules, state);
+      yield* otherSteps(state);
+      yield* faultSteps(state);
+    },
+    violation: (state) => state.broken,
+  };
+}
+
+function initialState({ events, marks: marksLeft, others, restarts, flushes }: MarkScope): MarkState {
+  return {
+    database: { history: 1, version: 0, context: 0, marks: 0 },
+    saved: null,
+    isRestored: false,
+    eventsLeft: events,
+    marksLeft,
+    othersLeft: others,
+    restartsLeft: restarts,
+    flushesLeft: flushes,
+    redis: { mark: null, answer: null },
+    process: newProcess(),
+    broken: null,
+  };
+}
+
+function newProcess(): Process {
+  const idle = { connection: 'none' as const, connecting: null, round: null, found: null };
+  return { known: null, isSure: false, ...idle };
+}
+
+function* eventSteps(state: MarkState): Generator<Step<MarkState>> {
+  if (state.eventsLeft === 0) return;
+  yield step(state, `an event commits: version ${state.database.version + 1}`, (draft) => {
+    draft.database.context |= 1 << --draft.eventsLeft;
+    draft.database.version++;
+  });
+}
+
+function changing(state: MarkState) {
+  return (does: string, change: (mine: Process, draft: MarkState) => void) =>
+    step(state, `the process ${does}`, (draft) => change(draft.process, draft));
+}
+
+function* recallSteps(rules: MarkRules, state: MarkState, why: 'connecting' | 'round'): Generator<Step<MarkState>> {
+  const change = changing(state);
+  const { mark } = state.redis;
+  yield change(`recalls the mark of Redis (${why})`, (mine) => {
+    mine[why] = { mark, hasFailed: false, isBeforeDoubt: false };
+  });
+  yield change(`cannot recall the mark of Redis (${why})`, (mine) => {
+    const hasFailed = rules.recall === 'no recall, no keep';
+    if (hasFailed && why === 'connecting') {
+      // A round that has recalled before this doubt is over cannot end it.
+      if (mine.round) mine.round = { ...mine.round, isBeforeDoubt: true };
+      mine.isSure = false;
+    }
+    mine[why] = { mark: null, hasFailed, isBeforeDoubt: false };
+  });
+}
+
+function* connectionSteps(rules: MarkRules, state: MarkState): Generator<Step<MarkState>> {
+  const { connection, connecting } = state.process;
+  const change = changing(state);
+  if (connection === 'none') {
+    yield change('opens a connection', (mine) => {
+      mine.connection = 'new';
+    });
+  } else if (connection === 'new' && connecting === null) {
+    yield* recallSteps(rules, state, 'connecting');
+  } else if (connection === 'new' && connecting !== null) {
+    yield change('looks through its new connection', (mine, draft) => {
+      look(draft, mine, rules.connects === 'for every mark' ? connecting : { ...connecting, mark: null });
+      mine.connection = 'looked through';
+      mine.connecting = null;
+    });
+  }
+}
+
+function* roundSteps(rules: MarkRules, state: MarkState): Generator<Step<MarkState>> {
+  const { round, found } = state.process;
+  const change = changing(state);
+  if (found !== null) {
+    yield change('remembers what it found in Redis', (mine, draft) => {
+      const isSame = JSON.stringify(draft.redis.mark) === JSON.stringify(round?.mark);
+      if (isSame || rules.keeps === 'whatever is there' || rules.recall === 'counts as empty') draft.redis.mark = found;
+      Object.assign(mine, { round: null, found: null });
+    });
+  } else if (round === null) yield* recallSteps(rules, state, 'round');
+  else {
+    yield change('leaves a mark, and looks', (mine, draft) => {
+      if (draft.marksLeft > 0) draft.database.marks |= 1 << --draft.marksLeft;
+      look(draft, mine, round);
+      if (round.hasFailed || mine.known === null) mine.round = null;
+      else mine.found = mine.known;
+    });
+  }
+}
+
+/** One statement, for what the process knows and what was recalled. Marks are left from the highest bit down. */
+function look({ database }: MarkState, mine: Process, { mark, hasFailed, isBeforeDoubt }: Recalled): void {
+  const isLost = [mine.known, mark].some(
+    (one) => one !== null && one.history === database.history && (database.marks & one.bit) === 0,
+  );
+  if (isLost) database.history = 2;
+  mine.known = database.marks === 0 ? null : { bit: database.marks & -database.marks, history: database.history };
+  if (!hasFailed && !isBeforeDoubt) mine.isSure = true;
+}
+
+function* answerSteps(rules: MarkRules, state: MarkState): Generator<Step<MarkState>> {
+  const { connection, isSure } = state.process;
+  if (connection !== 'looked through') return;
+  const { history, version, context } = state.database;
+  const { answer } = state.redis;
+  const change = changing(state);
+  if (answer === null || answer.history !== history || answer.label < version) {
+    yield change(`stores an answer of version ${version}`, (_, draft) => {
+      draft.redis.answer = { history, label: version, from: context };
+    });
+  } else if (isSure || rules.reads === 'at once') {
+    yield change(`answers with the stored one of version ${answer.label}, as fresh`, (_, draft) => {
+      if ((context & ~answer.from) !== 0) draft.broken = 'I4: an answer of a lost past is called fresh';
+    });
+  }
+}
+
+/** Of a process that recalls at once and has no memory of its own, as one that has just started. */
+function* otherSteps(state: MarkState): Generator<Step<MarkState>> {
+  if (state.othersLeft === 0) return;
+  yield step(state, 'another process recalls, leaves a mark and looks, and remembers it in Redis', (draft) => {
+    draft.othersLeft--;
+    if (draft.marksLeft > 0) draft.database.marks |= 1 << --draft.marksLeft;
+    const other = newProcess();
+    look(draft, other, { mark: draft.redis.mark, hasFailed: false, isBeforeDoubt: false });
+    if (other.known) draft.redis.mark = other.known;
+  });
+}
+
+function* faultSteps(state: MarkState): Generator<Step<MarkState>> {
+  const { saved, redis, isRestored } = state;
+  if (saved === null) {
+    yield step(state, 'a backup is taken', (draft) => {
+      draft.saved = draft.database;
+    });
+  } else if (!isRestored && redis.mark !== null && (saved.marks & redis.mark.bit) === 0) {
+    yield step(state, 'FAULT: the backup is restored, and nobody says so', (draft) => {
+      draft.isRestored = true;
+      draft.database = { ...saved };
+      Object.assign(draft.process, { connection: 'none', connecting: null });
+    });
+  }
+  if (state.flushesLeft > 0 && (redis.mark !== null || redis.answer !== null)) {
+    yield step(state, 'FAULT: Redis loses everything', (draft) => {
+      draft.flushesLeft--;
+      draft.redis = { mark: null, answer: null };
+    });
+  }
+  if (state.restartsLeft === 0) return;
+  yield step(state, 'FAULT: the process ends, and starts again', (draft) => {
+    draft.restartsLeft--;
+    draft.process = newProcess();
+  });
+}
