@@ -11,7 +11,10 @@ export const EventSchema = z
     source: z.string(),
     type: z.string(),
     subject: z.string().openapi({ description: 'The user id' }),
-    time: z.iso.datetime({ offset: true }).optional(),
+    time: z.iso.datetime({ offset: true }).optional().openapi({
+      description:
+        'When it happened. Orders values of one feature among events that have one; without it the order of acceptance decides',
+    }),
     datacontenttype: z.string().optional(),
     data: z
       .record(z.string(), z.union([z.number(), z.string(), z.boolean(), z.null()]))
