@@ -22,7 +22,8 @@ async function claim(db: Db, rolloutId: string, intervalMs: number): Promise<boo
   const rows = await query(db, {
     text: `update tandem.rollouts set checked_at = clock_timestamp()
       where id = $1 and state in ('running', 'held')
-        and coalesce(checked_at < clock_timestamp() - $2 * interval '1 ms', true) returning id`,
+        -- A check from ahead of the clock, which was set back, does not hold up the next one.
+        and coalesce(checked_at not between clock_timestamp() - $2 * interval '1 ms' and clock_timestamp(), true) returning id`,
     values: [rolloutId, intervalMs],
   });
   return rows.length > 0;

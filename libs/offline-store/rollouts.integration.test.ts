@@ -6,6 +6,7 @@ import { query } from './database.ts';
 import { listCandidates, listGenerations, listOnlineGenerations } from './generation-rows.ts';
 import { createGenerationStore } from './generations.ts';
 import { retiredGenerations } from './retired-generations.ts';
+import { createRolloutChecks } from './rollout-checks.ts';
 import { createRolloutStore } from './rollouts.ts';
 import { createRunsWorld } from './runs.fixture.ts';
 import { createScheduleStore } from './schedules.ts';
@@ -64,6 +65,16 @@ const stable = async () => {
   const { stable: arm } = await assignments();
   return [arm.modelNumber, arm.generation?.number ?? null];
 };
+
+test('are checked again at the next interval where the clock was set back behind their last check', async () => {
+  const { id } = await create({ ...AB, coverage: 'live' });
+  await query(database.pool, { text: `update tandem.rollouts set state = 'running', checked_at = null` });
+  const { claim } = createRolloutChecks(database.pool);
+  expect(await claim(id, 60_000)).toBe(true);
+  expect(await claim(id, 60_000)).toBe(false);
+  await query(database.pool, { text: `update tandem.rollouts set checked_at = clock_timestamp() + interval '1 hour'` });
+  expect(await claim(id, 60_000)).toBe(true);
+});
 
 test('are listed newest first, page by page, also where the clock was set back between them', async () => {
   const ids: string[] = [];
