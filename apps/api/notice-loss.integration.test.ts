@@ -1,0 +1,75 @@
+/** A process that starts on a restored database, while the Redis that remembers its lost past is away. */
+import { createPool } from '@tandem/offline-store/database';
+import { findSettings } from '@tandem/offline-store/settings';
+import { createOnlineConnection } from '@tandem/online-store/connection';
+import { createKeys } from '@tandem/online-store/keys';
+import { createMarkMemory } from '@tandem/online-store/mark-memory';
+import { createOnlinePredictions } from '@tandem/online-store/predictions';
+import { createLog } from '@tandem/telemetry/log';
+import { cloneDatabase } from '@tandem/testing/databases';
+import { afterAll, beforeAll, expect, inject, it } from 'vitest';
+import { assignmentOf, type OwnRedis, startOwnRedis } from '../../libs/online-store/redis.fixture.ts';
+import { keepNoticingLoss } from './notice-loss.ts';
+
+const PATIENT = { timeout: 20_000 };
+const OFTEN_MS = 50;
+let redis: OwnRedis;
+let database: Awaited<ReturnType<typeof cloneDatabase>>;
+let pool: ReturnType<typeof createPool>;
+const lines: string[] = [];
+const log = createLog({ level: 'warn', name: 'api', destination: { write: (line: string) => void lines.push(line) } });
+
+beforeAll(async () => {
+  redis = await startOwnRedis();
+  database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  pool = createPool({ url: database.url, max: 4, applicationName: 'notice-loss-test' });
+});
+afterAll(async () => {
+  await pool.end();
+  await database.drop();
+  await redis.remove();
+});
+
+function startProcess() {
+  const connection = createOnlineConnection({ url: redis.url, log: () => {}, commandTimeoutMs: 5_000 });
+  const losses = keepNoticingLoss(pool, createMarkMemory({ connection }), log, OFTEN_MS);
+  const online = losses.onceSure(createOnlinePredictions({ connection, log: () => {} }));
+  const find = () =>
+    online.find(assignmentOf(null), []).then(
+      () => 'answered',
+      (error: unknown) => error,
+    );
+  return {
+    find,
+    async stop() {
+      await losses.stop();
+      connection.close();
+    },
+    markInRedis: () => connection.redis.get(createKeys().historyMark),
+  };
+}
+
+const historyNow = async () => (await findSettings(pool)).history;
+
+it('takes nothing from Redis before its mark is recalled, and notices the restore by it once it is back', async () => {
+  const first = startProcess();
+  await expect.poll(first.find, PATIENT).toBe('answered');
+  await expect.poll(() => first.markInRedis(), PATIENT).not.toBeNull();
+  const remembered = await first.markInRedis();
+  await first.stop();
+  const before = await historyNow();
+  await redis.kill();
+  await pool.query('truncate tandem.history_marks restart identity');
+  const second = startProcess();
+  // It has left a mark of its own by then, and cannot recall.
+  const countMarks = async () => (await pool.query('select from tandem.history_marks')).rowCount;
+  await expect.poll(countMarks, PATIENT).toBe(1);
+  expect(await second.find()).toMatchObject({ code: 'unavailable' });
+  expect(await historyNow()).toBe(before);
+  await redis.restart();
+  await expect.poll(historyNow, PATIENT).not.toBe(before);
+  await expect.poll(second.find, PATIENT).toBe('answered');
+  await expect.poll(() => second.markInRedis(), PATIENT).not.toBe(remembered);
+  expect(lines.filter((line) => line.includes('history.loss_noticed'))).toHaveLength(1);
+  await second.stop();
+});
