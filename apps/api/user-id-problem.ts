@@ -22,7 +22,7 @@ export function userIdProblem(keyType: KeyType, userId: string, field: string): 
       field,
       remedy:
         check.canonical === undefined
-          ? 'send the user id in its canonical spelling'
+          ? 'send an id of this form; a user whose own id is refused needs another id in its source'
           : `send ${JSON.stringify(check.canonical)}`,
     },
   );

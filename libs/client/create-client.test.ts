@@ -57,6 +57,32 @@ test('ids are escaped in paths', async () => {
   expect(paths).toEqual(['/v1/predictions/a%2Fb/..%2Fx%20y%3F']);
 });
 
+test('an id that fetch would resolve away is refused before anything is sent', async () => {
+  let asked = 0;
+  const url = await listen((_, response) => {
+    asked++;
+    response.end('{}');
+  });
+  const client = createClient({ url });
+  for (const id of ['.', '..']) {
+    const calls = [
+      client.predict('repurchase', id),
+      client.eraseUser(id),
+      client.readmitUser(id),
+      client.user(id),
+      client.explanation('repurchase', id),
+    ];
+    for (const call of calls) {
+      await expect(call).rejects.toMatchObject({
+        code: 'malformed_request',
+        remedy: expect.stringContaining('another id'),
+      });
+    }
+  }
+  expect(asked).toBe(0);
+  expect(await client.user('...')).toEqual({});
+});
+
 test('a key goes with every call, in the header that is for it', async () => {
   const sent: (string | undefined)[] = [];
   const url = await listen((request, response) => {

@@ -38,10 +38,12 @@ export interface TransportOptions {
 
 export function createTransport({ url, fetch, timeoutMs, headers }: TransportOptions): Transport {
   const base = url.replace(/\/+$/, '');
-  const send = (call: Call, deadline: AbortSignal) =>
-    fetch(`${base}${call.path}`, requestOf(call, headers, deadline)).catch((cause) => {
+  const send = async (call: Call, deadline: AbortSignal) => {
+    checkSegments(call.path);
+    return fetch(`${base}${call.path}`, requestOf(call, headers, deadline)).catch((cause) => {
       throw unreachable(base, cause, call);
     });
+  };
   return {
     call: async <T>(call: Call) => {
       const deadline = deadlineOf(call.timeoutMs ?? timeoutMs, call.signal);
@@ -59,6 +61,22 @@ export function createTransport({ url, fetch, timeoutMs, headers }: TransportOpt
       return response.body;
     },
   };
+}
+
+/** `.` or `..` between slashes, also percent-encoded. */
+const DOT_SEGMENT = /\/((?:\.|%2e){1,2})(?=[/?]|$)/i;
+
+/** Refuses what `fetch` would resolve: the call would reach another path, such as that of all users. */
+function checkSegments(path: string): void {
+  const name = DOT_SEGMENT.exec(path)?.[1];
+  if (name === undefined) return;
+  throw new ProblemError({
+    type: 'urn:tandem:problem:malformed_request',
+    status: 400,
+    title: 'Malformed request',
+    detail: `${name} cannot be part of the path ${path}: HTTP clients resolve it. No user id or other name is . or ..`,
+    remedy: 'give the user another id in its source',
+  });
 }
 
 /** The body of a call that is always answered with one. */

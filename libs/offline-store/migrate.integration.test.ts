@@ -103,6 +103,34 @@ create unique index concurrently one_x on one (x);`,
   }
 });
 
+test('users . and .. of an earlier release are erased, and their events refused', async () => {
+  const other = await createTestDatabase(inject('databaseUrl'));
+  const send = (user: string) =>
+    query(other.pool, { text: `insert into tandem.events (user_id, type) values ($1, 'x')`, values: [user] });
+  try {
+    await migrate(other.url, () => {}, await releasedBefore('0025'));
+    await query(other.pool, { text: `update tandem.settings set key_type = 'text'` });
+    for (const user of ['.', '..', '..', '...']) await send(user);
+    await migrate(other.url);
+    const { rows } = await other.pool.query(`select c.user_id, c.version::int, c.deleted_version::int as deleted,
+        e.number::int, e.sweep_at <= clock_timestamp() as "isDue"
+      from tandem.user_contexts c left join tandem.erasures e using (user_id) order by user_id`);
+    expect(rows).toEqual([
+      { user_id: '.', version: 2, deleted: 2, number: 1, isDue: true },
+      { user_id: '..', version: 3, deleted: 3, number: 2, isDue: true },
+      { user_id: '...', version: 1, deleted: 0, number: null, isDue: null },
+    ]);
+    expect((await other.pool.query('select erasures::int from tandem.settings')).rows).toEqual([{ erasures: 2 }]);
+    await expect(send('..')).rejects.toMatchObject({
+      message: expect.stringContaining('a user id is not . or ..'),
+      hint: 'give the user another id in its source',
+    });
+    await send('...');
+  } finally {
+    await other.drop();
+  }
+});
+
 /** Sessions that wait for a lock in a statement with such words. */
 async function waitingFor(pool: pg.Pool, statement: string): Promise<number> {
   const rows = await query(pool, {

@@ -73,7 +73,10 @@ function distinctUsers({ userIds }: Extract<RunScope, { kind: 'users' }>, keyTyp
     if (check.ok) return;
     throw new TandemError('invalid_input', `${check.problem.charAt(0).toUpperCase()}${check.problem.slice(1)}.`, {
       field: `scope.userIds[${i}]`,
-      remedy: check.canonical === undefined ? 'correct the id' : `send ${JSON.stringify(check.canonical)}`,
+      remedy:
+        check.canonical === undefined
+          ? 'correct the id, or give the user another one in its source'
+          : `send ${JSON.stringify(check.canonical)}`,
     });
   });
   return [...new Set(userIds)];

@@ -47,6 +47,14 @@ describe('checkUserId', () => {
     expect(checkUserId('text', '\u00e9')).toEqual({ ok: true });
   });
 
+  it.each(['.', '..'])('refuses %j, which no URL path can carry', (given) => {
+    expect(checkUserId('text', given)).toEqual({
+      ok: false,
+      problem: 'a user id is not . or .., which no URL path can carry',
+    });
+    expect(checkUserId('text', `${given}.a`)).toEqual({ ok: true });
+  });
+
   it.each([['a\u0000b'], ['a\nb'], ['\u001b[31m'], ['\ud800'], ['é'.repeat(65)]])('refuses the text %j', (given) => {
     expect(checkUserId('text', given)).toMatchObject({ ok: false });
   });

@@ -35,6 +35,7 @@ export function checkUserId(keyType: KeyType, userId: string): UserIdCheck {
         ? refuse('a user id is a lower-case uuid', userId.toLowerCase())
         : refuse('a user id is a lower-case uuid');
     case 'text':
+      if (userId === '.' || userId === '..') return refuse('a user id is not . or .., which no URL path can carry');
       return userId.normalize('NFC') === userId
         ? OK
         : refuse('a user id is in Unicode normalization form C', userId.normalize('NFC'));
