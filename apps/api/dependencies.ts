@@ -34,6 +34,7 @@ import type { Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import type { AppDependencies } from './app.ts';
+import { openFeatureLogin } from './feature-login.ts';
 import { openExplanations, openKeptAnswers } from './keep-explanations.ts';
 import { keepModels } from './keep-loaded.ts';
 import type { KeyMode } from './keys/choose-mode.ts';
@@ -54,8 +55,11 @@ import { openServedReads } from './served-reads.ts';
 import { openShadow } from './shadow.ts';
 
 export interface ApiSettings {
-  /** `certifyWithinMs`: how long a read waits to be certified; the authority's own limit where it is not said. */
-  readonly database: { readonly url: string; readonly certifyWithinMs?: number };
+  /**
+   * `featuresUrl`: for statements with a feature query; `url` where it is not said. `certifyWithinMs`: how long a read
+   * waits to be certified; the authority's own limit where it is not said.
+   */
+  readonly database: { readonly url: string; readonly featuresUrl?: string; readonly certifyWithinMs?: number };
   /** `commandTimeoutMs`: how long a read waits for Redis; the connection's own limit where it is not said. */
   readonly redis: { readonly url: string; readonly queueUrl: string; readonly commandTimeoutMs?: number };
   readonly inference: {
@@ -119,9 +123,10 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
   const queue = await openQueue(settings, opened);
   const stored = openOnline(settings, opened);
   const postgres = openPostgres(settings, stored.markMemory, opened);
+  const featureLogin = await openFeatureLogin(settings.database, postgres);
   const redis = { ...stored, online: postgres.losses.onceSure(stored.online) };
   const scorer = openInference(settings, postgres.registry, opened);
-  const { pool, registry, keeper } = postgres;
+  const { pool, features, registry, keeper } = postgres;
   const memory = createHeldPredictions({ maxBytes: (settings.answerCache?.megabytes ?? 0) * 1e6 });
   const keys = await openKeys(settings.keys ?? null, settings.database.url, log);
   opened.push(() => keys.close());
@@ -135,7 +140,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
   return {
     log,
     metrics: sampledMetrics(metrics, {
-      ...{ ...listeners, scorer, pool, held: memory.size, overlayWritesDropped: keeper.dropped },
+      ...{ ...listeners, scorer, pool, features, held: memory.size, overlayWritesDropped: keeper.dropped },
       isOnlineOpen: redis.connection.isOpen,
     }),
     ...{ servesMetrics, isOurHost, logShare, random: Math.random },
@@ -148,8 +153,8 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     contexts: { find: (userId) => findUserContext(pool, userId) },
     ...models.dependencies,
     ...openExplanations(settings, postgres, opened),
-    ...running(pool, queue),
-    readiness: openReadiness(log, { ...postgres, ...redis, scorer, kept }, [...parts, ...keys.parts]),
+    ...running(postgres, queue),
+    readiness: openReadiness(log, { ...postgres, ...redis, scorer, kept }, [...featureLogin, ...parts, ...keys.parts]),
   };
 }
 
@@ -182,6 +187,13 @@ function openPostgres({ database, artifacts = null, metrics, log }: ApiSettings,
   const named = { url: database.url, applicationName: 'tandem-api' };
   const pool = createPool({ ...named, ...POOL });
   opened.push(() => pool.end());
+  // Of their own, also where there is one login: nothing that a query does to its session meets another statement.
+  const features = createPool({
+    url: database.featuresUrl ?? database.url,
+    applicationName: 'tandem-api-features',
+    ...POOL,
+  });
+  opened.push(() => features.end());
   // Connections of its own: whoever waits for a locked user holds up no read.
   const bucket = artifacts && createBucket(artifacts);
   const registry = createRegistry(pool, undefined, createArtifactStore(pool, bucket));
@@ -203,20 +215,20 @@ function openPostgres({ database, artifacts = null, metrics, log }: ApiSettings,
   const keeper = createLossyWriter(observeVisible(createOverlayRows(pool), findDelays, metrics));
   opened.push(() => keeper.close());
   const keyType = async () => (await registry.predictors())[0]?.keyType ?? (await findSettings(pool)).keyType;
-  return { pool, keeper, authority, registry, losses, keyType };
+  return { pool, features, keeper, authority, registry, losses, keyType };
 }
 
 /** What reading predictions takes. */
 function reading(
   { metrics, inference }: ApiSettings,
-  { pool, keeper, authority, registry }: ReturnType<typeof openPostgres>,
+  { pool, features: source, keeper, authority, registry }: ReturnType<typeof openPostgres>,
   { online, overlay }: ReturnType<typeof openOnline>,
   scorer: InferencePool,
   memory: HeldPredictions,
   places: Map<string, KnownPlace>,
 ) {
   const offline = createStoredPredictions(pool);
-  const features = createFeatureSource(pool);
+  const features = createFeatureSource(source);
   const { keepLater } = keeper;
   const live = createLivePredictor({
     features,
@@ -242,8 +254,8 @@ function erasing(
 }
 
 /** What runs and generations take. */
-function running(pool: ReturnType<typeof createPool>, queue: Queue) {
-  const runs = createRunStore(pool);
+function running({ pool, features }: Pick<ReturnType<typeof openPostgres>, 'pool' | 'features'>, queue: Queue) {
+  const runs = createRunStore(pool, { features });
   return {
     runs,
     runWatcher: createRunWatcher({ find: (runId) => runs.find(runId) }),

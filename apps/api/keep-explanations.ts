@@ -12,20 +12,22 @@ import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import { openReplayScorer, type ReplaySettings } from './keep-explanations-replay.ts';
 
 export interface KeptAnswersSettings {
-  readonly database: { readonly url: string };
+  readonly database: { readonly url: string; readonly featuresUrl?: string };
   readonly log: Pick<Log, 'warn'>;
   readonly metrics: Pick<Metrics, 'keptExplanations'>;
 }
 
-/** Of its own, and one: what is read and written after replies takes no read's connection, nor much of the server. */
+/** Of its own, and one for each login: what is read and written after replies takes no read's connection, nor much of the server. */
 const POOL = Object.freeze({ max: 1, statementTimeoutMs: 2_000, lockTimeoutMs: 500, connectTimeoutMs: 1_000 });
 
 /** Connects when there is something to keep. */
 export function openKeptAnswers({ database, log, metrics }: KeptAnswersSettings): KeptAnswers {
-  const pool = createPool({ url: database.url, applicationName: 'tandem-api-explanations', ...POOL });
+  const { url, featuresUrl = url } = database;
+  const pool = createPool({ url, applicationName: 'tandem-api-explanations', ...POOL });
+  const features = createPool({ url: featuresUrl, applicationName: 'tandem-api-explanations-features', ...POOL });
   const kept = createKeptAnswers({
     store: createExplanationStore(pool),
-    inputs: createInputSource(pool),
+    inputs: createInputSource(pool, features),
     counted: (predictor, outcome, answers) => metrics.keptExplanations.inc({ predictor, outcome }, answers),
     notKept: (error) => log.warn('explanations.not_kept', { error: serialiseRefusal(error) }),
   });
@@ -33,21 +35,28 @@ export function openKeptAnswers({ database, log, metrics }: KeptAnswersSettings)
     ...kept,
     async close() {
       await kept.close();
-      await pool.end();
+      await Promise.all([pool.end(), features.end()]);
     },
   };
+}
+
+interface ExplanationStores {
+  readonly pool: ReturnType<typeof createPool>;
+  /** Of statements with a feature query. */
+  readonly features: ReturnType<typeof createPool>;
+  readonly registry: StoredRegistry;
 }
 
 /** @param opened what is to be closed at the end is added to it */
 export function openExplanations(
   settings: ReplaySettings,
-  { pool, registry }: { readonly pool: ReturnType<typeof createPool>; readonly registry: StoredRegistry },
+  { pool, features, registry }: ExplanationStores,
   opened: (() => unknown)[],
 ) {
   const replayScorer = openReplayScorer(settings, registry);
   opened.push(() => replayScorer.close());
   return {
-    explainFeatures: (version: ModelVersion, userId: string) => findProvenance(pool, version, userId),
+    explainFeatures: (version: ModelVersion, userId: string) => findProvenance(features, version, userId),
     explanations: createExplanationStore(pool),
     replayScorer,
   };

@@ -21,17 +21,19 @@ const PARTS_AT_ONCE = 16;
 
 /** Of its own, so that a trial's reads and a file on its way take no read's connection, and have more time. */
 const POOL = Object.freeze({ max: 4, statementTimeoutMs: 30_000, lockTimeoutMs: 5_000 });
+/** One trial or comparison at a time. */
+const FEATURES_POOL = Object.freeze({ ...POOL, max: 2 });
 
 export interface OpenedModels {
   readonly dependencies: Omit<
     ArtifactDependencies & ModelDependencies & PushDependencies & CompareBuildDependencies,
     'registry'
   >;
-  close(): Promise<void>;
+  close(): Promise<unknown>;
 }
 
 export interface ModelSettings {
-  readonly database: { readonly url: string };
+  readonly database: { readonly url: string; readonly featuresUrl?: string };
   readonly artifacts?: BucketOptions | null;
   /** Memory of the process that tries a model, beside those that serve. */
   readonly inference: { readonly memoryMb: number };
@@ -42,8 +44,10 @@ export function openModels(
   registry: StoredRegistry,
 ): OpenedModels {
   const pool = createPool({ url: database.url, applicationName: 'tandem-api-models', ...POOL });
+  const { url, featuresUrl = url } = database;
+  const features = createPool({ url: featuresUrl, applicationName: 'tandem-api-models-features', ...FEATURES_POOL });
   const artifacts = createArtifactStore(pool, bucket && createBucket(bucket));
-  const trials = createTrialQueue();
+  const trying = { pool, features, artifacts, registry, trials: createTrialQueue(), memoryLimitMb: inference.memoryMb };
   const dependencies = {
     artifacts,
     artifactParts: {
@@ -59,8 +63,8 @@ export function openModels(
       list: (query?: VersionQuery) => listModelVersions(pool, query),
       moveLabel: (move: LabelMove) => moveLabel(pool, move),
     },
-    pushVersion: createPushVersion({ pool, artifacts, registry, trials, memoryLimitMb: inference.memoryMb }),
-    compareBuild: createCompareBuild({ pool, artifacts, registry, trials, memoryLimitMb: inference.memoryMb }),
+    pushVersion: createPushVersion(trying),
+    compareBuild: createCompareBuild(trying),
   };
-  return { dependencies, close: () => pool.end() };
+  return { dependencies, close: () => Promise.all([pool.end(), features.end()]) };
 }

@@ -6,8 +6,10 @@ import { sampleInference } from '@tandem/telemetry/sample-inference';
 
 export interface SampledParts {
   readonly scorer: Pick<InferencePool, 'stats'>;
-  /** Of everything but certificates, which have connections of their own. */
+  /** Of all else but certificates, which have connections of their own. */
   readonly pool: ConnectionPool;
+  /** Of statements with a feature query. */
+  readonly features: ConnectionPool;
   /** Answers that wait to be compared. */
   readonly shadow: { waiting(): number };
   /** Answers that wait to be kept. */
@@ -27,6 +29,7 @@ export function sampledMetrics(metrics: Metrics, parts: SampledParts): Metrics {
     exposition() {
       sampleInference(metrics, parts.scorer.stats());
       sampleConnections(metrics, 'api', parts.pool);
+      sampleConnections(metrics, 'features', parts.features);
       metrics.onlineStoreUp.set(parts.isOnlineOpen() ? 1 : 0);
       metrics.heldPredictions.set(parts.held());
       metrics.shadowWaiting.set(parts.shadow.waiting());

@@ -15,7 +15,7 @@ import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import { createShadowScorer } from './shadow-scorer.ts';
 
 export interface ShadowSettings {
-  readonly database: { readonly url: string };
+  readonly database: { readonly url: string; readonly featuresUrl?: string };
   readonly inference: { readonly memoryMb: number };
   readonly log: Log;
   readonly metrics: ShadowMetrics;
@@ -24,8 +24,8 @@ export interface ShadowSettings {
 
 type ShadowMetrics = Pick<Metrics, 'shadowAnswers' | 'shadowPasses' | 'shadowCpu' | 'shadowProcessesEnded'>;
 
-/** One for the features of a pass, one for sums to be kept. A statement that is slow costs a shadow its time, and no more. */
-const POOL = Object.freeze({ max: 2, statementTimeoutMs: 2_000, lockTimeoutMs: 500, connectTimeoutMs: 1_000 });
+/** One connection for the features of a pass, one for sums to be kept. A statement that is slow costs a shadow its time, and no more. */
+const POOL = Object.freeze({ max: 1, statementTimeoutMs: 2_000, lockTimeoutMs: 500, connectTimeoutMs: 1_000 });
 const FEATURES_WITHIN_MS = 1_000;
 
 /** @param assignments what Postgres last said of a predictor */
@@ -34,7 +34,9 @@ export function openShadow(
   registry: StoredRegistry,
   assignments: ShadowDependencies['assignments'],
 ): Shadow {
-  const pool = createPool({ url: database.url, applicationName: 'tandem-api-shadow', ...POOL });
+  const { url, featuresUrl = url } = database;
+  const pool = createPool({ url, applicationName: 'tandem-api-shadow', ...POOL });
+  const source = createPool({ url: featuresUrl, applicationName: 'tandem-api-shadow-features', ...POOL });
   const scorer = createShadowScorer((options) =>
     createInferencePool({
       loadArtifact: (hash) => registry.loadArtifact(hash),
@@ -46,7 +48,7 @@ export function openShadow(
   );
   const shadow = createShadow({
     ...{ assignments, registry, scorer },
-    features: createFeatureSource(pool, { usersTimeoutMs: FEATURES_WITHIN_MS }),
+    features: createFeatureSource(source, { usersTimeoutMs: FEATURES_WITHIN_MS }),
     store: createShadowStore(pool),
     processId: randomUUID(),
     keepEveryMs,
@@ -56,7 +58,7 @@ export function openShadow(
     ...shadow,
     async close() {
       await shadow.close();
-      await pool.end();
+      await Promise.all([pool.end(), source.end()]);
     },
   };
 }

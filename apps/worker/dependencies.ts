@@ -12,6 +12,7 @@ import { createArtifactStore } from '@tandem/offline-store/artifacts';
 import { findBacklog } from '@tandem/offline-store/backlog';
 import { createPool } from '@tandem/offline-store/database';
 import { createErasureStore } from '@tandem/offline-store/erasures';
+import { assertFeatureLogin } from '@tandem/offline-store/feature-login';
 import { createFeatureSource } from '@tandem/offline-store/features';
 import { listOnlineGenerations } from '@tandem/offline-store/generation-rows';
 import { createGenerationStore } from '@tandem/offline-store/generations';
@@ -33,7 +34,7 @@ import { createHintStore } from '@tandem/online-store/hint-store';
 import { createMarkMemory } from '@tandem/online-store/mark-memory';
 import { createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createKeepErased } from '@tandem/prediction/erasure/keep-erased';
-import { TandemError } from '@tandem/prediction/errors';
+import { isTandemError, TandemError } from '@tandem/prediction/errors';
 import { createLossNotice } from '@tandem/prediction/events/notice-loss';
 import { keepLoaded } from '@tandem/prediction/rollouts/loaded-versions';
 import { whyNotServed } from '@tandem/prediction/rollouts/processes';
@@ -77,6 +78,8 @@ const USERS_TIMEOUT_MS = 60_000;
 const CONNECTIONS_A_CHUNK = 2;
 /** For jobs of control, the loops, and what is left. */
 const OTHER_CONNECTIONS = 6;
+/** A plan and a comparison, beside a statement of each chunk. */
+const OTHER_FEATURE_CONNECTIONS = 2;
 
 /** Rejects with `config_invalid` where the schema is not this release's, or the queue's Redis may evict keys. */
 export async function createDependencies(environment: WorkerEnvironment, ownLog: Log): Promise<BuiltDependencies> {
@@ -87,10 +90,20 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
     max: environment.worker.chunkConcurrency * CONNECTIONS_A_CHUNK + OTHER_CONNECTIONS,
     applicationName: 'tandem-worker',
   });
+  const features = createPool({
+    url: environment.database.featuresUrl,
+    max: environment.worker.chunkConcurrency + OTHER_FEATURE_CONNECTIONS,
+    applicationName: 'tandem-worker-features',
+  });
   await assertMigrated(pool);
+  if (environment.database.featuresUrl !== environment.database.url) await assertFeatures(pool, features);
   const queue = await createQueue({ url: environment.redis.queueUrl, log });
   const online = createOnline(environment.redis.url, log);
-  const offline = createOffline(pool, environment.artifacts ?? null, environment.workerProcess.rollbackCacheMb);
+  const offline = createOffline(
+    { pool, features },
+    environment.artifacts ?? null,
+    environment.workerProcess.rollbackCacheMb,
+  );
   const scorer = createScorer(environment.inference, offline.registry, { log, metrics });
   const kept = keepModels(environment.database, offline.registry, scorer, log);
   const { runs, generations } = offline;
@@ -104,7 +117,13 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   const rounds = createRoundMetrics(metrics);
   return {
     ...{ runs, generations, loader, hints, checkFit, queue, log, onRound: rounds.onRound },
-    metrics: sampledMetrics(metrics, { scorer, pool, isOnlineOpen: online.isOpen, sampleRounds: rounds.sample }),
+    metrics: sampledMetrics(metrics, {
+      scorer,
+      pool,
+      features,
+      isOnlineOpen: online.isOpen,
+      sampleRounds: rounds.sample,
+    }),
     observeBacklog: createObserveBacklog({ findBacklog: () => findBacklog(pool), queue, metrics }),
     chunks: { ...offline, ...online, loader: gatherLoads(loader), scorer, hints, lease, loads },
     reconciling: {
@@ -121,7 +140,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
       await scorer.close();
       online.close();
       await queue.close();
-      await pool.end();
+      await Promise.all([pool.end(), features.end()]);
     },
   };
 }
@@ -138,13 +157,26 @@ async function assertMigrated(pool: Pool): Promise<void> {
   });
 }
 
-function createOffline(pool: Pool, bucket: BucketOptions | null, rollbackCacheMb: number) {
+/** As for the schema: a login that will not do is refused; a database that is away is not. */
+async function assertFeatures(pool: Pool, features: Pool): Promise<void> {
+  await assertFeatureLogin(pool, features).catch((error: unknown) => {
+    if (!isTandemError(error, 'unavailable')) throw error;
+  });
+}
+
+interface Pools {
+  readonly pool: Pool;
+  /** Of statements with a feature query. */
+  readonly features: Pool;
+}
+
+function createOffline({ pool, features }: Pools, bucket: BucketOptions | null, rollbackCacheMb: number) {
   const artifacts = createArtifactStore(pool, bucket && createBucket(bucket));
   return {
     registry: createRegistry(pool, undefined, artifacts),
-    runs: createRunStore(pool),
+    runs: createRunStore(pool, { features }),
     generations: createGenerationStore(pool),
-    features: createFeatureSource(pool, { usersTimeoutMs: USERS_TIMEOUT_MS }),
+    features: createFeatureSource(features, { usersTimeoutMs: USERS_TIMEOUT_MS }),
     schedules: createScheduleStore(pool),
     rollouts: createRolloutStore(pool),
     checks: createRolloutChecks(pool),

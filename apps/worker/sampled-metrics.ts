@@ -7,6 +7,8 @@ import { sampleInference } from '@tandem/telemetry/sample-inference';
 export interface SampledParts {
   readonly scorer: Pick<InferencePool, 'stats'>;
   readonly pool: ConnectionPool;
+  /** Of statements with a feature query. */
+  readonly features: ConnectionPool;
   isOnlineOpen(): boolean;
   sampleRounds(): void;
 }
@@ -17,6 +19,7 @@ export function sampledMetrics(metrics: Metrics, parts: SampledParts): Metrics {
     exposition() {
       sampleInference(metrics, parts.scorer.stats());
       sampleConnections(metrics, 'worker', parts.pool);
+      sampleConnections(metrics, 'features', parts.features);
       metrics.onlineStoreUp.set(parts.isOnlineOpen() ? 1 : 0);
       parts.sampleRounds();
       return metrics.exposition();

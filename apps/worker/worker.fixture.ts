@@ -138,7 +138,7 @@ export function startWorkerProcess(environment: Readonly<Record<string, string>>
 /** What `createDependencies` takes, for a worker inside a test. */
 export function environmentOf(databaseUrl: string, redisUrl: string): WorkerEnvironment {
   return {
-    database: { url: databaseUrl },
+    database: { url: databaseUrl, featuresUrl: databaseUrl },
     redis: { url: redisUrl, queueUrl: redisUrl },
     inference: { processes: 1, memoryMb: 512, queueLimit: 256, batchLimit: 256 },
     worker: { chunkConcurrency: 2 },

@@ -115,6 +115,19 @@ const audit = (action: string) =>
     values: [action],
   });
 
+it('runs no second statement that a query carries past quotes, comments and brackets', async () => {
+  const carriers = [
+    'select user_id, f1 as a$$ from customers) f; create table pushed (); select 1 from (select 1 as b$$',
+    "select user_id, f1 /* /* */ ' */ from customers) f; create table pushed (); --'",
+    'select user_id, f1 from customers --\r) f; create table pushed (); select 1 from (select 1',
+  ];
+  for (const sql of carriers) {
+    const push = world.push(second, { settings: { features: { sql } } });
+    await expect(push).rejects.toMatchObject({ code: 'config_invalid', field: 'features.sql' });
+  }
+  expect(await query(world.pool, { text: `select to_regclass('pushed') as pushed` })).toEqual([{ pushed: null }]);
+});
+
 describe('a version of 14 columns beside one of 12', () => {
   it('is kept with certificate, metadata, origin and owner’s words, moves no arm, and scores', async () => {
     const before = await arms();

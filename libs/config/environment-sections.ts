@@ -11,12 +11,17 @@ import type { Section } from './environment.ts';
 export interface DatabaseSection {
   /** Holds the password: log it through `maskUrl` alone. */
   readonly url: string;
+  /** The same database for the statements that contain a feature query, perhaps with a login of fewer rights. */
+  readonly featuresUrl: string;
 }
 
-/** `DATABASE_URL` (required) or `DATABASE_URL_FILE`. */
-export const database: Section<DatabaseSection> = (read) => ({
-  url: read.url('DATABASE_URL', ['postgres:', 'postgresql:'], 'postgres://user:password@localhost:5432/database'),
-});
+/** `DATABASE_URL` (required) and `FEATURES_DATABASE_URL` (default: the same), or each with `_FILE`. */
+export const database: Section<DatabaseSection> = (read) => {
+  const protocols = ['postgres:', 'postgresql:'];
+  const url = read.url('DATABASE_URL', protocols, 'postgres://user:password@localhost:5432/database');
+  const example = 'postgres://features:password@localhost:5432/database';
+  return { url, featuresUrl: read.url('FEATURES_DATABASE_URL', protocols, example, url) };
+};
 
 export interface RedisSection {
   /** The online store. */

@@ -46,9 +46,10 @@ function grantOf(table: string, user: string): string {
 
 /**
  * Rejects with `config_invalid` where the login of feature statements reaches another database, a standby, or lacks a
- * right; with `unavailable` where either does not answer. Before the schema is there, the database alone is compared.
+ * right; with `unavailable` where either does not answer.
+ * @returns false where the schema is not there yet: then the database alone was compared
  */
-export async function assertFeatureLogin(pool: pg.Pool, features: pg.Pool): Promise<void> {
+export async function assertFeatureLogin(pool: pg.Pool, features: pg.Pool): Promise<boolean> {
   const [ours, theirs] = [await readPlace(pool, 'DATABASE_URL'), await readPlace(features, FIELD)];
   if (theirs.inRecovery) {
     const remedy = `name the primary, as DATABASE_URL does: features and their label are read in one statement`;
@@ -58,9 +59,9 @@ export async function assertFeatureLogin(pool: pg.Pool, features: pg.Pool): Prom
     const remedy = `name the server and the database of DATABASE_URL: ${DOCUMENT}`;
     throw refusal(`${FIELD} names another database than DATABASE_URL: ${theirs.name}, not ${ours.name}.`, remedy);
   }
-  if ((await schemaState(pool)).state !== 'current') return;
+  if ((await schemaState(pool)).state !== 'current') return false;
   const missing = (await findMissing(pool, theirs.user)) ?? (await tryHistory(features));
-  if (missing === null) return;
+  if (missing === null) return true;
   throw refusal(
     `User ${theirs.user} of ${FIELD} ${missing}.`,
     `let the owner of schema tandem run: ${featureGrantsFor(theirs.user)}; see ${DOCUMENT}`,

@@ -1,9 +1,9 @@
 /** Puts a config in force: from then on API and worker serve what it says. */
 import { relative } from 'node:path';
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
-import type { Pool } from '@tandem/admission/sample-users';
 import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
 import { type AdoptionOutcome, adopt } from '@tandem/offline-store/adopt';
+import type { Databases } from '../servers/databases.ts';
 import { readConfig } from './read-config.ts';
 import { findWithdrawn, KEEP_SERVED, withdrawalText } from './served-predictors.ts';
 
@@ -30,12 +30,12 @@ export interface AdoptionTold {
 }
 
 export async function adoptConfig(
-  pool: Pool,
+  { pool, features }: Databases,
   path: string,
   memoryLimitMb: number,
   { step = tellNothing, say, cwd }: AdoptionTold,
 ): Promise<AdoptedConfig> {
-  const { file, predictors } = await readConfig(pool, path, memoryLimitMb, step);
+  const { file, predictors } = await readConfig(features, path, memoryLimitMb, step);
   const withdrawn = await findWithdrawn(pool, predictors);
   if (withdrawn.length > 0) say(`${withdrawalText(withdrawn, relative(cwd, file) || file)}; ${KEEP_SERVED}`);
   return { file, ...(await adopt(pool, { predictors, actor: 'cli' })), toTry: toTryOf(predictors) };

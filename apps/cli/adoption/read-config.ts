@@ -17,10 +17,11 @@ export interface ReadConfig {
 
 /**
  * Rejects with `config_invalid`, all problems in it, or with `unavailable` where the database does not answer.
+ * @param features the pool of feature statements
  * @param memoryLimitMb of the process that tries a model (model-memory.ts)
  */
 export async function readConfig(
-  pool: Pool,
+  features: Pool,
   path: string,
   memoryLimitMb: number,
   tell: TellStep = tellNothing,
@@ -30,7 +31,7 @@ export async function readConfig(
   const judged: Judged[] = [];
   // One after the other: a trial run takes a process and its memory.
   for (const resolved of predictors) {
-    judged.push(await judgePredictor(pool, resolved, { memoryLimitMb, tell, sampling }));
+    judged.push(await judgePredictor(features, resolved, { memoryLimitMb, tell, sampling }));
   }
   const fit = judged.flatMap((one) => ('predictor' in one ? [one.predictor] : []));
   const problems = [

@@ -8,6 +8,7 @@ import { type ReadConfig, readConfig } from '../adoption/read-config.ts';
 import { findWithdrawn, KEEP_SERVED, withdrawalText } from '../adoption/served-predictors.ts';
 import { examineSchema } from '../doctor/examine-schema.ts';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
+import type { Databases } from '../servers/databases.ts';
 import { checkPredictor } from './check-predictor.ts';
 import { judgeReadTime } from './judge-read-time.ts';
 import { predictSample, type Sample } from './predict-sample.ts';
@@ -30,14 +31,15 @@ export interface Trial extends Pick<CheckedModel, 'parity' | 'cost' | 'rssBytes'
  * @param sampling how long a query may take for the users that models are tried with
  */
 export async function checkConfig(
-  pool: Pool,
+  databases: Databases,
   path: string,
   memoryLimitMb: number,
   tell: TellStep = tellNothing,
   sampling: SampleLimits = {},
 ): Promise<CheckReport> {
+  const { pool, features } = databases;
   const schema = await examineSchema(pool);
-  const read = await tryReadConfig(pool, path, memoryLimitMb, tell, sampling);
+  const read = await tryReadConfig(features, path, memoryLimitMb, tell, sampling);
   if (Array.isArray(read)) return { file: null, findings: [schema, ...read], trials: [], samples: [] };
   const config: ReadConfig = read;
   const findings = [
@@ -49,10 +51,10 @@ export async function checkConfig(
   // Reads of features carry a certificate, whose tables the schema has.
   const isMigrated = schema.level === 'ok';
   for (const predictor of config.predictors) {
-    findings.push(...(await checkPredictor(pool, predictor, isMigrated, memoryLimitMb, tell)));
+    findings.push(...(await checkPredictor(databases, predictor, isMigrated, memoryLimitMb, tell)));
     if (!isMigrated) continue;
     const sample = await tell(`predicting one user of ${predictor.name}`, () =>
-      predictSample(pool, predictor, memoryLimitMb),
+      predictSample(features, predictor, memoryLimitMb),
     );
     if ('finding' in sample) findings.push(sample.finding);
     else {
@@ -76,14 +78,14 @@ async function checkServed(pool: Pool, { file, predictors }: ReadConfig): Promis
 }
 
 async function tryReadConfig(
-  pool: Pool,
+  features: Pool,
   path: string,
   memoryLimitMb: number,
   tell: TellStep,
   sampling: SampleLimits,
 ): Promise<ReadConfig | Finding[]> {
   try {
-    return await readConfig(pool, path, memoryLimitMb, tell, sampling);
+    return await readConfig(features, path, memoryLimitMb, tell, sampling);
   } catch (error) {
     const problems = problemsOf(error);
     if (problems.length === 0) throw error;

@@ -11,6 +11,7 @@ import { KEY_SQL } from '@tandem/offline-store/feature-statement';
 import type { KeyType } from '@tandem/prediction/user-id';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import { count, duration } from '../output/quantities.ts';
+import type { Databases } from '../servers/databases.ts';
 import { countUnscorable, type UnscorableUsers, type UnscorableValue } from './count-unscorable.ts';
 import { describeModel } from './describe-model.ts';
 import { scanSteps } from './scan-steps.ts';
@@ -22,7 +23,7 @@ const DUPLICATES_SHOWN = 5;
  * @param memoryLimitMb of the process that the model was tried in
  */
 export async function checkPredictor(
-  pool: Pool,
+  { pool, features }: Databases,
   predictor: CheckedPredictor,
   isMigrated: boolean,
   memoryLimitMb: number,
@@ -38,16 +39,16 @@ export async function checkPredictor(
     ...predictor.padded.map(paddedFinding),
     ...describeModel(predictor, memoryLimitMb),
     await tell(`looking for users of ${name} with two rows`, () =>
-      inTime('keys', 'whether each user has one row', () => checkKeys(pool, predictor)),
+      inTime('keys', 'whether each user has one row', () => checkKeys(features, predictor)),
     ),
     ...(isMigrated ? await checkKeyType(pool, predictor) : []),
     await tell(`counting users of ${name} who cannot be scored`, () =>
-      inTime('users', 'how many there are, and whether all have their values,', () => checkUsers(pool, predictor)),
+      inTime('users', 'how many there are, and whether all have their values,', () => checkUsers(features, predictor)),
     ),
   ];
   if (isMigrated) {
     const plans = tell(`reading the plans of ${name}`, () =>
-      inTime('plan', 'a user to plan a read for', () => checkPlans(pool, predictor)),
+      inTime('plan', 'a user to plan a read for', () => checkPlans(features, predictor)),
     );
     findings.push(...[await plans].flat(), await checkMaxAge(pool, predictor));
   }

@@ -2,6 +2,7 @@
 
 import type { Pool } from '@tandem/admission/sample-users';
 import { query } from '@tandem/offline-store/database';
+import { readOnly } from '@tandem/offline-store/feature-session';
 import { asRelation, quoteName } from '@tandem/offline-store/feature-statement';
 import type { FeatureColumn, FeatureQuery } from '@tandem/prediction/predictor';
 
@@ -29,11 +30,11 @@ export async function countUnscorable(pool: Pool, { sql, columns }: FeatureQuery
   const reasons = columns.flatMap((column) => reasonsOf(column, values));
   const any = reasons.map(({ condition }) => condition).join(' or ') || 'false';
   const each = reasons.map(({ condition }) => `count(*) filter (where ${condition})`);
-  const [row] = await query<{ users: number; unscorable: number; each: number[] }>(pool, {
-    text: `select count(*) as users, count(*) filter (where ${any}) as unscorable,
-        array[${each.join(', ')}]::float8[] as each from ${asRelation(sql)} where f.user_id is not null`,
-    values,
-  });
+  const text = `select count(*) as users, count(*) filter (where ${any}) as unscorable,
+        array[${each.join(', ')}]::float8[] as each from ${asRelation(sql)} where f.user_id is not null`;
+  const [row] = await readOnly(pool, (db) =>
+    query<{ users: number; unscorable: number; each: number[] }>(db, { text, values }),
+  );
   const { users = 0, unscorable = 0, each: counts = [] } = row ?? {};
   return {
     users,

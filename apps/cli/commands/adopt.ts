@@ -4,7 +4,8 @@ import type { Command } from 'commander';
 import { modelMemoryMb } from '../adoption/model-memory.ts';
 import { type Cli, type CommonOptions, present } from '../cli.ts';
 import { createCommand } from '../command-line/create-command.ts';
-import { findDatabaseUrl } from '../servers/addresses.ts';
+import { findDatabaseUrls } from '../servers/addresses.ts';
+import { withDatabases } from '../servers/databases.ts';
 
 interface Options extends CommonOptions {
   readonly config: string;
@@ -19,16 +20,11 @@ export function adoptCommand(cli: Cli): Command {
   })
     .option('--config <path>', 'the config', 'tandem.config.ts')
     .action(async (options: Options) => {
-      const url = findDatabaseUrl(cli);
-      const { createPool } = await import('@tandem/offline-store/database');
       const { adoptConfig, renderAdoption } = await import('../adoption/adopt-config.ts');
-      const pool = createPool({ url, max: 2, applicationName: 'tandem-adopt' });
-      try {
+      await withDatabases(findDatabaseUrls(cli), { applicationName: 'tandem-adopt' }, async (databases) => {
         const told = { say: (line: string) => cli.stderr.write(`${line}\n`), cwd: cli.cwd };
-        const adopted = await adoptConfig(pool, resolve(cli.cwd, options.config), modelMemoryMb(cli), told);
+        const adopted = await adoptConfig(databases, resolve(cli.cwd, options.config), modelMemoryMb(cli), told);
         present(cli, options, adopted, () => renderAdoption(adopted, cli.cwd));
-      } finally {
-        await pool.end();
-      }
+      });
     });
 }

@@ -11,7 +11,8 @@ import { connect, createApiCommand } from '../command-line/create-command.ts';
 import { parseWhole } from '../command-line/parse-options.ts';
 import { CommandFailure, EXIT_USAGE } from '../failure.ts';
 import { count } from '../output/quantities.ts';
-import { findDatabaseUrl } from '../servers/addresses.ts';
+import { findDatabaseUrls } from '../servers/addresses.ts';
+import { withDatabases } from '../servers/databases.ts';
 
 interface Options extends PushBuildOptions {
   readonly kind: 'int8';
@@ -58,20 +59,16 @@ Ends with 3 where the model has nothing to quantise, as trees have not.`,
 }
 
 async function readCalibration(cli: Cli, predictor: string, number: number, rows: number): Promise<CalibrationRows> {
-  const url = findDatabaseUrl(cli);
-  const { createPool } = await import('@tandem/offline-store/database');
   const { listModelVersions } = await import('@tandem/offline-store/model-versions');
   const { readCalibrationRows } = await import('@tandem/admission/calibration-rows');
-  const pool = createPool({ url, max: 1, applicationName: 'tandem-build', statementTimeoutMs: 30_000 });
-  try {
+  const choice = { applicationName: 'tandem-build', statementTimeoutMs: 30_000 };
+  return withDatabases(findDatabaseUrls(cli), choice, async ({ pool, features }) => {
     const [version] = await listModelVersions(pool, { predictor, number });
-    if (version) return await readCalibrationRows(pool, version, rows);
+    if (version) return await readCalibrationRows(features, version, rows);
     throw new CommandFailure(`DATABASE_URL is of another service: it has no model version ${number} of ${predictor}`, {
       remedy: 'name the database of the API that --url names',
     });
-  } finally {
-    await pool.end();
-  }
+  });
 }
 
 function rowsWithoutStatic(): CommandFailure {

@@ -13,7 +13,8 @@ import { duration } from '../output/quantities.ts';
 import { renderValue } from '../output/render-answer.ts';
 import { printable, renderFields } from '../output/table.ts';
 import { createStepTeller } from '../output/tell-steps.ts';
-import { findDatabaseUrl } from '../servers/addresses.ts';
+import { findDatabaseUrls } from '../servers/addresses.ts';
+import { withDatabases } from '../servers/databases.ts';
 
 interface Options extends CommonOptions {
   readonly config: string;
@@ -34,23 +35,14 @@ Ends with 0: no error, perhaps warnings; 1: an error; 2: wrong usage.`,
   })
     .option('--config <path>', 'the config, or its folder', 'tandem.config.ts')
     .action(async (options: Options) => {
-      const url = findDatabaseUrl(cli);
-      const { createPool } = await import('@tandem/offline-store/database');
       const { checkConfig } = await import('../check/check-config.ts');
-      const pool = createPool({
-        url,
-        max: 2,
-        applicationName: 'tandem-check',
-        statementTimeoutMs: STATEMENT_TIMEOUT_MS,
-      });
-      try {
+      const choice = { applicationName: 'tandem-check', statementTimeoutMs: STATEMENT_TIMEOUT_MS };
+      await withDatabases(findDatabaseUrls(cli), choice, async (databases) => {
         const tell = options.json ? tellNothing : createStepTeller(cli.stderr);
-        const report = await checkConfig(pool, resolve(cli.cwd, options.config), modelMemoryMb(cli), tell);
+        const report = await checkConfig(databases, resolve(cli.cwd, options.config), modelMemoryMb(cli), tell);
         present(cli, options, { ...report, summary: summarise(report.findings) }, () => render(cli, report));
         if (report.findings.some(({ level }) => level === 'error')) throw new CommandFailure('', { presented: true });
-      } finally {
-        await pool.end();
-      }
+      });
     });
 }
 

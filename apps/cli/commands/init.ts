@@ -5,7 +5,8 @@ import { type Cli, type CommonOptions, present } from '../cli.ts';
 import { createCommand } from '../command-line/create-command.ts';
 import { CommandFailure } from '../failure.ts';
 import type { InitResult } from '../init/init-config.ts';
-import { findDatabaseUrl } from '../servers/addresses.ts';
+import { findDatabaseUrls } from '../servers/addresses.ts';
+import { withDatabases } from '../servers/databases.ts';
 
 interface Options extends CommonOptions {
   readonly model: string;
@@ -36,25 +37,22 @@ Ends with 0: written; 1: not written, or written with something left to decide; 
     .option('--config <path>', 'the file to write', 'tandem.config.ts')
     .option('--force', 'write over a file that exists')
     .action(async (options: Options) => {
-      const url = findDatabaseUrl(cli);
-      const { createPool } = await import('@tandem/offline-store/database');
       const { initConfig } = await import('../init/init-config.ts');
       const { renderInit } = await import('../init/render-init.ts');
-      const pool = createPool({
-        url,
-        max: 2,
-        applicationName: 'tandem-init',
-        statementTimeoutMs: STATEMENT_TIMEOUT_MS,
-      });
-      try {
+      const choice = { applicationName: 'tandem-init', statementTimeoutMs: STATEMENT_TIMEOUT_MS };
+      await withDatabases(findDatabaseUrls(cli), choice, async (databases) => {
         const { cwd } = cli;
         const memoryLimitMb = modelMemoryMb(cli);
-        const result = await initConfig(pool, { cwd, memoryLimitMb, predictor: undefined, force: false, ...options });
+        const result = await initConfig(databases, {
+          cwd,
+          memoryLimitMb,
+          predictor: undefined,
+          force: false,
+          ...options,
+        });
         present(cli, options, summaryOf(result), () => renderInit(cli, result));
         if (result.inputs.undecided.length > 0) throw new CommandFailure('', { presented: true });
-      } finally {
-        await pool.end();
-      }
+      });
     });
 }
 

@@ -1,7 +1,6 @@
 /** From a model file and a table to a config file: reads both, matches them, and writes what a person can go on with. */
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path';
-import type { Pool } from '@tandem/admission/sample-users';
 import { PREDICTOR_NAME } from '@tandem/config/config-schema';
 import { measureModel } from '@tandem/inference/check-model';
 import { featureNames } from '@tandem/inference/model-metadata';
@@ -11,6 +10,7 @@ import { MAX_MODEL_BYTES } from '@tandem/prediction/models/model-limits';
 import { isTensorType } from '@tandem/prediction/models/tensor-range';
 import { findWithdrawn } from '../adoption/served-predictors.ts';
 import { CommandFailure, EXIT_USAGE } from '../failure.ts';
+import type { Databases } from '../servers/databases.ts';
 import { type InputMatch, type InputTensor, matchInputs } from './match-inputs.ts';
 import { type MatchedOutput, matchOutputs } from './match-outputs.ts';
 import { readTable } from './read-table.ts';
@@ -48,7 +48,7 @@ export interface InitResult {
 }
 
 /** Writes the config; throws a CommandFailure, nothing written, where model or table cannot be used. */
-export async function initConfig(pool: Pool, request: InitRequest): Promise<InitResult> {
+export async function initConfig({ pool, features }: Databases, request: InitRequest): Promise<InitResult> {
   const file = await placeFor(resolve(request.cwd, request.config), request.force);
   const modelFile = resolve(request.cwd, request.model);
   const bytes = await readModel(modelFile);
@@ -57,7 +57,7 @@ export async function initConfig(pool: Pool, request: InitRequest): Promise<Init
   const tensors = usableInputs(signature.inputs);
   const outputs = matchOutputs(signature.outputs);
   if (!outputs.ok) throw new CommandFailure(`${request.model}: ${outputs.problem}`, { remedy: outputs.remedy });
-  const table = await readTable(pool, request.table, request.key);
+  const table = await readTable(features, request.table, request.key);
   const inputs = matchInputs(tensors, table, featureNames(bytes));
   const rowByRow = tensors.some(({ shape }) => shape[0] === 1);
   const model = fromConfig(file, modelFile);

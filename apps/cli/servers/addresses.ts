@@ -29,6 +29,27 @@ export function givenDatabaseUrl({ env }: Pick<Cli, 'env'>): string | undefined 
   return env.DATABASE_URL || env.DATABASE_URL_FILE ? readEnvironment(env, { database }).database.url : undefined;
 }
 
+/** The addresses of one database. */
+export interface DatabaseUrls {
+  readonly url: string;
+  /** For statements that contain a feature query. */
+  readonly featuresUrl: string;
+}
+
+/** The database's addresses; fails with the ways to name one. */
+export function findDatabaseUrls(cli: Cli): DatabaseUrls {
+  const given = givenDatabaseUrls(cli);
+  if (given) return given;
+  const url = findDatabaseUrl(cli);
+  return { url, featuresUrl: url };
+}
+
+/** Undefined where the environment names no database. A login for features alone is refused. */
+export function givenDatabaseUrls({ env }: Pick<Cli, 'env'>): DatabaseUrls | undefined {
+  const names = ['DATABASE_URL', 'DATABASE_URL_FILE', 'FEATURES_DATABASE_URL', 'FEATURES_DATABASE_URL_FILE'];
+  return names.some((name) => env[name]) ? readEnvironment(env, { database }).database : undefined;
+}
+
 export function givenRedisUrl({ env }: Pick<Cli, 'env'>): string | undefined {
   return env.REDIS_URL || env.REDIS_URL_FILE ? readEnvironment(env, { redis }).redis.url : undefined;
 }

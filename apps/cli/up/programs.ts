@@ -10,6 +10,8 @@ import { waitUntilReady } from './wait-ready.ts';
 
 export interface ProgramSettings {
   readonly databaseUrl: string;
+  /** The same database, perhaps with a login of its own. */
+  readonly featuresUrl: string;
   readonly redisUrl: string;
   readonly port: number;
   readonly url: string;
@@ -32,9 +34,11 @@ export async function startPrograms(context: UpContext, settings: ProgramSetting
   const env = {
     ...cli.env,
     DATABASE_URL: settings.databaseUrl,
+    FEATURES_DATABASE_URL: settings.featuresUrl,
     REDIS_URL: settings.redisUrl,
     // Read already; two places for one value would be refused.
     DATABASE_URL_FILE: undefined,
+    FEATURES_DATABASE_URL_FILE: undefined,
     REDIS_URL_FILE: undefined,
     PORT: String(settings.port),
     ...pepperFile(context),

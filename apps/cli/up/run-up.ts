@@ -67,7 +67,10 @@ async function bringUp(context: UpContext, options: UpOptions, onStop: (remove: 
     return;
   }
   if (options.example) await orEnd(context, loadExample(context, stores.databaseUrl));
-  const adopted = await orEnd(context, adoptStep(context, stores.databaseUrl, options));
+  const adopted = await orEnd(
+    context,
+    adoptStep(context, { url: stores.databaseUrl, featuresUrl: stores.featuresUrl }, options),
+  );
   const predictors = adopted.predictors.map(({ predictor }) => predictor);
   await startPrograms(context, { ...stores, port, url });
   announce();

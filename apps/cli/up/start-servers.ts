@@ -7,7 +7,7 @@ import type { LocalServer } from '@tandem/local-servers/server-process';
 import { examinePostgres, examineRedis } from '../doctor/examine-stores.ts';
 import { CommandFailure } from '../failure.ts';
 import type { Finding } from '../output/finding.ts';
-import { givenDatabaseUrl, givenRedisUrl } from '../servers/addresses.ts';
+import { givenDatabaseUrls, givenRedisUrl } from '../servers/addresses.ts';
 import { killGroup } from './node-process.ts';
 import type { Say } from './steps.ts';
 import { type Started, type Supervised, supervise } from './supervise.ts';
@@ -15,6 +15,8 @@ import type { UpContext } from './up-context.ts';
 
 export interface Stores {
   readonly databaseUrl: string;
+  /** The same database for feature statements: with the login that the environment names, else with that of databaseUrl. */
+  readonly featuresUrl: string;
   readonly redisUrl: string;
   /** Those that run because of us. */
   readonly local: { readonly databaseUrl: string | null; readonly redisUrl: string | null };
@@ -25,7 +27,8 @@ type StartServer = (port: number | undefined) => Promise<LocalServer>;
 /** Both at once: a first start of each takes seconds. Whatever was started is on the takedown, also when one fails. */
 export async function startServers(context: UpContext): Promise<Stores> {
   const { cli, stateDir, say } = context;
-  const [givenDatabase, givenRedis] = [givenDatabaseUrl(cli), givenRedisUrl(cli)];
+  const [given, givenRedis] = [givenDatabaseUrls(cli), givenRedisUrl(cli)];
+  const givenDatabase = given?.url;
   const folder = (name: string) => join(stateDir.path, name);
   const start = {
     postgres: withLog(startPostgres, 'postgres', folder, say),
@@ -44,6 +47,7 @@ export async function startServers(context: UpContext): Promise<Stores> {
   const [databaseUrl, redisUrl] = [database.value, redis.value];
   return {
     databaseUrl,
+    featuresUrl: given?.featuresUrl ?? databaseUrl,
     redisUrl,
     local: { databaseUrl: givenDatabase ? null : databaseUrl, redisUrl: givenRedis ? null : redisUrl },
   };
