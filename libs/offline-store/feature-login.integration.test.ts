@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { adopt } from './adopt.ts';
 import { createPool } from './database.ts';
 import { describeQuery, explainRange, explainUser, findDuplicateKeys } from './feature-check.ts';
-import { assertFeatureLogin, featureGrantsFor } from './feature-login.ts';
+import { assertFeatureLogin, featureGrantsFor, findExcess } from './feature-login.ts';
 import { createFeatureSource } from './features.ts';
 import { fillGeneration } from './generation-reports-copy.fixture.ts';
 import { joinGenerations } from './generation-reports-copy.ts';
@@ -60,6 +60,14 @@ describe('with the grants', () => {
     );
     await database.pool.query(featureGrantsFor(role));
     await assertFeatureLogin(database.pool, features);
+  });
+
+  test('what it may do beyond reading is named', async () => {
+    expect(await findExcess(features)).toBeNull();
+    await database.pool.query(`grant update on tandem.settings to ${role}`);
+    expect(await findExcess(features)).toBe('may write tandem.settings');
+    await database.pool.query(`revoke update on tandem.settings from ${role}`);
+    expect(await findExcess(database.pool)).toBe('is a superuser');
   });
 
   test('another database of the same server is refused', async () => {

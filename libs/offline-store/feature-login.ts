@@ -120,3 +120,17 @@ async function tryHistory(features: pg.Pool): Promise<string | null> {
     return `may not read the history of the database: ${error.message}`;
   }
 }
+
+/** What the login may do beyond reading, in words; null where that is nothing. */
+export async function findExcess(features: pg.Pool): Promise<string | null> {
+  const [row] = await query<{ excess: string | null }>(features, {
+    text: `select case when r.rolsuper then 'is a superuser' else (
+        select 'may write ' || n.nspname || '.' || c.relname from pg_catalog.pg_class c
+        join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where c.relkind in ('r', 'p') and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_'
+          and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'insert, update, delete, truncate')
+        order by n.nspname <> 'tandem', 1 limit 1)
+      end as excess from pg_catalog.pg_roles r where r.rolname = current_user`,
+  });
+  return row?.excess ?? null;
+}

@@ -1,7 +1,8 @@
 /** Looks at everything that Tandem stands on. */
 import type { Cli } from '../cli.ts';
 import type { Finding } from '../output/finding.ts';
-import { findApiUrl, findDatabaseUrl, findRedisUrl } from '../servers/addresses.ts';
+import { findApiUrl, findDatabaseUrl, findDatabaseUrls, findRedisUrl } from '../servers/addresses.ts';
+import { examineFeatureLogin } from './examine-feature-login.ts';
 import { examinePostgres, examineRedis, unreached } from './examine-stores.ts';
 import { judgeDisk, judgeNode, judgePort } from './judge-machine.ts';
 
@@ -17,6 +18,7 @@ export async function examine(cli: Cli): Promise<Finding[]> {
       () => findDatabaseUrl(cli),
       (url) => examinePostgres(url, cli.now),
     ),
+    atAddress('feature login', () => findDatabaseUrls(cli), examineFeatureLogin),
     atAddress(
       'redis',
       () => findRedisUrl(cli),
@@ -27,10 +29,10 @@ export async function examine(cli: Cli): Promise<Finding[]> {
 }
 
 /** A store's findings, or the one that says that no address is known. */
-async function atAddress(
+async function atAddress<T>(
   subject: string,
-  find: () => string,
-  look: (url: string) => Promise<Finding[]>,
+  find: () => T,
+  look: (address: T) => Promise<Finding[]>,
 ): Promise<Finding[]> {
   try {
     return await look(find());
