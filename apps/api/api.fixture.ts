@@ -2,6 +2,7 @@
  * For the integration tests: the API on a database of its own, a key prefix of its own, and a small real model:
  * `repurchase`, sigmoid(orders / 2 - recency / 10), over the table `customers`.
  */
+
 import { createHash, randomUUID } from 'node:crypto';
 import { createHostRule } from '@tandem/http-server/foreign-request';
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
@@ -15,6 +16,7 @@ import { createKeepErased } from '@tandem/prediction/erasure/keep-erased';
 import { encodeOutputs } from '@tandem/prediction/models/outputs';
 import type { FreshnessPolicy } from '@tandem/prediction/predictor';
 import { scoredUsers } from '@tandem/prediction/runs/scored-users';
+import { planNow, publishNow } from '@tandem/prediction/runs/steps.fixture';
 import { silentLog } from '@tandem/telemetry/log';
 import { createMetrics } from '@tandem/telemetry/metrics';
 import { cloneDatabase } from '@tandem/testing/databases';
@@ -135,7 +137,7 @@ function bodyOf(body: unknown): { body?: string } {
 export async function workOff({ pool, dependencies }: TestApi, runId: string): Promise<void> {
   const { runs, registry } = dependencies.app;
   const features = createFeatureSource(pool);
-  const run = await runs.plan(runId);
+  const run = await planNow(runs, runId);
   const version = await registry.modelVersion(run.modelVersionId);
   for (const { no } of await runs.claimable(runId, 100)) {
     const chunk = await runs.claim(runId, no, 10_000);
@@ -157,7 +159,7 @@ export async function workOff({ pool, dependencies }: TestApi, runId: string): P
       failures: [],
     });
   }
-  await runs.publish(runId);
+  await publishNow(runs, runId);
 }
 
 export function repurchase(freshness: Partial<FreshnessPolicy> = {}): PredictorToAdopt {

@@ -52,7 +52,7 @@ import { createObserveBacklog } from './observe-backlog.ts';
 import { createCheckFit } from './processors/check-fit.ts';
 import { createRoundMetrics } from './round-metrics.ts';
 import { sampledMetrics } from './sampled-metrics.ts';
-import type { WorkerDependencies } from './worker.ts';
+import { STEPS, type WorkerDependencies } from './worker.ts';
 import type { WorkerProcessSection } from './worker-section.ts';
 
 export interface WorkerEnvironment {
@@ -76,7 +76,7 @@ const BULK_SILENCE_MS = 10_000;
 const USERS_TIMEOUT_MS = 60_000;
 /** Statements of one chunk at a time: the work itself, and the renewal of its lease. */
 const CONNECTIONS_A_CHUNK = 2;
-/** For jobs of control, the loops, and what is left. */
+/** For the loops, loads, and the renewals of the leases of steps. */
 const OTHER_CONNECTIONS = 6;
 /** A plan and a comparison, beside a statement of each chunk. */
 const OTHER_FEATURE_CONNECTIONS = 2;
@@ -87,7 +87,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   const log = countWarnings(ownLog, metrics);
   const pool = createPool({
     url: environment.database.url,
-    max: environment.worker.chunkConcurrency * CONNECTIONS_A_CHUNK + OTHER_CONNECTIONS,
+    max: environment.worker.chunkConcurrency * CONNECTIONS_A_CHUNK + 2 * STEPS + OTHER_CONNECTIONS,
     applicationName: 'tandem-worker',
   });
   const features = createPool({

@@ -1,11 +1,11 @@
 import { latestSlot } from '@tandem/config/schedule';
 import { createPool } from '@tandem/offline-store/database';
-import { publishRun } from '@tandem/prediction/runs/publish-run';
 import { createReconcile } from '@tandem/prediction/runs/reconcile';
 import { retain } from '@tandem/prediction/runs/retain';
 import { createRunChunk } from '@tandem/prediction/runs/run-chunk';
 import type { RunHints } from '@tandem/prediction/runs/run-hints';
 import { scheduleRuns } from '@tandem/prediction/runs/schedule-runs';
+import { planNow, publishNow } from '@tandem/prediction/runs/steps.fixture';
 import { createLog, silentLog } from '@tandem/telemetry/log';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
@@ -50,9 +50,9 @@ async function adoptedDaysAgo(days: number): Promise<void> {
 }
 
 async function runToTheEnd(runId: string) {
-  await worker.runs.plan(runId);
+  await planNow(worker.runs, runId);
   for (const no of [0, 1]) await createRunChunk({ ...worker.chunks, hints })(runId, no);
-  return publishRun(worker, runId);
+  return publishNow(worker.runs, runId, worker.loader);
 }
 
 async function startAll(): Promise<string> {
@@ -103,7 +103,7 @@ describe('reconciliation', () => {
     const runId = await startAll();
     await round();
     expect(hinted.splice(0)).toEqual([`plan ${runId}`]);
-    await worker.runs.plan(runId);
+    await planNow(worker.runs, runId);
     await round();
     expect(hinted.splice(0)).toEqual([`chunk ${runId} 0 0`, `chunk ${runId} 1 0`]);
     await createRunChunk({ ...worker.chunks, hints: silent })(runId, 0);
@@ -116,7 +116,7 @@ describe('reconciliation', () => {
     await createRunChunk({ ...worker.chunks, hints: silent })(runId, 1);
     await round();
     expect(hinted.splice(0)).toEqual([`publish ${runId}`]);
-    await publishRun(worker, runId);
+    await publishNow(worker.runs, runId, worker.loader);
     expect(await round()).toMatchObject({ unfinishedRuns: 0, errors: [] });
     expect(hinted).toEqual([]);
   });

@@ -5,7 +5,12 @@ import { createObserveBacklog } from './observe-backlog.ts';
 
 const run = { predictor: 'churn', runs: 1, oldestSeconds: 5, chunksOpen: 3, chunksCommitted: 4, chunksFailed: 0 };
 const classCounts = { waiting: 2, active: 1, delayed: 0, failed: 0 };
-const counts = async () => ({ control: classCounts, scoring: classCounts, loading: classCounts });
+const counts = async () => ({
+  planning: classCounts,
+  publishing: classCounts,
+  scoring: classCounts,
+  loading: classCounts,
+});
 const empty: Backlog = { outbox: { entries: 0, oldestSeconds: 0 }, runs: [], generations: [], preparing: [] };
 
 function observer(first: Partial<Backlog>, queue = { counts }) {

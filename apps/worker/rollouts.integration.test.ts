@@ -10,9 +10,9 @@ import { LATENCY_BOUNDS_MS, NO_COUNTS } from '@tandem/prediction/rollouts/arm-co
 import { prepareRollouts } from '@tandem/prediction/rollouts/prepare-rollouts';
 import type { CanaryPlan } from '@tandem/prediction/rollouts/rollout';
 import { startRollout } from '@tandem/prediction/rollouts/start-rollout';
-import { publishRun } from '@tandem/prediction/runs/publish-run';
 import { createRunChunk } from '@tandem/prediction/runs/run-chunk';
 import type { RunHints } from '@tandem/prediction/runs/run-hints';
+import { planNow, publishNow } from '@tandem/prediction/runs/steps.fixture';
 import { silentLog } from '@tandem/telemetry/log';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { linearModel } from '@tandem/testing/onnx-models';
@@ -67,9 +67,9 @@ const stateOf = async (id: string) => rollouts.find(id);
 
 async function computeAll(): Promise<void> {
   for (const { id } of await worker.runs.list({ limit: 10 })) {
-    await worker.runs.plan(id);
+    await planNow(worker.runs, id);
     for (const no of [0, 1]) await createRunChunk({ ...worker.chunks, hints })(id, no);
-    await publishRun(worker, id);
+    await publishNow(worker.runs, id, worker.loader);
   }
 }
 

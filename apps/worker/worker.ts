@@ -50,6 +50,12 @@ export interface WorkerOptions {
   onDead(why: string): void;
 }
 
+/**
+ * Plans, and publications, under way at once: a predictor has one of each, and they hardly do anything but wait for
+ * Postgres. So the long ones of a few predictors hold up no other.
+ */
+export const STEPS = 8;
+
 export interface RunningWorker {
   /** Takes no more work, and waits for what is under way; false where that did not end in time. */
   stop(drainMs: number): Promise<boolean>;
@@ -62,7 +68,7 @@ export function startWorker(dependencies: WorkerDependencies, options: WorkerOpt
     url: queueUrl,
     queue,
     handlers: createHandlers(dependencies),
-    concurrency: { control: 2, scoring: chunkConcurrency, loading: 1 },
+    concurrency: { planning: STEPS, publishing: STEPS, scoring: chunkConcurrency, loading: 1 },
     log,
     onJob({ job, state, seconds, waitedSeconds }) {
       metrics.jobDuration.observe({ job, state }, seconds);
@@ -84,10 +90,11 @@ export function startWorker(dependencies: WorkerDependencies, options: WorkerOpt
 
 function createHandlers(dependencies: WorkerDependencies): Handlers {
   const { runs, generations, loader, hints, checkFit, chunks, log, metrics } = dependencies;
+  const { lease } = chunks;
   return {
-    'plan-run': createPlanRun({ runs, hints }),
+    'plan-run': createPlanRun({ runs, hints, lease, log, metrics }),
     'run-chunk': createRunChunkProcessor({ runChunk: createRunChunk(chunks), runs, log, metrics }),
-    'publish-run': createPublishRun({ runs, loader, checkFit, log, metrics }),
+    'publish-run': createPublishRun({ runs, loader, lease, checkFit, log, metrics }),
     'load-generation': createLoadGeneration({ generations, loader, checkFit }),
   };
 }

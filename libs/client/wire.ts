@@ -58,6 +58,10 @@ export interface Run {
   readonly state: RunState;
   readonly reason: string;
   readonly error: string | null;
+  /** Attempts at the current step, planning or publishing; at the last one if the run has ended. */
+  readonly attempts: number;
+  /** Why the last attempt at that step failed. */
+  readonly attemptError: string | null;
   readonly modelVersion: string;
   readonly generation: string | null;
   readonly usersExpected: number;

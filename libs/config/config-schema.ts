@@ -166,6 +166,7 @@ const batch = z.strictObject(
       .optional(),
     chunkSize: whole('a whole number from 1 to 50000', 1, 50_000).optional(),
     minCoverage: share.optional(),
+    planTimeout: duration(86_400_000, '24h').optional(),
   },
   form('an object of settings'),
 );
@@ -188,6 +189,7 @@ const publish = z.strictObject(
     minCoverage: share.optional(),
     minUsers: whole('a whole number from 1 to 1000000000', 1, 1_000_000_000).optional(),
     reportTimeout: duration(3_600_000, '1h').optional(),
+    onTimeout: z.enum(['hold', 'publish'], form("'hold' or 'publish'")).optional(),
   },
   form('an object of settings'),
 );

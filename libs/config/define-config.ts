@@ -78,8 +78,13 @@ export interface PublishConfig {
   readonly minCoverage?: number;
   /** With fewer users in both generations only `minCoverage` counts. Default 100. */
   readonly minUsers?: number;
-  /** A comparison that takes longer is given up and holds nothing back; at most `1h`. Default `2m`. */
+  /** How long a comparison may take; at most `1h`. Default `2m`. */
   readonly reportTimeout?: Duration;
+  /**
+   * Whether a generation that could not be compared, in `reportTimeout` or at all, is held back or published. Needs a
+   * threshold: without one nothing is held back. Default `hold`.
+   */
+  readonly onTimeout?: 'hold' | 'publish';
 }
 
 /**
@@ -182,6 +187,11 @@ export interface BatchConfig {
   readonly chunkSize?: number;
   /** The least share of users that must have been scored for a run to be published, 0 to 1. Default 0.9. */
   readonly minCoverage?: number;
+  /**
+   * How long the feature query may take to list its users when a run is planned; `1s` to `24h`. A run whose query takes
+   * longer fails. Default `30m`.
+   */
+  readonly planTimeout?: Duration;
 }
 
 /** Gives the config back unchanged; it is here for the types. It is checked when it is loaded (load-config.ts). */

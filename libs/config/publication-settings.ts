@@ -58,13 +58,30 @@ function thresholdProblems({ publish, decision, outputs }: PartialPredictor, at:
       remedy: `remove ${setting}`,
     });
   }
-  if (publish?.minUsers === undefined) return problems;
-  if ([publish.maxPsi, publish.maxFlipRate, publish.maxMeanDelta].some((limit) => limit !== undefined)) return problems;
-  const remedy = 'remove minUsers, or add maxPsi, maxFlipRate or maxMeanDelta';
+  const ofOutputs = [publish?.maxPsi, publish?.maxFlipRate, publish?.maxMeanDelta];
   return [
     ...problems,
-    { path: at('publish', 'minUsers'), problem: 'has no effect without a threshold that it is for', remedy },
+    ...withoutThreshold(publish, 'minUsers', ofOutputs, 'maxPsi, maxFlipRate or maxMeanDelta', at),
+    ...withoutThreshold(
+      publish,
+      'onTimeout',
+      [...ofOutputs, publish?.minCoverage],
+      'maxPsi, maxFlipRate, maxMeanDelta or minCoverage',
+      at,
+    ),
   ];
+}
+
+function withoutThreshold(
+  publish: PartialPredictor['publish'],
+  setting: 'minUsers' | 'onTimeout',
+  thresholds: readonly (number | undefined)[],
+  names: string,
+  at: At,
+): SettingProblem[] {
+  if (publish?.[setting] === undefined || thresholds.some((limit) => limit !== undefined)) return [];
+  const problem = 'has no effect without a threshold that it is for';
+  return [{ path: at('publish', setting), problem, remedy: `remove ${setting}, or add ${names}` }];
 }
 
 /** Segments that are no feature of the query. */

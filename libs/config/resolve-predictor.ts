@@ -96,6 +96,7 @@ function resolvePolicy({
   publish,
   explanations,
 }: ParsedPredictor): Policy {
+  const planTimeoutMs = milliseconds(batch.planTimeout);
   return {
     freshness: {
       maxAgeMs: milliseconds(freshness.maxAge),
@@ -111,6 +112,7 @@ function resolvePolicy({
       schedule: batch.schedule ?? null,
       chunkSize: batch.chunkSize ?? 10_000,
       minCoverage: batch.minCoverage ?? 0.9,
+      ...(planTimeoutMs === null ? {} : { planTimeoutMs }),
     },
     ...(decision ? { decision } : {}),
     ...(segments ? { segments } : {}),
@@ -127,6 +129,7 @@ function resolvePublish(publish: NonNullable<ParsedPredictor['publish']>): Publi
     minCoverage: publish.minCoverage ?? null,
     minUsers: publish.minUsers ?? PUBLISH_DEFAULTS.minUsers,
     reportTimeoutMs: milliseconds(publish.reportTimeout) ?? PUBLISH_DEFAULTS.reportTimeoutMs,
+    ...(publish.onTimeout === undefined ? {} : { onTimeout: publish.onTimeout }),
   };
 }
 

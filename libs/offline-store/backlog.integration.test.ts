@@ -1,3 +1,4 @@
+import { planNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { adopt } from './adopt.ts';
 import { findBacklog } from './backlog.ts';
@@ -43,7 +44,7 @@ test('runs that are not finished are told with their chunks, and no others', asy
     scheduleSlot: null,
   });
   expect((await look()).runs).toMatchObject([{ predictor: 'visits', state: 'planned', runs: 1, chunksOpen: 0 }]);
-  const { chunkCount } = await store.plan(run.id);
+  const { chunkCount } = await planNow(store, run.id);
   expect(chunkCount).toBeGreaterThan(1);
   await store.claim(run.id, 0, 60_000);
   expect((await look()).runs).toMatchObject([
@@ -62,7 +63,7 @@ test('a generation in force has an age, unless its predictor is served no more',
     reason: 'test',
     scheduleSlot: null,
   });
-  await store.plan(run.id);
+  await planNow(store, run.id);
   // As a publication does, an hour ago.
   await database.pool.query(
     `update tandem.generations set state = 'published', started_at = clock_timestamp() - interval '1 hour'`,

@@ -1,5 +1,6 @@
 import type { ClaimedChunk, Run } from '@tandem/prediction/runs/runs';
 import { scoredUsers } from '@tandem/prediction/runs/scored-users';
+import { publishNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { copyPredictions } from './copy-rows.ts';
 import { createPool, query, transaction } from './database.ts';
@@ -45,7 +46,7 @@ describe('a chunk that kills its workers', () => {
     expect(await store.find(run.id)).toMatchObject({ state: 'running' });
     expect((await store.claimable(run.id, 10)).map((one) => one.no)).toEqual([0]);
     await commit(run, 0);
-    expect(await store.publish(run.id)).toMatchObject({
+    expect(await publishNow(store, run.id)).toMatchObject({
       state: 'failed',
       note: 'chunk 1 failed: its worker died 3 times in a row',
     });

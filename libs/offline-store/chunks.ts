@@ -4,15 +4,11 @@ import type { ChunkRef } from '@tandem/prediction/runs/run-store';
 import type { ClaimedChunk } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
 import { type Db, query, transaction } from './database.ts';
+import { leaseOver, MAX_CLAIMS } from './lease.ts';
 import { restartRun } from './restart-run.ts';
 import { lockRun, setRunState } from './run-rows.ts';
 
-/**
- * A lease that ends later than any that is taken now was taken under a clock that has been set back since. Its worker, if
- * it lives, has renewed it long before; if it does not, nobody waits until that clock's time comes again. The longest lease
- * is ten minutes (CHUNK_LEASE_MS): one just taken must not seem over where the clock is set back by a little.
- */
-const LEASE_OVER = `c.lease_until not between clock_timestamp() and clock_timestamp() + interval '11 minutes'`;
+const LEASE_OVER = leaseOver('c.lease_until');
 
 /** Chunks that wait, or whose lease is over. Where a run has no open chunk any more, it goes on to be published. */
 export async function listClaimable(pool: pg.Pool, runId: string, limit: number): Promise<readonly ChunkRef[]> {
@@ -33,15 +29,13 @@ export async function startPublishing(db: Db, runId: string): Promise<number> {
     text: `with counted as (
         select count(*) as open from tandem.chunks where run_id = $1 and state in ('waiting', 'claimed')
       ), marked as (
-        update tandem.runs set state = 'publishing' where id = $1 and state = 'running' and (select open from counted) = 0
+        update tandem.runs set state = 'publishing'
+        where id = $1 and state = 'running' and (select open from counted) = 0
       ) select open from counted`,
     values: [runId],
   });
   return rows[0]?.open ?? 0;
 }
-
-/** Leases of one chunk that may run out in a row: a chunk that kills its workers must not do so for ever. */
-const MAX_CLAIMS = 12;
 
 interface ChunkRow extends Record<string, unknown> {
   readonly fence: number;

@@ -1,4 +1,5 @@
 import type { DueSweep } from '@tandem/prediction/erasure/erasure';
+import { planNow, publishNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { adopt } from './adopt.ts';
 import { createAuthority } from './authority.ts';
@@ -203,9 +204,9 @@ describe('what is deleted behind a tombstone', () => {
     const runs = createRunStore(database.pool);
     const asked = { predictor: 'visits', scope: { kind: 'all' }, reason: 'test', scheduleSlot: null } as const;
     const { run } = await runs.create(asked);
-    await runs.plan(run.id);
+    await planNow(runs, run.id);
     await database.pool.query(`update tandem.chunks set state = 'committed', scored = 10`);
-    const id = (await runs.publish(run.id))?.generation?.id ?? '';
+    const id = (await publishNow(runs, run.id))?.generation?.id ?? '';
     const rows = `from ${partitionOf(id)}`;
     await database.pool.query(
       `insert into ${partitionOf(id)} (generation_id, user_id, context_version, computed_at, outputs)

@@ -1,4 +1,5 @@
 import type { FeatureKind } from '@tandem/prediction/predictor';
+import { planNow, publishNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { adopt } from './adopt.ts';
 import { query, transaction } from './database.ts';
@@ -65,9 +66,9 @@ async function runAll(): Promise<void> {
     reason: 'test',
     scheduleSlot: null,
   });
-  await store.plan(run.id);
+  await planNow(store, run.id);
   await database.pool.query(`update tandem.chunks set state = 'committed', scored = 10`);
-  expect(await store.publish(run.id)).toMatchObject({ state: 'done' });
+  expect(await publishNow(store, run.id)).toMatchObject({ state: 'done' });
 }
 
 describe('a predictor that is not served', () => {

@@ -1,6 +1,7 @@
 /** A second login for feature statements, on a real Postgres: with the grants all of them run, without one it is named. */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { STABLE } from '@tandem/prediction/rollouts/rollout';
+import { planNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { adopt } from './adopt.ts';
 import { createPool } from './database.ts';
@@ -106,7 +107,15 @@ describe('with the grants', () => {
     await fillGeneration(pool, before, USERS, 0);
     await fillGeneration(pool, now, USERS, 5);
     let rows = 0;
-    const options = { before, now, version, segments: ['city'], oneIn: 1, timeoutMs: 30_000 };
+    const options = {
+      before,
+      now,
+      version,
+      segments: ['city'],
+      oneIn: 1,
+      timeoutMs: 30_000,
+      signal: new AbortController().signal,
+    };
     await joinGenerations(features, options, (row) => {
       if (row.segments[0] !== null) rows++;
     });
@@ -119,10 +128,10 @@ describe('with the grants', () => {
     const store = createRunStore(pool, { features });
     const base = { predictor: 'visits', reason: 'test', scheduleSlot: null };
     const all = await store.create({ ...base, scope: { kind: 'all' } });
-    expect(await store.plan(all.run.id)).toMatchObject({ usersExpected: USERS, chunkCount: 3 });
+    expect(await planNow(store, all.run.id)).toMatchObject({ usersExpected: USERS, chunkCount: 3 });
     await pool.query(`insert into tandem.events (source, id, type, user_id) values ('shop', '1', 'order.placed', '7')`);
     const stale = await store.create({ ...base, scope: { kind: 'stale' } });
-    expect(await store.plan(stale.run.id)).toMatchObject({ scope: 'stale', usersExpected: 1 });
+    expect(await planNow(store, stale.run.id)).toMatchObject({ scope: 'stale', usersExpected: 1 });
   }
 
   test.each(['secrets', 'tandem.events', 'tandem.api_keys', 'tandem.outcomes', 'tandem.artifacts'])(

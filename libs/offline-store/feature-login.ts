@@ -27,7 +27,7 @@ const COLUMNS: Readonly<Record<string, readonly string[]>> = {
   predictions: ['generation_id', 'user_id', 'context_version', 'outputs'],
   predictors: ['name', 'active'],
   rollouts: ['id', 'predictor', 'kind', 'step', 'salt', 'plan', 'state'],
-  settings: ['revision'],
+  settings: ['one', 'revision'],
   user_contexts: ['user_id', 'version', 'touched', 'deleted_version', 'features'],
 };
 

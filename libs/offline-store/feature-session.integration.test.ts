@@ -1,6 +1,7 @@
 /** What a feature query can do to the database and to its session, on a real Postgres: read. */
 import { randomUUID } from 'node:crypto';
 import type { ModelVersion } from '@tandem/prediction/predictor';
+import { planNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import { adopt } from './adopt.ts';
 import { createPool } from './database.ts';
@@ -63,7 +64,15 @@ const PATHS: Readonly<Record<string, (version: ModelVersion) => Promise<unknown>
   'comparison by segments': (version) =>
     joinGenerations(
       features,
-      { before: BEFORE, now: NOW, version, segments: ['city'], oneIn: 1, timeoutMs: 10_000 },
+      {
+        before: BEFORE,
+        now: NOW,
+        version,
+        segments: ['city'],
+        oneIn: 1,
+        timeoutMs: 10_000,
+        signal: new AbortController().signal,
+      },
       () => {},
     ),
   'run of all': ({ query }) => planRun(query.sql, 'all'),
@@ -76,7 +85,9 @@ async function planRun(sql: string, kind: 'all' | 'stale'): Promise<void> {
   await adopt(database.pool, { predictors: [{ ...predictor, definition }], actor: 'test' });
   const store = createRunStore(database.pool, { features });
   const { run } = await store.create({ predictor: 'visits', scope: { kind }, reason: 'test', scheduleSlot: null });
-  await store.plan(run.id).finally(() => store.cancel(run.id));
+  const planned = await planNow(store, run.id);
+  if (planned.state === 'failed') throw new Error(planned.error ?? 'without a reason');
+  await store.cancel(run.id);
 }
 
 describe.each(Object.entries(PATHS))('%s', (_name, path) => {

@@ -8,6 +8,13 @@ import { TandemError } from '@tandem/prediction/errors';
 import pg from 'pg';
 import { isConnectionFailure, sqlState, withClient } from './database.ts';
 
+/** The pools of a use case that reads features and writes what comes of it. */
+export interface Pools {
+  readonly pool: pg.Pool;
+  /** The pool of feature statements: its login may be another, and shares its connections with no other statement. */
+  readonly features: pg.Pool;
+}
+
 /** The isolation is said, since the default of a role may be another. */
 const BEGIN = 'begin isolation level read committed read only';
 

@@ -1,15 +1,16 @@
 /**
- * Compares what a run made with what is served, before it is published. It holds nothing up for long: what takes more than
- * its time is given up, and then nothing is held back; nor is it by an error, other than of the connection, after which
- * the publication is tried again anyway.
+ * Compares what a run made with what is served, before it is published. A comparison that takes more than its time, or
+ * fails, holds the generation back where the predictor has thresholds, unless `publish.onTimeout` says `publish`; without
+ * thresholds the report says why there is none. A failed connection ends the attempt: the publication is tried again.
  */
-import { type DecisionPolicy, PUBLISH_DEFAULTS, type PublishPolicy } from '@tandem/prediction/predictor';
+import { type DecisionPolicy, hasThresholds, PUBLISH_DEFAULTS, type PublishPolicy } from '@tandem/prediction/predictor';
 import { type Comparison, createComparison } from '@tandem/prediction/reports/compare-generations';
 import type { GenerationReport, Mover } from '@tandem/prediction/reports/generation-report';
 import { judgeReport } from '@tandem/prediction/reports/judge-report';
 import type { Run } from '@tandem/prediction/runs/runs';
-import type pg from 'pg';
+import { TransactionTooLong } from './cancellable.ts';
 import { type Db, isConnectionFailure, query, sqlState } from './database.ts';
+import type { Pools } from './feature-session.ts';
 import { joinGenerations, sampleOutputs } from './generation-reports-copy.ts';
 import { findModelVersion } from './registry.ts';
 
@@ -28,25 +29,19 @@ const USERS_UNASKED = 100_000;
 /** Of its time, what a comparison by segments may take before it is made without them. */
 const SHARE_WITH_SEGMENTS = 0.6;
 
-/**
- * Null where the run makes no generation.
- * @param features the pool of feature statements
- */
-export async function compareWithServed(
-  pool: pg.Pool,
-  features: pg.Pool,
-  run: Run,
-): Promise<ComparedGeneration | null> {
+/** Returns null where the run makes no generation. */
+export async function compareWithServed(pools: Pools, run: Run, lost: AbortSignal): Promise<ComparedGeneration | null> {
   if (run.generationId === null) return null;
   const started = performance.now();
-  const task = await findTask(pool, run);
-  if (task === null) return notCompared(null, 'no generation is in force', 0);
+  const task = await findTask(pools.pool, run);
+  if (task === null) return notCompared(null, ['no generation is in force'], 0);
   try {
-    const { comparison, notes } = await compareInTime({ pool, features }, task, run.generationId);
+    const { comparison, notes } = await compareInTime(pools, task, run.generationId, lost);
     return judged(task, comparison, notes, Math.round(performance.now() - started));
   } catch (error) {
+    lost.throwIfAborted();
     if (isConnectionFailure(error)) throw error;
-    return notCompared(task, whyNot(error, task.policy), Math.round(performance.now() - started));
+    return unfinished(task, whyNot(error, task.policy), Math.round(performance.now() - started));
   }
 }
 
@@ -100,17 +95,17 @@ interface Made {
 }
 
 /** By segments, and where those cannot be had in their share of the time, without. */
-interface Pools {
-  readonly pool: pg.Pool;
-  readonly features: pg.Pool;
-}
-
-async function compareInTime({ pool, features }: Pools, task: Task, generationId: string): Promise<Made> {
+async function compareInTime(
+  { pool, features }: Pools,
+  task: Task,
+  generationId: string,
+  lost: AbortSignal,
+): Promise<Made> {
   const deadline = performance.now() + task.policy.reportTimeoutMs;
   const leftMs = () => Math.max(1, Math.round(deadline - performance.now()));
   const version = await findModelVersion(pool, task.modelVersionId);
   const before = await findModelVersion(pool, task.against.modelVersionId);
-  const sample = await sampleOutputs(pool, task.against, leftMs());
+  const sample = await sampleOutputs(pool, task.against, { timeoutMs: leftMs(), signal: lost });
   const columns = new Set(version.query.columns.map(({ name }) => name));
   const segments = task.segments.filter((column) => columns.has(column));
   const missing = task.segments.filter((column) => !columns.has(column));
@@ -129,13 +124,18 @@ async function compareInTime({ pool, features }: Pools, task: Task, generationId
     });
     const both = { before: task.against.id, now: generationId };
     const reading = by.length > 0 ? features : pool;
-    await joinGenerations(reading, { ...both, version, segments: by, oneIn: task.oneIn, timeoutMs }, comparison.add);
+    await joinGenerations(
+      reading,
+      { ...both, version, segments: by, oneIn: task.oneIn, timeoutMs, signal: lost },
+      comparison.add,
+    );
     return comparison;
   };
   if (segments.length === 0) return { comparison: await compare([], leftMs()), notes };
   try {
     return { comparison: await compare(segments, Math.ceil(leftMs() * SHARE_WITH_SEGMENTS)), notes };
   } catch (error) {
+    lost.throwIfAborted();
     if (isConnectionFailure(error)) throw error;
     const why = isTooLate(error) ? 'not in time' : `the feature query failed (${messageOf(error)})`;
     return { comparison: await compare([], leftMs()), notes: [...notes, `segments: ${why}`] };
@@ -156,9 +156,18 @@ function judged(task: Task, comparison: Comparison, notes: readonly string[], to
   };
 }
 
-function notCompared(task: Task | null, why: string, tookMs: number): ComparedGeneration {
+function notCompared(task: Task | null, notes: readonly string[], tookMs: number): ComparedGeneration {
   const against = task && { id: task.against.id, number: task.against.number };
-  return { verdict: 'not_compared', against, figures: null, crossings: [], notes: [why], movers: [], tookMs };
+  return { verdict: 'not_compared', against, figures: null, crossings: [], notes, movers: [], tookMs };
+}
+
+/** Where thresholds could not be judged, the generation is held back unless the predictor says otherwise. */
+function unfinished(task: Task, why: string, tookMs: number): ComparedGeneration {
+  if (!hasThresholds(task.policy)) return notCompared(task, [why], tookMs);
+  if (task.policy.onTimeout === 'publish') {
+    return notCompared(task, [why, 'published without judging the thresholds: publish.onTimeout is publish'], tookMs);
+  }
+  return { ...notCompared(task, [why], tookMs), verdict: 'blocked' };
 }
 
 function whyNot(error: unknown, { reportTimeoutMs }: PublishPolicy): string {
@@ -167,9 +176,9 @@ function whyNot(error: unknown, { reportTimeoutMs }: PublishPolicy): string {
   return `the comparison failed: ${messageOf(error)}`;
 }
 
-/** Ended by statement_timeout, or (the server hung) by our own clock. */
+/** Ended by our own clock, or by statement_timeout. */
 function isTooLate(error: unknown): boolean {
-  return sqlState(error) === '57014';
+  return error instanceof TransactionTooLong || sqlState(error) === '57014';
 }
 
 function messageOf(error: unknown): string {

@@ -14,9 +14,10 @@ afterAll(() => database?.drop());
 async function compare(users: number, [before, now]: readonly [string, string]) {
   await fillGeneration(database.pool, before, users, 0);
   await fillGeneration(database.pool, now, users, 5);
+  const { signal } = new AbortController();
   const resident = process.memoryUsage.rss();
   const cpu = process.cpuUsage();
-  const sample = await sampleOutputs(database.pool, { id: before, users }, 60_000);
+  const sample = await sampleOutputs(database.pool, { id: before, users }, { timeoutMs: 60_000, signal });
   const decision = { output: 'rank', threshold: users / 2 };
   const comparison = createComparison({ before: [FIELD], now: [FIELD], sample, decision, segments: ['half'] });
   let most = 0;
@@ -25,7 +26,7 @@ async function compare(users: number, [before, now]: readonly [string, string]) 
   const version = { query: { sql, columns: [], asOf: null, overlayForMs: null } };
   await joinGenerations(
     database.pool,
-    { before, now, version, segments: ['half'], oneIn: 1, timeoutMs: 120_000 },
+    { before, now, version, segments: ['half'], oneIn: 1, timeoutMs: 120_000, signal },
     (row) => {
       comparison.add(row);
       if (++rows % 5_000 === 0) most = Math.max(most, process.memoryUsage.rss() - resident);

@@ -7,9 +7,9 @@
 import type { ModelVersion } from '@tandem/prediction/predictor';
 import type { ComparedRow } from '@tandem/prediction/reports/compare-generations';
 import pg from 'pg';
+import { type Cancellable, cancellableRead } from './cancellable.ts';
 import { copyOut } from './copy.ts';
-import { limitStatements, query } from './database.ts';
-import { readOnly } from './feature-session.ts';
+import { query } from './database.ts';
 import { asRelation, quoteName } from './feature-statement.ts';
 import { partitionOf } from './partition.ts';
 
@@ -24,20 +24,20 @@ const SAMPLE = 20_000;
 export async function sampleOutputs(
   pool: pg.Pool,
   { id, users }: { readonly id: string; readonly users: number },
-  timeoutMs: number,
+  limits: Cancellable,
 ): Promise<readonly Buffer[]> {
   // Pages are full of different numbers of users: some more, so that there are enough.
   const percent = Math.min(100, (120 * SAMPLE) / Math.max(1, users));
   const part = percent < 100 ? `tablesample system (${percent}) repeatable (1)` : '';
   const text = `copy (select outputs from ${partitionOf(id)} ${part} limit ${SAMPLE}) to stdout (format binary)`;
   const sample: Buffer[] = [];
-  await copyWithin(pool, text, timeoutMs, (bytes, field) => {
+  await copyWithin(pool, text, limits, (bytes, field) => {
     sample.push(Buffer.from(bytes.subarray(field.start, field.end)));
   });
   return sample;
 }
 
-export interface JoinOptions {
+export interface JoinOptions extends Cancellable {
   /** Ids of the generation served now, and of the new one. */
   readonly before: string;
   readonly now: string;
@@ -46,16 +46,15 @@ export interface JoinOptions {
   readonly segments: readonly string[];
   /** One of so many users is compared, the same on both sides; all, where it is 1. */
   readonly oneIn: number;
-  readonly timeoutMs: number;
 }
 
 /**
- * Gives each user of both generations once, in no order. Rejects with SQLSTATE 57014 where it takes longer.
+ * Gives each user of both generations once, in no order.
  * @param pool of feature statements where there are segments
  */
 export async function joinGenerations(
   pool: pg.Pool,
-  { before, now, version, segments, oneIn, timeoutMs }: JoinOptions,
+  { before, now, version, segments, oneIn, ...limits }: JoinOptions,
   take: (row: ComparedRow) => void,
 ): Promise<void> {
   const columns = segments.map((column) => `, f.${quoteName(column)}::text`).join('');
@@ -66,7 +65,7 @@ export async function joinGenerations(
   const text = `copy (select coalesce(n.user_id, o.user_id), o.outputs, n.outputs${columns}
     from ${someOf(before, oneIn)} o full join ${someOf(now, oneIn)} n on n.user_id = o.user_id ${features}) to stdout (format binary)`;
   const row = emptyRow(segments.length);
-  await copyWithin(pool, text, timeoutMs, (bytes, field, index) => {
+  await copyWithin(pool, text, limits, (bytes, field, index) => {
     const { start, end } = field;
     if (index === 0) {
       row.bytes = bytes;
@@ -106,13 +105,12 @@ interface FieldPlace {
 
 type TakeField = (bytes: Buffer, field: FieldPlace, index: number) => void;
 
-async function copyWithin(pool: pg.Pool, text: string, timeoutMs: number, take: TakeField): Promise<void> {
-  await readOnly(pool, async (db) => {
-    await limitStatements(db, timeoutMs);
+async function copyWithin(pool: pg.Pool, text: string, limits: Cancellable, take: TakeField): Promise<void> {
+  await cancellableRead(pool, limits, async (db) => {
     await query(db, {
       text: `select set_config('work_mem', '${WORK_MEM}', true), set_config('jit', 'off', true)`,
     });
-    await copyOut(db, { text, timeoutMs: timeoutMs + GRACE_MS }, createFields(take));
+    await copyOut(db, { text, timeoutMs: limits.timeoutMs + GRACE_MS }, createFields(take));
   });
 }
 

@@ -1,6 +1,7 @@
 import type { Policy, PublishPolicy } from '@tandem/prediction/predictor';
 import { PUBLISH_DEFAULTS } from '@tandem/prediction/predictor';
 import type { Run } from '@tandem/prediction/runs/runs';
+import { publishNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { adopt } from './adopt.ts';
 import { type Db, query } from './database.ts';
@@ -85,8 +86,7 @@ describe('the report of a generation', () => {
       decision: { up: 0, down: 0, rate: 0 },
       segments: [],
     });
-    // Told again, nothing was compared.
-    expect(await store.publish(outcome?.generation?.runId ?? '')).toMatchObject({ state: 'done', report: null });
+    expect(await publishNow(store, outcome?.generation?.runId ?? '')).toBeNull();
   });
 
   test('tells a planted shift, who moved, and segments by the feature query', async () => {
@@ -95,7 +95,7 @@ describe('the report of a generation', () => {
     await query(pool, { text: 'delete from visits where user_id > 390' });
     const run = await scored(await start());
     await shift(run, 300, 'user_id::int <= 40');
-    expect(await store.publish(run.id)).toMatchObject({ state: 'done' });
+    expect(await publishNow(store, run.id)).toMatchObject({ state: 'done' });
     const { figures, movers } = await reports.find('visits', 2);
     expect(figures?.users).toEqual({ before: 400, now: 390, both: 390, added: 0, gone: 10 });
     expect(figures?.outputs[0]).toMatchObject({ p50AbsoluteDelta: 0, p99AbsoluteDelta: 300, largestDelta: 300 });
@@ -125,31 +125,75 @@ describe('the report of a generation', () => {
     expect(member?.values[1]).toMatchObject({ flips: { up: 20, down: 0 }, shift: { largestDelta: 300 } });
   });
 
-  test('an error of the feature query costs the segments, too little time the comparison, neither the publication', async () => {
+  test('an error of the feature query costs the segments, not the publication', async () => {
     await publishOne();
     await declare({ segments: ['city'], publish: { maxPsi: 0.1 } });
     const run = await scored(await start());
     await query(pool, { text: 'alter table visits rename column city to town' });
-    expect(await store.publish(run.id)).toMatchObject({ state: 'done', generation: { number: 2 } });
+    expect(await publishNow(store, run.id)).toMatchObject({ state: 'done', generation: { number: 2 } });
     expect(await reports.find('visits', 2)).toMatchObject({
       verdict: 'passed',
       figures: { users: { both: 400 }, segments: [] },
       notes: [expect.stringMatching(/^segments: the feature query failed \(column "?.*city/)],
     });
     await query(pool, { text: 'alter table visits rename column town to city' });
+  });
+
+  /** Publishes a run while its comparison cannot end in time. */
+  async function publishLate(publish: Partial<PublishPolicy>) {
+    await publishOne();
     const late = await scored(await start());
     await shift(late, 5_000);
-    await declare({ publish: { maxPsi: 0.1, reportTimeoutMs: 200 } });
+    await declare({ publish: { ...publish, reportTimeoutMs: 200 } });
     const served = (await generations.list('visits')).find((one) => one.inForce);
     const blocker = await pool.connect();
-    await blocker.query(`begin; lock table ${partitionOf(served?.id ?? '')} in access exclusive mode`);
-    expect(await store.publish(late.id)).toMatchObject({ state: 'done', generation: { number: 3 } });
-    await blocker.query('rollback');
-    blocker.release();
-    expect(await reports.find('visits', 3)).toMatchObject({
-      verdict: 'not_compared',
-      notes: ['not in time: the comparison took longer than publish.reportTimeout (200 ms)'],
-    });
+    try {
+      await blocker.query(`begin; lock table ${partitionOf(served?.id ?? '')} in access exclusive mode`);
+      return { run: late, outcome: await publishNow(store, late.id) };
+    } finally {
+      await blocker.query('rollback');
+      blocker.release();
+    }
+  }
+  const late = 'not in time: the comparison took longer than publish.reportTimeout (200 ms)';
+
+  test('a comparison that is not done in time costs nothing but the comparison, where there is no threshold', async () => {
+    const { outcome } = await publishLate({});
+    expect(outcome).toMatchObject({ state: 'done', generation: { number: 2, inForce: true } });
+    expect(await reports.find('visits', 2)).toMatchObject({ verdict: 'not_compared', notes: [late] });
+  });
+
+  test('a comparison that is not done in time holds the generation back where there is a threshold', async () => {
+    const { run, outcome } = await publishLate({ maxPsi: 0.1 });
+    expect(outcome).toMatchObject({ state: 'failed', generation: null });
+    expect(outcome?.note).toBe(
+      `held back: ${late}; see \`tandem generation report visits 2\`; publish it with \`tandem generation approve visits 2\` within 24 h, or compare it again with \`tandem run resume ${run.id}\``,
+    );
+    expect(await inForce()).toBe(1);
+    expect(await reports.find('visits', 2)).toMatchObject({ verdict: 'blocked', notes: [late], crossings: [] });
+    expect(await reports.approve({ predictor: 'visits', generation: 2, actor: 't' })).toMatchObject({ inForce: true });
+  });
+
+  test('a predictor with onTimeout: publish publishes without a comparison, and the report says so', async () => {
+    const { outcome } = await publishLate({ minCoverage: 0.9, onTimeout: 'publish' });
+    expect(outcome).toMatchObject({ state: 'done', generation: { number: 2, inForce: true } });
+    const { verdict, notes } = await reports.find('visits', 2);
+    expect([verdict, notes]).toEqual([
+      'not_compared',
+      [late, 'published without judging the thresholds: publish.onTimeout is publish'],
+    ]);
+  });
+
+  test('a comparison that fails holds the generation back where there is a threshold', async () => {
+    await publishOne();
+    await declare({ publish: { maxPsi: 0.1 } });
+    const run = await scored(await start());
+    const served = (await generations.list('visits')).find((one) => one.inForce);
+    await query(pool, { text: `alter table tandem.predictions detach partition ${partitionOf(served?.id ?? '')}` });
+    await query(pool, { text: `drop table ${partitionOf(served?.id ?? '')}` });
+    const outcome = await publishNow(store, run.id);
+    expect(outcome).toMatchObject({ state: 'failed', generation: null, report: { verdict: 'blocked' } });
+    expect(outcome?.note).toMatch(/^held back: the comparison failed: relation .* does not exist/);
   });
 });
 
@@ -159,19 +203,19 @@ describe('thresholds', () => {
     await declare({ decision: { output: 'score', threshold: 200.5 }, publish: { maxFlipRate: 0.05 } });
     const run = await scored(await start());
     await shift(run, 300, 'user_id::int <= 40');
-    return { run, outcome: await store.publish(run.id) };
+    return { run, outcome: await publishNow(store, run.id) };
   };
 
   test('hold back what is beyond them: the run has failed, what is served stays', async () => {
     const { run, outcome } = await held();
     expect(outcome).toMatchObject({ state: 'failed', generation: null, report: { verdict: 'blocked' } });
     expect(outcome?.note).toBe(
-      'held back: flip rate 0.1 of score above 0.05; look at `tandem generation report visits 2`, put it in force with `tandem generation approve visits 2` within 24 h',
+      `held back: flip rate 0.1 of score above 0.05; see \`tandem generation report visits 2\`; publish it with \`tandem generation approve visits 2\` within 24 h, or compare it again with \`tandem run resume ${run.id}\``,
     );
     expect(await inForce()).toBe(1);
     expect(await store.find(run.id)).toMatchObject({ state: 'failed', error: outcome?.note });
     expect(await reports.find('visits', null)).toMatchObject({ generation: 2, verdict: 'blocked', against: 1 });
-    expect(await store.publish(run.id)).toMatchObject({ state: 'failed', note: outcome?.note });
+    expect(await publishNow(store, run.id)).toBeNull();
     expect(await store.unfinished()).toEqual([]);
     expect(await auditOf('hold_back')).toHaveLength(1);
     expect(await generations.dropRetired()).toEqual([]);
@@ -195,14 +239,14 @@ describe('thresholds', () => {
   test('a held run that is resumed is compared again, by the thresholds of then', async () => {
     const { run } = await held();
     await store.resume(run.id);
-    expect(await store.publish(run.id)).toMatchObject({ state: 'failed', report: { verdict: 'blocked' } });
+    expect(await publishNow(store, run.id)).toMatchObject({ state: 'failed', report: { verdict: 'blocked' } });
     await declare({ publish: { maxFlipRate: null } });
     await store.resume(run.id);
     await expect(reports.approve({ predictor: 'visits', generation: 2, actor: 't' })).rejects.toMatchObject({
       code: 'run_conflict',
       message: expect.stringContaining('its run is running'),
     });
-    expect(await store.publish(run.id)).toMatchObject({ state: 'done', generation: { number: 2, inForce: true } });
+    expect(await publishNow(store, run.id)).toMatchObject({ state: 'done', generation: { number: 2, inForce: true } });
   });
 
   test('approval is refused for what was not held back, or came too late', async () => {
@@ -234,7 +278,7 @@ describe('thresholds', () => {
     await shift(run, 300, 'user_id::int <= 10');
     // While it waits to be published, and while it is held back.
     await erase('3');
-    await store.publish(run.id);
+    await publishNow(store, run.id);
     const movers = async () => (await reports.find('visits', 2)).movers.map(({ userId }) => Number(userId));
     expect((await movers()).sort((a, b) => a - b)).toEqual([1, 2, 4, 5, 6, 7, 8, 9, 10]);
     await erase('5');
@@ -252,7 +296,7 @@ async function betweenComparisonAndPublication(run: Run, act: (blocker: Db) => P
   const blocker = await pool.connect();
   await blocker.query('begin');
   await blocker.query('select from tandem.settings for update');
-  const published = store.publish(run.id).catch(() => 'killed');
+  const published = publishNow(store, run.id).catch(() => 'killed');
   const isWaiting = async () => (await query(pool, { text: `select ${WAITING}` })).length === 1;
   await expect.poll(isWaiting, { timeout: 20_000 }).toBe(true);
   await act(blocker);
@@ -274,7 +318,12 @@ test('a kill between the comparison and the publication costs nothing but its ti
   expect(await betweenComparisonAndPublication(run, end)).toBe('killed');
   expect(await inForce()).toBe(1);
   await expect(reports.find('visits', 2)).rejects.toMatchObject({ code: 'unknown_generation' });
-  expect(await store.publish(run.id)).toMatchObject({ state: 'done', generation: { number: 2 } });
+  expect(await store.find(run.id)).toMatchObject({
+    state: 'publishing',
+    attempts: 1,
+    attemptError: expect.any(String),
+  });
+  await expect.poll(() => publishNow(store, run.id)).toMatchObject({ state: 'done', generation: { number: 2 } });
   expect(await reports.find('visits', 2)).toMatchObject({ figures: { outputs: [{ meanDelta: 7 }] } });
 });
 

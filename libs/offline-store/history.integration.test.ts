@@ -1,5 +1,7 @@
 /** What a rotation of the history does: to what is stored, and to runs that are under way. */
+
 import { scoredUsers } from '@tandem/prediction/runs/scored-users';
+import { publishNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { query } from './database.ts';
 import { rotateHistory } from './history.ts';
@@ -111,21 +113,24 @@ test('a run that waits to be published in another history begins again there', a
   expect(await commit(run.id, 0)).toMatchObject({ committed: true, chunksOpen: 1 });
   expect(await commit(run.id, 1)).toMatchObject({ committed: true, chunksOpen: 0 });
   await rotateHistory(database.pool, 'test');
-  expect(await store.publish(run.id)).toBeNull();
-  expect(await store.publish(run.id)).toBeNull();
+  expect(await publishNow(store, run.id)).toBeNull();
+  expect(await publishNow(store, run.id)).toBeNull();
   const again = await store.find(run.id);
   expect(again).toMatchObject({ state: 'running', chunksCommitted: 0, generationNumber: run.generationNumber });
   expect(again?.generationId).not.toBe(run.generationId);
   for (const no of [0, 1]) await commit(run.id, no);
-  expect(await store.publish(run.id)).toMatchObject({ state: 'failed', note: expect.stringMatching(/^only 2 of 150/) });
+  expect(await publishNow(store, run.id)).toMatchObject({
+    state: 'failed',
+    note: expect.stringMatching(/^only 2 of 150/),
+  });
 });
 
 test('a run that is done stays as it is in another history', async () => {
   const run = await start({ kind: 'users', userIds: ['1'] });
   await commit(run.id, 0);
-  expect(await store.publish(run.id)).toMatchObject({ state: 'done' });
+  expect(await publishNow(store, run.id)).toMatchObject({ state: 'done' });
   await rotateHistory(database.pool, 'test');
-  expect(await store.publish(run.id)).toMatchObject({ state: 'done' });
+  expect(await publishNow(store, run.id)).toBeNull();
   expect(await store.find(run.id)).toMatchObject({ state: 'done', history: run.history });
 });
 

@@ -1,4 +1,5 @@
 import type { RolloutPlan } from '@tandem/prediction/rollouts/rollout';
+import { planNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { adopt } from './adopt.ts';
 import { createAuthority } from './authority.ts';
@@ -48,7 +49,7 @@ async function tryVersion2(): Promise<void> {
   const { id } = await canaryTo(2);
   const arm = { predictor: 'visits', reason: 'test', scheduleSlot: null, variant: 'candidate' };
   const { run } = await store.create({ ...arm, scope: { kind: 'all' } });
-  await workAll(await store.plan(run.id));
+  await workAll(await planNow(store, run.id));
   await rollouts.abort(id, CHANGE);
 }
 

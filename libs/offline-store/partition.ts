@@ -9,8 +9,8 @@ export function partitionOf(generationId: string): string {
   return `tandem.generation_${generationId.replaceAll('-', '')}`;
 }
 
-/** Milliseconds to wait for the parent table; whoever calls tries again. */
-const LOCK_MS = 2_000;
+/** Milliseconds to wait for the parent table; the caller tries again. A cancellation of the run waits as long. */
+const LOCK_MS = 1_000;
 
 /** Belongs to the transaction that makes the generation, at its end: it locks the parent until the commit. */
 export async function createPartition(db: Db, generationId: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { planRun } from '@tandem/prediction/runs/plan-run';
+import { planNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { createEventStore } from './events.ts';
 import { createRunsWorld } from './runs.fixture.ts';
@@ -6,8 +6,6 @@ import { createRunsWorld } from './runs.fixture.ts';
 const { database, store, renew, ask } = await createRunsWorld({ users: 20 });
 beforeEach(renew);
 afterAll(() => database.drop());
-
-const silent = { plan: async () => {}, chunks: async () => {}, publish: async () => {}, load: async () => {} };
 
 describe('planning', () => {
   test('lets one of many stale runs grow into a run of all, however they meet', async () => {
@@ -17,7 +15,7 @@ describe('planning', () => {
     );
     for (let round = 0; round < 10; round++) {
       const asked = await Promise.all(Array.from({ length: 6 }, () => ask({ kind: 'stale' })));
-      const planned = await Promise.all(asked.map((run) => store.plan(run.id)));
+      const planned = await Promise.all(asked.map((run) => planNow(store, run.id)));
       expect(planned.map((run) => run.scope).sort()).toEqual(['all', 'stale', 'stale', 'stale', 'stale', 'stale']);
       await Promise.all(planned.map((run) => store.cancel(run.id)));
     }
@@ -29,20 +27,17 @@ describe('planning', () => {
     ]);
     await database.pool.query('delete from visits where user_id > 2');
     const run = await ask({ kind: 'stale' });
-    expect(await store.plan(run.id)).toMatchObject({ scope: 'all' });
+    expect(await planNow(store, run.id)).toMatchObject({ scope: 'all' });
     await expect(ask({ kind: 'all' })).rejects.toMatchObject({ code: 'run_conflict', field: 'scope' });
   });
 
   test('fails a run whose feature query is broken, with the reason, and makes room for the next', async () => {
     const run = await ask({ kind: 'all' });
     await database.pool.query('alter table visits rename column user_id to id');
-    const failed = await planRun({ runs: store, hints: silent }, run.id);
+    const failed = await planNow(store, run.id);
     expect(failed).toMatchObject({ state: 'failed', error: expect.stringContaining('user_id') });
     await database.pool.query('alter table visits rename column id to user_id');
     const next = await ask({ kind: 'all' });
-    expect(await planRun({ runs: store, hints: silent }, next.id)).toMatchObject({
-      state: 'running',
-      chunkCount: 1,
-    });
+    expect(await planNow(store, next.id)).toMatchObject({ state: 'running', chunkCount: 1 });
   });
 });

@@ -2,88 +2,134 @@
  * Cuts a run into chunks, inside Postgres: however many users there are, only counts and boundaries come back. A chunk of
  * scope `all` is a key range between boundaries from one ordered pass over the key column alone; its first and last are unbounded, so
  * that users who appear meanwhile are scored too.
+ *
+ * The scan of the feature query is a transaction of its own that locks nothing and writes nothing. What it found is written
+ * by a short one, if the fence of the step is still the claim's. The users of a stale run are written chunk by chunk during
+ * the scan, each under the fence, so that memory stays flat; the next attempt begins by deleting them.
  */
 
 import type { ModelVersion } from '@tandem/prediction/predictor';
-import type { Run } from '@tandem/prediction/runs/runs';
+import type { ClaimedStep, Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
-import { type Db, limitStatements, query, transaction } from './database.ts';
-import { readOnly } from './feature-session.ts';
+import { cancellableRead, TransactionTooLong } from './cancellable.ts';
+import { type Db, query, transaction } from './database.ts';
+import type { Pools } from './feature-session.ts';
 import { asRelation } from './feature-statement.ts';
 import { findBoundaries } from './key-boundaries.ts';
 import { createPartition } from './partition.ts';
 import { findModelVersion } from './registry.ts';
-import { findUnfinishedAll, isSecondAll, lockRun, requireRun } from './run-rows.ts';
+import { findUnfinishedAll, isSecondAll, requireRun } from './run-rows.ts';
+import { lockStep } from './run-steps.ts';
 
 /** The mean users of a bucket: listpacks of such hashes stay far below Redis' own limit. */
 const USERS_PER_BUCKET = 48;
 /** A stale run over more than this share of the users is cheaper as a run of all. */
 const STALE_SHARE = 1 / 5;
+/** Where the predictor's policy does not say. */
 const PLAN_TIMEOUT_MS = 1_800_000;
 /** Postgres gives up first, where it still can. */
 const CLIENT_GRACE_MS = 2_000;
 
-/**
- * Cuts a run. A stale run that grows to `all` may meet another that does the same: the second look finds the first.
- * @param features the pool of feature statements
- */
-export async function planRun(pool: pg.Pool, features: pg.Pool, runId: string): Promise<Run> {
+/** Returns null where the fence is lost. */
+export async function planRun(pools: Pools, claimed: ClaimedStep, lost: AbortSignal): Promise<Run | null> {
+  const { pool } = pools;
+  const run = await requireRun(pool, claimed.runId);
+  const version = await findModelVersion(pool, run.modelVersionId);
+  const plan = { run, version, claimed, ...(await findBatchPolicy(pool, run.predictor)) };
+  const cut = run.scope === 'users' ? { kind: 'named' as const, users: null } : await scan(pools, plan, lost);
+  if (cut === null) return null;
   try {
-    return await cutRun(pool, features, runId);
+    return await writePlan(pool, plan, cut);
   } catch (error) {
-    if (!isSecondAll(error)) throw error;
-    return cutRun(pool, features, runId);
+    if (!isSecondAll(error) || run.scope !== 'stale' || cut.kind === 'named') throw error;
+    // Another stale run grew into one of all users at this very moment, and will do for this one too.
+    return writePlan(pool, plan, { kind: 'named', users: cut.named });
   }
-}
-
-function cutRun(pool: pg.Pool, features: pg.Pool, runId: string): Promise<Run> {
-  return transaction(pool, async (db) => {
-    const run = await lockRun(db, runId);
-    if (run.state !== 'planned') return run;
-    await limitStatements(db, PLAN_TIMEOUT_MS);
-    const version = await findModelVersion(db, run.modelVersionId);
-    const chunkSize = await findChunkSize(db, run.predictor);
-    const plan = { run, version, chunkSize, features };
-    const users = run.scope === 'all' ? await cutAll(db, plan) : await cutNamed(db, plan);
-    await query(db, {
-      text: `update tandem.runs set state = 'running', started_at = clock_timestamp(), users_expected = $2,
-        history = tandem.current_history(),
-        chunk_count = (select count(*) from tandem.chunks where run_id = $1) where id = $1`,
-      values: [runId, users],
-    });
-    return requireRun(db, runId);
-  });
 }
 
 interface Plan {
   readonly run: Run;
   readonly version: ModelVersion;
+  readonly claimed: ClaimedStep;
   readonly chunkSize: number;
-  readonly features: pg.Pool;
+  readonly timeoutMs: number;
 }
 
-/** Runs a statement that contains the feature query. */
-function ask<T>({ features }: Plan, work: (db: pg.PoolClient) => Promise<T>): Promise<T> {
-  return readOnly(features, async (db) => {
-    await limitStatements(db, PLAN_TIMEOUT_MS);
-    return work(db);
-  });
-}
+/** What the scan found. */
+type Cut =
+  | { readonly kind: 'all'; readonly users: number; readonly keys: readonly string[] | null; readonly named: number }
+  /** The chunks are written already; `users` null: they are named by the run itself, and are not. */
+  | { readonly kind: 'named'; readonly users: number | null };
 
-async function findChunkSize(db: Db, predictor: string): Promise<number> {
-  const rows = await query<{ chunkSize: number }>(db, {
-    text: `select (policy -> 'batch' ->> 'chunkSize')::int as "chunkSize" from tandem.predictors where name = $1`,
+async function findBatchPolicy(db: Db, predictor: string): Promise<Pick<Plan, 'chunkSize' | 'timeoutMs'>> {
+  const rows = await query<{ chunkSize: number | null; timeoutMs: number | null }>(db, {
+    text: `select (policy -> 'batch' ->> 'chunkSize')::int as "chunkSize",
+      (policy -> 'batch' ->> 'planTimeoutMs')::float8 as "timeoutMs" from tandem.predictors where name = $1`,
     values: [predictor],
   });
-  return rows[0]?.chunkSize ?? 10_000;
+  return { chunkSize: rows[0]?.chunkSize ?? 10_000, timeoutMs: rows[0]?.timeoutMs ?? PLAN_TIMEOUT_MS };
 }
 
-async function cutAll(db: pg.PoolClient, plan: Plan): Promise<number> {
-  const { run, version, chunkSize } = plan;
-  const limitMs = PLAN_TIMEOUT_MS + CLIENT_GRACE_MS;
-  const { users: rows, keys } = await ask(plan, (source) => findBoundaries(source, version.query, chunkSize, limitMs));
-  if (rows > 0) await insertRanges(db, run.id, keys);
-  const users = rows - (await ask(plan, (source) => countErased(source, version)));
+/** Null where the fence is lost. Rejects with the reason, for another attempt would not be quicker, where time is up. */
+async function scan({ pool, features }: Pools, plan: Plan, lost: AbortSignal): Promise<Cut | null> {
+  const { run, timeoutMs } = plan;
+  try {
+    return await cancellableRead(features, { timeoutMs, signal: lost }, async (db) => {
+      if (run.scope === 'all') return { ...(await scanAll(db, plan)), named: 0 };
+      const named = await scanStale(pool, db, plan);
+      if (named === null) return null;
+      return (await shouldScoreAll(pool, db, plan, named))
+        ? { ...(await scanAll(db, plan)), named }
+        : { kind: 'named', users: named };
+    });
+  } catch (error) {
+    if (!(error instanceof TransactionTooLong)) throw error;
+    const setting = `predictors.${run.predictor}`;
+    throw new Error(
+      `the feature query did not list its users within batch.planTimeout (${timeoutMs / 1_000} s), at ${setting}.features.sql; ` +
+        `make the query faster, or raise ${setting}.batch.planTimeout, then run \`tandem run resume ${run.id}\``,
+      { cause: error },
+    );
+  }
+}
+
+async function scanAll(db: pg.PoolClient, { version, chunkSize, timeoutMs }: Plan) {
+  const { users, keys } = await findBoundaries(db, version.query, chunkSize, timeoutMs + CLIENT_GRACE_MS);
+  const erased = await countErased(db, version, timeoutMs);
+  return { kind: 'all' as const, users: users - erased, keys: users > 0 ? keys : null };
+}
+
+/** One short transaction. Null where the fence is lost, or the database is in another history than at the claim. */
+function writePlan(pool: pg.Pool, plan: Plan, cut: Cut): Promise<Run | null> {
+  const { run, claimed } = plan;
+  return transaction(pool, async (db) => {
+    if (!(await lockStep(db, claimed)) || !(await isHistory(db, claimed.history))) return null;
+    const users = cut.kind === 'all' ? await writeAll(db, plan, cut) : (cut.users ?? (await writeNamed(db, plan)));
+    await query(db, {
+      text: `update tandem.runs set state = 'running', started_at = clock_timestamp(), users_expected = $2,
+        history = tandem.current_history(), chunk_count = (select count(*) from tandem.chunks where run_id = $1),
+        step = null, step_lease_until = null, step_attempts = 0, step_lost_leases = 0, step_error = null where id = $1`,
+      values: [run.id, users],
+    });
+    if (cut.kind === 'all') await createGeneration(db, run, users);
+    return requireRun(db, run.id);
+  });
+}
+
+async function isHistory(db: Db, history: string): Promise<boolean> {
+  const rows = await query<{ history: string }>(db, { text: 'select tandem.current_history() as history' });
+  return rows[0]?.history === history;
+}
+
+async function writeAll(db: Db, { run }: Plan, { users, keys }: Extract<Cut, { kind: 'all' }>): Promise<number> {
+  await query(db, { text: 'delete from tandem.chunks where run_id = $1', values: [run.id] });
+  await query(db, { text: `update tandem.runs set scope = 'all' where id = $1 and scope <> 'all'`, values: [run.id] });
+  if (keys !== null) await insertRanges(db, run.id, keys);
+  return users;
+}
+
+/** The partition comes last: it locks its parent until the commit. */
+async function createGeneration(db: Db, run: Run, users: number): Promise<void> {
   const [generation] = await query<{ id: string }>(db, {
     text: `insert into tandem.generations (predictor, number, model_version_id, run_id, history, buckets)
       select $1, coalesce(max(number), 0) + 1, $2, $3, tandem.current_history(), $4
@@ -91,7 +137,6 @@ async function cutAll(db: pg.PoolClient, plan: Plan): Promise<number> {
     values: [run.predictor, run.modelVersionId, run.id, Math.max(1, Math.ceil(users / USERS_PER_BUCKET))],
   });
   await createPartition(db, generation?.id ?? '');
-  return users;
 }
 
 async function insertRanges(db: Db, runId: string, keys: readonly string[]): Promise<void> {
@@ -101,12 +146,11 @@ async function insertRanges(db: Db, runId: string, keys: readonly string[]): Pro
         select 0 as no, null as key union all select no, key from unnest($2::text[]) with ordinality as keys(key, no)
       ) ranges`,
     values: [runId, keys],
-    timeoutMs: PLAN_TIMEOUT_MS,
   });
 }
 
 /** Users of the query who are erased: they are not expected. Where nobody is, the query is not asked again. */
-async function countErased(db: Db, { query: { sql } }: ModelVersion): Promise<number> {
+async function countErased(db: Db, { query: { sql } }: ModelVersion, timeoutMs: number): Promise<number> {
   const rows = await query<{ users: number }>(db, {
     text: `with erased as materialized (
         select user_id from tandem.user_contexts where deleted_version > 0 and version = deleted_version
@@ -115,50 +159,86 @@ async function countErased(db: Db, { query: { sql } }: ModelVersion): Promise<nu
         select count(distinct f.user_id) from ${asRelation(sql)}
         where (f.user_id::text collate "C") in (select e.user_id from erased e)
       ) end as users`,
-    timeoutMs: PLAN_TIMEOUT_MS,
+    timeoutMs,
   });
   return rows[0]?.users ?? 0;
 }
 
-/** Chunks of users by name: those that the run names, or those that are stale. */
-async function cutNamed(db: pg.PoolClient, plan: Plan): Promise<number> {
-  const { run, chunkSize } = plan;
-  const stale = run.scope === 'users' ? null : await findStale(db, plan);
-  if (stale !== null && (await shouldScoreAll(db, plan, stale.length))) {
-    await query(db, { text: `update tandem.runs set scope = 'all' where id = $1`, values: [run.id] });
-    return cutAll(db, plan);
-  }
+/** Chunks of the users that the run names. */
+async function writeNamed(db: Db, { run, chunkSize }: Plan): Promise<number> {
   const counts = await query<{ users: number }>(db, {
     text: `insert into tandem.chunks (run_id, no, user_ids)
       select $1, (n - 1) / $2, array_agg(user_id order by n) from (
-        select user_id, row_number() over (order by user_id collate "C") as n from (
-          select unnest(coalesce($3::text[], r.user_ids)) as user_id from tandem.runs r where r.id = $1
-        ) named
+        select u.user_id, row_number() over (order by u.user_id) as n
+        from tandem.runs r, unnest(r.user_ids) as u(user_id) where r.id = $1
       ) numbered group by 2 returning cardinality(user_ids) as users`,
-    values: [run.id, chunkSize, stale],
-    timeoutMs: PLAN_TIMEOUT_MS,
+    values: [run.id, chunkSize],
   });
   return counts.reduce((sum, chunk) => sum + chunk.users, 0);
 }
 
-/** Users with a row whose context is newer than what is stored of them for the run's model version. */
-async function findStale(db: Db, plan: Plan): Promise<readonly string[]> {
-  const { run, version } = plan;
-  const generation = await findServedGeneration(db, run);
-  const rows = await ask(plan, (source) =>
-    query<{ userId: string }>(source, {
-      text: `select c.user_id as "userId" from tandem.user_contexts c
-        left join tandem.overlay o on o.predictor = $1 and o.user_id = c.user_id
-          and o.model_version_id = $2 and o.overlay_floor = $3 and o.history = tandem.current_history()
-        left join tandem.predictions g on g.generation_id = $4 and g.user_id = c.user_id
-        where c.touched ? $1 and (c.touched ->> $1)::bigint > coalesce(greatest(o.context_version, g.context_version), -1)
-          and not (c.deleted_version > 0 and c.version = c.deleted_version)
-          and c.user_id in (select f.user_id::text collate "C" from ${asRelation(version.query.sql)})`,
-      values: [run.predictor, run.modelVersionId, run.overlayFloor, generation?.id ?? null],
-      timeoutMs: PLAN_TIMEOUT_MS,
-    }),
-  );
-  return rows.map(({ userId }) => userId);
+/**
+ * Writes the stale users as chunks while it reads them; gives how many there are, null where the fence is lost.
+ * @param db the transaction of the scan
+ */
+async function scanStale(pool: pg.Pool, db: pg.PoolClient, plan: Plan): Promise<number | null> {
+  const { claimed, chunkSize, timeoutMs } = plan;
+  if (!(await writeStale(pool, claimed, 0, []))) return null;
+  await query(db, {
+    text: `declare stale_users no scroll cursor for ${staleSql(plan)}`,
+    values: await staleValues(pool, plan),
+  });
+  let users = 0;
+  for (let no = 0; ; no++) {
+    const rows = await query<{ user_id: string }>(db, { text: `fetch ${chunkSize} from stale_users`, timeoutMs });
+    if (rows.length === 0) break;
+    users += rows.length;
+    if (
+      !(await writeStale(
+        pool,
+        claimed,
+        no,
+        rows.map((row) => row.user_id),
+      ))
+    )
+      return null;
+  }
+  await query(db, { text: 'close stale_users' });
+  return users;
+}
+
+/** Writes one chunk; in place of what an earlier attempt left where there are no users. False where the fence is lost. */
+function writeStale(pool: pg.Pool, claimed: ClaimedStep, no: number, userIds: readonly string[]): Promise<boolean> {
+  return transaction(pool, async (db) => {
+    if (!(await lockStep(db, claimed))) return false;
+    await query(
+      db,
+      userIds.length === 0
+        ? { text: 'delete from tandem.chunks where run_id = $1', values: [claimed.runId] }
+        : {
+            text: 'insert into tandem.chunks (run_id, no, user_ids) values ($1, $2, $3)',
+            values: [claimed.runId, no, userIds],
+          },
+    );
+    return true;
+  });
+}
+
+/** Users with a row whose context is newer than what is stored of them for the run's model version, in order. */
+function staleSql({ version }: Plan): string {
+  return `select c.user_id from tandem.user_contexts c
+    left join tandem.overlay o on o.predictor = $1 and o.user_id = c.user_id
+      and o.model_version_id = $2 and o.overlay_floor = $3 and o.history = tandem.current_history()
+    left join tandem.predictions g on g.generation_id = $4 and g.user_id = c.user_id
+    where c.touched ? $1 and (c.touched ->> $1)::bigint > coalesce(greatest(o.context_version, g.context_version), -1)
+      and not (c.deleted_version > 0 and c.version = c.deleted_version)
+      and c.user_id in (select f.user_id::text collate "C" from ${asRelation(version.query.sql)})
+    order by c.user_id`;
+}
+
+async function staleValues(pool: pg.Pool, { run }: Plan): Promise<readonly unknown[]> {
+  const generation = await findServedGeneration(pool, run);
+  return [run.predictor, run.modelVersionId, run.overlayFloor, generation?.id ?? null];
 }
 
 interface ServedGeneration extends Record<string, unknown> {
@@ -176,16 +256,18 @@ async function findServedGeneration(db: Db, run: Run): Promise<ServedGeneration 
 }
 
 /** Another run of all that is under way already will do. */
-async function shouldScoreAll(db: Db, plan: Plan, users: number): Promise<boolean> {
-  const { run, version } = plan;
-  if (users === 0 || (await findUnfinishedAll(db, run, run.id)) !== undefined) return false;
-  const generation = await findServedGeneration(db, run);
+async function shouldScoreAll(
+  pool: pg.Pool,
+  db: pg.PoolClient,
+  { run, version, timeoutMs }: Plan,
+  users: number,
+): Promise<boolean> {
+  if (users === 0 || (await findUnfinishedAll(pool, run, run.id)) !== undefined) return false;
+  const generation = await findServedGeneration(pool, run);
   if (generation) return users > generation.users * STALE_SHARE;
-  const rows = await ask(plan, (source) =>
-    query<{ users: number }>(source, {
-      text: `select count(*) as users from ${asRelation(version.query.sql)}`,
-      timeoutMs: PLAN_TIMEOUT_MS,
-    }),
-  );
+  const rows = await query<{ users: number }>(db, {
+    text: `select count(*) as users from ${asRelation(version.query.sql)}`,
+    timeoutMs,
+  });
   return users > (rows[0]?.users ?? 0) * STALE_SHARE;
 }

@@ -1,63 +1,75 @@
 /**
- * B9: once all chunks of a run are committed, checks what it made, compares it with what is served and puts it in force, or
+ * B9: once all chunks of a run are committed, checks what it made, compares it with what is served and publishes it, or
  * holds it back where the predictor's thresholds say so: then the run has failed, and its generation is kept for a day, to be
- * approved of (approve-generation.ts), or compared again by resuming the run. Any number of workers may do so
- * at once, and a kill in between costs the next one's time. A run that a failover or restore brought into another history
- * begins again there first (restart-run.ts): after a restore that was noticed late, its last chunks may have been committed
- * with labels of the past that is lost, and entries of a partial run count for nothing any more.
+ * approved (approve-generation.ts), or compared again by resuming the run. One worker does so at a time, under the lease of
+ * the step: it indexes and compares without a lock on the run, and publishes in a short transaction that the fence guards.
+ * A run that a failover or restore brought into another history begins again there first (restart-run.ts): after a restore
+ * that was noticed late, its last chunks may have been committed with labels of the past that is lost, and entries of a
+ * partial run count for nothing any more.
  */
 import { crossingText } from '@tandem/prediction/reports/generation-report';
 import type { PublishOutcome } from '@tandem/prediction/runs/run-store';
-import { isFinished, type Run } from '@tandem/prediction/runs/runs';
+import type { ClaimedStep, Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
 import { type Arm, findArmOfVersion, moveArm } from './arms.ts';
 import { insertAudit } from './audit.ts';
-import { type Db, limitStatements, query, sqlState, transaction } from './database.ts';
+import { cancellable } from './cancellable.ts';
+import { type Db, query, sqlState, transaction } from './database.ts';
 import { deleteFrom } from './erased-predictions.ts';
+import type { Pools } from './feature-session.ts';
 import { keepReport } from './generation-reports.ts';
 import { type ComparedGeneration, compareWithServed } from './generation-reports-compare.ts';
 import { findGeneration } from './generation-rows.ts';
 import { indexPartition } from './partition.ts';
 import { restartRun } from './restart-run.ts';
-import { lockRun, requireRun, setRunState } from './run-rows.ts';
+import { requireRun, setRunState } from './run-rows.ts';
+import { lockStep } from './run-steps.ts';
 import { lockAssignments } from './settings.ts';
 
 const INDEX_TIMEOUT_MS = 1_800_000;
 
-/**
- * Null while chunks are open, also those of a run that begins again now.
- * @param features the pool of feature statements
- */
-export async function publishRun(pool: pg.Pool, features: pg.Pool, runId: string): Promise<PublishOutcome | null> {
-  const run = await requireRun(pool, runId);
-  if (isFinished(run.state)) return outcomeOf(pool, run);
-  const chunks = await countChunks(pool, runId);
-  if (run.state === 'planned' || chunks.open > 0) return null;
-  const outcome = run.history === chunks.history ? await checkAndConclude(pool, features, run, chunks) : 'moved';
+/** Returns null while chunks are open, also those of a run that begins again now, and where the fence is lost. */
+export async function publishRun(
+  pools: Pools,
+  claimed: ClaimedStep,
+  lost: AbortSignal,
+): Promise<PublishOutcome | null> {
+  const { pool } = pools;
+  const run = await requireRun(pool, claimed.runId);
+  const chunks = await countChunks(pool, run.id);
+  if (chunks.open > 0) return null;
+  const outcome =
+    run.history === chunks.history ? await checkAndConclude(pools, { run, claimed, lost }, chunks) : 'moved';
   if (outcome !== 'moved') return outcome;
-  await restartRun(pool, runId);
+  await restartRun(pool, run.id);
   return null;
 }
 
+interface Publication {
+  readonly run: Run;
+  readonly claimed: ClaimedStep;
+  readonly lost: AbortSignal;
+}
+
 async function checkAndConclude(
-  pool: pg.Pool,
-  features: pg.Pool,
-  run: Run,
+  pools: Pools,
+  { run, claimed, lost }: Publication,
   chunks: ChunkCounts,
 ): Promise<PublishOutcome | null | 'moved'> {
-  const flaw = (await findFlaw(pool, run, chunks)) ?? (await indexGeneration(pool, run));
-  const compared = flaw === null ? await compareWithServed(pool, features, run) : null;
+  const { pool } = pools;
+  const flaw = (await findFlaw(pool, run, chunks)) ?? (await indexGeneration(pool, run, lost));
+  const compared = flaw === null ? await compareWithServed(pools, run, lost) : null;
   return transaction(pool, async (db) => {
     // The settings before the run: the order of everyone who moves an arm.
     await lockAssignments(db);
-    const locked = await lockRun(db, run.id);
-    if (isFinished(locked.state)) return outcomeOf(db, locked);
+    if (!(await lockStep(db, claimed))) return null;
+    const current = await requireRun(db, run.id);
     const { open, history } = await countChunks(db, run.id);
     if (open > 0) return null;
     // It was brought into another history since it was checked, or has to be.
-    if (locked.history !== run.history || locked.history !== history) return 'moved';
-    if (flaw !== null) return fail(db, locked, flaw);
-    return compared?.verdict === 'blocked' ? holdBack(db, locked, compared) : conclude(db, locked, compared);
+    if (current.history !== run.history || current.history !== history) return 'moved';
+    if (flaw !== null) return fail(db, current, flaw);
+    return compared?.verdict === 'blocked' ? holdBack(db, current, compared) : conclude(db, current, compared);
   });
 }
 
@@ -105,10 +117,10 @@ function percent(share: number): string {
 }
 
 /** Before the pointer moves, reads of the generation must be cheap; gives the flaw that the index finds, or null. */
-async function indexGeneration(pool: pg.Pool, { generationId }: Run): Promise<string | null> {
+async function indexGeneration(pool: pg.Pool, { generationId }: Run, lost: AbortSignal): Promise<string | null> {
   if (generationId === null) return null;
-  return transaction(pool, async (db) => {
-    await limitStatements(db, INDEX_TIMEOUT_MS);
+  const options = { timeoutMs: INDEX_TIMEOUT_MS, signal: lost };
+  return cancellable(pool, options, async (db) => {
     await indexPartition(db, generationId, INDEX_TIMEOUT_MS);
     return null;
   }).catch((error: unknown) => {
@@ -125,8 +137,8 @@ async function fail(db: Db, run: Run, note: string): Promise<PublishOutcome> {
 /** Not published: retention drops it a day after its run ended. */
 async function holdBack(db: Db, run: Run, compared: ComparedGeneration): Promise<PublishOutcome> {
   const { predictor, generationNumber: number, generationId } = run;
-  const why = compared.crossings.map(crossingText).join(', ');
-  const note = `held back: ${why}; look at \`tandem generation report ${predictor} ${number}\`, put it in force with \`tandem generation approve ${predictor} ${number}\` within 24 h`;
+  const why = compared.crossings.map(crossingText).join(', ') || compared.notes.join(', ');
+  const note = `held back: ${why}; see \`tandem generation report ${predictor} ${number}\`; publish it with \`tandem generation approve ${predictor} ${number}\` within 24 h, or compare it again with \`tandem run resume ${run.id}\``;
   if (generationId !== null) await keepReport(db, generationId, compared);
   const detail = { run: run.id, generation: number, against: compared.against?.number, crossings: compared.crossings };
   await insertAudit(db, { actor: run.reason, action: 'hold_back', predictor, detail });
@@ -190,12 +202,4 @@ export function whyNotInForce(run: Run, arm: Arm | undefined): string | null {
     return `the newer ${arm.generationNumber} is`;
   }
   return null;
-}
-
-/** What publishing gave, told again. */
-async function outcomeOf(db: Db, run: Run): Promise<PublishOutcome> {
-  const state = run.state === 'done' || run.state === 'done_with_errors' ? run.state : 'failed';
-  const note = run.state === 'cancelled' ? 'the run was cancelled' : run.error;
-  const generation = run.generationId === null ? undefined : await findGeneration(db, run.generationId);
-  return { state, note, generation: generation?.inForce ? generation : null, report: null };
 }

@@ -38,7 +38,8 @@ export function restartRun(pool: pg.Pool, runId: string, claimed?: Pick<ClaimedC
 /** Brings the run into this history; false where it has ended, or is there already. */
 async function takeAlong(db: Db, runId: string): Promise<boolean> {
   const rows = await query(db, {
-    text: `update tandem.runs set history = tandem.current_history(), state = 'running'
+    text: `update tandem.runs set history = tandem.current_history(), state = 'running', step = null,
+        step_lease_until = null, step_attempts = 0, step_lost_leases = 0, step_error = null
       where id = $1 and state in ('running', 'publishing') and history <> tandem.current_history() returning id`,
     values: [runId],
   });

@@ -1,4 +1,5 @@
 import type { Rollout, RolloutPlan } from '@tandem/prediction/rollouts/rollout';
+import { planNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { adopt } from './adopt.ts';
 import { createAuthority } from './authority.ts';
@@ -125,7 +126,7 @@ describe('a canary', () => {
         variant: 'candidate',
       })
     ).run;
-    const outcome = await workAll(await store.plan(run.id));
+    const outcome = await workAll(await planNow(store, run.id));
     expect(outcome).toMatchObject({ state: 'done', generation: { number: 2, modelNumber: 2 } });
     await rollouts.begin(id, CHANGE);
     const { of } = await assignments();
@@ -160,7 +161,7 @@ describe('a canary', () => {
       scheduleSlot: null,
       variant: 'candidate',
     });
-    const planned = await store.plan(run.id);
+    const planned = await planNow(store, run.id);
     await work(planned, 0);
     await rollouts.begin(id, CHANGE);
     expect(await usersOf('candidate')).not.toEqual([]);
@@ -184,7 +185,7 @@ describe('a canary', () => {
       scheduleSlot: null,
       variant: 'candidate',
     });
-    await workAll(await store.plan(run.id));
+    await workAll(await planNow(store, run.id));
     await rollouts.begin(first.id, CHANGE);
     await rollouts.promote(first.id, 'candidate', CHANGE);
     const careful = await create({ ...CANARY, version: 1 });
@@ -201,7 +202,7 @@ describe('a canary', () => {
   test('keeps its generation for as long as an arm names it, and taken back as any that was served', async () => {
     const { id } = await create();
     const run = { predictor: 'visits', scope: { kind: 'all' }, reason: 'test', scheduleSlot: null } as const;
-    await workAll(await store.plan((await store.create({ ...run, variant: 'candidate' })).run.id));
+    await workAll(await planNow(store, (await store.create({ ...run, variant: 'candidate' })).run.id));
     const afterDays = async (days: number) => {
       await query(database.pool, {
         text: `update tandem.generations set published_at = published_at - $1 * interval '1 day',
@@ -341,8 +342,8 @@ test('Redis may hold what an arm points at, what is built, and of the rest those
   for (let i = 0; i < 2; i++) await workAll(await start());
   const { id } = await create();
   const { run } = await store.create({ ...asked, variant: 'candidate' });
-  await workAll(await store.plan(run.id));
-  const building = await store.plan((await store.create(asked)).run.id);
+  await workAll(await planNow(store, run.id));
+  const building = await planNow(store, (await store.create(asked)).run.id);
   const byNumber = new Map((await generationsOf()).map((one) => [one.id, one.number]));
   const held = async (bytes: number) =>
     (await listOnlineGenerations(database.pool, bytes)).map((one) => byNumber.get(one)).sort();

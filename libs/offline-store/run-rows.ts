@@ -1,15 +1,18 @@
 /** Rows of tandem.runs as the domain's runs; progress is the sum of the chunks, so that their commits meet in no one row. */
 import { unknownRun } from '@tandem/prediction/read/read-errors';
-import type { Run, RunFailure, RunState } from '@tandem/prediction/runs/runs';
+import type { Run, RunFailure, RunState, UnfinishedRun } from '@tandem/prediction/runs/runs';
 import pg from 'pg';
 import { type Db, query } from './database.ts';
+import { leaseOver } from './lease.ts';
 
-const SELECT = `
-  select r.id, r.predictor, r.scope, r.model_version_id as "modelVersionId", v.number as "modelNumber",
+const COLUMNS = `
+  r.id, r.predictor, r.scope, r.model_version_id as "modelVersionId", v.number as "modelNumber",
     r.overlay_floor as "overlayFloor", r.history, r.schedule_slot as "scheduleSlot", r.state, r.reason, r.error,
-    r.users_expected as "usersExpected", c.scored as "usersScored", c.failed as "usersFailed",
+    r.step_attempts as attempts, r.step_error as "attemptError", r.users_expected as "usersExpected", c.scored as "usersScored", c.failed as "usersFailed",
     r.chunk_count as "chunkCount", c.committed as "chunksCommitted", g.id as "generationId", g.number as "generationNumber",
-    r.created_at as "createdAt", r.started_at as "startedAt", r.finished_at as "finishedAt"
+    r.created_at as "createdAt", r.started_at as "startedAt", r.finished_at as "finishedAt"`;
+
+const FROM = `
   from tandem.runs r
   join tandem.model_versions v on v.id = r.model_version_id
   left join tandem.generations g on g.run_id = r.id
@@ -17,6 +20,19 @@ const SELECT = `
     select coalesce(sum(scored), 0)::bigint as scored, coalesce(sum(failed), 0)::bigint as failed,
       count(*) filter (where state = 'committed') as committed
     from tandem.chunks where run_id = r.id) c`;
+
+const SELECT = `select ${COLUMNS} ${FROM}`;
+
+/**
+ * Whether the next step of the run `r` can be claimed. Where the predictor has the same step of another run under way, that
+ * one comes first, also where its worker died: then it is hinted at itself. Which steps count: see the index runs_one_step.
+ */
+const IS_STEP_FREE = `
+  (r.step_lease_until is null or ${leaseOver('r.step_lease_until')}) and not exists (
+    select from tandem.runs o where o.predictor = r.predictor and o.id <> r.id
+      and o.step = case r.state when 'planned' then 'plan' else 'publish' end
+      and (r.scope = 'all' or r.scope = 'stale' and r.state = 'planned')
+      and (o.scope = 'all' or o.scope = 'stale' and o.step = 'plan'))`;
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -62,9 +78,9 @@ export async function listRuns(
   });
 }
 
-export async function listUnfinished(db: Db): Promise<readonly Run[]> {
-  return query<Run & Record<string, unknown>>(db, {
-    text: `${SELECT} where r.state in ('planned', 'running', 'publishing') order by r.created_at`,
+export async function listUnfinished(db: Db): Promise<readonly UnfinishedRun[]> {
+  return query<UnfinishedRun & Record<string, unknown>>(db, {
+    text: `select ${COLUMNS}, ${IS_STEP_FREE} as "isStepFree" ${FROM} where r.state in ('planned', 'running', 'publishing') order by r.created_at`,
   });
 }
 
@@ -94,12 +110,14 @@ export async function listFailures(db: Db, runId: string, limit: number): Promis
   });
 }
 
-/** Sets a run's state; a finished one gets its time, and its sums. */
+/** Sets a run's state, and ends the step that a worker has claimed; a finished run gets its time, and its sums. */
 export async function setRunState(db: Db, runId: string, state: RunState, error: string | null): Promise<void> {
   await query(db, {
     text: `update tandem.runs r set state = $2, error = $3,
         finished_at = case when $2 in ('done', 'done_with_errors', 'failed', 'cancelled') then clock_timestamp() end,
-        users_scored = c.scored, users_failed = c.failed
+        users_scored = c.scored, users_failed = c.failed, step = null, step_lease_until = null, step_lost_leases = 0,
+        step_attempts = case when $2 in ('done', 'done_with_errors', 'failed', 'cancelled') then step_attempts else 0 end,
+        step_error = case when $2 in ('failed', 'cancelled') then step_error end
       from (select coalesce(sum(scored), 0) as scored, coalesce(sum(failed), 0) as failed from tandem.chunks where run_id = $1) c
       where r.id = $1`,
     values: [runId, state, error],

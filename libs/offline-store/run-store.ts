@@ -6,10 +6,11 @@ import { commitChunk } from './commit-chunk.ts';
 import { planRun } from './plan.ts';
 import { publishRun } from './publish.ts';
 import { findRun, listFailures, listRuns, listUnfinished } from './run-rows.ts';
-import { cancelRun, createRun, failRun, resumeRun } from './runs.ts';
+import { claimStep, giveBackStep, renewStep } from './run-steps.ts';
+import { cancelRun, createRun, resumeRun } from './runs.ts';
 
 export interface RunStoreOptions {
-  /** Workers in a row that may take a chunk and never give it back, before it is failed. */
+  /** Workers in a row that may claim a chunk or step and never give it back, before it fails. */
   readonly maxClaims?: number;
   /** The pool of feature statements, where it is another. */
   readonly features?: pg.Pool;
@@ -21,16 +22,18 @@ export function createRunStore(pool: pg.Pool, { maxClaims, features = pool }: Ru
     find: (id) => findRun(pool, id),
     list: (page) => listRuns(pool, page),
     failures: (runId, limit) => listFailures(pool, runId, limit),
-    plan: (runId) => planRun(pool, features, runId),
+    claimStep: (runId, step, leaseMs) => claimStep(pool, runId, step, leaseMs, maxClaims),
+    renewStep: (step, leaseMs) => renewStep(pool, step, leaseMs),
+    giveBackStep: (step, error, maxAttempts) => giveBackStep(pool, step, error, maxAttempts),
+    plan: (step, lost) => planRun({ pool, features }, step, lost),
     claimable: (runId, limit) => listClaimable(pool, runId, limit),
     claim: (runId, no, leaseMs) => claimChunk(pool, runId, no, leaseMs, maxClaims),
     renew: (chunk, leaseMs) => renewLease(pool, chunk, leaseMs),
     giveBack: (chunk, error, maxAttempts) => giveBackChunk(pool, chunk, error, maxAttempts),
     commit: (run, chunk, result) => commitChunk(pool, run, chunk, result),
     markLoaded: (runId, no) => markLoaded(pool, runId, no),
-    publish: (runId) => publishRun(pool, features, runId),
+    publish: (step, lost) => publishRun({ pool, features }, step, lost),
     cancel: (runId) => cancelRun(pool, runId),
-    fail: (runId, error) => failRun(pool, runId, error),
     resume: (runId) => resumeRun(pool, runId),
     unfinished: () => listUnfinished(pool),
   };

@@ -1,5 +1,7 @@
 /** For the tests of runs: the predictor `visits` on a database of one's own, and the run store over it. */
+
 import type { Run, RunScope } from '@tandem/prediction/runs/runs';
+import { planNow } from '@tandem/prediction/runs/steps.fixture';
 import { inject } from 'vitest';
 import { adopt } from './adopt.ts';
 import { createRunStore, type RunStoreOptions } from './run-store.ts';
@@ -24,6 +26,6 @@ export async function createRunsWorld({ users, ...options }: RunStoreOptions & {
     },
     ask,
     /** Asks for a run and plans it; no worker knows of it. */
-    start: async (scope: RunScope = { kind: 'all' }): Promise<Run> => store.plan((await ask(scope)).id),
+    start: async (scope: RunScope = { kind: 'all' }): Promise<Run> => planNow(store, (await ask(scope)).id),
   };
 }

@@ -116,7 +116,7 @@ function secondAll(other: string, predictor: string, cause?: unknown): TandemErr
   });
 }
 
-/** Chunks that wait are dropped; those under way find the run ended when they commit. */
+/** Waiting chunks are dropped. Chunks and steps under way find the run ended when they renew their lease, or write. */
 export async function cancelRun(pool: pg.Pool, runId: string): Promise<Run> {
   return transaction(pool, async (db) => {
     await lockChunks(db, runId);
@@ -127,16 +127,6 @@ export async function cancelRun(pool: pg.Pool, runId: string): Promise<Run> {
       values: [runId],
     });
     await setRunState(db, runId, 'cancelled', null);
-    return requireRun(db, runId);
-  });
-}
-
-/** Ends a run that cannot go on; one that is finished already stays as it is. */
-export async function failRun(pool: pg.Pool, runId: string, error: string): Promise<Run> {
-  return transaction(pool, async (db) => {
-    const run = await lockRun(db, runId);
-    if (isFinished(run.state)) return run;
-    await setRunState(db, runId, 'failed', error);
     return requireRun(db, runId);
   });
 }

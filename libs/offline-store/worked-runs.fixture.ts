@@ -3,6 +3,7 @@
 import type { RunStore } from '@tandem/prediction/runs/run-store';
 import type { ChunkResult, ClaimedChunk, Run } from '@tandem/prediction/runs/runs';
 import { scoredUsers } from '@tandem/prediction/runs/scored-users';
+import { publishNow } from '@tandem/prediction/runs/steps.fixture';
 import type pg from 'pg';
 import { createFeatureSource } from './features.ts';
 import { findModelVersion } from './registry.ts';
@@ -38,7 +39,7 @@ export function createWork(pool: pg.Pool, store: RunStore) {
 
   async function workAll(run: Run) {
     for (const { no } of await store.claimable(run.id, 1_000)) await work(run, no);
-    return store.publish(run.id);
+    return publishNow(store, run.id);
   }
 
   return { score, claim, work, workAll };

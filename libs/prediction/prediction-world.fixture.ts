@@ -3,6 +3,7 @@
  * of how often a user has changed, so that an answer shows by itself what it was computed from. A user who has changed
  * ten times or more is poison: the model refuses every batch that holds one.
  */
+
 import { createHash, randomUUID } from 'node:crypto';
 import { createInferencePool } from '@tandem/inference/pool';
 import { adopt } from '@tandem/offline-store/adopt';
@@ -29,10 +30,9 @@ import { createLivePredictor, type LivePredictorDependencies } from './live/live
 import type { BatchPolicy, FreshnessPolicy } from './predictor.ts';
 import { createPredictionReader, type PredictionReaderDependencies } from './read/read-prediction.ts';
 import { STABLE } from './rollouts/rollout.ts';
-import { planRun } from './runs/plan-run.ts';
-import { publishRun } from './runs/publish-run.ts';
 import { type ChunkReport, createRunChunk, type RunChunkDependencies } from './runs/run-chunk.ts';
 import type { Run, RunScope } from './runs/runs.ts';
+import { planNow, publishNow } from './runs/steps.fixture.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -95,7 +95,7 @@ export async function createPredictionWorld({ users }: { readonly users: number 
 
   async function plan(scope: RunScope, variant = STABLE): Promise<Run> {
     const { run } = await runs.create({ predictor: PREDICTOR, scope, reason: 'test', scheduleSlot: null, variant });
-    return planRun({ runs, hints: QUIET }, run.id);
+    return planNow(runs, run.id);
   }
 
   return {
@@ -168,7 +168,7 @@ export async function createPredictionWorld({ users }: { readonly users: number 
       const runChunk = createRunChunk({ ...chunkParts, ...parts });
       const reports: ChunkReport[] = [];
       for (let no = 0; no < run.chunkCount; no++) reports.push(await runChunk(run.id, no));
-      const outcome = await publishRun({ runs, loader }, run.id);
+      const outcome = await publishNow(runs, run.id, parts.loader ? { ...loader, ...parts.loader } : loader);
       return { runId: run.id, reports, outcome };
     },
     chunkParts,

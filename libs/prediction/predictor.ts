@@ -115,6 +115,8 @@ export interface BatchPolicy {
   readonly chunkSize: number;
   /** The least share of users that must be scored for a generation to be published, 0 to 1. */
   readonly minCoverage: number;
+  /** Milliseconds in which the feature query lists its users for a run; half an hour where it is not there. */
+  readonly planTimeoutMs?: number;
 }
 
 /** What an application decides by: users whose output is at least the threshold. */
@@ -136,8 +138,15 @@ export interface PublishPolicy {
   readonly minCoverage: number | null;
   /** Fewer users than these in both say nothing of distributions: then only `minCoverage` counts. */
   readonly minUsers: number;
-  /** Milliseconds for the comparison; one that takes longer is given up, and holds nothing back. */
+  /** Milliseconds for the comparison. */
   readonly reportTimeoutMs: number;
+  /** What becomes of a generation that could not be compared in time, or at all: held back where it is not there. */
+  readonly onTimeout?: 'hold' | 'publish';
+}
+
+/** Whether a comparison can hold a generation back. */
+export function hasThresholds({ maxPsi, maxFlipRate, maxMeanDelta, minCoverage }: PublishPolicy): boolean {
+  return [maxPsi, maxFlipRate, maxMeanDelta, minCoverage].some((limit) => limit !== null);
 }
 
 /** What counts where a policy says nothing of publication. */

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 
 /** Jobs of one class wait in one queue and share the concurrency that a worker gives to it. */
-export const jobClasses = ['control', 'scoring', 'loading'] as const;
+export const jobClasses = ['planning', 'publishing', 'scoring', 'loading'] as const;
 export type JobClass = (typeof jobClasses)[number];
 
 export interface JobDefinition<P> {
@@ -21,8 +21,9 @@ export interface JobDefinition<P> {
   /** Ms before the second attempt, twice that before the third, … */
   readonly backoffMs: number;
   /**
-   * Null: a key is free again when its job has ended. Ms: it is free after that time, even while its job runs. For
-   * short jobs, whose worker may have been killed: they need not wait until BullMQ calls them stalled.
+   * Null: a key is free again when its job has ended. Ms: it is free after that time, even while its job runs, since its
+   * worker may have been killed before it claimed anything. For jobs that Postgres says are due, or not: while a step of a
+   * run is claimed nothing hints at it, and a job too many ends at once.
    */
   readonly keyHeldMs: number | null;
   /** Ms to wait before the first attempt. */
@@ -40,7 +41,7 @@ function define<P>(definition: JobDefinition<P>): JobDefinition<P> {
 export const catalog = {
   'plan-run': define({
     payload: z.strictObject({ runId: id }),
-    class: 'control',
+    class: 'planning',
     key: ({ runId }) => `plan-${runId}`,
     attempts: 5,
     backoffMs: 1_000,
@@ -59,7 +60,7 @@ export const catalog = {
   }),
   'publish-run': define({
     payload: z.strictObject({ runId: id }),
-    class: 'control',
+    class: 'publishing',
     key: ({ runId }) => `publish-${runId}`,
     attempts: 5,
     backoffMs: 1_000,

@@ -17,7 +17,7 @@ let folder: string;
 let server: LocalServer;
 let queue: Queue;
 const workers: QueueWorker[] = [];
-const concurrency = { control: 2, scoring: 2, loading: 1 };
+const concurrency = { planning: 2, publishing: 2, scoring: 2, loading: 1 };
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tandem-queue-'));
@@ -131,7 +131,7 @@ describe('queues', () => {
     await queue.enqueue('plan-run', { runId: randomUUID() });
     await queue.enqueue('publish-run', { runId: randomUUID() });
     await until(() => tried.passing === 2);
-    await until(async () => (await queue.counts()).control.failed > 0);
+    await until(async () => (await queue.counts()).planning.failed > 0);
     expect(tried.hopeless).toBe(1);
   });
 

@@ -66,10 +66,15 @@ const MAX_STALLED = 10;
 const CLOSE_MS = 2_000;
 
 /**
- * Longer than a job may take between two signs of progress. Planning and publishing give none: they are up to three
- * statements of half an hour each. Chunks and loads give one at least every few minutes.
+ * Longer than a job may take between two signs of progress: chunks and loads give one at least every few minutes, plans and
+ * publications with each renewal of their lease. Those two have time limits of their own.
  */
-const STUCK_MS: Readonly<Record<JobClass, number>> = { control: 6_000_000, scoring: 900_000, loading: 900_000 };
+const STUCK_MS: Readonly<Record<JobClass, number>> = {
+  planning: 900_000,
+  publishing: 900_000,
+  scoring: 900_000,
+  loading: 900_000,
+};
 
 export function createQueueWorker(options: QueueWorkerOptions): QueueWorker {
   const { url, concurrency, log, prefix = DEFAULT_PREFIX, idleMs = 60_000, stuckMs = STUCK_MS } = options;
@@ -77,7 +82,7 @@ export function createQueueWorker(options: QueueWorkerOptions): QueueWorker {
   // Connection errors are told by the transitions below, once each, rather than at every attempt.
   redis.on('error', () => undefined);
   tellTransitions(redis, log);
-  const running: Record<JobClass, number> = { control: 0, scoring: 0, loading: 0 };
+  const running: Record<JobClass, number> = { planning: 0, publishing: 0, scoring: 0, loading: 0 };
   const watchdog = createWatchdog({ idleMs, stuckMs });
 
   const workers = jobClasses.map((jobClass) => {

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { createWatchdog } from './watchdog.ts';
 
-const times = { idleMs: 60_000, stuckMs: { control: 2_400_000, scoring: 900_000, loading: 900_000 } };
+const times = {
+  idleMs: 60_000,
+  stuckMs: { planning: 2_400_000, publishing: 2_400_000, scoring: 900_000, loading: 900_000 },
+};
 const idle = { waiting: 5, running: 0, concurrency: 2 };
 
 describe('watchdog', () => {
@@ -43,10 +46,10 @@ describe('watchdog', () => {
   it('counts a job that waits from when it waits: a long one beside it is no reason to blame the worker', () => {
     const watchdog = createWatchdog(times);
     const planning = { waiting: 0, running: 1, concurrency: 2 };
-    for (let now = 0; now <= 1_200_000; now += 10_000) expect(watchdog.look('control', planning, now)).toBeNull();
-    expect(watchdog.look('control', { ...planning, waiting: 1 }, 1_210_000)).toBeNull();
-    expect(watchdog.look('control', { ...planning, waiting: 1 }, 1_269_999)).toBeNull();
-    expect(watchdog.look('control', { ...planning, waiting: 1 }, 1_270_000)).toMatch('1 control jobs wait');
+    for (let now = 0; now <= 1_200_000; now += 10_000) expect(watchdog.look('planning', planning, now)).toBeNull();
+    expect(watchdog.look('planning', { ...planning, waiting: 1 }, 1_210_000)).toBeNull();
+    expect(watchdog.look('planning', { ...planning, waiting: 1 }, 1_269_999)).toBeNull();
+    expect(watchdog.look('planning', { ...planning, waiting: 1 }, 1_270_000)).toMatch('1 planning jobs wait');
   });
 
   it('is not soothed by the progress of one job while none of those that wait is taken', () => {
@@ -69,15 +72,15 @@ describe('watchdog', () => {
   it('lets each class take the time that its jobs may', () => {
     const watchdog = createWatchdog(times);
     const planning = { waiting: 0, running: 1, concurrency: 2 };
-    watchdog.look('control', planning, 0);
-    expect(watchdog.look('control', planning, 2_399_999)).toBeNull();
-    expect(watchdog.look('control', planning, 2_400_000)).toMatch('1 control jobs run without progress');
+    watchdog.look('planning', planning, 0);
+    expect(watchdog.look('planning', planning, 2_399_999)).toBeNull();
+    expect(watchdog.look('planning', planning, 2_400_000)).toMatch('1 planning jobs run without progress');
   });
 
   it('watches each class by itself: a busy one does not excuse another', () => {
     const watchdog = createWatchdog(times);
-    watchdog.look('control', idle, 0);
+    watchdog.look('planning', idle, 0);
     watchdog.taken('scoring', 59_000);
-    expect(watchdog.look('control', idle, 60_000)).not.toBeNull();
+    expect(watchdog.look('planning', idle, 60_000)).not.toBeNull();
   });
 });

@@ -29,6 +29,18 @@ function chunkMetrics(registers: Registry[]) {
       buckets: JOB_BUCKETS,
       registers,
     }),
+    runSteps: new Counter({
+      name: 'tandem_run_steps_total',
+      help: 'Attempts at planning or publishing a run, by outcome: done, abandoned, given_back or failed.',
+      labelNames: ['predictor', 'step', 'outcome'] as const,
+      registers,
+    }),
+    runStepTakeovers: new Counter({
+      name: 'tandem_run_step_takeovers_total',
+      help: 'Plans and publications taken over from a worker whose lease was over.',
+      labelNames: ['predictor', 'step'] as const,
+      registers,
+    }),
     chunks: new Counter({
       name: 'tandem_chunks_total',
       help: 'Chunks of batch runs by outcome.',

@@ -6,10 +6,10 @@
 
 import type { FeatureBatch } from '@tandem/prediction/models/features';
 import { loadChunk } from '@tandem/prediction/runs/load-chunk';
-import { publishRun } from '@tandem/prediction/runs/publish-run';
 import type { ChunkResult, ClaimedChunk, Run } from '@tandem/prediction/runs/runs';
 import { scoreChunk } from '@tandem/prediction/runs/score-chunk';
 import type { ScoredUsers } from '@tandem/prediction/runs/scored-users';
+import { planNow, publishNow } from '@tandem/prediction/runs/steps.fixture';
 import { cpuSecondsOf } from './process-usage.ts';
 import type { WorkerParts } from './run-everyone.ts';
 import type { BenchServers } from './service.ts';
@@ -47,7 +47,7 @@ export async function measureStages(servers: BenchServers, parts: WorkerParts, p
   const score = await timed(() => scoreAll(work, read.value));
   const postgresWritten = await timed(() => commitAll(work, score.value));
   const redisWritten = await timed(() => loadAll(work, score.value, postgresWritten.value));
-  const published = await timed(() => publishRun(parts, work.run.id));
+  const published = await timed(() => publishNow(parts.runs, work.run.id, parts.loader));
   if (published.value?.state !== 'done' || !published.value.loaded)
     throw new Error('the run by stages was not published');
   return {
@@ -62,7 +62,7 @@ export async function measureStages(servers: BenchServers, parts: WorkerParts, p
 async function planWork(parts: WorkerParts, predictor: string): Promise<Work> {
   const request = { predictor, scope: { kind: 'all' }, reason: 'bench', scheduleSlot: null } as const;
   const { run: asked } = await parts.runs.create(request);
-  const run = await parts.runs.plan(asked.id);
+  const run = await planNow(parts.runs, asked.id);
   const chunks: ClaimedChunk[] = [];
   for (let no = 0; no < run.chunkCount; no++) {
     const chunk = await parts.runs.claim(run.id, no, LEASE_MS);

@@ -1,4 +1,5 @@
 /** The stores on Postgres keep the contracts that every store keeps. */
+
 import { createHash } from 'node:crypto';
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
 import { createPool } from '@tandem/offline-store/database';
@@ -8,6 +9,7 @@ import { createRunStore } from '@tandem/offline-store/run-store';
 import { findSettings } from '@tandem/offline-store/settings';
 import type { Assignment } from '@tandem/prediction/certificate';
 import { scoredUsers } from '@tandem/prediction/runs/scored-users';
+import { planNow } from '@tandem/prediction/runs/steps.fixture';
 import { cloneDatabase } from '@tandem/testing/databases';
 import { describeOverlayStore } from '@tandem/testing/overlay-store.contract';
 import { describeStoredPredictions } from '@tandem/testing/stored-predictions.contract';
@@ -64,7 +66,7 @@ describeStoredPredictions('Postgres', async () => {
         reason: 'test',
         scheduleSlot: null,
       });
-      const planned = await runs.plan(run.id);
+      const planned = await planNow(runs, run.id);
       const chunk = await runs.claim(run.id, 0, 60_000);
       if (!chunk) throw new Error('there is no chunk to claim');
       await runs.commit(planned, chunk, { history, computedAt, scored: scoredUsers(rows), failures: [] });

@@ -2,6 +2,7 @@
  * A small world to prove the freshness rule in: real Postgres, real Redis, real inference, and a predictor whose score
  * *is* the count of a user's changes. So an answer shows by itself what it was computed from, whatever its label says.
  */
+
 import { createHash, randomUUID } from 'node:crypto';
 import { createInferencePool } from '@tandem/inference/pool';
 import { adopt } from '@tandem/offline-store/adopt';
@@ -24,6 +25,7 @@ import { createHeldPredictions } from '@tandem/prediction/read/held-predictions'
 import { createPredictionReader, type PredictionReaderDependencies } from '@tandem/prediction/read/read-prediction';
 import { createRunChunk } from '@tandem/prediction/runs/run-chunk';
 import type { RunScope } from '@tandem/prediction/runs/runs';
+import { planNow, publishNow } from '@tandem/prediction/runs/steps.fixture';
 import { echoModel } from '@tandem/testing/onnx-models';
 
 export const PREDICTOR = 'count';
@@ -150,9 +152,9 @@ export function createWriters(world: World, delay: Delay) {
         .create({ predictor: PREDICTOR, scope, reason: 'test', scheduleSlot: null })
         .catch(() => null);
       if (!asked) return null;
-      const planned = await runs.plan(asked.run.id);
+      const planned = await planNow(runs, asked.run.id);
       for (let no = 0; no < planned.chunkCount; no++) await runChunk(planned.id, no);
-      return runs.publish(planned.id);
+      return publishNow(runs, planned.id);
     },
     /** Back to the generation before; resolves with its number, null where there is none. */
     rollBack: async () =>

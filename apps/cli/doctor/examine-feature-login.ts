@@ -1,7 +1,7 @@
 /** The login of feature queries: that it reaches the service's database, has what it needs, and no more. */
 import { createPool } from '@tandem/offline-store/database';
 import { assertFeatureLogin, findExcess } from '@tandem/offline-store/feature-login';
-import { type Finding, failed, ok, warning } from '../output/finding.ts';
+import { type Finding, ok, warning } from '../output/finding.ts';
 import type { DatabaseUrls } from '../servers/addresses.ts';
 import { unreached } from './examine-stores.ts';
 

@@ -20,6 +20,7 @@ export function renderRun(run: Run, paint: Paint, now: number): string[] {
   const lines = renderFields([
     ['run', run.id],
     ['state', `${paint(STATE_TONES[run.state], run.state)}${run.error === null ? '' : `: ${printable(run.error)}`}`],
+    ...attemptsOf(run),
     ['predictor', `${run.predictor}, scope ${run.scope}, model version ${run.modelVersion}${generationOf(run)}`],
     ['users', usersOf(run)],
     ['chunks', `${count(run.chunksCommitted)} of ${count(run.chunkCount)}`],
@@ -55,6 +56,14 @@ function renderFailures(failures: NonNullable<Run['failures']>, failed: number):
   const rows = shown.map(({ userId, reason }) => [printable(userId), printable(reason)] as const);
   const more = failed > shown.length ? [`  … and ${count(failed - shown.length)} more (--json names up to 1,000)`] : [];
   return ['not scored:', ...renderFields(rows, '  '), ...more];
+}
+
+/** Nothing to say of a step that succeeded, or is tried for the first time. */
+function attemptsOf({ attempts, attemptError }: Run): [string, string][] {
+  if (attempts < 2 && attemptError === null) return [];
+  return [
+    ['attempts', `${count(attempts)}${attemptError === null ? '' : `; the last failed: ${printable(attemptError)}`}`],
+  ];
 }
 
 function usersOf({ usersScored, usersFailed, usersExpected }: Run): string {

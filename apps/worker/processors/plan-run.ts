@@ -1,10 +1,22 @@
 /** Job `plan-run`: cuts a run into chunks and enqueues the first of them. */
 import { type PlanRunDependencies, planRun } from '@tandem/prediction/runs/plan-run';
+import type { RunStore } from '@tandem/prediction/runs/run-store';
 import type { Handler } from '@tandem/queue/run-worker';
+import { type StepTelling, tellStep } from './tell-step.ts';
 
-export function createPlanRun(dependencies: PlanRunDependencies): Handler<'plan-run'> {
-  return async ({ runId }) => {
-    const { predictor, scope, state, chunkCount, usersExpected } = await planRun(dependencies, runId);
-    return { predictor, scope, runState: state, chunkCount, usersExpected };
+export interface PlanRunProcessorDependencies extends PlanRunDependencies, StepTelling {
+  readonly runs: PlanRunDependencies['runs'] & Pick<RunStore, 'find'>;
+}
+
+export function createPlanRun(dependencies: PlanRunProcessorDependencies): Handler<'plan-run'> {
+  const { runs } = dependencies;
+  return async ({ runId }, job) => {
+    const before = await runs.find(runId);
+    if (before?.state !== 'planned') return { outcome: 'nothing_to_do' };
+    const report = await planRun(dependencies, runId, job.progress);
+    const told = await tellStep(before, 'plan', report, dependencies);
+    if (report.outcome !== 'done') return told;
+    const { scope, state, chunkCount, usersExpected } = report.result;
+    return { ...told, scope, runState: state, chunkCount, usersExpected };
   };
 }

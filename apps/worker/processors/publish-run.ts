@@ -5,26 +5,25 @@ import { isFinished } from '@tandem/prediction/runs/runs';
 import type { Handler } from '@tandem/queue/run-worker';
 import type { CheckFit } from './check-fit.ts';
 import { type ComparisonTelling, tellCompared } from './tell-compared.ts';
-import { type RunTelling, tellRunEnded } from './tell-run-ended.ts';
+import { type StepTelling, tellStep } from './tell-step.ts';
 
-export interface PublishRunProcessorDependencies extends PublishRunDependencies, RunTelling, ComparisonTelling {
-  readonly runs: Pick<RunStore, 'publish' | 'find'>;
+export interface PublishRunProcessorDependencies extends PublishRunDependencies, StepTelling, ComparisonTelling {
+  readonly runs: PublishRunDependencies['runs'] & Pick<RunStore, 'find'>;
   readonly checkFit: CheckFit;
-  readonly metrics: RunTelling['metrics'] & ComparisonTelling['metrics'];
+  readonly metrics: StepTelling['metrics'] & ComparisonTelling['metrics'];
 }
 
 export function createPublishRun(dependencies: PublishRunProcessorDependencies): Handler<'publish-run'> {
   const { runs, checkFit } = dependencies;
-  return async ({ runId }) => {
+  return async ({ runId }, job) => {
     const before = await runs.find(runId);
     if (!before || isFinished(before.state)) return { outcome: 'nothing_to_do' };
-    const outcome = await publishRun(dependencies, runId);
-    if (!outcome) return { outcome: 'chunks_open' };
-    if (outcome.report) tellCompared(before, outcome.report, dependencies);
-    const after = await runs.find(runId);
-    if (after && isFinished(after.state)) tellRunEnded(after, dependencies);
-    const { state, generation, loaded, note } = outcome;
+    const report = await publishRun(dependencies, runId, job.progress);
+    if (report.outcome === 'done' && report.result.report) tellCompared(before, report.result.report, dependencies);
+    const told = await tellStep(before, 'publish', report, dependencies);
+    if (report.outcome !== 'done') return told;
+    const { state, generation, loaded, note } = report.result;
     if (generation && loaded) await checkFit(generation);
-    return { outcome: state, predictor: before.predictor, generation: generation?.number ?? null, loaded, note };
+    return { ...told, outcome: state, generation: generation?.number ?? null, loaded, note };
   };
 }

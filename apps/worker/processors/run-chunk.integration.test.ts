@@ -2,6 +2,7 @@ import { createPool } from '@tandem/offline-store/database';
 import { TandemError } from '@tandem/prediction/errors';
 import { createRunChunk } from '@tandem/prediction/runs/run-chunk';
 import type { RunScope } from '@tandem/prediction/runs/runs';
+import { planNow } from '@tandem/prediction/runs/steps.fixture';
 import { silentLog } from '@tandem/telemetry/log';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { tableModel } from '@tandem/testing/onnx-models';
@@ -34,7 +35,7 @@ afterAll(async () => {
 /** A planned run, of which no worker knows. */
 async function plan(scope: RunScope = { kind: 'all' }): Promise<string> {
   const { run } = await worker.runs.create({ predictor: CUSTOMERS, scope, reason: 'test', scheduleSlot: null });
-  await worker.runs.plan(run.id);
+  await planNow(worker.runs, run.id);
   return run.id;
 }
 

@@ -2,6 +2,7 @@
  * What was scored in a past that is lost, whose versions the next past gives away again to other changes. Redis and the
  * memory of a reader still have it; a label alone cannot tell it from the truth.
  */
+
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { TandemError } from '../errors.ts';
 import {
@@ -16,8 +17,8 @@ import { PLAIN_READ } from '../read/read-options.ts';
 import type { PredictionReaderDependencies } from '../read/read-prediction.ts';
 import { loadGeneration } from './load-generation.ts';
 import { receiveNothingMore, type Standby } from './lossy-failover.fixture.ts';
-import { publishRun } from './publish-run.ts';
 import { createRunChunk, type RunChunkDependencies } from './run-chunk.ts';
+import { publishNow } from './steps.fixture.ts';
 
 /** Of the two chunks, and of neither change. */
 const [FIRST, SECOND, OTHER] = ['1', '40', '2'];
@@ -55,7 +56,7 @@ async function goOn(runId: string, parts: Partial<RunChunkDependencies> = {}) {
     if (!next) break;
     expect(await workerWith(parts)(runId, next.no)).toMatchObject({ outcome: 'committed' });
   }
-  return publishRun(world, runId);
+  return publishNow(world.runs, runId, world.loader);
 }
 
 describe('a run that was under way', () => {
@@ -69,7 +70,7 @@ describe('a run that was under way', () => {
     });
     expect(await workerWith(reading)(runId, 0)).toMatchObject({ outcome: 'committed', loadError: null });
     expect(await workerWith()(runId, 1)).toMatchObject({ outcome: 'committed', loadError: null });
-    expect(await publishRun(world, runId)).toMatchObject({ state: 'done', loaded: true });
+    expect(await publishNow(world.runs, runId, world.loader)).toMatchObject({ state: 'done', loaded: true });
     const [holding, other] = [createReader(), createReader()];
     expect(await holding(FIRST, OTHER)).toEqual(['batch fresh 0.2', 'batch fresh 0']);
 
@@ -125,13 +126,13 @@ describe('a generation', () => {
     const runId = await world.plan();
     for (const no of [0, 1]) await workerWith()(runId, no);
     const standby = await receiveNothingMore(world);
-    const lost = await publishRun(world, runId);
+    const lost = await publishNow(world.runs, runId, world.loader);
     const holding = createReader();
     expect(await holding(FIRST)).toEqual(['batch fresh 0']);
 
     await standby.takeOver();
     await world.change(FIRST, 1);
-    expect(await publishRun(world, runId)).toBeNull();
+    expect(await publishNow(world.runs, runId, world.loader)).toBeNull();
     const made = await goOn(runId);
     expect(made).toMatchObject({ state: 'done', generation: { number: lost?.generation?.number } });
     expect(made?.generation?.id).not.toBe(lost?.generation?.id);

@@ -1,20 +1,39 @@
 import { describe, expect, it } from 'vitest';
 import { TandemError } from '../errors.ts';
-import { HINTED_CHUNKS, planRun } from './plan-run.ts';
+import { HINTED_CHUNKS, type PlanRunDependencies, planRun } from './plan-run.ts';
 import { runOf, writeDownHints } from './run.fixture.ts';
 import type { Run } from './runs.ts';
+
+const lease = { leaseMs: 60_000, renewMs: 20_000 };
+const claimed = { fence: 1, attempts: 1, takenOver: false };
+
+/** A store whose step can be claimed; what is given back ends as the limit says. */
+function storeWith(changes: Partial<PlanRunDependencies['runs']> = {}): PlanRunDependencies['runs'] {
+  return {
+    claimStep: async (runId, step) => ({ ...claimed, runId, step, history: 'h' }),
+    renewStep: async () => true,
+    giveBackStep: async (step, _error, maxAttempts) => (step.attempts < maxAttempts ? 'waiting' : 'failed'),
+    plan: async () => runOf(),
+    claimable: async () => [],
+    ...changes,
+  };
+}
 
 /** Plans a run into which so many chunks were cut. */
 async function plan(run: Run, claimable: number) {
   const { hints, said } = writeDownHints();
   const refs = Array.from({ length: claimable }, (_, no) => ({ runId: run.id, no, fence: no % 3 }));
-  const runs = {
-    plan: async () => run,
-    fail: async () => run,
-    claimable: async (_runId: string, limit: number) => refs.slice(0, limit),
-  };
-  expect(await planRun({ runs, hints }, run.id)).toBe(run);
+  const runs = storeWith({ plan: async () => run, claimable: async (_runId, limit) => refs.slice(0, limit) });
+  expect(await planRun({ runs, hints, lease }, run.id)).toEqual({ outcome: 'done', result: run, ...claimed });
   return said;
+}
+
+/** What becomes of a plan that rejects so. */
+async function planRejecting(error: Error) {
+  const { hints, said } = writeDownHints();
+  const report = await planRun({ runs: storeWith({ plan: () => Promise.reject(error) }), hints, lease }, 'r1');
+  expect(said).toEqual([]);
+  return report;
 }
 
 describe('planning a run', () => {
@@ -32,30 +51,31 @@ describe('planning a run', () => {
   });
 
   it('fails a run that cannot be planned with the reason, and hints at nothing', async () => {
+    const report = await planRejecting(new TandemError('config_invalid', 'The feature query fails.'));
+    expect(report).toEqual({ outcome: 'failed', error: 'The feature query fails.', ...claimed });
+  });
+
+  it('gives the step back where another attempt may succeed', async () => {
+    const report = await planRejecting(new TandemError('unavailable', 'No answer.', { detail: 'timeout' }));
+    expect(report).toEqual({ outcome: 'given_back', error: 'No answer. (timeout)', ...claimed });
+  });
+
+  it('ends at once where another worker holds the step', async () => {
     const { hints, said } = writeDownHints();
-    const runs = {
-      plan: () => Promise.reject(new TandemError('config_invalid', 'The feature query fails.')),
-      claimable: async () => [],
-      fail: async (_runId: string, error: string) => runOf({ state: 'failed', error }),
-    };
-    const run = await planRun({ runs, hints }, 'r1');
-    expect([run.error, said]).toEqual(['cannot be planned: The feature query fails.', []]);
+    const runs = storeWith({
+      claimStep: async () => null,
+      plan: async () => expect.unreachable('planned all the same'),
+    });
+    expect([await planRun({ runs, hints, lease }, 'r1'), said]).toEqual([{ outcome: 'nothing_to_do' }, []]);
   });
 
-  it('rejects, and fails nothing, where another attempt may succeed or there is no such run', async () => {
-    for (const code of ['unavailable', 'unknown_run'] as const) {
-      const runs = {
-        plan: () => Promise.reject(new TandemError(code, 'no')),
-        claimable: async () => [],
-        fail: async () => expect.unreachable('failed a run that may go on'),
-      };
-      await expect(planRun({ runs, hints: writeDownHints().hints }, 'r1')).rejects.toMatchObject({ code });
-    }
+  it('abandons a plan whose fence is lost', async () => {
+    const { hints, said } = writeDownHints();
+    const runs = storeWith({ plan: async () => null });
+    expect([await planRun({ runs, hints, lease }, 'r1'), said]).toEqual([{ outcome: 'abandoned', ...claimed }, []]);
   });
 
-  it('hints at nothing while all that is open is claimed, nor of a run that has ended', async () => {
+  it('hints at nothing while all that is open is claimed', async () => {
     expect(await plan(runOf({ chunksCommitted: 1 }), 0)).toEqual([]);
-    expect(await plan(runOf({ state: 'cancelled' }), 2)).toEqual([]);
-    expect(await plan(runOf({ state: 'done', chunksCommitted: 2 }), 0)).toEqual([]);
   });
 });

@@ -1,29 +1,39 @@
 /** Cuts a run into chunks and hints at the first of them: B1 to B2 of a run that was only asked for. */
-import { isTandemError, isTransient } from '../errors.ts';
 import type { RunHints } from './run-hints.ts';
 import type { RunStore } from './run-store.ts';
-import { isFinished, type Run } from './runs.ts';
+import type { Run } from './runs.ts';
+import { type StepDependencies, type StepReport, type StepWork, workStep } from './work-step.ts';
 
-export interface PlanRunDependencies {
-  readonly runs: Pick<RunStore, 'plan' | 'claimable' | 'fail'>;
+export interface PlanRunDependencies extends StepDependencies {
+  readonly runs: StepDependencies['runs'] & Pick<RunStore, 'plan' | 'claimable'>;
   readonly hints: RunHints;
 }
 
 /** How many chunks of a run are hinted at ahead of the workers; reconcile.ts tops them up as they are done. */
 export const HINTED_CHUNKS = 200;
 
-/** Rejects only where another attempt may succeed; a run that cannot be planned (a broken feature query) is failed. */
-export async function planRun({ runs, hints }: PlanRunDependencies, runId: string): Promise<Run> {
-  const run = await runs.plan(runId).catch((error: unknown) => {
-    if (isTransient(error) || isTandemError(error, 'unknown_run')) throw error;
-    return runs.fail(runId, `cannot be planned: ${error instanceof Error ? error.message : String(error)}`);
-  });
-  if (!isFinished(run.state)) await hintAtChunks({ runs, hints }, run);
-  return run;
+/** A feature query that fails, or takes too long, fails the run at once: another attempt would do no better. */
+const LIMITS = { maxAttempts: 1 };
+
+/** @param onProgress told of each renewal of the lease */
+export async function planRun(
+  dependencies: PlanRunDependencies,
+  runId: string,
+  onProgress: () => void = () => {},
+): Promise<StepReport<Run>> {
+  const { runs, hints } = dependencies;
+  const options = { ...LIMITS, onProgress };
+  const plan: StepWork<Run> = (claimed, lost) => runs.plan(claimed, lost);
+  const report = await workStep(dependencies, runId, 'plan', options, plan);
+  if (report.outcome === 'done') await hintAtChunks({ runs, hints }, report.result);
+  return report;
 }
 
 /** Hints at what can be claimed; a run without open chunks is ready to be published. */
-export async function hintAtChunks({ runs, hints }: PlanRunDependencies, run: Run): Promise<number> {
+export async function hintAtChunks(
+  { runs, hints }: { readonly runs: Pick<RunStore, 'claimable'>; readonly hints: RunHints },
+  run: Run,
+): Promise<number> {
   if (run.chunksCommitted >= run.chunkCount) {
     await hints.publish(run.id);
     return 0;

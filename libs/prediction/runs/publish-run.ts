@@ -1,23 +1,33 @@
 /**
- * B9: once all chunks are committed, checks and publishes what a run made. Safe to repeat, and by several at once.
+ * B9: once all chunks are committed, checks, compares and publishes what a run made, under the lease of that step.
  * It does not wait for Redis: what is missing there, the reconciler has loaded.
  */
 import type { GenerationLoader } from './generation-loader.ts';
 import type { PublishOutcome, RunStore } from './run-store.ts';
+import { type StepDependencies, type StepReport, type StepWork, workStep } from './work-step.ts';
 
-export interface PublishRunDependencies {
-  readonly runs: Pick<RunStore, 'publish'>;
+export interface PublishRunDependencies extends StepDependencies {
+  readonly runs: StepDependencies['runs'] & Pick<RunStore, 'publish'>;
   readonly loader: Pick<GenerationLoader, 'completeLoad'>;
 }
 
-/** Null while chunks are open. `loaded`: whether the online store holds all of the new generation already. */
+/** `loaded`: whether the online store holds all of the new generation already. */
+export type PublishedRun = PublishOutcome & { readonly loaded: boolean };
+
+const LIMITS = { maxAttempts: 5 };
+
+/** @param onProgress told of each renewal of the lease */
 export async function publishRun(
-  { runs, loader }: PublishRunDependencies,
+  dependencies: PublishRunDependencies,
   runId: string,
-): Promise<(PublishOutcome & { readonly loaded: boolean }) | null> {
-  const outcome = await runs.publish(runId);
-  if (!outcome) return null;
-  const { generation } = outcome;
+  onProgress: () => void = () => {},
+): Promise<StepReport<PublishedRun>> {
+  const { runs, loader } = dependencies;
+  const options = { ...LIMITS, onProgress };
+  const publish: StepWork<PublishOutcome> = (claimed, lost) => runs.publish(claimed, lost);
+  const report = await workStep(dependencies, runId, 'publish', options, publish);
+  if (report.outcome !== 'done') return report;
+  const { generation } = report.result;
   const loaded = generation !== null && (await loader.completeLoad(generation, generation.users).catch(() => false));
-  return { ...outcome, loaded };
+  return { ...report, result: { ...report.result, loaded } };
 }

@@ -9,9 +9,7 @@ function inLine(changes: Partial<ReconcileDependencies> = {}) {
   const dependencies: ReconcileDependencies = {
     runs: {
       unfinished: async () => [],
-      plan: async () => runOf(),
       claimable: async () => [],
-      fail: async () => runOf(),
     },
     generations: { inForce: async () => [] },
     loader: { isLoaded: async () => true, completeLoad: async () => true },
@@ -54,15 +52,20 @@ describe('a round of reconciliation', () => {
     };
     for (const [state, expected] of Object.entries(next)) {
       const runs = {
-        unfinished: async () => [runOf({ state: state as RunState })],
-        plan: async () => runOf(),
-        fail: async () => runOf(),
+        unfinished: async () => [{ ...runOf({ state: state as RunState }), isStepFree: true }],
         claimable: async () => [{ runId: 'r1', no: 1, fence: 4 }],
       };
       const { dependencies, said } = inLine({ runs });
       await createReconcile(dependencies)();
       expect([state, said]).toEqual([state, expected]);
     }
+  });
+
+  it('does not hint at a step that a worker holds', async () => {
+    const held = (['planned', 'publishing'] as const).map((state) => ({ ...runOf({ state }), isStepFree: false }));
+    const { dependencies, said } = inLine({ runs: { unfinished: async () => held, claimable: async () => [] } });
+    expect(await createReconcile(dependencies)()).toMatchObject({ unfinishedRuns: 2, errors: [] });
+    expect(said).toEqual([]);
   });
 
   it('has loaded what is neither loaded nor complete, and marks what only lacks its mark', async () => {
@@ -113,7 +116,7 @@ describe('a round of reconciliation', () => {
 
   it('does each step though any of the others fails, and names those that failed', async () => {
     const { dependencies } = inLine({
-      runs: { unfinished: away('runs'), plan: away('plan'), claimable: away('chunks'), fail: away('fail') },
+      runs: { unfinished: away('runs'), claimable: away('chunks') },
       outbox: { read: away('outbox'), remove: away('outbox') },
       generations: { inForce: away('generations') },
     });

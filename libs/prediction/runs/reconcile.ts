@@ -14,11 +14,11 @@ import type { Generation } from './generations.ts';
 import { hintAtChunks } from './plan-run.ts';
 import type { RunHints } from './run-hints.ts';
 import type { GenerationStore, RunStore } from './run-store.ts';
-import { isFinished, type Run, type RunState } from './runs.ts';
+import { isFinished, type RunState, type UnfinishedRun } from './runs.ts';
 import { createStepper } from './step.ts';
 
 export interface ReconcileDependencies {
-  readonly runs: Pick<RunStore, 'unfinished' | 'plan' | 'claimable' | 'fail'>;
+  readonly runs: Pick<RunStore, 'unfinished' | 'claimable'>;
   readonly generations: Pick<GenerationStore, 'inForce'>;
   readonly loader: Pick<GenerationLoader, 'isLoaded' | 'completeLoad'>;
   readonly hints: RunHints;
@@ -72,17 +72,17 @@ async function hintAtRuns(dependencies: ReconcileDependencies): Promise<{ unfini
   return { unfinished: runs.filter((run) => !isFinished(run.state)).length, chunks };
 }
 
-/** The next step of a run; gives how many chunks were hinted at. */
-async function hintAtNext({ runs, hints }: ReconcileDependencies, run: Run): Promise<number> {
+/** Hints at the next step of a run where it can be claimed; gives how many chunks were hinted at. */
+async function hintAtNext({ runs, hints }: ReconcileDependencies, run: UnfinishedRun): Promise<number> {
   const state: RunState = run.state;
   switch (state) {
     case 'planned':
-      await hints.plan(run.id);
+      if (run.isStepFree) await hints.plan(run.id);
       return 0;
     case 'running':
       return hintAtChunks({ runs, hints }, run);
     case 'publishing':
-      await hints.publish(run.id);
+      if (run.isStepFree) await hints.publish(run.id);
       return 0;
     case 'done':
     case 'done_with_errors':

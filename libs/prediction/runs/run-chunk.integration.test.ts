@@ -5,10 +5,10 @@ import { PLAIN_READ } from '../read/read-options.ts';
 import { createChunkLoads } from './chunk-loads.ts';
 import { gatherLoads } from './gathered-loads.ts';
 import { loadGeneration } from './load-generation.ts';
-import { publishRun } from './publish-run.ts';
 import { createReconcile } from './reconcile.ts';
 import { createRunChunk, type RunChunkDependencies } from './run-chunk.ts';
 import type { RunHints } from './run-hints.ts';
+import { publishNow } from './steps.fixture.ts';
 
 let world: PredictionWorld;
 let hinted: string[];
@@ -72,7 +72,7 @@ describe('a chunk of a run', () => {
     expect(await losing(runId, 0)).toMatchObject({ outcome: 'abandoned' });
     expect(await workerWith()(runId, 0)).toEqual({ outcome: 'nothing_to_do' });
     await workerWith()(runId, 1);
-    const outcome = await publishRun(world, runId);
+    const outcome = await publishNow(world.runs, runId, world.loader);
     expect(outcome).toMatchObject({ state: 'done', loaded: false, generation: { users: 40 } });
   });
 
@@ -156,13 +156,12 @@ describe('a chunk of a run', () => {
 describe('while Redis is away', () => {
   it('a run is committed and published all the same, and says what was not loaded', async () => {
     const loader = { ...world.loader, loadScored: redisIsAway, completeLoad: redisIsAway };
-    const { reports, runId } = await world.run({ kind: 'all' }, { loader });
+    const { reports, runId, outcome } = await world.run({ kind: 'all' }, { loader });
     expect(reports).toMatchObject(
       Array.from({ length: 2 }, () => ({ outcome: 'committed', loadError: 'The online store cannot be reached.' })),
     );
+    expect(outcome).toMatchObject({ state: 'done', loaded: false });
     expect(await world.runs.find(runId)).toMatchObject({ state: 'done' });
-    const again = await publishRun({ runs: world.runs, loader }, runId);
-    expect(again).toMatchObject({ state: 'done', loaded: false });
     const answers = await world.createReader()(PREDICTOR, ['2'], { ...PLAIN_READ, onlyIfCached: true });
     expect(answers.map(inShort)).toEqual(['batch fresh 0']);
   });
@@ -185,7 +184,7 @@ describe('loads that go on behind their jobs', () => {
       const report = await workerWith({ loads: dies })(runId, no);
       expect(report).toMatchObject({ outcome: 'committed', loadError: null });
     }
-    const outcome = await publishRun(world, runId);
+    const outcome = await publishNow(world.runs, runId, world.loader);
     expect(outcome).toMatchObject({ state: 'done', loaded: false });
     const read = async () =>
       (await world.createReader()(PREDICTOR, ['2'], { ...PLAIN_READ, onlyIfCached: true })).map(inShort);
@@ -208,7 +207,7 @@ describe('loads that go on behind their jobs', () => {
     for (const no of [0, 1]) await runChunk(runId, no);
     await loads.settled();
     expect(failed).toEqual([]);
-    expect(await publishRun(world, runId)).toMatchObject({ state: 'done', loaded: true });
+    expect(await publishNow(world.runs, runId, world.loader)).toMatchObject({ state: 'done', loaded: true });
   });
 });
 

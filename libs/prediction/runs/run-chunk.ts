@@ -7,8 +7,8 @@
 import { isTandemError, isTransient } from '../errors.ts';
 import { unknownRun } from '../read/read-errors.ts';
 import type { Registry } from '../read/read-prediction.ts';
-import { type HeldLease, holdLease, type LeaseTimes } from './chunk-lease.ts';
 import type { ChunkLoads } from './chunk-loads.ts';
+import { type HeldLease, holdLease, type LeaseTimes } from './lease.ts';
 import { type LoadChunkDependencies, loadChunk } from './load-chunk.ts';
 import type { RunHints } from './run-hints.ts';
 import type { RunStore } from './run-store.ts';
@@ -80,7 +80,7 @@ export function createRunChunk(dependencies: RunChunkDependencies): RunChunk {
   }
 
   async function attempt(run: Run, chunk: ClaimedChunk, onProgress: () => void): Promise<AttemptReport> {
-    const held = holdLease(runs, chunk, lease);
+    const held = holdLease((leaseMs) => runs.renew(chunk, leaseMs), lease);
     try {
       return await work(dependencies, run, chunk, held, onProgress);
     } catch (error) {

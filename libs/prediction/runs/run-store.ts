@@ -1,7 +1,17 @@
 /** Port of the run use cases: where runs, chunks and generations have their truth. Each call is one transaction. */
 import type { GenerationReport } from '../reports/generation-report.ts';
 import type { Generation } from './generations.ts';
-import type { ChunkResult, ClaimedChunk, CommitOutcome, Run, RunFailure, RunScope } from './runs.ts';
+import type {
+  ChunkResult,
+  ClaimedChunk,
+  ClaimedStep,
+  CommitOutcome,
+  Run,
+  RunFailure,
+  RunScope,
+  RunStep,
+  UnfinishedRun,
+} from './runs.ts';
 
 export interface NewRun {
   readonly predictor: string;
@@ -39,10 +49,21 @@ export interface RunStore {
   list(query: { predictor?: string; limit: number; before?: string }): Promise<readonly Run[]>;
   failures(runId: string, limit: number): Promise<readonly RunFailure[]>;
   /**
-   * Cuts a planned run into chunks, and for scope `all` makes its generation and partition. A `stale` run that would
-   * cover more than a fifth of the users becomes `all`. Does nothing for a run that is planned already.
+   * Claims a step that the run's state asks for and that no worker holds. Null where there is none to claim: the run is
+   * elsewhere, its last attempt failed a moment ago, or the predictor has the same step of another run under way.
    */
-  plan(runId: string): Promise<Run>;
+  claimStep(runId: string, step: RunStep, leaseMs: number): Promise<ClaimedStep | null>;
+  /** Extends the lease; false where the fence is lost, or the run has ended. */
+  renewStep(step: ClaimedStep, leaseMs: number): Promise<boolean>;
+  /** Frees a step after an error, for another attempt a while later; after `maxAttempts` the run fails with the reason. */
+  giveBackStep(step: ClaimedStep, error: string, maxAttempts: number): Promise<'waiting' | 'failed' | 'fence_lost'>;
+  /**
+   * Cuts the run into chunks, and for scope `all` makes its generation and partition. A `stale` run that would cover more
+   * than a fifth of the users becomes `all`. Null where the fence is lost. Rejects with `StepFailed` where no other
+   * attempt would do better.
+   * @param lost ends the scan of the feature query when it aborts
+   */
+  plan(step: ClaimedStep, lost: AbortSignal): Promise<Run | null>;
   /** Chunks that wait, or whose lease is over. */
   claimable(runId: string, limit: number): Promise<readonly ChunkRef[]>;
   /** Takes a chunk that waits or whose lease is over; null where there is none to take (taken, done, run ended). */
@@ -54,16 +75,18 @@ export interface RunStore {
   /** B6: predictions and progress in one transaction, guarded by fence and history. */
   commit(run: Run, chunk: ClaimedChunk, result: ChunkResult): Promise<CommitOutcome>;
   markLoaded(runId: string, no: number): Promise<void>;
-  /** B9: checks, pointer, state, in one transaction; safe to repeat. Null while chunks are open, or open again. */
-  publish(runId: string): Promise<PublishOutcome | null>;
-  /** Chunks that wait are dropped; those under way commit nothing more. Rejects `run_conflict` for a finished run. */
+  /**
+   * B9: checks and compares, then pointer and state in one transaction that the fence guards. Null where chunks are open,
+   * or open again, or the fence is lost.
+   * @param lost ends the statements that index and compare when it aborts
+   */
+  publish(step: ClaimedStep, lost: AbortSignal): Promise<PublishOutcome | null>;
+  /** Waiting chunks are dropped; chunks and steps under way write nothing more. Rejects `run_conflict` for a finished run. */
   cancel(runId: string): Promise<Run>;
-  /** Ends a run that cannot go on, with the reason; does nothing for a finished one. */
-  fail(runId: string, error: string): Promise<Run>;
   /** A cancelled or failed run goes on with the chunks that are not committed. Rejects `run_conflict` otherwise. */
   resume(runId: string): Promise<Run>;
   /** Runs that are not finished: for the reconciler. */
-  unfinished(): Promise<readonly Run[]>;
+  unfinished(): Promise<readonly UnfinishedRun[]>;
 }
 
 export interface RollbackRequest {

@@ -16,6 +16,8 @@ export function runOf(changes: Partial<Run> = {}): Run {
     state: 'running',
     reason: 'test',
     error: null,
+    attempts: 0,
+    attemptError: null,
     usersExpected: 10,
     usersScored: 0,
     usersFailed: 0,

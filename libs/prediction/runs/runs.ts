@@ -26,6 +26,10 @@ export interface Run {
   /** Who asked: `api`, `cli`, `schedule`, … */
   readonly reason: string;
   readonly error: string | null;
+  /** Attempts at the run's current step, planning or publishing; at its last one where it has ended. */
+  readonly attempts: number;
+  /** Why the last attempt at that step failed; null where it did not. */
+  readonly attemptError: string | null;
   readonly usersExpected: number;
   readonly usersScored: number;
   readonly usersFailed: number;
@@ -42,6 +46,27 @@ export interface Run {
 export interface RunFailure {
   readonly userId: string;
   readonly reason: string;
+}
+
+/** What a run needs beside its chunks: to be cut into them, and to be checked, compared and published. */
+export type RunStep = 'plan' | 'publish';
+
+/** A step as its claimer holds it; whoever claims it later holds a higher fence. */
+export interface ClaimedStep {
+  readonly runId: string;
+  readonly step: RunStep;
+  readonly fence: number;
+  readonly attempts: number;
+  /** Whether another worker had it, whose lease is over. */
+  readonly takenOver: boolean;
+  /** The database's history at the claim: what was read in another one is not written. */
+  readonly history: string;
+}
+
+/** An unfinished run as the reconciler sees it. */
+export interface UnfinishedRun extends Run {
+  /** Whether its next step can be claimed: no worker holds it, nor the same step of another run of the predictor. */
+  readonly isStepFree: boolean;
 }
 
 /** A chunk as its claimer holds it; whoever claims it later holds a higher fence. */

@@ -42,12 +42,17 @@ const RUNS: readonly Site[] = [
   },
   {
     file: 'libs/prediction/runs/plan-run.ts',
-    anchor: '  const run = await runs.plan(runId).catch((error: unknown) => {\n',
+    anchor: "  const report = await workStep(dependencies, runId, 'plan', options, plan);\n",
     before: 'batch.before_plan',
   },
   {
+    file: 'libs/prediction/runs/work-step.ts',
+    anchor: '  const attempt = { fence, attempts, takenOver };\n',
+    after: 'batch.step_claimed',
+  },
+  {
     file: 'libs/prediction/runs/plan-run.ts',
-    anchor: '  if (!isFinished(run.state)) await hintAtChunks({ runs, hints }, run);\n',
+    anchor: "  if (report.outcome === 'done') await hintAtChunks({ runs, hints }, report.result);\n",
     before: 'batch.after_plan',
     after: 'batch.after_enqueue',
   },
@@ -104,7 +109,7 @@ const CHUNKS: readonly Site[] = [
 const PUBLISHING: readonly Site[] = [
   {
     file: 'libs/prediction/runs/publish-run.ts',
-    anchor: '  const outcome = await runs.publish(runId);\n',
+    anchor: "  const report = await workStep(dependencies, runId, 'publish', options, publish);\n",
     before: 'batch.before_publish',
     after: 'batch.after_publish',
   },

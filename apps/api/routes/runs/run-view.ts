@@ -11,7 +11,12 @@ export const RunSchema = z
     scope: z.enum(['all', 'stale', 'users']),
     state: z.enum(['planned', 'running', 'publishing', 'done', 'done_with_errors', 'failed', 'cancelled']),
     reason: z.string().openapi({ description: 'Who asked: `api`, `cli`, `schedule`' }),
-    error: z.string().nullable(),
+    error: z.string().nullable().openapi({ description: 'Why the run failed, or what to know of its publication' }),
+    attempts: z.int().openapi({
+      description:
+        'Attempts at the current step, planning or publishing; at the last step if the run has ended. After an outage of the database a step is tried up to 40 times',
+    }),
+    attemptError: z.string().nullable().openapi({ description: 'Why the last attempt at that step failed' }),
     modelVersion: z.string(),
     generation: z.string().nullable().openapi({ description: 'Of scope `all`: the generation that it makes' }),
     usersExpected: z.int(),
@@ -35,6 +40,8 @@ export const RUN_EXAMPLE: RunView = {
   state: 'running',
   reason: 'api',
   error: null,
+  attempts: 0,
+  attemptError: null,
   modelVersion: '2',
   generation: '17',
   usersExpected: 2357,
@@ -49,7 +56,7 @@ export const RUN_EXAMPLE: RunView = {
 };
 
 export function runView(run: Run): RunView {
-  const { id, predictor, scope, state, reason, error } = run;
+  const { id, predictor, scope, state, reason, error, attempts, attemptError } = run;
   const { usersExpected, usersScored, usersFailed, chunkCount, chunksCommitted } = run;
   return {
     id,
@@ -58,6 +65,8 @@ export function runView(run: Run): RunView {
     state,
     reason,
     error,
+    attempts,
+    attemptError,
     modelVersion: String(run.modelNumber),
     generation: run.generationNumber === null ? null : String(run.generationNumber),
     usersExpected,

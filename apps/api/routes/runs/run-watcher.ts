@@ -95,6 +95,7 @@ function hasChanged(before: Run | undefined, run: Run): boolean {
   return (
     before.state !== run.state ||
     before.error !== run.error ||
+    before.attempts !== run.attempts ||
     before.usersScored !== run.usersScored ||
     before.usersFailed !== run.usersFailed ||
     before.usersExpected !== run.usersExpected ||

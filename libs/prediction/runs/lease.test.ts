@@ -1,30 +1,25 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { holdLease } from './chunk-lease.ts';
+import { holdLease } from './lease.ts';
 
-const chunk = { runId: 'r', no: 1, fence: 3, attempts: 1, takenOver: false, part: { userIds: ['1'] } };
 const times = { leaseMs: 30_000, renewMs: 10_000 };
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-describe('a chunk lease', () => {
-  it('is renewed while the chunk is worked on, and not after its release', async () => {
-    const renewals: [number, number][] = [];
-    const renew = async ({ fence }: { fence: number }, leaseMs: number) => renewals.push([fence, leaseMs]) > 0;
-    const held = holdLease({ renew }, chunk, times);
+describe('a lease', () => {
+  it('is renewed while its holder works, and not after its release', async () => {
+    const renewals: number[] = [];
+    const held = holdLease(async (leaseMs) => renewals.push(leaseMs) > 0, times);
     await vi.advanceTimersByTimeAsync(25_000);
-    expect(renewals).toEqual([
-      [3, 30_000],
-      [3, 30_000],
-    ]);
+    expect(renewals).toEqual([30_000, 30_000]);
     held.release();
     await vi.advanceTimersByTimeAsync(60_000);
     expect(renewals).toHaveLength(2);
     expect(held.lost.aborted).toBe(false);
   });
 
-  it('is lost once the database says that another holds the chunk', async () => {
-    const held = holdLease({ renew: async () => false }, chunk, times);
+  it('is lost once the database says that another worker holds it', async () => {
+    const held = holdLease(async () => false, times);
     expect(held.lost.aborted).toBe(false);
     await vi.advanceTimersByTimeAsync(10_000);
     expect(held.lost.aborted).toBe(true);
@@ -37,7 +32,7 @@ describe('a chunk lease', () => {
       asked++;
       throw new Error('no answer');
     };
-    const held = holdLease({ renew }, chunk, times);
+    const held = holdLease(renew, times);
     await vi.advanceTimersByTimeAsync(30_000);
     expect(asked).toBe(3);
     expect(held.lost.aborted).toBe(false);
@@ -50,7 +45,7 @@ describe('a chunk lease', () => {
       asked++;
       return new Promise<boolean>(() => undefined);
     };
-    const held = holdLease({ renew }, chunk, times);
+    const held = holdLease(renew, times);
     await vi.advanceTimersByTimeAsync(60_000);
     expect(asked).toBe(1);
     held.release();

@@ -1,0 +1,31 @@
+/** An attempt at a step of a run in the log and the metrics: told by the worker that made it. */
+import type { RunStore } from '@tandem/prediction/runs/run-store';
+import { isFinished, type Run, type RunStep } from '@tandem/prediction/runs/runs';
+import type { StepReport } from '@tandem/prediction/runs/work-step';
+import type { LogFields } from '@tandem/telemetry/log';
+import type { Metrics } from '@tandem/telemetry/metrics';
+import { type RunTelling, tellRunEnded } from './tell-run-ended.ts';
+
+export interface StepTelling extends RunTelling {
+  readonly runs: Pick<RunStore, 'find'>;
+  readonly metrics: RunTelling['metrics'] & Pick<Metrics, 'runSteps' | 'runStepTakeovers'>;
+}
+
+/** What the job's event says of the attempt. The run is the one from before it; its end is told here. */
+export async function tellStep(
+  run: Run,
+  step: RunStep,
+  report: StepReport<unknown>,
+  { runs, log, metrics }: StepTelling,
+): Promise<LogFields> {
+  const { predictor } = run;
+  if (report.outcome === 'nothing_to_do') return { outcome: report.outcome, predictor };
+  const { outcome, fence, attempts, takenOver } = report;
+  metrics.runSteps.inc({ predictor, step, outcome });
+  if (takenOver) metrics.runStepTakeovers.inc({ predictor, step });
+  const error = 'error' in report ? { error: report.error } : {};
+  if (outcome === 'given_back') log.warn('step.given_back', { runId: run.id, predictor, step, attempts, ...error });
+  const after = await runs.find(run.id);
+  if (outcome !== 'abandoned' && after && isFinished(after.state)) tellRunEnded(after, { log, metrics });
+  return { outcome, predictor, fence, attempts, takenOver, ...error };
+}

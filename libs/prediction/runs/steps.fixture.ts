@@ -1,0 +1,32 @@
+/** For tests of what comes before and after: plans and publishes a run as a worker does, at once. */
+import { unknownRun } from '../read/read-errors.ts';
+import type { GenerationLoader } from './generation-loader.ts';
+import { planRun } from './plan-run.ts';
+import { type PublishedRun, publishRun } from './publish-run.ts';
+import type { RunStore } from './run-store.ts';
+import type { Run } from './runs.ts';
+
+const lease = { leaseMs: 60_000, renewMs: 20_000 };
+const hints = { plan: async () => {}, chunks: async () => {}, publish: async () => {}, load: async () => {} };
+const LOADS_NOTHING = { completeLoad: async () => false };
+
+/** The run after it, planned or failed; one that is planned already as it is. */
+export async function planNow(runs: RunStore, runId: string): Promise<Run> {
+  const report = await planRun({ runs, hints, lease }, runId);
+  if (report.outcome === 'done') return report.result;
+  if (report.outcome === 'given_back') throw new Error(report.error);
+  const run = await runs.find(runId);
+  if (!run) throw unknownRun(runId);
+  return run;
+}
+
+/** Null where there is nothing to publish. */
+export async function publishNow(
+  runs: RunStore,
+  runId: string,
+  loader: Pick<GenerationLoader, 'completeLoad'> = LOADS_NOTHING,
+): Promise<PublishedRun | null> {
+  const report = await publishRun({ runs, lease, loader }, runId);
+  if (report.outcome === 'given_back' || report.outcome === 'failed') throw new Error(report.error);
+  return report.outcome === 'done' ? report.result : null;
+}
