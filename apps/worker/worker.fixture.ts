@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
 import type { createPool } from '@tandem/offline-store/database';
-import type { FreshnessPolicy } from '@tandem/prediction/predictor';
+import type { FreshnessPolicy, Policy } from '@tandem/prediction/predictor';
 import { linearModel } from '@tandem/testing/onnx-models';
 import type { WorkerEnvironment } from './dependencies.ts';
 
@@ -26,6 +26,10 @@ export interface Customers {
   readonly model?: Buffer;
   /** Those that the model takes. */
   readonly columns?: readonly string[];
+  readonly name?: string;
+  /** A condition of its feature query. */
+  readonly where?: string;
+  readonly policy?: Partial<Policy> & { readonly planTimeoutMs?: number };
 }
 
 export const CUSTOMERS = 'customers';
@@ -42,19 +46,21 @@ export async function adoptCustomers(pool: Pool, customers: Customers): Promise<
   await adopt(pool, { actor: 'test', predictors: [predictorOf(customers)] });
 }
 
-function predictorOf(customers: Customers): PredictorToAdopt {
+export function predictorOf(customers: Customers): PredictorToAdopt {
   const { chunkSize, schedule = null, model = linearModel({ weights: WEIGHTS }) } = customers;
-  const { columns = ['recency', 'orders'] } = customers;
+  const { columns = ['recency', 'orders'], name = CUSTOMERS, where = 'true' } = customers;
+  const { planTimeoutMs, ...policy } = customers.policy ?? {};
+  const batch = { schedule, chunkSize, minCoverage: 0.5, ...(planTimeoutMs === undefined ? {} : { planTimeoutMs }) };
   return {
-    name: CUSTOMERS,
+    name,
     artifact: model,
-    policy: { freshness: FRESHNESS, batch: { schedule, chunkSize, minCoverage: 0.5 } },
+    policy: { freshness: FRESHNESS, batch, ...policy },
     definition: {
-      predictor: CUSTOMERS,
+      predictor: name,
       artifactHash: createHash('sha256').update(model).digest('hex'),
       keyType: 'int8',
       query: {
-        sql: 'select id as user_id, recency, orders from customers',
+        sql: `select id as user_id, recency, orders from customers where ${where}`,
         columns: [
           { name: 'recency', kind: 'number' },
           { name: 'orders', kind: 'integer' },

@@ -1,0 +1,49 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import {
+  cancelAsleep,
+  createSlowWorld,
+  ENDLESS,
+  runSideBySide,
+  SLOW_COMPARISON,
+  SLOW_PLAN,
+  type SlowWorld,
+} from './run-steps.fixture.ts';
+
+let world: SlowWorld;
+beforeAll(async () => {
+  world = await createSlowWorld({ seconds: 5, planTimeout: 3 });
+});
+afterAll(() => world.close());
+
+test('the plan of a worker that was killed is made by another, once its lease is over', async () => {
+  const first = world.startWorker();
+  await first.until('worker.started');
+  const runId = await world.ask(SLOW_PLAN);
+  await world.until(async () => (await world.asleep()).plans === 1);
+  first.kill('SIGKILL');
+  await first.ended;
+  const second = world.startWorker();
+  const line = await second.until('job.ended', ({ runId: id, takenOver }) => id === runId && takenOver === true);
+  expect(line).toMatchObject({ job: 'plan-run', outcome: 'done', attempts: 2 });
+  expect(await world.ended(runId)).toMatchObject({ state: 'done', generationNumber: 1 });
+  const third = world.startWorker();
+  await third.until('worker.started');
+});
+
+test('long plans and comparisons of some predictors delay no other, and each run ends', async () => {
+  const { alone, beside, most, ended } = await runSideBySide(world);
+  expect(Math.max(...beside)).toBeLessThan(2 * alone + 3_000);
+  expect(most).toEqual({ plans: 2, comparisons: 1 });
+  expect(ended).toEqual([
+    { state: 'done', error: null },
+    { state: 'done', error: null },
+    { state: 'failed', error: expect.stringContaining('batch.planTimeout (3 s), at predictors.endless.features.sql') },
+  ]);
+});
+
+test.each([ENDLESS, SLOW_COMPARISON])('a run of %s is cancelled within two seconds', async (predictor) => {
+  const { state, answered, stopped } = await cancelAsleep(world, predictor);
+  expect(state).toBe('cancelled');
+  expect(answered).toBeLessThan(2_000);
+  expect(stopped).toBeLessThan(2_500);
+});

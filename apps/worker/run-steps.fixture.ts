@@ -1,0 +1,161 @@
+/**
+ * Plans and comparisons that take long, beside a predictor whose do not: two workers, four predictors. A function in their
+ * feature queries sleeps, once a statement, where the statement is one of the kind that is to be slow.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startRedis } from '@tandem/local-servers/redis';
+import { adopt } from '@tandem/offline-store/adopt';
+import { createPool } from '@tandem/offline-store/database';
+import { createRunStore } from '@tandem/offline-store/run-store';
+import { PUBLISH_DEFAULTS } from '@tandem/prediction/predictor';
+import type { Run } from '@tandem/prediction/runs/runs';
+import { createQueue } from '@tandem/queue/enqueue';
+import { silentLog } from '@tandem/telemetry/log';
+import { cloneDatabase } from '@tandem/testing/databases';
+import { inject, vi } from 'vitest';
+import { adoptCustomers, predictorOf, startWorkerProcess, type WorkerProcess } from './worker.fixture.ts';
+
+/** Each has 200 users; `quick` is the one that must not wait for the others. */
+export const SLOW_PLAN = 'slow_plan';
+export const SLOW_COMPARISON = 'slow_comparison';
+export const ENDLESS = 'endless';
+export const QUICK = 'quick';
+
+export interface SlowSteps {
+  /** Seconds of the plan of `slow_plan` and of the comparison of `slow_comparison`. */
+  readonly seconds: number;
+  /** Seconds after which the plan of `endless` is given up. */
+  readonly planTimeout: number;
+}
+
+export type SlowWorld = Awaited<ReturnType<typeof createSlowWorld>>;
+
+export async function createSlowWorld({ seconds, planTimeout }: SlowSteps) {
+  const folder = await mkdtemp(join(tmpdir(), 'tandem-steps-'));
+  const redis = await startRedis({ dataDir: folder, log: () => undefined });
+  const database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  const pool = createPool({ url: database.url, applicationName: 'steps-test' });
+  const queue = await createQueue({ url: redis.url, log: silentLog });
+  const store = createRunStore(pool);
+  const workers: WorkerProcess[] = [];
+  await pool.query(`
+    create table paces (predictor text primary key, statements text not null, seconds float8 not null);
+    insert into paces values ('${SLOW_PLAN}', 'user_keys', ${seconds}), ('${SLOW_COMPARISON}', 'full join', ${seconds}),
+      ('${ENDLESS}', 'user_keys', 86400);
+    create function paced(name text) returns boolean language plpgsql stable as $$
+    begin
+      perform pg_sleep(p.seconds) from paces p where p.predictor = name and current_query() ~ p.statements;
+      return true;
+    end $$`);
+  const customers = { users: 200, chunkSize: 50 };
+  await adoptCustomers(pool, customers);
+  // A number for each: nobody fails here.
+  await pool.query(`update customers set recency = 1 where recency = 'NaN'`);
+  const of = (name: string, policy: NonNullable<Parameters<typeof predictorOf>[0]['policy']> = {}) =>
+    predictorOf({ ...customers, name, where: `paced('${name}')`, policy });
+  // The comparison by segments has 60 % of this time, all of which it takes; then it is made without them.
+  const publish = { ...PUBLISH_DEFAULTS, maxPsi: 0.5, reportTimeoutMs: Math.ceil((seconds * 1_000) / 0.6) };
+  const predictors = [
+    of(SLOW_PLAN),
+    of(SLOW_COMPARISON, { publish, segments: ['orders'] }),
+    of(ENDLESS, { planTimeoutMs: planTimeout * 1_000 }),
+    of(QUICK),
+  ];
+  await adopt(pool, { actor: 'test', predictors });
+
+  async function ask(predictor: string): Promise<string> {
+    const { run } = await store.create({ predictor, scope: { kind: 'all' }, reason: 'test', scheduleSlot: null });
+    await queue.enqueue('plan-run', { runId: run.id });
+    return run.id;
+  }
+  const until = (condition: () => unknown, timeout = 120_000) => vi.waitUntil(condition, { timeout, interval: 20 });
+
+  return {
+    store,
+    ask,
+    startWorker(): WorkerProcess {
+      const environment = { DATABASE_URL: database.url, REDIS_URL: redis.url, CHUNK_LEASE_MS: '2000' };
+      const worker = startWorkerProcess(environment);
+      workers.push(worker);
+      return worker;
+    },
+    until,
+    /** The run once it has ended. */
+    async ended(runId: string, timeout?: number): Promise<Run> {
+      await until(async () => (await store.find(runId))?.finishedAt, timeout);
+      return (await store.find(runId)) as Run;
+    },
+    /** A run of the quick predictor from its start to its end, in ms. */
+    async quick(): Promise<number> {
+      const started = performance.now();
+      const runId = await ask(QUICK);
+      await until(async () => (await store.find(runId))?.state === 'done');
+      return performance.now() - started;
+    },
+    /** Statements of workers that sleep now: plans, and comparisons. */
+    async asleep(): Promise<{ plans: number; comparisons: number }> {
+      const { rows } = await pool.query<{ plans: number; comparisons: number }>(
+        `select count(*) filter (where query like '%user_keys%')::int as plans,
+          count(*) filter (where query like '%full join%')::int as comparisons
+        from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'`,
+      );
+      return rows[0] ?? { plans: 0, comparisons: 0 };
+    },
+    async close() {
+      for (const worker of workers) worker.kill('SIGKILL');
+      await Promise.all(workers.map((worker) => worker.ended));
+      await queue.close();
+      await pool.end();
+      await database.drop();
+      await redis.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** What was seen while the slow steps were under way. */
+export interface Seen {
+  readonly alone: number;
+  readonly beside: readonly number[];
+  readonly most: { readonly plans: number; readonly comparisons: number };
+  readonly ended: readonly Pick<Run, 'state' | 'error'>[];
+}
+
+/** All of them at once: how long runs of the quick predictor take alone, and beside the slow ones, in ms. */
+export async function runSideBySide({ ask, ended, quick, asleep }: SlowWorld): Promise<Seen> {
+  await ended(await ask(SLOW_COMPARISON));
+  const alone = Math.max(await quick(), await quick());
+  const slow = await Promise.all([SLOW_PLAN, SLOW_COMPARISON, ENDLESS].map(ask));
+  const all = Promise.all(slow.map((runId) => ended(runId, 240_000)));
+  const most = { plans: 0, comparisons: 0 };
+  const beside: number[] = [];
+  let isOver = false;
+  const looking = (async () => {
+    while (!isOver) {
+      const { plans, comparisons } = await asleep();
+      most.plans = Math.max(most.plans, plans);
+      most.comparisons = Math.max(most.comparisons, comparisons);
+    }
+  })();
+  const running = (async () => {
+    while (!isOver) beside.push(await quick());
+  })();
+  const runs = await all;
+  isOver = true;
+  await Promise.all([looking, running]);
+  return { alone, beside, most, ended: runs.map(({ state, error }) => ({ state, error })) };
+}
+
+/** How long a cancellation takes, and how long it takes until the worker's statement has ended in Postgres, in ms. */
+export async function cancelAsleep({ ask, store, asleep, until }: SlowWorld, predictor: string) {
+  const kind = predictor === SLOW_COMPARISON ? 'comparisons' : 'plans';
+  const runId = await ask(predictor);
+  await until(async () => (await asleep())[kind] === 1);
+  const asked = performance.now();
+  const { state } = await store.cancel(runId);
+  const answered = performance.now() - asked;
+  await until(async () => (await asleep())[kind] === 0);
+  return { state, answered, stopped: performance.now() - asked };
+}
