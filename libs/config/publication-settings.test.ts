@@ -40,6 +40,15 @@ test('decision, segments and thresholds arrive, with the defaults of those left 
   });
 });
 
+test('onTimeout and planTimeout arrive', async () => {
+  const { predictors } = await check({
+    publish: { minCoverage: 0.9, onTimeout: 'publish' },
+    batch: { planTimeout: '5m' },
+  });
+  expect(predictors[0]?.policy.publish?.onTimeout).toBe('publish');
+  expect(predictors[0]?.policy.batch.planTimeoutMs).toBe(300_000);
+});
+
 test('a policy that says nothing of them is as it was before they were there', async () => {
   const { predictors } = await check({});
   expect(Object.keys(predictors[0]?.policy ?? {})).toEqual(['freshness', 'batch']);
@@ -75,6 +84,16 @@ test.each<[string, Record<string, unknown>, string]>([
     'minUsers of no threshold',
     { publish: { minUsers: 5, minCoverage: 0.9 } },
     'predictors.churn.publish.minUsers: has no effect without a threshold that it is for → remove minUsers, or add maxPsi, maxFlipRate or maxMeanDelta',
+  ],
+  [
+    'onTimeout of no threshold',
+    { publish: { onTimeout: 'publish' } },
+    'predictors.churn.publish.onTimeout: has no effect without a threshold that it is for → remove onTimeout, or add maxPsi, maxFlipRate, maxMeanDelta or minCoverage',
+  ],
+  [
+    'another word for onTimeout',
+    { publish: { maxPsi: 0.2, onTimeout: 'wait' } },
+    "predictors.churn.publish.onTimeout: is \"wait\", not 'hold' or 'publish' → write 'hold' or 'publish'",
   ],
   [
     'a segment twice',

@@ -131,7 +131,7 @@ describe('queues', () => {
     await queue.enqueue('plan-run', { runId: randomUUID() });
     await queue.enqueue('publish-run', { runId: randomUUID() });
     await until(() => tried.passing === 2);
-    await until(async () => (await queue.counts()).planning.failed > 0);
+    await until(async () => (await queue.counts()).publishing.failed > 0);
     expect(tried.hopeless).toBe(1);
   });
 

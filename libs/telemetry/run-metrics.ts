@@ -6,6 +6,7 @@ export function runMetrics(registry: Registry) {
   const registers = [registry];
   return {
     ...chunkMetrics(registers),
+    ...stepMetrics(registers),
     ...reportMetrics(registers),
     ...leaseMetrics(registers),
     ...jobMetrics(registers),
@@ -29,18 +30,6 @@ function chunkMetrics(registers: Registry[]) {
       buckets: JOB_BUCKETS,
       registers,
     }),
-    runSteps: new Counter({
-      name: 'tandem_run_steps_total',
-      help: 'Attempts at planning or publishing a run, by outcome: done, abandoned, given_back or failed.',
-      labelNames: ['predictor', 'step', 'outcome'] as const,
-      registers,
-    }),
-    runStepTakeovers: new Counter({
-      name: 'tandem_run_step_takeovers_total',
-      help: 'Plans and publications taken over from a worker whose lease was over.',
-      labelNames: ['predictor', 'step'] as const,
-      registers,
-    }),
     chunks: new Counter({
       name: 'tandem_chunks_total',
       help: 'Chunks of batch runs by outcome.',
@@ -58,6 +47,24 @@ function chunkMetrics(registers: Registry[]) {
       name: 'tandem_users_scored_total',
       help: 'Users of committed chunks: scored, or failed and named in the report of the run.',
       labelNames: ['predictor', 'outcome'] as const,
+      registers,
+    }),
+  };
+}
+
+/** The steps of a run around its chunks. */
+function stepMetrics(registers: Registry[]) {
+  return {
+    runSteps: new Counter({
+      name: 'tandem_run_steps_total',
+      help: 'Attempts at planning or publishing a run, by outcome: done, abandoned, given_back or failed.',
+      labelNames: ['predictor', 'step', 'outcome'] as const,
+      registers,
+    }),
+    runStepTakeovers: new Counter({
+      name: 'tandem_run_step_takeovers_total',
+      help: 'Plans and publications taken over from a worker whose lease was over.',
+      labelNames: ['predictor', 'step'] as const,
       registers,
     }),
   };
