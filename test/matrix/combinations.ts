@@ -1,6 +1,7 @@
 /**
  * What is put together with what. Six combinations hold every version that the service works with at least once, the
- * oldest together and the newest together; where one of them fails, those of a single part tell whose fault it is.
+ * oldest together and the newest together; where one of them fails, those of a single part tell whose fault it is. Four
+ * more run the Postgres of distributions, which compiles plans (JIT, with LLVM) as its settings say.
  */
 
 /** The tests of a combination: filters of vitest over file paths, and its projects. */
@@ -16,6 +17,12 @@ const STORES: Suite = {
     ...['libs/offline-store/', 'libs/online-store/', 'libs/queue/', 'libs/prediction/', 'test/contract/'],
     ...['test/freshness/', 'apps/worker/', 'apps/api/', 'apps/cli/doctor/'],
   ],
+};
+
+/** Whatever has a plan that may be compiled: statements and triggers, from all processes, with each process's limits. */
+const PLANS: Suite = {
+  projects: ['integration', 'end to end', 'long'],
+  files: [...STORES.files.filter((file) => file !== 'libs/online-store/'), 'apps/api/hostile-defaults'],
 };
 
 /** Whatever starts processes, reads files or runs models, from the command line to the inference children. */
@@ -42,6 +49,8 @@ export interface Combination {
   readonly suite: Suite;
   /** Servers in containers; null: the servers that the tests start themselves. */
   readonly images: Images | null;
+  /** The major version of a Postgres with JIT that is installed here; null: as `images` says. */
+  readonly installedPostgres: number | null;
   /** A version of Node from npm; null: the one that runs this. */
   readonly node: string | null;
   /** `here`: in this checkout, as whoever runs this; else a copy at a path with a space, as root or as an ordinary user. */
@@ -57,16 +66,29 @@ const NODE_24 = '24.21.0';
 const NODE_26 = '26.10.0';
 
 const together = (name: string, suite: Suite, images: Images | null, node: string): Combination => {
-  return { name, onlyNamed: false, suite, images, node, place: 'here' };
+  return { name, onlyNamed: false, suite, images, installedPostgres: null, node, place: 'here' };
 };
 const elsewhere = (name: string, place: Combination['place']): Combination => {
-  return { name, onlyNamed: false, suite: PROGRAMS, images: null, node: null, place };
+  return { name, onlyNamed: false, suite: PROGRAMS, images: null, installedPostgres: null, node: null, place };
 };
 const stores = (name: string, images: Partial<Images>): Combination => {
-  return { name, onlyNamed: true, suite: STORES, images: { ...NEWEST, ...images }, node: null, place: 'here' };
+  return {
+    name,
+    onlyNamed: true,
+    suite: STORES,
+    images: { ...NEWEST, ...images },
+    installedPostgres: null,
+    node: null,
+    place: 'here',
+  };
 };
 const programs = (name: string, node: string): Combination => {
-  return { name, onlyNamed: true, suite: PROGRAMS, images: null, node, place: 'here' };
+  return { name, onlyNamed: true, suite: PROGRAMS, images: null, installedPostgres: null, node, place: 'here' };
+};
+
+const compiling = (installedPostgres: number): Combination => {
+  const name = `jit-${installedPostgres}`;
+  return { name, onlyNamed: false, suite: PLANS, images: null, installedPostgres, node: null, place: 'here' };
 };
 
 export const combinations: readonly Combination[] = [
@@ -76,6 +98,10 @@ export const combinations: readonly Combination[] = [
   together('newest', STORES, NEWEST, NODE_24),
   elsewhere('spaced-root', 'spaced path, root'),
   elsewhere('spaced-user', 'spaced path, user'),
+  compiling(15),
+  compiling(16),
+  compiling(17),
+  compiling(18),
   stores('postgres-15', { postgres: 'postgres:15-alpine' }),
   stores('postgres-16', { postgres: 'postgres:16-alpine' }),
   stores('postgres-17', { postgres: 'postgres:17-alpine' }),

@@ -1,15 +1,17 @@
 /**
  * `npm run test:matrix`: a selection of the integration and end-to-end tests against the versions of Postgres, Redis,
- * Valkey and Node that the service works with, and from a path with a space as root and as an ordinary user.
+ * Valkey and Node that the service works with, on the Postgres of distributions, which compiles plans, and from a path with a
+ * space as root and as an ordinary user.
  *
- * Servers are containers where an engine answers. What cannot be had on a machine is skipped, with its reason, and counted.
+ * Servers are containers where an engine answers, or a Postgres that is installed here. What cannot be had on a machine is skipped, with its reason, and counted.
  * Exit code 0 where all that was run passed, 1 where something failed or nothing could be run, 2 for a wrong command line.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Combination, combinations } from './combinations.ts';
-import { NotHere, provideImage } from './images.ts';
+import { NotHere, provideImage, type ReadyImage } from './images.ts';
+import { findInstalledPostgres, type InstalledPostgres } from './installed-postgres.ts';
 import { provideNode } from './nodes.ts';
 import { runSuite } from './run-suite.ts';
 import { providePlace, removeCopy } from './spaced-copy.ts';
@@ -40,19 +42,24 @@ function readCommandLine(args: string[]): readonly Combination[] | 'help' {
   });
 }
 
+/** The variables that `test/containers/choose-servers.ts` reads. */
+function serversOf(postgres: ReadyImage | InstalledPostgres | null, redis: ReadyImage | null): Record<string, string> {
+  if (postgres && 'binDir' in postgres) return { TEST_SERVERS: 'embedded', TEST_POSTGRES_BIN: postgres.binDir };
+  if (!postgres || !redis) return { TEST_SERVERS: 'embedded' };
+  return { TEST_SERVERS: 'containers', TEST_POSTGRES_IMAGE: postgres.name, TEST_REDIS_IMAGE: redis.name };
+}
+
 async function measure(combination: Combination): Promise<Outcome> {
   const { name, suite, images } = combination;
   const startedAt = performance.now();
   const seconds = () => (performance.now() - startedAt) / 1000;
   try {
     const node = await provideNode(combination.node, folder);
-    const postgres = images && (await provideImage(images.postgres, 'postgres'));
+    const installed = combination.installedPostgres && (await findInstalledPostgres(combination.installedPostgres));
+    const postgres = installed || (images && (await provideImage(images.postgres, 'postgres')));
     const redis = images && (await provideImage(images.redis, 'redis-server'));
     const place = await providePlace(combination.place, checkout, folder);
-    const servers =
-      postgres && redis
-        ? { TEST_SERVERS: 'containers', TEST_POSTGRES_IMAGE: postgres.name, TEST_REDIS_IMAGE: redis.name }
-        : { TEST_SERVERS: 'embedded' };
+    const servers = serversOf(postgres, redis);
     const versions = { node: node.version, postgres: postgres?.version ?? null, redis: redis?.version ?? null };
     say(
       `${name}: Node ${versions.node}, Postgres ${postgres?.version ?? 'embedded'}, Redis ${redis?.version ?? 'embedded'}`,
