@@ -2,8 +2,9 @@
 -- back, or a failover to a slower clock, an older value won under a newer context version.
 --
 -- Values of one user and feature arrive in acceptance order: the user's row is locked, as for context versions.
---   * An event without a time replaces what is known: acceptance order decides, and no clock. One exception: a known event
---     that claimed a time ahead of Postgres' clock (at most 5 minutes) stays until that clock has passed the time.
+--   * An event without a time replaces the known value: acceptance order decides, and no clock. One exception: a known event
+--     that claimed a time ahead of Postgres' clock (at most 5 minutes) stays until that clock has passed the time, unless the
+--     clock was set back behind its acceptance.
 --   * An event with a time replaces a known one with an earlier time; of equal times the greater source wins, then the
 --     greater id. Among these the result does not depend on the order of arrival.
 --   * Against an event without a time, an event with one has to be later than the acceptance. An event without a time never
@@ -74,7 +75,7 @@ begin
     select user_id, jsonb_object_agg(predictor, context_version) as touched from (
       select n.user_id, r.name as predictor, max(n.context_version) as context_version
       from numbered n, rules r
-      -- A value changes the features of whoever uses its name, whatever the event's type.
+      -- A value changes the features of every predictor that uses its name, regardless of the event's type.
       where not n.erased and (n.type like any (r.event_patterns) or n.data ?| r.event_features)
       group by n.user_id, r.name) last
     group by user_id

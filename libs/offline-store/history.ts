@@ -1,7 +1,7 @@
 /**
- * The history: which past of the database this is. Postgres itself starts another where it was promoted or recovered to a
- * point in time; a copy of the files that is started as after a crash looks to it like what it was copied from, and so the
- * row in tandem.history_rotation says that it is not.
+ * The history names one past of the database. Postgres itself starts another where it was promoted or recovered to a point in
+ * time, and another database has another oid. A copy of the files that is started as after a crash has all of these in common
+ * with the original; a rotation of the row in tandem.history_rotation tells them apart.
  */
 import type pg from 'pg';
 import { insertAudit } from './audit.ts';

@@ -1,6 +1,7 @@
 /**
- * Postgres is restored, and nobody rotates its history: the service has to notice by itself. It remembers marks a few seconds
- * apart, so each fault waits until one from after the backup is remembered; losing less is not noticed, as docs/operations.md says.
+ * Restores of Postgres without a rotation of the history: the service has to notice by itself. It remembers marks a few seconds
+ * apart, so each fault waits until Redis remembers one from after the backup; a smaller loss is not detected
+ * (docs/operations.md).
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { createKeys } from '@tandem/online-store/keys';
@@ -21,7 +22,7 @@ const AWAY_MS = 3_000;
 export const unannouncedRestores: readonly NamedFault[] = [
   {
     name: 'unannounced-restore',
-    what: 'the files of Postgres are put back to a copy without a word, while API and worker go on',
+    what: 'the files of Postgres are put back to a copy, without an announcement, while API and worker go on',
     expected: 'the missing mark is noticed before a certificate is given; another history begins',
     run: (stage) => restoreFiles(stage, async (restored) => restored()),
   },
@@ -137,6 +138,9 @@ async function restoreUnderAnotherName(stage: Stage): Promise<void> {
     },
   );
   await untilAnotherHistory(rig, before);
+  // The rig itself needs the first database of the server.
+  const isFirst = new URL(rig.postgres.url).pathname === `/${lost}`;
+  if (!isFirst) await onServer(rig, (client) => client.query(`drop database ${lost} with (force)`));
 }
 
 const TERMINATE =

@@ -229,7 +229,7 @@ function* faultSteps(state: MarkState): Generator<Step<MarkState>> {
       draft.saved = draft.database;
     });
   } else if (!isRestored && redis.mark !== null && (saved.marks & redis.mark.bit) === 0) {
-    yield step(state, 'FAULT: the backup is restored, and nobody says so', (draft) => {
+    yield step(state, 'FAULT: the backup is restored, without an announcement', (draft) => {
       draft.isRestored = true;
       draft.database = { ...saved };
       Object.assign(draft.process, { connection: 'none', connecting: null });

@@ -166,7 +166,7 @@ export const controls: readonly Control[] = [
   },
   {
     name: 'H1',
-    what: 'recall lost: a mark that could not be recalled is overwritten; Postgres is restored, and nobody rotates its history',
+    what: 'recall lost: a mark that could not be recalled is overwritten; Postgres is restored without a rotation of its history',
     plants: ['H1'],
     rates: MANY_VALUES,
     changing: 60,

@@ -1,4 +1,4 @@
-/** Q1, H1, H2: versions alone, or a history that a restore which nobody rotated does not change. */
+/** Q1, H1, H2: versions alone, or a history that an unannounced restore does not change. */
 import type { Plant } from '../patch.ts';
 
 export const versionWithoutHistory: Plant = {
