@@ -1,7 +1,7 @@
 /** Looks at everything that Tandem stands on. */
 import type { Cli } from '../cli.ts';
 import type { Finding } from '../output/finding.ts';
-import { findApiUrl, findDatabaseUrl, findDatabaseUrls, findRedisUrl } from '../servers/addresses.ts';
+import { findApiUrl, findDatabaseUrls, findRedisUrl } from '../servers/addresses.ts';
 import { examineFeatureLogin } from './examine-feature-login.ts';
 import { examinePostgres, examineRedis, unreached } from './examine-stores.ts';
 import { judgeDisk, judgeNode, judgePort } from './judge-machine.ts';
@@ -15,10 +15,9 @@ export async function examine(cli: Cli): Promise<Finding[]> {
     judgePort(port, apiUrl),
     atAddress(
       'postgres',
-      () => findDatabaseUrl(cli),
-      (url) => examinePostgres(url, cli.now),
+      () => findDatabaseUrls(cli),
+      async (urls) => [...(await examinePostgres(urls.url, cli.now)), ...(await examineFeatureLogin(urls))],
     ),
-    atAddress('feature login', () => findDatabaseUrls(cli), examineFeatureLogin),
     atAddress(
       'redis',
       () => findRedisUrl(cli),
