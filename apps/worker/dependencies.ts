@@ -85,18 +85,7 @@ const OTHER_FEATURE_CONNECTIONS = 2;
 export async function createDependencies(environment: WorkerEnvironment, ownLog: Log): Promise<BuiltDependencies> {
   const metrics = createMetrics({ app: 'worker' });
   const log = countWarnings(ownLog, metrics);
-  const pool = createPool({
-    url: environment.database.url,
-    max: environment.worker.chunkConcurrency * CONNECTIONS_A_CHUNK + 2 * STEPS + OTHER_CONNECTIONS,
-    applicationName: 'tandem-worker',
-  });
-  const features = createPool({
-    url: environment.database.featuresUrl,
-    max: environment.worker.chunkConcurrency + OTHER_FEATURE_CONNECTIONS,
-    applicationName: 'tandem-worker-features',
-  });
-  await assertMigrated(pool);
-  if (environment.database.featuresUrl !== environment.database.url) await assertFeatures(pool, features);
+  const { pool, features } = await openPools(environment);
   const queue = await createQueue({ url: environment.redis.queueUrl, log });
   const online = createOnline(environment.redis.url, log);
   const offline = createOffline(
@@ -157,17 +146,31 @@ async function assertMigrated(pool: Pool): Promise<void> {
   });
 }
 
-/** As for the schema: a login that will not do is refused; a database that is away is not. */
-async function assertFeatures(pool: Pool, features: Pool): Promise<void> {
-  await assertFeatureLogin(pool, features).catch((error: unknown) => {
-    if (!isTandemError(error, 'unavailable')) throw error;
-  });
-}
-
 interface Pools {
   readonly pool: Pool;
   /** Of statements with a feature query. */
   readonly features: Pool;
+}
+
+async function openPools({ database, worker }: WorkerEnvironment): Promise<Pools> {
+  const { chunkConcurrency } = worker;
+  const pool = createPool({
+    url: database.url,
+    max: chunkConcurrency * CONNECTIONS_A_CHUNK + 2 * STEPS + OTHER_CONNECTIONS,
+    applicationName: 'tandem-worker',
+  });
+  const features = createPool({
+    url: database.featuresUrl,
+    max: chunkConcurrency + STEPS + OTHER_FEATURE_CONNECTIONS,
+    applicationName: 'tandem-worker-features',
+  });
+  await assertMigrated(pool);
+  if (database.featuresUrl === database.url) return { pool, features };
+  // As for the schema: a login that will not do is refused, a database that is away is not.
+  await assertFeatureLogin(pool, features).catch((error: unknown) => {
+    if (!isTandemError(error, 'unavailable')) throw error;
+  });
+  return { pool, features };
 }
 
 function createOffline({ pool, features }: Pools, bucket: BucketOptions | null, rollbackCacheMb: number) {

@@ -29,7 +29,7 @@ function problemsIn(env: Variables): string[] {
 
 test('an app reads the sections it composes, with their defaults', () => {
   expect(readEnvironment(servers, { database, redis, http, log, worker })).toEqual({
-    database: { url: servers.DATABASE_URL },
+    database: { url: servers.DATABASE_URL, featuresUrl: servers.DATABASE_URL },
     redis: { url: servers.REDIS_URL, queueUrl: servers.REDIS_URL },
     http: { host: '127.0.0.1', port: 8080, metricsPort: null },
     log: { level: 'info' },
@@ -44,6 +44,7 @@ test('every variable that is set arrives; set to nothing is not set', () => {
   const env = {
     ...servers,
     QUEUE_REDIS_URL: 'rediss://queue:6380',
+    FEATURES_DATABASE_URL: 'postgres://features:p@db/shop',
     HOST: '0.0.0.0',
     PORT: '0',
     METRICS_PORT: '9090',
@@ -55,7 +56,7 @@ test('every variable that is set arrives; set to nothing is not set', () => {
     LOG_LEVEL: 'WARN',
   };
   expect(readEnvironment(env, all)).toEqual({
-    database: { url: servers.DATABASE_URL },
+    database: { url: servers.DATABASE_URL, featuresUrl: env.FEATURES_DATABASE_URL },
     redis: { url: servers.REDIS_URL, queueUrl: env.QUEUE_REDIS_URL },
     http: { host: '0.0.0.0', port: 0, metricsPort: 9090 },
     inference: { processes: 3, memoryMb: 1024, queueLimit: 10, batchLimit: 1 },
