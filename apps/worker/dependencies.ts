@@ -85,14 +85,10 @@ const OTHER_FEATURE_CONNECTIONS = 2;
 export async function createDependencies(environment: WorkerEnvironment, ownLog: Log): Promise<BuiltDependencies> {
   const metrics = createMetrics({ app: 'worker' });
   const log = countWarnings(ownLog, metrics);
-  const { pool, features } = await openPools(environment);
+  const pools = await openPools(environment);
   const queue = await createQueue({ url: environment.redis.queueUrl, log });
   const online = createOnline(environment.redis.url, log);
-  const offline = createOffline(
-    { pool, features },
-    environment.artifacts ?? null,
-    environment.workerProcess.rollbackCacheMb,
-  );
+  const offline = createOffline(pools, environment.artifacts ?? null, environment.workerProcess.rollbackCacheMb);
   const scorer = createScorer(environment.inference, offline.registry, { log, metrics });
   const kept = keepModels(environment.database, offline.registry, scorer, log);
   const { runs, generations } = offline;
@@ -107,13 +103,12 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
   return {
     ...{ runs, generations, loader, hints, checkFit, queue, log, onRound: rounds.onRound },
     metrics: sampledMetrics(metrics, {
+      ...pools,
       scorer,
-      pool,
-      features,
       isOnlineOpen: online.isOpen,
       sampleRounds: rounds.sample,
     }),
-    observeBacklog: createObserveBacklog({ findBacklog: () => findBacklog(pool), queue, metrics }),
+    observeBacklog: createObserveBacklog({ findBacklog: () => findBacklog(pools.pool), queue, metrics }),
     chunks: { ...offline, ...online, loader: gatherLoads(loader), scorer, hints, lease, loads },
     reconciling: {
       ...{ ...offline, ...online, hints },
@@ -129,7 +124,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
       await scorer.close();
       online.close();
       await queue.close();
-      await Promise.all([pool.end(), features.end()]);
+      await Promise.all([pools.pool.end(), pools.features.end()]);
     },
   };
 }
