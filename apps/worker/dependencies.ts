@@ -78,7 +78,7 @@ const USERS_TIMEOUT_MS = 60_000;
 const CONNECTIONS_A_CHUNK = 2;
 /** For the loops, loads, and the renewals of the leases of steps. */
 const OTHER_CONNECTIONS = 6;
-/** A plan and a comparison, beside a statement of each chunk. */
+/** To cancel what they read, beside a plan or comparison of each step and a statement of each chunk. */
 const OTHER_FEATURE_CONNECTIONS = 2;
 
 /** Rejects with `config_invalid` where the schema is not this release's, or the queue's Redis may evict keys. */

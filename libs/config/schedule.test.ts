@@ -1,6 +1,6 @@
 import type { Policy } from '@tandem/prediction/predictor';
 import { expect, test } from 'vitest';
-import { latestSlot, maxAgeTooShort, scheduleProblem, slotGaps } from './schedule.ts';
+import { latestSlot, maxAgeTooShort, nextSlot, scheduleProblem, slotGaps } from './schedule.ts';
 
 const hour = 3_600_000;
 const nightly = '0 2 * * *';
@@ -24,6 +24,11 @@ function policy(maxAgeMs: number | null, schedule: string | null): Policy {
 test('the latest slot may be the moment itself', () => {
   expect(latestSlot(nightly, at('02:00:00'))).toEqual(at('02:00:00'));
   expect(latestSlot(nightly, at('01:59:59.999'))).toEqual(new Date('2026-03-28T02:00:00Z'));
+});
+
+test('the next slot is never the moment itself', () => {
+  expect(nextSlot(nightly, at('01:59:59.999'))).toEqual(at('02:00:00'));
+  expect(nextSlot(nightly, at('02:00:00'))).toEqual(new Date('2026-03-30T02:00:00Z'));
 });
 
 test('slots are of UTC: the hour that summer time skips in Europe exists', () => {

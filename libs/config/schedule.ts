@@ -33,6 +33,11 @@ export function latestSlot(schedule: string, at: Date): Date {
     .toDate();
 }
 
+/** The first slot after a moment. Throws where `scheduleProblem` would refuse the schedule. */
+export function nextSlot(schedule: string, at: Date): Date {
+  return parse(schedule, at).next().toDate();
+}
+
 export interface SlotGaps {
   readonly shortestMs: number;
   readonly longestMs: number;

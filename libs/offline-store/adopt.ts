@@ -75,6 +75,20 @@ export async function adopt(pool: pg.Pool, adoption: Adoption): Promise<Adoption
   return changeEventRules(pool, adoptAll, adoption.waitMs);
 }
 
+/** The names of those that adopting would leave as they are. */
+export async function findUnchanged(
+  pool: pg.Pool,
+  predictors: readonly PredictorToAdopt[],
+): Promise<readonly string[]> {
+  const names: string[] = [];
+  for (const predictor of predictors) {
+    const known = await findKnown(pool, predictor);
+    const isSame = known?.adoptedVersionId === modelVersionId(predictor.definition);
+    if (known?.active && known.unchanged && isSame) names.push(predictor.name);
+  }
+  return names;
+}
+
 /** Whether an event under way may go by rules that the adoption replaces. */
 async function changesRules(db: Db, known: KeyType | null, predictors: readonly PredictorToAdopt[]): Promise<boolean> {
   for (const { definition, policy } of predictors) {

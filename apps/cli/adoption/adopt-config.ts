@@ -1,8 +1,12 @@
-/** Puts a config in force: from then on API and worker serve what it says. */
+/** Adopts a config: from then on API and worker serve what it says. */
 import { relative } from 'node:path';
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
-import { type AdoptionOutcome, adopt } from '@tandem/offline-store/adopt';
+import { type AdoptionOutcome, adopt, findUnchanged } from '@tandem/offline-store/adopt';
+import { judgePredictors } from '../check/judge-predictors.ts';
+import { examineSchema } from '../doctor/examine-schema.ts';
+import { CommandFailure } from '../failure.ts';
+import { type Finding, renderFindings, summarise } from '../output/finding.ts';
 import type { Databases } from '../servers/databases.ts';
 import { readConfig } from './read-config.ts';
 import { findWithdrawn, KEEP_SERVED, withdrawalText } from './served-predictors.ts';
@@ -12,6 +16,8 @@ export interface AdoptedConfig extends AdoptionOutcome {
   readonly file: string;
   /** What a first request could be about: a user of the first predictor who can be scored; null: none was seen. */
   readonly toTry: ToTry | null;
+  /** Errors that `check` finds, and that `--force` ignored. */
+  readonly ignored: readonly Finding[];
 }
 
 export interface ToTry {
@@ -21,24 +27,58 @@ export interface ToTry {
   readonly eventType: string | null;
 }
 
-/** What is told while it is done: slow steps, and what will be served no longer, before it is not. */
-export interface AdoptionTold {
+export interface AdoptionOptions {
+  /** Of the process that tries a model (model-memory.ts). */
+  readonly memoryLimitMb: number;
+  /** Adopts a config that `check` finds errors in. */
+  readonly force: boolean;
+  /** The command, for the remedy of a refusal. */
+  readonly command: 'tandem adopt' | 'tandem up';
   readonly step?: TellStep;
+  /** Receives a line for what is ignored, and for what will not be served any more, before the adoption. */
   readonly say: (line: string) => void;
   /** The folder that files are named from. */
   readonly cwd: string;
 }
 
+/** Rejects where the config cannot be adopted, or where `check` calls something of it an error and `force` is not given. */
 export async function adoptConfig(
-  { pool, features }: Databases,
+  databases: Databases,
   path: string,
-  memoryLimitMb: number,
-  { step = tellNothing, say, cwd }: AdoptionTold,
+  options: AdoptionOptions,
 ): Promise<AdoptedConfig> {
+  const { memoryLimitMb, say, cwd, step = tellNothing } = options;
+  const { pool, features } = databases;
   const { file, predictors } = await readConfig(features, path, memoryLimitMb, step);
+  const from = relative(cwd, file) || file;
+  const ignored = await findErrors(databases, predictors, { memoryLimitMb, step });
+  if (ignored.length > 0 && !options.force) throw refusal(from, ignored, options.command);
+  for (const { subject, text } of ignored) say(`ignored: ${subject}: ${text}`);
   const withdrawn = await findWithdrawn(pool, predictors);
-  if (withdrawn.length > 0) say(`${withdrawalText(withdrawn, relative(cwd, file) || file)}; ${KEEP_SERVED}`);
-  return { file, ...(await adopt(pool, { predictors, actor: 'cli' })), toTry: toTryOf(predictors) };
+  if (withdrawn.length > 0) say(`${withdrawalText(withdrawn, from)}; ${KEEP_SERVED}`);
+  return { file, ...(await adopt(pool, { predictors, actor: 'cli' })), ignored, toTry: toTryOf(predictors) };
+}
+
+/** What `check` calls an error, of what adopting would change: refusing the rest would not stop it from being served. */
+async function findErrors(
+  databases: Databases,
+  predictors: readonly CheckedPredictor[],
+  { memoryLimitMb, step }: { readonly memoryLimitMb: number; readonly step: TellStep },
+): Promise<readonly Finding[]> {
+  const { pool } = databases;
+  const schema = await examineSchema(pool);
+  const isMigrated = schema.level === 'ok';
+  const unchanged = isMigrated ? await findUnchanged(pool, predictors) : [];
+  const changed = predictors.filter(({ name }) => !unchanged.includes(name));
+  const { findings } = await judgePredictors(databases, changed, { isMigrated, memoryLimitMb, tell: step });
+  return [schema, ...findings].filter(({ level }) => level === 'error');
+}
+
+function refusal(from: string, errors: readonly Finding[], command: string): CommandFailure {
+  const found = renderFindings(errors, (_, text) => text).map((line) => `  ${line}`);
+  return new CommandFailure([`${from} is not adopted: ${summarise(errors)}`, ...found].join('\n'), {
+    remedy: `correct it (tandem check shows all findings), or ignore the errors: ${command} --force`,
+  });
 }
 
 function toTryOf([first]: readonly CheckedPredictor[]): ToTry | null {
@@ -51,7 +91,7 @@ function toTryOf([first]: readonly CheckedPredictor[]): ToTry | null {
 
 const CHANGES = {
   added: 'adopted',
-  version: 'adopted: another model version, its first run is due',
+  version: 'adopted: another model version',
   policy: 'adopted: policies changed',
   unchanged: 'unchanged',
 } as const;
@@ -70,6 +110,6 @@ export function renderAdoption({ file, predictors, deactivated }: AdoptedConfig,
       ({ predictor, modelNumber, servedNumber, change }) =>
         `${predictor}: model version ${modelNumber}, ${CHANGES[change]} (${from})${servedInstead(modelNumber, servedNumber)}`,
     ),
-    ...deactivated.map((name) => `${name}: not in ${from} any more, served no longer`),
+    ...deactivated.map((name) => `${name}: removed from ${from}, not served any more`),
   ];
 }

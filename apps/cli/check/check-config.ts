@@ -1,4 +1,4 @@
-/** Everything that can be known of a config before it is in force: each predictor's query, keys, plans, model, times. */
+/** Examines a config before it is adopted: each predictor's query, keys, plans, model and times. */
 import { basename } from 'node:path';
 import type { Pool, SampleLimits } from '@tandem/admission/sample-users';
 import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
@@ -9,9 +9,8 @@ import { findWithdrawn, KEEP_SERVED, withdrawalText } from '../adoption/served-p
 import { examineSchema } from '../doctor/examine-schema.ts';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import type { Databases } from '../servers/databases.ts';
-import { checkPredictor } from './check-predictor.ts';
-import { judgeReadTime } from './judge-read-time.ts';
-import { predictSample, type Sample } from './predict-sample.ts';
+import { judgePredictors } from './judge-predictors.ts';
+import type { Sample } from './predict-sample.ts';
 
 export interface CheckReport {
   readonly file: string | null;
@@ -42,33 +41,21 @@ export async function checkConfig(
   const read = await tryReadConfig(features, path, memoryLimitMb, tell, sampling);
   if (Array.isArray(read)) return { file: null, findings: [schema, ...read], trials: [], samples: [] };
   const config: ReadConfig = read;
+  const isMigrated = schema.level === 'ok';
+  const judged = await judgePredictors(databases, config.predictors, { isMigrated, memoryLimitMb, tell });
   const findings = [
     schema,
     ok('config', `${config.file}: ${config.predictors.map(({ name }) => name).join(', ')}`),
     ...(await checkServed(pool, config)),
+    ...judged.findings,
   ];
-  const samples: Sample[] = [];
-  // Reads of features carry a certificate, whose tables the schema has.
-  const isMigrated = schema.level === 'ok';
-  for (const predictor of config.predictors) {
-    findings.push(...(await checkPredictor(databases, predictor, isMigrated, memoryLimitMb, tell)));
-    if (!isMigrated) continue;
-    const sample = await tell(`predicting one user of ${predictor.name}`, () =>
-      predictSample(features, predictor, memoryLimitMb),
-    );
-    if ('finding' in sample) findings.push(sample.finding);
-    else {
-      samples.push(sample);
-      findings.push(...judgeReadTime(predictor, sample));
-    }
-  }
   const trials = config.predictors.map(({ name, verification: { parity, cost, rssBytes } }) => ({
     predictor: name,
     parity,
     cost,
     rssBytes,
   }));
-  return { file: config.file, findings, trials, samples };
+  return { file: config.file, findings, trials, samples: judged.samples };
 }
 
 /** A config is all that a database serves. */

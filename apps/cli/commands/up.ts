@@ -25,6 +25,7 @@ export function upCommand(cli: Cli): Command {
       ).conflicts('config'),
     )
     .option('--config <path>', 'the config to adopt (default: tandem.config.ts in this folder)')
+    .option('--force', 'adopt the config although tandem check finds errors in it')
     .option('--port <port>', 'where the API listens (PORT; default 8080)', parsePort)
     .action(async (options: UpOptions) => {
       // Drivers and models take time to load, which the commands that only ask the API should not pay.

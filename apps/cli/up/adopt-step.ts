@@ -11,7 +11,10 @@ export async function adoptStep(context: UpContext, urls: DatabaseUrls, options:
   const { cli, say } = context;
   const path = resolve(cli.cwd, options.config ?? (options.example ? EXAMPLE_CONFIG : 'tandem.config.ts'));
   return withDatabases(urls, { applicationName: 'tandem-up' }, async (databases) => {
-    const adopted = await adoptConfig(databases, path, modelMemoryMb(cli), {
+    const adopted = await adoptConfig(databases, path, {
+      memoryLimitMb: modelMemoryMb(cli),
+      force: options.force === true,
+      command: 'tandem up',
       say: (line) => say('config', line),
       cwd: cli.cwd,
     });

@@ -10,6 +10,8 @@ export interface UpOptions extends CommonOptions {
   readonly servers?: boolean;
   readonly config?: string;
   readonly port?: number;
+  /** Adopts a config that `check` finds errors in. */
+  readonly force?: boolean;
 }
 
 export interface UpContext {

@@ -1,0 +1,118 @@
+/** What `adopt` refuses, and what it says of the first run of what it adopts. */
+import { linearModel } from '@tandem/testing/onnx-models';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { createPlace, type Place } from '../init/strangers-table.fixture.ts';
+
+// Each command starts processes that import the config and try the model.
+vi.setConfig({ testTimeout: 120_000 });
+
+let place: Place;
+beforeEach(async () => {
+  place = await createPlace();
+  await place.write('m.onnx', linearModel({ weights: [1] }));
+});
+afterEach(() => place.remove());
+
+const INIT = 'init --model m.onnx --table customers --key customer_id --predictor churn';
+
+/** A table of three users, in which user 3 has two rows or one. */
+async function customers({ twice = false, nightly = true } = {}): Promise<void> {
+  await place.sql(`create table customers (customer_id integer primary key, age real);
+    insert into customers values (1, 1), (2, 2), (3, 3)`);
+  expect((await place.tandem(INIT)).code).toBe(0);
+  if (twice) {
+    await place.sql(`alter table customers drop constraint customers_pkey; create index on customers (customer_id);
+      insert into customers values (3, 4); analyze customers`);
+  }
+  const config = await place.read('tandem.config.ts');
+  expect(config).toMatch(/schedule: '[^']+'/);
+  const batch = nightly ? "schedule: '0 2 * * *'" : '';
+  await place.write('tandem.config.ts', config.replace(/schedule: '[^']+',?/, batch === '' ? '' : `${batch},`));
+}
+
+interface Adopted {
+  readonly predictors: readonly { readonly predictor: string; readonly change: string }[];
+  readonly ignored: readonly { readonly subject: string; readonly level: string }[];
+  readonly firstRuns: readonly {
+    readonly predictor: string;
+    readonly runId: string | null;
+    readonly nextSlot: string | null;
+  }[];
+}
+
+async function adopt(args = ''): Promise<Adopted> {
+  const { code, out, err } = await place.tandem(`adopt --json${args}`);
+  expect({ code, err }).toMatchObject({ code: 0 });
+  return JSON.parse(out) as Adopted;
+}
+
+test('what `check` calls an error is refused, and nothing changes; --force adopts it and says what it ignores', async () => {
+  await customers({ twice: true });
+  const check = await place.tandem('check');
+  expect(check.code).toBe(1);
+  const refused = await place.tandem('adopt');
+  expect(refused).toMatchObject({ code: 1, out: '' });
+  expect(refused.err).toMatch(/tandem\.config\.ts is not adopted: 1 error/);
+  expect(refused.err).toMatch(/error +churn keys +not one row a user: 3 \(2 rows\)\n +→ group the query by user_id/);
+  expect(refused.err).toContain('tandem adopt --force');
+  await expect(place.sql('select 1 / (1 - count(*)) from tandem.predictors')).resolves.toBeUndefined();
+  expect(await place.tandem('adopt --json')).toMatchObject({
+    code: 1,
+    out: expect.stringContaining('not one row a user'),
+  });
+
+  const forced = await place.tandem('adopt --force');
+  expect(forced).toMatchObject({ code: 0, out: expect.stringContaining('churn: model version 1, adopted') });
+  expect(forced.err).toMatch(/ignored: churn keys: not one row a user: 3 \(2 rows\)/);
+  // It is in force already: to refuse it would change nothing.
+  const again = await adopt();
+  expect(again).toMatchObject({ predictors: [{ change: 'unchanged' }], ignored: [] });
+});
+
+test('without a stored prediction it names the next slot of the schedule, and how to start a run now', async () => {
+  await customers();
+  const { code, out } = await place.tandem('adopt');
+  expect(code).toBe(0);
+  expect(out).not.toContain('is due');
+  expect(out).toMatch(
+    /churn: no predictions of model version 1 are stored; next scheduled run: \d{4}-\d\d-\d\d 02:00 UTC; until then reads are live\n +→ start one now: tandem run start churn/,
+  );
+  const [first] = (await adopt()).firstRuns;
+  const slot = new Date(first?.nextSlot ?? '');
+  expect(first).toMatchObject({ predictor: 'churn', runId: null });
+  expect([slot.getUTCHours(), slot.getUTCMinutes()]).toEqual([2, 0]);
+  expect(slot.getTime()).toBeGreaterThan(Date.now());
+  expect(slot.getTime()).toBeLessThanOrEqual(Date.now() + 86_400_000);
+});
+
+test('without a schedule it says that no run is scheduled', async () => {
+  await customers({ nightly: false });
+  expect((await place.tandem('adopt')).out).toMatch(
+    /churn: no predictions of model version 1 are stored; no run is scheduled \(batch\.schedule\); until one has ended reads are live/,
+  );
+});
+
+test('a slot that was missed is due: the workers start it', async () => {
+  await customers();
+  await adopt();
+  await place.sql("update tandem.predictors set updated_at = clock_timestamp() - interval '2 days'");
+  expect((await place.tandem('adopt')).out).toMatch(/a scheduled run is due and starts with the next worker/);
+});
+
+test('--run starts a run of all users once, and none where predictions are stored', async () => {
+  await customers();
+  const { firstRuns } = await adopt(' --run');
+  expect(firstRuns).toEqual([
+    expect.objectContaining({ predictor: 'churn', runId: expect.stringMatching(/^[0-9a-f-]{36}$/) }),
+  ]);
+  const again = await place.tandem('adopt --run');
+  expect(again.out).toContain(`churn: run ${firstRuns[0]?.runId} is under way`);
+  const pending = 'select 1 / (2 - count(*)) from tandem.runs having count(*) <> 1';
+  await expect(place.sql(pending)).resolves.toBeUndefined();
+  await place.sql(`update tandem.runs set state = 'done', finished_at = clock_timestamp();
+    with made as (insert into tandem.generations (predictor, number, model_version_id, run_id, state, history, buckets)
+      select predictor, 1, model_version_id, id, 'published', history, 1 from tandem.runs returning id)
+    update tandem.arms set generation_id = (select id from made)`);
+  expect(await adopt(' --run')).toMatchObject({ firstRuns: [] });
+  await expect(place.sql(pending)).resolves.toBeUndefined();
+});

@@ -1,0 +1,79 @@
+/** Says when the first run of what was adopted comes, or starts it. */
+import type { Pool } from '@tandem/admission/sample-users';
+import { latestSlot, nextSlot } from '@tandem/config/schedule';
+import { type AwaitedRun, findAwaitedRuns } from '@tandem/offline-store/first-runs';
+import { createRunStore } from '@tandem/offline-store/run-store';
+import { createScheduleStore } from '@tandem/offline-store/schedules';
+import { isTandemError } from '@tandem/prediction/errors';
+import { STABLE } from '@tandem/prediction/rollouts/rollout';
+
+/** A predictor without stored predictions, and the run that brings them. */
+export interface FirstRun {
+  readonly predictor: string;
+  readonly modelNumber: number;
+  readonly live: boolean;
+  /** The run that is under way; null if there is none. */
+  readonly runId: string | null;
+  /** ISO 8601: the next slot of its schedule, or a past one that is due; null without a schedule. */
+  readonly nextSlot: string | null;
+  /** Whether the slot has passed, so that the next worker starts the run. */
+  readonly isDue: boolean;
+}
+
+/** @param starts whether to start a run of all users where none is under way */
+export async function findFirstRuns(pool: Pool, starts: boolean): Promise<readonly FirstRun[]> {
+  const awaited = await findAwaitedRuns(pool);
+  const slotOf = await readSlots(pool);
+  const found: FirstRun[] = [];
+  for (const one of awaited) {
+    const { predictor, modelNumber, live } = one;
+    const runId = one.runId ?? (starts ? await startRun(pool, one) : null);
+    found.push({ predictor, modelNumber, live, runId, ...slotOf(predictor) });
+  }
+  return found;
+}
+
+type SlotOf = (predictor: string) => Pick<FirstRun, 'nextSlot' | 'isDue'>;
+
+/** By Postgres' clock, as the workers decide it. */
+async function readSlots(pool: Pool): Promise<SlotOf> {
+  const { now, schedules } = await createScheduleStore(pool).schedules();
+  return (predictor) => {
+    const found = schedules.find((one) => one.predictor === predictor && one.variant === STABLE);
+    if (found === undefined) return { nextSlot: null, isDue: false };
+    const missed = latestSlot(found.schedule, now);
+    const isDue = missed > found.after;
+    return { nextSlot: (isDue ? missed : nextSlot(found.schedule, now)).toISOString(), isDue };
+  };
+}
+
+/** The workers find the run in Postgres. Null where another process has started one at the same moment. */
+async function startRun(pool: Pool, { predictor }: AwaitedRun): Promise<string | null> {
+  try {
+    const { run } = await createRunStore(pool).create({
+      ...{ predictor, scope: { kind: 'all' } },
+      ...{ reason: 'cli', scheduleSlot: null },
+    });
+    return run.id;
+  } catch (error) {
+    if (!isTandemError(error, 'run_conflict')) throw error;
+    return (await findAwaitedRuns(pool)).find((one) => one.predictor === predictor)?.runId ?? null;
+  }
+}
+
+export function renderFirstRun({ predictor, modelNumber, live, runId, nextSlot, isDue }: FirstRun): string[] {
+  if (runId !== null) {
+    return [`${predictor}: run ${runId} is under way`, `  → follow it: tandem run start ${predictor} --follow`];
+  }
+  const reads = live ? 'reads are live' : 'reads find no prediction';
+  const when =
+    nextSlot === null
+      ? `no run is scheduled (batch.schedule); until one has ended ${reads}`
+      : isDue
+        ? `a scheduled run is due and starts with the next worker; until it has ended ${reads}`
+        : `next scheduled run: ${nextSlot.slice(0, 16).replace('T', ' ')} UTC; until then ${reads}`;
+  return [
+    `${predictor}: no predictions of model version ${modelNumber} are stored; ${when}`,
+    `  → start one now: tandem run start ${predictor}`,
+  ];
+}
