@@ -1,6 +1,8 @@
+import type { Server, ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { createConnections } from './connections.ts';
 import { startTestServer } from './server.fixture.ts';
 import type { HttpServer } from './server.ts';
 
@@ -55,6 +57,21 @@ it('cuts an answer that fails halfway, so that no client takes it for whole', as
   const answer = await exchange(get('/breaks-off'), get('/')).catch(() => '');
   expect(answer).not.toContain('fine');
   expect(faults).toEqual([[FAULT, '/breaks-off']]);
+  expect(await exchange(last('/'))).toMatch(/fine$/);
+});
+
+it('outlives connections that it cannot accept', async () => {
+  let raw: Server | undefined;
+  const kept = createConnections({ most: 10 });
+  const keep = (one: Server) => {
+    raw = one;
+    kept.keep(one);
+  };
+  await server.close(0);
+  const answer = (_: unknown, outgoing: ServerResponse) => void outgoing.end('fine');
+  server = await startTestServer({ answer, connections: { ...kept, keep } });
+  // What Node emits where accept fails; twice, since one listener could be the last of its kind.
+  for (const code of ['EMFILE', 'ENFILE']) raw?.emit('error', Object.assign(new Error('accept'), { code }));
   expect(await exchange(last('/'))).toMatch(/fine$/);
 });
 

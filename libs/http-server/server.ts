@@ -2,7 +2,7 @@
  * An HTTP server that no request can end: it limits what a connection may cost, answers what never becomes a request,
  * refuses what two programs could read differently, and drains without losing an answer.
  */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { isPastLast, isPipelined, rememberRequest } from './asked-connection.ts';
 import type { Connections } from './connections.ts';
@@ -66,11 +66,20 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   });
   server.on('checkExpectation', refusals.expectation);
   server.on('connect', refusals.tunnel);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, resolve);
-  });
+  await listen(server, host, port);
+  // A connection could not be accepted, as without a free file descriptor: readiness reports that (connections.ts).
+  server.on('error', () => {});
   return { port: (server.address() as AddressInfo).port, listenOn: drain.listenOn, close: drain.close };
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
 }
 
 type Answering = (incoming: IncomingMessage, outgoing: ServerResponse) => void;

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createPlace, type Place } from '../init/strangers-table.fixture.ts';
 
 // Each command starts processes that import the config and try the model.
-vi.setConfig({ testTimeout: 120_000 });
+vi.setConfig({ testTimeout: 300_000 });
 
 let place: Place;
 beforeEach(async () => {
@@ -48,8 +48,6 @@ async function adopt(args = ''): Promise<Adopted> {
 
 test('what `check` calls an error is refused, and nothing changes; --force adopts it and says what it ignores', async () => {
   await customers({ twice: true });
-  const check = await place.tandem('check');
-  expect(check.code).toBe(1);
   const refused = await place.tandem('adopt');
   expect(refused).toMatchObject({ code: 1, out: '' });
   expect(refused.err).toMatch(/tandem\.config\.ts is not adopted: 1 error/);
@@ -77,12 +75,8 @@ test('without a stored prediction it names the next slot of the schedule, and ho
   expect(out).toMatch(
     /churn: no predictions of model version 1 are stored; next scheduled run: \d{4}-\d\d-\d\d 02:00 UTC; until then reads are live\n +→ start one now: tandem run start churn/,
   );
-  const [first] = (await adopt()).firstRuns;
-  const slot = new Date(first?.nextSlot ?? '');
-  expect(first).toMatchObject({ predictor: 'churn', runId: null });
-  expect([slot.getUTCHours(), slot.getUTCMinutes()]).toEqual([2, 0]);
-  expect(slot.getTime()).toBeGreaterThan(Date.now());
-  expect(slot.getTime()).toBeLessThanOrEqual(Date.now() + 86_400_000);
+  await place.sql("update tandem.predictors set updated_at = clock_timestamp() - interval '2 days'");
+  expect((await place.tandem('adopt')).out).toMatch(/a scheduled run is due and starts with the next worker/);
 });
 
 test('without a schedule it says that no run is scheduled', async () => {
@@ -92,19 +86,16 @@ test('without a schedule it says that no run is scheduled', async () => {
   );
 });
 
-test('a slot that was missed is due: the workers start it', async () => {
-  await customers();
-  await adopt();
-  await place.sql("update tandem.predictors set updated_at = clock_timestamp() - interval '2 days'");
-  expect((await place.tandem('adopt')).out).toMatch(/a scheduled run is due and starts with the next worker/);
-});
-
 test('--run starts a run of all users once, and none where predictions are stored', async () => {
   await customers();
   const { firstRuns } = await adopt(' --run');
   expect(firstRuns).toEqual([
     expect.objectContaining({ predictor: 'churn', runId: expect.stringMatching(/^[0-9a-f-]{36}$/) }),
   ]);
+  const slot = new Date(firstRuns[0]?.nextSlot ?? '');
+  expect([slot.getUTCHours(), slot.getUTCMinutes()]).toEqual([2, 0]);
+  expect(slot.getTime()).toBeGreaterThan(Date.now());
+  expect(slot.getTime()).toBeLessThanOrEqual(Date.now() + 86_400_000);
   const again = await place.tandem('adopt --run');
   expect(again.out).toContain(`churn: run ${firstRuns[0]?.runId} is under way`);
   const pending = 'select 1 / (2 - count(*)) from tandem.runs having count(*) <> 1';
