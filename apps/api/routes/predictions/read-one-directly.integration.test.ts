@@ -85,7 +85,7 @@ describe('readOneDirectly', () => {
   it.each([
     ['an escape', get('/v1/predictions/repurchase/%33')],
     ['a query', get(`${READ}?x=1`)],
-    ['a dot segment', get('/v1/predictions/repurchase/..')],
+    ['a name that begins with a dot', get('/v1/predictions/repurchase/.5')],
     ['a HEAD', get(READ, '', 'HEAD')],
     ['a body', `${get(READ, 'Content-Length: 2\r\n')}{}`],
     ['another path', get('/v1/predictors')],
