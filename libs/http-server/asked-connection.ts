@@ -1,8 +1,8 @@
 /**
- * What a connection knows of the requests that came on it: whether one is under way, and how many wait behind each other
- * for their answers (pipelining, RFC 9112, 9.3.2). All that is read of a connection at once, some
- * 1,500 small requests, would be begun before anybody else's; and answers that nobody takes are held in memory. So a
- * connection on which too many wait is answered those, of which the last says that it closes, and is read no more.
+ * Tracks the requests of a connection: whether one is under way, and how many wait for their answers (pipelining, RFC 9112,
+ * 9.3.2). One read of a connection can bring 1,500 small requests, which would all begin before those of other connections,
+ * and whose answers stay in memory if the client does not read them. So a connection with too many waiting requests gets
+ * those answers, the last of which says that it closes, and is read no more.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';

@@ -1,13 +1,11 @@
 /**
- * Which connections are kept. There are places for so many; where none is left, whoever has been connected for longest
- * without a request for a while makes room for the newcomer: a crowd that only holds connections keeps nobody out, nor a
- * probe that asks whether the service lives. Who sends a body is given time for it; who takes longer makes room too, where
- * nobody else does. Where every connection is in use, one that came and said nothing makes room, or one that is between two
- * requests; where each has its request, the newcomer is sent away at once. In all these cases there are too few places, and readiness says so.
+ * Limits how many connections a server keeps. When all places are taken, a newcomer replaces the connection that has been
+ * idle for longest: idle connections cannot lock out new clients or probes. A connection that sends a body keeps its place for
+ * a time. If every connection is in use, the newcomer replaces one that has sent nothing, or one between two requests. If each
+ * waits for its answer, the newcomer is closed. In these last cases there are too few places, and readiness says so.
  *
- * A connection on which nothing moves for a while is closed unless it waits for our answer: a client that is gone
- * without a word, or that does not read what it asked for, would hold it, and its answer, for ever. So would one that
- * reads a byte now and then: an answer has to be taken within a time.
+ * The server closes a connection on which no byte moves for a while, unless it waits for our answer. It also closes one that
+ * takes too long to read an answer: else a client that reads a byte now and then would hold the answer in memory.
  */
 import { open as openFile } from 'node:fs/promises';
 import type { Server, ServerResponse } from 'node:http';

@@ -1,6 +1,6 @@
 /**
- * Work that comes in heaps, done a little in each turn of the event loop. Who came together is also told together that
- * the time is over, and two thousand connections closed at once are a tenth of a second in which nobody is answered.
+ * Does queued work a little in each turn of the event loop. Two thousand connections that time out together and are closed in
+ * one turn would block every other answer for a tenth of a second.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 

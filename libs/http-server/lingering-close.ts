@@ -1,8 +1,7 @@
 /**
- * Closes a connection behind its answers. A socket that is closed while something unread has come on it sends a reset, at
- * which the other side's kernel forgets what it has not read yet: answers, or the reason for the refusal (RFC 9112, 9.6).
- * So our direction ends first, what still comes is thrown away for a while, and then it is over, whatever the client does:
- * who never ends its own direction would hold the connection for ever.
+ * Closes a connection after its answers. A socket that is closed with unread bytes sends a reset, at which the client's kernel
+ * drops answers that the client has not read yet (RFC 9112, 9.6). So the server ends its own direction first, discards what
+ * still arrives for a while, and then destroys the socket: a client that never ends its direction cannot hold it.
  */
 import type { ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';

@@ -1,13 +1,11 @@
 /**
- * How a server leaves its clients without cutting anybody off. Only a client knows whether a request of it is on its way,
- * so that a connection that looks idle here may not be closed just so: the request would be lost, with a reset. So the
- * server accepts for a while longer, until what stands before it has noticed that it is not ready. Then it stops to
- * listen, answers what is asked on the connections that there are, says in each answer that it is the last
- * (`Connection: close`; RFC 9112, 9.6), and ends those on which nothing is asked for a while, our direction first.
+ * Drains a server without losing an answer. Only a client knows whether it has sent a request, so that closing a connection
+ * that looks idle here could reset that request. The server first accepts connections for a while longer, until the proxy in
+ * front has noticed that it is not ready. Then it stops listening, answers what arrives on open connections, marks each answer
+ * as the last (`Connection: close`; RFC 9112, 9.6), and ends connections that stay idle, its own direction first.
  *
- * Not before it stops to listen: whoever is told to leave comes back at once where nothing stands before the server, and
- * Node accepts one connection a turn. Forty clients who did so waited in the kernel's queue, and most of them were reset
- * with it when the listener closed.
+ * It does not send clients away before it stops listening: a client without a proxy would reconnect at once, and Node accepts
+ * one connection a turn. In a test, forty such clients waited in the kernel's queue, and most were reset with it.
  */
 import type { Server, ServerResponse } from 'node:http';
 import { Server as Listener, type Socket } from 'node:net';
