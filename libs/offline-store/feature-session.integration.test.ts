@@ -4,7 +4,7 @@ import type { ModelVersion } from '@tandem/prediction/predictor';
 import { planNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import { adopt } from './adopt.ts';
-import { createPool } from './database.ts';
+import { createPool, withClient } from './database.ts';
 import { describeQuery, explainRange, explainUser, findDuplicateKeys } from './feature-check.ts';
 import { readOnce } from './feature-session.ts';
 import { createFeatureSource } from './features.ts';
@@ -98,14 +98,15 @@ describe.each(Object.entries(PATHS))('%s', (_name, path) => {
   test('sends the query by the extended protocol, inside a read-only transaction that is rolled back', async () => {
     const marker = `marker ${randomUUID()}`;
     await path(versionWith(`${VISITS_SQL} /* ${marker} */`));
-    const sent = proxy.sent.filter(({ type }) => type === 'P' || type === 'Q');
+    const sent = proxy.sent.filter(({ type }) => type === 'P' || type === 'Q' || type === 'B');
     const marked = sent.flatMap(({ text, type }, i) => (text.includes(marker) ? [{ type, i }] : []));
     expect(marked.length).toBeGreaterThan(0);
     for (const { type, i } of marked) {
       expect(type).toBe('P');
-      const ends = (text: string) => /^\0?(begin|commit|rollback)/.test(text);
-      expect(sent.slice(0, i).findLast(({ text }) => ends(text))?.text).toContain(
-        'begin isolation level read committed read only',
+      // Sent as text, or bound by the name that it was prepared under.
+      const ends = (text: string) => /^\0?(begin|commit|rollback|tandem-begin-read-only|tandem-rollback)/.test(text);
+      expect(sent.slice(0, i).findLast(({ text }) => ends(text))?.text).toMatch(
+        /begin isolation level read committed read only|tandem-begin-read-only/,
       );
       expect(sent.slice(i + 1).find(({ text }) => ends(text))?.text).toContain('rollback');
     }
@@ -137,13 +138,19 @@ describe('a live read', () => {
       .rows[0]?.[0];
 
   test('takes one round trip, prepared or not', async () => {
-    for (const prepared of [false, true]) {
+    const fresh = createPool({ url: proxy.url, max: 1, applicationName: 'feature-session-test' });
+    const sentFor = async (name: string) => {
       proxy.sent.length = 0;
-      expect(await one('select 1::text', 'one-trip')).toBe('1');
-      const begins = ['P', 'B', 'E'];
-      const statement = prepared ? ['B', 'D', 'E'] : ['P', 'B', 'D', 'E'];
-      expect(proxy.sent.map(({ type }) => type)).toEqual([...begins, ...statement, ...begins, 'S']);
-    }
+      await readOnce(fresh, { text: 'select 1', name, rowMode: 'array' });
+      return proxy.sent.map(({ type }) => type).join('');
+    };
+    await withClient(fresh, async () => {});
+    expect([await sentFor('a'), await sentFor('a'), await sentFor('b')]).toEqual([
+      'PPBEPBDEBES',
+      'BEBDEBES',
+      'BEPBDEBES',
+    ]);
+    await fresh.end();
   });
 
   test.each([
