@@ -40,6 +40,14 @@ test('what Postgres refuses a connection for has its remedy', () => {
   ]);
 });
 
+test('a right that Postgres refuses is told with the command that names the grant', () => {
+  const error = Object.assign(new Error('permission denied for function pg_control_system'), { code: '42501' });
+  expect(lines(error)).toEqual([
+    'tandem: permission denied for function pg_control_system',
+    '  run `tandem doctor`, which names the grant; or use another user in DATABASE_URL',
+  ]);
+});
+
 test('a local server’s problem and remedy stand on lines of their own', () => {
   expect(lines(new LocalServerError('port_taken', 'The port is taken.', 'Choose another.'))).toEqual([
     'tandem: The port is taken.',

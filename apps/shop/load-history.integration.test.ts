@@ -1,5 +1,7 @@
+import { Pool } from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { loadHistory } from './load-history.ts';
+import { readToday } from './purchase.ts';
 import { createShopDatabase, type ShopDatabase } from './shop-database.fixture.ts';
 
 let database: ShopDatabase;
@@ -44,4 +46,15 @@ test('a load that fails leaves nothing behind', async () => {
   await expect(loadHistory(database.pool, { until: '1997-13-45' })).rejects.toThrow(/1997-13-45/);
   const { rows } = await database.pool.query(`select to_regnamespace('shop') as schema`);
   expect(rows).toEqual([{ schema: null }]);
+});
+
+test('the clock reads the same where the database writes dates in German', async () => {
+  await loadHistory(database.pool);
+  await database.pool.query(
+    `do $$ begin execute format('alter database %I set datestyle = German', current_database()); end $$`,
+  );
+  const fresh = new Pool(database.pool.options);
+  expect(await loadHistory(fresh)).toEqual({ loaded: 0, today: '1997-12-31' });
+  expect(await readToday(fresh)).toBe('1997-12-31');
+  await fresh.end();
 });

@@ -73,7 +73,9 @@ async function insertTransactions(client: ClientBase, transactions: readonly Tra
 /** A clock that already runs keeps its day: a replay may have moved it. */
 async function startClock(client: ClientBase, until: string): Promise<string> {
   await client.query('insert into shop.clock (today) values ($1) on conflict do nothing', [until]);
-  const { rows } = await client.query<{ today: string }>('select today::text from shop.clock');
+  const { rows } = await client.query<{ today: string }>(
+    `select to_char(today, 'YYYY-MM-DD') as today from shop.clock`,
+  );
   return rows[0]?.today ?? until;
 }
 

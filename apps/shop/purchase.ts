@@ -25,7 +25,7 @@ export async function buy(db: Pool, tandem: Client, purchase: Purchase): Promise
 
 /** The shop's today. */
 export async function readToday(db: Pool): Promise<string> {
-  const { rows } = await db.query<{ today: string }>('select today::text from shop.clock');
+  const { rows } = await db.query<{ today: string }>(`select to_char(today, 'YYYY-MM-DD') as today from shop.clock`);
   if (!rows[0]) throw new Error('shop.clock is empty: start the example with `npm start` first');
   return rows[0].today;
 }

@@ -107,9 +107,7 @@ type TakeField = (bytes: Buffer, field: FieldPlace, index: number) => void;
 
 async function copyWithin(pool: pg.Pool, text: string, limits: Cancellable, take: TakeField): Promise<void> {
   await cancellableRead(pool, limits, async (db) => {
-    await query(db, {
-      text: `select set_config('work_mem', '${WORK_MEM}', true), set_config('jit', 'off', true)`,
-    });
+    await query(db, { text: `set local work_mem = '${WORK_MEM}'` });
     await copyOut(db, { text, timeoutMs: limits.timeoutMs + GRACE_MS }, createFields(take));
   });
 }
