@@ -22,7 +22,7 @@ export interface PoolOptions {
   readonly statementTimeoutMs?: number;
   /** Milliseconds that a statement waits for a lock at most. */
   readonly lockTimeoutMs?: number;
-  /** Milliseconds that a caller waits for a connection at most, a new one or one that others use. */
+  /** Milliseconds that a caller waits for a connection at most, a new one or one that others use. Its set-up has as long again. */
   readonly connectTimeoutMs?: number;
 }
 

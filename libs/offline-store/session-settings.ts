@@ -41,6 +41,13 @@ const SETTINGS = {
   // Plans: compiling one takes longer (0.9 s measured for a certificate) than most of our statements run.
   jit: 'off',
   plan_cache_mode: 'auto',
+  // Without index scans, say, each certificate would read every context.
+  ...Object.fromEntries(
+    [
+      ...['bitmapscan', 'hashagg', 'hashjoin', 'indexonlyscan', 'indexscan', 'material', 'memoize', 'mergejoin'],
+      ...['nestloop', 'partition_pruning', 'seqscan', 'sort'],
+    ].map((method) => [`enable_${method}`, 'on']),
+  ),
 };
 
 /**
@@ -51,7 +58,7 @@ export async function setUpSession(client: pg.ClientBase, limits: SessionLimits,
   // One message of many statements: one round trip. The limits first, since the role's own may be short.
   const text = [
     ...Object.entries({ ...namedLimits(limits), ...SETTINGS }).map(([name, value]) => `set ${name} = '${value}'`),
-    OTHERS,
+    TRANSACTION_TIMEOUT,
   ].join('; ');
   await client.query({ text, query_timeout: withinMs } as pg.QueryConfig).catch((error: unknown) => {
     throw isRefused(error) ? refusal(error) : error;
@@ -79,9 +86,6 @@ function namedLimits({ statementTimeoutMs, lockTimeoutMs, idleInTransactionMs }:
   };
 }
 
-/**
- * Those that not every version knows: `transaction_timeout` (17 and newer, and each has other methods of planning). A method
- * that Postgres has on by itself is on: without index scans, say, each certificate would read every context.
- */
-const OTHERS = `select set_config(name, boot_val, false) from pg_settings
-  where setting <> boot_val and (name = 'transaction_timeout' or (starts_with(name, 'enable_') and boot_val = 'on'))`;
+/** Not a setting before Postgres 17. */
+const TRANSACTION_TIMEOUT = `select set_config('transaction_timeout', '0', false)
+  where current_setting('transaction_timeout', true) <> '0'`;
