@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { type Client, createClient } from '@tandem/client/create-client';
 import { findFreePort } from '@tandem/local-servers/ports';
 import { createPool } from '@tandem/offline-store/database';
+import { type HostileDefaults, setDefaults } from '@tandem/offline-store/hostile-defaults.fixture';
 import { migrate } from '@tandem/offline-store/migrate';
 import { cloneDatabase } from '@tandem/testing/databases';
 import { inject } from 'vitest';
@@ -39,10 +40,14 @@ export interface Deployment {
 /** Milliseconds for one call: whoever waits longer was left hanging. */
 export const CALL_MS = 30_000;
 
-export async function createDeployment(options: { ownPostgres?: boolean } = {}): Promise<Deployment> {
+/** @param options.defaults of the database, for every session on it */
+export async function createDeployment(
+  options: { ownPostgres?: boolean; defaults?: HostileDefaults } = {},
+): Promise<Deployment> {
   const folder = await makeFolder();
   const redis = await ownRedis(folder);
   const database = options.ownPostgres ? await ownDatabase(folder) : await clonedDatabase();
+  if (options.defaults) await setDefaults(database.url, options.defaults);
   const pool = createPool({ url: database.url, max: 12, applicationName: 'e2e-test' });
   const programs: Program[] = [];
   const wire = createWireWatch();

@@ -22,7 +22,11 @@ const STORES: Suite = {
 /** Whatever has a plan that may be compiled: statements and triggers, from all processes, with each process's limits. */
 const PLANS: Suite = {
   projects: ['integration', 'end to end', 'long'],
-  files: [...STORES.files.filter((file) => file !== 'libs/online-store/'), 'apps/api/hostile-defaults'],
+  files: [
+    ...STORES.files.filter((file) => file !== 'libs/online-store/'),
+    'apps/api/hostile-defaults',
+    'test/e2e/hostile-defaults',
+  ],
 };
 
 /** Whatever starts processes, reads files or runs models, from the command line to the inference children. */
