@@ -14,7 +14,8 @@ import { type MarkScope, marks } from './models/marks.ts';
 import { rollout } from './models/rollout.ts';
 import type { RolloutScope } from './models/rollout-state.ts';
 import { type RunScope, run } from './models/run.ts';
-import { ASSIGNMENT, ERASURE, HISTORY, MARKS, ROLLOUT, RUN } from './protocol.ts';
+import { type RunStepScope, runSteps } from './models/run-steps.ts';
+import { ASSIGNMENT, ERASURE, HISTORY, MARKS, ROLLOUT, RUN, RUN_STEPS } from './protocol.ts';
 
 export interface Check {
   readonly name: string;
@@ -49,6 +50,10 @@ function erasures(scope: ErasureScope): Check {
 
 function runs(scope: RunScope): Check {
   return { name: 'run', scope: told(scope), explore: () => explore(run(RUN, scope)) };
+}
+
+function steps(scope: RunStepScope): Check {
+  return { name: 'run steps', scope: told(scope), explore: () => explore(runSteps(RUN_STEPS, scope)) };
 }
 
 function conditionalReads(reads: number): Check {
@@ -95,6 +100,7 @@ export const SMALL: readonly Check[] = [
   erasures({ ...ONE_ERASURE, workers: ['users'] }),
   erasures({ ...ONE_ERASURE, isLive: true, isLoading: true }),
   runs({ chunks: 2, workers: 2, faults: 3 }),
+  steps({ runs: 2, workers: 2, faults: 3 }),
   conditionalReads(3),
 ];
 
@@ -116,4 +122,5 @@ export const LARGE: readonly Check[] = [
   erasures({ ...ONE_ERASURE, isLoading: true, isOtherErased: true, faults: 2, runsOn: true }),
   erasures({ ...ONE_ERASURE, isLive: true, faults: 1 }),
   runs({ chunks: 3, workers: 3, faults: 3 }),
+  steps({ runs: 2, workers: 3, faults: 4 }),
 ];

@@ -18,7 +18,8 @@ import { type MarkRules, marks } from './models/marks.ts';
 import { rollout } from './models/rollout.ts';
 import type { RolloutRules, RolloutScope } from './models/rollout-state.ts';
 import { type RunRules, run } from './models/run.ts';
-import { ASSIGNMENT, ERASURE, HISTORY, MARKS, ROLLOUT, RUN } from './protocol.ts';
+import { type RunStepRules, runSteps } from './models/run-steps.ts';
+import { ASSIGNMENT, ERASURE, HISTORY, MARKS, ROLLOUT, RUN, RUN_STEPS } from './protocol.ts';
 
 export interface Control {
   readonly id: string;
@@ -65,6 +66,11 @@ function ran(id: string, breaks: string, broken: Partial<RunRules>): Control {
   return { id, breaks, explore: () => explore(run({ ...RUN, ...broken }, { chunks: 2, workers: 2, faults: 2 })) };
 }
 
+function stepped(id: string, breaks: string, broken: Partial<RunStepRules>): Control {
+  const scope = { runs: 2, workers: 2, faults: 2 };
+  return { id, breaks, explore: () => explore(runSteps({ ...RUN_STEPS, ...broken }, scope)) };
+}
+
 const ONE_EVENT = { events: ['http'], workers: 1, readers: [false] } as const;
 
 export const CONTROLS: readonly Control[] = [
@@ -109,6 +115,9 @@ export const CONTROLS: readonly Control[] = [
   ran('M7', 'a commit does not look at the fence', { fence: 'is not looked at' }),
   ran('M8', 'nobody looks for what is not done', { reconciler: 'never' }),
   ran('M9', 'the last chunk publishes, whatever the others are', { publishes: 'when its own was the last number' }),
+  stepped('M16', 'a plan or publication does not look at the fence', { fence: 'is not looked at' }),
+  stepped('M17', 'a cancelled run keeps the claim of its step', { cancel: 'leaves the claim' }),
+  stepped('M18', 'a step is claimed whatever the other runs of the predictor do', { claims: 'as many as there are' }),
   read('M10', 'a result that has landed is taken whatever its label', BROKEN.M10, {
     workers: 0,
     readers: [false, false],

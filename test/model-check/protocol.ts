@@ -5,6 +5,7 @@ import type { HistoryRules } from './models/history-state.ts';
 import type { MarkRules } from './models/marks.ts';
 import type { RolloutRules } from './models/rollout-state.ts';
 import type { RunRules } from './models/run.ts';
+import type { RunStepRules } from './models/run-steps.ts';
 
 export const ASSIGNMENT: AssignmentRules = { pointer: 'postgres', floor: 'raised', publishes: 'not past a rollback' };
 export const ERASURE: ErasureRules = {
@@ -29,3 +30,4 @@ export const ROLLOUT: RolloutRules = {
   publishes: 'in the arm of its version and floor',
 };
 export const RUN: RunRules = { fence: 'guards the commit', reconciler: 'comes by', publishes: 'when no chunk is open' };
+export const RUN_STEPS: RunStepRules = { fence: 'guards the write', cancel: 'ends the claim', claims: 'one of a kind' };
