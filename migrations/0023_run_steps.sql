@@ -15,6 +15,6 @@ alter table tandem.runs
   add column step_error text;
 
 -- One plan and one comparison at a time for each predictor. Steps that read no feature query and compare nothing are not
--- counted: they take milliseconds.
+-- counted: they take milliseconds. Nor is a claim that a worker of an earlier release left behind on a run that it ended.
 create unique index runs_one_step on tandem.runs (predictor, step)
-  where scope = 'all' and step is not null or scope = 'stale' and step = 'plan';
+  where state in ('planned', 'publishing') and (scope = 'all' and step is not null or scope = 'stale' and step = 'plan');

@@ -64,10 +64,11 @@ export interface RunningWorker {
 export function startWorker(dependencies: WorkerDependencies, options: WorkerOptions): RunningWorker {
   const { queue, log, metrics } = dependencies;
   const { queueUrl, chunkConcurrency, idleMs, onDead } = options;
+  const stopping = new AbortController();
   const jobs = createQueueWorker({
     url: queueUrl,
     queue,
-    handlers: createHandlers(dependencies),
+    handlers: createHandlers(dependencies, stopping.signal),
     concurrency: { planning: STEPS, publishing: STEPS, scoring: chunkConcurrency, loading: 1 },
     log,
     onJob({ job, state, seconds, waitedSeconds }) {
@@ -82,19 +83,20 @@ export function startWorker(dependencies: WorkerDependencies, options: WorkerOpt
   return {
     async stop(drainMs) {
       log.info('worker.stopping', { jobs: jobs.running() });
+      stopping.abort(new Error('the worker was stopped'));
       const [drained] = await Promise.all([jobs.close(drainMs), housekeeping.stop()]);
       return drained;
     },
   };
 }
 
-function createHandlers(dependencies: WorkerDependencies): Handlers {
+function createHandlers(dependencies: WorkerDependencies, stopping: AbortSignal): Handlers {
   const { runs, generations, loader, hints, checkFit, chunks, log, metrics } = dependencies;
   const { lease } = chunks;
   return {
-    'plan-run': createPlanRun({ runs, hints, lease, log, metrics }),
+    'plan-run': createPlanRun({ runs, hints, lease, stopping, log, metrics }),
     'run-chunk': createRunChunkProcessor({ runChunk: createRunChunk(chunks), runs, log, metrics }),
-    'publish-run': createPublishRun({ runs, loader, lease, checkFit, log, metrics }),
+    'publish-run': createPublishRun({ runs, loader, lease, stopping, checkFit, log, metrics }),
     'load-generation': createLoadGeneration({ generations, loader, checkFit }),
   };
 }

@@ -1,7 +1,7 @@
 /**
  * B6: what a chunk predicted and that it is done, in one transaction. The fence is checked first and its row stays
- * locked, so a worker that lost its lease writes nothing; the histories are compared, so labels of another past are not
- * believed; users erased since their features were read are left out.
+ * locked, so a worker that lost its lease writes nothing; the run and the histories are checked last, so that a run that has
+ * ended gets no rows, and labels of another past none either; users erased since their features were read are left out.
  */
 import { overlayEntries } from '@tandem/prediction/runs/overlay-entries';
 import type { ChunkResult, ClaimedChunk, CommitOutcome, Run, RunFailure, RunState } from '@tandem/prediction/runs/runs';
@@ -36,9 +36,9 @@ export async function commitChunk(
       const written = await withoutErased(db, result.scored);
       const failures = await ofThoseThere(db, result.failures);
       await finishChunk(db, chunk, written.userIds.length, new Set(failures.map((one) => one.userId)).size);
-      await assertCurrent(db, run, result);
       await writePredictions(db, run, result, written);
       await writeFailures(db, run.id, failures);
+      await assertCurrent(db, run, result);
       return written;
     });
     return { committed: true, written, chunksOpen: await countOpen(pool, run.id) };
@@ -75,7 +75,7 @@ async function finishChunk(db: Db, { runId, no, fence }: ClaimedChunk, scored: n
 }
 
 async function assertCurrent(db: Db, run: Run, result: ChunkResult): Promise<void> {
-  // Shared, so that chunks commit side by side while a cancellation waits for them.
+  // Shared, so that chunks commit side by side; and last, so that a cancellation waits for no rows to be written.
   const rows = await query<{ state: RunState; history: string }>(db, {
     text: 'select state, tandem.current_history() as history from tandem.runs where id = $1 for share',
     values: [run.id],

@@ -29,7 +29,7 @@ const SELECT = `select ${COLUMNS} ${FROM}`;
  */
 const IS_STEP_FREE = `
   (r.step_lease_until is null or ${leaseOver('r.step_lease_until')}) and not exists (
-    select from tandem.runs o where o.predictor = r.predictor and o.id <> r.id
+    select from tandem.runs o where o.predictor = r.predictor and o.id <> r.id and o.state = r.state
       and o.step = case r.state when 'planned' then 'plan' else 'publish' end
       and (r.scope = 'all' or r.scope = 'stale' and r.state = 'planned')
       and (o.scope = 'all' or o.scope = 'stale' and o.step = 'plan'))`;
@@ -50,7 +50,7 @@ export async function requireRun(db: Db, id: string): Promise<Run> {
 
 /**
  * Locks a run's chunks, in order, until the transaction ends. Chunks come before their run: a commit and a chunk given
- * back have their chunk by the time they ask for the run, so whoever wants both takes them in this order too.
+ * back have their chunk by the time they ask for the run, so a transaction that wants both locks them in this order too.
  */
 export async function lockChunks(db: Db, runId: string): Promise<void> {
   if (!UUID.test(runId)) return;

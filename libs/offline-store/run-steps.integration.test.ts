@@ -63,6 +63,13 @@ const sleeping = async () =>
     })
   ).length;
 
+const waitingForLocks = async () =>
+  (
+    await query(pool, {
+      text: `select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+    })
+  ).length;
+
 describe.each(['plan', 'publish'] as const)('the step %s', (step) => {
   const ready = async () => (step === 'plan' ? ask({ kind: 'all' }) : scored(await start()));
   const work = (claimed: ClaimedStep) => (step === 'plan' ? store.plan(claimed, never) : store.publish(claimed, never));
@@ -215,22 +222,55 @@ test('a comparison that does not end holds no lock: its run is cancelled at once
     `begin; lock table tandem.generation_${generationId?.replaceAll('-', '')} in access exclusive mode`,
   );
   const published = publishRun({ runs: store, lease, loader: { completeLoad: async () => false } }, id);
-  const waiting = async () =>
-    (
-      await query(pool, {
-        text: `select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-      })
-    ).length;
-  await expect.poll(waiting).toBe(1);
+  await expect.poll(waitingForLocks).toBe(1);
   const asked = performance.now();
   expect(await store.cancel(id)).toMatchObject({ state: 'cancelled' });
   expect(performance.now() - asked).toBeLessThan(1_000);
   expect(await published).toMatchObject({ outcome: 'abandoned' });
-  await expect.poll(waiting).toBe(0);
+  await expect.poll(waitingForLocks).toBe(0);
   await blocker.query('rollback');
   blocker.release();
   expect(await store.resume(id)).toMatchObject({ state: 'running' });
   expect(await publishNow(store, id)).toMatchObject({ state: 'done', generation: { inForce: true } });
+});
+
+test('a chunk whose commit waits does not hold up the cancellation of its run, and commits nothing', async () => {
+  const run = await start();
+  const blocker = await pool.connect();
+  await blocker.query(`begin; lock table tandem.generation_${run.generationId?.replaceAll('-', '')} in exclusive mode`);
+  const committed = work(run, 0);
+  await expect.poll(waitingForLocks).toBe(1);
+  const asked = performance.now();
+  expect(await store.cancel(run.id)).toMatchObject({ state: 'cancelled' });
+  expect(performance.now() - asked).toBeLessThan(1_000);
+  await blocker.query('rollback');
+  blocker.release();
+  expect(await committed).toEqual({ committed: false, why: 'run_ended' });
+  expect(await store.find(run.id)).toMatchObject({ state: 'cancelled', usersScored: 0 });
+});
+
+test('a step under way is given back at once when its worker is to end, and is not failed for it', async () => {
+  await slowBy(600);
+  const { id } = await ask({ kind: 'all' });
+  const stopping = new AbortController();
+  const planned = planRun({ runs: store, hints, lease, stopping: stopping.signal }, id);
+  await expect.poll(sleeping).toBe(1);
+  stopping.abort(new Error('the worker was stopped'));
+  expect(await planned).toMatchObject({ outcome: 'given_back', error: 'the worker was stopped' });
+  await expect.poll(sleeping).toBe(0);
+  expect(await store.find(id)).toMatchObject({ state: 'planned', attempts: 1, attemptError: 'the worker was stopped' });
+  await expect.poll(() => store.claimStep(id, 'plan', 60_000)).toMatchObject({ attempts: 2, takenOver: false });
+});
+
+test('a claim that an earlier release left on a run that it ended holds up nobody', async () => {
+  const first = await scored(await start());
+  const left = await claim(first.id, 'publish');
+  await query(pool, { text: `update tandem.runs set state = 'done', finished_at = clock_timestamp()` });
+  expect(await store.renewStep(left, 60_000)).toBe(false);
+  expect(await store.publish(left, never)).toBeNull();
+  const second = await scored(await start());
+  expect(await store.unfinished()).toMatchObject([{ id: second.id, isStepFree: true }]);
+  expect(await publishNow(store, second.id)).toMatchObject({ state: 'done' });
 });
 
 test('a stale run that was cancelled while it was planned is planned anew, each user once', async () => {

@@ -67,8 +67,8 @@ async function failDeadly(pool: pg.Pool, runId: string, step: RunStep, maxClaims
 export async function renewStep(pool: pg.Pool, { runId, step, fence }: ClaimedStep, leaseMs: number): Promise<boolean> {
   const rows = await query(pool, {
     text: `update tandem.runs set step_lease_until = clock_timestamp() + $4 * interval '1 ms'
-      where id = $1 and step = $2 and step_fence = $3 returning id`,
-    values: [runId, step, fence, leaseMs],
+      where id = $1 and step = $2 and step_fence = $3 and state = $5 returning id`,
+    values: [runId, step, fence, leaseMs, STATES[step]],
   });
   return rows.length > 0;
 }
@@ -76,8 +76,8 @@ export async function renewStep(pool: pg.Pool, { runId, step, fence }: ClaimedSt
 /** Locks the run's row until the transaction ends; false where the fence is lost. */
 export async function lockStep(db: Db, { runId, step, fence }: ClaimedStep): Promise<boolean> {
   const rows = await query(db, {
-    text: 'select from tandem.runs where id = $1 and step = $2 and step_fence = $3 for update',
-    values: [runId, step, fence],
+    text: 'select from tandem.runs where id = $1 and step = $2 and step_fence = $3 and state = $4 for update',
+    values: [runId, step, fence, STATES[step]],
   });
   return rows.length > 0;
 }

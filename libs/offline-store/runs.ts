@@ -119,11 +119,12 @@ function secondAll(other: string, predictor: string, cause?: unknown): TandemErr
 /** Waiting chunks are dropped. Chunks and steps under way find the run ended when they renew their lease, or write. */
 export async function cancelRun(pool: pg.Pool, runId: string): Promise<Run> {
   return transaction(pool, async (db) => {
-    await lockChunks(db, runId);
     const run = await lockRun(db, runId);
     if (isFinished(run.state)) throw stateConflict(run, 'it is finished', 'start another run');
+    // Past chunks that are locked: a commit has its chunk before it asks for the run, and must not be waited for here.
     await query(db, {
-      text: `update tandem.chunks set state = 'cancelled' where run_id = $1 and state = 'waiting'`,
+      text: `update tandem.chunks set state = 'cancelled' where run_id = $1 and no in (
+        select no from tandem.chunks where run_id = $1 and state = 'waiting' order by no for update skip locked)`,
       values: [runId],
     });
     await setRunState(db, runId, 'cancelled', null);

@@ -10,6 +10,8 @@ import type { ClaimedStep, RunStep } from './runs.ts';
 export interface StepDependencies {
   readonly runs: Pick<RunStore, 'claimStep' | 'renewStep' | 'giveBackStep'>;
   readonly lease: LeaseTimes;
+  /** Aborts when the process is to end: a step under way is given back at once, for another worker. */
+  readonly stopping?: AbortSignal;
 }
 
 /** Which attempt it was, for the log. */
@@ -45,7 +47,7 @@ const RENEW_MS = 1_000;
  * Rejects only where the step could not be claimed or given back: then its lease or the next hint brings it again.
  */
 export async function workStep<T>(
-  { runs, lease }: StepDependencies,
+  { runs, lease, stopping }: StepDependencies,
   runId: string,
   step: RunStep,
   { maxAttempts, maxTransientAttempts = 40, onProgress }: StepOptions,
@@ -63,12 +65,13 @@ export async function workStep<T>(
   };
   const held = holdLease(renew, { leaseMs: lease.leaseMs, renewMs });
   try {
-    const result = await work(claimed, held.lost);
+    const result = await work(claimed, stopping ? AbortSignal.any([held.lost, stopping]) : held.lost);
     return result === null ? { outcome: 'abandoned', ...attempt } : { outcome: 'done', result, ...attempt };
   } catch (cause) {
     if (held.lost.aborted) return { outcome: 'abandoned', ...attempt };
     const error = describe(cause);
-    const state = await runs.giveBackStep(claimed, error, isTransient(cause) ? maxTransientAttempts : maxAttempts);
+    const limit = isTransient(cause) ? maxTransientAttempts : maxAttempts;
+    const state = await runs.giveBackStep(claimed, error, stopping?.aborted ? Number.POSITIVE_INFINITY : limit);
     if (state === 'fence_lost') return { outcome: 'abandoned', ...attempt };
     return { outcome: state === 'failed' ? 'failed' : 'given_back', error, ...attempt };
   } finally {
