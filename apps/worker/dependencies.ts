@@ -156,7 +156,7 @@ async function openPools({ database, worker }: WorkerEnvironment): Promise<Pools
   });
   const features = createPool({
     url: database.featuresUrl,
-    max: chunkConcurrency + STEPS + OTHER_FEATURE_CONNECTIONS,
+    max: chunkConcurrency + 2 * STEPS + OTHER_FEATURE_CONNECTIONS,
     applicationName: 'tandem-worker-features',
   });
   await assertMigrated(pool);
