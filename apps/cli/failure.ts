@@ -68,7 +68,8 @@ const REMEDIES: Readonly<Record<string, string>> = {
   '28P01': 'correct the password in DATABASE_URL',
   '28000': 'correct user and host in DATABASE_URL, or what pg_hba.conf allows them',
   '3D000': 'create the database (createdb), or correct its name in DATABASE_URL',
-  '42501': 'run `tandem doctor`, which names the grant; or use another user in DATABASE_URL',
+  '42501':
+    'run `tandem doctor`, which names the grant; or use another user in DATABASE_URL (feature queries: FEATURES_DATABASE_URL)',
 };
 
 /** An outage that a request would wait out: a person at a terminal wants to know what is down. */

@@ -30,7 +30,7 @@ export function buildCreateCommand(cli: Cli): Command {
     description: 'make an int8 build of a model version and push it; it is tried, and served by nobody yet',
     detail: `Needs a Python with onnx and onnxruntime, and says how to get one. A dynamic build scales what it multiplies run by run,
 so that users may have to be inferred one by one (--row-by-row); a static one is calibrated on rows of real users, read
-from the database (DATABASE_URL), of the half that comparisons leave out. They lie in a folder that is gone afterwards.
+from the database (DATABASE_URL, FEATURES_DATABASE_URL), of the half that comparisons leave out. They lie in a folder that is gone afterwards.
 Ends with 3 where the model has nothing to quantise, as trees have not.`,
     example: 'tandem build create repurchase 2 --kind int8 --static --python build-python/bin/python',
   })

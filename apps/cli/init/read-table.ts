@@ -71,9 +71,12 @@ async function findRelation(pool: Pool, said: string): Promise<FoundRelation> {
   }
   const { found } = result;
   if (found.readable) return found;
-  throw new CommandFailure(`the user in DATABASE_URL may not read ${found.sql}`, {
-    remedy: `as its owner: grant usage on schema ${found.schema_sql} to <user>; grant select on ${found.sql} to <user>;`,
-  });
+  throw new CommandFailure(
+    `the user of feature queries (FEATURES_DATABASE_URL, else DATABASE_URL) may not read ${found.sql}`,
+    {
+      remedy: `as its owner: grant usage on schema ${found.schema_sql} to <user>; grant select on ${found.sql} to <user>;`,
+    },
+  );
 }
 
 async function readColumns(pool: Pool, { oid }: FoundRelation): Promise<readonly TableColumn[]> {

@@ -109,7 +109,8 @@ const route = createRoute({
   tags: ['models'],
   summary: 'Push a model version',
   description: `Tries it as \`tandem check\` does, and on real users: alone, together, as a live read and as a run read them. What
-is left out is as in the version that is served now; of an optimised build, as in its parent. Whoever may push decides which SQL the service runs.
+is left out is as in the version that is served now; of an optimised build, as in its parent. The holder of a key that may push decides which
+SQL the service runs: one select, read only, with the rights of the login of feature queries.
 The same definition again is the same model version. One trial runs at a time: 503 \`overloaded\` says when to come back.
 With \`application/octet-stream\` the body is the file itself, its SHA-256 checked where \`Content-Digest\` names it.`,
   request: {
