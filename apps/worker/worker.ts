@@ -96,7 +96,7 @@ function createHandlers(dependencies: WorkerDependencies, stopping: AbortSignal)
   return {
     'plan-run': createPlanRun({ runs, hints, lease, stopping, log, metrics }),
     'run-chunk': createRunChunkProcessor({ runChunk: createRunChunk(chunks), runs, log, metrics }),
-    'publish-run': createPublishRun({ runs, loader, lease, stopping, checkFit, log, metrics }),
+    'publish-run': createPublishRun({ runs, hints, loader, lease, stopping, checkFit, log, metrics }),
     'load-generation': createLoadGeneration({ generations, loader, checkFit }),
   };
 }

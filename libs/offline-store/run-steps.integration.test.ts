@@ -221,7 +221,7 @@ test('a comparison that does not end holds no lock: its run is cancelled at once
   await blocker.query(
     `begin; lock table tandem.generation_${generationId?.replaceAll('-', '')} in access exclusive mode`,
   );
-  const published = publishRun({ runs: store, lease, loader: { completeLoad: async () => false } }, id);
+  const published = publishRun({ runs: store, hints, lease, loader: { completeLoad: async () => false } }, id);
   await expect.poll(waitingForLocks).toBe(1);
   const asked = performance.now();
   expect(await store.cancel(id)).toMatchObject({ state: 'cancelled' });

@@ -15,6 +15,7 @@ function storeWith(changes: Partial<PlanRunDependencies['runs']> = {}): PlanRunD
     giveBackStep: async (step, _error, maxAttempts) => (step.attempts < maxAttempts ? 'waiting' : 'failed'),
     plan: async () => runOf(),
     claimable: async () => [],
+    unfinished: async () => [],
     ...changes,
   };
 }
@@ -67,6 +68,18 @@ describe('planning a run', () => {
       plan: async () => expect.unreachable('planned all the same'),
     });
     expect([await planRun({ runs, hints, lease }, 'r1'), said]).toEqual([{ outcome: 'nothing_to_do' }, []]);
+  });
+
+  it('hints at the runs of the predictor that waited for the plan', async () => {
+    const { hints, said } = writeDownHints();
+    const waiting = [
+      { ...runOf({ id: 'r2', state: 'planned' }), isStepFree: true },
+      { ...runOf({ id: 'r3', state: 'planned' }), isStepFree: false },
+      { ...runOf({ id: 'r4', state: 'publishing' }), isStepFree: true },
+    ];
+    const runs = storeWith({ plan: async () => null, unfinished: async () => waiting });
+    await planRun({ runs, hints, lease }, 'r1');
+    expect(said).toEqual(['plan r2']);
   });
 
   it('abandons a plan whose fence is lost', async () => {

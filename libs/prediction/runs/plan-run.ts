@@ -5,7 +5,7 @@ import type { Run } from './runs.ts';
 import { type StepDependencies, type StepReport, type StepWork, workStep } from './work-step.ts';
 
 export interface PlanRunDependencies extends StepDependencies {
-  readonly runs: StepDependencies['runs'] & Pick<RunStore, 'plan' | 'claimable'>;
+  readonly runs: StepDependencies['runs'] & Pick<RunStore, 'plan' | 'claimable' | 'unfinished'>;
   readonly hints: RunHints;
 }
 
@@ -26,7 +26,19 @@ export async function planRun(
   const plan: StepWork<Run> = (claimed, lost) => runs.plan(claimed, lost);
   const report = await workStep(dependencies, runId, 'plan', options, plan);
   if (report.outcome === 'done') await hintAtChunks({ runs, hints }, report.result);
+  if (report.outcome !== 'nothing_to_do') await hintAtWaiting({ runs, hints }, 'planned');
   return report;
+}
+
+/** Another run of the predictor may have waited for the step that has ended: it need not wait for the reconciler too. */
+export async function hintAtWaiting(
+  { runs, hints }: { readonly runs: Pick<RunStore, 'unfinished'>; readonly hints: RunHints },
+  state: 'planned' | 'publishing',
+): Promise<void> {
+  // A failure costs the reconciler's next round, no more.
+  const unfinished = await runs.unfinished().catch(() => []);
+  const free = unfinished.filter((run) => run.state === state && run.isStepFree);
+  for (const { id } of free) await (state === 'planned' ? hints.plan(id) : hints.publish(id));
 }
 
 /** Hints at what can be claimed; a run without open chunks is ready to be published. */

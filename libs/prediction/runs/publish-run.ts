@@ -3,11 +3,14 @@
  * It does not wait for Redis: what is missing there, the reconciler has loaded.
  */
 import type { GenerationLoader } from './generation-loader.ts';
+import { hintAtWaiting } from './plan-run.ts';
+import type { RunHints } from './run-hints.ts';
 import type { PublishOutcome, RunStore } from './run-store.ts';
 import { type StepDependencies, type StepReport, type StepWork, workStep } from './work-step.ts';
 
 export interface PublishRunDependencies extends StepDependencies {
-  readonly runs: StepDependencies['runs'] & Pick<RunStore, 'publish'>;
+  readonly runs: StepDependencies['runs'] & Pick<RunStore, 'publish' | 'unfinished'>;
+  readonly hints: RunHints;
   readonly loader: Pick<GenerationLoader, 'completeLoad'>;
 }
 
@@ -26,6 +29,7 @@ export async function publishRun(
   const options = { ...LIMITS, onProgress };
   const publish: StepWork<PublishOutcome> = (claimed, lost) => runs.publish(claimed, lost);
   const report = await workStep(dependencies, runId, 'publish', options, publish);
+  if (report.outcome !== 'nothing_to_do') await hintAtWaiting(dependencies, 'publishing');
   if (report.outcome !== 'done') return report;
   const { generation } = report.result;
   const loaded = generation !== null && (await loader.completeLoad(generation, generation.users).catch(() => false));

@@ -26,7 +26,7 @@ export async function publishNow(
   runId: string,
   loader: Pick<GenerationLoader, 'completeLoad'> = LOADS_NOTHING,
 ): Promise<PublishedRun | null> {
-  const report = await publishRun({ runs, lease, loader }, runId);
+  const report = await publishRun({ runs, hints, lease, loader }, runId);
   if (report.outcome === 'given_back' || report.outcome === 'failed') throw new Error(report.error);
   return report.outcome === 'done' ? report.result : null;
 }
