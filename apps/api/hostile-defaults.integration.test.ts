@@ -1,5 +1,5 @@
 /** Whatever a database has by default, the service's answers are the same: each group of settings at once. */
-import { HOSTILE_DEFAULTS, together } from '@tandem/offline-store/hostile-defaults.fixture';
+import { CLOSED_HISTORY, HOSTILE_DEFAULTS, together } from '@tandem/offline-store/hostile-defaults.fixture';
 import { beforeAll, expect, test } from 'vitest';
 import { createTestApi } from './api.fixture.ts';
 import { type Outcome, tellStory } from './hostile-defaults.fixture.ts';
@@ -29,6 +29,10 @@ test('the story on a database as it comes', () => {
 
 test.each(Object.entries(HOSTILE_DEFAULTS))('the same with other defaults of %s', async (name, all) => {
   expect(await tellStory(together(name, all))).toEqual(expected);
+});
+
+test('the same where the functions that name the history are closed', async () => {
+  expect(await tellStory(CLOSED_HISTORY)).toEqual(expected);
 });
 
 test('a right that Postgres refuses is answered with how to find the grant, and not in the words of Postgres', async () => {

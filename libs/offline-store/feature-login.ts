@@ -50,7 +50,7 @@ function grantOf(table: string, user: string): string {
  * @returns false where the schema is not there yet: then the database alone was compared
  */
 export async function assertFeatureLogin(pool: pg.Pool, features: pg.Pool): Promise<boolean> {
-  const [ours, theirs] = [await readPlace(pool, 'DATABASE_URL'), await readPlace(features, FIELD)];
+  const [ours, theirs] = [await readPlace(pool), await readPlace(features)];
   if (theirs.inRecovery) {
     const remedy = `name the primary, as DATABASE_URL does: features and their label are read in one statement`;
     throw refusal(`${FIELD} names a standby.`, remedy);
@@ -80,17 +80,16 @@ interface Place extends Record<string, unknown> {
   readonly inRecovery: boolean;
 }
 
-/** Not by host and port: a pooler or another name may lead to the same server. */
-async function readPlace(pool: pg.Pool, field: string): Promise<Place> {
+/**
+ * Not by host and port: a pooler or another name may lead to the same server. Not by its system identifier: providers close
+ * pg_control_system.
+ */
+async function readPlace(pool: pg.Pool): Promise<Place> {
   const [place] = await query<Place>(pool, {
-    text: `select concat_ws('/', (select system_identifier from pg_catalog.pg_control_system()), d.oid) as identity,
+    text: `select concat_ws('/', extract(epoch from pg_postmaster_start_time()), d.oid) as identity,
       concat_ws(':', inet_server_addr(), inet_server_port()) || '/' || d.datname as name, current_user::text as user,
       pg_is_in_recovery() as "inRecovery"
       from pg_catalog.pg_database d where d.datname = current_database()`,
-  }).catch((error: unknown) => {
-    if (!isRefusal(error)) throw error;
-    const remedy = 'grant execute on function pg_control_system() to the user in it';
-    throw new TandemError('config_invalid', `${field}: ${error.message}.`, { field, remedy, cause: error });
   });
   if (!place) throw new Error('Postgres answered no row');
   return place;

@@ -4,6 +4,8 @@ import pg from 'pg';
 export interface HostileDefaults {
   readonly name: string;
   readonly settings: Readonly<Record<string, string>>;
+  /** Statements that a superuser runs in the database. */
+  readonly sql?: string;
 }
 
 const planningOff = [
@@ -62,13 +64,27 @@ export const HOSTILE_DEFAULTS: Readonly<Record<string, readonly HostileDefaults[
   ],
 };
 
+/**
+ * The functions that name the history are closed, as providers close them. The owner of `tandem.current_history()` decides: a
+ * predefined role, which cannot execute what is revoked from everybody. Needs the schema.
+ */
+export const CLOSED_HISTORY: HostileDefaults = {
+  name: 'closed functions of the history',
+  settings: {},
+  sql: `grant usage on schema tandem to pg_monitor; grant select on tandem.history_rotation to pg_monitor;
+    alter function tandem.current_history() owner to pg_monitor;
+    revoke execute on function pg_control_system() from public;
+    revoke execute on function pg_current_wal_insert_lsn() from public;
+    revoke execute on function pg_walfile_name(pg_lsn) from public`,
+};
+
 /** The settings of several at once. */
 export function together(name: string, all: readonly HostileDefaults[]): HostileDefaults {
   return { name, settings: Object.assign({}, ...all.map(({ settings }) => settings)) };
 }
 
 /** Makes the settings the database's defaults, for sessions that begin later; those that this version does not know are left out. */
-export async function setDefaults(databaseUrl: string, { settings }: HostileDefaults): Promise<void> {
+export async function setDefaults(databaseUrl: string, { settings, sql }: HostileDefaults): Promise<void> {
   const client = new pg.Client({ connectionString: databaseUrl });
   await client.connect();
   try {
@@ -81,6 +97,7 @@ export async function setDefaults(databaseUrl: string, { settings }: HostileDefa
     }
     await client.query(`create schema if not exists hostile;
       create table if not exists hostile.events (n int); create table if not exists hostile.settings (n int)`);
+    if (sql) await client.query(sql);
   } finally {
     await client.end();
   }
