@@ -125,6 +125,13 @@ export function createWriters(world: World, delay: Delay) {
   });
   const events = createEventStore(pool);
   const userHints = createHintStore({ connection, prefix });
+  // A predictor has one plan and one publication at a time. No reconciler hints here at a run that could not claim its step.
+  let turn: Promise<unknown> = Promise.resolve();
+  function inTurn<T>(step: () => Promise<T>): Promise<T> {
+    const mine = turn.then(step);
+    turn = mine.catch(() => {});
+    return mine;
+  }
 
   return {
     /** The application changes a user and says so by SQL, in one transaction; resolves with the user's new count. */
@@ -152,9 +159,9 @@ export function createWriters(world: World, delay: Delay) {
         .create({ predictor: PREDICTOR, scope, reason: 'test', scheduleSlot: null })
         .catch(() => null);
       if (!asked) return null;
-      const planned = await planNow(runs, asked.run.id);
+      const planned = await inTurn(() => planNow(runs, asked.run.id));
       for (let no = 0; no < planned.chunkCount; no++) await runChunk(planned.id, no);
-      return publishNow(runs, planned.id);
+      return inTurn(() => publishNow(runs, planned.id));
     },
     /** Back to the generation before; resolves with its number, null where there is none. */
     rollBack: async () =>
