@@ -109,7 +109,7 @@ test('users . and .. of an earlier release are erased, and their events refused'
   const send = (user: string) =>
     query(other.pool, { text: `insert into tandem.events (user_id, type) values ($1, 'x')`, values: [user] });
   try {
-    await migrate(other.url, () => {}, await releasedBefore('0025'));
+    await migrate(other.url, () => {}, await releasedBefore('0024'));
     await query(other.pool, { text: `update tandem.settings set key_type = 'text'` });
     for (const user of ['.', '..', '..', '...']) await send(user);
     await migrate(other.url);
