@@ -1,11 +1,13 @@
 /** What users with few rights may do, on a real Postgres: the grants suffice to serve, and each refusal says what to give. */
 import { randomBytes, randomUUID } from 'node:crypto';
+import pg from 'pg';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { adopt } from './adopt.ts';
 import { createPool } from './database.ts';
 import { migrate, schemaState } from './migrate.ts';
 import { createPartition } from './partition.ts';
 import { grantsFor, quoteName } from './rights.ts';
-import { createTestDatabase, type TestDatabase } from './store.fixture.ts';
+import { createTestDatabase, type TestDatabase, visitsPredictor } from './store.fixture.ts';
 
 const suffix = randomBytes(4).toString('hex');
 const [owner, reader] = [`owner_${suffix}`, `reader_${suffix}`];
@@ -89,6 +91,47 @@ test('an application that only sends events in SQL needs to use the schema and t
   );
   const { rows } = await asOwner.query('select version::int from tandem.user_contexts');
   expect(rows).toEqual([{ version: 2 }]);
+});
+
+test.each([
+  { trick: 'takes its types from the session', before: [] },
+  {
+    trick: 'was compiled in the session by a call that fails',
+    before: [`select tandem.check_events('{}', '{}')`, `select tandem.later_value(null, null, '{}')`],
+  },
+])('no type of an application runs with the rights of the owner where the trigger $trick', async ({ before }) => {
+  await asOwner.query(`grant usage on schema tandem to ${reader}; grant insert on tandem.events to ${reader};
+    update tandem.settings set key_type = 'text'`);
+  await adopt(asOwner, { predictors: [visitsPredictor({ keyType: 'text' })], actor: 'test' });
+  const application = new pg.Client({ connectionString: urlOf(reader) });
+  await application.connect();
+  try {
+    await application.query(`
+      create function pg_temp.note(value anyelement) returns pg_catalog.bool language plpgsql as $$ begin
+        perform pg_catalog.set_config('test.ran_as',
+          pg_catalog.concat_ws(' ', pg_catalog.current_setting('test.ran_as', true), current_user), false);
+        return true;
+      end $$;
+      create domain pg_temp.text as pg_catalog.text check (pg_temp.note(value));
+      create domain pg_temp.jsonb as pg_catalog.jsonb check (pg_temp.note(value));
+      create domain pg_temp.timestamptz as pg_catalog.timestamptz check (pg_temp.note(value))`);
+    for (const call of before) await application.query(call).catch(() => {});
+    await application.query(`insert into tandem.events (source, id, type, user_id, data)
+      values ('shop', gen_random_uuid(), 'order.placed', 'eve', '{"city": "Oslo"}')`);
+    const { rows } = await application.query(`select current_setting('test.ran_as', true) as users`);
+    expect(rows[0].users ?? '').not.toContain(owner);
+  } finally {
+    await application.end();
+  }
+});
+
+test('every function that runs with the rights of the owner looks for types in temporary schemas last', async () => {
+  const { rows } = await asOwner.query<{ name: string; path: string }>(
+    `select proname as name, array_to_string(proconfig, ';') as path from pg_proc
+      where pronamespace = 'tandem'::regnamespace and prosecdef order by 1`,
+  );
+  expect(rows.map(({ name }) => name)).toEqual(['accept_events', 'current_history', 'stamp_event']);
+  for (const { name, path } of rows) expect(path, name).toMatch(/search_path=pg_catalog(, tandem)?, pg_temp(;|$)/);
 });
 
 test('a name that is not plain is written in quotation marks', () => {
