@@ -1,5 +1,7 @@
-/** A process that starts on a restored database, while the Redis that remembers its lost past is away. */
+/** When a process believes what Redis holds: rights that come late, an INFO that is refused, a restore while Redis is away. */
+import { randomBytes } from 'node:crypto';
 import { createPool } from '@tandem/offline-store/database';
+import { grantsFor } from '@tandem/offline-store/rights';
 import { findSettings } from '@tandem/offline-store/settings';
 import { createOnlineConnection } from '@tandem/online-store/connection';
 import { createKeys } from '@tandem/online-store/keys';
@@ -30,9 +32,9 @@ afterAll(async () => {
   await redis.remove();
 });
 
-function startProcess() {
+function startProcess(database = pool) {
   const connection = createOnlineConnection({ url: redis.url, log: () => {}, commandTimeoutMs: 5_000 });
-  const losses = keepNoticingLoss(pool, createMarkMemory({ connection }), log, OFTEN_MS);
+  const losses = keepNoticingLoss(database, createMarkMemory({ connection }), log, OFTEN_MS);
   const online = losses.onceSure(createOnlinePredictions({ connection, log: () => {} }));
   const find = () =>
     online.find(assignmentOf(null), []).then(
@@ -45,6 +47,7 @@ function startProcess() {
       await losses.stop();
       connection.close();
     },
+    redis: connection.redis,
     markInRedis: () => connection.redis.get(createKeys().historyMark),
   };
 }
@@ -72,4 +75,48 @@ it('takes nothing from Redis before its mark is recalled, and notices the restor
   await expect.poll(() => second.markInRedis(), PATIENT).not.toBe(remembered);
   expect(lines.filter((line) => line.includes('history.loss_noticed'))).toHaveLength(1);
   await second.stop();
+});
+
+const NOT_YET_ASKED = { code: 'unavailable', message: expect.stringContaining('not yet asked') };
+
+it('takes nothing from a server that refuses to say which one it is', async () => {
+  const admin = createOnlineConnection({ url: redis.url, log: () => {} });
+  await admin.whenReady(PATIENT.timeout);
+  await admin.redis.acl('SETUSER', 'default', '-info');
+  const started = startProcess();
+  // It recalls and remembers all the same.
+  await admin.redis.del(createKeys().historyMark);
+  await expect.poll(() => started.markInRedis(), PATIENT).not.toBeNull();
+  expect(await started.find()).toMatchObject(NOT_YET_ASKED);
+  await admin.redis.acl('SETUSER', 'default', '+info');
+  await expect.poll(started.find, PATIENT).toBe('answered');
+  await started.stop();
+  admin.close();
+});
+
+it('asks another Redis for its mark once it was given the rights that it lacked', async () => {
+  const role = `api_${randomBytes(4).toString('hex')}`;
+  await pool.query(`create role ${role} login password 'secret'; ${grantsFor(role, 'current_user')};
+    revoke all on tandem.history_marks from ${role}`);
+  const limited = createPool({
+    url: Object.assign(new URL(database.url), { username: role, password: 'secret' }).href,
+    max: 4,
+    applicationName: 'notice-loss-test',
+  });
+  const started = startProcess(limited);
+  await expect.poll(started.find, PATIENT).toBe('answered');
+  await started.redis.del(createKeys().historyMark);
+  await pool.query(`grant select, insert, update, delete on tandem.history_marks to ${role}`);
+  await expect.poll(() => started.markInRedis(), PATIENT).not.toBeNull();
+  // The server that comes back has no mark that could be read.
+  await started.redis.multi().del(createKeys().historyMark).lpush(createKeys().historyMark, 'x').exec();
+  await redis.killAndRestart();
+  await expect.poll(started.find, PATIENT).toMatchObject(NOT_YET_ASKED);
+  await expect.poll(() => started.redis.status, PATIENT).toBe('ready');
+  expect(await started.find()).toMatchObject(NOT_YET_ASKED);
+  await started.redis.del(createKeys().historyMark);
+  await expect.poll(started.find, PATIENT).toBe('answered');
+  await started.stop();
+  await limited.end();
+  await pool.query(`drop owned by ${role} cascade; drop role ${role}`);
 });

@@ -44,15 +44,19 @@ export function keepNoticingLoss(pool: Pool, memory: MarkMemory, log: Log, every
   async function round(): Promise<void> {
     if (!isSure() || performance.now() - lastRound >= everyMs) {
       lastRound = performance.now();
-      // Whatever needs the database reports that it does not answer.
-      tell(await losses.round().catch(noteRights));
+      await tryRound();
     }
     if (!isStopped) timer = setTimeout(again, Math.min(everyMs, UNSURE_EVERY_MS)).unref();
   }
 
-  function noteRights(error: unknown): false {
-    cannotLook = CANNOT_LOOK.includes(sqlState(error) ?? '');
-    return false;
+  /** A failed round reports nothing: every other use of the database does. */
+  async function tryRound(): Promise<void> {
+    try {
+      tell(await losses.round());
+      cannotLook = false;
+    } catch (error) {
+      cannotLook = lacksRights(error);
+    }
   }
 
   function again(): void {
@@ -66,7 +70,7 @@ export function keepNoticingLoss(pool: Pool, memory: MarkMemory, log: Log, every
       try {
         tell(await losses.connected((known) => lookForMarks(pool, client, known)));
       } catch (error) {
-        if (!CANNOT_LOOK.includes(sqlState(error) ?? '')) throw error;
+        if (!lacksRights(error)) throw error;
       }
     },
     onceSure(online) {
@@ -82,8 +86,12 @@ export function keepNoticingLoss(pool: Pool, memory: MarkMemory, log: Log, every
   };
 }
 
+function lacksRights(error: unknown): boolean {
+  return CANNOT_LOOK.includes(sqlState(error) ?? '');
+}
+
 function unsure(): TandemError {
   return new TandemError('unavailable', 'The online store was not yet asked which history it remembers.', {
-    remedy: 'see that Redis and Postgres run at the configured addresses',
+    remedy: 'see that Redis and Postgres run at the configured addresses, and that the user of Redis may call INFO',
   });
 }

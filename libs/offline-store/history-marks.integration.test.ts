@@ -24,7 +24,12 @@ const notice = (memory: MarkMemory = createMemory()) => createLossNotice(createH
 
 /** A memory shared by processes, whose server can be down, replaced or changed by another process meanwhile. */
 function createMemory() {
-  const server = { id: 'one', isDown: false, mark: null as HistoryMark | null, duringRecall: () => {} };
+  const server = {
+    id: 'one' as string | null,
+    isDown: false,
+    mark: null as HistoryMark | null,
+    duringRecall: () => {},
+  };
   return Object.assign(server, {
     serverId: () => server.id,
     async recall() {
@@ -134,6 +139,22 @@ test('the memory of another server is recalled before the process is sure again'
     memory.id = 'three';
   };
   await round();
+  expect(isSure()).toBe(false);
+});
+
+test('a server that does not say which one it is leaves the process unsure', async () => {
+  const memory = createMemory();
+  memory.id = null;
+  const { connected, round, isSure } = notice(memory);
+  await round();
+  expect(isSure()).toBe(false);
+  await connected(createHistoryMarks(database.pool).look);
+  expect(isSure()).toBe(false);
+  expect(memory.mark).not.toBeNull();
+  memory.id = 'one';
+  await round();
+  expect(isSure()).toBe(true);
+  memory.id = null;
   expect(isSure()).toBe(false);
 });
 

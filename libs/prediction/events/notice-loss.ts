@@ -40,7 +40,7 @@ export interface RecalledMark {
 
 /** Port: a memory of the newest mark that outlives the process, and may be lost or old. */
 export interface MarkMemory {
-  /** Identifies the server that holds it; null where it has not said. */
+  /** Identifies the server that holds it; null where it has not said. A process is never sure of such a server. */
   serverId(): string | null;
   /** Rejects where the memory cannot be read. */
   recall(): Promise<RecalledMark>;
@@ -60,7 +60,8 @@ export interface LossNotice {
 
 export function createLossNotice(marks: HistoryMarks, memory: MarkMemory): LossNotice {
   let known: HistoryMark | null = null;
-  let sure: { readonly serverId: string | null } | null = null;
+  /** The server whose memory was recalled; null while the process is not sure. */
+  let sureOf: string | null = null;
   let doubts = 0;
 
   /** The memory first, then the database: a mark that is remembered was left before. */
@@ -68,13 +69,13 @@ export function createLossNotice(marks: HistoryMarks, memory: MarkMemory): LossN
     const serverId = memory.serverId();
     const before = doubts;
     const recalled = await memory.recall().catch(() => null);
-    const isOfServer = recalled !== null && memory.serverId() === serverId;
+    const isOfServer = recalled !== null && serverId !== null && memory.serverId() === serverId;
     return {
       recalled,
       /** A connection that was opened meanwhile and could not recall may be to another past. */
       settle(newest: HistoryMark | null): void {
         known = newest;
-        if (isOfServer && before === doubts) sure = { serverId };
+        if (isOfServer && before === doubts) sureOf = serverId;
       },
       isOfServer,
     };
@@ -83,12 +84,12 @@ export function createLossNotice(marks: HistoryMarks, memory: MarkMemory): LossN
   const remembered = (recalled: RecalledMark | null) => [known, recalled?.mark ?? null].filter((mark) => mark !== null);
 
   return {
-    isSure: () => sure !== null && sure.serverId === memory.serverId(),
+    isSure: () => sureOf !== null && sureOf === memory.serverId(),
     async connected(look) {
       const { recalled, isOfServer, settle } = await recall();
       if (!isOfServer) {
         doubts++;
-        sure = null;
+        sureOf = null;
       }
       const { newest, isLost } = await look(remembered(recalled));
       settle(newest);
