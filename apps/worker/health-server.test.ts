@@ -11,10 +11,10 @@ afterEach(async () => {
   expect(faults.splice(0)).toEqual([]);
 });
 
-async function start(whyDead: string | null, hostNames: readonly string[] = []) {
+async function start(whyDead: string | null, hostNames: readonly string[] = [], host = '127.0.0.1') {
   const metrics = createMetrics({ app: 'worker', processMetrics: false });
   server = await startHealthServer({
-    host: '127.0.0.1',
+    host,
     port: 0,
     hostNames,
     metrics,
@@ -26,7 +26,11 @@ async function start(whyDead: string | null, hostNames: readonly string[] = []) 
 
 /** Sends exactly these lines; returns everything that comes back until the connection ends. */
 async function send(...lines: readonly string[]): Promise<string> {
-  const socket = connect(server.port, '127.0.0.1');
+  return sendTo('127.0.0.1', ...lines);
+}
+
+async function sendTo(address: string, ...lines: readonly string[]): Promise<string> {
+  const socket = connect(server.port, address);
   socket.write(`${[...lines, 'Connection: close'].join('\r\n')}\r\n\r\n`);
   return text(socket);
 }
@@ -91,6 +95,18 @@ describe('a health server', () => {
     }
     expect(await statusOf('GET /livez HTTP/1.1', 'worker.internal:9090')).toBe(200);
     expect(await send('GET /livez HTTP/1.1')).toMatch(/^HTTP\/1\.1 400 /);
+  });
+
+  it.each([
+    ['127.0.0.1', '127.0.0.1'],
+    ['::1', '::1'],
+    ['::', '::1'],
+  ])('answers an HTTP/1.0 request without Host where it listens on %s', async (host, address) => {
+    await start(null, [], host);
+    expect(await sendTo(address, 'GET /livez HTTP/1.0')).toMatch(/^HTTP\/1\.1 200 /);
+    expect(await sendTo(address, 'GET /livez HTTP/1.1', 'Host: [::1]:9090')).toMatch(/^HTTP\/1\.1 200 /);
+    const foreign = await sendTo(address, 'GET /livez HTTP/1.1', 'Host: evil.example');
+    expect(foreign).toMatch(host === '::' ? /^HTTP\/1\.1 200 / : /^HTTP\/1\.1 403 /);
   });
 
   it('refuses a header section above 8 KiB', async () => {

@@ -31,6 +31,8 @@ const MOST_CONNECTIONS = 8;
 /** Milliseconds for an answer under way when the worker ends. */
 const GRACE_MS = 1_000;
 const METHODS = 'GET, HEAD';
+/** What a request of HTTP/1.0 without a Host header counts as: it names no other machine. */
+const WITHOUT_HOST = 'http://localhost';
 
 export async function startHealthServer(options: HealthServerOptions): Promise<HealthServer> {
   const { host, port, hostNames, onFault } = options;
@@ -56,7 +58,7 @@ export async function startHealthServer(options: HealthServerOptions): Promise<H
 async function reply(incoming: IncomingMessage, isOurHost: HostRule, options: HealthServerOptions): Promise<Reply> {
   try {
     const { method = '', url = '', headers } = incoming;
-    checkHost({ url: `http://${options.host}`, header: () => headers.host }, isOurHost);
+    checkHost({ url: WITHOUT_HOST, header: () => headers.host }, isOurHost);
     // Neither changes anything, so that it does not matter which page asks.
     if (method !== 'GET' && method !== 'HEAD') throw refuseMethod(method);
     return await show(targetPath(url), options);

@@ -72,7 +72,7 @@ export function checkOrigin(req: RequestHead): void {
   if (origin !== `http://${host}` && origin !== `https://${host}`) throw refusePage('Origin', origin);
 }
 
-/** Node lets no request without Host through; one that was made in this process may have none. */
+/** Returns the Host header, or the URL's host for a request without one: HTTP/1.0 allows that. */
 function hostOf(req: RequestHead): string {
   return req.header('host') ?? new URL(req.url).host;
 }

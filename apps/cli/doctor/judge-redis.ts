@@ -51,7 +51,8 @@ function judgeRights({ refused }: RedisFacts): Finding {
   if (refused.length === 0) return ok('rights', 'may give every command that is used');
   const missing = refused.filter((name) => name !== 'info');
   if (missing.length === 0) {
-    return warning('rights', 'may not give INFO, so the eviction policy is unknown', 'acl setuser <user> +info');
+    const cost = 'the eviction policy is unknown, and an API takes no predictions from this Redis';
+    return warning('rights', `may not give INFO: ${cost}`, 'acl setuser <user> +info');
   }
   const remedy = `acl setuser <user> ${refused.map((name) => `+${name}`).join(' ')} (and ~* for its keys)`;
   return failed('rights', `this user may not give ${refused.join(', ').toUpperCase()}`, remedy);
