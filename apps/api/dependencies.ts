@@ -7,6 +7,7 @@ import { createArtifactStore } from '@tandem/offline-store/artifacts';
 import { createAuthority } from '@tandem/offline-store/authority';
 import { createPool } from '@tandem/offline-store/database';
 import { createErasureStore } from '@tandem/offline-store/erasures';
+import { createFeaturePool } from '@tandem/offline-store/feature-login';
 import { createFeatureSource } from '@tandem/offline-store/features';
 import { createGenerationStore } from '@tandem/offline-store/generations';
 import { createLossyWriter } from '@tandem/offline-store/lossy-writer';
@@ -188,11 +189,7 @@ function openPostgres({ database, artifacts = null, metrics, log }: ApiSettings,
   const pool = createPool({ ...named, ...POOL });
   opened.push(() => pool.end());
   // Of their own, also where there is one login: nothing that a query does to its session meets another statement.
-  const features = createPool({
-    url: database.featuresUrl ?? database.url,
-    applicationName: 'tandem-api-features',
-    ...POOL,
-  });
+  const features = createFeaturePool(database, { applicationName: 'tandem-api-features', ...POOL });
   opened.push(() => features.end());
   // Connections of its own: whoever waits for a locked user holds up no read.
   const bucket = artifacts && createBucket(artifacts);

@@ -1,5 +1,6 @@
 /** What this process keeps of answers, with what they were made of, and what showing and computing them again takes. */
 import { createPool } from '@tandem/offline-store/database';
+import { createFeaturePool } from '@tandem/offline-store/feature-login';
 import { createExplanationStore } from '@tandem/offline-store/kept-explanations';
 import { createInputSource } from '@tandem/offline-store/kept-explanations-inputs';
 import { findProvenance } from '@tandem/offline-store/provenance';
@@ -22,9 +23,8 @@ const POOL = Object.freeze({ max: 1, statementTimeoutMs: 2_000, lockTimeoutMs: 5
 
 /** Connects when there is something to keep. */
 export function openKeptAnswers({ database, log, metrics }: KeptAnswersSettings): KeptAnswers {
-  const { url, featuresUrl = url } = database;
-  const pool = createPool({ url, applicationName: 'tandem-api-explanations', ...POOL });
-  const features = createPool({ url: featuresUrl, applicationName: 'tandem-api-explanations-features', ...POOL });
+  const pool = createPool({ url: database.url, applicationName: 'tandem-api-explanations', ...POOL });
+  const features = createFeaturePool(database, { applicationName: 'tandem-api-explanations-features', ...POOL });
   const kept = createKeptAnswers({
     store: createExplanationStore(pool),
     inputs: createInputSource(pool, features),

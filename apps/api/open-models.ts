@@ -6,6 +6,7 @@ import { type BucketOptions, createBucket } from '@tandem/offline-store/artifact
 import { type ArtifactPart, dropParts, joinParts, keepPart, receivedBytes } from '@tandem/offline-store/artifact-parts';
 import { createArtifactStore } from '@tandem/offline-store/artifacts';
 import { createPool } from '@tandem/offline-store/database';
+import { createFeaturePool } from '@tandem/offline-store/feature-login';
 import { listModelVersions, type VersionQuery } from '@tandem/offline-store/model-versions';
 import type { StoredRegistry } from '@tandem/offline-store/registry';
 import { type LabelMove, moveLabel } from '@tandem/offline-store/version-labels';
@@ -44,8 +45,7 @@ export function openModels(
   registry: StoredRegistry,
 ): OpenedModels {
   const pool = createPool({ url: database.url, applicationName: 'tandem-api-models', ...POOL });
-  const { url, featuresUrl = url } = database;
-  const features = createPool({ url: featuresUrl, applicationName: 'tandem-api-models-features', ...FEATURES_POOL });
+  const features = createFeaturePool(database, { applicationName: 'tandem-api-models-features', ...FEATURES_POOL });
   const artifacts = createArtifactStore(pool, bucket && createBucket(bucket));
   const trying = { pool, features, artifacts, registry, trials: createTrialQueue(), memoryLimitMb: inference.memoryMb };
   const dependencies = {

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { createInferencePool } from '@tandem/inference/pool';
 import { createPool } from '@tandem/offline-store/database';
+import { createFeaturePool } from '@tandem/offline-store/feature-login';
 import { createFeatureSource } from '@tandem/offline-store/features';
 import type { StoredRegistry } from '@tandem/offline-store/registry';
 import { createShadowStore } from '@tandem/offline-store/shadow';
@@ -34,9 +35,8 @@ export function openShadow(
   registry: StoredRegistry,
   assignments: ShadowDependencies['assignments'],
 ): Shadow {
-  const { url, featuresUrl = url } = database;
-  const pool = createPool({ url, applicationName: 'tandem-api-shadow', ...POOL });
-  const source = createPool({ url: featuresUrl, applicationName: 'tandem-api-shadow-features', ...POOL });
+  const pool = createPool({ url: database.url, applicationName: 'tandem-api-shadow', ...POOL });
+  const source = createFeaturePool(database, { applicationName: 'tandem-api-shadow-features', ...POOL });
   const scorer = createShadowScorer((options) =>
     createInferencePool({
       loadArtifact: (hash) => registry.loadArtifact(hash),

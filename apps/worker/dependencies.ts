@@ -12,7 +12,7 @@ import { createArtifactStore } from '@tandem/offline-store/artifacts';
 import { findBacklog } from '@tandem/offline-store/backlog';
 import { createPool } from '@tandem/offline-store/database';
 import { createErasureStore } from '@tandem/offline-store/erasures';
-import { assertFeatureLogin } from '@tandem/offline-store/feature-login';
+import { assertFeatureLogin, createFeaturePool } from '@tandem/offline-store/feature-login';
 import { createFeatureSource } from '@tandem/offline-store/features';
 import { listOnlineGenerations } from '@tandem/offline-store/generation-rows';
 import { createGenerationStore } from '@tandem/offline-store/generations';
@@ -154,8 +154,7 @@ async function openPools({ database, worker }: WorkerEnvironment): Promise<Pools
     max: chunkConcurrency * CONNECTIONS_A_CHUNK + 2 * STEPS + OTHER_CONNECTIONS,
     applicationName: 'tandem-worker',
   });
-  const features = createPool({
-    url: database.featuresUrl,
+  const features = createFeaturePool(database, {
     max: chunkConcurrency + 2 * STEPS + OTHER_FEATURE_CONNECTIONS,
     applicationName: 'tandem-worker-features',
   });

@@ -16,6 +16,8 @@ export interface PoolOptions {
   /** A postgres:// URL. */
   readonly url: string;
   readonly max?: number;
+  /** The environment variable that names the address, for messages; DATABASE_URL. */
+  readonly variable?: string;
   /** What pg_stat_activity shows. */
   readonly applicationName: string;
   /** Milliseconds that Postgres spends on one statement at most. */
@@ -33,7 +35,7 @@ const CLIENT_GRACE_MS = 2_000;
 
 export function createPool(options: PoolOptions): pg.Pool {
   const { url, max = 10, applicationName, statementTimeoutMs = 30_000, lockTimeoutMs = 10_000 } = options;
-  const { connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
+  const { connectTimeoutMs = CONNECT_TIMEOUT_MS, variable = 'DATABASE_URL' } = options;
   const limits = { statementTimeoutMs, lockTimeoutMs, idleInTransactionMs: IDLE_IN_TRANSACTION_MS };
   const pool = new pg.Pool({
     connectionString: withoutOurs(url),
@@ -45,7 +47,7 @@ export function createPool(options: PoolOptions): pg.Pool {
     keepAlive: true,
     types: { getTypeParser },
     // The pool waits for it; where it rejects, the pool closes the connection.
-    onConnect: (client) => setUpSession(client, limits, connectTimeoutMs),
+    onConnect: (client) => setUpSession(client, limits, { withinMs: connectTimeoutMs, variable }),
   });
   // A connection that breaks is reported by the statement that notices; without listeners it would end the process.
   pool.on('error', () => {});

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { adopt } from './adopt.ts';
 import { createPool } from './database.ts';
 import { describeQuery, explainRange, explainUser, findDuplicateKeys } from './feature-check.ts';
-import { assertFeatureLogin, featureGrantsFor, findExcess } from './feature-login.ts';
+import { assertFeatureLogin, createFeaturePool, featureGrantsFor, findExcess } from './feature-login.ts';
 import { createFeatureSource } from './features.ts';
 import { fillGeneration } from './generation-reports-copy.fixture.ts';
 import { joinGenerations } from './generation-reports-copy.ts';
@@ -48,6 +48,19 @@ test('a login without the grants is told the first that it lacks, and the statem
     message: `User ${role} of FEATURES_DATABASE_URL may not use schema tandem.`,
     remedy: expect.stringContaining(featureGrantsFor(role)),
   });
+});
+
+test.each([
+  { names: 'FEATURES_DATABASE_URL', query: '?application_name=other' },
+  { names: 'DATABASE_URL', query: '' },
+])('a setting that Postgres refuses is reported with $names', async ({ names, query }) => {
+  const { url } = database;
+  const refused = createFeaturePool(
+    { url, featuresUrl: `${url}${query}` },
+    { applicationName: 'refused', lockTimeoutMs: -1 },
+  );
+  await expect(refused.query('select 1')).rejects.toMatchObject({ code: 'config_invalid', field: names });
+  await refused.end();
 });
 
 describe('with the grants', () => {

@@ -4,7 +4,7 @@
  */
 import { TandemError } from '@tandem/prediction/errors';
 import type pg from 'pg';
-import { query } from './database.ts';
+import { createPool, type PoolOptions, query } from './database.ts';
 import { schemaState } from './migrate.ts';
 import { isRefusal, quoteName } from './rights.ts';
 
@@ -30,6 +30,14 @@ const COLUMNS: Readonly<Record<string, readonly string[]>> = {
   settings: ['one', 'revision'],
   user_contexts: ['user_id', 'version', 'touched', 'deleted_version', 'features'],
 };
+
+/** Opens the connections of feature statements; `featuresUrl` is `url` where there is one login. */
+export function createFeaturePool(
+  { url, featuresUrl = url }: { readonly url: string; readonly featuresUrl?: string },
+  options: Omit<PoolOptions, 'url' | 'variable'>,
+): pg.Pool {
+  return createPool({ ...options, url: featuresUrl, ...(featuresUrl === url ? {} : { variable: FIELD }) });
+}
 
 /** The statements that let `user` run feature statements, for the owner of the schema to give. */
 export function featureGrantsFor(user: string): string {

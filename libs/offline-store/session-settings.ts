@@ -50,18 +50,22 @@ const SETTINGS = {
   ),
 };
 
-/**
- * Makes the settings. Rejects with `config_invalid` where Postgres refuses one.
- * @param withinMs how long a server may take that is silent
- */
-export async function setUpSession(client: pg.ClientBase, limits: SessionLimits, withinMs: number): Promise<void> {
+export interface SetUp {
+  /** Milliseconds that a silent server may take. */
+  readonly withinMs: number;
+  /** The environment variable that names the server, for the message about a refusal. */
+  readonly variable: string;
+}
+
+/** Makes the settings. Rejects with `config_invalid` where Postgres refuses one. */
+export async function setUpSession(client: pg.ClientBase, limits: SessionLimits, setUp: SetUp): Promise<void> {
   // One message of many statements: one round trip. The limits first, since the role's own may be short.
   const text = [
     ...Object.entries({ ...namedLimits(limits), ...SETTINGS }).map(([name, value]) => `set ${name} = '${value}'`),
     TRANSACTION_TIMEOUT,
   ].join('; ');
-  await client.query({ text, query_timeout: withinMs } as pg.QueryConfig).catch((error: unknown) => {
-    throw isRefused(error) ? refusal(error) : error;
+  await client.query({ text, query_timeout: setUp.withinMs } as pg.QueryConfig).catch((error: unknown) => {
+    throw isRefused(error) ? refusal(error, setUp.variable) : error;
   });
 }
 
@@ -70,9 +74,9 @@ function isRefused(error: unknown): error is pg.DatabaseError {
   return error instanceof pg.DatabaseError && /^(22|42)/.test(error.code ?? '');
 }
 
-function refusal(cause: pg.DatabaseError): TandemError {
+function refusal(cause: pg.DatabaseError, variable: string): TandemError {
   return new TandemError('config_invalid', `Postgres refuses a setting that Tandem relies on: ${cause.message}`, {
-    field: 'DATABASE_URL',
+    field: variable,
     remedy: 'connect to Postgres 15 or newer itself, or through a pooler in session mode',
     cause,
   });

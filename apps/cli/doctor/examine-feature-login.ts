@@ -1,6 +1,6 @@
 /** The login of feature queries: that it reaches the service's database, has what it needs, and no more. */
 import { createPool } from '@tandem/offline-store/database';
-import { assertFeatureLogin, findExcess } from '@tandem/offline-store/feature-login';
+import { assertFeatureLogin, createFeaturePool, findExcess } from '@tandem/offline-store/feature-login';
 import { type Finding, ok, warning } from '../output/finding.ts';
 import type { DatabaseUrls } from '../servers/addresses.ts';
 import { unreached } from './examine-stores.ts';
@@ -8,12 +8,13 @@ import { unreached } from './examine-stores.ts';
 const SUBJECT = 'feature login';
 const DOCUMENT = 'docs/operations.md, "A login for feature queries"';
 
-export async function examineFeatureLogin({ url, featuresUrl }: DatabaseUrls): Promise<Finding[]> {
+export async function examineFeatureLogin(urls: DatabaseUrls): Promise<Finding[]> {
+  const { url, featuresUrl } = urls;
   if (url === featuresUrl) {
     return [ok(SUBJECT, 'that of DATABASE_URL: a key with models:write reads all that it may read')];
   }
   const pool = createPool({ url, max: 1, applicationName: 'tandem-doctor' });
-  const features = createPool({ url: featuresUrl, max: 1, applicationName: 'tandem-doctor-features' });
+  const features = createFeaturePool(urls, { max: 1, applicationName: 'tandem-doctor-features' });
   try {
     const isMigrated = await assertFeatureLogin(pool, features);
     const excess = await findExcess(features);

@@ -20,17 +20,17 @@ export interface PoolChoice {
  * database or lacks a right.
  */
 export async function withDatabases<T>(
-  { url, featuresUrl }: DatabaseUrls,
+  urls: DatabaseUrls,
   choice: PoolChoice,
   work: (databases: Databases) => Promise<T>,
 ): Promise<T> {
   const { createPool } = await import('@tandem/offline-store/database');
-  const { assertFeatureLogin } = await import('@tandem/offline-store/feature-login');
-  const pool = createPool({ ...choice, url, max: 2 });
+  const { assertFeatureLogin, createFeaturePool } = await import('@tandem/offline-store/feature-login');
+  const pool = createPool({ ...choice, url: urls.url, max: 2 });
   const applicationName = `${choice.applicationName}-features`;
-  const features = createPool({ ...choice, url: featuresUrl, max: 2, applicationName });
+  const features = createFeaturePool(urls, { ...choice, max: 2, applicationName });
   try {
-    if (featuresUrl !== url) await assertFeatureLogin(pool, features);
+    if (urls.featuresUrl !== urls.url) await assertFeatureLogin(pool, features);
     return await work({ pool, features });
   } finally {
     await Promise.all([pool.end(), features.end()]);
