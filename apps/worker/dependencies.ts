@@ -72,8 +72,6 @@ export interface BuiltDependencies extends WorkerDependencies {
 /** Bulk writes wait for a server that is busy with the ones before; a read's 50 ms would be far too short. */
 const BULK_TIMEOUT_MS = 5_000;
 const BULK_SILENCE_MS = 10_000;
-/** Features of users by name, of which a chunk has thousands. */
-const USERS_TIMEOUT_MS = 60_000;
 /** Statements of one chunk at a time: the work itself, and the renewal of its lease. */
 const CONNECTIONS_A_CHUNK = 2;
 /** For the loops, loads, and the renewals of the leases of steps. */
@@ -173,7 +171,7 @@ function createOffline({ pool, features }: Pools, bucket: BucketOptions | null, 
     registry: createRegistry(pool, undefined, artifacts),
     runs: createRunStore(pool, { features }),
     generations: createGenerationStore(pool),
-    features: createFeatureSource(features, { usersTimeoutMs: USERS_TIMEOUT_MS }),
+    features: createFeatureSource(features),
     schedules: createScheduleStore(pool),
     rollouts: createRolloutStore(pool),
     checks: createRolloutChecks(pool),

@@ -4,7 +4,7 @@
  * what still runs on it within a second (client_connection_check_interval), and no late cancel reaches its next user.
  */
 import type pg from 'pg';
-import { limitStatements, query, transaction } from './database.ts';
+import { query, transaction } from './database.ts';
 import { readOnly } from './feature-session.ts';
 
 export interface Cancellable {
@@ -49,9 +49,8 @@ async function within<T>(
   try {
     return await inTransaction(pool, async (db) => {
       ended.throwIfAborted();
-      // The server gives up by itself where this process dies, or stands still.
-      await limitStatements(db, timeoutMs + GRACE_MS);
-      return await untilAborted(pool, db, ended, work);
+      const pid = await beginLimited(db, timeoutMs + GRACE_MS);
+      return await untilAborted(pool, { db, pid }, ended, work);
     });
   } catch (error) {
     ended.throwIfAborted();
@@ -61,14 +60,27 @@ async function within<T>(
   }
 }
 
-async function untilAborted<T>(pool: pg.Pool, db: pg.PoolClient, signal: AbortSignal, work: Work<T>): Promise<T> {
-  const [backend] = await query<{ pid: number }>(db, { text: 'select pg_backend_pid() as pid' });
+/** Returns the server's process. The server gives up by itself where this process dies, or stands still. */
+async function beginLimited(db: pg.PoolClient, timeoutMs: number): Promise<number | undefined> {
+  const [backend] = await query<{ pid: number }>(db, {
+    text: `select pg_backend_pid() as pid, set_config('statement_timeout', $1, true)`,
+    values: [`${timeoutMs}ms`],
+  });
+  return backend?.pid;
+}
+
+interface Backend {
+  readonly db: pg.PoolClient;
+  readonly pid: number | undefined;
+}
+
+async function untilAborted<T>(pool: pg.Pool, { db, pid }: Backend, signal: AbortSignal, work: Work<T>): Promise<T> {
   const { promise: gone, reject } = Promise.withResolvers<never>();
   gone.catch(() => undefined);
   let grace: NodeJS.Timeout | undefined;
   const cancel = () => {
     const text = 'select pg_cancel_backend($1)';
-    query(pool, { text, values: [backend?.pid], withinMs: GRACE_MS }).catch(() => undefined);
+    query(pool, { text, values: [pid], withinMs: GRACE_MS }).catch(() => undefined);
     grace = setTimeout(() => reject(new Error('the statement did not end')), GRACE_MS);
   };
   signal.addEventListener('abort', cancel, { once: true });

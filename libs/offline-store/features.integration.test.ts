@@ -1,3 +1,4 @@
+import type { FeatureSource } from '@tandem/prediction/models/feature-source';
 import type { ModelVersion } from '@tandem/prediction/predictor';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { adopt } from './adopt.ts';
@@ -36,6 +37,8 @@ const withQuery = (sql: string, keyType = version.keyType): ModelVersion => ({
 const rowSql = (values: string) =>
   `select * from (values ${values}) as t(user_id, recency, orders, member, city, loaded_at)`;
 const at = `'2020-01-01'::timestamptz`;
+const ENDLESS_SQL = VISITS_SQL.replace('recency,', '(select 1.0 from pg_sleep(3600)) as recency,');
+const EVERYBODY = { from: null, to: null };
 
 describe('reading users', () => {
   test('whoever has a row is certified by it as by the authority: versions, what concerns the predictor, erasure', async () => {
@@ -133,9 +136,8 @@ describe('reading users', () => {
   });
 
   test('a query slower than its limit is unavailable', async () => {
-    const slow = withQuery(VISITS_SQL.replace('recency,', '(select 1.0 from pg_sleep(3600)) as recency,'));
     await expect(
-      createFeatureSource(database.pool, { usersTimeoutMs: 100 }).readUsers(slow, ['1']),
+      createFeatureSource(database.pool, { usersTimeoutMs: 100 }).readUsers(withQuery(ENDLESS_SQL), ['1']),
     ).rejects.toMatchObject({ code: 'unavailable' });
   });
 });
@@ -213,6 +215,59 @@ describe('reading ranges', () => {
       'text',
     );
     expect((await features.readUsers(text, ['u7'])).batch.values[1]).toEqual([7]);
+  });
+});
+
+describe('reading a chunk', () => {
+  const ways = [
+    [
+      'by range',
+      (source: FeatureSource, asked: ModelVersion, lost?: AbortSignal) => source.readRange(asked, EVERYBODY, lost),
+    ],
+    [
+      'by name',
+      (source: FeatureSource, asked: ModelVersion, lost?: AbortSignal) => source.readNamed(asked, ['1'], lost),
+    ],
+  ] as const;
+  const asleep = () =>
+    database.pool
+      .query(`select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'`)
+      .then(({ rowCount }) => rowCount);
+
+  test.each(ways)(
+    '%s that is slower than its limit is a fault of the query, and says how to fix it',
+    async (_, read) => {
+      const source = createFeatureSource(database.pool, { rangeTimeoutMs: 300 });
+      await expect(read(source, withQuery(ENDLESS_SQL))).rejects.toMatchObject({
+        code: 'config_invalid',
+        message: 'The feature query of predictor visits did not read the users of a chunk within 0.3 s',
+        field: 'predictors.visits.features.sql',
+        remedy: expect.stringContaining('batch.chunkSize'),
+      });
+      await expect.poll(asleep).toBe(0);
+    },
+  );
+
+  test.each(ways)('%s ends in Postgres when its lease is lost, and rejects with the reason', async (_, read) => {
+    const lost = new AbortController();
+    const reading = read(createFeatureSource(database.pool), withQuery(ENDLESS_SQL), lost.signal);
+    reading.catch(() => undefined);
+    await expect.poll(asleep).toBe(1);
+    lost.abort(new Error('the run was cancelled'));
+    await expect(reading).rejects.toThrow('the run was cancelled');
+    await expect.poll(asleep).toBe(0);
+  });
+
+  test('by name gives what a live read gives', async () => {
+    const source = createFeatureSource(database.pool);
+    const { batch, certificate } = await source.readNamed(version, ['3', '999999']);
+    const live = await source.readUsers(version, ['3', '999999']);
+    expect([batch.userIds, batch.values, batch.contextVersions]).toEqual([
+      live.batch.userIds,
+      live.batch.values,
+      live.batch.contextVersions,
+    ]);
+    expect(certificate.user('3', 'visits')).toEqual(live.certificate.user('3', 'visits'));
   });
 });
 

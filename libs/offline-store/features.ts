@@ -1,15 +1,17 @@
 /** The feature source on Postgres: the predictor's own query, wrapped so that each row carries its label. */
 import type { Certificate, UserState } from '@tandem/prediction/certificate';
 import { isTandemError, TandemError } from '@tandem/prediction/errors';
-import type {
-  CertifiedFeatures,
-  CertifiedUsers,
-  FeatureSource,
-  KeyRange,
+import {
+  type CertifiedFeatures,
+  type CertifiedUsers,
+  type FeatureSource,
+  FeaturesTooSlow,
+  type KeyRange,
 } from '@tandem/prediction/models/feature-source';
 import type { FeatureBatch } from '@tandem/prediction/models/features';
 import type { ModelVersion } from '@tandem/prediction/predictor';
 import pg from 'pg';
+import { cancellableRead, TransactionTooLong } from './cancellable.ts';
 import {
   armsOf,
   type CertificateRow,
@@ -19,10 +21,10 @@ import {
   textArray,
 } from './certificate-statement.ts';
 import { copyOut } from './copy.ts';
-import { execute, isConnectionFailure, limitStatements, sqlState, translated } from './database.ts';
+import { execute, isConnectionFailure, sqlState, translated } from './database.ts';
 import { decodeBatch, type OverlayListener, type RawRow } from './feature-decoding.ts';
 import { createFeatureRows } from './feature-rows.ts';
-import { type ReadStatement, readOnce, readOnly } from './feature-session.ts';
+import { type ReadStatement, readOnce } from './feature-session.ts';
 import {
   featureTypesSql,
   LEADING_COLUMNS,
@@ -37,31 +39,39 @@ import { isPackable, unpackRows } from './packed-rows.ts';
 export interface FeatureSourceOptions {
   /** Milliseconds for the features of a live read. */
   readonly usersTimeoutMs?: number;
-  /** Milliseconds for those of a chunk. */
+  /** Milliseconds for those of a chunk, by range or by name. */
   readonly rangeTimeoutMs?: number;
 }
 
 const MS_PER_USER = 5;
+/** Postgres gives up first, where it still can. */
+const CLIENT_GRACE_MS = 2_000;
+/** Where a chunk is read that has no lease. */
+const NEVER = new AbortController().signal;
 /** Versions whose column types are remembered. */
 const MAX_VERSIONS = 64;
 
 /**
- * Both reads take the pool of feature statements, which may have a login of its own. They reject with `unavailable` where Postgres does not answer in time, `config_invalid` where the feature query
- * itself fails. Users whom the query gives odd values are `faults` of the batch instead.
+ * Reads by the pool of feature statements, which may have a login of its own. Rejects with `unavailable` where Postgres does
+ * not answer, or a live read takes too long. Rejects with `config_invalid` where the feature query itself fails, or takes
+ * too long for a chunk. Users whom the query gives odd values are `faults` of the batch instead.
  */
 export function createFeatureSource(pool: pg.Pool, options: FeatureSourceOptions = {}): FeatureSource {
   const { usersTimeoutMs = 2_000, rangeTimeoutMs = 300_000 } = options;
   const read = createUsersReader(pool);
+  const readChunk = <T>(version: ModelVersion, lost: AbortSignal, work: (db: pg.PoolClient) => Promise<T>) =>
+    cancellableRead(pool, { timeoutMs: rangeTimeoutMs, signal: lost }, work).catch((error: unknown) => {
+      if (error instanceof TransactionTooLong) throw new FeaturesTooSlow(version.predictor, rangeTimeoutMs, error);
+      return rethrow(version)(error);
+    });
+  const timeoutMs = rangeTimeoutMs + CLIENT_GRACE_MS;
   return {
-    // A live read names a few users, a chunk of a partial run thousands.
     readUsers: (version, userIds, certified) =>
       read(version, userIds, { timeoutMs: usersTimeoutMs + MS_PER_USER * userIds.length, certified }),
-    readRange(version, range) {
-      return readOnly(pool, async (db) => {
-        await limitStatements(db, rangeTimeoutMs);
-        return readRange(db, version, range, rangeTimeoutMs + 2_000);
-      }).catch(rethrow(version));
-    },
+    readNamed: (version, userIds, lost = NEVER) =>
+      readChunk(version, lost, (db) => readNamed(db, version, userIds, timeoutMs)),
+    readRange: (version, range, lost = NEVER) =>
+      readChunk(version, lost, (db) => readRange(db, version, range, timeoutMs)),
   };
 }
 
@@ -134,15 +144,44 @@ export async function readUsers(
   pool: pg.Pool,
   version: ModelVersion,
   userIds: readonly string[],
-  { timeoutMs, known, certified = 'all', onOverlay }: UsersOptions,
+  options: UsersOptions,
 ): Promise<UsersRead> {
+  const statement = usersStatement(version, userIds, options);
+  const read = await select(pool, version, { ...statement, name: `tandem-features-${version.id}` });
+  return usersRead(version, read, options);
+}
+
+/** `readUsers` inside a transaction of its own, for a chunk: with thousands of users parsing costs little. */
+async function readNamed(
+  db: pg.PoolClient,
+  version: ModelVersion,
+  userIds: readonly string[],
+  timeoutMs: number,
+): Promise<CertifiedFeatures> {
+  const options = { timeoutMs, known: NO_ARMS };
+  const statement = { ...usersStatement(version, userIds, options), ...ROWS_AS_TEXT, queryMode: 'extended' };
+  const { batch, certificate } = usersRead(version, readOf(await db.query<TextRow>(statement)), options);
+  return { batch, certificate };
+}
+
+function usersStatement(
+  version: ModelVersion,
+  userIds: readonly string[],
+  { timeoutMs, known, certified = 'all' }: UsersOptions,
+): FeatureStatement {
   const ids = textArray(userIds);
-  const { rows, oids, head } = await select(pool, version, {
-    name: `tandem-features-${version.id}`,
+  return {
     text: usersSql(version),
     values: [ids, certified === 'all' ? ids : textArray([]), known.history, known.revision],
     query_timeout: timeoutMs,
-  });
+  };
+}
+
+function usersRead(
+  version: ModelVersion,
+  { rows, oids, head }: Read,
+  { known, certified = 'all', onOverlay }: UsersOptions,
+): UsersRead {
   const row = JSON.parse(head[2] ?? '[]') as CertificateRow;
   const arms = armsOf(row, known);
   const batch = decodeBatch(version, rows, oids, { history: row[0], readAt: row[1] }, onOverlay);
@@ -178,7 +217,7 @@ async function readPacked(
   return { batch, certificate: certifiedByRows(whole, version, rows) };
 }
 
-type FeatureStatement = Omit<ReadStatement, 'rowMode'>;
+type FeatureStatement = Omit<ReadStatement, 'rowMode' | 'types'>;
 
 async function select(pool: pg.Pool, version: ModelVersion, statement: FeatureStatement): Promise<Read> {
   return (
@@ -231,11 +270,16 @@ interface Read {
   readonly head: RawRow;
 }
 
+type TextRow = (string | null)[];
+
 /** Values stay the text that Postgres wrote: the decoder knows better than the driver what they should be. */
-const AS_TEXT = { getTypeParser: () => (text: string) => text };
+const ROWS_AS_TEXT = { rowMode: 'array', types: { getTypeParser: () => (text: string) => text } } as const;
 
 async function run(pool: pg.Pool, statement: FeatureStatement): Promise<Read> {
-  const result = await readOnce<(string | null)[]>(pool, { ...statement, rowMode: 'array', types: AS_TEXT });
+  return readOf(await readOnce<TextRow>(pool, { ...statement, ...ROWS_AS_TEXT }));
+}
+
+function readOf(result: pg.QueryArrayResult<TextRow>): Read {
   const rows: RawRow[] = [];
   let head: RawRow = [];
   for (const row of result.rows) {

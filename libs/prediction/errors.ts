@@ -72,6 +72,17 @@ export function isTransient(error: unknown): boolean {
   return isTandemError(error, 'unavailable', 'overloaded', 'live_timeout');
 }
 
+/** Returns what went wrong as a run's error and the log say it; a fault of the config comes with its place and remedy. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (!isTandemError(error)) return error.message;
+  const { message, field, remedy, detail } = error;
+  if (error.code === 'config_invalid' && field !== undefined) {
+    return `${message}, at ${field}${remedy === undefined ? '' : `; ${remedy}`}`;
+  }
+  return typeof detail === 'string' ? `${message} (${detail})` : message;
+}
+
 /** Closes a union: a case that the compiler thought impossible. */
 export function unreachable(value: never): never {
   throw new Error(`unexpected case: ${JSON.stringify(value)}`);

@@ -1,5 +1,6 @@
 /** Ports to the feature source: where features are read, each batch with its versions in the same statement. */
 import type { Certificate } from '../certificate.ts';
+import { TandemError } from '../errors.ts';
 import type { ModelVersion } from '../predictor.ts';
 import type { FeatureBatch } from './features.ts';
 
@@ -22,6 +23,23 @@ export type CertifiedUsers = 'all' | 'with rows';
 export interface FeatureSource {
   /** The features of the named users; one statement. Certifies all of them where it is not said; fewer cost less. */
   readUsers(version: ModelVersion, userIds: readonly string[], certified?: CertifiedUsers): Promise<CertifiedFeatures>;
-  /** The features of a chunk. */
-  readRange(version: ModelVersion, range: KeyRange): Promise<FeatureBatch>;
+  /** As `readUsers`, for a chunk. The two reads of a chunk reject with `FeaturesTooSlow` at their time limit. */
+  readNamed(version: ModelVersion, userIds: readonly string[], lost?: AbortSignal): Promise<CertifiedFeatures>;
+  /**
+   * The features of a chunk.
+   * @param lost ends the statement in the database when it aborts; the read rejects with its reason
+   */
+  readRange(version: ModelVersion, range: KeyRange, lost?: AbortSignal): Promise<FeatureBatch>;
+}
+
+/** Rejects the read of a chunk that took longer than its limit: the fault is the query's, unlike that of an outage. */
+export class FeaturesTooSlow extends TandemError {
+  constructor(predictor: string, limitMs: number, cause: unknown) {
+    const text = `The feature query of predictor ${predictor} did not read the users of a chunk within ${limitMs / 1_000} s`;
+    super('config_invalid', text, {
+      field: `predictors.${predictor}.features.sql`,
+      remedy: `make the query faster (\`tandem check\` shows its plan), or lower predictors.${predictor}.batch.chunkSize`,
+      cause,
+    });
+  }
 }

@@ -7,10 +7,18 @@ beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 describe('a lease', () => {
-  it('is renewed while its holder works, and not after its release', async () => {
+  it('of a few hundred ms is renewed more often than every second', async () => {
+    let renewals = 0;
+    const held = holdLease(async () => ++renewals > 0, { leaseMs: 300, renewMs: 100 });
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(renewals).toBe(10);
+    held.release();
+  });
+
+  it('is renewed every second while its holder works, and not after its release', async () => {
     const renewals: number[] = [];
     const held = holdLease(async (leaseMs) => renewals.push(leaseMs) > 0, times);
-    await vi.advanceTimersByTimeAsync(25_000);
+    await vi.advanceTimersByTimeAsync(2_500);
     expect(renewals).toEqual([30_000, 30_000]);
     held.release();
     await vi.advanceTimersByTimeAsync(60_000);
@@ -21,7 +29,7 @@ describe('a lease', () => {
   it('is lost once the database says that another worker holds it', async () => {
     const held = holdLease(async () => false, times);
     expect(held.lost.aborted).toBe(false);
-    await vi.advanceTimersByTimeAsync(10_000);
+    await vi.advanceTimersByTimeAsync(1_000);
     expect(held.lost.aborted).toBe(true);
     held.release();
   });
@@ -33,7 +41,7 @@ describe('a lease', () => {
       throw new Error('no answer');
     };
     const held = holdLease(renew, times);
-    await vi.advanceTimersByTimeAsync(30_000);
+    await vi.advanceTimersByTimeAsync(3_000);
     expect(asked).toBe(3);
     expect(held.lost.aborted).toBe(false);
     held.release();

@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+import { createFeatureSource } from '@tandem/offline-store/features';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { TandemError } from '../errors.ts';
 import { createPredictionWorld, inShort, PREDICTOR, type PredictionWorld } from '../prediction-world.fixture.ts';
@@ -140,6 +142,48 @@ describe('a chunk of a run', () => {
       expect(await workerWith()(runId, 0)).toMatchObject({ outcome: 'committed' });
     },
   );
+
+  describe.each([
+    ['all users', { kind: 'all' }],
+    ['named users', { kind: 'users', userIds: ['1', '2'] }],
+  ] as const)('of %s whose feature query never ends', (_, scope) => {
+    const asleep = async () =>
+      (
+        await world.pool.query(
+          `select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'`,
+        )
+      ).rowCount;
+    const endless = async (modelVersionId: string) => {
+      const version = await world.registry.modelVersion(modelVersionId);
+      const sql = 'select user_id, changes from counts, pg_sleep(86400)';
+      return { ...version, id: randomUUID(), query: { ...version.query, sql } };
+    };
+
+    it('leaves Postgres and its slot within two seconds of a cancellation', async () => {
+      const runId = await world.plan(scope);
+      const working = workerWith({ registry: { modelVersion: endless } })(runId, 0);
+      await expect.poll(asleep).toBe(1);
+      const asked = performance.now();
+      await world.runs.cancel(runId);
+      expect(await working).toMatchObject({ outcome: 'abandoned', why: 'fence_lost' });
+      expect(await asleep()).toBe(0);
+      expect(performance.now() - asked).toBeLessThan(2_000);
+    });
+
+    it('fails its run at the second attempt that reaches the time limit, with place and remedy', async () => {
+      const runId = await world.plan(scope);
+      const features = createFeatureSource(world.pool, { rangeTimeoutMs: 200 });
+      const slow = workerWith({ registry: { modelVersion: endless }, features });
+      const why = `The feature query of predictor ${PREDICTOR} did not read the users of a chunk within 0.2 s, at predictors.${PREDICTOR}.features.sql; make the query faster`;
+      const outcomes = ['given_back', 'failed'];
+      for (const outcome of outcomes) {
+        expect(await slow(runId, 0)).toMatchObject({ outcome, error: expect.stringContaining(why) });
+      }
+      if (scope.kind === 'all') await workerWith()(runId, 1);
+      await publishNow(world.runs, runId, world.loader);
+      expect(await world.runs.find(runId)).toMatchObject({ state: 'failed', error: expect.stringContaining(why) });
+    });
+  });
 
   it('of a partial run from before a rollback is in force for nobody', async () => {
     await world.run({ kind: 'all' });

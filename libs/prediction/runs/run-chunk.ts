@@ -4,7 +4,8 @@
  * done: whether Redis is loaded before the job ends or behind it, a kill in between leaves that to the reconciler.
  */
 
-import { isTandemError, isTransient } from '../errors.ts';
+import { isTransient, reasonOf } from '../errors.ts';
+import { FeaturesTooSlow } from '../models/feature-source.ts';
 import { unknownRun } from '../read/read-errors.ts';
 import type { Registry } from '../read/read-prediction.ts';
 import type { ChunkLoads } from './chunk-loads.ts';
@@ -24,6 +25,8 @@ export interface RunChunkDependencies extends ScoreChunkDependencies, LoadChunkD
   readonly loads?: ChunkLoads;
   /** Errors of the chunk itself (the feature query, the model) after which the run is failed. */
   readonly maxAttempts?: number;
+  /** Reads of the features that reach their time limit, which holds a scoring slot for minutes, before the run is failed. */
+  readonly maxSlowAttempts?: number;
   /** Failures of a database or inference that do not answer: an outage of minutes must not fail a run. */
   readonly maxTransientAttempts?: number;
 }
@@ -67,12 +70,16 @@ export type RunChunk = (runId: string, no: number, onProgress?: () => void) => P
 
 /** Rejects only where the chunk could not be claimed or given back: then its lease or the next hint brings it again. */
 export function createRunChunk(dependencies: RunChunkDependencies): RunChunk {
-  const { runs, lease, hints, maxAttempts = 5, maxTransientAttempts = 40 } = dependencies;
+  const { runs, lease, hints, maxAttempts = 5, maxSlowAttempts = 2, maxTransientAttempts = 40 } = dependencies;
+
+  function limitOf(cause: unknown): number {
+    if (cause instanceof FeaturesTooSlow) return maxSlowAttempts;
+    return isTransient(cause) ? maxTransientAttempts : maxAttempts;
+  }
 
   async function giveBack({ predictor }: Run, chunk: ClaimedChunk, cause: unknown): Promise<AttemptReport> {
-    const error = describe(cause);
-    const limit = isTransient(cause) ? maxTransientAttempts : maxAttempts;
-    const state = await runs.giveBack(chunk, error, limit);
+    const error = reasonOf(cause);
+    const state = await runs.giveBack(chunk, error, limitOf(cause));
     if (state === 'fence_lost') return { outcome: 'abandoned', predictor, why: 'fence_lost' };
     if (state === 'failed') return { outcome: 'failed', predictor, error };
     await hints.chunks([{ runId: chunk.runId, no: chunk.no, fence: chunk.fence }]);
@@ -136,11 +143,4 @@ async function work(
     commitMs: committed - scored,
     loadMs: performance.now() - committed,
   };
-}
-
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return isTandemError(error) && typeof error.detail === 'string'
-    ? `${error.message} (${error.detail})`
-    : error.message;
 }

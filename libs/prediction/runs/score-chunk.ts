@@ -25,7 +25,7 @@ const SCORING_BASE_MS = 10_000;
 const SCORING_MS_PER_ROW = 2;
 
 /**
- * @param lost checked between the steps and parts: a chunk that another worker holds is left alone
+ * @param lost ends the read of features when it aborts, and is checked between the parts of the scoring
  * @param onProgress told after the features are read, and after each part of the scoring
  */
 export async function scoreChunk(
@@ -36,7 +36,7 @@ export async function scoreChunk(
   onProgress: () => void,
 ): Promise<ScoredChunk> {
   const started = performance.now();
-  const { batch, rows, absent } = await readFeatures(features, version, chunk);
+  const { batch, rows, absent } = await readFeatures(features, version, chunk, lost);
   const onPart = () => {
     lost.throwIfAborted();
     onProgress();
@@ -66,12 +66,13 @@ async function readFeatures(
   features: FeatureSource,
   version: ModelVersion,
   { part }: ClaimedChunk,
+  lost: AbortSignal,
 ): Promise<ChunkFeatures> {
   if ('range' in part) {
-    const batch = await features.readRange(version, part.range);
+    const batch = await features.readRange(version, part.range, lost);
     return { batch, rows: scorableRows(batch), absent: [] };
   }
-  const { batch, certificate } = await features.readUsers(version, part.userIds);
+  const { batch, certificate } = await features.readNamed(version, part.userIds, lost);
   const erased = (userId: string) => isErased(certificate.user(userId, version.predictor));
   const found = new Set(batch.userIds);
   // An erased user is neither scored nor named: a run's report is no place for one.

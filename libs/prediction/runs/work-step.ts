@@ -2,7 +2,7 @@
  * One attempt at a step of a run: claim it, work under its lease, free it after an error. A hint at a step that cannot be
  * claimed ends at once, so that a long step of one predictor holds up no other. A kill costs the time until the lease ends.
  */
-import { isTandemError, isTransient } from '../errors.ts';
+import { isTransient, reasonOf } from '../errors.ts';
 import { holdLease, type LeaseTimes } from './lease.ts';
 import type { RunStore } from './run-store.ts';
 import type { ClaimedStep, RunStep } from './runs.ts';
@@ -40,9 +40,6 @@ export interface StepOptions {
 /** Gives null where it found the fence lost. @param lost aborts when the lease is lost, or the run has ended */
 export type StepWork<T> = (claimed: ClaimedStep, lost: AbortSignal) => Promise<T | null>;
 
-/** A cancelled run is noticed by the next renewal: within a second. */
-const RENEW_MS = 1_000;
-
 /**
  * Rejects only where the step could not be claimed or given back: then its lease or the next hint brings it again.
  */
@@ -57,19 +54,18 @@ export async function workStep<T>(
   if (!claimed) return { outcome: 'nothing_to_do' };
   const { fence, attempts, takenOver } = claimed;
   const attempt = { fence, attempts, takenOver };
-  const renewMs = Math.min(RENEW_MS, lease.renewMs);
   const renew = async (leaseMs: number) => {
     const isHeld = await runs.renewStep(claimed, leaseMs);
     onProgress();
     return isHeld;
   };
-  const held = holdLease(renew, { leaseMs: lease.leaseMs, renewMs });
+  const held = holdLease(renew, lease);
   try {
     const result = await work(claimed, stopping ? AbortSignal.any([held.lost, stopping]) : held.lost);
     return result === null ? { outcome: 'abandoned', ...attempt } : { outcome: 'done', result, ...attempt };
   } catch (cause) {
     if (held.lost.aborted) return { outcome: 'abandoned', ...attempt };
-    const error = describe(cause);
+    const error = reasonOf(cause);
     const limit = isTransient(cause) ? maxTransientAttempts : maxAttempts;
     const state = await runs.giveBackStep(claimed, error, stopping?.aborted ? Number.POSITIVE_INFINITY : limit);
     if (state === 'fence_lost') return { outcome: 'abandoned', ...attempt };
@@ -77,11 +73,4 @@ export async function workStep<T>(
   } finally {
     held.release();
   }
-}
-
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return isTandemError(error) && typeof error.detail === 'string'
-    ? `${error.message} (${error.detail})`
-    : error.message;
 }
