@@ -17,6 +17,8 @@ import { createRunStore } from './run-store.ts';
 import { createTestDatabase, createVisits, type TestDatabase, VISITS_SQL, visitsPredictor } from './store.fixture.ts';
 
 const USERS = 120;
+/** Writes wherever a user is looked for. */
+const WRITING_SQL = `select user_id, recency, orders, member, city, loaded_at from visits, lateral (select write() as answer offset 0) w where w.answer > 0`;
 const EVERYBODY = { from: null, to: null };
 const [BEFORE, NOW] = [randomUUID(), randomUUID()];
 let database: TestDatabase;
@@ -30,6 +32,10 @@ beforeAll(async () => {
   await database.pool.query(`create table victim ();
     create table written (at timestamptz);
     create function write() returns bigint language sql volatile as 'insert into written values (now()) returning 1'`);
+  // A stale run looks for this user.
+  await database.pool.query(
+    `insert into tandem.user_contexts (user_id, version, touched) values ('1', 1, '{"visits": 1}')`,
+  );
   await fillGeneration(database.pool, BEFORE, USERS, 0);
   await fillGeneration(database.pool, NOW, USERS, 5);
   proxy = await startRecordingProxy(database.url);
@@ -90,7 +96,7 @@ async function planRun(sql: string, kind: 'all' | 'stale'): Promise<void> {
   await store.cancel(run.id);
 }
 
-describe.each(Object.entries(PATHS))('%s', (_name, path) => {
+describe.each(Object.entries(PATHS))('%s', (name, path) => {
   afterEach(() => {
     proxy.sent.length = 0;
   });
@@ -129,6 +135,15 @@ describe.each(Object.entries(PATHS))('%s', (_name, path) => {
       await path(versionWith(sql.replace(call, 'write()::text'))).catch(() => {});
     }
     expect((await database.pool.query('select from written')).rowCount).toBe(0);
+  });
+
+  test('says that the query must not write, in the words of Postgres', async () => {
+    const work = path(versionWith(WRITING_SQL));
+    // For its columns alone Postgres does not run a query.
+    if (name === 'columns') return expect(await work).toHaveLength(6);
+    await expect(work).rejects.toThrow(
+      /^(cannot be planned: )?A feature query must not write: cannot execute INSERT in a read-only transaction(, at features.sql; .*)?$/,
+    );
   });
 });
 

@@ -4,7 +4,7 @@
  * - runs in a read-only transaction, which Postgres lets no statement leave;
  * - ends in a rollback, which undoes what the query set in its session (`set_config`): the next query finds what ours set.
  */
-import { TandemError } from '@tandem/prediction/errors';
+import { isTandemError, TandemError } from '@tandem/prediction/errors';
 import pg from 'pg';
 import { isConnectionFailure, sqlState, withClient } from './database.ts';
 
@@ -57,12 +57,18 @@ const READ_ONLY = '25006';
 
 /** In a transaction of any other kind this error says that the server takes no writes for now. */
 function refusedWrite(error: unknown): unknown {
-  if (sqlState(error) !== READ_ONLY || !(error instanceof Error)) return error;
-  return new TandemError('config_invalid', `A feature query must not write: ${error.message}.`, {
+  if (sqlState(error) !== READ_ONLY) return error;
+  return new TandemError('config_invalid', `A feature query must not write: ${messageOf(error)}`, {
     field: 'features.sql',
     remedy: 'leave out for update and what else writes or locks, also in functions that the query calls',
     cause: error,
   });
+}
+
+/** What Postgres said, also of an error that is translated already. */
+function messageOf(error: unknown): string {
+  const said = isTandemError(error) ? error.cause : error;
+  return said instanceof Error ? said.message : String(said);
 }
 
 /** What the driver's connection has besides what its types tell. */
