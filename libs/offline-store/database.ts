@@ -188,7 +188,8 @@ async function abandon(client: pg.PoolClient, error: unknown): Promise<void> {
 
 /** SQLSTATE classes and codes of a server that cannot serve now: connection, shutdown, a database not there (yet). */
 const CONNECTION_SQLSTATE = /^(08|57P|25P03|25P04|3D000)/;
-const BUSY_SQLSTATE = /^(53|55P03|57014|25006|40P01|40001)/;
+/** 53400 is not among them: a limit such as temp_file_limit stays exceeded. */
+const BUSY_SQLSTATE = /^(53(?!400)|55P03|57014|25006|40P01|40001)/;
 const CONNECTION_MESSAGE =
   /^(Connection terminated|timeout exceeded when trying|Query read timeout|Client has encountered a connection error|Cannot use a pool after|Client was closed)/;
 

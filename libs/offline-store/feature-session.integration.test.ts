@@ -147,6 +147,26 @@ describe.each(Object.entries(PATHS))('%s', (name, path) => {
   });
 });
 
+test.each(['live read', 'chunk', 'run of all', 'duplicate keys'])(
+  '%s: a query that exceeds temp_file_limit is a fault of the query, not of a database that is away',
+  async (name) => {
+    const { rows } = await database.pool.query('select current_database() as name');
+    await database.pool.query(`alter database "${rows[0].name}" set temp_file_limit = '64kB'`);
+    const sql = `${VISITS_SQL}, (select count(*) as numbers from generate_series(1, 1000000)) c where numbers > 0`;
+    await features.end();
+    features = createPool({ url: proxy.url, max: 1, applicationName: 'feature-session-test' });
+    try {
+      const why =
+        'The feature query writes more temporary files than temp_file_limit allows: temporary file size exceeds';
+      await expect(PATHS[name]?.(versionWith(sql))).rejects.toThrow(why);
+    } finally {
+      await database.pool.query(`alter database "${rows[0].name}" reset temp_file_limit`);
+      await features.end();
+      features = createPool({ url: proxy.url, max: 1, applicationName: 'feature-session-test' });
+    }
+  },
+);
+
 describe('a live read', () => {
   const one = async (text: string, name?: string) =>
     (await readOnce<[string]>(features, { text, rowMode: 'array', ...(name === undefined ? {} : { name }) }))

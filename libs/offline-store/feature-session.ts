@@ -33,7 +33,7 @@ export function readOnce<R extends unknown[]>(
       return await promise;
     } catch (error) {
       if (!isConnectionFailure(error)) await recover(client, sent.unsure);
-      throw refusedWrite(error);
+      throw refused(error);
     }
   });
 }
@@ -48,19 +48,35 @@ export function readOnly<T>(pool: pg.Pool, work: (db: pg.PoolClient) => Promise<
       return result;
     } catch (error) {
       if (!isConnectionFailure(error)) await client.query('rollback');
-      throw refusedWrite(error);
+      throw refused(error);
     }
   });
 }
 
-const READ_ONLY = '25006';
+interface Refusal {
+  readonly problem: string;
+  readonly remedy: string;
+}
 
-/** In a transaction of any other kind this error says that the server takes no writes for now. */
-function refusedWrite(error: unknown): unknown {
-  if (sqlState(error) !== READ_ONLY) return error;
-  return new TandemError('config_invalid', `A feature query must not write: ${messageOf(error)}`, {
-    field: 'features.sql',
+/** What Postgres refuses a feature query, by SQLSTATE. Of any other statement it says something else. */
+const REFUSALS: Readonly<Record<string, Refusal>> = {
+  '25006': {
+    problem: 'A feature query must not write',
     remedy: 'leave out for update and what else writes or locks, also in functions that the query calls',
+  },
+  '53400': {
+    problem: 'The feature query writes more temporary files than temp_file_limit allows',
+    remedy: 'let it sort, join or group fewer rows, or raise temp_file_limit for the login of feature queries',
+  },
+};
+
+/** The error as a fault of the config, where the query is at fault. */
+function refused(error: unknown): unknown {
+  const refusal = REFUSALS[sqlState(error) ?? ''];
+  if (!refusal) return error;
+  return new TandemError('config_invalid', `${refusal.problem}: ${messageOf(error)}`, {
+    field: 'features.sql',
+    remedy: refusal.remedy,
     cause: error,
   });
 }
