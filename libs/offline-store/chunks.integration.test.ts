@@ -8,22 +8,21 @@ import { createRunsWorld } from './runs.fixture.ts';
 import { findSettings } from './settings.ts';
 import { startProxy } from './stalling-proxy.fixture.ts';
 
-const { database, store, renew, start } = await createRunsWorld({ users: 150, maxClaims: 3 });
+const { database, store, renew, start, claim } = await createRunsWorld({ users: 150, maxClaims: 3 });
 beforeEach(renew);
 afterAll(() => database.drop());
 
 /** A worker that takes a chunk and is never heard of again. */
-async function die(run: Run, no: number): Promise<ClaimedChunk | null> {
-  const chunk = await store.claim(run.id, no, 60_000);
+async function die(run: Run, no: number): Promise<ClaimedChunk> {
+  const chunk = await claim(run.id, no);
   await database.pool.query(`update tandem.chunks set lease_until = now() - interval '1 s' where state = 'claimed'`);
   return chunk;
 }
 
 /** Commits a chunk without users. */
 async function commit(run: Run, no: number) {
-  const chunk = await store.claim(run.id, no, 60_000);
+  const chunk = await claim(run.id, no);
   const { history } = await findSettings(database.pool);
-  if (!chunk) throw new Error(`chunk ${no} could not be claimed`);
   return store.commit(run, chunk, { history, computedAt: Date.now(), scored: scoredUsers([]), failures: [] });
 }
 
@@ -42,7 +41,7 @@ describe('a chunk that kills its workers', () => {
     const run = await start();
     for (let i = 0; i < 3; i++) expect(await die(run, 1)).toMatchObject({ attempts: i + 1, takenOver: i > 0 });
     expect((await store.claimable(run.id, 10)).map((one) => one.no)).toContain(1);
-    expect(await store.claim(run.id, 1, 60_000)).toBeNull();
+    expect(await store.claim(run.id, 1, 60_000)).toMatchObject({ failed: 'its worker died 3 times in a row' });
     expect(await store.find(run.id)).toMatchObject({ state: 'running' });
     expect((await store.claimable(run.id, 10)).map((one) => one.no)).toEqual([0]);
     await commit(run, 0);
@@ -57,9 +56,10 @@ describe('a chunk that kills its workers', () => {
   test('fails its run at once where it was the last, and names what went wrong before', async () => {
     const run = await start();
     await commit(run, 0);
-    const chunk = await store.claim(run.id, 1, 60_000);
-    if (chunk) await store.giveBack(chunk, 'out of memory', 5);
+    await store.giveBack(await claim(run.id, 1), 'out of memory', 5);
     for (let i = 0; i < 3; i++) await die(run, 1);
+    const failed = 'its worker died 3 times in a row; before that: out of memory';
+    expect(await store.claim(run.id, 1, 60_000)).toEqual({ failed, fence: 4, takenOver: true });
     expect(await store.claim(run.id, 1, 60_000)).toBeNull();
     expect(await store.find(run.id)).toMatchObject({
       state: 'failed',
@@ -71,9 +71,7 @@ describe('a chunk that kills its workers', () => {
     const run = await start();
     for (let i = 0; i < 6; i++) {
       await die(run, 1);
-      const chunk = await store.claim(run.id, 1, 60_000);
-      if (!chunk) throw new Error('not claimed');
-      expect(await store.giveBack(chunk, 'the database is away', 40)).toBe('waiting');
+      expect(await store.giveBack(await claim(run.id, 1), 'the database is away', 40)).toBe('waiting');
     }
   });
 });

@@ -1,7 +1,7 @@
 /** Chunks: who works on which, by compare-and-set with a fence and a lease on Postgres' clock. */
 import type { KeyRange } from '@tandem/prediction/models/feature-source';
 import type { ChunkRef } from '@tandem/prediction/runs/run-store';
-import type { ClaimedChunk } from '@tandem/prediction/runs/runs';
+import type { ClaimedChunk, DeadChunk } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
 import { type Db, query, transaction } from './database.ts';
 import { leaseOver, MAX_CLAIMS } from './lease.ts';
@@ -46,9 +46,9 @@ interface ChunkRow extends Record<string, unknown> {
 }
 
 /**
- * Null where there is none to take. A chunk that `maxClaims` workers in a row took and never gave back is failed instead,
- * and its run with it as after `giveBackChunk`. A run that a failover or restore brought into another history begins again
- * there (restart-run.ts), and the chunk is claimed then.
+ * Returns null if there is no chunk to claim. A chunk that `maxClaims` workers in a row claimed and never freed fails
+ * instead, and its run with it as after `giveBackChunk`. A run that a failover or restore brought into another history
+ * begins again there (restart-run.ts), and the chunk is claimed then.
  */
 export async function claimChunk(
   pool: pg.Pool,
@@ -56,7 +56,7 @@ export async function claimChunk(
   no: number,
   leaseMs: number,
   maxClaims: number = MAX_CLAIMS,
-): Promise<ClaimedChunk | null> {
+): Promise<ClaimedChunk | DeadChunk | null> {
   const rows = await query<ChunkRow & { moved: boolean; takenOver: boolean }>(pool, {
     text: `update tandem.chunks c set state = 'claimed', fence = fence + 1, attempts = attempts + 1,
         lost_leases = lost_leases + case c.state when 'claimed' then 1 else 0 end, lease_until = clock_timestamp() + $3 * interval '1 ms'
@@ -78,19 +78,20 @@ export async function claimChunk(
   return { runId, no, fence, attempts, takenOver, part: userIds === null ? { range: { from, to } } : { userIds } };
 }
 
-async function failDeadly(pool: pg.Pool, runId: string, no: number, maxClaims: number): Promise<null> {
-  const [failed] = await query<{ error: string }>(pool, {
+async function failDeadly(pool: pg.Pool, runId: string, no: number, maxClaims: number): Promise<DeadChunk | null> {
+  const [failed] = await query<{ error: string; fence: number }>(pool, {
     text: `update tandem.chunks c set state = 'failed', lease_until = null,
         error = 'its worker died ' || $3 || ' times in a row' || coalesce('; before that: ' || c.error, '')
       from tandem.runs r
       where c.run_id = $1 and c.no = $2 and c.state = 'claimed' and ${LEASE_OVER}
-        and c.lost_leases + 1 >= $3::int and r.id = c.run_id and r.state = 'running' returning c.error`,
+        and c.lost_leases + 1 >= $3::int and r.id = c.run_id and r.state = 'running' returning c.error, c.fence`,
     values: [runId, no, maxClaims],
   });
   // Apart, since nearly every claim that comes to nothing found the chunk taken. A kill in between leaves the run without
   // an open chunk: it goes on to be published, and fails there.
-  if (failed) await transaction(pool, (db) => failRunOfLast(db, runId, no, failed.error));
-  return null;
+  if (!failed) return null;
+  await transaction(pool, (db) => failRunOfLast(db, runId, no, failed.error));
+  return { fence: failed.fence, takenOver: true, failed: failed.error };
 }
 
 /** Where the failed chunk was the last open one its run fails at once, else when it would be published. */

@@ -9,15 +9,15 @@ import { partitionOf } from './partition.ts';
 import { createRunsWorld } from './runs.fixture.ts';
 import { findSettings } from './settings.ts';
 
-const { database, store, renew, start } = await createRunsWorld({ users: 150 });
+const { database, store, renew, start, claim } = await createRunsWorld({ users: 150 });
 beforeEach(renew);
 afterAll(() => database.drop());
 
 /** Commits a chunk that predicts one user. */
 async function commit(runId: string, no: number) {
-  const chunk = await store.claim(runId, no, 60_000);
+  const chunk = await claim(runId, no);
   const [run, { history }] = await Promise.all([store.find(runId), findSettings(database.pool)]);
-  if (!chunk || !run) throw new Error(`chunk ${no} could not be claimed`);
+  if (!run) throw new Error(`there is no run ${runId}`);
   const scored = scoredUsers([{ userId: String(no + 1), contextVersion: 0, outputs: Buffer.alloc(4) }]);
   return store.commit(run, chunk, { history, computedAt: Date.now(), scored, failures: [] });
 }
@@ -74,12 +74,12 @@ test('a claim that waited while another began the run again is a claim all the s
   try {
     // Who begins the run again has its chunks then, and waits for its generation.
     await session.query('begin; select from tandem.generations for update');
-    const first = store.claim(run.id, 0, 60_000);
+    const first = claim(run.id, 0);
     await expect.poll(waiting).toBe(1);
-    const second = store.claim(run.id, 1, 60_000);
+    const second = claim(run.id, 1);
     await expect.poll(waiting).toBe(2);
     await session.query('commit');
-    expect((await Promise.all([first, second])).map((chunk) => chunk?.attempts)).toEqual([1, 1]);
+    expect((await Promise.all([first, second])).map((chunk) => chunk.attempts)).toEqual([1, 1]);
   } finally {
     session.release(true);
   }

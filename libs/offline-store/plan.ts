@@ -18,7 +18,7 @@ import { asRelation } from './feature-statement.ts';
 import { findBoundaries } from './key-boundaries.ts';
 import { createPartition } from './partition.ts';
 import { findModelVersion } from './registry.ts';
-import { findUnfinishedAll, isSecondAll, requireRun } from './run-rows.ts';
+import { findUnfinishedAll, freeStep, isSecondAll, requireRun } from './run-rows.ts';
 import { lockStep } from './run-steps.ts';
 
 /** The mean users of a bucket: listpacks of such hashes stay far below Redis' own limit. */
@@ -30,7 +30,7 @@ const PLAN_TIMEOUT_MS = 1_800_000;
 /** Postgres gives up first, where it still can. */
 const CLIENT_GRACE_MS = 2_000;
 
-/** Returns null where the fence is lost. */
+/** Returns null where the fence is lost, or the database's history has changed since the claim. */
 export async function planRun(pools: Pools, claimed: ClaimedStep, lost: AbortSignal): Promise<Run | null> {
   const { pool } = pools;
   const run = await requireRun(pool, claimed.runId);
@@ -42,7 +42,7 @@ export async function planRun(pools: Pools, claimed: ClaimedStep, lost: AbortSig
     return await writePlan(pool, plan, cut);
   } catch (error) {
     if (!isSecondAll(error) || run.scope !== 'stale' || cut.kind === 'named') throw error;
-    // Another stale run grew into one of all users at this very moment, and will do for this one too.
+    // Another stale run became one of all users in the meantime; this one keeps its own chunks.
     return writePlan(pool, plan, { kind: 'named', users: cut.named });
   }
 }
@@ -55,10 +55,11 @@ interface Plan {
   readonly timeoutMs: number;
 }
 
-/** What the scan found. */
+/** The chunks that a run is to be cut into. */
 type Cut =
+  /** Key ranges; `named` counts the stale users whose chunks the scan wrote before. */
   | { readonly kind: 'all'; readonly users: number; readonly keys: readonly string[] | null; readonly named: number }
-  /** The chunks are written already; `users` null: they are named by the run itself, and are not. */
+  /** Named users. `users` null: the run names them and no chunk is written yet; otherwise the scan wrote the chunks. */
   | { readonly kind: 'named'; readonly users: number | null };
 
 async function findBatchPolicy(db: Db, predictor: string): Promise<Pick<Plan, 'chunkSize' | 'timeoutMs'>> {
@@ -70,7 +71,7 @@ async function findBatchPolicy(db: Db, predictor: string): Promise<Pick<Plan, 'c
   return { chunkSize: rows[0]?.chunkSize ?? 10_000, timeoutMs: rows[0]?.timeoutMs ?? PLAN_TIMEOUT_MS };
 }
 
-/** Null where the fence is lost. Rejects with the reason, for another attempt would not be quicker, where time is up. */
+/** Returns null where the fence is lost. Rejects with the setting and the remedy where the time limit is exceeded. */
 async function scan({ pool, features }: Pools, plan: Plan, lost: AbortSignal): Promise<Cut | null> {
   const { run, timeoutMs } = plan;
   try {
@@ -99,7 +100,7 @@ async function scanAll(db: pg.PoolClient, { version, chunkSize, timeoutMs }: Pla
   return { kind: 'all' as const, users: users - erased, keys: users > 0 ? keys : null };
 }
 
-/** One short transaction. Null where the fence is lost, or the database is in another history than at the claim. */
+/** One short transaction. Returns null where the fence is lost, or the database is in another history than at the claim. */
 function writePlan(pool: pg.Pool, plan: Plan, cut: Cut): Promise<Run | null> {
   const { run, claimed } = plan;
   return transaction(pool, async (db) => {
@@ -108,7 +109,7 @@ function writePlan(pool: pg.Pool, plan: Plan, cut: Cut): Promise<Run | null> {
     await query(db, {
       text: `update tandem.runs set state = 'running', started_at = clock_timestamp(), users_expected = $2,
         history = tandem.current_history(), chunk_count = (select count(*) from tandem.chunks where run_id = $1),
-        step = null, step_lease_until = null, step_attempts = 0, step_lost_leases = 0, step_error = null where id = $1`,
+        ${freeStep()}, step_attempts = 0, step_error = null where id = $1`,
       values: [run.id, users],
     });
     if (cut.kind === 'all') await createGeneration(db, run, users);
@@ -149,7 +150,7 @@ async function insertRanges(db: Db, runId: string, keys: readonly string[]): Pro
   });
 }
 
-/** Users of the query who are erased: they are not expected. Where nobody is, the query is not asked again. */
+/** Counts the erased users whom the query lists: the run does not expect them. Without erased users the query does not run. */
 async function countErased(db: Db, { query: { sql } }: ModelVersion, timeoutMs: number): Promise<number> {
   const rows = await query<{ users: number }>(db, {
     text: `with erased as materialized (
@@ -178,7 +179,7 @@ async function writeNamed(db: Db, { run, chunkSize }: Plan): Promise<number> {
 }
 
 /**
- * Writes the stale users as chunks while it reads them; gives how many there are, null where the fence is lost.
+ * Writes the stale users as chunks while it reads them. Returns the number of users, or null where the fence is lost.
  * @param db the transaction of the scan
  */
 async function scanStale(pool: pg.Pool, db: pg.PoolClient, plan: Plan): Promise<number | null> {
@@ -207,7 +208,7 @@ async function scanStale(pool: pg.Pool, db: pg.PoolClient, plan: Plan): Promise<
   return users;
 }
 
-/** Writes one chunk; in place of what an earlier attempt left where there are no users. False where the fence is lost. */
+/** Writes one chunk; with no users, deletes the chunks of an earlier attempt. Returns false where the fence is lost. */
 function writeStale(pool: pg.Pool, claimed: ClaimedStep, no: number, userIds: readonly string[]): Promise<boolean> {
   return transaction(pool, async (db) => {
     if (!(await lockStep(db, claimed))) return false;
@@ -255,7 +256,7 @@ async function findServedGeneration(db: Db, run: Run): Promise<ServedGeneration 
   return rows[0];
 }
 
-/** Another run of all that is under way already will do. */
+/** Returns false also where another run of all users is under way: it scores the stale users too. */
 async function shouldScoreAll(
   pool: pg.Pool,
   db: pg.PoolClient,

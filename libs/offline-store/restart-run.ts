@@ -11,7 +11,7 @@ import type { ClaimedChunk } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
 import { type Db, query, transaction } from './database.ts';
 import { createPartition, dropPartition } from './partition.ts';
-import { lockChunks } from './run-rows.ts';
+import { freeStep, lockChunks } from './run-rows.ts';
 
 /**
  * Safe to repeat, and by several at once: a run that is of this history already stays as it is.
@@ -38,8 +38,8 @@ export function restartRun(pool: pg.Pool, runId: string, claimed?: Pick<ClaimedC
 /** Brings the run into this history; false where it has ended, or is there already. */
 async function takeAlong(db: Db, runId: string): Promise<boolean> {
   const rows = await query(db, {
-    text: `update tandem.runs set history = tandem.current_history(), state = 'running', step = null,
-        step_lease_until = null, step_attempts = 0, step_lost_leases = 0, step_error = null
+    text: `update tandem.runs set history = tandem.current_history(), state = 'running', ${freeStep()},
+        step_attempts = 0, step_error = null
       where id = $1 and state in ('running', 'publishing') and history <> tandem.current_history() returning id`,
     values: [runId],
   });

@@ -34,6 +34,14 @@ const IS_STEP_FREE = `
       and (r.scope = 'all' or r.scope = 'stale' and r.state = 'planned')
       and (o.scope = 'all' or o.scope = 'stale' and o.step = 'plan'))`;
 
+/**
+ * Assignments to the columns of a run's step that free it.
+ * @param freeFrom an SQL expression: when the step can be claimed; at once if it is left out
+ */
+export function freeStep(freeFrom = 'null'): string {
+  return `step = null, step_lost_leases = 0, step_lease_until = ${freeFrom}`;
+}
+
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export async function findRun(db: Db, id: string): Promise<Run | undefined> {
@@ -78,9 +86,13 @@ export async function listRuns(
   });
 }
 
-export async function listUnfinished(db: Db): Promise<readonly UnfinishedRun[]> {
+/** @param predictor of this one alone; of all if it is left out */
+export async function listUnfinished(db: Db, predictor?: string): Promise<readonly UnfinishedRun[]> {
   return query<UnfinishedRun & Record<string, unknown>>(db, {
-    text: `select ${COLUMNS}, ${IS_STEP_FREE} as "isStepFree" ${FROM} where r.state in ('planned', 'running', 'publishing') order by r.created_at`,
+    text: `select ${COLUMNS}, ${IS_STEP_FREE} as "isStepFree" ${FROM}
+      where r.state in ('planned', 'running', 'publishing') and ($1::text is null or r.predictor = $1)
+      order by r.created_at`,
+    values: [predictor ?? null],
   });
 }
 
@@ -115,7 +127,7 @@ export async function setRunState(db: Db, runId: string, state: RunState, error:
   await query(db, {
     text: `update tandem.runs r set state = $2, error = $3,
         finished_at = case when $2 in ('done', 'done_with_errors', 'failed', 'cancelled') then clock_timestamp() end,
-        users_scored = c.scored, users_failed = c.failed, step = null, step_lease_until = null, step_lost_leases = 0,
+        users_scored = c.scored, users_failed = c.failed, ${freeStep()},
         step_attempts = case when $2 in ('done', 'done_with_errors', 'failed', 'cancelled') then step_attempts else 0 end,
         step_error = case when $2 in ('failed', 'cancelled') then step_error end
       from (select coalesce(sum(scored), 0) as scored, coalesce(sum(failed), 0) as failed from tandem.chunks where run_id = $1) c

@@ -10,7 +10,15 @@ import { createGenerationStore } from './generations.ts';
 import { createRunsWorld } from './runs.fixture.ts';
 import { VISITS_SQL, visitsPredictor } from './store.fixture.ts';
 
-const { database, store, renew, ask, start, work } = await createRunsWorld({ users: 150, maxClaims: 3 });
+const {
+  database,
+  store,
+  renew,
+  ask,
+  start,
+  work,
+  claim: claimChunk,
+} = await createRunsWorld({ users: 150, maxClaims: 3 });
 const { pool } = database;
 beforeEach(renew);
 afterAll(() => database.drop());
@@ -21,7 +29,7 @@ const never = new AbortController().signal;
 
 async function claim(runId: string, step: RunStep): Promise<ClaimedStep> {
   const claimed = await store.claimStep(runId, step, 60_000);
-  if (!claimed) throw new Error(`the ${step} of ${runId} could not be claimed`);
+  if (!claimed || 'failed' in claimed) throw new Error(`the ${step} of ${runId} could not be claimed`);
   return claimed;
 }
 
@@ -136,11 +144,11 @@ describe.each(['plan', 'publish'] as const)('the step %s', (step) => {
       await claim(id, step);
       await endLease();
     }
+    const error = `cannot be ${step === 'plan' ? 'planned' : 'published'}: its worker died 3 times in a row`;
+    const dead = { predictor: 'visits', attempts: 3, takenOver: true };
+    expect(await store.claimStep(id, step, 60_000)).toMatchObject({ ...dead, failed: error });
+    expect(await store.find(id)).toMatchObject({ state: 'failed', error });
     expect(await store.claimStep(id, step, 60_000)).toBeNull();
-    expect(await store.find(id)).toMatchObject({
-      state: 'failed',
-      error: expect.stringMatching(/its worker died 3 times in a row$/),
-    });
   });
 
   test('that is read in a history which is over is not written', async () => {
@@ -150,6 +158,33 @@ describe.each(['plan', 'publish'] as const)('the step %s', (step) => {
     expect(await work(claimed)).toBeNull();
     expect((await createGenerationStore(pool).list('visits')).filter((one) => one.inForce)).toEqual([]);
   });
+});
+
+test('a plan that finds the history changed frees the step: it is claimed again at once', async () => {
+  await slowBy(2);
+  const { id } = await ask({ kind: 'all' });
+  const planned = planRun({ runs: store, hints, lease }, id);
+  await expect.poll(sleeping).toBe(1);
+  await query(pool, { text: 'update tandem.history_rotation set rotation = gen_random_uuid()' });
+  expect(await planned).toMatchObject({ outcome: 'abandoned' });
+  expect(await store.find(id)).toMatchObject({ state: 'planned', attempts: 0, attemptError: null });
+  expect(await store.claimStep(id, 'plan', 60_000)).toMatchObject({ attempts: 1, takenOver: false });
+});
+
+test('a publication that finds an open chunk frees the step', async () => {
+  const { id } = await scored(await start());
+  await query(pool, { text: `update tandem.runs set state = 'publishing' where id = $1`, values: [id] });
+  await query(pool, { text: `update tandem.chunks set state = 'waiting' where run_id = $1`, values: [id] });
+  const loader = { completeLoad: async () => false };
+  expect(await publishRun({ runs: store, hints, lease, loader }, id)).toMatchObject({ outcome: 'abandoned' });
+  expect(await store.unfinished('visits')).toMatchObject([{ id, isStepFree: true, attempts: 0 }]);
+});
+
+test('unfinished runs are listed of all predictors, or of one', async () => {
+  const { id } = await ask({ kind: 'all' });
+  expect((await store.unfinished()).map((run) => run.id)).toEqual([id]);
+  expect((await store.unfinished('visits')).map((run) => run.id)).toEqual([id]);
+  expect(await store.unfinished('others')).toEqual([]);
 });
 
 describe('the runs of one predictor', () => {
@@ -249,20 +284,20 @@ test('a chunk whose commit waits does not hold up the cancellation of its run, a
   expect(await store.find(run.id)).toMatchObject({ state: 'cancelled', usersScored: 0 });
 });
 
-test('a step under way is given back at once when its worker is to end, and is not failed for it', async () => {
+test('a step under way is free at once when its worker is to end, and the attempt does not count', async () => {
   await slowBy(600);
   const { id } = await ask({ kind: 'all' });
   const stopping = new AbortController();
   const planned = planRun({ runs: store, hints, lease, stopping: stopping.signal }, id);
   await expect.poll(sleeping).toBe(1);
   stopping.abort(new Error('the worker was stopped'));
-  expect(await planned).toMatchObject({ outcome: 'given_back', error: 'the worker was stopped' });
+  expect(await planned).toMatchObject({ outcome: 'stopped' });
   await expect.poll(sleeping).toBe(0);
-  expect(await store.find(id)).toMatchObject({ state: 'planned', attempts: 1, attemptError: 'the worker was stopped' });
-  await expect.poll(() => store.claimStep(id, 'plan', 60_000)).toMatchObject({ attempts: 2, takenOver: false });
+  expect(await store.find(id)).toMatchObject({ state: 'planned', attempts: 0, attemptError: null });
+  expect(await store.claimStep(id, 'plan', 60_000)).toMatchObject({ attempts: 1, takenOver: false });
 });
 
-test('a claim that an earlier release left on a run that it ended holds up nobody', async () => {
+test('a claim that an earlier release left on an ended run does not block the next run of the predictor', async () => {
   const first = await scored(await start());
   const left = await claim(first.id, 'publish');
   await query(pool, { text: `update tandem.runs set state = 'done', finished_at = clock_timestamp()` });
@@ -273,7 +308,7 @@ test('a claim that an earlier release left on a run that it ended holds up nobod
   expect(await publishNow(store, second.id)).toMatchObject({ state: 'done' });
 });
 
-test('a stale run that was cancelled while it was planned is planned anew, each user once', async () => {
+test('a stale run that was cancelled while it was planned is planned again, each user once', async () => {
   await publishNow(store, (await scored(await start())).id);
   const event = (userId: string) => ({ source: 't', id: userId, type: 'x', userId, time: null, data: null });
   await createEventStore(pool).accept(['3', '5', '7'].map(event));
@@ -287,6 +322,6 @@ test('a stale run that was cancelled while it was planned is planned anew, each 
   await store.cancel(id);
   await store.resume(id);
   expect(await planNow(store, id)).toMatchObject({ scope: 'stale', usersExpected: 3, chunkCount: 1 });
-  const claimed = await store.claim(id, 0, 60_000);
-  expect(claimed?.part).toEqual({ userIds: ['3', '5', '7'] });
+  const claimed = await claimChunk(id, 0);
+  expect(claimed.part).toEqual({ userIds: ['3', '5', '7'] });
 });

@@ -6,7 +6,7 @@ import { commitChunk } from './commit-chunk.ts';
 import { planRun } from './plan.ts';
 import { publishRun } from './publish.ts';
 import { findRun, listFailures, listRuns, listUnfinished } from './run-rows.ts';
-import { claimStep, giveBackStep, renewStep } from './run-steps.ts';
+import { claimStep, giveBackStep, releaseStep, renewStep } from './run-steps.ts';
 import { cancelRun, createRun, resumeRun } from './runs.ts';
 
 export interface RunStoreOptions {
@@ -25,6 +25,7 @@ export function createRunStore(pool: pg.Pool, { maxClaims, features = pool }: Ru
     claimStep: (runId, step, leaseMs) => claimStep(pool, runId, step, leaseMs, maxClaims),
     renewStep: (step, leaseMs) => renewStep(pool, step, leaseMs),
     giveBackStep: (step, error, maxAttempts) => giveBackStep(pool, step, error, maxAttempts),
+    releaseStep: (step) => releaseStep(pool, step),
     plan: (step, lost) => planRun({ pool, features }, step, lost),
     claimable: (runId, limit) => listClaimable(pool, runId, limit),
     claim: (runId, no, leaseMs) => claimChunk(pool, runId, no, leaseMs, maxClaims),
@@ -35,6 +36,6 @@ export function createRunStore(pool: pg.Pool, { maxClaims, features = pool }: Ru
     publish: (step, lost) => publishRun({ pool, features }, step, lost),
     cancel: (runId) => cancelRun(pool, runId),
     resume: (runId) => resumeRun(pool, runId),
-    unfinished: () => listUnfinished(pool),
+    unfinished: (predictor) => listUnfinished(pool, predictor),
   };
 }

@@ -275,7 +275,7 @@ describe('partial runs', () => {
     await database.pool.query(`update tandem.user_contexts set deleted_version = version where user_id = '12'`);
     const run = await start({ kind: 'stale' });
     expect(run).toMatchObject({ scope: 'stale', usersExpected: 2, chunkCount: 1 });
-    expect((await store.claim(run.id, 0, 60_000))?.part).toEqual({ userIds: ['10', '11'] });
+    expect((await claim(run.id, 0)).part).toEqual({ userIds: ['10', '11'] });
     await database.pool.query(
       `update tandem.chunks set lease_until = now() - interval '1 s' where run_id = '${run.id}'`,
     );

@@ -27,7 +27,7 @@ export function createWork(pool: pg.Pool, store: RunStore) {
 
   async function claim(runId: string, no: number, leaseMs = 60_000): Promise<ClaimedChunk> {
     const chunk = await store.claim(runId, no, leaseMs);
-    if (!chunk) throw new Error(`chunk ${no} could not be claimed`);
+    if (!chunk || 'failed' in chunk) throw new Error(`chunk ${no} could not be claimed`);
     return chunk;
   }
 

@@ -57,7 +57,7 @@ function stepMetrics(registers: Registry[]) {
   return {
     runSteps: new Counter({
       name: 'tandem_run_steps_total',
-      help: 'Attempts at planning or publishing a run, by outcome: done, abandoned, given_back or failed.',
+      help: 'Attempts at planning or publishing a run, by outcome: done, abandoned, given_back, stopped or failed.',
       labelNames: ['predictor', 'step', 'outcome'] as const,
       registers,
     }),

@@ -24,6 +24,7 @@ export async function tellStep(
   metrics.runSteps.inc({ predictor, step, outcome });
   if (takenOver) metrics.runStepTakeovers.inc({ predictor, step });
   const error = 'error' in report ? { error: report.error } : {};
+  if (outcome === 'stopped') log.info('step.stopped', { runId: run.id, predictor, step, attempts });
   if (outcome === 'given_back') log.warn('step.given_back', { runId: run.id, predictor, step, attempts, ...error });
   const after = await runs.find(run.id);
   if (outcome !== 'abandoned' && after && isFinished(after.state)) tellRunEnded(after, { log, metrics });

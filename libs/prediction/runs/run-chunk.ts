@@ -35,7 +35,7 @@ export type ChunkReport =
   /** Taken by another worker, committed already, or the run has ended. */
   { readonly outcome: 'nothing_to_do' } | (AttemptReport & Attempt);
 
-/** Which attempt it was, for whoever reads the log. */
+/** The attempt at a chunk, for the log. */
 export type Attempt = Pick<ClaimedChunk, 'fence' | 'takenOver'>;
 
 export type AttemptReport =
@@ -48,7 +48,7 @@ export type AttemptReport =
     }
   /** An error; the chunk waits for another attempt. */
   | { readonly outcome: 'given_back'; readonly predictor: string; readonly error: string }
-  /** An error once too often; the run is failed. */
+  /** The last of the allowed errors, or too many workers in a row died of the chunk: the run fails. */
   | { readonly outcome: 'failed'; readonly predictor: string; readonly error: string };
 
 export interface CommittedReport {
@@ -105,6 +105,9 @@ export function createRunChunk(dependencies: RunChunkDependencies): RunChunk {
     const run = await runs.find(runId);
     if (!run) throw unknownRun(runId);
     const { fence, takenOver } = chunk;
+    if ('failed' in chunk) {
+      return { outcome: 'failed', predictor: run.predictor, error: chunk.failed, fence, takenOver };
+    }
     return { ...(await attempt(run, chunk, onProgress)), fence, takenOver };
   };
 }

@@ -6,6 +6,8 @@ import type {
   ClaimedChunk,
   ClaimedStep,
   CommitOutcome,
+  DeadChunk,
+  DeadStep,
   Run,
   RunFailure,
   RunScope,
@@ -49,25 +51,28 @@ export interface RunStore {
   list(query: { predictor?: string; limit: number; before?: string }): Promise<readonly Run[]>;
   failures(runId: string, limit: number): Promise<readonly RunFailure[]>;
   /**
-   * Claims a step that the run's state asks for and that no worker holds. Null where there is none to claim: the run is
-   * elsewhere, its last attempt failed a moment ago, or the predictor has the same step of another run under way.
+   * Claims a step that the run's state asks for and that no worker holds. Null if there is no step to claim: the run is in
+   * another state, its last attempt failed a moment ago, or the predictor has the same step of another run under way.
    */
-  claimStep(runId: string, step: RunStep, leaseMs: number): Promise<ClaimedStep | null>;
+  claimStep(runId: string, step: RunStep, leaseMs: number): Promise<ClaimedStep | DeadStep | null>;
   /** Extends the lease; false where the fence is lost, or the run has ended. */
   renewStep(step: ClaimedStep, leaseMs: number): Promise<boolean>;
   /** Frees a step after an error, for another attempt a while later; after `maxAttempts` the run fails with the reason. */
   giveBackStep(step: ClaimedStep, error: string, maxAttempts: number): Promise<'waiting' | 'failed' | 'fence_lost'>;
+  /** Frees a step that did nothing: it can be claimed at once, and the claim does not count as an attempt. */
+  releaseStep(step: ClaimedStep): Promise<void>;
   /**
    * Cuts the run into chunks, and for scope `all` makes its generation and partition. A `stale` run that would cover more
-   * than a fifth of the users becomes `all`. Null where the fence is lost. Rejects with `StepFailed` where no other
-   * attempt would do better.
+   * than a fifth of the users becomes `all`. Null where the fence is lost, or the database's history has changed since
+   * the claim. Rejects with an error that names the setting and the remedy where the feature query does not list its
+   * users within the time limit.
    * @param lost ends the scan of the feature query when it aborts
    */
   plan(step: ClaimedStep, lost: AbortSignal): Promise<Run | null>;
   /** Chunks that wait, or whose lease is over. */
   claimable(runId: string, limit: number): Promise<readonly ChunkRef[]>;
   /** Takes a chunk that waits or whose lease is over; null where there is none to take (taken, done, run ended). */
-  claim(runId: string, no: number, leaseMs: number): Promise<ClaimedChunk | null>;
+  claim(runId: string, no: number, leaseMs: number): Promise<ClaimedChunk | DeadChunk | null>;
   /** Extends the lease; false where the fence is lost. */
   renew(chunk: ClaimedChunk, leaseMs: number): Promise<boolean>;
   /** Gives a chunk back after an error; after `maxAttempts` it is failed, and with it the run. */
@@ -85,8 +90,8 @@ export interface RunStore {
   cancel(runId: string): Promise<Run>;
   /** A cancelled or failed run goes on with the chunks that are not committed. Rejects `run_conflict` otherwise. */
   resume(runId: string): Promise<Run>;
-  /** Runs that are not finished: for the reconciler. */
-  unfinished(): Promise<readonly UnfinishedRun[]>;
+  /** Runs that are not finished, of all predictors or of one. */
+  unfinished(predictor?: string): Promise<readonly UnfinishedRun[]>;
 }
 
 export interface RollbackRequest {

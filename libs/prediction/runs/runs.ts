@@ -51,9 +51,10 @@ export interface RunFailure {
 /** What a run needs beside its chunks: to be cut into them, and to be checked, compared and published. */
 export type RunStep = 'plan' | 'publish';
 
-/** A step as its claimer holds it; whoever claims it later holds a higher fence. */
+/** A step as its claimer holds it; each later claim raises the fence. */
 export interface ClaimedStep {
   readonly runId: string;
+  readonly predictor: string;
   readonly step: RunStep;
   readonly fence: number;
   readonly attempts: number;
@@ -61,6 +62,12 @@ export interface ClaimedStep {
   readonly takenOver: boolean;
   /** The database's history at the claim: what was read in another one is not written. */
   readonly history: string;
+}
+
+/** A step that has failed its run instead of being claimed: too many workers in a row died of it. */
+export interface DeadStep extends Pick<ClaimedStep, 'predictor' | 'fence' | 'attempts' | 'takenOver'> {
+  /** Why the run has failed. */
+  readonly failed: string;
 }
 
 /** An unfinished run as the reconciler sees it. */
@@ -79,6 +86,12 @@ export interface ClaimedChunk {
   readonly takenOver: boolean;
   /** A key range, or the users by name. */
   readonly part: { readonly range: KeyRange } | { readonly userIds: readonly string[] };
+}
+
+/** A chunk that has failed instead of being claimed: too many workers in a row died of it. */
+export interface DeadChunk extends Pick<ClaimedChunk, 'fence' | 'takenOver'> {
+  /** Why the chunk has failed. */
+  readonly failed: string;
 }
 
 export interface ChunkResult {
