@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { TandemError } from '../errors.ts';
-import { HINTED_CHUNKS, type PlanRunDependencies, planRun } from './plan-run.ts';
+import { HINTED_CHUNKS } from './hint-at-next.ts';
+import { type PlanRunDependencies, planRun } from './plan-run.ts';
 import { runOf, writeDownHints } from './run.fixture.ts';
 import type { Run } from './runs.ts';
 
 const lease = { leaseMs: 60_000, renewMs: 20_000 };
-const claimed = { fence: 1, attempts: 1, takenOver: false };
+const claimed = { predictor: 'visits', fence: 1, attempts: 1, takenOver: false };
 
 /** A store whose step can be claimed; what is given back ends as the limit says. */
 function storeWith(changes: Partial<PlanRunDependencies['runs']> = {}): PlanRunDependencies['runs'] {
@@ -13,6 +14,7 @@ function storeWith(changes: Partial<PlanRunDependencies['runs']> = {}): PlanRunD
     claimStep: async (runId, step) => ({ ...claimed, runId, step, history: 'h' }),
     renewStep: async () => true,
     giveBackStep: async (step, _error, maxAttempts) => (step.attempts < maxAttempts ? 'waiting' : 'failed'),
+    releaseStep: async () => {},
     plan: async () => runOf(),
     claimable: async () => [],
     unfinished: async () => [],
@@ -80,6 +82,17 @@ describe('planning a run', () => {
     const runs = storeWith({ plan: async () => null, unfinished: async () => waiting });
     await planRun({ runs, hints, lease }, 'r1');
     expect(said).toEqual(['plan r2']);
+  });
+
+  it('tells of a run that failed because its workers died', async () => {
+    const { hints, said } = writeDownHints();
+    const failed = 'cannot be planned: its worker died 12 times in a row';
+    const runs = storeWith({
+      claimStep: async () => ({ ...claimed, takenOver: true, failed }),
+      plan: async () => expect.unreachable('planned all the same'),
+    });
+    const report = await planRun({ runs, hints, lease }, 'r1');
+    expect([report, said]).toEqual([{ outcome: 'failed', error: failed, ...claimed, takenOver: true }, []]);
   });
 
   it('abandons a plan whose fence is lost', async () => {

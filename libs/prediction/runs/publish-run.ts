@@ -3,13 +3,13 @@
  * It does not wait for Redis: what is missing there, the reconciler has loaded.
  */
 import type { GenerationLoader } from './generation-loader.ts';
-import { hintAtWaiting } from './plan-run.ts';
+import { hintAtWaiting } from './hint-at-next.ts';
 import type { RunHints } from './run-hints.ts';
 import type { PublishOutcome, RunStore } from './run-store.ts';
 import { type StepDependencies, type StepReport, type StepWork, workStep } from './work-step.ts';
 
 export interface PublishRunDependencies extends StepDependencies {
-  readonly runs: StepDependencies['runs'] & Pick<RunStore, 'publish' | 'unfinished'>;
+  readonly runs: StepDependencies['runs'] & Pick<RunStore, 'publish' | 'claimable' | 'unfinished'>;
   readonly hints: RunHints;
   readonly loader: Pick<GenerationLoader, 'completeLoad'>;
 }
@@ -19,7 +19,7 @@ export type PublishedRun = PublishOutcome & { readonly loaded: boolean };
 
 const LIMITS = { maxAttempts: 5 };
 
-/** @param onProgress told of each renewal of the lease */
+/** @param onProgress called after each renewal of the lease */
 export async function publishRun(
   dependencies: PublishRunDependencies,
   runId: string,
@@ -29,7 +29,7 @@ export async function publishRun(
   const options = { ...LIMITS, onProgress };
   const publish: StepWork<PublishOutcome> = (claimed, lost) => runs.publish(claimed, lost);
   const report = await workStep(dependencies, runId, 'publish', options, publish);
-  if (report.outcome !== 'nothing_to_do') await hintAtWaiting(dependencies, 'publishing');
+  if (report.outcome !== 'nothing_to_do') await hintAtWaiting(dependencies, report.predictor, 'publishing');
   if (report.outcome !== 'done') return report;
   const { generation } = report.result;
   const loaded = generation !== null && (await loader.completeLoad(generation, generation.users).catch(() => false));

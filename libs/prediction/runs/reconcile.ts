@@ -5,16 +5,15 @@
  */
 
 import type { KeepErased } from '../erasure/keep-erased.ts';
-import { unreachable } from '../errors.ts';
 import type { HintStore } from '../events/events.ts';
 import type { LossNotice } from '../events/notice-loss.ts';
 import { type Outbox, relayOutbox } from '../events/relay-outbox.ts';
 import type { GenerationLoader } from './generation-loader.ts';
 import type { Generation } from './generations.ts';
-import { hintAtChunks } from './plan-run.ts';
+import { hintAtNext } from './hint-at-next.ts';
 import type { RunHints } from './run-hints.ts';
 import type { GenerationStore, RunStore } from './run-store.ts';
-import { isFinished, type RunState, type UnfinishedRun } from './runs.ts';
+import { isFinished } from './runs.ts';
 import { createStepper } from './step.ts';
 
 export interface ReconcileDependencies {
@@ -70,28 +69,6 @@ async function hintAtRuns(dependencies: ReconcileDependencies): Promise<{ unfini
   let chunks = 0;
   for (const run of runs) chunks += await hintAtNext(dependencies, run);
   return { unfinished: runs.filter((run) => !isFinished(run.state)).length, chunks };
-}
-
-/** Hints at the next step of a run where it can be claimed; gives how many chunks were hinted at. */
-async function hintAtNext({ runs, hints }: ReconcileDependencies, run: UnfinishedRun): Promise<number> {
-  const state: RunState = run.state;
-  switch (state) {
-    case 'planned':
-      if (run.isStepFree) await hints.plan(run.id);
-      return 0;
-    case 'running':
-      return hintAtChunks({ runs, hints }, run);
-    case 'publishing':
-      if (run.isStepFree) await hints.publish(run.id);
-      return 0;
-    case 'done':
-    case 'done_with_errors':
-    case 'failed':
-    case 'cancelled':
-      return 0;
-    default:
-      return unreachable(state);
-  }
 }
 
 /**
