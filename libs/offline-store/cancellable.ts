@@ -92,7 +92,7 @@ async function untilAborted<T>(pool: pg.Pool, { db, pid }: Backend, signal: Abor
     signal.throwIfAborted();
     return result;
   } catch (error) {
-    // An error in these words has the connection closed.
+    // createPool closes a connection whose error begins with these words.
     throw signal.aborted ? new Error('Connection terminated: the transaction was given up', { cause: error }) : error;
   } finally {
     clearTimeout(grace);
