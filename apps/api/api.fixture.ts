@@ -141,7 +141,7 @@ export async function workOff({ pool, dependencies }: TestApi, runId: string): P
   const version = await registry.modelVersion(run.modelVersionId);
   for (const { no } of await runs.claimable(runId, 100)) {
     const chunk = await runs.claim(runId, no, 10_000);
-    if (!chunk) continue;
+    if (!chunk || 'failed' in chunk) continue;
     const batch =
       'range' in chunk.part
         ? await features.readRange(version, chunk.part.range)

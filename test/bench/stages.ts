@@ -66,7 +66,7 @@ async function planWork(parts: WorkerParts, predictor: string): Promise<Work> {
   const chunks: ClaimedChunk[] = [];
   for (let no = 0; no < run.chunkCount; no++) {
     const chunk = await parts.runs.claim(run.id, no, LEASE_MS);
-    if (!chunk) throw new Error(`chunk ${no} of the run by stages was taken by somebody else`);
+    if (!chunk || 'failed' in chunk) throw new Error(`chunk ${no} of the run by stages is claimed already`);
     chunks.push(chunk);
   }
   return { parts, run, chunks };

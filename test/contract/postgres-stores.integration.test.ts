@@ -68,7 +68,7 @@ describeStoredPredictions('Postgres', async () => {
       });
       const planned = await planNow(runs, run.id);
       const chunk = await runs.claim(run.id, 0, 60_000);
-      if (!chunk) throw new Error('there is no chunk to claim');
+      if (!chunk || 'failed' in chunk) throw new Error('there is no chunk to claim');
       await runs.commit(planned, chunk, { history, computedAt, scored: scoredUsers(rows), failures: [] });
       const generation = { id: planned.generationId ?? '', number: 1, buckets: 1, startedAt: computedAt };
       return { ...assignment, generation };
