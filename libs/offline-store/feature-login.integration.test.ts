@@ -76,6 +76,37 @@ describe('with the grants', () => {
     await assertFeatureLogin(database.pool, features);
   });
 
+  test.each([
+    ['select on tandem.api_keys', 'may read tandem.api_keys.id'],
+    ['select (data) on tandem.events', 'may read tandem.events.data'],
+    ['select (updated_at) on tandem.user_contexts', 'may read tandem.user_contexts.updated_at'],
+    ['insert on visits', 'may write public.visits'],
+  ])('a grant of %s is named: %s', async (right, excess) => {
+    expect(await findExcess(features)).toBeNull();
+    await database.pool.query(`grant ${right} to ${role}`);
+    expect(await findExcess(features)).toBe(excess);
+    await database.pool.query(`revoke ${right} from ${role}`);
+    expect(await findExcess(features)).toBeNull();
+  });
+
+  test.each([
+    ...['pg_read_all_data', 'pg_write_all_data', 'pg_read_server_files', 'pg_write_server_files'],
+    'pg_execute_server_program',
+  ])('membership of %s is named', async (predefined) => {
+    await database.pool.query(`grant ${predefined} to ${role}`);
+    expect(await findExcess(features)).toBe(`is a member of ${predefined}`);
+    await database.pool.query(`revoke ${predefined} from ${role}`);
+    expect(await findExcess(features)).toBeNull();
+  });
+
+  test('what a role gives that the login has to take on first is named too', async () => {
+    await database.pool.query(`alter role ${role} noinherit; create role ${role}_more in role pg_read_all_data;
+      grant ${role}_more to ${role}`);
+    expect(await findExcess(features)).toBe('is a member of pg_read_all_data');
+    await database.pool.query(`drop role ${role}_more; alter role ${role} inherit`);
+    expect(await findExcess(features)).toBeNull();
+  });
+
   test('what it may do beyond reading is named', async () => {
     expect(await findExcess(features)).toBeNull();
     await database.pool.query(`grant update on tandem.settings to ${role}`);

@@ -103,16 +103,21 @@ async function readPlace(pool: pg.Pool): Promise<Place> {
   return place;
 }
 
-/** The first right that is missing, in words. */
-async function findMissing(pool: pg.Pool, user: string): Promise<string | null> {
+/** Returns the tables of COLUMNS and, in the same order, their columns. */
+function readableColumns(): [tables: string[], columns: string[]] {
   const all = Object.entries(COLUMNS).flatMap(([table, columns]) => columns.map((column) => [table, column] as const));
+  return [all.map(([table]) => table), all.map(([, column]) => column)];
+}
+
+/** Returns the first right that is missing, in words. */
+async function findMissing(pool: pg.Pool, user: string): Promise<string | null> {
   const [row] = await query<{ missing: string | null }>(pool, {
     text: `select case when not has_schema_privilege($1::name, 'tandem', 'usage') then 'may not use schema tandem' else (
         select 'may not read tandem.' || r.name || '.' || r.col
         from unnest($2::text[], $3::text[]) with ordinality as r(name, col, no)
         where not has_column_privilege($1::name, 'tandem.' || r.name, r.col, 'select') order by r.no limit 1)
       end as missing`,
-    values: [user, all.map(([table]) => table), all.map(([, column]) => column)],
+    values: [user, ...readableColumns()],
   });
   return row?.missing ?? null;
 }
@@ -128,16 +133,33 @@ async function tryHistory(features: pg.Pool): Promise<string | null> {
   }
 }
 
-/** What the login may do beyond reading, in words; null where that is nothing. */
+/** Their members read or change more than tables grant. A query can take on a role, also by set_config. */
+const TOO_MUCH = [
+  ...['pg_read_all_data', 'pg_write_all_data', 'pg_read_server_files', 'pg_write_server_files'],
+  'pg_execute_server_program',
+];
+
+/** Returns the gravest right that the login has beyond its grants, in words; null where it has none. */
 export async function findExcess(features: pg.Pool): Promise<string | null> {
   const [row] = await query<{ excess: string | null }>(features, {
-    text: `select case when r.rolsuper then 'is a superuser' else (
-        select 'may write ' || n.nspname || '.' || c.relname from pg_catalog.pg_class c
-        join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-        where c.relkind in ('r', 'p') and n.nspname not in ('pg_catalog', 'information_schema') and n.nspname !~ '^pg_'
-          and has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'insert, update, delete, truncate')
-        order by n.nspname <> 'tandem', 1 limit 1)
-      end as excess from pg_catalog.pg_roles r where r.rolname = current_user`,
+    text: `with held as (select oid, rolname, rolsuper from pg_catalog.pg_roles where pg_has_role(oid, 'member')),
+      relations as (
+        select c.oid, c.relname, c.relkind, n.nspname, h.oid as role from pg_catalog.pg_class c
+        join pg_catalog.pg_namespace n on n.oid = c.relnamespace join held h on has_schema_privilege(h.oid, n.oid, 'usage')
+        where c.relkind in ('r', 'p', 'v', 'm') and n.nspname <> 'information_schema' and n.nspname !~ '^pg_')
+      select coalesce(
+        (select case when rolname = current_user then 'is a superuser' else 'is a member of superuser ' || rolname end
+          from held where rolsuper order by rolname <> current_user, rolname limit 1),
+        (select 'is a member of ' || rolname from held where rolname = any($1) order by rolname limit 1),
+        (select 'may write ' || nspname || '.' || relname from relations
+          where relkind in ('r', 'p') and has_table_privilege(role, oid, 'insert, update, delete, truncate')
+          order by nspname <> 'tandem', 1 limit 1),
+        (select 'may read tandem.' || r.relname || '.' || a.attname from relations r
+          join pg_catalog.pg_attribute a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
+          where r.nspname = 'tandem' and has_column_privilege(r.role, r.oid, a.attnum, 'select')
+            and (r.relname, a.attname) not in (select * from unnest($2::name[], $3::name[]))
+          order by r.relname, a.attnum limit 1)) as excess`,
+    values: [TOO_MUCH, ...readableColumns()],
   });
   return row?.excess ?? null;
 }

@@ -1,0 +1,43 @@
+/** A login of feature queries with more rights than it needs, on a real Postgres: doctor names the right. */
+import { randomBytes } from 'node:crypto';
+import { createPool } from '@tandem/offline-store/database';
+import { featureGrantsFor } from '@tandem/offline-store/feature-login';
+import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { examineFeatureLogin } from './examine-feature-login.ts';
+
+const role = `features_${randomBytes(4).toString('hex')}`;
+let database: TestDatabase;
+let pool: ReturnType<typeof createPool>;
+
+beforeAll(async () => {
+  database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  pool = createPool({ url: database.url, max: 1, applicationName: 'doctor-test' });
+  await pool.query(`create role ${role} login password 'secret'; ${featureGrantsFor(role)}`);
+});
+afterAll(async () => {
+  await pool.query(`drop owned by ${role} cascade; drop role ${role}`);
+  await pool.end();
+  await database.drop();
+});
+
+function examine() {
+  const features = Object.assign(new URL(database.url), { username: role, password: 'secret' });
+  return examineFeatureLogin({ url: database.url, featuresUrl: features.href });
+}
+
+test.each([
+  { right: 'select on tandem.api_keys', excess: 'may read tandem.api_keys.id' },
+  { right: 'pg_read_all_data', excess: 'is a member of pg_read_all_data' },
+])('doctor warns of $right, and of nothing without it', async ({ right, excess }) => {
+  expect(await examine()).toMatchObject([{ level: 'ok', text: 'reads what label and certificate take' }]);
+  await pool.query(`grant ${right} to ${role}`);
+  expect(await examine()).toMatchObject([
+    {
+      level: 'warning',
+      text: `the user of FEATURES_DATABASE_URL ${excess}`,
+      remedy: expect.stringContaining('A login for feature queries'),
+    },
+  ]);
+  await pool.query(`revoke ${right} from ${role}`);
+});
