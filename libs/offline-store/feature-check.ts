@@ -5,9 +5,10 @@
 import { TandemError } from '@tandem/prediction/errors';
 import type { ModelVersion } from '@tandem/prediction/predictor';
 import pg from 'pg';
+import { textArray } from './certificate-statement.ts';
 import { type Db, execute, query } from './database.ts';
 import { readOnly } from './feature-session.ts';
-import { asRelation, KEY_SQL, rangeSql, usersSql } from './feature-statement.ts';
+import { asRelation, rangeSql, usersSql } from './feature-statement.ts';
 
 export interface DescribedColumn {
   readonly name: string;
@@ -58,38 +59,38 @@ type QueryToExplain = Pick<ModelVersion, 'query' | 'keyType'>;
 
 /** The plan of a live read of one user. */
 export function explainUser(pool: pg.Pool, version: QueryToExplain): Promise<PlanReport> {
-  return explain(pool, version, (key) => {
-    const parameters = [`array[${key}]::${KEY_SQL[version.keyType]}[]`, `array[${key}]`, `''`, '0'];
-    return withValues(usersSql({ ...version, predictor: '' }), parameters);
-  });
+  const text = usersSql({ ...version, predictor: '' });
+  return explain(pool, version, text, (key) => [textArray([key]), textArray([key]), '', 0]);
 }
 
 /** The plan of a chunk. */
 export function explainRange(pool: pg.Pool, version: QueryToExplain): Promise<PlanReport> {
-  return explain(pool, version, (key) => withValues(rangeSql(version, { from: '', to: '' }), [key, key]));
-}
-
-/** EXPLAIN takes no parameters of this kind. In one pass, by a function: a value's own text means nothing here. */
-function withValues(sql: string, values: readonly string[]): string {
-  return sql.replaceAll(/\$([1-4])::/g, (_, number: string) => `${values[Number(number) - 1]}::`);
+  return explain(pool, version, rangeSql(version, { from: '', to: '' }), (key) => [key, key]);
 }
 
 /** Below this a scan costs less than a page of an index would save. */
 const FEW_ROWS = 1_000;
 
-async function explain(pool: pg.Pool, version: QueryToExplain, textFor: (key: string) => string): Promise<PlanReport> {
+async function explain(
+  pool: pg.Pool,
+  version: QueryToExplain,
+  text: string,
+  valuesFor: (key: string) => readonly unknown[],
+): Promise<PlanReport> {
   return readOnly(pool, async (db) => {
     const sample = await query<{ key: string }>(db, {
       text: `select f.user_id::text as key from ${asRelation(version.query.sql)} where f.user_id is not null limit 1`,
     });
     const none = { int8: '0', uuid: '00000000-0000-0000-0000-000000000000', text: '' }[version.keyType];
-    const text = textFor(pg.escapeLiteral(sample[0]?.key ?? none));
+    // Bound, they give the plan that a read of them gets.
+    const values = valuesFor(sample[0]?.key ?? none);
     // Forbidden, a scan remains only where there is no other way: tables that are small today do not hide it.
     await db.query('set local enable_seqscan = off');
     const [json] = await query<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(db, {
       text: `explain (format json, verbose) ${text}`,
+      values,
     });
-    const lines = await query<{ 'QUERY PLAN': string }>(db, { text: `explain ${text}` });
+    const lines = await query<{ 'QUERY PLAN': string }>(db, { text: `explain ${text}`, values });
     const scanned = json ? fullScans(json['QUERY PLAN'][0].Plan) : [];
     const scans = (await sizesOf(db, scanned)).filter(({ rows }) => rows >= FEW_ROWS);
     return { scans, plan: lines.map((line) => line['QUERY PLAN']).join('\n') };

@@ -312,6 +312,14 @@ test('a user id that looks like a placeholder is explained as any other', async 
   }
 });
 
+test('a query with what looks like a placeholder in a string or a comment is explained as any other', async () => {
+  const odd = withQuery(`${VISITS_SQL} where city <> '$1::' and city <> $$ $2:: $$ /* $3:: */ -- $4::`);
+  for (const explained of [await explainUser(database.pool, odd), await explainRange(database.pool, odd)]) {
+    expect(explained.plan).toContain(`'$1::'`);
+    expect(explained.scans).toEqual([]);
+  }
+});
+
 test('provenance says of each feature whether it is the row’s or an event’s, and which', async () => {
   await createEventStore(database.pool).accept([event('p1', '9', { orders: 99 })]);
   const { features, fault } = await findProvenance(database.pool, version, '9');
