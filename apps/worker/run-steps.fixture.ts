@@ -1,5 +1,5 @@
 /**
- * Plans and comparisons that take long, beside a predictor whose do not: two workers, four predictors. A function in their
+ * Plans, chunks and comparisons that take long, beside a predictor whose do not: two workers, five predictors. A function in their
  * feature queries sleeps, once a statement, where the statement is one of the kind that is to be slow.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -21,6 +21,8 @@ import { adoptCustomers, predictorOf, startWorkerProcess, type WorkerProcess } f
 export const SLOW_PLAN = 'slow_plan';
 export const SLOW_COMPARISON = 'slow_comparison';
 export const ENDLESS = 'endless';
+/** The query of its first chunk never ends; its plan and its other chunks are quick. */
+export const ENDLESS_CHUNK = 'endless_chunk';
 export const QUICK = 'quick';
 
 export interface SlowSteps {
@@ -28,6 +30,12 @@ export interface SlowSteps {
   readonly seconds: number;
   /** Seconds after which the plan of `endless` is given up. */
   readonly planTimeout: number;
+}
+
+export interface Asleep {
+  readonly plans: number;
+  readonly comparisons: number;
+  readonly chunks: number;
 }
 
 export type SlowWorld = Awaited<ReturnType<typeof createSlowWorld>>;
@@ -43,7 +51,7 @@ export async function createSlowWorld({ seconds, planTimeout }: SlowSteps) {
   await pool.query(`
     create table paces (predictor text primary key, statements text not null, seconds float8 not null);
     insert into paces values ('${SLOW_PLAN}', 'user_keys', ${seconds}), ('${SLOW_COMPARISON}', 'full join', ${seconds}),
-      ('${ENDLESS}', 'user_keys', 86400);
+      ('${ENDLESS}', 'user_keys', 86400), ('${ENDLESS_CHUNK}', '^copy (?!.*>=)', 86400);
     create function paced(name text) returns boolean language plpgsql stable as $$
     begin
       perform pg_sleep(p.seconds) from paces p where p.predictor = name and current_query() ~ p.statements;
@@ -61,6 +69,7 @@ export async function createSlowWorld({ seconds, planTimeout }: SlowSteps) {
     of(SLOW_PLAN),
     of(SLOW_COMPARISON, { publish, segments: ['orders'] }),
     of(ENDLESS, { planTimeoutMs: planTimeout * 1_000 }),
+    of(ENDLESS_CHUNK),
     of(QUICK),
   ];
   await adopt(pool, { actor: 'test', predictors });
@@ -94,14 +103,15 @@ export async function createSlowWorld({ seconds, planTimeout }: SlowSteps) {
       await until(async () => (await store.find(runId))?.state === 'done');
       return performance.now() - started;
     },
-    /** Statements of workers that sleep now: plans, and comparisons. */
-    async asleep(): Promise<{ plans: number; comparisons: number }> {
-      const { rows } = await pool.query<{ plans: number; comparisons: number }>(
+    /** Statements of workers that sleep now. */
+    async asleep(): Promise<Asleep> {
+      const { rows } = await pool.query<Asleep>(
         `select count(*) filter (where query like '%user_keys%')::int as plans,
-          count(*) filter (where query like '%full join%')::int as comparisons
+          count(*) filter (where query like '%full join%')::int as comparisons,
+          count(*) filter (where query like 'copy %' and query not like '%full join%')::int as chunks
         from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'`,
       );
-      return rows[0] ?? { plans: 0, comparisons: 0 };
+      return rows[0] ?? { plans: 0, comparisons: 0, chunks: 0 };
     },
     async close() {
       for (const worker of workers) worker.kill('SIGKILL');
@@ -119,38 +129,47 @@ export async function createSlowWorld({ seconds, planTimeout }: SlowSteps) {
 export interface Seen {
   readonly alone: number;
   readonly beside: readonly number[];
-  readonly most: { readonly plans: number; readonly comparisons: number };
+  readonly most: Asleep;
   readonly ended: readonly Pick<Run, 'state' | 'error'>[];
 }
 
-/** All of them at once: how long runs of the quick predictor take alone, and beside the slow ones, in ms. */
-export async function runSideBySide({ ask, ended, quick, asleep }: SlowWorld): Promise<Seen> {
+/** All of them at once, the endless chunk until it is cancelled: how long runs of the quick predictor take alone, and beside the slow ones, in ms. */
+export async function runSideBySide({ ask, ended, quick, asleep, store }: SlowWorld): Promise<Seen> {
   await ended(await ask(SLOW_COMPARISON));
   const alone = Math.max(await quick(), await quick());
   const slow = await Promise.all([SLOW_PLAN, SLOW_COMPARISON, ENDLESS].map(ask));
   const all = Promise.all(slow.map((runId) => ended(runId, 240_000)));
-  const most = { plans: 0, comparisons: 0 };
+  const endless = await ask(ENDLESS_CHUNK);
+  const most = { plans: 0, comparisons: 0, chunks: 0 };
   const beside: number[] = [];
   let isOver = false;
   const looking = (async () => {
     while (!isOver) {
-      const { plans, comparisons } = await asleep();
-      most.plans = Math.max(most.plans, plans);
-      most.comparisons = Math.max(most.comparisons, comparisons);
+      const now = await asleep();
+      most.plans = Math.max(most.plans, now.plans);
+      most.comparisons = Math.max(most.comparisons, now.comparisons);
+      most.chunks = Math.max(most.chunks, now.chunks);
     }
   })();
   const running = (async () => {
     while (!isOver) beside.push(await quick());
   })();
   const runs = await all;
+  await store.cancel(endless);
+  runs.push(await ended(endless));
   isOver = true;
   await Promise.all([looking, running]);
   return { alone, beside, most, ended: runs.map(({ state, error }) => ({ state, error })) };
 }
 
+const SLEEPING: Readonly<Record<string, keyof Asleep>> = {
+  [SLOW_COMPARISON]: 'comparisons',
+  [ENDLESS_CHUNK]: 'chunks',
+};
+
 /** How long a cancellation takes, and how long it takes until the worker's statement has ended in Postgres, in ms. */
 export async function cancelAsleep({ ask, store, asleep, until }: SlowWorld, predictor: string) {
-  const kind = predictor === SLOW_COMPARISON ? 'comparisons' : 'plans';
+  const kind = SLEEPING[predictor] ?? 'plans';
   const runId = await ask(predictor);
   await until(async () => (await asleep())[kind] === 1);
   const asked = performance.now();
