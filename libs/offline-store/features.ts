@@ -6,9 +6,7 @@ import {
   type CertifiedUsers,
   type FeatureSource,
   FeaturesTooSlow,
-  type KeyRange,
 } from '@tandem/prediction/models/feature-source';
-import type { FeatureBatch } from '@tandem/prediction/models/features';
 import type { ModelVersion } from '@tandem/prediction/predictor';
 import pg from 'pg';
 import { cancellableRead, TransactionTooLong } from './cancellable.ts';
@@ -20,20 +18,11 @@ import {
   NO_ARMS,
   textArray,
 } from './certificate-statement.ts';
-import { copyOut } from './copy.ts';
-import { execute, isConnectionFailure, sqlState, translated } from './database.ts';
+import { isConnectionFailure, sqlState, translated } from './database.ts';
 import { decodeBatch, type OverlayListener, type RawRow } from './feature-decoding.ts';
-import { createFeatureRows } from './feature-rows.ts';
+import { readRange } from './feature-range.ts';
 import { type ReadStatement, readOnce } from './feature-session.ts';
-import {
-  featureTypesSql,
-  LEADING_COLUMNS,
-  packedUsersSql,
-  rangeCopySql,
-  TRAILING_COLUMNS,
-  usersSql,
-} from './feature-statement.ts';
-import { formOf } from './native-values.ts';
+import { LEADING_COLUMNS, packedUsersSql, TRAILING_COLUMNS, usersSql } from './feature-statement.ts';
 import { isPackable, unpackRows } from './packed-rows.ts';
 
 export interface FeatureSourceOptions {
@@ -245,22 +234,6 @@ function certifiedByRows(whole: Certificate, { predictor }: ModelVersion, rows: 
   }
   const none = (userId: string) => whole.user(userId, predictor);
   return { ...whole, user: (userId, asked) => (asked === predictor ? states.get(userId) : undefined) ?? none(userId) };
-}
-
-/** The types first: they cannot change before the rows are read, since the transaction has what it reads locked. */
-async function readRange(
-  db: pg.PoolClient,
-  version: ModelVersion,
-  range: KeyRange,
-  timeoutMs: number,
-): Promise<FeatureBatch> {
-  const { query } = version;
-  const { fields } = await execute(db, { text: featureTypesSql(query), timeoutMs });
-  const oids = fields.map((field) => field.dataTypeID);
-  const rows = createFeatureRows(version, oids);
-  const asText = query.columns.map(({ kind }, i) => formOf(kind, oids[i] ?? 0).asText);
-  await copyOut(db, { text: rangeCopySql(version, range, asText), timeoutMs }, rows.take);
-  return rows.finish();
 }
 
 interface Read {
