@@ -1,4 +1,5 @@
 import { createPool } from '@tandem/offline-store/database';
+import { createRunStore } from '@tandem/offline-store/run-store';
 import { TandemError } from '@tandem/prediction/errors';
 import { createRunChunk } from '@tandem/prediction/runs/run-chunk';
 import type { RunScope } from '@tandem/prediction/runs/runs';
@@ -96,6 +97,25 @@ describe('a chunk', () => {
     // Postgres' clock ends the lease.
     await expect.poll(once).toMatchObject({ outcome: 'committed', fence: 2, takenOver: true });
     expect(await counted()).toEqual({ ...before, takenOver: before.takenOver + 1 });
+  });
+
+  it('that killed its workers ends its run in the log and the metrics', async () => {
+    const runId = await plan({ kind: 'users', userIds: ['1'] });
+    const runs = createRunStore(pool, { maxClaims: 1 });
+    const told: unknown[] = [];
+    const log = { ...silentLog, error: (event: string, fields?: object) => void told.push([event, fields]) };
+    const process = createRunChunkProcessor({ ...worker, log, runChunk: createRunChunk({ ...worker.chunks, runs }) });
+    await runs.claim(runId, 0, 60_000);
+    await pool.query('update tandem.chunks set lease_until = clock_timestamp() where run_id = $1', [runId]);
+    const error = 'its worker died 1 times in a row';
+    expect(await process({ runId, no: 0, fence: 1 }, { progress() {} })).toMatchObject({ outcome: 'failed', error });
+    expect(told).toMatchObject([
+      ['chunk.failed', { runId, no: 0, error }],
+      ['run.ended', { runId, runState: 'failed', note: `chunk 0 failed: ${error}` }],
+    ]);
+    expect(await worker.metrics.exposition()).toContain(
+      `tandem_runs_total{predictor="${CUSTOMERS}",scope="users",state="failed",app="worker"} 1`,
+    );
   });
 
   it('writes nothing once another worker holds it', async () => {
