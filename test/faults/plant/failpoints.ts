@@ -47,7 +47,7 @@ const RUNS: readonly Site[] = [
   },
   {
     file: 'libs/prediction/runs/work-step.ts',
-    anchor: '  const attempt = { fence, attempts, takenOver };\n',
+    anchor: "  if ('failed' in claimed) return { outcome: 'failed', error: claimed.failed, ...attempt };\n",
     after: 'batch.step_claimed',
   },
   {
