@@ -191,7 +191,6 @@ function openPostgres({ database, artifacts = null, metrics, log }: ApiSettings,
   // Of their own, also where there is one login: nothing that a query does to its session meets another statement.
   const features = createFeaturePool(database, { applicationName: 'tandem-api-features', ...POOL });
   opened.push(() => features.end());
-  // Connections of its own: whoever waits for a locked user holds up no read.
   const bucket = artifacts && createBucket(artifacts);
   const registry = createRegistry(pool, undefined, createArtifactStore(pool, bucket));
   const losses = keepNoticingLoss(pool, memory, log);
