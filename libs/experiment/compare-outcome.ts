@@ -1,18 +1,18 @@
 /**
  * An A/B test's figures for one outcome in one arm, beside the stable one: the effect with an interval and a p-value that
- * hold however often one looks, those of the single look for comparison, and what is still needed to know more.
+ * hold at all looks together, what is still needed to know more, and the conclusion.
  */
 import { type ArmSample, balancedUsers, meanOf } from './arm-sample.ts';
-import { confidenceInterval, type Interval, informationOf, logEvidenceOfDifference } from './confidence-sequence.ts';
+import { type Conclusion, conclude } from './conclusion.ts';
+import { confidenceInterval, criticalZ, logEvidenceOfDifference, type SequenceSize } from './confidence-sequence.ts';
 import { alwaysValidP, eValueOf } from './e-value.ts';
-import { differenceOf, type Effect, relativeEffectOf, zOf } from './effect.ts';
-import { type FixedHorizonResult, fixedHorizonTest } from './fixed-horizon-test.ts';
+import { differenceOf, type Interval, relativeEffectOf, relativeInterval, zOf } from './effect.ts';
 import { detectableDifference, neededGrowth, relativeTo, type TestPlan } from './power.ts';
 
 /** The probability with which plans find the minimum effect. */
-export const PLANNED_POWER = 0.8;
+const PLANNED_POWER = 0.8;
 
-/** An estimate, and the interval in which the true figure is, at all looks together with the probability 1 − alpha. */
+/** An estimate, and the interval that holds the true figure, at all looks together with the probability 1 − alpha. */
 export interface Estimate extends Interval {
   readonly estimate: number;
 }
@@ -22,14 +22,13 @@ export interface OutcomeComparison {
   readonly arm: { readonly users: number; readonly mean: number };
   /** arm − stable, in the outcome's unit; null where nothing varies, so that nothing can be said. */
   readonly difference: Estimate | null;
-  /** (arm − stable) / |stable|; null as well where the stable mean is 0. */
+  /** (arm − stable) / |stable|, from the same test; null as well where the stable mean may be 0. */
   readonly relative: Estimate | null;
   /** Against "no difference", valid at every look. */
   readonly eValue: number;
   readonly pValue: number;
-  /** As if this were the only look; null where an arm has fewer than two users, or nothing varies. */
-  readonly fixedHorizon: FixedHorizonResult | null;
   readonly power: OutcomePower;
+  readonly conclusion: Conclusion;
 }
 
 /** For a sequential test that finds the effect with PLANNED_POWER; each null where nothing can be said of it yet. */
@@ -43,36 +42,44 @@ export interface OutcomePower {
 }
 
 export interface OutcomeQuestion {
+  /** How the outcome and the arm are called. */
+  readonly name: string;
+  readonly armName: string;
+  readonly better: 'higher' | 'lower';
   readonly stable: ArmSample;
   readonly arm: ArmSample;
   /** Two-sided. */
   readonly alpha: number;
   /** Relative, above 0. */
   readonly minimumEffect: number;
-  /** Since the first user was exposed; the unit is the day. */
+  /** In which these users came together; the unit is the day. */
   readonly days: number;
 }
 
 export function compareOutcome(question: OutcomeQuestion): OutcomeComparison {
   const { stable, arm, alpha } = question;
-  const information = informationOf(balancedUsers(stable.users, arm.users), alpha);
+  const size = { users: balancedUsers(stable.users, arm.users), alpha };
   const difference = differenceOf(stable, arm);
-  const relative = relativeEffectOf(stable, arm);
-  const logEvidence = logEvidenceOfDifference(zOf(difference), information);
-  const estimated = (effect: Effect | null): Estimate | null =>
-    effect === null || effect.variance === 0 || information === 0
-      ? null
-      : { estimate: effect.estimate, ...confidenceInterval(effect, information, alpha) };
-  return {
+  const logEvidence = logEvidenceOfDifference(zOf(difference), size);
+  const compared = {
     stable: { users: stable.users, mean: meanOf(stable) },
     arm: { users: arm.users, mean: meanOf(arm) },
-    difference: estimated(difference),
-    relative: estimated(relative),
+    difference:
+      difference.variance === 0
+        ? null
+        : { estimate: difference.estimate, ...confidenceInterval(difference, size, alpha) },
+    relative: difference.variance === 0 ? null : relativeEstimate(stable, arm, size),
     eValue: eValueOf(logEvidence),
     pValue: alwaysValidP(logEvidence),
-    fixedHorizon: fixedHorizonTest(stable, arm, alpha),
     power: powerOf(question),
   };
+  return { ...compared, conclusion: conclude(question, compared) };
+}
+
+function relativeEstimate(stable: ArmSample, arm: ArmSample, size: SequenceSize): Estimate | null {
+  const estimate = relativeEffectOf(stable, arm);
+  const interval = relativeInterval(stable, arm, criticalZ(size, size.alpha));
+  return estimate === null || interval === null ? null : { estimate, ...interval };
 }
 
 function powerOf({ stable, arm, alpha, minimumEffect, days }: OutcomeQuestion): OutcomePower {

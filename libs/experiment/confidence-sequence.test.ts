@@ -1,12 +1,33 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { criticalZ, criticalZAbove, logEvidenceAbove, logEvidenceOfDifference } from './confidence-sequence.ts';
+import {
+  criticalZ,
+  criticalZAbove,
+  logEvidenceAbove,
+  logEvidenceOfDifference,
+  type SequenceSize,
+} from './confidence-sequence.ts';
+
+/** As the module states them: the users that each mixture is tuned for, and its weight. */
+const MIXTURES = [
+  [1_500, 0.38],
+  [40_000, 0.24],
+  [1_000_000, 0.38],
+] as const;
 
 /**
- * What both e-values are by definition: the likelihood ratio of an effect θ to none, exp(θz√r − θ²r/2), averaged over a
- * normal θ, or over one folded to the positive side. By Simpson's rule.
+ * The e-values by definition: the likelihood ratio of an effect θ to none, exp(θz√r − θ²r/2), averaged over a normal θ, or
+ * over one folded to the positive side, of each mixture's scale. By Simpson's rule.
  */
-function averagedRatio(z: number, information: number, folded: boolean): number {
+function averagedRatio(z: number, { users, alpha }: SequenceSize, folded: boolean): number {
+  const twice = -2 * Math.log(alpha);
+  return MIXTURES.reduce((sum, [tunedFor, weight]) => {
+    const information = (users * (twice + Math.log(twice + 1))) / tunedFor;
+    return sum + weight * averagedOver(z, information, folded);
+  }, 0);
+}
+
+function averagedOver(z: number, information: number, folded: boolean): number {
   const [from, to, steps] = [folded ? 0 : -12, 12, 4_000];
   const width = (to - from) / steps;
   const density = (folded ? 2 : 1) / Math.sqrt(2 * Math.PI);
@@ -18,13 +39,16 @@ function averagedRatio(z: number, information: number, folded: boolean): number 
 }
 
 const zs = fc.double({ min: -4, max: 4, noNaN: true });
-const informations = fc.double({ min: 0.01, max: 20, noNaN: true });
+const sizes = fc.record({
+  users: fc.integer({ min: 20, max: 20_000 }),
+  alpha: fc.double({ min: 0.001, max: 0.2, noNaN: true }),
+});
 
 describe('the evidence of a normal estimate', () => {
   it('is the average likelihood ratio of a normal effect to none', () => {
     fc.assert(
-      fc.property(zs, informations, (z, information) => {
-        expect(logEvidenceOfDifference(z, information)).toBeCloseTo(Math.log(averagedRatio(z, information, false)), 6);
+      fc.property(zs, sizes, (z, size) => {
+        expect(logEvidenceOfDifference(z, size)).toBeCloseTo(Math.log(averagedRatio(z, size, false)), 6);
       }),
       { numRuns: 30 },
     );
@@ -32,8 +56,8 @@ describe('the evidence of a normal estimate', () => {
 
   it('that it is above is that of a positive effect', () => {
     fc.assert(
-      fc.property(zs, informations, (z, information) => {
-        expect(logEvidenceAbove(z, information)).toBeCloseTo(Math.log(averagedRatio(z, information, true)), 6);
+      fc.property(zs, sizes, (z, size) => {
+        expect(logEvidenceAbove(z, size)).toBeCloseTo(Math.log(averagedRatio(z, size, true)), 6);
       }),
       { numRuns: 30 },
     );
@@ -41,10 +65,10 @@ describe('the evidence of a normal estimate', () => {
 
   it('reaches what alpha asks for exactly at the critical z', () => {
     fc.assert(
-      fc.property(informations, fc.double({ min: 0.001, max: 0.2, noNaN: true }), (information, alpha) => {
-        const needed = -Math.log(alpha);
-        expect(logEvidenceOfDifference(criticalZ(information, alpha), information)).toBeCloseTo(needed, 8);
-        expect(logEvidenceAbove(criticalZAbove(information, alpha), information)).toBeCloseTo(needed, 8);
+      fc.property(sizes, (size) => {
+        const needed = -Math.log(size.alpha);
+        expect(logEvidenceOfDifference(criticalZ(size, size.alpha), size)).toBeCloseTo(needed, 8);
+        expect(logEvidenceAbove(criticalZAbove(size, size.alpha), size)).toBeCloseTo(needed, 8);
       }),
     );
   });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { compareOutcome } from './compare-outcome.ts';
 import { drawBinomial, drawMultinomial, mostOf, type Random, randomFrom } from './draws.fixture.ts';
 import { judgeRollout } from './judge-rollout.ts';
 import type { ArmFigures, JudgingRules, RolloutFigures } from './rollout-figures.ts';
@@ -42,6 +43,7 @@ function step(candidate: Partial<ArmFigures> = {}, users = 4_000, stable: Partia
 const stateOf = (figures: RolloutFigures, name: string, by = rules) =>
   judgeRollout(figures, by).checks.find((check) => check.name === name)?.state;
 
+const NONE = { users: 0, sum: 0, sumOfSquares: 0 };
 const sampleOf = (users: number, share: number) => ({ users, sum: users * share, sumOfSquares: users * share });
 
 describe('a rollout', () => {
@@ -115,6 +117,17 @@ describe('a guardrail that is proven worse', () => {
   it('takes it back before the step has lasted', () => {
     const figures = { ...step({ errors: 5 * 4_000 * 0.05 }), elapsedMs: 0 };
     expect(judgeRollout(figures, rules).verdict).toBe('roll_back');
+  });
+
+  it('is told only where it is a shift of the scores that the plan sets no limit for', () => {
+    const told = { ...rules, guardrails: { ...rules.guardrails, psi: null } };
+    const shifted = step({ scores: [400, 300, 200, 80, 20].map((count) => count * 20) });
+    const { verdict, checks } = judgeRollout(shifted, told);
+    expect(verdict).toBe('promote');
+    expect(checks.find((one) => one.name === 'psi')).toMatchObject({
+      ...{ guardrail: false, state: 'fail', figures: { margin: 0.25 } },
+      why: expect.stringContaining('told only'),
+    });
   });
 
   it('is not looked at where the plan does not ask for it', () => {
@@ -219,10 +232,35 @@ describe('an outcome', () => {
     expect(checks.find((check) => check.name === 'outcome:sale')).toMatchObject({ state: 'fail', guardrail: false });
   });
 
-  it('of too few users, or too few with it, is awaited', () => {
-    for (const outcomes of [{}, { sale: sampleOf(199, 0.5) }, { sale: sampleOf(3_000, 0.001) }]) {
+  it('of too few users, or of few that have it by chance, is awaited', () => {
+    for (const outcomes of [{}, { sale: sampleOf(199, 0.01) }, { sale: sampleOf(200, 0.07) }]) {
       const figures = step({ outcomes }, 4_000, { outcomes: { sale: sampleOf(12_000, 0.1) } });
       expect(judgedBy(sale, figures)).toMatchObject({ verdict: 'hold', reason: 'inconclusive' });
+    }
+  });
+
+  it('that almost no user has any more takes the rollout back', () => {
+    const figures = step({ outcomes: { sale: sampleOf(3_000, 0.001) } }, 4_000, {
+      outcomes: { sale: sampleOf(12_000, 0.1) },
+    });
+    expect(judgedBy(sale, figures).verdict).toBe('roll_back');
+  });
+
+  it('that fails or passes shows the interval of the report, which leaves out what is disproven', () => {
+    for (const [own, state] of [
+      [0.09, 'fail'],
+      [0.1, 'pass'],
+    ] as const) {
+      const figures = withSale(own);
+      const check = judgedBy(sale, figures).checks.find((one) => one.name === 'outcome:sale');
+      const [candidate] = figures.arms;
+      const report = compareOutcome({
+        ...{ name: 'sale', armName: 'candidate', better: 'higher', alpha: 0.05, minimumEffect: 0.1, days: 1 },
+        ...{ stable: figures.stable.outcomes.sale ?? NONE, arm: candidate?.outcomes.sale ?? NONE },
+      });
+      expect(check).toMatchObject({ state, figures: { ...report.difference } });
+      if (state === 'fail') expect(report.difference?.upper).toBeLessThan(0);
+      else expect(report.relative?.lower).toBeGreaterThan(-0.1);
     }
   });
 

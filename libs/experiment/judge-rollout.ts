@@ -60,7 +60,7 @@ function comparisons(figures: RolloutFigures, arm: ArmFigures, rules: JudgingRul
   const alphas: Alphas = { worse: rules.alpha / Math.max(1, tests), notWorse: rules.alpha };
   return [
     ...shares.map((guardrail) => checkShare(guardrail, stable, arm, alphas)),
-    ...(psi === null ? [] : [checkShift(psi, stable, arm, alphas)]),
+    checkShift(psi, stable, arm, alphas),
     ...rules.outcomes.map((rule) => checkOutcome(rule, rules.minUsers, stable, arm, alphas)),
   ];
 }

@@ -5,7 +5,7 @@
  */
 import { type ArmSample, balancedUsers, meanOf } from './arm-sample.ts';
 import { bisect } from './bisect.ts';
-import { criticalZ, informationOf } from './confidence-sequence.ts';
+import { criticalZ } from './confidence-sequence.ts';
 import { differenceOf } from './effect.ts';
 import { normalQuantile } from './normal.ts';
 
@@ -76,6 +76,6 @@ function usersPerArm(one: number, other: number, difference: number, plan: TestP
 }
 
 function neededZ(users: number, { alpha, power, looks }: TestPlan): number {
-  const critical = looks === 'fixed' ? normalQuantile(1 - alpha / 2) : criticalZ(informationOf(users, alpha), alpha);
+  const critical = looks === 'fixed' ? normalQuantile(1 - alpha / 2) : criticalZ({ users, alpha }, alpha);
   return critical + normalQuantile(power);
 }

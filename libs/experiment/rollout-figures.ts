@@ -44,7 +44,7 @@ export interface JudgingRules {
   readonly minUsers: number;
   /** The probability that a harmless version is taken back, over all looks of all guardrails. */
   readonly alpha: number;
-  /** How much worse than stable is worse, as a difference of shares (of `psi`, the index); null: not looked at. */
+  /** How much worse than stable is worse, as a difference of shares (of `psi`, the index); null: not looked at (`psi`: told only). */
   readonly guardrails: {
     readonly errorRate: number | null;
     readonly slowShare: number | null;

@@ -5,12 +5,13 @@
  */
 import { balancedUsers } from './arm-sample.ts';
 import { bisect } from './bisect.ts';
-import { type Interval, informationOf, logEvidenceAbove } from './confidence-sequence.ts';
+import { logEvidenceAbove } from './confidence-sequence.ts';
 import { logOfMean } from './e-value.ts';
+import type { Interval } from './effect.ts';
 import { logExactEvidenceAbove, mostLikelyApart, type ShareCount } from './exact-shares.ts';
 
 /** Users with the event, and without, that each arm has before its share is taken to be normally distributed. */
-export const EVENTS_FOR_NORMAL = 10;
+const EVENTS_FOR_NORMAL = 10;
 
 export interface SharePair {
   readonly candidate: ShareCount;
@@ -52,7 +53,7 @@ function logNormalEvidenceAbove(pair: SharePair, margin: number, alpha: number):
   const { candidate, stable } = pair;
   if (!hasEnough(candidate) || !hasEnough(stable)) return Number.NEGATIVE_INFINITY;
   const z = (shareDifference(pair) - margin) / Math.sqrt(varianceAt(pair, margin));
-  return logEvidenceAbove(z, informationOf(balancedUsers(candidate.users, stable.users), alpha));
+  return logEvidenceAbove(z, { users: balancedUsers(candidate.users, stable.users), alpha });
 }
 
 function hasEnough({ users, events }: ShareCount): boolean {
