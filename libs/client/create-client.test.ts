@@ -234,3 +234,23 @@ test('an outcome that got no acknowledgement is sent again with the same id, as 
   ]);
   expect(bodies).toEqual([first, first]);
 });
+
+test.each([Number.NaN, Number.POSITIVE_INFINITY])(
+  'a number that JSON has not is refused before it is sent: %d',
+  async (value) => {
+    let asked = 0;
+    const url = await listen((_, response) => {
+      asked++;
+      response.end('{"results":[]}');
+    });
+    const client = createClient({ url, sleep });
+    const outcomes = [
+      { userId: '1', name: 'order', value: 3 },
+      { userId: '2', name: 'order', value },
+    ];
+    await expect(client.sendOutcomes(outcomes)).rejects.toThrow(`outcomes[1].value is ${value}: send a finite number`);
+    const event = { type: 'order', subject: '1', data: { amount: value } };
+    await expect(client.sendEvents([event])).rejects.toThrow(`events[0].data.amount is ${value}: send a finite number`);
+    expect(asked).toBe(0);
+  },
+);

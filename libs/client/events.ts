@@ -17,13 +17,15 @@ export interface EventParts {
   readonly newId: () => string;
 }
 
-/** All are applied, or none; a result for each, in order. */
-export function sendEvents(
+/** Sends events: all are applied, or none; a result for each, in order. Rejects with a RangeError for NaN and Infinity. */
+export async function sendEvents(
   parts: EventParts,
   events: readonly EventInput[],
   options?: SendOptions,
 ): Promise<readonly EventResult[]> {
   const { source, newId } = parts;
+  for (const [i, { data }] of events.entries())
+    for (const [name, value] of Object.entries(data ?? {})) requireFinite(value, `events[${i}].data.${name}`);
   const body = events.map((event) => ({ specversion: '1.0', id: newId(), source, ...event }));
   return postRetried(parts, { path: '/v1/events', body, contentType: 'application/cloudevents-batch+json' }, options);
 }
@@ -39,4 +41,10 @@ export function postRetried<T>(
     const reply = await transport.call<{ results: readonly T[] }>({ method: 'POST', ...request, timeoutMs, signal });
     return reply.body?.results ?? [];
   });
+}
+
+/** JSON has no NaN and no Infinity: JSON.stringify writes null, which means something else. Throws a RangeError. */
+export function requireFinite(value: unknown, place: string): void {
+  if (typeof value !== 'number' || Number.isFinite(value)) return;
+  throw new RangeError(`${place} is ${value}: send a finite number, or leave it out`);
 }

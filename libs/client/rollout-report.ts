@@ -37,17 +37,24 @@ export interface OutcomeComparisonView {
   readonly stable: MeanView;
   readonly arm: MeanView;
   readonly difference: EstimateView | null;
-  /** Of the stable mean. */
+  /** The same difference as a share of the stable mean; null where that may be 0. */
   readonly relative: EstimateView | null;
   /** Against "no difference", valid at every look. */
   readonly pValue: number;
   readonly eValue: number;
   /** Of all users so far: no test. */
   readonly sofar: { readonly stable: MeanView; readonly arm: MeanView };
-  /** Until the minimum effect would be found; null: nobody can say. */
+  /** Until the minimum effect would be found; null where the stable mean may be 0. */
   readonly moreDays: number | null;
   readonly usersNeeded: number | null;
   readonly detectableEffect: number | null;
+  /** What follows from the interval. */
+  readonly conclusion: {
+    /** `no_difference`: none above the minimum effect; `undecided`: neither is proven yet. */
+    readonly kind: 'better' | 'worse' | 'no_difference' | 'undecided' | 'no_data';
+    /** One sentence, for people. */
+    readonly text: string;
+  };
 }
 
 export interface RolloutReport {

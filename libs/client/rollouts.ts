@@ -35,7 +35,13 @@ export interface RolloutView {
   /** A user's bucket is a hash of it and the id: variantOf. */
   readonly salt: string;
   /** As it was asked for, with every setting that was left out. */
-  readonly plan: Readonly<Record<string, unknown>> & { readonly steps?: readonly number[] };
+  readonly plan: Readonly<Record<string, unknown>> & {
+    readonly steps?: readonly number[];
+    readonly analysis?: {
+      readonly minStep: string;
+      readonly outcomes: readonly { readonly name: string; readonly window: string; readonly guardrail: boolean }[];
+    };
+  };
   readonly createdBy: string;
   readonly createdAt: string;
   readonly endedAt: string | null;

@@ -5,6 +5,7 @@ import { type Cli, present } from '../cli.ts';
 import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
 import { CommandFailure, EXIT_USAGE } from '../failure.ts';
 import { renderRollout } from '../output/render-rollout.ts';
+import { leastDurationOf } from '../rollouts/least-duration.ts';
 
 interface Options extends ApiOptions {
   readonly shadow?: boolean;
@@ -19,6 +20,8 @@ interface Options extends ApiOptions {
   readonly minStep?: string;
   readonly minUsers?: number;
   readonly outcome?: readonly string[];
+  readonly outcomeWindow?: string;
+  readonly psi?: number | null;
 }
 
 interface ArmOption {
@@ -51,15 +54,35 @@ export function rolloutStartCommand(cli: Cli): Command {
     .option('--min-step <duration>', 'a step lasts at least so long, such as 1h')
     .option('--min-users <count>', 'of each arm; below it there is no verdict', parseNumber)
     .option('--outcome <name>', 'an outcome that must not get worse; repeat it for more', collect)
+    .option('--outcome-window <duration>', 'outcomes count for so long after the first answer (default: 14d)')
+    .option(
+      '--psi <index>',
+      'a shift of the scores above it is a guardrail, such as 0.25, or off (default)',
+      parseLimit,
+    )
     .action(async (predictor: string, version: string | undefined, options: Options) => {
       const rollout = await connect(cli, options).rollouts.start(predictor, inputOf(version, options));
-      present(cli, options, rollout, () => renderRollout(rollout, cli.paint, cli.now()));
+      const least = leastDurationOf(rollout);
+      present(cli, options, rollout, () => [
+        ...renderRollout(rollout, cli.paint, cli.now()),
+        ...(least === null ? [] : [`note: ${least}`]),
+      ]);
     });
 }
 
 type Kind = RolloutInput['kind'];
 const SAID: Readonly<Record<Kind, string>> = { canary: 'a canary', shadow: 'a shadow', ab: 'an A/B test' };
-const ANALYSED = ['live', 'manual', 'dryRun', 'interval', 'minStep', 'minUsers', 'outcome'] as const;
+const ANALYSED = [
+  'live',
+  'manual',
+  'dryRun',
+  'interval',
+  'minStep',
+  'minUsers',
+  'outcome',
+  'outcomeWindow',
+  'psi',
+] as const;
 /** What can be said of each kind; anything else would have no effect. */
 const OPTIONS: Readonly<Record<Kind, readonly (keyof Options)[]>> = {
   canary: ['steps', ...ANALYSED],
@@ -98,9 +121,11 @@ function usage(problem: string, remedy: string): CommandFailure {
   return new CommandFailure(problem, { remedy, exitCode: EXIT_USAGE });
 }
 
-function analysisOf({ manual, dryRun, interval, minStep, minUsers, outcome }: Options) {
-  const outcomes = outcome?.map((name) => ({ name, guardrail: true }));
-  return given({ automatic: manual ? false : undefined, dryRun, interval, minStep, minUsers, outcomes });
+function analysisOf({ manual, outcome, outcomeWindow: window, ...options }: Options) {
+  if (window !== undefined && !outcome) throw usage('--outcome-window has no --outcome', 'add --outcome <name>');
+  const outcomes = outcome?.map((name) => ({ name, guardrail: true, ...given({ window }) }));
+  const { dryRun, interval, minStep, minUsers, psi } = options;
+  return given({ automatic: manual ? false : undefined, dryRun, interval, minStep, minUsers, psi, outcomes });
 }
 
 /** Without what was not said: the service has its own defaults. */
@@ -114,6 +139,11 @@ function parseNumber(text: string): number {
   const number = Number(text);
   if (text.trim() === '' || !Number.isFinite(number)) throw new InvalidArgumentError('a number is needed');
   return number;
+}
+
+/** Null: `off`. */
+function parseLimit(text: string): number | null {
+  return text === 'off' ? null : parseNumber(text);
 }
 
 function parseNumbers(text: string): readonly number[] {

@@ -63,14 +63,15 @@ test('one is sent with what is said of it, and told', async () => {
 });
 
 test('a CSV file is sent in batches, empty cells unsaid; sent again it changes nothing', async () => {
-  const lines = Array.from({ length: 1_500 }, (_, n) => `o${n},"user, ""${n}""",order,${n % 2 === 0 ? n : ''}`);
-  const text = `\uFEFFid,userId,name,value\r\n${lines.join('\r\n')}\r\n\r\n`;
+  const time = '2026-11-24T10:00:00Z';
+  const lines = Array.from({ length: 1_500 }, (_, n) => `o${n},"user, ""${n}""",order,${n},${n % 2 === 0 ? time : ''}`);
+  const text = `\uFEFFid,userId,name,value,time\r\n${lines.join('\r\n')}\r\n\r\n`;
   const first = await sendFile('o.csv', text, '--source', 'shop');
   expect([first.code, first.out]).toEqual([0, 'accepted   1,500\nduplicate  0\nerased     0\n']);
   expect(batches.map((batch) => batch.length)).toEqual([1_000, 500]);
   expect(batches[0]?.slice(1, 3)).toEqual([
-    { id: 'o1', source: 'shop', userId: 'user, "1"', name: 'order' },
-    { id: 'o2', source: 'shop', userId: 'user, "2"', name: 'order', value: 2 },
+    { id: 'o1', source: 'shop', userId: 'user, "1"', name: 'order', value: 1 },
+    { id: 'o2', source: 'shop', userId: 'user, "2"', name: 'order', value: 2, time },
   ]);
   const again = await sendFile('o.csv', text, '--json');
   expect(JSON.parse(again.out)).toEqual({ accepted: 0, duplicate: 1_500, erased: 0 });
@@ -90,7 +91,13 @@ test.each<[string, string, RegExp]>([
   ['o.csv', 'id,userId,name\na,1,order\nb,2', /o\.csv, line 3: 2 values, and the head has 3/],
   ['o.csv', 'id,userId,name\na,"1,order', /line 2: a quotation mark is not closed/],
   ['o.csv', 'id,user,name\na,1,order', /line 1: the head names "user"/],
-  ['o.csv', 'id,userId,name,value\na,1,order,x', /line 2: its value is not a number/],
+  ['o.csv', 'id,userId,name,value\na,1,order,x', /line 2: its value is empty, null or not a number/],
+  ['o.csv', 'id,userId,name,value\na,1,order,3\nb,2,order,', /line 3: its value is empty, null or not a number/],
+  ['o.csv', 'id,userId,name,value\na,1,order,Infinity', /line 2: its value is Infinity, not a finite number/],
+  ['o.jsonl', '{"id":"a","userId":"1","name":"order","value":null}', /line 1: its value is empty, null or/],
+  ['o.jsonl', '{"id":"a","userId":"1","name":"order","value":"3"}', /line 1: its value is "3", not a finite number/],
+  ['o.jsonl', '{"id":"a","userId":1,"name":"order"}', /line 1: its userId is not a text/],
+  ['o.jsonl', '{"id":"a","userId":"1","name":"order","amount":3}', /line 1: it names "amount"/],
   ['o.csv', 'userId,name\n1,order', /line 2: it has no id/],
   ['o.jsonl', '{"id":"a","userId":"1"}', /line 1: it has no name/],
   ['o.jsonl', '{"id":', /line 1: it is not JSON/],

@@ -6,6 +6,7 @@ import { splitCsv } from '../command-line/split-csv.ts';
 import { CommandFailure } from '../failure.ts';
 
 const FIELDS = ['id', 'source', 'userId', 'name', 'value', 'time'] as const;
+type Field = (typeof FIELDS)[number];
 /** Without an id a file that is sent twice would count twice. */
 const REQUIRED = ['id', 'userId', 'name'] as const;
 
@@ -43,7 +44,8 @@ type ReadLine = (line: string, no: number) => OutcomeInput | undefined;
 function jsonReader(file: string): ReadLine {
   return (line, no) => {
     try {
-      return outcomeOf(JSON.parse(line) as Record<string, unknown>, file, no);
+      const parsed: unknown = JSON.parse(line);
+      return outcomeOf(parsed, file, no);
     } catch (error) {
       throw error instanceof SyntaxError ? wrongLine(file, no, `it is not JSON (${error.message})`) : error;
     }
@@ -63,26 +65,67 @@ function csvReader(file: string): ReadLine {
     if (cells.length !== head.length)
       throw wrongLine(file, no, `${cells.length} values, and the head has ${head.length}`);
     const row: Record<string, unknown> = {};
-    for (const [i, name] of head.entries())
-      if (cells[i] !== '') row[name] = name === 'value' ? Number(cells[i]) : cells[i];
+    for (const [i, name] of head.entries()) {
+      if (name === 'value') row[name] = valueOfCell(cells[i] ?? '');
+      else if (cells[i] !== '') row[name] = cells[i];
+    }
     return outcomeOf(row, file, no);
   };
 }
 
 function checkHead(names: readonly string[], file: string, no: number): void {
-  const unknown = names.find((name) => !(FIELDS as readonly string[]).includes(name));
+  const unknown = names.find((name) => !isField(name));
   if (unknown !== undefined) throw wrongLine(file, no, `the head names ${JSON.stringify(unknown)}`);
 }
 
-function outcomeOf(row: Readonly<Record<string, unknown>>, file: string, no: number): OutcomeInput {
-  const lacking = REQUIRED.find((name) => row?.[name] === undefined);
-  if (lacking !== undefined) throw wrongLine(file, no, `it has no ${lacking}`);
-  if (Number.isNaN(row.value)) throw wrongLine(file, no, 'its value is not a number');
-  return row as unknown as OutcomeInput;
+/** NaN of what is no number, an empty cell included: a missing amount must not count as one. */
+function valueOfCell(cell: string): number {
+  return cell.trim() === '' ? Number.NaN : Number(cell);
 }
 
-function wrongLine(file: string, no: number, problem: string): CommandFailure {
+/** Returns what a line says, checked field by field. */
+function outcomeOf(row: unknown, file: string, no: number): OutcomeInput {
+  const sent: Readonly<Record<string, unknown>> =
+    typeof row === 'object' && row !== null && !Array.isArray(row) ? { ...row } : {};
+  const lacking = REQUIRED.find((name) => sent[name] === undefined || sent[name] === null);
+  if (lacking !== undefined) throw wrongLine(file, no, `it has no ${lacking}`);
+  const unknown = Object.keys(sent).find((name) => !isField(name));
+  if (unknown !== undefined) throw wrongLine(file, no, `it names ${JSON.stringify(unknown)}`);
+  const text = (name: Exclude<Field, 'value'>): string | undefined => {
+    const value = sent[name];
+    if (value === undefined || value === null) return undefined;
+    if (typeof value === 'string') return value;
+    throw wrongLine(file, no, `its ${name} is not a text`);
+  };
+  const [source, time, value] = [text('source'), text('time'), readValue(sent, file, no)];
+  return {
+    ...{ id: text('id') ?? '', userId: text('userId') ?? '', name: text('name') ?? '' },
+    ...(source === undefined ? {} : { source }),
+    ...(value === undefined ? {} : { value }),
+    ...(time === undefined ? {} : { time }),
+  };
+}
+
+function readValue({ value }: Readonly<Record<string, unknown>>, file: string, no: number): number | undefined {
+  if (value === undefined || (typeof value === 'number' && Number.isFinite(value))) return value;
+  throw wrongLine(
+    file,
+    no,
+    value === null || Number.isNaN(value)
+      ? 'its value is empty, null or not a number'
+      : `its value is ${typeof value === 'string' ? JSON.stringify(value) : value}, not a finite number`,
+    'write a number; leave value out, the column of a CSV file too, where each outcome counts as 1',
+  );
+}
+
+function isField(name: string): name is Field {
+  return FIELDS.some((field) => field === name);
+}
+
+function wrongLine(file: string, no: number, problem: string, remedy?: string): CommandFailure {
   return new CommandFailure(`${file}, line ${no}: ${problem}`, {
-    remedy: `each has ${REQUIRED.join(', ')}, and where wanted source, value and time; a CSV file begins with their names`,
+    remedy:
+      remedy ??
+      `each has ${REQUIRED.join(', ')}, and where wanted source, value and time; a CSV file begins with their names`,
   });
 }

@@ -75,6 +75,7 @@ function renderChecks({ checks }: Judgement, paint: Paint): string[] {
   );
 }
 
+/** A table with the one interval of each difference, and a sentence with what follows. */
 function renderOutcomes(outcomes: readonly OutcomeComparisonView[]): string[] {
   if (outcomes.length === 0) return [];
   const rows = outcomes.map((one) => [
@@ -84,15 +85,16 @@ function renderOutcomes(outcomes: readonly OutcomeComparisonView[]): string[] {
     `${figure(one.arm.mean)} of ${count(one.arm.users)}`,
     effectOf(one),
     one.pValue.toPrecision(2),
-    needOf(one),
   ]);
-  const titles = ['outcome', 'variant', 'stable', 'arm', 'difference', 'p', 'needs'];
+  const titles = ['outcome', 'variant', 'stable', 'arm', 'difference', 'p'];
   return [
     '',
     ...renderTable(
       titles.map((title) => ({ title })),
       rows,
     ),
+    '',
+    ...outcomes.map(({ conclusion }) => printable(conclusion.text)),
   ];
 }
 
@@ -102,12 +104,6 @@ function effectOf({ difference, relative }: OutcomeComparisonView): string {
   const { estimate, lower, upper } = difference;
   const share = relative === null ? '' : `, ${percent(relative.estimate)}`;
   return `${figure(estimate)} (${figure(lower)} to ${figure(upper)})${share}`;
-}
-
-function needOf({ moreDays, difference }: OutcomeComparisonView): string {
-  if (difference !== null && (difference.lower > 0 || difference.upper < 0)) return 'nothing: it is known';
-  if (moreDays === null) return 'cannot be told';
-  return moreDays === 0 ? 'nothing more' : `${count(moreDays)} more ${moreDays === 1 ? 'day' : 'days'}`;
 }
 
 function shareOf(part: number, whole: number): string {

@@ -44,6 +44,7 @@ const REPORT: RolloutReport = {
       relative: { estimate: 0.031, lower: -0.012, upper: 0.09 },
       ...{ sofar: { stable: { users: 9_000, mean: 0.2 }, arm: { users: 500, mean: 0.21 } } },
       ...{ usersNeeded: 1_000, detectableEffect: 0.1 },
+      conclusion: { kind: 'undecided', text: 'order: not decided between candidate and stable; about 1 more day' },
     },
   ],
   ...{ multipleExposures: 3, newUsers: [] },
@@ -97,8 +98,10 @@ describe('a report', () => {
       'outcome:order  candidate  fail   order: 15 % of candidate and 20 % of stable; the difference of -5 %',
       '                                 is proven to be worse',
       '',
-      'outcome  variant    stable        arm            difference                         p     needs',
-      'order    candidate  0.2 of 9,000  0.2103 of 500  0.0103 (-0.0024 to 0.018), +3.1 %  0.31  1 more day',
+      'outcome  variant    stable        arm            difference                         p',
+      'order    candidate  0.2 of 9,000  0.2103 of 500  0.0103 (-0.0024 to 0.018), +3.1 %  0.31',
+      '',
+      'order: not decided between candidate and stable; about 1 more day',
     ]);
   });
 
@@ -117,12 +120,14 @@ describe('a report', () => {
     expect(lines.join('\n')).not.toContain('moved');
   });
 
-  it('says where nothing can be compared yet, or nobody knows how long it takes', () => {
+  it('says where nothing can be compared yet, and ends with the conclusion', () => {
     const [one] = REPORT.outcomes;
-    const outcomes = one ? [{ ...one, difference: null, relative: null, moreDays: null }] : [];
-    expect(renderRolloutReport({ ...REPORT, outcomes }, plain, NOW).at(-1)).toMatch(
-      /nothing to compare yet +0\.31 {2}cannot be told$/,
-    );
-    expect(renderRolloutReport({ ...REPORT, outcomes: [] }, plain, NOW).join('\n')).not.toContain('needs');
+    const conclusion = { kind: 'no_data', text: 'order: nothing to compare \u001b[2J' } as const;
+    const outcomes = one ? [{ ...one, difference: null, relative: null, conclusion }] : [];
+    const lines = renderRolloutReport({ ...REPORT, outcomes }, plain, NOW);
+    expect(lines.at(-3)).toMatch(/nothing to compare yet +0\.31$/);
+    expect(lines.at(-1)).toContain('order: nothing to compare');
+    expect(lines.at(-1)).not.toContain('\u001b');
+    expect(renderRolloutReport({ ...REPORT, outcomes: [] }, plain, NOW).join('\n')).not.toContain('difference  ');
   });
 });

@@ -64,21 +64,14 @@ export function renderOutcome({
   arm,
   difference,
   pValue,
-  usersNeeded,
+  conclusion,
 }: OutcomeComparisonView): string[] {
   const between =
     difference === null
       ? 'nothing can be said'
       : `${signed(difference.estimate)} (${signed(difference.lower)} to ${signed(difference.upper)}), p ${pValue.toPrecision(2)}`;
-  const isFound = difference !== null && (difference.lower > 0 || difference.upper < 0);
-  const more = usersNeeded === null ? '' : `, some ${count(usersNeeded)} customers would tell`;
-  const finding = isFound
-    ? `${variant} is ${(difference?.estimate ?? 0) > 0 ? 'better' : 'worse'}`
-    : `not known yet${more}`;
-  return wrap(
-    `${name} of ${variant}: `,
-    `${fixed(arm.mean, 3)} (${count(arm.users)} customers), of stable ${fixed(stable.mean, 3)} (${count(stable.users)}); difference ${between}: ${finding}`,
-  );
+  const figures = `${fixed(arm.mean, 3)} (${count(arm.users)} customers), of stable ${fixed(stable.mean, 3)} (${count(stable.users)}); difference ${between}`;
+  return [...wrap(`${name} of ${variant}: `, figures), ...wrap('', conclusion.text)];
 }
 
 export function renderReason(reason: string): string[] {

@@ -6,6 +6,8 @@ import type { OutcomeMetric, Rollout } from './rollout.ts';
 import { type AnalysisPlan, STABLE } from './rollout.ts';
 import { figuresOf, type StepRecord } from './rollout-figures.ts';
 
+const DAY_MS = 86_400_000;
+
 export interface OutcomeReport {
   readonly metric: OutcomeMetric;
   readonly arm: string;
@@ -37,7 +39,7 @@ export function reportOf(rollout: Rollout, analysis: AnalysisPlan, record: StepR
   };
 }
 
-function outcomesOf(metric: OutcomeMetric, alpha: number, { outcomes }: StepRecord): OutcomeReport[] {
+function outcomesOf(metric: OutcomeMetric, alpha: number, { outcomes, elapsedMs }: StepRecord): OutcomeReport[] {
   const own = outcomes.arms.filter((one) => one.metric.name === metric.name);
   const stable = own.find(({ arm }) => arm === STABLE);
   if (!stable) return [];
@@ -47,11 +49,10 @@ function outcomesOf(metric: OutcomeMetric, alpha: number, { outcomes }: StepReco
       metric,
       arm: one.arm,
       mature: compareOutcome({
-        stable: stable.mature,
-        arm: one.mature,
-        alpha,
-        minimumEffect: metric.minimumEffect,
-        days: Math.max(1, outcomes.newUsers.length),
+        ...{ name: metric.name, armName: one.arm, better: metric.better, minimumEffect: metric.minimumEffect },
+        ...{ stable: stable.mature, arm: one.mature, alpha },
+        // The users whose window is over came in the days before it.
+        days: Math.max(1, (elapsedMs - metric.windowMs) / DAY_MS),
       }),
       sofar: { stable: meansOf(stable.all), arm: meansOf(one.all) },
     }));

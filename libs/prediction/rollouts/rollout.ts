@@ -111,7 +111,7 @@ export interface Guardrails {
   readonly slowMs: number;
   /** Difference of the share of reads that were inferred live. */
   readonly liveShare: number | null;
-  /** Population stability index between the arms' answers. */
+  /** Population stability index between the arms' scores; null: told, and no guardrail. */
   readonly psi: number | null;
 }
 

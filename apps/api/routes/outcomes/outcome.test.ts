@@ -8,7 +8,7 @@ describe('an outcome', () => {
   it('needs an id, a user and a name; its value is 1 and its time unsaid where it says nothing', () => {
     const least = { source: 'api', id: 'order-1', userId: '42', name: 'order', value: 1, time: null };
     expect(parse()).toEqual(least);
-    expect(parse({ source: null, value: null, time: null })).toEqual(least);
+    expect(parse({ source: null, time: null })).toEqual(least);
     expect(parse({ source: '/shop', value: -0.5, time: '2026-11-24T10:12:00+01:00' })).toEqual({
       ...{ ...least, source: '/shop', value: -0.5 },
       time: new Date('2026-11-24T09:12:00Z'),
@@ -28,6 +28,7 @@ describe('an outcome', () => {
     ['name', '1st'],
     ['name', 'a b'],
     ['name', 'a'.repeat(101)],
+    ['value', null],
     ['value', '3'],
     ['value', 1e16],
     ['value', Number.NaN],

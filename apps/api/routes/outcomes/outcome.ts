@@ -68,9 +68,13 @@ function parseName(name: string, prefix: string): string {
 }
 
 function parseValue(value: unknown, prefix: string): number {
-  if (value === undefined || value === null) return 1;
+  if (value === undefined) return 1;
   if (typeof value === 'number' && Math.abs(value) <= MAX_OUTCOME_VALUE) return value;
-  throw refuse(`${prefix}value`, 'the value is not a number of at most 1e15 either way', 'send a number, or none: 1');
+  const problem =
+    value === null
+      ? 'the value is null, which JSON.stringify makes of NaN and Infinity'
+      : 'the value is not a number of at most 1e15 either way';
+  throw refuse(`${prefix}value`, problem, 'send a number; leave value out for an outcome that counts as 1');
 }
 
 function refuse(field: string, problem: string, remedy: string): TandemError {

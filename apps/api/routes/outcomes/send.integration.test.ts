@@ -64,6 +64,7 @@ describe('POST /v1/outcomes', () => {
     ['something beside them', { outcomes: [], more: 1 }, 422],
     ['an array alone', [outcome()], 422],
     ['nothing that it knows', {}, 422],
+    ['a value that was NaN', JSON.stringify({ id: 'a', userId: '1', name: 'order', value: Number.NaN }), 422],
     ['an infinite value', '{"id":"a","userId":"1","name":"order","value":1e400}', 422],
     ['half of a JSON', '{"outcomes":', 400],
   ])('refuses %s', async (_, body, status) => {

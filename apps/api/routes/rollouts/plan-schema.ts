@@ -57,7 +57,10 @@ const AnalysisSchema = z.strictObject({
     example: '100ms',
   }),
   liveShare: share.nullable().default(null),
-  psi: z.number().positive().max(100).nullable().default(0.25),
+  psi: z.number().positive().max(100).nullable().default(null).openapi({
+    description:
+      'Left out or null: a shift of the scores is told only, since another scale alone is one. 0.25 is a large shift by custom',
+  }),
   outcomes: z
     .array(OutcomeSchema)
     .max(20)

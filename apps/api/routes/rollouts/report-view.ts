@@ -15,21 +15,31 @@ const ArmSchema = z.strictObject({
 const MeanSchema = z.strictObject({ users: z.int(), mean: z.number() });
 const EstimateSchema = z.strictObject({ estimate: z.number(), lower: z.number(), upper: z.number() }).nullable();
 
+const CONCLUSION_EXAMPLE = 'order: b is better than stable: +25 %';
+
 const OutcomeSchema = z.strictObject({
   name: z.string(),
   variant: z.string(),
   stable: MeanSchema.openapi({ description: 'Of users whose window is over' }),
   arm: MeanSchema,
-  difference: EstimateSchema,
-  relative: EstimateSchema.openapi({ description: 'Of the stable mean; the interval holds at every look' }),
+  difference: EstimateSchema.openapi({ description: 'The interval holds at every look; null where nothing varies' }),
+  relative: EstimateSchema.openapi({
+    description: 'The same difference as a share of the stable mean; null where that may be 0',
+  }),
   pValue: z.number().openapi({ description: 'Against "no difference", valid at every look' }),
   eValue: z.number(),
   sofar: z.strictObject({ stable: MeanSchema, arm: MeanSchema }).openapi({ description: 'Of all users: no test' }),
   moreDays: z
     .number()
     .nullable()
-    .openapi({ description: 'Until the minimum effect would be found; null: nobody can say' }),
+    .openapi({ description: 'Until the minimum effect would be found; null where the stable mean may be 0' }),
   usersNeeded: z.number().nullable(),
+  conclusion: z
+    .strictObject({
+      kind: z.enum(['better', 'worse', 'no_difference', 'undecided', 'no_data']),
+      text: z.string().openapi({ description: 'For people', example: CONCLUSION_EXAMPLE }),
+    })
+    .openapi({ description: 'What follows, from the same interval: `no_difference` is none above `minimumEffect`' }),
   detectableEffect: z.number().nullable().openapi({ description: 'Relative: what the users seen so far would find' }),
 });
 
@@ -73,6 +83,7 @@ export function reportView(rollout: RolloutView, { figures, judgement, outcomes,
       ...{ name: metric.name, variant: arm, stable: mature.stable, arm: mature.arm, sofar },
       ...{ difference: mature.difference, relative: mature.relative, pValue: mature.pValue, eValue: mature.eValue },
       ...mature.power,
+      conclusion: { ...mature.conclusion },
     })),
     multipleExposures: rest.multipleExposures,
     newUsers: [...rest.newUsers],

@@ -5,7 +5,7 @@ import { createRolloutsApi, type RolloutsApi } from './rollouts-api.fixture.ts';
 const PATH = '/v1/predictors/repurchase/rollouts';
 const ANALYSIS = {
   ...{ automatic: true, dryRun: false, interval: '1m', minStep: '10m', minUsers: 200, alpha: 0.05, errorRate: 0.01 },
-  ...{ slowShare: 0.05, slow: '100ms', liveShare: null, psi: 0.25, outcomes: [] },
+  ...{ slowShare: 0.05, slow: '100ms', liveShare: null, psi: null, outcomes: [] },
 };
 const OUTCOME = {
   name: 'order',
