@@ -8,7 +8,7 @@ export interface ArmSample {
   readonly sumOfSquares: number;
 }
 
-/** 0 of nobody. */
+/** Returns the mean; 0 of an empty sample. */
 export function meanOf({ users, sum }: ArmSample): number {
   return users > 0 ? sum / users : 0;
 }

@@ -3,7 +3,7 @@ import { alwaysValidP, eValueOf } from './e-value.ts';
 import type { CheckState, Evidence } from './rollout-figures.ts';
 
 /**
- * How sure is sure. `worse`: a guardrail's share of the plan's alpha, since any of them takes a rollout back. `notWorse`:
+ * How sure is sure. `worse`: a guardrail's share of the plan's alpha, since any of them rolls a rollout back. `notWorse`:
  * alpha undivided, since all of them must be proven for a promotion (an intersection–union test: R. L. Berger,
  * Technometrics 24, 1982), so that one alone which is truly worse lets it through with a probability of at most alpha.
  */

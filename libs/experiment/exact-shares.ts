@@ -3,7 +3,7 @@
  * ("Universal inference", PNAS 117, 2020, §8), whose numerator is a mixture. Of each arm the likelihood is averaged over a
  * beta distribution set beforehand; that is divided by the greatest likelihood that the tested hypothesis allows. Whatever
  * the true shares under it are, the quotient is at most a martingale of expectation 1, with any order of arrivals and no
- * approximation: with nobody's errors seen, or one of two, it says next to nothing.
+ * approximation: with no errors seen, or one of two, it says next to nothing.
  *
  * What it costs against a test tuned for many events is some 3 nats: about twice as many users where events are common,
  * little where they are rare.

@@ -86,8 +86,8 @@ describe('an arm of a few users', () => {
   });
 });
 
-/** How many of so many canaries of the version that is stable already are taken back, looked at daily for a week a step. */
-function takenBack(name: string, minUsers: number, canaries: number): number {
+/** How many canaries of an equal version are rolled back, with daily looks for a week a step. */
+function rolledBack(name: string, minUsers: number, canaries: number): number {
   const draw = drawOf(name);
   const rules: JudgingRules = {
     ...{ minStepMs: 0, minUsers, alpha: ALPHA },
@@ -99,7 +99,7 @@ function takenBack(name: string, minUsers: number, canaries: number): number {
     ...{ name: armName, weight, users: revenue.users, reads: revenue.users, errors: 0, slow: 0, scores: [] },
     ...{ sources: { batch: revenue.users }, outcomes: { revenue } },
   });
-  const isTakenBack = (percent: number) => {
+  const isRolledBack = (percent: number) => {
     let [stable, candidate] = [NOBODY, NOBODY];
     for (let day = 0; day < 7; day++) {
       const users = drawBinomial(random, 2_000, percent / 100);
@@ -110,14 +110,14 @@ function takenBack(name: string, minUsers: number, canaries: number): number {
     }
     return false;
   };
-  return Array.from({ length: canaries }).filter(() => [1, 5, 25, 50].some(isTakenBack)).length;
+  return Array.from({ length: canaries }).filter(() => [1, 5, 25, 50].some(isRolledBack)).length;
 }
 
 describe.each(['lognormal, 1 % buy', 'Pareto 2.2, 1 % buy', 'the shop’s own'])(
   'a harmless canary judged by %s',
   (name) => {
-    it.each([20, 200])('is taken back in at most 5 % with at least %d users an arm', (minUsers) => {
-      expect(takenBack(name, minUsers, 200)).toBeLessThan(mostOf(200, ALPHA));
+    it.each([20, 200])('is rolled back in at most 5 % with at least %d users an arm', (minUsers) => {
+      expect(rolledBack(name, minUsers, 200)).toBeLessThan(mostOf(200, ALPHA));
     });
   },
 );

@@ -264,6 +264,16 @@ describe('an outcome', () => {
     }
   });
 
+  it('that is worse by its interval alone says how much more evidence a rollback needs', () => {
+    const { verdict, checks } = judgedBy(sale, withSale(0.0935));
+    expect(verdict).toBe('hold');
+    const check = checks.find((one) => one.name === 'outcome:sale');
+    expect(check).toMatchObject({
+      state: 'inconclusive',
+      why: expect.stringMatching(/is worse, with an e-value of \d+; a rollback needs 800$/),
+    });
+  });
+
   it('of sums is judged by their variance', () => {
     const spent = { ...sale, name: 'spent', kind: 'sum' } as const;
     const sum = (users: number, mean: number) => ({

@@ -1,8 +1,8 @@
 /**
- * The verdict on a step of a rollout. It holds where there is too little to judge or the sample is broken, takes a rollout
- * back where a guardrail is proven worse, and lets it go on where all are proven not to be. All tests are sequential: the
- * verdict may be asked for every minute, and a harmless version is taken back with a probability of at most alpha, over all
- * looks, guardrails, arms and steps.
+ * The verdict on a step of a rollout. It holds where there is too little to judge or the sample is broken, rolls back where a
+ * guardrail is proven worse, and promotes where all are proven not to be. All tests are sequential: callers may ask for the
+ * verdict every minute, and a harmless version is rolled back with a probability of at most alpha, over all looks,
+ * guardrails, arms and steps.
  */
 import type { Alphas } from './evidence.ts';
 import { listed } from './figure-text.ts';
@@ -20,7 +20,7 @@ import { checkSampleRatio, checkSources, checkTraffic, checkUsers } from './samp
 import { checkShare, type ShareGuardrail } from './share-check.ts';
 import { checkShift } from './shift-check.ts';
 
-/** Those that say that the service does not work: they take a rollout back even on a broken sample, which they may explain. */
+/** Checks whose failure means that the service does not work: they roll back even on a broken sample, which they may explain. */
 const OPERATIONAL: ReadonlySet<string> = new Set(['errorRate', 'slowShare']);
 
 export function judgeRollout(figures: RolloutFigures, rules: JudgingRules): Judgement {

@@ -10,7 +10,7 @@ import { confidenceInterval, logEvidenceAbove } from './confidence-sequence.ts';
 import { differenceOf, zOf } from './effect.ts';
 import { type Alphas, evidenceOf, stateOf } from './evidence.ts';
 import { figure, percent } from './figure-text.ts';
-import type { ArmFigures, Check, CheckState, OutcomeRule } from './rollout-figures.ts';
+import type { ArmFigures, Check, CheckState, Evidence, OutcomeRule } from './rollout-figures.ts';
 
 const NOBODY: ArmSample = { users: 0, sum: 0, sumOfSquares: 0 };
 
@@ -37,12 +37,13 @@ export function checkOutcome(
   const notWorse = evidenceOf(logEvidenceAbove(better * zOf(kept), size), alphas.notWorse / 2);
   const state = stateOf(worse, notWorse);
   const bounds = confidenceInterval(difference, size, alphas.notWorse);
+  const isWorse = better > 0 ? bounds.upper < 0 : bounds.lower > 0;
   const shown = rule.kind === 'binary' ? percent : figure;
   return {
     ...check,
     state,
     figures: { users, values, estimate: difference.estimate, ...bounds, margin: rule.minimumEffect, worse, notWorse },
-    why: `${rule.name}: ${shown(meanOf(own))} of ${arm.name} and ${shown(meanOf(base))} of ${stable.name}; the difference of ${shown(difference.estimate)} (${shown(bounds.lower)} to ${shown(bounds.upper)}) ${conclusionOf(state, rule)}`,
+    why: `${rule.name}: ${shown(meanOf(own))} of ${arm.name} and ${shown(meanOf(base))} of ${stable.name}; the difference of ${shown(difference.estimate)} (${shown(bounds.lower)} to ${shown(bounds.upper)}) ${conclusionOf(state, isWorse, worse, rule)}`,
   };
 }
 
@@ -53,8 +54,10 @@ function whatIsLacking(minUsers: number, base: ArmSample, own: ArmSample, varian
   return variance === 0 ? 'every user has the same value, so nothing can be compared' : null;
 }
 
-function conclusionOf(state: CheckState, { minimumEffect }: OutcomeRule): string {
+/** @param isWorse whether the whole interval is worse, which alone is no rollback: alpha is split over all guardrails */
+function conclusionOf(state: CheckState, isWorse: boolean, worse: Evidence, { minimumEffect }: OutcomeRule): string {
   if (state === 'fail') return 'is proven to be worse';
   if (state === 'pass') return `is proven not to be worse by ${percent(minimumEffect)} of it`;
-  return `does not yet rule out a loss of ${percent(minimumEffect)} of it`;
+  if (!isWorse) return `does not yet rule out a loss of ${percent(minimumEffect)} of it`;
+  return `is worse, with an e-value of ${figure(worse.eValue)}; a rollback needs ${figure(worse.needed)}`;
 }

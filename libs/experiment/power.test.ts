@@ -81,17 +81,21 @@ describe('with 2.1 times the users of a single look that finds the effect with a
   });
 
   it.each([
-    ['binary, 2 %', -0.2, usersPerArmForShare(0.02, -0.2, fixed)],
-    ['binary, 8 %', -0.1, usersPerArmForShare(0.08, -0.1, fixed)],
+    ['binary, 2 %', 0.5, -0.2, usersPerArmForShare(0.02, -0.2, fixed)],
+    ['binary, 8 %', 0.5, -0.1, usersPerArmForShare(0.08, -0.1, fixed)],
+    ['binary, 8 %', 0.1, -0.2, usersPerArmForShare(0.08, -0.2, fixed)],
+    ['binary, 8 %', 0.01, -0.2, usersPerArmForShare(0.08, -0.2, fixed)],
     // Coefficient of variation of a Pareto 2.2 that 8 % of users have: mean 1.8333 of a buyer, second moment 11.
-    ['Pareto 2.2, 8 % buy', -0.3, usersPerArmForMean(0.146667, Math.sqrt(0.88 - 0.146667 ** 2), -0.3, fixed)],
-  ] as const)('they do for %s with an effect of %d', (name, effect, perArm) => {
+    ['Pareto 2.2, 8 % buy', 0.5, -0.3, usersPerArmForMean(0.146667, Math.sqrt(0.88 - 0.146667 ** 2), -0.3, fixed)],
+  ] as const)('they do for %s, an arm of %d of the users and an effect of %d', (name, share, effect, perArm) => {
     const metric = SIMULATED_METRICS.find((one) => one.name === name);
     if (!metric || perArm === null) throw new Error(`no plan for ${name}`);
     const experiments = 1_000;
     const found = new Set<number>();
-    const usersPerLook = Math.round((2.1 * 2 * perArm) / LOOKS);
-    const simulation = { draw: metric.draw, share: 0.5, usersPerLook, looks: LOOKS, experiments, effect, seed: 4 };
+    // Of unequal arms: as many as know as much.
+    const fixedUsers = (perArm / 2) * (1 / share + 1 / (1 - share));
+    const usersPerLook = Math.round((2.1 * fixedUsers) / LOOKS);
+    const simulation = { draw: metric.draw, share, usersPerLook, looks: LOOKS, experiments, effect, seed: 4 };
     simulate(simulation, (experiment, _, stable, arm) => {
       if (evidenceOfDifference(stable, arm, 0.05) < NEEDED) return false;
       found.add(experiment);

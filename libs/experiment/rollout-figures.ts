@@ -42,7 +42,7 @@ export interface JudgingRules {
   readonly minStepMs: number;
   /** Of each arm: with fewer there is no verdict but `hold`. Less than 20 counts as 20. */
   readonly minUsers: number;
-  /** The probability that a harmless version is taken back, over all looks of all guardrails. */
+  /** The probability that a harmless version is rolled back, over all looks of all guardrails. */
   readonly alpha: number;
   /** How much worse than stable is worse, as a difference of shares (of `psi`, the index); null: not looked at (`psi`: told only). */
   readonly guardrails: {
@@ -58,7 +58,7 @@ export interface OutcomeRule {
   readonly name: string;
   readonly kind: 'binary' | 'sum';
   readonly better: 'higher' | 'lower';
-  /** Whether it takes a rollout back; else it is told only. */
+  /** Whether it rolls a rollout back; else it is told only. */
   readonly guardrail: boolean;
   /** Relative: a loss smaller than this does not stand in the way of a promotion. */
   readonly minimumEffect: number;
@@ -72,7 +72,7 @@ export interface Check {
   readonly name: string;
   /** The arm that it compares with the stable one; null: it is of all. */
   readonly arm: string | null;
-  /** Whether a `fail` takes the rollout back, and anything but `pass` or `skipped` keeps it from going on. */
+  /** Whether a `fail` rolls the rollout back, and anything but `pass` or `skipped` keeps it from going on. */
   readonly guardrail: boolean;
   readonly state: CheckState;
   readonly figures: CheckFigures;

@@ -18,7 +18,7 @@ export interface SharePair {
   readonly stable: ShareCount;
 }
 
-/** candidate − stable; 0 where an arm has nobody. */
+/** Returns candidate − stable; 0 where an arm has no users. */
 export function shareDifference({ candidate, stable }: SharePair): number {
   return candidate.users > 0 && stable.users > 0 ? shareOf(candidate) - shareOf(stable) : 0;
 }

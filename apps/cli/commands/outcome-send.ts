@@ -22,10 +22,9 @@ interface Options extends ApiOptions {
 export function outcomeSendCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'send',
-    description:
-      'tell what a user did, or many from a file; a rollout counts it where the user had been served from it',
-    detail: `A file is CSV with a head (.csv) or one JSON object a line, each with id, userId and name, and where wanted source,
-value and time. To send it again changes nothing: an id counts once.`,
+    description: 'send what a user did, or many from a file; rollouts count it for users they have served',
+    detail: `A file is CSV with a head (.csv) or one JSON object a line. Each has id, userId and name, and optionally source, value and
+time. An empty value is refused. Sending a file again changes nothing: an id counts once.`,
     example: 'tandem outcome send 42 order --value 31.50',
   })
     .argument('[userId]')
@@ -90,7 +89,7 @@ function inFile(error: unknown, file: string, before: number): unknown {
   if (!isProblem(error) || !place) return error;
   const no = count(before + Number(place[1]) + 1);
   return new CommandFailure(`${file}, outcome ${no}, ${place[2]}: ${error.message}`, {
-    remedy: `${error.remedy ?? 'mend it'}; ${count(before)} were taken in: the whole file may be sent again`,
+    remedy: `${error.remedy ?? 'correct it'}; ${count(before)} were taken in: the whole file may be sent again`,
     cause: error,
   });
 }

@@ -78,7 +78,7 @@ function checkHead(names: readonly string[], file: string, no: number): void {
   if (unknown !== undefined) throw wrongLine(file, no, `the head names ${JSON.stringify(unknown)}`);
 }
 
-/** NaN of what is no number, an empty cell included: a missing amount must not count as one. */
+/** Returns NaN for a cell that is no number, an empty cell included: a missing amount must not count as 1. */
 function valueOfCell(cell: string): number {
   return cell.trim() === '' ? Number.NaN : Number(cell);
 }

@@ -21,7 +21,7 @@ export interface RolloutReport {
   readonly figures: RolloutFigures;
   readonly judgement: Judgement;
   readonly outcomes: readonly OutcomeReport[];
-  /** Users whom one step has served from two arms; outcomes leave them out. */
+  /** Users that one step has served from two arms; outcomes leave them out. */
   readonly multipleExposures: number;
   /** First exposures by day of UTC. */
   readonly newUsers: StepRecord['outcomes']['newUsers'];

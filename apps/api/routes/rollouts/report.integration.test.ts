@@ -86,6 +86,7 @@ describe('the report of an A/B test', () => {
         sofar: { stable: { users: 4_000, mean: 0.2 }, arm: { users: 4_000, mean: 0.25 } },
         moreDays: expect.any(Number),
         usersNeeded: expect.any(Number),
+        conclusion: { kind: 'better', text: 'order: second is better than stable: +25 %' },
       },
     ]);
     const [{ relative, pValue } = { relative: null, pValue: 1 }] = outcomes;
