@@ -17,12 +17,9 @@ export const OutcomeSchema = z
     source: z.string().optional().openapi({ description: 'Who says so; `api` where it is left out' }),
     userId: z.string(),
     name: z.string().regex(OUTCOME_NAME).openapi({ description: "As the plan's outcome metrics have it" }),
-    value: z
-      .number()
-      .optional()
-      .openapi({
-        description: 'What a sum adds up; 1 where it is left out. `null` is refused: JSON.stringify makes it of NaN',
-      }),
+    value: z.number().optional().openapi({
+      description: 'What a sum adds up; 1 where it is left out. `null` is refused: JSON.stringify makes it of NaN',
+    }),
     time: z.iso.datetime({ offset: true }).optional().openapi({
       description: 'When it happened, at most 90 days ago; left out: now',
     }),
