@@ -270,7 +270,9 @@ describe('an outcome', () => {
     const check = checks.find((one) => one.name === 'outcome:sale');
     expect(check).toMatchObject({
       state: 'inconclusive',
-      why: expect.stringMatching(/is worse, with an e-value of \d+; a rollback needs 800$/),
+      why: expect.stringMatching(
+        /the difference of -0\.65 points \(-.* to -.*\) is worse, with an e-value of \d+; a rollback needs 800$/,
+      ),
     });
   });
 

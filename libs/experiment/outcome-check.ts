@@ -7,7 +7,7 @@
  */
 import { type ArmSample, balancedUsers, meanOf } from './arm-sample.ts';
 import { confidenceInterval, logEvidenceAbove } from './confidence-sequence.ts';
-import { differenceOf, zOf } from './effect.ts';
+import { differenceOf, type Interval, zOf } from './effect.ts';
 import { type Alphas, evidenceOf, stateOf } from './evidence.ts';
 import { figure, percent } from './figure-text.ts';
 import type { ArmFigures, Check, CheckState, Evidence, OutcomeRule } from './rollout-figures.ts';
@@ -43,7 +43,7 @@ export function checkOutcome(
     ...check,
     state,
     figures: { users, values, estimate: difference.estimate, ...bounds, margin: rule.minimumEffect, worse, notWorse },
-    why: `${rule.name}: ${shown(meanOf(own))} of ${arm.name} and ${shown(meanOf(base))} of ${stable.name}; the difference of ${shown(difference.estimate)} (${shown(bounds.lower)} to ${shown(bounds.upper)}) ${conclusionOf(state, isWorse, worse, rule)}`,
+    why: `${rule.name}: ${shown(meanOf(own))} of ${arm.name} and ${shown(meanOf(base))} of ${stable.name}; the difference of ${differenceText(rule, difference.estimate, bounds)} ${conclusionOf(state, isWorse, worse, rule)}`,
   };
 }
 
@@ -52,6 +52,12 @@ function whatIsLacking(minUsers: number, base: ArmSample, own: ArmSample, varian
   const users = Math.min(base.users, own.users);
   if (users < Math.max(2, minUsers)) return `${users} users with a window that is over, fewer than ${minUsers}`;
   return variance === 0 ? 'every user has the same value, so nothing can be compared' : null;
+}
+
+/** In points where it is one of shares: a percentage would be taken for the relative effect. */
+function differenceText({ kind }: OutcomeRule, estimate: number, { lower, upper }: Interval): string {
+  const [unit, scale] = kind === 'binary' ? [' points', 100] : ['', 1];
+  return `${figure(scale * estimate)}${unit} (${figure(scale * lower)} to ${figure(scale * upper)})`;
 }
 
 /** @param isWorse whether the whole interval is worse, which alone is no rollback: alpha is split over all guardrails */
