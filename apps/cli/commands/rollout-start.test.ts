@@ -1,4 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { json } from 'node:stream/consumers';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { run } from '../program.fixture.ts';
 
 describe('tandem rollout start', () => {
@@ -24,4 +27,47 @@ describe('tandem rollout start', () => {
       expect(await run(`rollout start repurchase 2 ${options}`)).toMatchObject({ code: 2, out: '' });
     },
   );
+});
+
+describe('a started rollout', () => {
+  const ROLLOUT = {
+    ...{ id: 'r', predictor: 'repurchase', rollout: '1', kind: 'canary', state: 'preparing', reason: 'waits', step: 0 },
+    ...{ percent: 0, stepStartedAt: null, arms: [], salt: 's', createdBy: 'api', endedAt: null },
+    createdAt: '2026-11-24T02:00:00.000Z',
+  };
+  let server: Server;
+  let url: string;
+  let asked: unknown[];
+  beforeEach(async () => {
+    asked = [];
+    server = createServer(async (request, response) => {
+      asked.push(await json(request));
+      const outcomes = [{ name: 'order', window: '14d', guardrail: true }];
+      const plan = { steps: [1, 5, 25, 50, 100], analysis: { minStep: '10m', outcomes } };
+      response.writeHead(201, { 'content-type': 'application/json' }).end(JSON.stringify({ ...ROLLOUT, plan }));
+    }).listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  });
+  afterEach(() => server.close());
+
+  it('is asked for with its limit of the shift and its window, and says how long it takes at least', async () => {
+    const options = '--outcome order --outcome-window 2d --psi 0.25';
+    const { code, out } = await run(`rollout start repurchase 2 ${options} --url ${url}`);
+    expect(code).toBe(0);
+    expect(asked).toEqual([
+      {
+        ...{ kind: 'canary', version: '2' },
+        analysis: { psi: 0.25, outcomes: [{ name: 'order', guardrail: true, window: '2d' }] },
+      },
+    ]);
+    expect(out).toContain(
+      'note: it takes at least 56 days: 4 steps below 100 % each wait for the window of order, 14d',
+    );
+  });
+
+  it('is asked for with the shift switched off', async () => {
+    expect((await run(`rollout start repurchase 2 --psi off --url ${url}`)).code).toBe(0);
+    expect(asked).toEqual([{ kind: 'canary', version: '2', analysis: { psi: null } }]);
+  });
 });

@@ -21,7 +21,7 @@ interface Options extends ApiOptions {
   readonly minUsers?: number;
   readonly outcome?: readonly string[];
   readonly outcomeWindow?: string;
-  readonly psi?: number | null;
+  readonly psi?: number | 'off';
 }
 
 interface ArmOption {
@@ -124,7 +124,8 @@ function usage(problem: string, remedy: string): CommandFailure {
 function analysisOf({ manual, outcome, outcomeWindow: window, ...options }: Options) {
   if (window !== undefined && !outcome) throw usage('--outcome-window has no --outcome', 'add --outcome <name>');
   const outcomes = outcome?.map((name) => ({ name, guardrail: true, ...given({ window }) }));
-  const { dryRun, interval, minStep, minUsers, psi } = options;
+  const { dryRun, interval, minStep, minUsers } = options;
+  const psi = options.psi === 'off' ? null : options.psi;
   return given({ automatic: manual ? false : undefined, dryRun, interval, minStep, minUsers, psi, outcomes });
 }
 
@@ -141,9 +142,8 @@ function parseNumber(text: string): number {
   return number;
 }
 
-/** Null: `off`. */
-function parseLimit(text: string): number | null {
-  return text === 'off' ? null : parseNumber(text);
+function parseLimit(text: string): number | 'off' {
+  return text === 'off' ? text : parseNumber(text);
 }
 
 function parseNumbers(text: string): readonly number[] {
