@@ -33,6 +33,7 @@ import { type ReadDependencies, readOne } from './routes/predictions/read-one.ts
 import { approveGeneration } from './routes/predictors/approve-generation.ts';
 import { listPredictors } from './routes/predictors/list.ts';
 import { type GenerationDependencies, listGenerations } from './routes/predictors/list-generations.ts';
+import { listStableVersions } from './routes/predictors/list-stable-versions.ts';
 import type { PredictorDependencies, PredictorRegistry } from './routes/predictors/predictor-view.ts';
 import { rollBack } from './routes/predictors/rollback.ts';
 import { showPredictor } from './routes/predictors/show.ts';
@@ -157,6 +158,7 @@ function predictorEndpoints(dependencies: EndpointDependencies): readonly Endpoi
     listGenerations(dependencies),
     showReport(dependencies),
     approveGeneration(dependencies),
+    listStableVersions(dependencies),
     rollBack(dependencies),
   ];
 }

@@ -50,6 +50,7 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
   outcome_conflict: kind(409, 'Outcome id used before', 'the same source and id came before with another content'),
   run_conflict: kind(409, 'Run conflict', "the run's state does not allow this, or an `all` run is under way"),
   rollout_conflict: kind(409, 'Rollout conflict', 'a rollout is under way, or is not in a state that allows this'),
+  never_stable: kind(409, 'Never stable', 'the model version has never been stable, and `force` is not set'),
   version_unverified: kind(409, 'Model version unverified', 'the model version has no certificate of its trial'),
   history_changed: kind(409, 'History changed', 'the context token is of another past of the database'),
   context_not_reached: kind(412, 'Context not reached', "the context token names a version above the user's"),

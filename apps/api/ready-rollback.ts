@@ -22,7 +22,7 @@ export function withReadyRollback(generations: GenerationStore, db: Database): G
     async rollBack(request) {
       const all = await generations.list(request.predictor);
       const from = all.find(({ inForce }) => inForce) ?? null;
-      const target = rollbackTarget(all, from, request.to);
+      const target = rollbackTarget(all, from, request);
       if (target.modelVersionId !== from?.modelVersionId) await makeReady(db, target.modelVersionId);
       return generations.rollBack({ ...request, to: target.number });
     },

@@ -52,6 +52,7 @@ import { runStartCommand } from './commands/run-start.ts';
 import { upCommand } from './commands/up.ts';
 import { userEraseCommand } from './commands/user-erase.ts';
 import { userReadmitCommand } from './commands/user-readmit.ts';
+import { versionListCommand } from './commands/version-list.ts';
 import { versionRollbackCommand } from './commands/version-rollback.ts';
 import { CommandFailure, EXIT_INTERRUPTED, EXIT_USAGE, explainFailure, renderFailure } from './failure.ts';
 import { createPaint } from './output/paint.ts';
@@ -86,7 +87,9 @@ export function createProgram(cli: Cli): Command {
   program.addCommand(group('process', 'what serves: APIs and workers', [processListCommand(cli)]));
   program.addCommand(group('user', 'erase users, and end that', [userEraseCommand(cli), userReadmitCommand(cli)]));
   program.addCommand(rolloutCommands(cli));
-  program.addCommand(group('version', 'which model version is served', [versionRollbackCommand(cli)]));
+  program.addCommand(
+    group('version', 'which model version is served', [versionListCommand(cli), versionRollbackCommand(cli)]),
+  );
   program.addCommand(explanationCommands(cli));
   program.addCommand(group('audit', 'who moved what, when and why', [auditListCommand(cli)]));
   program.addCommand(keyCommands(cli));

@@ -35,7 +35,9 @@ beforeEach(async () => {
   rollouts = createRolloutStore(pool);
   await adoptCustomers(pool, { users: 50, chunkSize: 25 });
   await adoptCustomers(pool, { users: 50, chunkSize: 25, model: linearModel({ weights: [0.4, -0.2] }) });
-  await pool.query('update tandem.model_versions set stable_at = null where number = 1');
+  await pool.query(
+    'delete from tandem.stable_history where model_version_id = (select id from tandem.model_versions where number = 1)',
+  );
   worker = await createDependencies(environmentOf(database.url, inject('redisUrl')), silentLog);
 });
 

@@ -35,6 +35,7 @@ import type {
   ProcessView,
   Readmission,
   Rollback,
+  StableVersionView,
   UserView,
 } from './wire.ts';
 
@@ -56,6 +57,11 @@ export interface ClientOptions {
   readonly now?: () => number;
   readonly sleep?: RetryOptions['sleep'];
   readonly newId?: () => string;
+}
+
+export interface RollbackOptions extends CallOptions {
+  /** Whether the generation may be of a model version that was never stable. */
+  readonly force?: boolean;
 }
 
 export interface Client extends ModelCalls, BuildCalls {
@@ -86,8 +92,10 @@ export interface Client extends ModelCalls, BuildCalls {
   processes(options?: CallOptions): Promise<readonly ProcessView[]>;
   /** Newest first. */
   generations(predictor: string, options?: CallOptions): Promise<readonly GenerationView[]>;
-  /** @param to a generation's number; left out: the one published before the one in force */
-  rollback(predictor: string, to?: number, options?: CallOptions): Promise<Rollback>;
+  /** The model versions that were stable, the newest period first. */
+  stableVersions(predictor: string, options?: CallOptions): Promise<readonly StableVersionView[]>;
+  /** @param to a generation's number; default: the one before the generation in force that the stable arm has served */
+  rollback(predictor: string, to?: number, options?: RollbackOptions): Promise<Rollback>;
   /** @param generation its number; left out: the newest that was compared */
   generationReport(predictor: string, generation?: number, options?: CallOptions): Promise<GenerationReportView>;
   /** Puts a generation in force that was held back. */
@@ -125,8 +133,15 @@ export function createClient(options: ClientOptions): Client {
     processes: async (call) => (await get<{ processes: ProcessView[] }>('/v1/processes', call)).processes,
     generations: async (predictor, call) =>
       (await get<{ generations: GenerationView[] }>(`${predictorPath(predictor)}/generations`, call)).generations,
-    rollback: (predictor, to, call) => {
-      const body = to === undefined ? {} : { to: String(to) };
+    stableVersions: async (predictor, call) =>
+      (
+        await get<{ versions: StableVersionView[] }>(
+          pagePath(`${predictorPath(predictor)}/stable-versions`, { limit: 100 }),
+          call,
+        )
+      ).versions,
+    rollback: (predictor, to, { force, ...call } = {}) => {
+      const body = { ...(to === undefined ? {} : { to: String(to) }), ...(force ? { force } : {}) };
       return answerOf(transport, { method: 'POST', path: `${predictorPath(predictor)}/rollback`, body, ...call });
     },
     generationReport: (predictor, generation, call) =>

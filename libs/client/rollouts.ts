@@ -37,6 +37,7 @@ export interface RolloutView {
   /** As it was asked for, with every setting that was left out. */
   readonly plan: Readonly<Record<string, unknown>> & {
     readonly steps?: readonly number[];
+    readonly atOnce?: boolean;
     readonly analysis?: {
       readonly minStep: string;
       readonly outcomes: readonly { readonly name: string; readonly window: string; readonly guardrail: boolean }[];
@@ -84,6 +85,8 @@ export type RolloutInput =
       readonly kind: 'canary';
       readonly version: string;
       readonly steps?: readonly number[];
+      /** Skips steps and analysis; only for a former stable version. */
+      readonly atOnce?: boolean;
       readonly coverage?: 'required' | 'live';
       readonly analysis?: AnalysisInput;
     }

@@ -122,13 +122,25 @@ export interface GenerationView {
   readonly predictor: string;
   readonly state: 'building' | 'published' | 'dropped';
   readonly inForce: boolean;
-  /** Whether its model version was the stable one at some time; not so what a rollout tried and took back. */
+  /** Whether its model version was ever stable; false for a version that a rollout tried and rolled back. */
   readonly wasStable: boolean;
+  /** Whether the stable arm ever served this generation. */
+  readonly servedStable: boolean;
   readonly modelVersion: string;
   readonly users: number;
   readonly runId: string;
   readonly startedAt: string;
   readonly publishedAt: string | null;
+}
+
+/** A period in which the stable arm of a predictor served one model version. */
+export interface StableVersionView {
+  readonly modelVersion: string;
+  readonly since: string;
+  /** Null: it is stable now. */
+  readonly until: string | null;
+  /** The kept generation that a rollback to this version returns to; null: none is kept. */
+  readonly generation: string | null;
 }
 
 export interface Rollback {

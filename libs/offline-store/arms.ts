@@ -1,4 +1,7 @@
-/** Who is served what: the arms of each predictor. Whoever changes one holds `lockAssignments`. */
+/**
+ * Who is served what: the arms of each predictor. Every change of an arm holds `lockAssignments`. A trigger keeps the
+ * history of the stable arm (migrations/0030_stable_history.sql, stable-history.ts).
+ */
 import { STABLE } from '@tandem/prediction/rollouts/rollout';
 import { type Db, query } from './database.ts';
 
@@ -15,6 +18,9 @@ export interface Arm extends Record<string, unknown> {
 const SELECT = `select a.name, a.model_version_id as "modelVersionId", a.generation_id as "generationId",
     g.number as "generationNumber", a.overlay_floor as "overlayFloor", a.revision
   from tandem.arms a left join tandem.generations g on g.id = a.generation_id`;
+
+/** SQL: whether a rollout `r` is a canary that skips its steps. */
+const AT_ONCE = `coalesce((r.plan ->> 'atOnce')::boolean, false)`;
 
 /** An arm by name. */
 export async function findArm(db: Db, predictor: string, name: string = STABLE): Promise<Arm | undefined> {
@@ -40,7 +46,6 @@ export async function insertStableArm(db: Db, predictor: string, modelVersionId:
     text: 'insert into tandem.arms (predictor, name, model_version_id) values ($1, $2, $3)',
     values: [predictor, STABLE, modelVersionId],
   });
-  await noteStable(db, modelVersionId);
 }
 
 export interface ArmMove {
@@ -68,13 +73,12 @@ export async function moveArm(db: Db, predictor: string, move: ArmMove): Promise
       where predictor = $1 and name = $2`,
     values: [predictor, arm, move.modelVersionId, move.generationId, move.raiseFloor, move.restartExpiry],
   });
-  if (arm === STABLE) await noteStable(db, move.modelVersionId);
 }
 
 /**
- * An arm of a rollout, of whose users there are none yet. Of its version's generations that are kept it has the one that was
- * in force last: a newer one was rolled back. A version that was stable is returned to, and its generation serves as after a
- * rollback; one that was only tried waits for another generation where that one has expired. A shadow's serves nobody.
+ * Inserts an arm of a rollout, without users. It gets the generation of its version that was in force last: a newer one
+ * was rolled back. An `atOnce` canary is a rollback, so its generation's expiry restarts. Any other rollout waits for
+ * a new generation where the kept one has expired. A shadow's arm has no generation.
  */
 export async function insertArm(
   db: Db,
@@ -83,13 +87,12 @@ export async function insertArm(
   await query(db, {
     text: `insert into tandem.arms (predictor, name, model_version_id, rollout_id, overlay_floor, generation_id, expires_from)
       select $2, $3, $4, $1, r.overlay_floor, g.id,
-        case when g.id is not null and v.stable_at is not null then clock_timestamp() end
+        case when g.id is not null and ${AT_ONCE} then clock_timestamp() end
       from tandem.rollouts r
       join tandem.predictors p on p.name = $2
-      join tandem.model_versions v on v.id = $4
       left join lateral (
         select id from tandem.generations
-        where predictor = $2 and model_version_id = $4 and state = 'published' and (v.stable_at is not null or coalesce(
+        where predictor = $2 and model_version_id = $4 and state = 'published' and (${AT_ONCE} or coalesce(
           started_at > clock_timestamp() - (p.policy -> 'freshness' ->> 'maxAgeMs')::float8 * interval '1 ms', true))
         order by coalesce(left_at, published_at) desc limit 1) g on r.kind <> 'shadow'
       where r.id = $1`,
@@ -148,11 +151,4 @@ export async function makeStable(
 export function nextFloor(predictor: string): string {
   return `(1 + greatest((select coalesce(max(overlay_floor), 0) from tandem.arms where predictor = ${predictor}),
     (select coalesce(max(overlay_floor), 0) from tandem.rollouts where predictor = ${predictor})))`;
-}
-
-async function noteStable(db: Db, modelVersionId: string): Promise<void> {
-  await query(db, {
-    text: 'update tandem.model_versions set stable_at = clock_timestamp() where id = $1 and stable_at is null',
-    values: [modelVersionId],
-  });
 }

@@ -1,4 +1,4 @@
-/** A rollout is made: its row, and arms that nobody is served from yet. */
+/** Creates a rollout: its row, and arms without users. */
 import { randomUUID } from 'node:crypto';
 import { TandemError } from '@tandem/prediction/errors';
 import { unknownPredictor } from '@tandem/prediction/read/read-errors';
@@ -14,10 +14,7 @@ import { findModelVersion } from './registry.ts';
 import { refuseUnderRollout, requireRollout } from './rollout-rows.ts';
 import { lockAssignments } from './settings.ts';
 
-export async function createRollout(
-  pool: pg.Pool,
-  { predictor, plan, actor, mayGoAtOnce = false }: NewRollout,
-): Promise<Rollout> {
+export async function createRollout(pool: pg.Pool, { predictor, plan, actor }: NewRollout): Promise<Rollout> {
   return changeEventRules(pool, async (db) => {
     await lockAssignments(db);
     const stable = await findArm(db, predictor);
@@ -26,8 +23,8 @@ export async function createRollout(
     const arms = await findVersions(db, predictor, plan, stable.modelVersionId);
     await refuseOtherTypes(db, stable.modelVersionId, arms);
     await lockRules(db, predictor, arms);
-    const isWayBack = mayGoAtOnce && plan.kind === 'canary' && arms[0]?.wasStable === true;
-    const id = await insertRollout(db, predictor, isWayBack ? { ...plan, steps: [100] } : plan, actor, isWayBack);
+    if (plan.kind === 'canary' && plan.atOnce) refuseNeverStable(arms);
+    const id = await insertRollout(db, predictor, plan, actor);
     for (const { name, modelVersionId } of arms)
       await insertArm(db, { rolloutId: id, predictor, name, modelVersionId });
     await setEventFeatures(db, predictor);
@@ -49,7 +46,7 @@ interface ArmVersion {
   readonly modelVersionId: string;
   /** Where the plan names it. */
   readonly field: string;
-  /** Whether it was the stable one before. */
+  /** Whether the stable arm ever served it. */
   readonly wasStable: boolean;
 }
 
@@ -70,7 +67,8 @@ async function findVersions(
   const found: ArmVersion[] = [];
   for (const { name, version, field } of armsOf(plan)) {
     const [row] = await query<{ id: string; wasStable: boolean }>(db, {
-      text: `select id, stable_at is not null as "wasStable" from tandem.model_versions where predictor = $1 and number = $2`,
+      text: `select id, exists (select from tandem.stable_history h where h.model_version_id = v.id) as "wasStable"
+        from tandem.model_versions v where predictor = $1 and number = $2`,
       values: [predictor, version],
     });
     if (!row) {
@@ -89,6 +87,16 @@ async function findVersions(
     found.push({ name, number: version, modelVersionId: row.id, field, wasStable: row.wasStable });
   }
   return found;
+}
+
+function refuseNeverStable(arms: readonly ArmVersion[]): void {
+  const untested = arms.find(({ wasStable }) => !wasStable);
+  if (!untested) return;
+  throw new TandemError(
+    'never_stable',
+    `Model version ${untested.number} has never been stable: atOnce skips all steps, and only a former stable version may.`,
+    { field: 'atOnce', remedy: 'leave atOnce out; steps of [100] (--steps 100) serve it to all users in one step' },
+  );
 }
 
 /** What an event sends is of one type: an arm that takes it as another would lose its users' values, or all their events. */
@@ -122,16 +130,11 @@ async function lockRules(db: Db, predictor: string, arms: readonly ArmVersion[])
   }
 }
 
-async function insertRollout(
-  db: Db,
-  predictor: string,
-  plan: RolloutPlan,
-  actor: string,
-  isWayBack: boolean,
-): Promise<string> {
-  const reason = isWayBack
-    ? 'this version was the stable one before: everybody is served from it as soon as it is loaded'
-    : 'waits for its model versions and their generations';
+async function insertRollout(db: Db, predictor: string, plan: RolloutPlan, actor: string): Promise<string> {
+  const reason =
+    plan.kind === 'canary' && plan.atOnce
+      ? 'at once: all users are served from this former stable version as soon as it is loaded'
+      : 'waits for its model versions and their generations';
   const [made] = await query<{ id: string }>(db, {
     text: `insert into tandem.rollouts (predictor, number, kind, salt, plan, overlay_floor, created_by, reason)
       select $1, 1 + coalesce((select max(number) from tandem.rollouts where predictor = $1), 0), $2, $3, $4,

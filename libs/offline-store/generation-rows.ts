@@ -11,7 +11,8 @@ const COLUMNS = `
   g.id, g.predictor, g.number, g.model_version_id as "modelVersionId", v.number as "modelNumber", g.run_id as "runId",
   g.state, g.history, g.buckets, ${epochMs('g.started_at')} as "startedAt", g.published_at as "publishedAt", g.users,
   exists (select from tandem.arms a where a.generation_id = g.id) as "inForce",
-  v.stable_at is not null as "wasStable"`;
+  exists (select from tandem.stable_history h where h.model_version_id = g.model_version_id) as "wasStable",
+  exists (select from tandem.stable_history h where h.generation_id = g.id) as "servedStable"`;
 
 const SELECT = `select ${COLUMNS} from tandem.generations g join tandem.model_versions v on v.id = g.model_version_id`;
 

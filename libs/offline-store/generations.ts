@@ -15,10 +15,12 @@ import { findModelVersion } from './registry.ts';
 import { retiredGenerations } from './retired-generations.ts';
 import { refuseUnderRollout } from './rollout-rows.ts';
 import { lockAssignments } from './settings.ts';
+import { listStableVersions } from './stable-history.ts';
 
 export function createGenerationStore(pool: pg.Pool): GenerationStore {
   return {
     list: (predictor) => listGenerations(pool, predictor),
+    stableVersions: (predictor, limit) => listStableVersions(pool, predictor, limit),
     find: (id) => findGeneration(pool, id),
     inForce: () => listInForce(pool),
     rollBack: (request) => rollBack(pool, request),
@@ -28,10 +30,11 @@ export function createGenerationStore(pool: pg.Pool): GenerationStore {
 }
 
 /**
- * Pointer back, to another model version where the generation is of one; floor and revision up, expiry restarted. Rejects
- * with `unknown_predictor`, or with `unknown_generation`, naming those that can be returned to.
+ * Moves the stable arm's pointer back, to another model version where the generation is of one. Raises floor and revision,
+ * and restarts the expiry. Rejects with `unknown_predictor`, `unknown_generation` (naming the generations to choose
+ * from), and `never_stable`.
  */
-async function rollBack(pool: pg.Pool, { predictor, to, actor }: RollbackRequest) {
+async function rollBack(pool: pg.Pool, { predictor, to, force, actor }: RollbackRequest) {
   return changeEventRules(pool, async (db) => {
     await lockAssignments(db);
     const arm = await findArm(db, predictor);
@@ -41,13 +44,16 @@ async function rollBack(pool: pg.Pool, { predictor, to, actor }: RollbackRequest
     await refuseUnderRollout(db, predictor);
     const all = await listGenerations(db, predictor);
     const from = all.find((one) => one.id === arm.generationId) ?? null;
-    const target = rollbackTarget(all, from, to);
+    const target = rollbackTarget(all, from, { to, force: force ?? false });
     await putInForce(db, target);
     await insertAudit(db, {
       actor,
       action: 'rollback',
       predictor,
-      detail: { from: from?.number ?? null, to: target.number, modelVersionId: target.modelVersionId },
+      detail: {
+        ...{ from: from?.number ?? null, to: target.number, modelVersionId: target.modelVersionId },
+        ...(target.wasStable ? {} : { forced: true }),
+      },
     });
     return { from: from && { ...from, inForce: false }, to: { ...target, inForce: true } };
   });

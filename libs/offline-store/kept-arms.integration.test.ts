@@ -26,7 +26,9 @@ beforeEach(async () => {
   await workAll(await start());
   await adopt(database.pool, { predictors: [visitsPredictor({ model: 'second' })], actor: 'test' });
   await generations.rollBack({ predictor: 'visits', to: 1, actor: 'test' });
-  await query(database.pool, { text: 'update tandem.model_versions set stable_at = null where number = 2' });
+  await query(database.pool, {
+    text: 'delete from tandem.stable_history where model_version_id = (select id from tandem.model_versions where number = 2)',
+  });
 });
 
 const CHANGE = { actor: 'ops', reason: 'a test' };

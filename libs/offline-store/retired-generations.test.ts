@@ -17,6 +17,7 @@ function generation(number: number, changes: Partial<RetentionCandidate> = {}): 
     users: 1,
     inForce: false,
     wasStable: true,
+    servedStable: true,
     isServed: changes.inForce ?? false,
     lastUsedMs: 0,
     runEndedMs: 0,

@@ -27,7 +27,9 @@ beforeEach(async () => {
   await workAll(await start());
   await adopt(database.pool, { predictors: [visitsPredictor({ model: 'second' })], actor: 'test' });
   await createGenerationStore(database.pool).rollBack({ predictor: 'visits', to: 1, actor: 'test' });
-  await query(database.pool, { text: 'update tandem.model_versions set stable_at = null where number = 2' });
+  await query(database.pool, {
+    text: 'delete from tandem.stable_history where model_version_id = (select id from tandem.model_versions where number = 2)',
+  });
 });
 
 const CHANGE = { actor: 'ops', reason: 'a test' };
@@ -176,7 +178,7 @@ describe('a canary', () => {
     await expect(rollouts.advance(id, CHANGE)).rejects.toMatchObject({ code: 'rollout_conflict' });
   });
 
-  test('to a version that was stable before goes at once, to the generation that is kept of it', async () => {
+  test('to a version that was stable before obeys its steps; only atOnce skips them, to the generation that is kept', async () => {
     const first = await create();
     const { run } = await store.create({
       predictor: 'visits',
@@ -190,13 +192,22 @@ describe('a canary', () => {
     await rollouts.promote(first.id, 'candidate', CHANGE);
     const careful = await create({ ...CANARY, version: 1 });
     expect(careful).toMatchObject({ plan: { steps: CANARY.steps } });
+    expect(await rollouts.begin(careful.id, CHANGE)).toMatchObject({ state: 'running', step: 0 });
     await rollouts.abort(careful.id, CHANGE);
-    const plan = { ...CANARY, version: 1 };
-    const back = await rollouts.create({ predictor: 'visits', plan, actor: 'ops', mayGoAtOnce: true });
+    const back = await create({ ...CANARY, version: 1, steps: [100], atOnce: true });
     expect(back).toMatchObject({ plan: { steps: [100] }, arms: [{ modelNumber: 1, generationNumber: 1 }] });
     expect(await rollouts.begin(back.id, CHANGE)).toMatchObject({ state: 'promoted' });
     expect(await stable()).toEqual([1, 1]);
     expect((await assignments()).stable).toMatchObject({ expiresFrom: expect.any(Number), overlayFloor: 4 });
+  });
+
+  test('skips its steps to no version that was never stable', async () => {
+    await expect(create({ ...CANARY, steps: [100], atOnce: true })).rejects.toMatchObject({
+      code: 'never_stable',
+      field: 'atOnce',
+      remedy: expect.stringContaining('--steps 100'),
+    });
+    expect(await rollouts.active()).toEqual([]);
   });
 
   test('keeps its generation for as long as an arm names it, and taken back as any that was served', async () => {

@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'run_conflict'
   | 'version_unverified'
   | 'rollout_conflict'
+  | 'never_stable'
   | 'unknown_rollout'
   | 'unknown_model_version'
   | 'unknown_explanation'

@@ -124,7 +124,9 @@ export async function createPredictionWorld({ users }: { readonly users: number 
       const second = { name: PREDICTOR, artifact: MODEL, policy, definition: { ...definition, query } };
       await adopt(pool, { actor: 'test', predictors: [second] });
       await adoptWith();
-      await pool.query('update tandem.model_versions set stable_at = null where number = 2');
+      await pool.query(
+        'delete from tandem.stable_history where model_version_id = (select id from tandem.model_versions where number = 2)',
+      );
     },
     /** A process that reads, with a memory of its own; some of its parts may be others. */
     createReader(

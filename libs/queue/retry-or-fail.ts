@@ -33,6 +33,7 @@ function mayPass(code: ErrorCode): boolean {
     case 'unknown_generation':
     case 'outcome_conflict':
     case 'rollout_conflict':
+    case 'never_stable':
     case 'unknown_model_version':
     case 'unknown_rollout':
     case 'unknown_artifact':

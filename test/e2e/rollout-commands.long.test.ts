@@ -98,6 +98,13 @@ it('a model version is pushed, prepared, served to some, then to all, and rolled
     err: expect.stringContaining('count: model version 2 is served already'),
   });
   expect(await tandem(`version rollback ${COUNT}`)).toMatchObject({ code: 2 });
+  const listed = (await tandem(`version list ${COUNT}`)).out.split('\n').map((line) => line.trim().split(/ {2,}/));
+  expect(listed.map(([version, , until, , generation]) => [version, until, generation])).toEqual([
+    ['version', 'until', 'kept generation'],
+    ['2', 'now', '2'],
+    ['1', expect.any(String), '1'],
+    ['', undefined, undefined],
+  ]);
   expect((await tandem(`version rollback ${COUNT} --yes`)).out).toBe(
     'count: model version 1 is served, from generation 1\n',
   );
@@ -115,8 +122,15 @@ it('a model version is pushed, prepared, served to some, then to all, and rolled
   expect((await tandem(`audit list --limit 3`)).out.split('\n')).toHaveLength(5);
 });
 
-it('to the version that was promoted before it goes at once; taken back while it is prepared, nobody notices', async () => {
-  const started = await json<{ id: string; plan: { steps: number[] } }>(`rollout start ${COUNT} 2 --manual`);
+it('to a former stable version obeys its options; --at-once skips the steps; an abort while preparing changes nothing', async () => {
+  const careful = await json<{ plan: object }>(`rollout start ${COUNT} 2 --min-step 2h`);
+  expect(careful.plan).toMatchObject({ steps: [1, 5, 25, 50, 100], analysis: { minStep: '2h' } });
+  expect((await tandem(`rollout abort ${COUNT} --yes`)).code).toBe(0);
+  expect(await tandem(`rollout start ${COUNT} 2 --at-once --min-step 2h`)).toMatchObject({
+    code: 2,
+    err: 'tandem: --min-step has no effect with --at-once\n  leave out --min-step or --at-once\n',
+  });
+  const started = await json<{ id: string; plan: { steps: number[] } }>(`rollout start ${COUNT} 2 --at-once`);
   expect(started.plan.steps).toEqual([100]);
   const show = () => json<{ state: string }>(`rollout show ${started.id}`);
   await until('the rollout is over', async () => (await show()).state === 'promoted');
@@ -137,6 +151,7 @@ it('to the version that was promoted before it goes at once; taken back while it
     'state',
     'aborted',
     'promoted',
+    'aborted',
     'promoted',
     undefined,
   ]);

@@ -13,6 +13,7 @@ interface Options extends ApiOptions {
   readonly maxPerSecond?: number;
   readonly arm?: readonly ArmOption[];
   readonly steps?: readonly number[];
+  readonly atOnce?: boolean;
   readonly live?: boolean;
   readonly manual?: boolean;
   readonly dryRun?: boolean;
@@ -43,6 +44,7 @@ export function rolloutStartCommand(cli: Cli): Command {
     .argument('<predictor>')
     .argument('[version]', 'the model version: tandem model list shows them; of an A/B test --arm names them')
     .option('--steps <percents>', 'of a canary: percent of the users, rising, the last 100', parseNumbers)
+    .option('--at-once', 'of a canary to a former stable version: skip the steps and the analysis')
     .option('--shadow', 'nobody is served from it: its answers are compared with what is served')
     .option('--share <share>', 'of a shadow: the share of the users, 0 to 1', parseNumber)
     .option('--max-per-second <count>', 'of a shadow: inferences a second of each process', parseNumber)
@@ -85,13 +87,15 @@ const ANALYSED = [
 ] as const;
 /** What can be said of each kind; anything else would have no effect. */
 const OPTIONS: Readonly<Record<Kind, readonly (keyof Options)[]>> = {
-  canary: ['steps', ...ANALYSED],
+  canary: ['steps', 'atOnce', ...ANALYSED],
   shadow: ['shadow', 'share', 'maxPerSecond'],
   ab: ['arm', ...ANALYSED],
 };
+/** What applies to a canary that skips its steps. */
+const AT_ONCE: readonly (keyof Options)[] = ['atOnce', 'live'];
 
 function inputOf(version: string | undefined, options: Options): RolloutInput {
-  const { arm, shadow, share, maxPerSecond, steps, live } = options;
+  const { arm, shadow, share, maxPerSecond, steps, atOnce, live } = options;
   const kind = arm ? 'ab' : shadow ? 'shadow' : 'canary';
   refuseOthers(kind, options);
   const coverage = live ? ({ coverage: 'live' } as const) : {};
@@ -106,14 +110,17 @@ function inputOf(version: string | undefined, options: Options): RolloutInput {
     );
   }
   if (shadow) return { kind: 'shadow', version, ...given({ share, maxPerSecond }) };
-  return { kind: 'canary', version, ...given({ steps }), ...coverage, analysis: analysisOf(options) };
+  return { kind: 'canary', version, ...given({ steps, atOnce }), ...coverage, analysis: analysisOf(options) };
 }
 
 function refuseOthers(kind: Kind, options: Options): void {
   const all = new Set(Object.values(OPTIONS).flat());
-  const other = [...all].find((name) => options[name] !== undefined && !OPTIONS[kind].includes(name));
+  const known = options.atOnce ? AT_ONCE : OPTIONS[kind];
+  const other = [...all].find((name) => options[name] !== undefined && !known.includes(name));
   if (other === undefined) return;
   const flag = `--${other.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  const isSkipped = options.atOnce && OPTIONS[kind].includes(other);
+  if (isSkipped) throw usage(`${flag} has no effect with --at-once`, `leave out ${flag} or --at-once`);
   throw usage(`${flag} says nothing of ${SAID[kind]}`, 'leave it out');
 }
 

@@ -4,10 +4,6 @@ import type { Rollout, RolloutPlan } from './rollout.ts';
 export interface NewRollout {
   readonly predictor: string;
   readonly plan: RolloutPlan;
-  /**
-   * Whether a canary to a version that was stable before has one step, all of it: where nobody asked for steps.
-   */
-  readonly mayGoAtOnce?: boolean;
   /** Who asks, as the audit says it: `key:<name>`, `api`, `cli`. */
   readonly actor: string;
 }
@@ -27,10 +23,11 @@ export interface ArmOverride {
 
 export interface RolloutStore {
   /**
-   * Makes a rollout, `preparing`, with arms that nobody is served from yet. An arm has the generation of its version that was
-   * in force last, if one is kept that may serve. A canary to a version that was stable before may go at once.
+   * Creates a rollout, `preparing`, with arms without users. An arm gets the generation of its version that was in force
+   * last, if one is kept that may serve.
    *
-   * Rejects `unknown_predictor`, `unknown_model_version`, `rollout_conflict` (another is active), `invalid_input`.
+   * Rejects `unknown_predictor`, `unknown_model_version`, `rollout_conflict` (another is active), `invalid_input`, and
+   * `never_stable` (a canary with `atOnce` to a version that was never stable).
    */
   create(rollout: NewRollout): Promise<Rollout>;
   find(id: string): Promise<Rollout | undefined>;

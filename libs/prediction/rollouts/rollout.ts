@@ -57,6 +57,8 @@ export interface CanaryPlan {
   readonly version: number;
   /** Percent of the users, rising; the last is 100, at which the version becomes the stable one. */
   readonly steps: readonly number[];
+  /** Whether it is a rollback to a former stable version: one step of 100 %, from the generation that is kept of it. */
+  readonly atOnce?: boolean;
   readonly coverage: Coverage;
   readonly analysis: AnalysisPlan;
 }

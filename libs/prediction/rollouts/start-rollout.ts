@@ -26,9 +26,8 @@ export async function startRollout(dependencies: StartRolloutDependencies, rollo
 function outdated(rollout: Rollout): readonly RolloutArm[] {
   const { plan, arms } = rollout;
   if (plan.kind === 'shadow') return [];
-  // Back to a version that was the stable one: nothing is recomputed, as by a rollback.
-  const isWayBack = plan.kind === 'canary' && plan.steps[0] === 100;
-  return isWayBack ? uncomputed(rollout) : arms;
+  // As a rollback does, it recomputes nothing.
+  return plan.kind === 'canary' && plan.atOnce ? uncomputed(rollout) : arms;
 }
 
 /** The arms that serve users, and have nothing computed ahead of time for them. */

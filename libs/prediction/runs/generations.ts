@@ -18,6 +18,8 @@ export interface Generation {
   readonly users: number;
   /** Whether an arm points at it. */
   readonly inForce: boolean;
-  /** Whether its model version was the stable arm's at some time; not so what a rollout tried and took back. */
+  /** Whether the stable arm ever served its model version; false for a version that a rollout tried and rolled back. */
   readonly wasStable: boolean;
+  /** Whether the stable arm ever served this generation itself. */
+  readonly servedStable: boolean;
 }

@@ -9,7 +9,10 @@ const states: Readonly<Record<number, GenerationState>> = {
   3: 'published',
   2: 'dropped',
 };
-const all = [6, 5, 4, 3, 2].map((number) => ({ number, state: states[number] ?? 'published', wasStable: true }));
+const all = [6, 5, 4, 3, 2].map((number) => ({
+  ...{ number, state: states[number] ?? 'published', modelNumber: 1 },
+  ...{ wasStable: true, servedStable: true },
+}));
 const at = (number: number) => all.find((one) => one.number === number) ?? null;
 
 test.each([
@@ -18,13 +21,21 @@ test.each([
   [null, null, 5],
   [5, 3, 3],
 ])('from generation %j to %j it goes to %j', (from, to, expected) => {
-  expect(rollbackTarget(all, from === null ? null : at(from), to).number).toBe(expected);
+  expect(rollbackTarget(all, from === null ? null : at(from), { to }).number).toBe(expected);
 });
 
-test('what a rollout tried and took back is returned to by name alone', () => {
-  const tried = all.map((one) => ({ ...one, wasStable: one.number !== 4 }));
-  expect(rollbackTarget(tried, at(5), null).number).toBe(3);
-  expect(rollbackTarget(tried, at(5), 4).number).toBe(4);
+test('without a target it skips what only the arm of a rollout has served, also of a version that was stable once', () => {
+  const tried = all.map((one) => ({ ...one, servedStable: one.number !== 4 }));
+  expect(rollbackTarget(tried, at(5), { to: null }).number).toBe(3);
+  expect(rollbackTarget(tried, at(5), { to: 4 }).number).toBe(4);
+});
+
+test('a generation of a version that was never stable is returned to by force alone', () => {
+  const tried = all.map((one) => ({ ...one, wasStable: one.number !== 4, servedStable: one.number !== 4 }));
+  expect(() => rollbackTarget(tried, at(5), { to: 4 })).toThrow(
+    expect.objectContaining({ code: 'never_stable', field: 'to', remedy: expect.stringContaining('--force') }),
+  );
+  expect(rollbackTarget(tried, at(5), { to: 4, force: true }).number).toBe(4);
 });
 
 test.each([
@@ -34,13 +45,13 @@ test.each([
   [4, 9, 'There is no generation 9.', 'choose one of 5, 3'],
   [3, null, 'There is no published generation before generation 3, which is in force.', 'choose one of 5, 4'],
 ])('from generation %j to %j it goes nowhere, and what there is instead is named', (from, to, message, remedy) => {
-  expect(() => rollbackTarget(all, at(from), to)).toThrow(
+  expect(() => rollbackTarget(all, at(from), { to })).toThrow(
     expect.objectContaining({ code: 'unknown_generation', field: 'to', message, remedy }),
   );
 });
 
 test('before the first run there is nowhere to go', () => {
-  expect(() => rollbackTarget([], null, null)).toThrow(
+  expect(() => rollbackTarget([], null, { to: null })).toThrow(
     expect.objectContaining({ remedy: 'there is none to return to yet' }),
   );
 });

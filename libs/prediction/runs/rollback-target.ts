@@ -1,28 +1,47 @@
-/** Where a rollback goes: one rule for the store, which obeys it, and for whoever asks a person before. */
+/** The generation that a rollback goes to: one rule for the store and for the command that asks a person first. */
 import { TandemError } from '../errors.ts';
 import type { Generation } from './generations.ts';
 
-type Choosable = Pick<Generation, 'number' | 'state' | 'wasStable'>;
+type Choosable = Pick<Generation, 'number' | 'state' | 'wasStable' | 'servedStable' | 'modelNumber'>;
+
+export interface WantedRollback {
+  /** A generation's number; null: the newest before the one in force that the stable arm has served. */
+  readonly to: number | null;
+  /** Whether the model version may be one that was never stable. */
+  readonly force?: boolean;
+}
 
 /**
- * Throws `unknown_generation`, naming those that can be returned to.
+ * Returns the generation that a rollback goes to. Without `to`, generations that only a rollout's arm served are skipped.
+ * Throws `unknown_generation`, naming the generations to choose from, and `never_stable`.
  * @param all newest first
  * @param from the one in force; null where there is none
- * @param to a number; null: the newest before the one in force, of a model version that was the stable one: what a rollout
- * tried and took back comes between them, and was taken back for a reason
  */
-export function rollbackTarget<T extends Choosable>(all: readonly T[], from: T | null, to: number | null): T {
+export function rollbackTarget<T extends Choosable>(
+  all: readonly T[],
+  from: T | null,
+  { to, force = false }: WantedRollback,
+): T {
   const available = all.filter((one) => one.state === 'published' && one.number !== from?.number);
   const target =
     to === null
-      ? available.find((one) => one.wasStable && (from === null || one.number < from.number))
+      ? available.find((one) => one.servedStable && (from === null || one.number < from.number))
       : available.find((one) => one.number === to);
+  if (target && !target.wasStable && !force) throw neverStable(target);
   if (target) return target;
   const numbers = available.map((one) => one.number);
   throw new TandemError('unknown_generation', whyNot(all, from, to), {
     field: 'to',
     remedy: numbers.length > 0 ? `choose one of ${numbers.join(', ')}` : 'there is none to return to yet',
   });
+}
+
+function neverStable({ number, modelNumber }: Choosable): TandemError {
+  return new TandemError(
+    'never_stable',
+    `Generation ${number} is of model version ${modelNumber}, which has never been stable.`,
+    { field: 'to', remedy: 'start a rollout of that version; --force (force: true) serves it to all users untested' },
+  );
 }
 
 function whyNot(all: readonly Choosable[], from: Choosable | null, to: number | null): string {

@@ -14,6 +14,7 @@ import type {
   RunStep,
   UnfinishedRun,
 } from './runs.ts';
+import type { StableVersion } from './stable-versions.ts';
 
 export interface NewRun {
   readonly predictor: string;
@@ -98,11 +99,15 @@ export interface RollbackRequest {
   readonly predictor: string;
   /** The generation's number; null: as rollback-target.ts says. */
   readonly to: number | null;
+  /** Whether the generation may be of a model version that was never stable. */
+  readonly force?: boolean;
   readonly actor: string;
 }
 
 export interface GenerationStore {
   list(predictor: string): Promise<readonly Generation[]>;
+  /** What the stable arm has served, newest period first; at most `limit` periods. */
+  stableVersions(predictor: string, limit: number): Promise<readonly StableVersion[]>;
   find(id: string): Promise<Generation | undefined>;
   /** Those that an arm points at. */
   inForce(): Promise<readonly Generation[]>;

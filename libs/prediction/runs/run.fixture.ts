@@ -47,6 +47,7 @@ export const generationOf = (id: string): Generation => ({
   users: 10,
   inForce: true,
   wasStable: true,
+  servedStable: true,
 });
 
 /** What was hinted at, one line a hint. */

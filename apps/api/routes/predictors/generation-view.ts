@@ -8,7 +8,8 @@ export const GenerationSchema = z
     predictor: z.string(),
     state: z.enum(['building', 'published', 'dropped']),
     inForce: z.boolean(),
-    wasStable: z.boolean().openapi({ description: 'Whether its model version was the stable one at some time' }),
+    wasStable: z.boolean().openapi({ description: 'Whether its model version was ever stable' }),
+    servedStable: z.boolean().openapi({ description: 'Whether the stable arm ever served this generation' }),
     modelVersion: z.string(),
     users: z.int(),
     runId: z.uuid(),
@@ -25,6 +26,7 @@ export const GENERATION_EXAMPLE: GenerationView = {
   state: 'published',
   inForce: true,
   wasStable: true,
+  servedStable: true,
   modelVersion: '2',
   users: 2357,
   runId: '0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2b11',
@@ -33,14 +35,15 @@ export const GENERATION_EXAMPLE: GenerationView = {
 };
 
 export function generationView(generation: Generation): GenerationView {
-  const { number, predictor, state, inForce, wasStable, modelNumber, users, runId, startedAt, publishedAt } =
-    generation;
+  const { number, predictor, state, inForce, wasStable, servedStable } = generation;
+  const { modelNumber, users, runId, startedAt, publishedAt } = generation;
   return {
     generation: String(number),
     predictor,
     state,
     inForce,
     wasStable,
+    servedStable,
     modelVersion: String(modelNumber),
     users,
     runId,

@@ -10,7 +10,7 @@ import { problems } from '../../problem-schema.ts';
 import { GENERATION_EXAMPLE, GenerationSchema, generationView } from './generation-view.ts';
 
 export interface GenerationDependencies {
-  readonly generations: Pick<GenerationStore, 'list' | 'rollBack'>;
+  readonly generations: Pick<GenerationStore, 'list' | 'rollBack' | 'stableVersions'>;
   readonly registry: Pick<Registry, 'predictor'>;
 }
 

@@ -16,9 +16,13 @@ const RequestSchema = z
       .regex(/^[1-9][0-9]{0,8}$/, "a generation's number, as text")
       .optional()
       .openapi({
-        description: 'Left out: the generation before the one in force, of a model version that was the stable one',
+        description: 'Default: the generation before the one in force that the stable arm has served',
         example: '16',
       }),
+    force: z
+      .boolean()
+      .default(false)
+      .openapi({ description: 'Whether the generation may be of a model version that has never been stable' }),
   })
   .openapi('Rollback');
 
@@ -31,11 +35,12 @@ export function rollBack({ generations, registry }: GenerationDependencies): End
     produces: 'application/json',
     async handle(context, event, caller) {
       const name = context.req.param('predictor') ?? '';
-      const { to } = await parseBody(context, BODY);
+      const { to, force } = await parseBody(context, BODY);
       if (!(await registry.predictor(name))) throw unknownPredictor(name);
       const moved = await generations.rollBack({
         predictor: name,
         to: to === undefined ? null : Number(to),
+        force,
         actor: caller.actor,
       });
       event.add({ predictor: name, from: moved.from?.number ?? null, to: moved.to.number });
@@ -71,6 +76,7 @@ const route = createRoute({
       'unknown_predictor',
       'unknown_generation',
       'rollout_conflict',
+      'never_stable',
       'body_too_large',
       'unsupported_media_type',
       'invalid_input',

@@ -32,7 +32,9 @@ async function served(): Promise<unknown> {
 async function asBefore(): Promise<void> {
   await api.pool.query(`update tandem.arms set model_version_id = (select id from tandem.model_versions where number = 2)
     where name = 'stable'`);
-  await api.pool.query('update tandem.model_versions set stable_at = null where number = 1');
+  await api.pool.query(
+    'delete from tandem.stable_history where model_version_id = (select id from tandem.model_versions where number = 1)',
+  );
 }
 
 describe('a canary', () => {

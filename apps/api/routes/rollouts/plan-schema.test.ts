@@ -30,7 +30,7 @@ const analysis = fc.record({
 const coverage = fc.constantFrom('required' as const, 'live' as const);
 const plan: fc.Arbitrary<RolloutPlanView> = fc.oneof(
   fc.record({
-    ...{ kind: fc.constant('canary' as const), version, coverage, analysis },
+    ...{ kind: fc.constant('canary' as const), version, coverage, analysis, atOnce: fc.constant(false) },
     steps: fc.uniqueArray(percent, { maxLength: 19 }).map((steps) => [...steps.sort((a, b) => a - b), 100]),
   }),
   fc.record({

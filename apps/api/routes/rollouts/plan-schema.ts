@@ -2,6 +2,7 @@
 import { z } from '@hono/zod-openapi';
 import { type Duration, formatDuration, parseDuration } from '@tandem/config/durations';
 import { BUCKETS } from '@tandem/experiment/assignment';
+import { TandemError } from '@tandem/prediction/errors';
 import { OUTCOME_NAME } from '@tandem/prediction/rollouts/outcomes';
 import type { AnalysisPlan, OutcomeMetric, RolloutPlan } from '@tandem/prediction/rollouts/rollout';
 
@@ -85,10 +86,13 @@ const CanarySchema = z.strictObject({
     .refine((steps) => steps.at(-1) === 100, 'the last must be 100')
     .optional()
     .openapi({
-      description:
-        'Percent of the users. Left out: 1, 5, 25, 50, 100; and to a version that was the stable one before 100 at once, as soon as it is loaded',
+      description: 'Percent of the users. Default: 1, 5, 25, 50, 100; with `atOnce` 100',
       example: [1, 5, 25, 50, 100],
     }),
+  atOnce: z.boolean().default(false).openapi({
+    description:
+      'Skips the steps and the analysis: all users are served from the version as soon as it is loaded, from its kept generation. Only for a former stable version',
+  }),
   coverage,
   analysis,
 });
@@ -139,7 +143,7 @@ export function planOf(view: RolloutPlanView): RolloutPlan {
       return {
         ...view,
         version: Number(view.version),
-        steps: view.steps ?? DEFAULT_STEPS,
+        steps: stepsOf(view),
         analysis: analysisOf(view.analysis),
       };
     case 'ab': {
@@ -149,12 +153,28 @@ export function planOf(view: RolloutPlanView): RolloutPlan {
   }
 }
 
+/** Throws `invalid_input` where steps are given to a canary that skips them. */
+function stepsOf({ steps, atOnce }: z.output<typeof CanarySchema>): readonly number[] {
+  if (!atOnce) return steps ?? DEFAULT_STEPS;
+  if (steps === undefined || steps.length === 1) return [100];
+  throw new TandemError('invalid_input', 'atOnce skips the steps that are given.', {
+    field: 'atOnce',
+    remedy: 'leave out atOnce or steps',
+  });
+}
+
 export function planView(plan: RolloutPlan): RolloutPlanView {
   switch (plan.kind) {
     case 'shadow':
       return { ...plan, version: String(plan.version) };
     case 'canary':
-      return { ...plan, version: String(plan.version), steps: [...plan.steps], analysis: analysisView(plan.analysis) };
+      return {
+        ...plan,
+        version: String(plan.version),
+        steps: [...plan.steps],
+        atOnce: plan.atOnce ?? false,
+        analysis: analysisView(plan.analysis),
+      };
     case 'ab': {
       const arms = plan.arms.map(({ name, version: number, weight }) => ({
         variant: name,

@@ -38,7 +38,9 @@ async function serveSecondVersion({ pool }: Pick<TestApi, 'pool'>): Promise<void
   const first = repurchase();
   const second = { ...first, artifact, definition: { ...first.definition, artifactHash } };
   await adopt(pool, { predictors: [second], actor: 'test' });
-  await pool.query('update tandem.model_versions set stable_at = null where number = 1');
+  await pool.query(
+    'delete from tandem.stable_history where model_version_id = (select id from tandem.model_versions where number = 1)',
+  );
 }
 
 function callsOf({ app, post, pool, dependencies }: TestApi): Omit<RolloutsApi, keyof TestApi> {

@@ -34,6 +34,7 @@ describe('a rollout is started', () => {
       kind: 'canary',
       version: '1',
       steps: [1, 5, 25, 50, 100],
+      atOnce: false,
       coverage: 'required',
       analysis: ANALYSIS,
     });
@@ -46,6 +47,7 @@ describe('a rollout is started', () => {
       kind: 'canary',
       version: '1',
       steps: [0.5, 12.34, 100],
+      atOnce: false,
       coverage: 'live',
       analysis: {
         ...{ automatic: false, dryRun: true, interval: '30s', minStep: '1500ms', minUsers: 50, alpha: 0.01 },
@@ -105,6 +107,8 @@ describe('a rollout is refused, at the field that is wrong', () => {
     ['a step above 100', canary({ steps: [5, 101] }), 422, 'steps[1]'],
     ['a step finer than a bucket', canary({ steps: [1.001, 100] }), 422, 'steps[0]'],
     ['no steps', canary({ steps: [] }), 422, 'steps'],
+    ['steps to skip', canary({ steps: [5, 100], atOnce: true }), 422, 'atOnce'],
+    ['at once to a version that was never stable', canary({ atOnce: true }), 409, 'atOnce'],
     ['an unknown field', canary({ weight: 5 }), 422, 'weight'],
     ['an unknown setting of the analysis', analysis({ patience: 1 }), 422, 'analysis.patience'],
     ['arms of a canary', canary({ arms: [] }), 422, 'arms'],

@@ -1,4 +1,4 @@
-/** POST /v1/predictors/{predictor}/rollouts: another model version beside the stable one, prepared before anybody is served. */
+/** POST /v1/predictors/{predictor}/rollouts: starts another model version beside the stable one. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/prediction/read/read-errors';
 import { startRollout as startRolloutOf } from '@tandem/prediction/rollouts/start-rollout';
@@ -30,10 +30,9 @@ export function startRollout({ rollouts, registry, runs, enqueuePlan }: RolloutD
       const predictor = context.req.param('predictor') ?? '';
       const body = await parseBody(context, BODY);
       const plan = planOf(body);
-      const mayGoAtOnce = body.kind === 'canary' && body.steps === undefined;
       if (!(await registry.predictor(predictor))) throw unknownPredictor(predictor);
       const hints = { plan: (runId: string) => hintWorker({ enqueuePlan }, runId, event) };
-      const rollout = await startRolloutOf({ rollouts, runs, hints }, { predictor, plan, actor, mayGoAtOnce });
+      const rollout = await startRolloutOf({ rollouts, runs, hints }, { predictor, plan, actor });
       event.add({ predictor, rolloutId: rollout.id, kind: plan.kind });
       return jsonResponse(rolloutView(rollout), 201, { location: `/v1/rollouts/${rollout.id}` });
     },
@@ -64,6 +63,7 @@ const route = createRoute({
       'unknown_predictor',
       'unknown_model_version',
       'rollout_conflict',
+      'never_stable',
       'body_too_large',
       'unsupported_media_type',
       'invalid_input',
