@@ -90,7 +90,7 @@ async function serve(
     const each = Array.from({ length: count }, (_, i) => ({ ...place, userId: `${arm}${step}-${i}` }));
     await exposures.put(each, 0);
     const latency = LATENCY_BOUNDS_MS.map((_, i) => (i === 0 ? count : 0));
-    const sums = { ...NO_COUNTS, reads: count, errors: errors[arm] ?? 0, latency: [...latency, 0] };
+    const sums = { ...NO_COUNTS, reads: count, errors: errors[arm] ?? 0, latency: [...latency, 0], users: count };
     await counts.put([{ rolloutId, step, arm, source: 'batch', processId, counts: sums }]);
   }
 }

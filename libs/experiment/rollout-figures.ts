@@ -1,9 +1,9 @@
 /**
  * What a rollout is judged by, and what comes of it: the figures of one step, the rules of its plan, the checks.
  *
- * The unit is the user. Counts of reads enter as shares of so many users as were served, not of so many reads: reads of one
- * user are alike, so that a thousand reads of ten users tell about ten things. That is careful as long as no few users make
- * most of the reads; where they do, the shares are theirs, and the tests are surer than they should be.
+ * The unit is the user. What is judged has users in the place of reads (judgedFiguresOf in libs/prediction): each user
+ * weighs 1, split over their own reads. The tests take such a share of a user for so much of a yes-or-no answer, which is
+ * careful: of all values between 0 and 1 with one mean, yes-or-no answers vary most.
  */
 import type { ArmSample } from './arm-sample.ts';
 

@@ -82,7 +82,8 @@ function withRollout(stable: Assignment, all: readonly Interval[], parts: Rollou
     if (one) overridden.set(userId, one.assignment);
   }
   const bucketOf = (userId: string) => bucketOfUser(salt, userId);
-  const served = Object.freeze({ id, kind, step, overridden: false });
+  const slowMs = 'analysis' in plan ? { slowMs: plan.analysis.guardrails.slowMs } : {};
+  const served = Object.freeze({ id, kind, step, overridden: false, ...slowMs });
   const byHand = Object.freeze({ ...served, overridden: true });
   const rollout: AssignedRollout = Object.freeze({
     ...{ id, kind, step, plan, bucketOf },

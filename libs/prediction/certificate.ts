@@ -55,6 +55,8 @@ export interface ServedRollout {
   readonly step: number;
   /** Whether the user was put into the arm by hand: served, and not counted. */
   readonly overridden: boolean;
+  /** The milliseconds above which its plan calls a read slow; absent of a shadow. */
+  readonly slowMs?: number;
 }
 
 /** Of a predictor without a rollout. */

@@ -1,6 +1,6 @@
 /**
  * What was served from one arm with one source: sums that a process keeps since a step began, and that are added up over
- * processes. Counts of users enter statistics, not those of reads: a user who reads often must not count often.
+ * processes. Reports show the reads. Guardrails go by users: each user weighs 1 in each process, split over their reads.
  */
 import type { ExposedUsers, ServedSource } from './exposures.ts';
 
@@ -28,8 +28,12 @@ export interface ArmCounts {
   readonly errors: number;
   /** By LATENCY_BOUNDS_MS and above. */
   readonly latency: readonly number[];
-  /** By SCORE_CLASSES, of the field that the predictor decides by. */
+  /** By SCORE_CLASSES, of the field that the predictor decides by: each user's first score in the step. */
   readonly scores: readonly number[];
+  /** Sum over the users of the share of their reads that are counted here. */
+  readonly users: number;
+  /** The part of `users` whose reads were slower than the plan's `slowMs`. */
+  readonly slowUsers: number;
 }
 
 export const NO_COUNTS: ArmCounts = Object.freeze({
@@ -37,6 +41,8 @@ export const NO_COUNTS: ArmCounts = Object.freeze({
   errors: 0,
   latency: Object.freeze(Array.from({ length: LATENCY_BOUNDS_MS.length + 1 }, () => 0)),
   scores: Object.freeze(Array.from({ length: SCORE_CLASSES }, () => 0)),
+  users: 0,
+  slowUsers: 0,
 });
 
 export function addCounts(one: ArmCounts, other: ArmCounts): ArmCounts {
@@ -45,6 +51,9 @@ export function addCounts(one: ArmCounts, other: ArmCounts): ArmCounts {
     errors: one.errors + other.errors,
     latency: one.latency.map((count, i) => count + (other.latency[i] ?? 0)),
     scores: one.scores.map((count, i) => count + (other.scores[i] ?? 0)),
+    // Absent from what a process of an earlier release has counted.
+    users: one.users + (other.users ?? 0),
+    slowUsers: one.slowUsers + (other.slowUsers ?? 0),
   };
 }
 

@@ -67,7 +67,7 @@ export function createServedReads(dependencies: ServedReadsDependencies): Served
     const answer = result instanceof TandemError ? undefined : result;
     const isInferred = answer !== undefined && source !== 'default';
     const score = isInferred ? decidingScore(predictor.policy, answer.prediction) : undefined;
-    counter.count(rollout, { arm, source, ms, score });
+    counter.count(rollout, { arm, userId, source, ms, score });
     log.note(rollout, { arm, userId, source, contextVersion: answer?.contextVersion ?? 0 });
     if (log.waiting() === BATCH) startFlush();
   }

@@ -7,7 +7,7 @@ const rollout = (changes: Partial<ServedRollout> = {}): ServedRollout => ({
   ...changes,
 });
 const read = (changes: Partial<ServedRead> = {}): ServedRead => ({
-  ...{ arm: 'stable', source: 'batch', ms: 1, score: undefined },
+  ...{ arm: 'stable', userId: '1', source: 'batch', ms: 1, score: undefined },
   ...changes,
 });
 function counter() {
@@ -35,7 +35,8 @@ test('reads are summed by rollout, step, arm and source', () => {
 test('a latency lies in the first class whose bound it does not exceed, a score of 0 to 1 in one of twenty, another in none', () => {
   const counted = counter();
   for (const ms of [0.2, 1, 1.01, 5_000, 5_001]) counted.count(rollout(), read({ ms }));
-  for (const score of [0, 0.049, 0.05, 0.999, 1, -3, 7]) counted.count(rollout(), read({ ms: 3, score }));
+  for (const [i, score] of [0, 0.049, 0.05, 0.999, 1, -3, 7].entries())
+    counted.count(rollout(), read({ userId: `${i}`, ms: 3, score }));
   const [{ counts } = { counts: undefined }] = counted.changed();
   expect(counts?.latency).toEqual([2, 1, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
   expect(counts?.scores[0]).toBe(2);
@@ -51,6 +52,32 @@ test('errors and defaults are reads without a prediction of the model', () => {
     ['error', 1],
     ['default', 1],
     ['stale', 0],
+  ]);
+});
+
+test('a user weighs 1, split over the sources of their reads, and has one score', () => {
+  const counted = counter();
+  const slow = rollout({ slowMs: 100 });
+  for (let i = 0; i < 3; i++) counted.count(slow, read({ source: 'live', score: 0.9 }));
+  counted.count(slow, read({ source: 'stale', ms: 101, score: 0.1 }));
+  counted.count(slow, read({ userId: '2', ms: 100, score: 0.1 }));
+  const weights = counted.changed().map(({ source, counts }) => [source, counts.users, counts.slowUsers]);
+  expect(weights.sort()).toEqual([
+    ['batch', 1, 0],
+    ['live', 0.75, 0],
+    ['stale', 0.25, 0.25],
+  ]);
+  expect(counted.changed().flatMap(({ counts }) => counts.scores.filter((n) => n > 0))).toEqual([1, 1]);
+});
+
+test('the weight of a source that changes without a read of its own is told again', () => {
+  const counted = counter();
+  counted.count(rollout(), read({ source: 'live' }));
+  counted.told(counted.changed());
+  counted.count(rollout(), read({ source: 'stale' }));
+  expect(counted.changed().map(({ source, counts }) => [source, counts.users])).toEqual([
+    ['live', 0.5],
+    ['stale', 0.5],
   ]);
 });
 

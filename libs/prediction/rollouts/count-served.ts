@@ -1,10 +1,12 @@
 /**
  * Counts what is served while a rollout is under way: sums a process keeps of each rollout, step, arm and source, from
- * which analyses see errors, latencies and answers of the arms. A read costs three lookups of short texts.
+ * which analyses see errors, latencies and answers of the arms. A read costs a few lookups of short texts.
  */
 import type { ServedRollout } from '../certificate.ts';
 import { type ArmCounts, LATENCY_BOUNDS_MS, latencyClassOf, SCORE_CLASSES, scoreClassOf } from './arm-counts.ts';
 import type { ServedSource } from './exposures.ts';
+import { keyOf } from './exposures-memory.ts';
+import { createUserShares, type UserShares } from './user-shares.ts';
 
 /** One process's sums since it began to count that step. */
 export interface ServedSums {
@@ -24,6 +26,7 @@ export interface ArmCountStore {
 
 export interface ServedRead {
   readonly arm: string;
+  readonly userId: string;
   readonly source: ServedSource;
   readonly ms: number;
   /** What the predictor decides by; undefined: it names nothing, or there is no prediction. */
@@ -46,6 +49,7 @@ const STEPS = 2;
 /** @param newId a uuid; each step's sums have one of their own, so that none takes the place of others when it begins anew */
 export function createServedCounter(newId: () => string): ServedCounter {
   const rollouts = new Map<string, StepSums[]>();
+  const shares = createUserShares();
   /** Of steps that are over, and may not have been told. */
   let past: StepSums[] = [];
 
@@ -53,7 +57,7 @@ export function createServedCounter(newId: () => string): ServedCounter {
     const known = rollouts.get(id);
     const found = known?.[0]?.step === step ? known[0] : known?.find((one) => one.step === step);
     if (found) return found;
-    const made = new StepSums(id, step, newId());
+    const made = new StepSums(id, step, newId(), shares);
     rollouts.set(id, [made, ...(known ?? []).slice(0, STEPS - 1)]);
     past.push(...(known ?? []).slice(STEPS - 1));
     forgetOldest();
@@ -68,8 +72,8 @@ export function createServedCounter(newId: () => string): ServedCounter {
   }
 
   return {
-    // Who was put into an arm by hand is served, and says nothing of the arms' users.
-    count: (rollout, read) => void (rollout.overridden || stepOf(rollout).cellOf(read).add(read)),
+    // A user who was put into an arm by hand says nothing of the arm's users.
+    count: (rollout, read) => void (rollout.overridden || stepOf(rollout).add(read, isSlow(rollout, read))),
     changed() {
       const all = [...rollouts.values()].flat();
       return [...all, ...past].flatMap((step) => step.changed());
@@ -82,66 +86,111 @@ export function createServedCounter(newId: () => string): ServedCounter {
   };
 }
 
+/** By the same classes as the sums of latencies. */
+function isSlow({ slowMs }: ServedRollout, { ms }: ServedRead): boolean {
+  return slowMs !== undefined && latencyClassOf(ms) > latencyClassOf(slowMs);
+}
+
 class StepSums {
   readonly rolloutId: string;
   readonly step: number;
   readonly processId: string;
-  readonly #arms = new Map<string, Map<ServedSource, Cell>>();
+  readonly #arms = new Map<string, ArmSums>();
+  readonly #shares: UserShares;
 
-  constructor(rolloutId: string, step: number, processId: string) {
+  constructor(rolloutId: string, step: number, processId: string, shares: UserShares) {
     this.rolloutId = rolloutId;
     this.step = step;
     this.processId = processId;
+    this.#shares = shares;
   }
 
-  cellOf({ arm, source }: Pick<ServedRead, 'arm' | 'source'>): Cell {
-    const sources = this.#arms.get(arm) ?? new Map<ServedSource, Cell>();
-    const known = sources.get(source);
+  add(read: ServedRead, isSlow: boolean): void {
+    const { seed, cellOf } = this.#armOf(read.arm);
+    const user = keyOf(read.userId, seed);
+    cellOf(read.source).add(read);
+    this.#shares.note(user, { source: read.source, isSlow }, (source, share, slowShare) =>
+      cellOf(source).weigh(share, slowShare),
+    );
+    const place = read.score === undefined ? undefined : scoreClassOf(read.score);
+    if (place !== undefined && this.#shares.isFirstScore(user)) cellOf(read.source).addScore(place);
+  }
+
+  #armOf(arm: string): ArmSums {
+    const known = this.#arms.get(arm);
     if (known) return known;
-    const cell = new Cell();
-    this.#arms.set(arm, sources.set(source, cell));
-    return cell;
+    const cells = new Map<ServedSource, Cell>();
+    const cellOf = (source: ServedSource) => {
+      const cell = cells.get(source) ?? new Cell();
+      cells.set(source, cell);
+      return cell;
+    };
+    // Under an id of its own: where a step begins again, its users do too.
+    const made = { cells, cellOf, seed: keyOf(arm, keyOf(this.processId, this.step)) };
+    this.#arms.set(arm, made);
+    return made;
   }
 
   changed(): ServedSums[] {
     const { rolloutId, step, processId } = this;
-    return [...this.#arms].flatMap(([arm, sources]) =>
-      [...sources].flatMap(([source, cell]) =>
+    return [...this.#arms].flatMap(([arm, { cells }]) =>
+      [...cells].flatMap(([source, cell]) =>
         cell.isTold() ? [] : [{ rolloutId, step, arm, source, processId, counts: cell.counts() }],
       ),
     );
   }
 
   told(sums: readonly ServedSums[]): void {
-    for (const one of sums) this.cellOf(one).told(one.counts.reads);
+    for (const { arm, source, counts } of sums) this.#armOf(arm).cellOf(source).told(counts);
   }
+}
+
+interface ArmSums {
+  readonly cells: ReadonlyMap<ServedSource, Cell>;
+  /** Of the keys of its users. */
+  readonly seed: number;
+  cellOf(source: ServedSource): Cell;
 }
 
 class Cell {
   #reads = 0;
   #errors = 0;
-  #told = 0;
+  #users = 0;
+  #slowUsers = 0;
+  #told: Pick<ArmCounts, 'reads' | 'users' | 'slowUsers'> = { reads: 0, users: 0, slowUsers: 0 };
   readonly #latency = new Float64Array(LATENCY_BOUNDS_MS.length + 1);
   readonly #scores = new Float64Array(SCORE_CLASSES);
 
-  add({ source, ms, score }: ServedRead): void {
+  add({ source, ms }: ServedRead): void {
     this.#reads++;
     if (source === 'error' || source === 'default') this.#errors++;
     increase(this.#latency, latencyClassOf(ms));
-    const place = score === undefined ? undefined : scoreClassOf(score);
-    if (place !== undefined) increase(this.#scores, place);
+  }
+
+  addScore(place: number): void {
+    increase(this.#scores, place);
+  }
+
+  /** A user's share of this source has changed by so much. */
+  weigh(share: number, slowShare: number): void {
+    this.#users += share;
+    this.#slowUsers += slowShare;
   }
 
   counts(): ArmCounts {
-    return { reads: this.#reads, errors: this.#errors, latency: [...this.#latency], scores: [...this.#scores] };
+    return {
+      ...{ reads: this.#reads, errors: this.#errors, latency: [...this.#latency], scores: [...this.#scores] },
+      ...{ users: this.#users, slowUsers: this.#slowUsers },
+    };
   }
 
   isTold(): boolean {
-    return this.#told === this.#reads;
+    const { reads, users, slowUsers } = this.#told;
+    return reads === this.#reads && users === this.#users && slowUsers === this.#slowUsers;
   }
 
-  told(reads: number): void {
-    this.#told = reads;
+  told(counts: ArmCounts): void {
+    this.#told = counts;
   }
 }
 

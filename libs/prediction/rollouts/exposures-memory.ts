@@ -5,11 +5,10 @@
  *
  * 8 to 16 bytes a user, 16 MB at most. Of a million users one in ten thousand million is taken for another.
  */
+import { KeyTable } from './key-table.ts';
 
 const FIRST_SLOTS = 4_096;
 const MAX_SLOTS = 2 ** 20;
-/** Beyond it a search takes more than a few steps. */
-const FILL = 0.6;
 
 export interface UserMemory {
   has(key: number): boolean;
@@ -23,47 +22,13 @@ export function createUserMemory(maxSlots: number = MAX_SLOTS): UserMemory {
   let young = new KeyTable(Math.min(FIRST_SLOTS, maxSlots));
   let old = new KeyTable(1);
   return {
-    has: (key) => young.has(key) || old.has(key),
+    has: (key) => young.slotOf(key) >= 0 || old.slotOf(key) >= 0,
     add(key) {
       if (young.isFull()) [old, young] = [young, new KeyTable(Math.min(young.slots * 2, maxSlots))];
       young.add(key);
     },
     bytes: () => 8 * (young.slots + old.slots),
   };
-}
-
-/** Open addressing; 0 is no key. */
-class KeyTable {
-  readonly slots: number;
-  readonly #keys: Float64Array;
-  #size = 0;
-
-  constructor(slots: number) {
-    this.slots = slots;
-    this.#keys = new Float64Array(slots);
-  }
-
-  isFull(): boolean {
-    return this.#size >= this.slots * FILL;
-  }
-
-  has(key: number): boolean {
-    return this.#keys[this.#place(key)] === key;
-  }
-
-  add(key: number): void {
-    const place = this.#place(key);
-    if (this.#keys[place] === key) return;
-    this.#keys[place] = key;
-    this.#size++;
-  }
-
-  /** Of the key, or the empty one where it would stand. */
-  #place(key: number): number {
-    let place = key & (this.slots - 1);
-    while (this.#keys[place] !== 0 && this.#keys[place] !== key) place = (place + 1) & (this.slots - 1);
-    return place;
-  }
 }
 
 /** Of a text, above 0 and below 2^53; cyrb53 by bryc (public domain). @param seed what else the key is of */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { LATENCY_BOUNDS_MS, NO_COUNTS } from './arm-counts.ts';
 import type { AnalysisPlan, Rollout, RolloutPlan } from './rollout.ts';
-import { analysisOf, figuresOf, type StepRecord } from './rollout-figures.ts';
+import { analysisOf, figuresOf, judgedFiguresOf, type StepRecord } from './rollout-figures.ts';
 import { reportOf } from './rollout-report.ts';
 
 const ANALYSIS: AnalysisPlan = {
@@ -26,7 +26,7 @@ const rollout = (changes: Partial<Rollout> = {}): Rollout => ({
 
 /** One read in each latency class, and one above all. */
 const EACH_CLASS = [...LATENCY_BOUNDS_MS, 0].map(() => 1);
-const counts = (changes: object = {}) => ({ ...NO_COUNTS, reads: 13, latency: EACH_CLASS, ...changes });
+const counts = (changes: object = {}) => ({ ...NO_COUNTS, reads: 13, latency: EACH_CLASS, users: 4, ...changes });
 const record = (changes: Partial<StepRecord> = {}): StepRecord => ({
   elapsedMs: 60_000,
   served: {
@@ -53,6 +53,13 @@ describe('figures of a step', () => {
       elapsedMs: 60_000,
       stable: { name: 'stable', weight: 9_500, users: 90, reads: 100, sources: { batch: 100 } },
       arms: [{ name: 'candidate', weight: 500, users: 11, reads: 20, errors: 3, sources: { batch: 13, live: 7 } }],
+    });
+  });
+
+  it('weigh users where they are judged, also those of sources that are errors in part', () => {
+    expect(judgedFiguresOf(rollout(), ANALYSIS, record())).toMatchObject({
+      stable: { users: 90, reads: 4, sources: { batch: 4 } },
+      arms: [{ users: 11, reads: 8, errors: expect.closeTo((4 * 2) / 13 + 4 / 7), sources: { batch: 4, live: 4 } }],
     });
   });
 

@@ -1,4 +1,4 @@
-/** What a step of a rollout has served, as the figures that it is judged by. */
+/** What a step of a rollout has served: its reads, which reports show, and its users, which it is judged by. */
 
 import type { ArmSample } from '@tandem/experiment/arm-sample';
 import { BUCKETS } from '@tandem/experiment/assignment';
@@ -20,15 +20,41 @@ export function analysisOf({ plan }: Pick<Rollout, 'plan'>): AnalysisPlan | null
   return plan.kind === 'shadow' ? null : plan.analysis;
 }
 
-export function figuresOf(
+/** How a cell's counts enter the figures. */
+interface Measure {
+  readonly reads: (counts: ArmCounts) => number;
+  readonly errors: (counts: ArmCounts) => number;
+  readonly slow: (counts: ArmCounts, slowMs: number) => number;
+}
+
+const READS: Measure = { reads: (counts) => counts.reads, errors: (counts) => counts.errors, slow: slowReads };
+/** Each user weighs 1, split over the sources of their reads. */
+const USERS: Measure = {
+  reads: (counts) => counts.users,
+  errors: ({ users, errors, reads }) => (reads > 0 ? (users * errors) / reads : 0),
+  slow: (counts) => counts.slowUsers,
+};
+
+/** Returns what a step has served, in reads. */
+export function figuresOf(rollout: Rollout, analysis: AnalysisPlan, record: StepRecord): RolloutFigures {
+  return measured(rollout, analysis, record, READS);
+}
+
+/** Returns what a step is judged by: the same figures, with users in the place of reads. */
+export function judgedFiguresOf(rollout: Rollout, analysis: AnalysisPlan, record: StepRecord): RolloutFigures {
+  return measured(rollout, analysis, record, USERS);
+}
+
+function measured(
   rollout: Rollout,
   analysis: AnalysisPlan,
   { elapsedMs, served, outcomes }: StepRecord,
+  measure: Measure,
 ): RolloutFigures {
   const arms = weightedArms(rollout);
   const rest = BUCKETS - arms.reduce((sum, { weight }) => sum + weight, 0);
   const figures = ({ name, weight }: { name: string; weight: number }) =>
-    armFigures(name, weight, served, outcomes.arms, analysis.guardrails.slowMs);
+    armFigures({ name, weight, slowMs: analysis.guardrails.slowMs }, served, outcomes.arms, measure);
   return {
     elapsedMs,
     steps: comparedSteps(rollout),
@@ -52,22 +78,23 @@ function comparedSteps({ plan }: Rollout): number {
 }
 
 function armFigures(
-  name: string,
-  weight: number,
+  { name, weight, slowMs }: { readonly name: string; readonly weight: number; readonly slowMs: number },
   { counts, exposed }: StepFigures,
   outcomes: readonly ArmOutcomes[],
-  slowMs: number,
+  measure: Measure,
 ): ArmFigures {
   const own = counts.filter(({ arm }) => arm === name);
-  const sum = own.reduce<ArmCounts>((total, one) => addCounts(total, one.counts), NO_COUNTS);
+  const { scores } = own.reduce<ArmCounts>((total, one) => addCounts(total, one.counts), NO_COUNTS);
+  const sumOf = (count: (counts: ArmCounts) => number) => own.reduce((sum, one) => sum + count(one.counts), 0);
   return {
     ...{ name, weight },
     users: exposed.filter(({ arm }) => arm === name).reduce((users, one) => users + one.users, 0),
-    reads: sum.reads,
-    errors: sum.errors,
-    slow: slowReads(sum, slowMs),
-    sources: Object.fromEntries(own.map(({ source, counts: { reads } }) => [source, reads])),
-    scores: sum.scores.some((count) => count > 0) ? sum.scores : [],
+    // Shares of whole users: what is not whole is the error of adding them up.
+    reads: Math.round(sumOf(measure.reads)),
+    errors: sumOf(measure.errors),
+    slow: sumOf((one) => measure.slow(one, slowMs)),
+    sources: Object.fromEntries(own.map((one) => [one.source, measure.reads(one.counts)])),
+    scores: scores.some((count) => count > 0) ? scores : [],
     outcomes: samplesOf(outcomes.filter(({ arm }) => arm === name)),
   };
 }

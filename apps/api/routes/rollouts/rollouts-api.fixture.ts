@@ -71,7 +71,7 @@ function callsOf({ app, post, pool, dependencies }: TestApi): Omit<RolloutsApi, 
         }));
         await createExposureStore(pool).put(each, 0);
         const latency = [users, ...LATENCY_BOUNDS_MS.map(() => 0)];
-        const counts = { ...NO_COUNTS, reads: users, errors, latency };
+        const counts = { ...NO_COUNTS, reads: users, errors, latency, users };
         await createArmCountStore(pool).put([{ ...place, processId: crypto.randomUUID(), counts }]);
       }
     },

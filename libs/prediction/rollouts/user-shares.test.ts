@@ -1,0 +1,50 @@
+import { expect, test } from 'vitest';
+import type { ServedSource } from './exposures.ts';
+import { createUserShares, type UserShares } from './user-shares.ts';
+
+function summed(shares: UserShares) {
+  const sums = new Map<ServedSource, number>();
+  let slow = 0;
+  return {
+    note(key: number, source: ServedSource, isSlow = false) {
+      shares.note(key, { source, isSlow }, (changed, share, slowShare) => {
+        sums.set(changed, (sums.get(changed) ?? 0) + share);
+        slow += slowShare;
+      });
+    },
+    of: (source: ServedSource) => sums.get(source) ?? 0,
+    slow: () => slow,
+    all: () => [...sums.values()].reduce((sum, share) => sum + share, 0),
+  };
+}
+
+test('whatever and however often a user reads, their shares make 1 together', () => {
+  const sums = summed(createUserShares());
+  const sources: readonly ServedSource[] = ['batch', 'live', 'stale', 'default', 'error'];
+  for (let i = 0; i < 5_000; i++) sums.note(1 + (i % 7), sources[(i * i) % 5] ?? 'batch', i % 3 === 0);
+  expect(sums.all()).toBeCloseTo(7, 8);
+  for (const source of sources) expect(sums.of(source)).toBeGreaterThanOrEqual(-1e-9);
+  expect(sums.slow()).toBeCloseTo(7 / 3, 0);
+});
+
+test('the last reads count: a user who was answered well a thousand times and then badly 64 times is answered badly', () => {
+  const sums = summed(createUserShares());
+  for (let i = 0; i < 1_000; i++) sums.note(1, 'batch');
+  for (let i = 0; i < 64; i++) sums.note(1, 'error');
+  expect(sums.of('error')).toBeGreaterThan(0.5);
+});
+
+test('a user has one first score', () => {
+  const shares = createUserShares();
+  shares.note(1, { source: 'error', isSlow: false }, () => {});
+  expect([shares.isFirstScore(1), shares.isFirstScore(1), shares.isFirstScore(2)]).toEqual([true, false, true]);
+});
+
+test('where it is full the oldest users are forgotten, and count as new ones', () => {
+  const sums = summed(createUserShares(64));
+  for (let key = 1; key <= 1_000; key++) sums.note(key, 'batch');
+  expect(sums.all()).toBe(1_000);
+  sums.note(1, 'batch');
+  sums.note(1_000, 'batch');
+  expect(sums.all()).toBe(1_001);
+});
