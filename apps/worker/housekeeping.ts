@@ -95,13 +95,16 @@ async function makeDueRuns(scheduling: ScheduleRunsDependencies, log: Log): Prom
 }
 
 async function moveRollouts(rolling: HousekeepingDependencies['rolling'], log: Log): Promise<RoundReport> {
-  const { begun, failed: unprepared } = await prepareRollouts(rolling);
+  const { begun, aborted, failed: unprepared } = await prepareRollouts(rolling);
   for (const { id, predictor, kind } of begun) log.info('rollout.begun', { rolloutId: id, predictor, kind });
+  for (const { id, predictor, kind, reason: why } of aborted) {
+    log.warn('rollout.taken_back', { rolloutId: id, predictor, kind, reason: 'preparing_deadline', why });
+  }
   const { analysed, failed: unjudged } = await analyseRollouts(rolling);
   for (const one of analysed) tellJudged(one, log);
   const moved = analysed.filter(({ check }) => check.applied).length;
   const errors = [...unprepared, ...unjudged].map(({ rollout, error }) => `${rollout.predictor}: ${describe(error)}`);
-  return { done: { rolloutsBegun: begun.length, rolloutsMoved: moved }, errors };
+  return { done: { rolloutsBegun: begun.length, rolloutsMoved: moved + aborted.length }, errors };
 }
 
 function tellJudged({ rollout, check }: Analysed, log: Log): void {

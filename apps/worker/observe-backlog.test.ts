@@ -11,7 +11,13 @@ const counts = async () => ({
   scoring: classCounts,
   loading: classCounts,
 });
-const empty: Backlog = { outbox: { entries: 0, oldestSeconds: 0 }, runs: [], generations: [], preparing: [] };
+const empty: Backlog = {
+  outbox: { entries: 0, oldestSeconds: 0 },
+  runs: [],
+  generations: [],
+  preparing: [],
+  overdue: [],
+};
 
 function observer(first: Partial<Backlog>, queue = { counts }) {
   const metrics = createMetrics({ app: 'worker', processMetrics: false });
@@ -51,15 +57,19 @@ it('forgets a run that has ended, a rollout that has begun, and a predictor that
     runs: [{ ...run, state: 'running' }],
     generations: [{ predictor: 'churn', ageSeconds: 60 }],
     preparing: [{ predictor: 'churn', seconds: 3_700 }],
+    overdue: [{ predictor: 'churn', state: 'holding', seconds: 60 }],
   });
   await observe();
   expect(await seriesOf('tandem_generation_age_seconds')).toHaveLength(1);
   expect(await seriesOf('tandem_rollout_preparing_seconds')).toEqual([
     'tandem_rollout_preparing_seconds{predictor="churn",app="worker"} 3700',
   ]);
+  expect(await seriesOf('tandem_rollout_overdue_seconds')).toEqual([
+    'tandem_rollout_overdue_seconds{predictor="churn",state="holding",app="worker"} 60',
+  ]);
   await observe();
   const gone = ['tandem_runs_unfinished', 'tandem_run_chunks', 'tandem_generation_age_seconds'];
-  for (const name of [...gone, 'tandem_rollout_preparing_seconds']) {
+  for (const name of [...gone, 'tandem_rollout_preparing_seconds', 'tandem_rollout_overdue_seconds']) {
     expect(await seriesOf(name)).toEqual([]);
   }
 });

@@ -21,12 +21,13 @@ export function createObserveBacklog({ findBacklog, queue, metrics }: ObserveBac
   };
 }
 
-function setBacklog({ outbox, runs, generations, preparing }: Backlog, metrics: Metrics): void {
+function setBacklog({ outbox, runs, generations, preparing, overdue }: Backlog, metrics: Metrics): void {
   metrics.outboxEntries.set(outbox.entries);
   metrics.outboxAge.set(outbox.oldestSeconds);
   // Whoever has none any more is not to be found under what it had.
-  const { runsUnfinished, runAge, runChunks, generationAge, rolloutPreparing } = metrics;
-  for (const gauge of [runsUnfinished, runAge, runChunks, generationAge, rolloutPreparing]) gauge.reset();
+  const { runsUnfinished, runAge, runChunks, generationAge, rolloutPreparing, rolloutOverdue } = metrics;
+  for (const gauge of [runsUnfinished, runAge, runChunks, generationAge, rolloutPreparing, rolloutOverdue])
+    gauge.reset();
   const oldest = new Map<string, number>();
   for (const { predictor, state, runs: count, oldestSeconds, ...chunks } of runs) {
     runsUnfinished.set({ predictor, state }, count);
@@ -38,6 +39,7 @@ function setBacklog({ outbox, runs, generations, preparing }: Backlog, metrics: 
   for (const [predictor, seconds] of oldest) runAge.set({ predictor }, seconds);
   for (const { predictor, ageSeconds } of generations) generationAge.set({ predictor }, ageSeconds);
   for (const one of preparing) rolloutPreparing.set({ predictor: one.predictor }, one.seconds);
+  for (const { predictor, state, seconds } of overdue) rolloutOverdue.set({ predictor, state }, seconds);
 }
 
 function setQueues(counts: Awaited<ReturnType<Queue['counts']>>, metrics: Metrics): void {

@@ -81,17 +81,18 @@ async function serve(
   step: number,
   users: Record<string, number>,
   errors: Record<string, number> = {},
+  source: 'batch' | 'stale' = 'batch',
 ) {
   const exposures = createExposureStore(pool);
   const counts = createArmCountStore(pool);
   const [processId] = [crypto.randomUUID()];
   for (const [arm, count] of Object.entries(users)) {
-    const place = { rolloutId, step, arm, source: 'batch' as const, contextVersion: 0, at: 0 };
-    const each = Array.from({ length: count }, (_, i) => ({ ...place, userId: `${arm}${step}-${i}` }));
+    const place = { rolloutId, step, arm, source, contextVersion: 0, at: 0 };
+    const each = Array.from({ length: count }, (_, i) => ({ ...place, userId: `${arm}${step}-${source}-${i}` }));
     await exposures.put(each, 0);
     const latency = LATENCY_BOUNDS_MS.map((_, i) => (i === 0 ? count : 0));
     const sums = { ...NO_COUNTS, reads: count, errors: errors[arm] ?? 0, latency: [...latency, 0], users: count };
-    await counts.put([{ rolloutId, step, arm, source: 'batch', processId, counts: sums }]);
+    await counts.put([{ rolloutId, step, arm, source, processId, counts: sums }]);
   }
 }
 
@@ -122,7 +123,7 @@ describe('a canary', () => {
     expect((await prepare()).begun).toMatchObject([
       { id, state: 'running', step: 0, arms: [{ endBucket: 500, generationNumber: 1 }] },
     ]);
-    expect(await prepare()).toEqual({ begun: [], waiting: [], failed: [] });
+    expect(await prepare()).toEqual({ begun: [], waiting: [], aborted: [], failed: [] });
   });
 
   it('that somebody takes back while it is being judged is not said to have been moved by the verdict', async () => {
@@ -180,6 +181,43 @@ describe('a canary', () => {
       rollout: null,
       stable: { modelNumber: 2 },
     });
+  });
+
+  it('whose live reads fail, and are answered stale instead, is taken back by itself', async () => {
+    const guardrails = { ...PLAN.analysis.guardrails, staleShare: 0.05 };
+    const { id } = await start({ ...PLAN, coverage: 'live', analysis: { ...PLAN.analysis, guardrails } });
+    await prepare();
+    await serve(id, 0, { stable: 19_000, candidate: 370 });
+    await serve(id, 0, { candidate: 630 }, {}, 'stale');
+    expect(await analyse()).toEqual([['roll_back', true]]);
+    expect(await stateOf(id)).toMatchObject({
+      state: 'aborted',
+      reason: expect.stringContaining('stale answers: 63 % of candidate and 0 % of stable'),
+    });
+  });
+
+  it.each([
+    ['alert', { state: 'running', reason: expect.stringMatching(/^no other verdict within 0 s, the hold deadline: /) }],
+    ['roll_back', { state: 'aborted', reason: expect.stringMatching(/^no other verdict within 0 s/) }],
+  ] as const)('that holds past its deadline is told of or taken back, as set: %s', async (onDeadline, after) => {
+    const { id } = await start({
+      ...{ ...PLAN, coverage: 'live' },
+      analysis: { ...PLAN.analysis, holdDeadlineMs: 0, onDeadline },
+    });
+    await prepare();
+    expect(await analyse()).toEqual([onDeadline === 'alert' ? ['hold', false] : ['roll_back', true]]);
+    expect(await stateOf(id)).toMatchObject(after);
+  });
+
+  it.each([
+    ['alert', { state: 'preparing', reason: expect.stringMatching(/^waits, not prepared within 1 s, its deadline: /) }],
+    ['roll_back', { state: 'aborted', reason: expect.stringMatching(/^waits, not prepared within 1 s/) }],
+  ] as const)('that is preparing past its deadline is told of or taken back, as set: %s', async (onDeadline, after) => {
+    const { id } = await start({ ...PLAN, analysis: { ...PLAN.analysis, preparingDeadlineMs: 1_000, onDeadline } });
+    expect((await prepare()).aborted).toEqual([]);
+    await pool.query(`update tandem.rollouts set created_at = created_at - interval '2 s' where id = $1`, [id]);
+    expect((await prepare()).aborted).toHaveLength(onDeadline === 'alert' ? 0 : 1);
+    expect(await stateOf(id)).toMatchObject(after);
   });
 
   it('is judged and not moved in a dry run, nor where people decide, and says what it would have done', async () => {

@@ -69,6 +69,12 @@ export interface AnalysisInput {
   readonly slowShare?: number | null;
   readonly slow?: string;
   readonly liveShare?: number | null;
+  readonly staleShare?: number | null;
+  readonly defaultShare?: number | null;
+  /** Durations; null: no deadline. */
+  readonly holdDeadline?: string | null;
+  readonly preparingDeadline?: string | null;
+  readonly onDeadline?: 'alert' | 'roll_back';
   readonly psi?: number | null;
   readonly outcomes?: readonly {
     readonly name: string;

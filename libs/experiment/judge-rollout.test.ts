@@ -204,6 +204,49 @@ describe('a candidate whose answers come from elsewhere', () => {
   });
 });
 
+describe('a candidate that fails its live reads, where a stale answer or a default takes their place', () => {
+  const reads = 5 * 4_000;
+  const failing = (source: string) => ({ sources: { batch: reads * 0.4, [source]: reads * 0.6 } });
+  const stale = { ...rules, guardrails: { ...rules.guardrails, liveShare: null, staleShare: 0.05 } };
+
+  it('is taken back for the share of stale answers', () => {
+    const { verdict, reason, why } = judgeRollout(step(failing('stale')), stale);
+    expect([verdict, reason]).toEqual(['roll_back', 'guardrail_worse']);
+    expect(why).toContain('stale answers: 60 % of candidate and 0 % of stable');
+    expect(judgeRollout(step({ ...failing('stale'), users: 3_600 }), stale).verdict).toBe('roll_back');
+  });
+
+  it('is taken back for the share of defaults', () => {
+    const defaults = { ...rules, guardrails: { ...rules.guardrails, liveShare: null, defaultShare: 0.01 } };
+    expect(judgeRollout(step(failing('default')), defaults).verdict).toBe('roll_back');
+  });
+
+  it('goes on where both arms have as many', () => {
+    const alike = { sources: { batch: reads * 0.9, stale: reads * 0.1 } };
+    const figures = step(alike, 4_000, { sources: { batch: 3 * reads * 0.9, stale: 3 * reads * 0.1 } });
+    expect(judgeRollout(figures, stale).verdict).toBe('promote');
+  });
+});
+
+describe('a step that holds past its deadline', () => {
+  const few = step({}, 20);
+  const due = (more: Partial<JudgingRules>) => judgeRollout(few, { ...rules, holdDeadlineMs: HOUR, ...more });
+
+  it('says so, and is taken back where the plan sets it', () => {
+    expect(due({})).toMatchObject({ verdict: 'hold', reason: 'too_few_users', why: expect.stringContaining('3600 s') });
+    expect(due({ onDeadline: 'roll_back' })).toMatchObject({ verdict: 'roll_back', reason: 'hold_deadline' });
+  });
+
+  it('is not overdue before it, nor without one', () => {
+    const later = { onDeadline: 'roll_back', holdDeadlineMs: 3 * HOUR } as const;
+    for (const one of [later, { ...later, holdDeadlineMs: null }]) expect(due(one).verdict).toBe('hold');
+  });
+
+  it('goes on where it may', () => {
+    expect(judgeRollout(step(), { ...rules, holdDeadlineMs: HOUR, onDeadline: 'roll_back' }).verdict).toBe('promote');
+  });
+});
+
 describe('an outcome', () => {
   const sale = { name: 'sale', kind: 'binary', better: 'higher', guardrail: true, minimumEffect: 0.1 } as const;
   const withSale = (own: number, users = 40_000) =>

@@ -21,9 +21,19 @@ import { checkShare, type ShareGuardrail } from './share-check.ts';
 import { checkShift } from './shift-check.ts';
 
 /** Checks whose failure means that the service does not work: they roll back even on a broken sample, which they may explain. */
-const OPERATIONAL: ReadonlySet<string> = new Set(['errorRate', 'slowShare']);
+const OPERATIONAL: ReadonlySet<string> = new Set(['errorRate', 'slowShare', 'staleShare', 'defaultShare']);
 
 export function judgeRollout(figures: RolloutFigures, rules: JudgingRules): Judgement {
+  const judgement = judgeStep(figures, rules);
+  const { holdDeadlineMs, onDeadline } = rules;
+  const isOverdue = holdDeadlineMs != null && figures.elapsedMs >= holdDeadlineMs;
+  if (judgement.verdict !== 'hold' || !isOverdue) return judgement;
+  const why = `no other verdict within ${Math.round(holdDeadlineMs / 1_000)} s, the hold deadline: ${judgement.why}`;
+  if (onDeadline !== 'roll_back') return { ...judgement, why };
+  return judged('roll_back', 'hold_deadline', why, judgement.checks);
+}
+
+function judgeStep(figures: RolloutFigures, rules: JudgingRules): Judgement {
   const traffic = checkTraffic(figures);
   if (traffic.state === 'fail') return judged('hold', 'no_traffic', traffic.why, [traffic]);
   const users = checkUsers(figures, rules.minUsers);
@@ -66,12 +76,14 @@ function comparisons(figures: RolloutFigures, arm: ArmFigures, rules: JudgingRul
 }
 
 function shareGuardrails({ guardrails }: JudgingRules): ShareGuardrail[] {
-  const some = (name: string, words: string, margin: number | null, count: ShareGuardrail['count']) =>
-    margin === null ? [] : [{ name, words, margin, count }];
+  const some = (name: string, words: string, margin: number | null | undefined, count: ShareGuardrail['count']) =>
+    margin == null ? [] : [{ name, words, margin, count }];
   return [
     ...some('errorRate', 'reads without a prediction', guardrails.errorRate, (arm) => arm.errors),
     ...some('slowShare', 'slow reads', guardrails.slowShare, (arm) => arm.slow),
     ...some('liveShare', 'reads inferred live', guardrails.liveShare, (arm) => arm.sources.live ?? 0),
+    ...some('staleShare', 'stale answers', guardrails.staleShare, (arm) => arm.sources.stale ?? 0),
+    ...some('defaultShare', 'default answers', guardrails.defaultShare, (arm) => arm.sources.default ?? 0),
   ];
 }
 

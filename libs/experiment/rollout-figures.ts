@@ -49,8 +49,15 @@ export interface JudgingRules {
     readonly errorRate: number | null;
     readonly slowShare: number | null;
     readonly liveShare: number | null;
+    /** Absent of plans of an earlier release, as all that may be absent here: not looked at. */
+    readonly staleShare?: number | null;
+    readonly defaultShare?: number | null;
     readonly psi: number | null;
   };
+  /** Milliseconds in a step after which `hold` is overdue; null: never. */
+  readonly holdDeadlineMs?: number | null;
+  /** Whether an overdue `hold` is told only, or rolls back. */
+  readonly onDeadline?: 'alert' | 'roll_back';
   readonly outcomes: readonly OutcomeRule[];
 }
 
@@ -114,6 +121,7 @@ export type VerdictReason =
   | 'sources_differ'
   | 'inconclusive'
   | 'step_too_short'
+  | 'hold_deadline'
   | 'not_worse';
 
 export interface Judgement {

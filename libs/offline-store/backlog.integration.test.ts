@@ -88,3 +88,43 @@ test('a rollout is told for as long as it is being prepared', async () => {
   await database.pool.query(`update tandem.rollouts set state = 'running'`);
   expect((await look()).preparing).toEqual([]);
 });
+
+test('a rollout past a deadline is told for as long as it is preparing, or its step holds', async () => {
+  const analysis = {
+    ...{ preparingDeadlineMs: 3_600_000, holdDeadlineMs: 600_000, minStepMs: 60_000 },
+    outcomes: [
+      { windowMs: 1_800_000, guardrail: true },
+      { windowMs: 1e12, guardrail: false },
+    ],
+  };
+  await database.pool.query('delete from tandem.rollouts');
+  const { rows } = await database.pool.query<{ id: string }>(
+    `insert into tandem.rollouts (predictor, number, kind, salt, plan, overlay_floor, created_by, created_at)
+      values ('visits', 1, 'canary', 's', $1, 1, 'test', clock_timestamp() - interval '1 hour 50 s') returning id`,
+    [JSON.stringify({ analysis })],
+  );
+  const overdue = async () => (await look()).overdue.map(({ state, seconds }) => [state, Math.floor(seconds / 50)]);
+  expect(await overdue()).toEqual([['preparing', 1]]);
+  const step = (minutes: string) =>
+    database.pool.query(
+      `update tandem.rollouts set state = 'running', step_started_at = clock_timestamp() - $1 * interval '1 minute'`,
+      [minutes],
+    );
+  await step('39');
+  expect(await overdue()).toEqual([]);
+  await step('41');
+  expect(await overdue()).toEqual([['holding', 1]]);
+  const judge = (verdict: string) =>
+    database.pool.query(
+      `insert into tandem.rollout_checks (rollout_id, step, verdict, applied, figures) values ($1, 0, $2, false, '{}')`,
+      [rows[0]?.id, verdict],
+    );
+  await judge('hold');
+  expect(await overdue()).toEqual([['holding', 1]]);
+  await judge('promote');
+  expect(await overdue()).toEqual([]);
+  await judge('roll_back');
+  expect(await overdue()).toHaveLength(1);
+  await database.pool.query(`update tandem.rollouts set state = 'held'`);
+  expect(await overdue()).toEqual([]);
+});

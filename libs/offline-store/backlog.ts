@@ -10,6 +10,7 @@ export interface Backlog {
   readonly runs: readonly RunBacklog[];
   readonly generations: readonly GenerationAge[];
   readonly preparing: readonly PreparingRollout[];
+  readonly overdue: readonly OverdueRollout[];
 }
 
 export interface OutboxBacklog {
@@ -36,6 +37,14 @@ export interface PreparingRollout {
   readonly seconds: number;
 }
 
+/** A rollout that is past a deadline of its plan. */
+export interface OverdueRollout {
+  readonly predictor: string;
+  readonly state: 'preparing' | 'holding';
+  /** Since the deadline. */
+  readonly seconds: number;
+}
+
 /** Of a predictor that is served. */
 export interface GenerationAge {
   readonly predictor: string;
@@ -49,7 +58,7 @@ const OLDEST_LOOKED_AT = 100;
 export async function findBacklog(pool: pg.Pool): Promise<Backlog> {
   const outbox = await findOutbox(pool);
   const [runs, generations] = [await listRuns(pool), await listGenerationAges(pool)];
-  return { outbox, runs, generations, preparing: await listPreparing(pool) };
+  return { outbox, runs, generations, preparing: await listPreparing(pool), overdue: await listOverdue(pool) };
 }
 
 async function findOutbox(db: Db): Promise<OutboxBacklog> {
@@ -90,6 +99,29 @@ function listGenerationAges(db: Db): Promise<readonly GenerationAge[]> {
 function listPreparing(db: Db): Promise<readonly PreparingRollout[]> {
   return query<PreparingRollout & Record<string, unknown>>(db, {
     text: `select predictor, ${seconds('created_at')} as seconds from tandem.rollouts where state = 'preparing'`,
+  });
+}
+
+/**
+ * A step that may go on, and waits for a person, does not hold. Its deadline begins as rulesOf says
+ * (libs/prediction/rollouts/rollout-figures.ts).
+ */
+function listOverdue(db: Db): Promise<readonly OverdueRollout[]> {
+  return query<OverdueRollout & Record<string, unknown>>(db, {
+    text: `select r.predictor, d.state, ${seconds('coalesce(r.step_started_at, r.created_at)')} - d.ms / 1000 as seconds
+      from tandem.rollouts r
+      cross join lateral (
+        select 'preparing' as state, (r.plan -> 'analysis' ->> 'preparingDeadlineMs')::float8 as ms where r.state = 'preparing'
+        union all
+        select 'holding', (r.plan -> 'analysis' ->> 'holdDeadlineMs')::float8 + greatest(
+          (r.plan -> 'analysis' ->> 'minStepMs')::float8,
+          (select max((o ->> 'windowMs')::float8) from jsonb_array_elements(r.plan -> 'analysis' -> 'outcomes') o
+            where (o ->> 'guardrail')::boolean)) where r.state = 'running') d
+      left join lateral (
+        select verdict from tandem.rollout_checks c where c.rollout_id = r.id and c.step = r.step
+        order by c.seq desc limit 1) newest on true
+      where newest.verdict is distinct from 'promote'
+        and ${seconds('coalesce(r.step_started_at, r.created_at)')} >= d.ms / 1000`,
   });
 }
 

@@ -1,11 +1,15 @@
 /** Rows of tandem.rollouts, with the arms that they move, as the domain's rollouts. */
 import { TandemError } from '@tandem/prediction/errors';
 import type { Rollout, RolloutArm } from '@tandem/prediction/rollouts/rollout';
+import type { ActiveRollout } from '@tandem/prediction/rollouts/rollout-store';
 import { type Db, query } from './database.ts';
 
 const ACTIVE = `('preparing', 'running', 'held')`;
 
-const SELECT = `
+const PHASE_MS = `,
+    (extract(epoch from clock_timestamp() - coalesce(r.step_started_at, r.created_at)) * 1000)::float8 as "phaseMs"`;
+
+const selectWith = (more: string) => `
   select r.id, r.predictor, r.number, r.kind, r.state, r.salt, r.plan, r.step, r.step_started_at as "stepStartedAt",
     r.reason, r.created_by as "createdBy", r.created_at as "createdAt", r.ended_at as "endedAt",
     coalesce(r.last_arms, (select jsonb_agg(jsonb_build_object('name', a.name, 'modelVersionId', a.model_version_id, 'modelNumber', v.number,
@@ -14,8 +18,10 @@ const SELECT = `
       from tandem.arms a
       join tandem.model_versions v on v.id = a.model_version_id
       left join tandem.generations g on g.id = a.generation_id
-      where a.rollout_id = r.id), '[]'::jsonb) as arms
+      where a.rollout_id = r.id), '[]'::jsonb) as arms${more}
   from tandem.rollouts r`;
+
+const SELECT = selectWith('');
 
 type Row = Rollout & { readonly arms: readonly RolloutArm[] } & Record<string, unknown>;
 
@@ -53,9 +59,9 @@ export async function listRollouts(
 }
 
 /** Of active predictors, oldest first. */
-export async function listActive(db: Db): Promise<readonly Rollout[]> {
-  return query<Row>(db, {
-    text: `${SELECT} join tandem.predictors p on p.name = r.predictor and p.active
+export async function listActive(db: Db): Promise<readonly ActiveRollout[]> {
+  return query<Row & ActiveRollout>(db, {
+    text: `${selectWith(PHASE_MS)} join tandem.predictors p on p.name = r.predictor and p.active
       where r.state in ${ACTIVE} order by r.created_at`,
   });
 }

@@ -12,6 +12,7 @@ export function runMetrics(registry: Registry) {
     ...jobMetrics(registers),
     ...outboxMetrics(registers),
     ...progressMetrics(registers),
+    ...rolloutMetrics(registers),
   };
 }
 
@@ -170,6 +171,23 @@ function outboxMetrics(registers: Registry[]) {
   };
 }
 
+function rolloutMetrics(registers: Registry[]) {
+  return {
+    rolloutPreparing: new Gauge({
+      name: 'tandem_rollout_preparing_seconds',
+      help: 'Time since a rollout was asked for of whose arms nobody is served yet.',
+      labelNames: ['predictor'] as const,
+      registers,
+    }),
+    rolloutOverdue: new Gauge({
+      name: 'tandem_rollout_overdue_seconds',
+      help: 'Time since the deadline of a rollout that is still preparing, or whose step still holds.',
+      labelNames: ['predictor', 'state'] as const,
+      registers,
+    }),
+  };
+}
+
 function progressMetrics(registers: Registry[]) {
   return {
     runsUnfinished: new Gauge({
@@ -188,12 +206,6 @@ function progressMetrics(registers: Registry[]) {
       name: 'tandem_run_chunks',
       help: 'Chunks of the runs that are not finished, by state.',
       labelNames: ['predictor', 'state'] as const,
-      registers,
-    }),
-    rolloutPreparing: new Gauge({
-      name: 'tandem_rollout_preparing_seconds',
-      help: 'Time since a rollout was asked for of whose arms nobody is served yet.',
-      labelNames: ['predictor'] as const,
       registers,
     }),
     generationAge: new Gauge({

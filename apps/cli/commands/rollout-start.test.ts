@@ -11,6 +11,9 @@ describe('tandem rollout start', () => {
     ['2 --shadow --min-users 50', '--min-users says nothing of a shadow'],
     ['2 --shadow --psi off', '--psi says nothing of a shadow'],
     ['2 --outcome-window 2d', '--outcome-window has no --outcome'],
+    ['2 --shadow --hold-deadline 1h', '--hold-deadline says nothing of a shadow'],
+    ['2 --at-once --steps 5,100', '--steps has no effect with --at-once'],
+    ['2 --at-once --min-step 1h', '--min-step has no effect with --at-once'],
     ['2 --share 0.5', '--share says nothing of a canary'],
     ['2 --max-per-second 5', '--max-per-second says nothing of a canary'],
     ['--arm b=2:50 --shadow', '--shadow says nothing of an A/B test'],
@@ -21,7 +24,15 @@ describe('tandem rollout start', () => {
     expect([code, out, err.split('\n')[0]]).toEqual([2, '', `tandem: ${problem}`]);
   });
 
-  it.each(['--arm b=2', '--arm Stable=2:50', '--steps 5,x', '--share much', '--min-users -', '--psi no'])(
+  it.each([
+    '--arm b=2',
+    '--arm Stable=2:50',
+    '--steps 5,x',
+    '--share much',
+    '--min-users -',
+    '--psi no',
+    '--on-deadline never',
+  ])(
     '%s is refused with how it is written',
     async (options) => {
       expect(await run(`rollout start repurchase 2 ${options}`)).toMatchObject({ code: 2, out: '' });

@@ -1,6 +1,6 @@
 /** `tandem rollout start`: another model version beside the stable one. */
 import type { RolloutInput } from '@tandem/client/rollouts';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Cli, present } from '../cli.ts';
 import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
 import { CommandFailure, EXIT_USAGE } from '../failure.ts';
@@ -20,6 +20,9 @@ interface Options extends ApiOptions {
   readonly interval?: string;
   readonly minStep?: string;
   readonly minUsers?: number;
+  readonly holdDeadline?: string;
+  readonly preparingDeadline?: string;
+  readonly onDeadline?: 'alert' | 'roll_back';
   readonly outcome?: readonly string[];
   readonly outcomeWindow?: string;
   readonly psi?: number | 'off';
@@ -55,6 +58,9 @@ export function rolloutStartCommand(cli: Cli): Command {
     .option('--interval <duration>', 'between two looks of the analysis, such as 30s')
     .option('--min-step <duration>', 'a step lasts at least so long, such as 1h')
     .option('--min-users <count>', 'of each arm; below it there is no verdict', parseNumber)
+    .option('--hold-deadline <duration>', 'a step that holds for so long is overdue (default 7d; of an A/B test none)')
+    .option('--preparing-deadline <duration>', 'a rollout that is preparing for so long is overdue (default 1d)')
+    .addOption(new Option('--on-deadline <what>', 'what follows then').choices(['alert', 'roll_back']))
     .option('--outcome <name>', 'an outcome that must not get worse; repeat it for more', collect)
     .option('--outcome-window <duration>', 'outcomes count for so long after the first answer (default: 14d)')
     .option(
@@ -74,17 +80,9 @@ export function rolloutStartCommand(cli: Cli): Command {
 
 type Kind = RolloutInput['kind'];
 const SAID: Readonly<Record<Kind, string>> = { canary: 'a canary', shadow: 'a shadow', ab: 'an A/B test' };
-const ANALYSED = [
-  'live',
-  'manual',
-  'dryRun',
-  'interval',
-  'minStep',
-  'minUsers',
-  'outcome',
-  'outcomeWindow',
-  'psi',
-] as const;
+const DEADLINES = ['holdDeadline', 'preparingDeadline', 'onDeadline'] as const;
+const OUTCOMES = ['outcome', 'outcomeWindow'] as const;
+const ANALYSED = ['live', 'manual', 'dryRun', 'interval', 'minStep', 'minUsers', ...DEADLINES, ...OUTCOMES, 'psi'] as const;
 /** What can be said of each kind; anything else would have no effect. */
 const OPTIONS: Readonly<Record<Kind, readonly (keyof Options)[]>> = {
   canary: ['steps', 'atOnce', ...ANALYSED],
@@ -131,9 +129,12 @@ function usage(problem: string, remedy: string): CommandFailure {
 function analysisOf({ manual, outcome, outcomeWindow: window, ...options }: Options) {
   if (window !== undefined && !outcome) throw usage('--outcome-window has no --outcome', 'add --outcome <name>');
   const outcomes = outcome?.map((name) => ({ name, guardrail: true, ...given({ window }) }));
-  const { dryRun, interval, minStep, minUsers } = options;
+  const { dryRun, interval, minStep, minUsers, holdDeadline, preparingDeadline, onDeadline } = options;
   const psi = options.psi === 'off' ? null : options.psi;
-  return given({ automatic: manual ? false : undefined, dryRun, interval, minStep, minUsers, psi, outcomes });
+  return given({
+    ...{ automatic: manual ? false : undefined, dryRun, interval, minStep, minUsers, psi, outcomes },
+    ...{ holdDeadline, preparingDeadline, onDeadline },
+  });
 }
 
 /** Without what was not said: the service has its own defaults. */

@@ -8,7 +8,7 @@ import type { Judgement, Verdict } from '@tandem/experiment/rollout-figures';
 import { isTandemError } from '../errors.ts';
 import { type FailedRollout, orFailed } from './failed-rollouts.ts';
 import type { AnalysisPlan, Rollout } from './rollout.ts';
-import { analysisOf, judgedFiguresOf, type StepRecord } from './rollout-figures.ts';
+import { analysisOf, judgedFiguresOf, rulesOf, type StepRecord } from './rollout-figures.ts';
 import type { RolloutStore } from './rollout-store.ts';
 
 /** What one look found. */
@@ -67,7 +67,8 @@ async function look(
 ): Promise<RolloutCheck | undefined> {
   const { rollouts, checks } = dependencies;
   if (!(await checks.claim(rollout.id, analysis.intervalMs))) return undefined;
-  const judgement = judgeRollout(judgedFiguresOf(rollout, analysis, await checks.record(rollout.id)), analysis);
+  const figures = judgedFiguresOf(rollout, analysis, await checks.record(rollout.id));
+  const judgement = judgeRollout(figures, rulesOf(rollout, analysis));
   const act = actOf(rollout, analysis, judgement);
   const applied = act !== null && (await perform(act, dependencies));
   const check = { step: rollout.step, verdict: judgement.verdict, applied, judgement };

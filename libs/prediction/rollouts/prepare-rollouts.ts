@@ -1,17 +1,19 @@
 /**
  * Begins the rollouts whose arms may be served: every process that answers has loaded their model versions, and what they
  * are to have computed ahead of time is there. Every worker looks every few seconds; until then a rollout says what it
- * waits for. A rollout that was begun twice has begun once.
+ * waits for. A rollout that was begun twice has begun once. One that is still preparing after its deadline says so, or is
+ * aborted, as its plan sets.
  */
 import type { RunStore } from '../runs/run-store.ts';
 import { isFinished, type Run } from '../runs/runs.ts';
 import { type FailedRollout, orFailed } from './failed-rollouts.ts';
 import type { Rollout, RolloutArm } from './rollout.ts';
-import type { RolloutStore } from './rollout-store.ts';
+import { analysisOf } from './rollout-figures.ts';
+import type { ActiveRollout, RolloutStore } from './rollout-store.ts';
 import { computeArm, type StartRolloutDependencies, uncomputed } from './start-rollout.ts';
 
 export interface PrepareRolloutsDependencies extends Pick<StartRolloutDependencies, 'hints'> {
-  readonly rollouts: Pick<RolloutStore, 'active' | 'begin' | 'note'>;
+  readonly rollouts: Pick<RolloutStore, 'active' | 'begin' | 'note' | 'abort'>;
   readonly runs: Pick<RunStore, 'create' | 'list'>;
   /** Why these model versions may not be served yet, as sentences that name processes; none where they may. */
   whyNotServed(modelVersionIds: readonly string[]): Promise<readonly string[]>;
@@ -21,6 +23,8 @@ export interface PreparationReport {
   readonly begun: readonly Rollout[];
   /** Those that wait, with what they wait for. */
   readonly waiting: readonly { readonly rollout: Rollout; readonly why: readonly string[] }[];
+  /** Those that were aborted for want of preparation within their deadline. */
+  readonly aborted: readonly Rollout[];
   readonly failed: readonly FailedRollout[];
 }
 
@@ -31,20 +35,26 @@ const RUNS = 50;
 export async function prepareRollouts(dependencies: PrepareRolloutsDependencies): Promise<PreparationReport> {
   const begun: Rollout[] = [];
   const waiting: { rollout: Rollout; why: readonly string[] }[] = [];
+  const aborted: Rollout[] = [];
   const failed: FailedRollout[] = [];
   for (const rollout of await dependencies.rollouts.active()) {
     if (rollout.state !== 'preparing') continue;
     const prepared = await orFailed(rollout, failed, () => prepare(dependencies, rollout));
     if (prepared?.begun) begun.push(prepared.begun);
+    else if (prepared?.aborted) aborted.push(prepared.aborted);
     else if (prepared) waiting.push({ rollout, why: prepared.why });
   }
-  return { begun, waiting, failed };
+  return { begun, waiting, aborted, failed };
 }
 
-async function prepare(
-  dependencies: PrepareRolloutsDependencies,
-  rollout: Rollout,
-): Promise<{ readonly begun: Rollout | null; readonly why: readonly string[] }> {
+interface Prepared {
+  readonly begun?: Rollout;
+  readonly aborted?: Rollout;
+  /** What it waits for. */
+  readonly why: readonly string[];
+}
+
+async function prepare(dependencies: PrepareRolloutsDependencies, rollout: ActiveRollout): Promise<Prepared> {
   const { rollouts } = dependencies;
   const why = await whyNotYet(dependencies, rollout);
   if (why.length === 0) {
@@ -54,9 +64,21 @@ async function prepare(
     };
     return { begun: await rollouts.begin(rollout.id, change), why };
   }
-  const reason = `waits: ${why.join('; ')}`;
+  const deadline = overdueOf(rollout);
+  const late = deadline ? `, not prepared within ${Math.round(deadline.ms / 1_000)} s, its deadline` : '';
+  const reason = `waits${late}: ${why.join('; ')}`;
+  if (deadline?.rollsBack) return { aborted: await rollouts.abort(rollout.id, { actor: 'tandem', reason }), why };
   if (reason !== rollout.reason) await rollouts.note(rollout.id, reason);
-  return { begun: null, why };
+  return { why };
+}
+
+/** The deadline that a rollout has missed, and whether it is to be aborted for it; null where it has not. */
+function overdueOf(rollout: ActiveRollout): { readonly ms: number; readonly rollsBack: boolean } | null {
+  const analysis = analysisOf(rollout);
+  const ms = analysis?.preparingDeadlineMs;
+  if (!analysis || ms == null || rollout.phaseMs < ms) return null;
+  const { automatic, dryRun, onDeadline } = analysis;
+  return { ms, rollsBack: onDeadline === 'roll_back' && automatic && !dryRun };
 }
 
 async function whyNotYet(dependencies: PrepareRolloutsDependencies, rollout: Rollout): Promise<readonly string[]> {

@@ -2,7 +2,7 @@
 
 import type { ArmSample } from '@tandem/experiment/arm-sample';
 import { BUCKETS } from '@tandem/experiment/assignment';
-import type { ArmFigures, RolloutFigures } from '@tandem/experiment/rollout-figures';
+import type { ArmFigures, JudgingRules, RolloutFigures } from '@tandem/experiment/rollout-figures';
 import { type ArmCounts, addCounts, LATENCY_BOUNDS_MS, NO_COUNTS, type StepFigures } from './arm-counts.ts';
 import type { ArmOutcomes, OutcomeStatistics } from './outcomes.ts';
 import { type AnalysisPlan, CANDIDATE, isActive, type Rollout, STABLE } from './rollout.ts';
@@ -18,6 +18,17 @@ export interface StepRecord {
 /** Of a canary or an A/B test; null of a shadow, whose arms serve nobody. */
 export function analysisOf({ plan }: Pick<Rollout, 'plan'>): AnalysisPlan | null {
   return plan.kind === 'shadow' ? null : plan.analysis;
+}
+
+/**
+ * Returns what a rollout is judged by. A step's deadline begins when a verdict is possible: after `minStep`, and after the
+ * longest window of a guardrail outcome. A person who holds a rollout has no deadline.
+ */
+export function rulesOf({ state }: Pick<Rollout, 'state'>, analysis: AnalysisPlan): JudgingRules {
+  const { holdDeadlineMs, minStepMs, outcomes } = analysis;
+  if (holdDeadlineMs == null || state === 'held') return { ...analysis, holdDeadlineMs: null };
+  const windows = outcomes.filter(({ guardrail }) => guardrail).map(({ windowMs }) => windowMs);
+  return { ...analysis, holdDeadlineMs: holdDeadlineMs + Math.max(minStepMs, ...windows) };
 }
 
 /** How a cell's counts enter the figures. */

@@ -4,7 +4,7 @@ import { judgeRollout } from '@tandem/experiment/judge-rollout';
 import type { Judgement, RolloutFigures } from '@tandem/experiment/rollout-figures';
 import type { OutcomeMetric, Rollout } from './rollout.ts';
 import { type AnalysisPlan, STABLE } from './rollout.ts';
-import { figuresOf, judgedFiguresOf, type StepRecord } from './rollout-figures.ts';
+import { figuresOf, judgedFiguresOf, rulesOf, type StepRecord } from './rollout-figures.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -32,7 +32,7 @@ export function reportOf(rollout: Rollout, analysis: AnalysisPlan, record: StepR
   const { newUsers } = record.outcomes;
   return {
     figures,
-    judgement: judgeRollout(judgedFiguresOf(rollout, analysis, record), analysis),
+    judgement: judgeRollout(judgedFiguresOf(rollout, analysis, record), rulesOf(rollout, analysis)),
     outcomes: analysis.outcomes.flatMap((metric) => outcomesOf(metric, analysis.alpha, record)),
     multipleExposures: record.served.multipleExposures,
     newUsers,

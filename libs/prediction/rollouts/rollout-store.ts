@@ -21,6 +21,11 @@ export interface ArmOverride {
   readonly arm: string;
 }
 
+export interface ActiveRollout extends Rollout {
+  /** Milliseconds since its step began, or it was created where none has begun; by the database's clock. */
+  readonly phaseMs: number;
+}
+
 export interface RolloutStore {
   /**
    * Creates a rollout, `preparing`, with arms without users. An arm gets the generation of its version that was in force
@@ -34,7 +39,7 @@ export interface RolloutStore {
   /** Newest first; `before` is the id of the last one of the page before. */
   list(query: { predictor?: string; limit: number; before?: string }): Promise<readonly Rollout[]>;
   /** Those that are preparing, running or held. */
-  active(): Promise<readonly Rollout[]>;
+  active(): Promise<readonly ActiveRollout[]>;
   /** `preparing` → `running`: its arms are given their users; does nothing for one that is not preparing. */
   begin(id: string, change: RolloutChange): Promise<Rollout>;
   /**

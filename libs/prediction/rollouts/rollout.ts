@@ -99,6 +99,11 @@ export interface AnalysisPlan {
   readonly minUsers: number;
   /** The probability that a harmless version is taken back, over all looks of all guardrails. */
   readonly alpha: number;
+  /** Milliseconds that a step may hold, and that a rollout may be preparing; null, or absent of an earlier release: any. */
+  readonly holdDeadlineMs?: number | null;
+  readonly preparingDeadlineMs?: number | null;
+  /** What happens after a deadline: `alert`, it is told only; `roll_back`, the rollout is aborted. */
+  readonly onDeadline?: 'alert' | 'roll_back';
   readonly guardrails: Guardrails;
   /** What is counted of users after they were served. */
   readonly outcomes: readonly OutcomeMetric[];
@@ -113,6 +118,10 @@ export interface Guardrails {
   readonly slowMs: number;
   /** Difference of the share of reads that were inferred live. */
   readonly liveShare: number | null;
+  /** Difference of the share of stale answers; absent of an earlier release: not looked at. */
+  readonly staleShare?: number | null;
+  /** Difference of the share of default answers, which `errorRate` counts too. */
+  readonly defaultShare?: number | null;
   /** Population stability index between the arms' scores; null: told, and no guardrail. */
   readonly psi: number | null;
 }

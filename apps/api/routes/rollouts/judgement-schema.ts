@@ -21,6 +21,7 @@ export const JudgementSchema = z.strictObject({
     'sources_differ',
     'inconclusive',
     'step_too_short',
+    'hold_deadline',
     'not_worse',
   ]),
   why: z.string(),

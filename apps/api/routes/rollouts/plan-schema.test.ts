@@ -23,6 +23,8 @@ const outcome = fc.record({
 const analysis = fc.record({
   ...{ automatic: fc.boolean(), dryRun: fc.boolean(), interval: duration(1_440), minStep: duration(90 * 1_440) },
   ...{ minUsers: fc.integer({ min: 10, max: 10_000_000 }), alpha: fc.double({ min: 0.0001, max: 0.5, noNaN: true }) },
+  ...{ holdDeadline: fc.option(duration(90 * 1_440)), preparingDeadline: fc.option(duration(90 * 1_440)) },
+  ...{ onDeadline: fc.constantFrom('alert' as const, 'roll_back' as const), staleShare: share, defaultShare: share },
   ...{ errorRate: share, slowShare: share, liveShare: share, slow: fc.constantFrom('50ms', '1500ms', '5s') },
   psi: fc.option(fc.double({ min: 0.01, max: 100, noNaN: true })),
   outcomes: fc.uniqueArray(outcome, { maxLength: 5, selector: (one) => one.name }),
@@ -48,6 +50,23 @@ const plan: fc.Arbitrary<RolloutPlanView> = fc.oneof(
 );
 
 describe('a plan', () => {
+  it('of an earlier release has no deadline, and no guardrail on stale and default answers', () => {
+    const known = planOf(RolloutPlanSchema.parse({ kind: 'canary', version: '1' }));
+    if (known.kind !== 'canary') throw new Error('not a canary');
+    const { holdDeadlineMs: _, preparingDeadlineMs: __, onDeadline: ___, ...analysis } = known.analysis;
+    const { staleShare: ____, defaultShare: _____, ...guardrails } = analysis.guardrails;
+    const view = planView({ ...known, analysis: { ...analysis, guardrails } });
+    expect(view).toMatchObject({
+      analysis: {
+        holdDeadline: null,
+        preparingDeadline: null,
+        onDeadline: 'alert',
+        staleShare: null,
+        defaultShare: null,
+      },
+    });
+  });
+
   it('is told as it was asked for', () => {
     fc.assert(
       fc.property(plan, (view) => {

@@ -58,10 +58,32 @@ const AnalysisSchema = z.strictObject({
     example: '100ms',
   }),
   liveShare: share.nullable().default(null),
+  staleShare: share.nullable().default(0.05),
+  defaultShare: share
+    .nullable()
+    .default(null)
+    .openapi({ description: 'Default answers alone; `errorRate` counts them too' }),
   psi: z.number().positive().max(100).nullable().default(null).openapi({
     description:
       'Left out or null: a shift of the scores is told only, since another scale alone is one. 0.25 is a large shift by custom',
   }),
+  holdDeadline: duration('90d')
+    .nullable()
+    .default('7d')
+    .openapi({
+      description: 'How long a step may hold, after `minStep` and the windows of guardrail outcomes',
+      example: '7d',
+    }),
+  preparingDeadline: duration('90d')
+    .nullable()
+    .default('1d')
+    .openapi({ description: 'How long a rollout may be preparing', example: '1d' }),
+  onDeadline: z
+    .enum(['alert', 'roll_back'])
+    .default('alert')
+    .openapi({
+      description: 'What follows a deadline: an alert (`tandem_rollout_overdue_seconds`), or the rollout is aborted',
+    }),
   outcomes: z
     .array(OutcomeSchema)
     .max(20)
@@ -104,6 +126,9 @@ const ShadowSchema = z.strictObject({
   maxPerSecond: z.number().positive().max(100_000).default(50),
 });
 
+/** An A/B test holds for as long as people want to learn from it. */
+const AbAnalysisSchema = AnalysisSchema.extend({ holdDeadline: duration('90d').nullable().default(null) });
+
 const AbSchema = z.strictObject({
   kind: z.literal('ab'),
   arms: z
@@ -116,7 +141,7 @@ const AbSchema = z.strictObject({
       'their weights make at most 100 together',
     ),
   coverage,
-  analysis,
+  analysis: AbAnalysisSchema.prefault({}),
 });
 
 export const RolloutPlanSchema = z
@@ -189,23 +214,31 @@ export function planView(plan: RolloutPlan): RolloutPlanView {
 type AnalysisView = z.output<typeof AnalysisSchema>;
 
 function analysisOf(view: AnalysisView): AnalysisPlan {
-  const { automatic, dryRun, interval, minStep, minUsers, alpha, errorRate, slowShare, slow, liveShare, psi } = view;
+  const { automatic, dryRun, interval, minStep, minUsers, alpha, holdDeadline, preparingDeadline, onDeadline } = view;
+  const { errorRate, slowShare, slow, liveShare, staleShare, defaultShare, psi } = view;
   return {
-    ...{ automatic, dryRun, minUsers, alpha },
+    ...{ automatic, dryRun, minUsers, alpha, onDeadline },
     intervalMs: msOf(interval),
     minStepMs: msOf(minStep),
-    guardrails: { errorRate, slowShare, slowMs: msOf(slow), liveShare, psi },
+    holdDeadlineMs: holdDeadline === null ? null : msOf(holdDeadline),
+    preparingDeadlineMs: preparingDeadline === null ? null : msOf(preparingDeadline),
+    guardrails: { errorRate, slowShare, slowMs: msOf(slow), liveShare, staleShare, defaultShare, psi },
     outcomes: view.outcomes.map(({ window, ...rest }) => ({ ...rest, windowMs: msOf(window) })),
   };
 }
 
+/** Settings that a plan of an earlier release lacks are off. */
 function analysisView({ guardrails, outcomes, intervalMs, minStepMs, ...rest }: AnalysisPlan): AnalysisView {
-  const { slowMs, ...limits } = guardrails;
+  const { slowMs, staleShare = null, defaultShare = null, ...limits } = guardrails;
+  const { holdDeadlineMs = null, preparingDeadlineMs = null, onDeadline = 'alert', ...more } = rest;
   return {
-    ...rest,
+    ...more,
     ...limits,
+    ...{ staleShare, defaultShare, onDeadline },
     interval: formatDuration(intervalMs),
     minStep: formatDuration(minStepMs),
+    holdDeadline: holdDeadlineMs === null ? null : formatDuration(holdDeadlineMs),
+    preparingDeadline: preparingDeadlineMs === null ? null : formatDuration(preparingDeadlineMs),
     slow: formatDuration(slowMs),
     outcomes: outcomes.map(outcomeView),
   };

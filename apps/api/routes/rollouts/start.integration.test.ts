@@ -5,7 +5,8 @@ import { createRolloutsApi, type RolloutsApi } from './rollouts-api.fixture.ts';
 const PATH = '/v1/predictors/repurchase/rollouts';
 const ANALYSIS = {
   ...{ automatic: true, dryRun: false, interval: '1m', minStep: '10m', minUsers: 200, alpha: 0.05, errorRate: 0.01 },
-  ...{ slowShare: 0.05, slow: '100ms', liveShare: null, psi: null, outcomes: [] },
+  ...{ slowShare: 0.05, slow: '100ms', liveShare: null, staleShare: 0.05, defaultShare: null, psi: null, outcomes: [] },
+  ...{ holdDeadline: '7d', preparingDeadline: '1d', onDeadline: 'alert' },
 };
 const OUTCOME = {
   name: 'order',
@@ -52,6 +53,13 @@ describe('a rollout is started', () => {
       analysis: {
         ...{ automatic: false, dryRun: true, interval: '30s', minStep: '1500ms', minUsers: 50, alpha: 0.01 },
         ...{ errorRate: null, slowShare: 0.5, slow: '50ms', liveShare: 0.1, psi: 0.1, outcomes: [OUTCOME] },
+        ...{
+          staleShare: null,
+          defaultShare: 0.02,
+          holdDeadline: null,
+          preparingDeadline: '2h',
+          onDeadline: 'roll_back',
+        },
       },
     },
     { kind: 'shadow', version: '1', share: 1, maxPerSecond: 2.5 },
