@@ -1,7 +1,8 @@
 /** Builds everything that the API is made of, and closes it in reverse. */
 
 import type { HostRule } from '@tandem/http-server/foreign-request';
-import { createInferencePool, type InferencePool } from '@tandem/inference/pool';
+import { createIsolatedPools, type IsolatedPools } from '@tandem/inference/isolated-pools';
+import { createInferencePool } from '@tandem/inference/pool';
 import { type BucketOptions, createBucket } from '@tandem/offline-store/artifact-bucket';
 import { createArtifactStore } from '@tandem/offline-store/artifacts';
 import { createAuthority } from '@tandem/offline-store/authority';
@@ -219,7 +220,7 @@ function reading(
   { metrics, inference }: ApiSettings,
   { pool, features: source, keeper, authority, registry }: ReturnType<typeof openPostgres>,
   { online, overlay }: ReturnType<typeof openOnline>,
-  scorer: InferencePool,
+  scorer: IsolatedPools,
   memory: HeldPredictions,
   places: Map<string, KnownPlace>,
 ) {
@@ -277,17 +278,20 @@ function openInference(
   { inference, log, metrics }: ApiSettings,
   registry: StoredRegistry,
   opened: Opened,
-): InferencePool {
-  const scorer = createInferencePool({
-    loadArtifact: (hash) => registry.loadArtifact(hash),
-    log: createLibraryLog(log),
-    onRestart: (why) => metrics.inferenceRestarts.inc({ why }),
-    onRest: (predictor) => metrics.modelRests.inc({ predictor }),
-    processes: inference.processes,
-    memoryLimitMb: inference.memoryMb,
-    maxQueue: inference.queueLimit,
-    ...(inference.batchLimit === undefined ? {} : { maxLiveRows: inference.batchLimit }),
-  });
+): IsolatedPools {
+  const scorer = createIsolatedPools((options) =>
+    createInferencePool({
+      loadArtifact: (hash) => registry.loadArtifact(hash),
+      log: createLibraryLog(log),
+      onRestart: (why) => metrics.inferenceRestarts.inc({ why }),
+      onRest: (predictor) => metrics.modelRests.inc({ predictor }),
+      processes: inference.processes,
+      memoryLimitMb: inference.memoryMb,
+      maxQueue: inference.queueLimit,
+      ...(inference.batchLimit === undefined ? {} : { maxLiveRows: inference.batchLimit }),
+      ...options,
+    }),
+  );
   opened.push(() => scorer.close());
   return scorer;
 }

@@ -1,6 +1,6 @@
 /** Keeps the models loaded that this process may have to answer with, and lets others know how far it has come. */
 import { setTimeout } from 'node:timers/promises';
-import type { InferencePool } from '@tandem/inference/pool';
+import type { IsolatedPools } from '@tandem/inference/isolated-pools';
 import { openRegister } from '@tandem/offline-store/processes';
 import type { StoredRegistry } from '@tandem/offline-store/registry';
 import type { Authority } from '@tandem/prediction/certificate';
@@ -12,7 +12,7 @@ import { RELEASE } from '@tandem/telemetry/release';
 export interface KeepLoadedDependencies {
   readonly registry: Pick<StoredRegistry, 'modelVersion' | 'predictors'>;
   readonly authority: Authority;
-  readonly scorer: Pick<InferencePool, 'hold' | 'warmUp'>;
+  readonly scorer: Pick<IsolatedPools, 'hold' | 'warmUp'>;
   readonly log: Log;
 }
 
@@ -31,7 +31,7 @@ export function keepModels(databaseUrl: string, dependencies: KeepLoadedDependen
   const kept = keepLoaded({
     register: openRegister(databaseUrl, 'api', RELEASE),
     modelVersion: (id) => registry.modelVersion(id),
-    hold: (versions) => scorer.hold(versions),
+    hold: (versions, tried) => scorer.hold(versions, tried),
     ...createLoadLog(log),
   });
   // Behind a certificate, which tells the registry of adoptions.

@@ -35,6 +35,8 @@ export interface InferencePoolOptions {
   readonly maxLostMs?: number;
   /** Children; default: one less than the processors, for the process that feeds them. */
   readonly processes?: number;
+  /** Children that `hold` starts; default: all. The others start when they are needed, and load what is held first. */
+  readonly heldProcesses?: number;
   /** Steps of niceness of the children beyond this process's own: more where nobody waits for them. */
   readonly niceSteps?: number;
   /** Resident memory of a child in MB, above which it is killed. */
@@ -102,7 +104,7 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
       log,
     }),
   );
-  const holder = createModelHolder({ slots, loader, process });
+  const holder = createModelHolder({ slots: slots.slice(0, options.heldProcesses), loader, process });
   function allWarm(): string[] {
     return [...new Set([...holder.held(), ...warm])];
   }

@@ -57,11 +57,11 @@ const stateOf = async (ids: readonly string[]) =>
 describe('what a process hears with its beat', () => {
   it('is the versions of all arms, the served ones first; of a rollout that is prepared too, which has no users', async () => {
     const register = registerOf(identity());
-    expect(await register.beat([])).toEqual([{ modelVersionId: served, isServed: true }]);
+    expect(await register.beat([])).toEqual([{ modelVersionId: served, isServed: true, isTried: false }]);
     const candidate = await addCandidate();
     expect(await register.beat([])).toEqual([
-      { modelVersionId: served, isServed: true },
-      { modelVersionId: candidate, isServed: false },
+      { modelVersionId: served, isServed: true, isTried: false },
+      { modelVersionId: candidate, isServed: false, isTried: true },
     ]);
     await database.pool.query("update tandem.arms set end_bucket = 100 where name = 'candidate'");
     expect((await register.beat([])).filter(({ isServed }) => isServed)).toHaveLength(2);
@@ -73,9 +73,9 @@ describe('what a process hears with its beat', () => {
     await database.pool.query(
       "insert into tandem.arm_overrides select id, '1', 'candidate' from tandem.rollouts where predictor = 'visits'",
     );
-    expect(await register.beat([])).toContainEqual({ modelVersionId: candidate, isServed: false });
+    expect(await register.beat([])).toContainEqual({ modelVersionId: candidate, isServed: false, isTried: true });
     await database.pool.query("update tandem.rollouts set state = 'running'");
-    expect(await register.beat([])).toContainEqual({ modelVersionId: candidate, isServed: true });
+    expect(await register.beat([])).toContainEqual({ modelVersionId: candidate, isServed: true, isTried: true });
   });
 
   it('leaves out predictors that are served no more, and has what somebody waits for, as long as that lasts', async () => {
@@ -84,7 +84,7 @@ describe('what a process hears with its beat', () => {
     const register = registerOf(identity());
     expect(await register.beat([])).toEqual([]);
     await awaitVersions(database.pool, [candidate], 60_000);
-    expect(await register.beat([])).toEqual([{ modelVersionId: candidate, isServed: false }]);
+    expect(await register.beat([])).toEqual([{ modelVersionId: candidate, isServed: false, isTried: false }]);
     await database.pool.query("update tandem.awaited_versions set until = clock_timestamp() - interval '1 s'");
     expect(await register.beat([])).toEqual([]);
   });

@@ -69,16 +69,17 @@ const BEAT_SQL = `
       set state = excluded.state, error = excluded.error, at = clock_timestamp()
       where (l.state, l.error) is distinct from (excluded.state, excluded.error)
   )
-  select w.id as "modelVersionId", bool_or(w.is_served) as "isServed"
+  select w.id as "modelVersionId", bool_or(w.is_served) as "isServed", bool_or(w.is_tried) as "isTried"
   from (
     select a.model_version_id as id, a.name = 'stable' or a.end_bucket > a.first_bucket or exists (
       select from tandem.arm_overrides o join tandem.rollouts r on r.id = o.rollout_id
-      where o.rollout_id = a.rollout_id and o.arm = a.name and r.state in ('running', 'held')) as is_served
+      where o.rollout_id = a.rollout_id and o.arm = a.name and r.state in ('running', 'held')) as is_served,
+      a.name <> 'stable' as is_tried
     from tandem.arms a join tandem.predictors p on p.name = a.predictor and p.active
     -- What a shadow's model does must not touch those who serve: it has a process of its own.
     where not exists (select from tandem.rollouts r where r.id = a.rollout_id and r.kind = 'shadow')
     union all
-    select model_version_id, false from tandem.awaited_versions where until > clock_timestamp()
+    select model_version_id, false, false from tandem.awaited_versions where until > clock_timestamp()
   ) w
   group by w.id
   order by "isServed" desc, w.id`;

@@ -8,8 +8,8 @@ const BEAT_MS = 2_000;
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-const served = (modelVersionId: string): WantedVersion => ({ modelVersionId, isServed: true });
-const prepared = (modelVersionId: string): WantedVersion => ({ modelVersionId, isServed: false });
+const served = (modelVersionId: string): WantedVersion => ({ modelVersionId, isServed: true, isTried: false });
+const prepared = (modelVersionId: string): WantedVersion => ({ modelVersionId, isServed: false, isTried: true });
 
 /** A register and children in memory. */
 function createWorld(...wanted: WantedVersion[]) {
@@ -23,6 +23,7 @@ function createWorld(...wanted: WantedVersion[]) {
     reports: [] as LoadReport[],
     silences: [] as unknown[],
     asked: [] as string[][],
+    tried: [] as string[][],
     hold: async (versions: readonly ModelVersion[]): Promise<readonly HeldVersion[]> =>
       versions.map(({ id }) => ({ modelVersionId: id, error: world.faults.get(id) ?? null })),
   };
@@ -38,8 +39,9 @@ function createWorld(...wanted: WantedVersion[]) {
       },
     },
     modelVersion: async (id) => ({ id }) as ModelVersion,
-    hold(versions) {
+    hold(versions, tried) {
       world.asked.push(versions.map(({ id }) => id));
+      world.tried.push([...tried]);
       return world.hold(versions);
     },
     onReport: (report) => world.reports.push(report),

@@ -12,6 +12,8 @@ export interface WantedVersion {
   readonly modelVersionId: string;
   /** Whether users are answered with it now: not while its rollout is being prepared. */
   readonly isServed: boolean;
+  /** Whether it is the version of a rollout's arm, so that its failures must not touch other versions. */
+  readonly isTried: boolean;
 }
 
 /** Port: where processes are known by one another. */
@@ -36,8 +38,9 @@ export interface KeepLoadedParts {
   /**
    * Loads these versions, and no others, into each inference child, and warms them up; resolves when all have been tried.
    * To ask again costs little where nothing has changed; one that failed is tried again when it has rested.
+   * @param tried ids of the versions of rollouts
    */
-  hold(versions: readonly ModelVersion[]): Promise<readonly HeldVersion[]>;
+  hold(versions: readonly ModelVersion[], tried: ReadonlySet<string>): Promise<readonly HeldVersion[]>;
   /** Told of each change of a version's state. */
   onReport?(report: LoadReport): void;
   /** Told when the register begins to refuse, and null when it answers again. */
@@ -79,7 +82,7 @@ export function keepLoaded(parts: KeepLoadedParts): KeptVersions {
         wanted = await register.beat(loads.reports());
         if (isSilent) onSilence(null);
         isSilent = false;
-        loads.want(wanted.map(({ modelVersionId }) => modelVersionId));
+        loads.want(wanted);
       } catch (error) {
         if (!isSilent && !isClosed) onSilence(error);
         isSilent = true;
@@ -114,7 +117,7 @@ export function keepLoaded(parts: KeepLoadedParts): KeptVersions {
 
 interface Loads {
   /** These, and no others; each time it is said, those that failed are tried again when they have rested. */
-  want(ids: readonly string[]): void;
+  want(versions: readonly WantedVersion[]): void;
   reports(): readonly LoadReport[];
   /** Resolves when all that is wanted has been tried. */
   tried(): Promise<void>;
@@ -126,6 +129,7 @@ type LoadsParts = Pick<KeepLoadedParts, 'modelVersion' | 'hold'> & { onReport(re
 /** @param onChange something has become ready, or has failed */
 function createLoads({ modelVersion, hold, onReport }: LoadsParts, onChange: () => void): Loads {
   let wanted: readonly string[] = [];
+  let tried: ReadonlySet<string> = new Set();
   let known: ReadonlyMap<string, LoadReport> = new Map();
   let isAsked = false;
   let underWay: Promise<void> | null = null;
@@ -133,7 +137,7 @@ function createLoads({ modelVersion, hold, onReport }: LoadsParts, onChange: () 
   async function load(): Promise<void> {
     while (isAsked) {
       isAsked = false;
-      const found = await loadAll(wanted, modelVersion, hold);
+      const found = await loadAll(wanted, modelVersion, (versions) => hold(versions, tried));
       const before = known;
       // What is not wanted any more is not told of, though it was loaded.
       known = new Map(
@@ -147,8 +151,9 @@ function createLoads({ modelVersion, hold, onReport }: LoadsParts, onChange: () 
 
   const reportOf = (id: string): LoadReport => known.get(id) ?? { modelVersionId: id, state: 'loading', error: null };
   return {
-    want(ids) {
-      wanted = ids;
+    want(versions) {
+      wanted = versions.map(({ modelVersionId }) => modelVersionId);
+      tried = new Set(versions.filter(({ isTried }) => isTried).map(({ modelVersionId }) => modelVersionId));
       isAsked = true;
       underWay ??= load().finally(() => {
         underWay = null;
@@ -167,7 +172,7 @@ function createLoads({ modelVersion, hold, onReport }: LoadsParts, onChange: () 
 async function loadAll(
   ids: readonly string[],
   modelVersion: KeepLoadedParts['modelVersion'],
-  hold: KeepLoadedParts['hold'],
+  hold: (versions: readonly ModelVersion[]) => ReturnType<KeepLoadedParts['hold']>,
 ): Promise<ReadonlyMap<string, LoadReport>> {
   const reports = new Map<string, LoadReport>();
   const note = (modelVersionId: string, error: string | null) =>
