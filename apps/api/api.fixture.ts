@@ -59,24 +59,30 @@ const CUSTOMERS = `
     loaded_at timestamptz not null);
   insert into customers select n, n * 10, n, now() - interval '1 hour' from generate_series(1, 9) n`;
 
+interface DatabaseBefore {
+  readonly defaults?: HostileDefaults;
+  readonly prepare?: (pool: TestApi['pool']) => Promise<unknown>;
+}
+
 /**
  * @param redisUrl another Redis than the tests' own, also one that is not there
  * @param answerCache predictions in memory; none by default
  * @param more keys, which are off by default, another log than none, and further parts of readiness
- * @param defaults of the database, for every session on it
+ * @param before the database's defaults for every session on it, and what it has before the API starts
  */
 export async function createTestApi(
   freshness: Partial<FreshnessPolicy> = {},
   redisUrl: string = inject('redisUrl'),
   answerCache = { megabytes: 0 },
   more: Partial<Pick<ApiSettings, 'keys' | 'log' | 'logShare' | 'parts' | 'shadow'>> = {},
-  defaults: HostileDefaults = { name: 'none', settings: {} },
+  before: DatabaseBefore = {},
 ): Promise<TestApi> {
   const database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
-  await setDefaults(database.url, defaults);
+  if (before.defaults) await setDefaults(database.url, before.defaults);
   const pool = createPool({ url: database.url, max: 4, applicationName: 'api-test' });
   await pool.query(CUSTOMERS);
   await adopt(pool, { predictors: [repurchase(freshness)], actor: 'test' });
+  await before.prepare?.(pool);
   const postgres = await startCuttableConnection(database.url);
   const prefix = `test-${randomUUID()}`;
   const dependencies = await createDependencies({

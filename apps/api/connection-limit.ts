@@ -12,8 +12,8 @@ const FEW = 256;
 /** Files beside the connections and the children's: 26 to Postgres, 6 to Redis, and some 30 of Node itself. */
 const OTHER_FILES = 63;
 const FILES_A_CHILD = 5;
-/** Beside those that serve: one that is to take another's place, and those of a trial, a shadow and a replay. */
-const OTHER_CHILDREN = 4;
+/** Beside those that serve: one that is to take another's place, and those of a rollout, a trial, a shadow and a replay. */
+const OTHER_CHILDREN = 5;
 
 /**
  * @param children that serve models

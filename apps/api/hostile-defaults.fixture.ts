@@ -9,7 +9,7 @@ export type Outcome = Readonly<Record<string, unknown>>;
 
 /** Adopts, runs, reads, sends events over HTTP and in SQL, reads live, lists everything and erases. */
 export async function tellStory(defaults: HostileDefaults): Promise<Outcome> {
-  const api = await createTestApi({}, undefined, undefined, undefined, defaults);
+  const api = await createTestApi({}, undefined, undefined, undefined, { defaults });
   const outcome: Record<string, unknown> = {};
   const keep = async (step: string, answering: Promise<Response>) => {
     const response = await answering;
