@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { RolloutPlan } from '@tandem/prediction/rollouts/rollout';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { adopt } from './adopt.ts';
@@ -114,4 +115,20 @@ test('an arm that is moved by hand leaves its period too', async () => {
       generation_id = null where name = 'stable'`,
   });
   expect((await history())[0]).toEqual([1, 1]);
+});
+
+test('the migration finds the history of a predictor that is older than it', async () => {
+  await generations.rollBack({ predictor: 'visits', to: 2, actor: 'ops' });
+  const canary = { kind: 'canary', version: 1, steps: [50, 100], coverage: 'required', analysis } as const;
+  await rollouts.promote(await begin(canary), 'candidate', CHANGE);
+  const before = await history();
+  expect(before.map(([version]) => version)).toEqual([1, 2, 3, 2, 1]);
+  await query(database.pool, {
+    text: `drop trigger arms_stable_inserted on tandem.arms; drop trigger arms_stable_moved on tandem.arms;
+      drop function tandem.note_stable(); drop table tandem.stable_history`,
+  });
+  const migration = new URL('../../migrations/0030_stable_history.sql', import.meta.url);
+  await query(database.pool, { text: readFileSync(migration, 'utf8') });
+  expect(await history()).toEqual(before);
+  expect((await generations.stableVersions('visits', 9))[0]?.until).toBeNull();
 });
