@@ -1,8 +1,7 @@
 /** Builds everything that the API is made of, and closes it in reverse. */
 
 import type { HostRule } from '@tandem/http-server/foreign-request';
-import { createIsolatedPools, type IsolatedPools } from '@tandem/inference/isolated-pools';
-import { createInferencePool } from '@tandem/inference/pool';
+import type { IsolatedPools } from '@tandem/inference/isolated-pools';
 import { type BucketOptions, createBucket } from '@tandem/offline-store/artifact-bucket';
 import { createArtifactStore } from '@tandem/offline-store/artifacts';
 import { createAuthority } from '@tandem/offline-store/authority';
@@ -15,7 +14,7 @@ import { createLossyWriter } from '@tandem/offline-store/lossy-writer';
 import { createOverlayStore as createOverlayRows } from '@tandem/offline-store/overlay';
 import { createStoredPredictions } from '@tandem/offline-store/predictions';
 import { listProcesses } from '@tandem/offline-store/processes';
-import { createRegistry, type StoredRegistry } from '@tandem/offline-store/registry';
+import { createRegistry } from '@tandem/offline-store/registry';
 import { createReportStore } from '@tandem/offline-store/report-store';
 import { createRunStore } from '@tandem/offline-store/run-store';
 import { findSettings } from '@tandem/offline-store/settings';
@@ -31,7 +30,6 @@ import { createPredictionReader } from '@tandem/prediction/read/read-prediction'
 import type { OverlayEntry } from '@tandem/prediction/stored-prediction';
 import { createQueue, type Queue } from '@tandem/queue/enqueue';
 import { countWarnings } from '@tandem/telemetry/counted-log';
-import { createLibraryLog } from '@tandem/telemetry/library-log';
 import type { Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
@@ -43,6 +41,7 @@ import type { KeyMode } from './keys/choose-mode.ts';
 import { openKeys } from './keys/open-keys.ts';
 import { keepNoticingLoss } from './notice-loss.ts';
 import { observeCertificates, observeLive, observeStatements, observeVisible } from './observe-stores.ts';
+import { type InferenceSettings, openInference } from './open-inference.ts';
 import { openModels } from './open-models.ts';
 import { openOnline } from './open-online.ts';
 import { openRollouts } from './open-rollouts.ts';
@@ -64,13 +63,7 @@ export interface ApiSettings {
   readonly database: { readonly url: string; readonly featuresUrl?: string; readonly certifyWithinMs?: number };
   /** `commandTimeoutMs`: how long a read waits for Redis; the connection's own limit where it is not said. */
   readonly redis: { readonly url: string; readonly queueUrl: string; readonly commandTimeoutMs?: number };
-  readonly inference: {
-    readonly processes: number;
-    readonly memoryMb: number;
-    readonly queueLimit: number;
-    readonly batchLimit?: number;
-    readonly refusalPatienceMs?: number | undefined;
-  };
+  readonly inference: InferenceSettings & { readonly refusalPatienceMs?: number | undefined };
   /** The bucket of model files; Postgres where it is not said. */
   readonly artifacts?: BucketOptions | null;
   /** Predictions kept in memory; none where it is not said. */
@@ -272,28 +265,6 @@ async function openQueue({ redis, log, prefix }: ApiSettings, opened: Opened): P
   });
   opened.push(() => queue.close());
   return queue;
-}
-
-function openInference(
-  { inference, log, metrics }: ApiSettings,
-  registry: StoredRegistry,
-  opened: Opened,
-): IsolatedPools {
-  const scorer = createIsolatedPools((options) =>
-    createInferencePool({
-      loadArtifact: (hash) => registry.loadArtifact(hash),
-      log: createLibraryLog(log),
-      onRestart: (why) => metrics.inferenceRestarts.inc({ why }),
-      onRest: (predictor) => metrics.modelRests.inc({ predictor }),
-      processes: inference.processes,
-      memoryLimitMb: inference.memoryMb,
-      maxQueue: inference.queueLimit,
-      ...(inference.batchLimit === undefined ? {} : { maxLiveRows: inference.batchLimit }),
-      ...options,
-    }),
-  );
-  opened.push(() => scorer.close());
-  return scorer;
 }
 
 /** Rejects where the queue did not take it; the reconciler of the workers then finds the run. */

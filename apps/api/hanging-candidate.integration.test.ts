@@ -15,9 +15,15 @@ beforeEach(async () => {
   const artifactHash = createHash('sha256').update(artifact).digest('hex');
   const candidate = { name, artifact, definition: { ...definition, artifactHash } };
   const freshness = { liveTimeoutMs: 4_000, onLiveFailure: 'stale' } as const;
-  api = await createTestApi(freshness, inject('redisUrl'), { megabytes: 0 }, {}, {
-    prepare: (pool) => insertCandidate(pool, candidate, { state: 'running', endBucket: 5_000 }),
-  });
+  api = await createTestApi(
+    freshness,
+    inject('redisUrl'),
+    { megabytes: 0 },
+    {},
+    {
+      prepare: (pool) => insertCandidate(pool, candidate, { state: 'running', endBucket: 5_000 }),
+    },
+  );
 });
 afterEach(() => api?.close());
 

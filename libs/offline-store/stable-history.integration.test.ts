@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { RolloutPlan } from '@tandem/prediction/rollouts/rollout';
+import { planNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { adopt } from './adopt.ts';
 import { query } from './database.ts';
@@ -23,7 +24,7 @@ const analysis = {
 const serve = (model: string) => adopt(database.pool, { predictors: [visitsPredictor({ model })], actor: 'test' });
 const compute = async (variant = 'stable') => {
   const run = { predictor: 'visits', scope: { kind: 'all' }, reason: 'test', scheduleSlot: null, variant } as const;
-  await workAll(await store.plan((await store.create(run)).run.id));
+  await workAll(await planNow(store, (await store.create(run)).run.id));
 };
 const begin = async (plan: RolloutPlan) => {
   const { id } = await rollouts.create({ predictor: 'visits', plan, actor: 'ops' });
@@ -123,12 +124,11 @@ test('the migration finds the history of a predictor that is older than it', asy
   await rollouts.promote(await begin(canary), 'candidate', CHANGE);
   const before = await history();
   expect(before.map(([version]) => version)).toEqual([1, 2, 3, 2, 1]);
-  await query(database.pool, {
-    text: `drop trigger arms_stable_inserted on tandem.arms; drop trigger arms_stable_moved on tandem.arms;
-      drop function tandem.note_stable(); drop table tandem.stable_history`,
-  });
+  await database.pool.query(`
+    drop trigger arms_stable_inserted on tandem.arms; drop trigger arms_stable_moved on tandem.arms;
+    drop function tandem.note_stable(); drop table tandem.stable_history`);
   const migration = new URL('../../migrations/0030_stable_history.sql', import.meta.url);
-  await query(database.pool, { text: readFileSync(migration, 'utf8') });
+  await database.pool.query(readFileSync(migration, 'utf8'));
   expect(await history()).toEqual(before);
   expect((await generations.stableVersions('visits', 9))[0]?.until).toBeNull();
 });

@@ -32,12 +32,9 @@ describe('tandem rollout start', () => {
     '--min-users -',
     '--psi no',
     '--on-deadline never',
-  ])(
-    '%s is refused with how it is written',
-    async (options) => {
-      expect(await run(`rollout start repurchase 2 ${options}`)).toMatchObject({ code: 2, out: '' });
-    },
-  );
+  ])('%s is refused with how it is written', async (options) => {
+    expect(await run(`rollout start repurchase 2 ${options}`)).toMatchObject({ code: 2, out: '' });
+  });
 });
 
 describe('a started rollout', () => {

@@ -82,7 +82,17 @@ type Kind = RolloutInput['kind'];
 const SAID: Readonly<Record<Kind, string>> = { canary: 'a canary', shadow: 'a shadow', ab: 'an A/B test' };
 const DEADLINES = ['holdDeadline', 'preparingDeadline', 'onDeadline'] as const;
 const OUTCOMES = ['outcome', 'outcomeWindow'] as const;
-const ANALYSED = ['live', 'manual', 'dryRun', 'interval', 'minStep', 'minUsers', ...DEADLINES, ...OUTCOMES, 'psi'] as const;
+const ANALYSED = [
+  'live',
+  'manual',
+  'dryRun',
+  'interval',
+  'minStep',
+  'minUsers',
+  ...DEADLINES,
+  ...OUTCOMES,
+  'psi',
+] as const;
 /** What can be said of each kind; anything else would have no effect. */
 const OPTIONS: Readonly<Record<Kind, readonly (keyof Options)[]>> = {
   canary: ['steps', 'atOnce', ...ANALYSED],

@@ -67,23 +67,17 @@ const AnalysisSchema = z.strictObject({
     description:
       'Left out or null: a shift of the scores is told only, since another scale alone is one. 0.25 is a large shift by custom',
   }),
-  holdDeadline: duration('90d')
-    .nullable()
-    .default('7d')
-    .openapi({
-      description: 'How long a step may hold, after `minStep` and the windows of guardrail outcomes',
-      example: '7d',
-    }),
+  holdDeadline: duration('90d').nullable().default('7d').openapi({
+    description: 'How long a step may hold, after `minStep` and the windows of guardrail outcomes',
+    example: '7d',
+  }),
   preparingDeadline: duration('90d')
     .nullable()
     .default('1d')
     .openapi({ description: 'How long a rollout may be preparing', example: '1d' }),
-  onDeadline: z
-    .enum(['alert', 'roll_back'])
-    .default('alert')
-    .openapi({
-      description: 'What follows a deadline: an alert (`tandem_rollout_overdue_seconds`), or the rollout is aborted',
-    }),
+  onDeadline: z.enum(['alert', 'roll_back']).default('alert').openapi({
+    description: 'What follows a deadline: an alert (`tandem_rollout_overdue_seconds`), or the rollout is aborted',
+  }),
   outcomes: z
     .array(OutcomeSchema)
     .max(20)
