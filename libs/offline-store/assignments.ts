@@ -7,17 +7,27 @@ import { type AssignedRollout, type Assignment, type Assignments, everybodyIn } 
 import { type RolloutPlan, STABLE } from '@tandem/prediction/rollouts/rollout';
 import { epochMs } from './epoch-ms.ts';
 
+/**
+ * SQL over the settings `s`: rises with every change of an arm, a predictor or a source version, so that equal numbers in
+ * one history mean equal assignments.
+ */
+export const REVISION_SQL = '(s.revision + (select coalesce(sum(version), 0)::bigint from tandem.source_versions))';
+
 /** A JSON array of [predictor, arms, rollout or null], each as its type below says; null where there is no predictor. */
 export const ARMS_SQL = `(
     select json_agg(json_build_array(p.name, a.arms, r.rollout))::text
     from tandem.predictors p
     cross join lateral (
-      select json_agg(json_build_array(a.name, a.model_version_id, v.number, a.overlay_floor, a.revision,
-        ${epochMs('a.expires_from')}, g.id, g.number, g.buckets, ${epochMs('g.started_at')}, a.first_bucket, a.end_bucket)
+      select coalesce((select version from tandem.source_versions where predictor = p.name), 0) as version) w
+    cross join lateral (
+      select json_agg(json_build_array(a.name, a.model_version_id, v.number, a.overlay_floor + w.version, a.revision,
+        ${epochMs('a.expires_from')}, g.id, g.number, g.buckets, ${epochMs('g.started_at')}, a.first_bucket, a.end_bucket,
+        r.source_version < w.version)
         order by a.first_bucket, a.name) as arms
       from tandem.arms a
       join tandem.model_versions v on v.id = a.model_version_id
       left join tandem.generations g on g.id = a.generation_id
+      left join tandem.runs r on r.id = g.run_id
       where a.predictor = p.name) a
     left join lateral (
       select json_build_array(r.id, r.kind, r.step, r.salt, r.plan,
@@ -40,6 +50,7 @@ type ArmParts = [
   startedAt: number,
   firstBucket: number,
   endBucket: number,
+  isOutdated: boolean | null,
 ];
 
 type RolloutParts = [
@@ -68,7 +79,7 @@ interface Interval extends ArmInterval {
 
 function intervalOf(predictor: string, parts: ArmParts): Interval {
   const [arm, modelVersionId, modelNumber, overlayFloor, revision, expiresFrom, id, number, buckets, startedAt] = parts;
-  const generation = id === null ? null : { id, number, buckets, startedAt };
+  const generation = id === null ? null : { id, number, buckets, startedAt, isOutdated: parts[12] === true };
   const assignment = { predictor, arm, modelVersionId, modelNumber, overlayFloor, revision, expiresFrom, generation };
   return { assignment: Object.freeze(assignment), firstBucket: parts[10], endBucket: parts[11] };
 }

@@ -22,6 +22,8 @@ export type AuditAction =
   | 'drop_generation'
   | 'cancel_run'
   | 'resume_run'
+  | 'watch'
+  | 'unwatch'
   | 'rotate_history'
   | 'create_key'
   | 'rotate_key'

@@ -2,13 +2,13 @@
  * The SQL of a certificate and how its parts are read: the same for the authority's statement and for the one that reads
  * features, so that both certify the same thing.
  *
- * The arms are sent only when the history or the revision differs from what the asker knows. Every change of an arm or a
- * predictor raises the revision in its own transaction, so equal numbers in one history mean equal arms. Tombstones are
- * told in the same way, by the count of erasures: those alone that the asker has not heard of.
+ * The arms are sent only when the history or the revision differs from what the asker knows. Every change of an arm, a
+ * predictor or a source version raises the revision in its own transaction, so equal numbers in one history mean equal
+ * arms. Tombstones are told in the same way, by the count of erasures: those alone that the asker has not heard of.
  */
 import { type Assignments, type Certificate, UNTOUCHED, type UserState } from '@tandem/prediction/certificate';
 import type { NumberedTombstone, TombstoneMemory, Tombstones } from '@tandem/prediction/erasure/tombstones';
-import { ARMS_SQL, assignmentsOf } from './assignments.ts';
+import { ARMS_SQL, assignmentsOf, REVISION_SQL } from './assignments.ts';
 import { epochMs } from './epoch-ms.ts';
 
 /** What the asker knows already, sent along as the two parameters after the user ids. */
@@ -28,8 +28,8 @@ export const NO_ARMS: KnownArms = Object.freeze({ history: '', revision: -1, ass
  */
 export function certificateSql(parameter: number, moreColumns = ''): string {
   const [users, history, revision] = [`$${parameter}::text[]`, `$${parameter + 1}::text`, `$${parameter + 2}::bigint`];
-  return `select h.history, ${epochMs('statement_timestamp()')} as now, s.revision::float8 as revision,
-    case when h.history = ${history} and s.revision = ${revision} then null else coalesce(${ARMS_SQL}, '[]') end as arms,
+  return `select h.history, ${epochMs('statement_timestamp()')} as now, ${REVISION_SQL}::float8 as revision,
+    case when h.history = ${history} and ${REVISION_SQL} = ${revision} then null else coalesce(${ARMS_SQL}, '[]') end as arms,
     (select json_agg(json_build_array(c.user_id, c.version, c.deleted_version, c.touched))::text
       from tandem.user_contexts c where c.user_id = any(${users})) as users${moreColumns}
   from tandem.settings s, (select tandem.current_history() as history offset 0) h where s.one`;

@@ -18,7 +18,7 @@ const COLUMNS: Readonly<Record<string, readonly string[]>> = {
     ...['predictor', 'name', 'model_version_id', 'overlay_floor', 'revision', 'expires_from', 'generation_id'],
     ...['first_bucket', 'end_bucket'],
   ],
-  generations: ['id', 'number', 'buckets', 'started_at'],
+  generations: ['id', 'number', 'buckets', 'started_at', 'run_id'],
   history_rotation: ['rotation'],
   migrations: ['name'],
   model_versions: ['id', 'number'],
@@ -27,7 +27,9 @@ const COLUMNS: Readonly<Record<string, readonly string[]>> = {
   predictions: ['generation_id', 'user_id', 'context_version', 'outputs'],
   predictors: ['name', 'active'],
   rollouts: ['id', 'predictor', 'kind', 'step', 'salt', 'plan', 'state'],
+  runs: ['id', 'source_version'],
   settings: ['one', 'revision'],
+  source_versions: ['predictor', 'version'],
   user_contexts: ['user_id', 'version', 'touched', 'deleted_version', 'features'],
 };
 

@@ -6,6 +6,7 @@
 import type { FeatureQuery, ModelVersion } from '@tandem/prediction/predictor';
 import type { KeyType } from '@tandem/prediction/user-id';
 import pg from 'pg';
+import { REVISION_SQL } from './assignments.ts';
 import { certificateSql } from './certificate-statement.ts';
 import { epochMs } from './epoch-ms.ts';
 
@@ -48,7 +49,7 @@ export function packedUsersSql(version: UsersVersion): string {
   const { query, predictor } = version;
   const state = `, c.deleted_version, ${touchedSql(predictor)}`;
   return `${rowsSql(query, { state, packed: true })} where ${isNamed(version)}
-  union all select null, s.revision, tandem.current_history(), ${epochMs('statement_timestamp()')}, null, null, null
+  union all select null, ${REVISION_SQL}, tandem.current_history(), ${epochMs('statement_timestamp()')}, null, null, null
   from tandem.settings s`;
 }
 

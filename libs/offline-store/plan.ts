@@ -33,7 +33,8 @@ const CLIENT_GRACE_MS = 2_000;
 /** Returns null where the fence is lost, or the database's history has changed since the claim. */
 export async function planRun(pools: Pools, claimed: ClaimedStep, lost: AbortSignal): Promise<Run | null> {
   const { pool } = pools;
-  const run = await requireRun(pool, claimed.runId);
+  const planned = await requireRun(pool, claimed.runId);
+  const run = { ...planned, sourceVersion: await findSourceVersion(pool, planned.predictor) };
   const version = await findModelVersion(pool, run.modelVersionId);
   const plan = { run, version, claimed, ...(await findBatchPolicy(pool, run.predictor)) };
   const cut = run.scope === 'users' ? { kind: 'named' as const, users: null } : await scan(pools, plan, lost);
@@ -47,7 +48,17 @@ export async function planRun(pools: Pools, claimed: ClaimedStep, lost: AbortSig
   }
 }
 
+/** Read before any features: what the run makes holds every bulk change up to this version. */
+async function findSourceVersion(db: Db, predictor: string): Promise<number> {
+  const rows = await query<{ version: number }>(db, {
+    text: 'select version from tandem.source_versions where predictor = $1',
+    values: [predictor],
+  });
+  return rows[0]?.version ?? 0;
+}
+
 interface Plan {
+  /** Its source version is not written yet. */
   readonly run: Run;
   readonly version: ModelVersion;
   readonly claimed: ClaimedStep;
@@ -107,10 +118,10 @@ function writePlan(pool: pg.Pool, plan: Plan, cut: Cut): Promise<Run | null> {
     if (!(await lockStep(db, claimed)) || !(await isHistory(db, claimed.history))) return null;
     const users = cut.kind === 'all' ? await writeAll(db, plan, cut) : (cut.users ?? (await writeNamed(db, plan)));
     await query(db, {
-      text: `update tandem.runs set state = 'running', started_at = clock_timestamp(), users_expected = $2,
+      text: `update tandem.runs set state = 'running', started_at = clock_timestamp(), users_expected = $2, source_version = $3,
         history = tandem.current_history(), chunk_count = (select count(*) from tandem.chunks where run_id = $1),
         ${freeStep()}, step_attempts = 0, step_error = null where id = $1`,
-      values: [run.id, users],
+      values: [run.id, users, run.sourceVersion],
     });
     if (cut.kind === 'all') await createGeneration(db, run, users);
     return requireRun(db, run.id);
@@ -239,32 +250,39 @@ function staleSql({ version }: Plan): string {
 
 async function staleValues(pool: pg.Pool, { run }: Plan): Promise<readonly unknown[]> {
   const generation = await findServedGeneration(pool, run);
-  return [run.predictor, run.modelVersionId, run.overlayFloor, generation?.id ?? null];
+  return [run.predictor, run.modelVersionId, run.overlayFloor + run.sourceVersion, generation?.id ?? null];
 }
 
 interface ServedGeneration extends Record<string, unknown> {
   readonly id: string;
   readonly users: number;
+  readonly sourceVersion: number;
 }
 
 async function findServedGeneration(db: Db, run: Run): Promise<ServedGeneration | undefined> {
   const rows = await query<ServedGeneration>(db, {
-    text: `select g.id, g.users from tandem.arms a join tandem.generations g on g.id = a.generation_id
+    text: `select g.id, g.users, r.source_version as "sourceVersion"
+      from tandem.arms a join tandem.generations g on g.id = a.generation_id join tandem.runs r on r.id = g.run_id
       where a.predictor = $1 and a.model_version_id = $2`,
     values: [run.predictor, run.modelVersionId],
   });
   return rows[0];
 }
 
-/** Returns false also where another run of all users is under way: it scores the stale users too. */
+/**
+ * Returns whether many users are stale, or all: a watched source was changed in bulk since the served generation was
+ * computed. Returns false also where another run of all users is under way: it scores the stale users too.
+ */
 async function shouldScoreAll(
   pool: pg.Pool,
   db: pg.PoolClient,
   { run, version, timeoutMs }: Plan,
   users: number,
 ): Promise<boolean> {
-  if (users === 0 || (await findUnfinishedAll(pool, run, run.id)) !== undefined) return false;
+  if ((await findUnfinishedAll(pool, run, run.id)) !== undefined) return false;
   const generation = await findServedGeneration(pool, run);
+  if (generation && generation.sourceVersion < run.sourceVersion) return true;
+  if (users === 0) return false;
   if (generation) return users > generation.users * STALE_SHARE;
   const rows = await query<{ users: number }>(db, {
     text: `select count(*) as users from ${asRelation(version.query.sql)}`,

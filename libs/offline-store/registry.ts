@@ -6,6 +6,7 @@ import type { ModelDefinition, ModelVersion, Policy, Predictor } from '@tandem/p
 import type { Registry } from '@tandem/prediction/read/read-prediction';
 import type pg from 'pg';
 import { type ArtifactStore, createArtifactStore } from './artifacts.ts';
+import { REVISION_SQL } from './assignments.ts';
 import { type Db, query } from './database.ts';
 
 export interface StoredRegistry extends Registry {
@@ -113,7 +114,7 @@ export function createRegistry(
 
 async function loadPredictors(db: Db, withinMs: number | undefined) {
   const rows = await query<Noticed & { name: string | null; keyType: Predictor['keyType']; policy: Policy }>(db, {
-    text: `select s.revision, tandem.current_history() as history, s.key_type as "keyType", p.name, p.policy
+    text: `select ${REVISION_SQL}::float8 as revision, tandem.current_history() as history, s.key_type as "keyType", p.name, p.policy
       from tandem.settings s left join tandem.predictors p on p.active order by p.name`,
     withinMs,
   });

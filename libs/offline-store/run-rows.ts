@@ -7,7 +7,7 @@ import { leaseOver } from './lease.ts';
 
 const COLUMNS = `
   r.id, r.predictor, r.scope, r.model_version_id as "modelVersionId", v.number as "modelNumber",
-    r.overlay_floor as "overlayFloor", r.history, r.schedule_slot as "scheduleSlot", r.state, r.reason, r.error,
+    r.overlay_floor as "overlayFloor", r.source_version as "sourceVersion", r.history, r.schedule_slot as "scheduleSlot", r.state, r.reason, r.error,
     r.step_attempts as attempts, r.step_error as "attemptError", r.users_expected as "usersExpected", c.scored as "usersScored", c.failed as "usersFailed",
     r.chunk_count as "chunkCount", c.committed as "chunksCommitted", g.id as "generationId", g.number as "generationNumber",
     r.created_at as "createdAt", r.started_at as "startedAt", r.finished_at as "finishedAt"`;

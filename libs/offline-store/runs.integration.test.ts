@@ -381,7 +381,7 @@ describe('generations', () => {
       overlayFloor: 0,
       revision: 0,
       expiresFrom: null,
-      generation: outcome?.generation ?? null,
+      generation: outcome?.generation ? { ...outcome.generation, isOutdated: false } : null,
     };
     const predictions = createStoredPredictions(database.pool);
     await transaction(database.pool, async (db) => {
@@ -390,7 +390,13 @@ describe('generations', () => {
     });
     const gone = {
       ...assignment,
-      generation: { id: '00000000-0000-0000-0000-000000000001', number: 9, buckets: 1, startedAt: 0 },
+      generation: {
+        id: '00000000-0000-0000-0000-000000000001',
+        number: 9,
+        buckets: 1,
+        startedAt: 0,
+        isOutdated: false,
+      },
     };
     expect((await predictions.find(gone, ['7'])).size).toBe(0);
   });

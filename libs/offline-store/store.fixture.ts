@@ -42,9 +42,10 @@ const RESET = `do $$ declare partition regclass; begin
   for partition in select inhrelid::regclass from pg_inherits where inhparent = 'tandem.predictions'::regclass loop
     execute 'drop table ' || partition;
   end loop;
-  drop table if exists visits;
+  drop table if exists visits cascade;
   truncate tandem.predictors, tandem.processes, tandem.artifacts, tandem.artifact_parts, tandem.user_contexts, tandem.events,
-    tandem.event_ids, tandem.outbox, tandem.unused_event_names, tandem.audit, tandem.overlay, tandem.erasures, tandem.outcomes restart identity cascade;
+    tandem.event_ids, tandem.outbox, tandem.unused_event_names, tandem.audit, tandem.overlay, tandem.erasures, tandem.outcomes,
+    tandem.watched_sources restart identity cascade;
   update tandem.settings set key_type = null, erasures = 0;
 end $$`;
 

@@ -15,7 +15,12 @@ import {
   STARTED_AT,
 } from './redis.fixture.ts';
 
-const generation = { id: '3f2b8a52-1111-4222-8333-944455556666', buckets: 40, startedAt: STARTED_AT };
+const generation = {
+  id: '3f2b8a52-1111-4222-8333-944455556666',
+  buckets: 40,
+  startedAt: STARTED_AT,
+  isOutdated: false,
+};
 const assignment = assignmentOf(generation);
 const rowOf = (userId: string, contextVersion = 3) => ({
   userId,

@@ -33,7 +33,7 @@ describeStoredPredictions('Redis', async () => {
   return {
     ...stores,
     async fill(rows, computedAt) {
-      const generation = { id: randomUUID(), buckets: 40, startedAt: computedAt - 1_000 };
+      const generation = { id: randomUUID(), buckets: 40, startedAt: computedAt - 1_000, isOutdated: false };
       const loaded = rows.map((row) => ({ ...row, computedAt }));
       await createGenerationLoader(stores).loadRows(generation, loaded);
       return assignmentOf(generation);

@@ -13,6 +13,8 @@ export interface AssignedGeneration {
   readonly buckets: number;
   /** The base of its predictions' times, ms since 1970. */
   readonly startedAt: number;
+  /** Whether a watched source has changed in bulk since its run began: then all its predictions are stale. */
+  readonly isOutdated: boolean;
 }
 
 /** Who is served what: one arm of a predictor. */
@@ -23,6 +25,7 @@ export interface Assignment {
   readonly modelVersionId: string;
   readonly modelNumber: number;
   readonly generation: AssignedGeneration | null;
+  /** Raised by a rollback, and by each bulk change of a watched source. */
   readonly overlayFloor: number;
   readonly revision: number;
   /** Set by a rollback: the moment from which the expiry of its generation is counted anew, ms since 1970. */

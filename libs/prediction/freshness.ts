@@ -10,7 +10,7 @@ import type { Label } from './stored-prediction.ts';
 /**
  * - `fresh`: computed from the user's current context, and not expired
  * - `restarted`: fresh, its expiry counted from a rollback on
- * - `stale`: computed from an older context; `expired`: older than `maxAge`
+ * - `stale`: computed from an older context, or before a bulk change of a watched source; `expired`: older than `maxAge`
  * - `foreign`: of another generation, history, model version or floor; `blocked`: from before the user's erasure
  */
 export type CandidateState = 'fresh' | 'restarted' | 'stale' | 'expired' | 'foreign' | 'blocked';
@@ -25,7 +25,7 @@ export function judge(
 ): CandidateState {
   if (!fits(candidate, assignment, certificate.history)) return 'foreign';
   if (user.deletedVersion > 0 && candidate.contextVersion <= user.deletedVersion) return 'blocked';
-  if (candidate.contextVersion < user.touched) return 'stale';
+  if (candidate.contextVersion < user.touched || isOutdated(candidate, assignment)) return 'stale';
   if (policy.maxAgeMs === null || certificate.now - candidate.computedAt <= policy.maxAgeMs) return 'fresh';
   const restart = candidate.layer === 'generation' ? assignment.expiresFrom : null;
   return restart !== null && certificate.now - restart <= policy.maxAgeMs ? 'restarted' : 'expired';
@@ -39,6 +39,11 @@ export function fits(candidate: Label, assignment: Assignment, history: string):
     return assignment.generation !== null && candidate.generationId === assignment.generation.id;
   }
   return candidate.history === history && candidate.overlayFloor === assignment.overlayFloor;
+}
+
+/** A bulk change makes a generation stale as a whole; entries of the overlay then have a lower floor and do not fit. */
+function isOutdated(candidate: Label, { generation }: Assignment): boolean {
+  return candidate.layer === 'generation' && generation !== null && generation.isOutdated;
 }
 
 export function isFresh(state: CandidateState): boolean {

@@ -2,6 +2,8 @@
 import { type Exploration, explore } from './checker/explore.ts';
 import { assignment } from './models/assignment.ts';
 import type { AssignmentScope } from './models/assignment-state.ts';
+import { bulkChange } from './models/bulk-change.ts';
+import type { BulkScope } from './models/bulk-change-state.ts';
 import { certifiedRead } from './models/certified-read.ts';
 import { PROTOCOL } from './models/certified-read-rules.ts';
 import type { ReadScope } from './models/certified-read-state.ts';
@@ -15,7 +17,7 @@ import { rollout } from './models/rollout.ts';
 import type { RolloutScope } from './models/rollout-state.ts';
 import { type RunScope, run } from './models/run.ts';
 import { type RunStepScope, runSteps } from './models/run-steps.ts';
-import { ASSIGNMENT, ERASURE, HISTORY, MARKS, ROLLOUT, RUN, RUN_STEPS } from './protocol.ts';
+import { ASSIGNMENT, BULK, ERASURE, HISTORY, MARKS, ROLLOUT, RUN, RUN_STEPS } from './protocol.ts';
 
 export interface Check {
   readonly name: string;
@@ -42,6 +44,10 @@ function assignments(scope: AssignmentScope): Check {
 
 function rollouts(scope: RolloutScope): Check {
   return { name: 'rollout', scope: told(scope), explore: () => explore(rollout(ROLLOUT, scope)) };
+}
+
+function bulkChanges(scope: BulkScope): Check {
+  return { name: 'bulk change', scope: told(scope), explore: () => explore(bulkChange(BULK, scope)) };
 }
 
 function erasures(scope: ErasureScope): Check {
@@ -81,6 +87,8 @@ const ONE_ERASURE: ErasureScope = {
 const ONE_LOSS = { losses: 1, claims: 2, flushes: 0 };
 const ONE_MOVE = { events: 1, runs: 1, partialRuns: 1, rollbacks: 1, adoptions: 0, readers: 1, flushes: 0 };
 
+const ONE_BULK = { changes: 1, events: 1, rollbacks: 1, runs: 1, partialRuns: 1, readers: 1 };
+
 const ONE_ROLLOUT = { events: 1, rollouts: 1, runs: 0, readers: 1 };
 
 export const SMALL: readonly Check[] = [
@@ -96,6 +104,8 @@ export const SMALL: readonly Check[] = [
   rollouts({ ...ONE_ROLLOUT, runs: 1 }),
   rollouts({ ...ONE_ROLLOUT, readers: 2 }),
   rollouts({ ...ONE_ROLLOUT, events: 0, rollouts: 2, readers: 2 }),
+  bulkChanges(ONE_BULK),
+  bulkChanges({ ...ONE_BULK, changes: 2, events: 0, rollbacks: 0, partialRuns: 0, readers: 2 }),
   erasures({ ...ONE_ERASURE, workers: ['all'] }),
   erasures({ ...ONE_ERASURE, workers: ['users'] }),
   erasures({ ...ONE_ERASURE, isLive: true, isLoading: true }),
@@ -118,6 +128,8 @@ export const LARGE: readonly Check[] = [
   assignments({ ...ONE_MOVE, runs: 2 }),
   rollouts({ ...ONE_ROLLOUT, rollouts: 2, runs: 2 }),
   rollouts({ ...ONE_ROLLOUT, runs: 1, readers: 2 }),
+  bulkChanges({ ...ONE_BULK, changes: 2, events: 0, rollbacks: 0, readers: 2 }),
+  bulkChanges({ ...ONE_BULK, changes: 2, events: 0, partialRuns: 0, runs: 2 }),
   erasures({ ...ONE_ERASURE, isLoading: true, faults: 1 }),
   erasures({ ...ONE_ERASURE, isLoading: true, isOtherErased: true, faults: 2, runsOn: true }),
   erasures({ ...ONE_ERASURE, isLive: true, faults: 1 }),

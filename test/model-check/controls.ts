@@ -6,6 +6,8 @@
 import { type Exploration, explore } from './checker/explore.ts';
 import { assignment } from './models/assignment.ts';
 import type { AssignmentRules } from './models/assignment-state.ts';
+import { bulkChange } from './models/bulk-change.ts';
+import type { BulkRules } from './models/bulk-change-state.ts';
 import { certifiedRead } from './models/certified-read.ts';
 import { BROKEN, type ReadRules } from './models/certified-read-rules.ts';
 import type { ReadScope } from './models/certified-read-state.ts';
@@ -19,7 +21,7 @@ import { rollout } from './models/rollout.ts';
 import type { RolloutRules, RolloutScope } from './models/rollout-state.ts';
 import { type RunRules, run } from './models/run.ts';
 import { type RunStepRules, runSteps } from './models/run-steps.ts';
-import { ASSIGNMENT, ERASURE, HISTORY, MARKS, ROLLOUT, RUN, RUN_STEPS } from './protocol.ts';
+import { ASSIGNMENT, BULK, ERASURE, HISTORY, MARKS, ROLLOUT, RUN, RUN_STEPS } from './protocol.ts';
 
 export interface Control {
   readonly id: string;
@@ -60,6 +62,11 @@ function erased(id: string, breaks: string, broken: Partial<ErasureRules>, scope
 function rolledOut(id: string, breaks: string, broken: Partial<RolloutRules>, scope: Partial<RolloutScope>): Control {
   const whole = { events: 0, rollouts: 1, runs: 0, readers: 1, ...scope };
   return { id, breaks, explore: () => explore(rollout({ ...ROLLOUT, ...broken }, whole)) };
+}
+
+function changed(id: string, breaks: string, broken: Partial<BulkRules>): Control {
+  const scope = { changes: 1, events: 0, rollbacks: 1, runs: 1, partialRuns: 1, readers: 2 };
+  return { id, breaks, explore: () => explore(bulkChange({ ...BULK, ...broken }, scope)) };
 }
 
 function ran(id: string, breaks: string, broken: Partial<RunRules>): Control {
@@ -160,4 +167,9 @@ export const CONTROLS: readonly Control[] = [
     { publishes: 'in the stable arm' },
     { runs: 1 },
   ),
+  changed('B1', 'a run notes the source version when it commits', { runNotes: 'when it commits' }),
+  changed('B2', 'a poller raises the source version after the change', { raised: 'by a poller' }),
+  changed('B3', 'a live result is stored under the floor of that moment', { liveFloor: 'when it is stored' }),
+  changed('B4', 'a flight is shared whatever its floor', { shares: 'by version' }),
+  changed('B5', 'the floor is the greater of rollbacks and bulk changes', { floor: 'greater of the two' }),
 ];

@@ -1,5 +1,6 @@
 /** The rules as they should be, of each model but certified-read.ts, which has its own file of rules. */
 import type { AssignmentRules } from './models/assignment-state.ts';
+import type { BulkRules } from './models/bulk-change-state.ts';
 import type { ErasureRules } from './models/erasure-state.ts';
 import type { HistoryRules } from './models/history-state.ts';
 import type { MarkRules } from './models/marks.ts';
@@ -8,6 +9,13 @@ import type { RunRules } from './models/run.ts';
 import type { RunStepRules } from './models/run-steps.ts';
 
 export const ASSIGNMENT: AssignmentRules = { pointer: 'postgres', floor: 'raised', publishes: 'not past a rollback' };
+export const BULK: BulkRules = {
+  runNotes: 'before it reads',
+  raised: 'in the transaction',
+  liveFloor: 'of the certificate',
+  shares: 'by floor',
+  floor: 'sum',
+};
 export const ERASURE: ErasureRules = {
   tombstone: 'kept',
   unverified: 'server and count',

@@ -10,7 +10,8 @@ export function overlayEntries(run: Run, result: ChunkResult, written: ScoredUse
     userId,
     modelVersionId: run.modelVersionId,
     history: result.history,
-    overlayFloor: run.overlayFloor,
+    // As certificates tell it.
+    overlayFloor: run.overlayFloor + run.sourceVersion,
     contextVersion,
     source: 'batch',
     computedAt: result.computedAt,

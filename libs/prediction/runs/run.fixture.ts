@@ -11,6 +11,7 @@ export function runOf(changes: Partial<Run> = {}): Run {
     modelVersionId: 'm1',
     modelNumber: 1,
     overlayFloor: 0,
+    sourceVersion: 0,
     history: 'h',
     scheduleSlot: null,
     state: 'running',

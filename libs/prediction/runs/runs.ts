@@ -20,6 +20,8 @@ export interface Run {
   readonly modelVersionId: string;
   readonly modelNumber: number;
   readonly overlayFloor: number;
+  /** The predictor's source version before any features were read: above it, what the run makes is stale. */
+  readonly sourceVersion: number;
   readonly history: string;
   readonly scheduleSlot: Date | null;
   readonly state: RunState;

@@ -21,6 +21,8 @@ export interface Told {
   readonly deleted?: number;
   readonly model?: number;
   readonly generation?: number | null;
+  /** Whether a watched source has changed in bulk since the generation was computed. */
+  readonly isOutdated?: boolean;
   readonly history?: number | string;
   readonly floor?: number;
 }
@@ -30,12 +32,13 @@ export type Worth = ReturnType<typeof judge>;
 const NEVER_EXPIRES = { maxAgeMs: null };
 
 export function worthOf(candidate: Candidate, told: Told): Worth {
-  const { version, deleted = 0, model = 1, generation = null, history = 1, floor = 0 } = told;
+  const { version, deleted = 0, model = 1, generation = null, isOutdated = false, history = 1, floor = 0 } = told;
   const user = { version, touched: version, deletedVersion: deleted };
   const assignment = {
     ...{ predictor: 'p', arm: 'stable', modelNumber: 1, revision: 0, expiresFrom: null },
     modelVersionId: String(model),
-    generation: generation === null ? null : { id: String(generation), number: 1, buckets: 1, startedAt: 0 },
+    generation:
+      generation === null ? null : { id: String(generation), number: 1, buckets: 1, startedAt: 0, isOutdated },
     overlayFloor: floor,
   };
   return judge(labelOf(candidate), user, assignment, { history: String(history), now: 0 }, NEVER_EXPIRES);

@@ -1,0 +1,205 @@
+/**
+ * Watches a table of a feature query: from then on its changes raise the context versions of the users concerned, in the
+ * transaction that makes them. Changes of before are not looked for.
+ */
+import { TandemError } from '@tandem/prediction/errors';
+import type { KeyType } from '@tandem/prediction/user-id';
+import type pg from 'pg';
+import { insertAudit } from './audit.ts';
+import { type Db, execute, query, sqlState } from './database.ts';
+import { changeEventRules, lockEventRules } from './event-rules.ts';
+import { quoteName } from './rights.ts';
+import { lockAssignments } from './settings.ts';
+import { createFunctionSql, createTriggerSql, functionName, keySql, OPERATIONS, triggerName } from './watch-trigger.ts';
+import { findWatchable, type Watchable } from './watchable-table.ts';
+
+export interface WatchRequest {
+  /** `table` or `schema.table`, as SQL spells it. */
+  readonly table: string;
+  /** SQL over a row (alias `changed`) that gives its user id; null: a row belongs to every user. */
+  readonly key: string | null;
+  /** The columns whose changes count; null: all. */
+  readonly columns: readonly string[] | null;
+  /** Added to those that the table is watched for already. */
+  readonly predictors: readonly string[];
+  /** A statement that changes more users makes every stored prediction stale instead. */
+  readonly maxUsers?: number;
+  readonly actor: string;
+}
+
+export interface Watched {
+  readonly id: number;
+  /** `schema.table` */
+  readonly name: string;
+  readonly predictors: readonly string[];
+  /** Tables that have the triggers: the table, its partitions, those that inherit from it. */
+  readonly relations: readonly string[];
+}
+
+export const MAX_USERS = 10_000;
+/** While the triggers are made, who writes to the table waits; not for long, where somebody else holds it. */
+const TABLE_LOCK = '2s';
+
+/** Repeating it adds predictors, takes the new key and columns, and gives new partitions their triggers. */
+export function watchSource(pool: pg.Pool, request: WatchRequest): Promise<Watched> {
+  return changeEventRules(pool, async (db) => {
+    const { keyType } = await lockAssignments(db);
+    const table = await findWatchable(db, request.table);
+    await checkRequest(db, table, request, keyType);
+    // Of a table that is watched already a change under way may go by the predictors of before.
+    const known = await findWatchOf(db, table.oid);
+    if (known !== undefined) await lockEventRules(db);
+    const { id, predictors } = await keepWatch(db, table, request, known);
+    await createTriggers(db, table, id, request);
+    await insertAudit(db, { actor: request.actor, action: 'watch', predictor: null, detail: { ...request, id } });
+    return { id, name: table.name, predictors, relations: table.relations.map(({ name }) => name) };
+  });
+}
+
+/** False where the table is not watched. */
+export function unwatchSource(pool: pg.Pool, table: string, actor: string): Promise<boolean> {
+  return changeEventRules(pool, async (db) => {
+    await lockAssignments(db);
+    const [found] = await query<{ id: number }>(db, {
+      text: `select w.id from tandem.watched_sources w where w.name = $1
+        or exists (select from pg_trigger t where t.tgrelid = to_regclass($1) and t.tgfoid = to_regproc('tandem.watch_' || w.id))`,
+      values: [table],
+    });
+    if (!found) return false;
+    // The triggers go with it: to drop them one by one takes the owner of each table.
+    await withTableLock(db, table, () =>
+      query(db, { text: `drop function if exists ${functionName(found.id)}() cascade` }),
+    );
+    await query(db, { text: 'delete from tandem.watched_sources where id = $1', values: [found.id] });
+    await insertAudit(db, { actor, action: 'unwatch', predictor: null, detail: { table, id: found.id } });
+    return true;
+  });
+}
+
+async function findWatchOf(db: Db, oid: number): Promise<number | undefined> {
+  const [known] = await query<{ id: number }>(db, {
+    text: `select w.id from tandem.watched_sources w join pg_trigger t on t.tgfoid = to_regproc('tandem.watch_' || w.id)
+      where t.tgrelid = $1::oid limit 1`,
+    values: [oid],
+  });
+  return known?.id;
+}
+
+async function keepWatch(db: Db, table: Watchable, request: WatchRequest, known: number | undefined) {
+  const { key, columns, predictors, maxUsers = MAX_USERS } = request;
+  const values = [table.name, key, columns, predictors, maxUsers];
+  const [kept] = await query<{ id: number; predictors: string[] }>(db, {
+    text:
+      known === undefined
+        ? `insert into tandem.watched_sources (name, key, columns, predictors, max_users) values ($1, $2, $3, $4, $5)
+            returning id, predictors`
+        : `update tandem.watched_sources set name = $1, key = $2, columns = $3, max_users = $5,
+              predictors = array(select distinct p from unnest(predictors || $4::text[]) as u(p) order by p)
+            where id = $6 returning id, predictors`,
+    values: known === undefined ? values : [...values, known],
+  });
+  if (!kept) throw new Error(`watch ${known} is gone`);
+  await query(db, {
+    text: `insert into tandem.source_versions (predictor) select unnest($1::text[]) on conflict do nothing`,
+    values: [kept.predictors],
+  });
+  return kept;
+}
+
+async function createTriggers(db: Db, table: Watchable, id: number, request: WatchRequest): Promise<void> {
+  const { key, columns, maxUsers = MAX_USERS } = request;
+  await query(db, { text: createFunctionSql({ id, key, columns, maxUsers }) });
+  await query(db, { text: `alter function ${functionName(id)}() owner to ${quoteName(table.schemaOwner)}` });
+  // Triggers do not ask for this right; without it nobody else can put the function on a table of theirs.
+  await query(db, { text: `revoke all on function ${functionName(id)}() from public` });
+  for (const relation of table.relations) {
+    await withTableLock(db, relation.name, async () => {
+      for (const operation of OPERATIONS) {
+        await query(db, { text: createTriggerSql(relation.name, operation, id) });
+        // Also in sessions that replay changes (session_replication_role = replica). This takes the table's owner.
+        if (!relation.isOwned) continue;
+        await query(db, { text: `alter table only ${relation.name} enable always trigger ${triggerName(operation)}` });
+      }
+    });
+  }
+}
+
+async function withTableLock<T>(db: Db, table: string, work: () => Promise<T>): Promise<T> {
+  await query(db, { text: `select set_config('lock_timeout', $1, true)`, values: [TABLE_LOCK] });
+  return work().catch((error: unknown) => {
+    if (sqlState(error) !== '55P03') throw error;
+    throw new TandemError('unavailable', `Table ${table} is in use by a transaction that has written to it.`, {
+      cause: error,
+      remedy: 'wait until that transaction ends (pg_stat_activity shows it), then try again',
+      retryAfter: 5,
+    });
+  });
+}
+
+/** What the expression may give, by the type of user ids. */
+const TYPES: Readonly<Record<KeyType, readonly string[]>> = {
+  int8: ['bigint', 'integer', 'smallint'],
+  uuid: ['uuid'],
+  text: ['text', 'character varying', 'character', 'name', 'citext'],
+};
+
+async function checkRequest(db: Db, table: Watchable, request: WatchRequest, keyType: KeyType | null): Promise<void> {
+  const { key, columns, predictors } = request;
+  if (keyType === null || predictors.length === 0) {
+    throw invalid(
+      'predictors',
+      'No predictor of this database reads the table.',
+      'adopt a config that reads it, then watch it',
+    );
+  }
+  const [unknown] = await query<{ name: string }>(db, {
+    text: `select name from unnest($1::text[]) as p(name) where name not in (select name from tandem.predictors)`,
+    values: [predictors],
+  });
+  if (unknown) throw invalid('predictors', `There is no predictor ${unknown.name}.`, 'name one that was adopted');
+  const gone = columns?.find((column) => !table.columns.includes(column));
+  if (gone !== undefined) {
+    throw invalid('columns', `Table ${table.name} has no column ${gone}.`, `name some of ${table.columns.join(', ')}`);
+  }
+  if (key !== null) await checkKey(db, table, key, keyType);
+}
+
+/** As the trigger function evaluates it: with the rights of the schema's owner, and no schema but pg_catalog by itself. */
+async function checkKey(db: Db, table: Watchable, key: string, keyType: KeyType): Promise<void> {
+  await query(db, { text: 'savepoint key_check' });
+  const type = await typeOfKey(db, table, key).catch((error: unknown) => {
+    throw invalid(
+      'key',
+      `Postgres refuses the key expression ${key}: ${error instanceof Error ? error.message : String(error)}`,
+      `name a column of ${table.name}, or write an expression over them; name other tables with their schema, and let ${quoteName(table.schemaOwner)} read them`,
+      error,
+    );
+  });
+  await query(db, { text: 'rollback to savepoint key_check' });
+  if (type !== undefined && TYPES[keyType].some((known) => type === known || type.startsWith(`${known}(`))) return;
+  throw invalid(
+    'key',
+    `The key expression ${key} gives ${type ?? 'more than one column'}, and user ids are of type ${keyType}.`,
+    `cast it to ${keyType === 'int8' ? 'bigint' : keyType}`,
+  );
+}
+
+async function typeOfKey(db: Db, table: Watchable, key: string): Promise<string | undefined> {
+  await query(db, { text: `set local role ${quoteName(table.schemaOwner)}` });
+  await query(db, { text: 'set local search_path = pg_catalog, pg_temp' });
+  // A row as the trigger has one, which takes no right on the table itself.
+  const row = `jsonb_populate_record(null::${table.name}, '{}')`;
+  const { fields } = await execute(db, { text: `select (\n${key}\n) from ${row} changed limit 0` });
+  await execute(db, { text: `select ${keySql(key)} from ${row} changed limit 0` });
+  const [field, second] = fields;
+  if (!field || second) return undefined;
+  const [type] = await query<{ name: string }>(db, {
+    text: "select format_type(case when typtype = 'd' then typbasetype else oid end, null) as name from pg_type where oid = $1",
+    values: [field.dataTypeID],
+  });
+  return type?.name;
+}
+
+function invalid(field: string, message: string, remedy: string, cause?: unknown): TandemError {
+  return new TandemError('config_invalid', message, { field, remedy, cause });
+}

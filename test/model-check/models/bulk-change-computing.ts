@@ -1,0 +1,25 @@
+/** What is computed while a watched source changes in bulk, and where it is kept. */
+import type { BulkRules, BulkState, Entry } from './bulk-change-state.ts';
+
+/** The overlay floor that counts. */
+export function floorOf({ floor: kind }: BulkRules, { postgres }: Pick<BulkState, 'postgres'>): number {
+  const { arm, source } = postgres;
+  return kind === 'sum' ? arm.floor + source : Math.max(arm.floor, source);
+}
+
+/** What is read of the user in one statement, now. */
+export function computed({ postgres }: BulkState): Pick<Entry, 'label' | 'from'> {
+  return { label: postgres.version, from: postgres.changes };
+}
+
+/** By compare-and-set: in Postgres always; in Redis too, which may lose it. */
+export function keep(draft: BulkState, entry: Entry): void {
+  const { postgres, redis } = draft;
+  if (isNewer(entry, postgres.entry)) postgres.entry = entry;
+  if (isNewer(entry, redis.overlay)) redis.overlay = entry;
+}
+
+function isNewer(entry: Entry, known: Entry | null): boolean {
+  if (known === null) return true;
+  return entry.floor === known.floor ? entry.label >= known.label : entry.floor > known.floor;
+}

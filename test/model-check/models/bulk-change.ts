@@ -1,0 +1,144 @@
+/**
+ * A bulk change of a watched source: one statement that changes more users than are worth a row each. It raises the
+ * predictor's source version, in the application's own transaction, and no user's version.
+ *
+ * The source version counts in two places. Each run notes it before it reads any features: a generation whose run noted
+ * a lower one than Postgres has now is stale as a whole. And the overlay floor that a certificate tells is the arm's own
+ * floor plus the source version: an entry kept under a lower floor does not fit.
+ *
+ * One user, one predictor, one history, one model version. What happens, in every order:
+ *
+ * - a bulk change commits; an event of the user commits
+ * - a run of everyone notes the source version, reads features (later), commits, is published
+ * - a partial run, the same with an entry
+ * - a rollback to a published generation raises the arm's floor
+ * - readers: certificate, candidates of any age, live inferences that are shared and stored late
+ *
+ * A prediction knows which bulk changes its features held (`from`), which no process looks at. A fresh answer must hold
+ * every bulk change and event that was committed before its reader arrived, and nothing from before a rollback.
+ */
+import { type Model, nth, type Step, sorted, step } from '../checker/model.ts';
+import { computed, floorOf, keep } from './bulk-change-computing.ts';
+import { bulkReaderSteps, newBulkReader } from './bulk-change-readers.ts';
+import type { BulkRules, BulkScope, BulkState } from './bulk-change-state.ts';
+
+type Steps = Generator<Step<BulkState>>;
+
+export function bulkChange(rules: BulkRules, scope: BulkScope): Model<BulkState> {
+  return {
+    name: 'bulk change',
+    initial: initialState(scope),
+    *steps(state) {
+      if (state.broken !== null) return;
+      yield* changeSteps(rules, state);
+      yield* runSteps(rules, state);
+      yield* partialRunSteps(rules, state);
+      for (const i of state.readers.keys()) yield* bulkReaderSteps(rules, state, i);
+    },
+    violation: (state) => state.broken,
+    canonical: (state) => ({ ...state, readers: sorted(state.readers) }),
+  };
+}
+
+function initialState({ readers, ...left }: BulkScope): BulkState {
+  const row = { label: 0, from: 0, asked: 0 };
+  return {
+    postgres: {
+      ...{ changes: 0, source: 0, version: 0, rollbacks: 0, arm: { generation: 1, floor: 0 }, entry: null },
+      generations: [{ is: 'published', source: 0, floor: 0, row }],
+    },
+    redis: { rows: [1], overlay: null },
+    partial: { is: 'idle', floor: 0, entry: null },
+    flight: null,
+    readers: Array.from({ length: readers }, newBulkReader),
+    left,
+    broken: null,
+  };
+}
+
+function* changeSteps(rules: BulkRules, state: BulkState): Steps {
+  const { left, postgres } = state;
+  if (left.changes > 0) {
+    yield step(state, `bulk change ${postgres.changes + 1} commits`, (draft) => {
+      draft.left.changes--;
+      draft.postgres.changes++;
+      if (rules.raised === 'in the transaction') draft.postgres.source++;
+    });
+  }
+  if (postgres.source < postgres.changes) {
+    yield step(state, 'the poller comes by and raises the source version', (draft) => {
+      draft.postgres.source = draft.postgres.changes;
+    });
+  }
+  if (left.events > 0) {
+    yield step(state, `an event commits: version ${postgres.version + 1}`, (draft) => {
+      draft.left.events--;
+      draft.postgres.version++;
+    });
+  }
+  for (const [i, { is }] of postgres.generations.entries()) {
+    if (left.rollbacks === 0 || is !== 'published' || i + 1 === postgres.arm.generation) continue;
+    yield step(state, `ROLLBACK to generation ${i + 1}`, (draft) => {
+      draft.left.rollbacks--;
+      draft.postgres.rollbacks++;
+      draft.postgres.arm = { generation: i + 1, floor: postgres.arm.floor + 1 };
+    });
+  }
+}
+
+function* runSteps(rules: BulkRules, state: BulkState): Steps {
+  const { generations, arm, source, rollbacks } = state.postgres;
+  const number = generations.length;
+  const last = nth(generations, number - 1);
+  const change = (does: string, then: (draft: BulkState) => void) => step(state, `run ${number} ${does}`, then);
+  if (last.is === 'published' && state.left.runs > 0) {
+    yield step(state, `run ${number + 1} is planned, and notes source version ${source}`, (draft) => {
+      draft.left.runs--;
+      const row = { label: 0, from: -1, asked: rollbacks };
+      draft.postgres.generations.push({ is: 'planned', source, floor: arm.floor, row });
+    });
+  }
+  if (last.is === 'planned') {
+    yield change('reads features and scores', (draft) => {
+      const mine = nth(draft.postgres.generations, number - 1);
+      mine.is = 'scored';
+      mine.row = { ...computed(state), asked: mine.row?.asked ?? 0 };
+    });
+  }
+  if (last.is === 'scored') {
+    yield change('commits and is published', (draft) => {
+      const mine = nth(draft.postgres.generations, number - 1);
+      mine.is = 'published';
+      if (rules.runNotes === 'when it commits') mine.source = source;
+      draft.redis.rows.push(number);
+      if (arm.floor === mine.floor && number > arm.generation) draft.postgres.arm.generation = number;
+    });
+  }
+}
+
+function* partialRunSteps(rules: BulkRules, state: BulkState): Steps {
+  const { partial, postgres } = state;
+  if (partial.is === 'idle' && state.left.partialRuns > 0) {
+    yield step(state, 'a partial run is planned', (draft) => {
+      draft.left.partialRuns--;
+      draft.partial = {
+        is: 'asked',
+        floor: floorOf(rules, state),
+        entry: { label: 0, from: -1, asked: postgres.rollbacks, floor: 0 },
+      };
+    });
+  }
+  if (partial.is === 'asked') {
+    yield step(state, 'the partial run reads features and scores', (draft) => {
+      draft.partial.is = 'scored';
+      draft.partial.entry = { ...computed(state), asked: partial.entry?.asked ?? 0, floor: partial.floor };
+    });
+  }
+  if (partial.is === 'scored') {
+    yield step(state, 'the partial run commits its entry', (draft) => {
+      const floor = rules.runNotes === 'when it commits' ? floorOf(rules, state) : partial.floor;
+      if (partial.entry) keep(draft, { ...partial.entry, floor });
+      draft.partial = { is: 'idle', floor: 0, entry: null };
+    });
+  }
+}
