@@ -49,11 +49,13 @@ import { runListCommand } from './commands/run-list.ts';
 import { runResumeCommand } from './commands/run-resume.ts';
 import { runShowCommand } from './commands/run-show.ts';
 import { runStartCommand } from './commands/run-start.ts';
+import { unwatchCommand } from './commands/unwatch.ts';
 import { upCommand } from './commands/up.ts';
 import { userEraseCommand } from './commands/user-erase.ts';
 import { userReadmitCommand } from './commands/user-readmit.ts';
 import { versionListCommand } from './commands/version-list.ts';
 import { versionRollbackCommand } from './commands/version-rollback.ts';
+import { watchCommand } from './commands/watch.ts';
 import { CommandFailure, EXIT_INTERRUPTED, EXIT_USAGE, explainFailure, renderFailure } from './failure.ts';
 import { createPaint } from './output/paint.ts';
 
@@ -73,6 +75,8 @@ export function createProgram(cli: Cli): Command {
     adoptCommand,
     checkCommand,
     doctorCommand,
+    watchCommand,
+    unwatchCommand,
     predictCommand,
     explainCommand,
     replayCommand,

@@ -5,7 +5,7 @@
 import { adoptable } from '@tandem/config/adoptable';
 import type { SettingProblem } from '@tandem/config/config-problem';
 import { paddedColumns, type QueryColumn } from '@tandem/config/query-columns';
-import type { ResolvedPredictor } from '@tandem/config/resolve-predictor';
+import type { ResolvedPredictor, WatchSetting } from '@tandem/config/resolve-predictor';
 import { type CheckedModel, checkModel, inspectModel } from '@tandem/inference/check-model';
 import { READS_DIFFER } from '@tandem/inference/trial';
 import { describeQuery } from '@tandem/offline-store/feature-check';
@@ -25,6 +25,7 @@ export interface CheckedPredictor {
   readonly padded: readonly QueryColumn[];
   /** Undefined before the schema is there: see sample-users.ts. */
   readonly users: SampledUsers | undefined;
+  readonly watch: readonly WatchSetting[];
 }
 
 export type Judged = { readonly predictor: CheckedPredictor } | { readonly problems: readonly SettingProblem[] };
@@ -76,7 +77,7 @@ export async function tryPredictor(
   { definition, padded }: Exclude<Defined, { problems: unknown }>,
   options: JudgeOptions,
 ): Promise<CheckedPredictor> {
-  const { name, policy, model, outputs } = resolved;
+  const { name, policy, model, outputs, watch } = resolved;
   const { memoryLimitMb, tell = tellNothing, sampling = {} } = options;
   const unplaced = outputs.filter(({ index, width }) => index === null && width === null).map((one) => one.name);
   const tryOnce = async () => {
@@ -86,7 +87,7 @@ export async function tryPredictor(
     const verification = await tell(`trying the model of ${name}`, () =>
       checkModel(definition, model.bytes, { field: modelField(resolved), memoryLimitMb, unplaced, ...real }),
     );
-    return { name, policy, definition, artifact: model.bytes, verification, padded, users };
+    return { name, policy, definition, artifact: model.bytes, verification, padded, users, watch };
   };
   return tryOnce().catch(async (error: unknown) => {
     if (!isTandemError(error, 'model_refused') || error.detail !== READS_DIFFER) throw error;

@@ -93,6 +93,25 @@ const category = z.strictObject(
   form('an object of settings'),
 );
 
+const WATCH_KEY = 'has neither key nor everyone, or both';
+
+const watch = z
+  .strictObject(
+    {
+      table: name,
+      key: name.optional(),
+      everyone: z.literal(true, form('true, or left out')).optional(),
+      columns: z.array(name, form('an array of columns')).min(1, form('at least one column')).optional(),
+      maxUsers: whole('a whole number from 1 to 1000000', 1, 1_000_000).optional(),
+    },
+    form('{ table, key }'),
+  )
+  .superRefine(({ key, everyone }, ctx) => {
+    if ((key === undefined) === (everyone === undefined)) {
+      refuse(ctx, WATCH_KEY, "write key: 'customer_id' for the column with the user id, or everyone: true");
+    }
+  });
+
 const features = z.strictObject(
   {
     sql: z.string(form('a select in quotes')).superRefine((sql, ctx) => {
@@ -109,6 +128,7 @@ const features = z.strictObject(
         form('an object with the categories of each column'),
       )
       .optional(),
+    watch: z.array(watch, form('an array of { table, key }')).optional(),
   },
   form('an object of settings'),
 );
@@ -233,6 +253,7 @@ export function settingsAt(path: readonly PropertyKey[]): readonly string[] {
   if (path.length === 2) return Object.keys(predictor.shape);
   switch (path[2]) {
     case 'features':
+      if (path[3] === 'watch') return Object.keys(watch.shape);
       return Object.keys((path[3] === 'categories' ? category : features).shape);
     case 'inputs':
       return Object.keys(input.shape);

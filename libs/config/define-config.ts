@@ -114,6 +114,26 @@ export interface FeaturesConfig {
    * short for `{ values, as: 'index' }`.
    */
   readonly categories?: Readonly<Record<string, readonly string[] | CategoriesConfig>>;
+  /**
+   * Tables that the query reads and whose changes make stored predictions stale at once, without an event. Adopting the
+   * config creates triggers on them; only `tandem unwatch` removes those. A change of any other table is seen at the next
+   * run or at `maxAge`.
+   */
+  readonly watch?: readonly WatchConfig[];
+}
+
+/** A watched source. It takes either `key` or `everyone`. */
+export interface WatchConfig {
+  /** `table` or `schema.table`, as SQL spells it. Of a view, the tables beneath it. */
+  readonly table: string;
+  /** SQL that gives a row's user id, mostly a column: `customer_id`. Other tables in it need their schema. */
+  readonly key?: string;
+  /** A row belongs to every user, as a price list does: each change makes all stored predictions stale. */
+  readonly everyone?: true;
+  /** The columns whose changes count. Default: all. */
+  readonly columns?: readonly string[];
+  /** A statement that changes more users makes all stored predictions stale instead. Default 10000. */
+  readonly maxUsers?: number;
 }
 
 export interface CategoriesConfig {

@@ -45,6 +45,17 @@ export interface ResolvedPredictor {
   readonly outputs: readonly ResolvedOutput[];
   readonly rowByRow: boolean;
   readonly policy: Policy;
+  /** No part of a model version: what is watched stays watched whichever is served. */
+  readonly watch: readonly WatchSetting[];
+}
+
+export interface WatchSetting {
+  readonly table: string;
+  /** null: a row belongs to every user. */
+  readonly key: string | null;
+  /** null: all. */
+  readonly columns: readonly string[] | null;
+  readonly maxUsers?: number | undefined;
 }
 
 export function resolvePredictor(name: string, parsed: ParsedPredictor, model: ModelFile): ResolvedPredictor {
@@ -73,6 +84,10 @@ export function resolvePredictor(name: string, parsed: ParsedPredictor, model: M
     ),
     rowByRow: parsed.rowByRow ?? false,
     policy: resolvePolicy(parsed),
+    watch: (features.watch ?? []).map(({ table, key = null, columns = null, maxUsers }) => ({
+      ...{ table, key, columns },
+      ...(maxUsers === undefined ? {} : { maxUsers }),
+    })),
   };
 }
 

@@ -12,6 +12,7 @@ import { quoteName } from './rights.ts';
 import { lockAssignments } from './settings.ts';
 import { createFunctionSql, createTriggerSql, functionName, keySql, OPERATIONS, triggerName } from './watch-trigger.ts';
 import { findWatchable, type Watchable } from './watchable-table.ts';
+import { listWatchedSources } from './watched-sources.ts';
 
 export interface WatchRequest {
   /** `table` or `schema.table`, as SQL spells it. */
@@ -31,9 +32,8 @@ export interface Watched {
   readonly id: number;
   /** `schema.table` */
   readonly name: string;
+  readonly key: string | null;
   readonly predictors: readonly string[];
-  /** Tables that have the triggers: the table, its partitions, those that inherit from it. */
-  readonly relations: readonly string[];
 }
 
 export const MAX_USERS = 10_000;
@@ -41,19 +41,44 @@ export const MAX_USERS = 10_000;
 const TABLE_LOCK = '2s';
 
 /** Repeating it adds predictors, takes the new key and columns, and gives new partitions their triggers. */
-export function watchSource(pool: pg.Pool, request: WatchRequest): Promise<Watched> {
+export async function watchSource(pool: pg.Pool, request: WatchRequest): Promise<Watched> {
+  const asAsked = await findAsAsked(pool, request);
+  if (asAsked) return asAsked;
   return changeEventRules(pool, async (db) => {
     const { keyType } = await lockAssignments(db);
     const table = await findWatchable(db, request.table);
     await checkRequest(db, table, request, keyType);
     // Of a table that is watched already a change under way may go by the predictors of before.
     const known = await findWatchOf(db, table.oid);
-    if (known !== undefined) await lockEventRules(db);
+    if (known !== undefined) {
+      await lockEventRules(db);
+      await refuseOtherKey(db, request, known);
+    }
     const { id, predictors } = await keepWatch(db, table, request, known);
     await createTriggers(db, table, id, request);
     await insertAudit(db, { actor: request.actor, action: 'watch', predictor: null, detail: { ...request, id } });
-    return { id, name: table.name, predictors, relations: table.relations.map(({ name }) => name) };
+    return { id, name: table.name, key: request.key, predictors };
   });
+}
+
+/** `schema.table`, quoted where SQL needs it; undefined where there is none. */
+export async function qualifiedName(db: Db, table: string): Promise<string | undefined> {
+  const [named] = await query<{ name: string }>(db, {
+    text: `select format('%I.%I', n.nspname, c.relname) as name
+      from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = to_regclass($1)`,
+    values: [table],
+  });
+  return named?.name;
+}
+
+/** What every process that adopts a config repeats must lock nothing where nothing changes. */
+async function findAsAsked(db: Db, request: WatchRequest): Promise<Watched | undefined> {
+  const { table, key, columns, predictors, maxUsers = MAX_USERS } = request;
+  const name = await qualifiedName(db, table);
+  const known = (await listWatchedSources(db)).find((one) => one.name === name);
+  if (!known || known.broken.length > 0 || known.key !== key || known.maxUsers !== maxUsers) return undefined;
+  if (JSON.stringify(known.columns) !== JSON.stringify(columns)) return undefined;
+  return predictors.every((name) => known.predictors.includes(name)) ? known : undefined;
 }
 
 /** False where the table is not watched. */
@@ -83,6 +108,22 @@ async function findWatchOf(db: Db, oid: number): Promise<number | undefined> {
     values: [oid],
   });
   return known?.id;
+}
+
+/** One table has one key: another one would end the watch of the predictors that it was made for. */
+async function refuseOtherKey(db: Db, { table, key, predictors }: WatchRequest, known: number): Promise<void> {
+  const [others] = await query<{ key: string | null; names: string[] }>(db, {
+    text: `select key, array(select p from unnest(predictors) as u(p) where not p = any ($2::text[])) as names
+      from tandem.watched_sources where id = $1 and key is distinct from $3`,
+    values: [known, predictors, key],
+  });
+  if (!others || others.names.length === 0) return;
+  const by = others.key === null ? 'for everyone' : `by ${others.key}`;
+  throw invalid(
+    'key',
+    `${table} is watched ${by} for predictor ${others.names.join(', ')}, and a table has one key.`,
+    `use that key here too, or end that watch first: tandem unwatch ${table}`,
+  );
 }
 
 async function keepWatch(db: Db, table: Watchable, request: WatchRequest, known: number | undefined) {

@@ -12,6 +12,7 @@ export type Operation =
   | SendEvents
   | SqlEvents
   | Change
+  | TableChange
   | StartRun
   | RollBack
   | MoveIntent
@@ -152,6 +153,13 @@ export interface Change extends Timed {
   readonly userId: string;
   /** The count after it; null where COMMIT was not acknowledged. */
   readonly score: number | null;
+}
+
+/** One statement on a watched table, with no event; empty where COMMIT was not acknowledged. */
+export interface TableChange extends Timed {
+  readonly kind: 'table change';
+  /** The counts after it. */
+  readonly changes: readonly { readonly userId: string; readonly score: number }[];
 }
 
 /** POST /v1/runs. */

@@ -5,6 +5,7 @@
  *   --only name[,name]  these faults, or those whose names begin so; with --controls, these controls
  *   --minutes N         faults chosen at random until N minutes are over
  *   --seed S            repeats the choices of that seed
+ *   --watched           the load writes a watched application table only, and sends no event
  *   --controls          the negative controls instead: each must be caught, and nothing where it is not planted
  *   --record            adds what came of it to results.ndjson, and writes RESULTS.md of it
  *   --folder F          where servers and histories are put; kept where it is named
@@ -15,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type NamedFault, oneOf } from './catalogue/fault.ts';
-import { findFaults } from './catalogue/faults.ts';
+import { findFaults, sendsEvents } from './catalogue/faults.ts';
 import { countViolations, reportOf } from './checker/report.ts';
 import { findControls } from './plant/controls/catalogue.ts';
 import { faultRunOf, headOfRun, record } from './results.ts';
@@ -34,6 +35,7 @@ const { values } = parseArgs({
     minutes: { type: 'string' },
     seed: { type: 'string' },
     controls: { type: 'boolean', default: false },
+    watched: { type: 'boolean', default: false },
     record: { type: 'boolean', default: false },
     folder: { type: 'string' },
   },
@@ -65,7 +67,7 @@ async function doControls(folder: string): Promise<boolean> {
 }
 
 async function doFaults(folder: string): Promise<boolean> {
-  const able = await skipUnable(findFaults(names), folder);
+  const able = await skipUnable(chosenFaults(), folder);
   const ordinary = able.filter(({ needs }) => needs !== 'small disk');
   const ofDisk = able.filter(({ needs }) => needs === 'small disk');
   let isGood = true;
@@ -74,6 +76,11 @@ async function doFaults(folder: string): Promise<boolean> {
   }
   if (ofDisk.length === 0 || minutes !== undefined) return isGood;
   return (await doSome({ folder: join(folder, 'small-disk'), plan: () => ofDisk, needs: 'small disk' })) && isGood;
+}
+
+/** What sends events of its own has nothing to say of a load without any. */
+function chosenFaults(): readonly NamedFault[] {
+  return findFaults(names).filter((fault) => !(values.watched && sendsEvents(fault)));
 }
 
 /** Those that can be done here; of the others it is said why not. */
@@ -91,7 +98,7 @@ async function skipUnable(chosen: readonly NamedFault[], folder: string): Promis
 
 async function doSome(order: Pick<Parameters<typeof tryFaults>[0], 'folder' | 'plan' | 'needs'>): Promise<boolean> {
   const startedAt = performance.now();
-  const result = await tryFaults({ seed, say, ...order });
+  const result = await tryFaults({ seed, say, isWatched: values.watched, ...order });
   if (values.record) record({ faultRuns: [faultRunOf(headOfRun(seed, startedAt), howItWasCalled(), result)] });
   say(reportOf(result.checker));
   for (const one of result.failed) say(`not as expected: ${one}`);
@@ -99,7 +106,11 @@ async function doSome(order: Pick<Parameters<typeof tryFaults>[0], 'folder' | 'p
 }
 
 function howItWasCalled(): string {
-  const told = [values.only && `--only ${values.only}`, minutes !== undefined && `--minutes ${minutes}`];
+  const told = [
+    values.only && `--only ${values.only}`,
+    minutes !== undefined && `--minutes ${minutes}`,
+    values.watched && '--watched',
+  ];
   return told.filter(Boolean).join(' ') || 'every fault once';
 }
 

@@ -62,10 +62,10 @@ async function tryOne(
   stopsWhenCaught: boolean,
   { seed, folder, say }: TryingOptions,
 ): Promise<Tried> {
-  const { rates, changing, needsStores } = control;
+  const { rates, changing, needsStores, isWatched = false } = control;
   const own = join(folder, `${control.name}-${plants.length > 0 ? 'planted' : 'sound'}`);
   const parts = { rates: { movesPerSecond: 0, ...rates }, ...(changing === undefined ? {} : { changing }) };
-  const session = await openSession({ seed, folder: own, plants, ...parts });
+  const session = await openSession({ seed, folder: own, plants, isWatched, ...parts });
   const startedAt = performance.now();
   let isOver = false;
   const stirring = stirUntil(control, session, () => isOver || (needsStores === true && stopsWhenCaught), say);

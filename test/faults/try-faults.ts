@@ -33,6 +33,8 @@ export interface TryingFaults {
   /** Which, in their order. */
   plan(random: () => number): Iterable<NamedFault>;
   readonly needs?: NamedFault['needs'];
+  /** The load writes a watched table only. */
+  readonly isWatched?: boolean;
   say(line: string): void;
 }
 
@@ -43,8 +45,15 @@ const CALM_MS = 3_000;
 const LONGEST_CALM_MS = 30_000;
 const POLL_MS = 250;
 
-export async function tryFaults({ seed, folder, plan, needs, say }: TryingFaults): Promise<FaultsResult> {
-  const session = await openSession({ seed, folder, ...(needs === undefined ? {} : { needs }) });
+export async function tryFaults({
+  seed,
+  folder,
+  plan,
+  needs,
+  isWatched = false,
+  say,
+}: TryingFaults): Promise<FaultsResult> {
+  const session = await openSession({ seed, folder, isWatched, ...(needs === undefined ? {} : { needs }) });
   const { checker } = session;
   const faults: FaultResult[] = [];
   const failed: string[] = [];

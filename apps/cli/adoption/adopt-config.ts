@@ -3,11 +3,13 @@ import { relative } from 'node:path';
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
 import { type AdoptionOutcome, adopt, findUnchanged } from '@tandem/offline-store/adopt';
+import { type Watched, watchSource } from '@tandem/offline-store/watch-source';
 import { judgePredictors } from '../check/judge-predictors.ts';
 import { examineSchema } from '../doctor/examine-schema.ts';
 import { CommandFailure } from '../failure.ts';
 import { type Finding, renderFindings, summarise } from '../output/finding.ts';
 import type { Databases } from '../servers/databases.ts';
+import { renderWatched } from '../sources/render-watched.ts';
 import { readConfig } from './read-config.ts';
 import { findWithdrawn, KEEP_SERVED, withdrawalText } from './served-predictors.ts';
 
@@ -18,6 +20,8 @@ export interface AdoptedConfig extends AdoptionOutcome {
   readonly toTry: ToTry | null;
   /** Errors that `check` finds, and that `--force` ignored. */
   readonly ignored: readonly Finding[];
+  /** What the config has watched. */
+  readonly watched: readonly Watched[];
 }
 
 export interface ToTry {
@@ -56,7 +60,21 @@ export async function adoptConfig(
   for (const { subject, text } of ignored) say(`ignored: ${subject}: ${text}`);
   const withdrawn = await findWithdrawn(pool, predictors);
   if (withdrawn.length > 0) say(`${withdrawalText(withdrawn, from)}; ${KEEP_SERVED}`);
-  return { file, ...(await adopt(pool, { predictors, actor: 'cli' })), ignored, toTry: toTryOf(predictors) };
+  const adopted = await adopt(pool, { predictors, actor: 'cli' });
+  return { file, ...adopted, ignored, toTry: toTryOf(predictors), watched: await watchAll(pool, predictors) };
+}
+
+/** After the adoption: a watch is for predictors that are known. */
+async function watchAll(pool: Databases['pool'], predictors: readonly CheckedPredictor[]): Promise<readonly Watched[]> {
+  const watched = new Map<string, Watched>();
+  for (const { name, watch } of predictors) {
+    for (const { maxUsers, ...source } of watch) {
+      const request = { ...source, predictors: [name], actor: 'cli' };
+      const one = await watchSource(pool, { ...request, ...(maxUsers === undefined ? {} : { maxUsers }) });
+      watched.set(one.name, one);
+    }
+  }
+  return [...watched.values()];
 }
 
 /** What `check` calls an error, of what adopting would change: refusing the rest would not stop it from being served. */
@@ -103,13 +121,14 @@ function servedInstead(adopted: number, served: number): string {
 }
 
 /** A line for each predictor. */
-export function renderAdoption({ file, predictors, deactivated }: AdoptedConfig, cwd: string): string[] {
+export function renderAdoption({ file, predictors, deactivated, watched }: AdoptedConfig, cwd: string): string[] {
   const from = relative(cwd, file) || file;
   return [
     ...predictors.map(
       ({ predictor, modelNumber, servedNumber, change }) =>
         `${predictor}: model version ${modelNumber}, ${CHANGES[change]} (${from})${servedInstead(modelNumber, servedNumber)}`,
     ),
+    ...watched.map(renderWatched),
     ...deactivated.map((name) => `${name}: removed from ${from}, not served any more`),
   ];
 }

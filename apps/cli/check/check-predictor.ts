@@ -8,10 +8,12 @@ import { maxAgeTooShort } from '@tandem/config/schedule';
 import { query } from '@tandem/offline-store/database';
 import { explainRange, explainUser, findDuplicateKeys, type PlanReport } from '@tandem/offline-store/feature-check';
 import { KEY_SQL } from '@tandem/offline-store/feature-statement';
+import { listWatchedSources } from '@tandem/offline-store/watched-sources';
 import type { KeyType } from '@tandem/prediction/user-id';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import { count, duration } from '../output/quantities.ts';
 import type { Databases } from '../servers/databases.ts';
+import { describeSources } from '../sources/describe-sources.ts';
 import { countUnscorable, type UnscorableUsers, type UnscorableValue } from './count-unscorable.ts';
 import { describeModel } from './describe-model.ts';
 import { scanSteps } from './scan-steps.ts';
@@ -50,9 +52,21 @@ export async function checkPredictor(
     const plans = tell(`reading the plans of ${name}`, () =>
       inTime('plan', 'a user to plan a read for', () => checkPlans(features, predictor)),
     );
-    findings.push(...[await plans].flat(), await checkMaxAge(pool, predictor));
+    findings.push(
+      ...[await plans].flat(),
+      await checkMaxAge(pool, predictor),
+      ...(await checkSources({ pool, features }, predictor)),
+    );
   }
   return findings.map((finding) => ({ ...finding, subject: `${predictor.name} ${finding.subject}` }));
+}
+
+async function checkSources(
+  { pool, features }: Databases,
+  { name, definition, watch }: CheckedPredictor,
+): Promise<Finding[]> {
+  const declared = watch.map(({ table }) => table);
+  return describeSources(features, { name, sql: definition.query.sql }, await listWatchedSources(pool), declared);
 }
 
 function paddedFinding({ name, type }: CheckedPredictor['padded'][number]): Finding {

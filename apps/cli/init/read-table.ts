@@ -20,6 +20,7 @@ interface FoundRelation extends Relation {
   /** Its schema as SQL must spell it. */
   readonly schema_sql: string;
   readonly is_table: boolean;
+  readonly is_watchable: boolean;
 }
 
 /** Throws a CommandFailure with the remedy where the table or the key cannot be used. */
@@ -45,6 +46,7 @@ export async function readTable(pool: Pool, said: string, key: string): Promise<
   return {
     sql: relation.sql,
     columns: rest,
+    isWatchable: relation.is_watchable,
     key: await readKey(pool, relation, withNulls.find(({ name }) => name === keyColumn.name) ?? keyColumn),
     rows: counted?.rows ?? null,
     texts: await readTexts(
@@ -58,7 +60,7 @@ export async function readTable(pool: Pool, said: string, key: string): Promise<
 async function findRelation(pool: Pool, said: string): Promise<FoundRelation> {
   const relations = await query<FoundRelation & { readonly [key: string]: unknown }>(pool, {
     text: `select c.oid, n.nspname as schema, c.relname as name, pg_table_is_visible(c.oid) as visible,
-        c.relkind in ('r', 'p', 'm') as is_table,
+        c.relkind in ('r', 'p', 'm') as is_table, c.relkind in ('r', 'p') as is_watchable,
         has_schema_privilege(n.oid, 'usage') and has_table_privilege(c.oid, 'select') as readable,
         quote_ident(n.nspname) as schema_sql,
         case when pg_table_is_visible(c.oid) then '' else quote_ident(n.nspname) || '.' end || quote_ident(c.relname) as sql

@@ -20,6 +20,7 @@ export function renderInit({ cwd, paint }: Cli, result: InitResult): string[] {
     ...inputs.remarks,
     ...asOfNotes(result),
     ...nullNotes(result),
+    ...watchNotes(result.table),
     ...besideNotes(result, path),
   ];
   return [
@@ -41,6 +42,11 @@ export function renderInit({ cwd, paint }: Cli, result: InitResult): string[] {
 /** Whether the file is all that would be served, and nothing is lost by it. */
 function standsAlone({ served, isBeside }: InitResult): boolean {
   return served.length === 0 && !isBeside;
+}
+
+function watchNotes({ isWatchable, sql }: TableFacts): string[] {
+  if (!isWatchable) return [`changes beneath ${sql} are seen at the next run, unless features.watch names its tables`];
+  return [`a change of a row of ${sql} is seen by the next read: adopting creates triggers on it (features.watch)`];
 }
 
 /** The predictors of one installation live in one config. */

@@ -33,6 +33,8 @@ export interface TableFacts {
   /** All but the key, in the table's order. */
   readonly columns: readonly TableColumn[];
   readonly key: KeyFacts;
+  /** Whether it can have triggers: a table, not a view. */
+  readonly isWatchable: boolean;
   /** null: not counted, since that would have taken too long. */
   readonly rows: number | null;
   /** By column name. */

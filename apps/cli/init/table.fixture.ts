@@ -6,6 +6,7 @@ export function table(columns: string, texts: Readonly<Record<string, Partial<Te
     sql: 'customers',
     columns: columns.split(', ').map(column),
     key: { column: column('id bigint'), unique: 'index', isIndexable: true },
+    isWatchable: true,
     rows: 100,
     texts: new Map(
       Object.entries(texts).map(([name, facts]) => [name, { values: null, blanks: 0, isNumeric: false, ...facts }]),

@@ -53,6 +53,7 @@ function featureLines({ table, inputs }: ConfigParts): string[] {
     ...asOfLines(inputs),
     ...nullLines(table, inputs),
     ...categoryLines(inputs, table),
+    ...watchLines(table),
     `${SETTING}},`,
   ];
 }
@@ -139,6 +140,17 @@ function categoryLines({ features, asIndex }: InputMatch, { texts }: TableFacts)
   const text =
     'To select as one number each, a text its place in the list, from 0. Put them in the order that the model was trained with:';
   return [...comment(text, INNER), ...comment(`categories: { ${entries.join(', ')} },`, INNER)];
+}
+
+function watchLines({ isWatchable, sql, key: { column } }: TableFacts): string[] {
+  if (!isWatchable) {
+    const text =
+      'Changes of the tables beneath this view are seen at the next run. To see them at once, name the tables:';
+    return [...comment(text, INNER), ...comment("watch: [{ table: 'orders', key: 'customer_id' }],", INNER)];
+  }
+  const text = 'A change of a row is seen by the next read: adopting this creates triggers on the table.';
+  const entry = `watch: [{ table: ${quote(sql)}, key: ${quote(keyExpression(column))} }],`;
+  return [...comment(text, INNER), `${INNER}${entry}`];
 }
 
 function inputLines({ inputs }: InputMatch): string[] {

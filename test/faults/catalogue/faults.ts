@@ -37,6 +37,10 @@ export const faults: readonly NamedFault[] = [
   ...unannouncedRestores,
 ];
 
+export function sendsEvents(fault: NamedFault): boolean {
+  return crowdedUsers.includes(fault) || repeatedEvents.includes(fault);
+}
+
 /** Those whose name is, or begins with, one of these; all where none is named. Throws where a name means none. */
 export function findFaults(names: readonly string[]): readonly NamedFault[] {
   if (names.length === 0) return faults;

@@ -14,6 +14,8 @@ export interface StoresToCheck {
   readonly sources: readonly string[];
   /** Gives `user_id` (text) and `changes` (int) of the application's own rows. */
   readonly changesSql: string;
+  /** Whether versions rise with the rows themselves, by a watch; there are no events then. */
+  readonly isWatched?: boolean;
 }
 
 /** Rows of a page: memory stays the same however many there are. */
@@ -23,7 +25,8 @@ const PAGE = 10_000;
 export async function checkStores(db: Queryable, checker: Checker, stores: StoresToCheck): Promise<void> {
   await checkEventIds(db, checker, stores.sources);
   await checkEventLog(db, checker, stores.sources);
-  await checkContexts(db, checker);
+  if (stores.isWatched) await checkWatchedContexts(db, checker, stores.changesSql);
+  else await checkContexts(db, checker);
   await checkSeen(db, checker, stores.changesSql);
 }
 
@@ -98,6 +101,16 @@ async function checkContexts(db: Queryable, { violations }: Checker): Promise<vo
       limit 100`,
   });
   for (const row of rows) violations.note('context differs from its events', 'version, events, highest', row);
+}
+
+/** A change raises a version once, or not at all where it is one of many. */
+async function checkWatchedContexts(db: Queryable, { violations }: Checker, changesSql: string): Promise<void> {
+  const { rows } = await db.query({
+    text: `select c.user_id as "userId", c.version::int, s.changes::int
+      from tandem.user_contexts c join (${changesSql}) s on c.user_id = s.user_id collate "C"
+      where c.deleted_version = 0 and c.version > s.changes limit 100`,
+  });
+  for (const row of rows) violations.note('context differs from its events', 'version above the changes', row);
 }
 
 interface StoredUser {

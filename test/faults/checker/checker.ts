@@ -5,7 +5,7 @@
  *
  * Memory: some hundred bytes a user, 60 bytes an event sent, one number a second, and the raises of the last minute.
  */
-import type { Change, Fault, HistorySink, Operation } from '../history.ts';
+import type { Change, Fault, HistorySink, Operation, TableChange } from '../history.ts';
 import { type AssignmentCounts, createAssignmentRule } from './assignment-rule.ts';
 import { type CallCounts, createCallChecker } from './check-calls.ts';
 import { createErasureChecker, type ErasureCounts } from './check-erasures.ts';
@@ -65,6 +65,14 @@ export function createChecker(options: CheckerOptions = {}): Checker {
       known.changes.raise(known.userOf(userId), ended, 0, score);
   }
 
+  /** Its COMMIT acknowledges it: from then on nothing older is fresh. */
+  function takeTableChange({ changes, at, ended }: TableChange): void {
+    for (const { userId, score } of changes) {
+      known.demand(known.userOf(userId), at, ended, 0, score);
+      takeChange({ kind: 'change', userId, at, ended, score });
+    }
+  }
+
   function takeFault(fault: Fault): void {
     if (fault.losesHistory && fault.phase === 'begins') {
       known.forgetHistory();
@@ -93,6 +101,9 @@ export function createChecker(options: CheckerOptions = {}): Checker {
         break;
       case 'change':
         takeChange(operation);
+        break;
+      case 'table change':
+        takeTableChange(operation);
         break;
       case 'run':
         calls.check(operation);

@@ -16,6 +16,7 @@ import { startReader } from './readers.ts';
 import { startMover } from './rollout-mover.ts';
 import { startRunStarter } from './run-starter.ts';
 import { startSqlWriter } from './sql-writers.ts';
+import { startTableWriter } from './table-writers.ts';
 
 export interface LoadOptions {
   readonly seed: number;
@@ -42,6 +43,8 @@ export interface LoadRates {
   readonly eventsPerWrite: number;
   readonly sqlWriters: number;
   readonly transactionsPerSecond: number;
+  /** They change rows of a watched table, and send no event. */
+  readonly tableWriters: number;
   readonly runsPerSecond: number;
   readonly rollbacksPerSecond: number;
   /** Of rollouts: starts, steps, ends, and looks. */
@@ -59,11 +62,15 @@ export const RATES: LoadRates = Object.freeze({
   eventsPerWrite: 4,
   sqlWriters: 1,
   transactionsPerSecond: 8,
+  tableWriters: 0,
   runsPerSecond: 0.2,
   rollbacksPerSecond: 0.03,
   movesPerSecond: 0.8,
   erasuresPerSecond: 0.5,
 });
+
+/** Of a load that writes application tables only: the rest is as ever. */
+export const TABLES_ALONE: Partial<LoadRates> = { writers: 0, sqlWriters: 0, tableWriters: 3 };
 
 export interface Load {
   /** Lets everyone finish what they do, events that nobody acknowledged included. */
@@ -99,6 +106,7 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
     ...named('sql', rates.sqlWriters, (name) => startSqlWriter(parts, name, dice(), inserting)),
     startRunStarter(parts, dice(), { runsPerSecond: rates.runsPerSecond, mostUsers: 50 }),
     startMover(parts, dice(), { ...moving, versions: VERSIONS }),
+    ...named('table', rates.tableWriters, () => startTableWriter(parts, dice(), inserting)),
     startEraser(parts, dice(), { userIds: erasable(changing), actsPerSecond: rates.erasuresPerSecond }),
   ]);
   // An actor's own error is told by stop.

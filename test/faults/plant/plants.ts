@@ -7,6 +7,7 @@ import { heldAssignment, overlayOfAnyArm, saltedByStep } from './controls/rollou
 import { joinedInFlight, versionAfterContext } from './controls/statements.ts';
 import { eventAtTransactionStart, skewedClocks, stampAtCompletion } from './controls/timestamps.ts';
 import { versionInRedis } from './controls/version-in-redis.ts';
+import { bulkRaisesNothing } from './controls/watched.ts';
 import { pointerInRedis, shortETag } from './controls/wire.ts';
 import { failpoints } from './failpoints.ts';
 import type { Plant } from './patch.ts';
@@ -31,6 +32,7 @@ export const plants: readonly Plant[] = [
   heldAssignment,
   overlayOfAnyArm,
   saltedByStep,
+  bulkRaisesNothing,
 ];
 
 /** Throws where a name is nobody's. */

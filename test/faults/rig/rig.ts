@@ -6,9 +6,11 @@ import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { findFreePort } from '@tandem/local-servers/ports';
 import { createPool } from '@tandem/offline-store/database';
+import { watchSource } from '@tandem/offline-store/watch-source';
 import { createRandom } from '../../../apps/shop/replay/random.ts';
-import type { Counts, Pool } from '../../e2e/counts.fixture.ts';
+import { COUNT, type Counts, type Pool } from '../../e2e/counts.fixture.ts';
 import type { ProgramName } from '../../e2e/program.fixture.ts';
+import { WATCHED_USERS } from '../load/table-writers.ts';
 import { failpoints } from '../plant/failpoints.ts';
 import { findPlants } from '../plant/plants.ts';
 import { migratePlanted } from './planted-schema.ts';
@@ -29,6 +31,8 @@ export interface RigOptions {
   readonly workers?: number;
   /** The predictor: test/e2e/counts.fixture.ts. */
   readonly counts: Counts;
+  /** The predictor's table is watched: its changes need no event. */
+  readonly isWatched?: boolean;
   /** Of both APIs and workers, beyond the rig's own. */
   readonly environment?: Readonly<Record<string, string>>;
   /** Postgres' data are on a disk of that size, which can be filled. */
@@ -166,7 +170,7 @@ async function startStores({ folder, postgresDiskMb }: RigOptions, opened: Closi
 }
 
 async function prepareDatabase(
-  { folder, plants = [], counts }: RigOptions,
+  { folder, plants = [], counts, isWatched = false }: RigOptions,
   { url }: RigPostgres,
   opened: Closing[],
 ): Promise<Pool> {
@@ -174,6 +178,11 @@ async function prepareDatabase(
   const pool = createPool({ url, max: 16, applicationName: 'application' });
   opened.push(() => pool.end());
   await adoptToldVersions(pool, counts);
+  if (isWatched) {
+    // Not `load`, which faults change as well: a version rises with a change that the score shows, or not at all.
+    const watch = { table: 'counts', key: 'user_id', columns: ['changes'], predictors: [COUNT], actor: 'rig' };
+    await watchSource(pool, { ...watch, maxUsers: WATCHED_USERS });
+  }
   return pool;
 }
 

@@ -14,7 +14,7 @@ import { HTTP_SOURCE } from '../load/event-writers.ts';
 import type { Api } from '../load/http-caller.ts';
 import { sampleProcesses } from '../load/sample-processes.ts';
 import { SQL_SOURCE } from '../load/sql-writers.ts';
-import { type Load, type LoadRates, startLoad } from '../load/start-load.ts';
+import { type Load, type LoadRates, startLoad, TABLES_ALONE } from '../load/start-load.ts';
 import { createRig, type Rig } from './rig.ts';
 import { type FaultActs, type FaultHead, tellFault } from './tell-fault.ts';
 
@@ -31,6 +31,8 @@ export interface SessionOptions {
   readonly changing?: number;
   readonly rates?: Partial<LoadRates>;
   readonly needs?: Needs;
+  /** The load writes application tables only, and the table is watched. */
+  readonly isWatched?: boolean;
 }
 
 /** What faults are done with. */
@@ -62,7 +64,8 @@ const RUNS_END_WITHIN_MS = 120_000;
 const CHANGES = 'select user_id::text as user_id, changes from counts';
 
 export async function openSession(options: SessionOptions): Promise<Session> {
-  const { seed, folder, plants = [], users = USERS, changing, rates, needs } = options;
+  const { seed, folder, plants = [], users = USERS, changing, needs, isWatched = false } = options;
+  const rates = isWatched ? { ...TABLES_ALONE, ...options.rates } : options.rates;
   // Passwords of the servers are in their URLs, which leaks.ts knows to look for.
   const leaks = createLeakFinder([]);
   const checker = createChecker();
@@ -74,7 +77,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   };
   const disk = needs === 'small disk' ? { postgresDiskMb: SMALL_DISK_MB } : {};
   const counts = { users, batch: { chunkSize: CHUNK_SIZE } };
-  const rig = await createRig({ seed, folder, plants, counts, onLine, ...disk });
+  const rig = await createRig({ seed, folder, plants, counts, onLine, isWatched, ...disk });
   let load: Load | undefined;
   let isClosed = false;
   sink = toEach([openHistory(join(folder, 'history.ndjson')), checker]);
@@ -121,7 +124,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
         await rig.settle();
         await stop();
         await checkRuns(rig.pool, checker, users, RUNS_END_WITHIN_MS);
-        await checkStores(rig.pool, checker, { sources: [HTTP_SOURCE, SQL_SOURCE], changesSql: CHANGES });
+        await checkStores(rig.pool, checker, { sources: [HTTP_SOURCE, SQL_SOURCE], changesSql: CHANGES, isWatched });
         await rig.cache.with((redis) => checkErased({ db: rig.pool, redis }, checker));
       } finally {
         await close();

@@ -9,6 +9,7 @@ import type { Stage } from '../../rig/session.ts';
 import {
   delayCertificates,
   deleteContexts,
+  dropTrigger,
   evictHints,
   failHints,
   flushCache,
@@ -32,6 +33,8 @@ export interface Control {
   readonly caughtBy: readonly Rule[];
   /** The stores have to be looked at after one round: what is wrong does not show before. */
   readonly needsStores?: true;
+  /** The load writes a watched table only. */
+  readonly isWatched?: true;
   /** The doing itself is the control, so there is nothing to compare it with. */
   readonly isDoing?: true;
   /** Nothing must be found, though it is planted: nobody does to the deployment what would show it. */
@@ -239,6 +242,24 @@ export const controls: readonly Control[] = [
     plants: ['R3'],
     rates: MANY_MOVES,
     caughtBy: ['user changed arms'],
+  },
+  {
+    name: 'W1',
+    what: 'the trigger of a watched table is dropped',
+    plants: [],
+    isWatched: true,
+    changing: 60,
+    stir: dropTrigger,
+    isDoing: true,
+    caughtBy: OLD,
+  },
+  {
+    name: 'W2',
+    what: 'a bulk change of a watched table does not raise the source version',
+    plants: ['W2'],
+    isWatched: true,
+    changing: 60,
+    caughtBy: OLD,
   },
 ];
 

@@ -82,6 +82,12 @@ function restored({ pool }: Stage['rig']): () => Promise<void> {
   return async () => void (await pool.query('select 1'));
 }
 
+/** As a careless migration of the application's might. */
+export async function dropTrigger({ rig }: Stage): Promise<void> {
+  await rig.pool.query('drop trigger if exists tandem_watch_update on counts');
+  await pause(500);
+}
+
 export async function deleteContexts({ rig, random }: Stage): Promise<void> {
   const user = String(1 + Math.floor(random() * 60));
   await rig.pool.query({ text: 'delete from tandem.user_contexts where user_id = $1', values: [user] });

@@ -1,0 +1,52 @@
+/** `tandem watch`: changes of a table make stored predictions stale, without an event. */
+import type { Command } from 'commander';
+import { type Cli, type CommonOptions, present } from '../cli.ts';
+import { createCommand } from '../command-line/create-command.ts';
+import { parseList, parseWhole } from '../command-line/parse-options.ts';
+import { renderFindings } from '../output/finding.ts';
+import { findDatabaseUrl } from '../servers/addresses.ts';
+import type { WatchOptions } from '../sources/watch-table.ts';
+
+type Options = CommonOptions & WatchOptions;
+
+export function watchCommand(cli: Cli): Command {
+  return createCommand({
+    name: 'watch',
+    description: 'make changes of a table raise context versions, by triggers; without a table: list which are watched',
+    detail: `Creates statement-level triggers for insert, update, delete and truncate. In the transaction that changes a row
+they raise the context version of its user, so that the next read computes a new answer. Changes from then on are seen.
+A statement that leaves a user's rows as they were changes nothing. One that changes more than --max-users users makes
+every stored prediction stale until the next run instead.
+Takes the owner of the schema tandem and the right to create triggers on the table; the application needs no right.
+Ends with 0: watched; 1: not watched; 2: wrong usage.`,
+    example: 'tandem watch customers --key customer_id',
+  })
+    .argument('[table]', 'table or schema.table')
+    .option('--key <sql>', 'the column with the user id, or SQL over the row (other tables with their schema)')
+    .option('--everyone', 'a row belongs to every user: each change makes all stored predictions stale')
+    .option('--columns <names>', 'the columns whose changes count (default: all)', parseList)
+    .option('--predictors <names>', 'for these alone (default: those whose query reads the table)', parseList)
+    .option('--max-users <n>', 'users that one statement raises one by one (default: 10000)', parseWhole(1))
+    .action(async (table: string | undefined, options: Options) => {
+      const url = findDatabaseUrl(cli);
+      const { createPool } = await import('@tandem/offline-store/database');
+      const pool = createPool({ url, max: 2, applicationName: 'tandem-watch' });
+      try {
+        if (table === undefined) {
+          const { examineSources } = await import('../doctor/examine-sources.ts');
+          const findings = await examineSources(pool);
+          present(cli, options, { sources: findings }, () => renderFindings(findings, cli.paint));
+          return;
+        }
+        const { watchTable } = await import('../sources/watch-table.ts');
+        const { renderWatched } = await import('../sources/render-watched.ts');
+        const watched = await watchTable(pool, table, options);
+        present(cli, options, watched, () => [
+          renderWatched(watched),
+          'Changes from now on are seen. What changed before is seen at the next run: tandem run start <predictor>',
+        ]);
+      } finally {
+        await pool.end();
+      }
+    });
+}

@@ -1,0 +1,14 @@
+/** W2: a bulk change of a watched table that raises nothing. */
+import type { Plant } from '../patch.ts';
+
+export const bulkRaisesNothing: Plant = {
+  name: 'W2',
+  what: 'a bulk change of a watched table does not raise the source version',
+  patches: [
+    {
+      file: 'migrations/0040_watched_sources.sql',
+      find: 'update tandem.source_versions set version = version + 1 where predictor = any (concerned);',
+      replace: '',
+    },
+  ],
+};
