@@ -173,6 +173,43 @@ describe('a change of a watched row', () => {
     expect(raised).toBe(changes[0]?.spent);
   });
 
+  test('is seen whatever the types are: those without a binary form are compared as text', async () => {
+    await sql(`create type shop.mood as enum ('good', 'bad');
+      create table shop.odd (id bigint primary key, mood shop.mood, rights aclitem[], doc json);
+      insert into shop.odd values (1, 'good', '{}', '{"a": 1}'), (2, 'good', '{}', '{"a": 1}')`);
+    await watch({ table: 'shop.odd' });
+    await sql(`update shop.odd set doc = '{"a": 1}', mood = 'good'`);
+    expect(await versions()).toEqual({});
+    await sql(`update shop.odd set mood = 'bad' where id = 1; update shop.odd set doc = '{"a": 2}' where id = 2`);
+    expect(await versions()).toEqual({ 1: 1, 2: 1 });
+  });
+
+  test('beside events of the same users ends in no deadlock, whether they are known or not', async () => {
+    await watch();
+    const store = createEventStore(database.pool, { lockTimeoutMs: 20_000 });
+    const ids = (round: number) => Array.from({ length: 20 }, (_, i) => String(1 + ((round * 7 + i * 3) % 50)));
+    const event = (round: number) => (userId: string, i: number) => ({
+      ...{ source: 't', id: `${round}-${i}`, type: 'x', userId, time: null, data: null },
+    });
+    const rounds = Array.from({ length: 60 }, (_, round) => round);
+    await Promise.all(
+      rounds.flatMap((round) => [
+        store.accept(ids(round).map(event(round))),
+        sql(`with picked as (select id from shop.customers where id = any ('{${ids(round + 3)}}') order by id for update)
+          update shop.customers c set spent = spent + 1 from picked p where p.id = c.id`),
+      ]),
+    );
+    const raised = Object.values(await versions()).reduce((sum, one) => sum + one, 0);
+    expect(raised).toBe(rounds.length * 40);
+  });
+
+  test('of more than a thousand users leaves nothing in the outbox, which only spares work', async () => {
+    await watch();
+    await sql('insert into shop.customers (id) select n from generate_series(1000, 2200) n');
+    expect(Object.keys(await versions())).toHaveLength(1201);
+    expect(await query(database.pool, { text: 'select from tandem.outbox' })).toEqual([]);
+  });
+
   test('is seen where triggers are off for replication, and in repeatable read', async () => {
     await watch();
     await sql(

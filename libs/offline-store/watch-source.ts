@@ -149,7 +149,7 @@ async function keepWatch(db: Db, table: Watchable, request: WatchRequest, known:
 
 async function createTriggers(db: Db, table: Watchable, id: number, request: WatchRequest): Promise<void> {
   const { key, columns, maxUsers = MAX_USERS } = request;
-  await query(db, { text: createFunctionSql({ id, key, columns, maxUsers }) });
+  await query(db, { text: createFunctionSql({ id, key, columns, maxUsers, hasBinaryForm: table.hasBinaryForm }) });
   await query(db, { text: `alter function ${functionName(id)}() owner to ${quoteName(table.schemaOwner)}` });
   // Triggers do not ask for this right; without it nobody else can put the function on a table of theirs.
   await query(db, { text: `revoke all on function ${functionName(id)}() from public` });

@@ -9,6 +9,8 @@ export interface Watchable {
   /** `schema.table`, quoted where SQL needs it. */
   readonly name: string;
   readonly columns: readonly string[];
+  /** Whether the types of all columns can be sent in binary form. */
+  readonly hasBinaryForm: boolean;
   readonly schemaOwner: string;
   /** The table itself, its partitions and those that inherit from it: statements may name any of them. */
   readonly relations: readonly { readonly name: string; readonly isOwned: boolean }[];
@@ -59,7 +61,8 @@ export async function findWatchable(db: Db, table: string): Promise<Watchable> {
       `grant trigger on ${names} to ${quoteName(user)}`,
     );
   }
-  return { oid: facts.oid, name, columns: facts.columns, schemaOwner, relations };
+  const { oid, columns, hasBinaryForm } = facts;
+  return { oid, name, columns, hasBinaryForm, schemaOwner, relations };
 }
 
 const SEND_EVENTS = 'send events for its changes, or refresh its users with tandem run start';
@@ -104,6 +107,11 @@ async function findFacts(db: Db, table: string): Promise<Facts | undefined> {
         exists (select from pg_subscription_rel s where s.srrelid = c.oid) as "isSubscribed",
         array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
           order by a.attnum) as columns,
+        -- Of the built-in types alone it is known that what they are made of has one, too.
+        not exists (select from pg_attribute a join pg_type y on y.oid = a.atttypid
+          left join pg_type e on e.oid = y.typelem
+          where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+            and (y.typnamespace <> 'pg_catalog'::regnamespace or y.typsend = 0 or e.typsend = 0)) as "hasBinaryForm",
         current_user::text as user,
         (select pg_get_userbyid(nspowner)::text from pg_namespace where nspname = 'tandem') as "schemaOwner",
         coalesce((select pg_has_role(nspowner, 'member') from pg_namespace where nspname = 'tandem'), false) as "ownsSchema"

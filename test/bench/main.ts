@@ -15,9 +15,10 @@ import { rollouts } from './rollouts.ts';
 import type { BenchOptions, Section } from './section.ts';
 import { type BenchServers, startServers } from './service.ts';
 import { takeover } from './takeover.ts';
+import { watched } from './watched.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-const sections: readonly Section[] = [reads, live, batch, takeover, rollouts];
+const sections: readonly Section[] = [reads, live, batch, takeover, rollouts, watched];
 const names = sections.map((one) => one.name).join(',');
 
 const HELP = `npm run bench -- [options]
