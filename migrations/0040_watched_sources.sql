@@ -28,12 +28,6 @@ create table tandem.source_versions (
 
 alter table tandem.runs add column source_version bigint not null default 0;
 
--- Predictor -> version, of each. A function of one expression, which Postgres puts in its place.
-create function tandem.touched_at(predictors text[], version bigint) returns jsonb language sql immutable as $$
-  select case cardinality(predictors) when 1 then jsonb_build_object(predictors[1], version)
-    else (select jsonb_object_agg(p.name, version) from unnest(predictors) as p(name)) end
-$$;
-
 -- Raises what a change of a watched source concerns: the context versions of these users (distinct, sorted by their
 -- bytes), or of everyone by the source versions, where `users` is null.
 --
@@ -68,19 +62,17 @@ begin
     select u.user_id from unnest(users) with ordinality as u(user_id, position)
     where not exists (select from tandem.user_contexts c where c.user_id = u.user_id collate "C")
     order by u.position on conflict do nothing;
-  if cardinality(users) > 1000 then
-    update tandem.user_contexts c set
-      version = c.version + 1, touched = c.touched || tandem.touched_at(concerned, c.version + 1), updated_at = clock_timestamp()
-    from unnest(users) as u(user_id)
-    where c.user_id = u.user_id collate "C" and not (c.deleted_version > 0 and c.version = c.deleted_version);
-    return;
-  end if;
   with raised as (
     update tandem.user_contexts c set
-      version = c.version + 1, touched = c.touched || tandem.touched_at(concerned, c.version + 1), updated_at = clock_timestamp()
+      version = c.version + 1,
+      -- Mostly there is one predictor: a sub-select for each user would take as long as the update.
+      touched = c.touched || case cardinality(concerned) when 1 then jsonb_build_object(concerned[1], c.version + 1)
+        else (select jsonb_object_agg(p.name, c.version + 1) from unnest(concerned) as p(name)) end,
+      updated_at = clock_timestamp()
     from unnest(users) as u(user_id)
     where c.user_id = u.user_id collate "C" and not (c.deleted_version > 0 and c.version = c.deleted_version)
     returning c.user_id, c.version
   )
-  insert into tandem.outbox (user_id, context_version) select user_id, version from raised;
+  insert into tandem.outbox (user_id, context_version)
+    select user_id, version from raised where cardinality(users) <= 1000;
 end $$;
