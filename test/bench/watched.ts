@@ -1,6 +1,6 @@
 /**
  * What a watch costs the application that changes the table: statements of a few sizes on a plain table and on one that is
- * watched, in rounds that alternate. Each statement is a transaction of its own; every row it touches really changes.
+ * watched, one after the other in each round. Each statement is a transaction of its own; every row it touches changes.
  */
 import { watchSource } from '@tandem/offline-store/watch-source';
 import { linearModel } from '@tandem/testing/onnx-models';
@@ -8,81 +8,79 @@ import { adoptPredictor, FEATURES, FIRST_USER } from './predictors.ts';
 import { type Figure, figureOf, type Section } from './section.ts';
 import type { BenchServers } from './service.ts';
 
-const WATCHED = 'watched';
 const PLAIN = 'plain';
-/** Of the statements with one row, whose time is small beside that of a round trip. */
-const SINGLE_UPDATES = 300;
-const ROWS = 5_000;
-/** More than a watch raises one by one. */
-const BULK_ROWS = 50_000;
+const WATCHED = 'watched';
+type Name = typeof PLAIN | typeof WATCHED;
+
+interface Statement {
+  readonly what: string;
+  readonly rows: number;
+  /** Of these one is changed that an index has, as a table's `updated_at` often is, or one that none has. */
+  readonly column: 'f1' | 'f2';
+  readonly times: number;
+  readonly most?: number;
+}
+
+const STATEMENTS: readonly Statement[] = [
+  { what: 'update of one row', rows: 1, column: 'f1', times: 300 },
+  { what: 'update of 5,000 rows', rows: 5_000, column: 'f1', times: 5, most: 3 },
+  { what: 'the same, an indexed column', rows: 5_000, column: 'f2', times: 5, most: 3 },
+  // More than a watch raises one by one.
+  { what: 'update of 50,000 rows, in bulk', rows: 50_000, column: 'f1', times: 1, most: 3 },
+];
 
 export const watched: Section = {
   name: 'watched',
   async measure(servers, { users, rounds }, say) {
     const artifact = linearModel({ weights: FEATURES.map((_, i) => (i - 6) / 10) });
-    for (const name of [WATCHED, PLAIN]) await adoptPredictor(servers, { name, artifact, users });
+    for (const name of [PLAIN, WATCHED]) {
+      await adoptPredictor(servers, { name, artifact, users });
+      await servers.pool.query(`create index on ${tableOf(name)} (f2)`);
+    }
     const watch = { table: tableOf(WATCHED), key: 'user_id', columns: null, predictors: [WATCHED], actor: 'bench' };
     await watchSource(servers.pool, watch);
-    const times = { one: timesOf(), rows: timesOf(), bulk: timesOf() };
-    // Round 0 warms up.
-    for (let round = 0; round <= rounds; round++) {
-      for (const name of [PLAIN, WATCHED] as const) {
-        const took = {
-          one: await timeOfSingles(servers, name, round),
-          rows: await timeOf(servers, name, Math.min(ROWS, users)),
-          bulk: await timeOf(servers, name, Math.min(BULK_ROWS, users)),
-        };
-        // As autovacuum and a worker leave them.
-        for (const text of [`vacuum ${tableOf(name)}`, 'vacuum tandem.user_contexts', 'truncate tandem.outbox']) {
-          await servers.pool.query(text);
-        }
-        if (round > 0) for (const size of ['one', 'rows', 'bulk'] as const) times[size][name].push(took[size]);
-        say(
-          `round ${round}: ${name.padEnd(7)} one ${took.one.toFixed(2)} ms   ${ROWS} ${took.rows.toFixed(0)} ms   ${BULK_ROWS} ${took.bulk.toFixed(0)} ms`,
-        );
-      }
-    }
-    return [
-      ...figures('update of one row', times.one),
-      ...figures(`update of ${ROWS.toLocaleString('en')} rows, a user each`, times.rows, 3),
-      ...figures(`update of ${BULK_ROWS.toLocaleString('en')} rows, in bulk`, times.bulk),
-    ];
+    const figures: Figure[] = [];
+    for (const statement of STATEMENTS) figures.push(...(await measureOne(servers, statement, rounds, say)));
+    return figures;
   },
 };
 
-type Times = Record<typeof WATCHED | typeof PLAIN, number[]>;
-
-function timesOf(): Times {
-  return { [WATCHED]: [], [PLAIN]: [] };
+async function measureOne(servers: BenchServers, statement: Statement, rounds: number, say: (line: string) => void) {
+  const { what, most } = statement;
+  const times: Record<Name, number[]> = { [PLAIN]: [], [WATCHED]: [] };
+  // Round 0 warms up.
+  for (let round = 0; round <= rounds; round++) {
+    const spent: Record<Name, number> = { [PLAIN]: 0, [WATCHED]: 0 };
+    for (let i = 0; i < statement.times; i++) {
+      for (const name of [PLAIN, WATCHED] as const) spent[name] += await timeOf(servers, name, statement, i);
+    }
+    await tidy(servers);
+    if (round === 0) continue;
+    for (const name of [PLAIN, WATCHED] as const) times[name].push(spent[name] / statement.times);
+    say(`round ${round}: ${what}: plain ${spent[PLAIN].toFixed(0)} ms, watched ${spent[WATCHED].toFixed(0)} ms`);
+  }
+  const ratios = times[WATCHED].map((ms, i) => ms / (times[PLAIN][i] ?? Number.NaN));
+  return [
+    figureOf(`${what}, watched / plain`, 'ratio', ratios, most === undefined ? undefined : { most }),
+    figureOf(`${what}, watched`, 'ms', times[WATCHED]),
+  ];
 }
 
-function tableOf(name: string): string {
-  return `${name}_features`;
-}
-
-/** Milliseconds of an update of so many rows. */
-async function timeOf({ pool }: BenchServers, name: string, rows: number): Promise<number> {
+/** Milliseconds of one statement. */
+async function timeOf({ pool }: BenchServers, name: Name, { rows, column }: Statement, i: number): Promise<number> {
+  const first = FIRST_USER + (rows === 1 ? i : 0);
+  const text = `update ${tableOf(name)} set ${column} = ${column} + 1 where user_id between $1 and $2`;
   const startedAt = performance.now();
-  await pool.query(`update ${tableOf(name)} set f1 = f1 + 1 where user_id < ${FIRST_USER + rows}`);
+  await pool.query({ text, values: [first, first + rows - 1] });
   return performance.now() - startedAt;
 }
 
-/** Mean milliseconds of an update of one row. */
-async function timeOfSingles({ pool }: BenchServers, name: string, round: number): Promise<number> {
-  const startedAt = performance.now();
-  for (let i = 0; i < SINGLE_UPDATES; i++) {
-    await pool.query({
-      text: `update ${tableOf(name)} set f1 = f1 + 1 where user_id = $1`,
-      values: [FIRST_USER + ((round * SINGLE_UPDATES + i) % ROWS)],
-    });
-  }
-  return (performance.now() - startedAt) / SINGLE_UPDATES;
+/** As autovacuum and a worker leave tables. */
+async function tidy({ pool }: BenchServers): Promise<void> {
+  for (const table of [tableOf(PLAIN), tableOf(WATCHED), 'tandem.user_contexts']) await pool.query(`vacuum ${table}`);
+  await pool.query('truncate tandem.outbox');
 }
 
-function figures(what: string, { watched: with_, plain }: Times, most?: number): Figure[] {
-  const ratios = with_.map((ms, i) => ms / (plain[i] ?? Number.NaN));
-  return [
-    figureOf(`${what}, watched / plain`, 'ratio', ratios, most === undefined ? undefined : { most }),
-    figureOf(`${what}, watched`, 'ms', with_),
-  ];
+function tableOf(name: Name): string {
+  return `${name}_features`;
 }
