@@ -68,6 +68,21 @@ test.each<[string, Settings, string]>([
   ['no text', category([]), "categories.plan: is empty → write the column's texts in the model's order"],
   ['a number among texts', category(['free', 2]), 'categories.plan[1]: is 2, not a text in quotes'],
   ['a text twice', category(['free', 'free']), 'categories.plan: has "free" twice → write each text once'],
+  [
+    'a watch without a key',
+    { watch: [{ table: 'customers' }] },
+    "watch[0]: has neither key nor everyone, or both → write key: 'customer_id'",
+  ],
+  [
+    'a watch for everyone by key',
+    { watch: [{ table: 'prices', key: 'id', everyone: true }] },
+    'watch[0]: has neither key nor everyone, or both',
+  ],
+  [
+    'a misspelt part of a watch',
+    { watch: [{ tabel: 'a', table: 'b', key: 'c' }] },
+    'watch[0].tabel: is no setting of Tandem',
+  ],
   ['no encoding', category({ values: ['free'] }), "categories.plan.as: is missing → write 'index' or 'one-hot'"],
   [
     'a misspelt encoding',

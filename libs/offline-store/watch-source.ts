@@ -47,9 +47,9 @@ export async function watchSource(pool: pg.Pool, request: WatchRequest): Promise
   return changeEventRules(pool, async (db) => {
     const { keyType } = await lockAssignments(db);
     const table = await findWatchable(db, request.table);
-    await checkRequest(db, table, request, keyType);
-    // Of a table that is watched already a change under way may go by the predictors of before.
     const known = await findWatchOf(db, table.oid);
+    await checkRequest(db, table, request, { keyType, isKnown: known !== undefined });
+    // Of a table that is watched already a change under way may go by the predictors of before.
     if (known !== undefined) {
       await lockEventRules(db);
       await refuseOtherKey(db, request, known);
@@ -184,9 +184,19 @@ const TYPES: Readonly<Record<KeyType, readonly string[]>> = {
   text: ['text', 'character varying', 'character', 'name', 'citext'],
 };
 
-async function checkRequest(db: Db, table: Watchable, request: WatchRequest, keyType: KeyType | null): Promise<void> {
-  const { key, columns, predictors } = request;
-  if (keyType === null || predictors.length === 0) {
+interface Standing {
+  readonly keyType: KeyType | null;
+  /** Whether the table is watched already. */
+  readonly isKnown: boolean;
+}
+
+async function checkRequest(
+  db: Db,
+  table: Watchable,
+  { key, columns, predictors }: WatchRequest,
+  { keyType, isKnown }: Standing,
+): Promise<void> {
+  if (keyType === null || (predictors.length === 0 && !isKnown)) {
     throw invalid(
       'predictors',
       'No predictor of this database reads the table.',

@@ -33,7 +33,7 @@ export const watched: Section = {
   name: 'watched',
   async measure(servers, { users, rounds }, say) {
     const artifact = linearModel({ weights: FEATURES.map((_, i) => (i - 6) / 10) });
-    for (const name of [PLAIN, WATCHED]) {
+    for (const name of [PLAIN, WATCHED] as const) {
       await adoptPredictor(servers, { name, artifact, users });
       await servers.pool.query(`create index on ${tableOf(name)} (f2)`);
     }

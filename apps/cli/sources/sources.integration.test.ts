@@ -1,0 +1,91 @@
+/** Watched sources from the command line, on real Postgres: what init writes, what adopting, watching and unwatching do. */
+import { linearModel } from '@tandem/testing/onnx-models';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { createPlace, type Place } from '../init/strangers-table.fixture.ts';
+
+// Each command starts processes that import the config and try the model.
+vi.setConfig({ testTimeout: 120_000 });
+
+const INIT = 'init --model m.onnx --table customers --key customer_id --predictor churn';
+let place: Place;
+
+beforeEach(async () => {
+  place = await createPlace();
+  await place.write('m.onnx', linearModel({ weights: [1] }));
+  await place.sql(`create table customers (customer_id bigint primary key, age integer);
+    insert into customers select n, n from generate_series(1, 10) n`);
+});
+afterEach(() => place.remove());
+
+interface Told {
+  readonly subject: string;
+  readonly level: string;
+  readonly text: string;
+}
+
+async function sourcesBy(command: 'check --json' | 'watch --json'): Promise<readonly string[]> {
+  const { out } = await place.tandem(command);
+  const { findings, sources = findings } = JSON.parse(out) as { findings?: Told[]; sources?: Told[] };
+  return (sources ?? [])
+    .filter(({ subject }) => subject === 'churn sources')
+    .map(({ level, text }) => `${level}: ${text}`);
+}
+
+test('init has the table watched: check says so, adopting creates the triggers, and unwatch removes them', async () => {
+  expect(await place.tandem(INIT)).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('adopting creates triggers on it'),
+  });
+  expect(await place.read('tandem.config.ts')).toContain("watch: [{ table: 'customers', key: 'customer_id' }],");
+  expect(await sourcesBy('check --json')).toEqual(['ok: public.customers: watched once the config is adopted']);
+  expect((await place.tandem('adopt')).out).toContain('public.customers: watched for churn, by customer_id');
+  expect(await sourcesBy('check --json')).toEqual(['ok: public.customers: watched, by customer_id']);
+  expect((await place.tandem('adopt')).code).toBe(0);
+  await place.sql('update customers set age = 70 where customer_id = 7');
+  expect(await place.tandem('unwatch customers')).toMatchObject({ code: 0, out: 'customers: not watched any more\n' });
+  expect(await place.tandem('unwatch customers')).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('is not watched'),
+  });
+});
+
+test('a joined query is listed table by table, and each can be watched by its own key', async () => {
+  await place.sql(`create table visits (customer bigint, at timestamptz); create table prices (product int, price float8);
+    create view totals as select customer, count(*)::int as visits from visits group by customer;
+    create function surcharge() returns int language sql as 'select count(*)::int from prices'`);
+  await place.write(
+    'tandem.config.ts',
+    Buffer.from(`export default { predictors: { churn: { model: './m.onnx', outputs: { score: 'float32' }, features: {
+      sql: 'select c.customer_id as user_id, coalesce(t.visits, 0) + surcharge() as n from customers c left join totals t on t.customer = c.customer_id' } } } };`),
+  );
+  expect((await place.tandem('adopt')).code).toBe(0);
+  const unwatched = 'not watched; a change without an event is seen at the next run or at maxAge';
+  expect(await sourcesBy('watch --json')).toEqual([
+    `ok: public.customers: ${unwatched}`,
+    `ok: public.visits: ${unwatched}`,
+    'ok: function public.surcharge: the tables that it reads are not known here',
+  ]);
+  expect((await place.tandem('watch visits')).code).toBe(2);
+  expect(await place.tandem('watch totals --key customer')).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('watch the tables that it reads: public.visits'),
+  });
+  expect((await place.tandem('watch visits --key customer --columns customer')).out).toContain(
+    'public.visits: watched for churn',
+  );
+  expect(await place.tandem('watch prices --everyone')).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('No predictor of this database reads the table.'),
+  });
+  expect((await place.tandem('watch prices --everyone --predictors churn')).out).toContain(
+    'a change concerns every user',
+  );
+  await place.sql('alter table visits add column extra int; alter table visits disable trigger tandem_watch_insert');
+  expect((await sourcesBy('watch --json'))[1]).toBe(
+    'warning: public.visits: watched in part; missing or disabled: visits: tandem_watch_insert',
+  );
+  expect((await place.tandem('watch visits --key customer')).code).toBe(0);
+  expect((await sourcesBy('watch --json'))[1]).toBe('ok: public.visits: watched, by customer');
+  const doctor = await place.tandem('doctor --json');
+  expect(doctor.out).toContain('public.visits: watched, by customer');
+});
