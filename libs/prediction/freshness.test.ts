@@ -63,6 +63,13 @@ describe('judge', () => {
     expect(state(fromGeneration, { user: { version: 9, touched: 5 } })).toBe('fresh');
   });
 
+  it('calls a whole generation stale after a bulk change of a watched source, and not the overlay, whose floor rises', () => {
+    const generation = assignment.generation && { ...assignment.generation, isOutdated: true };
+    expect(state(fromGeneration, { assignment: { generation } })).toBe('stale');
+    expect(state(fromOverlay, { assignment: { generation } })).toBe('fresh');
+    expect(state(fromOverlay, { assignment: { generation, overlayFloor: 4 } })).toBe('foreign');
+  });
+
   it('calls what Postgres does not assign foreign', () => {
     expect(state({ ...fromGeneration, generationId: 'g6' })).toBe('foreign');
     expect(state({ ...fromGeneration, modelVersionId: 'm1' })).toBe('foreign');

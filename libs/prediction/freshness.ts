@@ -25,7 +25,8 @@ export function judge(
 ): CandidateState {
   if (!fits(candidate, assignment, certificate.history)) return 'foreign';
   if (user.deletedVersion > 0 && candidate.contextVersion <= user.deletedVersion) return 'blocked';
-  if (candidate.contextVersion < user.touched || isOutdated(candidate, assignment)) return 'stale';
+  if (candidate.contextVersion < user.touched) return 'stale';
+  if (isOutdated(candidate, assignment)) return 'stale';
   if (policy.maxAgeMs === null || certificate.now - candidate.computedAt <= policy.maxAgeMs) return 'fresh';
   const restart = candidate.layer === 'generation' ? assignment.expiresFrom : null;
   return restart !== null && certificate.now - restart <= policy.maxAgeMs ? 'restarted' : 'expired';

@@ -64,6 +64,8 @@ export function whyLive(read: CertifiedRead, standing: Standing): Reason {
   if (states.includes('stale')) return 'context_newer';
   const foreign = standing.candidates.find((_, i) => states[i] === 'foreign');
   if (foreign && foreign.modelVersionId !== assignment.modelVersionId) return 'version_changed';
-  if (foreign && foreign.overlayFloor !== null && foreign.overlayFloor < assignment.overlayFloor) return 'rolled_back';
+  if (foreign && foreign.overlayFloor !== null && foreign.overlayFloor < assignment.overlayFloor) {
+    return assignment.generation?.isOutdated ? 'context_newer' : 'rolled_back';
+  }
   return assignment.generation === null && assignment.modelNumber > 1 ? 'version_changed' : 'missing';
 }
