@@ -8,6 +8,7 @@ import { migrate, schemaState } from './migrate.ts';
 import { createPartition } from './partition.ts';
 import { grantsFor, quoteName } from './rights.ts';
 import { createTestDatabase, type TestDatabase, visitsPredictor } from './store.fixture.ts';
+import { checkWatchable, unwatchSource, watchSource } from './watch-source.ts';
 
 const suffix = randomBytes(4).toString('hex');
 const [owner, reader] = [`owner_${suffix}`, `reader_${suffix}`];
@@ -132,6 +133,26 @@ test('every function that runs with the rights of the owner looks for types in t
   );
   expect(rows.map(({ name }) => name)).toEqual(['accept_events', 'current_history', 'stamp_event']);
   for (const { name, path } of rows) expect(path, name).toMatch(/search_path=pg_catalog(, tandem)?, pg_temp(;|$)/);
+});
+
+test('the owner of the schema watches a table of another role with the right to create triggers, and unwatches it', async () => {
+  await database.pool.query('create table clients (id text primary key, age int)');
+  const predictor = visitsPredictor({ keyType: 'text' });
+  await adopt(asOwner, { predictors: [predictor], actor: 'test' });
+  const request = { table: 'clients', key: 'id', columns: null, predictors: [predictor.name], actor: 'test' };
+  const grant = `grant trigger on public.clients to ${owner}`;
+  const refusal = { message: `User ${owner} may not create triggers on public.clients.`, remedy: grant };
+  await expect(checkWatchable(asOwner, request)).rejects.toMatchObject(refusal);
+  await expect(watchSource(asOwner, request)).rejects.toMatchObject(refusal);
+  await database.pool.query(grant);
+  expect(await watchSource(asOwner, request)).toMatchObject({ name: 'public.clients' });
+  // Once it is as asked, whoever adopts the config needs no right of this kind.
+  await asOwner.query(grantsFor(reader, owner));
+  await checkWatchable(asReader, request);
+  await database.pool.query(`insert into clients values ('bert', 1)`);
+  const { rows } = await asOwner.query(`select version::int from tandem.user_contexts where user_id = 'bert'`);
+  expect(rows).toEqual([{ version: 1 }]);
+  expect(await unwatchSource(asOwner, 'public.clients', 'test')).toBe(true);
 });
 
 test('a name that is not plain is written in quotation marks', () => {

@@ -81,6 +81,11 @@ async function findAsAsked(db: Db, request: WatchRequest): Promise<Watched | und
   return predictors.every((name) => known.predictors.includes(name)) ? known : undefined;
 }
 
+/** Rejects as `watchSource` would for what the table is and what the rights allow; changes nothing. */
+export async function checkWatchable(db: Db, request: WatchRequest): Promise<void> {
+  if (!(await findAsAsked(db, request))) await findWatchable(db, request.table);
+}
+
 /** False where the table is not watched. */
 export function unwatchSource(pool: pg.Pool, table: string, actor: string): Promise<boolean> {
   return changeEventRules(pool, async (db) => {

@@ -3,13 +3,14 @@ import { relative } from 'node:path';
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
 import { type AdoptionOutcome, adopt, findUnchanged } from '@tandem/offline-store/adopt';
-import { type Watched, watchSource } from '@tandem/offline-store/watch-source';
+import { checkWatchable, type Watched, type WatchRequest, watchSource } from '@tandem/offline-store/watch-source';
 import { judgePredictors } from '../check/judge-predictors.ts';
 import { examineSchema } from '../doctor/examine-schema.ts';
 import { CommandFailure } from '../failure.ts';
 import { type Finding, renderFindings, summarise } from '../output/finding.ts';
 import type { Databases } from '../servers/databases.ts';
 import { renderWatched } from '../sources/render-watched.ts';
+import { watchRequests } from '../sources/watch-requests.ts';
 import { readConfig } from './read-config.ts';
 import { findWithdrawn, KEEP_SERVED, withdrawalText } from './served-predictors.ts';
 
@@ -60,19 +61,19 @@ export async function adoptConfig(
   for (const { subject, text } of ignored) say(`ignored: ${subject}: ${text}`);
   const withdrawn = await findWithdrawn(pool, predictors);
   if (withdrawn.length > 0) say(`${withdrawalText(withdrawn, from)}; ${KEEP_SERVED}`);
+  // What cannot be watched refuses the config before anything is changed, also with `force`.
+  const watches = predictors.flatMap(watchRequests);
+  for (const request of watches) await checkWatchable(pool, request);
   const adopted = await adopt(pool, { predictors, actor: 'cli' });
-  return { file, ...adopted, ignored, toTry: toTryOf(predictors), watched: await watchAll(pool, predictors) };
+  return { file, ...adopted, ignored, toTry: toTryOf(predictors), watched: await watchAll(pool, watches) };
 }
 
 /** After the adoption: a watch is for predictors that are known. */
-async function watchAll(pool: Databases['pool'], predictors: readonly CheckedPredictor[]): Promise<readonly Watched[]> {
+async function watchAll(pool: Databases['pool'], requests: readonly WatchRequest[]): Promise<readonly Watched[]> {
   const watched = new Map<string, Watched>();
-  for (const { name, watch } of predictors) {
-    for (const { maxUsers, ...source } of watch) {
-      const request = { ...source, predictors: [name], actor: 'cli' };
-      const one = await watchSource(pool, { ...request, ...(maxUsers === undefined ? {} : { maxUsers }) });
-      watched.set(one.name, one);
-    }
+  for (const request of requests) {
+    const one = await watchSource(pool, request);
+    watched.set(one.name, one);
   }
   return [...watched.values()];
 }

@@ -8,12 +8,11 @@ import { maxAgeTooShort } from '@tandem/config/schedule';
 import { query } from '@tandem/offline-store/database';
 import { explainRange, explainUser, findDuplicateKeys, type PlanReport } from '@tandem/offline-store/feature-check';
 import { KEY_SQL } from '@tandem/offline-store/feature-statement';
-import { listWatchedSources } from '@tandem/offline-store/watched-sources';
 import type { KeyType } from '@tandem/prediction/user-id';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import { count, duration } from '../output/quantities.ts';
 import type { Databases } from '../servers/databases.ts';
-import { describeSources } from '../sources/describe-sources.ts';
+import { checkSources } from './check-sources.ts';
 import { countUnscorable, type UnscorableUsers, type UnscorableValue } from './count-unscorable.ts';
 import { describeModel } from './describe-model.ts';
 import { scanSteps } from './scan-steps.ts';
@@ -59,14 +58,6 @@ export async function checkPredictor(
     );
   }
   return findings.map((finding) => ({ ...finding, subject: `${predictor.name} ${finding.subject}` }));
-}
-
-async function checkSources(
-  { pool, features }: Databases,
-  { name, definition, watch }: CheckedPredictor,
-): Promise<Finding[]> {
-  const declared = watch.map(({ table }) => table);
-  return describeSources(features, { name, sql: definition.query.sql }, await listWatchedSources(pool), declared);
 }
 
 function paddedFinding({ name, type }: CheckedPredictor['padded'][number]): Finding {
