@@ -89,3 +89,19 @@ test('a joined query is listed table by table, and each can be watched by its ow
   const doctor = await place.tandem('doctor --json');
   expect(doctor.out).toContain('public.visits: watched, by customer');
 });
+
+test('a config that has a view watched is refused by check and adopt, and nothing is adopted', async () => {
+  await place.sql('create view seen as select * from customers');
+  await place.write(
+    'tandem.config.ts',
+    `export default { predictors: { churn: { model: './m.onnx', outputs: { score: 'float32' }, features: {
+      sql: 'select customer_id as user_id, age from seen', watch: [{ table: 'seen', key: 'customer_id' }] } } } };`,
+  );
+  const why = 'public.seen is a view, and changes happen beneath it.';
+  expect(await place.tandem('check')).toMatchObject({
+    code: 1,
+    out: expect.stringContaining(`seen cannot be watched: ${why}`),
+  });
+  expect(await place.tandem('adopt')).toMatchObject({ code: 1, err: expect.stringContaining(why) });
+  expect(await sourcesBy('watch --json')).toEqual([]);
+});
