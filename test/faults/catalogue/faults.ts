@@ -37,8 +37,9 @@ export const faults: readonly NamedFault[] = [
   ...unannouncedRestores,
 ];
 
+/** Events of its own, or it waits for one to come by. */
 export function sendsEvents(fault: NamedFault): boolean {
-  return crowdedUsers.includes(fault) || repeatedEvents.includes(fault);
+  return crowdedUsers.includes(fault) || repeatedEvents.includes(fault) || fault.name.startsWith('killed-at-event');
 }
 
 /** Those whose name is, or begins with, one of these; all where none is named. Throws where a name means none. */
