@@ -70,7 +70,13 @@ describeStoredPredictions('Postgres', async () => {
       const chunk = await runs.claim(run.id, 0, 60_000);
       if (!chunk || 'failed' in chunk) throw new Error('there is no chunk to claim');
       await runs.commit(planned, chunk, { history, computedAt, scored: scoredUsers(rows), failures: [] });
-      const generation = { id: planned.generationId ?? '', number: 1, buckets: 1, startedAt: computedAt, isOutdated: false };
+      const generation = {
+        id: planned.generationId ?? '',
+        number: 1,
+        buckets: 1,
+        startedAt: computedAt,
+        isOutdated: false,
+      };
       return { ...assignment, generation };
     },
   };

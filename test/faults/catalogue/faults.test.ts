@@ -51,6 +51,8 @@ describe('the negative controls', () => {
         'R1',
         'R2',
         'R3',
+        'W1',
+        'W2',
       ],
     ]);
     for (const { plants } of controls) findPlants(plants);
