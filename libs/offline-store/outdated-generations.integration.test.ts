@@ -123,7 +123,7 @@ describe('a bulk change', () => {
     expect(await states()).toEqual(['stale']);
   });
 
-  test('that is not committed makes nobody wait but another bulk change', async () => {
+  test('that is not committed blocks another bulk change only', async () => {
     await workAll(await start());
     await transaction(database.pool, async (db) => {
       await db.query('update visits set orders = 5');

@@ -146,7 +146,7 @@ test('the owner of the schema watches a table of another role with the right to 
   await expect(watchSource(asOwner, request)).rejects.toMatchObject(refusal);
   await database.pool.query(grant);
   expect(await watchSource(asOwner, request)).toMatchObject({ name: 'public.clients' });
-  // Once it is as asked, whoever adopts the config needs no right of this kind.
+  // Adopting a config whose watch is there already needs no right of this kind.
   await asOwner.query(grantsFor(reader, owner));
   await checkWatchable(asReader, request);
   await database.pool.query(`insert into clients values ('bert', 1)`);

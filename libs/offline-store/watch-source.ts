@@ -156,7 +156,7 @@ async function createTriggers(db: Db, table: Watchable, id: number, request: Wat
   const { key, columns, maxUsers = MAX_USERS } = request;
   await query(db, { text: createFunctionSql({ id, key, columns, maxUsers, hasBinaryForm: table.hasBinaryForm }) });
   await query(db, { text: `alter function ${functionName(id)}() owner to ${quoteName(table.schemaOwner)}` });
-  // Triggers do not ask for this right; without it nobody else can put the function on a table of theirs.
+  // A trigger fires without this right. Without it no other role can put the function on its own table.
   await query(db, { text: `revoke all on function ${functionName(id)}() from public` });
   for (const relation of table.relations) {
     await withTableLock(db, relation.name, async () => {

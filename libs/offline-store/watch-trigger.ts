@@ -1,7 +1,7 @@
 /**
  * The SQL of a watched table's trigger function and triggers. The function finds whose rows a statement changed, and
  * tandem.source_changed (migrations/0040) raises what that concerns. It runs with the rights of the schema's owner, so that
- * the application needs none in `tandem`; its text is fixed when the table is watched, so that nobody else can change it.
+ * the application needs none in `tandem`; its text is fixed when the table is watched, and only the owner can change it.
  *
  * A statement's old and new rows are compared as a whole: a user whose rows are the same afterwards, in any order, has not
  * changed. A row that moves to another user is missing for one and new for the other.

@@ -49,7 +49,7 @@ it('with a watch every API answers from the change on, for one user and in bulk,
     prediction: { score: 1 },
   });
   await expectAnswers('3', { ...fresh(0), source: 'batch' });
-  // Nobody's version rises: all that is stored is stale, what was stored live as well.
+  // No version rises: all stored predictions are stale, live ones as well.
   await change(`> ${USERS - BULK - 1}`);
   await expectAnswers(String(USERS), { source: 'live', contextVersion: 0, prediction: { score: 1 } });
   await expectAnswers('2', { source: 'live', contextVersion: 1, prediction: { score: 1 } });

@@ -1,5 +1,5 @@
 /**
- * Applications that change rows of a watched table and tell nobody: the COMMIT is all that there is. Most statements
+ * Applications that change rows of a watched table and send no event: the COMMIT is all that there is. Most statements
  * change a few users, whose context versions rise; some change more than a watch raises one by one.
  */
 import { setTimeout as pause } from 'node:timers/promises';
