@@ -334,7 +334,9 @@ describe('what cannot be watched', () => {
       message: 'tandem.events is not a table of the application.',
     });
     await expect(watch({ columns: ['gone'] })).rejects.toMatchObject({ field: 'columns' });
-    await expect(watch({ predictors: ['unknown'] })).rejects.toMatchObject({ message: 'There is no predictor unknown.' });
+    await expect(watch({ predictors: ['unknown'] })).rejects.toMatchObject({
+      message: 'There is no predictor unknown.',
+    });
   });
 
   test('for want of rights is told with the grant', async () => {
