@@ -36,6 +36,8 @@ alter table tandem.runs add column source_version bigint not null default 0;
 -- 1,000 users leaves no rows in the outbox: what these tell Redis only spares work, and they cost as much as the rest.
 create function tandem.source_changed(watch bigint, users text[]) returns void language plpgsql
 set search_path = pg_catalog, tandem
+set enable_indexscan = on
+set enable_nestloop = on
 set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_hashjoin = off

@@ -3,6 +3,8 @@
  * - is sent by the extended protocol, which takes one statement a text;
  * - runs in a read-only transaction, which Postgres lets no statement leave;
  * - ends in a rollback, which undoes what the query set in its session (`set_config`): the next query finds what ours set.
+ *
+ * `parseOnly` is for statements that Postgres parses and does not run.
  */
 import { isTandemError, TandemError } from '@tandem/prediction/errors';
 import pg from 'pg';
@@ -40,8 +42,20 @@ export function readOnce<R extends unknown[]>(
 
 /** Runs `work` in one read-only transaction, which is rolled back at the end. */
 export function readOnly<T>(pool: pg.Pool, work: (db: pg.PoolClient) => Promise<T>): Promise<T> {
+  return inRolledBack(pool, BEGIN, work);
+}
+
+/**
+ * The same for a view over the text, which Postgres makes in no read-only transaction, also where it is temporary. The
+ * caller must not read from the view: the text would run.
+ */
+export function parseOnly<T>(pool: pg.Pool, work: (db: pg.PoolClient) => Promise<T>): Promise<T> {
+  return inRolledBack(pool, 'begin isolation level read committed read write', work);
+}
+
+function inRolledBack<T>(pool: pg.Pool, begin: string, work: (db: pg.PoolClient) => Promise<T>): Promise<T> {
   return withClient(pool, async (client) => {
-    await client.query(BEGIN);
+    await client.query(begin);
     try {
       const result = await work(client);
       await client.query('rollback');

@@ -1,6 +1,7 @@
 /** What a bulk change of a watched source does to what is stored: the protocol of test/model-check/models/bulk-change.ts. */
 import type { Assignment, Certificate } from '@tandem/prediction/certificate';
 import { judge } from '@tandem/prediction/freshness';
+import { publishNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { createAuthority } from './authority.ts';
 import { query, transaction } from './database.ts';
@@ -63,7 +64,7 @@ describe('a bulk change', () => {
     await work(run, 0);
     await changeInBulk();
     await work(run, 1);
-    expect(await store.publish(run.id)).toMatchObject({ generation: { inForce: true } });
+    expect(await publishNow(store, run.id)).toMatchObject({ generation: { inForce: true } });
     expect((await certified()).assignment.generation?.isOutdated).toBe(true);
   });
 

@@ -1,4 +1,6 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { createPool } from './database.ts';
 import { findQueryTables } from './query-tables.ts';
 import { createTestDatabase, type TestDatabase } from './store.fixture.ts';
 
@@ -36,4 +38,33 @@ test('rejects with what Postgres says of a query that it does not take', async (
   await expect(findQueryTables(database.pool, 'select id as user_id from nothing')).rejects.toThrow(
     '"nothing" does not exist',
   );
+});
+
+test('takes one statement, and makes nothing that stays', async () => {
+  await expect(
+    findQueryTables(database.pool, 'select 1 as user_id) f; create table left (n int); --'),
+  ).rejects.toThrow();
+  await expect(
+    findQueryTables(database.pool, 'select id as user_id from customers) f; drop table customers; select (1'),
+  ).rejects.toThrow('multiple commands');
+  const { rows } = await database.pool.query(`select to_regclass('customers') is not null as kept`);
+  expect(rows).toEqual([{ kept: true }]);
+});
+
+test('the login of feature queries names the tables with the right to read them alone', async () => {
+  const suffix = randomBytes(4).toString('hex');
+  const reader = `reader_${suffix}`;
+  await database.pool.query(`create role ${reader} login password 'p';
+    alter role ${reader} set default_transaction_read_only = on; grant select on customers to ${reader}`);
+  const url = new URL(database.url);
+  url.username = reader;
+  url.password = 'p';
+  const pool = createPool({ url: url.href, max: 1, applicationName: 'reader' });
+  try {
+    const { tables } = await findQueryTables(pool, 'select id as user_id, age from customers');
+    expect(tables).toMatchObject([{ name: 'public.customers' }]);
+  } finally {
+    await pool.end();
+    await database.pool.query(`revoke all on customers from ${reader}; drop role ${reader}`);
+  }
 });

@@ -3,7 +3,8 @@
  * dependencies name every table and column, through other views as well. What a function reads inside stays unknown.
  */
 import type pg from 'pg';
-import { type Db, query, transaction } from './database.ts';
+import { type Db, query } from './database.ts';
+import { parseOnly } from './feature-session.ts';
 import { asRelation } from './feature-statement.ts';
 
 export interface QueryTable {
@@ -23,17 +24,18 @@ export interface QueryTables {
 
 const VIEW = 'tandem_feature_query';
 
-/** Rejects where Postgres refuses the query, or the user may not make temporary tables. */
+/**
+ * Rejects where Postgres refuses the query, or the user may not make temporary tables.
+ * @param pool of feature statements: its login's `search_path` and rights decide which tables the query reads
+ */
 export function findQueryTables(pool: pg.Pool, sql: string): Promise<QueryTables> {
-  return transaction(pool, async (db) => {
+  return parseOnly(pool, async (db) => {
     // Whatever else the query selects twice, a view needs each name once.
-    await db.query(`create temporary view ${VIEW} as select f.user_id from ${asRelation(sql)}`);
-    const found = {
+    await query(db, { text: `create temporary view ${VIEW} as select f.user_id from ${asRelation(sql)}` });
+    return {
       tables: await tablesOf(db, `pg_temp.${VIEW}`),
       functions: await functionsOf(db, `pg_temp.${VIEW}`),
     };
-    await db.query(`drop view pg_temp.${VIEW}`);
-    return found;
   });
 }
 

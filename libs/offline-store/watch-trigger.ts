@@ -47,7 +47,7 @@ export function createTriggerSql(relation: string, operation: string, id: number
 export function createFunctionSql(watch: WatchTrigger): string {
   const body = watch.key === null ? everyoneBody(watch) : usersBody(watch, watch.key);
   return `create or replace function ${functionName(watch.id)}() returns trigger language plpgsql security definer
-    set search_path = pg_catalog, pg_temp set extra_float_digits = 1 set jit = off
+    set search_path = pg_catalog, pg_temp set extra_float_digits = 1 set jit = off set standard_conforming_strings = on
     as ${pg.escapeLiteral(body)}`;
 }
 
@@ -57,7 +57,7 @@ function usersBody(watch: WatchTrigger, key: string): string {
   const values = valuesSql(watch);
   // Ids that cannot be a user's have no prediction to be made stale.
   const sorted = (rows: string) => `array(select distinct user_id from (${rows}) c
-      where octet_length(user_id) between 1 and 128 order by user_id limit ${maxUsers + 1})`;
+      where octet_length(user_id) between 1 and 128 and user_id not in ('.', '..') order by user_id limit ${maxUsers + 1})`;
   const of = (rows: string) => `select ${userId} as user_id from ${rows} changed`;
   return `
 declare

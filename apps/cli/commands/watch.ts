@@ -4,7 +4,8 @@ import { type Cli, type CommonOptions, present } from '../cli.ts';
 import { createCommand } from '../command-line/create-command.ts';
 import { parseList, parseWhole } from '../command-line/parse-options.ts';
 import { renderFindings } from '../output/finding.ts';
-import { findDatabaseUrl } from '../servers/addresses.ts';
+import { findDatabaseUrls } from '../servers/addresses.ts';
+import { withDatabases } from '../servers/databases.ts';
 import type { WatchOptions } from '../sources/watch-table.ts';
 
 type Options = CommonOptions & WatchOptions;
@@ -28,25 +29,20 @@ Ends with 0: watched; 1: not watched; 2: wrong usage.`,
     .option('--predictors <names>', 'for these alone (default: those whose query reads the table)', parseList)
     .option('--max-users <n>', 'users that one statement raises one by one (default: 10000)', parseWhole(1))
     .action(async (table: string | undefined, options: Options) => {
-      const url = findDatabaseUrl(cli);
-      const { createPool } = await import('@tandem/offline-store/database');
-      const pool = createPool({ url, max: 2, applicationName: 'tandem-watch' });
-      try {
+      await withDatabases(findDatabaseUrls(cli), { applicationName: 'tandem-watch' }, async (databases) => {
         if (table === undefined) {
-          const { examineSources } = await import('../doctor/examine-sources.ts');
-          const findings = await examineSources(pool);
+          const { listSources } = await import('../doctor/examine-sources.ts');
+          const findings = await listSources(databases);
           present(cli, options, { sources: findings }, () => renderFindings(findings, cli.paint));
           return;
         }
         const { watchTable } = await import('../sources/watch-table.ts');
         const { renderWatched } = await import('../sources/render-watched.ts');
-        const watched = await watchTable(pool, table, options);
+        const watched = await watchTable(databases, table, options);
         present(cli, options, watched, () => [
           renderWatched(watched),
           'Changes from now on are seen. What changed before is seen at the next run: tandem run start <predictor>',
         ]);
-      } finally {
-        await pool.end();
-      }
+      });
     });
 }

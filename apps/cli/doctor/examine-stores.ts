@@ -4,7 +4,6 @@ import { createPool } from '@tandem/offline-store/database';
 import { explainFailure } from '../failure.ts';
 import { type Finding, failed } from '../output/finding.ts';
 import { examineSchema } from './examine-schema.ts';
-import { examineSources } from './examine-sources.ts';
 import { judgePostgres } from './judge-postgres.ts';
 import { judgeRedis } from './judge-redis.ts';
 import { readPostgresFacts } from './read-postgres-facts.ts';
@@ -19,9 +18,7 @@ export function examinePostgres(url: string, now: () => number): Promise<Finding
       await pool.query('select 1');
       const before = now();
       const facts = await readPostgresFacts(pool);
-      const schema = await examineSchema(pool);
-      const sources = schema.level === 'ok' ? await examineSources(pool) : [];
-      return [...judgePostgres(facts, (before + now()) / 2), schema, ...sources];
+      return [...judgePostgres(facts, (before + now()) / 2), await examineSchema(pool)];
     } finally {
       await pool.end();
     }

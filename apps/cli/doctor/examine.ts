@@ -3,6 +3,7 @@ import type { Cli } from '../cli.ts';
 import type { Finding } from '../output/finding.ts';
 import { findApiUrl, findDatabaseUrls, findRedisUrl } from '../servers/addresses.ts';
 import { examineFeatureLogin } from './examine-feature-login.ts';
+import { examineSources } from './examine-sources.ts';
 import { examinePostgres, examineRedis, unreached } from './examine-stores.ts';
 import { judgeDisk, judgeNode, judgePort } from './judge-machine.ts';
 
@@ -16,7 +17,11 @@ export async function examine(cli: Cli): Promise<Finding[]> {
     atAddress(
       'postgres',
       () => findDatabaseUrls(cli),
-      async (urls) => [...(await examinePostgres(urls.url, cli.now)), ...(await examineFeatureLogin(urls))],
+      async (urls) => {
+        const found = [...(await examinePostgres(urls.url, cli.now)), ...(await examineFeatureLogin(urls))];
+        // What does not answer, or lacks rights, is told once.
+        return found.some(({ level }) => level === 'error') ? found : [...found, ...(await examineSources(urls))];
+      },
     ),
     atAddress(
       'redis',

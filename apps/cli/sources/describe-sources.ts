@@ -6,7 +6,11 @@ import { type Finding, ok, warning } from '../output/finding.ts';
 
 const SUBJECT = 'sources';
 
-/** A finding for each table and function of the query. @param declared tables that the config will have watched */
+/**
+ * A finding for each table and function of the query.
+ * @param pool of feature statements
+ * @param declared tables that the config will have watched
+ */
 export async function describeSources(
   pool: Pool,
   predictor: { readonly name: string; readonly sql: string },

@@ -1,8 +1,8 @@
 /** `tandem watch <table>` against a database. */
-import type { Pool } from '@tandem/admission/sample-users';
 import { findQueryTables } from '@tandem/offline-store/query-tables';
 import { qualifiedName, type Watched, watchSource } from '@tandem/offline-store/watch-source';
 import { CommandFailure, EXIT_USAGE } from '../failure.ts';
+import type { Databases } from '../servers/databases.ts';
 import { findServedQueries } from './served-queries.ts';
 
 export interface WatchOptions {
@@ -13,7 +13,7 @@ export interface WatchOptions {
   readonly maxUsers?: number;
 }
 
-export async function watchTable(pool: Pool, table: string, options: WatchOptions): Promise<Watched> {
+export async function watchTable(databases: Databases, table: string, options: WatchOptions): Promise<Watched> {
   const { key, everyone, columns = null, maxUsers } = options;
   if ((key === undefined) === (everyone === undefined)) {
     throw new CommandFailure('it is not said which user a row belongs to, or it is said twice', {
@@ -21,17 +21,17 @@ export async function watchTable(pool: Pool, table: string, options: WatchOption
       exitCode: EXIT_USAGE,
     });
   }
-  const predictors = options.predictors ?? (await findReaders(pool, table));
+  const predictors = options.predictors ?? (await findReaders(databases, table));
   const request = { table, key: key ?? null, columns, predictors, actor: 'cli' };
-  return watchSource(pool, { ...request, ...(maxUsers === undefined ? {} : { maxUsers }) });
+  return watchSource(databases.pool, { ...request, ...(maxUsers === undefined ? {} : { maxUsers }) });
 }
 
 /** The predictors whose query reads the table. */
-async function findReaders(pool: Pool, table: string): Promise<readonly string[]> {
+async function findReaders({ pool, features }: Databases, table: string): Promise<readonly string[]> {
   const name = await qualifiedName(pool, table);
   const readers = new Set<string>();
   for (const query of await findServedQueries(pool)) {
-    const { tables } = await findQueryTables(pool, query.sql);
+    const { tables } = await findQueryTables(features, query.sql);
     if (tables.some((one) => one.name === name)) readers.add(query.name);
   }
   return [...readers].sort();
