@@ -13,7 +13,7 @@ create index stable_history_of_version on tandem.stable_history (model_version_i
 create index stable_history_of_generation on tandem.stable_history (generation_id);
 
 -- A predictor that is older than this table: what its audit, its rollouts and its model versions tell.
-create temporary view known_versions as
+with known_versions as (
   select predictor, id as model_version_id, stable_at as at from tandem.model_versions where stable_at is not null
   union all
   select a.predictor, v.id, a.at from tandem.audit a join tandem.model_versions v on v.id = a.detail ->> 'modelVersionId'
@@ -22,8 +22,8 @@ create temporary view known_versions as
   select r.predictor, v.id, r.ended_at from tandem.rollouts r
   cross join lateral jsonb_array_elements(r.last_arms) as arm
   join tandem.model_versions v on v.id = arm ->> 'modelVersionId'
-  where r.kind = 'canary' and r.state = 'promoted';
-
+  where r.kind = 'canary' and r.state = 'promoted'
+)
 insert into tandem.stable_history (predictor, model_version_id, generation_id, at)
 select predictor, model_version_id, generation_id, at from (
   select predictor, model_version_id, null::uuid as generation_id, at from known_versions
@@ -41,8 +41,6 @@ left join lateral (
   where h.predictor = a.predictor order by h.seq desc limit 1) last on true
 where a.name = 'stable'
   and (a.model_version_id, a.generation_id) is distinct from (last.model_version_id, last.generation_id);
-
-drop view known_versions;
 
 -- A trigger, so that the history is whole whatever moves the arm: adoption, promotion, rollback, publication.
 create function tandem.note_stable() returns trigger language plpgsql as $$

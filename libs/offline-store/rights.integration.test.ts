@@ -149,9 +149,12 @@ test('the owner of the schema watches a table of another role with the right to 
   // Adopting a config whose watch is there already needs no right of this kind.
   await asOwner.query(grantsFor(reader, owner));
   await checkWatchable(asReader, request);
-  await database.pool.query(`insert into clients values ('bert', 1)`);
-  const { rows } = await asOwner.query(`select version::int from tandem.user_contexts where user_id = 'bert'`);
-  expect(rows).toEqual([{ version: 1 }]);
+  // No request could read or erase the second one.
+  await database.pool.query(`insert into clients values ('bert', 1), ('.', 2)`);
+  const { rows } = await asOwner.query(
+    `select user_id, version::int from tandem.user_contexts where user_id in ('bert', '.')`,
+  );
+  expect(rows).toEqual([{ user_id: 'bert', version: 1 }]);
   expect(await unwatchSource(asOwner, 'public.clients', 'test')).toBe(true);
 });
 

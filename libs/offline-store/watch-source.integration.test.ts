@@ -123,6 +123,15 @@ describe('a change of a watched row', () => {
     expect(await versions()).toEqual({ 1: 2 });
   });
 
+  test('is mapped to its user by the key as it was written, whatever the session makes of literals and plans', async () => {
+    await watch({ key: String.raw`replace(id::text, '\', '')::bigint` });
+    const pool = createPool({ url: database.url, max: 1, applicationName: 'odd-session' });
+    await pool.query(`set standard_conforming_strings = off; set enable_indexscan = off; set enable_nestloop = off`);
+    await pool.query('update shop.customers set spent = 1 where id in (2, 1)');
+    await pool.end();
+    expect(await versions()).toEqual({ 1: 1, 2: 1 });
+  });
+
   test('leaves an erased user erased', async () => {
     await watch();
     await createErasureStore(database.pool).setTombstone('5');
