@@ -9,8 +9,8 @@ const MOST = 4_096;
 const LEAST = 4;
 /** Of which those would be a good part that wait for a moment. */
 const FEW = 256;
-/** Files beside the connections and the children's: 26 to Postgres, 6 to Redis, and some 30 of Node itself. */
-const OTHER_FILES = 63;
+/** Files beside the connections and the children's: 40 to Postgres, 6 to Redis, and some 30 of Node itself. */
+const OTHER_FILES = 77;
 const FILES_A_CHILD = 5;
 /** Beside those that serve: one that is to take another's place, and those of a rollout, a trial, a shadow and a replay. */
 const OTHER_CHILDREN = 5;

@@ -44,7 +44,7 @@ test('a right that Postgres refuses is told with the command that names the gran
   const error = Object.assign(new Error('permission denied for function pg_control_system'), { code: '42501' });
   expect(lines(error)).toEqual([
     'tandem: permission denied for function pg_control_system',
-    '  run `tandem doctor`, which names the grant; or use another user in DATABASE_URL',
+    '  run `tandem doctor`, which names the grant; or use another user in DATABASE_URL (feature queries: FEATURES_DATABASE_URL)',
   ]);
 });
 
