@@ -67,7 +67,7 @@ const CHUNKS: readonly Site[] = [
   },
   {
     file: 'libs/prediction/runs/score-chunk.ts',
-    anchor: '  const { batch, rows, absent } = await readFeatures(features, version, chunk);\n',
+    anchor: '  const { batch, rows, absent } = await readFeatures(features, version, chunk, lost);\n',
     before: 'batch.before_read',
     after: 'batch.after_read',
   },

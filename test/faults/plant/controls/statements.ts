@@ -9,8 +9,14 @@ export const versionAfterContext: Plant = {
   patches: [
     {
       file: 'libs/offline-store/features.ts',
-      find: 'const batch = decodeBatch(version, rows, oids, { history: row[0], readAt: row[1] }, onOverlay);',
-      replace: `const batch = await (await import(${relabel})).relabel(pool, decodeBatch(version, rows, oids, { history: row[0], readAt: row[1] }, onOverlay));`,
+      find: 'return usersRead(version, read, options);',
+      replace: `const planted = usersRead(version, read, options);
+  return { ...planted, batch: await (await import(${relabel})).relabel(pool, planted.batch) };`,
+    },
+    {
+      file: 'libs/offline-store/features.ts',
+      find: 'return { batch, certificate };',
+      replace: `return { batch: await (await import(${relabel})).relabel(db, batch), certificate };`,
     },
     {
       file: 'libs/offline-store/features.ts',
@@ -19,7 +25,7 @@ export const versionAfterContext: Plant = {
   const batch = unpacked && (await (await import(${relabel})).relabel(pool, unpacked));`,
     },
     {
-      file: 'libs/offline-store/features.ts',
+      file: 'libs/offline-store/feature-range.ts',
       find: 'return rows.finish();',
       replace: `return (await import(${relabel})).relabel(db, rows.finish());`,
     },
