@@ -183,7 +183,7 @@ describe('a canary', () => {
     });
   });
 
-  it('whose live reads fail, and are answered stale instead, is taken back by itself', async () => {
+  it('whose failed live reads are answered stale rolls back by itself', async () => {
     const guardrails = { ...PLAN.analysis.guardrails, staleShare: 0.05 };
     const { id } = await start({ ...PLAN, coverage: 'live', analysis: { ...PLAN.analysis, guardrails } });
     await prepare();
@@ -199,7 +199,7 @@ describe('a canary', () => {
   it.each([
     ['alert', { state: 'running', reason: expect.stringMatching(/^no other verdict within 0 s, the hold deadline: /) }],
     ['roll_back', { state: 'aborted', reason: expect.stringMatching(/^no other verdict within 0 s/) }],
-  ] as const)('that holds past its deadline is told of or taken back, as set: %s', async (onDeadline, after) => {
+  ] as const)('that holds past its deadline alerts or rolls back, as set: %s', async (onDeadline, after) => {
     const { id } = await start({
       ...{ ...PLAN, coverage: 'live' },
       analysis: { ...PLAN.analysis, holdDeadlineMs: 0, onDeadline },
@@ -212,7 +212,7 @@ describe('a canary', () => {
   it.each([
     ['alert', { state: 'preparing', reason: expect.stringMatching(/^waits, not prepared within 1 s, its deadline: /) }],
     ['roll_back', { state: 'aborted', reason: expect.stringMatching(/^waits, not prepared within 1 s/) }],
-  ] as const)('that is preparing past its deadline is told of or taken back, as set: %s', async (onDeadline, after) => {
+  ] as const)('that is preparing past its deadline alerts or rolls back, as set: %s', async (onDeadline, after) => {
     const { id } = await start({ ...PLAN, analysis: { ...PLAN.analysis, preparingDeadlineMs: 1_000, onDeadline } });
     expect((await prepare()).aborted).toEqual([]);
     await pool.query(`update tandem.rollouts set created_at = created_at - interval '2 s' where id = $1`, [id]);

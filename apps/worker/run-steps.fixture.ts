@@ -59,7 +59,7 @@ export async function createSlowWorld({ seconds, planTimeout }: SlowSteps) {
     end $$`);
   const customers = { users: 200, chunkSize: 50 };
   await adoptCustomers(pool, customers);
-  // A number for each: nobody fails here.
+  // Each user has a number, so that none fails.
   await pool.query(`update customers set recency = 1 where recency = 'NaN'`);
   const of = (name: string, policy: NonNullable<Parameters<typeof predictorOf>[0]['policy']> = {}) =>
     predictorOf({ ...customers, name, where: `paced('${name}')`, policy });

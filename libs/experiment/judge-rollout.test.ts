@@ -282,7 +282,7 @@ describe('an outcome', () => {
     }
   });
 
-  it('that almost no user has any more takes the rollout back', () => {
+  it('that almost no user has any more rolls the rollout back', () => {
     const figures = step({ outcomes: { sale: sampleOf(3_000, 0.001) } }, 4_000, {
       outcomes: { sale: sampleOf(12_000, 0.1) },
     });
