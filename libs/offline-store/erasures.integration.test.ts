@@ -256,6 +256,30 @@ describe('the sweeps after an erasure', () => {
     expect(await store().due(10)).toEqual([dueOf(tombstone.number, 1)]);
   });
 
+  it('begin again for those above a number whose sweeps have ended, some seconds later, and end again', async () => {
+    for (const userId of ['1', '2', '3']) await store().setTombstone(userId);
+    await database.pool.query('update tandem.erasures set sweeps = 4, sweep_at = null where number < 3');
+    const before = 'from tandem.erasures where number = 3 and sweep_at is not null';
+    const planned = (await database.pool.query(`select sweep_at ${before}`)).rows;
+    await store().sweepAgain(1);
+    expect(await count('from tandem.erasures where number = 1 and sweep_at is null')).toBe(1);
+    expect((await database.pool.query(`select sweep_at ${before}`)).rows).toEqual(planned);
+    const soon = "sweep_at between clock_timestamp() + interval '3 s' and clock_timestamp() + interval '5 s'";
+    expect(await count(`from tandem.erasures where number = 2 and ${soon}`)).toBe(1);
+    await database.pool.query('update tandem.erasures set sweep_at = now() where number = 2');
+    const due = await store().due(10);
+    expect(due).toEqual([{ ...dueOf(2, 4), userId: '2' }]);
+    await store().swept(due);
+    expect(await count('from tandem.erasures where number = 2 and sweep_at is null')).toBe(1);
+  });
+
+  it('begin again for all, in pages', async () => {
+    await database.pool.query(`insert into tandem.erasures (number, user_id, deleted_version)
+      select n, 'many ' || n, n from generate_series(1, 20001) n`);
+    await store().sweepAgain(0);
+    expect(await count('from tandem.erasures where sweep_at is null')).toBe(0);
+  });
+
   it('say who was readmitted since', async () => {
     const { tombstone } = await store().setTombstone('1');
     await store().readmit('1');

@@ -22,6 +22,8 @@ import { lockAssignments } from './settings.ts';
 /** After the erasure; what may still come is a chunk under way (minutes), or a process that was stopped meanwhile. */
 const SWEEPS = `(array['5 s', '3 min', '15 min', '1 h']::interval[])`;
 
+const PAGE = 10_000;
+
 export function createErasureStore(pool: pg.Pool): ErasureStore {
   return {
     setTombstone: (userId) => transaction(pool, (db) => setTombstone(db, userId)),
@@ -40,6 +42,7 @@ export function createErasureStore(pool: pg.Pool): ErasureStore {
     places: () => findPlaces(pool),
     count: () => countErasures(pool),
     due: (limit) => findDue(pool, limit),
+    sweepAgain: (above) => sweepAgain(pool, above),
     swept: (sweeps) => countSweeps(pool, sweeps),
   };
 }
@@ -184,14 +187,33 @@ async function deleteOverrides(pool: pg.Pool, numbers: readonly number[]): Promi
   });
 }
 
-/** A context whose version is above the tombstone's is of somebody readmitted. */
+/**
+ * A context whose version is above the tombstone's is of somebody readmitted. The latest first: where all erasures are due
+ * again, a new one does not wait behind them.
+ */
 async function findDue(db: Db, limit: number): Promise<readonly DueSweep[]> {
   return query<DueSweep & Record<string, unknown>>(db, {
     text: `select t.number, t.user_id as "userId", t.sweeps, c.version > t.deleted_version as "isReadmitted"
       from tandem.erasures t join tandem.user_contexts c on c.user_id = t.user_id
-      where t.sweep_at <= clock_timestamp() order by t.sweep_at limit $1`,
+      where t.sweep_at <= clock_timestamp() order by t.sweep_at desc limit $1`,
     values: [limit],
   });
+}
+
+/** In pages, each a statement of its own: a million erasures would not fit into the time of one. */
+async function sweepAgain(db: Db, above: number): Promise<void> {
+  for (let last: number | undefined = above; last !== undefined; ) {
+    const [page]: { readonly last: number | null }[] = await query<{ last: number | null }>(db, {
+      text: `with ended as (
+          select number from tandem.erasures where number > $1 and sweep_at is null order by number limit ${PAGE}
+        ), begun as (
+          update tandem.erasures t set sweep_at = clock_timestamp() + ${SWEEPS}[1] from ended
+          where t.number = ended.number returning t.number
+        ) select max(number) as last from begun`,
+      values: [last],
+    });
+    last = page?.last ?? undefined;
+  }
 }
 
 /** By compare-and-set: of two workers that made the same sweep one counts it, else the last one would be left out. */

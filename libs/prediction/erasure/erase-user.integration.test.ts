@@ -73,6 +73,22 @@ describe('an erased user', () => {
     expect(await read('3')).toBe('live fresh 0');
   });
 
+  it('is deleted from Redis again where a restore lost the readmission, though the sweeps had ended', async () => {
+    await erase('6');
+    await world.pool.query('update tandem.erasures set sweeps = 4, sweep_at = null');
+    await world.erasures.readmit('6');
+    expect(await read('6')).toBe('live missing 0');
+    await expect.poll(() => stored('6')).toEqual({ rows: 1, fields: 0, entries: 1 });
+    // As a restore leaves it: Postgres is as it was before the readmission, and Redis as it is.
+    await world.pool.query(`update tandem.user_contexts set version = deleted_version where user_id = '6';
+      delete from tandem.overlay where user_id = '6';
+      update tandem.history_rotation set rotation = gen_random_uuid()`);
+    expect(await read('6')).toBe('unknown_user');
+    await world.keepErased.round();
+    await sweep();
+    expect(await stored('6')).toEqual(NOTHING);
+  });
+
   it('keeps what was stored since a readmission, whenever the deletes are repeated', async () => {
     await erase('5');
     await world.erasures.readmit('5');

@@ -7,7 +7,7 @@ const THERE: ErasureCount = { history: 'h', count: 3 };
 /** A round, and what it did in order. */
 function roundWith(told: ErasureCount | null, due: readonly DueSweep[] = []) {
   const done: string[] = [];
-  const store: Pick<ErasureStore, 'deleteRows' | 'places' | 'count' | 'due' | 'swept'> = {
+  const store: Pick<ErasureStore, 'deleteRows' | 'places' | 'count' | 'due' | 'sweepAgain' | 'swept'> = {
     async deleteRows(numbers) {
       done.push(`rows of ${numbers}`);
       return {
@@ -23,6 +23,7 @@ function roundWith(told: ErasureCount | null, due: readonly DueSweep[] = []) {
     places: async () => ({ predictors: ['p'], generations: [] }),
     count: async () => THERE,
     due: async () => due,
+    sweepAgain: async (above) => void done.push(`sweeps above ${above}`),
     swept: async (sweeps) => void done.push(`swept ${sweeps.map(({ number }) => number)}`),
   };
   const online: Pick<OnlineErasures, 'forget' | 'told' | 'restore'> = {
@@ -45,11 +46,16 @@ const dueOf = (number: number, userId: string, isReadmitted = false): DueSweep =
 });
 
 describe('a round that keeps erased users away', () => {
-  it('gives Redis its count back where it has none, another history’s, or a lower one', async () => {
-    for (const told of [null, { history: 'g', count: 3 }, { history: 'h', count: 2 }]) {
+  it('sweeps again what Redis does not count, and then gives it its count back', async () => {
+    const cases = [
+      [null, 0],
+      [{ history: 'g', count: 3 }, 0],
+      [{ history: 'h', count: 2 }, 2],
+    ] as const;
+    for (const [told, above] of cases) {
       const { done, round } = roundWith(told);
       expect(await round()).toBe(0);
-      expect(done).toEqual(['count 3']);
+      expect(done).toEqual([`sweeps above ${above}`, 'count 3']);
     }
     for (const told of [THERE, { history: 'h', count: 4 }]) {
       const { done, round } = roundWith(told);

@@ -1,12 +1,14 @@
 /**
  * What keeps erased users away, every few seconds and in every worker: the deletes are repeated for a while, since a
- * chunk, a load or a live answer that was under way may have come after the first; and Redis is given back its count of
- * erasures where it lost that. Safe to repeat, also at the same time.
+ * chunk, a load or a live answer that was under way may have come after the first. Redis gets its count of erasures back
+ * where it lost that, and the deletes of the erasures that it does not count are repeated once more: it may hold an old
+ * copy of itself, or the predictions of users whose readmission was lost with another history. Safe to repeat, also at the
+ * same time.
  */
 import type { ErasureStore, OnlineErasures } from './erasure.ts';
 
 export interface KeepErasedDependencies {
-  readonly store: Pick<ErasureStore, 'deleteRows' | 'places' | 'count' | 'due' | 'swept'>;
+  readonly store: Pick<ErasureStore, 'deleteRows' | 'places' | 'count' | 'due' | 'sweepAgain' | 'swept'>;
   readonly online: Pick<OnlineErasures, 'forget' | 'told' | 'restore'>;
 }
 
@@ -21,9 +23,12 @@ const MAX_SWEPT = 200;
 export function createKeepErased({ store, online }: KeepErasedDependencies): KeepErased {
   async function mendCount(): Promise<void> {
     const [told, there] = await Promise.all([online.told(), store.count()]);
-    // One above ours is of an erasure that was committed since we asked.
-    const isTold = told !== null && told.history === there.history && told.count >= there.count;
-    if (!isTold) await online.restore(() => store.count());
+    const counted = told?.history === there.history ? told.count : 0;
+    // A count above ours is of an erasure that was committed since we asked.
+    if (told?.history === there.history && counted >= there.count) return;
+    // First, so that it is repeated where the rest fails.
+    await store.sweepAgain(counted);
+    await online.restore(() => store.count());
   }
 
   return {

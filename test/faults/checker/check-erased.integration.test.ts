@@ -53,6 +53,16 @@ describe('what an erasure leaves', () => {
     expect(await found()).toEqual([]);
   });
 
+  it('is not looked at where Redis does not count the erasures of this history', async () => {
+    const key = `${prefix}:{erasures}`;
+    await world.connection.redis.set(key, `${'0'.repeat(16)}.9`);
+    const idle = () => new Promise<void>((resolve) => setImmediate(resolve));
+    expect(await found(ERASED, idle, 0)).toEqual([
+      'erased user stored: no worker gives Redis its count of erasures back',
+    ]);
+    expect(await found()).toEqual([]);
+  });
+
   it.each([
     [
       'a prediction from before it, though its user is readmitted',

@@ -9,7 +9,7 @@ import type { Checker } from './checker.ts';
 
 export interface ErasingStores {
   readonly db: Queryable;
-  readonly redis: Pick<Redis, 'keys' | 'hexists'>;
+  readonly redis: Pick<Redis, 'keys' | 'hexists' | 'get'>;
   /** Of every key. */
   readonly prefix?: string;
 }
@@ -18,20 +18,34 @@ const POLL_MS = 200;
 /** A worker looks every few seconds, where it gets the time. */
 const LOOKED_AT_WITHIN_MS = 60_000;
 
-/** Makes all deletes due, waits for them, then notes what is left. */
+/**
+ * Waits until Redis counts the erasures of the present history, makes all deletes due, waits for them, then notes what is
+ * left. A worker that gives Redis its count back also makes ended deletes due again.
+ */
 export async function checkErased(stores: ErasingStores, checker: Checker, withinMs = LOOKED_AT_WITHIN_MS) {
   await checkTombstones(stores.db, checker);
-  await stores.db.query('update tandem.erasures set sweep_at = clock_timestamp() where sweep_at is not null');
   const deadline = performance.now() + withinMs;
-  while ((await countDue(stores.db)) > 0) {
-    if (performance.now() > deadline) {
-      checker.violations.note('erased user stored', 'no worker repeats the deletes', {});
-      return;
+  const isInTime = async (condition: () => Promise<boolean>, otherwise: string) => {
+    while (!(await condition())) {
+      if (performance.now() > deadline) {
+        checker.violations.note('erased user stored', otherwise, {});
+        return false;
+      }
+      await pause(POLL_MS);
     }
-    await pause(POLL_MS);
-  }
+    return true;
+  };
+  if (!(await isInTime(() => isCountedInRedis(stores), 'no worker gives Redis its count of erasures back'))) return;
+  await stores.db.query('update tandem.erasures set sweep_at = clock_timestamp() where sweep_at is not null');
+  const areSwept = async () => (await countDue(stores.db)) === 0;
+  if (!(await isInTime(areSwept, 'no worker repeats the deletes'))) return;
   await checkRows(stores.db, checker);
   await checkRedis(stores, checker);
+}
+
+async function isCountedInRedis({ db, redis, prefix = 'tandem' }: ErasingStores): Promise<boolean> {
+  const { rows } = await db.query<{ history: string }>('select tandem.current_history() as history');
+  return (await redis.get(`${prefix}:{erasures}`))?.startsWith(`${rows[0]?.history}.`) ?? false;
 }
 
 async function countDue(db: Queryable): Promise<number> {
