@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { until } from '../e2e/until.fixture.ts';
 import { findFaults } from './catalogue/faults.ts';
+import type { Checker } from './checker/checker.ts';
 import { findControls } from './plant/controls/catalogue.ts';
 import { openSession } from './rig/session.ts';
 import { tryControl } from './try-controls.ts';
@@ -42,17 +43,28 @@ it('survives kills of its processes and stores under load: nothing stale is call
       await fault.run(session);
       await until('reads go on', () => checker.reads.fresh > seen + 500);
     }
+    // How long that takes is the machine's; a load that never gets there fails here.
+    await until('enough was done and seen', () => shortOf(checker).length === 0).catch((cause: unknown) => {
+      throw new Error(`too few ${shortOf(checker).join(', ')}`, { cause });
+    });
     await session.finish();
   } finally {
     await session.close();
   }
   expect(checker.violations.first).toEqual([]);
   expect(checker.known.faults.counts.size).toBe(FAULTS.length);
-  expect(checker.events.acknowledged).toBeGreaterThan(50);
-  expect(checker.events.duplicates).toBeGreaterThan(5);
-  expect(checker.reads.fresh).toBeGreaterThan(2_000);
-  expect(checker.assignments.moves.get('start')).toBeGreaterThan(1);
 });
+
+/** Of what the load must have done or seen there is too little. */
+function shortOf({ events, reads, assignments }: Checker): readonly string[] {
+  const least = [
+    ['acknowledged events', events.acknowledged, 50],
+    ['repeated events', events.duplicates, 5],
+    ['fresh answers', reads.fresh, 2_000],
+    ['rollouts', assignments.moves.get('start') ?? 0, 2],
+  ] as const;
+  return least.filter(([, seen, enough]) => seen < enough).map(([what]) => what);
+}
 
 it('catches a mistake that is planted: predictions stamped when they are completed', async () => {
   const [control] = findControls(['N1']);

@@ -5,6 +5,7 @@
  *   --only name[,name]  these faults, or those whose names begin so; with --controls, these controls
  *   --minutes N         faults chosen at random until N minutes are over
  *   --seed S            repeats the choices of that seed
+ *   --users-per-read N  users of one read at most, 60 where it is left out: more answers are judged in the same time
  *   --watched           the load writes a watched application table only, and sends no event
  *   --controls          the negative controls instead: each must be caught, and nothing where it is not planted
  *   --record            adds what came of it to results.ndjson, and writes RESULTS.md of it
@@ -34,6 +35,7 @@ const { values } = parseArgs({
     only: { type: 'string', default: '' },
     minutes: { type: 'string' },
     seed: { type: 'string' },
+    'users-per-read': { type: 'string' },
     controls: { type: 'boolean', default: false },
     watched: { type: 'boolean', default: false },
     record: { type: 'boolean', default: false },
@@ -42,6 +44,7 @@ const { values } = parseArgs({
 });
 const seed = wholeNumber('seed', values.seed) ?? randomInt(2 ** 31);
 const minutes = wholeNumber('minutes', values.minutes);
+const usersPerRead = wholeNumber('users-per-read', values['users-per-read']);
 const names = values.only.split(',').filter(Boolean);
 
 const say = (line: string) => void process.stdout.write(`${line}\n`);
@@ -98,7 +101,8 @@ async function skipUnable(chosen: readonly NamedFault[], folder: string): Promis
 
 async function doSome(order: Pick<Parameters<typeof tryFaults>[0], 'folder' | 'plan' | 'needs'>): Promise<boolean> {
   const startedAt = performance.now();
-  const result = await tryFaults({ seed, say, isWatched: values.watched, ...order });
+  const rates = usersPerRead === undefined ? {} : { usersPerRead };
+  const result = await tryFaults({ seed, say, isWatched: values.watched, rates, ...order });
   if (values.record) record({ faultRuns: [faultRunOf(headOfRun(seed, startedAt), howItWasCalled(), result)] });
   say(reportOf(result.checker));
   for (const one of result.failed) say(`not as expected: ${one}`);
@@ -109,6 +113,7 @@ function howItWasCalled(): string {
   const told = [
     values.only && `--only ${values.only}`,
     minutes !== undefined && `--minutes ${minutes}`,
+    usersPerRead !== undefined && `--users-per-read ${usersPerRead}`,
     values.watched && '--watched',
   ];
   return told.filter(Boolean).join(' ') || 'every fault once';

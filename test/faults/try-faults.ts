@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type NamedFault, NotMet } from './catalogue/fault.ts';
 import type { Checker } from './checker/checker.ts';
 import { countViolations } from './checker/report.ts';
+import type { LoadRates } from './load/start-load.ts';
 import { openSession, type Session } from './rig/session.ts';
 
 export interface FaultResult {
@@ -35,6 +36,7 @@ export interface TryingFaults {
   readonly needs?: NamedFault['needs'];
   /** The load writes a watched table only. */
   readonly isWatched?: boolean;
+  readonly rates?: Partial<LoadRates>;
   say(line: string): void;
 }
 
@@ -51,9 +53,10 @@ export async function tryFaults({
   plan,
   needs,
   isWatched = false,
+  rates = {},
   say,
 }: TryingFaults): Promise<FaultsResult> {
-  const session = await openSession({ seed, folder, isWatched, ...(needs === undefined ? {} : { needs }) });
+  const session = await openSession({ seed, folder, isWatched, rates, ...(needs === undefined ? {} : { needs }) });
   const { checker } = session;
   const faults: FaultResult[] = [];
   const failed: string[] = [];
