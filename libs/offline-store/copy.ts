@@ -4,30 +4,7 @@
  * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-COPY
  */
 import type pg from 'pg';
-
-/** What the driver's connection has besides what its types tell. */
-interface CopyConnection {
-  query(text: string): void;
-  parse(query: { text: string; name: string }): void;
-  bind(options: { statement: string }): void;
-  execute(options: { portal: string }): void;
-  sync(): void;
-  sendCopyFromChunk(bytes: Buffer): void;
-  endCopyFrom(): void;
-  sendCopyFail(why: string): void;
-}
-
-/** The driver's calls on the statement that is under way. It puts its time limit around `callback`. */
-interface CopyStatement {
-  readonly query_timeout: number;
-  callback(error: Error | null): void;
-  submit(connection: CopyConnection): void;
-  handleCopyInResponse(connection: CopyConnection): void;
-  handleCopyData(message: { readonly chunk: Buffer }): void;
-  handleCommandComplete(): void;
-  handleReadyForQuery(): void;
-  handleError(error: Error): void;
-}
+import { submit } from './driver-connection.ts';
 
 export interface CopyOptions {
   /** A COPY statement, without parameters. */
@@ -38,7 +15,8 @@ export interface CopyOptions {
 
 /** COPY … FROM STDIN: the bytes are the whole of its input. */
 export function copyIn(db: pg.PoolClient, options: CopyOptions, bytes: Buffer): Promise<void> {
-  return run(db, options, {
+  return submit(db, {
+    query_timeout: options.timeoutMs,
     submit: (connection) => connection.query(options.text),
     handleCopyInResponse(connection) {
       connection.sendCopyFromChunk(bytes);
@@ -55,7 +33,8 @@ export function copyIn(db: pg.PoolClient, options: CopyOptions, bytes: Buffer): 
  */
 export async function copyOut(db: pg.PoolClient, options: CopyOptions, take: (bytes: Buffer) => void): Promise<void> {
   let failure: { readonly error: unknown } | null = null;
-  await run(db, options, {
+  await submit(db, {
+    query_timeout: options.timeoutMs,
     submit(connection) {
       connection.parse({ text: options.text, name: '' });
       connection.bind({ statement: '' });
@@ -80,20 +59,4 @@ export async function copyOut(db: pg.PoolClient, options: CopyOptions, take: (by
   // Set by the closure above, which the compiler does not see.
   const failed = failure as { readonly error: unknown } | null;
   if (failed) throw failed.error;
-}
-
-type CopyHandlers = Pick<CopyStatement, 'submit' | 'handleCopyInResponse' | 'handleCopyData'>;
-
-function run(db: pg.PoolClient, { timeoutMs }: CopyOptions, handlers: CopyHandlers): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const statement: CopyStatement = {
-    query_timeout: timeoutMs,
-    callback: (error) => (error ? reject(error) : resolve()),
-    handleCommandComplete() {},
-    handleReadyForQuery: () => statement.callback(null),
-    handleError: (error) => statement.callback(error),
-    ...handlers,
-  };
-  db.query(statement as unknown as pg.Submittable);
-  return promise;
 }

@@ -9,6 +9,7 @@
 import { isTandemError, TandemError } from '@tandem/prediction/errors';
 import pg from 'pg';
 import { isConnectionFailure, sqlState, withClient } from './database.ts';
+import { type DriverConnection, submit } from './driver-connection.ts';
 
 /** The pools of a use case that reads features and writes what comes of it. */
 export interface Pools {
@@ -101,17 +102,6 @@ function messageOf(error: unknown): string {
   return said instanceof Error ? said.message : String(said);
 }
 
-/** What the driver's connection has besides what its types tell. */
-interface PipelinedConnection {
-  readonly stream: { cork(): void; uncork(): void };
-  readonly parsedStatements: Record<string, string | undefined>;
-  parse(query: { text: string; name: string }): void;
-  bind(options: { statement: string }): void;
-  execute(options: { portal: string }): void;
-  close(options: { type: 'S'; name: string }): void;
-  sync(): void;
-}
-
 type Done<R extends unknown[]> = (error: Error | undefined, result: pg.QueryArrayResult<R>) => void;
 type DriverQuery = new (
   config: ReadStatement,
@@ -120,14 +110,14 @@ type DriverQuery = new (
 ) => pg.Submittable & {
   readonly portal: string;
   readonly name: string | undefined;
-  hasBeenParsed(connection: PipelinedConnection): boolean;
-  prepare(connection: PipelinedConnection): void;
-  handleCommandComplete(message: { text: string }, connection: PipelinedConnection): void;
-  handleReadyForQuery(connection: PipelinedConnection): void;
+  hasBeenParsed(connection: DriverConnection): boolean;
+  prepare(connection: DriverConnection): void;
+  handleCommandComplete(message: { text: string }, connection: DriverConnection): void;
+  handleReadyForQuery(connection: DriverConnection): void;
 };
 
 /** Connections on which begin and rollback are prepared: parsing both each time cost Postgres 4 % of a live read. */
-const framed = new WeakSet<PipelinedConnection>();
+const framed = new WeakSet<DriverConnection>();
 const FRAME = { begin: 'tandem-begin-read-only', rollback: 'tandem-rollback' } as const;
 
 /** The driver's own query between a begin and a rollback, before one Sync. Its result is that of the query alone. */
@@ -142,7 +132,7 @@ class ReadOnlyQuery<R extends unknown[]> extends (pg.Query as unknown as DriverQ
     this.query_timeout = statement.query_timeout;
   }
 
-  override prepare(connection: PipelinedConnection): void {
+  override prepare(connection: DriverConnection): void {
     if (this.name !== undefined && !this.hasBeenParsed(connection)) this.unsure.push(this.name);
     if (!framed.has(connection)) {
       connection.parse({ text: BEGIN, name: FRAME.begin });
@@ -154,24 +144,24 @@ class ReadOnlyQuery<R extends unknown[]> extends (pg.Query as unknown as DriverQ
   }
 
   /** The driver's end of a statement. */
-  _getRows(connection: PipelinedConnection): void {
+  _getRows(connection: DriverConnection): void {
     connection.execute({ portal: this.portal });
     execute(connection, FRAME.rollback);
     connection.sync();
   }
 
-  override handleCommandComplete(message: { text: string }, connection: PipelinedConnection): void {
+  override handleCommandComplete(message: { text: string }, connection: DriverConnection): void {
     this.commands++;
     if (this.commands === 2) super.handleCommandComplete(message, connection);
   }
 
-  override handleReadyForQuery(connection: PipelinedConnection): void {
+  override handleReadyForQuery(connection: DriverConnection): void {
     framed.add(connection);
     super.handleReadyForQuery(connection);
   }
 }
 
-function execute(connection: PipelinedConnection, statement: string): void {
+function execute(connection: DriverConnection, statement: string): void {
   connection.bind({ statement });
   connection.execute({ portal: '' });
 }
@@ -181,11 +171,8 @@ function execute(connection: PipelinedConnection, statement: string): void {
  * @param unsure statements that may have been prepared or not: to close one that does not exist is no error
  */
 function recover(client: pg.PoolClient, unsure: readonly string[]): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const statement = {
-    // The driver puts its time limit around it.
-    callback: (error: Error | null) => (error ? reject(error) : resolve()),
-    submit(connection: PipelinedConnection) {
+  return submit(client, {
+    submit(connection) {
       for (const name of unsure) {
         delete connection.parsedStatements[name];
         connection.close({ type: 'S', name });
@@ -194,10 +181,5 @@ function recover(client: pg.PoolClient, unsure: readonly string[]): Promise<void
       execute(connection, '');
       connection.sync();
     },
-    handleCommandComplete() {},
-    handleReadyForQuery: () => statement.callback(null),
-    handleError: (error: Error) => statement.callback(error),
-  };
-  client.query(statement as unknown as pg.Submittable);
-  return promise;
+  });
 }
