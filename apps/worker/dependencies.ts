@@ -98,8 +98,9 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
     onFailed: ({ runId, no }, error) => log.warn('chunk.not_loaded', { runId, no, error }),
   });
   const rounds = createRoundMetrics(metrics);
+  const losses = createLossNotice(offline.marks, online.markMemory);
   return {
-    ...{ runs, generations, loader, hints, checkFit, queue, log, onRound: rounds.onRound },
+    ...{ runs, generations, loader, hints, losses, checkFit, queue, log, onRound: rounds.onRound },
     metrics: sampledMetrics(metrics, {
       ...pools,
       scorer,
@@ -110,7 +111,7 @@ export async function createDependencies(environment: WorkerEnvironment, ownLog:
     chunks: { ...offline, ...online, loader: gatherLoads(loader), scorer, hints, lease, loads },
     reconciling: {
       ...{ ...offline, ...online, hints },
-      losses: createLossNotice(offline.marks, online.markMemory),
+      losses,
       erasures: createKeepErased({ store: offline.erasures, online: online.erasures }),
     },
     retaining: { ...offline, ...online },

@@ -2,6 +2,7 @@
  * A worker: jobs from the queues, and the loops that keep the queues in line with Postgres. It knows neither the process
  * it runs in nor how its parts were made.
  */
+import type { LossNotice } from '@tandem/prediction/events/notice-loss';
 import type { GenerationLoader } from '@tandem/prediction/runs/generation-loader';
 import type { ReconcileDependencies } from '@tandem/prediction/runs/reconcile';
 import type { RetainDependencies } from '@tandem/prediction/runs/retain';
@@ -25,6 +26,7 @@ export interface WorkerDependencies {
   readonly generations: GenerationStore;
   readonly loader: GenerationLoader;
   readonly hints: RunHints;
+  readonly losses: Pick<LossNotice, 'prove'>;
   readonly checkFit: CheckFit;
   readonly chunks: RunChunkDependencies;
   readonly reconciling: ReconcileDependencies;
@@ -91,12 +93,12 @@ export function startWorker(dependencies: WorkerDependencies, options: WorkerOpt
 }
 
 function createHandlers(dependencies: WorkerDependencies, stopping: AbortSignal): Handlers {
-  const { runs, generations, loader, hints, checkFit, chunks, log, metrics } = dependencies;
+  const { runs, generations, loader, hints, losses, checkFit, chunks, log, metrics } = dependencies;
   const { lease } = chunks;
   return {
     'plan-run': createPlanRun({ runs, hints, lease, stopping, log, metrics }),
     'run-chunk': createRunChunkProcessor({ runChunk: createRunChunk(chunks), runs, log, metrics }),
-    'publish-run': createPublishRun({ runs, hints, loader, lease, stopping, checkFit, log, metrics }),
+    'publish-run': createPublishRun({ runs, hints, loader, losses, lease, stopping, checkFit, log, metrics }),
     'load-generation': createLoadGeneration({ generations, loader, checkFit }),
   };
 }

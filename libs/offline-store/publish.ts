@@ -5,8 +5,11 @@
  * the step: it indexes and compares without a lock on the run, and publishes in a short transaction that the fence guards.
  * A run that a failover or restore brought into another history begins again there first (restart-run.ts): after a restore
  * that was noticed late, its last chunks may have been committed with labels of the past that is lost, and entries of a
- * partial run count for nothing any more.
+ * partial run count for nothing any more. A generation is published once the past is proven in the same transaction: after an
+ * unnoticed restore its chunks are committed a second time, while Redis holds the first rows under its id.
  */
+import { TandemError } from '@tandem/prediction/errors';
+import type { LossNotice } from '@tandem/prediction/events/notice-loss';
 import { crossingText } from '@tandem/prediction/reports/generation-report';
 import type { PublishOutcome } from '@tandem/prediction/runs/run-store';
 import type { ClaimedStep, Run } from '@tandem/prediction/runs/runs';
@@ -20,6 +23,7 @@ import type { Pools } from './feature-session.ts';
 import { keepReport } from './generation-reports.ts';
 import { type ComparedGeneration, compareWithServed } from './generation-reports-compare.ts';
 import { findGeneration } from './generation-rows.ts';
+import { lookForMarks } from './history-marks.ts';
 import { indexPartition } from './partition.ts';
 import { restartRun } from './restart-run.ts';
 import { requireRun, setRunState } from './run-rows.ts';
@@ -33,13 +37,14 @@ export async function publishRun(
   pools: Pools,
   claimed: ClaimedStep,
   lost: AbortSignal,
+  prove: LossNotice['prove'],
 ): Promise<PublishOutcome | null> {
   const { pool } = pools;
   const run = await requireRun(pool, claimed.runId);
   const chunks = await countChunks(pool, run.id);
   if (chunks.open > 0) return null;
   const outcome =
-    run.history === chunks.history ? await checkAndConclude(pools, { run, claimed, lost }, chunks) : 'moved';
+    run.history === chunks.history ? await checkAndConclude(pools, { run, claimed, lost, prove }, chunks) : 'moved';
   if (outcome !== 'moved') return outcome;
   await restartRun(pool, run.id);
   return null;
@@ -49,17 +54,20 @@ interface Publication {
   readonly run: Run;
   readonly claimed: ClaimedStep;
   readonly lost: AbortSignal;
+  readonly prove: LossNotice['prove'];
 }
 
 async function checkAndConclude(
   pools: Pools,
-  { run, claimed, lost }: Publication,
+  { run, claimed, lost, prove }: Publication,
   chunks: ChunkCounts,
 ): Promise<PublishOutcome | null | 'moved'> {
   const { pool } = pools;
   const flaw = (await findFlaw(pool, run, chunks)) ?? (await indexGeneration(pool, run, lost));
   const compared = flaw === null ? await compareWithServed(pools, run, lost) : null;
   return transaction(pool, async (db) => {
+    // Before any lock, since it waits for Redis. Entries of a partial run are labelled with their history.
+    if (run.generationId !== null) await assertPastProven(pool, db, prove);
     // The settings before the run: the order of everyone who moves an arm.
     await lockAssignments(db);
     if (!(await lockStep(db, claimed))) return null;
@@ -71,6 +79,17 @@ async function checkAndConclude(
     if (flaw !== null) return fail(db, current, flaw);
     return compared?.verdict === 'blocked' ? holdBack(db, current, compared) : conclude(db, current, compared);
   });
+}
+
+/** A lost mark has another history begun, which the transaction finds next. */
+async function assertPastProven(pool: pg.Pool, db: Db, prove: LossNotice['prove']): Promise<void> {
+  const text = 'select extract(epoch from pg_postmaster_start_time())::text as server';
+  const [row] = await query<{ server: string }>(db, { text });
+  if (await prove((known) => lookForMarks(pool, db, known), row?.server ?? '')) return;
+  throw new TandemError(
+    'unavailable',
+    'Redis does not tell the newest mark of the history, and Postgres may have been restored since it last did: see that Redis answers at REDIS_URL, and that its user may call GET and INFO',
+  );
 }
 
 interface ChunkCounts extends Record<string, unknown> {

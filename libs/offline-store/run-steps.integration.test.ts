@@ -1,7 +1,7 @@
 import { planRun } from '@tandem/prediction/runs/plan-run';
 import { publishRun } from '@tandem/prediction/runs/publish-run';
 import type { ClaimedStep, Run, RunStep } from '@tandem/prediction/runs/runs';
-import { planNow, publishNow } from '@tandem/prediction/runs/steps.fixture';
+import { NOTHING_LOST, planNow, publishNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { adopt } from './adopt.ts';
 import { query } from './database.ts';
@@ -80,7 +80,8 @@ const waitingForLocks = async () =>
 
 describe.each(['plan', 'publish'] as const)('the step %s', (step) => {
   const ready = async () => (step === 'plan' ? ask({ kind: 'all' }) : scored(await start()));
-  const work = (claimed: ClaimedStep) => (step === 'plan' ? store.plan(claimed, never) : store.publish(claimed, never));
+  const work = (claimed: ClaimedStep) =>
+    step === 'plan' ? store.plan(claimed, never) : store.publish(claimed, never, NOTHING_LOST.prove);
   const isDone = step === 'plan' ? 'running' : 'done';
 
   test('is claimed by one of many, and again when the lease of a dead worker is over', async () => {
@@ -176,7 +177,9 @@ test('a publication that finds an open chunk frees the step', async () => {
   await query(pool, { text: `update tandem.runs set state = 'publishing' where id = $1`, values: [id] });
   await query(pool, { text: `update tandem.chunks set state = 'waiting' where run_id = $1`, values: [id] });
   const loader = { completeLoad: async () => false };
-  expect(await publishRun({ runs: store, hints, lease, loader }, id)).toMatchObject({ outcome: 'abandoned' });
+  expect(await publishRun({ runs: store, hints, lease, loader, losses: NOTHING_LOST }, id)).toMatchObject({
+    outcome: 'abandoned',
+  });
   expect(await store.unfinished('visits')).toMatchObject([{ id, isStepFree: true, attempts: 0 }]);
 });
 
@@ -256,7 +259,10 @@ test('a comparison that does not end holds no lock: its run is cancelled at once
   await blocker.query(
     `begin; lock table tandem.generation_${generationId?.replaceAll('-', '')} in access exclusive mode`,
   );
-  const published = publishRun({ runs: store, hints, lease, loader: { completeLoad: async () => false } }, id);
+  const published = publishRun(
+    { runs: store, hints, lease, loader: { completeLoad: async () => false }, losses: NOTHING_LOST },
+    id,
+  );
   await expect.poll(waitingForLocks).toBe(1);
   const asked = performance.now();
   expect(await store.cancel(id)).toMatchObject({ state: 'cancelled' });
@@ -302,7 +308,7 @@ test('a claim that an earlier release left on an ended run does not block the ne
   const left = await claim(first.id, 'publish');
   await query(pool, { text: `update tandem.runs set state = 'done', finished_at = clock_timestamp()` });
   expect(await store.renewStep(left, 60_000)).toBe(false);
-  expect(await store.publish(left, never)).toBeNull();
+  expect(await store.publish(left, never, NOTHING_LOST.prove)).toBeNull();
   const second = await scored(await start());
   expect(await store.unfinished()).toMatchObject([{ id: second.id, isStepFree: true }]);
   expect(await publishNow(store, second.id)).toMatchObject({ state: 'done' });

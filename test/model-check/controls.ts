@@ -48,8 +48,8 @@ function lost(id: string, breaks: string, broken: Partial<HistoryRules>, scope: 
   return { id, breaks, explore: () => explore(history({ ...HISTORY, ...broken }, whole)) };
 }
 
-function restored(id: string, breaks: string, broken: Partial<MarkRules>, others = 0): Control {
-  const scope = { events: 2, marks: 2, others, restarts: 1, flushes: 0 };
+function restored(id: string, breaks: string, broken: Partial<MarkRules>, others = 0, runs = 0): Control {
+  const scope = { events: 2, marks: 2, others, restarts: 1, flushes: 0, runs };
   return { id, breaks, explore: () => explore(marks({ ...MARKS, ...broken }, scope)) };
 }
 
@@ -102,6 +102,7 @@ export const CONTROLS: readonly Control[] = [
   restored('H1', 'a memory that cannot be recalled counts as empty, and is overwritten', { recall: 'counts as empty' }),
   restored('M16', 'a process believes Redis before it has recalled its mark', { reads: 'at once' }),
   restored('M17', 'a mark is kept over one that was not recalled', { keeps: 'whatever is there' }, 1),
+  restored('M19', 'a run is published before the past is proven', { publishes: 'at once' }, 0, 1),
   restored('M18', "a new connection looks for the process' own mark alone", { connects: "for the process' own" }, 1),
   lost('M1', 'a run that begins again after a failover keeps the id of its generation', { id: 'kept' }, { workers: 1 }),
   lost(
@@ -124,7 +125,7 @@ export const CONTROLS: readonly Control[] = [
   ran('M9', 'the last chunk publishes, whatever the others are', { publishes: 'when its own was the last number' }),
   stepped('M16', 'a plan or publication does not look at the fence', { fence: 'is not looked at' }),
   stepped('M17', 'a cancelled run keeps the claim of its step', { cancel: 'leaves the claim' }),
-  stepped('M18', 'a step is claimed whatever the other runs of the predictor do', { claims: 'as many as there are' }),
+  stepped('M20', 'a step is claimed whatever the other runs of the predictor do', { claims: 'as many as there are' }),
   read('M10', 'a result that has landed is taken whatever its label', BROKEN.M10, {
     workers: 0,
     readers: [false, false],

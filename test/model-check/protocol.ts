@@ -29,6 +29,7 @@ export const MARKS: MarkRules = {
   keeps: 'onto what was recalled',
   reads: 'once sure',
   connects: 'for every mark',
+  publishes: 'once the past is proven',
 };
 export const ROLLOUT: RolloutRules = {
   assignment: 'certificate',

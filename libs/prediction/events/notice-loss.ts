@@ -54,6 +54,15 @@ export interface LossNotice {
    * recalled then, the process is not sure until it could.
    */
   connected(look: HistoryMarks['look']): Promise<boolean>;
+  /**
+   * Whether what this transaction writes cannot meet rows of a lost past: the memory was recalled within it, and where the
+   * database lacks what is remembered, another history has begun. Also true where the memory cannot be recalled and this run
+   * of the database server has proved it before. A generation that was published without it could be in the online store
+   * with other rows under the same id.
+   * @param look through the transaction's own connection, which a restore would end
+   * @param server names this run of the database server; another after each restart
+   */
+  prove(look: HistoryMarks['look'], server: string): Promise<boolean>;
   /** Leaves a mark, looks for the remembered ones, and remembers the newest. Resolves with whether a loss was noticed. */
   round(): Promise<boolean>;
 }
@@ -63,6 +72,8 @@ export function createLossNotice(marks: HistoryMarks, memory: MarkMemory): LossN
   /** The server whose memory was recalled; null while the process is not sure. */
   let sureOf: string | null = null;
   let doubts = 0;
+  /** The run of the database server that was proven last. */
+  let proven: string | null = null;
 
   /** The memory first, then the database: a mark that is remembered was left before. */
   async function recall() {
@@ -94,6 +105,12 @@ export function createLossNotice(marks: HistoryMarks, memory: MarkMemory): LossN
       const { newest, isLost } = await look(remembered(recalled));
       settle(newest);
       return isLost;
+    },
+    async prove(look, server) {
+      const { recalled, isOfServer } = await recall();
+      await look(remembered(recalled));
+      if (isOfServer) proven = server;
+      return proven === server;
     },
     async round() {
       const { recalled, settle } = await recall();

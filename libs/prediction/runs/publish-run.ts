@@ -1,7 +1,9 @@
 /**
  * B9: once all chunks are committed, checks, compares and publishes what a run made, under the lease of that step.
- * It does not wait for Redis: what is missing there, the reconciler has loaded.
+ * It does not wait for rows to be in Redis, which the reconciler sees to. It asks Redis for the mark that it remembers: a
+ * restore that went unnoticed would leave rows of the lost past there, under this generation's id.
  */
+import type { LossNotice } from '../events/notice-loss.ts';
 import type { GenerationLoader } from './generation-loader.ts';
 import { hintAtWaiting } from './hint-at-next.ts';
 import type { RunHints } from './run-hints.ts';
@@ -12,6 +14,7 @@ export interface PublishRunDependencies extends StepDependencies {
   readonly runs: StepDependencies['runs'] & Pick<RunStore, 'publish' | 'claimable' | 'unfinished'>;
   readonly hints: RunHints;
   readonly loader: Pick<GenerationLoader, 'completeLoad'>;
+  readonly losses: Pick<LossNotice, 'prove'>;
 }
 
 /** `loaded`: whether the online store holds all of the new generation already. */
@@ -25,9 +28,9 @@ export async function publishRun(
   runId: string,
   onProgress: () => void = () => {},
 ): Promise<StepReport<PublishedRun>> {
-  const { runs, loader } = dependencies;
+  const { runs, loader, losses } = dependencies;
   const options = { ...LIMITS, onProgress };
-  const publish: StepWork<PublishOutcome> = (claimed, lost) => runs.publish(claimed, lost);
+  const publish: StepWork<PublishOutcome> = (claimed, lost) => runs.publish(claimed, lost, losses.prove);
   const report = await workStep(dependencies, runId, 'publish', options, publish);
   if (report.outcome !== 'nothing_to_do') await hintAtWaiting(dependencies, report.predictor, 'publishing');
   if (report.outcome !== 'done') return report;

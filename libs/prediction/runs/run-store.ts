@@ -1,4 +1,5 @@
 /** Port of the run use cases: where runs, chunks and generations have their truth. Each call is one transaction. */
+import type { LossNotice } from '../events/notice-loss.ts';
 import type { GenerationReport } from '../reports/generation-report.ts';
 import type { Generation } from './generations.ts';
 import type {
@@ -83,10 +84,11 @@ export interface RunStore {
   markLoaded(runId: string, no: number): Promise<void>;
   /**
    * B9: checks and compares, then pointer and state in one transaction that the fence guards. Null where chunks are open,
-   * or open again, or the fence is lost.
+   * or open again, or the fence is lost. Rejects `unavailable` where a generation's past cannot be proven.
    * @param lost ends the statements that index and compare when it aborts
+   * @param prove asked within that transaction
    */
-  publish(step: ClaimedStep, lost: AbortSignal): Promise<PublishOutcome | null>;
+  publish(step: ClaimedStep, lost: AbortSignal, prove: LossNotice['prove']): Promise<PublishOutcome | null>;
   /** Waiting chunks are dropped; chunks and steps under way write nothing more. Rejects `run_conflict` for a finished run. */
   cancel(runId: string): Promise<Run>;
   /** A cancelled or failed run goes on with the chunks that are not committed. Rejects `run_conflict` otherwise. */

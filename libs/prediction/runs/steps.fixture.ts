@@ -1,4 +1,6 @@
 /** For tests of what comes before and after: plans and publishes a run as a worker does, at once. */
+
+import type { LossNotice } from '../events/notice-loss.ts';
 import { unknownRun } from '../read/read-errors.ts';
 import type { GenerationLoader } from './generation-loader.ts';
 import { planRun } from './plan-run.ts';
@@ -8,6 +10,8 @@ import type { Run } from './runs.ts';
 
 const lease = { leaseMs: 60_000, renewMs: 20_000 };
 const hints = { plan: async () => {}, chunks: async () => {}, publish: async () => {}, load: async () => {} };
+/** No past is remembered anywhere. */
+export const NOTHING_LOST: Pick<LossNotice, 'prove'> = { prove: async () => true };
 const LOADS_NOTHING = { completeLoad: async () => false };
 
 /** The run after it, planned or failed; one that is planned already as it is. */
@@ -26,7 +30,7 @@ export async function publishNow(
   runId: string,
   loader: Pick<GenerationLoader, 'completeLoad'> = LOADS_NOTHING,
 ): Promise<PublishedRun | null> {
-  const report = await publishRun({ runs, hints, lease, loader }, runId);
+  const report = await publishRun({ runs, hints, lease, loader, losses: NOTHING_LOST }, runId);
   if (report.outcome === 'given_back' || report.outcome === 'failed') throw new Error(report.error);
   return report.outcome === 'done' ? report.result : null;
 }

@@ -2,7 +2,7 @@
 import { deleteOnEvent } from './controls/cache-aside.ts';
 import { valuesByClock } from './controls/clock-order.ts';
 import { unblocked, unverifiedWithoutTombstones } from './controls/erasure.ts';
-import { historyWithoutDatabase, recallLost, versionWithoutHistory } from './controls/history.ts';
+import { historyWithoutDatabase, recallLost, unprovenPublication, versionWithoutHistory } from './controls/history.ts';
 import { heldAssignment, overlayOfAnyArm, saltedByStep } from './controls/rollouts.ts';
 import { joinedInFlight, versionAfterContext } from './controls/statements.ts';
 import { eventAtTransactionStart, skewedClocks, stampAtCompletion } from './controls/timestamps.ts';
@@ -26,6 +26,7 @@ export const plants: readonly Plant[] = [
   versionWithoutHistory,
   recallLost,
   historyWithoutDatabase,
+  unprovenPublication,
   valuesByClock,
   unverifiedWithoutTombstones,
   unblocked,

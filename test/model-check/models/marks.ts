@@ -7,6 +7,8 @@
  *
  * - events commit; the connected process stores an answer, or takes the stored one for fresh
  * - rounds of the process: recall (which may fail), leave a mark and look, remember; rounds of others, which it knows nothing of
+ * - the process publishes a run, and Redis may be given the run's row afterwards; a run that is not published when another
+ *   history begins is given another id
  * - the process ends and starts again, without a memory of its own
  * - the database is saved, and later restored: its connection ends, and it looks through the next one first
  * - Redis loses everything
@@ -22,6 +24,8 @@ export interface MarkRules {
   readonly reads: 'once sure' | 'at once';
   /** What a new connection looks for. */
   readonly connects: 'for every mark' | "for the process' own";
+  /** When a run is published. Its row in Redis is known by the run's id alone. */
+  readonly publishes: 'once the past is proven' | 'at once';
 }
 
 export interface MarkScope {
@@ -31,6 +35,7 @@ export interface MarkScope {
   readonly others: number;
   readonly restarts: number;
   readonly flushes: number;
+  readonly runs: number;
 }
 
 interface Mark {
@@ -38,11 +43,18 @@ interface Mark {
   readonly history: number;
 }
 
+/** The events that an answer was computed from, and the version that it is labelled with. */
+interface Row {
+  readonly label: number;
+  readonly from: number;
+}
+
 interface Database {
   history: number;
   version: number;
   context: number;
   marks: number;
+  run: { readonly id: number; readonly row: Row | null } | null;
 }
 
 interface Recalled {
@@ -61,6 +73,10 @@ interface Process {
   round: Recalled | null;
   /** What the round keeps next. */
   found: Mark | null;
+  /** Of the transaction that publishes. */
+  publishing: Recalled | null;
+  /** It published once, after it had recalled, and the database has not restarted since. */
+  isProven: boolean;
 }
 
 export interface MarkState {
@@ -72,7 +88,7 @@ export interface MarkState {
   othersLeft: number;
   restartsLeft: number;
   flushesLeft: number;
-  redis: { mark: Mark | null; answer: { history: number; label: number; from: number } | null };
+  redis: { mark: Mark | null; answer: (Row & { history: number }) | null; row: (Row & { id: number }) | null };
   process: Process;
   broken: string | null;
 }
@@ -87,6 +103,7 @@ export function marks(rules: MarkRules, scope: MarkScope): Model<MarkState> {
       yield* connectionSteps(rules, state);
       yield* roundSteps(rules, state);
       yield* answerSteps(rules, state);
+      yield* runSteps(rules, state);
       yield* otherSteps(state);
       yield* faultSteps(state);
     },
@@ -94,9 +111,9 @@ export function marks(rules: MarkRules, scope: MarkScope): Model<MarkState> {
   };
 }
 
-function initialState({ events, marks: marksLeft, others, restarts, flushes }: MarkScope): MarkState {
+function initialState({ events, marks: marksLeft, others, restarts, flushes, runs }: MarkScope): MarkState {
   return {
-    database: { history: 1, version: 0, context: 0, marks: 0 },
+    database: { history: 1, version: 0, context: 0, marks: 0, run: runs > 0 ? { id: 1, row: null } : null },
     saved: null,
     isRestored: false,
     eventsLeft: events,
@@ -104,7 +121,7 @@ function initialState({ events, marks: marksLeft, others, restarts, flushes }: M
     othersLeft: others,
     restartsLeft: restarts,
     flushesLeft: flushes,
-    redis: { mark: null, answer: null },
+    redis: { mark: null, answer: null, row: null },
     process: newProcess(),
     broken: null,
   };
@@ -112,7 +129,7 @@ function initialState({ events, marks: marksLeft, others, restarts, flushes }: M
 
 function newProcess(): Process {
   const idle = { connection: 'none' as const, connecting: null, round: null, found: null };
-  return { known: null, isSure: false, ...idle };
+  return { known: null, isSure: false, publishing: null, isProven: false, ...idle };
 }
 
 function* eventSteps(state: MarkState): Generator<Step<MarkState>> {
@@ -128,7 +145,11 @@ function changing(state: MarkState) {
     step(state, `the process ${does}`, (draft) => change(draft.process, draft));
 }
 
-function* recallSteps(rules: MarkRules, state: MarkState, why: 'connecting' | 'round'): Generator<Step<MarkState>> {
+function* recallSteps(
+  rules: MarkRules,
+  state: MarkState,
+  why: 'connecting' | 'round' | 'publishing',
+): Generator<Step<MarkState>> {
   const change = changing(state);
   const { mark } = state.redis;
   yield change(`recalls the mark of Redis (${why})`, (mine) => {
@@ -188,7 +209,11 @@ function look({ database }: MarkState, mine: Process, { mark, hasFailed, isBefor
   const isLost = [mine.known, mark].some(
     (one) => one !== null && one.history === database.history && (database.marks & one.bit) === 0,
   );
-  if (isLost) database.history = 2;
+  if (isLost) {
+    database.history = 2;
+    // It begins again, under an id that was never seen.
+    if (database.run?.row === null) database.run = { id: 2, row: null };
+  }
   mine.known = database.marks === 0 ? null : { bit: database.marks & -database.marks, history: database.history };
   if (!hasFailed && !isBeforeDoubt) mine.isSure = true;
 }
@@ -208,6 +233,46 @@ function* answerSteps(rules: MarkRules, state: MarkState): Generator<Step<MarkSt
       if ((context & ~answer.from) !== 0) draft.broken = 'I4: an answer of a lost past is called fresh';
     });
   }
+}
+
+/** A publication is one transaction: it recalls, looks, and writes through one connection, which a restore ends. */
+function* runSteps(rules: MarkRules, state: MarkState): Generator<Step<MarkState>> {
+  const { run, context, version } = state.database;
+  if (run === null) return;
+  const { publishing, connection, isSure } = state.process;
+  const change = changing(state);
+  if (run.row === null && publishing === null) {
+    if (rules.publishes === 'at once') yield change('publishes the run', (_, draft) => publish(draft));
+    else yield* recallSteps(rules, state, 'publishing');
+  } else if (run.row === null && publishing !== null) {
+    yield change('looks, and publishes the run where the past is proven', (mine, draft) => {
+      mine.publishing = null;
+      const before = draft.database.history;
+      const isSureStill = mine.isSure;
+      look(draft, mine, publishing);
+      mine.isSure = isSureStill;
+      if (draft.database.history !== before) return;
+      if (!publishing.hasFailed) mine.isProven = true;
+      if (mine.isProven) publish(draft);
+    });
+  } else if (run.row !== null) {
+    const { id, row } = run;
+    yield change("gives the run's row to Redis", (_, draft) => {
+      draft.redis.row = { id, ...row };
+    });
+    const stored = state.redis.row;
+    if (stored?.id !== id || stored.label < version || connection !== 'looked through') return;
+    if (!isSure && rules.reads !== 'at once') return;
+    yield change("answers with the run's row in Redis, as fresh", (_, draft) => {
+      if ((context & ~stored.from) !== 0) draft.broken = 'I4: a row of a lost past is called fresh';
+    });
+  }
+}
+
+/** Its row is read and written in one step: that they may be apart is history.ts's. */
+function publish({ database }: MarkState): void {
+  const { run, version, context } = database;
+  if (run) database.run = { ...run, row: { label: version, from: context } };
 }
 
 /** Of a process that recalls at once and has no memory of its own, as one that has just started. */
@@ -232,13 +297,13 @@ function* faultSteps(state: MarkState): Generator<Step<MarkState>> {
     yield step(state, 'FAULT: the backup is restored, without an announcement', (draft) => {
       draft.isRestored = true;
       draft.database = { ...saved };
-      Object.assign(draft.process, { connection: 'none', connecting: null });
+      Object.assign(draft.process, { connection: 'none', connecting: null, publishing: null, isProven: false });
     });
   }
-  if (state.flushesLeft > 0 && (redis.mark !== null || redis.answer !== null)) {
+  if (state.flushesLeft > 0 && (redis.mark !== null || redis.answer !== null || redis.row !== null)) {
     yield step(state, 'FAULT: Redis loses everything', (draft) => {
       draft.flushesLeft--;
-      draft.redis = { mark: null, answer: null };
+      draft.redis = { mark: null, answer: null, row: null };
     });
   }
   if (state.restartsLeft === 0) return;

@@ -186,6 +186,15 @@ export const controls: readonly Control[] = [
     caughtBy: ['older event value', 'untrue label', ...OLD],
   },
   {
+    name: 'H3',
+    what: 'a run that was under way at the backup is published on the restored database before the restore is noticed',
+    plants: ['H3'],
+    rates: { ...MANY_VALUES, runsPerSecond: 2 },
+    changing: 60,
+    stir: doing('unannounced-restore-cache-away'),
+    caughtBy: ['older event value', 'untrue label', ...OLD],
+  },
+  {
     name: 'C1',
     what: "values of events without a time stand by Postgres' clock, which steps",
     plants: ['C1'],

@@ -1,4 +1,4 @@
-/** Q1, H1, H2: versions alone, or a history that an unannounced restore does not change. */
+/** Q1, H1 to H3: versions alone, or a history that an unannounced restore does not change, or changes too late. */
 import type { Plant } from '../patch.ts';
 
 export const versionWithoutHistory: Plant = {
@@ -47,6 +47,18 @@ export const historyWithoutDatabase: Plant = {
       find: 'from (select tandem.current_history() as past offset 0) p',
       replace:
         "from (select substr(md5(tandem.current_history() || '/' || current_database()), 1, 16) as past offset 0) p",
+    },
+  ],
+};
+
+export const unprovenPublication: Plant = {
+  name: 'H3',
+  what: 'a generation is published whether or not the mark in Redis could be recalled',
+  patches: [
+    {
+      file: 'libs/prediction/events/notice-loss.ts',
+      find: 'return proven === server;',
+      replace: 'return true;',
     },
   ],
 };
