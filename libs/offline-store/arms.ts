@@ -48,6 +48,14 @@ export async function insertStableArm(db: Db, predictor: string, modelVersionId:
   });
 }
 
+/**
+ * The number of a use of a generation by its predictor, above all before it. The assignments are locked by whoever asks.
+ * @param predictor an SQL expression
+ */
+export function nextUse(predictor: string): string {
+  return `(select coalesce(max(last_use), 0) + 1 from tandem.generations where predictor = ${predictor})`;
+}
+
 export interface ArmMove {
   readonly modelVersionId: string;
   readonly generationId: string | null;
@@ -64,7 +72,7 @@ export async function moveArm(db: Db, predictor: string, move: ArmMove): Promise
   const { arm = STABLE } = move;
   await query(db, {
     text: `with vacated as (
-        update tandem.generations g set left_at = clock_timestamp() from tandem.arms a
+        update tandem.generations g set left_at = clock_timestamp(), last_use = ${nextUse('$1')} from tandem.arms a
         where a.predictor = $1 and a.name = $2 and g.id = a.generation_id and g.id is distinct from $4::uuid
       )
       update tandem.arms set model_version_id = $3, generation_id = $4, revision = revision + 1,
@@ -94,7 +102,7 @@ export async function insertArm(
         select id from tandem.generations
         where predictor = $2 and model_version_id = $4 and state = 'published' and (${AT_ONCE} or coalesce(
           started_at > clock_timestamp() - (p.policy -> 'freshness' ->> 'maxAgeMs')::float8 * interval '1 ms', true))
-        order by coalesce(left_at, published_at) desc limit 1) g on r.kind <> 'shadow'
+        order by last_use desc, number desc limit 1) g on r.kind <> 'shadow'
       where r.id = $1`,
     values: [rolloutId, predictor, name, modelVersionId],
   });
@@ -117,7 +125,8 @@ export async function giveUsers(
 export async function removeArms(db: Db, rolloutId: string): Promise<void> {
   await query(db, {
     text: `with gone as (delete from tandem.arms where rollout_id = $1 returning generation_id)
-      update tandem.generations set left_at = clock_timestamp() where id in (select generation_id from gone)`,
+      update tandem.generations g set left_at = clock_timestamp(), last_use = ${nextUse('g.predictor')}
+      where id in (select generation_id from gone)`,
     values: [rolloutId],
   });
 }

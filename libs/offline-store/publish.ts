@@ -14,7 +14,7 @@ import { crossingText } from '@tandem/prediction/reports/generation-report';
 import type { PublishOutcome } from '@tandem/prediction/runs/run-store';
 import type { ClaimedStep, Run } from '@tandem/prediction/runs/runs';
 import type pg from 'pg';
-import { type Arm, findArmOfVersion, moveArm } from './arms.ts';
+import { type Arm, findArmOfVersion, moveArm, nextUse } from './arms.ts';
 import { insertAudit } from './audit.ts';
 import { cancellable } from './cancellable.ts';
 import { type Db, query, sqlState, transaction } from './database.ts';
@@ -179,8 +179,9 @@ export async function conclude(db: Db, run: Run, compared: ComparedGeneration | 
   // find the generation published.
   const erased = await deleteFrom(db, run.generationId, null);
   await query(db, {
-    text: `update tandem.generations set state = 'published', published_at = clock_timestamp(), users = $2 where id = $1`,
-    values: [run.generationId, run.usersScored - erased],
+    text: `update tandem.generations set state = 'published', published_at = clock_timestamp(), users = $2,
+        last_use = ${nextUse('$3')} where id = $1`,
+    values: [run.generationId, run.usersScored - erased, run.predictor],
   });
   if (compared) await keepReport(db, run.generationId, compared);
   const arm = await findArmOfVersion(db, run.predictor, run.modelVersionId);

@@ -229,6 +229,22 @@ describe('a canary', () => {
     expect(await afterDays(2)).toEqual([2]);
   });
 
+  test('begins with the generation of its version that was used last, whatever the clock said of it', async () => {
+    const { id } = await create();
+    const run = { predictor: 'visits', scope: { kind: 'all' }, reason: 'test', scheduleSlot: null } as const;
+    for (const _ of [2, 3]) {
+      await workAll(await planNow(store, (await store.create({ ...run, variant: 'candidate' })).run.id));
+      await rollouts.begin(id, CHANGE);
+    }
+    await rollouts.abort(id, CHANGE);
+    // As where the clock was set back by an hour between the two.
+    await query(database.pool, {
+      text: `update tandem.generations set published_at = published_at - interval '1 hour',
+        left_at = left_at - interval '1 hour' where number = 3`,
+    });
+    expect(await create()).toMatchObject({ arms: [{ name: 'candidate', generationNumber: 3 }] });
+  });
+
   test('moved twice from one step has moved once', async () => {
     const { id } = await create();
     await rollouts.begin(id, CHANGE);

@@ -24,6 +24,8 @@ export interface EventChecker {
 
 /** Marks of the event memory: the service said `accepted` once; a store has it. */
 export const ACCEPTED = 1;
+/** Its data set a value. */
+export const CARRIES_A_VALUE = 8;
 export const STORED = 2;
 
 type Acknowledgement = Pick<EventResult, 'id' | 'contextVersion' | 'contextToken'> & { readonly status?: string };
@@ -75,7 +77,11 @@ export function createEventChecker(known: Known, calls: CallChecker, violations:
       memory.acknowledge(place, version);
     }
     known.demand(user, call.at, call.ended, version, memory.score(place));
-    if (event.told !== undefined) known.values.raise(user, call.ended, 0, event.told);
+    if (event.told !== undefined && result.status !== 'duplicate') {
+      // Not `raise`: one of a lost past that is sent again is accepted after others that carry more.
+      known.values.replace(user, call.ended, version, event.told);
+      memory.mark(place, CARRIES_A_VALUE);
+    }
   }
 
   /** Those of one time have the tombstone's version together, which may have been known before. */

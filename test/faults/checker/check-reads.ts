@@ -3,6 +3,7 @@ import type { Read, ReadAnswer } from '../history.ts';
 import type { AssignmentRule } from './assignment-rule.ts';
 import { type CallChecker, headOf } from './check-calls.ts';
 import { servedThoughErased } from './check-erasures.ts';
+import { CARRIES_A_VALUE } from './check-events.ts';
 import type { Demand } from './demands.ts';
 import type { EntityTags } from './entity-tags.ts';
 import type { GenerationRule } from './generation-rule.ts';
@@ -81,11 +82,18 @@ export function createReadChecker(
     assignments.check(read, answer, user);
   }
 
-  /** Of two values the one accepted later stands, whatever the clock of Postgres did in between. */
+  /**
+   * Of two values the one accepted later stands, whatever the clock of Postgres did in between. An event since that is not
+   * acknowledged yet may have carried less: one of a lost past that is sent again.
+   */
   function checkValue(read: Read, answer: ReadAnswer, user: number): void {
-    const { told } = answer;
+    const { told, predictedFromContextVersion: label } = answer;
     if (told === undefined || known.everErased.has(user) || !known.values.find(user, read.at, carried)) return;
     if ((told ?? 0) >= carried.score) return;
+    for (let version = carried.version + 1; version <= (label ?? 0); version++) {
+      const later = known.events.holder(user, version);
+      if (later < 0 || known.events.isMarked(later, CARRIES_A_VALUE)) return;
+    }
     note('older event value', `told ${told}; an event acknowledged before carried ${carried.score}`, read, answer);
   }
 

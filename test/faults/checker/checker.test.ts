@@ -54,6 +54,16 @@ const violations: readonly (readonly [string, string, readonly Operation[]])[] =
     [event(0, { version: 1 }), read(11, { label: 0, etag: 'a' }, { status: 304, directives: { ifNoneMatch: 'a' } })],
   ],
   [
+    'a value that an event accepted before has replaced',
+    'older event value',
+    [event(0, { version: 1, told: 3 }), event(20, { version: 2, told: 5 }), read(31, { label: 2, told: 3 })],
+  ],
+  [
+    'the same, and a later event carries no value',
+    'older event value',
+    [event(0, { version: 1, told: 5 }), event(20, { version: 2 }), read(31, { label: 2, told: 3 })],
+  ],
+  [
     'a score that the event of this label contradicts, though nothing calls it fresh',
     'untrue label',
     [
@@ -130,6 +140,14 @@ const violations: readonly (readonly [string, string, readonly Operation[]])[] =
 ];
 
 const legal: readonly (readonly [string, readonly Operation[]])[] = [
+  [
+    'a value of a lost past that is sent again, and accepted after another',
+    [event(0, { version: 1, told: 5 }), event(20, { version: 2, told: 3 }), read(31, { label: 2, told: 3 })],
+  ],
+  [
+    'the same, before it is acknowledged',
+    [event(0, { version: 1, told: 5 }), read(31, { label: 2, told: 3 }), event(20, { version: 2, told: 3 })],
+  ],
   ['an event acknowledged after the read was sent', [event(0, { version: 1 }), read(9, { label: 0 })]],
   ['an event acknowledged in the very moment of sending', [event(0, { version: 1 }), read(10, { label: 0 })]],
   ['an answer that is newer than any acknowledgement', [read(0, { ...live, label: 3 }), event(0, { version: 1 })]],

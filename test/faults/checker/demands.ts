@@ -14,6 +14,8 @@ export interface Demand {
 export interface Demands {
   /** What is known from `ended` on; lower values than those known change nothing. */
   raise(user: number, ended: number, version: number, score: number): void;
+  /** As `raise`, also where it is lower: from `ended` on this is what is known. */
+  replace(user: number, ended: number, version: number, score: number): void;
   /** Fills in what was known before `at`; false where that is too long ago to be told. */
   find(user: number, at: number, demand: Demand): boolean;
   /** Nothing is known of anybody. */
@@ -65,6 +67,11 @@ export function createDemands(windowMs: number): Demands {
       // Lines of several processes may be a little out of order; the later moment demands less.
       const since = Math.max(ended, (isKept ? ring.ended[slot] : users.ended[user]) as number);
       push(user, since, Math.max(version, knownVersion), Math.max(score, knownScore));
+    },
+    replace(user, ended, version, score) {
+      if (user >= users.newest.length) users = grownBases(users, user);
+      expire(ended - windowMs);
+      push(user, ended, version, score);
     },
     find(user, at, demand) {
       demand.version = 0;

@@ -66,14 +66,17 @@ interface Sent {
   readonly firstSent?: number;
   readonly status?: 'accepted' | 'duplicate' | 'erased';
   readonly conflicting?: true;
+  /** The value in its data. */
+  readonly told?: number;
 }
 
 /** An acknowledged event, sent at `at`, acknowledged 10 ms later. */
 export function event(at: number, sent: Sent, more: Partial<SendEvents> = {}): SendEvents {
   const { version, id = `event-${version}`, userId = '1', score = version, firstSent = at, status = 'accepted' } = sent;
-  const { conflicting } = sent;
+  const { conflicting, told } = sent;
   const { changedAt = firstSent } = sent;
-  const said = { id, userId, score, changedAt, firstSent, ...(conflicting ? { conflicting } : {}) };
+  const carried = told === undefined ? {} : { told };
+  const said = { id, userId, score, changedAt, firstSent, ...(conflicting ? { conflicting } : {}), ...carried };
   const result = { id, status, contextVersion: version, contextToken: `0123456789abcdef.${version}` };
   const call = { kind: 'event', at, ended: at + 10, api: 'api 1', status: 202 } as const;
   return { ...call, events: [said], results: [result], ...more };
