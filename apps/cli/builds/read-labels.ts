@@ -1,5 +1,5 @@
 /** What became of users, from a CSV file with the head `user_id,label`. */
-import { splitCsv } from '../command-line/split-csv.ts';
+import { splitCsv } from '../csv/split-csv.ts';
 import { CommandFailure } from '../failure.ts';
 
 export interface Label {

@@ -9,6 +9,8 @@ import { findWithdrawn, KEEP_SERVED, withdrawalText } from '../adoption/served-p
 import { examineSchema } from '../doctor/examine-schema.ts';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import type { Databases } from '../servers/databases.ts';
+import type { GoldenComparison } from './golden/compare-golden.ts';
+import { checkGolden, type GoldenRequest } from './golden/judge-golden.ts';
 import { judgePredictors } from './judge-predictors.ts';
 import type { Sample } from './predict-sample.ts';
 
@@ -19,35 +21,45 @@ export interface CheckReport {
   readonly trials: readonly Trial[];
   /** One prediction of each predictor, computed now. */
   readonly samples: readonly Sample[];
+  /** How the predictions of `--golden` were met; null where there was none, or nothing to compare it with. */
+  readonly golden: GoldenComparison | null;
+}
+
+export interface CheckOptions {
+  readonly tell?: TellStep;
+  /** How long a query may take for the users that models are tried with. */
+  readonly sampling?: SampleLimits;
+  readonly golden?: GoldenRequest | undefined;
 }
 
 export interface Trial extends Pick<CheckedModel, 'parity' | 'cost' | 'rssBytes'> {
   readonly predictor: string;
 }
 
-/**
- * @param memoryLimitMb of the processes that try a model
- * @param sampling how long a query may take for the users that models are tried with
- */
+/** @param memoryLimitMb of the processes that try a model */
 export async function checkConfig(
   databases: Databases,
   path: string,
   memoryLimitMb: number,
-  tell: TellStep = tellNothing,
-  sampling: SampleLimits = {},
+  { tell = tellNothing, sampling = {}, golden: request }: CheckOptions = {},
 ): Promise<CheckReport> {
   const { pool, features } = databases;
   const schema = await examineSchema(pool);
   const read = await tryReadConfig(features, path, memoryLimitMb, tell, sampling);
-  if (Array.isArray(read)) return { file: null, findings: [schema, ...read], trials: [], samples: [] };
+  if (Array.isArray(read)) return { file: null, findings: [schema, ...read], trials: [], samples: [], golden: null };
   const config: ReadConfig = read;
   const isMigrated = schema.level === 'ok';
   const judged = await judgePredictors(databases, config.predictors, { isMigrated, memoryLimitMb, tell });
+  const golden =
+    request && isMigrated
+      ? await checkGolden(features, config.predictors, request, { memoryLimitMb, tell })
+      : undefined;
   const findings = [
     schema,
     ok('config', `${config.file}: ${config.predictors.map(({ name }) => name).join(', ')}`),
     ...(await checkServed(pool, config)),
     ...judged.findings,
+    ...(golden ? [golden.finding] : []),
   ];
   const trials = config.predictors.map(({ name, verification: { parity, cost, rssBytes } }) => ({
     predictor: name,
@@ -55,7 +67,7 @@ export async function checkConfig(
     cost,
     rssBytes,
   }));
-  return { file: config.file, findings, trials, samples: judged.samples };
+  return { file: config.file, findings, trials, samples: judged.samples, golden: golden?.comparison ?? null };
 }
 
 /** A config is all that a database serves. */

@@ -91,9 +91,10 @@ test('a query that is too slow for a live read is told so, with what was waited 
     return work();
   };
   const file = join(place.folder, 'tandem.config.ts');
-  const { findings } = await checkConfig({ pool, features: pool }, file, 512, tell, { featuresMs: 500 }).finally(() =>
-    pool.end(),
-  );
+  const { findings } = await checkConfig({ pool, features: pool }, file, 512, {
+    tell,
+    sampling: { featuresMs: 500 },
+  }).finally(() => pool.end());
   expect(findings).toContainEqual({
     subject: 'churn parity',
     level: 'warning',

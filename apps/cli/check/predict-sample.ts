@@ -3,14 +3,14 @@
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import type { Pool } from '@tandem/admission/sample-users';
 import { isTooSlow } from '@tandem/admission/slow-statement';
-import { createInferencePool } from '@tandem/inference/pool';
 import { findProvenance, type UserProvenance } from '@tandem/offline-store/provenance';
 import { decodeOutputs, encodeOutputs, outputFault } from '@tandem/prediction/models/outputs';
-import { type ModelVersion, modelVersionId, type Prediction } from '@tandem/prediction/predictor';
+import type { ModelVersion, Prediction } from '@tandem/prediction/predictor';
 import { explainFailure } from '../failure.ts';
 import { type Finding, failed, warning } from '../output/finding.ts';
 import { count } from '../output/quantities.ts';
 import { noUserInTime, tooSlowForReads } from './judge-read-time.ts';
+import { versionOf, withScorer } from './with-scorer.ts';
 
 export interface Sample {
   readonly predictor: string;
@@ -36,8 +36,8 @@ export async function predictSample(
   memoryLimitMb: number,
 ): Promise<Sample | { finding: Finding }> {
   const subject = `${predictor.name} sample`;
-  const { definition, users } = predictor;
-  const version: ModelVersion = { ...definition, id: modelVersionId(definition), number: 0 };
+  const { users } = predictor;
+  const version = versionOf(predictor);
   const userId = users?.scorable?.userIds[0] ?? users?.slow?.userId ?? undefined;
   if (userId === undefined) return { finding: whyNobody(subject, predictor) };
   try {
@@ -55,7 +55,7 @@ export async function predictSample(
       userId,
       features: user.features,
       featuresMs,
-      ...(await infer(predictor, version, user, memoryLimitMb)),
+      ...(await infer(predictor, user, memoryLimitMb)),
     };
   } catch (error) {
     if (isTooSlow(error)) {
@@ -93,20 +93,8 @@ function remedyFor(why: string): string {
   return `make a null of it in the query, nullif(${nan}, 'NaN') as ${nan}, and say in features.nulls what it counts as`;
 }
 
-async function infer(
-  predictor: CheckedPredictor,
-  version: ModelVersion,
-  { batch }: UserProvenance,
-  memoryLimitMb: number,
-) {
-  const scorer = createInferencePool({
-    loadArtifact: async () => predictor.artifact,
-    processes: 1,
-    memoryLimitMb,
-    log: () => undefined,
-  });
-  try {
-    await scorer.warmUp(version);
+function infer(predictor: CheckedPredictor, { batch }: UserProvenance, memoryLimitMb: number) {
+  return withScorer(predictor, memoryLimitMb, async (scorer, version) => {
     const request = { version, batch, rows: [0], timeoutMs: DEADLINE_MS, priority: 'live' } as const;
     // The first run of a session allocates; the second is what a read waits for.
     await scorer.score(request);
@@ -116,7 +104,5 @@ async function infer(
     const fault = outputFault(version.outputs, tensors, 0);
     if (fault !== null) throw new Error(`the model's answer is none: ${fault}`);
     return { prediction: decodeOutputs(version.outputs, encodeOutputs(version.outputs, tensors, 0)), inferenceMs };
-  } finally {
-    await scorer.close();
-  }
+  });
 }

@@ -16,6 +16,13 @@ export function parseNumber(text: string): number {
   throw new InvalidArgumentError('a number is expected.');
 }
 
+/** Above 0, below 1. */
+export function parseShare(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && value > 0 && value < 1) return value;
+  throw new InvalidArgumentError('a number above 0 and below 1 is expected, such as 0.001.');
+}
+
 export function parsePort(text: string): number {
   const port = Number(text);
   if (/^\d{1,5}$/.test(text) && port > 0 && port < 65_536) return port;

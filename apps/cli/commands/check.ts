@@ -4,10 +4,12 @@ import { tellNothing } from '@tandem/admission/tell-step';
 import type { Command } from 'commander';
 import { modelMemoryMb } from '../adoption/model-memory.ts';
 import type { CheckReport } from '../check/check-config.ts';
+import type { GoldenRequest } from '../check/golden/judge-golden.ts';
 import type { Sample } from '../check/predict-sample.ts';
 import { type Cli, type CommonOptions, present } from '../cli.ts';
 import { createCommand } from '../command-line/create-command.ts';
-import { CommandFailure } from '../failure.ts';
+import { parseShare } from '../command-line/parse-options.ts';
+import { CommandFailure, EXIT_USAGE } from '../failure.ts';
 import { renderFindings, summarise } from '../output/finding.ts';
 import { duration } from '../output/quantities.ts';
 import { renderValue } from '../output/render-answer.ts';
@@ -18,7 +20,14 @@ import { withDatabases } from '../servers/databases.ts';
 
 interface Options extends CommonOptions {
   readonly config: string;
+  readonly golden?: string;
+  readonly key?: string;
+  readonly predictor?: string;
+  readonly tolerance?: number;
 }
+
+/** As near as 32-bit floats of two programs are to each other. */
+const TOLERANCE = 1e-4;
 
 /** Looking for duplicate keys reads the whole source; a query that takes longer is told to be slow. */
 const STATEMENT_TIMEOUT_MS = 30_000;
@@ -30,20 +39,45 @@ export function checkCommand(cli: Cli): Command {
     detail: `Judges the query (columns, types, one row a user, nulls, index), the model (signature; trial runs on real users and
 made-up ones, alone and in batches) and the times; shows one prediction of each predictor with its inputs and cost.
 The model is tried within INFERENCE_MEMORY_MB, as it will be served. Reads the database, and changes nothing there.
+--golden compares the model's predictions with those that training exported, a CSV file with a column of user ids and a
+column an output (score; a field with several values: field_0, field_1, …). It shows columns in the wrong order.
 Ends with 0: no error, perhaps warnings; 1: an error; 2: wrong usage.`,
     example: 'tandem check --config ./tandem.config.ts',
   })
     .option('--config <path>', 'the config, or its folder', 'tandem.config.ts')
+    .option('--golden <file>', 'expected predictions of up to 10,000 users, a CSV file')
+    .option('--key <column>', 'its column of user ids (default: user_id, or the only one that is no output)')
+    .option('--predictor <name>', 'the predictor that it is of, where the config has several')
+    .option(
+      '--tolerance <share>',
+      `the allowed difference, as a share of the value (default: ${TOLERANCE})`,
+      parseShare,
+    )
     .action(async (options: Options) => {
+      const golden = goldenRequest(cli, options);
       const { checkConfig } = await import('../check/check-config.ts');
       const choice = { applicationName: 'tandem-check', statementTimeoutMs: STATEMENT_TIMEOUT_MS };
       await withDatabases(findDatabaseUrls(cli), choice, async (databases) => {
         const tell = options.json ? tellNothing : createStepTeller(cli.stderr);
-        const report = await checkConfig(databases, resolve(cli.cwd, options.config), modelMemoryMb(cli), tell);
+        const report = await checkConfig(databases, resolve(cli.cwd, options.config), modelMemoryMb(cli), {
+          tell,
+          golden,
+        });
         present(cli, options, { ...report, summary: summarise(report.findings) }, () => render(cli, report));
         if (report.findings.some(({ level }) => level === 'error')) throw new CommandFailure('', { presented: true });
       });
     });
+}
+
+function goldenRequest(cli: Cli, options: Options): GoldenRequest | undefined {
+  const { golden, key = null, predictor = null, tolerance = TOLERANCE } = options;
+  if (golden !== undefined) return { file: resolve(cli.cwd, golden), key, predictor, tolerance };
+  const extra = (['key', 'predictor', 'tolerance'] as const).find((name) => options[name] !== undefined);
+  if (extra === undefined) return undefined;
+  throw new CommandFailure(`--${extra} has no meaning without --golden`, {
+    remedy: 'add --golden <file>, or leave it out',
+    exitCode: EXIT_USAGE,
+  });
 }
 
 function render({ paint }: Cli, { findings, samples }: CheckReport): string[] {

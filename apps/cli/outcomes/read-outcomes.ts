@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { OutcomeInput } from '@tandem/client/outcomes';
-import { splitCsv } from '../command-line/split-csv.ts';
+import { splitCsv } from '../csv/split-csv.ts';
 import { CommandFailure } from '../failure.ts';
 
 const FIELDS = ['id', 'source', 'userId', 'name', 'value', 'time'] as const;

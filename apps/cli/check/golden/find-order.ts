@@ -1,0 +1,77 @@
+/**
+ * Searches the order of feature columns in which a model gives what is expected: the columns by name, then the exchange
+ * of two that helps most, again and again. It finds an order or gives up; what it finds fits all users it was tried on.
+ */
+import { pick } from '@tandem/admission/sample-users';
+import { type FeatureBatch, scorableRows } from '@tandem/prediction/models/features';
+
+const USERS_TRIED = 64;
+const SEARCH_MS = 5_000;
+/** Fewer users fit some wrong order by chance. */
+const LEAST_USERS = 4;
+
+/**
+ * Returns the columns' names in the order found, or null.
+ * @param misfit of the model's answers for these features; 0: each is as expected
+ */
+export async function findOrder(
+  batch: FeatureBatch,
+  misfit: (batch: FeatureBatch) => Promise<number>,
+): Promise<readonly string[] | null> {
+  const places = movable(batch);
+  const rows = scorableRows(batch).slice(0, USERS_TRIED);
+  if (places.length < 2 || rows.length < LEAST_USERS) return null;
+  const users = pick(batch, rows);
+  const deadline = performance.now() + SEARCH_MS;
+  const judge = (order: readonly number[]) => misfit(reordered(users, order));
+  const asIs = batch.columns.map((_, i) => i);
+  let best = { order: asIs, misfit: await judge(asIs) };
+  for (const start of [asIs, byName(batch, places)]) {
+    const found = await descend(start, places, judge, deadline);
+    if (found.misfit < best.misfit) best = found;
+  }
+  return best.misfit === 0 ? best.order.map((place) => batch.columns[place]?.name ?? '') : null;
+}
+
+/** Columns of numbers: texts and categories fill other places than a value of their own. */
+function movable({ columns }: FeatureBatch): number[] {
+  return columns.flatMap(({ kind, categories }, i) => (kind === 'string' || categories ? [] : [i]));
+}
+
+function byName({ columns }: FeatureBatch, places: readonly number[]): number[] {
+  const name = (place: number) => columns[place]?.name ?? '';
+  const sorted = [...places].sort((a, b) => (name(a) < name(b) ? -1 : 1));
+  return columns.map((_, i) => sorted[places.indexOf(i)] ?? i);
+}
+
+/** Takes the best exchange of two columns while one helps. */
+async function descend(
+  start: readonly number[],
+  places: readonly number[],
+  judge: (order: readonly number[]) => Promise<number>,
+  deadline: number,
+): Promise<{ order: number[]; misfit: number }> {
+  let best = { order: [...start], misfit: await judge(start) };
+  for (;;) {
+    const before = best;
+    for (const [one, other] of pairs(places)) {
+      if (best.misfit === 0 || performance.now() > deadline) return best;
+      const order = exchanged(before.order, one, other);
+      const tried = await judge(order);
+      if (tried < best.misfit) best = { order, misfit: tried };
+    }
+    if (best === before) return best;
+  }
+}
+
+function* pairs(places: readonly number[]): Generator<readonly [number, number]> {
+  for (const [i, one] of places.entries()) for (const other of places.slice(i + 1)) yield [one, other];
+}
+
+function exchanged(order: readonly number[], one: number, other: number): number[] {
+  return order.map((place, i) => (i === one ? (order[other] ?? place) : i === other ? (order[one] ?? place) : place));
+}
+
+function reordered(batch: FeatureBatch, order: readonly number[]): FeatureBatch {
+  return { ...batch, values: order.map((place) => batch.values[place] ?? []) };
+}

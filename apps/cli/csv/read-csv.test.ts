@@ -1,0 +1,65 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { readCsv } from './read-csv.ts';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tandem-csv-'));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+async function read(content: string | Buffer) {
+  const file = join(folder, 'a.csv');
+  await writeFile(file, content);
+  const rows: [number, ...string[]][] = [];
+  let head: readonly string[] = [];
+  for await (const { names, rows: some } of readCsv(file)) {
+    head = names;
+    rows.push(...some.map(({ line, cells }): [number, ...string[]] => [line, ...cells]));
+  }
+  return { head, rows };
+}
+
+test('rows come with their lines: quoted commas, marks and line breaks, CRLF, a byte order mark, empty lines', async () => {
+  expect(await read('\uFEFFid, name\r\n1,"a, ""b"""\r\n\r\n2,"two\r\nlines"\r\n3,\r\n4,é')).toEqual({
+    head: ['id', 'name'],
+    rows: [
+      [2, '1', 'a, "b"'],
+      [4, '2', 'two\r\nlines'],
+      [6, '3', ''],
+      [7, '4', 'é'],
+    ],
+  });
+  expect(await read('id,name\n')).toEqual({ head: ['id', 'name'], rows: [] });
+});
+
+test('rows across the pieces in which the file is read are whole, with their lines', async () => {
+  const texts = Array.from({ length: 30_000 }, (_, i) => (i % 3 === 0 ? `"é,${i}\n""x"""` : `é${i}`));
+  const { rows } = await read(`id,text\n${texts.map((text, i) => `${i},${text}\n`).join('')}`);
+  expect(rows.length).toBe(30_000);
+  expect(rows.at(-1)).toEqual([2 + 29_999 + 10_000, '29999', 'é29999']);
+  expect(rows[29_997]).toEqual([2 + 29_997 + 9_999, '29997', 'é,29997\n"x"']);
+});
+
+test.each<[string, string | Buffer, RegExp]>([
+  ['an empty file', '', /a\.csv is empty/],
+  ['a head with an empty name', ',id\n0,1\n', /line 1: column 1 has no name/],
+  ['a name that is there twice', 'id,a,id\n', /line 1: two columns are named id/],
+  ['too few values', 'id,a\n1,2\n3\n', /line 3: 1 value, and the head has 2/],
+  ['too many values', 'id,a\n1,2,3\n', /line 2: 3 values, and the head has 2/],
+  ['a mark inside a cell', 'id,a\n1,5" or 6"\n', /line 2: a quotation mark stands inside a cell/],
+  ['an open mark', 'id,a\n1,2\n3,"4\n5,6\n', /line 3: a quotation mark is not closed/],
+  [
+    'bytes that are not UTF-8',
+    Buffer.concat([Buffer.from('id,a\n1,é\n2,'), Buffer.from([0xe9, 0x0a])]),
+    /line 3: it is not UTF-8/,
+  ],
+])('%s is refused, and the line named', async (_, content, problem) => {
+  await expect(read(content)).rejects.toThrow(problem);
+});
+
+test('a file that is not there is named', async () => {
+  await expect(readCsv(join(folder, 'none.csv')).next()).rejects.toThrow(/none\.csv cannot be read: ENOENT/);
+});

@@ -1,0 +1,179 @@
+/**
+ * Reads a CSV file (RFC 4180, UTF-8, with a head) in batches of rows, however long the file is. A quoted cell may hold
+ * line breaks. Memory is bounded by a batch and by the longest row.
+ */
+import { createReadStream } from 'node:fs';
+import { CommandFailure } from '../failure.ts';
+import { splitCsv } from './split-csv.ts';
+
+export interface CsvRow {
+  /** Where the row begins in the file, from 1. */
+  readonly line: number;
+  readonly cells: readonly string[];
+}
+
+export interface CsvBatch {
+  /** The names in the head: none is empty, none is there twice. */
+  readonly names: readonly string[];
+  /** Each with a cell a name. Empty in the one batch of a file without rows. */
+  readonly rows: readonly CsvRow[];
+}
+
+/** Bytes read at once: a batch has the rows that end in them. */
+const READ_BYTES = 1 << 18;
+/** UTF-16 units of a row; more than that is a quotation mark that nothing closes. */
+const MOST_ROW_LENGTH = 1 << 24;
+
+/** Rejects with a CommandFailure that names file and line. */
+export async function* readCsv(file: string): AsyncGenerator<CsvBatch> {
+  let names: readonly string[] | undefined;
+  let hasRows = false;
+  for await (const records of readRecords(file)) {
+    const rows = names === undefined ? records.slice(1) : records;
+    names ??= headOf(records[0], file);
+    if (names === undefined || rows.length === 0) continue;
+    checkWidths(rows, names, file);
+    hasRows = true;
+    yield { names, rows };
+  }
+  if (names === undefined) throw new CommandFailure(`${file} is empty`, { remedy: 'its first line names the columns' });
+  if (!hasRows) yield { names, rows: [] };
+}
+
+async function* readRecords(file: string): AsyncGenerator<readonly CsvRow[]> {
+  const records = recordReader(file);
+  for await (const text of readTexts(file)) yield records.push(text);
+  yield records.end();
+}
+
+/** Returns a failure that names the line. */
+export function csvFailure(file: string, line: number, problem: string, remedy: string): CommandFailure {
+  return new CommandFailure(`${file}, line ${line}: ${problem}`, { remedy });
+}
+
+async function* readTexts(file: string): AsyncGenerator<string> {
+  // It removes a byte order mark.
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  let lines = 1;
+  let bytes = Buffer.alloc(0);
+  try {
+    for await (const chunk of createReadStream(file, { highWaterMark: READ_BYTES })) {
+      bytes = chunk as Buffer<ArrayBuffer>;
+      const text = decoder.decode(bytes, { stream: true });
+      yield text;
+      lines += countOf('\n', text);
+    }
+    yield decoder.decode();
+  } catch (error) {
+    if (error instanceof TypeError && 'code' in error && error.code === 'ERR_ENCODING_INVALID_ENCODED_DATA') {
+      const before = bytes.toString('utf8').split('\ufffd', 1)[0] ?? '';
+      throw csvFailure(file, lines + countOf('\n', before), 'it is not UTF-8', 'convert it: iconv -f latin1 -t utf-8');
+    }
+    if (!(error instanceof Error) || !('syscall' in error)) throw error;
+    throw new CommandFailure(`${file} cannot be read: ${error.message}`, { cause: error });
+  }
+}
+
+/** Cuts texts into rows. A row ends at a line break outside quotation marks; empty lines are left out. */
+function recordReader(file: string) {
+  /** What follows the last row, and the line where it begins. */
+  let rest = '';
+  let line = 1;
+
+  /** Returns the rows that end in the text. */
+  function push(text: string): CsvRow[] {
+    const rows: CsvRow[] = [];
+    rest += text;
+    let start = 0;
+    let quote = findFrom(rest, '"', 0);
+    for (;;) {
+      if (quote < start) quote = findFrom(rest, '"', start);
+      const end = quote < Number.POSITIVE_INFINITY ? endOfRecord(rest, start, quote) : findFrom(rest, '\n', start);
+      if (end === Number.POSITIVE_INFINITY) break;
+      const isQuoted = quote < end;
+      const record = rest.slice(start, rest[end - 1] === '\r' ? end - 1 : end);
+      if (record.trim() !== '') rows.push({ line, cells: cellsOf(record, isQuoted, file, line) });
+      line += 1 + (isQuoted ? countOf('\n', record) : 0);
+      start = end + 1;
+    }
+    rest = rest.slice(start);
+    if (rest.length > MOST_ROW_LENGTH) throw openQuote(file, line);
+    return rows;
+  }
+
+  return {
+    push,
+    /** Returns the row at the end of a file without a line break there. */
+    end(): CsvRow[] {
+      const rows = push('\n');
+      if (rest.trim() !== '') throw openQuote(file, line);
+      return rows;
+    },
+  };
+}
+
+/** @param quote the first quotation mark from the start on */
+function endOfRecord(text: string, start: number, quote: number): number {
+  let open = quote;
+  let end = findFrom(text, '\n', start);
+  // A mark that is written twice in a cell closes it and opens it again.
+  while (open < end) {
+    const close = findFrom(text, '"', open + 1);
+    if (close === Number.POSITIVE_INFINITY) return close;
+    if (close > end) end = findFrom(text, '\n', close);
+    open = findFrom(text, '"', close + 1);
+  }
+  return end;
+}
+
+/** Infinity where it is not there. */
+function findFrom(text: string, character: string, from: number): number {
+  const at = text.indexOf(character, from);
+  return at < 0 ? Number.POSITIVE_INFINITY : at;
+}
+
+function cellsOf(record: string, isQuoted: boolean, file: string, line: number): readonly string[] {
+  if (!isQuoted) return record.split(',');
+  const cells = splitCsv(record);
+  if (cells) return cells;
+  throw csvFailure(
+    file,
+    line,
+    'a quotation mark stands inside a cell',
+    'quote the whole cell, and write each mark in it twice: "a ""b"" c"',
+  );
+}
+
+function openQuote(file: string, line: number): CommandFailure {
+  const remedy = 'close it, or write each mark in a quoted cell twice';
+  return csvFailure(file, line, 'a quotation mark is not closed', remedy);
+}
+
+const HEAD_REMEDY = 'the first line names each column, once; from pandas: to_csv(…, index=False)';
+
+function headOf(row: CsvRow | undefined, file: string): readonly string[] | undefined {
+  if (row === undefined) return undefined;
+  const names = row.cells.map((cell) => cell.trim());
+  const empty = names.indexOf('');
+  if (empty >= 0) throw csvFailure(file, row.line, `column ${empty + 1} has no name`, HEAD_REMEDY);
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) throw csvFailure(file, row.line, `two columns are named ${twice}`, HEAD_REMEDY);
+  return names;
+}
+
+function checkWidths(rows: readonly CsvRow[], { length }: readonly string[], file: string): void {
+  const odd = rows.find(({ cells }) => cells.length !== length);
+  if (odd === undefined) return;
+  throw csvFailure(
+    file,
+    odd.line,
+    `${odd.cells.length} ${odd.cells.length === 1 ? 'value' : 'values'}, and the head has ${length}`,
+    'write as many values as the head has names; quote a value that holds a comma',
+  );
+}
+
+function countOf(character: string, text: string): number {
+  let found = 0;
+  for (let at = text.indexOf(character); at >= 0; at = text.indexOf(character, at + 1)) found++;
+  return found;
+}
