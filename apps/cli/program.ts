@@ -24,6 +24,7 @@ import { keyCreateCommand } from './commands/key-create.ts';
 import { keyListCommand } from './commands/key-list.ts';
 import { keyRevokeCommand } from './commands/key-revoke.ts';
 import { keyRotateCommand } from './commands/key-rotate.ts';
+import { loadCommand } from './commands/load.ts';
 import { migrateCommand } from './commands/migrate.ts';
 import { modelLabelCommand } from './commands/model-label.ts';
 import { modelListCommand } from './commands/model-list.ts';
@@ -70,6 +71,7 @@ export function createProgram(cli: Cli): Command {
     .addHelpText('after', '\nExample: tandem up --example, then in another terminal: tandem predict repurchase 42');
   const direct = [
     upCommand,
+    loadCommand,
     initCommand,
     migrateCommand,
     adoptCommand,

@@ -4,7 +4,7 @@
  * https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-COPY
  */
 import type pg from 'pg';
-import { submit } from './driver-connection.ts';
+import { type DriverConnection, submit } from './driver-connection.ts';
 
 export interface CopyOptions {
   /** A COPY statement, without parameters. */
@@ -23,6 +23,57 @@ export function copyIn(db: pg.PoolClient, options: CopyOptions, bytes: Buffer): 
       connection.endCopyFrom();
     },
     handleCopyData() {},
+  });
+}
+
+/**
+ * COPY … FROM STDIN of input that is read while it is sent, no faster than Postgres takes it. Where reading fails, Postgres
+ * is told to give up, and the promise rejects with that failure.
+ */
+export async function copyInAll(db: pg.PoolClient, options: CopyOptions, input: AsyncIterable<Buffer>): Promise<void> {
+  const refusal = new AbortController();
+  let reading: Promise<{ readonly error: unknown } | null> = Promise.resolve(null);
+  const copied = submit(db, {
+    query_timeout: options.timeoutMs,
+    submit: (connection) => connection.query(options.text),
+    handleCopyInResponse(connection) {
+      reading = send(connection, input, refusal.signal);
+    },
+    handleCopyData() {},
+  });
+  try {
+    await copied;
+  } catch (error) {
+    refusal.abort();
+    throw (await reading)?.error ?? error;
+  }
+}
+
+/** Resolves with what reading failed with, after Postgres was told; null: all was sent, or Postgres takes no more. */
+async function send(
+  connection: DriverConnection,
+  input: AsyncIterable<Buffer>,
+  refused: AbortSignal,
+): Promise<{ readonly error: unknown } | null> {
+  try {
+    for await (const bytes of input) {
+      if (refused.aborted) return null;
+      connection.sendCopyFromChunk(bytes);
+      if (connection.stream.writableNeedDrain) await drained(connection, refused);
+    }
+    if (!refused.aborted) connection.endCopyFrom();
+    return null;
+  } catch (error) {
+    if (!refused.aborted) connection.sendCopyFail('the input cannot be read');
+    return { error };
+  }
+}
+
+function drained({ stream }: DriverConnection, refused: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    stream.once('drain', resolve);
+    stream.once('close', resolve);
+    refused.addEventListener('abort', () => resolve(), { once: true });
   });
 }
 

@@ -8,6 +8,10 @@ import type pg from 'pg';
 export interface DriverConnection {
   /** Names and texts of the statements that are prepared here, as the driver remembers them. */
   readonly parsedStatements: Record<string, string | undefined>;
+  readonly stream: {
+    readonly writableNeedDrain: boolean;
+    once(event: 'drain' | 'close', listener: () => void): unknown;
+  };
   query(text: string): void;
   parse(query: { text: string; name: string }): void;
   bind(options: { statement: string }): void;

@@ -1,0 +1,149 @@
+/** Makes a table from a CSV file: one reading for the types, one for the rows. */
+import { basename } from 'node:path';
+import type { Pool } from '@tandem/admission/sample-users';
+import type { TellStep } from '@tandem/admission/tell-step';
+import { type LoadedTable, type LoadOutcome, loadTable, RowRefused } from '@tandem/offline-store/load-table';
+import { type CsvRow, csvFailure, readCsv } from '../csv/read-csv.ts';
+import type { CommandFailure } from '../failure.ts';
+import { findByName, suggestion } from '../init/names.ts';
+import { addCell, type ColumnFacts, type ColumnType, described, newColumn } from './infer-columns.ts';
+
+export interface LoadRequest {
+  readonly file: string;
+  /** The column of user ids. */
+  readonly key: string;
+  /** `table` or `schema.table`; null: the file's name. */
+  readonly table: string | null;
+  /** Whether the rows of an existing table are exchanged. */
+  readonly replace: boolean;
+}
+
+export interface LoadReport {
+  readonly table: string;
+  readonly outcome: LoadOutcome;
+  readonly rows: number;
+  readonly key: string;
+  readonly columns: readonly { readonly name: string; readonly type: ColumnType; readonly nulls: number }[];
+}
+
+/** Postgres cuts longer names off. */
+const MOST_NAME_BYTES = 63;
+const MOST_COLUMNS = 1_600;
+
+/** Rejects with a CommandFailure that names file and line, or with `invalid_input` of the table. */
+export async function loadCsv(pool: Pool, request: LoadRequest, tell: TellStep): Promise<LoadReport> {
+  const { file, replace } = request;
+  const name = request.table ?? tableNameOf(file);
+  const seen = await tell(`reading the types of ${basename(file)}`, () => readTypes(file, request.key));
+  const columns = seen.columns.map((facts) => described(facts, facts.name === seen.key));
+  const table: LoadedTable = { name, columns, key: seen.key };
+  const outcome = await tell(`copying ${basename(file)} to ${name}`, () =>
+    loadTable(pool, table, encode(file, table), { replace }).catch(async (error: unknown) => {
+      throw error instanceof RowRefused ? await explainRow(error, file, table) : error;
+    }),
+  );
+  return { table: name, outcome, rows: seen.rows, key: seen.key, columns };
+}
+
+/** `customers` of `data/Customers 2026.csv` would need quotation marks in each query: they become `customers_2026`. */
+function tableNameOf(file: string): string {
+  const name = basename(file)
+    .replace(/\.[^.]*$/, '')
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}_]+/gu, '_');
+  return /^\d/.test(name) ? `t_${name}` : name;
+}
+
+async function readTypes(file: string, saidKey: string) {
+  let columns: ColumnFacts[] = [];
+  let keyAt = -1;
+  let rows = 0;
+  for await (const batch of readCsv(file)) {
+    if (columns.length === 0) {
+      checkNames(batch.names, file);
+      columns = batch.names.map(newColumn);
+      keyAt = keyPlace(batch.names, saidKey, file);
+    }
+    for (const row of batch.rows) {
+      for (const [i, column] of columns.entries()) addCell(column, row.cells[i] ?? '');
+      if ((row.cells[keyAt] ?? '').trim() === '') throw emptyKey(file, row, columns[keyAt]?.name ?? '');
+    }
+    rows += batch.rows.length;
+  }
+  return { columns, rows, key: columns[keyAt]?.name ?? '' };
+}
+
+function checkNames(names: readonly string[], file: string): void {
+  const long = names.find((name) => Buffer.byteLength(name) > MOST_NAME_BYTES);
+  if (long !== undefined) {
+    throw csvFailure(file, 1, `the name ${long} has more than ${MOST_NAME_BYTES} bytes`, 'shorten it');
+  }
+  if (names.length <= MOST_COLUMNS) return;
+  throw csvFailure(file, 1, `${names.length} columns, and a table has at most ${MOST_COLUMNS}`, 'leave some out');
+}
+
+function keyPlace(names: readonly string[], key: string, file: string): number {
+  const found = findByName(
+    key,
+    names.map((name) => ({ name })),
+  );
+  if (found) return names.indexOf(found.name);
+  throw csvFailure(
+    file,
+    1,
+    `no column is named ${key}`,
+    `name the column of user ids with --key: ${suggestion(key, names)}`,
+  );
+}
+
+function emptyKey(file: string, { line }: CsvRow, key: string): CommandFailure {
+  return csvFailure(file, line, `${key} is empty`, 'give each row a user id, or leave the row out');
+}
+
+/** The rows in COPY's text format. */
+async function* encode(file: string, { columns }: LoadedTable): AsyncGenerator<Buffer> {
+  const isText = columns.map(({ type }) => type === 'text');
+  for await (const { rows } of readCsv(file)) {
+    let text = '';
+    for (const { line, cells } of rows) {
+      for (let i = 0; i < isText.length; i++) {
+        const cell = cells[i] ?? '';
+        text += i === 0 ? '' : '\t';
+        text += isText[i] ? encodeText(cell, file, line) : cell.trim() || '\\N';
+      }
+      text += '\n';
+    }
+    yield Buffer.from(text);
+  }
+}
+
+const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r' };
+
+function encodeText(cell: string, file: string, line: number): string {
+  if (cell === '') return '\\N';
+  if (cell.includes('\0')) throw csvFailure(file, line, 'a text has a NUL character', 'remove it: tr -d "\\000"');
+  return /[\\\t\n\r]/.test(cell) ? cell.replace(/[\\\t\n\r]/g, (character) => ESCAPES[character] ?? '') : cell;
+}
+
+/** Finds the line of a row that Postgres refused, and of the row before it with the same key. */
+async function explainRow(refused: RowRefused, file: string, { columns, key }: LoadedTable): Promise<CommandFailure> {
+  const keyAt = columns.findIndex(({ name }) => name === key);
+  const row = await findRow(file, (_, no) => no === refused.row);
+  const userId = row?.cells[keyAt] ?? '';
+  if (!refused.isDuplicate) return csvFailure(file, row?.line ?? 0, refused.message, 'correct the value');
+  const first = await findRow(file, ({ cells }) => cells[keyAt]?.trim() === userId.trim());
+  return csvFailure(
+    file,
+    row?.line ?? 0,
+    `${key} ${userId} is in line ${first?.line ?? '?'} already`,
+    'leave one row a user: aggregate the file before it is loaded, or name another column with --key',
+  );
+}
+
+async function findRow(file: string, isIt: (row: CsvRow, no: number) => boolean): Promise<CsvRow | undefined> {
+  let no = 0;
+  for await (const { rows } of readCsv(file)) {
+    for (const row of rows) if (isIt(row, ++no)) return row;
+  }
+  return undefined;
+}
