@@ -12,6 +12,7 @@ import {
 import type { FeatureColumn, FeatureKind, FeatureQuery, ModelVersion } from '@tandem/prediction/predictor';
 import { checkUserId } from '@tandem/prediction/user-id';
 import { LEADING_COLUMNS } from './feature-statement.ts';
+import type { RefusedRows } from './row-bounds.ts';
 
 /** A row as Postgres wrote it: every value its text, or null. */
 export type RawRow = readonly (string | null)[];
@@ -28,13 +29,19 @@ export interface BatchMoment {
   readonly readAt: number;
 }
 
+export interface DecodeOptions {
+  readonly onOverlay?: OverlayListener | undefined;
+  /** Users whose features were not read. */
+  readonly refused?: RefusedRows;
+}
+
 /** @param oids the types of the feature columns in the statement's result */
 export function decodeBatch(
   version: Pick<ModelVersion, 'query' | 'keyType'>,
   rows: readonly RawRow[],
   oids: readonly number[],
   moment: BatchMoment,
-  onOverlay: OverlayListener = () => {},
+  { onOverlay = () => {}, refused = new Map() }: DecodeOptions = {},
 ): FeatureBatch {
   const { columns } = version.query;
   const faults = new Map<number, string>();
@@ -49,6 +56,12 @@ export function decodeBatch(
   const overlay = overlayDecoder(version.query, moment.readAt);
   const laid = createLaidValues();
   rows.forEach((raw, row) => {
+    const dropped = refused.get(raw[0] ?? '');
+    if (dropped) {
+      fault(row, dropped.why);
+      unusable.set(row, [dropped.column]);
+      return;
+    }
     const decoded = decoders.map((decode, i) => decode(raw[LEADING_COLUMNS + i] ?? null));
     if (raw[2]) {
       const asOf = raw[3] === null || raw[3] === undefined ? null : Number(raw[3]);

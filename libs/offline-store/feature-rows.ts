@@ -8,6 +8,7 @@ import type { FeatureBatch } from '@tandem/prediction/models/features';
 import { LEADING_COLUMNS } from './feature-statement.ts';
 import { createFeatureTable, type FeatureVersion } from './feature-table.ts';
 import { readDouble, readInteger } from './native-values.ts';
+import { createRowBounds } from './row-bounds.ts';
 
 const SIGNATURE_BYTES = 11;
 const FIRST_ROWS = 8_192;
@@ -23,11 +24,12 @@ export interface FeatureRows {
 export function createFeatureRows(version: FeatureVersion, oids: readonly number[]): FeatureRows {
   const table = createFeatureTable(version, oids, FIRST_ROWS);
   const features = version.query.columns.length;
+  const bounds = createRowBounds(version.query.columns);
   let head: [string, number] | null = null;
   let isFirst = true;
 
   /** Gives the offset behind the row. */
-  function takeRow(bytes: Buffer, start: number): number {
+  function takeRow(bytes: Buffer, start: number, isKept: boolean): number {
     const userId = fieldAt(bytes, start);
     const contextVersion = fieldAt(bytes, userId.end);
     const context = fieldAt(bytes, contextVersion.end);
@@ -40,26 +42,40 @@ export function createFeatureRows(version: FeatureVersion, oids: readonly number
       const version = Number(readInteger(bytes, contextVersion.at, 8));
       table.add(bytes.toString('utf8', userId.at, userId.end), version, text, asOfMs);
     }
+    if (!isHead && !isKept) refuse(bytes, asOf.end);
     let at = asOf.end;
     for (let i = 0; i < features; i++) {
       const length = bytes.readInt32BE(at);
       at += 4;
-      if (!isHead) table.take(i, bytes, at, length);
+      if (!isHead && isKept) table.take(i, bytes, at, length);
       if (length > 0) at += length;
     }
     return at;
+  }
+
+  /** @param start of the features */
+  function refuse(bytes: Buffer, start: number): void {
+    const sizes: number[] = [];
+    for (let i = 0, at = start; i < features; i++) {
+      const { length, end } = fieldAt(bytes, at);
+      sizes.push(length);
+      at = end;
+    }
+    table.refuse(bounds.refuse(bytes.length, sizes));
   }
 
   return {
     take(bytes) {
       let at = isFirst ? SIGNATURE_BYTES + 8 + bytes.readInt32BE(SIGNATURE_BYTES + 4) : 0;
       isFirst = false;
+      // A message is a row.
+      const isKept = bounds.admit(bytes.length);
       while (at < bytes.length) {
         const fields = bytes.readInt16BE(at);
         // The end of the data.
         if (fields < 0) return;
         if (fields !== LEADING_COLUMNS + features) throw new Error(`COPY gave a row of ${fields} fields`);
-        at = takeRow(bytes, at + 2);
+        at = takeRow(bytes, at + 2, isKept);
       }
     },
     finish() {

@@ -21,7 +21,17 @@ export interface Pools {
 /** The isolation is said, since the default of a role may be another. */
 const BEGIN = 'begin isolation level read committed read only';
 
-export type ReadStatement = pg.QueryArrayConfig & { readonly query_timeout?: number };
+export type ReadStatement = pg.QueryArrayConfig & {
+  readonly query_timeout?: number;
+  /** Sees each row before it is kept, and may put nulls in the place of its fields. */
+  readonly onRow?: (row: ArrivedRow) => void;
+};
+
+export interface ArrivedRow {
+  /** Bytes of the whole row as Postgres sent it. */
+  readonly length: number;
+  readonly fields: (string | null)[];
+}
 
 /** Runs one statement. Begin, statement and rollback go out together: one round trip. */
 export function readOnce<R extends unknown[]>(
@@ -39,6 +49,16 @@ export function readOnce<R extends unknown[]>(
       throw refused(error);
     }
   });
+}
+
+/** Runs one statement inside a transaction, with its `onRow`. */
+export function readIn<R extends unknown[]>(
+  db: pg.PoolClient,
+  statement: ReadStatement,
+): Promise<pg.QueryArrayResult<R>> {
+  const { promise, resolve, reject } = Promise.withResolvers<pg.QueryArrayResult<R>>();
+  db.query(new RowsQuery<R>(statement, (error, result) => (error ? reject(error) : resolve(result))));
+  return promise;
 }
 
 /** Runs `work` in one read-only transaction, which is rolled back at the end. */
@@ -112,6 +132,7 @@ type DriverQuery = new (
   readonly name: string | undefined;
   hasBeenParsed(connection: DriverConnection): boolean;
   prepare(connection: DriverConnection): void;
+  handleDataRow(row: ArrivedRow): void;
   handleCommandComplete(message: { text: string }, connection: DriverConnection): void;
   handleReadyForQuery(connection: DriverConnection): void;
 };
@@ -120,17 +141,28 @@ type DriverQuery = new (
 const framed = new WeakSet<DriverConnection>();
 const FRAME = { begin: 'tandem-begin-read-only', rollback: 'tandem-rollback' } as const;
 
-/** The driver's own query between a begin and a rollback, before one Sync. Its result is that of the query alone. */
-class ReadOnlyQuery<R extends unknown[]> extends (pg.Query as unknown as DriverQuery) {
+/** The driver's own query, by the extended protocol, whose rows are seen as they come. */
+class RowsQuery<R extends unknown[]> extends (pg.Query as unknown as DriverQuery) {
   readonly query_timeout: number | undefined;
-  /** Statements that this one sent to be prepared. */
-  readonly unsure: string[] = [];
-  private commands = 0;
+  private readonly onRow: ReadStatement['onRow'];
 
   constructor(statement: ReadStatement, done: Done<R>) {
     super({ ...statement, queryMode: 'extended' } as ReadStatement, undefined, done as Done<unknown[]>);
     this.query_timeout = statement.query_timeout;
+    this.onRow = statement.onRow;
   }
+
+  override handleDataRow(row: ArrivedRow): void {
+    this.onRow?.(row);
+    super.handleDataRow(row);
+  }
+}
+
+/** The query between a begin and a rollback, before one Sync. Its result is that of the query alone. */
+class ReadOnlyQuery<R extends unknown[]> extends RowsQuery<R> {
+  /** Statements that this one sent to be prepared. */
+  readonly unsure: string[] = [];
+  private commands = 0;
 
   override prepare(connection: DriverConnection): void {
     if (this.name !== undefined && !this.hasBeenParsed(connection)) this.unsure.push(this.name);

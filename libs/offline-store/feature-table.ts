@@ -13,6 +13,7 @@ import {
   overlayDecoder,
 } from './feature-decoding.ts';
 import { type Form, formOf, NOT_NATIVE } from './native-values.ts';
+import type { RefusedRow } from './row-bounds.ts';
 
 export type FeatureVersion = Pick<ModelVersion, 'query' | 'keyType'>;
 
@@ -21,6 +22,8 @@ export interface FeatureTable {
   add(userId: string, contextVersion: number, context: string | null, asOf: number | null): void;
   /** A feature of the user added last, in its column's form; of length -1 it is null. */
   take(column: number, bytes: Buffer, at: number, length: number): void;
+  /** The features of the user added last were not read. */
+  refuse(row: RefusedRow): void;
   /** @param onOverlay told of each value that an event laid over a row's own */
   finish(
     moment: BatchMoment,
@@ -41,11 +44,18 @@ export function createFeatureTable(
   const userIds: string[] = [];
   const contextVersions: number[] = [];
   const contexts = new Map<number, { readonly context: string; readonly asOf: number | null }>();
+  const refused = new Map<number, RefusedRow>();
   return {
     add(userId, contextVersion, context, asOf) {
       if (context !== null) contexts.set(userIds.length, { context, asOf });
       userIds.push(userId);
       contextVersions.push(contextVersion);
+    },
+    refuse(why) {
+      const row = userIds.length - 1;
+      refused.set(row, why);
+      contexts.delete(row);
+      for (const column of columns) column.replace(row, NOT_READ);
     },
     take: (column, bytes, at, length) => (columns[column] as Column).take(bytes, at, length, userIds.length - 1),
     finish(moment, onOverlay) {
@@ -61,6 +71,10 @@ export function createFeatureTable(
       const fault = (row: number, why: string) => {
         if (!faults.has(row)) faults.set(row, why);
       };
+      for (const [row, { why, column }] of refused) {
+        fault(row, why);
+        unusable.set(row, [column]);
+      }
       checkIds({ keyType }, userIds, fault);
       const values = columns.map((column, i) =>
         column.finish(userIds.length, (row, why) => {
@@ -72,6 +86,8 @@ export function createFeatureTable(
     },
   };
 }
+
+const NOT_READ: Decoded = { value: null };
 
 /** One feature of all users. Numbers lie in one array; whatever else a row has lies apart, and is rare. */
 class Column {

@@ -21,9 +21,10 @@ import {
 import { isConnectionFailure, sqlState, translated } from './database.ts';
 import { decodeBatch, type OverlayListener, type RawRow } from './feature-decoding.ts';
 import { readRange } from './feature-range.ts';
-import { type ReadStatement, readOnce } from './feature-session.ts';
+import { type ReadStatement, readIn, readOnce } from './feature-session.ts';
 import { LEADING_COLUMNS, packedUsersSql, TRAILING_COLUMNS, usersSql } from './feature-statement.ts';
-import { isPackable, unpackRows } from './packed-rows.ts';
+import { isPackable, PACKED_FORM, unpackRows } from './packed-rows.ts';
+import { boundRows, type RefusedRows, type RowForm, TEXT_FORM } from './row-bounds.ts';
 
 export interface FeatureSourceOptions {
   /** Milliseconds for the features of a live read. */
@@ -135,8 +136,8 @@ export async function readUsers(
   userIds: readonly string[],
   options: UsersOptions,
 ): Promise<UsersRead> {
-  const statement = usersStatement(version, userIds, options);
-  const read = await select(pool, version, { ...statement, name: `tandem-features-${version.id}` });
+  const statement = { ...usersStatement(version, userIds, options), name: `tandem-features-${version.id}` };
+  const read = await select(pool, version, statement, TEXT_FORM);
   return usersRead(version, read, options);
 }
 
@@ -148,8 +149,10 @@ async function readNamed(
   timeoutMs: number,
 ): Promise<CertifiedFeatures> {
   const options = { timeoutMs, known: NO_ARMS };
-  const statement = { ...usersStatement(version, userIds, options), ...ROWS_AS_TEXT, queryMode: 'extended' };
-  const { batch, certificate } = usersRead(version, readOf(await db.query<TextRow>(statement)), options);
+  const { onRow, refused } = boundRows(version.query, TEXT_FORM);
+  const statement = { ...usersStatement(version, userIds, options), ...ROWS_AS_TEXT, onRow };
+  const read = readOf(await readIn<TextRow>(db, statement), refused);
+  const { batch, certificate } = usersRead(version, read, options);
   return { batch, certificate };
 }
 
@@ -168,12 +171,12 @@ function usersStatement(
 
 function usersRead(
   version: ModelVersion,
-  { rows, oids, head }: Read,
+  { rows, oids, head, refused }: Read,
   { known, certified = 'all', onOverlay }: UsersOptions,
 ): UsersRead {
   const row = JSON.parse(head[2] ?? '[]') as CertificateRow;
   const arms = armsOf(row, known);
-  const batch = decodeBatch(version, rows, oids, { history: row[0], readAt: row[1] }, onOverlay);
+  const batch = decodeBatch(version, rows, oids, { history: row[0], readAt: row[1] }, { onOverlay, refused });
   const whole = certificateOf(row, arms);
   return { batch, oids, certificate: certified === 'all' ? whole : certifiedByRows(whole, version, rows), arms };
 }
@@ -187,35 +190,35 @@ async function readPacked(
   { oids, text }: Packing,
 ): Promise<CertifiedFeatures | 'other arms' | 'other types'> {
   const name = `tandem-packed-${version.id}`;
-  const found = await select(pool, version, {
-    name,
-    text,
-    values: [textArray(userIds)],
-    query_timeout: timeoutMs,
-  }).catch((error: unknown) => {
+  const statement = { name, text, values: [textArray(userIds)], query_timeout: timeoutMs };
+  const found = await select(pool, version, statement, PACKED_FORM).catch((error: unknown) => {
     // Of a column's new type Postgres has no binary form.
     if (sqlState(error) !== '42883') throw error;
   });
   if (!found) return 'other types';
-  const { rows, head } = found;
+  const { rows, head, refused } = found;
   const [revision, history, readAt] = [Number(head[1]), head[2] ?? '', Number(head[3])];
   if (history !== known.history || revision !== known.revision) return 'other arms';
-  const batch = unpackRows(version, rows, oids, { history, readAt });
+  const batch = unpackRows(version, rows, oids, { history, readAt }, refused);
   if (!batch) return 'other types';
   const whole = certificateOf([history, readAt, revision, null, null], known);
   return { batch, certificate: certifiedByRows(whole, version, rows) };
 }
 
-type FeatureStatement = Omit<ReadStatement, 'rowMode' | 'types'>;
+type FeatureStatement = Omit<ReadStatement, 'rowMode' | 'types' | 'onRow'>;
 
-async function select(pool: pg.Pool, version: ModelVersion, statement: FeatureStatement): Promise<Read> {
+async function select(pool: pg.Pool, version: ModelVersion, statement: FeatureStatement, form: RowForm): Promise<Read> {
+  const run = async (asked: FeatureStatement) => {
+    const { onRow, refused } = boundRows(version.query, form);
+    return readOf(await readOnce<TextRow>(pool, { ...asked, ...ROWS_AS_TEXT, onRow }), refused);
+  };
   return (
-    run(pool, statement)
+    run(statement)
       // The query's types changed under the prepared statement: unnamed it is planned again.
       .catch((error: unknown) => {
         if (sqlState(error) !== '0A000') throw error;
         const { name: _name, ...unnamed } = statement;
-        return run(pool, unnamed);
+        return run(unnamed);
       })
       .catch(rethrow(version))
   );
@@ -241,6 +244,7 @@ interface Read {
   readonly oids: readonly number[];
   /** The row that is no user's. */
   readonly head: RawRow;
+  readonly refused: RefusedRows;
 }
 
 type TextRow = (string | null)[];
@@ -248,11 +252,7 @@ type TextRow = (string | null)[];
 /** Values stay the text that Postgres wrote: the decoder knows better than the driver what they should be. */
 const ROWS_AS_TEXT = { rowMode: 'array', types: { getTypeParser: () => (text: string) => text } } as const;
 
-async function run(pool: pg.Pool, statement: FeatureStatement): Promise<Read> {
-  return readOf(await readOnce<TextRow>(pool, { ...statement, ...ROWS_AS_TEXT }));
-}
-
-function readOf(result: pg.QueryArrayResult<TextRow>): Read {
+function readOf(result: pg.QueryArrayResult<TextRow>, refused: RefusedRows): Read {
   const rows: RawRow[] = [];
   let head: RawRow = [];
   for (const row of result.rows) {
@@ -260,7 +260,7 @@ function readOf(result: pg.QueryArrayResult<TextRow>): Read {
     else rows.push(row);
   }
   const oids = result.fields.slice(LEADING_COLUMNS, -TRAILING_COLUMNS).map((field) => field.dataTypeID);
-  return { rows, oids, head };
+  return { rows, oids, head, refused };
 }
 
 function rethrow(version: ModelVersion) {

@@ -12,6 +12,7 @@ import { type BatchMoment, createLaidValues, type RawRow } from './feature-decod
 import { LEADING_COLUMNS } from './feature-statement.ts';
 import { createFeatureTable, type FeatureVersion } from './feature-table.ts';
 import { formOf } from './native-values.ts';
+import type { RefusedRows, RowForm } from './row-bounds.ts';
 
 /** Whether the features of a query with these column types can be read packed. */
 export function isPackable({ query }: Pick<FeatureVersion, 'query'>, oids: readonly number[]): boolean {
@@ -24,12 +25,18 @@ export function unpackRows(
   rows: readonly RawRow[],
   oids: readonly number[],
   moment: BatchMoment,
+  refused: RefusedRows,
 ): FeatureBatch | undefined {
   const table = createFeatureTable(version, oids, rows.length);
   const bytesOf = createHexReader();
   for (const row of rows) {
     const asOf = row[3] === null || row[3] === undefined ? null : Number(row[3]);
     table.add(row[0] ?? '', Number(row[1] ?? 0), row[2] ?? null, asOf);
+    const dropped = refused.get(row[0] ?? '');
+    if (dropped) {
+      table.refuse(dropped);
+      continue;
+    }
     const bytes = bytesOf(row[LEADING_COLUMNS] ?? '');
     if (!bytes) return undefined;
     let at = FIELDS_BYTES;
@@ -57,4 +64,23 @@ function createHexReader(): (text: string) => Buffer | undefined {
     scratch.write(text.slice(HEX.length), 'hex');
     return scratch;
   };
+}
+
+/** A field of all features, two digits a byte. */
+export const PACKED_FORM: RowForm = {
+  bytesOf: ({ length, fields }) => length - (fields[LEADING_COLUMNS]?.length ?? 0) / 2,
+  sizesOf: ([packed]) => packedSizes(packed ?? ''),
+};
+
+/** Reads the length of each value without unpacking it. */
+function packedSizes(packed: string): number[] {
+  const sizes: number[] = [];
+  const integerAt = (byte: number) =>
+    Number.parseInt(packed.slice(HEX.length + 2 * byte, HEX.length + 2 * byte + 8), 16) | 0;
+  for (let at = FIELDS_BYTES, left = integerAt(0); left > 0; left--) {
+    const length = Math.max(0, integerAt(at + 4));
+    sizes.push(length);
+    at += 8 + length;
+  }
+  return sizes;
 }

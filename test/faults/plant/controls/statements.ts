@@ -20,8 +20,8 @@ export const versionAfterContext: Plant = {
     },
     {
       file: 'libs/offline-store/features.ts',
-      find: 'const batch = unpackRows(version, rows, oids, { history, readAt });',
-      replace: `const unpacked = unpackRows(version, rows, oids, { history, readAt });
+      find: 'const batch = unpackRows(version, rows, oids, { history, readAt }, refused);',
+      replace: `const unpacked = unpackRows(version, rows, oids, { history, readAt }, refused);
   const batch = unpacked && (await (await import(${relabel})).relabel(pool, unpacked));`,
     },
     {
