@@ -19,6 +19,7 @@ import { showKeptExplanation } from './routes/explanations/show-kept.ts';
 import { showLive } from './routes/health/live.ts';
 import { type ReadyDependencies, showReady } from './routes/health/ready.ts';
 import { type MetricsDependencies, showMetrics } from './routes/metrics/show.ts';
+import { archiveModel } from './routes/models/archive.ts';
 import { type CompareBuildDependencies, compareBuild } from './routes/models/compare-build.ts';
 import { listModels } from './routes/models/list.ts';
 import { listModelsOfPredictor } from './routes/models/list-of-predictor.ts';
@@ -170,6 +171,7 @@ function modelEndpoints(dependencies: EndpointDependencies): readonly Endpoint[]
     showModel(dependencies),
     pushModel(dependencies),
     moveModelLabel(dependencies),
+    archiveModel(dependencies),
     uploadArtifact(dependencies),
     showArtifact(dependencies),
     downloadArtifact(dependencies),

@@ -2,6 +2,7 @@
 import { createCompareBuild } from '@tandem/admission/compare-build';
 import { createPushVersion } from '@tandem/admission/push-version';
 import { createTrialQueue } from '@tandem/admission/trial-queue';
+import { type ArchiveChange, archiveVersion } from '@tandem/offline-store/archive-version';
 import { type BucketOptions, createBucket } from '@tandem/offline-store/artifact-bucket';
 import { type ArtifactPart, dropParts, joinParts, keepPart, receivedBytes } from '@tandem/offline-store/artifact-parts';
 import { createArtifactStore } from '@tandem/offline-store/artifacts';
@@ -62,6 +63,7 @@ export function openModels(
     models: {
       list: (query?: VersionQuery) => listModelVersions(pool, query),
       moveLabel: (move: LabelMove) => moveLabel(pool, move),
+      archive: (change: ArchiveChange) => archiveVersion(pool, change),
     },
     pushVersion: createPushVersion(trying),
     compareBuild: createCompareBuild(trying),

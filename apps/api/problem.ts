@@ -52,6 +52,8 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
   rollout_conflict: kind(409, 'Rollout conflict', 'a rollout is under way, or is not in a state that allows this'),
   never_stable: kind(409, 'Never stable', 'the model version has never been stable, and `force` is not set'),
   version_unverified: kind(409, 'Model version unverified', 'the model version has no certificate of its trial'),
+  version_archived: kind(409, 'Model version archived', 'the model version is archived'),
+  version_in_use: kind(409, 'Model version in use', 'an arm serves the model version'),
   history_changed: kind(409, 'History changed', 'the context token is of another past of the database'),
   context_not_reached: kind(412, 'Context not reached', "the context token names a version above the user's"),
   precondition_failed: kind(

@@ -190,6 +190,12 @@ test('an erasure is asked about, gives a receipt, and ends with a readmission', 
   expect((await client.predict('repurchase', '48')).answer).toMatchObject({ source: 'live', contextVersion: 2 });
 });
 
+test('an answer of the example is kept, and shown again with what it was made of', async () => {
+  const kept = await json('explanation', 'keep', 'repurchase', '42');
+  expect(kept).toMatchObject({ predictor: 'repurchase', userId: '42' });
+  expect(await json('explanation', 'show', String(kept.id))).toMatchObject({ id: kept.id, userId: '42' });
+});
+
 test('model versions are listed, with what serves them', async () => {
   const { code, out } = await tandem('model', 'list', 'repurchase');
   expect(code).toBe(0);
@@ -238,6 +244,7 @@ test('a model of 14 columns is pushed beside the one of 12 that is served, shown
   expect(pushed).toMatchObject({ code: 0, out: expect.stringMatching(/^repurchase: model version 2 is kept/) });
   expect(pushed.err).toContain('uploaded; the service tries it');
   expect(await json(...push)).toMatchObject({ modelVersion: '2', note: 'two more columns', metrics: { auc: 0.82 } });
+  expect(await json(...push, '--note', 'twice')).toMatchObject({ modelVersion: '2', note: 'twice' });
   expect(await json('predict', 'repurchase', '42')).toMatchObject({ modelVersion: '1' });
   const shown = await tandem('model', 'show', 'repurchase', '2');
   expect(shown.out).toMatch(/the same answers for \d+ real and 64 made-up users/);
@@ -253,6 +260,29 @@ test('a model of 14 columns is pushed beside the one of 12 that is served, shown
       { modelVersion: '1', labels: [], variants: ['stable'] },
     ],
   });
+});
+
+test('an archived version leaves the list, and no rollout starts with it until it is unarchived', async () => {
+  const listed = async (...options: string[]) => {
+    const { models } = (await json('model', 'list', 'repurchase', ...options)) as {
+      models: { modelVersion: string }[];
+    };
+    return models.map(({ modelVersion }) => modelVersion);
+  };
+  const archived = await tandem('model', 'archive', 'repurchase', '2');
+  expect(archived).toMatchObject({ code: 0, out: 'repurchase: model version 2 is archived\n' });
+  expect(await listed()).toEqual(['1']);
+  expect(await listed('--archived')).toEqual(['2', '1']);
+  const rollout = await tandem('rollout', 'start', 'repurchase', '2', '--shadow');
+  expect(rollout.code).toBe(1);
+  expect(rollout.err).toMatch(/Model version 2 of repurchase is archived.*\n.*tandem model unarchive repurchase 2/);
+  const served = await tandem('model', 'archive', 'repurchase', '1');
+  expect(served).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('Model version 1 of repurchase is served as stable'),
+  });
+  expect(await json('model', 'unarchive', 'repurchase', '2')).toMatchObject({ archivedAt: null });
+  expect(await listed()).toEqual(['2', '1']);
 });
 
 test('a config says all of a version; the one that is served is known by it', async () => {

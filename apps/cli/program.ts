@@ -26,6 +26,7 @@ import { keyRevokeCommand } from './commands/key-revoke.ts';
 import { keyRotateCommand } from './commands/key-rotate.ts';
 import { loadCommand } from './commands/load.ts';
 import { migrateCommand } from './commands/migrate.ts';
+import { modelArchiveCommand, modelUnarchiveCommand } from './commands/model-archive.ts';
 import { modelLabelCommand } from './commands/model-label.ts';
 import { modelListCommand } from './commands/model-list.ts';
 import { modelPushCommand } from './commands/model-push.ts';
@@ -156,10 +157,17 @@ function generationCommands(cli: Cli): Command {
 }
 
 function modelCommands(cli: Cli): Command {
-  const commands = [modelPushCommand, modelListCommand, modelShowCommand, modelLabelCommand];
+  const commands = [
+    modelPushCommand,
+    modelListCommand,
+    modelShowCommand,
+    modelLabelCommand,
+    modelArchiveCommand,
+    modelUnarchiveCommand,
+  ];
   return group(
     'model',
-    'model versions: push, look at, label',
+    'model versions: push, look at, label, archive',
     commands.map((create) => create(cli)),
   );
 }

@@ -28,6 +28,8 @@ export default defineConfig({
         events: ['order.*'],
       },
       batch: { schedule: '0 2 * * *', chunkSize: 500 },
+      // Answers of one customer in a hundred are kept with what they were made of; `explanation keep` keeps any other's.
+      explanations: { share: 0.01, keepFor: '7d' },
     },
   },
 });

@@ -158,10 +158,20 @@ describe('a version of 14 columns beside one of 12', () => {
   });
 
   it('is the same version when it is pushed again, without another trial or audit row', async () => {
-    const settings = { features: { sql: sqlOf(FOURTEEN) } };
-    const again = await world.push(second, { settings, note: 'another note' });
+    const again = await world.push(second, { settings: { features: { sql: sqlOf(FOURTEEN) } } });
     expect(again).toMatchObject({ isNew: false, version: { number: 2, note: 'two more columns' } });
     expect(await audit('push_version')).toHaveLength(1);
+  });
+
+  it('gets the note and the metrics of a later push, which the audit tells; what that push leaves out stays', async () => {
+    const settings = { features: { sql: sqlOf(FOURTEEN) } };
+    const noted = await world.push(second, { settings, note: 'another note' });
+    expect(noted).toMatchObject({ isNew: false, version: { number: 2, note: 'another note' } });
+    const measured = await world.push(second, { settings, metrics: { auc: 0.9 } });
+    expect(measured.version).toMatchObject({ note: 'another note', metrics: { auc: 0.9 } });
+    const rows = await audit('push_version');
+    expect(rows).toHaveLength(3);
+    expect(rows[1]).toMatchObject({ detail: { modelNumber: 2, note: 'another note', again: true } });
   });
 });
 

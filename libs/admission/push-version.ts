@@ -164,21 +164,22 @@ async function refuseConflicts(pool: Pool, definition: ModelDefinition, served: 
 
 async function keep(
   pool: Pool,
-  { predictor, label, actor, note = '', metrics = {}, build }: Push,
+  { predictor, label, actor, note, metrics, build }: Push,
   definition: ModelDefinition,
   verification: Verification | undefined,
 ): Promise<Pushed> {
   const kept = await transaction(pool, async (db) => {
     await lockAssignments(db);
-    const words = { note, metrics, build: build ?? null };
-    const { number, id, isNew } = await keepVersion(db, {
+    const words = { note, metrics, build };
+    const { number, id, isNew, isChanged } = await keepVersion(db, {
       definition,
       origin: { by: actor, how: 'push' },
       verification,
       words,
     });
-    if (isNew) {
-      const detail = { modelVersionId: id, modelNumber: number, artifact: definition.artifactHash, note };
+    if (isChanged) {
+      const said = { note: note ?? '', ...(isNew ? {} : { again: true, metrics }) };
+      const detail = { modelVersionId: id, modelNumber: number, artifact: definition.artifactHash, ...said };
       await insertAudit(db, { actor, action: 'push_version', predictor, detail });
     }
     if (label !== undefined) await putLabel(db, { predictor, label, number, actor });

@@ -7,6 +7,7 @@ export const MODEL_EXAMPLE = {
   artifact: '5f1c0b7d9e3a46288c1d7f60b2a94e53d80c6f17a5b4e2939d0f8c7a6b5e4d3c',
   bytes: 1_830_412,
   createdAt: '2026-11-20T09:30:02.118Z',
+  archivedAt: null,
   origin: { by: 'key:ci', how: 'push' },
   variants: ['stable'],
   labels: ['autumn'],

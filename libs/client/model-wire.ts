@@ -10,6 +10,8 @@ export interface ModelView {
   readonly bytes: number;
   /** When it was adopted or pushed first. */
   readonly createdAt: string;
+  /** Since when it is archived; null: it is not. */
+  readonly archivedAt: string | null;
   /** Who brought it (`key:ci`, `api`, `cli`), and whether with a config or by itself. */
   readonly origin: { readonly by: string; readonly how: 'adopt' | 'push' };
   /** The arms that name it; empty where nobody is served by it. */

@@ -11,9 +11,14 @@ export interface PushOptions extends CallOptions {
   readonly onProgress?: (sent: number, total: number) => void;
 }
 
+export interface ModelListOptions extends CallOptions {
+  /** Whether archived versions are listed too. */
+  readonly archived?: boolean;
+}
+
 export interface ModelCalls {
   /** Model versions, newest first; of one predictor, or of all, predictor by predictor. */
-  models(predictor?: string, options?: CallOptions): Promise<readonly ModelView[]>;
+  models(predictor?: string, options?: ModelListOptions): Promise<readonly ModelView[]>;
   /** With its query, and the certificate of its trial. */
   modelVersion(predictor: string, version: string, options?: CallOptions): Promise<ModelDetail>;
   /**
@@ -23,6 +28,8 @@ export interface ModelCalls {
   pushVersion(predictor: string, file: Uint8Array, push?: PushInput, options?: PushOptions): Promise<ModelDetail>;
   /** @param version its number */
   moveLabel(predictor: string, label: string, version: string, options?: CallOptions): Promise<MovedLabel>;
+  /** Takes a version out of lists and rollouts, or back in. @param version its number */
+  archiveVersion(predictor: string, version: string, archived: boolean, options?: CallOptions): Promise<ModelDetail>;
 }
 
 /** What comes in a request's time over a slow line too. */
@@ -33,9 +40,10 @@ const TRIAL_MS = 120_000;
 export function modelCalls(transport: Transport, patience: RetryOptions): ModelCalls {
   const path = (predictor: string) => `/v1/models/${encodeURIComponent(predictor)}`;
   return {
-    models: async (predictor, call) => {
+    models: async (predictor, { archived = false, ...call } = {}) => {
+      const list = predictor === undefined ? '/v1/models' : path(predictor);
       const answer = await answerOf<{ models: ModelView[] }>(transport, {
-        path: predictor === undefined ? '/v1/models' : path(predictor),
+        path: archived ? `${list}?archived=true` : list,
         ...call,
       });
       return answer.models;
@@ -54,6 +62,13 @@ export function modelCalls(transport: Transport, patience: RetryOptions): ModelC
         method: 'PUT',
         path: `${path(predictor)}/labels/${encodeURIComponent(label)}`,
         body: { version },
+        ...call,
+      }),
+    archiveVersion: (predictor, version, archived, call) =>
+      answerOf(transport, {
+        method: 'PUT',
+        path: `${path(predictor)}/versions/${encodeURIComponent(version)}/archived`,
+        body: { archived },
         ...call,
       }),
   };

@@ -6,6 +6,8 @@ export type AuditAction =
   | 'deactivate'
   | 'push_version'
   | 'move_label'
+  | 'archive_version'
+  | 'unarchive_version'
   | 'publish'
   | 'hold_back'
   | 'approve'

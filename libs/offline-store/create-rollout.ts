@@ -5,6 +5,7 @@ import { unknownPredictor } from '@tandem/prediction/read/read-errors';
 import { CANDIDATE, type Rollout, type RolloutPlan, STABLE } from '@tandem/prediction/rollouts/rollout';
 import type { NewRollout } from '@tandem/prediction/rollouts/rollout-store';
 import type pg from 'pg';
+import { refuseArchived } from './archive-version.ts';
 import { findArm, insertArm, nextFloor } from './arms.ts';
 import { insertAudit } from './audit.ts';
 import { type Db, query } from './database.ts';
@@ -77,6 +78,7 @@ async function findVersions(
         remedy: 'tandem model list shows those that there are; tandem model push adds one',
       });
     }
+    await refuseArchived(db, { predictor, number: version }, field);
     const other = row.id === stable ? STABLE : found.find(({ modelVersionId }) => modelVersionId === row.id)?.name;
     if (other !== undefined) {
       throw new TandemError('invalid_input', `Model version ${version} is what the arm ${other} serves.`, {

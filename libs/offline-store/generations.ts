@@ -4,6 +4,7 @@ import type { Generation } from '@tandem/prediction/runs/generations';
 import { rollbackTarget } from '@tandem/prediction/runs/rollback-target';
 import type { GenerationStore, RollbackRequest } from '@tandem/prediction/runs/run-store';
 import type pg from 'pg';
+import { refuseArchived } from './archive-version.ts';
 import { findArm, moveArm } from './arms.ts';
 import { insertAudit } from './audit.ts';
 import { query, sqlState, transaction } from './database.ts';
@@ -32,7 +33,7 @@ export function createGenerationStore(pool: pg.Pool): GenerationStore {
 /**
  * Moves the stable arm's pointer back, to another model version where the generation is of one. Raises floor and revision,
  * and restarts the expiry. Rejects with `unknown_predictor`, `unknown_generation` (naming the generations to choose
- * from), and `never_stable`.
+ * from), `never_stable`, and `version_archived`.
  */
 async function rollBack(pool: pg.Pool, { predictor, to, force, actor }: RollbackRequest) {
   return changeEventRules(pool, async (db) => {
@@ -45,6 +46,7 @@ async function rollBack(pool: pg.Pool, { predictor, to, force, actor }: Rollback
     const all = await listGenerations(db, predictor);
     const from = all.find((one) => one.id === arm.generationId) ?? null;
     const target = rollbackTarget(all, from, { to, force: force ?? false });
+    await refuseArchived(db, { predictor, number: target.modelNumber }, 'to');
     await putInForce(db, target);
     await insertAudit(db, {
       actor,

@@ -35,9 +35,18 @@ export interface OwnersWords {
   readonly build: BuildOf | null;
 }
 
+/** The words of one push. */
+export interface SaidWords {
+  readonly note?: string | undefined;
+  readonly metrics?: OwnersWords['metrics'] | undefined;
+  readonly build?: BuildOf | undefined;
+}
+
 /** A model version with all that is known of it. */
 export interface ModelVersionRecord extends ModelVersion, OwnersWords {
   readonly createdAt: Date;
+  /** Null: not archived. */
+  readonly archivedAt: Date | null;
   readonly origin: ModelOrigin;
   /** Both null: adopted before there were certificates. */
   readonly metadata: ModelMetadata | null;
@@ -68,7 +77,7 @@ export async function listModelVersions(
   { predictor, number }: VersionQuery = {},
 ): Promise<readonly ModelVersionRecord[]> {
   const rows = await query<Row>(db, {
-    text: `select m.id, m.number, m.definition, m.created_at as "createdAt", m.note, m.origin, m.metadata, m.metrics,
+    text: `select m.id, m.number, m.definition, m.created_at as "createdAt", m.archived_at as "archivedAt", m.note, m.origin, m.metadata, m.metrics,
         m.parity, m.build as kind, p.number as parent, a.size,
         array(select label from tandem.version_labels l where l.model_version_id = m.id order by label) as labels,
         array(select name from tandem.arms r where r.predictor = m.predictor and r.model_version_id = m.id
@@ -93,18 +102,21 @@ export interface VersionToKeep {
   readonly origin: ModelOrigin;
   /** Absent: its trial left none. */
   readonly verification?: Verification | undefined;
-  readonly words?: OwnersWords | undefined;
+  readonly words?: SaidWords | undefined;
 }
 
 export interface KeptVersion {
   readonly id: string;
   readonly number: number;
   readonly isNew: boolean;
+  /** Whether it is new, or its note or its metrics changed. */
+  readonly isChanged: boolean;
 }
 
 /**
- * Inserts the version where it is new; its artifact is there. One that is known stays what it is, but for a certificate
- * that it did not have. Whoever calls it holds `lockAssignments`, so that numbers are given out one at a time.
+ * Inserts the version where it is new; its artifact is there. One that is known stays what it is. It gets a certificate that
+ * it did not have, the note and the metrics where they are given, and is archived no longer. The caller holds
+ * `lockAssignments`, so that numbers are given out one at a time.
  */
 export async function keepVersion(
   db: Db,
@@ -114,13 +126,16 @@ export async function keepVersion(
   const { predictor, artifactHash } = definition;
   const metadata = verification?.metadata ?? null;
   const parity = verification ? withoutUsers(verification.parity) : null;
-  const [known] = await query<{ number: number }>(db, {
-    text: `update tandem.model_versions set metadata = coalesce(metadata, $2), parity = coalesce(parity, $3)
-      where id = $1 returning number`,
-    values: [id, jsonOf(metadata), jsonOf(parity)],
+  const { note, metrics, build } = words ?? {};
+  const [known] = await query<{ number: number; isChanged: boolean }>(db, {
+    text: `update tandem.model_versions m set metadata = coalesce(m.metadata, $2), parity = coalesce(m.parity, $3),
+        note = coalesce($4, m.note), metrics = coalesce($5, m.metrics), archived_at = null
+      from (select note, metrics from tandem.model_versions where id = $1 for update) before
+      where m.id = $1
+      returning m.number, (m.note, m.metrics) is distinct from (before.note, before.metrics) as "isChanged"`,
+    values: [id, jsonOf(metadata), jsonOf(parity), note ?? null, jsonOf(metrics ?? null)],
   });
-  if (known) return { id, number: known.number, isNew: false };
-  const { note = '', metrics = {}, build = null } = words ?? {};
+  if (known) return { id, isNew: false, ...known };
   const [inserted] = await query<{ number: number }>(db, {
     text: `insert into tandem.model_versions (id, predictor, number, artifact_hash, definition, origin, metadata, parity,
         note, metrics, build, parent_id)
@@ -129,10 +144,10 @@ export async function keepVersion(
       from tandem.model_versions where predictor = $2 returning number`,
     values: [
       ...[id, predictor, artifactHash, jsonOf(definition), jsonOf(origin), jsonOf(metadata), jsonOf(parity)],
-      ...[note, jsonOf(metrics), build?.kind ?? null, build?.parent ?? null],
+      ...[note ?? '', jsonOf(metrics ?? {}), build?.kind ?? null, build?.parent ?? null],
     ],
   });
-  return { id, number: inserted?.number ?? 0, isNew: true };
+  return { id, number: inserted?.number ?? 0, isNew: true, isChanged: true };
 }
 
 function jsonOf(value: unknown): string | null {

@@ -15,6 +15,8 @@ export type ErrorCode =
   | 'outcome_conflict'
   | 'run_conflict'
   | 'version_unverified'
+  | 'version_archived'
+  | 'version_in_use'
   | 'rollout_conflict'
   | 'never_stable'
   | 'unknown_rollout'

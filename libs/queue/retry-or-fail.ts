@@ -39,6 +39,8 @@ function mayPass(code: ErrorCode): boolean {
     case 'unknown_artifact':
     case 'unknown_explanation':
     case 'version_unverified':
+    case 'version_archived':
+    case 'version_in_use':
     case 'event_conflict':
     case 'context_not_reached':
     case 'not_cached':

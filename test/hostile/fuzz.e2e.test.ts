@@ -17,7 +17,15 @@ const REQUESTS = 1_500;
 const OUT_OF_REACH: ReadonlySet<string> = new Set([
   ...['sendOutcomes', 'resumeRun', 'startRollout', 'advanceRollout', 'holdRollout', 'resumeRollout', 'promoteRollout'],
   ...['abortRollout', 'endRollout', 'overrideArm', 'showShadowReport', 'approveGeneration'],
-  ...['pushModel', 'moveModelLabel', 'uploadArtifact', 'showArtifact', 'downloadArtifact', 'compareBuild'],
+  ...[
+    'pushModel',
+    'moveModelLabel',
+    'archiveModel',
+    'uploadArtifact',
+    'showArtifact',
+    'downloadArtifact',
+    'compareBuild',
+  ],
   ...['keepExplanation', 'showKeptExplanation', 'replayExplanation'],
 ]);
 

@@ -1,7 +1,9 @@
 /** What the trial of a model showed: what it takes and gives, that a user's answer is the same in any company, its cost. */
 
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
+import { featureNames } from '@tandem/inference/model-metadata';
 import { describeTensor } from '@tandem/prediction/models/model-signature';
+import { bareName } from '../init/names.ts';
 import { type Finding, ok, warning } from '../output/finding.ts';
 import { count } from '../output/quantities.ts';
 
@@ -13,6 +15,7 @@ const MIB = 1 << 20;
 export function describeModel(predictor: CheckedPredictor, memoryLimitMb: number): Finding[] {
   return [
     ok('model', signatureText(predictor)),
+    ...orderFindings(predictor),
     parityFinding(predictor),
     ok('cost', costText(predictor, memoryLimitMb)),
   ];
@@ -26,6 +29,20 @@ function signatureText({ verification: { signature }, definition }: CheckedPredi
     ({ name, type, width }) => `${name} ${type}${width === null ? '' : `[${width}]`}`,
   );
   return `${taken}${more} → ${given.join(', ')}`;
+}
+
+/** The columns of a matrix against the names in the model file, where it has them. */
+function orderFindings({ artifact, definition: { inputs } }: CheckedPredictor): Finding[] {
+  const [matrix, ...others] = inputs;
+  const names = featureNames(artifact);
+  if (!matrix || others.length > 0 || !names) return [];
+  const [wanted, given] = [names.map(bareName), matrix.columns.map(bareName)];
+  const isReordered = wanted.join() !== given.join() && wanted.toSorted().join() === given.toSorted().join();
+  if (!isReordered) return [];
+  const text = `the model file has the features in another order than the query: ${names.join(', ')}`;
+  const remedy =
+    'select the columns in that order; check --golden <file> compares the scores with those of the training';
+  return [warning('order', text, remedy)];
 }
 
 function parityFinding(predictor: CheckedPredictor): Finding {

@@ -8,7 +8,8 @@ export function explanationKeepCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'keep',
     description: 'answer a user as a read does, and keep that answer with what it was made of',
-    detail: 'For as long as the setting `explanations` of the predictor says; without it nothing is kept.',
+    detail: `It is kept for as long as \`explanations.keepFor\` of the predictor's config says. A predictor without that setting keeps
+none, and the command says so. The example of npm start has it.`,
     example: 'tandem explanation keep repurchase 42',
   })
     .argument('<predictor>')

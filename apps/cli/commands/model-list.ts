@@ -4,6 +4,10 @@ import { type Cli, present } from '../cli.ts';
 import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
 import { renderModels } from '../output/render-models.ts';
 
+interface Options extends ApiOptions {
+  readonly archived?: boolean;
+}
+
 export function modelListCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'list',
@@ -11,8 +15,9 @@ export function modelListCommand(cli: Cli): Command {
     example: 'tandem model list repurchase',
   })
     .argument('[predictor]', 'left out: of all predictors')
-    .action(async (predictor: string | undefined, options: ApiOptions) => {
-      const models = await connect(cli, options).models(predictor);
+    .option('--archived', 'list archived versions too')
+    .action(async (predictor: string | undefined, options: Options) => {
+      const models = await connect(cli, options).models(predictor, { archived: options.archived ?? false });
       present(cli, options, { models }, () => renderModels(models, cli.paint, cli.now()));
     });
 }

@@ -28,8 +28,9 @@ export function modelPushCommand(cli: Cli): Command {
     name: 'push',
     description: 'upload a model file as another version of a predictor; it is tried, and served by nobody yet',
     detail: `The service tries it as \`tandem check\` does, on real users: alone, together, as a live read and as a run read them.
-What is not said here is as in the version that is served now. To push the same again is harmless: an upload that broke
-off goes on, and the same definition is the same model version.`,
+What is not said here is as in the version that is served now. Pushing the same again is harmless: an upload that broke off
+goes on, and the same definition is the same model version. It then gets the note and the metrics of this push; without
+--note or --metric it keeps its own.`,
     example: 'tandem model push repurchase model.onnx --features features.sql --metric auc=0.82 --label challenger',
   })
     .argument('<predictor>')

@@ -134,6 +134,15 @@ test('feature names in the model file decide the order', async () => {
   expect(init.out).toContain('the order is that of the feature names in the model file');
   const { samples } = parse((await place.tandem('check --json')).out);
   expect(samples).toMatchObject([{ prediction: { score: expect.closeTo(1 / (1 + Math.exp(-1)), 5) } }]);
+  const config = await place.read('tandem.config.ts');
+  await place.write('tandem.config.ts', config.replace(/( +spent,\n)( +)visits\n/, '$2visits,\n$2spent\n'));
+  const { findings } = parse((await place.tandem('check --json')).out);
+  expect(findings).toContainEqual(
+    expect.objectContaining({
+      level: 'warning',
+      text: 'the model file has the features in another order than the query: spent, visits',
+    }),
+  );
 });
 
 test('what does not fit is written to be decided, and `check` refuses it until then', async () => {

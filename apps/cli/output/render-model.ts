@@ -12,7 +12,8 @@ export function renderModel(model: ModelDetail, now: number): string[] {
     ...renderFields(
       [
         ['came', `${moment(createdAt)} (${ago(createdAt, now)}), ${origin.how} by ${printable(origin.by)}`],
-        ['served as', variants.join(', ') || 'nobody is served by it'],
+        ['served as', variants.join(', ') || 'not served'],
+        ['archived', model.archivedAt === null ? '' : `${moment(model.archivedAt)} (${ago(model.archivedAt, now)})`],
         ['labels', labels.join(', ') || 'none'],
         ['note', printable(note)],
         ['metrics', metricsText(model)],

@@ -15,6 +15,11 @@ test('model versions are listed with what serves them, what they take and what t
   ]);
 });
 
+test('an archived version is marked', () => {
+  const archived = { ...MODEL_EXAMPLE, variants: [], archivedAt: '2026-11-23T09:30:02.000Z' };
+  expect(renderModels([archived], plain, now)[1]).toMatch(/^repurchase +2 +archived /);
+});
+
 test('without any the way to the first is told', () => {
   expect(renderModels([], plain, now)).toEqual(['no model version yet; adopt a config: tandem adopt']);
 });

@@ -14,18 +14,20 @@ export function renderModels(models: readonly ModelView[], paint: Paint, now: nu
     { title: 'version', align: 'right' as const },
     ...['served as', 'labels', 'artifact', 'came', 'age', 'inputs', 'outputs'].map((title) => ({ title })),
   ];
-  const rows = models.map(({ predictor, modelVersion, variants, labels, artifact, createdAt, inputs, outputs }) => [
-    predictor,
-    modelVersion,
-    variants.map((variant) => paint('good', variant)).join(', '),
-    labels.join(', '),
-    artifact.slice(0, HASH_SHOWN),
-    moment(createdAt),
-    ago(createdAt, now),
-    inputs.map(({ name, type, columns }) => printable(`${name} ${type}[${columns.length}]`)).join(', '),
-    outputs
-      .map(({ name, type, width }) => printable(`${name} ${type}${width === null ? '' : `[${width}]`}`))
-      .join(', '),
-  ]);
+  const rows = models.map(
+    ({ predictor, modelVersion, variants, labels, artifact, createdAt, archivedAt, inputs, outputs }) => [
+      predictor,
+      modelVersion,
+      archivedAt === null ? variants.map((variant) => paint('good', variant)).join(', ') : 'archived',
+      labels.join(', '),
+      artifact.slice(0, HASH_SHOWN),
+      moment(createdAt),
+      ago(createdAt, now),
+      inputs.map(({ name, type, columns }) => printable(`${name} ${type}[${columns.length}]`)).join(', '),
+      outputs
+        .map(({ name, type, width }) => printable(`${name} ${type}${width === null ? '' : `[${width}]`}`))
+        .join(', '),
+    ],
+  );
   return renderTable(columns, rows);
 }

@@ -49,10 +49,14 @@ export function keepExplanation({ registry, readPrediction, keptAnswers, explana
 
 function keepsNone({ name, policy }: Predictor): TandemError | undefined {
   if (policy.explanations) return undefined;
-  return new TandemError('invalid_input', `Predictor ${name} keeps no explanations, so nobody said for how long.`, {
-    field: 'predictor',
-    remedy: "add explanations: { share, keepFor } to the predictor's config",
-  });
+  return new TandemError(
+    'invalid_input',
+    `The config of predictor ${name} does not say how long explanations are kept.`,
+    {
+      field: 'predictor',
+      remedy: "add explanations: { share: 0.01, keepFor: '7d' } to the predictor's config, and adopt it",
+    },
+  );
 }
 
 const route = createRoute({

@@ -6,17 +6,19 @@ import type { Endpoint } from '../../endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
 import { predictorParameter } from '../../parameters.ts';
 import { problems } from '../../problem-schema.ts';
-import { type ModelDependencies, ModelSchema, modelView } from './model-view.ts';
+import { ARCHIVED_QUERY, listed, type ModelDependencies, ModelSchema, modelView } from './model-view.ts';
 
 export function listModelsOfPredictor({ models, registry }: ModelDependencies): Endpoint {
   return {
     route,
     scope: 'models:read',
     produces: 'application/json',
+    query: ['archived'],
     async handle({ req }) {
       const name = req.param('predictor') ?? '';
       if (!(await registry.predictor(name))) throw unknownPredictor(name);
-      return jsonResponse({ models: (await models.list({ predictor: name })).map(modelView).reverse() });
+      const found = listed(await models.list({ predictor: name }), req.query('archived'));
+      return jsonResponse({ models: found.map(modelView).reverse() });
     },
   };
 }
@@ -27,7 +29,7 @@ const route = createRoute({
   path: '/v1/models/{predictor}',
   tags: ['models'],
   summary: "A predictor's model versions",
-  request: { params: z.object({ predictor: predictorParameter }) },
+  request: { params: z.object({ predictor: predictorParameter }), query: ARCHIVED_QUERY },
   responses: {
     200: {
       description: 'Newest first',
@@ -43,6 +45,6 @@ const route = createRoute({
         },
       },
     },
-    ...problems('unknown_predictor', 'unavailable'),
+    ...problems('unknown_predictor', 'invalid_input', 'unavailable'),
   },
 });

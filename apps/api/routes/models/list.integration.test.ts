@@ -26,6 +26,7 @@ const versions = [
     artifact: second.definition.artifactHash,
     bytes: artifact.length,
     createdAt: expect.stringMatching(/^\d{4}-.*Z$/),
+    archivedAt: null,
     origin: { by: 'test', how: 'adopt' },
     variants: ['stable'],
     ...{ labels: [], verified: false, note: '', metrics: {}, build: null, parent: null },
@@ -53,5 +54,41 @@ describe('GET /v1/models/{predictor}', () => {
 describe('GET /v1/models', () => {
   it('lists those of all predictors', async () => {
     expect(await (await api.get('/v1/models')).json()).toEqual({ models: versions });
+  });
+});
+
+describe('PUT /v1/models/{predictor}/versions/{version}/archived', () => {
+  const put = async (version: string, body: object) => {
+    const response = await api.app.request(`/v1/models/repurchase/versions/${version}/archived`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+    return [response.status, await response.json()] as const;
+  };
+  const listedBy = async (path: string) => {
+    const { models } = (await (await api.get(path)).json()) as { models: { modelVersion: string }[] };
+    return models.map(({ modelVersion }) => modelVersion);
+  };
+
+  it('takes a version out of the lists, unless they ask for it, and puts it back', async () => {
+    const moment = expect.stringMatching(/^\d{4}-.*Z$/);
+    expect(await put('1', { archived: true })).toMatchObject([200, { modelVersion: '1', archivedAt: moment }]);
+    for (const path of ['/v1/models', '/v1/models/repurchase']) {
+      expect(await listedBy(path)).toEqual(['2']);
+      expect(await listedBy(`${path}?archived=true`)).toEqual(['2', '1']);
+      expect((await api.get(`${path}?archived=yes`)).status).toBe(422);
+    }
+    expect(await put('1', { archived: false })).toMatchObject([200, { archivedAt: null }]);
+    expect(await listedBy('/v1/models')).toEqual(['2', '1']);
+  });
+
+  it('refuses a version that is served, one that is not there, and a body without a value', async () => {
+    expect(await put('2', { archived: true })).toMatchObject([409, { type: 'urn:tandem:problem:version_in_use' }]);
+    expect(await put('9', { archived: true })).toMatchObject([
+      404,
+      { type: 'urn:tandem:problem:unknown_model_version' },
+    ]);
+    expect(await put('1', {})).toMatchObject([422, { type: 'urn:tandem:problem:invalid_input' }]);
   });
 });

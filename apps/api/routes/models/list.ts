@@ -4,15 +4,17 @@ import { MODEL_EXAMPLE } from '@tandem/client/model-examples';
 import type { Endpoint } from '../../endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
 import { problems } from '../../problem-schema.ts';
-import { type ModelDependencies, ModelSchema, modelView } from './model-view.ts';
+import { ARCHIVED_QUERY, listed, type ModelDependencies, ModelSchema, modelView } from './model-view.ts';
 
 export function listModels({ models }: Pick<ModelDependencies, 'models'>): Endpoint {
   return {
     route,
     scope: 'models:read',
     produces: 'application/json',
-    async handle() {
-      const byPredictor = Object.values(Object.groupBy(await models.list(), ({ predictor }) => predictor));
+    query: ['archived'],
+    async handle({ req }) {
+      const found = listed(await models.list(), req.query('archived'));
+      const byPredictor = Object.values(Object.groupBy(found, ({ predictor }) => predictor));
       return jsonResponse({ models: byPredictor.flatMap((versions = []) => versions.map(modelView).reverse()) });
     },
   };
@@ -24,6 +26,7 @@ const route = createRoute({
   path: '/v1/models',
   tags: ['models'],
   summary: 'All model versions',
+  request: { query: ARCHIVED_QUERY },
   responses: {
     200: {
       description: 'By predictor, the newest of each first',
@@ -34,6 +37,6 @@ const route = createRoute({
         },
       },
     },
-    ...problems('unavailable'),
+    ...problems('invalid_input', 'unavailable'),
   },
 });

@@ -1,7 +1,9 @@
 /** A model version as the wire has it. */
 import { z } from '@hono/zod-openapi';
+import type { ArchiveChange } from '@tandem/offline-store/archive-version';
 import type { ModelVersionRecord, VersionQuery } from '@tandem/offline-store/model-versions';
 import type { LabelMove, MovedLabel } from '@tandem/offline-store/version-labels';
+import { TandemError } from '@tandem/prediction/errors';
 import type { PredictorRegistry } from '../predictors/predictor-view.ts';
 
 export const ModelSchema = z
@@ -11,6 +13,10 @@ export const ModelSchema = z
     artifact: z.string().openapi({ description: 'The SHA-256 of the model file, in hex' }),
     bytes: z.int().openapi({ description: 'Of the file' }),
     createdAt: z.iso.datetime().openapi({ description: 'When it was adopted or pushed first' }),
+    archivedAt: z.iso.datetime().nullable().openapi({
+      description:
+        'Since when it is archived: lists leave it out, and no rollout or rollback goes to it. null: it is not',
+    }),
     origin: z
       .strictObject({
         by: z.string().openapi({ description: '`key:<name>` of an API key, `api` where keys are off, `cli`' }),
@@ -53,12 +59,32 @@ export interface ModelDependencies {
     /** By predictor, the oldest of each first. */
     list(query?: VersionQuery): Promise<readonly ModelVersionRecord[]>;
     moveLabel(move: LabelMove): Promise<MovedLabel>;
+    archive(change: ArchiveChange): Promise<void>;
   };
   readonly registry: PredictorRegistry;
 }
 
+/** The query parameter of lists. */
+export const ARCHIVED_QUERY = z.object({
+  archived: z
+    .enum(['true', 'false'])
+    .optional()
+    .openapi({ description: '`true`: archived model versions are listed too' }),
+});
+
+/** Returns the versions that a list shows. Throws `invalid_input` for another value of `archived`. */
+export function listed(models: readonly ModelVersionRecord[], archived: string | undefined): ModelVersionRecord[] {
+  if (archived !== undefined && archived !== 'true' && archived !== 'false') {
+    throw new TandemError('invalid_input', `archived is ${JSON.stringify(archived.slice(0, 40))}.`, {
+      field: 'archived',
+      remedy: 'write true or false',
+    });
+  }
+  return models.filter(({ archivedAt }) => archived === 'true' || archivedAt === null);
+}
+
 export function modelView(model: ModelVersionRecord): ModelView {
-  const { predictor, number, artifactHash, size, createdAt, origin, arms, labels, inputs, outputs } = model;
+  const { predictor, number, artifactHash, size, createdAt, archivedAt, origin, arms, labels, inputs, outputs } = model;
   const { parity, note, metrics, build } = model;
   return {
     predictor,
@@ -66,6 +92,7 @@ export function modelView(model: ModelVersionRecord): ModelView {
     artifact: artifactHash,
     bytes: size,
     createdAt: createdAt.toISOString(),
+    archivedAt: archivedAt?.toISOString() ?? null,
     origin,
     variants: [...arms],
     labels: [...labels],

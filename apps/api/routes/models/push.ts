@@ -84,7 +84,7 @@ async function inJson(context: Context): Promise<Said> {
 async function withFile({ artifacts, uploadRoom }: PushDependencies, { req }: Context): Promise<Said> {
   const digest = digestIn(req.header('content-digest'));
   const { note, label } = req.query();
-  const text = noteText.safeParse(note ?? '');
+  const text = noteText.optional().safeParse(note);
   if (!text.success) {
     throw new RequestError('malformed_request', `note: ${text.error.issues[0]?.message}.`, {
       field: 'note',

@@ -17,6 +17,8 @@ it('a label that moves says by whose key, and one that only reads moves none and
   const { key: writes } = await api.key({ name: 'ci', scopes: ['models:write'] });
   const label = '/v1/models/repurchase/labels/nightly';
   expect((await put(label, reads, '{"version":"1"}')).status).toBe(403);
+  const archived = '/v1/models/repurchase/versions/1/archived';
+  expect((await put(archived, reads, '{"archived":false}')).status).toBe(403);
   const file = `/v1/artifacts/${'a'.repeat(64)}`;
   expect((await put(file, reads, 'x', 'application/octet-stream')).status).toBe(403);
   expect((await put(label, writes, '{"version":"1"}')).status).toBe(200);

@@ -77,6 +77,7 @@ const route = createRoute({
       'unknown_generation',
       'rollout_conflict',
       'never_stable',
+      'version_archived',
       'body_too_large',
       'unsupported_media_type',
       'invalid_input',

@@ -64,6 +64,7 @@ const route = createRoute({
       'unknown_model_version',
       'rollout_conflict',
       'never_stable',
+      'version_archived',
       'body_too_large',
       'unsupported_media_type',
       'invalid_input',

@@ -1,0 +1,65 @@
+/** PUT /v1/models/{predictor}/versions/{version}/archived: takes a model version out of lists and rollouts, or back in. */
+import { createRoute, z } from '@hono/zod-openapi';
+import { MODEL_DETAIL_EXAMPLE } from '@tandem/client/model-examples';
+import { unknownVersion } from '@tandem/offline-store/version-labels';
+import { unknownPredictor } from '@tandem/prediction/read/read-errors';
+import type { Endpoint } from '../../endpoint.ts';
+import { jsonResponse } from '../../http/json-response.ts';
+import { parseBody } from '../../http/parse-body.ts';
+import { predictorParameter } from '../../parameters.ts';
+import { problems } from '../../problem-schema.ts';
+import { ModelDetailSchema, modelDetail } from './model-detail.ts';
+import type { ModelDependencies } from './model-view.ts';
+import { versionIn, versionParameter } from './version-number.ts';
+
+const BodySchema = z.strictObject({ archived: z.boolean() }).openapi('ArchiveChange');
+const BODY = { schema: BodySchema, example: { archived: true } };
+const EXAMPLE = { ...MODEL_DETAIL_EXAMPLE, variants: [], archivedAt: '2026-11-21T16:02:40.001Z' };
+
+export function archiveModel({ models, registry }: ModelDependencies): Endpoint {
+  return {
+    route,
+    scope: 'models:write',
+    produces: 'application/json',
+    async handle(context, event, { actor }) {
+      const predictor = context.req.param('predictor') ?? '';
+      const number = versionIn(context.req.param('version'), 'version');
+      const { archived } = await parseBody(context, BODY);
+      if (!(await registry.predictor(predictor))) throw unknownPredictor(predictor);
+      await models.archive({ predictor, number, archived, actor });
+      event.add({ predictor, modelVersion: number, archived });
+      const [model] = await models.list({ predictor, number });
+      if (!model) throw unknownVersion(predictor, number);
+      return jsonResponse(modelDetail(model));
+    },
+  };
+}
+
+const route = createRoute({
+  operationId: 'archiveModel',
+  method: 'put',
+  path: '/v1/models/{predictor}/versions/{version}/archived',
+  tags: ['models'],
+  summary: 'Archive a model version, or end that',
+  description:
+    'Lists leave an archived version out, and no rollout or rollback goes to it. Nothing of it is deleted. A version that an arm serves is refused. Pushing or adopting it again ends it too.',
+  request: {
+    params: z.object({ predictor: predictorParameter, version: versionParameter }),
+    body: { required: true, content: { 'application/json': { schema: BodySchema, example: BODY.example } } },
+  },
+  responses: {
+    200: {
+      description: 'As it is now',
+      content: { 'application/json': { schema: ModelDetailSchema, example: EXAMPLE } },
+    },
+    ...problems(
+      'unknown_predictor',
+      'unknown_model_version',
+      'version_in_use',
+      'body_too_large',
+      'unsupported_media_type',
+      'invalid_input',
+      'unavailable',
+    ),
+  },
+});
