@@ -192,8 +192,8 @@ test('an erasure is asked about, gives a receipt, and ends with a readmission', 
 
 test('an answer of the example is kept, and shown again with what it was made of', async () => {
   const kept = await json('explanation', 'keep', 'repurchase', '42');
-  expect(kept).toMatchObject({ predictor: 'repurchase', userId: '42' });
-  expect(await json('explanation', 'show', String(kept.id))).toMatchObject({ id: kept.id, userId: '42' });
+  expect(kept).toMatchObject({ answer: { predictor: 'repurchase', userId: '42' } });
+  expect(await json('explanation', 'show', String(kept.id))).toMatchObject({ id: kept.id, answer: kept.answer });
 });
 
 test('model versions are listed, with what serves them', async () => {

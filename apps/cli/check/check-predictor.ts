@@ -108,6 +108,7 @@ const REASONS: Readonly<Record<UnscorableValue, string>> = {
   null: 'null',
   unknown: 'a text that is no category',
   not_finite: 'NaN or infinite',
+  too_long: 'a text of more than 1 MiB',
 };
 
 function remedyOf({ column, reason }: UnscorableUsers['reasons'][number]): string {
@@ -116,6 +117,8 @@ function remedyOf({ column, reason }: UnscorableUsers['reasons'][number]): strin
       return 'say in features.nulls what the model was trained with in the place of a null';
     case 'unknown':
       return 'say with unknown, of features.categories, what a text of no category counts as';
+    case 'too_long':
+      return `shorten it in the query: left(${column}, 10000) as ${column}`;
     case 'not_finite':
       return `make a null of a NaN in the query, nullif(${column}, 'NaN') as ${column}, and say in features.nulls what it counts as`;
   }

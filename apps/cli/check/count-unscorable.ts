@@ -4,6 +4,7 @@ import type { Pool } from '@tandem/admission/sample-users';
 import { query } from '@tandem/offline-store/database';
 import { readOnly } from '@tandem/offline-store/feature-session';
 import { asRelation, quoteName } from '@tandem/offline-store/feature-statement';
+import { MAX_ROW_BYTES } from '@tandem/offline-store/row-bounds';
 import type { FeatureColumn, FeatureQuery } from '@tandem/prediction/predictor';
 
 export interface UnscorableUsers {
@@ -15,8 +16,8 @@ export interface UnscorableUsers {
   readonly reasons: readonly { readonly column: string; readonly reason: UnscorableValue; readonly users: number }[];
 }
 
-/** A null that nothing stands for, a text that is no category, a NaN or an infinity. */
-export type UnscorableValue = 'null' | 'unknown' | 'not_finite';
+/** A null that nothing stands for, a text that is no category, a NaN or an infinity, a text beyond what a row may have. */
+export type UnscorableValue = 'null' | 'unknown' | 'not_finite' | 'too_long';
 
 interface Reason {
   readonly column: string;
@@ -54,6 +55,11 @@ function reasonsOf({ name, kind, nullAs, categories }: FeatureColumn, values: st
     // In Postgres a NaN is equal to itself.
     const condition = `${column} = any('{NaN,Infinity,-Infinity}'::float8[])`;
     reasons.push({ column: name, reason: 'not_finite', condition });
+  }
+  if (kind === 'string') {
+    // Of a text that lies apart from its row Postgres reads no more than the length.
+    const condition = `octet_length(${column}::text) > ${MAX_ROW_BYTES}`;
+    reasons.push({ column: name, reason: 'too_long', condition });
   }
   if (categories && categories.unknownAs === undefined) {
     values.push([...categories.values]);
