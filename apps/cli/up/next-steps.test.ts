@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { createPaint } from '../output/paint.ts';
-import { renderNextSteps } from './next-steps.ts';
+import { renderNextSteps, renderServersSteps } from './next-steps.ts';
 
 const paint = createPaint({ write: () => true }, {});
 const stepsFor = (userId: string, eventType: string | null = 'order.placed') =>
@@ -55,4 +55,9 @@ test('where no user is known there is no request to try, and the local database 
   });
   expect(lines.join('\n')).not.toMatch(/curl|psql/);
   expect(stepsFor('42').join('\n')).toContain('psql postgres://me:secret@127.0.0.1:5432/tandem');
+});
+
+test('where only servers run, a CSV file becomes a table before a config is written', () => {
+  const lines = renderServersSteps('postgres://me:secret@127.0.0.1:5432/tandem', paint).join('\n');
+  expect(lines).toMatch(/tandem load customers\.csv --key customer_id\n[^]*tandem init[^]*tandem check[^]*tandem up/);
 });

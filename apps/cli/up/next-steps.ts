@@ -29,6 +29,7 @@ export function renderNextSteps({ url, toTry, example, databaseUrl, paint }: Nex
 export function renderServersSteps(databaseUrl: string | null, paint: Paint): string[] {
   const steps: Step[] = [
     ...(databaseUrl === null ? [] : [['your own tables', `psql ${databaseUrl}`] as const]),
+    ['a table from a CSV file', 'npx tandem load customers.csv --key customer_id'],
     ['a config for a model and a table', 'npx tandem init --model ./churn.onnx --table customers --key customer_id'],
     ['would it work?', 'npx tandem check'],
     ['serve it, once this is stopped', 'npx tandem up'],
