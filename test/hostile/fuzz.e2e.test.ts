@@ -16,7 +16,7 @@ const REQUESTS = 1_500;
  */
 const OUT_OF_REACH: ReadonlySet<string> = new Set([
   ...['sendOutcomes', 'resumeRun', 'startRollout', 'advanceRollout', 'holdRollout', 'resumeRollout', 'promoteRollout'],
-  ...['abortRollout', 'endRollout', 'overrideArm', 'showShadowReport', 'approveGeneration'],
+  ...['abortRollout', 'endRollout', 'overrideArm', 'endArmOverride', 'showShadowReport', 'approveGeneration'],
   ...['pushModel', 'moveModelLabel', 'archiveModel', 'uploadArtifact', 'showArtifact', 'downloadArtifact'],
   ...['compareBuild', 'keepExplanation', 'showKeptExplanation', 'replayExplanation'],
 ]);

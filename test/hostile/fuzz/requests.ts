@@ -153,6 +153,8 @@ function knownValues(name: string, path = ''): fc.Arbitrary<string> {
       return fc.constant('next');
     case 'sha256':
       return fc.constant('0'.repeat(64));
+    case 'archived':
+      return fc.constantFrom('true', 'false');
     case 'limit':
       return fc.integer({ min: 1, max: 100 }).map(String);
     default:
