@@ -9,7 +9,7 @@ declare module 'vitest' {
   }
 }
 
-const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
+export const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
 
 export interface CliPlace {
   readonly cwd: string;
@@ -26,6 +26,8 @@ export interface CliProcess {
   readonly pid: number;
   /** Resolves once its standard output matches; rejects with all it said when it ends before, or stays silent. */
   waitFor(pattern: RegExp, withinMs?: number): Promise<void>;
+  /** Its standard output so far. */
+  output(): string;
   kill(signal: NodeJS.Signals): void;
   readonly ended: Promise<Ended>;
 }
@@ -44,6 +46,7 @@ export function startCli(args: readonly string[], { cwd, env }: CliPlace): CliPr
   return {
     pid: child.pid ?? -1,
     waitFor: (pattern, withinMs = 180_000) => waitForOutput(child, said, pattern, withinMs),
+    output: () => said.out,
     kill: (signal) => void child.kill(signal),
     ended,
   };

@@ -11,7 +11,12 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-const services = { apiUrl: 'http://127.0.0.1:8080', databaseUrl: 'postgres://u:secret@h/d', redisUrl: null };
+const services = {
+  apiUrl: 'http://127.0.0.1:8080',
+  databaseUrl: 'postgres://u:secret@h/d',
+  redisUrl: null,
+  pepperId: '3f9c2b7e',
+};
 const file = () => join(folder, '.tandem', 'running.json');
 
 test('the other commands find what runs here, until it ends', () => {

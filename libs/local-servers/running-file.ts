@@ -11,6 +11,8 @@ export interface RunningServices {
   /** With password, so the file is its owner's alone; null where the environment named the server. */
   readonly databaseUrl: string | null;
   readonly redisUrl: string | null;
+  /** Tells the pepper of the API's keys from others, and nothing else of it; null where no API runs. */
+  readonly pepperId: string | null;
 }
 
 const FILE = 'running.json';
@@ -30,16 +32,17 @@ export function announceRunning(stateFolder: string, services: RunningServices):
 export function findRunning(folder: string): RunningServices | undefined {
   const record = readRecord(join(folder, '.tandem', FILE));
   if (record === undefined || !isRunning(record)) return undefined;
-  const { apiUrl, databaseUrl, redisUrl } = record;
-  return { apiUrl, databaseUrl, redisUrl };
+  const { apiUrl, databaseUrl, redisUrl, pepperId } = record;
+  return { apiUrl, databaseUrl, redisUrl, pepperId };
 }
 
 function readRecord(path: string): (RunningServices & { pid: number; startedAt: string }) | undefined {
   try {
     const record: Record<string, unknown> = JSON.parse(readFileSync(path, 'utf8'));
-    const { pid, startedAt, apiUrl, databaseUrl, redisUrl } = record;
+    const { pid, startedAt, apiUrl } = record;
     if (typeof pid !== 'number' || typeof startedAt !== 'string' || typeof apiUrl !== 'string') return undefined;
-    return { pid, startedAt, apiUrl, databaseUrl: textOrNull(databaseUrl), redisUrl: textOrNull(redisUrl) };
+    const [databaseUrl, redisUrl] = [textOrNull(record.databaseUrl), textOrNull(record.redisUrl)];
+    return { pid, startedAt, apiUrl, databaseUrl, redisUrl, pepperId: textOrNull(record.pepperId) };
   } catch {
     return undefined;
   }

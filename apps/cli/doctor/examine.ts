@@ -3,6 +3,7 @@ import type { Cli } from '../cli.ts';
 import type { Finding } from '../output/finding.ts';
 import { findApiUrl, findDatabaseUrls, findRedisUrl } from '../servers/addresses.ts';
 import { examineFeatureLogin } from './examine-feature-login.ts';
+import { examineKeys } from './examine-keys.ts';
 import { examineSources } from './examine-sources.ts';
 import { examinePostgres, examineRedis, unreached } from './examine-stores.ts';
 import { judgeDisk, judgeNode, judgePort } from './judge-machine.ts';
@@ -20,7 +21,9 @@ export async function examine(cli: Cli): Promise<Finding[]> {
       async (urls) => {
         const found = [...(await examinePostgres(urls.url, cli.now)), ...(await examineFeatureLogin(urls))];
         // What does not answer, or lacks rights, is told once.
-        return found.some(({ level }) => level === 'error') ? found : [...found, ...(await examineSources(urls))];
+        if (found.some(({ level }) => level === 'error')) return found;
+        const isMigrated = found.some(({ subject, level }) => subject === 'schema' && level === 'ok');
+        return [...found, ...(await examineSources(urls)), ...(isMigrated ? await examineKeys(cli) : [])];
       },
     ),
     atAddress(

@@ -1,9 +1,11 @@
 /** `tandem key` as somebody types it. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { announceRunning } from '@tandem/local-servers/running-file';
+import { pepperId } from '@tandem/prediction/keys/api-key';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type Ended, runCli } from '../cli.fixture.ts';
 
 let folder: string;
@@ -66,4 +68,60 @@ test('without a pepper no key is made', async () => {
   const ended = await runCli(['key', 'create', '--name', 'x', '--scopes', 'all'], place);
   expect(ended).toMatchObject({ code: 1, out: '' });
   expect(ended.err).toMatch(/^tandem: no pepper is known here.*\n {2}set API_KEY_PEPPER, or API_KEY_PEPPER_FILE/);
+});
+
+describe('in the folder of a `tandem up`', () => {
+  const PEPPER_OF_UP = 'u'.repeat(40);
+  let place: string;
+  let remove: () => void;
+  beforeAll(async () => {
+    place = join(folder, 'up');
+    await mkdir(join(place, '.tandem'), { recursive: true });
+    const services = { apiUrl: 'http://127.0.0.1:1', databaseUrl: database.url, redisUrl: null };
+    remove = announceRunning(join(place, '.tandem'), { ...services, pepperId: pepperId(PEPPER_OF_UP) });
+  });
+  afterAll(() => remove());
+
+  const create = (env: Record<string, string>) =>
+    runCli(['key', 'create', '--name', 'x', '--scopes', 'all'], { cwd: place, env });
+  const rotate = (env: Record<string, string>) => runCli(['key', 'rotate', '0'.repeat(16)], { cwd: place, env });
+
+  test.each([
+    [
+      'another pepper',
+      { API_KEY_PEPPER: 'o'.repeat(40) },
+      /^tandem: API_KEY_PEPPER is another one .*\n {2}unset API_KEY_PEPPER/,
+    ],
+    ['no pepper', {}, /^tandem: this command has no API_KEY_PEPPER.*\n {2}set API_KEY_PEPPER/],
+  ])('a command with %s makes no key that its API would refuse', async (_, own, message) => {
+    for (const command of [create, rotate]) {
+      const ended = await command(own);
+      expect(ended).toMatchObject({ code: 1, out: '' });
+      expect(ended.err).toMatch(message);
+    }
+  });
+
+  test('a command with its pepper makes one', async () => {
+    expect(await create({ API_KEY_PEPPER: PEPPER_OF_UP })).toMatchObject({ code: 0, err: '' });
+  });
+
+  test('doctor names the keys of another pepper than the one that is known', async () => {
+    const listed = await runCli(['key', 'list', '--json'], { cwd: place, env: {} });
+    const [made] = JSON.parse(listed.out).keys;
+    const keysOf = async (pepper: string) => {
+      const ended = await runCli(['doctor', '--json'], { cwd: place, env: { API_KEY_PEPPER: pepper } });
+      return JSON.parse(ended.out).findings.filter(({ subject }: { subject: string }) => subject === 'keys');
+    };
+    expect(await keysOf(PEPPER_OF_UP)).toEqual([]);
+    expect(await keysOf('o'.repeat(40))).toEqual([
+      expect.objectContaining({ level: 'warning', text: expect.stringContaining(`API_KEY_PEPPER (${made.id})`) }),
+    ]);
+  });
+
+  test('a command for another database has a pepper of its own', async () => {
+    const other = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
+    const ended = await create({ API_KEY_PEPPER: 'o'.repeat(40), DATABASE_URL: other.url });
+    await other.drop();
+    expect(ended).toMatchObject({ code: 0, err: '' });
+  });
 });

@@ -1,32 +1,80 @@
-/** Where keys are made and taken back: in the database, under the pepper that the API checks them with. */
+/** Where keys are made and revoked: in the database, under the pepper that the API checks them with. */
 import { join } from 'node:path';
 import { readEnvironment } from '@tandem/config/environment';
 import { apiKeys } from '@tandem/config/environment-sections';
-import { findRunning } from '@tandem/local-servers/running-file';
+import { findRunning, type RunningServices } from '@tandem/local-servers/running-file';
 import { readOrCreateSecret } from '@tandem/local-servers/secret-file';
 import type { createPool } from '@tandem/offline-store/database';
+import { pepperId } from '@tandem/prediction/keys/api-key';
 import type { Cli } from '../cli.ts';
 import { CommandFailure } from '../failure.ts';
-import { findDatabaseUrl } from '../servers/addresses.ts';
+import { findDatabaseUrl, givenDatabaseUrl } from '../servers/addresses.ts';
 
 const UNDEFINED_TABLE = '42P01';
 const PEPPER_FILE = 'api-key-pepper';
 
-/** The pepper of a folder that `tandem up` runs in: made once, and kept there. */
+/** Returns the file of the folder's own pepper, which is created once and kept. */
 export function localPepperFile(stateFolder: string): string {
   const path = join(stateFolder, PEPPER_FILE);
   readOrCreateSecret(path);
   return path;
 }
 
-/** From the environment, else of the `tandem up` that runs in this folder. */
-export function findPepper({ env, cwd }: Cli): string {
-  const given = readEnvironment(env, { apiKeys }).apiKeys.pepper;
-  if (given !== null) return given;
-  if (findRunning(cwd)) return readOrCreateSecret(localPepperFile(join(cwd, '.tandem')));
-  throw new CommandFailure('no pepper is known here, under which keys are stored', {
-    remedy:
-      'set API_KEY_PEPPER, or API_KEY_PEPPER_FILE, to what the API has; or run this in the folder of a `tandem up`',
+/** Returns the pepper of a `tandem up`: from its environment, else the folder's own. */
+export function pepperOfUp({ env }: Pick<Cli, 'env'>, stateFolder: string): string {
+  return givenPepper(env) ?? readOrCreateSecret(localPepperFile(stateFolder));
+}
+
+/**
+ * Returns the pepper to store keys under: from the environment, else of the `tandem up` that runs in this folder. Throws a
+ * CommandFailure where there is none, or where the API of that `tandem up` has another one: it would refuse the key.
+ */
+export function findPepper(cli: Cli): string {
+  const running = findRunning(cli.cwd);
+  const pepper = running ? pepperOfUp(cli, join(cli.cwd, '.tandem')) : givenPepper(cli.env);
+  if (pepper === null) {
+    throw new CommandFailure('no pepper is known here, under which keys are stored', {
+      remedy:
+        'set API_KEY_PEPPER, or API_KEY_PEPPER_FILE, to what the API has; or run this in the folder of a `tandem up`',
+    });
+  }
+  if (running && isAnother(running, pepper) && isSameDatabase(running, cli)) throw anotherPepper(cli);
+  return pepper;
+}
+
+/** Returns the id of the pepper that the environment has, else of the one that the `tandem up` of this folder has. */
+export function knownPepperId({ env, cwd }: Cli): string | null {
+  const given = givenPepper(env);
+  return given === null ? (findRunning(cwd)?.pepperId ?? null) : pepperId(given);
+}
+
+function givenPepper(env: Cli['env']): string | null {
+  return readEnvironment(env, { apiKeys }).apiKeys.pepper;
+}
+
+function isAnother(running: RunningServices, pepper: string): boolean {
+  return running.pepperId !== null && running.pepperId !== pepperId(pepper);
+}
+
+/** Whether the keys are those of the `tandem up`, as far as its file says: it does not repeat addresses of the environment. */
+function isSameDatabase({ databaseUrl }: RunningServices, cli: Cli): boolean {
+  const given = givenDatabaseUrl(cli);
+  return given === undefined || databaseUrl === null || given === databaseUrl;
+}
+
+function anotherPepper({ env }: Cli): CommandFailure {
+  const [problem, remedy] =
+    givenPepper(env) === null
+      ? [
+          'this command has no API_KEY_PEPPER, and the `tandem up` of this folder was started with one',
+          'set API_KEY_PEPPER, or API_KEY_PEPPER_FILE, to what that `tandem up` has',
+        ]
+      : [
+          'API_KEY_PEPPER is another one than the `tandem up` of this folder has',
+          'unset API_KEY_PEPPER and API_KEY_PEPPER_FILE, or set them to what that `tandem up` has',
+        ];
+  return new CommandFailure(`${problem}: its API would refuse the key`, {
+    remedy: `${remedy}; for another database, run this in another folder`,
   });
 }
 

@@ -1,4 +1,4 @@
-/** A key of `tandem up`'s own for its first runs, where the API that it started asks for keys: taken back afterwards. */
+/** The key of `tandem up` for its first runs, where the API that it started asks for keys: revoked afterwards. */
 import { isProblem } from '@tandem/client/client-errors';
 import { type Client, type ClientOptions, createClient } from '@tandem/client/create-client';
 import { insertApiKey, revokeApiKey } from '@tandem/offline-store/api-keys';
@@ -12,8 +12,13 @@ export interface OwnKeyPlace {
 
 /** A key made just now is known to every process within this time. */
 const KNOWN_WITHIN_MS = 5_000;
-/** Longer than any first run; should nobody be left to take it back. */
+/** Longer than any first run: a `tandem up` that is killed does not revoke its key. */
 const EXPIRES_IN_MS = 24 * 3_600_000;
+
+/** Returns whether the API refuses a request without a key. */
+export async function asksForKeys(url: string): Promise<boolean> {
+  return !(await isAnswered(createClient({ url })));
+}
 
 /** Runs the work with a client that the API answers. */
 export async function withOwnKey(

@@ -23,11 +23,7 @@ export async function runFirstBatches(
   predictors: readonly string[],
 ): Promise<void> {
   const options = { url, source: 'tandem-up', timeoutMs: 10_000, ...findApiKey(context.cli) };
-  const pepper = () => {
-    context.say('keys', 'the API asks for keys: npx tandem key create --name me --scopes all makes one');
-    return findPepper(context.cli);
-  };
-  const place = { databaseUrl, pepper };
+  const place = { databaseUrl, pepper: () => findPepper(context.cli) };
   await withOwnKey(
     place,
     options,

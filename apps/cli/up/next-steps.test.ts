@@ -4,9 +4,10 @@ import { createPaint } from '../output/paint.ts';
 import { renderNextSteps, renderServersSteps } from './next-steps.ts';
 
 const paint = createPaint({ write: () => true }, {});
-const stepsFor = (userId: string, eventType: string | null = 'order.placed') =>
+const stepsFor = (userId: string, eventType: string | null = 'order.placed', asksForKeys = false) =>
   renderNextSteps({
     url: 'http://127.0.0.1:8080',
+    asksForKeys,
     toTry: { predictor: 'churn', userId, eventType },
     example: false,
     databaseUrl: 'postgres://me:secret@127.0.0.1:5432/tandem',
@@ -39,6 +40,20 @@ test.each(['42', '-5', "o'hara", 'a b"c', '$(id)', 'a\\n'])(
   },
 );
 
+test('where the API asks for keys, each request sends the one that the first line makes; else none does', () => {
+  const lines = stepsFor('42', 'order.placed', true).map((line) => line.trim());
+  expect(lines.find((line) => line.includes('key create'))).toMatch(
+    /^export TANDEM_API_KEY=\$\(npx tandem key create /,
+  );
+  const curls = lines.filter((line) => line.startsWith('curl'));
+  expect(curls).toHaveLength(3);
+  for (const curl of curls) {
+    const words = wordsOf(curl);
+    expect(words[words.indexOf('-H') + 1]).toMatch(/^Authorization: Bearer /);
+  }
+  expect(stepsFor('42').join('\n')).not.toMatch(/Authorization|TANDEM_API_KEY/);
+});
+
 test('where no event makes a user live there is none to try', () => {
   const lines = stepsFor('42', null).join('\n');
   expect(lines).toContain('curl -i http://127.0.0.1:8080/v1/predictions/churn/42');
@@ -48,6 +63,7 @@ test('where no event makes a user live there is none to try', () => {
 test('where no user is known there is no request to try, and the local database is named for own tables', () => {
   const lines = renderNextSteps({
     url: 'http://127.0.0.1:8080',
+    asksForKeys: false,
     toTry: null,
     example: false,
     databaseUrl: null,

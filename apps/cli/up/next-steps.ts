@@ -5,6 +5,8 @@ import { shellOperand, shellWord } from '../output/shell-word.ts';
 
 export interface NextSteps {
   readonly url: string;
+  /** Whether the API asks for keys. */
+  readonly asksForKeys: boolean;
   /** null: no user is known yet. */
   readonly toTry: ToTry | null;
   readonly example: boolean;
@@ -15,9 +17,14 @@ export interface NextSteps {
 
 type Step = readonly [title: string, line: string];
 
-export function renderNextSteps({ url, toTry, example, databaseUrl, paint }: NextSteps): string[] {
+/** The shell of the reader keeps the key: the lines below take it from there, and so do the commands. */
+const MAKE_KEY = 'export TANDEM_API_KEY=$(npx tandem key create --name me --scopes all | head -n 1)';
+const SEND_KEY = ' -H "Authorization: Bearer $TANDEM_API_KEY"';
+
+export function renderNextSteps({ url, asksForKeys, toTry, example, databaseUrl, paint }: NextSteps): string[] {
   const steps: Step[] = [
-    ...(toTry ? requests(url, toTry) : []),
+    ...(asksForKeys ? [['an API key, which the lines below send', MAKE_KEY] as const] : []),
+    ...(toTry ? requests({ url, header: asksForKeys ? SEND_KEY : '' }, toTry) : []),
     ...(example ? [['the whole story', 'npm run shop'] as const] : []),
     ...(databaseUrl === null ? [] : [['your own tables', `psql ${databaseUrl}`] as const]),
     ['documentation', `${url}/docs`],
@@ -42,26 +49,33 @@ function renderSteps(steps: readonly Step[], paint: Paint): string[] {
   return ['', paint('strong', 'Try, in another terminal:'), ...lines, '', paint('faint', 'Ctrl-C stops everything.')];
 }
 
-function requests(url: string, { predictor, userId, eventType }: ToTry): Step[] {
-  const read = `curl -i ${shellWord(`${url}/v1/predictions/${predictor}/${encodeURIComponent(userId)}`)}`;
+interface Api {
+  readonly url: string;
+  /** As curl takes it; empty where none is needed. */
+  readonly header: string;
+}
+
+function requests(api: Api, { predictor, userId, eventType }: ToTry): Step[] {
+  const path = `/v1/predictions/${predictor}/${encodeURIComponent(userId)}`;
+  const read = `curl -i${api.header} ${shellWord(`${api.url}${path}`)}`;
   const change: Step[] =
     eventType === null
       ? []
       : [
-          ['tell of a change', changeRequest(url, userId, eventType)],
+          ['tell of a change', changeRequest(api, userId, eventType)],
           ['read again: live', read],
         ];
   return [
     ['read a prediction', read],
     ...change,
-    ['refresh everybody', `npx tandem run start ${predictor} --follow`],
+    ['refresh all users', `npx tandem run start ${predictor} --follow`],
     ['why this answer', `npx tandem explain ${predictor} ${shellOperand(userId)}`],
   ];
 }
 
 /** Another id each time: the same event again changes nothing. */
-function changeRequest(url: string, userId: string, type: string): string {
+function changeRequest({ url, header }: Api, userId: string, type: string): string {
   const after = JSON.stringify({ source: 'me', type, subject: userId }).slice(1).replaceAll("'", "'\\''");
   const event = `'{"specversion":"1.0","id":"'$(date +%s)'",${after}'`;
-  return `curl -s ${url}/v1/events -H 'content-type: application/cloudevents+json' -d ${event}`;
+  return `curl -s${header} ${url}/v1/events -H 'content-type: application/cloudevents+json' -d ${event}`;
 }

@@ -5,8 +5,11 @@ import { sleepFor } from '@tandem/client/retry';
 import { announceRunning } from '@tandem/local-servers/running-file';
 import { openStateDir, type StateDir } from '@tandem/local-servers/state-dir';
 import { migrate } from '@tandem/offline-store/migrate';
+import { pepperId } from '@tandem/prediction/keys/api-key';
 import { type Cli, present } from '../cli.ts';
 import { CommandFailure } from '../failure.ts';
+import { pepperOfUp } from '../keys/open-keys.ts';
+import { asksForKeys } from '../keys/own-key.ts';
 import { duration } from '../output/quantities.ts';
 import { adoptStep } from './adopt-step.ts';
 import { chooseAddress } from './choose-address.ts';
@@ -56,12 +59,13 @@ async function bringUp(context: UpContext, options: UpOptions, onStop: (remove: 
   cli.signal.throwIfAborted();
   const applied = await orEnd(context, migrate(stores.databaseUrl));
   say('schema', applied.length === 0 ? 'up to date' : `migrated ${applied.join(', ')}`);
-  const announce = () => {
-    const remove = announceRunning(stateDir.path, { apiUrl: url, ...stores.local });
+  const announce = (idOfPepper: string | null) => {
+    const services = { apiUrl: url, ...stores.local, pepperId: idOfPepper };
+    const remove = announceRunning(stateDir.path, services);
     onStop({ name: 'announcement', stop: async () => remove(), kill: remove });
   };
   if (options.servers) {
-    announce();
+    announce(null);
     const { databaseUrl } = stores.local;
     present(cli, options, { ...stores.local, pid: process.pid }, () => renderServersSteps(databaseUrl, cli.paint));
     return;
@@ -73,12 +77,15 @@ async function bringUp(context: UpContext, options: UpOptions, onStop: (remove: 
   );
   const predictors = adopted.predictors.map(({ predictor }) => predictor);
   await startPrograms(context, { ...stores, port, url });
-  announce();
-  say('ready', `${url} after ${duration(cli.now() - begin)}`);
+  announce(pepperId(pepperOfUp(cli, stateDir.path)));
+  const asks = await orEnd(context, asksForKeys(url));
+  const keys = asks ? 'required' : 'off';
+  say('ready', `${url} after ${duration(cli.now() - begin)}${asks ? ', asks for API keys' : ''}`);
   await orEnd(context, runFirstBatches(context, { url, databaseUrl: stores.databaseUrl }, predictors));
-  present(cli, options, { url, predictors, pid: process.pid, logs: join(stateDir.path, 'logs') }, () =>
+  present(cli, options, { url, predictors, keys, pid: process.pid, logs: join(stateDir.path, 'logs') }, () =>
     renderNextSteps({
       url,
+      asksForKeys: asks,
       toTry: options.example ? EXAMPLE_TO_TRY : adopted.toTry,
       example: options.example === true,
       databaseUrl: stores.local.databaseUrl,

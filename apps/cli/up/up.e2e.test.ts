@@ -1,4 +1,5 @@
 /** From nothing to answering and back, with servers of its own; and again after a kill. */
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +8,7 @@ import { waitUntil } from '@tandem/local-servers/end-process';
 import { findFreePort } from '@tandem/local-servers/ports';
 import { readProcess } from '@tandem/local-servers/process-identity';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type CliProcess, startCli } from '../cli.fixture.ts';
+import { type CliProcess, MAIN, startCli } from '../cli.fixture.ts';
 
 let folder: string;
 let port: number;
@@ -74,6 +75,25 @@ test('an empty folder answers; a kill -9 leaves nothing that the next start does
   expect(running(mine)).toEqual([]);
 });
 
+test('where the API asks for keys, the printed lines make one and send it', async () => {
+  const env = { API_KEYS: 'required', API_KEY_PEPPER: 'p'.repeat(40) };
+  const started = startCli(['up', '--example', '--port', String(port)], { cwd: folder, env });
+  processes.push(started);
+  await started.waitFor(/Ctrl-C stops everything/);
+  const lines = started
+    .output()
+    .split('\n')
+    .map((line) => line.trim());
+  const requests = requestsOf(lines.filter((line) => /^(export|curl) /.test(line)));
+  const send = async ({ url, ...request }: Request) => (await fetch(url, request)).status;
+  expect(requests).toHaveLength(3);
+  const [read, event] = requests;
+  if (!read || !event) throw new Error('no lines were printed');
+  // Every process knows a new key within 5 s.
+  await expect.poll(() => send(read)).toBe(200);
+  expect(await send(event)).toBe(202);
+});
+
 test('a second signal ends at once what does not end in good order', async () => {
   const started = up('--example');
   await started.waitFor(/Ctrl-C stops everything/);
@@ -99,3 +119,33 @@ test('a config that is refused ends it with the setting and the remedy, nothing 
   expect(err).not.toMatch(/\n\s+at /);
   await expect(stat(join(folder, '.tandem/postgres/cluster/postmaster.pid'))).rejects.toThrow('ENOENT');
 });
+
+interface Request {
+  readonly url: string;
+  readonly method: string;
+  readonly headers: Record<string, string>;
+  readonly body?: string;
+}
+
+/** What curl would send, as a shell in this folder passes the pasted lines on to it. */
+function requestsOf(lines: readonly string[]): Request[] {
+  const tell = 'console.log(JSON.stringify(process.argv.slice(1)))';
+  const programs = ['npx() { shift; "$NODE" "$MAIN" "$@"; }', `curl() { "$NODE" -e '${tell}' -- "$@"; }`];
+  const env = { ...process.env, API_KEY_PEPPER: 'p'.repeat(40), NODE: process.execPath, MAIN };
+  const said = execFileSync('sh', ['-c', [...programs, ...lines].join('\n')], { cwd: folder, env, encoding: 'utf8' });
+  return said
+    .trimEnd()
+    .split('\n')
+    .map((line) => requestOf(JSON.parse(line)));
+}
+
+function requestOf(words: readonly string[]): Request {
+  const after = (option: string) => words.flatMap((word, i) => (word === option ? [words[i + 1] ?? ''] : []));
+  const [body] = after('-d');
+  return {
+    url: words.find((word) => word.startsWith('http')) ?? '',
+    method: body === undefined ? 'GET' : 'POST',
+    headers: Object.fromEntries(after('-H').map((header) => header.split(': ') as [string, string])),
+    ...(body === undefined ? {} : { body }),
+  };
+}
