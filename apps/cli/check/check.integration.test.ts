@@ -105,7 +105,7 @@ test('a query that is too slow for a live read is told so, with what was waited 
     expect.objectContaining({
       subject: 'churn query',
       level: 'warning',
-      text: expect.stringMatching(/^the features of user 1 took [\d.]+ s, and freshness\.liveTimeout is 50 ms/),
+      text: expect.stringMatching(/^the features of user 1 took [\d.]+ s, and freshness\.liveTimeout is 250 ms/),
     }),
   );
   expect(steps).toContain('reading some users of churn');

@@ -4,10 +4,20 @@ import { judgeReadTime, noUserInTime, tooSlowForReads } from './judge-read-time.
 const reader = (live: boolean) => ({ name: 'churn', policy: { freshness: { live, liveTimeoutMs: 50 } } });
 
 test('a read within liveTimeout is no finding, one beyond it is a warning with both times, where reads are live', () => {
-  expect(judgeReadTime(reader(true), { userId: '7', featuresMs: 50 })).toEqual([]);
-  expect(judgeReadTime(reader(false), { userId: '7', featuresMs: 6_000 })).toEqual([]);
-  expect(judgeReadTime(reader(true), { userId: '7', featuresMs: 6_000 })).toMatchObject([
+  expect(judgeReadTime(reader(true), { userId: '7', featuresMs: 40, inferenceMs: 10 })).toEqual([]);
+  expect(judgeReadTime(reader(false), { userId: '7', featuresMs: 6_000, inferenceMs: 1 })).toEqual([]);
+  expect(judgeReadTime(reader(true), { userId: '7', featuresMs: 6_000, inferenceMs: 1 })).toMatchObject([
     { level: 'warning', text: expect.stringMatching(/user 7 took 6.0 s, and freshness.liveTimeout is 50 ms/) },
+  ]);
+});
+
+test('a model that leaves too little of liveTimeout is a warning of its own', () => {
+  expect(judgeReadTime(reader(false), { userId: '7', featuresMs: 20, inferenceMs: 40 })).toEqual([]);
+  expect(judgeReadTime(reader(true), { userId: '7', featuresMs: 20, inferenceMs: 40 })).toEqual([
+    {
+      ...{ subject: 'churn model', level: 'warning', remedy: expect.stringMatching(/^raise freshness.liveTimeout/) },
+      text: expect.stringMatching(/user 7 took 60 ms \(20 ms .*, 40 ms .*\), and freshness.liveTimeout is 50 ms/),
+    },
   ]);
 });
 

@@ -185,10 +185,10 @@ function policyLines(): string[] {
     ...comment('An older answer is computed again when it is read. Longer than from one run to the next.', INNER),
     `${INNER}maxAge: '36h',`,
     ...comment(
-      'How long a read of a user who has changed waits for the model, before it answers with what is stored.',
+      'How long a read of a user who has changed waits for the model at most, before it answers with what is stored. Most take milliseconds; a busy machine takes longer.',
       INNER,
     ),
-    `${INNER}liveTimeout: '50ms',`,
+    `${INNER}liveTimeout: '250ms',`,
     ...comment("The types of the events that say a user has changed, such as 'order.*'.", INNER),
     `${INNER}events: ['*'],`,
     `${SETTING}},`,
