@@ -54,6 +54,7 @@ import { createRunWatcher } from './routes/runs/run-watcher.ts';
 import { sampledMetrics } from './sampled-metrics.ts';
 import { openServedReads } from './served-reads.ts';
 import { openShadow } from './shadow.ts';
+import { WARM_CONNECTIONS } from './warm-up-reads.ts';
 
 export interface ApiSettings {
   /**
@@ -183,8 +184,10 @@ function openPostgres({ database, artifacts = null, metrics, log }: ApiSettings,
   const pool = createPool({ ...named, ...POOL });
   opened.push(() => pool.end());
   // Of their own, also where there is one login: nothing that a query does to its session meets another statement.
-  const features = createFeaturePool(database, { applicationName: 'tandem-api-features', ...POOL });
+  const applicationName = 'tandem-api-features';
+  const features = createFeaturePool(database, { applicationName, min: WARM_CONNECTIONS, ...POOL });
   opened.push(() => features.end());
+  const featureSource = createFeatureSource(features);
   const bucket = artifacts && createBucket(artifacts);
   const registry = createRegistry(pool, undefined, createArtifactStore(pool, bucket));
   const losses = keepNoticingLoss(pool, memory, log);
@@ -205,23 +208,22 @@ function openPostgres({ database, artifacts = null, metrics, log }: ApiSettings,
   const keeper = createLossyWriter(observeVisible(createOverlayRows(pool), findDelays, metrics));
   opened.push(() => keeper.close());
   const keyType = async () => (await registry.predictors())[0]?.keyType ?? (await findSettings(pool)).keyType;
-  return { pool, features, keeper, authority, registry, losses, keyType };
+  return { pool, features, featureSource, keeper, authority, registry, losses, keyType };
 }
 
 /** What reading predictions takes. */
 function reading(
   { metrics, inference }: ApiSettings,
-  { pool, features: source, keeper, authority, registry }: ReturnType<typeof openPostgres>,
+  { pool, featureSource, keeper, authority, registry }: ReturnType<typeof openPostgres>,
   { online, overlay }: ReturnType<typeof openOnline>,
   scorer: IsolatedPools,
   memory: HeldPredictions,
   places: Map<string, KnownPlace>,
 ) {
   const offline = createStoredPredictions(pool);
-  const features = createFeatureSource(source);
   const { keepLater } = keeper;
   const live = createLivePredictor({
-    features,
+    features: featureSource,
     scorer,
     admission: scorer,
     overlay,

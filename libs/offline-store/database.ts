@@ -16,6 +16,8 @@ export interface PoolOptions {
   /** A postgres:// URL. */
   readonly url: string;
   readonly max?: number;
+  /** Connections that stay open however long they are idle; none where it is left out. */
+  readonly min?: number;
   /** The environment variable that names the address, for messages; DATABASE_URL. */
   readonly variable?: string;
   /** What pg_stat_activity shows. */
@@ -34,12 +36,13 @@ const IDLE_IN_TRANSACTION_MS = 30_000;
 const CLIENT_GRACE_MS = 2_000;
 
 export function createPool(options: PoolOptions): pg.Pool {
-  const { url, max = 10, applicationName, statementTimeoutMs = 30_000, lockTimeoutMs = 10_000 } = options;
+  const { url, max = 10, min = 0, applicationName, statementTimeoutMs = 30_000, lockTimeoutMs = 10_000 } = options;
   const { connectTimeoutMs = CONNECT_TIMEOUT_MS, variable = 'DATABASE_URL' } = options;
   const limits = { statementTimeoutMs, lockTimeoutMs, idleInTransactionMs: IDLE_IN_TRANSACTION_MS };
   const pool = new pg.Pool({
     connectionString: withoutOurs(url),
     max,
+    min,
     application_name: applicationName,
     connectionTimeoutMillis: connectTimeoutMs,
     idleTimeoutMillis: 60_000,

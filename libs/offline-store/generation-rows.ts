@@ -76,6 +76,18 @@ export async function listOnlineGenerations(db: Db, rollbackBytes: number): Prom
   return rows.map((row) => row.id);
 }
 
+/** Returns a user of the generation that an arm of this model version points at; undefined where there is none. */
+export async function findScoredUser(db: Db, modelVersionId: string): Promise<string | undefined> {
+  const [arm] = await query<{ generationId: string }>(db, {
+    text: `select generation_id as "generationId" from tandem.arms
+      where model_version_id = $1 and generation_id is not null limit 1`,
+    values: [modelVersionId],
+  });
+  if (!arm) return undefined;
+  const text = `select user_id as "userId" from ${partitionOf(arm.generationId)} limit 1`;
+  return (await query<{ userId: string }>(db, { text }))[0]?.userId;
+}
+
 /** All predictions of a generation by user id; it is read page by page, so memory stays flat. */
 export async function* readPages(
   pool: pg.Pool,

@@ -1,0 +1,42 @@
+/**
+ * A predictor whose feature query is slow the first time on each connection, as one is that loads an extension, a language or
+ * the catalogue of a table with many partitions. A lock of the session tells the first time: it outlives the rollback that
+ * ends each feature statement.
+ */
+import { adopt } from '@tandem/offline-store/adopt';
+import { countPredictor, createCounts, type Pool } from './counts.fixture.ts';
+import { createDeployment, type Deployment } from './deployment.fixture.ts';
+
+/** Less than a feature statement may take. */
+const SLOW_MS = 1_500;
+/** Less than the first statement takes on a new connection. */
+const LIVE_TIMEOUT_MS = 1_000;
+
+/** Ten users with a stored prediction each; no API and no worker runs. */
+export async function createSlowAtFirst(): Promise<Deployment> {
+  const deployment = await createDeployment();
+  const { pool } = deployment;
+  await createCounts(pool, 10);
+  await setFirstTime(pool, SLOW_MS);
+  const { definition, ...predictor } = countPredictor({ freshness: { liveTimeoutMs: LIVE_TIMEOUT_MS } });
+  const sql = 'select user_id, slow_at_first() as load, changes from counts';
+  const query = { ...definition.query, sql };
+  await adopt(pool, { actor: 'test', predictors: [{ ...predictor, definition: { ...definition, query } }] });
+  const programs = [await deployment.startApi(), await deployment.startWorker()] as const;
+  await deployment.runEveryone(programs[0]);
+  for (const program of programs) program.kill('SIGTERM');
+  await Promise.all(programs.map(({ ended }) => ended));
+  return deployment;
+}
+
+/** Milliseconds that the query takes the first time on a connection. */
+export async function setFirstTime(pool: Pool, ms: number): Promise<void> {
+  await pool.query(`create or replace function slow_at_first() returns float8 stable language plpgsql as $$
+    begin
+      if not exists (select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) then
+        perform pg_sleep(${ms / 1_000});
+        perform pg_advisory_lock_shared(1);
+      end if;
+      return 0;
+    end $$`);
+}
