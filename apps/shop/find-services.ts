@@ -4,13 +4,16 @@ import { findRunning } from '@tandem/local-servers/running-file';
 export interface Services {
   readonly databaseUrl: string;
   readonly apiUrl: string;
+  /** Where the API asks for keys. */
+  readonly apiKey?: string;
 }
 
 export function findServices(env: NodeJS.ProcessEnv, folder: string): Services {
   const running = findRunning(folder);
   const databaseUrl = env.DATABASE_URL ?? running?.databaseUrl;
   const apiUrl = env.TANDEM_URL ?? running?.apiUrl;
-  if (databaseUrl && apiUrl) return { databaseUrl, apiUrl };
+  const apiKey = env.TANDEM_API_KEY;
+  if (databaseUrl && apiUrl) return { databaseUrl, apiUrl, ...(apiKey ? { apiKey } : {}) };
   throw new Error(
     'no service runs here: start it with `npm start` in another terminal, or set DATABASE_URL and TANDEM_URL',
   );

@@ -29,14 +29,15 @@ Options of replay:
   --picture .tandem/replay.svg          where the picture goes
 
 The service must run: \`npm start\` in another terminal, or set DATABASE_URL and TANDEM_URL.
+Where the API asks for keys, set TANDEM_API_KEY.
 `;
 
 async function main(): Promise<void> {
   const { values, positionals } = readArguments();
   if (values.help) return void process.stdout.write(help);
-  const services = findServices(process.env, process.cwd());
-  const db = new Pool({ connectionString: services.databaseUrl, max: 2 });
-  const tandem = createClient({ url: services.apiUrl, source: 'shop' });
+  const { databaseUrl, apiUrl: url, ...key } = findServices(process.env, process.cwd());
+  const db = new Pool({ connectionString: databaseUrl, max: 2 });
+  const tandem = createClient({ url, source: 'shop', ...key });
   try {
     const parts = { db, tandem, print: (line: string) => console.log(line) };
     const seeded = {

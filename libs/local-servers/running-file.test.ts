@@ -27,7 +27,7 @@ test('the other commands find what runs here, until it ends', () => {
   expect(findRunning(folder)).toBeUndefined();
 });
 
-test('nobody else can read the passwords in it', () => {
+test('only its owner can read the passwords in it', () => {
   announceRunning(join(folder, '.tandem'), services);
   expect(statSync(file()).mode & 0o777).toBe(0o600);
 });

@@ -24,7 +24,7 @@ afterAll(async () => {
 
 const key = (...args: string[]): Promise<Ended> => runCli(['key', ...args], { cwd: folder, env });
 
-test('a key is shown once, listed without its secret, rotated, and taken back', async () => {
+test('a key is shown once, listed without its secret, rotated, and revoked', async () => {
   const made = await key('create', '--name', 'the shop', '--scopes', 'predictions:read,events:write', '--rate', '90/m');
   expect(made).toMatchObject({ code: 0, err: '' });
   const [text = '', ...rest] = made.out.split('\n');

@@ -20,7 +20,7 @@ function optionsFor(asked: { app: KeyedApi['app'] }) {
   return { url: 'http://localhost', fetch };
 }
 
-test('where the API asks for keys, the work has one, which is taken back when it is done', async () => {
+test('where the API asks for keys, the work has one, which is revoked when the work is done', async () => {
   const place = { databaseUrl: api.databaseUrl, pepper: () => PEPPER };
   let seen: readonly string[] = [];
   await withOwnKey(place, optionsFor(api), pause, async (client) => {
@@ -33,7 +33,7 @@ test('where the API asks for keys, the work has one, which is taken back when it
   expect(await listApiKeys(api.pool)).toMatchObject([{ name: 'first runs', state: 'revoked' }]);
 });
 
-test('it is taken back too where the work fails', async () => {
+test('it is revoked too where the work fails', async () => {
   const place = { databaseUrl: api.databaseUrl, pepper: () => PEPPER };
   const work = withOwnKey(place, optionsFor(api), pause, () => Promise.reject(new Error('no')));
   await expect(work).rejects.toThrow('no');
@@ -46,7 +46,7 @@ test('where it asks for none, none is made', async () => {
     const place = {
       databaseUrl: open.databaseUrl,
       pepper() {
-        throw new Error('nobody needs it');
+        throw new Error('no key is needed');
       },
     };
     let worked = false;

@@ -1,4 +1,4 @@
-/** Whether `tandem up` scores everybody anew, as a service on a real socket answers. */
+/** Whether `tandem up` scores all users again, as a service on a real socket answers. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { StateDir } from '@tandem/local-servers/state-dir';
@@ -50,6 +50,6 @@ test('a clock of this machine that is wrong makes nothing expire', async () => {
   expect(await postsFor(false, Date.parse(startedAt) + YEAR_MS)).toEqual([]);
 });
 
-test('what the service calls expired is scored anew, whatever this machine takes the time for', async () => {
+test('what the service calls expired is scored again, whatever the clock of this machine shows', async () => {
   expect(await postsFor(true, Date.parse(startedAt) - YEAR_MS)).toEqual(['/v1/runs']);
 });
