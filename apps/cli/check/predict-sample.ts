@@ -5,7 +5,7 @@ import type { Pool } from '@tandem/admission/sample-users';
 import { isTooSlow } from '@tandem/admission/slow-statement';
 import { findProvenance, type UserProvenance } from '@tandem/offline-store/provenance';
 import { decodeOutputs, encodeOutputs, outputFault } from '@tandem/prediction/models/outputs';
-import type { ModelVersion, Prediction } from '@tandem/prediction/predictor';
+import type { Prediction } from '@tandem/prediction/predictor';
 import { explainFailure } from '../failure.ts';
 import { type Finding, failed, warning } from '../output/finding.ts';
 import { count } from '../output/quantities.ts';
