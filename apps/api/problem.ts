@@ -88,7 +88,11 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
   no_prediction: kind(503, 'No prediction', 'no rung of the ladder may answer; see `Retry-After`'),
   live_timeout: kind(503, 'Live inference too slow', 'the deadline passed and nothing lower may answer'),
   live_failed: kind(503, 'Live inference failed', 'the model failed on this user and nothing lower may answer'),
-  overloaded: kind(503, 'Overloaded', 'no place in the queue of live inference; see `Retry-After`'),
+  overloaded: kind(
+    503,
+    'Overloaded',
+    'no place in the queue of live inference, or the machine is too busy to try a model; see `Retry-After`',
+  ),
   unavailable: kind(503, 'Unavailable', 'a store does not answer in time; see `Retry-After`'),
   not_cached: kind(504, 'Not cached', '`only-if-cached`, and no stored prediction will do'),
   internal_error: kind(STATUS.internal_error, 'Internal error', 'a defect of the service; its log names the request'),

@@ -75,7 +75,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
 /** An outage that a request would wait out: a person at a terminal wants to know what is down. */
 function explainOutage(error: TandemError): Failure {
   const cause = error.cause instanceof Error ? `: ${explainPlainError(error.cause)}` : '';
-  const remedy = 'see that it runs, and that its address is right (DATABASE_URL, REDIS_URL)';
+  const remedy = error.remedy ?? 'see that it runs, and that its address is right (DATABASE_URL, REDIS_URL)';
   return failure(error.code, `${error.message.replace(/\.$/, '')}${cause}`, undefined, remedy);
 }
 

@@ -33,6 +33,8 @@ export type Judged = { readonly predictor: CheckedPredictor } | { readonly probl
 export interface JudgeOptions {
   /** Memory of the process that tries the model: that of those which will serve it. */
   readonly memoryLimitMb: number;
+  /** Steps of niceness of that process beyond this one's; default: those of a child that serves. */
+  readonly niceSteps?: number | undefined;
   readonly tell?: TellStep;
   readonly sampling?: SampleLimits;
 }
@@ -43,16 +45,17 @@ export type Defined =
   | { readonly problems: readonly SettingProblem[] };
 
 /**
- * Rejects with `unavailable` where the database does not answer, `model_refused`, `config_invalid`.
+ * Rejects with `unavailable` where the database does not answer, `overloaded` where the machine is too busy for a trial,
+ * `model_refused`, `config_invalid`.
  * @param pool of feature statements, here and below
  */
 export async function definePredictor(
   pool: Pool,
   resolved: ResolvedPredictor,
-  { memoryLimitMb }: JudgeOptions,
+  { memoryLimitMb, niceSteps }: JudgeOptions,
 ): Promise<Defined> {
   const columns = await describeQuery(pool, resolved.features.sql);
-  const limits = { field: modelField(resolved), memoryLimitMb };
+  const limits = { field: modelField(resolved), memoryLimitMb, niceSteps };
   const result = adoptable(resolved, columns, await inspectModel(resolved.model.bytes, limits));
   return result.ok ? { definition: result.definition, padded: paddedColumns(columns) } : { problems: result.problems };
 }
@@ -70,7 +73,7 @@ export async function judgePredictor(pool: Pool, resolved: ResolvedPredictor, op
   }
 }
 
-/** Rejects with `model_refused` or `config_invalid`, whose field is a setting. */
+/** Rejects as `definePredictor` does; the field of a refusal is a setting. */
 export async function tryPredictor(
   pool: Pool,
   resolved: ResolvedPredictor,
@@ -78,14 +81,15 @@ export async function tryPredictor(
   options: JudgeOptions,
 ): Promise<CheckedPredictor> {
   const { name, policy, model, outputs, watch } = resolved;
-  const { memoryLimitMb, tell = tellNothing, sampling = {} } = options;
+  const { memoryLimitMb, niceSteps, tell = tellNothing, sampling = {} } = options;
+  const limits = { field: modelField(resolved), memoryLimitMb, niceSteps };
   const unplaced = outputs.filter(({ index, width }) => index === null && width === null).map((one) => one.name);
   const tryOnce = async () => {
     const users = await tell(`reading some users of ${name}`, () => sampleUsers(pool, definition, sampling));
     const { scorable: sample, bothWays } = users ?? {};
     const real = { ...(sample ? { sample } : {}), ...(bothWays ? { bothWays } : {}) };
     const verification = await tell(`trying the model of ${name}`, () =>
-      checkModel(definition, model.bytes, { field: modelField(resolved), memoryLimitMb, unplaced, ...real }),
+      checkModel(definition, model.bytes, { ...limits, unplaced, ...real }),
     );
     return { name, policy, definition, artifact: model.bytes, verification, padded, users, watch };
   };

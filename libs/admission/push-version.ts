@@ -24,7 +24,6 @@ import {
 import { lockAssignments } from '@tandem/offline-store/settings';
 import { assertLabel, putLabel, unknownVersion } from '@tandem/offline-store/version-labels';
 import { isTandemError, TandemError } from '@tandem/prediction/errors';
-import { ScoringCrash } from '@tandem/prediction/models/scoring';
 import type { Verification } from '@tandem/prediction/models/verification';
 import { type ModelDefinition, modelVersionId, type Predictor } from '@tandem/prediction/predictor';
 import { unknownPredictor } from '@tandem/prediction/read/read-errors';
@@ -62,7 +61,10 @@ export interface Pushed {
   readonly isNew: boolean;
 }
 
-/** Rejects with the reason in the words of a push: its `field` is a field of it. */
+/**
+ * Rejects with the reason in the words of a push: its `field` is a field of it. `overloaded` says nothing against the model:
+ * another one is tried and one more waits, or the machine was too busy for its trial.
+ */
 export type PushVersion = (push: Push) => Promise<Pushed>;
 
 export function createPushVersion(dependencies: PushDependencies): PushVersion {
@@ -74,19 +76,10 @@ export function createPushVersion(dependencies: PushDependencies): PushVersion {
       try {
         return await admit(dependencies, push, base);
       } catch (error) {
-        throw inWordsOfPush(push.predictor, error instanceof ScoringCrash ? tooSlow(error) : error);
+        throw inWordsOfPush(push.predictor, error);
       }
     });
   };
-}
-
-/** A model that answers no batch of a trial within its time would answer nobody within a reader's. */
-function tooSlow(error: ScoringCrash): TandemError {
-  return new TandemError('model_refused', `The trial of the model ended: ${error.message}.`, {
-    field: 'model',
-    remedy: 'push a model that answers a batch of users within 10 s; or try again when the machine has less to do',
-    cause: error,
-  });
 }
 
 interface Base extends ServedVersion {
@@ -204,8 +197,10 @@ function refused(problems: readonly SettingProblem[]): TandemError {
 
 /** What the config calls `predictors.churn.model` is the push's `artifact`; its other settings lose what leads to them. */
 function inWordsOfPush(predictor: string, error: unknown): unknown {
+  if (!isTandemError(error)) return error;
+  if (error.code === 'overloaded') return trialNotFinished(error);
   const problem = settingProblem(predictor, error);
-  if (problem === undefined || !isTandemError(error)) return error;
+  if (problem === undefined) return error;
   const prefix = `predictors.${predictor}`;
   const plain = (text: string) =>
     text.replaceAll(`${prefix}.model`, 'artifact').replaceAll(`${prefix}.`, '').replaceAll(` in ${prefix}`, '');
@@ -215,6 +210,13 @@ function inWordsOfPush(predictor: string, error: unknown): unknown {
     detail: error.detail,
     cause: error,
   });
+}
+
+/** The machine was too busy, and nothing is known of the model. */
+function trialNotFinished(cause: TandemError): TandemError {
+  const { message, remedy = 'push it again', retryAfter = 1 } = cause;
+  const text = `${message[0]?.toUpperCase()}${message.slice(1)}.`;
+  return new TandemError('overloaded', text, { field: 'artifact', remedy, retryAfter, cause });
 }
 
 function missingArtifact(hash: string): TandemError {

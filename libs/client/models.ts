@@ -34,8 +34,8 @@ export interface ModelCalls {
 
 /** What comes in a request's time over a slow line too. */
 const PART_BYTES = 1_048_576;
-/** A trial takes up to a minute, and waits for one before it. */
-const TRIAL_MS = 120_000;
+/** A trial takes minutes on a busy machine, and waits for one before it. Node's `fetch` waits no longer than this. */
+const TRIAL_MS = 300_000;
 
 export function modelCalls(transport: Transport, patience: RetryOptions): ModelCalls {
   const path = (predictor: string) => `/v1/models/${encodeURIComponent(predictor)}`;

@@ -21,6 +21,7 @@ import { createPending, late, type Pending } from './pending-request.ts';
 import type { WireTensor } from './protocol.ts';
 import { cut, refusalOf } from './request-parts.ts';
 import type { PreparedRun } from './slot.ts';
+import { cpuLimit, type TimeLimit, wallLimit } from './time-limit.ts';
 import { createWaitingLine, type Part, type WaitingLine } from './waiting-line.ts';
 
 export interface BatcherOptions {
@@ -181,7 +182,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
       ),
       fetches: [...new Set(parts[0]?.version.outputs.map((field) => field.output))],
       rowByRow: parts[0]?.version.rowByRow ?? false,
-      killAfterMs: Math.min(runLimit, Math.max(0, lastDeadline - now()) + killGraceMs),
+      limit: limitOf(parts[0], Math.min(runLimit, Math.max(0, lastDeadline - now()) + killGraceMs)),
     };
   }
 
@@ -211,6 +212,11 @@ export function createBatcher(options: BatcherOptions): Batcher {
 function roomOf({ places, maxRunRows, maxWaitingRows, now }: BatcherOptions, line: WaitingLine<Pending>): LiveRoom {
   const waiting = () => ({ rows: line.rows(), ms: line.costMs() });
   return createLiveRoom({ places, maxRunRows: maxRunRows.live, maxWaitingRows: maxWaitingRows.live, waiting, now });
+}
+
+/** A live reader leaves at a time of day; a batch waits, and its rows are called poison by what they cost. */
+function limitOf(part: Part<Pending> | undefined, ms: number): TimeLimit {
+  return part?.request.priority === 'batch' ? cpuLimit(ms) : wallLimit(ms);
 }
 
 type Permit = Exclude<ReturnType<ArtifactBreaker['admit']>, TandemError>;

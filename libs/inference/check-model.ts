@@ -7,7 +7,13 @@ import type { FeatureBatch } from '@tandem/prediction/models/features';
 import { INFERENCE_MEMORY_MB, MAX_MODEL_BYTES } from '@tandem/prediction/models/model-limits';
 import type { Verification } from '@tandem/prediction/models/verification';
 import type { ModelDefinition } from '@tandem/prediction/predictor';
-import { type InferenceProcess, type ProcessEnd, ProcessEnded, startInferenceProcess } from './inference-process.ts';
+import {
+  type InferenceProcess,
+  type ProcessEnd,
+  ProcessEnded,
+  START_LIMIT,
+  startInferenceProcess,
+} from './inference-process.ts';
 import { remedyFor } from './load-remedies.ts';
 import { measureOutputs } from './measured-outputs.ts';
 import { readFacts } from './onnx-facts.ts';
@@ -15,6 +21,7 @@ import { createWidthCheck } from './output-widths.ts';
 import { toleranceOf } from './parity.ts';
 import type { Signature } from './protocol.ts';
 import { checkSignature, refuse } from './signature.ts';
+import { cpuLimit } from './time-limit.ts';
 import { type TrialCost, type TrialResult, tryModel } from './trial.ts';
 import { createTrialRuns } from './trial-runs.ts';
 import { gatherUsers } from './trial-users.ts';
@@ -23,11 +30,14 @@ export interface CheckLimits {
   readonly maxBytes?: number;
   /** Resident memory that loading and a trial may take: that of the processes which will serve it. */
   readonly memoryLimitMb?: number;
-  readonly loadTimeoutMs?: number;
-  /** Of one trial run, of however many users. */
-  readonly trialTimeoutMs?: number;
-  /** Of all trial runs together; a slow model is tried with fewer users. */
-  readonly totalTimeoutMs?: number;
+  /** CPU time of the load, in ms. A busy machine may take ten times as long over it, as over each of these times. */
+  readonly loadCpuMs?: number;
+  /** CPU time of one trial run, of however many users. */
+  readonly runCpuMs?: number;
+  /** CPU time of all trial runs together; a slow model is tried with fewer users. */
+  readonly totalCpuMs?: number;
+  /** Steps of niceness beyond this process's own; default: those of a child that serves. */
+  readonly niceSteps?: number | undefined;
   /** Where the file is named in the config, for messages: `predictors.repurchase.model`. */
   readonly field?: string;
 }
@@ -35,12 +45,12 @@ export interface CheckLimits {
 const DEFAULTS = {
   maxBytes: MAX_MODEL_BYTES,
   memoryLimitMb: INFERENCE_MEMORY_MB,
-  loadTimeoutMs: 10_000,
-  trialTimeoutMs: 10_000,
-  totalTimeoutMs: 30_000,
+  loadCpuMs: 10_000,
+  runCpuMs: 10_000,
+  totalCpuMs: 30_000,
   field: 'model',
 };
-type Limits = typeof DEFAULTS;
+type Limits = typeof DEFAULTS & Pick<CheckLimits, 'niceSteps'>;
 const SESSION = 'trial';
 
 /** What a model declares. Throws `model_refused` where it cannot be loaded within the limits. */
@@ -52,7 +62,7 @@ export function inspectModel(bytes: Uint8Array, limits: CheckLimits = {}): Promi
 export function measureModel(bytes: Uint8Array, limits: CheckLimits = {}): Promise<Signature> {
   const all = { ...DEFAULTS, ...limits };
   return withModel(bytes, null, all, (process, signature) =>
-    measureOutputs(process, SESSION, signature, all.trialTimeoutMs),
+    measureOutputs(process, SESSION, signature, cpuLimit(all.runCpuMs)),
   );
 }
 
@@ -106,22 +116,19 @@ function tryOut(
   process: InferenceProcess,
   definition: ModelDefinition,
   signature: Signature,
-  { field, trialTimeoutMs, totalTimeoutMs }: Limits,
+  { field, runCpuMs, totalCpuMs }: Limits,
   { sample, bothWays, unplaced = [] }: CheckOptions,
 ): Promise<TrialResult> {
   const checkWidths = createWidthCheck(definition, signature, new Set(unplaced));
   const { batch, ...users } = gatherUsers(definition, sample, bothWays);
-  const runTimeoutMs = trialTimeoutMs;
-  const runs = createTrialRuns(
-    { process, session: SESSION, definition, batch, checkWidths, runTimeoutMs, totalTimeoutMs, field },
-    () => performance.now(),
-  );
+  const limits = { run: cpuLimit(runCpuMs), total: cpuLimit(totalCpuMs) };
+  const runs = createTrialRuns({ process, session: SESSION, definition, batch, checkWidths, limits, field });
   return tryModel(runs, {
     definition,
     batch,
     ...users,
     tolerance: toleranceOf(definition, takesHalves(definition, signature)),
-    totalTimeoutMs,
+    totalCpuMs,
     field,
   });
 }
@@ -132,15 +139,15 @@ async function withModel<T>(
   limits: Limits,
   work: (process: InferenceProcess, signature: Signature, rssBytes: number) => Promise<T>,
 ): Promise<T> {
-  const { maxBytes, memoryLimitMb, loadTimeoutMs, field } = limits;
+  const { maxBytes, memoryLimitMb, loadCpuMs, niceSteps, field } = limits;
   if (bytes.length > maxBytes) {
     const text = `the file has ${bytes.length} bytes, more than the ${maxBytes} that a model may have`;
     throw refuse(field, text, 'Make it smaller: fewer or shallower trees, or int8 weights.');
   }
-  const process = startInferenceProcess({ memoryLimitMb, boundData: true, startTimeoutMs: 10_000 });
+  const process = startInferenceProcess({ memoryLimitMb, boundData: true, startLimit: START_LIMIT, niceSteps });
   try {
     await process.ready;
-    const loaded = await process.load({ session: SESSION, bytes, sha256 }, [], loadTimeoutMs).catch((error) => {
+    const loaded = await process.load({ session: SESSION, bytes, sha256 }, [], cpuLimit(loadCpuMs)).catch((error) => {
       throw asRefusal(error, 'loading the model', limits);
     });
     refuseEmpty(loaded.signature, field);
@@ -151,7 +158,7 @@ async function withModel<T>(
   }
 }
 
-/** What a model is refused for, where it is the model's fault. @param doing what was done with it: `a trial run` */
+/** What a model is refused for if it is at fault; `overloaded` if the machine was too busy to tell. @param doing what was done with it: `a trial run` */
 export function asRefusal(error: unknown, doing: string, limits: Pick<Limits, 'field' | 'memoryLimitMb'>): unknown {
   const { field, memoryLimitMb } = limits;
   if (error instanceof ProcessEnded) {
@@ -159,9 +166,17 @@ export function asRefusal(error: unknown, doing: string, limits: Pick<Limits, 'f
     return refuse(field, text, remedyForEnd(error.why, memoryLimitMb), error);
   }
   if (!(error instanceof TandemError)) return error;
+  if (error.code === 'overloaded') return notFinished(error, doing, field);
   // It names the setting that is at fault.
   if (isTandemError(error, 'model_refused') && error.field !== undefined) return error;
   return refuse(field, error.message, error.remedy ?? remedyFor(error.message), error);
+}
+
+/** The machine was too busy, and nothing is known of the model. */
+function notFinished(error: TandemError, doing: string, field: string): TandemError {
+  const { message, remedy = 'try again', retryAfter = 0 } = error;
+  const options = { field, remedy, retryAfter, cause: error };
+  return new TandemError('overloaded', `${doing} was not finished: ${message}`, options);
 }
 
 function remedyForEnd(why: ProcessEnd, memoryLimitMb: number): string {
@@ -172,6 +187,7 @@ function remedyForEnd(why: ProcessEnd, memoryLimitMb: number): string {
       return `Export a smaller or simpler model, or raise INFERENCE_MEMORY_MB, which is ${memoryLimitMb}, for all processes that serve it.`;
     case 'crash':
       return "Run the model in Python's onnxruntime: it crashes the runtime itself; export it again, with other operators.";
+    case 'starved':
     case 'killed':
       return 'Try again; if it recurs, the machine has too little memory for the model.';
   }

@@ -5,10 +5,12 @@ import { getPriority } from 'node:os';
 import { createInterface } from 'node:readline';
 import * as models from '@tandem/testing/onnx-models';
 import { describe, expect, it, vi } from 'vitest';
-import { startInferenceProcess } from './inference-process.ts';
+import { START_LIMIT, startInferenceProcess } from './inference-process.ts';
+import { cpuLimit } from './time-limit.ts';
 import { matrixPredictor, poolOf, scoresOf } from './toy-predictor.fixture.ts';
 
-const start = () => startInferenceProcess({ memoryLimitMb: 512, boundData: true, startTimeoutMs: 10_000 });
+const start = () => startInferenceProcess({ memoryLimitMb: 512, boundData: true, startLimit: START_LIMIT });
+const LIMIT = cpuLimit(10_000);
 /** A process that has ended, and that nobody has asked about yet, still answers to kill: on Linux its state says so. */
 const isAlive = (pid: number) => {
   try {
@@ -63,11 +65,11 @@ describe('an inference process', () => {
   });
 
   it('is ended when it holds more memory than its limit, where the kernel does not refuse it before', async () => {
-    const child = startInferenceProcess({ memoryLimitMb: 256, boundData: false, startTimeoutMs: 10_000 });
+    const child = startInferenceProcess({ memoryLimitMb: 256, boundData: false, startLimit: START_LIMIT });
     await child.ready;
-    await child.load({ session: 'm', bytes: models.memoryModel(), sha256: null }, [], 5_000);
+    await child.load({ session: 'm', bytes: models.memoryModel(), sha256: null }, [], LIMIT);
     const feeds = [{ name: 'features', type: 'float32' as const, dims: [1, 2], data: Float32Array.of(250_000_000, 1) }];
-    await expect(child.run({ session: 'm', feeds, fetches: ['score'], rowByRow: false }, 20_000)).rejects.toThrow(
+    await expect(child.run({ session: 'm', feeds, fetches: ['score'], rowByRow: false }, LIMIT)).rejects.toThrow(
       'it took more than 256 MB of memory',
     );
   });
@@ -77,7 +79,7 @@ describe('an inference process', () => {
     await child.ready;
     process.kill(child.pid ?? 0, 'SIGINT');
     process.kill(child.pid ?? 0, 'SIGTERM');
-    await expect(child.load(file('a'), [], 5_000)).resolves.toMatchObject({
+    await expect(child.load(file('a'), [], LIMIT)).resolves.toMatchObject({
       signature: { inputs: [{ name: 'features' }] },
     });
     child.kill('the test is over');
@@ -89,7 +91,7 @@ describe('an inference process', () => {
     await child.ready;
     const resident: number[] = [];
     for (let i = 0; i < 300; i++) {
-      const { rssBytes } = await child.load(file(`s${i}`), i === 0 ? [] : [`s${i - 1}`], 5_000);
+      const { rssBytes } = await child.load(file(`s${i}`), i === 0 ? [] : [`s${i - 1}`], LIMIT);
       resident.push(rssBytes / 1024 / 1024);
     }
     child.kill('the test is over');

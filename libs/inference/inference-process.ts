@@ -1,6 +1,6 @@
 /**
- * One inference child as its parent sees it: one question at a time, each with a time after which the child is killed
- * with SIGKILL, the only signal that ends a run inside native code.
+ * One inference child as its parent sees it: one question at a time, each with a limit (time-limit.ts) at which the child
+ * is killed with SIGKILL, the only signal that ends a run inside native code.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmdirSync } from 'node:fs';
@@ -10,19 +10,23 @@ import { fileURLToPath } from 'node:url';
 import { TandemError } from '@tandem/prediction/errors';
 import { ScoringCrash } from '@tandem/prediction/models/scoring';
 import { type ChildPriority, createChildPriority, NO_PRIORITY } from './child-priority.ts';
-import type { Command, ModelRun, Reply, RunAnswer, Signature } from './protocol.ts';
+import type { Command, ModelRun, Reply, RunAnswer, SentReply, Signature } from './protocol.ts';
 import { readableReason } from './readable-reason.ts';
+import { cpuLimit, machineBusy, type TimeLimit, type TimeUp, watchTime } from './time-limit.ts';
 
 export interface ProcessOptions {
   readonly memoryLimitMb: number;
   /** Whether the kernel bounds the data segment too, where it can: see `command`. */
   readonly boundData: boolean;
-  readonly startTimeoutMs: number;
+  readonly startLimit: TimeLimit;
   /** Steps of niceness beyond the parent's; those of a child that serves where it is not said. */
   readonly niceSteps?: number | undefined;
   /** Whether it gives way to the others until `toForeground` is called. */
   readonly isInBackground?: boolean;
 }
+
+/** Of a child's start, which takes about half a second of CPU. */
+export const START_LIMIT = cpuLimit(10_000);
 
 /** After this many children that died at their start, the next is tried without the kernel's bound on its data. */
 export const BOUND_STARTS = 3;
@@ -36,14 +40,19 @@ export interface ModelFile {
 
 export interface InferenceProcess {
   readonly pid: number | undefined;
-  /** Rejects with ProcessEnded where it dies before it is ready. */
+  /** Rejects if it ends before it is ready: with `overloaded` if the machine gave it too little CPU, else `unavailable`. */
   readonly ready: Promise<void>;
   /** Why it ended; never rejects. */
   readonly ended: Promise<ProcessEnded>;
-  /** Rejects with `model_refused`, or ProcessEnded. @param release sessions that are no longer wanted */
-  load(file: ModelFile, release: readonly string[], timeoutMs: number): Promise<Loaded>;
-  /** Rejects with `live_failed` where the model refuses the input, or ProcessEnded. */
-  run(run: ModelRun, timeoutMs: number): Promise<RunAnswer>;
+  /** CPU time that it had taken when it last replied, in ms. */
+  cpuMs(): number;
+  /**
+   * Rejects with `model_refused`, ProcessEnded, or `overloaded` if the machine gave it too little CPU.
+   * @param release sessions that are no longer wanted
+   */
+  load(file: ModelFile, release: readonly string[], limit: TimeLimit): Promise<Loaded>;
+  /** Rejects as `load` does, but with `live_failed` where the model refuses the input. */
+  run(run: ModelRun, limit: TimeLimit): Promise<RunAnswer>;
   isAlive(): boolean;
   toForeground(): void;
   kill(why: string): void;
@@ -56,10 +65,10 @@ export interface Loaded {
 }
 
 /**
- * What ended a child: a run past its `deadline`, more `memory` than it may take, a `crash` of its own code, or a kill by
- * somebody else (`killed`: an operator, the kernel for want of memory).
+ * What ended a child: a run past its `deadline`, too little CPU from a busy machine (`starved`), more `memory` than it may
+ * take, a `crash` of its own code, or a signal from outside (`killed`: by an operator, by the kernel for want of memory).
  */
-export type ProcessEnd = 'deadline' | 'memory' | 'crash' | 'killed';
+export type ProcessEnd = 'deadline' | 'starved' | 'memory' | 'crash' | 'killed';
 
 /** The child died. */
 export class ProcessEnded extends ScoringCrash {
@@ -85,7 +94,8 @@ const STDERR_KEPT = 2_000;
 export function startInferenceProcess(options: ProcessOptions): InferenceProcess {
   const child = spawnWorker(options);
   const { promise: ended, resolve: tellEnd } = Promise.withResolvers<ProcessEnded>();
-  let killedFor: string | null = null;
+  let killedFor: TimeUp | null = null;
+  let cpuMs = 0;
   let end: ProcessEnded | null = null;
   let said = '';
   let answer: ((reply: Reply) => void) | null = null;
@@ -94,7 +104,10 @@ export function startInferenceProcess(options: ProcessOptions): InferenceProcess
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     said = (said + text).slice(-STDERR_KEPT);
   });
-  child.on('message', (reply: Reply) => answer?.(reply));
+  child.on('message', (reply: SentReply) => {
+    cpuMs = reply.childCpuMs;
+    answer?.(reply);
+  });
   child.on('error', (error) => finish(new ProcessEnded(error.message, 'crash')));
   // 'close' rather than 'exit': by then its last words on stderr have been read.
   child.on('close', (code, signal) => finish(explain(killedFor, said, code, signal)));
@@ -106,25 +119,22 @@ export function startInferenceProcess(options: ProcessOptions): InferenceProcess
     tellEnd(how);
   }
 
-  function kill(why: string): void {
-    killedFor ??= why;
+  function kill(up: TimeUp): void {
+    killedFor ??= up;
     child.kill('SIGKILL');
   }
 
-  async function ask(send: () => Promise<void> | void, timeoutMs: number): Promise<Reply> {
-    if (end) throw end;
+  async function ask(send: () => Promise<void> | void, limit: TimeLimit): Promise<Reply> {
+    if (end) throw asError(end);
     const { promise, resolve, reject } = Promise.withResolvers<Reply>();
     answer = resolve;
-    fail = reject;
-    const timer = setTimeout(
-      () => kill(`no answer within ${Math.round(timeoutMs)} ms`),
-      Math.min(timeoutMs, 2 ** 31 - 1),
-    );
+    fail = (how) => reject(asError(how));
+    const stopWatch = watchTime({ pid: child.pid, cpuMs }, limit, kill);
     try {
       await Promise.race([send(), promise]);
       return await promise;
     } finally {
-      clearTimeout(timer);
+      stopWatch();
       answer = null;
       fail = null;
     }
@@ -141,7 +151,10 @@ export function startInferenceProcess(options: ProcessOptions): InferenceProcess
   }
 
   const priority = priorityOf(child, options);
-  const ready = ask(() => {}, options.startTimeoutMs).then(() => void (options.isInBackground || priority.lower()));
+  const ready = ask(() => {}, options.startLimit).then(
+    () => void (options.isInBackground || priority.lower()),
+    (error: unknown) => Promise.reject(error instanceof ProcessEnded ? notStarted(error) : error),
+  );
   ready.catch(() => {});
   return {
     pid: child.pid,
@@ -149,14 +162,15 @@ export function startInferenceProcess(options: ProcessOptions): InferenceProcess
     ended,
     isAlive: () => end === null && killedFor === null,
     toForeground: priority.lower,
-    kill,
-    async load(file, release, timeoutMs) {
-      const reply = await ask(() => sendModel(file, release), timeoutMs);
+    kill: (how) => kill({ why: 'deadline', how }),
+    cpuMs: () => cpuMs,
+    async load(file, release, limit) {
+      const reply = await ask(() => sendModel(file, release), limit);
       if (reply.kind === 'loaded') return reply;
       throw refusal('model_refused', 'the model cannot be loaded', reply);
     },
-    async run(run, timeoutMs) {
-      const reply = await ask(() => void child.send({ kind: 'run', ...run }, () => {}), timeoutMs);
+    async run(run, limit) {
+      const reply = await ask(() => void child.send({ kind: 'run', ...run }, () => {}), limit);
       if (reply.kind === 'ran') return reply;
       throw refusal('live_failed', 'the model refused the input', reply);
     },
@@ -207,17 +221,28 @@ function bounded(program: readonly string[], memoryLimitMb: number): readonly st
 }
 
 function explain(
-  killedFor: string | null,
+  killedFor: TimeUp | null,
   said: string,
   code: number | null,
   signal: NodeJS.Signals | null,
 ): ProcessEnded {
-  if (killedFor !== null) return new ProcessEnded(killedFor, 'deadline');
+  if (killedFor !== null) return new ProcessEnded(killedFor.how, killedFor.why);
   const watchdog = /watchdog: (.*)/.exec(said)?.[1];
   if (watchdog !== undefined) return new ProcessEnded(watchdog, 'memory');
   const how = signal ? `signal ${signal}` : `exit code ${code}`;
   const error = said.split('\n').find((line) => /error|terminate|fatal/i.test(line));
   return new ProcessEnded(error ? `${how}: ${error.slice(0, 200)}` : how, signal === 'SIGKILL' ? 'killed' : 'crash');
+}
+
+/** The end itself; or, if the model is not at fault and the same may succeed later, an error that says so. */
+function asError(end: ProcessEnded): Error {
+  return end.why === 'starved' ? machineBusy(end.how, end) : end;
+}
+
+function notStarted(end: ProcessEnded): TandemError {
+  return new TandemError('unavailable', `an inference process could not be started: ${end.how}`, {
+    remedy: 'try again; if it happens again, see whether the machine has memory for one more process',
+  });
 }
 
 function refusal(code: 'model_refused' | 'live_failed', what: string, reply: Reply): TandemError {

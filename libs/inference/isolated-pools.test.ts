@@ -22,7 +22,7 @@ beforeEach(() => {
   opened = 0;
   pools = createIsolatedPools((options) => {
     opened++;
-    return poolOf([stable, candidate, hanging], { processes: 1, startTimeoutMs: PATIENCE, ...options });
+    return poolOf([stable, candidate, hanging], { processes: 1, ...options });
   });
 });
 afterEach(() => pools.close(0));

@@ -7,11 +7,12 @@ import { isTandemError, TandemError } from '@tandem/prediction/errors';
 import type { FeatureBatch } from '@tandem/prediction/models/features';
 import type { ModelDefinition } from '@tandem/prediction/predictor';
 import { asRefusal, takesHalves } from './check-model.ts';
-import { type InferenceProcess, startInferenceProcess } from './inference-process.ts';
+import { type InferenceProcess, START_LIMIT, startInferenceProcess } from './inference-process.ts';
 import { createWidthCheck } from './output-widths.ts';
 import { comparePaces, type Paces } from './paces.ts';
 import { type Answer, createComparison, toleranceOf } from './parity.ts';
 import type { Signature } from './protocol.ts';
+import { cpuLimit } from './time-limit.ts';
 import { createTrialRuns, type TrialRuns } from './trial-runs.ts';
 
 export interface MeasuredVersion {
@@ -55,17 +56,21 @@ export interface MeasureLimits {
 /** Users of a run, as a live run has at most. */
 const TOGETHER = 256;
 const PARITY_USERS = 64;
-const RUN_TIMEOUT_MS = 10_000;
-const TOTAL_TIMEOUT_MS = 60_000;
+/** CPU time of a load or a run, and of all runs of a side. */
+const RUN_LIMIT = cpuLimit(10_000);
+const TOTAL_LIMIT = cpuLimit(60_000);
 const FIELD = 'version';
 
-/** Rejects with `model_refused` where a model cannot be loaded or run, `features_unusable` where nobody got two answers. */
+/**
+ * Rejects with `model_refused` where a model cannot be loaded or run, `overloaded` where the machine was too busy to tell,
+ * `features_unusable` where no user got two answers.
+ */
 export async function measureBuilds(
   parent: MeasuredVersion,
   build: MeasuredVersion,
   { memoryLimitMb, answersMs = 10_000, pacesMs = 8_000 }: MeasureLimits,
 ): Promise<MeasuredBuilds> {
-  const process = startInferenceProcess({ memoryLimitMb, boundData: true, startTimeoutMs: 10_000 });
+  const process = startInferenceProcess({ memoryLimitMb, boundData: true, startLimit: START_LIMIT });
   try {
     await process.ready;
     const sides = [await open(process, 'parent', parent), await open(process, 'build', build)] as const;
@@ -101,17 +106,14 @@ interface Side {
 
 async function open(process: InferenceProcess, session: string, version: MeasuredVersion): Promise<Side> {
   const { definition, bytes, batch } = version;
-  const { signature } = await process.load({ session, bytes, sha256: definition.artifactHash }, [], RUN_TIMEOUT_MS);
+  const { signature } = await process.load({ session, bytes, sha256: definition.artifactHash }, [], RUN_LIMIT);
   const runsOf = (rowByRow: boolean) =>
-    createTrialRuns(
-      {
-        ...{ process, session, batch, field: FIELD },
-        definition: { ...definition, rowByRow },
-        checkWidths: createWidthCheck(definition, signature, new Set()),
-        ...{ runTimeoutMs: RUN_TIMEOUT_MS, totalTimeoutMs: TOTAL_TIMEOUT_MS },
-      },
-      () => performance.now(),
-    );
+    createTrialRuns({
+      ...{ process, session, batch, field: FIELD },
+      definition: { ...definition, rowByRow },
+      checkWidths: createWidthCheck(definition, signature, new Set()),
+      limits: { run: RUN_LIMIT, total: TOTAL_LIMIT },
+    });
   const { rowByRow = false } = definition;
   return {
     definition,

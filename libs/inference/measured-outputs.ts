@@ -8,6 +8,7 @@ import { isTensorType } from '@tandem/prediction/models/tensor-range';
 import { allocate } from './fill-tensor.ts';
 import type { InferenceProcess } from './inference-process.ts';
 import type { Signature, SignatureTensor, TensorData, WireTensor } from './protocol.ts';
+import type { TimeLimit } from './time-limit.ts';
 
 /** One more than a model that gives one row for everybody has. */
 const USERS = 2;
@@ -17,14 +18,14 @@ export async function measureOutputs(
   process: InferenceProcess,
   session: string,
   signature: Signature,
-  timeoutMs: number,
+  limit: TimeLimit,
 ): Promise<Signature> {
   const feeds = signature.inputs.map(zeros);
   const fetches = signature.outputs.filter(({ type }) => type !== null).map(({ name }) => name);
   const isKnown = (feed: WireTensor | null): feed is WireTensor => feed !== null;
   if (!feeds.every(isKnown) || fetches.length < signature.outputs.length) return signature;
   // A model that dislikes zeros is for the trial to judge, on users who are meant.
-  const run = await process.run({ session, feeds, fetches, rowByRow: false }, timeoutMs).catch(() => null);
+  const run = await process.run({ session, feeds, fetches, rowByRow: false }, limit).catch(() => null);
   if (run === null) return signature;
   const given = new Map(run.outputs.map(({ name, dims }) => [name, dims]));
   return { ...signature, outputs: signature.outputs.map((output) => withSizes(output, given.get(output.name) ?? [])) };

@@ -2,14 +2,16 @@
  * Loads a version's model into a child. A model that cannot be loaded is not tried again at once: it waits longer after
  * each failure, so that one bad artifact cannot keep every child busy dying of it.
  */
-import { TandemError } from '@tandem/prediction/errors';
+import { isTandemError, TandemError } from '@tandem/prediction/errors';
 import type { InferenceLog } from './inference-log.ts';
 import type { InferenceProcess } from './inference-process.ts';
+import type { TimeLimit } from './time-limit.ts';
 
 export interface ModelLoaderOptions {
   /** The bytes of an artifact by their sha256 in hex. */
   loadArtifact(hash: string): Promise<Uint8Array>;
-  readonly loadTimeoutMs: number;
+  /** Of the load in a child. */
+  readonly loadLimit: TimeLimit;
   readonly log: InferenceLog;
   /** Milliseconds that only ever rise. */
   readonly now: () => number;
@@ -28,6 +30,8 @@ export interface ModelLoader {
   keepRead(): () => void;
 }
 
+/** How long the bytes of an artifact may take to come, in ms. */
+const READ_MS = 30_000;
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 60_000;
 /** Bytes of artifacts that are kept for the next child. */
@@ -39,7 +43,7 @@ interface Failure {
   readonly cause: unknown;
 }
 
-export function createModelLoader({ loadArtifact, loadTimeoutMs, log, now }: ModelLoaderOptions): ModelLoader {
+export function createModelLoader({ loadArtifact, loadLimit, log, now }: ModelLoaderOptions): ModelLoader {
   const failures = new Map<string, Failure>();
   const reading = new Map<string, Promise<Uint8Array>>();
   const kept = new Map<string, Uint8Array>();
@@ -51,7 +55,7 @@ export function createModelLoader({ loadArtifact, loadTimeoutMs, log, now }: Mod
     if (known) return Promise.resolve(known);
     const under = reading.get(hash);
     if (under) return under;
-    const bytes = withTimeout(loadArtifact(hash), loadTimeoutMs).finally(() => reading.delete(hash));
+    const bytes = withTimeout(loadArtifact(hash), READ_MS).finally(() => reading.delete(hash));
     reading.set(hash, bytes);
     return bytes;
   }
@@ -79,7 +83,7 @@ export function createModelLoader({ loadArtifact, loadTimeoutMs, log, now }: Mod
       try {
         const bytes = await read(hash);
         keep(hash, bytes);
-        await process.load({ session: hash, bytes, sha256: hash }, release, loadTimeoutMs);
+        await process.load({ session: hash, bytes, sha256: hash }, release, loadLimit);
         failures.delete(hash);
       } catch (error) {
         noteFailure(hash, error);
@@ -105,6 +109,7 @@ function unavailable(cause: unknown, waitMs: number): TandemError {
   return new TandemError('unavailable', `the model cannot be loaded at present: ${textOf(cause)}`, {
     cause,
     retryAfter: Math.ceil(waitMs / 1000),
+    ...(isTandemError(cause) && cause.remedy !== undefined ? { remedy: cause.remedy } : {}),
   });
 }
 

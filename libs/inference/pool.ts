@@ -16,10 +16,11 @@ import type { ModelVersion } from '@tandem/prediction/predictor';
 import { createArtifactBreaker } from './artifact-breaker.ts';
 import { type Batcher, createBatcher } from './batcher.ts';
 import type { InferenceLog } from './inference-log.ts';
-import type { ProcessEnd } from './inference-process.ts';
+import { type ProcessEnd, START_LIMIT } from './inference-process.ts';
 import { createModelHolder, type HeldModel } from './model-holder.ts';
 import { createModelLoader } from './model-loader.ts';
 import { createSlot, type FinishedRun, type Slot } from './slot.ts';
+import { cpuLimit, type TimeLimit } from './time-limit.ts';
 
 export interface InferencePoolOptions {
   /** The bytes of an artifact by their sha256 in hex; checked again in the child. */
@@ -52,8 +53,8 @@ export interface InferencePoolOptions {
   readonly sliceRows?: number;
   /** Models that each child keeps loaded. */
   readonly maxModels?: number;
-  readonly startTimeoutMs?: number;
-  readonly loadTimeoutMs?: number;
+  readonly startLimit?: TimeLimit;
+  readonly loadLimit?: TimeLimit;
   /** Milliseconds that only ever rise; for tests. */
   readonly now?: () => number;
 }
@@ -82,12 +83,15 @@ export interface InferencePool extends Scorer, Admission {
   close(graceMs?: number): Promise<void>;
 }
 
+/** More than a trial has: what is loaded here passed one. */
+const LOAD_LIMIT = cpuLimit(30_000);
+
 /** Starts nothing: a child starts when there is something to run, or `warmUp` asks for it. */
 export function createInferencePool(options: InferencePoolOptions): InferencePool {
-  const { log, maxModels = 8, loadTimeoutMs = 30_000, now = () => performance.now() } = options;
+  const { log, maxModels = 8, loadLimit = LOAD_LIMIT, now = () => performance.now() } = options;
   const memoryLimitMb = checkedMemory(options.memoryLimitMb ?? INFERENCE_MEMORY_MB);
-  const loader = createModelLoader({ loadArtifact: options.loadArtifact, loadTimeoutMs, log, now });
-  const process = { memoryLimitMb, startTimeoutMs: options.startTimeoutMs ?? 10_000, niceSteps: options.niceSteps };
+  const loader = createModelLoader({ loadArtifact: options.loadArtifact, loadLimit, log, now });
+  const process = { memoryLimitMb, startLimit: options.startLimit ?? START_LIMIT, niceSteps: options.niceSteps };
   let warm: string[] = [];
   let closing: Promise<void> | null = null;
 

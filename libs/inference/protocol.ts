@@ -77,3 +77,9 @@ export type Reply =
   | ({ readonly kind: 'ran' } & RunAnswer)
   /** The model file or the input is at fault; the process goes on. */
   | { readonly kind: 'refused'; readonly reason: string; readonly remedy: string | null };
+
+/** A reply as it travels. */
+export type SentReply = Reply & {
+  /** CPU time of the child since its start, all threads, in ms. */
+  readonly childCpuMs: number;
+};

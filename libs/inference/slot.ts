@@ -13,10 +13,11 @@ import {
 } from './inference-process.ts';
 import type { ModelLoader } from './model-loader.ts';
 import type { ModelRun, WireTensor } from './protocol.ts';
+import type { TimeLimit } from './time-limit.ts';
 
 export interface SlotOptions {
   readonly memoryLimitMb: number;
-  readonly startTimeoutMs: number;
+  readonly startLimit: TimeLimit;
   /** Steps of niceness beyond the parent's; those of a child that serves where it is not said. */
   readonly niceSteps?: number | undefined;
   /** Sessions that a child keeps; the one unused for longest goes first. */
@@ -35,7 +36,8 @@ export interface SlotOptions {
 
 /** What to run, made when the model is loaded; null: nobody waits for it any more. */
 export interface PreparedRun extends Omit<ModelRun, 'session'> {
-  readonly killAfterMs: number;
+  /** At which the child is killed. */
+  readonly limit: TimeLimit;
 }
 
 /** What a run took, by the child's own measure. */
@@ -61,7 +63,7 @@ export interface Slot {
   whenFree(): Promise<void>;
   /** Gives the place to a child that holds these artifacts, after the run of the one at work, which then ends. */
   adopt(child: InferenceProcess, held: readonly string[]): Promise<void>;
-  /** Only when idle. Rejects with `unavailable`, `live_failed` or ProcessEnded. */
+  /** Only when idle. Rejects with `unavailable`, `live_failed`, `overloaded` or ProcessEnded. */
   run(hash: string, make: () => PreparedRun | null): Promise<readonly WireTensor[] | null>;
   /** Kills the child; resolves when it is gone. */
   close(): Promise<void>;
@@ -101,9 +103,9 @@ export function createSlot(options: SlotOptions): Slot {
     if (state !== 'cold' && state !== 'waiting') return;
     state = 'starting';
     sessions = [];
-    const { memoryLimitMb, startTimeoutMs, niceSteps } = options;
+    const { memoryLimitMb, startLimit, niceSteps } = options;
     const boundData = idleDeaths < BOUND_STARTS;
-    const started = startInferenceProcess({ memoryLimitMb, startTimeoutMs, boundData, niceSteps });
+    const started = startInferenceProcess({ memoryLimitMb, startLimit, boundData, niceSteps });
     process = started;
     void started.ended.then((end) => replace(started, end));
     const warm = () => [...options.warm()].map((hash) => ({ hash, done: () => {}, failed: () => {} }));
@@ -175,8 +177,8 @@ export function createSlot(options: SlotOptions): Slot {
       await ensureLoaded(hash);
       const prepared = make();
       if (!prepared || !mine) return null;
-      const { killAfterMs, ...asked } = prepared;
-      const { outputs, ms, cpuMs } = await mine.run({ session: hash, ...asked }, killAfterMs);
+      const { limit, ...asked } = prepared;
+      const { outputs, ms, cpuMs } = await mine.run({ session: hash, ...asked }, limit);
       idleDeaths = 0;
       options.onRun?.({ artifactHash: hash, rows: asked.feeds[0]?.dims[0] ?? 0, ms, cpuMs });
       return outputs;

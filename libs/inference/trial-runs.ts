@@ -9,6 +9,7 @@ import { readOutputs } from './output-tensors.ts';
 import type { CheckWidths } from './output-widths.ts';
 import { type Answer, answerOf } from './parity.ts';
 import { refuse } from './signature.ts';
+import { machineBusy, starvedText, type TimeLimit } from './time-limit.ts';
 
 export interface TrialRunsOptions {
   readonly process: InferenceProcess;
@@ -17,54 +18,61 @@ export interface TrialRunsOptions {
   readonly batch: FeatureBatch;
   /** Asked of every run's outputs. */
   readonly checkWidths: CheckWidths;
-  /** Of one run; the child is killed then. */
-  readonly runTimeoutMs: number;
-  /** Of all runs together. */
-  readonly totalTimeoutMs: number;
+  /** Of one run, at which the child is killed; and of all runs together. */
+  readonly limits: { readonly run: TimeLimit; readonly total: TimeLimit };
   /** Where the model is named in the config. */
   readonly field: string;
 }
 
 /** What a run came to. A `fault` is these users' own; how many rows a model gives is never one, and is thrown. */
 export type TrialRun =
-  | { readonly answers: readonly Answer[]; readonly ms: number; readonly fault: null }
+  | { readonly answers: readonly Answer[]; readonly ms: number; readonly cpuMs: number; readonly fault: null }
   | { readonly fault: string };
 
 export interface TrialRuns {
   /**
    * Rejects with `live_failed` where the model gives another number of rows than users, `model_refused` where it gives
-   * another number of values than the config takes or the trial's time is over, or ProcessEnded.
+   * another number of values than the config takes or the trial took too much CPU, `overloaded` where the machine gave it
+   * too little, or ProcessEnded.
    */
   ask(rows: readonly number[]): Promise<TrialRun>;
-  /** Milliseconds since the first run. */
-  spentMs(): number;
+  /** CPU time of the child since the first run, in ms. */
+  spentCpuMs(): number;
 }
 
-/** @param now milliseconds that only ever rise */
-export function createTrialRuns(options: TrialRunsOptions, now: () => number): TrialRuns {
-  const { process, session, definition, batch, checkWidths, runTimeoutMs, totalTimeoutMs, field } = options;
+export function createTrialRuns(options: TrialRunsOptions): TrialRuns {
+  const { process, session, definition, batch, checkWidths, limits, field } = options;
   const { inputs, outputs, rowByRow = false } = definition;
   const fetches = [...new Set(outputs.map((field) => field.output))];
-  const begin = now();
+  const begin = performance.now();
+  const cpuBegin = process.cpuMs();
   let slowestMs = 0;
 
+  const spentCpuMs = () => process.cpuMs() - cpuBegin;
+
+  function checkTime(): void {
+    if (spentCpuMs() > limits.total.cpuMs) throw tooSlow(field, limits.total.cpuMs, slowestMs);
+    const spentMs = performance.now() - begin;
+    if (spentMs > limits.total.wallMs) throw machineBusy(starvedText(spentCpuMs(), spentMs));
+  }
+
   async function ask(rows: readonly number[]): Promise<TrialRun> {
-    const spent = now() - begin;
-    if (spent > totalTimeoutMs) throw tooSlow(field, totalTimeoutMs, slowestMs);
+    checkTime();
     const ran = await faultOf(() => {
       const feeds = joinInputs([encodeInputs(inputs, batch, rows)], rows.length);
-      return process.run({ session, feeds, fetches, rowByRow }, runTimeoutMs);
+      return process.run({ session, feeds, fetches, rowByRow }, limits.run);
     });
     if (typeof ran === 'string') return { fault: ran };
-    slowestMs = Math.max(slowestMs, ran.ms);
+    slowestMs = Math.max(slowestMs, ran.cpuMs);
     const tensors = readOutputs(ran.outputs, rows.length);
     checkWidths(tensors);
     const fault = faultOfAny(definition, tensors, rows.length);
     if (fault !== null) return { fault };
-    return { answers: rows.map((_, row) => answerOf(outputs, tensors, row)), ms: ran.ms, fault: null };
+    const { ms, cpuMs } = ran;
+    return { answers: rows.map((_, row) => answerOf(outputs, tensors, row)), ms, cpuMs, fault: null };
   }
 
-  return { ask, spentMs: () => now() - begin };
+  return { ask, spentCpuMs };
 }
 
 /** What the work gives, or why the model or an input refused the users. */
@@ -85,7 +93,7 @@ function faultOfAny({ outputs }: ModelDefinition, tensors: OutputTensors, rows: 
   return null;
 }
 
-function tooSlow(field: string, totalTimeoutMs: number, slowestMs: number): TandemError {
-  const text = `the model's trial was not over within ${totalTimeoutMs} ms; one run took up to ${Math.round(slowestMs)} ms`;
+function tooSlow(field: string, totalCpuMs: number, slowestMs: number): TandemError {
+  const text = `the model's trial was not over within ${totalCpuMs} ms of CPU time; one run took up to ${Math.round(slowestMs)} ms`;
   return refuse(field, text, 'Export a smaller or simpler model: a reader would wait as long for one user.');
 }

@@ -43,8 +43,8 @@ export interface TrialOptions {
   readonly users: number;
   readonly bothWays: readonly ReadBothWays[];
   readonly tolerance: number;
-  /** All runs together; a slow model is tried with fewer users. */
-  readonly totalTimeoutMs: number;
+  /** CPU time of all runs together; a slow model is tried with fewer users. */
+  readonly totalCpuMs: number;
   /** Where the model is named in the config. */
   readonly field: string;
 }
@@ -55,7 +55,7 @@ const MIX_SIZES = [2, 3, 7];
 const LARGE_BATCH = 1_024;
 /** Values that the large batch may have in all: a model of wide outputs is tried with fewer users. */
 const LARGE_VALUES = 1 << 20;
-/** The share of the trial's time that the runs which must be made may take by the first run's measure. */
+/** The share of the trial's CPU time that the runs which must be made may take by the first run's measure. */
 const PLANNED_SHARE = 0.5;
 /** Two users can be mixed up; one cannot. */
 const LEAST_USERS = 2;
@@ -70,6 +70,8 @@ interface Tried {
   readonly refused: ReadonlyMap<number, string>;
   /** Milliseconds of a run for one user. */
   readonly aloneMs: number;
+  /** The same in CPU time. */
+  readonly aloneCpuMs: number;
 }
 
 /** Throws `model_refused`, or ProcessEnded where the model took its process with it. */
@@ -90,10 +92,11 @@ export async function tryModel(runs: TrialRuns, options: TrialOptions): Promise<
 
 /** One user at a time, so that one whom a model dislikes does not speak for all. */
 async function tryAlone(runs: TrialRuns, options: TrialOptions): Promise<Tried> {
-  const { batch, realUsers, users, totalTimeoutMs } = options;
+  const { batch, realUsers, users, totalCpuMs } = options;
   const alone = new Map<number, Answer>();
   const refused = new Map<number, string>();
   const times: number[] = [];
+  const cpuTimes: number[] = [];
   let wanted = users;
   for (let row = 0; row < users && alone.size < wanted; row++) {
     const fault = batch.faults.get(row);
@@ -105,8 +108,9 @@ async function tryAlone(runs: TrialRuns, options: TrialOptions): Promise<Tried> 
     const [answer = []] = run.answers;
     alone.set(row, answer);
     times.push(run.ms);
+    cpuTimes.push(run.cpuMs);
     // Each user costs two runs alone and, in the mixes, a third of one.
-    const affordable = (totalTimeoutMs * PLANNED_SHARE) / Math.min(...times);
+    const affordable = (totalCpuMs * PLANNED_SHARE) / Math.min(...cpuTimes);
     wanted = Math.max(LEAST_USERS, Math.min(users, Math.floor((affordable - 3) / 2.5)));
   }
   const rows = [...alone.keys()];
@@ -116,12 +120,12 @@ async function tryAlone(runs: TrialRuns, options: TrialOptions): Promise<Tried> 
     const who = noReal && rows.length > 0 ? ', with each real user' : ', with every user';
     throw trialFailed(options, who, why ?? 'there is no user to try');
   }
-  return { rows, alone, refused, aloneMs: median(times) };
+  return { rows, alone, refused, aloneMs: median(times), aloneCpuMs: median(cpuTimes) };
 }
 
 /** All together, in other mixes, all again in reverse, and as many as a run has. Returns what a user cost there. */
 async function tryTogether(runs: TrialRuns, options: TrialOptions, tried: Tried, seen: Seen): Promise<TrialCost> {
-  const { rows, aloneMs } = tried;
+  const { rows, aloneMs, aloneCpuMs } = tried;
   const all = rows.length === 1 ? [...rows, ...rows, ...rows] : rows;
   const together = async (some: readonly number[]) => {
     const run = await askGood(runs, options, some);
@@ -130,7 +134,7 @@ async function tryTogether(runs: TrialRuns, options: TrialOptions, tried: Tried,
   };
   await together(all);
   const ms = await together(all.toReversed());
-  const hasTime = () => runs.spentMs() < options.totalTimeoutMs * PLANNED_SHARE;
+  const hasTime = () => runs.spentCpuMs() < options.totalCpuMs * PLANNED_SHARE;
   const mixed = shuffle(all);
   for (let at = 0, mix = 0; at < mixed.length && hasTime(); mix++) {
     const size = MIX_SIZES[mix % MIX_SIZES.length] ?? 1;
@@ -140,7 +144,7 @@ async function tryTogether(runs: TrialRuns, options: TrialOptions, tried: Tried,
   const width = tried.alone.get(rows[0] ?? -1)?.length ?? 1;
   const size = Math.max(1, Math.min(LARGE_BATCH, Math.floor(LARGE_VALUES / width)));
   // What it takes at most: as long as so many users one after the other.
-  const isAffordable = runs.spentMs() + size * aloneMs < options.totalTimeoutMs * PLANNED_SHARE;
+  const isAffordable = runs.spentCpuMs() + size * aloneCpuMs < options.totalCpuMs * PLANNED_SHARE;
   if (size <= all.length || !isAffordable) {
     return { aloneMs, perUserUs: (ms * 1_000) / all.length, batchSize: all.length };
   }

@@ -7,15 +7,16 @@ import type { ModelVersion } from '@tandem/prediction/predictor';
 import type { InferenceProcess } from './inference-process.ts';
 import { encodeInputs, joinInputs } from './input-tensors.ts';
 import { makeUpRows } from './made-up-rows.ts';
+import { cpuLimit } from './time-limit.ts';
 
 /** Users of each run; one alone is the commonest, and the first run of all the dearest. */
 const SIZES = [1, 1, 2, 7, 64];
-/** Of one run: a model that takes longer would be killed by its readers' deadlines. */
-const RUN_TIMEOUT_MS = 10_000;
+/** Of one run: a model that takes more would be killed by its readers' deadlines. */
+const RUN_LIMIT = cpuLimit(10_000);
 
 /**
  * Runs the loaded model on made-up users. One whom it refuses, as it may a real one, says nothing against it.
- * Rejects with ProcessEnded where the process does not survive.
+ * Rejects with ProcessEnded where the process does not survive, `overloaded` where the machine gave it too little CPU.
  */
 export async function warmUpRuns(process: InferenceProcess, version: ModelVersion): Promise<void> {
   const { artifactHash, inputs, outputs, rowByRow = false } = version;
@@ -25,7 +26,7 @@ export async function warmUpRuns(process: InferenceProcess, version: ModelVersio
     const rows = Array.from({ length: size }, (_, row) => row);
     try {
       const feeds = joinInputs([encodeInputs(inputs, batch, rows)], size);
-      await process.run({ session: artifactHash, feeds, fetches, rowByRow }, RUN_TIMEOUT_MS);
+      await process.run({ session: artifactHash, feeds, fetches, rowByRow }, RUN_LIMIT);
     } catch (error) {
       if (!isTandemError(error, 'live_failed', 'features_unusable')) throw error;
     }

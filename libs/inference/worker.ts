@@ -9,7 +9,7 @@ import { Worker } from 'node:worker_threads';
 import { InferenceSession } from 'onnxruntime-node';
 import { runModel } from './model-run.ts';
 import { findFault } from './onnx-file.ts';
-import type { Command, ModelRun, Reply, SignatureTensor } from './protocol.ts';
+import type { Command, ModelRun, Reply, SentReply, SignatureTensor } from './protocol.ts';
 import { signatureFault } from './signature-fault.ts';
 
 const OPTIONS: InferenceSession.SessionOptions = {
@@ -52,7 +52,8 @@ function start(): void {
 }
 
 function say(reply: Reply): void {
-  process.send?.(reply);
+  const { user, system } = process.cpuUsage();
+  process.send?.({ ...reply, childCpuMs: (user + system) / 1000 } satisfies SentReply);
 }
 
 async function obey(command: Command): Promise<void> {

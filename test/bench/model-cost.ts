@@ -1,5 +1,6 @@
 /** What a run of a model takes in a child of the inference pool, and how large a model is that takes so long. */
-import { startInferenceProcess } from '@tandem/inference/inference-process';
+import { START_LIMIT, startInferenceProcess } from '@tandem/inference/inference-process';
+import { cpuLimit } from '@tandem/inference/time-limit';
 import { denseModel } from '@tandem/testing/sized-model';
 import { FEATURES } from './predictors.ts';
 
@@ -13,6 +14,7 @@ export interface CostCurve {
 const ROWS = [1, 2, 8, 32, 64];
 const RUNS = 41;
 const ATTEMPTS = 5;
+const LIMIT = cpuLimit(10_000);
 
 /** The dense model of which a run of one user takes about `ms`: its cost goes with the square of its units. */
 export async function modelOfCost(ms: number, layers: number): Promise<CostCurve> {
@@ -27,17 +29,17 @@ export async function modelOfCost(ms: number, layers: number): Promise<CostCurve
 }
 
 async function costCurve(model: Uint8Array): Promise<Map<number, number>> {
-  const child = startInferenceProcess({ memoryLimitMb: 512, boundData: true, startTimeoutMs: 10_000 });
+  const child = startInferenceProcess({ memoryLimitMb: 512, boundData: true, startLimit: START_LIMIT });
   const found = new Map<number, number>();
   try {
     await child.ready;
-    await child.load({ session: 'm', bytes: model, sha256: null }, [], 10_000);
+    await child.load({ session: 'm', bytes: model, sha256: null }, [], LIMIT);
     for (const rows of ROWS) {
       const data = Float32Array.from({ length: rows * FEATURES.length }, (_, i) => (i % 97) / 97);
       const feeds = [{ name: 'features', type: 'float32' as const, dims: [rows, FEATURES.length], data }];
       const run = { session: 'm', feeds, fetches: ['score'], rowByRow: false };
       const times: number[] = [];
-      for (let i = 0; i < RUNS; i++) times.push((await child.run(run, 10_000)).ms);
+      for (let i = 0; i < RUNS; i++) times.push((await child.run(run, LIMIT)).ms);
       // The run at the first eighth: what it takes where nobody else has the processor.
       found.set(rows, times.sort((a, b) => a - b)[RUNS >> 3] ?? Number.NaN);
     }

@@ -3,7 +3,8 @@
  * what does not fit cannot be done. A loop of so many turns, a user at a time.
  */
 import { readFileSync } from 'node:fs';
-import { startInferenceProcess } from '@tandem/inference/inference-process';
+import { START_LIMIT, startInferenceProcess } from '@tandem/inference/inference-process';
+import { cpuLimit } from '@tandem/inference/time-limit';
 import { adopt } from '@tandem/offline-store/adopt';
 import { loopModel } from '@tandem/testing/onnx-models';
 import { createCounts, loadedPredictor, type Pool } from '../e2e/counts.fixture.ts';
@@ -41,20 +42,21 @@ export async function slowDown(pool: Pool, { rowMs }: SlowUsers): Promise<number
 
 const TRIAL_TURNS = 20_000;
 const TRIALS = 41;
+const LIMIT = cpuLimit(60_000);
 
 /** By the processor time that the child gets for it, whatever else the machine does. The median of some runs. */
 async function turnsAMillisecond(): Promise<number> {
-  const child = startInferenceProcess({ memoryLimitMb: 512, boundData: true, startTimeoutMs: 60_000 });
+  const child = startInferenceProcess({ memoryLimitMb: 512, boundData: true, startLimit: START_LIMIT });
   try {
     await child.ready;
-    await child.load({ session: 'm', bytes: loopModel(), sha256: null }, [], 60_000);
+    await child.load({ session: 'm', bytes: loopModel(), sha256: null }, [], LIMIT);
     const feeds = [
       { name: 'features', type: 'float32' as const, dims: [1, 2], data: Float32Array.from([TRIAL_TURNS, 1]) },
     ];
     const times: number[] = [];
     for (let i = 0; i < TRIALS; i++) {
       const before = mainThreadMs(child.pid);
-      await child.run({ session: 'm', feeds, fetches: ['score'], rowByRow: true }, 60_000);
+      await child.run({ session: 'm', feeds, fetches: ['score'], rowByRow: true }, LIMIT);
       times.push(mainThreadMs(child.pid) - before);
     }
     times.sort((a, b) => a - b);

@@ -16,7 +16,8 @@ export interface ReadConfig {
 }
 
 /**
- * Rejects with `config_invalid`, all problems in it, or with `unavailable` where the database does not answer.
+ * Rejects with `config_invalid`, all problems in it; `unavailable` where the database does not answer; or `overloaded` where
+ * the machine is too busy to try a model.
  * @param features the pool of feature statements
  * @param memoryLimitMb of the process that tries a model (model-memory.ts)
  */
@@ -29,9 +30,10 @@ export async function readConfig(
 ): Promise<ReadConfig> {
   const { file, predictors } = await loadConfig(path);
   const judged: Judged[] = [];
-  // One after the other: a trial run takes a process and its memory.
+  // One after the other: a trial run takes a process and its memory. A person waits for it: it has the command's priority.
+  const options = { memoryLimitMb, niceSteps: 0, tell, sampling };
   for (const resolved of predictors) {
-    judged.push(await judgePredictor(features, resolved, { memoryLimitMb, tell, sampling }));
+    judged.push(await judgePredictor(features, resolved, options));
   }
   const fit = judged.flatMap((one) => ('predictor' in one ? [one.predictor] : []));
   const problems = [

@@ -4,6 +4,7 @@ import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import type { Pool } from '@tandem/admission/sample-users';
 import { isTooSlow } from '@tandem/admission/slow-statement';
 import { findProvenance, type UserProvenance } from '@tandem/offline-store/provenance';
+import { isTandemError, TandemError } from '@tandem/prediction/errors';
 import { decodeOutputs, encodeOutputs, outputFault } from '@tandem/prediction/models/outputs';
 import type { Prediction } from '@tandem/prediction/predictor';
 import { explainFailure } from '../failure.ts';
@@ -23,6 +24,8 @@ export interface Sample {
 
 const DEADLINE_MS = 10_000;
 const ATTEMPTS = 4;
+/** Its trial took less: what takes longer here lacks CPU. */
+const INFERENCE_MS = 60_000;
 /** No second attempt would make it quick. */
 const SLOW_MS = 1_000;
 
@@ -101,7 +104,7 @@ function infer(
   { memoryLimitMb, withinMs }: { readonly memoryLimitMb: number; readonly withinMs: number },
 ) {
   return withScorer(predictor, memoryLimitMb, async (scorer, version) => {
-    const request = { version, batch, rows: [0], timeoutMs: DEADLINE_MS, priority: 'live' } as const;
+    const request = { version, batch, rows: [0], timeoutMs: INFERENCE_MS, priority: 'live' } as const;
     // The first run of a session allocates; those after it are what a read waits for.
     await scorer.score(request);
     const { result, quickestMs: inferenceMs } = await timed(() => scorer.score(request), withinMs);
@@ -109,5 +112,12 @@ function infer(
     const fault = outputFault(version.outputs, tensors, 0);
     if (fault !== null) throw new Error(`the model's answer is none: ${fault}`);
     return { prediction: decodeOutputs(version.outputs, encodeOutputs(version.outputs, tensors, 0)), inferenceMs };
+  }).catch((error: unknown) => {
+    throw isTandemError(error, 'live_timeout') ? tooBusy(error) : error;
   });
+}
+
+function tooBusy(cause: TandemError): TandemError {
+  const text = `${cause.message}, though it passed its trial: the machine is busy`;
+  return new TandemError('overloaded', text, { remedy: 'try again when the machine has less to do', cause });
 }

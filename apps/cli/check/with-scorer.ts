@@ -21,6 +21,8 @@ export async function withScorer<T>(
   const scorer = createInferencePool({
     loadArtifact: async () => predictor.artifact,
     processes: 1,
+    // A person waits for it.
+    niceSteps: 0,
     memoryLimitMb,
     log: () => undefined,
   });

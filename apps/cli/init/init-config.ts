@@ -53,7 +53,8 @@ export async function initConfig({ pool, features }: Databases, request: InitReq
   const modelFile = resolve(request.cwd, request.model);
   const bytes = await readModel(modelFile);
   const predictor = checkedName(request.predictor) ?? nameFor(modelFile);
-  const signature = await measureModel(bytes, { memoryLimitMb: request.memoryLimitMb, field: request.model });
+  const limits = { memoryLimitMb: request.memoryLimitMb, niceSteps: 0, field: request.model };
+  const signature = await measureModel(bytes, limits);
   const tensors = usableInputs(signature.inputs);
   const outputs = matchOutputs(signature.outputs);
   if (!outputs.ok) throw new CommandFailure(`${request.model}: ${outputs.problem}`, { remedy: outputs.remedy });
