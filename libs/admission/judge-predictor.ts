@@ -6,7 +6,7 @@ import { adoptable } from '@tandem/config/adoptable';
 import type { SettingProblem } from '@tandem/config/config-problem';
 import { paddedColumns, type QueryColumn } from '@tandem/config/query-columns';
 import type { ResolvedPredictor, WatchSetting } from '@tandem/config/resolve-predictor';
-import { type CheckedModel, checkModel, inspectModel } from '@tandem/inference/check-model';
+import { type CheckedModel, checkModel, inspectModel, type TrialLimits } from '@tandem/inference/check-model';
 import { READS_DIFFER } from '@tandem/inference/trial';
 import { describeQuery } from '@tandem/offline-store/feature-check';
 import { isTandemError } from '@tandem/prediction/errors';
@@ -33,8 +33,7 @@ export type Judged = { readonly predictor: CheckedPredictor } | { readonly probl
 export interface JudgeOptions {
   /** Memory of the process that tries the model: that of those which will serve it. */
   readonly memoryLimitMb: number;
-  /** Steps of niceness of that process beyond this one's; default: those of a child that serves. */
-  readonly niceSteps?: number | undefined;
+  readonly trial?: TrialLimits;
   readonly tell?: TellStep;
   readonly sampling?: SampleLimits;
 }
@@ -52,10 +51,10 @@ export type Defined =
 export async function definePredictor(
   pool: Pool,
   resolved: ResolvedPredictor,
-  { memoryLimitMb, niceSteps }: JudgeOptions,
+  { memoryLimitMb, trial }: JudgeOptions,
 ): Promise<Defined> {
   const columns = await describeQuery(pool, resolved.features.sql);
-  const limits = { field: modelField(resolved), memoryLimitMb, niceSteps };
+  const limits = { ...trial, field: modelField(resolved), memoryLimitMb };
   const result = adoptable(resolved, columns, await inspectModel(resolved.model.bytes, limits));
   return result.ok ? { definition: result.definition, padded: paddedColumns(columns) } : { problems: result.problems };
 }
@@ -81,8 +80,8 @@ export async function tryPredictor(
   options: JudgeOptions,
 ): Promise<CheckedPredictor> {
   const { name, policy, model, outputs, watch } = resolved;
-  const { memoryLimitMb, niceSteps, tell = tellNothing, sampling = {} } = options;
-  const limits = { field: modelField(resolved), memoryLimitMb, niceSteps };
+  const { memoryLimitMb, trial, tell = tellNothing, sampling = {} } = options;
+  const limits = { ...trial, field: modelField(resolved), memoryLimitMb };
   const unplaced = outputs.filter(({ index, width }) => index === null && width === null).map((one) => one.name);
   const tryOnce = async () => {
     const users = await tell(`reading some users of ${name}`, () => sampleUsers(pool, definition, sampling));

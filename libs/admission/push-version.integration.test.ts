@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
+import type { TrialLimits } from '@tandem/inference/check-model';
 import { createInferencePool } from '@tandem/inference/pool';
+import { cpuLimit } from '@tandem/inference/time-limit';
 import { adopt } from '@tandem/offline-store/adopt';
 import { createArtifactStore } from '@tandem/offline-store/artifacts';
 import { createPool, query } from '@tandem/offline-store/database';
@@ -82,15 +84,10 @@ async function open() {
   });
   const artifacts = createArtifactStore(pool);
   const trials = createTrialQueue();
-  const pushVersion = createPushVersion({
-    pool,
-    features: pool,
-    artifacts,
-    registry: createRegistry(pool),
-    trials,
-    memoryLimitMb: 512,
-  });
-  const push = async (model: Buffer, more: Partial<Push> = {}) => {
+  const push = async (model: Buffer, more: Partial<Push> = {}, trial: TrialLimits = {}) => {
+    const registry = createRegistry(pool);
+    const tried = { trials, memoryLimitMb: 512, trial };
+    const pushVersion = createPushVersion({ pool, features: pool, artifacts, registry, ...tried });
     await artifacts.put(hashOf(model), model);
     return pushVersion({ predictor: 'churn', artifact: hashOf(model), settings: {}, actor: 'key:ci', ...more });
   };
@@ -309,3 +306,18 @@ function scoreOf(columns: readonly string[], n: number): number {
     columns.map((_, i) => n * (i + 1) * 0.01),
   );
 }
+
+it('refuses no model for want of CPU: the push may be repeated, and is then kept', async () => {
+  const model = linearModel({ weights: weightsOf(TWELVE), bias: 0.25 });
+  const impatient = { totalLimit: cpuLimit(30_000, 1) };
+  await expect(world.push(model, {}, impatient)).rejects.toMatchObject({
+    code: 'overloaded',
+    message: expect.stringMatching(
+      /^A trial run was not finished: .* got [\d.]+ s of CPU in [\d.]+ s: the machine is busy\.$/,
+    ),
+    field: 'artifact',
+    remedy: expect.stringContaining('says nothing about the model'),
+    retryAfter: expect.any(Number),
+  });
+  expect(await world.push(model)).toMatchObject({ isNew: true });
+});

@@ -11,6 +11,7 @@ import {
   type ServedVersion,
 } from '@tandem/config/pushed-version';
 import type { ResolvedPredictor } from '@tandem/config/resolve-predictor';
+import type { TrialLimits } from '@tandem/inference/check-model';
 import type { ArtifactStore } from '@tandem/offline-store/artifacts';
 import { insertAudit } from '@tandem/offline-store/audit';
 import { transaction } from '@tandem/offline-store/database';
@@ -53,6 +54,7 @@ export interface PushDependencies {
   readonly trials: TrialQueue;
   /** Memory of the process that tries a model. */
   readonly memoryLimitMb: number;
+  readonly trial?: TrialLimits;
 }
 
 export interface Pushed {
@@ -98,8 +100,8 @@ async function findBase({ pool, registry }: PushDependencies, { predictor: name,
 }
 
 async function admit(dependencies: PushDependencies, push: Push, base: Base): Promise<Pushed> {
-  const { pool, features, memoryLimitMb } = dependencies;
-  const options = { memoryLimitMb };
+  const { pool, features, memoryLimitMb, trial = {} } = dependencies;
+  const options = { memoryLimitMb, trial };
   const resolved = await resolve(dependencies, push, base);
   const defined = await definePredictor(features, resolved, options);
   if ('problems' in defined) throw refused(defined.problems);

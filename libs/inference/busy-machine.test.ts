@@ -18,13 +18,18 @@ const busy = {
 
 describe.runIf(process.platform === 'linux')('the trial of a model', { timeout: 120_000 }, () => {
   it('passes a good model that takes far longer than its limit, for want of CPU', async () => {
-    const limits = { memoryLimitMb: 512, loadCpuMs: 1_000, runCpuMs: 1_000, totalCpuMs: 10_000 };
+    const limits = {
+      memoryLimitMb: 512,
+      loadLimit: cpuLimit(1_000),
+      runLimit: cpuLimit(1_000),
+      totalLimit: cpuLimit(10_000),
+    };
     const { parity } = await withSlowChildren(1 / 16, () => checkModel(version, bytes, limits), 1_600);
     expect(parity.users.madeUp).toBe(64);
   });
 
   it('ends with the CPU that it got, and without a word against the model, where that was next to none', async () => {
-    const limits = { memoryLimitMb: 512, runCpuMs: 150, field: 'predictors.toy.model' };
+    const limits = { memoryLimitMb: 512, runLimit: cpuLimit(150), field: 'predictors.toy.model' };
     const trial = withSlowChildren(0.02, () => checkModel(endless.version, endless.bytes, limits));
     await expect(trial).rejects.toMatchObject({
       ...busy,

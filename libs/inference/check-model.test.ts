@@ -2,9 +2,10 @@ import { existsSync } from 'node:fs';
 import * as models from '@tandem/testing/onnx-models';
 import { describe, expect, it } from 'vitest';
 import { checkModel, inspectModel } from './check-model.ts';
+import { cpuLimit } from './time-limit.ts';
 import { batchOf, matrixPredictor, toyPredictor } from './toy-predictor.fixture.ts';
 
-const limits = { memoryLimitMb: 512, runCpuMs: 1_000 };
+const limits = { memoryLimitMb: 512, runLimit: cpuLimit(1_000) };
 const check = ({ version, bytes }: ReturnType<typeof matrixPredictor>) => checkModel(version, bytes, limits);
 const refused = (text: string) =>
   expect.objectContaining({ code: 'model_refused', message: expect.stringContaining(text) });

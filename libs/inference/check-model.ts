@@ -21,23 +21,26 @@ import { createWidthCheck } from './output-widths.ts';
 import { toleranceOf } from './parity.ts';
 import type { Signature } from './protocol.ts';
 import { checkSignature, refuse } from './signature.ts';
-import { cpuLimit } from './time-limit.ts';
+import { cpuLimit, type TimeLimit } from './time-limit.ts';
 import { type TrialCost, type TrialResult, tryModel } from './trial.ts';
 import { createTrialRuns } from './trial-runs.ts';
 import { gatherUsers } from './trial-users.ts';
 
-export interface CheckLimits {
+/** How a child tries a model, where that is not the default. */
+export interface TrialLimits {
+  readonly loadLimit?: TimeLimit;
+  /** Of one trial run, of however many users. */
+  readonly runLimit?: TimeLimit;
+  /** Of all trial runs together; a slow model is tried with fewer users. */
+  readonly totalLimit?: TimeLimit;
+  /** Steps of niceness beyond this process's own; default: those of a child that serves. */
+  readonly niceSteps?: number;
+}
+
+export interface CheckLimits extends TrialLimits {
   readonly maxBytes?: number;
   /** Resident memory that loading and a trial may take: that of the processes which will serve it. */
   readonly memoryLimitMb?: number;
-  /** CPU time of the load, in ms. A busy machine may take ten times as long over it, as over each of these times. */
-  readonly loadCpuMs?: number;
-  /** CPU time of one trial run, of however many users. */
-  readonly runCpuMs?: number;
-  /** CPU time of all trial runs together; a slow model is tried with fewer users. */
-  readonly totalCpuMs?: number;
-  /** Steps of niceness beyond this process's own; default: those of a child that serves. */
-  readonly niceSteps?: number | undefined;
   /** Where the file is named in the config, for messages: `predictors.repurchase.model`. */
   readonly field?: string;
 }
@@ -45,9 +48,9 @@ export interface CheckLimits {
 const DEFAULTS = {
   maxBytes: MAX_MODEL_BYTES,
   memoryLimitMb: INFERENCE_MEMORY_MB,
-  loadCpuMs: 10_000,
-  runCpuMs: 10_000,
-  totalCpuMs: 30_000,
+  loadLimit: cpuLimit(10_000),
+  runLimit: cpuLimit(10_000),
+  totalLimit: cpuLimit(30_000),
   field: 'model',
 };
 type Limits = typeof DEFAULTS & Pick<CheckLimits, 'niceSteps'>;
@@ -61,9 +64,7 @@ export function inspectModel(bytes: Uint8Array, limits: CheckLimits = {}): Promi
 /** As `inspectModel`, with the outputs' sizes as a run gave them, where one could be made of the signature alone. */
 export function measureModel(bytes: Uint8Array, limits: CheckLimits = {}): Promise<Signature> {
   const all = { ...DEFAULTS, ...limits };
-  return withModel(bytes, null, all, (process, signature) =>
-    measureOutputs(process, SESSION, signature, cpuLimit(all.runCpuMs)),
-  );
+  return withModel(bytes, null, all, (process, signature) => measureOutputs(process, SESSION, signature, all.runLimit));
 }
 
 export interface CheckOptions extends CheckLimits {
@@ -116,19 +117,19 @@ function tryOut(
   process: InferenceProcess,
   definition: ModelDefinition,
   signature: Signature,
-  { field, runCpuMs, totalCpuMs }: Limits,
+  { field, runLimit, totalLimit }: Limits,
   { sample, bothWays, unplaced = [] }: CheckOptions,
 ): Promise<TrialResult> {
   const checkWidths = createWidthCheck(definition, signature, new Set(unplaced));
   const { batch, ...users } = gatherUsers(definition, sample, bothWays);
-  const limits = { run: cpuLimit(runCpuMs), total: cpuLimit(totalCpuMs) };
+  const limits = { run: runLimit, total: totalLimit };
   const runs = createTrialRuns({ process, session: SESSION, definition, batch, checkWidths, limits, field });
   return tryModel(runs, {
     definition,
     batch,
     ...users,
     tolerance: toleranceOf(definition, takesHalves(definition, signature)),
-    totalCpuMs,
+    totalCpuMs: totalLimit.cpuMs,
     field,
   });
 }
@@ -139,7 +140,7 @@ async function withModel<T>(
   limits: Limits,
   work: (process: InferenceProcess, signature: Signature, rssBytes: number) => Promise<T>,
 ): Promise<T> {
-  const { maxBytes, memoryLimitMb, loadCpuMs, niceSteps, field } = limits;
+  const { maxBytes, memoryLimitMb, loadLimit, niceSteps, field } = limits;
   if (bytes.length > maxBytes) {
     const text = `the file has ${bytes.length} bytes, more than the ${maxBytes} that a model may have`;
     throw refuse(field, text, 'Make it smaller: fewer or shallower trees, or int8 weights.');
@@ -147,7 +148,7 @@ async function withModel<T>(
   const process = startInferenceProcess({ memoryLimitMb, boundData: true, startLimit: START_LIMIT, niceSteps });
   try {
     await process.ready;
-    const loaded = await process.load({ session: SESSION, bytes, sha256 }, [], cpuLimit(loadCpuMs)).catch((error) => {
+    const loaded = await process.load({ session: SESSION, bytes, sha256 }, [], loadLimit).catch((error) => {
       throw asRefusal(error, 'loading the model', limits);
     });
     refuseEmpty(loaded.signature, field);

@@ -3,6 +3,7 @@ import * as hostile from '@tandem/testing/hostile-models';
 import { linearModel } from '@tandem/testing/onnx-models';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkModel, inspectModel } from './check-model.ts';
+import { cpuLimit } from './time-limit.ts';
 import { batchOf, matrixPredictor, poolOf, scoresOf, type ToyPredictor } from './toy-predictor.fixture.ts';
 
 const LIMITS = { memoryLimitMb: 256, field: 'predictors.toy.model' };
@@ -158,7 +159,7 @@ describe('a model that does not do what it should', { timeout: 120_000 }, () => 
 
   it('is refused for a loop without a bound, at the limit of one run', async () => {
     const { version, bytes } = matrixPredictor(hostile.endlessModel(), 2);
-    const error = await checkModel(version, bytes, { ...LIMITS, runCpuMs: 1_000 }).catch((e: unknown) => e);
+    const error = await checkModel(version, bytes, { ...LIMITS, runLimit: cpuLimit(1_000) }).catch((e: unknown) => e);
     expect(error).toMatchObject({
       code: 'model_refused',
       message: expect.stringContaining('no answer within 1000 ms'),

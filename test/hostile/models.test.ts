@@ -4,6 +4,7 @@
  */
 import { checkModel, inspectModel } from '@tandem/inference/check-model';
 import { findFault } from '@tandem/inference/onnx-file';
+import { cpuLimit } from '@tandem/inference/time-limit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { matrixPredictor, poolOf, scoresOf } from '../../libs/inference/toy-predictor.fixture.ts';
 import { DAMAGED } from './models/damaged-files.ts';
@@ -110,7 +111,7 @@ describe.concurrent('a model that takes or gives what nobody can use', { timeout
 
 describe.concurrent('a model that never ends', { timeout: 120_000 }, () => {
   it.each(of('time'))('%s', async (_, { bytes, says }) => {
-    const { message } = await refusalOf(checked(bytes(), { runCpuMs: 1_000 }));
+    const { message } = await refusalOf(checked(bytes(), { runLimit: cpuLimit(1_000) }));
     expect(message).toContain(says);
   });
 });

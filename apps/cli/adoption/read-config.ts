@@ -31,7 +31,7 @@ export async function readConfig(
   const { file, predictors } = await loadConfig(path);
   const judged: Judged[] = [];
   // One after the other: a trial run takes a process and its memory. A person waits for it: it has the command's priority.
-  const options = { memoryLimitMb, niceSteps: 0, tell, sampling };
+  const options = { memoryLimitMb, trial: { niceSteps: 0 }, tell, sampling };
   for (const resolved of predictors) {
     judged.push(await judgePredictor(features, resolved, options));
   }
