@@ -24,7 +24,7 @@ export interface ReplaySettings {
 }
 
 const MOST_WAITING = 8;
-/** Of a run; loading the model has its own. */
+/** CPU time of a run; loading the model has its own limit. */
 const RUN_MS = 5_000;
 const IDLE_MS = 60_000;
 

@@ -32,6 +32,14 @@ test('an outage says what is down', () => {
   );
 });
 
+test('an outage with a remedy of its own keeps it', () => {
+  const text = 'an inference process could not be started: signal SIGSEGV';
+  expect(lines(new TandemError('unavailable', text, { remedy: 'try again' }))).toEqual([
+    `tandem: ${text}`,
+    '  try again',
+  ]);
+});
+
 test('what Postgres refuses a connection for has its remedy', () => {
   const error = Object.assign(new Error('database "nodb" does not exist'), { code: '3D000' });
   expect(lines(error)).toEqual([

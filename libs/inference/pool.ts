@@ -83,8 +83,8 @@ export interface InferencePool extends Scorer, Admission {
   close(graceMs?: number): Promise<void>;
 }
 
-/** More than a trial has: what is loaded here passed one. */
-const LOAD_LIMIT = cpuLimit(30_000);
+/** More CPU than a trial has: what is loaded here passed one. A child that hangs is replaced after two minutes. */
+const LOAD_LIMIT = cpuLimit(30_000, 120_000);
 
 /** Starts nothing: a child starts when there is something to run, or `warmUp` asks for it. */
 export function createInferencePool(options: InferencePoolOptions): InferencePool {

@@ -9,9 +9,12 @@ export interface ScoreRequest {
   readonly batch: FeatureBatch;
   /** The rows of the batch to score, in this order. */
   readonly rows: readonly number[];
-  /** Milliseconds from now until the answer is worthless; the process that runs it is killed then. */
+  /**
+   * Milliseconds from now until the answer is worthless. The process that runs it is killed then; of a batch, when the run
+   * has taken so much CPU time.
+   */
   readonly timeoutMs: number;
-  /** Milliseconds that one run of these rows may take, however long they waited for it; default: what is left of `timeoutMs`. */
+  /** Milliseconds that one run of these rows may take, counted likewise from its start; default: what is left of `timeoutMs`. */
   readonly runTimeoutMs?: number;
   /** `live` goes before `batch` where both wait. */
   readonly priority: 'live' | 'batch';
@@ -24,8 +27,8 @@ export interface ScoreResult {
 
 /**
  * Rejects with a TandemError: `live_timeout` (deadline), `live_failed` (the model refused the input or gave another
- * number of rows), `overloaded` (no place in the queue), or `ScoringCrash` when the process died of it. Where some rows
- * alone are refused before anything is run, the error is a `RowsRefused` of one of these codes.
+ * number of rows), `overloaded` (no place in the queue, or too little CPU for a batch), or `ScoringCrash` when the process
+ * died of it. Where some rows alone are refused before anything is run, the error is a `RowsRefused` of one of these codes.
  */
 export interface Scorer {
   score(request: ScoreRequest): Promise<ScoreResult>;
