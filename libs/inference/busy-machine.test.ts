@@ -7,7 +7,7 @@ import { START_LIMIT, startInferenceProcess } from './inference-process.ts';
 import type { InferencePool, InferencePoolOptions } from './pool.ts';
 import { childPids, withSlowChildren } from './slowed-children.fixture.ts';
 import { cpuLimit } from './time-limit.ts';
-import { batchOf, matrixPredictor, poolOf, scoresOf } from './toy-predictor.fixture.ts';
+import { batchOf, matrixPredictor, poolOf } from './toy-predictor.fixture.ts';
 
 const { version, bytes } = matrixPredictor(linearModel({ weights: [1, 2] }), 2);
 const endless = matrixPredictor(endlessModel(), 2);
@@ -29,7 +29,7 @@ describe.runIf(process.platform === 'linux')('the trial of a model', { timeout: 
   });
 
   it('ends with the CPU that it got, and without a word against the model, where that was next to none', async () => {
-    const limits = { memoryLimitMb: 512, runLimit: cpuLimit(150), field: 'predictors.toy.model' };
+    const limits = { memoryLimitMb: 512, runLimit: cpuLimit(150, 1_500), field: 'predictors.toy.model' };
     const trial = withSlowChildren(0.02, () => checkModel(endless.version, endless.bytes, limits));
     await expect(trial).rejects.toMatchObject({
       ...busy,
@@ -66,7 +66,7 @@ describe.runIf(process.platform === 'linux')('a child that gets no CPU at all', 
   it('is ended at the wall limit', async () => {
     const child = startInferenceProcess({ memoryLimitMb: 512, boundData: true, startLimit: START_LIMIT });
     await child.ready;
-    const load = () => child.load({ session: 'm', bytes, sha256: null }, [], cpuLimit(100));
+    const load = () => child.load({ session: 'm', bytes, sha256: null }, [], cpuLimit(100, 1_000));
     await expect(withSlowChildren(0, load)).rejects.toMatchObject({
       ...busy,
       message: expect.stringMatching(/^the inference process got 0(\.0\d)? s of CPU in 1 s: the machine is busy$/),
@@ -82,12 +82,16 @@ describe.runIf(process.platform === 'linux')('a child that gets no CPU at all', 
     expect(await open().hold([version])).toEqual([{ modelVersionId: version.id, error: null }]);
   });
 
-  it('costs a batch its chunk, which comes again, and no user a failure', async () => {
-    const { warmUp, score } = open();
+  it('makes a run of a batch wait past its limit, and no user of it a failure', async () => {
+    const { warmUp, score, stats } = open();
     await warmUp(version);
-    const batch = batchOf(version, [[1, 1]]);
-    const request = { version, batch, rows: [0], timeoutMs: 60_000, runTimeoutMs: 100, priority: 'batch' } as const;
-    await expect(withSlowChildren(0, () => score(request))).rejects.toMatchObject(busy);
-    await expect(scoresOf(open(), { version, bytes }, [[1, 1]], { priority: 'batch' })).resolves.toHaveLength(1);
+    const [child = 0] = stats().pids;
+    process.kill(child, 'SIGSTOP');
+    const begin = performance.now();
+    const request = { version, batch: batchOf(version, [[1, 1]]), rows: [0], timeoutMs: 60_000, runTimeoutMs: 100 };
+    const scored = score({ ...request, priority: 'batch' });
+    await expect.poll(() => performance.now() - begin, { timeout: 10_000 }).toBeGreaterThan(1_000);
+    process.kill(child, 'SIGCONT');
+    expect(Object.keys((await scored).tensors)).toEqual(['score']);
   });
 });

@@ -5,7 +5,7 @@ import { checkModel, inspectModel } from './check-model.ts';
 import { cpuLimit } from './time-limit.ts';
 import { batchOf, matrixPredictor, toyPredictor } from './toy-predictor.fixture.ts';
 
-const limits = { memoryLimitMb: 512, runLimit: cpuLimit(1_000) };
+const limits = { memoryLimitMb: 512, runLimit: cpuLimit(200) };
 const check = ({ version, bytes }: ReturnType<typeof matrixPredictor>) => checkModel(version, bytes, limits);
 const refused = (text: string) =>
   expect.objectContaining({ code: 'model_refused', message: expect.stringContaining(text) });
@@ -81,7 +81,7 @@ describe('checkModel', { timeout: 60_000 }, () => {
       'exported for 1 user at a time',
     ],
     ['maps', matrixPredictor(models.zipMapModel(), 2), 'ZipMap'],
-    ['a run for ever', matrixPredictor(models.loopModel(), 2), 'no answer within 1000 ms'],
+    ['a run for ever', matrixPredictor(models.loopModel(), 2), 'no answer within 200 ms'],
     ['too much memory', matrixPredictor(models.memoryModel(), 2), 'allocate memory'],
     ['fewer rows than users', matrixPredictor(models.droppingModel(), 2), 'gave 0 rows of output score for 1 user'],
     ['answers that are no numbers', matrixPredictor(models.rootModel(), 1), 'output score is NaN'],

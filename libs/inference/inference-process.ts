@@ -140,21 +140,9 @@ export function startInferenceProcess(options: ProcessOptions): InferenceProcess
     }
   }
 
-  // A failure to send means that the channel is closed: the child is dying, and 'close' tells how.
-  const tell = (command: Command) => new Promise<void>((resolve) => child.send(command, () => resolve()));
-
-  async function sendModel({ session, bytes, sha256 }: ModelFile, release: readonly string[]): Promise<void> {
-    for (let at = 0; at < bytes.length && !end; at += PART_BYTES) {
-      await tell({ kind: 'part', bytes: bytes.subarray(at, at + PART_BYTES) });
-    }
-    await tell({ kind: 'load', session, sha256, release });
-  }
-
   const priority = priorityOf(child, options);
-  const ready = ask(() => {}, options.startLimit).then(
-    () => void (options.isInBackground || priority.lower()),
-    (error: unknown) => Promise.reject(error instanceof ProcessEnded ? notStarted(error) : error),
-  );
+  const first = ask(() => {}, options.startLimit);
+  const ready = start(first, priority, options);
   ready.catch(() => {});
   return {
     pid: child.pid,
@@ -165,7 +153,7 @@ export function startInferenceProcess(options: ProcessOptions): InferenceProcess
     kill: (how) => kill({ why: 'deadline', how }),
     cpuMs: () => cpuMs,
     async load(file, release, limit) {
-      const reply = await ask(() => sendModel(file, release), limit);
+      const reply = await ask(() => sendModel(child, file, release), limit);
       if (reply.kind === 'loaded') return reply;
       throw refusal('model_refused', 'the model cannot be loaded', reply);
     },
@@ -177,7 +165,33 @@ export function startInferenceProcess(options: ProcessOptions): InferenceProcess
   };
 }
 
-/** It is lowered once the child is ready, not before: a start is awaited by somebody, and soon over. */
+/** Sends the file in parts. If the child is dying the channel is closed, and its 'close' tells how. */
+async function sendModel(
+  child: ChildProcess,
+  { session, bytes, sha256 }: ModelFile,
+  release: readonly string[],
+): Promise<void> {
+  const tell = (command: Command) => new Promise<void>((resolve) => child.send(command, () => resolve()));
+  for (let at = 0; at < bytes.length && child.connected; at += PART_BYTES) {
+    await tell({ kind: 'part', bytes: bytes.subarray(at, at + PART_BYTES) });
+  }
+  await tell({ kind: 'load', session, sha256, release });
+}
+
+/** Resolves when the child is ready. Its priority is lowered then, not before: a start is awaited, and soon over. */
+async function start(
+  first: Promise<Reply>,
+  priority: ChildPriority,
+  { isInBackground }: ProcessOptions,
+): Promise<void> {
+  try {
+    await first;
+  } catch (error) {
+    throw error instanceof ProcessEnded ? notStarted(error) : error;
+  }
+  if (!isInBackground) priority.lower();
+}
+
 function priorityOf({ pid }: ChildProcess, { niceSteps, isInBackground }: ProcessOptions): ChildPriority {
   if (pid === undefined) return NO_PRIORITY;
   const priority = createChildPriority(pid, niceSteps);

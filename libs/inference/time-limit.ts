@@ -19,6 +19,8 @@ export interface TimeUp {
 
 /** How many times its CPU limit a child may take in wall time: 10 % of a processor is enough for it. */
 const PATIENCE = 10;
+/** A child with a short limit has so much wall time at least: on a machine with much to do it may get 3 % of a processor. */
+const LEAST_WALL_MS = 30_000;
 /** The shortest wait between two looks at the child's CPU time, which the system counts in steps of 10 ms. */
 const LEAST_WAIT_MS = 50;
 /** A timer may fire so much before its time. */
@@ -27,8 +29,8 @@ const TIMER_EARLY_MS = 1;
 const BUSY_RETRY_SECONDS = 30;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** A limit on CPU time, with a wall limit for a child that gets none. */
-export function cpuLimit(cpuMs: number, wallMs: number = cpuMs * PATIENCE): TimeLimit {
+/** A limit on CPU time, with a wall limit for a child that gets next to none. */
+export function cpuLimit(cpuMs: number, wallMs: number = Math.max(LEAST_WALL_MS, cpuMs * PATIENCE)): TimeLimit {
   return { cpuMs, wallMs };
 }
 

@@ -24,9 +24,15 @@ export interface TrialRunsOptions {
   readonly field: string;
 }
 
+/** What a run took in the child, in ms. */
+export interface RunTime {
+  readonly ms: number;
+  readonly cpuMs: number;
+}
+
 /** What a run came to. A `fault` is these users' own; how many rows a model gives is never one, and is thrown. */
 export type TrialRun =
-  | { readonly answers: readonly Answer[]; readonly ms: number; readonly cpuMs: number; readonly fault: null }
+  | ({ readonly answers: readonly Answer[]; readonly fault: null } & RunTime)
   | { readonly fault: string };
 
 export interface TrialRuns {

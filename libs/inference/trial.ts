@@ -9,7 +9,7 @@ import type { AnswerDifference, AnswerValue, ParityCertificate } from '@tandem/p
 import type { ModelDefinition } from '@tandem/prediction/predictor';
 import { type Answer, type Comparison, createComparison } from './parity.ts';
 import { refuse } from './signature.ts';
-import type { TrialRun, TrialRuns } from './trial-runs.ts';
+import type { RunTime, TrialRun, TrialRuns } from './trial-runs.ts';
 
 /** Measured in the child, on the trial's users. */
 export interface TrialCost {
@@ -68,10 +68,8 @@ interface Tried {
   /** Row → what it was alone. */
   readonly alone: ReadonlyMap<number, Answer>;
   readonly refused: ReadonlyMap<number, string>;
-  /** Milliseconds of a run for one user. */
-  readonly aloneMs: number;
-  /** The same in CPU time. */
-  readonly aloneCpuMs: number;
+  /** Of the runs for one user. */
+  readonly times: readonly RunTime[];
 }
 
 /** Throws `model_refused`, or ProcessEnded where the model took its process with it. */
@@ -95,8 +93,7 @@ async function tryAlone(runs: TrialRuns, options: TrialOptions): Promise<Tried> 
   const { batch, realUsers, users, totalCpuMs } = options;
   const alone = new Map<number, Answer>();
   const refused = new Map<number, string>();
-  const times: number[] = [];
-  const cpuTimes: number[] = [];
+  const times: RunTime[] = [];
   let wanted = users;
   for (let row = 0; row < users && alone.size < wanted; row++) {
     const fault = batch.faults.get(row);
@@ -107,10 +104,9 @@ async function tryAlone(runs: TrialRuns, options: TrialOptions): Promise<Tried> 
     }
     const [answer = []] = run.answers;
     alone.set(row, answer);
-    times.push(run.ms);
-    cpuTimes.push(run.cpuMs);
+    times.push(run);
     // Each user costs two runs alone and, in the mixes, a third of one.
-    const affordable = (totalCpuMs * PLANNED_SHARE) / Math.min(...cpuTimes);
+    const affordable = (totalCpuMs * PLANNED_SHARE) / Math.min(...times.map(({ cpuMs }) => cpuMs));
     wanted = Math.max(LEAST_USERS, Math.min(users, Math.floor((affordable - 3) / 2.5)));
   }
   const rows = [...alone.keys()];
@@ -120,12 +116,13 @@ async function tryAlone(runs: TrialRuns, options: TrialOptions): Promise<Tried> 
     const who = noReal && rows.length > 0 ? ', with each real user' : ', with every user';
     throw trialFailed(options, who, why ?? 'there is no user to try');
   }
-  return { rows, alone, refused, aloneMs: median(times), aloneCpuMs: median(cpuTimes) };
+  return { rows, alone, refused, times };
 }
 
 /** All together, in other mixes, all again in reverse, and as many as a run has. Returns what a user cost there. */
 async function tryTogether(runs: TrialRuns, options: TrialOptions, tried: Tried, seen: Seen): Promise<TrialCost> {
-  const { rows, aloneMs, aloneCpuMs } = tried;
+  const { rows, times } = tried;
+  const aloneMs = median(times.map(({ ms }) => ms));
   const all = rows.length === 1 ? [...rows, ...rows, ...rows] : rows;
   const together = async (some: readonly number[]) => {
     const run = await askGood(runs, options, some);
@@ -144,7 +141,8 @@ async function tryTogether(runs: TrialRuns, options: TrialOptions, tried: Tried,
   const width = tried.alone.get(rows[0] ?? -1)?.length ?? 1;
   const size = Math.max(1, Math.min(LARGE_BATCH, Math.floor(LARGE_VALUES / width)));
   // What it takes at most: as long as so many users one after the other.
-  const isAffordable = runs.spentCpuMs() + size * aloneCpuMs < options.totalCpuMs * PLANNED_SHARE;
+  const isAffordable =
+    runs.spentCpuMs() + size * median(times.map(({ cpuMs }) => cpuMs)) < options.totalCpuMs * PLANNED_SHARE;
   if (size <= all.length || !isAffordable) {
     return { aloneMs, perUserUs: (ms * 1_000) / all.length, batchSize: all.length };
   }
