@@ -76,8 +76,8 @@ export class ProcessEnded extends ScoringCrash {
   /** In a few words, for people. */
   readonly how: string;
 
-  constructor(how: string, why: ProcessEnd) {
-    super(`the inference process ended: ${how}`);
+  constructor(how: string, why: ProcessEnd, cpuMs?: number) {
+    super(`the inference process ended: ${how}`, cpuMs);
     this.why = why;
     this.how = how;
   }
@@ -240,7 +240,7 @@ function explain(
   code: number | null,
   signal: NodeJS.Signals | null,
 ): ProcessEnded {
-  if (killedFor !== null) return new ProcessEnded(killedFor.how, killedFor.why);
+  if (killedFor !== null) return new ProcessEnded(killedFor.how, killedFor.why, killedFor.cpuMs);
   const watchdog = /watchdog: (.*)/.exec(said)?.[1];
   if (watchdog !== undefined) return new ProcessEnded(watchdog, 'memory');
   const how = signal ? `signal ${signal}` : `exit code ${code}`;

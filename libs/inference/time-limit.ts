@@ -15,6 +15,8 @@ export interface TimeLimit {
 export interface TimeUp {
   readonly why: 'deadline' | 'starved';
   readonly how: string;
+  /** CPU time that the child took for the answer, if that decided. */
+  readonly cpuMs?: number;
 }
 
 /** How many times its CPU limit a child may take in wall time: 10 % of a processor is enough for it. */
@@ -84,7 +86,7 @@ function timeUp(
   { usedMs, spentMs }: { readonly usedMs: number | null; readonly spentMs: number },
 ): TimeUp | null {
   if (usedMs !== null && usedMs >= cpuMs) {
-    return { why: 'deadline', how: `no answer within ${Math.round(cpuMs)} ms of CPU time` };
+    return { why: 'deadline', how: `no answer within ${Math.round(cpuMs)} ms of CPU time`, cpuMs: usedMs };
   }
   if (usedMs === null && spentMs >= Math.min(cpuMs, wallMs) - TIMER_EARLY_MS) {
     return { why: 'deadline', how: `no answer within ${Math.round(Math.min(cpuMs, wallMs))} ms` };

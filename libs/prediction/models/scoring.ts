@@ -45,9 +45,13 @@ export const UNBOUNDED: Admission = Object.freeze({ room: () => Number.POSITIVE_
 
 /** The process that ran a batch died or had to be killed: somewhere in the batch is a poison row. */
 export class ScoringCrash extends Error {
-  constructor(how: string) {
+  /** CPU time in ms for which the run was ended; undefined: it ended for another reason. */
+  readonly cpuMs: number | undefined;
+
+  constructor(how: string, cpuMs?: number) {
     super(how);
     this.name = 'ScoringCrash';
+    this.cpuMs = cpuMs;
   }
 }
 

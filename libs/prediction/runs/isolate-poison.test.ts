@@ -215,6 +215,22 @@ describe('time', () => {
     expect([...faults.keys()].sort((a, b) => a - b)).toEqual([...hanging]);
   });
 
+  it('of a batch is CPU time where a part is ended for it: a busy machine makes no innocent user a failure', async () => {
+    let clock = 0;
+    const scorer: Scorer = {
+      async score({ rows, timeoutMs, runTimeoutMs = timeoutMs }) {
+        const hangs = rows.includes(2_500);
+        // A twentieth of a processor.
+        clock += hangs ? runTimeoutMs * 20 : 5;
+        if (hangs) throw new ScoringCrash('no answer', runTimeoutMs);
+        return { tensors: { score: { data: rows.map(Number), width: 1 } } };
+      },
+    };
+    const request = requestOf(5_000, { timeoutMs: 20_000 });
+    const { faults } = await scoreIsolating(scorer, request, { now: () => clock });
+    expect([...faults.keys()]).toEqual([2_500]);
+  });
+
   it('is not spent further once whoever is told of the progress objects', async () => {
     const { scorer, asked } = modelThatFailsOf(new Set([0]));
     const onPart = () => {

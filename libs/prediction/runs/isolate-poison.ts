@@ -44,7 +44,7 @@ export interface IsolationOptions {
 const FAILURES_OF_A_BROKEN_MODEL = 128;
 /** Failures for each row: enough to find one poison user in a hundred, and no day is spent on a chunk full of them. */
 const FAILURES_A_ROW = 1 / 8;
-/** Of a batch, what failing parts may take together; as the budget, but in time. */
+/** Of a batch, what failing parts may take together; as the budget, but in time. CPU time where that ended a part. */
 const FAILING_MS = 120_000;
 /** How long the run of a part of a batch may take: a healthy one of 1,024 rows takes milliseconds. */
 const PART_BASE_MS = 1_000;
@@ -82,7 +82,7 @@ export async function scoreIsolating(
       // What was scored before the deadline is still of use to the next reader.
       if (isLate && isTandemError(error, 'live_timeout')) return leave(rows);
       if (!isOfTheRows(error)) throw error;
-      return afterFailure(rows, error.message, now() - started);
+      return afterFailure(rows, error.message, costOf(error) ?? now() - started);
     }
   }
 
@@ -178,6 +178,11 @@ function giveUp(faults: Map<number, string>, rows: Rows, why: string): [] {
 /** A batch without room is refused whole: its chunk is given back, and no user of it is called a failure. */
 function isRefusalOfSome(error: unknown, { priority }: ScoreRequest): error is RowsRefused {
   return error instanceof RowsRefused && error.rows.size > 0 && !(priority === 'batch' && error.code === 'overloaded');
+}
+
+/** On a busy machine far less than the time that passed: innocent users must not be given up for that. */
+function costOf(error: Error): number | undefined {
+  return error instanceof ScoringCrash ? error.cpuMs : undefined;
 }
 
 function isOfTheRows(error: unknown): error is Error {
