@@ -1,4 +1,5 @@
 /** A busy machine gives a child little CPU: no model is refused for it, no user fails of it, and no child hangs for ever. */
+import { getPriority } from 'node:os';
 import { endlessModel } from '@tandem/testing/hostile-models';
 import { linearModel } from '@tandem/testing/onnx-models';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -20,11 +21,12 @@ describe.runIf(process.platform === 'linux')('the trial of a model', { timeout: 
   it('passes a good model that takes far longer than its limit, for want of CPU', async () => {
     const limits = {
       memoryLimitMb: 512,
+      niceSteps: 0,
       loadLimit: cpuLimit(1_000),
       runLimit: cpuLimit(1_000),
       totalLimit: cpuLimit(10_000),
     };
-    const { parity } = await withSlowChildren(1 / 16, () => checkModel(version, bytes, limits), 1_600);
+    const { parity } = await withSlowChildren(1 / 8, () => checkModel(version, bytes, limits), 1_600);
     expect(parity.users.madeUp).toBe(64);
   });
 
@@ -38,6 +40,26 @@ describe.runIf(process.platform === 'linux')('the trial of a model', { timeout: 
       retryAfter: expect.any(Number),
     });
     expect(childPids()).toEqual([]);
+  });
+
+  it.each([
+    { niceSteps: 0, beyond: [0] },
+    { niceSteps: undefined, beyond: [0, Math.min(10, 19 - getPriority())] },
+  ])('runs at the priority asked for: $niceSteps', async ({ niceSteps, beyond }) => {
+    const limits = { memoryLimitMb: 512, runLimit: cpuLimit(300), ...(niceSteps === undefined ? {} : { niceSteps }) };
+    let isOver = false;
+    const trial = checkModel(endless.version, endless.bytes, limits).catch((error: unknown) => {
+      isOver = true;
+      return error;
+    });
+    const seen = new Set<number>();
+    const look = () => {
+      for (const pid of childPids()) seen.add(nicenessOf(pid) - getPriority());
+      return isOver;
+    };
+    await expect.poll(look, { interval: 10, timeout: 100_000 }).toBe(true);
+    expect(await trial).toMatchObject({ code: 'model_refused' });
+    expect([...seen]).toEqual(beyond);
   });
 });
 
@@ -69,7 +91,9 @@ describe.runIf(process.platform === 'linux')('a child that gets no CPU at all', 
     const load = () => child.load({ session: 'm', bytes, sha256: null }, [], cpuLimit(100, 1_000));
     await expect(withSlowChildren(0, load)).rejects.toMatchObject({
       ...busy,
-      message: expect.stringMatching(/^the inference process got 0(\.0\d*)? s of CPU in [\d.]+ s: the machine is busy$/),
+      message: expect.stringMatching(
+        /^the inference process got 0(\.0\d*)? s of CPU in [\d.]+ s: the machine is busy$/,
+      ),
     });
     expect((await child.ended).why).toBe('starved');
   });
@@ -95,3 +119,12 @@ describe.runIf(process.platform === 'linux')('a child that gets no CPU at all', 
     expect(Object.keys((await scored).tensors)).toEqual(['score']);
   });
 });
+
+/** That of this process where the child has just ended. */
+function nicenessOf(pid: number): number {
+  try {
+    return getPriority(pid);
+  } catch {
+    return getPriority();
+  }
+}
