@@ -110,7 +110,7 @@ export function createEndpoints(
   return [
     readOne(dependencies),
     readMany(dependencies),
-    sendEvents(dependencies),
+    ...sendEvents(dependencies),
     sendOutcomes(dependencies),
     ...userEndpoints(dependencies),
     startRun(dependencies),

@@ -2,6 +2,7 @@
 import { OpenAPIHono } from '@hono/zod-openapi';
 import type { Endpoint } from './endpoint.ts';
 import { describeSecurity } from './keys/describe-security.ts';
+import { nameSchemas } from './name-schemas.ts';
 import { PROBLEM_KINDS, problemType } from './problem.ts';
 
 export type ApiDocument = ReturnType<OpenAPIHono['getOpenAPI31Document']>;
@@ -9,7 +10,7 @@ export type ApiDocument = ReturnType<OpenAPIHono['getOpenAPI31Document']>;
 export function describeApi(endpoints: readonly Endpoint[]): ApiDocument {
   const described = new OpenAPIHono();
   describeSecurity(described.openAPIRegistry, endpoints);
-  return described.getOpenAPI31Document({
+  const document = described.getOpenAPI31Document({
     openapi: '3.1.0',
     info: {
       title: 'Tandem',
@@ -32,6 +33,7 @@ ${INTRODUCTION}\n\n## Problems\n\n${listProblems()}`,
       { name: 'documentation' },
     ],
   });
+  return nameSchemas(document);
 }
 
 const INTRODUCTION = `A prediction says where it comes from (\`source\`) and why (\`reason\`); none is silently stale.

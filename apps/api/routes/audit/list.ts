@@ -13,14 +13,16 @@ export interface AuditDependencies {
 
 const AuditSchema = z.strictObject({
   rows: z.array(
-    z.strictObject({
-      number: z.string(),
-      at: z.iso.datetime(),
-      actor: z.string().openapi({ description: '`key:<name>`, `api`, `cli`, `analysis`, …' }),
-      action: z.string(),
-      predictor: z.string().nullable(),
-      detail: z.record(z.string(), z.unknown()),
-    }),
+    z
+      .strictObject({
+        number: z.string(),
+        at: z.iso.datetime(),
+        actor: z.string().openapi({ description: '`key:<name>`, `api`, `cli`, `analysis`, …' }),
+        action: z.string(),
+        predictor: z.string().nullable(),
+        detail: z.record(z.string(), z.unknown()),
+      })
+      .openapi('AuditRow'),
   ),
   next: z.string().nullable(),
 });

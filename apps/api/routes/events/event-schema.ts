@@ -33,22 +33,24 @@ export const EventSchema = z
     },
   });
 
+const EventResultSchema = z
+  .strictObject({
+    id: z.string(),
+    source: z.string(),
+    status: z.enum(['accepted', 'duplicate', 'erased']),
+    userId: z.string(),
+    contextVersion: z.int(),
+    contextToken: z.string().openapi({ description: 'What a read may demand with Prediction-Min-Context' }),
+    ignored: z.array(z.string()).max(10).optional().openapi({
+      description:
+        'Names in `data` that no predictor takes from events, the first ten, cut to 64 characters: misspelt, or of a predictor that names neither features.asOf nor features.overlayFor. Left out where there is none',
+    }),
+  })
+  .openapi('EventResult');
+
 export const ResultsSchema = z
   .strictObject({
-    results: z.array(
-      z.strictObject({
-        id: z.string(),
-        source: z.string(),
-        status: z.enum(['accepted', 'duplicate', 'erased']),
-        userId: z.string(),
-        contextVersion: z.int(),
-        contextToken: z.string().openapi({ description: 'What a read may demand with Prediction-Min-Context' }),
-        ignored: z.array(z.string()).max(10).optional().openapi({
-          description:
-            'Names in `data` that no predictor takes from events, the first ten, cut to 64 characters: misspelt, or of a predictor that names neither features.asOf nor features.overlayFor. Left out where there is none',
-        }),
-      }),
-    ),
+    results: z.array(EventResultSchema),
   })
   .openapi('EventResults', {
     example: {

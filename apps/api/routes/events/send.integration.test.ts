@@ -16,8 +16,8 @@ const eventOf = (changes: object = {}) => ({
   subject: '1',
   ...changes,
 });
-const send = (body: unknown, type = STRUCTURED, headers = {}) =>
-  api.post('/v1/events', body, { 'content-type': type, ...headers });
+const send = (body: unknown, type = STRUCTURED, headers = {}, path = '/v1/events') =>
+  api.post(path, body, { 'content-type': type, ...headers });
 const resultsOf = async (response: Response) =>
   ((await response.json()) as { results: Record<string, unknown>[] }).results;
 const ignoredSoFar = async () => {
@@ -75,14 +75,24 @@ describe('POST /v1/events', () => {
     expect(second).toMatchObject({ id: 'b2', contextVersion: 2 });
   });
 
-  it('takes a batch, in order, also of none', async () => {
-    const batch = [eventOf({ subject: '4' }), eventOf({ subject: '5' }), eventOf({ subject: '4' })];
-    expect(await resultsOf(await send(batch, BATCHED))).toMatchObject([
-      { userId: '4', contextVersion: 1 },
-      { userId: '5', contextVersion: 1 },
-      { userId: '4', contextVersion: 2 },
+  it.each([
+    ['/v1/events', ['4', '5']],
+    ['/v1/events/batch', ['14', '15']],
+  ])('takes a batch at %s, in order, also of none', async (path, [first, second]) => {
+    const batch = [first, second, first].map((subject) => eventOf({ subject }));
+    expect(await resultsOf(await send(batch, BATCHED, {}, path))).toMatchObject([
+      { userId: first, contextVersion: 1 },
+      { userId: second, contextVersion: 1 },
+      { userId: first, contextVersion: 2 },
     ]);
-    expect(await resultsOf(await send([], BATCHED))).toEqual([]);
+    expect(await resultsOf(await send([], BATCHED, {}, path))).toEqual([]);
+  });
+
+  it('takes batches alone at /v1/events/batch', async () => {
+    const single = await send(eventOf(), STRUCTURED, {}, '/v1/events/batch');
+    expect(single.status).toBe(415);
+    expect(await single.json()).toMatchObject({ remedy: expect.stringContaining(BATCHED) });
+    expect((await api.post('/v1/events/batch')).status).toBe(415);
   });
 
   it.each<[string, object, string]>([

@@ -1,4 +1,7 @@
-/** POST /v1/events: CloudEvents in the structured, batched or binary mode; all of a request are applied, or none. */
+/**
+ * POST /v1/events: CloudEvents in the structured, batched or binary mode; all of a request are applied, or none.
+ * POST /v1/events/batch: the batched mode alone.
+ */
 import { createRoute, z } from '@hono/zod-openapi';
 import { isTandemError, TandemError } from '@tandem/prediction/errors';
 import type { ContextEvent, EventResult } from '@tandem/prediction/events/events';
@@ -22,6 +25,8 @@ export interface SendDependencies {
   readonly metrics: Pick<Metrics, 'events' | 'eventsIgnored'>;
 }
 
+type EventMediaType = typeof STRUCTURED | typeof BATCHED | 'application/json';
+
 /** Events with how their place is written in a problem's field. */
 interface Incoming {
   readonly events: readonly ContextEvent[];
@@ -30,14 +35,26 @@ interface Incoming {
   readonly isBinary?: true;
 }
 
-export function sendEvents({ recordEvents, metrics }: SendDependencies): Endpoint {
+/** The endpoint of single events, which takes batches too, and the one of batches alone. */
+export function sendEvents(dependencies: SendDependencies): readonly Endpoint[] {
+  return [
+    sending(dependencies, route, [STRUCTURED, BATCHED, 'application/json']),
+    sending(dependencies, batchRoute, [BATCHED]),
+  ];
+}
+
+function sending(
+  { recordEvents, metrics }: SendDependencies,
+  ofRoute: Endpoint['route'],
+  mediaTypes: readonly EventMediaType[],
+): Endpoint {
   return {
-    route,
+    route: ofRoute,
     scope: 'events:write',
     produces: 'application/json',
     async handle(context, event) {
       try {
-        const { events, prefix, isBinary } = await readEvents(context);
+        const { events, prefix, isBinary } = await readEvents(context, mediaTypes);
         event.add({ events: events.length });
         const results = await recordEvents(events, prefix).catch((error) => {
           const found = events.length === 1 && prefix(0) === '' ? withoutIndex(error) : error;
@@ -70,12 +87,13 @@ function countStatuses(results: readonly EventResult[]): Record<string, number> 
   return counts;
 }
 
-async function readEvents({ req }: Context): Promise<Incoming> {
+async function readEvents({ req }: Context, mediaTypes: readonly EventMediaType[]): Promise<Incoming> {
   refuseContentEncoding(req.header('content-encoding'));
   const bytes = await readBody(req.raw, req.header('content-length'));
   const contentType = req.header('content-type');
-  if (contentType === undefined && bytes.length === 0) return readBinary(req.raw.headers, null);
-  switch (requireMediaType(contentType, [STRUCTURED, BATCHED, 'application/json'])) {
+  const isBare = contentType === undefined && bytes.length === 0;
+  if (isBare && mediaTypes.includes('application/json')) return readBinary(req.raw.headers, null);
+  switch (requireMediaType(contentType, mediaTypes)) {
     case STRUCTURED:
       return { events: [parseCloudEvent(readJson(bytes))], prefix: () => '' };
     case BATCHED:
@@ -136,31 +154,48 @@ function withField(error: TandemError, field: string): TandemError {
   });
 }
 
+const RESPONSES = {
+  202: {
+    description: 'Applied; a result for each event, in order',
+    content: { 'application/json': { schema: ResultsSchema } },
+  },
+  ...problems('body_too_large', 'unsupported_media_type', 'invalid_input', 'event_conflict', 'unavailable'),
+};
+
 const route = createRoute({
   operationId: 'sendEvents',
   method: 'post',
   path: '/v1/events',
   tags: ['events'],
-  summary: 'Say that users changed',
-  description:
-    "CloudEvents 1.0: `subject` is the user id, `data` an object of feature values, or absent. The acknowledgement means a durable commit that raised the user's context version; the same source and id again is answered as a duplicate. Values that no predictor takes are ignored, and named in the result. The binary mode carries the attributes in `ce-` headers and `data` as an `application/json` body.",
+  summary: 'Say that a user changed',
+  description: `CloudEvents 1.0: \`subject\` is the user id, \`data\` an object of feature values, or absent. The acknowledgement means a durable commit that raised the user's context version; the same source and id again is answered as a duplicate. Values that no predictor takes are ignored, and named in the result. The binary mode carries the attributes in \`ce-\` headers and \`data\` as an \`application/json\` body. A batch (\`${BATCHED}\`) is taken here as at \`/v1/events/batch\`.`,
   request: {
     body: {
       required: true,
       content: {
         [STRUCTURED]: { schema: EventSchema },
-        [BATCHED]: { schema: z.array(EventSchema).max(MAX_EVENTS) },
         'application/json': {
           schema: z.record(z.string(), z.unknown()).openapi({ description: 'Binary mode: `data` alone' }),
         },
       },
     },
   },
-  responses: {
-    202: {
-      description: 'Applied; a result for each event, in order',
-      content: { 'application/json': { schema: ResultsSchema } },
-    },
-    ...problems('body_too_large', 'unsupported_media_type', 'invalid_input', 'event_conflict', 'unavailable'),
+  responses: RESPONSES,
+});
+
+/**
+ * A path of its own in the description: generated Python clients cannot send an array where a path takes other media
+ * types too.
+ */
+const batchRoute = createRoute({
+  operationId: 'sendEventBatch',
+  method: 'post',
+  path: '/v1/events/batch',
+  tags: ['events'],
+  summary: 'Say that users changed',
+  description: `An array of at most ${MAX_EVENTS.toLocaleString('en')} events, each as \`POST /v1/events\` takes it. All are applied, or none.`,
+  request: {
+    body: { required: true, content: { [BATCHED]: { schema: z.array(EventSchema).max(MAX_EVENTS) } } },
   },
+  responses: RESPONSES,
 });

@@ -31,12 +31,18 @@ const PaceSchema = z.strictObject({
   speedup: SpeedupSchema,
 });
 
-const ClassFiguresSchema = z.strictObject({ auc: z.number().nullable(), logLoss: z.number() });
-const ErrorFiguresSchema = z.strictObject({ meanAbsoluteError: z.number(), rootMeanSquaredError: z.number() });
+const ClassFiguresSchema = z.strictObject({ auc: z.number().nullable(), logLoss: z.number() }).openapi('ClassFigures');
+const ErrorFiguresSchema = z
+  .strictObject({ meanAbsoluteError: z.number(), rootMeanSquaredError: z.number() })
+  .openapi('ErrorFigures');
 
 const FiguresSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('classes'), parent: ClassFiguresSchema, build: ClassFiguresSchema }),
-  z.strictObject({ kind: z.literal('errors'), parent: ErrorFiguresSchema, build: ErrorFiguresSchema }),
+  z
+    .strictObject({ kind: z.literal('classes'), parent: ClassFiguresSchema, build: ClassFiguresSchema })
+    .openapi('ComparedClasses'),
+  z
+    .strictObject({ kind: z.literal('errors'), parent: ErrorFiguresSchema, build: ErrorFiguresSchema })
+    .openapi('ComparedErrors'),
 ]);
 
 const OutputSchema = z.strictObject({

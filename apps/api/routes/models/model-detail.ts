@@ -58,8 +58,8 @@ export const ModelDetailSchema = z
       overlayForMs: z.int().nullable(),
     }),
     rowByRow: z.boolean().openapi({ description: 'Whether each user is inferred alone' }),
-    metadata: MetadataSchema.nullable().openapi({ description: 'What the file says of itself' }),
-    parity: ParitySchema.nullable().openapi({ description: 'The certificate of its trial' }),
+    metadata: z.union([MetadataSchema, z.null()]).openapi({ description: 'What the file says of itself' }),
+    parity: z.union([ParitySchema, z.null()]).openapi({ description: 'The certificate of its trial' }),
   })
   .openapi('ModelDetail');
 

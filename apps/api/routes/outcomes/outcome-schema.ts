@@ -33,14 +33,16 @@ export const OutcomesSchema = z
 export const OutcomeResultsSchema = z
   .strictObject({
     results: z.array(
-      z.strictObject({
-        id: z.string(),
-        source: z.string(),
-        userId: z.string(),
-        status: z.enum(['accepted', 'duplicate', 'erased']).openapi({
-          description: '`erased`: the user is erased, and nothing but the id was kept',
-        }),
-      }),
+      z
+        .strictObject({
+          id: z.string(),
+          source: z.string(),
+          userId: z.string(),
+          status: z.enum(['accepted', 'duplicate', 'erased']).openapi({
+            description: '`erased`: the user is erased, and nothing but the id was kept',
+          }),
+        })
+        .openapi('OutcomeResult'),
     ),
   })
   .openapi('OutcomeResults', {

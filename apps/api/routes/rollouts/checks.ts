@@ -17,12 +17,14 @@ export interface CheckDependencies extends Pick<RolloutDependencies, 'rollouts'>
 
 const ChecksSchema = z.strictObject({
   checks: z.array(
-    z.strictObject({
-      at: z.iso.datetime(),
-      step: z.int(),
-      applied: z.boolean().openapi({ description: 'Whether it moved the rollout' }),
-      judgement: JudgementSchema,
-    }),
+    z
+      .strictObject({
+        at: z.iso.datetime(),
+        step: z.int(),
+        applied: z.boolean().openapi({ description: 'Whether it moved the rollout' }),
+        judgement: JudgementSchema,
+      })
+      .openapi('RolloutCheck'),
   ),
 });
 

@@ -2,31 +2,35 @@
 import { z } from '@hono/zod-openapi';
 import type { Judgement } from '@tandem/experiment/rollout-figures';
 
-const CheckSchema = z.strictObject({
-  name: z.string().openapi({ example: 'errorRate' }),
-  arm: z.string().nullable(),
-  guardrail: z.boolean(),
-  state: z.enum(['pass', 'fail', 'inconclusive', 'skipped']),
-  figures: z.record(z.string(), z.unknown()),
-  why: z.string().openapi({ description: 'For people' }),
-});
+const CheckSchema = z
+  .strictObject({
+    name: z.string().openapi({ example: 'errorRate' }),
+    arm: z.string().nullable(),
+    guardrail: z.boolean(),
+    state: z.enum(['pass', 'fail', 'inconclusive', 'skipped']),
+    figures: z.record(z.string(), z.unknown()),
+    why: z.string().openapi({ description: 'For people' }),
+  })
+  .openapi('JudgementCheck');
 
-export const JudgementSchema = z.strictObject({
-  verdict: z.enum(['promote', 'hold', 'roll_back']),
-  reason: z.enum([
-    'no_traffic',
-    'too_few_users',
-    'sample_ratio',
-    'guardrail_worse',
-    'sources_differ',
-    'inconclusive',
-    'step_too_short',
-    'hold_deadline',
-    'not_worse',
-  ]),
-  why: z.string(),
-  checks: z.array(CheckSchema),
-});
+export const JudgementSchema = z
+  .strictObject({
+    verdict: z.enum(['promote', 'hold', 'roll_back']),
+    reason: z.enum([
+      'no_traffic',
+      'too_few_users',
+      'sample_ratio',
+      'guardrail_worse',
+      'sources_differ',
+      'inconclusive',
+      'step_too_short',
+      'hold_deadline',
+      'not_worse',
+    ]),
+    why: z.string(),
+    checks: z.array(CheckSchema),
+  })
+  .openapi('Judgement');
 
 export const JUDGEMENT_EXAMPLE: z.output<typeof JudgementSchema> = {
   verdict: 'hold',

@@ -11,9 +11,11 @@ import { requireRollout } from './rollout-view.ts';
 const OverrideSchema = z
   .strictObject({ variant: z.string().max(63).openapi({ example: 'candidate' }) })
   .openapi('ArmOverride');
-const OverridesSchema = z.strictObject({
-  overrides: z.array(z.strictObject({ userId: z.string(), variant: z.string() })),
-});
+const OverridesSchema = z
+  .strictObject({
+    overrides: z.array(z.strictObject({ userId: z.string(), variant: z.string() }).openapi('OverriddenUser')),
+  })
+  .openapi('ArmOverrides');
 const EXAMPLE = { overrides: [{ userId: '42', variant: 'candidate' }] };
 const BODY = { schema: OverrideSchema, example: { variant: 'candidate' } } as const;
 

@@ -88,55 +88,64 @@ const AnalysisSchema = z.strictObject({
 const coverage = z.enum(['required', 'live']).default('required');
 const analysis = AnalysisSchema.prefault({});
 
-const CanarySchema = z.strictObject({
-  kind: z.literal('canary'),
-  version,
-  steps: z
-    .array(percent)
-    .min(1)
-    .max(20)
-    .refine(
-      (steps) => steps.every((step, i) => i === 0 || step > (steps[i - 1] ?? 0)),
-      'they must rise, each above the one before',
-    )
-    .refine((steps) => steps.at(-1) === 100, 'the last must be 100')
-    .optional()
-    .openapi({
-      description: 'Percent of the users. Default: 1, 5, 25, 50, 100; with `atOnce` 100',
-      example: [1, 5, 25, 50, 100],
+const CanarySchema = z
+  .strictObject({
+    kind: z.literal('canary'),
+    version,
+    steps: z
+      .array(percent)
+      .min(1)
+      .max(20)
+      .refine(
+        (steps) => steps.every((step, i) => i === 0 || step > (steps[i - 1] ?? 0)),
+        'they must rise, each above the one before',
+      )
+      .refine((steps) => steps.at(-1) === 100, 'the last must be 100')
+      .optional()
+      .openapi({
+        description: 'Percent of the users. Default: 1, 5, 25, 50, 100; with `atOnce` 100',
+        example: [1, 5, 25, 50, 100],
+      }),
+    atOnce: z.boolean().default(false).openapi({
+      description:
+        'Skips the steps and the analysis: all users are served from the version as soon as it is loaded, from its kept generation. Only for a former stable version',
     }),
-  atOnce: z.boolean().default(false).openapi({
-    description:
-      'Skips the steps and the analysis: all users are served from the version as soon as it is loaded, from its kept generation. Only for a former stable version',
-  }),
-  coverage,
-  analysis,
-});
+    coverage,
+    analysis,
+  })
+  .openapi('CanaryPlan');
 
-const ShadowSchema = z.strictObject({
-  kind: z.literal('shadow'),
-  version,
-  share: share.default(0.1),
-  maxPerSecond: z.number().positive().max(100_000).default(50),
-});
+const ShadowSchema = z
+  .strictObject({
+    kind: z.literal('shadow'),
+    version,
+    share: share.default(0.1),
+    maxPerSecond: z.number().positive().max(100_000).default(50),
+  })
+  .openapi('ShadowPlan');
 
 /** An A/B test holds for as long as people want to learn from it. */
 const AbAnalysisSchema = AnalysisSchema.extend({ holdDeadline: duration('90d').nullable().default(null) });
 
-const AbSchema = z.strictObject({
-  kind: z.literal('ab'),
-  arms: z
-    .array(z.strictObject({ variant: armName, version, weight: percent }))
-    .min(1)
-    .max(9)
-    .refine((arms) => new Set(arms.map(({ variant }) => variant)).size === arms.length, 'each needs a name of its own')
-    .refine(
-      (arms) => arms.reduce((sum, { weight }) => sum + bucketsOf(weight), 0) <= BUCKETS,
-      'their weights make at most 100 together',
-    ),
-  coverage,
-  analysis: AbAnalysisSchema.prefault({}),
-});
+const AbSchema = z
+  .strictObject({
+    kind: z.literal('ab'),
+    arms: z
+      .array(z.strictObject({ variant: armName, version, weight: percent }))
+      .min(1)
+      .max(9)
+      .refine(
+        (arms) => new Set(arms.map(({ variant }) => variant)).size === arms.length,
+        'each needs a name of its own',
+      )
+      .refine(
+        (arms) => arms.reduce((sum, { weight }) => sum + bucketsOf(weight), 0) <= BUCKETS,
+        'their weights make at most 100 together',
+      ),
+    coverage,
+    analysis: AbAnalysisSchema.prefault({}),
+  })
+  .openapi('AbPlan');
 
 export const RolloutPlanSchema = z
   .discriminatedUnion('kind', [CanarySchema, ShadowSchema, AbSchema], {

@@ -27,7 +27,9 @@ const COMPARISONS = {
     .openapi({ description: 'Decisions that the candidate would have made otherwise; null: no threshold is declared' }),
 };
 
-const LatenciesSchema = z.array(z.strictObject({ toMs: z.number().nullable(), users: z.int() }));
+const LatenciesSchema = z.array(
+  z.strictObject({ toMs: z.number().nullable(), users: z.int() }).openapi('LatencyClass'),
+);
 
 export const ShadowReportSchema = z
   .strictObject({

@@ -1,0 +1,98 @@
+/**
+ * Gives every object schema of the OpenAPI document a name in `components.schemas`. Generators of clients need it: they
+ * make one class per object, and leave out objects and endpoints when two names clash. A schema without
+ * `.openapi('Name')` is named by its place: an item of `User.predictors` becomes `UserPredictor`.
+ */
+import type { ApiDocument } from './openapi.ts';
+
+/** A JSON schema: the keywords that hold other schemas, and what goes with a reference. */
+export interface JsonSchema {
+  readonly $ref?: string;
+  readonly type?: string | readonly string[];
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly additionalProperties?: JsonSchema | boolean;
+  readonly items?: JsonSchema;
+  readonly anyOf?: readonly JsonSchema[];
+  readonly oneOf?: readonly JsonSchema[];
+}
+
+/** What has bodies by media type: a request or an answer. */
+interface Contents {
+  readonly content?: Readonly<Record<string, { schema?: JsonSchema }>>;
+}
+
+interface Operation {
+  readonly operationId: string;
+  readonly requestBody?: Contents;
+  readonly responses: Readonly<Record<string, Contents>>;
+}
+
+type NamedSchemas = Map<string, JsonSchema>;
+
+/** Throws where two schemas would have one name: `.openapi('Name')` gives one of them another. */
+export function nameSchemas({ paths, components, ...rest }: ApiDocument): ApiDocument {
+  const named: NamedSchemas = new Map();
+  for (const [name, schema] of Object.entries((components?.schemas ?? {}) as Record<string, JsonSchema>)) {
+    addSchema(named, name, withNamedParts(named, name, schema));
+  }
+  const renamed = structuredClone(paths ?? {});
+  for (const operation of Object.values(renamed).flatMap<Operation>(Object.values)) {
+    nameContents(named, `${capitalised(operation.operationId)}Body`, operation.requestBody);
+    for (const answer of Object.values(operation.responses)) {
+      nameContents(named, `${capitalised(operation.operationId)}Answer`, answer);
+    }
+  }
+  return { ...rest, paths: renamed, components: { ...components, schemas: Object.fromEntries(named) } } as ApiDocument;
+}
+
+function nameContents(named: NamedSchemas, name: string, { content = {} }: Contents = {}): void {
+  for (const body of Object.values(content)) if (body.schema) body.schema = byName(named, name, body.schema);
+}
+
+/** A reference where the schema is an object with fields; else the schema with references for its parts. */
+function byName(named: NamedSchemas, name: string, schema: JsonSchema): JsonSchema {
+  if (!schema.properties) return withNamedParts(named, name, schema);
+  const { description, default: preset, type, ...object } = schema;
+  addSchema(named, name, { type: 'object', ...withNamedParts(named, name, object) });
+  const reference = { $ref: `#/components/schemas/${name}` };
+  return {
+    ...([type].flat().includes('null') ? { anyOf: [reference, { type: 'null' }] } : reference),
+    ...(description === undefined ? {} : { description }),
+    ...(preset === undefined ? {} : { default: preset }),
+  };
+}
+
+function withNamedParts(named: NamedSchemas, name: string, schema: JsonSchema): JsonSchema {
+  const { properties, additionalProperties, items, anyOf, oneOf } = schema;
+  const part = (of: JsonSchema) => byName(named, name, of);
+  return {
+    ...schema,
+    ...(properties && { properties: namedProperties(named, name, properties) }),
+    ...(typeof additionalProperties === 'object' && { additionalProperties: part(additionalProperties) }),
+    ...(items && { items: part(items) }),
+    ...(anyOf && { anyOf: anyOf.map(part) }),
+    ...(oneOf && { oneOf: oneOf.map(part) }),
+  };
+}
+
+function namedProperties(named: NamedSchemas, name: string, properties: NonNullable<JsonSchema['properties']>) {
+  const entries = Object.entries(properties).map(([key, schema]) => {
+    const holdsMany = schema.items !== undefined || typeof schema.additionalProperties === 'object';
+    return [key, byName(named, `${name}${capitalised(holdsMany ? key.replace(/s$/, '') : key)}`, schema)];
+  });
+  return Object.fromEntries(entries) as Record<string, JsonSchema>;
+}
+
+function addSchema(named: NamedSchemas, name: string, schema: JsonSchema): void {
+  const other = named.get(name);
+  if (other && JSON.stringify(other) !== JSON.stringify(schema)) {
+    throw new Error(`Two schemas of the OpenAPI document are named ${name}. Name one with .openapi('…').`);
+  }
+  named.set(name, schema);
+}
+
+function capitalised(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
+}
