@@ -40,6 +40,7 @@ interface DescribedBody {
 
 interface DescribedOperation {
   readonly operationId: string;
+  readonly parameters?: readonly { readonly name: string; readonly required?: boolean }[];
   readonly requestBody?: DescribedBody;
   readonly responses: Readonly<Record<string, DescribedBody>>;
 }
@@ -72,10 +73,13 @@ function within(place: string, schema: JsonSchema): [place: string, schema: Json
   return [[place, schema], ...parts.flatMap(([name, one]) => within(name, one))];
 }
 
+function operations(): DescribedOperation[] {
+  return Object.values(published().paths).flatMap((methods) => Object.values(methods));
+}
+
 /** Every body of the document. */
 function bodies(): { place: string; isRequest: boolean; type: string; schema: JsonSchema }[] {
-  const operations = Object.values(published().paths).flatMap((methods) => Object.values(methods));
-  return operations.flatMap(({ operationId, requestBody, responses }) =>
+  return operations().flatMap(({ operationId, requestBody, responses }) =>
     Object.entries({ request: requestBody, ...responses }).flatMap(([name, one]) =>
       Object.entries(one?.content ?? {}).map(([type, { schema = {} }]) => ({
         ...{ place: `${operationId} ${name} ${type}`, isRequest: name === 'request', type, schema },
@@ -157,6 +161,15 @@ describe('what generators of clients need of the description', () => {
       return !isKnown && (isRequest || !type.startsWith('text/'));
     });
     expect(unread.map(({ place }) => place)).toEqual([]);
+  });
+
+  // Else what openapi-python-client writes does not import what it names: a NameError.
+  it('has an optional parameter for each operation that takes several media types', () => {
+    const without = operations().filter(
+      ({ requestBody, parameters = [] }) =>
+        Object.keys(requestBody?.content ?? {}).length > 1 && parameters.every(({ required }) => required),
+    );
+    expect(without.map(({ operationId }) => operationId)).toEqual([]);
   });
 
   // openapi-python-client asks `isinstance(body, list[Event])` there, which raises a TypeError for each body.

@@ -4,6 +4,18 @@ import { z } from '@hono/zod-openapi';
 export const STRUCTURED = 'application/cloudevents+json';
 export const BATCHED = 'application/cloudevents-batch+json';
 
+const attribute = z.string().optional();
+
+/** The attributes of an event in the binary mode. */
+export const AttributeHeaders = z.object({
+  'ce-specversion': attribute.openapi({ description: 'The binary mode alone, as all of `ce-…`', example: '1.0' }),
+  'ce-id': attribute.openapi({ example: 'order-1009' }),
+  'ce-source': attribute.openapi({ example: '/shop/orders' }),
+  'ce-type': attribute.openapi({ example: 'order.placed' }),
+  'ce-subject': attribute.openapi({ description: 'The user id', example: '42' }),
+  'ce-time': attribute.openapi({ example: '2026-11-24T10:12:00Z' }),
+});
+
 export const EventSchema = z
   .looseObject({
     specversion: z.literal('1.0'),

@@ -16,7 +16,7 @@ import { problems } from '../../problem-schema.ts';
 import type { RecordEvents } from '../../record-events.ts';
 import { binaryAttributes } from './binary-event.ts';
 import { parseCloudEvent } from './cloud-event.ts';
-import { BATCHED, EventSchema, ResultsSchema, STRUCTURED } from './event-schema.ts';
+import { AttributeHeaders, BATCHED, EventSchema, ResultsSchema, STRUCTURED } from './event-schema.ts';
 
 export const MAX_EVENTS = 1_000;
 
@@ -170,6 +170,7 @@ const route = createRoute({
   summary: 'Say that a user changed',
   description: `CloudEvents 1.0: \`subject\` is the user id, \`data\` an object of feature values, or absent. The acknowledgement means a durable commit that raised the user's context version; the same source and id again is answered as a duplicate. Values that no predictor takes are ignored, and named in the result. The binary mode carries the attributes in \`ce-\` headers and \`data\` as an \`application/json\` body. A batch (\`${BATCHED}\`) is taken here as at \`/v1/events/batch\`.`,
   request: {
+    headers: AttributeHeaders,
     body: {
       required: true,
       content: {

@@ -1,0 +1,50 @@
+/**
+ * The Python client that openapi-python-client generates from a document. The generator is installed once, from a package
+ * index, into a virtual environment of its own beside other caches of the tests.
+ */
+import { execFile } from 'node:child_process';
+import { access, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
+
+const GENERATOR = 'openapi-python-client==0.29.1';
+
+const run = promisify(execFile);
+
+export interface PythonTools {
+  readonly python: string;
+  /** Generates the package `tandem_client` in the folder. Rejects with what the generator could not take. */
+  generate(document: string, folder: string): Promise<void>;
+}
+
+/** Rejects with what is missing: Python 3.11 or newer with `venv`, or a package index. */
+export async function findPythonTools(): Promise<PythonTools> {
+  const environment = join(tmpdir(), `tandem-test-${GENERATOR.replace('==', '-')}`);
+  const bin = join(environment, 'bin');
+  const python = join(bin, 'python');
+  const isComplete = join(environment, 'complete');
+  if (!(await exists(isComplete))) {
+    await rm(environment, { recursive: true, force: true });
+    await run('python3', ['-m', 'venv', environment]);
+    await run(python, ['-m', 'pip', 'install', '--quiet', GENERATOR]);
+    await writeFile(isComplete, '');
+  }
+  return {
+    python,
+    async generate(document, folder) {
+      const output = join(folder, 'tandem_client');
+      const options = ['--meta', 'none', '--fail-on-warning', '--path', document, '--output-path', output];
+      // It formats what it wrote with ruff, which it looks for on the path.
+      const env = { ...process.env, PATH: [bin, process.env.PATH].join(delimiter) };
+      await run(join(bin, 'openapi-python-client'), ['generate', ...options], { env });
+    },
+  };
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}
