@@ -79,6 +79,11 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
     'Features unusable',
     "the model cannot take the user's features as they are, and nothing lower may answer; no repetition helps until they change",
   ),
+  output_unusable: kind(
+    422,
+    'Output unusable',
+    'the model gives NaN or Infinity for this user, and nothing lower may answer; no repetition helps until features or model change',
+  ),
   rate_limited: kind(429, 'Too many requests', "the key's own limit is used up; see `Retry-After`"),
   headers_too_large: kind(
     STATUS.headers_too_large,

@@ -21,6 +21,7 @@ export type Reason =
   | 'requested'
   | 'live_failed'
   | 'features_unusable'
+  | 'output_unusable'
   | 'live_timeout'
   | 'overloaded'
   | 'unverified';

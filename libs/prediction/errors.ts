@@ -31,6 +31,7 @@ export type ErrorCode =
   | 'live_timeout'
   | 'live_failed'
   | 'features_unusable'
+  | 'output_unusable'
   | 'unavailable'
   | 'config_invalid'
   | 'model_refused';

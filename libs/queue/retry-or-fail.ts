@@ -21,6 +21,7 @@ function mayPass(code: ErrorCode): boolean {
     case 'live_timeout':
     case 'live_failed':
     case 'features_unusable':
+    case 'output_unusable':
     case 'history_changed':
     case 'run_conflict':
     case 'model_refused':

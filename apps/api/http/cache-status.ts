@@ -39,6 +39,7 @@ function forwardReason(why: Reason): string {
     case 'fresh':
     case 'live_failed':
     case 'features_unusable':
+    case 'output_unusable':
     case 'live_timeout':
     case 'overloaded':
     case 'unverified':

@@ -18,6 +18,7 @@ export const REASONS: Readonly<Record<string, string>> = {
   requested: 'the caller asked for it',
   live_failed: 'the model could not be run',
   features_unusable: 'the model cannot take the user’s features; tandem explain shows why',
+  output_unusable: 'the model gives no finite number for the user’s features; tandem explain shows them',
   live_timeout: 'the model did not answer in time',
   overloaded: 'the model is overloaded',
   unverified: 'Postgres, which alone knows, did not answer',

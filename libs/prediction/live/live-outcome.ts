@@ -5,10 +5,12 @@ import type { FeatureBatch } from '../models/features.ts';
 import type { IsolatedScores } from '../runs/isolate-poison.ts';
 
 /**
- * `live_timeout`: there was no time, whoever took it; `live_failed`: the model is at fault; `features_unusable`: the user's
- * features are, and will be until they change.
+ * - `live_timeout`: the time ran out, whatever took it.
+ * - `live_failed`: the model crashed, or refused the input.
+ * - `features_unusable`: the model cannot take the user's features until they change.
+ * - `output_unusable`: the model gives NaN or another value that is no prediction, until features or model change.
  */
-export type LiveFailureReason = 'live_failed' | 'features_unusable' | 'live_timeout' | 'overloaded';
+export type LiveFailureReason = 'live_failed' | 'features_unusable' | 'output_unusable' | 'live_timeout' | 'overloaded';
 
 /** What the model was given for one user: a row of the features that were read for several. */
 export interface InferenceInputs {
@@ -59,10 +61,12 @@ export function isRefusal(outcome: LiveOutcome): boolean {
 }
 
 /** What becomes of a row of `faults`. */
-export function failureOf({ faults, unusable, overloaded, late }: IsolatedScores, row: number): LiveOutcome {
+export function failureOf(scores: IsolatedScores, row: number): LiveOutcome {
+  const { faults, unusable, withoutOutput, overloaded, late } = scores;
   const detail = faults.get(row) ?? '';
   const features = unusable.get(row);
   if (features) return unusableFeatures(detail, features);
+  if (withoutOutput.has(row)) return { kind: 'failed', reason: 'output_unusable', detail };
   if (overloaded.has(row)) return { kind: 'failed', reason: 'overloaded', detail };
   return { kind: 'failed', reason: late.has(row) ? 'live_timeout' : 'live_failed', detail };
 }

@@ -116,6 +116,16 @@ describe('the ladder', () => {
     expect(answerTo(outcome, { onLiveFailure: 'default' })).toBe('default features_unusable 0.2 of context_newer');
   });
 
+  it('names the output that is no number, and no time to try again', () => {
+    const outcome: LiveOutcome = { kind: 'failed', reason: 'output_unusable', detail: 'output score is NaN' };
+    const result = fallBack(readOf({ onLiveFailure: 'error' }), standingOf([]), 'missing', outcome) as TandemError;
+    expect(result).toMatchObject({ code: 'output_unusable', retryAfter: undefined });
+    expect(result.message).toBe('User 42 cannot be predicted: output score is NaN.');
+    expect(result.remedy).not.toContain('again');
+    expect(answerTo(outcome)).toBe('stale output_unusable 3 of context_newer');
+    expect(answerTo(outcome, { onLiveFailure: 'default' })).toBe('default output_unusable 0.2 of context_newer');
+  });
+
   it('tells when to try again in every other error, and never what is for the log alone', () => {
     const result = fallBack(readOf({ onLiveFailure: 'error' }), standingOf([]), 'missing', failed('live_failed'));
     expect(result).toMatchObject({ retryAfter: 1, detail: 'why' });

@@ -19,7 +19,7 @@ import { decodeOutputs } from '../models/outputs.ts';
 import type { ModelVersion } from '../predictor.ts';
 import type { StoredPrediction } from '../stored-prediction.ts';
 import type { CertifiedRead, Standing } from './certified-read.ts';
-import { featuresUnusable, notFound, overLiveLimit } from './read-errors.ts';
+import { featuresUnusable, notFound, outputUnusable, overLiveLimit } from './read-errors.ts';
 
 /** The answer of a user whom no fresh candidate could answer, given what live inference made of it. */
 export function fallBack(
@@ -116,6 +116,7 @@ export function noPrediction(reason: Reason, outcome: LiveOutcome | undefined, u
   if (outcome?.kind === 'failed' && reason === 'features_unusable') {
     return featuresUnusable(userId, outcome.features ?? [], outcome.detail);
   }
+  if (outcome?.kind === 'failed' && reason === 'output_unusable') return outputUnusable(userId, outcome.detail);
   return errorOf(reason, outcome);
 }
 

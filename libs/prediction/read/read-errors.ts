@@ -44,8 +44,19 @@ export function featuresUnusable(userId: string, features: readonly string[], wh
       : `the model does not take its ${which} (null, or no value of the kind)`;
   return new TandemError('features_unusable', `User ${userId} cannot be predicted: ${reason}.`, {
     remedy:
-      'in tandem.config.ts say what a null counts as (features.nulls) and an unknown text (features.categories), or mend the feature query; freshness.default there is served meanwhile. tandem explain, or GET /v1/users/{userId}/explanations/{predictor}, shows what is wrong',
+      'in tandem.config.ts say what a null counts as (features.nulls) and an unknown text (features.categories), or fix the feature query; freshness.default there is served meanwhile. tandem explain, or GET /v1/users/{userId}/explanations/{predictor}, shows what is wrong',
     detail: why,
+  });
+}
+
+/**
+ * Without `retryAfter`: the same features give the same output.
+ * @param why names the output and its value
+ */
+export function outputUnusable(userId: string, why: string): TandemError {
+  return new TandemError('output_unusable', `User ${userId} cannot be predicted: ${why}.`, {
+    remedy:
+      'look at the features with tandem explain, or GET /v1/users/{userId}/explanations/{predictor}; then fix the feature query, or push a model that gives a finite number for them. freshness.default in tandem.config.ts is served meanwhile',
   });
 }
 

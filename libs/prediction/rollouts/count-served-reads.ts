@@ -50,6 +50,7 @@ const FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'live_timeout',
   'live_failed',
   'features_unusable',
+  'output_unusable',
   'overloaded',
   'unavailable',
 ]);

@@ -97,7 +97,8 @@ describe('a poison user', () => {
         return { tensors: { ...tensors, score: { data, width: 1 } } };
       },
     };
-    const { faults } = await scoreIsolating(odd, requestOf(5));
+    const { faults, withoutOutput } = await scoreIsolating(odd, requestOf(5));
+    expect([...withoutOutput]).toEqual([1]);
     expect([...faults]).toEqual([
       [1, 'output score is NaN'],
       [3, 'index 77 is out of range'],
@@ -137,6 +138,7 @@ describe('what lies in no row', () => {
       outputs: new Map(),
       faults: new Map(),
       unusable: new Map(),
+      withoutOutput: new Set(),
       overloaded: new Set(),
       late: new Set(),
     });

@@ -25,6 +25,8 @@ export interface IsolatedScores {
   readonly faults: ReadonlyMap<number, string>;
   /** Those of `faults` whose features no input of the model can hold: row of the batch → their names. */
   readonly unusable: ReadonlyMap<number, readonly string[]>;
+  /** Those of `faults` for which the model gave no usable output, such as NaN. Run again, it gives the same. */
+  readonly withoutOutput: ReadonlySet<number>;
   /** Those of `faults` that only found no room to wait in. Never of a batch: that is refused whole, and comes again. */
   readonly overloaded: ReadonlySet<number>;
   /** Those of `faults` that were not scored for want of time. Of live requests alone. */
@@ -93,7 +95,10 @@ export async function scoreIsolating(
 
   function take(rows: Rows, { tensors }: ScoreResult): void {
     const encoded = encodeBatch(request.version.outputs, tensors, rows.length);
-    for (const [i, fault] of encoded.faults) faults.set(rows[i] as number, fault);
+    for (const [i, fault] of encoded.faults) {
+      faults.set(rows[i] as number, fault);
+      apart.withoutOutput.add(rows[i] as number);
+    }
     if (encoded.faults.size < rows.length) scored.push({ rows, encoded });
   }
 
@@ -134,9 +139,14 @@ export async function scoreIsolating(
   };
 }
 
-/** Those whose failure is not the model's. */
+/** Those whose failure is no crash and no refusal of the model. */
 function nobodyApart() {
-  return { unusable: new Map<number, readonly string[]>(), overloaded: new Set<number>(), late: new Set<number>() };
+  return {
+    unusable: new Map<number, readonly string[]>(),
+    withoutOutput: new Set<number>(),
+    overloaded: new Set<number>(),
+    late: new Set<number>(),
+  };
 }
 
 function byRow(parts: readonly ScoredPart[]): Map<number, Buffer> {

@@ -85,7 +85,7 @@ const route = createRoute({
         'live_timeout',
         'live_failed',
       ] as const),
-      ...(['features_unusable', 'rate_limited', 'overloaded', 'unavailable'] as const),
+      ...(['features_unusable', 'output_unusable', 'rate_limited', 'overloaded', 'unavailable'] as const),
     ),
   },
 });

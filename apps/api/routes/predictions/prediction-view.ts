@@ -22,6 +22,7 @@ export const PredictionSchema = z
       'requested',
       'live_failed',
       'features_unusable',
+      'output_unusable',
       'live_timeout',
       'overloaded',
       'unverified',

@@ -157,6 +157,7 @@ const route = createRoute({
       'live_timeout',
       'live_failed',
       'features_unusable',
+      'output_unusable',
       'overloaded',
       'unavailable',
       'not_cached',
