@@ -48,6 +48,19 @@ test('what Postgres refuses a connection for has its remedy', () => {
   ]);
 });
 
+test('an outage that a store’s refusal is behind is told as that refusal', () => {
+  const cause = Object.assign(new Error('database "nodb" does not exist'), { code: '3D000' });
+  expect(lines(new TandemError('unavailable', 'The database does not answer at the moment.', { cause }))).toEqual([
+    'tandem: database "nodb" does not exist',
+    '  create the database (createdb), or correct its name in DATABASE_URL',
+  ]);
+});
+
+test('a certificate that is not known has the ways to name its CA', () => {
+  const error = Object.assign(new Error('self-signed certificate'), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' });
+  expect(lines(error)).toEqual(['tandem: self-signed certificate', expect.stringContaining('sslrootcert=')]);
+});
+
 test('a right that Postgres refuses is told with the command that names the grant', () => {
   const error = Object.assign(new Error('permission denied for function pg_control_system'), { code: '42501' });
   expect(lines(error)).toEqual([

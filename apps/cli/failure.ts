@@ -2,6 +2,7 @@
 import { ProblemError, UnreachableError } from '@tandem/client/client-errors';
 import { LocalServerError } from '@tandem/local-servers/local-server-error';
 import { isTandemError, type TandemError } from '@tandem/prediction/errors';
+import { explainStoreRefusal } from './servers/store-refusals.ts';
 
 export const EXIT_FAILURE = 1;
 export const EXIT_USAGE = 2;
@@ -60,27 +61,17 @@ export function explainFailure(error: unknown): Failure {
     const problem = error.message.slice(0, -error.remedy.length).trimEnd();
     return failure(error.code, problem, undefined, error.remedy);
   }
-  return failure('failed', explainPlainError(error), undefined, REMEDIES[sqlStateOf(error) ?? '']);
+  const refusal = explainStoreRefusal(error);
+  return failure('failed', refusal?.message ?? explainPlainError(error), undefined, refusal?.remedy);
 }
-
-/** What Postgres refuses a connection for (SQLSTATE), and what helps. */
-const REMEDIES: Readonly<Record<string, string>> = {
-  '28P01': 'correct the password in DATABASE_URL',
-  '28000': 'correct user and host in DATABASE_URL, or what pg_hba.conf allows them',
-  '3D000': 'create the database (createdb), or correct its name in DATABASE_URL',
-  '42501':
-    'run `tandem doctor`, which names the grant; or use another user in DATABASE_URL (feature queries: FEATURES_DATABASE_URL)',
-};
 
 /** An outage that a request would wait out: a person at a terminal wants to know what is down. */
 function explainOutage(error: TandemError): Failure {
+  const refusal = explainStoreRefusal(error.cause);
+  if (refusal) return failure(error.code, refusal.message ?? explainPlainError(error.cause), undefined, refusal.remedy);
   const cause = error.cause instanceof Error ? `: ${explainPlainError(error.cause)}` : '';
   const remedy = error.remedy ?? 'see that it runs, and that its address is right (DATABASE_URL, REDIS_URL)';
   return failure(error.code, `${error.message.replace(/\.$/, '')}${cause}`, undefined, remedy);
-}
-
-function sqlStateOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
 /** The lines for standard error: `tandem: what (where)` and the remedy. */

@@ -40,7 +40,7 @@ export function createPool(options: PoolOptions): pg.Pool {
   const { connectTimeoutMs = CONNECT_TIMEOUT_MS, variable = 'DATABASE_URL' } = options;
   const limits = { statementTimeoutMs, lockTimeoutMs, idleInTransactionMs: IDLE_IN_TRANSACTION_MS };
   const pool = new pg.Pool({
-    connectionString: withoutOurs(url),
+    connectionString: forDriver(url),
     max,
     min,
     application_name: applicationName,
@@ -67,12 +67,17 @@ const OURS = [
   'client_encoding',
 ];
 
+/** What the driver takes for `verify-full`, after a warning of many lines on standard error. */
+const VERIFIED = ['prefer', 'require', 'verify-ca'];
+
 /** The URL without what is ours to set. Its `options` stay: what they set beside that holds. */
-function withoutOurs(url: string): string {
+function forDriver(url: string): string {
   const [address = '', search = ''] = url.split(/\?(.*)/s);
   const parameters = new URLSearchParams(search);
-  if (!OURS.some((name) => parameters.has(name))) return url;
+  const isVerified = VERIFIED.includes(parameters.get('sslmode') ?? '') && !parameters.has('uselibpqcompat');
+  if (!isVerified && !OURS.some((name) => parameters.has(name))) return url;
   for (const name of OURS) parameters.delete(name);
+  if (isVerified) parameters.set('sslmode', 'verify-full');
   return parameters.size === 0 ? address : `${address}?${parameters}`;
 }
 

@@ -1,0 +1,82 @@
+/** Addresses that real servers refuse: each command says what is wrong, where, and what helps. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { findFreePort } from '@tandem/local-servers/ports';
+import { linearModel } from '@tandem/testing/onnx-models';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { makeFolder, type OwnRedis, ownRedis } from '../../../test/e2e/servers.fixture.ts';
+import { runCli } from '../cli.fixture.ts';
+
+const CONFIG = `export default { predictors: { churn: {
+  model: './churn.onnx',
+  features: { sql: 'select customer_id as user_id, a, b from missing_table', overlayFor: '1h' },
+  outputs: { score: 'float32' },
+} } };`;
+let cwd: string;
+let servers: string;
+let redis: OwnRedis & { close(): Promise<void> };
+
+beforeAll(async () => {
+  cwd = await mkdtemp(join(tmpdir(), 'tandem-refusals-'));
+  await writeFile(join(cwd, 'tandem.config.ts'), CONFIG);
+  await writeFile(join(cwd, 'churn.onnx'), linearModel({ weights: [1, 1] }));
+  servers = await makeFolder();
+  redis = await ownRedis(servers);
+});
+afterAll(async () => {
+  await redis?.close();
+  for (const folder of [cwd, servers]) await rm(folder, { recursive: true, force: true });
+});
+
+function changed(url: string, change: (url: URL) => void): string {
+  const other = new URL(url);
+  change(other);
+  return other.href;
+}
+
+async function said(command: string, env: Readonly<Record<string, string>>): Promise<string> {
+  const given = { DATABASE_URL: inject('databaseUrl'), REDIS_URL: redis.url, PORT: String(await findFreePort()) };
+  const { code, out, err } = await runCli(command.split(' '), { cwd, env: { ...given, ...env } });
+  expect(code).toBe(1);
+  return out + err;
+}
+
+const COMMANDS = ['check', 'migrate', 'doctor', 'up'];
+
+test.each(COMMANDS)('%s names the database that does not exist', async (command) => {
+  const url = changed(inject('databaseUrl'), (one) => {
+    one.pathname = '/no_such_database';
+  });
+  const text = await said(command, { DATABASE_URL: url });
+  expect(text).toMatch(/database "no_such_database" does not exist\n.*create the database \(createdb\).*DATABASE_URL/);
+  expect(text).not.toContain('does not answer');
+});
+
+test.each(COMMANDS)('%s says that the server has no TLS, which sslmode demands', async (command) => {
+  const url = changed(inject('databaseUrl'), (one) => one.searchParams.set('sslmode', 'require'));
+  const text = await said(command, { DATABASE_URL: url });
+  expect(text).toMatch(/Postgres there has no TLS \(ssl = off\), and sslmode in DATABASE_URL demands it\n.*ssl = on/);
+  expect(text).not.toContain('Warning');
+});
+
+test.each(['doctor', 'up'])('%s says that Redis requires a password, or refuses it', async (command) => {
+  const without = changed(redis.url, (url) => {
+    url.password = '';
+  });
+  expect(await said(command, { REDIS_URL: without })).toMatch(
+    /Redis there requires a password \(NOAUTH\), and the address has none\n.*REDIS_URL.*redis:\/\/:password@/,
+  );
+  const wrong = changed(redis.url, (url) => {
+    url.password = 'wrong';
+  });
+  expect(await said(command, { REDIS_URL: wrong })).toMatch(
+    /Redis there refuses the user or the password \(WRONGPASS\)\n.*correct them in REDIS_URL/,
+  );
+});
+
+test('check names a relation that does not exist, with its line, and does not blame the form of the query', async () => {
+  expect(await said('check', {})).toMatch(
+    /Postgres refuses the feature query: relation "missing_table" does not exist \(line 1 of the query\)\n.*correct its name, or create it.*search_path/,
+  );
+});
