@@ -161,6 +161,18 @@ test.each(['127.0.0.1', 'localhost'])('a server that refuses connections on %s i
   await pool.end();
 });
 
+test.each<[string, (url: URL) => void]>([
+  ['TLS, which the server does not have', (url) => url.searchParams.set('sslmode', 'require')],
+  ['a login with a wrong password', (url) => Object.assign(url, { password: 'wrong' })],
+  ['a database that does not exist', (url) => Object.assign(url, { pathname: '/no_such_database' })],
+])('an address that demands %s is unavailable, not a defect', async (_, change) => {
+  const url = new URL(database.url);
+  change(url);
+  const pool = createPool({ url: url.href, applicationName: 'refused' });
+  await expect(query(pool, { text: 'select 1' })).rejects.toMatchObject(unavailable);
+  await pool.end();
+});
+
 test('int8 is a number where a double holds it, else its text', async () => {
   expect([parseInt8('9007199254740991'), parseInt8('9007199254740992')]).toEqual([
     9007199254740991,

@@ -194,12 +194,14 @@ async function abandon(client: pg.PoolClient, error: unknown): Promise<void> {
   );
 }
 
-/** SQLSTATE classes and codes of a server that cannot serve now: connection, shutdown, a database not there (yet). */
-const CONNECTION_SQLSTATE = /^(08|57P|25P03|25P04|3D000)/;
+/** SQLSTATE classes and codes of a server that cannot serve now: connection, login, shutdown, a database not there (yet). */
+const CONNECTION_SQLSTATE = /^(08|28|57P|25P03|25P04|3D000)/;
+/** Node's codes: of sockets, and of certificates that are refused. */
+const CONNECTION_CODE = /^(E[A-Z]|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
 /** 53400 is not among them: a limit such as temp_file_limit stays exceeded. */
 const BUSY_SQLSTATE = /^(53(?!400)|55P03|57014|25006|40P01|40001)/;
 const CONNECTION_MESSAGE =
-  /^(Connection terminated|timeout exceeded when trying|Query read timeout|Client has encountered a connection error|Cannot use a pool after|Client was closed)/;
+  /^(Connection terminated|The server does not support SSL|timeout exceeded when trying|Query read timeout|Client has encountered a connection error|Cannot use a pool after|Client was closed)/;
 
 /** Whether the connection itself is no longer good. */
 export function isConnectionFailure(error: unknown): boolean {
@@ -208,7 +210,7 @@ export function isConnectionFailure(error: unknown): boolean {
   const code = sqlState(error);
   if (code !== undefined) return CONNECTION_SQLSTATE.test(code);
   // Of a name with several addresses the error has a code alone.
-  return ('code' in error && /^E[A-Z]/.test(String(error.code))) || CONNECTION_MESSAGE.test(error.message);
+  return ('code' in error && CONNECTION_CODE.test(String(error.code))) || CONNECTION_MESSAGE.test(error.message);
 }
 
 /** The error as callers should see it: `unavailable` where a retry may succeed, else as it was. */
