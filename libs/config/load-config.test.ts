@@ -152,7 +152,11 @@ test.each<[string, Settings, string]>([
   ['model is not there', { model: './none.onnx' }, 'churn.model: there is no file'],
   ['model is empty', { model: 'empty.onnx' }, 'empty.onnx is empty → export the model again'],
   ['model is a folder', { model: 'folder.onnx' }, 'folder.onnx is not a file → name the ONNX file itself'],
-  ['model is huge', { model: 'huge.onnx' }, 'huge.onnx has 268435457 bytes, more than 268435456'],
+  [
+    'model is huge',
+    { model: 'huge.onnx' },
+    'huge.onnx has 256.1 MiB, more than the 256 MiB that a model file may have',
+  ],
   ['semicolon', { features: { sql: 'select 1;' } }, 'features.sql: contains a semicolon → leave it out'],
   [
     'parameter',
@@ -315,6 +319,6 @@ test('the error reads as one text, each problem with its file and remedy', async
       '  /app/tandem.config.ts: predictors.churn.batch.chunkSize: is 0, not a whole number from 1 to 50000\n' +
       '    → write a whole number from 1 to 50000\n' +
       '  /app/tandem.config.ts: predictors.churn.model: there is no file /app/model.onnx\n' +
-      '    → mend the path; it is relative to the config file',
+      '    → correct the path; it is relative to the config file',
   );
 });

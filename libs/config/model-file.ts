@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { MAX_MODEL_BYTES } from '@tandem/prediction/models/model-limits';
+import { MAX_MODEL_BYTES, SMALLER_MODEL, tooLargeForModel } from '@tandem/prediction/models/model-limits';
 import type { SettingProblem } from './config-problem.ts';
 
 export interface ModelFile {
@@ -26,17 +26,14 @@ export async function readModelFile(
     if (!facts.isFile()) return refuse(`${file} is not a file`, 'name the ONNX file itself');
     if (facts.size === 0) return refuse(`${file} is empty`, 'export the model again');
     if (facts.size > MAX_MODEL_BYTES) {
-      return refuse(
-        `${file} has ${facts.size} bytes, more than ${MAX_MODEL_BYTES}`,
-        'use a smaller or quantised model',
-      );
+      return refuse(`${file} ${tooLargeForModel(facts.size)}`, SMALLER_MODEL);
     }
     const bytes = await readFile(file);
     return { ok: true, model: { path: file, bytes, sha256: createHash('sha256').update(bytes).digest('hex') } };
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : error;
     if (code === 'ENOENT' || code === 'ENOTDIR') {
-      return refuse(`there is no file ${file}`, 'mend the path; it is relative to the config file');
+      return refuse(`there is no file ${file}`, 'correct the path; it is relative to the config file');
     }
     return refuse(`${file} cannot be read (${code})`, 'make it readable for the user that runs Tandem');
   }

@@ -33,8 +33,8 @@ describe('inspectModel', { timeout: 60_000 }, () => {
       expect(error).toEqual(refused(text));
       expect(error).toMatchObject({ field: 'predictors.x.model', remedy: expect.any(String) });
     }
-    await expect(inspectModel(Buffer.alloc(11), { maxBytes: 10 })).rejects.toEqual(
-      refused('11 bytes, more than the 10'),
+    await expect(inspectModel(Buffer.alloc(2_097_152), { maxBytes: 1_048_576 })).rejects.toEqual(
+      refused('the file has 2 MiB, more than the 1 MiB that a model file may have'),
     );
   });
 });

@@ -4,7 +4,12 @@
  */
 import { isTandemError, TandemError } from '@tandem/prediction/errors';
 import type { FeatureBatch } from '@tandem/prediction/models/features';
-import { INFERENCE_MEMORY_MB, MAX_MODEL_BYTES } from '@tandem/prediction/models/model-limits';
+import {
+  INFERENCE_MEMORY_MB,
+  MAX_MODEL_BYTES,
+  SMALLER_MODEL,
+  tooLargeForModel,
+} from '@tandem/prediction/models/model-limits';
 import type { Verification } from '@tandem/prediction/models/verification';
 import type { ModelDefinition } from '@tandem/prediction/predictor';
 import {
@@ -142,8 +147,7 @@ async function withModel<T>(
 ): Promise<T> {
   const { maxBytes, memoryLimitMb, loadLimit, niceSteps, field } = limits;
   if (bytes.length > maxBytes) {
-    const text = `the file has ${bytes.length} bytes, more than the ${maxBytes} that a model may have`;
-    throw refuse(field, text, 'Make it smaller: fewer or shallower trees, or int8 weights.');
+    throw refuse(field, `the file ${tooLargeForModel(bytes.length, maxBytes)}`, SMALLER_MODEL);
   }
   const process = startInferenceProcess({ memoryLimitMb, boundData: true, startLimit: START_LIMIT, niceSteps });
   try {

@@ -14,10 +14,16 @@ export interface FileBounds {
   readonly remedy: string;
 }
 
+const MIB = 1_048_576;
+
+function inUnits(bytes: number): string {
+  return bytes % MIB === 0 ? `${bytes / MIB} MiB` : `${bytes} bytes`;
+}
+
 /** Throws a RequestError `body_too_large`, or `malformed_request` where the body breaks off. */
 export async function readFileBody(request: Request, { most, remedy }: FileBounds): Promise<ReadFile> {
   const announced = Number(request.headers.get('content-length') ?? 0);
-  const tooLarge = () => new RequestError('body_too_large', `The body has at most ${most} bytes.`, { remedy });
+  const tooLarge = () => new RequestError('body_too_large', `The body has at most ${inUnits(most)}.`, { remedy });
   if (announced > most) throw tooLarge();
   const hash = createHash('sha256');
   // One buffer of the announced size, whose pages the system gives as they are written: no second copy at the end.

@@ -6,7 +6,7 @@ import { measureModel } from '@tandem/inference/check-model';
 import { featureNames } from '@tandem/inference/model-metadata';
 import { schemaState } from '@tandem/offline-store/migrate';
 import { inputMisfits } from '@tandem/prediction/models/input-fit';
-import { MAX_MODEL_BYTES } from '@tandem/prediction/models/model-limits';
+import { MAX_MODEL_BYTES, SMALLER_MODEL, tooLargeForModel } from '@tandem/prediction/models/model-limits';
 import { isTensorType } from '@tandem/prediction/models/tensor-range';
 import { findWithdrawn } from '../adoption/served-predictors.ts';
 import { CommandFailure, EXIT_USAGE } from '../failure.ts';
@@ -100,8 +100,7 @@ async function readModel(file: string): Promise<Buffer> {
     });
   }
   if (facts.size > MAX_MODEL_BYTES) {
-    const remedy = 'use a smaller or quantised model';
-    throw new CommandFailure(`${file} has ${facts.size} bytes, more than ${MAX_MODEL_BYTES}`, { remedy });
+    throw new CommandFailure(`${file} ${tooLargeForModel(facts.size)}`, { remedy: SMALLER_MODEL });
   }
   return readFile(file);
 }

@@ -6,6 +6,18 @@
 /** The largest artifact, in bytes. It is one value in Postgres, and a child must hold it within its memory. */
 export const MAX_MODEL_BYTES = 256 * 1024 * 1024;
 
+const MIB = 1024 * 1024;
+
+/** The same for people. */
+export const MAX_MODEL_SIZE = `${MAX_MODEL_BYTES / MIB} MiB`;
+
+export const SMALLER_MODEL = 'export a smaller model: fewer or shallower trees, or int8 weights';
+
+/** What is wrong with a file of so many bytes, to go after its name. Rounded up, so that it is above the limit as read. */
+export function tooLargeForModel(bytes: number, most: number = MAX_MODEL_BYTES): string {
+  return `has ${Math.ceil((bytes / MIB) * 10) / 10} MiB, more than the ${most / MIB} MiB that a model file may have`;
+}
+
 /** Resident memory in MB of a process that runs models, where nothing else is said; one without a model takes about 100. */
 export const INFERENCE_MEMORY_MB = 512;
 

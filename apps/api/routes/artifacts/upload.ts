@@ -5,7 +5,12 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { RequestError } from '@tandem/http-server/request-error';
 import { isTandemError } from '@tandem/prediction/errors';
-import { MAX_MODEL_BYTES } from '@tandem/prediction/models/model-limits';
+import {
+  MAX_MODEL_BYTES,
+  MAX_MODEL_SIZE,
+  SMALLER_MODEL,
+  tooLargeForModel,
+} from '@tandem/prediction/models/model-limits';
 import type { Context } from 'hono';
 import type { Endpoint } from '../../endpoint.ts';
 import { digestIn } from '../../http/content-digest.ts';
@@ -25,7 +30,7 @@ import {
 
 const LEAST_PART = 262_144;
 const MOST_PART = 8_388_608;
-const WHOLE = { most: MAX_MODEL_BYTES, remedy: 'export a smaller model: fewer or shallower trees, or int8 weights' };
+const WHOLE = { most: MAX_MODEL_BYTES, remedy: SMALLER_MODEL };
 const PART = { most: MOST_PART, remedy: 'send smaller parts' };
 
 export function uploadArtifact(dependencies: ArtifactDependencies): Endpoint {
@@ -67,7 +72,7 @@ async function takePart(
   const { artifactParts, partRoom, uploadRoom } = dependencies;
   const length = last - first + 1;
   if (total > MAX_MODEL_BYTES) {
-    throw new RequestError('body_too_large', `A model has at most ${MAX_MODEL_BYTES} bytes.`, { remedy: WHOLE.remedy });
+    throw new RequestError('body_too_large', `The file ${tooLargeForModel(total)}.`, { remedy: WHOLE.remedy });
   }
   if (length > MOST_PART || (length < LEAST_PART && last + 1 < total)) throw partSize();
   const received = await partRoom.hold(async () => {
@@ -140,7 +145,7 @@ const route = createRoute({
   path: '/v1/artifacts/{sha256}',
   tags: ['models'],
   summary: 'Upload a model file',
-  description: `Up to ${MAX_MODEL_BYTES / 1_048_576} MiB, hashed while it comes; to repeat it changes nothing. A request has to arrive within
+  description: `Up to ${MAX_MODEL_SIZE}, hashed while it comes; to repeat it changes nothing. A request has to arrive within
 seconds: a file that would take longer goes in parts of ${LEAST_PART / 1024} KiB to ${MOST_PART / 1_048_576} MiB, each with
 \`Content-Range: bytes <first>-<last>/<total>\`; after a break, GET says where to go on. \`Content-Digest\` (RFC 9530,
 sha-256) of the body is checked where it is sent. Parts of a file that is given up are kept for a day.`,
