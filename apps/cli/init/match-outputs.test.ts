@@ -37,6 +37,31 @@ test('of several classes all probabilities are kept', () => {
   ]);
 });
 
+test.each([
+  // KMeans from skl2onnx: the distances to the centres.
+  ['scores', 3],
+  ['scores', 2],
+  ['distances', 5],
+  ['logits', 2],
+])('values beside a label that are not named probabilities keep their name: %s', (name, width) => {
+  const label = { field: 'label', from: 'label', type: 'int64' };
+  const values = { field: name, from: name, type: 'float32', width };
+  const match = matchOutputs([tensor('label', 'int64', 'N'), tensor(name, 'float32', 'N', width)]);
+  expect(match).toMatchObject({ ok: true, outputs: [label, values] });
+  expect(match.ok && match.outputs[1]?.note).toContain('does not say what they are');
+});
+
+test('values beside a label whose name says nothing are scores, and no probabilities', () => {
+  expect(outputsOf(tensor('output_0', 'int64', 'N'), tensor('output_1', 'float32', 'N', 3))).toEqual([
+    { field: 'label', from: 'output_0', type: 'int64' },
+    { field: 'scores', from: 'output_1', type: 'float32', width: 3 },
+  ]);
+  expect(outputsOf(tensor('label', 'int64', 'N'), tensor('scores', 'float32', 'N', 'M'))).toEqual([
+    { field: 'label', from: 'label', type: 'int64' },
+    { field: 'scores', from: 'scores', type: 'float32', index: 0 },
+  ]);
+});
+
 test('vectors have their width; several outputs have names of their own', () => {
   expect(outputsOf(tensor('embedding', 'float32', 'N', 16), tensor('output_1', 'float32', 'N', 1))).toEqual([
     { field: 'embedding', from: 'embedding', type: 'float32', width: 16 },

@@ -33,32 +33,43 @@ export function matchOutputs(tensors: readonly OutputTensor[]): OutputMatch {
   const known = tensors.flatMap((tensor) =>
     tensor.type === null ? [] : [{ ...tensor, type: tensor.type as TensorType }],
   );
-  return { ok: true, outputs: asClassifier(known) ?? named(known) };
+  return { ok: true, outputs: asLabelled(known) ?? named(known) };
 }
 
 const isFloat = ({ type }: Tensor) => type.startsWith('float');
 
-/** A label and the probabilities of its classes, as converters of classifiers give them. */
-function asClassifier(tensors: readonly Tensor[]): readonly MatchedOutput[] | null {
+/** A label and several values beside it: the probabilities of its classes where their name says so, else no more than values. */
+function asLabelled(tensors: readonly Tensor[]): readonly MatchedOutput[] | null {
   const [first, second] = tensors;
   if (!first || !second || tensors.length !== 2) return null;
-  const [label, probabilities] = isFloat(second) ? [first, second] : [second, first];
-  if (isFloat(label) || !isFloat(probabilities) || valuesPerUser(label) !== 1) return null;
-  const classes = valuesPerUser(probabilities);
-  if (classes === 1) return null;
-  const { name: from, type } = probabilities;
+  const [label, values] = isFloat(second) ? [first, second] : [second, first];
+  if (isFloat(label) || !isFloat(values) || valuesPerUser(label) !== 1 || valuesPerUser(values) === 1) return null;
   const labelField = { field: 'label', from: label.name, type: label.type };
+  return /prob/i.test(values.name) ? [probabilitiesOf(values), labelField] : [labelField, valuesOf(values)];
+}
+
+/** As converters of classifiers name them. */
+function probabilitiesOf(tensor: Tensor): MatchedOutput {
+  const { name: from, type } = tensor;
+  const classes = valuesPerUser(tensor);
   if (classes !== null && classes > 2) {
-    return [
-      { field: 'probabilities', from, type, width: classes, note: `One for each of the ${classes} classes.` },
-      labelField,
-    ];
+    return { field: 'probabilities', from, type, width: classes, note: `One for each of the ${classes} classes.` };
   }
   const note =
     classes === 2
       ? 'The probability of the second of the two classes (index 1), as predict_proba(X)[:, 1].'
       : 'Of two classes the second (index 1), as predict_proba(X)[:, 1]; the model does not say how many there are.';
-  return [{ field: 'score', from, type, index: 1, note }, labelField];
+  return { field: 'score', from, type, index: 1, note };
+}
+
+/** Distances of a clustering, margins, logits: which, the model's owner knows. */
+function valuesOf(tensor: Tensor): MatchedOutput {
+  const { name: from, type } = tensor;
+  const field = isWord(from) ? from : 'scores';
+  const width = valuesPerUser(tensor);
+  if (width === null) return { field, from, type, index: 0, note: openNote(tensor) };
+  const note = `All ${width} values; the model does not say what they are: distances, margins or probabilities.`;
+  return { field, from, type, width, note };
 }
 
 function named(tensors: readonly Tensor[]): readonly MatchedOutput[] {
