@@ -7,6 +7,7 @@ import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
 import type { Finding } from '../output/finding.ts';
 import type { Databases } from '../servers/databases.ts';
 import { checkPredictor } from './check-predictor.ts';
+import { judgeProbabilities } from './judge-probabilities.ts';
 import { judgeReadTime } from './judge-read-time.ts';
 import { predictSample, type Sample } from './predict-sample.ts';
 
@@ -40,7 +41,7 @@ export async function judgePredictors(
     if ('finding' in sample) findings.push(sample.finding);
     else {
       samples.push(sample);
-      findings.push(...judgeReadTime(predictor, sample));
+      findings.push(...judgeReadTime(predictor, sample), ...judgeProbabilities(sample));
     }
   }
   return { findings, samples };

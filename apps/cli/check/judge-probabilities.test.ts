@@ -1,0 +1,23 @@
+import { expect, test } from 'vitest';
+import { judgeProbabilities } from './judge-probabilities.ts';
+
+const sampleOf = (prediction: Record<string, number | string | number[]>) => ({
+  ...{ predictor: 'churn', userId: '7', features: [], featuresMs: 1, inferenceMs: 1 },
+  prediction,
+});
+
+test('values from 0 to 1 are probabilities, and fields of another name may hold anything', () => {
+  expect(judgeProbabilities(sampleOf({ probabilities: [0, 0.3, 1.000001], label: 'a' }))).toEqual([]);
+  expect(judgeProbabilities(sampleOf({ scores: [-1.2, 3] }))).toEqual([]);
+});
+
+test('margins that are named probabilities, as of an SVC without probabilities, are a warning', () => {
+  expect(judgeProbabilities(sampleOf({ probabilities: [2.2, 1.1, -0.25] }))).toMatchObject([
+    {
+      level: 'warning',
+      subject: 'churn outputs',
+      text: expect.stringContaining('probabilities of user 7 holds 2.2, which is no probability'),
+      remedy: expect.stringContaining('rename the field'),
+    },
+  ]);
+});
