@@ -108,6 +108,8 @@ def models():
     call("list_models_of_predictor", 200, "ListModelsOfPredictorAnswer", "count")
     call("move_model_label", 200, "MovedLabel", "count", "challenger", body=m.LabelMove(version=number))
     call("compare_build", 200, "BuildComparison", "count", build, body=m.BuildComparisonRequest(users=10))
+    for archived in (True, False):
+        call("archive_model", 200, "ModelDetail", "count", build, body=m.ArchiveChange(archived=archived))
     return number, build
 
 

@@ -11,14 +11,15 @@ const SEED = 20_261_127;
 const REQUESTS = 2_000;
 
 /**
- * What chance does not bring about in so few requests: rollouts are moved from one state alone, and one is under way here;
- * a file must be what its hash says, and a model; an explanation must have been kept. The corpus has requests for each.
+ * What chance does not bring about in so few requests: rollouts are moved from one state alone, and one is under way here; a
+ * rollback needs a second generation; a file must be what its hash says, and a model; an explanation must have been kept. The
+ * corpus has requests for each.
  */
 const OUT_OF_REACH: ReadonlySet<string> = new Set([
   ...['sendOutcomes', 'resumeRun', 'startRollout', 'advanceRollout', 'holdRollout', 'resumeRollout', 'promoteRollout'],
-  ...['abortRollout', 'endRollout', 'overrideArm', 'endArmOverride', 'showShadowReport', 'approveGeneration'],
-  ...['pushModel', 'moveModelLabel', 'archiveModel', 'uploadArtifact', 'showArtifact', 'downloadArtifact'],
-  ...['compareBuild', 'keepExplanation', 'showKeptExplanation', 'replayExplanation'],
+  ...['rollBack', 'abortRollout', 'endRollout', 'overrideArm', 'endArmOverride', 'showShadowReport'],
+  ...['approveGeneration', 'pushModel', 'moveModelLabel', 'archiveModel', 'uploadArtifact', 'showArtifact'],
+  ...['downloadArtifact', 'compareBuild', 'keepExplanation', 'showKeptExplanation', 'replayExplanation'],
 ]);
 
 let folder: string;
