@@ -17,6 +17,7 @@ const empty: Backlog = {
   generations: [],
   preparing: [],
   overdue: [],
+  missingWatches: [],
 };
 
 function observer(first: Partial<Backlog>, queue = { counts }) {
@@ -58,6 +59,7 @@ it('forgets a run that has ended, a rollout that has begun, and a predictor that
     generations: [{ predictor: 'churn', ageSeconds: 60 }],
     preparing: [{ predictor: 'churn', seconds: 3_700 }],
     overdue: [{ predictor: 'churn', state: 'holding', seconds: 60 }],
+    missingWatches: [{ predictor: 'churn', tables: 2 }],
   });
   await observe();
   expect(await seriesOf('tandem_generation_age_seconds')).toHaveLength(1);
@@ -67,9 +69,17 @@ it('forgets a run that has ended, a rollout that has begun, and a predictor that
   expect(await seriesOf('tandem_rollout_overdue_seconds')).toEqual([
     'tandem_rollout_overdue_seconds{predictor="churn",state="holding",app="worker"} 60',
   ]);
+  expect(await seriesOf('tandem_watches_missing')).toEqual([
+    'tandem_watches_missing{predictor="churn",app="worker"} 2',
+  ]);
   await observe();
   const gone = ['tandem_runs_unfinished', 'tandem_run_chunks', 'tandem_generation_age_seconds'];
-  for (const name of [...gone, 'tandem_rollout_preparing_seconds', 'tandem_rollout_overdue_seconds']) {
+  for (const name of [
+    ...gone,
+    'tandem_rollout_preparing_seconds',
+    'tandem_rollout_overdue_seconds',
+    'tandem_watches_missing',
+  ]) {
     expect(await seriesOf(name)).toEqual([]);
   }
 });

@@ -21,13 +21,15 @@ export function createObserveBacklog({ findBacklog, queue, metrics }: ObserveBac
   };
 }
 
-function setBacklog({ outbox, runs, generations, preparing, overdue }: Backlog, metrics: Metrics): void {
+function setBacklog(backlog: Backlog, metrics: Metrics): void {
+  const { outbox, runs, generations, preparing, overdue, missingWatches } = backlog;
   metrics.outboxEntries.set(outbox.entries);
   metrics.outboxAge.set(outbox.oldestSeconds);
-  // Whoever has none any more is not to be found under what it had.
-  const { runsUnfinished, runAge, runChunks, generationAge, rolloutPreparing, rolloutOverdue } = metrics;
-  for (const gauge of [runsUnfinished, runAge, runChunks, generationAge, rolloutPreparing, rolloutOverdue])
-    gauge.reset();
+  // A predictor that has none any more must not keep what it had.
+  const { runsUnfinished, runAge, runChunks, generationAge, rolloutPreparing, rolloutOverdue, watchesMissing } =
+    metrics;
+  const progress = [runsUnfinished, runAge, runChunks, generationAge];
+  for (const gauge of [...progress, rolloutPreparing, rolloutOverdue, watchesMissing]) gauge.reset();
   const oldest = new Map<string, number>();
   for (const { predictor, state, runs: count, oldestSeconds, ...chunks } of runs) {
     runsUnfinished.set({ predictor, state }, count);
@@ -40,6 +42,7 @@ function setBacklog({ outbox, runs, generations, preparing, overdue }: Backlog, 
   for (const { predictor, ageSeconds } of generations) generationAge.set({ predictor }, ageSeconds);
   for (const one of preparing) rolloutPreparing.set({ predictor: one.predictor }, one.seconds);
   for (const { predictor, state, seconds } of overdue) rolloutOverdue.set({ predictor, state }, seconds);
+  for (const { predictor, tables } of missingWatches) watchesMissing.set({ predictor }, tables);
 }
 
 function setQueues(counts: Awaited<ReturnType<Queue['counts']>>, metrics: Metrics): void {

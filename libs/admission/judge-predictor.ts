@@ -5,7 +5,7 @@
 import { adoptable } from '@tandem/config/adoptable';
 import type { SettingProblem } from '@tandem/config/config-problem';
 import { paddedColumns, type QueryColumn } from '@tandem/config/query-columns';
-import type { ResolvedPredictor, WatchSetting } from '@tandem/config/resolve-predictor';
+import type { ResolvedPredictor } from '@tandem/config/resolve-predictor';
 import { type CheckedModel, checkModel, inspectModel, type TrialLimits } from '@tandem/inference/check-model';
 import { READS_DIFFER } from '@tandem/inference/trial';
 import { describeQuery } from '@tandem/offline-store/feature-check';
@@ -25,7 +25,6 @@ export interface CheckedPredictor {
   readonly padded: readonly QueryColumn[];
   /** Undefined before the schema is there: see sample-users.ts. */
   readonly users: SampledUsers | undefined;
-  readonly watch: readonly WatchSetting[];
 }
 
 export type Judged = { readonly predictor: CheckedPredictor } | { readonly problems: readonly SettingProblem[] };
@@ -79,7 +78,7 @@ export async function tryPredictor(
   { definition, padded }: Exclude<Defined, { problems: unknown }>,
   options: JudgeOptions,
 ): Promise<CheckedPredictor> {
-  const { name, policy, model, outputs, watch } = resolved;
+  const { name, policy, model, outputs } = resolved;
   const { memoryLimitMb, trial, tell = tellNothing, sampling = {} } = options;
   const limits = { ...trial, field: modelField(resolved), memoryLimitMb };
   const unplaced = outputs.filter(({ index, width }) => index === null && width === null).map((one) => one.name);
@@ -90,7 +89,7 @@ export async function tryPredictor(
     const verification = await tell(`trying the model of ${name}`, () =>
       checkModel(definition, model.bytes, { ...limits, unplaced, ...real }),
     );
-    return { name, policy, definition, artifact: model.bytes, verification, padded, users, watch };
+    return { name, policy, definition, artifact: model.bytes, verification, padded, users };
   };
   return tryOnce().catch(async (error: unknown) => {
     if (!isTandemError(error, 'model_refused') || error.detail !== READS_DIFFER) throw error;

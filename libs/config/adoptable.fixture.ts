@@ -42,7 +42,6 @@ export function predictor({ features, ...other }: Overrides = {}): ResolvedPredi
       batch: { schedule: null, chunkSize: 5000, minCoverage: 0.9 },
     },
     rowByRow: false,
-    watch: [],
     ...other,
   };
 }

@@ -63,7 +63,6 @@ describe('what a push leaves out is as in the version that is served', () => {
         { name: 'rank', from: 'r', type: 'float32', index: null, width: null },
       ],
       rowByRow: false,
-      watch: [],
       policy,
     });
   });

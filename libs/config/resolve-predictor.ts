@@ -6,6 +6,7 @@ import {
   PUBLISH_DEFAULTS,
   type PublishPolicy,
   type TensorType,
+  type WatchPolicy,
 } from '@tandem/prediction/predictor';
 import type { ParsedPredictor } from './config-schema.ts';
 import { parseDuration } from './durations.ts';
@@ -45,17 +46,6 @@ export interface ResolvedPredictor {
   readonly outputs: readonly ResolvedOutput[];
   readonly rowByRow: boolean;
   readonly policy: Policy;
-  /** No part of a model version: what is watched stays watched whichever is served. */
-  readonly watch: readonly WatchSetting[];
-}
-
-export interface WatchSetting {
-  readonly table: string;
-  /** null: a row belongs to every user. */
-  readonly key: string | null;
-  /** null: all. */
-  readonly columns: readonly string[] | null;
-  readonly maxUsers?: number | undefined;
 }
 
 export function resolvePredictor(name: string, parsed: ParsedPredictor, model: ModelFile): ResolvedPredictor {
@@ -84,10 +74,6 @@ export function resolvePredictor(name: string, parsed: ParsedPredictor, model: M
     ),
     rowByRow: parsed.rowByRow ?? false,
     policy: resolvePolicy(parsed),
-    watch: (features.watch ?? []).map(({ table, key = null, columns = null, maxUsers }) => ({
-      ...{ table, key, columns },
-      ...(maxUsers === undefined ? {} : { maxUsers }),
-    })),
   };
 }
 
@@ -110,6 +96,7 @@ function resolvePolicy({
   segments,
   publish,
   explanations,
+  features: { watch = [] },
 }: ParsedPredictor): Policy {
   const planTimeoutMs = milliseconds(batch.planTimeout);
   return {
@@ -133,7 +120,14 @@ function resolvePolicy({
     ...(segments ? { segments } : {}),
     ...(publish ? { publish: resolvePublish(publish) } : {}),
     ...(explanations ? { explanations: resolveExplanations(explanations) } : {}),
+    ...(watch.length > 0 ? { watch: watch.map(resolveWatch) } : {}),
   };
+}
+
+type ParsedWatch = NonNullable<ParsedPredictor['features']['watch']>[number];
+
+function resolveWatch({ table, key, columns, maxUsers }: ParsedWatch): WatchPolicy {
+  return { table, key: key ?? null, columns: columns ?? null, ...(maxUsers === undefined ? {} : { maxUsers }) };
 }
 
 function resolvePublish(publish: NonNullable<ParsedPredictor['publish']>): PublishPolicy {

@@ -4,6 +4,7 @@
  */
 import type pg from 'pg';
 import { type Db, query } from './database.ts';
+import { countMissingWatches, type MissingWatches } from './watched-sources.ts';
 
 export interface Backlog {
   readonly outbox: OutboxBacklog;
@@ -11,6 +12,7 @@ export interface Backlog {
   readonly generations: readonly GenerationAge[];
   readonly preparing: readonly PreparingRollout[];
   readonly overdue: readonly OverdueRollout[];
+  readonly missingWatches: readonly MissingWatches[];
 }
 
 export interface OutboxBacklog {
@@ -58,7 +60,8 @@ const OLDEST_LOOKED_AT = 100;
 export async function findBacklog(pool: pg.Pool): Promise<Backlog> {
   const outbox = await findOutbox(pool);
   const [runs, generations] = [await listRuns(pool), await listGenerationAges(pool)];
-  return { outbox, runs, generations, preparing: await listPreparing(pool), overdue: await listOverdue(pool) };
+  const [preparing, overdue] = [await listPreparing(pool), await listOverdue(pool)];
+  return { outbox, runs, generations, preparing, overdue, missingWatches: await countMissingWatches(pool) };
 }
 
 async function findOutbox(db: Db): Promise<OutboxBacklog> {

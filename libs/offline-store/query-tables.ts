@@ -8,6 +8,7 @@ import { parseOnly } from './feature-session.ts';
 import { asRelation } from './feature-statement.ts';
 
 export interface QueryTable {
+  readonly oid: number;
   /** `schema.table`, quoted where SQL needs it. */
   readonly name: string;
   /** Of what a trigger can be on: `table`. */
@@ -53,7 +54,7 @@ const RULES = `with recursive rules(oid, view) as (
 export function tablesOf(db: Db, view: string): Promise<QueryTable[]> {
   return query<QueryTable & Record<string, unknown>>(db, {
     text: `${RULES}
-      select format('%I.%I', n.nspname, c.relname) as name,
+      select c.oid::int8 as oid, format('%I.%I', n.nspname, c.relname) as name,
         case when c.relkind in ('r', 'p') then 'table' when c.relkind = 'm' then 'materialized view'
           when c.relkind = 'f' then 'foreign table' else 'other' end as kind,
         coalesce(array_agg(distinct a.attname::text) filter (where a.attname is not null), '{}') as columns
@@ -62,7 +63,7 @@ export function tablesOf(db: Db, view: string): Promise<QueryTable[]> {
       join pg_class c on c.oid = d.refobjid and c.relkind <> 'v' and c.oid <> rules.view
       join pg_namespace n on n.oid = c.relnamespace
       left join pg_attribute a on a.attrelid = c.oid and a.attnum = d.refobjsubid and d.refobjsubid > 0
-      group by c.oid, n.nspname, c.relname, c.relkind order by 1`,
+      group by c.oid, n.nspname, c.relname, c.relkind order by 2`,
     values: [view],
   });
 }

@@ -155,7 +155,7 @@ test('the owner of the schema watches a table of another role with the right to 
     `select user_id, version::int from tandem.user_contexts where user_id in ('bert', '.')`,
   );
   expect(rows).toEqual([{ user_id: 'bert', version: 1 }]);
-  expect(await unwatchSource(asOwner, 'public.clients', 'test')).toBe(true);
+  expect(await unwatchSource(asOwner, 'public.clients', 'test')).toEqual(['public.clients']);
 });
 
 test('a name that is not plain is written in quotation marks', () => {

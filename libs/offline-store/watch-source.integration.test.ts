@@ -373,13 +373,13 @@ describe('a watch', () => {
     await sql('update shop.customers set spent = 1 where id = 1');
     const rows = await query<{ touched: object }>(database.pool, { text: 'select touched from tandem.user_contexts' });
     expect(rows).toEqual([{ touched: { orders: 1, visits: 1 } }]);
-    expect(await unwatchSource(database.pool, 'shop.customers', 'test')).toBe(true);
+    expect(await unwatchSource(database.pool, 'shop.customers', 'test')).toEqual(['shop.customers']);
     await sql('update shop.customers set spent = 2 where id = 1');
     expect(await versions()).toEqual({ 1: 1 });
     expect(await listWatchedSources(database.pool)).toEqual([]);
     const left = await query(database.pool, { text: `select from pg_proc where proname = 'watch_${first.id}'` });
     expect(left).toEqual([]);
-    expect(await unwatchSource(database.pool, 'shop.customers', 'test')).toBe(false);
+    expect(await unwatchSource(database.pool, 'shop.customers', 'test')).toEqual([]);
   });
 
   test('that is repeated as it is takes no lock; a table has one key for all predictors', async () => {
@@ -402,7 +402,7 @@ describe('a watch', () => {
     expect((await listWatchedSources(database.pool))[0]?.broken).toEqual([]);
     await sql('drop table shop.customers');
     expect((await listWatchedSources(database.pool))[0]?.broken).toEqual(['shop.customers']);
-    expect(await unwatchSource(database.pool, 'shop.customers', 'test')).toBe(true);
+    expect(await unwatchSource(database.pool, 'shop.customers', 'test')).toEqual(['shop.customers']);
   });
 
   test('does not wait long for a transaction that has written to the table', async () => {

@@ -11,8 +11,8 @@ import { changeEventRules, lockEventRules } from './event-rules.ts';
 import { quoteName } from './rights.ts';
 import { lockAssignments } from './settings.ts';
 import { createFunctionSql, createTriggerSql, functionName, keySql, OPERATIONS, triggerName } from './watch-trigger.ts';
-import { findWatchable, type Watchable } from './watchable-table.ts';
-import { listWatchedSources } from './watched-sources.ts';
+import { findTable, findWatchable, type Watchable } from './watchable-table.ts';
+import { listWatchedSources, type WatchedSource } from './watched-sources.ts';
 
 export interface WatchRequest {
   /** `table` or `schema.table`, as SQL spells it. */
@@ -47,36 +47,28 @@ export async function watchSource(pool: pg.Pool, request: WatchRequest): Promise
   return changeEventRules(pool, async (db) => {
     const { keyType } = await lockAssignments(db);
     const table = await findWatchable(db, request.table);
-    const known = await findWatchOf(db, table.oid);
+    const [known, ...dead] = await findWatchesOf(db, table);
     await checkRequest(db, table, request, { keyType, isKnown: known !== undefined });
     // Of a table that is watched already a change under way may go by the predictors of before.
     if (known !== undefined) {
       await lockEventRules(db);
-      await refuseOtherKey(db, request, known);
+      await refuseOtherKey(db, request, known.id);
     }
-    const { id, predictors } = await keepWatch(db, table, request, known);
+    for (const one of dead) await forgetWatch(db, one);
+    await renameWatches(db);
+    const { id, predictors } = await keepWatch(db, table, request, known?.id);
     await createTriggers(db, table, id, request);
     await insertAudit(db, { actor: request.actor, action: 'watch', predictor: null, detail: { ...request, id } });
     return { id, name: table.name, key: request.key, predictors };
   });
 }
 
-/** `schema.table`, quoted where SQL needs it; undefined where there is none. */
-export async function qualifiedName(db: Db, table: string): Promise<string | undefined> {
-  const [named] = await query<{ name: string }>(db, {
-    text: `select format('%I.%I', n.nspname, c.relname) as name
-      from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = to_regclass($1)`,
-    values: [table],
-  });
-  return named?.name;
-}
-
 /** What every process that adopts a config repeats must lock nothing where nothing changes. */
 async function findAsAsked(db: Db, request: WatchRequest): Promise<Watched | undefined> {
   const { table, key, columns, predictors, maxUsers = MAX_USERS } = request;
-  const name = await qualifiedName(db, table);
-  const known = (await listWatchedSources(db)).find((one) => one.name === name);
-  if (!known || known.broken.length > 0 || known.key !== key || known.maxUsers !== maxUsers) return undefined;
+  const [known, ...others] = (await listWatchedSources(db)).filter(await isOn(db, table));
+  if (!known || others.length > 0 || known.broken.length > 0 || known.key !== key || known.maxUsers !== maxUsers)
+    return undefined;
   if (JSON.stringify(known.columns) !== JSON.stringify(columns)) return undefined;
   return predictors.every((name) => known.predictors.includes(name)) ? known : undefined;
 }
@@ -86,33 +78,46 @@ export async function checkWatchable(db: Db, request: WatchRequest): Promise<voi
   if (!(await findAsAsked(db, request))) await findWatchable(db, request.table);
 }
 
-/** False where the table is not watched. */
-export function unwatchSource(pool: pg.Pool, table: string, actor: string): Promise<boolean> {
+/**
+ * Removes each watch whose triggers are on the table, and what is left under its name of tables that are gone. Returns the
+ * names of the tables that are not watched any more; none: it was not watched.
+ */
+export function unwatchSource(pool: pg.Pool, table: string, actor: string): Promise<readonly string[]> {
   return changeEventRules(pool, async (db) => {
     await lockAssignments(db);
-    const [found] = await query<{ id: number }>(db, {
-      text: `select w.id from tandem.watched_sources w where w.name = $1
-        or exists (select from pg_trigger t where t.tgrelid = to_regclass($1) and t.tgfoid = to_regproc('tandem.watch_' || w.id))`,
-      values: [table],
-    });
-    if (!found) return false;
-    // The triggers go with it: to drop them one by one takes the owner of each table.
-    await withTableLock(db, table, () =>
-      query(db, { text: `drop function if exists ${functionName(found.id)}() cascade` }),
-    );
-    await query(db, { text: 'delete from tandem.watched_sources where id = $1', values: [found.id] });
-    await insertAudit(db, { actor, action: 'unwatch', predictor: null, detail: { table, id: found.id } });
-    return true;
+    const found = (await listWatchedSources(db)).filter(await isOn(db, table));
+    for (const one of found) {
+      await forgetWatch(db, one);
+      await insertAudit(db, { actor, action: 'unwatch', predictor: null, detail: { table: one.name, id: one.id } });
+    }
+    return [...new Set(found.map(({ name }) => name))];
   });
 }
 
-async function findWatchOf(db: Db, oid: number): Promise<number | undefined> {
-  const [known] = await query<{ id: number }>(db, {
-    text: `select w.id from tandem.watched_sources w join pg_trigger t on t.tgfoid = to_regproc('tandem.watch_' || w.id)
-      where t.tgrelid = $1::oid limit 1`,
-    values: [oid],
-  });
-  return known?.id;
+/** Tells whether a watch is one of the table, or of an earlier table of that name, which is gone. */
+async function isOn(db: Db, table: string): Promise<(watch: WatchedSource) => boolean> {
+  const named = await findTable(db, table);
+  if (!named) return ({ oid, name }) => oid === null && (name === table || name === `public.${table}`);
+  return ({ oid, name }) => oid === named.oid || (oid === null && name === named.name);
+}
+
+/** The watch of the table comes first, then those of earlier tables of its name, which are gone. */
+async function findWatchesOf(db: Db, table: Watchable): Promise<readonly WatchedSource[]> {
+  const watched = await listWatchedSources(db);
+  return watched.filter(await isOn(db, table.name)).sort((a, b) => Number(a.oid === null) - Number(b.oid === null));
+}
+
+/** The triggers go with the function: to drop them one by one takes the owner of each table. */
+async function forgetWatch(db: Db, { id, name }: WatchedSource): Promise<void> {
+  await withTableLock(db, name, () => query(db, { text: `drop function if exists ${functionName(id)}() cascade` }));
+  await query(db, { text: 'delete from tandem.watched_sources where id = $1', values: [id] });
+}
+
+/** Notes the names that tables have now: a table that takes an old name is another. */
+async function renameWatches(db: Db): Promise<void> {
+  for (const { id, name } of (await listWatchedSources(db)).filter((one) => one.name !== one.watchedAs)) {
+    await query(db, { text: 'update tandem.watched_sources set name = $2 where id = $1', values: [id, name] });
+  }
 }
 
 /** One table has one key: another one would end the watch of the predictors that it was made for. */

@@ -36,6 +36,16 @@ interface Relation {
   readonly [column: string]: unknown;
 }
 
+/** Returns the table's oid and `schema.table`, quoted where SQL needs it; undefined where there is none. */
+export async function findTable(db: Db, table: string): Promise<Pick<Watchable, 'oid' | 'name'> | undefined> {
+  const [found] = await query<{ oid: number; name: string }>(db, {
+    text: `select c.oid::int8 as oid, format('%I.%I', n.nspname, c.relname) as name
+      from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = to_regclass($1)`,
+    values: [table],
+  });
+  return found;
+}
+
 /** @param table as SQL spells it. Rejects with `config_invalid`, with what to watch instead, or what to grant. */
 export async function findWatchable(db: Db, table: string): Promise<Watchable> {
   const facts = await findFacts(db, table);

@@ -166,6 +166,17 @@ export interface ExplanationsPolicy {
   readonly keepForMs: number;
 }
 
+/** A table that the config declares as watched: triggers on it report changes. It belongs to no model version. */
+export interface WatchPolicy {
+  /** `table` or `schema.table`, as SQL spells it. */
+  readonly table: string;
+  /** SQL over a row that gives its user id; null: a row belongs to every user. */
+  readonly key: string | null;
+  /** The columns whose changes count; null: all. */
+  readonly columns: readonly string[] | null;
+  readonly maxUsers?: number;
+}
+
 export interface Policy {
   readonly freshness: FreshnessPolicy;
   readonly batch: BatchPolicy;
@@ -175,6 +186,8 @@ export interface Policy {
   readonly publish?: PublishPolicy;
   /** Absent: none is kept. */
   readonly explanations?: ExplanationsPolicy;
+  /** Absent: the config declares no table. */
+  readonly watch?: readonly WatchPolicy[];
 }
 
 export interface Predictor {

@@ -190,6 +190,12 @@ function rolloutMetrics(registers: Registry[]) {
 
 function progressMetrics(registers: Registry[]) {
   return {
+    watchesMissing: new Gauge({
+      name: 'tandem_watches_missing',
+      help: 'Tables of features.watch that are not watched, and watched tables that lack a trigger.',
+      labelNames: ['predictor'] as const,
+      registers,
+    }),
     runsUnfinished: new Gauge({
       name: 'tandem_runs_unfinished',
       help: 'Runs that are not finished.',

@@ -1,7 +1,7 @@
 /** Which tables a predictor's query reads, which of them are watched, and whether those that the config names can be. */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { checkWatchable } from '@tandem/offline-store/watch-source';
-import { listWatchedSources } from '@tandem/offline-store/watched-sources';
+import { listDeclaredWatches, listWatchedSources, resolveWatches } from '@tandem/offline-store/watched-sources';
 import { isTandemError, type TandemError } from '@tandem/prediction/errors';
 import { type Finding, failed } from '../output/finding.ts';
 import type { Databases } from '../servers/databases.ts';
@@ -11,9 +11,12 @@ import { watchRequests } from '../sources/watch-requests.ts';
 /** The schema is there, as this release wants it. */
 export async function checkSources({ pool, features }: Databases, predictor: CheckedPredictor): Promise<Finding[]> {
   const requests = watchRequests(predictor);
-  const declared = requests.map(({ table }) => table);
   const query = { name: predictor.name, sql: predictor.definition.query.sql };
-  const findings = await describeSources(features, query, await listWatchedSources(pool), declared);
+  const findings = await describeSources(features, query, {
+    watched: await listWatchedSources(pool),
+    adopted: await listDeclaredWatches(pool),
+    next: await resolveWatches(pool, predictor.name, requests),
+  });
   for (const request of requests) {
     const refusal = await checkWatchable(pool, request).then(() => null, asTandemError);
     if (refusal) {

@@ -21,11 +21,13 @@ adopting that config would watch it again. Ends with 0: not watched any more; 1:
       const { unwatchSource } = await import('@tandem/offline-store/watch-source');
       const pool = createPool({ url, max: 2, applicationName: 'tandem-unwatch' });
       try {
-        const isEnded = await unwatchSource(pool, table, 'cli');
-        if (!isEnded) {
+        const ended = await unwatchSource(pool, table, 'cli');
+        if (ended.length === 0) {
           throw new CommandFailure(`${table} is not watched`, { remedy: 'tandem watch lists the tables that are' });
         }
-        present(cli, options, { table, watched: false }, () => [`${printable(table)}: not watched any more`]);
+        present(cli, options, { table, watched: false, ended }, () =>
+          ended.map((name) => `${printable(name)}: not watched any more`),
+        );
       } finally {
         await pool.end();
       }

@@ -1,46 +1,71 @@
 /** Which tables a predictor's query reads, and which of them are watched: what `check`, `doctor` and `watch` tell. */
 import type { Pool } from '@tandem/admission/sample-users';
+import { describeQuery } from '@tandem/offline-store/feature-check';
 import { findQueryTables, type QueryTable } from '@tandem/offline-store/query-tables';
-import type { WatchedSource } from '@tandem/offline-store/watched-sources';
-import { type Finding, ok, warning } from '../output/finding.ts';
+import type { DeclaredWatch, WatchedSource } from '@tandem/offline-store/watched-sources';
+import { isTandemError } from '@tandem/prediction/errors';
+import { type Finding, failed, ok, warning } from '../output/finding.ts';
+import { shellWord } from '../output/shell-word.ts';
 
 const SUBJECT = 'sources';
 
+export interface Watches {
+  readonly watched: readonly WatchedSource[];
+  /** What the adopted config declares. */
+  readonly adopted: readonly DeclaredWatch[];
+  /** What a config declares that may be adopted next. */
+  readonly next?: readonly DeclaredWatch[];
+}
+
+interface ServedQuery {
+  readonly name: string;
+  readonly sql: string;
+}
+
 /**
- * A finding for each table and function of the query.
+ * Returns a finding for each table and function of the query, and for each table that is declared beside them.
  * @param pool of feature statements
- * @param declared tables that the config will have watched
  */
-export async function describeSources(
-  pool: Pool,
-  predictor: { readonly name: string; readonly sql: string },
-  watched: readonly WatchedSource[],
-  declared: readonly string[] = [],
-): Promise<Finding[]> {
-  const found = await findQueryTables(pool, predictor.sql).catch((error: unknown) => error);
-  if (!isFound(found)) {
-    const why = found instanceof Error ? found.message : String(found);
-    const remedy = 'grant temporary on the database: the query becomes a temporary view, whose tables Postgres knows';
-    return [warning(SUBJECT, `which tables the query reads is not known: ${why}`, remedy)];
-  }
-  const ours = watched.filter(({ predictors }) => predictors.includes(predictor.name));
+export async function describeSources(pool: Pool, query: ServedQuery, all: Watches): Promise<Finding[]> {
+  const ofPredictor = ({ predictor }: DeclaredWatch) => predictor === query.name;
+  const watches = {
+    watched: all.watched.filter(({ predictors }) => predictors.includes(query.name)),
+    adopted: all.adopted.filter(ofPredictor),
+    next: (all.next ?? []).filter(ofPredictor),
+  };
+  const found = await findQueryTables(pool, query.sql).catch((error: unknown) => whyUnknown(pool, query.sql, error));
+  if ('level' in found) return [found, ...describeOthers(watches, [])];
   return [
-    ...found.tables.map((table) => tableFinding(table, ours, declared)),
+    ...found.tables.map((table) => tableFinding(query.name, table, watches)),
     ...found.functions.map((name) => ok(SUBJECT, `function ${name}: the tables that it reads are not known here`)),
+    ...describeOthers(watches, found.tables),
   ];
 }
 
-function isFound(found: unknown): found is Awaited<ReturnType<typeof findQueryTables>> {
-  return typeof found === 'object' && found !== null && 'tables' in found;
+/** A query that cannot be read is an error. One that can lacks the right to become a view. */
+async function whyUnknown(pool: Pool, sql: string, error: unknown): Promise<Finding> {
+  const refusal = await describeQuery(pool, sql).then(
+    () => null,
+    (thrown: unknown) => thrown,
+  );
+  if (isTandemError(refusal, 'config_invalid')) {
+    return failed(SUBJECT, refusal.message, refusal.remedy ?? 'correct the query, then adopt the config');
+  }
+  if (refusal !== null) throw refusal;
+  const why = error instanceof Error ? error.message : String(error);
+  const remedy = 'grant temporary on the database: the query becomes a temporary view, whose tables Postgres knows';
+  return warning(SUBJECT, `which tables the query reads is not known: ${why}`, remedy);
 }
 
-function tableFinding(table: QueryTable, watched: readonly WatchedSource[], declared: readonly string[]): Finding {
-  const { name, kind, columns } = table;
-  const watch = watched.find((one) => one.name === name);
+function tableFinding(predictor: string, table: QueryTable, { watched, adopted, next }: Required<Watches>): Finding {
+  const { oid, name, kind, columns } = table;
+  const watch = watched.find((one) => one.oid === oid);
   if (watch) return watchFinding(watch, columns);
-  if (declared.some((one) => one === name || `public.${one}` === name)) {
-    return ok(SUBJECT, `${name}: watched once the config is adopted`);
-  }
+  const declared = adopted.find((one) => one.oid === oid);
+  const former = watched.find((one) => one.watchedAs === name);
+  if (former) return lostFinding(predictor, former, { name, isDeclared: declared !== undefined });
+  if (declared) return unwatchedFinding(declared, name);
+  if (next.some((one) => one.oid === oid)) return ok(SUBJECT, `${name}: watched once the config is adopted`);
   const text = `${name}: not watched; a change without an event is seen at the next run or at maxAge`;
   if (kind !== 'table') return ok(SUBJECT, `${text} (a ${kind} cannot be watched)`);
   return {
@@ -49,13 +74,63 @@ function tableFinding(table: QueryTable, watched: readonly WatchedSource[], decl
   };
 }
 
+interface LostTable {
+  readonly name: string;
+  /** Whether the adopted config names it. */
+  readonly isDeclared: boolean;
+}
+
+/** Another table has the name now, or the triggers were dropped. */
+function lostFinding(predictor: string, former: WatchedSource, { name, isDeclared }: LostTable): Finding {
+  const { oid, name: now, key } = former;
+  const where = oid === null ? 'its triggers are gone' : `the triggers are on ${now}, which had this name before`;
+  const watch = watchCommand({ predictor, table: name, key });
+  const remedy = `${isDeclared ? `tandem adopt, or ${watch}` : watch}; ${scoreMissed(predictor)}`;
+  return warning(SUBJECT, `${name}: not watched any more: ${where}`, remedy);
+}
+
+function unwatchedFinding(declared: DeclaredWatch, name: string): Finding {
+  const text = `${name}: not watched, although features.watch of the adopted config names it`;
+  const remedy = `tandem adopt, or ${watchCommand({ ...declared, table: name })}; ${scoreMissed(declared.predictor)}`;
+  return warning(SUBJECT, text, remedy);
+}
+
+function watchCommand({ predictor, table, key }: Pick<DeclaredWatch, 'predictor' | 'table' | 'key'>): string {
+  return `tandem watch ${table} ${keyOption(key)} --predictors ${predictor}`;
+}
+
+function scoreMissed(predictor: string): string {
+  return `then score what changed meanwhile: tandem run start ${predictor}`;
+}
+
+export function keyOption(key: string | null): string {
+  return key === null ? '--everyone' : `--key ${shellWord(key)}`;
+}
+
+/** The declared and watched tables that the query does not name: its functions may read them. */
+function describeOthers({ watched, adopted }: Required<Watches>, tables: readonly QueryTable[]): Finding[] {
+  const isOther = ({ oid }: { readonly oid: number | null }) => !tables.some((table) => table.oid === oid);
+  const others = watched.filter((one) => one.oid !== null && isOther(one));
+  const missing = adopted.filter((one) => isOther(one) && !others.some(({ oid }) => oid === one.oid));
+  return [
+    ...others.map((watch) => {
+      const finding = watchFinding(watch, []);
+      return { ...finding, text: `${finding.text}; the query does not name it` };
+    }),
+    ...missing.map((declared) => {
+      if (declared.oid !== null) return unwatchedFinding(declared, declared.table);
+      const text = `${declared.table}: features.watch of the adopted config names it, and there is no such table`;
+      return warning(SUBJECT, text, 'create it, or take it out of features.watch; then tandem adopt');
+    }),
+  ];
+}
+
 function watchFinding({ name, key, columns, broken }: WatchedSource, read: readonly string[]): Finding {
   if (broken.length > 0) {
-    const by = key === null ? '--everyone' : `--key '${key}'`;
     return warning(
       SUBJECT,
       `${name}: watched in part; missing or disabled: ${broken.join(', ')}`,
-      `create them again: tandem watch ${name} ${by}`,
+      `create them again: tandem watch ${name} ${keyOption(key)}`,
     );
   }
   const unwatched = columns === null ? [] : read.filter((column) => !columns.includes(column) && column !== key);

@@ -2,11 +2,6 @@
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import type { WatchRequest } from '@tandem/offline-store/watch-source';
 
-export function watchRequests({ name, watch }: Pick<CheckedPredictor, 'name' | 'watch'>): readonly WatchRequest[] {
-  return watch.map(({ maxUsers, ...source }) => ({
-    ...source,
-    predictors: [name],
-    actor: 'cli',
-    ...(maxUsers === undefined ? {} : { maxUsers }),
-  }));
+export function watchRequests({ name, policy }: Pick<CheckedPredictor, 'name' | 'policy'>): readonly WatchRequest[] {
+  return (policy.watch ?? []).map((declared) => ({ ...declared, predictors: [name], actor: 'cli' }));
 }

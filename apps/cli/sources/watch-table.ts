@@ -1,6 +1,7 @@
 /** `tandem watch <table>` against a database. */
 import { findQueryTables } from '@tandem/offline-store/query-tables';
-import { qualifiedName, type Watched, watchSource } from '@tandem/offline-store/watch-source';
+import { type Watched, watchSource } from '@tandem/offline-store/watch-source';
+import { findTable } from '@tandem/offline-store/watchable-table';
 import { CommandFailure, EXIT_USAGE } from '../failure.ts';
 import type { Databases } from '../servers/databases.ts';
 import { findServedQueries } from './served-queries.ts';
@@ -16,8 +17,9 @@ export interface WatchOptions {
 export async function watchTable(databases: Databases, table: string, options: WatchOptions): Promise<Watched> {
   const { key, everyone, columns = null, maxUsers } = options;
   if ((key === undefined) === (everyone === undefined)) {
-    throw new CommandFailure('it is not said which user a row belongs to, or it is said twice', {
-      remedy: 'name the column with --key, or give --everyone where a row belongs to every user, as a price does',
+    throw new CommandFailure('give exactly one of --key and --everyone', {
+      remedy:
+        'name the column of the user id with --key; give --everyone where a row belongs to every user, as a price does',
       exitCode: EXIT_USAGE,
     });
   }
@@ -28,11 +30,11 @@ export async function watchTable(databases: Databases, table: string, options: W
 
 /** The predictors whose query reads the table. */
 async function findReaders({ pool, features }: Databases, table: string): Promise<readonly string[]> {
-  const name = await qualifiedName(pool, table);
+  const found = await findTable(pool, table);
   const readers = new Set<string>();
   for (const query of await findServedQueries(pool)) {
     const { tables } = await findQueryTables(features, query.sql);
-    if (tables.some((one) => one.name === name)) readers.add(query.name);
+    if (tables.some(({ oid }) => oid === found?.oid)) readers.add(query.name);
   }
   return [...readers].sort();
 }
