@@ -19,17 +19,28 @@ adopting that config would watch it again. Ends with 0: not watched any more; 1:
       const url = findDatabaseUrl(cli);
       const { createPool } = await import('@tandem/offline-store/database');
       const { unwatchSource } = await import('@tandem/offline-store/watch-source');
+      const { findTable } = await import('@tandem/offline-store/watchable-table');
+      const { listDeclaredWatches } = await import('@tandem/offline-store/watched-sources');
       const pool = createPool({ url, max: 2, applicationName: 'tandem-unwatch' });
       try {
         const ended = await unwatchSource(pool, table, 'cli');
         if (ended.length === 0) {
           throw new CommandFailure(`${table} is not watched`, { remedy: 'tandem watch lists the tables that are' });
         }
-        present(cli, options, { table, watched: false, ended }, () =>
-          ended.map((name) => `${printable(name)}: not watched any more`),
-        );
+        const named = await findTable(pool, table);
+        const declared = (await listDeclaredWatches(pool)).filter(({ oid }) => named && oid === named.oid);
+        const predictors = declared.map(({ predictor }) => predictor);
+        present(cli, options, { table, watched: false, ended, declaredBy: predictors }, () => [
+          ...ended.map((name) => `${printable(name)}: not watched any more`),
+          ...(predictors.length > 0 ? [stillDeclared(predictors)] : []),
+        ]);
       } finally {
         await pool.end();
       }
     });
+}
+
+function stillDeclared(predictors: readonly string[]): string {
+  const names = predictors.join(', ');
+  return `features.watch of the adopted config names it, for ${names}: take it out there, or the next adoption watches it again`;
 }

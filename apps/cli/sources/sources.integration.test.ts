@@ -42,7 +42,10 @@ test('init has the table watched: check says so, adopting creates the triggers, 
   expect(await sourcesBy('check --json')).toEqual(['ok: public.customers: watched, by customer_id']);
   expect((await place.tandem('adopt')).code).toBe(0);
   await place.sql('update customers set age = 70 where customer_id = 7');
-  expect(await place.tandem('unwatch customers')).toMatchObject({ code: 0, out: 'customers: not watched any more\n' });
+  expect(await place.tandem('unwatch customers')).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('public.customers: not watched any more\n'),
+  });
   expect(await place.tandem('unwatch customers')).toMatchObject({
     code: 1,
     err: expect.stringContaining('is not watched'),
@@ -104,4 +107,66 @@ test('a config that has a view watched is refused by check and adopt, and nothin
   });
   expect(await place.tandem('adopt')).toMatchObject({ code: 1, err: expect.stringContaining(why) });
   expect(await sourcesBy('watch --json')).toEqual([]);
+});
+
+const swap = () =>
+  place.sql(`create table customers_new (like customers including all); insert into customers_new select * from customers;
+    begin; alter table customers rename to customers_old; alter table customers_new rename to customers; commit`);
+
+test('doctor and check warn of a declared table that lost its watch, by a swap or by unwatch, and adopt heals it', async () => {
+  expect((await place.tandem(INIT)).code).toBe(0);
+  expect((await place.tandem('adopt')).code).toBe(0);
+  await swap();
+  const lost =
+    'warning: public.customers: not watched any more: the triggers are on public.customers_old, which had this name before';
+  expect(await sourcesBy('watch --json')).toEqual([
+    lost,
+    'ok: public.customers_old: watched, by customer_id; the query does not name it',
+  ]);
+  expect(await sourcesBy('check --json')).toContain(lost);
+  const doctor = await place.tandem('doctor');
+  expect(doctor.out).toMatch(
+    /not watched any more.*\n +→ tandem adopt, or tandem watch public.customers --key customer_id --predictors churn; then/,
+  );
+
+  expect((await place.tandem('adopt')).code).toBe(0);
+  await place.sql('drop table customers_old');
+  expect(await sourcesBy('watch --json')).toEqual(['ok: public.customers: watched, by customer_id']);
+  expect((await place.tandem('watch')).out).toMatch(
+    /public.customers_old: the table is gone, its watch is left\n +→ tandem unwatch public.customers_old/,
+  );
+  expect((await place.tandem('unwatch public.customers_old')).code).toBe(0);
+
+  expect((await place.tandem('unwatch public.customers')).out).toMatch(
+    /^public.customers: not watched any more\n.*features\.watch of the adopted config names it/,
+  );
+  const unwatched = 'warning: public.customers: not watched, although features.watch of the adopted config names it';
+  expect(await sourcesBy('watch --json')).toEqual([unwatched]);
+  expect(await sourcesBy('check --json')).toEqual([unwatched]);
+  const config = await place.read('tandem.config.ts');
+  await place.write('tandem.config.ts', config.replace(/watch: \[.*\],\n/, ''));
+  expect((await place.tandem('adopt')).code).toBe(0);
+  expect((await sourcesBy('watch --json'))[0]).toMatch(/^ok: public.customers: not watched; a change without an event/);
+});
+
+test('a swap of a table that the command line watched is found too; the command in the remedy watches it again', async () => {
+  expect((await place.tandem(INIT)).code).toBe(0);
+  const config = await place.read('tandem.config.ts');
+  await place.write('tandem.config.ts', config.replace(/watch: \[.*\],\n/, ''));
+  expect((await place.tandem('adopt')).code).toBe(0);
+  expect((await place.tandem('watch customers --key customer_id')).code).toBe(0);
+  await swap();
+  const { sources } = JSON.parse((await place.tandem('watch --json')).out) as { sources: { remedy?: string }[] };
+  expect(sources[0]?.remedy).toMatch(/^tandem watch public.customers --key customer_id --predictors churn; then score/);
+  expect((await place.tandem('watch public.customers --key customer_id --predictors churn')).code).toBe(0);
+  expect((await sourcesBy('watch --json'))[0]).toBe('ok: public.customers: watched, by customer_id');
+});
+
+test('a served query whose table is missing is an error, with the words of Postgres', async () => {
+  expect((await place.tandem(INIT)).code).toBe(0);
+  expect((await place.tandem('adopt')).code).toBe(0);
+  await place.sql('alter table customers rename to clients');
+  const [refused] = await sourcesBy('watch --json');
+  expect(refused).toMatch(/^error: Postgres refuses the feature query: relation "\w*\.?customers" does not exist/);
+  expect((await place.tandem('doctor')).out).toMatch(/error +churn sources +Postgres refuses the feature query/);
 });
