@@ -21,7 +21,7 @@ export async function readCalibrationRows(pool: Pool, version: ModelVersion, mos
   if (users === 0) {
     const why = fault ?? (userIds === null ? 'their ids were not read in time' : 'the feature query gives none');
     throw new TandemError('features_unusable', `There is no user to calibrate with: ${why}.`, {
-      remedy: 'mend the feature query: tandem check says what is wrong with it',
+      remedy: 'fix the feature query: tandem check says what is wrong with it',
     });
   }
   const rows = batch.userIds.map((_, row) => row);

@@ -259,6 +259,27 @@ describe('a version is refused, and nothing is kept of it,', () => {
     expect(await listModelVersions(world.pool)).toEqual(before);
   });
 
+  it('where its query gives no user in time: one that never answers is not tried', { timeout: 60_000 }, async () => {
+    const sql = 'select user_id, f1, f2 + 0 * length(pg_sleep(1000)::text) as f2, loaded_at from customers';
+    const before = await listModelVersions(world.pool, { predictor: 'churn' });
+    await expect(
+      world.push(batchScaledModel(), { settings: { features: { sql }, rowByRow: true } }),
+    ).rejects.toMatchObject({
+      code: 'config_invalid',
+      field: 'features.sql',
+      message: 'features.sql: No real user could be tried: the features of 8 users were not read within 5 s.',
+      remedy: expect.stringContaining('index'),
+    });
+    expect(await listModelVersions(world.pool, { predictor: 'churn' })).toEqual(before);
+  });
+
+  it('but not where many users take too long and a few are read: these are tried', { timeout: 60_000 }, async () => {
+    const sql = 'select user_id, f1, f2 + 0 * length(pg_sleep(0.1)::text) as f2, loaded_at from customers';
+    const settings = { features: { sql }, rowByRow: true };
+    const { version } = await world.push(batchScaledModel(), { settings });
+    expect(version).toMatchObject({ parity: { users: { real: 8 } } });
+  });
+
   it('but one that is pinned to row by row is kept, exact to the last bit', async () => {
     const settings = { features: { sql: sqlOf(['f1', 'f2']) }, rowByRow: true };
     const { version } = await world.push(batchScaledModel(), { settings, build: { parent: 1, kind: 'int8' } });

@@ -29,7 +29,7 @@ import type { Verification } from '@tandem/prediction/models/verification';
 import { type ModelDefinition, modelVersionId, type Predictor } from '@tandem/prediction/predictor';
 import { unknownPredictor } from '@tandem/prediction/read/read-errors';
 import { type Defined, definePredictor, type JudgeOptions, settingProblem, tryPredictor } from './judge-predictor.ts';
-import type { Pool } from './sample-users.ts';
+import type { Pool, SlowUsers } from './sample-users.ts';
 import type { TrialQueue } from './trial-queue.ts';
 
 export interface Push {
@@ -133,13 +133,25 @@ async function certify(
 ): Promise<Verification> {
   const { verification, users } = await tryPredictor(features, resolved, defined, options);
   // A certificate of made-up users alone says nothing of those who will be served.
-  if (users?.read === 0 || users?.scorable !== undefined) return verification;
-  const why = users?.slow ? `${users.slow.what} were not read within ${users.slow.ms} ms` : users?.fault?.why;
+  if (users?.scorable !== undefined) return verification;
+  if (users?.slow) throw noUserInTime(users.slow);
+  if (users?.read === 0) return verification;
+  const why = users?.fault?.why;
   throw refused([
     {
       path: 'features.sql',
       problem: `No real user could be tried: ${why ?? 'their features cannot be read'}.`,
       remedy: 'fix the query, or say in features.nulls what a null counts as',
+    },
+  ]);
+}
+
+function noUserInTime({ what, ms }: SlowUsers): TandemError {
+  return refused([
+    {
+      path: 'features.sql',
+      problem: `No real user could be tried: ${what} were not read within ${ms / 1000} s.`,
+      remedy: 'make the query faster: create the index that it needs, or keep what it computes in a table',
     },
   ]);
 }

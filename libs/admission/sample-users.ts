@@ -39,6 +39,8 @@ export interface SlowUsers {
 
 /** More than a trial takes, since some may have nulls. */
 const USERS_READ = 256;
+/** Read where so many take too long: a trial with few users shows more than one with none. */
+const FEW_USERS = 8;
 /** Read both ways: as many as a small chunk has. */
 const NEIGHBOURS = 32;
 
@@ -74,7 +76,10 @@ export async function sampleUsers(
     const bothWays = await ifInTime(readBothWays(pool, version, userIds[userIds.length >> 1] ?? first, featuresMs));
     return { ...describe(read.batch, userIds), bothWays: bothWays ?? undefined };
   }
-  const what = `the features of ${userIds.length === 1 ? '1 user' : `${userIds.length} users`}`;
+  const few = spread(userIds, FEW_USERS);
+  const readFew = few.length < userIds.length ? await ifInTime(source.readUsers(version, few)) : null;
+  if (readFew !== null) return { ...describe(readFew.batch, few), bothWays: undefined };
+  const what = `the features of ${few.length === 1 ? '1 user' : `${few.length} users`}`;
   return { ...NOBODY, slow: { what, ms: featuresMs, userId: first } };
 }
 

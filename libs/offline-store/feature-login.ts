@@ -165,3 +165,25 @@ export async function findExcess(features: pg.Pool): Promise<string | null> {
   });
   return row?.excess ?? null;
 }
+
+/**
+ * Names the extensions by which a query of the login reaches other connections, where a read-only transaction ends nothing:
+ * functions of dblink, and foreign servers of postgres_fdw. A query can take on each role that the login is a member of.
+ */
+export async function findOutwardExtensions(features: pg.Pool): Promise<readonly string[]> {
+  const rows = await query<{ name: string }>(features, {
+    text: `with held as (select oid from pg_catalog.pg_roles where pg_has_role(oid, 'member'))
+      select e.extname::text as name from pg_catalog.pg_extension e
+      where e.extname = 'dblink' and exists (
+          select from pg_catalog.pg_depend d join pg_catalog.pg_proc p on p.oid = d.objid
+          join held h on has_function_privilege(h.oid, p.oid, 'execute') and has_schema_privilege(h.oid, p.pronamespace, 'usage')
+          where d.classid = 'pg_catalog.pg_proc'::regclass and d.refclassid = 'pg_catalog.pg_extension'::regclass
+            and d.refobjid = e.oid and p.proname in ('dblink', 'dblink_connect', 'dblink_connect_u', 'dblink_exec'))
+        or e.extname = 'postgres_fdw' and exists (
+          select from pg_catalog.pg_foreign_server s join pg_catalog.pg_foreign_data_wrapper w on w.oid = s.srvfdw
+          join held h on has_server_privilege(h.oid, s.oid, 'usage')
+          where w.fdwname = 'postgres_fdw')
+      order by 1`,
+  });
+  return rows.map(({ name }) => name);
+}

@@ -8,6 +8,7 @@ import { judgePredictors } from '../check/judge-predictors.ts';
 import { examineSchema } from '../doctor/examine-schema.ts';
 import { CommandFailure } from '../failure.ts';
 import { type Finding, renderFindings, summarise } from '../output/finding.ts';
+import type { Paint } from '../output/paint.ts';
 import type { Databases } from '../servers/databases.ts';
 import { renderWatched } from '../sources/render-watched.ts';
 import { watchRequests } from '../sources/watch-requests.ts';
@@ -21,6 +22,8 @@ export interface AdoptedConfig extends AdoptionOutcome {
   readonly toTry: ToTry | null;
   /** Errors that `check` finds, and that `--force` ignored. */
   readonly ignored: readonly Finding[];
+  /** Warnings that `check` finds in what the adoption changed. */
+  readonly warnings: readonly Finding[];
   /** What the config has watched. */
   readonly watched: readonly Watched[];
 }
@@ -40,7 +43,7 @@ export interface AdoptionOptions {
   /** The command, for the remedy of a refusal. */
   readonly command: 'tandem adopt' | 'tandem up';
   readonly step?: TellStep;
-  /** Receives a line for what is ignored, and for what will not be served any more, before the adoption. */
+  /** Receives lines for warnings, for ignored errors and for what will not be served any more, before the adoption. */
   readonly say: (line: string) => void;
   /** The folder that files are named from. */
   readonly cwd: string;
@@ -56,7 +59,9 @@ export async function adoptConfig(
   const { pool, features } = databases;
   const { file, predictors } = await readConfig(features, path, memoryLimitMb, step);
   const from = relative(cwd, file) || file;
-  const ignored = await findErrors(databases, predictors, { memoryLimitMb, step });
+  const findings = await judgeChanged(databases, predictors, { memoryLimitMb, step });
+  const [warnings, ignored] = [withLevel('warning', findings), withLevel('error', findings)];
+  for (const line of renderFindings(warnings, plain)) say(line);
   if (ignored.length > 0 && !options.force) throw refusal(from, ignored, options.command);
   for (const { subject, text } of ignored) say(`ignored: ${subject}: ${text}`);
   const withdrawn = await findWithdrawn(pool, predictors);
@@ -65,7 +70,7 @@ export async function adoptConfig(
   const watches = predictors.flatMap(watchRequests);
   for (const request of watches) await checkWatchable(pool, request);
   const adopted = await adopt(pool, { predictors, actor: 'cli' });
-  return { file, ...adopted, ignored, toTry: toTryOf(predictors), watched: await watchAll(pool, watches) };
+  return { file, ...adopted, ignored, warnings, toTry: toTryOf(predictors), watched: await watchAll(pool, watches) };
 }
 
 /** After the adoption: a watch is for predictors that are known. */
@@ -78,8 +83,8 @@ async function watchAll(pool: Databases['pool'], requests: readonly WatchRequest
   return [...watched.values()];
 }
 
-/** What `check` calls an error, of what adopting would change: refusing the rest would not stop it from being served. */
-async function findErrors(
+/** Returns what `check` finds in what adopting would change: refusing the rest would not stop it from being served. */
+async function judgeChanged(
   databases: Databases,
   predictors: readonly CheckedPredictor[],
   { memoryLimitMb, step }: { readonly memoryLimitMb: number; readonly step: TellStep },
@@ -90,11 +95,17 @@ async function findErrors(
   const unchanged = isMigrated ? await findUnchanged(pool, predictors) : [];
   const changed = predictors.filter(({ name }) => !unchanged.includes(name));
   const { findings } = await judgePredictors(databases, changed, { isMigrated, memoryLimitMb, tell: step });
-  return [schema, ...findings].filter(({ level }) => level === 'error');
+  return [schema, ...findings];
 }
 
+function withLevel(level: Finding['level'], findings: readonly Finding[]): readonly Finding[] {
+  return findings.filter((finding) => finding.level === level);
+}
+
+const plain: Paint = (_, text) => text;
+
 function refusal(from: string, errors: readonly Finding[], command: string): CommandFailure {
-  const found = renderFindings(errors, (_, text) => text).map((line) => `  ${line}`);
+  const found = renderFindings(errors, plain).map((line) => `  ${line}`);
   return new CommandFailure([`${from} is not adopted: ${summarise(errors)}`, ...found].join('\n'), {
     remedy: `correct it (tandem check shows all findings), or ignore the errors: ${command} --force`,
   });

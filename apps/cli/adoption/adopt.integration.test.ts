@@ -67,6 +67,17 @@ test('what `check` calls an error is refused, and nothing changes; --force adopt
   expect(again).toMatchObject({ predictors: [{ change: 'unchanged' }], ignored: [] });
 });
 
+test('it prints the warnings of `check` before it adopts, each with its remedy', async () => {
+  await customers();
+  await place.sql('insert into customers (customer_id) values (4)');
+  const config = await place.read('tandem.config.ts');
+  await place.write('tandem.config.ts', config.replace(/batch: \{/, 'batch: { minCoverage: 0.5,'));
+  const warned = /warning +churn users +1 of 4 cannot be scored: age is null \(1\)\n +→ say in features\.nulls/;
+  expect((await place.tandem('check')).out).toMatch(warned);
+  const adopted = await place.tandem('adopt');
+  expect(adopted).toMatchObject({ code: 0, err: expect.stringMatching(warned) });
+});
+
 test('without a stored prediction it names the next slot of the schedule, and how to start a run now', async () => {
   await customers();
   const { code, out } = await place.tandem('adopt');
@@ -97,6 +108,8 @@ test('--run starts a run of all users once, and none where predictions are store
   expect(slot.getTime()).toBeGreaterThan(Date.now());
   expect(slot.getTime()).toBeLessThanOrEqual(Date.now() + 86_400_000);
   const again = await place.tandem('adopt --run');
+  // Once the run has ended, `run start --follow` would start another one.
+  expect(again.out).toContain(`→ follow it: tandem run show ${firstRuns[0]?.runId} --follow`);
   expect(again.out).toContain(`churn: run ${firstRuns[0]?.runId} is under way`);
   const pending = 'select 1 / (2 - count(*)) from tandem.runs having count(*) <> 1';
   await expect(place.sql(pending)).resolves.toBeUndefined();

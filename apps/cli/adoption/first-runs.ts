@@ -63,7 +63,7 @@ async function startRun(pool: Pool, { predictor }: AwaitedRun): Promise<string |
 
 export function renderFirstRun({ predictor, modelNumber, live, runId, nextSlot, isDue }: FirstRun): string[] {
   if (runId !== null) {
-    return [`${predictor}: run ${runId} is under way`, `  → follow it: tandem run start ${predictor} --follow`];
+    return [`${predictor}: run ${runId} is under way`, `  → follow it: tandem run show ${runId} --follow`];
   }
   const reads = live ? 'reads are live' : 'reads find no prediction';
   const when =

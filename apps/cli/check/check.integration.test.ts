@@ -97,7 +97,7 @@ test('a query that is too slow for a live read is told so, with what was waited 
   }).finally(() => pool.end());
   expect(findings).toContainEqual({
     subject: 'churn parity',
-    level: 'warning',
+    level: 'error',
     text: expect.stringContaining('no real user, since the features of 1 user were not read in time'),
     remedy: expect.any(String),
   });

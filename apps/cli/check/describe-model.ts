@@ -4,7 +4,7 @@ import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { featureNames } from '@tandem/inference/model-metadata';
 import { describeTensor } from '@tandem/prediction/models/model-signature';
 import { bareName } from '../init/names.ts';
-import { type Finding, ok, warning } from '../output/finding.ts';
+import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import { count } from '../output/quantities.ts';
 
 /** More inputs than this are told by their number. */
@@ -52,7 +52,7 @@ function parityFinding(predictor: CheckedPredictor): Finding {
   const company = largest === 1 ? 'asked again, each alone' : `alone, again, and in batches of up to ${count(largest)}`;
   const text = `the same answer for ${who}: ${company}`;
   const nobody = users.real + refused.real === 0 ? whyNobodyReal(predictor) : null;
-  if (nobody) return warning('parity', `${text}; ${nobody.why}`, nobody.remedy);
+  if (nobody) return (nobody.isRefused ? failed : warning)('parity', `${text}; ${nobody.why}`, nobody.remedy);
   if (refused.real === 0) return ok('parity', text);
   return warning(
     'parity',
@@ -61,15 +61,23 @@ function parityFinding(predictor: CheckedPredictor): Finding {
   );
 }
 
+interface WhyNobody {
+  readonly why: string;
+  readonly remedy: string;
+  /** Whether the predictor must not be adopted so. */
+  readonly isRefused?: boolean;
+}
+
 /** Why the trial had no real user; null where the query gives none. */
-function whyNobodyReal({ users }: CheckedPredictor): { why: string; remedy: string } | null {
+function whyNobodyReal({ users }: CheckedPredictor): WhyNobody | null {
   if (users === undefined) {
     return { why: 'no real user can be read before the schema is there', remedy: 'tandem migrate, and check again' };
   }
   if (users.slow) {
     return {
       why: `with no real user, since ${users.slow.what} were not read in time`,
-      remedy: 'make the query quick, and check again',
+      remedy: 'make the query faster (see sample and plan), and check again',
+      isRefused: true,
     };
   }
   if (users.read === 0) return null;

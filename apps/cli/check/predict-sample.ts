@@ -94,7 +94,7 @@ function whyNobody(subject: string, predictor: CheckedPredictor): Finding {
 
 function remedyFor(why: string): string {
   const nan = /^feature (.+) is NaN;/.exec(why)?.[1];
-  if (nan === undefined) return 'say in features.nulls what a null counts as, or mend the query';
+  if (nan === undefined) return 'say in features.nulls what a null counts as, or fix the query';
   return `make a null of it in the query, nullif(${nan}, 'NaN') as ${nan}, and say in features.nulls what it counts as`;
 }
 

@@ -19,7 +19,7 @@ export function adoptCommand(cli: Cli): Command {
     name: 'adopt',
     description: 'check a config and serve what it says; adopting the same one again changes nothing',
     detail: `Refuses a config that tandem check finds errors in, and changes nothing then. Errors of predictors that would not change
-do not count. --force adopts it all the same and prints each error that it ignores.
+do not count. Prints the warnings of tandem check. --force adopts it all the same and prints each error that it ignores.
 A config is all that a database serves: adopting one stops serving each predictor that is not in it.
 Until a run has scored all users of a new model version, reads are live. adopt prints when the schedule starts that run.
 Ends with 0: adopted; 1: refused, and nothing changed; 2: wrong usage.`,

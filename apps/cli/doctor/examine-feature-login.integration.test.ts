@@ -41,3 +41,19 @@ test.each([
   ]);
   await pool.query(`revoke ${right} from ${role}`);
 });
+
+test('doctor names dblink and postgres_fdw where feature queries may use them, also with one login', async () => {
+  const reaching = async (both = examine()) =>
+    (await both).filter(({ level }) => level === 'warning').map(({ text }) => text.split(':')[0]);
+  expect(await reaching()).toEqual([]);
+  await pool.query(`create extension postgres_fdw; create server elsewhere foreign data wrapper postgres_fdw;
+    create extension dblink`);
+  expect(await reaching()).toEqual(['feature queries may use extension dblink']);
+  const one = examineFeatureLogin({ url: database.url, featuresUrl: database.url });
+  expect(await reaching(one)).toContain('feature queries may use extension dblink');
+  await pool.query(`grant usage on foreign server elsewhere to ${role};
+    create schema closed; alter extension dblink set schema closed`);
+  expect(await reaching()).toEqual(['feature queries may use extension postgres_fdw']);
+  await pool.query('drop extension dblink; drop extension postgres_fdw cascade');
+  expect(await reaching()).toEqual([]);
+});

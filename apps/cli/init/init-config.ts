@@ -88,7 +88,7 @@ async function placeFor(path: string, force: boolean): Promise<string> {
   }
   if (force || !(await isThere(file))) return file;
   throw new CommandFailure(`${file} exists, and is left as it is`, {
-    remedy: 'write another file with --config, or this one anew with --force',
+    remedy: 'write another file with --config, or overwrite this one with --force',
   });
 }
 

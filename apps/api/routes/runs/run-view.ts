@@ -9,7 +9,10 @@ export const RunSchema = z
     id: z.uuid(),
     predictor: z.string(),
     scope: z.enum(['all', 'stale', 'users']),
-    state: z.enum(['planned', 'running', 'publishing', 'done', 'done_with_errors', 'failed', 'cancelled']),
+    state: z.enum(['planned', 'running', 'publishing', 'done', 'done_with_errors', 'failed', 'cancelled']).openapi({
+      description:
+        '`planned`: a worker still has to divide the users into chunks, or does so now; `running`: chunks are scored; `publishing`: checks of the new generation',
+    }),
     reason: z.string().openapi({ description: 'Who asked: `api`, `cli`, `schedule`' }),
     error: z.string().nullable().openapi({ description: 'Why the run failed, or what to know of its publication' }),
     attempts: z.int().openapi({
