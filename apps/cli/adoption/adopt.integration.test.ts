@@ -78,6 +78,21 @@ test('it prints the warnings of `check` before it adopts, each with its remedy',
   expect(adopted).toMatchObject({ code: 0, err: expect.stringMatching(warned) });
 });
 
+test('a query that gives no user in time is refused, also where reads are never live; --force remains', async () => {
+  await customers();
+  await place.sql(`create function slow(real) returns real language plpgsql stable as
+    'begin perform pg_sleep(6); return $1; end'`);
+  const config = await place.read('tandem.config.ts');
+  const slow = config.replace(/ age\n/, ' slow(age) as age\n').replace(/liveTimeout: '[^']+'/, 'live: false');
+  await place.write('tandem.config.ts', slow);
+  const refused = await place.tandem('adopt');
+  expect(refused).toMatchObject({ code: 1, out: '' });
+  expect(refused.err).toMatch(
+    /error +churn parity .*with no real user, since the features of 3 users were not read in time\n +→ make/,
+  );
+  expect((await place.tandem('adopt --force')).out).toContain('churn: model version 1, adopted');
+});
+
 test('without a stored prediction it names the next slot of the schedule, and how to start a run now', async () => {
   await customers();
   const { code, out } = await place.tandem('adopt');
