@@ -1,7 +1,8 @@
 /** Watches of tables that are replaced under their name, as a load into a new table does: on real Postgres. */
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { adopt } from './adopt.ts';
-import { query } from './database.ts';
+import { query, transaction } from './database.ts';
 import { createTestDatabase, type TestDatabase, visitsPredictor } from './store.fixture.ts';
 import { unwatchSource, watchSource } from './watch-source.ts';
 import { countMissingWatches, listWatchedSources } from './watched-sources.ts';
@@ -94,6 +95,21 @@ test('what an earlier release left under the name of a watched table goes with t
   await leave();
   expect(await unwatch('shop.customers')).toEqual(['shop.customers']);
   expect(await watches()).toEqual([]);
+});
+
+test('a login that may not use the schema of the table counts the same', async () => {
+  const role = `worker_${randomBytes(4).toString('hex')}`;
+  await sql(`create role ${role}; grant usage on schema tandem to ${role};
+    grant select on tandem.predictors, tandem.watched_sources to ${role}`);
+  const seen = () =>
+    transaction(database.pool, async (db) => {
+      await db.query(`set local role ${role}`);
+      return countMissingWatches(db);
+    });
+  expect(await seen()).toEqual([{ predictor: 'visits', tables: 1 }]);
+  await watch();
+  expect(await seen()).toEqual([]);
+  await sql(`drop owned by ${role}; drop role ${role}`);
 });
 
 test('a watched table that lacks a trigger counts as missing', async () => {

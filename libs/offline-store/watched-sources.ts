@@ -52,26 +52,52 @@ export interface DeclaredWatch extends Pick<WatchPolicy, 'table' | 'key'> {
 }
 
 /** Returns what the adopted config declares. */
-export function listDeclaredWatches(db: Db): Promise<readonly DeclaredWatch[]> {
-  return query<DeclaredWatch & Record<string, unknown>>(db, {
-    text: `select p.name as predictor, w ->> 'table' as table, w ->> 'key' as key, to_regclass(w ->> 'table')::oid::int8 as oid
+export async function listDeclaredWatches(db: Db): Promise<readonly DeclaredWatch[]> {
+  const declared = await query<Omit<DeclaredWatch, 'oid'> & Record<string, unknown>>(db, {
+    text: `select p.name as predictor, w ->> 'table' as table, w ->> 'key' as key
       from tandem.predictors p cross join jsonb_array_elements(p.policy -> 'watch') w
       where p.active order by 1, 2`,
   });
+  return withOids(db, declared);
 }
 
-/** Returns the same tables with their oids. */
-export async function resolveWatches(
+/** Returns what a config declares for a predictor. */
+export function resolveWatches(
   db: Db,
   predictor: string,
   watches: readonly WatchPolicy[],
 ): Promise<readonly DeclaredWatch[]> {
-  const oids = await query<{ oid: number | null }>(db, {
-    text: `select to_regclass(name)::oid::int8 as oid from unnest($1::text[]) with ordinality as w(name, position)
-      order by position`,
-    values: [watches.map(({ table }) => table)],
+  return withOids(
+    db,
+    watches.map(({ table, key }) => ({ predictor, table, key })),
+  );
+}
+
+async function withOids(db: Db, declared: readonly Omit<DeclaredWatch, 'oid'>[]): Promise<readonly DeclaredWatch[]> {
+  const oids = await findTableOids(
+    db,
+    declared.map(({ table }) => table),
+  );
+  return declared.map((one, i) => ({ ...one, oid: oids[i] ?? null }));
+}
+
+/**
+ * Returns the oid of each table, null where there is none. By the catalog alone: `to_regclass` rejects where the login may
+ * not use the schema, as that of a worker may not. A name without a schema is looked up along the search path first.
+ */
+export async function findTableOids(db: Db, tables: readonly string[]): Promise<readonly (number | null)[]> {
+  const rows = await query<{ oid: number | null }>(db, {
+    text: `select (
+        select c.oid::int8 from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where c.relname = w.parts[cardinality(w.parts)] and c.relkind in ('r', 'p', 'v', 'm', 'f')
+          and coalesce(n.nspname = w.parts[cardinality(w.parts) - 1], true)
+        order by array_position(current_schemas(false), n.nspname), c.oid limit 1) as oid
+      from (select parse_ident(name) as parts, position
+        from unnest($1::text[]) with ordinality as t(name, position)) w
+      order by w.position`,
+    values: [tables],
   });
-  return watches.map(({ table, key }, i) => ({ predictor, table, key, oid: oids[i]?.oid ?? null }));
+  return rows.map(({ oid }) => oid);
 }
 
 /** Whether changes of the table reach the predictor. */

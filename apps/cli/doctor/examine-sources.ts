@@ -1,6 +1,10 @@
 /** Which sources of what is served are watched, and whether each watch is whole. */
-import { findTable } from '@tandem/offline-store/watchable-table';
-import { listDeclaredWatches, listWatchedSources, type WatchedSource } from '@tandem/offline-store/watched-sources';
+import {
+  findTableOids,
+  listDeclaredWatches,
+  listWatchedSources,
+  type WatchedSource,
+} from '@tandem/offline-store/watched-sources';
 import { type Finding, warning } from '../output/finding.ts';
 import type { DatabaseUrls } from '../servers/addresses.ts';
 import { type Databases, withDatabases } from '../servers/databases.ts';
@@ -44,7 +48,7 @@ async function describeLeftovers(pool: Databases['pool'], watched: readonly Watc
     if (heir) {
       const remedy = `to remove what is left: tandem watch ${name} ${keyOption(heir.key)}`;
       findings.push(warning('sources', `${text} beside that of the table that has its name now`, remedy));
-    } else if (!(await findTable(pool, name))) {
+    } else if ((await findTableOids(pool, [name]))[0] === null) {
       findings.push(warning('sources', text, `tandem unwatch ${name}`));
     }
   }
