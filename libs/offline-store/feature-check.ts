@@ -9,6 +9,7 @@ import { textArray } from './certificate-statement.ts';
 import { type Db, execute, query } from './database.ts';
 import { readOnly } from './feature-session.ts';
 import { asRelation, rangeSql, usersSql } from './feature-statement.ts';
+import { remedyOf } from './query-fault.ts';
 
 export interface DescribedColumn {
   readonly name: string;
@@ -41,8 +42,7 @@ function queryError(error: unknown, sql: string, offset: number): unknown {
   const line = position > 0 ? ` (line ${sql.slice(0, position).split('\n').length} of the query)` : '';
   return new TandemError('config_invalid', `Postgres refuses the feature query: ${error.message}${line}`, {
     field: 'features.sql',
-    remedy:
-      error.hint ?? 'write one select with a column user_id and the feature columns, without a semicolon at the end',
+    remedy: remedyOf(error),
     cause: error,
   });
 }
