@@ -8,7 +8,7 @@ import type { IsolatedScores } from '../runs/isolate-poison.ts';
  * `live_timeout`: there was no time, whoever took it; `live_failed`: the model is at fault; `features_unusable`: the user's
  * features are, and will be until they change.
  */
-export type LiveFailureReason = 'live_failed' | 'features_unusable' | 'live_timeout' | 'overloaded';
+export type LiveFailureReason = 'features_failed' | 'live_failed' | 'features_unusable' | 'live_timeout' | 'overloaded';
 
 /** What the model was given for one user: a row of the features that were read for several. */
 export interface InferenceInputs {
@@ -69,6 +69,14 @@ export function failureOf({ faults, unusable, overloaded, late }: IsolatedScores
 
 export function unusableFeatures(detail: string, features: readonly string[]): LiveOutcome {
   return { kind: 'failed', reason: 'features_unusable', detail, features };
+}
+
+/**
+ * The outcome of users whose features could not be read because the query failed.
+ * @param isProven the query fails for this user alone; else for some of them, or for every user
+ */
+export function queryFailed(detail: string, isProven: boolean): LiveOutcome {
+  return { kind: 'failed', reason: isProven ? 'features_failed' : 'live_failed', detail };
 }
 
 /**

@@ -26,6 +26,22 @@ export function notCached(userId: string): TandemError {
   );
 }
 
+/**
+ * Without `retryAfter`: the query fails again until the user's rows or the query change.
+ * @param why the words of Postgres, which may quote values: not for everybody who may read predictions
+ */
+export function featuresFailed(userId: string, why: string): TandemError {
+  return new TandemError(
+    'features_failed',
+    `User ${userId} cannot be predicted: the feature query fails for this user.`,
+    {
+      remedy:
+        "look at the error with tandem explain, or GET /v1/users/{userId}/explanations/{predictor}; then fix the user's rows, or the feature query. freshness.default in tandem.config.ts is served meanwhile",
+      detail: why,
+    },
+  );
+}
+
 /** Names beyond these are counted. */
 const MAX_NAMES = 10;
 

@@ -28,8 +28,11 @@ export interface HalvingLimits {
 export interface HalvingWork<T> {
   /** Rejects where the reason lies in no item, which ends all work. */
   attempt(part: readonly T[], failed: Failures): Promise<Attempted<T>>;
-  /** Told of a part that failed for good: one item by itself, or several where the limits are reached. */
-  giveUp(part: readonly T[], why: string): void;
+  /**
+   * Told of a part that failed for good.
+   * @param isProven it is one item, which failed by itself; else the limits are reached, and most of it may be innocent
+   */
+  giveUp(part: readonly T[], why: string, isProven: boolean): void;
   /** Whether any item has succeeded. */
   hasSuccess(): boolean;
   /** Told after each part. What it throws ends the work. */
@@ -53,8 +56,8 @@ export async function halveFailing<T>(
     failed.count++;
     failed.ms += now() - started;
     failed.last = attempted.failed;
-    if (part.length === 1) giveUp(part, attempted.failed);
-    else if (failed.count > limits.budget || failed.ms >= limits.failingMs) giveUp(part, givenUp(part));
+    if (part.length === 1) giveUp(part, attempted.failed, true);
+    else if (failed.count > limits.budget || failed.ms >= limits.failingMs) giveUp(part, givenUp(part), false);
     else return [part.slice(0, part.length >> 1), part.slice(part.length >> 1)];
     return [];
   }
@@ -68,7 +71,7 @@ export async function halveFailing<T>(
   const parts = partsOf(items);
   for (const part of parts) {
     const isBroken = !hasSuccess() && (failed.count >= limits.brokenAfter || failed.ms >= limits.failingMs);
-    if (isBroken) giveUp(part, givenUp(part));
+    if (isBroken) giveUp(part, givenUp(part), false);
     else parts.push(...(await work(part)));
     onPart();
   }
