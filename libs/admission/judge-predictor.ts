@@ -109,6 +109,6 @@ export function settingProblem(name: string, error: unknown): SettingProblem | u
   return {
     path: field.startsWith('predictors.') ? field : `predictors.${name}.${field}`,
     problem: error.message,
-    remedy: error.remedy ?? 'mend it',
+    remedy: error.remedy ?? 'fix it',
   };
 }

@@ -53,9 +53,10 @@ export class FeatureQueryFailed extends TandemError {
   readonly fault: QueryFault;
 
   /** @param predictor whose query it is; left out where the caller names it */
-  constructor(fault: QueryFault, predictor?: string) {
+  constructor(fault: QueryFault, predictor?: string, userId?: string) {
+    const user = userId === undefined ? '' : ` (user ${userId})`;
     const query = predictor === undefined ? 'The feature query' : `The feature query of predictor ${predictor}`;
-    super('config_invalid', `${query} ${fault.what}: ${fault.words}`, {
+    super('config_invalid', `${query} ${fault.what}: ${fault.words}${user}`, {
       field: predictor === undefined ? 'features.sql' : `predictors.${predictor}.features.sql`,
       remedy: fault.remedy,
       cause: fault.cause,
