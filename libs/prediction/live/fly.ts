@@ -23,6 +23,7 @@ import {
   unread,
   unusableFeatures,
 } from './live-outcome.ts';
+import type { Suspects } from './suspects.ts';
 
 export interface LiveRequest {
   readonly version: ModelVersion;
@@ -44,6 +45,7 @@ export interface Route {
   readonly dependencies: FlightDependencies;
   readonly request: LiveRequest;
   readonly place: Flights;
+  readonly suspects: Suspects;
   /** Told of users who are with the scorer, or never will be. */
   leaveBoarding(users: number): void;
 }
@@ -59,16 +61,21 @@ const LIMITS: HalvingLimits = { budget: 32, brokenAfter: 16, failingMs: 2_000, c
 
 /** Resolves when the features have been read: the inference goes on while the next statement leaves. Never rejects. */
 export async function fly(flights: readonly Flight[], route: Route): Promise<void> {
+  const { suspects } = route;
   for (const flight of flights) flight.isSent = true;
   let hasRead = false;
-  const onRead = () => {
+  const onRead = (read: readonly Flight[]) => {
     hasRead = true;
+    suspects.succeeded(read);
   };
   await halveFailing(
-    flights,
+    suspects.apart(flights),
     {
       attempt: (part) => send(part, route, onRead),
-      giveUp: (part, why, isProven) => fail(part, route, queryFailed(why, isProven)),
+      giveUp(part, why, isProven) {
+        for (const { userId } of isProven ? part : []) suspects.failed(userId);
+        fail(part, route, queryFailed(why, isProven));
+      },
       hasSuccess: () => hasRead,
     },
     LIMITS,
@@ -76,13 +83,17 @@ export async function fly(flights: readonly Flight[], route: Route): Promise<voi
 }
 
 /** One statement. Fails only where it may succeed for fewer users; any other error is the outcome of them all. */
-async function send(flights: readonly Flight[], route: Route, onRead: () => void): Promise<Attempted<Flight>> {
+async function send(
+  flights: readonly Flight[],
+  route: Route,
+  onRead: (flights: readonly Flight[]) => void,
+): Promise<Attempted<Flight>> {
   const { dependencies, request, place, leaveBoarding } = route;
   const deadline = Math.max(...flights.map((flight) => flight.deadline));
   const outcomes: Landing = new Map();
   try {
     const certified = await readFeatures(dependencies, request, flights, outcomes);
-    if (certified) onRead();
+    if (certified) onRead(flights);
     const landing = inferAndKeep(dependencies, request, certified, deadline, outcomes);
     // It has asked the scorer by now, or has nothing to ask.
     leaveBoarding(flights.length);

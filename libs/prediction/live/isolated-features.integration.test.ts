@@ -82,6 +82,24 @@ describe('a feature query that fails for one user', () => {
     expect(outcome.inputs.batch.values[0]?.[outcome.inputs.row]).toBe(3);
   });
 
+  it('is remembered: the next statement leaves that user out, until its row is fixed', async () => {
+    await world.pool.query('update counts set changes = 7 where user_id = 60');
+    const live = createLive();
+    const asked = await requestFor(READ, '1 / (changes - 7)');
+    // No answer of an earlier statement will do.
+    const request = { ...asked, readers: asked.readers.map((reader) => ({ ...reader, fresh: true })) };
+    await live.predict(request);
+    statements.length = 0;
+    const outcomes = await live.predict(request);
+    expect(statements.map(({ length }) => length)).toEqual([READ.length - 1, 1]);
+    expect(outcomes.get('60')).toMatchObject({ reason: 'features_failed' });
+    await world.pool.query('update counts set changes = 0 where user_id = 60');
+    expect((await live.predict(request)).get('60')).toMatchObject({ kind: 'predicted' });
+    statements.length = 0;
+    await live.predict(request);
+    expect(statements.map(({ length }) => length)).toEqual([READ.length]);
+  });
+
   it('names every one of several such users', async () => {
     const outcomes = await createLive().predict(await requestFor(READ, '1 / (user_id % 20)'));
     const failed = READ.filter((userId) => outcomes.get(userId)?.kind === 'failed');

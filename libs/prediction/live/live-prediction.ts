@@ -9,6 +9,7 @@ import { createGatheredRefusals } from './gathered-refusals.ts';
 import { createFlights, type Flight, type Flights, Party } from './live-flights.ts';
 import { type LiveOutcome, NO_ROOM } from './live-outcome.ts';
 import { createReaderDeadlines } from './reader-deadlines.ts';
+import { createSuspects } from './suspects.ts';
 
 export type { LiveRequest } from './fly.ts';
 export type { LiveReader } from './live-flights.ts';
@@ -56,8 +57,9 @@ export function createLivePredictor(dependencies: LivePredictorDependencies): Li
     const known = places.get(key);
     if (known) return known;
     if (places.size >= MAX_PLACES) places.delete(places.keys().next().value ?? '');
+    const suspects = createSuspects();
     const line = createStatementLine<Flight>({
-      send: (flights) => fly(flights, { dependencies, request, place, leaveBoarding }),
+      send: (flights) => fly(flights, { dependencies, request, place, suspects, leaveBoarding }),
       maxInFlight: maxStatements,
       maxWeight: MAX_USERS_A_STATEMENT,
       patienceMs: PATIENCE_MS,

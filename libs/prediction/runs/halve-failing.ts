@@ -41,8 +41,9 @@ export interface HalvingWork<T> {
   now?(): number;
 }
 
+/** @param whole the parts to begin with */
 export async function halveFailing<T>(
-  items: readonly T[],
+  whole: readonly (readonly T[])[],
   { attempt, giveUp, hasSuccess, onPart = () => {}, now = () => performance.now() }: HalvingWork<T>,
   limits: HalvingLimits,
 ): Promise<void> {
@@ -68,7 +69,7 @@ export async function halveFailing<T>(
   }
 
   // Large parts before small ones: the healthy are done first, and what the budget does not reach is small.
-  const parts = partsOf(items);
+  const parts = [...whole];
   for (const part of parts) {
     const isBroken = !hasSuccess() && (failed.count >= limits.brokenAfter || failed.ms >= limits.failingMs);
     if (isBroken) giveUp(part, givenUp(part), false);

@@ -112,7 +112,7 @@ export async function scoreIsolating(
 
   const limits = { budget, failingMs: FAILING_MS, brokenAfter: FAILURES_OF_A_BROKEN_MODEL, culprit: 'the model' };
   const hasSuccess = () => scored.length > 0;
-  await halveFailing(request.rows, { attempt: score, giveUp, hasSuccess, onPart, now }, limits);
+  await halveFailing(partsOf(request.rows), { attempt: score, giveUp, hasSuccess, onPart, now }, limits);
   return {
     parts: scored,
     get outputs() {

@@ -7,7 +7,7 @@ import { TandemError } from '../errors.ts';
 import { type FeatureSource, isOfSomeUser } from '../models/feature-source.ts';
 import { type FeatureBatch, joinBatches, scorableRows } from '../models/features.ts';
 import type { ModelVersion } from '../predictor.ts';
-import { type Attempted, type HalvingLimits, halveFailing } from './halve-failing.ts';
+import { type Attempted, type HalvingLimits, halveFailing, partsOf } from './halve-failing.ts';
 import type { ClaimedChunk, RunFailure } from './runs.ts';
 
 export interface ChunkFeatures {
@@ -55,7 +55,7 @@ async function readApart(
   const failures: RunFailure[] = [];
   let isProven = true;
   await halveFailing(
-    userIds,
+    partsOf(userIds),
     {
       async attempt(part): Promise<Attempted<string>> {
         try {

@@ -10,7 +10,7 @@ import type { FeatureBatch } from '../models/features.ts';
 import { decodeOutputs } from '../models/outputs.ts';
 import type { Scorer } from '../models/scoring.ts';
 import type { ModelVersion } from '../predictor.ts';
-import { type Attempted, type HalvingLimits, halveFailing } from '../runs/halve-failing.ts';
+import { type Attempted, type HalvingLimits, halveFailing, partsOf } from '../runs/halve-failing.ts';
 import { type IsolatedScores, scoreIsolating } from '../runs/isolate-poison.ts';
 import { type Comparison, compareAnswers, type Yardstick } from './compare-answers.ts';
 import type { ShadowOutcome } from './shadow-counts.ts';
@@ -83,7 +83,7 @@ export async function performPass(dependencies: PassDependencies, request: PassR
   try {
     await dependencies.scorer.ready(version);
     const giveUp = (part: readonly Answer[]) => take(part, 'failed');
-    await halveFailing(answers, { attempt, giveUp, hasSuccess: () => featuresMs !== null }, LIMITS);
+    await halveFailing(partsOf(answers), { attempt, giveUp, hasSuccess: () => featuresMs !== null }, LIMITS);
   } catch (error) {
     take(answers, outcomeOf(error));
   }
