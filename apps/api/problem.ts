@@ -74,6 +74,11 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
   ),
   config_invalid: kind(422, 'Invalid configuration', 'a configuration is refused; `field` names the setting'),
   model_refused: kind(422, 'Model refused', 'the model file or its signature is refused'),
+  features_failed: kind(
+    422,
+    'Feature query failed',
+    "the feature query fails for the user, and nothing lower may answer; no repetition helps until the user's rows or the query change",
+  ),
   features_unusable: kind(
     422,
     'Features unusable',

@@ -344,3 +344,51 @@ it('refuses no model for want of CPU: the push may be repeated, and is then kept
   });
   expect(await world.push(model)).toMatchObject({ isNew: true });
 });
+
+describe('a query that Postgres ends with an error of the query', () => {
+  const body = (statement: string) => `returns float8 language plpgsql stable as $$ begin ${statement} end $$`;
+  const raising = (state: string) =>
+    `raise exception 'not for you' using errcode = '${state}', hint = 'ask the owner';`;
+  const FUNCTIONS: Readonly<Record<string, string>> = {
+    P0001: raising('P0001'),
+    '0A000': raising('0A000'),
+    '2F003': raising('2F003'),
+    '42501': raising('42501'),
+    '54001': 'return failing();',
+    '25001': `perform set_config('transaction_read_only', 'off', false); return 1;`,
+  };
+  const WORDS: Readonly<Record<string, RegExp>> = {
+    '54001': /^The feature query( of predictor churn)? fails: stack depth limit exceeded/,
+    '25001': /^The feature query( of predictor churn)? fails: transaction read-write mode must be set before any query/,
+  };
+  const NOT_FOR_YOU = /^The feature query( of predictor churn)? fails: not for you/;
+  /** In the first the ids of users cannot be read, in the second their features. */
+  const PLACES: Readonly<Record<string, string>> = {
+    where: `${sqlOf(TWELVE)} where failing() > 0`,
+    select: sqlOf(TWELVE).replace('f1,', 'f1 + 0 * failing() as f1,'),
+  };
+
+  it.each(Object.keys(FUNCTIONS).flatMap((state) => Object.keys(PLACES).map((place) => ({ state, place }))))(
+    '$state in $place is refused, in the words of Postgres and with its hint',
+    async ({ state, place }) => {
+      await world.pool.query(`create or replace function failing() ${body(FUNCTIONS[state] ?? '')}`);
+      const error = await world
+        .push(first, { settings: { features: { sql: PLACES[place] ?? '' } } })
+        .catch((refusal: unknown) => refusal);
+      expect(error).toMatchObject({
+        code: 'config_invalid',
+        message: expect.stringMatching(WORDS[state] ?? NOT_FOR_YOU),
+        field: 'features.sql',
+        ...(WORDS[state] ? {} : { remedy: 'ask the owner' }),
+      });
+    },
+  );
+
+  it('names a user whose row makes it fail', async () => {
+    const sql = sqlOf(TWELVE).replace('f1,', 'f1 + 0 * (1 / (user_id % 10))::int as f1,');
+    await expect(world.push(first, { settings: { features: { sql } } })).rejects.toMatchObject({
+      code: 'config_invalid',
+      message: expect.stringMatching(/^The feature query of predictor churn fails: division by zero \(user \d*0\)$/),
+    });
+  });
+});

@@ -7,6 +7,7 @@ import { createFeatureSource } from '@tandem/offline-store/features';
 import { schemaState } from '@tandem/offline-store/migrate';
 import { type FeatureBatch, scorableRows } from '@tandem/prediction/models/features';
 import { type ModelDefinition, type ModelVersion, modelVersionId } from '@tandem/prediction/predictor';
+import { namingUser } from './find-failing-user.ts';
 import { isTooSlow } from './slow-statement.ts';
 
 export type Pool = ReturnType<typeof createPool>;
@@ -71,7 +72,9 @@ export async function sampleUsers(
   if (first === undefined) return NOBODY;
   const version = { ...definition, id: modelVersionId(definition), number: 0 };
   const source = createFeatureSource(pool, { usersTimeoutMs: featuresMs });
-  const read = await ifInTime(source.readUsers(version, userIds));
+  const read = await ifInTime(source.readUsers(version, userIds)).catch(async (error: unknown) => {
+    throw await namingUser(pool, definition, userIds, error);
+  });
   if (read !== null) {
     const bothWays = await ifInTime(readBothWays(pool, version, userIds[userIds.length >> 1] ?? first, featuresMs));
     return { ...describe(read.batch, userIds), bothWays: bothWays ?? undefined };
@@ -112,7 +115,11 @@ async function readBothWays(
     where f.user_id >= $1::${KEY_SQL[version.keyType]} order by key limit ${NEIGHBOURS + 1}`;
   const userIds = await readKeys(pool, text, ms, [from]);
   const source = createFeatureSource(pool, { usersTimeoutMs: ms, rangeTimeoutMs: ms });
-  const run = await source.readRange(version, { from, to: userIds[NEIGHBOURS] ?? null });
+  const run = await source
+    .readRange(version, { from, to: userIds[NEIGHBOURS] ?? null })
+    .catch(async (error: unknown) => {
+      throw await namingUser(pool, version, userIds.slice(0, NEIGHBOURS), error);
+    });
   const live = (await source.readUsers(version, userIds.slice(0, NEIGHBOURS))).batch;
   const rowsOf = (batch: FeatureBatch) => new Map(scorableRows(batch).map((row) => [batch.userIds[row] ?? '', row]));
   const [inRun, inLive] = [rowsOf(run), rowsOf(live)];

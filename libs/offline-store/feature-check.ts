@@ -9,6 +9,7 @@ import { textArray } from './certificate-statement.ts';
 import { type Db, execute, query } from './database.ts';
 import { readOnly } from './feature-session.ts';
 import { asRelation, rangeSql, usersSql } from './feature-statement.ts';
+import { remedyOf } from './query-fault.ts';
 
 export interface DescribedColumn {
   readonly name: string;
@@ -41,23 +42,10 @@ function queryError(error: unknown, sql: string, offset: number): unknown {
   const line = position > 0 ? ` (line ${sql.slice(0, position).split('\n').length} of the query)` : '';
   return new TandemError('config_invalid', `Postgres refuses the feature query: ${error.message}${line}`, {
     field: 'features.sql',
-    remedy: error.hint ?? QUERY_REMEDIES[error.code ?? ''] ?? PLAIN_SELECT,
+    remedy: remedyOf(error),
     cause: error,
   });
 }
-
-const PLAIN_SELECT = 'write one select with a column user_id and the feature columns, without a semicolon at the end';
-const MISSING =
-  'correct its name, or create it; outside of the search_path of the login its schema goes before the name';
-
-/** By SQLSTATE: a table, schema, function or column that is not there; a missing right. */
-const QUERY_REMEDIES: Readonly<Record<string, string>> = {
-  '42P01': MISSING,
-  '3F000': 'correct the name of the schema, or create it',
-  '42883': MISSING,
-  '42703': 'correct the name of the column, or add it to the table',
-  '42501': 'grant select on it to the login of feature queries (FEATURES_DATABASE_URL, else DATABASE_URL)',
-};
 
 /** How Postgres would read features. */
 export interface PlanReport {

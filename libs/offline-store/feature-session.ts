@@ -4,12 +4,14 @@
  * - runs in a read-only transaction, which Postgres lets no statement leave;
  * - ends in a rollback, which undoes what the query set in its session (`set_config`): the next query finds what ours set.
  *
+ * An error of the query itself is a `FeatureQueryFailed`, with the words of Postgres (query-fault.ts).
+ *
  * `parseOnly` is for statements that Postgres parses and does not run.
  */
-import { isTandemError, TandemError } from '@tandem/prediction/errors';
 import pg from 'pg';
-import { isConnectionFailure, sqlState, withClient } from './database.ts';
+import { isConnectionFailure, withClient } from './database.ts';
 import { type DriverConnection, submit } from './driver-connection.ts';
+import { queryFault } from './query-fault.ts';
 
 /** The pools of a use case that reads features and writes what comes of it. */
 export interface Pools {
@@ -46,7 +48,7 @@ export function readOnce<R extends unknown[]>(
       return await promise;
     } catch (error) {
       if (!isConnectionFailure(error)) await recover(client, sent.unsure);
-      throw refused(error);
+      throw queryFault(error);
     }
   });
 }
@@ -83,43 +85,9 @@ function inRolledBack<T>(pool: pg.Pool, begin: string, work: (db: pg.PoolClient)
       return result;
     } catch (error) {
       if (!isConnectionFailure(error)) await client.query('rollback');
-      throw refused(error);
+      throw queryFault(error);
     }
   });
-}
-
-interface Refusal {
-  readonly problem: string;
-  readonly remedy: string;
-}
-
-/** What Postgres refuses a feature query, by SQLSTATE. Of any other statement it says something else. */
-const REFUSALS: Readonly<Record<string, Refusal>> = {
-  '25006': {
-    problem: 'A feature query must not write',
-    remedy: 'leave out for update and what else writes or locks, also in functions that the query calls',
-  },
-  '53400': {
-    problem: 'The feature query writes more temporary files than temp_file_limit allows',
-    remedy: 'let it sort, join or group fewer rows, or raise temp_file_limit for the login of feature queries',
-  },
-};
-
-/** The error as a fault of the config, where the query is at fault. */
-function refused(error: unknown): unknown {
-  const refusal = REFUSALS[sqlState(error) ?? ''];
-  if (!refusal) return error;
-  return new TandemError('config_invalid', `${refusal.problem}: ${messageOf(error)}`, {
-    field: 'features.sql',
-    remedy: refusal.remedy,
-    cause: error,
-  });
-}
-
-/** What Postgres said, also of an error that is translated already. */
-function messageOf(error: unknown): string {
-  const said = isTandemError(error) ? error.cause : error;
-  return said instanceof Error ? said.message : String(said);
 }
 
 type Done<R extends unknown[]> = (error: Error | undefined, result: pg.QueryArrayResult<R>) => void;

@@ -77,15 +77,25 @@ function rangeRowsSql(
   bounds: readonly string[],
   asText: readonly boolean[],
 ): string {
+  const head = `json_build_array(tandem.current_history(), ${epochMs('statement_timestamp()')})::text`;
+  return `${rowsSql(query, { asText })} where ${isInRange(keyType, { from, to }, bounds)}
+  union all select null, null, ${head}, null${query.columns.map(() => ', null').join('')}`;
+}
+
+function isInRange(keyType: KeyType, { from, to }: RangeShape, bounds: readonly string[]): string {
   const key = KEY_SQL[keyType];
   const conditions = [
     'f.user_id is not null',
     ...(from === null ? [] : [`f.user_id >= ${bounds[0]}::${key}`]),
     ...(to === null ? [] : [`f.user_id < ${bounds[from === null ? 0 : 1]}::${key}`]),
   ];
-  const head = `json_build_array(tandem.current_history(), ${epochMs('statement_timestamp()')})::text`;
-  return `${rowsSql(query, { asText })} where ${conditions.join(' and ')}
-  union all select null, null, ${head}, null${query.columns.map(() => ', null').join('')}`;
+  return conditions.join(' and ');
+}
+
+/** The user ids of a range in the keys' order, each once. Postgres leaves out features that it need not compute. */
+export function rangeUsersSql({ query, keyType }: RangeVersion, range: RangeShape): string {
+  return `select key::text as key from (
+    select distinct f.user_id as key from ${asRelation(query.sql)} where ${isInRange(keyType, range, ['$1', '$2'])}) k order by k.key`;
 }
 
 /**

@@ -1,14 +1,15 @@
 /** The feature source on Postgres: the predictor's own query, wrapped so that each row carries its label. */
 import type { Certificate, UserState } from '@tandem/prediction/certificate';
-import { isTandemError, TandemError } from '@tandem/prediction/errors';
 import {
   type CertifiedFeatures,
   type CertifiedUsers,
+  FeatureQueryFailed,
   type FeatureSource,
   FeaturesTooSlow,
+  type KeyRange,
 } from '@tandem/prediction/models/feature-source';
 import type { ModelVersion } from '@tandem/prediction/predictor';
-import pg from 'pg';
+import type pg from 'pg';
 import { cancellableRead, TransactionTooLong } from './cancellable.ts';
 import {
   armsOf,
@@ -18,12 +19,13 @@ import {
   NO_ARMS,
   textArray,
 } from './certificate-statement.ts';
-import { isConnectionFailure, sqlState, translated } from './database.ts';
+import { query, sqlState, translated } from './database.ts';
 import { decodeBatch, type OverlayListener, type RawRow } from './feature-decoding.ts';
 import { readRange } from './feature-range.ts';
 import { type ReadStatement, readIn, readOnce } from './feature-session.ts';
-import { LEADING_COLUMNS, packedUsersSql, TRAILING_COLUMNS, usersSql } from './feature-statement.ts';
+import { LEADING_COLUMNS, packedUsersSql, rangeUsersSql, TRAILING_COLUMNS, usersSql } from './feature-statement.ts';
 import { isPackable, PACKED_FORM, unpackRows } from './packed-rows.ts';
+import { queryFault } from './query-fault.ts';
 import { boundRows, type RefusedRows, type RowForm, TEXT_FORM } from './row-bounds.ts';
 
 export interface FeatureSourceOptions {
@@ -43,8 +45,8 @@ const MAX_VERSIONS = 64;
 
 /**
  * Reads by the pool of feature statements, which may have a login of its own. Rejects with `unavailable` where Postgres does
- * not answer, or a live read takes too long. Rejects with `config_invalid` where the feature query itself fails, or takes
- * too long for a chunk. Users whom the query gives odd values are `faults` of the batch instead.
+ * not answer, or a live read takes too long; with `FeatureQueryFailed` where the feature query itself fails; with
+ * `FeaturesTooSlow` where it takes too long for a chunk. Users whom the query gives odd values are `faults` of the batch instead.
  */
 export function createFeatureSource(pool: pg.Pool, options: FeatureSourceOptions = {}): FeatureSource {
   const { usersTimeoutMs = 2_000, rangeTimeoutMs = 300_000 } = options;
@@ -62,6 +64,7 @@ export function createFeatureSource(pool: pg.Pool, options: FeatureSourceOptions
       readChunk(version, lost, (db) => readNamed(db, version, userIds, timeoutMs)),
     readRange: (version, range, lost = NEVER) =>
       readChunk(version, lost, (db) => readRange(db, version, range, timeoutMs)),
+    usersOf: (version, range, lost = NEVER) => readChunk(version, lost, (db) => usersOf(db, version, range, timeoutMs)),
   };
 }
 
@@ -154,6 +157,17 @@ async function readNamed(
   const read = readOf(await readIn<TextRow>(db, statement), refused);
   const { batch, certificate } = usersRead(version, read, options);
   return { batch, certificate };
+}
+
+async function usersOf(
+  db: pg.PoolClient,
+  version: ModelVersion,
+  { from, to }: KeyRange,
+  timeoutMs: number,
+): Promise<string[]> {
+  const values = [from, to].filter((bound) => bound !== null);
+  const rows = await query<{ key: string }>(db, { text: rangeUsersSql(version, { from, to }), values, timeoutMs });
+  return rows.map(({ key }) => key);
 }
 
 function usersStatement(
@@ -263,18 +277,10 @@ function readOf(result: pg.QueryArrayResult<TextRow>, refused: RefusedRows): Rea
   return { rows, oids, head, refused };
 }
 
-function rethrow(version: ModelVersion) {
+/** Names the predictor whose query failed. */
+function rethrow({ predictor }: ModelVersion) {
   return (error: unknown): never => {
-    const plain = translated(error);
-    if (isTandemError(plain) || isConnectionFailure(error) || !(error instanceof pg.DatabaseError)) throw plain;
-    throw new TandemError(
-      'config_invalid',
-      `The feature query of predictor ${version.predictor} fails: ${error.message}`,
-      {
-        field: `predictors.${version.predictor}.features.sql`,
-        remedy: 'fix the query, or what it reads from; tandem check runs it',
-        cause: error,
-      },
-    );
+    const fault = queryFault(error);
+    throw fault instanceof FeatureQueryFailed ? new FeatureQueryFailed(fault.fault, predictor) : translated(error);
   };
 }

@@ -19,6 +19,7 @@ export type Reason =
   | 'version_changed'
   | 'rolled_back'
   | 'requested'
+  | 'features_failed'
   | 'live_failed'
   | 'features_unusable'
   | 'output_unusable'

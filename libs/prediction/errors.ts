@@ -28,6 +28,7 @@ export type ErrorCode =
   | 'no_prediction'
   | 'overloaded'
   | 'rate_limited'
+  | 'features_failed'
   | 'live_timeout'
   | 'live_failed'
   | 'features_unusable'

@@ -18,6 +18,7 @@ function mayPass(code: ErrorCode): boolean {
     case 'unavailable':
     case 'overloaded':
     case 'rate_limited':
+    case 'features_failed':
     case 'live_timeout':
     case 'live_failed':
     case 'features_unusable':

@@ -37,6 +37,7 @@ function forwardReason(why: Reason): string {
     case 'context_newer':
     case 'expired':
     case 'fresh':
+    case 'features_failed':
     case 'live_failed':
     case 'features_unusable':
     case 'output_unusable':

@@ -1,6 +1,7 @@
 /** Judges one predictor against the database that it would be served from. */
 
-import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
+import { namingUser } from '@tandem/admission/find-failing-user';
+import { type CheckedPredictor, settingProblem } from '@tandem/admission/judge-predictor';
 import type { Pool } from '@tandem/admission/sample-users';
 import { isTooSlow } from '@tandem/admission/slow-statement';
 import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
@@ -8,6 +9,9 @@ import { maxAgeTooShort } from '@tandem/config/schedule';
 import { query } from '@tandem/offline-store/database';
 import { explainRange, explainUser, findDuplicateKeys, type PlanReport } from '@tandem/offline-store/feature-check';
 import { KEY_SQL } from '@tandem/offline-store/feature-statement';
+import { createFeatureSource } from '@tandem/offline-store/features';
+import { isOfSomeUser } from '@tandem/prediction/models/feature-source';
+import { modelVersionId } from '@tandem/prediction/predictor';
 import type { KeyType } from '@tandem/prediction/user-id';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import { count, duration } from '../output/quantities.ts';
@@ -18,6 +22,8 @@ import { describeModel } from './describe-model.ts';
 import { scanSteps } from './scan-steps.ts';
 
 const DUPLICATES_SHOWN = 5;
+/** For the ids of all users, to look for one whom the query fails for. */
+const KEYS_MS = 10_000;
 
 /**
  * @param isMigrated whether the schema's tables are there, which the plans and the last run need
@@ -40,16 +46,18 @@ export async function checkPredictor(
     ...predictor.padded.map(paddedFinding),
     ...describeModel(predictor, memoryLimitMb),
     await tell(`looking for users of ${name} with two rows`, () =>
-      inTime('keys', 'whether each user has one row', () => checkKeys(features, predictor)),
+      inTime(name, 'keys', 'whether each user has one row', () => checkKeys(features, predictor)),
     ),
     ...(isMigrated ? await checkKeyType(pool, predictor) : []),
     await tell(`counting users of ${name} who cannot be scored`, () =>
-      inTime('users', 'how many there are, and whether all have their values,', () => checkUsers(features, predictor)),
+      inTime(name, 'users', 'how many there are, and whether all have their values,', () =>
+        checkUsers(features, predictor),
+      ),
     ),
   ];
   if (isMigrated) {
     const plans = tell(`reading the plans of ${name}`, () =>
-      inTime('plan', 'a user to plan a read for', () => checkPlans(features, predictor)),
+      inTime(name, 'plan', 'a user to plan a read for', () => checkPlans(features, predictor)),
     );
     findings.push(
       ...[await plans].flat(),
@@ -65,12 +73,14 @@ function paddedFinding({ name, type }: CheckedPredictor['padded'][number]): Find
   return warning('query', text, `cast it, which takes the blanks off: ${name}::text as ${name}`);
 }
 
-/** The work's findings, or that the query took too long for them. */
-async function inTime<T>(subject: string, what: string, work: () => Promise<T>): Promise<T | Finding> {
+/** The work's findings, or that the query failed or took too long for them. */
+async function inTime<T>(name: string, subject: string, what: string, work: () => Promise<T>): Promise<T | Finding> {
   const begin = performance.now();
   try {
     return await work();
   } catch (error) {
+    const problem = settingProblem(name, error);
+    if (problem) return failed(subject, `${what} was not seen: ${problem.problem} (${problem.path})`, problem.remedy);
     if (!isTooSlow(error)) throw error;
     const remedy = 'make the query quicker over all users, which each run reads: indexes, or a materialized view';
     return warning(subject, `${what} was not seen within ${duration(performance.now() - begin)}`, remedy);
@@ -125,7 +135,10 @@ function remedyOf({ column, reason }: UnscorableUsers['reasons'][number]): strin
 }
 
 async function checkUsers(pool: Pool, { definition, policy, verification }: CheckedPredictor): Promise<Finding> {
-  const { users, unscorable, reasons } = await countUnscorable(pool, definition.query);
+  const counted = countUnscorable(pool, definition.query);
+  const { users, unscorable, reasons } = await counted.catch((error: unknown) =>
+    throwNamingUser(pool, definition, error),
+  );
   if (users === 0) return warning('users', 'the feature query gives none', 'see that its tables hold rows');
   if (unscorable === 0)
     return ok('users', `${count(users)}, none without a value that is needed; ${triedText(verification, users)}`);
@@ -135,6 +148,16 @@ async function checkUsers(pool: Pool, { definition, policy, verification }: Chec
   const isTooFew = 1 - unscorable / users < policy.batch.minCoverage;
   const refusal = `; a run is published only where ${policy.batch.minCoverage * 100} % are (batch.minCoverage)`;
   return isTooFew ? failed('users', `${text}${refusal}`, remedy) : warning('users', text, remedy);
+}
+
+async function throwNamingUser(pool: Pool, definition: CheckedPredictor['definition'], error: unknown): Promise<never> {
+  if (!isOfSomeUser(error)) throw error;
+  const version = { ...definition, id: modelVersionId(definition), number: 0 };
+  const everybody = { from: null, to: null };
+  const userIds = await createFeatureSource(pool, { rangeTimeoutMs: KEYS_MS })
+    .usersOf(version, everybody)
+    .catch(() => []);
+  throw await namingUser(pool, definition, userIds, error);
 }
 
 /** `64 of 200 tried on the model`: what the trial took of them. */

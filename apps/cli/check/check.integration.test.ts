@@ -155,3 +155,42 @@ test('texts that a hand-written query leaves filled up with blanks are told; of 
   );
   expect(out).toContain("→ make a null of it in the query, nullif(age, 'NaN') as age");
 });
+
+test('a query that fails for one user is a finding with the words of Postgres, beside all other findings', async () => {
+  await place.write('m.onnx', linearModel({ weights: [1] }));
+  await place.sql(`create table customers (customer_id integer primary key, age real);
+    insert into customers select n, n from generate_series(1, 3000) n`);
+  expect((await place.tandem(INIT)).code).toBe(0);
+  const config = await place.read('tandem.config.ts');
+  // A user outside of the sample that the model is tried with.
+  const userId = await userOutsideOfSample();
+  await place.write('tandem.config.ts', config.replace(/ age\n/, ` age / (customer_id - ${userId}) as age\n`));
+  const { code, report } = await check();
+  expect(code).toBe(1);
+  expect(report.findings).toContainEqual({
+    subject: 'churn users',
+    level: 'error',
+    text: `how many there are, and whether all have their values, was not seen: The feature query of predictor churn fails: division by zero (user ${userId}) (predictors.churn.features.sql)`,
+    remedy: 'fix the query, or the rows that it reads; tandem check runs it',
+  });
+  expect(report.findings.map(({ subject }) => subject)).toEqual(
+    expect.arrayContaining(['config', 'churn keys', 'churn parity', 'churn plan']),
+  );
+  expect(report.samples).toHaveLength(1);
+  const adopted = await place.tandem('adopt');
+  expect(adopted.code).toBe(1);
+  expect(adopted.err).toContain(`division by zero (user ${userId})`);
+  expect(adopted.err).toContain('tandem adopt --force');
+});
+
+async function userOutsideOfSample(): Promise<number> {
+  // The sample's own order, from its end: 256 of 3,000 are read, and 32 neighbours.
+  const pool = createPool({ url: place.databaseUrl, max: 1, applicationName: 'check-test' });
+  try {
+    const text = `select customer_id from (select customer_id, row_number() over (order by hashtextextended(customer_id::text, 0)) as place
+      from customers) p where place > 256 order by customer_id limit 1`;
+    return (await pool.query<{ customer_id: number }>(text)).rows[0]?.customer_id ?? 0;
+  } finally {
+    await pool.end();
+  }
+}

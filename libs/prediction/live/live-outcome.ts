@@ -10,7 +10,13 @@ import type { IsolatedScores } from '../runs/isolate-poison.ts';
  * - `features_unusable`: the model cannot take the user's features until they change.
  * - `output_unusable`: the model gives NaN or another value that is no prediction, until features or model change.
  */
-export type LiveFailureReason = 'live_failed' | 'features_unusable' | 'output_unusable' | 'live_timeout' | 'overloaded';
+export type LiveFailureReason =
+  | 'features_failed'
+  | 'live_failed'
+  | 'features_unusable'
+  | 'output_unusable'
+  | 'live_timeout'
+  | 'overloaded';
 
 /** What the model was given for one user: a row of the features that were read for several. */
 export interface InferenceInputs {
@@ -73,6 +79,14 @@ export function failureOf(scores: IsolatedScores, row: number): LiveOutcome {
 
 export function unusableFeatures(detail: string, features: readonly string[]): LiveOutcome {
   return { kind: 'failed', reason: 'features_unusable', detail, features };
+}
+
+/**
+ * The outcome of users whose features could not be read because the query failed.
+ * @param isProven the query fails for this user alone; else for some of them, or for every user
+ */
+export function queryFailed(detail: string, isProven: boolean): LiveOutcome {
+  return { kind: 'failed', reason: isProven ? 'features_failed' : 'live_failed', detail };
 }
 
 /**

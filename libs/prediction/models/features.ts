@@ -61,6 +61,25 @@ export function overlays(query: FeatureQuery, entry: ContextValue, asOf: number 
   return query.overlayForMs !== null && entry.accepted + query.overlayForMs > now;
 }
 
+/**
+ * The rows of two statements as one batch; each keeps the version that was read with its features. `readAt` is the earlier
+ * one: a prediction that seems older than it is expires early, never late.
+ */
+export function joinBatches(first: FeatureBatch, second: FeatureBatch): FeatureBatch {
+  const offset = first.userIds.length;
+  const moved = <T>(byRow: ReadonlyMap<number, T>) => [...byRow].map(([row, value]) => [row + offset, value] as const);
+  return {
+    history: first.history,
+    columns: first.columns,
+    readAt: Math.min(first.readAt, second.readAt),
+    userIds: [...first.userIds, ...second.userIds],
+    contextVersions: [...first.contextVersions, ...second.contextVersions],
+    values: first.values.map((values, column) => [...values, ...(second.values[column] ?? [])]),
+    faults: new Map([...first.faults, ...moved(second.faults)]),
+    unusable: new Map([...first.unusable, ...moved(second.unusable)]),
+  };
+}
+
 /** The rows of a batch that can be scored. */
 export function scorableRows(batch: FeatureBatch): number[] {
   const rows: number[] = [];

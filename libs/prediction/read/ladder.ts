@@ -19,7 +19,7 @@ import { decodeOutputs } from '../models/outputs.ts';
 import type { ModelVersion } from '../predictor.ts';
 import type { StoredPrediction } from '../stored-prediction.ts';
 import type { CertifiedRead, Standing } from './certified-read.ts';
-import { featuresUnusable, notFound, outputUnusable, overLiveLimit } from './read-errors.ts';
+import { featuresFailed, featuresUnusable, notFound, outputUnusable, overLiveLimit } from './read-errors.ts';
 
 /** The answer of a user whom no fresh candidate could answer, given what live inference made of it. */
 export function fallBack(
@@ -113,6 +113,7 @@ function defaultAnswer(read: CertifiedRead, standing: Standing, reason: Reason, 
 export function noPrediction(reason: Reason, outcome: LiveOutcome | undefined, userId: string): TandemError {
   if (outcome === OVER_QUOTA) return overLiveLimit();
   if (outcome === NO_ROOM) return OVERLOADED;
+  if (outcome?.kind === 'failed' && reason === 'features_failed') return featuresFailed(userId, outcome.detail);
   if (outcome?.kind === 'failed' && reason === 'features_unusable') {
     return featuresUnusable(userId, outcome.features ?? [], outcome.detail);
   }

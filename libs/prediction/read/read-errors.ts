@@ -26,22 +26,45 @@ export function notCached(userId: string): TandemError {
   );
 }
 
+/**
+ * Without `retryAfter`: the query fails again until the user's rows or the query change.
+ * @param why the words of Postgres, which may quote values: not for everybody who may read predictions
+ */
+export function featuresFailed(userId: string, why: string): TandemError {
+  return new TandemError(
+    'features_failed',
+    `User ${userId} cannot be predicted: the feature query fails for this user.`,
+    {
+      remedy:
+        "look at the error with tandem explain, or GET /v1/users/{userId}/explanations/{predictor}; then fix the user's rows, or the feature query. freshness.default in tandem.config.ts is served meanwhile",
+      detail: why,
+    },
+  );
+}
+
 /** Names beyond these are counted. */
 const MAX_NAMES = 10;
 
+/** @param why what is wrong with the row, and what fixes it; names no value but the user's id */
+function rowUnusable(userId: string, why: string): TandemError {
+  return new TandemError('features_unusable', `User ${userId} cannot be predicted: ${why}.`, {
+    remedy:
+      'fix the feature query: one row a user; tandem check lists users with more. freshness.default in tandem.config.ts is served meanwhile',
+    detail: why,
+  });
+}
+
 /**
  * Without `retryAfter`: asked again at once, it ends the same.
- * @param features names of those at fault; none where it is the row itself (two of them, an id that is none)
+ * @param features names of those at fault; none where the row itself is: two rows of one user, or an unusable user id
  * @param why with values, which are not for everybody who may read predictions
  */
 export function featuresUnusable(userId: string, features: readonly string[], why: string): TandemError {
   const named = features.slice(0, MAX_NAMES).join(', ');
   const more = features.length > MAX_NAMES ? ` and ${features.length - MAX_NAMES} more` : '';
   const which = features.length === 1 ? `feature ${named} as it is` : `features ${named}${more} as they are`;
-  const reason =
-    features.length === 0
-      ? 'the feature query gives no row of it that can be used'
-      : `the model does not take its ${which} (null, or no value of the kind)`;
+  if (features.length === 0) return rowUnusable(userId, why);
+  const reason = `the model does not take its ${which} (null, or no value of the kind)`;
   return new TandemError('features_unusable', `User ${userId} cannot be predicted: ${reason}.`, {
     remedy:
       'in tandem.config.ts say what a null counts as (features.nulls) and an unknown text (features.categories), or fix the feature query; freshness.default there is served meanwhile. tandem explain, or GET /v1/users/{userId}/explanations/{predictor}, shows what is wrong',

@@ -47,6 +47,7 @@ const BATCH = 5_000;
 /** Errors that are the arm's or the service's; the others are the caller's, or tell that there is no such user. */
 const FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'no_prediction',
+  'features_failed',
   'live_timeout',
   'live_failed',
   'features_unusable',

@@ -9,6 +9,7 @@
 import { isTandemError } from '../errors.ts';
 import { type EncodedBatch, encodeBatch } from '../models/outputs.ts';
 import { RowsRefused, type ScoreRequest, type ScoreResult, type Scorer, ScoringCrash } from '../models/scoring.ts';
+import { type Attempted, type Failures, halveFailing, partsOf } from './halve-failing.ts';
 
 /** Rows of the batch that were scored together; those that got no outputs are among the faults. */
 export interface ScoredPart {
@@ -67,30 +68,33 @@ export async function scoreIsolating(
   const faults = new Map<number, string>();
   const apart = nobodyApart();
   const deadline = now() + request.timeoutMs;
-  const failed = { count: 0, ms: 0, last: '' };
 
-  /** Scores a part; gives the parts to try instead, where it failed. */
-  async function score(rows: Rows): Promise<readonly Rows[]> {
+  /** Scores a part; gives the parts to try instead, where some of its rows are refused. */
+  async function score(rows: Rows, failed: Failures): Promise<Attempted<number>> {
     const isLate = request.priority === 'live' && failed.count > 0;
     const timeoutMs = isLate ? deadline - now() : request.timeoutMs;
     if (timeoutMs <= 0) return leave(rows);
-    const started = now();
     try {
       const part = { ...request, ...(failed.count > 0 ? runLimit(request, rows) : {}), rows, timeoutMs };
       take(rows, await scorer.score(part));
-      return [];
+      return 'done';
     } catch (error) {
-      if (isRefusalOfSome(error, request)) return withoutRefused(rows, error);
+      if (isRefusalOfSome(error, request)) return { instead: withoutRefused(rows, error) };
       // What was scored before the deadline is still of use to the next reader.
       if (isLate && isTandemError(error, 'live_timeout')) return leave(rows);
       if (!isOfTheRows(error)) throw error;
-      return afterFailure(rows, error.message, costOf(error) ?? now() - started);
+      return { failed: error.message, ms: costOf(error) };
     }
   }
 
-  function leave(rows: Rows): [] {
+  function leave(rows: Rows): 'done' {
     for (const row of rows) apart.late.add(row);
-    return giveUp(faults, rows, OUT_OF_TIME);
+    giveUp(rows, OUT_OF_TIME);
+    return 'done';
+  }
+
+  function giveUp(rows: Rows, why: string): void {
+    for (const row of rows) faults.set(row, why);
   }
 
   function take(rows: Rows, { tensors }: ScoreResult): void {
@@ -111,24 +115,9 @@ export async function scoreIsolating(
     return partsOf(rows.filter((row) => !refused.has(row)));
   }
 
-  function afterFailure(rows: Rows, message: string, ms: number): readonly Rows[] {
-    failed.count++;
-    failed.ms += ms;
-    failed.last = message;
-    if (rows.length === 1) return giveUp(faults, rows, message);
-    const isSpent = failed.count > budget || failed.ms >= FAILING_MS;
-    if (isSpent) return giveUp(faults, rows, givenUp(rows, failed));
-    return [rows.slice(0, rows.length >> 1), rows.slice(rows.length >> 1)];
-  }
-
-  // Large parts before small ones: the healthy are done first, and what the budget does not reach is small.
-  const parts = partsOf(request.rows);
-  for (const part of parts) {
-    const isBroken = scored.length === 0 && (failed.count >= FAILURES_OF_A_BROKEN_MODEL || failed.ms >= FAILING_MS);
-    if (isBroken) giveUp(faults, part, givenUp(part, failed));
-    else parts.push(...(await score(part)));
-    onPart();
-  }
+  const limits = { budget, failingMs: FAILING_MS, brokenAfter: FAILURES_OF_A_BROKEN_MODEL, culprit: 'the model' };
+  const hasSuccess = () => scored.length > 0;
+  await halveFailing(partsOf(request.rows), { attempt: score, giveUp, hasSuccess, onPart, now }, limits);
   return {
     parts: scored,
     get outputs() {
@@ -169,20 +158,6 @@ function budgetOf({ rows }: ScoreRequest): number {
 /** The whole is no suspect, and may wait for a slow model; a live request's own deadline is shorter than any limit. */
 function runLimit({ priority }: ScoreRequest, rows: Rows): Pick<ScoreRequest, 'runTimeoutMs'> {
   return priority === 'live' ? {} : { runTimeoutMs: PART_BASE_MS + PART_MS_PER_ROW * rows.length };
-}
-
-function partsOf(rows: Rows): Rows[] {
-  return rows.length > 0 ? [rows] : [];
-}
-
-/** The reason of rows most of which may be innocent. */
-function givenUp(rows: Rows, { count, last }: { readonly count: number; readonly last: string }): string {
-  return `given up together with ${rows.length - 1} others after ${count} failures of the model, the last: ${last}`;
-}
-
-function giveUp(faults: Map<number, string>, rows: Rows, why: string): [] {
-  for (const row of rows) faults.set(row, why);
-  return [];
 }
 
 /** A batch without room is refused whole: its chunk is given back, and no user of it is called a failure. */

@@ -1,10 +1,10 @@
 /** Features to predictions for the users of one chunk: B4 and B5. A user that cannot be scored fails alone, by name. */
-import { isErased } from '../certificate.ts';
 import type { FeatureSource } from '../models/feature-source.ts';
-import { type FeatureBatch, scorableRows } from '../models/features.ts';
+import type { FeatureBatch } from '../models/features.ts';
 import type { Scorer } from '../models/scoring.ts';
 import type { ModelVersion } from '../predictor.ts';
 import { type IsolatedScores, scoreIsolating } from './isolate-poison.ts';
+import { readChunk } from './read-chunk.ts';
 import type { ChunkResult, ClaimedChunk, RunFailure } from './runs.ts';
 import { type ScoredUsers, scoredUsers } from './scored-users.ts';
 
@@ -36,7 +36,7 @@ export async function scoreChunk(
   onProgress: () => void,
 ): Promise<ScoredChunk> {
   const started = performance.now();
-  const { batch, rows, absent } = await readFeatures(features, version, chunk, lost);
+  const { batch, rows, failures: unread } = await readChunk(features, version, chunk, lost, onProgress);
   const onPart = () => {
     lost.throwIfAborted();
     onProgress();
@@ -47,42 +47,12 @@ export async function scoreChunk(
   const scores = await scoreIsolating(scorer, { version, batch, rows, timeoutMs, priority: 'batch' }, { onPart });
   lost.throwIfAborted();
   const scored = scoredOf(batch, scores);
-  const failures = [...absent, ...failuresOf(batch, batch.faults), ...failuresOf(batch, scores.faults)];
+  const failures = [...unread, ...failuresOf(batch, batch.faults), ...failuresOf(batch, scores.faults)];
   return {
     result: { history: batch.history, computedAt: batch.readAt, scored, failures },
     readMs: read - started,
     scoreMs: performance.now() - read,
   };
-}
-
-interface ChunkFeatures {
-  readonly batch: FeatureBatch;
-  readonly rows: readonly number[];
-  /** Users named by the run for whom the feature source has no row. */
-  readonly absent: readonly RunFailure[];
-}
-
-async function readFeatures(
-  features: FeatureSource,
-  version: ModelVersion,
-  { part }: ClaimedChunk,
-  lost: AbortSignal,
-): Promise<ChunkFeatures> {
-  if ('range' in part) {
-    const batch = await features.readRange(version, part.range, lost);
-    return { batch, rows: scorableRows(batch), absent: [] };
-  }
-  const { batch, certificate } = await features.readNamed(version, part.userIds, lost);
-  const erased = (userId: string) => isErased(certificate.user(userId, version.predictor));
-  const found = new Set(batch.userIds);
-  // An erased user is neither scored nor named: a run's report is no place for one.
-  const absent = part.userIds
-    .filter((userId) => !found.has(userId) && !erased(userId))
-    .map((userId) => ({ userId, reason: 'the feature query has no row for this user' }));
-  const isErasedRow = (row: number) => erased(batch.userIds[row] ?? '');
-  const rows = scorableRows(batch).filter((row) => !isErasedRow(row));
-  const faults = new Map([...batch.faults].filter(([row]) => !isErasedRow(row)));
-  return { batch: { ...batch, faults }, rows, absent };
 }
 
 /** As a rule all rows were scored together: then the columns are those that were read. */

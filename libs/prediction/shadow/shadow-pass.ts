@@ -5,11 +5,12 @@
 import type { Answer } from '../answer.ts';
 import { isErased } from '../certificate.ts';
 import { isTandemError } from '../errors.ts';
-import type { CertifiedFeatures, FeatureSource } from '../models/feature-source.ts';
+import { type CertifiedFeatures, type FeatureSource, isOfSomeUser } from '../models/feature-source.ts';
 import type { FeatureBatch } from '../models/features.ts';
 import { decodeOutputs } from '../models/outputs.ts';
 import type { Scorer } from '../models/scoring.ts';
 import type { ModelVersion } from '../predictor.ts';
+import { type Attempted, type HalvingLimits, halveFailing, partsOf } from '../runs/halve-failing.ts';
 import { type IsolatedScores, scoreIsolating } from '../runs/isolate-poison.ts';
 import { type Comparison, compareAnswers, type Yardstick } from './compare-answers.ts';
 import type { ShadowOutcome } from './shadow-counts.ts';
@@ -47,39 +48,74 @@ export type PassResult =
 export interface Pass {
   /** In the order of the answers. */
   readonly results: readonly PassResult[];
-  /** Of the statement that read the features; null where it gave none. */
+  /** Of the statements that read the features; null where none did. */
   readonly featuresMs: number | null;
 }
 
+/** A candidate's query that fails for every user costs a pass this many statements. */
+const LIMITS: HalvingLimits = {
+  budget: 16,
+  brokenAfter: 8,
+  failingMs: 2_000,
+  culprit: "the candidate's feature query",
+};
+
 /** Never rejects. */
 export async function performPass(dependencies: PassDependencies, request: PassRequest): Promise<Pass> {
-  const { features, scorer, now } = dependencies;
-  const { version, answers, timeoutMs } = request;
+  const { answers, version } = request;
+  const results = new Map<Answer, PassResult>();
+  const take = (part: readonly Answer[], outcome: Exclude<ShadowOutcome, 'compared'>) => {
+    for (const answer of part) results.set(answer, { outcome });
+  };
   let featuresMs: number | null = null;
-  try {
-    await scorer.ready(version);
-    const userIds = answers.map(({ userId }) => userId);
-    const askedAt = now();
-    const certified = await features.readUsers(version, userIds, 'with rows');
-    featuresMs = now() - askedAt;
-    const rowOf = new Map(certified.batch.userIds.map((userId, row) => [userId, row]));
-    const unfit = answers.map((answer) => whyNot(certified, rowOf.get(answer.userId), answer));
-    const rows = answers.flatMap(({ userId }, i) => (unfit[i] ? [] : [rowOf.get(userId) ?? -1]));
-    const { batch } = certified;
-    const asked = { version, batch, rows, timeoutMs, priority: 'live' as const };
-    const scores = rows.length === 0 ? undefined : await scoreIsolating(scorer, asked);
-    const outputs = scores?.outputs;
-    const results = answers.map((answer, i): PassResult => {
-      const row = rowOf.get(answer.userId) ?? -1;
-      const bytes = outputs?.get(row);
-      if (unfit[i] || !scores) return { outcome: unfit[i] ?? 'failed' };
-      return bytes ? compare(request, answer, batch, row, bytes) : { outcome: whyNone(scores, row) };
-    });
-    return { results, featuresMs };
-  } catch (error) {
-    const outcome = outcomeOf(error);
-    return { results: answers.map(() => ({ outcome })), featuresMs };
+  async function attempt(part: readonly Answer[]): Promise<Attempted<Answer>> {
+    try {
+      const read = await readTimed(dependencies, version, part);
+      featuresMs = (featuresMs ?? 0) + read.ms;
+      const compared = await compareAll(dependencies, { ...request, answers: part }, read.certified);
+      for (const [i, answer] of part.entries()) results.set(answer, compared[i] ?? { outcome: 'failed' });
+    } catch (error) {
+      if (isOfSomeUser(error)) return { failed: error.fault.words };
+      take(part, outcomeOf(error));
+    }
+    return 'done';
   }
+  try {
+    await dependencies.scorer.ready(version);
+    const giveUp = (part: readonly Answer[]) => take(part, 'failed');
+    await halveFailing(partsOf(answers), { attempt, giveUp, hasSuccess: () => featuresMs !== null }, LIMITS);
+  } catch (error) {
+    take(answers, outcomeOf(error));
+  }
+  return { results: answers.map((answer) => results.get(answer) ?? { outcome: 'failed' }), featuresMs };
+}
+
+async function readTimed({ features, now }: PassDependencies, version: ModelVersion, answers: readonly Answer[]) {
+  const askedAt = now();
+  const userIds = answers.map(({ userId }) => userId);
+  const certified = await features.readUsers(version, userIds, 'with rows');
+  return { certified, ms: now() - askedAt };
+}
+
+async function compareAll(
+  { scorer }: PassDependencies,
+  request: PassRequest,
+  certified: CertifiedFeatures,
+): Promise<PassResult[]> {
+  const { version, answers, timeoutMs } = request;
+  const { batch } = certified;
+  const rowOf = new Map(batch.userIds.map((userId, row) => [userId, row]));
+  const unfit = answers.map((answer) => whyNot(certified, rowOf.get(answer.userId), answer));
+  const rows = answers.flatMap(({ userId }, i) => (unfit[i] ? [] : [rowOf.get(userId) ?? -1]));
+  const asked = { version, batch, rows, timeoutMs, priority: 'live' as const };
+  const scores = rows.length === 0 ? undefined : await scoreIsolating(scorer, asked);
+  const outputs = scores?.outputs;
+  return answers.map((answer, i): PassResult => {
+    const row = rowOf.get(answer.userId) ?? -1;
+    const bytes = outputs?.get(row);
+    if (unfit[i] || !scores) return { outcome: unfit[i] ?? 'failed' };
+    return bytes ? compare(request, answer, batch, row, bytes) : { outcome: whyNone(scores, row) };
+  });
 }
 
 /** Why there is nothing to compare an answer with, as far as the features tell. */

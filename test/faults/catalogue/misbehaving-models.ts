@@ -15,16 +15,21 @@ interface Misbehaviour {
   readonly what: string;
   readonly expected: string;
   readonly predictor: PredictorToAdopt;
-  /** Of the user whom it does not bear. */
+  /** Of the users for whom it fails. */
   readonly load: number;
+  /** For whom it fails; one user where it is left out. */
+  readonly failsFor?: readonly string[];
+  /** The status of a read of one of them. */
+  readonly answered: 422 | 503;
   /** Users of the run, the one whom it does not bear among them; everyone where it is left out. */
   readonly userIds?: readonly string[];
   /** What becomes of the run. */
   readonly state: 'done_with_errors' | 'failed';
 }
 
-/** Whom nobody changes: the load changes the first of all users. */
+/** The load changes neither of them: it changes the first of all users. */
 const POISON = '1013';
+const OTHER = '900';
 const AROUND = (users: number) => Array.from({ length: users }, (_, i) => String(1_001 + i));
 const RUN_ENDS_WITHIN_MS = 180_000;
 /** Floats beyond the bound of a child's memory; turns of a loop that end in no lifetime. */
@@ -41,6 +46,7 @@ const MISBEHAVIOURS: readonly Misbehaviour[] = [
     expected: 'that user fails alone, by name; live it is refused; others are inferred',
     predictor: predictorOver('greatest(load, 1)', { name: 'crashes', model: memoryModel(), columns: BOTH }, 100),
     load: DEADLY,
+    answered: 503,
     userIds: AROUND(200),
     state: 'done_with_errors',
   },
@@ -51,6 +57,7 @@ const MISBEHAVIOURS: readonly Misbehaviour[] = [
     // Of one user each: every attempt at a chunk with the one that hangs takes 10 s.
     predictor: predictorOver('load', { name: 'hangs', model: loopModel(), columns: BOTH }, 1),
     load: FOR_EVER,
+    answered: 503,
     userIds: AROUND(16),
     state: 'done_with_errors',
   },
@@ -60,12 +67,27 @@ const MISBEHAVIOURS: readonly Misbehaviour[] = [
     expected: 'that user fails alone, by name; NaN is neither stored nor served',
     predictor: predictorOver('load', { name: 'roots', model: rootModel(), columns: ['load'] }, 100),
     load: -1,
+    answered: 422,
+    userIds: AROUND(200),
+    state: 'done_with_errors',
+  },
+  {
+    name: 'query-fails-for-one',
+    what: `the feature query fails ${WORD_OF_ONE} 200`,
+    expected: 'that user fails alone, by name; live it is refused; others are inferred',
+    predictor: predictorOver(
+      '1 / (7 - load)',
+      { name: 'divides', model: echoModel('float32', 1), columns: ['changes'] },
+      200,
+    ),
+    load: 7,
+    answered: 422,
     userIds: AROUND(200),
     state: 'done_with_errors',
   },
   {
     name: 'chunk-always-fails',
-    what: 'the feature query of a run of everyone fails for one chunk, each time',
+    what: 'the feature query of a run of all users fails for each user of one chunk, each time',
     expected: 'all other chunks are done, and the run is failed with the reason',
     predictor: predictorOver(
       '1 / (7 - load)',
@@ -73,6 +95,8 @@ const MISBEHAVIOURS: readonly Misbehaviour[] = [
       200,
     ),
     load: 7,
+    failsFor: AROUND(200),
+    answered: 422,
     state: 'failed',
   },
 ];
@@ -101,25 +125,31 @@ function predictorOver(
 
 async function misbehave({ rig, fault }: Stage, one: Misbehaviour): Promise<void> {
   const { pool, counts } = rig;
+  const { failsFor = [POISON] } = one;
   const setLoad = (load: number) =>
-    pool.query({ text: 'update counts set load = $1 where user_id = $2::bigint', values: [load, POISON] });
+    pool.query({ text: 'update counts set load = $1 where user_id = any ($2::bigint[])', values: [load, failsFor] });
   const predictors = [countPredictor(counts)];
   await fault(
     { name: one.name },
     {
       async inject() {
         await setLoad(one.load);
-        await adopt(pool, { actor: 'test', predictors: [...predictors, one.predictor] });
+        await adoptOnce(pool, [...predictors, one.predictor]);
       },
       async hold() {
         await Promise.all([expectRun(rig, one), expectReads(rig, one)]);
       },
       async lift() {
         await setLoad(0);
-        await adopt(pool, { actor: 'test', predictors });
+        await adoptOnce(pool, predictors);
       },
     },
   );
+}
+
+/** A rollout of the load may be under way: then an adoption is refused. */
+async function adoptOnce(pool: Rig['pool'], predictors: readonly PredictorToAdopt[]): Promise<void> {
+  await until('the config is adopted', () => adopt(pool, { actor: 'test', predictors }).then(() => true));
 }
 
 interface EndedRun {
@@ -162,13 +192,14 @@ async function findEnded({ pool }: Rig, id: string): Promise<EndedRun | null> {
 }
 
 /** One whom it bears is inferred all the while; of the other nobody is told a number that there is not. */
-async function expectReads({ apis }: Rig, { predictor: { name } }: Misbehaviour): Promise<void> {
+async function expectReads({ apis }: Rig, { predictor: { name }, answered }: Misbehaviour): Promise<void> {
   const isInferred = ({ status, text }: Said) => status === 200 && /"source":"(live|batch)"/.test(text);
   for (const { url } of apis) {
-    const others = async () => isInferred(await read(url, name, String(Number(POISON) - 1)));
+    const others = async () => isInferred(await read(url, name, OTHER));
     await until('others are inferred', others);
     const said = await read(url, name, POISON);
-    if (said.status !== 503) throw new Error(`of the user whom the model does not bear: ${said.status} ${said.text}`);
+    if (said.status !== answered)
+      throw new Error(`of the user whom the model does not bear: ${said.status} ${said.text}`);
     await until('others are inferred again', others);
   }
 }

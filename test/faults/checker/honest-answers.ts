@@ -1,7 +1,10 @@
 /** Which sources go with which reasons, and what a caller's directives leave of them, as the product's wire says it. */
 import type { Directives, ReadAnswer } from '../history.ts';
 
-const LIVE_FAILURES = ['live_failed', 'features_unusable', 'output_unusable', 'live_timeout', 'overloaded'];
+const LIVE_FAILURES = [
+  ...['features_failed', 'live_failed', 'features_unusable', 'output_unusable'],
+  ...['live_timeout', 'overloaded'],
+];
 
 const REASONS: Readonly<Record<string, ReadonlySet<string>>> = {
   batch: new Set(['fresh', 'rolled_back']),

@@ -82,6 +82,7 @@ const route = createRoute({
         'unknown_user',
         'invalid_input',
         'no_prediction',
+        'features_failed',
         'live_timeout',
         'live_failed',
       ] as const),

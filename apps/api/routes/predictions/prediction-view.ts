@@ -20,6 +20,7 @@ export const PredictionSchema = z
       'version_changed',
       'rolled_back',
       'requested',
+      'features_failed',
       'live_failed',
       'features_unusable',
       'output_unusable',

@@ -154,6 +154,7 @@ const route = createRoute({
       'context_not_reached',
       'precondition_failed',
       'no_prediction',
+      'features_failed',
       'live_timeout',
       'live_failed',
       'features_unusable',

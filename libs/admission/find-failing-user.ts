@@ -1,0 +1,64 @@
+/** Finds a user whose row makes a feature query fail, so that a message can name one. */
+import { limitStatements, query } from '@tandem/offline-store/database';
+import { readOnly } from '@tandem/offline-store/feature-session';
+import { asRelation, KEY_SQL, quoteName } from '@tandem/offline-store/feature-statement';
+import { FeatureQueryFailed, isOfSomeUser } from '@tandem/prediction/models/feature-source';
+import type { ModelDefinition } from '@tandem/prediction/predictor';
+import type { Pool } from './sample-users.ts';
+import { isTooSlow } from './slow-statement.ts';
+
+/** Milliseconds for the whole search, and for each of its statements. */
+const SEARCH_MS = 20_000;
+const STATEMENT_MS = 5_000;
+
+type Queried = Pick<ModelDefinition, 'query' | 'keyType'>;
+
+/** Halves the users until one is left: log2(users) statements. Null where the query fails for none, or time runs out. */
+export async function findFailingUser(
+  pool: Pool,
+  definition: Queried,
+  userIds: readonly string[],
+): Promise<string | null> {
+  const deadline = performance.now() + SEARCH_MS;
+  let suspects = userIds;
+  try {
+    while (suspects.length > 1) {
+      if (performance.now() > deadline) return null;
+      const half = suspects.slice(0, suspects.length >> 1);
+      suspects = (await failsFor(pool, definition, half)) ? half : suspects.slice(half.length);
+    }
+    return suspects.length === 1 && (await failsFor(pool, definition, suspects)) ? (suspects[0] ?? null) : null;
+  } catch (error) {
+    if (isTooSlow(error)) return null;
+    throw error;
+  }
+}
+
+async function failsFor(pool: Pool, { query: { sql, columns, asOf }, keyType }: Queried, userIds: readonly string[]) {
+  const names = [...columns.map(({ name }) => name), ...(asOf === null ? [] : [asOf])];
+  // Postgres computes a column that is counted, and sends one row.
+  const counts = names.map((name) => `count(f.${quoteName(name)})`).join(', ');
+  const text = `select ${counts} from ${asRelation(sql)} where f.user_id = any($1::${KEY_SQL[keyType]}[])`;
+  try {
+    await readOnly(pool, async (db) => {
+      await limitStatements(db, STATEMENT_MS);
+      await query(db, { text, values: [userIds] });
+    });
+    return false;
+  } catch (error) {
+    if (isOfSomeUser(error)) return true;
+    throw error;
+  }
+}
+
+/** The error with the predictor, and with a user whose row makes the query fail, where one is found among these. */
+export async function namingUser(
+  pool: Pool,
+  definition: ModelDefinition,
+  userIds: readonly string[],
+  error: unknown,
+): Promise<unknown> {
+  if (!isOfSomeUser(error)) return error;
+  const userId = await findFailingUser(pool, definition, userIds);
+  return new FeatureQueryFailed(error.fault, definition.predictor, userId ?? undefined);
+}

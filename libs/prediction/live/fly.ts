@@ -1,0 +1,222 @@
+/**
+ * The flights of one feature statement: features and versions are read (V1), the model is run (V2), the answers are kept
+ * (V4). Where the query fails for one user, the others are read again without that user: each smaller statement begins
+ * after their readers arrived, and certifies by itself.
+ */
+import type { Assignment } from '../certificate.ts';
+import { isErased } from '../certificate.ts';
+import { TandemError } from '../errors.ts';
+import { type CertifiedFeatures, type FeatureSource, isOfSomeUser } from '../models/feature-source.ts';
+import type { Scorer } from '../models/scoring.ts';
+import type { ModelVersion } from '../predictor.ts';
+import { type Attempted, type HalvingLimits, halveFailing } from '../runs/halve-failing.ts';
+import { scoreIsolating } from '../runs/isolate-poison.ts';
+import type { OverlayEntry } from '../stored-prediction.ts';
+import { type AnswerStores, keep } from './keep-answers.ts';
+import type { Flight, Flights, LiveReader } from './live-flights.ts';
+import {
+  asFailure,
+  failureOf,
+  type LiveOutcome,
+  NO_FEATURES,
+  queryFailed,
+  unread,
+  unusableFeatures,
+} from './live-outcome.ts';
+import type { Suspects } from './suspects.ts';
+
+export interface LiveRequest {
+  readonly version: ModelVersion;
+  readonly assignment: Assignment;
+  readonly history: string;
+  readonly timeoutMs: number;
+  /** Whether the predictor infers live at all. */
+  readonly enabled: boolean;
+  readonly readers: readonly LiveReader[];
+}
+
+export interface FlightDependencies extends AnswerStores {
+  readonly features: FeatureSource;
+  readonly scorer: Scorer;
+}
+
+/** Where flights go. */
+export interface Route {
+  readonly dependencies: FlightDependencies;
+  readonly request: LiveRequest;
+  readonly place: Flights;
+  readonly suspects: Suspects;
+  /** Told of users who are with the scorer, or never will be. */
+  leaveBoarding(users: number): void;
+}
+
+/** What one statement and one inference gave, by user. */
+type Landing = Map<string, LiveOutcome>;
+
+/**
+ * What statements that fail may cost the readers of the others. Eight users that the query fails for are found among any
+ * number; a query that fails for every user costs 16 statements, not thousands.
+ */
+const LIMITS: HalvingLimits = { budget: 32, brokenAfter: 16, failingMs: 2_000, culprit: 'the feature query' };
+
+/** Resolves when the features have been read: the inference goes on while the next statement leaves. Never rejects. */
+export async function fly(flights: readonly Flight[], route: Route): Promise<void> {
+  const { suspects } = route;
+  for (const flight of flights) flight.isSent = true;
+  let hasRead = false;
+  const onRead = (read: readonly Flight[]) => {
+    hasRead = true;
+    suspects.succeeded(read);
+  };
+  await halveFailing(
+    suspects.apart(flights),
+    {
+      attempt: (part) => send(part, route, onRead),
+      giveUp(part, why, isProven) {
+        for (const { userId } of isProven ? part : []) suspects.failed(userId);
+        fail(part, route, queryFailed(why, isProven));
+      },
+      hasSuccess: () => hasRead,
+    },
+    LIMITS,
+  );
+}
+
+/** One statement. Fails only where it may succeed for fewer users; any other error is the outcome of them all. */
+async function send(
+  flights: readonly Flight[],
+  route: Route,
+  onRead: (flights: readonly Flight[]) => void,
+): Promise<Attempted<Flight>> {
+  const { dependencies, request, place, leaveBoarding } = route;
+  const deadline = Math.max(...flights.map((flight) => flight.deadline));
+  const outcomes: Landing = new Map();
+  try {
+    const certified = await readFeatures(dependencies, request, flights, outcomes);
+    if (certified) onRead(flights);
+    const landing = inferAndKeep(dependencies, request, certified, deadline, outcomes);
+    // It has asked the scorer by now, or has nothing to ask.
+    leaveBoarding(flights.length);
+    void landing
+      .then(() => {
+        for (const flight of flights) place.land(flight, outcomes.get(flight.userId) ?? NO_FEATURES);
+      })
+      .catch((error: unknown) => landAll(flights, place, asFailure(error)));
+  } catch (error) {
+    if (isOfSomeUser(error)) return { failed: error.fault.words };
+    fail(flights, route, asFailure(error));
+  }
+  return 'done';
+}
+
+/** Ends flights that never came to the scorer. */
+function fail(flights: readonly Flight[], { place, leaveBoarding }: Route, failure: LiveOutcome): void {
+  leaveBoarding(flights.length);
+  landAll(flights, place, failure);
+}
+
+function landAll(flights: readonly Flight[], place: Flights, outcome: LiveOutcome): void {
+  for (const flight of flights) place.land(flight, outcome);
+}
+
+/** V1 for all the users of one statement; null where no reader waits for it any more. */
+async function readFeatures(
+  dependencies: FlightDependencies,
+  request: LiveRequest,
+  flights: readonly Flight[],
+  outcomes: Landing,
+): Promise<CertifiedFeatures | null> {
+  const userIds = usersInTime(flights, outcomes);
+  if (userIds.length === 0) return null;
+  const certified = await dependencies.features
+    .readUsers(request.version, userIds, 'with rows')
+    .catch((error: unknown) => {
+      throw unread(error);
+    });
+  if (certified.certificate.history !== request.history) {
+    throw new TandemError('live_failed', 'the history of the database changed during the read');
+  }
+  for (const userId of userIds) {
+    if (isErased(certified.certificate.user(userId, request.version.predictor)))
+      outcomes.set(userId, { kind: 'erased' });
+  }
+  return certified;
+}
+
+/** V2 to V4. */
+async function inferAndKeep(
+  dependencies: FlightDependencies,
+  request: LiveRequest,
+  certified: CertifiedFeatures | null,
+  deadline: number,
+  outcomes: Landing,
+): Promise<void> {
+  const rows = certified ? rowsToScore(certified, outcomes) : [];
+  if (!certified || rows.length === 0) return;
+  const { certificate } = certified;
+  const scores = await scoreIsolating(dependencies.scorer, {
+    version: request.version,
+    batch: certified.batch,
+    rows,
+    timeoutMs: Math.max(1, deadline - performance.now()),
+    priority: 'live',
+  });
+  const entries: OverlayEntry[] = [];
+  const { batch } = certified;
+  const scored: number[] = [];
+  for (const [row, bytes] of scores.outputs) {
+    scored.push(row);
+    entries.push(entryOf(request, certified, row, bytes));
+  }
+  for (const row of scores.faults.keys()) {
+    outcomes.set(batch.userIds[row] ?? '', failureOf(scores, row));
+  }
+  const results = await keep(dependencies, entries, deadline);
+  entries.forEach(({ userId, outputs, contextVersion, computedAt }, i) => {
+    const kept = results[i] === 'kept';
+    const inputs = { batch, row: scored[i] as number };
+    outcomes.set(userId, { kind: 'predicted', outputs, contextVersion, computedAt, kept, certificate, inputs });
+  });
+}
+
+/** Splits off those whose readers have all given up: under overload a late one must not cost a statement. */
+function usersInTime(flights: readonly Flight[], outcomes: Landing): string[] {
+  const now = performance.now();
+  const inTime: string[] = [];
+  for (const { userId, deadline } of flights) {
+    if (deadline > now) inTime.push(userId);
+    else
+      outcomes.set(userId, {
+        kind: 'failed',
+        reason: 'live_timeout',
+        detail: 'no feature statement could be sent in time',
+      });
+  }
+  return inTime;
+}
+
+/** The rows that can be inferred; the others' outcomes are set. */
+function rowsToScore({ batch }: CertifiedFeatures, outcomes: Landing): number[] {
+  const rows: number[] = [];
+  batch.userIds.forEach((userId, row) => {
+    const fault = batch.faults.get(row);
+    if (outcomes.get(userId)?.kind === 'erased') return;
+    if (fault !== undefined) outcomes.set(userId, unusableFeatures(fault, batch.unusable.get(row) ?? []));
+    else rows.push(row);
+  });
+  return rows;
+}
+
+function entryOf(request: LiveRequest, { batch }: CertifiedFeatures, row: number, outputs: Buffer): OverlayEntry {
+  return {
+    predictor: request.version.predictor,
+    userId: batch.userIds[row] ?? '',
+    modelVersionId: request.version.id,
+    history: request.history,
+    overlayFloor: request.assignment.overlayFloor,
+    contextVersion: batch.contextVersions[row] ?? 0,
+    source: 'live',
+    computedAt: batch.readAt,
+    outputs,
+  };
+}

@@ -1,0 +1,48 @@
+import { expect, test } from 'vitest';
+import type { Flight } from './live-flights.ts';
+import { createSuspects } from './suspects.ts';
+
+const flightOf = (userId: string): Flight => ({
+  userId,
+  isSent: true,
+  deadline: 0,
+  passengers: [],
+  followers: undefined,
+});
+const flightsOf = (users: number) => Array.from({ length: users }, (_, i) => flightOf(String(i)));
+const sizes = (parts: readonly (readonly Flight[])[]) => parts.map(({ length }) => length);
+
+test('a statement leaves out users whose query failed, and they are read one by one behind it', () => {
+  const suspects = createSuspects();
+  const flights = flightsOf(10);
+  expect(sizes(suspects.apart(flights))).toEqual([10]);
+  suspects.failed('3');
+  suspects.failed('7');
+  const parts = suspects.apart(flights);
+  expect(sizes(parts)).toEqual([8, 1, 1]);
+  expect(parts.slice(1).flatMap((part) => part.map(({ userId }) => userId))).toEqual(['3', '7']);
+  expect(sizes(suspects.apart([flightOf('3')]))).toEqual([1]);
+});
+
+test('a user is no suspect after a minute, or after a read that succeeded', () => {
+  let ms = 0;
+  const suspects = createSuspects(() => ms);
+  const flights = flightsOf(3);
+  suspects.failed('1');
+  ms = 59_999;
+  expect(sizes(suspects.apart(flights))).toEqual([2, 1]);
+  ms = 60_000;
+  expect(sizes(suspects.apart(flights))).toEqual([3]);
+  suspects.failed('2');
+  suspects.succeeded([flightOf('2')]);
+  expect(sizes(suspects.apart(flights))).toEqual([3]);
+});
+
+test('however many users fail, at most 16 are read by themselves behind one statement', () => {
+  const suspects = createSuspects();
+  const flights = flightsOf(3_000);
+  for (const { userId } of flights) suspects.failed(userId);
+  expect(sizes(suspects.apart(flights))).toEqual([2_984, ...Array.from({ length: 16 }, () => 1)]);
+  // The earliest are forgotten: 1,000 are remembered.
+  expect(sizes(suspects.apart(flights.slice(0, 2_000)))).toEqual([2_000]);
+});
