@@ -246,7 +246,10 @@ function erasing(
 }
 
 /** What runs and generations take. */
-function running({ pool, features }: Pick<ReturnType<typeof openPostgres>, 'pool' | 'features'>, queue: Queue) {
+function running(
+  { pool, features, losses }: Pick<ReturnType<typeof openPostgres>, 'pool' | 'features' | 'losses'>,
+  queue: Queue,
+) {
   const runs = createRunStore(pool, { features });
   return {
     runs,
@@ -255,7 +258,7 @@ function running({ pool, features }: Pick<ReturnType<typeof openPostgres>, 'pool
     generations: withReadyRollback(createGenerationStore(pool), pool),
     listProcesses: () => listProcesses(pool),
     ...openRollouts(pool),
-    reports: createReportStore(pool),
+    reports: createReportStore(pool, losses.prove),
   };
 }
 

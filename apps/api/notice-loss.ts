@@ -8,7 +8,7 @@ import type { createPool } from '@tandem/offline-store/database';
 import { sqlState } from '@tandem/offline-store/database';
 import { createHistoryMarks, lookForMarks } from '@tandem/offline-store/history-marks';
 import { TandemError } from '@tandem/prediction/errors';
-import { createLossNotice, type MarkMemory } from '@tandem/prediction/events/notice-loss';
+import { createLossNotice, type LossNotice, type MarkMemory } from '@tandem/prediction/events/notice-loss';
 import type { OnlinePredictions } from '@tandem/prediction/stored-prediction';
 import type { Log } from '@tandem/telemetry/log';
 
@@ -19,6 +19,7 @@ export interface NoticingLoss {
   look(client: Parameters<typeof lookForMarks>[1]): Promise<void>;
   /** These predictions; `find` rejects `unavailable` until the connected Redis is known to hold nothing of a lost past. */
   onceSure<Online extends OnlinePredictions>(online: Online): Online;
+  prove: LossNotice['prove'];
   stop(): Promise<void>;
 }
 
@@ -78,6 +79,7 @@ export function keepNoticingLoss(pool: Pool, memory: MarkMemory, log: Log, every
         isSure() ? online.find(assignment, userIds) : Promise.reject(unsure());
       return { ...online, find };
     },
+    prove: losses.prove,
     async stop() {
       isStopped = true;
       clearTimeout(timer);

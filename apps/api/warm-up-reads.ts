@@ -61,14 +61,24 @@ export function createWarmUpReads({ featureSource, scorer, findScoredUser, log }
     underWay = undefined;
   }
 
-  return async (versions) => {
-    for (const id of warmed.keys()) if (!versions.some((version) => version.id === id)) warmed.delete(id);
+  async function warmCold(versions: readonly ModelVersion[]): Promise<void> {
+    await underWay;
     const cold = versions.filter(({ id }) => !warmed.get(id));
     if (cold.length === 0) return;
     underWay ??= warmUpAll(cold);
-    const { promise: late, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, WITHIN_MS);
-    await Promise.race([underWay, late]);
+    await underWay;
+  }
+
+  return async (versions) => {
+    for (const id of warmed.keys()) if (!versions.some((version) => version.id === id)) warmed.delete(id);
+    if (versions.every(({ id }) => warmed.get(id))) return;
+    const { promise: late, resolve } = Promise.withResolvers<'late'>();
+    const timer = setTimeout(resolve, WITHIN_MS, 'late');
+    const ended = await Promise.race([warmCold(versions), late]);
     clearTimeout(timer);
+    if (ended !== 'late') return;
+    for (const { id } of versions.filter((version) => !warmed.get(version.id))) {
+      log.warn('reads.not_warmed', { modelVersionId: id, error: `not within ${WITHIN_MS} ms` });
+    }
   };
 }

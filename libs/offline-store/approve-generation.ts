@@ -1,5 +1,6 @@
 /** A generation that was held back is published and put in force after all, as its run would have done. */
 import { TandemError } from '@tandem/prediction/errors';
+import type { LossNotice } from '@tandem/prediction/events/notice-loss';
 import { unknownPredictor } from '@tandem/prediction/read/read-errors';
 import type { Approval } from '@tandem/prediction/reports/report-store';
 import type { Generation } from '@tandem/prediction/runs/generations';
@@ -8,13 +9,15 @@ import { findArmOfVersion } from './arms.ts';
 import { insertAudit } from './audit.ts';
 import { type Db, query, transaction } from './database.ts';
 import { findGeneration } from './generation-rows.ts';
+import { assertPastProven } from './history-marks.ts';
 import { conclude, whyNotInForce } from './publish.ts';
 import { lockRun } from './run-rows.ts';
 import { lockAssignments } from './settings.ts';
 
 /** Again it changes nothing. Rejects with `unknown_generation`, or `run_conflict` where it may not be put in force. */
-export function approveGeneration(pool: pg.Pool, approval: Approval): Promise<Generation> {
+export function approveGeneration(pool: pg.Pool, approval: Approval, prove: LossNotice['prove']): Promise<Generation> {
   return transaction(pool, async (db) => {
+    await assertPastProven(pool, db, prove);
     // The settings before the run, as a publication locks them.
     await lockAssignments(db);
     const held = await findHeld(db, approval);

@@ -70,10 +70,16 @@ async function send(
 }
 
 function drained({ stream }: DriverConnection, refused: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    stream.once('drain', resolve);
-    stream.once('close', resolve);
-    refused.addEventListener('abort', () => resolve(), { once: true });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const isOver = () => resolve();
+  stream.once('drain', isOver);
+  stream.once('close', isOver);
+  refused.addEventListener('abort', isOver);
+  // A long input drains thousands of times.
+  return promise.finally(() => {
+    stream.off('drain', isOver);
+    stream.off('close', isOver);
+    refused.removeEventListener('abort', isOver);
   });
 }
 

@@ -11,6 +11,7 @@ export interface DriverConnection {
   readonly stream: {
     readonly writableNeedDrain: boolean;
     once(event: 'drain' | 'close', listener: () => void): unknown;
+    off(event: 'drain' | 'close', listener: () => void): unknown;
   };
   query(text: string): void;
   parse(query: { text: string; name: string }): void;

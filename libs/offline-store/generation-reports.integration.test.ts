@@ -1,7 +1,7 @@
 import type { Policy, PublishPolicy } from '@tandem/prediction/predictor';
 import { PUBLISH_DEFAULTS } from '@tandem/prediction/predictor';
 import type { Run } from '@tandem/prediction/runs/runs';
-import { publishNow } from '@tandem/prediction/runs/steps.fixture';
+import { NOTHING_LOST, publishNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { adopt } from './adopt.ts';
 import { type Db, query } from './database.ts';
@@ -14,7 +14,7 @@ import { visitsPredictor } from './store.fixture.ts';
 
 const { database, store, renew, start, workAll, work } = await createRunsWorld({ users: 400 });
 const { pool } = database;
-const reports = createReportStore(pool);
+const reports = createReportStore(pool, NOTHING_LOST.prove);
 const generations = createGenerationStore(pool);
 beforeEach(renew);
 afterAll(() => database.drop());
@@ -247,6 +247,15 @@ describe('thresholds', () => {
       message: expect.stringContaining('its run is running'),
     });
     expect(await publishNow(store, run.id)).toMatchObject({ state: 'done', generation: { number: 2, inForce: true } });
+  });
+
+  test('approval waits until a restore of Postgres can be ruled out', async () => {
+    await held();
+    const approval = { predictor: 'visits', generation: 2, actor: 't' };
+    const doubtful = createReportStore(pool, async () => false);
+    await expect(doubtful.approve(approval)).rejects.toMatchObject({ code: 'unavailable', retryAfter: 1 });
+    expect(await inForce()).toBe(1);
+    expect(await reports.approve(approval)).toMatchObject({ inForce: true });
   });
 
   test('approval is refused for what was not held back, or came too late', async () => {

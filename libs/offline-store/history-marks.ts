@@ -6,7 +6,8 @@
  * Detects the loss of anything older than the newest remembered mark, which is a few seconds old; and only while a living
  * process or Redis remembers. This backs up the operator's own step and does not replace it.
  */
-import type { HistoryMark, HistoryMarks, MarkLook } from '@tandem/prediction/events/notice-loss';
+import { TandemError } from '@tandem/prediction/errors';
+import type { HistoryMark, HistoryMarks, LossNotice, MarkLook } from '@tandem/prediction/events/notice-loss';
 import type pg from 'pg';
 import { type Db, query, transaction } from './database.ts';
 import { rotateIn } from './history.ts';
@@ -34,6 +35,21 @@ export async function lookForMarks(pool: pg.Pool, db: Db, known: readonly Histor
     // In this transaction: a mark of the history that it begins, of no other that may follow.
     return { newest: (await look(session, [])).newest, isLost: true };
   });
+}
+
+/**
+ * To be called before a transaction publishes a generation, and before it locks anything: it waits for Redis. Where a mark is
+ * lost, another history begins, which the transaction finds next. Rejects `unavailable` where the past cannot be proven.
+ */
+export async function assertPastProven(pool: pg.Pool, db: Db, prove: LossNotice['prove']): Promise<void> {
+  const text = 'select extract(epoch from pg_postmaster_start_time())::text as server';
+  const [row] = await query<{ server: string }>(db, { text });
+  if (await prove((known) => lookForMarks(pool, db, known), row?.server ?? '')) return;
+  throw new TandemError(
+    'unavailable',
+    'The newest history mark cannot be read from Redis, so a restore of Postgres cannot be ruled out: see that Redis answers at REDIS_URL, and that its user may call GET and INFO',
+    { retryAfter: 1 },
+  );
 }
 
 /** Leaves a mark where the last one is older than a few seconds, and forgets the oldest. */

@@ -38,7 +38,8 @@ export class RowRefused extends Error {
 /** An hour: a table of 1 GB takes minutes. */
 const LOAD_MS = 3_600_000;
 const UNIQUE_VIOLATION = '23505';
-const OTHERS_DEPEND = '2BP01';
+/** Of a drop; of a truncation, where another table has a foreign key to this one. */
+const OTHERS_DEPEND = ['2BP01', '0A000'];
 
 /**
  * Reads of an existing table wait until its new rows are there. Times without a zone count as UTC. Rejects with RowRefused,
@@ -60,7 +61,8 @@ export async function loadTable(
     await copyInAll(db, { text: `copy ${sql} (${columns}) from stdin`, timeoutMs: LOAD_MS }, rows).catch(rethrow);
     return made;
   });
-  await query(pool, { text: `analyze ${sql}` });
+  // The rows are there. Where this fails, Postgres analyses the table by itself, a while later.
+  await query(pool, { text: `analyze ${sql}` }).catch(() => {});
   return outcome;
 }
 
@@ -78,31 +80,38 @@ async function makeRoom(db: pg.PoolClient, table: LoadedTable, replace: boolean)
   const sql = tableSql(table.name);
   if (existing.shape === shapeOf(table)) {
     // The table keeps its triggers, indexes and rights.
-    await query(db, { text: `truncate ${sql}` });
+    await query(db, { text: `truncate ${sql}` }).catch(cannotReplace);
     return 'refilled';
+  }
+  if (existing.hasRights) {
+    const remedy = 'drop the table first and grant them again, or load into another table with --table';
+    throw refused(`Table ${table.name} has other columns than the file, and grants that would be lost.`, remedy);
   }
   if (existing.hasTriggers) {
     const remedy = `drop them first (of a watched table: tandem unwatch ${table.name}), or load into another table with --table`;
     throw refused(`Table ${table.name} has other columns than the file, and triggers that would be lost.`, remedy);
   }
-  await query(db, { text: `drop table ${sql}` }).catch((error: unknown) => {
-    if (!(error instanceof pg.DatabaseError) || error.code !== OTHERS_DEPEND) throw error;
-    throw refused(`Table ${table.name} cannot be replaced: ${error.detail ?? error.message}`, 'drop these first');
-  });
+  await query(db, { text: `drop table ${sql}` }).catch(cannotReplace);
   await create(db, table);
   return 'recreated';
+
+  function cannotReplace(error: unknown): never {
+    if (!(error instanceof pg.DatabaseError) || !OTHERS_DEPEND.includes(error.code ?? '')) throw error;
+    throw refused(`Table ${table.name} cannot be replaced: ${error.detail ?? error.message}`, 'drop these first');
+  }
 }
 
 interface Existing {
   readonly kind: string;
   readonly shape: string;
   readonly hasTriggers: boolean;
+  readonly hasRights: boolean;
   readonly [column: string]: unknown;
 }
 
 async function findExisting(db: pg.PoolClient, name: string): Promise<Existing | undefined> {
   const [found] = await query<Existing>(db, {
-    text: `select c.relkind as kind,
+    text: `select c.relkind as kind, c.relacl is not null as "hasRights",
         exists (select from pg_trigger t where t.tgrelid = c.oid and not t.tgisinternal) as "hasTriggers",
         coalesce((select json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod),
             coalesce(a.attnum = any(i.indkey) and i.indnatts = 1, false)) order by a.attnum)

@@ -70,7 +70,10 @@ test('waits while the mark cannot be recalled, says why, and is published once i
   const id = await scored();
   restart();
   memory.isDown = true;
-  expect(await publish(id)).toMatchObject({ outcome: 'given_back', error: expect.stringContaining('newest mark') });
+  expect(await publish(id)).toMatchObject({
+    outcome: 'given_back',
+    error: expect.stringContaining('newest history mark'),
+  });
   expect(await generationOf(id)).toMatchObject({ state: 'building' });
   expect(await store.find(id)).toMatchObject({ attemptError: expect.stringContaining('see that Redis answers') });
   memory.isDown = false;

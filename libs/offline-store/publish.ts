@@ -8,7 +8,6 @@
  * partial run count for nothing any more. A generation is published once the past is proven in the same transaction: after an
  * unnoticed restore its chunks are committed a second time, while Redis holds the first rows under its id.
  */
-import { TandemError } from '@tandem/prediction/errors';
 import type { LossNotice } from '@tandem/prediction/events/notice-loss';
 import { crossingText } from '@tandem/prediction/reports/generation-report';
 import type { PublishOutcome } from '@tandem/prediction/runs/run-store';
@@ -23,7 +22,7 @@ import type { Pools } from './feature-session.ts';
 import { keepReport } from './generation-reports.ts';
 import { type ComparedGeneration, compareWithServed } from './generation-reports-compare.ts';
 import { findGeneration } from './generation-rows.ts';
-import { lookForMarks } from './history-marks.ts';
+import { assertPastProven } from './history-marks.ts';
 import { indexPartition } from './partition.ts';
 import { restartRun } from './restart-run.ts';
 import { requireRun, setRunState } from './run-rows.ts';
@@ -79,17 +78,6 @@ async function checkAndConclude(
     if (flaw !== null) return fail(db, current, flaw);
     return compared?.verdict === 'blocked' ? holdBack(db, current, compared) : conclude(db, current, compared);
   });
-}
-
-/** A lost mark has another history begun, which the transaction finds next. */
-async function assertPastProven(pool: pg.Pool, db: Db, prove: LossNotice['prove']): Promise<void> {
-  const text = 'select extract(epoch from pg_postmaster_start_time())::text as server';
-  const [row] = await query<{ server: string }>(db, { text });
-  if (await prove((known) => lookForMarks(pool, db, known), row?.server ?? '')) return;
-  throw new TandemError(
-    'unavailable',
-    'Redis does not tell the newest mark of the history, and Postgres may have been restored since it last did: see that Redis answers at REDIS_URL, and that its user may call GET and INFO',
-  );
 }
 
 interface ChunkCounts extends Record<string, unknown> {

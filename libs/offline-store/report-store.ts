@@ -1,12 +1,13 @@
 /** The port of generations' reports on Postgres. */
+import type { LossNotice } from '@tandem/prediction/events/notice-loss';
 import type { ReportStore } from '@tandem/prediction/reports/report-store';
 import type pg from 'pg';
 import { approveGeneration } from './approve-generation.ts';
 import { findReport } from './generation-reports.ts';
 
-export function createReportStore(pool: pg.Pool): ReportStore {
+export function createReportStore(pool: pg.Pool, prove: LossNotice['prove']): ReportStore {
   return {
     find: (predictor, generation) => findReport(pool, predictor, generation),
-    approve: (approval) => approveGeneration(pool, approval),
+    approve: (approval) => approveGeneration(pool, approval, prove),
   };
 }

@@ -8,8 +8,9 @@ import type { InferencePool } from '@tandem/inference/pool';
 import { createFeatureSource } from '@tandem/offline-store/features';
 import { isTandemError } from '@tandem/prediction/errors';
 import { type FeatureBatch, scorableRows } from '@tandem/prediction/models/features';
-import { decodeOutputs, encodeOutputs, outputFault } from '@tandem/prediction/models/outputs';
+import { decodeOutputs } from '@tandem/prediction/models/outputs';
 import type { ModelVersion, Prediction } from '@tandem/prediction/predictor';
+import { scoreIsolating } from '@tandem/prediction/runs/isolate-poison';
 import { withScorer } from '../with-scorer.ts';
 import { findOrder } from './find-order.ts';
 import type { Golden, GoldenUser } from './read-golden.ts';
@@ -100,22 +101,27 @@ function add(
   }
 }
 
-/** By user the prediction, or why there is none; a user without a row is not among them. */
+/**
+ * By user the prediction, or why there is none; a user without a row is not among them.
+ * @param isolation how many failures there may be before all that failed is given up; one user fails alone otherwise
+ */
 async function predictAll(
   scorer: InferencePool,
   version: ModelVersion,
   batch: FeatureBatch,
+  isolation: { readonly budget?: number } = {},
 ): Promise<Map<string, Prediction | string>> {
   const found = new Map<string, Prediction | string>();
   for (const [row, why] of batch.faults) found.set(batch.userIds[row] ?? '', why);
   const rows = scorableRows(batch);
   if (rows.length === 0) return found;
-  const { tensors } = await scorer.score({ version, batch, rows, timeoutMs: DEADLINE_MS, priority: 'batch' });
-  rows.forEach((row, i) => {
-    const fault = outputFault(version.outputs, tensors, i);
-    const prediction = fault ?? decodeOutputs(version.outputs, encodeOutputs(version.outputs, tensors, i));
-    found.set(batch.userIds[row] ?? '', prediction);
-  });
+  const request = { version, batch, rows, timeoutMs: DEADLINE_MS, priority: 'batch' } as const;
+  const { outputs, faults } = await scoreIsolating(scorer, request, isolation);
+  for (const row of rows) {
+    const bytes = outputs.get(row);
+    const why = faults.get(row) ?? 'the model gave nothing';
+    found.set(batch.userIds[row] ?? '', bytes ? decodeOutputs(version.outputs, bytes) : why);
+  }
   return found;
 }
 
@@ -156,10 +162,10 @@ async function judgeOrder(
   tolerance: number,
 ): Promise<number> {
   try {
-    return misfit(await predictAll(scorer, version, batch), golden, tolerance);
+    return misfit(await predictAll(scorer, version, batch, { budget: 0 }), golden, tolerance);
   } catch (error) {
-    // An input of integers takes no fraction.
-    if (isTandemError(error, 'features_unusable')) return Number.POSITIVE_INFINITY;
+    // A wrong order may be one that the model takes too long for.
+    if (isTandemError(error)) return Number.POSITIVE_INFINITY;
     throw error;
   }
 }
