@@ -49,7 +49,7 @@ export async function insertStableArm(db: Db, predictor: string, modelVersionId:
 }
 
 /**
- * The number of a use of a generation by its predictor, above all before it. The assignments are locked by whoever asks.
+ * Returns SQL for the next number of a use of the predictor's generations. The caller holds lockAssignments.
  * @param predictor an SQL expression
  */
 export function nextUse(predictor: string): string {

@@ -188,8 +188,8 @@ async function deleteOverrides(pool: pg.Pool, numbers: readonly number[]): Promi
 }
 
 /**
- * A context whose version is above the tombstone's is of somebody readmitted. The latest first: where all erasures are due
- * again, a new one does not wait behind them.
+ * A context version above the tombstone's means that the user was readmitted. The latest first, so that a new erasure does not
+ * wait behind repeated ones.
  */
 async function findDue(db: Db, limit: number): Promise<readonly DueSweep[]> {
   return query<DueSweep & Record<string, unknown>>(db, {

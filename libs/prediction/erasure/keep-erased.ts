@@ -21,7 +21,7 @@ export interface KeepErased {
 const MAX_SWEPT = 200;
 
 export function createKeepErased({ store, online }: KeepErasedDependencies): KeepErased {
-  async function mendCount(): Promise<void> {
+  async function restoreCount(): Promise<void> {
     const [told, there] = await Promise.all([online.told(), store.count()]);
     const counted = told?.history === there.history ? told.count : 0;
     // A count above ours is of an erasure that was committed since we asked.
@@ -36,7 +36,7 @@ export function createKeepErased({ store, online }: KeepErasedDependencies): Kee
       const due = await store.due(MAX_SWEPT);
       // While Redis is away they go all the same.
       if (due.length > 0) await store.deleteRows(due.map(({ number }) => number));
-      await mendCount();
+      await restoreCount();
       if (due.length === 0) return 0;
       // Deletes in Redis go by the user, not by labels: whoever was readmitted keeps what came since. What comes from
       // before is served to nobody.

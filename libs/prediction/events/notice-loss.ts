@@ -55,9 +55,9 @@ export interface LossNotice {
    */
   connected(look: HistoryMarks['look']): Promise<boolean>;
   /**
-   * Whether what this transaction writes cannot meet rows of a lost past: the memory was recalled within it, and where the
-   * database lacks what is remembered, another history has begun. Also true where the memory cannot be recalled and this run
-   * of the database server has proved it before. A generation that was published without it could be in the online store
+   * Returns whether this transaction may publish: what it writes cannot meet rows of a lost past. True where the memory was
+   * recalled within it; where the database lacks what is remembered, another history has begun then. Also true where this run
+   * of the database server was proven before. A generation that was published without it could be in the online store
    * with other rows under the same id.
    * @param look through the transaction's own connection, which a restore would end
    * @param server names this run of the database server; another after each restart

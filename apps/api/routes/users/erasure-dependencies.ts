@@ -35,7 +35,7 @@ export async function askedUserId(
 function checkNoBody(req: HonoRequest): void {
   const isEmpty = Number(req.header('content-length') ?? 0) === 0 && req.header('transfer-encoding') === undefined;
   if (isEmpty) return;
-  throw new RequestError('malformed_request', 'DELETE takes no body.', {
+  throw new RequestError('malformed_request', 'This request takes no body.', {
     remedy: 'send the request without a body: the path names the user',
   });
 }
