@@ -67,7 +67,8 @@ const CHUNKS: readonly Site[] = [
   },
   {
     file: 'libs/prediction/runs/score-chunk.ts',
-    anchor: '  const { batch, rows, absent } = await readFeatures(features, version, chunk, lost);\n',
+    anchor:
+      '  const { batch, rows, failures: unread } = await readChunk(features, version, chunk, lost, onProgress);\n',
     before: 'batch.before_read',
     after: 'batch.after_read',
   },
@@ -140,22 +141,22 @@ const READS: readonly Site[] = [
 
 const LIVE: readonly Site[] = [
   {
-    file: 'libs/prediction/live/live-prediction.ts',
+    file: 'libs/prediction/live/fly.ts',
     anchor: '  const certified = await dependencies.features\n',
     before: 'live.before_read',
   },
   {
-    file: 'libs/prediction/live/live-prediction.ts',
+    file: 'libs/prediction/live/fly.ts',
     anchor: '  if (certified.certificate.history !== request.history) {\n',
     before: 'live.after_read',
   },
   {
-    file: 'libs/prediction/live/live-prediction.ts',
+    file: 'libs/prediction/live/fly.ts',
     anchor: '  const scores = await scoreIsolating(dependencies.scorer, {\n',
     before: 'live.before_infer',
   },
   {
-    file: 'libs/prediction/live/live-prediction.ts',
+    file: 'libs/prediction/live/fly.ts',
     anchor: '  const results = await keep(dependencies, entries, deadline);\n',
     before: 'live.after_infer',
     after: 'live.after_store',
