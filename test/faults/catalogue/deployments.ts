@@ -1,13 +1,13 @@
 /** What a deployment does to itself: its programs are replaced one by one, or are more than were thought of. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { adopt } from '@tandem/offline-store/adopt';
 import { echoModel } from '@tandem/testing/onnx-models';
-import { countPredictor, loadedPredictor } from '../../e2e/counts.fixture.ts';
+import { loadedPredictor } from '../../e2e/counts.fixture.ts';
 import { killChild } from '../../e2e/program.fixture.ts';
 import { until } from '../../e2e/until.fixture.ts';
 import type { Rig } from '../rig/rig.ts';
 import type { Stage } from '../rig/session.ts';
 import type { SupervisedProgram } from '../rig/supervised-program.ts';
+import { adoptBeside } from '../rig/told-versions.ts';
 import { type NamedFault, oneOf } from './fault.ts';
 
 const KILLS = 5;
@@ -82,7 +82,7 @@ async function scheduleByMany({ rig, fault }: Stage): Promise<void> {
         hold: () => untilSlotsAreDone(rig, schedulers),
         async lift() {
           for (const { failpoints } of schedulers) failpoints.disarmAll();
-          await adopt(rig.pool, { actor: 'test', predictors: [countPredictor(rig.counts)] });
+          await adoptBeside(rig.pool, rig.counts, []);
           await Promise.all(rig.workers.map((worker) => worker.ready()));
         },
       },
@@ -97,7 +97,7 @@ async function adoptSchedule({ pool, counts }: Rig, schedule: string): Promise<v
     ...{ name: SCHEDULED, model: echoModel('float32', 1), columns: ['changes'], freshness: {} },
     batch: { chunkSize: 500, schedule },
   });
-  await adopt(pool, { actor: 'test', predictors: [countPredictor(counts), scheduled] });
+  await adoptBeside(pool, counts, [scheduled]);
 }
 
 interface SlotRuns {

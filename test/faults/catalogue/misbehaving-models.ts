@@ -2,12 +2,13 @@
  * A model that crashes, hangs or talks nonsense over one user, and a feature query that fails for one chunk: beside the
  * load's own predictor, in the same processes. Whoever is not concerned notices nothing, and runs say whom they lack.
  */
-import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
+import type { PredictorToAdopt } from '@tandem/offline-store/adopt';
 import { echoModel, loopModel, memoryModel, rootModel } from '@tandem/testing/onnx-models';
-import { countPredictor, type LoadedPredictor, loadedPredictor } from '../../e2e/counts.fixture.ts';
+import { type LoadedPredictor, loadedPredictor } from '../../e2e/counts.fixture.ts';
 import { until } from '../../e2e/until.fixture.ts';
 import type { Rig } from '../rig/rig.ts';
 import type { Stage } from '../rig/session.ts';
+import { adoptBeside } from '../rig/told-versions.ts';
 import type { NamedFault } from './fault.ts';
 
 interface Misbehaviour {
@@ -128,28 +129,22 @@ async function misbehave({ rig, fault }: Stage, one: Misbehaviour): Promise<void
   const { failsFor = [POISON] } = one;
   const setLoad = (load: number) =>
     pool.query({ text: 'update counts set load = $1 where user_id = any ($2::bigint[])', values: [load, failsFor] });
-  const predictors = [countPredictor(counts)];
   await fault(
     { name: one.name },
     {
       async inject() {
         await setLoad(one.load);
-        await adoptOnce(pool, [...predictors, one.predictor]);
+        await adoptBeside(pool, counts, [one.predictor]);
       },
       async hold() {
         await Promise.all([expectRun(rig, one), expectReads(rig, one)]);
       },
       async lift() {
         await setLoad(0);
-        await adoptOnce(pool, predictors);
+        await adoptBeside(pool, counts, []);
       },
     },
   );
-}
-
-/** A rollout of the load may be under way: then an adoption is refused. */
-async function adoptOnce(pool: Rig['pool'], predictors: readonly PredictorToAdopt[]): Promise<void> {
-  await until('the config is adopted', () => adopt(pool, { actor: 'test', predictors }).then(() => true));
 }
 
 interface EndedRun {

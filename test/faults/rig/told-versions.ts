@@ -11,6 +11,7 @@ import { keepVersion } from '@tandem/offline-store/model-versions';
 import { lockAssignments } from '@tandem/offline-store/settings';
 import { FLOAT, floats, graph, model, node, value } from '@tandem/testing/onnx-writer';
 import { type Counts, countPredictor, createCounts, type Pool } from '../../e2e/counts.fixture.ts';
+import { until } from '../../e2e/until.fixture.ts';
 
 export const VERSIONS = 100;
 /** A float32 has room for counts up to 131,072 beside it. */
@@ -30,6 +31,20 @@ export async function adoptToldVersions(pool: Pool, counts: Counts): Promise<voi
       const kept = await keepVersion(db, { definition, origin: { by: 'test', how: 'push' } });
       if (kept.number !== number) throw new Error(`model version ${kept.number} was to be ${number}`);
     }
+  });
+}
+
+/**
+ * Adopts others beside the rig's predictor, whose stable model version stays what it is. A rollout of it may come between:
+ * then the adoption is refused, and tried again.
+ */
+export async function adoptBeside(pool: Pool, counts: Counts, others: readonly PredictorToAdopt[]): Promise<void> {
+  await until('the config is adopted', async () => {
+    const { rows } = await pool.query<{ number: number }>(`select v.number::int as number from tandem.arms a
+      join tandem.model_versions v on v.id = a.model_version_id where a.predictor = 'count' and a.name = 'stable'`);
+    const own = toldVersion(rows[0]?.number ?? 1, counts);
+    await adopt(pool, { actor: 'test', predictors: [own, ...others] });
+    return true;
   });
 }
 
