@@ -44,6 +44,7 @@ describe('the negative controls', () => {
         'Q1',
         'H1',
         'H2',
+        'H3',
         'C1',
         'Q3',
         'E1',

@@ -1,4 +1,7 @@
-/** A busy machine gives a child little CPU: no model is refused for it, no user fails of it, and no child hangs for ever. */
+/**
+ * A busy machine gives a child little CPU: no model is refused for it, no user fails of it, and no child hangs for ever. In a
+ * process of its own, since it stops all children of its process.
+ */
 import { getPriority } from 'node:os';
 import { endlessModel } from '@tandem/testing/hostile-models';
 import { linearModel } from '@tandem/testing/onnx-models';
