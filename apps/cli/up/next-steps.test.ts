@@ -4,10 +4,16 @@ import { createPaint } from '../output/paint.ts';
 import { renderNextSteps, renderServersSteps } from './next-steps.ts';
 
 const paint = createPaint({ write: () => true }, {});
-const stepsFor = (userId: string, eventType: string | null = 'order.placed', asksForKeys = false) =>
+const stepsFor = (
+  userId: string,
+  eventType: string | null = 'order.placed',
+  asksForKeys = false,
+  hasOwnPepper = false,
+) =>
   renderNextSteps({
     url: 'http://127.0.0.1:8080',
     asksForKeys,
+    hasOwnPepper,
     toTry: { predictor: 'churn', userId, eventType },
     example: false,
     databaseUrl: 'postgres://me:secret@127.0.0.1:5432/tandem',
@@ -52,6 +58,10 @@ test('where the API asks for keys, each request sends the one that the first lin
     expect(words[words.indexOf('-H') + 1]).toMatch(/^Authorization: Bearer /);
   }
   expect(stepsFor('42').join('\n')).not.toMatch(/Authorization|TANDEM_API_KEY/);
+  expect(lines.join('\n')).not.toContain('API_KEY_PEPPER');
+  expect(stepsFor('42', 'order.placed', true, true).join('\n')).toContain(
+    'set API_KEY_PEPPER there as it is here first',
+  );
 });
 
 test('where no event makes a user live there is none to try', () => {
@@ -64,6 +74,7 @@ test('where no user is known there is no request to try, and the local database 
   const lines = renderNextSteps({
     url: 'http://127.0.0.1:8080',
     asksForKeys: false,
+    hasOwnPepper: false,
     toTry: null,
     example: false,
     databaseUrl: null,

@@ -7,6 +7,8 @@ export interface NextSteps {
   readonly url: string;
   /** Whether the API asks for keys. */
   readonly asksForKeys: boolean;
+  /** Whether the pepper of keys is one from the environment, which another terminal does not have. */
+  readonly hasOwnPepper: boolean;
   /** null: no user is known yet. */
   readonly toTry: ToTry | null;
   readonly example: boolean;
@@ -21,9 +23,11 @@ type Step = readonly [title: string, line: string];
 const MAKE_KEY = 'export TANDEM_API_KEY=$(npx tandem key create --name me --scopes all | head -n 1)';
 const SEND_KEY = ' -H "Authorization: Bearer $TANDEM_API_KEY"';
 
-export function renderNextSteps({ url, asksForKeys, toTry, example, databaseUrl, paint }: NextSteps): string[] {
+export function renderNextSteps(next: NextSteps): string[] {
+  const { url, asksForKeys, hasOwnPepper, toTry, example, databaseUrl, paint } = next;
+  const where = hasOwnPepper ? '; set API_KEY_PEPPER there as it is here first' : '';
   const steps: Step[] = [
-    ...(asksForKeys ? [['an API key, which the lines below send', MAKE_KEY] as const] : []),
+    ...(asksForKeys ? [[`an API key, which the lines below send${where}`, MAKE_KEY] as const] : []),
     ...(toTry ? requests({ url, header: asksForKeys ? SEND_KEY : '' }, toTry) : []),
     ...(example ? [['the whole story', 'npm run shop'] as const] : []),
     ...(databaseUrl === null ? [] : [['your own tables', `psql ${databaseUrl}`] as const]),

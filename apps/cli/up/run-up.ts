@@ -86,6 +86,7 @@ async function bringUp(context: UpContext, options: UpOptions, onStop: (remove: 
     renderNextSteps({
       url,
       asksForKeys: asks,
+      hasOwnPepper: Boolean(cli.env.API_KEY_PEPPER || cli.env.API_KEY_PEPPER_FILE),
       toTry: options.example ? EXAMPLE_TO_TRY : adopted.toTry,
       example: options.example === true,
       databaseUrl: stores.local.databaseUrl,

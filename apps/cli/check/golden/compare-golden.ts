@@ -38,8 +38,10 @@ export interface GoldenComparison {
   /** Users that cannot be scored, and why. */
   readonly unscorable: readonly { readonly userId: string; readonly why: string }[];
   readonly tolerance: number;
-  /** An order of the feature columns that gives what is expected; null: none was found, or none is needed. */
+  /** An order of the feature columns that gives what is expected; null: none was found, or none is needed or has a meaning. */
   readonly order: readonly string[] | null;
+  /** The same where each input of the model has one column, which it finds by its name: columns that are to have others' values. */
+  readonly exchange: readonly { readonly column: string; readonly valuesOf: string }[] | null;
 }
 
 const USERS_AT_ONCE = 500;
@@ -70,10 +72,21 @@ export async function compareGolden(
     const differences = sums.differences.sort((a, b) => b.excess - a.excess);
     const judge = (batch: FeatureBatch) => judgeOrder(scorer, version, batch, golden, tolerance);
     const order = differences.length === 0 || !first ? null : await findOrder(first, judge);
+    const isByName = version.inputs.every(({ columns }) => columns.length === 1);
     const { equal, unknown, unscorable } = sums;
     const users = golden.users.length;
-    return { predictor: predictor.name, users, equal, differences, unknown, unscorable, tolerance, order };
+    return {
+      ...{ predictor: predictor.name, users, equal, differences, unknown, unscorable, tolerance },
+      order: isByName ? null : order,
+      exchange: isByName && order && first ? exchangeOf(first, order) : null,
+    };
   });
+}
+
+function exchangeOf({ columns }: FeatureBatch, order: readonly string[]) {
+  return columns
+    .map(({ name }, i) => ({ column: name, valuesOf: order[i] ?? name }))
+    .filter(({ column, valuesOf }) => column !== valuesOf);
 }
 
 interface Sums {

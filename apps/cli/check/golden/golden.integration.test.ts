@@ -1,5 +1,6 @@
 /** `check --golden` on a real table and a real model: what it calls equal, what it shows, and which files it refuses. */
 import { linearModel, linearScore } from '@tandem/testing/onnx-models';
+import { FLOAT, floats, graph, model, node, value } from '@tandem/testing/onnx-writer';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createPlace, type Place } from '../../init/strangers-table.fixture.ts';
 
@@ -58,6 +59,29 @@ test('columns in another order than that of the training are found, and the orde
   expect(finding?.text).toMatch(/^golden\.csv: \d+ of 40 users differ by more than 0\.0001 of the value; the worst:\n/);
   expect(finding?.text).toMatch(/user \d+: score [\d.]+ expected, [\d.]+ computed/);
   expect(finding?.remedy).toContain('in this one the model gives what the file says: visits, age, spent');
+});
+
+test('where each input takes one column by its name, the columns with the values of others are named', async () => {
+  const column = (name: string) => value(name, FLOAT, ['N', 1]);
+  const nodes = [node('Mul', ['visits', 'two'], ['twice']), node('Sub', ['twice', 'age'], ['score'])];
+  const inputs = ['visits', 'age'].map(column);
+  await place.write('n.onnx', model(graph(nodes, [floats('two', [1], [2])], inputs, [column('score')])));
+  await place.tandem('init --model n.onnx --table customers --key customer_id --predictor churn --force');
+  const config = await place.read('tandem.config.ts');
+  const exchanged = config.replace(/^( +)visits,$/m, '$1age as visits,').replace(/^( +)age(,?)$/m, '$1visits as age$2');
+  await place.write('tandem.config.ts', exchanged);
+  const { code, finding, comparison } = await golden(
+    csv(USERS.map(({ id, row: [visits = 0, age = 0] }) => [id, 2 * visits - age])),
+  );
+  expect(code).toBe(1);
+  expect(comparison).toMatchObject({
+    order: null,
+    exchange: [
+      { column: 'visits', valuesOf: 'age' },
+      { column: 'age', valuesOf: 'visits' },
+    ],
+  });
+  expect(finding?.remedy).toContain('visits those of age, age those of visits');
 });
 
 test('a file that cannot be compared is refused, and the line named', async () => {

@@ -89,7 +89,11 @@ function listed(userIds: readonly string[]): string {
   return `${userIds.slice(0, SHOWN).join(', ')}${userIds.length > SHOWN ? ', …' : ''}`;
 }
 
-function remedyFor({ order, differences, unscorable }: GoldenComparison): string {
+function remedyFor({ order, exchange, differences, unscorable }: GoldenComparison): string {
+  if (exchange) {
+    const moved = exchange.map(({ column, valuesOf }) => `${column} those of ${valuesOf}`);
+    return `exchange expressions in the query; the model gives what the file says where these columns have other values: ${moved.join(', ')}`;
+  }
   if (order) {
     return `select the columns in the order of the training; in this one the model gives what the file says: ${order.join(', ')}`;
   }
