@@ -10,7 +10,7 @@ afterEach(() => void vi.useRealTimers());
 const version = (id: string) => ({ id }) as ModelVersion;
 const READS = 2 * WARM_CONNECTIONS;
 
-/** Feature source and children in memory: what was read of whom, and how often a version was scored. */
+/** Feature source and children in memory: which users were read, and how often a version was scored. */
 function createWorld() {
   const world = {
     users: new Map<string, string>(),

@@ -94,7 +94,7 @@ export interface Client extends ModelCalls, BuildCalls {
   generations(predictor: string, options?: CallOptions): Promise<readonly GenerationView[]>;
   /** The model versions that were stable, the newest period first. */
   stableVersions(predictor: string, options?: CallOptions): Promise<readonly StableVersionView[]>;
-  /** @param to a generation's number; default: the one before the generation in force that the stable arm has served */
+  /** @param to a generation's number; default: the last one that the stable arm served before the current generation */
   rollback(predictor: string, to?: number, options?: RollbackOptions): Promise<Rollback>;
   /** @param generation its number; left out: the newest that was compared */
   generationReport(predictor: string, generation?: number, options?: CallOptions): Promise<GenerationReportView>;

@@ -209,14 +209,14 @@ describe('a candidate that fails its live reads, where a stale answer or a defau
   const failing = (source: string) => ({ sources: { batch: reads * 0.4, [source]: reads * 0.6 } });
   const stale = { ...rules, guardrails: { ...rules.guardrails, liveShare: null, staleShare: 0.05 } };
 
-  it('is taken back for the share of stale answers', () => {
+  it('is rolled back for the share of stale answers', () => {
     const { verdict, reason, why } = judgeRollout(step(failing('stale')), stale);
     expect([verdict, reason]).toEqual(['roll_back', 'guardrail_worse']);
     expect(why).toContain('stale answers: 60 % of candidate and 0 % of stable');
     expect(judgeRollout(step({ ...failing('stale'), users: 3_600 }), stale).verdict).toBe('roll_back');
   });
 
-  it('is taken back for the share of defaults', () => {
+  it('is rolled back for the share of defaults', () => {
     const defaults = { ...rules, guardrails: { ...rules.guardrails, liveShare: null, defaultShare: 0.01 } };
     expect(judgeRollout(step(failing('default')), defaults).verdict).toBe('roll_back');
   });
@@ -232,7 +232,7 @@ describe('a step that holds past its deadline', () => {
   const few = step({}, 20);
   const due = (more: Partial<JudgingRules>) => judgeRollout(few, { ...rules, holdDeadlineMs: HOUR, ...more });
 
-  it('says so, and is taken back where the plan sets it', () => {
+  it('says so, and is rolled back where the plan sets it', () => {
     expect(due({})).toMatchObject({ verdict: 'hold', reason: 'too_few_users', why: expect.stringContaining('3600 s') });
     expect(due({ onDeadline: 'roll_back' })).toMatchObject({ verdict: 'roll_back', reason: 'hold_deadline' });
   });

@@ -36,7 +36,7 @@ export function cpuLimit(cpuMs: number, wallMs: number = Math.max(LEAST_WALL_MS,
   return { cpuMs, wallMs };
 }
 
-/** A limit on wall time alone, for an answer that somebody waits for. */
+/** A limit on wall time alone, for an answer that a reader waits for. */
 export function wallLimit(wallMs: number): TimeLimit {
   return { cpuMs: Number.POSITIVE_INFINITY, wallMs };
 }

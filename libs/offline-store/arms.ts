@@ -84,7 +84,7 @@ export async function moveArm(db: Db, predictor: string, move: ArmMove): Promise
 }
 
 /**
- * Inserts an arm of a rollout, without users. It gets the generation of its version that was in force last: a newer one
+ * Inserts an arm of a rollout, without users. It gets the generation of its version that an arm used last: a newer one
  * was rolled back. An `atOnce` canary is a rollback, so its generation's expiry restarts. Any other rollout waits for
  * a new generation where the kept one has expired. A shadow's arm has no generation.
  */

@@ -33,7 +33,7 @@ export interface RunBacklog {
   readonly chunksFailed: number;
 }
 
-/** A rollout of whose arms nobody is served yet. */
+/** A rollout whose arms serve no user yet. */
 export interface PreparingRollout {
   readonly predictor: string;
   readonly seconds: number;

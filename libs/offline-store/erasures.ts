@@ -1,6 +1,6 @@
 /**
  * Erasures. The tombstone is a transaction of its own, short, that waits for nobody but senders of the same user's events,
- * other erasures, and whoever changes who is served what. The deletes follow it one by one: whatever of them is missing,
+ * other erasures, and changes of assignments. The deletes follow it one by one: whatever of them is missing,
  * nothing labelled up to the deleted version is served, and they are repeated.
  */
 import { isErased } from '@tandem/prediction/certificate';
@@ -200,7 +200,7 @@ async function findDue(db: Db, limit: number): Promise<readonly DueSweep[]> {
   });
 }
 
-/** In pages, each a statement of its own: a million erasures would not fit into the time of one. */
+/** Makes ended sweeps due again, a page for each statement: one statement for a million erasures would exceed its time limit. */
 async function sweepAgain(db: Db, above: number): Promise<void> {
   for (let last: number | undefined = above; last !== undefined; ) {
     const [page]: { readonly last: number | null }[] = await query<{ last: number | null }>(db, {

@@ -46,7 +46,7 @@ const MAX_VERSIONS = 64;
 /**
  * Reads by the pool of feature statements, which may have a login of its own. Rejects with `unavailable` where Postgres does
  * not answer, or a live read takes too long; with `FeatureQueryFailed` where the feature query itself fails; with
- * `FeaturesTooSlow` where it takes too long for a chunk. Users whom the query gives odd values are `faults` of the batch instead.
+ * `FeaturesTooSlow` where it takes too long for a chunk. Users with odd values are `faults` of the batch instead.
  */
 export function createFeatureSource(pool: pg.Pool, options: FeatureSourceOptions = {}): FeatureSource {
   const { usersTimeoutMs = 2_000, rangeTimeoutMs = 300_000 } = options;

@@ -38,8 +38,9 @@ export async function lookForMarks(pool: pg.Pool, db: Db, known: readonly Histor
 }
 
 /**
- * To be called before a transaction publishes a generation, and before it locks anything: it waits for Redis. Where a mark is
- * lost, another history begins, which the transaction finds next. Rejects `unavailable` where the past cannot be proven.
+ * Rules out that the database was restored without notice. A transaction that publishes a generation calls this before it
+ * takes a lock, since it waits for Redis. If a mark is lost, another history begins; the caller then reads the new one.
+ * Rejects with `unavailable` if a restore cannot be ruled out.
  */
 export async function assertPastProven(pool: pg.Pool, db: Db, prove: LossNotice['prove']): Promise<void> {
   const text = 'select extract(epoch from pg_postmaster_start_time())::text as server';

@@ -87,6 +87,20 @@ test('is published while Redis is away where this Postgres has run since the las
   expect(await publish(await scored())).toMatchObject({ outcome: 'done', result: { state: 'done' } });
 });
 
+test('a run that publishes nothing ends while Redis is away', async () => {
+  const id = await scored();
+  restart();
+  memory.isDown = true;
+  await query(pool, {
+    text: `update tandem.chunks set state = 'failed', error = 'broken' where run_id = $1 and no = 0`,
+    values: [id],
+  });
+  expect(await publish(id)).toMatchObject({
+    outcome: 'done',
+    result: { state: 'failed', note: 'chunk 0 failed: broken' },
+  });
+});
+
 test('is not taken for proven by another run of the database server', async () => {
   const look = createHistoryMarks(pool).look;
   expect(await losses.prove(look, 'first')).toBe(true);

@@ -5,8 +5,8 @@
  * the step: it indexes and compares without a lock on the run, and publishes in a short transaction that the fence guards.
  * A run that a failover or restore brought into another history begins again there first (restart-run.ts): after a restore
  * that was noticed late, its last chunks may have been committed with labels of the past that is lost, and entries of a
- * partial run count for nothing any more. A generation is published once the past is proven in the same transaction: after an
- * unnoticed restore its chunks are committed a second time, while Redis holds the first rows under its id.
+ * partial run count for nothing any more. The transaction that publishes a generation rules out an unnoticed restore first:
+ * after one, workers commit its chunks a second time, while Redis holds the first rows under its id.
  */
 import type { LossNotice } from '@tandem/prediction/events/notice-loss';
 import { crossingText } from '@tandem/prediction/reports/generation-report';
@@ -64,9 +64,10 @@ async function checkAndConclude(
   const { pool } = pools;
   const flaw = (await findFlaw(pool, run, chunks)) ?? (await indexGeneration(pool, run, lost));
   const compared = flaw === null ? await compareWithServed(pools, run, lost) : null;
+  const publishesGeneration = run.generationId !== null && flaw === null && compared?.verdict !== 'blocked';
   return transaction(pool, async (db) => {
-    // Before any lock, since it waits for Redis. Entries of a partial run are labelled with their history.
-    if (run.generationId !== null) await assertPastProven(pool, db, prove);
+    // Before any lock, since it waits for Redis. The entries of a partial run are labelled with their history.
+    if (publishesGeneration) await assertPastProven(pool, db, prove);
     // The settings before the run: the order of everyone who moves an arm.
     await lockAssignments(db);
     if (!(await lockStep(db, claimed))) return null;

@@ -37,7 +37,7 @@ export interface Watched {
 }
 
 export const MAX_USERS = 10_000;
-/** While the triggers are made, who writes to the table waits; not for long, where somebody else holds it. */
+/** Writers of the table wait while the triggers are created. If another session holds the table, this gives up soon. */
 const TABLE_LOCK = '2s';
 
 /** Repeating it adds predictors, takes the new key and columns, and gives new partitions their triggers. */

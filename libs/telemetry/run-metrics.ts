@@ -175,7 +175,7 @@ function rolloutMetrics(registers: Registry[]) {
   return {
     rolloutPreparing: new Gauge({
       name: 'tandem_rollout_preparing_seconds',
-      help: 'Time since a rollout was asked for of whose arms nobody is served yet.',
+      help: 'Time since the start of a rollout whose arms serve no user yet.',
       labelNames: ['predictor'] as const,
       registers,
     }),

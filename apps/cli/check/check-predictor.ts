@@ -22,7 +22,7 @@ import { describeModel } from './describe-model.ts';
 import { scanSteps } from './scan-steps.ts';
 
 const DUPLICATES_SHOWN = 5;
-/** For the ids of all users, to look for one whom the query fails for. */
+/** Time limit for reading the ids of all users, in which check looks for one that the query fails for. */
 const KEYS_MS = 10_000;
 
 /**
@@ -153,9 +153,9 @@ async function checkUsers(pool: Pool, { definition, policy, verification }: Chec
 async function throwNamingUser(pool: Pool, definition: CheckedPredictor['definition'], error: unknown): Promise<never> {
   if (!isOfSomeUser(error)) throw error;
   const version = { ...definition, id: modelVersionId(definition), number: 0 };
-  const everybody = { from: null, to: null };
+  const allUsers = { from: null, to: null };
   const userIds = await createFeatureSource(pool, { rangeTimeoutMs: KEYS_MS })
-    .usersOf(version, everybody)
+    .usersOf(version, allUsers)
     .catch(() => []);
   throw await namingUser(pool, definition, userIds, error);
 }

@@ -51,8 +51,8 @@ function parityFinding(predictor: CheckedPredictor): Finding {
   const largest = batchSizes.at(-1) ?? 1;
   const company = largest === 1 ? 'asked again, each alone' : `alone, again, and in batches of up to ${count(largest)}`;
   const text = `the same answer for ${who}: ${company}`;
-  const nobody = users.real + refused.real === 0 ? whyNobodyReal(predictor) : null;
-  if (nobody) return (nobody.isRefused ? failed : warning)('parity', `${text}; ${nobody.why}`, nobody.remedy);
+  const untried = users.real + refused.real === 0 ? whyNobodyReal(predictor) : null;
+  if (untried) return (untried.isRefused ? failed : warning)('parity', `${text}; ${untried.why}`, untried.remedy);
   if (refused.real === 0) return ok('parity', text);
   return warning(
     'parity',

@@ -47,7 +47,7 @@ export function tooSlowForReads({ policy }: LiveReader, subject: string, userId:
 /** Where not even user ids came: a query that is slow over everybody may still be quick for one, or not. */
 export function noUserInTime({ policy }: LiveReader, subject: string, { what, ms }: SlowUsers): Finding {
   const most = inMs(policy.freshness.liveTimeoutMs);
-  const text = `${what} were not read within ${inMs(ms)}, the query is slow over everybody; whether it is quick enough for a live read of one user (${most}, freshness.liveTimeout) was not seen`;
+  const text = `${what} were not read within ${inMs(ms)}, the query is slow for all users together; whether it is quick enough for a live read of one user (${most}, freshness.liveTimeout) was not seen`;
   return warning(subject, text, REMEDY);
 }
 

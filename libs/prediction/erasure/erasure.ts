@@ -86,7 +86,7 @@ export interface ErasureStore {
   places(): Promise<OnlinePlaces>;
   count(): Promise<ErasureCount>;
   due(limit: number): Promise<readonly DueSweep[]>;
-  /** Makes another sweep due, soon, of each erasure above that number whose sweeps have ended. */
+  /** Schedules one more sweep, in a few seconds, for each erasure above that number whose sweeps have ended. */
   sweepAgain(above: number): Promise<void>;
   /** They were repeated; sets when again, unless another has done so. */
   swept(sweeps: readonly DueSweep[]): Promise<void>;

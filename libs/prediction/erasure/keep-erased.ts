@@ -1,9 +1,8 @@
 /**
  * What keeps erased users away, every few seconds and in every worker: the deletes are repeated for a while, since a
- * chunk, a load or a live answer that was under way may have come after the first. Redis gets its count of erasures back
- * where it lost that, and the deletes of the erasures that it does not count are repeated once more: it may hold an old
- * copy of itself, or the predictions of users whose readmission was lost with another history. Safe to repeat, also at the
- * same time.
+ * chunk, a load or a live answer that was under way may have come after the first. If Redis lost its count of erasures, a round
+ * restores the count and repeats the deletes of all erasures above it: Redis may hold an old copy of itself, or predictions of
+ * users whose readmission was lost in a restore. Several workers may run a round at the same time.
  */
 import type { ErasureStore, OnlineErasures } from './erasure.ts';
 

@@ -55,10 +55,9 @@ export interface LossNotice {
    */
   connected(look: HistoryMarks['look']): Promise<boolean>;
   /**
-   * Returns whether this transaction may publish: what it writes cannot meet rows of a lost past. True where the memory was
-   * recalled within it; where the database lacks what is remembered, another history has begun then. Also true where this run
-   * of the database server was proven before. A generation that was published without it could be in the online store
-   * with other rows under the same id.
+   * Returns whether a transaction may publish a generation. Without this check the online store could hold rows of a lost
+   * past under the same id. True if the memory was recalled within the transaction; if the database lacks the remembered
+   * mark, another history has begun by then. Also true if an earlier call proved this run of the database server.
    * @param look through the transaction's own connection, which a restore would end
    * @param server names this run of the database server; another after each restart
    */
@@ -72,7 +71,7 @@ export function createLossNotice(marks: HistoryMarks, memory: MarkMemory): LossN
   /** The server whose memory was recalled; null while the process is not sure. */
   let sureOf: string | null = null;
   let doubts = 0;
-  /** The run of the database server that was proven last. */
+  /** The run of the database server that the last proof was about. */
   let proven: string | null = null;
 
   /** The memory first, then the database: a mark that is remembered was left before. */

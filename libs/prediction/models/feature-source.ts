@@ -43,7 +43,7 @@ export interface QueryFault {
   readonly what: string;
   readonly words: string;
   readonly remedy: string;
-  /** Whether the values of one user may be the cause. False where Postgres refuses the text, whoever is read. */
+  /** Whether the values of one user may be the cause. False if Postgres refuses the text of the query for every user. */
   readonly isOfRow: boolean;
   readonly cause: unknown;
 }

@@ -28,7 +28,7 @@ export function notCached(userId: string): TandemError {
 
 /**
  * Without `retryAfter`: the query fails again until the user's rows or the query change.
- * @param why the words of Postgres, which may quote values: not for everybody who may read predictions
+ * @param why the words of Postgres. They may quote values, so the public text leaves them out
  */
 export function featuresFailed(userId: string, why: string): TandemError {
   return new TandemError(
@@ -67,7 +67,7 @@ export function featuresUnusable(userId: string, features: readonly string[], wh
   const reason = `the model does not take its ${which} (null, or no value of the kind)`;
   return new TandemError('features_unusable', `User ${userId} cannot be predicted: ${reason}.`, {
     remedy:
-      'in tandem.config.ts say what a null counts as (features.nulls) and an unknown text (features.categories), or fix the feature query; freshness.default there is served meanwhile. tandem explain, or GET /v1/users/{userId}/explanations/{predictor}, shows what is wrong',
+      'in tandem.config.ts say what a null counts as (features.nulls) and an unknown text (features.categories); in the feature query make a null of a NaN with nullif, or fix the query; freshness.default there is served meanwhile. tandem explain, or GET /v1/users/{userId}/explanations/{predictor}, shows what is wrong',
     detail: why,
   });
 }

@@ -28,7 +28,7 @@ export interface ActiveRollout extends Rollout {
 
 export interface RolloutStore {
   /**
-   * Creates a rollout, `preparing`, with arms without users. An arm gets the generation of its version that was in force
+   * Creates a rollout, `preparing`, with arms without users. An arm gets the generation of its version that an arm used
    * last, if one is kept that may serve.
    *
    * Rejects `unknown_predictor`, `unknown_model_version`, `rollout_conflict` (another is active), `invalid_input`, and

@@ -1,7 +1,7 @@
 /**
  * B9: once all chunks are committed, checks, compares and publishes what a run made, under the lease of that step.
- * It does not wait for rows to be in Redis, which the reconciler sees to. It asks Redis for the mark that it remembers: a
- * restore that went unnoticed would leave rows of the lost past there, under this generation's id.
+ * It does not wait until Redis holds the rows: the reconciler loads what is missing. It reads the remembered mark from Redis:
+ * after an unnoticed restore, Redis holds rows of the lost past under this generation's id.
  */
 import type { LossNotice } from '../events/notice-loss.ts';
 import type { GenerationLoader } from './generation-loader.ts';

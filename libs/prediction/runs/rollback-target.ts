@@ -5,7 +5,7 @@ import type { Generation } from './generations.ts';
 type Choosable = Pick<Generation, 'number' | 'state' | 'wasStable' | 'servedStable' | 'modelNumber'>;
 
 export interface WantedRollback {
-  /** A generation's number; null: the newest before the one in force that the stable arm has served. */
+  /** A generation's number; null: the newest that the stable arm served before the current one. */
   readonly to: number | null;
   /** Whether the model version may be one that was never stable. */
   readonly force?: boolean;

@@ -18,7 +18,7 @@ interface Misbehaviour {
   readonly predictor: PredictorToAdopt;
   /** Of the users for whom it fails. */
   readonly load: number;
-  /** For whom it fails; one user where it is left out. */
+  /** The users it fails for; by default one. */
   readonly failsFor?: readonly string[];
   /** The status of a read of one of them. */
   readonly answered: 422 | 503;
@@ -193,8 +193,7 @@ async function expectReads({ apis }: Rig, { predictor: { name }, answered }: Mis
     const others = async () => isInferred(await read(url, name, OTHER));
     await until('others are inferred', others);
     const said = await read(url, name, POISON);
-    if (said.status !== answered)
-      throw new Error(`of the user whom the model does not bear: ${said.status} ${said.text}`);
+    if (said.status !== answered) throw new Error(`of the user that it fails for: ${said.status} ${said.text}`);
     await until('others are inferred again', others);
   }
 }

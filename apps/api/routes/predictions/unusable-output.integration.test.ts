@@ -1,4 +1,4 @@
-/** A user for whom the model gives NaN or Infinity each time: no repetition of the read helps. */
+/** A model that gives one user NaN or Infinity each time: repeating the read does not help. */
 import { createHash } from 'node:crypto';
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
 import { rootModel } from '@tandem/testing/onnx-models';

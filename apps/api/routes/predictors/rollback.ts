@@ -16,7 +16,7 @@ const RequestSchema = z
       .regex(/^[1-9][0-9]{0,8}$/, "a generation's number, as text")
       .optional()
       .openapi({
-        description: 'Default: the generation before the one in force that the stable arm has served',
+        description: 'Default: the last generation that the stable arm served before the current one',
         example: '16',
       }),
     force: z

@@ -29,7 +29,7 @@ export interface GoldenComparison {
   readonly predictor: string;
   /** Users in the file. */
   readonly users: number;
-  /** Users of whom each value is as expected. */
+  /** Users whose values are all as expected. */
   readonly equal: number;
   /** The greatest first, one a user. */
   readonly differences: readonly Difference[];
@@ -38,9 +38,9 @@ export interface GoldenComparison {
   /** Users that cannot be scored, and why. */
   readonly unscorable: readonly { readonly userId: string; readonly why: string }[];
   readonly tolerance: number;
-  /** An order of the feature columns that gives what is expected; null: none was found, or none is needed or has a meaning. */
+  /** An order of the feature columns that gives the expected values; null if none was found or needed. */
   readonly order: readonly string[] | null;
-  /** The same where each input of the model has one column, which it finds by its name: columns that are to have others' values. */
+  /** Instead of an order, for a model whose inputs take one column each, by name: the columns that need other values. */
   readonly exchange: readonly { readonly column: string; readonly valuesOf: string }[] | null;
 }
 

@@ -81,7 +81,7 @@ test('where each input takes one column by its name, the columns with the values
       { column: 'age', valuesOf: 'visits' },
     ],
   });
-  expect(finding?.remedy).toContain('visits those of age, age those of visits');
+  expect(finding?.remedy).toContain('visits has those of age, age has those of visits');
 });
 
 test('a file that cannot be compared is refused, and the line named', async () => {

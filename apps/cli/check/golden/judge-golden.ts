@@ -91,8 +91,8 @@ function listed(userIds: readonly string[]): string {
 
 function remedyFor({ order, exchange, differences, unscorable }: GoldenComparison): string {
   if (exchange) {
-    const moved = exchange.map(({ column, valuesOf }) => `${column} those of ${valuesOf}`);
-    return `exchange expressions in the query; the model gives what the file says where these columns have other values: ${moved.join(', ')}`;
+    const moved = exchange.map(({ column, valuesOf }) => `${column} has those of ${valuesOf}`);
+    return `exchange these columns in the query; the model gives the expected values if ${moved.join(', ')}`;
   }
   if (order) {
     return `select the columns in the order of the training; in this one the model gives what the file says: ${order.join(', ')}`;
