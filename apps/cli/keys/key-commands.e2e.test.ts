@@ -121,7 +121,10 @@ describe('in the folder of a `tandem up`', () => {
   test('a command for another database has a pepper of its own', async () => {
     const other = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
     const ended = await create({ API_KEY_PEPPER: 'o'.repeat(40), DATABASE_URL: other.url });
+    const withoutPepper = await create({ DATABASE_URL: other.url });
     await other.drop();
     expect(ended).toMatchObject({ code: 0, err: '' });
+    // The folder's pepper is not that of the other database's API.
+    expect(withoutPepper).toMatchObject({ code: 1, out: '', err: expect.stringContaining('no pepper is known here') });
   });
 });

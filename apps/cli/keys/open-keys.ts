@@ -26,11 +26,12 @@ export function pepperOfUp({ env }: Pick<Cli, 'env'>, stateFolder: string): stri
 }
 
 /**
- * Returns the pepper to store keys under: from the environment, else of the `tandem up` that runs in this folder. Throws a
- * CommandFailure where there is none, or where the API of that `tandem up` has another one: it would refuse the key.
+ * Returns the pepper to store keys under: from the environment, else of the `tandem up` that runs in this folder with the same
+ * database. Throws a CommandFailure if there is none, or if the API of that `tandem up` has another one and would refuse the key.
  */
 export function findPepper(cli: Cli): string {
-  const running = findRunning(cli.cwd);
+  const inFolder = findRunning(cli.cwd);
+  const running = inFolder && isSameDatabase(inFolder, cli) ? inFolder : null;
   const pepper = running ? pepperOfUp(cli, join(cli.cwd, '.tandem')) : givenPepper(cli.env);
   if (pepper === null) {
     throw new CommandFailure('no pepper is known here, under which keys are stored', {
@@ -38,7 +39,7 @@ export function findPepper(cli: Cli): string {
         'set API_KEY_PEPPER, or API_KEY_PEPPER_FILE, to what the API has; or run this in the folder of a `tandem up`',
     });
   }
-  if (running && isAnother(running, pepper) && isSameDatabase(running, cli)) throw anotherPepper(cli);
+  if (running && isAnother(running, pepper)) throw anotherPepper(cli);
   return pepper;
 }
 
