@@ -8,6 +8,7 @@ import { type LoadedPredictor, loadedPredictor } from '../../e2e/counts.fixture.
 import { until } from '../../e2e/until.fixture.ts';
 import type { Rig } from '../rig/rig.ts';
 import type { Stage } from '../rig/session.ts';
+import { startRun } from '../rig/start-run.ts';
 import { adoptBeside } from '../rig/told-versions.ts';
 import type { NamedFault } from './fault.ts';
 
@@ -165,13 +166,6 @@ async function expectRun(rig: Rig, { predictor, userIds, state }: Misbehaviour):
   if (state === 'failed') {
     if (!run.error || run.failedChunks !== 1) throw wrong('one chunk was to fail, with a reason');
   } else if (String(run.failedUsers) !== POISON) throw wrong('one user was to fail, by name');
-}
-
-async function startRun({ apis }: Rig, wanted: unknown): Promise<{ readonly id: string } | null> {
-  const headers = { 'content-type': 'application/json' };
-  const answer = await fetch(`${apis[0]?.url}/v1/runs`, { method: 'POST', headers, body: JSON.stringify(wanted) });
-  const said = (await answer.json()) as { readonly id?: string };
-  return answer.status === 202 && said.id !== undefined ? { id: said.id } : null;
 }
 
 async function findEnded({ pool }: Rig, id: string): Promise<EndedRun | null> {

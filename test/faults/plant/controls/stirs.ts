@@ -1,8 +1,14 @@
 /** What is done to the deployment while a control is tried: each is one round, and the next follows at once. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { COUNT } from '../../../e2e/counts.fixture.ts';
+import { until } from '../../../e2e/until.fixture.ts';
+import type { NamedFault } from '../../catalogue/fault.ts';
 import { monotonicNow } from '../../history.ts';
 import type { Stage } from '../../rig/session.ts';
+import { startRun } from '../../rig/start-run.ts';
+
+/** Of each chunk: a run of ten takes some seconds. */
+const SLOW_CHUNK_MS = 500;
 
 /** Hints are gone; what they told of versions with them. */
 export async function evictHints({ rig, fault }: Stage): Promise<void> {
@@ -76,6 +82,26 @@ export async function restoreBackup({ rig, fault }: Stage): Promise<void> {
     },
   );
   await pause(3_000);
+}
+
+/** A run is planned, and none of its chunks is committed, when the fault begins; it ends before the fault restores anything. */
+export async function underRun(stage: Stage, fault: NamedFault): Promise<void> {
+  const { rig } = stage;
+  const setPace = (ms: number) => {
+    for (const { failpoints } of rig.workers) {
+      failpoints.disarmAll();
+      if (ms > 0) failpoints.arm('batch.before_commit', 'pause', { ms, times: 1_000_000 });
+    }
+  };
+  setPace(SLOW_CHUNK_MS);
+  const { id } = await until('the run is taken', () => startRun(rig, { predictor: COUNT, scope: 'all' }));
+  const isAt = (state: string) => async () => {
+    const text = `select from tandem.runs where id = $1 and ${state}`;
+    return (await rig.pool.query({ text, values: [id] })).rows.length > 0;
+  };
+  await until('the run is planned', isAt(`state = 'running'`));
+  const ended = until('the run ends', isAt('finished_at is not null')).finally(() => setPace(0));
+  await Promise.all([fault.run(stage), ended]);
 }
 
 function restored({ pool }: Stage['rig']): () => Promise<void> {

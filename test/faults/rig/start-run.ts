@@ -1,0 +1,10 @@
+/** Asks for a run beside those of the load. */
+import type { Rig } from './rig.ts';
+
+/** Returns the run's id; null if it was refused, as where another run is unfinished. */
+export async function startRun({ apis }: Rig, wanted: unknown): Promise<{ readonly id: string } | null> {
+  const headers = { 'content-type': 'application/json' };
+  const answer = await fetch(`${apis[0]?.url}/v1/runs`, { method: 'POST', headers, body: JSON.stringify(wanted) });
+  const said = (await answer.json()) as { readonly id?: string };
+  return answer.status === 202 && said.id !== undefined ? { id: said.id } : null;
+}
