@@ -1,12 +1,15 @@
 /**
  * `npm test`: types and lint, then every test on real Postgres and Redis. Arguments are passed on to vitest
  * (`npm test -- libs/prediction`). The first line says where those two run; the last is `N passed, N failed`.
- * `npm run test:long` is this with `--long`: the tests that wait for minutes, and no others.
+ * `npm run test:long` is this with `--long`: the tests that wait for minutes, and no others. `--times FILE` writes the
+ * seconds of each test file there, the slowest first.
  */
 import { spawnSync } from 'node:child_process';
-import { dirname } from 'node:path';
+import { writeFileSync } from 'node:fs';
+import { dirname, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startVitest } from 'vitest/node';
+import { parseArgs } from 'node:util';
+import { startVitest, type Vitest } from 'vitest/node';
 import { chooseServers } from './containers/choose-servers.ts';
 import { askEngine } from './containers/engine.ts';
 
@@ -61,12 +64,30 @@ async function test(tally: Tally, filters: string[]): Promise<void> {
     if (file.errors().length > 0) tally.failed++;
   }
   tally.failed += vitest.state.getUnhandledErrors().length;
+  if (options.times !== undefined) writeTimes(vitest, options.times);
   await vitest.close();
 }
 
+/** One line per test file: seconds of its tests and hooks, seconds of its imports and set-up, project, path. */
+function writeTimes(vitest: Vitest, path: string): void {
+  const lines = vitest.state.getTestModules().map((file) => {
+    const { duration, collectDuration, setupDuration, prepareDuration, environmentSetupDuration } = file.diagnostic();
+    const around = collectDuration + setupDuration + prepareDuration + environmentSetupDuration;
+    return { duration, around, project: file.project.name, path: relative(root, file.moduleId) };
+  });
+  lines.sort((a, b) => b.duration + b.around - (a.duration + a.around));
+  const seconds = (milliseconds: number) => (milliseconds / 1000).toFixed(2);
+  const text = lines.map((line) => [seconds(line.duration), seconds(line.around), line.project, line.path].join('\t'));
+  writeFileSync(path, `seconds\tset-up\tproject\tfile\n${text.join('\n')}\n`);
+}
+
+const { values: options, positionals: filters } = parseArgs({
+  args: process.argv.slice(2),
+  allowPositionals: true,
+  options: { long: { type: 'boolean', default: false }, times: { type: 'string' } },
+});
 const tally: Tally = { passed: 0, failed: 0 };
-const isLong = process.argv.includes('--long');
-const filters = process.argv.slice(2).filter((argument) => argument !== '--long');
+const isLong = options.long;
 if (await announceServers()) {
   if (filters.length === 0 && !isLong) check(tally);
   await test(tally, filters);

@@ -37,9 +37,9 @@ export async function adoptPredictor(servers: BenchServers, predictor: AdoptedUs
 }
 
 /** The predictor `bench` with a linear model, and the table `baseline` that the baselines look users up in. */
-export async function adoptBench(servers: BenchServers, users: number): Promise<void> {
+export async function adoptBench(servers: BenchServers, users: number, chunkSize = CHUNK_SIZE): Promise<void> {
   const artifact = linearModel({ weights: FEATURES.map((_, i) => (i - 6) / 10) });
-  await adoptPredictor(servers, { name: 'bench', artifact, users });
+  await adoptPredictor(servers, { name: 'bench', artifact, users, chunkSize });
   await servers.pool.query(`
     create table baseline as select user_id::text as user_id, 0::bigint as version from bench_features;
     alter table baseline add primary key (user_id);
