@@ -1,4 +1,4 @@
-/** What a bulk change of a watched source does to what is stored: the protocol of test/model-check/models/bulk-change.ts. */
+/** What a bulk change of a watched source does to what is stored: the protocol of test/rigs/model-check/models/bulk-change.ts. */
 import type { Assignment, Certificate } from '@tandem/prediction/certificate';
 import { judge } from '@tandem/prediction/freshness';
 import { publishNow } from '@tandem/prediction/runs/steps.fixture';

@@ -16,8 +16,8 @@ import { createClient } from '@tandem/client/create-client';
 import { findFreePort } from '@tandem/local-servers/ports';
 import { createRunChunk, type RunChunk } from '@tandem/prediction/runs/run-chunk';
 import { planNow } from '@tandem/prediction/runs/steps.fixture';
-import { openWorkerParts, type WorkerParts } from '../../bench/run-everyone.ts';
-import { adoptBench, type BenchServers, FIRST_USER, startServers, startWorker } from '../../bench/service.ts';
+import { openWorkerParts, type WorkerParts } from '../bench/run-everyone.ts';
+import { adoptBench, type BenchServers, FIRST_USER, startServers, startWorker } from '../bench/service.ts';
 import { attach, attachToSelf, type CoverageSession, type CoveredScript } from './coverage-session.ts';
 import { type Footprint, footprintOf } from './footprint.ts';
 

@@ -1,0 +1,119 @@
+/**
+ * `npm run bench`: ratios against named baselines, measured in one run on one machine, medians of rounds that alternate.
+ * Servers, baselines and load share the machine, so the absolute figures are for orientation alone.
+ *
+ * Exit code 0 also where a target is missed (the table says so), 1 where a section failed, 2 for a wrong command line.
+ */
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { batch } from './batch.ts';
+import { live } from './live.ts';
+import { currentCommit, currentLoad, describeMachine } from './machine.ts';
+import { reads } from './reads.ts';
+import { type Report, renderTable, type SectionResult, writeReport } from './report.ts';
+import { rollouts } from './rollouts.ts';
+import type { BenchOptions, Section } from './section.ts';
+import { type BenchServers, startServers } from './service.ts';
+import { takeover } from './takeover.ts';
+import { watched } from './watched.ts';
+
+const root = resolve(import.meta.dirname, '../../..');
+const sections: readonly Section[] = [reads, live, batch, takeover, rollouts, watched];
+const names = sections.map((one) => one.name).join(',');
+
+const HELP = `npm run bench -- [options]
+  --only ${names}   sections to measure (default: all)
+  --users 100000        users of the sections that read
+  --many-users 1000000  users of the large run
+  --rounds 3            rounds of each measurement; figures are their medians
+  --seconds 5           of load in a round
+  --json <file>         where the figures go (default: .tandem/bench.json)
+`;
+
+interface CommandLine {
+  readonly chosen: readonly Section[];
+  readonly options: BenchOptions;
+  readonly json: string;
+}
+
+/** Throws with a sentence for people. */
+function readCommandLine(args: string[]): CommandLine | 'help' {
+  const text = (value: string) => ({ type: 'string', default: value }) as const;
+  const { values } = parseArgs({
+    args,
+    options: {
+      ...{ only: text(names), users: text('100000'), 'many-users': text('1000000') },
+      ...{ rounds: text('3'), seconds: text('5'), json: { type: 'string' }, help: { type: 'boolean' } },
+    },
+  });
+  if (values.help) return 'help';
+  const whole = (name: 'users' | 'many-users' | 'rounds' | 'seconds', most: number) => {
+    const value = Number(values[name]);
+    if (Number.isInteger(value) && value >= 1 && value <= most) return value;
+    throw new Error(`--${name} is ${values[name]}, not a whole number from 1 to ${most}`);
+  };
+  const chosen = values.only.split(',').map((name) => {
+    const found = sections.find((one) => one.name === name);
+    if (found) return found;
+    throw new Error(`--only: there is no section ${name}, only ${names}`);
+  });
+  const options = {
+    ...{ users: whole('users', 10_000_000), manyUsers: whole('many-users', 50_000_000) },
+    ...{ rounds: whole('rounds', 99), seconds: whole('seconds', 600) },
+  };
+  // Where npm was called from, not where it runs its scripts.
+  const json = values.json ? resolve(process.env.INIT_CWD ?? '.', values.json) : join(root, '.tandem/bench.json');
+  return { chosen, options, json };
+}
+
+const say = (line: string) => process.stderr.write(`bench: ${line}\n`);
+
+/** A section that fails does not keep the others from being measured. */
+async function measure(section: Section, servers: BenchServers, options: BenchOptions): Promise<SectionResult> {
+  const startedAt = performance.now();
+  const done = (figures: SectionResult['figures'], error: string | null) => {
+    const seconds = (performance.now() - startedAt) / 1000;
+    say(`${section.name}: ${error === null ? 'done' : 'FAILED'} in ${Math.round(seconds)} s`);
+    return { section: section.name, seconds, figures, error };
+  };
+  try {
+    return done(await section.measure(servers, options, (line) => say(`${section.name}: ${line}`)), null);
+  } catch (error) {
+    if (error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    return done([], error instanceof Error ? error.message : String(error));
+  }
+}
+
+async function main({ chosen, options, json }: CommandLine): Promise<number> {
+  const loadAtStart = currentLoad();
+  say('starting Postgres and Redis');
+  const starting = startServers();
+  // More than once on one Ctrl-C, where npm passes on what the terminal sent already.
+  const leave = (code: number) => void starting.then((one) => one.stop()).finally(() => process.exit(code));
+  process.on('SIGINT', () => leave(130));
+  process.on('SIGTERM', () => leave(143));
+  process.on('SIGHUP', () => leave(129));
+  const servers = await starting;
+  try {
+    const machine = await describeMachine(servers, loadAtStart);
+    const results: SectionResult[] = [];
+    for (const section of chosen) results.push(await measure(section, servers, options));
+    const date = new Date().toISOString();
+    const report: Report = { date, commit: currentCommit(root), machine, options, sections: results };
+    await writeReport(json, report);
+    process.stdout.write(`${renderTable(report)}\n`);
+    say(`the figures are in ${json}`);
+    return results.some(({ error }) => error !== null) ? 1 : 0;
+  } finally {
+    await servers.stop();
+  }
+}
+
+try {
+  const commandLine = readCommandLine(process.argv.slice(2));
+  if (commandLine === 'help') process.stdout.write(HELP);
+  else process.exitCode = await main(commandLine);
+} catch (error) {
+  say(error instanceof Error ? error.message : String(error));
+  process.exitCode = 2;
+}

@@ -1,0 +1,170 @@
+/**
+ * The product's own processes, as its users start them, on a Postgres and a Redis of the benchmark's own. Everything that
+ * is started here ends with `BenchServers.stop`, whoever started it and whatever failed.
+ *
+ * Postgres and Redis have the settings of the local servers (`libs/local-servers`): Postgres' defaults, durable, with
+ * 128 MB of shared buffers; Redis with an append-only file that is synced every second.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { findFreePort } from '@tandem/local-servers/ports';
+import { startPostgres } from '@tandem/local-servers/postgres';
+import { startRedis } from '@tandem/local-servers/redis';
+import { createPool } from '@tandem/offline-store/database';
+import { migrate } from '@tandem/offline-store/migrate';
+
+export { type AdoptedUsers, adoptBench, adoptPredictor, FEATURES, FIRST_USER } from './predictors.ts';
+
+const root = resolve(import.meta.dirname, '../../..');
+
+/** Variables of a process's environment. */
+export type Variables = Readonly<Record<string, string>>;
+
+export interface BenchServers {
+  /** `DATABASE_URL` and `REDIS_URL`. */
+  readonly env: Readonly<Record<'DATABASE_URL' | 'REDIS_URL', string>>;
+  /** Of the servers: the roots of their process trees. */
+  readonly pids: Readonly<Record<'postgres' | 'redis', number>>;
+  readonly pool: ReturnType<typeof createPool>;
+  /** For small files; removed at the end. */
+  readonly folder: string;
+  /** Remembers a process, to be ended with the servers. */
+  own(child: ChildProcess): void;
+  /** Ends what was started on these servers, then the servers, and removes their data. May be called twice. */
+  stop(): Promise<void>;
+}
+
+/** Leaves nothing behind where it fails. */
+export async function startServers(): Promise<BenchServers> {
+  const folder = await mkdtemp(join(tmpdir(), 'tandem-bench-'));
+  const undo: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })];
+  let stopping: Promise<void> | undefined;
+  const stop = () => {
+    stopping ??= undoAll(undo);
+    return stopping;
+  };
+  try {
+    // The account that Postgres runs under must be able to enter it.
+    await chmod(folder, 0o755);
+    const log = () => {};
+    const binDir = process.env.TEST_POSTGRES_BIN || undefined;
+    const postgres = await startPostgres({ dataDir: join(folder, 'postgres'), binDir, log });
+    undo.push(() => postgres.stop());
+    // Unpacked once a machine, as for the tests.
+    const serverDir = join(tmpdir(), 'tandem-test-redis');
+    const redis = await startRedis({ dataDir: join(folder, 'redis'), serverDir, log });
+    undo.push(() => redis.stop());
+    await migrate(postgres.url);
+    const pool = createPool({ url: postgres.url, max: 4, applicationName: 'bench', statementTimeoutMs: 600_000 });
+    undo.push(() => pool.end());
+    const children = new Set<ChildProcess>();
+    undo.push(() => Promise.all([...children].map((child) => end(child, 'SIGKILL'))));
+    const env = { DATABASE_URL: postgres.url, REDIS_URL: redis.url };
+    const own = (child: ChildProcess) => {
+      children.add(child);
+      child.once('exit', () => children.delete(child));
+    };
+    return { env, pids: { postgres: postgres.pid, redis: redis.pid }, pool, folder, own, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** The last first; a step that fails does not keep the others from being taken. */
+async function undoAll(undo: (() => Promise<unknown>)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const step of undo.reverse()) await step().catch((error: unknown) => failures.push(error));
+  if (failures.length > 0) throw failures[0];
+}
+
+/** A program that runs. */
+export interface Program {
+  readonly pid: number;
+  /** Ends it in good order; resolves when it is gone. */
+  stop(): Promise<void>;
+  /** `kill -9`; resolves when it is gone. What it started itself is left to itself. */
+  kill(): Promise<void>;
+}
+
+/** A program that answers HTTP. */
+export interface BenchProcess extends Program {
+  readonly url: string;
+}
+
+/** The API, with further variables of its environment where its defaults are not what is measured. */
+export async function startApi(servers: BenchServers, variables: Variables = {}): Promise<BenchProcess> {
+  const port = await findFreePort();
+  const isReady = (line: string) => line.includes('"api.started"');
+  const api = await start(servers, ['apps/api/main.ts'], { PORT: `${port}`, ...variables }, isReady);
+  return { ...api, url: `http://127.0.0.1:${port}` };
+}
+
+export function startWorker(servers: BenchServers, variables: Variables = {}): Promise<Program> {
+  return start(servers, ['apps/worker/main.ts'], variables, (line) => line.includes('"worker.started"'));
+}
+
+export function startBaseline(servers: BenchServers, kind: 'hmget' | 'hmget+pg'): Promise<BenchProcess> {
+  return startListener(servers, ['test/rigs/bench/baseline-server.ts', kind]);
+}
+
+/** A program that prints its port, and nothing but digits in that line. */
+export async function startListener(
+  servers: BenchServers,
+  args: readonly string[],
+  variables: Variables = {},
+): Promise<BenchProcess> {
+  const { line, ...program } = await start(servers, args, variables, (text) => /^\d+$/.test(text));
+  return { ...program, url: `http://127.0.0.1:${line}` };
+}
+
+/** Starts a program of the project; `isReady` says whether a line of its output means that it can be used. */
+async function start(
+  servers: BenchServers,
+  args: readonly string[],
+  variables: Variables,
+  isReady: (line: string) => boolean,
+): Promise<Program & { readonly line: string }> {
+  const child = spawnProgram(servers, args, variables);
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (!isReady(line)) continue;
+    child.stdout.resume();
+    return { line, pid: child.pid ?? -1, stop: () => end(child, 'SIGTERM'), kill: () => end(child, 'SIGKILL') };
+  }
+  throw new Error(`${args.join(' ')} ended before it was ready`);
+}
+
+/** Runs a program of the project to its end and gives what it printed. Rejects where it fails. */
+export async function runProgram(
+  servers: BenchServers,
+  args: readonly string[],
+  variables: Variables = {},
+): Promise<string> {
+  const child = spawnProgram(servers, args, variables);
+  const ended = once(child, 'exit');
+  let output = '';
+  for await (const piece of child.stdout.setEncoding('utf8')) output += piece;
+  const [code, signal] = await ended;
+  if (code !== 0) throw new Error(`${args.join(' ')} ended with ${signal ?? `code ${code}`}`);
+  return output;
+}
+
+function spawnProgram({ env, own }: BenchServers, args: readonly string[], variables: Variables) {
+  const child = spawn(process.execPath, args, {
+    cwd: root,
+    env: { PATH: process.env.PATH, ...env, ...variables },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  own(child);
+  return child;
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill(signal);
+  await once(child, 'exit');
+}

@@ -1,0 +1,211 @@
+/** Many at one user at the same moment: readers of one who has just changed, and transactions that meet crosswise. */
+import { Agent, request } from 'node:http';
+import { setTimeout as pause } from 'node:timers/promises';
+import { COUNT, type Pool } from '../../../e2e/counts.fixture.ts';
+import type { Stage } from '../rig/session.ts';
+import type { SupervisedProgram } from '../rig/supervised-program.ts';
+import { type NamedFault, NotMet } from './fault.ts';
+
+/** At each API. */
+const READERS = 200;
+const HERDS = 3;
+const CROSSED_MS = 10_000;
+const SOURCE = 'crowd';
+/** Whom the load reads now and then, and does not change. */
+const READ_ALONE = '1900';
+const CROSSED = ['1901', '1902'] as const;
+
+export const crowdedUsers: readonly NamedFault[] = [
+  {
+    name: 'herd',
+    what: `${READERS} readers at each API ask at once for one user who has just changed, ${HERDS} times`,
+    expected: 'one inference an API, which the others share; nobody gets what was before the change as fresh',
+    run: herd,
+  },
+  {
+    name: 'events-crosswise',
+    what: `for ${CROSSED_MS / 1_000} s two applications insert events of two users in opposite order, and senders over HTTP name both`,
+    expected: 'Postgres ends one of two that meet; what is left of each transaction and batch is all or nothing',
+    run: cross,
+  },
+];
+
+interface Seen {
+  readonly status: number;
+  readonly source?: string;
+  readonly reason?: string;
+  readonly computedAt?: string;
+  readonly predictedFromContextVersion?: number;
+}
+
+async function herd({ rig, fault }: Stage): Promise<void> {
+  const agent = new Agent({ maxSockets: Number.POSITIVE_INFINITY });
+  let inferred = 0;
+  try {
+    for (let no = 0; no < HERDS; no++) {
+      await fault(
+        { name: `${READERS} readers of one user` },
+        {
+          async inject() {
+            const version = await changeAndSay(rig.pool, READ_ALONE);
+            const all = await Promise.all(rig.apis.flatMap((api) => readers(agent, api)));
+            inferred += judgeHerd(all, version, rig.apis.length);
+          },
+          lift: async () => {},
+        },
+      );
+      await pause(1_000);
+    }
+  } finally {
+    agent.destroy();
+  }
+  if (inferred === 0) throw new NotMet('nobody was inferred in time: the machine is too busy for so many readers');
+}
+
+function readers(agent: Agent, { url }: SupervisedProgram): readonly Promise<Seen>[] {
+  return Array.from({ length: READERS }, () => read(agent, `${url}/v1/predictions/${COUNT}/${READ_ALONE}`));
+}
+
+function read(agent: Agent, url: string): Promise<Seen> {
+  return new Promise((resolve, reject) => {
+    const sent = request(url, { agent }, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (piece: string) => {
+        text += piece;
+      });
+      response.on('end', () => resolve({ ...(JSON.parse(text) as object), status: response.statusCode ?? 0 }));
+      response.on('error', reject);
+    });
+    sent.on('error', reject);
+    sent.end();
+  });
+}
+
+/**
+ * Gives how many were inferred, or found what others were. Another reader of that user may demand an inference of its
+ * own, and what one API has kept the other finds.
+ */
+function judgeHerd(all: readonly Seen[], version: number, apis: number): number {
+  const good = all.filter(({ status }) => status === 200);
+  const refused = all.filter(({ status }) => status === 503);
+  if (good.length + refused.length !== all.length) throw new Error('a reader was answered with neither 200 nor 503');
+  const inferred = good.filter(({ source }) => source === 'live' || source === 'batch');
+  const old = inferred.filter(({ predictedFromContextVersion: label }) => (label ?? -1) < version);
+  if (old.length > 0) throw new Error(`older than ${version}, and not said to be: ${JSON.stringify(old[0])}`);
+  const inferences = new Set(inferred.map(({ computedAt }) => computedAt)).size;
+  if (inferences > apis + 1) throw new Error(`${inferences} inferences for ${all.length} readers of ${apis} APIs`);
+  return inferred.length;
+}
+
+/** In one transaction, as an application does; gives the context version. */
+async function changeAndSay(pool: Pool, userId: string): Promise<number> {
+  const { rows } = await pool.query<{ version: number }>({
+    text: `with changed as (
+        update counts set changes = changes + 1 where user_id = ($1::text)::bigint
+      ), said as (
+        insert into tandem.events (source, id, type, user_id)
+          values ($2::text, gen_random_uuid()::text, 'changed', $1::text)
+      ) select coalesce((select version from tandem.user_contexts where user_id = $1::text), 0)::int + 1 as version`,
+    values: [userId, SOURCE],
+  });
+  return rows[0]?.version ?? 0;
+}
+
+interface Crossing {
+  readonly pool: Pool;
+  readonly apis: readonly SupervisedProgram[];
+  isOver(): boolean;
+}
+
+async function cross({ rig, fault }: Stage): Promise<void> {
+  let isOver = false;
+  const crossing: Crossing = { pool: rig.pool, apis: rig.apis, isOver: () => isOver };
+  let working: Promise<readonly number[]> = Promise.resolve([]);
+  await fault(
+    { name: 'events crosswise' },
+    {
+      async inject() {
+        const [one, other] = CROSSED;
+        working = Promise.all([insertMany(crossing, [one, other]), insertMany(crossing, [other, one]), post(crossing)]);
+        working.catch(() => {});
+      },
+      hold: () => pause(CROSSED_MS),
+      async lift() {
+        isOver = true;
+        await working;
+      },
+    },
+  );
+  const [ended = 0, endedToo = 0] = await working;
+  if (ended + endedToo === 0) throw new Error('no two transactions met');
+  await expectAllOrNothing(rig.pool);
+}
+
+/** Gives how many transactions Postgres ended because two waited for each other. */
+async function insertMany({ pool, isOver }: Crossing, userIds: readonly string[]): Promise<number> {
+  let ended = 0;
+  const client = await pool.connect();
+  try {
+    while (!isOver()) {
+      await changeBoth(pool);
+      await client.query('begin');
+      try {
+        for (const userId of userIds) await insertOne(client, userId);
+        await client.query('commit');
+      } catch (error) {
+        if ((error as { readonly code?: unknown }).code !== '40P01') throw error;
+        ended++;
+        await client.query('rollback');
+      }
+    }
+  } finally {
+    client.release(true);
+  }
+  return ended;
+}
+
+/** Before the events are said, and apart: a label is never above a count, and only the events shall meet. */
+async function changeBoth(pool: Pool): Promise<void> {
+  await pool.query({
+    text: 'update counts set changes = changes + 1 where user_id = any ($1::bigint[])',
+    values: [CROSSED],
+  });
+}
+
+/** Both events of a transaction have ids of one beginning. */
+async function insertOne(client: Pick<Pool, 'query'>, userId: string): Promise<void> {
+  await client.query({
+    text: `insert into tandem.events (source, id, type, user_id)
+      values ($1::text, pg_current_xact_id()::text || '/' || $2::text, 'crossed', $2::text)`,
+    values: [SOURCE, userId],
+  });
+}
+
+async function post({ pool, apis, isOver }: Crossing): Promise<number> {
+  const headers = { 'content-type': 'application/cloudevents-batch+json' };
+  for (let no = 0; !isOver(); no++) {
+    const id = crypto.randomUUID();
+    await changeBoth(pool);
+    const events = CROSSED.map((subject) => ({
+      ...{ specversion: '1.0', source: SOURCE, type: 'crossed', subject },
+      id: `${id}/${subject}`,
+    }));
+    const answer = await fetch(`${apis[no % apis.length]?.url}/v1/events`, {
+      ...{ method: 'POST', headers },
+      body: JSON.stringify(events),
+    });
+    if (answer.status !== 202 && answer.status !== 503) throw new Error(`a batch was answered with ${answer.status}`);
+    await answer.arrayBuffer();
+  }
+  return 0;
+}
+
+async function expectAllOrNothing(pool: Pool): Promise<void> {
+  const { rows } = await pool.query({
+    text: `select split_part(id, '/', 1) as one, count(*)::int as events from tandem.event_ids
+      where source = $1 and id like '%/%' group by 1 having count(*) <> 2 limit 5`,
+    values: [SOURCE],
+  });
+  if (rows.length > 0) throw new Error(`halves of transactions were left: ${JSON.stringify(rows)}`);
+}

@@ -1,0 +1,128 @@
+/** What a deployment does to itself: its programs are replaced one by one, or are more than were thought of. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { echoModel } from '@tandem/testing/onnx-models';
+import { loadedPredictor } from '../../../e2e/counts.fixture.ts';
+import { killChild } from '../../../e2e/program.fixture.ts';
+import { until } from '../../../e2e/until.fixture.ts';
+import type { Rig } from '../rig/rig.ts';
+import type { Stage } from '../rig/session.ts';
+import type { SupervisedProgram } from '../rig/supervised-program.ts';
+import { adoptBeside } from '../rig/told-versions.ts';
+import { type NamedFault, oneOf } from './fault.ts';
+
+const KILLS = 5;
+/** Workers, each a scheduler, beside the two that there are. */
+const HIRED = 3;
+const SLOTS = 2;
+/** A slot is a minute; a run of everyone comes after it. */
+const SLOT_WITHIN_MS = 120_000;
+const SCHEDULED = 'scheduled';
+
+export const deployments: readonly NamedFault[] = [
+  {
+    name: 'rolling-deploy',
+    what: 'each program is replaced, one after another: SIGTERM, and a new one when it has ended',
+    expected: 'what was under way ends well; clients find the other API meanwhile',
+    run: ({ rig, fault }) =>
+      fault({ name: 'each program replaced' }, { inject: () => replaceAll(rig), lift: async () => {} }),
+  },
+  {
+    name: 'inference-killed',
+    what: `kill -9 of the inference children of one API and one worker, ${KILLS} times`,
+    expected: 'whoever was with it is asked again or refused; both programs live on',
+    run: killInference,
+  },
+  {
+    name: 'several-schedulers',
+    what: `${HIRED} more workers, five schedulers in all, for ${SLOTS} slots of a schedule; whoever makes the first run is killed before it says so to the queue`,
+    expected: 'one run a slot, each of which is done',
+    run: scheduleByMany,
+  },
+];
+
+/** One after another: the next when the one before has started. */
+export async function replaceAll({ programs }: Rig): Promise<void> {
+  for (const program of programs) await program.restart('SIGTERM');
+}
+
+async function killInference({ rig, random, fault }: Stage): Promise<void> {
+  const struck = [oneOf(rig.apis, random), oneOf(rig.workers, random)];
+  const starts = struck.map((program) => program.starts());
+  await fault(
+    { name: `inference of ${struck.map(({ name }) => name).join(' and ')} killed` },
+    {
+      async inject() {
+        for (let i = 0; i < KILLS; i++) {
+          for (const program of struck) program.children().forEach(killChild);
+          await pause(1_000);
+        }
+      },
+      lift: () => untilEachHasChild(struck),
+    },
+  );
+  const after = struck.map((program) => program.starts());
+  if (String(starts) !== String(after)) throw new Error(`programs were started again: ${starts} → ${after}`);
+}
+
+async function untilEachHasChild(programs: readonly SupervisedProgram[]): Promise<void> {
+  await until('each has a child again', () => programs.every((program) => program.children().length > 0), 10_000);
+}
+
+async function scheduleByMany({ rig, fault }: Stage): Promise<void> {
+  const hired = await rig.hireWorkers(HIRED);
+  const schedulers = [...rig.workers, ...hired];
+  try {
+    await fault(
+      { name: `${schedulers.length} schedulers` },
+      {
+        async inject() {
+          for (const { failpoints } of schedulers) failpoints.arm('schedule.after_insert', 'kill9');
+          await adoptSchedule(rig, '* * * * *');
+        },
+        hold: () => untilSlotsAreDone(rig, schedulers),
+        async lift() {
+          for (const { failpoints } of schedulers) failpoints.disarmAll();
+          await adoptBeside(rig.pool, rig.counts, []);
+          await Promise.all(rig.workers.map((worker) => worker.ready()));
+        },
+      },
+    );
+  } finally {
+    for (const worker of hired) await worker.close();
+  }
+}
+
+async function adoptSchedule({ pool, counts }: Rig, schedule: string): Promise<void> {
+  const scheduled = loadedPredictor({
+    ...{ name: SCHEDULED, model: echoModel('float32', 1), columns: ['changes'], freshness: {} },
+    batch: { chunkSize: 500, schedule },
+  });
+  await adoptBeside(pool, counts, [scheduled]);
+}
+
+interface SlotRuns {
+  readonly slot: Date;
+  readonly runs: number;
+  readonly done: number;
+}
+
+async function untilSlotsAreDone({ pool }: Rig, schedulers: readonly SupervisedProgram[]): Promise<void> {
+  const since = new Date();
+  const starts = schedulers.reduce((sum, program) => sum + program.starts(), 0);
+  const slots = await until(
+    `${SLOTS} slots have their runs`,
+    async () => {
+      const { rows } = await pool.query<SlotRuns>({
+        text: `select schedule_slot as slot, count(*)::int as runs, count(*) filter (where state = 'done')::int as done
+          from tandem.runs where predictor = $1 and created_at >= $2 group by schedule_slot order by schedule_slot`,
+        values: [SCHEDULED, since],
+      });
+      return rows.filter(({ done }) => done > 0).length >= SLOTS ? rows : null;
+    },
+    SLOTS * SLOT_WITHIN_MS,
+  );
+  const wrong = slots.filter(({ slot, runs }) => slot === null || runs !== 1);
+  if (wrong.length > 0) throw new Error(`slots that have not one run: ${JSON.stringify(wrong)}`);
+  const died = schedulers.reduce((sum, program) => sum + program.starts(), 0) - starts;
+  if (died === 0) throw new Error('no scheduler was killed between making a run and saying so');
+}

@@ -1,0 +1,203 @@
+/**
+ * A model that crashes, hangs or talks nonsense over one user, and a feature query that fails for one chunk: beside the
+ * load's own predictor, in the same processes. Whoever is not concerned notices nothing, and runs say whom they lack.
+ */
+import type { PredictorToAdopt } from '@tandem/offline-store/adopt';
+import { echoModel, loopModel, memoryModel, rootModel } from '@tandem/testing/onnx-models';
+import { type LoadedPredictor, loadedPredictor } from '../../../e2e/counts.fixture.ts';
+import { until } from '../../../e2e/until.fixture.ts';
+import type { Rig } from '../rig/rig.ts';
+import type { Stage } from '../rig/session.ts';
+import { startRun } from '../rig/start-run.ts';
+import { adoptBeside } from '../rig/told-versions.ts';
+import type { NamedFault } from './fault.ts';
+
+interface Misbehaviour {
+  readonly name: string;
+  readonly what: string;
+  readonly expected: string;
+  readonly predictor: PredictorToAdopt;
+  /** Of the users for whom it fails. */
+  readonly load: number;
+  /** The users it fails for; by default one. */
+  readonly failsFor?: readonly string[];
+  /** The status of a read of one of them. */
+  readonly answered: 422 | 503;
+  /** Users of the run, the one whom it does not bear among them; everyone where it is left out. */
+  readonly userIds?: readonly string[];
+  /** What becomes of the run. */
+  readonly state: 'done_with_errors' | 'failed';
+}
+
+/** The load changes neither of them: it changes the first of all users. */
+const POISON = '1013';
+const OTHER = '900';
+const AROUND = (users: number) => Array.from({ length: users }, (_, i) => String(1_001 + i));
+const RUN_ENDS_WITHIN_MS = 180_000;
+/** Floats beyond the bound of a child's memory; turns of a loop that end in no lifetime. */
+const DEADLY = 3e8;
+const FOR_EVER = 2 ** 62;
+
+const BOTH = ['load', 'changes'] as const;
+const WORD_OF_ONE = 'over one user of a run of';
+
+const MISBEHAVIOURS: readonly Misbehaviour[] = [
+  {
+    name: 'model-crashes',
+    what: `the model takes more memory than there is ${WORD_OF_ONE} 200, and kills its process`,
+    expected: 'that user fails alone, by name; live it is refused; others are inferred',
+    predictor: predictorOver('greatest(load, 1)', { name: 'crashes', model: memoryModel(), columns: BOTH }, 100),
+    load: DEADLY,
+    answered: 503,
+    userIds: AROUND(200),
+    state: 'done_with_errors',
+  },
+  {
+    name: 'model-hangs',
+    what: `the model never ends ${WORD_OF_ONE} 16`,
+    expected: 'its process is killed at the deadline; that user fails alone, by name; others are inferred',
+    // Of one user each: every attempt at a chunk with the one that hangs takes 10 s.
+    predictor: predictorOver('load', { name: 'hangs', model: loopModel(), columns: BOTH }, 1),
+    load: FOR_EVER,
+    answered: 503,
+    userIds: AROUND(16),
+    state: 'done_with_errors',
+  },
+  {
+    name: 'model-not-a-number',
+    what: `the model gives no number ${WORD_OF_ONE} 200`,
+    expected: 'that user fails alone, by name; NaN is neither stored nor served',
+    predictor: predictorOver('load', { name: 'roots', model: rootModel(), columns: ['load'] }, 100),
+    load: -1,
+    answered: 422,
+    userIds: AROUND(200),
+    state: 'done_with_errors',
+  },
+  {
+    name: 'query-fails-for-one',
+    what: `the feature query fails ${WORD_OF_ONE} 200`,
+    expected: 'that user fails alone, by name; live it is refused; others are inferred',
+    predictor: predictorOver(
+      '1 / (7 - load)',
+      { name: 'divides', model: echoModel('float32', 1), columns: ['changes'] },
+      200,
+    ),
+    load: 7,
+    answered: 422,
+    userIds: AROUND(200),
+    state: 'done_with_errors',
+  },
+  {
+    name: 'chunk-always-fails',
+    what: 'the feature query of a run of all users fails for each user of one chunk, each time',
+    expected: 'all other chunks are done, and the run is failed with the reason',
+    predictor: predictorOver(
+      '1 / (7 - load)',
+      { name: 'fails', model: echoModel('float32', 1), columns: ['changes'] },
+      200,
+    ),
+    load: 7,
+    failsFor: AROUND(200),
+    answered: 422,
+    state: 'failed',
+  },
+];
+
+export const misbehavingModels: readonly NamedFault[] = MISBEHAVIOURS.map((one) => ({
+  name: one.name,
+  what: one.what,
+  expected: one.expected,
+  run: (stage) => misbehave(stage, one),
+}));
+
+/** @param load what its query makes of a user's load */
+function predictorOver(
+  load: string,
+  model: Pick<LoadedPredictor, 'name' | 'model' | 'columns'>,
+  chunkSize: number,
+): PredictorToAdopt {
+  const { definition, ...rest } = loadedPredictor({
+    ...model,
+    freshness: { liveTimeoutMs: 500 },
+    batch: { chunkSize },
+  });
+  const sql = `select user_id, ${load} as load, changes from counts`;
+  return { ...rest, definition: { ...definition, query: { ...definition.query, sql } } };
+}
+
+async function misbehave({ rig, fault }: Stage, one: Misbehaviour): Promise<void> {
+  const { pool, counts } = rig;
+  const { failsFor = [POISON] } = one;
+  const setLoad = (load: number) =>
+    pool.query({ text: 'update counts set load = $1 where user_id = any ($2::bigint[])', values: [load, failsFor] });
+  await fault(
+    { name: one.name },
+    {
+      async inject() {
+        await setLoad(one.load);
+        await adoptBeside(pool, counts, [one.predictor]);
+      },
+      async hold() {
+        await Promise.all([expectRun(rig, one), expectReads(rig, one)]);
+      },
+      async lift() {
+        await setLoad(0);
+        await adoptBeside(pool, counts, []);
+      },
+    },
+  );
+}
+
+interface EndedRun {
+  readonly state: string;
+  readonly error: string | null;
+  readonly open: number;
+  readonly failedChunks: number;
+  readonly failedUsers: readonly string[];
+}
+
+async function expectRun(rig: Rig, { predictor, userIds, state }: Misbehaviour): Promise<void> {
+  const scope = userIds === undefined ? 'all' : { userIds };
+  const { id } = await until('the run is taken', () => startRun(rig, { predictor: predictor.name, scope }));
+  const run = await until('the run ends', () => findEnded(rig, id), RUN_ENDS_WITHIN_MS);
+  const wrong = (why: string) => new Error(`${why}: ${JSON.stringify(run)}`);
+  if (run.state !== state) throw wrong(`the run was to be ${state}`);
+  if (run.open > 0) throw wrong('chunks were left open');
+  if (state === 'failed') {
+    if (!run.error || run.failedChunks !== 1) throw wrong('one chunk was to fail, with a reason');
+  } else if (String(run.failedUsers) !== POISON) throw wrong('one user was to fail, by name');
+}
+
+async function findEnded({ pool }: Rig, id: string): Promise<EndedRun | null> {
+  const { rows } = await pool.query<EndedRun>({
+    text: `select r.state, r.error,
+        (select count(*)::int from tandem.chunks where run_id = r.id and state in ('waiting', 'claimed')) as open,
+        (select count(*)::int from tandem.chunks where run_id = r.id and state = 'failed') as "failedChunks",
+        array(select user_id from tandem.run_failures where run_id = r.id) as "failedUsers"
+      from tandem.runs r where r.id = $1 and r.finished_at is not null`,
+    values: [id],
+  });
+  return rows[0] ?? null;
+}
+
+/** One whom it bears is inferred all the while; of the other nobody is told a number that there is not. */
+async function expectReads({ apis }: Rig, { predictor: { name }, answered }: Misbehaviour): Promise<void> {
+  const isInferred = ({ status, text }: Said) => status === 200 && /"source":"(live|batch)"/.test(text);
+  for (const { url } of apis) {
+    const others = async () => isInferred(await read(url, name, OTHER));
+    await until('others are inferred', others);
+    const said = await read(url, name, POISON);
+    if (said.status !== answered) throw new Error(`of the user that it fails for: ${said.status} ${said.text}`);
+    await until('others are inferred again', others);
+  }
+}
+
+interface Said {
+  readonly status: number;
+  readonly text: string;
+}
+
+async function read(url: string | null, predictor: string, userId: string): Promise<Said> {
+  const answer = await fetch(`${url}/v1/predictions/${predictor}/${userId}`);
+  return { status: answer.status, text: await answer.text() };
+}

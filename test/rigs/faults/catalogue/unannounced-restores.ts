@@ -1,0 +1,198 @@
+/**
+ * Restores of Postgres without a rotation of the history: the service has to notice by itself. It remembers marks a few seconds
+ * apart, so each fault waits until Redis remembers one from after the backup; a smaller loss is not detected
+ * (docs/operations.md).
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import { createKeys } from '@tandem/online-store/keys';
+import pg from 'pg';
+import { until } from '../../../e2e/until.fixture.ts';
+import { inDatabase } from '../rig/rig.ts';
+import type { Stage } from '../rig/session.ts';
+import type { NamedFault } from './fault.ts';
+import { untilBack } from './lost-history.ts';
+
+/** Events that are lost beside those from before the remembered mark; every living process has had a round by then. */
+const LOST_MS = 4_000;
+const REMEMBERED_WITHIN_MS = 30_000;
+const NOTICED_WITHIN_MS = 30_000;
+/** How long the cache cannot be reached after the service has started again. */
+const AWAY_MS = 3_000;
+
+export const unannouncedRestores: readonly NamedFault[] = [
+  {
+    name: 'unannounced-restore',
+    what: 'the files of Postgres are put back to a copy, without an announcement, while API and worker go on',
+    expected: 'the missing mark is noticed before a certificate is given; another history begins',
+    run: (stage) => restoreFiles(stage, async (restored) => restored()),
+  },
+  {
+    name: 'unannounced-restore-restarted',
+    what: 'the same while the service is down: all its processes start on the restored database',
+    expected: 'the mark in Redis is recalled before anything in Redis is believed',
+    run: (stage) => restoreFiles(stage, (restored) => whileDown(stage, restored)),
+  },
+  {
+    name: 'unannounced-restore-cache-away',
+    what: `the same, and the cache cannot be reached for ${AWAY_MS / 1_000} s after the start`,
+    expected: 'nothing overwrites the mark that could not be recalled; reads are answered from rows or live',
+    run: (stage) =>
+      restoreFiles(
+        stage,
+        (restored) => whileDown(stage, restored),
+        (work) => withoutCache(stage, work),
+      ),
+  },
+  {
+    name: 'restored-under-another-name',
+    what: 'a copy of the database is put under another name in the same cluster, and the service started on it',
+    expected: 'the oid and name of the database are of its history',
+    run: restoreUnderAnotherName,
+  },
+];
+
+/** Does what goes with the restore, and the restore itself, which resolves when Postgres takes writes again. */
+type Around = (restored: () => Promise<void>) => Promise<void>;
+
+/** @param whole around the fault as a whole, until the history has changed */
+async function restoreFiles(
+  { rig, fault }: Stage,
+  around: Around,
+  whole: Around = (restored) => restored(),
+): Promise<void> {
+  await fault(
+    { name: 'Postgres stopped for a backup' },
+    { inject: () => rig.postgres.backUp(), lift: () => untilBack(rig) },
+  );
+  await untilRemembered(rig);
+  await pause(LOST_MS);
+  const before = await historyOf(rig);
+  const restore = () =>
+    around(async () => {
+      await rig.postgres.restore();
+      await untilBack(rig);
+    });
+  await whole(() =>
+    fault(
+      { name: 'Postgres restored without an announcement', losesHistory: true },
+      { inject: restore, lift: () => untilBack(rig) },
+    ),
+  );
+  await untilAnotherHistory(rig, before);
+}
+
+/** Every process is killed, and starts again once the work is done. */
+async function whileDown({ rig }: Stage, work: () => Promise<void>): Promise<void> {
+  for (const program of rig.programs) program.hold();
+  for (const program of rig.programs) program.signal('SIGKILL');
+  await Promise.all(rig.programs.map((program) => program.ended()));
+  try {
+    await work();
+  } finally {
+    for (const program of rig.programs) program.release();
+  }
+  await Promise.all(rig.programs.map((program) => program.ready()));
+}
+
+/** The cache is a black hole meanwhile, and for a while longer. */
+async function withoutCache({ rig, fault }: Stage, work: () => Promise<void>): Promise<void> {
+  const ways = rig.proxies('cache');
+  await fault(
+    { name: 'the cache cannot be reached' },
+    {
+      async inject() {
+        for (const way of ways) way.add({ type: 'timeout', timeout: 0 });
+      },
+      async hold() {
+        await work();
+        await pause(AWAY_MS);
+      },
+      async lift() {
+        for (const way of ways) await way.heal();
+      },
+    },
+  );
+}
+
+async function restoreUnderAnotherName(stage: Stage): Promise<void> {
+  const { rig, fault } = stage;
+  const lost = await databaseOf(rig);
+  const restored = `restored_${Date.now()}`;
+  await fault(
+    { name: 'a database copied' },
+    { inject: () => copyDatabase(rig, lost, restored), lift: () => untilBack(rig) },
+  );
+  await untilRemembered(rig);
+  await pause(LOST_MS);
+  const before = await historyOf(rig);
+  await fault(
+    { name: 'the database restored under another name', losesHistory: true },
+    {
+      inject: () =>
+        whileDown(stage, async () => {
+          rig.useDatabase(restored);
+          await onServer(rig, (client) => client.query({ text: TERMINATE, values: [lost] }));
+          await until('the application has the restored database', async () => (await databaseOf(rig)) === restored);
+        }),
+      lift: () => untilBack(rig),
+    },
+  );
+  await untilAnotherHistory(rig, before);
+  // The rig itself needs the first database of the server.
+  const isFirst = new URL(rig.postgres.url).pathname === `/${lost}`;
+  if (!isFirst) await onServer(rig, (client) => client.query(`drop database ${lost} with (force)`));
+}
+
+const TERMINATE =
+  'select pg_terminate_backend(pid) from pg_stat_activity where datname = $1 and pid <> pg_backend_pid()';
+
+/** A copy needs the original without sessions; the service reconnects afterwards. */
+async function copyDatabase(rig: Stage['rig'], from: string, to: string): Promise<void> {
+  await onServer(rig, async (client) => {
+    await client.query(`alter database ${from} allow_connections false`);
+    try {
+      await until('the original has no sessions', async () => {
+        await client.query({ text: TERMINATE, values: [from] });
+        return client.query(`create database ${to} template ${from}`).then(() => true);
+      });
+    } finally {
+      await client.query(`alter database ${from} allow_connections true`);
+    }
+  });
+}
+
+async function onServer<T>({ postgres }: Stage['rig'], use: (client: pg.Client) => Promise<T>): Promise<T> {
+  const client = new pg.Client({ connectionString: inDatabase(postgres.url, 'template1') });
+  await client.connect();
+  try {
+    return await use(client);
+  } finally {
+    await client.end();
+  }
+}
+
+async function databaseOf({ pool }: Stage['rig']): Promise<string> {
+  const { rows } = await pool.query<{ name: string }>('select current_database() as name');
+  return rows[0]?.name ?? '';
+}
+
+async function historyOf({ pool }: Stage['rig']): Promise<string> {
+  const { rows } = await pool.query<{ history: string }>('select tandem.current_history() as history');
+  return rows[0]?.history ?? '';
+}
+
+/** Until Redis remembers a mark that was left after now. */
+async function untilRemembered({ pool, cache }: Stage['rig']): Promise<void> {
+  const { rows } = await pool.query<{ seq: number }>(
+    'select coalesce(max(seq), 0)::float8 as seq from tandem.history_marks',
+  );
+  const isNewer = async () => {
+    const text = await cache.with((redis) => redis.get(createKeys().historyMark));
+    return Number(text?.split(' ')[1] ?? 0) > (rows[0]?.seq ?? 0);
+  };
+  await until('Redis remembers a mark from after the backup', isNewer, REMEMBERED_WITHIN_MS);
+}
+
+async function untilAnotherHistory(rig: Stage['rig'], before: string): Promise<void> {
+  await until('another history has begun', async () => (await historyOf(rig)) !== before, NOTICED_WITHIN_MS);
+}

@@ -1,0 +1,144 @@
+/**
+ * The time of day of one program or one store jumps by an hour while it runs, and back: only Postgres' clock decides
+ * anything, and nothing but expiry and leases.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import { until } from '../../../e2e/until.fixture.ts';
+import type { Stage } from '../rig/session.ts';
+import type { RigServer, StoreName } from '../rig/stores.ts';
+import { type NamedFault, NotMet, oneOf } from './fault.ts';
+
+export const HOUR_MS = 3_600_000;
+const HELD_MS = 10_000;
+const STEP_EVERY_MS = 700;
+/** What a server's clock may be off, and still be said to have moved by an hour. */
+const NEARLY_MS = 60_000;
+const MET_WITHIN_MS = 30_000;
+const TAKEN_OVER_WITHIN_MS = 60_000;
+
+const WAYS = [
+  ['ahead', HOUR_MS],
+  ['behind', -HOUR_MS],
+] as const;
+
+const ofPrograms: readonly NamedFault[] = (['api', 'worker'] as const).flatMap((kind) =>
+  WAYS.map(([way, ms]) => ({
+    name: `${kind}-clock-${way}`,
+    what: `the clock of one ${kind} is an hour ${way} for ${HELD_MS / 1_000} s`,
+    expected: 'nobody notices',
+    run: ({ rig, random, fault }) => {
+      const program = oneOf(kind === 'api' ? rig.apis : rig.workers, random);
+      return fault(
+        { name: `clock of ${program.name} ${way}` },
+        {
+          inject: async () => program.setClock(ms),
+          hold: () => pause(HELD_MS),
+          lift: async () => program.setClock(0),
+        },
+      );
+    },
+  })),
+);
+
+const EXPECTED: Readonly<Record<StoreName, string>> = {
+  postgres: 'leases end early or are taken over late, and chunks are done again; nothing else',
+  cache: 'keys may expire early; nothing else',
+  queue: "locks of jobs may end early or late; runs go on, by Postgres' rows",
+};
+
+const ofStores: readonly NamedFault[] = (['postgres', 'cache', 'queue'] as const).flatMap((store) =>
+  WAYS.map(([way, ms]) => ({
+    name: `${store}-clock-${way}`,
+    needs: 'server clocks' as const,
+    what: `the clock of ${store} is an hour ${way} for ${HELD_MS / 1_000} s`,
+    expected: EXPECTED[store],
+    run: ({ rig, fault }) =>
+      fault(
+        { name: `clock of ${store} ${way}` },
+        {
+          inject: () => moveClock(rig[store], ms),
+          hold: () => pause(HELD_MS),
+          lift: () => moveClock(rig[store], 0),
+        },
+      ),
+  })),
+);
+
+export const wrongClocks: readonly NamedFault[] = [
+  ...ofPrograms,
+  ...ofStores,
+  {
+    name: 'postgres-clock-steps',
+    needs: 'server clocks',
+    what: `Postgres' clock steps ahead and back, by up to an hour, for ${HELD_MS / 1_000} s`,
+    expected: 'values of events stand in the order of acceptance',
+    run: stepClock,
+  },
+  {
+    name: 'postgres-clock-set-back',
+    needs: 'server clocks',
+    what: "a worker is killed with a chunk in hand while Postgres' clock is an hour ahead, which is then set right",
+    expected: 'the chunk is taken over at once, though its lease seems to last for an hour yet',
+    run: setBack,
+  },
+];
+
+/** Rejects where the server does not see it: it may run where no library can be put under it. */
+export async function moveClock({ clock, tellTime }: RigServer, aheadMs: number): Promise<void> {
+  if (clock === null) throw new Error('its clock cannot be moved here');
+  await clock.setClock(aheadMs);
+  const off = (await tellTime()) - Date.now() - aheadMs;
+  if (Math.abs(off) > NEARLY_MS) throw new Error(`its clock was to be ${aheadMs} ms ahead, and is off by ${off} ms`);
+}
+
+/** Each step may follow events of the one before within a second, or be too small to be seen by itself. */
+export async function stepClock({ rig, fault, random }: Stage): Promise<void> {
+  await fault(
+    { name: "Postgres' clock steps" },
+    {
+      inject: () => moveClock(rig.postgres, HOUR_MS),
+      async hold() {
+        const end = performance.now() + HELD_MS;
+        while (performance.now() < end) {
+          const size = 10 ** (2 + random() * Math.log10(HOUR_MS / 100));
+          await moveClock(rig.postgres, Math.round(random() < 0.5 ? size : -size));
+          await pause(STEP_EVERY_MS);
+        }
+      },
+      lift: () => moveClock(rig.postgres, 0),
+    },
+  );
+}
+
+async function setBack({ rig, fault, random }: Stage): Promise<void> {
+  const worker = oneOf(rig.workers, random);
+  const starts = worker.starts();
+  let isKilled = false;
+  await fault(
+    { name: "Postgres' clock set back" },
+    {
+      async inject() {
+        await moveClock(rig.postgres, HOUR_MS);
+        const armed = worker.failpoints.arm('batch.after_claim', 'kill9');
+        isKilled = await armed.whenFired(1, MET_WITHIN_MS).then(
+          () => true,
+          () => false,
+        );
+        armed.disarm();
+        if (!isKilled) throw new NotMet(`${worker.name} took no chunk within ${MET_WITHIN_MS / 1_000} s`);
+      },
+      async lift() {
+        await moveClock(rig.postgres, 0);
+        if (isKilled) await worker.startedAgain(starts);
+        await worker.ready();
+        await until('its chunk is taken over', () => isTakenOver(rig.pool), TAKEN_OVER_WITHIN_MS);
+      },
+    },
+  );
+}
+
+async function isTakenOver(pool: Stage['rig']['pool']): Promise<boolean> {
+  const { rows } = await pool.query(`select from tandem.chunks c join tandem.runs r on r.id = c.run_id
+    where c.state = 'claimed' and r.state = 'running' and c.lease_until > clock_timestamp() + interval '30 minutes'`);
+  return rows.length === 0;
+}

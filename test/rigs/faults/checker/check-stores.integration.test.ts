@@ -1,0 +1,165 @@
+/** A real database after a real load over SQL: accepted as it is, and whatever is changed behind its back is found. */
+import { createPool } from '@tandem/offline-store/database';
+import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { createRandom } from '../../../../apps/shop/replay/random.ts';
+import { adoptCounts, type Pool } from '../../../e2e/counts.fixture.ts';
+import type { Operation, SqlEvents } from '../history.ts';
+import { createDice, createRecentEvents } from '../load/load-parts.ts';
+import { SQL_SOURCE, startSqlWriter } from '../load/sql-writers.ts';
+import { checkRuns } from './check-runs.ts';
+import { checkStores, type Queryable } from './check-stores.ts';
+import { createChecker } from './checker.ts';
+import { read } from './written-history.fixture.ts';
+
+const USERS = 20;
+const TRANSACTIONS = 60;
+const stores = { sources: [SQL_SOURCE], changesSql: 'select user_id::text, changes from counts' };
+
+let database: TestDatabase;
+let pool: Pool;
+let history: readonly Operation[];
+/** Committed, with one event at least. */
+let last: SqlEvents;
+
+beforeAll(async () => {
+  database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  pool = createPool({ url: database.url, max: 6, applicationName: 'checker-test' });
+  await adoptCounts(pool, { users: USERS });
+  history = await writeEvents();
+  last = history.findLast((one): one is SqlEvents => one.kind === 'sql event' && one.isCommitted) as SqlEvents;
+});
+afterAll(async () => {
+  await pool?.end();
+  await database?.drop();
+});
+
+/** Three writers at once, as a load has them. */
+async function writeEvents(): Promise<readonly Operation[]> {
+  const written: Operation[] = [];
+  const parts = {
+    ...{ apis: [], predictor: 'count', users: USERS, changing: USERS, recent: createRecentEvents() },
+    caller: { send: () => Promise.reject(new Error('no API in this test')), close: () => {} },
+    sink: { write: (operation: Operation) => void written.push(operation), close: () => {} },
+    deadlines: { read: 1, event: 1, run: 1, rollback: 1, rollout: 1, survey: 1, erase: 1, readmit: 1 },
+    isStopping: () => written.length >= TRANSACTIONS,
+  };
+  const options = { pool, transactionsPerSecond: 1_000, mostUsers: 4 };
+  const writers = [1, 2, 3].map((no) => startSqlWriter(parts, `sql-${no}`, createDice(createRandom(no)), options));
+  await Promise.all(writers);
+  return written;
+}
+
+function checkerOf(operations: readonly Operation[]) {
+  const checker = createChecker();
+  for (const operation of operations) checker.write(operation);
+  checker.close();
+  return checker;
+}
+
+/** Which rules are broken once that statement is executed; it is taken back afterwards. */
+async function rulesAfter(
+  statement: string,
+  check: (db: Queryable, checker: ReturnType<typeof checkerOf>) => Promise<void>,
+  operations = history,
+): Promise<readonly string[]> {
+  const checker = checkerOf(operations);
+  const client = await pool.connect();
+  try {
+    await client.query('begin');
+    await client.query(statement);
+    await check(client, checker);
+    return [...checker.violations.counts.keys()];
+  } finally {
+    await client.query('rollback');
+    client.release();
+  }
+}
+
+const checkAll = (db: Queryable, checker: ReturnType<typeof checkerOf>) => checkStores(db, checker, stores);
+
+describe('events and contexts', () => {
+  it('are accepted as the service leaves them, as often as one looks', async () => {
+    const checker = checkerOf(history);
+    await checkAll(pool, checker);
+    await checkAll(pool, checker);
+    expect(checker.violations.first).toEqual([]);
+    expect(checker.events.acknowledged).toBeGreaterThanOrEqual(TRANSACTIONS);
+  });
+
+  let id = '';
+  let userId = '';
+  beforeEach(() => {
+    id = last.events[0]?.id ?? '';
+    userId = last.events[0]?.userId ?? '';
+  });
+
+  it.each([
+    [
+      'an acknowledged event is gone',
+      () => `delete from tandem.event_ids where id = '${id}'`,
+      'acknowledged event lost',
+    ],
+    [
+      'it has another version',
+      () => `update tandem.event_ids set context_version = 900 where id = '${id}'`,
+      'event versions',
+    ],
+    ['it is of another user', () => `update tandem.event_ids set user_id = '999' where id = '${id}'`, 'event versions'],
+    ['it is missing in the log', () => `delete from tandem.events where id = '${id}'`, 'event versions'],
+    [
+      'an event that nobody sent',
+      () => `insert into tandem.events (source, id, user_id) values ('${SQL_SOURCE}', 'ghost', '3')`,
+      'event never sent',
+    ],
+    [
+      'a context ahead of its events',
+      () => `update tandem.user_contexts set version = version + 1 where user_id = '${userId}'`,
+      'context differs from its events',
+    ],
+    [
+      'a context behind them',
+      () => `update tandem.user_contexts set version = version - 1 where user_id = '${userId}'`,
+      'context differs from its events',
+    ],
+    [
+      'a context below its tombstone',
+      () => `update tandem.user_contexts set deleted_version = version + 1 where user_id = '${userId}'`,
+      'context differs from its events',
+    ],
+    [
+      'an erased context behind its events',
+      () => `update tandem.user_contexts set version = 0, deleted_version = 1 where user_id = '${userId}'`,
+      'context differs from its events',
+    ],
+  ])('%s: is found', async (_, statement, rule) => {
+    expect(await rulesAfter(statement(), checkAll)).toContain(rule);
+  });
+
+  it('finds an answer that showed more than there ever was', async () => {
+    const beyond = read(last.ended + 1, { userId, label: 500, source: 'live', generation: null });
+    expect(await rulesAfter('select', checkAll, [...history, beyond])).toEqual(['answer beyond the stores']);
+  });
+});
+
+describe('runs', () => {
+  const insert = (columns: string, values: string) => `
+    insert into tandem.runs (predictor, scope, reason, history, overlay_floor, model_version_id, ${columns})
+    select 'count', 'all', 'api', 'h', 0, adopted_version_id, ${values} from tandem.predictors`;
+  const check = (db: Queryable, checker: ReturnType<typeof checkerOf>) => checkRuns(db, checker, USERS, 0);
+
+  it.each([
+    ['failed with a reason', insert('state, error', `'failed', 'no rows'`), []],
+    ['failed without one', insert('state', `'failed'`), ['run not ended']],
+    ['still running', insert('state', `'running'`), ['run not ended']],
+    ['done without everyone', insert('state, users_expected', `'done', ${USERS}`), ['run does not cover']],
+    ['done of nobody', insert('state, users_expected', `'done', 0`), ['run does not cover']],
+  ])('%s', async (_, statement, rules) => {
+    expect(await rulesAfter(statement, check)).toEqual(rules);
+  });
+
+  it('finds that one which was acknowledged is not there', async () => {
+    const started = { kind: 'run', at: 0, ended: 1, api: 'api 1', status: 202, scope: 'all', users: 0 } as const;
+    expect(await rulesAfter('select', check, [{ ...started, id: 'a' }])).toEqual(['run not ended']);
+  });
+});

@@ -1,0 +1,53 @@
+import { readFileSync } from 'node:fs';
+import { stripTypeScriptTypes } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { failpointNames } from './failpoints.ts';
+import { applyPatches, byFile } from './patch.ts';
+import { findPlants, plants } from './plants.ts';
+
+const textOf = (file: string) => readFileSync(fileURLToPath(new URL(`../../../../${file}`, import.meta.url)), 'utf8');
+
+describe.each(plants)('$name', (plant) => {
+  it.each([...byFile([plant])])(
+    'finds its places in %s once each, and leaves a file that can be loaded',
+    (file, patches) => {
+      const text = textOf(file);
+      const patched = applyPatches(text, patches);
+      expect(patched).not.toBe(text);
+      if (file.endsWith('.ts')) expect(stripTypeScriptTypes(patched)).not.toBe('');
+    },
+  );
+});
+
+describe('failpoints', () => {
+  it('have a name each', () => {
+    expect(new Set(failpointNames).size).toBe(failpointNames.length);
+    expect(failpointNames.length).toBeGreaterThan(40);
+  });
+
+  it('go together with every control', () => {
+    for (const plant of plants) {
+      if (plant.name === 'failpoints') continue;
+      for (const [file, patches] of byFile([...findPlants(['failpoints']), plant])) applyPatches(textOf(file), patches);
+    }
+  });
+});
+
+describe('applyPatches', () => {
+  const patch = (find: string, replace: string) => ({ file: 'a.ts', find, replace });
+
+  it('looks for each in the text as it was', () => {
+    expect(applyPatches('one two', [patch('two', 'one'), patch('one', 'two')])).toBe('two one');
+  });
+
+  it('refuses a place that is not there, that is there twice, or that two patches change', () => {
+    expect(() => applyPatches('one', [patch('two', '')])).toThrow(/a\.ts: .*"two".*not there any more/);
+    expect(() => applyPatches('one one', [patch('one', '')])).toThrow(/more than once/);
+    expect(() => applyPatches('one two', [patch('one t', ''), patch('two', '')])).toThrow(/two plants/);
+  });
+
+  it('refuses a name that is no plant', () => {
+    expect(() => findPlants(['N1', 'N99'])).toThrow(/no plant "N99"/);
+  });
+});

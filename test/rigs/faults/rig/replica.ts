@@ -1,0 +1,46 @@
+/** A replica of the cache's Redis, which is left behind, and becomes a primary beside the one that it followed. */
+import { copyFile, mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { until } from '../../../e2e/until.fixture.ts';
+import { startProxy } from './proxy.ts';
+import { CACHE_SETTINGS, type Rig } from './rig.ts';
+import { startRedisOf } from './stores.ts';
+
+export interface Replica {
+  readonly url: string;
+  /** It hears of nothing from now on, and believes itself connected. */
+  stopFollowing(): Promise<void>;
+  promote(): Promise<void>;
+  /** Ends it, and removes what it had. */
+  close(): Promise<void>;
+}
+
+/** Resolves when it is in step. */
+export async function startReplica({ folder, cache, seed }: Rig): Promise<Replica> {
+  const own = join(folder, 'replica');
+  // Whoever is sent to it goes on with the password of the one before.
+  await mkdir(join(own, 'redis'), { recursive: true, mode: 0o700 });
+  await copyFile(join(folder, 'cache', 'redis', 'password'), join(own, 'redis', 'password'));
+  const server = await startRedisOf(own, null, CACHE_SETTINGS);
+  const { port, password } = new URL(cache.url);
+  const link = await startProxy({ port: Number(port), seed });
+  await server.with(async (redis) => {
+    await redis.config('SET', 'masterauth', decodeURIComponent(password));
+    await redis.replicaof('127.0.0.1', link.port);
+    await until('the replica is in step', async () =>
+      (await redis.info('replication')).includes('master_link_status:up'),
+    );
+  });
+  return {
+    url: server.url,
+    async stopFollowing() {
+      link.add({ type: 'timeout', timeout: 0 });
+    },
+    promote: () => server.with(async (redis) => void (await redis.replicaof('NO', 'ONE'))),
+    async close() {
+      await server.close();
+      await link.close();
+      await rm(own, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,247 @@
+/**
+ * The deployment under test, each part a real process: Postgres, two Redis, APIs and workers under a supervisor, and a
+ * TCP proxy on each program's way to each store. Faults are done to it; what is planted is planted in its children alone.
+ */
+import { chmod, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { findFreePort } from '@tandem/local-servers/ports';
+import { createPool } from '@tandem/offline-store/database';
+import { watchSource } from '@tandem/offline-store/watch-source';
+import { createRandom } from '../../../../apps/shop/replay/random.ts';
+import { COUNT, type Counts, type Pool } from '../../../e2e/counts.fixture.ts';
+import type { ProgramName } from '../../../e2e/program.fixture.ts';
+import { WATCHED_USERS } from '../load/table-writers.ts';
+import { failpoints } from '../plant/failpoints.ts';
+import { findPlants } from '../plant/plants.ts';
+import { migratePlanted } from './planted-schema.ts';
+import { startProxy, type TcpProxy } from './proxy.ts';
+import { buildClockShim, createServerClock } from './server-clock.ts';
+import { mountSmallDisk, type SmallDisk } from './small-disk.ts';
+import { type RigPostgres, type RigRedis, type StoreName, startPostgresOf, startRedisOf } from './stores.ts';
+import { type SupervisedProgram, superviseProgram } from './supervised-program.ts';
+import { adoptToldVersions } from './told-versions.ts';
+
+export interface RigOptions {
+  readonly seed: number;
+  /** Made where missing; holds data, logs of the servers and failpoint files. The account of Postgres must reach it. */
+  readonly folder: string;
+  /** Names of plants beside the failpoints. */
+  readonly plants?: readonly string[];
+  readonly apis?: number;
+  readonly workers?: number;
+  /** The predictor: test/e2e/counts.fixture.ts. */
+  readonly counts: Counts;
+  /** The predictor's table is watched: its changes need no event. */
+  readonly isWatched?: boolean;
+  /** Of both APIs and workers, beyond the rig's own. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Postgres' data are on a disk of that size, which can be filled. */
+  readonly postgresDiskMb?: number;
+  /** Shown each line that a program writes. */
+  onLine?(name: string, line: string): void;
+}
+
+export interface Rig {
+  readonly seed: number;
+  readonly folder: string;
+  /** What was adopted. */
+  readonly counts: Counts;
+  /** Numbers in [0, 1), from the seed. */
+  readonly random: () => number;
+  readonly postgres: RigPostgres;
+  readonly cache: RigRedis;
+  readonly queue: RigRedis;
+  /** Of Postgres, where it has one of its own. */
+  readonly disk: SmallDisk | null;
+  readonly apis: readonly SupervisedProgram[];
+  readonly workers: readonly SupervisedProgram[];
+  readonly programs: readonly SupervisedProgram[];
+  /** The application's own connections, straight to Postgres; they come back by themselves after an outage. */
+  readonly pool: Pool;
+  /** All ways to that store, or those of some programs. */
+  proxies(store: StoreName, of?: readonly SupervisedProgram[]): readonly TcpProxy[];
+  /** More workers, beside the rig's own; whoever hired them closes them. */
+  hireWorkers(count: number): Promise<readonly SupervisedProgram[]>;
+  /** The programs reach that database of the server from their next start on, the application from its next connection. */
+  useDatabase(name: string): void;
+  /** As ops are told to do after a restore: versions of the past that is lost prove nothing from now on. */
+  rotateHistory(): Promise<void>;
+  /** Lifts whatever the proxies, failpoints and clocks do, lets stopped and held processes go on, and waits until all have started. */
+  settle(withinMs?: number): Promise<void>;
+  /** Ends everything that it started, by process id. */
+  close(): Promise<void>;
+}
+
+const STORES: readonly StoreName[] = ['postgres', 'cache', 'queue'];
+/** The cache may lose anything at any time, as in production. */
+export const CACHE_SETTINGS = { 'maxmemory-policy': 'allkeys-lru' };
+const SIZES = { INFERENCE_PROCESSES: '1', CHUNK_LEASE_MS: '1000' };
+
+type Closing = () => Promise<unknown>;
+
+export async function createRig(options: RigOptions): Promise<Rig> {
+  const opened: Closing[] = [];
+  const close = async () => {
+    for (const closeOne of opened.splice(0).reverse()) await closeOne();
+  };
+  try {
+    return await build(options, opened, close);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function build(options: RigOptions, opened: Closing[], close: () => Promise<void>): Promise<Rig> {
+  const { seed, folder, apis = 2, workers = 2 } = options;
+  await makeFolder(folder);
+  const stores = await startStores(options, opened);
+  const pool = await prepareDatabase(options, stores.postgres, opened);
+  const programs: SupervisedProgram[] = [];
+  let database = new URL(stores.postgres.url).pathname.slice(1);
+  const named = { ...stores, database: () => database };
+  for (let no = 1; no <= apis; no++) programs.push(await startOne('api', no, options, named, opened));
+  for (let no = 1; no <= workers; no++) programs.push(await startOne('worker', no, options, named, opened));
+  await Promise.all(programs.map((program) => program.ready()));
+  return {
+    seed,
+    folder,
+    counts: options.counts,
+    random: createRandom(seed),
+    ...stores,
+    programs,
+    apis: programs.filter(({ kind }) => kind === 'api'),
+    workers: programs.filter(({ kind }) => kind === 'worker'),
+    pool,
+    proxies: (store, of = programs) => of.map((program) => program.proxies[store]),
+    async hireWorkers(count) {
+      const hired: SupervisedProgram[] = [];
+      for (let no = 1; no <= count; no++) hired.push(await startOne('worker', workers + no, options, named, opened));
+      await Promise.all(hired.map((program) => program.ready()));
+      return hired;
+    },
+    useDatabase(name) {
+      database = name;
+      pool.options.connectionString = inDatabase(stores.postgres.url, name);
+    },
+    async rotateHistory() {
+      await pool.query('update tandem.history_rotation set rotation = gen_random_uuid(), rotated_at = now()');
+    },
+    async settle(withinMs) {
+      for (const program of programs) {
+        program.failpoints.disarmAll();
+        program.setClock(0);
+        program.signal('SIGCONT');
+        program.release();
+        for (const store of STORES) await program.proxies[store].heal();
+      }
+      for (const store of STORES) {
+        stores[store].signal('SIGCONT');
+        await stores[store].clock?.setClock(0);
+      }
+      await Promise.all(programs.map((program) => program.ready(withinMs)));
+    },
+    close,
+  };
+}
+
+/** Others may pass, not look: Postgres' own account has to reach its folder. */
+async function makeFolder(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await chmod(folder, 0o755);
+}
+
+type Stores = Readonly<{ postgres: RigPostgres; cache: RigRedis; queue: RigRedis; disk: SmallDisk | null }>;
+
+async function startStores({ folder, postgresDiskMb }: RigOptions, opened: Closing[]): Promise<Stores> {
+  const disk = postgresDiskMb === undefined ? null : await mountSmallDisk(join(folder, 'postgres'), postgresDiskMb);
+  if (disk) opened.push(() => disk.close());
+  const keep = <T extends { close(): Promise<void> }>(server: T): T => {
+    opened.push(() => server.close());
+    return server;
+  };
+  const library = await buildClockShim(folder).catch(() => null);
+  const clockOf = async (store: StoreName) =>
+    library === null ? null : createServerClock(library, join(folder, `${store}.clock`));
+  const postgres = keep(await startPostgresOf(folder, await clockOf('postgres')));
+  const cache = keep(await startRedisOf(join(folder, 'cache'), await clockOf('cache'), CACHE_SETTINGS));
+  const queue = keep(await startRedisOf(join(folder, 'queue'), await clockOf('queue')));
+  return { postgres, cache, queue, disk };
+}
+
+async function prepareDatabase(
+  { folder, plants = [], counts, isWatched = false }: RigOptions,
+  { url }: RigPostgres,
+  opened: Closing[],
+): Promise<Pool> {
+  await migratePlanted(url, findPlants(plants), join(folder, 'migrations'));
+  const pool = createPool({ url, max: 16, applicationName: 'application' });
+  opened.push(() => pool.end());
+  await adoptToldVersions(pool, counts);
+  if (isWatched) {
+    // Not `load`, which faults change as well: a version rises with a change that the score shows, or not at all.
+    const watch = { table: 'counts', key: 'user_id', columns: ['changes'], predictors: [COUNT], actor: 'rig' };
+    await watchSource(pool, { ...watch, maxUsers: WATCHED_USERS });
+  }
+  return pool;
+}
+
+async function startOne(
+  kind: ProgramName,
+  no: number,
+  { seed, folder, plants = [], environment = {}, onLine }: RigOptions,
+  stores: Stores & { database(): string },
+  opened: Closing[],
+): Promise<SupervisedProgram> {
+  const proxies = await startProxies(seed, `${kind} ${no}`, stores, opened);
+  const port = kind === 'api' ? await findFreePort() : null;
+  const program = superviseProgram({
+    kind,
+    no,
+    proxies,
+    url: port === null ? null : `http://127.0.0.1:${port}`,
+    environment: () => ({
+      DATABASE_URL: proxies.postgres.by(inDatabase(stores.postgres.url, stores.database())),
+      REDIS_URL: proxies.cache.by(stores.cache.url),
+      QUEUE_REDIS_URL: proxies.queue.by(stores.queue.url),
+      ...(port === null ? {} : { PORT: String(port) }),
+      ...SIZES,
+      ...environment,
+    }),
+    plants: [failpoints.name, ...plants],
+    pointsFile: join(folder, `${kind}-${no}.points.json`),
+    clockFile: join(folder, `${kind}-${no}.clock`),
+    ...(onLine ? { onLine } : {}),
+  });
+  opened.push(() => program.close());
+  return program;
+}
+
+/** The URL of another database of that server. */
+export function inDatabase(url: string, name: string): string {
+  const other = new URL(url);
+  other.pathname = `/${name}`;
+  return other.href;
+}
+
+async function startProxies(
+  seed: number,
+  program: string,
+  stores: Stores,
+  opened: Closing[],
+): Promise<Readonly<Record<StoreName, TcpProxy>>> {
+  const open = async (store: StoreName) => {
+    const port = Number(new URL(stores[store].url).port);
+    const proxy = await startProxy({ port, seed: seedOf(seed, `${program} ${store}`) });
+    opened.push(() => proxy.close());
+    return proxy;
+  };
+  return { postgres: await open('postgres'), cache: await open('cache'), queue: await open('queue') };
+}
+
+/** Another one for each name, the same for the same seed. */
+function seedOf(seed: number, name: string): number {
+  return (
+    [...name].reduce((hash, letter) => Math.imul(hash ^ letter.charCodeAt(0), 0x01000193), seed ^ 0x811c9dc5) >>> 0
+  );
+}

@@ -1,0 +1,160 @@
+/** A rig under load, with a checker beside it: what every fault and every control is tried in. */
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { COUNT } from '../../../e2e/counts.fixture.ts';
+import { until } from '../../../e2e/until.fixture.ts';
+import { checkErased } from '../checker/check-erased.ts';
+import { checkRuns } from '../checker/check-runs.ts';
+import { checkStores } from '../checker/check-stores.ts';
+import { type Checker, createChecker } from '../checker/checker.ts';
+import { createLeakFinder } from '../checker/leaks.ts';
+import { type HistorySink, monotonicNow } from '../history.ts';
+import { openHistory, toEach } from '../history-file.ts';
+import { HTTP_SOURCE } from '../load/event-writers.ts';
+import type { Api } from '../load/http-caller.ts';
+import { sampleProcesses } from '../load/sample-processes.ts';
+import { SQL_SOURCE } from '../load/sql-writers.ts';
+import { type Load, type LoadRates, startLoad, TABLES_ALONE } from '../load/start-load.ts';
+import { createRig, type Rig } from './rig.ts';
+import { type FaultActs, type FaultHead, tellFault } from './tell-fault.ts';
+
+/** What a fault may need that not every machine gives: a disk that can be filled, servers whose clocks can be moved. */
+export type Needs = 'small disk' | 'server clocks';
+
+export interface SessionOptions {
+  readonly seed: number;
+  /** For the rig's own folder and `history.ndjson`. */
+  readonly folder: string;
+  readonly plants?: readonly string[];
+  readonly users?: number;
+  /** Users who change; a tenth where it is left out. */
+  readonly changing?: number;
+  readonly rates?: Partial<LoadRates>;
+  readonly needs?: Needs;
+  /** The load writes application tables only, and the table is watched. */
+  readonly isWatched?: boolean;
+}
+
+/** What faults are done with. */
+export interface Stage {
+  readonly rig: Rig;
+  readonly sink: HistorySink;
+  /** Numbers in [0, 1), from the seed. */
+  readonly random: () => number;
+  /** Does a fault and tells the history of it. */
+  fault(head: Omit<FaultHead, 'seed'>, acts: FaultActs): Promise<void>;
+}
+
+export interface Session extends Stage {
+  readonly checker: Checker;
+  /** Everything is mended, the load ends, and history and stores are checked; then nothing runs any more. */
+  finish(): Promise<void>;
+  /** Ends everything without another look. */
+  close(): Promise<void>;
+}
+
+const USERS = 2_000;
+const CHUNK_SIZE = 200;
+/** A new cluster takes some 60 MB, and its log grows by 16 MB a time. */
+const SMALL_DISK_MB = 512;
+/** A first run of everyone, on a machine that has much else to do. */
+const FIRST_RUN_MS = 120_000;
+const LOAD_STOPS_WITHIN_MS = 60_000;
+const RUNS_END_WITHIN_MS = 120_000;
+const CHANGES = 'select user_id::text as user_id, changes from counts';
+
+export async function openSession(options: SessionOptions): Promise<Session> {
+  const { seed, folder, plants = [], users = USERS, changing, needs, isWatched = false } = options;
+  const rates = isWatched ? { ...TABLES_ALONE, ...options.rates } : options.rates;
+  // Passwords of the servers are in their URLs, which leaks.ts knows to look for.
+  const leaks = createLeakFinder([]);
+  const checker = createChecker();
+  let sink: HistorySink = checker;
+  const onLine = (name: string, line: string) => {
+    const leak = leaks.inLog(line);
+    const at = monotonicNow();
+    if (leak !== null) sink.write({ kind: 'log', at, ended: at, name, leak });
+  };
+  const disk = needs === 'small disk' ? { postgresDiskMb: SMALL_DISK_MB } : {};
+  const counts = { users, batch: { chunkSize: CHUNK_SIZE } };
+  const rig = await createRig({ seed, folder, plants, counts, onLine, isWatched, ...disk });
+  let load: Load | undefined;
+  let isClosed = false;
+  sink = toEach([openHistory(join(folder, 'history.ndjson')), checker]);
+  const stopSampling = sampleProcesses(rig.programs, sink);
+
+  async function stop(): Promise<void> {
+    stopSampling();
+    const stopping = load?.stop();
+    load = undefined;
+    if (!stopping) return;
+    const late = pause(LOAD_STOPS_WITHIN_MS, 'late', { ref: false });
+    if ((await Promise.race([stopping, late])) === 'late') {
+      throw new Error('the load cannot end: an event that it sent is acknowledged by nobody');
+    }
+  }
+
+  async function close(): Promise<void> {
+    if (isClosed) return;
+    isClosed = true;
+    await rig.settle().catch(() => {});
+    await stop().finally(() => rig.close());
+    sink.close();
+  }
+
+  try {
+    await runEveryone(rig);
+    const apis = rig.apis.map(({ name, url }): Api => ({ name, url: url ?? '' }));
+    const whom = changing === undefined ? {} : { changing };
+    const parts = { seed, apis, pool: rig.pool, sink, leaks, predictor: COUNT, users, ...whom };
+    load = await startLoad({ ...parts, ...(rates ? { rates } : {}) });
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    rig,
+    sink,
+    checker,
+    random: rig.random,
+    fault: (head, acts) => tellFault(sink, { ...head, seed }, acts),
+    close,
+    async finish() {
+      try {
+        await rig.settle();
+        await stop();
+        await checkRuns(rig.pool, checker, users, RUNS_END_WITHIN_MS);
+        await checkStores(rig.pool, checker, { sources: [HTTP_SOURCE, SQL_SOURCE], changesSql: CHANGES, isWatched });
+        await rig.cache.with((redis) => checkErased({ db: rig.pool, redis }, checker));
+      } finally {
+        await close();
+      }
+    },
+  };
+}
+
+/** So that there is something to be stale. */
+async function runEveryone({ apis, pool }: Rig): Promise<void> {
+  const body = JSON.stringify({ predictor: COUNT, scope: 'all' });
+  const headers = { 'content-type': 'application/json' };
+  const { id } = await until('the first run is taken', async () => {
+    const answer = await fetch(`${apis[0]?.url}/v1/runs`, { method: 'POST', headers, body });
+    const said = (await answer.json()) as { readonly id?: string };
+    // A machine that is busy with other things may have refused it.
+    if (answer.status !== 503 && said.id === undefined) throw new Error(`it was answered with ${answer.status}`);
+    return said.id === undefined ? null : { id: said.id };
+  });
+  await until(
+    'the first run is done',
+    async () => {
+      const { rows } = await pool.query<{ state: string }>({
+        text: 'select state from tandem.runs where id = $1',
+        values: [id],
+      });
+      return rows[0]?.state === 'done';
+    },
+    FIRST_RUN_MS,
+  );
+  // Its last chunks are on their way to Redis.
+  await pause(500);
+}

@@ -1,0 +1,101 @@
+/**
+ * The rig's predictor: its answers say by themselves what they were computed from. `score` is the count of the user's changes,
+ * plus (n - 1) parts of one for model version n; `told` is the value that the user's last SQL event carried, 0 before the
+ * first. The versions exist from the beginning, so that a restored backup takes none away.
+ */
+import { createHash } from 'node:crypto';
+import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
+import { insertArtifact } from '@tandem/offline-store/artifacts';
+import { transaction } from '@tandem/offline-store/database';
+import { keepVersion } from '@tandem/offline-store/model-versions';
+import { lockAssignments } from '@tandem/offline-store/settings';
+import { FLOAT, floats, graph, model, node, value } from '@tandem/testing/onnx-writer';
+import { type Counts, countPredictor, createCounts, type Pool } from '../../../e2e/counts.fixture.ts';
+import { until } from '../../../e2e/until.fixture.ts';
+
+export const VERSIONS = 100;
+/** A float32 has room for counts up to 131,072 beside it. */
+const PARTS = 128;
+/** A value never expires while a rig runs, whatever its clocks say. */
+const OVERLAY_MS = 10 * 365 * 86_400_000;
+
+/** Creates the table and adopts version 1, then inserts the others. */
+export async function adoptToldVersions(pool: Pool, counts: Counts): Promise<void> {
+  await createCounts(pool, counts.users);
+  await adopt(pool, { actor: 'test', predictors: [toldVersion(1, counts)] });
+  await transaction(pool, async (db) => {
+    await lockAssignments(db);
+    for (let number = 2; number <= VERSIONS; number++) {
+      const { definition, artifact } = toldVersion(number, counts);
+      await insertArtifact(db, definition.artifactHash, artifact);
+      const kept = await keepVersion(db, { definition, origin: { by: 'test', how: 'push' } });
+      if (kept.number !== number) throw new Error(`model version ${kept.number} was to be ${number}`);
+    }
+  });
+}
+
+/**
+ * Adopts others beside the rig's predictor, whose stable model version stays what it is. A rollout of it may come between:
+ * then the adoption is refused, and tried again.
+ */
+export async function adoptBeside(pool: Pool, counts: Counts, others: readonly PredictorToAdopt[]): Promise<void> {
+  await until('the config is adopted', async () => {
+    const { rows } = await pool.query<{ number: number }>(`select v.number::int as number from tandem.arms a
+      join tandem.model_versions v on v.id = a.model_version_id where a.predictor = 'count' and a.name = 'stable'`);
+    const own = toldVersion(rows[0]?.number ?? 1, counts);
+    await adopt(pool, { actor: 'test', predictors: [own, ...others] });
+    return true;
+  });
+}
+
+function toldVersion(number: number, counts: Counts): PredictorToAdopt & { readonly artifact: Buffer } {
+  const predictor = countPredictor(counts);
+  const artifact = toldModel((number - 1) / PARTS);
+  const { query } = predictor.definition;
+  return {
+    ...predictor,
+    artifact,
+    definition: {
+      ...predictor.definition,
+      artifactHash: createHash('sha256').update(artifact).digest('hex'),
+      query: {
+        ...query,
+        sql: 'select user_id, load, changes, 0::float8 as told from counts',
+        columns: [...query.columns, { name: 'told', kind: 'number' }],
+        overlayForMs: OVERLAY_MS,
+      },
+      inputs: [
+        { name: 'features', type: 'float32', columns: ['changes'] },
+        { name: 'values', type: 'float32', columns: ['told'] },
+      ],
+      outputs: (['score', 'told'] as const).map((name) => ({
+        name,
+        output: name,
+        type: 'float32',
+        width: null,
+        index: 0,
+      })),
+    },
+  };
+}
+
+/** `score` = features + own, `told` = values. */
+function toldModel(own: number): Buffer {
+  const column = (name: string) => value(name, FLOAT, ['N', 1]);
+  return model(
+    graph(
+      [node('Add', ['features', 'own'], ['score']), node('Identity', ['values'], ['told'])],
+      [floats('own', [1], [own])],
+      ['features', 'values'].map(column),
+      ['score', 'told'].map(column),
+    ),
+  );
+}
+
+/** What a score says: the count, and the number of the model version; a fraction where it is of none. */
+export function toldBy(score: number): { readonly count: number; readonly version: number } {
+  // On the wire it is the shortest text that is this float32.
+  const exact = Math.fround(score);
+  const count = Math.floor(exact);
+  return { count, version: 1 + (exact - count) * PARTS };
+}

@@ -1,0 +1,76 @@
+/**
+ * `npm run test:fuzz [-- --requests 10000 --seed S]`: sends requests made of the OpenAPI document, every route of it, to the
+ * API's own process on its own Postgres and Redis, then a tenth as many to each other port. The first line names the seed,
+ * which makes the same requests again. The exit code is 1 if an answer was outside the document or a process ended.
+ */
+import { randomInt } from 'node:crypto';
+import { rm } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { migrate } from '@tandem/offline-store/migrate';
+import { makeFolder, ownPostgres, ownRedis } from '../../e2e/servers.fixture.ts';
+import { fuzzPort } from './fuzz/other-ports.ts';
+import { type FuzzReport, fuzz } from './fuzz/run.ts';
+import { startOtherPorts } from './ports.ts';
+import { type Stores, startService } from './service.ts';
+import { INSIDES } from './verdict.ts';
+
+const SHOWN = 20;
+
+async function main(): Promise<boolean> {
+  const { values } = parseArgs({ options: { requests: { type: 'string' }, seed: { type: 'string' } } });
+  const count = Number(values.requests ?? 10_000);
+  const seed = Number(values.seed ?? randomInt(2 ** 31));
+  process.stdout.write(`fuzz: ${count} requests, seed ${seed}\n`);
+  const folder = await makeFolder();
+  const [postgres, redis] = await Promise.all([ownPostgres(folder), ownRedis(folder)]);
+  try {
+    await migrate(postgres.url);
+    const stores = { databaseUrl: postgres.url, redisUrl: redis.url };
+    const service = await startService(stores, 'int8');
+    try {
+      const started = performance.now();
+      const report = await fuzz(service, { requests: count, seed });
+      show(report, performance.now() - started);
+      const wrong = service.api.lines.filter((line) => line.level === 'error');
+      for (const line of wrong.slice(0, SHOWN)) process.stdout.write(`logged: ${JSON.stringify(line)}\n`);
+      const stacks = service.api.lines.filter(
+        (line) => Number(line.status) < 500 && INSIDES.test(JSON.stringify(line)),
+      );
+      process.stdout.write(`${wrong.length} errors and ${stacks.length} stacks of callers' mistakes in the log\n`);
+      const elsewhere = await fuzzOtherPorts(stores, { numRuns: Math.ceil(count / 10), seed });
+      for (const finding of elsewhere.slice(0, SHOWN)) process.stdout.write(`${finding}\n`);
+      process.stdout.write(`${elsewhere.length} findings at other ports\n`);
+      if (elsewhere.length > 0) return false;
+      return report.findings.length === 0 && wrong.length === 0 && stacks.length === 0 && !service.api.hasEnded();
+    } finally {
+      await service.close();
+    }
+  } finally {
+    await Promise.all([postgres.close(), redis.close()]);
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function fuzzOtherPorts(
+  stores: Stores,
+  options: { readonly numRuns: number; readonly seed: number },
+): Promise<string[]> {
+  const others = await startOtherPorts(stores);
+  try {
+    const found: string[] = [];
+    for (const port of others.ports) found.push(...(await fuzzPort(port, others, options)));
+    return found;
+  } finally {
+    await others.close();
+  }
+}
+
+function show({ seed, sent, answers, findings }: FuzzReport, ms: number): void {
+  for (const [key, times] of [...answers].sort()) process.stdout.write(`${String(times).padStart(6)}  ${key}\n`);
+  for (const { index, sent: text, faults } of findings.slice(0, SHOWN)) {
+    process.stdout.write(`\nrequest ${index} of seed ${seed}: ${faults.join('; ')}\n${JSON.stringify(text)}\n`);
+  }
+  process.stdout.write(`\n${sent} requests in ${(ms / 1_000).toFixed(1)} s, ${findings.length} findings\n`);
+}
+
+process.exitCode = (await main()) ? 0 : 1;

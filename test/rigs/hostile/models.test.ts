@@ -1,0 +1,131 @@
+/**
+ * Every model of the corpus, through the checks that stand before adoption: refused where it should be, with the sentence
+ * that it should have, or served; while a sound model answers in the same process, always the same.
+ */
+import { checkModel, inspectModel } from '@tandem/inference/check-model';
+import { findFault } from '@tandem/inference/onnx-file';
+import { cpuLimit } from '@tandem/inference/time-limit';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { matrixPredictor, poolOf, scoresOf } from '../../../libs/inference/toy-predictor.fixture.ts';
+import { DAMAGED } from './models/damaged-files.ts';
+import { FORBIDDEN } from './models/forbidden-content.ts';
+import { INSATIABLE } from './models/insatiable-models.ts';
+import { type ModelCase, soundModel } from './models/model-case.ts';
+import { SERVABLE } from './models/servable-models.ts';
+import { UNFIT } from './models/unfit-models.ts';
+import { UNLOADABLE } from './models/unloadable-graphs.ts';
+
+const ALL = [...DAMAGED, ...FORBIDDEN, ...UNLOADABLE, ...UNFIT, ...INSATIABLE, ...SERVABLE];
+const LIMITS = { memoryLimitMb: 256 };
+const FIELD = 'predictors.toy.model';
+/** What the walk over a file of a megabyte may hold at most. */
+const WALK_BYTES = 64 * 2 ** 20;
+
+const of = (check: ModelCase['check']) =>
+  ALL.filter((one) => one.check === check).map((one) => [one.name, one] as const);
+
+const sound = matrixPredictor(soundModel(), 2);
+const pool = poolOf([sound], { processes: 1 });
+const answers: number[] = [];
+let isOver = false;
+let serving: Promise<void>;
+beforeAll(() => {
+  serving = (async () => {
+    while (!isOver) {
+      answers.push(...(await scoresOf(pool, sound, [[0.5, 2]], { timeoutMs: 60_000 })));
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  })();
+});
+afterAll(async () => {
+  isOver = true;
+  await serving;
+  await pool.close();
+  expect(answers.length).toBeGreaterThan(0);
+  expect(new Set(answers).size).toBe(1);
+});
+
+async function refusalOf(work: Promise<unknown>): Promise<{ message: string; remedy: string }> {
+  const error = await work.then(
+    () => new Error('it was not refused'),
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toMatchObject({
+    code: 'model_refused',
+    field: expect.stringMatching(/^predictors\.toy\./),
+    remedy: expect.stringMatching(/\S/),
+  });
+  return error as { message: string; remedy: string };
+}
+
+const checked = (bytes: Buffer, limits: object = {}) => {
+  const { version } = matrixPredictor(bytes, 2);
+  return checkModel(version, bytes, { ...LIMITS, field: FIELD, ...limits });
+};
+const inspected = (bytes: Buffer) => inspectModel(bytes, { ...LIMITS, field: FIELD });
+const LOADING = /^(the model cannot be loaded|loading the model)/;
+
+describe('the corpus of models', () => {
+  it('has a hundred and more, none of them twice, and the same each time', () => {
+    expect(ALL.length).toBeGreaterThanOrEqual(120);
+    expect(new Set(ALL.map(({ name }) => name)).size).toBe(ALL.length);
+    for (const { bytes } of ALL) expect(bytes().equals(bytes())).toBe(true);
+  });
+});
+
+describe('a file that the walk over its bytes refuses', () => {
+  it.each(of('bytes'))('%s', (_, { bytes, says }) => {
+    const before = process.memoryUsage().arrayBuffers;
+    const file = bytes();
+    const fault = findFault(file);
+    expect(fault?.reason).toContain(says);
+    expect(says).not.toBe('');
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(WALK_BYTES);
+  });
+
+  it('is refused with the same sentence where models are checked', async () => {
+    // Some of them: a process is started for each.
+    const some = of('bytes').filter((_, i) => i % 12 === 0);
+    for (const [, { bytes, says }] of some) {
+      expect((await refusalOf(inspected(bytes()))).message).toContain(says);
+    }
+  }, 120_000);
+});
+
+describe.concurrent('a model that cannot be loaded', { timeout: 120_000 }, () => {
+  it.each(of('load'))('%s', async (_, { bytes, says }) => {
+    const file = bytes();
+    expect(findFault(file)).toBeNull();
+    const { message } = await refusalOf(inspected(file));
+    expect(message).toMatch(LOADING);
+    expect(message).toContain(says);
+  });
+});
+
+describe.concurrent('a model that takes or gives what nobody can use', { timeout: 120_000 }, () => {
+  it.each([...of('signature'), ...of('trial')])('%s', async (_, { bytes, says }) => {
+    const { message } = await refusalOf(checked(bytes()));
+    expect(message).toContain(says);
+  });
+});
+
+describe.concurrent('a model that never ends', { timeout: 120_000 }, () => {
+  it.each(of('time'))('%s', async (_, { bytes, says }) => {
+    const { message } = await refusalOf(checked(bytes(), { runLimit: cpuLimit(200) }));
+    expect(message).toContain(says);
+  });
+});
+
+describe.concurrent('a model that takes all the memory there is', { timeout: 120_000 }, () => {
+  it.each(of('memory'))('%s', async (_, { bytes, says }) => {
+    const { message } = await refusalOf(checked(bytes()));
+    expect(message).toContain(says);
+  });
+});
+
+describe.concurrent('a model that only looks dangerous', { timeout: 120_000 }, () => {
+  it.each(of('served'))('%s', async (_, { bytes }) => {
+    const { parity } = await checked(bytes());
+    expect(parity.users.madeUp).toBeGreaterThan(0);
+  });
+});

@@ -1,0 +1,68 @@
+/** The corpus and requests of the fuzz, sent to every port besides the API's own: no request ends a process. */
+import { rm } from 'node:fs/promises';
+import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { makeFolder, ownRedis } from '../../e2e/servers.fixture.ts';
+import { type HostileRequest, readCorpus } from './corpus.ts';
+import { fuzzPort } from './fuzz/other-ports.ts';
+import { type OtherPorts, type Port, startOtherPorts } from './ports.ts';
+import { aliveFaults, probe } from './probe.ts';
+
+const FUZZED = { numRuns: 400, seed: 20_261_128 };
+const NAMES = ['API metrics', 'worker health'] as const;
+
+const corpus = readCorpus();
+const isSlow = ({ name }: HostileRequest) => name.startsWith('slow/');
+
+let folder: string;
+let database: TestDatabase;
+let redis: Awaited<ReturnType<typeof ownRedis>>;
+let others: OtherPorts;
+beforeAll(async () => {
+  folder = await makeFolder();
+  redis = await ownRedis(folder);
+  database = await cloneDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  others = await startOtherPorts({ databaseUrl: database.url, redisUrl: redis.url });
+});
+afterAll(async () => {
+  await others?.close();
+  await database?.drop();
+  await redis?.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+function portOf(name: Port['name']): Port {
+  const port = others.ports.find((one) => one.name === name);
+  if (!port) throw new Error(`no port is called ${name}`);
+  return port;
+}
+
+describe.each(NAMES)('%s port', (name) => {
+  it('answers every request of the corpus, and serves on', async () => {
+    const port = portOf(name);
+    const found: string[] = [];
+    for (const request of corpus.filter((one) => !isSlow(one))) {
+      const faults = [...(await probe(request, port)), ...(await aliveFaults(port))];
+      found.push(...faults.map((fault) => `${request.name}: ${fault}`));
+      if (port.program.hasEnded()) break;
+    }
+    expect(found).toEqual([]);
+  });
+
+  it('gives up on slow requests, and serves on', async () => {
+    const port = portOf(name);
+    const found = await Promise.all(
+      corpus.filter(isSlow).map(async (request) => [request.name, await probe(request, port)] as const),
+    );
+    expect(found.filter(([, faults]) => faults.length > 0)).toEqual([]);
+    expect(await aliveFaults(port)).toEqual([]);
+  });
+
+  it('answers requests made of the OpenAPI document, and serves on', async () => {
+    expect(await fuzzPort(portOf(name), others, FUZZED)).toEqual([]);
+  });
+
+  it('logs no error of them', () => {
+    expect(portOf(name).program.lines.filter(({ level }) => level === 'error')).toEqual([]);
+  });
+});

@@ -1,0 +1,103 @@
+/**
+ * `npm run test:matrix`: a selection of the integration and end-to-end tests against the versions of Postgres, Redis,
+ * Valkey and Node that the service works with, on the Postgres of distributions, which compiles plans, and from a path with a
+ * space as root and as an ordinary user.
+ *
+ * Servers are containers where an engine answers, or a Postgres that is installed here. What cannot be had on a machine is skipped, with its reason, and counted.
+ * Exit code 0 where all that was run passed, 1 where something failed or nothing could be run, 2 for a wrong command line.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type Combination, combinations } from './combinations.ts';
+import { NotHere, provideImage, type ReadyImage } from './images.ts';
+import { findInstalledPostgres, type InstalledPostgres } from './installed-postgres.ts';
+import { provideNode } from './nodes.ts';
+import { runSuite } from './run-suite.ts';
+import { providePlace, removeCopy } from './spaced-copy.ts';
+import { type Outcome, renderTable } from './table.ts';
+
+const checkout = resolve(import.meta.dirname, '../../..');
+const folder = join(checkout, '.tandem/matrix');
+const names = combinations.map(({ name }) => name);
+const byDefault = combinations.filter(({ onlyNamed }) => !onlyNamed);
+
+const HELP = `npm run test:matrix -- [options]
+  --only <names>   of ${names.join(', ')}
+                   (default: ${byDefault.map(({ name }) => name).join(', ')})
+Logs, and the figures as JSON, go to .tandem/matrix.
+`;
+
+const say = (line: string) => process.stderr.write(`matrix: ${line}\n`);
+
+/** Throws with a sentence for people. */
+function readCommandLine(args: string[]): readonly Combination[] | 'help' {
+  const { values } = parseArgs({ args, options: { only: { type: 'string' }, help: { type: 'boolean' } } });
+  if (values.help) return 'help';
+  if (values.only === undefined) return byDefault;
+  return values.only.split(',').map((name) => {
+    const found = combinations.find((one) => one.name === name);
+    if (found) return found;
+    throw new Error(`--only: there is no combination ${name}, only ${names.join(', ')}`);
+  });
+}
+
+/** The variables that `test/containers/choose-servers.ts` reads. */
+function serversOf(postgres: ReadyImage | InstalledPostgres | null, redis: ReadyImage | null): Record<string, string> {
+  if (postgres && 'binDir' in postgres) return { TEST_SERVERS: 'embedded', TEST_POSTGRES_BIN: postgres.binDir };
+  if (!postgres || !redis) return { TEST_SERVERS: 'embedded' };
+  return { TEST_SERVERS: 'containers', TEST_POSTGRES_IMAGE: postgres.name, TEST_REDIS_IMAGE: redis.name };
+}
+
+async function measure(combination: Combination): Promise<Outcome> {
+  const { name, suite, images } = combination;
+  const startedAt = performance.now();
+  const seconds = () => (performance.now() - startedAt) / 1000;
+  try {
+    const node = await provideNode(combination.node, folder);
+    const installed = combination.installedPostgres && (await findInstalledPostgres(combination.installedPostgres));
+    const postgres = installed || (images && (await provideImage(images.postgres, 'postgres')));
+    const redis = images && (await provideImage(images.redis, 'redis-server'));
+    const place = await providePlace(combination.place, checkout, folder);
+    const servers = serversOf(postgres, redis);
+    const versions = { node: node.version, postgres: postgres?.version ?? null, redis: redis?.version ?? null };
+    say(
+      `${name}: Node ${versions.node}, Postgres ${postgres?.version ?? 'embedded'}, Redis ${redis?.version ?? 'embedded'}`,
+    );
+    const log = join(folder, name);
+    const tally = await runSuite({ suite, node: node.program, place, servers, log });
+    say(`${name}: ${tally.passed} passed, ${tally.failed} failed in ${Math.round(seconds())} s`);
+    for (const failure of tally.failures) say(`  ${failure}`);
+    return { kind: 'run', name, place: combination.place, versions, seconds: seconds(), ...tally };
+  } catch (error) {
+    if (!(error instanceof NotHere)) throw error;
+    say(`${name}: SKIPPED: ${error.message}`);
+    return { kind: 'skipped', name, why: error.message };
+  }
+}
+
+async function main(chosen: readonly Combination[]): Promise<number> {
+  mkdirSync(folder, { recursive: true });
+  const outcomes: Outcome[] = [];
+  try {
+    for (const one of chosen) {
+      outcomes.push(await measure(one));
+      // After each: a run that is broken off leaves what it had.
+      writeFileSync(join(folder, 'matrix.json'), `${JSON.stringify(outcomes, null, 2)}\n`);
+    }
+  } finally {
+    removeCopy(folder);
+  }
+  process.stdout.write(`${renderTable(outcomes)}\n`);
+  const ran = outcomes.filter(({ kind }) => kind === 'run');
+  return ran.length > 0 && ran.every((one) => one.kind === 'run' && one.failed === 0) ? 0 : 1;
+}
+
+try {
+  const chosen = readCommandLine(process.argv.slice(2));
+  if (chosen === 'help') process.stdout.write(HELP);
+  else process.exitCode = await main(chosen);
+} catch (error) {
+  say(error instanceof Error ? error.message : String(error));
+  process.exitCode = 2;
+}
