@@ -1,10 +1,9 @@
 import type { OverlayEntry } from '@tandem/prediction/stored-prediction';
-import { beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createLossyWriter } from './lossy-writer.ts';
 
-beforeEach(() => {
-  vi.useFakeTimers();
-});
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
 
 function entry(userId: string, contextVersion = 1): OverlayEntry {
   return {
