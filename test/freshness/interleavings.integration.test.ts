@@ -1,5 +1,5 @@
-import { TandemError } from '@tandem/prediction/errors';
-import { PLAIN_READ } from '@tandem/prediction/read/read-options';
+import { TandemError } from '@tandem/freshness/errors';
+import { PLAIN_READ } from '@tandem/freshness/read-options';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
