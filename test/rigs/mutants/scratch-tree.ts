@@ -25,7 +25,7 @@ export interface ScratchTree {
 
 const LEFT_OUT = new Set(['.git', '.tandem', '.turbo', 'coverage']);
 /** Written in place, which would change the checkout's own through a hard link. */
-const CACHES = new Set(['.cache', '.vite', '.vitest']);
+const CACHES = new Set(['.cache', '.vite', '.vite-temp', '.vitest-cache']);
 
 /** Copies a checkout to a folder of the same file system, where there must be nothing yet. */
 export function createScratchTree(checkout: string, root: string): ScratchTree {
