@@ -31,6 +31,17 @@ describe('createHeldPredictions', () => {
     expect(memory.size()).toBe(2);
   });
 
+  it('forgets what nobody has read for a while as well', () => {
+    vi.useFakeTimers();
+    const memory = createHeldPredictions({ maxBytes: 1e6 });
+    for (const user of ['1', '2', '3']) memory.keep('g1', user, held(1));
+    vi.advanceTimersByTime(HALF_LIFE_MS);
+    memory.forgetUser('1');
+    memory.forget('g1', '2');
+    expect(memory.size()).toBe(1);
+    expect(memory.find('g1', '3')).toBeDefined();
+  });
+
   it('holds no more than its bound, and of that what was read last', () => {
     const memory = createHeldPredictions({ maxBytes: 20 * BYTES });
     for (let user = 10; user < 1_000; user++) {

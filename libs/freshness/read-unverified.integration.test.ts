@@ -16,6 +16,8 @@ let world: PredictionWorld;
 let read: PredictionReader;
 let isAway: boolean;
 let serverId: string | null;
+/** Called when Postgres has answered, and the reader does not know it yet. */
+let whenCertified: () => void;
 let inMemory: Predictor | undefined;
 
 beforeAll(async () => {
@@ -26,6 +28,7 @@ beforeEach(async () => {
   await world.adoptWith();
   isAway = false;
   serverId = 'one';
+  whenCertified = () => {};
   read = createProcess();
 });
 afterAll(() => world?.close());
@@ -44,7 +47,13 @@ function createProcess(): PredictionReader {
           return inMemory;
         },
       },
-      authority: { certify: (userIds) => unlessAway(() => authority.certify(userIds)) },
+      authority: {
+        async certify(userIds) {
+          const certificate = await unlessAway(() => authority.certify(userIds));
+          whenCertified();
+          return certificate;
+        },
+      },
       online: {
         ...world.online,
         serverId: () => serverId,
@@ -110,6 +119,14 @@ describe('while Postgres does not answer', () => {
     serverId = 'two';
     await loseSight();
     expect(await short(['1'])).toEqual(['stale unverified 0']);
+  });
+
+  it('nothing is served from a Redis server first seen once the certificate has come: its copy may be older', async () => {
+    whenCertified = () => {
+      serverId = 'two';
+    };
+    await loseSight();
+    expect(await short(['1'])).toEqual(['unavailable']);
   });
 
   it('nothing is served from Redis that a rollback has made void, as far as this process has heard', async () => {
