@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The `tandem` command: the one place here that touches the process; everything else is handed what it needs. */
 import { createInterface } from 'node:readline/promises';
-import { createCli } from './cli.ts';
+import { createCli } from './command-line/cli.ts';
 import { runProgram } from './program.ts';
 import { watchSignals } from './signals.ts';
 

@@ -1,8 +1,8 @@
 /** The Python that makes builds: quantisation is onnxruntime's own, and has no twin outside of Python. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import type { Cli } from '../cli.ts';
-import { CommandFailure } from '../failure.ts';
+import type { Cli } from '../command-line/cli.ts';
+import { CommandFailure } from '../command-line/failure.ts';
 
 /** What it must be able to import, as tried; others may do. */
 const PACKAGES = 'onnx==1.23.2 onnxruntime==1.32.0';

@@ -2,12 +2,12 @@
 import { isProblem } from '@tandem/client/client-errors';
 import type { ModelDetail } from '@tandem/client/model-wire';
 import type { Command } from 'commander';
-import { type Cli, present } from '../cli.ts';
-import { type ApiOptions, connect } from '../command-line/create-command.ts';
-import { parseMetric } from '../command-line/parse-options.ts';
-import { CommandFailure } from '../failure.ts';
-import { renderPushed } from '../output/render-model.ts';
-import { createProgressDisplay } from '../output/show-progress.ts';
+import { type Cli, present } from '../command-line/cli.ts';
+import { type ApiOptions, connect } from '../command-line/command.ts';
+import { CommandFailure } from '../command-line/failure.ts';
+import { parseMetric } from '../command-line/options.ts';
+import { renderPushed } from '../models/render-model.ts';
+import { createProgressDisplay } from '../output/progress.ts';
 
 export interface PushBuildOptions extends ApiOptions {
   readonly rowByRow?: boolean;

@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { CalibrationRows } from '@tandem/admission/calibration-rows';
 import type { WireTensor } from '@tandem/inference/protocol';
-import type { Cli } from '../cli.ts';
-import { CommandFailure } from '../failure.ts';
+import type { Cli } from '../command-line/cli.ts';
+import { CommandFailure } from '../command-line/failure.ts';
 
 export interface Quantised {
   readonly model: Buffer;

@@ -1,6 +1,7 @@
 /** What became of users, from a CSV file with the head `user_id,label`. */
+
+import { CommandFailure } from '../command-line/failure.ts';
 import { splitCsv } from '../csv/split-csv.ts';
-import { CommandFailure } from '../failure.ts';
 
 export interface Label {
   readonly userId: string;

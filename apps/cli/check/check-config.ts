@@ -4,15 +4,15 @@ import type { Pool, SampleLimits } from '@tandem/admission/sample-users';
 import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
 import { formatProblem, problemsOf } from '@tandem/config/config-problem';
 import type { CheckedModel } from '@tandem/inference/check-model';
-import { type ReadConfig, readConfig } from '../adoption/read-config.ts';
-import { findWithdrawn, KEEP_SERVED, withdrawalText } from '../adoption/served-predictors.ts';
+import type { Databases } from '../command-line/databases.ts';
 import { examineSchema } from '../doctor/examine-schema.ts';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
-import type { Databases } from '../servers/databases.ts';
-import type { GoldenComparison } from './golden/compare-golden.ts';
-import { checkGolden, type GoldenRequest } from './golden/judge-golden.ts';
+import type { GoldenComparison } from './compare-golden.ts';
+import { checkGolden, type GoldenRequest } from './judge-golden.ts';
 import { judgePredictors } from './judge-predictors.ts';
 import type { Sample } from './predict-sample.ts';
+import { type ReadConfig, readConfig } from './read-config.ts';
+import { findWithdrawn, KEEP_SERVED, withdrawalText } from './served-predictors.ts';
 
 export interface CheckReport {
   readonly file: string | null;

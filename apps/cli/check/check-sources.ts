@@ -3,8 +3,8 @@ import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { isTandemError, type TandemError } from '@tandem/freshness/errors';
 import { checkWatchable } from '@tandem/offline-store/sources/watch-source';
 import { listDeclaredWatches, listWatchedSources, resolveWatches } from '@tandem/offline-store/sources/watched-sources';
+import type { Databases } from '../command-line/databases.ts';
 import { type Finding, failed } from '../output/finding.ts';
-import type { Databases } from '../servers/databases.ts';
 import { describeSources } from '../sources/describe-sources.ts';
 import { watchRequests } from '../sources/watch-requests.ts';
 

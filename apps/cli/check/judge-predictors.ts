@@ -4,8 +4,8 @@
  */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
+import type { Databases } from '../command-line/databases.ts';
 import type { Finding } from '../output/finding.ts';
-import type { Databases } from '../servers/databases.ts';
 import { checkPredictor } from './check-predictor.ts';
 import { judgeProbabilities } from './judge-probabilities.ts';
 import { judgeReadTime } from './judge-read-time.ts';

@@ -7,7 +7,7 @@ import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { decodeOutputs, encodeOutputs, outputFault } from '@tandem/freshness/outputs';
 import type { Prediction } from '@tandem/freshness/predictor';
 import { findProvenance, type UserProvenance } from '@tandem/offline-store/features/provenance';
-import { explainFailure } from '../failure.ts';
+import { explainFailure } from '../command-line/failure.ts';
 import { type Finding, failed, warning } from '../output/finding.ts';
 import { count } from '../output/quantities.ts';
 import { noUserInTime, tooSlowForReads } from './judge-read-time.ts';

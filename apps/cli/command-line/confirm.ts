@@ -1,6 +1,6 @@
 /** Asks a person before something is done that hurts. */
-import type { Cli } from '../cli.ts';
-import { CommandFailure, EXIT_USAGE } from '../failure.ts';
+import type { Cli } from './cli.ts';
+import { CommandFailure, EXIT_USAGE } from './failure.ts';
 
 /** Throws where the answer is not yes, or nobody is here to answer. */
 export async function confirm(cli: Cli, question: string): Promise<void> {

@@ -1,10 +1,10 @@
 /** `tandem explain`: why a user gets this answer, now. */
 import { isProblem, ProblemError } from '@tandem/client/client-errors';
 import type { Command } from 'commander';
-import { type Cli, present } from '../cli.ts';
-import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
-import { CommandFailure } from '../failure.ts';
-import { renderExplanation } from '../output/render-explanation.ts';
+import { type Cli, present } from '../command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/command.ts';
+import { CommandFailure } from '../command-line/failure.ts';
+import { renderExplanation } from '../explanations/render-explanation.ts';
 
 export function explainCommand(cli: Cli): Command {
   return createApiCommand({

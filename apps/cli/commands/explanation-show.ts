@@ -1,8 +1,8 @@
 /** `tandem explanation show`: an answer that was kept, and what its model was given. */
 import type { Command } from 'commander';
-import { type Cli, present } from '../cli.ts';
-import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
-import { renderKept } from '../output/render-kept.ts';
+import { type Cli, present } from '../command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/command.ts';
+import { renderKept } from '../explanations/render-kept.ts';
 
 export function explanationShowCommand(cli: Cli): Command {
   return createApiCommand({

@@ -1,12 +1,12 @@
 /** `tandem generation approve`: what thresholds held back is put in force after all. */
 import type { Client } from '@tandem/client/create-client';
 import type { Command } from 'commander';
-import { type Cli, present } from '../cli.ts';
+import { type Cli, present } from '../command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/command.ts';
 import { confirm } from '../command-line/confirm.ts';
-import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
-import { parseWhole } from '../command-line/parse-options.ts';
+import { parseWhole } from '../command-line/options.ts';
+import { renderReport } from '../generations/render-report.ts';
 import { count } from '../output/quantities.ts';
-import { renderReport } from '../output/render-report.ts';
 
 interface Options extends ApiOptions {
   readonly yes?: boolean;

@@ -1,8 +1,8 @@
 /** `tandem generation list`: what runs have published, and what is in force. */
 import type { Command } from 'commander';
-import { type Cli, present } from '../cli.ts';
-import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
-import { renderGenerations } from '../output/render-generations.ts';
+import { type Cli, present } from '../command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/command.ts';
+import { renderGenerations } from '../generations/render-generations.ts';
 
 interface Options extends ApiOptions {
   readonly all?: boolean;

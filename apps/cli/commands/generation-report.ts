@@ -1,9 +1,9 @@
 /** `tandem generation report`: how a generation differs from the one that was served before it. */
 import type { Command } from 'commander';
-import { type Cli, present } from '../cli.ts';
-import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
-import { parseWhole } from '../command-line/parse-options.ts';
-import { renderReport } from '../output/render-report.ts';
+import { type Cli, present } from '../command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/command.ts';
+import { parseWhole } from '../command-line/options.ts';
+import { renderReport } from '../generations/render-report.ts';
 
 export function generationReportCommand(cli: Cli): Command {
   return createApiCommand({

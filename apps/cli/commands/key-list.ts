@@ -1,9 +1,9 @@
 /** `tandem key list`: the API keys, without their secrets, which nobody has. */
 import type { Command } from 'commander';
-import { type Cli, type CommonOptions, present } from '../cli.ts';
-import { createCommand } from '../command-line/create-command.ts';
+import { type Cli, type CommonOptions, present } from '../command-line/cli.ts';
+import { createCommand } from '../command-line/command.ts';
 import { withKeys } from '../keys/open-keys.ts';
-import { renderKeys } from '../output/render-keys.ts';
+import { renderKeys } from '../keys/render-keys.ts';
 
 interface Options extends CommonOptions {
   readonly all?: boolean;

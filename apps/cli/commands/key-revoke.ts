@@ -1,7 +1,7 @@
 /** `tandem key revoke`: takes a key back, for good. */
 import type { Command } from 'commander';
-import { type Cli, type CommonOptions, present } from '../cli.ts';
-import { createCommand } from '../command-line/create-command.ts';
+import { type Cli, type CommonOptions, present } from '../command-line/cli.ts';
+import { createCommand } from '../command-line/command.ts';
 import { withKeys } from '../keys/open-keys.ts';
 import { printable } from '../output/table.ts';
 

@@ -1,10 +1,10 @@
 /** `tandem key rotate`: a new secret for a key; the old one is accepted for a while. */
 import type { Command } from 'commander';
-import { type Cli, type CommonOptions, present } from '../cli.ts';
-import { createCommand } from '../command-line/create-command.ts';
+import { type Cli, type CommonOptions, present } from '../command-line/cli.ts';
+import { createCommand } from '../command-line/command.ts';
 import { findPepper, withKeys } from '../keys/open-keys.ts';
 import { parseGrace } from '../keys/parse-key-options.ts';
-import { renderNewKey } from '../output/render-keys.ts';
+import { renderNewKey } from '../keys/render-keys.ts';
 
 interface Options extends CommonOptions {
   readonly grace: number;

@@ -1,8 +1,8 @@
 /** `tandem model label`: gives a name to a model version, or moves it there. */
 import type { Command } from 'commander';
-import { type Cli, present } from '../cli.ts';
-import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
-import { parseWhole } from '../command-line/parse-options.ts';
+import { type Cli, present } from '../command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/command.ts';
+import { parseWhole } from '../command-line/options.ts';
 
 export function modelLabelCommand(cli: Cli): Command {
   return createApiCommand({

@@ -1,8 +1,8 @@
 /** `tandem model list`: the model versions of a predictor, and which is in force. */
 import type { Command } from 'commander';
-import { type Cli, present } from '../cli.ts';
-import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
-import { renderModels } from '../output/render-models.ts';
+import { type Cli, present } from '../command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/command.ts';
+import { renderModels } from '../models/render-models.ts';
 
 interface Options extends ApiOptions {
   readonly archived?: boolean;

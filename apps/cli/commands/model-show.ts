@@ -1,9 +1,9 @@
 /** `tandem model show`: one model version, what decides its answers, and what its trial showed. */
 import type { Command } from 'commander';
-import { type Cli, present } from '../cli.ts';
-import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
-import { parseWhole } from '../command-line/parse-options.ts';
-import { renderModel } from '../output/render-model.ts';
+import { type Cli, present } from '../command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/command.ts';
+import { parseWhole } from '../command-line/options.ts';
+import { renderModel } from '../models/render-model.ts';
 
 export function modelShowCommand(cli: Cli): Command {
   return createApiCommand({

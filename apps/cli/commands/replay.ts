@@ -1,9 +1,9 @@
 /** `tandem replay`: computes an answer again that was kept. */
 import type { Command } from 'commander';
-import { type Cli, present } from '../cli.ts';
-import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
-import { CommandFailure } from '../failure.ts';
-import { renderReplay } from '../output/render-kept.ts';
+import { type Cli, present } from '../command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/command.ts';
+import { CommandFailure } from '../command-line/failure.ts';
+import { renderReplay } from '../explanations/render-kept.ts';
 
 /** A model that nobody serves any more has to be loaded first. */
 const PATIENCE_MS = 60_000;

@@ -1,7 +1,7 @@
 /** `tandem rollout advance`: the next step of a canary, by hand. */
 import type { Command } from 'commander';
-import type { Cli } from '../cli.ts';
-import { createMoveCommand } from '../rollouts/move-command.ts';
+import type { Cli } from '../command-line/cli.ts';
+import { createMoveCommand } from '../rollouts/moves.ts';
 
 export function rolloutAdvanceCommand(cli: Cli): Command {
   return createMoveCommand(cli, {

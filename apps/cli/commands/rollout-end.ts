@@ -1,7 +1,7 @@
 /** `tandem rollout end`: ends a shadow or an A/B test. */
 import type { Command } from 'commander';
-import type { Cli } from '../cli.ts';
-import { createMoveCommand } from '../rollouts/move-command.ts';
+import type { Cli } from '../command-line/cli.ts';
+import { createMoveCommand } from '../rollouts/moves.ts';
 
 export function rolloutEndCommand(cli: Cli): Command {
   return createMoveCommand(cli, {

@@ -1,7 +1,7 @@
 /** `tandem rollout hold`: a rollout stays where it is. */
 import type { Command } from 'commander';
-import type { Cli } from '../cli.ts';
-import { createMoveCommand } from '../rollouts/move-command.ts';
+import type { Cli } from '../command-line/cli.ts';
+import { createMoveCommand } from '../rollouts/moves.ts';
 
 export function rolloutHoldCommand(cli: Cli): Command {
   return createMoveCommand(cli, {

@@ -1,7 +1,7 @@
 /** `tandem rollout override`: a user is put into an arm by hand, to see what it answers. */
 import type { Command } from 'commander';
-import { type Cli, present } from '../cli.ts';
-import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
+import { type Cli, present } from '../command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/command.ts';
 import { printable } from '../output/table.ts';
 import { findActive } from '../rollouts/find-rollout.ts';
 

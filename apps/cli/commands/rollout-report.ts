@@ -1,10 +1,10 @@
 /** `tandem rollout report`: what a rollout has served, what users did afterwards, and what follows from it. */
 import type { Command } from 'commander';
-import { type Cli, present } from '../cli.ts';
-import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
-import { renderRolloutReport } from '../output/render-rollout-report.ts';
-import { renderShadowReport } from '../output/render-shadow-report.ts';
+import { type Cli, present } from '../command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/command.ts';
 import { findRollout } from '../rollouts/find-rollout.ts';
+import { renderRolloutReport } from '../rollouts/render-report.ts';
+import { renderShadowReport } from '../rollouts/render-shadow-report.ts';
 
 export function rolloutReportCommand(cli: Cli): Command {
   return createApiCommand({

@@ -1,9 +1,9 @@
 /** `tandem rollout show`: who is served what by a rollout, and what it waits for. */
 import type { Command } from 'commander';
-import { type Cli, present } from '../cli.ts';
-import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
-import { renderRollout } from '../output/render-rollout.ts';
+import { type Cli, present } from '../command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/command.ts';
 import { findRollout } from '../rollouts/find-rollout.ts';
+import { renderRollout } from '../rollouts/render-rollout.ts';
 
 export function rolloutShowCommand(cli: Cli): Command {
   return createApiCommand({

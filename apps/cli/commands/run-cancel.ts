@@ -1,8 +1,8 @@
 /** `tandem run cancel`: stops a run. */
 import type { Command } from 'commander';
-import { type Cli, present } from '../cli.ts';
-import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
-import { renderRun } from '../output/render-run.ts';
+import { type Cli, present } from '../command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/command.ts';
+import { renderRun } from '../runs/render-run.ts';
 
 export function runCancelCommand(cli: Cli): Command {
   return createApiCommand({

@@ -1,9 +1,9 @@
 /** `tandem run list`: the newest runs. */
 import type { Command } from 'commander';
-import { type Cli, present } from '../cli.ts';
-import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
-import { parseWhole } from '../command-line/parse-options.ts';
-import { renderRuns } from '../output/render-run.ts';
+import { type Cli, present } from '../command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/command.ts';
+import { parseWhole } from '../command-line/options.ts';
+import { renderRuns } from '../runs/render-run.ts';
 
 interface Options extends ApiOptions {
   readonly predictor?: string;

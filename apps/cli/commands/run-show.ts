@@ -1,9 +1,9 @@
 /** `tandem run show`: one run, now or until its end. */
 import type { Command } from 'commander';
-import { type Cli, present } from '../cli.ts';
-import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
-import { followRun, throwUnlessDone } from '../follow-run.ts';
-import { renderRun } from '../output/render-run.ts';
+import { type Cli, present } from '../command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/command.ts';
+import { followRun, throwUnlessDone } from '../runs/follow-run.ts';
+import { renderRun } from '../runs/render-run.ts';
 
 interface Options extends ApiOptions {
   readonly follow?: boolean;

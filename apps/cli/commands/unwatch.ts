@@ -1,10 +1,10 @@
 /** `tandem unwatch`: removes the triggers that `tandem watch` or a config's `features.watch` created. */
 import type { Command } from 'commander';
-import { type Cli, type CommonOptions, present } from '../cli.ts';
-import { createCommand } from '../command-line/create-command.ts';
-import { CommandFailure } from '../failure.ts';
+import { findDatabaseUrl } from '../command-line/addresses.ts';
+import { type Cli, type CommonOptions, present } from '../command-line/cli.ts';
+import { createCommand } from '../command-line/command.ts';
+import { CommandFailure } from '../command-line/failure.ts';
 import { printable } from '../output/table.ts';
-import { findDatabaseUrl } from '../servers/addresses.ts';
 
 export function unwatchCommand(cli: Cli): Command {
   return createCommand({

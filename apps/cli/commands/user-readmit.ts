@@ -1,7 +1,7 @@
 /** `tandem user readmit`: ends an erasure. */
 import type { Command } from 'commander';
-import { type Cli, present } from '../cli.ts';
-import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
+import { type Cli, present } from '../command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/command.ts';
 import { printable } from '../output/table.ts';
 
 export function userReadmitCommand(cli: Cli): Command {

@@ -1,7 +1,7 @@
 /** `tandem version list`: the model versions that were stable, and when. */
 import type { Command } from 'commander';
-import { type Cli, present } from '../cli.ts';
-import { type ApiOptions, connect, createApiCommand } from '../command-line/create-command.ts';
+import { type Cli, present } from '../command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/command.ts';
 import { renderStableVersions } from '../output/render-stable-versions.ts';
 
 export function versionListCommand(cli: Cli): Command {

@@ -3,7 +3,7 @@
  * line breaks. Memory is bounded by a batch and by the longest row.
  */
 import { createReadStream } from 'node:fs';
-import { CommandFailure } from '../failure.ts';
+import { CommandFailure } from '../command-line/failure.ts';
 import { splitCsv } from './split-csv.ts';
 
 export interface CsvRow {

@@ -1,6 +1,6 @@
 /** Which API keys an API refuses though they are valid: those stored under another pepper than its own. */
 import { type ApiKey, listApiKeys } from '@tandem/offline-store/api-keys';
-import type { Cli } from '../cli.ts';
+import type { Cli } from '../command-line/cli.ts';
 import { knownPepperId, withKeys } from '../keys/open-keys.ts';
 import { type Finding, warning } from '../output/finding.ts';
 import { count } from '../output/quantities.ts';

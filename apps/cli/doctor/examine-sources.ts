@@ -5,9 +5,9 @@ import {
   listWatchedSources,
   type WatchedSource,
 } from '@tandem/offline-store/sources/watched-sources';
+import type { DatabaseUrls } from '../command-line/addresses.ts';
+import { type Databases, withDatabases } from '../command-line/databases.ts';
 import { type Finding, warning } from '../output/finding.ts';
-import type { DatabaseUrls } from '../servers/addresses.ts';
-import { type Databases, withDatabases } from '../servers/databases.ts';
 import { describeSources, keyOption } from '../sources/describe-sources.ts';
 import { findServedQueries } from '../sources/served-queries.ts';
 import { examineSchema } from './examine-schema.ts';

@@ -1,7 +1,8 @@
 /** Looks at everything that Tandem stands on. */
-import type { Cli } from '../cli.ts';
+
+import { findApiUrl, findDatabaseUrls, findRedisUrl } from '../command-line/addresses.ts';
+import type { Cli } from '../command-line/cli.ts';
 import type { Finding } from '../output/finding.ts';
-import { findApiUrl, findDatabaseUrls, findRedisUrl } from '../servers/addresses.ts';
 import { examineFeatureLogin } from './examine-feature-login.ts';
 import { examineKeys } from './examine-keys.ts';
 import { examineSources } from './examine-sources.ts';

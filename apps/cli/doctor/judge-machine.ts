@@ -2,7 +2,7 @@
 import { statfsSync } from 'node:fs';
 import { isPortFree } from '@tandem/local-servers/ports';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
-import { findPortHolder } from '../up/port-holder.ts';
+import { findPortHolder } from './port-holder.ts';
 
 /** The first whose types are stripped without a flag. */
 const OLDEST_NODE = [22, 18] as const;

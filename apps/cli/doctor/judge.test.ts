@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { plain } from '../command-line/paint.ts';
 import { renderFindings, summarise } from '../output/finding.ts';
-import { plain } from '../output/paint.ts';
 import { judgeDisk, judgeNode } from './judge-machine.ts';
 import { judgePostgres, type PostgresFacts } from './judge-postgres.ts';
 import { judgeRedis, type RedisFacts } from './judge-redis.ts';

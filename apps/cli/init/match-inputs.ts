@@ -6,9 +6,9 @@
 import type { TensorType } from '@tandem/freshness/predictor';
 import { describeTensor } from '@tandem/prediction/models/model-signature';
 import { valuesPerUser } from '@tandem/prediction/models/output-fit';
+import { bareName, featureName, findByName, suggestion } from '../command-line/names.ts';
 import { type Choice, chooseNumbers, chooseTexts, type LeftOut } from './choose-columns.ts';
 import { expressionFor } from './column-expression.ts';
-import { bareName, featureName, findByName, suggestion } from './names.ts';
 import { kindOf, type TableColumn, type TableFacts } from './table-facts.ts';
 
 export interface InputTensor {

@@ -3,10 +3,10 @@
 import type { Pool } from '@tandem/admission/sample-users';
 import { isTandemError } from '@tandem/freshness/errors';
 import { query } from '@tandem/offline-store/sql/database';
-import { CommandFailure } from '../failure.ts';
+import { CommandFailure } from '../command-line/failure.ts';
+import { findByName, suggestion } from '../command-line/names.ts';
 import { count } from '../output/quantities.ts';
 import { findTable, type Relation } from './find-table.ts';
-import { findByName, suggestion } from './names.ts';
 import { type KeyFacts, kindOf, type TableColumn, type TableFacts, type TextFacts } from './table-facts.ts';
 
 /** Rows of a text column that are looked at, and texts that are worth listing as categories. */

@@ -1,8 +1,8 @@
 /** What `init` tells of what it wrote: what was matched, what was not, and what to do next. */
 import { relative } from 'node:path';
 import { describeTensor } from '@tandem/prediction/models/model-signature';
-import { withdrawalText } from '../adoption/served-predictors.ts';
-import type { Cli } from '../cli.ts';
+import { withdrawalText } from '../check/served-predictors.ts';
+import type { Cli } from '../command-line/cli.ts';
 import { count } from '../output/quantities.ts';
 import { shellWord } from '../output/shell-word.ts';
 import { printable, renderTable } from '../output/table.ts';

@@ -6,9 +6,9 @@ import { findRunning, type RunningServices } from '@tandem/local-servers/running
 import { readOrCreateSecret } from '@tandem/local-servers/secret-file';
 import type { createPool } from '@tandem/offline-store/sql/database';
 import { pepperId } from '@tandem/prediction/keys/api-key';
-import type { Cli } from '../cli.ts';
-import { CommandFailure } from '../failure.ts';
-import { findDatabaseUrl, givenDatabaseUrl } from '../servers/addresses.ts';
+import { findDatabaseUrl, givenDatabaseUrl } from '../command-line/addresses.ts';
+import type { Cli } from '../command-line/cli.ts';
+import { CommandFailure } from '../command-line/failure.ts';
 
 const UNDEFINED_TABLE = '42P01';
 const PEPPER_FILE = 'api-key-pepper';

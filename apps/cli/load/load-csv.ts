@@ -3,9 +3,9 @@ import { basename } from 'node:path';
 import type { Pool } from '@tandem/admission/sample-users';
 import type { TellStep } from '@tandem/admission/tell-step';
 import { type LoadedTable, type LoadOutcome, loadTable, RowRefused } from '@tandem/offline-store/sources/load-table';
+import type { CommandFailure } from '../command-line/failure.ts';
+import { findByName, suggestion } from '../command-line/names.ts';
 import { type CsvRow, csvFailure, readCsv } from '../csv/read-csv.ts';
-import type { CommandFailure } from '../failure.ts';
-import { findByName, suggestion } from '../init/names.ts';
 import { addCell, type ColumnFacts, type ColumnType, described, newColumn } from './infer-columns.ts';
 
 export interface LoadRequest {

@@ -2,8 +2,8 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { OutcomeInput } from '@tandem/client/outcomes';
+import { CommandFailure } from '../command-line/failure.ts';
 import { splitCsv } from '../csv/split-csv.ts';
-import { CommandFailure } from '../failure.ts';
 
 const FIELDS = ['id', 'source', 'userId', 'name', 'value', 'time'] as const;
 type Field = (typeof FIELDS)[number];

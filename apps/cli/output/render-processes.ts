@@ -1,6 +1,6 @@
 /** Processes as people read them: a line for each model version that one keeps loaded. */
 import type { ProcessView } from '@tandem/client/wire';
-import type { Paint, Tone } from './paint.ts';
+import type { Paint, Tone } from '../command-line/paint.ts';
 import { ago } from './quantities.ts';
 import { printable, renderTable } from './table.ts';
 

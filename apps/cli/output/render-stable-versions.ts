@@ -1,6 +1,6 @@
 /** The history of stable model versions as people read it. */
 import type { StableVersionView } from '@tandem/client/wire';
-import type { Paint } from './paint.ts';
+import type { Paint } from '../command-line/paint.ts';
 import { ago, moment } from './quantities.ts';
 import { renderTable } from './table.ts';
 

@@ -1,6 +1,6 @@
 /** A line on standard error for each step that takes more than a few seconds: what is waited for. */
 import type { TellStep } from '@tandem/admission/tell-step';
-import type { Output } from '../cli.ts';
+import type { Output } from '../command-line/cli.ts';
 
 const PATIENCE_MS = 3_000;
 

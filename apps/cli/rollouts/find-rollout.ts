@@ -1,7 +1,7 @@
 /** The rollout that a command is about: by its id, or the active one of a predictor. */
 import type { Client } from '@tandem/client/create-client';
 import type { RolloutState, RolloutView } from '@tandem/client/rollouts';
-import { CommandFailure } from '../failure.ts';
+import { CommandFailure } from '../command-line/failure.ts';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const ACTIVE: ReadonlySet<RolloutState> = new Set(['preparing', 'running', 'held']);

@@ -2,8 +2,8 @@
 import { findQueryTables } from '@tandem/offline-store/sources/query-tables';
 import { type Watched, watchSource } from '@tandem/offline-store/sources/watch-source';
 import { findTable } from '@tandem/offline-store/sources/watchable-table';
-import { CommandFailure, EXIT_USAGE } from '../failure.ts';
-import type { Databases } from '../servers/databases.ts';
+import type { Databases } from '../command-line/databases.ts';
+import { CommandFailure, EXIT_USAGE } from '../command-line/failure.ts';
 import { findServedQueries } from './served-queries.ts';
 
 export interface WatchOptions {

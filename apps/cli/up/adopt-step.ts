@@ -1,9 +1,9 @@
 /** The config's turn in `tandem up`. */
 import { resolve } from 'node:path';
-import { type AdoptedConfig, adoptConfig, renderAdoption } from '../adoption/adopt-config.ts';
-import { modelMemoryMb } from '../adoption/model-memory.ts';
-import type { DatabaseUrls } from '../servers/addresses.ts';
-import { withDatabases } from '../servers/databases.ts';
+import { type AdoptedConfig, adoptConfig, renderAdoption } from '../adopt/adopt-config.ts';
+import type { DatabaseUrls } from '../command-line/addresses.ts';
+import { withDatabases } from '../command-line/databases.ts';
+import { modelMemoryMb } from '../command-line/model-memory.ts';
 import { EXAMPLE_CONFIG } from './example.ts';
 import type { UpContext, UpOptions } from './up-context.ts';
 

@@ -2,8 +2,8 @@
 import { readEnvironment } from '@tandem/config/environment';
 import { http } from '@tandem/config/environment-sections';
 import { findFreePort, isPortFree } from '@tandem/local-servers/ports';
-import { CommandFailure } from '../failure.ts';
-import { findPortHolder } from './port-holder.ts';
+import { CommandFailure } from '../command-line/failure.ts';
+import { findPortHolder } from '../doctor/port-holder.ts';
 
 export interface ApiAddress {
   readonly port: number;

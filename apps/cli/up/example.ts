@@ -1,7 +1,7 @@
 /** The example shop's history. The shop is an application of its own, so it loads its data itself, as a program. */
 import { fileURLToPath } from 'node:url';
 import { runCommand } from '@tandem/local-servers/run-command';
-import { CommandFailure } from '../failure.ts';
+import { CommandFailure } from '../command-line/failure.ts';
 import type { UpContext } from './up-context.ts';
 
 const LOADER = fileURLToPath(new URL('../../shop/load-history-main.ts', import.meta.url));

@@ -1,6 +1,6 @@
 /** What to try once everything runs. */
-import type { ToTry } from '../adoption/adopt-config.ts';
-import type { Paint } from '../output/paint.ts';
+import type { ToTry } from '../adopt/adopt-config.ts';
+import type { Paint } from '../command-line/paint.ts';
 import { shellOperand, shellWord } from '../output/shell-word.ts';
 
 export interface NextSteps {

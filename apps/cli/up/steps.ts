@@ -1,5 +1,5 @@
 /** The lines that tell what `tandem up` does, one a step: `postgres  running on 127.0.0.1:41234`. */
-import type { Cli, CommonOptions } from '../cli.ts';
+import type { Cli, CommonOptions } from '../command-line/cli.ts';
 
 export type Say = (step: string, text: string) => void;
 

@@ -1,6 +1,6 @@
 /** What the steps of `tandem up` share. */
 import type { StateDir } from '@tandem/local-servers/state-dir';
-import type { Cli, CommonOptions } from '../cli.ts';
+import type { Cli, CommonOptions } from '../command-line/cli.ts';
 import type { Say } from './steps.ts';
 import type { Supervised, SupervisorParts } from './supervise.ts';
 

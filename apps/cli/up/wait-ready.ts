@@ -1,5 +1,5 @@
 /** Waits until the API says that it can answer. */
-import { CommandFailure } from '../failure.ts';
+import { CommandFailure } from '../command-line/failure.ts';
 
 export interface ReadyParts {
   readonly url: string;

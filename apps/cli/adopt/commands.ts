@@ -1,0 +1,50 @@
+/** `tandem adopt`: makes a config what API and worker serve. */
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { findDatabaseUrls } from '../command-line/addresses.ts';
+import { type Cli, type CommonOptions, present } from '../command-line/cli.ts';
+import { createCommand } from '../command-line/command.ts';
+import { withDatabases } from '../command-line/databases.ts';
+import { modelMemoryMb } from '../command-line/model-memory.ts';
+import { createStepTeller } from '../output/tell-steps.ts';
+
+interface Options extends CommonOptions {
+  readonly config: string;
+  readonly force?: boolean;
+  readonly run?: boolean;
+}
+
+export function adoptCommand(cli: Cli): Command {
+  return createCommand({
+    name: 'adopt',
+    description: 'check a config and serve what it says; adopting the same one again changes nothing',
+    detail: `Refuses a config that tandem check finds errors in, and changes nothing then. Errors of predictors that would not change
+do not count. Prints the warnings of tandem check. --force adopts it all the same and prints each error that it ignores.
+A config is all that a database serves: adopting one stops serving each predictor that is not in it.
+Until a run has scored all users of a new model version, reads are live. adopt prints when the schedule starts that run.
+Ends with 0: adopted; 1: refused, and nothing changed; 2: wrong usage.`,
+    example: 'tandem adopt --config ./tandem.config.ts --run',
+  })
+    .option('--config <path>', 'the config', 'tandem.config.ts')
+    .option('--force', 'adopt it although check finds errors in it')
+    .option('--run', 'start a run of all users of each predictor that has no stored predictions')
+    .action(async (options: Options) => {
+      const { adoptConfig, renderAdoption } = await import('./adopt-config.ts');
+      const { findFirstRuns, renderFirstRun } = await import('./first-runs.ts');
+      await withDatabases(findDatabaseUrls(cli), { applicationName: 'tandem-adopt' }, async (databases) => {
+        const adopted = await adoptConfig(databases, resolve(cli.cwd, options.config), {
+          memoryLimitMb: modelMemoryMb(cli),
+          force: options.force === true,
+          command: 'tandem adopt',
+          ...(options.json ? {} : { step: createStepTeller(cli.stderr) }),
+          say: (line) => cli.stderr.write(`${line}\n`),
+          cwd: cli.cwd,
+        });
+        const firstRuns = await findFirstRuns(databases.pool, options.run === true);
+        present(cli, options, { ...adopted, firstRuns }, () => [
+          ...renderAdoption(adopted, cli.cwd),
+          ...firstRuns.flatMap(renderFirstRun),
+        ]);
+      });
+    });
+}

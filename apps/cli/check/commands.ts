@@ -1,0 +1,100 @@
+/** `tandem check`: would this config work, here? */
+import { resolve } from 'node:path';
+import { tellNothing } from '@tandem/admission/tell-step';
+import type { Command } from 'commander';
+import { findDatabaseUrls } from '../command-line/addresses.ts';
+import { type Cli, type CommonOptions, present } from '../command-line/cli.ts';
+import { createCommand } from '../command-line/command.ts';
+import { withDatabases } from '../command-line/databases.ts';
+import { CommandFailure, EXIT_USAGE } from '../command-line/failure.ts';
+import { modelMemoryMb } from '../command-line/model-memory.ts';
+import { parseShare } from '../command-line/options.ts';
+import { renderValue } from '../output/answer.ts';
+import { renderFindings, summarise } from '../output/finding.ts';
+import { duration } from '../output/quantities.ts';
+import { printable, renderFields } from '../output/table.ts';
+import { createStepTeller } from '../output/tell-steps.ts';
+import type { CheckReport } from './check-config.ts';
+import type { GoldenRequest } from './judge-golden.ts';
+import type { Sample } from './predict-sample.ts';
+
+interface Options extends CommonOptions {
+  readonly config: string;
+  readonly golden?: string;
+  readonly key?: string;
+  readonly predictor?: string;
+  readonly tolerance?: number;
+}
+
+/** As near as 32-bit floats of two programs are to each other. */
+const TOLERANCE = 1e-4;
+
+/** Looking for duplicate keys reads the whole source; a query that takes longer is told to be slow. */
+const STATEMENT_TIMEOUT_MS = 30_000;
+
+export function checkCommand(cli: Cli): Command {
+  return createCommand({
+    name: 'check',
+    description: 'check a config against its database and its models, without putting it in force',
+    detail: `Judges the query (columns, types, one row a user, nulls, index), the model (signature; trial runs on real users and
+made-up ones, alone and in batches) and the times; shows one prediction of each predictor with its inputs and cost.
+The model is tried within INFERENCE_MEMORY_MB, as it will be served. Reads the database, and changes nothing there.
+--golden compares the model's predictions with those that training exported, a CSV file with a column of user ids and a
+column an output (score; a field with several values: field_0, field_1, …). It shows columns in the wrong order.
+Ends with 0: no error, perhaps warnings; 1: an error; 2: wrong usage.`,
+    example: 'tandem check --config ./tandem.config.ts',
+  })
+    .option('--config <path>', 'the config, or its folder', 'tandem.config.ts')
+    .option('--golden <file>', 'expected predictions of up to 10,000 users, a CSV file')
+    .option('--key <column>', 'its column of user ids (default: user_id, or the only one that is no output)')
+    .option('--predictor <name>', 'the predictor that it is of, where the config has several')
+    .option(
+      '--tolerance <share>',
+      `the allowed difference, as a share of the value (default: ${TOLERANCE})`,
+      parseShare,
+    )
+    .action(async (options: Options) => {
+      const golden = goldenRequest(cli, options);
+      const { checkConfig } = await import('./check-config.ts');
+      const choice = { applicationName: 'tandem-check', statementTimeoutMs: STATEMENT_TIMEOUT_MS };
+      await withDatabases(findDatabaseUrls(cli), choice, async (databases) => {
+        const tell = options.json ? tellNothing : createStepTeller(cli.stderr);
+        const report = await checkConfig(databases, resolve(cli.cwd, options.config), modelMemoryMb(cli), {
+          tell,
+          golden,
+        });
+        present(cli, options, { ...report, summary: summarise(report.findings) }, () => render(cli, report));
+        if (report.findings.some(({ level }) => level === 'error')) throw new CommandFailure('', { presented: true });
+      });
+    });
+}
+
+function goldenRequest(cli: Cli, options: Options): GoldenRequest | undefined {
+  const { golden, key = null, predictor = null, tolerance = TOLERANCE } = options;
+  if (golden !== undefined) return { file: resolve(cli.cwd, golden), key, predictor, tolerance };
+  const extra = (['key', 'predictor', 'tolerance'] as const).find((name) => options[name] !== undefined);
+  if (extra === undefined) return undefined;
+  throw new CommandFailure(`--${extra} has no meaning without --golden`, {
+    remedy: 'add --golden <file>, or leave it out',
+    exitCode: EXIT_USAGE,
+  });
+}
+
+function render({ paint }: Cli, { findings, samples }: CheckReport): string[] {
+  return [...renderFindings(findings, paint), ...samples.flatMap(renderSample), '', summarise(findings)];
+}
+
+function renderSample({ predictor, userId, features, prediction, featuresMs, inferenceMs }: Sample): string[] {
+  const outputs = Object.entries(prediction).map(([name, value]) => `${printable(name)} ${renderValue(value)}`);
+  const times = `features read in ${milliseconds(featuresMs)}, inferred in ${milliseconds(inferenceMs)}`;
+  const inputs = features.map(({ name, value }) => [name, value === null ? 'null' : renderValue(value)] as const);
+  return [
+    '',
+    `${predictor} for user ${printable(userId)}: ${outputs.join(', ')} (${times}), from`,
+    ...renderFields(inputs, '  '),
+  ];
+}
+
+function milliseconds(ms: number): string {
+  return ms < 10 ? `${ms.toFixed(1)} ms` : duration(ms);
+}

@@ -1,0 +1,197 @@
+/**
+ * Compares a model's predictions with those that training exported. Columns of a matrix in the wrong order are the one
+ * fault of a config that neither the query nor the model shows: every score is wrong, and looks like a score.
+ */
+import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
+import type { Pool } from '@tandem/admission/sample-users';
+import { isTandemError } from '@tandem/freshness/errors';
+import { type FeatureBatch, scorableRows } from '@tandem/freshness/features';
+import { decodeOutputs } from '@tandem/freshness/outputs';
+import type { ModelVersion, Prediction } from '@tandem/freshness/predictor';
+import type { InferencePool } from '@tandem/inference/pool';
+import { createFeatureSource } from '@tandem/offline-store/features/features';
+import { scoreIsolating } from '@tandem/prediction/scoring/isolate-poison';
+import { findOrder } from './find-order.ts';
+import type { Golden, GoldenUser } from './read-golden.ts';
+import { withScorer } from './with-scorer.ts';
+
+/** A value that is not as expected. */
+export interface Difference {
+  readonly userId: string;
+  readonly column: string;
+  readonly expected: number | string;
+  readonly got: number | string;
+  /** How many times the allowed difference it is; 0 of texts, which have no distance. */
+  readonly excess: number;
+}
+
+export interface GoldenComparison {
+  readonly predictor: string;
+  /** Users in the file. */
+  readonly users: number;
+  /** Users whose values are all as expected. */
+  readonly equal: number;
+  /** The greatest first, one a user. */
+  readonly differences: readonly Difference[];
+  /** Users that the query does not give. */
+  readonly unknown: readonly string[];
+  /** Users that cannot be scored, and why. */
+  readonly unscorable: readonly { readonly userId: string; readonly why: string }[];
+  readonly tolerance: number;
+  /** An order of the feature columns that gives the expected values; null if none was found or needed. */
+  readonly order: readonly string[] | null;
+  /** Instead of an order, for a model whose inputs take one column each, by name: the columns that need other values. */
+  readonly exchange: readonly { readonly column: string; readonly valuesOf: string }[] | null;
+}
+
+const USERS_AT_ONCE = 500;
+const READ_MS = 10_000;
+const DEADLINE_MS = 10_000;
+/** Differences of values near zero are measured against this: a float32 of a sum has no more digits there. */
+const LEAST_MAGNITUDE = 0.01;
+
+/** @param tolerance allowed difference, as a share of the value */
+export async function compareGolden(
+  pool: Pool,
+  predictor: CheckedPredictor,
+  golden: Golden,
+  { tolerance, memoryLimitMb }: { readonly tolerance: number; readonly memoryLimitMb: number },
+): Promise<GoldenComparison> {
+  return withScorer(predictor, memoryLimitMb, async (scorer, version) => {
+    const sums = newSums();
+    let first: FeatureBatch | undefined;
+    const source = createFeatureSource(pool, { usersTimeoutMs: READ_MS });
+    for (let at = 0; at < golden.users.length; at += USERS_AT_ONCE) {
+      const users = golden.users.slice(at, at + USERS_AT_ONCE);
+      const ids = users.map(({ userId }) => userId);
+      const { batch } = await source.readUsers(version, ids);
+      first ??= batch;
+      const predictions = await predictAll(scorer, version, batch);
+      for (const user of users) add(sums, user, predictions.get(user.userId), golden, tolerance);
+    }
+    const differences = sums.differences.sort((a, b) => b.excess - a.excess);
+    const judge = (batch: FeatureBatch) => judgeOrder(scorer, version, batch, golden, tolerance);
+    const order = differences.length === 0 || !first ? null : await findOrder(first, judge);
+    const isByName = version.inputs.every(({ columns }) => columns.length === 1);
+    const { equal, unknown, unscorable } = sums;
+    const users = golden.users.length;
+    return {
+      ...{ predictor: predictor.name, users, equal, differences, unknown, unscorable, tolerance },
+      order: isByName ? null : order,
+      exchange: isByName && order && first ? exchangeOf(first, order) : null,
+    };
+  });
+}
+
+function exchangeOf({ columns }: FeatureBatch, order: readonly string[]) {
+  return columns
+    .map(({ name }, i) => ({ column: name, valuesOf: order[i] ?? name }))
+    .filter(({ column, valuesOf }) => column !== valuesOf);
+}
+
+interface Sums {
+  equal: number;
+  readonly differences: Difference[];
+  readonly unknown: string[];
+  readonly unscorable: { userId: string; why: string }[];
+}
+
+const newSums = (): Sums => ({ equal: 0, differences: [], unknown: [], unscorable: [] });
+
+function add(
+  sums: Sums,
+  user: GoldenUser,
+  predicted: Prediction | string | undefined,
+  golden: Golden,
+  tolerance: number,
+): void {
+  if (predicted === undefined) sums.unknown.push(user.userId);
+  else if (typeof predicted === 'string') sums.unscorable.push({ userId: user.userId, why: predicted });
+  else {
+    const worst = worstDifference(user, predicted, golden, tolerance);
+    if (worst) sums.differences.push(worst);
+    else sums.equal++;
+  }
+}
+
+/**
+ * By user the prediction, or why there is none; a user without a row is not among them.
+ * @param isolation how many failures there may be before all that failed is given up; one user fails alone otherwise
+ */
+async function predictAll(
+  scorer: InferencePool,
+  version: ModelVersion,
+  batch: FeatureBatch,
+  isolation: { readonly budget?: number } = {},
+): Promise<Map<string, Prediction | string>> {
+  const found = new Map<string, Prediction | string>();
+  for (const [row, why] of batch.faults) found.set(batch.userIds[row] ?? '', why);
+  const rows = scorableRows(batch);
+  if (rows.length === 0) return found;
+  const request = { version, batch, rows, timeoutMs: DEADLINE_MS, priority: 'batch' } as const;
+  const { outputs, faults } = await scoreIsolating(scorer, request, isolation);
+  for (const row of rows) {
+    const bytes = outputs.get(row);
+    const why = faults.get(row) ?? 'the model gave nothing';
+    found.set(batch.userIds[row] ?? '', bytes ? decodeOutputs(version.outputs, bytes) : why);
+  }
+  return found;
+}
+
+function worstDifference(
+  { userId, expected }: GoldenUser,
+  prediction: Prediction,
+  { outputs }: Golden,
+  tolerance: number,
+): Difference | undefined {
+  let worst: Difference | undefined;
+  outputs.forEach(({ column, field, index }, i) => {
+    const said = prediction[field];
+    const value = Array.isArray(said) ? said[index ?? 0] : said;
+    const wanted = expected[i] ?? Number.NaN;
+    const got = typeof wanted === 'number' ? Number(value) : String(value);
+    const excess = excessOf(wanted, got, tolerance);
+    if (excess !== null && (worst === undefined || excess > worst.excess)) {
+      worst = { userId, column, expected: wanted, got, excess };
+    }
+  });
+  return worst;
+}
+
+/** Null where the values are near enough. */
+function excessOf(expected: number | string, got: number | string, tolerance: number): number | null {
+  if (typeof expected === 'string' || typeof got === 'string') return expected === got ? null : 0;
+  const allowed = tolerance * Math.max(Math.abs(expected), Math.abs(got), LEAST_MAGNITUDE);
+  const difference = Math.abs(expected - got);
+  return difference <= allowed ? null : difference / allowed;
+}
+
+/** Returns how far the model's answers for features in another order are from what is expected; 0: they are as expected. */
+async function judgeOrder(
+  scorer: InferencePool,
+  version: ModelVersion,
+  batch: FeatureBatch,
+  golden: Golden,
+  tolerance: number,
+): Promise<number> {
+  try {
+    return misfit(await predictAll(scorer, version, batch, { budget: 0 }), golden, tolerance);
+  } catch (error) {
+    // A wrong order may be one that the model takes too long for.
+    if (isTandemError(error)) return Number.POSITIVE_INFINITY;
+    throw error;
+  }
+}
+
+function misfit(predictions: ReadonlyMap<string, Prediction | string>, golden: Golden, tolerance: number): number {
+  let sum = 0;
+  for (const user of golden.users) {
+    const predicted = predictions.get(user.userId);
+    if (predicted === undefined) continue;
+    if (typeof predicted === 'string') return Number.POSITIVE_INFINITY;
+    const worst = worstDifference(user, predicted, golden, tolerance);
+    // The logarithm: one user who is far away must not hide that the others came nearer.
+    if (worst) sum += 1 + Math.log1p(worst.excess);
+  }
+  return sum;
+}

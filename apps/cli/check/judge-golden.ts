@@ -1,0 +1,105 @@
+/** What `check --golden` finds: how many users of the file are predicted as it says, and who is not. */
+import { basename } from 'node:path';
+import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
+import type { Pool } from '@tandem/admission/sample-users';
+import type { TellStep } from '@tandem/admission/tell-step';
+import { CommandFailure } from '../command-line/failure.ts';
+import { type Finding, failed, ok } from '../output/finding.ts';
+import { count } from '../output/quantities.ts';
+import { compareGolden, type Difference, type GoldenComparison } from './compare-golden.ts';
+import { readGolden } from './read-golden.ts';
+
+export interface GoldenRequest {
+  readonly file: string;
+  /** The predictor's name; null: the only one of the config. */
+  readonly predictor: string | null;
+  readonly key: string | null;
+  readonly tolerance: number;
+}
+
+export interface GoldenJudgement {
+  readonly comparison: GoldenComparison;
+  readonly finding: Finding;
+}
+
+const SHOWN = 5;
+
+/** Rejects with a CommandFailure where the file cannot be compared. */
+export async function checkGolden(
+  pool: Pool,
+  predictors: readonly CheckedPredictor[],
+  request: GoldenRequest,
+  { memoryLimitMb, tell }: { readonly memoryLimitMb: number; readonly tell: TellStep },
+): Promise<GoldenJudgement> {
+  const { file, key, tolerance } = request;
+  const predictor = choose(predictors, request);
+  const { keyType, outputs } = predictor.definition;
+  const comparison = await tell(`comparing ${predictor.name} with ${basename(file)}`, async () => {
+    const golden = await readGolden(file, { keyType, outputs, key });
+    return compareGolden(pool, predictor, golden, { tolerance, memoryLimitMb });
+  });
+  return { comparison, finding: judgeComparison(comparison, basename(file)) };
+}
+
+function choose(predictors: readonly CheckedPredictor[], { predictor }: GoldenRequest): CheckedPredictor {
+  const names = predictors.map(({ name }) => name).join(', ');
+  const [found, ...more] = predictors.filter(({ name }) => predictor === null || name === predictor);
+  if (found && more.length === 0) return found;
+  const problem = found ? 'the config has several predictors' : `the config has no predictor ${predictor}`;
+  throw new CommandFailure(problem, { remedy: `name the one that the file is of with --predictor: ${names}` });
+}
+
+/** @param file its name, for the text */
+export function judgeComparison(comparison: GoldenComparison, file: string): Finding {
+  const { predictor, users, equal, tolerance } = comparison;
+  const subject = `${predictor} golden`;
+  if (equal === users)
+    return ok(subject, `${file}: all of ${usersText(users)} as expected, to ${tolerance} of the value`);
+  const lines = [...differenceLines(comparison), ...missingLines(comparison)];
+  return failed(subject, `${file}: ${lines.join('\n')}`, remedyFor(comparison));
+}
+
+function differenceLines({ differences, users, tolerance, equal }: GoldenComparison): string[] {
+  const [worst, ...others] = differences;
+  if (worst === undefined) return [`${count(equal)} of ${count(users)} users as expected`];
+  const more = others.slice(0, SHOWN - 1).map(differenceText);
+  return [
+    `${count(differences.length)} of ${count(users)} users differ by more than ${tolerance} of the value; the worst:`,
+    ...[differenceText(worst), ...more].map((text) => `  ${text}`),
+  ];
+}
+
+function differenceText({ userId, column, expected, got }: Difference): string {
+  return `user ${userId}: ${column} ${expected} expected, ${got} computed`;
+}
+
+function missingLines({ unknown, unscorable }: GoldenComparison): string[] {
+  const reasons = unscorable.slice(0, SHOWN).map(({ userId, why }) => `  user ${userId}: ${why}`);
+  return [
+    ...(unknown.length === 0 ? [] : [`the query gives no row of ${usersText(unknown.length)}: ${listed(unknown)}`]),
+    ...(unscorable.length === 0 ? [] : [`${usersText(unscorable.length)} cannot be scored:`, ...reasons]),
+  ];
+}
+
+function usersText(users: number): string {
+  return `${count(users)} ${users === 1 ? 'user' : 'users'}`;
+}
+
+function listed(userIds: readonly string[]): string {
+  return `${userIds.slice(0, SHOWN).join(', ')}${userIds.length > SHOWN ? ', …' : ''}`;
+}
+
+function remedyFor({ order, exchange, differences, unscorable }: GoldenComparison): string {
+  if (exchange) {
+    const moved = exchange.map(({ column, valuesOf }) => `${column} has those of ${valuesOf}`);
+    return `exchange these columns in the query; the model gives the expected values if ${moved.join(', ')}`;
+  }
+  if (order) {
+    return `select the columns in the order of the training; in this one the model gives what the file says: ${order.join(', ')}`;
+  }
+  if (differences.length > 0) {
+    return 'compare the query with the training: the order of its columns, their units, nulls and categories; and whether the table has changed since the file was written';
+  }
+  if (unscorable.length > 0) return 'see features.nulls and features.categories, or leave these users out of the file';
+  return 'see that the file and the database are of one day, and that its ids are those of the query';
+}

@@ -1,0 +1,100 @@
+/** How a command ends when it cannot do what was asked: what, where, and how to fix it; never a stack trace. */
+import { ProblemError, UnreachableError } from '@tandem/client/client-errors';
+import { isTandemError, type TandemError } from '@tandem/freshness/errors';
+import { LocalServerError } from '@tandem/local-servers/local-server-error';
+import { explainStoreRefusal } from './store-refusals.ts';
+
+export const EXIT_FAILURE = 1;
+export const EXIT_USAGE = 2;
+/** 128 + SIGINT, as shells have it. */
+export const EXIT_INTERRUPTED = 130;
+
+export interface CommandFailureOptions {
+  readonly remedy?: string | undefined;
+  readonly exitCode?: number;
+  readonly presented?: boolean;
+  readonly cause?: unknown;
+}
+
+/** A failure that a person can act on. An empty message: all has been said. */
+export class CommandFailure extends Error {
+  readonly remedy: string | undefined;
+  readonly exitCode: number;
+  /** The result, which says it too, has been printed: there is no other JSON document. */
+  readonly presented: boolean;
+
+  constructor(message: string, options: CommandFailureOptions = {}) {
+    super(message, { cause: options.cause });
+    this.name = 'CommandFailure';
+    this.remedy = options.remedy;
+    this.exitCode = options.exitCode ?? EXIT_FAILURE;
+    this.presented = options.presented ?? false;
+  }
+}
+
+export interface Failure {
+  /** What programs react to, where there is a code. */
+  readonly code: string;
+  readonly message: string;
+  /** Where: a path into the input, the config, or an address. */
+  readonly where: string | undefined;
+  readonly remedy: string | undefined;
+  readonly exitCode: number;
+}
+
+/** What is told of an error, whatever threw it. */
+export function explainFailure(error: unknown): Failure {
+  if (error instanceof CommandFailure) {
+    return failure('failed', error.message, undefined, error.remedy, error.exitCode);
+  }
+  if (error instanceof ProblemError) {
+    const remedy = error.remedy ?? (error.retryAfter === undefined ? undefined : `try again in ${error.retryAfter} s`);
+    return failure(error.code, error.message, error.field, remedy);
+  }
+  if (error instanceof UnreachableError) {
+    const remedy = 'start it with `tandem up`, or name where it listens with --url or TANDEM_URL';
+    return failure('unreachable', error.message, undefined, error.timedOut ? 'try again, or see its log' : remedy);
+  }
+  if (isTandemError(error, 'unavailable')) return explainOutage(error);
+  if (isTandemError(error)) return failure(error.code, error.message, error.field, error.remedy);
+  if (error instanceof LocalServerError) {
+    const problem = error.message.slice(0, -error.remedy.length).trimEnd();
+    return failure(error.code, problem, undefined, error.remedy);
+  }
+  const refusal = explainStoreRefusal(error);
+  return failure('failed', refusal?.message ?? explainPlainError(error), undefined, refusal?.remedy);
+}
+
+/** An outage that a request would wait out: a person at a terminal wants to know what is down. */
+function explainOutage(error: TandemError): Failure {
+  const refusal = explainStoreRefusal(error.cause);
+  if (refusal) return failure(error.code, refusal.message ?? explainPlainError(error.cause), undefined, refusal.remedy);
+  const cause = error.cause instanceof Error ? `: ${explainPlainError(error.cause)}` : '';
+  const remedy = error.remedy ?? 'see that it runs, and that its address is right (DATABASE_URL, REDIS_URL)';
+  return failure(error.code, `${error.message.replace(/\.$/, '')}${cause}`, undefined, remedy);
+}
+
+/** The lines for standard error: `tandem: what (where)` and the remedy. */
+export function renderFailure({ message, where, remedy }: Failure): string[] {
+  const place = where === undefined || message.includes(where) ? '' : ` (${where})`;
+  const what = `tandem: ${message}${place}`;
+  return remedy === undefined ? [what] : [what, `  ${remedy}`];
+}
+
+function failure(
+  code: string,
+  message: string,
+  where: string | undefined,
+  remedy: string | undefined,
+  exitCode: number = EXIT_FAILURE,
+): Failure {
+  return { code, message, where, remedy, exitCode };
+}
+
+/** An AggregateError, which a refused connection to several addresses gives, has no message of its own. */
+function explainPlainError(error: unknown): string {
+  if (error instanceof AggregateError && error.message === '') {
+    return [...new Set(error.errors.map(explainPlainError))].join('; ');
+  }
+  return error instanceof Error ? error.message || error.name : String(error);
+}

@@ -1,0 +1,69 @@
+/** `tandem event send`: tells that a user's context changed. */
+import type { EventInput, EventResult } from '@tandem/client/wire';
+import type { Command } from 'commander';
+import { type Cli, present } from './command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand } from './command-line/command.ts';
+import { CommandFailure } from './command-line/failure.ts';
+import { parseJsonObject } from './command-line/options.ts';
+import { printable, renderFields } from './output/table.ts';
+
+interface Options extends ApiOptions {
+  readonly type: string;
+  readonly data?: Record<string, unknown>;
+  readonly id?: string;
+  readonly source?: string;
+  readonly time?: string;
+}
+
+export function eventSendCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'send',
+    description: 'send an event: from its acknowledgement on, no read is answered from older context',
+    example: 'tandem event send 42 --type order.placed',
+  })
+    .argument('<userId>')
+    .requiredOption('--type <type>', 'what happened: order.placed')
+    .option(
+      '--data <json>',
+      'feature values by name, as a JSON object, for predictors that name features.asOf or features.overlayFor',
+      parseJsonObject,
+    )
+    .option('--id <id>', 'the event’s id (default: a new one); the same id again changes nothing')
+    .option('--source <source>', 'who says so (default: tandem-cli)')
+    .option('--time <moment>', 'when it happened, ISO 8601 (default: when it is accepted)')
+    .action(async (userId: string, options: Options) => {
+      const [result] = await connect(cli, options).sendEvents([eventOf(userId, options)], { signal: cli.signal });
+      if (result === undefined) throw new CommandFailure('the service acknowledged nothing', { remedy: 'see its log' });
+      present(cli, options, result, () => renderResult(result));
+    });
+}
+
+function eventOf(subject: string, { type, data, id, source, time }: Options): EventInput {
+  return {
+    subject,
+    type,
+    ...(data === undefined ? {} : { data }),
+    ...(id === undefined ? {} : { id }),
+    ...(source === undefined ? {} : { source }),
+    ...(time === undefined ? {} : { time }),
+  };
+}
+
+function renderResult({
+  status,
+  userId,
+  contextVersion,
+  contextToken,
+  id,
+  source,
+  ignored = [],
+}: EventResult): string[] {
+  return renderFields([
+    [status, `user ${printable(userId)}, context version ${contextVersion}`],
+    ['token', `${contextToken}  (a read can demand it: --min-context ${contextToken})`],
+    ['event', printable(`${id} of ${source}`)],
+    ...(ignored.length === 0
+      ? []
+      : [['ignored', `${ignored.map(printable).join(', ')}  (no predictor takes it from events)`] as const]),
+  ]);
+}

@@ -1,0 +1,46 @@
+import type { Explanation } from '@tandem/client/wire';
+import { EXPLANATION_EXAMPLE } from '@tandem/client/wire-examples';
+import { expect, test } from 'vitest';
+import { plain } from '../command-line/paint.ts';
+import { renderExplanation } from './render-explanation.ts';
+
+const features: Explanation['features'] = EXPLANATION_EXAMPLE.features;
+const explanation: Explanation = {
+  ...EXPLANATION_EXAMPLE,
+  stores: { redis: 'ok', postgres: 'failed' },
+  features: features.map((one) => (one.event ? { ...one, event: { ...one.event, id: 'order\u001b[2J-1009' } } : one)),
+};
+
+test('an explanation reads from the answer back to what it was made of', () => {
+  expect(renderExplanation(explanation, plain)).toEqual([
+    'repurchase for user 42, as Postgres sees it at 2026-11-24 10:50:53 UTC',
+    '',
+    'A read answers score 0.831: live, because context_newer (the context is newer than what is stored).',
+    'Cache-Status: tandem; fwd=stale; stored; detail=context_newer',
+    '',
+    'context   version 6; the last that concerns this predictor is 6',
+    'assigned  model version 2 (stable), generation 17',
+    'history   9f2c4a1be07d3358, overlay floor 0',
+    '',
+    'Stored',
+    '  postgres did not answer: it may hold more',
+    '  store  layer       prediction  by     model  generation  context  age         state',
+    '  redis  generation  0.412       batch  2      17          5        8 h 50 min  stale: from an older context',
+    '',
+    'Features',
+    '  name     value  from',
+    '  recency     12  row',
+    '  orders       4  event order?[2J-1009 of /shop/orders, accepted 2026-11-24 10:12:00 UTC (the row says 3)',
+  ]);
+});
+
+test('an answer that is an error, and features that cannot be read, are told in its place', () => {
+  const problem = { type: 'urn:tandem:problem:unavailable', status: 503, title: 'Unavailable', detail: 'no luck' };
+  const lines = renderExplanation(
+    { ...explanation, answer: null, answerProblem: problem, features: [], featureProblem: problem, candidates: [] },
+    plain,
+  );
+  expect(lines).toContain('A read answers with an error: no luck');
+  expect(lines.at(-1)).toBe('  no luck');
+  expect(lines).toContain('  nothing');
+});

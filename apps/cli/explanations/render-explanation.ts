@@ -1,0 +1,99 @@
+/** An explanation as an account: the answer, what decided it, what was there to choose from, what the model is given. */
+import type { Candidate, ExplainedFeature, Explanation } from '@tandem/client/wire';
+import type { Paint } from '../command-line/paint.ts';
+import { REASONS, renderValue } from '../output/answer.ts';
+import { duration, moment } from '../output/quantities.ts';
+import { printable, renderFields, renderTable } from '../output/table.ts';
+
+const STATES: Readonly<Record<Candidate['state'], string>> = {
+  fresh: 'fresh: from the current context, in date',
+  restarted: 'fresh: its expiry counts from the rollback',
+  stale: 'stale: from an older context',
+  expired: 'expired: older than maxAge',
+  foreign: 'foreign: of another generation, history, model version or floor',
+  blocked: 'blocked: from before the user was erased',
+};
+
+export function renderExplanation(explanation: Explanation, paint: Paint): string[] {
+  const { predictor, userId } = explanation;
+  return [
+    paint('strong', `${predictor} for user ${printable(userId)}, as Postgres sees it at ${moment(explanation.at)} UTC`),
+    '',
+    ...renderAnswerOf(explanation, paint),
+    '',
+    ...renderFacts(explanation),
+    '',
+    paint('strong', 'Stored'),
+    ...renderCandidates(explanation, paint),
+    '',
+    paint('strong', 'Features'),
+    ...renderFeatures(explanation, paint),
+  ];
+}
+
+function renderAnswerOf({ answer, answerProblem, cacheStatus }: Explanation, paint: Paint): string[] {
+  if (answer === null) {
+    const { title, detail } = answerProblem ?? { title: 'no answer', detail: undefined };
+    return [paint('bad', `A read answers with an error: ${printable(detail ?? title)}`)];
+  }
+  const outputs = Object.entries(answer.prediction).map(([name, value]) => `${printable(name)} ${renderValue(value)}`);
+  const words = REASONS[answer.reason] ?? '';
+  return [
+    `A read answers ${paint('strong', outputs.join(', '))}: ${answer.source}, because ${answer.reason} (${words}).`,
+    ...(cacheStatus === null ? [] : [paint('faint', `Cache-Status: ${cacheStatus}`)]),
+  ];
+}
+
+function renderFacts({ user, assignment, history }: Explanation): string[] {
+  const { modelVersion, variant, generation, overlayFloor, expiresFrom } = assignment;
+  const restarted = expiresFrom === null ? '' : `, rolled back to at ${moment(expiresFrom)} UTC`;
+  return renderFields([
+    [
+      'context',
+      `version ${user.contextVersion}; the last that concerns this predictor is ${user.lastConcerningVersion}`,
+    ],
+    ['assigned', `model version ${modelVersion} (${variant}), generation ${generation ?? 'none yet'}${restarted}`],
+    ['history', `${history}, overlay floor ${overlayFloor}`],
+  ]);
+}
+
+function renderCandidates({ candidates, stores }: Explanation, paint: Paint): string[] {
+  const failed = Object.entries(stores).flatMap(([store, state]) =>
+    state === 'failed' ? [paint('warn', `  ${store} did not answer: it may hold more`)] : [],
+  );
+  if (candidates.length === 0) return [...failed, '  nothing'];
+  const titles = ['store', 'layer', 'prediction', 'by', 'model', 'generation', 'context', 'age', 'state'];
+  const rows = candidates.map((one) => [
+    `  ${one.store}`,
+    one.layer,
+    Object.values(one.prediction ?? {})
+      .map(renderValue)
+      .join(', '),
+    one.source,
+    one.modelVersion ?? '?',
+    one.generation ?? '',
+    String(one.predictedFromContextVersion),
+    duration(one.ageSeconds * 1000),
+    paint(one.state === 'fresh' || one.state === 'restarted' ? 'good' : 'warn', STATES[one.state]),
+  ]);
+  const columns = titles.map((title, i) => ({ title: i === 0 ? `  ${title}` : title }));
+  return [...failed, ...renderTable(columns, rows)];
+}
+
+function renderFeatures({ features, featureFault, featureProblem }: Explanation, paint: Paint): string[] {
+  if (featureProblem !== null) return [paint('bad', `  ${printable(featureProblem.detail ?? featureProblem.title)}`)];
+  const fault = featureFault === null ? [] : [paint('bad', `  cannot be scored: ${printable(featureFault)}`)];
+  if (features.length === 0) return [...fault, '  the feature source has no row of this user'];
+  const rows = features.map((feature) => [`  ${feature.name}`, shownValue(feature.value), provenanceOf(feature)]);
+  return [...fault, ...renderTable([{ title: '  name' }, { title: 'value', align: 'right' }, { title: 'from' }], rows)];
+}
+
+function provenanceOf({ rowValue, event }: ExplainedFeature): string {
+  if (event === undefined) return 'row';
+  const said = `event ${printable(event.id)} of ${printable(event.source)}, accepted ${moment(event.acceptedAt)} UTC`;
+  return rowValue === undefined ? said : `${said} (the row says ${shownValue(rowValue)})`;
+}
+
+function shownValue(value: number | string | null): string {
+  return value === null ? 'null' : renderValue(value);
+}

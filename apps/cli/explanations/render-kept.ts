@@ -1,0 +1,108 @@
+/** Answers that were kept: in a list, one with what it was made of, and what came of computing it again. */
+import type { KeptExplanation, KeptFeature, Replay } from '@tandem/client/explanations';
+import type { Paint, Tone } from '../command-line/paint.ts';
+import { answerFields, renderValue } from '../output/answer.ts';
+import { moment } from '../output/quantities.ts';
+import { printable, renderFields, renderTable } from '../output/table.ts';
+
+const NO_INPUTS = {
+  no_row: 'the feature source had no row of the user',
+  not_read: 'the feature source did not answer',
+} as const;
+
+export function renderKeptList(explanations: readonly KeptExplanation[]): string[] {
+  if (explanations.length === 0) return ['no answer is kept; the setting `explanations` of a predictor keeps them'];
+  const titles = ['id', 'answered', 'predictor', 'user', 'prediction', 'source', 'reason', 'model', 'inputs'];
+  return renderTable(
+    titles.map((title) => ({ title })),
+    explanations.map(({ id, at, answer, inputs }) => [
+      id,
+      moment(at),
+      answer.predictor,
+      printable(answer.userId),
+      Object.values(answer.prediction).map(renderValue).join(', '),
+      answer.source,
+      answer.reason,
+      `${answer.modelVersion} (${answer.variant})`,
+      inputs === null ? 'none' : shortly(inputs),
+    ]),
+  );
+}
+
+function shortly({ read, ofSameContext }: NonNullable<KeptExplanation['inputs']>): string {
+  if (read === 'for_the_answer') return 'of the answer';
+  return ofSameContext ? 'read after it' : 'of another context';
+}
+
+export function renderKept({ id, at, keptUntil, answer, history, inputs, noInputs }: KeptExplanation, paint: Paint) {
+  return [
+    paint('strong', `${answer.predictor} for user ${printable(answer.userId)}, answered at ${moment(at)} UTC`),
+    '',
+    ...renderFields([
+      ...answerFields(answer, paint),
+      ['history', history ?? 'unknown'],
+      ['kept', `until ${moment(keptUntil)} UTC, as ${id}`],
+    ]),
+    '',
+    paint('strong', 'Inputs'),
+    ...(inputs === null ? [`  none: ${NO_INPUTS[noInputs ?? 'not_read']}`] : renderInputs(inputs, paint)),
+  ];
+}
+
+function renderInputs(inputs: NonNullable<KeptExplanation['inputs']>, paint: Paint): string[] {
+  const { read, readAt, contextVersion, ofSameContext, features, fault } = inputs;
+  const whose =
+    read === 'for_the_answer'
+      ? 'those of the inference itself'
+      : `read after the reply, at ${moment(readAt)} UTC, since the answer was stored`;
+  const other = ofSameContext ? '' : ', another one than the answer was computed from';
+  return [
+    `  ${whose}; context version ${contextVersion}${other}`,
+    ...(fault === null ? [] : [paint('bad', `  cannot be scored: ${printable(fault)}`)]),
+    ...renderTable(
+      [{ title: '  name' }, { title: 'value', align: 'right' as const }, { title: 'from' }],
+      features.map((feature) => [`  ${printable(feature.name)}`, shown(feature.value), whereFrom(feature)]),
+    ),
+  ];
+}
+
+function whereFrom({ event }: KeptFeature): string {
+  if (event === undefined) return 'row';
+  return `event ${printable(event.id)} of ${printable(event.source)}, accepted ${moment(event.acceptedAt)} UTC`;
+}
+
+function shown(value: number | string | null): string {
+  return value === null ? 'null' : renderValue(value);
+}
+
+const VERDICTS: Readonly<Record<Replay['verdict'], readonly [Tone, string]>> = {
+  agrees: ['good', 'agrees'],
+  differs: ['bad', 'differs'],
+  inputs_changed: ['warn', 'nothing to compare: the inputs are of another context'],
+  refused: ['bad', 'not computed'],
+};
+
+export function renderReplay(replay: Replay, paint: Paint): string[] {
+  const { verdict, reason, kept, recomputed, difference, tolerance } = replay;
+  const [tone, words] = VERDICTS[verdict];
+  return renderFields([
+    ['verdict', `${paint(tone, words)}: ${printable(reason)}`],
+    ['kept', outputs(kept)],
+    ...(recomputed === null ? [] : [['now', outputs(recomputed)] as const]),
+    ...(difference === null ? [] : [['furthest', furthest(difference, tolerance)] as const]),
+  ]);
+}
+
+function outputs(prediction: Replay['kept']): string {
+  return Object.entries(prediction)
+    .map(([name, value]) => `${printable(name)} ${renderValue(value)}`)
+    .join(', ');
+}
+
+function furthest(difference: NonNullable<Replay['difference']>, tolerance: number | null): string {
+  const { output, kept, recomputed, difference: by, ofAllowed } = difference;
+  const values = `${printable(output)} ${renderValue(kept)} → ${renderValue(recomputed)}`;
+  if (by === null || ofAllowed === null) return values;
+  const times = `${Number(ofAllowed.toPrecision(2))} times what the tolerance of ${tolerance ?? 0} allows`;
+  return `${values}, by ${by.toPrecision(3)}: ${times}`;
+}

@@ -1,0 +1,44 @@
+import { GENERATION_REPORT_EXAMPLE } from '@tandem/client/generation-report';
+import { expect, it } from 'vitest';
+import { plain } from '../command-line/paint.ts';
+import { renderReport } from './render-report.ts';
+
+it('a report that holds back says by how much, shows figures, movers and segments, and the way on', () => {
+  expect(renderReport(GENERATION_REPORT_EXAMPLE, plain)).toEqual([
+    'repurchase: generation 18, compared with generation 17 in 41 ms: held back',
+    '  PSI of score is 0.41, above maxPsi 0.25',
+    '',
+    '  users     2,357 before, 2,360 now; 2,351 in both, 9 new, 6 gone',
+    '  decision  score ≥ 0.7: 212 up, 9 down (9.4 %)',
+    '',
+    'output   PSI  mean before  mean now  mean |Δ|  p99 |Δ|  changed',
+    'score   0.41        0.312     0.395     0.097     0.44     97 %',
+    '',
+    'moved furthest  before    now      Δ',
+    '42               0.219  0.831  0.612',
+    '',
+    'country  users   PSI  mean before  mean now  mean |Δ|  p99 |Δ|  changed  flips',
+    'de       2,360  0.41        0.312     0.395     0.097     0.44     97 %  9.4 %',
+    '',
+    'put it in force: tandem generation approve repurchase 18',
+  ]);
+});
+
+it('one that was not compared says why', () => {
+  const none = { figures: null, crossings: [], movers: [], against: null, tookMs: 0 };
+  const report = {
+    ...GENERATION_REPORT_EXAMPLE,
+    ...none,
+    verdict: 'not_compared',
+    notes: ['no generation is in force'],
+  } as const;
+  expect(renderReport(report, plain)).toEqual([
+    'repurchase: generation 18: not compared',
+    '  no generation is in force',
+  ]);
+});
+
+it('what users and models named cannot move the cursor', () => {
+  const movers = [{ userId: '\u001b[2J', before: 0, now: 1, delta: 1 }];
+  expect(renderReport({ ...GENERATION_REPORT_EXAMPLE, movers }, plain).join('\n')).not.toContain('\u001b');
+});

@@ -1,0 +1,80 @@
+/** `tandem init`: a config from a model and a table. */
+import type { Command } from 'commander';
+import { findDatabaseUrls } from '../command-line/addresses.ts';
+import { type Cli, type CommonOptions, present } from '../command-line/cli.ts';
+import { createCommand } from '../command-line/command.ts';
+import { withDatabases } from '../command-line/databases.ts';
+import { CommandFailure } from '../command-line/failure.ts';
+import { modelMemoryMb } from '../command-line/model-memory.ts';
+import type { InitResult } from './init-config.ts';
+
+interface Options extends CommonOptions {
+  readonly model: string;
+  readonly table: string;
+  readonly key: string;
+  readonly predictor?: string;
+  readonly config: string;
+  readonly force?: boolean;
+}
+
+/** Counting nulls reads the whole table. */
+const STATEMENT_TIMEOUT_MS = 60_000;
+
+export function initCommand(cli: Cli): Command {
+  return createCommand({
+    name: 'init',
+    description: 'write a config for an ONNX model and a table or view with one row a user',
+    detail: `Reads the model's inputs and outputs and the table's columns, matches them by name or by number, and writes a
+config to go on from. What it left out, assumed or could not match is said here and in the config's comments.
+Reads DATABASE_URL, or the database of the \`tandem up\` that runs in this folder; changes nothing there.
+Ends with 0: written; 1: not written, or written with something left to decide; 2: wrong usage.`,
+    example: 'tandem init --model ./churn.onnx --table customer_features --key customer_id',
+  })
+    .requiredOption('--model <path>', 'the ONNX file')
+    .requiredOption('--table <name>', 'the table or view with the features: name or schema.name')
+    .requiredOption('--key <column>', 'the column that identifies the user')
+    .option('--predictor <name>', "the predictor's name (default: the model file's)")
+    .option('--config <path>', 'the file to write', 'tandem.config.ts')
+    .option('--force', 'write over a file that exists')
+    .action(async (options: Options) => {
+      const { initConfig } = await import('./init-config.ts');
+      const { renderInit } = await import('./render-init.ts');
+      const choice = { applicationName: 'tandem-init', statementTimeoutMs: STATEMENT_TIMEOUT_MS };
+      await withDatabases(findDatabaseUrls(cli), choice, async (databases) => {
+        const { cwd } = cli;
+        const memoryLimitMb = modelMemoryMb(cli);
+        const result = await initConfig(databases, {
+          cwd,
+          memoryLimitMb,
+          predictor: undefined,
+          force: false,
+          ...options,
+        });
+        present(cli, options, summaryOf(result), () => renderInit(cli, result));
+        if (result.inputs.undecided.length > 0) throw new CommandFailure('', { presented: true });
+      });
+    });
+}
+
+/** What `--json` prints: names rather than the whole of what was read. */
+function summaryOf({ file, predictor, table, inputs, outputs }: InitResult) {
+  return {
+    file,
+    predictor,
+    table: table.sql,
+    rows: table.rows,
+    key: { column: table.key.column.name, type: table.key.column.type, unique: table.key.unique },
+    features: inputs.features.map(({ input, name, column, sql, note }) => ({
+      input,
+      name,
+      column: column.name,
+      sql,
+      note,
+    })),
+    asOf: inputs.asOf?.name ?? null,
+    outputs,
+    leftOut: inputs.leftOut.map(({ column, why }) => ({ column: column.name, why })),
+    remarks: inputs.remarks,
+    undecided: inputs.undecided,
+  };
+}

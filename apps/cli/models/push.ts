@@ -1,0 +1,95 @@
+/** `tandem model push`: another model version, tried on real users and kept, served by nobody yet. */
+import { resolve } from 'node:path';
+import type { PushInput } from '@tandem/client/model-wire';
+import type { Command } from 'commander';
+import { type Cli, present } from '../command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/command.ts';
+import { CommandFailure, EXIT_USAGE } from '../command-line/failure.ts';
+import { parseMetric, parseWhole } from '../command-line/options.ts';
+import { createProgressDisplay } from '../output/progress.ts';
+import type { PushedConfig } from './pushed-config.ts';
+import { readModelFile, readNamedFile } from './read-model-file.ts';
+import { renderPushed } from './render-model.ts';
+
+interface Options extends ApiOptions {
+  readonly features?: string;
+  readonly asOf?: string;
+  readonly rowByRow?: boolean;
+  readonly label?: string;
+  readonly note?: string;
+  readonly metric?: Readonly<Record<string, number>>;
+  readonly config?: string;
+  readonly parent?: number;
+  readonly build?: string;
+}
+
+export function modelPushCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'push',
+    description: 'upload a model file as another version of a predictor; it is tried, and served by nobody yet',
+    detail: `The service tries it as \`tandem check\` does, on real users: alone, together, as a live read and as a run read them.
+What is not said here is as in the version that is served now. Pushing the same again is harmless: an upload that broke off
+goes on, and the same definition is the same model version. It then gets the note and the metrics of this push; without
+--note or --metric it keeps its own.`,
+    example: 'tandem model push repurchase model.onnx --features features.sql --metric auc=0.82 --label challenger',
+  })
+    .argument('<predictor>')
+    .argument('[file]', 'the ONNX file; left out: that of --config')
+    .option('--features <file>', 'a file with the feature query')
+    .option('--as-of <column>', 'the query’s column that says when a row was loaded')
+    .option('--row-by-row', 'infer each user alone: for int8 weights with a dynamic scale')
+    .option('--config <path>', 'a config that says all of it, instead of the options above')
+    .option('--note <text>', 'what is new, for people')
+    .option('--label <label>', 'a name that moves to the version')
+    .option('--metric <name=number>', 'what you measured; may be given several times', parseMetric)
+    .option('--parent <version>', 'of an optimised build: the version that it was made of', parseWhole(1))
+    .option('--build <kind>', 'of an optimised build: int8, pruned, distilled')
+    .action(async (predictor: string, file: string | undefined, options: Options) => {
+      const { model, push } = await gather(cli, predictor, file, options);
+      const progress = createProgressDisplay(cli, 'bytes');
+      const begin = cli.now();
+      const onProgress = (done: number, total: number) => {
+        progress.update({ done, total, elapsedMs: cli.now() - begin });
+        if (done === total) progress.end();
+        if (done === total) cli.stderr.write('uploaded; the service tries it …\n');
+      };
+      const version = await connect(cli, options)
+        .pushVersion(predictor, model, push, { onProgress, signal: cli.signal })
+        .finally(() => progress.end());
+      present(cli, options, version, () => renderPushed(version));
+    });
+}
+
+async function gather(cli: Cli, predictor: string, file: string | undefined, options: Options): Promise<PushedConfig> {
+  const { note, label, metric: metrics, build } = options;
+  const words = defined({ note, label, metrics, build, parent: options.parent?.toString() });
+  if (options.config === undefined) {
+    if (file === undefined)
+      throw usage('no file is named', 'name the ONNX file, or a config: --config tandem.config.ts');
+    return { model: await readModelFile(cli, file), push: { ...(await settingsOf(cli, options)), ...words } };
+  }
+  if (options.features ?? options.asOf ?? options.rowByRow) {
+    throw usage('--config says the features already', 'leave out --features, --as-of and --row-by-row');
+  }
+  const { readPushedConfig } = await import('./pushed-config.ts');
+  const config = await readPushedConfig(resolve(cli.cwd, options.config), predictor);
+  const model = file === undefined ? config.model : await readModelFile(cli, file);
+  return { model, push: { ...config.push, ...words } };
+}
+
+async function settingsOf(cli: Cli, { features, asOf, rowByRow }: Options): Promise<PushInput> {
+  const sql = features === undefined ? undefined : (await readNamedFile(cli, features)).toString('utf8').trim();
+  const said = defined({ sql: sql?.replace(/;$/, ''), asOf });
+  return defined({ features: Object.keys(said).length === 0 ? undefined : said, rowByRow });
+}
+
+function usage(problem: string, remedy: string): CommandFailure {
+  return new CommandFailure(problem, { remedy, exitCode: EXIT_USAGE });
+}
+
+/** Without what is undefined. */
+function defined<T extends Record<string, unknown>>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}

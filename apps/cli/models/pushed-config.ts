@@ -1,0 +1,43 @@
+/** One predictor of a config, in the words of a push: everything that its model version is, said. */
+import type { PushInput } from '@tandem/client/model-wire';
+import { formatDuration } from '@tandem/config/durations';
+import { loadConfig } from '@tandem/config/load-config';
+import { wordsOf } from '@tandem/config/pushed-version';
+import type { ResolvedPredictor } from '@tandem/config/resolve-predictor';
+import { CommandFailure } from '../command-line/failure.ts';
+
+export interface PushedConfig {
+  readonly model: Buffer;
+  readonly push: PushInput;
+}
+
+/** Its policies stay behind: they are the predictor's, whichever version is served. Rejects with `config_invalid`. */
+export async function readPushedConfig(path: string, predictor: string): Promise<PushedConfig> {
+  const { file, predictors } = await loadConfig(path);
+  const found = predictors.find(({ name }) => name === predictor);
+  if (!found) {
+    throw new CommandFailure(`${file} has no predictor ${predictor}`, {
+      remedy: `it has ${predictors.map(({ name }) => name).join(', ')}`,
+    });
+  }
+  return { model: found.model.bytes, push: pushOf(found) };
+}
+
+function pushOf({ features, inputs, outputs, rowByRow }: ResolvedPredictor): PushInput {
+  const { sql, asOf, overlayForMs, nulls, categories } = features;
+  return {
+    features: {
+      ...{ sql, asOf, nulls },
+      overlayFor: overlayForMs === null ? null : formatDuration(overlayForMs),
+      categories: Object.fromEntries(Object.entries(categories).map(([column, said]) => [column, wordsOf(said)])),
+    },
+    inputs: inputs && Object.fromEntries(inputs.map(({ name, type, columns }) => [name, { type, columns }])),
+    outputs: Object.fromEntries(
+      outputs.map(({ name, from, type, index, width }) => [
+        name,
+        { from, type, ...(index === null ? {} : { index }), ...(width === null ? {} : { width }) },
+      ]),
+    ),
+    rowByRow,
+  };
+}

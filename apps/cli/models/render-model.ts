@@ -1,0 +1,82 @@
+/** One model version as people read it. */
+import type { ModelDetail, ParityView } from '@tandem/client/model-wire';
+import { ago, count, moment } from '../output/quantities.ts';
+import { printable, renderFields } from '../output/table.ts';
+
+export function renderModel(model: ModelDetail, now: number): string[] {
+  const { predictor, modelVersion, artifact, bytes, createdAt, origin, variants, labels, note, metadata } = model;
+  const { parent, build, features, rowByRow, parity, inputs, outputs } = model;
+  const columns = features.columns.map(({ name }) => printable(name)).join(', ');
+  return [
+    `${predictor}, model version ${modelVersion}`,
+    ...renderFields(
+      [
+        ['came', `${moment(createdAt)} (${ago(createdAt, now)}), ${origin.how} by ${printable(origin.by)}`],
+        ['served as', variants.join(', ') || 'not served'],
+        ['archived', model.archivedAt === null ? '' : `${moment(model.archivedAt)} (${ago(model.archivedAt, now)})`],
+        ['labels', labels.join(', ') || 'none'],
+        ['note', printable(note)],
+        ['metrics', metricsText(model)],
+        ['build', build === null ? '' : `${printable(build)} of model version ${parent}`],
+        ['artifact', `${artifact} (${count(bytes)} bytes)`],
+        ['file', metadata === null ? '' : fileText(metadata)],
+        [
+          'inputs',
+          inputs.map(({ name, type, columns: taken }) => `${printable(name)} ${type}[${taken.length}]`).join(', '),
+        ],
+        [
+          'outputs',
+          outputs
+            .map(({ name, type, width }) => `${printable(name)} ${type}${width === null ? '' : `[${width}]`}`)
+            .join(', '),
+        ],
+        ['features', `${features.columns.length}: ${columns}`],
+        ['as of', features.asOf ?? ''],
+        ['inferred', rowByRow ? 'row by row' : 'in batches'],
+        ['parity', parityText(parity)],
+      ].filter((field): field is [string, string] => field[1] !== ''),
+      '  ',
+    ),
+    '',
+    ...printableLines(features.sql),
+  ];
+}
+
+/** What a push ends with. */
+export function renderPushed(model: ModelDetail): string[] {
+  const { predictor, modelVersion, parity, labels } = model;
+  return [
+    `${predictor}: model version ${modelVersion} is kept${labels.length === 0 ? '' : ` (${labels.join(', ')})`}; nobody is served by it through this`,
+    ...renderFields([['parity', parityText(parity)]], '  '),
+    `  next: tandem rollout start ${predictor} ${modelVersion}`,
+  ];
+}
+
+function parityText(parity: ParityView | null): string {
+  if (parity === null) return 'no certificate: adopted before there were any; push it again for one';
+  const { users, readBothWays, batchSizes, largestDifference: largest } = parity;
+  const who = `${count(users.real)} real and ${count(users.madeUp)} made-up users`;
+  const how = `alone and in batches of up to ${count(batchSizes.at(-1) ?? 1)}, ${count(readBothWays)} read as by a run too`;
+  const worst =
+    largest === null
+      ? 'equal to the last bit'
+      : `at most ${Number(largest.difference.toPrecision(2))} apart (${largest.output})`;
+  return `the same answers for ${who}: ${how}; ${worst}`;
+}
+
+function fileText({ producer, opset, irVersion }: NonNullable<ModelDetail['metadata']>): string {
+  const sets = Object.entries(opset).map(([domain, version]) => `${printable(domain)} ${version}`);
+  return [printable(producer), `opset ${sets.join(', ')}`, `IR version ${irVersion}`]
+    .filter((part) => part !== '')
+    .join('; ');
+}
+
+function metricsText({ metrics }: ModelDetail): string {
+  return Object.entries(metrics)
+    .map(([name, value]) => `${printable(name)} ${value}`)
+    .join(', ');
+}
+
+function printableLines(text: string): string[] {
+  return text.split('\n').map((line) => `  ${printable(line)}`);
+}

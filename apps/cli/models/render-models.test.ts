@@ -1,0 +1,25 @@
+import { MODEL_EXAMPLE } from '@tandem/client/model-examples';
+import { expect, test } from 'vitest';
+import { plain } from '../command-line/paint.ts';
+import { renderModels } from './render-models.ts';
+
+const now = Date.parse('2026-11-24T10:30:02Z');
+
+test('model versions are listed with what serves them, what they take and what they give', () => {
+  const vector = { name: 'segment', output: 'label', type: 'string', width: 3, index: 0 };
+  const old = { ...MODEL_EXAMPLE, modelVersion: '1', variants: [], outputs: [vector] };
+  expect(renderModels([MODEL_EXAMPLE, old], plain, now)).toEqual([
+    'predictor   version  served as  labels  artifact      came                 age          inputs               outputs',
+    'repurchase        2  stable     autumn  5f1c0b7d9e3a  2026-11-20 09:30:02  4 d 1 h ago  features float32[3]  score float32',
+    'repurchase        1             autumn  5f1c0b7d9e3a  2026-11-20 09:30:02  4 d 1 h ago  features float32[3]  segment string[3]',
+  ]);
+});
+
+test('an archived version is marked', () => {
+  const archived = { ...MODEL_EXAMPLE, variants: [], archivedAt: '2026-11-23T09:30:02.000Z' };
+  expect(renderModels([archived], plain, now)[1]).toMatch(/^repurchase +2 +archived /);
+});
+
+test('without any the way to the first is told', () => {
+  expect(renderModels([], plain, now)).toEqual(['no model version yet; adopt a config: tandem adopt']);
+});

@@ -1,0 +1,99 @@
+/** `tandem outcome send`: tells what users did after they were served. */
+import { resolve } from 'node:path';
+import { isProblem } from '@tandem/client/client-errors';
+import { MAX_OUTCOMES, type OutcomeInput, type OutcomeResult } from '@tandem/client/outcomes';
+import type { Command } from 'commander';
+import { type Cli, present } from '../command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/command.ts';
+import { CommandFailure, EXIT_USAGE } from '../command-line/failure.ts';
+import { parseNumber } from '../command-line/options.ts';
+import { count } from '../output/quantities.ts';
+import { printable, renderFields } from '../output/table.ts';
+import { readOutcomes } from './read-outcomes.ts';
+
+interface Options extends ApiOptions {
+  readonly value?: number;
+  readonly time?: string;
+  readonly id?: string;
+  readonly source?: string;
+  readonly file?: string;
+}
+
+export function outcomeSendCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'send',
+    description: 'send what a user did, or many from a file; rollouts count it for users they have served',
+    detail: `A file is CSV with a head (.csv) or one JSON object a line. Each has id, userId and name, and optionally source, value and
+time. An empty value is refused. Sending a file again changes nothing: an id counts once.`,
+    example: 'tandem outcome send 42 order --value 31.50',
+  })
+    .argument('[userId]')
+    .argument('[name]', 'what it was, as the rollout’s plan has it: order')
+    .option('--value <number>', 'what a sum adds up (default: 1)', parseNumber)
+    .option('--time <moment>', 'when it happened, ISO 8601, at most 90 days ago (default: now)')
+    .option('--id <id>', 'the outcome’s id (default: a new one)')
+    .option('--source <source>', 'who says so (default: tandem-cli)')
+    .option('--file <path>', 'send those in this file')
+    .action(async (userId: string | undefined, name: string | undefined, options: Options) => {
+      if (options.file === undefined) await sendOne(cli, userId, name, options);
+      else await sendFile(cli, options.file, userId, options);
+    });
+}
+
+async function sendOne(
+  cli: Cli,
+  userId: string | undefined,
+  name: string | undefined,
+  options: Options,
+): Promise<void> {
+  if (userId === undefined || name === undefined) throw usage('which user did what', 'name both, or a --file');
+  const { value, time, id, source } = options;
+  const outcome: OutcomeInput = {
+    ...{ userId, name },
+    ...(value === undefined ? {} : { value }),
+    ...(time === undefined ? {} : { time }),
+    ...(id === undefined ? {} : { id }),
+    ...(source === undefined ? {} : { source }),
+  };
+  const [result] = await connect(cli, options).sendOutcomes([outcome], { signal: cli.signal });
+  if (result === undefined) throw new CommandFailure('the service acknowledged nothing', { remedy: 'see its log' });
+  present(cli, options, result, () =>
+    renderFields([
+      [result.status, `${printable(name)} of user ${printable(result.userId)}`],
+      ['outcome', printable(`${result.id} of ${result.source}`)],
+    ]),
+  );
+}
+
+async function sendFile(cli: Cli, file: string, userId: string | undefined, options: Options): Promise<void> {
+  const { value, time, id, source } = options;
+  if ([userId, value, time, id].some((one) => one !== undefined)) {
+    throw usage('a file says of each outcome what it is', 'leave out what is about one');
+  }
+  const client = connect(cli, options);
+  const sums: Record<OutcomeResult['status'], number> = { accepted: 0, duplicate: 0, erased: 0 };
+  for await (const batch of readOutcomes(resolve(cli.cwd, file), MAX_OUTCOMES)) {
+    const sent = source === undefined ? batch : batch.map((outcome) => ({ source, ...outcome }));
+    const before = Object.values(sums).reduce((sum, of) => sum + of);
+    const results = await client.sendOutcomes(sent, { signal: cli.signal }).catch((error: unknown) => {
+      throw inFile(error, file, before);
+    });
+    for (const { status } of results) sums[status]++;
+  }
+  present(cli, options, sums, () => renderFields(Object.entries(sums).map(([status, of]) => [status, count(of)])));
+}
+
+/** The service counts the outcomes of a request. @param before those of the file that it has taken in already */
+function inFile(error: unknown, file: string, before: number): unknown {
+  const place = isProblem(error) ? /^outcomes\[(\d+)\]\.?(.*)$/.exec(error.field ?? '') : null;
+  if (!isProblem(error) || !place) return error;
+  const no = count(before + Number(place[1]) + 1);
+  return new CommandFailure(`${file}, outcome ${no}, ${place[2]}: ${error.message}`, {
+    remedy: `${error.remedy ?? 'correct it'}; ${count(before)} were taken in: the whole file may be sent again`,
+    cause: error,
+  });
+}
+
+function usage(problem: string, remedy: string): CommandFailure {
+  return new CommandFailure(problem, { remedy, exitCode: EXIT_USAGE });
+}

@@ -1,0 +1,62 @@
+import type { Answered } from '@tandem/client/predictions';
+import type { PredictionAnswer } from '@tandem/client/wire';
+import { PREDICTION_EXAMPLE } from '@tandem/client/wire-examples';
+import { expect, test } from 'vitest';
+import { plain } from '../command-line/paint.ts';
+import { renderAnswer, renderManyAnswers } from './answer.ts';
+
+const answer: PredictionAnswer = { ...PREDICTION_EXAMPLE, prediction: { score: 0.831, segment: ['a', 'b'] } };
+const answered: Answered = {
+  notModified: false,
+  answer,
+  etag: 'W/"abc"',
+  cacheStatus: 'tandem; hit',
+  age: 31_842,
+  serverTiming: null,
+};
+
+test('an answer starts with the prediction, then says where it comes from', () => {
+  expect(renderAnswer(answered, plain)).toEqual([
+    'score     0.831',
+    'segment   [a, b]',
+    'source    batch, fresh: stored, and computed from the current context',
+    'model     version 2 (stable), generation 17',
+    'computed  2026-11-24 02:00:11 UTC, 8 h 50 min ago',
+    'context   version 5, predicted from 5',
+    'cache     tandem; hit',
+    'etag      W/"abc"',
+  ]);
+});
+
+test('a default was never computed, and its context may be unknown', () => {
+  const nothing = { computedAt: null, ageSeconds: null, contextVersion: null, predictedFromContextVersion: null };
+  const lines = renderAnswer(
+    { ...answered, answer: { ...answer, ...nothing, source: 'default', reason: 'unverified' } },
+    plain,
+  );
+  expect(lines).toContain('computed  never: the declared default');
+  expect(lines).toContain('context   version unknown, predicted from none');
+});
+
+test('of many users each has a line, in order; a refusal does not spoil the columns', () => {
+  const problem = {
+    type: 'urn:tandem:problem:unknown_user',
+    status: 404,
+    title: 'Unknown user',
+    detail: 'No such user.',
+  };
+  const lines = renderManyAnswers(
+    [
+      { userId: '42', answer, problem: null },
+      { userId: '99999', answer: null, problem },
+      { userId: '7', answer: { ...answer, userId: '7', ageSeconds: 0 }, problem: null },
+    ],
+    plain,
+  );
+  expect(lines).toEqual([
+    'user   score  segment  source  reason  model                              age',
+    '42     0.831   [a, b]  batch   fresh   version 2 (stable), generation 17  8 h 50 min',
+    '99999  No such user.',
+    '7      0.831   [a, b]  batch   fresh   version 2 (stable), generation 17  under 1 s',
+  ]);
+});

@@ -1,0 +1,99 @@
+/** Answers as people read them: the prediction first, then where it comes from and why. */
+import type { Answered, ManyResult } from '@tandem/client/predictions';
+import type { PredictionAnswer, PredictionValue, Source } from '@tandem/client/wire';
+import type { Paint, Tone } from '../command-line/paint.ts';
+import { duration, moment } from './quantities.ts';
+import { printable, renderFields, renderTable } from './table.ts';
+
+const SOURCE_TONES: Readonly<Record<Source, Tone>> = { batch: 'good', live: 'good', stale: 'warn', default: 'warn' };
+
+/** What each reason says, in words. */
+export const REASONS: Readonly<Record<string, string>> = {
+  fresh: 'stored, and computed from the current context',
+  context_newer: 'the context is newer than what is stored',
+  missing: 'nothing was stored for this user',
+  expired: 'what was stored is older than maxAge',
+  version_changed: 'what was stored is of another model version',
+  rolled_back: 'stored, of a generation that was rolled back to',
+  requested: 'the caller asked for it',
+  features_failed: 'the feature query fails for this user; tandem explain shows the error',
+  live_failed: 'the model could not be run, or its features could not be read',
+  features_unusable: 'the model cannot take the user’s features; tandem explain shows why',
+  output_unusable: 'the model gives no finite number for the user’s features; tandem explain shows them',
+  live_timeout: 'the model did not answer in time',
+  overloaded: 'the model is overloaded',
+  unverified: 'Postgres, which alone knows, did not answer',
+};
+
+export function renderAnswer({ answer, etag, cacheStatus }: Answered, paint: Paint): string[] {
+  return renderFields([...answerFields(answer, paint), ['cache', cacheStatus ?? ''], ['etag', etag ?? '']]);
+}
+
+/** What an answer says, by name. */
+export function answerFields(answer: PredictionAnswer, paint: Paint): [name: string, value: string][] {
+  const { computedAt, ageSeconds, contextVersion, predictedFromContextVersion: from } = answer;
+  return [
+    ...outputsOf(answer.prediction).map(([name, value]): [string, string] => [name, paint('strong', value)]),
+    ['source', `${paint(SOURCE_TONES[answer.source], answer.source)}, ${answer.reason}${reasonWords(answer.reason)}`],
+    ['model', versionOf(answer)],
+    [
+      'computed',
+      computedAt === null ? 'never: the declared default' : `${moment(computedAt)} UTC, ${ageOf(ageSeconds)} ago`,
+    ],
+    ['context', `version ${contextVersion ?? 'unknown'}, predicted from ${from ?? 'none'}`],
+  ];
+}
+
+export function renderManyAnswers(results: readonly ManyResult[], paint: Paint): string[] {
+  const answers = results.flatMap(({ answer }) => (answer === null ? [] : [answer]));
+  const names = [...new Set(answers.flatMap((answer) => Object.keys(answer.prediction)))];
+  const columns = [
+    { title: 'user' },
+    ...names.map((title) => ({ title, align: 'right' as const })),
+    ...['source', 'reason', 'model', 'age'].map((title) => ({ title })),
+  ];
+  const rows = results.map(({ userId, answer }) => {
+    if (answer === null) return [printable(userId)];
+    const { prediction, source, reason, ageSeconds } = answer;
+    const outputs = names.map((name) => renderValue(prediction[name]));
+    return [
+      printable(userId),
+      ...outputs,
+      paint(SOURCE_TONES[source], source),
+      reason,
+      versionOf(answer),
+      ageOf(ageSeconds),
+    ];
+  });
+  const [head = '', ...lines] = renderTable(columns, rows);
+  // A refusal is as long as it is, whatever the columns.
+  const refusals = results.map(({ problem }) =>
+    problem === null ? '' : `  ${paint('bad', printable(problem.detail ?? problem.title))}`,
+  );
+  return [head, ...lines.map((line, i) => line + refusals[i])];
+}
+
+export function renderValue(value: PredictionValue | undefined): string {
+  if (value === undefined) return '';
+  if (typeof value === 'object') return `[${value.map((item) => printable(String(item))).join(', ')}]`;
+  return printable(String(value));
+}
+
+function outputsOf(prediction: PredictionAnswer['prediction']): [string, string][] {
+  return Object.entries(prediction).map(([name, value]) => [printable(name), renderValue(value)]);
+}
+
+function versionOf({ modelVersion, variant, generation }: PredictionAnswer): string {
+  return `version ${modelVersion} (${variant})${generation === null ? '' : `, generation ${generation}`}`;
+}
+
+function reasonWords(reason: string): string {
+  const words = REASONS[reason];
+  return words === undefined ? '' : `: ${words}`;
+}
+
+/** Whole seconds are all that is known. */
+function ageOf(seconds: number | null): string {
+  if (seconds === null) return '';
+  return seconds === 0 ? 'under 1 s' : duration(seconds * 1000);
+}

@@ -1,0 +1,119 @@
+/** A rollout's report as people read it: who was served, what was found, what follows. */
+import type { Judgement, OutcomeComparisonView, RolloutReport } from '@tandem/client/rollout-report';
+import type { Paint, Tone } from '../command-line/paint.ts';
+import { count, duration } from '../output/quantities.ts';
+import { printable, renderTable } from '../output/table.ts';
+import { renderSentences, renderWrappedFields } from '../output/wrapped-text.ts';
+import { renderRollout } from './render-rollout.ts';
+
+const VERDICTS: Readonly<Record<Judgement['verdict'], readonly [Tone, string]>> = {
+  promote: ['good', 'go on'],
+  hold: ['warn', 'hold'],
+  roll_back: ['bad', 'take it back'],
+};
+const STATES: Readonly<Record<Judgement['checks'][number]['state'], Tone>> = {
+  pass: 'good',
+  fail: 'bad',
+  inconclusive: 'warn',
+  skipped: 'strong',
+};
+
+export function renderRolloutReport(report: RolloutReport, paint: Paint, now: number): string[] {
+  const { rollout, elapsedSeconds, judgement, multipleExposures } = report;
+  const [tone, verdict] = VERDICTS[judgement.verdict];
+  return [
+    ...renderRollout(rollout, paint, now, judgement.why),
+    '',
+    ...renderWrappedFields([
+      ['step', rollout.stepStartedAt === null ? 'has not begun' : `has lasted ${duration(elapsedSeconds * 1_000)}`],
+      ['verdict', `${paint(tone, verdict)}: ${printable(whyOf(judgement))}`],
+      ...(multipleExposures === 0
+        ? []
+        : [
+            [
+              'moved',
+              `${count(multipleExposures)} users were served from two arms: they are left out of outcomes`,
+            ] as const,
+          ]),
+    ]),
+    '',
+    ...renderArms(report),
+    '',
+    ...renderChecks(judgement, paint),
+    ...renderOutcomes(report.outcomes),
+  ];
+}
+
+/** Where several checks decide, their names: what each found stands below. */
+function whyOf({ why, checks }: Judgement): string {
+  const deciding = checks.filter((check) => why.includes(check.why));
+  if (deciding.length < 2) return why;
+  return deciding.map(({ name, arm }) => (arm === null ? name : `${name} of ${arm}`)).join(', ');
+}
+
+function renderArms({ arms }: RolloutReport): string[] {
+  const right = { align: 'right' as const };
+  const titles = ['users', 'reads', 'errors', 'slow', 'live'].map((title) => ({ title, ...right }));
+  const rows = arms.map(({ variant, users, reads, errors, slow, sources }) => [
+    variant,
+    count(users),
+    count(reads),
+    shareOf(errors, reads),
+    shareOf(slow, reads),
+    shareOf(sources.live ?? 0, reads),
+  ]);
+  return renderTable([{ title: 'variant' }, ...titles], rows);
+}
+
+function renderChecks({ checks }: Judgement, paint: Paint): string[] {
+  const rows = checks.map(
+    ({ name, arm, state, why }) => [name, arm ?? '', paint(STATES[state], state), printable(why)] as const,
+  );
+  return renderSentences(
+    ['check', 'variant', 'state', 'why'].map((title) => ({ title })),
+    rows,
+  );
+}
+
+/** A table with the one interval of each difference, and a sentence with what follows. */
+function renderOutcomes(outcomes: readonly OutcomeComparisonView[]): string[] {
+  if (outcomes.length === 0) return [];
+  const rows = outcomes.map((one) => [
+    one.name,
+    one.variant,
+    `${figure(one.stable.mean)} of ${count(one.stable.users)}`,
+    `${figure(one.arm.mean)} of ${count(one.arm.users)}`,
+    effectOf(one),
+    one.pValue.toPrecision(2),
+  ]);
+  const titles = ['outcome', 'variant', 'stable', 'arm', 'difference', 'p'];
+  return [
+    '',
+    ...renderTable(
+      titles.map((title) => ({ title })),
+      rows,
+    ),
+    '',
+    ...outcomes.map(({ conclusion }) => printable(conclusion.text)),
+  ];
+}
+
+/** In the outcome's own unit, which is what the p-value is of; a ratio to a mean near zero says little. */
+function effectOf({ difference, relative }: OutcomeComparisonView): string {
+  if (difference === null) return 'nothing to compare yet';
+  const { estimate, lower, upper } = difference;
+  const share = relative === null ? '' : `, ${percent(relative.estimate)}`;
+  return `${figure(estimate)} (${figure(lower)} to ${figure(upper)})${share}`;
+}
+
+function shareOf(part: number, whole: number): string {
+  return whole === 0 ? '' : `${((100 * part) / whole).toFixed(2)} %`;
+}
+
+function percent(share: number): string {
+  return `${share > 0 ? '+' : ''}${(100 * share).toFixed(1)} %`;
+}
+
+function figure(value: number): string {
+  return Number(value.toPrecision(4)).toString();
+}

@@ -1,0 +1,133 @@
+import type { RolloutReport } from '@tandem/client/rollout-report';
+import type { RolloutView } from '@tandem/client/rollouts';
+import { describe, expect, it } from 'vitest';
+import { plain } from '../command-line/paint.ts';
+import { renderRolloutReport } from './render-report.ts';
+import { renderRollout, renderRollouts } from './render-rollout.ts';
+
+const NOW = Date.parse('2026-11-24T02:30:00.000Z');
+const ERRORS = 'reads without a prediction: 12 % of candidate and 0.1 % of stable; the difference is above 1 %';
+const ORDERS = 'order: 15 % of candidate and 20 % of stable; the difference of -5 % is proven to be worse';
+const ROLLOUT: RolloutView = {
+  id: '0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2c22',
+  ...{ predictor: 'repurchase', rollout: '3', kind: 'canary', state: 'running', step: 1, percent: 5 },
+  reason: 'too few users: 488 of candidate, of 1000',
+  stepStartedAt: '2026-11-24T02:10:00.120Z',
+  arms: [{ variant: 'candidate', modelVersion: '3', generation: null, percent: 5, firstBucket: 0, endBucket: 500 }],
+  salt: 'a salt',
+  plan: { steps: [1, 5, 25, 50, 100] },
+  ...{ createdBy: 'key:deploy', createdAt: '2026-11-24T02:00:00.000Z', endedAt: null },
+};
+const check = (name: string, arm: string | null, state: 'pass' | 'fail', why: string) => ({
+  ...{ name, arm, state, why, guardrail: arm !== null, figures: {} },
+});
+const REPORT: RolloutReport = {
+  rollout: ROLLOUT,
+  elapsedSeconds: 700,
+  arms: [
+    { variant: 'stable', users: 19_000, reads: 38_000, errors: 38, slow: 3, sources: { batch: 37_940, live: 60 } },
+    { variant: 'candidate', users: 0, reads: 0, errors: 0, slow: 0, sources: {} },
+  ],
+  judgement: {
+    ...{ verdict: 'roll_back', reason: 'guardrail_worse', why: `${ERRORS} and ${ORDERS}` },
+    checks: [
+      check('traffic', null, 'pass', 'every arm is read'),
+      check('errorRate', 'candidate', 'fail', ERRORS),
+      check('outcome:order', 'candidate', 'fail', ORDERS),
+    ],
+  },
+  outcomes: [
+    {
+      ...{ name: 'order', variant: 'candidate', pValue: 0.31, eValue: 0.2, moreDays: 1 },
+      ...{ stable: { users: 9_000, mean: 0.2 }, arm: { users: 500, mean: 0.21034 } },
+      difference: { estimate: 0.0103, lower: -0.0024, upper: 0.018 },
+      relative: { estimate: 0.031, lower: -0.012, upper: 0.09 },
+      ...{ sofar: { stable: { users: 9_000, mean: 0.2 }, arm: { users: 500, mean: 0.21 } } },
+      ...{ usersNeeded: 1_000, detectableEffect: 0.1 },
+      conclusion: { kind: 'undecided', text: 'order: not decided between candidate and stable; about 1 more day' },
+    },
+  ],
+  ...{ multipleExposures: 3, newUsers: [] },
+};
+
+describe('a rollout', () => {
+  it('reads as who is served what, and why', () => {
+    expect(renderRollout(ROLLOUT, plain, NOW)).toEqual([
+      'rollout  3 of repurchase (0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2c22)',
+      'state    running: too few users: 488 of candidate, of 1000',
+      'kind     canary, 5 %, step 2 of 5',
+      'asked    2026-11-24 02:00:00 UTC (30 min ago) by key:deploy',
+      'variant    model version  generation  users',
+      'candidate  3              none yet      5 %',
+    ]);
+    expect(renderRollout({ ...ROLLOUT, arms: [] }, plain, NOW)).toHaveLength(4);
+  });
+
+  it('is a line of the list, however much there is to say of it', () => {
+    const ab = { ...ROLLOUT, kind: 'ab' as const, state: 'preparing' as const, reason: ERRORS };
+    const lines = renderRollouts([ROLLOUT, ab], plain, NOW);
+    expect(lines.map((line) => line.length <= 100)).toEqual([true, true, true]);
+    expect(lines[2]).toMatch(/^repurchase {2}3 +A\/B test +preparing {2}30 min ago {2}reads without .*…$/);
+    expect(renderRollouts([], plain, NOW)).toEqual([expect.stringContaining('tandem rollout start')]);
+  });
+
+  it('cannot move the cursor by what somebody gave as a reason', () => {
+    const odd = { ...ROLLOUT, reason: '\u001b[2J', createdBy: 'key:\u0007' };
+    const report = { ...REPORT, rollout: odd };
+    const all = [...renderRollout(odd, plain, NOW), ...renderRollouts([odd], plain, NOW)];
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    expect([...all, ...renderRolloutReport(report, plain, NOW)].join(' ')).not.toMatch(/[\u0000-\u001f]/);
+  });
+});
+
+describe('a report', () => {
+  it('reads as what was served, what was found and what follows, each said once', () => {
+    expect(renderRolloutReport(REPORT, plain, NOW).slice(7)).toEqual([
+      'step     has lasted 11 min 40 s',
+      'verdict  take it back: errorRate of candidate, outcome:order of candidate',
+      'moved    3 users were served from two arms: they are left out of outcomes',
+      '',
+      'variant     users   reads  errors    slow    live',
+      'stable     19,000  38,000  0.10 %  0.01 %  0.16 %',
+      'candidate       0       0',
+      '',
+      'check          variant    state  why',
+      'traffic                   pass   every arm is read',
+      'errorRate      candidate  fail   reads without a prediction: 12 % of candidate and 0.1 % of stable;',
+      '                                 the difference is above 1 %',
+      'outcome:order  candidate  fail   order: 15 % of candidate and 20 % of stable; the difference of -5 %',
+      '                                 is proven to be worse',
+      '',
+      'outcome  variant    stable        arm            difference                         p',
+      'order    candidate  0.2 of 9,000  0.2103 of 500  0.0103 (-0.0024 to 0.018), +3.1 %  0.31',
+      '',
+      'order: not decided between candidate and stable; about 1 more day',
+    ]);
+  });
+
+  it('does not repeat the reason of a rollout that is the verdict’s own', () => {
+    const why = 'too few users: 488 of candidate, of 1000';
+    const judgement = {
+      verdict: 'hold',
+      reason: 'too_few_users',
+      why,
+      checks: [check('users', null, 'fail', why)],
+    } as const;
+    const rollout = { ...ROLLOUT, reason: why, stepStartedAt: null };
+    const lines = renderRolloutReport({ ...REPORT, rollout, judgement, multipleExposures: 0 }, plain, NOW);
+    expect(lines[1]).toBe('state    running');
+    expect(lines.slice(7, 9)).toEqual(['step     has not begun', `verdict  hold: ${why}`]);
+    expect(lines.join('\n')).not.toContain('moved');
+  });
+
+  it('says where nothing can be compared yet, and ends with the conclusion', () => {
+    const [one] = REPORT.outcomes;
+    const conclusion = { kind: 'no_data', text: 'order: nothing to compare \u001b[2J' } as const;
+    const outcomes = one ? [{ ...one, difference: null, relative: null, conclusion }] : [];
+    const lines = renderRolloutReport({ ...REPORT, outcomes }, plain, NOW);
+    expect(lines.at(-3)).toMatch(/nothing to compare yet +0\.31$/);
+    expect(lines.at(-1)).toContain('order: nothing to compare');
+    expect(lines.at(-1)).not.toContain('\u001b');
+    expect(renderRolloutReport({ ...REPORT, outcomes: [] }, plain, NOW).join('\n')).not.toContain('difference  ');
+  });
+});

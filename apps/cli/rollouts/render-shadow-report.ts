@@ -1,0 +1,118 @@
+/** What a shadow found, for people: the users and their segments, the differences as bars, and what the candidate takes. */
+import type { ShadowComparisons, ShadowReport } from '@tandem/client/shadow-report';
+import { ago, count, duration } from '../output/quantities.ts';
+import { printable, renderFields, renderTable } from '../output/table.ts';
+
+/** Characters of the longest bar. */
+const BAR_WIDTH = 40;
+/** Movers shown; `--json` has all. */
+const MOVERS = 10;
+
+/** @param now ms since 1970 */
+export function renderShadowReport(report: ShadowReport, now: number): string[] {
+  return [
+    ...renderFields(headOf(report, now)),
+    '',
+    ...renderOutcomes(report),
+    '',
+    ...renderSegments(report),
+    ...block('candidate minus served', renderDeltas(report.everybody)),
+    ...block('furthest apart', renderMovers(report)),
+  ];
+}
+
+function headOf(report: ShadowReport, now: number): [string, string][] {
+  const { predictor, modelVersion, share, state, processes, updatedAt, decision, servedAgeSeconds, candidate } = report;
+  const { cpuMsPerThousand, processesEnded } = candidate;
+  return [
+    ['predictor', printable(predictor)],
+    ['candidate', `model version ${modelVersion}, beside ${percent(share)} of the users, ${state}`],
+    ['told', `${ago(updatedAt, now)} by ${count(processes)} ${processes === 1 ? 'process' : 'processes'}`],
+    ['decision', decision ? `${printable(decision.output)} ≥ ${decision.threshold}` : 'none declared'],
+    ...(servedAgeSeconds === null
+      ? []
+      : [['served', `${duration(servedAgeSeconds * 1_000)} old on average`] as [string, string]]),
+    ['CPU', cpuMsPerThousand === null ? 'not run yet' : `${cpuMsPerThousand.toFixed(1)} ms for 1,000 users`],
+    ['run', medianOf(candidate.runMs)],
+    ['features', medianOf(candidate.featuresMs)],
+    ...(processesEnded === 0 ? [] : [['ended', `${count(processesEnded)} of its processes`] as [string, string]]),
+  ];
+}
+
+function renderOutcomes({ outcomes }: ShadowReport): string[] {
+  const rows = Object.entries(outcomes).filter(([, answers]) => answers > 0);
+  return renderTable(
+    [{ title: 'served answers' }, { title: '', align: 'right' }],
+    rows.sort(([, one], [, other]) => other - one).map(([outcome, answers]) => [outcome, count(answers)]),
+  );
+}
+
+function renderSegments({ everybody, segments }: ShadowReport): string[] {
+  const right = (title: string) => ({ title, align: 'right' as const });
+  const columns = ['compared', 'differ', 'mean', 'deviation', 'largest', 'flips', '↑', '↓', '95 %'].map(right);
+  const rows = segments.map(({ feature, value, ...found }) => [
+    printable(value === null ? `${feature}: all others` : `${feature} = ${value}`),
+    ...cellsOf(found),
+  ]);
+  return renderTable([{ title: 'users' }, ...columns], [['everybody', ...cellsOf(everybody)], ...rows]);
+}
+
+function cellsOf({ compared, differentShare, meanDelta, deviation, largestDelta, flips }: ShadowComparisons): string[] {
+  const numbers = [meanDelta, deviation, largestDelta].map((value) => (value === null ? '' : value.toPrecision(3)));
+  const decisions = flips
+    ? [percent(flips.rate), count(flips.up), count(flips.down), range(flips.interval)]
+    : ['', '', '', ''];
+  return [count(compared), percent(differentShare), ...numbers, ...decisions];
+}
+
+/** A line for each class, its bar as long as its answers are many; empty where nothing was compared. */
+function renderDeltas({ deltas }: ShadowComparisons): string[] {
+  const most = Math.max(0, ...deltas.map(({ answers }) => answers));
+  const rows = deltas.map(({ from, to, answers }) => [
+    from === null ? '' : String(from),
+    from === null || to === null ? '…' : 'to',
+    to === null ? '' : String(to),
+    count(answers),
+    // One that is there is to be seen.
+    answers === 0 ? '' : '█'.repeat(Math.max(1, Math.round((answers / most) * BAR_WIDTH))),
+  ]);
+  const right = { title: '', align: 'right' as const };
+  return rows.length === 0 ? [] : renderTable([right, { title: '' }, right, right, { title: '' }], rows).slice(1);
+}
+
+function renderMovers({ movers }: ShadowReport): string[] {
+  if (movers.length === 0) return [];
+  const right = (title: string) => ({ title, align: 'right' as const });
+  return renderTable(
+    [{ title: 'user' }, right('served'), right('candidate')],
+    movers
+      .slice(0, MOVERS)
+      .map(({ userId, served, candidate }) => [printable(userId), String(served), String(candidate)]),
+  );
+}
+
+function block(title: string, lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : ['', title, ...lines];
+}
+
+/** The class in which the user in the middle lies. */
+function medianOf(classes: ShadowReport['candidate']['runMs']): string {
+  const total = classes.reduce((sum, { users }) => sum + users, 0);
+  let seen = 0;
+  for (const [i, { toMs, users }] of classes.entries()) {
+    seen += users;
+    if (total === 0 || seen * 2 < total) continue;
+    return toMs === null
+      ? `half of the users above ${classes[i - 1]?.toMs ?? 0} ms`
+      : `half of the users within ${toMs} ms`;
+  }
+  return 'not run yet';
+}
+
+function percent(share: number | null): string {
+  return share === null ? '' : `${Number((share * 100).toPrecision(3))} %`;
+}
+
+function range({ low, high }: { readonly low: number; readonly high: number }): string {
+  return `${percent(low)} … ${percent(high)}`;
+}

@@ -1,0 +1,181 @@
+/** `tandem rollout start`: another model version beside the stable one. */
+import type { RolloutInput } from '@tandem/client/rollouts';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Cli, present } from '../command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand } from '../command-line/command.ts';
+import { CommandFailure, EXIT_USAGE } from '../command-line/failure.ts';
+import { leastDurationOf } from './least-duration.ts';
+import { renderRollout } from './render-rollout.ts';
+
+interface Options extends ApiOptions {
+  readonly shadow?: boolean;
+  readonly share?: number;
+  readonly maxPerSecond?: number;
+  readonly arm?: readonly ArmOption[];
+  readonly steps?: readonly number[];
+  readonly atOnce?: boolean;
+  readonly live?: boolean;
+  readonly manual?: boolean;
+  readonly dryRun?: boolean;
+  readonly interval?: string;
+  readonly minStep?: string;
+  readonly minUsers?: number;
+  readonly holdDeadline?: string;
+  readonly preparingDeadline?: string;
+  readonly onDeadline?: 'alert' | 'roll_back';
+  readonly outcome?: readonly string[];
+  readonly outcomeWindow?: string;
+  readonly psi?: number | 'off';
+}
+
+interface ArmOption {
+  readonly variant: string;
+  readonly version: string;
+  readonly weight: number;
+}
+
+export function rolloutStartCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'start',
+    description: 'start a canary (default), a shadow (--shadow) or an A/B test (--arm)',
+    example: 'tandem rollout start repurchase 3 --steps 1,5,25,50,100',
+    detail: [
+      'A canary goes from step to step by itself once its guardrails hold, and is taken back by itself where one is broken.',
+      'It begins when every process has loaded the model version and its generation is computed: tandem rollout show.',
+    ].join('\n'),
+  })
+    .argument('<predictor>')
+    .argument('[version]', 'the model version: tandem model list shows them; of an A/B test --arm names them')
+    .option('--steps <percents>', 'of a canary: percent of the users, rising, the last 100', parseNumbers)
+    .option('--at-once', 'of a canary to a former stable version: skip the steps and the analysis')
+    .option('--shadow', 'nobody is served from it: its answers are compared with what is served')
+    .option('--share <share>', 'of a shadow: the share of the users, 0 to 1', parseNumber)
+    .option('--max-per-second <count>', 'of a shadow: inferences a second of each process', parseNumber)
+    .option('--arm <name=version:percent>', 'of an A/B test; repeat it for more arms', collectArm)
+    .option('--live', 'begin before its generation is computed: its users are inferred live until then')
+    .option('--manual', 'verdicts are written down, and people act on them')
+    .option('--dry-run', 'as --manual; each verdict says what it would have done')
+    .option('--interval <duration>', 'between two looks of the analysis, such as 30s')
+    .option('--min-step <duration>', 'a step lasts at least so long, such as 1h')
+    .option('--min-users <count>', 'of each arm; below it there is no verdict', parseNumber)
+    .option('--hold-deadline <duration>', 'a step that holds for so long is overdue (default 7d; of an A/B test none)')
+    .option('--preparing-deadline <duration>', 'a rollout that is preparing for so long is overdue (default 1d)')
+    .addOption(new Option('--on-deadline <what>', 'what follows then').choices(['alert', 'roll_back']))
+    .option('--outcome <name>', 'an outcome that must not get worse; repeat it for more', collect)
+    .option('--outcome-window <duration>', 'outcomes count for so long after the first answer (default: 14d)')
+    .option(
+      '--psi <index>',
+      'a shift of the scores above it is a guardrail, such as 0.25, or off (default)',
+      parseLimit,
+    )
+    .action(async (predictor: string, version: string | undefined, options: Options) => {
+      const rollout = await connect(cli, options).rollouts.start(predictor, inputOf(version, options));
+      const least = leastDurationOf(rollout);
+      present(cli, options, rollout, () => [
+        ...renderRollout(rollout, cli.paint, cli.now()),
+        ...(least === null ? [] : [`note: ${least}`]),
+      ]);
+    });
+}
+
+type Kind = RolloutInput['kind'];
+const SAID: Readonly<Record<Kind, string>> = { canary: 'a canary', shadow: 'a shadow', ab: 'an A/B test' };
+const DEADLINES = ['holdDeadline', 'preparingDeadline', 'onDeadline'] as const;
+const OUTCOMES = ['outcome', 'outcomeWindow'] as const;
+const ANALYSED = [
+  'live',
+  'manual',
+  'dryRun',
+  'interval',
+  'minStep',
+  'minUsers',
+  ...DEADLINES,
+  ...OUTCOMES,
+  'psi',
+] as const;
+/** What can be said of each kind; anything else would have no effect. */
+const OPTIONS: Readonly<Record<Kind, readonly (keyof Options)[]>> = {
+  canary: ['steps', 'atOnce', ...ANALYSED],
+  shadow: ['shadow', 'share', 'maxPerSecond'],
+  ab: ['arm', ...ANALYSED],
+};
+/** What applies to a canary that skips its steps. */
+const AT_ONCE: readonly (keyof Options)[] = ['atOnce', 'live'];
+
+function inputOf(version: string | undefined, options: Options): RolloutInput {
+  const { arm, shadow, share, maxPerSecond, steps, atOnce, live } = options;
+  const kind = arm ? 'ab' : shadow ? 'shadow' : 'canary';
+  refuseOthers(kind, options);
+  const coverage = live ? ({ coverage: 'live' } as const) : {};
+  if (arm) {
+    if (version !== undefined) throw usage('an A/B test has its model versions in --arm', `leave ${version} out`);
+    return { kind: 'ab', arms: arm, ...coverage, analysis: analysisOf(options) };
+  }
+  if (version === undefined) {
+    throw usage(
+      'which model version?',
+      'name it behind the predictor, or add --arm <name=version:percent> for an A/B test',
+    );
+  }
+  if (shadow) return { kind: 'shadow', version, ...given({ share, maxPerSecond }) };
+  return { kind: 'canary', version, ...given({ steps, atOnce }), ...coverage, analysis: analysisOf(options) };
+}
+
+function refuseOthers(kind: Kind, options: Options): void {
+  const all = new Set(Object.values(OPTIONS).flat());
+  const known = options.atOnce ? AT_ONCE : OPTIONS[kind];
+  const other = [...all].find((name) => options[name] !== undefined && !known.includes(name));
+  if (other === undefined) return;
+  const flag = `--${other.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  const isSkipped = options.atOnce && OPTIONS[kind].includes(other);
+  if (isSkipped) throw usage(`${flag} has no effect with --at-once`, `leave out ${flag} or --at-once`);
+  throw usage(`${flag} says nothing of ${SAID[kind]}`, 'leave it out');
+}
+
+function usage(problem: string, remedy: string): CommandFailure {
+  return new CommandFailure(problem, { remedy, exitCode: EXIT_USAGE });
+}
+
+function analysisOf({ manual, outcome, outcomeWindow: window, ...options }: Options) {
+  if (window !== undefined && !outcome) throw usage('--outcome-window has no --outcome', 'add --outcome <name>');
+  const outcomes = outcome?.map((name) => ({ name, guardrail: true, ...given({ window }) }));
+  const { dryRun, interval, minStep, minUsers, holdDeadline, preparingDeadline, onDeadline } = options;
+  const psi = options.psi === 'off' ? null : options.psi;
+  return given({
+    ...{ automatic: manual ? false : undefined, dryRun, interval, minStep, minUsers, psi, outcomes },
+    ...{ holdDeadline, preparingDeadline, onDeadline },
+  });
+}
+
+/** Without what was not said: the service has its own defaults. */
+function given<T extends object>(settings: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]: Exclude<T[K], undefined>;
+  };
+}
+
+function parseNumber(text: string): number {
+  const number = Number(text);
+  if (text.trim() === '' || !Number.isFinite(number)) throw new InvalidArgumentError('a number is needed');
+  return number;
+}
+
+function parseLimit(text: string): number | 'off' {
+  return text === 'off' ? text : parseNumber(text);
+}
+
+function parseNumbers(text: string): readonly number[] {
+  return text.split(',').map(parseNumber);
+}
+
+function collect(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text];
+}
+
+function collectArm(text: string, before: readonly ArmOption[] = []): readonly ArmOption[] {
+  const [, variant, version, weight] = /^([a-z][a-z0-9_-]{0,62})=([1-9][0-9]*):([0-9.]+)$/.exec(text) ?? [];
+  if (variant === undefined || version === undefined || weight === undefined) {
+    throw new InvalidArgumentError('write it as name=version:percent, such as second=3:50');
+  }
+  return [...before, { variant, version, weight: Number(weight) }];
+}

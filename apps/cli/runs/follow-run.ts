@@ -1,0 +1,35 @@
+/** Waits for a run's end and shows how far it is. */
+import type { Client } from '@tandem/client/create-client';
+import { isFinished, type Run } from '@tandem/client/wire';
+import type { Cli } from '../command-line/cli.ts';
+import { CommandFailure } from '../command-line/failure.ts';
+import { createProgressDisplay } from '../output/progress.ts';
+
+/** The finished run, with the users that could not be scored. Rejects when interrupted; the run itself goes on. */
+export async function followRun(cli: Cli, client: Client, run: Run, label = ''): Promise<Run> {
+  const display = createProgressDisplay(cli, 'users', label);
+  const startedAt = cli.now();
+  try {
+    if (!isFinished(run.state)) {
+      for await (const { usersScored, usersFailed, usersExpected } of client.runs.watch(run.id, {
+        signal: cli.signal,
+      })) {
+        display.update({ done: usersScored + usersFailed, total: usersExpected, elapsedMs: cli.now() - startedAt });
+      }
+    }
+  } finally {
+    display.end();
+  }
+  return client.runs.show(run.id);
+}
+
+/** A run that did not do what was asked is a failure of the command. */
+export function throwUnlessDone(run: Run): void {
+  if (run.state === 'done' || run.state === 'done_with_errors') return;
+  const remedy =
+    run.state === 'failed' || run.state === 'cancelled' ? `go on with it: npx tandem run resume ${run.id}` : undefined;
+  throw new CommandFailure(`run ${run.id} is ${run.state}${run.error === null ? '' : `: ${run.error}`}`, {
+    remedy,
+    presented: true,
+  });
+}

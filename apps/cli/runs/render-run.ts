@@ -1,0 +1,81 @@
+/** Batch runs as people read them. */
+import type { Run, RunState } from '@tandem/client/wire';
+import { isFinished } from '@tandem/client/wire';
+import type { Paint, Tone } from '../command-line/paint.ts';
+import { ago, count, duration, moment } from '../output/quantities.ts';
+import { printable, renderFields, renderTable } from '../output/table.ts';
+
+const STATE_TONES: Readonly<Record<RunState, Tone>> = {
+  planned: 'strong',
+  running: 'strong',
+  publishing: 'strong',
+  done: 'good',
+  done_with_errors: 'warn',
+  failed: 'bad',
+  cancelled: 'warn',
+};
+
+/** A run in full, the users that could not be scored last. */
+export function renderRun(run: Run, paint: Paint, now: number): string[] {
+  const lines = renderFields([
+    ['run', run.id],
+    ['state', `${paint(STATE_TONES[run.state], run.state)}${run.error === null ? '' : `: ${printable(run.error)}`}`],
+    ...attemptsOf(run),
+    ['predictor', `${run.predictor}, scope ${run.scope}, model version ${run.modelVersion}${generationOf(run)}`],
+    ['users', usersOf(run)],
+    ['chunks', `${count(run.chunksCommitted)} of ${count(run.chunkCount)}`],
+    ['asked', `${moment(run.createdAt)} UTC (${ago(run.createdAt, now)}) by ${printable(run.reason)}`],
+    ['took', tookOf(run, now)],
+  ]);
+  return [...lines, ...renderFailures(run.failures ?? [], run.usersFailed)];
+}
+
+export function renderRuns(runs: readonly Run[], paint: Paint, now: number): string[] {
+  if (runs.length === 0) return ['no runs yet; start one: tandem run start <predictor>'];
+  const columns = [
+    ...['run', 'predictor', 'scope', 'state'].map((title) => ({ title })),
+    { title: 'users', align: 'right' as const },
+    ...['generation', 'asked', 'took'].map((title) => ({ title })),
+  ];
+  const rows = runs.map((run) => [
+    run.id,
+    run.predictor,
+    run.scope,
+    paint(STATE_TONES[run.state], run.state),
+    count(run.usersScored),
+    run.generation ?? '',
+    ago(run.createdAt, now),
+    tookOf(run, now),
+  ]);
+  return renderTable(columns, rows);
+}
+
+function renderFailures(failures: NonNullable<Run['failures']>, failed: number): string[] {
+  if (failures.length === 0) return [];
+  const shown = failures.slice(0, 20);
+  const rows = shown.map(({ userId, reason }) => [printable(userId), printable(reason)] as const);
+  const more = failed > shown.length ? [`  … and ${count(failed - shown.length)} more (--json names up to 1,000)`] : [];
+  return ['not scored:', ...renderFields(rows, '  '), ...more];
+}
+
+/** Nothing to say of a step that succeeded, or is tried for the first time. */
+function attemptsOf({ attempts, attemptError }: Run): [string, string][] {
+  if (attempts < 2 && attemptError === null) return [];
+  return [
+    ['attempts', `${count(attempts)}${attemptError === null ? '' : `; the last failed: ${printable(attemptError)}`}`],
+  ];
+}
+
+function usersOf({ usersScored, usersFailed, usersExpected }: Run): string {
+  return `${count(usersScored)} scored, ${count(usersFailed)} failed, ${count(usersExpected)} expected`;
+}
+
+function generationOf({ generation }: Run): string {
+  return generation === null ? '' : `, generation ${generation}`;
+}
+
+function tookOf(run: Run, now: number): string {
+  if (run.startedAt === null) return '';
+  const end = isFinished(run.state) && run.finishedAt !== null ? Date.parse(run.finishedAt) : now;
+  return duration(Math.max(0, end - Date.parse(run.startedAt)));
+}

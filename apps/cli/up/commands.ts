@@ -1,0 +1,35 @@
+/** `tandem up`: everything on this machine, from nothing to answering. */
+import { type Command, Option } from 'commander';
+import type { Cli } from '../command-line/cli.ts';
+import { createCommand } from '../command-line/command.ts';
+import { parsePort } from '../command-line/options.ts';
+import type { UpOptions } from './up-context.ts';
+
+export function upCommand(cli: Cli): Command {
+  return createCommand({
+    name: 'up',
+    description:
+      'start everything here: Postgres and Redis (unless DATABASE_URL and REDIS_URL name yours), API and worker',
+    example: 'tandem up --config ./tandem.config.ts --port 8080',
+  })
+    .addOption(
+      new Option('--example', 'with the example shop: its history, its model, its config').conflicts([
+        'servers',
+        'config',
+      ]),
+    )
+    .addOption(
+      new Option(
+        '--servers',
+        'Postgres and Redis alone, with the schema: for a table, before there is a config',
+      ).conflicts('config'),
+    )
+    .option('--config <path>', 'the config to adopt (default: tandem.config.ts in this folder)')
+    .option('--force', 'adopt the config although tandem check finds errors in it')
+    .option('--port <port>', 'where the API listens (PORT; default 8080)', parsePort)
+    .action(async (options: UpOptions) => {
+      // Drivers and models take time to load, which the commands that only ask the API should not pay.
+      const { runUp } = await import('./run-up.ts');
+      await runUp(cli, options);
+    });
+}

@@ -1,0 +1,76 @@
+/** `tandem version rollback`: back to an earlier model version, with the predictions that it stored. */
+import type { Client } from '@tandem/client/create-client';
+import type { StableVersionView } from '@tandem/client/wire';
+import type { Command } from 'commander';
+import { type Cli, present } from './command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand } from './command-line/command.ts';
+import { confirm } from './command-line/confirm.ts';
+import { CommandFailure } from './command-line/failure.ts';
+
+interface Options extends ApiOptions {
+  readonly to?: string;
+  readonly force?: boolean;
+  readonly yes?: boolean;
+}
+
+export function versionRollbackCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'rollback',
+    description: 'serve an earlier model version again, from the generation that is kept of it',
+    example: 'tandem version rollback repurchase --to 2',
+    detail: 'Without --to it returns to the version that was stable before this one. tandem version list shows which.',
+  })
+    .argument('<predictor>')
+    .option('--to <number>', 'the model version (default: the version that was stable before this one)')
+    .option('--force', 'also to a version that was never stable')
+    .option('--yes', 'do not ask')
+    .action(async (predictor: string, { to, force = false, yes, ...options }: Options) => {
+      const client = connect(cli, options);
+      const stable = await client.stableVersions(predictor);
+      const served = stable[0]?.modelVersion;
+      const target = to === undefined ? previousOf(predictor, stable) : await versionTo(client, predictor, to, stable);
+      if (target.modelVersion === served) {
+        throw noTarget(predictor, `model version ${served} is served already`);
+      }
+      if (target.generation === null) {
+        throw noTarget(predictor, `no generation of model version ${target.modelVersion} is kept`);
+      }
+      if (!yes) {
+        const question = `${predictor}: serve model version ${target.modelVersion} instead of ${served ?? 'none'}?`;
+        await confirm(cli, question);
+      }
+      const result = await client.rollback(predictor, Number(target.generation), { force });
+      present(cli, options, result, () => [
+        `${predictor}: model version ${target.modelVersion} is served, from generation ${target.generation}`,
+      ]);
+    });
+}
+
+type Target = Pick<StableVersionView, 'modelVersion' | 'generation'>;
+
+/** @param stable newest first */
+function previousOf(predictor: string, stable: readonly StableVersionView[]): Target {
+  const previous = stable.find(({ modelVersion }) => modelVersion !== stable[0]?.modelVersion);
+  if (previous) return previous;
+  throw noTarget(predictor, 'no other model version was stable before');
+}
+
+/** A version that was never stable has generations too, of a rollout: the newest one counts. */
+async function versionTo(
+  client: Client,
+  predictor: string,
+  to: string,
+  stable: readonly StableVersionView[],
+): Promise<Target> {
+  const known = stable.find(({ modelVersion }) => modelVersion === to);
+  if (known) return known;
+  const generations = await client.generations(predictor);
+  const newest = generations.find(({ modelVersion, state }) => modelVersion === to && state === 'published');
+  return newest ?? { modelVersion: to, generation: null };
+}
+
+function noTarget(predictor: string, problem: string): CommandFailure {
+  return new CommandFailure(`${predictor}: ${problem}`, {
+    remedy: `tandem version list ${predictor} shows the versions to return to; tandem rollout start serves any other`,
+  });
+}
