@@ -1,12 +1,16 @@
 /** `tandem audit list`: who moved what, when and why. */
 import type { AuditRow } from '@tandem/client/audit';
 import type { Command } from 'commander';
-import { type Cli, present } from './command-line/cli.ts';
-import { type ApiOptions, connect, createApiCommand } from './command-line/command.ts';
+import type { Cli } from './command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand, group, present } from './command-line/command.ts';
 import { parseWhole } from './command-line/options.ts';
 import { moment } from './output/quantities.ts';
 import { printable } from './output/table.ts';
 import { renderClipped } from './output/wrapped-text.ts';
+
+export function auditCommands(cli: Cli): Command {
+  return group('audit', 'who moved what, when and why', [auditListCommand(cli)]);
+}
 
 interface Options extends ApiOptions {
   readonly predictor?: string;
@@ -14,7 +18,7 @@ interface Options extends ApiOptions {
   readonly before?: string;
 }
 
-export function auditListCommand(cli: Cli): Command {
+function auditListCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'list',
     description: 'list who moved what, newest first, and why',

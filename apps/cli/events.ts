@@ -1,11 +1,15 @@
 /** `tandem event send`: tells that a user's context changed. */
 import type { EventInput, EventResult } from '@tandem/client/wire';
 import type { Command } from 'commander';
-import { type Cli, present } from './command-line/cli.ts';
-import { type ApiOptions, connect, createApiCommand } from './command-line/command.ts';
+import type { Cli } from './command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand, group, present } from './command-line/command.ts';
 import { CommandFailure } from './command-line/failure.ts';
 import { parseJsonObject } from './command-line/options.ts';
 import { printable, renderFields } from './output/table.ts';
+
+export function eventCommands(cli: Cli): Command {
+  return group('event', 'tell of changes in a user’s context', [eventSendCommand(cli)]);
+}
 
 interface Options extends ApiOptions {
   readonly type: string;
@@ -15,7 +19,7 @@ interface Options extends ApiOptions {
   readonly time?: string;
 }
 
-export function eventSendCommand(cli: Cli): Command {
+function eventSendCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'send',
     description: 'send an event: from its acknowledgement on, no read is answered from older context',

@@ -1,10 +1,14 @@
 /** `tandem history rotate`: says of a restored database that it is not the one it was copied from. */
 import type { Command } from 'commander';
-import { findDatabaseUrl } from './command-line/addresses.ts';
-import { type Cli, type CommonOptions, present } from './command-line/cli.ts';
-import { createCommand } from './command-line/command.ts';
+import type { Cli } from './command-line/cli.ts';
+import { type CommonOptions, createCommand, group, present } from './command-line/command.ts';
+import { findDatabaseUrl } from './command-line/environment.ts';
 
-export function historyRotateCommand(cli: Cli): Command {
+export function historyCommands(cli: Cli): Command {
+  return group('history', 'which past of the database this is', [historyRotateCommand(cli)]);
+}
+
+function historyRotateCommand(cli: Cli): Command {
   return createCommand({
     name: 'rotate',
     description: 'after a restore of Postgres: what anybody learned of it before proves nothing any more',

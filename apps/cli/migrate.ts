@@ -1,8 +1,8 @@
 /** `tandem migrate`: brings the database's schema up to date. */
 import type { Command } from 'commander';
-import { findDatabaseUrl } from './command-line/addresses.ts';
-import { type Cli, type CommonOptions, present } from './command-line/cli.ts';
-import { createCommand } from './command-line/command.ts';
+import type { Cli } from './command-line/cli.ts';
+import { type CommonOptions, createCommand, present } from './command-line/command.ts';
+import { findDatabaseUrl } from './command-line/environment.ts';
 
 export function migrateCommand(cli: Cli): Command {
   return createCommand({

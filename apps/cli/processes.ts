@@ -1,10 +1,17 @@
-/** `tandem process list`: the live processes, and which model versions each has loaded. */
-import type { Command } from 'commander';
-import { type Cli, present } from './command-line/cli.ts';
-import { type ApiOptions, connect, createApiCommand } from './command-line/command.ts';
-import { renderProcesses } from './output/render-processes.ts';
+/** `tandem process`: the live processes, and which model versions each has loaded. */
 
-export function processListCommand(cli: Cli): Command {
+import type { ProcessView } from '@tandem/client/wire';
+import type { Command } from 'commander';
+import type { Cli, Paint, Tone } from './command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand, group, present } from './command-line/command.ts';
+import { ago } from './output/quantities.ts';
+import { printable, renderTable } from './output/table.ts';
+
+export function processCommands(cli: Cli): Command {
+  return group('process', 'what serves: APIs and workers', [processListCommand(cli)]);
+}
+
+function processListCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'list',
     description: 'list the live processes and the model versions that each has loaded',
@@ -13,4 +20,30 @@ export function processListCommand(cli: Cli): Command {
     const processes = await connect(cli, options).processes();
     present(cli, options, { processes }, () => renderProcesses(processes, cli.paint, cli.now()));
   });
+}
+
+type LoadedModel = ProcessView['models'][number];
+
+const TONES: Readonly<Record<LoadedModel['state'], Tone>> = { ready: 'good', loading: 'warn', failed: 'bad' };
+
+export function renderProcesses(processes: readonly ProcessView[], paint: Paint, now: number): string[] {
+  if (processes.length === 0) return ['no process is alive; start one: tandem up'];
+  const titles = ['process', 'host', 'pid', 'release', 'started', 'predictor', 'version', 'state', 'since', 'why'];
+  const rows = processes.flatMap((one) => {
+    const { kind, host, pid, release, startedAt, models } = one;
+    const who = [kind, printable(host), String(pid), printable(release), ago(startedAt, now)];
+    if (models.length === 0) return [[...who, '', '', 'nothing to load', '', '']];
+    return models.map(({ predictor, modelVersion, state, error, since }) => [
+      ...who,
+      predictor,
+      modelVersion,
+      paint(TONES[state], state),
+      ago(since, now),
+      printable(error ?? ''),
+    ]);
+  });
+  return renderTable(
+    titles.map((title) => ({ title })),
+    rows,
+  );
 }

@@ -1,16 +1,20 @@
-/** `tandem user erase`: removes a user from every store. */
+/** `tandem user`: erases a user from every store, and ends an erasure. */
+
 import type { ErasureReceipt } from '@tandem/client/wire';
 import type { Command } from 'commander';
-import { type Cli, present } from './command-line/cli.ts';
-import { type ApiOptions, connect, createApiCommand } from './command-line/command.ts';
-import { confirm } from './command-line/confirm.ts';
+import type { Cli } from './command-line/cli.ts';
+import { type ApiOptions, confirm, connect, createApiCommand, group, present } from './command-line/command.ts';
 import { printable, renderFields } from './output/table.ts';
 
-interface Options extends ApiOptions {
+export function userCommands(cli: Cli): Command {
+  return group('user', 'erase users, and end that', [userEraseCommand(cli), userReadmitCommand(cli)]);
+}
+
+interface EraseOptions extends ApiOptions {
   readonly yes?: boolean;
 }
 
-export function userEraseCommand(cli: Cli): Command {
+function userEraseCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'erase',
     description: 'erase a user from every store, with a receipt; nothing of before is ever served again',
@@ -18,7 +22,7 @@ export function userEraseCommand(cli: Cli): Command {
   })
     .argument('<userId>')
     .option('--yes', 'do not ask')
-    .action(async (userId: string, options: Options) => {
+    .action(async (userId: string, options: EraseOptions) => {
       if (!options.yes) await confirm(cli, `Erase all that is stored of user ${printable(userId)}, for good?`);
       present(cli, options, await connect(cli, options).eraseUser(userId), renderReceipt);
     });
@@ -33,4 +37,19 @@ function renderReceipt({ userId, erasedAt, contextVersion, deleted: { postgres, 
     ],
     ['redis', `${redis.predictions} predictions, ${redis.overlayEntries} live answers`],
   ]);
+}
+
+function userReadmitCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'readmit',
+    description: 'serve an erased user again, from what is computed from now on',
+    example: 'tandem user readmit 42',
+  })
+    .argument('<userId>')
+    .action(async (userId: string, options: ApiOptions) => {
+      const readmission = await connect(cli, options).readmitUser(userId);
+      present(cli, options, readmission, ({ status, contextVersion }) => [
+        `user ${printable(userId)}: ${status === 'readmitted' ? 'readmitted' : 'was not erased'}, context version ${contextVersion}`,
+      ]);
+    });
 }

@@ -1,11 +1,45 @@
-/** `tandem version rollback`: back to an earlier model version, with the predictions that it stored. */
+/** `tandem version`: which model versions were stable, and the way back to one, with the predictions that it stored. */
 import type { Client } from '@tandem/client/create-client';
 import type { StableVersionView } from '@tandem/client/wire';
 import type { Command } from 'commander';
-import { type Cli, present } from './command-line/cli.ts';
-import { type ApiOptions, connect, createApiCommand } from './command-line/command.ts';
-import { confirm } from './command-line/confirm.ts';
+import type { Cli, Paint } from './command-line/cli.ts';
+import { type ApiOptions, confirm, connect, createApiCommand, group, present } from './command-line/command.ts';
 import { CommandFailure } from './command-line/failure.ts';
+import { ago, moment } from './output/quantities.ts';
+import { renderTable } from './output/table.ts';
+
+export function versionCommands(cli: Cli): Command {
+  return group('version', 'which model version is served', [versionListCommand(cli), versionRollbackCommand(cli)]);
+}
+
+function versionListCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'list',
+    description: 'list the model versions that were stable, newest first',
+    example: 'tandem version list repurchase',
+  })
+    .argument('<predictor>')
+    .action(async (predictor: string, options: ApiOptions) => {
+      const versions = await connect(cli, options).stableVersions(predictor);
+      present(cli, options, { versions }, () => renderStableVersions(versions, cli.paint, cli.now()));
+    });
+}
+
+export function renderStableVersions(versions: readonly StableVersionView[], paint: Paint, now: number): string[] {
+  const columns = [
+    { title: 'version', align: 'right' as const },
+    ...['stable since', 'until', 'age'].map((title) => ({ title })),
+    { title: 'kept generation', align: 'right' as const },
+  ];
+  const rows = versions.map(({ modelVersion, since, until, generation }) => [
+    modelVersion,
+    moment(since),
+    until === null ? paint('good', 'now') : moment(until),
+    ago(since, now),
+    generation ?? 'none',
+  ]);
+  return renderTable(columns, rows);
+}
 
 interface Options extends ApiOptions {
   readonly to?: string;
@@ -13,7 +47,7 @@ interface Options extends ApiOptions {
   readonly yes?: boolean;
 }
 
-export function versionRollbackCommand(cli: Cli): Command {
+function versionRollbackCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'rollback',
     description: 'serve an earlier model version again, from the generation that is kept of it',

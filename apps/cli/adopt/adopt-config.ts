@@ -12,9 +12,9 @@ import {
 import { judgePredictors } from '../check/judge-predictors.ts';
 import { readConfig } from '../check/read-config.ts';
 import { findWithdrawn, KEEP_SERVED, withdrawalText } from '../check/served-predictors.ts';
+import type { Paint } from '../command-line/cli.ts';
 import type { Databases } from '../command-line/databases.ts';
 import { CommandFailure } from '../command-line/failure.ts';
-import type { Paint } from '../command-line/paint.ts';
 import { examineSchema } from '../doctor/examine-schema.ts';
 import { type Finding, renderFindings, summarise } from '../output/finding.ts';
 import { renderWatched } from '../sources/render-watched.ts';

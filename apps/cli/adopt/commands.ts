@@ -1,12 +1,11 @@
 /** `tandem adopt`: makes a config what API and worker serve. */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { findDatabaseUrls } from '../command-line/addresses.ts';
-import { type Cli, type CommonOptions, present } from '../command-line/cli.ts';
-import { createCommand } from '../command-line/command.ts';
+import type { Cli } from '../command-line/cli.ts';
+import { type CommonOptions, createCommand, present } from '../command-line/command.ts';
 import { withDatabases } from '../command-line/databases.ts';
-import { modelMemoryMb } from '../command-line/model-memory.ts';
-import { createStepTeller } from '../output/tell-steps.ts';
+import { findDatabaseUrls, modelMemoryMb } from '../command-line/environment.ts';
+import { createStepTeller } from '../output/progress.ts';
 
 interface Options extends CommonOptions {
   readonly config: string;

@@ -2,10 +2,20 @@
 import type { Command } from 'commander';
 import { Option } from 'commander';
 import type { Cli } from '../command-line/cli.ts';
-import { createApiCommand } from '../command-line/command.ts';
+import { createApiCommand, group } from '../command-line/command.ts';
 import { parseWhole } from '../command-line/options.ts';
 import { readModelFile } from '../models/read-model-file.ts';
+import { buildCompareCommand } from './compare.ts';
+import { buildCreateCommand } from './create.ts';
 import { type PushBuildOptions, pushBuild, withBuildWords } from './push-build.ts';
+
+export function buildCommands(cli: Cli): Command {
+  return group('build', 'optimised builds: int8, pruned, distilled; beside the model version that they were made of', [
+    buildCreateCommand(cli),
+    buildRegisterCommand(cli),
+    buildCompareCommand(cli),
+  ]);
+}
 
 const KINDS = ['int8', 'pruned', 'distilled', 'other'];
 
@@ -13,7 +23,7 @@ interface Options extends PushBuildOptions {
   readonly kind: string;
 }
 
-export function buildRegisterCommand(cli: Cli): Command {
+function buildRegisterCommand(cli: Cli): Command {
   const command = createApiCommand({
     name: 'register',
     description: 'upload an optimised build that was made elsewhere; it is tried, and served by nobody yet',

@@ -1,11 +1,11 @@
-/** `tandem build compare`: an optimised build beside the model version that it was made of, on real users. */
+/** `tandem build compare`: compares an optimised build with the model version that it was made of, on real users. */
 import type { Command } from 'commander';
-import { type Cli, present } from '../command-line/cli.ts';
-import { type ApiOptions, connect, createApiCommand } from '../command-line/command.ts';
+import type { Cli } from '../command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand, present } from '../command-line/command.ts';
 import { CommandFailure, EXIT_USAGE } from '../command-line/failure.ts';
 import { parseWhole } from '../command-line/options.ts';
+import { splitCsv } from '../csv/read-csv.ts';
 import { readNamedFile } from '../models/read-model-file.ts';
-import { readLabels } from './read-labels.ts';
 import { renderComparison } from './render-comparison.ts';
 
 interface Options extends ApiOptions {
@@ -40,5 +40,44 @@ function usersAndLabels(): CommandFailure {
   return new CommandFailure('labels say which users are looked at', {
     remedy: 'leave out --users',
     exitCode: EXIT_USAGE,
+  });
+}
+
+export interface Label {
+  readonly userId: string;
+  readonly label: number;
+}
+
+/** As many as the service takes. */
+const MOST_LABELS = 10_000;
+const COLUMNS = ['user_id', 'label'];
+
+/** @param file its name, for messages. Throws a CommandFailure that names the line. */
+export function readLabels(text: string, file: string): readonly Label[] {
+  const [head = '', ...lines] = text.replace(/^\uFEFF/, '').split(/\r?\n/);
+  const names = splitCsv(head) ?? [];
+  const [idAt, labelAt] = COLUMNS.map((name) => names.indexOf(name));
+  if (idAt === undefined || labelAt === undefined || idAt < 0 || labelAt < 0) {
+    throw wrongLine(file, 1, `the head names ${JSON.stringify(names.join(',')).slice(0, 80)}`);
+  }
+  const labels = lines.flatMap((line, i) => {
+    if (line.trim() === '') return [];
+    const cells = splitCsv(line);
+    if (cells?.length !== names.length) throw wrongLine(file, i + 2, `it has not ${names.length} values`);
+    const [userId = '', text = ''] = [cells[idAt], cells[labelAt]];
+    const label = Number(text);
+    if (text.trim() === '' || !Number.isFinite(label)) throw wrongLine(file, i + 2, 'its label is no number');
+    return [{ userId, label }];
+  });
+  if (labels.length === 0) throw wrongLine(file, 2, 'there is no user');
+  if (labels.length <= MOST_LABELS) return labels;
+  throw new CommandFailure(`${file} has ${labels.length} labels, and a comparison takes ${MOST_LABELS}`, {
+    remedy: `draw ${MOST_LABELS} of them: shuf -n ${MOST_LABELS}`,
+  });
+}
+
+function wrongLine(file: string, no: number, problem: string): CommandFailure {
+  return new CommandFailure(`${file}, line ${no}: ${problem}`, {
+    remedy: 'it begins with user_id,label; then each line has a user’s id and a number, such as 0 or 1',
   });
 }

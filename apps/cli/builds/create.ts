@@ -3,16 +3,15 @@ import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { CalibrationRows } from '@tandem/admission/calibration-rows';
 import { type Command, Option } from 'commander';
-import { findDatabaseUrls } from '../command-line/addresses.ts';
 import type { Cli } from '../command-line/cli.ts';
 import { connect, createApiCommand } from '../command-line/command.ts';
 import { withDatabases } from '../command-line/databases.ts';
+import { findDatabaseUrls } from '../command-line/environment.ts';
 import { CommandFailure, EXIT_USAGE } from '../command-line/failure.ts';
 import { parseWhole } from '../command-line/options.ts';
 import { count } from '../output/quantities.ts';
-import { findPython } from './find-python.ts';
 import { type PushBuildOptions, pushBuild, withBuildWords } from './push-build.ts';
-import { quantise } from './quantise.ts';
+import { findPython, quantise } from './quantise.ts';
 
 interface Options extends PushBuildOptions {
   readonly kind: 'int8';

@@ -2,8 +2,8 @@
 import { isProblem } from '@tandem/client/client-errors';
 import type { ModelDetail } from '@tandem/client/model-wire';
 import type { Command } from 'commander';
-import { type Cli, present } from '../command-line/cli.ts';
-import { type ApiOptions, connect } from '../command-line/command.ts';
+import type { Cli } from '../command-line/cli.ts';
+import { type ApiOptions, connect, present } from '../command-line/command.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import { parseMetric } from '../command-line/options.ts';
 import { renderPushed } from '../models/render-model.ts';

@@ -1,4 +1,5 @@
-/** Runs quantise.py on files in a folder of its own, which is gone afterwards: users' features may lie in it. */
+/** Finds a Python that can quantise, and runs quantise.py on files in a temporary folder: they may hold features of users. */
+
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,6 +10,38 @@ import type { CalibrationRows } from '@tandem/admission/calibration-rows';
 import type { WireTensor } from '@tandem/inference/protocol';
 import type { Cli } from '../command-line/cli.ts';
 import { CommandFailure } from '../command-line/failure.ts';
+
+/** What it must be able to import, as tried; others may do. */
+const PACKAGES = 'onnx==1.23.2 onnxruntime==1.32.0';
+const IMPORTS = 'import onnx, onnxruntime.quantization; print(onnxruntime.__version__)';
+/** Imports read some hundred files, also from a slow disk. */
+const IMPORT_TIMEOUT_MS = 60_000;
+
+const run = promisify(execFile);
+
+/** Gives the program's path. Rejects with how to make one where there is none that can do it. */
+export async function findPython({ cwd, env, signal }: Cli, said: string | undefined): Promise<string> {
+  const python = said ?? 'python3';
+  try {
+    await run(python, ['-c', IMPORTS], { cwd, env, signal, timeout: IMPORT_TIMEOUT_MS });
+    return python;
+  } catch (cause) {
+    if (signal.aborted) throw signal.reason;
+    throw new CommandFailure(`a build is made with Python, and ${problemOf(python, cause)}`, {
+      remedy: `make one: python3 -m venv build-python && build-python/bin/pip install ${PACKAGES}
+  then add: --python build-python/bin/python`,
+      cause,
+    });
+  }
+}
+
+function problemOf(python: string, cause: unknown): string {
+  if (!(cause instanceof Error)) return `${python} does not run`;
+  if ('code' in cause && cause.code === 'ENOENT') return `there is no ${python}`;
+  if ('code' in cause && cause.code === 'EACCES') return `${python} may not be run`;
+  const said = 'stderr' in cause ? String(cause.stderr).trimEnd().split('\n').at(-1) : undefined;
+  return `${python} cannot do it${said ? `: ${said}` : ''}`;
+}
 
 export interface Quantised {
   readonly model: Buffer;
@@ -41,8 +74,6 @@ const NUMPY: Readonly<Record<Exclude<WireTensor['type'], 'string'>, string>> = {
   uint64: '<u8',
   bool: '|b1',
 };
-
-const run = promisify(execFile);
 
 /** @param calibration of a static build; null: a dynamic one. Rejects with a CommandFailure that says what is wrong. */
 export async function quantise(

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { readLabels } from './read-labels.ts';
+import { readLabels } from './compare.ts';
 
 test('labels are read by their heads, in any order, beside other columns', () => {
   const text = '\uFEFFlabel,when,user_id\r\n1,today,"a, ""b"""\r\n0.5,,42\r\n\r\n';

@@ -1,13 +1,9 @@
-/**
- * Judges the predictors of a config against the database that they would be served from: `check` shows the findings, and
- * `adopt` refuses a config for those that are errors.
- */
+/** Judges the predictors of a config against the database that would serve them: `check` shows the findings, and `adopt` refuses a config for errors among them. */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
 import type { Databases } from '../command-line/databases.ts';
-import type { Finding } from '../output/finding.ts';
+import { type Finding, warning } from '../output/finding.ts';
 import { checkPredictor } from './check-predictor.ts';
-import { judgeProbabilities } from './judge-probabilities.ts';
 import { judgeReadTime } from './judge-read-time.ts';
 import { predictSample, type Sample } from './predict-sample.ts';
 
@@ -45,4 +41,17 @@ export async function judgePredictors(
     }
   }
   return { findings, samples };
+}
+
+/** Floats of a softmax may be a little above 1. */
+const TOLERANCE = 1e-5;
+
+export function judgeProbabilities({ predictor, userId, prediction }: Sample): Finding[] {
+  return Object.entries(prediction).flatMap(([field, value]) => {
+    const odd = [value].flat().find((one) => typeof one === 'number' && (one < -TOLERANCE || one > 1 + TOLERANCE));
+    if (!/prob/i.test(field) || odd === undefined) return [];
+    const text = `${field} of user ${userId} holds ${odd}, which is no probability: a margin or a distance, perhaps`;
+    const remedy = `rename the field for what it is, such as scores; or export probabilities (scikit-learn: SVC(probability=True))`;
+    return [warning(`${predictor} outputs`, text, remedy)];
+  });
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { judgeProbabilities } from './judge-probabilities.ts';
+import { judgeProbabilities } from './judge-predictors.ts';
 
 const sampleOf = (prediction: Record<string, number | string | number[]>) => ({
   ...{ predictor: 'churn', userId: '7', features: [], featuresMs: 1, inferenceMs: 1 },

@@ -1,5 +1,5 @@
-/** What a command may touch of the world: its streams, environment and folder. Tests hand in their own. */
-import { createPaint, type Paint } from './paint.ts';
+/** What a command uses of the world: its streams, environment, folder and colours. Tests pass their own. */
+import { styleText } from 'node:util';
 
 /** The part of a terminal stream that is used here. */
 export interface Output {
@@ -31,18 +31,16 @@ export function createCli(parts: CliParts): Cli {
   return { ...parts, paint: createPaint(parts.stdout, parts.env) };
 }
 
-/** Options that every command has. */
-export interface CommonOptions {
-  readonly json?: boolean;
+/** What colours say. Only a terminal without NO_COLOR (no-color.org) gets them. */
+export type Tone = 'good' | 'bad' | 'warn' | 'strong' | 'faint';
+export type Paint = (tone: Tone, text: string) => string;
+
+const FORMATS = { good: 'green', bad: 'red', warn: 'yellow', strong: 'bold', faint: 'dim' } as const;
+
+export function createPaint(stream: Output, env: Readonly<NodeJS.ProcessEnv>): Paint {
+  const colours = stream.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb';
+  if (!colours) return plain;
+  return (tone, text) => styleText(FORMATS[tone], text, { validateStream: false });
 }
 
-/** A command's result: as one JSON document where that is asked for, else as the lines that `render` makes of it. */
-export function present<T>(
-  cli: Cli,
-  options: CommonOptions,
-  result: T,
-  render: (result: T) => readonly string[],
-): void {
-  if (options.json) cli.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
-  else for (const line of render(result)) cli.stdout.write(`${line}\n`);
-}
+export const plain: Paint = (_tone, text) => text;

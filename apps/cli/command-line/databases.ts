@@ -1,6 +1,6 @@
 /** The database of a command, over two pools: our own statements, and those that contain a feature query. */
 import type { createPool } from '@tandem/offline-store/sql/database';
-import type { DatabaseUrls } from './addresses.ts';
+import type { DatabaseUrls } from './environment.ts';
 
 type Pool = ReturnType<typeof createPool>;
 

@@ -32,6 +32,11 @@ export class CommandFailure extends Error {
   }
 }
 
+/** Returns the failure for wrong usage. */
+export function usageError(problem: string, remedy?: string): CommandFailure {
+  return new CommandFailure(problem, { remedy, exitCode: EXIT_USAGE });
+}
+
 export interface Failure {
   /** What programs react to, where there is a code. */
   readonly code: string;

@@ -1,10 +1,18 @@
-/**
- * Reads a CSV file (RFC 4180, UTF-8, with a head) in batches of rows, however long the file is. A quoted cell may hold
- * line breaks. Memory is bounded by a batch and by the longest row.
- */
+/** Reads a CSV file (RFC 4180, UTF-8, with a head) in batches of rows, however long the file is. A quoted cell may hold line breaks. Memory is bounded by a batch and by the longest row. */
+
 import { createReadStream } from 'node:fs';
 import { CommandFailure } from '../command-line/failure.ts';
-import { splitCsv } from './split-csv.ts';
+
+export function splitCsv(line: string): string[] | undefined {
+  const cells: string[] = [];
+  const cell = /(?:"((?:[^"]|"")*)"|([^",]*))(,|$)/y;
+  for (;;) {
+    const found = cell.exec(line);
+    if (!found) return undefined;
+    cells.push(found[1]?.replaceAll('""', '"') ?? found[2] ?? '');
+    if (found[3] === '') return cells;
+  }
+}
 
 export interface CsvRow {
   /** Where the row begins in the file, from 1. */

@@ -7,7 +7,7 @@ import {
   findOutwardExtensions,
 } from '@tandem/offline-store/features/feature-login';
 import { createPool } from '@tandem/offline-store/sql/database';
-import type { DatabaseUrls } from '../command-line/addresses.ts';
+import type { DatabaseUrls } from '../command-line/environment.ts';
 import { type Finding, ok, warning } from '../output/finding.ts';
 import { unreached } from './examine-stores.ts';
 

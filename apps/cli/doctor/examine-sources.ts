@@ -5,8 +5,8 @@ import {
   listWatchedSources,
   type WatchedSource,
 } from '@tandem/offline-store/sources/watched-sources';
-import type { DatabaseUrls } from '../command-line/addresses.ts';
 import { type Databases, withDatabases } from '../command-line/databases.ts';
+import type { DatabaseUrls } from '../command-line/environment.ts';
 import { type Finding, warning } from '../output/finding.ts';
 import { describeSources, keyOption } from '../sources/describe-sources.ts';
 import { findServedQueries } from '../sources/served-queries.ts';

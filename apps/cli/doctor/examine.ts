@@ -1,7 +1,7 @@
 /** Looks at everything that Tandem stands on. */
 
-import { findApiUrl, findDatabaseUrls, findRedisUrl } from '../command-line/addresses.ts';
 import type { Cli } from '../command-line/cli.ts';
+import { findApiUrl, findDatabaseUrls, findRedisUrl } from '../command-line/environment.ts';
 import type { Finding } from '../output/finding.ts';
 import { examineFeatureLogin } from './examine-feature-login.ts';
 import { examineKeys } from './examine-keys.ts';

@@ -1,18 +1,66 @@
-/** `tandem explanation list`: answers that were kept. */
-import type { Command } from 'commander';
-import { type Cli, present } from '../command-line/cli.ts';
-import { type ApiOptions, connect, createApiCommand } from '../command-line/command.ts';
-import { parseWhole } from '../command-line/options.ts';
-import { renderKeptList } from './render-kept.ts';
+/** `tandem explain`, `tandem explanation` and `tandem replay`: why a user gets an answer, and the answers that were kept with their inputs. */
 
-interface Options extends ApiOptions {
+import { isProblem, ProblemError } from '@tandem/client/client-errors';
+import type { Command } from 'commander';
+import type { Cli } from '../command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand, group, present } from '../command-line/command.ts';
+import { CommandFailure } from '../command-line/failure.ts';
+import { parseWhole } from '../command-line/options.ts';
+import { renderExplanation } from './render-explanation.ts';
+import { renderKept, renderKeptList, renderReplay } from './render-kept.ts';
+
+export function explanationCommands(cli: Cli): Command {
+  return group('explanation', 'answers that were kept with what they were made of', [
+    explanationKeepCommand(cli),
+    explanationListCommand(cli),
+    explanationShowCommand(cli),
+  ]);
+}
+
+export function explainCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'explain',
+    description: 'tell why a user gets this answer: what is stored, of which versions, from which features',
+    detail:
+      'Ends with 0 where a read would answer, or the user is known; 1: nobody knows the user, or nothing could be told.',
+    example: 'tandem explain repurchase 42',
+  })
+    .argument('<predictor>')
+    .argument('<userId>')
+    .action(async (predictor: string, userId: string, options: ApiOptions) => {
+      const explanation = await connect(cli, options).explanation(predictor, userId);
+      present(cli, options, explanation, () => renderExplanation(explanation, cli.paint));
+      const problem = explanation.answerProblem && new ProblemError(explanation.answerProblem);
+      if (isProblem(problem, 'unknown_user')) {
+        throw new CommandFailure(problem.message, { remedy: problem.remedy, presented: true });
+      }
+    });
+}
+
+function explanationKeepCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'keep',
+    description: 'answer a user as a read does, and keep that answer with what it was made of',
+    detail: `It is kept for as long as \`explanations.keepFor\` of the predictor's config says. A predictor without that setting keeps
+none, and the command says so. The example of npm start has it.`,
+    example: 'tandem explanation keep repurchase 42',
+  })
+    .argument('<predictor>')
+    .argument('<userId>')
+    .action(async (predictor: string, userId: string, options: ApiOptions) => {
+      const explanation = await connect(cli, options).explanations.keep(predictor, userId);
+      present(cli, options, explanation, () => renderKept(explanation, cli.paint));
+    });
+}
+
+interface ListOptions extends ApiOptions {
   readonly predictor?: string;
   readonly user?: string;
   readonly limit: number;
   readonly before?: string;
 }
 
-export function explanationListCommand(cli: Cli): Command {
+function explanationListCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'list',
     description: 'list answers that were kept with what they were made of, newest first',
@@ -23,7 +71,7 @@ export function explanationListCommand(cli: Cli): Command {
     .option('--user <userId>', 'of this user only')
     .option('--limit <count>', 'at most so many', parseWhole(1), 20)
     .option('--before <place>', 'the page behind the one whose `next` this is (--json)')
-    .action(async ({ predictor, user, limit, before, ...options }: Options) => {
+    .action(async ({ predictor, user, limit, before, ...options }: ListOptions) => {
       const page = await connect(cli, options).explanations.list({
         limit,
         ...(predictor === undefined ? {} : { predictor }),
@@ -31,5 +79,38 @@ export function explanationListCommand(cli: Cli): Command {
         ...(before === undefined ? {} : { before }),
       });
       present(cli, options, page, ({ explanations }) => renderKeptList(explanations));
+    });
+}
+
+function explanationShowCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'show',
+    description: 'show an answer that was kept: as it was served, and what its model was given',
+    example: 'tandem explanation show 5b0c6a52-3a0e-4d0f-9c55-0d2f7b1d9a10',
+  })
+    .argument('<id>', 'as `tandem explanation list` tells it')
+    .action(async (id: string, options: ApiOptions) => {
+      const explanation = await connect(cli, options).explanations.find(id);
+      present(cli, options, explanation, () => renderKept(explanation, cli.paint));
+    });
+}
+
+/** A model that nobody serves any more has to be loaded first. */
+const PATIENCE_MS = 60_000;
+
+export function replayCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'replay',
+    description: 'compute a kept answer again, by its own model version on its own inputs, and compare',
+    detail:
+      'Ends with 0 where it agrees, or its inputs are of another context; 1: it differs, or could not be computed.',
+    example: 'tandem replay 5b0c6a52-3a0e-4d0f-9c55-0d2f7b1d9a10',
+  })
+    .argument('<id>', 'as `tandem explanation list` tells it')
+    .action(async (id: string, options: ApiOptions) => {
+      const replay = await connect(cli, options).explanations.replay(id, { timeoutMs: PATIENCE_MS });
+      present(cli, options, replay, () => renderReplay(replay, cli.paint));
+      if (replay.verdict === 'differs' || replay.verdict === 'refused')
+        throw new CommandFailure('', { presented: true });
     });
 }

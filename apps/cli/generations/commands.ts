@@ -1,19 +1,102 @@
-/** `tandem generation rollback`: back to predictions that were in force before, without computing any. */
+/** `tandem generation`: what runs have published, and which of it is served. */
 import type { Client } from '@tandem/client/create-client';
+import type { GenerationView } from '@tandem/client/wire';
 import { rollbackTarget, type WantedRollback } from '@tandem/prediction/runs/rollback-target';
 import type { Command } from 'commander';
-import { type Cli, present } from '../command-line/cli.ts';
-import { type ApiOptions, connect, createApiCommand } from '../command-line/command.ts';
-import { askerOf, confirm } from '../command-line/confirm.ts';
+import type { Cli, Paint } from '../command-line/cli.ts';
+import {
+  type ApiOptions,
+  askerOf,
+  confirm,
+  connect,
+  createApiCommand,
+  group,
+  present,
+} from '../command-line/command.ts';
 import { parseWhole } from '../command-line/options.ts';
+import { ago, count, moment } from '../output/quantities.ts';
+import { renderTable } from '../output/table.ts';
+import { renderReport } from './render-report.ts';
 
-interface Options extends ApiOptions {
+export function generationCommands(cli: Cli): Command {
+  return group('generation', 'what runs have published', [
+    generationListCommand(cli),
+    generationReportCommand(cli),
+    generationApproveCommand(cli),
+    generationRollbackCommand(cli),
+  ]);
+}
+
+interface ListOptions extends ApiOptions {
+  readonly all?: boolean;
+}
+
+function generationListCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'list',
+    description: 'list the generations of a predictor, newest first',
+    example: 'tandem generation list repurchase',
+  })
+    .argument('<predictor>')
+    .option('--all', 'also those that are dropped, whose predictions are gone')
+    .action(async (predictor: string, options: ListOptions) => {
+      const every = await connect(cli, options).generations(predictor);
+      const generations = options.all ? every : every.filter(({ state }) => state !== 'dropped');
+      present(cli, options, { generations }, () => renderGenerations(generations, cli.paint, cli.now()));
+    });
+}
+
+function generationReportCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'report',
+    description: 'show how a generation differs from the one served before it',
+    example: 'tandem generation report repurchase 18',
+  })
+    .argument('<predictor>')
+    .argument('[generation]', 'its number (default: the newest that was compared)', parseWhole(1))
+    .action(async (predictor: string, generation: number | undefined, options: ApiOptions) => {
+      const report = await connect(cli, options).generationReport(predictor, generation);
+      present(cli, options, report, () => renderReport(report, cli.paint));
+    });
+}
+
+interface ApproveOptions extends ApiOptions {
+  readonly yes?: boolean;
+}
+
+function generationApproveCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'approve',
+    description: 'put a generation in force that was held back; the next read is answered from it',
+    example: 'tandem generation approve repurchase 18',
+  })
+    .argument('<predictor>')
+    .argument('<generation>', 'its number', parseWhole(1))
+    .option('--yes', 'do not ask')
+    .action(async (predictor: string, generation: number, options: ApproveOptions) => {
+      const client = connect(cli, options);
+      if (!options.yes) await agreeToApprove(cli, client, predictor, generation);
+      const approved = await client.approveGeneration(predictor, generation);
+      present(cli, options, approved, ({ modelVersion, users }) => [
+        `${predictor}: generation ${generation} (model version ${modelVersion}, ${count(users)} users) is in force`,
+      ]);
+    });
+}
+
+/** Shows what held it back first. */
+async function agreeToApprove(cli: Cli, client: Client, predictor: string, generation: number): Promise<void> {
+  const report = await client.generationReport(predictor, generation);
+  for (const line of renderReport({ ...report, movers: [] }, cli.paint)) cli.stderr.write(`${line}\n`);
+  await confirm(cli, `Put generation ${generation} of ${predictor} in force?`);
+}
+
+interface RollbackOptions extends ApiOptions {
   readonly to?: number;
   readonly force?: boolean;
   readonly yes?: boolean;
 }
 
-export function generationRollbackCommand(cli: Cli): Command {
+function generationRollbackCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'rollback',
     description: 'put an earlier generation in force; the next read is answered from it',
@@ -23,10 +106,12 @@ export function generationRollbackCommand(cli: Cli): Command {
     .option('--to <number>', 'the generation (default: the one before it that was served as stable)', parseWhole(1))
     .option('--force', 'also to a generation of a model version that was never stable')
     .option('--yes', 'do not ask')
-    .action(async (predictor: string, options: Options) => {
+    .action(async (predictor: string, options: RollbackOptions) => {
       const client = connect(cli, options);
       const { force = false } = options;
-      const to = options.yes ? options.to : await agree(cli, client, predictor, { to: options.to ?? null, force });
+      const to = options.yes
+        ? options.to
+        : await agreeToRollBack(cli, client, predictor, { to: options.to ?? null, force });
       const result = await client.rollback(predictor, to, { force });
       present(cli, options, result, ({ from, to }) => [
         `${predictor}: generation ${to.generation} (model version ${to.modelVersion}) is in force${from === null ? '' : `, ${from.generation} no longer`}`,
@@ -35,7 +120,7 @@ export function generationRollbackCommand(cli: Cli): Command {
 }
 
 /** Gives the generation that was agreed to: by now another one may be the one before. */
-async function agree(cli: Cli, client: Client, predictor: string, wanted: WantedRollback): Promise<number> {
+async function agreeToRollBack(cli: Cli, client: Client, predictor: string, wanted: WantedRollback): Promise<number> {
   askerOf(cli);
   const generations = (await client.generations(predictor)).map((one) => ({
     ...one,
@@ -49,4 +134,25 @@ async function agree(cli: Cli, client: Client, predictor: string, wanted: Wanted
     `${predictor}: generation ${inForce?.number ?? 'none'} is in force. Put generation ${target.number} (model version ${target.modelVersion}) in force?`,
   );
   return target.number;
+}
+
+export function renderGenerations(generations: readonly GenerationView[], paint: Paint, now: number): string[] {
+  if (generations.length === 0) return ['no generation yet; make one: tandem run start <predictor>'];
+  const columns = [
+    { title: 'generation', align: 'right' as const },
+    { title: 'state' },
+    { title: 'model', align: 'right' as const },
+    { title: 'users', align: 'right' as const },
+    ...['published', 'age', 'run'].map((title) => ({ title })),
+  ];
+  const rows = generations.map(({ generation, state, inForce, modelVersion, users, publishedAt, runId }) => [
+    generation,
+    inForce ? paint('good', 'in force') : state,
+    modelVersion,
+    count(users),
+    moment(publishedAt),
+    publishedAt === null ? '' : ago(publishedAt, now),
+    runId,
+  ]);
+  return renderTable(columns, rows);
 }

@@ -1,11 +1,10 @@
 /** `tandem init`: a config from a model and a table. */
 import type { Command } from 'commander';
-import { findDatabaseUrls } from '../command-line/addresses.ts';
-import { type Cli, type CommonOptions, present } from '../command-line/cli.ts';
-import { createCommand } from '../command-line/command.ts';
+import type { Cli } from '../command-line/cli.ts';
+import { type CommonOptions, createCommand, present } from '../command-line/command.ts';
 import { withDatabases } from '../command-line/databases.ts';
+import { findDatabaseUrls, modelMemoryMb } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
-import { modelMemoryMb } from '../command-line/model-memory.ts';
 import type { InitResult } from './init-config.ts';
 
 interface Options extends CommonOptions {

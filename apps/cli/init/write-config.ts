@@ -1,10 +1,10 @@
 /** The config that a person would have written for this table and this model, with what is left for a person to decide. */
+
 import { aliasSql } from '@tandem/config/column-name';
 import { keyText, quote } from '@tandem/prediction/models/source-text';
 import { count } from '../output/quantities.ts';
 import type { InputMatch, MatchedFeature } from './match-inputs.ts';
 import type { MatchedOutput } from './match-outputs.ts';
-import { comment, inTemplate, list } from './source-text.ts';
 import { isPadded, kindOf, type TableFacts } from './table-facts.ts';
 
 export interface ConfigParts {
@@ -201,4 +201,35 @@ function policyLines(): string[] {
 
 function sentence(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+const WIDTH = 120;
+
+/** `name: [ … ],` on one line where it fits, else an entry a line. */
+export function list(name: string, entries: readonly string[], indent: string): string[] {
+  const line = `${indent}${keyText(name)}: [${entries.map(quote).join(', ')}],`;
+  if (line.length <= WIDTH) return [line];
+  return [`${indent}${keyText(name)}: [`, ...entries.map((entry) => `${indent}  ${quote(entry)},`), `${indent}],`];
+}
+
+/** Words in lines of comment. */
+export function comment(text: string, indent: string): string[] {
+  const room = WIDTH - indent.length - 3;
+  const lines: string[] = [];
+  for (const word of printable(text).split(' ')) {
+    const last = lines.at(-1);
+    if (last !== undefined && `${last} ${word}`.length <= room) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines.map((line) => `${indent}// ${line}`);
+}
+
+/** Names and texts of the table could hold line breaks, which would end a comment. */
+function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, ' ');
+}
+
+/** Text inside a template literal, which turns a carriage return as such into a line feed. */
+export function inTemplate(text: string): string {
+  return text.replace(/[\\`]|\$(?=\{)/g, '\\$&').replaceAll('\r', '\\r');
 }

@@ -1,14 +1,24 @@
-/** `tandem key create`: an API key, shown once. */
-import type { Scope } from '@tandem/prediction/keys/api-key';
-import { SCOPES } from '@tandem/prediction/keys/api-key';
-import type { Command } from 'commander';
-import { type Cli, type CommonOptions, present } from '../command-line/cli.ts';
-import { createCommand } from '../command-line/command.ts';
-import { findPepper, withKeys } from './open-keys.ts';
-import { parseName, parseRate, parseScopes, parseSpan } from './parse-key-options.ts';
-import { renderNewKey } from './render-keys.ts';
+/** `tandem key`: makes, lists, rotates and revokes API keys. The text of a key is shown once. */
 
-interface Options extends CommonOptions {
+import { SCOPES, type Scope } from '@tandem/prediction/keys/api-key';
+import type { Command } from 'commander';
+import type { Cli } from '../command-line/cli.ts';
+import { type CommonOptions, createCommand, group, present } from '../command-line/command.ts';
+import { printable } from '../output/table.ts';
+import { findPepper, withKeys } from './open-keys.ts';
+import { parseGrace, parseName, parseRate, parseScopes, parseSpan } from './parse-key-options.ts';
+import { renderKeys, renderNewKey } from './render-keys.ts';
+
+export function keyCommands(cli: Cli): Command {
+  return group('key', 'API keys: who may ask for what', [
+    keyCreateCommand(cli),
+    keyListCommand(cli),
+    keyRotateCommand(cli),
+    keyRevokeCommand(cli),
+  ]);
+}
+
+interface CreateOptions extends CommonOptions {
   readonly name: string;
   readonly scopes: readonly Scope[];
   readonly expires?: number;
@@ -17,7 +27,7 @@ interface Options extends CommonOptions {
   readonly test?: boolean;
 }
 
-export function keyCreateCommand(cli: Cli): Command {
+function keyCreateCommand(cli: Cli): Command {
   return createCommand({
     name: 'create',
     description: 'make an API key in DATABASE_URL; its text is shown once',
@@ -30,7 +40,7 @@ export function keyCreateCommand(cli: Cli): Command {
     .option('--rate <rate>', 'requests, like 100/s (default: no limit)', parseRate)
     .option('--live-rate <rate>', 'users inferred live, like 20/s (default: no limit)', parseRate)
     .option('--test', 'tandem_test_… instead of tandem_live_…: told apart by people and scanners')
-    .action(async (options: Options) => {
+    .action(async (options: CreateOptions) => {
       const pepper = findPepper(cli);
       const { insertApiKey } = await import('@tandem/offline-store/api-keys');
       const key = {
@@ -43,5 +53,68 @@ export function keyCreateCommand(cli: Cli): Command {
       };
       const made = await withKeys(cli, (pool) => insertApiKey(pool, key, pepper));
       present(cli, options, made, () => renderNewKey(made, cli.paint));
+    });
+}
+
+interface ListOptions extends CommonOptions {
+  readonly all?: boolean;
+}
+
+function keyListCommand(cli: Cli): Command {
+  return createCommand({
+    name: 'list',
+    description: 'list API keys, newest first',
+    example: 'tandem key list --all',
+  })
+    .option('--all', 'those too that are expired or revoked (kept for 90 days)')
+    .action(async (options: ListOptions) => {
+      const { listApiKeys } = await import('@tandem/offline-store/api-keys');
+      const all = await withKeys(cli, listApiKeys);
+      const keys = options.all ? all : all.filter(({ state }) => state === 'active' || state === 'rotating');
+      present(cli, options, { keys }, () => renderKeys(keys, cli.paint, cli.now()));
+    });
+}
+
+interface RotateOptions extends CommonOptions {
+  readonly grace: number;
+  readonly dropPrevious?: boolean;
+}
+
+const GRACE_MS = 24 * 3_600_000;
+
+function keyRotateCommand(cli: Cli): Command {
+  return createCommand({
+    name: 'rotate',
+    description: 'give a key a new secret, shown once; id, scopes, limits and expiry stay',
+    example: 'tandem key rotate 3f9c2b7e01d4a586 --grace 24h',
+  })
+    .argument('<id>')
+    .option(
+      '--grace <span>',
+      'how long the secret in use until now is still accepted (default: 24h; 0: not at all)',
+      parseGrace,
+      GRACE_MS,
+    )
+    .option('--drop-previous', 'also where a rotation before this one still has its grace, which then ends')
+    .action(async (id: string, options: RotateOptions) => {
+      const pepper = findPepper(cli);
+      const { rotateApiKey } = await import('@tandem/offline-store/api-keys');
+      const rotation = { graceMs: options.grace, dropPrevious: options.dropPrevious === true };
+      const key = await withKeys(cli, (pool) => rotateApiKey(pool, id, rotation, pepper));
+      present(cli, options, key, () => renderNewKey(key, cli.paint));
+    });
+}
+
+function keyRevokeCommand(cli: Cli): Command {
+  return createCommand({
+    name: 'revoke',
+    description: 'take a key back, both its secrets; every process of the API refuses it within 5 s',
+    example: 'tandem key revoke 3f9c2b7e01d4a586',
+  })
+    .argument('<id>')
+    .action(async (id: string, options: CommonOptions) => {
+      const { revokeApiKey } = await import('@tandem/offline-store/api-keys');
+      const key = await withKeys(cli, (pool) => revokeApiKey(pool, id));
+      present(cli, options, key, () => [`key ${key.id} (${printable(key.name)}) is revoked, refused within 5 s`]);
     });
 }

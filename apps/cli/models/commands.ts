@@ -1,10 +1,79 @@
-/** `tandem model archive` and `unarchive`: takes a model version out of lists and rollouts, or back in. */
+/** `tandem model`: the model versions of predictors. */
 import type { Command } from 'commander';
-import { type Cli, present } from '../command-line/cli.ts';
-import { type ApiOptions, type CommandText, connect, createApiCommand } from '../command-line/command.ts';
+import type { Cli } from '../command-line/cli.ts';
+import {
+  type ApiOptions,
+  type CommandText,
+  connect,
+  createApiCommand,
+  group,
+  present,
+} from '../command-line/command.ts';
 import { parseWhole } from '../command-line/options.ts';
+import { modelPushCommand } from './push.ts';
+import { renderModel, renderModels } from './render-model.ts';
 
-export function modelArchiveCommand(cli: Cli): Command {
+export function modelCommands(cli: Cli): Command {
+  return group('model', 'model versions: push, look at, label, archive', [
+    modelPushCommand(cli),
+    modelListCommand(cli),
+    modelShowCommand(cli),
+    modelLabelCommand(cli),
+    modelArchiveCommand(cli),
+    modelUnarchiveCommand(cli),
+  ]);
+}
+
+interface ListOptions extends ApiOptions {
+  readonly archived?: boolean;
+}
+
+function modelListCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'list',
+    description: 'list the model versions of a predictor, newest first',
+    example: 'tandem model list repurchase',
+  })
+    .argument('[predictor]', 'left out: of all predictors')
+    .option('--archived', 'list archived versions too')
+    .action(async (predictor: string | undefined, options: ListOptions) => {
+      const models = await connect(cli, options).models(predictor, { archived: options.archived ?? false });
+      present(cli, options, { models }, () => renderModels(models, cli.paint, cli.now()));
+    });
+}
+
+function modelShowCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'show',
+    description: 'show a model version: where it comes from, its query, its trial, who is served by it',
+    example: 'tandem model show repurchase 2',
+  })
+    .argument('<predictor>')
+    .argument('<version>', 'its number', parseWhole(1))
+    .action(async (predictor: string, version: number, options: ApiOptions) => {
+      const model = await connect(cli, options).modelVersion(predictor, String(version));
+      present(cli, options, model, () => renderModel(model, cli.now()));
+    });
+}
+
+function modelLabelCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'label',
+    description: 'move a label to a model version that passed its trial; who is served what stays as it is',
+    example: 'tandem model label repurchase challenger 2',
+  })
+    .argument('<predictor>')
+    .argument('<label>')
+    .argument('<version>', 'its number', parseWhole(1))
+    .action(async (predictor: string, label: string, version: number, options: ApiOptions) => {
+      const moved = await connect(cli, options).moveLabel(predictor, label, String(version));
+      present(cli, options, moved, ({ from, to }) => [
+        `${predictor}: ${label} is model version ${to}${from === null || from === to ? '' : `, ${from} no longer`}`,
+      ]);
+    });
+}
+
+function modelArchiveCommand(cli: Cli): Command {
   return archiving(cli, true, {
     name: 'archive',
     description: 'leave a model version out of lists; no rollout or rollback goes to it',
@@ -14,7 +83,7 @@ tandem model unarchive, or when it is pushed or adopted again.`,
   });
 }
 
-export function modelUnarchiveCommand(cli: Cli): Command {
+function modelUnarchiveCommand(cli: Cli): Command {
   return archiving(cli, false, {
     name: 'unarchive',
     description: 'take a model version out of the archive',

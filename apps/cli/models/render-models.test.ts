@@ -1,7 +1,7 @@
 import { MODEL_EXAMPLE } from '@tandem/client/model-examples';
 import { expect, test } from 'vitest';
-import { plain } from '../command-line/paint.ts';
-import { renderModels } from './render-models.ts';
+import { plain } from '../command-line/cli.ts';
+import { renderModels } from './render-model.ts';
 
 const now = Date.parse('2026-11-24T10:30:02Z');
 

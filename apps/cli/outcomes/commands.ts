@@ -3,13 +3,17 @@ import { resolve } from 'node:path';
 import { isProblem } from '@tandem/client/client-errors';
 import { MAX_OUTCOMES, type OutcomeInput, type OutcomeResult } from '@tandem/client/outcomes';
 import type { Command } from 'commander';
-import { type Cli, present } from '../command-line/cli.ts';
-import { type ApiOptions, connect, createApiCommand } from '../command-line/command.ts';
+import type { Cli } from '../command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand, group, present } from '../command-line/command.ts';
 import { CommandFailure, EXIT_USAGE } from '../command-line/failure.ts';
 import { parseNumber } from '../command-line/options.ts';
 import { count } from '../output/quantities.ts';
 import { printable, renderFields } from '../output/table.ts';
 import { readOutcomes } from './read-outcomes.ts';
+
+export function outcomeCommands(cli: Cli): Command {
+  return group('outcome', 'tell what users did after they were served', [outcomeSendCommand(cli)]);
+}
 
 interface Options extends ApiOptions {
   readonly value?: number;
@@ -19,7 +23,7 @@ interface Options extends ApiOptions {
   readonly file?: string;
 }
 
-export function outcomeSendCommand(cli: Cli): Command {
+function outcomeSendCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'send',
     description: 'send what a user did, or many from a file; rollouts count it for users they have served',

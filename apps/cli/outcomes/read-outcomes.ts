@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { OutcomeInput } from '@tandem/client/outcomes';
 import { CommandFailure } from '../command-line/failure.ts';
-import { splitCsv } from '../csv/split-csv.ts';
+import { splitCsv } from '../csv/read-csv.ts';
 
 const FIELDS = ['id', 'source', 'userId', 'name', 'value', 'time'] as const;
 type Field = (typeof FIELDS)[number];

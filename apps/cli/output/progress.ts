@@ -1,6 +1,8 @@
-/** Draws progress on standard error, so that standard output stays the result's. */
-import type { Cli } from '../command-line/cli.ts';
-import { nextTenth, type Progress, renderProgressBar, renderTenth } from './progress-bar.ts';
+/** Draws progress on standard error, so that standard output stays the result’s: a bar that a terminal redraws, else a line for every tenth; and a line for each step that takes long. */
+
+import type { TellStep } from '@tandem/admission/tell-step';
+import type { Cli, Output } from '../command-line/cli.ts';
+import { count, duration } from './quantities.ts';
 
 export interface ProgressDisplay {
   update(progress: Progress): void;
@@ -41,5 +43,55 @@ function createLines({ stderr }: Cli, unit: string, label: string): ProgressDisp
       stderr.write(`${label}${renderTenth(progress, tenth, unit)}\n`);
     },
     end: () => undefined,
+  };
+}
+
+export interface Progress {
+  readonly done: number;
+  /** 0 while it is not known. */
+  readonly total: number;
+  readonly elapsedMs: number;
+}
+
+const BAR_WIDTH = 24;
+
+/** `[############------------]  50 %  1,200/2,357 users  0.8 s`, at most `columns` wide. */
+export function renderProgressBar({ done, total, elapsedMs }: Progress, unit: string, columns: number): string {
+  const share = shareOf(done, total);
+  const filled = Math.floor(share * BAR_WIDTH);
+  const bar = `[${'#'.repeat(filled)}${'-'.repeat(BAR_WIDTH - filled)}]`;
+  const text = `${bar} ${percent(share)}  ${count(done)}/${total === 0 ? '?' : count(total)} ${unit}  ${duration(elapsedMs)}`;
+  return text.slice(0, Math.max(0, columns - 1));
+}
+
+/** The line for a step of ten percent, or undefined where no new one is reached since `lastTenth`. */
+export function nextTenth({ done, total }: Progress, lastTenth: number): number | undefined {
+  if (total === 0) return undefined;
+  const tenth = Math.floor(shareOf(done, total) * 10);
+  return tenth > lastTenth ? tenth : undefined;
+}
+
+export function renderTenth({ done, total, elapsedMs }: Progress, tenth: number, unit: string): string {
+  return `${percent(tenth / 10)}  ${count(done)}/${count(total)} ${unit}  ${duration(elapsedMs)}`;
+}
+
+function shareOf(done: number, total: number): number {
+  return total === 0 ? 0 : Math.min(1, done / total);
+}
+
+function percent(share: number): string {
+  return `${String(Math.floor(share * 100)).padStart(3)} %`;
+}
+
+const PATIENCE_MS = 3_000;
+
+export function createStepTeller(stderr: Output): TellStep {
+  return async (name, work) => {
+    const timer = setTimeout(() => stderr.write(`still ${name} …\n`), PATIENCE_MS);
+    try {
+      return await work();
+    } finally {
+      clearTimeout(timer);
+    }
   };
 }

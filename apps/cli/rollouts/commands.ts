@@ -1,17 +1,34 @@
-/** `tandem rollout list`: what was rolled out, and how it ended. */
+/** `tandem rollout`: canaries, shadows and A/B tests of model versions. */
 import type { Command } from 'commander';
-import { type Cli, present } from '../command-line/cli.ts';
-import { type ApiOptions, connect, createApiCommand } from '../command-line/command.ts';
+import type { Cli } from '../command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand, group, present } from '../command-line/command.ts';
 import { parseWhole } from '../command-line/options.ts';
-import { renderRollouts } from './render-rollout.ts';
+import { printable } from '../output/table.ts';
+import { findActive, findRollout } from './find-rollout.ts';
+import { moveCommands } from './moves.ts';
+import { renderRolloutReport } from './render-report.ts';
+import { renderRollout, renderRollouts } from './render-rollout.ts';
+import { renderShadowReport } from './render-shadow-report.ts';
+import { rolloutStartCommand } from './start.ts';
 
-interface Options extends ApiOptions {
+export function rolloutCommands(cli: Cli): Command {
+  return group('rollout', 'canaries, shadows and A/B tests of model versions', [
+    rolloutStartCommand(cli),
+    rolloutListCommand(cli),
+    rolloutShowCommand(cli),
+    rolloutReportCommand(cli),
+    ...moveCommands(cli),
+    rolloutOverrideCommand(cli),
+  ]);
+}
+
+interface ListOptions extends ApiOptions {
   readonly predictor?: string;
   readonly limit: number;
   readonly before?: string;
 }
 
-export function rolloutListCommand(cli: Cli): Command {
+function rolloutListCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'list',
     description: 'list rollouts, newest first',
@@ -20,12 +37,73 @@ export function rolloutListCommand(cli: Cli): Command {
     .option('--predictor <name>', 'of this predictor only')
     .option('--limit <count>', 'at most so many', parseWhole(1), 20)
     .option('--before <id>', 'those before this rollout: the last one of a page')
-    .action(async ({ predictor, limit, before, ...options }: Options) => {
+    .action(async ({ predictor, limit, before, ...options }: ListOptions) => {
       const page = await connect(cli, options).rollouts.list({
         limit,
         ...(predictor === undefined ? {} : { predictor }),
         ...(before === undefined ? {} : { before }),
       });
       present(cli, options, page, ({ rollouts }) => renderRollouts(rollouts, cli.paint, cli.now()));
+    });
+}
+
+function rolloutShowCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'show',
+    description: 'show the newest rollout of a predictor, or one by its id',
+    example: 'tandem rollout show repurchase',
+  })
+    .argument('<predictor>', 'whose rollout, or the id of one')
+    .action(async (named: string, options: ApiOptions) => {
+      const rollout = await findRollout(connect(cli, options), named);
+      present(cli, options, rollout, () => renderRollout(rollout, cli.paint, cli.now()));
+    });
+}
+
+function rolloutReportCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'report',
+    description:
+      'show the figures of a rollout: its arms, the checks and their verdict, outcomes; of a shadow, the answers',
+    example: 'tandem rollout report repurchase',
+  })
+    .argument('<predictor>', 'whose rollout, or the id of one')
+    .action(async (named: string, options: ApiOptions) => {
+      const client = connect(cli, options);
+      const { id, kind } = await findRollout(client, named);
+      if (kind === 'shadow') {
+        present(cli, options, await client.rollouts.shadowReport(id), (report) =>
+          renderShadowReport(report, cli.now()),
+        );
+        return;
+      }
+      const report = await client.rollouts.report(id);
+      present(cli, options, report, () => renderRolloutReport(report, cli.paint, cli.now()));
+    });
+}
+
+interface OverrideOptions extends ApiOptions {
+  readonly variant?: string;
+}
+
+function rolloutOverrideCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'override',
+    description: 'put a user into an arm whatever their bucket, or (without --variant) leave them to it again',
+    example: 'tandem rollout override repurchase 42 --variant candidate',
+    detail: 'Such users are served, and not counted in any analysis.',
+  })
+    .argument('<predictor>', 'whose rollout, or the id of one')
+    .argument('<userId>')
+    .option('--variant <arm>', 'the arm')
+    .action(async (named: string, userId: string, { variant, ...options }: OverrideOptions) => {
+      const client = connect(cli, options);
+      const { id } = await findActive(client, named);
+      const overrides = await client.rollouts.override(id, userId, variant ?? null);
+      present(cli, options, { overrides }, () =>
+        overrides.length === 0
+          ? ['nobody is in an arm by hand']
+          : overrides.map((one) => `${printable(one.userId)}: ${one.variant}`),
+      );
     });
 }

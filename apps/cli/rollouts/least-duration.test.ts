@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { leastDurationOf } from './least-duration.ts';
+import { leastDurationOf } from './start.ts';
 
 const order = { name: 'order', window: '14d', guardrail: true };
 const canary = (outcomes: readonly (typeof order)[], steps: readonly number[] = [1, 5, 25, 50, 100]) =>

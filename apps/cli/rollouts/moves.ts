@@ -1,21 +1,60 @@
-/** The family of commands that move a rollout: each asks before it does what hurts, and shows what it has become. */
+/**
+ * The commands that move a rollout, as one table. Each asks before a move that changes which users are served what, and
+ * shows the rollout after it.
+ */
+
 import type { RolloutMove, RolloutView } from '@tandem/client/rollouts';
 import type { Command } from 'commander';
-import { type Cli, present } from '../command-line/cli.ts';
-import { type ApiOptions, connect, createApiCommand } from '../command-line/command.ts';
-import { confirm } from '../command-line/confirm.ts';
-import { CommandFailure, EXIT_USAGE } from '../command-line/failure.ts';
+import type { Cli } from '../command-line/cli.ts';
+import { type ApiOptions, confirm, connect, createApiCommand, present } from '../command-line/command.ts';
+import { usageError } from '../command-line/failure.ts';
 import { findActive } from './find-rollout.ts';
 import { renderRollout } from './render-rollout.ts';
 
-export interface MoveText {
+interface Move {
   readonly move: RolloutMove;
   readonly description: string;
-  /** What is asked before it is done; without it nothing is asked. */
+  /** The question before the move; without it the command does not ask. */
   readonly question?: (rollout: RolloutView, variant: string) => string;
   /** Whether it takes an arm. */
   readonly takesVariant?: boolean;
 }
+
+const MOVES: readonly Move[] = [
+  {
+    move: 'advance',
+    description: 'go to the next step of a canary, whatever the analysis says; after the last one it is promoted',
+    question: ({ predictor, percent, plan }) => {
+      const next = plan.steps?.find((step) => step > percent) ?? 100;
+      return `${predictor}: the candidate serves ${percent} % of the users. Go to ${next} %?`;
+    },
+  },
+  {
+    move: 'hold',
+    description: 'stay at this step until it is resumed; a proven regression still takes the rollout back',
+  },
+  { move: 'resume', description: 'let a rollout that was held go on by its analysis' },
+  {
+    move: 'promote',
+    description: 'serve everybody from an arm of the rollout: it is the stable one now',
+    takesVariant: true,
+    question: ({ predictor, arms }, variant) => {
+      const arm = arms.find((one) => one.variant === variant);
+      return `${predictor}: serve everybody model version ${arm?.modelVersion ?? '?'} (now ${arm?.percent ?? 0} %)?`;
+    },
+  },
+  {
+    move: 'abort',
+    description: 'take the rollout back: everybody is served from the stable arm, from the next read on',
+    question: ({ predictor, percent }) =>
+      `${predictor}: take ${percent} % of the users back to the stable model version?`,
+  },
+  {
+    move: 'end',
+    description: 'end a shadow or an A/B test; everybody is served from the stable arm',
+    question: ({ predictor, kind }) => `${predictor}: end the ${kind === 'ab' ? 'A/B test' : kind}?`,
+  },
+];
 
 interface Options extends ApiOptions {
   readonly reason?: string;
@@ -23,7 +62,12 @@ interface Options extends ApiOptions {
   readonly yes?: boolean;
 }
 
-export function createMoveCommand(cli: Cli, { move, description, question, takesVariant }: MoveText): Command {
+/** Returns a command for each move. */
+export function moveCommands(cli: Cli): readonly Command[] {
+  return MOVES.map((move) => createMoveCommand(cli, move));
+}
+
+function createMoveCommand(cli: Cli, { move, description, question, takesVariant }: Move): Command {
   const command = createApiCommand({ name: move, description, example: `tandem rollout ${move} repurchase` })
     .argument('<predictor>', 'whose rollout, or the id of one')
     .option('--reason <text>', 'why, for the audit');
@@ -42,14 +86,11 @@ export function createMoveCommand(cli: Cli, { move, description, question, takes
   });
 }
 
-/** The one that is named, or the only one. */
+/** Returns the arm that is named, else the only one. */
 function armOf({ arms }: RolloutView, named: string | undefined, mustBeOne = false): string {
   const [only, other] = arms.map(({ variant }) => variant);
   if (mustBeOne && named === undefined && other !== undefined) {
-    throw new CommandFailure('which arm?', {
-      remedy: `add --variant, one of ${arms.map(({ variant }) => variant).join(', ')}`,
-      exitCode: EXIT_USAGE,
-    });
+    throw usageError('which arm?', `add --variant, one of ${arms.map(({ variant }) => variant).join(', ')}`);
   }
   return named ?? only ?? 'candidate';
 }

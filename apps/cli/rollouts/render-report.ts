@@ -1,6 +1,6 @@
 /** A rollout's report as people read it: who was served, what was found, what follows. */
 import type { Judgement, OutcomeComparisonView, RolloutReport } from '@tandem/client/rollout-report';
-import type { Paint, Tone } from '../command-line/paint.ts';
+import type { Paint, Tone } from '../command-line/cli.ts';
 import { count, duration } from '../output/quantities.ts';
 import { printable, renderTable } from '../output/table.ts';
 import { renderSentences, renderWrappedFields } from '../output/wrapped-text.ts';

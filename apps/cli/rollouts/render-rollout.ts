@@ -1,6 +1,6 @@
 /** Rollouts as people read them. */
 import type { RolloutState, RolloutView } from '@tandem/client/rollouts';
-import type { Paint, Tone } from '../command-line/paint.ts';
+import type { Paint, Tone } from '../command-line/cli.ts';
 import { ago, moment } from '../output/quantities.ts';
 import { printable, renderTable } from '../output/table.ts';
 import { renderClipped, renderWrappedFields } from '../output/wrapped-text.ts';

@@ -1,23 +1,34 @@
-/** `tandem run start`: a batch run now. */
+/** `tandem run`: batch runs. */
+
 import { isProblem } from '@tandem/client/client-errors';
 import type { Client } from '@tandem/client/create-client';
 import type { RunRequest } from '@tandem/client/runs';
 import { isFinished, type Run, type RunScope } from '@tandem/client/wire';
 import { type Command, Option } from 'commander';
-import { type Cli, present } from '../command-line/cli.ts';
-import { type ApiOptions, connect, createApiCommand } from '../command-line/command.ts';
-import { parseList } from '../command-line/options.ts';
+import type { Cli } from '../command-line/cli.ts';
+import { type ApiOptions, connect, createApiCommand, group, present } from '../command-line/command.ts';
+import { parseList, parseWhole } from '../command-line/options.ts';
 import { followRun, throwUnlessDone } from './follow-run.ts';
-import { renderRun } from './render-run.ts';
+import { renderRun, renderRuns } from './render-run.ts';
 
-interface Options extends ApiOptions {
+export function runCommands(cli: Cli): Command {
+  return group('run', 'batch runs: start, watch, stop', [
+    runStartCommand(cli),
+    runListCommand(cli),
+    runShowCommand(cli),
+    runCancelCommand(cli),
+    runResumeCommand(cli),
+  ]);
+}
+
+interface StartOptions extends ApiOptions {
   readonly scope: 'all' | 'stale';
   readonly users?: readonly string[];
   readonly variant?: string;
   readonly follow?: boolean;
 }
 
-export function runStartCommand(cli: Cli): Command {
+function runStartCommand(cli: Cli): Command {
   return createApiCommand({
     name: 'start',
     description: 'score users now: all (a new generation), those whose context is newer, or those named',
@@ -28,7 +39,7 @@ export function runStartCommand(cli: Cli): Command {
     .addOption(new Option('--users <ids>', 'these users only: a,b').argParser(parseList).conflicts('scope'))
     .option('--variant <arm>', 'the arm whose model version scores: one of a rollout (default: the stable one)')
     .option('--follow', 'wait until it has finished')
-    .action(async (predictor: string, options: Options) => {
+    .action(async (predictor: string, options: StartOptions) => {
       const scope: RunScope = options.users === undefined ? options.scope : { userIds: options.users };
       const client = connect(cli, options);
       const started = await startOrJoin(cli, client, requestOf(predictor, scope, options), options.follow === true);
@@ -38,7 +49,7 @@ export function runStartCommand(cli: Cli): Command {
     });
 }
 
-function requestOf(predictor: string, scope: RunScope, { variant }: Options): RunRequest {
+function requestOf(predictor: string, scope: RunScope, { variant }: StartOptions): RunRequest {
   return variant === undefined ? { predictor, scope } : { predictor, scope, variant };
 }
 
@@ -54,4 +65,77 @@ async function startOrJoin(cli: Cli, client: Client, request: RunRequest, joins:
     cli.stderr.write(`run ${underWay.id} is under way already; following that one\n`);
     return underWay;
   }
+}
+
+interface ListOptions extends ApiOptions {
+  readonly predictor?: string;
+  readonly limit: number;
+  readonly before?: string;
+}
+
+function runListCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'list',
+    description: 'list runs, newest first',
+    example: 'tandem run list --predictor repurchase --limit 5',
+  })
+    .option('--predictor <name>', 'of this predictor only')
+    .option('--limit <count>', 'at most so many', parseWhole(1), 20)
+    .option('--before <id>', 'those before this run: the last one of a page')
+    .action(async (options: ListOptions) => {
+      const { predictor, limit, before } = options;
+      const page = await connect(cli, options).runs.list({
+        limit,
+        ...(predictor === undefined ? {} : { predictor }),
+        ...(before === undefined ? {} : { before }),
+      });
+      present(cli, options, page, ({ runs }) => renderRuns(runs, cli.paint, cli.now()));
+    });
+}
+
+interface ShowOptions extends ApiOptions {
+  readonly follow?: boolean;
+}
+
+function runShowCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'show',
+    description: 'show a run, with the users that could not be scored',
+    example: 'tandem run show 0198c0de-5d3a-7c9b-8e21-3f0a5b6c7d8e --follow',
+  })
+    .argument('<id>')
+    .option('--follow', 'wait until it has finished')
+    .action(async (id: string, options: ShowOptions) => {
+      const client = connect(cli, options);
+      const found = await client.runs.show(id);
+      const run = options.follow ? await followRun(cli, client, found) : found;
+      present(cli, options, run, () => renderRun(run, cli.paint, cli.now()));
+      if (options.follow) throwUnlessDone(run);
+    });
+}
+
+function runCancelCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'cancel',
+    description: 'stop a run: chunks that wait are dropped, those under way commit nothing more',
+    example: 'tandem run cancel 0198c0de-5d3a-7c9b-8e21-3f0a5b6c7d8e',
+  })
+    .argument('<id>')
+    .action(async (id: string, options: ApiOptions) => {
+      const run = await connect(cli, options).runs.cancel(id);
+      present(cli, options, run, () => renderRun(run, cli.paint, cli.now()));
+    });
+}
+
+function runResumeCommand(cli: Cli): Command {
+  return createApiCommand({
+    name: 'resume',
+    description: 'go on with a cancelled or failed run where it stood',
+    example: 'tandem run resume 0198c0de-5d3a-7c9b-8e21-3f0a5b6c7d8e',
+  })
+    .argument('<id>')
+    .action(async (id: string, options: ApiOptions) => {
+      const run = await connect(cli, options).runs.resume(id);
+      present(cli, options, run, () => renderRun(run, cli.paint, cli.now()));
+    });
 }

@@ -1,11 +1,13 @@
-/** `tandem watch`: changes of a table make stored predictions stale, without an event. */
+/** `tandem watch` and `tandem unwatch`: whether changes of a table make stored predictions stale without an event. */
 import type { Command } from 'commander';
-import { findDatabaseUrls } from '../command-line/addresses.ts';
-import { type Cli, type CommonOptions, present } from '../command-line/cli.ts';
-import { createCommand } from '../command-line/command.ts';
+import type { Cli } from '../command-line/cli.ts';
+import { type CommonOptions, createCommand, present } from '../command-line/command.ts';
 import { withDatabases } from '../command-line/databases.ts';
+import { findDatabaseUrl, findDatabaseUrls } from '../command-line/environment.ts';
+import { CommandFailure } from '../command-line/failure.ts';
 import { parseList, parseWhole } from '../command-line/options.ts';
 import { renderFindings } from '../output/finding.ts';
+import { printable } from '../output/table.ts';
 import type { WatchOptions } from './watch-table.ts';
 
 type Options = CommonOptions & WatchOptions;
@@ -45,4 +47,43 @@ Ends with 0: watched; 1: not watched; 2: wrong usage.`,
         ]);
       });
     });
+}
+
+export function unwatchCommand(cli: Cli): Command {
+  return createCommand({
+    name: 'unwatch',
+    description: 'stop watching a table: its changes are seen at the next run again',
+    detail: `Removes the table's triggers and their function. Take it out of features.watch as well, where a config names it:
+adopting that config would watch it again. Ends with 0: not watched any more; 1: it was not watched.`,
+    example: 'tandem unwatch customers',
+  })
+    .argument('<table>', 'table or schema.table')
+    .action(async (table: string, options: CommonOptions) => {
+      const url = findDatabaseUrl(cli);
+      const { createPool } = await import('@tandem/offline-store/sql/database');
+      const { unwatchSource } = await import('@tandem/offline-store/sources/watch-source');
+      const { findTable } = await import('@tandem/offline-store/sources/watchable-table');
+      const { listDeclaredWatches } = await import('@tandem/offline-store/sources/watched-sources');
+      const pool = createPool({ url, max: 2, applicationName: 'tandem-unwatch' });
+      try {
+        const ended = await unwatchSource(pool, table, 'cli');
+        if (ended.length === 0) {
+          throw new CommandFailure(`${table} is not watched`, { remedy: 'tandem watch lists the tables that are' });
+        }
+        const named = await findTable(pool, table);
+        const declared = (await listDeclaredWatches(pool)).filter(({ oid }) => named && oid === named.oid);
+        const predictors = declared.map(({ predictor }) => predictor);
+        present(cli, options, { table, watched: false, ended, declaredBy: predictors }, () => [
+          ...ended.map((name) => `${printable(name)}: not watched any more`),
+          ...(predictors.length > 0 ? [stillDeclared(predictors)] : []),
+        ]);
+      } finally {
+        await pool.end();
+      }
+    });
+}
+
+function stillDeclared(predictors: readonly string[]): string {
+  const names = predictors.join(', ');
+  return `features.watch of the adopted config names it, for ${names}: take it out there, or the next adoption watches it again`;
 }

@@ -1,9 +1,8 @@
 /** The config's turn in `tandem up`. */
 import { resolve } from 'node:path';
 import { type AdoptedConfig, adoptConfig, renderAdoption } from '../adopt/adopt-config.ts';
-import type { DatabaseUrls } from '../command-line/addresses.ts';
 import { withDatabases } from '../command-line/databases.ts';
-import { modelMemoryMb } from '../command-line/model-memory.ts';
+import { type DatabaseUrls, modelMemoryMb } from '../command-line/environment.ts';
 import { EXAMPLE_CONFIG } from './example.ts';
 import type { UpContext, UpOptions } from './up-context.ts';
 

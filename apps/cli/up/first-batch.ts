@@ -3,13 +3,12 @@ import { isProblem } from '@tandem/client/client-errors';
 import type { Client } from '@tandem/client/create-client';
 import { sleepFor } from '@tandem/client/retry';
 import { isFinished, type PredictorView, type Run } from '@tandem/client/wire';
-import { findApiKey } from '../command-line/addresses.ts';
+import { findApiKey } from '../command-line/environment.ts';
 import { findPepper } from '../keys/open-keys.ts';
 import { withOwnKey } from '../keys/own-key.ts';
 import { ago, count, duration } from '../output/quantities.ts';
 import { followRun, throwUnlessDone } from '../runs/follow-run.ts';
-import { stepLabel } from './steps.ts';
-import type { UpContext } from './up-context.ts';
+import { stepLabel, type UpContext } from './up-context.ts';
 
 export interface FirstBatchPlace {
   /** Of the API. */

@@ -1,6 +1,6 @@
 /** What to try once everything runs. */
 import type { ToTry } from '../adopt/adopt-config.ts';
-import type { Paint } from '../command-line/paint.ts';
+import type { Paint } from '../command-line/cli.ts';
 import { shellOperand, shellWord } from '../output/shell-word.ts';
 
 export interface NextSteps {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { decideRestart, MOST_QUICK_DEATHS, STEADY_AFTER_MS } from './restart-policy.ts';
+import { decideRestart, MOST_QUICK_DEATHS, STEADY_AFTER_MS } from './supervise.ts';
 
 test('a process that keeps dying at once is started later each time, then given up', () => {
   let quickDeaths = 0;

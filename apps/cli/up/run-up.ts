@@ -6,7 +6,8 @@ import { announceRunning } from '@tandem/local-servers/running-file';
 import { openStateDir, type StateDir } from '@tandem/local-servers/state-dir';
 import { migrate } from '@tandem/offline-store/sql/migrate';
 import { pepperId } from '@tandem/prediction/keys/api-key';
-import { type Cli, present } from '../command-line/cli.ts';
+import type { Cli } from '../command-line/cli.ts';
+import { present } from '../command-line/command.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import { pepperOfUp } from '../keys/open-keys.ts';
 import { asksForKeys } from '../keys/own-key.ts';
@@ -19,10 +20,9 @@ import { endLeftovers } from './leftovers.ts';
 import { renderNextSteps, renderServersSteps } from './next-steps.ts';
 import { startPrograms } from './programs.ts';
 import { startServers } from './start-servers.ts';
-import { createSay, type Say } from './steps.ts';
 import type { Supervised } from './supervise.ts';
 import { createTakedown } from './takedown.ts';
-import { orEnd, type UpContext, type UpOptions } from './up-context.ts';
+import { createSay, orEnd, type Say, type UpContext, type UpOptions } from './up-context.ts';
 
 /** Resolves when the user has ended it; rejects, everything taken down, when it cannot start or go on. */
 export async function runUp(cli: Cli, options: UpOptions): Promise<void> {

@@ -1,7 +1,8 @@
-/** What the steps of `tandem up` share. */
+/** What the steps of `tandem up` share, and the lines that report them: `postgres  running on 127.0.0.1:41234`. */
+
 import type { StateDir } from '@tandem/local-servers/state-dir';
-import type { Cli, CommonOptions } from '../command-line/cli.ts';
-import type { Say } from './steps.ts';
+import type { Cli } from '../command-line/cli.ts';
+import type { CommonOptions } from '../command-line/command.ts';
 import type { Supervised, SupervisorParts } from './supervise.ts';
 
 export interface UpOptions extends CommonOptions {
@@ -28,4 +29,24 @@ export interface UpContext {
 /** The step's result, unless everything ends first. Only for steps that leave nothing running. */
 export function orEnd<T>({ ended }: UpContext, step: Promise<T>): Promise<T> {
   return Promise.race([step, ended]);
+}
+
+export type Say = (step: string, text: string) => void;
+
+const NAME_WIDTH = 8;
+
+/** What stands before a step's lines. */
+export function stepLabel(step: string): string {
+  return `${step.padEnd(NAME_WIDTH)}  `;
+}
+
+/** With `--json`, standard output is the result's alone. */
+export function createSay(cli: Cli, { json }: CommonOptions): Say {
+  const stream = json ? cli.stderr : cli.stdout;
+  const paint: Cli['paint'] = json ? (_tone, text) => text : cli.paint;
+  return (step, text) => {
+    const [first = '', ...more] = text.split('\n');
+    stream.write(`${paint('strong', stepLabel(step))}${first}\n`);
+    for (const line of more) stream.write(`${stepLabel('')}${line}\n`);
+  };
 }

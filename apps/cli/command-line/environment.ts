@@ -1,6 +1,7 @@
-/** Where the command line finds the service and its stores: what is said, then the environment, then this folder. */
+/** Where the command line finds the service, its stores and its limits: in the options, then in the environment, then in this folder. */
+
 import { readEnvironment } from '@tandem/config/environment';
-import { apiKey, database, redis } from '@tandem/config/environment-sections';
+import { apiKey, database, inference, redis } from '@tandem/config/environment-sections';
 import { findRunning } from '@tandem/local-servers/running-file';
 import type { Cli } from './cli.ts';
 import { CommandFailure, EXIT_USAGE } from './failure.ts';
@@ -69,4 +70,9 @@ export function findRedisUrl(cli: Cli): string {
   throw new CommandFailure('no Redis is known here', {
     remedy: 'set REDIS_URL=redis://host:6379, or run this in the folder of a `tandem up`',
   });
+}
+
+/** MiB, of `INFERENCE_MEMORY_MB`. */
+export function modelMemoryMb({ env }: Pick<Cli, 'env'>): number {
+  return readEnvironment(env, { inference }).inference.memoryMb;
 }
