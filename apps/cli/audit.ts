@@ -2,11 +2,9 @@
 import type { AuditRow } from '@tandem/client/audit';
 import type { Command } from 'commander';
 import type { Cli } from './command-line/cli.ts';
-import { type ApiOptions, connect, createApiCommand, group, present } from './command-line/command.ts';
-import { parseWhole } from './command-line/options.ts';
+import { type ApiOptions, connect, createApiCommand, group, parseWhole, present } from './command-line/command.ts';
 import { moment } from './output/quantities.ts';
-import { printable } from './output/table.ts';
-import { renderClipped } from './output/wrapped-text.ts';
+import { printable, renderClipped } from './output/table.ts';
 
 export function auditCommands(cli: Cli): Command {
   return group('audit', 'who moved what, when and why', [auditListCommand(cli)]);

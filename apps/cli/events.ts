@@ -2,9 +2,8 @@
 import type { EventInput, EventResult } from '@tandem/client/wire';
 import type { Command } from 'commander';
 import type { Cli } from './command-line/cli.ts';
-import { type ApiOptions, connect, createApiCommand, group, present } from './command-line/command.ts';
+import { type ApiOptions, connect, createApiCommand, group, parseJsonObject, present } from './command-line/command.ts';
 import { CommandFailure } from './command-line/failure.ts';
-import { parseJsonObject } from './command-line/options.ts';
 import { printable, renderFields } from './output/table.ts';
 
 export function eventCommands(cli: Cli): Command {

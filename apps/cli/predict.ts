@@ -2,9 +2,8 @@
 import type { Answered, NotModified, PredictOptions } from '@tandem/client/predictions';
 import type { Command } from 'commander';
 import type { Cli } from './command-line/cli.ts';
-import { type ApiOptions, connect, createApiCommand, present } from './command-line/command.ts';
+import { type ApiOptions, connect, createApiCommand, parseWhole, present } from './command-line/command.ts';
 import { CommandFailure, EXIT_USAGE } from './command-line/failure.ts';
-import { parseWhole } from './command-line/options.ts';
 import { renderAnswer, renderManyAnswers } from './output/answer.ts';
 
 interface Options extends ApiOptions {

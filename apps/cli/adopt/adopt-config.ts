@@ -13,12 +13,11 @@ import { judgePredictors } from '../check/judge-predictors.ts';
 import { readConfig } from '../check/read-config.ts';
 import { findWithdrawn, KEEP_SERVED, withdrawalText } from '../check/served-predictors.ts';
 import type { Paint } from '../command-line/cli.ts';
-import type { Databases } from '../command-line/databases.ts';
+import type { Databases } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import { examineSchema } from '../doctor/examine-schema.ts';
 import { type Finding, renderFindings, summarise } from '../output/finding.ts';
-import { renderWatched } from '../sources/render-watched.ts';
-import { watchRequests } from '../sources/watch-requests.ts';
+import { renderWatched, watchRequests } from '../sources/watch-table.ts';
 
 export interface AdoptedConfig extends AdoptionOutcome {
   /** Absolute. */

@@ -3,8 +3,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { Cli } from '../command-line/cli.ts';
 import { type CommonOptions, createCommand, present } from '../command-line/command.ts';
-import { withDatabases } from '../command-line/databases.ts';
-import { findDatabaseUrls, modelMemoryMb } from '../command-line/environment.ts';
+import { findDatabaseUrls, modelMemoryMb, withDatabases } from '../command-line/environment.ts';
 import { createStepTeller } from '../output/progress.ts';
 
 interface Options extends CommonOptions {

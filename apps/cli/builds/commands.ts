@@ -1,13 +1,90 @@
-/** `tandem build register`: an optimised build that was made elsewhere, beside the model version that it was made of. */
-import type { Command } from 'commander';
-import { Option } from 'commander';
+/** `tandem build create` and `register`: make or take an optimised build, and push it beside the model version that it was made of. */
+
+import { writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { CalibrationRows } from '@tandem/admission/calibration-rows';
+import { isProblem } from '@tandem/client/client-errors';
+import type { ModelDetail } from '@tandem/client/model-wire';
+import { type Command, Option } from 'commander';
 import type { Cli } from '../command-line/cli.ts';
-import { createApiCommand, group } from '../command-line/command.ts';
-import { parseWhole } from '../command-line/options.ts';
+import {
+  type ApiOptions,
+  connect,
+  createApiCommand,
+  group,
+  parseMetric,
+  parseWhole,
+  present,
+} from '../command-line/command.ts';
+import { findDatabaseUrls, withDatabases } from '../command-line/environment.ts';
+import { CommandFailure, EXIT_USAGE } from '../command-line/failure.ts';
 import { readModelFile } from '../models/read-model-file.ts';
+import { renderPushed } from '../models/render-model.ts';
+import { createProgressDisplay } from '../output/progress.ts';
+import { count } from '../output/quantities.ts';
 import { buildCompareCommand } from './compare.ts';
-import { buildCreateCommand } from './create.ts';
-import { type PushBuildOptions, pushBuild, withBuildWords } from './push-build.ts';
+import { findPython, quantise } from './quantise.ts';
+
+interface CreateOptions extends PushBuildOptions {
+  readonly kind: 'int8';
+  readonly static?: boolean;
+  readonly rows?: number;
+  readonly python?: string;
+  readonly output?: string;
+}
+
+const ROWS = 500;
+
+export function buildCreateCommand(cli: Cli): Command {
+  const command = createApiCommand({
+    name: 'create',
+    description: 'make an int8 build of a model version and push it; it is tried, and served by nobody yet',
+    detail: `Needs a Python with onnx and onnxruntime, and says how to get one. A dynamic build scales what it multiplies run by run,
+so that users may have to be inferred one by one (--row-by-row); a static one is calibrated on rows of real users, read
+from the database (DATABASE_URL, FEATURES_DATABASE_URL), of the half that comparisons leave out. They lie in a folder that is gone afterwards.
+Ends with 3 where the model has nothing to quantise, as trees have not.`,
+    example: 'tandem build create repurchase 2 --kind int8 --static --python build-python/bin/python',
+  })
+    .argument('<predictor>')
+    .argument('<version>', 'the model version to make it of', parseWhole(1))
+    .addOption(new Option('--kind <kind>', 'what to make').choices(['int8']).default('int8'))
+    .option('--static', 'scales from rows of real users, rather than run by run')
+    .option('--rows <count>', `users of a static build (default: ${ROWS})`, parseWhole(1))
+    .option('--python <path>', 'the Python to make it with (default: python3)')
+    .option('--output <file>', 'keep the file here too, also where it is refused');
+  return withBuildWords(command).action(async (predictor: string, parent: number, options: CreateOptions) => {
+    if (options.rows !== undefined && !options.static) throw rowsWithoutStatic();
+    const python = await findPython(cli, options.python);
+    const client = connect(cli, options);
+    const version = await client.modelVersion(predictor, String(parent), { signal: cli.signal });
+    const file = await client.artifactFile(version.artifact, { signal: cli.signal });
+    const calibration = options.static ? await readCalibration(cli, predictor, parent, options.rows ?? ROWS) : null;
+    const built = await quantise(cli, python, file, calibration);
+    if (options.output !== undefined) await writeFile(resolve(cli.cwd, options.output), built.model);
+    const how = calibration === null ? 'dynamic' : `static, calibrated on ${count(calibration.users)} users`;
+    const sizes = `${count(file.length)} → ${count(built.model.length)} bytes`;
+    cli.stderr.write(`made an int8 build: ${how}; ${count(built.products)} products; ${sizes}\n`);
+    const note = options.note ?? `${how}, by onnxruntime ${built.onnxruntime}`;
+    await pushBuild(cli, { predictor, parent, kind: options.kind, model: built.model }, { ...options, note });
+  });
+}
+
+async function readCalibration(cli: Cli, predictor: string, number: number, rows: number): Promise<CalibrationRows> {
+  const { listModelVersions } = await import('@tandem/offline-store/models/model-versions');
+  const { readCalibrationRows } = await import('@tandem/admission/calibration-rows');
+  const choice = { applicationName: 'tandem-build', statementTimeoutMs: 30_000 };
+  return withDatabases(findDatabaseUrls(cli), choice, async ({ pool, features }) => {
+    const [version] = await listModelVersions(pool, { predictor, number });
+    if (version) return await readCalibrationRows(features, version, rows);
+    throw new CommandFailure(`DATABASE_URL is of another service: it has no model version ${number} of ${predictor}`, {
+      remedy: 'name the database of the API that --url names',
+    });
+  });
+}
+
+function rowsWithoutStatic(): CommandFailure {
+  return new CommandFailure('--rows are for a static build', { remedy: 'add --static', exitCode: EXIT_USAGE });
+}
 
 export function buildCommands(cli: Cli): Command {
   return group('build', 'optimised builds: int8, pruned, distilled; beside the model version that they were made of', [
@@ -19,7 +96,7 @@ export function buildCommands(cli: Cli): Command {
 
 const KINDS = ['int8', 'pruned', 'distilled', 'other'];
 
-interface Options extends PushBuildOptions {
+interface RegisterOptions extends PushBuildOptions {
   readonly kind: string;
 }
 
@@ -35,8 +112,83 @@ function buildRegisterCommand(cli: Cli): Command {
     .argument('<file>', 'the ONNX file')
     .addOption(new Option('--kind <kind>', 'what was done').choices(KINDS).makeOptionMandatory());
   return withBuildWords(command).action(
-    async (predictor: string, parent: number, file: string, { kind, ...options }: Options) => {
+    async (predictor: string, parent: number, file: string, { kind, ...options }: RegisterOptions) => {
       await pushBuild(cli, { predictor, parent, kind, model: await readModelFile(cli, file) }, options);
     },
+  );
+}
+
+export interface PushBuildOptions extends ApiOptions {
+  readonly rowByRow?: boolean;
+  readonly label?: string;
+  readonly note?: string;
+  readonly metric?: Readonly<Record<string, number>>;
+}
+
+export interface Build {
+  readonly predictor: string;
+  /** Number of the version that it was made of. */
+  readonly parent: number;
+  readonly kind: string;
+  readonly model: Uint8Array;
+}
+
+/** What builds may be said of them, however they come. */
+export function withBuildWords(command: Command): Command {
+  return command
+    .option('--row-by-row', 'infer each user alone: for int8 weights with a dynamic scale')
+    .option('--note <text>', 'how it was made, for people')
+    .option('--label <label>', 'a name that moves to the version')
+    .option('--metric <name=number>', 'what you measured; may be given several times', parseMetric);
+}
+
+/** Presents what is kept of it. Query, inputs and outputs are its parent's. */
+export async function pushBuild(cli: Cli, build: Build, options: PushBuildOptions): Promise<void> {
+  const version = await send(cli, build, options);
+  if (version.parent !== String(build.parent)) throw knownOtherwise(version, build);
+  present(cli, options, version, () => [
+    ...renderPushed(version),
+    `  before it: tandem build compare ${version.predictor} ${version.modelVersion}`,
+  ]);
+}
+
+async function send(cli: Cli, { predictor, parent, kind, model }: Build, options: PushBuildOptions) {
+  const { rowByRow, label, note, metric } = options;
+  const push = {
+    ...{ parent: String(parent), build: kind },
+    ...(rowByRow === undefined ? {} : { rowByRow }),
+    ...(label === undefined ? {} : { label }),
+    ...(note === undefined ? {} : { note }),
+    ...(metric === undefined ? {} : { metrics: metric }),
+  };
+  const progress = createProgressDisplay(cli, 'bytes');
+  const begin = cli.now();
+  const onProgress = (done: number, total: number) => {
+    progress.update({ done, total, elapsedMs: cli.now() - begin });
+    if (done === total) progress.end();
+  };
+  return connect(cli, options)
+    .pushVersion(predictor, model, push, { onProgress, signal: cli.signal })
+    .catch((error: unknown) => {
+      throw inWordsOfCommand(error);
+    })
+    .finally(() => progress.end());
+}
+
+/** What the service calls `rowByRow` is an option here. */
+function inWordsOfCommand(error: unknown): unknown {
+  if (!isProblem(error, 'model_refused') || !error.remedy?.startsWith('Set rowByRow: true')) return error;
+  return new CommandFailure(`the build is refused: ${error.message}`, {
+    remedy:
+      'add --row-by-row, which infers each user alone; or make a static build, whose scale is no batch’s: --static',
+    cause: error,
+  });
+}
+
+function knownOtherwise({ modelVersion, parent, build }: ModelDetail, { kind, parent: said }: Build): CommandFailure {
+  const known = parent === null ? 'as no build' : `as ${build} of model version ${parent}`;
+  return new CommandFailure(
+    `this file with these features is model version ${modelVersion} already, ${known}, not as ${kind} of ${said}`,
+    { remedy: 'compare it as what it is, or make the build anew' },
   );
 }

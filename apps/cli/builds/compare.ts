@@ -1,9 +1,8 @@
 /** `tandem build compare`: compares an optimised build with the model version that it was made of, on real users. */
 import type { Command } from 'commander';
 import type { Cli } from '../command-line/cli.ts';
-import { type ApiOptions, connect, createApiCommand, present } from '../command-line/command.ts';
+import { type ApiOptions, connect, createApiCommand, parseWhole, present } from '../command-line/command.ts';
 import { CommandFailure, EXIT_USAGE } from '../command-line/failure.ts';
-import { parseWhole } from '../command-line/options.ts';
 import { splitCsv } from '../csv/read-csv.ts';
 import { readNamedFile } from '../models/read-model-file.ts';
 import { renderComparison } from './render-comparison.ts';

@@ -6,6 +6,7 @@ import type { Pool } from '@tandem/admission/sample-users';
 import { isTooSlow } from '@tandem/admission/slow-statement';
 import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
 import { maxAgeTooShort } from '@tandem/config/schedule';
+import { isTandemError, type TandemError } from '@tandem/freshness/errors';
 import { modelVersionId } from '@tandem/freshness/predictor';
 import type { KeyType } from '@tandem/freshness/user-id';
 import {
@@ -16,15 +17,17 @@ import {
 } from '@tandem/offline-store/features/feature-check';
 import { KEY_SQL } from '@tandem/offline-store/features/feature-statement';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
+import { checkWatchable } from '@tandem/offline-store/sources/watch-source';
+import { listDeclaredWatches, listWatchedSources, resolveWatches } from '@tandem/offline-store/sources/watched-sources';
 import { query } from '@tandem/offline-store/sql/database';
 import { isOfSomeUser } from '@tandem/prediction/scoring/feature-source';
-import type { Databases } from '../command-line/databases.ts';
+import type { Databases } from '../command-line/environment.ts';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import { count, duration } from '../output/quantities.ts';
-import { checkSources } from './check-sources.ts';
+import { describeSources } from '../sources/describe-sources.ts';
+import { watchRequests } from '../sources/watch-table.ts';
 import { countUnscorable, type UnscorableUsers, type UnscorableValue } from './count-unscorable.ts';
 import { describeModel } from './describe-model.ts';
-import { scanSteps } from './scan-steps.ts';
 
 const DUPLICATES_SHOWN = 5;
 /** Time limit for reading the ids of all users, in which check looks for one that the query fails for. */
@@ -201,4 +204,40 @@ async function checkMaxAge(pool: Pool, { name, policy }: CheckedPredictor): Prom
   const age = maxAgeMs === null ? 'never expires' : `maxAge ${duration(maxAgeMs)}`;
   const run = last === undefined ? 'no run yet' : `the last run took ${duration(last.ms)}`;
   return ok('times', `${age}, schedule ${policy.batch.schedule ?? 'none'}, ${run}`);
+}
+
+/** The schema is there, as this release wants it. */
+export async function checkSources({ pool, features }: Databases, predictor: CheckedPredictor): Promise<Finding[]> {
+  const requests = watchRequests(predictor);
+  const query = { name: predictor.name, sql: predictor.definition.query.sql };
+  const findings = await describeSources(features, query, {
+    watched: await listWatchedSources(pool),
+    adopted: await listDeclaredWatches(pool),
+    next: await resolveWatches(pool, predictor.name, requests),
+  });
+  for (const request of requests) {
+    const refusal = await checkWatchable(pool, request).then(() => null, asTandemError);
+    if (refusal) {
+      findings.push(failed('sources', `${request.table} cannot be watched: ${refusal.message}`, refusal.remedy ?? ''));
+    }
+  }
+  return findings;
+}
+
+function asTandemError(error: unknown): TandemError {
+  if (isTandemError(error, 'config_invalid')) return error;
+  throw error;
+}
+
+export function scanSteps(plan: string, relations: readonly string[]): string {
+  const lines = plan.split('\n');
+  const steps = lines.flatMap((line, i) => {
+    const isNamed = relations.some((name) => line.includes(` on ${name} `) || line.includes(` on "${name}" `));
+    if (!isNamed || !/ Scan /.test(line)) return [];
+    const rest = lines.slice(i + 1);
+    const end = rest.findIndex((next) => next.includes('->'));
+    const details = rest.slice(0, end < 0 ? rest.length : end).map((detail) => `  ${detail.trim()}`);
+    return [line.trim().replace(/^-> +/, ''), ...details];
+  });
+  return steps.join('\n');
 }

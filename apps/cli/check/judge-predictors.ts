@@ -1,11 +1,10 @@
 /** Judges the predictors of a config against the database that would serve them: `check` shows the findings, and `adopt` refuses a config for errors among them. */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
-import type { Databases } from '../command-line/databases.ts';
+import type { Databases } from '../command-line/environment.ts';
 import { type Finding, warning } from '../output/finding.ts';
 import { checkPredictor } from './check-predictor.ts';
-import { judgeReadTime } from './judge-read-time.ts';
-import { predictSample, type Sample } from './predict-sample.ts';
+import { judgeReadTime, predictSample, type Sample } from './predict-sample.ts';
 
 export interface Judgement {
   readonly findings: readonly Finding[];

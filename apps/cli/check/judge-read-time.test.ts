@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { judgeReadTime, noUserInTime, tooSlowForReads } from './judge-read-time.ts';
+import { judgeReadTime, noUserInTime, tooSlowForReads } from './predict-sample.ts';
 
 const reader = (live: boolean) => ({ name: 'churn', policy: { freshness: { live, liveTimeoutMs: 50 } } });
 

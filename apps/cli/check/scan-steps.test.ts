@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { scanSteps } from './scan-steps.ts';
+import { scanSteps } from './check-predictor.ts';
 
 const PLAN = `Append  (cost=0.15..264.88 rows=2 width=380)
   ->  Nested Loop Left Join  (cost=0.15..264.86 rows=1 width=179)

@@ -4,10 +4,8 @@ import { createPool } from '@tandem/offline-store/sql/database';
 import { explainFailure } from '../command-line/failure.ts';
 import { type Finding, failed } from '../output/finding.ts';
 import { examineSchema } from './examine-schema.ts';
-import { judgePostgres } from './judge-postgres.ts';
-import { judgeRedis } from './judge-redis.ts';
-import { readPostgresFacts } from './read-postgres-facts.ts';
-import { readRedisFacts } from './read-redis-facts.ts';
+import { judgePostgres, readPostgresFacts } from './postgres.ts';
+import { judgeRedis, readRedisFacts } from './redis.ts';
 
 /** @param now ms since 1970 on our clock */
 export function examinePostgres(url: string, now: () => number): Promise<Finding[]> {

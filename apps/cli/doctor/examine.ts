@@ -1,11 +1,20 @@
-/** Looks at everything that Tandem stands on. */
+/** Examines everything that Tandem stands on. */
 
+import { type ApiKey, listApiKeys } from '@tandem/offline-store/api-keys';
 import type { Cli } from '../command-line/cli.ts';
-import { findApiUrl, findDatabaseUrls, findRedisUrl } from '../command-line/environment.ts';
-import type { Finding } from '../output/finding.ts';
+import {
+  type DatabaseUrls,
+  findApiUrl,
+  findDatabaseUrls,
+  findRedisUrl,
+  withDatabases,
+} from '../command-line/environment.ts';
+import { knownPepperId, withKeys } from '../keys/open-keys.ts';
+import { type Finding, warning } from '../output/finding.ts';
+import { count } from '../output/quantities.ts';
+import { listSources } from '../sources/list-sources.ts';
 import { examineFeatureLogin } from './examine-feature-login.ts';
-import { examineKeys } from './examine-keys.ts';
-import { examineSources } from './examine-sources.ts';
+import { examineSchema } from './examine-schema.ts';
 import { examinePostgres, examineRedis, unreached } from './examine-stores.ts';
 import { judgeDisk, judgeNode, judgePort } from './judge-machine.ts';
 
@@ -47,4 +56,37 @@ async function atAddress<T>(
   } catch (error) {
     return [unreached(subject, '', error)];
   }
+}
+
+/** Nothing where the schema is not there, as this release wants it. */
+async function examineSources(urls: DatabaseUrls): Promise<Finding[]> {
+  try {
+    return await withDatabases(urls, { applicationName: 'tandem-doctor' }, async (databases) =>
+      (await examineSchema(databases.pool)).level === 'ok' ? listSources(databases) : [],
+    );
+  } catch (error) {
+    return [unreached('sources', '', error)];
+  }
+}
+
+/** Most that are named. */
+const NAMED = 3;
+
+/** Nothing where all keys are of one pepper: the one that is known here, else that of the newest key. */
+export async function examineKeys(cli: Cli): Promise<Finding[]> {
+  const known = knownPepperId(cli);
+  const keys = (await withKeys(cli, listApiKeys)).filter(({ state }) => state === 'active' || state === 'rotating');
+  const foreign = keys.filter(({ pepperId }) => pepperId !== (known ?? keys[0]?.pepperId));
+  return foreign.length === 0 ? [] : [ofAnotherPepper(foreign, known === null ? 'the newest key' : 'API_KEY_PEPPER')];
+}
+
+function ofAnotherPepper(keys: readonly ApiKey[], own: string): Finding {
+  const ids = keys.slice(0, NAMED).map(({ id }) => id);
+  const which = `${ids.join(', ')}${keys.length > NAMED ? ', …' : ''}`;
+  const many = keys.length === 1 ? '1 key is' : `${count(keys.length)} keys are`;
+  return warning(
+    'keys',
+    `${many} stored under another pepper than ${own} (${which}): an API refuses keys of another pepper than its own`,
+    'rotate them under the pepper that every API has (tandem key rotate <id>), or revoke them',
+  );
 }

@@ -2,9 +2,8 @@ import { expect, test } from 'vitest';
 import { plain } from '../command-line/cli.ts';
 import { renderFindings, summarise } from '../output/finding.ts';
 import { judgeDisk, judgeNode } from './judge-machine.ts';
-import { judgePostgres, type PostgresFacts } from './judge-postgres.ts';
-import { judgeRedis, type RedisFacts } from './judge-redis.ts';
-import { parseInfo } from './read-redis-facts.ts';
+import { judgePostgres, type PostgresFacts } from './postgres.ts';
+import { judgeRedis, parseInfo, type RedisFacts } from './redis.ts';
 
 const postgres: PostgresFacts = {
   version: '18.4',

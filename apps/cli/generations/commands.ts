@@ -11,9 +11,9 @@ import {
   connect,
   createApiCommand,
   group,
+  parseWhole,
   present,
 } from '../command-line/command.ts';
-import { parseWhole } from '../command-line/options.ts';
 import { ago, count, moment } from '../output/quantities.ts';
 import { renderTable } from '../output/table.ts';
 import { renderReport } from './render-report.ts';

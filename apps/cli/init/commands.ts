@@ -2,8 +2,7 @@
 import type { Command } from 'commander';
 import type { Cli } from '../command-line/cli.ts';
 import { type CommonOptions, createCommand, present } from '../command-line/command.ts';
-import { withDatabases } from '../command-line/databases.ts';
-import { findDatabaseUrls, modelMemoryMb } from '../command-line/environment.ts';
+import { findDatabaseUrls, modelMemoryMb, withDatabases } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import type { InitResult } from './init-config.ts';
 

@@ -9,7 +9,7 @@ import { inputMisfits } from '@tandem/prediction/models/input-fit';
 import { MAX_MODEL_BYTES, SMALLER_MODEL, tooLargeForModel } from '@tandem/prediction/models/model-limits';
 import { isTensorType } from '@tandem/prediction/models/tensor-range';
 import { findWithdrawn } from '../check/served-predictors.ts';
-import type { Databases } from '../command-line/databases.ts';
+import type { Databases } from '../command-line/environment.ts';
 import { CommandFailure, EXIT_USAGE } from '../command-line/failure.ts';
 import { type InputMatch, type InputTensor, matchInputs } from './match-inputs.ts';
 import { type MatchedOutput, matchOutputs } from './match-outputs.ts';

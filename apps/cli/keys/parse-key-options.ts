@@ -3,7 +3,7 @@ import { parseDuration } from '@tandem/config/durations';
 import { nearestName } from '@tandem/config/nearest-name';
 import { SCOPES, type Scope } from '@tandem/prediction/keys/api-key';
 import { InvalidArgumentError } from 'commander';
-import { parseList } from '../command-line/options.ts';
+import { parseList } from '../command-line/command.ts';
 
 /** `predictions:read,events:write`, or `all`: those that there are now. */
 export function parseScopes(text: string): readonly Scope[] {

@@ -7,9 +7,9 @@ import {
   connect,
   createApiCommand,
   group,
+  parseWhole,
   present,
 } from '../command-line/command.ts';
-import { parseWhole } from '../command-line/options.ts';
 import { modelPushCommand } from './push.ts';
 import { renderModel, renderModels } from './render-model.ts';
 

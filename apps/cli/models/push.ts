@@ -3,9 +3,15 @@ import { resolve } from 'node:path';
 import type { PushInput } from '@tandem/client/model-wire';
 import type { Command } from 'commander';
 import type { Cli } from '../command-line/cli.ts';
-import { type ApiOptions, connect, createApiCommand, present } from '../command-line/command.ts';
+import {
+  type ApiOptions,
+  connect,
+  createApiCommand,
+  parseMetric,
+  parseWhole,
+  present,
+} from '../command-line/command.ts';
 import { CommandFailure, EXIT_USAGE } from '../command-line/failure.ts';
-import { parseMetric, parseWhole } from '../command-line/options.ts';
 import { createProgressDisplay } from '../output/progress.ts';
 import type { PushedConfig } from './pushed-config.ts';
 import { readModelFile, readNamedFile } from './read-model-file.ts';

@@ -1,4 +1,4 @@
-/** Aligned columns of text. */
+/** Aligned columns of text, whose cells may hold sentences: broken at spaces, or cut where a row has one line. */
 import { stripVTControlCharacters } from 'node:util';
 
 export interface Column {
@@ -39,4 +39,70 @@ function pad(text: string, width: number, right: boolean): string {
 /** Of a text with colours. */
 export function visibleWidth(text: string): number {
   return [...stripVTControlCharacters(text)].length;
+}
+
+/** Characters of a line: as much as two terminals side by side have. */
+const LINE = 100;
+/** However little is left beside other columns. */
+const LEAST = 30;
+
+/** Words longer than a line stand on one of their own; a figure stays with its `%`. */
+export function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(/ (?!%)/)) {
+    const last = lines.at(-1);
+    if (last !== undefined && visibleWidth(`${last} ${word}`) <= width) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+}
+
+/** The text, or its begin and `…`. */
+export function clip(text: string, width: number): string {
+  const characters = [...text];
+  return characters.length <= width
+    ? text
+    : `${characters
+        .slice(0, width - 1)
+        .join('')
+        .trimEnd()}…`;
+}
+
+/** A value that goes on below itself. */
+export function renderWrappedFields(fields: readonly (readonly [name: string, value: string])[]): string[] {
+  const width = LINE - 2 - Math.max(0, ...fields.map(([name]) => name.length));
+  return renderFields(
+    fields.flatMap(([name, value]) => wrap(value, width).map((line, i) => [i === 0 ? name : '', line] as const)),
+  );
+}
+
+/** A table whose last column is a sentence, which goes on below itself. */
+export function renderSentences(
+  columns: readonly Column[],
+  rows: readonly (readonly [...cells: string[], sentence: string])[],
+): string[] {
+  const width = widthBeside(columns, rows);
+  const broken = rows.flatMap((row) => {
+    const cells = row.slice(0, -1);
+    return wrap(row.at(-1) ?? '', width).map((line, i) => [...(i === 0 ? cells : cells.map(() => '')), line]);
+  });
+  return renderTable(columns, broken);
+}
+
+/** The same with each sentence cut to one line. */
+export function renderClipped(columns: readonly Column[], rows: readonly (readonly string[])[]): string[] {
+  const width = widthBeside(columns, rows);
+  return renderTable(
+    columns,
+    rows.map((row) => [...row.slice(0, -1), clip(row.at(-1) ?? '', width)]),
+  );
+}
+
+/** What a table leaves of a line for its last column. */
+function widthBeside(columns: readonly Column[], rows: readonly (readonly string[])[]): number {
+  const narrow = renderTable(
+    columns.slice(0, -1),
+    rows.map((row) => row.slice(0, -1)),
+  );
+  return Math.max(LEAST, LINE - 2 - Math.max(...narrow.map((line) => visibleWidth(line))));
 }

@@ -1,8 +1,7 @@
 /** `tandem rollout`: canaries, shadows and A/B tests of model versions. */
 import type { Command } from 'commander';
 import type { Cli } from '../command-line/cli.ts';
-import { type ApiOptions, connect, createApiCommand, group, present } from '../command-line/command.ts';
-import { parseWhole } from '../command-line/options.ts';
+import { type ApiOptions, connect, createApiCommand, group, parseWhole, present } from '../command-line/command.ts';
 import { printable } from '../output/table.ts';
 import { findActive, findRollout } from './find-rollout.ts';
 import { moveCommands } from './moves.ts';

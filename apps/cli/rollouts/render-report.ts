@@ -2,8 +2,7 @@
 import type { Judgement, OutcomeComparisonView, RolloutReport } from '@tandem/client/rollout-report';
 import type { Paint, Tone } from '../command-line/cli.ts';
 import { count, duration } from '../output/quantities.ts';
-import { printable, renderTable } from '../output/table.ts';
-import { renderSentences, renderWrappedFields } from '../output/wrapped-text.ts';
+import { printable, renderSentences, renderTable, renderWrappedFields } from '../output/table.ts';
 import { renderRollout } from './render-rollout.ts';
 
 const VERDICTS: Readonly<Record<Judgement['verdict'], readonly [Tone, string]>> = {

@@ -2,8 +2,7 @@
 import type { RolloutState, RolloutView } from '@tandem/client/rollouts';
 import type { Paint, Tone } from '../command-line/cli.ts';
 import { ago, moment } from '../output/quantities.ts';
-import { printable, renderTable } from '../output/table.ts';
-import { renderClipped, renderWrappedFields } from '../output/wrapped-text.ts';
+import { printable, renderClipped, renderTable, renderWrappedFields } from '../output/table.ts';
 
 const TONES: Readonly<Record<RolloutState, Tone>> = {
   preparing: 'strong',

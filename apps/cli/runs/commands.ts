@@ -6,8 +6,15 @@ import type { RunRequest } from '@tandem/client/runs';
 import { isFinished, type Run, type RunScope } from '@tandem/client/wire';
 import { type Command, Option } from 'commander';
 import type { Cli } from '../command-line/cli.ts';
-import { type ApiOptions, connect, createApiCommand, group, present } from '../command-line/command.ts';
-import { parseList, parseWhole } from '../command-line/options.ts';
+import {
+  type ApiOptions,
+  connect,
+  createApiCommand,
+  group,
+  parseList,
+  parseWhole,
+  present,
+} from '../command-line/command.ts';
 import { followRun, throwUnlessDone } from './follow-run.ts';
 import { renderRun, renderRuns } from './render-run.ts';
 

@@ -1,11 +1,9 @@
 /** `tandem watch` and `tandem unwatch`: whether changes of a table make stored predictions stale without an event. */
 import type { Command } from 'commander';
 import type { Cli } from '../command-line/cli.ts';
-import { type CommonOptions, createCommand, present } from '../command-line/command.ts';
-import { withDatabases } from '../command-line/databases.ts';
-import { findDatabaseUrl, findDatabaseUrls } from '../command-line/environment.ts';
+import { type CommonOptions, createCommand, parseList, parseWhole, present } from '../command-line/command.ts';
+import { findDatabaseUrl, findDatabaseUrls, withDatabases } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
-import { parseList, parseWhole } from '../command-line/options.ts';
 import { renderFindings } from '../output/finding.ts';
 import { printable } from '../output/table.ts';
 import type { WatchOptions } from './watch-table.ts';
@@ -33,13 +31,13 @@ Ends with 0: watched; 1: not watched; 2: wrong usage.`,
     .action(async (table: string | undefined, options: Options) => {
       await withDatabases(findDatabaseUrls(cli), { applicationName: 'tandem-watch' }, async (databases) => {
         if (table === undefined) {
-          const { listSources } = await import('../doctor/examine-sources.ts');
+          const { listSources } = await import('./list-sources.ts');
           const findings = await listSources(databases);
           present(cli, options, { sources: findings }, () => renderFindings(findings, cli.paint));
           return;
         }
         const { watchTable } = await import('./watch-table.ts');
-        const { renderWatched } = await import('./render-watched.ts');
+        const { renderWatched } = await import('./watch-table.ts');
         const watched = await watchTable(databases, table, options);
         present(cli, options, watched, () => [
           renderWatched(watched),

@@ -17,7 +17,7 @@ export interface Watches {
   readonly next?: readonly DeclaredWatch[];
 }
 
-interface ServedQuery {
+export interface ServedQuery {
   readonly name: string;
   readonly sql: string;
 }

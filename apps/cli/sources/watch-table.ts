@@ -1,10 +1,12 @@
-/** `tandem watch <table>` against a database. */
+/** Watched sources: what a config or `tandem watch` has watched, and how a watch reads. */
+import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { findQueryTables } from '@tandem/offline-store/sources/query-tables';
-import { type Watched, watchSource } from '@tandem/offline-store/sources/watch-source';
+import { type Watched, type WatchRequest, watchSource } from '@tandem/offline-store/sources/watch-source';
 import { findTable } from '@tandem/offline-store/sources/watchable-table';
-import type { Databases } from '../command-line/databases.ts';
+import type { Databases } from '../command-line/environment.ts';
 import { CommandFailure, EXIT_USAGE } from '../command-line/failure.ts';
-import { findServedQueries } from './served-queries.ts';
+import { printable } from '../output/table.ts';
+import { findServedQueries } from './list-sources.ts';
 
 export interface WatchOptions {
   readonly key?: string;
@@ -37,4 +39,13 @@ async function findReaders({ pool, features }: Databases, table: string): Promis
     if (tables.some(({ oid }) => oid === found?.oid)) readers.add(query.name);
   }
   return [...readers].sort();
+}
+
+export function watchRequests({ name, policy }: Pick<CheckedPredictor, 'name' | 'policy'>): readonly WatchRequest[] {
+  return (policy.watch ?? []).map((declared) => ({ ...declared, predictors: [name], actor: 'cli' }));
+}
+
+export function renderWatched({ name, key, predictors }: Watched): string {
+  const whose = key === null ? 'a change concerns every user' : `by ${key}`;
+  return printable(`${name}: watched for ${predictors.join(', ')}, ${whose}`);
 }

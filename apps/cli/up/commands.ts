@@ -1,8 +1,7 @@
 /** `tandem up`: everything on this machine, from nothing to answering. */
 import { type Command, Option } from 'commander';
 import type { Cli } from '../command-line/cli.ts';
-import { createCommand } from '../command-line/command.ts';
-import { parsePort } from '../command-line/options.ts';
+import { createCommand, parsePort } from '../command-line/command.ts';
 import type { UpOptions } from './up-context.ts';
 
 export function upCommand(cli: Cli): Command {

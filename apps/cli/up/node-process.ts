@@ -1,4 +1,5 @@
-/** Starts a program of this project as a process of its own group, its log in a file. */
+/** Starts a program of this project in a process group of its own, with its log in a file; and ends the programs that a killed `tandem up` left running. */
+
 import { join } from 'node:path';
 import { lastLines, startServerProcess } from '@tandem/local-servers/server-process';
 import type { StateDir } from '@tandem/local-servers/state-dir';
@@ -42,4 +43,23 @@ export function killGroup(leader: number): void {
   } catch (error) {
     if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
   }
+}
+
+/**
+ * Ends the recorded processes of a `tandem up` that was killed, and names those that outlive it. They do no harm by
+ * themselves, but a port and a log belong to one process.
+ */
+export async function endLeftovers(stateDir: StateDir, say: (line: string) => void): Promise<void> {
+  const leftovers = stateDir.listProcesses();
+  await Promise.all(
+    leftovers.map(async (leftover) => {
+      say(`stopping the ${leftover.name} that an earlier run left (process ${leftover.pid})`);
+      const ended = await stateDir.endRecorded(leftover, [
+        { signal: 'SIGTERM', waitMs: STOP_WITHIN_MS },
+        { signal: 'SIGKILL', waitMs: 5_000 },
+      ]);
+      if (ended) killGroup(leftover.pid);
+      else say(`${leftover.name} (process ${leftover.pid}) cannot be ended: kill -9 ${leftover.pid}`);
+    }),
+  );
 }

@@ -1,23 +1,26 @@
-/** From nothing to answering: each step of `tandem up` in its order, and all of it taken down in reverse. */
+/** From nothing to answering: runs each step of `tandem up` in order, and stops everything in reverse. */
+
 import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { sleepFor } from '@tandem/client/retry';
+import { runCommand } from '@tandem/local-servers/run-command';
 import { announceRunning } from '@tandem/local-servers/running-file';
 import { openStateDir, type StateDir } from '@tandem/local-servers/state-dir';
 import { migrate } from '@tandem/offline-store/sql/migrate';
 import { pepperId } from '@tandem/prediction/keys/api-key';
+import { type AdoptedConfig, adoptConfig, renderAdoption } from '../adopt/adopt-config.ts';
 import type { Cli } from '../command-line/cli.ts';
 import { present } from '../command-line/command.ts';
+import { type DatabaseUrls, modelMemoryMb, withDatabases } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import { pepperOfUp } from '../keys/open-keys.ts';
 import { asksForKeys } from '../keys/own-key.ts';
 import { duration } from '../output/quantities.ts';
-import { adoptStep } from './adopt-step.ts';
 import { chooseAddress } from './choose-address.ts';
-import { EXAMPLE_TO_TRY, loadExample } from './example.ts';
 import { runFirstBatches } from './first-batch.ts';
-import { endLeftovers } from './leftovers.ts';
 import { renderNextSteps, renderServersSteps } from './next-steps.ts';
+import { endLeftovers } from './node-process.ts';
 import { startPrograms } from './programs.ts';
 import { startServers } from './start-servers.ts';
 import type { Supervised } from './supervise.ts';
@@ -114,4 +117,31 @@ function createContext(cli: Cli, stateDir: StateDir, say: Say, add: (supervised:
     },
     ended,
   };
+}
+
+export async function adoptStep(context: UpContext, urls: DatabaseUrls, options: UpOptions): Promise<AdoptedConfig> {
+  const { cli, say } = context;
+  const path = resolve(cli.cwd, options.config ?? (options.example ? EXAMPLE_CONFIG : 'tandem.config.ts'));
+  return withDatabases(urls, { applicationName: 'tandem-up' }, async (databases) => {
+    const adopted = await adoptConfig(databases, path, {
+      memoryLimitMb: modelMemoryMb(cli),
+      force: options.force === true,
+      command: 'tandem up',
+      say: (line) => say('config', line),
+      cwd: cli.cwd,
+    });
+    for (const line of renderAdoption(adopted, cli.cwd)) say('config', line);
+    return adopted;
+  });
+}
+
+const LOADER = fileURLToPath(new URL('../../shop/load-history-main.ts', import.meta.url));
+export const EXAMPLE_CONFIG = fileURLToPath(new URL('../../shop/tandem.config.ts', import.meta.url));
+export const EXAMPLE_TO_TRY = { predictor: 'repurchase', userId: '42', eventType: 'order.placed' };
+
+export async function loadExample({ cli, say }: UpContext, databaseUrl: string): Promise<void> {
+  const env = { ...cli.env, DATABASE_URL: databaseUrl };
+  const { code, stdout, stderr } = await runCommand(process.execPath, [LOADER], { env });
+  if (code !== 0) throw new CommandFailure(`the example's history was not loaded: ${(stderr || stdout).trim()}`);
+  say('example', stdout.trim());
 }

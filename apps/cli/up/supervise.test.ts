@@ -6,8 +6,7 @@ import { waitUntil } from '@tandem/local-servers/end-process';
 import { readProcess } from '@tandem/local-servers/process-identity';
 import { openStateDir, type StateDir } from '@tandem/local-servers/state-dir';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { endLeftovers } from './leftovers.ts';
-import { startNodeProgram } from './node-process.ts';
+import { endLeftovers, startNodeProgram } from './node-process.ts';
 import { type Supervised, supervise } from './supervise.ts';
 import { createTakedown } from './takedown.ts';
 

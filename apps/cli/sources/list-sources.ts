@@ -1,28 +1,15 @@
-/** Which sources of what is served are watched, and whether each watch is whole. */
+/** The sources of what is served: which tables its queries read, which of them are watched, and whether each watch is whole. */
+import type { Pool } from '@tandem/admission/sample-users';
+import { listModelVersions } from '@tandem/offline-store/models/model-versions';
 import {
   findTableOids,
   listDeclaredWatches,
   listWatchedSources,
   type WatchedSource,
 } from '@tandem/offline-store/sources/watched-sources';
-import { type Databases, withDatabases } from '../command-line/databases.ts';
-import type { DatabaseUrls } from '../command-line/environment.ts';
+import type { Databases } from '../command-line/environment.ts';
 import { type Finding, warning } from '../output/finding.ts';
-import { describeSources, keyOption } from '../sources/describe-sources.ts';
-import { findServedQueries } from '../sources/served-queries.ts';
-import { examineSchema } from './examine-schema.ts';
-import { unreached } from './examine-stores.ts';
-
-/** Nothing where the schema is not there, as this release wants it. */
-export async function examineSources(urls: DatabaseUrls): Promise<Finding[]> {
-  try {
-    return await withDatabases(urls, { applicationName: 'tandem-doctor' }, async (databases) =>
-      (await examineSchema(databases.pool)).level === 'ok' ? listSources(databases) : [],
-    );
-  } catch (error) {
-    return [unreached('sources', '', error)];
-  }
-}
+import { describeSources, keyOption, type ServedQuery } from './describe-sources.ts';
 
 /** Describes the tables of each served query, and the other watched ones. The schema is there. */
 export async function listSources({ pool, features }: Databases): Promise<Finding[]> {
@@ -53,4 +40,12 @@ async function describeLeftovers(pool: Databases['pool'], watched: readonly Watc
     }
   }
   return findings;
+}
+
+export async function findServedQueries(pool: Pool): Promise<readonly ServedQuery[]> {
+  const served = (await listModelVersions(pool)).filter(({ arms }) => arms.length > 0);
+  const queries = new Map(
+    served.map(({ predictor, query }) => [`${predictor}\n${query.sql}`, { name: predictor, sql: query.sql }]),
+  );
+  return [...queries.values()];
 }
