@@ -1,8 +1,8 @@
 /** `tandem audit list`: who moved what, when and why. */
 import type { AuditRow } from '@tandem/client/audit';
 import type { Command } from 'commander';
-import type { Cli } from './command-line/cli.ts';
-import { type ApiOptions, connect, createApiCommand, group, parseWhole, present } from './command-line/command.ts';
+import { type ApiOptions, type Cli, createApiCommand, group, parseWhole, present } from './command-line/command.ts';
+import { connect } from './command-line/environment.ts';
 import { moment } from './output/quantities.ts';
 import { printable, renderClipped } from './output/table.ts';
 

@@ -1,8 +1,15 @@
 /** `tandem event send`: tells that a user's context changed. */
 import type { EventInput, EventResult } from '@tandem/client/wire';
 import type { Command } from 'commander';
-import type { Cli } from './command-line/cli.ts';
-import { type ApiOptions, connect, createApiCommand, group, parseJsonObject, present } from './command-line/command.ts';
+import {
+  type ApiOptions,
+  type Cli,
+  createApiCommand,
+  group,
+  parseJsonObject,
+  present,
+} from './command-line/command.ts';
+import { connect } from './command-line/environment.ts';
 import { CommandFailure } from './command-line/failure.ts';
 import { printable, renderFields } from './output/table.ts';
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { createInterface } from 'node:readline/promises';
 /** The `tandem` command: the only file that touches the process. Everything else receives what it needs. */
-import { createCli } from './command-line/cli.ts';
+import { createCli } from './command-line/command.ts';
 import { runProgram } from './program.ts';
 
 /** Ctrl-C, SIGTERM and SIGHUP: the first asks for an end in good order, the second ends the process at once. */

@@ -1,8 +1,8 @@
 /** `tandem predict`: the answer for one user, or for many. */
 import type { Answered, NotModified, PredictOptions } from '@tandem/client/predictions';
 import type { Command } from 'commander';
-import type { Cli } from './command-line/cli.ts';
-import { type ApiOptions, connect, createApiCommand, parseWhole, present } from './command-line/command.ts';
+import { type ApiOptions, type Cli, createApiCommand, parseWhole, present } from './command-line/command.ts';
+import { connect } from './command-line/environment.ts';
 import { CommandFailure, EXIT_USAGE } from './command-line/failure.ts';
 import { renderAnswer, renderManyAnswers } from './output/answer.ts';
 

@@ -2,8 +2,16 @@
 
 import type { ProcessView } from '@tandem/client/wire';
 import type { Command } from 'commander';
-import type { Cli, Paint, Tone } from './command-line/cli.ts';
-import { type ApiOptions, connect, createApiCommand, group, present } from './command-line/command.ts';
+import {
+  type ApiOptions,
+  type Cli,
+  createApiCommand,
+  group,
+  type Paint,
+  present,
+  type Tone,
+} from './command-line/command.ts';
+import { connect } from './command-line/environment.ts';
 import { ago } from './output/quantities.ts';
 import { printable, renderTable } from './output/table.ts';
 

@@ -1,5 +1,5 @@
 /** Runs one invocation of the command line within the test's process, and gives what it said. */
-import { type Cli, createCli } from './command-line/cli.ts';
+import { type Cli, createCli } from './command-line/command.ts';
 import { runProgram } from './program.ts';
 
 export interface Ran {

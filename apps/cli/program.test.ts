@@ -2,7 +2,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import type { Cli } from './command-line/cli.ts';
+import type { Cli } from './command-line/command.ts';
 import { run } from './program.fixture.ts';
 import { createProgram } from './program.ts';
 

@@ -2,8 +2,8 @@
 
 import type { ErasureReceipt } from '@tandem/client/wire';
 import type { Command } from 'commander';
-import type { Cli } from './command-line/cli.ts';
-import { type ApiOptions, confirm, connect, createApiCommand, group, present } from './command-line/command.ts';
+import { type ApiOptions, type Cli, confirm, createApiCommand, group, present } from './command-line/command.ts';
+import { connect } from './command-line/environment.ts';
 import { printable, renderFields } from './output/table.ts';
 
 export function userCommands(cli: Cli): Command {

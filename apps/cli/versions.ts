@@ -2,8 +2,16 @@
 import type { Client } from '@tandem/client/create-client';
 import type { StableVersionView } from '@tandem/client/wire';
 import type { Command } from 'commander';
-import type { Cli, Paint } from './command-line/cli.ts';
-import { type ApiOptions, confirm, connect, createApiCommand, group, present } from './command-line/command.ts';
+import {
+  type ApiOptions,
+  type Cli,
+  confirm,
+  createApiCommand,
+  group,
+  type Paint,
+  present,
+} from './command-line/command.ts';
+import { connect } from './command-line/environment.ts';
 import { CommandFailure } from './command-line/failure.ts';
 import { ago, moment } from './output/quantities.ts';
 import { renderTable } from './output/table.ts';

@@ -12,7 +12,7 @@ import {
 import { judgePredictors } from '../check/judge-predictors.ts';
 import { readConfig } from '../check/read-config.ts';
 import { findWithdrawn, KEEP_SERVED, withdrawalText } from '../check/served-predictors.ts';
-import type { Paint } from '../command-line/cli.ts';
+import type { Paint } from '../command-line/command.ts';
 import type { Databases } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import { examineSchema } from '../doctor/examine-schema.ts';

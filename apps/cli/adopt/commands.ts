@@ -1,8 +1,7 @@
 /** `tandem adopt`: makes a config what API and worker serve. */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { Cli } from '../command-line/cli.ts';
-import { type CommonOptions, createCommand, present } from '../command-line/command.ts';
+import { type Cli, type CommonOptions, createCommand, present } from '../command-line/command.ts';
 import { findDatabaseUrls, modelMemoryMb, withDatabases } from '../command-line/environment.ts';
 import { createStepTeller } from '../output/progress.ts';
 

@@ -6,17 +6,16 @@ import type { CalibrationRows } from '@tandem/admission/calibration-rows';
 import { isProblem } from '@tandem/client/client-errors';
 import type { ModelDetail } from '@tandem/client/model-wire';
 import { type Command, Option } from 'commander';
-import type { Cli } from '../command-line/cli.ts';
 import {
   type ApiOptions,
-  connect,
+  type Cli,
   createApiCommand,
   group,
   parseMetric,
   parseWhole,
   present,
 } from '../command-line/command.ts';
-import { findDatabaseUrls, withDatabases } from '../command-line/environment.ts';
+import { connect, findDatabaseUrls, withDatabases } from '../command-line/environment.ts';
 import { CommandFailure, EXIT_USAGE } from '../command-line/failure.ts';
 import { readModelFile } from '../models/read-model-file.ts';
 import { renderPushed } from '../models/render-model.ts';

@@ -1,7 +1,7 @@
 /** `tandem build compare`: compares an optimised build with the model version that it was made of, on real users. */
 import type { Command } from 'commander';
-import type { Cli } from '../command-line/cli.ts';
-import { type ApiOptions, connect, createApiCommand, parseWhole, present } from '../command-line/command.ts';
+import { type ApiOptions, type Cli, createApiCommand, parseWhole, present } from '../command-line/command.ts';
+import { connect } from '../command-line/environment.ts';
 import { CommandFailure, EXIT_USAGE } from '../command-line/failure.ts';
 import { splitCsv } from '../csv/read-csv.ts';
 import { readNamedFile } from '../models/read-model-file.ts';

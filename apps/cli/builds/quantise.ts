@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { CalibrationRows } from '@tandem/admission/calibration-rows';
 import type { WireTensor } from '@tandem/inference/protocol';
-import type { Cli } from '../command-line/cli.ts';
+import type { Cli } from '../command-line/command.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 
 /** What it must be able to import, as tried; others may do. */

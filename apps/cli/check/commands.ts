@@ -2,8 +2,7 @@
 import { resolve } from 'node:path';
 import { tellNothing } from '@tandem/admission/tell-step';
 import type { Command } from 'commander';
-import type { Cli } from '../command-line/cli.ts';
-import { type CommonOptions, createCommand, parseShare, present } from '../command-line/command.ts';
+import { type Cli, type CommonOptions, createCommand, parseShare, present } from '../command-line/command.ts';
 import { findDatabaseUrls, modelMemoryMb, withDatabases } from '../command-line/environment.ts';
 import { CommandFailure, EXIT_USAGE } from '../command-line/failure.ts';
 import { renderValue } from '../output/answer.ts';

@@ -1,10 +1,52 @@
-/** What commands have in common: `--json`, an example, a confirmation, readers of option values; commands that use the API also have `--url` and a client. */
+/** What a command is made of: the world it gets (streams, environment, folder, colours), its common options, a confirmation, its result, and readers of option values. */
 
-import { type Client, createClient } from '@tandem/client/create-client';
+import { styleText } from 'node:util';
 import { Command, InvalidArgumentError } from 'commander';
-import type { Cli } from './cli.ts';
-import { findApiKey, findApiUrl } from './environment.ts';
 import { CommandFailure, EXIT_USAGE } from './failure.ts';
+
+/** The part of a terminal stream that is used here. */
+export interface Output {
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+}
+
+export interface Cli {
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly env: Readonly<NodeJS.ProcessEnv>;
+  readonly cwd: string;
+  /** Aborted by Ctrl-C and SIGTERM. */
+  readonly signal: AbortSignal;
+  /** Registers what happens when it is pressed again, just before the process ends; gives what takes it back. */
+  readonly whenForced: (act: () => void) => () => void;
+  /** Asks on the terminal; undefined where nobody is there to answer. */
+  readonly ask: ((question: string) => Promise<string>) | undefined;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Colours for standard output. */
+  readonly paint: Paint;
+}
+
+export type CliParts = Omit<Cli, 'paint'>;
+
+export function createCli(parts: CliParts): Cli {
+  return { ...parts, paint: createPaint(parts.stdout, parts.env) };
+}
+
+/** What colours say. Only a terminal without NO_COLOR (no-color.org) gets them. */
+export type Tone = 'good' | 'bad' | 'warn' | 'strong' | 'faint';
+export type Paint = (tone: Tone, text: string) => string;
+
+const FORMATS = { good: 'green', bad: 'red', warn: 'yellow', strong: 'bold', faint: 'dim' } as const;
+
+export function createPaint(stream: Output, env: Readonly<NodeJS.ProcessEnv>): Paint {
+  const colours = stream.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb';
+  if (!colours) return plain;
+  return (tone, text) => styleText(FORMATS[tone], text, { validateStream: false });
+}
+
+export const plain: Paint = (_tone, text) => text;
 
 /** Options that every command has. */
 export interface CommonOptions {
@@ -38,17 +80,6 @@ export function createApiCommand(text: CommandText): Command {
     '--url <address>',
     'where the API listens (TANDEM_URL; default http://127.0.0.1:8080)',
   );
-}
-
-export function connect(cli: Cli, options: ApiOptions): Client {
-  // A person waits longer than an application's request does, but gives up on an outage sooner.
-  return createClient({
-    url: findApiUrl(cli, options.url),
-    ...findApiKey(cli),
-    source: 'tandem-cli',
-    timeoutMs: 10_000,
-    retryForMs: 10_000,
-  });
 }
 
 /** Asks before a change. Throws if the answer is not yes, or if there is no terminal to ask on. */

@@ -1,10 +1,11 @@
 /** Where the command line finds the service, its stores and its limits (in the options, then in the environment, then in this folder), and connections to the database. */
 
+import { type Client, createClient } from '@tandem/client/create-client';
 import { readEnvironment } from '@tandem/config/environment';
 import { apiKey, database, inference, redis } from '@tandem/config/environment-sections';
 import { findRunning } from '@tandem/local-servers/running-file';
 import type { createPool } from '@tandem/offline-store/sql/database';
-import type { Cli } from './cli.ts';
+import type { Cli } from './command.ts';
 import { CommandFailure, EXIT_USAGE } from './failure.ts';
 
 const DEFAULT_API_URL = 'http://127.0.0.1:8080';
@@ -17,6 +18,18 @@ export function findApiUrl({ env, cwd }: Cli, said: string | undefined): string 
   throw new CommandFailure(`${place} is not an address: ${url}`, {
     remedy: `write it like ${DEFAULT_API_URL}`,
     exitCode: EXIT_USAGE,
+  });
+}
+
+/** Returns a client of the API for a command. */
+export function connect(cli: Cli, { url }: { readonly url?: string }): Client {
+  // A person waits longer than a request of an application does, but gives up on an outage sooner.
+  return createClient({
+    url: findApiUrl(cli, url),
+    ...findApiKey(cli),
+    source: 'tandem-cli',
+    timeoutMs: 10_000,
+    retryForMs: 10_000,
   });
 }
 

@@ -1,7 +1,6 @@
 /** `tandem doctor`: is everything that Tandem stands on as it must be? */
 import type { Command } from 'commander';
-import type { Cli } from '../command-line/cli.ts';
-import { type CommonOptions, createCommand, present } from '../command-line/command.ts';
+import { type Cli, type CommonOptions, createCommand, present } from '../command-line/command.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import { renderFindings, summarise } from '../output/finding.ts';
 

@@ -1,7 +1,7 @@
 /** Examines everything that Tandem stands on. */
 
 import { type ApiKey, listApiKeys } from '@tandem/offline-store/api-keys';
-import type { Cli } from '../command-line/cli.ts';
+import type { Cli } from '../command-line/command.ts';
 import {
   type DatabaseUrls,
   findApiUrl,

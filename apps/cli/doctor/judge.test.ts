@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { plain } from '../command-line/cli.ts';
+import { plain } from '../command-line/command.ts';
 import { renderFindings, summarise } from '../output/finding.ts';
 import { judgeDisk, judgeNode } from './judge-machine.ts';
 import { judgePostgres, type PostgresFacts } from './postgres.ts';

@@ -2,8 +2,8 @@
 
 import { isProblem, ProblemError } from '@tandem/client/client-errors';
 import type { Command } from 'commander';
-import type { Cli } from '../command-line/cli.ts';
-import { type ApiOptions, connect, createApiCommand, group, parseWhole, present } from '../command-line/command.ts';
+import { type ApiOptions, type Cli, createApiCommand, group, parseWhole, present } from '../command-line/command.ts';
+import { connect } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import { renderExplanation } from './render-explanation.ts';
 import { renderKept, renderKeptList, renderReplay } from './render-kept.ts';

@@ -1,7 +1,7 @@
 import type { Explanation } from '@tandem/client/wire';
 import { EXPLANATION_EXAMPLE } from '@tandem/client/wire-examples';
 import { expect, test } from 'vitest';
-import { plain } from '../command-line/cli.ts';
+import { plain } from '../command-line/command.ts';
 import { renderExplanation } from './render-explanation.ts';
 
 const features: Explanation['features'] = EXPLANATION_EXAMPLE.features;

@@ -1,6 +1,6 @@
 /** An explanation as an account: the answer, what decided it, what was there to choose from, what the model is given. */
 import type { Candidate, ExplainedFeature, Explanation } from '@tandem/client/wire';
-import type { Paint } from '../command-line/cli.ts';
+import type { Paint } from '../command-line/command.ts';
 import { REASONS, renderValue } from '../output/answer.ts';
 import { duration, moment } from '../output/quantities.ts';
 import { printable, renderFields, renderTable } from '../output/table.ts';

@@ -1,6 +1,6 @@
 /** Answers that were kept: in a list, one with what it was made of, and what came of computing it again. */
 import type { KeptExplanation, KeptFeature, Replay } from '@tandem/client/explanations';
-import type { Paint, Tone } from '../command-line/cli.ts';
+import type { Paint, Tone } from '../command-line/command.ts';
 import { answerFields, renderValue } from '../output/answer.ts';
 import { moment } from '../output/quantities.ts';
 import { printable, renderFields, renderTable } from '../output/table.ts';

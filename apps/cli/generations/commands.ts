@@ -3,17 +3,18 @@ import type { Client } from '@tandem/client/create-client';
 import type { GenerationView } from '@tandem/client/wire';
 import { rollbackTarget, type WantedRollback } from '@tandem/prediction/runs/rollback-target';
 import type { Command } from 'commander';
-import type { Cli, Paint } from '../command-line/cli.ts';
 import {
   type ApiOptions,
   askerOf,
+  type Cli,
   confirm,
-  connect,
   createApiCommand,
   group,
+  type Paint,
   parseWhole,
   present,
 } from '../command-line/command.ts';
+import { connect } from '../command-line/environment.ts';
 import { ago, count, moment } from '../output/quantities.ts';
 import { renderTable } from '../output/table.ts';
 import { renderReport } from './render-report.ts';

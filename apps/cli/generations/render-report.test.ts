@@ -1,6 +1,6 @@
 import { GENERATION_REPORT_EXAMPLE } from '@tandem/client/generation-report';
 import { expect, it } from 'vitest';
-import { plain } from '../command-line/cli.ts';
+import { plain } from '../command-line/command.ts';
 import { renderReport } from './render-report.ts';
 
 it('a report that holds back says by how much, shows figures, movers and segments, and the way on', () => {

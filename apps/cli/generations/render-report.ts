@@ -1,6 +1,6 @@
 /** The report of a generation as people read it. */
 import type { GenerationReportView, OutputShiftView, SegmentValueView } from '@tandem/client/generation-report';
-import type { Paint, Tone } from '../command-line/cli.ts';
+import type { Paint, Tone } from '../command-line/command.ts';
 import { count, duration } from '../output/quantities.ts';
 import { printable, renderFields, renderTable } from '../output/table.ts';
 

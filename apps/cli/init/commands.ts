@@ -1,7 +1,6 @@
 /** `tandem init`: a config from a model and a table. */
 import type { Command } from 'commander';
-import type { Cli } from '../command-line/cli.ts';
-import { type CommonOptions, createCommand, present } from '../command-line/command.ts';
+import { type Cli, type CommonOptions, createCommand, present } from '../command-line/command.ts';
 import { findDatabaseUrls, modelMemoryMb, withDatabases } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import type { InitResult } from './init-config.ts';

@@ -2,10 +2,9 @@
 import { relative } from 'node:path';
 import { describeTensor } from '@tandem/prediction/models/model-signature';
 import { withdrawalText } from '../check/served-predictors.ts';
-import type { Cli } from '../command-line/cli.ts';
+import type { Cli } from '../command-line/command.ts';
 import { count } from '../output/quantities.ts';
-import { shellWord } from '../output/shell-word.ts';
-import { printable, renderTable } from '../output/table.ts';
+import { printable, renderTable, shellWord } from '../output/table.ts';
 import { DEFAULT_CONFIG, type InitResult } from './init-config.ts';
 import type { TableFacts } from './table-facts.ts';
 import { keyExpression } from './write-config.ts';

@@ -2,8 +2,7 @@
 
 import { SCOPES, type Scope } from '@tandem/prediction/keys/api-key';
 import type { Command } from 'commander';
-import type { Cli } from '../command-line/cli.ts';
-import { type CommonOptions, createCommand, group, present } from '../command-line/command.ts';
+import { type Cli, type CommonOptions, createCommand, group, present } from '../command-line/command.ts';
 import { printable } from '../output/table.ts';
 import { findPepper, withKeys } from './open-keys.ts';
 import { parseGrace, parseName, parseRate, parseScopes, parseSpan } from './parse-key-options.ts';

@@ -6,7 +6,7 @@ import { findRunning, type RunningServices } from '@tandem/local-servers/running
 import { readOrCreateSecret } from '@tandem/local-servers/secret-file';
 import type { createPool } from '@tandem/offline-store/sql/database';
 import { pepperId } from '@tandem/prediction/keys/api-key';
-import type { Cli } from '../command-line/cli.ts';
+import type { Cli } from '../command-line/command.ts';
 import { findDatabaseUrl, givenDatabaseUrl } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 

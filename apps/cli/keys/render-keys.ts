@@ -1,6 +1,6 @@
 /** API keys as people read them. */
 import type { ApiKey, ApiKeyWithText } from '@tandem/offline-store/api-keys';
-import type { Paint, Tone } from '../command-line/cli.ts';
+import type { Paint, Tone } from '../command-line/command.ts';
 import { ago, moment } from '../output/quantities.ts';
 import { printable, renderFields, renderTable } from '../output/table.ts';
 

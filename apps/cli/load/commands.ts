@@ -2,13 +2,11 @@
 import { resolve } from 'node:path';
 import { tellNothing } from '@tandem/admission/tell-step';
 import type { Command } from 'commander';
-import type { Cli } from '../command-line/cli.ts';
-import { type CommonOptions, createCommand, present } from '../command-line/command.ts';
+import { type Cli, type CommonOptions, createCommand, present } from '../command-line/command.ts';
 import { findDatabaseUrl } from '../command-line/environment.ts';
 import { createStepTeller } from '../output/progress.ts';
 import { count } from '../output/quantities.ts';
-import { shellWord } from '../output/shell-word.ts';
-import { printable, renderFields } from '../output/table.ts';
+import { printable, renderFields, shellWord } from '../output/table.ts';
 import type { LoadReport } from './load-csv.ts';
 
 interface Options extends CommonOptions {

@@ -1,15 +1,15 @@
 /** `tandem model`: the model versions of predictors. */
 import type { Command } from 'commander';
-import type { Cli } from '../command-line/cli.ts';
 import {
   type ApiOptions,
+  type Cli,
   type CommandText,
-  connect,
   createApiCommand,
   group,
   parseWhole,
   present,
 } from '../command-line/command.ts';
+import { connect } from '../command-line/environment.ts';
 import { modelPushCommand } from './push.ts';
 import { renderModel, renderModels } from './render-model.ts';
 

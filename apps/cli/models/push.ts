@@ -2,15 +2,15 @@
 import { resolve } from 'node:path';
 import type { PushInput } from '@tandem/client/model-wire';
 import type { Command } from 'commander';
-import type { Cli } from '../command-line/cli.ts';
 import {
   type ApiOptions,
-  connect,
+  type Cli,
   createApiCommand,
   parseMetric,
   parseWhole,
   present,
 } from '../command-line/command.ts';
+import { connect } from '../command-line/environment.ts';
 import { CommandFailure, EXIT_USAGE } from '../command-line/failure.ts';
 import { createProgressDisplay } from '../output/progress.ts';
 import type { PushedConfig } from './pushed-config.ts';

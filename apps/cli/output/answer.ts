@@ -1,7 +1,7 @@
 /** Answers as people read them: the prediction first, then where it comes from and why. */
 import type { Answered, ManyResult } from '@tandem/client/predictions';
 import type { PredictionAnswer, PredictionValue, Source } from '@tandem/client/wire';
-import type { Paint, Tone } from '../command-line/cli.ts';
+import type { Paint, Tone } from '../command-line/command.ts';
 import { duration, moment } from './quantities.ts';
 import { printable, renderFields, renderTable } from './table.ts';
 

@@ -1,5 +1,5 @@
 /** What an examination found: fine, or worth a look, or in the way; each with its remedy. */
-import type { Paint, Tone } from '../command-line/cli.ts';
+import type { Paint, Tone } from '../command-line/command.ts';
 import { printable } from './table.ts';
 
 export type Level = 'ok' | 'warning' | 'error';

@@ -106,3 +106,12 @@ function widthBeside(columns: readonly Column[], rows: readonly (readonly string
   );
   return Math.max(LEAST, LINE - 2 - Math.max(...narrow.map((line) => visibleWidth(line))));
 }
+
+export function shellWord(text: string): string {
+  return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+/** An argument that may begin with a dash, such as a user id, which would be taken as an option. */
+export function shellOperand(text: string): string {
+  return text.startsWith('-') ? `-- ${shellWord(text)}` : shellWord(text);
+}

@@ -1,10 +1,9 @@
 /** `tandem rollout`: canaries, shadows and A/B tests of model versions. */
 import type { Command } from 'commander';
-import type { Cli } from '../command-line/cli.ts';
-import { type ApiOptions, connect, createApiCommand, group, parseWhole, present } from '../command-line/command.ts';
+import { type ApiOptions, type Cli, createApiCommand, group, parseWhole, present } from '../command-line/command.ts';
+import { connect } from '../command-line/environment.ts';
 import { printable } from '../output/table.ts';
-import { findActive, findRollout } from './find-rollout.ts';
-import { moveCommands } from './moves.ts';
+import { findActive, findRollout, moveCommands } from './moves.ts';
 import { renderRolloutReport } from './render-report.ts';
 import { renderRollout, renderRollouts } from './render-rollout.ts';
 import { renderShadowReport } from './render-shadow-report.ts';

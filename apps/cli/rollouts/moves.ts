@@ -1,15 +1,36 @@
 /**
- * The commands that move a rollout, as one table. Each asks before a move that changes which users are served what, and
- * shows the rollout after it.
+ * The commands that move a rollout, as one table, and the rollout that a command is about. Each asks before a move that
+ * changes which users are served what, and shows the rollout after it.
  */
-
-import type { RolloutMove, RolloutView } from '@tandem/client/rollouts';
+import type { Client } from '@tandem/client/create-client';
+import type { RolloutMove, RolloutState, RolloutView } from '@tandem/client/rollouts';
 import type { Command } from 'commander';
-import type { Cli } from '../command-line/cli.ts';
-import { type ApiOptions, confirm, connect, createApiCommand, present } from '../command-line/command.ts';
-import { usageError } from '../command-line/failure.ts';
-import { findActive } from './find-rollout.ts';
+import { type ApiOptions, type Cli, confirm, createApiCommand, present } from '../command-line/command.ts';
+import { connect } from '../command-line/environment.ts';
+import { CommandFailure, usageError } from '../command-line/failure.ts';
 import { renderRollout } from './render-rollout.ts';
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const ACTIVE: ReadonlySet<RolloutState> = new Set(['preparing', 'running', 'held']);
+
+/** @param named a predictor, of which the newest counts, or a rollout's id */
+export async function findRollout(client: Client, named: string): Promise<RolloutView> {
+  if (UUID.test(named)) return client.rollouts.find(named);
+  const { rollouts } = await client.rollouts.list({ predictor: named, limit: 1 });
+  const [newest] = rollouts;
+  if (newest) return newest;
+  throw new CommandFailure(`${named} has no rollout yet`, {
+    remedy: `tandem rollout start ${named} <version>`,
+  });
+}
+
+export async function findActive(client: Client, named: string): Promise<RolloutView> {
+  const rollout = await findRollout(client, named);
+  if (ACTIVE.has(rollout.state)) return rollout;
+  throw new CommandFailure(`the last rollout of ${rollout.predictor} is ${rollout.state}: ${rollout.reason}`, {
+    remedy: `tandem rollout list --predictor ${rollout.predictor} shows them all`,
+  });
+}
 
 interface Move {
   readonly move: RolloutMove;

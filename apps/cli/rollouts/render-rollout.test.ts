@@ -1,7 +1,7 @@
 import type { RolloutReport } from '@tandem/client/rollout-report';
 import type { RolloutView } from '@tandem/client/rollouts';
 import { describe, expect, it } from 'vitest';
-import { plain } from '../command-line/cli.ts';
+import { plain } from '../command-line/command.ts';
 import { renderRolloutReport } from './render-report.ts';
 import { renderRollout, renderRollouts } from './render-rollout.ts';
 

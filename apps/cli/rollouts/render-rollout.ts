@@ -1,6 +1,6 @@
 /** Rollouts as people read them. */
 import type { RolloutState, RolloutView } from '@tandem/client/rollouts';
-import type { Paint, Tone } from '../command-line/cli.ts';
+import type { Paint, Tone } from '../command-line/command.ts';
 import { ago, moment } from '../output/quantities.ts';
 import { printable, renderClipped, renderTable, renderWrappedFields } from '../output/table.ts';
 

@@ -2,8 +2,8 @@
 import type { RolloutInput, RolloutView } from '@tandem/client/rollouts';
 import { parseDuration } from '@tandem/config/durations';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { Cli } from '../command-line/cli.ts';
-import { type ApiOptions, connect, createApiCommand, present } from '../command-line/command.ts';
+import { type ApiOptions, type Cli, createApiCommand, present } from '../command-line/command.ts';
+import { connect } from '../command-line/environment.ts';
 import { CommandFailure, EXIT_USAGE } from '../command-line/failure.ts';
 import { duration } from '../output/quantities.ts';
 import { renderRollout } from './render-rollout.ts';

@@ -5,16 +5,16 @@ import type { Client } from '@tandem/client/create-client';
 import type { RunRequest } from '@tandem/client/runs';
 import { isFinished, type Run, type RunScope } from '@tandem/client/wire';
 import { type Command, Option } from 'commander';
-import type { Cli } from '../command-line/cli.ts';
 import {
   type ApiOptions,
-  connect,
+  type Cli,
   createApiCommand,
   group,
   parseList,
   parseWhole,
   present,
 } from '../command-line/command.ts';
+import { connect } from '../command-line/environment.ts';
 import { followRun, throwUnlessDone } from './follow-run.ts';
 import { renderRun, renderRuns } from './render-run.ts';
 

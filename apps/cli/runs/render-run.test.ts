@@ -1,6 +1,6 @@
 import type { Run } from '@tandem/client/wire';
 import { expect, test } from 'vitest';
-import { plain } from '../command-line/cli.ts';
+import { plain } from '../command-line/command.ts';
 import { renderRun } from './render-run.ts';
 
 const run: Run = {

@@ -1,7 +1,7 @@
 /** Batch runs as people read them. */
 import type { Run, RunState } from '@tandem/client/wire';
 import { isFinished } from '@tandem/client/wire';
-import type { Paint, Tone } from '../command-line/cli.ts';
+import type { Paint, Tone } from '../command-line/command.ts';
 import { ago, count, duration, moment } from '../output/quantities.ts';
 import { printable, renderFields, renderTable } from '../output/table.ts';
 

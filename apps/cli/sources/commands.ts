@@ -1,7 +1,13 @@
 /** `tandem watch` and `tandem unwatch`: whether changes of a table make stored predictions stale without an event. */
 import type { Command } from 'commander';
-import type { Cli } from '../command-line/cli.ts';
-import { type CommonOptions, createCommand, parseList, parseWhole, present } from '../command-line/command.ts';
+import {
+  type Cli,
+  type CommonOptions,
+  createCommand,
+  parseList,
+  parseWhole,
+  present,
+} from '../command-line/command.ts';
 import { findDatabaseUrl, findDatabaseUrls, withDatabases } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import { renderFindings } from '../output/finding.ts';

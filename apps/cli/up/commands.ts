@@ -1,7 +1,6 @@
 /** `tandem up`: everything on this machine, from nothing to answering. */
 import { type Command, Option } from 'commander';
-import type { Cli } from '../command-line/cli.ts';
-import { createCommand, parsePort } from '../command-line/command.ts';
+import { type Cli, createCommand, parsePort } from '../command-line/command.ts';
 import type { UpOptions } from './up-context.ts';
 
 export function upCommand(cli: Cli): Command {

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { StateDir } from '@tandem/local-servers/state-dir';
 import { afterEach, expect, test } from 'vitest';
-import { createCli } from '../command-line/cli.ts';
+import { createCli } from '../command-line/command.ts';
 import { runFirstBatches } from './first-batch.ts';
 
 let server: Server | undefined;

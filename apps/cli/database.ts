@@ -1,8 +1,22 @@
-/** `tandem history rotate`: says of a restored database that it is not the one it was copied from. */
+/** `tandem migrate` and `tandem history rotate`: what a database needs after an update of Tandem, and after a restore. */
 import type { Command } from 'commander';
-import type { Cli } from './command-line/cli.ts';
-import { type CommonOptions, createCommand, group, present } from './command-line/command.ts';
+import { type Cli, type CommonOptions, createCommand, group, present } from './command-line/command.ts';
 import { findDatabaseUrl } from './command-line/environment.ts';
+
+export function migrateCommand(cli: Cli): Command {
+  return createCommand({
+    name: 'migrate',
+    description: 'bring the schema of DATABASE_URL up to date; safe to run from several places at once',
+    example: 'DATABASE_URL=postgres://… tandem migrate',
+  }).action(async (options: CommonOptions) => {
+    const url = findDatabaseUrl(cli);
+    const { migrate } = await import('@tandem/offline-store/sql/migrate');
+    const applied = await migrate(url);
+    present(cli, options, { applied }, () =>
+      applied.length === 0 ? ['the schema is up to date'] : applied.map((name) => `migrated ${name}`),
+    );
+  });
+}
 
 export function historyCommands(cli: Cli): Command {
   return group('history', 'which past of the database this is', [historyRotateCommand(cli)]);
