@@ -1,7 +1,7 @@
 /** `tandem migrate` and `tandem history rotate`: what a database needs after an update of Tandem, and after a restore. */
 import type { Command } from 'commander';
 import { type Cli, type CommonOptions, createCommand, group, present } from './command-line/command.ts';
-import { findDatabaseUrl } from './command-line/environment.ts';
+import { findDatabaseUrl, withPool } from './command-line/environment.ts';
 
 export function migrateCommand(cli: Cli): Command {
   return createCommand({
@@ -28,18 +28,13 @@ function historyRotateCommand(cli: Cli): Command {
     description: 'after a restore of Postgres: what anybody learned of it before proves nothing any more',
     example: 'DATABASE_URL=postgres://… tandem history rotate',
   }).action(async (options: CommonOptions) => {
-    const url = findDatabaseUrl(cli);
-    const { createPool } = await import('@tandem/offline-store/sql/database');
-    const { rotateHistory } = await import('@tandem/offline-store/sql/history');
-    const pool = createPool({ url, max: 1, applicationName: 'tandem-history' });
-    try {
-      const change = await rotateHistory(pool, 'cli');
-      present(cli, options, change, ({ from, to }) => [
-        `the history is ${to}; it was ${from}`,
-        'Context tokens of before are refused (409, history_changed), and overlay entries count for nothing.',
-      ]);
-    } finally {
-      await pool.end();
-    }
+    const change = await withPool(cli, { applicationName: 'tandem-history', max: 1 }, async (pool) => {
+      const { rotateHistory } = await import('@tandem/offline-store/sql/history');
+      return rotateHistory(pool, 'cli');
+    });
+    present(cli, options, change, ({ from, to }) => [
+      `the history is ${to}; it was ${from}`,
+      'Context tokens of before are refused (409, history_changed), and overlay entries count for nothing.',
+    ]);
   });
 }

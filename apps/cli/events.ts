@@ -5,6 +5,7 @@ import {
   type ApiOptions,
   type Cli,
   createApiCommand,
+  given,
   group,
   parseJsonObject,
   present,
@@ -52,10 +53,7 @@ function eventOf(subject: string, { type, data, id, source, time }: Options): Ev
   return {
     subject,
     type,
-    ...(data === undefined ? {} : { data }),
-    ...(id === undefined ? {} : { id }),
-    ...(source === undefined ? {} : { source }),
-    ...(time === undefined ? {} : { time }),
+    ...given({ data, id, source, time }),
   };
 }
 

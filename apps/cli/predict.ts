@@ -1,9 +1,9 @@
 /** `tandem predict`: the answer for one user, or for many. */
 import type { Answered, NotModified, PredictOptions } from '@tandem/client/predictions';
 import type { Command } from 'commander';
-import { type ApiOptions, type Cli, createApiCommand, parseWhole, present } from './command-line/command.ts';
+import { type ApiOptions, type Cli, createApiCommand, given, parseWhole, present } from './command-line/command.ts';
 import { connect } from './command-line/environment.ts';
-import { CommandFailure, EXIT_USAGE } from './command-line/failure.ts';
+import { CommandFailure, usageError } from './command-line/failure.ts';
 import { renderAnswer, renderManyAnswers } from './output/answer.ts';
 
 interface Options extends ApiOptions {
@@ -53,10 +53,7 @@ async function predictOne(cli: Cli, predictor: string, userId: string, options: 
 async function predictMany(cli: Cli, predictor: string, userIds: readonly string[], options: Options): Promise<void> {
   const { minContext, ifNoneMatch, ...demands } = demandsOf(options);
   if (minContext !== undefined || ifNoneMatch !== undefined) {
-    throw new CommandFailure('--min-context and --if-none-match are about one user', {
-      remedy: 'leave them out, or name one user',
-      exitCode: EXIT_USAGE,
-    });
+    throw usageError('--min-context and --if-none-match are about one user', 'leave them out, or name one user');
   }
   const results = await connect(cli, options).predictMany(predictor, userIds, demands);
   present(
@@ -71,14 +68,11 @@ async function predictMany(cli: Cli, predictor: string, userIds: readonly string
 function demandsOf(options: Options): PredictOptions {
   const { cache, onlyIfCached, maxAge, maxStale, minContext, ifNoneMatch } = options;
   if (onlyIfCached && !cache) {
-    throw new CommandFailure('--no-cache and --only-if-cached contradict each other', { exitCode: EXIT_USAGE });
+    throw usageError('--no-cache and --only-if-cached contradict each other');
   }
   return {
     ...(cache ? {} : { noCache: true }),
     ...(onlyIfCached ? { onlyIfCached } : {}),
-    ...(maxAge === undefined ? {} : { maxAge }),
-    ...(maxStale === undefined ? {} : { maxStale }),
-    ...(minContext === undefined ? {} : { minContext }),
-    ...(ifNoneMatch === undefined ? {} : { ifNoneMatch }),
+    ...given({ maxAge, maxStale, minContext, ifNoneMatch }),
   };
 }

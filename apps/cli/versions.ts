@@ -33,7 +33,7 @@ function versionListCommand(cli: Cli): Command {
     });
 }
 
-export function renderStableVersions(versions: readonly StableVersionView[], paint: Paint, now: number): string[] {
+function renderStableVersions(versions: readonly StableVersionView[], paint: Paint, now: number): string[] {
   const columns = [
     { title: 'version', align: 'right' as const },
     ...['stable since', 'until', 'age'].map((title) => ({ title })),

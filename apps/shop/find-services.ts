@@ -1,7 +1,7 @@
 /** Where the shop's database and Tandem are: the environment says so, else the `npm start` that runs in this folder. */
 import { findRunning } from '@tandem/local-servers/running-file';
 
-export interface Services {
+interface Services {
   readonly databaseUrl: string;
   readonly apiUrl: string;
   /** Where the API asks for keys. */

@@ -7,12 +7,12 @@ import { type ClientBase, Pool } from 'pg';
 import { readTransactions, type Transaction } from './read-transactions.ts';
 
 /** What the database holds afterwards: `loaded` purchases added now (0 when there were some already), and its today. */
-export interface LoadedHistory {
+interface LoadedHistory {
   readonly loaded: number;
   readonly today: string;
 }
 
-export interface LoadHistoryOptions {
+interface LoadHistoryOptions {
   /** ISO date of the last day to load, and the shop's today. */
   readonly until: string;
 }

@@ -3,7 +3,7 @@ import type { Client } from '@tandem/client/create-client';
 import type { EventResult } from '@tandem/client/wire';
 import type { Pool } from 'pg';
 
-export interface Purchase {
+interface Purchase {
   readonly customerId: string;
   readonly day: string;
   readonly quantity: number;

@@ -9,7 +9,7 @@ import type { Pool } from 'pg';
 import { buy, readToday } from './purchase.ts';
 import { runBatch } from './run-batch.ts';
 
-export interface StoryParts {
+interface StoryParts {
   readonly db: Pool;
   readonly tandem: Client;
   readonly print: (line: string) => void;

@@ -39,7 +39,7 @@ export interface ToTry {
   readonly eventType: string | null;
 }
 
-export interface AdoptionOptions {
+interface AdoptionOptions {
   /** Of the process that tries a model (model-memory.ts). */
   readonly memoryLimitMb: number;
   /** Adopts a config that `check` finds errors in. */

@@ -8,7 +8,7 @@ import { createRunStore } from '@tandem/offline-store/runs/run-store';
 import { createScheduleStore } from '@tandem/offline-store/runs/schedules';
 
 /** A predictor without stored predictions, and the run that brings them. */
-export interface FirstRun {
+interface FirstRun {
   readonly predictor: string;
   readonly modelNumber: number;
   readonly live: boolean;

@@ -10,13 +10,14 @@ import {
   type ApiOptions,
   type Cli,
   createApiCommand,
+  given,
   group,
   parseMetric,
   parseWhole,
   present,
 } from '../command-line/command.ts';
 import { connect, findDatabaseUrls, withDatabases } from '../command-line/environment.ts';
-import { CommandFailure, EXIT_USAGE } from '../command-line/failure.ts';
+import { CommandFailure, usageError } from '../command-line/failure.ts';
 import { readModelFile } from '../models/read-model-file.ts';
 import { renderPushed } from '../models/render-model.ts';
 import { createProgressDisplay } from '../output/progress.ts';
@@ -34,7 +35,7 @@ interface CreateOptions extends PushBuildOptions {
 
 const ROWS = 500;
 
-export function buildCreateCommand(cli: Cli): Command {
+function buildCreateCommand(cli: Cli): Command {
   const command = createApiCommand({
     name: 'create',
     description: 'make an int8 build of a model version and push it; it is tried, and served by nobody yet',
@@ -82,7 +83,7 @@ async function readCalibration(cli: Cli, predictor: string, number: number, rows
 }
 
 function rowsWithoutStatic(): CommandFailure {
-  return new CommandFailure('--rows are for a static build', { remedy: 'add --static', exitCode: EXIT_USAGE });
+  return usageError('--rows are for a static build', 'add --static');
 }
 
 export function buildCommands(cli: Cli): Command {
@@ -117,14 +118,14 @@ function buildRegisterCommand(cli: Cli): Command {
   );
 }
 
-export interface PushBuildOptions extends ApiOptions {
+interface PushBuildOptions extends ApiOptions {
   readonly rowByRow?: boolean;
   readonly label?: string;
   readonly note?: string;
   readonly metric?: Readonly<Record<string, number>>;
 }
 
-export interface Build {
+interface Build {
   readonly predictor: string;
   /** Number of the version that it was made of. */
   readonly parent: number;
@@ -133,7 +134,7 @@ export interface Build {
 }
 
 /** What builds may be said of them, however they come. */
-export function withBuildWords(command: Command): Command {
+function withBuildWords(command: Command): Command {
   return command
     .option('--row-by-row', 'infer each user alone: for int8 weights with a dynamic scale')
     .option('--note <text>', 'how it was made, for people')
@@ -142,7 +143,7 @@ export function withBuildWords(command: Command): Command {
 }
 
 /** Presents what is kept of it. Query, inputs and outputs are its parent's. */
-export async function pushBuild(cli: Cli, build: Build, options: PushBuildOptions): Promise<void> {
+async function pushBuild(cli: Cli, build: Build, options: PushBuildOptions): Promise<void> {
   const version = await send(cli, build, options);
   if (version.parent !== String(build.parent)) throw knownOtherwise(version, build);
   present(cli, options, version, () => [
@@ -155,10 +156,7 @@ async function send(cli: Cli, { predictor, parent, kind, model }: Build, options
   const { rowByRow, label, note, metric } = options;
   const push = {
     ...{ parent: String(parent), build: kind },
-    ...(rowByRow === undefined ? {} : { rowByRow }),
-    ...(label === undefined ? {} : { label }),
-    ...(note === undefined ? {} : { note }),
-    ...(metric === undefined ? {} : { metrics: metric }),
+    ...given({ rowByRow, label, note, metrics: metric }),
   };
   const progress = createProgressDisplay(cli, 'bytes');
   const begin = cli.now();

@@ -1,8 +1,8 @@
 /** `tandem build compare`: compares an optimised build with the model version that it was made of, on real users. */
 import type { Command } from 'commander';
-import { type ApiOptions, type Cli, createApiCommand, parseWhole, present } from '../command-line/command.ts';
+import { type ApiOptions, type Cli, createApiCommand, given, parseWhole, present } from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
-import { CommandFailure, EXIT_USAGE } from '../command-line/failure.ts';
+import { CommandFailure, usageError } from '../command-line/failure.ts';
 import { splitCsv } from '../csv/read-csv.ts';
 import { readNamedFile } from '../models/read-model-file.ts';
 import { renderComparison } from './render-comparison.ts';
@@ -28,7 +28,7 @@ rounds, with what nine of ten lie above and below.`,
     .action(async (predictor: string, build: number, { users, labels: file, ...options }: Options) => {
       if (users !== undefined && file !== undefined) throw usersAndLabels();
       const labels = file === undefined ? undefined : readLabels((await readNamedFile(cli, file)).toString(), file);
-      const asked = { ...(users === undefined ? {} : { users }), ...(labels === undefined ? {} : { labels }) };
+      const asked = given({ users, labels });
       const call = { signal: cli.signal };
       const comparison = await connect(cli, options).compareBuild(predictor, String(build), asked, call);
       present(cli, options, comparison, () => renderComparison(comparison));
@@ -36,13 +36,10 @@ rounds, with what nine of ten lie above and below.`,
 }
 
 function usersAndLabels(): CommandFailure {
-  return new CommandFailure('labels say which users are looked at', {
-    remedy: 'leave out --users',
-    exitCode: EXIT_USAGE,
-  });
+  return usageError('labels say which users are looked at', 'leave out --users');
 }
 
-export interface Label {
+interface Label {
   readonly userId: string;
   readonly label: number;
 }

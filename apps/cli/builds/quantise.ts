@@ -43,7 +43,7 @@ function problemOf(python: string, cause: unknown): string {
   return `${python} cannot do it${said ? `: ${said}` : ''}`;
 }
 
-export interface Quantised {
+interface Quantised {
   readonly model: Buffer;
   /** Matrix products and convolutions that became int8. */
   readonly products: number;
@@ -52,7 +52,7 @@ export interface Quantised {
 }
 
 /** How a command ends where a model has nothing that could become int8; as quantise.py does. */
-export const EXIT_NOTHING_TO_QUANTISE = 3;
+const EXIT_NOTHING_TO_QUANTISE = 3;
 
 const SCRIPT = fileURLToPath(new URL('./quantise.py', import.meta.url));
 /** Calibration runs the model on every row. */

@@ -25,14 +25,14 @@ export interface CheckReport {
   readonly golden: GoldenComparison | null;
 }
 
-export interface CheckOptions {
+interface CheckOptions {
   readonly tell?: TellStep;
   /** How long a query may take for the users that models are tried with. */
   readonly sampling?: SampleLimits;
   readonly golden?: GoldenRequest | undefined;
 }
 
-export interface Trial extends Pick<CheckedModel, 'parity' | 'cost' | 'rssBytes'> {
+interface Trial extends Pick<CheckedModel, 'parity' | 'cost' | 'rssBytes'> {
   readonly predictor: string;
 }
 

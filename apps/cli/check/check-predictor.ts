@@ -207,7 +207,7 @@ async function checkMaxAge(pool: Pool, { name, policy }: CheckedPredictor): Prom
 }
 
 /** The schema is there, as this release wants it. */
-export async function checkSources({ pool, features }: Databases, predictor: CheckedPredictor): Promise<Finding[]> {
+async function checkSources({ pool, features }: Databases, predictor: CheckedPredictor): Promise<Finding[]> {
   const requests = watchRequests(predictor);
   const query = { name: predictor.name, sql: predictor.definition.query.sql };
   const findings = await describeSources(features, query, {

@@ -4,7 +4,7 @@ import { tellNothing } from '@tandem/admission/tell-step';
 import type { Command } from 'commander';
 import { type Cli, type CommonOptions, createCommand, parseShare, present } from '../command-line/command.ts';
 import { findDatabaseUrls, modelMemoryMb, withDatabases } from '../command-line/environment.ts';
-import { CommandFailure, EXIT_USAGE } from '../command-line/failure.ts';
+import { CommandFailure, usageError } from '../command-line/failure.ts';
 import { renderValue } from '../output/answer.ts';
 import { renderFindings, summarise } from '../output/finding.ts';
 import { createStepTeller } from '../output/progress.ts';
@@ -70,10 +70,7 @@ function goldenRequest(cli: Cli, options: Options): GoldenRequest | undefined {
   if (golden !== undefined) return { file: resolve(cli.cwd, golden), key, predictor, tolerance };
   const extra = (['key', 'predictor', 'tolerance'] as const).find((name) => options[name] !== undefined);
   if (extra === undefined) return undefined;
-  throw new CommandFailure(`--${extra} has no meaning without --golden`, {
-    remedy: 'add --golden <file>, or leave it out',
-    exitCode: EXIT_USAGE,
-  });
+  throw usageError(`--${extra} has no meaning without --golden`, 'add --golden <file>, or leave it out');
 }
 
 function render({ paint }: Cli, { findings, samples }: CheckReport): string[] {

@@ -17,7 +17,7 @@ export interface GoldenRequest {
   readonly tolerance: number;
 }
 
-export interface GoldenJudgement {
+interface GoldenJudgement {
   readonly comparison: GoldenComparison;
   readonly finding: Finding;
 }
@@ -50,7 +50,7 @@ function choose(predictors: readonly CheckedPredictor[], { predictor }: GoldenRe
 }
 
 /** @param file its name, for the text */
-export function judgeComparison(comparison: GoldenComparison, file: string): Finding {
+function judgeComparison(comparison: GoldenComparison, file: string): Finding {
   const { predictor, users, equal, tolerance } = comparison;
   const subject = `${predictor} golden`;
   if (equal === users)

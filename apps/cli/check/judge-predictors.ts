@@ -6,13 +6,13 @@ import { type Finding, warning } from '../output/finding.ts';
 import { checkPredictor } from './check-predictor.ts';
 import { judgeReadTime, predictSample, type Sample } from './predict-sample.ts';
 
-export interface Judgement {
+interface Judgement {
   readonly findings: readonly Finding[];
   /** One prediction of each predictor, computed now. */
   readonly samples: readonly Sample[];
 }
 
-export interface JudgementOptions {
+interface JudgementOptions {
   /** Whether the schema is there: reads of features carry a certificate, whose tables it has. */
   readonly isMigrated: boolean;
   /** Of the processes that try a model. */

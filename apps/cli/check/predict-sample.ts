@@ -121,7 +121,7 @@ function tooBusy(cause: TandemError): TandemError {
 }
 
 /** A predictor's part that counts here. */
-export interface LiveReader {
+interface LiveReader {
   readonly name: string;
   readonly policy: { readonly freshness: { readonly live: boolean; readonly liveTimeoutMs: number } };
 }

@@ -6,7 +6,7 @@ import { type CsvRow, csvFailure, readCsv } from '../csv/read-csv.ts';
 import { count } from '../output/quantities.ts';
 
 /** Where a value lies in a prediction. */
-export interface GoldenOutput {
+interface GoldenOutput {
   /** The column of the file. */
   readonly column: string;
   /** The field of the prediction. */
@@ -26,7 +26,7 @@ export interface Golden {
   readonly users: readonly GoldenUser[];
 }
 
-export interface GoldenTarget {
+interface GoldenTarget {
   readonly keyType: KeyType;
   readonly outputs: readonly OutputField[];
   /** The column of user ids; null: `user_id`, or the only column that is no output. */
@@ -34,7 +34,7 @@ export interface GoldenTarget {
 }
 
 /** All of them are kept in memory, and read from the database once more where the order of columns is searched. */
-export const MOST_GOLDEN_USERS = 10_000;
+const MOST_GOLDEN_USERS = 10_000;
 
 interface Layout {
   readonly keyAt: number;

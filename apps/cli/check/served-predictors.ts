@@ -5,7 +5,7 @@ import { query } from '@tandem/offline-store/sql/database';
 import { schemaState } from '@tandem/offline-store/sql/migrate';
 
 /** The predictors that are served, by name; none where the schema is not there yet. */
-export async function findServed(pool: Pool): Promise<readonly string[]> {
+async function findServed(pool: Pool): Promise<readonly string[]> {
   if ((await schemaState(pool)).state !== 'current') return [];
   const rows = await query<{ name: string }>(pool, {
     text: 'select name from tandem.predictors where active order by name',

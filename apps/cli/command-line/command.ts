@@ -2,7 +2,7 @@
 
 import { styleText } from 'node:util';
 import { Command, InvalidArgumentError } from 'commander';
-import { CommandFailure, EXIT_USAGE } from './failure.ts';
+import { CommandFailure, usageError } from './failure.ts';
 
 /** The part of a terminal stream that is used here. */
 export interface Output {
@@ -28,7 +28,7 @@ export interface Cli {
   readonly paint: Paint;
 }
 
-export type CliParts = Omit<Cli, 'paint'>;
+type CliParts = Omit<Cli, 'paint'>;
 
 export function createCli(parts: CliParts): Cli {
   return { ...parts, paint: createPaint(parts.stdout, parts.env) };
@@ -82,6 +82,18 @@ export function createApiCommand(text: CommandText): Command {
   );
 }
 
+/** Options of a command that lists a page of rows, newest first. */
+export interface PageOptions extends ApiOptions {
+  readonly predictor?: string;
+  readonly limit: number;
+  readonly before?: string;
+}
+
+/** Adds the options of a page. */
+export function paged(command: Command, before: `--before <${string}>`, description: string): Command {
+  return command.option('--limit <count>', 'at most so many', parseWhole(1), 20).option(before, description);
+}
+
 /** Asks before a change. Throws if the answer is not yes, or if there is no terminal to ask on. */
 export async function confirm(cli: Cli, question: string): Promise<void> {
   const answer = await askerOf(cli)(`${question} [y/N] `);
@@ -91,10 +103,7 @@ export async function confirm(cli: Cli, question: string): Promise<void> {
 /** Returns how to ask. Throws if there is no terminal: call it before the question's own look-ups. */
 export function askerOf({ ask }: Pick<Cli, 'ask'>): NonNullable<Cli['ask']> {
   if (ask !== undefined) return ask;
-  throw new CommandFailure('this asks before it acts, and nobody is here to answer', {
-    remedy: 'add --yes',
-    exitCode: EXIT_USAGE,
-  });
+  throw usageError('this asks before it acts, and nobody is here to answer', 'add --yes');
 }
 
 /** Prints the result of a command: as one JSON document with `--json`, else as the lines that `render` returns. */
@@ -113,6 +122,13 @@ export function group(name: string, description: string, commands: readonly Comm
   const parent = new Command(name).description(description);
   for (const command of commands) parent.addCommand(command);
   return parent;
+}
+
+/** Returns the settings without those that are undefined: the service has its own defaults. */
+export function given<T extends object>(settings: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
 }
 
 /** A whole number of at least `least`. */

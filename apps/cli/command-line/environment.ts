@@ -6,7 +6,7 @@ import { apiKey, database, inference, redis } from '@tandem/config/environment-s
 import { findRunning } from '@tandem/local-servers/running-file';
 import type { createPool } from '@tandem/offline-store/sql/database';
 import type { Cli } from './command.ts';
-import { CommandFailure, EXIT_USAGE } from './failure.ts';
+import { CommandFailure, usageError } from './failure.ts';
 
 const DEFAULT_API_URL = 'http://127.0.0.1:8080';
 
@@ -15,10 +15,7 @@ export function findApiUrl({ env, cwd }: Cli, said: string | undefined): string 
   const url = said ?? (env.TANDEM_URL || undefined) ?? findRunning(cwd)?.apiUrl ?? DEFAULT_API_URL;
   if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return url;
   const place = said === undefined ? 'TANDEM_URL' : '--url';
-  throw new CommandFailure(`${place} is not an address: ${url}`, {
-    remedy: `write it like ${DEFAULT_API_URL}`,
-    exitCode: EXIT_USAGE,
-  });
+  throw usageError(`${place} is not an address: ${url}`, `write it like ${DEFAULT_API_URL}`);
 }
 
 /** Returns a client of the API for a command. */
@@ -99,7 +96,7 @@ export interface Databases {
   readonly features: Pool;
 }
 
-export interface PoolChoice {
+interface PoolChoice {
   readonly applicationName: string;
   readonly statementTimeoutMs?: number;
 }
@@ -123,5 +120,21 @@ export async function withDatabases<T>(
     return await work({ pool, features });
   } finally {
     await Promise.all([pool.end(), features.end()]);
+  }
+}
+
+/** Opens a pool on the database of the command for the time of the work. */
+export async function withPool<T>(
+  cli: Cli,
+  choice: { readonly applicationName: string; readonly max: number },
+  work: (pool: Pool) => Promise<T>,
+): Promise<T> {
+  const url = findDatabaseUrl(cli);
+  const { createPool } = await import('@tandem/offline-store/sql/database');
+  const pool = createPool({ ...choice, url });
+  try {
+    return await work(pool);
+  } finally {
+    await pool.end();
   }
 }

@@ -4,12 +4,12 @@ import { isTandemError, type TandemError } from '@tandem/freshness/errors';
 import { LocalServerError } from '@tandem/local-servers/local-server-error';
 import { explainStoreRefusal } from './store-refusals.ts';
 
-export const EXIT_FAILURE = 1;
+const EXIT_FAILURE = 1;
 export const EXIT_USAGE = 2;
 /** 128 + SIGINT, as shells have it. */
 export const EXIT_INTERRUPTED = 130;
 
-export interface CommandFailureOptions {
+interface CommandFailureOptions {
   readonly remedy?: string | undefined;
   readonly exitCode?: number;
   readonly presented?: boolean;
@@ -37,7 +37,7 @@ export function usageError(problem: string, remedy?: string): CommandFailure {
   return new CommandFailure(problem, { remedy, exitCode: EXIT_USAGE });
 }
 
-export interface Failure {
+interface Failure {
   /** What programs react to, where there is a code. */
   readonly code: string;
   readonly message: string;

@@ -1,6 +1,6 @@
 /** What Postgres and Redis refuse a connection for, in words that say what helps. */
 
-export interface StoreRefusal {
+interface StoreRefusal {
   /** Where the store's own words are not enough. */
   readonly message?: string;
   readonly remedy: string;

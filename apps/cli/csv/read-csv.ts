@@ -20,7 +20,7 @@ export interface CsvRow {
   readonly cells: readonly string[];
 }
 
-export interface CsvBatch {
+interface CsvBatch {
   /** The names in the head: none is empty, none is there twice. */
   readonly names: readonly string[];
   /** Each with a cell a name. Empty in the one batch of a file without rows. */

@@ -73,7 +73,7 @@ async function examineSources(urls: DatabaseUrls): Promise<Finding[]> {
 const NAMED = 3;
 
 /** Nothing where all keys are of one pepper: the one that is known here, else that of the newest key. */
-export async function examineKeys(cli: Cli): Promise<Finding[]> {
+async function examineKeys(cli: Cli): Promise<Finding[]> {
   const known = knownPepperId(cli);
   const keys = (await withKeys(cli, listApiKeys)).filter(({ state }) => state === 'active' || state === 'rotating');
   const foreign = keys.filter(({ pepperId }) => pepperId !== (known ?? keys[0]?.pepperId));

@@ -72,7 +72,7 @@ export interface PostgresFacts {
   readonly now: number;
 }
 
-export interface SchemaRights {
+interface SchemaRights {
   readonly owner: string;
   readonly ownerIsSuperuser: boolean;
   /** The owner makes and drops the partitions of generations. */
@@ -174,7 +174,7 @@ const USUAL_DEFAULTS: Readonly<Record<string, RegExp>> = {
 };
 
 /** The settings whose defaults are judged, as `pg_settings` spells them. */
-export const JUDGED_DEFAULTS = [
+const JUDGED_DEFAULTS = [
   ...Object.keys(USUAL_DEFAULTS),
   ...['default_transaction_read_only', 'session_replication_role', 'synchronous_commit'],
 ];

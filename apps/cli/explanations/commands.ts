@@ -2,7 +2,16 @@
 
 import { isProblem, ProblemError } from '@tandem/client/client-errors';
 import type { Command } from 'commander';
-import { type ApiOptions, type Cli, createApiCommand, group, parseWhole, present } from '../command-line/command.ts';
+import {
+  type ApiOptions,
+  type Cli,
+  createApiCommand,
+  given,
+  group,
+  type PageOptions,
+  paged,
+  present,
+} from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import { renderExplanation } from './render-explanation.ts';
@@ -52,33 +61,28 @@ none, and the command says so. The example of npm start has it.`,
     });
 }
 
-interface ListOptions extends ApiOptions {
-  readonly predictor?: string;
+interface ListOptions extends PageOptions {
   readonly user?: string;
-  readonly limit: number;
-  readonly before?: string;
 }
 
 function explanationListCommand(cli: Cli): Command {
-  return createApiCommand({
+  const command = createApiCommand({
     name: 'list',
     description: 'list answers that were kept with what they were made of, newest first',
     detail: 'Whose answers are kept, and for how long, the setting `explanations` of a predictor says.',
     example: 'tandem explanation list --predictor repurchase --user 42',
   })
     .option('--predictor <name>', 'of this predictor only')
-    .option('--user <userId>', 'of this user only')
-    .option('--limit <count>', 'at most so many', parseWhole(1), 20)
-    .option('--before <place>', 'the page behind the one whose `next` this is (--json)')
-    .action(async ({ predictor, user, limit, before, ...options }: ListOptions) => {
+    .option('--user <userId>', 'of this user only');
+  return paged(command, '--before <place>', 'the page behind the one whose `next` this is (--json)').action(
+    async ({ predictor, user, limit, before, ...options }: ListOptions) => {
       const page = await connect(cli, options).explanations.list({
         limit,
-        ...(predictor === undefined ? {} : { predictor }),
-        ...(user === undefined ? {} : { userId: user }),
-        ...(before === undefined ? {} : { before }),
+        ...given({ predictor, userId: user, before }),
       });
       present(cli, options, page, ({ explanations }) => renderKeptList(explanations));
-    });
+    },
+  );
 }
 
 function explanationShowCommand(cli: Cli): Command {

@@ -137,7 +137,7 @@ async function agreeToRollBack(cli: Cli, client: Client, predictor: string, want
   return target.number;
 }
 
-export function renderGenerations(generations: readonly GenerationView[], paint: Paint, now: number): string[] {
+function renderGenerations(generations: readonly GenerationView[], paint: Paint, now: number): string[] {
   if (generations.length === 0) return ['no generation yet; make one: tandem run start <predictor>'];
   const columns = [
     { title: 'generation', align: 'right' as const },

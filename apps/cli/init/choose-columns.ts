@@ -7,7 +7,7 @@ import { bareName } from '../command-line/names.ts';
 import { isNumber } from './column-expression.ts';
 import { kindOf, type TableColumn, type TextFacts } from './table-facts.ts';
 
-export interface ChosenColumn {
+interface ChosenColumn {
   readonly column: TableColumn;
   /** Its texts, one-hot: a value of the matrix for each. */
   readonly oneHot?: readonly string[];
@@ -31,7 +31,7 @@ export interface Choice {
 const TRAINING =
   /^(label|target|y|outcome|response|class|churn(ed)?|convert(ed)?|conversion|default(ed)?|heldout|split|fold|is(train|test)(ing)?|(sample)?weight)$/;
 
-export type Texts = ReadonlyMap<string, TextFacts>;
+type Texts = ReadonlyMap<string, TextFacts>;
 
 /** @param width values a user that the matrix takes; null: the model leaves it open */
 export function chooseNumbers(columns: readonly TableColumn[], width: number | null, texts: Texts): Choice {

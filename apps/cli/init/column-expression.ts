@@ -2,7 +2,7 @@
 import type { TensorType } from '@tandem/freshness/predictor';
 import { isPadded, kindOf, type TableColumn, type TextFacts } from './table-facts.ts';
 
-export interface Expression {
+interface Expression {
   readonly sql: string;
   /** What a reader of the query would ask about. */
   readonly note?: string;

@@ -10,7 +10,7 @@ import { MAX_MODEL_BYTES, SMALLER_MODEL, tooLargeForModel } from '@tandem/predic
 import { isTensorType } from '@tandem/prediction/models/tensor-range';
 import { findWithdrawn } from '../check/served-predictors.ts';
 import type { Databases } from '../command-line/environment.ts';
-import { CommandFailure, EXIT_USAGE } from '../command-line/failure.ts';
+import { CommandFailure, usageError } from '../command-line/failure.ts';
 import { type InputMatch, type InputTensor, matchInputs } from './match-inputs.ts';
 import { type MatchedOutput, matchOutputs } from './match-outputs.ts';
 import { readTable } from './read-table.ts';
@@ -19,7 +19,7 @@ import { writeConfig } from './write-config.ts';
 
 export const DEFAULT_CONFIG = 'tandem.config.ts';
 
-export interface InitRequest {
+interface InitRequest {
   readonly model: string;
   readonly table: string;
   readonly key: string;
@@ -81,10 +81,10 @@ async function placeFor(path: string, force: boolean): Promise<string> {
     });
   }
   if (extname(file) !== '.ts') {
-    throw new CommandFailure(`${file} does not end in .ts, and a config is TypeScript`, {
-      remedy: 'name it like --config ./tandem.config.ts',
-      exitCode: EXIT_USAGE,
-    });
+    throw usageError(
+      `${file} does not end in .ts, and a config is TypeScript`,
+      'name it like --config ./tandem.config.ts',
+    );
   }
   if (force || !(await isThere(file))) return file;
   throw new CommandFailure(`${file} exists, and is left as it is`, {
@@ -107,10 +107,10 @@ async function readModel(file: string): Promise<Buffer> {
 
 function checkedName(said: string | undefined): string | undefined {
   if (said === undefined || PREDICTOR_NAME.test(said)) return said;
-  throw new CommandFailure(`${said} is no name for a predictor`, {
-    remedy: 'start with a lower-case letter, go on with at most 62 of a-z, 0-9, _ and -',
-    exitCode: EXIT_USAGE,
-  });
+  throw usageError(
+    `${said} is no name for a predictor`,
+    'start with a lower-case letter, go on with at most 62 of a-z, 0-9, _ and -',
+  );
 }
 
 /** `Churn v2.onnx` → `churn_v2` */

@@ -19,7 +19,7 @@ export interface MatchedOutput {
   readonly note?: string;
 }
 
-export type OutputMatch =
+type OutputMatch =
   | { readonly ok: true; readonly outputs: readonly MatchedOutput[] }
   | { readonly ok: false; readonly problem: string; readonly remedy: string };
 

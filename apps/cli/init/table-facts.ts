@@ -41,7 +41,7 @@ export interface TableFacts {
   readonly texts: ReadonlyMap<string, TextFacts>;
 }
 
-export type ColumnKind =
+type ColumnKind =
   | 'integer'
   | 'number'
   | 'numeric'

@@ -7,7 +7,7 @@ import type { InputMatch, MatchedFeature } from './match-inputs.ts';
 import type { MatchedOutput } from './match-outputs.ts';
 import { isPadded, kindOf, type TableFacts } from './table-facts.ts';
 
-export interface ConfigParts {
+interface ConfigParts {
   readonly predictor: string;
   /** Relative to the config. */
   readonly model: string;
@@ -206,14 +206,14 @@ function sentence(text: string): string {
 const WIDTH = 120;
 
 /** `name: [ … ],` on one line where it fits, else an entry a line. */
-export function list(name: string, entries: readonly string[], indent: string): string[] {
+function list(name: string, entries: readonly string[], indent: string): string[] {
   const line = `${indent}${keyText(name)}: [${entries.map(quote).join(', ')}],`;
   if (line.length <= WIDTH) return [line];
   return [`${indent}${keyText(name)}: [`, ...entries.map((entry) => `${indent}  ${quote(entry)},`), `${indent}],`];
 }
 
 /** Words in lines of comment. */
-export function comment(text: string, indent: string): string[] {
+function comment(text: string, indent: string): string[] {
   const room = WIDTH - indent.length - 3;
   const lines: string[] = [];
   for (const word of printable(text).split(' ')) {
@@ -230,6 +230,6 @@ function printable(text: string): string {
 }
 
 /** Text inside a template literal, which turns a carriage return as such into a line feed. */
-export function inTemplate(text: string): string {
+function inTemplate(text: string): string {
   return text.replace(/[\\`]|\$(?=\{)/g, '\\$&').replaceAll('\r', '\\r');
 }

@@ -7,7 +7,7 @@ import { readOrCreateSecret } from '@tandem/local-servers/secret-file';
 import type { createPool } from '@tandem/offline-store/sql/database';
 import { pepperId } from '@tandem/prediction/keys/api-key';
 import type { Cli } from '../command-line/command.ts';
-import { findDatabaseUrl, givenDatabaseUrl } from '../command-line/environment.ts';
+import { givenDatabaseUrl, withPool } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 
 const UNDEFINED_TABLE = '42P01';
@@ -81,15 +81,11 @@ function anotherPepper({ env }: Cli): CommandFailure {
 
 /** Runs the work with a connection to the keys' database. */
 export async function withKeys<T>(cli: Cli, work: (pool: ReturnType<typeof createPool>) => Promise<T>): Promise<T> {
-  const url = findDatabaseUrl(cli);
-  const { createPool, sqlState } = await import('@tandem/offline-store/sql/database');
-  const pool = createPool({ url, max: 1, applicationName: 'tandem-key' });
   try {
-    return await work(pool);
+    return await withPool(cli, { applicationName: 'tandem-key', max: 1 }, work);
   } catch (error) {
+    const { sqlState } = await import('@tandem/offline-store/sql/database');
     if (sqlState(error) !== UNDEFINED_TABLE) throw error;
     throw new CommandFailure('the database has no table for keys', { remedy: 'tandem migrate makes it', cause: error });
-  } finally {
-    await pool.end();
   }
 }

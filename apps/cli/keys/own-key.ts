@@ -4,7 +4,7 @@ import { type Client, type ClientOptions, createClient } from '@tandem/client/cr
 import { insertApiKey, revokeApiKey } from '@tandem/offline-store/api-keys';
 import { createPool } from '@tandem/offline-store/sql/database';
 
-export interface OwnKeyPlace {
+interface OwnKeyPlace {
   readonly databaseUrl: string;
   /** Asked for where a key is needed. */
   pepper(): string;

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { tellNothing } from '@tandem/admission/tell-step';
 import type { Command } from 'commander';
 import { type Cli, type CommonOptions, createCommand, present } from '../command-line/command.ts';
-import { findDatabaseUrl } from '../command-line/environment.ts';
+import { withPool } from '../command-line/environment.ts';
 import { createStepTeller } from '../output/progress.ts';
 import { count } from '../output/quantities.ts';
 import { printable, renderFields, shellWord } from '../output/table.ts';
@@ -31,18 +31,13 @@ the same, it keeps its triggers, indexes and rights. Ends with 0: loaded; 1: not
     .option('--table <name>', 'table or schema.table (default: the name of the file)')
     .option('--replace', 'exchange the rows of an existing table')
     .action(async (file: string, options: Options) => {
-      const url = findDatabaseUrl(cli);
-      const { createPool } = await import('@tandem/offline-store/sql/database');
       const { loadCsv } = await import('./load-csv.ts');
-      const pool = createPool({ url, max: 1, applicationName: 'tandem-load' });
-      try {
+      await withPool(cli, { applicationName: 'tandem-load', max: 1 }, async (pool) => {
         const { key, table = null, replace = false } = options;
         const tell = options.json ? tellNothing : createStepTeller(cli.stderr);
         const report = await loadCsv(pool, { file: resolve(cli.cwd, file), key, table, replace }, tell);
         present(cli, options, report, render);
-      } finally {
-        await pool.end();
-      }
+      });
     });
 }
 

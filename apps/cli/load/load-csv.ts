@@ -8,7 +8,7 @@ import { findByName, suggestion } from '../command-line/names.ts';
 import { type CsvRow, csvFailure, readCsv } from '../csv/read-csv.ts';
 import { addCell, type ColumnFacts, type ColumnType, described, newColumn } from './infer-columns.ts';
 
-export interface LoadRequest {
+interface LoadRequest {
   readonly file: string;
   /** The column of user ids. */
   readonly key: string;

@@ -6,12 +6,13 @@ import {
   type ApiOptions,
   type Cli,
   createApiCommand,
+  given,
   parseMetric,
   parseWhole,
   present,
 } from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
-import { CommandFailure, EXIT_USAGE } from '../command-line/failure.ts';
+import { usageError } from '../command-line/failure.ts';
 import { createProgressDisplay } from '../output/progress.ts';
 import type { PushedConfig } from './pushed-config.ts';
 import { readModelFile, readNamedFile } from './read-model-file.ts';
@@ -68,14 +69,14 @@ goes on, and the same definition is the same model version. It then gets the not
 
 async function gather(cli: Cli, predictor: string, file: string | undefined, options: Options): Promise<PushedConfig> {
   const { note, label, metric: metrics, build } = options;
-  const words = defined({ note, label, metrics, build, parent: options.parent?.toString() });
+  const words = given({ note, label, metrics, build, parent: options.parent?.toString() });
   if (options.config === undefined) {
     if (file === undefined)
-      throw usage('no file is named', 'name the ONNX file, or a config: --config tandem.config.ts');
+      throw usageError('no file is named', 'name the ONNX file, or a config: --config tandem.config.ts');
     return { model: await readModelFile(cli, file), push: { ...(await settingsOf(cli, options)), ...words } };
   }
   if (options.features ?? options.asOf ?? options.rowByRow) {
-    throw usage('--config says the features already', 'leave out --features, --as-of and --row-by-row');
+    throw usageError('--config says the features already', 'leave out --features, --as-of and --row-by-row');
   }
   const { readPushedConfig } = await import('./pushed-config.ts');
   const config = await readPushedConfig(resolve(cli.cwd, options.config), predictor);
@@ -85,17 +86,6 @@ async function gather(cli: Cli, predictor: string, file: string | undefined, opt
 
 async function settingsOf(cli: Cli, { features, asOf, rowByRow }: Options): Promise<PushInput> {
   const sql = features === undefined ? undefined : (await readNamedFile(cli, features)).toString('utf8').trim();
-  const said = defined({ sql: sql?.replace(/;$/, ''), asOf });
-  return defined({ features: Object.keys(said).length === 0 ? undefined : said, rowByRow });
-}
-
-function usage(problem: string, remedy: string): CommandFailure {
-  return new CommandFailure(problem, { remedy, exitCode: EXIT_USAGE });
-}
-
-/** Without what is undefined. */
-function defined<T extends Record<string, unknown>>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
+  const said = given({ sql: sql?.replace(/;$/, ''), asOf });
+  return given({ features: Object.keys(said).length === 0 ? undefined : said, rowByRow });
 }

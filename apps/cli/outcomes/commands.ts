@@ -3,9 +3,17 @@ import { resolve } from 'node:path';
 import { isProblem } from '@tandem/client/client-errors';
 import { MAX_OUTCOMES, type OutcomeInput, type OutcomeResult } from '@tandem/client/outcomes';
 import type { Command } from 'commander';
-import { type ApiOptions, type Cli, createApiCommand, group, parseNumber, present } from '../command-line/command.ts';
+import {
+  type ApiOptions,
+  type Cli,
+  createApiCommand,
+  given,
+  group,
+  parseNumber,
+  present,
+} from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
-import { CommandFailure, EXIT_USAGE } from '../command-line/failure.ts';
+import { CommandFailure, usageError } from '../command-line/failure.ts';
 import { count } from '../output/quantities.ts';
 import { printable, renderFields } from '../output/table.ts';
 import { readOutcomes } from './read-outcomes.ts';
@@ -49,14 +57,11 @@ async function sendOne(
   name: string | undefined,
   options: Options,
 ): Promise<void> {
-  if (userId === undefined || name === undefined) throw usage('which user did what', 'name both, or a --file');
+  if (userId === undefined || name === undefined) throw usageError('which user did what', 'name both, or a --file');
   const { value, time, id, source } = options;
   const outcome: OutcomeInput = {
     ...{ userId, name },
-    ...(value === undefined ? {} : { value }),
-    ...(time === undefined ? {} : { time }),
-    ...(id === undefined ? {} : { id }),
-    ...(source === undefined ? {} : { source }),
+    ...given({ value, time, id, source }),
   };
   const [result] = await connect(cli, options).sendOutcomes([outcome], { signal: cli.signal });
   if (result === undefined) throw new CommandFailure('the service acknowledged nothing', { remedy: 'see its log' });
@@ -71,7 +76,7 @@ async function sendOne(
 async function sendFile(cli: Cli, file: string, userId: string | undefined, options: Options): Promise<void> {
   const { value, time, id, source } = options;
   if ([userId, value, time, id].some((one) => one !== undefined)) {
-    throw usage('a file says of each outcome what it is', 'leave out what is about one');
+    throw usageError('a file says of each outcome what it is', 'leave out what is about one');
   }
   const client = connect(cli, options);
   const sums: Record<OutcomeResult['status'], number> = { accepted: 0, duplicate: 0, erased: 0 };
@@ -95,8 +100,4 @@ function inFile(error: unknown, file: string, before: number): unknown {
     remedy: `${error.remedy ?? 'correct it'}; ${count(before)} were taken in: the whole file may be sent again`,
     cause: error,
   });
-}
-
-function usage(problem: string, remedy: string): CommandFailure {
-  return new CommandFailure(problem, { remedy, exitCode: EXIT_USAGE });
 }

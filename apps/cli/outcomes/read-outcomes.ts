@@ -2,6 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { OutcomeInput } from '@tandem/client/outcomes';
+import { given } from '../command-line/command.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import { splitCsv } from '../csv/read-csv.ts';
 
@@ -100,9 +101,7 @@ function outcomeOf(row: unknown, file: string, no: number): OutcomeInput {
   const [source, time, value] = [text('source'), text('time'), readValue(sent, file, no)];
   return {
     ...{ id: text('id') ?? '', userId: text('userId') ?? '', name: text('name') ?? '' },
-    ...(source === undefined ? {} : { source }),
-    ...(value === undefined ? {} : { value }),
-    ...(time === undefined ? {} : { time }),
+    ...given({ source, value, time }),
   };
 }
 

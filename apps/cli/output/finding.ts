@@ -2,7 +2,7 @@
 import type { Paint, Tone } from '../command-line/command.ts';
 import { printable } from './table.ts';
 
-export type Level = 'ok' | 'warning' | 'error';
+type Level = 'ok' | 'warning' | 'error';
 
 export interface Finding {
   /** What was looked at: `postgres`. */

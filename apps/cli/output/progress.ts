@@ -4,7 +4,7 @@ import type { TellStep } from '@tandem/admission/tell-step';
 import type { Cli, Output } from '../command-line/command.ts';
 import { count, duration } from './quantities.ts';
 
-export interface ProgressDisplay {
+interface ProgressDisplay {
   update(progress: Progress): void;
   /** Takes the bar away, so that the next line stands alone. */
   end(): void;
@@ -46,7 +46,7 @@ function createLines({ stderr }: Cli, unit: string, label: string): ProgressDisp
   };
 }
 
-export interface Progress {
+interface Progress {
   readonly done: number;
   /** 0 while it is not known. */
   readonly total: number;

@@ -1,7 +1,7 @@
 /** Aligned columns of text, whose cells may hold sentences: broken at spaces, or cut where a row has one line. */
 import { stripVTControlCharacters } from 'node:util';
 
-export interface Column {
+interface Column {
   readonly title: string;
   /** Numbers stand at the right. */
   readonly align?: 'right';
@@ -37,7 +37,7 @@ function pad(text: string, width: number, right: boolean): string {
 }
 
 /** Of a text with colours. */
-export function visibleWidth(text: string): number {
+function visibleWidth(text: string): number {
   return [...stripVTControlCharacters(text)].length;
 }
 

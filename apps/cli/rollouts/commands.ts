@@ -1,6 +1,15 @@
 /** `tandem rollout`: canaries, shadows and A/B tests of model versions. */
 import type { Command } from 'commander';
-import { type ApiOptions, type Cli, createApiCommand, group, parseWhole, present } from '../command-line/command.ts';
+import {
+  type ApiOptions,
+  type Cli,
+  createApiCommand,
+  given,
+  group,
+  type PageOptions,
+  paged,
+  present,
+} from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
 import { printable } from '../output/table.ts';
 import { findActive, findRollout, moveCommands } from './moves.ts';
@@ -20,29 +29,18 @@ export function rolloutCommands(cli: Cli): Command {
   ]);
 }
 
-interface ListOptions extends ApiOptions {
-  readonly predictor?: string;
-  readonly limit: number;
-  readonly before?: string;
-}
-
 function rolloutListCommand(cli: Cli): Command {
-  return createApiCommand({
+  const command = createApiCommand({
     name: 'list',
     description: 'list rollouts, newest first',
     example: 'tandem rollout list --predictor repurchase',
-  })
-    .option('--predictor <name>', 'of this predictor only')
-    .option('--limit <count>', 'at most so many', parseWhole(1), 20)
-    .option('--before <id>', 'those before this rollout: the last one of a page')
-    .action(async ({ predictor, limit, before, ...options }: ListOptions) => {
-      const page = await connect(cli, options).rollouts.list({
-        limit,
-        ...(predictor === undefined ? {} : { predictor }),
-        ...(before === undefined ? {} : { before }),
-      });
+  }).option('--predictor <name>', 'of this predictor only');
+  return paged(command, '--before <id>', 'those before this rollout: the last one of a page').action(
+    async ({ predictor, limit, before, ...options }: PageOptions) => {
+      const page = await connect(cli, options).rollouts.list({ limit, ...given({ predictor, before }) });
       present(cli, options, page, ({ rollouts }) => renderRollouts(rollouts, cli.paint, cli.now()));
-    });
+    },
+  );
 }
 
 function rolloutShowCommand(cli: Cli): Command {

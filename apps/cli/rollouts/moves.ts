@@ -5,7 +5,7 @@
 import type { Client } from '@tandem/client/create-client';
 import type { RolloutMove, RolloutState, RolloutView } from '@tandem/client/rollouts';
 import type { Command } from 'commander';
-import { type ApiOptions, type Cli, confirm, createApiCommand, present } from '../command-line/command.ts';
+import { type ApiOptions, type Cli, confirm, createApiCommand, given, present } from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
 import { CommandFailure, usageError } from '../command-line/failure.ts';
 import { renderRollout } from './render-rollout.ts';
@@ -100,7 +100,7 @@ function createMoveCommand(cli: Cli, { move, description, question, takesVariant
     const arm = armOf(rollout, variant, takesVariant);
     if (question && !yes) await confirm(cli, question(rollout, arm));
     const moved = await client.rollouts.move(rollout.id, move, {
-      ...(reason === undefined ? {} : { reason }),
+      ...given({ reason }),
       ...(takesVariant ? { variant: arm } : {}),
     });
     present(cli, options, moved, () => renderRollout(moved, cli.paint, cli.now()));

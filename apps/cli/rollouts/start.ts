@@ -2,9 +2,9 @@
 import type { RolloutInput, RolloutView } from '@tandem/client/rollouts';
 import { parseDuration } from '@tandem/config/durations';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type ApiOptions, type Cli, createApiCommand, present } from '../command-line/command.ts';
+import { type ApiOptions, type Cli, createApiCommand, given, present } from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
-import { CommandFailure, EXIT_USAGE } from '../command-line/failure.ts';
+import { usageError } from '../command-line/failure.ts';
 import { duration } from '../output/quantities.ts';
 import { renderRollout } from './render-rollout.ts';
 
@@ -109,11 +109,11 @@ function inputOf(version: string | undefined, options: Options): RolloutInput {
   refuseOthers(kind, options);
   const coverage = live ? ({ coverage: 'live' } as const) : {};
   if (arm) {
-    if (version !== undefined) throw usage('an A/B test has its model versions in --arm', `leave ${version} out`);
+    if (version !== undefined) throw usageError('an A/B test has its model versions in --arm', `leave ${version} out`);
     return { kind: 'ab', arms: arm, ...coverage, analysis: analysisOf(options) };
   }
   if (version === undefined) {
-    throw usage(
+    throw usageError(
       'which model version?',
       'name it behind the predictor, or add --arm <name=version:percent> for an A/B test',
     );
@@ -129,16 +129,12 @@ function refuseOthers(kind: Kind, options: Options): void {
   if (other === undefined) return;
   const flag = `--${other.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
   const isSkipped = options.atOnce && OPTIONS[kind].includes(other);
-  if (isSkipped) throw usage(`${flag} has no effect with --at-once`, `leave out ${flag} or --at-once`);
-  throw usage(`${flag} says nothing of ${SAID[kind]}`, 'leave it out');
-}
-
-function usage(problem: string, remedy: string): CommandFailure {
-  return new CommandFailure(problem, { remedy, exitCode: EXIT_USAGE });
+  if (isSkipped) throw usageError(`${flag} has no effect with --at-once`, `leave out ${flag} or --at-once`);
+  throw usageError(`${flag} says nothing of ${SAID[kind]}`, 'leave it out');
 }
 
 function analysisOf({ manual, outcome, outcomeWindow: window, ...options }: Options) {
-  if (window !== undefined && !outcome) throw usage('--outcome-window has no --outcome', 'add --outcome <name>');
+  if (window !== undefined && !outcome) throw usageError('--outcome-window has no --outcome', 'add --outcome <name>');
   const outcomes = outcome?.map((name) => ({ name, guardrail: true, ...given({ window }) }));
   const { dryRun, interval, minStep, minUsers, holdDeadline, preparingDeadline, onDeadline } = options;
   const psi = options.psi === 'off' ? null : options.psi;
@@ -146,13 +142,6 @@ function analysisOf({ manual, outcome, outcomeWindow: window, ...options }: Opti
     ...{ automatic: manual ? false : undefined, dryRun, interval, minStep, minUsers, psi, outcomes },
     ...{ holdDeadline, preparingDeadline, onDeadline },
   });
-}
-
-/** Without what was not said: the service has its own defaults. */
-function given<T extends object>(settings: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]: Exclude<T[K], undefined>;
-  };
 }
 
 function parseNumber(text: string): number {

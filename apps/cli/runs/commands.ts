@@ -9,9 +9,11 @@ import {
   type ApiOptions,
   type Cli,
   createApiCommand,
+  given,
   group,
+  type PageOptions,
+  paged,
   parseList,
-  parseWhole,
   present,
 } from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
@@ -74,30 +76,19 @@ async function startOrJoin(cli: Cli, client: Client, request: RunRequest, joins:
   }
 }
 
-interface ListOptions extends ApiOptions {
-  readonly predictor?: string;
-  readonly limit: number;
-  readonly before?: string;
-}
-
 function runListCommand(cli: Cli): Command {
-  return createApiCommand({
+  const command = createApiCommand({
     name: 'list',
     description: 'list runs, newest first',
     example: 'tandem run list --predictor repurchase --limit 5',
-  })
-    .option('--predictor <name>', 'of this predictor only')
-    .option('--limit <count>', 'at most so many', parseWhole(1), 20)
-    .option('--before <id>', 'those before this run: the last one of a page')
-    .action(async (options: ListOptions) => {
+  }).option('--predictor <name>', 'of this predictor only');
+  return paged(command, '--before <id>', 'those before this run: the last one of a page').action(
+    async (options: PageOptions) => {
       const { predictor, limit, before } = options;
-      const page = await connect(cli, options).runs.list({
-        limit,
-        ...(predictor === undefined ? {} : { predictor }),
-        ...(before === undefined ? {} : { before }),
-      });
+      const page = await connect(cli, options).runs.list({ limit, ...given({ predictor, before }) });
       present(cli, options, page, ({ runs }) => renderRuns(runs, cli.paint, cli.now()));
-    });
+    },
+  );
 }
 
 interface ShowOptions extends ApiOptions {

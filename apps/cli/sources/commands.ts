@@ -8,7 +8,7 @@ import {
   parseWhole,
   present,
 } from '../command-line/command.ts';
-import { findDatabaseUrl, findDatabaseUrls, withDatabases } from '../command-line/environment.ts';
+import { findDatabaseUrls, withDatabases, withPool } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import { renderFindings } from '../output/finding.ts';
 import { printable } from '../output/table.ts';
@@ -63,13 +63,10 @@ adopting that config would watch it again. Ends with 0: not watched any more; 1:
   })
     .argument('<table>', 'table or schema.table')
     .action(async (table: string, options: CommonOptions) => {
-      const url = findDatabaseUrl(cli);
-      const { createPool } = await import('@tandem/offline-store/sql/database');
       const { unwatchSource } = await import('@tandem/offline-store/sources/watch-source');
       const { findTable } = await import('@tandem/offline-store/sources/watchable-table');
       const { listDeclaredWatches } = await import('@tandem/offline-store/sources/watched-sources');
-      const pool = createPool({ url, max: 2, applicationName: 'tandem-unwatch' });
-      try {
+      await withPool(cli, { applicationName: 'tandem-unwatch', max: 2 }, async (pool) => {
         const ended = await unwatchSource(pool, table, 'cli');
         if (ended.length === 0) {
           throw new CommandFailure(`${table} is not watched`, { remedy: 'tandem watch lists the tables that are' });
@@ -81,9 +78,7 @@ adopting that config would watch it again. Ends with 0: not watched any more; 1:
           ...ended.map((name) => `${printable(name)}: not watched any more`),
           ...(predictors.length > 0 ? [stillDeclared(predictors)] : []),
         ]);
-      } finally {
-        await pool.end();
-      }
+      });
     });
 }
 

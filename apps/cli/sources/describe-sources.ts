@@ -9,7 +9,7 @@ import { shellWord } from '../output/table.ts';
 
 const SUBJECT = 'sources';
 
-export interface Watches {
+interface Watches {
   readonly watched: readonly WatchedSource[];
   /** What the adopted config declares. */
   readonly adopted: readonly DeclaredWatch[];

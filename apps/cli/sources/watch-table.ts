@@ -3,8 +3,9 @@ import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { findQueryTables } from '@tandem/offline-store/sources/query-tables';
 import { type Watched, type WatchRequest, watchSource } from '@tandem/offline-store/sources/watch-source';
 import { findTable } from '@tandem/offline-store/sources/watchable-table';
+import { given } from '../command-line/command.ts';
 import type { Databases } from '../command-line/environment.ts';
-import { CommandFailure, EXIT_USAGE } from '../command-line/failure.ts';
+import { usageError } from '../command-line/failure.ts';
 import { printable } from '../output/table.ts';
 import { findServedQueries } from './list-sources.ts';
 
@@ -19,15 +20,14 @@ export interface WatchOptions {
 export async function watchTable(databases: Databases, table: string, options: WatchOptions): Promise<Watched> {
   const { key, everyone, columns = null, maxUsers } = options;
   if ((key === undefined) === (everyone === undefined)) {
-    throw new CommandFailure('give exactly one of --key and --everyone', {
-      remedy:
-        'name the column of the user id with --key; give --everyone where a row belongs to every user, as a price does',
-      exitCode: EXIT_USAGE,
-    });
+    throw usageError(
+      'give exactly one of --key and --everyone',
+      'name the column of the user id with --key; give --everyone where a row belongs to every user, as a price does',
+    );
   }
   const predictors = options.predictors ?? (await findReaders(databases, table));
   const request = { table, key: key ?? null, columns, predictors, actor: 'cli' };
-  return watchSource(databases.pool, { ...request, ...(maxUsers === undefined ? {} : { maxUsers }) });
+  return watchSource(databases.pool, { ...request, ...given({ maxUsers }) });
 }
 
 /** The predictors whose query reads the table. */

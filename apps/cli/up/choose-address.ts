@@ -5,7 +5,7 @@ import { findFreePort, isPortFree } from '@tandem/local-servers/ports';
 import { CommandFailure } from '../command-line/failure.ts';
 import { findPortHolder } from '../doctor/port-holder.ts';
 
-export interface ApiAddress {
+interface ApiAddress {
   readonly port: number;
   /** As reached from this machine. */
   readonly url: string;

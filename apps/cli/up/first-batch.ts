@@ -10,7 +10,7 @@ import { ago, count, duration } from '../output/quantities.ts';
 import { followRun, throwUnlessDone } from '../runs/follow-run.ts';
 import { stepLabel, type UpContext } from './up-context.ts';
 
-export interface FirstBatchPlace {
+interface FirstBatchPlace {
   /** Of the API. */
   readonly url: string;
   readonly databaseUrl: string;

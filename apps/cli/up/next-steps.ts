@@ -3,7 +3,7 @@ import type { ToTry } from '../adopt/adopt-config.ts';
 import type { Paint } from '../command-line/command.ts';
 import { shellOperand, shellWord } from '../output/table.ts';
 
-export interface NextSteps {
+interface NextSteps {
   readonly url: string;
   /** Whether the API asks for keys. */
   readonly asksForKeys: boolean;

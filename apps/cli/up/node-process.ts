@@ -5,7 +5,7 @@ import { lastLines, startServerProcess } from '@tandem/local-servers/server-proc
 import type { StateDir } from '@tandem/local-servers/state-dir';
 import type { Started } from './supervise.ts';
 
-export interface NodeProgram {
+interface NodeProgram {
   /** `api`, `worker`: names its record and its log. */
   readonly name: string;
   readonly file: string;
@@ -14,7 +14,7 @@ export interface NodeProgram {
 }
 
 /** Work under way may end in this time; then it is cut off, and the next claim repeats it. */
-export const STOP_WITHIN_MS = 12_000;
+const STOP_WITHIN_MS = 12_000;
 
 export function startNodeProgram({ name, file, env, stateDir }: NodeProgram): Started {
   const outputFile = join(stateDir.path, 'logs', `${name}.log`);

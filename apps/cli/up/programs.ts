@@ -8,7 +8,7 @@ import { startNodeProgram } from './node-process.ts';
 import { supervise } from './supervise.ts';
 import { orEnd, type UpContext } from './up-context.ts';
 
-export interface ProgramSettings {
+interface ProgramSettings {
   readonly databaseUrl: string;
   /** The same database, perhaps with a login of its own. */
   readonly featuresUrl: string;
@@ -57,7 +57,7 @@ export async function startPrograms(context: UpContext, settings: ProgramSetting
   await orEnd(context, waitUntilReady({ url: settings.url, signal, now, sleep: sleepFor, withinMs: READY_WITHIN_MS }));
 }
 
-export interface ReadyParts {
+interface ReadyParts {
   readonly url: string;
   readonly signal: AbortSignal;
   readonly now: () => number;
@@ -69,7 +69,7 @@ const ASK_EVERY_MS = 100;
 const ANSWER_WITHIN_MS = 2_000;
 
 /** Rejects with what `/readyz` said last when the time is over. */
-export async function waitUntilReady({ url, signal, now, sleep, withinMs }: ReadyParts): Promise<void> {
+async function waitUntilReady({ url, signal, now, sleep, withinMs }: ReadyParts): Promise<void> {
   const end = now() + withinMs;
   for (;;) {
     const said = await ask(`${url}/readyz`, signal);

@@ -118,7 +118,7 @@ function createContext(cli: Cli, stateDir: StateDir, say: Say, add: (supervised:
   };
 }
 
-export async function adoptStep(context: UpContext, urls: DatabaseUrls, options: UpOptions): Promise<AdoptedConfig> {
+async function adoptStep(context: UpContext, urls: DatabaseUrls, options: UpOptions): Promise<AdoptedConfig> {
   const { cli, say } = context;
   const path = resolve(cli.cwd, options.config ?? (options.example ? EXAMPLE_CONFIG : 'tandem.config.ts'));
   return withDatabases(urls, { applicationName: 'tandem-up' }, async (databases) => {
@@ -135,10 +135,10 @@ export async function adoptStep(context: UpContext, urls: DatabaseUrls, options:
 }
 
 const LOADER = fileURLToPath(new URL('../../shop/load-history-main.ts', import.meta.url));
-export const EXAMPLE_CONFIG = fileURLToPath(new URL('../../shop/tandem.config.ts', import.meta.url));
-export const EXAMPLE_TO_TRY = { predictor: 'repurchase', userId: '42', eventType: 'order.placed' };
+const EXAMPLE_CONFIG = fileURLToPath(new URL('../../shop/tandem.config.ts', import.meta.url));
+const EXAMPLE_TO_TRY = { predictor: 'repurchase', userId: '42', eventType: 'order.placed' };
 
-export async function loadExample({ cli, say }: UpContext, databaseUrl: string): Promise<void> {
+async function loadExample({ cli, say }: UpContext, databaseUrl: string): Promise<void> {
   const env = { ...cli.env, DATABASE_URL: databaseUrl };
   const { code, stdout, stderr } = await runCommand(process.execPath, [LOADER], { env });
   if (code !== 0) throw new CommandFailure(`the example's history was not loaded: ${(stderr || stdout).trim()}`);

@@ -4,6 +4,7 @@ import { maskUrl } from '@tandem/config/mask-url';
 import { startPostgres } from '@tandem/local-servers/postgres';
 import { startRedis } from '@tandem/local-servers/redis';
 import type { LocalServer } from '@tandem/local-servers/server-process';
+import { given } from '../command-line/command.ts';
 import { givenDatabaseUrls, givenRedisUrl } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import { examinePostgres, examineRedis } from '../doctor/examine-stores.ts';
@@ -12,7 +13,7 @@ import { killGroup } from './node-process.ts';
 import { type Started, type Supervised, supervise } from './supervise.ts';
 import type { Say, UpContext } from './up-context.ts';
 
-export interface Stores {
+interface Stores {
   readonly databaseUrl: string;
   /** The same database for feature statements: with the login that the environment names, else with that of databaseUrl. */
   readonly featuresUrl: string;
@@ -59,7 +60,7 @@ function withLog(
   say: Say,
 ): StartServer {
   const log = (line: string) => say(name, line);
-  return (port) => startServer({ dataDir: folder(name), log, ...(port === undefined ? {} : { port }) });
+  return (port) => startServer({ dataDir: folder(name), log, ...given({ port }) });
 }
 
 /** A server that will not do is told before anything is built on it. */

@@ -86,7 +86,7 @@ async function watch(parts: SupervisorParts, state: State): Promise<string | und
   }
 }
 
-export interface RestartDecision {
+interface RestartDecision {
   /** Deaths in a row that came soon after the start, this one included. */
   readonly quickDeaths: number;
   /** Milliseconds until the next start; null: give up. */

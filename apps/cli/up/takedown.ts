@@ -1,13 +1,13 @@
 /** What has been started, so that it can be ended in reverse: whatever needs another is gone before that one goes. */
 
-export interface Stoppable {
+interface Stoppable {
   readonly name: string;
   stop(): Promise<void>;
   /** Ends it at once, synchronously: the process is about to exit. */
   kill(): void;
 }
 
-export interface Takedown {
+interface Takedown {
   add(started: Stoppable): void;
   isEmpty(): boolean;
   /** Ends everything, the last started first; a failure is told and does not keep the rest from ending. */

@@ -14,7 +14,7 @@ export interface Latencies {
   readonly p99: number;
 }
 
-export interface PictureData {
+interface PictureData {
   readonly title: string;
   readonly days: readonly DayShares[];
   /** Milliseconds of single reads. */

@@ -27,7 +27,7 @@ export interface ReplayOptions {
   readonly speed: number | null;
 }
 
-export interface ReplayParts {
+interface ReplayParts {
   readonly db: Pool;
   readonly tandem: Client;
   readonly onDay: (day: string, done: number, all: number) => void;

@@ -3,7 +3,7 @@ import { drawReplay, type Latencies } from './picture.ts';
 import type { ReplayOptions, ReplayResult } from './replay-history.ts';
 import { type Interval, type OccasionResult, quantile, summarize } from './scorecard.ts';
 
-export interface ReplayReport {
+interface ReplayReport {
   readonly table: string;
   readonly svg: string;
   readonly results: readonly OccasionResult[];

@@ -4,7 +4,7 @@
  */
 import type { Transaction } from '../read-transactions.ts';
 
-export type Happening =
+type Happening =
   | { readonly kind: 'purchase'; readonly transaction: Transaction }
   /** Customers whose predictions are read between two purchases: one request. */
   | { readonly kind: 'reads'; readonly customerIds: readonly string[] };

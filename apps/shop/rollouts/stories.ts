@@ -18,7 +18,7 @@ import { createTally } from './tally.ts';
 import { runTraffic } from './traffic.ts';
 import { pushVersions, type ShopVersionName } from './versions.ts';
 
-export interface StoriesParts {
+interface StoriesParts {
   readonly db: Pool;
   readonly tandem: Client;
   readonly print: (line: string) => void;

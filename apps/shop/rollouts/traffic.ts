@@ -9,7 +9,7 @@ import type { PredictionAnswer } from '@tandem/client/wire';
 import { outcomesOf } from './outcomes.ts';
 import type { Tally } from './tally.ts';
 
-export interface TrafficParts {
+interface TrafficParts {
   readonly tandem: Client;
   readonly customerIds: readonly string[];
   readonly bought: (customerId: string) => boolean;

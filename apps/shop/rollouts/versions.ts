@@ -4,7 +4,7 @@ import type { Client } from '@tandem/client/create-client';
 import type { ModelDetail, PushInput } from '@tandem/client/model-wire';
 import tandem from '../tandem.config.ts';
 
-export interface ShopVersion {
+interface ShopVersion {
   readonly name: string;
   /** For people. */
   readonly note: string;
@@ -25,7 +25,7 @@ export const shopVersions = Object.freeze([
 export type ShopVersionName = (typeof shopVersions)[number]['name'];
 
 /** Of customers and weeks that training did not see. */
-export interface HeldOutMetrics {
+interface HeldOutMetrics {
   readonly auc: number;
   readonly logLoss: number;
 }
@@ -44,7 +44,7 @@ export async function readQuery({ query }: ShopVersion): Promise<string> {
 }
 
 /** By name; `repurchase` is the one that the shop starts with. */
-export async function readMetrics(): Promise<Readonly<Record<string, HeldOutMetrics>>> {
+async function readMetrics(): Promise<Readonly<Record<string, HeldOutMetrics>>> {
   const { models }: { models: Record<string, { heldOutCustomersAtLaterDates: HeldOutMetrics }> } = JSON.parse(
     await readFile(new URL('metrics.json', modelFolder), 'utf8'),
   );
