@@ -1,6 +1,5 @@
 /** What the history knows and no model may: who bought in the weeks after a day. */
 import type { Transaction } from './read-transactions.ts';
-import { addDays } from './replay/timeline.ts';
 
 /** Days: the models predict a purchase within four weeks. */
 export const horizonDays = 28;
@@ -13,4 +12,11 @@ export function indexPurchases(history: readonly Transaction[]): (customerId: st
     const end = addDays(day, horizonDays);
     return (daysOf.get(customerId) ?? []).some((bought) => bought > day && bought <= end);
   };
+}
+
+/** Returns the ISO day that is so many days later. */
+export function addDays(day: string, count: number): string {
+  const date = new Date(`${day}T00:00:00Z`);
+  date.setUTCDate(date.getUTCDate() + count);
+  return date.toISOString().slice(0, 10);
 }

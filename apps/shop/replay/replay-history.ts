@@ -7,13 +7,13 @@ import type { PredictionAnswer } from '@tandem/client/wire';
 import type { Pool } from 'pg';
 import { replayEve, resetHistory } from '../load-history.ts';
 import { buy, setToday } from '../purchase.ts';
-import { horizonDays, indexPurchases } from '../purchases-after.ts';
+import { addDays, horizonDays, indexPurchases } from '../purchases-after.ts';
 import { readTransactions, type Transaction } from '../read-transactions.ts';
 import { runBatch } from '../run-batch.ts';
 import type { DayShares } from './picture.ts';
 import { createRandom } from './random.ts';
 import type { Occasion, Reading } from './scorecard.ts';
-import { addDays, daysBetween, planDay } from './timeline.ts';
+import { daysBetween, planDay } from './timeline.ts';
 
 /** The end of the history. */
 const lastPurchase = '1998-06-30';

@@ -2,6 +2,8 @@
  * What happens in the shop on one day, in order: its purchases, and one look at each customer's prediction. The history
  * knows days only; the hours are drawn from the seed.
  */
+
+import { addDays } from '../purchases-after.ts';
 import type { Transaction } from '../read-transactions.ts';
 
 type Happening =
@@ -44,10 +46,4 @@ export function daysBetween(first: string, last: string): string[] {
   const days: string[] = [];
   for (let day = first; day <= last; day = addDays(day, 1)) days.push(day);
   return days;
-}
-
-export function addDays(day: string, count: number): string {
-  const date = new Date(`${day}T00:00:00Z`);
-  date.setUTCDate(date.getUTCDate() + count);
-  return date.toISOString().slice(0, 10);
 }

@@ -5,10 +5,9 @@
 import { poolOf, scoresOf } from '@tandem/inference/toy-predictor.fixture';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadHistory } from '../load-history.ts';
-import { indexPurchases } from '../purchases-after.ts';
+import { addDays, indexPurchases } from '../purchases-after.ts';
 import { readTransactions } from '../read-transactions.ts';
 import { type Interval, logLoss, meanChange } from '../replay/scorecard.ts';
-import { addDays } from '../replay/timeline.ts';
 import { createShopDatabase, type ShopDatabase } from '../shop-database.fixture.ts';
 import { columnCountOf, readGolden, shopModel } from '../shop-models.fixture.ts';
 import { outcomesOf } from './outcomes.ts';

@@ -8,10 +8,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { createClient } from '@tandem/client/create-client';
 import { Pool } from 'pg';
+import { defaultPeriod, type ReplayOptions, replayHistory } from '../replay/replay-history.ts';
+import { reportReplay } from '../replay/report.ts';
+import { tellAb, tellCanary } from '../rollouts/stories.ts';
 import { findServices } from './find-services.ts';
-import { defaultPeriod, type ReplayOptions, replayHistory } from './replay/replay-history.ts';
-import { reportReplay } from './replay/report.ts';
-import { tellAb, tellCanary } from './rollouts/stories.ts';
 import { tellStory } from './story.ts';
 
 const help = `Usage: npm run shop                       the story of one customer

@@ -6,8 +6,8 @@ import type { Client } from '@tandem/client/create-client';
 import type { Answered } from '@tandem/client/predictions';
 import type { PredictionAnswer } from '@tandem/client/wire';
 import type { Pool } from 'pg';
-import { buy, readToday } from './purchase.ts';
-import { runBatch } from './run-batch.ts';
+import { buy, readToday } from '../purchase.ts';
+import { runBatch } from '../run-batch.ts';
 
 interface StoryParts {
   readonly db: Pool;
