@@ -3,8 +3,7 @@ import type { AuditRow } from '@tandem/client/audit';
 import type { Command } from 'commander';
 import { type Cli, createApiCommand, given, group, type PageOptions, paged, present } from './command-line/command.ts';
 import { connect } from './command-line/environment.ts';
-import { moment } from './output/quantities.ts';
-import { printable, renderClipped } from './output/table.ts';
+import { moment, printable, renderClipped } from './output/text.ts';
 
 export function auditCommands(cli: Cli): Command {
   return group('audit', 'who moved what, when and why', [auditListCommand(cli)]);

@@ -12,7 +12,7 @@ import {
 } from './command-line/command.ts';
 import { connect } from './command-line/environment.ts';
 import { CommandFailure } from './command-line/failure.ts';
-import { printable, renderFields } from './output/table.ts';
+import { printable, renderFields } from './output/text.ts';
 
 export function eventCommands(cli: Cli): Command {
   return group('event', 'tell of changes in a user’s context', [eventSendCommand(cli)]);

@@ -12,8 +12,7 @@ import {
   type Tone,
 } from './command-line/command.ts';
 import { connect } from './command-line/environment.ts';
-import { ago } from './output/quantities.ts';
-import { printable, renderTable } from './output/table.ts';
+import { ago, printable, renderTable } from './output/text.ts';
 
 export function processCommands(cli: Cli): Command {
   return group('process', 'what serves: APIs and workers', [processListCommand(cli)]);

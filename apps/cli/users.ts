@@ -4,7 +4,7 @@ import type { ErasureReceipt } from '@tandem/client/wire';
 import type { Command } from 'commander';
 import { type ApiOptions, type Cli, confirm, createApiCommand, group, present } from './command-line/command.ts';
 import { connect } from './command-line/environment.ts';
-import { printable, renderFields } from './output/table.ts';
+import { printable, renderFields } from './output/text.ts';
 
 export function userCommands(cli: Cli): Command {
   return group('user', 'erase users, and end that', [userEraseCommand(cli), userReadmitCommand(cli)]);

@@ -13,8 +13,7 @@ import {
 } from './command-line/command.ts';
 import { connect } from './command-line/environment.ts';
 import { CommandFailure } from './command-line/failure.ts';
-import { ago, moment } from './output/quantities.ts';
-import { renderTable } from './output/table.ts';
+import { ago, moment, renderTable } from './output/text.ts';
 
 export function versionCommands(cli: Cli): Command {
   return group('version', 'which model version is served', [versionListCommand(cli), versionRollbackCommand(cli)]);

@@ -10,8 +10,7 @@ import {
   watchSource,
 } from '@tandem/offline-store/sources/watch-source';
 import { judgePredictors } from '../check/judge-predictors.ts';
-import { readConfig } from '../check/read-config.ts';
-import { findWithdrawn, KEEP_SERVED, withdrawalText } from '../check/served-predictors.ts';
+import { findWithdrawn, KEEP_SERVED, readConfig, withdrawalText } from '../check/read-config.ts';
 import type { Paint } from '../command-line/command.ts';
 import type { Databases } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
@@ -40,7 +39,7 @@ export interface ToTry {
 }
 
 interface AdoptionOptions {
-  /** Of the process that tries a model (model-memory.ts). */
+  /** Of the process that tries a model. */
   readonly memoryLimitMb: number;
   /** Adopts a config that `check` finds errors in. */
   readonly force: boolean;

@@ -21,7 +21,7 @@ import { CommandFailure, usageError } from '../command-line/failure.ts';
 import { readModelFile } from '../models/read-model-file.ts';
 import { renderPushed } from '../models/render-model.ts';
 import { createProgressDisplay } from '../output/progress.ts';
-import { count } from '../output/quantities.ts';
+import { count } from '../output/text.ts';
 import { buildCompareCommand } from './compare.ts';
 import { findPython, quantise } from './quantise.ts';
 

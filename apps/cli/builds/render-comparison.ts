@@ -1,7 +1,6 @@
 /** An optimised build beside its parent, as people read it. */
 import type { BuildComparison, ComparedPace, ComparedVersion } from '@tandem/client/builds';
-import { count } from '../output/quantities.ts';
-import { printable, renderFields, renderTable } from '../output/table.ts';
+import { count, printable, renderFields, renderTable } from '../output/text.ts';
 
 type Row = readonly [what: string, parent: string, build: string, more: string];
 

@@ -11,8 +11,7 @@ import type { GoldenComparison } from './compare-golden.ts';
 import { checkGolden, type GoldenRequest } from './judge-golden.ts';
 import { judgePredictors } from './judge-predictors.ts';
 import type { Sample } from './predict-sample.ts';
-import { type ReadConfig, readConfig } from './read-config.ts';
-import { findWithdrawn, KEEP_SERVED, withdrawalText } from './served-predictors.ts';
+import { findWithdrawn, KEEP_SERVED, type ReadConfig, readConfig, withdrawalText } from './read-config.ts';
 
 export interface CheckReport {
   readonly file: string | null;

@@ -23,7 +23,7 @@ import { query } from '@tandem/offline-store/sql/database';
 import { isOfSomeUser } from '@tandem/prediction/scoring/feature-source';
 import type { Databases } from '../command-line/environment.ts';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
-import { count, duration } from '../output/quantities.ts';
+import { count, duration } from '../output/text.ts';
 import { describeSources } from '../sources/describe-sources.ts';
 import { watchRequests } from '../sources/watch-table.ts';
 import { countUnscorable, type UnscorableUsers, type UnscorableValue } from './count-unscorable.ts';

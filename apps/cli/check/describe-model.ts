@@ -5,7 +5,7 @@ import { featureNames } from '@tandem/inference/model-metadata';
 import { describeTensor } from '@tandem/prediction/models/model-signature';
 import { bareName } from '../command-line/names.ts';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
-import { count } from '../output/quantities.ts';
+import { count } from '../output/text.ts';
 
 /** More inputs than this are told by their number. */
 const INPUTS_SHOWN = 3;

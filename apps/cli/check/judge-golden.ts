@@ -5,7 +5,7 @@ import type { Pool } from '@tandem/admission/sample-users';
 import type { TellStep } from '@tandem/admission/tell-step';
 import { CommandFailure } from '../command-line/failure.ts';
 import { type Finding, failed, ok } from '../output/finding.ts';
-import { count } from '../output/quantities.ts';
+import { count } from '../output/text.ts';
 import { compareGolden, type Difference, type GoldenComparison } from './compare-golden.ts';
 import { readGolden } from './read-golden.ts';
 

@@ -8,7 +8,7 @@ import type { Prediction } from '@tandem/freshness/predictor';
 import { findProvenance, type UserProvenance } from '@tandem/offline-store/features/provenance';
 import { explainFailure } from '../command-line/failure.ts';
 import { type Finding, failed, warning } from '../output/finding.ts';
-import { count, duration } from '../output/quantities.ts';
+import { count, duration } from '../output/text.ts';
 import { versionOf, withScorer } from './with-scorer.ts';
 
 export interface Sample {

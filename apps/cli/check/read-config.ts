@@ -1,13 +1,16 @@
 /**
- * Reads a config all the way to what can be adopted: the file, the queries as the database describes them, the models as
- * a trial run shows them. Everything that is wrong is told at once, with file, setting and remedy.
+ * Reads a config up to what can be adopted: the file, the queries as the database describes them, the models as a trial
+ * run shows them. Reports all problems at once, with file, setting and remedy. Also names what adopting would withdraw.
  */
+
 import { type CheckedPredictor, type Judged, judgePredictor } from '@tandem/admission/judge-predictor';
 import type { Pool, SampleLimits } from '@tandem/admission/sample-users';
 import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
 import { conflictsBetween } from '@tandem/config/adoptable';
 import { configError } from '@tandem/config/config-problem';
 import { loadConfig } from '@tandem/config/load-config';
+import { query } from '@tandem/offline-store/sql/database';
+import { schemaState } from '@tandem/offline-store/sql/migrate';
 
 export interface ReadConfig {
   /** Absolute. */
@@ -19,7 +22,7 @@ export interface ReadConfig {
  * Rejects with `config_invalid`, all problems in it; `unavailable` where the database does not answer; or `overloaded` where
  * the machine is too busy to try a model.
  * @param features the pool of feature statements
- * @param memoryLimitMb of the process that tries a model (model-memory.ts)
+ * @param memoryLimitMb of the process that tries a model
  */
 export async function readConfig(
   features: Pool,
@@ -43,3 +46,29 @@ export async function readConfig(
   if (problems.length > 0) throw configError(problems.map((problem) => ({ file, ...problem })));
   return { file, predictors: fit };
 }
+
+/** The predictors that are served, by name; none where the schema is not there yet. */
+async function findServed(pool: Pool): Promise<readonly string[]> {
+  if ((await schemaState(pool)).state !== 'current') return [];
+  const rows = await query<{ name: string }>(pool, {
+    text: 'select name from tandem.predictors where active order by name',
+  });
+  return rows.map(({ name }) => name);
+}
+
+/** Those that adopting a config of these predictors would withdraw: a config is all that a database serves. */
+export async function findWithdrawn(
+  pool: Pool,
+  predictors: readonly { readonly name: string }[],
+): Promise<readonly string[]> {
+  const kept = new Set(predictors.map(({ name }) => name));
+  return (await findServed(pool)).filter((name) => !kept.has(name));
+}
+
+/** `c_mlp is served now and not in second.config.ts: adopting withdraws it` */
+export function withdrawalText(names: readonly string[], config: string): string {
+  const [be, them] = names.length === 1 ? ['is', 'it'] : ['are', 'them'];
+  return `${names.join(', ')} ${be} served now and not in ${config}: adopting withdraws ${them}`;
+}
+
+export const KEEP_SERVED = 'to serve them together, put all under `predictors` of one config';

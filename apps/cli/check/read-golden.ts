@@ -3,7 +3,7 @@ import type { OutputField } from '@tandem/freshness/predictor';
 import { checkUserId, type KeyType } from '@tandem/freshness/user-id';
 import { CommandFailure } from '../command-line/failure.ts';
 import { type CsvRow, csvFailure, readCsv } from '../csv/read-csv.ts';
-import { count } from '../output/quantities.ts';
+import { count } from '../output/text.ts';
 
 /** Where a value lies in a prediction. */
 interface GoldenOutput {

@@ -11,7 +11,7 @@ import {
 } from '../command-line/environment.ts';
 import { knownPepperId, withKeys } from '../keys/open-keys.ts';
 import { type Finding, warning } from '../output/finding.ts';
-import { count } from '../output/quantities.ts';
+import { count } from '../output/text.ts';
 import { listSources } from '../sources/list-sources.ts';
 import { examineFeatureLogin } from './examine-feature-login.ts';
 import { examineSchema } from './examine-schema.ts';

@@ -3,7 +3,7 @@
 import { type Db, query } from '@tandem/offline-store/sql/database';
 import { grantsFor, quoteName } from '@tandem/offline-store/sql/rights';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
-import { duration } from '../output/quantities.ts';
+import { duration } from '../output/text.ts';
 
 export async function readPostgresFacts(db: Db): Promise<PostgresFacts> {
   const rows = await query<Omit<PostgresFacts, 'defaults' | 'schema'>>(db, {

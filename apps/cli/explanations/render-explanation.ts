@@ -2,8 +2,7 @@
 import type { Candidate, ExplainedFeature, Explanation } from '@tandem/client/wire';
 import type { Paint } from '../command-line/command.ts';
 import { REASONS, renderValue } from '../output/answer.ts';
-import { duration, moment } from '../output/quantities.ts';
-import { printable, renderFields, renderTable } from '../output/table.ts';
+import { duration, moment, printable, renderFields, renderTable } from '../output/text.ts';
 
 const STATES: Readonly<Record<Candidate['state'], string>> = {
   fresh: 'fresh: from the current context, in date',

@@ -2,8 +2,7 @@
 import type { KeptExplanation, KeptFeature, Replay } from '@tandem/client/explanations';
 import type { Paint, Tone } from '../command-line/command.ts';
 import { answerFields, renderValue } from '../output/answer.ts';
-import { moment } from '../output/quantities.ts';
-import { printable, renderFields, renderTable } from '../output/table.ts';
+import { moment, printable, renderFields, renderTable } from '../output/text.ts';
 
 const NO_INPUTS = {
   no_row: 'the feature source had no row of the user',

@@ -15,8 +15,7 @@ import {
   present,
 } from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
-import { ago, count, moment } from '../output/quantities.ts';
-import { renderTable } from '../output/table.ts';
+import { ago, count, moment, renderTable } from '../output/text.ts';
 import { renderReport } from './render-report.ts';
 
 export function generationCommands(cli: Cli): Command {

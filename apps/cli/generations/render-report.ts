@@ -1,8 +1,7 @@
 /** The report of a generation as people read it. */
 import type { GenerationReportView, OutputShiftView, SegmentValueView } from '@tandem/client/generation-report';
 import type { Paint, Tone } from '../command-line/command.ts';
-import { count, duration } from '../output/quantities.ts';
-import { printable, renderFields, renderTable } from '../output/table.ts';
+import { count, duration, printable, renderFields, renderTable } from '../output/text.ts';
 
 const VERDICTS: Readonly<Record<GenerationReportView['verdict'], readonly [Tone, string]>> = {
   passed: ['good', 'passed'],

@@ -8,7 +8,7 @@ import { schemaState } from '@tandem/offline-store/sql/migrate';
 import { inputMisfits } from '@tandem/prediction/models/input-fit';
 import { MAX_MODEL_BYTES, SMALLER_MODEL, tooLargeForModel } from '@tandem/prediction/models/model-limits';
 import { isTensorType } from '@tandem/prediction/models/tensor-range';
-import { findWithdrawn } from '../check/served-predictors.ts';
+import { findWithdrawn } from '../check/read-config.ts';
 import type { Databases } from '../command-line/environment.ts';
 import { CommandFailure, usageError } from '../command-line/failure.ts';
 import { type InputMatch, type InputTensor, matchInputs } from './match-inputs.ts';

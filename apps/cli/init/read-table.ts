@@ -5,7 +5,7 @@ import { isTandemError } from '@tandem/freshness/errors';
 import { query } from '@tandem/offline-store/sql/database';
 import { CommandFailure } from '../command-line/failure.ts';
 import { findByName, suggestion } from '../command-line/names.ts';
-import { count } from '../output/quantities.ts';
+import { count } from '../output/text.ts';
 import { findTable, type Relation } from './find-table.ts';
 import { type KeyFacts, kindOf, type TableColumn, type TableFacts, type TextFacts } from './table-facts.ts';
 

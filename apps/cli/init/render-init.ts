@@ -1,10 +1,9 @@
 /** What `init` tells of what it wrote: what was matched, what was not, and what to do next. */
 import { relative } from 'node:path';
 import { describeTensor } from '@tandem/prediction/models/model-signature';
-import { withdrawalText } from '../check/served-predictors.ts';
+import { withdrawalText } from '../check/read-config.ts';
 import type { Cli } from '../command-line/command.ts';
-import { count } from '../output/quantities.ts';
-import { printable, renderTable, shellWord } from '../output/table.ts';
+import { count, printable, renderTable, shellWord } from '../output/text.ts';
 import { DEFAULT_CONFIG, type InitResult } from './init-config.ts';
 import type { TableFacts } from './table-facts.ts';
 import { keyExpression } from './write-config.ts';

@@ -2,7 +2,7 @@
 
 import { aliasSql } from '@tandem/config/column-name';
 import { keyText, quote } from '@tandem/prediction/models/source-text';
-import { count } from '../output/quantities.ts';
+import { count } from '../output/text.ts';
 import type { InputMatch, MatchedFeature } from './match-inputs.ts';
 import type { MatchedOutput } from './match-outputs.ts';
 import { isPadded, kindOf, type TableFacts } from './table-facts.ts';

@@ -1,7 +1,7 @@
 import type { ApiKey } from '@tandem/offline-store/api-keys';
 import { expect, test } from 'vitest';
+import { renderKeys } from './commands.ts';
 import { parseRate } from './parse-key-options.ts';
-import { renderKeys } from './render-keys.ts';
 
 const KEY: ApiKey = {
   id: '3f9c2b7e01d4a586',

@@ -5,8 +5,7 @@ import type { Command } from 'commander';
 import { type Cli, type CommonOptions, createCommand, present } from '../command-line/command.ts';
 import { withPool } from '../command-line/environment.ts';
 import { createStepTeller } from '../output/progress.ts';
-import { count } from '../output/quantities.ts';
-import { printable, renderFields, shellWord } from '../output/table.ts';
+import { count, printable, renderFields, shellWord } from '../output/text.ts';
 import type { LoadReport } from './load-csv.ts';
 
 interface Options extends CommonOptions {

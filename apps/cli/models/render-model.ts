@@ -1,8 +1,7 @@
 /** Model versions as operators read them: a list, one in full, and the result of a push. */
 import type { ModelDetail, ModelView, ParityView } from '@tandem/client/model-wire';
 import type { Paint } from '../command-line/command.ts';
-import { ago, count, moment } from '../output/quantities.ts';
-import { printable, renderFields, renderTable } from '../output/table.ts';
+import { ago, count, moment, printable, renderFields, renderTable } from '../output/text.ts';
 
 /** Enough of a hash to tell files apart. */
 const HASH_SHOWN = 12;

@@ -14,8 +14,7 @@ import {
 } from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
 import { CommandFailure, usageError } from '../command-line/failure.ts';
-import { count } from '../output/quantities.ts';
-import { printable, renderFields } from '../output/table.ts';
+import { count, printable, renderFields } from '../output/text.ts';
 import { readOutcomes } from './read-outcomes.ts';
 
 export function outcomeCommands(cli: Cli): Command {

@@ -2,8 +2,7 @@
 import type { Answered, ManyResult } from '@tandem/client/predictions';
 import type { PredictionAnswer, PredictionValue, Source } from '@tandem/client/wire';
 import type { Paint, Tone } from '../command-line/command.ts';
-import { duration, moment } from './quantities.ts';
-import { printable, renderFields, renderTable } from './table.ts';
+import { duration, moment, printable, renderFields, renderTable } from './text.ts';
 
 const SOURCE_TONES: Readonly<Record<Source, Tone>> = { batch: 'good', live: 'good', stale: 'warn', default: 'warn' };
 

@@ -1,6 +1,6 @@
 /** What an examination found: fine, or worth a look, or in the way; each with its remedy. */
 import type { Paint, Tone } from '../command-line/command.ts';
-import { printable } from './table.ts';
+import { printable } from './text.ts';
 
 type Level = 'ok' | 'warning' | 'error';
 

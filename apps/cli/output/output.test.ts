@@ -2,8 +2,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { expect, test } from 'vitest';
 import { createPaint } from '../command-line/command.ts';
 import { nextTenth, renderProgressBar, renderTenth } from './progress.ts';
-import { ago, count, duration, moment } from './quantities.ts';
-import { printable, renderFields, renderTable } from './table.ts';
+import { ago, count, duration, moment, printable, renderFields, renderTable } from './text.ts';
 
 const terminal = { write: () => true, isTTY: true };
 

@@ -2,7 +2,7 @@
 
 import type { TellStep } from '@tandem/admission/tell-step';
 import type { Cli, Output } from '../command-line/command.ts';
-import { count, duration } from './quantities.ts';
+import { count, duration } from './text.ts';
 
 interface ProgressDisplay {
   update(progress: Progress): void;

@@ -1,6 +1,6 @@
 import { stripVTControlCharacters, styleText } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { clip, renderClipped, renderSentences, renderWrappedFields, wrap } from './table.ts';
+import { clip, renderClipped, renderSentences, renderWrappedFields, wrap } from './text.ts';
 
 const SENTENCE = 'reads without a prediction: 12 % of candidate and 0.1 % of stable; '.repeat(3).trim();
 const COLUMNS = ['check', 'state', 'why'].map((title) => ({ title }));

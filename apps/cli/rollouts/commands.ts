@@ -11,7 +11,7 @@ import {
   present,
 } from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
-import { printable } from '../output/table.ts';
+import { printable } from '../output/text.ts';
 import { findActive, findRollout, moveCommands } from './moves.ts';
 import { renderRolloutReport } from './render-report.ts';
 import { renderRollout, renderRollouts } from './render-rollout.ts';

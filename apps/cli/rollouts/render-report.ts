@@ -1,8 +1,7 @@
 /** A rollout's report as people read it: who was served, what was found, what follows. */
 import type { Judgement, OutcomeComparisonView, RolloutReport } from '@tandem/client/rollout-report';
 import type { Paint, Tone } from '../command-line/command.ts';
-import { count, duration } from '../output/quantities.ts';
-import { printable, renderSentences, renderTable, renderWrappedFields } from '../output/table.ts';
+import { count, duration, printable, renderSentences, renderTable, renderWrappedFields } from '../output/text.ts';
 import { renderRollout } from './render-rollout.ts';
 
 const VERDICTS: Readonly<Record<Judgement['verdict'], readonly [Tone, string]>> = {

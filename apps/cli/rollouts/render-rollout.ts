@@ -1,8 +1,7 @@
 /** Rollouts as people read them. */
 import type { RolloutState, RolloutView } from '@tandem/client/rollouts';
 import type { Paint, Tone } from '../command-line/command.ts';
-import { ago, moment } from '../output/quantities.ts';
-import { printable, renderClipped, renderTable, renderWrappedFields } from '../output/table.ts';
+import { ago, moment, printable, renderClipped, renderTable, renderWrappedFields } from '../output/text.ts';
 
 const TONES: Readonly<Record<RolloutState, Tone>> = {
   preparing: 'strong',

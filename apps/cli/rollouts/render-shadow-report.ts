@@ -1,7 +1,6 @@
 /** What a shadow found, for people: the users and their segments, the differences as bars, and what the candidate takes. */
 import type { ShadowComparisons, ShadowReport } from '@tandem/client/shadow-report';
-import { ago, count, duration } from '../output/quantities.ts';
-import { printable, renderFields, renderTable } from '../output/table.ts';
+import { ago, count, duration, printable, renderFields, renderTable } from '../output/text.ts';
 
 /** Characters of the longest bar. */
 const BAR_WIDTH = 40;

@@ -5,7 +5,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ApiOptions, type Cli, createApiCommand, given, present } from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
 import { usageError } from '../command-line/failure.ts';
-import { duration } from '../output/quantities.ts';
+import { duration } from '../output/text.ts';
 import { renderRollout } from './render-rollout.ts';
 
 interface Options extends ApiOptions {

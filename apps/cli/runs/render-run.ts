@@ -2,8 +2,7 @@
 import type { Run, RunState } from '@tandem/client/wire';
 import { isFinished } from '@tandem/client/wire';
 import type { Paint, Tone } from '../command-line/command.ts';
-import { ago, count, duration, moment } from '../output/quantities.ts';
-import { printable, renderFields, renderTable } from '../output/table.ts';
+import { ago, count, duration, moment, printable, renderFields, renderTable } from '../output/text.ts';
 
 const STATE_TONES: Readonly<Record<RunState, Tone>> = {
   planned: 'strong',

@@ -11,7 +11,7 @@ import {
 import { findDatabaseUrls, withDatabases, withPool } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import { renderFindings } from '../output/finding.ts';
-import { printable } from '../output/table.ts';
+import { printable } from '../output/text.ts';
 import type { WatchOptions } from './watch-table.ts';
 
 type Options = CommonOptions & WatchOptions;

@@ -5,7 +5,7 @@ import { describeQuery } from '@tandem/offline-store/features/feature-check';
 import { findQueryTables, type QueryTable } from '@tandem/offline-store/sources/query-tables';
 import type { DeclaredWatch, WatchedSource } from '@tandem/offline-store/sources/watched-sources';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
-import { shellWord } from '../output/table.ts';
+import { shellWord } from '../output/text.ts';
 
 const SUBJECT = 'sources';
 

@@ -6,7 +6,7 @@ import { findTable } from '@tandem/offline-store/sources/watchable-table';
 import { given } from '../command-line/command.ts';
 import type { Databases } from '../command-line/environment.ts';
 import { usageError } from '../command-line/failure.ts';
-import { printable } from '../output/table.ts';
+import { printable } from '../output/text.ts';
 import { findServedQueries } from './list-sources.ts';
 
 export interface WatchOptions {

@@ -6,7 +6,7 @@ import { isFinished, type PredictorView, type Run } from '@tandem/client/wire';
 import { findApiKey } from '../command-line/environment.ts';
 import { findPepper } from '../keys/open-keys.ts';
 import { withOwnKey } from '../keys/own-key.ts';
-import { ago, count, duration } from '../output/quantities.ts';
+import { ago, count, duration } from '../output/text.ts';
 import { followRun, throwUnlessDone } from '../runs/follow-run.ts';
 import { stepLabel, type UpContext } from './up-context.ts';
 

@@ -1,7 +1,7 @@
 /** What to try once everything runs. */
 import type { ToTry } from '../adopt/adopt-config.ts';
 import type { Paint } from '../command-line/command.ts';
-import { shellOperand, shellWord } from '../output/table.ts';
+import { shellOperand, shellWord } from '../output/text.ts';
 
 interface NextSteps {
   readonly url: string;

@@ -4,6 +4,9 @@ import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { sleepFor } from '@tandem/client/retry';
+import { readEnvironment } from '@tandem/config/environment';
+import { http } from '@tandem/config/environment-sections';
+import { findFreePort, isPortFree } from '@tandem/local-servers/ports';
 import { runCommand } from '@tandem/local-servers/run-command';
 import { announceRunning } from '@tandem/local-servers/running-file';
 import { openStateDir, type StateDir } from '@tandem/local-servers/state-dir';
@@ -13,10 +16,10 @@ import { type AdoptedConfig, adoptConfig, renderAdoption } from '../adopt/adopt-
 import { type Cli, present } from '../command-line/command.ts';
 import { type DatabaseUrls, modelMemoryMb, withDatabases } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
+import { findPortHolder } from '../doctor/port-holder.ts';
 import { pepperOfUp } from '../keys/open-keys.ts';
 import { asksForKeys } from '../keys/own-key.ts';
-import { duration } from '../output/quantities.ts';
-import { chooseAddress } from './choose-address.ts';
+import { duration } from '../output/text.ts';
 import { runFirstBatches } from './first-batch.ts';
 import { renderNextSteps, renderServersSteps } from './next-steps.ts';
 import { endLeftovers } from './node-process.ts';
@@ -143,4 +146,32 @@ async function loadExample({ cli, say }: UpContext, databaseUrl: string): Promis
   const { code, stdout, stderr } = await runCommand(process.execPath, [LOADER], { env });
   if (code !== 0) throw new CommandFailure(`the example's history was not loaded: ${(stderr || stdout).trim()}`);
   say('example', stdout.trim());
+}
+
+interface ApiAddress {
+  readonly port: number;
+  /** As reached from this machine. */
+  readonly url: string;
+}
+
+export async function chooseAddress(said: number | undefined, env: Readonly<NodeJS.ProcessEnv>): Promise<ApiAddress> {
+  const fromEnvironment = readEnvironment(env, { http }).http;
+  const wanted = said ?? fromEnvironment.port;
+  // The API could choose by itself, but then nobody would know where it listens.
+  const port = wanted === 0 ? await findFreePort() : wanted;
+  if (!(await isPortFree(port))) throw taken(port);
+  return { port, url: `http://${reachable(fromEnvironment.host)}:${port}` };
+}
+
+function reachable(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return '127.0.0.1';
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+function taken(port: number): CommandFailure {
+  const holder = findPortHolder(port);
+  const other = port === 65_535 ? port - 1 : port + 1;
+  return new CommandFailure(`port ${port} (PORT) is taken${holder === undefined ? '' : ` by ${holder}`}`, {
+    remedy: `end that program, or choose another port: npx tandem up --port ${other}, or PORT=${other} npm start`,
+  });
 }
