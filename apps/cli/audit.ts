@@ -28,7 +28,7 @@ function render(rows: readonly AuditRow[]): string[] {
   if (rows.length === 0) return ['nothing was moved yet'];
   const titles = ['number', 'at', 'who', 'what', 'predictor', 'why'];
   return renderClipped(
-    titles.map((title) => ({ title })),
+    titles,
     rows.map(({ number, at, actor, action, predictor, detail }) => [
       number,
       moment(at),

@@ -49,8 +49,5 @@ export function renderProcesses(processes: readonly ProcessView[], paint: Paint,
       printable(error ?? ''),
     ]);
   });
-  return renderTable(
-    titles.map((title) => ({ title })),
-    rows,
-  );
+  return renderTable(titles, rows);
 }

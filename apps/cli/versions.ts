@@ -13,7 +13,7 @@ import {
 } from './command-line/command.ts';
 import { connect } from './command-line/environment.ts';
 import { CommandFailure } from './command-line/failure.ts';
-import { ago, moment, renderTable } from './output/text.ts';
+import { ago, moment, renderTable, right } from './output/text.ts';
 
 export function versionCommands(cli: Cli): Command {
   return group('version', 'which model version is served', [versionListCommand(cli), versionRollbackCommand(cli)]);
@@ -33,11 +33,7 @@ function versionListCommand(cli: Cli): Command {
 }
 
 function renderStableVersions(versions: readonly StableVersionView[], paint: Paint, now: number): string[] {
-  const columns = [
-    { title: 'version', align: 'right' as const },
-    ...['stable since', 'until', 'age'].map((title) => ({ title })),
-    { title: 'kept generation', align: 'right' as const },
-  ];
+  const columns = [right('version'), 'stable since', 'until', 'age', right('kept generation')];
   const rows = versions.map(({ modelVersion, since, until, generation }) => [
     modelVersion,
     moment(since),

@@ -11,7 +11,7 @@ import {
 } from '@tandem/offline-store/sources/watch-source';
 import { judgePredictors } from '../check/judge-predictors.ts';
 import { findWithdrawn, KEEP_SERVED, readConfig, withdrawalText } from '../check/read-config.ts';
-import type { Paint } from '../command-line/command.ts';
+import { plain } from '../command-line/command.ts';
 import type { Databases } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 import { examineSchema } from '../doctor/examine-schema.ts';
@@ -104,8 +104,6 @@ async function judgeChanged(
 function withLevel(level: Finding['level'], findings: readonly Finding[]): readonly Finding[] {
   return findings.filter((finding) => finding.level === level);
 }
-
-const plain: Paint = (_, text) => text;
 
 function refusal(from: string, errors: readonly Finding[], command: string): CommandFailure {
   const found = renderFindings(errors, plain).map((line) => `  ${line}`);

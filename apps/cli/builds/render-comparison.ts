@@ -1,6 +1,6 @@
 /** An optimised build beside its parent, as people read it. */
 import type { BuildComparison, ComparedPace, ComparedVersion } from '@tandem/client/builds';
-import { count, printable, renderFields, renderTable } from '../output/text.ts';
+import { count, printable, renderFields, renderTable, right } from '../output/text.ts';
 
 type Row = readonly [what: string, parent: string, build: string, more: string];
 
@@ -20,15 +20,7 @@ export function renderComparison(comparison: BuildComparison): string[] {
   const kind = printable(build.build ?? 'build');
   return [
     `${predictor}: ${kind} build ${build.modelVersion} beside model version ${parent.modelVersion}, on ${usersText(users)}`,
-    ...renderTable(
-      [
-        { title: '' },
-        { title: `version ${parent.modelVersion}`, align: 'right' },
-        { title: `build ${build.modelVersion}`, align: 'right' },
-        { title: '' },
-      ],
-      rows,
-    ),
+    ...renderTable(['', right(`version ${parent.modelVersion}`), right(`build ${build.modelVersion}`), ''], rows),
     '',
     ...renderFields(answerFields(comparison)),
   ];

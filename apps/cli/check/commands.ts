@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { type Cli, type CommonOptions, createCommand, parseShare, present } from '../command-line/command.ts';
 import { findDatabaseUrls, modelMemoryMb, withDatabases } from '../command-line/environment.ts';
 import { CommandFailure, usageError } from '../command-line/failure.ts';
-import { renderValue } from '../output/answer.ts';
+import { renderOutputs, renderValue } from '../output/answer.ts';
 import { renderFindings, summarise } from '../output/finding.ts';
 import { createStepTeller } from '../output/progress.ts';
 import { duration, printable, renderFields } from '../output/text.ts';
@@ -77,12 +77,11 @@ function render({ paint }: Cli, { findings, samples }: CheckReport): string[] {
 }
 
 function renderSample({ predictor, userId, features, prediction, featuresMs, inferenceMs }: Sample): string[] {
-  const outputs = Object.entries(prediction).map(([name, value]) => `${printable(name)} ${renderValue(value)}`);
   const times = `features read in ${milliseconds(featuresMs)}, inferred in ${milliseconds(inferenceMs)}`;
-  const inputs = features.map(({ name, value }) => [name, value === null ? 'null' : renderValue(value)] as const);
+  const inputs = features.map(({ name, value }) => [name, renderValue(value)] as const);
   return [
     '',
-    `${predictor} for user ${printable(userId)}: ${outputs.join(', ')} (${times}), from`,
+    `${predictor} for user ${printable(userId)}: ${renderOutputs(prediction)} (${times}), from`,
     ...renderFields(inputs, '  '),
   ];
 }

@@ -1,8 +1,8 @@
 /** An explanation as an account: the answer, what decided it, what was there to choose from, what the model is given. */
 import type { Candidate, ExplainedFeature, Explanation } from '@tandem/client/wire';
 import type { Paint } from '../command-line/command.ts';
-import { REASONS, renderValue } from '../output/answer.ts';
-import { duration, moment, printable, renderFields, renderTable } from '../output/text.ts';
+import { REASONS, renderOrigin, renderOutputs, renderValue } from '../output/answer.ts';
+import { duration, moment, printable, renderFields, renderTable, right } from '../output/text.ts';
 
 const STATES: Readonly<Record<Candidate['state'], string>> = {
   fresh: 'fresh: from the current context, in date',
@@ -35,10 +35,9 @@ function renderAnswerOf({ answer, answerProblem, cacheStatus }: Explanation, pai
     const { title, detail } = answerProblem ?? { title: 'no answer', detail: undefined };
     return [paint('bad', `A read answers with an error: ${printable(detail ?? title)}`)];
   }
-  const outputs = Object.entries(answer.prediction).map(([name, value]) => `${printable(name)} ${renderValue(value)}`);
   const words = REASONS[answer.reason] ?? '';
   return [
-    `A read answers ${paint('strong', outputs.join(', '))}: ${answer.source}, because ${answer.reason} (${words}).`,
+    `A read answers ${paint('strong', renderOutputs(answer.prediction))}: ${answer.source}, because ${answer.reason} (${words}).`,
     ...(cacheStatus === null ? [] : [paint('faint', `Cache-Status: ${cacheStatus}`)]),
   ];
 }
@@ -75,7 +74,7 @@ function renderCandidates({ candidates, stores }: Explanation, paint: Paint): st
     duration(one.ageSeconds * 1000),
     paint(one.state === 'fresh' || one.state === 'restarted' ? 'good' : 'warn', STATES[one.state]),
   ]);
-  const columns = titles.map((title, i) => ({ title: i === 0 ? `  ${title}` : title }));
+  const columns = titles.map((title, i) => (i === 0 ? `  ${title}` : title));
   return [...failed, ...renderTable(columns, rows)];
 }
 
@@ -83,16 +82,11 @@ function renderFeatures({ features, featureFault, featureProblem }: Explanation,
   if (featureProblem !== null) return [paint('bad', `  ${printable(featureProblem.detail ?? featureProblem.title)}`)];
   const fault = featureFault === null ? [] : [paint('bad', `  cannot be scored: ${printable(featureFault)}`)];
   if (features.length === 0) return [...fault, '  the feature source has no row of this user'];
-  const rows = features.map((feature) => [`  ${feature.name}`, shownValue(feature.value), provenanceOf(feature)]);
-  return [...fault, ...renderTable([{ title: '  name' }, { title: 'value', align: 'right' }, { title: 'from' }], rows)];
+  const rows = features.map((feature) => [`  ${feature.name}`, renderValue(feature.value), provenanceOf(feature)]);
+  return [...fault, ...renderTable(['  name', right('value'), 'from'], rows)];
 }
 
 function provenanceOf({ rowValue, event }: ExplainedFeature): string {
-  if (event === undefined) return 'row';
-  const said = `event ${printable(event.id)} of ${printable(event.source)}, accepted ${moment(event.acceptedAt)} UTC`;
-  return rowValue === undefined ? said : `${said} (the row says ${shownValue(rowValue)})`;
-}
-
-function shownValue(value: number | string | null): string {
-  return value === null ? 'null' : renderValue(value);
+  const origin = renderOrigin(event);
+  return event === undefined || rowValue === undefined ? origin : `${origin} (the row says ${renderValue(rowValue)})`;
 }

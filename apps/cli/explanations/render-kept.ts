@@ -1,8 +1,8 @@
 /** Answers that were kept: in a list, one with what it was made of, and what came of computing it again. */
-import type { KeptExplanation, KeptFeature, Replay } from '@tandem/client/explanations';
+import type { KeptExplanation, Replay } from '@tandem/client/explanations';
 import type { Paint, Tone } from '../command-line/command.ts';
-import { answerFields, renderValue } from '../output/answer.ts';
-import { moment, printable, renderFields, renderTable } from '../output/text.ts';
+import { answerFields, renderOrigin, renderOutputs, renderValue } from '../output/answer.ts';
+import { moment, printable, renderFields, renderTable, right } from '../output/text.ts';
 
 const NO_INPUTS = {
   no_row: 'the feature source had no row of the user',
@@ -13,7 +13,7 @@ export function renderKeptList(explanations: readonly KeptExplanation[]): string
   if (explanations.length === 0) return ['no answer is kept; the setting `explanations` of a predictor keeps them'];
   const titles = ['id', 'answered', 'predictor', 'user', 'prediction', 'source', 'reason', 'model', 'inputs'];
   return renderTable(
-    titles.map((title) => ({ title })),
+    titles,
     explanations.map(({ id, at, answer, inputs }) => [
       id,
       moment(at),
@@ -59,19 +59,14 @@ function renderInputs(inputs: NonNullable<KeptExplanation['inputs']>, paint: Pai
     `  ${whose}; context version ${contextVersion}${other}`,
     ...(fault === null ? [] : [paint('bad', `  cannot be scored: ${printable(fault)}`)]),
     ...renderTable(
-      [{ title: '  name' }, { title: 'value', align: 'right' as const }, { title: 'from' }],
-      features.map((feature) => [`  ${printable(feature.name)}`, shown(feature.value), whereFrom(feature)]),
+      ['  name', right('value'), 'from'],
+      features.map((feature) => [
+        `  ${printable(feature.name)}`,
+        renderValue(feature.value),
+        renderOrigin(feature.event),
+      ]),
     ),
   ];
-}
-
-function whereFrom({ event }: KeptFeature): string {
-  if (event === undefined) return 'row';
-  return `event ${printable(event.id)} of ${printable(event.source)}, accepted ${moment(event.acceptedAt)} UTC`;
-}
-
-function shown(value: number | string | null): string {
-  return value === null ? 'null' : renderValue(value);
 }
 
 const VERDICTS: Readonly<Record<Replay['verdict'], readonly [Tone, string]>> = {
@@ -86,16 +81,10 @@ export function renderReplay(replay: Replay, paint: Paint): string[] {
   const [tone, words] = VERDICTS[verdict];
   return renderFields([
     ['verdict', `${paint(tone, words)}: ${printable(reason)}`],
-    ['kept', outputs(kept)],
-    ...(recomputed === null ? [] : [['now', outputs(recomputed)] as const]),
+    ['kept', renderOutputs(kept)],
+    ...(recomputed === null ? [] : [['now', renderOutputs(recomputed)] as const]),
     ...(difference === null ? [] : [['furthest', furthest(difference, tolerance)] as const]),
   ]);
-}
-
-function outputs(prediction: Replay['kept']): string {
-  return Object.entries(prediction)
-    .map(([name, value]) => `${printable(name)} ${renderValue(value)}`)
-    .join(', ');
 }
 
 function furthest(difference: NonNullable<Replay['difference']>, tolerance: number | null): string {

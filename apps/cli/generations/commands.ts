@@ -15,7 +15,7 @@ import {
   present,
 } from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';
-import { ago, count, moment, renderTable } from '../output/text.ts';
+import { ago, count, moment, renderTable, right } from '../output/text.ts';
 import { renderReport } from './render-report.ts';
 
 export function generationCommands(cli: Cli): Command {
@@ -138,13 +138,7 @@ async function agreeToRollBack(cli: Cli, client: Client, predictor: string, want
 
 function renderGenerations(generations: readonly GenerationView[], paint: Paint, now: number): string[] {
   if (generations.length === 0) return ['no generation yet; make one: tandem run start <predictor>'];
-  const columns = [
-    { title: 'generation', align: 'right' as const },
-    { title: 'state' },
-    { title: 'model', align: 'right' as const },
-    { title: 'users', align: 'right' as const },
-    ...['published', 'age', 'run'].map((title) => ({ title })),
-  ];
+  const columns = [right('generation'), 'state', right('model'), right('users'), 'published', 'age', 'run'];
   const rows = generations.map(({ generation, state, inForce, modelVersion, users, publishedAt, runId }) => [
     generation,
     inForce ? paint('good', 'in force') : state,

@@ -1,7 +1,7 @@
 /** The report of a generation as people read it. */
 import type { GenerationReportView, OutputShiftView, SegmentValueView } from '@tandem/client/generation-report';
 import type { Paint, Tone } from '../command-line/command.ts';
-import { count, duration, printable, renderFields, renderTable } from '../output/text.ts';
+import { count, duration, printable, renderFields, renderTable, right } from '../output/text.ts';
 
 const VERDICTS: Readonly<Record<GenerationReportView['verdict'], readonly [Tone, string]>> = {
   passed: ['good', 'passed'],
@@ -68,18 +68,16 @@ function shiftCells(shift: OutputShiftView | null): string[] {
   return [...[psi, meanBefore, meanNow, meanAbsoluteDelta, p99AbsoluteDelta].map(short), percent(changed)];
 }
 
-const right = (title: string) => ({ title, align: 'right' as const });
-
 function shiftTable({ outputs }: Figures): string[] {
   if (outputs.length === 0) return [];
   const rows = outputs.map((output) => [printable(output.name), ...shiftCells(output)]);
-  return ['', ...renderTable([{ title: 'output' }, ...SHIFT_TITLES.map(right)], rows)];
+  return ['', ...renderTable(['output', ...SHIFT_TITLES.map(right)], rows)];
 }
 
 function moverTable({ movers }: GenerationReportView): string[] {
   if (movers.length === 0) return [];
   const rows = movers.map(({ userId, before, now, delta }) => [printable(userId), ...[before, now, delta].map(short)]);
-  return ['', ...renderTable([{ title: 'moved furthest' }, ...['before', 'now', 'Δ'].map(right)], rows)];
+  return ['', ...renderTable(['moved furthest', ...['before', 'now', 'Δ'].map(right)], rows)];
 }
 
 function segmentTable({ column, values, others }: Figures['segments'][number]): string[] {
@@ -90,7 +88,7 @@ function segmentTable({ column, values, others }: Figures['segments'][number]): 
     flips === null ? '' : percent(flips.rate),
   ];
   const rows = values.map((one) => row(one.value === null ? '(none)' : printable(one.value), one));
-  const columns = [{ title: printable(column) }, ...['users', ...SHIFT_TITLES, 'flips'].map(right)];
+  const columns = [printable(column), ...['users', ...SHIFT_TITLES, 'flips'].map(right)];
   return ['', ...renderTable(columns, others === null ? rows : [...rows, row('(others)', others)])];
 }
 

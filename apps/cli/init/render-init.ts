@@ -24,7 +24,7 @@ export function renderInit({ cwd, paint }: Cli, result: InitResult): string[] {
   return [
     `${path}: predictor ${result.predictor}, features from ${printable(table.sql)}${rows}`,
     '',
-    ...renderTable([{ title: 'model' }, { title: '' }, { title: 'table or answer' }], mapping(result)).map(printable),
+    ...renderTable(['model', '', 'table or answer'], mapping(result)).map(printable),
     '',
     ...inputs.leftOut.map(({ column, why }) => `left out  ${printable(column.name)}: ${why}`),
     ...notes.map((note) => `${paint('warn', 'note')}      ${printable(note)}`),

@@ -145,10 +145,7 @@ export function renderKeys(keys: readonly ApiKey[], paint: Paint, now: number): 
     ago(key.createdAt, now),
     endOf(key),
   ]);
-  return renderTable(
-    titles.map((title) => ({ title })),
-    rows,
-  );
+  return renderTable(titles, rows);
 }
 
 /** A key that was made just now: its text alone on a line, to be copied. */

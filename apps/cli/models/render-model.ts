@@ -1,7 +1,7 @@
 /** Model versions as operators read them: a list, one in full, and the result of a push. */
 import type { ModelDetail, ModelView, ParityView } from '@tandem/client/model-wire';
 import type { Paint } from '../command-line/command.ts';
-import { ago, count, moment, printable, renderFields, renderTable } from '../output/text.ts';
+import { ago, count, moment, printable, renderFields, renderTable, right } from '../output/text.ts';
 
 /** Enough of a hash to tell files apart. */
 const HASH_SHOWN = 12;
@@ -9,9 +9,15 @@ const HASH_SHOWN = 12;
 export function renderModels(models: readonly ModelView[], paint: Paint, now: number): string[] {
   if (models.length === 0) return ['no model version yet; adopt a config: tandem adopt'];
   const columns = [
-    { title: 'predictor' },
-    { title: 'version', align: 'right' as const },
-    ...['served as', 'labels', 'artifact', 'came', 'age', 'inputs', 'outputs'].map((title) => ({ title })),
+    'predictor',
+    right('version'),
+    'served as',
+    'labels',
+    'artifact',
+    'came',
+    'age',
+    'inputs',
+    'outputs',
   ];
   const rows = models.map(
     ({ predictor, modelVersion, variants, labels, artifact, createdAt, archivedAt, inputs, outputs }) => [

@@ -1,8 +1,9 @@
 /** Answers as people read them: the prediction first, then where it comes from and why. */
+import type { KeptFeature } from '@tandem/client/explanations';
 import type { Answered, ManyResult } from '@tandem/client/predictions';
 import type { PredictionAnswer, PredictionValue, Source } from '@tandem/client/wire';
 import type { Paint, Tone } from '../command-line/command.ts';
-import { duration, moment, printable, renderFields, renderTable } from './text.ts';
+import { duration, moment, printable, renderFields, renderTable, right } from './text.ts';
 
 const SOURCE_TONES: Readonly<Record<Source, Tone>> = { batch: 'good', live: 'good', stale: 'warn', default: 'warn' };
 
@@ -46,11 +47,7 @@ export function answerFields(answer: PredictionAnswer, paint: Paint): [name: str
 export function renderManyAnswers(results: readonly ManyResult[], paint: Paint): string[] {
   const answers = results.flatMap(({ answer }) => (answer === null ? [] : [answer]));
   const names = [...new Set(answers.flatMap((answer) => Object.keys(answer.prediction)))];
-  const columns = [
-    { title: 'user' },
-    ...names.map((title) => ({ title, align: 'right' as const })),
-    ...['source', 'reason', 'model', 'age'].map((title) => ({ title })),
-  ];
+  const columns = ['user', ...names.map(right), 'source', 'reason', 'model', 'age'];
   const rows = results.map(({ userId, answer }) => {
     if (answer === null) return [printable(userId)];
     const { prediction, source, reason, ageSeconds } = answer;
@@ -72,10 +69,25 @@ export function renderManyAnswers(results: readonly ManyResult[], paint: Paint):
   return [head, ...lines.map((line, i) => line + refusals[i])];
 }
 
-export function renderValue(value: PredictionValue | undefined): string {
+/** Returns the text of a feature or an output: empty where there is none. */
+export function renderValue(value: PredictionValue | null | undefined): string {
   if (value === undefined) return '';
+  if (value === null) return 'null';
   if (typeof value === 'object') return `[${value.map((item) => printable(String(item))).join(', ')}]`;
   return printable(String(value));
+}
+
+/** Returns the outputs of a prediction on one line: `score 0.42, segment loyal`. */
+export function renderOutputs(prediction: PredictionAnswer['prediction']): string {
+  return outputsOf(prediction)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ');
+}
+
+/** Returns where the value of a feature comes from. */
+export function renderOrigin(event: KeptFeature['event']): string {
+  if (event === undefined) return 'row';
+  return `event ${printable(event.id)} of ${printable(event.source)}, accepted ${moment(event.acceptedAt)} UTC`;
 }
 
 function outputsOf(prediction: PredictionAnswer['prediction']): [string, string][] {

@@ -30,19 +30,27 @@ export function moment(iso: string | null): string {
   return iso === null ? '' : iso.slice(0, 19).replace('T', ' ');
 }
 
-interface Column {
+interface TitledColumn {
   readonly title: string;
-  /** Numbers stand at the right. */
   readonly align?: 'right';
+}
+
+/** A column by its title alone stands at the left. */
+type Column = string | TitledColumn;
+
+/** A column of numbers, which stand at the right. */
+export function right(title: string): TitledColumn {
+  return { title, align: 'right' };
 }
 
 /** Lines of a table with a head; two spaces between columns, none at a line's end. Cells may hold colours. */
 export function renderTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string[] {
-  const head = columns.map((column) => column.title);
-  const widths = columns.map((_, i) => Math.max(...[head, ...rows].map((row) => visibleWidth(row[i] ?? ''))));
+  const titled = columns.map((column): TitledColumn => (typeof column === 'string' ? { title: column } : column));
+  const head = titled.map(({ title }) => title);
+  const widths = head.map((_, i) => Math.max(...[head, ...rows].map((row) => visibleWidth(row[i] ?? ''))));
   return [head, ...rows].map((row) =>
-    columns
-      .map((column, i) => pad(row[i] ?? '', widths[i] ?? 0, column.align === 'right'))
+    titled
+      .map(({ align }, i) => pad(row[i] ?? '', widths[i] ?? 0, align === 'right'))
       .join('  ')
       .trimEnd(),
   );

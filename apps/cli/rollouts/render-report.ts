@@ -1,7 +1,15 @@
 /** A rollout's report as people read it: who was served, what was found, what follows. */
 import type { Judgement, OutcomeComparisonView, RolloutReport } from '@tandem/client/rollout-report';
 import type { Paint, Tone } from '../command-line/command.ts';
-import { count, duration, printable, renderSentences, renderTable, renderWrappedFields } from '../output/text.ts';
+import {
+  count,
+  duration,
+  printable,
+  renderSentences,
+  renderTable,
+  renderWrappedFields,
+  right,
+} from '../output/text.ts';
 import { renderRollout } from './render-rollout.ts';
 
 const VERDICTS: Readonly<Record<Judgement['verdict'], readonly [Tone, string]>> = {
@@ -50,8 +58,7 @@ function whyOf({ why, checks }: Judgement): string {
 }
 
 function renderArms({ arms }: RolloutReport): string[] {
-  const right = { align: 'right' as const };
-  const titles = ['users', 'reads', 'errors', 'slow', 'live'].map((title) => ({ title, ...right }));
+  const titles = ['users', 'reads', 'errors', 'slow', 'live'].map(right);
   const rows = arms.map(({ variant, users, reads, errors, slow, sources }) => [
     variant,
     count(users),
@@ -60,17 +67,14 @@ function renderArms({ arms }: RolloutReport): string[] {
     shareOf(slow, reads),
     shareOf(sources.live ?? 0, reads),
   ]);
-  return renderTable([{ title: 'variant' }, ...titles], rows);
+  return renderTable(['variant', ...titles], rows);
 }
 
 function renderChecks({ checks }: Judgement, paint: Paint): string[] {
   const rows = checks.map(
     ({ name, arm, state, why }) => [name, arm ?? '', paint(STATES[state], state), printable(why)] as const,
   );
-  return renderSentences(
-    ['check', 'variant', 'state', 'why'].map((title) => ({ title })),
-    rows,
-  );
+  return renderSentences(['check', 'variant', 'state', 'why'], rows);
 }
 
 /** A table with the one interval of each difference, and a sentence with what follows. */
@@ -85,15 +89,7 @@ function renderOutcomes(outcomes: readonly OutcomeComparisonView[]): string[] {
     one.pValue.toPrecision(2),
   ]);
   const titles = ['outcome', 'variant', 'stable', 'arm', 'difference', 'p'];
-  return [
-    '',
-    ...renderTable(
-      titles.map((title) => ({ title })),
-      rows,
-    ),
-    '',
-    ...outcomes.map(({ conclusion }) => printable(conclusion.text)),
-  ];
+  return ['', ...renderTable(titles, rows), '', ...outcomes.map(({ conclusion }) => printable(conclusion.text))];
 }
 
 /** In the outcome's own unit, which is what the p-value is of; a ratio to a mean near zero says little. */

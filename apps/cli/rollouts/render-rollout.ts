@@ -1,7 +1,7 @@
 /** Rollouts as people read them. */
 import type { RolloutState, RolloutView } from '@tandem/client/rollouts';
 import type { Paint, Tone } from '../command-line/command.ts';
-import { ago, moment, printable, renderClipped, renderTable, renderWrappedFields } from '../output/text.ts';
+import { ago, moment, printable, renderClipped, renderTable, renderWrappedFields, right } from '../output/text.ts';
 
 const TONES: Readonly<Record<RolloutState, Tone>> = {
   preparing: 'strong',
@@ -23,10 +23,7 @@ export function renderRollout(rollout: RolloutView, paint: Paint, now: number, s
     ['asked', `${moment(createdAt)} UTC (${ago(createdAt, now)}) by ${printable(createdBy)}`],
   ]);
   if (arms.length === 0) return lines;
-  const columns = [
-    ...['variant', 'model version', 'generation'].map((title) => ({ title })),
-    { title: 'users', align: 'right' as const },
-  ];
+  const columns = ['variant', 'model version', 'generation', right('users')];
   const rows = arms.map((arm) => [arm.variant, arm.modelVersion, arm.generation ?? 'none yet', `${arm.percent} %`]);
   return [...lines, ...renderTable(columns, rows)];
 }
@@ -42,10 +39,7 @@ export function renderRollouts(rollouts: readonly RolloutView[], paint: Paint, n
     ago(rollout.createdAt, now),
     printable(rollout.reason),
   ]);
-  return renderClipped(
-    titles.map((title) => ({ title })),
-    rows,
-  );
+  return renderClipped(titles, rows);
 }
 
 function kindOf({ kind, step, percent, plan }: RolloutView): string {

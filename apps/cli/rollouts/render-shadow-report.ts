@@ -1,6 +1,6 @@
 /** What a shadow found, for people: the users and their segments, the differences as bars, and what the candidate takes. */
 import type { ShadowComparisons, ShadowReport } from '@tandem/client/shadow-report';
-import { ago, count, duration, printable, renderFields, renderTable } from '../output/text.ts';
+import { ago, count, duration, printable, renderFields, renderTable, right } from '../output/text.ts';
 
 /** Characters of the longest bar. */
 const BAR_WIDTH = 40;
@@ -41,19 +41,18 @@ function headOf(report: ShadowReport, now: number): [string, string][] {
 function renderOutcomes({ outcomes }: ShadowReport): string[] {
   const rows = Object.entries(outcomes).filter(([, answers]) => answers > 0);
   return renderTable(
-    [{ title: 'served answers' }, { title: '', align: 'right' }],
+    ['served answers', right('')],
     rows.sort(([, one], [, other]) => other - one).map(([outcome, answers]) => [outcome, count(answers)]),
   );
 }
 
 function renderSegments({ everybody, segments }: ShadowReport): string[] {
-  const right = (title: string) => ({ title, align: 'right' as const });
   const columns = ['compared', 'differ', 'mean', 'deviation', 'largest', 'flips', '↑', '↓', '95 %'].map(right);
   const rows = segments.map(({ feature, value, ...found }) => [
     printable(value === null ? `${feature}: all others` : `${feature} = ${value}`),
     ...cellsOf(found),
   ]);
-  return renderTable([{ title: 'users' }, ...columns], [['everybody', ...cellsOf(everybody)], ...rows]);
+  return renderTable(['users', ...columns], [['everybody', ...cellsOf(everybody)], ...rows]);
 }
 
 function cellsOf({ compared, differentShare, meanDelta, deviation, largestDelta, flips }: ShadowComparisons): string[] {
@@ -75,15 +74,13 @@ function renderDeltas({ deltas }: ShadowComparisons): string[] {
     // One that is there is to be seen.
     answers === 0 ? '' : '█'.repeat(Math.max(1, Math.round((answers / most) * BAR_WIDTH))),
   ]);
-  const right = { title: '', align: 'right' as const };
-  return rows.length === 0 ? [] : renderTable([right, { title: '' }, right, right, { title: '' }], rows).slice(1);
+  return rows.length === 0 ? [] : renderTable([right(''), '', right(''), right(''), ''], rows).slice(1);
 }
 
 function renderMovers({ movers }: ShadowReport): string[] {
   if (movers.length === 0) return [];
-  const right = (title: string) => ({ title, align: 'right' as const });
   return renderTable(
-    [{ title: 'user' }, right('served'), right('candidate')],
+    ['user', right('served'), right('candidate')],
     movers
       .slice(0, MOVERS)
       .map(({ userId, served, candidate }) => [printable(userId), String(served), String(candidate)]),

@@ -2,7 +2,7 @@
 import type { Run, RunState } from '@tandem/client/wire';
 import { isFinished } from '@tandem/client/wire';
 import type { Paint, Tone } from '../command-line/command.ts';
-import { ago, count, duration, moment, printable, renderFields, renderTable } from '../output/text.ts';
+import { ago, count, duration, moment, printable, renderFields, renderTable, right } from '../output/text.ts';
 
 const STATE_TONES: Readonly<Record<RunState, Tone>> = {
   planned: 'strong',
@@ -31,11 +31,7 @@ export function renderRun(run: Run, paint: Paint, now: number): string[] {
 
 export function renderRuns(runs: readonly Run[], paint: Paint, now: number): string[] {
   if (runs.length === 0) return ['no runs yet; start one: tandem run start <predictor>'];
-  const columns = [
-    ...['run', 'predictor', 'scope', 'state'].map((title) => ({ title })),
-    { title: 'users', align: 'right' as const },
-    ...['generation', 'asked', 'took'].map((title) => ({ title })),
-  ];
+  const columns = ['run', 'predictor', 'scope', 'state', right('users'), 'generation', 'asked', 'took'];
   const rows = runs.map((run) => [
     run.id,
     run.predictor,

@@ -1,7 +1,7 @@
 /** What the steps of `tandem up` share, and the lines that report them: `postgres  running on 127.0.0.1:41234`. */
 
 import type { StateDir } from '@tandem/local-servers/state-dir';
-import type { Cli, CommonOptions } from '../command-line/command.ts';
+import { type Cli, type CommonOptions, plain } from '../command-line/command.ts';
 import type { Supervised, SupervisorParts } from './supervise.ts';
 
 export interface UpOptions extends CommonOptions {
@@ -42,7 +42,7 @@ export function stepLabel(step: string): string {
 /** With `--json`, standard output is the result's alone. */
 export function createSay(cli: Cli, { json }: CommonOptions): Say {
   const stream = json ? cli.stderr : cli.stdout;
-  const paint: Cli['paint'] = json ? (_tone, text) => text : cli.paint;
+  const paint: Cli['paint'] = json ? plain : cli.paint;
   return (step, text) => {
     const [first = '', ...more] = text.split('\n');
     stream.write(`${paint('strong', stepLabel(step))}${first}\n`);
