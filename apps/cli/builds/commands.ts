@@ -18,9 +18,8 @@ import {
 } from '../command-line/command.ts';
 import { connect, findDatabaseUrls, withDatabases } from '../command-line/environment.ts';
 import { CommandFailure, usageError } from '../command-line/failure.ts';
-import { readModelFile } from '../models/read-model-file.ts';
+import { readModelFile, uploadVersion } from '../models/model-file.ts';
 import { renderPushed } from '../models/render-model.ts';
-import { createProgressDisplay } from '../output/progress.ts';
 import { count } from '../output/text.ts';
 import { buildCompareCommand } from './compare.ts';
 import { findPython, quantise } from './quantise.ts';
@@ -152,24 +151,15 @@ async function pushBuild(cli: Cli, build: Build, options: PushBuildOptions): Pro
   ]);
 }
 
-async function send(cli: Cli, { predictor, parent, kind, model }: Build, options: PushBuildOptions) {
+function send(cli: Cli, { predictor, parent, kind, model }: Build, options: PushBuildOptions) {
   const { rowByRow, label, note, metric } = options;
   const push = {
     ...{ parent: String(parent), build: kind },
     ...given({ rowByRow, label, note, metrics: metric }),
   };
-  const progress = createProgressDisplay(cli, 'bytes');
-  const begin = cli.now();
-  const onProgress = (done: number, total: number) => {
-    progress.update({ done, total, elapsedMs: cli.now() - begin });
-    if (done === total) progress.end();
-  };
-  return connect(cli, options)
-    .pushVersion(predictor, model, push, { onProgress, signal: cli.signal })
-    .catch((error: unknown) => {
-      throw inWordsOfCommand(error);
-    })
-    .finally(() => progress.end());
+  return uploadVersion(cli, options, predictor, { model, push }).catch((error: unknown) => {
+    throw inWordsOfCommand(error);
+  });
 }
 
 /** What the service calls `rowByRow` is an option here. */

@@ -4,7 +4,7 @@ import { type ApiOptions, type Cli, createApiCommand, given, parseWhole, present
 import { connect } from '../command-line/environment.ts';
 import { CommandFailure, usageError } from '../command-line/failure.ts';
 import { splitCsv } from '../csv/read-csv.ts';
-import { readNamedFile } from '../models/read-model-file.ts';
+import { readNamedFile } from '../models/model-file.ts';
 import { renderComparison } from './render-comparison.ts';
 
 interface Options extends ApiOptions {

@@ -11,11 +11,9 @@ import {
   parseWhole,
   present,
 } from '../command-line/command.ts';
-import { connect } from '../command-line/environment.ts';
 import { usageError } from '../command-line/failure.ts';
-import { createProgressDisplay } from '../output/progress.ts';
+import { readModelFile, readNamedFile, uploadVersion } from './model-file.ts';
 import type { PushedConfig } from './pushed-config.ts';
-import { readModelFile, readNamedFile } from './read-model-file.ts';
 import { renderPushed } from './render-model.ts';
 
 interface Options extends ApiOptions {
@@ -52,17 +50,10 @@ goes on, and the same definition is the same model version. It then gets the not
     .option('--parent <version>', 'of an optimised build: the version that it was made of', parseWhole(1))
     .option('--build <kind>', 'of an optimised build: int8, pruned, distilled')
     .action(async (predictor: string, file: string | undefined, options: Options) => {
-      const { model, push } = await gather(cli, predictor, file, options);
-      const progress = createProgressDisplay(cli, 'bytes');
-      const begin = cli.now();
-      const onProgress = (done: number, total: number) => {
-        progress.update({ done, total, elapsedMs: cli.now() - begin });
-        if (done === total) progress.end();
-        if (done === total) cli.stderr.write('uploaded; the service tries it …\n');
-      };
-      const version = await connect(cli, options)
-        .pushVersion(predictor, model, push, { onProgress, signal: cli.signal })
-        .finally(() => progress.end());
+      const pushed = await gather(cli, predictor, file, options);
+      const version = await uploadVersion(cli, options, predictor, pushed, () => {
+        cli.stderr.write('uploaded; the service tries it …\n');
+      });
       present(cli, options, version, () => renderPushed(version));
     });
 }

@@ -1,9 +1,13 @@
-/** A file that a command names, with what is wrong where it cannot be read. */
+/** Model files that commands name: reads them, and uploads them as model versions. */
+
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import type { ModelDetail, PushInput } from '@tandem/client/model-wire';
 import { MAX_MODEL_BYTES, SMALLER_MODEL, tooLargeForModel } from '@tandem/prediction/models/model-limits';
-import type { Cli } from '../command-line/command.ts';
+import type { ApiOptions, Cli } from '../command-line/command.ts';
+import { connect } from '../command-line/environment.ts';
 import { CommandFailure } from '../command-line/failure.ts';
+import { createProgressDisplay } from '../output/progress.ts';
 
 /** Reads a model file. Rejects where it is empty, or larger than a model may be: the service would refuse it. */
 export async function readModelFile(cli: Pick<Cli, 'cwd'>, file: string): Promise<Buffer> {
@@ -15,6 +19,7 @@ export async function readModelFile(cli: Pick<Cli, 'cwd'>, file: string): Promis
   return bytes;
 }
 
+/** Reads a file. Rejects with its path and the reason if it cannot. */
 export async function readNamedFile({ cwd }: Pick<Cli, 'cwd'>, file: string): Promise<Buffer> {
   const path = resolve(cwd, file);
   return readFile(path).catch((cause: unknown) => {
@@ -22,4 +27,25 @@ export async function readNamedFile({ cwd }: Pick<Cli, 'cwd'>, file: string): Pr
     const problem = code === 'ENOENT' ? `there is no file ${path}` : `${path} cannot be read (${code})`;
     throw new CommandFailure(problem, { remedy: 'correct the path, or make the file readable', cause });
   });
+}
+
+/** Uploads a model file as a version of a predictor, and shows how far it is. */
+export async function uploadVersion(
+  cli: Cli,
+  options: ApiOptions,
+  predictor: string,
+  { model, push }: { readonly model: Uint8Array; readonly push: PushInput },
+  onUploaded: () => void = () => undefined,
+): Promise<ModelDetail> {
+  const progress = createProgressDisplay(cli, 'bytes');
+  const begin = cli.now();
+  const onProgress = (done: number, total: number) => {
+    progress.update({ done, total, elapsedMs: cli.now() - begin });
+    if (done < total) return;
+    progress.end();
+    onUploaded();
+  };
+  return connect(cli, options)
+    .pushVersion(predictor, model, push, { onProgress, signal: cli.signal })
+    .finally(() => progress.end());
 }

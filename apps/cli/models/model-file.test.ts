@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MAX_MODEL_BYTES } from '@tandem/prediction/models/model-limits';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readModelFile } from './read-model-file.ts';
+import { readModelFile } from './model-file.ts';
 
 let cwd: string;
 beforeAll(async () => {
