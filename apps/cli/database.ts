@@ -1,4 +1,6 @@
-/** `tandem migrate` and `tandem history rotate`: what a database needs after an update of Tandem, and after a restore. */
+/**
+ * `tandem migrate` and `tandem history rotate`: what a database needs after an update of Tandem, and after a restore.
+ */
 import type { Command } from 'commander';
 import { type Cli, type CommonOptions, createCommand, group, present } from './command-line/command.ts';
 import { findDatabaseUrl, withPool } from './command-line/environment.ts';

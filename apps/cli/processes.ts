@@ -1,5 +1,4 @@
 /** `tandem process`: the live processes, and which model versions each has loaded. */
-
 import type { ProcessView } from '@tandem/client/wire';
 import type { Command } from 'commander';
 import {

@@ -1,5 +1,4 @@
 /** `tandem user`: erases a user from every store, and ends an erasure. */
-
 import type { ErasureReceipt } from '@tandem/client/wire';
 import type { Command } from 'commander';
 import { type ApiOptions, type Cli, confirm, createApiCommand, group, present } from './command-line/command.ts';

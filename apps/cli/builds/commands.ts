@@ -1,5 +1,7 @@
-/** `tandem build create` and `register`: make or take an optimised build, and push it beside the model version that it was made of. */
-
+/**
+ * `tandem build create` and `register`: make or take an optimised build, and push it beside the model version that it
+ * was made of.
+ */
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { CalibrationRows } from '@tandem/admission/calibration-rows';

@@ -1,5 +1,7 @@
-/** Finds a Python that can quantise, and runs quantise.py on files in a temporary folder: they may hold features of users. */
-
+/**
+ * Finds a Python that can quantise, and runs quantise.py on files in a temporary folder: they may hold features of
+ * users.
+ */
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

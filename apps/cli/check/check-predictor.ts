@@ -1,5 +1,4 @@
 /** Judges one predictor against the database that it would be served from. */
-
 import { namingUser } from '@tandem/admission/find-failing-user';
 import { type CheckedPredictor, settingProblem } from '@tandem/admission/judge-predictor';
 import type { Pool } from '@tandem/admission/sample-users';

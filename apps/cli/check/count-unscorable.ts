@@ -1,5 +1,4 @@
 /** How many users a run could not score, and for which columns: what `check` says before a night's run does. */
-
 import type { Pool } from '@tandem/admission/sample-users';
 import type { FeatureColumn, FeatureQuery } from '@tandem/freshness/predictor';
 import { readOnly } from '@tandem/offline-store/features/feature-session';

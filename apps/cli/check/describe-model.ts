@@ -1,5 +1,6 @@
-/** What the trial of a model showed: what it takes and gives, that a user's answer is the same in any company, its cost. */
-
+/**
+ * What the trial of a model showed: what it takes and gives, that a user's answer is the same in any company, its cost.
+ */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { featureNames } from '@tandem/inference/model-metadata';
 import { describeTensor } from '@tandem/prediction/models/model-signature';

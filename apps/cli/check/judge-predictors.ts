@@ -1,4 +1,7 @@
-/** Judges the predictors of a config against the database that would serve them: `check` shows the findings, and `adopt` refuses a config for errors among them. */
+/**
+ * Judges the predictors of a config against the database that would serve them: `check` shows the findings, and `adopt`
+ * refuses a config for errors among them.
+ */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
 import type { Databases } from '../command-line/environment.ts';

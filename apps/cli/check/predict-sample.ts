@@ -1,4 +1,7 @@
-/** Predicts one user as a live read does, for people to look at (inputs, result, times), and judges whether a live read has that much time. */
+/**
+ * Predicts one user as a live read does, for people to look at (inputs, result, times), and judges whether a live read
+ * has that much time.
+ */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import type { Pool, SlowUsers } from '@tandem/admission/sample-users';
 import { isTooSlow } from '@tandem/admission/slow-statement';

@@ -2,7 +2,6 @@
  * Reads a config up to what can be adopted: the file, the queries as the database describes them, the models as a trial
  * run shows them. Reports all problems at once, with file, setting and remedy. Also names what adopting would withdraw.
  */
-
 import { type CheckedPredictor, type Judged, judgePredictor } from '@tandem/admission/judge-predictor';
 import type { Pool, SampleLimits } from '@tandem/admission/sample-users';
 import { type TellStep, tellNothing } from '@tandem/admission/tell-step';

@@ -1,5 +1,7 @@
-/** What a command is made of: the world it gets (streams, environment, folder, colours), its common options, a confirmation, its result, and readers of option values. */
-
+/**
+ * What a command is made of: the world it gets (streams, environment, folder, colours), its common options, a
+ * confirmation, its result, and readers of option values.
+ */
 import { styleText } from 'node:util';
 import { Command, InvalidArgumentError } from 'commander';
 import { CommandFailure, usageError } from './failure.ts';

@@ -1,5 +1,7 @@
-/** Where the command line finds the service, its stores and its limits (in the options, then in the environment, then in this folder), and connections to the database. */
-
+/**
+ * Where the command line finds the service, its stores and its limits (in the options, then in the environment, then in
+ * this folder), and connections to the database.
+ */
 import { type Client, createClient } from '@tandem/client/create-client';
 import { readEnvironment } from '@tandem/config/environment';
 import { apiKey, database, inference, redis } from '@tandem/config/environment-sections';

@@ -1,5 +1,7 @@
-/** Reads a CSV file (RFC 4180, UTF-8, with a head) in batches of rows, however long the file is. A quoted cell may hold line breaks. Memory is bounded by a batch and by the longest row. */
-
+/**
+ * Reads a CSV file (RFC 4180, UTF-8, with a head) in batches of rows, however long the file is. A quoted cell may hold
+ * line breaks. Memory is bounded by a batch and by the longest row.
+ */
 import { createReadStream } from 'node:fs';
 import { CommandFailure } from '../command-line/failure.ts';
 

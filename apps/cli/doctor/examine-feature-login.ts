@@ -1,5 +1,4 @@
 /** The login of feature queries: that it reaches the service's database, has what it needs, and no more. */
-
 import {
   assertFeatureLogin,
   createFeaturePool,

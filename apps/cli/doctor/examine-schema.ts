@@ -1,5 +1,4 @@
 /** How the database's schema stands to this release. */
-
 import { isTandemError } from '@tandem/freshness/errors';
 import { schemaState } from '@tandem/offline-store/sql/migrate';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';

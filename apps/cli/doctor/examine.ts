@@ -1,5 +1,4 @@
 /** Examines everything that Tandem stands on. */
-
 import { type ApiKey, listApiKeys } from '@tandem/offline-store/api-keys';
 import type { Cli } from '../command-line/command.ts';
 import {

@@ -1,5 +1,4 @@
 /** What Postgres must be so that acknowledged events survive: reads its settings, and judges them. */
-
 import { type Db, query } from '@tandem/offline-store/sql/database';
 import { grantsFor, quoteName } from '@tandem/offline-store/sql/rights';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';

@@ -1,5 +1,7 @@
-/** What Redis must be for the queue and the online store: asks it, tries on a short-lived key what the commands of Tandem may do, and judges. */
-
+/**
+ * What Redis must be for the queue and the online store: asks it, tries on a short-lived key what the commands of
+ * Tandem may do, and judges.
+ */
 import { randomUUID } from 'node:crypto';
 import { createOnlineConnection, isRefusal, type OnlineConnection } from '@tandem/online-store/connection';
 import { command } from '@tandem/online-store/write-together';

@@ -1,5 +1,7 @@
-/** `tandem explain`, `tandem explanation` and `tandem replay`: why a user gets an answer, and the answers that were kept with their inputs. */
-
+/**
+ * `tandem explain`, `tandem explanation` and `tandem replay`: why a user gets an answer, and the answers that were kept
+ * with their inputs.
+ */
 import { isProblem, ProblemError } from '@tandem/client/client-errors';
 import type { Command } from 'commander';
 import {

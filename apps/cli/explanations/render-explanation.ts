@@ -1,4 +1,6 @@
-/** An explanation as an account: the answer, what decided it, what was there to choose from, what the model is given. */
+/**
+ * An explanation as an account: the answer, what decided it, what was there to choose from, what the model is given.
+ */
 import type { Candidate, ExplainedFeature, Explanation } from '@tandem/client/wire';
 import type { Paint } from '../command-line/command.ts';
 import { REASONS, renderOrigin, renderOutputs, renderValue } from '../output/answer.ts';

@@ -1,4 +1,6 @@
-/** From a model file and a table to a config file: reads both, matches them, and writes what a person can go on with. */
+/**
+ * From a model file and a table to a config file: reads both, matches them, and writes what a person can go on with.
+ */
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path';
 import { PREDICTOR_NAME } from '@tandem/config/config-schema';

@@ -1,5 +1,4 @@
 /** Which values of a model's outputs become the fields of a prediction, and under which names. Pure. */
-
 import type { TensorType } from '@tandem/freshness/predictor';
 import { outputMisfits, valuesPerUser } from '@tandem/prediction/models/output-fit';
 

@@ -1,5 +1,6 @@
-/** Reads what `init` must know of a table or view: columns, key, nulls, and the texts that would have to become numbers. */
-
+/**
+ * Reads what `init` must know of a table or view: columns, key, nulls, and the texts that would have to become numbers.
+ */
 import type { Pool } from '@tandem/admission/sample-users';
 import { isTandemError } from '@tandem/freshness/errors';
 import { query } from '@tandem/offline-store/sql/database';

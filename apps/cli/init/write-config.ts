@@ -1,5 +1,6 @@
-/** The config that a person would have written for this table and this model, with what is left for a person to decide. */
-
+/**
+ * The config that a person would have written for this table and this model, with what is left for a person to decide.
+ */
 import { aliasSql } from '@tandem/config/column-name';
 import { keyText, quote } from '@tandem/prediction/models/source-text';
 import { count } from '../output/text.ts';

@@ -1,5 +1,4 @@
 /** Model files that commands name: reads them, and uploads them as model versions. */
-
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { ModelDetail, PushInput } from '@tandem/client/model-wire';

@@ -1,4 +1,6 @@
-/** What a shadow found, for people: the users and their segments, the differences as bars, and what the candidate takes. */
+/**
+ * What a shadow found, for people: the users and their segments, the differences as bars, and what the candidate takes.
+ */
 import type { ShadowComparisons, ShadowReport } from '@tandem/client/shadow-report';
 import { ago, count, duration, printable, renderFields, renderTable, right } from '../output/text.ts';
 

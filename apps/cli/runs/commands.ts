@@ -1,5 +1,4 @@
 /** `tandem run`: batch runs. */
-
 import { isProblem } from '@tandem/client/client-errors';
 import type { Client } from '@tandem/client/create-client';
 import type { RunRequest } from '@tandem/client/runs';

@@ -1,4 +1,7 @@
-/** The sources of what is served: which tables its queries read, which of them are watched, and whether each watch is whole. */
+/**
+ * The sources of what is served: which tables its queries read, which of them are watched, and whether each watch is
+ * whole.
+ */
 import type { Pool } from '@tandem/admission/sample-users';
 import { listModelVersions } from '@tandem/offline-store/models/model-versions';
 import {

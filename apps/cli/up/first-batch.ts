@@ -1,4 +1,6 @@
-/** Predictors that have nothing stored, or nothing that is still in date, get their first run now, not at the next slot. */
+/**
+ * Predictors that have nothing stored, or nothing that is still in date, get their first run now, not at the next slot.
+ */
 import { isProblem } from '@tandem/client/client-errors';
 import type { Client } from '@tandem/client/create-client';
 import { sleepFor } from '@tandem/client/retry';

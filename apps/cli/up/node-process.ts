@@ -1,5 +1,7 @@
-/** Starts a program of this project in a process group of its own, with its log in a file; and ends the programs that a killed `tandem up` left running. */
-
+/**
+ * Starts a program of this project in a process group of its own, with its log in a file; and ends the programs that a
+ * killed `tandem up` left running.
+ */
 import { join } from 'node:path';
 import { lastLines, startServerProcess } from '@tandem/local-servers/server-process';
 import type { StateDir } from '@tandem/local-servers/state-dir';

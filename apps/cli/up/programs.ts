@@ -1,5 +1,4 @@
 /** API and worker: starts them with what they need, keeps them running, and waits until the API is ready. */
-
 import { fileURLToPath } from 'node:url';
 import { sleepFor } from '@tandem/client/retry';
 import { CommandFailure } from '../command-line/failure.ts';

@@ -1,5 +1,4 @@
 /** From nothing to answering: runs each step of `tandem up` in order, and stops everything in reverse. */
-
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';

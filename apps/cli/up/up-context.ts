@@ -1,5 +1,4 @@
 /** What the steps of `tandem up` share, and the lines that report them: `postgres  running on 127.0.0.1:41234`. */
-
 import type { StateDir } from '@tandem/local-servers/state-dir';
 import { type Cli, type CommonOptions, plain } from '../command-line/command.ts';
 import type { Supervised, SupervisorParts } from './supervise.ts';
