@@ -48,7 +48,10 @@ interface Label {
 const MOST_LABELS = 10_000;
 const COLUMNS = ['user_id', 'label'];
 
-/** @param file its name, for messages. Throws a CommandFailure that names the line. */
+/**
+ * Reads what became of users from a CSV text with the head `user_id,label`. Throws a CommandFailure that names the line
+ * of the file.
+ */
 export function readLabels(text: string, file: string): readonly Label[] {
   const [head = '', ...lines] = text.replace(/^\uFEFF/, '').split(/\r?\n/);
   const names = splitCsv(head) ?? [];

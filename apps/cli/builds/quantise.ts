@@ -21,7 +21,10 @@ const IMPORT_TIMEOUT_MS = 60_000;
 
 const run = promisify(execFile);
 
-/** Gives the program's path. Rejects with how to make one where there is none that can do it. */
+/**
+ * Returns the path of a Python that can make builds: quantisation is part of onnxruntime for Python alone. Rejects with
+ * how to make one if there is none.
+ */
 export async function findPython({ cwd, env, signal }: Cli, said: string | undefined): Promise<string> {
   const python = said ?? 'python3';
   try {

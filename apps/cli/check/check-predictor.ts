@@ -205,7 +205,10 @@ async function checkMaxAge(pool: Pool, { name, policy }: CheckedPredictor): Prom
   return ok('times', `${age}, schedule ${policy.batch.schedule ?? 'none'}, ${run}`);
 }
 
-/** The schema is there, as this release wants it. */
+/**
+ * Returns which tables the query reads, which of them are watched, and whether those that the config names can be. The
+ * schema is there, as this release wants it.
+ */
 async function checkSources({ pool, features }: Databases, predictor: CheckedPredictor): Promise<Finding[]> {
   const requests = watchRequests(predictor);
   const query = { name: predictor.name, sql: predictor.definition.query.sql };
@@ -228,6 +231,7 @@ function asTandemError(error: unknown): TandemError {
   throw error;
 }
 
+/** Returns the steps of an EXPLAIN plan that read these relations, each with the lines that belong to it. */
 export function scanSteps(plan: string, relations: readonly string[]): string {
   const lines = plan.split('\n');
   const steps = lines.flatMap((line, i) => {

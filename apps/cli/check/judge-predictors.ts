@@ -48,6 +48,9 @@ export async function judgePredictors(
 /** Floats of a softmax may be a little above 1. */
 const TOLERANCE = 1e-5;
 
+/**
+ * Warns of a field whose name says probability and whose value is none: some exporters name margins and distances so.
+ */
 export function judgeProbabilities({ predictor, userId, prediction }: Sample): Finding[] {
   return Object.entries(prediction).flatMap(([field, value]) => {
     const odd = [value].flat().find((one) => typeof one === 'number' && (one < -TOLERANCE || one > 1 + TOLERANCE));

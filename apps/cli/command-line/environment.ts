@@ -85,13 +85,17 @@ export function findRedisUrl(cli: Cli): string {
   });
 }
 
-/** MiB, of `INFERENCE_MEMORY_MB`. */
+/**
+ * Returns the MiB that a process may take to try a model: what the processes that will serve it may take
+ * (`INFERENCE_MEMORY_MB`).
+ */
 export function modelMemoryMb({ env }: Pick<Cli, 'env'>): number {
   return readEnvironment(env, { inference }).inference.memoryMb;
 }
 
 type Pool = ReturnType<typeof createPool>;
 
+/** The database of a command, over two pools: for our own statements, and for those that contain a feature query. */
 export interface Databases {
   readonly pool: Pool;
   /** Nothing that a query does to its session meets another statement; its login may have fewer rights. */

@@ -5,6 +5,7 @@
 import { createReadStream } from 'node:fs';
 import { CommandFailure } from '../command-line/failure.ts';
 
+/** Splits one line as RFC 4180 says. Returns undefined if a quotation mark is not closed. */
 export function splitCsv(line: string): string[] | undefined {
   const cells: string[] = [];
   const cell = /(?:"((?:[^"]|"")*)"|([^",]*))(,|$)/y;

@@ -71,7 +71,10 @@ async function examineSources(urls: DatabaseUrls): Promise<Finding[]> {
 /** Most that are named. */
 const NAMED = 3;
 
-/** Nothing where all keys are of one pepper: the one that is known here, else that of the newest key. */
+/**
+ * Returns a warning of valid API keys that an API refuses: those stored under another pepper than the one known here,
+ * else than that of the newest key.
+ */
 async function examineKeys(cli: Cli): Promise<Finding[]> {
   const known = knownPepperId(cli);
   const keys = (await withKeys(cli, listApiKeys)).filter(({ state }) => state === 'active' || state === 'rotating');

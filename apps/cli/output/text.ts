@@ -144,11 +144,12 @@ function widthBeside(columns: readonly Column[], rows: readonly (readonly string
   return Math.max(LEAST, LINE - 2 - Math.max(...narrow.map((line) => visibleWidth(line))));
 }
 
+/** Returns a text as one word of a shell's command line, in quotes where it needs them. */
 export function shellWord(text: string): string {
   return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** An argument that may begin with a dash, such as a user id, which would be taken as an option. */
+/** Returns an argument that may begin with a dash, such as a user id, so that it is not taken for an option. */
 export function shellOperand(text: string): string {
   return text.startsWith('-') ? `-- ${shellWord(text)}` : shellWord(text);
 }

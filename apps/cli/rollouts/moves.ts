@@ -13,7 +13,7 @@ import { renderRollout } from './render-rollout.ts';
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const ACTIVE: ReadonlySet<RolloutState> = new Set(['preparing', 'running', 'held']);
 
-/** @param named a predictor, of which the newest counts, or a rollout's id */
+/** Returns a rollout by its id, or the newest one of the predictor that is named. */
 export async function findRollout(client: Client, named: string): Promise<RolloutView> {
   if (UUID.test(named)) return client.rollouts.find(named);
   const { rollouts } = await client.rollouts.list({ predictor: named, limit: 1 });
@@ -24,6 +24,7 @@ export async function findRollout(client: Client, named: string): Promise<Rollou
   });
 }
 
+/** Returns the same rollout if it is active. Rejects with a CommandFailure if it has ended. */
 export async function findActive(client: Client, named: string): Promise<RolloutView> {
   const rollout = await findRollout(client, named);
   if (ACTIVE.has(rollout.state)) return rollout;

@@ -45,6 +45,7 @@ async function describeLeftovers(pool: Databases['pool'], watched: readonly Watc
   return findings;
 }
 
+/** Returns the feature queries of every arm of every active predictor. */
 export async function findServedQueries(pool: Pool): Promise<readonly ServedQuery[]> {
   const served = (await listModelVersions(pool)).filter(({ arms }) => arms.length > 0);
   const queries = new Map(

@@ -17,6 +17,7 @@ export interface WatchOptions {
   readonly maxUsers?: number;
 }
 
+/** Watches a table for the predictors that are named, else for those whose query reads it. */
 export async function watchTable(databases: Databases, table: string, options: WatchOptions): Promise<Watched> {
   const { key, everyone, columns = null, maxUsers } = options;
   if ((key === undefined) === (everyone === undefined)) {
@@ -41,10 +42,12 @@ async function findReaders({ pool, features }: Databases, table: string): Promis
   return [...readers].sort();
 }
 
+/** Returns what a config will have watched for a predictor. */
 export function watchRequests({ name, policy }: Pick<CheckedPredictor, 'name' | 'policy'>): readonly WatchRequest[] {
   return (policy.watch ?? []).map((declared) => ({ ...declared, predictors: [name], actor: 'cli' }));
 }
 
+/** Returns a line for a table that is watched now. */
 export function renderWatched({ name, key, predictors }: Watched): string {
   const whose = key === null ? 'a change concerns every user' : `by ${key}`;
   return printable(`${name}: watched for ${predictors.join(', ')}, ${whose}`);

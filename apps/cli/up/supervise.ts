@@ -99,7 +99,10 @@ export const MOST_QUICK_DEATHS = 5;
 const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 5_000;
 
-/** @param before quick deaths in a row until this one */
+/**
+ * Decides when a process that died is restarted: at once the first time, later and later while it keeps dying, and no
+ * more once restarts do not help. `before`: quick deaths in a row until this one.
+ */
 export function decideRestart(livedMs: number, before: number): RestartDecision {
   if (livedMs >= STEADY_AFTER_MS) return { quickDeaths: 0, pauseMs: FIRST_PAUSE_MS };
   const quickDeaths = before + 1;
