@@ -149,7 +149,7 @@ export function renderKeys(keys: readonly ApiKey[], paint: Paint, now: number): 
 }
 
 /** A key that was made just now: its text alone on a line, to be copied. */
-export function renderNewKey(key: ApiKeyWithText, paint: Paint): string[] {
+function renderNewKey(key: ApiKeyWithText, paint: Paint): string[] {
   return [
     paint('strong', key.key),
     '',

@@ -140,6 +140,7 @@ const LOADER = fileURLToPath(new URL('../../shop/load-history-main.ts', import.m
 const EXAMPLE_CONFIG = fileURLToPath(new URL('../../shop/tandem.config.ts', import.meta.url));
 const EXAMPLE_TO_TRY = { predictor: 'repurchase', userId: '42', eventType: 'order.placed' };
 
+/** Loads the history of the example shop, an application of its own, by its own program. */
 async function loadExample({ cli, say }: UpContext, databaseUrl: string): Promise<void> {
   const env = { ...cli.env, DATABASE_URL: databaseUrl };
   const { code, stdout, stderr } = await runCommand(process.execPath, [LOADER], { env });
@@ -153,7 +154,8 @@ interface ApiAddress {
   readonly url: string;
 }
 
-export async function chooseAddress(said: number | undefined, env: Readonly<NodeJS.ProcessEnv>): Promise<ApiAddress> {
+/** Returns where the API will listen: `--port`, else PORT, else 8080. Rejects a taken port before anything starts. */
+async function chooseAddress(said: number | undefined, env: Readonly<NodeJS.ProcessEnv>): Promise<ApiAddress> {
   const fromEnvironment = readEnvironment(env, { http }).http;
   const wanted = said ?? fromEnvironment.port;
   // The API could choose by itself, but then nobody would know where it listens.
