@@ -1,9 +1,9 @@
 /** Builds everything that the API is made of, and closes it in reverse. */
 
-import type { KnownPlace } from '@tandem/freshness/ladder';
-import { createHeldPredictions, type HeldPredictions } from '@tandem/freshness/prediction-memory';
+import { createPredictionMemory, type PredictionMemory } from '@tandem/freshness/prediction-memory';
 import { createPredictionReader } from '@tandem/freshness/reader';
 import type { OverlayEntry } from '@tandem/freshness/stored-prediction';
+import type { LastKnown } from '@tandem/freshness/unverified-read';
 import type { HostRule } from '@tandem/http-server/foreign-request';
 import type { IsolatedPools } from '@tandem/inference/isolated-pools';
 import { createAuthority } from '@tandem/offline-store/certificate/authority';
@@ -123,13 +123,13 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
   const redis = { ...stored, online: postgres.losses.onceSure(stored.online) };
   const scorer = openInference(settings, postgres.registry, opened);
   const { pool, features, registry, keeper } = postgres;
-  const memory = createHeldPredictions({ maxBytes: (settings.answerCache?.megabytes ?? 0) * 1e6 });
+  const memory = createPredictionMemory({ maxBytes: (settings.answerCache?.megabytes ?? 0) * 1e6 });
   const keys = await openKeys(settings.keys ?? null, settings.database.url, log);
   opened.push(() => keys.close());
   const models = openModels(settings, registry);
   opened.push(() => models.close());
-  const places = new Map<string, KnownPlace>();
-  const listeners = openListeners(settings, postgres, places, opened);
+  const lastKnown = new Map<string, LastKnown>();
+  const listeners = openListeners(settings, postgres, lastKnown, opened);
   const kept = keepModels(settings.database.url, { ...postgres, scorer, log });
   opened.push(() => kept.close());
   await kept.begun;
@@ -142,7 +142,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     ...{ servesMetrics, isOurHost, logShare, random: Math.random },
     access: keys.access,
     refusalLog: createRefusalLog({ logShare, random: Math.random }),
-    ...{ ...reading(settings, postgres, redis, scorer, memory, places), ...listeners },
+    ...{ ...reading(settings, postgres, redis, scorer, memory, lastKnown), ...listeners },
     findShadow: (rolloutId) => findShadow(pool, rolloutId),
     ...openWriting({ ...postgres, ...redis, metrics }),
     ...erasing(postgres, redis, memory),
@@ -158,10 +158,10 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
 function openListeners(
   settings: ApiSettings,
   { pool, registry }: ReturnType<typeof openPostgres>,
-  places: ReadonlyMap<string, KnownPlace>,
+  lastKnown: ReadonlyMap<string, LastKnown>,
   opened: Opened,
 ) {
-  const assignments = (predictor: string) => places.get(predictor)?.assignments;
+  const assignments = (predictor: string) => lastKnown.get(predictor)?.assignments;
   const shadow = openShadow(settings, registry, assignments);
   opened.push(() => shadow.close());
   const servedReads = openServedReads({ ...settings, pool, assignments });
@@ -217,8 +217,8 @@ function reading(
   { pool, featureSource, keeper, authority, registry }: ReturnType<typeof openPostgres>,
   { online, overlay }: ReturnType<typeof openOnline>,
   scorer: IsolatedPools,
-  memory: HeldPredictions,
-  places: Map<string, KnownPlace>,
+  memory: PredictionMemory,
+  lastKnown: Map<string, LastKnown>,
 ) {
   const offline = createStoredPredictions(pool);
   const { keepLater } = keeper;
@@ -231,7 +231,7 @@ function reading(
     onAnswered: observeLive(metrics),
     refusalPatienceMs: inference.refusalPatienceMs,
   });
-  const readPrediction = createPredictionReader({ authority, registry, online, offline, live, memory, places });
+  const readPrediction = createPredictionReader({ authority, registry, online, offline, live, memory, lastKnown });
   return { readPrediction, registry, authority, online, offline };
 }
 
@@ -239,7 +239,7 @@ function reading(
 function erasing(
   { pool, keyType }: ReturnType<typeof openPostgres>,
   { erasures: online }: ReturnType<typeof openOnline>,
-  memory: HeldPredictions,
+  memory: PredictionMemory,
 ) {
   const store = createErasureStore(pool);
   return { eraseUser: createEraseUser({ store, online, memory }), readmitUser: store.readmit, keyType };

@@ -5,7 +5,7 @@
  * read `timeoutMs`, and each statement its connection.
  */
 import type { Authority, Certificate } from '@tandem/freshness/certificate';
-import { createStatementBatcher } from '@tandem/freshness/statement-batcher';
+import { createStatementBatcher } from '@tandem/freshness/statement-line';
 import { createTombstoneMemory, type TombstoneMemory } from '@tandem/freshness/tombstones';
 import type pg from 'pg';
 import { createPool, tooLate, translated } from '../sql/database.ts';

@@ -4,7 +4,7 @@
  */
 
 import { type LiveOutcome, type LivePredictor, type LiveRequest, NO_ROOM } from '@tandem/freshness/live-predictor';
-import { createStatementLine } from '@tandem/freshness/statement-line';
+import { StatementLine } from '@tandem/freshness/statement-line';
 import { type Admission, UNBOUNDED } from '../scoring/scoring.ts';
 import { type FlightDependencies, fly } from './fly.ts';
 import { createGatheredRefusals } from './gathered-refusals.ts';
@@ -51,7 +51,7 @@ export function createLivePredictor(dependencies: LivePredictorDependencies): Li
     if (known) return known;
     if (places.size >= MAX_PLACES) places.delete(places.keys().next().value ?? '');
     const suspects = createSuspects();
-    const line = createStatementLine<Flight>({
+    const line = new StatementLine<Flight>({
       send: (flights) => fly(flights, { dependencies, request, place, suspects, leaveBoarding }),
       maxInFlight: maxStatements,
       maxWeight: MAX_USERS_A_STATEMENT,

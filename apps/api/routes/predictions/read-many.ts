@@ -8,7 +8,7 @@ import type { ReadResult } from '@tandem/freshness/answer';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
 import { unknownPredictor } from '@tandem/freshness/read-errors';
-import type { ReadTimes } from '@tandem/freshness/read-times';
+import type { ReadTimes } from '@tandem/freshness/read-options';
 import type { KeyType } from '@tandem/freshness/user-id';
 import { RequestError } from '@tandem/http-server/request-error';
 import type { Endpoint } from '../../http/endpoint.ts';

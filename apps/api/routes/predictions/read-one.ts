@@ -8,7 +8,7 @@ import type { Answer } from '@tandem/freshness/answer';
 import { TandemError } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
 import { unknownPredictor } from '@tandem/freshness/read-errors';
-import type { ReadTimes } from '@tandem/freshness/read-times';
+import type { ReadTimes } from '@tandem/freshness/read-options';
 import type { PredictionReader, Registry } from '@tandem/freshness/reader';
 import type { RequestHead } from '@tandem/http-server/foreign-request';
 import { type Reply, responseOf } from '@tandem/http-server/reply';

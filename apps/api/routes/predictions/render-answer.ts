@@ -1,8 +1,8 @@
 /**
- * An answer as text: its entity tag and its JSON. Of an answer that is held in memory both are kept beside it, since
- * until the user's context or the assignment changes only the age differs; making them anew costs some 4 µs of 40.
+ * Renders an answer: its entity tag and its JSON. The texts of a prediction in memory are kept beside it: until the user's
+ * context or the assignment changes, only the age differs, and rendering costs some 4 µs of a read's 40.
  */
-import type { Answer, AnswerFrame, HeldRendering } from '@tandem/freshness/answer';
+import type { Answer, AnswerFrame, Rendering } from '@tandem/freshness/answer';
 import { weakETag } from '../../http/etag.ts';
 import { predictionView } from './prediction-view.ts';
 
@@ -12,17 +12,17 @@ export interface RenderedAnswer {
 }
 
 export function renderAnswer(answer: Answer): RenderedAnswer {
-  const { held, ageSeconds } = answer;
-  if (!held) return { etag: answerETag(answer), body: JSON.stringify(predictionView(answer)) };
-  let texts = held.rendering;
+  const { remembered, ageSeconds } = answer;
+  if (!remembered) return { etag: answerETag(answer), body: JSON.stringify(predictionView(answer)) };
+  let texts = remembered.rendering;
   if (!texts || texts.contextVersion !== answer.contextVersion || !isFramedBy(answer, texts.frame)) {
     texts = textsOf(answer);
-    held.rendering = texts;
+    remembered.rendering = texts;
   }
   return { etag: texts.etag, body: `${texts.before}${ageSeconds}${texts.after}` };
 }
 
-function textsOf(answer: Answer): HeldRendering {
+function textsOf(answer: Answer): Rendering {
   const json = JSON.stringify(predictionView(answer));
   // The last one is ours, whatever the model's outputs are called: only context versions follow it.
   const start = json.lastIndexOf(AGE) + AGE.length;
@@ -47,7 +47,7 @@ function frameOf(answer: Answer): AnswerFrame {
   return lastFrame;
 }
 
-/** Compares all that predictionView and answerETag read, but for the age and what the held prediction itself decides. */
+/** Compares all that predictionView and answerETag read, but for the age and what the prediction in memory itself decides. */
 function isFramedBy(answer: Answer, frame: AnswerFrame): boolean {
   return (
     answer.source === frame.source &&

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
-import { createStatementBatcher } from './statement-batcher.ts';
+import { createStatementBatcher } from './statement-line.ts';
 
 /** A store of which the test decides when each statement is answered; it answers with the clock as the statement began. */
 function createSlowStore(patienceMs = 0) {

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
-import { predictWithin } from './limited-live.ts';
-import { type LiveOutcome, type LivePredictor, type LiveRequest, OVER_QUOTA } from './live-predictor.ts';
+import { type LiveOutcome, type LivePredictor, type LiveRequest, OVER_QUOTA, predictWithin } from './live-predictor.ts';
 
 const INFERRED: LiveOutcome = { kind: 'no_features' };
 

@@ -3,7 +3,6 @@
  * said who is assigned what, the arms are those that it last spoke of; where they turn out to be others, it is asked again.
  */
 
-import { groupByArm } from './arm-groups.ts';
 import type { Assignment, Assignments } from './certificate.ts';
 import type { Candidates, OnlinePredictions } from './stored-prediction.ts';
 
@@ -35,4 +34,22 @@ export async function guessOnline(
 export function joined(parts: readonly (Candidates | null)[]): Candidates | null {
   const answered = parts.filter((part) => part !== null);
   return answered.length < parts.length ? null : new Map(answered.flatMap((part) => [...part]));
+}
+
+/**
+ * The users of one read by the arm that serves them: what is asked for and decided together. Mostly there is one group;
+ * while a rollout is active, a read of many users has a group for each arm among them.
+ */
+export interface ArmGroup {
+  readonly assignment: Assignment;
+  readonly userIds: readonly string[];
+}
+
+/** @param userIds distinct; at least one */
+export function groupByArm(assignments: Assignments, userIds: readonly string[]): readonly ArmGroup[] {
+  const [first = ''] = userIds;
+  if (assignments.rollout === null) return [{ assignment: assignments.stable, userIds }];
+  if (userIds.length === 1) return [{ assignment: assignments.of(first), userIds }];
+  const groups = Map.groupBy(userIds, (userId) => assignments.of(userId));
+  return [...groups].map(([assignment, users]) => ({ assignment, userIds: users }));
 }
