@@ -29,7 +29,7 @@ import { type ApiDependencies, createDependencies } from './dependencies.ts';
 import { createEnding } from './end-in-order.ts';
 import { type Exposure, findExposure } from './exposure.ts';
 import { showMetrics } from './routes/metrics/show.ts';
-import { readOneDirectly } from './routes/predictions/read-one-directly.ts';
+import { readOneDirectly } from './routes/predictions/read-one.ts';
 import { type RunningServer, startServer } from './server.ts';
 import { describeStartFailure } from './start-failure.ts';
 

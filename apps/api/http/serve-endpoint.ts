@@ -13,7 +13,7 @@ import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import { startWideEvent, type WideEvent } from '@tandem/telemetry/wide-event';
 import type { Handler } from 'hono';
 import type { Access, Caller } from '../keys/access.ts';
-import { accepts } from './accept.ts';
+import { accepts } from './media-type.ts';
 import type { Endpoint } from './endpoint.ts';
 import { type HttpProblem, type ProblemCode, problemResponse, toProblem } from './problem.ts';
 import { isOneOfMany, type RefusalLog } from './refusal-log.ts';

@@ -2,7 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { TandemError } from '@tandem/freshness/errors';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
+import { jsonResponse } from '../../http/body.ts';
 import { problems } from '../../http/problem-schema.ts';
 import {
   ARTIFACT_EXAMPLE,

@@ -2,7 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { AuditPage, AuditRow } from '@tandem/offline-store/sql/audit';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
+import { jsonResponse } from '../../http/body.ts';
 import { isRowNumber, PAGE_QUERY, pageIn, pageOf, pageQuery } from '../../http/page-query.ts';
 import { problems } from '../../http/problem-schema.ts';
 

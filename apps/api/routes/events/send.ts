@@ -8,10 +8,9 @@ import type { ContextEvent, EventResult } from '@tandem/prediction/events/events
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { Context } from 'hono';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
+import { jsonResponse, readBody } from '../../http/body.ts';
 import { refuseContentEncoding, requireMediaType } from '../../http/media-type.ts';
 import { problems } from '../../http/problem-schema.ts';
-import { readBody } from '../../http/read-body.ts';
 import { readJson } from '../../json/read-json.ts';
 import { binaryAttributes } from './binary-event.ts';
 import { parseCloudEvent } from './cloud-event.ts';

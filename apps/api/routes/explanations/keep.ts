@@ -12,7 +12,7 @@ import { PLAIN_READ } from '@tandem/freshness/read-options';
 import type { PredictionReader, Registry } from '@tandem/freshness/reader';
 import type { KeptAnswers } from '@tandem/prediction/explanations/keep-explanations';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
+import { jsonResponse } from '../../http/body.ts';
 import { predictorParameter, userIdParameter } from '../../http/parameters.ts';
 import { problems } from '../../http/problem-schema.ts';
 import { userIdProblem } from '../../http/user-id-problem.ts';

@@ -6,7 +6,7 @@ import type { Registry } from '@tandem/freshness/reader';
 import type { KeyType } from '@tandem/freshness/user-id';
 import type { ExplanationStore } from '@tandem/prediction/explanations/kept-explanation';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
+import { jsonResponse } from '../../http/body.ts';
 import { isRowNumber, PAGE_QUERY, pageIn, pageOf, pageQuery } from '../../http/page-query.ts';
 import { problems } from '../../http/problem-schema.ts';
 import { requireKeyType, userIdProblem } from '../../http/user-id-problem.ts';

@@ -2,7 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { REPLAY_EXAMPLE } from '@tandem/client/explanations';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
+import { jsonResponse } from '../../http/body.ts';
 import { problems } from '../../http/problem-schema.ts';
 import { explanationIdParameter, ReplaySchema, replayView, requireKept } from './kept-view.ts';
 import { type ReplayDependencies, replayKept } from './replay-kept.ts';

@@ -3,7 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { EXPLANATION_EXAMPLE } from '@tandem/client/wire-examples';
 import { unknownPredictor } from '@tandem/freshness/read-errors';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
+import { jsonResponse } from '../../http/body.ts';
 import { predictorParameter, userIdParameter } from '../../http/parameters.ts';
 import { problems } from '../../http/problem-schema.ts';
 import { userIdProblem } from '../../http/user-id-problem.ts';

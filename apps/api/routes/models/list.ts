@@ -2,7 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { MODEL_EXAMPLE } from '@tandem/client/model-examples';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
+import { jsonResponse } from '../../http/body.ts';
 import { problems } from '../../http/problem-schema.ts';
 import { ARCHIVED_QUERY, listed, type ModelDependencies, ModelSchema, modelView } from './model-view.ts';
 

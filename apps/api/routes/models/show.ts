@@ -4,7 +4,7 @@ import { MODEL_DETAIL_EXAMPLE } from '@tandem/client/model-examples';
 import { unknownPredictor } from '@tandem/freshness/read-errors';
 import { unknownVersion } from '@tandem/offline-store/models/version-labels';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
+import { jsonResponse } from '../../http/body.ts';
 import { predictorParameter } from '../../http/parameters.ts';
 import { problems } from '../../http/problem-schema.ts';
 import { ModelDetailSchema, modelDetail } from './model-detail.ts';

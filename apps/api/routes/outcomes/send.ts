@@ -6,8 +6,7 @@ import type { Outcome, OutcomeResult, OutcomeStore } from '@tandem/prediction/ro
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { Context } from 'hono';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
-import { jsonBody } from '../../http/parse-body.ts';
+import { jsonBody, jsonResponse } from '../../http/body.ts';
 import { problems } from '../../http/problem-schema.ts';
 import { requireKeyType } from '../../http/user-id-problem.ts';
 import { parseOutcome } from './outcome.ts';

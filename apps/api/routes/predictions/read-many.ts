@@ -13,12 +13,11 @@ import type { KeyType } from '@tandem/freshness/user-id';
 import { RequestError } from '@tandem/http-server/request-error';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { predictorParameter } from '../../http/parameters.ts';
-import { parseBody } from '../../http/parse-body.ts';
+import { parseBody } from '../../http/body.ts';
 import { toProblem } from '../../http/problem.ts';
 import { ProblemSchema, problems } from '../../http/problem-schema.ts';
 import { userIdProblem } from '../../http/user-id-problem.ts';
-import { createPredictionCount } from './count-predictions.ts';
-import { PredictionSchema, predictionView } from './prediction-view.ts';
+import { PredictionSchema, createPredictionCount, predictionView } from './prediction-view.ts';
 import type { ReadDependencies } from './read-one.ts';
 import { MIN_CONTEXT, optionsFor, readOptions } from './read-options.ts';
 

@@ -3,7 +3,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/read-errors';
 import type { StableVersion } from '@tandem/prediction/runs/stable-versions';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
+import { jsonResponse } from '../../http/body.ts';
 import { limitOf, limitQuery } from '../../http/page-query.ts';
 import { predictorParameter } from '../../http/parameters.ts';
 import { problems } from '../../http/problem-schema.ts';

@@ -2,7 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/read-errors';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
+import { jsonResponse } from '../../http/body.ts';
 import { predictorParameter } from '../../http/parameters.ts';
 import { problems } from '../../http/problem-schema.ts';
 import { PREDICTOR_EXAMPLE, type PredictorDependencies, PredictorSchema, predictorView } from './predictor-view.ts';

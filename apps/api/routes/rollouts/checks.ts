@@ -2,7 +2,7 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { KeptCheck } from '@tandem/offline-store/rollouts/rollout-checks';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
+import { jsonResponse } from '../../http/body.ts';
 import { limitOf, limitQuery } from '../../http/page-query.ts';
 import { rolloutIdParameter } from '../../http/parameters.ts';
 import { problems } from '../../http/problem-schema.ts';

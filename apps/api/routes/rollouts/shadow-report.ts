@@ -5,7 +5,7 @@ import { TandemError } from '@tandem/freshness/errors';
 import type { Registry } from '@tandem/freshness/reader';
 import type { KeptShadow } from '@tandem/offline-store/rollouts/shadow';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
+import { jsonResponse } from '../../http/body.ts';
 import { rolloutIdParameter } from '../../http/parameters.ts';
 import { problems } from '../../http/problem-schema.ts';
 import { isRolloutId, unknownRollout } from './rollout-view.ts';

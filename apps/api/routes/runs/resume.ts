@@ -1,7 +1,7 @@
 /** POST /v1/runs/{id}/resume: a cancelled or failed run goes on with the chunks that are not committed. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
+import { jsonResponse } from '../../http/body.ts';
 import { runIdParameter } from '../../http/parameters.ts';
 import { problems } from '../../http/problem-schema.ts';
 import { hintWorker } from './hint-worker.ts';

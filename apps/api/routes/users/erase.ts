@@ -4,7 +4,7 @@ import { RECEIPT_EXAMPLE } from '@tandem/client/wire-examples';
 import type { ErasureReceipt } from '@tandem/prediction/erasure/erasure';
 import { contextToken } from '@tandem/prediction/events/events';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
+import { jsonResponse } from '../../http/body.ts';
 import { userIdParameter } from '../../http/parameters.ts';
 import { problems } from '../../http/problem-schema.ts';
 import { askedUserId, type ErasureDependencies } from './erasure-dependencies.ts';

@@ -5,7 +5,7 @@ import { RequestError } from '@tandem/http-server/request-error';
 import type { EraseUser } from '@tandem/prediction/erasure/erase-user';
 import type { ErasureStore } from '@tandem/prediction/erasure/erasure';
 import type { HonoRequest } from 'hono';
-import { checkIfMatch } from '../../http/etag.ts';
+import { checkIfMatch } from '../../http/caching.ts';
 import { requireKeyType, userIdProblem } from '../../http/user-id-problem.ts';
 
 export interface ErasureDependencies {

@@ -6,7 +6,7 @@ import { TandemError } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
 import { notFound } from '@tandem/freshness/read-errors';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
+import { jsonResponse } from '../../http/body.ts';
 import { userIdParameter } from '../../http/parameters.ts';
 import { problems } from '../../http/problem-schema.ts';
 import { userIdProblem } from '../../http/user-id-problem.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { NO_DIRECTIVES, parseCacheControl } from './cache-control.ts';
+import { NO_DIRECTIVES, parseCacheControl } from './caching.ts';
 
 describe('parseCacheControl', () => {
   it('demands nothing where there is no header', () => {
