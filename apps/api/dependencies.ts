@@ -13,18 +13,15 @@ import { createGenerationStore } from '@tandem/offline-store/generations/generat
 import { type BucketOptions, createBucket } from '@tandem/offline-store/models/artifact-bucket';
 import { createArtifactStore } from '@tandem/offline-store/models/artifacts';
 import { createRegistry } from '@tandem/offline-store/models/registry';
-import { createLossyWriter } from '@tandem/offline-store/reads/lossy-writer';
-import { createOverlayStore as createOverlayRows } from '@tandem/offline-store/reads/overlay';
+import { createLossyWriter, createOverlayStore as createOverlayRows } from '@tandem/offline-store/reads/overlay';
 import { createStoredPredictions } from '@tandem/offline-store/reads/predictions';
 import { findVisibleDelays } from '@tandem/offline-store/reads/visible-delays';
 import { listProcesses } from '@tandem/offline-store/rollouts/processes';
 import { findShadow } from '@tandem/offline-store/rollouts/shadow';
-import { createReportStore } from '@tandem/offline-store/runs/report-store';
-import { createRunStore } from '@tandem/offline-store/runs/run-store';
+import { createReportStore, createRunStore } from '@tandem/offline-store/runs/run-store';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { findSettings } from '@tandem/offline-store/sql/settings';
-import { createErasureStore } from '@tandem/offline-store/users/erasures';
-import { findUserContext } from '@tandem/offline-store/users/users';
+import { createErasureStore, findUserContext } from '@tandem/offline-store/users/erasures';
 import { createEraseUser } from '@tandem/prediction/erasure/erase-user';
 import type { MarkMemory } from '@tandem/prediction/events/notice-loss';
 import { createLivePredictor } from '@tandem/prediction/live/live-prediction';
@@ -39,22 +36,24 @@ import type { KeyMode } from './keys/choose-mode.ts';
 import { createRunWatcher } from './routes/runs/run-watcher.ts';
 import { openExplanations, openKeptAnswers } from './wiring/explanations.ts';
 import { openFeatureLogin } from './wiring/feature-login.ts';
-import { keepModels } from './wiring/keep-loaded.ts';
+import { keepModels, WARM_CONNECTIONS } from './wiring/keep-loaded.ts';
 import { keepNoticingLoss } from './wiring/notice-loss.ts';
 import { observeCertificates, observeLive, observeStatements, observeVisible } from './wiring/observe-stores.ts';
 import { type InferenceSettings, openInference } from './wiring/open-inference.ts';
 import { openKeys } from './wiring/open-keys.ts';
 import { openModels } from './wiring/open-models.ts';
 import { openOnline } from './wiring/open-online.ts';
-import { openRollouts } from './wiring/open-rollouts.ts';
+import { openRollouts, openServedReads, withReadyRollback } from './wiring/open-rollouts.ts';
 import { openWriting } from './wiring/open-writing.ts';
-import { createReadiness, type Part, type ReadinessChecker } from './wiring/readiness.ts';
-import { createReadinessParts, type ReadinessPartsDependencies } from './wiring/readiness-parts.ts';
-import { withReadyRollback } from './wiring/ready-rollback.ts';
+import {
+  createReadiness,
+  createReadinessParts,
+  type Part,
+  type ReadinessChecker,
+  type ReadinessPartsDependencies,
+} from './wiring/readiness.ts';
 import { sampledMetrics } from './wiring/sampled-metrics.ts';
-import { openServedReads } from './wiring/served-reads.ts';
 import { openShadow } from './wiring/shadow.ts';
-import { WARM_CONNECTIONS } from './wiring/warm-up-reads.ts';
 
 export interface ApiSettings {
   /**

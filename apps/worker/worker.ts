@@ -7,8 +7,7 @@ import type { GenerationLoader } from '@tandem/prediction/runs/generation-loader
 import type { ReconcileDependencies } from '@tandem/prediction/runs/reconcile';
 import type { RetainDependencies } from '@tandem/prediction/runs/retain';
 import { createRunChunk, type RunChunkDependencies } from '@tandem/prediction/runs/run-chunk';
-import type { RunHints } from '@tandem/prediction/runs/run-hints';
-import type { GenerationStore, RunStore } from '@tandem/prediction/runs/run-store';
+import type { GenerationStore, RunHints, RunStore } from '@tandem/prediction/runs/run-store';
 import type { ScheduleRunsDependencies } from '@tandem/prediction/runs/schedule-runs';
 import type { Queue } from '@tandem/queue/enqueue';
 import { createQueueWorker, type Handlers } from '@tandem/queue/run-worker';

@@ -5,9 +5,7 @@ import type { DecisionPolicy } from '@tandem/freshness/predictor';
 import type { RowParity, SideFigures } from '@tandem/inference/measure-builds';
 import type { Paces } from '@tandem/inference/paces';
 import type { ModelVersionRecord } from '@tandem/offline-store/models/model-versions';
-import type { Agreement, Label, LabelFigures } from '@tandem/prediction/builds/build-comparison';
-import { type AnsweredUsers, judgedField, numbersOf } from '@tandem/prediction/builds/compare-builds';
-import { scoreLabels } from '@tandem/prediction/builds/score-labels';
+import { type Agreement, type AnsweredUsers, type Label, type LabelFigures, judgedField, numbersOf, scoreLabels } from '@tandem/prediction/builds/compare-builds';
 
 export interface BuildFigures {
   readonly parent: BuildSide;

@@ -5,7 +5,7 @@
 import { TandemError } from '@tandem/freshness/errors';
 import type { FeatureColumn, ModelDefinition, ModelInput, OutputField } from '@tandem/freshness/predictor';
 import { inputMisfits, type Misfit } from '@tandem/prediction/models/input-fit';
-import { describeTensor } from '@tandem/prediction/models/model-signature';
+import { describeTensor } from '@tandem/prediction/models/verification';
 import { outputMisfits } from '@tandem/prediction/models/output-fit';
 import type { Signature, SignatureTensor } from './protocol.ts';
 

@@ -8,9 +8,14 @@ import { STABLE } from '@tandem/freshness/rollout';
 import type { KeyType } from '@tandem/freshness/user-id';
 import type { Verification } from '@tandem/prediction/models/verification';
 import type pg from 'pg';
-import { findNewRules, setEventFeatures } from './events/event-features.ts';
-import { likePatterns } from './events/event-patterns.ts';
-import { changeEventRules, lockEventRules, touchEveryone } from './events/event-rules.ts';
+import {
+  changeEventRules,
+  findNewRules,
+  likePatterns,
+  lockEventRules,
+  setEventFeatures,
+  touchEveryone,
+} from './events/event-rules.ts';
 import { KEY_SQL } from './features/feature-statement.ts';
 import { insertArtifact, sha256 } from './models/artifacts.ts';
 import { keepVersion } from './models/model-versions.ts';

@@ -1,10 +1,10 @@
 /** A JSON body of a known form: read, checked, and where it is refused, the field and the remedy named. */
 import type { z } from '@hono/zod-openapi';
 import { TandemError } from '@tandem/freshness/errors';
+import { RequestError } from '@tandem/http-server/request-error';
 import type { Context } from 'hono';
 import { readJson } from '../json/read-json.ts';
 import { refuseContentEncoding, requireMediaType } from './media-type.ts';
-import { RequestError } from '@tandem/http-server/request-error';
 
 /** The body as JSON of one of these media types, with the type it came in. */
 export async function jsonBody<T extends string>(

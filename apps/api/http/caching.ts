@@ -3,10 +3,11 @@
  * that say nothing about freshness here, are ignored as the RFC asks; those we act on are refused when malformed,
  * because a demand that is dropped in silence would be an answer staler than the caller allowed.
  */
-import { RequestError } from '@tandem/http-server/request-error';
+
+import { hash } from 'node:crypto';
 import type { Answer, Reason } from '@tandem/freshness/answer';
 import { unreachable } from '@tandem/freshness/errors';
-import { hash } from 'node:crypto';
+import { RequestError } from '@tandem/http-server/request-error';
 
 /** Ages in seconds. */
 export interface RequestDirectives {

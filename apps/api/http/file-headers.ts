@@ -1,6 +1,7 @@
 /** Content-Digest (RFC 9530) as far as files need it: the SHA-256 of the body as it was sent. */
-import { RequestError } from '@tandem/http-server/request-error';
+
 import { createHash } from 'node:crypto';
+import { RequestError } from '@tandem/http-server/request-error';
 
 /** A member of the dictionary, base64 between colons. */
 const SHA_256 = /^sha-256[ \t]*=[ \t]*:([A-Za-z0-9+/]{43}=):$/;

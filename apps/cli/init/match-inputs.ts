@@ -4,7 +4,7 @@
  */
 
 import type { TensorType } from '@tandem/freshness/predictor';
-import { describeTensor } from '@tandem/prediction/models/model-signature';
+import { describeTensor } from '@tandem/prediction/models/verification';
 import { valuesPerUser } from '@tandem/prediction/models/output-fit';
 import { type Choice, chooseNumbers, chooseTexts, type LeftOut } from './choose-columns.ts';
 import { expressionFor } from './column-expression.ts';

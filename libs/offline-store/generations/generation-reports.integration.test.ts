@@ -4,7 +4,7 @@ import type { Run } from '@tandem/prediction/runs/runs';
 import { NOTHING_LOST, publishNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { adopt } from '../adopt.ts';
-import { createReportStore } from '../runs/report-store.ts';
+import { createReportStore } from '../runs/run-store.ts';
 import { createRunsWorld } from '../runs/runs.fixture.ts';
 import { type Db, query } from '../sql/database.ts';
 import { partitionOf } from '../sql/partition.ts';

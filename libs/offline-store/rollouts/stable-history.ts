@@ -1,5 +1,5 @@
 /** The history of stable model versions: tandem.stable_history, which a trigger on the arms keeps. */
-import type { StableVersion } from '@tandem/prediction/runs/stable-versions';
+import type { StableVersion } from '@tandem/prediction/runs/run-store';
 import { type Db, query } from '../sql/database.ts';
 
 /**

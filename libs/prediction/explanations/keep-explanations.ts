@@ -9,7 +9,6 @@ import type { Answer } from '@tandem/freshness/answer';
 import type { InferenceInputs } from '@tandem/freshness/live-predictor';
 import type { Predictor } from '@tandem/freshness/predictor';
 import { TokenBucket } from '../keys/token-bucket.ts';
-import { inputsOfRow } from './inputs-of-row.ts';
 import type {
   ExplanationStore,
   ExplanationToKeep,
@@ -176,4 +175,22 @@ async function readNow(source: InputSource, answers: readonly ServedAnswer[]) {
   const [first] = answers as [ServedAnswer];
   const version = await source.versionOf(first.predictor, first.modelNumber);
   return source.readInputs(version, [...new Set(answers.map(({ userId }) => userId))]);
+}
+
+// One user's inputs out of the features that were read of several.
+
+export function inputsOfRow({ batch, row }: InferenceInputs, read: KeptInputs['read']): KeptInputs {
+  const events = new Map(batch.fromEvents?.get(row)?.map(({ column, entry }) => [column, entry]));
+  return {
+    read,
+    readAt: batch.readAt,
+    history: batch.history,
+    contextVersion: batch.contextVersions[row] ?? 0,
+    features: batch.columns.map(({ name }, i) => {
+      const entry = events.get(i);
+      const event = entry ? { source: entry.source, id: entry.id, time: entry.time, accepted: entry.accepted } : null;
+      return { name, value: batch.values[i]?.[row] ?? null, event };
+    }),
+    fault: batch.faults.get(row) ?? null,
+  };
 }

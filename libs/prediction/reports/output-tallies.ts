@@ -1,9 +1,8 @@
 /** The outputs that two generations have in common, and their sums over users. */
 
 import type { OutputField } from '@tandem/freshness/predictor';
-import { isNumber, numberReader, type PlaceOf, placeOf } from '../models/output-places.ts';
-import { classEnds } from './distribution.ts';
-import { rounded, ShiftTally } from './tally.ts';
+import { isNumber, numberReader, type PlaceOf, placeOf } from '../models/output-fit.ts';
+import { classEnds, rounded, ShiftTally } from './tally.ts';
 
 /** Where stored outputs lie: from `start` up to `end`; `start` is negative where the generation lacks the user. */
 export interface StoredAt {

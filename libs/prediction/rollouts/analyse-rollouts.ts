@@ -7,9 +7,8 @@ import { judgeRollout } from '@tandem/experiment/judge-rollout';
 import type { Judgement, Verdict } from '@tandem/experiment/rollout-figures';
 import { isTandemError } from '@tandem/freshness/errors';
 import type { AnalysisPlan, Rollout } from '@tandem/freshness/rollout';
-import { type FailedRollout, orFailed } from './failed-rollouts.ts';
 import { analysisOf, judgedFiguresOf, rulesOf, type StepRecord } from './rollout-figures.ts';
-import type { RolloutStore } from './rollout-store.ts';
+import { type FailedRollout, orFailed, type RolloutStore } from './rollout-store.ts';
 
 /** What one look found. */
 export interface RolloutCheck {

@@ -10,11 +10,10 @@ import type { LossNotice } from '../events/notice-loss.ts';
 import { type Outbox, relayOutbox } from '../events/relay-outbox.ts';
 import type { GenerationLoader } from './generation-loader.ts';
 import type { Generation } from './generations.ts';
-import { hintAtNext } from './hint-at-next.ts';
-import type { RunHints } from './run-hints.ts';
-import type { GenerationStore, RunStore } from './run-store.ts';
+import type { GenerationStore, RunHints, RunStore } from './run-store.ts';
 import { isFinished } from './runs.ts';
 import { createStepper } from './step.ts';
+import { hintAtNext } from './work-step.ts';
 
 export interface ReconcileDependencies {
   readonly runs: Pick<RunStore, 'unfinished' | 'claimable'>;

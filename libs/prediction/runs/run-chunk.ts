@@ -11,8 +11,7 @@ import { FeaturesTooSlow } from '../scoring/feature-source.ts';
 import type { ChunkLoads } from './chunk-loads.ts';
 import { type HeldLease, holdLease, type LeaseTimes } from './lease.ts';
 import { type LoadChunkDependencies, loadChunk } from './load-chunk.ts';
-import type { RunHints } from './run-hints.ts';
-import type { RunStore } from './run-store.ts';
+import type { RunHints, RunStore } from './run-store.ts';
 import type { ClaimedChunk, CommitOutcome, Run } from './runs.ts';
 import { type ScoreChunkDependencies, scoreChunk } from './score-chunk.ts';
 

@@ -3,8 +3,7 @@
  * number of schedulers. After a downtime only the newest missed slot runs: the older ones would compute the same.
  */
 import { isTandemError } from '@tandem/freshness/errors';
-import type { RunHints } from './run-hints.ts';
-import type { RunStore } from './run-store.ts';
+import type { RunHints, RunStore } from './run-store.ts';
 
 /** An arm of a predictor with a schedule. */
 export interface Schedule {

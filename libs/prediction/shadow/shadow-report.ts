@@ -1,5 +1,5 @@
 /** What the sums of all processes say of a shadow. */
-import { LATENCY_BOUNDS_MS, SCORE_CLASSES } from '../rollouts/arm-counts.ts';
+import { LATENCY_BOUNDS_MS, SCORE_CLASSES } from '../rollouts/count-served.ts';
 import {
   addShadowCounts,
   type Comparisons,
@@ -10,7 +10,6 @@ import {
   type ShadowCounts,
   type ShadowOutcome,
 } from './shadow-counts.ts';
-import type { ShadowRow } from './shadow-store.ts';
 import { type Interval, wilsonInterval } from './wilson.ts';
 
 export interface ShadowReport {
@@ -129,3 +128,40 @@ function shareOf(part: number, whole: number): number | null {
 function compareTexts(one: string, other: string): number {
   return one === other ? 0 : one < other ? -1 : 1;
 }
+
+// Port: where the sums of all processes are kept, and what stands out among the comparisons.
+
+/** A user whose two answers lie far apart. It is a prediction of that user, and goes with an erasure as others do. */
+export interface ShadowMover {
+  readonly userId: string;
+  readonly served: number;
+  readonly candidate: number;
+  /** The label of the candidate's answer, and Postgres' clock when its features were read, ms since 1970. */
+  readonly contextVersion: number;
+  readonly computedAt: number;
+}
+
+/** The sums of a process so far, of everybody (null) and of each segment. */
+export interface ShadowRow {
+  readonly segment: Segment;
+  readonly counts: ShadowCounts;
+}
+
+export interface ShadowSums {
+  readonly rolloutId: string;
+  readonly processId: string;
+  readonly rows: readonly ShadowRow[];
+  /** Those found since the last time. */
+  readonly movers: readonly ShadowMover[];
+}
+
+export interface ShadowStore {
+  /**
+   * Puts the sums in the place of those that the process gave before. Where the rollout is not there any more, nothing is kept.
+   * @returns the difference that a user's answers must exceed to be among those that are kept from now on; 0 while there is room
+   */
+  keep(sums: ShadowSums): Promise<number>;
+}
+
+/** Users kept of a rollout: those whose answers are furthest apart. */
+export const MOST_MOVERS = 50;

@@ -138,7 +138,7 @@ const HANDLERS: readonly Mutant[] = [
     isControl: false,
     patches: [
       {
-        file: 'apps/api/http/serve-endpoint.ts',
+        file: 'apps/api/http/endpoint.ts',
         find: "const isPathLogged = scope !== 'users:erase';",
         replace: "const isPathLogged = method !== 'delete';",
       },

@@ -12,9 +12,9 @@ import {
   tooLargeForModel,
 } from '@tandem/prediction/models/model-limits';
 import type { Context } from 'hono';
-import { type ContentRange, digestIn, rangeIn, readFileBody } from '../../http/file-headers.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse } from '../../http/body.ts';
+import type { Endpoint } from '../../http/endpoint.ts';
+import { type ContentRange, digestIn, rangeIn, readFileBody } from '../../http/file-headers.ts';
 import { refuseContentEncoding, requireMediaType } from '../../http/media-type.ts';
 import { problems } from '../../http/problem-schema.ts';
 import {

@@ -11,7 +11,7 @@ import {
   type HintStore,
   parseContextToken,
 } from '@tandem/prediction/events/events';
-import { requireKeyType, userIdProblem } from '../../http/user-id-problem.ts';
+import { requireKeyType, userIdProblem } from '../../http/parameters.ts';
 
 export interface RecordEventsDependencies {
   readonly events: EventStore;

@@ -11,11 +11,10 @@ import { notFound, unknownPredictor } from '@tandem/freshness/read-errors';
 import { PLAIN_READ } from '@tandem/freshness/read-options';
 import type { PredictionReader, Registry } from '@tandem/freshness/reader';
 import type { KeptAnswers } from '@tandem/prediction/explanations/keep-explanations';
-import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse } from '../../http/body.ts';
-import { predictorParameter, userIdParameter } from '../../http/parameters.ts';
+import type { Endpoint } from '../../http/endpoint.ts';
+import { predictorParameter, userIdParameter, userIdProblem } from '../../http/parameters.ts';
 import { problems } from '../../http/problem-schema.ts';
-import { userIdProblem } from '../../http/user-id-problem.ts';
 import { KeptExplanationSchema, keptView, requireKept } from './kept-view.ts';
 import type { ShowKeptDependencies } from './show-kept.ts';
 

@@ -5,8 +5,8 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { CompareBuild } from '@tandem/admission/compare-build';
 import { BUILD_COMPARISON_EXAMPLE } from '@tandem/client/build-example';
-import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse, parseBody } from '../../http/body.ts';
+import type { Endpoint } from '../../http/endpoint.ts';
 import { predictorParameter } from '../../http/parameters.ts';
 import { problems } from '../../http/problem-schema.ts';
 import { BuildComparisonSchema, buildComparisonView } from './build-comparison-view.ts';

@@ -1,9 +1,8 @@
 /** A model version as the wire has it. */
 import { z } from '@hono/zod-openapi';
 import { TandemError } from '@tandem/freshness/errors';
-import type { ArchiveChange } from '@tandem/offline-store/models/archive-version';
 import type { ModelVersionRecord, VersionQuery } from '@tandem/offline-store/models/model-versions';
-import type { LabelMove, MovedLabel } from '@tandem/offline-store/models/version-labels';
+import type { ArchiveChange, LabelMove, MovedLabel } from '@tandem/offline-store/models/version-labels';
 import type { PredictorRegistry } from '../predictors/predictor-view.ts';
 
 export const ModelSchema = z

@@ -2,7 +2,7 @@
 import { TandemError } from '@tandem/freshness/errors';
 import type { KeyType } from '@tandem/freshness/user-id';
 import { MAX_OUTCOME_VALUE, OUTCOME_NAME, type Outcome } from '@tandem/prediction/rollouts/outcomes';
-import { userIdProblem } from '../../http/user-id-problem.ts';
+import { userIdProblem } from '../../http/parameters.ts';
 import { parseTime } from '../../json/parse-time.ts';
 
 const FIELDS = ['id', 'source', 'userId', 'name', 'value', 'time'] as const;

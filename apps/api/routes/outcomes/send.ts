@@ -5,10 +5,10 @@ import type { KeyType } from '@tandem/freshness/user-id';
 import type { Outcome, OutcomeResult, OutcomeStore } from '@tandem/prediction/rollouts/outcomes';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { Context } from 'hono';
-import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonBody, jsonResponse } from '../../http/body.ts';
+import type { Endpoint } from '../../http/endpoint.ts';
+import { requireKeyType } from '../../http/parameters.ts';
 import { problems } from '../../http/problem-schema.ts';
-import { requireKeyType } from '../../http/user-id-problem.ts';
 import { parseOutcome } from './outcome.ts';
 import { OutcomeResultsSchema, OutcomeSchema, OutcomesSchema } from './outcome-schema.ts';
 

@@ -1,10 +1,10 @@
 /** A prediction as the wire has it. */
 import { z } from '@hono/zod-openapi';
-import type { ServedAnswer } from '@tandem/prediction/explanations/kept-explanation';
 import type { Answer, AnswerFrame, Reason, Rendering, Source } from '@tandem/freshness/answer';
-import { weakETag } from '../../http/caching.ts';
+import type { ServedAnswer } from '@tandem/prediction/explanations/kept-explanation';
 import type { Count } from '@tandem/telemetry/count-series';
 import type { Metrics } from '@tandem/telemetry/metrics';
+import { weakETag } from '../../http/caching.ts';
 
 const value = z.union([z.number(), z.string(), z.boolean()]);
 

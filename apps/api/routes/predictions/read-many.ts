@@ -11,13 +11,12 @@ import { unknownPredictor } from '@tandem/freshness/read-errors';
 import type { ReadTimes } from '@tandem/freshness/read-options';
 import type { KeyType } from '@tandem/freshness/user-id';
 import { RequestError } from '@tandem/http-server/request-error';
-import type { Endpoint } from '../../http/endpoint.ts';
-import { predictorParameter } from '../../http/parameters.ts';
 import { parseBody } from '../../http/body.ts';
+import type { Endpoint } from '../../http/endpoint.ts';
+import { predictorParameter, userIdProblem } from '../../http/parameters.ts';
 import { toProblem } from '../../http/problem.ts';
 import { ProblemSchema, problems } from '../../http/problem-schema.ts';
-import { userIdProblem } from '../../http/user-id-problem.ts';
-import { PredictionSchema, createPredictionCount, predictionView } from './prediction-view.ts';
+import { createPredictionCount, PredictionSchema, predictionView } from './prediction-view.ts';
 import type { ReadDependencies } from './read-one.ts';
 import { MIN_CONTEXT, optionsFor, readOptions } from './read-options.ts';
 

@@ -2,6 +2,8 @@
  * GET /v1/predictions/{predictor}/{userId}: the hottest path of the service, one JSON.stringify and headers in one
  * literal. Plain requests come by read-one-directly.ts, without Hono between; all others as those of any endpoint.
  */
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createRoute, z } from '@hono/zod-openapi';
 import { PREDICTION_EXAMPLE } from '@tandem/client/wire-examples';
 import type { Answer } from '@tandem/freshness/answer';
@@ -18,16 +20,13 @@ import type { Shadow } from '@tandem/prediction/shadow/create-shadow';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
 import { cacheStatus, checkIfMatch, matchesETag } from '../../http/caching.ts';
-import type { Endpoint } from '../../http/endpoint.ts';
-import { predictorParameter, userIdParameter } from '../../http/parameters.ts';
-import { problems } from '../../http/problem-schema.ts';
-import { userIdProblem } from '../../http/user-id-problem.ts';
-import type { Caller } from '../../keys/access.ts';
-import { PredictionSchema, createPredictionCount, renderAnswer } from './prediction-view.ts';
-import { optionsFor, readOptions } from './read-options.ts';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServing, type Endpoint, type ServeOptions } from '../../http/endpoint.ts';
+import { predictorParameter, userIdParameter, userIdProblem } from '../../http/parameters.ts';
 import { problemReply } from '../../http/problem.ts';
-import { type ServeOptions, createServing } from '../../http/serve-endpoint.ts';
+import { problems } from '../../http/problem-schema.ts';
+import type { Caller } from '../../keys/access.ts';
+import { createPredictionCount, PredictionSchema, renderAnswer } from './prediction-view.ts';
+import { optionsFor, readOptions } from './read-options.ts';
 
 export interface ReadDependencies {
   readonly readPrediction: PredictionReader;

@@ -1,7 +1,7 @@
 /** PUT and DELETE /v1/rollouts/{id}/overrides/{userId}: a user is put into an arm by hand, to see what it answers. */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse, parseBody } from '../../http/body.ts';
+import type { Endpoint } from '../../http/endpoint.ts';
 import { rolloutIdParameter, userIdParameter } from '../../http/parameters.ts';
 import { problems } from '../../http/problem-schema.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';

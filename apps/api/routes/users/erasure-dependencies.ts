@@ -6,7 +6,7 @@ import type { EraseUser } from '@tandem/prediction/erasure/erase-user';
 import type { ErasureStore } from '@tandem/prediction/erasure/erasure';
 import type { HonoRequest } from 'hono';
 import { checkIfMatch } from '../../http/caching.ts';
-import { requireKeyType, userIdProblem } from '../../http/user-id-problem.ts';
+import { requireKeyType, userIdProblem } from '../../http/parameters.ts';
 
 export interface ErasureDependencies {
   readonly eraseUser: EraseUser;

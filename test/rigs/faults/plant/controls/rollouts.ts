@@ -35,7 +35,7 @@ export const saltedByStep: Plant = {
   what: "users are dealt to arms anew at each step, not by the rollout's own salt",
   patches: [
     {
-      file: 'libs/offline-store/certificate/assignments.ts',
+      file: 'libs/offline-store/certificate/certificate-statement.ts',
       find: 'const bucketOf = (userId: string) => bucketOfUser(salt, userId);',
       replace: 'const bucketOf = (userId: string) => bucketOfUser(String(step), userId);',
     },

@@ -25,7 +25,7 @@ export const versionAfterContext: Plant = {
   const batch = unpacked && (await (await import(${relabel})).relabel(pool, unpacked));`,
     },
     {
-      file: 'libs/offline-store/features/feature-range.ts',
+      file: 'libs/offline-store/features/feature-rows.ts',
       find: 'return rows.finish();',
       replace: `return (await import(${relabel})).relabel(db, rows.finish());`,
     },
