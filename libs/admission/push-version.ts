@@ -29,7 +29,7 @@ import type { Verification } from '@tandem/prediction/models/verification';
 import { type ModelDefinition, modelVersionId, type Predictor } from '@tandem/prediction/predictor';
 import { unknownPredictor } from '@tandem/prediction/read/read-errors';
 import { type Defined, definePredictor, type JudgeOptions, settingProblem, tryPredictor } from './judge-predictor.ts';
-import type { Pool, SlowUsers } from './sample-users.ts';
+import type { Pool, SampleLimits, SlowUsers } from './sample-users.ts';
 import type { TrialQueue } from './trial-queue.ts';
 
 export interface Push {
@@ -55,6 +55,8 @@ export interface PushDependencies {
   /** Memory of the process that tries a model. */
   readonly memoryLimitMb: number;
   readonly trial?: TrialLimits;
+  /** How long the query may take for the users that the model is tried with. */
+  readonly sampling?: SampleLimits;
 }
 
 export interface Pushed {
@@ -100,8 +102,8 @@ async function findBase({ pool, registry }: PushDependencies, { predictor: name,
 }
 
 async function admit(dependencies: PushDependencies, push: Push, base: Base): Promise<Pushed> {
-  const { pool, features, memoryLimitMb, trial = {} } = dependencies;
-  const options = { memoryLimitMb, trial };
+  const { pool, features, memoryLimitMb, trial = {}, sampling = {} } = dependencies;
+  const options = { memoryLimitMb, trial, sampling };
   const resolved = await resolve(dependencies, push, base);
   const defined = await definePredictor(features, resolved, options);
   if ('problems' in defined) throw refused(defined.problems);
