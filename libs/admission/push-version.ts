@@ -28,7 +28,7 @@ import { isTandemError, TandemError } from '@tandem/prediction/errors';
 import type { Verification } from '@tandem/prediction/models/verification';
 import { type ModelDefinition, modelVersionId, type Predictor } from '@tandem/prediction/predictor';
 import { unknownPredictor } from '@tandem/prediction/read/read-errors';
-import { type Defined, definePredictor, type JudgeOptions, settingProblem, tryPredictor } from './judge-predictor.ts';
+import { type Defined, type JudgeOptions, settingProblem, tryPredictor, withDefined } from './judge-predictor.ts';
 import type { Pool, SampleLimits, SlowUsers } from './sample-users.ts';
 import type { TrialQueue } from './trial-queue.ts';
 
@@ -105,13 +105,15 @@ async function admit(dependencies: PushDependencies, push: Push, base: Base): Pr
   const { pool, features, memoryLimitMb, trial = {}, sampling = {} } = dependencies;
   const options = { memoryLimitMb, trial, sampling };
   const resolved = await resolve(dependencies, push, base);
-  const defined = await definePredictor(features, resolved, options);
-  if ('problems' in defined) throw refused(defined.problems);
-  await refuseConflicts(pool, defined.definition, base.definition);
-  const id = modelVersionId(defined.definition);
-  const isCertified = base.versions.some((one) => one.id === id && one.parity !== null);
-  const verification = isCertified ? undefined : await certify(features, resolved, defined, options);
-  return keep(pool, push, defined.definition, verification);
+  const { definition, verification } = await withDefined(features, resolved, options, async (defined) => {
+    if ('problems' in defined) throw refused(defined.problems);
+    await refuseConflicts(pool, defined.definition, base.definition);
+    const id = modelVersionId(defined.definition);
+    const isCertified = base.versions.some((one) => one.id === id && one.parity !== null);
+    const certified = isCertified ? undefined : await certify(features, resolved, defined, options);
+    return { definition: defined.definition, verification: certified };
+  });
+  return keep(pool, push, definition, verification);
 }
 
 async function resolve(
