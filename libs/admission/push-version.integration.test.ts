@@ -14,8 +14,9 @@ import { cloneDatabase } from '@tandem/testing/databases';
 import { batchScaledModel, neverFiniteModel } from '@tandem/testing/hostile-models';
 import { linearModel, linearScore } from '@tandem/testing/onnx-models';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { settingProblem } from './judge-predictor.ts';
 import { createPushVersion, type Push } from './push-version.ts';
-import type { SampleLimits } from './sample-users.ts';
+import { type SampleLimits, sampleUsers } from './sample-users.ts';
 import { createTrialQueue } from './trial-queue.ts';
 
 declare module 'vitest' {
@@ -378,21 +379,33 @@ describe('a query that Postgres ends with an error of the query', () => {
     select: sqlOf(TWELVE).replace('f1,', 'f1 + 0 * failing() as f1,'),
   };
 
+  const failAs = (state: string) =>
+    world.pool.query(`create or replace function failing() ${body(FUNCTIONS[state] ?? '')}`);
+
   it.each(Object.keys(FUNCTIONS).flatMap((state) => Object.keys(PLACES).map((place) => ({ state, place }))))(
-    '$state in $place is refused, in the words of Postgres and with its hint',
+    '$state in $place is a problem of the query, in the words of Postgres and with its hint',
     async ({ state, place }) => {
-      await world.pool.query(`create or replace function failing() ${body(FUNCTIONS[state] ?? '')}`);
-      const error = await world
-        .push(first, { settings: { features: { sql: PLACES[place] ?? '' } } })
-        .catch((refusal: unknown) => refusal);
-      expect(error).toMatchObject({
-        code: 'config_invalid',
-        message: expect.stringMatching(WORDS[state] ?? NOT_FOR_YOU),
-        field: 'features.sql',
+      await failAs(state);
+      const query = { ...definition.query, sql: PLACES[place] ?? '' };
+      const error = await sampleUsers(world.pool, { ...definition, query }).catch((refusal: unknown) => refusal);
+      expect(error).toMatchObject({ code: 'config_invalid' });
+      expect(settingProblem('churn', error)).toMatchObject({
+        path: 'predictors.churn.features.sql',
+        problem: expect.stringMatching(WORDS[state] ?? NOT_FOR_YOU),
         ...(WORDS[state] ? {} : { remedy: 'ask the owner' }),
       });
     },
   );
+
+  it.each(Object.keys(PLACES))('in %s refuses the push, as its features.sql', async (place) => {
+    await failAs('P0001');
+    await expect(world.push(first, { settings: { features: { sql: PLACES[place] ?? '' } } })).rejects.toMatchObject({
+      code: 'config_invalid',
+      message: expect.stringMatching(NOT_FOR_YOU),
+      field: 'features.sql',
+      remedy: 'ask the owner',
+    });
+  });
 
   it('names a user whose row makes it fail', async () => {
     const sql = sqlOf(TWELVE).replace('f1,', 'f1 + 0 * (1 / (user_id % 10))::int as f1,');
