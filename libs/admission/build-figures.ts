@@ -5,7 +5,15 @@ import type { DecisionPolicy } from '@tandem/freshness/predictor';
 import type { RowParity, SideFigures } from '@tandem/inference/measure-builds';
 import type { Paces } from '@tandem/inference/paces';
 import type { ModelVersionRecord } from '@tandem/offline-store/models/model-versions';
-import { type Agreement, type AnsweredUsers, type Label, type LabelFigures, judgedField, numbersOf, scoreLabels } from '@tandem/prediction/builds/compare-builds';
+import {
+  type Agreement,
+  type AnsweredUsers,
+  judgedField,
+  type Label,
+  type LabelFigures,
+  numbersOf,
+  scoreLabels,
+} from '@tandem/prediction/builds/compare-builds';
 
 export interface BuildFigures {
   readonly parent: BuildSide;

@@ -13,7 +13,7 @@ import { measureBuilds } from '@tandem/inference/measure-builds';
 import type { ArtifactStore } from '@tandem/offline-store/models/artifacts';
 import { listModelVersions, type ModelVersionRecord } from '@tandem/offline-store/models/model-versions';
 import { unknownVersion } from '@tandem/offline-store/models/version-labels';
-import { type Label, commonFields, compareBuilds } from '@tandem/prediction/builds/compare-builds';
+import { commonFields, compareBuilds, type Label } from '@tandem/prediction/builds/compare-builds';
 import { type BuildFigures, judgeLabels, sideOf } from './build-figures.ts';
 import { readLivingUsers } from './read-living-users.ts';
 import { type Pool, pick } from './sample-users.ts';

@@ -5,7 +5,13 @@
 
 import type { FeatureValues } from '@tandem/freshness/features';
 import type { Categories, FeatureColumn, TensorType } from '@tandem/freshness/predictor';
-import { TENSOR_RANGES, type TensorRange, columnWidth, holdsNumber, unknownNumber } from '@tandem/prediction/models/input-fit';
+import {
+  columnWidth,
+  holdsNumber,
+  TENSOR_RANGES,
+  type TensorRange,
+  unknownNumber,
+} from '@tandem/prediction/models/input-fit';
 import { placesOf } from './category-places.ts';
 import { toHalfBits } from './half-precision.ts';
 import type { TensorData } from './protocol.ts';

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
-import { getPriority } from 'node:os';
+import { getPriority, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import * as models from '@tandem/testing/onnx-models';
 import { describe, expect, it, vi } from 'vitest';
@@ -37,6 +38,7 @@ describe('an inference process', () => {
 
   it.runIf(process.platform === 'linux')('has no secrets in its environment and no working directory', async () => {
     vi.stubEnv('DATABASE_URL', 'postgres://secret');
+    vi.stubEnv('NODE_COMPILE_CACHE', process.env.NODE_COMPILE_CACHE || join(tmpdir(), 'tandem-test-compile-cache'));
     const child = start();
     await child.ready;
     const environment = readFileSync(`/proc/${child.pid}/environ`, 'utf8').split('\0').filter(Boolean);
@@ -45,7 +47,7 @@ describe('an inference process', () => {
         .map((entry) => entry.split('=')[0])
         .filter((name) => !SHELL_NAMES.has(name ?? ''))
         .sort(),
-    ).toEqual(['NODE_CHANNEL_FD', 'NODE_CHANNEL_SERIALIZATION_MODE']);
+    ).toEqual(['NODE_CHANNEL_FD', 'NODE_CHANNEL_SERIALIZATION_MODE', 'NODE_COMPILE_CACHE']);
     child.kill('the test is over');
     await child.ended;
     vi.unstubAllEnvs();

@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { rmdirSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import { InferenceSession } from 'onnxruntime-node';
 import { runModel } from './model-run.ts';
@@ -47,6 +48,8 @@ function start(): void {
   watchdog.once('online', () => {
     // From now on the working directory does not exist: nothing can be found in it or left there.
     rmdirSync(process.cwd());
+    // SIGKILL ends it, which would leave the cache unwritten.
+    flushCompileCache();
     say({ kind: 'ready' });
   });
 }

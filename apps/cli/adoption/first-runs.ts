@@ -3,8 +3,8 @@ import type { Pool } from '@tandem/admission/sample-users';
 import { latestSlot, nextSlot } from '@tandem/config/schedule';
 import { isTandemError } from '@tandem/freshness/errors';
 import { STABLE } from '@tandem/freshness/rollout';
-import { type AwaitedRun, createScheduleStore, findAwaitedRuns } from '@tandem/offline-store/runs/schedules';
 import { createRunStore } from '@tandem/offline-store/runs/run-store';
+import { type AwaitedRun, createScheduleStore, findAwaitedRuns } from '@tandem/offline-store/runs/schedules';
 
 /** A predictor without stored predictions, and the run that brings them. */
 export interface FirstRun {
