@@ -206,8 +206,7 @@ function spawnWorker({ memoryLimitMb, boundData }: ProcessOptions): ChildProcess
   const [file = '', ...args] = boundData ? bounded(program, memoryLimitMb) : program;
   const child = spawn(file, args, {
     cwd: folder,
-    // A library path is the one setting without which a program may not start at all.
-    env: process.env.LD_LIBRARY_PATH ? { LD_LIBRARY_PATH: process.env.LD_LIBRARY_PATH } : {},
+    env: childEnvironment(process.env),
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     serialization: 'advanced',
     // A process group of its own: a terminal's Ctrl-C is for the parent, which then drains.
@@ -222,6 +221,14 @@ function spawnWorker({ memoryLimitMb, boundData }: ProcessOptions): ChildProcess
     }
   });
   return child;
+}
+
+/**
+ * The two settings that a child shares, and no others, since they may hold secrets: a library path, without which a program may not
+ * start at all, and Node's cache of compiled code, with which a start takes 0.2 s of CPU instead of 0.5 s.
+ */
+function childEnvironment({ LD_LIBRARY_PATH, NODE_COMPILE_CACHE }: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return { ...(LD_LIBRARY_PATH && { LD_LIBRARY_PATH }), ...(NODE_COMPILE_CACHE && { NODE_COMPILE_CACHE }) };
 }
 
 /**
