@@ -4,6 +4,7 @@
  * waits for silences and recoveries of a minute, or does at length what a test of the others does in short: `npm run
  * test:long`, not part of `npm test`.
  */
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 const everywhere = ['apps', 'libs', 'test', 'scripts'];
@@ -15,9 +16,19 @@ const long = everywhere.map((folder) => `${folder}/**/*.long.test.ts`);
 const expectation = { poll: { timeout: 20_000 } };
 const never = ['**/node_modules/**', '**/.tandem/**'];
 
+/**
+ * One pool runs the files of all projects. A file of processes waits more than it computes, so there is one file more under
+ * way than there are processors.
+ */
+const maxWorkers = availableParallelism() + 1;
+/** Of projects whose files stub nothing: the files of a worker share what they import. */
+const isolate = false;
+const services = { globalSetup: './test/services.ts', pool: 'forks' } as const;
+
 export default defineConfig({
   test: {
     reporters: ['default'],
+    maxWorkers,
     projects: [
       {
         test: {
@@ -25,6 +36,8 @@ export default defineConfig({
           include: unit,
           exclude: [...never, ...integration, ...endToEnd, ...long],
           pool: 'threads',
+          isolate,
+          maxWorkers,
           testTimeout: 60_000,
           hookTimeout: 60_000,
           expect: expectation,
@@ -35,9 +48,9 @@ export default defineConfig({
           name: 'integration',
           include: integration,
           exclude: never,
-          globalSetup: ['./test/services.ts'],
-          pool: 'forks',
-          maxWorkers: 2,
+          ...services,
+          isolate,
+          maxWorkers,
           testTimeout: 120_000,
           hookTimeout: 120_000,
           expect: expectation,
@@ -48,13 +61,11 @@ export default defineConfig({
           name: 'end to end',
           include: endToEnd,
           exclude: never,
-          globalSetup: ['./test/services.ts'],
-          pool: 'forks',
-          fileParallelism: false,
+          ...services,
+          maxWorkers,
           testTimeout: 300_000,
           hookTimeout: 300_000,
           expect: expectation,
-          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -62,13 +73,12 @@ export default defineConfig({
           name: 'long',
           include: long,
           exclude: never,
-          globalSetup: ['./test/services.ts'],
-          pool: 'forks',
+          ...services,
           fileParallelism: false,
           testTimeout: 300_000,
           hookTimeout: 300_000,
           expect: expectation,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 1 },
         },
       },
     ],

@@ -39,7 +39,7 @@ create table tandem.predictors (
   -- Feature name -> 'number' | 'integer' | 'boolean' | 'string': what an event's data may carry for this predictor; of
   -- every model version that may be served without a new run. A value of one of these names concerns the predictor too.
   event_features jsonb not null default '{}',
-  -- Freshness and batch policy, as libs/prediction/predictor.ts describes it.
+  -- Freshness and batch policy, as libs/freshness/predictor.ts describes it.
   policy jsonb not null,
   -- The version that the config named when it was last adopted. Adopting the same config again moves nothing, so a
   -- restart does not undo a rollback.

@@ -5,7 +5,7 @@ language sql immutable as $$
   select sha256(convert_to(jsonb_build_array(type, user_id, extract(epoch from "time"), data)::text, 'UTF8'))
 $$;
 
--- Why a user id is refused, or null. The rule stands once more in libs/prediction/user-id.ts, whose test compares them.
+-- Why a user id is refused, or null. The rule stands once more in libs/freshness/user-id.ts, whose test compares them.
 create function tandem.user_id_problem(user_id text, key_type text) returns text language sql immutable as $$
   select case
     when user_id is null or user_id = '' then 'a user id is not empty'

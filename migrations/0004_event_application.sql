@@ -80,7 +80,7 @@ declare
   seen record;
 begin
   -- Before everything else, and until the end of the transaction: whoever changes what concerns whom waits for those
-  -- who send events, so that none of these commits by rules that no longer hold (libs/offline-store/event-rules.ts).
+  -- who send events, so that none of these commits by rules that no longer hold (libs/offline-store/events/event-rules.ts).
   perform pg_advisory_xact_lock_shared(1413567556, 1163284052);
   if current_setting('transaction_isolation') <> 'read committed' then
     perform from tandem.event_rules for share;

@@ -37,7 +37,7 @@ create table tandem.predictions (
   user_id text collate "C" not null,
   context_version bigint not null,
   computed_at timestamptz not null,
-  -- The outputs in the model version's binary layout: libs/prediction/models/outputs.ts.
+  -- The outputs in the model version's binary layout: libs/freshness/outputs.ts.
   outputs bytea not null
 ) partition by list (generation_id);
 

@@ -11,7 +11,7 @@ create table tandem.rollouts (
     check (state in ('preparing', 'running', 'held', 'promoted', 'aborted', 'ended')),
   -- Assignment hashes it with the user: another rollout puts other users into its arms.
   salt text not null,
-  -- Steps, weights, guardrails: libs/prediction/rollouts/rollout.ts.
+  -- Steps, weights, guardrails: libs/freshness/rollout.ts.
   plan jsonb not null,
   -- The step of a canary, from 0; of the other kinds always 0.
   step int not null default 0,

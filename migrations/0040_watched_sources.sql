@@ -1,5 +1,5 @@
 -- Watched sources: tables of feature queries whose changes raise context versions by trigger, in the application's own
--- transaction. `tandem watch` makes the triggers of a table (libs/offline-store/watch-source.ts); this is what they call.
+-- transaction. `tandem watch` makes the triggers of a table (libs/offline-store/sources/watch-source.ts); this is what they call.
 
 -- One row a watched table. Its trigger function is tandem.watch_<id>, and pg_trigger says which table that is on.
 create table tandem.watched_sources (
@@ -48,7 +48,7 @@ declare
   concerned text[];
 begin
   if cardinality(users) = 0 then return; end if;
-  -- The watch must not change before this transaction ends (libs/offline-store/event-rules.ts).
+  -- The watch must not change before this transaction ends (libs/offline-store/events/event-rules.ts).
   perform pg_advisory_xact_lock_shared(1413567556, 1163284052);
   if current_setting('transaction_isolation') <> 'read committed' then
     perform from tandem.event_rules for share;

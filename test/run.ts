@@ -1,10 +1,10 @@
 /**
- * `npm test`: types and lint, then every test on real Postgres and Redis. Arguments are passed on to vitest
+ * `npm test`: every test on real Postgres and Redis, types and lint beside them. Arguments are passed on to vitest
  * (`npm test -- libs/prediction`). The first line says where those two run; the last is `N passed, N failed`.
  * `npm run test:long` is this with `--long`: the tests that wait for minutes, and no others. `--times FILE` writes the
  * seconds of each test file there, the slowest first.
  */
-import { spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { dirname, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,25 +16,33 @@ import { askEngine } from './containers/engine.ts';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 process.chdir(root);
 
+/** Findings of tsc or biome that are shown at most, in bytes. */
+const MOST_SAID_BYTES = 16 * 2 ** 20;
+
 interface Tally {
   passed: number;
   failed: number;
 }
 
-function check(tally: Tally): void {
-  const checks: [string, ...string[]][] = [
-    ['tsc', '-p', 'tsconfig.json'],
-    ['biome', 'ci', '--colors=off', '.'],
-  ];
-  for (const [program, ...args] of checks) {
-    const started = performance.now();
-    const ended = spawnSync(program, args, { stdio: ['ignore', 'inherit', 'inherit'] });
-    const good = ended.status === 0;
-    process.stdout.write(
-      `${good ? 'ok' : 'FAILED'}: ${program} (${((performance.now() - started) / 1000).toFixed(1)} s)\n`,
+/** Types and lint, beside the tests: what they print is shown when they end. */
+async function check(tally: Tally): Promise<void> {
+  await Promise.all([
+    runCheck(tally, 'tsc', '-p', 'tsconfig.json'),
+    runCheck(tally, 'biome', 'ci', '--colors=off', '.'),
+  ]);
+}
+
+async function runCheck(tally: Tally, program: string, ...args: string[]): Promise<void> {
+  const started = performance.now();
+  const ended = await new Promise<{ good: boolean; said: string }>((resolve) => {
+    execFile(program, args, { maxBuffer: MOST_SAID_BYTES }, (error, out, err) =>
+      resolve({ good: error === null, said: out + err }),
     );
-    tally[good ? 'passed' : 'failed']++;
-  }
+  });
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  const verdict = ended.good ? 'ok' : `${ended.said}\nFAILED`;
+  process.stdout.write(`${verdict}: ${program} (${seconds} s)\n`);
+  tally[ended.good ? 'passed' : 'failed']++;
 }
 
 /** Before anything else runs, so that the first line says it. False where there can be none: no test would run. */
@@ -89,8 +97,9 @@ const { values: options, positionals: filters } = parseArgs({
 const tally: Tally = { passed: 0, failed: 0 };
 const isLong = options.long;
 if (await announceServers()) {
-  if (filters.length === 0 && !isLong) check(tally);
+  const checked = filters.length === 0 && !isLong ? check(tally) : null;
   await test(tally, filters);
+  await checked;
 } else tally.failed++;
 process.stdout.write(`${tally.passed} passed, ${tally.failed} failed\n`);
 process.exit(tally.failed === 0 && tally.passed > 0 ? 0 : 1);

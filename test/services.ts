@@ -1,7 +1,7 @@
 /**
  * Postgres and Redis for the tests, chosen by `containers/choose-servers.ts`: those of TEST_DATABASE_URL and TEST_REDIS_URL,
- * a Postgres of TEST_POSTGRES_BIN, containers, or embedded ones. They are started here and stopped at the end. Migrations run once, into a template that
- * each test file clones.
+ * a Postgres of TEST_POSTGRES_BIN, containers, or embedded ones. They start once a run, for all projects, and stop at its
+ * end. Migrations run once, into a template that each test file clones.
  */
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -19,21 +19,55 @@ interface Server {
   stop(): Promise<void>;
 }
 
+interface Services {
+  readonly databaseUrl: string;
+  readonly redisUrl: string;
+  readonly templateDatabase: string;
+  stop(): Promise<void>;
+}
+
+/** Of this process: how many projects use them, and the services once they run. */
+interface Shared {
+  users: number;
+  services: Promise<Services> | null;
+}
+
+// Vitest loads this module anew for each project, so what the projects share hangs on the process.
+const SHARED = Symbol.for('tandem.test-services');
+const holder = globalThis as typeof globalThis & { [SHARED]?: Shared };
+holder[SHARED] ??= { users: 0, services: null };
+const shared: Shared = holder[SHARED];
+
 export default async function provideServices(project: TestProject): Promise<() => Promise<void>> {
+  shared.users++;
+  shared.services ??= startServices();
+  const services = await shared.services;
+  project.provide('databaseUrl', services.databaseUrl);
+  project.provide('redisUrl', services.redisUrl);
+  project.provide('templateDatabase', services.templateDatabase);
+  return async () => {
+    if (--shared.users > 0) return;
+    shared.services = null;
+    await services.stop();
+  };
+}
+
+async function startServices(): Promise<Services> {
   const choice = await chooseServers(process.env, askEngine);
-  process.stderr.write(`${project.name}: ${choice.sentence}\n`);
   const folder = await mkdtemp(join(tmpdir(), 'tandem-test-'));
   // The account that Postgres runs under must be able to enter it.
   await chmod(folder, 0o755);
   const [postgres, redis] = await startBoth(choice.postgres, choice.redis, folder);
   const template = await createTemplateDatabase(postgres.url);
-  project.provide('databaseUrl', postgres.url);
-  project.provide('redisUrl', redis.url);
-  project.provide('templateDatabase', template.name);
-  return async () => {
-    await template.drop();
-    await Promise.all([postgres.stop(), redis.stop()]);
-    await rm(folder, { recursive: true, force: true });
+  return {
+    databaseUrl: postgres.url,
+    redisUrl: redis.url,
+    templateDatabase: template.name,
+    async stop() {
+      await template.drop();
+      await Promise.all([postgres.stop(), redis.stop()]);
+      await rm(folder, { recursive: true, force: true });
+    },
   };
 }
 

@@ -4,17 +4,17 @@
  */
 
 import { createHash, randomUUID } from 'node:crypto';
+import { encodeOutputs } from '@tandem/freshness/outputs';
+import type { FreshnessPolicy } from '@tandem/freshness/predictor';
 import { createHostRule } from '@tandem/http-server/foreign-request';
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
-import { createPool } from '@tandem/offline-store/database';
-import { createErasureStore } from '@tandem/offline-store/erasures';
-import { createFeatureSource } from '@tandem/offline-store/features';
+import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { type HostileDefaults, setDefaults } from '@tandem/offline-store/hostile-defaults.fixture';
+import { createPool } from '@tandem/offline-store/sql/database';
+import { createErasureStore } from '@tandem/offline-store/users/erasures';
 import { createOnlineConnection } from '@tandem/online-store/connection';
 import { createErasures } from '@tandem/online-store/erasures';
 import { createKeepErased } from '@tandem/prediction/erasure/keep-erased';
-import { encodeOutputs } from '@tandem/prediction/models/outputs';
-import type { FreshnessPolicy } from '@tandem/prediction/predictor';
 import { scoredUsers } from '@tandem/prediction/runs/scored-users';
 import { planNow, publishNow } from '@tandem/prediction/runs/steps.fixture';
 import { silentLog } from '@tandem/telemetry/log';

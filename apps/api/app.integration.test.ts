@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestApi, type TestApi } from './api.fixture.ts';
-import { PROBLEM_KINDS, problemType } from './problem.ts';
+import { PROBLEM_KINDS, problemType } from './http/problem.ts';
 
 let api: TestApi;
 beforeAll(async () => {

@@ -3,12 +3,12 @@ import { OpenAPIHono } from '@hono/zod-openapi';
 import { checkHost } from '@tandem/http-server/foreign-request';
 import { RequestError } from '@tandem/http-server/request-error';
 import { Hono } from 'hono';
-import { type Endpoint, honoPath } from './endpoint.ts';
 import { createEndpoints, type EndpointDependencies } from './endpoints.ts';
-import { describeApi } from './openapi.ts';
-import { problemResponse, toProblem } from './problem.ts';
+import { type Endpoint, honoPath } from './http/endpoint.ts';
+import { problemResponse, toProblem } from './http/problem.ts';
+import { type ServeOptions, serveEndpoint } from './http/serve-endpoint.ts';
+import { describeApi } from './openapi/openapi.ts';
 import { type DocumentedApi, docsPage } from './routes/docs/page.ts';
-import { type ServeOptions, serveEndpoint } from './serve-endpoint.ts';
 
 export interface AppDependencies extends EndpointDependencies, ServeOptions {}
 

@@ -2,7 +2,7 @@
 import type { KeptAnswers } from '@tandem/prediction/explanations/keep-explanations';
 import type { ExplanationStore } from '@tandem/prediction/explanations/kept-explanation';
 import type { Metrics } from '@tandem/telemetry/metrics';
-import type { Endpoint } from './endpoint.ts';
+import type { Endpoint } from './http/endpoint.ts';
 import type { ArtifactDependencies } from './routes/artifacts/artifact-view.ts';
 import { downloadArtifact } from './routes/artifacts/download.ts';
 import { showArtifact } from './routes/artifacts/show.ts';

@@ -3,7 +3,7 @@ import { CLOSED_HISTORY, HOSTILE_DEFAULTS, together } from '@tandem/offline-stor
 import { beforeAll, expect, test } from 'vitest';
 import { createTestApi } from './api.fixture.ts';
 import { type Outcome, tellStory } from './hostile-defaults.fixture.ts';
-import { toProblem } from './problem.ts';
+import { toProblem } from './http/problem.ts';
 
 let expected: Outcome;
 beforeAll(async () => {

@@ -5,7 +5,7 @@ import { type Connections, createConnections } from '@tandem/http-server/connect
 import { RequestError } from '@tandem/http-server/request-error';
 import { type HttpServer, startHttpServer } from '@tandem/http-server/server';
 import { connectionLimit } from './connection-limit.ts';
-import { problemReply, problemResponse, toProblem } from './problem.ts';
+import { problemReply, problemResponse, toProblem } from './http/problem.ts';
 
 export interface ServerOptions {
   fetch(request: Request): Response | Promise<Response>;

@@ -1,6 +1,6 @@
 import { readEnvironment } from '@tandem/config/environment';
 import { database, log } from '@tandem/config/environment-sections';
-import { TandemError } from '@tandem/prediction/errors';
+import { TandemError } from '@tandem/freshness/errors';
 import { describe, expect, it } from 'vitest';
 import { describeStartFailure } from './start-failure.ts';
 

@@ -1,6 +1,6 @@
 /** Why the service could not start, for whoever starts it: a line for each fault, what to do about it, and no stack. */
 import { problemsOf } from '@tandem/config/config-problem';
-import { isTandemError } from '@tandem/prediction/errors';
+import { isTandemError } from '@tandem/freshness/errors';
 
 export function describeStartFailure(error: unknown): readonly string[] {
   const problems = problemsOf(error);

@@ -1,6 +1,6 @@
 import { ProblemError, UnreachableError } from '@tandem/client/client-errors';
+import { TandemError } from '@tandem/freshness/errors';
 import { LocalServerError } from '@tandem/local-servers/local-server-error';
-import { TandemError } from '@tandem/prediction/errors';
 import { expect, test } from 'vitest';
 import { CommandFailure, explainFailure, renderFailure } from './failure.ts';
 

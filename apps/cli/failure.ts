@@ -1,7 +1,7 @@
 /** How a command ends when it cannot do what was asked: what, where, and how to fix it; never a stack trace. */
 import { ProblemError, UnreachableError } from '@tandem/client/client-errors';
+import { isTandemError, type TandemError } from '@tandem/freshness/errors';
 import { LocalServerError } from '@tandem/local-servers/local-server-error';
-import { isTandemError, type TandemError } from '@tandem/prediction/errors';
 import { explainStoreRefusal } from './servers/store-refusals.ts';
 
 export const EXIT_FAILURE = 1;

@@ -1,5 +1,5 @@
 import { latestSlot } from '@tandem/config/schedule';
-import { createPool } from '@tandem/offline-store/database';
+import { createPool } from '@tandem/offline-store/sql/database';
 import { createReconcile } from '@tandem/prediction/runs/reconcile';
 import { retain } from '@tandem/prediction/runs/retain';
 import { createRunChunk } from '@tandem/prediction/runs/run-chunk';

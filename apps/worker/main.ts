@@ -13,7 +13,7 @@ import {
 } from '@tandem/config/environment-sections';
 import { hostNames } from '@tandem/config/host-names-section';
 import { watchdogMs } from '@tandem/config/watchdog-section';
-import { isTandemError } from '@tandem/prediction/errors';
+import { isTandemError } from '@tandem/freshness/errors';
 import { createLog, type Log } from '@tandem/telemetry/log';
 import { watchEventLoop } from '@tandem/telemetry/watch-event-loop';
 import { createDependencies } from './dependencies.ts';

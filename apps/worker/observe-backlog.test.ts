@@ -1,4 +1,4 @@
-import type { Backlog } from '@tandem/offline-store/backlog';
+import type { Backlog } from '@tandem/offline-store/runs/backlog';
 import { createMetrics } from '@tandem/telemetry/metrics';
 import { expect, it } from 'vitest';
 import { createObserveBacklog } from './observe-backlog.ts';

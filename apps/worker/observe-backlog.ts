@@ -1,5 +1,5 @@
 /** Looks at what waits in Postgres and in the queues, and sets the gauges that tell. */
-import type { Backlog } from '@tandem/offline-store/backlog';
+import type { Backlog } from '@tandem/offline-store/runs/backlog';
 import type { Queue } from '@tandem/queue/enqueue';
 import type { Metrics } from '@tandem/telemetry/metrics';
 

@@ -5,11 +5,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PUBLISH_DEFAULTS } from '@tandem/freshness/predictor';
 import { startRedis } from '@tandem/local-servers/redis';
 import { adopt } from '@tandem/offline-store/adopt';
-import { createPool } from '@tandem/offline-store/database';
-import { createRunStore } from '@tandem/offline-store/run-store';
-import { PUBLISH_DEFAULTS } from '@tandem/prediction/predictor';
+import { createRunStore } from '@tandem/offline-store/runs/run-store';
+import { createPool } from '@tandem/offline-store/sql/database';
 import type { Run } from '@tandem/prediction/runs/runs';
 import { createQueue } from '@tandem/queue/enqueue';
 import { silentLog } from '@tandem/telemetry/log';

@@ -3,9 +3,9 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { FreshnessPolicy, Policy } from '@tandem/freshness/predictor';
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
-import type { createPool } from '@tandem/offline-store/database';
-import type { FreshnessPolicy, Policy } from '@tandem/prediction/predictor';
+import type { createPool } from '@tandem/offline-store/sql/database';
 import { linearModel } from '@tandem/testing/onnx-models';
 import type { WorkerEnvironment } from './dependencies.ts';
 

@@ -1,12 +1,13 @@
 /** What a comparison of an optimised build with its parent comes to, side by side. */
+
+import { TandemError } from '@tandem/freshness/errors';
+import type { DecisionPolicy } from '@tandem/freshness/predictor';
 import type { RowParity, SideFigures } from '@tandem/inference/measure-builds';
 import type { Paces } from '@tandem/inference/paces';
-import type { ModelVersionRecord } from '@tandem/offline-store/model-versions';
+import type { ModelVersionRecord } from '@tandem/offline-store/models/model-versions';
 import type { Agreement, Label, LabelFigures } from '@tandem/prediction/builds/build-comparison';
 import { type AnsweredUsers, judgedField, numbersOf } from '@tandem/prediction/builds/compare-builds';
 import { scoreLabels } from '@tandem/prediction/builds/score-labels';
-import { TandemError } from '@tandem/prediction/errors';
-import type { DecisionPolicy } from '@tandem/prediction/predictor';
 
 export interface BuildFigures {
   readonly parent: BuildSide;

@@ -1,5 +1,5 @@
-import { createPool } from '@tandem/offline-store/database';
-import type { ModelVersion } from '@tandem/prediction/predictor';
+import type { ModelVersion } from '@tandem/freshness/predictor';
+import { createPool } from '@tandem/offline-store/sql/database';
 import { cloneDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { readCalibrationRows } from './calibration-rows.ts';

@@ -1,8 +1,9 @@
 /** What a static int8 build is calibrated on: the inputs that real users would give the model, of the calibration half. */
+
+import { TandemError } from '@tandem/freshness/errors';
+import type { ModelVersion } from '@tandem/freshness/predictor';
 import { encodeInputs, joinInputs } from '@tandem/inference/input-tensors';
 import type { WireTensor } from '@tandem/inference/protocol';
-import { TandemError } from '@tandem/prediction/errors';
-import type { ModelVersion } from '@tandem/prediction/predictor';
 import { readLivingUsers } from './read-living-users.ts';
 import type { Pool } from './sample-users.ts';
 import { usersOfHalf } from './user-halves.ts';

@@ -3,17 +3,18 @@
  * parent's, what either costs where they would be served, and, where somebody knows what became of the users, who foretold
  * it better. Nothing is kept of it.
  */
+
+import { TandemError } from '@tandem/freshness/errors';
+import type { FeatureBatch } from '@tandem/freshness/features';
+import type { ModelVersion, Predictor } from '@tandem/freshness/predictor';
+import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { checkUserId } from '@tandem/freshness/user-id';
 import { measureBuilds } from '@tandem/inference/measure-builds';
-import type { ArtifactStore } from '@tandem/offline-store/artifacts';
-import { listModelVersions, type ModelVersionRecord } from '@tandem/offline-store/model-versions';
-import { unknownVersion } from '@tandem/offline-store/version-labels';
+import type { ArtifactStore } from '@tandem/offline-store/models/artifacts';
+import { listModelVersions, type ModelVersionRecord } from '@tandem/offline-store/models/model-versions';
+import { unknownVersion } from '@tandem/offline-store/models/version-labels';
 import type { Label } from '@tandem/prediction/builds/build-comparison';
 import { commonFields, compareBuilds } from '@tandem/prediction/builds/compare-builds';
-import { TandemError } from '@tandem/prediction/errors';
-import type { FeatureBatch } from '@tandem/prediction/models/features';
-import type { ModelVersion, Predictor } from '@tandem/prediction/predictor';
-import { unknownPredictor } from '@tandem/prediction/read/read-errors';
-import { checkUserId } from '@tandem/prediction/user-id';
 import { type BuildFigures, judgeLabels, sideOf } from './build-figures.ts';
 import { readLivingUsers } from './read-living-users.ts';
 import { type Pool, pick } from './sample-users.ts';

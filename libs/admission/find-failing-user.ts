@@ -1,9 +1,10 @@
 /** Finds a user whose row makes a feature query fail, so that a message can name one. */
-import { limitStatements, query } from '@tandem/offline-store/database';
-import { readOnly } from '@tandem/offline-store/feature-session';
-import { asRelation, KEY_SQL, quoteName } from '@tandem/offline-store/feature-statement';
-import { FeatureQueryFailed, isOfSomeUser } from '@tandem/prediction/models/feature-source';
-import type { ModelDefinition } from '@tandem/prediction/predictor';
+
+import type { ModelDefinition } from '@tandem/freshness/predictor';
+import { readOnly } from '@tandem/offline-store/features/feature-session';
+import { asRelation, KEY_SQL, quoteName } from '@tandem/offline-store/features/feature-statement';
+import { limitStatements, query } from '@tandem/offline-store/sql/database';
+import { FeatureQueryFailed, isOfSomeUser } from '@tandem/prediction/scoring/feature-source';
 import type { Pool } from './sample-users.ts';
 import { isTooSlow } from './slow-statement.ts';
 

@@ -6,11 +6,11 @@ import { adoptable } from '@tandem/config/adoptable';
 import type { SettingProblem } from '@tandem/config/config-problem';
 import { paddedColumns, type QueryColumn } from '@tandem/config/query-columns';
 import type { ResolvedPredictor } from '@tandem/config/resolve-predictor';
+import { isTandemError } from '@tandem/freshness/errors';
+import type { ModelDefinition, Policy } from '@tandem/freshness/predictor';
 import { type CheckedModel, checkModel, inspectModel, type TrialLimits } from '@tandem/inference/check-model';
 import { READS_DIFFER } from '@tandem/inference/trial';
-import { describeQuery } from '@tandem/offline-store/feature-check';
-import { isTandemError } from '@tandem/prediction/errors';
-import type { ModelDefinition, Policy } from '@tandem/prediction/predictor';
+import { describeQuery } from '@tandem/offline-store/features/feature-check';
 import { type Pool, type SampledUsers, type SampleLimits, sampleUsers } from './sample-users.ts';
 import { type TellStep, tellNothing } from './tell-step.ts';
 

@@ -11,23 +11,23 @@ import {
   type ServedVersion,
 } from '@tandem/config/pushed-version';
 import type { ResolvedPredictor } from '@tandem/config/resolve-predictor';
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import { type ModelDefinition, modelVersionId, type Predictor } from '@tandem/freshness/predictor';
+import { unknownPredictor } from '@tandem/freshness/read-errors';
 import type { TrialLimits } from '@tandem/inference/check-model';
-import type { ArtifactStore } from '@tandem/offline-store/artifacts';
-import { insertAudit } from '@tandem/offline-store/audit';
-import { transaction } from '@tandem/offline-store/database';
-import { describeQuery } from '@tandem/offline-store/feature-check';
+import { describeQuery } from '@tandem/offline-store/features/feature-check';
+import type { ArtifactStore } from '@tandem/offline-store/models/artifacts';
 import {
   type BuildOf,
   keepVersion,
   listModelVersions,
   type ModelVersionRecord,
-} from '@tandem/offline-store/model-versions';
-import { lockAssignments } from '@tandem/offline-store/settings';
-import { assertLabel, putLabel, unknownVersion } from '@tandem/offline-store/version-labels';
-import { isTandemError, TandemError } from '@tandem/prediction/errors';
+} from '@tandem/offline-store/models/model-versions';
+import { assertLabel, putLabel, unknownVersion } from '@tandem/offline-store/models/version-labels';
+import { insertAudit } from '@tandem/offline-store/sql/audit';
+import { transaction } from '@tandem/offline-store/sql/database';
+import { lockAssignments } from '@tandem/offline-store/sql/settings';
 import type { Verification } from '@tandem/prediction/models/verification';
-import { type ModelDefinition, modelVersionId, type Predictor } from '@tandem/prediction/predictor';
-import { unknownPredictor } from '@tandem/prediction/read/read-errors';
 import { type Defined, definePredictor, type JudgeOptions, settingProblem, tryPredictor } from './judge-predictor.ts';
 import type { Pool, SlowUsers } from './sample-users.ts';
 import type { TrialQueue } from './trial-queue.ts';

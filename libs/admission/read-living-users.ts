@@ -1,8 +1,9 @@
 /** The features of as many users as are named, for whoever only looks: in parts, and of nobody who was erased. */
-import { createFeatureSource } from '@tandem/offline-store/features';
-import { isErased } from '@tandem/prediction/certificate';
-import { type FeatureBatch, scorableRows } from '@tandem/prediction/models/features';
-import type { ModelVersion } from '@tandem/prediction/predictor';
+
+import { isErased } from '@tandem/freshness/certificate';
+import { type FeatureBatch, scorableRows } from '@tandem/freshness/features';
+import type { ModelVersion } from '@tandem/freshness/predictor';
+import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { type Pool, pick } from './sample-users.ts';
 
 export interface LivingUsers {

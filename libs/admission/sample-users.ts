@@ -1,12 +1,13 @@
 /** Some of the real users that a predictor would serve: what its model is tried with, and what `check` shows. */
+
+import { type FeatureBatch, scorableRows } from '@tandem/freshness/features';
+import { type ModelDefinition, type ModelVersion, modelVersionId } from '@tandem/freshness/predictor';
 import { SAMPLE_USERS } from '@tandem/inference/trial-users';
-import { type createPool, limitStatements, query } from '@tandem/offline-store/database';
-import { readOnly } from '@tandem/offline-store/feature-session';
-import { asRelation, KEY_SQL } from '@tandem/offline-store/feature-statement';
-import { createFeatureSource } from '@tandem/offline-store/features';
-import { schemaState } from '@tandem/offline-store/migrate';
-import { type FeatureBatch, scorableRows } from '@tandem/prediction/models/features';
-import { type ModelDefinition, type ModelVersion, modelVersionId } from '@tandem/prediction/predictor';
+import { readOnly } from '@tandem/offline-store/features/feature-session';
+import { asRelation, KEY_SQL } from '@tandem/offline-store/features/feature-statement';
+import { createFeatureSource } from '@tandem/offline-store/features/features';
+import { type createPool, limitStatements, query } from '@tandem/offline-store/sql/database';
+import { schemaState } from '@tandem/offline-store/sql/migrate';
 import { namingUser } from './find-failing-user.ts';
 import { isTooSlow } from './slow-statement.ts';
 

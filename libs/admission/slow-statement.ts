@@ -1,7 +1,8 @@
 /** Tells a statement that was ended for its time from a database that is not there: the first is the query's fault. */
-import { sqlState } from '@tandem/offline-store/database';
-import { isTandemError } from '@tandem/prediction/errors';
-import { FeaturesTooSlow } from '@tandem/prediction/models/feature-source';
+
+import { isTandemError } from '@tandem/freshness/errors';
+import { sqlState } from '@tandem/offline-store/sql/database';
+import { FeaturesTooSlow } from '@tandem/prediction/scoring/feature-source';
 
 const CANCELED = '57014';
 

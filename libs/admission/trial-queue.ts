@@ -2,7 +2,7 @@
  * Trials one at a time: each takes a process and its memory beside those that serve. One more may wait; whoever comes then
  * is told to come back, rather than to wait for who knows how long.
  */
-import { TandemError } from '@tandem/prediction/errors';
+import { TandemError } from '@tandem/freshness/errors';
 
 export interface TrialQueue {
   /** Rejects with `overloaded` where a trial is under way and another waits. */

@@ -2,8 +2,9 @@
  * Two halves of a predictor's users, by a hash of the id, the same each time: what an optimised build is calibrated on,
  * and whom it is judged by. Nobody is in both.
  */
-import { asRelation } from '@tandem/offline-store/feature-statement';
-import type { ModelDefinition } from '@tandem/prediction/predictor';
+
+import type { ModelDefinition } from '@tandem/freshness/predictor';
+import { asRelation } from '@tandem/offline-store/features/feature-statement';
 import { ifInTime, type Pool, readKeys } from './sample-users.ts';
 
 export type UserHalf = 'calibration' | 'held out';

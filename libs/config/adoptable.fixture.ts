@@ -1,5 +1,5 @@
 /** For tests: a predictor of two features and a model of one matrix, each part replaceable. */
-import type { ModelDefinition, TensorType } from '@tandem/prediction/predictor';
+import type { ModelDefinition, TensorType } from '@tandem/freshness/predictor';
 import { adoptable } from './adoptable.ts';
 import type { ModelSignature } from './model-signature.ts';
 import type { QueryColumn } from './query-columns.ts';

@@ -2,7 +2,7 @@
  * Joins what a config says with what the database says of its query and an inspection says of its model: the result is
  * a definition that can be adopted, or every reason why not.
  */
-import type { FeatureKind, FeatureQuery, ModelDefinition } from '@tandem/prediction/predictor';
+import type { FeatureKind, FeatureQuery, ModelDefinition } from '@tandem/freshness/predictor';
 import { pathText } from './check-form.ts';
 import type { SettingProblem } from './config-problem.ts';
 import { declareValues } from './declared-values.ts';

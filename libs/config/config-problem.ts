@@ -1,5 +1,5 @@
 /** What is wrong with a config, told so that its owner can mend it: which file, which setting, what, and the remedy. */
-import { isTandemError, TandemError } from '@tandem/prediction/errors';
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
 
 export interface ConfigProblem {
   /** The config file, absolute; with the line where it does not parse. `environment` for environment variables. */

@@ -2,7 +2,7 @@
  * The form of `tandem.config.ts`: which settings there are, and what each may say by itself. What settings mean
  * together is judged in setting-conflicts.ts.
  */
-import type { TensorType } from '@tandem/prediction/predictor';
+import type { TensorType } from '@tandem/freshness/predictor';
 import { z } from 'zod';
 import { parseDuration } from './durations.ts';
 import { eventPatternProblem } from './event-patterns.ts';

@@ -1,4 +1,4 @@
-import type { Categories } from '@tandem/prediction/predictor';
+import type { Categories } from '@tandem/freshness/predictor';
 import { expect, test } from 'vitest';
 import { definitionOf, input, problemsIn, withColumn } from './adoptable.fixture.ts';
 import type { ModelSignature } from './model-signature.ts';

@@ -1,5 +1,5 @@
 /** Joins what a config declares of columns, nulls and categories, with the columns that there are. */
-import type { Categories, FeatureColumn } from '@tandem/prediction/predictor';
+import type { Categories, FeatureColumn } from '@tandem/freshness/predictor';
 import { pathText } from './check-form.ts';
 import type { SettingProblem } from './config-problem.ts';
 import { nearestName } from './nearest-name.ts';

@@ -1,5 +1,5 @@
 /** Judges a predictor's declared default: it must be a prediction that the model could have given. */
-import type { TensorType } from '@tandem/prediction/predictor';
+import type { TensorType } from '@tandem/freshness/predictor';
 import { shown } from './check-form.ts';
 import type { SettingProblem } from './config-problem.ts';
 import type { ParsedOutputs } from './config-schema.ts';

@@ -2,7 +2,7 @@
  * What `tandem.config.ts` may say, with the meaning of every setting, so that an editor completes and explains it.
  * Servers and secrets are not here: they come from the environment (environment.ts).
  */
-import type { TensorType } from '@tandem/prediction/predictor';
+import type { TensorType } from '@tandem/freshness/predictor';
 import type { Duration } from './durations.ts';
 
 export interface TandemConfig {

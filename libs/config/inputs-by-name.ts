@@ -2,10 +2,11 @@
  * Models of many inputs, as pipelines and Keras export them, name each after the column it was trained on: there every
  * input takes the column of its own name. SQL folds names that are not quoted, so the case of letters may differ.
  */
+
+import type { FeatureColumn } from '@tandem/freshness/predictor';
 import { inputMisfits } from '@tandem/prediction/models/input-fit';
 import { type DescribedTensor, describeTensor } from '@tandem/prediction/models/model-signature';
 import { keyText } from '@tandem/prediction/models/source-text';
-import type { FeatureColumn } from '@tandem/prediction/predictor';
 import { aliasSql, canNameFeature } from './column-name.ts';
 import { nearestName } from './nearest-name.ts';
 

@@ -1,5 +1,5 @@
 /** What the settings that generations are compared by mean together, and with the outputs and columns there are. */
-import type { FeatureColumn } from '@tandem/prediction/predictor';
+import type { FeatureColumn } from '@tandem/freshness/predictor';
 import { type PartialPredictor, pathText } from './check-form.ts';
 import type { SettingProblem } from './config-problem.ts';
 import type { ParsedOutputs } from './config-schema.ts';

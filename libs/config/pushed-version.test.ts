@@ -1,4 +1,4 @@
-import type { ModelDefinition, Policy } from '@tandem/prediction/predictor';
+import type { ModelDefinition, Policy } from '@tandem/freshness/predictor';
 import { describe, expect, it } from 'vitest';
 import { forgetGoneColumns, type PushedSettings, resolvePushed, type ServedVersion } from './pushed-version.ts';
 

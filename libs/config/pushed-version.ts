@@ -2,9 +2,10 @@
  * What a model version is that comes by itself, without a config: whoever pushes it says what is new, in the config's own
  * words, and all else is as in the version that is served. It is judged as a config that says all of it would be.
  */
+
+import type { Categories, FeatureColumn, ModelDefinition, Policy } from '@tandem/freshness/predictor';
 import { valuesPerUser } from '@tandem/prediction/models/output-fit';
 import type { ModelMetadata } from '@tandem/prediction/models/verification';
-import type { Categories, FeatureColumn, ModelDefinition, Policy } from '@tandem/prediction/predictor';
 import { checkForm } from './check-form.ts';
 import type { SettingProblem } from './config-problem.ts';
 import { formatDuration } from './durations.ts';

@@ -1,6 +1,6 @@
 /** Reads a feature query's described columns as what they are for: the key, the `asOf`, the features. */
-import type { FeatureColumn, FeatureKind } from '@tandem/prediction/predictor';
-import type { KeyType } from '@tandem/prediction/user-id';
+import type { FeatureColumn, FeatureKind } from '@tandem/freshness/predictor';
+import type { KeyType } from '@tandem/freshness/user-id';
 import { pathText } from './check-form.ts';
 import type { SettingProblem } from './config-problem.ts';
 import type { ResolvedPredictor } from './resolve-predictor.ts';

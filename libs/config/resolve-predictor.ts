@@ -7,7 +7,7 @@ import {
   type PublishPolicy,
   type TensorType,
   type WatchPolicy,
-} from '@tandem/prediction/predictor';
+} from '@tandem/freshness/predictor';
 import type { ParsedPredictor } from './config-schema.ts';
 import { parseDuration } from './durations.ts';
 import type { ModelFile } from './model-file.ts';

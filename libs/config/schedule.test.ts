@@ -1,4 +1,4 @@
-import type { Policy } from '@tandem/prediction/predictor';
+import type { Policy } from '@tandem/freshness/predictor';
 import { expect, test } from 'vitest';
 import { latestSlot, maxAgeTooShort, nextSlot, scheduleProblem, slotGaps } from './schedule.ts';
 

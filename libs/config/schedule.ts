@@ -2,7 +2,7 @@
  * Schedules: cron expressions of five fields, in UTC, so that a slot is the same moment on every machine and no change
  * to summer time skips or repeats one.
  */
-import type { Policy } from '@tandem/prediction/predictor';
+import type { Policy } from '@tandem/freshness/predictor';
 import { CronExpressionParser } from 'cron-parser';
 import { formatDuration } from './durations.ts';
 

@@ -1,4 +1,4 @@
-import { TandemError } from '@tandem/prediction/errors';
+import { TandemError } from '@tandem/freshness/errors';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type ArtifactBreaker, createArtifactBreaker } from './artifact-breaker.ts';

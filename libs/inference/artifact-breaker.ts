@@ -5,7 +5,7 @@
  *
  * A batch has no breaker: there poison users are found one by one, within a budget of their own (isolate-poison.ts).
  */
-import { TandemError } from '@tandem/prediction/errors';
+import { TandemError } from '@tandem/freshness/errors';
 import type { InferenceLog } from './inference-log.ts';
 
 export interface BreakerOptions {

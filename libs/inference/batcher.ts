@@ -4,14 +4,14 @@
  * request waits for one slice of a batch at most. Where a run of several requests fails, each is tried by itself before
  * any of them is told so: a poison user is nobody else's failure.
  */
-import { isTandemError, TandemError } from '@tandem/prediction/errors';
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import {
   type Admission,
   type ScoreRequest,
   type ScoreResult,
   type Scorer,
   ScoringCrash,
-} from '@tandem/prediction/models/scoring';
+} from '@tandem/prediction/scoring/scoring';
 import type { ArtifactBreaker } from './artifact-breaker.ts';
 import { ProcessEnded } from './inference-process.ts';
 import { encodeInputs, joinInputs } from './input-tensors.ts';

@@ -2,8 +2,9 @@
  * Tries a model before anybody depends on it: in a child of its own, under bounds on time and memory, since all that is
  * known of the file is that somebody sent it. It answers with what the model takes and gives, or with why it is refused.
  */
-import { isTandemError, TandemError } from '@tandem/prediction/errors';
-import type { FeatureBatch } from '@tandem/prediction/models/features';
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import type { FeatureBatch } from '@tandem/freshness/features';
+import type { ModelDefinition } from '@tandem/freshness/predictor';
 import {
   INFERENCE_MEMORY_MB,
   MAX_MODEL_BYTES,
@@ -11,7 +12,6 @@ import {
   tooLargeForModel,
 } from '@tandem/prediction/models/model-limits';
 import type { Verification } from '@tandem/prediction/models/verification';
-import type { ModelDefinition } from '@tandem/prediction/predictor';
 import {
   type InferenceProcess,
   type ProcessEnd,

@@ -3,10 +3,10 @@
  * lose its digits as an integer is refused, never sent; so is a null or a NaN that nobody declared.
  */
 
-import type { FeatureValues } from '@tandem/prediction/models/features';
+import type { FeatureValues } from '@tandem/freshness/features';
+import type { Categories, FeatureColumn, TensorType } from '@tandem/freshness/predictor';
 import { columnWidth, unknownNumber } from '@tandem/prediction/models/input-fit';
 import { holdsNumber, TENSOR_RANGES, type TensorRange } from '@tandem/prediction/models/tensor-range';
-import type { Categories, FeatureColumn, TensorType } from '@tandem/prediction/predictor';
 import { placesOf } from './category-places.ts';
 import { toHalfBits } from './half-precision.ts';
 import type { TensorData } from './protocol.ts';

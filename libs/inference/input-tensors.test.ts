@@ -1,5 +1,5 @@
-import { RowsRefused } from '@tandem/prediction/models/scoring';
-import type { TensorType } from '@tandem/prediction/predictor';
+import type { TensorType } from '@tandem/freshness/predictor';
+import { RowsRefused } from '@tandem/prediction/scoring/scoring';
 import { describe, expect, it } from 'vitest';
 import { cutInputs, encodeInputs, joinInputs } from './input-tensors.ts';
 import { batchOf, matrixPredictor, toyPredictor } from './toy-predictor.fixture.ts';

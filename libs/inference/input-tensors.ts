@@ -1,11 +1,11 @@
 /**
  * The inputs of requests: filled from their features, cut into the rows of a run, and joined with those of others.
  */
-import { TandemError } from '@tandem/prediction/errors';
-import type { FeatureBatch } from '@tandem/prediction/models/features';
+import { TandemError } from '@tandem/freshness/errors';
+import type { FeatureBatch } from '@tandem/freshness/features';
+import type { ModelInput, TensorType } from '@tandem/freshness/predictor';
 import { columnWidth } from '@tandem/prediction/models/input-fit';
-import { RowsRefused } from '@tandem/prediction/models/scoring';
-import type { ModelInput, TensorType } from '@tandem/prediction/predictor';
+import { RowsRefused } from '@tandem/prediction/scoring/scoring';
 import { type FilledColumn, fillTensor } from './fill-tensor.ts';
 import type { TensorData, WireTensor } from './protocol.ts';
 

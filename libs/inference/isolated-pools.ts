@@ -5,8 +5,9 @@
  *
  * The stable versions' children hold the tried ones too, so that a promotion or a rollback waits for no load.
  */
-import type { ScoreRequest } from '@tandem/prediction/models/scoring';
-import type { ModelVersion } from '@tandem/prediction/predictor';
+
+import type { ModelVersion } from '@tandem/freshness/predictor';
+import type { ScoreRequest } from '@tandem/prediction/scoring/scoring';
 import type { HeldModel } from './model-holder.ts';
 import type { InferencePool, InferencePoolOptions, PoolStats } from './pool.ts';
 

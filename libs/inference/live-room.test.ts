@@ -1,4 +1,4 @@
-import type { ModelVersion } from '@tandem/prediction/predictor';
+import type { ModelVersion } from '@tandem/freshness/predictor';
 import { describe, expect, it } from 'vitest';
 import { createLiveRoom, type LiveRoomOptions } from './live-room.ts';
 

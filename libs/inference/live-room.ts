@@ -4,7 +4,7 @@
  * after one's reader has gone costs as much as an answer, and where more is asked for than can be done, a line without
  * this rule soon does nothing else.
  */
-import type { ModelVersion } from '@tandem/prediction/predictor';
+import type { ModelVersion } from '@tandem/freshness/predictor';
 import { createRunCost, type RunCost } from './run-cost.ts';
 
 export interface LiveRoomOptions {

@@ -3,8 +3,9 @@
  * may all be alike. Numbers come in several magnitudes, so that a scale taken over a batch, or a threshold somewhere,
  * shows; texts only as the model may know them. A model may refuse any of these users, as it may a real one.
  */
-import type { FeatureBatch } from '@tandem/prediction/models/features';
-import type { FeatureColumn, ModelDefinition, TensorType } from '@tandem/prediction/predictor';
+
+import type { FeatureBatch } from '@tandem/freshness/features';
+import type { FeatureColumn, ModelDefinition, TensorType } from '@tandem/freshness/predictor';
 
 type Value = number | string | null;
 

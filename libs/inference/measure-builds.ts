@@ -3,9 +3,9 @@
  * users, what an answer costs, and whether the build's rows need to stand alone. What is measured by turns in one process
  * is slowed down alike by whatever else the machine does, so that the ratio holds where the times do not.
  */
-import { isTandemError, TandemError } from '@tandem/prediction/errors';
-import type { FeatureBatch } from '@tandem/prediction/models/features';
-import type { ModelDefinition } from '@tandem/prediction/predictor';
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import type { FeatureBatch } from '@tandem/freshness/features';
+import type { ModelDefinition } from '@tandem/freshness/predictor';
 import { asRefusal, takesHalves } from './check-model.ts';
 import { type InferenceProcess, START_LIMIT, startInferenceProcess } from './inference-process.ts';
 import { createWidthCheck } from './output-widths.ts';

@@ -8,7 +8,7 @@
  * What the child at work holds comes first, and a child without it takes no place: a model that is too large fails, not
  * those that were there before it.
  */
-import type { ModelVersion } from '@tandem/prediction/predictor';
+import type { ModelVersion } from '@tandem/freshness/predictor';
 import {
   BOUND_STARTS,
   type InferenceProcess,

@@ -2,7 +2,7 @@
  * Loads a version's model into a child. A model that cannot be loaded is not tried again at once: it waits longer after
  * each failure, so that one bad artifact cannot keep every child busy dying of it.
  */
-import { isTandemError, TandemError } from '@tandem/prediction/errors';
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { InferenceLog } from './inference-log.ts';
 import type { InferenceProcess } from './inference-process.ts';
 import type { TimeLimit } from './time-limit.ts';

@@ -1,5 +1,5 @@
 /** One question to a loaded model, inside the child: all rows at once, or one after the other. */
-import type { TensorType } from '@tandem/prediction/predictor';
+import type { TensorType } from '@tandem/freshness/predictor';
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import type { ModelRun, RunAnswer, TensorData, WireTensor } from './protocol.ts';
 import { createRowFeeder, joinRows } from './row-by-row.ts';

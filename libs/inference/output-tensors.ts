@@ -2,8 +2,8 @@
  * Output tensors of a run, back to the requests whose rows were in it. The first dimension is the users: a model that
  * gives another number of rows than it was given has no answer for anybody, since nobody knows whose rows they are.
  */
-import { TandemError } from '@tandem/prediction/errors';
-import type { OutputTensor, OutputTensors } from '@tandem/prediction/models/outputs';
+import { TandemError } from '@tandem/freshness/errors';
+import type { OutputTensor, OutputTensors } from '@tandem/freshness/outputs';
 import { fromHalfBits } from './half-precision.ts';
 import { cut, joinData } from './input-tensors.ts';
 import type { TensorData, WireTensor } from './protocol.ts';

@@ -1,4 +1,4 @@
-import { decodeOutputs, encodeOutputs } from '@tandem/prediction/models/outputs';
+import { decodeOutputs, encodeOutputs } from '@tandem/freshness/outputs';
 import { BOOL, FLOAT, graph, model, node, raw, value } from '@tandem/testing/onnx-writer';
 import { describe, expect, it } from 'vitest';
 import { checkModel, measureModel } from './check-model.ts';

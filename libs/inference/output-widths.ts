@@ -2,9 +2,10 @@
  * Whether a run gave as many values a user as the prediction's fields take. A model's declaration does not say: converters
  * write [users, 1] for forests of several targets, whose second value would then be lost without a word.
  */
+
+import type { OutputTensors } from '@tandem/freshness/outputs';
+import type { ModelDefinition } from '@tandem/freshness/predictor';
 import { widthMisfit } from '@tandem/prediction/models/output-fit';
-import type { OutputTensors } from '@tandem/prediction/models/outputs';
-import type { ModelDefinition } from '@tandem/prediction/predictor';
 import type { Signature } from './protocol.ts';
 import { refuseOutput } from './signature.ts';
 

@@ -4,7 +4,7 @@
  * counts for no more than any other. (CPU time would do without that; but some kernels count it by the hundredth of a
  * second, in which some thousand users are scored.)
  */
-import { TandemError } from '@tandem/prediction/errors';
+import { TandemError } from '@tandem/freshness/errors';
 import type { TrialRuns } from './trial-runs.ts';
 
 export interface Paces {

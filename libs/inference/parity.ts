@@ -2,9 +2,9 @@
  * Whether two answers for the same user are the same answer. A prediction is served whoever it was computed with, a
  * thousand users in a run or nobody for a reader, so a model whose rows depend on their mates has no answer to store.
  */
-import type { OutputTensors } from '@tandem/prediction/models/outputs';
+import type { OutputTensors } from '@tandem/freshness/outputs';
+import type { ModelDefinition, OutputField } from '@tandem/freshness/predictor';
 import type { AnswerDifference, AnswerValue } from '@tandem/prediction/models/verification';
-import type { ModelDefinition, OutputField } from '@tandem/prediction/predictor';
 
 /**
  * How far floats may lie apart, as a share of the larger of the answer, the output's usual answer (the median), and 1.

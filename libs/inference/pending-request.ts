@@ -1,7 +1,7 @@
 /** A request on its way through the batcher: settled once, by an answer, a failure or its deadline. */
-import { TandemError } from '@tandem/prediction/errors';
-import type { OutputTensors } from '@tandem/prediction/models/outputs';
-import { RowsRefused, type ScoreRequest, type ScoreResult } from '@tandem/prediction/models/scoring';
+import { TandemError } from '@tandem/freshness/errors';
+import type { OutputTensors } from '@tandem/freshness/outputs';
+import { RowsRefused, type ScoreRequest, type ScoreResult } from '@tandem/prediction/scoring/scoring';
 import type { Part } from './waiting-line.ts';
 
 export interface Pending {

@@ -1,5 +1,5 @@
-import { ScoringCrash } from '@tandem/prediction/models/scoring';
-import { scoreIsolating } from '@tandem/prediction/runs/isolate-poison';
+import { scoreIsolating } from '@tandem/prediction/scoring/isolate-poison';
+import { ScoringCrash } from '@tandem/prediction/scoring/scoring';
 import * as models from '@tandem/testing/onnx-models';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { InferencePool, InferencePoolOptions } from './pool.ts';

@@ -4,15 +4,15 @@
  * (artifact-breaker.ts).
  */
 import { availableParallelism } from 'node:os';
-import { TandemError } from '@tandem/prediction/errors';
+import { TandemError } from '@tandem/freshness/errors';
+import type { ModelVersion } from '@tandem/freshness/predictor';
 import {
   INFERENCE_MEMORY_MB,
   LEAST_INFERENCE_MEMORY_MB,
   LIVE_QUEUE_USERS,
   LIVE_RUN_USERS,
 } from '@tandem/prediction/models/model-limits';
-import type { Admission, Scorer } from '@tandem/prediction/models/scoring';
-import type { ModelVersion } from '@tandem/prediction/predictor';
+import type { Admission, Scorer } from '@tandem/prediction/scoring/scoring';
 import { createArtifactBreaker } from './artifact-breaker.ts';
 import { type Batcher, createBatcher } from './batcher.ts';
 import type { InferenceLog } from './inference-log.ts';

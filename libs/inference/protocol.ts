@@ -3,7 +3,7 @@
  * 'advanced': typed arrays travel as bytes). One command at a time: each gets one reply before the next is sent, but
  * `part`, which gets none.
  */
-import type { TensorType } from '@tandem/prediction/predictor';
+import type { TensorType } from '@tandem/freshness/predictor';
 
 export type TensorData =
   | Float32Array

@@ -1,6 +1,6 @@
 /** Whether a request is taken on, and the parts in which it waits. */
-import type { TandemError } from '@tandem/prediction/errors';
-import type { ScoreRequest } from '@tandem/prediction/models/scoring';
+import type { TandemError } from '@tandem/freshness/errors';
+import type { ScoreRequest } from '@tandem/prediction/scoring/scoring';
 import { cutInputs, type EncodedInput } from './input-tensors.ts';
 import type { LiveRoom } from './live-room.ts';
 import { overloaded, type Pending } from './pending-request.ts';

@@ -1,4 +1,4 @@
-import type { ModelDefinition } from '@tandem/prediction/predictor';
+import type { ModelDefinition } from '@tandem/freshness/predictor';
 import { describe, expect, it } from 'vitest';
 import type { Signature } from './protocol.ts';
 import { checkSignature } from './signature.ts';

@@ -2,11 +2,11 @@
  * Whether a model's inputs and outputs are those that a predictor's definition counts on. Every message names both
  * sides and the path in the config where one of them can be changed.
  */
-import { TandemError } from '@tandem/prediction/errors';
+import { TandemError } from '@tandem/freshness/errors';
+import type { FeatureColumn, ModelDefinition, ModelInput, OutputField } from '@tandem/freshness/predictor';
 import { inputMisfits, type Misfit } from '@tandem/prediction/models/input-fit';
 import { describeTensor } from '@tandem/prediction/models/model-signature';
 import { outputMisfits } from '@tandem/prediction/models/output-fit';
-import type { FeatureColumn, ModelDefinition, ModelInput, OutputField } from '@tandem/prediction/predictor';
 import type { Signature, SignatureTensor } from './protocol.ts';
 
 /** Throws `model_refused` for the first thing that does not fit. What shapes leave open, a trial run must show. */

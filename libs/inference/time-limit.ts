@@ -2,7 +2,7 @@
  * How long a child may take for one answer. Where the answer decides about a model, CPU time counts: the model is at
  * fault if it takes too much of it, and the machine if the child gets too little. Wall time is the last bound.
  */
-import { TandemError } from '@tandem/prediction/errors';
+import { TandemError } from '@tandem/freshness/errors';
 import { readCpuMs } from './child-cpu.ts';
 
 export interface TimeLimit {

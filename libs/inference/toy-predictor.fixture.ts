@@ -1,7 +1,7 @@
 /** For tests: model versions around the models of libs/testing, and batches of rows for them. */
 import { createHash } from 'node:crypto';
-import type { FeatureBatch } from '@tandem/prediction/models/features';
-import type { FeatureColumn, ModelInput, ModelVersion, OutputField } from '@tandem/prediction/predictor';
+import type { FeatureBatch } from '@tandem/freshness/features';
+import type { FeatureColumn, ModelInput, ModelVersion, OutputField } from '@tandem/freshness/predictor';
 import { createInferencePool, type InferencePool, type InferencePoolOptions } from './pool.ts';
 
 export interface ToyPredictor {

@@ -1,8 +1,8 @@
 /** Single runs of a trial: users of its batch in, their answers out, within what is left of the trial's time. */
-import { isTandemError, type TandemError } from '@tandem/prediction/errors';
-import type { FeatureBatch } from '@tandem/prediction/models/features';
-import { type OutputTensors, outputFault } from '@tandem/prediction/models/outputs';
-import type { ModelDefinition } from '@tandem/prediction/predictor';
+import { isTandemError, type TandemError } from '@tandem/freshness/errors';
+import type { FeatureBatch } from '@tandem/freshness/features';
+import { type OutputTensors, outputFault } from '@tandem/freshness/outputs';
+import type { ModelDefinition } from '@tandem/freshness/predictor';
 import type { InferenceProcess } from './inference-process.ts';
 import { encodeInputs, joinInputs } from './input-tensors.ts';
 import { readOutputs } from './output-tensors.ts';

@@ -1,6 +1,7 @@
 /** Whom a model is tried with: real users first, then made-up ones; then rows of real users again, as a run reads them. */
-import type { FeatureBatch } from '@tandem/prediction/models/features';
-import type { ModelDefinition } from '@tandem/prediction/predictor';
+
+import type { FeatureBatch } from '@tandem/freshness/features';
+import type { ModelDefinition } from '@tandem/freshness/predictor';
 import { makeUpRows } from './made-up-rows.ts';
 import type { TrialOptions } from './trial.ts';
 

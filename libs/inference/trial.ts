@@ -3,10 +3,10 @@
  * certificate that each of them got one finite answer, the same in any company, and with what an answer costs; or with
  * the sentence that says what was seen instead.
  */
-import { isTandemError, TandemError } from '@tandem/prediction/errors';
-import type { FeatureBatch } from '@tandem/prediction/models/features';
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import type { FeatureBatch } from '@tandem/freshness/features';
+import type { ModelDefinition } from '@tandem/freshness/predictor';
 import type { AnswerDifference, AnswerValue, ParityCertificate } from '@tandem/prediction/models/verification';
-import type { ModelDefinition } from '@tandem/prediction/predictor';
 import { type Answer, type Comparison, createComparison } from './parity.ts';
 import { refuse } from './signature.ts';
 import type { RunTime, TrialRun, TrialRuns } from './trial-runs.ts';

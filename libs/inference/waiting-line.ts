@@ -2,7 +2,7 @@
  * The line of rows that wait for a child, and the rule that makes batches of them: what waits for the same model
  * version while every child is busy goes together, as much as there is, and nothing ever waits for company.
  */
-import type { ModelVersion } from '@tandem/prediction/predictor';
+import type { ModelVersion } from '@tandem/freshness/predictor';
 import type { EncodedInput } from './input-tensors.ts';
 
 /** Rows of one request that are run together; a request of many rows has several. */

@@ -2,8 +2,8 @@
  * A model's first runs, made before anybody waits for one: they allocate what later runs use again, and show that the
  * model runs within the bounds of its child. Whether its answers are right was tried when it was taken on (trial.ts).
  */
-import { isTandemError } from '@tandem/prediction/errors';
-import type { ModelVersion } from '@tandem/prediction/predictor';
+import { isTandemError } from '@tandem/freshness/errors';
+import type { ModelVersion } from '@tandem/freshness/predictor';
 import type { InferenceProcess } from './inference-process.ts';
 import { encodeInputs, joinInputs } from './input-tensors.ts';
 import { makeUpRows } from './made-up-rows.ts';

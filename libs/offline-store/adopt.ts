@@ -2,23 +2,23 @@
  * Adopts a config: what its predictors are becomes what the database says, in one transaction. Adopting the same config
  * again changes nothing, so every process of a deployment may do it.
  */
-import { TandemError } from '@tandem/prediction/errors';
+import { TandemError } from '@tandem/freshness/errors';
+import { type ModelDefinition, modelVersionId, type Policy } from '@tandem/freshness/predictor';
+import { STABLE } from '@tandem/freshness/rollout';
+import type { KeyType } from '@tandem/freshness/user-id';
 import type { Verification } from '@tandem/prediction/models/verification';
-import { type ModelDefinition, modelVersionId, type Policy } from '@tandem/prediction/predictor';
-import { STABLE } from '@tandem/prediction/rollouts/rollout';
-import type { KeyType } from '@tandem/prediction/user-id';
 import type pg from 'pg';
-import { findArm, insertStableArm, moveArm } from './arms.ts';
-import { insertArtifact, sha256 } from './artifacts.ts';
-import { insertAudit } from './audit.ts';
-import { type Db, query } from './database.ts';
-import { findNewRules, setEventFeatures } from './event-features.ts';
-import { likePatterns } from './event-patterns.ts';
-import { changeEventRules, lockEventRules, touchEveryone } from './event-rules.ts';
-import { KEY_SQL } from './feature-statement.ts';
-import { keepVersion } from './model-versions.ts';
-import { refuseUnderRollout } from './rollout-rows.ts';
-import { lockAssignments } from './settings.ts';
+import { findNewRules, setEventFeatures } from './events/event-features.ts';
+import { likePatterns } from './events/event-patterns.ts';
+import { changeEventRules, lockEventRules, touchEveryone } from './events/event-rules.ts';
+import { KEY_SQL } from './features/feature-statement.ts';
+import { insertArtifact, sha256 } from './models/artifacts.ts';
+import { keepVersion } from './models/model-versions.ts';
+import { findArm, insertStableArm, moveArm } from './rollouts/arms.ts';
+import { refuseUnderRollout } from './rollouts/rollout-rows.ts';
+import { insertAudit } from './sql/audit.ts';
+import { type Db, query } from './sql/database.ts';
+import { lockAssignments } from './sql/settings.ts';
 
 export interface PredictorToAdopt {
   readonly name: string;

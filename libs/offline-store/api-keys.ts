@@ -3,12 +3,12 @@
  * requests by them.
  */
 
-import { TandemError } from '@tandem/prediction/errors';
+import { TandemError } from '@tandem/freshness/errors';
 import { digestOf, type KeyKind, newKeyId, pepperId, type Scope, writeKey } from '@tandem/prediction/keys/api-key';
 import type { KeySnapshot, StoredKey } from '@tandem/prediction/keys/key-ring';
 import type pg from 'pg';
-import { insertAudit } from './audit.ts';
-import { type Db, query, transaction } from './database.ts';
+import { insertAudit } from './sql/audit.ts';
+import { type Db, query, transaction } from './sql/database.ts';
 
 export interface NewApiKey {
   readonly name: string;

@@ -1,8 +1,8 @@
 /** For tests of what concerns rollouts without being one: a second model version in an arm, by rows alone. */
-import { modelVersionId } from '@tandem/prediction/predictor';
+import { modelVersionId } from '@tandem/freshness/predictor';
 import type pg from 'pg';
 import type { PredictorToAdopt } from './adopt.ts';
-import { insertArtifact } from './artifacts.ts';
+import { insertArtifact } from './models/artifacts.ts';
 
 /** Gives the id of the model version, whose number is 2. */
 export async function insertCandidate(

@@ -1,5 +1,5 @@
 /** For the tests of features: a version over the table `odd`, whose columns are of every type. */
-import type { FeatureColumn, ModelVersion } from '@tandem/prediction/predictor';
+import type { FeatureColumn, ModelVersion } from '@tandem/freshness/predictor';
 
 /** Each a version of its own. */
 export function oddVersion(columns: readonly FeatureColumn[], sql = 'select * from odd'): ModelVersion {

@@ -1,9 +1,9 @@
 /** Removes what is past its time, a bounded number of rows a call: the caller comes again. */
 import type pg from 'pg';
-import { execute, query, transaction } from './database.ts';
-import { expireKeptExplanations } from './kept-explanations.ts';
-import { lockAssignments } from './settings.ts';
-import { expireShadowMovers } from './shadow.ts';
+import { expireKeptExplanations } from './explanations/kept-explanations.ts';
+import { expireShadowMovers } from './rollouts/shadow.ts';
+import { execute, query, transaction } from './sql/database.ts';
+import { lockAssignments } from './sql/settings.ts';
 
 const ROWS = 10_000;
 /** Finished runs, and rollouts that are over, kept of each predictor. */

@@ -1,9 +1,9 @@
 /** For this package's integration tests: a database of one's own, and a predictor to put into it. */
 import { createHash, randomUUID } from 'node:crypto';
-import type { KeyType } from '@tandem/prediction/user-id';
+import type { KeyType } from '@tandem/freshness/user-id';
 import pg from 'pg';
 import type { PredictorToAdopt } from './adopt.ts';
-import { createPool } from './database.ts';
+import { createPool } from './sql/database.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {

@@ -5,8 +5,8 @@ import type { ChunkResult, ClaimedChunk, Run } from '@tandem/prediction/runs/run
 import { scoredUsers } from '@tandem/prediction/runs/scored-users';
 import { publishNow } from '@tandem/prediction/runs/steps.fixture';
 import type pg from 'pg';
-import { createFeatureSource } from './features.ts';
-import { findModelVersion } from './registry.ts';
+import { createFeatureSource } from './features/features.ts';
+import { findModelVersion } from './models/registry.ts';
 
 export function createWork(pool: pg.Pool, store: RunStore) {
   /** Reads the chunk's features, and predicts. */

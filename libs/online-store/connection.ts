@@ -6,7 +6,7 @@
  * 3.9 µs of CPU a read, against 12.9 with ioredis' autopipelining and 11.1 with its pipelines. Autopipelining also runs
  * one pipeline at a time, so that a hanging one holds up the next.
  */
-import { TandemError } from '@tandem/prediction/errors';
+import { TandemError } from '@tandem/freshness/errors';
 import { Redis } from 'ioredis';
 import { createCircuit } from './circuit.ts';
 import { type CommandLike, writeTogether } from './write-together.ts';

@@ -8,8 +8,9 @@
  * erasure that is told sets no count where there is none (raise-erasures.lua).
  */
 import { randomUUID } from 'node:crypto';
-import type { ErasureCount, OnlineErasures } from '@tandem/prediction/erasure/erasure';
-import { createStatementBatcher } from '@tandem/prediction/statements/statement-batcher';
+import { createStatementBatcher } from '@tandem/freshness/statement-batcher';
+import type { ErasureCount } from '@tandem/freshness/tombstones';
+import type { OnlineErasures } from '@tandem/prediction/erasure/erasure';
 import { isRefusal, type OnlineConnection, unavailable } from './connection.ts';
 import { createKeys } from './keys.ts';
 import { loadScript, runScript } from './scripts.ts';

@@ -1,4 +1,4 @@
-import type { OverlayEntry } from '@tandem/prediction/stored-prediction';
+import type { OverlayEntry } from '@tandem/freshness/stored-prediction';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import type { OnlineConnection } from './connection.ts';

@@ -2,7 +2,7 @@
  * Keeps overlay entries by compare-and-set: put-overlay.lua says which entry gives way. Entries that come together go in
  * one call, as one command with one promise and one timer.
  */
-import type { OnlineOverlayStore, OverlayEntry, PutResult } from '@tandem/prediction/stored-prediction';
+import type { OnlineOverlayStore, OverlayEntry, PutResult } from '@tandem/freshness/stored-prediction';
 import type { OnlineConnection } from './connection.ts';
 import { createKeys, type Keys, placeOf } from './keys.ts';
 import { loadScript, runScript, type ScriptCall } from './scripts.ts';

@@ -4,9 +4,9 @@
  *
  * MGET spans users, so this is for a single server; a cluster needs one a slot.
  */
-import type { Assignment } from '@tandem/prediction/certificate';
-import { createStatementBatcher } from '@tandem/prediction/statements/statement-batcher';
-import type { Candidates, OnlinePredictions, StoredPrediction } from '@tandem/prediction/stored-prediction';
+import type { Assignment } from '@tandem/freshness/certificate';
+import { createStatementBatcher } from '@tandem/freshness/statement-batcher';
+import type { Candidates, OnlinePredictions, StoredPrediction } from '@tandem/freshness/stored-prediction';
 import { isRefusal, type OnlineConnection, type OnlineLog, unavailable } from './connection.ts';
 import { createErasureCount } from './erasure-count.ts';
 import { gatheredCommand, type Lookup } from './gathered-command.ts';

@@ -3,9 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Assignment } from '@tandem/freshness/certificate';
+import type { OverlayEntry } from '@tandem/freshness/stored-prediction';
 import { startRedis } from '@tandem/local-servers/redis';
-import type { Assignment } from '@tandem/prediction/certificate';
-import type { OverlayEntry } from '@tandem/prediction/stored-prediction';
 import { createOnlineConnection, type OnlineConnection } from './connection.ts';
 
 declare module 'vitest' {

@@ -8,8 +8,8 @@
  * Overlay entry, fixed offsets because put-overlay.lua reads them too (`<BBc8c16dddI4`): format 1 · source (0 batch,
  * 1 live) · history (8) · model version id (16) · floor, context version, computedAt (doubles LE) · CRC-32 · outputs.
  */
-import type { AssignedGeneration } from '@tandem/prediction/certificate';
-import type { OverlayEntry, StoredPrediction } from '@tandem/prediction/stored-prediction';
+import type { AssignedGeneration } from '@tandem/freshness/certificate';
+import type { OverlayEntry, StoredPrediction } from '@tandem/freshness/stored-prediction';
 import { crc16, crc32 } from './checksum.ts';
 
 /** What the decoder needs to know of a generation. */

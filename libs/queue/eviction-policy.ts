@@ -1,5 +1,5 @@
 /** A queue's Redis must not evict: BullMQ's keys depend on each other, and half a queue is worse than none. */
-import { TandemError } from '@tandem/prediction/errors';
+import { TandemError } from '@tandem/freshness/errors';
 
 /** What the check needs of a connection. */
 export interface InfoSource {

@@ -1,5 +1,5 @@
 /** Turns the error of a job into BullMQ's terms: try again later, or give up at once. */
-import { type ErrorCode, isTandemError, unreachable } from '@tandem/prediction/errors';
+import { type ErrorCode, isTandemError, unreachable } from '@tandem/freshness/errors';
 import { UnrecoverableError } from 'bullmq';
 
 /** The error to throw out of a job. One that no attempt can mend is wrapped so that BullMQ does not repeat it. */

@@ -1,6 +1,6 @@
 /** Databases for tests: migrated once into a template, cloned for each test file in a few dozen milliseconds. */
 import { randomBytes } from 'node:crypto';
-import { migrate } from '@tandem/offline-store/migrate';
+import { migrate } from '@tandem/offline-store/sql/migrate';
 import pg from 'pg';
 import type {} from './provided-context.ts';
 

@@ -2,8 +2,8 @@
  * What every overlay store promises, whatever it is made of: an entry never goes back within a history and floor. Written
  * once, and run against each implementation.
  */
-import type { Assignment } from '@tandem/prediction/certificate';
-import type { OverlayEntry, OverlayStore, StoredPredictions } from '@tandem/prediction/stored-prediction';
+import type { Assignment } from '@tandem/freshness/certificate';
+import type { OverlayEntry, OverlayStore, StoredPredictions } from '@tandem/freshness/stored-prediction';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 /** An overlay, and the way that reads find what it keeps. */

@@ -2,8 +2,8 @@
  * What everyone promises who finds stored predictions, whatever they are stored in: what was stored, labels and all, and
  * nothing else. Written once, and run against each implementation.
  */
-import type { Assignment } from '@tandem/prediction/certificate';
-import type { OverlayEntry, OverlayStore, StoredPredictions } from '@tandem/prediction/stored-prediction';
+import type { Assignment } from '@tandem/freshness/certificate';
+import type { OverlayEntry, OverlayStore, StoredPredictions } from '@tandem/freshness/stored-prediction';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 export interface StoredUserRow {

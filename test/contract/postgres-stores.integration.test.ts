@@ -1,13 +1,13 @@
 /** The stores on Postgres keep the contracts that every store keeps. */
 
 import { createHash } from 'node:crypto';
+import type { Assignment } from '@tandem/freshness/certificate';
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
-import { createPool } from '@tandem/offline-store/database';
-import { createOverlayStore } from '@tandem/offline-store/overlay';
-import { createStoredPredictions } from '@tandem/offline-store/predictions';
-import { createRunStore } from '@tandem/offline-store/run-store';
-import { findSettings } from '@tandem/offline-store/settings';
-import type { Assignment } from '@tandem/prediction/certificate';
+import { createOverlayStore } from '@tandem/offline-store/reads/overlay';
+import { createStoredPredictions } from '@tandem/offline-store/reads/predictions';
+import { createRunStore } from '@tandem/offline-store/runs/run-store';
+import { createPool } from '@tandem/offline-store/sql/database';
+import { findSettings } from '@tandem/offline-store/sql/settings';
 import { scoredUsers } from '@tandem/prediction/runs/scored-users';
 import { planNow } from '@tandem/prediction/runs/steps.fixture';
 import { cloneDatabase } from '@tandem/testing/databases';

@@ -3,9 +3,9 @@
  * whatever its label says. Every user begins with no change and no event, so a true label is never above the score.
  */
 import { createHash } from 'node:crypto';
+import type { BatchPolicy, FreshnessPolicy } from '@tandem/freshness/predictor';
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
-import type { createPool } from '@tandem/offline-store/database';
-import type { BatchPolicy, FreshnessPolicy } from '@tandem/prediction/predictor';
+import type { createPool } from '@tandem/offline-store/sql/database';
 import { echoModel } from '@tandem/testing/onnx-models';
 
 export type Pool = ReturnType<typeof createPool>;

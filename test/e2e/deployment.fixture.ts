@@ -2,9 +2,9 @@
 import { rm } from 'node:fs/promises';
 import { type Client, createClient } from '@tandem/client/create-client';
 import { findFreePort } from '@tandem/local-servers/ports';
-import { createPool } from '@tandem/offline-store/database';
 import { type HostileDefaults, setDefaults } from '@tandem/offline-store/hostile-defaults.fixture';
-import { migrate } from '@tandem/offline-store/migrate';
+import { createPool } from '@tandem/offline-store/sql/database';
+import { migrate } from '@tandem/offline-store/sql/migrate';
 import { cloneDatabase } from '@tandem/testing/databases';
 import { inject } from 'vitest';
 import type { Pool } from './counts.fixture.ts';

@@ -3,7 +3,7 @@
  * each; a process counts for as long as it lives.
  */
 import { insertCandidate } from '@tandem/offline-store/candidate.fixture';
-import { GONE_AFTER_MS, readinessOf } from '@tandem/offline-store/processes';
+import { GONE_AFTER_MS, readinessOf } from '@tandem/offline-store/rollouts/processes';
 import { mayServe } from '@tandem/prediction/rollouts/processes';
 import { denseModel } from '@tandem/testing/sized-model';
 import { afterAll, beforeAll, expect, it } from 'vitest';

@@ -1,5 +1,5 @@
 /** A change of a watched table counts from its COMMIT on, without an event; one of a table that is not watched does not. */
-import { unwatchSource, watchSource } from '@tandem/offline-store/watch-source';
+import { unwatchSource, watchSource } from '@tandem/offline-store/sources/watch-source';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { adoptCounts, COUNT } from './counts.fixture.ts';
 import { type Api, createDeployment, type Deployment } from './deployment.fixture.ts';

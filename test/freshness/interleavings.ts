@@ -1,6 +1,6 @@
 /** The freshness rule in a world of real stores, under orders of calls and answers that fast-check chooses. */
-import { TandemError } from '@tandem/prediction/errors';
-import { PLAIN_READ } from '@tandem/prediction/read/read-options';
+import { TandemError } from '@tandem/freshness/errors';
+import { PLAIN_READ } from '@tandem/freshness/read-options';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';

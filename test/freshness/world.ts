@@ -4,25 +4,25 @@
  */
 
 import { createHash, randomUUID } from 'node:crypto';
+import { createHeldPredictions } from '@tandem/freshness/prediction-memory';
+import { createPredictionReader, type PredictionReaderDependencies } from '@tandem/freshness/reader';
 import { createInferencePool } from '@tandem/inference/pool';
 import { adopt } from '@tandem/offline-store/adopt';
-import { createAuthority } from '@tandem/offline-store/authority';
-import { createPool } from '@tandem/offline-store/database';
-import { createEventStore } from '@tandem/offline-store/events';
-import { createFeatureSource } from '@tandem/offline-store/features';
-import { createGenerationStore } from '@tandem/offline-store/generations';
-import { createOverlayStore as createOfflineOverlay } from '@tandem/offline-store/overlay';
-import { createStoredPredictions } from '@tandem/offline-store/predictions';
-import { createRegistry } from '@tandem/offline-store/registry';
-import { createRunStore } from '@tandem/offline-store/run-store';
+import { createAuthority } from '@tandem/offline-store/certificate/authority';
+import { createEventStore } from '@tandem/offline-store/events/events';
+import { createFeatureSource } from '@tandem/offline-store/features/features';
+import { createGenerationStore } from '@tandem/offline-store/generations/generations';
+import { createRegistry } from '@tandem/offline-store/models/registry';
+import { createOverlayStore as createOfflineOverlay } from '@tandem/offline-store/reads/overlay';
+import { createStoredPredictions } from '@tandem/offline-store/reads/predictions';
+import { createRunStore } from '@tandem/offline-store/runs/run-store';
+import { createPool } from '@tandem/offline-store/sql/database';
 import { createOnlineConnection } from '@tandem/online-store/connection';
 import { createGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createHintStore } from '@tandem/online-store/hint-store';
 import { createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createOnlinePredictions } from '@tandem/online-store/predictions';
 import { createLivePredictor } from '@tandem/prediction/live/live-prediction';
-import { createHeldPredictions } from '@tandem/prediction/read/held-predictions';
-import { createPredictionReader, type PredictionReaderDependencies } from '@tandem/prediction/read/read-prediction';
 import { createRunChunk } from '@tandem/prediction/runs/run-chunk';
 import type { RunScope } from '@tandem/prediction/runs/runs';
 import { planNow, publishNow } from '@tandem/prediction/runs/steps.fixture';

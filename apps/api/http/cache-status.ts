@@ -1,6 +1,6 @@
 /** How a stored prediction was used, in the terms of RFC 9211: the Cache-Status of an answer. */
-import type { Answer, Reason } from '@tandem/prediction/answer';
-import { unreachable } from '@tandem/prediction/errors';
+import type { Answer, Reason } from '@tandem/freshness/answer';
+import { unreachable } from '@tandem/freshness/errors';
 
 export type CacheStatusFacts = Pick<Answer, 'hit' | 'kept' | 'forwarded' | 'source' | 'reason' | 'ageSeconds'>;
 

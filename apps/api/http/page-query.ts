@@ -1,6 +1,6 @@
 /** The query of a list that is given in pages, newest first: how many, behind which, and of which predictor. */
 import { z } from '@hono/zod-openapi';
-import { TandemError } from '@tandem/prediction/errors';
+import { TandemError } from '@tandem/freshness/errors';
 import type { HonoRequest } from 'hono';
 
 const DEFAULT_LIMIT = 20;

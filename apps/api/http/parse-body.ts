@@ -1,6 +1,6 @@
 /** A JSON body of a known form: read, checked, and where it is refused, the field and the remedy named. */
 import type { z } from '@hono/zod-openapi';
-import { TandemError } from '@tandem/prediction/errors';
+import { TandemError } from '@tandem/freshness/errors';
 import type { Context } from 'hono';
 import { readJson } from '../json/read-json.ts';
 import { refuseContentEncoding, requireMediaType } from './media-type.ts';

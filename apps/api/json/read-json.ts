@@ -6,8 +6,8 @@
  * duplicate keys build a syntax tree of their own. JSON.parse does the parsing; scan-json.ts looks at what it accepts.
  */
 
+import { TandemError } from '@tandem/freshness/errors';
 import { RequestError } from '@tandem/http-server/request-error';
-import { TandemError } from '@tandem/prediction/errors';
 import { malformedAt } from './malformed-at.ts';
 import { findFault, findTooDeep, type JsonFault, MAX_DEPTH } from './scan-json.ts';
 

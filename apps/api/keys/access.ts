@@ -3,12 +3,12 @@
  * it needs; a key has scopes and limits. Where keys are off, everybody who reaches the service may do everything.
  */
 
+import { TandemError } from '@tandem/freshness/errors';
+import type { LiveQuota } from '@tandem/freshness/read-options';
 import type { RequestHead } from '@tandem/http-server/foreign-request';
 import { RequestError } from '@tandem/http-server/request-error';
-import { TandemError } from '@tandem/prediction/errors';
 import type { Scope } from '@tandem/prediction/keys/api-key';
 import type { KeyRing } from '@tandem/prediction/keys/key-ring';
-import type { LiveQuota } from '@tandem/prediction/read/read-options';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
 
 /** What a route asks for; `public`: of nobody anything. There is no third: a route without one does not compile. */

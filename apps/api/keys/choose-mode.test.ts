@@ -1,4 +1,4 @@
-import { isTandemError } from '@tandem/prediction/errors';
+import { isTandemError } from '@tandem/freshness/errors';
 import { expect, test } from 'vitest';
 import { chooseKeyMode } from './choose-mode.ts';
 

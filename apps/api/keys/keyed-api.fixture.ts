@@ -1,7 +1,7 @@
 /** An API that asks for keys, what it logged, and keys for it. */
 import { Writable } from 'node:stream';
+import type { FreshnessPolicy } from '@tandem/freshness/predictor';
 import { type ApiKeyWithText, insertApiKey, type NewApiKey } from '@tandem/offline-store/api-keys';
-import type { FreshnessPolicy } from '@tandem/prediction/predictor';
 import { createLog } from '@tandem/telemetry/log';
 import { expect } from 'vitest';
 import { createTestApi, type TestApi } from '../api.fixture.ts';

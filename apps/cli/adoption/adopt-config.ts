@@ -3,7 +3,12 @@ import { relative } from 'node:path';
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
 import { type AdoptionOutcome, adopt, findUnchanged } from '@tandem/offline-store/adopt';
-import { checkWatchable, type Watched, type WatchRequest, watchSource } from '@tandem/offline-store/watch-source';
+import {
+  checkWatchable,
+  type Watched,
+  type WatchRequest,
+  watchSource,
+} from '@tandem/offline-store/sources/watch-source';
 import { judgePredictors } from '../check/judge-predictors.ts';
 import { examineSchema } from '../doctor/examine-schema.ts';
 import { CommandFailure } from '../failure.ts';

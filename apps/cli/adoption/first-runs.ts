@@ -1,11 +1,11 @@
 /** Says when the first run of what was adopted comes, or starts it. */
 import type { Pool } from '@tandem/admission/sample-users';
 import { latestSlot, nextSlot } from '@tandem/config/schedule';
-import { type AwaitedRun, findAwaitedRuns } from '@tandem/offline-store/first-runs';
-import { createRunStore } from '@tandem/offline-store/run-store';
-import { createScheduleStore } from '@tandem/offline-store/schedules';
-import { isTandemError } from '@tandem/prediction/errors';
-import { STABLE } from '@tandem/prediction/rollouts/rollout';
+import { isTandemError } from '@tandem/freshness/errors';
+import { STABLE } from '@tandem/freshness/rollout';
+import { type AwaitedRun, findAwaitedRuns } from '@tandem/offline-store/runs/first-runs';
+import { createRunStore } from '@tandem/offline-store/runs/run-store';
+import { createScheduleStore } from '@tandem/offline-store/runs/schedules';
 
 /** A predictor without stored predictions, and the run that brings them. */
 export interface FirstRun {

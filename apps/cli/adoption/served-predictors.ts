@@ -1,8 +1,8 @@
 /** What is in force in a database, and what a config would take out of it. */
 
 import type { Pool } from '@tandem/admission/sample-users';
-import { query } from '@tandem/offline-store/database';
-import { schemaState } from '@tandem/offline-store/migrate';
+import { query } from '@tandem/offline-store/sql/database';
+import { schemaState } from '@tandem/offline-store/sql/migrate';
 
 /** The predictors that are served, by name; none where the schema is not there yet. */
 export async function findServed(pool: Pool): Promise<readonly string[]> {

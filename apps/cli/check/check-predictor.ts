@@ -6,13 +6,18 @@ import type { Pool } from '@tandem/admission/sample-users';
 import { isTooSlow } from '@tandem/admission/slow-statement';
 import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
 import { maxAgeTooShort } from '@tandem/config/schedule';
-import { query } from '@tandem/offline-store/database';
-import { explainRange, explainUser, findDuplicateKeys, type PlanReport } from '@tandem/offline-store/feature-check';
-import { KEY_SQL } from '@tandem/offline-store/feature-statement';
-import { createFeatureSource } from '@tandem/offline-store/features';
-import { isOfSomeUser } from '@tandem/prediction/models/feature-source';
-import { modelVersionId } from '@tandem/prediction/predictor';
-import type { KeyType } from '@tandem/prediction/user-id';
+import { modelVersionId } from '@tandem/freshness/predictor';
+import type { KeyType } from '@tandem/freshness/user-id';
+import {
+  explainRange,
+  explainUser,
+  findDuplicateKeys,
+  type PlanReport,
+} from '@tandem/offline-store/features/feature-check';
+import { KEY_SQL } from '@tandem/offline-store/features/feature-statement';
+import { createFeatureSource } from '@tandem/offline-store/features/features';
+import { query } from '@tandem/offline-store/sql/database';
+import { isOfSomeUser } from '@tandem/prediction/scoring/feature-source';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import { count, duration } from '../output/quantities.ts';
 import type { Databases } from '../servers/databases.ts';

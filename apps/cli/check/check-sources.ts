@@ -1,8 +1,8 @@
 /** Which tables a predictor's query reads, which of them are watched, and whether those that the config names can be. */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
-import { checkWatchable } from '@tandem/offline-store/watch-source';
-import { listDeclaredWatches, listWatchedSources, resolveWatches } from '@tandem/offline-store/watched-sources';
-import { isTandemError, type TandemError } from '@tandem/prediction/errors';
+import { isTandemError, type TandemError } from '@tandem/freshness/errors';
+import { checkWatchable } from '@tandem/offline-store/sources/watch-source';
+import { listDeclaredWatches, listWatchedSources, resolveWatches } from '@tandem/offline-store/sources/watched-sources';
 import { type Finding, failed } from '../output/finding.ts';
 import type { Databases } from '../servers/databases.ts';
 import { describeSources } from '../sources/describe-sources.ts';

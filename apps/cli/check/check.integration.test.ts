@@ -1,7 +1,7 @@
 /** What `check` says of a stranger's config: no more than it has tried, and what adopting would change. */
 import { join } from 'node:path';
 import type { TellStep } from '@tandem/admission/tell-step';
-import { createPool } from '@tandem/offline-store/database';
+import { createPool } from '@tandem/offline-store/sql/database';
 import { linearModel, rootModel, textModel } from '@tandem/testing/onnx-models';
 import { BOOL, FLOAT, graph, model, node, raw, value } from '@tandem/testing/onnx-writer';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';

@@ -1,4 +1,4 @@
-import { createPool } from '@tandem/offline-store/database';
+import { createPool } from '@tandem/offline-store/sql/database';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createPlace, type Place } from '../init/strangers-table.fixture.ts';
 import { countUnscorable } from './count-unscorable.ts';

@@ -1,11 +1,11 @@
 /** How many users a run could not score, and for which columns: what `check` says before a night's run does. */
 
 import type { Pool } from '@tandem/admission/sample-users';
-import { query } from '@tandem/offline-store/database';
-import { readOnly } from '@tandem/offline-store/feature-session';
-import { asRelation, quoteName } from '@tandem/offline-store/feature-statement';
-import { MAX_ROW_BYTES } from '@tandem/offline-store/row-bounds';
-import type { FeatureColumn, FeatureQuery } from '@tandem/prediction/predictor';
+import type { FeatureColumn, FeatureQuery } from '@tandem/freshness/predictor';
+import { readOnly } from '@tandem/offline-store/features/feature-session';
+import { asRelation, quoteName } from '@tandem/offline-store/features/feature-statement';
+import { MAX_ROW_BYTES } from '@tandem/offline-store/features/row-bounds';
+import { query } from '@tandem/offline-store/sql/database';
 
 export interface UnscorableUsers {
   /** All that the query gives. */

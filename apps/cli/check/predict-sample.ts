@@ -3,10 +3,10 @@
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import type { Pool } from '@tandem/admission/sample-users';
 import { isTooSlow } from '@tandem/admission/slow-statement';
-import { findProvenance, type UserProvenance } from '@tandem/offline-store/provenance';
-import { isTandemError, TandemError } from '@tandem/prediction/errors';
-import { decodeOutputs, encodeOutputs, outputFault } from '@tandem/prediction/models/outputs';
-import type { Prediction } from '@tandem/prediction/predictor';
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import { decodeOutputs, encodeOutputs, outputFault } from '@tandem/freshness/outputs';
+import type { Prediction } from '@tandem/freshness/predictor';
+import { findProvenance, type UserProvenance } from '@tandem/offline-store/features/provenance';
 import { explainFailure } from '../failure.ts';
 import { type Finding, failed, warning } from '../output/finding.ts';
 import { count } from '../output/quantities.ts';

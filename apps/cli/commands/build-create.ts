@@ -59,7 +59,7 @@ Ends with 3 where the model has nothing to quantise, as trees have not.`,
 }
 
 async function readCalibration(cli: Cli, predictor: string, number: number, rows: number): Promise<CalibrationRows> {
-  const { listModelVersions } = await import('@tandem/offline-store/model-versions');
+  const { listModelVersions } = await import('@tandem/offline-store/models/model-versions');
   const { readCalibrationRows } = await import('@tandem/admission/calibration-rows');
   const choice = { applicationName: 'tandem-build', statementTimeoutMs: 30_000 };
   return withDatabases(findDatabaseUrls(cli), choice, async ({ pool, features }) => {

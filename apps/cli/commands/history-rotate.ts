@@ -11,8 +11,8 @@ export function historyRotateCommand(cli: Cli): Command {
     example: 'DATABASE_URL=postgres://… tandem history rotate',
   }).action(async (options: CommonOptions) => {
     const url = findDatabaseUrl(cli);
-    const { createPool } = await import('@tandem/offline-store/database');
-    const { rotateHistory } = await import('@tandem/offline-store/history');
+    const { createPool } = await import('@tandem/offline-store/sql/database');
+    const { rotateHistory } = await import('@tandem/offline-store/sql/history');
     const pool = createPool({ url, max: 1, applicationName: 'tandem-history' });
     try {
       const change = await rotateHistory(pool, 'cli');

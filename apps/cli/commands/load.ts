@@ -34,7 +34,7 @@ the same, it keeps its triggers, indexes and rights. Ends with 0: loaded; 1: not
     .option('--replace', 'exchange the rows of an existing table')
     .action(async (file: string, options: Options) => {
       const url = findDatabaseUrl(cli);
-      const { createPool } = await import('@tandem/offline-store/database');
+      const { createPool } = await import('@tandem/offline-store/sql/database');
       const { loadCsv } = await import('../load/load-csv.ts');
       const pool = createPool({ url, max: 1, applicationName: 'tandem-load' });
       try {

@@ -11,7 +11,7 @@ export function migrateCommand(cli: Cli): Command {
     example: 'DATABASE_URL=postgres://… tandem migrate',
   }).action(async (options: CommonOptions) => {
     const url = findDatabaseUrl(cli);
-    const { migrate } = await import('@tandem/offline-store/migrate');
+    const { migrate } = await import('@tandem/offline-store/sql/migrate');
     const applied = await migrate(url);
     present(cli, options, { applied }, () =>
       applied.length === 0 ? ['the schema is up to date'] : applied.map((name) => `migrated ${name}`),

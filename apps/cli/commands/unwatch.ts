@@ -17,10 +17,10 @@ adopting that config would watch it again. Ends with 0: not watched any more; 1:
     .argument('<table>', 'table or schema.table')
     .action(async (table: string, options: CommonOptions) => {
       const url = findDatabaseUrl(cli);
-      const { createPool } = await import('@tandem/offline-store/database');
-      const { unwatchSource } = await import('@tandem/offline-store/watch-source');
-      const { findTable } = await import('@tandem/offline-store/watchable-table');
-      const { listDeclaredWatches } = await import('@tandem/offline-store/watched-sources');
+      const { createPool } = await import('@tandem/offline-store/sql/database');
+      const { unwatchSource } = await import('@tandem/offline-store/sources/watch-source');
+      const { findTable } = await import('@tandem/offline-store/sources/watchable-table');
+      const { listDeclaredWatches } = await import('@tandem/offline-store/sources/watched-sources');
       const pool = createPool({ url, max: 2, applicationName: 'tandem-unwatch' });
       try {
         const ended = await unwatchSource(pool, table, 'cli');

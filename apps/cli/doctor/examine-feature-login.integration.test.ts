@@ -1,7 +1,7 @@
 /** A login of feature queries with more rights than it needs, on a real Postgres: doctor names the right. */
 import { randomBytes } from 'node:crypto';
-import { createPool } from '@tandem/offline-store/database';
-import { featureGrantsFor } from '@tandem/offline-store/feature-login';
+import { featureGrantsFor } from '@tandem/offline-store/features/feature-login';
+import { createPool } from '@tandem/offline-store/sql/database';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { examineFeatureLogin } from './examine-feature-login.ts';

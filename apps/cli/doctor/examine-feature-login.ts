@@ -1,11 +1,12 @@
 /** The login of feature queries: that it reaches the service's database, has what it needs, and no more. */
-import { createPool } from '@tandem/offline-store/database';
+
 import {
   assertFeatureLogin,
   createFeaturePool,
   findExcess,
   findOutwardExtensions,
-} from '@tandem/offline-store/feature-login';
+} from '@tandem/offline-store/features/feature-login';
+import { createPool } from '@tandem/offline-store/sql/database';
 import { type Finding, ok, warning } from '../output/finding.ts';
 import type { DatabaseUrls } from '../servers/addresses.ts';
 import { unreached } from './examine-stores.ts';

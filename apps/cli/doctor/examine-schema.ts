@@ -1,6 +1,7 @@
 /** How the database's schema stands to this release. */
-import { schemaState } from '@tandem/offline-store/migrate';
-import { isTandemError } from '@tandem/prediction/errors';
+
+import { isTandemError } from '@tandem/freshness/errors';
+import { schemaState } from '@tandem/offline-store/sql/migrate';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 
 type Pool = Parameters<typeof schemaState>[0];

@@ -4,7 +4,7 @@ import {
   listDeclaredWatches,
   listWatchedSources,
   type WatchedSource,
-} from '@tandem/offline-store/watched-sources';
+} from '@tandem/offline-store/sources/watched-sources';
 import { type Finding, warning } from '../output/finding.ts';
 import type { DatabaseUrls } from '../servers/addresses.ts';
 import { type Databases, withDatabases } from '../servers/databases.ts';

@@ -1,6 +1,6 @@
 /** Users with too few rights, on real servers: each finding says which right is missing and how to give it. */
 import { randomBytes } from 'node:crypto';
-import { createPool } from '@tandem/offline-store/database';
+import { createPool } from '@tandem/offline-store/sql/database';
 import { createOnlineConnection } from '@tandem/online-store/connection';
 import { command } from '@tandem/online-store/write-together';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';

@@ -1,6 +1,6 @@
 /** Postgres and Redis at an address: what they are, judged. One that cannot be reached is a finding, not an error. */
 import { maskUrl } from '@tandem/config/mask-url';
-import { createPool } from '@tandem/offline-store/database';
+import { createPool } from '@tandem/offline-store/sql/database';
 import { explainFailure } from '../failure.ts';
 import { type Finding, failed } from '../output/finding.ts';
 import { examineSchema } from './examine-schema.ts';

@@ -1,6 +1,6 @@
 /** What Postgres must be for acknowledged events to survive: judged from its own settings. */
 
-import { grantsFor, quoteName } from '@tandem/offline-store/rights';
+import { grantsFor, quoteName } from '@tandem/offline-store/sql/rights';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import { duration } from '../output/quantities.ts';
 

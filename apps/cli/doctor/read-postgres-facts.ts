@@ -1,5 +1,5 @@
 /** Asks Postgres what it is. */
-import { type Db, query } from '@tandem/offline-store/database';
+import { type Db, query } from '@tandem/offline-store/sql/database';
 import { JUDGED_DEFAULTS, type PostgresFacts, type SchemaRights } from './judge-postgres.ts';
 
 export async function readPostgresFacts(db: Db): Promise<PostgresFacts> {

@@ -1,5 +1,5 @@
 /** How a column is written in the feature query so that it has a type which the model's tensor can be filled from. */
-import type { TensorType } from '@tandem/prediction/predictor';
+import type { TensorType } from '@tandem/freshness/predictor';
 import { isPadded, kindOf, type TableColumn, type TextFacts } from './table-facts.ts';
 
 export interface Expression {

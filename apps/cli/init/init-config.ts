@@ -4,7 +4,7 @@ import { basename, dirname, extname, join, relative, resolve, sep } from 'node:p
 import { PREDICTOR_NAME } from '@tandem/config/config-schema';
 import { measureModel } from '@tandem/inference/check-model';
 import { featureNames } from '@tandem/inference/model-metadata';
-import { schemaState } from '@tandem/offline-store/migrate';
+import { schemaState } from '@tandem/offline-store/sql/migrate';
 import { inputMisfits } from '@tandem/prediction/models/input-fit';
 import { MAX_MODEL_BYTES, SMALLER_MODEL, tooLargeForModel } from '@tandem/prediction/models/model-limits';
 import { isTensorType } from '@tandem/prediction/models/tensor-range';

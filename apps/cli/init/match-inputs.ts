@@ -2,9 +2,10 @@
  * Matches a model's inputs to a table's columns: named inputs by their names, matrices by the number of their values, or
  * by the names of their features where the model file tells them. Pure; what it cannot decide it says.
  */
+
+import type { TensorType } from '@tandem/freshness/predictor';
 import { describeTensor } from '@tandem/prediction/models/model-signature';
 import { valuesPerUser } from '@tandem/prediction/models/output-fit';
-import type { TensorType } from '@tandem/prediction/predictor';
 import { type Choice, chooseNumbers, chooseTexts, type LeftOut } from './choose-columns.ts';
 import { expressionFor } from './column-expression.ts';
 import { bareName, featureName, findByName, suggestion } from './names.ts';

@@ -1,6 +1,7 @@
 /** Which values of a model's outputs become the fields of a prediction, and under which names. Pure. */
+
+import type { TensorType } from '@tandem/freshness/predictor';
 import { outputMisfits, valuesPerUser } from '@tandem/prediction/models/output-fit';
-import type { TensorType } from '@tandem/prediction/predictor';
 
 export interface OutputTensor {
   readonly name: string;

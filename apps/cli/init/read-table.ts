@@ -1,8 +1,8 @@
 /** Reads what `init` must know of a table or view: columns, key, nulls, and the texts that would have to become numbers. */
 
 import type { Pool } from '@tandem/admission/sample-users';
-import { query } from '@tandem/offline-store/database';
-import { isTandemError } from '@tandem/prediction/errors';
+import { isTandemError } from '@tandem/freshness/errors';
+import { query } from '@tandem/offline-store/sql/database';
 import { CommandFailure } from '../failure.ts';
 import { count } from '../output/quantities.ts';
 import { findTable, type Relation } from './find-table.ts';

@@ -2,7 +2,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createPool } from '@tandem/offline-store/database';
+import { createPool } from '@tandem/offline-store/sql/database';
 import { cloneDatabase, createEmptyDatabase } from '@tandem/testing/databases';
 import { inject } from 'vitest';
 import type {} from '../cli.fixture.ts';

@@ -4,7 +4,7 @@ import { readEnvironment } from '@tandem/config/environment';
 import { apiKeys } from '@tandem/config/environment-sections';
 import { findRunning, type RunningServices } from '@tandem/local-servers/running-file';
 import { readOrCreateSecret } from '@tandem/local-servers/secret-file';
-import type { createPool } from '@tandem/offline-store/database';
+import type { createPool } from '@tandem/offline-store/sql/database';
 import { pepperId } from '@tandem/prediction/keys/api-key';
 import type { Cli } from '../cli.ts';
 import { CommandFailure } from '../failure.ts';
@@ -82,7 +82,7 @@ function anotherPepper({ env }: Cli): CommandFailure {
 /** Runs the work with a connection to the keys' database. */
 export async function withKeys<T>(cli: Cli, work: (pool: ReturnType<typeof createPool>) => Promise<T>): Promise<T> {
   const url = findDatabaseUrl(cli);
-  const { createPool, sqlState } = await import('@tandem/offline-store/database');
+  const { createPool, sqlState } = await import('@tandem/offline-store/sql/database');
   const pool = createPool({ url, max: 1, applicationName: 'tandem-key' });
   try {
     return await work(pool);

@@ -2,7 +2,7 @@
 import { isProblem } from '@tandem/client/client-errors';
 import { type Client, type ClientOptions, createClient } from '@tandem/client/create-client';
 import { insertApiKey, revokeApiKey } from '@tandem/offline-store/api-keys';
-import { createPool } from '@tandem/offline-store/database';
+import { createPool } from '@tandem/offline-store/sql/database';
 
 export interface OwnKeyPlace {
   readonly databaseUrl: string;

@@ -1,5 +1,5 @@
 /** The types of a CSV file's columns: of each the narrowest type that all its values have. */
-import type { LoadedColumn } from '@tandem/offline-store/load-table';
+import type { LoadedColumn } from '@tandem/offline-store/sources/load-table';
 
 export type ColumnType = LoadedColumn['type'];
 

@@ -2,7 +2,7 @@
 import { basename } from 'node:path';
 import type { Pool } from '@tandem/admission/sample-users';
 import type { TellStep } from '@tandem/admission/tell-step';
-import { type LoadedTable, type LoadOutcome, loadTable, RowRefused } from '@tandem/offline-store/load-table';
+import { type LoadedTable, type LoadOutcome, loadTable, RowRefused } from '@tandem/offline-store/sources/load-table';
 import { type CsvRow, csvFailure, readCsv } from '../csv/read-csv.ts';
 import type { CommandFailure } from '../failure.ts';
 import { findByName, suggestion } from '../init/names.ts';

@@ -1,5 +1,5 @@
 /** `tandem load` on a real Postgres: the table that it makes, the files that it refuses, the tables that it leaves alone. */
-import { createPool } from '@tandem/offline-store/database';
+import { createPool } from '@tandem/offline-store/sql/database';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createPlace, type Place } from '../init/strangers-table.fixture.ts';
 

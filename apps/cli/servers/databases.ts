@@ -1,5 +1,5 @@
 /** The database of a command, over two pools: our own statements, and those that contain a feature query. */
-import type { createPool } from '@tandem/offline-store/database';
+import type { createPool } from '@tandem/offline-store/sql/database';
 import type { DatabaseUrls } from './addresses.ts';
 
 type Pool = ReturnType<typeof createPool>;
@@ -24,8 +24,8 @@ export async function withDatabases<T>(
   choice: PoolChoice,
   work: (databases: Databases) => Promise<T>,
 ): Promise<T> {
-  const { createPool } = await import('@tandem/offline-store/database');
-  const { assertFeatureLogin, createFeaturePool } = await import('@tandem/offline-store/feature-login');
+  const { createPool } = await import('@tandem/offline-store/sql/database');
+  const { assertFeatureLogin, createFeaturePool } = await import('@tandem/offline-store/features/feature-login');
   const pool = createPool({ ...choice, url: urls.url, max: 2 });
   const applicationName = `${choice.applicationName}-features`;
   const features = createFeaturePool(urls, { ...choice, max: 2, applicationName });

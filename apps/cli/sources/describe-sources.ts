@@ -1,9 +1,9 @@
 /** Which tables a predictor's query reads, and which of them are watched: what `check`, `doctor` and `watch` tell. */
 import type { Pool } from '@tandem/admission/sample-users';
-import { describeQuery } from '@tandem/offline-store/feature-check';
-import { findQueryTables, type QueryTable } from '@tandem/offline-store/query-tables';
-import type { DeclaredWatch, WatchedSource } from '@tandem/offline-store/watched-sources';
-import { isTandemError } from '@tandem/prediction/errors';
+import { isTandemError } from '@tandem/freshness/errors';
+import { describeQuery } from '@tandem/offline-store/features/feature-check';
+import { findQueryTables, type QueryTable } from '@tandem/offline-store/sources/query-tables';
+import type { DeclaredWatch, WatchedSource } from '@tandem/offline-store/sources/watched-sources';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import { shellWord } from '../output/shell-word.ts';
 

@@ -1,5 +1,5 @@
 /** A line for a table that is watched now. */
-import type { Watched } from '@tandem/offline-store/watch-source';
+import type { Watched } from '@tandem/offline-store/sources/watch-source';
 import { printable } from '../output/table.ts';
 
 export function renderWatched({ name, key, predictors }: Watched): string {

@@ -1,6 +1,6 @@
 /** The feature queries of what is served: those of every arm of every active predictor. */
 import type { Pool } from '@tandem/admission/sample-users';
-import { listModelVersions } from '@tandem/offline-store/model-versions';
+import { listModelVersions } from '@tandem/offline-store/models/model-versions';
 
 export interface ServedQuery {
   readonly name: string;

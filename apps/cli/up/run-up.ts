@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { sleepFor } from '@tandem/client/retry';
 import { announceRunning } from '@tandem/local-servers/running-file';
 import { openStateDir, type StateDir } from '@tandem/local-servers/state-dir';
-import { migrate } from '@tandem/offline-store/migrate';
+import { migrate } from '@tandem/offline-store/sql/migrate';
 import { pepperId } from '@tandem/prediction/keys/api-key';
 import { type Cli, present } from '../cli.ts';
 import { CommandFailure } from '../failure.ts';

@@ -1,5 +1,5 @@
-import { createPool } from '@tandem/offline-store/database';
-import { createRunStore } from '@tandem/offline-store/run-store';
+import { createRunStore } from '@tandem/offline-store/runs/run-store';
+import { createPool } from '@tandem/offline-store/sql/database';
 import { silentLog } from '@tandem/telemetry/log';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';

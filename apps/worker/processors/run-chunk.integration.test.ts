@@ -1,6 +1,6 @@
-import { createPool } from '@tandem/offline-store/database';
-import { createRunStore } from '@tandem/offline-store/run-store';
-import { TandemError } from '@tandem/prediction/errors';
+import { TandemError } from '@tandem/freshness/errors';
+import { createRunStore } from '@tandem/offline-store/runs/run-store';
+import { createPool } from '@tandem/offline-store/sql/database';
 import { createRunChunk } from '@tandem/prediction/runs/run-chunk';
 import type { RunScope } from '@tandem/prediction/runs/runs';
 import { planNow } from '@tandem/prediction/runs/steps.fixture';

@@ -1,5 +1,5 @@
 /** Job `run-chunk`: one attempt at a chunk. An attempt that failed is hinted at anew by its next fence, not repeated. */
-import { unreachable } from '@tandem/prediction/errors';
+import { unreachable } from '@tandem/freshness/errors';
 import type { ChunkReport, RunChunk } from '@tandem/prediction/runs/run-chunk';
 import type { RunStore } from '@tandem/prediction/runs/run-store';
 import { isFinished } from '@tandem/prediction/runs/runs';

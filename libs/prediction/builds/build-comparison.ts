@@ -1,5 +1,5 @@
 /** An optimised build beside the model version that it was made of: what is compared, and the shape of what was found. */
-import type { DecisionPolicy } from '../predictor.ts';
+import type { DecisionPolicy } from '@tandem/freshness/predictor';
 
 /** How far the build's answers are from its parent's, of one field of the prediction. */
 export interface OutputAgreement {

@@ -1,5 +1,5 @@
+import type { OutputField } from '@tandem/freshness/predictor';
 import { describe, expect, it } from 'vitest';
-import type { OutputField } from '../predictor.ts';
 import { commonFields, compareBuilds, judgedField } from './compare-builds.ts';
 import { midranks, rankCorrelation } from './ranks.ts';
 import { scoreLabels } from './score-labels.ts';

@@ -1,6 +1,7 @@
 /** The answers of an optimised build beside its parent's, of the same users. */
+
+import type { DecisionPolicy, OutputField } from '@tandem/freshness/predictor';
 import type { AnswerValue } from '../models/verification.ts';
-import type { DecisionPolicy, OutputField } from '../predictor.ts';
 import { wilsonInterval } from '../shadow/wilson.ts';
 import type { Agreement, BuildFlips, OutputAgreement } from './build-comparison.ts';
 import { rankCorrelation } from './ranks.ts';

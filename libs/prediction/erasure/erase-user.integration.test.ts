@@ -1,5 +1,7 @@
 /** Erasure against what is under way: chunks, loads, live answers. Nothing from before is served, and in the end nothing is stored. */
 
+import { createHeldPredictions } from '@tandem/freshness/prediction-memory';
+import { PLAIN_READ } from '@tandem/freshness/read-options';
 import { createOnlineConnection } from '@tandem/online-store/connection';
 import { createErasures } from '@tandem/online-store/erasures';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -10,8 +12,6 @@ import {
   PREDICTOR,
   type PredictionWorld,
 } from '../prediction-world.fixture.ts';
-import { createHeldPredictions } from '../read/held-predictions.ts';
-import { PLAIN_READ } from '../read/read-options.ts';
 import { createEraseUser, type EraseUser } from './erase-user.ts';
 import { createStoredOfUser, type StoredOfUser } from './stored-of-user.fixture.ts';
 

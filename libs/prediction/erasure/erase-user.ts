@@ -3,8 +3,8 @@
  * anything is deleted there, so that nothing from before comes back into the overlay. Only then is there a receipt. To
  * repeat it costs nothing: the tombstone stays, and what is found is deleted.
  */
-import { isTandemError, TandemError } from '../errors.ts';
-import type { HeldPredictions } from '../read/held-predictions.ts';
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import type { HeldPredictions } from '@tandem/freshness/prediction-memory';
 import type { ErasureReceipt, ErasureStore, OnlineErasures } from './erasure.ts';
 
 export interface EraseUserDependencies {

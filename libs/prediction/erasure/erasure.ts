@@ -5,6 +5,8 @@
  * hour, because what was under way may arrive after the first of them.
  */
 
+import type { ErasureCount, ToldOfErasures } from '@tandem/freshness/tombstones';
+
 /** An erasure as it was committed. */
 export interface Tombstone {
   readonly userId: string;
@@ -61,12 +63,6 @@ export interface Readmission {
   readonly wasErased: boolean;
 }
 
-/** How many erasures there were, in one history. */
-export interface ErasureCount {
-  readonly history: string;
-  readonly count: number;
-}
-
 /** An erasure whose deletes are to be repeated now. */
 export interface DueSweep {
   readonly number: number;
@@ -90,11 +86,6 @@ export interface ErasureStore {
   sweepAgain(above: number): Promise<void>;
   /** They were repeated; sets when again, unless another has done so. */
   swept(sweeps: readonly DueSweep[]): Promise<void>;
-}
-
-/** What the online store was told of erasures, and which server it is. */
-export interface ToldOfErasures extends ErasureCount {
-  readonly serverId: string;
 }
 
 /** Port: erasures in the online store. Rejects `unavailable` where it does not answer or refuses. */

@@ -1,5 +1,6 @@
+import type { ErasureCount, ToldOfErasures } from '@tandem/freshness/tombstones';
 import { describe, expect, it } from 'vitest';
-import type { DueSweep, ErasureCount, ErasureStore, OnlineErasures, ToldOfErasures } from './erasure.ts';
+import type { DueSweep, ErasureStore, OnlineErasures } from './erasure.ts';
 import { createKeepErased } from './keep-erased.ts';
 
 const THERE: ErasureCount = { history: 'h', count: 3 };

@@ -1,5 +1,5 @@
 /** One user's inputs out of the features that were read of several. */
-import type { InferenceInputs } from '../live/live-outcome.ts';
+import type { InferenceInputs } from '@tandem/freshness/live-predictor';
 import type { KeptInputs } from './kept-explanation.ts';
 
 export function inputsOfRow({ batch, row }: InferenceInputs, read: KeptInputs['read']): KeptInputs {

@@ -1,7 +1,7 @@
+import type { Answer } from '@tandem/freshness/answer';
+import type { FeatureBatch } from '@tandem/freshness/features';
+import type { ExplanationsPolicy, ModelVersion, Predictor } from '@tandem/freshness/predictor';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Answer } from '../answer.ts';
-import type { FeatureBatch } from '../models/features.ts';
-import type { ExplanationsPolicy, ModelVersion, Predictor } from '../predictor.ts';
 import { createKeptAnswers, isKept, type KeepDependencies } from './keep-explanations.ts';
 import type { ExplanationToKeep, KeptInputs } from './kept-explanation.ts';
 

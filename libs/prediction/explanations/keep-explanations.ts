@@ -5,10 +5,10 @@
  * rate, or fails, is dropped and counted: kept explanations are declared lossy.
  */
 import { BUCKETS, bucketOfUser } from '@tandem/experiment/assignment';
-import type { Answer } from '../answer.ts';
+import type { Answer } from '@tandem/freshness/answer';
+import type { InferenceInputs } from '@tandem/freshness/live-predictor';
+import type { Predictor } from '@tandem/freshness/predictor';
 import { TokenBucket } from '../keys/token-bucket.ts';
-import type { InferenceInputs } from '../live/live-outcome.ts';
-import type { Predictor } from '../predictor.ts';
 import { inputsOfRow } from './inputs-of-row.ts';
 import type {
   ExplanationStore,

@@ -3,8 +3,8 @@
  * answer are those of its inference. A stored answer was computed long before, so its inputs are read once more right
  * after the reply, and may be others by then: an explanation says which of the two it has.
  */
-import type { Answer } from '../answer.ts';
-import type { ModelVersion } from '../predictor.ts';
+import type { Answer } from '@tandem/freshness/answer';
+import type { ModelVersion } from '@tandem/freshness/predictor';
 
 /** An answer as it was served; times in ms since 1970. */
 export type ServedAnswer = Pick<

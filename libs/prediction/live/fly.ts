@@ -3,37 +3,18 @@
  * (V4). Where the query fails for one user, the others are read again without that user: each smaller statement begins
  * after their readers arrived, and certifies by itself.
  */
-import type { Assignment } from '../certificate.ts';
-import { isErased } from '../certificate.ts';
-import { TandemError } from '../errors.ts';
-import { type CertifiedFeatures, type FeatureSource, isOfSomeUser } from '../models/feature-source.ts';
-import type { Scorer } from '../models/scoring.ts';
-import type { ModelVersion } from '../predictor.ts';
-import { type Attempted, type HalvingLimits, halveFailing } from '../runs/halve-failing.ts';
-import { scoreIsolating } from '../runs/isolate-poison.ts';
-import type { OverlayEntry } from '../stored-prediction.ts';
+import { isErased } from '@tandem/freshness/certificate';
+import { TandemError } from '@tandem/freshness/errors';
+import { type LiveOutcome, type LiveRequest, NO_FEATURES } from '@tandem/freshness/live-predictor';
+import type { OverlayEntry } from '@tandem/freshness/stored-prediction';
+import { type CertifiedFeatures, type FeatureSource, isOfSomeUser } from '../scoring/feature-source.ts';
+import { type Attempted, type HalvingLimits, halveFailing } from '../scoring/halve-failing.ts';
+import { scoreIsolating } from '../scoring/isolate-poison.ts';
+import type { Scorer } from '../scoring/scoring.ts';
 import { type AnswerStores, keep } from './keep-answers.ts';
-import type { Flight, Flights, LiveReader } from './live-flights.ts';
-import {
-  asFailure,
-  failureOf,
-  type LiveOutcome,
-  NO_FEATURES,
-  queryFailed,
-  unread,
-  unusableFeatures,
-} from './live-outcome.ts';
+import { asFailure, failureOf, queryFailed, unread, unusableFeatures } from './live-failures.ts';
+import type { Flight, Flights } from './live-flights.ts';
 import type { Suspects } from './suspects.ts';
-
-export interface LiveRequest {
-  readonly version: ModelVersion;
-  readonly assignment: Assignment;
-  readonly history: string;
-  readonly timeoutMs: number;
-  /** Whether the predictor infers live at all. */
-  readonly enabled: boolean;
-  readonly readers: readonly LiveReader[];
-}
 
 export interface FlightDependencies extends AnswerStores {
   readonly features: FeatureSource;

@@ -1,11 +1,12 @@
 /** A feature query that fails for one user: the others of its statement are answered, from statements of their own. */
 import { randomUUID } from 'node:crypto';
+import type { Certificate } from '@tandem/freshness/certificate';
+import { TandemError } from '@tandem/freshness/errors';
+import type { LiveRequest } from '@tandem/freshness/live-predictor';
+import type { ModelVersion } from '@tandem/freshness/predictor';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Certificate } from '../certificate.ts';
-import { TandemError } from '../errors.ts';
 import { createGate, createPredictionWorld, PREDICTOR, type PredictionWorld } from '../prediction-world.fixture.ts';
-import type { ModelVersion } from '../predictor.ts';
-import { createLivePredictor, type LivePredictorDependencies, type LiveRequest } from './live-prediction.ts';
+import { createLivePredictor, type LivePredictorDependencies } from './live-prediction.ts';
 
 const USERS = 200;
 /** The users that are read, all in one statement. */

@@ -1,5 +1,5 @@
 /** Keeps live answers where the next reader looks first, and in the lasting copy. */
-import type { OnlineOverlayStore, OverlayEntry, PutResult } from '../stored-prediction.ts';
+import type { OnlineOverlayStore, OverlayEntry, PutResult } from '@tandem/freshness/stored-prediction';
 
 export interface AnswerStores {
   /** Awaited: the next read of the same user should find the answer. */

@@ -1,9 +1,9 @@
+import type { Certificate } from '@tandem/freshness/certificate';
+import type { FeatureBatch } from '@tandem/freshness/features';
+import { type LiveOutcome, NO_ROOM } from '@tandem/freshness/live-predictor';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Certificate } from '../certificate.ts';
-import type { FeatureBatch } from '../models/features.ts';
 import { createFlights, type Flight, Party } from './live-flights.ts';
-import { type LiveOutcome, NO_ROOM } from './live-outcome.ts';
 
 const INPUTS = { batch: {} as FeatureBatch, row: 0 };
 const LATEST = { certificate: {} as Certificate, outputs: Buffer.alloc(0), kept: true, inputs: INPUTS };

@@ -7,16 +7,8 @@
  * Plain callbacks and one promise a read: with promises and a timer for each reader the sharing cost more than a
  * reader's part of the statement.
  */
-import { type LiveOutcome, NO_ROOM } from './live-outcome.ts';
+import { type LiveOutcome, type LiveReader, NO_ROOM } from '@tandem/freshness/live-predictor';
 import type { Timed } from './reader-deadlines.ts';
-
-export interface LiveReader {
-  readonly userId: string;
-  /** The least label that this reader may take. */
-  readonly minVersion: number;
-  /** `no-cache`: only a statement sent after this reader came will do. */
-  readonly fresh: boolean;
-}
 
 /** The readers of one request, who are answered together. A class, since there is one for each read. */
 export class Party implements Timed {

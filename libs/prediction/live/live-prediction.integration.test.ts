@@ -1,15 +1,11 @@
+import type { Certificate } from '@tandem/freshness/certificate';
+import { TandemError } from '@tandem/freshness/errors';
+import type { LiveReader, LiveRequest } from '@tandem/freshness/live-predictor';
+import type { OverlayEntry } from '@tandem/freshness/stored-prediction';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Certificate } from '../certificate.ts';
-import { TandemError } from '../errors.ts';
-import type { Scorer } from '../models/scoring.ts';
 import { createGate, createPredictionWorld, PREDICTOR, type PredictionWorld } from '../prediction-world.fixture.ts';
-import type { OverlayEntry } from '../stored-prediction.ts';
-import {
-  createLivePredictor,
-  type LivePredictorDependencies,
-  type LiveReader,
-  type LiveRequest,
-} from './live-prediction.ts';
+import type { Scorer } from '../scoring/scoring.ts';
+import { createLivePredictor, type LivePredictorDependencies } from './live-prediction.ts';
 
 let world: PredictionWorld;
 let certificate: Certificate;

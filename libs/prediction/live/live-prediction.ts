@@ -2,22 +2,15 @@
  * Live predictions: features and version in one statement begun after the reader arrived, inference with a deadline,
  * then the answer is kept in the overlay for the next reader. Readers of one user share an inference (live-flights.ts).
  */
-import { type Admission, UNBOUNDED } from '../models/scoring.ts';
-import { createStatementLine } from '../statements/statement-line.ts';
-import { type FlightDependencies, fly, type LiveRequest } from './fly.ts';
+
+import { type LiveOutcome, type LivePredictor, type LiveRequest, NO_ROOM } from '@tandem/freshness/live-predictor';
+import { createStatementLine } from '@tandem/freshness/statement-line';
+import { type Admission, UNBOUNDED } from '../scoring/scoring.ts';
+import { type FlightDependencies, fly } from './fly.ts';
 import { createGatheredRefusals } from './gathered-refusals.ts';
 import { createFlights, type Flight, type Flights, Party } from './live-flights.ts';
-import { type LiveOutcome, NO_ROOM } from './live-outcome.ts';
 import { createReaderDeadlines } from './reader-deadlines.ts';
 import { createSuspects } from './suspects.ts';
-
-export type { LiveRequest } from './fly.ts';
-export type { LiveReader } from './live-flights.ts';
-
-export interface LivePredictor {
-  /** An outcome for each reader; empty where live inference is switched off. Never rejects. */
-  predict(request: LiveRequest): Promise<ReadonlyMap<string, LiveOutcome>>;
-}
 
 export interface LivePredictorDependencies extends FlightDependencies {
   /** Who could be inferred in time; everyone, where it is left out. */

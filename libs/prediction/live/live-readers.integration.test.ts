@@ -1,7 +1,8 @@
+import type { LivePredictor, LiveRequest } from '@tandem/freshness/live-predictor';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createPredictionWorld, PREDICTOR, type PredictionWorld } from '../prediction-world.fixture.ts';
-import { createLivePredictor, type LivePredictor, type LiveRequest } from './live-prediction.ts';
+import { createLivePredictor } from './live-prediction.ts';
 
 const USERS = 400;
 /** The user changed so often, and the score is a tenth of that; of ten the model refuses the batch. */

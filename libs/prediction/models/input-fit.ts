@@ -3,7 +3,7 @@
  * one place that decides it, for a config before it is adopted and for a definition before it serves.
  */
 
-import type { Categories, FeatureColumn, TensorType } from '../predictor.ts';
+import type { Categories, FeatureColumn, TensorType } from '@tandem/freshness/predictor';
 import { type DescribedTensor, describeTensor, isFixed } from './model-signature.ts';
 import { keyText } from './source-text.ts';
 import { holdsNumber, isTensorType } from './tensor-range.ts';

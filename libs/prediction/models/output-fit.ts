@@ -3,7 +3,7 @@
  * config before it is adopted and for a definition before it serves.
  */
 
-import type { TensorType } from '../predictor.ts';
+import type { TensorType } from '@tandem/freshness/predictor';
 import type { Misfit } from './input-fit.ts';
 import { type DescribedTensor, describeTensor, isFixed } from './model-signature.ts';
 

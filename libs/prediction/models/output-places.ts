@@ -2,8 +2,9 @@
  * Single outputs in the binary layout of outputs.ts, read where they lie: a comparison of generations looks at millions,
  * and a prediction object for each took five times as long as all the rest. (The layout is little-endian.)
  */
-import type { OutputField, TensorType } from '../predictor.ts';
-import { FIXED_BYTES } from './outputs.ts';
+
+import { FIXED_BYTES } from '@tandem/freshness/outputs';
+import type { OutputField, TensorType } from '@tandem/freshness/predictor';
 
 /** An offset into the bytes, of outputs that begin at `start`. */
 export type PlaceOf = (bytes: Buffer, start: number) => number;

@@ -1,5 +1,5 @@
 /** What the element types of tensors hold, said once for whoever fills one and whoever judges a setting that will. */
-import type { TensorType } from '../predictor.ts';
+import type { TensorType } from '@tandem/freshness/predictor';
 
 /** The numbers that a type holds: `low` and `high` are the nearest values that it does not. */
 export interface TensorRange {

@@ -1,6 +1,6 @@
 /** For the tests of comparisons: two generations as maps of users to outputs, compared as the store does. */
-import { encodeOutputs } from '../models/outputs.ts';
-import type { OutputField } from '../predictor.ts';
+import { encodeOutputs } from '@tandem/freshness/outputs';
+import type { OutputField } from '@tandem/freshness/predictor';
 import { type Comparison, type ComparisonOptions, createComparison } from './compare-generations.ts';
 
 export const SCORE: OutputField = { name: 'score', output: 'p', type: 'float32', width: null, index: 0 };

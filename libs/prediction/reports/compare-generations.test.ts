@@ -1,5 +1,5 @@
+import type { OutputField } from '@tandem/freshness/predictor';
 import { describe, expect, it } from 'vitest';
-import type { OutputField } from '../predictor.ts';
 import { compareSides, outputsOf, SCORE, scores } from './compare-generations.fixture.ts';
 
 const users = (count: number) => Array.from({ length: count }, (_, i) => `${i}`);

@@ -3,8 +3,9 @@
  * deltas, flips of the decision, top movers, and the same by segment. A row is bytes: what is looked at is read where it
  * lies, and the id of a user only where its output moved further than others' (0.5 µs a user for one score).
  */
+
+import type { DecisionPolicy, OutputField } from '@tandem/freshness/predictor';
 import { asHeld } from '../models/output-places.ts';
-import type { DecisionPolicy, OutputField } from '../predictor.ts';
 import type { Mover, ReportFigures } from './generation-report.ts';
 import { addAnswer, answerShare, commonOutputs, type NumericOutput, type StoredAt } from './output-tallies.ts';
 import { createSegment, type SegmentTally, segmentOf, sumsOf } from './segment-tally.ts';

@@ -1,5 +1,5 @@
+import { PUBLISH_DEFAULTS } from '@tandem/freshness/predictor';
 import { describe, expect, it } from 'vitest';
-import { PUBLISH_DEFAULTS } from '../predictor.ts';
 import { compareSides, scores } from './compare-generations.fixture.ts';
 import { crossingText } from './generation-report.ts';
 import { judgeReport } from './judge-report.ts';

@@ -1,5 +1,5 @@
 /** Which thresholds of a predictor's policy a comparison is beyond: a pure rule over its figures. */
-import type { DecisionPolicy, PublishPolicy } from '../predictor.ts';
+import type { DecisionPolicy, PublishPolicy } from '@tandem/freshness/predictor';
 import type { Crossing, ReportFigures } from './generation-report.ts';
 
 export interface Judgement {

@@ -1,6 +1,7 @@
 /** The outputs that two generations have in common, and their sums over users. */
+
+import type { OutputField } from '@tandem/freshness/predictor';
 import { isNumber, numberReader, type PlaceOf, placeOf } from '../models/output-places.ts';
-import type { OutputField } from '../predictor.ts';
 import { classEnds } from './distribution.ts';
 import { rounded, ShiftTally } from './tally.ts';
 

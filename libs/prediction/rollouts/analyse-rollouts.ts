@@ -5,9 +5,9 @@
  */
 import { judgeRollout } from '@tandem/experiment/judge-rollout';
 import type { Judgement, Verdict } from '@tandem/experiment/rollout-figures';
-import { isTandemError } from '../errors.ts';
+import { isTandemError } from '@tandem/freshness/errors';
+import type { AnalysisPlan, Rollout } from '@tandem/freshness/rollout';
 import { type FailedRollout, orFailed } from './failed-rollouts.ts';
-import type { AnalysisPlan, Rollout } from './rollout.ts';
 import { analysisOf, judgedFiguresOf, rulesOf, type StepRecord } from './rollout-figures.ts';
 import type { RolloutStore } from './rollout-store.ts';
 

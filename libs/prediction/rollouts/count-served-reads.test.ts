@@ -1,9 +1,9 @@
+import type { Answer } from '@tandem/freshness/answer';
+import { type Assignments, everybodyIn, type ServedRollout } from '@tandem/freshness/certificate';
+import { ASSIGNMENT, readOf } from '@tandem/freshness/certified-read.fixture';
+import { TandemError } from '@tandem/freshness/errors';
+import type { Predictor } from '@tandem/freshness/predictor';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { Answer } from '../answer.ts';
-import { type Assignments, everybodyIn, type ServedRollout } from '../certificate.ts';
-import { TandemError } from '../errors.ts';
-import type { Predictor } from '../predictor.ts';
-import { ASSIGNMENT, readOf } from '../read/certified-read.fixture.ts';
 import type { ServedSums } from './count-served.ts';
 import { createServedReads } from './count-served-reads.ts';
 import type { Exposure } from './exposures.ts';

@@ -3,10 +3,10 @@
  * seconds: sums for each arm, and who was served from it for the first time. Nobody waits for it; what fails is tried
  * again with the next, and a process that is killed loses its last seconds.
  */
-import type { ReadResult } from '../answer.ts';
-import type { Assignments, ServedRollout } from '../certificate.ts';
-import { type ErrorCode, TandemError } from '../errors.ts';
-import type { Policy, Prediction, Predictor } from '../predictor.ts';
+import type { ReadResult } from '@tandem/freshness/answer';
+import type { Assignments, ServedRollout } from '@tandem/freshness/certificate';
+import { type ErrorCode, TandemError } from '@tandem/freshness/errors';
+import type { Policy, Prediction, Predictor } from '@tandem/freshness/predictor';
 import { type ArmCountStore, createServedCounter } from './count-served.ts';
 import { createExposureLog, type ExposureStore, type ServedSource } from './exposures.ts';
 

@@ -1,5 +1,5 @@
+import type { ServedRollout } from '@tandem/freshness/certificate';
 import { expect, test } from 'vitest';
-import type { ServedRollout } from '../certificate.ts';
 import { createServedCounter, type ServedRead } from './count-served.ts';
 
 const rollout = (changes: Partial<ServedRollout> = {}): ServedRollout => ({

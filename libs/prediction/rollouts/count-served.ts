@@ -2,7 +2,7 @@
  * Counts what is served while a rollout is under way: sums a process keeps of each rollout, step, arm and source, from
  * which analyses see errors, latencies and answers of the arms. A read costs a few lookups of short texts.
  */
-import type { ServedRollout } from '../certificate.ts';
+import type { ServedRollout } from '@tandem/freshness/certificate';
 import { type ArmCounts, LATENCY_BOUNDS_MS, latencyClassOf, SCORE_CLASSES, scoreClassOf } from './arm-counts.ts';
 import type { ServedSource } from './exposures.ts';
 import { keyOf } from './exposures-memory.ts';

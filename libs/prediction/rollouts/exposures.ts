@@ -6,8 +6,8 @@
  * A process remembers whom it logged, and so hardly ever logs anybody twice. They are written in batches, a few seconds
  * later, with the moment they happened at. Declared lossy.
  */
-import type { Source } from '../answer.ts';
-import type { ServedRollout } from '../certificate.ts';
+import type { Source } from '@tandem/freshness/answer';
+import type { ServedRollout } from '@tandem/freshness/certificate';
 import { createUserMemory, keyOf } from './exposures-memory.ts';
 
 /** Where an answer came from; `error`: there was none. */

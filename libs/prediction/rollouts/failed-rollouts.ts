@@ -1,6 +1,6 @@
 /** One rollout must not hold up the others: what fails of it is told beside them, and tried again in the next round. */
-import { isTandemError } from '../errors.ts';
-import type { Rollout } from './rollout.ts';
+import { isTandemError } from '@tandem/freshness/errors';
+import type { Rollout } from '@tandem/freshness/rollout';
 
 export interface FailedRollout {
   readonly rollout: Rollout;

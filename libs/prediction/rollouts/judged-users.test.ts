@@ -1,8 +1,8 @@
+import type { ServedRollout } from '@tandem/freshness/certificate';
+import type { AnalysisPlan, Rollout } from '@tandem/freshness/rollout';
 import { expect, test } from 'vitest';
-import type { ServedRollout } from '../certificate.ts';
 import { createServedCounter, type ServedCounter, type ServedRead } from './count-served.ts';
 import type { ServedSource } from './exposures.ts';
-import type { AnalysisPlan, Rollout } from './rollout.ts';
 import { reportOf } from './rollout-report.ts';
 
 const ANALYSIS: AnalysisPlan = {

@@ -1,5 +1,5 @@
+import type { ModelVersion } from '@tandem/freshness/predictor';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { ModelVersion } from '../predictor.ts';
 import { type HeldVersion, type KeptVersions, keepLoaded, type WantedVersion } from './loaded-versions.ts';
 import type { LoadReport } from './processes.ts';
 

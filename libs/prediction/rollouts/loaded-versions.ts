@@ -4,7 +4,7 @@
  * versions are wanted; and these are loaded, and those that failed tried again. What was heard last counts while the
  * database is away.
  */
-import type { ModelVersion } from '../predictor.ts';
+import type { ModelVersion } from '@tandem/freshness/predictor';
 import type { LoadReport } from './processes.ts';
 
 /** A version that an arm of an active predictor names, or that somebody waits for. */

@@ -3,7 +3,7 @@
  * makes of them. Of all outcomes those count that lie in a metric's window after the user's first exposure, by the time
  * at which they happened, whenever they came in.
  */
-import type { OutcomeMetric } from './rollout.ts';
+import type { OutcomeMetric } from '@tandem/freshness/rollout';
 
 /** With `source`, `id` names an outcome for ever: it counts once, however often it is sent. */
 export interface Outcome {

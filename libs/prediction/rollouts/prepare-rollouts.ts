@@ -4,10 +4,11 @@
  * waits for. A rollout that was begun twice has begun once. One that is still preparing after its deadline says so, or is
  * aborted, as its plan sets.
  */
+
+import type { Rollout, RolloutArm } from '@tandem/freshness/rollout';
 import type { RunStore } from '../runs/run-store.ts';
 import { isFinished, type Run } from '../runs/runs.ts';
 import { type FailedRollout, orFailed } from './failed-rollouts.ts';
-import type { Rollout, RolloutArm } from './rollout.ts';
 import { analysisOf } from './rollout-figures.ts';
 import type { ActiveRollout, RolloutStore } from './rollout-store.ts';
 import { computeArm, type StartRolloutDependencies, uncomputed } from './start-rollout.ts';

@@ -1,6 +1,6 @@
+import type { AnalysisPlan, Rollout, RolloutPlan } from '@tandem/freshness/rollout';
 import { describe, expect, it } from 'vitest';
 import { LATENCY_BOUNDS_MS, NO_COUNTS } from './arm-counts.ts';
-import type { AnalysisPlan, Rollout, RolloutPlan } from './rollout.ts';
 import { analysisOf, figuresOf, judgedFiguresOf, type StepRecord } from './rollout-figures.ts';
 import { reportOf } from './rollout-report.ts';
 

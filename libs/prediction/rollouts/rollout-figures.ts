@@ -3,9 +3,9 @@
 import type { ArmSample } from '@tandem/experiment/arm-sample';
 import { BUCKETS } from '@tandem/experiment/assignment';
 import type { ArmFigures, JudgingRules, RolloutFigures } from '@tandem/experiment/rollout-figures';
+import { type AnalysisPlan, CANDIDATE, isActive, type Rollout, STABLE } from '@tandem/freshness/rollout';
 import { type ArmCounts, addCounts, LATENCY_BOUNDS_MS, NO_COUNTS, type StepFigures } from './arm-counts.ts';
 import type { ArmOutcomes, OutcomeStatistics } from './outcomes.ts';
-import { type AnalysisPlan, CANDIDATE, isActive, type Rollout, STABLE } from './rollout.ts';
 
 /** What the stores know of a rollout's step. */
 export interface StepRecord {

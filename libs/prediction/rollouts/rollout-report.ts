@@ -2,8 +2,8 @@
 import { compareOutcome, type OutcomeComparison } from '@tandem/experiment/compare-outcome';
 import { judgeRollout } from '@tandem/experiment/judge-rollout';
 import type { Judgement, RolloutFigures } from '@tandem/experiment/rollout-figures';
-import type { OutcomeMetric, Rollout } from './rollout.ts';
-import { type AnalysisPlan, STABLE } from './rollout.ts';
+import type { OutcomeMetric, Rollout } from '@tandem/freshness/rollout';
+import { type AnalysisPlan, STABLE } from '@tandem/freshness/rollout';
 import { figuresOf, judgedFiguresOf, rulesOf, type StepRecord } from './rollout-figures.ts';
 
 const DAY_MS = 86_400_000;

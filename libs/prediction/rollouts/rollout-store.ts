@@ -1,5 +1,5 @@
 /** Port of the rollout use cases: where rollouts and arms have their truth. Each change is one transaction with its audit row. */
-import type { Rollout, RolloutPlan } from './rollout.ts';
+import type { Rollout, RolloutPlan } from '@tandem/freshness/rollout';
 
 export interface NewRollout {
   readonly predictor: string;

@@ -1,5 +1,5 @@
 /** What can be done next of a run, as a hint to the workers. */
-import { unreachable } from '../errors.ts';
+import { unreachable } from '@tandem/freshness/errors';
 import type { RunHints } from './run-hints.ts';
 import type { RunStore } from './run-store.ts';
 import type { Run, RunState, UnfinishedRun } from './runs.ts';

@@ -1,5 +1,5 @@
+import type { OverlayEntry } from '@tandem/freshness/stored-prediction';
 import { describe, expect, it } from 'vitest';
-import type { OverlayEntry } from '../stored-prediction.ts';
 import { type LoadChunkDependencies, loadChunk } from './load-chunk.ts';
 import { runOf } from './run.fixture.ts';
 import { scoredUsers } from './scored-users.ts';

@@ -3,7 +3,7 @@
  * overlay. Redis may be down: the chunk stays committed, and the generation is loaded as a whole later.
  */
 
-import type { OverlayStore } from '../stored-prediction.ts';
+import type { OverlayStore } from '@tandem/freshness/stored-prediction';
 import type { GatheredLoads } from './gathered-loads.ts';
 import { overlayEntries } from './overlay-entries.ts';
 import type { GenerationStore, RunStore } from './run-store.ts';

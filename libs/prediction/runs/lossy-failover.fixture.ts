@@ -2,8 +2,8 @@
  * A failover that loses commits, for real: the test's database is copied as a standby would have it, lives on, and is then
  * replaced by the copy, under another history. Every connection breaks, as it does when a primary dies.
  */
-import { createPool } from '@tandem/offline-store/database';
-import { rotateHistory } from '@tandem/offline-store/history';
+import { createPool } from '@tandem/offline-store/sql/database';
+import { rotateHistory } from '@tandem/offline-store/sql/history';
 import { inject, vi } from 'vitest';
 import type { PredictionWorld } from '../prediction-world.fixture.ts';
 

@@ -3,8 +3,11 @@
  * memory of a reader still have it; a label alone cannot tell it from the truth.
  */
 
+import { TandemError } from '@tandem/freshness/errors';
+import { createHeldPredictions } from '@tandem/freshness/prediction-memory';
+import { PLAIN_READ } from '@tandem/freshness/read-options';
+import type { PredictionReaderDependencies } from '@tandem/freshness/reader';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { TandemError } from '../errors.ts';
 import {
   createGate,
   createPredictionWorld,
@@ -12,9 +15,6 @@ import {
   PREDICTOR,
   type PredictionWorld,
 } from '../prediction-world.fixture.ts';
-import { createHeldPredictions } from '../read/held-predictions.ts';
-import { PLAIN_READ } from '../read/read-options.ts';
-import type { PredictionReaderDependencies } from '../read/read-prediction.ts';
 import { loadGeneration } from './load-generation.ts';
 import { receiveNothingMore, type Standby } from './lossy-failover.fixture.ts';
 import { createRunChunk, type RunChunkDependencies } from './run-chunk.ts';

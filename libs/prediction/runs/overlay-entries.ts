@@ -1,6 +1,6 @@
 /** What a partial run stores of its users: the same entries in Postgres, at the commit, and in the online store. */
 
-import type { OverlayEntry } from '../stored-prediction.ts';
+import type { OverlayEntry } from '@tandem/freshness/stored-prediction';
 import type { ChunkResult, Run } from './runs.ts';
 import { eachUser, type ScoredUsers } from './scored-users.ts';
 

@@ -1,5 +1,5 @@
+import { TandemError } from '@tandem/freshness/errors';
 import { describe, expect, it } from 'vitest';
-import { TandemError } from '../errors.ts';
 import { HINTED_CHUNKS } from './hint-at-next.ts';
 import { type PlanRunDependencies, planRun } from './plan-run.ts';
 import { runOf, writeDownHints } from './run.fixture.ts';

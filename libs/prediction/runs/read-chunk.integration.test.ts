@@ -1,9 +1,9 @@
 /** A feature query that fails for one user: the run names that user, and scores the others of the chunk. */
 import { randomUUID } from 'node:crypto';
+import type { ModelVersion } from '@tandem/freshness/predictor';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { FeatureSource } from '../models/feature-source.ts';
 import { createPredictionWorld, PREDICTOR, type PredictionWorld } from '../prediction-world.fixture.ts';
-import type { ModelVersion } from '../predictor.ts';
+import type { FeatureSource } from '../scoring/feature-source.ts';
 import { readChunk } from './read-chunk.ts';
 
 const CHUNK = 20;

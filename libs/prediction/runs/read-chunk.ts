@@ -2,12 +2,12 @@
  * Reads the features of a chunk: B4. Where the query fails for one user, the users are read in halves until that user
  * stands alone: each smaller statement reads features and versions together, so that every label stays true.
  */
-import { isErased } from '../certificate.ts';
-import { TandemError } from '../errors.ts';
-import { type FeatureSource, isOfSomeUser } from '../models/feature-source.ts';
-import { type FeatureBatch, joinBatches, scorableRows } from '../models/features.ts';
-import type { ModelVersion } from '../predictor.ts';
-import { type Attempted, type HalvingLimits, halveFailing, partsOf } from './halve-failing.ts';
+import { isErased } from '@tandem/freshness/certificate';
+import { TandemError } from '@tandem/freshness/errors';
+import { type FeatureBatch, joinBatches, scorableRows } from '@tandem/freshness/features';
+import type { ModelVersion } from '@tandem/freshness/predictor';
+import { type FeatureSource, isOfSomeUser } from '../scoring/feature-source.ts';
+import { type Attempted, type HalvingLimits, halveFailing, partsOf } from '../scoring/halve-failing.ts';
 import type { ClaimedChunk, RunFailure } from './runs.ts';
 
 export interface ChunkFeatures {

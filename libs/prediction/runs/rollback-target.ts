@@ -1,5 +1,5 @@
 /** The generation that a rollback goes to: one rule for the store and for the command that asks a person first. */
-import { TandemError } from '../errors.ts';
+import { TandemError } from '@tandem/freshness/errors';
 import type { Generation } from './generations.ts';
 
 type Choosable = Pick<Generation, 'number' | 'state' | 'wasStable' | 'servedStable' | 'modelNumber'>;

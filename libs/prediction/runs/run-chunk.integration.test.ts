@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { createFeatureSource } from '@tandem/offline-store/features';
+import { TandemError } from '@tandem/freshness/errors';
+import { PLAIN_READ } from '@tandem/freshness/read-options';
+import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { TandemError } from '../errors.ts';
 import { createPredictionWorld, inShort, PREDICTOR, type PredictionWorld } from '../prediction-world.fixture.ts';
-import { PLAIN_READ } from '../read/read-options.ts';
 import { createChunkLoads } from './chunk-loads.ts';
 import { gatherLoads } from './gathered-loads.ts';
 import { loadGeneration } from './load-generation.ts';

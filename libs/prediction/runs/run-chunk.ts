@@ -4,10 +4,10 @@
  * done: whether Redis is loaded before the job ends or behind it, a kill in between leaves that to the reconciler.
  */
 
-import { isTransient, reasonOf } from '../errors.ts';
-import { FeaturesTooSlow } from '../models/feature-source.ts';
-import { unknownRun } from '../read/read-errors.ts';
-import type { Registry } from '../read/read-prediction.ts';
+import { isTransient, reasonOf } from '@tandem/freshness/errors';
+import { unknownRun } from '@tandem/freshness/read-errors';
+import type { Registry } from '@tandem/freshness/reader';
+import { FeaturesTooSlow } from '../scoring/feature-source.ts';
 import type { ChunkLoads } from './chunk-loads.ts';
 import { type HeldLease, holdLease, type LeaseTimes } from './lease.ts';
 import { type LoadChunkDependencies, loadChunk } from './load-chunk.ts';

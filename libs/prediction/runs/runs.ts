@@ -3,7 +3,7 @@
  * worker claims a chunk by compare-and-set, with a fence and a lease, and commits its predictions and its progress in
  * one transaction that the fence guards. A queue's job is only a hint to look here.
  */
-import type { KeyRange } from '../models/feature-source.ts';
+import type { KeyRange } from '../scoring/feature-source.ts';
 import type { ScoredUsers } from './scored-users.ts';
 
 export type RunScope =

@@ -1,5 +1,5 @@
+import { TandemError } from '@tandem/freshness/errors';
 import { describe, expect, it } from 'vitest';
-import { TandemError } from '../errors.ts';
 import { runOf, writeDownHints } from './run.fixture.ts';
 import type { NewRun } from './run-store.ts';
 import { type Schedule, type ScheduleRunsDependencies, scheduleRuns } from './schedule-runs.ts';

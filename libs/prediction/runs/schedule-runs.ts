@@ -2,7 +2,7 @@
  * Makes the runs that are due. The truth is in Postgres: its clock says what is due, a unique slot makes one run of any
  * number of schedulers. After a downtime only the newest missed slot runs: the older ones would compute the same.
  */
-import { isTandemError } from '../errors.ts';
+import { isTandemError } from '@tandem/freshness/errors';
 import type { RunHints } from './run-hints.ts';
 import type { RunStore } from './run-store.ts';
 

@@ -1,9 +1,10 @@
 /** Features to predictions for the users of one chunk: B4 and B5. A user that cannot be scored fails alone, by name. */
-import type { FeatureSource } from '../models/feature-source.ts';
-import type { FeatureBatch } from '../models/features.ts';
-import type { Scorer } from '../models/scoring.ts';
-import type { ModelVersion } from '../predictor.ts';
-import { type IsolatedScores, scoreIsolating } from './isolate-poison.ts';
+
+import type { FeatureBatch } from '@tandem/freshness/features';
+import type { ModelVersion } from '@tandem/freshness/predictor';
+import type { FeatureSource } from '../scoring/feature-source.ts';
+import { type IsolatedScores, scoreIsolating } from '../scoring/isolate-poison.ts';
+import type { Scorer } from '../scoring/scoring.ts';
 import { readChunk } from './read-chunk.ts';
 import type { ChunkResult, ClaimedChunk, RunFailure } from './runs.ts';
 import { type ScoredUsers, scoredUsers } from './scored-users.ts';

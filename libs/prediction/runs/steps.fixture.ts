@@ -1,7 +1,7 @@
 /** For tests of what comes before and after: plans and publishes a run as a worker does, at once. */
 
+import { unknownRun } from '@tandem/freshness/read-errors';
 import type { LossNotice } from '../events/notice-loss.ts';
-import { unknownRun } from '../read/read-errors.ts';
 import type { GenerationLoader } from './generation-loader.ts';
 import { planRun } from './plan-run.ts';
 import { type PublishedRun, publishRun } from './publish-run.ts';

@@ -2,7 +2,7 @@
  * One attempt at a step of a run: claim it, work under its lease, free it after an error. A hint at a step that cannot be
  * claimed ends at once, so that a long step of one predictor holds up no other. A kill costs the time until the lease ends.
  */
-import { isTransient, reasonOf } from '../errors.ts';
+import { isTransient, reasonOf } from '@tandem/freshness/errors';
 import { holdLease, type LeaseTimes } from './lease.ts';
 import type { RunStore } from './run-store.ts';
 import type { ClaimedStep, RunStep } from './runs.ts';

@@ -1,5 +1,5 @@
 /** A served answer beside what the candidate would have answered, by the one output that decides. */
-import type { Policy, Prediction, PredictionValue } from '../predictor.ts';
+import type { Policy, Prediction, PredictionValue } from '@tandem/freshness/predictor';
 
 /** What answers are compared by. */
 export interface Yardstick {

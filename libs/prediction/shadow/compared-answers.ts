@@ -3,7 +3,7 @@
  * comparison again, and a user who is read a thousand times an hour must not count a thousand times. No user ids are
  * kept, only digests: two users of one digest cost a comparison at worst.
  */
-import type { Answer } from '../answer.ts';
+import type { Answer } from '@tandem/freshness/answer';
 
 export interface ComparedAnswers {
   has(answer: Served): boolean;

@@ -4,8 +4,8 @@
  * line; a moment later those of many users are computed together, one pass at a time, by a scorer and over connections of
  * the shadow's own (shadow-passes.ts). What is beyond its rate or its share of a processor is dropped, and counted.
  */
-import type { Answer } from '../answer.ts';
-import type { Assignments } from '../certificate.ts';
+import type { Answer } from '@tandem/freshness/answer';
+import type { Assignments } from '@tandem/freshness/certificate';
 import { createCpuBudget } from './cpu-budget.ts';
 import { createShadowPasses, type ShadowPassesDependencies } from './shadow-passes.ts';
 import type { ShadowStore } from './shadow-store.ts';

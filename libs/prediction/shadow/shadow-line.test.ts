@@ -1,5 +1,5 @@
+import type { Answer } from '@tandem/freshness/answer';
 import { describe, expect, it } from 'vitest';
-import type { Answer } from '../answer.ts';
 import { createComparedAnswers } from './compared-answers.ts';
 import { createCpuBudget } from './cpu-budget.ts';
 import { createShadowLine } from './shadow-line.ts';

@@ -1,5 +1,5 @@
 /** The served answers of a shadow that wait to be compared: one of each user, a bounded number, as many a second as may be. */
-import type { Answer } from '../answer.ts';
+import type { Answer } from '@tandem/freshness/answer';
 import { TokenBucket } from '../keys/token-bucket.ts';
 import { type ComparedAnswers, createComparedAnswers } from './compared-answers.ts';
 import type { CpuBudget } from './cpu-budget.ts';

@@ -1,11 +1,11 @@
 /** A candidate whose query fails for one user is compared for all others. */
 import { randomUUID } from 'node:crypto';
+import type { Answer } from '@tandem/freshness/answer';
+import { TandemError } from '@tandem/freshness/errors';
+import type { ModelVersion } from '@tandem/freshness/predictor';
+import { PLAIN_READ } from '@tandem/freshness/read-options';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { Answer } from '../answer.ts';
-import { TandemError } from '../errors.ts';
 import { createPredictionWorld, PREDICTOR, type PredictionWorld } from '../prediction-world.fixture.ts';
-import type { ModelVersion } from '../predictor.ts';
-import { PLAIN_READ } from '../read/read-options.ts';
 import { performPass } from './shadow-pass.ts';
 
 let world: PredictionWorld;

@@ -2,16 +2,16 @@
  * What the candidate would have answered, for the users of some served answers: one statement, one inference, and a
  * comparison for each whose context is the one that the served answer was computed from.
  */
-import type { Answer } from '../answer.ts';
-import { isErased } from '../certificate.ts';
-import { isTandemError } from '../errors.ts';
-import { type CertifiedFeatures, type FeatureSource, isOfSomeUser } from '../models/feature-source.ts';
-import type { FeatureBatch } from '../models/features.ts';
-import { decodeOutputs } from '../models/outputs.ts';
-import type { Scorer } from '../models/scoring.ts';
-import type { ModelVersion } from '../predictor.ts';
-import { type Attempted, type HalvingLimits, halveFailing, partsOf } from '../runs/halve-failing.ts';
-import { type IsolatedScores, scoreIsolating } from '../runs/isolate-poison.ts';
+import type { Answer } from '@tandem/freshness/answer';
+import { isErased } from '@tandem/freshness/certificate';
+import { isTandemError } from '@tandem/freshness/errors';
+import type { FeatureBatch } from '@tandem/freshness/features';
+import { decodeOutputs } from '@tandem/freshness/outputs';
+import type { ModelVersion } from '@tandem/freshness/predictor';
+import { type CertifiedFeatures, type FeatureSource, isOfSomeUser } from '../scoring/feature-source.ts';
+import { type Attempted, type HalvingLimits, halveFailing, partsOf } from '../scoring/halve-failing.ts';
+import { type IsolatedScores, scoreIsolating } from '../scoring/isolate-poison.ts';
+import type { Scorer } from '../scoring/scoring.ts';
 import { type Comparison, compareAnswers, type Yardstick } from './compare-answers.ts';
 import type { ShadowOutcome } from './shadow-counts.ts';
 

@@ -2,9 +2,9 @@
  * One pass after the other: the answers that wait beside one shadow are computed together, when a moment's are there and
  * there is processor time for it. What a pass costs is charged to the budget of all.
  */
-import type { Answer } from '../answer.ts';
-import type { FeatureSource } from '../models/feature-source.ts';
-import type { Registry } from '../read/read-prediction.ts';
+import type { Answer } from '@tandem/freshness/answer';
+import type { Registry } from '@tandem/freshness/reader';
+import type { FeatureSource } from '../scoring/feature-source.ts';
 import { yardstickOf } from './compare-answers.ts';
 import type { CpuBudget } from './cpu-budget.ts';
 import { type PassResult, performPass } from './shadow-pass.ts';

@@ -1,6 +1,7 @@
 /** Ports of the shadow beside its store: who infers for it, and who is told what it does. */
-import type { Scorer } from '../models/scoring.ts';
-import type { ModelVersion } from '../predictor.ts';
+
+import type { ModelVersion } from '@tandem/freshness/predictor';
+import type { Scorer } from '../scoring/scoring.ts';
 import type { ShadowOutcome } from './shadow-counts.ts';
 
 /** The scorer of shadows alone. */

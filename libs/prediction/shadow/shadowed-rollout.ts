@@ -1,6 +1,6 @@
 /** A shadow under way in this process: who is in it, which of their answers wait, and what has been found so far. */
-import type { Answer } from '../answer.ts';
-import type { AssignedRollout, Assignments } from '../certificate.ts';
+import type { Answer } from '@tandem/freshness/answer';
+import type { AssignedRollout, Assignments } from '@tandem/freshness/certificate';
 import type { CpuBudget } from './cpu-budget.ts';
 import { createShadowLine, type ShadowLine } from './shadow-line.ts';
 import { ShadowTally } from './shadow-tally.ts';

@@ -3,8 +3,8 @@
  * that make every user stale would change what the other sections measure.
  */
 import { createClient } from '@tandem/client/create-client';
-import { createPool } from '@tandem/offline-store/database';
-import { migrate } from '@tandem/offline-store/migrate';
+import { createPool } from '@tandem/offline-store/sql/database';
+import { migrate } from '@tandem/offline-store/sql/migrate';
 import { Redis } from 'ioredis';
 import { adoptPredictor, FIRST_USER } from './predictors.ts';
 import { type BenchServers, startApi, startWorker } from './service.ts';

@@ -4,9 +4,10 @@
  * candidate is the served model under another feature query, so that its answers cost what the served ones did; the
  * canary's has a generation of its own.
  */
-import { createRolloutStore } from '@tandem/offline-store/rollouts';
-import { type ModelDefinition, modelVersionId } from '@tandem/prediction/predictor';
-import type { RolloutPlan } from '@tandem/prediction/rollouts/rollout';
+
+import { type ModelDefinition, modelVersionId } from '@tandem/freshness/predictor';
+import type { RolloutPlan } from '@tandem/freshness/rollout';
+import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
 import { linearModel } from '@tandem/testing/onnx-models';
 import { type LoadResult, load } from './load.ts';
 import { createUserPicker } from './pick-users.ts';

@@ -14,8 +14,8 @@ import { createInterface } from 'node:readline';
 import { findFreePort } from '@tandem/local-servers/ports';
 import { startPostgres } from '@tandem/local-servers/postgres';
 import { startRedis } from '@tandem/local-servers/redis';
-import { createPool } from '@tandem/offline-store/database';
-import { migrate } from '@tandem/offline-store/migrate';
+import { createPool } from '@tandem/offline-store/sql/database';
+import { migrate } from '@tandem/offline-store/sql/migrate';
 
 export { type AdoptedUsers, adoptBench, adoptPredictor, FEATURES, FIRST_USER } from './predictors.ts';
 

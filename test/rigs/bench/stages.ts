@@ -4,7 +4,7 @@
  * with its backends, Redis. What the machine's cores could do at best follows from the sum.
  */
 
-import type { FeatureBatch } from '@tandem/prediction/models/features';
+import type { FeatureBatch } from '@tandem/freshness/features';
 import { loadChunk } from '@tandem/prediction/runs/load-chunk';
 import type { ChunkResult, ClaimedChunk, Run } from '@tandem/prediction/runs/runs';
 import { scoreChunk } from '@tandem/prediction/runs/score-chunk';

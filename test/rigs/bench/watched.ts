@@ -2,7 +2,7 @@
  * What a watch costs the application that changes the table: statements of a few sizes on a plain table and on one that is
  * watched, one after the other in each round. Each statement is a transaction of its own; every row it touches changes.
  */
-import { watchSource } from '@tandem/offline-store/watch-source';
+import { watchSource } from '@tandem/offline-store/sources/watch-source';
 import { linearModel } from '@tandem/testing/onnx-models';
 import { adoptPredictor, FEATURES, FIRST_USER } from './predictors.ts';
 import { type Figure, figureOf, type Section } from './section.ts';

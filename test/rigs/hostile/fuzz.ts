@@ -6,7 +6,7 @@
 import { randomInt } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
-import { migrate } from '@tandem/offline-store/migrate';
+import { migrate } from '@tandem/offline-store/sql/migrate';
 import { makeFolder, ownPostgres, ownRedis } from '../../e2e/servers.fixture.ts';
 import { fuzzPort } from './fuzz/other-ports.ts';
 import { type FuzzReport, fuzz } from './fuzz/run.ts';

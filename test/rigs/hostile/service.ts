@@ -2,10 +2,11 @@
  * The service under hostile input: the API as a process of its own over the given database and Redis, with one predictor,
  * twenty users, two published generations of them all, and one acknowledged event. The corpus and the fuzz use it alike.
  */
+
+import type { KeyType } from '@tandem/freshness/user-id';
 import { findFreePort } from '@tandem/local-servers/ports';
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
-import { createPool } from '@tandem/offline-store/database';
-import type { KeyType } from '@tandem/prediction/user-id';
+import { createPool } from '@tandem/offline-store/sql/database';
 import { COUNT, countPredictor, type Pool } from '../../e2e/counts.fixture.ts';
 import { endPrograms, type Program, startProgram } from '../../e2e/program.fixture.ts';
 import { until } from '../../e2e/until.fixture.ts';

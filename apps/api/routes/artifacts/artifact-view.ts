@@ -1,7 +1,7 @@
 /** An artifact as the wire has it: a model file under its SHA-256, whole or still on its way. */
 import { z } from '@hono/zod-openapi';
-import { ARTIFACT_HASH } from '@tandem/offline-store/artifacts';
-import { TandemError } from '@tandem/prediction/errors';
+import { TandemError } from '@tandem/freshness/errors';
+import { ARTIFACT_HASH } from '@tandem/offline-store/models/artifacts';
 
 export const ArtifactSchema = z
   .strictObject({

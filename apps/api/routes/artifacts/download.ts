@@ -1,8 +1,8 @@
 /** GET /v1/artifacts/{sha256}/file: a model file as it was uploaded, a piece at a time, its hash checked before the first. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { TandemError } from '@tandem/prediction/errors';
-import type { Endpoint } from '../../endpoint.ts';
-import { problems } from '../../problem-schema.ts';
+import { TandemError } from '@tandem/freshness/errors';
+import type { Endpoint } from '../../http/endpoint.ts';
+import { problems } from '../../http/problem-schema.ts';
 import { type ArtifactDependencies, artifactParameter, hashIn } from './artifact-view.ts';
 
 type DownloadDependencies = Pick<ArtifactDependencies, 'artifacts' | 'downloadRoom'>;

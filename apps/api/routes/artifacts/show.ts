@@ -1,9 +1,9 @@
 /** GET /v1/artifacts/{sha256}: whether a model file is there, or how much of it. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { TandemError } from '@tandem/prediction/errors';
-import type { Endpoint } from '../../endpoint.ts';
+import { TandemError } from '@tandem/freshness/errors';
+import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import { problems } from '../../problem-schema.ts';
+import { problems } from '../../http/problem-schema.ts';
 import {
   ARTIFACT_EXAMPLE,
   type ArtifactDependencies,

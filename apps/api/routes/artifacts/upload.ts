@@ -3,8 +3,8 @@
  * what fits into one request's time, so that a large file, or a slow line, needs no longer request and loses little.
  */
 import { createRoute, z } from '@hono/zod-openapi';
+import { isTandemError } from '@tandem/freshness/errors';
 import { RequestError } from '@tandem/http-server/request-error';
-import { isTandemError } from '@tandem/prediction/errors';
 import {
   MAX_MODEL_BYTES,
   MAX_MODEL_SIZE,
@@ -12,13 +12,13 @@ import {
   tooLargeForModel,
 } from '@tandem/prediction/models/model-limits';
 import type { Context } from 'hono';
-import type { Endpoint } from '../../endpoint.ts';
 import { digestIn } from '../../http/content-digest.ts';
 import { type ContentRange, rangeIn } from '../../http/content-range.ts';
+import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
 import { refuseContentEncoding, requireMediaType } from '../../http/media-type.ts';
+import { problems } from '../../http/problem-schema.ts';
 import { readFileBody } from '../../http/read-file.ts';
-import { problems } from '../../problem-schema.ts';
 import {
   ARTIFACT_EXAMPLE,
   type ArtifactDependencies,

@@ -1,7 +1,7 @@
 /** GET /docs: the documentation page. */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { Endpoint } from '../../endpoint.ts';
-import { problems } from '../../problem-schema.ts';
+import type { Endpoint } from '../../http/endpoint.ts';
+import { problems } from '../../http/problem-schema.ts';
 
 /** @param html gives the page */
 export function showDocs(html: () => string): Endpoint {

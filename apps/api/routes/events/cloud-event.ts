@@ -2,7 +2,7 @@
  * CloudEvents 1.0 as this service takes them: `subject` is the user, `data` an object of feature values or absent.
  * Extension attributes are allowed, as the specification asks, and not used.
  */
-import { TandemError } from '@tandem/prediction/errors';
+import { TandemError } from '@tandem/freshness/errors';
 import type { ContextEvent } from '@tandem/prediction/events/events';
 import { parseTime } from '../../json/parse-time.ts';
 

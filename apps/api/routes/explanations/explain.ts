@@ -3,13 +3,13 @@
  * where each feature comes from, and what a read answers. The facts are gathered before the read, which may infer live
  * and store its answer.
  */
-import type { ReadResult } from '@tandem/prediction/answer';
-import { type Assignment, type Authority, type Certificate, isErased } from '@tandem/prediction/certificate';
-import { TandemError } from '@tandem/prediction/errors';
-import type { ModelVersion, Predictor } from '@tandem/prediction/predictor';
-import { notFound, unknownPredictor } from '@tandem/prediction/read/read-errors';
-import { type LiveQuota, PLAIN_READ } from '@tandem/prediction/read/read-options';
-import type { PredictionReader, Registry } from '@tandem/prediction/read/read-prediction';
+import type { ReadResult } from '@tandem/freshness/answer';
+import { type Assignment, type Authority, type Certificate, isErased } from '@tandem/freshness/certificate';
+import { TandemError } from '@tandem/freshness/errors';
+import type { ModelVersion, Predictor } from '@tandem/freshness/predictor';
+import { notFound, unknownPredictor } from '@tandem/freshness/read-errors';
+import { type LiveQuota, PLAIN_READ } from '@tandem/freshness/read-options';
+import type { PredictionReader, Registry } from '@tandem/freshness/reader';
 import { type CandidateDependencies, type FoundCandidates, findCandidates } from '../users/find-candidates.ts';
 
 /** One feature of a user, and where its value comes from. */

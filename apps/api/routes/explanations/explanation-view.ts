@@ -1,9 +1,9 @@
 /** An explanation as the wire has it. */
 import { z } from '@hono/zod-openapi';
-import { TandemError } from '@tandem/prediction/errors';
+import { TandemError } from '@tandem/freshness/errors';
 import { cacheStatus } from '../../http/cache-status.ts';
-import { toProblem } from '../../problem.ts';
-import { ProblemSchema } from '../../problem-schema.ts';
+import { toProblem } from '../../http/problem.ts';
+import { ProblemSchema } from '../../http/problem-schema.ts';
 import { PredictionSchema, predictionView } from '../predictions/prediction-view.ts';
 import { CandidateSchema, candidatesView, StoresSchema } from '../users/candidate-view.ts';
 import type { ExplainedFeature, Explanation } from './explain.ts';

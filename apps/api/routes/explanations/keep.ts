@@ -5,17 +5,17 @@
  */
 import { createRoute, z } from '@hono/zod-openapi';
 import { KEPT_EXPLANATION_EXAMPLE } from '@tandem/client/explanations';
-import { TandemError } from '@tandem/prediction/errors';
+import { TandemError } from '@tandem/freshness/errors';
+import type { Predictor } from '@tandem/freshness/predictor';
+import { notFound, unknownPredictor } from '@tandem/freshness/read-errors';
+import { PLAIN_READ } from '@tandem/freshness/read-options';
+import type { PredictionReader, Registry } from '@tandem/freshness/reader';
 import type { KeptAnswers } from '@tandem/prediction/explanations/keep-explanations';
-import type { Predictor } from '@tandem/prediction/predictor';
-import { notFound, unknownPredictor } from '@tandem/prediction/read/read-errors';
-import { PLAIN_READ } from '@tandem/prediction/read/read-options';
-import type { PredictionReader, Registry } from '@tandem/prediction/read/read-prediction';
-import type { Endpoint } from '../../endpoint.ts';
+import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import { predictorParameter, userIdParameter } from '../../parameters.ts';
-import { problems } from '../../problem-schema.ts';
-import { userIdProblem } from '../../user-id-problem.ts';
+import { predictorParameter, userIdParameter } from '../../http/parameters.ts';
+import { problems } from '../../http/problem-schema.ts';
+import { userIdProblem } from '../../http/user-id-problem.ts';
 import { KeptExplanationSchema, keptView, requireKept } from './kept-view.ts';
 import type { ShowKeptDependencies } from './show-kept.ts';
 

@@ -1,7 +1,7 @@
 /** A kept explanation, and what came of computing it again, as the wire has them. */
 import { z } from '@hono/zod-openapi';
 import { KEPT_EXPLANATION_EXAMPLE } from '@tandem/client/explanations';
-import { TandemError } from '@tandem/prediction/errors';
+import { TandemError } from '@tandem/freshness/errors';
 import {
   type ExplanationStore,
   isOfSameContext,

@@ -3,8 +3,13 @@
  * were kept. Whether the two agree is judged as a certificate of parity judges them: the model ran alone now, and maybe
  * among others then.
  */
+
+import { isTandemError } from '@tandem/freshness/errors';
+import type { FeatureBatch } from '@tandem/freshness/features';
+import { decodeOutputs, encodeOutputs, outputFault } from '@tandem/freshness/outputs';
+import type { ModelVersion, Prediction } from '@tandem/freshness/predictor';
+import type { Registry } from '@tandem/freshness/reader';
 import { createComparison, toleranceOf } from '@tandem/inference/parity';
-import { isTandemError } from '@tandem/prediction/errors';
 import {
   isOfSameContext,
   type KeptExplanation,
@@ -12,13 +17,9 @@ import {
   type NoInputs,
   type ServedAnswer,
 } from '@tandem/prediction/explanations/kept-explanation';
-import type { FeatureBatch } from '@tandem/prediction/models/features';
-import { decodeOutputs, encodeOutputs, outputFault } from '@tandem/prediction/models/outputs';
-import { ScoringCrash } from '@tandem/prediction/models/scoring';
 import type { AnswerDifference, AnswerValue } from '@tandem/prediction/models/verification';
-import type { ModelVersion, Prediction } from '@tandem/prediction/predictor';
-import type { Registry } from '@tandem/prediction/read/read-prediction';
-import type { ReplayScorer } from '../../keep-explanations-replay.ts';
+import { ScoringCrash } from '@tandem/prediction/scoring/scoring';
+import type { ReplayScorer } from '../../wiring/replay.ts';
 import type { ModelDependencies } from '../models/model-view.ts';
 
 export interface ReplayDependencies extends Pick<ModelDependencies, 'models'> {

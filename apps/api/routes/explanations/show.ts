@@ -1,12 +1,12 @@
 /** GET /v1/users/{userId}/explanations/{predictor}: why this answer, now. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { EXPLANATION_EXAMPLE } from '@tandem/client/wire-examples';
-import { unknownPredictor } from '@tandem/prediction/read/read-errors';
-import type { Endpoint } from '../../endpoint.ts';
+import { unknownPredictor } from '@tandem/freshness/read-errors';
+import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import { predictorParameter, userIdParameter } from '../../parameters.ts';
-import { problems } from '../../problem-schema.ts';
-import { userIdProblem } from '../../user-id-problem.ts';
+import { predictorParameter, userIdParameter } from '../../http/parameters.ts';
+import { problems } from '../../http/problem-schema.ts';
+import { userIdProblem } from '../../http/user-id-problem.ts';
 import { type ExplanationDependencies, explain } from './explain.ts';
 import { ExplanationSchema, explanationView } from './explanation-view.ts';
 

@@ -1,8 +1,8 @@
 /** GET /livez: the process answers. It says nothing of the stores: restarting a process mends none of them. */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { Endpoint } from '../../endpoint.ts';
+import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import { problems } from '../../problem-schema.ts';
+import { problems } from '../../http/problem-schema.ts';
 
 export function showLive(): Endpoint {
   return { route, scope: 'public', produces: 'application/json', handle: () => jsonResponse({ status: 'live' }) };

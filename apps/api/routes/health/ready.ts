@@ -1,9 +1,9 @@
 /** GET /readyz: whether to send requests here, with the part that fails named. */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { Endpoint } from '../../endpoint.ts';
+import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import { problems } from '../../problem-schema.ts';
-import type { ReadinessChecker } from './readiness.ts';
+import { problems } from '../../http/problem-schema.ts';
+import type { ReadinessChecker } from '../../wiring/readiness.ts';
 
 export interface ReadyDependencies {
   readonly readiness: ReadinessChecker;

@@ -1,8 +1,8 @@
 /** GET /metrics: for Prometheus. Served beside the API on loopback alone, else on a port of its own. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Metrics } from '@tandem/telemetry/metrics';
-import type { Endpoint } from '../../endpoint.ts';
-import { problems } from '../../problem-schema.ts';
+import type { Endpoint } from '../../http/endpoint.ts';
+import { problems } from '../../http/problem-schema.ts';
 
 export interface MetricsDependencies {
   readonly metrics: Pick<Metrics, 'contentType' | 'exposition'>;

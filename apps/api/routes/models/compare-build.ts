@@ -5,11 +5,11 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { CompareBuild } from '@tandem/admission/compare-build';
 import { BUILD_COMPARISON_EXAMPLE } from '@tandem/client/build-example';
-import type { Endpoint } from '../../endpoint.ts';
+import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
+import { predictorParameter } from '../../http/parameters.ts';
 import { parseBody } from '../../http/parse-body.ts';
-import { predictorParameter } from '../../parameters.ts';
-import { problems } from '../../problem-schema.ts';
+import { problems } from '../../http/problem-schema.ts';
 import { BuildComparisonSchema, buildComparisonView } from './build-comparison-view.ts';
 import { versionIn, versionParameter } from './version-number.ts';
 

@@ -1,11 +1,11 @@
 /** GET /v1/models/{predictor}: the model versions of one predictor. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { MODEL_EXAMPLE } from '@tandem/client/model-examples';
-import { unknownPredictor } from '@tandem/prediction/read/read-errors';
-import type { Endpoint } from '../../endpoint.ts';
+import { unknownPredictor } from '@tandem/freshness/read-errors';
+import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import { predictorParameter } from '../../parameters.ts';
-import { problems } from '../../problem-schema.ts';
+import { predictorParameter } from '../../http/parameters.ts';
+import { problems } from '../../http/problem-schema.ts';
 import { ARCHIVED_QUERY, listed, type ModelDependencies, ModelSchema, modelView } from './model-view.ts';
 
 export function listModelsOfPredictor({ models, registry }: ModelDependencies): Endpoint {

@@ -1,6 +1,6 @@
 /** A model version with everything that decides its answers, and what its trial showed. */
 import { z } from '@hono/zod-openapi';
-import type { ModelVersionRecord } from '@tandem/offline-store/model-versions';
+import type { ModelVersionRecord } from '@tandem/offline-store/models/model-versions';
 import { ModelSchema, modelView } from './model-view.ts';
 
 const TensorSchema = z.strictObject({

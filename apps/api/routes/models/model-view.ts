@@ -1,9 +1,9 @@
 /** A model version as the wire has it. */
 import { z } from '@hono/zod-openapi';
-import type { ArchiveChange } from '@tandem/offline-store/archive-version';
-import type { ModelVersionRecord, VersionQuery } from '@tandem/offline-store/model-versions';
-import type { LabelMove, MovedLabel } from '@tandem/offline-store/version-labels';
-import { TandemError } from '@tandem/prediction/errors';
+import { TandemError } from '@tandem/freshness/errors';
+import type { ArchiveChange } from '@tandem/offline-store/models/archive-version';
+import type { ModelVersionRecord, VersionQuery } from '@tandem/offline-store/models/model-versions';
+import type { LabelMove, MovedLabel } from '@tandem/offline-store/models/version-labels';
 import type { PredictorRegistry } from '../predictors/predictor-view.ts';
 
 export const ModelSchema = z

@@ -2,7 +2,7 @@
 import { z } from '@hono/zod-openapi';
 import type { Push } from '@tandem/admission/push-version';
 import { TENSOR_TYPES } from '@tandem/config/config-schema';
-import { ARTIFACT_HASH } from '@tandem/offline-store/artifacts';
+import { ARTIFACT_HASH } from '@tandem/offline-store/models/artifacts';
 import { VersionNumberSchema } from './version-number.ts';
 
 const MOST_NOTE = 2_000;

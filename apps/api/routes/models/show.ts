@@ -1,12 +1,12 @@
 /** GET /v1/models/{predictor}/versions/{version}: one model version, with its query and the certificate of its trial. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { MODEL_DETAIL_EXAMPLE } from '@tandem/client/model-examples';
-import { unknownVersion } from '@tandem/offline-store/version-labels';
-import { unknownPredictor } from '@tandem/prediction/read/read-errors';
-import type { Endpoint } from '../../endpoint.ts';
+import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { unknownVersion } from '@tandem/offline-store/models/version-labels';
+import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import { predictorParameter } from '../../parameters.ts';
-import { problems } from '../../problem-schema.ts';
+import { predictorParameter } from '../../http/parameters.ts';
+import { problems } from '../../http/problem-schema.ts';
 import { ModelDetailSchema, modelDetail } from './model-detail.ts';
 import type { ModelDependencies } from './model-view.ts';
 import { versionIn, versionParameter } from './version-number.ts';

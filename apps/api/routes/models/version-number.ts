@@ -1,6 +1,6 @@
 /** A model version's number as the wire has it: a text. */
 import { z } from '@hono/zod-openapi';
-import { TandemError } from '@tandem/prediction/errors';
+import { TandemError } from '@tandem/freshness/errors';
 
 const NUMBER = /^[1-9][0-9]{0,8}$/;
 const FORM = "a model version's number, as text";

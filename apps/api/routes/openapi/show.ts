@@ -1,7 +1,7 @@
 /** GET /openapi.json: the description of this service, by OpenAPI 3.1. */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { Endpoint } from '../../endpoint.ts';
-import { problems } from '../../problem-schema.ts';
+import type { Endpoint } from '../../http/endpoint.ts';
+import { problems } from '../../http/problem-schema.ts';
 
 /** @param text gives the document as JSON */
 export function showOpenApi(text: () => string): Endpoint {

@@ -1,9 +1,9 @@
 /** An outcome as it is sent, checked: what is wrong is named by its field, before anything is stored. */
-import { TandemError } from '@tandem/prediction/errors';
+import { TandemError } from '@tandem/freshness/errors';
+import type { KeyType } from '@tandem/freshness/user-id';
 import { MAX_OUTCOME_VALUE, OUTCOME_NAME, type Outcome } from '@tandem/prediction/rollouts/outcomes';
-import type { KeyType } from '@tandem/prediction/user-id';
+import { userIdProblem } from '../../http/user-id-problem.ts';
 import { parseTime } from '../../json/parse-time.ts';
-import { userIdProblem } from '../../user-id-problem.ts';
 
 const FIELDS = ['id', 'source', 'userId', 'name', 'value', 'time'] as const;
 const MAX_ID_BYTES = 256;

@@ -1,15 +1,15 @@
 /** POST /v1/outcomes: what users did after they were served; all of a request are taken in, or none. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { isTandemError, TandemError } from '@tandem/prediction/errors';
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import type { KeyType } from '@tandem/freshness/user-id';
 import type { Outcome, OutcomeResult, OutcomeStore } from '@tandem/prediction/rollouts/outcomes';
-import type { KeyType } from '@tandem/prediction/user-id';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { Context } from 'hono';
-import type { Endpoint } from '../../endpoint.ts';
+import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
 import { jsonBody } from '../../http/parse-body.ts';
-import { problems } from '../../problem-schema.ts';
-import { requireKeyType } from '../../user-id-problem.ts';
+import { problems } from '../../http/problem-schema.ts';
+import { requireKeyType } from '../../http/user-id-problem.ts';
 import { parseOutcome } from './outcome.ts';
 import { OutcomeResultsSchema, OutcomeSchema, OutcomesSchema } from './outcome-schema.ts';
 

@@ -6,8 +6,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RequestHead } from '@tandem/http-server/foreign-request';
 import type { Reply } from '@tandem/http-server/reply';
-import { problemReply } from '../../problem.ts';
-import { createServing, type ServeOptions } from '../../serve-endpoint.ts';
+import { problemReply } from '../../http/problem.ts';
+import { createServing, type ServeOptions } from '../../http/serve-endpoint.ts';
 import { createReadOne, READ_ONE, type ReadDependencies, type ReadOneRequest } from './read-one.ts';
 
 /** Answers a request or leaves it to others: then it gives false, and has touched nothing. */

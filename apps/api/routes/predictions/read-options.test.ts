@@ -1,4 +1,4 @@
-import { PLAIN_READ } from '@tandem/prediction/read/read-options';
+import { PLAIN_READ } from '@tandem/freshness/read-options';
 import { describe, expect, it } from 'vitest';
 import { optionsFor } from './read-options.ts';
 

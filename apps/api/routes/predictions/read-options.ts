@@ -1,9 +1,9 @@
 /** What a read's headers demand of its answer. */
 
+import { type LiveQuota, PLAIN_READ, type ReadOptions } from '@tandem/freshness/read-options';
 import type { RequestHead } from '@tandem/http-server/foreign-request';
 import { RequestError } from '@tandem/http-server/request-error';
 import { parseContextToken } from '@tandem/prediction/events/events';
-import { type LiveQuota, PLAIN_READ, type ReadOptions } from '@tandem/prediction/read/read-options';
 import { NO_DIRECTIVES, parseCacheControl } from '../../http/cache-control.ts';
 
 export const MIN_CONTEXT = 'prediction-min-context';

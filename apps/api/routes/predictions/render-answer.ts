@@ -2,7 +2,7 @@
  * An answer as text: its entity tag and its JSON. Of an answer that is held in memory both are kept beside it, since
  * until the user's context or the assignment changes only the age differs; making them anew costs some 4 µs of 40.
  */
-import type { Answer, AnswerFrame, HeldRendering } from '@tandem/prediction/answer';
+import type { Answer, AnswerFrame, HeldRendering } from '@tandem/freshness/answer';
 import { weakETag } from '../../http/etag.ts';
 import { predictionView } from './prediction-view.ts';
 

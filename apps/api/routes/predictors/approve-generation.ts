@@ -1,10 +1,10 @@
 /** POST /v1/predictors/{predictor}/generations/{generation}/approve: what was held back is put in force after all. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { unknownPredictor } from '@tandem/prediction/read/read-errors';
-import type { Endpoint } from '../../endpoint.ts';
+import { unknownPredictor } from '@tandem/freshness/read-errors';
+import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import { predictorParameter } from '../../parameters.ts';
-import { problems } from '../../problem-schema.ts';
+import { predictorParameter } from '../../http/parameters.ts';
+import { problems } from '../../http/problem-schema.ts';
 import { GENERATION_EXAMPLE, GenerationSchema, generationView } from './generation-view.ts';
 import { generationNumber, generationParameter } from './report-view.ts';
 import type { ShowReportDependencies } from './show-report.ts';

@@ -1,12 +1,12 @@
 /** GET /v1/predictors/{predictor}/generations: newest first. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { unknownPredictor } from '@tandem/prediction/read/read-errors';
-import type { Registry } from '@tandem/prediction/read/read-prediction';
+import { unknownPredictor } from '@tandem/freshness/read-errors';
+import type { Registry } from '@tandem/freshness/reader';
 import type { GenerationStore } from '@tandem/prediction/runs/run-store';
-import type { Endpoint } from '../../endpoint.ts';
+import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import { predictorParameter } from '../../parameters.ts';
-import { problems } from '../../problem-schema.ts';
+import { predictorParameter } from '../../http/parameters.ts';
+import { problems } from '../../http/problem-schema.ts';
 import { GENERATION_EXAMPLE, GenerationSchema, generationView } from './generation-view.ts';
 
 export interface GenerationDependencies {

@@ -1,8 +1,8 @@
 /** GET /v1/predictors: those that are adopted, by name. */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { Endpoint } from '../../endpoint.ts';
+import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import { problems } from '../../problem-schema.ts';
+import { problems } from '../../http/problem-schema.ts';
 import { PREDICTOR_EXAMPLE, type PredictorDependencies, PredictorSchema, predictorView } from './predictor-view.ts';
 
 export function listPredictors({ registry, authority }: PredictorDependencies): Endpoint {

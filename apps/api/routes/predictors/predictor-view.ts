@@ -1,9 +1,9 @@
 /** A predictor as the wire has it: its policies, and who is served what. */
 import { z } from '@hono/zod-openapi';
-import { type Assignment, type Authority, type Certificate, UNTOUCHED } from '@tandem/prediction/certificate';
-import { judge } from '@tandem/prediction/freshness';
-import type { Predictor } from '@tandem/prediction/predictor';
-import type { Registry } from '@tandem/prediction/read/read-prediction';
+import { type Assignment, type Authority, type Certificate, UNTOUCHED } from '@tandem/freshness/certificate';
+import { judge } from '@tandem/freshness/judge';
+import type { Predictor } from '@tandem/freshness/predictor';
+import type { Registry } from '@tandem/freshness/reader';
 
 export const PredictorSchema = z
   .strictObject({

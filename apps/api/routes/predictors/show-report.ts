@@ -1,12 +1,12 @@
 /** GET /v1/predictors/{predictor}/generations/{generation}/report: how it differs from what was served before it. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { GENERATION_REPORT_EXAMPLE } from '@tandem/client/generation-report';
-import { unknownPredictor } from '@tandem/prediction/read/read-errors';
-import type { Registry } from '@tandem/prediction/read/read-prediction';
-import type { Endpoint } from '../../endpoint.ts';
+import { unknownPredictor } from '@tandem/freshness/read-errors';
+import type { Registry } from '@tandem/freshness/reader';
+import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import { predictorParameter } from '../../parameters.ts';
-import { problems } from '../../problem-schema.ts';
+import { predictorParameter } from '../../http/parameters.ts';
+import { problems } from '../../http/problem-schema.ts';
 import {
   generationNumber,
   generationParameter,

@@ -2,9 +2,9 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { PROCESS_EXAMPLE } from '@tandem/client/wire-examples';
 import type { LiveProcess } from '@tandem/prediction/rollouts/processes';
-import type { Endpoint } from '../../endpoint.ts';
+import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import { problems } from '../../problem-schema.ts';
+import { problems } from '../../http/problem-schema.ts';
 
 const ProcessSchema = z
   .strictObject({

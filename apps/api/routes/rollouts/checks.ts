@@ -1,11 +1,11 @@
 /** GET /v1/rollouts/{id}/checks: what each look of the analysis found, and whether it moved anything. */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { KeptCheck } from '@tandem/offline-store/rollout-checks';
-import type { Endpoint } from '../../endpoint.ts';
+import type { KeptCheck } from '@tandem/offline-store/rollouts/rollout-checks';
+import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
 import { limitOf, limitQuery } from '../../http/page-query.ts';
-import { rolloutIdParameter } from '../../parameters.ts';
-import { problems } from '../../problem-schema.ts';
+import { rolloutIdParameter } from '../../http/parameters.ts';
+import { problems } from '../../http/problem-schema.ts';
 import { JUDGEMENT_EXAMPLE, JudgementSchema, judgementView } from './judgement-schema.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { requireRollout } from './rollout-view.ts';

@@ -1,10 +1,10 @@
 /** GET /v1/rollouts: newest first, in pages. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { unknownPredictor } from '@tandem/prediction/read/read-errors';
-import type { Endpoint } from '../../endpoint.ts';
+import { unknownPredictor } from '@tandem/freshness/read-errors';
+import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
 import { PAGE_QUERY, pageIn, pageOf, pageQuery } from '../../http/page-query.ts';
-import { problems } from '../../problem-schema.ts';
+import { problems } from '../../http/problem-schema.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { isRolloutId, ROLLOUT_EXAMPLE, RolloutSchema, rolloutView } from './rollout-view.ts';
 

@@ -3,14 +3,14 @@
  * every read that begins is served by it, on every process.
  */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { Rollout } from '@tandem/prediction/rollouts/rollout';
-import { CANDIDATE } from '@tandem/prediction/rollouts/rollout';
+import type { Rollout } from '@tandem/freshness/rollout';
+import { CANDIDATE } from '@tandem/freshness/rollout';
 import type { RolloutChange, RolloutStore } from '@tandem/prediction/rollouts/rollout-store';
-import type { Endpoint } from '../../endpoint.ts';
+import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
+import { rolloutIdParameter } from '../../http/parameters.ts';
 import { parseBody } from '../../http/parse-body.ts';
-import { rolloutIdParameter } from '../../parameters.ts';
-import { problems } from '../../problem-schema.ts';
+import { problems } from '../../http/problem-schema.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { ROLLOUT_EXAMPLE, RolloutSchema, requireRollout, rolloutView } from './rollout-view.ts';
 

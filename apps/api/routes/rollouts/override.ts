@@ -1,10 +1,10 @@
 /** PUT and DELETE /v1/rollouts/{id}/overrides/{userId}: a user is put into an arm by hand, to see what it answers. */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { Endpoint } from '../../endpoint.ts';
+import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
+import { rolloutIdParameter, userIdParameter } from '../../http/parameters.ts';
 import { parseBody } from '../../http/parse-body.ts';
-import { rolloutIdParameter, userIdParameter } from '../../parameters.ts';
-import { problems } from '../../problem-schema.ts';
+import { problems } from '../../http/problem-schema.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { requireRollout } from './rollout-view.ts';
 

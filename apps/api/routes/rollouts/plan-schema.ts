@@ -2,9 +2,9 @@
 import { z } from '@hono/zod-openapi';
 import { type Duration, formatDuration, parseDuration } from '@tandem/config/durations';
 import { BUCKETS } from '@tandem/experiment/assignment';
-import { TandemError } from '@tandem/prediction/errors';
+import { TandemError } from '@tandem/freshness/errors';
+import type { AnalysisPlan, OutcomeMetric, RolloutPlan } from '@tandem/freshness/rollout';
 import { OUTCOME_NAME } from '@tandem/prediction/rollouts/outcomes';
-import type { AnalysisPlan, OutcomeMetric, RolloutPlan } from '@tandem/prediction/rollouts/rollout';
 
 /** @param most longer than that nobody means, and clocks do not reach */
 const duration = (most: Duration) =>

@@ -1,13 +1,13 @@
 /** GET /v1/rollouts/{id}/report: what was served in each arm, what users did afterwards, and what follows from it now. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { TandemError } from '@tandem/prediction/errors';
+import { TandemError } from '@tandem/freshness/errors';
 import type { RolloutChecks } from '@tandem/prediction/rollouts/analyse-rollouts';
 import { analysisOf } from '@tandem/prediction/rollouts/rollout-figures';
 import { reportOf } from '@tandem/prediction/rollouts/rollout-report';
-import type { Endpoint } from '../../endpoint.ts';
+import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import { rolloutIdParameter } from '../../parameters.ts';
-import { problems } from '../../problem-schema.ts';
+import { rolloutIdParameter } from '../../http/parameters.ts';
+import { problems } from '../../http/problem-schema.ts';
 import { REPORT_EXAMPLE, ReportSchema, reportView } from './report-view.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { requireRollout, rolloutView } from './rollout-view.ts';

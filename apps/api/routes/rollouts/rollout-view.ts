@@ -1,7 +1,7 @@
 /** A rollout as the wire has it. */
 import { z } from '@hono/zod-openapi';
-import { TandemError } from '@tandem/prediction/errors';
-import type { Rollout } from '@tandem/prediction/rollouts/rollout';
+import { TandemError } from '@tandem/freshness/errors';
+import type { Rollout } from '@tandem/freshness/rollout';
 import type { RolloutStore } from '@tandem/prediction/rollouts/rollout-store';
 import { PLAN_EXAMPLE, planView, RolloutPlanSchema } from './plan-schema.ts';
 

@@ -1,8 +1,8 @@
 /** What a shadow found, as the wire has it. */
 import { z } from '@hono/zod-openapi';
 import type { ShadowReport as WireReport } from '@tandem/client/shadow-report';
-import type { KeptShadow } from '@tandem/offline-store/shadow';
-import type { DecisionPolicy } from '@tandem/prediction/predictor';
+import type { DecisionPolicy } from '@tandem/freshness/predictor';
+import type { KeptShadow } from '@tandem/offline-store/rollouts/shadow';
 import { type ComparisonReport, reportShadow } from '@tandem/prediction/shadow/shadow-report';
 
 const ratio = z.number().nullable();

@@ -1,13 +1,13 @@
 /** GET /v1/rollouts/{id}/shadow-report: the candidate's answers beside those that were served. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { SHADOW_REPORT_EXAMPLE } from '@tandem/client/shadow-report';
-import type { KeptShadow } from '@tandem/offline-store/shadow';
-import { TandemError } from '@tandem/prediction/errors';
-import type { Registry } from '@tandem/prediction/read/read-prediction';
-import type { Endpoint } from '../../endpoint.ts';
+import { TandemError } from '@tandem/freshness/errors';
+import type { Registry } from '@tandem/freshness/reader';
+import type { KeptShadow } from '@tandem/offline-store/rollouts/shadow';
+import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import { rolloutIdParameter } from '../../parameters.ts';
-import { problems } from '../../problem-schema.ts';
+import { rolloutIdParameter } from '../../http/parameters.ts';
+import { problems } from '../../http/problem-schema.ts';
 import { isRolloutId, unknownRollout } from './rollout-view.ts';
 import { ShadowReportSchema, shadowReportView } from './shadow-report-view.ts';
 

@@ -1,9 +1,9 @@
 /** GET /v1/rollouts/{id}: who is served what by it, and what it waits for. */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { Endpoint } from '../../endpoint.ts';
+import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import { rolloutIdParameter } from '../../parameters.ts';
-import { problems } from '../../problem-schema.ts';
+import { rolloutIdParameter } from '../../http/parameters.ts';
+import { problems } from '../../http/problem-schema.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { ROLLOUT_EXAMPLE, RolloutSchema, requireRollout, rolloutView } from './rollout-view.ts';
 

@@ -1,12 +1,12 @@
 /** POST /v1/predictors/{predictor}/rollouts: starts another model version beside the stable one. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { unknownPredictor } from '@tandem/prediction/read/read-errors';
+import { unknownPredictor } from '@tandem/freshness/read-errors';
 import { startRollout as startRolloutOf } from '@tandem/prediction/rollouts/start-rollout';
-import type { Endpoint } from '../../endpoint.ts';
+import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
+import { predictorParameter } from '../../http/parameters.ts';
 import { parseBody } from '../../http/parse-body.ts';
-import { predictorParameter } from '../../parameters.ts';
-import { problems } from '../../problem-schema.ts';
+import { problems } from '../../http/problem-schema.ts';
 import { hintWorker } from '../runs/hint-worker.ts';
 import { planOf, RolloutPlanSchema } from './plan-schema.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';

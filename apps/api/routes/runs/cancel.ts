@@ -1,9 +1,9 @@
 /** POST /v1/runs/{id}/cancel: chunks that wait are dropped, those under way commit nothing more. */
 import { createRoute, z } from '@hono/zod-openapi';
-import type { Endpoint } from '../../endpoint.ts';
+import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import { runIdParameter } from '../../parameters.ts';
-import { problems } from '../../problem-schema.ts';
+import { runIdParameter } from '../../http/parameters.ts';
+import { problems } from '../../http/problem-schema.ts';
 
 import type { RunDependencies } from './run-dependencies.ts';
 import { RUN_EXAMPLE, RunSchema, requireRun, runView } from './run-view.ts';

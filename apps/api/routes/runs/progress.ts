@@ -5,10 +5,10 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Run } from '@tandem/prediction/runs/runs';
 import { isFinished } from '@tandem/prediction/runs/runs';
-import type { Endpoint } from '../../endpoint.ts';
+import type { Endpoint } from '../../http/endpoint.ts';
+import { runIdParameter } from '../../http/parameters.ts';
+import { problems } from '../../http/problem-schema.ts';
 import type { Caller } from '../../keys/access.ts';
-import { runIdParameter } from '../../parameters.ts';
-import { problems } from '../../problem-schema.ts';
 import type { RunDependencies } from './run-dependencies.ts';
 import { RUN_EXAMPLE, requireRun, runView } from './run-view.ts';
 

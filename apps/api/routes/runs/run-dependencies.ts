@@ -1,5 +1,5 @@
 /** What the endpoints of runs need. */
-import type { Registry } from '@tandem/prediction/read/read-prediction';
+import type { Registry } from '@tandem/freshness/reader';
 import type { RunStore } from '@tandem/prediction/runs/run-store';
 import type { RunWatcher } from './run-watcher.ts';
 

@@ -1,13 +1,13 @@
 /** POST /v1/runs: a run is written down, a worker told, and the caller shown where to watch it. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { unknownPredictor } from '@tandem/prediction/read/read-errors';
-import { STABLE } from '@tandem/prediction/rollouts/rollout';
+import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { STABLE } from '@tandem/freshness/rollout';
 import type { RunScope } from '@tandem/prediction/runs/runs';
-import type { Endpoint } from '../../endpoint.ts';
+import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
 import { parseBody } from '../../http/parse-body.ts';
-import { problems } from '../../problem-schema.ts';
-import { userIdProblem } from '../../user-id-problem.ts';
+import { problems } from '../../http/problem-schema.ts';
+import { userIdProblem } from '../../http/user-id-problem.ts';
 import { hintWorker } from './hint-worker.ts';
 import type { RunDependencies } from './run-dependencies.ts';
 import { RUN_EXAMPLE, RunSchema, runView } from './run-view.ts';

@@ -1,6 +1,6 @@
 /** A user's context as the wire has it: the version, and what events left in it. */
 import { z } from '@hono/zod-openapi';
-import type { ContextFeatures, ContextValue } from '@tandem/prediction/models/features';
+import type { ContextFeatures, ContextValue } from '@tandem/freshness/features';
 
 /** Port: the contexts in Postgres. */
 export interface UserContexts {

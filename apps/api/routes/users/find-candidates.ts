@@ -1,10 +1,10 @@
 /** What both stores hold for a user of a predictor, and what the freshness rule says of each. */
-import { predictionOf } from '@tandem/prediction/answer';
-import type { Assignment, Certificate } from '@tandem/prediction/certificate';
-import { type CandidateState, judge } from '@tandem/prediction/freshness';
-import type { Prediction, Predictor } from '@tandem/prediction/predictor';
-import type { Registry } from '@tandem/prediction/read/read-prediction';
-import type { StoredPrediction, StoredPredictions } from '@tandem/prediction/stored-prediction';
+import { predictionOf } from '@tandem/freshness/answer';
+import type { Assignment, Certificate } from '@tandem/freshness/certificate';
+import { type CandidateState, judge } from '@tandem/freshness/judge';
+import type { Prediction, Predictor } from '@tandem/freshness/predictor';
+import type { Registry } from '@tandem/freshness/reader';
+import type { StoredPrediction, StoredPredictions } from '@tandem/freshness/stored-prediction';
 
 export interface CandidateDependencies {
   readonly online: StoredPredictions;

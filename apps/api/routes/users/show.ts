@@ -1,15 +1,15 @@
 /** GET /v1/users/{userId}: what is stored of a user. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { CANDIDATE_EXAMPLE, EVENT_VALUE_EXAMPLE } from '@tandem/client/wire-examples';
-import { type Authority, isErased } from '@tandem/prediction/certificate';
-import { TandemError } from '@tandem/prediction/errors';
-import type { Predictor } from '@tandem/prediction/predictor';
-import { notFound } from '@tandem/prediction/read/read-errors';
-import type { Endpoint } from '../../endpoint.ts';
+import { type Authority, isErased } from '@tandem/freshness/certificate';
+import { TandemError } from '@tandem/freshness/errors';
+import type { Predictor } from '@tandem/freshness/predictor';
+import { notFound } from '@tandem/freshness/read-errors';
+import type { Endpoint } from '../../http/endpoint.ts';
 import { jsonResponse } from '../../http/json-response.ts';
-import { userIdParameter } from '../../parameters.ts';
-import { problems } from '../../problem-schema.ts';
-import { userIdProblem } from '../../user-id-problem.ts';
+import { userIdParameter } from '../../http/parameters.ts';
+import { problems } from '../../http/problem-schema.ts';
+import { userIdProblem } from '../../http/user-id-problem.ts';
 import type { PredictorRegistry } from '../predictors/predictor-view.ts';
 import { CandidateSchema, candidatesView, StoresSchema } from './candidate-view.ts';
 import { EventValueSchema, eventValueView, type UserContexts } from './context-view.ts';

@@ -4,13 +4,13 @@
  */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import type { Pool } from '@tandem/admission/sample-users';
+import { isTandemError } from '@tandem/freshness/errors';
+import { type FeatureBatch, scorableRows } from '@tandem/freshness/features';
+import { decodeOutputs } from '@tandem/freshness/outputs';
+import type { ModelVersion, Prediction } from '@tandem/freshness/predictor';
 import type { InferencePool } from '@tandem/inference/pool';
-import { createFeatureSource } from '@tandem/offline-store/features';
-import { isTandemError } from '@tandem/prediction/errors';
-import { type FeatureBatch, scorableRows } from '@tandem/prediction/models/features';
-import { decodeOutputs } from '@tandem/prediction/models/outputs';
-import type { ModelVersion, Prediction } from '@tandem/prediction/predictor';
-import { scoreIsolating } from '@tandem/prediction/runs/isolate-poison';
+import { createFeatureSource } from '@tandem/offline-store/features/features';
+import { scoreIsolating } from '@tandem/prediction/scoring/isolate-poison';
 import { withScorer } from '../with-scorer.ts';
 import { findOrder } from './find-order.ts';
 import type { Golden, GoldenUser } from './read-golden.ts';

@@ -3,7 +3,7 @@
  * of two that helps most, again and again. It finds an order or gives up; what it finds fits all users it was tried on.
  */
 import { pick } from '@tandem/admission/sample-users';
-import { type FeatureBatch, scorableRows } from '@tandem/prediction/models/features';
+import { type FeatureBatch, scorableRows } from '@tandem/freshness/features';
 
 const USERS_TRIED = 64;
 const SEARCH_MS = 5_000;

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { OutputField } from '@tandem/prediction/predictor';
+import type { OutputField } from '@tandem/freshness/predictor';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { readGolden } from './read-golden.ts';
 

@@ -1,6 +1,6 @@
 /** Expected predictions of some users, as training exported them: a CSV file with a column of user ids and outputs. */
-import type { OutputField } from '@tandem/prediction/predictor';
-import { checkUserId, type KeyType } from '@tandem/prediction/user-id';
+import type { OutputField } from '@tandem/freshness/predictor';
+import { checkUserId, type KeyType } from '@tandem/freshness/user-id';
 import { type CsvRow, csvFailure, readCsv } from '../../csv/read-csv.ts';
 import { CommandFailure } from '../../failure.ts';
 import { count } from '../../output/quantities.ts';

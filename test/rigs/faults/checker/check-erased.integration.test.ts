@@ -1,7 +1,8 @@
 /** Real stores after real erasures: accepted once a worker has repeated the deletes, and whatever is put back is found. */
+
+import { createHeldPredictions } from '@tandem/freshness/prediction-memory';
 import { createEraseUser } from '@tandem/prediction/erasure/erase-user';
 import { createPredictionWorld, type PredictionWorld } from '@tandem/prediction/prediction-world.fixture';
-import { createHeldPredictions } from '@tandem/prediction/read/held-predictions';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Operation } from '../history.ts';
 import { checkErased } from './check-erased.ts';

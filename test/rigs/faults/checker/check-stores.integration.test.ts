@@ -1,5 +1,5 @@
 /** A real database after a real load over SQL: accepted as it is, and whatever is changed behind its back is found. */
-import { createPool } from '@tandem/offline-store/database';
+import { createPool } from '@tandem/offline-store/sql/database';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { createRandom } from '../../../../apps/shop/replay/random.ts';

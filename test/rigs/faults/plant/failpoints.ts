@@ -14,17 +14,17 @@ interface Site {
 
 const EVENTS: readonly Site[] = [
   {
-    file: 'apps/api/record-events.ts',
+    file: 'apps/api/routes/events/record-events.ts',
     anchor: '    const results = await store.accept(events);\n',
     before: 'event.before_transaction',
     after: 'event.after_commit',
   },
   {
-    file: 'apps/api/record-events.ts',
+    file: 'apps/api/routes/events/record-events.ts',
     anchor: '      await Promise.race([hints.raise([...newest.values()]), late]);\n',
     before: 'event.at_hint',
   },
-  { file: 'apps/api/record-events.ts', anchor: '    return results;\n', before: 'event.before_reply' },
+  { file: 'apps/api/routes/events/record-events.ts', anchor: '    return results;\n', before: 'event.before_reply' },
 ];
 
 const RUNS: readonly Site[] = [
@@ -84,7 +84,7 @@ const CHUNKS: readonly Site[] = [
     after: 'batch.after_commit',
   },
   {
-    file: 'libs/offline-store/commit-chunk.ts',
+    file: 'libs/offline-store/runs/commit-chunk.ts',
     anchor: '      await writePredictions(db, run, result, written);\n',
     before: 'batch.in_transaction',
     after: 'batch.rows_written',
@@ -115,7 +115,7 @@ const PUBLISHING: readonly Site[] = [
     after: 'batch.after_publish',
   },
   {
-    file: 'libs/offline-store/publish.ts',
+    file: 'libs/offline-store/runs/publish.ts',
     anchor: '  await setRunState(db, run.id, state, note);\n',
     before: 'batch.in_publish',
   },
@@ -128,7 +128,7 @@ const PUBLISHING: readonly Site[] = [
 
 const READS: readonly Site[] = [
   {
-    file: 'libs/offline-store/authority.ts',
+    file: 'libs/offline-store/certificate/authority.ts',
     anchor: "      onStatement?.((performance.now() - startedAt) / 1000, 'ok');\n",
     before: 'read.certificate_arrived',
   },

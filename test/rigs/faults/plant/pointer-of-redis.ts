@@ -1,5 +1,5 @@
 /** The reader of the planted design "the pointer in Redis is believed". */
-import type { Assignment, Assignments } from '@tandem/prediction/certificate';
+import type { Assignment, Assignments } from '@tandem/freshness/certificate';
 import { askRedis } from './redis-of-plants.ts';
 
 const BELIEVED_MS = 3_000;

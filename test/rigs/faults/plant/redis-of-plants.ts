@@ -1,5 +1,5 @@
 /** The planted designs' own connection to the cache's Redis, in the child process. */
-import { TandemError } from '@tandem/prediction/errors';
+import { TandemError } from '@tandem/freshness/errors';
 import { Redis } from 'ioredis';
 
 let connection: Redis | undefined;

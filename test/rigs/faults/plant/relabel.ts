@@ -1,7 +1,8 @@
 /** The feature source of the planted design "version after": labels from a statement after the one with the features. */
-import type { Db } from '@tandem/offline-store/database';
-import { query } from '@tandem/offline-store/database';
-import type { FeatureBatch } from '@tandem/prediction/models/features';
+
+import type { FeatureBatch } from '@tandem/freshness/features';
+import type { Db } from '@tandem/offline-store/sql/database';
+import { query } from '@tandem/offline-store/sql/database';
 
 export async function relabel(db: Db, batch: FeatureBatch): Promise<FeatureBatch> {
   const rows = await query<{ userId: string; version: number }>(db, {

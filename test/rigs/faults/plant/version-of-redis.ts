@@ -1,6 +1,7 @@
 /** The reader of the planted design "version in Redis": a certificate that believes the hints. */
+
+import type { Certificate } from '@tandem/freshness/certificate';
 import { createKeys, placeOf } from '@tandem/online-store/keys';
-import type { Certificate } from '@tandem/prediction/certificate';
 import { askRedis } from './redis-of-plants.ts';
 
 const keys = createKeys();

@@ -2,7 +2,7 @@
 import { cp, readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { migrate } from '@tandem/offline-store/migrate';
+import { migrate } from '@tandem/offline-store/sql/migrate';
 import { applyPatches, byFile, type Plant } from '../plant/patch.ts';
 
 const MIGRATIONS = new URL('../../../../migrations/', import.meta.url);

@@ -5,8 +5,8 @@
 import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { findFreePort } from '@tandem/local-servers/ports';
-import { createPool } from '@tandem/offline-store/database';
-import { watchSource } from '@tandem/offline-store/watch-source';
+import { watchSource } from '@tandem/offline-store/sources/watch-source';
+import { createPool } from '@tandem/offline-store/sql/database';
 import { createRandom } from '../../../../apps/shop/replay/random.ts';
 import { COUNT, type Counts, type Pool } from '../../../e2e/counts.fixture.ts';
 import type { ProgramName } from '../../../e2e/program.fixture.ts';

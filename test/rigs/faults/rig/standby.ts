@@ -1,7 +1,7 @@
 /** A standby that follows the rig's Postgres, is left behind, and takes its place without what it had not heard of. */
 import { copyFile, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createPool } from '@tandem/offline-store/database';
+import { createPool } from '@tandem/offline-store/sql/database';
 import type { Pool } from '../../../e2e/counts.fixture.ts';
 import { copyOf, takeBackup } from '../../../e2e/postgres-backup.fixture.ts';
 import { ownPostgres } from '../../../e2e/servers.fixture.ts';

@@ -5,10 +5,10 @@
  */
 import { createHash } from 'node:crypto';
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
-import { insertArtifact } from '@tandem/offline-store/artifacts';
-import { transaction } from '@tandem/offline-store/database';
-import { keepVersion } from '@tandem/offline-store/model-versions';
-import { lockAssignments } from '@tandem/offline-store/settings';
+import { insertArtifact } from '@tandem/offline-store/models/artifacts';
+import { keepVersion } from '@tandem/offline-store/models/model-versions';
+import { transaction } from '@tandem/offline-store/sql/database';
+import { lockAssignments } from '@tandem/offline-store/sql/settings';
 import { FLOAT, floats, graph, model, node, value } from '@tandem/testing/onnx-writer';
 import { type Counts, countPredictor, createCounts, type Pool } from '../../../e2e/counts.fixture.ts';
 import { until } from '../../../e2e/until.fixture.ts';

@@ -1,8 +1,9 @@
 /** Another model version of the predictor, and an A/B test between the two: requests meet reads from two arms. */
+
+import type { AnalysisPlan } from '@tandem/freshness/rollout';
 import { adopt } from '@tandem/offline-store/adopt';
-import { createGenerationStore } from '@tandem/offline-store/generations';
-import { createRolloutStore } from '@tandem/offline-store/rollouts';
-import type { AnalysisPlan } from '@tandem/prediction/rollouts/rollout';
+import { createGenerationStore } from '@tandem/offline-store/generations/generations';
+import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
 import { echoModel } from '@tandem/testing/onnx-models';
 import { COUNT, loadedPredictor, type Pool } from '../../../e2e/counts.fixture.ts';
 

@@ -2,8 +2,8 @@
  * The rule at the heart, as the models use it: the product's own `judge`, so that what is checked here is what decides
  * there. Nothing expires in the models: no clock decides anything else.
  */
-import { isFresh, judge } from '@tandem/prediction/freshness';
-import type { Label } from '@tandem/prediction/stored-prediction';
+import { isFresh, judge } from '@tandem/freshness/judge';
+import type { Label } from '@tandem/freshness/stored-prediction';
 
 /** A stored prediction as far as the rule looks at it. Numbers stand for ids. */
 export interface Candidate {

@@ -8,7 +8,7 @@ export const deleteOnEvent: Plant = {
   patches: [
     ...plainSet,
     {
-      file: 'libs/prediction/freshness.ts',
+      file: 'libs/freshness/judge.ts',
       find: "if (candidate.contextVersion < user.touched) return 'stale';",
       replace: "if (candidate.layer === 'generation' && candidate.contextVersion < user.touched) return 'stale';",
     },
@@ -20,7 +20,7 @@ local hint = redis.pcall('GET', KEYS[1])`,
     },
     // The lasting copy is no part of this design: what was deleted must be gone.
     {
-      file: 'libs/offline-store/predictions.ts',
+      file: 'libs/offline-store/reads/predictions.ts',
       find: 'from tandem.overlay where predictor = $2',
       replace: 'from tandem.overlay where false and predictor = $2',
     },

@@ -6,7 +6,7 @@ export const unverifiedWithoutTombstones: Plant = {
   what: 'while Postgres does not answer, Redis is believed: nobody asks who was erased, nor whether it is the same server',
   patches: [
     {
-      file: 'libs/prediction/read/unverified-read.ts',
+      file: 'libs/freshness/unverified-read.ts',
       find: 'if (heard === null || told === null || told.serverId !== serverId) return null;',
       replace: 'return { deletedVersion: () => 0 };',
     },
@@ -18,7 +18,7 @@ export const unblocked: Plant = {
   what: 'once a user is readmitted, what is stored from before the erasure counts again',
   patches: [
     {
-      file: 'libs/prediction/freshness.ts',
+      file: 'libs/freshness/judge.ts',
       find: "if (user.deletedVersion > 0 && candidate.contextVersion <= user.deletedVersion) return 'blocked';",
       replace: '',
     },

@@ -6,7 +6,7 @@ export const versionWithoutHistory: Plant = {
   what: 'an overlay entry fits whatever past of the database its version was counted in',
   patches: [
     {
-      file: 'libs/prediction/freshness.ts',
+      file: 'libs/freshness/judge.ts',
       find: 'return candidate.history === history && candidate.overlayFloor === assignment.overlayFloor;',
       replace: 'return candidate.overlayFloor === assignment.overlayFloor;',
     },
@@ -43,7 +43,7 @@ export const historyWithoutDatabase: Plant = {
       replace: " || '/' || r.rotation",
     },
     {
-      file: 'libs/offline-store/history-marks.ts',
+      file: 'libs/offline-store/sql/history-marks.ts',
       find: 'from (select tandem.current_history() as past offset 0) p',
       replace:
         "from (select substr(md5(tandem.current_history() || '/' || current_database()), 1, 16) as past offset 0) p",

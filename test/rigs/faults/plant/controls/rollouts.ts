@@ -6,7 +6,7 @@ export const heldAssignment: Plant = {
   what: 'a process believes for a second what it was last told of who is served what',
   patches: [
     {
-      file: 'libs/prediction/read/read-prediction.ts',
+      file: 'libs/freshness/reader.ts',
       find: 'const assignments = notice(predictorName, certificate);',
       replace: `const told = notice(predictorName, certificate);
     const kept = (globalThis as unknown as { plantedR1?: { told: Assignments; until: number } });
@@ -23,7 +23,7 @@ export const overlayOfAnyArm: Plant = {
   what: 'an entry of the overlay fits whatever arm the user is in: Redis is believed to hold what is assigned',
   patches: [
     {
-      file: 'libs/prediction/freshness.ts',
+      file: 'libs/freshness/judge.ts',
       find: 'if (candidate.modelVersionId !== assignment.modelVersionId) return false;',
       replace: "if (candidate.layer === 'overlay') return candidate.history === history;",
     },
@@ -35,7 +35,7 @@ export const saltedByStep: Plant = {
   what: "users are dealt to arms anew at each step, not by the rollout's own salt",
   patches: [
     {
-      file: 'libs/offline-store/assignments.ts',
+      file: 'libs/offline-store/certificate/assignments.ts',
       find: 'const bucketOf = (userId: string) => bucketOfUser(salt, userId);',
       replace: 'const bucketOf = (userId: string) => bucketOfUser(String(step), userId);',
     },

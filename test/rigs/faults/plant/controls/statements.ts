@@ -8,24 +8,24 @@ export const versionAfterContext: Plant = {
   what: 'the features are read first, and the versions that label them in a statement after',
   patches: [
     {
-      file: 'libs/offline-store/features.ts',
+      file: 'libs/offline-store/features/features.ts',
       find: 'return usersRead(version, read, options);',
       replace: `const planted = usersRead(version, read, options);
   return { ...planted, batch: await (await import(${relabel})).relabel(pool, planted.batch) };`,
     },
     {
-      file: 'libs/offline-store/features.ts',
+      file: 'libs/offline-store/features/features.ts',
       find: 'return { batch, certificate };',
       replace: `return { batch: await (await import(${relabel})).relabel(db, batch), certificate };`,
     },
     {
-      file: 'libs/offline-store/features.ts',
+      file: 'libs/offline-store/features/features.ts',
       find: 'const batch = unpackRows(version, rows, oids, { history, readAt }, refused);',
       replace: `const unpacked = unpackRows(version, rows, oids, { history, readAt }, refused);
   const batch = unpacked && (await (await import(${relabel})).relabel(pool, unpacked));`,
     },
     {
-      file: 'libs/offline-store/feature-range.ts',
+      file: 'libs/offline-store/features/feature-range.ts',
       find: 'return rows.finish();',
       replace: `return (await import(${relabel})).relabel(db, rows.finish());`,
     },
@@ -37,7 +37,7 @@ export const joinedInFlight: Plant = {
   what: 'a read joins an authority statement that has been sent already',
   patches: [
     {
-      file: 'libs/prediction/statements/statement-batcher.ts',
+      file: 'libs/freshness/statement-batcher.ts',
       find: '    return new Promise<A>((resolve, reject) => {\n',
       replace: `    return new Promise<A>((resolve, reject) => {
       // Of the batchers only the authority's has a limit.

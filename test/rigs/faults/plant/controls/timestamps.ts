@@ -8,22 +8,22 @@ import { plainSet } from './plain-set.ts';
 /** The certificate tells when each user's context changed, and the reader compares times. */
 const COMPARE: readonly Patch[] = [
   {
-    file: 'libs/offline-store/certificate-statement.ts',
+    file: 'libs/offline-store/certificate/certificate-statement.ts',
     find: 'json_agg(json_build_array(c.user_id, c.version, c.deleted_version, c.touched))::text',
     replace: `json_agg(json_build_array(c.user_id, c.version, c.deleted_version, c.touched, \${epochMs('c.updated_at')}))::text`,
   },
   {
-    file: 'libs/offline-store/certificate-statement.ts',
+    file: 'libs/offline-store/certificate/certificate-statement.ts',
     find: 'const [, version, deletedVersion, touched] = parts;',
     replace: 'const [, version, deletedVersion, touched, changedAt] = parts;',
   },
   {
-    file: 'libs/offline-store/certificate-statement.ts',
+    file: 'libs/offline-store/certificate/certificate-statement.ts',
     find: 'return { version, touched: Object.hasOwn(touched, predictor)',
     replace: 'return { changedAt, version, touched: Object.hasOwn(touched, predictor)',
   },
   {
-    file: 'libs/prediction/freshness.ts',
+    file: 'libs/freshness/judge.ts',
     find: "if (candidate.contextVersion < user.touched) return 'stale';",
     replace: "if (candidate.computedAt < (user.changedAt ?? 0)) return 'stale';",
   },

@@ -11,7 +11,7 @@ export const versionInRedis: Plant = {
   what: "readers compare with the version that Redis holds, not with Postgres'",
   patches: [
     {
-      file: 'libs/prediction/read/read-prediction.ts',
+      file: 'libs/freshness/reader.ts',
       find: 'certificate = await authority.certify(distinct);',
       replace: `certificate = await (await import(${byHints})).versionsOfRedis(await authority.certify(distinct), distinct);`,
     },

@@ -8,7 +8,7 @@ export const pointerInRedis: Plant = {
   what: "the assignment that Redis holds is believed for three seconds, whatever Postgres' is",
   patches: [
     {
-      file: 'libs/prediction/read/read-prediction.ts',
+      file: 'libs/freshness/reader.ts',
       find: 'const assignments = notice(predictorName, certificate);',
       replace: `const assignments = await (await import(${pointer})).pointerOfRedis(notice(predictorName, certificate));`,
     },

@@ -1,0 +1,218 @@
+/**
+ * Every error of the service as an HTTP problem (RFC 9457): one table from code to status and title, which is also what
+ * the OpenAPI document and the docs page list. `type` is `urn:tandem:problem:<code>` and stable; programs react to it.
+ */
+
+import { type ErrorCode, isTandemError } from '@tandem/freshness/errors';
+import { type Reply, responseOf } from '@tandem/http-server/reply';
+import { RequestError, type RequestErrorCode, REQUEST_ERROR_STATUS as STATUS } from '@tandem/http-server/request-error';
+import { sqlState } from '@tandem/offline-store/sql/database';
+
+export type ProblemCode = ErrorCode | RequestErrorCode;
+
+export interface ProblemKind {
+  readonly status: number;
+  readonly title: string;
+  /** When it happens, for the documentation. */
+  readonly when: string;
+}
+
+export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.freeze({
+  malformed_request: kind(
+    STATUS.malformed_request,
+    'Malformed request',
+    'a header, the path or the JSON cannot be parsed',
+  ),
+  unauthorized: kind(STATUS.unauthorized, 'Unauthorized', 'no API key, or one that is not in force'),
+  forbidden: kind(
+    STATUS.forbidden,
+    'Forbidden',
+    'a web page of another origin asks for a change, or `Host` names another machine',
+  ),
+  missing_scope: kind(STATUS.missing_scope, 'Missing scope', 'the API key does not have the scope that the path needs'),
+  no_such_path: kind(STATUS.no_such_path, 'No such path', 'the service has no such path; /docs lists them'),
+  unknown_predictor: kind(404, 'Unknown predictor', 'no predictor of this name was adopted'),
+  unknown_user: kind(404, 'Unknown user', 'no prediction and no feature row, or the user was erased'),
+  unknown_run: kind(404, 'Unknown run', 'there is no run of this id'),
+  unknown_generation: kind(404, 'Unknown generation', 'the generation does not exist, or is no longer kept'),
+  unknown_rollout: kind(404, 'Unknown rollout', 'there is no rollout of this id'),
+  unknown_model_version: kind(404, 'Unknown model version', 'the predictor has no model version of this number'),
+  unknown_explanation: kind(404, 'Unknown explanation', 'no explanation of this id is kept, or none any more'),
+  unknown_artifact: kind(404, 'Unknown artifact', 'no model file of this hash was uploaded, as a whole'),
+  method_not_allowed: kind(
+    STATUS.method_not_allowed,
+    'Method not allowed',
+    'the path exists, `Allow` names its methods',
+  ),
+  not_acceptable: kind(STATUS.not_acceptable, 'Not acceptable', '`Accept` excludes what the path produces'),
+  request_timeout: kind(STATUS.request_timeout, 'Request timeout', 'the request did not arrive in time'),
+  event_conflict: kind(409, 'Event id used before', 'the same source and id came before with another content'),
+  outcome_conflict: kind(409, 'Outcome id used before', 'the same source and id came before with another content'),
+  run_conflict: kind(409, 'Run conflict', "the run's state does not allow this, or an `all` run is under way"),
+  rollout_conflict: kind(409, 'Rollout conflict', 'a rollout is under way, or is not in a state that allows this'),
+  never_stable: kind(409, 'Never stable', 'the model version has never been stable, and `force` is not set'),
+  version_unverified: kind(409, 'Model version unverified', 'the model version has no certificate of its trial'),
+  version_archived: kind(409, 'Model version archived', 'the model version is archived'),
+  version_in_use: kind(409, 'Model version in use', 'an arm serves the model version'),
+  history_changed: kind(409, 'History changed', 'the context token is of another past of the database'),
+  context_not_reached: kind(412, 'Context not reached', "the context token names a version above the user's"),
+  precondition_failed: kind(
+    STATUS.precondition_failed,
+    'Precondition failed',
+    '`If-Match` names a tag, and every answer here has a weak one',
+  ),
+  body_too_large: kind(STATUS.body_too_large, 'Body too large', 'the body has more bytes than the service reads'),
+  unsupported_media_type: kind(
+    STATUS.unsupported_media_type,
+    'Unsupported media type',
+    'another content type, charset or content encoding',
+  ),
+  invalid_input: kind(
+    422,
+    'Invalid input',
+    'the request is well-formed but says something impossible; `field` names where',
+  ),
+  config_invalid: kind(422, 'Invalid configuration', 'a configuration is refused; `field` names the setting'),
+  model_refused: kind(422, 'Model refused', 'the model file or its signature is refused'),
+  features_failed: kind(
+    422,
+    'Feature query failed',
+    "the feature query fails for the user, and nothing lower may answer; no repetition helps until the user's rows or the query change",
+  ),
+  features_unusable: kind(
+    422,
+    'Features unusable',
+    "the model cannot take the user's features as they are, and nothing lower may answer; no repetition helps until they change",
+  ),
+  output_unusable: kind(
+    422,
+    'Output unusable',
+    'the model gives NaN or Infinity for this user, and nothing lower may answer; no repetition helps until features or model change',
+  ),
+  rate_limited: kind(429, 'Too many requests', "the key's own limit is used up; see `Retry-After`"),
+  headers_too_large: kind(
+    STATUS.headers_too_large,
+    'Header fields too large',
+    'the header section is larger than the service reads',
+  ),
+  no_prediction: kind(503, 'No prediction', 'no rung of the ladder may answer; see `Retry-After`'),
+  live_timeout: kind(503, 'Live inference too slow', 'the deadline passed and nothing lower may answer'),
+  live_failed: kind(503, 'Live inference failed', 'the model failed on this user and nothing lower may answer'),
+  overloaded: kind(
+    503,
+    'Overloaded',
+    'no place in the queue of live inference, or the machine is too busy to try a model; see `Retry-After`',
+  ),
+  unavailable: kind(503, 'Unavailable', 'a store does not answer in time; see `Retry-After`'),
+  not_cached: kind(504, 'Not cached', '`only-if-cached`, and no stored prediction will do'),
+  internal_error: kind(STATUS.internal_error, 'Internal error', 'a defect of the service; its log names the request'),
+});
+
+/** A problem document. */
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly instance?: string;
+  readonly field?: string;
+  readonly remedy?: string;
+}
+
+/** A problem document with what HTTP says beside it. */
+export interface HttpProblem {
+  readonly code: ProblemCode;
+  readonly problem: Problem;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Seconds that a 503 names where its error names none. */
+const RETRY_AFTER = 1;
+
+export function problemType(code: ProblemCode): string {
+  return `urn:tandem:problem:${code}`;
+}
+
+/**
+ * @param instance the request's path
+ * @param field where the fault lies, where the caller knows better than the error
+ */
+export function toProblem(error: unknown, instance?: string, field?: string): HttpProblem {
+  const { code, detail, remedy, headers, ...rest } = describe(error);
+  const { status, title } = PROBLEM_KINDS[code];
+  const where = field ?? rest.field;
+  return {
+    code,
+    headers,
+    problem: {
+      type: problemType(code),
+      title,
+      status,
+      detail,
+      ...(instance === undefined ? {} : { instance }),
+      ...(where === undefined ? {} : { field: where }),
+      ...(remedy === undefined ? {} : { remedy }),
+    },
+  };
+}
+
+/** The answer that carries a problem; never stored by any cache. */
+export function problemReply({ problem, headers }: HttpProblem): Reply {
+  return {
+    status: problem.status,
+    headers: {
+      'content-type': 'application/problem+json',
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      ...headers,
+    },
+    body: JSON.stringify(problem),
+  };
+}
+
+export function problemResponse(problem: HttpProblem): Response {
+  return responseOf(problemReply(problem));
+}
+
+interface Described {
+  readonly code: ProblemCode;
+  readonly detail: string;
+  readonly field: string | undefined;
+  readonly remedy: string | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+function describe(error: unknown): Described {
+  if (error instanceof RequestError) {
+    const { code, message, field, remedy, headers } = error;
+    return { code, detail: message, field, remedy, headers };
+  }
+  if (isTandemError(error)) {
+    const { code, message, field, remedy, retryAfter } = error;
+    const seconds = retryAfter ?? (PROBLEM_KINDS[code].status === 503 ? RETRY_AFTER : undefined);
+    const headers: Record<string, string> = seconds === undefined ? {} : { 'retry-after': String(Math.ceil(seconds)) };
+    return { code, detail: message, field, remedy, headers };
+  }
+  // A right that was revoked is no defect of the service: it comes back with the grant.
+  if (sqlState(error) === '42501') {
+    return {
+      code: 'unavailable',
+      detail: "The database user lacks a right; the service's log names it.",
+      field: undefined,
+      remedy: 'run `tandem doctor`, which names the grant',
+      headers: { 'retry-after': String(RETRY_AFTER) },
+    };
+  }
+  // Nothing of an unexpected error is shown: its text may name tables, hosts or values.
+  return {
+    code: 'internal_error',
+    detail: 'The service met an error that it did not expect.',
+    field: undefined,
+    remedy: "repeat the request; where that does not help, look in the service's log",
+    headers: {},
+  };
+}
+
+function kind(status: number, title: string, when: string): ProblemKind {
+  return Object.freeze({ status, title, when });
+}

@@ -1,0 +1,69 @@
+import { TandemError } from '@tandem/freshness/errors';
+import { createLog } from '@tandem/telemetry/log';
+import { createMetrics } from '@tandem/telemetry/metrics';
+import { expect, it } from 'vitest';
+import { openAccess, type RouteScope } from '../keys/access.ts';
+import { createRefusalLog } from './refusal-log.ts';
+import { createServing } from './serve-endpoint.ts';
+
+const endpointOf = (scope: RouteScope) =>
+  ({
+    route: { operationId: 'readPrediction', method: 'get', path: '/x', responses: {} },
+    scope,
+    produces: 'application/json',
+  }) as const;
+const request = { url: 'http://127.0.0.1/x', header: () => undefined };
+
+/** The status that an error becomes, and the line that is logged of it. */
+async function served(error: Error, scope: RouteScope = 'public'): Promise<readonly [number, Record<string, unknown>]> {
+  const lines: string[] = [];
+  const serve = createServing(
+    endpointOf(scope),
+    {
+      log: createLog({ level: 'info', name: 'api', destination: { write: (line) => void lines.push(line) } }),
+      metrics: createMetrics({ app: 'api', processMetrics: false }),
+      logShare: 0,
+      random: () => 0.5,
+      refusalLog: createRefusalLog({ logShare: 0, random: () => 0.5 }),
+      isOurHost: () => true,
+      access: openAccess,
+    },
+    ({ problem }) => ({ status: problem.status }),
+  );
+  const { status } = await serve(request, () => Promise.reject(error));
+  return [status, JSON.parse(lines[0] ?? '{}') as Record<string, unknown>];
+}
+
+it('logs a refusal that it declares with code, reason and what is behind it, and without a stack', async () => {
+  const cause = new Error('not now', { cause: Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }) });
+  const [status, line] = await served(new TandemError('unavailable', 'The database does not answer.', { cause }));
+  expect(status).toBe(503);
+  expect(line).toMatchObject({
+    level: 'info',
+    code: 'unavailable',
+    error: {
+      message: 'The database does not answer.',
+      cause: { message: 'not now', cause: { message: 'refused', code: 'ECONNREFUSED' } },
+    },
+  });
+  expect(JSON.stringify(line)).not.toContain('stack');
+  expect(await served(new TandemError('not_cached', 'Nothing stored will do.'))).toMatchObject([
+    504,
+    { level: 'info', code: 'not_cached', error: { message: 'Nothing stored will do.' } },
+  ]);
+});
+
+it('logs a defect as an error, with the stack that leads to it', async () => {
+  expect(await served(new TypeError('x is not a function'))).toMatchObject([
+    500,
+    { level: 'error', code: 'internal_error', error: { stack: expect.stringMatching(/^at /) } },
+  ]);
+});
+
+it('logs the path of a refusal, but not of one that has to do with erasing somebody, whose id is in it', async () => {
+  const error = new TandemError('unavailable', 'The user is erased, but Redis did not confirm its deletes.');
+  expect((await served(error))[1]).toMatchObject({ operation: 'readPrediction', path: '/x' });
+  const [status, line] = await served(error, 'users:erase');
+  expect([status, line]).toMatchObject([503, { operation: 'readPrediction', code: 'unavailable' }]);
+  expect(line).not.toHaveProperty('path');
+});

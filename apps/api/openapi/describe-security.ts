@@ -1,0 +1,26 @@
+/** What the OpenAPI document says of keys: the scheme, each path's scope, and the answers that only keys bring. */
+import type { OpenAPIHono } from '@hono/zod-openapi';
+import type { Endpoint } from '../http/endpoint.ts';
+import { keyProblems } from '../http/problem-schema.ts';
+
+/** Registers the endpoints, each with what it asks for. */
+export function describeSecurity(registry: OpenAPIHono['openAPIRegistry'], endpoints: readonly Endpoint[]): void {
+  const { name } = registry.registerComponent('securitySchemes', 'apiKey', {
+    type: 'http',
+    scheme: 'bearer',
+    bearerFormat: 'tandem_(live|test)_<id>_<secret>_<checksum>',
+    description: 'An API key, made by `npx tandem key create`. Not asked for where the service is on loopback alone.',
+  });
+  const answers = keyProblems();
+  for (const { route, scope } of endpoints) {
+    if (scope === 'public') registry.registerPath({ ...route, security: [] });
+    else {
+      registry.registerPath({
+        ...route,
+        description: [route.description, `Scope: \`${scope}\`../keys`].filter(Boolean).join(' '),
+        security: [{ [name]: [scope] }],
+        responses: { ...route.responses, ...answers },
+      });
+    }
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * Records events, E1 to E4: ids checked, one transaction for all of them, then the hints for Redis, whose failure or
+ * slowness changes nothing, then the acknowledgement.
+ */
+
+import type { KeyType } from '@tandem/freshness/user-id';
+import {
+  type ContextEvent,
+  type EventResult,
+  type EventStore,
+  type HintStore,
+  parseContextToken,
+} from '@tandem/prediction/events/events';
+import { requireKeyType, userIdProblem } from '../../http/user-id-problem.ts';
+
+export interface RecordEventsDependencies {
+  readonly events: EventStore;
+  readonly hints: HintStore;
+  /** The service's key type; null until a first config is adopted. */
+  keyType(): Promise<KeyType | null>;
+  /** Told of the hints of a request: whether Redis took them within their budget, and how long after the commit. */
+  readonly onHint: (seconds: number, outcome: 'ok' | 'failed') => void;
+  /** Milliseconds that an acknowledgement waits for Redis at most. */
+  readonly hintBudgetMs?: number;
+}
+
+export type RecordEvents = (
+  events: readonly ContextEvent[],
+  fieldOf?: (index: number) => string,
+) => Promise<readonly EventResult[]>;
+
+const HINT_BUDGET_MS = 20;
+
+/** Rejects with the errors of EventStore, and `invalid_input` for an id that is not canonical. */
+export function createRecordEvents(dependencies: RecordEventsDependencies): RecordEvents {
+  const { events: store, hints, keyType, onHint, hintBudgetMs = HINT_BUDGET_MS } = dependencies;
+
+  async function raiseHints(results: readonly EventResult[]): Promise<void> {
+    const newest = new Map<string, { userId: string; history: string; version: number }>();
+    for (const { userId, contextToken } of results) {
+      const token = parseContextToken(contextToken);
+      if (token && token.version >= (newest.get(userId)?.version ?? 0)) newest.set(userId, { userId, ...token });
+    }
+    if (newest.size === 0) return;
+    const committedAt = performance.now();
+    const tell = (outcome: 'ok' | 'failed') => onHint((performance.now() - committedAt) / 1000, outcome);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error('the hint took too long')), hintBudgetMs);
+    });
+    try {
+      await Promise.race([hints.raise([...newest.values()]), late]);
+      tell('ok');
+    } catch {
+      tell('failed');
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  return async function recordEvents(events, fieldOf = (index) => `[${index}].`) {
+    const type = requireKeyType(await keyType());
+    events.forEach((event, index) => {
+      const problem = userIdProblem(type, event.userId, `${fieldOf(index)}subject`);
+      if (problem) throw problem;
+    });
+    if (events.length === 0) return [];
+    const results = await store.accept(events);
+    await raiseHints(results);
+    return results;
+  };
+}

@@ -1,0 +1,99 @@
+/**
+ * Detects an unannounced database restore before a read is certified by the restored database: each new connection for
+ * certificates looks for the newest marks that this process and Redis remember. While the one in Redis cannot be recalled, the
+ * process takes no candidates from there, and answers from Postgres' rows or live.
+ */
+
+import { TandemError } from '@tandem/freshness/errors';
+import type { OnlinePredictions } from '@tandem/freshness/stored-prediction';
+import type { createPool } from '@tandem/offline-store/sql/database';
+import { sqlState } from '@tandem/offline-store/sql/database';
+import { createHistoryMarks, lookForMarks } from '@tandem/offline-store/sql/history-marks';
+import { createLossNotice, type LossNotice, type MarkMemory } from '@tandem/prediction/events/notice-loss';
+import type { Log } from '@tandem/telemetry/log';
+
+type Pool = ReturnType<typeof createPool>;
+
+export interface NoticingLoss {
+  /** Looks through a new connection. Where a loss is noticed, another history has begun when this resolves. */
+  look(client: Parameters<typeof lookForMarks>[1]): Promise<void>;
+  /** These predictions; `find` rejects `unavailable` until the connected Redis is known to hold nothing of a lost past. */
+  onceSure<Online extends OnlinePredictions>(online: Online): Online;
+  prove: LossNotice['prove'];
+  stop(): Promise<void>;
+}
+
+const EVERY_MS = 2_000;
+/** Until the connected Redis has been asked for its mark: reads cannot use it. */
+const UNSURE_EVERY_MS = 100;
+/** Undefined table, insufficient privilege: an older schema or a role with fewer rights. Such a process cannot look. */
+const CANNOT_LOOK = ['42P01', '42501'];
+
+export function keepNoticingLoss(pool: Pool, memory: MarkMemory, log: Log, everyMs: number = EVERY_MS): NoticingLoss {
+  const losses = createLossNotice(createHistoryMarks(pool), memory);
+  let isStopped = false;
+  let cannotLook = false;
+  let timer: NodeJS.Timeout | undefined;
+  let lastRound = Number.NEGATIVE_INFINITY;
+
+  function tell(isLost: boolean): void {
+    if (isLost) log.warn('history.loss_noticed', { remedy: 'after a restore of Postgres: tandem history rotate' });
+  }
+
+  const isSure = () => cannotLook || losses.isSure();
+
+  async function round(): Promise<void> {
+    if (!isSure() || performance.now() - lastRound >= everyMs) {
+      lastRound = performance.now();
+      await tryRound();
+    }
+    if (!isStopped) timer = setTimeout(again, Math.min(everyMs, UNSURE_EVERY_MS)).unref();
+  }
+
+  /** A failed round reports nothing: every other use of the database does. */
+  async function tryRound(): Promise<void> {
+    try {
+      tell(await losses.round());
+      cannotLook = false;
+    } catch (error) {
+      cannotLook = lacksRights(error);
+    }
+  }
+
+  function again(): void {
+    underWay = round();
+  }
+
+  let underWay = round();
+
+  return {
+    async look(client) {
+      try {
+        tell(await losses.connected((known) => lookForMarks(pool, client, known)));
+      } catch (error) {
+        if (!lacksRights(error)) throw error;
+      }
+    },
+    onceSure(online) {
+      const find: OnlinePredictions['find'] = (assignment, userIds) =>
+        isSure() ? online.find(assignment, userIds) : Promise.reject(unsure());
+      return { ...online, find };
+    },
+    prove: losses.prove,
+    async stop() {
+      isStopped = true;
+      clearTimeout(timer);
+      await underWay;
+    },
+  };
+}
+
+function lacksRights(error: unknown): boolean {
+  return CANNOT_LOOK.includes(sqlState(error) ?? '');
+}
+
+function unsure(): TandemError {
+  return new TandemError('unavailable', 'The online store was not yet asked which history it remembers.', {
+    remedy: 'see that Redis and Postgres run at the configured addresses, and that the user of Redis may call INFO',
+  });
+}

@@ -1,0 +1,108 @@
+/** Metrics of what a read waits for, measured around the ports from outside: neither side knows. */
+
+import type { OnlinePredictions, OverlayEntry, OverlayStore } from '@tandem/freshness/stored-prediction';
+import type { AuthorityOptions } from '@tandem/offline-store/certificate/authority';
+import type { VisibleDelay } from '@tandem/offline-store/reads/visible-delays';
+import type { EventStore } from '@tandem/prediction/events/events';
+import type { LivePredictorDependencies } from '@tandem/prediction/live/live-prediction';
+import type { Log } from '@tandem/telemetry/log';
+import type { Metrics } from '@tandem/telemetry/metrics';
+
+interface Timer {
+  observe(seconds: number): void;
+}
+
+/** Of the authority's statements: the reads that share one cost it nothing. */
+export function observeStatements(metrics: Pick<Metrics, 'authority'>): NonNullable<AuthorityOptions['onStatement']> {
+  const series = {
+    ok: metrics.authority.labels({ outcome: 'ok' }),
+    failed: metrics.authority.labels({ outcome: 'failed' }),
+  };
+  return (seconds, outcome) => series[outcome].observe(seconds);
+}
+
+/** Of what the statements were answered with: how many users share one, and whether the database's past is another. */
+export function observeCertificates(
+  metrics: Pick<Metrics, 'authorityUsers' | 'historyChanges'>,
+  log: Pick<Log, 'warn'>,
+): NonNullable<AuthorityOptions['onCertificate']> {
+  const users = metrics.authorityUsers.labels({});
+  let known: string | undefined;
+  return (history, count) => {
+    users.observe(count);
+    if (history === known) return;
+    if (known !== undefined) {
+      metrics.historyChanges.inc();
+      log.warn('history.changed', { from: known, to: history });
+    }
+    known = history;
+  };
+}
+
+export function observeEvents(events: EventStore, metrics: Pick<Metrics, 'eventAccept'>): EventStore {
+  const timed = timing((outcome) => metrics.eventAccept.labels({ outcome }));
+  return { accept: (all) => timed(() => events.accept(all)) };
+}
+
+/**
+ * Of live answers about to be kept in Postgres, how long ago the events were that they show.
+ * @param findDelays may fail: the answers are kept all the same
+ */
+export function observeVisible(
+  store: OverlayStore,
+  findDelays: (entries: readonly OverlayEntry[]) => Promise<readonly VisibleDelay[]>,
+  metrics: Pick<Metrics, 'eventVisible'>,
+): OverlayStore {
+  return {
+    async put(entries) {
+      const delays = await findDelays(entries).catch(() => []);
+      for (const { predictor, seconds } of delays) metrics.eventVisible.observe({ predictor }, seconds);
+      await store.put(entries);
+    },
+  };
+}
+
+export function observeOnline(online: OnlinePredictions, metrics: Pick<Metrics, 'onlineLookup'>): OnlinePredictions {
+  const timed = timing((outcome) => metrics.onlineLookup.labels({ outcome }));
+  return {
+    serverId: () => online.serverId(),
+    toldOfErasures: () => online.toldOfErasures(),
+    find: (assignment, userIds) => timed(() => online.find(assignment, userIds)),
+  };
+}
+
+/** What becomes of live reads, and how long they wait for it: for `onAnswered` of the live predictor. */
+export function observeLive(
+  metrics: Pick<Metrics, 'liveInference'>,
+): NonNullable<LivePredictorDependencies['onAnswered']> {
+  // Looked up once: finding a series by its labels costs more than counting in it. Few predictors, five outcomes.
+  const predictors = new Map<string, Map<string, Timer>>();
+  const seriesOf = (predictor: string, outcome: string): Timer => {
+    const known = predictors.get(predictor) ?? new Map<string, Timer>();
+    predictors.set(predictor, known);
+    const series = known.get(outcome) ?? metrics.liveInference.labels({ predictor, outcome });
+    known.set(outcome, series);
+    return series;
+  };
+  return ({ version }, outcomes, ms) => {
+    for (const found of outcomes.values()) {
+      seriesOf(version.predictor, found.kind === 'failed' ? found.reason : found.kind).observe(ms / 1000);
+    }
+  };
+}
+
+/** Times a call into one of two series, which are looked up once. */
+function timing(series: (outcome: 'ok' | 'failed') => Timer) {
+  const [ok, failed] = [series('ok'), series('failed')];
+  return async <T>(call: () => Promise<T>): Promise<T> => {
+    const startedAt = performance.now();
+    try {
+      const result = await call();
+      ok.observe((performance.now() - startedAt) / 1000);
+      return result;
+    } catch (error) {
+      failed.observe((performance.now() - startedAt) / 1000);
+      throw error;
+    }
+  };
+}

@@ -1,0 +1,37 @@
+/** The API's inference children: those that serve, and those of a version that is being tried. */
+import { createIsolatedPools, type IsolatedPools } from '@tandem/inference/isolated-pools';
+import { createInferencePool } from '@tandem/inference/pool';
+import type { StoredRegistry } from '@tandem/offline-store/models/registry';
+import { createLibraryLog } from '@tandem/telemetry/library-log';
+import type { Log } from '@tandem/telemetry/log';
+import type { Metrics } from '@tandem/telemetry/metrics';
+
+export interface InferenceSettings {
+  readonly processes: number;
+  readonly memoryMb: number;
+  readonly queueLimit: number;
+  readonly batchLimit?: number;
+}
+
+/** @param opened what is to be closed at the end is added to it */
+export function openInference(
+  { inference, log, metrics }: { readonly inference: InferenceSettings; readonly log: Log; readonly metrics: Metrics },
+  registry: StoredRegistry,
+  opened: (() => unknown)[],
+): IsolatedPools {
+  const scorer = createIsolatedPools((options) =>
+    createInferencePool({
+      loadArtifact: (hash) => registry.loadArtifact(hash),
+      log: createLibraryLog(log),
+      onRestart: (why) => metrics.inferenceRestarts.inc({ why }),
+      onRest: (predictor) => metrics.modelRests.inc({ predictor }),
+      processes: inference.processes,
+      memoryLimitMb: inference.memoryMb,
+      maxQueue: inference.queueLimit,
+      ...(inference.batchLimit === undefined ? {} : { maxLiveRows: inference.batchLimit }),
+      ...options,
+    }),
+  );
+  opened.push(() => scorer.close());
+  return scorer;
+}

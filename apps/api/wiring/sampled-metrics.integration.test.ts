@@ -1,0 +1,52 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createTestApi, type TestApi } from '../api.fixture.ts';
+
+let api: TestApi;
+beforeEach(async () => {
+  api = await createTestApi();
+});
+afterEach(() => api?.close());
+
+/** The number of a series that the exposition has. */
+async function sample(series: string): Promise<number | undefined> {
+  const text = await (await api.get('/metrics', { accept: 'text/plain' })).text();
+  const line = text.split('\n').find((one) => one.startsWith(series));
+  return line === undefined ? undefined : Number(line.split(' ').at(-1));
+}
+
+/** Process ids of this process's own inference children. */
+function inferenceChildren(): number[] {
+  const read = (pid: string, file: string) => {
+    try {
+      return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+    } catch {
+      return '';
+    }
+  };
+  return readdirSync('/proc')
+    .filter((pid) => /^\d+$/.test(pid) && read(pid, 'cmdline').includes('libs/inference/worker.ts'))
+    .filter((pid) => read(pid, 'status').includes(`\nPPid:\t${process.pid}\n`))
+    .map(Number);
+}
+
+describe('metrics', () => {
+  it('count live answers that could not be kept', async () => {
+    expect(await sample('tandem_overlay_writes_dropped_total')).toBe(0);
+    await api.pool.query(`create function refuse() returns trigger language plpgsql as $$ begin raise 'no room'; end $$;
+      create trigger refuse before insert on tandem.overlay for each row execute function refuse()`);
+    expect(await (await api.get('/v1/predictions/repurchase/1')).json()).toMatchObject({ source: 'live' });
+    await expect.poll(() => sample('tandem_overlay_writes_dropped_total')).toBe(1);
+    expect(await sample('tandem_overlay_writes_dropped_total')).toBe(1);
+  });
+
+  it('count inference processes that were replaced, by why', async () => {
+    await api.get('/v1/predictions/repurchase/1');
+    const series = 'tandem_inference_restarts_total{why="killed"';
+    expect(await sample(series)).toBeUndefined();
+    const [pid = 0, ...others] = inferenceChildren();
+    expect(others).toEqual([]);
+    process.kill(pid, 'SIGKILL');
+    await expect.poll(() => sample(series)).toBe(1);
+  });
+});

@@ -1,0 +1,45 @@
+/** A process that serves a user after the other, and says how much of it is written down; until it is killed. */
+
+import type { Answer } from '@tandem/freshness/answer';
+import type { Predictor } from '@tandem/freshness/predictor';
+import { createPool } from '@tandem/offline-store/sql/database';
+import { silentLog } from '@tandem/telemetry/log';
+import { createMetrics } from '@tandem/telemetry/metrics';
+import { openServedReads } from './served-reads.ts';
+
+const [url = '', rolloutId = ''] = process.argv.slice(2);
+const pool = createPool({ url, max: 2, applicationName: 'served-reads-test' });
+const metrics = createMetrics({ app: 'test', processMetrics: false });
+const reads = openServedReads({ pool, metrics, log: silentLog, assignments: () => undefined, flushMs: 50 });
+const rollout = { id: rolloutId, kind: 'ab', step: 0, overridden: false } as const;
+const predictor: Predictor = {
+  name: 'repurchase',
+  keyType: 'int8',
+  policy: {
+    freshness: {
+      ...{ maxAgeMs: null, live: true, liveTimeoutMs: 50, onLiveFailure: 'stale', unverified: true, default: null },
+      events: [],
+    },
+    batch: { schedule: null, chunkSize: 100, minCoverage: 0 },
+  },
+};
+
+function answerOf(userId: string): Answer {
+  return {
+    ...{ predictor: 'repurchase', userId, prediction: { score: 0.5 }, source: 'batch', reason: 'fresh' },
+    ...{ modelNumber: 1, variant: 'stable', rollout, generationNumber: 1, computedAt: 0, ageSeconds: 0 },
+    ...{ contextVersion: 0, predictedFromContextVersion: 0, history: 'h', hit: true, kept: false, forwarded: null },
+  };
+}
+
+for (let served = 0; ; ) {
+  const { rows } = await pool.query<{ kept: number }>(
+    'select coalesce(sum((counts ->> $1)::int), 0)::int as kept from tandem.arm_counts where rollout_id = $2',
+    ['reads', rolloutId],
+  );
+  process.stdout.write(`${served} ${rows[0]?.kept}\n`);
+  for (const userId of ['1', `${process.pid}-${served}`]) {
+    served++;
+    reads.note({ predictor, userId, result: answerOf(userId), ms: 1 });
+  }
+}

@@ -1,0 +1,103 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { createTestApi, type TestApi, workOff } from '../api.fixture.ts';
+
+let api: TestApi;
+beforeEach(async () => {
+  api = await createTestApi();
+});
+afterEach(() => api?.close());
+
+/** A test in which everybody is served from the stable arm: what is counted does not depend on how many arms there are. */
+async function beginRollout(): Promise<string> {
+  const { rows } = await api.pool.query<{ id: string }>(
+    `insert into tandem.rollouts (predictor, number, kind, state, salt, plan, overlay_floor, created_by)
+      values ('repurchase', 1, 'ab', 'running', 's', '{}', 1, 'test') returning id`,
+  );
+  return rows[0]?.id ?? '';
+}
+
+async function counted() {
+  const { rows } = await api.pool.query<{ arm: string; source: string; reads: number; errors: number }>(
+    `select arm, source, sum((counts ->> 'reads')::int)::int as reads, sum((counts ->> 'errors')::int)::int as errors
+      from tandem.arm_counts group by arm, source order by source`,
+  );
+  return rows;
+}
+
+const exposed = async () =>
+  (await api.pool.query('select user_id, arm, source from tandem.exposures order by user_id')).rows;
+
+const FIXTURE = fileURLToPath(new URL('./served-reads.fixture.ts', import.meta.url));
+
+/** Ends it with SIGKILL as soon as so many reads are written down; gives how many it had served by then. */
+async function serveUntilKept(rolloutId: string, least: number): Promise<number> {
+  const child: ChildProcess = spawn(process.execPath, [FIXTURE, api.databaseUrl, rolloutId], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = once(child, 'exit');
+  let served = 0;
+  if (child.stdout === null) throw new Error('it has no output');
+  for await (const line of createInterface({ input: child.stdout })) {
+    const [soFar = 0, kept = 0] = line.split(' ').map(Number);
+    served = soFar;
+    if (kept >= least) child.kill('SIGKILL');
+  }
+  expect((await ended)[1]).toBe('SIGKILL');
+  return served;
+}
+
+it('the sums of processes that are killed add up to what they had written down', async () => {
+  const rolloutId = await beginRollout();
+  const first = await serveUntilKept(rolloutId, 20);
+  const [afterFirst] = await counted();
+  expect(afterFirst?.reads).toBeGreaterThanOrEqual(20);
+  // Its last line may be of before some more.
+  expect(afterFirst?.reads).toBeLessThanOrEqual(first + 20);
+  const second = await serveUntilKept(rolloutId, (afterFirst?.reads ?? 0) + 20);
+  const [afterBoth] = await counted();
+  expect(afterBoth?.reads).toBeGreaterThanOrEqual((afterFirst?.reads ?? 0) + 20);
+  expect(afterBoth?.reads).toBeLessThanOrEqual((afterFirst?.reads ?? 0) + second + 20);
+  const users = (await exposed()).map(({ user_id }) => user_id);
+  expect(users.filter((userId) => userId === '1')).toHaveLength(1);
+  expect(users.length).toBeGreaterThan(10);
+});
+
+it('what the API answers during a rollout is counted by arm and source, and each user noted once', async () => {
+  const started = await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all' });
+  await workOff(api, ((await started.json()) as { id: string }).id);
+  await api.get('/v1/predictions/repurchase/1');
+  const rolloutId = await beginRollout();
+  await api.pool.query(`insert into tandem.arm_overrides values ($1, '9', 'stable')`, [rolloutId]);
+  expect((await api.get('/v1/predictions/repurchase/1')).status).toBe(200);
+  expect((await api.get('/v1/predictions/repurchase/9')).status).toBe(200);
+  await api.post('/v1/predictions/repurchase', { userIds: ['1', '2', '2', '012', '777'] });
+  await api.get('/v1/predictions/repurchase/3', { 'cache-control': 'no-cache' });
+  expect((await api.get('/v1/predictions/repurchase/4', { 'cache-control': 'only-if-cached, max-age=0' })).status).toBe(
+    504,
+  );
+  await api.dependencies.close();
+  expect(await counted()).toEqual([
+    { arm: 'stable', source: 'batch', reads: 4, errors: 0 },
+    { arm: 'stable', source: 'live', reads: 1, errors: 0 },
+  ]);
+  expect(await exposed()).toEqual([
+    { user_id: '1', arm: 'stable', source: 'batch' },
+    { user_id: '2', arm: 'stable', source: 'batch' },
+    { user_id: '3', arm: 'stable', source: 'live' },
+  ]);
+});
+
+it('a read that fails in an arm is an error of that arm', async () => {
+  await api.close();
+  api = await createTestApi({ onLiveFailure: 'error' });
+  await beginRollout();
+  await api.pool.query('alter table customers rename to gone');
+  expect((await api.get('/v1/predictions/repurchase/1')).status).toBe(503);
+  await api.dependencies.close();
+  expect(await counted()).toEqual([{ arm: 'stable', source: 'error', reads: 1, errors: 1 }]);
+  expect(await exposed()).toEqual([{ user_id: '1', arm: 'stable', source: 'error' }]);
+});

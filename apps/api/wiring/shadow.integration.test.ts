@@ -1,0 +1,200 @@
+import type { Answer } from '@tandem/freshness/answer';
+import { PLAIN_READ } from '@tandem/freshness/read-options';
+import * as hostile from '@tandem/testing/hostile-models';
+import { loopModel } from '@tandem/testing/onnx-models';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createTestApi, type TestApi } from '../api.fixture.ts';
+import { declareDecision, endShadow, inferenceChildren, reportOf, startShadow } from './shadow.fixture.ts';
+
+// Sums are kept every five seconds, and a candidate that hangs is ended after two.
+vi.setConfig({ testTimeout: 240_000 });
+const PATIENCE = { timeout: 60_000, interval: 250 };
+
+let api: TestApi;
+beforeEach(async () => {
+  api = await createTestApi({}, undefined, undefined, { shadow: { keepEveryMs: 200 } });
+});
+afterEach(() => api?.close());
+
+/** Customers 1 to n, none of whom scores exactly one half. */
+async function haveCustomers(n: number): Promise<void> {
+  await api.pool.query(
+    `insert into customers select n, (n * 7) % 100 + 0.5, n % 20, now() - interval '1 hour' from generate_series(1, $1::int) n
+     on conflict (user_id) do update set recency = excluded.recency, orders = excluded.orders`,
+    [n],
+  );
+}
+
+async function readEveryone(n: number): Promise<void> {
+  for (let first = 1; first <= n; first += 250) {
+    const userIds = Array.from({ length: Math.min(250, n - first + 1) }, (_, i) => `${first + i}`);
+    const { results } = (await (await api.post('/v1/predictions/repurchase', { userIds })).json()) as {
+      results: { source?: string }[];
+    };
+    expect(results.every(({ source }) => source === 'live')).toBe(true);
+  }
+}
+
+/** What was answered, but for its age; the tag covers all the rest. */
+async function answersOf(userIds: readonly number[]): Promise<unknown[]> {
+  return Promise.all(
+    userIds.map(async (userId) => {
+      const response = await api.get(`/v1/predictions/repurchase/${userId}`);
+      const { ageSeconds, ...body } = (await response.json()) as { ageSeconds: number };
+      return { status: response.status, etag: response.headers.get('etag'), body };
+    }),
+  );
+}
+
+const outcomesOf = (rolloutId: string) => reportOf(api, rolloutId).then(({ outcomes }) => outcomes);
+const sumOf = (outcomes: Readonly<Record<string, number>>) => Object.values(outcomes).reduce((a, b) => a + b, 0);
+
+describe('a shadow', () => {
+  it('finds a hundredth of decisions that are planted to be others, and none beside the same model', async () => {
+    const users = 1_000;
+    await haveCustomers(users);
+    await declareDecision(api, 0.5, ['orders']);
+    const same = await startShadow(api);
+    await readEveryone(users);
+    await expect.poll(() => outcomesOf(same), PATIENCE).toMatchObject({ compared: users });
+    const { everybody, movers, joint, candidate } = await reportOf(api, same);
+    expect(everybody).toMatchObject({ differentShare: 0, meanDelta: 0, largestDelta: 0, flips: { up: 0, down: 0 } });
+    expect(everybody.flips?.interval.high).toBeLessThan(0.005);
+    expect(movers).toEqual([]);
+    expect(joint?.flat().reduce((a, b) => a + b)).toBe(users);
+    expect(joint?.every((row, i) => row.every((count, j) => i === j || count === 0))).toBe(true);
+    expect(candidate).toMatchObject({ usersRun: users, processesEnded: 0, cpuMsPerThousand: expect.any(Number) });
+    await endShadow(api, same);
+    // Of every hundredth user the candidate says the opposite: 1 - score.
+    const other = await startShadow(api, {
+      sql: `select user_id, case when user_id % 100 = 0 then 10 * orders - recency else recency end as recency, orders,
+        loaded_at from customers`,
+    });
+    await readStored(users);
+    await expect.poll(() => outcomesOf(other), PATIENCE).toMatchObject({ compared: users });
+    const found = await reportOf(api, other);
+    const { up = 0, down = 0, rate, interval } = found.everybody.flips ?? {};
+    expect([up + down, rate]).toEqual([users / 100, 0.01]);
+    expect(interval?.low).toBeGreaterThan(0.005);
+    expect(interval?.high).toBeLessThan(0.02);
+    expect(found.movers.map(({ userId }) => Number(userId) % 100)).toEqual(Array.from({ length: 10 }, () => 0));
+    // Every hundredth customer has no orders, or any multiple of twenty.
+    const flipped = found.segments.filter(({ flips }) => (flips?.rate ?? 0) > 0);
+    expect(flipped).toMatchObject([{ feature: 'orders', value: '0', compared: users / 20 }]);
+    expect(found.segments.reduce((sum, { compared }) => sum + compared, 0)).toBe(users);
+  });
+
+  /** As before, but the answers are stored by now. */
+  async function readStored(users: number): Promise<void> {
+    const userIds = Array.from({ length: users }, (_, i) => `${i + 1}`);
+    const response = await api.post('/v1/predictions/repurchase', { userIds });
+    expect(response.status).toBe(200);
+  }
+
+  it.each([
+    ['never ends', hostile.endlessModel(), ['timed_out']],
+    ['gives no number', hostile.neverFiniteModel(Number.NaN), ['failed']],
+    // On a machine that has no processor to spare its time is over before its memory is.
+    ['takes memory until it is ended', hostile.growingModel(), ['failed', 'timed_out', 'unavailable']],
+    ['is refused when it is loaded', Buffer.from('no model at all'), ['unavailable']],
+  ] as const)('that %s changes no answer', async (_, model, expected) => {
+    const users = [1, 2, 3, 4, 5, 6, 7, 8, 9];
+    await answersOf(users);
+    const before = await answersOf(users);
+    const rolloutId = await startShadow(api, { model });
+    for (let round = 0; round < 20; round++) expect(await answersOf(users)).toEqual(before);
+    const sumOfExpected = (outcomes: Readonly<Record<string, number>>) =>
+      expected.reduce((sum, outcome) => sum + (outcomes[outcome] ?? 0), 0);
+    await expect.poll(() => outcomesOf(rolloutId).then(sumOfExpected), PATIENCE).toBeGreaterThan(0);
+    expect(await answersOf(users)).toEqual(before);
+    expect((await outcomesOf(rolloutId)).compared).toBe(0);
+    // Whom it took down was its own: of those that serve none had to be replaced.
+    const exposed = await (await api.get('/metrics', { accept: 'text/plain' })).text();
+    expect(exposed).not.toContain('tandem_inference_restarts_total{');
+    // And live inference goes on beside it.
+    const live = await api.get('/v1/predictions/repurchase/1', { 'cache-control': 'no-cache' });
+    expect(await live.json()).toMatchObject({ source: 'live', reason: 'requested' });
+  });
+
+  it('is run by a process of its own, nicer than those that serve, which goes when it is over', async () => {
+    await answersOf([1]);
+    const serving = inferenceChildren().map(({ pid }) => pid);
+    const rolloutId = await startShadow(api);
+    await answersOf([1, 2, 3]);
+    await expect.poll(() => outcomesOf(rolloutId), PATIENCE).toMatchObject({ compared: 3 });
+    const own = inferenceChildren().filter(({ pid }) => !serving.includes(pid));
+    expect(own).toEqual([{ pid: expect.any(Number), niceness: 19 }]);
+    await endShadow(api, rolloutId);
+    await answersOf([1]);
+    await expect.poll(() => inferenceChildren().map(({ pid }) => pid), PATIENCE).toEqual(serving);
+    expect((await api.get('/metrics', { accept: 'text/plain' }).then((one) => one.text())).split('\n')).toContain(
+      'tandem_shadow_answers_total{predictor="repurchase",outcome="compared",app="api"} 3',
+    );
+  });
+
+  it('is killed and goes on', async () => {
+    const rolloutId = await startShadow(api, { model: loopModel() });
+    // The model answers the number of orders; it turns as often as the user was seldom here.
+    await answersOf([1]);
+    await expect.poll(() => outcomesOf(rolloutId), PATIENCE).toMatchObject({ compared: 1 });
+    const nicest = inferenceChildren().sort((one, other) => other.niceness - one.niceness)[0];
+    process.kill(nicest?.pid ?? 0, 'SIGKILL');
+    await answersOf([2]);
+    await expect.poll(() => outcomesOf(rolloutId), PATIENCE).toMatchObject({ compared: 2 });
+    expect((await reportOf(api, rolloutId)).candidate.processesEnded).toBe(1);
+  });
+
+  it('takes whole users, and no more answers than its rate allows; every answer is accounted for', async () => {
+    await haveCustomers(400);
+    const rolloutId = await startShadow(api, { share: 0.5, maxPerSecond: 10 });
+    const startedAt = performance.now();
+    await readEveryone(400);
+    const seconds = (performance.now() - startedAt) / 1_000;
+    await expect.poll(async () => (await outcomesOf(rolloutId)).compared, PATIENCE).toBeGreaterThan(0);
+    const outcomes = await outcomesOf(rolloutId);
+    const shadowed = sumOf(outcomes);
+    expect(shadowed).toBeGreaterThan(140);
+    expect(shadowed).toBeLessThan(260);
+    expect(outcomes.compared).toBeLessThanOrEqual(10 + 10 * seconds);
+    expect(outcomes.over_rate).toBe(shadowed - (outcomes.compared ?? 0));
+  });
+
+  it('compares an answer once, and none of a context that has changed meanwhile', async () => {
+    const read = async (userId: string) => {
+      const [answer] = await api.dependencies.app.readPrediction('repurchase', [userId], PLAIN_READ);
+      return answer as Answer;
+    };
+    const rolloutId = await startShadow(api);
+    const [first, second] = [await read('1'), await read('2')];
+    const event = { specversion: '1.0', id: 'e1', source: 's', type: 'order.placed', subject: '2' };
+    await api.post('/v1/events', event, { 'content-type': 'application/cloudevents+json' });
+    const { shadow } = api.dependencies.app;
+    for (const answer of [first, second, { ...first, source: 'stale' as const }]) shadow.notice(answer);
+    const expected = { compared: 1, context_differs: 1, not_fresh: 1 };
+    await expect.poll(() => outcomesOf(rolloutId), PATIENCE).toMatchObject(expected);
+    shadow.notice(await read('1'));
+    await expect.poll(() => outcomesOf(rolloutId), PATIENCE).toMatchObject({ ...expected, repeated: 1 });
+  });
+
+  it('forgets an erased user', async () => {
+    await haveCustomers(3);
+    const rolloutId = await startShadow(api, {
+      model: loopModel(),
+      sql: 'select user_id, recency, orders + 5 as orders, loaded_at from customers',
+    });
+    await answersOf([1, 2, 3]);
+    await expect.poll(async () => (await reportOf(api, rolloutId)).movers.length, PATIENCE).toBe(3);
+    expect((await api.app.request('/v1/users/2', { method: 'DELETE' })).status).toBe(200);
+    const { movers, everybody } = await reportOf(api, rolloutId);
+    expect(movers.map(({ userId }) => userId).sort()).toEqual(['1', '3']);
+    expect(everybody.compared).toBe(3);
+  });
+
+  it('is told of by nobody that does not exist, and of a canary not at all', async () => {
+    const missing = await api.get('/v1/rollouts/0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2b12/shadow-report');
+    expect([missing.status, (await api.get('/v1/rollouts/x/shadow-report')).status]).toEqual([404, 404]);
+    const rolloutId = await startShadow(api);
+    await api.pool.query(`update tandem.rollouts set kind = 'canary'`);
+    expect((await api.get(`/v1/rollouts/${rolloutId}/shadow-report`)).status).toBe(409);
+  });
+});

@@ -1,0 +1,164 @@
+/** What a read answers: its shape, and how it is filled from a stored candidate. */
+import type { ServedRollout } from './certificate.ts';
+import type { CertifiedRead, Standing } from './certified-read.ts';
+import type { TandemError } from './errors.ts';
+import type { InferenceInputs } from './live-predictor.ts';
+import { decodeOutputs } from './outputs.ts';
+import type { ModelVersion, Prediction } from './predictor.ts';
+import type { Label, StoredPrediction } from './stored-prediction.ts';
+
+/** Where an answer comes from: stored by a run; inferred live, now or earlier; not known to be fresh; the declared default. */
+export type Source = 'batch' | 'live' | 'stale' | 'default';
+
+/** Why that source. */
+export type Reason =
+  | 'fresh'
+  | 'context_newer'
+  | 'missing'
+  | 'expired'
+  | 'version_changed'
+  | 'rolled_back'
+  | 'requested'
+  | 'features_failed'
+  | 'live_failed'
+  | 'features_unusable'
+  | 'output_unusable'
+  | 'live_timeout'
+  | 'overloaded'
+  | 'unverified';
+
+export interface Answer {
+  readonly predictor: string;
+  readonly userId: string;
+  readonly prediction: Prediction;
+  readonly source: Source;
+  readonly reason: Reason;
+  readonly modelNumber: number;
+  readonly variant: string;
+  /** The rollout under way, whose arm that is; null where there is none. */
+  readonly rollout: ServedRollout | null;
+  readonly generationNumber: number | null;
+  /** Null for a default: nothing was computed. ms since 1970. */
+  readonly computedAt: number | null;
+  readonly ageSeconds: number | null;
+  /** The user's context version as Postgres certified it; null where it did not answer. */
+  readonly contextVersion: number | null;
+  readonly predictedFromContextVersion: number | null;
+  readonly history: string | null;
+  /** Whether the answer was stored before this read. */
+  readonly hit: boolean;
+  /** Whether this read's own inference was stored for the next. */
+  readonly kept: boolean;
+  /** Why the stored answer did not do, where the answer is not a hit: the `detail` of Cache-Status. */
+  readonly forwarded: Reason | null;
+  /** What it was made of, where that is held in memory. */
+  readonly held?: HeldPrediction | undefined;
+  /** What the model was given, where this read's own inference answers. */
+  readonly inputs?: InferenceInputs | undefined;
+}
+
+/** A stored prediction in this process's memory. */
+export interface HeldPrediction {
+  readonly label: Label;
+  /** Decoded; frozen. */
+  readonly prediction: Prediction;
+  /** What was made of its last answer, kept here by whoever makes texts of answers. */
+  rendering?: HeldRendering | undefined;
+}
+
+/** An answer as text, and what it was made of beside the held prediction itself. */
+export interface HeldRendering {
+  /** What it shares with the answers of most other users. */
+  readonly frame: AnswerFrame;
+  readonly contextVersion: number | null;
+  readonly etag: string;
+  /** Before the age and after it. */
+  readonly before: string;
+  readonly after: string;
+}
+
+export type AnswerFrame = Readonly<
+  Pick<Answer, 'predictor' | 'source' | 'reason' | 'modelNumber' | 'variant' | 'generationNumber' | 'history'>
+>;
+
+/** An answer, or the error that stands in its place. */
+export type ReadResult = Answer | TandemError;
+
+/** The answer of a stored candidate, or undefined where its bytes are not of the model version's layout. */
+export function storedAnswer(
+  read: CertifiedRead,
+  standing: Standing,
+  candidate: StoredPrediction,
+  source: Source,
+  reason: Reason,
+): Answer | undefined {
+  const prediction = predictionOf(read.version, candidate);
+  return prediction && decodedAnswer(read, standing, candidate, prediction, source, reason);
+}
+
+/** The answer of a prediction that is held in memory. */
+export function heldAnswer(
+  read: CertifiedRead,
+  standing: Standing,
+  held: HeldPrediction,
+  source: Source,
+  reason: Reason,
+): Answer {
+  return decodedAnswer(read, standing, held.label, held.prediction, source, reason, held);
+}
+
+function decodedAnswer(
+  { certificate, assignment, rollout }: CertifiedRead,
+  { userId, user }: Standing,
+  label: Label,
+  prediction: Prediction,
+  source: Source,
+  reason: Reason,
+  held?: HeldPrediction,
+): Answer {
+  return {
+    ...place(userId, { assignment, rollout }, label),
+    prediction,
+    source,
+    reason,
+    ageSeconds: wholeSeconds(certificate.now - label.computedAt),
+    contextVersion: user.version,
+    history: certificate.history,
+    hit: true,
+    kept: false,
+    forwarded: null,
+    held,
+  };
+}
+
+/** The parts of an answer that its candidate and assignment decide. */
+export function place(
+  userId: string,
+  { assignment, rollout }: Pick<CertifiedRead, 'assignment' | 'rollout'>,
+  candidate: Pick<Label, 'computedAt' | 'contextVersion' | 'layer'>,
+) {
+  return {
+    predictor: assignment.predictor,
+    userId,
+    modelNumber: assignment.modelNumber,
+    variant: assignment.arm,
+    rollout: rollout?.servedTo(userId) ?? null,
+    generationNumber: candidate.layer === 'generation' ? (assignment.generation?.number ?? null) : null,
+    computedAt: candidate.computedAt,
+    predictedFromContextVersion: candidate.contextVersion,
+  };
+}
+
+export function wholeSeconds(ms: number): number {
+  return Math.max(0, Math.floor(ms / 1000));
+}
+
+/** A stored candidate's prediction; undefined where its bytes are not of the layout: a damaged entry is no candidate. */
+export function predictionOf(version: ModelVersion, candidate: StoredPrediction): Prediction | undefined {
+  try {
+    return decodeOutputs(version.outputs, candidate.outputs);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}

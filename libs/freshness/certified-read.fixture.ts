@@ -1,0 +1,100 @@
+/** For the tests of what a read decides: a certified read and stored candidates, each with what a test wants otherwise. */
+
+import { type Assignment, everybodyIn, type UserState } from './certificate.ts';
+import type { CertifiedRead, Standing } from './certified-read.ts';
+import type { FreshnessPolicy, ModelVersion } from './predictor.ts';
+import { PLAIN_READ, type ReadOptions } from './read-options.ts';
+import type { StoredPrediction } from './stored-prediction.ts';
+
+/** Postgres' clock. */
+export const NOW = 1_800_000_000_000;
+export const HISTORY = 'a'.repeat(16);
+export const MAX_AGE_MS = 100_000;
+
+export const ASSIGNMENT: Assignment = {
+  predictor: 'repurchase',
+  arm: 'stable',
+  modelVersionId: 'm2',
+  modelNumber: 2,
+  overlayFloor: 3,
+  revision: 9,
+  expiresFrom: null,
+  generation: { id: 'g7', number: 7, buckets: 4, startedAt: NOW - 1_000, isOutdated: false },
+};
+
+const VERSION: ModelVersion = {
+  id: 'm2',
+  number: 2,
+  predictor: 'repurchase',
+  artifactHash: 'a',
+  keyType: 'int8',
+  query: { sql: 'select', columns: [], asOf: null, overlayForMs: null },
+  inputs: [],
+  outputs: [{ name: 'score', output: 'score', type: 'float64', width: null, index: 0 }],
+};
+
+export function readOf(
+  policy: Partial<FreshnessPolicy> = {},
+  options: Partial<ReadOptions> = {},
+  assignment: Partial<Assignment> = {},
+): CertifiedRead {
+  const freshness: FreshnessPolicy = {
+    maxAgeMs: MAX_AGE_MS,
+    live: true,
+    liveTimeoutMs: 50,
+    onLiveFailure: 'stale',
+    unverified: true,
+    default: { score: 0.2 },
+    events: ['*'],
+    ...policy,
+  };
+  const batch = { schedule: null, chunkSize: 100, minCoverage: 0 };
+  return {
+    predictor: { name: 'repurchase', keyType: 'int8', policy: { freshness, batch } },
+    version: VERSION,
+    assignment: { ...ASSIGNMENT, ...assignment },
+    rollout: null,
+    certificate: {
+      history: HISTORY,
+      now: NOW,
+      revision: 1,
+      assignments: () => everybodyIn({ ...ASSIGNMENT, ...assignment }),
+      user: () => ({ version: 0, touched: 0, deletedVersion: 0 }),
+      tombstones: null,
+    },
+    options: { ...PLAIN_READ, ...options },
+  };
+}
+
+/** Of a user at version 5, whose last event that concerns the predictor was the fifth. */
+export function standingOf(candidates: readonly StoredPrediction[], user: Partial<UserState> = {}): Standing {
+  return { userId: '42', user: { version: 5, touched: 5, deletedVersion: 0, ...user }, candidates };
+}
+
+export function scoreBytes(score: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeDoubleLE(score);
+  return bytes;
+}
+
+/** From the generation in force; its score is its label. */
+export function inGeneration(contextVersion: number, changes: Partial<StoredPrediction> = {}): StoredPrediction {
+  return {
+    layer: 'generation',
+    source: 'batch',
+    contextVersion,
+    modelVersionId: 'm2',
+    generationId: 'g7',
+    history: null,
+    overlayFloor: null,
+    computedAt: NOW - 1_000,
+    outputs: scoreBytes(contextVersion),
+    ...changes,
+  };
+}
+
+/** A live answer of this history and floor; its score is its label. */
+export function inOverlay(contextVersion: number, changes: Partial<StoredPrediction> = {}): StoredPrediction {
+  const overlay = { layer: 'overlay', source: 'live', generationId: null, history: HISTORY, overlayFloor: 3 } as const;
+  return { ...inGeneration(contextVersion), ...overlay, ...changes };
+}

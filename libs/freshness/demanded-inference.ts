@@ -1,0 +1,120 @@
+/**
+ * A read that demands an inference (`no-cache`) knows beforehand that the feature statement will be sent. That statement
+ * begins after the read arrived and returns, in one row, version and features, and beside them the assignment, history
+ * and clock: it certifies the read by itself, and the authority need not be asked as well.
+ *
+ * Where it is sent for is a guess from what Postgres last said. Whatever does not come out as guessed (another
+ * assignment, another revision, a failure, nobody by that name) is no answer yet: the read goes on as any other, and
+ * infers again only where the guess was wrong.
+ */
+
+import type { ReadResult } from './answer.ts';
+import { type ArmGroup, groupByArm } from './arm-groups.ts';
+import type { Assignment, Assignments, Certificate } from './certificate.ts';
+import { fallBack, type KnownPlace, noPrediction } from './ladder.ts';
+import { predictWithin } from './limited-live.ts';
+import type { LivePredictor } from './live-predictor.ts';
+import { isRefusal, type LiveOutcome } from './live-predictor.ts';
+import type { Predictor } from './predictor.ts';
+import type { ReadOptions } from './read-options.ts';
+import { type ReadTimes, since } from './read-times.ts';
+import type { Registry } from './reader.ts';
+
+export interface DemandDependencies {
+  readonly registry: Registry;
+  readonly live: LivePredictor;
+  /** Takes note of a certificate. Throws `unknown_predictor`. */
+  notice(predictorName: string, certificate: Certificate): Assignments;
+}
+
+export interface Demanded {
+  /** Of those whose inference came in time and is what Postgres assigns. */
+  readonly answers: Map<string, ReadResult>;
+  /** What became of the others, where it was inferred for what turns out to be assigned: once is enough. */
+  failuresAt(assignment: Assignment, history: string): ReadonlyMap<string, LiveOutcome> | undefined;
+}
+
+export type DemandInference = (
+  place: KnownPlace | undefined,
+  predictorName: string,
+  userIds: readonly string[],
+  options: ReadOptions,
+  times: ReadTimes,
+) => Promise<Demanded>;
+
+export function createDemandInference(dependencies: DemandDependencies): DemandInference {
+  return async function demand(place, predictorName, userIds, options, times) {
+    const predictor = place && (await dependencies.registry.predictor(predictorName));
+    if (!place || !predictor?.policy.freshness.live) return { answers: new Map(), failuresAt: () => undefined };
+    const groups = groupByArm(place.assignments, userIds);
+    const demands = groups.map((group) => demandOfArm(dependencies, { place, predictor, options, times, group }));
+    const [only] = demands;
+    return only && demands.length === 1 ? only : together(await Promise.all(demands));
+  };
+}
+
+interface Demand {
+  readonly place: KnownPlace;
+  readonly predictor: Predictor;
+  readonly options: ReadOptions;
+  readonly times: ReadTimes;
+  readonly group: ArmGroup;
+}
+
+async function demandOfArm({ registry, live, notice }: DemandDependencies, demand: Demand): Promise<Demanded> {
+  const { place, predictor, options, times } = demand;
+  const { assignment, userIds } = demand.group;
+  const { history } = place;
+  const answers = new Map<string, ReadResult>();
+  // Rarely is there one: a map for each read is not worth it.
+  let failures: Map<string, LiveOutcome> | undefined;
+  const version = await registry.modelVersion(assignment.modelVersionId);
+  const { liveTimeoutMs: timeoutMs, onLiveFailure } = predictor.policy.freshness;
+  const readers = userIds.map((userId) => ({ userId, minVersion: 0, fresh: true }));
+  const request = { version, assignment, history, timeoutMs, enabled: true, readers };
+  const askedAt = performance.now();
+  const outcomes = await predictWithin(live, request, options.liveQuota);
+  times.liveMs = since(askedAt);
+  for (const [userId, outcome] of outcomes) {
+    if (isRefusal(outcome) && onLiveFailure === 'error') {
+      // Whatever else is found out would change nothing: to refuse must cost least where there is too much to do.
+      answers.set(userId, noPrediction('overloaded', outcome, userId));
+      continue;
+    }
+    if (outcome.kind !== 'predicted') {
+      failures ??= new Map();
+      failures.set(userId, outcome);
+      continue;
+    }
+    const { certificate } = outcome;
+    const assignments = notice(predictor.name, certificate);
+    const assigned = assignments.of(userId);
+    // A predictor that was adopted again meanwhile is another object.
+    const isAsGuessed = isSamePlace(demand, assigned, certificate.history);
+    if (!isAsGuessed || (await registry.predictor(predictor.name)) !== predictor) continue;
+    const { rollout } = assignments;
+    const read = { predictor, version, assignment: assigned, rollout, certificate, options };
+    const standing = { userId, user: certificate.user(userId, predictor.name), candidates: [] };
+    answers.set(userId, fallBack(read, standing, 'requested', outcome));
+  }
+  return { answers, failuresAt: (assigned, now) => (isSamePlace(demand, assigned, now) ? failures : undefined) };
+}
+
+/** Whether what was inferred for an arm is what is assigned. */
+function isSamePlace({ place, group }: Demand, assigned: Assignment, history: string): boolean {
+  return (
+    place.history === history &&
+    group.assignment.modelVersionId === assigned.modelVersionId &&
+    group.assignment.overlayFloor === assigned.overlayFloor
+  );
+}
+
+function together(demands: readonly Demanded[]): Demanded {
+  return {
+    answers: new Map(demands.flatMap(({ answers }) => [...answers])),
+    failuresAt(assignment, history) {
+      const failures = demands.flatMap((one) => [...(one.failuresAt(assignment, history) ?? [])]);
+      return failures.length > 0 ? new Map(failures) : undefined;
+    },
+  };
+}

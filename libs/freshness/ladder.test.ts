@@ -1,0 +1,197 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { everybodyIn } from './certificate.ts';
+import {
+  ASSIGNMENT,
+  HISTORY,
+  inGeneration,
+  inOverlay,
+  MAX_AGE_MS,
+  NOW,
+  readOf,
+  scoreBytes,
+  standingOf,
+} from './certified-read.fixture.ts';
+import { TandemError } from './errors.ts';
+import type { FeatureBatch } from './features.ts';
+import { fallBack, unverifiedAnswer } from './ladder.ts';
+import type { LiveFailureReason, LiveOutcome } from './live-predictor.ts';
+import type { FreshnessPolicy } from './predictor.ts';
+
+const predicted: LiveOutcome = {
+  kind: 'predicted',
+  outputs: scoreBytes(0.9),
+  contextVersion: 6,
+  computedAt: NOW + 10,
+  kept: true,
+  certificate: readOf().certificate,
+  inputs: { batch: {} as FeatureBatch, row: 0 },
+};
+const noFeatures: LiveOutcome = { kind: 'no_features' };
+const failed = (reason: LiveFailureReason): LiveOutcome => ({
+  kind: 'failed',
+  reason,
+  detail: 'why',
+});
+
+/** What a user with a stale and a foreign candidate is answered, in a few words. */
+function answerTo(outcome: LiveOutcome | undefined, policy: Partial<FreshnessPolicy> = {}, options = {}) {
+  const standing = standingOf([inGeneration(3), inOverlay(9, { overlayFloor: 2 })]);
+  const result = fallBack(readOf(policy, options), standing, 'context_newer', outcome);
+  return result instanceof TandemError
+    ? result.code
+    : `${result.source} ${result.reason} ${result.prediction.score} of ${result.forwarded}`;
+}
+
+describe('the ladder', () => {
+  it('answers live with the reason why the stored one did not do', () => {
+    expect(answerTo(predicted)).toBe('live context_newer 0.9 of context_newer');
+    const result = fallBack(readOf(), standingOf([inGeneration(3)]), 'context_newer', predicted);
+    expect(result).toMatchObject({ contextVersion: 6, predictedFromContextVersion: 6, hit: false, kept: true });
+  });
+
+  it('serves nothing older than the caller’s max-age, also where live fails', () => {
+    expect(answerTo(failed('live_failed'), {}, { maxAge: 0 })).toBe('default live_failed 0.2 of context_newer');
+    expect(answerTo(failed('live_failed'), { default: null }, { maxAge: 0 })).toBe('live_failed');
+    expect(answerTo(failed('live_failed'), {}, { maxAge: 3_600 })).toBe('stale live_failed 3 of context_newer');
+  });
+
+  it('goes from live to stale to default to an error, and each rung says why live was not reached', () => {
+    expect(answerTo(failed('live_timeout'))).toBe('stale live_timeout 3 of context_newer');
+    expect(answerTo(failed('overloaded'), { onLiveFailure: 'default' })).toBe(
+      'default overloaded 0.2 of context_newer',
+    );
+    expect(answerTo(failed('live_failed'), { onLiveFailure: 'default', default: null })).toBe('live_failed');
+    expect(answerTo(failed('overloaded'), { onLiveFailure: 'error' })).toBe('overloaded');
+  });
+
+  it('goes on to the default where nothing that is stored may be served', () => {
+    const standing = standingOf([inOverlay(9, { overlayFloor: 2 })]);
+    expect(fallBack(readOf(), standing, 'missing', failed('live_failed'))).toMatchObject({ source: 'default' });
+  });
+
+  it('answers where live inference is switched off with the stored one, for the reason that it did not do', () => {
+    expect(answerTo(undefined)).toBe('stale context_newer 3 of context_newer');
+    expect(answerTo(undefined, { onLiveFailure: 'error' })).toBe('no_prediction');
+  });
+
+  it('knows nothing of a user without a feature row, unless a stored one may be served as stale', () => {
+    expect(answerTo(noFeatures)).toBe('stale missing 3 of context_newer');
+    expect(answerTo(noFeatures, { onLiveFailure: 'default' })).toBe('unknown_user');
+    expect(answerTo(noFeatures, { onLiveFailure: 'error' })).toBe('unknown_user');
+    expect(fallBack(readOf(), standingOf([]), 'missing', noFeatures)).toMatchObject({ code: 'unknown_user' });
+  });
+
+  it('never answers for a user who is erased', () => {
+    expect(answerTo({ kind: 'erased' })).toBe('unknown_user');
+  });
+
+  it('gives a caller who demands a context neither an older prediction nor the default', () => {
+    const minContext = { history: HISTORY, version: 4 };
+    expect(answerTo(failed('live_timeout'), {}, { minContext })).toBe('live_timeout');
+    expect(answerTo(failed('live_timeout'), {}, { minContext: { ...minContext, version: 3 } })).toMatch(/^stale/);
+  });
+
+  it('serves the newest context of the stored ones, and passes over a damaged one', () => {
+    const candidates = [inGeneration(2), inOverlay(4)];
+    expect(fallBack(readOf(), standingOf(candidates), 'missing', failed('live_failed'))).toMatchObject({
+      predictedFromContextVersion: 4,
+    });
+    const damaged = [inGeneration(2), inOverlay(4, { outputs: Buffer.alloc(3) })];
+    expect(fallBack(readOf(), standingOf(damaged), 'missing', failed('live_failed'))).toMatchObject({
+      source: 'stale',
+      predictedFromContextVersion: 2,
+    });
+  });
+
+  it('names a user’s unusable features, and says of no time that it would help', () => {
+    const features = Array.from({ length: 12 }, (_, i) => `f${i}`);
+    const outcome: LiveOutcome = { kind: 'failed', reason: 'features_unusable', detail: 'f0 is "secret"', features };
+    const result = fallBack(readOf({ onLiveFailure: 'error' }), standingOf([]), 'missing', outcome) as TandemError;
+    expect(result).toMatchObject({ code: 'features_unusable', retryAfter: undefined, detail: 'f0 is "secret"' });
+    expect(result.message).toContain('User 42');
+    expect(result.message).toContain('features f0, f1, f2, f3, f4, f5, f6, f7, f8, f9 and 2 more');
+    expect(`${result.message}${result.remedy}`).not.toContain('secret');
+    expect(answerTo(outcome)).toBe('stale features_unusable 3 of context_newer');
+    expect(answerTo(outcome, { onLiveFailure: 'default' })).toBe('default features_unusable 0.2 of context_newer');
+  });
+
+  it('names the output that is no number, and no time to try again', () => {
+    const outcome: LiveOutcome = { kind: 'failed', reason: 'output_unusable', detail: 'output score is NaN' };
+    const result = fallBack(readOf({ onLiveFailure: 'error' }), standingOf([]), 'missing', outcome) as TandemError;
+    expect(result).toMatchObject({ code: 'output_unusable', retryAfter: undefined });
+    expect(result.message).toBe('User 42 cannot be predicted: output score is NaN.');
+    expect(result.remedy).not.toContain('again');
+    expect(answerTo(outcome)).toBe('stale output_unusable 3 of context_newer');
+    expect(answerTo(outcome, { onLiveFailure: 'default' })).toBe('default output_unusable 0.2 of context_newer');
+  });
+
+  it('tells when to try again in every other error, and never what is for the log alone', () => {
+    const result = fallBack(readOf({ onLiveFailure: 'error' }), standingOf([]), 'missing', failed('live_failed'));
+    expect(result).toMatchObject({ retryAfter: 1, detail: 'why' });
+    expect((result as TandemError).message).not.toContain('why');
+  });
+
+  it('serves no rung that is switched off, nothing foreign or erased, and calls nothing fresh: for all states', () => {
+    const small = fc.nat({ max: 6 });
+    const candidate = fc
+      .record({ label: small, overlay: fc.boolean(), fits: fc.boolean(), age: fc.nat({ max: 2 * MAX_AGE_MS }) })
+      .map(({ label, overlay, fits, age }) => {
+        const changes = { computedAt: NOW - age, ...(fits ? {} : { modelVersionId: 'm1' }) };
+        return overlay ? inOverlay(label, changes) : inGeneration(label, changes);
+      });
+    const outcome = fc.constantFrom(undefined, noFeatures, failed('live_failed'), failed('live_timeout'));
+    fc.assert(
+      fc.property(
+        fc.array(candidate, { maxLength: 3 }),
+        fc.record({ touched: small, beyond: small, deletedVersion: small }),
+        fc.constantFrom('stale', 'default', 'error'),
+        fc.constantFrom(null, { score: 0.2 }),
+        fc.constantFrom(null, { history: HISTORY, version: 3 }),
+        outcome,
+        (candidates, { touched, beyond, deletedVersion }, onLiveFailure, declared, minContext, live) => {
+          const standing = standingOf(candidates, { touched, version: touched + beyond, deletedVersion });
+          const read = readOf({ onLiveFailure, default: declared }, { minContext });
+          const result = fallBack(read, standing, 'missing', live);
+          if (result instanceof TandemError) return;
+          expect(['stale', 'default']).toContain(result.source);
+          if (result.source === 'default') {
+            expect([onLiveFailure === 'error', minContext, live?.kind === 'no_features']).toEqual([false, null, false]);
+            expect(result.prediction).toEqual(declared);
+            return;
+          }
+          const label = result.predictedFromContextVersion ?? -1;
+          expect(onLiveFailure).toBe('stale');
+          if (deletedVersion > 0) expect(label).toBeGreaterThan(deletedVersion);
+          expect(label).toBeGreaterThanOrEqual(minContext?.version ?? 0);
+          expect(candidates.some((one) => one.contextVersion === label && one.modelVersionId === 'm2')).toBe(true);
+        },
+      ),
+      { numRuns: 2_000 },
+    );
+  });
+});
+
+describe('an unverified answer', () => {
+  const known = { assignments: everybodyIn(ASSIGNMENT), history: HISTORY };
+  const answer = (...candidates: Parameters<typeof unverifiedAnswer>[3]) =>
+    unverifiedAnswer('42', readOf().version, known, candidates);
+
+  it('is the newest context of what fits, said to be stale and unverified, with no version that nobody certified', () => {
+    expect(answer(inGeneration(2), inOverlay(4))).toMatchObject({
+      source: 'stale',
+      reason: 'unverified',
+      prediction: { score: 4 },
+      contextVersion: null,
+      history: null,
+      predictedFromContextVersion: 4,
+    });
+  });
+
+  it('is none of another generation, model version, history or floor than was last assigned', () => {
+    expect(answer(inGeneration(9, { generationId: 'g6' }))).toBeUndefined();
+    expect(answer(inGeneration(9, { modelVersionId: 'm1' }))).toBeUndefined();
+    expect(answer(inOverlay(9, { history: 'b'.repeat(16) }))).toBeUndefined();
+    expect(answer(inGeneration(2), inOverlay(9, { overlayFloor: 2 }))).toMatchObject({ prediction: { score: 2 } });
+  });
+});

@@ -1,0 +1,171 @@
+/**
+ * The rungs below fresh: live → stale → default → an error that says when to try again. Each rung can be switched off
+ * per predictor, and an answer always says which rung it comes from.
+ */
+import {
+  type Answer,
+  place,
+  predictionOf,
+  type ReadResult,
+  type Reason,
+  storedAnswer,
+  wholeSeconds,
+} from './answer.ts';
+import type { Assignments } from './certificate.ts';
+import type { CertifiedRead, Standing } from './certified-read.ts';
+import { TandemError } from './errors.ts';
+import { fits, isFresh, isRuledOut, isServableAsStale, judge } from './judge.ts';
+import { type LiveOutcome, NO_ROOM, OVER_QUOTA } from './live-predictor.ts';
+import { decodeOutputs } from './outputs.ts';
+import type { ModelVersion } from './predictor.ts';
+import { featuresFailed, featuresUnusable, notFound, outputUnusable, overLiveLimit } from './read-errors.ts';
+import type { StoredPrediction } from './stored-prediction.ts';
+
+/** The answer of a user whom no fresh candidate could answer, given what live inference made of it. */
+export function fallBack(
+  read: CertifiedRead,
+  standing: Standing,
+  why: Reason,
+  outcome: LiveOutcome | undefined,
+): ReadResult {
+  const { onLiveFailure } = read.predictor.policy.freshness;
+  if (outcome?.kind === 'predicted') return liveAnswer(read, standing, why, outcome);
+  if (outcome?.kind === 'erased') return notFound(standing.userId);
+  if (outcome?.kind === 'no_features') {
+    // Without a feature row a stored prediction may still be served, said to be stale; else nobody knows the user.
+    const stored = onLiveFailure === 'stale' ? staleAnswer(read, standing, 'missing', why) : undefined;
+    return stored ?? notFound(standing.userId);
+  }
+  const reason = outcome?.kind === 'failed' ? outcome.reason : why;
+  const lower =
+    (onLiveFailure === 'stale' ? staleAnswer(read, standing, reason, why) : undefined) ??
+    (onLiveFailure === 'error' || read.options.minContext ? undefined : defaultAnswer(read, standing, reason, why));
+  return lower ?? noPrediction(reason, outcome, standing.userId);
+}
+
+function liveAnswer(
+  read: CertifiedRead,
+  standing: Standing,
+  why: Reason,
+  outcome: Extract<LiveOutcome, { kind: 'predicted' }>,
+): Answer {
+  const { certificate, version } = read;
+  const candidate = {
+    computedAt: outcome.computedAt,
+    contextVersion: outcome.contextVersion,
+    layer: 'overlay' as const,
+  };
+  return {
+    ...place(standing.userId, read, candidate),
+    prediction: decodeOutputs(version.outputs, outcome.outputs),
+    source: 'live',
+    reason: why,
+    ageSeconds: 0,
+    // The features were read after the certificate: their version may already be newer.
+    contextVersion: Math.max(standing.user.version, outcome.contextVersion),
+    history: certificate.history,
+    hit: false,
+    kept: outcome.kept,
+    forwarded: why,
+    inputs: outcome.inputs,
+  };
+}
+
+function staleAnswer(read: CertifiedRead, standing: Standing, reason: Reason, why: Reason): Answer | undefined {
+  const { assignment, certificate, predictor, options } = read;
+  let best: Answer | undefined;
+  for (const candidate of standing.candidates) {
+    if (isRuledOut(candidate, certificate, options)) continue;
+    const state = judge(candidate, standing.user, assignment, certificate, predictor.policy.freshness);
+    if (!isServableAsStale(state) && !isFresh(state)) continue;
+    if (best && candidate.contextVersion <= (best.predictedFromContextVersion ?? -1)) continue;
+    best = storedAnswer(read, standing, candidate, 'stale', reason) ?? best;
+  }
+  return best && { ...best, forwarded: why };
+}
+
+function defaultAnswer(read: CertifiedRead, standing: Standing, reason: Reason, why: Reason): Answer | undefined {
+  const { assignment, certificate, predictor } = read;
+  const prediction = predictor.policy.freshness.default;
+  if (!prediction) return undefined;
+  return {
+    predictor: predictor.name,
+    userId: standing.userId,
+    prediction,
+    source: 'default',
+    reason,
+    modelNumber: assignment.modelNumber,
+    variant: assignment.arm,
+    rollout: read.rollout?.servedTo(standing.userId) ?? null,
+    generationNumber: null,
+    computedAt: null,
+    ageSeconds: null,
+    contextVersion: standing.user.version,
+    predictedFromContextVersion: null,
+    history: certificate.history,
+    hit: false,
+    kept: false,
+    forwarded: why,
+  };
+}
+
+/** The end of the ladder. */
+export function noPrediction(reason: Reason, outcome: LiveOutcome | undefined, userId: string): TandemError {
+  if (outcome === OVER_QUOTA) return overLiveLimit();
+  if (outcome === NO_ROOM) return OVERLOADED;
+  if (outcome?.kind === 'failed' && reason === 'features_failed') return featuresFailed(userId, outcome.detail);
+  if (outcome?.kind === 'failed' && reason === 'features_unusable') {
+    return featuresUnusable(userId, outcome.features ?? [], outcome.detail);
+  }
+  if (outcome?.kind === 'failed' && reason === 'output_unusable') return outputUnusable(userId, outcome.detail);
+  return errorOf(reason, outcome);
+}
+
+function errorOf(reason: Reason, outcome: LiveOutcome | undefined): TandemError {
+  const code =
+    reason === 'overloaded' || reason === 'live_timeout' || reason === 'live_failed' ? reason : 'no_prediction';
+  return new TandemError(code, `No fresh prediction, and nothing below it may be served (${reason}).`, {
+    retryAfter: 1,
+    remedy:
+      'try again after the time in Retry-After; freshness.onLiveFailure and freshness.default say what may be served instead',
+    detail: outcome?.kind === 'failed' ? outcome.detail : undefined,
+  });
+}
+
+/** Made once: it is all that many a read costs, and the stack of each would be most of that. */
+const OVERLOADED = errorOf('overloaded', NO_ROOM);
+
+/** Where a predictor's answers are to be found, as Postgres last said. */
+export interface KnownPlace {
+  readonly assignments: Assignments;
+  readonly history: string;
+}
+
+/** What may be said while Postgres does not answer: a stored answer that fits what it last said, never called fresh. */
+export function unverifiedAnswer(
+  userId: string,
+  version: ModelVersion,
+  { assignments, history }: KnownPlace,
+  candidates: readonly StoredPrediction[],
+): Answer | undefined {
+  const assignment = assignments.of(userId);
+  const ours = candidates.filter((candidate) => fits(candidate, assignment, history));
+  const best = ours.reduce<StoredPrediction | undefined>(
+    (newest, candidate) => (newest && newest.contextVersion >= candidate.contextVersion ? newest : candidate),
+    undefined,
+  );
+  const prediction = best && predictionOf(version, best);
+  if (!best || !prediction) return undefined;
+  return {
+    ...place(userId, { assignment, rollout: assignments.rollout }, best),
+    prediction,
+    source: 'stale',
+    reason: 'unverified',
+    ageSeconds: wholeSeconds(Date.now() - best.computedAt),
+    contextVersion: null,
+    history: null,
+    hit: true,
+    kept: false,
+    forwarded: 'unverified',
+  };
+}

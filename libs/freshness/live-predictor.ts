@@ -1,0 +1,90 @@
+/** Port: live inference as the reader asks for it, what becomes of each user's, and why it failed where it did. */
+
+import type { Assignment, Certificate } from './certificate.ts';
+import type { FeatureBatch } from './features.ts';
+import type { ModelVersion } from './predictor.ts';
+
+/**
+ * - `live_timeout`: the time ran out, whatever took it.
+ * - `live_failed`: the model crashed, or refused the input.
+ * - `features_unusable`: the model cannot take the user's features until they change.
+ * - `output_unusable`: the model gives NaN or another value that is no prediction, until features or model change.
+ */
+export type LiveFailureReason =
+  | 'features_failed'
+  | 'live_failed'
+  | 'features_unusable'
+  | 'output_unusable'
+  | 'live_timeout'
+  | 'overloaded';
+
+/** What the model was given for one user: a row of the features that were read for several. */
+export interface InferenceInputs {
+  readonly batch: FeatureBatch;
+  readonly row: number;
+}
+
+export type LiveOutcome =
+  | {
+      readonly kind: 'predicted';
+      readonly outputs: Buffer;
+      readonly contextVersion: number;
+      readonly computedAt: number;
+      readonly kept: boolean;
+      /** Of the statement that read the features: it speaks of this user. */
+      readonly certificate: Certificate;
+      readonly inputs: InferenceInputs;
+    }
+  | { readonly kind: 'no_features' }
+  | { readonly kind: 'erased' }
+  | {
+      readonly kind: 'failed';
+      readonly reason: LiveFailureReason;
+      readonly detail: string;
+      /** The names of the features that are unusable, where it is they. */
+      readonly features?: readonly string[];
+    };
+
+export const NO_FEATURES: LiveOutcome = Object.freeze({ kind: 'no_features' });
+
+/** The caller has used up its own limit of live inferences. */
+export const OVER_QUOTA: LiveOutcome = Object.freeze({
+  kind: 'failed',
+  reason: 'overloaded',
+  detail: "the caller's limit of live inferences is used up",
+});
+
+/** Refused before anything was asked for: it would have come too late. */
+export const NO_ROOM: LiveOutcome = Object.freeze({
+  kind: 'failed',
+  reason: 'overloaded',
+  detail: 'more users wait for the model than it can answer in time',
+});
+
+/** Whether nothing was asked of any store, nor of the model. */
+export function isRefusal(outcome: LiveOutcome): boolean {
+  return outcome === NO_ROOM || outcome === OVER_QUOTA;
+}
+
+export interface LiveReader {
+  readonly userId: string;
+  /** The least label that this reader may take. */
+  readonly minVersion: number;
+  /** `no-cache`: only a statement sent after this reader came will do. */
+  readonly fresh: boolean;
+}
+
+export interface LiveRequest {
+  readonly version: ModelVersion;
+  readonly assignment: Assignment;
+  readonly history: string;
+  readonly timeoutMs: number;
+  /** Whether the predictor infers live at all. */
+  readonly enabled: boolean;
+  readonly readers: readonly LiveReader[];
+}
+
+export interface LivePredictor {
+  /** An outcome for each reader; empty where live inference is switched off. Never rejects. */
+  predict(request: LiveRequest): Promise<ReadonlyMap<string, LiveOutcome>>;
+}

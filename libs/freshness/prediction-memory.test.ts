@@ -1,0 +1,90 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { inGeneration } from './certified-read.fixture.ts';
+import { createHeldPredictions, HALF_LIFE_MS } from './prediction-memory.ts';
+
+const { outputs: _outputs, ...label } = inGeneration(0);
+const held = (score: number) => ({ label, prediction: { score } });
+/** Of one such prediction, as it is counted. */
+const BYTES = 750 + 2 + 16;
+
+afterEach(() => void vi.useRealTimers());
+
+describe('createHeldPredictions', () => {
+  it('finds what was kept, by generation and user, until it is forgotten', () => {
+    const memory = createHeldPredictions({ maxBytes: 1e6 });
+    memory.keep('g1', '1', held(1));
+    memory.keep('g1', '2', held(2));
+    memory.keep('g2', '1', held(3));
+    expect(memory.find('g1', '1')?.prediction).toEqual({ score: 1 });
+    expect(memory.find('g2', '1')?.prediction).toEqual({ score: 3 });
+    expect(memory.find('g2', '2')).toBeUndefined();
+    memory.forget('g1', '1');
+    expect(memory.find('g1', '1')).toBeUndefined();
+    expect(memory.find('g1', '2')?.prediction).toEqual({ score: 2 });
+  });
+
+  it('forgets a user of every generation, and nobody else', () => {
+    const memory = createHeldPredictions({ maxBytes: 1e6 });
+    for (const generation of ['g1', 'g2']) for (const user of ['1', '2']) memory.keep(generation, user, held(1));
+    memory.forgetUser('1');
+    expect(memory.find('g1', '1') ?? memory.find('g2', '1')).toBeUndefined();
+    expect(memory.size()).toBe(2);
+  });
+
+  it('forgets what nobody has read for a while as well', () => {
+    vi.useFakeTimers();
+    const memory = createHeldPredictions({ maxBytes: 1e6 });
+    for (const user of ['1', '2', '3']) memory.keep('g1', user, held(1));
+    vi.advanceTimersByTime(HALF_LIFE_MS);
+    memory.forgetUser('1');
+    memory.forget('g1', '2');
+    expect(memory.size()).toBe(1);
+    expect(memory.find('g1', '3')).toBeDefined();
+  });
+
+  it('holds no more than its bound, and of that what was read last', () => {
+    const memory = createHeldPredictions({ maxBytes: 20 * BYTES });
+    for (let user = 10; user < 1_000; user++) {
+      memory.keep('g', String(user), held(user));
+      if (user > 10) expect(memory.find('g', '10')?.prediction).toEqual({ score: 10 });
+    }
+    const found = Array.from({ length: 990 }, (_, i) => memory.find('g', String(i + 10))).filter(Boolean);
+    expect(found.length).toBeGreaterThan(5);
+    expect(found.length).toBeLessThanOrEqual(20);
+  });
+
+  it('lets go of what nobody reads by the clock alone, though nothing is read or kept', () => {
+    vi.useFakeTimers();
+    const memory = createHeldPredictions({ maxBytes: 1e6 });
+    memory.keep('g', 'erased elsewhere', held(1));
+    memory.keep('g', 'read', held(2));
+    for (let turn = 0; turn < 3; turn++) {
+      vi.advanceTimersByTime(HALF_LIFE_MS);
+      expect(memory.find('g', 'read')).toBeDefined();
+    }
+    expect(memory.find('g', 'erased elsewhere')).toBeUndefined();
+    vi.advanceTimersByTime(2 * HALF_LIFE_MS);
+    expect(memory.find('g', 'read')).toBeUndefined();
+    // Where nothing is held nothing ticks either, until something is.
+    vi.advanceTimersByTime(HALF_LIFE_MS);
+    expect(vi.getTimerCount()).toBe(0);
+    memory.keep('g', 'again', held(3));
+    expect(vi.getTimerCount()).toBe(1);
+  });
+
+  it('shares one label among the users of a chunk, and keeps another where it is another', () => {
+    const memory = createHeldPredictions({ maxBytes: 1e6 });
+    memory.keep('g', '1', { label: { ...label }, prediction: { score: 1 } });
+    memory.keep('g', '2', { label: { ...label }, prediction: { score: 2 } });
+    memory.keep('g', '3', { label: { ...label, contextVersion: 5 }, prediction: { score: 3 } });
+    expect(memory.find('g', '2')?.label).toBe(memory.find('g', '1')?.label);
+    expect(memory.find('g', '3')?.label).toEqual({ ...label, contextVersion: 5 });
+    expect(memory.find('g', '2')?.label).toEqual(label);
+  });
+
+  it('without room holds nothing', () => {
+    const memory = createHeldPredictions({ maxBytes: 0 });
+    memory.keep('g', '1', held(1));
+    expect(memory.find('g', '1')).toBeUndefined();
+  });
+});

@@ -1,0 +1,148 @@
+/**
+ * Predictions of generations that a read found fresh, held in this process's memory, so that the next read of the same
+ * user need not ask Redis. What is held is a candidate like any other and proves nothing: every read of it is judged
+ * under a certificate of its own. Only generations are held, which never change; the overlay does, and lies elsewhere.
+ *
+ * The bound is kept by two halves: what is read moves to the young one, and once that is full it becomes the old one and
+ * the old one is dropped (the algorithm of the package hashlru). A timer turns them as well, whether anything is read or
+ * not: what nobody reads leaves, so that no user's prediction stays here for long after an erasure that was committed
+ * elsewhere, or after another publication. A read of an erased user makes it leave at once.
+ */
+import type { HeldPrediction } from './answer.ts';
+import type { Prediction } from './predictor.ts';
+import type { Label } from './stored-prediction.ts';
+
+export interface HeldPredictions {
+  find(generationId: string, userId: string): HeldPrediction | undefined;
+  /** @returns what is held now: the one given, or one that is equal to it; undefined where there is no room */
+  keep(generationId: string, userId: string, held: HeldPrediction): HeldPrediction | undefined;
+  forget(generationId: string, userId: string): void;
+  /** Of every generation. */
+  forgetUser(userId: string): void;
+  /** How many are held. */
+  size(): number;
+}
+
+export interface HeldPredictionsOptions {
+  /** Of memory, as far as it can be told; 0: nothing is held. */
+  readonly maxBytes: number;
+}
+
+/** What nobody reads is dropped after one to two of these, by the clock alone. */
+export const HALF_LIFE_MS = 300_000;
+/** Measured with one score a user and ids of 8 digits: prediction, the texts of its last answer, a place in the map. */
+const ENTRY_BYTES = 750;
+
+/** Of one generation. */
+interface Users {
+  readonly held: Map<string, HeldPrediction>;
+  /** By when their features were read: a chunk of users has one label, but for the few with a context. */
+  readonly labels: Map<number, Label>;
+}
+
+export function createHeldPredictions({ maxBytes }: HeldPredictionsOptions): HeldPredictions {
+  let young = new Map<string, Users>();
+  let old = new Map<string, Users>();
+  let youngBytes = 0;
+  let turning: NodeJS.Timeout | undefined;
+
+  function turn(): void {
+    old = young;
+    young = new Map();
+    youngBytes = 0;
+  }
+
+  function turnByTheClock(): void {
+    turn();
+    if (old.size > 0) return;
+    clearInterval(turning);
+    turning = undefined;
+  }
+
+  function keep(generationId: string, userId: string, held: HeldPrediction): HeldPrediction | undefined {
+    const bytes = bytesOf(userId, held.prediction);
+    if (2 * bytes > maxBytes) return undefined;
+    // It keeps no process alive that has nothing else to do.
+    turning ??= setInterval(turnByTheClock, HALF_LIFE_MS).unref();
+    if (youngBytes + bytes > maxBytes / 2) turn();
+    let users = young.get(generationId);
+    if (!users) {
+      users = { held: new Map(), labels: new Map() };
+      young.set(generationId, users);
+    }
+    if (!users.held.has(userId)) youngBytes += bytes;
+    const kept = withSharedLabel(users.labels, held);
+    users.held.set(userId, kept);
+    return kept;
+  }
+
+  return {
+    keep,
+    find(generationId, userId) {
+      const recent = young.get(generationId)?.held.get(userId);
+      if (recent) return recent;
+      const users = old.get(generationId);
+      const earlier = users?.held.get(userId);
+      if (!earlier) return undefined;
+      users?.held.delete(userId);
+      return keep(generationId, userId, earlier) ?? earlier;
+    },
+    forget(generationId, userId) {
+      young.get(generationId)?.held.delete(userId);
+      old.get(generationId)?.held.delete(userId);
+    },
+    forgetUser(userId) {
+      for (const half of [young, old]) for (const { held } of half.values()) held.delete(userId);
+    },
+    size: () => sizeOf(young) + sizeOf(old),
+  };
+}
+
+function sizeOf(half: ReadonlyMap<string, Users>): number {
+  let size = 0;
+  for (const { held } of half.values()) size += held.size;
+  return size;
+}
+
+function withSharedLabel(labels: Map<number, Label>, held: HeldPrediction): HeldPrediction {
+  const { label } = held;
+  const known = labels.get(label.computedAt);
+  if (known === label) return held;
+  if (!known) labels.set(label.computedAt, label);
+  else if (areEqual(known, label)) return { ...held, label: known };
+  return held;
+}
+
+function areEqual(one: Label, other: Label): boolean {
+  return (
+    one.contextVersion === other.contextVersion &&
+    one.computedAt === other.computedAt &&
+    one.layer === other.layer &&
+    one.source === other.source &&
+    one.modelVersionId === other.modelVersionId &&
+    one.generationId === other.generationId &&
+    one.history === other.history &&
+    one.overlayFloor === other.overlayFloor
+  );
+}
+
+/** Holds nothing. */
+export const NOTHING_HELD: HeldPredictions = Object.freeze({
+  find: nothing,
+  keep: nothing,
+  forget: nothing,
+  forgetUser: nothing,
+  size: () => 0,
+});
+
+function nothing(): undefined {}
+
+function bytesOf(userId: string, prediction: Prediction): number {
+  let bytes = ENTRY_BYTES + 2 * userId.length;
+  for (const value of Object.values(prediction)) {
+    if (typeof value === 'object') bytes += 16 * value.length;
+    else if (typeof value === 'string') bytes += 2 * value.length;
+    else bytes += 16;
+  }
+  return bytes;
+}

@@ -1,0 +1,181 @@
+/**
+ * Reads with predictions in memory. The table of `mutants` at the end is the test of this test: readers that believe
+ * their memory without asking, or ask and do not listen, are caught by the same steps that the real one passes.
+ */
+
+import {
+  createPredictionWorld,
+  inShort,
+  PREDICTOR,
+  type PredictionWorld,
+} from '@tandem/prediction/prediction-world.fixture';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Certificate } from './certificate.ts';
+import { createHeldPredictions, type HeldPredictions } from './prediction-memory.ts';
+import { PLAIN_READ, type ReadOptions } from './read-options.ts';
+import type { PredictionReader, PredictionReaderDependencies } from './reader.ts';
+import type { OnlinePredictions } from './stored-prediction.ts';
+
+let world: PredictionWorld;
+beforeAll(async () => {
+  world = await createPredictionWorld({ users: 40 });
+});
+beforeEach(() => world.adoptWith());
+afterAll(() => world?.close());
+
+/** A reader with a memory, and whom it asked Redis for. */
+function createReader(parts: Partial<PredictionReaderDependencies> = {}) {
+  const asked: string[] = [];
+  const online: OnlinePredictions = {
+    serverId: () => world.online.serverId(),
+    toldOfErasures: () => world.online.toldOfErasures(),
+    find(assignment, userIds) {
+      asked.push(...userIds);
+      return world.online.find(assignment, userIds);
+    },
+  };
+  const memory = createHeldPredictions({ maxBytes: 1e6 });
+  const read = world.createReader({ online, memory, ...parts });
+  const short = async (userIds: readonly string[], options: Partial<ReadOptions> = {}) =>
+    (await read(PREDICTOR, userIds, { ...PLAIN_READ, ...options })).map(inShort);
+  return { asked, memory, read, short };
+}
+
+describe('a prediction in memory', () => {
+  it('answers as Redis would, and Redis is asked for the others alone', async () => {
+    await world.run({ kind: 'all' });
+    const { asked, read, short } = createReader();
+    await short(['1', '2']);
+    const [fromRedis] = await read(PREDICTOR, ['3'], PLAIN_READ);
+    asked.length = 0;
+    expect(await short(['1', '2', '3', '4', '1'])).toEqual(Array(5).fill('batch fresh 0'));
+    expect(asked).toEqual(['4']);
+    const [fromMemory] = await read(PREDICTOR, ['3'], PLAIN_READ);
+    const { held, ageSeconds, ...answer } = fromMemory as Exclude<typeof fromMemory, Error | undefined>;
+    expect(held).toBeDefined();
+    expect(ageSeconds).toBeGreaterThanOrEqual(0);
+    expect(fromRedis).toMatchObject(answer);
+  });
+
+  it('gives way to an event, and to what was stored since', async () => {
+    await world.run({ kind: 'all' });
+    const { short } = createReader();
+    await short(['5', '6']);
+    await world.change('5');
+    expect(await short(['5', '6'], { maxStale: 60 })).toEqual(['stale context_newer 0', 'batch fresh 0']);
+    expect(await short(['5', '6'])).toEqual(['live context_newer 0.1', 'batch fresh 0']);
+    expect(await short(['5'])).toEqual(['live fresh 0.1']);
+    // Another process' answer in the overlay is the fresh one, also for a caller who takes a stale one.
+    expect(await short(['5'], { maxStale: 60 })).toEqual(['live fresh 0.1']);
+  });
+
+  it('of an erased user is answered to nobody, readmitted or not, and is not kept', async () => {
+    await world.run({ kind: 'all' });
+    const { memory, short } = createReader();
+    await short(['7']);
+    const { generation } = (await world.authority.certify([])).assignments(PREDICTOR)?.stable ?? {};
+    expect(memory.find(generation?.id ?? '', '7')).toBeDefined();
+    await world.erase('7');
+    expect(await short(['7'], { maxStale: 60 })).toEqual(['unknown_user']);
+    expect(memory.find(generation?.id ?? '', '7')).toBeUndefined();
+    await world.readmit('7');
+    expect(await short(['7'], { maxStale: 60 })).toEqual(['live missing 0']);
+  });
+
+  it('gives way to another generation, and answers again after a rollback', async () => {
+    await world.run({ kind: 'all' });
+    const { short } = createReader();
+    await short(['8']);
+    await world.change('8');
+    await world.run({ kind: 'all' });
+    expect(await short(['8'])).toEqual(['batch fresh 0.1']);
+    await short(['9']);
+    await world.generations.rollBack({ predictor: PREDICTOR, to: null, actor: 'test' });
+    expect(await short(['8', '9'])).toEqual(['live context_newer 0.1', 'batch fresh 0']);
+  });
+
+  it('is no answer to who demands an inference, and is not offered while Postgres does not answer', async () => {
+    await world.run({ kind: 'all' });
+    await world.keepErased.round();
+    let isDown = false;
+    const { asked, short } = createReader({
+      authority: { certify: (ids) => (isDown ? Promise.reject(new Error('down')) : world.authority.certify(ids)) },
+    });
+    await short(['10', '11']);
+    expect(await short(['10'], { noCache: true })).toEqual(['live requested 0']);
+    isDown = true;
+    asked.length = 0;
+    expect(await short(['10', '11'])).toEqual(['stale unverified 0', 'stale unverified 0']);
+    expect(asked).toEqual(['10', '11']);
+    // But for the count of erasures, without which nothing at all is served.
+    for (const layer of ['g:', 'o:']) await world.loseKeys(layer);
+    expect(await short(['10', '11'])).toEqual(['unavailable', 'unavailable']);
+  });
+});
+
+describe('a reader that believes its memory', () => {
+  /** What every read after an acknowledged event must not be: fresh, from before it. */
+  async function isCaught(read: PredictionReader, userId: string): Promise<boolean> {
+    const short = async () => inShort((await read(PREDICTOR, [userId], PLAIN_READ))[0]);
+    await short();
+    await world.change(userId);
+    return (await short()) === 'batch fresh 0';
+  }
+
+  it.each([
+    ['which judges it', (one: Certificate) => one, '20', false],
+    ['which skips the judgement of versions', withoutVersions, '21', true],
+    ['which believes an earlier certificate', firstOf(), '22', true],
+  ])('%s', async (_, mutate, userId, caught) => {
+    await world.run({ kind: 'all' });
+    const { read } = createReader({
+      authority: { certify: async (userIds) => mutate(await world.authority.certify(userIds)) },
+    });
+    expect(await isCaught(read, userId)).toBe(caught);
+  });
+
+  it('of which an entry lies about its version', async () => {
+    await world.run({ kind: 'all' });
+    const memory: HeldPredictions = createHeldPredictions({ maxBytes: 1e6 });
+    const lying: HeldPredictions = {
+      ...memory,
+      keep: (id, userId, { label, prediction }) =>
+        memory.keep(id, userId, { label: { ...label, contextVersion: 1_000 }, prediction }),
+    };
+    expect(await isCaught(createReader({ memory: lying }).read, '23')).toBe(true);
+    expect(await isCaught(createReader().read, '24')).toBe(false);
+  });
+
+  it('of which an entry passes for one of the generation in force', async () => {
+    await world.run({ kind: 'all' });
+    const memory = createHeldPredictions({ maxBytes: 1e6 });
+    const passing: HeldPredictions = {
+      ...memory,
+      keep: (_, userId, held) => memory.keep('any', userId, held),
+      find(generationId, userId) {
+        const held = memory.find('any', userId);
+        return held && { ...held, label: { ...held.label, generationId } };
+      },
+    };
+    const [deceived, right] = [createReader({ memory: passing }), createReader()];
+    for (const { short } of [deceived, right]) expect(await short(['25'])).toEqual(['batch fresh 0']);
+    // A feature that changes without an event is seen at the next run.
+    await world.pool.query('update counts set changes = 3 where user_id = 25');
+    await world.run({ kind: 'all' });
+    for (const { short } of [deceived, right]) await short(['26']);
+    expect(await deceived.short(['25'])).toEqual(['batch fresh 0']);
+    expect(await right.short(['25'])).toEqual(['batch fresh 0.3']);
+  });
+
+  function withoutVersions(certificate: Certificate): Certificate {
+    return { ...certificate, user: () => ({ version: 0, touched: 0, deletedVersion: 0 }) };
+  }
+
+  function firstOf() {
+    let first: Certificate | undefined;
+    return (certificate: Certificate) => {
+      first ??= certificate;
+      return first;
+    };
+  }
+});

@@ -1,0 +1,230 @@
+import { createEraseUser } from '@tandem/prediction/erasure/erase-user';
+import { contextToken } from '@tandem/prediction/events/events';
+import {
+  createPredictionWorld,
+  inShort,
+  PREDICTOR,
+  type PredictionWorld,
+} from '@tandem/prediction/prediction-world.fixture';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { NOTHING_HELD } from './prediction-memory.ts';
+import type { Predictor } from './predictor.ts';
+import { PLAIN_READ } from './read-options.ts';
+import type { PredictionReader } from './reader.ts';
+
+let world: PredictionWorld;
+let read: PredictionReader;
+let isAway: boolean;
+let serverId: string | null;
+/** Called when Postgres has answered, and the reader does not know it yet. */
+let whenCertified: () => void;
+let inMemory: Predictor | undefined;
+
+beforeAll(async () => {
+  world = await createPredictionWorld({ users: 20 });
+  await world.run({ kind: 'all' });
+});
+beforeEach(async () => {
+  await world.adoptWith();
+  isAway = false;
+  serverId = 'one';
+  whenCertified = () => {};
+  read = createProcess();
+});
+afterAll(() => world?.close());
+
+/** One of those that read, each with what it has heard of Postgres. */
+function createProcess(): PredictionReader {
+  const { authority, features, registry } = world;
+  const unlessAway = <T>(ask: () => Promise<T>) => (isAway ? Promise.reject(new Error('away')) : ask());
+  return world.createReader(
+    {
+      registry: {
+        ...registry,
+        // While Postgres is away it knows what it knew.
+        async predictor(name) {
+          if (!isAway) inMemory = (await registry.predictor(name)) ?? inMemory;
+          return inMemory;
+        },
+      },
+      authority: {
+        async certify(userIds) {
+          const certificate = await unlessAway(() => authority.certify(userIds));
+          whenCertified();
+          return certificate;
+        },
+      },
+      online: {
+        ...world.online,
+        serverId: () => serverId,
+        async toldOfErasures() {
+          const told = await world.online.toldOfErasures();
+          return told && serverId !== null ? { ...told, serverId } : null;
+        },
+      },
+    },
+    { features: { ...features, readUsers: (...asked) => unlessAway(() => features.readUsers(...asked)) } },
+  );
+}
+
+const short = async (userIds: readonly string[], options = PLAIN_READ) =>
+  (await read(PREDICTOR, userIds, options)).map(inShort);
+
+/** Postgres has answered this process once, and then no more. */
+async function loseSight(userIds: readonly string[] = ['1']): Promise<void> {
+  await short(userIds);
+  isAway = true;
+}
+
+describe('while Postgres does not answer', () => {
+  it('a stored answer is served as stale and unverified, and who has none is told to come again', async () => {
+    await loseSight();
+    expect(await short(['1', '9999', '2'])).toEqual(['stale unverified 0', 'unavailable', 'stale unverified 0']);
+    expect((await read(PREDICTOR, ['1'], PLAIN_READ))[0]).toMatchObject({
+      contextVersion: null,
+      history: null,
+      hit: true,
+      predictedFromContextVersion: 0,
+    });
+  });
+
+  it('nothing is served by a process that has never heard from it', async () => {
+    isAway = true;
+    expect(await short(['1'])).toEqual(['unavailable']);
+  });
+
+  it('nothing is served to a caller that demands more than what is stored: no-cache, a context', async () => {
+    await loseSight();
+    expect(await short(['1'], { ...PLAIN_READ, noCache: true })).toEqual(['unavailable']);
+    const minContext = { history: '0'.repeat(16), version: 0 };
+    expect(contextToken(minContext.history, 0)).toMatch(/\.0$/);
+    expect(await short(['1'], { ...PLAIN_READ, minContext })).toEqual(['unavailable']);
+  });
+
+  it('nothing is served where the predictor forbids it', async () => {
+    await world.adoptWith({ unverified: false });
+    await loseSight();
+    expect(await short(['1'])).toEqual(['unavailable']);
+  });
+
+  it('nothing is served from another Redis server than the one last seen beside it, until it answers again', async () => {
+    await loseSight();
+    serverId = 'two';
+    expect(await short(['1'])).toEqual(['unavailable']);
+    serverId = null;
+    expect(await short(['1'])).toEqual(['unavailable']);
+    serverId = 'one';
+    expect(await short(['1'])).toEqual(['stale unverified 0']);
+    isAway = false;
+    serverId = 'two';
+    await loseSight();
+    expect(await short(['1'])).toEqual(['stale unverified 0']);
+  });
+
+  it('nothing is served from a Redis server first seen once the certificate has come: its copy may be older', async () => {
+    whenCertified = () => {
+      serverId = 'two';
+    };
+    await loseSight();
+    expect(await short(['1'])).toEqual(['unavailable']);
+  });
+
+  it('nothing is served from Redis that a rollback has made void, as far as this process has heard', async () => {
+    await world.run({ kind: 'all' });
+    await world.change('3');
+    expect(await short(['3'])).toEqual(['live context_newer 0.1']);
+    await world.generations.rollBack({ predictor: PREDICTOR, to: null, actor: 'test' });
+    await loseSight();
+    expect(await short(['3'])).toEqual(['stale unverified 0']);
+  });
+
+  it('nothing is served from Redis that is of another history, as far as this process has heard', async () => {
+    await world.change('4');
+    expect(await short(['4'])).toEqual(['live context_newer 0.1']);
+    await world.pool.query('update tandem.history_rotation set rotation = gen_random_uuid()');
+    await loseSight();
+    // Redis counts the erasures of the other one, until a worker comes by.
+    expect(await short(['4'])).toEqual(['unavailable']);
+    await world.keepErased.round();
+    expect(await short(['4'])).toEqual(['stale unverified 0']);
+  });
+
+  it('nothing is served of a predictor that was withdrawn before', async () => {
+    await short(['1']);
+    expect(await short(['1'])).toEqual(['batch fresh 0']);
+    await world.pool.query('update tandem.predictors set active = false');
+    await expect(short(['1'])).rejects.toMatchObject({ code: 'unknown_predictor' });
+    isAway = true;
+    expect(await short(['1'])).toEqual(['unavailable']);
+  });
+});
+
+describe('below a tombstone, while Postgres does not answer,', () => {
+  const eraseUser = (userId: string) =>
+    createEraseUser({ store: world.erasures, online: world.onlineErasures, memory: NOTHING_HELD })(userId);
+  /** What a load, or a live answer, that was under way writes after the erasure's deletes. */
+  const arriveLate = async (userId: string) => {
+    const [generation] = await world.generations.inForce();
+    const outputs = Buffer.alloc(4);
+    if (!generation) throw new Error('nothing is in force');
+    await world.loader.loadRows(generation, [{ userId, contextVersion: 0, computedAt: Date.now(), outputs }]);
+  };
+
+  it('nothing is served by a process that has heard of it, though Redis has an entry again', async () => {
+    await short(['5', '6']);
+    await eraseUser('5');
+    await loseSight(['6']);
+    await arriveLate('5');
+    expect(await short(['5', '6'])).toEqual(['unavailable', 'stale unverified 0']);
+  });
+
+  it('nothing at all by one that has not, until it has: it cannot know of whom not to speak', async () => {
+    const other = createProcess();
+    const ask = async () => (await other(PREDICTOR, ['7', '8'], PLAIN_READ)).map(inShort);
+    expect(await ask()).toEqual(['batch fresh 0', 'batch fresh 0']);
+    isAway = true;
+    expect(await ask()).toEqual(['stale unverified 0', 'stale unverified 0']);
+    await eraseUser('7');
+    await arriveLate('7');
+    expect(await ask()).toEqual(['unavailable', 'unavailable']);
+    isAway = false;
+    expect(await ask()).toEqual(['unknown_user', 'batch fresh 0']);
+    isAway = true;
+    expect(await ask()).toEqual(['unavailable', 'stale unverified 0']);
+  });
+
+  it('nothing is served from a Redis that returned with an old copy, whatever this process has heard', async () => {
+    await loseSight(['9']);
+    const putBack = await world.snapshot();
+    await eraseUser('9');
+    await putBack();
+    // Under the same run id it has the count of then: this process has not heard of the erasure either.
+    serverId = 'restarted';
+    expect(await short(['9'])).toEqual(['unavailable']);
+    isAway = false;
+    await loseSight(['10']);
+    expect(await short(['9', '10'])).toEqual(['unavailable', 'unavailable']);
+    await world.keepErased.round();
+    expect(await short(['9', '10'])).toEqual(['unavailable', 'stale unverified 0']);
+  });
+
+  it('nothing is served from a Redis that lost what it was told, until a worker has told it again', async () => {
+    await loseSight(['11']);
+    await world.loseKeys('{erasures}');
+    expect(await short(['11'])).toEqual(['unavailable']);
+    await world.keepErased.round();
+    expect(await short(['11'])).toEqual(['stale unverified 0']);
+  });
+
+  it('a readmitted user is served from what was computed since, and from nothing else', async () => {
+    await eraseUser('12');
+    await world.erasures.readmit('12');
+    await arriveLate('12');
+    expect(await short(['12'])).toEqual(['live missing 0']);
+    isAway = true;
+    expect(await short(['12'])).toEqual(['stale unverified 0']);
+    expect((await read(PREDICTOR, ['12'], PLAIN_READ))[0]).toMatchObject({ predictedFromContextVersion: 2 });
+    await world.loseKeys('o:');
+    expect(await short(['12'])).toEqual(['unavailable']);
+  });
+});

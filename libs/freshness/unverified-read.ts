@@ -1,0 +1,90 @@
+/**
+ * What a read answers that Postgres did not certify: what Redis has and what fits what Postgres last said, never called
+ * fresh. Erased users are kept out by what this process has heard of tombstones; that it has heard of all of them it knows
+ * by their count, which Redis was told before any erasure was acknowledged: by the same server, and the same count as
+ * Postgres last said. A server that restarted, failed over, lost the count, or was told of an erasure that this process has
+ * not heard of, vouches for nothing.
+ */
+
+import type { ReadResult } from './answer.ts';
+import type { Certificate } from './certificate.ts';
+import type { TandemError } from './errors.ts';
+import { type KnownPlace, unverifiedAnswer } from './ladder.ts';
+import type { ReadOptions } from './read-options.ts';
+import type { Registry } from './reader.ts';
+import type { Candidates, OnlinePredictions, StoredPrediction } from './stored-prediction.ts';
+import type { ToldOfErasures, Tombstones } from './tombstones.ts';
+
+export interface UnverifiedRead {
+  readonly predictorName: string;
+  /** What Postgres said when it last answered. */
+  readonly known: KnownPlace | undefined;
+  readonly cause: TandemError;
+  readonly options: ReadOptions;
+  /** Found in Redis since the read arrived; null where it did not answer. */
+  readonly found: Candidates | null;
+}
+
+export interface UnverifiedReads {
+  /**
+   * Learns from a certificate what to go by, should it be the last.
+   * @param server that Redis was before the certificate was asked for: one seen later may have returned with a copy of
+   * that moment, after an erasure that the certificate does not know of
+   */
+  notice(certificate: Certificate, server: string | null): void;
+  answer(read: UnverifiedRead, userIds: readonly string[]): Promise<ReadResult[]>;
+}
+
+export interface UnverifiedDependencies {
+  readonly registry: Pick<Registry, 'predictor' | 'modelVersion'>;
+  readonly online: Pick<OnlinePredictions, 'toldOfErasures'>;
+}
+
+export function createUnverifiedReads({ registry, online }: UnverifiedDependencies): UnverifiedReads {
+  let serverId: string | null = null;
+  let heard: Tombstones | null = null;
+
+  /** What was heard of tombstones, if that is all there are as far as Redis was told; else null. */
+  function whole(told: ToldOfErasures | null): Tombstones | null {
+    if (heard === null || told === null || told.serverId !== serverId) return null;
+    return told.history === heard.history && told.count === heard.count ? heard : null;
+  }
+
+  return {
+    notice({ tombstones }, server) {
+      if (tombstones === null) return;
+      serverId = server;
+      heard = tombstones;
+    },
+    async answer({ predictorName, known, cause, options, found }, userIds) {
+      const refuse = () => userIds.map(() => cause);
+      if (!known || !found || isBeyondUnverified(options)) return refuse();
+      // Behind what was found: whoever was erased before this read arrived is counted by now.
+      const tombstones = whole(await online.toldOfErasures().catch(() => null));
+      if (!tombstones) return refuse();
+      try {
+        const predictor = await registry.predictor(predictorName);
+        if (!predictor?.policy.freshness.unverified) return refuse();
+        const answers = userIds.map(async (userId) => {
+          const version = await registry.modelVersion(known.assignments.of(userId).modelVersionId);
+          const candidates = aboveTombstone(found.get(userId), tombstones.deletedVersion(userId));
+          return unverifiedAnswer(userId, version, known, candidates) ?? cause;
+        });
+        return await Promise.all(answers);
+      } catch {
+        // What is not in memory cannot be loaded while Postgres does not answer.
+        return refuse();
+      }
+    },
+  };
+}
+
+function aboveTombstone(candidates: readonly StoredPrediction[] = [], deletedVersion: number) {
+  if (deletedVersion === 0) return candidates;
+  return candidates.filter(({ contextVersion }) => contextVersion > deletedVersion);
+}
+
+/** Whether the caller demands what only Postgres can vouch for: a context, an inference, an age by its clock. */
+function isBeyondUnverified({ minContext, noCache, maxAge }: ReadOptions): boolean {
+  return minContext !== null || noCache || maxAge !== null;
+}

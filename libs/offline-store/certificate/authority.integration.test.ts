@@ -1,0 +1,164 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { adopt } from '../adopt.ts';
+import { createEventStore } from '../events/events.ts';
+import { createPool, query, transaction } from '../sql/database.ts';
+import { startProxy } from '../stalling-proxy.fixture.ts';
+import { createTestDatabase, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
+import { createAuthority } from './authority.ts';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
+});
+afterAll(() => database.drop());
+
+/** For a machine with much else to do; the limit itself has a test of its own. */
+const PATIENT = { timeoutMs: 20_000 };
+
+const event = (id: string, userId: string) => ({ source: 't', id, type: 'x', userId, time: null, data: null });
+
+test('a certificate names versions, assignment, history and clock of one moment', async () => {
+  const [result] = await createEventStore(database.pool).accept([event('1', '7')]);
+  const authority = createAuthority(database.pool, PATIENT);
+  const certificate = await authority.certify(['7', '8', 'a "quoted\\ id']);
+  expect(certificate.user('7', 'visits')).toEqual({ version: 1, touched: 1, deletedVersion: 0 });
+  expect(certificate.user('7', 'other')).toEqual({ version: 1, touched: 0, deletedVersion: 0 });
+  expect(certificate.user('8', 'visits')).toEqual({ version: 0, touched: 0, deletedVersion: 0 });
+  expect(`${certificate.history}.1`).toBe(result?.contextToken);
+  expect(certificate.assignments('visits')?.stable).toMatchObject({
+    arm: 'stable',
+    modelNumber: 1,
+    generation: null,
+    overlayFloor: 0,
+  });
+  expect(certificate.assignments('nobody')?.stable).toBeUndefined();
+  expect(Math.abs(certificate.now - Date.now())).toBeLessThan(60_000);
+  await authority.close();
+});
+
+test('a change of an arm is in the next certificate, and a predictor that is gone has no assignment', async () => {
+  const authority = createAuthority(database.pool, PATIENT);
+  const before = await authority.certify([]);
+  await database.pool.query('update tandem.arms set overlay_floor = 5, revision = revision + 1');
+  const after = await authority.certify([]);
+  expect(after.revision).toBeGreaterThan(before.revision);
+  expect(after.assignments('visits')?.stable.overlayFloor).toBe(5);
+  expect(before.assignments('visits')?.stable.overlayFloor).toBe(0);
+  await database.pool.query('update tandem.predictors set active = false');
+  expect((await authority.certify([])).assignments('visits')?.stable).toBeUndefined();
+  await database.pool.query('update tandem.predictors set active = true');
+  await authority.close();
+});
+
+test('an event that was acknowledged before the question is always in its answer', async () => {
+  const authority = createAuthority(database.pool, PATIENT);
+  const store = createEventStore(database.pool);
+  const acknowledged = new Map<string, number>();
+  let violations = 0;
+  const writer = async (n: number) => {
+    for (let i = 0; i < 60; i++) {
+      const [result] = await store.accept([event(`w${n}-${i}`, `${100 + (i % 5)}`)]);
+      if (result)
+        acknowledged.set(result.userId, Math.max(result.contextVersion, acknowledged.get(result.userId) ?? 0));
+    }
+  };
+  const reader = async () => {
+    for (let i = 0; i < 300; i++) {
+      const userId = `${100 + (i % 5)}`;
+      const least = acknowledged.get(userId) ?? 0;
+      if ((await authority.certify([userId])).user(userId, 'visits').version < least) violations++;
+    }
+  };
+  await Promise.all([writer(1), writer(2), reader(), reader(), reader(), reader()]);
+  expect(violations).toBe(0);
+  await authority.close();
+});
+
+test('a history that was rotated is another one', async () => {
+  const authority = createAuthority(database.pool, PATIENT);
+  const before = await authority.certify([]);
+  await transaction(database.pool, async (db) => {
+    await db.query('update tandem.history_rotation set rotation = gen_random_uuid()');
+  });
+  const after = await authority.certify([]);
+  expect(after.history).not.toBe(before.history);
+  expect(after.assignments('visits')?.stable).toBeDefined();
+  await authority.close();
+});
+
+test('while Postgres does not answer every question is rejected at the limit, and afterwards it works again', async () => {
+  const proxy = await startProxy(new URL(database.url));
+  const pool = createPool({ url: proxy.url, max: 4, applicationName: 'authority-test' });
+  const limit = 150;
+  const authority = createAuthority(pool, { timeoutMs: limit });
+  await expect.poll(() => authority.certify(['1']).catch(() => null)).not.toBeNull();
+  proxy.stall(true);
+  const outcomes = new Map<string, number>();
+  // Another clock of this process, begun with the question: where the machine is busy it is as late as the limit is.
+  const ask = async () => {
+    const asked = authority.certify(['1']).then(
+      () => 'answered',
+      (error: { code?: string }) => error.code ?? 'unknown',
+    );
+    const outcome = await Promise.race([asked, pause(limit + 60, 'late')]);
+    outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+  };
+  for (let round = 0; round < 5; round++) await Promise.all(Array.from({ length: 40 }, ask));
+  expect(Object.fromEntries(outcomes)).toEqual({ unavailable: 200 });
+  expect(proxy.connections()).toBeLessThanOrEqual(8);
+  proxy.stall(false);
+  await expect
+    .poll(
+      () =>
+        authority.certify(['1']).then(
+          () => 'answers',
+          () => 'fails',
+        ),
+      { timeout: 20_000 },
+    )
+    .toBe('answers');
+  await authority.close();
+  await pool.end();
+  proxy.close();
+});
+
+test('a server that cannot be reached is unavailable', async () => {
+  const pool = createPool({ url: 'postgres://postgres:x@127.0.0.1:1/none', applicationName: 'nobody' });
+  const authority = createAuthority(pool);
+  await expect(authority.certify(['1'])).rejects.toMatchObject({ code: 'unavailable', retryAfter: 1 });
+  await authority.close();
+  await pool.end();
+});
+
+test('connections that were cut while they were idle cost no read its answer', async () => {
+  const authority = createAuthority(database.url, { ...PATIENT, applicationName: 'authority-cut' });
+  const connected = () =>
+    query<{ pid: number; isIdle: boolean }>(database.pool, {
+      text: `select pid, state = 'idle' and query ~ '^select h.history' as "isIdle" from pg_stat_activity where application_name = 'authority-cut' and datname = current_database()`,
+    });
+  await Promise.all([authority.certify(['1']), authority.certify(['2']), authority.certify(['3'])]);
+  for (let round = 0; round < 5; round++) {
+    // Those that wait for their next question; one that is just being opened is not idle yet.
+    const pids = (await connected()).filter((row) => row.isIdle).map((row) => row.pid);
+    expect(pids.length).toBeGreaterThan(0);
+    // The question leaves in the moment in which the connections are cut.
+    const cut = database.pool.query('select pg_terminate_backend(pid) from unnest($1::int[]) as pid', [pids]);
+    await expect(
+      Promise.all([authority.certify(['1']), cut.then(() => authority.certify(['2']))]),
+    ).resolves.toBeDefined();
+  }
+  await authority.close();
+  await expect.poll(async () => (await connected()).length).toBe(0);
+});
+
+test('with a pool of its own it answers while every other connection is taken', async () => {
+  const pool = createPool({ url: database.url, max: 1, applicationName: 'taken' });
+  const authority = createAuthority(database.url, PATIENT);
+  await transaction(pool, async () => {
+    expect((await authority.certify(['7'])).assignments('visits')?.stable).toBeDefined();
+  });
+  await authority.close();
+  await pool.end();
+});

@@ -1,0 +1,136 @@
+/**
+ * The authority on freshness: one small statement on the primary for all the reads of a moment. It is the hottest path
+ * of the service, and the one that everything else waits for, so it has connections of its own, in a pool of its own
+ * that no other statement can exhaust, prepared once, and a strict time limit: a Postgres that stops answering costs a
+ * read `timeoutMs`, and each statement its connection.
+ */
+import type { Authority, Certificate } from '@tandem/freshness/certificate';
+import { createStatementBatcher } from '@tandem/freshness/statement-batcher';
+import { createTombstoneMemory, type TombstoneMemory } from '@tandem/freshness/tombstones';
+import type pg from 'pg';
+import { createPool, tooLate, translated } from '../sql/database.ts';
+import {
+  AUTHORITY_SQL,
+  type AuthorityRow,
+  armsOf,
+  certificateOf,
+  type KnownArms,
+  NO_ARMS,
+  textArray,
+  tombstonesOf,
+} from './certificate-statement.ts';
+import { createLanes, type Lanes } from './lanes.ts';
+
+export interface AuthorityOptions {
+  /** Milliseconds after which a question is rejected. */
+  readonly timeoutMs?: number;
+  /** Statements under way at once; each has a connection of its own. */
+  readonly maxStatements?: number;
+  /** What pg_stat_activity shows, where the pool is our own. */
+  readonly applicationName?: string;
+  /** Looks at the database through each connection before its first statement; where this rejects there is none. */
+  onConnect?(client: pg.PoolClient): Promise<void>;
+  /** Told of each statement, whose reads need not be timed one by one. */
+  onStatement?(seconds: number, outcome: 'ok' | 'failed'): void;
+  /** Told of the registry's revision, and of which history it is, as each statement found it. */
+  onRevision?(revision: number, history: string): void;
+  /** Told of each statement that was answered: the database's history, and how many users shared it. */
+  onCertificate?(history: string, users: number): void;
+  /** Told once in a history, where there is no room for more tombstones: from the next erasure on nothing is served unverified. */
+  onTombstonesFull?(count: number): void;
+}
+
+/** Users in one statement at most. */
+const MAX_USERS = 5_000;
+/** What the reads of a moment wait for each other at most. A statement mostly takes a third of it. */
+const PATIENCE_MS = 1;
+
+const STATEMENT = { name: 'tandem-certificate', text: AUTHORITY_SQL };
+
+/** What its statements have told, both of one history. */
+interface Known {
+  readonly arms: KnownArms;
+  readonly tombstones: TombstoneMemory;
+}
+
+/**
+ * `certify` rejects with `unavailable` where Postgres does not answer in time, is a standby, or cannot be reached.
+ * `close` gives the connections up; the end of a pool that was given waits for that.
+ * @param database a postgres:// URL, or a pool with connections to spare: `maxStatements` and as many to replace them
+ */
+export function createAuthority(
+  database: string | pg.Pool,
+  options: AuthorityOptions = {},
+): Authority & { close(): Promise<void> } {
+  const { timeoutMs = 250, maxStatements = 2, applicationName = 'tandem-authority' } = options;
+  const { onStatement, onRevision, onCertificate, onConnect, onTombstonesFull } = options;
+  // One that is broken may still hold its place while its successor is opened.
+  const isOwn = typeof database === 'string';
+  const pool = isOwn ? createPool({ url: database, max: 2 * maxStatements, applicationName }) : database;
+  const prepare = async (client: pg.PoolClient) => {
+    await onConnect?.(client);
+    await prepareLane(client);
+  };
+  const lanes = createLanes(pool, { count: maxStatements, prepare });
+  let known: Known = {
+    arms: NO_ARMS,
+    tombstones: createTombstoneMemory(NO_ARMS.history, { onFull: onTombstonesFull }),
+  };
+
+  const ask = createStatementBatcher<readonly string[], Certificate>({
+    async send(questions) {
+      const userIds = questions.length === 1 ? (questions[0] ?? []) : questions.flat();
+      // What this statement is told is known, whatever another learns meanwhile: a null answer refers to it.
+      const told = known;
+      const startedAt = performance.now();
+      const answered = certificateRow(lanes, timeoutMs, [textArray(userIds), ...askedOf(told)]);
+      const row = await answered.catch((error: unknown) => {
+        onStatement?.((performance.now() - startedAt) / 1000, 'failed');
+        throw error;
+      });
+      onStatement?.((performance.now() - startedAt) / 1000, 'ok');
+      const arms = armsOf(row, told.arms);
+      const tombstones = tombstonesOf(row, told.tombstones);
+      if (arms !== told.arms || tombstones !== told.tombstones) known = { arms, tombstones };
+      const certificate = certificateOf(row, arms, tombstones);
+      onRevision?.(certificate.revision, certificate.history);
+      onCertificate?.(certificate.history, userIds.length);
+      return certificate;
+    },
+    maxInFlight: maxStatements,
+    maxWeight: MAX_USERS,
+    weigh: (userIds) => userIds.length,
+    patienceMs: PATIENCE_MS,
+    limit: { ms: timeoutMs, tooLate: () => tooLate(timeoutMs) },
+  });
+
+  return {
+    certify: (userIds) => ask(userIds),
+    async close() {
+      await lanes.close();
+      if (isOwn) await pool.end();
+    },
+  };
+}
+
+/** The parameters after the users: what is known already. */
+function askedOf({ arms, tombstones }: Known): readonly unknown[] {
+  return [arms.history, arms.revision, tombstones.isFull ? null : tombstones.count];
+}
+
+async function certificateRow(lanes: Lanes, timeoutMs: number, values: unknown[]): Promise<AuthorityRow> {
+  try {
+    const { rows } = await lanes.run(timeoutMs, (client) =>
+      client.query<[...AuthorityRow]>({ ...STATEMENT, values, rowMode: 'array' } as pg.QueryArrayConfig),
+    );
+    if (!rows[0]) throw new Error('tandem.settings has lost its row');
+    return rows[0];
+  } catch (error) {
+    throw translated(error);
+  }
+}
+
+async function prepareLane(client: pg.PoolClient): Promise<void> {
+  // The plan must not depend on how small the table was when it was made: a scan of all contexts is never right.
+  await client.query('set enable_seqscan = off; set plan_cache_mode = force_generic_plan');
+}

@@ -1,0 +1,124 @@
+/**
+ * Makes events durable: one call, one round trip, one transaction. What an event does to a context is the trigger's work
+ * in migrations/0004, the same for events that an application inserts itself; here failures become domain errors.
+ */
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import { type ContextEvent, contextToken, type EventResult, type EventStore } from '@tandem/prediction/events/events';
+import pg from 'pg';
+import { type Db, query, sqlState } from '../sql/database.ts';
+import { asRefusal } from './refusal.ts';
+
+export interface EventStoreOptions {
+  /** Milliseconds that a batch waits for a user whom another transaction holds. */
+  readonly lockTimeoutMs?: number;
+  /** Milliseconds after which senders are told `unavailable`, whatever holds Postgres up; else the pool's own limits count. */
+  readonly withinMs?: number;
+}
+
+/** Two senders of one id, or of the same users, may meet so that Postgres ends one; a second try finds what the first left. */
+const ATTEMPTS = 3;
+
+export function createEventStore(pool: pg.Pool, options: EventStoreOptions = {}): EventStore {
+  return {
+    accept: (events) => (events.length === 0 ? Promise.resolve([]) : acceptRetrying(pool, events, options)),
+  };
+}
+
+async function acceptRetrying(pool: pg.Pool, events: readonly ContextEvent[], options: EventStoreOptions) {
+  const sent = JSON.stringify(events);
+  const { lockTimeoutMs = 1_000, withinMs } = options;
+  const began = performance.now();
+  // One limit for all attempts: a sender who races three times is told as soon as any other.
+  const leftMs = () => (withinMs === undefined ? undefined : Math.max(1, withinMs - (performance.now() - began)));
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await sendEvents(pool, events, sent, { lockTimeoutMs, withinMs: leftMs() });
+    } catch (error) {
+      if (attempt < ATTEMPTS && isRace(error)) continue;
+      throw asEventError(error, events);
+    }
+  }
+}
+
+interface ResultRow extends Record<string, unknown> {
+  readonly status: EventResult['status'];
+  readonly userId: string;
+  readonly version: number;
+  readonly history: string;
+  readonly ignored: readonly string[] | null;
+}
+
+/**
+ * One result an event, in order, with what of its data nobody takes: read beside the results rather than after them. The
+ * names are those of every predictor, also of one that is not served now, as in migrations/0004; by rules of this moment,
+ * which decide nothing: what the event did was the trigger's to say.
+ */
+const SEND = `
+  select r.status, r.user_id as "userId", r.context_version as version, r.history,
+    case when jsonb_typeof(r.data) = 'object' then nullif(array(
+      select left(name, 64) from jsonb_object_keys(r.data) as d(name)
+      where not (select coalesce(jsonb_object_agg(f.name, true), '{}')
+        from tandem.predictors p, jsonb_object_keys(p.event_features) as f(name)) ? name
+      order by name collate "C" limit 10), '{}') end as ignored
+  from rows from (tandem.send_events($1, $2), jsonb_to_recordset($1) as (data jsonb))
+    as r(user_id, context_version, status, history, data)`;
+
+async function sendEvents(
+  db: Db,
+  events: readonly ContextEvent[],
+  sent: string,
+  { lockTimeoutMs, withinMs }: { readonly lockTimeoutMs: number; readonly withinMs: number | undefined },
+) {
+  const rows = await query<ResultRow>(db, {
+    name: 'tandem-send-events',
+    text: SEND,
+    values: [sent, lockTimeoutMs],
+    withinMs,
+  });
+  return events.map(({ id, source }, index): EventResult => {
+    const row = rows[index];
+    if (!row) throw new Error(`event ${index} got no result`);
+    const { status, userId, version, history, ignored } = row;
+    const result = {
+      id,
+      source,
+      status,
+      userId,
+      contextVersion: version,
+      contextToken: contextToken(history, version),
+    };
+    return ignored === null ? result : { ...result, ignored };
+  });
+}
+
+function isRace(error: unknown): boolean {
+  const state = sqlState(error);
+  return state === '40P01' || state === '40001' || isIdCollision(error);
+}
+
+function isIdCollision(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === '23505' && error.table === 'event_ids';
+}
+
+function asEventError(error: unknown, events: readonly ContextEvent[]): unknown {
+  if (isTandemError(error) || !(error instanceof pg.DatabaseError)) return error;
+  if (isIdCollision(error)) {
+    return new TandemError('event_conflict', 'An event id of this batch is being used for another event.', {
+      field: '[0].id',
+      remedy: 'give each event an id of its own; repeat an event unchanged',
+      cause: error,
+    });
+  }
+  const refused = asRefusal(error, events, 'event_conflict');
+  return refused === error ? unstorable(error) : refused;
+}
+
+/** Text and numbers that jsonb cannot hold are refused at the edge; should one slip through, it is still the event's fault. */
+function unstorable(error: pg.DatabaseError): unknown {
+  if (!/^22/.test(error.code ?? '')) return error;
+  return new TandemError('invalid_input', 'An event holds a text, number or time that cannot be stored.', {
+    field: '[0]',
+    remedy: 'send text without NUL and lone surrogates, numbers that a double holds, times as RFC 3339',
+    cause: error,
+  });
+}

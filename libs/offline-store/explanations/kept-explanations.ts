@@ -1,0 +1,140 @@
+/** Explanations that were kept: written in batches, found by id, listed, erased with their users, and removed at their end. */
+import type {
+  ExplanationQuery,
+  ExplanationStore,
+  ExplanationToKeep,
+  KeptExplanation,
+  KeptFeature,
+  KeptInputs,
+  NoInputs,
+} from '@tandem/prediction/explanations/kept-explanation';
+import type pg from 'pg';
+import { textArray } from '../certificate/certificate-statement.ts';
+import { type Db, execute, query } from '../sql/database.ts';
+
+/** Kept of each predictor at most: the oldest beyond go first. */
+const MOST_KEPT = 100_000;
+
+export function createExplanationStore(pool: pg.Pool): ExplanationStore {
+  return {
+    keep: (explanations) => keep(pool, explanations),
+    find: (id) => find(pool, id),
+    list: (asked) => list(pool, asked),
+  };
+}
+
+/**
+ * The moment is told by this database's clock and by how long ago it was on the sender's. Left out is what an erasure has
+ * overtaken, and what was certified in another past of the database: its labels would say nothing to an erasure.
+ */
+async function keep(db: Db, explanations: readonly ExplanationToKeep[]): Promise<readonly string[]> {
+  const kept = await query<{ id: string }>(db, {
+    name: 'tandem-keep-explanations',
+    text: `insert into tandem.kept_explanations
+        (predictor, user_id, model_version_id, at, keep_until, context_version, answer, inputs)
+      select k.predictor, k.user_id, v.id, t.at, t.at + k.keep_for * interval '1 ms', k.context_version, k.answer::json,
+        k.inputs::json
+      from unnest($1::text[], $2::text[], $3::int[], $4::float8[], $5::float8[], $6::bigint[], $7::text[], $8::text[], $9::text[])
+        as k(predictor, user_id, model_number, age, keep_for, context_version, history, answer, inputs)
+      join tandem.model_versions v on v.predictor = k.predictor and v.number = k.model_number
+      cross join lateral (select clock_timestamp() - k.age * interval '1 ms' as at) t
+      where (k.history is null or k.history = tandem.current_history())
+        and not exists (select from tandem.user_contexts c where c.user_id = k.user_id collate "C"
+          and c.deleted_version > 0 and c.deleted_version >= k.context_version)
+      order by k.age desc returning id`,
+    values: [
+      textArray(explanations.map(({ answer }) => answer.predictor)),
+      textArray(explanations.map(({ answer }) => answer.userId)),
+      explanations.map(({ answer }) => answer.modelNumber),
+      explanations.map(({ ageMs }) => ageMs),
+      explanations.map(({ keepForMs }) => keepForMs),
+      explanations.map(labelOf),
+      explanations.map(({ answer }) => answer.history),
+      explanations.map(({ answer }) => JSON.stringify(answer)),
+      explanations.map(({ inputs }) => inputsText(inputs)),
+    ],
+  });
+  return kept.map(({ id }) => id);
+}
+
+/** What an erasure goes by. Of an answer that Postgres did not certify nobody knows in which past its label counts: any erasure takes it. */
+function labelOf({ answer }: ExplanationToKeep): number {
+  if (answer.history === null) return 0;
+  return answer.predictedFromContextVersion ?? answer.contextVersion ?? 0;
+}
+
+/** Numbers as they are, to the last bit. JSON knows minus zero, and JSON.stringify does not write it. */
+function inputsText(inputs: KeptInputs | NoInputs): string {
+  if (typeof inputs === 'string') return JSON.stringify(inputs);
+  const { features, ...rest } = inputs;
+  return `${JSON.stringify(rest).slice(0, -1)},"features":[${features.map(featureText).join(',')}]}`;
+}
+
+function featureText({ name, value, event }: KeptFeature): string {
+  const text = Object.is(value, -0) ? '-0' : JSON.stringify(value);
+  return `{"name":${JSON.stringify(name)},"value":${text},"event":${JSON.stringify(event)}}`;
+}
+
+const COLUMNS = `id, number, model_version_id as "modelVersionId", at, keep_until as "keepUntil", answer, inputs`;
+
+type Row = KeptExplanation & Record<string, unknown>;
+
+/** What is past its end is not shown, also before it is removed. */
+async function find(db: Db, id: string): Promise<KeptExplanation | undefined> {
+  const [found] = await query<Row>(db, {
+    text: `select ${COLUMNS} from tandem.kept_explanations where id = $1 and keep_until > clock_timestamp()`,
+    values: [id],
+  });
+  return found;
+}
+
+async function list(db: Db, { predictor, userId, limit, before }: ExplanationQuery): Promise<KeptExplanation[]> {
+  const [asked, values]: [string[], unknown[]] = [['keep_until > clock_timestamp()'], [limit]];
+  const ask = (condition: string, value: unknown) => asked.push(`${condition} $${values.push(value)}`);
+  if (predictor !== undefined) ask('predictor =', predictor);
+  if (userId !== undefined) ask('user_id =', userId);
+  if (before !== undefined) ask('number <', before);
+  return query<Row>(db, {
+    text: `select ${COLUMNS} from tandem.kept_explanations where ${asked.join(' and ')} order by number desc limit $1`,
+    values,
+  });
+}
+
+/** Of erased users, up to their tombstones; how many went. */
+export async function deleteKeptExplanations(db: Db, numbers: readonly number[]): Promise<number> {
+  const { rowCount } = await execute(db, {
+    text: `delete from tandem.kept_explanations k using tandem.erasures t
+      where t.number = any($1::bigint[]) and k.user_id = t.user_id and k.context_version <= t.deleted_version`,
+    values: [numbers],
+  });
+  return rowCount ?? 0;
+}
+
+/**
+ * Those past their end, by what was said when they were kept or by what their predictor says now, whichever is sooner; and
+ * the oldest of a predictor that has too many. How many went.
+ * @param rows at most so many of each kind
+ */
+export async function expireKeptExplanations(db: Db, rows: number, mostKept = MOST_KEPT): Promise<number> {
+  const ended = await execute(db, {
+    text: `delete from tandem.kept_explanations where ctid = any (array(
+      select ctid from tandem.kept_explanations where keep_until <= clock_timestamp() limit $1))`,
+    values: [rows],
+  });
+  const beyond = await execute(db, {
+    text: `delete from tandem.kept_explanations where ctid = any (array(
+      select k.ctid from tandem.predictors p
+      cross join lateral (
+        select ctid, at from tandem.kept_explanations where predictor = p.name order by number limit $1) k
+      where k.at < clock_timestamp() - (p.policy->'explanations'->>'keepForMs')::float8 * interval '1 ms'
+      union all
+      select k.ctid from tandem.predictors p
+      cross join lateral (
+        select number from tandem.kept_explanations where predictor = p.name order by number desc offset $2 limit 1) last
+      cross join lateral (
+        select ctid from tandem.kept_explanations where predictor = p.name and number <= last.number
+        order by number limit $1) k))`,
+    values: [rows, mostKept],
+  });
+  return (ended.rowCount ?? 0) + (beyond.rowCount ?? 0);
+}

@@ -1,0 +1,147 @@
+/**
+ * What `tandem check` wants to know of a feature query before it is adopted: its columns, its keys, its plans. Each
+ * function takes the pool of feature statements.
+ */
+import { TandemError } from '@tandem/freshness/errors';
+import type { ModelVersion } from '@tandem/freshness/predictor';
+import pg from 'pg';
+import { textArray } from '../certificate/certificate-statement.ts';
+import { type Db, execute, query } from '../sql/database.ts';
+import { remedyOf } from '../sql/query-fault.ts';
+import { readOnly } from './feature-session.ts';
+import { asRelation, rangeSql, usersSql } from './feature-statement.ts';
+
+export interface DescribedColumn {
+  readonly name: string;
+  /** As Postgres spells it: `bigint`, `double precision`, `numeric(10,2)`. */
+  readonly type: string;
+}
+
+/** The columns of a query, which is not run. Rejects with `config_invalid`, naming the line, where Postgres refuses it. */
+export function describeQuery(pool: pg.Pool, sql: string): Promise<readonly DescribedColumn[]> {
+  return readOnly(pool, (db) => describe(db, sql));
+}
+
+async function describe(db: Db, sql: string): Promise<readonly DescribedColumn[]> {
+  const before = 'select * from ';
+  const text = `${before}${asRelation(sql)} limit 0`;
+  const { fields } = await execute(db, { text }).catch((error: unknown) => {
+    throw queryError(error, sql, before.length + 2);
+  });
+  const types = await query<{ type: string }>(db, {
+    text: `select format_type(oid, modifier) as type
+      from unnest($1::oid[], $2::int[]) with ordinality as t(oid, modifier, position) order by position`,
+    values: [fields.map((field) => field.dataTypeID), fields.map((field) => field.dataTypeModifier)],
+  });
+  return fields.map((field, i) => ({ name: field.name, type: types[i]?.type ?? 'unknown' }));
+}
+
+function queryError(error: unknown, sql: string, offset: number): unknown {
+  if (!(error instanceof pg.DatabaseError)) return error;
+  const position = Number(error.position) - offset;
+  const line = position > 0 ? ` (line ${sql.slice(0, position).split('\n').length} of the query)` : '';
+  return new TandemError('config_invalid', `Postgres refuses the feature query: ${error.message}${line}`, {
+    field: 'features.sql',
+    remedy: remedyOf(error),
+    cause: error,
+  });
+}
+
+/** How Postgres would read features. */
+export interface PlanReport {
+  /** Relations read from end to end, though one user (or a small range) was asked for. */
+  readonly scans: readonly { readonly relation: string; readonly rows: number }[];
+  /** EXPLAIN's text. */
+  readonly plan: string;
+}
+
+type QueryToExplain = Pick<ModelVersion, 'query' | 'keyType'>;
+
+/** The plan of a live read of one user. */
+export function explainUser(pool: pg.Pool, version: QueryToExplain): Promise<PlanReport> {
+  const text = usersSql({ ...version, predictor: '' });
+  return explain(pool, version, text, (key) => [textArray([key]), textArray([key]), '', 0]);
+}
+
+/** The plan of a chunk. */
+export function explainRange(pool: pg.Pool, version: QueryToExplain): Promise<PlanReport> {
+  return explain(pool, version, rangeSql(version, { from: '', to: '' }), (key) => [key, key]);
+}
+
+/** Below this a scan costs less than a page of an index would save. */
+const FEW_ROWS = 1_000;
+
+async function explain(
+  pool: pg.Pool,
+  version: QueryToExplain,
+  text: string,
+  valuesFor: (key: string) => readonly unknown[],
+): Promise<PlanReport> {
+  return readOnly(pool, async (db) => {
+    const sample = await query<{ key: string }>(db, {
+      text: `select f.user_id::text as key from ${asRelation(version.query.sql)} where f.user_id is not null limit 1`,
+    });
+    const none = { int8: '0', uuid: '00000000-0000-0000-0000-000000000000', text: '' }[version.keyType];
+    // Bound, they give the plan that a read of them gets.
+    const values = valuesFor(sample[0]?.key ?? none);
+    // Forbidden, a scan remains only where there is no other way: tables that are small today do not hide it.
+    await db.query('set local enable_seqscan = off');
+    const [json] = await query<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(db, {
+      text: `explain (format json, verbose) ${text}`,
+      values,
+    });
+    const lines = await query<{ 'QUERY PLAN': string }>(db, { text: `explain ${text}`, values });
+    const scanned = json ? fullScans(json['QUERY PLAN'][0].Plan) : [];
+    const scans = (await sizesOf(db, scanned)).filter(({ rows }) => rows >= FEW_ROWS);
+    return { scans, plan: lines.map((line) => line['QUERY PLAN']).join('\n') };
+  });
+}
+
+interface PlanNode {
+  readonly 'Node Type': string;
+  readonly 'Relation Name'?: string;
+  readonly Schema?: string;
+  readonly 'Index Cond'?: string;
+  readonly Plans?: readonly PlanNode[];
+}
+
+const SCANS = new Set(['Seq Scan', 'Index Scan', 'Index Only Scan', 'Sample Scan']);
+/** Our own tables of a few rows, which every certificate reads. */
+const OWN = new Set(
+  ['settings', 'arms', 'predictors', 'model_versions', 'generations', 'history_rotation'].map(
+    (name) => `tandem.${name}`,
+  ),
+);
+
+/** The relations that a plan reads without an index's condition; a filter's few rows do not make a scan cheap. */
+function fullScans(node: PlanNode): string[] {
+  const name = node['Relation Name'];
+  const full = name !== undefined && SCANS.has(node['Node Type']) && node['Index Cond'] === undefined;
+  const relation = `${node.Schema}.${name}`;
+  return [...(full && !OWN.has(relation) ? [relation] : []), ...(node.Plans ?? []).flatMap(fullScans)];
+}
+
+/** About how many rows each relation has, by its statistics, else by its size. */
+function sizesOf(db: Db, relations: readonly string[]) {
+  return query<{ relation: string; rows: number }>(db, {
+    text: `select r.relation, case when c.reltuples >= 0 then c.reltuples else pg_relation_size(c.oid) / 100.0 end::float8 as rows
+      from unnest($1::text[]) as r(relation)
+      join pg_class c join pg_namespace n on n.oid = c.relnamespace on r.relation = n.nspname || '.' || c.relname`,
+    values: [[...new Set(relations)]],
+  });
+}
+
+/** Keys with more than one row, and null with how many rows have no key. */
+export function findDuplicateKeys(
+  pool: pg.Pool,
+  sql: string,
+  limit: number,
+): Promise<readonly { readonly userId: string | null; readonly rows: number }[]> {
+  return readOnly(pool, (db) =>
+    query<{ userId: string | null; rows: number }>(db, {
+      text: `select f.user_id::text as "userId", count(*) as rows from ${asRelation(sql)}
+        group by f.user_id having count(*) > 1 or f.user_id is null order by 2 desc limit $1`,
+      values: [limit],
+    }),
+  );
+}

@@ -1,0 +1,215 @@
+/**
+ * Turns the rows of a feature statement into columns, lays events' values over them, and says of each user that cannot
+ * be scored why: which column, which value, and what mends it.
+ */
+
+import {
+  type ContextFeatures,
+  type ContextValue,
+  type FeatureBatch,
+  type LaidValue,
+  overlays,
+} from '@tandem/freshness/features';
+import type { FeatureColumn, FeatureKind, FeatureQuery, ModelVersion } from '@tandem/freshness/predictor';
+import { checkUserId } from '@tandem/freshness/user-id';
+import { LEADING_COLUMNS } from './feature-statement.ts';
+import type { RefusedRows } from './row-bounds.ts';
+
+/** A row as Postgres wrote it: every value its text, or null. */
+export type RawRow = readonly (string | null)[];
+
+/** A feature's value of one user, or why it cannot be one. */
+export type Decoded = { readonly value: number | string | null; readonly fault?: string };
+
+/** Told of each value that an event laid over a row's own. */
+export type OverlayListener = (row: number, column: number, own: Decoded, entry: ContextValue) => void;
+
+export interface BatchMoment {
+  readonly history: string;
+  /** ms since 1970. */
+  readonly readAt: number;
+}
+
+export interface DecodeOptions {
+  readonly onOverlay?: OverlayListener | undefined;
+  /** Users whose features were not read. */
+  readonly refused?: RefusedRows;
+}
+
+/** @param oids the types of the feature columns in the statement's result */
+export function decodeBatch(
+  version: Pick<ModelVersion, 'query' | 'keyType'>,
+  rows: readonly RawRow[],
+  oids: readonly number[],
+  moment: BatchMoment,
+  { onOverlay = () => {}, refused = new Map() }: DecodeOptions = {},
+): FeatureBatch {
+  const { columns } = version.query;
+  const faults = new Map<number, string>();
+  const unusable = new Map<number, string[]>();
+  const fault = (row: number, why: string) => {
+    if (!faults.has(row)) faults.set(row, why);
+  };
+  const userIds = rows.map((row) => row[0] ?? '');
+  checkIds(version, userIds, fault);
+  const values: (number | string | null)[][] = columns.map(() => new Array(rows.length).fill(null));
+  const decoders = columns.map((column, i) => decoderOf(column, oids[i] ?? 0));
+  const overlay = overlayDecoder(version.query, moment.readAt);
+  const laid = createLaidValues();
+  rows.forEach((raw, row) => {
+    const dropped = refused.get(raw[0] ?? '');
+    if (dropped) {
+      fault(row, dropped.why);
+      unusable.set(row, [dropped.column]);
+      return;
+    }
+    const decoded = decoders.map((decode, i) => decode(raw[LEADING_COLUMNS + i] ?? null));
+    if (raw[2]) {
+      const asOf = raw[3] === null || raw[3] === undefined ? null : Number(raw[3]);
+      overlay(raw[2], asOf, (i, value, entry) => {
+        onOverlay(row, i, decoded[i] as Decoded, entry);
+        laid.note(row, i, entry);
+        decoded[i] = value;
+      });
+    }
+    decoded.forEach(({ value, fault: why }, i) => {
+      (values[i] as (number | string | null)[])[row] = value;
+      if (why === undefined) return;
+      fault(row, why);
+      unusable.set(row, [...(unusable.get(row) ?? []), columns[i]?.name ?? '']);
+    });
+  });
+  const contextVersions = rows.map((row) => Number(row[1]));
+  return { ...moment, userIds, contextVersions, columns, values, faults, unusable, fromEvents: laid.byRow };
+}
+
+/** Takes note of what events lay over rows. */
+export function createLaidValues() {
+  const byRow = new Map<number, LaidValue[]>();
+  return {
+    byRow,
+    note(row: number, column: number, entry: ContextValue): void {
+      const laid = byRow.get(row);
+      if (laid) laid.push({ column, entry });
+      else byRow.set(row, [{ column, entry }]);
+    },
+  };
+}
+
+/** Lays the values of a user's context over the row's own, where they still count. */
+type Overlay = (
+  context: string,
+  asOf: number | null,
+  put: (column: number, value: Decoded, entry: ContextValue) => void,
+) => void;
+
+/** @param readAt ms since 1970, on Postgres' clock */
+export function overlayDecoder(query: FeatureQuery, readAt: number): Overlay {
+  return (context, asOf, put) => {
+    const entries = JSON.parse(context) as ContextFeatures;
+    query.columns.forEach((column, i) => {
+      const entry = Object.hasOwn(entries, column.name) ? entries[column.name] : undefined;
+      if (entry && overlays(query, entry, asOf, readAt)) put(i, eventValue(column, entry), entry);
+    });
+  };
+}
+
+/** Names the rows whose user id cannot be used, or has come twice. */
+export function checkIds(
+  { keyType }: Pick<ModelVersion, 'keyType'>,
+  userIds: readonly string[],
+  fault: (row: number, why: string) => void,
+): void {
+  let ascending = true;
+  userIds.forEach((userId, row) => {
+    const check = checkUserId(keyType, userId);
+    if (!check.ok) {
+      const canonical =
+        check.canonical === undefined ? '' : `; the canonical spelling is ${JSON.stringify(check.canonical)}`;
+      fault(row, `the user id cannot be used: ${check.problem}${canonical}; change user_id in the feature query`);
+    }
+    ascending &&= row === 0 || userId > (userIds[row - 1] as string);
+  });
+  // Read along an index most chunks are in order, and then nobody in them comes twice.
+  if (!ascending) nameRepeated(userIds, fault);
+}
+
+function nameRepeated(userIds: readonly string[], fault: (row: number, why: string) => void): void {
+  const why = 'the feature query has more than one row for this user; give it one row a user (distinct on, group by)';
+  const rowOf = new Map<string, number>();
+  userIds.forEach((userId, row) => {
+    const earlier = rowOf.get(userId);
+    if (earlier === undefined) {
+      rowOf.set(userId, row);
+      return;
+    }
+    fault(earlier, why);
+    fault(row, why);
+  });
+}
+
+/** @param raw as Postgres writes it; null where it is null */
+export type Decoder = (raw: string | null) => Decoded;
+
+const INTEGER_OIDS = new Set([20, 21, 23]);
+const NUMBER_OIDS = new Set([20, 21, 23, 700, 701, 1700]);
+const TEXT_OIDS = new Set([19, 25, 1042, 1043]);
+const BOOLEAN_OID = 16;
+
+const DECLARED_NULL: Decoded = { value: null };
+
+export function decoderOf({ name, kind, nullAs }: FeatureColumn, oid: number): Decoder {
+  const undeclared: Decoded = {
+    value: null,
+    fault: `feature ${name} is null; say what a null counts as (features.nulls), let the feature query give a value (coalesce), or leave the user out`,
+  };
+  const missing = nullAs === undefined ? undeclared : DECLARED_NULL;
+  if (!fitsKind(kind, oid)) {
+    const fault = `feature ${name} is no longer of kind ${kind} in the feature query; cast it back, or adopt the config again`;
+    return () => ({ value: null, fault });
+  }
+  if (kind === 'string') return (raw) => (raw === null ? missing : { value: raw });
+  if (kind === 'boolean') return (raw) => (raw === null ? missing : { value: raw === 't' ? 1 : 0 });
+  return (raw) => (raw === null ? missing : numberOf(name, kind, raw));
+}
+
+function fitsKind(kind: FeatureKind, oid: number): boolean {
+  switch (kind) {
+    case 'string':
+      return TEXT_OIDS.has(oid);
+    case 'boolean':
+      return oid === BOOLEAN_OID;
+    case 'integer':
+      return INTEGER_OIDS.has(oid);
+    case 'number':
+      return NUMBER_OIDS.has(oid);
+  }
+}
+
+function numberOf(name: string, kind: FeatureKind, raw: string): Decoded {
+  const value = Number(raw);
+  if (!Number.isFinite(value)) {
+    const orNull = Number.isNaN(value) ? `, or a null: nullif(${name}, 'NaN')` : '';
+    return { value: null, fault: `feature ${name} is ${raw}; let the feature query give a finite number${orNull}` };
+  }
+  if (kind === 'integer' && !Number.isSafeInteger(value)) {
+    return {
+      value: null,
+      fault: `feature ${name} is ${raw}, an integer beyond 2^53 that a model cannot take exactly; scale it, or cast it to double precision`,
+    };
+  }
+  return { value };
+}
+
+/** An event's value. Its type was right when it was accepted; the feature may have another kind since. */
+function eventValue({ name, kind }: FeatureColumn, { value, source, id }: ContextValue): Decoded {
+  if (kind === 'boolean' && typeof value === 'boolean') return { value: value ? 1 : 0 };
+  if (kind === 'string' && typeof value === 'string') return { value };
+  if (kind === 'number' && typeof value === 'number' && Number.isFinite(value)) return { value };
+  if (kind === 'integer' && Number.isSafeInteger(value)) return { value: value as number };
+  const sent = JSON.stringify(value)?.slice(0, 40);
+  return {
+    value: null,
+    fault: `feature ${name} is ${sent} by event ${id} of ${source}, which is not of kind ${kind}; send a newer event with the right value, or null`,
+  };
+}

@@ -1,0 +1,189 @@
+/**
+ * The login of feature statements: what it must be able to read of schema `tandem`, and whether it reaches the database
+ * that the service works with. It needs no more than the label of a row and the certificate take.
+ */
+import { TandemError } from '@tandem/freshness/errors';
+import type pg from 'pg';
+import { createPool, type PoolOptions, query } from '../sql/database.ts';
+import { schemaState } from '../sql/migrate.ts';
+import { isRefusal, quoteName } from '../sql/rights.ts';
+
+const FIELD = 'FEATURES_DATABASE_URL';
+const DOCUMENT = 'docs/operations.md, "A login for feature queries"';
+
+/** The columns that statements with a feature query read, by table. */
+const COLUMNS: Readonly<Record<string, readonly string[]>> = {
+  arm_overrides: ['rollout_id', 'user_id', 'arm'],
+  arms: [
+    ...['predictor', 'name', 'model_version_id', 'overlay_floor', 'revision', 'expires_from', 'generation_id'],
+    ...['first_bucket', 'end_bucket'],
+  ],
+  generations: ['id', 'number', 'buckets', 'started_at', 'run_id'],
+  history_rotation: ['rotation'],
+  migrations: ['name'],
+  model_versions: ['id', 'number'],
+  // The plan of a stale run asks who has an entry; a comparison by segments reads the outputs of two generations.
+  overlay: ['predictor', 'user_id', 'model_version_id', 'overlay_floor', 'history', 'context_version'],
+  predictions: ['generation_id', 'user_id', 'context_version', 'outputs'],
+  predictors: ['name', 'active'],
+  rollouts: ['id', 'predictor', 'kind', 'step', 'salt', 'plan', 'state'],
+  runs: ['id', 'source_version'],
+  settings: ['one', 'revision'],
+  source_versions: ['predictor', 'version'],
+  user_contexts: ['user_id', 'version', 'touched', 'deleted_version', 'features'],
+};
+
+/** Opens the connections of feature statements; `featuresUrl` is `url` where there is one login. */
+export function createFeaturePool(
+  { url, featuresUrl = url }: { readonly url: string; readonly featuresUrl?: string },
+  options: Omit<PoolOptions, 'url' | 'variable'>,
+): pg.Pool {
+  return createPool({ ...options, url: featuresUrl, ...(featuresUrl === url ? {} : { variable: FIELD }) });
+}
+
+/** The statements that let `user` run feature statements, for the owner of the schema to give. */
+export function featureGrantsFor(user: string): string {
+  return [
+    `grant usage on schema tandem to ${quoteName(user)}`,
+    ...Object.keys(COLUMNS).map((table) => grantOf(table, user)),
+    `grant execute on function tandem.current_history() to ${quoteName(user)}`,
+  ].join('; ');
+}
+
+function grantOf(table: string, user: string): string {
+  return `grant select (${(COLUMNS[table] ?? []).join(', ')}) on tandem.${table} to ${quoteName(user)}`;
+}
+
+/**
+ * Rejects with `config_invalid` where the login of feature statements reaches another database, a standby, or lacks a
+ * right; with `unavailable` where either does not answer.
+ * @returns false where the schema is not there yet: then the database alone was compared
+ */
+export async function assertFeatureLogin(pool: pg.Pool, features: pg.Pool): Promise<boolean> {
+  const [ours, theirs] = [await readPlace(pool), await readPlace(features)];
+  if (theirs.inRecovery) {
+    const remedy = `name the primary, as DATABASE_URL does: features and their label are read in one statement`;
+    throw refusal(`${FIELD} names a standby.`, remedy);
+  }
+  if (ours.identity !== theirs.identity) {
+    const remedy = `name the server and the database of DATABASE_URL: ${DOCUMENT}`;
+    throw refusal(`${FIELD} names another database than DATABASE_URL: ${theirs.name}, not ${ours.name}.`, remedy);
+  }
+  if ((await schemaState(pool)).state !== 'current') return false;
+  const missing = (await findMissing(pool, theirs.user)) ?? (await tryHistory(features));
+  if (missing === null) return true;
+  throw refusal(
+    `User ${theirs.user} of ${FIELD} ${missing}.`,
+    `let the owner of schema tandem run: ${featureGrantsFor(theirs.user)}; see ${DOCUMENT}`,
+  );
+}
+
+function refusal(message: string, remedy: string): TandemError {
+  return new TandemError('config_invalid', message, { field: FIELD, remedy });
+}
+
+interface Place extends Record<string, unknown> {
+  /** Differs between any two databases, also of one cluster. */
+  readonly identity: string;
+  readonly name: string;
+  readonly user: string;
+  readonly inRecovery: boolean;
+}
+
+/**
+ * Not by host and port: a pooler or another name may lead to the same server. Not by its system identifier: providers close
+ * pg_control_system.
+ */
+async function readPlace(pool: pg.Pool): Promise<Place> {
+  const [place] = await query<Place>(pool, {
+    text: `select concat_ws('/', extract(epoch from pg_postmaster_start_time()), d.oid) as identity,
+      concat_ws(':', inet_server_addr(), inet_server_port()) || '/' || d.datname as name, current_user::text as user,
+      pg_is_in_recovery() as "inRecovery"
+      from pg_catalog.pg_database d where d.datname = current_database()`,
+  });
+  if (!place) throw new Error('Postgres answered no row');
+  return place;
+}
+
+/** Returns the tables of COLUMNS and, in the same order, their columns. */
+function readableColumns(): [tables: string[], columns: string[]] {
+  const all = Object.entries(COLUMNS).flatMap(([table, columns]) => columns.map((column) => [table, column] as const));
+  return [all.map(([table]) => table), all.map(([, column]) => column)];
+}
+
+/** Returns the first right that is missing, in words. */
+async function findMissing(pool: pg.Pool, user: string): Promise<string | null> {
+  const [row] = await query<{ missing: string | null }>(pool, {
+    text: `select case when not has_schema_privilege($1::name, 'tandem', 'usage') then 'may not use schema tandem' else (
+        select 'may not read tandem.' || r.name || '.' || r.col
+        from unnest($2::text[], $3::text[]) with ordinality as r(name, col, no)
+        where not has_column_privilege($1::name, 'tandem.' || r.name, r.col, 'select') order by r.no limit 1)
+      end as missing`,
+    values: [user, ...readableColumns()],
+  });
+  return row?.missing ?? null;
+}
+
+/** It calls functions of Postgres that may have been revoked. */
+async function tryHistory(features: pg.Pool): Promise<string | null> {
+  try {
+    await query(features, { text: 'select tandem.current_history()' });
+    return null;
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    return `may not read the history of the database: ${error.message}`;
+  }
+}
+
+/** Their members read or change more than tables grant. A query can take on a role, also by set_config. */
+const TOO_MUCH = [
+  ...['pg_read_all_data', 'pg_write_all_data', 'pg_read_server_files', 'pg_write_server_files'],
+  'pg_execute_server_program',
+];
+
+/** Returns the gravest right that the login has beyond its grants, in words; null where it has none. */
+export async function findExcess(features: pg.Pool): Promise<string | null> {
+  const [row] = await query<{ excess: string | null }>(features, {
+    text: `with held as (select oid, rolname, rolsuper from pg_catalog.pg_roles where pg_has_role(oid, 'member')),
+      relations as (
+        select c.oid, c.relname, c.relkind, n.nspname, h.oid as role from pg_catalog.pg_class c
+        join pg_catalog.pg_namespace n on n.oid = c.relnamespace join held h on has_schema_privilege(h.oid, n.oid, 'usage')
+        where c.relkind in ('r', 'p', 'v', 'm') and n.nspname <> 'information_schema' and n.nspname !~ '^pg_')
+      select coalesce(
+        (select case when rolname = current_user then 'is a superuser' else 'is a member of superuser ' || rolname end
+          from held where rolsuper order by rolname <> current_user, rolname limit 1),
+        (select 'is a member of ' || rolname from held where rolname = any($1) order by rolname limit 1),
+        (select 'may write ' || nspname || '.' || relname from relations
+          where relkind in ('r', 'p') and has_table_privilege(role, oid, 'insert, update, delete, truncate')
+          order by nspname <> 'tandem', 1 limit 1),
+        (select 'may read tandem.' || r.relname || '.' || a.attname from relations r
+          join pg_catalog.pg_attribute a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
+          where r.nspname = 'tandem' and has_column_privilege(r.role, r.oid, a.attnum, 'select')
+            and (r.relname, a.attname) not in (select * from unnest($2::name[], $3::name[]))
+          order by r.relname, a.attnum limit 1)) as excess`,
+    values: [TOO_MUCH, ...readableColumns()],
+  });
+  return row?.excess ?? null;
+}
+
+/**
+ * Names the extensions by which a query of the login reaches other connections, where a read-only transaction ends nothing:
+ * functions of dblink, and foreign servers of postgres_fdw. A query can take on each role that the login is a member of.
+ */
+export async function findOutwardExtensions(features: pg.Pool): Promise<readonly string[]> {
+  const rows = await query<{ name: string }>(features, {
+    text: `with held as (select oid from pg_catalog.pg_roles where pg_has_role(oid, 'member'))
+      select e.extname::text as name from pg_catalog.pg_extension e
+      where e.extname = 'dblink' and exists (
+          select from pg_catalog.pg_depend d join pg_catalog.pg_proc p on p.oid = d.objid
+          join held h on has_function_privilege(h.oid, p.oid, 'execute') and has_schema_privilege(h.oid, p.pronamespace, 'usage')
+          where d.classid = 'pg_catalog.pg_proc'::regclass and d.refclassid = 'pg_catalog.pg_extension'::regclass
+            and d.refobjid = e.oid and p.proname in ('dblink', 'dblink_connect', 'dblink_connect_u', 'dblink_exec'))
+        or e.extname = 'postgres_fdw' and exists (
+          select from pg_catalog.pg_foreign_server s join pg_catalog.pg_foreign_data_wrapper w on w.oid = s.srvfdw
+          join held h on has_server_privilege(h.oid, s.oid, 'usage')
+          where w.fdwname = 'postgres_fdw')
+      order by 1`,
+  });
+  return rows.map(({ name }) => name);
+}

@@ -1,0 +1,99 @@
+/**
+ * Rows of a range of users from COPY's binary format straight into columns: what Postgres holds as a double, an integer
+ * or a boolean is never written out and parsed again, and a column of numbers is one array of doubles. As rows of text a
+ * user with twelve features cost 6.4 µs of CPU here and 2 in Postgres.
+ * https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS
+ */
+import type { FeatureBatch } from '@tandem/freshness/features';
+import { LEADING_COLUMNS } from './feature-statement.ts';
+import { createFeatureTable, type FeatureVersion } from './feature-table.ts';
+import { readDouble, readInteger } from './native-values.ts';
+import { createRowBounds } from './row-bounds.ts';
+
+const SIGNATURE_BYTES = 11;
+const FIRST_ROWS = 8_192;
+
+export interface FeatureRows {
+  /** One message of COPY: a row, the last one without a user and with [history, clock] instead. */
+  take(bytes: Buffer): void;
+  /** Throws where the row without a user never came. */
+  finish(): FeatureBatch;
+}
+
+/** @param oids the types of the feature columns in the query's result */
+export function createFeatureRows(version: FeatureVersion, oids: readonly number[]): FeatureRows {
+  const table = createFeatureTable(version, oids, FIRST_ROWS);
+  const features = version.query.columns.length;
+  const bounds = createRowBounds(version.query.columns);
+  let head: [string, number] | null = null;
+  let isFirst = true;
+
+  /** Gives the offset behind the row. */
+  function takeRow(bytes: Buffer, start: number, isKept: boolean): number {
+    const userId = fieldAt(bytes, start);
+    const contextVersion = fieldAt(bytes, userId.end);
+    const context = fieldAt(bytes, contextVersion.end);
+    const asOf = fieldAt(bytes, context.end);
+    const text = context.length < 0 ? null : bytes.toString('utf8', context.at, context.end);
+    const isHead = userId.length < 0;
+    if (isHead) head = JSON.parse(text ?? '') as [string, number];
+    else {
+      const asOfMs = asOf.length < 0 ? null : readDouble(bytes, asOf.at);
+      const version = Number(readInteger(bytes, contextVersion.at, 8));
+      table.add(bytes.toString('utf8', userId.at, userId.end), version, text, asOfMs);
+    }
+    if (!isHead && !isKept) refuse(bytes, asOf.end);
+    let at = asOf.end;
+    for (let i = 0; i < features; i++) {
+      const length = bytes.readInt32BE(at);
+      at += 4;
+      if (!isHead && isKept) table.take(i, bytes, at, length);
+      if (length > 0) at += length;
+    }
+    return at;
+  }
+
+  /** @param start of the features */
+  function refuse(bytes: Buffer, start: number): void {
+    const sizes: number[] = [];
+    for (let i = 0, at = start; i < features; i++) {
+      const { length, end } = fieldAt(bytes, at);
+      sizes.push(length);
+      at = end;
+    }
+    table.refuse(bounds.refuse(bytes.length, sizes));
+  }
+
+  return {
+    take(bytes) {
+      let at = isFirst ? SIGNATURE_BYTES + 8 + bytes.readInt32BE(SIGNATURE_BYTES + 4) : 0;
+      isFirst = false;
+      // A message is a row.
+      const isKept = bounds.admit(bytes.length);
+      while (at < bytes.length) {
+        const fields = bytes.readInt16BE(at);
+        // The end of the data.
+        if (fields < 0) return;
+        if (fields !== LEADING_COLUMNS + features) throw new Error(`COPY gave a row of ${fields} fields`);
+        at = takeRow(bytes, at + 2, isKept);
+      }
+    },
+    finish() {
+      if (!head) throw new Error('COPY gave no history');
+      const [history, readAt] = head;
+      return table.finish({ history, readAt });
+    },
+  };
+}
+
+interface Field {
+  /** -1: null. */
+  readonly length: number;
+  readonly at: number;
+  readonly end: number;
+}
+
+function fieldAt(bytes: Buffer, start: number): Field {
+  const length = bytes.readInt32BE(start);
+  return { length, at: start + 4, end: start + 4 + Math.max(0, length) };
+}

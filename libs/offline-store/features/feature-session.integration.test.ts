@@ -1,0 +1,222 @@
+/** What a feature query can do to the database and to its session, on a real Postgres: read. */
+import { randomUUID } from 'node:crypto';
+import type { ModelVersion } from '@tandem/freshness/predictor';
+import { planNow } from '@tandem/prediction/runs/steps.fixture';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
+import { adopt } from '../adopt.ts';
+import { createInputSource } from '../explanations/explanation-inputs.ts';
+import { fillGeneration } from '../generations/generation-reports-copy.fixture.ts';
+import { joinGenerations } from '../generations/generation-reports-copy.ts';
+import { type RecordingProxy, startRecordingProxy } from '../recording-proxy.fixture.ts';
+import { createRunStore } from '../runs/run-store.ts';
+import { createPool, withClient } from '../sql/database.ts';
+import { createTestDatabase, createVisits, type TestDatabase, VISITS_SQL, visitsPredictor } from '../store.fixture.ts';
+import { describeQuery, explainRange, explainUser, findDuplicateKeys } from './feature-check.ts';
+import { readOnce } from './feature-session.ts';
+import { createFeatureSource } from './features.ts';
+import { findProvenance } from './provenance.ts';
+
+const USERS = 120;
+/** Writes wherever a user is looked for. */
+const WRITING_SQL = `select user_id, recency, orders, member, city, loaded_at from visits, lateral (select write() as answer offset 0) w where w.answer > 0`;
+const EVERYBODY = { from: null, to: null };
+const [BEFORE, NOW] = [randomUUID(), randomUUID()];
+let database: TestDatabase;
+let proxy: RecordingProxy;
+/** One connection: what a query leaves in it, the next finds. */
+let features: ReturnType<typeof createPool>;
+
+beforeAll(async () => {
+  database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  await createVisits(database.pool, USERS);
+  await database.pool.query(`create table victim ();
+    create table written (at timestamptz);
+    create function write() returns bigint language sql volatile as 'insert into written values (now()) returning 1'`);
+  // A stale run looks for this user.
+  await database.pool.query(
+    `insert into tandem.user_contexts (user_id, version, touched) values ('1', 1, '{"visits": 1}')`,
+  );
+  await fillGeneration(database.pool, BEFORE, USERS, 0);
+  await fillGeneration(database.pool, NOW, USERS, 5);
+  proxy = await startRecordingProxy(database.url);
+  features = createPool({ url: proxy.url, max: 1, applicationName: 'feature-session-test' });
+});
+afterAll(async () => {
+  await features.end();
+  await proxy.close();
+  await database.drop();
+});
+
+/** The predictor's version with another query. */
+function versionWith(sql: string): ModelVersion {
+  return {
+    ...visitsPredictor().definition,
+    query: { ...visitsPredictor().definition.query, sql },
+    id: randomUUID(),
+    number: 1,
+  };
+}
+
+/** Everything that runs a feature query, by name. */
+const PATHS: Readonly<Record<string, (version: ModelVersion) => Promise<unknown>>> = {
+  'live read': (version) => createFeatureSource(features).readUsers(version, ['1', '2']),
+  chunk: (version) => createFeatureSource(features).readRange(version, EVERYBODY),
+  columns: ({ query }) => describeQuery(features, query.sql),
+  'plan of a live read': (version) => explainUser(features, version),
+  'plan of a chunk': (version) => explainRange(features, version),
+  'duplicate keys': ({ query }) => findDuplicateKeys(features, query.sql, 5),
+  provenance: (version) => findProvenance(features, version, '1'),
+  'inputs of kept explanations': (version) => createInputSource(database.pool, features).readInputs(version, ['1']),
+  'comparison by segments': (version) =>
+    joinGenerations(
+      features,
+      {
+        before: BEFORE,
+        now: NOW,
+        version,
+        segments: ['city'],
+        oneIn: 1,
+        timeoutMs: 10_000,
+        signal: new AbortController().signal,
+      },
+      () => {},
+    ),
+  'run of all': ({ query }) => planRun(query.sql, 'all'),
+  'stale run': ({ query }) => planRun(query.sql, 'stale'),
+};
+
+async function planRun(sql: string, kind: 'all' | 'stale'): Promise<void> {
+  const predictor = visitsPredictor();
+  const definition = { ...predictor.definition, query: { ...predictor.definition.query, sql } };
+  await adopt(database.pool, { predictors: [{ ...predictor, definition }], actor: 'test' });
+  const store = createRunStore(database.pool, { features });
+  const { run } = await store.create({ predictor: 'visits', scope: { kind }, reason: 'test', scheduleSlot: null });
+  const planned = await planNow(store, run.id);
+  if (planned.state === 'failed') throw new Error(planned.error ?? 'without a reason');
+  await store.cancel(run.id);
+}
+
+describe.each(Object.entries(PATHS))('%s', (name, path) => {
+  afterEach(() => {
+    proxy.sent.length = 0;
+  });
+
+  test('sends the query by the extended protocol, inside a read-only transaction that is rolled back', async () => {
+    const marker = `marker ${randomUUID()}`;
+    await path(versionWith(`${VISITS_SQL} /* ${marker} */`));
+    const sent = proxy.sent.filter(({ type }) => type === 'P' || type === 'Q' || type === 'B');
+    const marked = sent.flatMap(({ text, type }, i) => (text.includes(marker) ? [{ type, i }] : []));
+    expect(marked.length).toBeGreaterThan(0);
+    for (const { type, i } of marked) {
+      expect(type).toBe('P');
+      // Sent as text, or bound by the name that it was prepared under.
+      const ends = (text: string) => /^\0?(begin|commit|rollback|tandem-begin-read-only|tandem-rollback)/.test(text);
+      expect(sent.slice(0, i).findLast(({ text }) => ends(text))?.text).toMatch(
+        /begin isolation level read committed read only|tandem-begin-read-only/,
+      );
+      expect(sent.slice(i + 1).find(({ text }) => ends(text))?.text).toContain('rollback');
+    }
+  });
+
+  test('refuses a second statement, whatever check it came past', async () => {
+    const work = path(versionWith(`${VISITS_SQL}) f; drop table victim; select * from (${VISITS_SQL}`));
+    // A syntax error where the query is in more than one pair of brackets.
+    await expect(work).rejects.toThrow(/cannot insert multiple commands into a prepared statement|syntax error/);
+    await database.pool.query('select from victim');
+  });
+
+  test('gives the query no way to write', async () => {
+    const settings = ['default_transaction_read_only', 'transaction_read_only'].map(
+      (name) => `set_config('${name}', 'off', false)`,
+    );
+    for (const call of ['write()::text', ...settings]) {
+      const sql = `select v.* from visits v, lateral (select ${call} as answer offset 0) w where w.answer is not null`;
+      await path(versionWith(sql)).catch(() => {});
+      await path(versionWith(sql.replace(call, 'write()::text'))).catch(() => {});
+    }
+    expect((await database.pool.query('select from written')).rowCount).toBe(0);
+  });
+
+  test('says that the query must not write, in the words of Postgres', async () => {
+    const work = path(versionWith(WRITING_SQL));
+    // For its columns alone Postgres does not run a query.
+    if (name === 'columns') return expect(await work).toHaveLength(6);
+    await expect(work).rejects.toThrow(
+      /^(cannot be planned: )?The feature query( of predictor visits)? must not write: cannot execute INSERT in a read-only transaction(, at features.sql; .*)?$/,
+    );
+  });
+});
+
+test.each(['live read', 'chunk', 'run of all', 'duplicate keys'])(
+  '%s: a query that exceeds temp_file_limit is a fault of the query, not of a database that is away',
+  async (name) => {
+    const { rows } = await database.pool.query('select current_database() as name');
+    await database.pool.query(`alter database "${rows[0].name}" set temp_file_limit = '64kB'`);
+    const sql = `${VISITS_SQL}, (select count(*) as numbers from generate_series(1, 1000000)) c where numbers > 0`;
+    await features.end();
+    features = createPool({ url: proxy.url, max: 1, applicationName: 'feature-session-test' });
+    try {
+      const why =
+        /The feature query( of predictor visits)? writes more temporary files than temp_file_limit allows: temporary file size exceeds/;
+      await expect(PATHS[name]?.(versionWith(sql))).rejects.toThrow(why);
+    } finally {
+      await database.pool.query(`alter database "${rows[0].name}" reset temp_file_limit`);
+      await features.end();
+      features = createPool({ url: proxy.url, max: 1, applicationName: 'feature-session-test' });
+    }
+  },
+);
+
+describe('a live read', () => {
+  const one = async (text: string, name?: string) =>
+    (await readOnce<[string]>(features, { text, rowMode: 'array', ...(name === undefined ? {} : { name }) }))
+      .rows[0]?.[0];
+
+  test('takes one round trip, prepared or not', async () => {
+    const fresh = createPool({ url: proxy.url, max: 1, applicationName: 'feature-session-test' });
+    const sentFor = async (name: string) => {
+      proxy.sent.length = 0;
+      await readOnce(fresh, { text: 'select 1', name, rowMode: 'array' });
+      return proxy.sent.map(({ type }) => type).join('');
+    };
+    await withClient(fresh, async () => {});
+    expect([await sentFor('a'), await sentFor('a'), await sentFor('b')]).toEqual([
+      'PPBEPBDEBES',
+      'BEBDEBES',
+      'BEPBDEBES',
+    ]);
+    await fresh.end();
+  });
+
+  test.each([
+    ['search_path', 'tandem'],
+    ['statement_timeout', '0'],
+    ['TimeZone', 'Asia/Kathmandu'],
+    ['DateStyle', 'German'],
+    ['extra_float_digits', '-15'],
+    ['default_transaction_read_only', 'off'],
+    ['default_transaction_isolation', 'serializable'],
+    ['bytea_output', 'escape'],
+  ])('leaves %s as it was, whatever a query sets it to', async (name, value) => {
+    const setting = `select current_setting('${name}')`;
+    const before = await one(setting);
+    expect(await one(`select set_config('${name}', '${value}', false)`)).not.toBeUndefined();
+    expect(await one(setting)).toBe(before);
+  });
+
+  test('that fails leaves its connection fit for the next, also under the name of the statement that failed', async () => {
+    await expect(one('select 1 / 0', 'failing')).rejects.toThrow('division by zero');
+    expect(await one(`select 'again'`, 'failing')).toBe('again');
+    await expect(one('select nothing', 'unparsed')).rejects.toThrow('does not exist');
+    expect(await one(`select 'parsed'`, 'unparsed')).toBe('parsed');
+    await expect(one('select (1 / (select count(*) from written))::text', 'later')).rejects.toThrow('division by zero');
+    expect(await one(`select 'unnamed'`)).toBe('unnamed');
+  });
+
+  test('of a query that writes is refused as a fault of the config, not as a database that is away', async () => {
+    await expect(one('select write()::text')).rejects.toMatchObject({
+      code: 'config_invalid',
+      message: expect.stringContaining('The feature query must not write'),
+    });
+  });
+});

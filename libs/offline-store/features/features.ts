@@ -1,0 +1,286 @@
+/** The feature source on Postgres: the predictor's own query, wrapped so that each row carries its label. */
+import type { Certificate, UserState } from '@tandem/freshness/certificate';
+import type { ModelVersion } from '@tandem/freshness/predictor';
+import {
+  type CertifiedFeatures,
+  type CertifiedUsers,
+  FeatureQueryFailed,
+  type FeatureSource,
+  FeaturesTooSlow,
+  type KeyRange,
+} from '@tandem/prediction/scoring/feature-source';
+import type pg from 'pg';
+import {
+  armsOf,
+  type CertificateRow,
+  certificateOf,
+  type KnownArms,
+  NO_ARMS,
+  textArray,
+} from '../certificate/certificate-statement.ts';
+import { query, sqlState, translated } from '../sql/database.ts';
+import { queryFault } from '../sql/query-fault.ts';
+import { cancellableRead, TransactionTooLong } from './cancellable.ts';
+import { decodeBatch, type OverlayListener, type RawRow } from './feature-decoding.ts';
+import { readRange } from './feature-range.ts';
+import { type ReadStatement, readIn, readOnce } from './feature-session.ts';
+import { LEADING_COLUMNS, packedUsersSql, rangeUsersSql, TRAILING_COLUMNS, usersSql } from './feature-statement.ts';
+import { isPackable, PACKED_FORM, unpackRows } from './packed-rows.ts';
+import { boundRows, type RefusedRows, type RowForm, TEXT_FORM } from './row-bounds.ts';
+
+export interface FeatureSourceOptions {
+  /** Milliseconds for the features of a live read. */
+  readonly usersTimeoutMs?: number;
+  /** Milliseconds for those of a chunk, by range or by name. */
+  readonly rangeTimeoutMs?: number;
+}
+
+const MS_PER_USER = 5;
+/** Postgres gives up first, where it still can. */
+const CLIENT_GRACE_MS = 2_000;
+/** Where a chunk is read that has no lease. */
+const NEVER = new AbortController().signal;
+/** Versions whose column types are remembered. */
+const MAX_VERSIONS = 64;
+
+/**
+ * Reads by the pool of feature statements, which may have a login of its own. Rejects with `unavailable` where Postgres does
+ * not answer, or a live read takes too long; with `FeatureQueryFailed` where the feature query itself fails; with
+ * `FeaturesTooSlow` where it takes too long for a chunk. Users with odd values are `faults` of the batch instead.
+ */
+export function createFeatureSource(pool: pg.Pool, options: FeatureSourceOptions = {}): FeatureSource {
+  const { usersTimeoutMs = 2_000, rangeTimeoutMs = 300_000 } = options;
+  const read = createUsersReader(pool);
+  const readChunk = <T>(version: ModelVersion, lost: AbortSignal, work: (db: pg.PoolClient) => Promise<T>) =>
+    cancellableRead(pool, { timeoutMs: rangeTimeoutMs, signal: lost }, work).catch((error: unknown) => {
+      if (error instanceof TransactionTooLong) throw new FeaturesTooSlow(version.predictor, rangeTimeoutMs, error);
+      return rethrow(version)(error);
+    });
+  const timeoutMs = rangeTimeoutMs + CLIENT_GRACE_MS;
+  return {
+    readUsers: (version, userIds, certified) =>
+      read(version, userIds, { timeoutMs: usersTimeoutMs + MS_PER_USER * userIds.length, certified }),
+    readNamed: (version, userIds, lost = NEVER) =>
+      readChunk(version, lost, (db) => readNamed(db, version, userIds, timeoutMs)),
+    readRange: (version, range, lost = NEVER) =>
+      readChunk(version, lost, (db) => readRange(db, version, range, timeoutMs)),
+    usersOf: (version, range, lost = NEVER) => readChunk(version, lost, (db) => usersOf(db, version, range, timeoutMs)),
+  };
+}
+
+type ReadUsers = (
+  version: ModelVersion,
+  userIds: readonly string[],
+  options: Pick<UsersOptions, 'timeoutMs' | 'certified'>,
+) => Promise<CertifiedFeatures>;
+
+/** How the features of a version can be read packed. */
+interface Packing {
+  /** Types of its feature columns, as they were. */
+  readonly oids: readonly number[];
+  readonly text: string;
+}
+
+/**
+ * What is certified by its rows alone is read packed, once the types of the version's columns are known; anything else,
+ * and whatever comes out otherwise than was thought, by the whole statement.
+ */
+function createUsersReader(pool: pg.Pool): ReadUsers {
+  let known = NO_ARMS;
+  /** By version; null where the features cannot be read packed. */
+  const packings = new Map<string, Packing | null>();
+
+  function learn(version: ModelVersion, packing: Packing | null): void {
+    packings.delete(version.id);
+    if (packings.size >= MAX_VERSIONS) packings.delete(packings.keys().next().value ?? '');
+    packings.set(version.id, packing);
+  }
+
+  return async (version, userIds, { timeoutMs, certified }) => {
+    const deadline = performance.now() + timeoutMs;
+    const packing = certified === 'with rows' ? packings.get(version.id) : null;
+    if (packing) {
+      const read = await readPacked(pool, version, userIds, { timeoutMs, known }, packing);
+      // They never were what they seemed to be (a domain), or the table was altered: not tried again.
+      if (read === 'other types') learn(version, null);
+      else if (read !== 'other arms') return read;
+    }
+    // A publication makes every read of that moment ask twice: in the time of one.
+    const leftMs = Math.max(1, deadline - performance.now());
+    const read = await readUsers(pool, version, userIds, { timeoutMs: leftMs, known, certified });
+    if (packing === undefined) learn(version, packingOf(version, read.oids));
+    known = read.arms;
+    return { batch: read.batch, certificate: read.certificate };
+  };
+}
+
+function packingOf(version: ModelVersion, oids: readonly number[]): Packing | null {
+  return isPackable(version, oids) ? { oids, text: packedUsersSql(version) } : null;
+}
+
+export interface UsersRead extends CertifiedFeatures {
+  readonly certificate: Certificate;
+  readonly arms: KnownArms;
+  /** Types of the feature columns. */
+  readonly oids: readonly number[];
+}
+
+interface UsersOptions {
+  readonly timeoutMs: number;
+  readonly known: KnownArms;
+  readonly certified?: CertifiedUsers | undefined;
+  readonly onOverlay?: OverlayListener;
+}
+
+/** One V1 statement. */
+export async function readUsers(
+  pool: pg.Pool,
+  version: ModelVersion,
+  userIds: readonly string[],
+  options: UsersOptions,
+): Promise<UsersRead> {
+  const statement = { ...usersStatement(version, userIds, options), name: `tandem-features-${version.id}` };
+  const read = await select(pool, version, statement, TEXT_FORM);
+  return usersRead(version, read, options);
+}
+
+/** `readUsers` inside a transaction of its own, for a chunk: with thousands of users parsing costs little. */
+async function readNamed(
+  db: pg.PoolClient,
+  version: ModelVersion,
+  userIds: readonly string[],
+  timeoutMs: number,
+): Promise<CertifiedFeatures> {
+  const options = { timeoutMs, known: NO_ARMS };
+  const { onRow, refused } = boundRows(version.query, TEXT_FORM);
+  const statement = { ...usersStatement(version, userIds, options), ...ROWS_AS_TEXT, onRow };
+  const read = readOf(await readIn<TextRow>(db, statement), refused);
+  const { batch, certificate } = usersRead(version, read, options);
+  return { batch, certificate };
+}
+
+async function usersOf(
+  db: pg.PoolClient,
+  version: ModelVersion,
+  { from, to }: KeyRange,
+  timeoutMs: number,
+): Promise<string[]> {
+  const values = [from, to].filter((bound) => bound !== null);
+  const rows = await query<{ key: string }>(db, { text: rangeUsersSql(version, { from, to }), values, timeoutMs });
+  return rows.map(({ key }) => key);
+}
+
+function usersStatement(
+  version: ModelVersion,
+  userIds: readonly string[],
+  { timeoutMs, known, certified = 'all' }: UsersOptions,
+): FeatureStatement {
+  const ids = textArray(userIds);
+  return {
+    text: usersSql(version),
+    values: [ids, certified === 'all' ? ids : textArray([]), known.history, known.revision],
+    query_timeout: timeoutMs,
+  };
+}
+
+function usersRead(
+  version: ModelVersion,
+  { rows, oids, head, refused }: Read,
+  { known, certified = 'all', onOverlay }: UsersOptions,
+): UsersRead {
+  const row = JSON.parse(head[2] ?? '[]') as CertificateRow;
+  const arms = armsOf(row, known);
+  const batch = decodeBatch(version, rows, oids, { history: row[0], readAt: row[1] }, { onOverlay, refused });
+  const whole = certificateOf(row, arms);
+  return { batch, oids, certificate: certified === 'all' ? whole : certifiedByRows(whole, version, rows), arms };
+}
+
+/** One V1 statement that asks for what is needed where arms and types are as they were. */
+async function readPacked(
+  pool: pg.Pool,
+  version: ModelVersion,
+  userIds: readonly string[],
+  { timeoutMs, known }: UsersOptions,
+  { oids, text }: Packing,
+): Promise<CertifiedFeatures | 'other arms' | 'other types'> {
+  const name = `tandem-packed-${version.id}`;
+  const statement = { name, text, values: [textArray(userIds)], query_timeout: timeoutMs };
+  const found = await select(pool, version, statement, PACKED_FORM).catch((error: unknown) => {
+    // Of a column's new type Postgres has no binary form.
+    if (sqlState(error) !== '42883') throw error;
+  });
+  if (!found) return 'other types';
+  const { rows, head, refused } = found;
+  const [revision, history, readAt] = [Number(head[1]), head[2] ?? '', Number(head[3])];
+  if (history !== known.history || revision !== known.revision) return 'other arms';
+  const batch = unpackRows(version, rows, oids, { history, readAt }, refused);
+  if (!batch) return 'other types';
+  const whole = certificateOf([history, readAt, revision, null, null], known);
+  return { batch, certificate: certifiedByRows(whole, version, rows) };
+}
+
+type FeatureStatement = Omit<ReadStatement, 'rowMode' | 'types' | 'onRow'>;
+
+async function select(pool: pg.Pool, version: ModelVersion, statement: FeatureStatement, form: RowForm): Promise<Read> {
+  const run = async (asked: FeatureStatement) => {
+    const { onRow, refused } = boundRows(version.query, form);
+    return readOf(await readOnce<TextRow>(pool, { ...asked, ...ROWS_AS_TEXT, onRow }), refused);
+  };
+  return (
+    run(statement)
+      // The query's types changed under the prepared statement: unnamed it is planned again.
+      .catch((error: unknown) => {
+        if (sqlState(error) !== '0A000') throw error;
+        const { name: _name, ...unnamed } = statement;
+        return run(unnamed);
+      })
+      .catch(rethrow(version))
+  );
+}
+
+/** What the rows themselves say of their users is as true as a certificate of its own, and spares looking them up again. */
+function certifiedByRows(whole: Certificate, { predictor }: ModelVersion, rows: readonly RawRow[]): Certificate {
+  const states = new Map<string, UserState>();
+  for (const row of rows) {
+    const state = row.length - TRAILING_COLUMNS;
+    states.set(row[0] ?? '', {
+      version: Number(row[1] ?? 0),
+      deletedVersion: Number(row[state] ?? 0),
+      touched: Number(row[state + 1] ?? 0),
+    });
+  }
+  const none = (userId: string) => whole.user(userId, predictor);
+  return { ...whole, user: (userId, asked) => (asked === predictor ? states.get(userId) : undefined) ?? none(userId) };
+}
+
+interface Read {
+  readonly rows: readonly RawRow[];
+  readonly oids: readonly number[];
+  /** The row that is no user's. */
+  readonly head: RawRow;
+  readonly refused: RefusedRows;
+}
+
+type TextRow = (string | null)[];
+
+/** Values stay the text that Postgres wrote: the decoder knows better than the driver what they should be. */
+const ROWS_AS_TEXT = { rowMode: 'array', types: { getTypeParser: () => (text: string) => text } } as const;
+
+function readOf(result: pg.QueryArrayResult<TextRow>, refused: RefusedRows): Read {
+  const rows: RawRow[] = [];
+  let head: RawRow = [];
+  for (const row of result.rows) {
+    if (row[0] === null) head = row;
+    else rows.push(row);
+  }
+  const oids = result.fields.slice(LEADING_COLUMNS, -TRAILING_COLUMNS).map((field) => field.dataTypeID);
+  return { rows, oids, head, refused };
+}
+
+/** Names the predictor whose query failed. */
+function rethrow({ predictor }: ModelVersion) {
+  return (error: unknown): never => {
+    const fault = queryFault(error);
+    throw fault instanceof FeatureQueryFailed ? new FeatureQueryFailed(fault.fault, predictor) : translated(error);
+  };
+}

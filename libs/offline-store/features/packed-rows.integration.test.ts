@@ -1,0 +1,178 @@
+/** Reads of named users: the first of a version brings a column a feature, those after it all of them in one. */
+
+import type { FeatureBatch } from '@tandem/freshness/features';
+import type { FeatureColumn, ModelVersion } from '@tandem/freshness/predictor';
+import type pg from 'pg';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { adopt } from '../adopt.ts';
+import { createEventStore } from '../events/events.ts';
+import { findModelVersion } from '../models/registry.ts';
+import { oddVersion } from '../odd-version.fixture.ts';
+import { createPool } from '../sql/database.ts';
+import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
+import { createFeatureSource } from './features.ts';
+
+const USERS = 12;
+const names = Array.from({ length: USERS }, (_, i) => String(i + 1));
+/** Of each type that is read in its own form: its kind, and values that the form could get wrong. */
+const TYPES: Readonly<Record<string, readonly [FeatureColumn['kind'], readonly string[]]>> = {
+  float8: ['number', ['0.1', '-0', '1e-320', '1.7976931348623157e308', 'NaN', 'Infinity', '-12.5']],
+  int2: ['integer', ['-32768', '32767']],
+  int4: ['integer', ['-2147483648', '2147483647']],
+  int8: ['integer', ['9007199254740991', '9007199254740992', '-9223372036854775808', '-1']],
+  bool: ['boolean', ['true', 'false']],
+  text: ['string', ['', 'é漢😀', 'a\nb', `${'long '.repeat(500)}`]],
+  varchar: ['string', ['x']],
+};
+const columns = Object.entries(TYPES).map(([, [kind]], i) => ({ name: `c${i}`, kind }));
+
+let database: TestDatabase;
+/** Of one connection, which knows what it has prepared. */
+let pool: pg.Pool;
+beforeAll(async () => {
+  database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  pool = createPool({ url: database.url, max: 1, applicationName: 'packed' });
+  const types = Object.keys(TYPES).map((type, i) => `c${i} ${type}`);
+  await pool.query(`create table odd (user_id bigint primary key, ${types.join(', ')})`);
+  for (const user of names) {
+    const values = Object.values(TYPES).map(([, all]) => [null, ...all][Number(user) % (all.length + 1)]);
+    const places = values.map((_, i) => `$${i + 2}`).join(', ');
+    await pool.query(`insert into odd values ($1, ${places})`, [user, ...values]);
+  }
+});
+afterAll(async () => {
+  await pool?.end();
+  await database?.drop();
+});
+
+/** How often a packed statement of this version was run. */
+async function packedReads({ id }: ModelVersion): Promise<number> {
+  const { rows } = await pool.query<{ runs: number }>(
+    `select (generic_plans + custom_plans)::int as runs from pg_prepared_statements where name = 'tandem-packed-' || $1`,
+    [id],
+  );
+  return rows[0]?.runs ?? 0;
+}
+
+const read = async (source: ReturnType<typeof createFeatureSource>, version: ModelVersion) =>
+  (await source.readUsers(version, names, 'with rows')).batch;
+
+/** What a batch says of each user, in whatever order they came. */
+function byUser({ userIds, contextVersions, values, faults, unusable }: FeatureBatch) {
+  const rows = userIds.map((userId, row): [string, unknown] => [
+    userId,
+    [contextVersions[row], values.map((all) => all[row]), faults.get(row), unusable.get(row)],
+  ]);
+  return Object.fromEntries(rows);
+}
+
+describe('a packed read', () => {
+  test.each([undefined, 0])('gives every value, null and fault as one by columns, with nulls as %s', async (nullAs) => {
+    const version = oddVersion(columns.map((column) => (nullAs === undefined ? column : { ...column, nullAs })));
+    const source = createFeatureSource(pool);
+    const [first, second] = [await read(source, version), await read(source, version)];
+    expect(await packedReads(version)).toBe(1);
+    expect(Object.keys(byUser(first))).toHaveLength(USERS);
+    expect(byUser(second)).toEqual(byUser(first));
+    expect([...second.faults.values()].some((fault) => fault.includes('is null'))).toBe(nullAs === undefined);
+  });
+
+  test('has labels, certificate and the values of events', async () => {
+    const version = oddVersion(columns.map((column) => ({ ...column, nullAs: 0 })));
+    await createEventStore(pool).accept([{ source: 't', id: '1', type: 'x', userId: '5', time: null, data: null }]);
+    const accepted = Date.now();
+    const laid = { c0: 7.5, c3: 5, c5: 'of an event' };
+    const entries = Object.entries(laid).map(([name, value]) => [
+      name,
+      { value, accepted, time: accepted, source: 't', id: '1' },
+    ]);
+    await pool.query(`update tandem.user_contexts set features = $1 where user_id = '5'`, [
+      JSON.stringify(Object.fromEntries(entries)),
+    ]);
+    const source = createFeatureSource(pool);
+    const [first, second] = [
+      await source.readUsers(version, names, 'with rows'),
+      await source.readUsers(version, names, 'with rows'),
+    ];
+    expect(await packedReads(version)).toBe(1);
+    expect(byUser(second.batch)).toEqual(byUser(first.batch));
+    expect(second.batch.values[0]?.[second.batch.userIds.indexOf('5')]).toBe(7.5);
+    const states = ({ certificate }: typeof first) => [...names, '99'].map((userId) => certificate.user(userId, 'odd'));
+    expect(states(second)).toEqual(states(first));
+    expect(states(second)[4]?.version).toBe(1);
+    const { history, revision } = first.certificate;
+    expect([second.certificate.history, second.certificate.revision]).toEqual([history, revision]);
+    expect(second.batch.readAt).toBe(second.certificate.now);
+  });
+
+  test('is not taken where somebody without a row is to be certified too', async () => {
+    const version = oddVersion(columns);
+    const source = createFeatureSource(pool);
+    await read(source, version);
+    await createEventStore(pool).accept([{ source: 't', id: '2', type: 'x', userId: '77', time: null, data: null }]);
+    expect((await source.readUsers(version, ['77'])).certificate.user('77', 'odd').version).toBe(1);
+    expect(await packedReads(version)).toBe(0);
+  });
+
+  test('knows what is assigned as soon as that changes', async () => {
+    await createVisits(pool, USERS);
+    const adoptModel = async (model: string) => {
+      const { predictors } = await adopt(pool, { predictors: [visitsPredictor({ model })], actor: 'test' });
+      return predictors[0]?.modelVersionId ?? '';
+    };
+    const id = await adoptModel('first');
+    const version = await findModelVersion(pool, id);
+    const source = createFeatureSource(pool);
+    const assigned = async () =>
+      (await source.readUsers(version, names, 'with rows')).certificate.assignments('visits')?.stable.modelVersionId;
+    expect([await assigned(), await assigned()]).toEqual([id, id]);
+    expect(await packedReads(version)).toBe(1);
+    const next = await adoptModel('second');
+    await pool.query(`update tandem.arms set model_version_id = $1 where predictor = 'visits'`, [next]);
+    await pool.query('update tandem.settings set revision = revision + 1');
+    expect([await assigned(), await assigned()]).toEqual([next, next]);
+    expect(await packedReads(version)).toBe(3);
+  });
+});
+
+describe('features of other types than they seemed to be', () => {
+  const column: FeatureColumn = { name: 'c', kind: 'integer' };
+  const readsOf = async (version: ModelVersion, change = 'select') => {
+    const source = createFeatureSource(pool);
+    for (let i = 0; i < 8; i++) await read(source, version);
+    await pool.query(change);
+    const [changed, again] = [await read(source, version), await read(source, version)];
+    expect(byUser(again)).toEqual(byUser(changed));
+    return { changed, packed: await packedReads(version) };
+  };
+  const tableOf = async (name: string) => {
+    await pool.query(`create table ${name} as select n::bigint as user_id, n as c from generate_series(1, ${USERS}) n`);
+    return oddVersion([column], `select user_id, c from ${name}`);
+  };
+
+  test.each([
+    ['bigint', 'using c', undefined],
+    ['text', 'using c::text', 'no longer of kind integer'],
+    // Of which there is no binary form.
+    ['aclitem', `using ('=r/' || quote_ident(current_user))::aclitem`, 'no longer of kind integer'],
+  ])('a column that becomes %s is read anew', async (type, using, fault) => {
+    const table = `altered_${type}`;
+    const { changed, packed } = await readsOf(
+      await tableOf(table),
+      `alter table ${table} alter column c type ${type} ${using}`,
+    );
+    if (fault === undefined) expect(changed.values[0]).toEqual(changed.userIds.map(Number));
+    else expect(changed.faults.get(0)).toContain(fault);
+    // Those before the change, and the one that noticed.
+    expect(packed).toBe(8);
+  });
+
+  test('a column of a domain, or one that is read as text, never comes packed again', async () => {
+    await pool.query('create domain share as int4 check (value < 1000)');
+    const domain = await readsOf(oddVersion([column], 'select user_id, user_id::int::share as c from odd'));
+    expect([domain.packed, domain.changed.faults.size]).toEqual([1, 0]);
+    const numeric = oddVersion([{ name: 'c', kind: 'number' }], 'select user_id, 0.25 as c from odd');
+    const { changed, packed } = await readsOf(numeric);
+    expect([packed, changed.values[0]?.[0]]).toEqual([0, 0.25]);
+  });
+});

@@ -1,0 +1,51 @@
+/** Where each feature of one user comes from at this moment: the feature source's row, or an event laid over it. */
+
+import { type ContextValue, scorableRows } from '@tandem/freshness/features';
+import type { ModelVersion } from '@tandem/freshness/predictor';
+import type pg from 'pg';
+import { NO_ARMS } from '../certificate/certificate-statement.ts';
+import type { Decoded } from './feature-decoding.ts';
+import { readUsers, type UsersRead } from './features.ts';
+
+export interface FeatureProvenance {
+  readonly name: string;
+  /** What the model is given. */
+  readonly value: number | string | null;
+  readonly from: 'row' | 'event';
+  /** What the row says, where an event's value lies over it. */
+  readonly rowValue?: number | string | null;
+  readonly event?: { readonly source: string; readonly id: string; readonly time: number; readonly accepted: number };
+}
+
+export interface UserProvenance extends Pick<UsersRead, 'batch' | 'certificate'> {
+  /** Empty where the user has no row. */
+  readonly features: readonly FeatureProvenance[];
+  /** Why the user cannot be scored. */
+  readonly fault: string | null;
+}
+
+/** Reads as live inference does, in one statement; rejects as FeatureSource.readUsers. */
+export async function findProvenance(
+  pool: pg.Pool,
+  version: ModelVersion,
+  userId: string,
+  timeoutMs = 2_000,
+): Promise<UserProvenance> {
+  const laid = new Map<number, { own: Decoded; entry: ContextValue }>();
+  const onOverlay = (row: number, column: number, own: Decoded, entry: ContextValue) => {
+    if (row === 0) laid.set(column, { own, entry });
+  };
+  const { batch, certificate } = await readUsers(pool, version, [userId], { timeoutMs, known: NO_ARMS, onOverlay });
+  const features =
+    batch.userIds.length === 0
+      ? []
+      : batch.columns.map(({ name }, i): FeatureProvenance => {
+          const value = batch.values[i]?.[0] ?? null;
+          const overlay = laid.get(i);
+          if (!overlay) return { name, value, from: 'row' };
+          const { source, id, time, accepted } = overlay.entry;
+          return { name, value, from: 'event', rowValue: overlay.own.value, event: { source, id, time, accepted } };
+        });
+  const scorable = scorableRows(batch).length > 0 || batch.userIds.length === 0;
+  return { batch, certificate, features, fault: scorable ? null : (batch.faults.get(0) ?? null) };
+}

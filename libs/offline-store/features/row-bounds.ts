@@ -1,0 +1,95 @@
+/**
+ * How much of a user's features is read. Ten megabytes of text in one feature made a worker take 955 MB, since a text lies
+ * in memory as a row, as a column, as a message to the process that infers, and as a tensor. A row that is too long is
+ * dropped as it arrives: that user cannot be scored, and the others go on.
+ */
+import type { FeatureColumn, FeatureQuery } from '@tandem/freshness/predictor';
+import type { ArrivedRow } from './feature-session.ts';
+import { LEADING_COLUMNS, TRAILING_COLUMNS } from './feature-statement.ts';
+
+const MIB = 1 << 20;
+/** Of one user. */
+export const MAX_ROW_BYTES = MIB;
+/** Of all that one statement reads: a chunk, or the users of a request. */
+export const MAX_BATCH_BYTES = 256 * MIB;
+
+/** Why a user's row was not read. */
+export interface RefusedRow {
+  readonly why: string;
+  /** The feature with the longest value. */
+  readonly column: string;
+}
+
+/** By user id. */
+export type RefusedRows = ReadonlyMap<string, RefusedRow>;
+
+export interface RowBounds {
+  /** Counts a row of so many bytes. Returns whether it may be kept. */
+  admit(bytes: number): boolean;
+  /**
+   * Says why a row that was not admitted is dropped.
+   * @param sizes bytes of each feature's value, in the order of the columns
+   */
+  refuse(bytes: number, sizes: readonly number[]): RefusedRow;
+}
+
+/** The bounds of one statement. */
+export function createRowBounds(columns: readonly Pick<FeatureColumn, 'name'>[]): RowBounds {
+  let kept = 0;
+  return {
+    admit(bytes) {
+      if (bytes > MAX_ROW_BYTES || kept + bytes > MAX_BATCH_BYTES) return false;
+      kept += bytes;
+      return true;
+    },
+    refuse(bytes, sizes) {
+      const widest = sizes.indexOf(Math.max(...sizes));
+      const column = columns[widest]?.name ?? '';
+      const why = bytes > MAX_ROW_BYTES ? rowText(column, sizes[widest] ?? 0, bytes) : batchText(column);
+      return { column, why };
+    },
+  };
+}
+
+/** How the features lie in the fields of a row. */
+export interface RowForm {
+  /** The row's bytes, whatever they are written as. */
+  bytesOf(row: ArrivedRow): number;
+  /** Bytes of each feature. */
+  sizesOf(features: readonly (string | null)[]): number[];
+}
+
+/** A field a feature. */
+export const TEXT_FORM: RowForm = {
+  bytesOf: ({ length }) => length,
+  sizesOf: (features) => features.map((text) => (text === null ? 0 : Buffer.byteLength(text))),
+};
+
+/** Drops the features of rows that are too long, as they come: their fields become null. */
+export function boundRows({ columns }: Pick<FeatureQuery, 'columns'>, { bytesOf, sizesOf }: RowForm) {
+  const bounds = createRowBounds(columns);
+  const refused = new Map<string, RefusedRow>();
+  const onRow = (row: ArrivedRow): void => {
+    const { fields } = row;
+    const [userId] = fields;
+    const bytes = bytesOf(row);
+    if (userId === null || userId === undefined || bounds.admit(bytes)) return;
+    const end = fields.length - TRAILING_COLUMNS;
+    refused.set(userId, bounds.refuse(bytes, sizesOf(fields.slice(LEADING_COLUMNS, end))));
+    // The context too: an event's value does not make a row shorter.
+    fields.fill(null, 2, end);
+  };
+  return { onRow, refused };
+}
+
+function rowText(column: string, bytes: number, rowBytes: number): string {
+  return `feature ${column} has ${mib(bytes)}, the row ${mib(rowBytes)}, and a user's row has at most ${mib(MAX_ROW_BYTES)}; shorten the text in the feature query, such as left(${column}, 10000)`;
+}
+
+function batchText(column: string): string {
+  return `the users that were read together have more than ${mib(MAX_BATCH_BYTES)} of features, most of this one's in ${column}; make batch.chunkSize smaller, or shorten the text in the feature query, such as left(${column}, 1000)`;
+}
+
+function mib(bytes: number): string {
+  return `${Number((bytes / MIB).toPrecision(3))} MiB`;
+}

@@ -1,0 +1,187 @@
+/**
+ * Compares what a run made with what is served, before it is published. A comparison that takes more than its time, or
+ * fails, holds the generation back where the predictor has thresholds, unless `publish.onTimeout` says `publish`; without
+ * thresholds the report says why there is none. A failed connection ends the attempt: the publication is tried again.
+ */
+import { type DecisionPolicy, hasThresholds, PUBLISH_DEFAULTS, type PublishPolicy } from '@tandem/freshness/predictor';
+import { type Comparison, createComparison } from '@tandem/prediction/reports/compare-generations';
+import type { GenerationReport, Mover } from '@tandem/prediction/reports/generation-report';
+import { judgeReport } from '@tandem/prediction/reports/judge-report';
+import type { Run } from '@tandem/prediction/runs/runs';
+import { TransactionTooLong } from '../features/cancellable.ts';
+import type { Pools } from '../features/feature-session.ts';
+import { findModelVersion } from '../models/registry.ts';
+import { type Db, isConnectionFailure, query, sqlState } from '../sql/database.ts';
+import { joinGenerations, sampleOutputs } from './generation-reports-copy.ts';
+
+/** A comparison that was made, or the reason why none was. */
+export interface ComparedGeneration extends GenerationReport {
+  readonly against: { readonly id: string; readonly number: number } | null;
+  readonly movers: readonly Mover[];
+}
+
+/**
+ * Users who are compared where a predictor says nothing of decisions, segments or thresholds: enough for every figure, and
+ * a run of millions does not spend a seventh of its time on a report that nobody asked for.
+ */
+const USERS_UNASKED = 100_000;
+
+/** Of its time, what a comparison by segments may take before it is made without them. */
+const SHARE_WITH_SEGMENTS = 0.6;
+
+/** Returns null where the run makes no generation. */
+export async function compareWithServed(pools: Pools, run: Run, lost: AbortSignal): Promise<ComparedGeneration | null> {
+  if (run.generationId === null) return null;
+  const started = performance.now();
+  const task = await findTask(pools.pool, run);
+  if (task === null) return notCompared(null, ['no generation is in force'], 0);
+  try {
+    const { comparison, notes } = await compareInTime(pools, task, run.generationId, lost);
+    return judged(task, comparison, notes, Math.round(performance.now() - started));
+  } catch (error) {
+    lost.throwIfAborted();
+    if (isConnectionFailure(error)) throw error;
+    return unfinished(task, whyNot(error, task.policy), Math.round(performance.now() - started));
+  }
+}
+
+interface Task {
+  readonly against: {
+    readonly id: string;
+    readonly number: number;
+    readonly users: number;
+    readonly modelVersionId: string;
+  };
+  readonly modelVersionId: string;
+  readonly decision: DecisionPolicy | null;
+  readonly segments: readonly string[];
+  readonly policy: PublishPolicy;
+  /** One of so many users is compared. */
+  readonly oneIn: number;
+}
+
+/** The generation of the arm that serves the run's model version, else of the stable arm; null where neither has one. */
+async function findTask(db: Db, { predictor, modelVersionId }: Run): Promise<Task | null> {
+  const rows = await query<Omit<Task['against'], never> & Record<string, unknown> & PolicyParts>(db, {
+    text: `select g.id, g.number, g.users, g.model_version_id as "modelVersionId",
+        p.policy -> 'decision' as decision, p.policy -> 'segments' as segments, p.policy -> 'publish' as publish
+      from tandem.arms a join tandem.generations g on g.id = a.generation_id join tandem.predictors p on p.name = a.predictor
+      where a.predictor = $1 and (a.model_version_id = $2 or a.name = 'stable')
+      order by a.model_version_id = $2 desc limit 1`,
+    values: [predictor, modelVersionId],
+  });
+  const [row] = rows;
+  if (!row) return null;
+  const { id, number, users, decision, segments, publish } = row;
+  return {
+    against: { id, number, users, modelVersionId: row.modelVersionId },
+    modelVersionId,
+    decision,
+    segments: segments ?? [],
+    policy: publish ?? PUBLISH_DEFAULTS,
+    oneIn: publish || decision || segments ? 1 : Math.max(1, Math.floor(users / USERS_UNASKED)),
+  };
+}
+
+interface PolicyParts {
+  readonly decision: DecisionPolicy | null;
+  readonly segments: readonly string[] | null;
+  readonly publish: PublishPolicy | null;
+}
+
+interface Made {
+  readonly comparison: Comparison;
+  readonly notes: readonly string[];
+}
+
+/** By segments, and where those cannot be had in their share of the time, without. */
+async function compareInTime(
+  { pool, features }: Pools,
+  task: Task,
+  generationId: string,
+  lost: AbortSignal,
+): Promise<Made> {
+  const deadline = performance.now() + task.policy.reportTimeoutMs;
+  const leftMs = () => Math.max(1, Math.round(deadline - performance.now()));
+  const version = await findModelVersion(pool, task.modelVersionId);
+  const before = await findModelVersion(pool, task.against.modelVersionId);
+  const sample = await sampleOutputs(pool, task.against, { timeoutMs: leftMs(), signal: lost });
+  const columns = new Set(version.query.columns.map(({ name }) => name));
+  const segments = task.segments.filter((column) => columns.has(column));
+  const missing = task.segments.filter((column) => !columns.has(column));
+  const notes = missing.map((column) => `segments: model version ${version.number} has no feature ${column}`);
+  if (task.oneIn > 1) {
+    notes.push(`one of ${task.oneIn} users was compared: a predictor with decision, segments or publish compares all`);
+  }
+  const compare = async (by: readonly string[], timeoutMs: number): Promise<Comparison> => {
+    const { decision } = task;
+    const comparison = createComparison({
+      before: before.outputs,
+      now: version.outputs,
+      sample,
+      decision,
+      segments: by,
+    });
+    const both = { before: task.against.id, now: generationId };
+    const reading = by.length > 0 ? features : pool;
+    await joinGenerations(
+      reading,
+      { ...both, version, segments: by, oneIn: task.oneIn, timeoutMs, signal: lost },
+      comparison.add,
+    );
+    return comparison;
+  };
+  if (segments.length === 0) return { comparison: await compare([], leftMs()), notes };
+  try {
+    return { comparison: await compare(segments, Math.ceil(leftMs() * SHARE_WITH_SEGMENTS)), notes };
+  } catch (error) {
+    lost.throwIfAborted();
+    if (isConnectionFailure(error)) throw error;
+    const why = isTooLate(error) ? 'not in time' : `the feature query failed (${messageOf(error)})`;
+    return { comparison: await compare([], leftMs()), notes: [...notes, `segments: ${why}`] };
+  }
+}
+
+function judged(task: Task, comparison: Comparison, notes: readonly string[], tookMs: number): ComparedGeneration {
+  const figures = comparison.figures();
+  const { crossings, notes: unjudged } = judgeReport(figures, task.policy, task.decision);
+  return {
+    verdict: crossings.length > 0 ? 'blocked' : 'passed',
+    against: { id: task.against.id, number: task.against.number },
+    figures,
+    crossings,
+    notes: [...notes, ...comparison.notes, ...unjudged],
+    movers: comparison.movers(),
+    tookMs,
+  };
+}
+
+function notCompared(task: Task | null, notes: readonly string[], tookMs: number): ComparedGeneration {
+  const against = task && { id: task.against.id, number: task.against.number };
+  return { verdict: 'not_compared', against, figures: null, crossings: [], notes, movers: [], tookMs };
+}
+
+/** Where thresholds could not be judged, the generation is held back unless the predictor says otherwise. */
+function unfinished(task: Task, why: string, tookMs: number): ComparedGeneration {
+  if (!hasThresholds(task.policy)) return notCompared(task, [why], tookMs);
+  if (task.policy.onTimeout === 'publish') {
+    return notCompared(task, [why, 'published without judging the thresholds: publish.onTimeout is publish'], tookMs);
+  }
+  return { ...notCompared(task, [why], tookMs), verdict: 'blocked' };
+}
+
+function whyNot(error: unknown, { reportTimeoutMs }: PublishPolicy): string {
+  if (isTooLate(error))
+    return `not in time: the comparison took longer than publish.reportTimeout (${reportTimeoutMs} ms)`;
+  return `the comparison failed: ${messageOf(error)}`;
+}
+
+/** Ended by our own clock, or by statement_timeout. */
+function isTooLate(error: unknown): boolean {
+  return error instanceof TransactionTooLong || sqlState(error) === '57014';
+}
+
+function messageOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return cause instanceof Error ? cause.message : String(cause);
+}

@@ -1,0 +1,13 @@
+import type { Pool } from 'pg';
+import { transaction } from '../sql/database.ts';
+import { createPartition, partitionOf } from '../sql/partition.ts';
+
+export const FIELD = { name: 'rank', output: 'rank', type: 'int32', width: null, index: 0 } as const;
+
+/** Of users 1 to n, ranked by their id and something more; int4send is big-endian, so the bytes are turned. */
+export async function fillGeneration(pool: Pool, id: string, users: number, more: number): Promise<void> {
+  await transaction(pool, (db) => createPartition(db, id));
+  await pool.query(`insert into ${partitionOf(id)}
+    select '${id}', n::text, 0, now(), substr(b, 4, 1) || substr(b, 3, 1) || substr(b, 2, 1) || substr(b, 1, 1)
+    from generate_series(1, ${users}) n, int4send(n + ${more}) b`);
+}

@@ -1,0 +1,93 @@
+/** Rows of tandem.generation_reports: each is kept in the transaction that publishes what it is about, or holds it back. */
+import { TandemError } from '@tandem/freshness/errors';
+import type { GenerationReport, Mover } from '@tandem/prediction/reports/generation-report';
+import type { KeptReport } from '@tandem/prediction/runs/report-store';
+import { type Db, query } from '../sql/database.ts';
+import { partitionOf } from '../sql/partition.ts';
+import type { ComparedGeneration } from './generation-reports-compare.ts';
+
+/**
+ * In place of an earlier one. Of the movers those alone who are in the generation and not erased: under the lock of the
+ * settings, which every erasure comes to, it is known who was, and whoever is later is taken out by that erasure.
+ */
+export async function keepReport(db: Db, generationId: string, compared: ComparedGeneration): Promise<void> {
+  const { against, movers, verdict, ...report } = compared;
+  await query(db, { text: 'delete from tandem.generation_reports where generation_id = $1', values: [generationId] });
+  await query(db, {
+    text: `insert into tandem.generation_reports (generation_id, against_generation_id, verdict, report)
+      values ($1, (select id from tandem.generations where id = $2), $3, $4)`,
+    values: [generationId, against?.id ?? null, verdict, JSON.stringify(report)],
+  });
+  await query(db, {
+    text: `insert into tandem.generation_movers (generation_id, user_id, before, now, delta)
+      select $1, m.user_id, m.before, m.now, m.delta
+      from unnest($2::text[], $3::float8[], $4::float8[], $5::float8[]) as m(user_id, before, now, delta)
+      join ${partitionOf(generationId)} p on p.user_id = m.user_id
+      where not exists (select from tandem.erasures t where t.user_id = p.user_id and p.context_version <= t.deleted_version)`,
+    values: [
+      generationId,
+      movers.map(({ userId }) => userId),
+      movers.map(({ before }) => before),
+      movers.map(({ now }) => now),
+      movers.map(({ delta }) => delta),
+    ],
+  });
+}
+
+/** Movers who are erased, also in reports of after a readmission: a list of twenty may lack one. */
+export async function deleteMovers(db: Db, numbers: readonly number[]): Promise<void> {
+  await query(db, {
+    text: `delete from tandem.generation_movers m using tandem.erasures t
+      where t.number = any($1::bigint[]) and m.user_id = t.user_id`,
+    values: [numbers],
+  });
+}
+
+interface Row extends Record<string, unknown> {
+  readonly id: string;
+  readonly generation: number;
+  readonly against: number | null;
+  readonly verdict: GenerationReport['verdict'] | null;
+  readonly report: Omit<GenerationReport, 'verdict'>;
+  readonly madeAt: Date;
+}
+
+/** @param number null: of the newest generation that has a report. Rejects with `unknown_generation` */
+export async function findReport(db: Db, predictor: string, number: number | null): Promise<KeptReport> {
+  const [row] = await query<Row>(db, {
+    text: `select g.id, g.number as generation, b.number as against, r.verdict, r.report, r.made_at as "madeAt"
+      from tandem.generations g left join tandem.generation_reports r on r.generation_id = g.id
+      left join tandem.generations b on b.id = r.against_generation_id
+      where g.predictor = $1 and case when $2::int is null then r.verdict is not null else g.number = $2 end
+      order by g.number desc limit 1`,
+    values: [predictor, number],
+  });
+  if (!row?.verdict) throw noReport(predictor, number, row !== undefined);
+  const { id, generation, against, verdict, report, madeAt } = row;
+  return { ...report, predictor, generation, against, verdict, madeAt, movers: await findMovers(db, id) };
+}
+
+async function findMovers(db: Db, generationId: string): Promise<readonly Mover[]> {
+  return query<Mover & Record<string, unknown>>(db, {
+    text: `select user_id as "userId", before, now, delta from tandem.generation_movers
+      where generation_id = $1 order by abs(delta) desc, user_id`,
+    values: [generationId],
+  });
+}
+
+function noReport(predictor: string, number: number | null, exists: boolean): TandemError {
+  const which =
+    number === null
+      ? `No generation of ${predictor} has a report yet.`
+      : `Generation ${number} of ${predictor} has no report.`;
+  return new TandemError(
+    'unknown_generation',
+    exists || number === null ? which : `${predictor} has no generation ${number}.`,
+    {
+      field: 'generation',
+      remedy: exists
+        ? 'a generation is compared when its run has scored everybody: wait for the run'
+        : 'tandem generation list, or GET /v1/predictors/{predictor}/generations, lists them',
+    },
+  );
+}

@@ -1,0 +1,101 @@
+/** Generations: which are kept, and the way back to an earlier one. */
+import { unknownPredictor } from '@tandem/freshness/read-errors';
+import type { Generation } from '@tandem/prediction/runs/generations';
+import { rollbackTarget } from '@tandem/prediction/runs/rollback-target';
+import type { GenerationStore, RollbackRequest } from '@tandem/prediction/runs/run-store';
+import type pg from 'pg';
+import { findNewRules, setEventFeatures } from '../events/event-features.ts';
+import { changeEventRules, lockEventRules, touchEveryone } from '../events/event-rules.ts';
+import { refuseArchived } from '../models/archive-version.ts';
+import { findModelVersion } from '../models/registry.ts';
+import { findArm, moveArm } from '../rollouts/arms.ts';
+import { refuseUnderRollout } from '../rollouts/rollout-rows.ts';
+import { listStableVersions } from '../rollouts/stable-history.ts';
+import { insertAudit } from '../sql/audit.ts';
+import { query, sqlState, transaction } from '../sql/database.ts';
+import { dropPartition } from '../sql/partition.ts';
+import { lockAssignments } from '../sql/settings.ts';
+import { findGeneration, listCandidates, listGenerations, listInForce, readPages } from './generation-rows.ts';
+import { retiredGenerations } from './retired-generations.ts';
+
+export function createGenerationStore(pool: pg.Pool): GenerationStore {
+  return {
+    list: (predictor) => listGenerations(pool, predictor),
+    stableVersions: (predictor, limit) => listStableVersions(pool, predictor, limit),
+    find: (id) => findGeneration(pool, id),
+    inForce: () => listInForce(pool),
+    rollBack: (request) => rollBack(pool, request),
+    dropRetired: () => dropRetired(pool),
+    pages: (generation, pageSize) => readPages(pool, generation, pageSize),
+  };
+}
+
+/**
+ * Moves the stable arm's pointer back, to another model version where the generation is of one. Raises floor and revision,
+ * and restarts the expiry. Rejects with `unknown_predictor`, `unknown_generation` (naming the generations to choose
+ * from), `never_stable`, and `version_archived`.
+ */
+async function rollBack(pool: pg.Pool, { predictor, to, force, actor }: RollbackRequest) {
+  return changeEventRules(pool, async (db) => {
+    await lockAssignments(db);
+    const arm = await findArm(db, predictor);
+    if (!arm) {
+      throw unknownPredictor(predictor);
+    }
+    await refuseUnderRollout(db, predictor);
+    const all = await listGenerations(db, predictor);
+    const from = all.find((one) => one.id === arm.generationId) ?? null;
+    const target = rollbackTarget(all, from, { to, force: force ?? false });
+    await refuseArchived(db, { predictor, number: target.modelNumber }, 'to');
+    await putInForce(db, target);
+    await insertAudit(db, {
+      actor,
+      action: 'rollback',
+      predictor,
+      detail: {
+        ...{ from: from?.number ?? null, to: target.number, modelVersionId: target.modelVersionId },
+        ...(target.wasStable ? {} : { forced: true }),
+      },
+    });
+    return { from: from && { ...from, inForce: false }, to: { ...target, inForce: true } };
+  });
+}
+
+async function putInForce(db: pg.PoolClient, { id, predictor, modelVersionId }: Generation): Promise<void> {
+  // Not where its generation was kept all along; a run that outlived its version's time made one unheard of by events.
+  const { features } = await findNewRules(db, await findModelVersion(db, modelVersionId));
+  if (features) await lockEventRules(db);
+  await moveArm(db, predictor, { modelVersionId, generationId: id, raiseFloor: true, restartExpiry: true });
+  await setEventFeatures(db, predictor);
+  if (features) await touchEveryone(db, predictor);
+}
+
+/** Each in a transaction of its own; one whose partition cannot be locked waits for the next time. */
+async function dropRetired(pool: pg.Pool): Promise<readonly Generation[]> {
+  const dropped: Generation[] = [];
+  for (const { id } of retiredGenerations(await listCandidates(pool))) {
+    const one = await transaction(pool, (db) => dropOne(db, id)).catch((error: unknown) => {
+      if (sqlState(error) === '55P03') return null;
+      throw error;
+    });
+    if (one) dropped.push(one);
+  }
+  return dropped;
+}
+
+async function dropOne(db: pg.PoolClient, id: string): Promise<Generation | null> {
+  // Judged again under the lock: a rollback may have returned to it meanwhile.
+  await lockAssignments(db);
+  const retired = retiredGenerations(await listCandidates(db)).find((one) => one.id === id);
+  if (!retired) return null;
+  await query(db, { text: `update tandem.generations set state = 'dropped' where id = $1`, values: [id] });
+  await setEventFeatures(db, retired.predictor);
+  await insertAudit(db, {
+    actor: 'retention',
+    action: 'drop_generation',
+    predictor: retired.predictor,
+    detail: { generation: retired.number },
+  });
+  await dropPartition(db, id);
+  return { ...retired, state: 'dropped' };
+}

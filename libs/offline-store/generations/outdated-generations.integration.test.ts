@@ -1,0 +1,143 @@
+/** What a bulk change of a watched source does to what is stored: the protocol of test/rigs/model-check/models/bulk-change.ts. */
+import type { Assignment, Certificate } from '@tandem/freshness/certificate';
+import { judge } from '@tandem/freshness/judge';
+import { publishNow } from '@tandem/prediction/runs/steps.fixture';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { createAuthority } from '../certificate/authority.ts';
+import { createFeatureSource } from '../features/features.ts';
+import { findModelVersion } from '../models/registry.ts';
+import { putEntries } from '../reads/overlay.ts';
+import { createStoredPredictions } from '../reads/predictions.ts';
+import { createRunsWorld } from '../runs/runs.fixture.ts';
+import { watchSource } from '../sources/watch-source.ts';
+import { query, transaction } from '../sql/database.ts';
+import { createGenerationStore } from './generations.ts';
+
+const { database, store, renew, start, ask, work, workAll } = await createRunsWorld({ users: 150 });
+const authority = createAuthority(database.pool, { timeoutMs: 20_000 });
+
+beforeEach(async () => {
+  await renew();
+  await watchSource(database.pool, {
+    ...{ table: 'visits', key: 'user_id', columns: null, predictors: ['visits'], maxUsers: 50, actor: 'test' },
+  });
+});
+afterAll(async () => {
+  await authority.close();
+  await database.drop();
+});
+
+const changeInBulk = () => database.pool.query('update visits set orders = orders + 1');
+
+async function certified(): Promise<{ certificate: Certificate; assignment: Assignment }> {
+  const certificate = await authority.certify(['7']);
+  const assignment = certificate.assignments('visits')?.stable;
+  if (!assignment) throw new Error('nothing is assigned');
+  return { certificate, assignment };
+}
+
+/** What a read makes of each candidate in Postgres' rows. */
+async function states(userId = '7'): Promise<string[]> {
+  const { certificate, assignment } = await certified();
+  const found = (await createStoredPredictions(database.pool).find(assignment, [userId])).get(userId) ?? [];
+  return found.map((one) =>
+    judge(one, certificate.user(userId, 'visits'), assignment, certificate, { maxAgeMs: null }),
+  );
+}
+
+describe('a bulk change', () => {
+  test('makes a generation stale as a whole, until another was computed; a single change makes one user stale', async () => {
+    await workAll(await start());
+    expect(await states()).toEqual(['fresh']);
+    await database.pool.query('update visits set orders = 77 where user_id = 7');
+    expect([await states(), await states('8')]).toEqual([['stale'], ['fresh']]);
+    await workAll(await start());
+    expect(await states()).toEqual(['fresh']);
+    await changeInBulk();
+    expect([await states(), await states('8')]).toEqual([['stale'], ['stale']]);
+    await workAll(await start());
+    expect([await states(), await states('8')]).toEqual([['fresh'], ['fresh']]);
+  });
+
+  test('in the midst of a run makes what the run publishes stale, though some of it was computed later', async () => {
+    const run = await start();
+    await work(run, 0);
+    await changeInBulk();
+    await work(run, 1);
+    expect(await publishNow(store, run.id)).toMatchObject({ generation: { inForce: true } });
+    expect((await certified()).assignment.generation?.isOutdated).toBe(true);
+  });
+
+  test('takes entries out of the overlay: those of partial runs that were planned before, and live answers', async () => {
+    await workAll(await start());
+    const planned = await start({ kind: 'users', userIds: ['7'] });
+    const { assignment, certificate } = await certified();
+    await changeInBulk();
+    await workAll(planned);
+    expect(await states()).toEqual(['stale', 'foreign']);
+    const outputs = Buffer.alloc(4);
+    const entry = (floor: number) => ({
+      ...{ predictor: 'visits', userId: '7', modelVersionId: assignment.modelVersionId, history: certificate.history },
+      ...{ overlayFloor: floor, contextVersion: 0, source: 'live' as const, computedAt: certificate.now, outputs },
+    });
+    await putEntries(database.pool, [entry(assignment.overlayFloor)]);
+    expect(await states()).toEqual(['stale', 'foreign']);
+    const now = await certified();
+    expect(now.assignment.overlayFloor).toBe(assignment.overlayFloor + 1);
+    await putEntries(database.pool, [entry(now.assignment.overlayFloor)]);
+    expect(await states()).toEqual(['stale', 'fresh']);
+    await workAll(await start({ kind: 'users', userIds: ['8'] }));
+    expect(await states('8')).toEqual(['stale', 'fresh']);
+  });
+
+  test('is told by the statement that reads features, to who knew the arms', async () => {
+    const source = createFeatureSource(database.pool);
+    const version = await findModelVersion(database.pool, (await certified()).assignment.modelVersionId);
+    const floor = async () => {
+      const { certificate } = await source.readUsers(version, ['7'], 'with rows');
+      return certificate.assignments('visits')?.stable.overlayFloor;
+    };
+    // The second is read packed.
+    expect([await floor(), await floor()]).toEqual([0, 0]);
+    await changeInBulk();
+    expect([await floor(), await floor()]).toEqual([1, 1]);
+  });
+
+  test('is behind a run of the stale, which then scores everyone; not while a run of everyone is under way', async () => {
+    await workAll(await start());
+    expect(await start({ kind: 'stale' })).toMatchObject({ scope: 'stale', usersExpected: 0 });
+    await changeInBulk();
+    const run = await start({ kind: 'stale' });
+    expect(run).toMatchObject({ scope: 'all', usersExpected: 150 });
+    expect(await start({ kind: 'stale' })).toMatchObject({ scope: 'stale' });
+    await workAll(run);
+    expect(await states()).toEqual(['fresh']);
+    expect(await ask({ kind: 'stale' })).toMatchObject({ scope: 'stale' });
+  });
+
+  test('stays behind a rollback: the generation that it returns to is from before the change', async () => {
+    await workAll(await start());
+    await changeInBulk();
+    await workAll(await start());
+    expect(await states()).toEqual(['fresh']);
+    await createGenerationStore(database.pool).rollBack({ predictor: 'visits', to: null, actor: 'test' });
+    expect(await states()).toEqual(['stale']);
+  });
+
+  test('that is not committed blocks another bulk change only', async () => {
+    await workAll(await start());
+    await transaction(database.pool, async (db) => {
+      await db.query('update visits set orders = 5');
+      expect(await states()).toEqual(['fresh']);
+      // A run is planned, worked and published meanwhile, and a rollback done.
+      await workAll(await start());
+      await createGenerationStore(database.pool).rollBack({ predictor: 'visits', to: null, actor: 'test' });
+      await db.query('rollback; begin');
+    });
+    expect(await states()).toEqual(['fresh']);
+    const rows = await query<{ version: number }>(database.pool, {
+      text: 'select version from tandem.source_versions',
+    });
+    expect(rows).toEqual([{ version: 0 }]);
+  });
+});

@@ -1,0 +1,156 @@
+/**
+ * Model versions as rows: what each is (its definition, immutable), and what is known of it: where it came from, what its
+ * trial showed, what its owner says. A version that is inserted moves nothing: who is served what, the arms say.
+ */
+
+import { type ModelDefinition, type ModelVersion, modelVersionId } from '@tandem/freshness/predictor';
+import {
+  type KeptCertificate,
+  type ModelMetadata,
+  type Verification,
+  withoutUsers,
+} from '@tandem/prediction/models/verification';
+import { type Db, query } from '../sql/database.ts';
+
+/** How a version came: with a config, or by itself. */
+export type OriginKind = 'adopt' | 'push';
+
+export interface ModelOrigin {
+  /** As audit rows name who acts: `key:ci`, `api`, `cli`. */
+  readonly by: string;
+  readonly how: OriginKind;
+}
+
+/** What an optimised build was made of, and how. */
+export interface BuildOf {
+  /** Number of the version that it was made of. */
+  readonly parent: number;
+  /** `int8`, `pruned`, `distilled`: its maker's word. */
+  readonly kind: string;
+}
+
+/** What its owner says of a version. */
+export interface OwnersWords {
+  readonly note: string;
+  readonly metrics: Readonly<Record<string, number>>;
+  readonly build: BuildOf | null;
+}
+
+/** The words of one push. */
+export interface SaidWords {
+  readonly note?: string | undefined;
+  readonly metrics?: OwnersWords['metrics'] | undefined;
+  readonly build?: BuildOf | undefined;
+}
+
+/** A model version with all that is known of it. */
+export interface ModelVersionRecord extends ModelVersion, OwnersWords {
+  readonly createdAt: Date;
+  /** Null: not archived. */
+  readonly archivedAt: Date | null;
+  readonly origin: ModelOrigin;
+  /** Both null: adopted before there were certificates. */
+  readonly metadata: ModelMetadata | null;
+  readonly parity: KeptCertificate | null;
+  /** Bytes of its file. */
+  readonly size: number;
+  readonly labels: readonly string[];
+  /** The arms that name it. */
+  readonly arms: readonly string[];
+}
+
+export interface VersionQuery {
+  /** Left out: of all predictors that are served. */
+  readonly predictor?: string;
+  readonly number?: number;
+}
+
+interface Row extends Omit<ModelVersionRecord, keyof ModelDefinition | 'build'> {
+  readonly definition: ModelDefinition;
+  readonly parent: number | null;
+  readonly kind: string | null;
+  readonly [column: string]: unknown;
+}
+
+/** By predictor, the oldest of each first. */
+export async function listModelVersions(
+  db: Db,
+  { predictor, number }: VersionQuery = {},
+): Promise<readonly ModelVersionRecord[]> {
+  const rows = await query<Row>(db, {
+    text: `select m.id, m.number, m.definition, m.created_at as "createdAt", m.archived_at as "archivedAt", m.note, m.origin, m.metadata, m.metrics,
+        m.parity, m.build as kind, p.number as parent, a.size,
+        array(select label from tandem.version_labels l where l.model_version_id = m.id order by label) as labels,
+        array(select name from tandem.arms r where r.predictor = m.predictor and r.model_version_id = m.id
+          order by name <> 'stable', name) as arms
+      from tandem.model_versions m
+      join tandem.predictors n on n.name = m.predictor
+      join tandem.artifacts a on a.hash = m.artifact_hash
+      left join tandem.model_versions p on p.id = m.parent_id
+      where case when $1::text is null then n.active else m.predictor = $1 end and ($2::int is null or m.number = $2)
+      order by m.predictor, m.number`,
+    values: [predictor ?? null, number ?? null],
+  });
+  return rows.map(({ definition, parent, kind, ...row }) => ({
+    ...definition,
+    ...row,
+    build: parent === null || kind === null ? null : { parent, kind },
+  }));
+}
+
+export interface VersionToKeep {
+  readonly definition: ModelDefinition;
+  readonly origin: ModelOrigin;
+  /** Absent: its trial left none. */
+  readonly verification?: Verification | undefined;
+  readonly words?: SaidWords | undefined;
+}
+
+export interface KeptVersion {
+  readonly id: string;
+  readonly number: number;
+  readonly isNew: boolean;
+  /** Whether it is new, or its note or its metrics changed. */
+  readonly isChanged: boolean;
+}
+
+/**
+ * Inserts the version where it is new; its artifact is there. One that is known stays what it is. It gets a certificate that
+ * it did not have, the note and the metrics where they are given, and is archived no longer. The caller holds
+ * `lockAssignments`, so that numbers are given out one at a time.
+ */
+export async function keepVersion(
+  db: Db,
+  { definition, origin, verification, words }: VersionToKeep,
+): Promise<KeptVersion> {
+  const id = modelVersionId(definition);
+  const { predictor, artifactHash } = definition;
+  const metadata = verification?.metadata ?? null;
+  const parity = verification ? withoutUsers(verification.parity) : null;
+  const { note, metrics, build } = words ?? {};
+  const [known] = await query<{ number: number; isChanged: boolean }>(db, {
+    text: `update tandem.model_versions m set metadata = coalesce(m.metadata, $2), parity = coalesce(m.parity, $3),
+        note = coalesce($4, m.note), metrics = coalesce($5, m.metrics), archived_at = null
+      from (select note, metrics from tandem.model_versions where id = $1 for update) before
+      where m.id = $1
+      returning m.number, (m.note, m.metrics) is distinct from (before.note, before.metrics) as "isChanged"`,
+    values: [id, jsonOf(metadata), jsonOf(parity), note ?? null, jsonOf(metrics ?? null)],
+  });
+  if (known) return { id, isNew: false, ...known };
+  const [inserted] = await query<{ number: number }>(db, {
+    text: `insert into tandem.model_versions (id, predictor, number, artifact_hash, definition, origin, metadata, parity,
+        note, metrics, build, parent_id)
+      select $1, $2, coalesce(max(number), 0) + 1, $3, $4, $5, $6, $7, $8, $9, $10,
+        (select id from tandem.model_versions where predictor = $2 and number = $11)
+      from tandem.model_versions where predictor = $2 returning number`,
+    values: [
+      ...[id, predictor, artifactHash, jsonOf(definition), jsonOf(origin), jsonOf(metadata), jsonOf(parity)],
+      ...[note ?? '', jsonOf(metrics ?? {}), build?.kind ?? null, build?.parent ?? null],
+    ],
+  });
+  return { id, number: inserted?.number ?? 0, isNew: true, isChanged: true };
+}
+
+function jsonOf(value: unknown): string | null {
+  return value === null ? null : JSON.stringify(value);
+}

@@ -1,0 +1,137 @@
+/**
+ * Predictors and model versions in memory, as the database has them. Every certificate carries the revision that any
+ * change of them raises: whoever sees a later one says so here, and what was loaded before is loaded again when asked for.
+ */
+import type { ModelDefinition, ModelVersion, Policy, Predictor } from '@tandem/freshness/predictor';
+import type { Registry } from '@tandem/freshness/reader';
+import type pg from 'pg';
+import { REVISION_SQL } from '../certificate/assignments.ts';
+import { type Db, query } from '../sql/database.ts';
+import { type ArtifactStore, createArtifactStore } from './artifacts.ts';
+
+export interface StoredRegistry extends Registry {
+  /** The active predictors, by name. */
+  predictors(): Promise<readonly Predictor[]>;
+  /** The bytes of an artifact, checked against its hash. */
+  loadArtifact(hash: string): Promise<Buffer>;
+}
+
+/** Another past of the database may have reached the same revision by other changes. */
+interface Noticed {
+  readonly revision: number;
+  readonly history: string;
+}
+
+interface Loaded {
+  readonly revision: number;
+  readonly history: string;
+  readonly at: number;
+  readonly predictors: ReadonlyMap<string, Predictor>;
+}
+
+/** Milliseconds: reads wait for it, and know by heart what it mostly says again. Who knows nothing yet has more patience. */
+const LOAD_WITHIN_MS = 1_000;
+const RETRY_SILENT_MS = 1_000;
+/** An unknown name is looked up again, but not more often than this: someone may ask for it all day. */
+const RETRY_UNKNOWN_MS = 1_000;
+const MAX_VERSIONS = 256;
+
+/** @param now a monotonic clock in milliseconds */
+export function createRegistry(
+  pool: pg.Pool,
+  now: () => number = () => performance.now(),
+  artifacts: Pick<ArtifactStore, 'get'> = createArtifactStore(pool),
+): StoredRegistry {
+  let noticed: Noticed = { revision: 0, history: '' };
+  let loaded: Loaded | undefined;
+  let loading: Promise<Loaded> | undefined;
+  /** Until then, or the next certificate, whoever tries again would wait in vain: a load has just failed. */
+  let silentUntil = 0;
+  const versions = new Map<string, Promise<ModelVersion>>();
+
+  function load(): Promise<Loaded> {
+    loading ??= loadPredictors(pool, loaded && LOAD_WITHIN_MS)
+      .then((found) => {
+        loaded = { ...found, at: now() };
+        // A restore may have set the revision back; what was noticed of the other past no longer counts.
+        noticed = found;
+        return loaded;
+      })
+      .catch((error: unknown) => {
+        silentUntil = now() + RETRY_SILENT_MS;
+        throw error;
+      })
+      .finally(() => {
+        loading = undefined;
+      });
+    return loading;
+  }
+
+  function isAsNoticed({ revision, history }: Loaded): boolean {
+    return revision === noticed.revision && history === noticed.history;
+  }
+
+  async function current(): Promise<Loaded> {
+    if (!loaded) return load();
+    if (isAsNoticed(loaded) || now() < silentUntil) return loaded;
+    // While Postgres does not answer, what was known serves on: a read decides for itself what it may do with it.
+    const before = loaded;
+    return load().catch(() => before);
+  }
+
+  async function findPredictor(name: string): Promise<Predictor | undefined> {
+    const known = await current();
+    const predictor = known.predictors.get(name);
+    if (predictor || now() - known.at < RETRY_UNKNOWN_MS) return predictor;
+    return (await load().catch(() => known)).predictors.get(name);
+  }
+
+  return {
+    noticeRevision(revision, history) {
+      silentUntil = 0;
+      if (revision !== noticed.revision || history !== noticed.history) noticed = { revision, history };
+    },
+    predictor(name) {
+      // Twice a read, and almost always there.
+      const predictor = loaded && isAsNoticed(loaded) ? loaded.predictors.get(name) : undefined;
+      return predictor ? Promise.resolve(predictor) : findPredictor(name);
+    },
+    async predictors() {
+      return [...(await current()).predictors.values()];
+    },
+    modelVersion(id) {
+      const known = versions.get(id);
+      if (known) return known;
+      if (versions.size >= MAX_VERSIONS) versions.delete(versions.keys().next().value ?? '');
+      const found = findModelVersion(pool, id);
+      versions.set(id, found);
+      found.catch(() => versions.delete(id));
+      return found;
+    },
+    loadArtifact: (hash) => artifacts.get(hash),
+  };
+}
+
+async function loadPredictors(db: Db, withinMs: number | undefined) {
+  const rows = await query<Noticed & { name: string | null; keyType: Predictor['keyType']; policy: Policy }>(db, {
+    text: `select ${REVISION_SQL}::float8 as revision, tandem.current_history() as history, s.key_type as "keyType", p.name, p.policy
+      from tandem.settings s left join tandem.predictors p on p.active order by p.name`,
+    withinMs,
+  });
+  const predictors = new Map<string, Predictor>();
+  for (const { name, keyType, policy } of rows) {
+    if (name !== null) predictors.set(name, Object.freeze({ name, keyType, policy }));
+  }
+  const { revision, history } = rows[0] ?? { revision: 0, history: '' };
+  return { revision, history, predictors };
+}
+
+export async function findModelVersion(db: Db, id: string): Promise<ModelVersion> {
+  const rows = await query<{ number: number; definition: ModelDefinition }>(db, {
+    text: 'select number, definition from tandem.model_versions where id = $1',
+    values: [id],
+  });
+  const [row] = rows;
+  if (!row) throw new Error(`there is no model version ${id}`);
+  return Object.freeze({ ...row.definition, id, number: row.number });
+}

@@ -1,0 +1,91 @@
+/** Labels: names that people give to model versions, and move. What is served, rollouts move, and never a label. */
+import { TandemError } from '@tandem/freshness/errors';
+import type pg from 'pg';
+import { insertAudit } from '../sql/audit.ts';
+import { type Db, query, transaction } from '../sql/database.ts';
+
+/** Those of arms: what is served, and what a rollout tries. */
+const RESERVED = new Set(['stable', 'candidate']);
+const LABEL = /^[a-z][a-z0-9._-]{0,62}$/;
+
+export interface LabelMove {
+  readonly predictor: string;
+  readonly label: string;
+  /** The model version's number. */
+  readonly number: number;
+  readonly actor: string;
+}
+
+export interface MovedLabel {
+  /** Number of the version that had it; null: none. */
+  readonly from: number | null;
+  readonly to: number;
+}
+
+/**
+ * Moves a label, and says so in the audit. Rejects with `unknown_model_version`, `version_unverified` where the version has no
+ * certificate, `invalid_input` where the label is not one.
+ */
+export function moveLabel(pool: pg.Pool, move: LabelMove): Promise<MovedLabel> {
+  assertLabel(move.label);
+  return transaction(pool, (db) => putLabel(db, move));
+}
+
+/** The same inside a transaction, for a label that `assertLabel` has let through. */
+export async function putLabel(db: Db, { predictor, label, number, actor }: LabelMove): Promise<MovedLabel> {
+  const [version] = await query<{ id: string; verified: boolean }>(db, {
+    text: `select id, parity is not null as verified from tandem.model_versions where predictor = $1 and number = $2`,
+    values: [predictor, number],
+  });
+  if (!version) throw unknownVersion(predictor, number);
+  if (!version.verified) throw unverified(predictor, number);
+  // Two who move one label do it one after the other, and each audit row says from where.
+  await query(db, {
+    text: `select pg_advisory_xact_lock(hashtext('tandem.label'), hashtext($1 || '/' || $2))`,
+    values: [predictor, label],
+  });
+  const [before] = await query<{ number: number }>(db, {
+    text: `select m.number from tandem.version_labels l join tandem.model_versions m on m.id = l.model_version_id
+      where l.predictor = $1 and l.label = $2`,
+    values: [predictor, label],
+  });
+  const moved = { from: before?.number ?? null, to: number };
+  if (moved.from === number) return moved;
+  await query(db, {
+    text: `insert into tandem.version_labels (predictor, label, model_version_id, actor) values ($1, $2, $3, $4)
+      on conflict (predictor, label) do update
+      set model_version_id = excluded.model_version_id, actor = excluded.actor, moved_at = clock_timestamp()`,
+    values: [predictor, label, version.id, actor],
+  });
+  await insertAudit(db, { actor, action: 'move_label', predictor, detail: { label, ...moved } });
+  return moved;
+}
+
+/** Throws `invalid_input` for what no label may be. */
+export function assertLabel(label: string): void {
+  if (RESERVED.has(label)) {
+    throw new TandemError('invalid_input', `The label ${label} is the name of an arm, which rollouts move.`, {
+      field: 'label',
+      remedy: 'start a rollout to serve the version, or take another label',
+    });
+  }
+  if (LABEL.test(label)) return;
+  throw new TandemError('invalid_input', `${JSON.stringify(label.slice(0, 80))} is no label.`, {
+    field: 'label',
+    remedy: 'start with a lower-case letter, go on with at most 62 of a-z, 0-9, ., _ and -',
+  });
+}
+
+export function unknownVersion(predictor: string, number: number): TandemError {
+  return new TandemError('unknown_model_version', `Predictor ${predictor} has no model version ${number}.`, {
+    remedy: `see which there are: GET /v1/models/${predictor}, or tandem model list ${predictor}`,
+  });
+}
+
+function unverified(predictor: string, number: number): TandemError {
+  return new TandemError(
+    'version_unverified',
+    `Model version ${number} of ${predictor} has no certificate: it was adopted before there were any.`,
+    { field: 'version', remedy: 'adopt its config again, or push its file again: the trial makes the certificate' },
+  );
+}

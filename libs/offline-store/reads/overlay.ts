@@ -1,0 +1,86 @@
+/** Overlay entries in Postgres: those of partial runs, and the latest live answers. */
+import type { OverlayEntry, OverlayStore } from '@tandem/freshness/stored-prediction';
+import type pg from 'pg';
+import { textArray } from '../certificate/certificate-statement.ts';
+import { type Db, query } from '../sql/database.ts';
+
+export function createOverlayStore(pool: pg.Pool): OverlayStore {
+  return { put: (entries) => putEntries(pool, entries) };
+}
+
+/**
+ * Keeps each entry by compare-and-set: within a history and floor none goes back to an older label, nor, of equal labels,
+ * to an older time. Entries of another history than the database's own are not kept: their labels prove nothing here; nor
+ * are those of a model version that it does not have.
+ *
+ * One statement for all that have everything in common but the user, which is mostly all of them: with every value in
+ * every row it cost twice as much.
+ */
+export async function putEntries(db: Db, entries: readonly OverlayEntry[]): Promise<void> {
+  for (const group of groupsOf(entries)) await putGroup(db, [...group.values()]);
+}
+
+/** By user, the best entry of each: an insert cannot meet its own rows. */
+type Group = Map<string, OverlayEntry>;
+
+function groupsOf(entries: readonly OverlayEntry[]): Iterable<Group> {
+  const groups = new Map<string, Group>();
+  let last: { readonly entry: OverlayEntry; readonly group: Group } | undefined;
+  for (const entry of entries) {
+    if (!last || !haveMuchInCommon(last.entry, entry)) {
+      const key = JSON.stringify(COMMON.map((name) => entry[name]));
+      const group: Group = groups.get(key) ?? new Map();
+      groups.set(key, group);
+      last = { entry, group };
+    }
+    const known = last.group.get(entry.userId);
+    if (!known || isLater(entry, known)) last.group.set(entry.userId, entry);
+  }
+  return groups.values();
+}
+
+const COMMON = ['predictor', 'modelVersionId', 'overlayFloor', 'history', 'source'] as const;
+
+function haveMuchInCommon(one: OverlayEntry, other: OverlayEntry): boolean {
+  return COMMON.every((name) => one[name] === other[name]);
+}
+
+/** Of one user, history and floor. */
+function isLater(entry: OverlayEntry, known: OverlayEntry): boolean {
+  if (entry.contextVersion !== known.contextVersion) return entry.contextVersion > known.contextVersion;
+  return entry.computedAt > known.computedAt;
+}
+
+async function putGroup(db: Db, entries: readonly OverlayEntry[]): Promise<void> {
+  const [first] = entries;
+  if (!first) return;
+  await query(db, {
+    name: 'tandem-put-overlay',
+    text: PUT,
+    values: [
+      ...COMMON.map((name) => first[name]),
+      textArray(entries.map(({ userId }) => userId)),
+      // As literals: the driver looks at every element of an array for what it is.
+      `{${entries.map(({ contextVersion }) => contextVersion).join(',')}}`,
+      `{${entries.map(({ computedAt }) => computedAt).join(',')}}`,
+      `{${entries.map(({ outputs }) => `"\\\\x${outputs.toString('hex')}"`).join(',')}}`,
+    ],
+  });
+}
+
+// Sorted, so that two writers of the same users do not wait for each other in a circle.
+const PUT = `
+  insert into tandem.overlay as o
+    (predictor, user_id, model_version_id, overlay_floor, history, context_version, source, computed_at, outputs)
+  select $1::text, e.user_id collate "C", $2::text, $3::bigint, $4::text, e.context_version, $5::text,
+    to_timestamp(e.computed_at / 1000), e.outputs
+  from unnest($6::text[], $7::bigint[], $8::float8[], $9::bytea[]) as e(user_id, context_version, computed_at, outputs)
+  where $4::text = tandem.current_history()
+    and exists (select from tandem.model_versions v where v.id = $2::text and v.predictor = $1::text)
+  order by e.user_id collate "C"
+  on conflict (predictor, user_id, model_version_id) do update set
+    overlay_floor = excluded.overlay_floor, history = excluded.history, context_version = excluded.context_version,
+    source = excluded.source, computed_at = excluded.computed_at, outputs = excluded.outputs
+  where o.history <> excluded.history
+    or (excluded.overlay_floor, excluded.context_version, excluded.computed_at)
+     > (o.overlay_floor, o.context_version, o.computed_at)`;

@@ -1,0 +1,49 @@
+/**
+ * How long events take to show: of users whose live prediction is about to be stored, the time from their last event to
+ * the reading of the features that it was made of. Only the first prediction of a context version counts; those of
+ * versions that have been overtaken since count for nothing.
+ */
+import type { OverlayEntry } from '@tandem/freshness/stored-prediction';
+import type pg from 'pg';
+import { textArray } from '../certificate/certificate-statement.ts';
+import { query } from '../sql/database.ts';
+
+export interface VisibleDelay {
+  readonly predictor: string;
+  readonly seconds: number;
+}
+
+/** Of one batch at most: a sample, which must cost little beside the writing. */
+const MOST_LOOKED_AT = 100;
+
+/** To be asked before the entries are written. */
+export async function findVisibleDelays(
+  pool: pg.Pool,
+  entries: readonly OverlayEntry[],
+): Promise<readonly VisibleDelay[]> {
+  const looked = entries.filter(({ contextVersion }) => contextVersion > 0).slice(0, MOST_LOOKED_AT);
+  if (looked.length === 0) return [];
+  return query<VisibleDelay & Record<string, unknown>>(pool, {
+    name: 'tandem-visible-delays',
+    text: FIND,
+    values: [
+      textArray(looked.map(({ predictor }) => predictor)),
+      textArray(looked.map(({ modelVersionId }) => modelVersionId)),
+      textArray(looked.map(({ userId }) => userId)),
+      textArray(looked.map(({ history }) => history)),
+      `{${looked.map(({ contextVersion }) => contextVersion).join(',')}}`,
+      `{${looked.map(({ computedAt }) => computedAt).join(',')}}`,
+    ],
+  });
+}
+
+const FIND = `
+  select e.predictor, greatest(0, e.computed_at / 1000 - extract(epoch from c.updated_at))::float8 as seconds
+  from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::float8[])
+    as e(predictor, model_version_id, user_id, history, context_version, computed_at)
+  join tandem.user_contexts c on c.user_id = e.user_id collate "C" and c.version = e.context_version
+  where e.history = tandem.current_history()
+    and (c.touched ->> e.predictor)::bigint = c.version
+    and not exists (select from tandem.overlay o where o.predictor = e.predictor
+      and o.model_version_id = e.model_version_id and o.user_id = e.user_id collate "C"
+      and o.history = e.history and o.context_version >= e.context_version)`;

@@ -1,0 +1,163 @@
+/**
+ * Who is served what: the arms of each predictor. Every change of an arm holds `lockAssignments`. A trigger keeps the
+ * history of the stable arm (migrations/0030_stable_history.sql, stable-history.ts).
+ */
+import { STABLE } from '@tandem/freshness/rollout';
+import { type Db, query } from '../sql/database.ts';
+
+export interface Arm extends Record<string, unknown> {
+  readonly name: string;
+  readonly modelVersionId: string;
+  readonly generationId: string | null;
+  /** Number of the generation, for people. */
+  readonly generationNumber: number | null;
+  readonly overlayFloor: number;
+  readonly revision: number;
+}
+
+const SELECT = `select a.name, a.model_version_id as "modelVersionId", a.generation_id as "generationId",
+    g.number as "generationNumber", a.overlay_floor as "overlayFloor", a.revision
+  from tandem.arms a left join tandem.generations g on g.id = a.generation_id`;
+
+/** SQL: whether a rollout `r` is a canary that skips its steps. */
+const AT_ONCE = `coalesce((r.plan ->> 'atOnce')::boolean, false)`;
+
+/** An arm by name. */
+export async function findArm(db: Db, predictor: string, name: string = STABLE): Promise<Arm | undefined> {
+  const rows = await query<Arm>(db, {
+    text: `${SELECT} where a.predictor = $1 and a.name = $2`,
+    values: [predictor, name],
+  });
+  return rows[0];
+}
+
+/** The arm that serves a model version: of those of a predictor no two serve the same. */
+export async function findArmOfVersion(db: Db, predictor: string, modelVersionId: string): Promise<Arm | undefined> {
+  const rows = await query<Arm>(db, {
+    text: `${SELECT} where a.predictor = $1 and a.model_version_id = $2`,
+    values: [predictor, modelVersionId],
+  });
+  return rows[0];
+}
+
+/** A predictor's first arm. */
+export async function insertStableArm(db: Db, predictor: string, modelVersionId: string): Promise<void> {
+  await query(db, {
+    text: 'insert into tandem.arms (predictor, name, model_version_id) values ($1, $2, $3)',
+    values: [predictor, STABLE, modelVersionId],
+  });
+}
+
+/**
+ * Returns SQL for the next number of a use of the predictor's generations. The caller holds lockAssignments.
+ * @param predictor an SQL expression
+ */
+export function nextUse(predictor: string): string {
+  return `(select coalesce(max(last_use), 0) + 1 from tandem.generations where predictor = ${predictor})`;
+}
+
+export interface ArmMove {
+  readonly modelVersionId: string;
+  readonly generationId: string | null;
+  /** Whether overlay entries written so far stop to fit, as after a rollback. */
+  readonly raiseFloor: boolean;
+  /** Whether the expiry of the generation's predictions is counted from now on. */
+  readonly restartExpiry: boolean;
+  /** Stable, where it is not said. */
+  readonly arm?: string;
+}
+
+/** Points an arm elsewhere, raises its revision, and notes when the generation that it leaves was in force last. */
+export async function moveArm(db: Db, predictor: string, move: ArmMove): Promise<void> {
+  const { arm = STABLE } = move;
+  await query(db, {
+    text: `with vacated as (
+        update tandem.generations g set left_at = clock_timestamp(), last_use = ${nextUse('$1')} from tandem.arms a
+        where a.predictor = $1 and a.name = $2 and g.id = a.generation_id and g.id is distinct from $4::uuid
+      )
+      update tandem.arms set model_version_id = $3, generation_id = $4, revision = revision + 1,
+        overlay_floor = case when $5 then ${nextFloor('$1')} else overlay_floor end,
+        expires_from = case when $6 then clock_timestamp() end
+      where predictor = $1 and name = $2`,
+    values: [predictor, arm, move.modelVersionId, move.generationId, move.raiseFloor, move.restartExpiry],
+  });
+}
+
+/**
+ * Inserts an arm of a rollout, without users. It gets the generation of its version that an arm used last: a newer one
+ * was rolled back. An `atOnce` canary is a rollback, so its generation's expiry restarts. Any other rollout waits for
+ * a new generation where the kept one has expired. A shadow's arm has no generation.
+ */
+export async function insertArm(
+  db: Db,
+  { rolloutId, predictor, name, modelVersionId }: Record<'rolloutId' | 'predictor' | 'name' | 'modelVersionId', string>,
+): Promise<void> {
+  await query(db, {
+    text: `insert into tandem.arms (predictor, name, model_version_id, rollout_id, overlay_floor, generation_id, expires_from)
+      select $2, $3, $4, $1, r.overlay_floor, g.id,
+        case when g.id is not null and ${AT_ONCE} then clock_timestamp() end
+      from tandem.rollouts r
+      join tandem.predictors p on p.name = $2
+      left join lateral (
+        select id from tandem.generations
+        where predictor = $2 and model_version_id = $4 and state = 'published' and (${AT_ONCE} or coalesce(
+          started_at > clock_timestamp() - (p.policy -> 'freshness' ->> 'maxAgeMs')::float8 * interval '1 ms', true))
+        order by last_use desc, number desc limit 1) g on r.kind <> 'shadow'
+      where r.id = $1`,
+    values: [rolloutId, predictor, name, modelVersionId],
+  });
+}
+
+/** Gives an arm the users of the buckets [firstBucket, endBucket). */
+export async function giveUsers(
+  db: Db,
+  rolloutId: string,
+  { name, firstBucket, endBucket }: { readonly name: string; readonly firstBucket: number; readonly endBucket: number },
+): Promise<void> {
+  await query(db, {
+    text: `update tandem.arms set first_bucket = $3, end_bucket = $4, revision = revision + 1
+      where rollout_id = $1 and name = $2`,
+    values: [rolloutId, name, firstBucket, endBucket],
+  });
+}
+
+/** The arms of a rollout go; its users are the stable arm's. */
+export async function removeArms(db: Db, rolloutId: string): Promise<void> {
+  await query(db, {
+    text: `with gone as (delete from tandem.arms where rollout_id = $1 returning generation_id)
+      update tandem.generations g set left_at = clock_timestamp(), last_use = ${nextUse('g.predictor')}
+      where id in (select generation_id from gone)`,
+    values: [rolloutId],
+  });
+}
+
+/** All arms of a rollout go; what one of them served is what the stable arm serves. */
+export async function makeStable(
+  db: Db,
+  { id, predictor }: { id: string; predictor: string },
+  name: string,
+): Promise<void> {
+  const [arm] = await query<{
+    modelVersionId: string;
+    generationId: string | null;
+    floor: number;
+    expires: Date | null;
+  }>(db, {
+    text: `select model_version_id as "modelVersionId", generation_id as "generationId", overlay_floor as floor,
+        expires_from as expires from tandem.arms where rollout_id = $1 and name = $2`,
+    values: [id, name],
+  });
+  if (!arm) throw new Error(`rollout ${id} has no arm ${name}`);
+  await removeArms(db, id);
+  await moveArm(db, predictor, { ...arm, raiseFloor: false, restartExpiry: false });
+  await query(db, {
+    text: 'update tandem.arms set overlay_floor = $3, expires_from = $4 where predictor = $1 and name = $2',
+    values: [predictor, STABLE, arm.floor, arm.expires],
+  });
+}
+
+/** SQL: above every floor that a predictor's arms have, or those of its rollouts ever had. */
+export function nextFloor(predictor: string): string {
+  return `(1 + greatest((select coalesce(max(overlay_floor), 0) from tandem.arms where predictor = ${predictor}),
+    (select coalesce(max(overlay_floor), 0) from tandem.rollouts where predictor = ${predictor})))`;
+}

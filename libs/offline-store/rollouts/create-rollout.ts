@@ -1,0 +1,147 @@
+/** Creates a rollout: its row, and arms without users. */
+import { randomUUID } from 'node:crypto';
+import { TandemError } from '@tandem/freshness/errors';
+import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { CANDIDATE, type Rollout, type RolloutPlan, STABLE } from '@tandem/freshness/rollout';
+import type { NewRollout } from '@tandem/prediction/rollouts/rollout-store';
+import type pg from 'pg';
+import { conflictingFeature, findNewRules, setEventFeatures } from '../events/event-features.ts';
+import { changeEventRules, lockEventRules, touchEveryone } from '../events/event-rules.ts';
+import { refuseArchived } from '../models/archive-version.ts';
+import { findModelVersion } from '../models/registry.ts';
+import { insertAudit } from '../sql/audit.ts';
+import { type Db, query } from '../sql/database.ts';
+import { lockAssignments } from '../sql/settings.ts';
+import { findArm, insertArm, nextFloor } from './arms.ts';
+import { refuseUnderRollout, requireRollout } from './rollout-rows.ts';
+
+export async function createRollout(pool: pg.Pool, { predictor, plan, actor }: NewRollout): Promise<Rollout> {
+  return changeEventRules(pool, async (db) => {
+    await lockAssignments(db);
+    const stable = await findArm(db, predictor);
+    if (!stable) throw unknownPredictor(predictor);
+    await refuseUnderRollout(db, predictor);
+    const arms = await findVersions(db, predictor, plan, stable.modelVersionId);
+    await refuseOtherTypes(db, stable.modelVersionId, arms);
+    await lockRules(db, predictor, arms);
+    if (plan.kind === 'canary' && plan.atOnce) refuseNeverStable(arms);
+    const id = await insertRollout(db, predictor, plan, actor);
+    for (const { name, modelVersionId } of arms)
+      await insertArm(db, { rolloutId: id, predictor, name, modelVersionId });
+    await setEventFeatures(db, predictor);
+    const rollout = await requireRollout(db, id);
+    const detail = {
+      rollout: rollout.number,
+      id,
+      plan: rollout.plan,
+      arms: arms.map(({ name, number }) => [name, number]),
+    };
+    await insertAudit(db, { actor, action: 'create_rollout', predictor, detail });
+    return rollout;
+  });
+}
+
+interface ArmVersion {
+  readonly name: string;
+  readonly number: number;
+  readonly modelVersionId: string;
+  /** Where the plan names it. */
+  readonly field: string;
+  /** Whether the stable arm ever served it. */
+  readonly wasStable: boolean;
+}
+
+/** The arms of a plan beside the stable one. */
+function armsOf(
+  plan: RolloutPlan,
+): readonly { readonly name: string; readonly version: number; readonly field: string }[] {
+  if (plan.kind !== 'ab') return [{ name: CANDIDATE, version: plan.version, field: 'version' }];
+  return plan.arms.map(({ name, version }, i) => ({ name, version, field: `arms[${i}].version` }));
+}
+
+async function findVersions(
+  db: Db,
+  predictor: string,
+  plan: RolloutPlan,
+  stable: string,
+): Promise<readonly ArmVersion[]> {
+  const found: ArmVersion[] = [];
+  for (const { name, version, field } of armsOf(plan)) {
+    const [row] = await query<{ id: string; wasStable: boolean }>(db, {
+      text: `select id, exists (select from tandem.stable_history h where h.model_version_id = v.id) as "wasStable"
+        from tandem.model_versions v where predictor = $1 and number = $2`,
+      values: [predictor, version],
+    });
+    if (!row) {
+      throw new TandemError('unknown_model_version', `${predictor} has no model version ${version}.`, {
+        field,
+        remedy: 'tandem model list shows those that there are; tandem model push adds one',
+      });
+    }
+    await refuseArchived(db, { predictor, number: version }, field);
+    const other = row.id === stable ? STABLE : found.find(({ modelVersionId }) => modelVersionId === row.id)?.name;
+    if (other !== undefined) {
+      throw new TandemError('invalid_input', `Model version ${version} is what the arm ${other} serves.`, {
+        field,
+        remedy: 'name another model version: two arms of one version could not be told apart',
+      });
+    }
+    found.push({ name, number: version, modelVersionId: row.id, field, wasStable: row.wasStable });
+  }
+  return found;
+}
+
+function refuseNeverStable(arms: readonly ArmVersion[]): void {
+  const untested = arms.find(({ wasStable }) => !wasStable);
+  if (!untested) return;
+  throw new TandemError(
+    'never_stable',
+    `Model version ${untested.number} has never been stable: atOnce skips all steps, and only a former stable version may.`,
+    { field: 'atOnce', remedy: 'leave atOnce out; steps of [100] (--steps 100) serve it to all users in one step' },
+  );
+}
+
+/** What an event sends is of one type: an arm that takes it as another would lose its users' values, or all their events. */
+async function refuseOtherTypes(db: Db, stable: string, arms: readonly ArmVersion[]): Promise<void> {
+  const others = [await findModelVersion(db, stable)];
+  for (const { modelVersionId, number, field } of arms) {
+    const version = await findModelVersion(db, modelVersionId);
+    const feature = others.map((other) => conflictingFeature(version, other)).find((name) => name !== undefined);
+    others.push(version);
+    if (feature === undefined) continue;
+    throw new TandemError(
+      'invalid_input',
+      `Model version ${number} takes the feature ${feature} as another type than the versions beside it: no event could send a value to both.`,
+      { field, remedy: 'push a version whose query has another name for that feature' },
+    );
+  }
+}
+
+/** Events under way must not go by rules that lack a feature of a version that is to be served. */
+async function lockRules(db: Db, predictor: string, arms: readonly ArmVersion[]): Promise<void> {
+  for (const { modelVersionId } of arms) {
+    const { features } = await findNewRules(db, await findModelVersion(db, modelVersionId));
+    if (!features) continue;
+    await lockEventRules(db);
+    // Where a generation is kept its features were events' all along: this is for one that outlived its version's time.
+    const [kept] = await query(db, {
+      text: `select from tandem.generations where model_version_id = $1 and state = 'published' limit 1`,
+      values: [modelVersionId],
+    });
+    if (kept) await touchEveryone(db, predictor);
+  }
+}
+
+async function insertRollout(db: Db, predictor: string, plan: RolloutPlan, actor: string): Promise<string> {
+  const reason =
+    plan.kind === 'canary' && plan.atOnce
+      ? 'at once: all users are served from this former stable version as soon as it is loaded'
+      : 'waits for its model versions and their generations';
+  const [made] = await query<{ id: string }>(db, {
+    text: `insert into tandem.rollouts (predictor, number, kind, salt, plan, overlay_floor, created_by, reason)
+      select $1, 1 + coalesce((select max(number) from tandem.rollouts where predictor = $1), 0), $2, $3, $4,
+        ${nextFloor('$1')}, $5, $6 returning id`,
+    values: [predictor, plan.kind, randomUUID(), JSON.stringify(plan), actor, reason],
+  });
+  return made?.id ?? '';
+}

@@ -1,0 +1,23 @@
+/** For tests of what a rollout is judged by: a predictor and rollouts of it, as rows; who is served what does not matter. */
+import type { Exposure } from '@tandem/prediction/rollouts/exposures';
+import type pg from 'pg';
+import { adopt } from '../adopt.ts';
+import { createVisits, visitsPredictor } from '../store.fixture.ts';
+
+/** The ids of so many rollouts of `visits`, of which the first is under way. */
+export async function createRolloutRows(pool: pg.Pool, count = 1): Promise<readonly string[]> {
+  await createVisits(pool, 1);
+  await adopt(pool, { predictors: [visitsPredictor()], actor: 'test' });
+  const { rows } = await pool.query<{ id: string }>(
+    `insert into tandem.rollouts (predictor, number, kind, state, salt, plan, overlay_floor, created_by)
+      select 'visits', n, 'ab', case n when 1 then 'running' else 'ended' end, 's', '{}', 1, 'test'
+      from generate_series(1, $1) n returning id`,
+    [count],
+  );
+  return rows.map(({ id }) => id);
+}
+
+/** At the sender's moment 0. */
+export function exposure(rolloutId: string, userId: string, changes: Partial<Exposure> = {}): Exposure {
+  return { rolloutId, step: 0, arm: 'stable', userId, source: 'batch', contextVersion: 0, at: 0, ...changes };
+}

@@ -1,0 +1,168 @@
+import { randomUUID } from 'node:crypto';
+import { NO_COUNTS } from '@tandem/prediction/rollouts/arm-counts';
+import type { ServedSums } from '@tandem/prediction/rollouts/count-served';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { createEventStore } from '../events/events.ts';
+import { expire } from '../retention.ts';
+import { createTestDatabase, type TestDatabase } from '../store.fixture.ts';
+import { createErasureStore } from '../users/erasures.ts';
+import { createArmCountStore, findStepFigures } from './arm-counts.ts';
+import { createRolloutRows, exposure } from './exposures.fixture.ts';
+import { countExposedEver, createExposureStore } from './exposures.ts';
+
+let database: TestDatabase;
+let id: string;
+let other: string;
+beforeAll(async () => {
+  database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
+});
+beforeEach(async () => {
+  await database.reset();
+  [id = '', other = ''] = await createRolloutRows(database.pool, 2);
+});
+afterAll(() => database?.drop());
+
+const put = (...exposures: ReturnType<typeof exposure>[]) => createExposureStore(database.pool).put(exposures, 0);
+const rows = async (columns = 'user_id, arm') =>
+  (
+    await database.pool.query<Record<string, unknown>>(
+      `select ${columns} from tandem.exposures order by rollout_id = '${other}', step, user_id, arm`,
+    )
+  ).rows;
+const figures = (step = 0) => findStepFigures(database.pool, { id, step });
+const sums = (changes: Partial<ServedSums> & { reads: number }): ServedSums => {
+  const { reads, ...rest } = changes;
+  return {
+    ...{ rolloutId: id, step: 0, arm: 'stable', source: 'batch', processId: randomUUID() },
+    counts: { ...NO_COUNTS, reads, errors: 1, latency: NO_COUNTS.latency.map((_, i) => (i === 2 ? reads : 0)) },
+    ...rest,
+  };
+};
+
+describe('exposures', () => {
+  it('are kept once a user, step and arm: the first, whoever else sends another', async () => {
+    await put(exposure(id, '1', { source: 'live' }), exposure(id, '2'));
+    await put(exposure(id, '1'), exposure(id, '1', { arm: 'b' }), exposure(id, '1', { step: 1 }));
+    expect(await rows('user_id, step, arm, source')).toEqual([
+      { user_id: '1', step: 0, arm: 'b', source: 'batch' },
+      { user_id: '1', step: 0, arm: 'stable', source: 'live' },
+      { user_id: '2', step: 0, arm: 'stable', source: 'batch' },
+      { user_id: '1', step: 1, arm: 'stable', source: 'batch' },
+    ]);
+  });
+
+  it('of a past that is lost are left out: no erasure would know them by their labels', async () => {
+    const event = { source: 't', id: 'a', type: 'x', userId: '1', time: null, data: null };
+    await createEventStore(database.pool).accept([event]);
+    await put(exposure(id, '1', { contextVersion: 2 }), exposure(id, '2', { contextVersion: 1 }));
+    expect(await rows()).toEqual([]);
+    await put(exposure(id, '1', { contextVersion: 1 }), exposure(id, '2'));
+    expect(await rows('user_id')).toEqual([{ user_id: '1' }, { user_id: '2' }]);
+  });
+
+  it('happened as long ago on this database’s clock as they did on their process’s', async () => {
+    await createExposureStore(database.pool).put([exposure(id, '1', { at: 5_000 })], 65_000);
+    const [row] = await rows('extract(epoch from clock_timestamp() - at)::float as seconds');
+    expect(row?.seconds).toBeGreaterThanOrEqual(60);
+    expect(row?.seconds).toBeLessThan(90);
+  });
+
+  it('of a rollout that is not there any more keep nothing from being written', async () => {
+    await put(exposure(randomUUID(), '1'), exposure(id, '2'));
+    expect(await rows()).toEqual([{ user_id: '2', arm: 'stable' }]);
+  });
+
+  it('of two processes that wrote the same users crosswise neither waits for ever', async () => {
+    const waiting = async () =>
+      (
+        await database.pool.query(`select from pg_stat_activity where wait_event_type = 'Lock'
+        and datname = current_database()`)
+      ).rowCount;
+    const [store, other] = [createExposureStore(database.pool), await database.pool.connect()];
+    const write = (userId: string) =>
+      other.query(`insert into tandem.exposures select $1, 0, $2, 'stable', 'batch', now(), 0 on conflict do nothing`, [
+        ...[id, userId],
+      ]);
+    await other.query('begin');
+    await write('1');
+    const writing = store.put([exposure(id, '2'), exposure(id, '1')], 0);
+    await expect.poll(waiting).toBe(1);
+    await write('2');
+    await other.query('commit');
+    other.release();
+    await writing;
+    expect(await rows()).toHaveLength(2);
+  });
+
+  it('tell users by arm and source, of the step and of all, and those with more than one arm', async () => {
+    await put(exposure(id, '1'), exposure(id, '2', { source: 'live' }), exposure(id, '3'));
+    await put(exposure(id, '3', { arm: 'b' }), exposure(id, '4', { arm: 'b' }));
+    await put(exposure(id, '1', { step: 1 }), exposure(id, '2', { step: 1, arm: 'b' }), exposure(other, '9'));
+    expect(await figures()).toMatchObject({
+      exposed: [
+        { arm: 'b', source: 'batch', users: 2 },
+        { arm: 'stable', source: 'batch', users: 2 },
+        { arm: 'stable', source: 'live', users: 1 },
+      ],
+      multipleExposures: 1,
+    });
+    expect(await countExposedEver(database.pool, id)).toEqual([
+      { arm: 'b', users: 3 },
+      { arm: 'stable', users: 3 },
+    ]);
+    expect(await figures(1)).toMatchObject({ multipleExposures: 0 });
+    expect(await figures(7)).toMatchObject({ counts: [], exposed: [], multipleExposures: 0 });
+  });
+
+  it('of an erased user go, in all rollouts and steps, also those of a step that a restore has undone, and those that arrive later stay out', async () => {
+    const event = { source: 't', type: 'x', userId: '1', time: null, data: null };
+    await createEventStore(database.pool).accept([{ ...event, id: 'a' }]);
+    await database.pool.query(`update tandem.rollouts set plan = '{"steps": [1, 5, 100]}' where id = $1`, [id]);
+    await put(exposure(id, '1', { contextVersion: 1 }), exposure(id, '1', { step: 2 }), exposure(other, '1'));
+    await put(exposure(id, '2'));
+    const store = createErasureStore(database.pool);
+    const { tombstone } = await store.setTombstone('1');
+    expect(await store.deleteRows([tombstone.number])).toMatchObject({ exposures: 3 });
+    await put(exposure(id, '1', { contextVersion: 1 }), exposure(id, '1', { contextVersion: 2, arm: 'b' }));
+    expect(await rows()).toEqual([{ user_id: '2', arm: 'stable' }]);
+    await store.readmit('1');
+    await put(exposure(id, '1', { contextVersion: 3 }));
+    expect(await store.deleteRows([tombstone.number])).toMatchObject({ exposures: 0 });
+    expect(await rows()).toHaveLength(2);
+  });
+
+  it('go with a rollout that ended 180 days ago, and no sooner', async () => {
+    await put(exposure(id, '1'), exposure(other, '1'), exposure(other, '2'));
+    await database.pool.query(`update tandem.exposures set at = now() - interval '2 years'`);
+    await database.pool.query(`update tandem.rollouts set ended_at = now() - interval '179 days' where id = $1`, [
+      other,
+    ]);
+    expect(await expire(database.pool)).toBe(0);
+    await database.pool.query(`update tandem.rollouts set ended_at = now() - interval '181 days' where id = $1`, [
+      other,
+    ]);
+    expect(await expire(database.pool)).toBe(2);
+    expect(await rows()).toEqual([{ user_id: '1', arm: 'stable' }]);
+  });
+});
+
+describe('counts of what arms served', () => {
+  const store = () => createArmCountStore(database.pool);
+
+  it('of two processes add up; what one tells again takes the place of what it told before', async () => {
+    const [one, two] = [sums({ reads: 3 }), sums({ reads: 5 })];
+    await store().put([one, two, sums({ reads: 1, source: 'live' }), sums({ reads: 9, step: 1 })]);
+    await store().put([{ ...one, counts: { ...one.counts, reads: 4, errors: 2 } }]);
+    const { counts } = await figures();
+    expect(counts.map(({ arm, source, counts: { reads, errors } }) => [arm, source, reads, errors])).toEqual([
+      ['stable', 'batch', 9, 3],
+      ['stable', 'live', 1, 1],
+    ]);
+    expect(counts[0]?.counts.latency).toEqual([0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+  });
+
+  it('of a rollout that is not there any more keep nothing from being written', async () => {
+    await store().put([sums({ reads: 1, rolloutId: randomUUID() }), sums({ reads: 2 })]);
+    expect((await figures()).counts).toMatchObject([{ counts: { reads: 2 } }]);
+  });
+});

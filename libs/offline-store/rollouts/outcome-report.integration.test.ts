@@ -1,0 +1,179 @@
+import type { OutcomeMetric } from '@tandem/freshness/rollout';
+import type { Exposure } from '@tandem/prediction/rollouts/exposures';
+import type { Outcome } from '@tandem/prediction/rollouts/outcomes';
+import fc from 'fast-check';
+import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '../store.fixture.ts';
+import { createRolloutRows, exposure } from './exposures.fixture.ts';
+import { createExposureStore } from './exposures.ts';
+import { findOutcomeStatistics } from './outcome-report.ts';
+import { createOutcomeStore } from './outcomes.ts';
+
+const HOUR = 3_600_000;
+/** What the tests' hours are counted back from; the database's clock is a little later. */
+let now: number;
+let database: TestDatabase;
+let id: string;
+beforeAll(async () => {
+  database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
+});
+beforeEach(async () => {
+  await database.reset();
+  [id = ''] = await createRolloutRows(database.pool, 1);
+  now =
+    (await database.pool.query<{ ms: number }>('select extract(epoch from now())::float * 1000 as ms')).rows[0]?.ms ??
+    0;
+});
+afterAll(() => database?.drop());
+
+const metric = (changes: Partial<OutcomeMetric> = {}): OutcomeMetric => ({
+  ...{ name: 'order', kind: 'binary', windowMs: 24 * HOUR, better: 'higher', guardrail: false, minimumEffect: 0.05 },
+  ...changes,
+});
+/** Each so many hours ago. */
+const expose = (...served: [userId: string, arm: string, hoursAgo: number][]) =>
+  Promise.all(
+    served.map(([userId, arm, hours]) =>
+      createExposureStore(database.pool).put([exposure(id, userId, { arm })], hours * HOUR),
+    ),
+  );
+let ids = 0;
+const happen = (...told: [userId: string, hoursAgo: number, value?: number, name?: string][]) =>
+  createOutcomeStore(database.pool).accept(
+    told.map(([userId, hours, value = 1, name = 'order']): Outcome => {
+      return { source: 't', id: `${++ids}`, userId, name, value, time: new Date(now - hours * HOUR) };
+    }),
+  );
+const statistics = async (...metrics: OutcomeMetric[]) =>
+  (await findOutcomeStatistics(database.pool, id, metrics)).arms.map(({ arm, all, mature }) => ({ arm, all, mature }));
+const sumsOf = (users: number, usersWith: number, sum: number, sumOfSquares: number) => ({
+  ...{ users, usersWith, sum, sumOfSquares },
+});
+
+test('users who were exposed count by what they did in the window after it, once however often', async () => {
+  await expose(['1', 'stable', 48], ['2', 'stable', 48], ['3', 'b', 48], ['4', 'b', 48]);
+  await happen(['1', 47], ['1', 46], ['2', 49], ['3', 23], ['4', 30, 1, 'click'], ['5', 40]);
+  const none = sumsOf(2, 0, 0, 0);
+  const one = sumsOf(2, 1, 1, 1);
+  expect(await statistics(metric())).toEqual([
+    { arm: 'b', all: none, mature: none },
+    { arm: 'stable', all: one, mature: one },
+  ]);
+});
+
+test('the values of a user are summed up, and their sum is squared', async () => {
+  await expose(['1', 'stable', 48], ['2', 'stable', 48]);
+  await happen(['1', 47, 2], ['1', 46, 3.5], ['2', 40, -4], ['2', 10, 1_000]);
+  expect(await statistics(metric({ kind: 'sum' }))).toMatchObject([{ all: sumsOf(2, 2, 1.5, 5.5 ** 2 + 16) }]);
+});
+
+test('values too small and too large for a square are no reason to fail', async () => {
+  await expose(['1', 'stable', 48], ['2', 'stable', 48]);
+  await happen(['1', 47, 1e-300], ['2', 47, 1e15]);
+  expect(await statistics(metric({ kind: 'sum' }))).toMatchObject([{ all: sumsOf(2, 2, 1e15, 1e30) }]);
+});
+
+test('a user whose window is not over is in one of the two figures; an outcome that comes late counts by its time', async () => {
+  await expose(['1', 'stable', 48], ['2', 'stable', 12]);
+  await happen(['2', 11]);
+  expect(await statistics(metric())).toEqual([{ arm: 'stable', all: sumsOf(2, 1, 1, 1), mature: sumsOf(1, 0, 0, 0) }]);
+  await happen(['1', 30]);
+  expect(await statistics(metric())).toEqual([{ arm: 'stable', all: sumsOf(2, 2, 2, 2), mature: sumsOf(1, 1, 1, 1) }]);
+});
+
+test('users of more than one arm are in none, and those of another step or rollout are not looked at', async () => {
+  await expose(['1', 'stable', 48], ['1', 'b', 47], ['2', 'b', 48]);
+  await createExposureStore(database.pool).put([exposure(id, '3', { step: 1 })], 48 * HOUR);
+  await happen(['1', 40], ['2', 40], ['3', 40]);
+  expect(await statistics(metric())).toMatchObject([{ arm: 'b', all: sumsOf(1, 1, 1, 1) }]);
+  await database.pool.query('update tandem.rollouts set step = 1');
+  expect(await statistics(metric())).toMatchObject([{ arm: 'stable', all: sumsOf(1, 1, 1, 1) }]);
+  expect((await findOutcomeStatistics(database.pool, id, [metric()], 0)).arms).toMatchObject([{ arm: 'b' }]);
+});
+
+test('new users are told by the day; without metrics that is all, and without exposures nothing', async () => {
+  expect(await findOutcomeStatistics(database.pool, id, [metric()])).toEqual({ arms: [], newUsers: [] });
+  await expose(['1', 'stable', 0], ['2', 'b', 0], ['3', 'b', 72]);
+  const { arms, newUsers } = await findOutcomeStatistics(database.pool, id, []);
+  expect(arms).toEqual([]);
+  const dayOf = (hours: number) => new Date(now - hours * HOUR).toISOString().slice(0, 10);
+  expect(newUsers).toEqual([
+    { day: dayOf(72), users: 1 },
+    { day: dayOf(0), users: 2 },
+  ]);
+});
+
+/** As the statement should do it, user by user. */
+function expected(exposures: readonly Exposure[], outcomes: readonly Outcome[], of: OutcomeMetric, at: number) {
+  const arms = new Map<string, { all: number[]; mature: number[] }>();
+  for (const [userId, theirs] of Map.groupBy(exposures, (one) => one.userId)) {
+    const [first] = theirs;
+    if (!first || theirs.length !== 1) continue;
+    const counted = outcomes.filter(({ name, time, ...one }) => {
+      const ms = (time?.getTime() ?? 0) - first.at;
+      return one.userId === userId && name === of.name && ms >= 0 && ms < of.windowMs;
+    });
+    const sum = counted.reduce((total, { value }) => total + value, 0);
+    const figure = counted.length === 0 ? Number.NaN : of.kind === 'binary' ? 1 : sum;
+    const arm = arms.get(first.arm) ?? { all: [], mature: [] };
+    arms.set(first.arm, arm);
+    arm.all.push(figure);
+    if (first.at + of.windowMs <= at) arm.mature.push(figure);
+  }
+  const sums = (figures: readonly number[]) => {
+    const there = figures.filter((figure) => !Number.isNaN(figure));
+    const total = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0);
+    return sumsOf(figures.length, there.length, total(there), total(there.map((figure) => figure ** 2)));
+  };
+  return [...arms].sort().map(([arm, { all, mature }]) => ({ arm, all: sums(all), mature: sums(mature) }));
+}
+
+test('whatever was served and done, the statement says what a count by hand says', async () => {
+  const user = fc.constantFrom('1', '2', '3', '4', '5');
+  // Hours and half hours: never at the edge of a window.
+  const hour = fc.integer({ min: 0, max: 60 });
+  const served = fc.record({ userId: user, arm: fc.constantFrom('stable', 'b'), hours: hour });
+  const did = fc.record({
+    userId: user,
+    name: fc.constantFrom('order', 'click'),
+    value: fc.integer({ min: -3, max: 9 }),
+    hours: hour,
+  });
+  const cases = fc.record({ served: fc.array(served, { maxLength: 12 }), did: fc.array(did, { maxLength: 30 }) });
+  const metrics = [metric(), metric({ kind: 'sum' }), metric({ name: 'click', windowMs: 6 * HOUR })];
+  await fc.assert(
+    fc.asyncProperty(cases, async (one) => {
+      await database.pool.query('truncate tandem.exposures, tandem.outcomes');
+      const exposures = [...Map.groupBy(one.served, ({ userId, arm }) => `${userId} ${arm}`).values()].flatMap(
+        ([first]) => (first ? [exposure(id, first.userId, { arm: first.arm, at: now - first.hours * HOUR })] : []),
+      );
+      const outcomes = one.did.map(({ hours, ...rest }): Outcome => {
+        return { source: 't', id: `${++ids}`, ...rest, time: new Date(now - (hours + 0.5) * HOUR) };
+      });
+      await createExposureStore(database.pool).put(exposures, now);
+      await createOutcomeStore(database.pool).accept(outcomes);
+      const found = await statistics(...metrics);
+      expect(found).toEqual(metrics.flatMap((each) => expected(exposures, outcomes, each, now + 0.25 * HOUR)));
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('a step that has just begun, of which the planner knows nothing, takes no time by users times outcomes', async () => {
+  const count = 20_000;
+  await database.pool.query(
+    `insert into tandem.exposures (rollout_id, step, user_id, arm, source, at, context_version)
+      select $1, 0, n::text, case n % 2 when 0 then 'b' else 'stable' end, 'batch', now() - interval '1 hour', 0
+      from generate_series(1, ${count}) n`,
+    [id],
+  );
+  await database.pool.query(
+    `insert into tandem.outcomes (source, id, payload_hash, user_id, name, value, time, context_version)
+      select 't', n::text, '\\x00', n::text, 'order', 1, now() - interval '30 minutes', 0 from generate_series(1, ${count}) n`,
+  );
+  // To compare each with each are 400 million comparisons: two minutes of a fast processor.
+  expect(await statistics(metric())).toMatchObject([
+    { arm: 'b', all: { users: count / 2, usersWith: count / 2 } },
+    { arm: 'stable', all: { usersWith: count / 2 } },
+  ]);
+}, 50_000);

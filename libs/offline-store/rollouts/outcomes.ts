@@ -1,0 +1,47 @@
+/**
+ * Makes outcomes durable: one call, one round trip, one transaction. What makes one a duplicate, and what is kept of an
+ * erased user, is said in migrations/0015.
+ */
+import type { Outcome, OutcomeResult, OutcomeStore } from '@tandem/prediction/rollouts/outcomes';
+import type pg from 'pg';
+import { asRefusal } from '../events/refusal.ts';
+import { query } from '../sql/database.ts';
+
+export interface OutcomeStoreOptions {
+  /** Milliseconds after which senders are told `unavailable`; else the pool's own limits count. */
+  readonly withinMs?: number;
+}
+
+/** As of events: clocks differ. */
+const AHEAD = '5 minutes';
+/** Windows are shorter than this, and ids are remembered for longer: retention.ts. */
+const BACK = '90 days';
+
+export function createOutcomeStore(pool: pg.Pool, { withinMs }: OutcomeStoreOptions = {}): OutcomeStore {
+  return {
+    async accept(outcomes) {
+      if (outcomes.length === 0) return [];
+      return send(pool, outcomes, withinMs).catch((error: unknown) => {
+        throw asRefusal(error, outcomes, 'outcome_conflict');
+      });
+    },
+  };
+}
+
+async function send(
+  pool: pg.Pool,
+  outcomes: readonly Outcome[],
+  withinMs: number | undefined,
+): Promise<OutcomeResult[]> {
+  const rows = await query<{ status: OutcomeResult['status'] }>(pool, {
+    name: 'tandem-accept-outcomes',
+    text: 'select status from tandem.accept_outcomes($1, $2, $3)',
+    values: [JSON.stringify(outcomes), AHEAD, BACK],
+    withinMs,
+  });
+  return outcomes.map(({ id, source, userId }, index) => {
+    const row = rows[index];
+    if (!row) throw new Error(`outcome ${index} got no result`);
+    return { id, source, userId, status: row.status };
+  });
+}

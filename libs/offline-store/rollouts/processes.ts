@@ -1,0 +1,133 @@
+/**
+ * Which processes live and what each has loaded, in Postgres, by its clock alone. A process that was not seen for
+ * `GONE_AFTER_MS` counts no more, and is forgotten by whoever beats next.
+ */
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import type { ProcessRegister, WantedVersion } from '@tandem/prediction/rollouts/loaded-versions';
+import type {
+  LiveProcess,
+  ProcessIdentity,
+  ProcessKind,
+  VersionReadiness,
+} from '@tandem/prediction/rollouts/processes';
+import type pg from 'pg';
+import { createPool, type Db, query } from '../sql/database.ts';
+
+/** Seven beats may be lost before a process that lives is taken to be dead. */
+export const GONE_AFTER_MS = 15_000;
+/** A beat that is late has a successor. */
+const TIMEOUT_MS = 1_500;
+
+/** Registers this process with its first beat, over a connection of its own: what exhausts the others must not bury it. */
+export function openRegister(databaseUrl: string, kind: ProcessKind, release: string): ProcessRegister {
+  const limits = { statementTimeoutMs: TIMEOUT_MS, lockTimeoutMs: TIMEOUT_MS };
+  const pool = createPool({ url: databaseUrl, max: 1, applicationName: `tandem-${kind}-register`, ...limits });
+  const identity = { id: randomUUID(), kind, host: hostname(), pid: process.pid, release };
+  const register = createRegister(pool, identity);
+  return { beat: register.beat, leave: () => register.leave().finally(() => pool.end()) };
+}
+
+export function createRegister(pool: pg.Pool, self: ProcessIdentity): ProcessRegister {
+  const { id, kind, host, pid, release } = self;
+  return {
+    beat: (reports) =>
+      query<WantedVersion & Record<string, unknown>>(pool, {
+        name: 'tandem-beat',
+        text: BEAT_SQL,
+        values: [id, kind, host, pid, release, JSON.stringify(reports), GONE_AFTER_MS],
+      }),
+    async leave() {
+      await query(pool, { text: 'delete from tandem.processes where id = $1', values: [id] });
+    },
+  };
+}
+
+/**
+ * Everything in one statement, so that a beat costs one way there and back. Its own row is there again where others took
+ * the process to be dead; what it has loaded is said each time, so that this too is there again.
+ */
+const BEAT_SQL = `
+  with beat as (
+    insert into tandem.processes (id, kind, host, pid, release) values ($1, $2, $3, $4, $5)
+    on conflict (id) do update set seen_at = clock_timestamp()
+  ), forgotten as (
+    delete from tandem.processes where id in (
+      select id from tandem.processes where id <> $1 and seen_at < clock_timestamp() - $7 * interval '1 ms'
+      for update skip locked)
+  ), told as (
+    select v.id, r.state, r.error
+    from jsonb_to_recordset($6::jsonb) as r("modelVersionId" text, state text, error text)
+    join tandem.model_versions v on v.id = r."modelVersionId"
+  ), unloaded as (
+    delete from tandem.loaded_versions
+    where process_id = $1 and not exists (select from told where told.id = model_version_id)
+  ), loaded as (
+    insert into tandem.loaded_versions as l (process_id, model_version_id, state, error)
+    select $1::uuid, id, state, error from told
+    on conflict (process_id, model_version_id) do update
+      set state = excluded.state, error = excluded.error, at = clock_timestamp()
+      where (l.state, l.error) is distinct from (excluded.state, excluded.error)
+  )
+  select w.id as "modelVersionId", bool_or(w.is_served) as "isServed", bool_or(w.is_tried) as "isTried"
+  from (
+    select a.model_version_id as id, a.name = 'stable' or a.end_bucket > a.first_bucket or exists (
+      select from tandem.arm_overrides o join tandem.rollouts r on r.id = o.rollout_id
+      where o.rollout_id = a.rollout_id and o.arm = a.name and r.state in ('running', 'held')) as is_served,
+      a.name <> 'stable' as is_tried
+    from tandem.arms a join tandem.predictors p on p.name = a.predictor and p.active
+    -- What a shadow's model does must not touch those who serve: it has a process of its own.
+    where not exists (select from tandem.rollouts r where r.id = a.rollout_id and r.kind = 'shadow')
+    union all
+    select model_version_id, false, false from tandem.awaited_versions where until > clock_timestamp()
+  ) w
+  group by w.id
+  order by "isServed" desc, w.id`;
+
+const ALIVE = `p.seen_at > clock_timestamp() - ${GONE_AFTER_MS} * interval '1 ms'`;
+
+/** How far every live process has come with these versions; one that has not heard of a version is `loading` it. */
+export function readinessOf(db: Db, modelVersionIds: readonly string[]): Promise<readonly VersionReadiness[]> {
+  return query<VersionReadiness & Record<string, unknown>>(db, {
+    text: `select p.id as "processId", p.kind, p.host, p.pid, v.id as "modelVersionId", v.predictor,
+        v.number as "modelNumber", coalesce(l.state, 'loading') as state, l.error
+      from tandem.processes p
+      join tandem.model_versions v on v.id = any($1)
+      left join tandem.loaded_versions l on l.process_id = p.id and l.model_version_id = v.id
+      where ${ALIVE}
+      order by p.started_at, p.id, v.predictor, v.number`,
+    values: [modelVersionIds],
+  });
+}
+
+/** Has every process load these versions for so long, though no arm names them: for who waits to move a label. */
+export async function awaitVersions(db: Db, modelVersionIds: readonly string[], forMs: number): Promise<void> {
+  await query(db, {
+    text: `with over as (delete from tandem.awaited_versions where until < clock_timestamp() and model_version_id <> all($1))
+      insert into tandem.awaited_versions (model_version_id, until)
+      select id, clock_timestamp() + $2 * interval '1 ms' from unnest($1::text[]) id
+      on conflict (model_version_id) do update set until = greatest(awaited_versions.until, excluded.until)`,
+    values: [modelVersionIds, forMs],
+  });
+}
+
+interface ProcessRow extends Omit<LiveProcess, 'versions'> {
+  readonly versions: readonly (Omit<LiveProcess['versions'][number], 'at'> & { readonly at: string })[];
+}
+
+/** The live processes, the one that has lived for longest first. */
+export async function listProcesses(db: Db): Promise<readonly LiveProcess[]> {
+  const rows = await query<ProcessRow & Record<string, unknown>>(db, {
+    text: `select p.id, p.kind, p.host, p.pid, p.release, p.started_at as "startedAt", p.seen_at as "seenAt",
+        coalesce((select json_agg(json_build_object('modelVersionId', v.id, 'predictor', v.predictor,
+            'modelNumber', v.number, 'state', l.state, 'error', l.error, 'at', l.at) order by v.predictor, v.number)
+          from tandem.loaded_versions l join tandem.model_versions v on v.id = l.model_version_id
+          where l.process_id = p.id), '[]') as versions
+      from tandem.processes p where ${ALIVE}
+      order by p.started_at, p.id`,
+  });
+  return rows.map(({ versions, ...row }) => ({
+    ...row,
+    versions: versions.map((version) => ({ ...version, at: new Date(version.at) })),
+  }));
+}

@@ -1,0 +1,70 @@
+/** Looks at rollouts: whose turn it is, what they go by, and what they found. */
+import type { RolloutCheck, RolloutChecks } from '@tandem/prediction/rollouts/analyse-rollouts';
+import { analysisOf, type StepRecord } from '@tandem/prediction/rollouts/rollout-figures';
+import type pg from 'pg';
+import { type Db, query } from '../sql/database.ts';
+import { findStepFigures } from './arm-counts.ts';
+import { findOutcomeStatistics } from './outcome-report.ts';
+import { requireRollout } from './rollout-rows.ts';
+
+/** Kept of a rollout, the newest: a look a minute is a day and a half. */
+const MAX_CHECKS = 2_000;
+
+export function createRolloutChecks(pool: pg.Pool): RolloutChecks {
+  return {
+    claim: (rolloutId, intervalMs) => claim(pool, rolloutId, intervalMs),
+    record: (rolloutId) => findStepRecord(pool, rolloutId),
+    keep: (rolloutId, check) => keep(pool, rolloutId, check),
+  };
+}
+
+async function claim(db: Db, rolloutId: string, intervalMs: number): Promise<boolean> {
+  const rows = await query(db, {
+    text: `update tandem.rollouts set checked_at = clock_timestamp()
+      where id = $1 and state in ('running', 'held')
+        -- A check from ahead of the clock, which was set back, does not hold up the next one.
+        and coalesce(checked_at not between clock_timestamp() - $2 * interval '1 ms' and clock_timestamp(), true) returning id`,
+    values: [rolloutId, intervalMs],
+  });
+  return rows.length > 0;
+}
+
+/** Of the step that a rollout is in. Rejects with `unknown_rollout`. */
+async function findStepRecord(pool: pg.Pool, rolloutId: string): Promise<StepRecord> {
+  const rollout = await requireRollout(pool, rolloutId);
+  const [row] = await query<{ elapsedMs: number | null }>(pool, {
+    text: `select (extract(epoch from coalesce(ended_at, clock_timestamp()) - step_started_at) * 1000)::float8 as "elapsedMs"
+      from tandem.rollouts where id = $1`,
+    values: [rolloutId],
+  });
+  return {
+    elapsedMs: row?.elapsedMs ?? 0,
+    served: await findStepFigures(pool, rollout),
+    outcomes: await findOutcomeStatistics(pool, rolloutId, analysisOf(rollout)?.outcomes ?? [], rollout.step),
+  };
+}
+
+async function keep(db: Db, rolloutId: string, { step, verdict, applied, judgement }: RolloutCheck): Promise<void> {
+  await query(db, {
+    text: `insert into tandem.rollout_checks (rollout_id, step, verdict, applied, figures) values ($1, $2, $3, $4, $5)`,
+    values: [rolloutId, step, verdict, applied, JSON.stringify(judgement)],
+  });
+  await query(db, {
+    text: `delete from tandem.rollout_checks where rollout_id = $1 and seq <= (
+      select seq from tandem.rollout_checks where rollout_id = $1 order by seq desc offset $2 limit 1)`,
+    values: [rolloutId, MAX_CHECKS],
+  });
+}
+
+export interface KeptCheck extends RolloutCheck {
+  readonly at: Date;
+}
+
+/** Newest first. */
+export async function listChecks(db: Db, rolloutId: string, limit: number): Promise<readonly KeptCheck[]> {
+  return query<KeptCheck & Record<string, unknown>>(db, {
+    text: `select at, step, verdict, applied, figures as judgement from tandem.rollout_checks
+      where rollout_id = $1 order by seq desc limit $2`,
+    values: [rolloutId, limit],
+  });
+}

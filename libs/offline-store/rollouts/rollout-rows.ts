@@ -1,0 +1,84 @@
+/** Rows of tandem.rollouts, with the arms that they move, as the domain's rollouts. */
+import { TandemError } from '@tandem/freshness/errors';
+import type { Rollout, RolloutArm } from '@tandem/freshness/rollout';
+import type { ActiveRollout } from '@tandem/prediction/rollouts/rollout-store';
+import { type Db, query } from '../sql/database.ts';
+
+const ACTIVE = `('preparing', 'running', 'held')`;
+
+const PHASE_MS = `,
+    (extract(epoch from clock_timestamp() - coalesce(r.step_started_at, r.created_at)) * 1000)::float8 as "phaseMs"`;
+
+const selectWith = (more: string) => `
+  select r.id, r.predictor, r.number, r.kind, r.state, r.salt, r.plan, r.step, r.step_started_at as "stepStartedAt",
+    r.reason, r.created_by as "createdBy", r.created_at as "createdAt", r.ended_at as "endedAt",
+    coalesce(r.last_arms, (select jsonb_agg(jsonb_build_object('name', a.name, 'modelVersionId', a.model_version_id, 'modelNumber', v.number,
+        'generationId', a.generation_id, 'generationNumber', g.number, 'firstBucket', a.first_bucket,
+        'endBucket', a.end_bucket) order by a.first_bucket, a.name)
+      from tandem.arms a
+      join tandem.model_versions v on v.id = a.model_version_id
+      left join tandem.generations g on g.id = a.generation_id
+      where a.rollout_id = r.id), '[]'::jsonb) as arms${more}
+  from tandem.rollouts r`;
+
+const SELECT = selectWith('');
+
+type Row = Rollout & { readonly arms: readonly RolloutArm[] } & Record<string, unknown>;
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+export async function findRollout(db: Db, id: string): Promise<Rollout | undefined> {
+  if (!UUID.test(id)) return undefined;
+  return (await query<Row>(db, { text: `${SELECT} where r.id = $1`, values: [id] }))[0];
+}
+
+/** Rejects with `unknown_rollout`, at the field that named it. */
+export async function requireRollout(db: Db, id: string, field = 'rolloutId'): Promise<Rollout> {
+  const rollout = await findRollout(db, id);
+  if (rollout) return rollout;
+  throw new TandemError('unknown_rollout', 'There is no rollout of this id.', {
+    field,
+    remedy: 'GET /v1/rollouts lists them, and so does tandem rollout list',
+  });
+}
+
+/** Newest first: of one predictor by its own count, whatever the clock said; of several by the clock, for want of another. */
+export async function listRollouts(
+  db: Db,
+  { predictor, limit, before }: { predictor?: string; limit: number; before?: string },
+): Promise<readonly Rollout[]> {
+  if (before !== undefined) await requireRollout(db, before, 'before');
+  return query<Row>(db, {
+    text: `${SELECT} left join tandem.rollouts b on b.id = $3
+      where ($1::text is null or r.predictor = $1)
+        and ($3::uuid is null or case when $1::text is not null then r.number < b.number
+          else r.created_at < b.created_at or (r.created_at = b.created_at and r.id > b.id) end)
+      order by case when $1::text is not null then r.number end desc, r.created_at desc, r.id limit $2`,
+    values: [predictor ?? null, limit, before ?? null],
+  });
+}
+
+/** Of active predictors, oldest first. */
+export async function listActive(db: Db): Promise<readonly ActiveRollout[]> {
+  return query<Row & ActiveRollout>(db, {
+    text: `${selectWith(PHASE_MS)} join tandem.predictors p on p.name = r.predictor and p.active
+      where r.state in ${ACTIVE} order by r.created_at`,
+  });
+}
+
+/** Rejects with `rollout_conflict` where a rollout of the predictor is active: it decides who is served what. */
+export async function refuseUnderRollout(db: Db, predictor: string): Promise<void> {
+  const [active] = await query<{ number: number; state: string; id: string }>(db, {
+    text: `select number, state, id from tandem.rollouts where predictor = $1 and state in ${ACTIVE}`,
+    values: [predictor],
+  });
+  if (!active) return;
+  throw new TandemError(
+    'rollout_conflict',
+    `Rollout ${active.number} of ${predictor} is ${active.state}: until it is over nothing else may move the predictor.`,
+    {
+      field: 'predictor',
+      remedy: `tandem rollout abort ${predictor} takes it back, tandem rollout promote ${predictor} ends it with the new version`,
+    },
+  );
+}

@@ -1,0 +1,155 @@
+/** What shadows found: the sums of each process, and the users whose answers lie furthest apart. */
+import type { ShadowPlan } from '@tandem/freshness/rollout';
+import type { Segment, ShadowCounts } from '@tandem/prediction/shadow/shadow-counts';
+import {
+  MOST_MOVERS,
+  type ShadowMover,
+  type ShadowRow,
+  type ShadowStore,
+  type ShadowSums,
+} from '@tandem/prediction/shadow/shadow-store';
+import type pg from 'pg';
+import { textArray } from '../certificate/certificate-statement.ts';
+import { type Db, execute, query, transaction } from '../sql/database.ts';
+import { epochMs } from '../sql/epoch-ms.ts';
+
+export function createShadowStore(pool: pg.Pool): ShadowStore {
+  return { keep: (sums) => transaction(pool, (db) => keepSums(db, sums)) };
+}
+
+/** The rollout's row first: processes that keep theirs at the same time would else wait crosswise for each other's users. */
+async function keepSums(db: Db, sums: ShadowSums): Promise<number> {
+  const { rolloutId, processId, rows, movers } = sums;
+  const found = await query(db, {
+    text: 'select from tandem.rollouts where id = $1 for no key update',
+    values: [rolloutId],
+  });
+  if (found.length === 0) return Number.POSITIVE_INFINITY;
+  await query(db, {
+    text: `insert into tandem.shadow_counts (rollout_id, segment, process_id, counts)
+      select $1, r.segment, $2, r.counts from unnest($3::text[], $4::jsonb[]) as r(segment, counts)
+      on conflict (rollout_id, segment, process_id) do update set counts = excluded.counts, updated_at = clock_timestamp()`,
+    values: [
+      rolloutId,
+      processId,
+      textArray(rows.map(({ segment }) => segmentText(segment))),
+      textArray(rows.map(({ counts }) => JSON.stringify(counts))),
+    ],
+  });
+  if (movers.length > 0) await putMovers(db, rolloutId, movers);
+  return dropNearest(db, rolloutId);
+}
+
+/** But for what an erasure has overtaken. Of one user the answers that lay furthest apart stay. */
+async function putMovers(db: Db, rolloutId: string, movers: readonly ShadowMover[]): Promise<void> {
+  await query(db, {
+    text: `insert into tandem.shadow_movers as m (rollout_id, user_id, served, candidate, context_version, computed_at)
+      select $1, f.user_id, f.served, f.candidate, f.context_version, to_timestamp(f.computed_at / 1000)
+      from unnest($2::text[], $3::float8[], $4::float8[], $5::bigint[], $6::float8[])
+        as f(user_id, served, candidate, context_version, computed_at)
+      where not exists (select from tandem.user_contexts c where c.user_id = f.user_id collate "C"
+        and c.deleted_version > 0 and c.deleted_version >= f.context_version)
+      on conflict (rollout_id, user_id) do update set served = excluded.served, candidate = excluded.candidate,
+        context_version = excluded.context_version, computed_at = excluded.computed_at
+      where abs(excluded.candidate - excluded.served) > abs(m.candidate - m.served)`,
+    values: [
+      rolloutId,
+      textArray(movers.map(({ userId }) => userId)),
+      movers.map(({ served }) => served),
+      movers.map(({ candidate }) => candidate),
+      movers.map(({ contextVersion }) => contextVersion),
+      movers.map(({ computedAt }) => computedAt),
+    ],
+  });
+}
+
+/** Gives the least difference of those that stay; 0 while there is room for more. */
+async function dropNearest(db: Db, rolloutId: string): Promise<number> {
+  const kept = await query<{ distance: number }>(db, {
+    text: `with ranked as (
+        select user_id, abs(candidate - served) as distance,
+          row_number() over (order by abs(candidate - served) desc, user_id) as place
+        from tandem.shadow_movers where rollout_id = $1
+      ), dropped as (
+        delete from tandem.shadow_movers m using ranked r
+        where m.rollout_id = $1 and m.user_id = r.user_id and r.place > $2
+      )
+      select distance from ranked where place = $2`,
+    values: [rolloutId, MOST_MOVERS],
+  });
+  return kept[0]?.distance ?? 0;
+}
+
+/** What is kept of a shadow. */
+export interface KeptShadow {
+  readonly predictor: string;
+  readonly state: string;
+  readonly plan: ShadowPlan;
+  /** That have kept sums of it. */
+  readonly processes: number;
+  /** When one of them did last; null: none has. */
+  readonly updatedAt: Date | null;
+  readonly rows: readonly ShadowRow[];
+  /** Those furthest apart first. */
+  readonly movers: readonly ShadowMover[];
+}
+
+/** Undefined where there is no such rollout; `not a shadow`: there is one of another kind. */
+export async function findShadow(db: Db, rolloutId: string): Promise<KeptShadow | 'not a shadow' | undefined> {
+  const [rollout] = await query<Pick<KeptShadow, 'predictor' | 'state' | 'plan'> & { kind: string }>(db, {
+    text: 'select predictor, state, plan, kind from tandem.rollouts where id = $1',
+    values: [rolloutId],
+  });
+  if (!rollout) return undefined;
+  if (rollout.kind !== 'shadow') return 'not a shadow';
+  const rows = await query<{ segment: string; processId: string; counts: ShadowCounts; updatedAt: Date }>(db, {
+    text: `select segment, process_id as "processId", counts, updated_at as "updatedAt"
+      from tandem.shadow_counts where rollout_id = $1 order by updated_at desc`,
+    values: [rolloutId],
+  });
+  const movers = await query<ShadowMover & Record<string, unknown>>(db, {
+    text: `select user_id as "userId", served, candidate, context_version as "contextVersion",
+        ${epochMs('computed_at')} as "computedAt"
+      from tandem.shadow_movers where rollout_id = $1 order by abs(candidate - served) desc, user_id`,
+    values: [rolloutId],
+  });
+  const { predictor, state, plan } = rollout;
+  return {
+    ...{ predictor, state, plan, movers },
+    processes: new Set(rows.map(({ processId }) => processId)).size,
+    updatedAt: rows[0]?.updatedAt ?? null,
+    rows: rows.map(({ segment, counts }) => ({ segment: segmentOf(segment), counts })),
+  };
+}
+
+/** Of erased users, up to their tombstones; how many rows went. */
+export async function deleteShadowMovers(db: Db, numbers: readonly number[]): Promise<number> {
+  const { rowCount } = await execute(db, {
+    text: `delete from tandem.shadow_movers m using tandem.erasures t
+      where t.number = any($1::bigint[]) and m.user_id = t.user_id and m.context_version <= t.deleted_version`,
+    values: [numbers],
+  });
+  return rowCount ?? 0;
+}
+
+/** Of rollouts that have been over for so long that nobody looks into single users any more; how many rows went. */
+export async function expireShadowMovers(db: Db): Promise<number> {
+  const { rowCount } = await execute(db, {
+    text: `delete from tandem.shadow_movers m using tandem.rollouts r
+      where r.id = m.rollout_id and r.ended_at < clock_timestamp() - interval '30 days'`,
+  });
+  return rowCount ?? 0;
+}
+
+/** A name may hold any character, so what separates it from the value is never part of it. */
+function segmentText(segment: Segment): string {
+  if (segment === null) return '';
+  const feature = encodeURIComponent(segment.feature);
+  return segment.value === null ? feature : `${feature}=${segment.value}`;
+}
+
+function segmentOf(text: string): Segment {
+  if (text === '') return null;
+  const [feature = '', ...value] = text.split('=');
+  return { feature: decodeURIComponent(feature), value: value.length === 0 ? null : value.join('=') };
+}

@@ -1,0 +1,133 @@
+/**
+ * What waits to be done, for metrics: looked at every few seconds by every worker, so each statement is bounded, however
+ * much waits. Ages are by Postgres' clock.
+ */
+import type pg from 'pg';
+import { countMissingWatches, type MissingWatches } from '../sources/watched-sources.ts';
+import { type Db, query } from '../sql/database.ts';
+
+export interface Backlog {
+  readonly outbox: OutboxBacklog;
+  readonly runs: readonly RunBacklog[];
+  readonly generations: readonly GenerationAge[];
+  readonly preparing: readonly PreparingRollout[];
+  readonly overdue: readonly OverdueRollout[];
+  readonly missingWatches: readonly MissingWatches[];
+}
+
+export interface OutboxBacklog {
+  /** Counted up to 100,000. */
+  readonly entries: number;
+  /** Seconds; 0 where there is none. Of the oldest entries' users the last event counts: too small, never too large. */
+  readonly oldestSeconds: number;
+}
+
+/** The unfinished runs of a predictor in one state. */
+export interface RunBacklog {
+  readonly predictor: string;
+  readonly state: string;
+  readonly runs: number;
+  readonly oldestSeconds: number;
+  readonly chunksOpen: number;
+  readonly chunksCommitted: number;
+  readonly chunksFailed: number;
+}
+
+/** A rollout whose arms serve no user yet. */
+export interface PreparingRollout {
+  readonly predictor: string;
+  readonly seconds: number;
+}
+
+/** A rollout that is past a deadline of its plan. */
+export interface OverdueRollout {
+  readonly predictor: string;
+  readonly state: 'preparing' | 'holding';
+  /** Since the deadline. */
+  readonly seconds: number;
+}
+
+/** Of a predictor that is served. */
+export interface GenerationAge {
+  readonly predictor: string;
+  readonly ageSeconds: number;
+}
+
+const MOST_COUNTED = 100_000;
+/** The oldest entry's user may have had a later event, which is then the only time known: hardly all of so many had. */
+const OLDEST_LOOKED_AT = 100;
+
+export async function findBacklog(pool: pg.Pool): Promise<Backlog> {
+  const outbox = await findOutbox(pool);
+  const [runs, generations] = [await listRuns(pool), await listGenerationAges(pool)];
+  const [preparing, overdue] = [await listPreparing(pool), await listOverdue(pool)];
+  return { outbox, runs, generations, preparing, overdue, missingWatches: await countMissingWatches(pool) };
+}
+
+async function findOutbox(db: Db): Promise<OutboxBacklog> {
+  const [row] = await query<OutboxBacklog & Record<string, unknown>>(db, {
+    text: `select
+        (select count(*) from (select from tandem.outbox limit $1) o) as entries,
+        coalesce((select greatest(0, max(${seconds('c.updated_at')}))
+          from (select user_id from tandem.outbox order by seq limit $2) o
+          join tandem.user_contexts c using (user_id)), 0) as "oldestSeconds"`,
+    values: [MOST_COUNTED, OLDEST_LOOKED_AT],
+  });
+  return row ?? { entries: 0, oldestSeconds: 0 };
+}
+
+function listRuns(db: Db): Promise<readonly RunBacklog[]> {
+  return query<RunBacklog & Record<string, unknown>>(db, {
+    text: `select r.predictor, r.state, count(*) as runs, max(${seconds('r.created_at')}) as "oldestSeconds",
+        sum(c.open)::bigint as "chunksOpen", sum(c.committed)::bigint as "chunksCommitted",
+        sum(c.failed)::bigint as "chunksFailed"
+      from tandem.runs r cross join lateral (
+        select count(*) filter (where state in ('waiting', 'claimed')) as open,
+          count(*) filter (where state = 'committed') as committed, count(*) filter (where state = 'failed') as failed
+        from tandem.chunks where run_id = r.id) c
+      where r.state in ('planned', 'running', 'publishing')
+      group by r.predictor, r.state`,
+  });
+}
+
+function listGenerationAges(db: Db): Promise<readonly GenerationAge[]> {
+  return query<GenerationAge & Record<string, unknown>>(db, {
+    text: `select p.name as predictor, ${seconds('g.started_at')} as "ageSeconds"
+      from tandem.predictors p join tandem.arms a on a.predictor = p.name and a.name = 'stable'
+      join tandem.generations g on g.id = a.generation_id
+      where p.active`,
+  });
+}
+
+function listPreparing(db: Db): Promise<readonly PreparingRollout[]> {
+  return query<PreparingRollout & Record<string, unknown>>(db, {
+    text: `select predictor, ${seconds('created_at')} as seconds from tandem.rollouts where state = 'preparing'`,
+  });
+}
+
+/**
+ * A step that may go on, and waits for a person, does not hold. Its deadline begins as rulesOf says
+ * (libs/prediction/rollouts/rollout-figures.ts).
+ */
+function listOverdue(db: Db): Promise<readonly OverdueRollout[]> {
+  return query<OverdueRollout & Record<string, unknown>>(db, {
+    text: `select r.predictor, d.state, ${seconds('coalesce(r.step_started_at, r.created_at)')} - d.ms / 1000 as seconds
+      from tandem.rollouts r
+      cross join lateral (
+        select 'preparing' as state, (r.plan -> 'analysis' ->> 'preparingDeadlineMs')::float8 as ms where r.state = 'preparing'
+        union all
+        select 'holding', (r.plan -> 'analysis' ->> 'holdDeadlineMs')::float8 + greatest(
+          (r.plan -> 'analysis' ->> 'minStepMs')::float8,
+          (select max((o ->> 'windowMs')::float8) from jsonb_array_elements(r.plan -> 'analysis' -> 'outcomes') o
+            where (o ->> 'guardrail')::boolean)) where r.state = 'running') d
+      left join lateral (
+        select verdict from tandem.rollout_checks c where c.rollout_id = r.id and c.step = r.step
+        order by c.seq desc limit 1) newest on true
+      where newest.verdict is distinct from 'promote'
+        and ${seconds('coalesce(r.step_started_at, r.created_at)')} >= d.ms / 1000`,
+  });
+}
+
+function seconds(moment: string): string {
+  return `extract(epoch from clock_timestamp() - ${moment})::float8`;
+}

@@ -1,0 +1,112 @@
+import type { ClaimedChunk, Run } from '@tandem/prediction/runs/runs';
+import { scoredUsers } from '@tandem/prediction/runs/scored-users';
+import { publishNow } from '@tandem/prediction/runs/steps.fixture';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { createPool, query, transaction } from '../sql/database.ts';
+import { findSettings } from '../sql/settings.ts';
+import { startProxy } from '../stalling-proxy.fixture.ts';
+import { copyPredictions } from './copy-rows.ts';
+import { createRunsWorld } from './runs.fixture.ts';
+
+const { database, store, renew, start, claim } = await createRunsWorld({ users: 150, maxClaims: 3 });
+beforeEach(renew);
+afterAll(() => database.drop());
+
+/** A worker that takes a chunk and is never heard of again. */
+async function die(run: Run, no: number): Promise<ClaimedChunk> {
+  const chunk = await claim(run.id, no);
+  await database.pool.query(`update tandem.chunks set lease_until = now() - interval '1 s' where state = 'claimed'`);
+  return chunk;
+}
+
+/** Commits a chunk without users. */
+async function commit(run: Run, no: number) {
+  const chunk = await claim(run.id, no);
+  const { history } = await findSettings(database.pool);
+  return store.commit(run, chunk, { history, computedAt: Date.now(), scored: scoredUsers([]), failures: [] });
+}
+
+test('a chunk whose worker died before the clock was set back is taken over all the same', async () => {
+  const run = await start();
+  const lost = await store.claim(run.id, 1, 60_000);
+  expect((await store.claimable(run.id, 10)).map((one) => one.no)).toEqual([0]);
+  // As its lease looks to a clock that was an hour ahead when it was taken.
+  await database.pool.query(`update tandem.chunks set lease_until = lease_until + interval '1 hour' where no = 1`);
+  expect((await store.claimable(run.id, 10)).map((one) => one.no)).toEqual([0, 1]);
+  expect(await store.claim(run.id, 1, 60_000)).toMatchObject({ fence: (lost?.fence ?? 0) + 1, takenOver: true });
+});
+
+describe('a chunk that kills its workers', () => {
+  test('is failed with the reason, and its run once the others are done', async () => {
+    const run = await start();
+    for (let i = 0; i < 3; i++) expect(await die(run, 1)).toMatchObject({ attempts: i + 1, takenOver: i > 0 });
+    expect((await store.claimable(run.id, 10)).map((one) => one.no)).toContain(1);
+    expect(await store.claim(run.id, 1, 60_000)).toMatchObject({ failed: 'its worker died 3 times in a row' });
+    expect(await store.find(run.id)).toMatchObject({ state: 'running' });
+    expect((await store.claimable(run.id, 10)).map((one) => one.no)).toEqual([0]);
+    await commit(run, 0);
+    expect(await publishNow(store, run.id)).toMatchObject({
+      state: 'failed',
+      note: 'chunk 1 failed: its worker died 3 times in a row',
+    });
+    expect(await store.resume(run.id)).toMatchObject({ state: 'running' });
+    expect(await store.claim(run.id, 1, 60_000)).toMatchObject({ attempts: 1, takenOver: false });
+  });
+
+  test('fails its run at once where it was the last, and names what went wrong before', async () => {
+    const run = await start();
+    await commit(run, 0);
+    await store.giveBack(await claim(run.id, 1), 'out of memory', 5);
+    for (let i = 0; i < 3; i++) await die(run, 1);
+    const failed = 'its worker died 3 times in a row; before that: out of memory';
+    expect(await store.claim(run.id, 1, 60_000)).toEqual({ failed, fence: 4, takenOver: true });
+    expect(await store.claim(run.id, 1, 60_000)).toBeNull();
+    expect(await store.find(run.id)).toMatchObject({
+      state: 'failed',
+      error: 'chunk 1 failed: its worker died 3 times in a row; before that: out of memory',
+    });
+  });
+
+  test('is told from one that is given back: an outage may take any number of attempts', async () => {
+    const run = await start();
+    for (let i = 0; i < 6; i++) {
+      await die(run, 1);
+      expect(await store.giveBack(await claim(run.id, 1), 'the database is away', 40)).toBe('waiting');
+    }
+  });
+});
+
+test('a commit stands where what comes after it fails', async () => {
+  const run = await start();
+  await commit(run, 0);
+  await database.pool.query(`
+    create or replace function refuse() returns trigger language plpgsql as $$ begin raise 'no'; end $$;
+    create trigger refuse before update on tandem.runs for each row when (new.state = 'publishing') execute function refuse()`);
+  try {
+    expect(await commit(run, 1)).toEqual({ committed: true, written: scoredUsers([]), chunksOpen: 1 });
+  } finally {
+    await database.pool.query('drop trigger refuse on tandem.runs');
+  }
+  // Whoever looks for its next chunk finds that none is open.
+  expect(await store.claimable(run.id, 10)).toEqual([]);
+  expect(await store.unfinished()).toMatchObject([{ id: run.id, state: 'publishing' }]);
+});
+
+test('a server that hangs during COPY costs the time limit and the connection', async () => {
+  const run = await start();
+  const proxy = await startProxy(new URL(database.url));
+  const pool = createPool({ url: proxy.url, max: 1, applicationName: 'copy-stall' });
+  const users = scoredUsers([{ userId: '1', contextVersion: 0, outputs: Buffer.alloc(4) }]);
+  const copying = transaction(pool, async (db) => {
+    await query(db, { text: 'select 1' });
+    proxy.stall(true);
+    await copyPredictions(db, run.generationId ?? '', Date.now(), users, 200);
+  });
+  await expect(copying).rejects.toMatchObject({ code: 'unavailable' });
+  expect(pool.totalCount).toBe(0);
+  proxy.stall(false);
+  await transaction(pool, (db) => copyPredictions(db, run.generationId ?? '', Date.now(), users, 60_000));
+  expect(await query(pool, { text: 'select user_id from tandem.predictions' })).toEqual([{ user_id: '1' }]);
+  await pool.end();
+  proxy.close();
+});

@@ -1,0 +1,146 @@
+/** Chunks: who works on which, by compare-and-set with a fence and a lease on Postgres' clock. */
+
+import type { ChunkRef } from '@tandem/prediction/runs/run-store';
+import type { ClaimedChunk, DeadChunk } from '@tandem/prediction/runs/runs';
+import type { KeyRange } from '@tandem/prediction/scoring/feature-source';
+import type pg from 'pg';
+import { type Db, query, transaction } from '../sql/database.ts';
+import { leaseOver, MAX_CLAIMS } from './lease.ts';
+import { restartRun } from './restart-run.ts';
+import { lockRun, setRunState } from './run-rows.ts';
+
+const LEASE_OVER = leaseOver('c.lease_until');
+
+/** Chunks that wait, or whose lease is over. Where a run has no open chunk any more, it goes on to be published. */
+export async function listClaimable(pool: pg.Pool, runId: string, limit: number): Promise<readonly ChunkRef[]> {
+  const refs = await query<ChunkRef & Record<string, unknown>>(pool, {
+    text: `select c.run_id as "runId", c.no, c.fence from tandem.chunks c join tandem.runs r on r.id = c.run_id
+      where c.run_id = $1 and r.state = 'running'
+        and (c.state = 'waiting' or (c.state = 'claimed' and ${LEASE_OVER}))
+      order by c.no limit $2`,
+    values: [runId, limit],
+  });
+  if (refs.length === 0) await startPublishing(pool, runId);
+  return refs;
+}
+
+/** Marks a run whose chunks are all finished, so that the reconciler finds it even where every hint was lost. */
+export async function startPublishing(db: Db, runId: string): Promise<number> {
+  const rows = await query<{ open: number }>(db, {
+    text: `with counted as (
+        select count(*) as open from tandem.chunks where run_id = $1 and state in ('waiting', 'claimed')
+      ), marked as (
+        update tandem.runs set state = 'publishing'
+        where id = $1 and state = 'running' and (select open from counted) = 0
+      ) select open from counted`,
+    values: [runId],
+  });
+  return rows[0]?.open ?? 0;
+}
+
+interface ChunkRow extends Record<string, unknown> {
+  readonly fence: number;
+  readonly attempts: number;
+  readonly userIds: string[] | null;
+  readonly from: KeyRange['from'];
+  readonly to: KeyRange['to'];
+}
+
+/**
+ * Returns null if there is no chunk to claim. A chunk that `maxClaims` workers in a row claimed and never freed fails
+ * instead, and its run with it as after `giveBackChunk`. A run that a failover or restore brought into another history
+ * begins again there (restart-run.ts), and the chunk is claimed then.
+ */
+export async function claimChunk(
+  pool: pg.Pool,
+  runId: string,
+  no: number,
+  leaseMs: number,
+  maxClaims: number = MAX_CLAIMS,
+): Promise<ClaimedChunk | DeadChunk | null> {
+  const rows = await query<ChunkRow & { moved: boolean; takenOver: boolean }>(pool, {
+    text: `update tandem.chunks c set state = 'claimed', fence = fence + 1, attempts = attempts + 1,
+        lost_leases = lost_leases + case c.state when 'claimed' then 1 else 0 end, lease_until = clock_timestamp() + $3 * interval '1 ms'
+      from tandem.runs r
+      where c.run_id = $1 and c.no = $2 and r.id = c.run_id and r.state = 'running'
+        and (c.state = 'waiting'
+          or (c.state = 'claimed' and ${LEASE_OVER} and c.lost_leases + 1 < $4))
+      returning c.fence, c.attempts, c.user_ids as "userIds", c.from_key as "from", c.to_key as "to",
+        c.lost_leases > 0 as "takenOver", r.history <> tandem.current_history() as moved`,
+    values: [runId, no, leaseMs, maxClaims],
+  });
+  const [row] = rows;
+  if (!row) return failDeadly(pool, runId, no, maxClaims);
+  if (row.moved) {
+    await restartRun(pool, runId, { no, fence: row.fence });
+    return claimChunk(pool, runId, no, leaseMs, maxClaims);
+  }
+  const { fence, attempts, takenOver, userIds, from, to } = row;
+  return { runId, no, fence, attempts, takenOver, part: userIds === null ? { range: { from, to } } : { userIds } };
+}
+
+async function failDeadly(pool: pg.Pool, runId: string, no: number, maxClaims: number): Promise<DeadChunk | null> {
+  const [failed] = await query<{ error: string; fence: number }>(pool, {
+    text: `update tandem.chunks c set state = 'failed', lease_until = null,
+        error = 'its worker died ' || $3 || ' times in a row' || coalesce('; before that: ' || c.error, '')
+      from tandem.runs r
+      where c.run_id = $1 and c.no = $2 and c.state = 'claimed' and ${LEASE_OVER}
+        and c.lost_leases + 1 >= $3::int and r.id = c.run_id and r.state = 'running' returning c.error, c.fence`,
+    values: [runId, no, maxClaims],
+  });
+  // Apart, since nearly every claim that comes to nothing found the chunk taken. A kill in between leaves the run without
+  // an open chunk: it goes on to be published, and fails there.
+  if (!failed) return null;
+  await transaction(pool, (db) => failRunOfLast(db, runId, no, failed.error));
+  return { fence: failed.fence, takenOver: true, failed: failed.error };
+}
+
+/** Where the failed chunk was the last open one its run fails at once, else when it would be published. */
+async function failRunOfLast(db: Db, runId: string, no: number, error: string): Promise<void> {
+  // The chunk before the run, as a commit does.
+  const run = await lockRun(db, runId);
+  if (run.state === 'running' && (await startPublishing(db, runId)) === 0) {
+    await setRunState(db, runId, 'failed', `chunk ${no} failed: ${error.slice(0, 500)}`);
+  }
+}
+
+/** False where the fence is lost, or the run has ended. */
+export async function renewLease(pool: pg.Pool, { runId, no, fence }: ClaimedChunk, leaseMs: number): Promise<boolean> {
+  const rows = await query(pool, {
+    text: `update tandem.chunks c set lease_until = clock_timestamp() + $4 * interval '1 ms' from tandem.runs r
+      where c.run_id = $1 and c.no = $2 and c.fence = $3 and c.state = 'claimed' and r.id = c.run_id and r.state = 'running'
+      returning c.no`,
+    values: [runId, no, fence, leaseMs],
+  });
+  return rows.length > 0;
+}
+
+/**
+ * After `maxAttempts` the chunk is failed. The others of its run are still done; then the run is failed too, here where
+ * this was the last, else when it would be published.
+ */
+export async function giveBackChunk(
+  pool: pg.Pool,
+  { runId, no, fence }: ClaimedChunk,
+  error: string,
+  maxAttempts: number,
+): Promise<'waiting' | 'failed' | 'fence_lost'> {
+  return transaction(pool, async (db) => {
+    const rows = await query<{ state: 'waiting' | 'failed' }>(db, {
+      text: `update tandem.chunks set lease_until = null, lost_leases = 0, error = $4, state = case when attempts >= $5 then 'failed' else 'waiting' end
+        where run_id = $1 and no = $2 and fence = $3 and state = 'claimed' returning state`,
+      values: [runId, no, fence, error.slice(0, 2_000), maxAttempts],
+    });
+    const state = rows[0]?.state;
+    if (state === undefined) return 'fence_lost';
+    if (state === 'failed') await failRunOfLast(db, runId, no, error);
+    return state;
+  });
+}
+
+export async function markLoaded(pool: pg.Pool, runId: string, no: number): Promise<void> {
+  await query(pool, {
+    text: 'update tandem.chunks set loaded = true where run_id = $1 and no = $2',
+    values: [runId, no],
+  });
+}

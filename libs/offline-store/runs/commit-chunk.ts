@@ -1,0 +1,149 @@
+/**
+ * B6: what a chunk predicted and that it is done, in one transaction. The fence is checked first and its row stays
+ * locked, so a worker that lost its lease writes nothing; the run and the histories are checked last, so that a run that has
+ * ended gets no rows, and labels of another past none either; users erased since their features were read are left out.
+ */
+import { overlayEntries } from '@tandem/prediction/runs/overlay-entries';
+import type { ChunkResult, ClaimedChunk, CommitOutcome, Run, RunFailure, RunState } from '@tandem/prediction/runs/runs';
+import { eachUser, type ScoredUsers, scoredUsers } from '@tandem/prediction/runs/scored-users';
+import type pg from 'pg';
+import { textArray } from '../certificate/certificate-statement.ts';
+import { putEntries } from '../reads/overlay.ts';
+import { type Db, limitStatements, query, transaction } from '../sql/database.ts';
+import { startPublishing } from './chunks.ts';
+import { copyPredictions } from './copy-rows.ts';
+
+const COMMIT_TIMEOUT_MS = 120_000;
+/** Postgres gives up first, where it still can. */
+const COPY_TIMEOUT_MS = COMMIT_TIMEOUT_MS + 2_000;
+/** Failures kept of a run, by name; all are counted. */
+const MAX_FAILURES = 1_000;
+
+/** Up to so many erased users, all of them are looked at; a chunk's users by name cost Postgres 0.5 µs each. */
+const FEW_ERASED = 100;
+
+type Refusal = Extract<CommitOutcome, { committed: false }>;
+
+export async function commitChunk(
+  pool: pg.Pool,
+  run: Run,
+  chunk: ClaimedChunk,
+  result: ChunkResult,
+): Promise<CommitOutcome> {
+  try {
+    const written = await transaction(pool, async (db) => {
+      await limitStatements(db, COMMIT_TIMEOUT_MS);
+      const written = await withoutErased(db, result.scored);
+      const failures = await ofThoseThere(db, result.failures);
+      await finishChunk(db, chunk, written.userIds.length, new Set(failures.map((one) => one.userId)).size);
+      await writePredictions(db, run, result, written);
+      await writeFailures(db, run.id, failures);
+      await assertCurrent(db, run, result);
+      return written;
+    });
+    return { committed: true, written, chunksOpen: await countOpen(pool, run.id) };
+  } catch (error) {
+    if (error instanceof CommitRefused) return error.outcome;
+    throw error;
+  }
+}
+
+/**
+ * After the commit: of two last chunks that commit at once, the later must see that none is open. What is committed stays
+ * so where this fails: one counts as open then, and whoever looks for the run's next chunk finds that none is.
+ */
+function countOpen(pool: pg.Pool, runId: string): Promise<number> {
+  return startPublishing(pool, runId).catch(() => 1);
+}
+
+/** Ends the transaction without a trace; the refusal is an answer, not a failure. */
+class CommitRefused extends Error {
+  readonly outcome: Refusal;
+  constructor(why: Refusal['why']) {
+    super(why);
+    this.outcome = { committed: false, why };
+  }
+}
+
+async function finishChunk(db: Db, { runId, no, fence }: ClaimedChunk, scored: number, failed: number): Promise<void> {
+  const rows = await query(db, {
+    text: `update tandem.chunks set state = 'committed', lease_until = null, error = null, scored = $4, failed = $5
+      where run_id = $1 and no = $2 and fence = $3 and state = 'claimed' returning no`,
+    values: [runId, no, fence, scored, failed],
+  });
+  if (rows.length === 0) throw new CommitRefused('fence_lost');
+}
+
+async function assertCurrent(db: Db, run: Run, result: ChunkResult): Promise<void> {
+  // Shared, so that chunks commit side by side; and last, so that a cancellation waits for no rows to be written.
+  const rows = await query<{ state: RunState; history: string }>(db, {
+    text: 'select state, tandem.current_history() as history from tandem.runs where id = $1 for share',
+    values: [run.id],
+  });
+  const current = rows[0];
+  if (current?.state !== 'running') throw new CommitRefused('run_ended');
+  if (current.history !== run.history || current.history !== result.history) throw new CommitRefused('history_changed');
+}
+
+/**
+ * Not locked, so a user who is erased while this transaction goes on keeps a row: nobody is served from it, since its
+ * label is not above the deleted version. (Locks would cost 11 ms for 5,000 users, and none holds a user without a row.)
+ */
+async function withoutErased(db: Db, scored: ScoredUsers): Promise<ScoredUsers> {
+  const rows = (await findFewErased(db)) ?? (await findErased(db, scored));
+  if (rows.length === 0) return scored;
+  const deleted = new Map(rows.map((row) => [row.userId, row.deletedVersion]));
+  return scoredUsers(eachUser(scored).filter((user) => user.contextVersion > (deleted.get(user.userId) ?? -1)));
+}
+
+interface ErasedUser extends Record<string, unknown> {
+  readonly userId: string;
+  readonly deletedVersion: number;
+}
+
+/** Everybody who was ever erased, where they are few, as they nearly always are; null where they are many. */
+async function findFewErased(db: Db): Promise<readonly ErasedUser[] | null> {
+  const rows = await query<ErasedUser>(db, {
+    text: `select user_id as "userId", deleted_version as "deletedVersion" from tandem.user_contexts
+      where deleted_version > 0 limit $1`,
+    values: [FEW_ERASED + 1],
+  });
+  return rows.length > FEW_ERASED ? null : rows;
+}
+
+function findErased(db: Db, { userIds }: ScoredUsers): Promise<readonly ErasedUser[]> {
+  return query<ErasedUser>(db, {
+    text: `select user_id as "userId", deleted_version as "deletedVersion" from tandem.user_contexts
+      where deleted_version > 0 and user_id = any($1::text[])`,
+    values: [textArray(userIds)],
+  });
+}
+
+/** An erased user is neither counted nor named: a run's report is no place for one. */
+async function ofThoseThere(db: Db, failures: readonly RunFailure[]): Promise<readonly RunFailure[]> {
+  if (failures.length === 0) return failures;
+  const rows = await query<{ userId: string }>(db, {
+    text: `select user_id as "userId" from tandem.user_contexts
+      where deleted_version > 0 and version = deleted_version and user_id = any($1::text[])`,
+    values: [textArray(failures.map((one) => one.userId))],
+  });
+  const erased = new Set(rows.map((row) => row.userId));
+  return failures.filter((one) => !erased.has(one.userId));
+}
+
+async function writePredictions(db: pg.PoolClient, run: Run, result: ChunkResult, written: ScoredUsers): Promise<void> {
+  if (written.userIds.length === 0) return;
+  if (run.generationId !== null)
+    return copyPredictions(db, run.generationId, result.computedAt, written, COPY_TIMEOUT_MS);
+  await putEntries(db, overlayEntries(run, result, written));
+}
+
+async function writeFailures(db: Db, runId: string, failures: readonly RunFailure[]): Promise<void> {
+  if (failures.length === 0) return;
+  await query(db, {
+    text: `insert into tandem.run_failures (run_id, user_id, reason)
+      select $1, f.user_id, f.reason from unnest($2::text[], $3::text[]) as f(user_id, reason)
+      limit greatest(0, $4 - (select count(*) from tandem.run_failures where run_id = $1)) on conflict do nothing`,
+    values: [runId, failures.map((one) => one.userId), failures.map((one) => one.reason.slice(0, 1_000)), MAX_FAILURES],
+  });
+}

@@ -1,0 +1,67 @@
+/**
+ * Cuts the users of a feature query into ranges of so many keys, in one ordered pass. A cursor is moved from boundary to
+ * boundary, so that Postgres neither numbers the rows nor collects anything: of 1,000,000 users that took half the time
+ * of `row_number()` with an aggregate over it. Only the boundaries come here, and counts.
+ */
+import type { FeatureQuery } from '@tandem/freshness/predictor';
+import type pg from 'pg';
+import { asRelation } from '../features/feature-statement.ts';
+import { query } from '../sql/database.ts';
+
+export interface KeyBoundaries {
+  /** Users with a key, each counted once. */
+  readonly users: number;
+  /** The first key of each range but the first, as text of its type. */
+  readonly keys: readonly string[];
+}
+
+/** Ranges that one round trip asks for. */
+const STEPS = 64;
+
+/** Postgres' own text of a key is the canonical one. */
+const AS_TEXT = { getTypeParser: () => (text: string) => text };
+
+/**
+ * Needs a transaction, in which it leaves no cursor behind: readOnly of feature-session.ts.
+ * @param size users of a range
+ * @param timeoutMs for each round trip
+ */
+export async function findBoundaries(
+  db: pg.PoolClient,
+  { sql }: Pick<FeatureQuery, 'sql'>,
+  size: number,
+  timeoutMs: number,
+): Promise<KeyBoundaries> {
+  // The cursor is read to its end: a plan that gives its first rows soon is not what is wanted.
+  await query(db, { text: 'set local cursor_tuple_fraction = 1' });
+  await query(db, {
+    text: `declare user_keys no scroll cursor for
+      select distinct f.user_id from ${asRelation(sql)} where f.user_id is not null order by f.user_id`,
+  });
+  const keys: string[] = [];
+  let users = await countAll(db, moveBy(size), timeoutMs, keys);
+  for (let before = -1; before < users; ) {
+    before = users;
+    users += await countAll(db, `fetch next from user_keys;${moveBy(size - 1)}`.repeat(STEPS), timeoutMs, keys);
+  }
+  await query(db, { text: 'close user_keys' });
+  return { users, keys };
+}
+
+/** A move by nothing would count the row that the cursor stands on. */
+function moveBy(rows: number): string {
+  return rows > 0 ? `move forward ${rows} in user_keys;` : '';
+}
+
+/** Gives how many rows the statements went over; the keys among them are added to `keys`. */
+async function countAll(db: pg.PoolClient, text: string, timeoutMs: number, keys: string[]): Promise<number> {
+  const config = { text, rowMode: 'array', types: AS_TEXT, query_timeout: timeoutMs } as pg.QueryArrayConfig;
+  // Of several statements the driver gives several results.
+  const given: pg.QueryArrayResult<[string]> | pg.QueryArrayResult<[string]>[] = await db.query<[string]>(config);
+  let users = 0;
+  for (const { rowCount, rows } of Array.isArray(given) ? given : [given]) {
+    users += rowCount ?? 0;
+    for (const [key] of rows) keys.push(key);
+  }
+  return users;
+}

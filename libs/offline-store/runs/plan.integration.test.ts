@@ -1,0 +1,43 @@
+import { planNow } from '@tandem/prediction/runs/steps.fixture';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { createEventStore } from '../events/events.ts';
+import { createRunsWorld } from './runs.fixture.ts';
+
+const { database, store, renew, ask } = await createRunsWorld({ users: 20 });
+beforeEach(renew);
+afterAll(() => database.drop());
+
+describe('planning', () => {
+  test('lets one of many stale runs grow into a run of all, however they meet', async () => {
+    const users = Array.from({ length: 10 }, (_, i) => `${i + 1}`);
+    await createEventStore(database.pool).accept(
+      users.map((userId) => ({ source: 't', id: userId, type: 'x', userId, time: null, data: null })),
+    );
+    for (let round = 0; round < 10; round++) {
+      const asked = await Promise.all(Array.from({ length: 6 }, () => ask({ kind: 'stale' })));
+      const planned = await Promise.all(asked.map((run) => planNow(store, run.id)));
+      expect(planned.map((run) => run.scope).sort()).toEqual(['all', 'stale', 'stale', 'stale', 'stale', 'stale']);
+      await Promise.all(planned.map((run) => store.cancel(run.id)));
+    }
+  });
+
+  test('refuses a run of all while a stale one has grown into it', async () => {
+    await createEventStore(database.pool).accept([
+      { source: 't', id: '1', type: 'x', userId: '1', time: null, data: null },
+    ]);
+    await database.pool.query('delete from visits where user_id > 2');
+    const run = await ask({ kind: 'stale' });
+    expect(await planNow(store, run.id)).toMatchObject({ scope: 'all' });
+    await expect(ask({ kind: 'all' })).rejects.toMatchObject({ code: 'run_conflict', field: 'scope' });
+  });
+
+  test('fails a run whose feature query is broken, with the reason, and makes room for the next', async () => {
+    const run = await ask({ kind: 'all' });
+    await database.pool.query('alter table visits rename column user_id to id');
+    const failed = await planNow(store, run.id);
+    expect(failed).toMatchObject({ state: 'failed', error: expect.stringContaining('user_id') });
+    await database.pool.query('alter table visits rename column id to user_id');
+    const next = await ask({ kind: 'all' });
+    expect(await planNow(store, next.id)).toMatchObject({ state: 'running', chunkCount: 1 });
+  });
+});

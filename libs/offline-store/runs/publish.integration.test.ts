@@ -1,0 +1,110 @@
+/** A run that is published after a restore that was not announced: by a process that can recall the newest mark, or cannot. */
+import { createLossNotice, type HistoryMark } from '@tandem/prediction/events/notice-loss';
+import { publishRun } from '@tandem/prediction/runs/publish-run';
+import { afterAll, beforeEach, expect, test } from 'vitest';
+import { query } from '../sql/database.ts';
+import { createHistoryMarks } from '../sql/history-marks.ts';
+import { createRunsWorld } from './runs.fixture.ts';
+
+const { database, store, renew, start, work } = await createRunsWorld({ users: 150 });
+const { pool } = database;
+afterAll(() => database.drop());
+
+const lease = { leaseMs: 60_000, renewMs: 20_000 };
+const hints = { plan: async () => {}, chunks: async () => {}, publish: async () => {}, load: async () => {} };
+const loader = { completeLoad: async () => false };
+
+/** What Redis remembers, where it can be asked. */
+const memory = { mark: null as HistoryMark | null, isDown: false };
+const notice = () =>
+  createLossNotice(createHistoryMarks(pool), {
+    serverId: () => 'one',
+    async recall() {
+      if (memory.isDown) throw new Error('no connection');
+      const replace = async (mark: HistoryMark) => {
+        memory.mark = mark;
+        return true;
+      };
+      return { mark: memory.mark, replace };
+    },
+  });
+
+let losses = notice();
+beforeEach(async () => {
+  await renew();
+  Object.assign(memory, { mark: null, isDown: false });
+  losses = notice();
+  await losses.round();
+});
+
+async function scored(): Promise<string> {
+  const run = await start();
+  for (const { no } of await store.claimable(run.id, 10)) await work(run, no);
+  return run.id;
+}
+
+const publish = (runId: string) => publishRun({ runs: store, hints, lease, loader, losses }, runId);
+const generationOf = async (runId: string) =>
+  (await query(pool, { text: 'select id, state from tandem.generations where run_id = $1', values: [runId] }))[0];
+/** As a copy from before the marks, put back while the same history goes on. */
+const restore = () => query(pool, { text: 'truncate tandem.history_marks restart identity' });
+/** A process that has just started knows what it recalls, and nothing else. */
+const restart = () => {
+  losses = notice();
+};
+
+test('begins again under another id where the mark is lost', async () => {
+  const id = await scored();
+  const before = await generationOf(id);
+  restart();
+  await restore();
+  expect(await publish(id)).toMatchObject({ outcome: 'abandoned' });
+  expect(await generationOf(id)).toMatchObject({
+    state: 'building',
+    id: expect.not.stringMatching(String(before?.id)),
+  });
+  expect((await store.claimable(id, 10)).length).toBeGreaterThan(0);
+});
+
+test('waits while the mark cannot be recalled, says why, and is published once it can', async () => {
+  const id = await scored();
+  restart();
+  memory.isDown = true;
+  expect(await publish(id)).toMatchObject({
+    outcome: 'given_back',
+    error: expect.stringContaining('newest history mark'),
+  });
+  expect(await generationOf(id)).toMatchObject({ state: 'building' });
+  expect(await store.find(id)).toMatchObject({ attemptError: expect.stringContaining('see that Redis answers') });
+  memory.isDown = false;
+  await query(pool, { text: 'update tandem.runs set step_lease_until = null' });
+  expect(await publish(id)).toMatchObject({ outcome: 'done', result: { state: 'done' } });
+});
+
+test('is published while Redis is away where this Postgres has run since the last publication', async () => {
+  expect(await publish(await scored())).toMatchObject({ outcome: 'done' });
+  memory.isDown = true;
+  expect(await publish(await scored())).toMatchObject({ outcome: 'done', result: { state: 'done' } });
+});
+
+test('a run that publishes nothing ends while Redis is away', async () => {
+  const id = await scored();
+  restart();
+  memory.isDown = true;
+  await query(pool, {
+    text: `update tandem.chunks set state = 'failed', error = 'broken' where run_id = $1 and no = 0`,
+    values: [id],
+  });
+  expect(await publish(id)).toMatchObject({
+    outcome: 'done',
+    result: { state: 'failed', note: 'chunk 0 failed: broken' },
+  });
+});
+
+test('is not taken for proven by another run of the database server', async () => {
+  const look = createHistoryMarks(pool).look;
+  expect(await losses.prove(look, 'first')).toBe(true);
+  memory.isDown = true;
+  expect(await losses.prove(look, 'first')).toBe(true);
+  expect(await losses.prove(look, 'second')).toBe(false);
+});

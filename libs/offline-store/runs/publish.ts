@@ -1,0 +1,214 @@
+/**
+ * B9: once all chunks of a run are committed, checks what it made, compares it with what is served and publishes it, or
+ * holds it back where the predictor's thresholds say so: then the run has failed, and its generation is kept for a day, to be
+ * approved (approve-generation.ts), or compared again by resuming the run. One worker does so at a time, under the lease of
+ * the step: it indexes and compares without a lock on the run, and publishes in a short transaction that the fence guards.
+ * A run that a failover or restore brought into another history begins again there first (restart-run.ts): after a restore
+ * that was noticed late, its last chunks may have been committed with labels of the past that is lost, and entries of a
+ * partial run count for nothing any more. The transaction that publishes a generation rules out an unnoticed restore first:
+ * after one, workers commit its chunks a second time, while Redis holds the first rows under its id.
+ */
+import type { LossNotice } from '@tandem/prediction/events/notice-loss';
+import { crossingText } from '@tandem/prediction/reports/generation-report';
+import type { PublishOutcome } from '@tandem/prediction/runs/run-store';
+import type { ClaimedStep, Run } from '@tandem/prediction/runs/runs';
+import type pg from 'pg';
+import { cancellable } from '../features/cancellable.ts';
+import type { Pools } from '../features/feature-session.ts';
+import { deleteFrom } from '../generations/erased-predictions.ts';
+import { keepReport } from '../generations/generation-reports.ts';
+import { type ComparedGeneration, compareWithServed } from '../generations/generation-reports-compare.ts';
+import { findGeneration } from '../generations/generation-rows.ts';
+import { type Arm, findArmOfVersion, moveArm, nextUse } from '../rollouts/arms.ts';
+import { insertAudit } from '../sql/audit.ts';
+import { type Db, query, sqlState, transaction } from '../sql/database.ts';
+import { assertPastProven } from '../sql/history-marks.ts';
+import { indexPartition } from '../sql/partition.ts';
+import { lockAssignments } from '../sql/settings.ts';
+import { restartRun } from './restart-run.ts';
+import { requireRun, setRunState } from './run-rows.ts';
+import { lockStep } from './run-steps.ts';
+
+const INDEX_TIMEOUT_MS = 1_800_000;
+
+/** Returns null while chunks are open, also those of a run that begins again now, and where the fence is lost. */
+export async function publishRun(
+  pools: Pools,
+  claimed: ClaimedStep,
+  lost: AbortSignal,
+  prove: LossNotice['prove'],
+): Promise<PublishOutcome | null> {
+  const { pool } = pools;
+  const run = await requireRun(pool, claimed.runId);
+  const chunks = await countChunks(pool, run.id);
+  if (chunks.open > 0) return null;
+  const outcome =
+    run.history === chunks.history ? await checkAndConclude(pools, { run, claimed, lost, prove }, chunks) : 'moved';
+  if (outcome !== 'moved') return outcome;
+  await restartRun(pool, run.id);
+  return null;
+}
+
+interface Publication {
+  readonly run: Run;
+  readonly claimed: ClaimedStep;
+  readonly lost: AbortSignal;
+  readonly prove: LossNotice['prove'];
+}
+
+async function checkAndConclude(
+  pools: Pools,
+  { run, claimed, lost, prove }: Publication,
+  chunks: ChunkCounts,
+): Promise<PublishOutcome | null | 'moved'> {
+  const { pool } = pools;
+  const flaw = (await findFlaw(pool, run, chunks)) ?? (await indexGeneration(pool, run, lost));
+  const compared = flaw === null ? await compareWithServed(pools, run, lost) : null;
+  const publishesGeneration = run.generationId !== null && flaw === null && compared?.verdict !== 'blocked';
+  return transaction(pool, async (db) => {
+    // Before any lock, since it waits for Redis. The entries of a partial run are labelled with their history.
+    if (publishesGeneration) await assertPastProven(pool, db, prove);
+    // The settings before the run: the order of everyone who moves an arm.
+    await lockAssignments(db);
+    if (!(await lockStep(db, claimed))) return null;
+    const current = await requireRun(db, run.id);
+    const { open, history } = await countChunks(db, run.id);
+    if (open > 0) return null;
+    // It was brought into another history since it was checked, or has to be.
+    if (current.history !== run.history || current.history !== history) return 'moved';
+    if (flaw !== null) return fail(db, current, flaw);
+    return compared?.verdict === 'blocked' ? holdBack(db, current, compared) : conclude(db, current, compared);
+  });
+}
+
+interface ChunkCounts extends Record<string, unknown> {
+  /** That of the database, now. */
+  readonly history: string;
+  readonly open: number;
+  readonly failed: number | null;
+  readonly error: string | null;
+}
+
+/** How many are open; of those that failed, the first and why. */
+async function countChunks(db: Db, runId: string): Promise<ChunkCounts> {
+  const rows = await query<ChunkCounts>(db, {
+    text: `select tandem.current_history() as history, count(*) filter (where state in ('waiting', 'claimed')) as open,
+        min(no) filter (where state = 'failed') as failed,
+        (array_agg(error order by no) filter (where state = 'failed'))[1] as error
+      from tandem.chunks where run_id = $1`,
+    values: [runId],
+  });
+  if (!rows[0]) throw new Error(`the chunks of run ${runId} were not counted`);
+  return rows[0];
+}
+
+/** Why a run's predictions must not be published, or null. */
+async function findFlaw(db: Db, run: Run, { failed, error }: ChunkCounts): Promise<string | null> {
+  if (failed !== null) return `chunk ${failed} failed: ${error ?? 'unknown'}`;
+  if (run.scope !== 'all') return null;
+  const users = Math.max(run.usersExpected, run.usersScored + run.usersFailed);
+  if (users === 0) return 'the feature query has no rows';
+  const rows = await query<{ minCoverage: number; erased: number }>(db, {
+    text: `select (policy -> 'batch' ->> 'minCoverage')::float8 as "minCoverage",
+        (select count(*)::int from tandem.erasures e where e.erased_at >= r.created_at) as erased
+      from tandem.runs r join tandem.predictors p on p.name = r.predictor where r.id = $1`,
+    values: [run.id],
+  });
+  const { minCoverage = 0, erased = 0 } = rows[0] ?? {};
+  // Whoever was erased since the run was asked for is not to be scored.
+  if (run.usersScored >= Math.max(0, users - erased) * minCoverage) return null;
+  return `only ${run.usersScored} of ${users} users were scored (${percent(run.usersScored / users)}); the predictor demands ${percent(minCoverage)}`;
+}
+
+function percent(share: number): string {
+  return `${Math.floor(share * 1_000) / 10} %`;
+}
+
+/** Before the pointer moves, reads of the generation must be cheap; gives the flaw that the index finds, or null. */
+async function indexGeneration(pool: pg.Pool, { generationId }: Run, lost: AbortSignal): Promise<string | null> {
+  if (generationId === null) return null;
+  const options = { timeoutMs: INDEX_TIMEOUT_MS, signal: lost };
+  return cancellable(pool, options, async (db) => {
+    await indexPartition(db, generationId, INDEX_TIMEOUT_MS);
+    return null;
+  }).catch((error: unknown) => {
+    if (sqlState(error) === '23505') return 'a user was predicted twice; give the feature query one row a user';
+    throw error;
+  });
+}
+
+async function fail(db: Db, run: Run, note: string): Promise<PublishOutcome> {
+  await setRunState(db, run.id, 'failed', note);
+  return { state: 'failed', note, generation: null, report: null };
+}
+
+/** Not published: retention drops it a day after its run ended. */
+async function holdBack(db: Db, run: Run, compared: ComparedGeneration): Promise<PublishOutcome> {
+  const { predictor, generationNumber: number, generationId } = run;
+  const why = compared.crossings.map(crossingText).join(', ') || compared.notes.join(', ');
+  const note = `held back: ${why}; see \`tandem generation report ${predictor} ${number}\`; publish it with \`tandem generation approve ${predictor} ${number}\` within 24 h, or compare it again with \`tandem run resume ${run.id}\``;
+  if (generationId !== null) await keepReport(db, generationId, compared);
+  const detail = { run: run.id, generation: number, against: compared.against?.number, crossings: compared.crossings };
+  await insertAudit(db, { actor: run.reason, action: 'hold_back', predictor, detail });
+  return { ...(await fail(db, run, note)), report: compared };
+}
+
+/**
+ * Publishes what the run made, and puts it in force unless something came between.
+ * @param compared the report to keep; null: the one that is there stays
+ */
+export async function conclude(db: Db, run: Run, compared: ComparedGeneration | null): Promise<PublishOutcome> {
+  const state = run.usersFailed > 0 ? 'done_with_errors' : 'done';
+  if (run.generationId === null) {
+    await setRunState(db, run.id, state, null);
+    return { state, note: null, generation: null, report: null };
+  }
+  // Whoever was erased between a chunk's look for erased users and its commit. Every tombstone raises the count in the
+  // settings, whose lock (lockAssignments) we hold: it is committed and seen here, or comes after us, and then its deletes
+  // find the generation published.
+  const erased = await deleteFrom(db, run.generationId, null);
+  await query(db, {
+    text: `update tandem.generations set state = 'published', published_at = clock_timestamp(), users = $2,
+        last_use = ${nextUse('$3')} where id = $1`,
+    values: [run.generationId, run.usersScored - erased, run.predictor],
+  });
+  if (compared) await keepReport(db, run.generationId, compared);
+  const arm = await findArmOfVersion(db, run.predictor, run.modelVersionId);
+  const reason = whyNotInForce(run, arm);
+  const note = reason && `generation ${run.generationNumber} was published but not put in force: ${reason}`;
+  if (note === null) {
+    await moveArm(db, run.predictor, {
+      modelVersionId: run.modelVersionId,
+      generationId: run.generationId,
+      raiseFloor: false,
+      restartExpiry: false,
+      ...(arm ? { arm: arm.name } : {}),
+    });
+  }
+  await insertAudit(db, {
+    actor: run.reason,
+    action: 'publish',
+    predictor: run.predictor,
+    detail: { run: run.id, generation: run.generationNumber, users: run.usersScored, inForce: note === null, note },
+  });
+  await setRunState(db, run.id, state, note);
+  const generation = note === null ? ((await findGeneration(db, run.generationId)) ?? null) : null;
+  return { state, note, generation, report: compared };
+}
+
+/**
+ * The pointer only goes forward, within the model version that is served, and not past a rollback: what was asked for
+ * before one must not undo it.
+ */
+export function whyNotInForce(run: Run, arm: Arm | undefined): string | null {
+  if (!arm) {
+    return `model version ${run.modelNumber} is not served any more`;
+  }
+  if (arm.overlayFloor !== run.overlayFloor) {
+    return 'a rollback came after the run was asked for';
+  }
+  if (arm.generationNumber !== null && arm.generationNumber > (run.generationNumber ?? 0)) {
+    return `the newer ${arm.generationNumber} is`;
+  }
+  return null;
+}

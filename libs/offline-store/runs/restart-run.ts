@@ -1,0 +1,76 @@
+/**
+ * A run that a restore or a failover brought into another history begins again. What it had committed is true, but not all
+ * of what lies under its generation's id elsewhere: in the past that is lost the same chunks went on, and Redis and the
+ * memory of processes may hold those rows, with labels of events that were lost. So the generation gets an id that nobody
+ * has seen, and every chunk waits; rows under the old id are never asked for again.
+ *
+ * A generation that is published stays: all its chunks were committed in the past that survived, final and with true labels,
+ * so whatever the lost one wrote under its id are those very rows.
+ */
+import type { ClaimedChunk } from '@tandem/prediction/runs/runs';
+import type pg from 'pg';
+import { type Db, query, transaction } from '../sql/database.ts';
+import { createPartition, dropPartition } from '../sql/partition.ts';
+import { freeStep, lockChunks } from './run-rows.ts';
+
+/**
+ * Safe to repeat, and by several at once: a run that is of this history already stays as it is.
+ * @param claimed a chunk whose claim found the run in another history: it waits again, also where somebody else began the
+ * run again while that claim waited for the chunk's row
+ */
+export function restartRun(pool: pg.Pool, runId: string, claimed?: Pick<ClaimedChunk, 'no' | 'fence'>): Promise<void> {
+  return transaction(pool, async (db) => {
+    await lockChunks(db, runId);
+    if (!(await takeAlong(db, runId))) {
+      if (claimed) await unclaim(db, runId, claimed);
+      return;
+    }
+    await query(db, { text: 'delete from tandem.run_failures where run_id = $1', values: [runId] });
+    await query(db, {
+      text: `update tandem.chunks set state = 'waiting', fence = fence + 1, attempts = 0, lost_leases = 0,
+          lease_until = null, error = null, scored = 0, failed = 0, loaded = false where run_id = $1`,
+      values: [runId],
+    });
+    await replaceGeneration(db, runId);
+  });
+}
+
+/** Brings the run into this history; false where it has ended, or is there already. */
+async function takeAlong(db: Db, runId: string): Promise<boolean> {
+  const rows = await query(db, {
+    text: `update tandem.runs set history = tandem.current_history(), state = 'running', ${freeStep()},
+        step_attempts = 0, step_error = null
+      where id = $1 and state in ('running', 'publishing') and history <> tandem.current_history() returning id`,
+    values: [runId],
+  });
+  return rows.length > 0;
+}
+
+/** Beginning again raises the fence: one that is still the claim's was given after that. */
+async function unclaim(db: Db, runId: string, { no, fence }: Pick<ClaimedChunk, 'no' | 'fence'>): Promise<void> {
+  await query(db, {
+    text: `update tandem.chunks set state = 'waiting', lease_until = null, attempts = attempts - 1
+      where run_id = $1 and no = $2 and fence = $3 and state = 'claimed'`,
+    values: [runId, no, fence],
+  });
+}
+
+/** Partitions come last: they lock their parent until the commit. */
+async function replaceGeneration(db: Db, runId: string): Promise<void> {
+  const [old] = await query<{ id: string; predictor: string; number: number; modelVersionId: string; buckets: number }>(
+    db,
+    {
+      text: `delete from tandem.generations where run_id = $1
+        returning id, predictor, number, model_version_id as "modelVersionId", buckets`,
+      values: [runId],
+    },
+  );
+  if (!old) return;
+  const [made] = await query<{ id: string }>(db, {
+    text: `insert into tandem.generations (predictor, number, model_version_id, run_id, history, buckets)
+      values ($1, $2, $3, $4, tandem.current_history(), $5) returning id`,
+    values: [old.predictor, old.number, old.modelVersionId, runId, old.buckets],
+  });
+  await dropPartition(db, old.id);
+  await createPartition(db, made?.id ?? '');
+}

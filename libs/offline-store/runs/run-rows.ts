@@ -1,0 +1,137 @@
+/** Rows of tandem.runs as the domain's runs; progress is the sum of the chunks, so that their commits meet in no one row. */
+import { unknownRun } from '@tandem/freshness/read-errors';
+import type { Run, RunFailure, RunState, UnfinishedRun } from '@tandem/prediction/runs/runs';
+import pg from 'pg';
+import { type Db, query } from '../sql/database.ts';
+import { leaseOver } from './lease.ts';
+
+const COLUMNS = `
+  r.id, r.predictor, r.scope, r.model_version_id as "modelVersionId", v.number as "modelNumber",
+    r.overlay_floor as "overlayFloor", r.source_version as "sourceVersion", r.history, r.schedule_slot as "scheduleSlot", r.state, r.reason, r.error,
+    r.step_attempts as attempts, r.step_error as "attemptError", r.users_expected as "usersExpected", c.scored as "usersScored", c.failed as "usersFailed",
+    r.chunk_count as "chunkCount", c.committed as "chunksCommitted", g.id as "generationId", g.number as "generationNumber",
+    r.created_at as "createdAt", r.started_at as "startedAt", r.finished_at as "finishedAt"`;
+
+const FROM = `
+  from tandem.runs r
+  join tandem.model_versions v on v.id = r.model_version_id
+  left join tandem.generations g on g.run_id = r.id
+  cross join lateral (
+    select coalesce(sum(scored), 0)::bigint as scored, coalesce(sum(failed), 0)::bigint as failed,
+      count(*) filter (where state = 'committed') as committed
+    from tandem.chunks where run_id = r.id) c`;
+
+const SELECT = `select ${COLUMNS} ${FROM}`;
+
+/**
+ * Whether the next step of the run `r` can be claimed. Where the predictor has the same step of another run under way, that
+ * one comes first, also where its worker died: then it is hinted at itself. Which steps count: see the index runs_one_step.
+ */
+const IS_STEP_FREE = `
+  (r.step_lease_until is null or ${leaseOver('r.step_lease_until')}) and not exists (
+    select from tandem.runs o where o.predictor = r.predictor and o.id <> r.id and o.state = r.state
+      and o.step = case r.state when 'planned' then 'plan' else 'publish' end
+      and (r.scope = 'all' or r.scope = 'stale' and r.state = 'planned')
+      and (o.scope = 'all' or o.scope = 'stale' and o.step = 'plan'))`;
+
+/**
+ * Assignments to the columns of a run's step that free it.
+ * @param freeFrom an SQL expression: when the step can be claimed; at once if it is left out
+ */
+export function freeStep(freeFrom = 'null'): string {
+  return `step = null, step_lost_leases = 0, step_lease_until = ${freeFrom}`;
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+export async function findRun(db: Db, id: string): Promise<Run | undefined> {
+  if (!UUID.test(id)) return undefined;
+  return (await query<Run & Record<string, unknown>>(db, { text: `${SELECT} where r.id = $1`, values: [id] }))[0];
+}
+
+/** Rejects with `unknown_run`. */
+export async function requireRun(db: Db, id: string): Promise<Run> {
+  const run = await findRun(db, id);
+  if (run) return run;
+  throw unknownRun(id);
+}
+
+/**
+ * Locks a run's chunks, in order, until the transaction ends. Chunks come before their run: a commit and a chunk given
+ * back have their chunk by the time they ask for the run, so a transaction that wants both locks them in this order too.
+ */
+export async function lockChunks(db: Db, runId: string): Promise<void> {
+  if (!UUID.test(runId)) return;
+  await query(db, { text: 'select from tandem.chunks where run_id = $1 order by no for update', values: [runId] });
+}
+
+/** As `requireRun`, with the run's row locked until the transaction ends; after `lockChunks`, where they are changed. */
+export async function lockRun(db: Db, id: string): Promise<Run> {
+  if (UUID.test(id)) await query(db, { text: 'select from tandem.runs where id = $1 for update', values: [id] });
+  return requireRun(db, id);
+}
+
+/** Newest first; `before` is the id of the last run of the page before. */
+export async function listRuns(
+  db: Db,
+  { predictor, limit, before }: { predictor?: string; limit: number; before?: string },
+): Promise<readonly Run[]> {
+  if (before !== undefined) await requireRun(db, before);
+  return query<Run & Record<string, unknown>>(db, {
+    text: `${SELECT} left join tandem.runs b on b.id = $3
+      where ($1::text is null or r.predictor = $1)
+        and ($3::uuid is null or r.created_at < b.created_at or (r.created_at = b.created_at and r.id > b.id))
+      order by r.created_at desc, r.id limit $2`,
+    values: [predictor ?? null, limit, before ?? null],
+  });
+}
+
+/** @param predictor of this one alone; of all if it is left out */
+export async function listUnfinished(db: Db, predictor?: string): Promise<readonly UnfinishedRun[]> {
+  return query<UnfinishedRun & Record<string, unknown>>(db, {
+    text: `select ${COLUMNS}, ${IS_STEP_FREE} as "isStepFree" ${FROM}
+      where r.state in ('planned', 'running', 'publishing') and ($1::text is null or r.predictor = $1)
+      order by r.created_at`,
+    values: [predictor ?? null],
+  });
+}
+
+/** The unfinished run of scope `all` of a model version, other than `except`. */
+export async function findUnfinishedAll(
+  db: Db,
+  { predictor, modelVersionId }: Pick<Run, 'predictor' | 'modelVersionId'>,
+  except: string | null,
+): Promise<string | undefined> {
+  const rows = await query<{ id: string }>(db, {
+    text: `select id from tandem.runs where predictor = $1 and model_version_id = $2 and scope = 'all'
+      and state in ('planned', 'running', 'publishing') and id is distinct from $3 limit 1`,
+    values: [predictor, modelVersionId, except],
+  });
+  return rows[0]?.id;
+}
+
+/** Whether a statement was refused because another unfinished run scores everybody by the same model version. */
+export function isSecondAll(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === '23505' && error.constraint === 'runs_one_all';
+}
+
+export async function listFailures(db: Db, runId: string, limit: number): Promise<readonly RunFailure[]> {
+  return query<RunFailure & Record<string, unknown>>(db, {
+    text: `select user_id as "userId", reason from tandem.run_failures where run_id = $1 order by user_id limit $2`,
+    values: [runId, limit],
+  });
+}
+
+/** Sets a run's state, and ends the step that a worker has claimed; a finished run gets its time, and its sums. */
+export async function setRunState(db: Db, runId: string, state: RunState, error: string | null): Promise<void> {
+  await query(db, {
+    text: `update tandem.runs r set state = $2, error = $3,
+        finished_at = case when $2 in ('done', 'done_with_errors', 'failed', 'cancelled') then clock_timestamp() end,
+        users_scored = c.scored, users_failed = c.failed, ${freeStep()},
+        step_attempts = case when $2 in ('done', 'done_with_errors', 'failed', 'cancelled') then step_attempts else 0 end,
+        step_error = case when $2 in ('failed', 'cancelled') then step_error end
+      from (select coalesce(sum(scored), 0) as scored, coalesce(sum(failed), 0) as failed from tandem.chunks where run_id = $1) c
+      where r.id = $1`,
+    values: [runId, state, error],
+  });
+}

@@ -1,0 +1,170 @@
+/** The life of a run apart from its chunks: it is asked for, cancelled, taken up again. */
+import { TandemError } from '@tandem/freshness/errors';
+import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { STABLE } from '@tandem/freshness/rollout';
+import { checkUserId, type KeyType } from '@tandem/freshness/user-id';
+import type { NewRun } from '@tandem/prediction/runs/run-store';
+import { isFinished, type Run, type RunScope } from '@tandem/prediction/runs/runs';
+import type pg from 'pg';
+import { type Arm, findArm } from '../rollouts/arms.ts';
+import { type Db, query, transaction } from '../sql/database.ts';
+import { findUnfinishedAll, isSecondAll, lockChunks, lockRun, requireRun, setRunState } from './run-rows.ts';
+
+export async function createRun(pool: pg.Pool, run: NewRun): Promise<{ run: Run; created: boolean }> {
+  try {
+    return await insertRun(pool, run);
+  } catch (error) {
+    if (!isSecondAll(error)) throw error;
+    // A stale run grew into one of all users at this very moment.
+    throw secondAll('another run', run.predictor, error);
+  }
+}
+
+function insertRun(pool: pg.Pool, run: NewRun): Promise<{ run: Run; created: boolean }> {
+  return transaction(pool, async (db) => {
+    const { keyType } = await lockPredictor(db, run.predictor);
+    const userIds = run.scope.kind === 'users' ? distinctUsers(run.scope, keyType) : null;
+    const slot = run.scheduleSlot;
+    const arm = await requireArm(db, run);
+    const known = slot === null ? undefined : await findSlot(db, run.predictor, arm.modelVersionId, slot);
+    if (known !== undefined) return { run: await requireRun(db, known), created: false };
+    if (run.scope.kind === 'all') {
+      await refuseSecondAll(db, { predictor: run.predictor, modelVersionId: arm.modelVersionId }, null);
+    }
+    const [inserted] = await query<{ id: string }>(db, {
+      text: `insert into tandem.runs (predictor, scope, user_ids, reason, schedule_slot, history, model_version_id, overlay_floor)
+        values ($1, $2, $3, $4, $5, tandem.current_history(), $6, $7) returning id`,
+      values: [run.predictor, run.scope.kind, userIds, run.reason, slot, arm.modelVersionId, arm.overlayFloor],
+    });
+    if (slot !== null && arm.name === STABLE) await keepSlot(db, run.predictor, slot);
+    return { run: await requireRun(db, inserted?.id ?? ''), created: true };
+  });
+}
+
+async function requireArm(db: Db, { predictor, variant }: NewRun): Promise<Arm> {
+  const arm = await findArm(db, predictor, variant);
+  if (arm) return arm;
+  throw new TandemError('invalid_input', `${predictor} has no arm ${JSON.stringify(variant)}.`, {
+    field: 'variant',
+    remedy: 'leave it out for the stable arm, or name one of the rollout that is under way',
+  });
+}
+
+/** The predictor's row is where concurrent runs of it meet. */
+async function lockPredictor(db: Db, name: string): Promise<{ keyType: KeyType }> {
+  const rows = await query<{ keyType: KeyType }>(db, {
+    text: `select s.key_type as "keyType" from tandem.predictors p, tandem.settings s
+      where p.name = $1 and p.active for no key update of p`,
+    values: [name],
+  });
+  if (rows[0]) return rows[0];
+  throw unknownPredictor(name);
+}
+
+function distinctUsers({ userIds }: Extract<RunScope, { kind: 'users' }>, keyType: KeyType): string[] {
+  if (userIds.length === 0) {
+    throw new TandemError('invalid_input', 'A run of named users names at least one.', {
+      field: 'scope.userIds',
+      remedy: 'name users, or ask for the scope "all" or "stale"',
+    });
+  }
+  userIds.forEach((userId, i) => {
+    const check = checkUserId(keyType, userId);
+    if (check.ok) return;
+    throw new TandemError('invalid_input', `${check.problem.charAt(0).toUpperCase()}${check.problem.slice(1)}.`, {
+      field: `scope.userIds[${i}]`,
+      remedy:
+        check.canonical === undefined
+          ? 'correct the id, or give the user another one in its source'
+          : `send ${JSON.stringify(check.canonical)}`,
+    });
+  });
+  return [...new Set(userIds)];
+}
+
+async function findSlot(db: Db, predictor: string, modelVersionId: string, slot: Date): Promise<string | undefined> {
+  const rows = await query<{ id: string }>(db, {
+    text: 'select id from tandem.runs where predictor = $1 and model_version_id = $2 and schedule_slot = $3',
+    values: [predictor, modelVersionId, slot],
+  });
+  return rows[0]?.id;
+}
+
+/** Runs expire; that a slot was run must not be forgotten with them. */
+async function keepSlot(db: Db, predictor: string, slot: Date): Promise<void> {
+  await query(db, {
+    text: `insert into tandem.schedule_slots as s (predictor, last_slot) values ($1, $2)
+      on conflict (predictor) do update set last_slot = greatest(s.last_slot, excluded.last_slot)`,
+    values: [predictor, slot],
+  });
+}
+
+async function refuseSecondAll(
+  db: Db,
+  run: Pick<Run, 'predictor' | 'modelVersionId'>,
+  except: string | null,
+): Promise<void> {
+  const other = await findUnfinishedAll(db, run, except);
+  if (other !== undefined) throw secondAll(`run ${other}`, run.predictor);
+}
+
+function secondAll(other: string, predictor: string, cause?: unknown): TandemError {
+  return new TandemError('run_conflict', `All users of ${predictor} are being scored by ${other} already.`, {
+    field: 'scope',
+    remedy: 'wait for it, or cancel it',
+    cause,
+  });
+}
+
+/** Waiting chunks are dropped. Chunks and steps under way find the run ended when they renew their lease, or write. */
+export async function cancelRun(pool: pg.Pool, runId: string): Promise<Run> {
+  return transaction(pool, async (db) => {
+    const run = await lockRun(db, runId);
+    if (isFinished(run.state)) throw stateConflict(run, 'it is finished', 'start another run');
+    // Past chunks that are locked: a commit has its chunk before it asks for the run, and must not be waited for here.
+    await query(db, {
+      text: `update tandem.chunks set state = 'cancelled' where run_id = $1 and no in (
+        select no from tandem.chunks where run_id = $1 and state = 'waiting' order by no for update skip locked)`,
+      values: [runId],
+    });
+    await setRunState(db, runId, 'cancelled', null);
+    return requireRun(db, runId);
+  });
+}
+
+/** Goes on with what is not committed; a run that was never planned is planned then. */
+export async function resumeRun(pool: pg.Pool, runId: string): Promise<Run> {
+  return transaction(pool, async (db) => {
+    const { predictor } = await requireRun(db, runId);
+    // In the order of createRun, so that the two cannot wait for each other.
+    await lockPredictor(db, predictor);
+    await lockChunks(db, runId);
+    const run = await lockRun(db, runId);
+    if (run.state !== 'cancelled' && run.state !== 'failed') {
+      throw stateConflict(run, `it is ${run.state}`, 'only a cancelled or failed run can be resumed');
+    }
+    if (run.scope === 'all') await refuseSecondAll(db, run, runId);
+    await refuseDropped(db, run);
+    await query(db, {
+      text: `update tandem.chunks set state = 'waiting', attempts = 0, lost_leases = 0, error = null, lease_until = null
+        where run_id = $1 and state in ('cancelled', 'failed')`,
+      values: [runId],
+    });
+    await setRunState(db, runId, run.startedAt === null ? 'planned' : 'running', null);
+    return requireRun(db, runId);
+  });
+}
+
+async function refuseDropped(db: Db, run: Run): Promise<void> {
+  if (run.generationId === null) return;
+  const rows = await query<{ state: string }>(db, {
+    text: 'select state from tandem.generations where id = $1',
+    values: [run.generationId],
+  });
+  if (rows[0]?.state === 'building') return;
+  throw stateConflict(run, 'its generation is gone', 'start another run');
+}
+
+function stateConflict(run: Run, why: string, remedy: string): TandemError {
+  return new TandemError('run_conflict', `Run ${run.id} cannot be changed: ${why}.`, { field: 'runId', remedy });
+}

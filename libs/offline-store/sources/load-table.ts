@@ -1,0 +1,152 @@
+/** Makes a table of rows that come from elsewhere, or exchanges its rows, in one transaction. */
+import { TandemError } from '@tandem/freshness/errors';
+import pg from 'pg';
+import { quoteName } from '../features/feature-statement.ts';
+import { copyInAll } from '../sql/copy.ts';
+import { limitStatements, query, transaction } from '../sql/database.ts';
+
+export interface LoadedTable {
+  /** `table` or `schema.table`, in plain names. */
+  readonly name: string;
+  readonly columns: readonly LoadedColumn[];
+  /** The column that becomes the primary key. */
+  readonly key: string;
+}
+
+export interface LoadedColumn {
+  readonly name: string;
+  readonly type: 'bigint' | 'double precision' | 'boolean' | 'date' | 'timestamp with time zone' | 'text';
+}
+
+/** `created`: the table is new; `refilled`: only its rows are; `recreated`: its columns or its key were others. */
+export type LoadOutcome = 'created' | 'refilled' | 'recreated';
+
+/** Postgres refused a row of the input. */
+export class RowRefused extends Error {
+  /** Which row, from 1. */
+  readonly row: number;
+  readonly isDuplicate: boolean;
+
+  constructor(row: number, isDuplicate: boolean, cause: pg.DatabaseError) {
+    super(cause.message, { cause });
+    this.name = 'RowRefused';
+    this.row = row;
+    this.isDuplicate = isDuplicate;
+  }
+}
+
+/** An hour: a table of 1 GB takes minutes. */
+const LOAD_MS = 3_600_000;
+const UNIQUE_VIOLATION = '23505';
+/** Of a drop; of a truncation, where another table has a foreign key to this one. */
+const OTHERS_DEPEND = ['2BP01', '0A000'];
+
+/**
+ * Reads of an existing table wait until its new rows are there. Times without a zone count as UTC. Rejects with RowRefused,
+ * or with `invalid_input` where the table exists and must not, or cannot, be replaced.
+ * @param rows in COPY's text format
+ */
+export async function loadTable(
+  pool: pg.Pool,
+  table: LoadedTable,
+  rows: AsyncIterable<Buffer>,
+  { replace }: { readonly replace: boolean },
+): Promise<LoadOutcome> {
+  const sql = tableSql(table.name);
+  const outcome = await transaction(pool, async (db) => {
+    await limitStatements(db, LOAD_MS);
+    await query(db, { text: `select set_config('timezone', 'UTC', true)` });
+    const made = await makeRoom(db, table, replace);
+    const columns = table.columns.map(({ name }) => quoteName(name)).join(', ');
+    await copyInAll(db, { text: `copy ${sql} (${columns}) from stdin`, timeoutMs: LOAD_MS }, rows).catch(rethrow);
+    return made;
+  });
+  // The rows are there. Where this fails, Postgres analyses the table by itself, a while later.
+  await query(pool, { text: `analyze ${sql}` }).catch(() => {});
+  return outcome;
+}
+
+async function makeRoom(db: pg.PoolClient, table: LoadedTable, replace: boolean): Promise<LoadOutcome> {
+  const existing = await findExisting(db, table.name);
+  if (!existing) {
+    await create(db, table);
+    return 'created';
+  }
+  if (!replace) {
+    const remedy = 'add --replace to exchange its rows for those of the file, or name another table with --table';
+    throw refused(`There is a table ${table.name} already.`, remedy);
+  }
+  if (existing.kind !== 'r') throw refused(`${table.name} is not an ordinary table.`, 'name another with --table');
+  const sql = tableSql(table.name);
+  if (existing.shape === shapeOf(table)) {
+    // The table keeps its triggers, indexes and rights.
+    await query(db, { text: `truncate ${sql}` }).catch(cannotReplace);
+    return 'refilled';
+  }
+  if (existing.hasRights) {
+    const remedy = 'drop the table first and grant them again, or load into another table with --table';
+    throw refused(`Table ${table.name} has other columns than the file, and grants that would be lost.`, remedy);
+  }
+  if (existing.hasTriggers) {
+    const remedy = `drop them first (of a watched table: tandem unwatch ${table.name}), or load into another table with --table`;
+    throw refused(`Table ${table.name} has other columns than the file, and triggers that would be lost.`, remedy);
+  }
+  await query(db, { text: `drop table ${sql}` }).catch(cannotReplace);
+  await create(db, table);
+  return 'recreated';
+
+  function cannotReplace(error: unknown): never {
+    if (!(error instanceof pg.DatabaseError) || !OTHERS_DEPEND.includes(error.code ?? '')) throw error;
+    throw refused(`Table ${table.name} cannot be replaced: ${error.detail ?? error.message}`, 'drop these first');
+  }
+}
+
+interface Existing {
+  readonly kind: string;
+  readonly shape: string;
+  readonly hasTriggers: boolean;
+  readonly hasRights: boolean;
+  readonly [column: string]: unknown;
+}
+
+async function findExisting(db: pg.PoolClient, name: string): Promise<Existing | undefined> {
+  const [found] = await query<Existing>(db, {
+    text: `select c.relkind as kind, c.relacl is not null as "hasRights",
+        exists (select from pg_trigger t where t.tgrelid = c.oid and not t.tgisinternal) as "hasTriggers",
+        coalesce((select json_agg(json_build_array(a.attname, format_type(a.atttypid, a.atttypmod),
+            coalesce(a.attnum = any(i.indkey) and i.indnatts = 1, false)) order by a.attnum)
+          from pg_attribute a left join pg_index i on i.indrelid = a.attrelid and i.indisprimary
+          where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped), '[]')::text as shape
+      from pg_class c where c.oid = to_regclass($1)`,
+    values: [tableSql(name)],
+  });
+  return found && { ...found, shape: JSON.stringify(JSON.parse(found.shape)) };
+}
+
+/** The columns in order, each with its type and whether it is the whole primary key; as `findExisting` reads them. */
+function shapeOf({ columns, key }: LoadedTable): string {
+  return JSON.stringify(columns.map(({ name, type }) => [name, type, name === key]));
+}
+
+async function create(db: pg.PoolClient, { name, columns, key }: LoadedTable): Promise<void> {
+  const definitions = columns.map(
+    (column) => `${quoteName(column.name)} ${column.type}${column.name === key ? ' primary key' : ''}`,
+  );
+  await query(db, { text: `create table ${tableSql(name)} (${definitions.join(', ')})` });
+}
+
+/** The name as SQL spells it, in quotation marks: a plain name may be a word of SQL, such as `order`. */
+export function tableSql(name: string): string {
+  return name.split('..').map(quoteName).join('..');
+}
+
+/** In its context Postgres says of COPY at which line of the input it was: a row each, since breaks are escaped. */
+function rethrow(error: unknown): never {
+  const row = error instanceof pg.DatabaseError ? /COPY .*?, \D*(\d+)/.exec(error.where ?? '')?.[1] : undefined;
+  if (!(error instanceof pg.DatabaseError) || row === undefined) throw error;
+  throw new RowRefused(Number(row), error.code === UNIQUE_VIOLATION, error);
+}
+
+function refused(problem: string, remedy: string): TandemError {
+  return new TandemError('invalid_input', problem, { remedy });
+}

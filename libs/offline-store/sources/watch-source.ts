@@ -1,0 +1,266 @@
+/**
+ * Watches a table of a feature query: from then on its changes raise the context versions of the users concerned, in the
+ * transaction that makes them. Changes of before are not looked for.
+ */
+import { TandemError } from '@tandem/freshness/errors';
+import type { KeyType } from '@tandem/freshness/user-id';
+import type pg from 'pg';
+import { changeEventRules, lockEventRules } from '../events/event-rules.ts';
+import { insertAudit } from '../sql/audit.ts';
+import { type Db, execute, query, sqlState } from '../sql/database.ts';
+import { quoteName } from '../sql/rights.ts';
+import { lockAssignments } from '../sql/settings.ts';
+import { createFunctionSql, createTriggerSql, functionName, keySql, OPERATIONS, triggerName } from './watch-trigger.ts';
+import { findTable, findWatchable, type Watchable } from './watchable-table.ts';
+import { listWatchedSources, type WatchedSource } from './watched-sources.ts';
+
+export interface WatchRequest {
+  /** `table` or `schema.table`, as SQL spells it. */
+  readonly table: string;
+  /** SQL over a row (alias `changed`) that gives its user id; null: a row belongs to every user. */
+  readonly key: string | null;
+  /** The columns whose changes count; null: all. */
+  readonly columns: readonly string[] | null;
+  /** Added to those that the table is watched for already. */
+  readonly predictors: readonly string[];
+  /** A statement that changes more users makes every stored prediction stale instead. */
+  readonly maxUsers?: number;
+  readonly actor: string;
+}
+
+export interface Watched {
+  readonly id: number;
+  /** `schema.table` */
+  readonly name: string;
+  readonly key: string | null;
+  readonly predictors: readonly string[];
+}
+
+export const MAX_USERS = 10_000;
+/** Writers of the table wait while the triggers are created. If another session holds the table, this gives up soon. */
+const TABLE_LOCK = '2s';
+
+/** Repeating it adds predictors, takes the new key and columns, and gives new partitions their triggers. */
+export async function watchSource(pool: pg.Pool, request: WatchRequest): Promise<Watched> {
+  const asAsked = await findAsAsked(pool, request);
+  if (asAsked) return asAsked;
+  return changeEventRules(pool, async (db) => {
+    const { keyType } = await lockAssignments(db);
+    const table = await findWatchable(db, request.table);
+    const [known, ...dead] = await findWatchesOf(db, table);
+    await checkRequest(db, table, request, { keyType, isKnown: known !== undefined });
+    // Of a table that is watched already a change under way may go by the predictors of before.
+    if (known !== undefined) {
+      await lockEventRules(db);
+      await refuseOtherKey(db, request, known.id);
+    }
+    for (const one of dead) await forgetWatch(db, one);
+    await renameWatches(db);
+    const { id, predictors } = await keepWatch(db, table, request, known?.id);
+    await createTriggers(db, table, id, request);
+    await insertAudit(db, { actor: request.actor, action: 'watch', predictor: null, detail: { ...request, id } });
+    return { id, name: table.name, key: request.key, predictors };
+  });
+}
+
+/** What every process that adopts a config repeats must lock nothing where nothing changes. */
+async function findAsAsked(db: Db, request: WatchRequest): Promise<Watched | undefined> {
+  const { table, key, columns, predictors, maxUsers = MAX_USERS } = request;
+  const [known, ...others] = (await listWatchedSources(db)).filter(await isOn(db, table));
+  if (!known || others.length > 0 || known.broken.length > 0 || known.key !== key || known.maxUsers !== maxUsers)
+    return undefined;
+  if (JSON.stringify(known.columns) !== JSON.stringify(columns)) return undefined;
+  return predictors.every((name) => known.predictors.includes(name)) ? known : undefined;
+}
+
+/** Rejects as `watchSource` would for what the table is and what the rights allow; changes nothing. */
+export async function checkWatchable(db: Db, request: WatchRequest): Promise<void> {
+  if (!(await findAsAsked(db, request))) await findWatchable(db, request.table);
+}
+
+/**
+ * Removes each watch whose triggers are on the table, and what is left under its name of tables that are gone. Returns the
+ * names of the tables that are not watched any more; none: it was not watched.
+ */
+export function unwatchSource(pool: pg.Pool, table: string, actor: string): Promise<readonly string[]> {
+  return changeEventRules(pool, async (db) => {
+    await lockAssignments(db);
+    const found = (await listWatchedSources(db)).filter(await isOn(db, table));
+    for (const one of found) {
+      await forgetWatch(db, one);
+      await insertAudit(db, { actor, action: 'unwatch', predictor: null, detail: { table: one.name, id: one.id } });
+    }
+    return [...new Set(found.map(({ name }) => name))];
+  });
+}
+
+/** Tells whether a watch is one of the table, or of an earlier table of that name, which is gone. */
+async function isOn(db: Db, table: string): Promise<(watch: WatchedSource) => boolean> {
+  const named = await findTable(db, table);
+  if (!named) return ({ oid, name }) => oid === null && (name === table || name === `public.${table}`);
+  return ({ oid, name }) => oid === named.oid || (oid === null && name === named.name);
+}
+
+/** The watch of the table comes first, then those of earlier tables of its name, which are gone. */
+async function findWatchesOf(db: Db, table: Watchable): Promise<readonly WatchedSource[]> {
+  const watched = await listWatchedSources(db);
+  return watched.filter(await isOn(db, table.name)).sort((a, b) => Number(a.oid === null) - Number(b.oid === null));
+}
+
+/** The triggers go with the function: to drop them one by one takes the owner of each table. */
+async function forgetWatch(db: Db, { id, name }: WatchedSource): Promise<void> {
+  await withTableLock(db, name, () => query(db, { text: `drop function if exists ${functionName(id)}() cascade` }));
+  await query(db, { text: 'delete from tandem.watched_sources where id = $1', values: [id] });
+}
+
+/** Notes the names that tables have now: a table that takes an old name is another. */
+async function renameWatches(db: Db): Promise<void> {
+  for (const { id, name } of (await listWatchedSources(db)).filter((one) => one.name !== one.watchedAs)) {
+    await query(db, { text: 'update tandem.watched_sources set name = $2 where id = $1', values: [id, name] });
+  }
+}
+
+/** One table has one key: another one would end the watch of the predictors that it was made for. */
+async function refuseOtherKey(db: Db, { table, key, predictors }: WatchRequest, known: number): Promise<void> {
+  const [others] = await query<{ key: string | null; names: string[] }>(db, {
+    text: `select key, array(select p from unnest(predictors) as u(p) where not p = any ($2::text[])) as names
+      from tandem.watched_sources where id = $1 and key is distinct from $3`,
+    values: [known, predictors, key],
+  });
+  if (!others || others.names.length === 0) return;
+  const by = others.key === null ? 'for everyone' : `by ${others.key}`;
+  throw invalid(
+    'key',
+    `${table} is watched ${by} for predictor ${others.names.join(', ')}, and a table has one key.`,
+    `use that key here too, or end that watch first: tandem unwatch ${table}`,
+  );
+}
+
+async function keepWatch(db: Db, table: Watchable, request: WatchRequest, known: number | undefined) {
+  const { key, columns, predictors, maxUsers = MAX_USERS } = request;
+  const values = [table.name, key, columns, predictors, maxUsers];
+  const [kept] = await query<{ id: number; predictors: string[] }>(db, {
+    text:
+      known === undefined
+        ? `insert into tandem.watched_sources (name, key, columns, predictors, max_users) values ($1, $2, $3, $4, $5)
+            returning id, predictors`
+        : `update tandem.watched_sources set name = $1, key = $2, columns = $3, max_users = $5,
+              predictors = array(select distinct p from unnest(predictors || $4::text[]) as u(p) order by p)
+            where id = $6 returning id, predictors`,
+    values: known === undefined ? values : [...values, known],
+  });
+  if (!kept) throw new Error(`watch ${known} is gone`);
+  await query(db, {
+    text: `insert into tandem.source_versions (predictor) select unnest($1::text[]) on conflict do nothing`,
+    values: [kept.predictors],
+  });
+  return kept;
+}
+
+async function createTriggers(db: Db, table: Watchable, id: number, request: WatchRequest): Promise<void> {
+  const { key, columns, maxUsers = MAX_USERS } = request;
+  await query(db, { text: createFunctionSql({ id, key, columns, maxUsers, hasBinaryForm: table.hasBinaryForm }) });
+  await query(db, { text: `alter function ${functionName(id)}() owner to ${quoteName(table.schemaOwner)}` });
+  // A trigger fires without this right. Without it no other role can put the function on its own table.
+  await query(db, { text: `revoke all on function ${functionName(id)}() from public` });
+  for (const relation of table.relations) {
+    await withTableLock(db, relation.name, async () => {
+      for (const operation of OPERATIONS) {
+        await query(db, { text: createTriggerSql(relation.name, operation, id) });
+        // Also in sessions that replay changes (session_replication_role = replica). This takes the table's owner.
+        if (!relation.isOwned) continue;
+        await query(db, { text: `alter table only ${relation.name} enable always trigger ${triggerName(operation)}` });
+      }
+    });
+  }
+}
+
+async function withTableLock<T>(db: Db, table: string, work: () => Promise<T>): Promise<T> {
+  await query(db, { text: `select set_config('lock_timeout', $1, true)`, values: [TABLE_LOCK] });
+  return work().catch((error: unknown) => {
+    if (sqlState(error) !== '55P03') throw error;
+    throw new TandemError('unavailable', `Table ${table} is in use by a transaction that has written to it.`, {
+      cause: error,
+      remedy: 'wait until that transaction ends (pg_stat_activity shows it), then try again',
+      retryAfter: 5,
+    });
+  });
+}
+
+/** What the expression may give, by the type of user ids. */
+const TYPES: Readonly<Record<KeyType, readonly string[]>> = {
+  int8: ['bigint', 'integer', 'smallint'],
+  uuid: ['uuid'],
+  text: ['text', 'character varying', 'character', 'name', 'citext'],
+};
+
+interface Standing {
+  readonly keyType: KeyType | null;
+  /** Whether the table is watched already. */
+  readonly isKnown: boolean;
+}
+
+async function checkRequest(
+  db: Db,
+  table: Watchable,
+  { key, columns, predictors }: WatchRequest,
+  { keyType, isKnown }: Standing,
+): Promise<void> {
+  if (keyType === null || (predictors.length === 0 && !isKnown)) {
+    throw invalid(
+      'predictors',
+      'No predictor of this database reads the table.',
+      'adopt a config that reads it, then watch it',
+    );
+  }
+  const [unknown] = await query<{ name: string }>(db, {
+    text: `select name from unnest($1::text[]) as p(name) where name not in (select name from tandem.predictors)`,
+    values: [predictors],
+  });
+  if (unknown) throw invalid('predictors', `There is no predictor ${unknown.name}.`, 'name one that was adopted');
+  const gone = columns?.find((column) => !table.columns.includes(column));
+  if (gone !== undefined) {
+    throw invalid('columns', `Table ${table.name} has no column ${gone}.`, `name some of ${table.columns.join(', ')}`);
+  }
+  if (key !== null) await checkKey(db, table, key, keyType);
+}
+
+/** As the trigger function evaluates it: with the rights of the schema's owner, and no schema but pg_catalog by itself. */
+async function checkKey(db: Db, table: Watchable, key: string, keyType: KeyType): Promise<void> {
+  await query(db, { text: 'savepoint key_check' });
+  const type = await typeOfKey(db, table, key).catch((error: unknown) => {
+    throw invalid(
+      'key',
+      `Postgres refuses the key expression ${key}: ${error instanceof Error ? error.message : String(error)}`,
+      `name a column of ${table.name}, or write an expression over them; name other tables with their schema, and let ${quoteName(table.schemaOwner)} read them`,
+      error,
+    );
+  });
+  await query(db, { text: 'rollback to savepoint key_check' });
+  if (type !== undefined && TYPES[keyType].some((known) => type === known || type.startsWith(`${known}(`))) return;
+  throw invalid(
+    'key',
+    `The key expression ${key} gives ${type ?? 'more than one column'}, and user ids are of type ${keyType}.`,
+    `cast it to ${keyType === 'int8' ? 'bigint' : keyType}`,
+  );
+}
+
+async function typeOfKey(db: Db, table: Watchable, key: string): Promise<string | undefined> {
+  await query(db, { text: `set local role ${quoteName(table.schemaOwner)}` });
+  await query(db, { text: 'set local search_path = pg_catalog, pg_temp' });
+  // A row as the trigger has one, which takes no right on the table itself.
+  const row = `jsonb_populate_record(null::${table.name}, '{}')`;
+  const { fields } = await execute(db, { text: `select (\n${key}\n) from ${row} changed limit 0` });
+  await execute(db, { text: `select ${keySql(key)} from ${row} changed limit 0` });
+  const [field, second] = fields;
+  if (!field || second) return undefined;
+  const [type] = await query<{ name: string }>(db, {
+    text: "select format_type(case when typtype = 'd' then typbasetype else oid end, null) as name from pg_type where oid = $1",
+    values: [field.dataTypeID],
+  });
+  return type?.name;
+}
+
+function invalid(field: string, message: string, remedy: string, cause?: unknown): TandemError {
+  return new TandemError('config_invalid', message, { field, remedy, cause });
+}

@@ -1,0 +1,148 @@
+/** Whether a table can be watched: what it is, what is above and beneath it, and what the rights allow. */
+import { TandemError } from '@tandem/freshness/errors';
+import { type Db, query } from '../sql/database.ts';
+import { quoteName } from '../sql/rights.ts';
+import { tablesOf } from './query-tables.ts';
+
+export interface Watchable {
+  readonly oid: number;
+  /** `schema.table`, quoted where SQL needs it. */
+  readonly name: string;
+  readonly columns: readonly string[];
+  /** Whether the types of all columns can be sent in binary form. */
+  readonly hasBinaryForm: boolean;
+  readonly schemaOwner: string;
+  /** The table itself, its partitions and those that inherit from it: statements may name any of them. */
+  readonly relations: readonly { readonly name: string; readonly isOwned: boolean }[];
+}
+
+interface Facts extends Omit<Watchable, 'relations' | 'schemaOwner'> {
+  readonly kind: string;
+  readonly schema: string;
+  readonly isTemporary: boolean;
+  readonly parent: string | null;
+  readonly isSubscribed: boolean;
+  readonly user: string;
+  readonly schemaOwner: string | null;
+  readonly ownsSchema: boolean;
+  readonly [column: string]: unknown;
+}
+
+interface Relation {
+  readonly name: string;
+  readonly kind: string;
+  readonly isOwned: boolean;
+  readonly mayTrigger: boolean;
+  readonly [column: string]: unknown;
+}
+
+/** Returns the table's oid and `schema.table`, quoted where SQL needs it; undefined where there is none. */
+export async function findTable(db: Db, table: string): Promise<Pick<Watchable, 'oid' | 'name'> | undefined> {
+  const [found] = await query<{ oid: number; name: string }>(db, {
+    text: `select c.oid::int8 as oid, format('%I.%I', n.nspname, c.relname) as name
+      from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = to_regclass($1)`,
+    values: [table],
+  });
+  return found;
+}
+
+/** @param table as SQL spells it. Rejects with `config_invalid`, with what to watch instead, or what to grant. */
+export async function findWatchable(db: Db, table: string): Promise<Watchable> {
+  const facts = await findFacts(db, table);
+  if (!facts)
+    throw refused(`There is no table ${table}.`, 'name a table that the feature query reads, as schema.table');
+  await refuseOtherKinds(db, facts);
+  const { name, schemaOwner, ownsSchema, user } = facts;
+  if (schemaOwner === null) throw refused('The schema tandem is not there.', 'run tandem migrate first');
+  if (!ownsSchema) {
+    throw refused(
+      `User ${user} may not create functions in the schema tandem.`,
+      `watch as ${schemaOwner}, who owns the schema, after: grant trigger on ${name} to ${quoteName(schemaOwner)}`,
+    );
+  }
+  const relations = await relationsOf(db, facts.oid);
+  const foreign = relations.find(({ kind }) => kind === 'f');
+  if (foreign) throw refused(`${foreign.name} is on another server, which fires no trigger here.`, SEND_EVENTS);
+  const closed = relations.filter(({ mayTrigger }) => !mayTrigger);
+  if (closed.length > 0) {
+    const names = closed.map((one) => one.name).join(', ');
+    throw refused(
+      `User ${user} may not create triggers on ${names}.`,
+      `grant trigger on ${names} to ${quoteName(user)}`,
+    );
+  }
+  const { oid, columns, hasBinaryForm } = facts;
+  return { oid, name, columns, hasBinaryForm, schemaOwner, relations };
+}
+
+const SEND_EVENTS = 'send events for its changes, or refresh its users with tandem run start';
+
+async function refuseOtherKinds(
+  db: Db,
+  { name, kind, schema, isTemporary, parent, isSubscribed }: Facts,
+): Promise<void> {
+  if (kind === 'v') {
+    const beneath = (await tablesOf(db, name)).map((one) => one.name).join(', ');
+    throw refused(`${name} is a view, and changes happen beneath it.`, `watch the tables that it reads: ${beneath}`);
+  }
+  if (kind === 'm') {
+    throw refused(
+      `${name} is a materialized view, whose refresh fires no trigger.`,
+      'start a run after each refresh: tandem run start',
+    );
+  }
+  if (kind === 'f') throw refused(`${name} is on another server, which fires no trigger here.`, SEND_EVENTS);
+  if (
+    (kind !== 'r' && kind !== 'p') ||
+    isTemporary ||
+    ['tandem', 'pg_catalog', 'information_schema'].includes(schema)
+  ) {
+    throw refused(`${name} is not a table of the application.`, 'name a table that the feature query reads');
+  }
+  if (parent !== null) {
+    throw refused(`${name} is part of ${parent}, and a statement on that fires no trigger here.`, `watch ${parent}`);
+  }
+  if (isSubscribed) {
+    const remedy = 'watch the table on the server that publishes it, or send events for its changes';
+    throw refused(`${name} is filled by logical replication, which fires no statement trigger.`, remedy);
+  }
+}
+
+async function findFacts(db: Db, table: string): Promise<Facts | undefined> {
+  const [facts] = await query<Facts>(db, {
+    text: `select c.oid::int8 as oid, format('%I.%I', n.nspname, c.relname) as name, c.relkind as kind, n.nspname as schema,
+        c.relpersistence = 't' as "isTemporary",
+        (select format('%I.%I', pn.nspname, p.relname) from pg_inherits i join pg_class p on p.oid = i.inhparent
+          join pg_namespace pn on pn.oid = p.relnamespace where i.inhrelid = c.oid limit 1) as parent,
+        exists (select from pg_subscription_rel s where s.srrelid = c.oid) as "isSubscribed",
+        array(select a.attname::text from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+          order by a.attnum) as columns,
+        -- Of the built-in types alone it is known that what they are made of has one, too.
+        not exists (select from pg_attribute a join pg_type y on y.oid = a.atttypid
+          left join pg_type e on e.oid = y.typelem
+          where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+            and (y.typnamespace <> 'pg_catalog'::regnamespace or y.typsend = 0 or e.typsend = 0)) as "hasBinaryForm",
+        current_user::text as user,
+        (select pg_get_userbyid(nspowner)::text from pg_namespace where nspname = 'tandem') as "schemaOwner",
+        coalesce((select pg_has_role(nspowner, 'member') from pg_namespace where nspname = 'tandem'), false) as "ownsSchema"
+      from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = to_regclass($1)`,
+    values: [table],
+  });
+  return facts;
+}
+
+function relationsOf(db: Db, oid: number): Promise<Relation[]> {
+  return query<Relation>(db, {
+    text: `with recursive family(oid) as (
+        select $1::oid union select i.inhrelid from pg_inherits i join family f on f.oid = i.inhparent
+      )
+      select format('%I.%I', n.nspname, c.relname) as name, c.relkind as kind,
+        pg_has_role(c.relowner, 'usage') as "isOwned", has_table_privilege(c.oid, 'trigger') as "mayTrigger"
+      from family f join pg_class c on c.oid = f.oid join pg_namespace n on n.oid = c.relnamespace order by c.oid <> $1, 1`,
+    values: [oid],
+  });
+}
+
+function refused(message: string, remedy: string): TandemError {
+  return new TandemError('config_invalid', message, { field: 'table', remedy });
+}

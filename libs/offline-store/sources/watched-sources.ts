@@ -1,0 +1,130 @@
+/** Which tables are watched, whether their triggers are all there, and which of the declared ones are not watched. */
+import type { WatchPolicy } from '@tandem/freshness/predictor';
+import { type Db, query } from '../sql/database.ts';
+import { OPERATIONS, triggerName } from './watch-trigger.ts';
+
+export interface WatchedSource {
+  readonly id: number;
+  /** The table that has the triggers; null where it is gone. */
+  readonly oid: number | null;
+  /** `schema.table` as the table is called now; `watchedAs` where it is gone. */
+  readonly name: string;
+  /** `schema.table` as the table was called when it was watched. */
+  readonly watchedAs: string;
+  readonly key: string | null;
+  readonly columns: readonly string[] | null;
+  readonly predictors: readonly string[];
+  readonly maxUsers: number;
+  /** Triggers that are missing or disabled, as `table: trigger`; of a table that is gone, the table alone. */
+  readonly broken: readonly string[];
+}
+
+export function listWatchedSources(db: Db): Promise<readonly WatchedSource[]> {
+  return query<WatchedSource & Record<string, unknown>>(db, {
+    text: `select w.id, t.oid::int8 as oid, coalesce(t.name, w.name) as name, w.name as "watchedAs", w.key, w.columns,
+        w.predictors, w.max_users as "maxUsers",
+        case when t.oid is null then array[w.name] else array(
+          with recursive family(oid) as (
+            select t.oid union select i.inhrelid from pg_inherits i join family f on f.oid = i.inhparent
+          )
+          select format('%s: %s', f.oid::regclass, o.trigger) from family f, unnest($1::text[]) as o(trigger)
+          where not exists (select from pg_trigger g where g.tgrelid = f.oid and g.tgname = o.trigger
+            and g.tgfoid = to_regproc('tandem.watch_' || w.id) and g.tgenabled in ('O', 'A'))
+          order by 1) end as broken
+      from tandem.watched_sources w
+      -- The table itself, of all that have the triggers, is the one that has no parent. A detached partition keeps them.
+      left join lateral (
+        select c.oid, format('%I.%I', n.nspname, c.relname) as name
+        from pg_trigger g join pg_class c on c.oid = g.tgrelid join pg_namespace n on n.oid = c.relnamespace
+        where g.tgfoid = to_regproc('tandem.watch_' || w.id)
+          and not exists (select from pg_inherits i where i.inhrelid = c.oid)
+        order by c.relkind <> 'p', c.oid limit 1) t on true
+      order by 3, 1`,
+    values: [OPERATIONS.map(triggerName)],
+  });
+}
+
+/** A table that `features.watch` of a config names. */
+export interface DeclaredWatch extends Pick<WatchPolicy, 'table' | 'key'> {
+  readonly predictor: string;
+  /** Null: there is no such table. */
+  readonly oid: number | null;
+}
+
+/** Returns what the adopted config declares. */
+export async function listDeclaredWatches(db: Db): Promise<readonly DeclaredWatch[]> {
+  const declared = await query<Omit<DeclaredWatch, 'oid'> & Record<string, unknown>>(db, {
+    text: `select p.name as predictor, w ->> 'table' as table, w ->> 'key' as key
+      from tandem.predictors p cross join jsonb_array_elements(p.policy -> 'watch') w
+      where p.active order by 1, 2`,
+  });
+  return withOids(db, declared);
+}
+
+/** Returns what a config declares for a predictor. */
+export function resolveWatches(
+  db: Db,
+  predictor: string,
+  watches: readonly WatchPolicy[],
+): Promise<readonly DeclaredWatch[]> {
+  return withOids(
+    db,
+    watches.map(({ table, key }) => ({ predictor, table, key })),
+  );
+}
+
+async function withOids(db: Db, declared: readonly Omit<DeclaredWatch, 'oid'>[]): Promise<readonly DeclaredWatch[]> {
+  const oids = await findTableOids(
+    db,
+    declared.map(({ table }) => table),
+  );
+  return declared.map((one, i) => ({ ...one, oid: oids[i] ?? null }));
+}
+
+/**
+ * Returns the oid of each table, null where there is none. By the catalog alone: `to_regclass` rejects where the login may
+ * not use the schema, as that of a worker may not. A name without a schema is looked up along the search path first.
+ */
+export async function findTableOids(db: Db, tables: readonly string[]): Promise<readonly (number | null)[]> {
+  const rows = await query<{ oid: number | null }>(db, {
+    text: `select (
+        select c.oid::int8 from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where c.relname = w.parts[cardinality(w.parts)] and c.relkind in ('r', 'p', 'v', 'm', 'f')
+          and coalesce(n.nspname = w.parts[cardinality(w.parts) - 1], true)
+        order by array_position(current_schemas(false), n.nspname), c.oid limit 1) as oid
+      from (select parse_ident(name) as parts, position
+        from unnest($1::text[]) with ordinality as t(name, position)) w
+      order by w.position`,
+    values: [tables],
+  });
+  return rows.map(({ oid }) => oid);
+}
+
+/** Whether changes of the table reach the predictor. */
+export function isWatched({ predictor, oid }: DeclaredWatch, watched: readonly WatchedSource[]): boolean {
+  return watched.some((one) => oid !== null && one.oid === oid && isWhole(one) && one.predictors.includes(predictor));
+}
+
+function isWhole({ broken }: WatchedSource): boolean {
+  return broken.length === 0;
+}
+
+export interface MissingWatches {
+  readonly predictor: string;
+  readonly tables: number;
+}
+
+/** Counts, by predictor, the declared tables that are not watched and the watched ones that lack a trigger. */
+export async function countMissingWatches(db: Db): Promise<readonly MissingWatches[]> {
+  const watched = await listWatchedSources(db);
+  const missing = new Map<string, Set<string>>();
+  const add = (predictor: string, table: string) =>
+    missing.set(predictor, (missing.get(predictor) ?? new Set()).add(table));
+  for (const one of await listDeclaredWatches(db)) {
+    if (!isWatched(one, watched)) add(one.predictor, one.oid === null ? one.table : `${one.oid}`);
+  }
+  for (const one of watched.filter((source) => source.oid !== null && !isWhole(source))) {
+    for (const predictor of one.predictors) add(predictor, `${one.oid}`);
+  }
+  return [...missing].map(([predictor, tables]) => ({ predictor, tables: tables.size }));
+}

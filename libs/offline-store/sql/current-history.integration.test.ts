@@ -1,0 +1,91 @@
+/** Which databases and logins share a history. */
+import pg from 'pg';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { createTestDatabase, type TestDatabase } from '../store.fixture.ts';
+
+let database: TestDatabase;
+let name: string;
+const copy = () => `${name}_restored`;
+const roles = () => [`${name}_owner`, `${name}_login`] as const;
+
+beforeAll(async () => {
+  database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  name = (await database.pool.query<{ name: string }>('select current_database() as name')).rows[0]?.name ?? '';
+});
+afterAll(async () => {
+  await database.drop();
+  await onServer(async (client) => {
+    await client.query(`drop database if exists ${copy()}`);
+    for (const role of roles()) await client.query(`drop role if exists ${role}`);
+  });
+});
+
+async function onServer<T>(use: (client: pg.Client) => Promise<T>, url = inject('databaseUrl')): Promise<T> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return await use(client);
+  } finally {
+    await client.end();
+  }
+}
+
+async function historyOf(client: Pick<pg.Client, 'query'>): Promise<string> {
+  const { rows } = await client.query<{ history: string; rotation: string }>(
+    'select tandem.current_history() as history',
+  );
+  return rows[0]?.history ?? '';
+}
+
+function urlOf(databaseName: string): string {
+  const url = new URL(inject('databaseUrl'));
+  url.pathname = `/${databaseName}`;
+  return url.href;
+}
+
+test('a database restored under another name in the same cluster has another history, back under the old name as well', async () => {
+  const before = await onServer(historyOf, urlOf(name));
+  await onServer((client) => client.query(`create database ${copy()} template ${inject('templateDatabase')}`));
+  const rotation = 'select rotation::text from tandem.history_rotation';
+  const { rows } = await onServer((client) => client.query<{ rotation: string }>(rotation), urlOf(name));
+  await onServer(
+    (client) => client.query({ text: 'update tandem.history_rotation set rotation = $1', values: [rows[0]?.rotation] }),
+    urlOf(copy()),
+  );
+  const restored = await onServer(historyOf, urlOf(copy()));
+  expect(restored).not.toBe(before);
+  await onServer((client) => client.query(`alter database ${copy()} rename to ${copy()}_2`));
+  const renamed = await onServer(historyOf, urlOf(`${copy()}_2`));
+  expect([before, restored]).not.toContain(renamed);
+  await onServer((client) => client.query(`alter database ${copy()}_2 rename to ${copy()}`));
+  expect(await onServer(historyOf, urlOf(copy()))).toBe(restored);
+});
+
+test("the owner's rights decide: every login reads the same history, also where functions are revoked", async () => {
+  const [owner, login] = roles();
+  await database.pool.query(`create role ${owner}; create role ${login};
+    grant usage, create on schema tandem to ${owner}; grant usage on schema tandem to ${login};
+    grant select on tandem.history_rotation to ${owner};
+    alter function tandem.current_history() owner to ${owner}`);
+  const ofLogin = async () => {
+    const client = await database.pool.connect();
+    try {
+      await client.query(`begin; set local role ${login}`);
+      return await historyOf(client);
+    } finally {
+      await client.query('rollback');
+      client.release();
+    }
+  };
+  const whole = await historyOf(database.pool);
+  expect(await ofLogin()).toBe(whole);
+  const histories = [whole];
+  for (const revoked of ['pg_control_system()', 'pg_current_wal_insert_lsn()']) {
+    await database.pool.query(`revoke execute on function ${revoked} from public`);
+    const history = await historyOf(database.pool);
+    expect(history).toMatch(/^[0-9a-f]{16}$/);
+    expect(await ofLogin()).toBe(history);
+    expect(histories).not.toContain(history);
+    histories.push(history);
+  }
+});

@@ -1,0 +1,254 @@
+/**
+ * Connections to Postgres. Every statement has a time limit on both sides: a server that stops answering costs its
+ * callers that long and a connection, never a hung process. Failures of the connection (not of the statement) become
+ * `unavailable`, which every edge knows how to answer.
+ */
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import pg from 'pg';
+import { setUpSession } from './session-settings.ts';
+
+/** A pool, or a client inside a transaction: what every query function takes first. */
+export interface Db {
+  query<R extends pg.QueryResultRow>(config: pg.QueryConfig): Promise<pg.QueryResult<R>>;
+}
+
+export interface PoolOptions {
+  /** A postgres:// URL. */
+  readonly url: string;
+  readonly max?: number;
+  /** Connections that stay open however long they are idle; none where it is left out. */
+  readonly min?: number;
+  /** The environment variable that names the address, for messages; DATABASE_URL. */
+  readonly variable?: string;
+  /** What pg_stat_activity shows. */
+  readonly applicationName: string;
+  /** Milliseconds that Postgres spends on one statement at most. */
+  readonly statementTimeoutMs?: number;
+  /** Milliseconds that a statement waits for a lock at most. */
+  readonly lockTimeoutMs?: number;
+  /** Milliseconds that a caller waits for a connection at most, a new one or one that others use. Its set-up has as long again. */
+  readonly connectTimeoutMs?: number;
+}
+
+const CONNECT_TIMEOUT_MS = 2_000;
+const IDLE_IN_TRANSACTION_MS = 30_000;
+/** How much longer than a statement's limit a connection is kept: only a server that is stopped needs it. */
+const CLIENT_GRACE_MS = 2_000;
+
+export function createPool(options: PoolOptions): pg.Pool {
+  const { url, max = 10, min = 0, applicationName, statementTimeoutMs = 30_000, lockTimeoutMs = 10_000 } = options;
+  const { connectTimeoutMs = CONNECT_TIMEOUT_MS, variable = 'DATABASE_URL' } = options;
+  const limits = { statementTimeoutMs, lockTimeoutMs, idleInTransactionMs: IDLE_IN_TRANSACTION_MS };
+  const pool = new pg.Pool({
+    connectionString: forDriver(url),
+    max,
+    min,
+    application_name: applicationName,
+    connectionTimeoutMillis: connectTimeoutMs,
+    idleTimeoutMillis: 60_000,
+    query_timeout: statementTimeoutMs + CLIENT_GRACE_MS,
+    keepAlive: true,
+    types: { getTypeParser },
+    // The pool waits for it; where it rejects, the pool closes the connection.
+    onConnect: (client) => setUpSession(client, limits, { withinMs: connectTimeoutMs, variable }),
+  });
+  // A connection that breaks is reported by the statement that notices; without listeners it would end the process.
+  pool.on('error', () => {});
+  pool.on('connect', (client) => client.on('error', () => {}));
+  return pool;
+}
+
+/** What the driver would take from the URL instead of from us, and send as start-up parameters. */
+const OURS = [
+  'statement_timeout',
+  'query_timeout',
+  'lock_timeout',
+  'idle_in_transaction_session_timeout',
+  'client_encoding',
+];
+
+/** What the driver takes for `verify-full`, after a warning of many lines on standard error. */
+const VERIFIED = ['prefer', 'require', 'verify-ca'];
+
+/** The URL without what is ours to set. Its `options` stay: what they set beside that holds. */
+function forDriver(url: string): string {
+  const [address = '', search = ''] = url.split(/\?(.*)/s);
+  const parameters = new URLSearchParams(search);
+  const isVerified = VERIFIED.includes(parameters.get('sslmode') ?? '') && !parameters.has('uselibpqcompat');
+  if (!isVerified && !OURS.some((name) => parameters.has(name))) return url;
+  for (const name of OURS) parameters.delete(name);
+  if (isVerified) parameters.set('sslmode', 'verify-full');
+  return parameters.size === 0 ? address : `${address}?${parameters}`;
+}
+
+/** int8 as a number where a double holds it exactly, else as its text. */
+export function parseInt8(text: string): number | string {
+  const number = Number(text);
+  return Number.isSafeInteger(number) ? number : text;
+}
+
+type TypeParser = ReturnType<typeof pg.types.getTypeParser>;
+
+function getTypeParser(oid: number, format?: 'text' | 'binary'): TypeParser {
+  if (oid === pg.types.builtins.INT8 && format !== 'binary') return parseInt8;
+  return pg.types.getTypeParser(oid, format as 'text');
+}
+
+export interface Statement {
+  /** Prepares the statement once a connection; at most 63 bytes, one text a name. */
+  readonly name?: string;
+  readonly text: string;
+  readonly values?: readonly unknown[];
+  /** Milliseconds that we wait for it; `limitStatements` says the same to Postgres. */
+  readonly timeoutMs?: number;
+  /**
+   * Milliseconds after which the caller is told `unavailable`, the wait for a connection included: for those who have
+   * something better to do than to wait for a server that is silent. The statement goes on for the time that the server
+   * gives it, or until a connection that is silent is closed. Of a client inside a transaction it means nothing.
+   */
+  readonly withinMs?: number | undefined;
+}
+
+/**
+ * Runs one statement, by the extended protocol: it refuses a text of several. Failures are translated as `translated`
+ * says.
+ */
+export async function query<R extends pg.QueryResultRow>(db: Db, statement: Statement): Promise<R[]> {
+  return (await execute<R>(db, statement)).rows;
+}
+
+/** The driver's types lack it: without a name and without values it would take the simple protocol. */
+type ExtendedConfig = pg.QueryConfig & { readonly queryMode: 'extended' };
+
+/** As `query`, with what else the result tells. */
+export async function execute<R extends pg.QueryResultRow>(db: Db, statement: Statement): Promise<pg.QueryResult<R>> {
+  const { timeoutMs, withinMs, values = [], ...rest } = statement;
+  const limit = timeoutMs === undefined ? {} : { query_timeout: timeoutMs + CLIENT_GRACE_MS };
+  const config: ExtendedConfig = { ...rest, ...limit, values: [...values], queryMode: 'extended' };
+  if (!(db instanceof pg.Pool)) return db.query<R>(config).catch(rethrow);
+  if (withinMs !== undefined) return executeWithin<R>(db, config, withinMs);
+  // Not pool.query: it closes the connection on any error, also where only the statement was at fault.
+  return withClient(db, (client) => client.query<R>(config));
+}
+
+async function executeWithin<R extends pg.QueryResultRow>(
+  pool: pg.Pool,
+  config: pg.QueryConfig,
+  withinMs: number,
+): Promise<pg.QueryResult<R>> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(tooLate(withinMs)), withinMs);
+  const deadline = performance.now() + withinMs;
+  const asked = withClient(pool, (client) => {
+    const left = deadline - performance.now();
+    // Nobody waits any more. The connection came late, and is good.
+    if (left <= 0) throw tooLate(withinMs);
+    // The caller is told when its time is over; the connection is given longer. A server that is slow for a moment would
+    // else have connections to open just then, and only one that stays silent is nowhere.
+    return client.query<R>({ ...config, query_timeout: left + CLIENT_GRACE_MS } as pg.QueryConfig);
+  });
+  return Promise.race([asked, late]).finally(() => clearTimeout(timer));
+}
+
+/** Lends a connection; it is closed where it broke or stopped answering. */
+export async function withClient<T>(pool: pg.Pool, use: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect().catch(rethrow);
+  try {
+    const result = await use(client);
+    client.release();
+    return result;
+  } catch (error) {
+    client.release(isConnectionFailure(error));
+    throw translated(error);
+  }
+}
+
+/**
+ * Runs `work` in one transaction. Rejects with `unavailable` where the connection fails, also at the commit, when it is
+ * not known whether it took place.
+ */
+export async function transaction<T>(pool: pg.Pool, work: (db: pg.PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect().catch(rethrow);
+  try {
+    await client.query('begin');
+    const result = await work(client);
+    await client.query('commit');
+    client.release();
+    return result;
+  } catch (error) {
+    await abandon(client, error);
+    throw translated(error);
+  }
+}
+
+/** Lets the statements of this transaction take longer (or less long) than the pool's limit. */
+export async function limitStatements(db: Db, timeoutMs: number): Promise<void> {
+  await query(db, { text: `select set_config('statement_timeout', $1, true)`, values: [`${timeoutMs}ms`] });
+}
+
+async function abandon(client: pg.PoolClient, error: unknown): Promise<void> {
+  if (isConnectionFailure(error)) return client.release(true);
+  await client.query('rollback').then(
+    () => client.release(),
+    () => client.release(true),
+  );
+}
+
+/** SQLSTATE classes and codes of a server that cannot serve now: connection, login, shutdown, a database not there (yet). */
+const CONNECTION_SQLSTATE = /^(08|28|57P|25P03|25P04|3D000)/;
+/** Node's codes: of sockets, and of certificates that are refused. */
+const CONNECTION_CODE = /^(E[A-Z]|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
+/** 53400 is not among them: a limit such as temp_file_limit stays exceeded. */
+const BUSY_SQLSTATE = /^(53(?!400)|55P03|57014|25006|40P01|40001)/;
+const CONNECTION_MESSAGE =
+  /^(Connection terminated|The server does not support SSL|timeout exceeded when trying|Query read timeout|Client has encountered a connection error|Cannot use a pool after|Client was closed)/;
+
+/** Whether the connection itself is no longer good. */
+export function isConnectionFailure(error: unknown): boolean {
+  if (isTandemError(error)) return isConnectionFailure(error.cause);
+  if (!(error instanceof Error)) return false;
+  const code = sqlState(error);
+  if (code !== undefined) return CONNECTION_SQLSTATE.test(code);
+  // Of a name with several addresses the error has a code alone.
+  return ('code' in error && CONNECTION_CODE.test(String(error.code))) || CONNECTION_MESSAGE.test(error.message);
+}
+
+/** The error as callers should see it: `unavailable` where a retry may succeed, else as it was. */
+export function translated(error: unknown): unknown {
+  if (isTandemError(error)) return error;
+  if (!isConnectionFailure(error) && !BUSY_SQLSTATE.test(sqlState(error) ?? '') && !isStandby(error)) return error;
+  return unavailable(error instanceof Error ? error.message : String(error), error);
+}
+
+/** What a caller is told who waited that many milliseconds; it says nothing of the connection. */
+export function tooLate(afterMs: number): TandemError {
+  return unavailable(`no answer within ${afterMs} ms`);
+}
+
+function unavailable(detail: string, cause?: unknown): TandemError {
+  return new TandemError('unavailable', 'The database does not answer at the moment.', {
+    cause,
+    detail,
+    retryAfter: 1,
+    remedy: 'try again after the time in Retry-After',
+  });
+}
+
+/** The functions of Postgres that say so; their messages may be in another language (lc_messages). */
+const NOT_NOW = ['pg_current_wal_insert_lsn', 'CheckMyDatabase'];
+
+/** A standby refuses to tell the history; a database that is being copied refuses connections. */
+function isStandby(error: unknown): boolean {
+  if (!(error instanceof pg.DatabaseError) || error.code !== '55000') return false;
+  return NOT_NOW.includes(error.routine ?? '') || error.message.includes('recovery is in progress');
+}
+
+function rethrow(error: unknown): never {
+  throw translated(error);
+}
+
+/** The SQLSTATE of an error that Postgres raised, also of the cause of a translated one. */
+export function sqlState(error: unknown): string | undefined {
+  if (isTandemError(error)) return sqlState(error.cause);
+  return error instanceof pg.DatabaseError ? error.code : undefined;
+}

@@ -1,0 +1,181 @@
+import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { isTandemError } from '@tandem/freshness/errors';
+import type pg from 'pg';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { HOSTILE_DEFAULTS, setDefaults, together } from '../hostile-defaults.fixture.ts';
+import { createTestDatabase, type TestDatabase } from '../store.fixture.ts';
+import { type Db, query, transaction } from './database.ts';
+import { migrate, schemaState } from './migrate.ts';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase(inject('databaseUrl'));
+});
+afterAll(() => database.drop());
+
+test('eight processes that start at once apply each migration once, and one of them reports it', async () => {
+  expect((await schemaState(database.pool)).state).toBe('missing');
+  const applied = (await Promise.all(Array.from({ length: 8 }, () => migrate(database.url)))).flat();
+  const state = await schemaState(database.pool);
+  expect(state.state).toBe('current');
+  expect(applied.sort()).toEqual([...state.applied]);
+  expect(await migrate(database.pool)).toEqual([]);
+});
+
+test('a migration that fails names its file and line, and leaves those before it applied', async () => {
+  const folder = await folderOf({
+    '0001_first.sql': 'create table one (x int);',
+    '0002_broken.sql': 'create table two (x int);\n\nselect nothing from two;',
+  });
+  const other = await createTestDatabase(inject('databaseUrl'));
+  try {
+    const error = await migrate(other.url, () => {}, folder).catch((reason: unknown) => reason);
+    expect(isTandemError(error, 'config_invalid') && error.message).toContain('migrations/0002_broken.sql:3');
+    const state = await schemaState(other.pool, folder);
+    expect(state).toMatchObject({ state: 'behind', applied: ['0001_first'], pending: ['0002_broken'] });
+    const [tables] = await query<{ two: string | null }>(other.pool, { text: `select to_regclass('two') as two` });
+    expect(tables?.two).toBeNull();
+  } finally {
+    await other.drop();
+  }
+});
+
+test('a database that a newer release migrated is ahead, and migrating it is refused', async () => {
+  const folder = await folderOf({ '0001_history_and_registry.sql': 'select 1;' });
+  expect((await schemaState(database.pool, folder)).state).toBe('ahead');
+  await expect(migrate(database.pool, () => {}, folder)).rejects.toMatchObject({ code: 'config_invalid' });
+});
+
+test('while an earlier release serves: events are accepted and reads certified, whoever the migration waits for', async () => {
+  const other = await createTestDatabase(inject('databaseUrl'));
+  const send = (db: Db) => query(db, { text: `insert into tandem.events (user_id, type) values ('1', 'x')` });
+  const atOnce = (text: string) => query(other.pool, { text, withinMs: 5_000 });
+  const pending = async () => (await schemaState(other.pool)).pending;
+  try {
+    await migrate(other.url, () => {}, await releasedBefore('0009'));
+    await send(other.pool);
+    let migrating: Promise<unknown> = Promise.resolve();
+    await transaction(other.pool, async (adoption) => {
+      await transaction(other.pool, async (application) => {
+        await send(application);
+        migrating = migrate(other.url);
+        await expect.poll(pending, { timeout: 60_000 }).toContain('0010_events_with_data');
+        await expect.poll(() => waitingFor(other.pool, 'index concurrently'), { timeout: 60_000 }).toBe(1);
+        await atOnce(`insert into tandem.events (user_id, type) values ('2', 'x')`);
+        // By the simple protocol: the extended one keeps a portal with its snapshot, and the index waits for snapshots.
+        await adoption.query('select from tandem.settings for update');
+      });
+      await expect.poll(pending, { timeout: 60_000 }).not.toContain('0010_events_with_data');
+      await expect.poll(() => waitingFor(other.pool, 'alter table'), { timeout: 60_000 }).toBe(1);
+      for (let i = 0; i < 20; i++) await atOnce('select revision from tandem.settings');
+      expect(await pending()).toContain('0011_count_of_erasures');
+    });
+    await migrating;
+    expect((await schemaState(other.pool)).state).toBe('current');
+    const index = `select from pg_index where indexrelid = 'tandem.events_with_data'::regclass and indisvalid`;
+    expect(await query(other.pool, { text: index })).toHaveLength(1);
+  } finally {
+    await other.drop();
+  }
+});
+
+test('an index that was left half built is built anew', async () => {
+  const folder = await folderOf({
+    '0001_first.sql': 'create table one (x int); insert into one values (1), (1);',
+    '0002_index.sql': `-- First a comment.
+drop index concurrently if exists one_x;
+create unique index concurrently one_x on one (x);`,
+  });
+  const other = await createTestDatabase(inject('databaseUrl'));
+  try {
+    await expect(migrate(other.url, () => {}, folder)).rejects.toThrow('0002_index');
+    await query(other.pool, { text: 'truncate one' });
+    expect(await migrate(other.url, () => {}, folder)).toEqual(['0002_index']);
+    expect(
+      await query(other.pool, {
+        text: `select from pg_index where indexrelid = 'one_x'::regclass and indisvalid`,
+      }),
+    ).toHaveLength(1);
+  } finally {
+    await other.drop();
+  }
+});
+
+test('users . and .. of an earlier release are erased, and their events refused', async () => {
+  const other = await createTestDatabase(inject('databaseUrl'));
+  const send = (user: string) =>
+    query(other.pool, { text: `insert into tandem.events (user_id, type) values ($1, 'x')`, values: [user] });
+  try {
+    await migrate(other.url, () => {}, await releasedBefore('0024'));
+    await query(other.pool, { text: `update tandem.settings set key_type = 'text'` });
+    for (const user of ['.', '..', '..', '...']) await send(user);
+    await migrate(other.url);
+    const { rows } = await other.pool.query(`select c.user_id, c.version::int, c.deleted_version::int as deleted,
+        e.number::int, e.sweep_at <= clock_timestamp() as "isDue"
+      from tandem.user_contexts c left join tandem.erasures e using (user_id) order by user_id`);
+    expect(rows).toEqual([
+      { user_id: '.', version: 2, deleted: 2, number: 1, isDue: true },
+      { user_id: '..', version: 3, deleted: 3, number: 2, isDue: true },
+      { user_id: '...', version: 1, deleted: 0, number: null, isDue: null },
+    ]);
+    expect((await other.pool.query('select erasures::int from tandem.settings')).rows).toEqual([{ erasures: 2 }]);
+    await expect(send('..')).rejects.toMatchObject({
+      message: expect.stringContaining('a user id is not . or ..'),
+      hint: 'give the user another id in its source',
+    });
+    await send('...');
+  } finally {
+    await other.drop();
+  }
+});
+
+/** Sessions that wait for a lock in a statement with such words. */
+async function waitingFor(pool: pg.Pool, statement: string): Promise<number> {
+  const rows = await query(pool, {
+    text: `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
+      and pid <> pg_backend_pid() and position($1 in query) > 0`,
+    values: [statement],
+  });
+  return rows.length;
+}
+
+/** The product's own migrations up to one. */
+async function releasedBefore(number: string): Promise<URL> {
+  const folder = new URL('../../../migrations/', import.meta.url);
+  const names = (await readdir(folder)).filter((name) => name < number);
+  const files = await Promise.all(names.map(async (name) => [name, await readFile(new URL(name, folder), 'utf8')]));
+  return folderOf(Object.fromEntries(files) as Record<string, string>);
+}
+
+async function folderOf(files: Record<string, string>): Promise<URL> {
+  const folder = await mkdtemp(join(tmpdir(), 'migrations-'));
+  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
+  return pathToFileURL(`${folder}/`);
+}
+
+test('a function that forbids sequential scans forbids compiling too, which their cost would bring about', async () => {
+  const { rows } = await database.pool.query<{ name: string; settings: string[] }>(
+    `select proname as name, proconfig as settings from pg_proc
+      where pronamespace = 'tandem'::regnamespace and 'enable_seqscan=off' = any(proconfig) order by 1`,
+  );
+  expect(rows.map(({ name }) => name)).toEqual(['accept_events', 'accept_outcomes', 'send_events', 'source_changed']);
+  for (const { name, settings } of rows) expect(settings, name).toContain('jit=off');
+});
+
+test('a migration leaves a connection that it was given with its limits', async () => {
+  const limits = async () => (await database.pool.query('show lock_timeout')).rows;
+  const before = await limits();
+  await migrate(database.pool);
+  expect(await limits()).toEqual(before);
+});
+
+test('a database with other defaults is migrated all the same', async () => {
+  const other = await createTestDatabase(inject('databaseUrl'));
+  await setDefaults(other.url, together('all', Object.values(HOSTILE_DEFAULTS).flat()));
+  expect(await migrate(other.url)).not.toEqual([]);
+  expect((await schemaState(other.pool)).state).toBe('current');
+  await other.drop();
+});

@@ -1,0 +1,62 @@
+/** Tells the faults of a feature query from those of the database, with the words of Postgres and what fixes them. */
+import { isTandemError } from '@tandem/freshness/errors';
+import { FeatureQueryFailed } from '@tandem/prediction/scoring/feature-source';
+import pg from 'pg';
+import { isConnectionFailure, sqlState, translated } from './database.ts';
+
+interface Refusal {
+  readonly what: string;
+  readonly remedy: string;
+}
+
+/** What Postgres refuses a feature query, by SQLSTATE. Of any other statement it says something else. */
+const REFUSALS: Readonly<Record<string, Refusal>> = {
+  '25006': {
+    what: 'must not write',
+    remedy: 'leave out for update and what else writes or locks, also in functions that the query calls',
+  },
+  '53400': {
+    what: 'writes more temporary files than temp_file_limit allows',
+    remedy: 'let it sort, join or group fewer rows, or raise temp_file_limit for the login of feature queries',
+  },
+};
+
+const PLAIN_SELECT = 'write one select with a column user_id and the feature columns, without a semicolon at the end';
+const MISSING =
+  'correct its name, or create it; outside of the search_path of the login its schema goes before the name';
+
+/** By SQLSTATE, where Postgres gives no hint: a syntax error; a name that is not there; a missing right. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  '3F000': 'correct the name of the schema, or create it',
+  '42501': 'grant select on it to the login of feature queries (FEATURES_DATABASE_URL, else DATABASE_URL)',
+  '42601': PLAIN_SELECT,
+  '42703': 'correct the name of the column, or add it to the table',
+  '42883': MISSING,
+  '42P01': MISSING,
+};
+
+const ANY_REMEDY = 'fix the query, or the rows that it reads; tandem check runs it';
+
+/** Class 42: Postgres refuses the text itself (syntax, a name that is missing, a right), not a value. */
+const OF_THE_TEXT = /^42/;
+
+/** The error as a fault of the feature query, where the query is at fault; else as `translated` gives it. */
+export function queryFault(error: unknown): unknown {
+  const refusal = REFUSALS[sqlState(error) ?? ''];
+  const said = isTandemError(error) ? error.cause : error;
+  if (!(said instanceof pg.DatabaseError)) return error;
+  if (!refusal && (isTandemError(error) || isConnectionFailure(error) || isTandemError(translated(error))))
+    return error;
+  return new FeatureQueryFailed({
+    what: refusal?.what ?? 'fails',
+    words: said.message,
+    remedy: refusal?.remedy ?? remedyOf(said),
+    isOfRow: !OF_THE_TEXT.test(said.code ?? ''),
+    cause: said,
+  });
+}
+
+/** What fixes a query that Postgres refuses: its own hint, where it gives one. */
+export function remedyOf({ hint, code }: pg.DatabaseError): string {
+  return hint ?? REMEDIES[code ?? ''] ?? ANY_REMEDY;
+}

@@ -1,0 +1,163 @@
+/** What users with few rights may do, on a real Postgres: the grants suffice to serve, and each refusal says what to give. */
+import { randomBytes, randomUUID } from 'node:crypto';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { adopt } from '../adopt.ts';
+import { checkWatchable, unwatchSource, watchSource } from '../sources/watch-source.ts';
+import { createTestDatabase, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
+import { createPool } from './database.ts';
+import { migrate, schemaState } from './migrate.ts';
+import { createPartition } from './partition.ts';
+import { grantsFor, quoteName } from './rights.ts';
+
+const suffix = randomBytes(4).toString('hex');
+const [owner, reader] = [`owner_${suffix}`, `reader_${suffix}`];
+let database: TestDatabase;
+let asOwner: ReturnType<typeof createPool>;
+let asReader: ReturnType<typeof createPool>;
+
+beforeAll(async () => {
+  database = await createTestDatabase(inject('databaseUrl'));
+  await database.pool.query(
+    `create role ${owner} login password 'secret'; create role ${reader} login password 'secret'`,
+  );
+  asOwner = createPool({ url: urlOf(owner), max: 2, applicationName: 'rights-test' });
+  asReader = createPool({ url: urlOf(reader), max: 2, applicationName: 'rights-test' });
+});
+afterAll(async () => {
+  await asOwner.end();
+  await asReader.end();
+  for (const role of [reader, owner]) {
+    await database.pool.query(`drop owned by ${role} cascade`);
+    await database.pool.query(`drop role ${role}`);
+  }
+  await database.drop();
+});
+
+function urlOf(user: string): string {
+  const url = new URL(database.url);
+  url.username = user;
+  url.password = 'secret';
+  return url.href;
+}
+
+test('who may not create the schema is told the grant, and with it migrates', async () => {
+  const [{ name } = { name: '' }] = (await database.pool.query<{ name: string }>('select current_database() as name'))
+    .rows;
+  const grant = `grant create on database ${name} to ${owner}`;
+  await expect(migrate(asOwner)).rejects.toMatchObject({
+    code: 'config_invalid',
+    message: expect.stringContaining(`User ${owner} may not migrate: permission denied for database`),
+    remedy: expect.stringContaining(grant),
+  });
+  await database.pool.query(grant);
+  expect(await migrate(asOwner)).not.toEqual([]);
+  expect((await schemaState(asOwner)).state).toBe('current');
+});
+
+test('who has no rights in the schema is told who may migrate, and which grants let it serve', async () => {
+  await expect(migrate(asReader)).rejects.toMatchObject({
+    code: 'config_invalid',
+    message: `User ${reader} may not migrate: permission denied for schema tandem`,
+    remedy: expect.stringContaining(`migrate as ${owner}`),
+  });
+  await expect(schemaState(asReader)).rejects.toMatchObject({
+    code: 'config_invalid',
+    message: expect.stringContaining('permission denied for schema tandem'),
+    remedy: expect.stringContaining(grantsFor(reader, owner)),
+  });
+});
+
+test('with the grants it reads and writes, partitions made later too, sends events, and makes no partition', async () => {
+  await asOwner.query(grantsFor(reader, owner));
+  expect((await schemaState(asReader)).state).toBe('current');
+  const later = randomUUID();
+  await createPartition(asOwner, later);
+  const partition = `tandem.generation_${later.replaceAll('-', '')}`;
+  expect((await asReader.query(`select from ${partition}`)).rows).toEqual([]);
+  await asReader.query(`update tandem.settings set key_type = 'text'`);
+  await asReader.query(
+    `insert into tandem.events (source, id, type, user_id) values ('shop', '1', 'order.placed', 'anna')`,
+  );
+  const { rows } = await asReader.query('select user_id, version::int from tandem.user_contexts');
+  expect(rows).toEqual([{ user_id: 'anna', version: 1 }]);
+  await expect(createPartition(asReader, randomUUID())).rejects.toMatchObject({ code: '42501' });
+});
+
+test('an application that only sends events in SQL needs to use the schema and to insert them', async () => {
+  await asOwner.query(`revoke all on all tables in schema tandem from ${reader};
+    revoke all on all sequences in schema tandem from ${reader}; grant insert on tandem.events to ${reader}`);
+  await asReader.query(
+    `insert into tandem.events (source, id, type, user_id) values ('shop', '2', 'order.placed', 'anna')`,
+  );
+  const { rows } = await asOwner.query('select version::int from tandem.user_contexts');
+  expect(rows).toEqual([{ version: 2 }]);
+});
+
+test.each([
+  { trick: 'takes its types from the session', before: [] },
+  {
+    trick: 'was compiled in the session by a call that fails',
+    before: [`select tandem.check_events('{}', '{}')`, `select tandem.later_value(null, null, '{}')`],
+  },
+])('no type of an application runs with the rights of the owner where the trigger $trick', async ({ before }) => {
+  await asOwner.query(`grant usage on schema tandem to ${reader}; grant insert on tandem.events to ${reader};
+    update tandem.settings set key_type = 'text'`);
+  await adopt(asOwner, { predictors: [visitsPredictor({ keyType: 'text' })], actor: 'test' });
+  const application = new pg.Client({ connectionString: urlOf(reader) });
+  await application.connect();
+  try {
+    await application.query(`
+      create function pg_temp.note(value anyelement) returns pg_catalog.bool language plpgsql as $$ begin
+        perform pg_catalog.set_config('test.ran_as',
+          pg_catalog.concat_ws(' ', pg_catalog.current_setting('test.ran_as', true), current_user), false);
+        return true;
+      end $$;
+      create domain pg_temp.text as pg_catalog.text check (pg_temp.note(value));
+      create domain pg_temp.jsonb as pg_catalog.jsonb check (pg_temp.note(value));
+      create domain pg_temp.timestamptz as pg_catalog.timestamptz check (pg_temp.note(value))`);
+    for (const call of before) await application.query(call).catch(() => {});
+    await application.query(`insert into tandem.events (source, id, type, user_id, data)
+      values ('shop', gen_random_uuid(), 'order.placed', 'eve', '{"city": "Oslo"}')`);
+    const { rows } = await application.query(`select current_setting('test.ran_as', true) as users`);
+    expect(rows[0].users ?? '').not.toContain(owner);
+  } finally {
+    await application.end();
+  }
+});
+
+test('every function that runs with the rights of the owner looks for types in temporary schemas last', async () => {
+  const { rows } = await asOwner.query<{ name: string; path: string }>(
+    `select proname as name, array_to_string(proconfig, ';') as path from pg_proc
+      where pronamespace = 'tandem'::regnamespace and prosecdef order by 1`,
+  );
+  expect(rows.map(({ name }) => name)).toEqual(['accept_events', 'current_history', 'stamp_event']);
+  for (const { name, path } of rows) expect(path, name).toMatch(/search_path=pg_catalog(, tandem)?, pg_temp(;|$)/);
+});
+
+test('the owner of the schema watches a table of another role with the right to create triggers, and unwatches it', async () => {
+  await database.pool.query('create table clients (id text primary key, age int)');
+  const predictor = visitsPredictor({ keyType: 'text' });
+  await adopt(asOwner, { predictors: [predictor], actor: 'test' });
+  const request = { table: 'clients', key: 'id', columns: null, predictors: [predictor.name], actor: 'test' };
+  const grant = `grant trigger on public.clients to ${owner}`;
+  const refusal = { message: `User ${owner} may not create triggers on public.clients.`, remedy: grant };
+  await expect(checkWatchable(asOwner, request)).rejects.toMatchObject(refusal);
+  await expect(watchSource(asOwner, request)).rejects.toMatchObject(refusal);
+  await database.pool.query(grant);
+  expect(await watchSource(asOwner, request)).toMatchObject({ name: 'public.clients' });
+  // Adopting a config whose watch is there already needs no right of this kind.
+  await asOwner.query(grantsFor(reader, owner));
+  await checkWatchable(asReader, request);
+  // No request could read or erase the second one.
+  await database.pool.query(`insert into clients values ('bert', 1), ('.', 2)`);
+  const { rows } = await asOwner.query(
+    `select user_id, version::int from tandem.user_contexts where user_id in ('bert', '.')`,
+  );
+  expect(rows).toEqual([{ user_id: 'bert', version: 1 }]);
+  expect(await unwatchSource(asOwner, 'public.clients', 'test')).toEqual(['public.clients']);
+});
+
+test('a name that is not plain is written in quotation marks', () => {
+  expect([quoteName('lim'), quoteName('Li"m'), quoteName('app-user')]).toEqual(['lim', '"Li""m"', '"app-user"']);
+});

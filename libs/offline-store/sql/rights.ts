@@ -1,0 +1,72 @@
+/**
+ * What a user may do in the schema `tandem`, in the words of Postgres. Serving and adopting take the grants below; a
+ * worker makes and drops the partitions of tandem.predictions, and migrations change everything: both take the owner.
+ */
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import type pg from 'pg';
+
+const INSUFFICIENT_PRIVILEGE = '42501';
+const DOCUMENT = 'docs/operations.md, "Rights in Postgres"';
+
+/** The statements that let `user` serve and adopt, for the owner to give; also for the partitions that it will make. */
+export function grantsFor(user: string, owner: string): string {
+  const [to, by] = [quoteName(user), quoteName(owner)];
+  const tables = 'select, insert, update, delete';
+  return [
+    `grant usage on schema tandem to ${to}`,
+    `grant ${tables} on all tables in schema tandem to ${to}`,
+    `grant usage, select on all sequences in schema tandem to ${to}`,
+    `grant execute on all functions in schema tandem to ${to}`,
+    `alter default privileges for role ${by} in schema tandem grant ${tables} on tables to ${to}`,
+  ].join('; ');
+}
+
+/** Whether Postgres refused for want of a right. */
+export function isRefusal(error: unknown): error is Error {
+  if (isTandemError(error)) return isRefusal(error.cause);
+  return error instanceof Error && 'code' in error && error.code === INSUFFICIENT_PRIVILEGE;
+}
+
+/** For who may not migrate: what Postgres said, and what is missing, by whether the schema is there already. */
+export async function explainRefusedMigration(client: pg.ClientBase, error: Error): Promise<TandemError> {
+  const { user, database, owner } = await readParties(client);
+  const remedy =
+    owner === null
+      ? `grant create on database ${quoteName(database)} to ${quoteName(user)}; see ${DOCUMENT}`
+      : `migrate as ${owner}, who owns the schema, or make ${user} the owner of what is in it: ${DOCUMENT}`;
+  return refusal(`User ${user} may not migrate: ${error.message}`, error, remedy);
+}
+
+/** For who may not even read which migrations there are. */
+export async function explainRefusedReading(client: pg.ClientBase | pg.Pool, error: Error): Promise<TandemError> {
+  const { user, owner } = await readParties(client);
+  const remedy = `${grantsFor(user, owner ?? user)}; see ${DOCUMENT}`;
+  return refusal(`User ${user} may not use Tandem's tables: ${error.message}`, error, remedy);
+}
+
+function refusal(message: string, cause: Error, remedy: string): TandemError {
+  return new TandemError('config_invalid', message, { field: 'DATABASE_URL', cause, remedy });
+}
+
+interface Parties {
+  readonly user: string;
+  readonly database: string;
+  /** Null where the schema is not there. */
+  readonly owner: string | null;
+}
+
+/** The catalogue is open to everybody. */
+async function readParties(client: pg.ClientBase | pg.Pool): Promise<Parties> {
+  const { rows } = await client.query<Parties>(
+    `select current_user::text as user, current_database()::text as database,
+      (select pg_get_userbyid(nspowner)::text from pg_namespace where nspname = 'tandem') as owner`,
+  );
+  const [parties] = rows;
+  if (parties === undefined) throw new Error('Postgres answered no row');
+  return parties;
+}
+
+/** As SQL wants a name: in quotation marks unless it is plain. */
+export function quoteName(name: string): string {
+  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
+}

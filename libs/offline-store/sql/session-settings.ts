@@ -1,0 +1,95 @@
+/**
+ * The settings that our statements rely on, made once on each new connection, before it is lent. A role, a database or a
+ * server may have other defaults. Sent as statements, not as start-up parameters: poolers such as PgBouncer refuse those.
+ *
+ * Not set: `search_path`, `TimeZone`, `work_mem` and costs. Feature queries may mean them as the role has them, and ours do
+ * not depend on them.
+ */
+import { TandemError } from '@tandem/freshness/errors';
+import pg from 'pg';
+
+/** Milliseconds. */
+export interface SessionLimits {
+  readonly statementTimeoutMs: number;
+  readonly lockTimeoutMs: number;
+  readonly idleInTransactionMs: number;
+}
+
+const SETTINGS = {
+  // What a value looks like as text: the driver's parsers and our own read these forms alone.
+  datestyle: 'ISO',
+  intervalstyle: 'postgres',
+  bytea_output: 'hex',
+  // Doubles that keep every bit.
+  extra_float_digits: '1',
+  client_encoding: 'UTF8',
+  // What a text means: our literals, the driver's arrays, the names that Postgres quotes.
+  standard_conforming_strings: 'on',
+  array_nulls: 'on',
+  quote_all_identifiers: 'off',
+  // Transactions: statements that wait for each other must see each other's commits, and write.
+  default_transaction_isolation: 'read committed',
+  default_transaction_read_only: 'off',
+  default_transaction_deferrable: 'off',
+  // An acknowledgement means a durable commit.
+  synchronous_commit: 'on',
+  // Connections in a pool are idle for long; a statement's error ends the statement, not the session.
+  idle_session_timeout: '0',
+  exit_on_error: 'off',
+  // A statement whose client has gone away ends instead of running on.
+  client_connection_check_interval: '1000',
+  // Plans: compiling one takes longer (0.9 s measured for a certificate) than most of our statements run.
+  jit: 'off',
+  plan_cache_mode: 'auto',
+  // Without index scans, say, each certificate would read every context.
+  ...Object.fromEntries(
+    [
+      ...['bitmapscan', 'hashagg', 'hashjoin', 'indexonlyscan', 'indexscan', 'material', 'memoize', 'mergejoin'],
+      ...['nestloop', 'partition_pruning', 'seqscan', 'sort'],
+    ].map((method) => [`enable_${method}`, 'on']),
+  ),
+};
+
+export interface SetUp {
+  /** Milliseconds that a silent server may take. */
+  readonly withinMs: number;
+  /** The environment variable that names the server, for the message about a refusal. */
+  readonly variable: string;
+}
+
+/** Makes the settings. Rejects with `config_invalid` where Postgres refuses one. */
+export async function setUpSession(client: pg.ClientBase, limits: SessionLimits, setUp: SetUp): Promise<void> {
+  // One message of many statements: one round trip. The limits first, since the role's own may be short.
+  const text = [
+    ...Object.entries({ ...namedLimits(limits), ...SETTINGS }).map(([name, value]) => `set ${name} = '${value}'`),
+    TRANSACTION_TIMEOUT,
+  ].join('; ');
+  await client.query({ text, query_timeout: setUp.withinMs } as pg.QueryConfig).catch((error: unknown) => {
+    throw isRefused(error) ? refusal(error, setUp.variable) : error;
+  });
+}
+
+/** Whether Postgres refused a setting's name or value, or the right to make it; it refuses for ever. */
+function isRefused(error: unknown): error is pg.DatabaseError {
+  return error instanceof pg.DatabaseError && /^(22|42)/.test(error.code ?? '');
+}
+
+function refusal(cause: pg.DatabaseError, variable: string): TandemError {
+  return new TandemError('config_invalid', `Postgres refuses a setting that Tandem relies on: ${cause.message}`, {
+    field: variable,
+    remedy: 'connect to Postgres 15 or newer itself, or through a pooler in session mode',
+    cause,
+  });
+}
+
+function namedLimits({ statementTimeoutMs, lockTimeoutMs, idleInTransactionMs }: SessionLimits) {
+  return {
+    statement_timeout: `${statementTimeoutMs}`,
+    lock_timeout: `${lockTimeoutMs}`,
+    idle_in_transaction_session_timeout: `${idleInTransactionMs}`,
+  };
+}
+
+/** Not a setting before Postgres 17. */
+const TRANSACTION_TIMEOUT = `select set_config('transaction_timeout', '0', false)
+  where current_setting('transaction_timeout', true) <> '0'`;

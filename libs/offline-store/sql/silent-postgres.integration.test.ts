@@ -1,0 +1,58 @@
+/**
+ * A Postgres that takes what is sent and says nothing any more, as behind a network that lost it: whoever reads or sends
+ * events is told long before the limits of the connection, which are ten minutes here, would end it.
+ */
+import type { Assignment } from '@tandem/freshness/certificate';
+import { afterEach, beforeEach, expect, inject, test } from 'vitest';
+import { adopt } from '../adopt.ts';
+import { createEventStore } from '../events/events.ts';
+import { createRegistry } from '../models/registry.ts';
+import { createStoredPredictions } from '../reads/predictions.ts';
+import { startProxy } from '../stalling-proxy.fixture.ts';
+import { createTestDatabase, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
+import { createPool } from './database.ts';
+
+const PATIENT = { connectTimeoutMs: 600_000, statementTimeoutMs: 600_000, max: 2 };
+const unavailable = { code: 'unavailable', retryAfter: 1 };
+const ASSIGNMENT: Assignment = {
+  ...{ predictor: 'visits', arm: 'stable', modelNumber: 1, modelVersionId: 'one', generation: null },
+  ...{ overlayFloor: 0, revision: 0, expiresFrom: null },
+};
+
+let database: TestDatabase;
+let proxy: Awaited<ReturnType<typeof startProxy>>;
+let pool: ReturnType<typeof createPool>;
+beforeEach(async () => {
+  database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
+  proxy = await startProxy(new URL(database.url));
+  pool = createPool({ url: proxy.url, applicationName: 'silent', ...PATIENT });
+});
+afterEach(async () => {
+  proxy.close();
+  await pool.end();
+  await database.drop();
+});
+
+test('rows that do not come are given up: the read has a model to turn to', async () => {
+  const rows = createStoredPredictions(pool);
+  proxy.stall(true);
+  await expect(rows.find(ASSIGNMENT, ['1'])).rejects.toMatchObject(unavailable);
+});
+
+test('what was known of a predictor serves on where a later revision of it cannot be read', async () => {
+  const registry = createRegistry(pool);
+  expect(await registry.predictor('visits')).toBeDefined();
+  proxy.stall(true);
+  registry.noticeRevision(99, 'another');
+  expect(await registry.predictor('visits')).toMatchObject({ name: 'visits' });
+});
+
+test('a sender of events is told to come again', async () => {
+  const event = { source: 't', id: '1', type: 'x', userId: '7', time: null, data: null };
+  const accepted = await createEventStore(pool, { withinMs: 60_000 }).accept([event]);
+  expect(accepted).toMatchObject([{ status: 'accepted', contextVersion: 1 }]);
+  proxy.stall(true);
+  const hasty = createEventStore(pool, { withinMs: 100 });
+  await expect(hasty.accept([{ ...event, id: '2' }])).rejects.toMatchObject(unavailable);
+});

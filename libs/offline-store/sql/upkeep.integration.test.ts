@@ -1,0 +1,196 @@
+import { relayOutbox } from '@tandem/prediction/events/relay-outbox';
+import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import { adopt } from '../adopt.ts';
+import { createEventStore } from '../events/events.ts';
+import { createOutbox } from '../events/outbox.ts';
+import { expire } from '../retention.ts';
+import { createRunStore } from '../runs/run-store.ts';
+import { createScheduleStore } from '../runs/schedules.ts';
+import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
+import { findUserContext } from '../users/users.ts';
+import { query } from './database.ts';
+import { findSettings, lockAssignments } from './settings.ts';
+
+let database: TestDatabase;
+beforeAll(async () => {
+  database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
+});
+beforeEach(async () => {
+  await database.reset();
+  await createVisits(database.pool, 10);
+  await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
+});
+afterAll(() => database.drop());
+
+const event = (id: string, userId: string, data: Record<string, unknown> | null = null) => ({
+  source: 't',
+  id,
+  type: 'x',
+  userId,
+  time: null,
+  data,
+});
+const countOf = async (from: string) =>
+  (await query<{ n: number }>(database.pool, { text: `select count(*) as n from ${from}` }))[0]?.n;
+
+test('the outbox is relayed in the history of its versions, and unused names are counted once', async () => {
+  const { history } = await findSettings(database.pool);
+  await createEventStore(database.pool).accept([
+    event('1', '1', { odd: 1 }),
+    event('2', '1', { odd: 2, orders: 1 }),
+    event('3', '2'),
+  ]);
+  const raised: unknown[] = [];
+  const hints = { raise: async (all: readonly unknown[]) => void raised.push(...all) };
+  expect(await relayOutbox(createOutbox(database.pool), hints)).toBe(2);
+  expect(raised).toEqual([
+    { userId: '1', history, version: 2 },
+    { userId: '2', history, version: 1 },
+  ]);
+  expect(await relayOutbox(createOutbox(database.pool), hints)).toBe(0);
+  await createOutbox(database.pool).remove([1, 2]);
+  expect(await query(database.pool, { text: 'select name, events from tandem.unused_event_names' })).toEqual([
+    { name: 'odd', events: 2 },
+  ]);
+});
+
+test('an outbox whose hints fail keeps its entries', async () => {
+  await createEventStore(database.pool).accept([event('1', '1')]);
+  const failing = { raise: () => Promise.reject(new Error('Redis is down')) };
+  await expect(relayOutbox(createOutbox(database.pool), failing)).rejects.toThrow('Redis is down');
+  expect(await countOf('tandem.outbox')).toBe(1);
+});
+
+test('events and their ids go after the horizon; versions stay', async () => {
+  await createEventStore(database.pool).accept([event('1', '1'), event('2', '2')]);
+  for (const table of ['events', 'event_ids']) {
+    await database.pool.query(`update tandem.${table} set accepted_at = now() - interval '31 days' where id = '1'`);
+  }
+  expect(await expire(database.pool)).toBe(2);
+  expect(await expire(database.pool)).toBe(0);
+  expect(await countOf('tandem.event_ids')).toBe(1);
+  expect(await countOf('tandem.user_contexts')).toBe(2);
+});
+
+test('of finished runs the newest two hundred stay', async () => {
+  await database.pool.query(`
+    insert into tandem.runs (predictor, scope, model_version_id, overlay_floor, state, reason, history, created_at)
+    select 'visits', 'users', id, 0, 'done', 'test', 'h', now() - n * interval '1 hour' from tandem.model_versions, generate_series(1, 205) n`);
+  expect(await expire(database.pool)).toBe(5);
+  expect(await countOf('tandem.runs')).toBe(200);
+  expect(await countOf(`tandem.runs where created_at < now() - interval '200 hours 1 minute'`)).toBe(0);
+});
+
+test('of rollouts that are over the newest two hundred stay, and those whose exposures do; the others go with all they found', async () => {
+  await database.pool.query(`
+    insert into tandem.rollouts (predictor, number, kind, state, salt, plan, overlay_floor, created_by, ended_at)
+      select 'visits', n, 'ab', case when n < 206 then 'ended' else 'running' end, 's', '{}', n, 'test',
+        case when n < 206 then now() end
+      from generate_series(1, 206) n;
+    insert into tandem.rollout_checks (rollout_id, step, verdict, applied, figures)
+      select id, 0, 'hold', false, '{}' from tandem.rollouts;
+    insert into tandem.arm_counts (rollout_id, step, arm, source, process_id, counts)
+      select id, 0, 'stable', 'batch', gen_random_uuid(), '{}' from tandem.rollouts;
+    insert into tandem.exposures (rollout_id, step, user_id, arm, source, at, context_version)
+      select id, 0, '1', 'stable', 'batch', now(), 0 from tandem.rollouts where number = 3`);
+  expect(await expire(database.pool)).toBe(4);
+  const numbers = (
+    await query<{ number: number }>(database.pool, {
+      text: 'select number from tandem.rollouts order by number limit 3',
+    })
+  ).map(({ number }) => number);
+  expect(numbers).toEqual([3, 6, 7]);
+  for (const table of ['rollout_checks', 'arm_counts']) expect(await countOf(`tandem.${table}`)).toBe(202);
+  const revision = async () => (await findSettings(database.pool)).revision;
+  const before = await revision();
+  expect([await expire(database.pool), await revision()]).toEqual([0, before]);
+});
+
+test('they go after whoever changes assignments, as an erasure does, and not crosswise', async () => {
+  await database.pool.query(`
+    with made as (
+      insert into tandem.rollouts (predictor, number, kind, state, salt, plan, overlay_floor, created_by, ended_at)
+      select 'visits', n, 'ab', 'ended', 's', '{}', n, 'test', now() from generate_series(1, 201) n returning id, number)
+    insert into tandem.arm_overrides select id, '1', 'stable' from made where number = 1`);
+  const other = await database.pool.connect();
+  await other.query('begin');
+  await lockAssignments(other);
+  const expired = expire(database.pool);
+  await expect
+    .poll(() => countOf(`pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`))
+    .toBe(1);
+  await other.query(`set local lock_timeout = '500ms'`);
+  expect((await other.query('delete from tandem.arm_overrides')).rowCount).toBe(1);
+  await other.query('commit');
+  other.release();
+  expect(await expired).toBe(1);
+});
+
+test('a schedule starts after the moment it came into force, then after its last slot', async () => {
+  const schedules = createScheduleStore(database.pool);
+  expect((await schedules.schedules()).schedules).toEqual([]);
+  const predictor = visitsPredictor();
+  const policy = { ...predictor.policy, batch: { ...predictor.policy.batch, schedule: '0 2 * * *' } };
+  await adopt(database.pool, { predictors: [{ ...predictor, policy }], actor: 'test' });
+  const first = await schedules.schedules();
+  expect(first.schedules).toMatchObject([{ predictor: 'visits', schedule: '0 2 * * *' }]);
+  expect(first.now.getTime() - (first.schedules[0]?.after.getTime() ?? 0)).toBeLessThan(10_000);
+  const slot = new Date('2031-01-01T02:00:00Z');
+  await createRunStore(database.pool).create({
+    predictor: 'visits',
+    scope: { kind: 'all' },
+    reason: 'schedule',
+    scheduleSlot: slot,
+  });
+  expect((await schedules.schedules()).schedules[0]?.after).toEqual(slot);
+});
+
+test('a slot that was run does not come up again when its run has expired', async () => {
+  const slot = new Date('2031-01-01T02:00:00Z');
+  const predictor = visitsPredictor();
+  const policy = { ...predictor.policy, batch: { ...predictor.policy.batch, schedule: '0 2 * * *' } };
+  await adopt(database.pool, { predictors: [{ ...predictor, policy }], actor: 'test' });
+  const store = createRunStore(database.pool);
+  const ask = (scheduleSlot: Date) =>
+    store.create({ predictor: 'visits', scope: { kind: 'all' }, reason: 'schedule', scheduleSlot });
+  await store.cancel((await ask(slot)).run.id);
+  await store.cancel((await ask(new Date(slot.getTime() - 86_400_000))).run.id);
+  await database.pool.query('delete from tandem.runs');
+  expect((await createScheduleStore(database.pool).schedules()).schedules[0]?.after).toEqual(slot);
+});
+
+test('overlay entries go with the last arm or kept generation of their model version', async () => {
+  const versionIds = async () =>
+    (await query<{ id: string }>(database.pool, { text: 'select id from tandem.model_versions order by number' })).map(
+      ({ id }) => id,
+    );
+  await adopt(database.pool, { predictors: [visitsPredictor({ model: 'kept' })], actor: 'test' });
+  await adopt(database.pool, { predictors: [visitsPredictor({ model: 'served' })], actor: 'test' });
+  await database.pool.query(`
+    with run as (insert into tandem.runs (predictor, scope, model_version_id, overlay_floor, reason, history)
+      select 'visits', 'all', id, 0, 'test', 'h' from tandem.model_versions where number = 2 returning *)
+    insert into tandem.generations (predictor, number, model_version_id, run_id, history, buckets, state)
+      select predictor, 1, model_version_id, id, history, 1, 'published' from run`);
+  await database.pool.query(`
+    insert into tandem.overlay select 'visits', n::text, id, 0, 'h', 1, 'live', now(), '\\x00'
+    from tandem.model_versions, generate_series(1, 20) n`);
+  expect(await expire(database.pool)).toBe(20);
+  const [gone, kept, served] = await versionIds();
+  const left = async (id = '') => countOf(`tandem.overlay where model_version_id = '${id}'`);
+  expect([await left(gone), await left(kept), await left(served)]).toEqual([0, 20, 20]);
+  await database.pool.query(`update tandem.generations set state = 'dropped'`);
+  expect(await expire(database.pool)).toBe(20);
+  expect([await left(kept), await left(served)]).toEqual([0, 20]);
+  expect(await expire(database.pool)).toBe(0);
+});
+
+test('of a user what events left is told; of an erased or unknown one nothing', async () => {
+  await createEventStore(database.pool).accept([event('1', '3', { orders: 9 })]);
+  expect(await findUserContext(database.pool, '3')).toMatchObject({
+    features: { orders: { value: 9, source: 't', id: '1' } },
+    updatedAt: expect.any(Date),
+  });
+  expect(await findUserContext(database.pool, '4')).toEqual({ features: {}, updatedAt: null });
+  await database.pool.query(`update tandem.user_contexts set version = 2, deleted_version = 2`);
+  expect(await findUserContext(database.pool, '3')).toMatchObject({ features: {} });
+});

@@ -1,0 +1,289 @@
+import type { DueSweep } from '@tandem/prediction/erasure/erasure';
+import { planNow, publishNow } from '@tandem/prediction/runs/steps.fixture';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import { adopt } from '../adopt.ts';
+import { createAuthority } from '../certificate/authority.ts';
+import { changeEventRules, lockEventRules, touchEveryone } from '../events/event-rules.ts';
+import { createEventStore } from '../events/events.ts';
+import { deleteFrom } from '../generations/erased-predictions.ts';
+import { putEntries } from '../reads/overlay.ts';
+import { createRunStore } from '../runs/run-store.ts';
+import { transaction } from '../sql/database.ts';
+import { createPartition, indexPartition, partitionOf } from '../sql/partition.ts';
+import { lockAssignments } from '../sql/settings.ts';
+import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
+import { createErasureStore } from './erasures.ts';
+
+let database: TestDatabase;
+let modelVersionId: string;
+beforeAll(async () => {
+  database = await createTestDatabase(inject('databaseUrl'), inject('templateDatabase'));
+  await createVisits(database.pool, 10);
+  await adopt(database.pool, { predictors: [visitsPredictor()], actor: 'test' });
+  modelVersionId =
+    (await database.pool.query<{ id: string }>('select id from tandem.model_versions')).rows[0]?.id ?? '';
+});
+afterEach(async () => {
+  await database.pool.query(`truncate tandem.erasures, tandem.user_contexts, tandem.events, tandem.event_ids,
+    tandem.outbox, tandem.overlay; update tandem.settings set erasures = 0`);
+});
+afterAll(() => database.drop());
+
+const dueOf = (number: number, sweeps: number): DueSweep => ({ number, userId: '1', sweeps, isReadmitted: false });
+const store = () => createErasureStore(database.pool);
+const send = (userId: string, id: string, data: Record<string, unknown> | null = null) =>
+  createEventStore(database.pool).accept([{ source: 't', id, type: 'x', userId, time: null, data }]);
+const history = async () => (await store().count()).history;
+const waiting = () => count(`from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`);
+const count = async (from: string) => (await database.pool.query(`select ${from}`)).rowCount;
+
+describe('a tombstone', () => {
+  it('raises the version and names it as deleted, also of a user without a context', async () => {
+    await send('1', 'a');
+    expect((await store().setTombstone('1')).tombstone).toMatchObject({ userId: '1', version: 2, number: 1 });
+    expect((await store().setTombstone('2')).tombstone).toMatchObject({ userId: '2', version: 1, number: 2 });
+    const authority = createAuthority(database.pool, { timeoutMs: 20_000 });
+    const certificate = await authority.certify(['1', '2']);
+    expect(certificate.user('1', 'visits')).toEqual({ version: 2, touched: 0, deletedVersion: 2 });
+    expect(certificate.user('2', 'visits')).toEqual({ version: 1, touched: 0, deletedVersion: 1 });
+    await authority.close();
+  });
+
+  it('is the same one when it is asked for again, and another after a readmission', async () => {
+    const { tombstone } = await store().setTombstone('1');
+    expect((await store().setTombstone('1')).tombstone).toEqual(tombstone);
+    expect(await store().readmit('1')).toMatchObject({ wasErased: true, version: 2 });
+    expect(await store().readmit('1')).toMatchObject({ wasErased: false, version: 2 });
+    expect((await store().setTombstone('1')).tombstone).toMatchObject({ number: 2, version: 3 });
+    expect(await store().readmit('9')).toEqual({
+      userId: '9',
+      history: tombstone.history,
+      version: 0,
+      wasErased: false,
+    });
+  });
+
+  it('takes what events had left, and their data; their ids stay, and later events count for nothing', async () => {
+    await send('1', 'a', { orders: 7 });
+    await send('2', 'b', { orders: 8 });
+    const { tombstone, contextValues } = await store().setTombstone('1');
+    expect(contextValues).toBe(1);
+    expect(await store().deleteRows([tombstone.number])).toMatchObject({ events: 1 });
+    expect(await count('from tandem.events where data is not null')).toBe(1);
+    expect(await count(`from tandem.user_contexts where user_id = '1' and features <> '{}'`)).toBe(0);
+    expect(await send('1', 'a', { orders: 7 })).toMatchObject([{ status: 'duplicate' }]);
+    expect(await send('1', 'c', { orders: 9 })).toMatchObject([{ status: 'erased', contextVersion: 2 }]);
+    expect(await count('from tandem.events where data is not null')).toBe(1);
+  });
+
+  it('leaves the data of what a readmitted user sends alone, whenever the deletes are repeated', async () => {
+    const { tombstone } = await store().setTombstone('1');
+    await store().readmit('1');
+    await send('1', 'a', { orders: 7 });
+    expect(await store().deleteRows([tombstone.number])).toMatchObject({ events: 0 });
+    expect(await count('from tandem.events where data is not null')).toBe(1);
+  });
+
+  it('takes the data of events by the versions that they produced, whatever the clock said of them', async () => {
+    await send('1', 'before', { orders: 7 });
+    const { tombstone } = await store().setTombstone('1');
+    await store().readmit('1');
+    await send('1', 'after', { orders: 8 });
+    // As where the clock was set back by an hour between the first event and the erasure.
+    await database.pool.query(`update tandem.events set accepted_at = accepted_at
+      + case id when 'before' then interval '1 hour' else interval '-1 hour' end`);
+    expect(await store().deleteRows([tombstone.number])).toMatchObject({ events: 1 });
+    expect(await count(`from tandem.events where id = 'after' and data is not null`)).toBe(1);
+  });
+
+  it('and new rules for events come by one another, whichever was first at the user and at the settings', async () => {
+    await send('1', 'a');
+    let attempts = 0;
+    let erasing: Promise<unknown> = Promise.resolve();
+    const adoption = changeEventRules(database.pool, async (db) => {
+      await lockAssignments(db);
+      if (++attempts === 1) {
+        erasing = store().setTombstone('1');
+        await expect.poll(waiting).toBe(1);
+      }
+      await lockEventRules(db);
+      // Of a predictor that no event has touched: everyone's row is changed.
+      await touchEveryone(db, 'other');
+      if (attempts === 2) {
+        erasing = Promise.all([erasing, store().setTombstone('2')]);
+        await expect.poll(waiting).toBe(1);
+      }
+    });
+    await expect(adoption).resolves.toBeUndefined();
+    await expect(erasing).resolves.toMatchObject([{ tombstone: { number: 1 } }, { tombstone: { number: 2 } }]);
+    expect(attempts).toBe(2);
+  });
+});
+
+describe('the count of erasures', () => {
+  it('follows the order of commits, so that whoever knows so many knows all of them', async () => {
+    const numbers = await Promise.all(
+      Array.from({ length: 12 }, async (_, i) => (await store().setTombstone(`${i}`)).tombstone.number),
+    );
+    expect(numbers.sort((a, b) => a - b)).toEqual(Array.from({ length: 12 }, (_, i) => i + 1));
+    expect(await store().count()).toEqual({ history: await history(), count: 12 });
+  });
+
+  it('comes with a certificate, and so do the tombstones that were not heard of, 1,000 at a time', async () => {
+    const authority = createAuthority(database.pool, { timeoutMs: 20_000 });
+    const before = await authority.certify([]);
+    expect(before.tombstones).toMatchObject({ history: await history(), count: 0 });
+    await store().setTombstone('1');
+    const { tombstones } = await authority.certify(['2']);
+    expect([tombstones?.count, tombstones?.deletedVersion('1'), tombstones?.deletedVersion('2')]).toEqual([1, 1, 0]);
+    await database.pool.query(`insert into tandem.erasures (number, user_id, deleted_version)
+      select n, 'many ' || n, n from generate_series(2, 1500) n; update tandem.settings set erasures = 1500`);
+    expect((await authority.certify([])).tombstones?.count).toBe(1001);
+    const last = (await authority.certify([])).tombstones;
+    expect([last?.count, last?.deletedVersion('many 1001'), last?.deletedVersion('many 1500')]).toEqual([
+      1500, 1001, 1500,
+    ]);
+    await authority.close();
+  });
+
+  it('begins again in another history: nothing that was heard of in the one before is believed there', async () => {
+    const authority = createAuthority(database.pool, { timeoutMs: 20_000 });
+    await store().setTombstone('1');
+    const before = (await authority.certify([])).tombstones;
+    await database.pool.query('truncate tandem.erasures; update tandem.settings set erasures = 0');
+    await database.pool.query('update tandem.history_rotation set rotation = gen_random_uuid()');
+    await store().setTombstone('2');
+    const after = (await authority.certify([])).tombstones;
+    expect([before?.deletedVersion('1'), before?.deletedVersion('2')]).toEqual([1, 0]);
+    expect([after?.history, after?.count, after?.deletedVersion('1'), after?.deletedVersion('2')]).toEqual([
+      await history(),
+      1,
+      0,
+      1,
+    ]);
+    await authority.close();
+  });
+});
+
+describe('what is deleted behind a tombstone', () => {
+  it('is the overlay’s entry up to it, of every model version, and no later one', async () => {
+    const entry = (userId: string, contextVersion: number) => ({
+      ...{ predictor: 'visits', userId, modelVersionId, overlayFloor: 0, contextVersion },
+      ...{ source: 'live' as const, computedAt: Date.now(), outputs: Buffer.from([1]) },
+    });
+    const here = { history: await history() };
+    const { tombstone } = await store().setTombstone('1');
+    await putEntries(
+      database.pool,
+      [1, 2].map((n) => ({ ...entry(String(n), 1), ...here })),
+    );
+    expect(await store().deleteRows([tombstone.number])).toMatchObject({ overlayEntries: 1 });
+    await putEntries(database.pool, [{ ...entry('1', 2), ...here }]);
+    expect(await store().deleteRows([tombstone.number])).toMatchObject({ overlayEntries: 0 });
+    expect(await count('from tandem.overlay')).toBe(2);
+  });
+
+  it('is the prediction in a generation, by its label', async () => {
+    const id = '00000000-0000-4000-8000-00000000000e';
+    await createPartition(database.pool, id);
+    await indexPartition(database.pool, id, 20_000);
+    await database.pool.query(
+      `insert into ${partitionOf(id)} (generation_id, user_id, context_version, computed_at, outputs)
+      select $1, n::text, 1, now(), '' from generate_series(1, 3) n`,
+      [id],
+    );
+    const { tombstone } = await store().setTombstone('1');
+    await store().setTombstone('2');
+    await database.pool.query(`update ${partitionOf(id)} set context_version = 2 where user_id = '2'`);
+    expect(await deleteFrom(database.pool, id, [tombstone.number])).toBe(1);
+    expect(await deleteFrom(database.pool, id, null)).toBe(0);
+    expect(await count(`from ${partitionOf(id)}`)).toBe(2);
+  });
+
+  it('is that prediction together with its place in the generation’s count, behind whoever drops the generation', async () => {
+    const runs = createRunStore(database.pool);
+    const asked = { predictor: 'visits', scope: { kind: 'all' }, reason: 'test', scheduleSlot: null } as const;
+    const { run } = await runs.create(asked);
+    await planNow(runs, run.id);
+    await database.pool.query(`update tandem.chunks set state = 'committed', scored = 10`);
+    const id = (await publishNow(runs, run.id))?.generation?.id ?? '';
+    const rows = `from ${partitionOf(id)}`;
+    await database.pool.query(
+      `insert into ${partitionOf(id)} (generation_id, user_id, context_version, computed_at, outputs)
+      select $1, n::text, 0, now(), '' from generate_series(1, 10) n`,
+      [id],
+    );
+    const { tombstone } = await store().setTombstone('1');
+    let deleting: Promise<unknown> = Promise.resolve();
+    await transaction(database.pool, async (db) => {
+      await db.query('select from tandem.generations where id = $1 for update', [id]);
+      deleting = store().deleteRows([tombstone.number]);
+      await expect.poll(waiting).toBe(1);
+      expect(await count(rows)).toBe(10);
+      const locks = `from pg_locks where relation = '${partitionOf(id)}'::regclass and mode = 'RowExclusiveLock'`;
+      expect(await count(locks)).toBe(0);
+    });
+    expect(await deleting).toMatchObject({ predictions: 1 });
+    expect(await count(rows)).toBe(9);
+    expect(await count(`from tandem.generations where id = '${id}' and users = 9`)).toBe(1);
+  });
+});
+
+describe('the sweeps after an erasure', () => {
+  it('come later and later, each once, and end', async () => {
+    const { tombstone } = await store().setTombstone('1');
+    expect(await store().due(10)).toEqual([]);
+    const waits: (number | null)[] = [];
+    for (let sweep = 0; sweep < 5; sweep++) {
+      const { rows } = await database.pool.query<{ seconds: number | null }>(
+        'select extract(epoch from sweep_at - erased_at)::float8 as seconds from tandem.erasures',
+      );
+      waits.push(rows[0]?.seconds == null ? null : Math.round(rows[0].seconds));
+      await database.pool.query(`update tandem.erasures set sweep_at = now() where sweep_at is not null`);
+      const due = await store().due(10);
+      if (due.length > 0) expect(due).toEqual([dueOf(tombstone.number, sweep)]);
+      await store().swept(due);
+    }
+    expect(waits).toEqual([5, 180, 900, 3600, null]);
+  });
+
+  it('are each counted once, also where two workers make it, and however late they are', async () => {
+    const { tombstone } = await store().setTombstone('1');
+    await database.pool.query(`update tandem.erasures set erased_at = now() - interval '1 day', sweep_at = now()`);
+    const [one, other] = [await store().due(10), await store().due(10)];
+    await store().swept(one);
+    await store().swept(other);
+    expect(await store().due(10)).toEqual([dueOf(tombstone.number, 1)]);
+  });
+
+  it('begin again for those above a number whose sweeps have ended, some seconds later, and end again', async () => {
+    for (const userId of ['1', '2', '3']) await store().setTombstone(userId);
+    await database.pool.query('update tandem.erasures set sweeps = 4, sweep_at = null where number < 3');
+    const before = 'from tandem.erasures where number = 3 and sweep_at is not null';
+    const planned = (await database.pool.query(`select sweep_at ${before}`)).rows;
+    await store().sweepAgain(1);
+    expect(await count('from tandem.erasures where number = 1 and sweep_at is null')).toBe(1);
+    expect((await database.pool.query(`select sweep_at ${before}`)).rows).toEqual(planned);
+    const soon = "sweep_at between clock_timestamp() + interval '3 s' and clock_timestamp() + interval '5 s'";
+    expect(await count(`from tandem.erasures where number = 2 and ${soon}`)).toBe(1);
+    await database.pool.query('update tandem.erasures set sweep_at = now() where number = 2');
+    const due = await store().due(10);
+    expect(due).toEqual([{ ...dueOf(2, 4), userId: '2' }]);
+    await store().swept(due);
+    expect(await count('from tandem.erasures where number = 2 and sweep_at is null')).toBe(1);
+  });
+
+  it('begin again for all, in pages', async () => {
+    await database.pool.query(`insert into tandem.erasures (number, user_id, deleted_version)
+      select n, 'many ' || n, n from generate_series(1, 20001) n`);
+    await store().sweepAgain(0);
+    expect(await count('from tandem.erasures where sweep_at is null')).toBe(0);
+  });
+
+  it('say who was readmitted since', async () => {
+    const { tombstone } = await store().setTombstone('1');
+    await store().readmit('1');
+    await database.pool.query(`update tandem.erasures set sweep_at = now()`);
+    expect(await store().due(10)).toEqual([{ ...dueOf(tombstone.number, 0), isReadmitted: true }]);
+  });
+});

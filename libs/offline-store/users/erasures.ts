@@ -1,0 +1,243 @@
+/**
+ * Erasures. The tombstone is a transaction of its own, short, that waits for nobody but senders of the same user's events,
+ * other erasures, and changes of assignments. The deletes follow it one by one: whatever of them is missing,
+ * nothing labelled up to the deleted version is served, and they are repeated.
+ */
+import { isErased } from '@tandem/freshness/certificate';
+import type { ErasureCount } from '@tandem/freshness/tombstones';
+import type { DueSweep, ErasureStore, OnlinePlaces, Readmission, Tombstone } from '@tandem/prediction/erasure/erasure';
+import type pg from 'pg';
+import { shareEventRules } from '../events/event-rules.ts';
+import { deleteKeptExplanations } from '../explanations/kept-explanations.ts';
+import { deletePredictionsOf } from '../generations/erased-predictions.ts';
+import { type Db, execute, query, transaction } from '../sql/database.ts';
+import { lockAssignments } from '../sql/settings.ts';
+
+/** After the erasure; what may still come is a chunk under way (minutes), or a process that was stopped meanwhile. */
+const SWEEPS = `(array['5 s', '3 min', '15 min', '1 h']::interval[])`;
+
+const PAGE = 10_000;
+
+export function createErasureStore(pool: pg.Pool): ErasureStore {
+  return {
+    setTombstone: (userId) => transaction(pool, (db) => setTombstone(db, userId)),
+    readmit: (userId) => transaction(pool, (db) => readmit(db, userId)),
+    async deleteRows(numbers) {
+      return {
+        events: await clearEvents(pool, numbers),
+        overlayEntries: await deleteOverlay(pool, numbers),
+        runFailures: await deleteFailures(pool, numbers),
+        outcomes: await clearOutcomes(pool, numbers),
+        exposures: (await deleteOverrides(pool, numbers)) + (await deleteExposures(pool, numbers)),
+        keptExplanations: await deleteKeptExplanations(pool, numbers),
+        predictions: await deletePredictionsOf(pool, numbers),
+      };
+    },
+    places: () => findPlaces(pool),
+    count: () => countErasures(pool),
+    due: (limit) => findDue(pool, limit),
+    sweepAgain: (above) => sweepAgain(pool, above),
+    swept: (sweeps) => countSweeps(pool, sweeps),
+  };
+}
+
+interface Context extends Record<string, unknown> {
+  readonly version: number;
+  readonly deletedVersion: number;
+  readonly contextValues: number;
+}
+
+/** Locked until the transaction ends. */
+async function lockContext(db: Db, userId: string): Promise<Context | undefined> {
+  const [context] = await query<Context>(db, {
+    text: `select version, deleted_version as "deletedVersion",
+        (select count(*) from jsonb_object_keys(features)) as "contextValues"
+      from tandem.user_contexts where user_id = $1 for update`,
+    values: [userId],
+  });
+  return context;
+}
+
+/**
+ * The user before the count, which all erasures meet in: it is locked for as short as can be. Whoever adopts new rules for
+ * events takes them the other way round; the event rules' lock, which it needs in between, keeps it apart.
+ */
+async function setTombstone(db: Db, userId: string): Promise<{ tombstone: Tombstone; contextValues: number }> {
+  await shareEventRules(db);
+  await query(db, {
+    text: 'insert into tandem.user_contexts (user_id) values ($1) on conflict do nothing',
+    values: [userId],
+  });
+  const context = await lockContext(db, userId);
+  if (!context) throw new Error('the context of a user who is being erased is gone');
+  const wasErased = isErased(context);
+  if (!wasErased) await raiseTombstone(db, userId);
+  const [tombstone] = await query<Tombstone & Record<string, unknown>>(db, {
+    text: `select user_id as "userId", tandem.current_history() as history, number, deleted_version as version,
+        erased_at as "erasedAt"
+      from tandem.erasures where user_id = $1`,
+    values: [userId],
+  });
+  if (!tombstone) throw new Error('an erased user has no erasure');
+  return { tombstone, contextValues: wasErased ? 0 : context.contextValues };
+}
+
+async function raiseTombstone(db: Db, userId: string): Promise<void> {
+  await query(db, {
+    text: `with erased as (
+        update tandem.user_contexts set version = version + 1, deleted_version = version + 1, features = '{}',
+          touched = '{}', updated_at = clock_timestamp()
+        where user_id = $1 returning version
+      ), announced as (
+        insert into tandem.outbox (user_id, context_version) select $1, version from erased
+      ), counted as (
+        update tandem.settings set erasures = erasures + 1 returning erasures
+      )
+      insert into tandem.erasures (number, user_id, deleted_version, sweep_at)
+      select counted.erasures, $1, erased.version, clock_timestamp() + ${SWEEPS}[1] from erased, counted
+      on conflict (user_id) do update set number = excluded.number, deleted_version = excluded.deleted_version,
+        erased_at = excluded.erased_at, sweeps = 0, sweep_at = excluded.sweep_at`,
+    values: [userId],
+  });
+}
+
+async function readmit(db: Db, userId: string): Promise<Readmission> {
+  const context = await lockContext(db, userId);
+  const wasErased = context !== undefined && isErased(context);
+  const [row] = await query<{ history: string; version: number }>(db, {
+    text: wasErased
+      ? `update tandem.user_contexts set version = version + 1, updated_at = clock_timestamp() where user_id = $1
+          returning tandem.current_history() as history, version`
+      : 'select tandem.current_history() as history, $2::bigint as version where $1::text is not null',
+    values: wasErased ? [userId] : [userId, context?.version ?? 0],
+  });
+  if (!row) throw new Error('Postgres told no history');
+  return { userId, ...row, wasErased };
+}
+
+/**
+ * By the versions that the events produced: a clock may have been set back. Their ids stay for as long as all do, so that a
+ * late duplicate is known as one; an event whose id has gone is from before all that a tombstone is swept for.
+ */
+async function clearEvents(db: Db, numbers: readonly number[]): Promise<number> {
+  return change(db, numbers, {
+    text: `update tandem.events e set data = null from tandem.erasures t
+      where t.number = any($1::bigint[]) and e.user_id collate "C" = t.user_id and e.data is not null
+        and not exists (select from tandem.event_ids k
+          where k.source = e.source collate "C" and k.id = e.id collate "C" and k.context_version > t.deleted_version)`,
+  });
+}
+
+async function deleteOverlay(db: Db, numbers: readonly number[]): Promise<number> {
+  return change(db, numbers, {
+    text: `delete from tandem.overlay o using tandem.erasures t, tandem.model_versions v
+      where t.number = any($1::bigint[]) and o.predictor = v.predictor and o.model_version_id = v.id
+        and o.user_id = t.user_id and o.context_version <= t.deleted_version`,
+  });
+}
+
+async function deleteFailures(db: Db, numbers: readonly number[]): Promise<number> {
+  return change(db, numbers, {
+    text: `delete from tandem.run_failures f using tandem.erasures t
+      where t.number = any($1::bigint[]) and f.user_id collate "C" = t.user_id
+        and exists (select from tandem.runs r where r.id = f.run_id and r.created_at <= t.erased_at)`,
+  });
+}
+
+/** Their ids stay, so that a late duplicate is known as one. */
+async function clearOutcomes(db: Db, numbers: readonly number[]): Promise<number> {
+  return change(db, numbers, {
+    text: `update tandem.outcomes o set user_id = null, name = null, value = null, time = null from tandem.erasures t
+      where t.number = any($1::bigint[]) and o.user_id = t.user_id and o.context_version <= t.deleted_version`,
+  });
+}
+
+/**
+ * By the primary key, step by step: users are known to few rollouts, and an index by user would serve nothing else. Also
+ * steps that a restore has undone. The fence keeps the planner, which takes a rollout to have a thousand steps, from reading
+ * all exposures instead.
+ */
+async function deleteExposures(db: Db, numbers: readonly number[]): Promise<number> {
+  return change(db, numbers, {
+    text: `delete from tandem.exposures where ctid = any (array(
+      select e.ctid from tandem.erasures t cross join tandem.rollouts r
+      cross join generate_series(0, greatest(r.step, jsonb_array_length(r.plan -> 'steps'))) s
+      cross join lateral (
+        select x.ctid from tandem.exposures x
+        where x.rollout_id = r.id and x.step = s and x.user_id = t.user_id and x.context_version <= t.deleted_version
+        offset 0) e
+      where t.number = any($1::bigint[])))`,
+  });
+}
+
+/** Users who were put into an arm by hand; the assignments are locked first, as by whoever puts them there. */
+async function deleteOverrides(pool: pg.Pool, numbers: readonly number[]): Promise<number> {
+  const erased = 'tandem.erasures t where t.number = any($1::bigint[]) and o.user_id = t.user_id';
+  const found = await query(pool, { text: `select from tandem.arm_overrides o, ${erased} limit 1`, values: [numbers] });
+  if (found.length === 0) return 0;
+  return transaction(pool, async (db) => {
+    await lockAssignments(db);
+    return change(db, numbers, { text: `delete from tandem.arm_overrides o using ${erased}` });
+  });
+}
+
+/**
+ * A context version above the tombstone's means that the user was readmitted. The latest first, so that a new erasure does not
+ * wait behind repeated ones.
+ */
+async function findDue(db: Db, limit: number): Promise<readonly DueSweep[]> {
+  return query<DueSweep & Record<string, unknown>>(db, {
+    text: `select t.number, t.user_id as "userId", t.sweeps, c.version > t.deleted_version as "isReadmitted"
+      from tandem.erasures t join tandem.user_contexts c on c.user_id = t.user_id
+      where t.sweep_at <= clock_timestamp() order by t.sweep_at desc limit $1`,
+    values: [limit],
+  });
+}
+
+/** Makes ended sweeps due again, a page for each statement: one statement for a million erasures would exceed its time limit. */
+async function sweepAgain(db: Db, above: number): Promise<void> {
+  for (let last: number | undefined = above; last !== undefined; ) {
+    const [page]: { readonly last: number | null }[] = await query<{ last: number | null }>(db, {
+      text: `with ended as (
+          select number from tandem.erasures where number > $1 and sweep_at is null order by number limit ${PAGE}
+        ), begun as (
+          update tandem.erasures t set sweep_at = clock_timestamp() + ${SWEEPS}[1] from ended
+          where t.number = ended.number returning t.number
+        ) select max(number) as last from begun`,
+      values: [last],
+    });
+    last = page?.last ?? undefined;
+  }
+}
+
+/** By compare-and-set: of two workers that made the same sweep one counts it, else the last one would be left out. */
+async function countSweeps(db: Db, sweeps: readonly DueSweep[]): Promise<void> {
+  await query(db, {
+    text: `update tandem.erasures t set sweeps = t.sweeps + 1, sweep_at = t.erased_at + ${SWEEPS}[t.sweeps + 2]
+      from unnest($1::bigint[], $2::int[]) as made(number, sweeps)
+      where t.number = made.number and t.sweeps = made.sweeps`,
+    values: [sweeps.map((one) => one.number), sweeps.map((one) => one.sweeps)],
+  });
+}
+
+async function change(db: Db, numbers: readonly number[], { text }: { readonly text: string }): Promise<number> {
+  return (await execute(db, { text, values: [numbers] })).rowCount ?? 0;
+}
+
+/** Also predictors that are not served: their entries are kept for a while. */
+async function findPlaces(db: Db): Promise<OnlinePlaces> {
+  const [places] = await query<{ predictors: string[]; generations: OnlinePlaces['generations'] }>(db, {
+    text: `select array(select name from tandem.predictors) as predictors,
+      (select coalesce(json_agg(json_build_object('id', id, 'buckets', buckets)), '[]')
+        from tandem.generations where state <> 'dropped') as generations`,
+  });
+  return places ?? { predictors: [], generations: [] };
+}
+
+async function countErasures(db: Db): Promise<ErasureCount> {
+  const [row] = await query<ErasureCount & Record<string, unknown>>(db, {
+    text: 'select tandem.current_history() as history, erasures as count from tandem.settings',
+  });
+  if (!row) throw new Error('tandem.settings has lost its row');
+  return row;
+}

@@ -1,0 +1,175 @@
+/**
+ * Scores users so that a poison user fails alone: where a batch is refused, or the process that ran it died, its halves
+ * are scored apart, until the one row that does it stands by itself. Costs about 2·log2(rows) runs for one poison user.
+ *
+ * Where rows hang rather than fail, each failing part of a batch costs its run's limit. So the parts have far less time
+ * than the whole, and after two minutes of failures none is cut any further. The parts left then are fewer than the
+ * failures so far and are tried once each: a chunk of 5,000 users full of hanging ones takes about five minutes of runs.
+ */
+import { isTandemError } from '@tandem/freshness/errors';
+import { type EncodedBatch, encodeBatch } from '@tandem/freshness/outputs';
+import { type Attempted, type Failures, halveFailing, partsOf } from './halve-failing.ts';
+import { RowsRefused, type ScoreRequest, type ScoreResult, type Scorer, ScoringCrash } from './scoring.ts';
+
+/** Rows of the batch that were scored together; those that got no outputs are among the faults. */
+export interface ScoredPart {
+  readonly rows: readonly number[];
+  readonly encoded: EncodedBatch;
+}
+
+export interface IsolatedScores {
+  /** In the order in which they were scored. */
+  readonly parts: readonly ScoredPart[];
+  /** The same by row: row of the batch → its outputs in the layout of outputs.ts. For few rows: each gets a buffer. */
+  readonly outputs: ReadonlyMap<number, Buffer>;
+  /** Row of the batch → why it has none. */
+  readonly faults: ReadonlyMap<number, string>;
+  /** Those of `faults` whose features no input of the model can hold: row of the batch → their names. */
+  readonly unusable: ReadonlyMap<number, readonly string[]>;
+  /** Those of `faults` for which the model gave no usable output, such as NaN. Run again, it gives the same. */
+  readonly withoutOutput: ReadonlySet<number>;
+  /** Those of `faults` that only found no room to wait in. Never of a batch: that is refused whole, and comes again. */
+  readonly overloaded: ReadonlySet<number>;
+  /** Those of `faults` that were not scored for want of time. Of live requests alone. */
+  readonly late: ReadonlySet<number>;
+}
+
+export interface IsolationOptions {
+  /** Told after each part, scored or failed. What it throws ends the work. */
+  onPart?(): void;
+  /** After this many failures a part that fails is given up whole: a model must not be tried row by row for ever. */
+  readonly budget?: number;
+  /** Milliseconds that only ever rise; for tests. */
+  now?(): number;
+}
+
+/** After this many failures without a single row scored, the model itself is to blame: no more is tried. */
+const FAILURES_OF_A_BROKEN_MODEL = 128;
+/** Failures for each row: enough to find one poison user in a hundred, and no day is spent on a chunk full of them. */
+const FAILURES_A_ROW = 1 / 8;
+/** Of a batch, what failing parts may take together; as the budget, but in time. CPU time where that ended a part. */
+const FAILING_MS = 120_000;
+/** How long the run of a part of a batch may take: a healthy one of 1,024 rows takes milliseconds. */
+const PART_BASE_MS = 1_000;
+const PART_MS_PER_ROW = 2;
+
+type Rows = readonly number[];
+
+/**
+ * A batch has `timeoutMs` for each part that it is cut into; a live request has it in all, since its readers leave then.
+ * Rejects as the scorer does where the reason lies in no row (overload, deadline).
+ */
+export async function scoreIsolating(
+  scorer: Scorer,
+  request: ScoreRequest,
+  { onPart = () => {}, budget = budgetOf(request), now = () => performance.now() }: IsolationOptions = {},
+): Promise<IsolatedScores> {
+  const scored: ScoredPart[] = [];
+  const faults = new Map<number, string>();
+  const apart = nobodyApart();
+  const deadline = now() + request.timeoutMs;
+
+  /** Scores a part; gives the parts to try instead, where some of its rows are refused. */
+  async function score(rows: Rows, failed: Failures): Promise<Attempted<number>> {
+    const isLate = request.priority === 'live' && failed.count > 0;
+    const timeoutMs = isLate ? deadline - now() : request.timeoutMs;
+    if (timeoutMs <= 0) return leave(rows);
+    try {
+      const part = { ...request, ...(failed.count > 0 ? runLimit(request, rows) : {}), rows, timeoutMs };
+      take(rows, await scorer.score(part));
+      return 'done';
+    } catch (error) {
+      if (isRefusalOfSome(error, request)) return { instead: withoutRefused(rows, error) };
+      // What was scored before the deadline is still of use to the next reader.
+      if (isLate && isTandemError(error, 'live_timeout')) return leave(rows);
+      if (!isOfTheRows(error)) throw error;
+      return { failed: error.message, ms: costOf(error) };
+    }
+  }
+
+  function leave(rows: Rows): 'done' {
+    for (const row of rows) apart.late.add(row);
+    giveUp(rows, OUT_OF_TIME);
+    return 'done';
+  }
+
+  function giveUp(rows: Rows, why: string): void {
+    for (const row of rows) faults.set(row, why);
+  }
+
+  function take(rows: Rows, { tensors }: ScoreResult): void {
+    const encoded = encodeBatch(request.version.outputs, tensors, rows.length);
+    for (const [i, fault] of encoded.faults) {
+      faults.set(rows[i] as number, fault);
+      apart.withoutOutput.add(rows[i] as number);
+    }
+    if (encoded.faults.size < rows.length) scored.push({ rows, encoded });
+  }
+
+  function withoutRefused(rows: Rows, { code, rows: refused, unusable: features }: RowsRefused): readonly Rows[] {
+    for (const [row, why] of refused) {
+      faults.set(row, why);
+      if (code === 'overloaded') apart.overloaded.add(row);
+      else apart.unusable.set(row, features.get(row) ?? []);
+    }
+    return partsOf(rows.filter((row) => !refused.has(row)));
+  }
+
+  const limits = { budget, failingMs: FAILING_MS, brokenAfter: FAILURES_OF_A_BROKEN_MODEL, culprit: 'the model' };
+  const hasSuccess = () => scored.length > 0;
+  await halveFailing(partsOf(request.rows), { attempt: score, giveUp, hasSuccess, onPart, now }, limits);
+  return {
+    parts: scored,
+    get outputs() {
+      return byRow(scored);
+    },
+    faults,
+    ...apart,
+  };
+}
+
+/** Those whose failure is no crash and no refusal of the model. */
+function nobodyApart() {
+  return {
+    unusable: new Map<number, readonly string[]>(),
+    withoutOutput: new Set<number>(),
+    overloaded: new Set<number>(),
+    late: new Set<number>(),
+  };
+}
+
+function byRow(parts: readonly ScoredPart[]): Map<number, Buffer> {
+  const outputs = new Map<number, Buffer>();
+  for (const { rows, encoded } of parts) {
+    const { bytes, offsets, faults } = encoded;
+    rows.forEach((row, i) => {
+      if (!faults.has(i)) outputs.set(row, bytes.subarray(offsets[i], offsets[i + 1]));
+    });
+  }
+  return outputs;
+}
+
+const OUT_OF_TIME = 'no time was left to score this user apart from those whom the model fails of';
+
+function budgetOf({ rows }: ScoreRequest): number {
+  return Math.max(FAILURES_OF_A_BROKEN_MODEL, rows.length * FAILURES_A_ROW);
+}
+
+/** The whole is no suspect, and may wait for a slow model; a live request's own deadline is shorter than any limit. */
+function runLimit({ priority }: ScoreRequest, rows: Rows): Pick<ScoreRequest, 'runTimeoutMs'> {
+  return priority === 'live' ? {} : { runTimeoutMs: PART_BASE_MS + PART_MS_PER_ROW * rows.length };
+}
+
+/** A batch without room is refused whole: its chunk is given back, and no user of it is called a failure. */
+function isRefusalOfSome(error: unknown, { priority }: ScoreRequest): error is RowsRefused {
+  return error instanceof RowsRefused && error.rows.size > 0 && !(priority === 'batch' && error.code === 'overloaded');
+}
+
+/** On a busy machine far less than the time that passed: innocent users must not be given up for that. */
+function costOf(error: Error): number | undefined {
+  return error instanceof ScoringCrash ? error.cpuMs : undefined;
+}
+
+function isOfTheRows(error: unknown): error is Error {
+  return error instanceof ScoringCrash || isTandemError(error, 'live_failed', 'model_refused');
+}

@@ -1,0 +1,163 @@
+/** Mutants of `libs/prediction`: what a stored prediction is worth, certificates, reads, live flights, arms, erasure. */
+import type { Mutant } from './mutant.ts';
+
+const area = 'freshness';
+
+const CONTROLS: readonly Mutant[] = [
+  {
+    name: 'overlay-of-any-history',
+    what: 'control Q1: an overlay entry fits whatever history of the database its version was counted in',
+    area,
+    isControl: true,
+    patches: [
+      {
+        file: 'libs/freshness/judge.ts',
+        find: 'return candidate.history === history && candidate.overlayFloor === assignment.overlayFloor;',
+        replace: "return history !== '' && candidate.overlayFloor === assignment.overlayFloor;",
+      },
+    ],
+    caughtBy: ['libs/freshness/judge.test.ts'],
+  },
+  {
+    name: 'tombstone-ignored',
+    what: 'control E2: once a user is readmitted, predictions from before the erasure count again',
+    area,
+    isControl: true,
+    patches: [
+      {
+        file: 'libs/freshness/judge.ts',
+        find: "  if (user.deletedVersion > 0 && candidate.contextVersion <= user.deletedVersion) return 'blocked';\n",
+        replace: '',
+      },
+    ],
+    caughtBy: ['libs/freshness/judge.test.ts'],
+  },
+  {
+    name: 'certificate-from-before',
+    what: 'control N9: a read joins a certificate statement that was sent before the read arrived',
+    area,
+    isControl: true,
+    patches: [
+      {
+        file: 'libs/freshness/statement-batcher.ts',
+        find: '    return new Promise<A>((resolve, reject) => {\n',
+        replace: `    return new Promise<A>((resolve, reject) => {
+      const [sent] = underWay;
+      if (sent) {
+        (sent as Waiting<Q, A>[]).push({ question, resolve, reject, deadline: deadlines?.next() ?? 0 });
+        return;
+      }
+`,
+      },
+    ],
+    caughtBy: ['libs/freshness/statement-batcher.test.ts'],
+  },
+  {
+    name: 'landed-result-of-any-label',
+    what: "control M10: a reader takes a landed inference though its label is below the reader's own version",
+    area,
+    isControl: true,
+    patches: [
+      {
+        file: 'libs/prediction/live/live-flights.ts',
+        find: "return outcome.kind === 'predicted' && reader !== undefined && outcome.contextVersion >= reader.minVersion;",
+        replace: "return outcome.kind === 'predicted' && reader !== undefined;",
+      },
+    ],
+    caughtBy: ['libs/prediction/live/live-flights.test.ts'],
+  },
+  {
+    name: 'server-seen-after-certificate',
+    what: 'control M11: which Redis server vouches for unverified answers is seen once the certificate has come, not before',
+    area,
+    isControl: true,
+    patches: [
+      { file: 'libs/freshness/reader.ts', find: '    const server = online.serverId();\n', replace: '' },
+      {
+        file: 'libs/freshness/reader.ts',
+        find: 'unverified.notice(certificate, server);',
+        replace: 'unverified.notice(certificate, online.serverId());',
+      },
+    ],
+    caughtBy: ['libs/freshness/read-unverified.integration.test.ts'],
+  },
+];
+
+const MISTAKES: readonly Mutant[] = [
+  {
+    name: 'rollback-restarts-overlay',
+    what: "a rollback restarts the expiry of overlay entries, not only of its generation's predictions",
+    area,
+    isControl: false,
+    patches: [
+      {
+        file: 'libs/freshness/judge.ts',
+        find: "const restart = candidate.layer === 'generation' ? assignment.expiresFrom : null;",
+        replace: 'const restart = assignment.expiresFrom;',
+      },
+    ],
+    caughtBy: ['libs/freshness/judge.test.ts'],
+  },
+  {
+    name: 'max-stale-in-milliseconds',
+    what: 'max-stale is compared in milliseconds, though callers send seconds',
+    area,
+    isControl: false,
+    patches: [
+      {
+        file: 'libs/freshness/judge.ts',
+        find: 'if (staleMs > options.maxStale * 1000) return undefined;',
+        replace: 'if (staleMs > options.maxStale) return undefined;',
+      },
+    ],
+    caughtBy: ['libs/freshness/answer.test.ts'],
+  },
+  {
+    name: 'default-despite-token',
+    what: 'a caller who demands a context gets the declared default where live inference fails',
+    area,
+    isControl: false,
+    patches: [
+      {
+        file: 'libs/freshness/ladder.ts',
+        find: "(onLiveFailure === 'error' || read.options.minContext ? undefined",
+        replace: "(onLiveFailure === 'error' ? undefined",
+      },
+    ],
+    caughtBy: ['libs/freshness/ladder.test.ts'],
+  },
+  {
+    name: 'count-restored-before-sweeps',
+    what: 'the count of erasures is restored before the deletes that it vouches for are due again',
+    area,
+    isControl: false,
+    patches: [
+      {
+        file: 'libs/prediction/erasure/keep-erased.ts',
+        find: `    await store.sweepAgain(counted);
+    await online.restore(() => store.count());
+`,
+        replace: `    await online.restore(() => store.count());
+    await store.sweepAgain(counted);
+`,
+      },
+    ],
+    caughtBy: ['libs/prediction/erasure/keep-erased.test.ts'],
+  },
+  {
+    name: 'single-read-always-stable',
+    what: "a read of one user is served from the stable arm, whatever the user's arm",
+    area,
+    isControl: false,
+    patches: [
+      {
+        file: 'libs/freshness/arm-groups.ts',
+        find: 'if (assignments.rollout === null) return',
+        replace: 'if (assignments.rollout === null || userIds.length === 1) return',
+      },
+    ],
+    caughtBy: ['libs/freshness/read-arms.integration.test.ts'],
+  },
+];
+
+export const freshnessMutants: readonly Mutant[] = [...CONTROLS, ...MISTAKES];

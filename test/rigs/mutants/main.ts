@@ -1,0 +1,88 @@
+/**
+ * `npm run test:mutants [-- names…]`: plants each mutant in a copy of the tree, runs the test files that must catch it, and
+ * prints `caught` or `SURVIVED`. Before, the same files must pass on the unchanged copy, and the mutants must compile.
+ *
+ * Exit code 0 if every mutant is caught, 1 if one survives, 2 if nothing can be said: a wrong name, tests that fail without
+ * a mutant, a mutant that does not compile. Logs go to `.tandem/mutants/logs`; everything else is removed.
+ */
+import { mkdirSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Mutant } from './mutant.ts';
+import { findMutants } from './mutants.ts';
+import { createScratchTree, type ScratchTree } from './scratch-tree.ts';
+import { provideServers } from './servers.ts';
+import { type RunOptions, runCompiler, runTests } from './test-run.ts';
+
+const checkout = resolve(import.meta.dirname, '../../..');
+const folder = join(checkout, '.tandem/mutants');
+const logs = join(folder, 'logs');
+const logOf = (name: string) => join(logs, `${name}.log`);
+
+/** Of one mutant. The slowest takes 16 s on a machine with two processors and nothing else to do. */
+const MUTANT_LIMIT_MS = 180_000;
+/** Of all test files without a mutant, and of the compiler. */
+const UNCHANGED_LIMIT_MS = 600_000;
+
+const say = (line: string) => void process.stdout.write(`${line}\n`);
+
+type Where = Pick<RunOptions, 'root' | 'variables' | 'stopped'>;
+
+/** Throws if the tests fail without a mutant, or the mutants together are no code that compiles. */
+async function checkUnchanged(chosen: readonly Mutant[], tree: ScratchTree, where: Where): Promise<void> {
+  const files = [...new Set(chosen.flatMap((mutant) => mutant.caughtBy))];
+  const limitMs = UNCHANGED_LIMIT_MS;
+  const tests = await runTests(files, { ...where, log: logOf('unchanged'), limitMs });
+  if (!tests.passed) throw new Error(`the tests fail without a mutant: see ${logOf('unchanged')}`);
+  say(`unchanged: ${files.length} test files pass (${tests.seconds.toFixed(1)} s)`);
+  const restore = tree.plant(chosen);
+  const types = await runCompiler({ ...where, log: logOf('types'), limitMs }).finally(restore);
+  if (!types.passed) throw new Error(`the mutants do not compile: see ${logOf('types')}`);
+  say(`types: all mutants together compile (${types.seconds.toFixed(1)} s)`);
+}
+
+/** Returns whether every test file of the mutant failed under it. */
+async function isCaught(mutant: Mutant, tree: ScratchTree, where: Where): Promise<boolean> {
+  const { name, caughtBy } = mutant;
+  const restore = tree.plant([mutant]);
+  const options = { ...where, log: logOf(name), limitMs: MUTANT_LIMIT_MS };
+  const { failedFiles, timedOut, seconds } = await runTests(caughtBy, options).finally(restore);
+  const caught = caughtBy.every((file) => failedFiles.has(file));
+  const why = timedOut ? `: no result within ${MUTANT_LIMIT_MS / 1000} s` : '';
+  say(
+    `${caught ? 'caught  ' : 'SURVIVED'} ${name} (${seconds.toFixed(1)} s)${caught ? '' : `${why}: see ${logOf(name)}`}`,
+  );
+  return caught;
+}
+
+async function main(names: readonly string[], stopped: AbortSignal): Promise<number> {
+  const chosen = findMutants(names);
+  rmSync(logs, { recursive: true, force: true });
+  mkdirSync(logs, { recursive: true });
+  const tree = createScratchTree(checkout, join(folder, `copy-${process.pid}`));
+  try {
+    const servers = await provideServers(process.env);
+    try {
+      const where = { root: tree.root, variables: servers.variables, stopped };
+      await checkUnchanged(chosen, tree, where);
+      let caught = 0;
+      for (const mutant of chosen) if (await isCaught(mutant, tree, where)) caught++;
+      say(`${caught} caught, ${chosen.length - caught} survived`);
+      return caught === chosen.length ? 0 : 1;
+    } finally {
+      await servers.stop();
+    }
+  } finally {
+    tree.remove();
+  }
+}
+
+const stopping = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => stopping.abort(new Error(`stopped by ${signal}`)));
+}
+try {
+  process.exitCode = await main(process.argv.slice(2), stopping.signal);
+} catch (error) {
+  process.stderr.write(`mutants: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 2;
+}

@@ -1,0 +1,19 @@
+/** All mutants, and the choice among them. */
+import { freshnessMutants } from './freshness.ts';
+import type { Mutant } from './mutant.ts';
+import { routeMutants } from './routes.ts';
+import { storeMutants } from './stores.ts';
+
+export const mutants: readonly Mutant[] = [...freshnessMutants, ...storeMutants, ...routeMutants];
+
+/** Returns the named mutants, all if no name is given. Throws if a name is unknown. */
+export function findMutants(names: readonly string[]): readonly Mutant[] {
+  if (names.length === 0) return mutants;
+  return names.map((name) => {
+    const found = mutants.find((mutant) => mutant.name === name);
+    if (found) return found;
+    throw new Error(
+      `there is no mutant ${JSON.stringify(name)}; there are ${mutants.map((one) => one.name).join(', ')}`,
+    );
+  });
+}

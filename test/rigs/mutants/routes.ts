@@ -1,0 +1,150 @@
+/** Mutants of `apps/api` and of the key ring: authorisation, status codes, headers, bounds, pages, arguments. */
+import type { Mutant } from './mutant.ts';
+
+const area = 'routes';
+
+const HTTP: readonly Mutant[] = [
+  {
+    name: 'etag-without-context',
+    what: 'control N12: an entity tag leaves out the context version that the answer tells',
+    area,
+    isControl: true,
+    patches: [
+      {
+        file: 'apps/api/routes/predictions/render-answer.ts',
+        find: '    answer.contextVersion,\n',
+        replace: '',
+      },
+    ],
+    caughtBy: ['apps/api/routes/predictions/read-one-directly.integration.test.ts'],
+  },
+  {
+    name: 'not-cached-503',
+    what: 'only-if-cached without a stored prediction is answered 503, not 504',
+    area,
+    isControl: false,
+    patches: [{ file: 'apps/api/http/problem.ts', find: 'not_cached: kind(504,', replace: 'not_cached: kind(503,' }],
+    caughtBy: ['apps/api/http/serve-endpoint.test.ts'],
+  },
+  {
+    name: 'prediction-in-shared-caches',
+    what: "a user's prediction lacks `private`, so that shared caches may keep it",
+    area,
+    isControl: false,
+    patches: [
+      {
+        file: 'apps/api/routes/predictions/read-one.ts',
+        find: "'cache-control': 'private, no-cache',",
+        replace: "'cache-control': 'no-cache',",
+      },
+    ],
+    caughtBy: ['apps/api/routes/predictions/read-one.integration.test.ts'],
+  },
+  {
+    name: 'body-bounded-by-piece',
+    what: 'each piece of a body is held to the limit, and the whole is not',
+    area,
+    isControl: false,
+    patches: [
+      { file: 'apps/api/http/read-body.ts', find: '  let size = 0;\n', replace: '' },
+      {
+        file: 'apps/api/http/read-body.ts',
+        find: '    size += chunk.length;\n    if (size > MAX_BODY_BYTES) throw tooLarge();\n',
+        replace: '    if (chunk.length > MAX_BODY_BYTES) throw tooLarge();\n',
+      },
+    ],
+    caughtBy: ['apps/api/http/read-body.test.ts'],
+  },
+  {
+    name: 'next-page-of-nothing',
+    what: 'a last page that is full names a next page, which is empty: wrong boundary',
+    area,
+    isControl: false,
+    patches: [
+      {
+        file: 'apps/api/http/page-query.ts',
+        find: 'next: found.length > limit && last !== undefined',
+        replace: 'next: found.length >= limit && last !== undefined',
+      },
+    ],
+    caughtBy: ['apps/api/http/page-query.test.ts'],
+  },
+];
+
+const KEYS: readonly Mutant[] = [
+  {
+    name: 'keys-required-where-local',
+    what: 'by default API keys are required on loopback and nowhere else: inverted condition',
+    area,
+    isControl: false,
+    patches: [
+      {
+        file: 'apps/api/keys/choose-mode.ts',
+        find: "(mode === 'auto' && !isLocal)",
+        replace: "(mode === 'auto' && isLocal)",
+      },
+    ],
+    caughtBy: ['apps/api/keys/choose-mode.test.ts'],
+  },
+  {
+    name: 'key-outlives-expiry',
+    what: 'an API key is still accepted at the moment of its expiry: off by one',
+    area,
+    isControl: false,
+    patches: [
+      {
+        file: 'libs/prediction/keys/key-ring.ts',
+        find: "if (key.expiresAt <= now) return 'expired';",
+        replace: "if (key.expiresAt < now) return 'expired';",
+      },
+    ],
+    caughtBy: ['libs/prediction/keys/key-ring.test.ts'],
+  },
+  {
+    name: 'audit-for-readers',
+    what: 'the audit needs the scope models:read alone',
+    area,
+    isControl: false,
+    patches: [
+      {
+        file: 'apps/api/routes/audit/list.ts',
+        find: "scope: 'rollouts:admin',",
+        replace: "scope: 'models:read',",
+      },
+    ],
+    caughtBy: ['apps/api/routes/audit/list.integration.test.ts'],
+  },
+];
+
+const HANDLERS: readonly Mutant[] = [
+  {
+    name: 'promote-swapped',
+    what: "a promotion takes the arm's name for the rollout's id: swapped arguments",
+    area,
+    isControl: false,
+    patches: [
+      {
+        file: 'apps/api/routes/rollouts/move.ts',
+        find: 'rollouts.promote(id, variant, change)',
+        replace: 'rollouts.promote(variant, id, change)',
+      },
+    ],
+    caughtBy: ['apps/api/routes/rollouts/move.integration.test.ts'],
+  },
+  {
+    name: 'erasure-path-logged',
+    what: 'a refused erasure leaves the path in the log, which names the user',
+    area,
+    isControl: false,
+    patches: [
+      {
+        file: 'apps/api/http/serve-endpoint.ts',
+        find: "const isPathLogged = scope !== 'users:erase';",
+        replace: "const isPathLogged = method !== 'delete';",
+      },
+    ],
+    caughtBy: ['apps/api/http/serve-endpoint.test.ts'],
+  },
+];
+
+export const routeMutants: readonly Mutant[] = [...HTTP, ...KEYS, ...HANDLERS];
