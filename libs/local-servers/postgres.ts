@@ -24,7 +24,7 @@ export interface PostgresOptions {
   readonly port?: number;
   /** The folder of `postgres` and `initdb`; left out: the programs that npm installed. */
   readonly binDir?: string | undefined;
-  /** Default: true. False for data that nobody needs after a crash of the machine: databases are created and dropped several times as fast. */
+  /** Default: true. False for data of tests: they may be lost with the machine, and databases are created 4 times as fast. */
   readonly isDurable?: boolean;
   /** Of the server's process, beside its own. */
   readonly environment?: Readonly<Record<string, string>>;
