@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -45,12 +45,26 @@ describe('an inference process', () => {
     expect(
       environment
         .map((entry) => entry.split('=')[0])
-        .filter((name) => !SHELL_NAMES.has(name ?? ''))
+        .filter((name) => !SHELL_NAMES.has(name ?? '') && !SHARED_NAMES.has(name ?? ''))
         .sort(),
-    ).toEqual(['NODE_CHANNEL_FD', 'NODE_CHANNEL_SERIALIZATION_MODE', 'NODE_COMPILE_CACHE']);
+    ).toEqual(['NODE_CHANNEL_FD', 'NODE_CHANNEL_SERIALIZATION_MODE']);
     child.kill('the test is over');
     await child.ended;
     vi.unstubAllEnvs();
+  });
+
+  it('keeps compiled code where its parent does, so that the next one starts with less work', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tandem-compiled-'));
+    vi.stubEnv('NODE_COMPILE_CACHE', folder);
+    const child = start();
+    await child.ready;
+    const files = () => readdirSync(folder, { recursive: true }).length;
+    // The main thread's modules, of which there are more than of the watchdog's.
+    await vi.waitFor(() => expect(files()).toBeGreaterThan(10), { timeout: 20_000, interval: 20 });
+    child.kill('the test is over');
+    await child.ended;
+    vi.unstubAllEnvs();
+    rmSync(folder, { recursive: true, force: true });
   });
 
   it.runIf(process.platform === 'linux')('lets its parent go first where both want the processor', async () => {
@@ -140,7 +154,9 @@ describe('the event loop of the parent', () => {
 });
 
 /** Names that a shell sets for itself. */
-const SHELL_NAMES = new Set(['PWD', 'OLDPWD', 'SHLVL', '_', 'LD_LIBRARY_PATH']);
+const SHELL_NAMES = new Set(['PWD', 'OLDPWD', 'SHLVL', '_']);
+/** Settings that a child takes over from its parent. */
+const SHARED_NAMES = new Set(['LD_LIBRARY_PATH', 'NODE_COMPILE_CACHE']);
 
 const file = (session: string) => ({ session, bytes: models.linearModel({ weights: [1, 2, 3] }), sha256: null });
 

@@ -48,9 +48,9 @@ function start(): void {
   watchdog.once('online', () => {
     // From now on the working directory does not exist: nothing can be found in it or left there.
     rmdirSync(process.cwd());
-    // SIGKILL ends it, which would leave the cache unwritten.
-    flushCompileCache();
     say({ kind: 'ready' });
+    // A child ends by SIGKILL, so Node never writes its cache at exit. Writes nothing if the cache is off or up to date.
+    flushCompileCache();
   });
 }
 
