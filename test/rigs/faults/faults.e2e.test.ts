@@ -69,6 +69,6 @@ function shortOf({ events, reads, assignments }: Checker): readonly string[] {
 it('catches a mistake that is planted: predictions stamped when they are completed', async () => {
   const [control] = findControls(['N1']);
   if (control === undefined) throw new Error('the control is gone');
-  const options = { seed: SEED, folder, withinMs: 60_000, soundMs: 0, say: () => {} };
+  const options = { seed: SEED, folder, withinMs: 60_000, soundMs: 0, apis: 1, workers: 1, say: () => {} };
   expect(await tryControl(control, options)).toMatchObject({ caughtBy: 'stale called fresh' });
 });

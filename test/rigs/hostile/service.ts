@@ -57,9 +57,14 @@ export async function startService(stores: Stores, keyType: HostileKey): Promise
     programs.push(api);
     await api.logged('api.started');
     const url = `http://127.0.0.1:${port}`;
+    // A worker lives as long as its runs: afterwards nothing changes but what a request changes.
+    const worker = startProgram('worker', environment);
+    programs.push(worker);
     // Twice: there is a generation to roll back to.
-    await scoreEverybody(url, environment, programs);
-    const runId = await scoreEverybody(url, environment, programs);
+    await scoreEverybody(url);
+    const runId = await scoreEverybody(url);
+    worker.kill('SIGTERM');
+    await worker.ended;
     const contextToken = await sendFirstEvent(url, firstUser(keyType));
     const first = `${url}/v1/predictions/${COUNT}/${encodeURIComponent(firstUser(keyType))}`;
     const etag = (await fetch(first)).headers.get('etag') ?? '';
@@ -83,23 +88,14 @@ function keyedBy(keyType: KeyType): PredictorToAdopt {
   return { ...predictor, definition: { ...predictor.definition, keyType, query: timed } };
 }
 
-/** A worker lives as long as its run: afterwards nothing changes but what a request changes. */
-async function scoreEverybody(
-  url: string,
-  environment: Readonly<Record<string, string>>,
-  programs: Program[],
-): Promise<string> {
+async function scoreEverybody(url: string): Promise<string> {
   const started = await send(`${url}/v1/runs`, 'application/json', { predictor: COUNT, scope: 'all' });
   const { id } = (await started.json()) as { id: string };
-  const worker = startProgram('worker', environment);
-  programs.push(worker);
   await until('everybody is scored', async () => {
     const { state } = (await (await fetch(`${url}/v1/runs/${id}`)).json()) as { state: string };
     if (state === 'failed' || state === 'cancelled') throw new Error(`the run is ${state}`);
     return state === 'done';
   });
-  worker.kill('SIGTERM');
-  await worker.ended;
   return id;
 }
 
