@@ -2,7 +2,6 @@
  * The service under hostile input: the API as a process of its own over the given database and Redis, with one predictor,
  * twenty users, two published generations of them all, and one acknowledged event. The corpus and the fuzz use it alike.
  */
-import { findFreePort } from '@tandem/local-servers/ports';
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
 import { createPool } from '@tandem/offline-store/database';
 import type { KeyType } from '@tandem/prediction/user-id';
@@ -51,24 +50,24 @@ export async function startService(stores: Stores, keyType: HostileKey): Promise
       alter table counts add primary key (user_id);
       analyze counts`);
     await adopt(pool, { actor: 'hostile', predictors: [keyedBy(keyType)] });
-    const port = await findFreePort();
     const environment = { DATABASE_URL: stores.databaseUrl, REDIS_URL: stores.redisUrl, INFERENCE_PROCESSES: '1' };
-    const api = startProgram('api', { ...environment, PORT: String(port) });
+    const api = startProgram('api', { ...environment, PORT: '0' });
     programs.push(api);
-    await api.logged('api.started');
-    const url = `http://127.0.0.1:${port}`;
-    // A worker lives as long as its runs: afterwards nothing changes but what a request changes.
-    const worker = startProgram('worker', environment);
-    programs.push(worker);
-    // Twice: there is a generation to roll back to.
-    await scoreEverybody(url);
-    const runId = await scoreEverybody(url);
-    worker.kill('SIGTERM');
-    await worker.ended;
+    const url = String((await api.logged('api.started')).url);
+    const runId = await scoreTwice(url, environment, programs);
     const contextToken = await sendFirstEvent(url, firstUser(keyType));
     const first = `${url}/v1/predictions/${COUNT}/${encodeURIComponent(firstUser(keyType))}`;
     const etag = (await fetch(first)).headers.get('etag') ?? '';
-    return { url, port, pool, api, runId, contextToken, etag, close: () => close(pool, programs) };
+    return {
+      url,
+      port: Number(new URL(url).port),
+      pool,
+      api,
+      runId,
+      contextToken,
+      etag,
+      close: () => close(pool, programs),
+    };
   } catch (error) {
     await close(pool, programs);
     throw error;
@@ -86,6 +85,21 @@ function keyedBy(keyType: KeyType): PredictorToAdopt {
   // With a time of its row, so that events' values count.
   const timed = { ...query, sql: 'select user_id, load, changes, loaded_at from counts', asOf: 'loaded_at' };
   return { ...predictor, definition: { ...predictor.definition, keyType, query: timed } };
+}
+
+/** There is a generation to roll back to. The worker lives as long as its runs: afterwards nothing changes but what a request changes. */
+async function scoreTwice(
+  url: string,
+  environment: Readonly<Record<string, string>>,
+  programs: Program[],
+): Promise<string> {
+  const worker = startProgram('worker', environment);
+  programs.push(worker);
+  await scoreEverybody(url);
+  const runId = await scoreEverybody(url);
+  worker.kill('SIGTERM');
+  await worker.ended;
+  return runId;
 }
 
 async function scoreEverybody(url: string): Promise<string> {
