@@ -126,11 +126,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
   const scorer = openInference(settings, postgres.registry, opened);
   const { pool, features, registry, keeper } = postgres;
   const memory = createHeldPredictions({ maxBytes: (settings.answerCache?.megabytes ?? 0) * 1e6 });
-  const keys = await openKeys(settings.keys ?? null, {
-    databaseUrl: settings.database.url,
-    log,
-    everyMs: settings.keysEveryMs,
-  });
+  const keys = await openKeys(settings.keys ?? null, settings.database.url, log, settings.keysEveryMs);
   opened.push(() => keys.close());
   const models = openModels(settings, registry);
   opened.push(() => models.close());

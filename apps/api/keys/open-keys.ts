@@ -15,13 +15,6 @@ export interface OpenedKeys {
   close(): Promise<void>;
 }
 
-export interface OpeningKeys {
-  readonly databaseUrl: string;
-  readonly log: Log;
-  /** Milliseconds between two questions for changed keys; a second where it is not said. */
-  readonly everyMs?: number | undefined;
-}
-
 /** How long keys count that Postgres has not confirmed since: an outage of it may be sat out, not a day. */
 export const BELIEVED_MS = 15 * 60_000;
 /** Less than the 5 s within which a revocation counts. */
@@ -29,8 +22,8 @@ const TIMEOUT_MS = 1_000;
 
 const KEYS_OFF: OpenedKeys = Object.freeze({ access: openAccess, parts: [], close: async () => {} });
 
-/** Waits for the first look at the keys, not for its success: a service may start before its database. */
-export async function openKeys(mode: KeyMode, { databaseUrl, log, everyMs }: OpeningKeys): Promise<OpenedKeys> {
+/** Waits for the first look at the keys, not for its success: a service may start before its database. Asks for changed keys each second, or every `everyMs`. */
+export async function openKeys(mode: KeyMode, databaseUrl: string, log: Log, everyMs?: number): Promise<OpenedKeys> {
   if (mode === null) return KEYS_OFF;
   const { pepper } = mode;
   const limits = { statementTimeoutMs: TIMEOUT_MS, lockTimeoutMs: TIMEOUT_MS };
