@@ -73,6 +73,8 @@ export interface ApiSettings {
   readonly servesMetrics: boolean;
   /** API keys; off where it is not said. */
   readonly keys?: KeyMode;
+  /** Milliseconds between two questions for changed keys. */
+  readonly keysEveryMs?: number;
   /** Whether a Host header names this service. */
   readonly isOurHost: HostRule;
   /** What else the service's readiness is made of. */
@@ -123,7 +125,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
   const scorer = openInference(settings, postgres.registry, opened);
   const { pool, features, registry, keeper } = postgres;
   const memory = createPredictionMemory({ maxBytes: (settings.answerCache?.megabytes ?? 0) * 1e6 });
-  const keys = await openKeys(settings.keys ?? null, settings.database.url, log);
+  const keys = await openKeys(settings.keys ?? null, settings.database.url, log, settings.keysEveryMs);
   opened.push(() => keys.close());
   const models = openModels(settings, registry);
   opened.push(() => models.close());

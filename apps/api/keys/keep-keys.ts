@@ -14,7 +14,7 @@ export interface KeyKeeperParts {
   read(knownVersion: string): Promise<KeySnapshot>;
   readonly log: Log;
   /** Milliseconds between two questions. */
-  readonly everyMs?: number;
+  readonly everyMs?: number | undefined;
 }
 
 export interface KeyKeeper {
