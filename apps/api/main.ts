@@ -175,12 +175,12 @@ export function describeStartFailure(error: unknown): readonly string[] {
 
 // What the API alone reads from the environment.
 
-export interface AnswerCacheSection {
+interface AnswerCacheSection {
   /** Memory for predictions that were read lately, in MB of 10^6 bytes. 0: none, each read asks Redis. */
   readonly megabytes: number;
 }
 
 /** `ANSWER_CACHE_MB` (64; 0: off). */
-export const answerCache: Section<AnswerCacheSection> = (read) => ({
+const answerCache: Section<AnswerCacheSection> = (read) => ({
   megabytes: read.whole('ANSWER_CACHE_MB', { least: 0, most: 65_536, instead: 64 }),
 });

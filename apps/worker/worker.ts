@@ -41,7 +41,7 @@ export interface WorkerDependencies {
   readonly metrics: Metrics;
 }
 
-export interface WorkerOptions {
+interface WorkerOptions {
   readonly queueUrl: string;
   /** Chunks under way at once: the reading of one overlaps the scoring and writing of another. */
   readonly chunkConcurrency: number;
@@ -57,7 +57,7 @@ export interface WorkerOptions {
  */
 export const STEPS = 8;
 
-export interface RunningWorker {
+interface RunningWorker {
   /** Takes no more work, and waits for what is under way; false where that did not end in time. */
   stop(drainMs: number): Promise<boolean>;
 }

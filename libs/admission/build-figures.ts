@@ -41,7 +41,7 @@ export interface BuildSide {
   readonly refused: number;
 }
 
-export interface JudgedLabels {
+interface JudgedLabels {
   /** The field that was judged. */
   readonly output: string;
   /** Users with a label and both answers. */

@@ -20,7 +20,7 @@ import { type Pool, pick } from './sample-users.ts';
 import type { TrialQueue } from './trial-queue.ts';
 import { usersOfHalf } from './user-halves.ts';
 
-export interface BuildToCompare {
+interface BuildToCompare {
   readonly predictor: string;
   /** Number of the build's version. */
   readonly number: number;
@@ -30,7 +30,7 @@ export interface BuildToCompare {
   readonly labels?: readonly Label[] | undefined;
 }
 
-export interface CompareBuildDependencies {
+interface CompareBuildDependencies {
   readonly pool: Pool;
   /** The pool of feature statements. */
   readonly features: Pool;

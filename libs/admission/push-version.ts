@@ -45,7 +45,7 @@ export interface Push {
   readonly actor: string;
 }
 
-export interface PushDependencies {
+interface PushDependencies {
   readonly pool: Pool;
   /** The pool of feature statements. */
   readonly features: Pool;
@@ -59,7 +59,7 @@ export interface PushDependencies {
   readonly sampling?: SampleLimits;
 }
 
-export interface Pushed {
+interface Pushed {
   readonly version: ModelVersionRecord;
   /** False: the same definition was there, and is what it was. */
   readonly isNew: boolean;

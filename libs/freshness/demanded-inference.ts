@@ -20,14 +20,14 @@ import type { Registry } from './reader.ts';
 import { standingOf } from './settle.ts';
 import type { LastKnown } from './unverified-read.ts';
 
-export interface DemandDependencies {
+interface DemandDependencies {
   readonly registry: Registry;
   readonly live: LivePredictor;
   /** Takes note of a certificate. Throws `unknown_predictor`. */
   notice(predictorName: string, certificate: Certificate): Assignments;
 }
 
-export interface Demanded {
+interface Demanded {
   /** Of those whose inference came in time and is what Postgres assigns. */
   readonly answers: Map<string, ReadResult>;
   /** What became of the others, where it was inferred for what turns out to be assigned: once is enough. */

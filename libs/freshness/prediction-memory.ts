@@ -24,7 +24,7 @@ export interface PredictionMemory {
   size(): number;
 }
 
-export interface PredictionMemoryOptions {
+interface PredictionMemoryOptions {
   /** Of memory, as far as it can be told; 0: nothing is held. */
   readonly maxBytes: number;
 }

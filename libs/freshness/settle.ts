@@ -34,7 +34,7 @@ export interface Standing {
   readonly judged: readonly JudgedCandidate[];
 }
 
-export interface JudgedCandidate {
+interface JudgedCandidate {
   readonly candidate: Candidate;
   readonly state: CandidateState;
 }

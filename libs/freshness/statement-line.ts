@@ -7,7 +7,7 @@
  * no longer than that, rather than be sent by itself: the more is asked, the fuller are the statements.
  */
 
-export interface StatementLineOptions<Q> {
+interface StatementLineOptions<Q> {
   /** Asks for all the questions at once. The next statement may leave when it resolves. Never rejects. */
   send(questions: readonly Q[]): Promise<void>;
   readonly maxInFlight: number;
@@ -85,14 +85,14 @@ export class StatementLine<Q> {
   }
 }
 
-export interface StatementBatcherOptions<Q, A> extends Omit<StatementLineOptions<Q>, 'send'> {
+interface StatementBatcherOptions<Q, A> extends Omit<StatementLineOptions<Q>, 'send'> {
   /** Asks for all the questions at once. */
   send(questions: readonly Q[]): Promise<A>;
   /** How long a question waits for its answer; absent: for ever. */
   readonly limit?: QuestionLimit;
 }
 
-export interface QuestionLimit {
+interface QuestionLimit {
   /** How long a question may take. Looked at ten times in that time, so one ends up to a tenth earlier, never later. */
   readonly ms: number;
   /** Makes the error that a question is rejected with. */

@@ -22,7 +22,7 @@ export interface LastKnown {
   readonly history: string;
 }
 
-export interface UnverifiedRead {
+interface UnverifiedRead {
   readonly predictorName: string;
   /** What Postgres said when it last answered. */
   readonly known: LastKnown | undefined;
@@ -42,7 +42,7 @@ export interface UnverifiedReads {
   answer(read: UnverifiedRead, userIds: readonly string[]): Promise<ReadResult[]>;
 }
 
-export interface UnverifiedDependencies {
+interface UnverifiedDependencies {
   readonly registry: Pick<Registry, 'predictor' | 'modelVersion'>;
   readonly online: Pick<OnlinePredictions, 'toldOfErasures'>;
 }

@@ -7,11 +7,11 @@
 /** The type of the key column of a feature query, the same for every predictor of a service. */
 export type KeyType = 'int8' | 'uuid' | 'text';
 
-export type UserIdCheck =
+type UserIdCheck =
   | { readonly ok: true }
   | { readonly ok: false; readonly problem: string; readonly canonical?: string };
 
-export const MAX_USER_ID_BYTES = 128;
+const MAX_USER_ID_BYTES = 128;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const WHOLE_NUMBER = /^(0|-?[1-9][0-9]{0,18})$/;
 const OK: UserIdCheck = { ok: true };

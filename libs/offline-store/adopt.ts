@@ -35,7 +35,7 @@ export interface PredictorToAdopt {
   readonly verification?: Verification;
 }
 
-export interface Adoption {
+interface Adoption {
   /** All of the service's predictors: those of the database that are not among them are deactivated. */
   readonly predictors: readonly PredictorToAdopt[];
   readonly actor: string;
@@ -47,9 +47,9 @@ export interface Adoption {
  * - `added`: a new predictor, or one that was deactivated; `version`: its arm moved to another model version
  * - `policy`: only policies changed; `unchanged`
  */
-export type AdoptedChange = 'added' | 'version' | 'policy' | 'unchanged';
+type AdoptedChange = 'added' | 'version' | 'policy' | 'unchanged';
 
-export interface AdoptedPredictor {
+interface AdoptedPredictor {
   readonly predictor: string;
   readonly change: AdoptedChange;
   readonly modelVersionId: string;

@@ -16,7 +16,7 @@ export async function jsonBody<T extends string>(
   return { type, value: readJson(await readBody(req.raw, req.header('content-length'))) };
 }
 
-export interface BodyForm<S extends z.ZodType> {
+interface BodyForm<S extends z.ZodType> {
   readonly schema: S;
   /** A body that is right: it is shown to whoever sends one that is not. */
   readonly example: z.input<S>;
@@ -66,7 +66,7 @@ function pathOf(path: readonly PropertyKey[]): string {
 export const MAX_BODY_BYTES = 1_048_576;
 
 /** The part of a Request that is read here. */
-export interface BodySource {
+interface BodySource {
   readonly body: ReadableStream<Uint8Array> | null;
   arrayBuffer(): Promise<ArrayBuffer>;
 }

@@ -10,7 +10,7 @@ import { unreachable } from '@tandem/freshness/errors';
 import { RequestError } from '@tandem/http-server/request-error';
 
 /** Ages in seconds. */
-export interface RequestDirectives {
+interface RequestDirectives {
   readonly noCache: boolean;
   readonly onlyIfCached: boolean;
   readonly maxAge: number | null;

@@ -52,10 +52,7 @@ export function serveEndpoint(endpoint: Endpoint, options: ServeOptions): Handle
 }
 
 /** Serves a request of the endpoint, whichever form the answer has. */
-export type Serving<A> = (
-  request: RequestHead,
-  handle: (event: WideEvent, caller: Caller) => A | Promise<A>,
-) => Promise<A>;
+type Serving<A> = (request: RequestHead, handle: (event: WideEvent, caller: Caller) => A | Promise<A>) => Promise<A>;
 
 /** @param refuse gives the answer that carries a problem */
 export function createServing<A extends { readonly status: number }>(

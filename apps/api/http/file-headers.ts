@@ -52,13 +52,13 @@ export function rangeIn(header: string | undefined): ContentRange | undefined {
 
 // A body that is a file: counted and hashed while it comes, so that nothing larger or other than announced is kept.
 
-export interface ReadFile {
+interface ReadFile {
   readonly bytes: Buffer;
   /** In hex. */
   readonly sha256: string;
 }
 
-export interface FileBounds {
+interface FileBounds {
   readonly most: number;
   /** What else could be done with a larger one. */
   readonly remedy: string;

@@ -6,7 +6,7 @@
 import type { KeyRing, KeySnapshot } from '@tandem/prediction/keys/key-ring';
 import type { Log } from '@tandem/telemetry/log';
 
-export interface KeyKeeperParts {
+interface KeyKeeperParts {
   readonly ring: KeyRing;
   /** Of the pepper that keys are checked under here. */
   readonly pepperId: string;

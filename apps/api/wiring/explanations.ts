@@ -16,7 +16,7 @@ import type { Metrics } from '@tandem/telemetry/metrics';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import { createShadowScorer } from './shadow.ts';
 
-export interface KeptAnswersSettings {
+interface KeptAnswersSettings {
   readonly database: { readonly url: string; readonly featuresUrl?: string };
   readonly log: Pick<Log, 'warn'>;
   readonly metrics: Pick<Metrics, 'keptExplanations'>;
@@ -76,7 +76,7 @@ export interface ReplayScorer {
   close(): Promise<void>;
 }
 
-export interface ReplaySettings {
+interface ReplaySettings {
   readonly inference: { readonly memoryMb: number };
   readonly log: Log;
 }
@@ -86,7 +86,7 @@ const MOST_WAITING = 8;
 const RUN_MS = 5_000;
 const IDLE_MS = 60_000;
 
-export function openReplayScorer({ inference, log }: ReplaySettings, registry: StoredRegistry): ReplayScorer {
+function openReplayScorer({ inference, log }: ReplaySettings, registry: StoredRegistry): ReplayScorer {
   const scorer = createShadowScorer((options) =>
     createInferencePool({
       loadArtifact: (hash) => registry.loadArtifact(hash),

@@ -15,7 +15,7 @@ import type { Log } from '@tandem/telemetry/log';
 import { RELEASE } from '@tandem/telemetry/release';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 
-export interface KeepLoadedDependencies {
+interface KeepLoadedDependencies {
   readonly registry: Pick<StoredRegistry, 'modelVersion' | 'predictors'>;
   readonly authority: Authority;
   readonly scorer: Pick<IsolatedPools, 'hold' | 'score' | 'warmUp'>;
@@ -68,7 +68,7 @@ export function keepModels(databaseUrl: string, dependencies: KeepLoadedDependen
 // feature statements, on each of them the version's statements with what Postgres looks up to plan and run them, and our own
 // code. Each version is warmed once with a user of its generation, whose features are read and scored; nothing is kept.
 
-export interface WarmUpDependencies {
+interface WarmUpDependencies {
   readonly featureSource: FeatureSource;
   readonly scorer: Scorer;
   /** Returns a user who has a stored prediction of the model version; undefined while there is none. */
@@ -77,7 +77,7 @@ export interface WarmUpDependencies {
 }
 
 /** Never rejects. Versions that are warm cost nothing; one without a generation is warmed again when it has one. */
-export type WarmUpReads = (versions: readonly ModelVersion[]) => Promise<void>;
+type WarmUpReads = (versions: readonly ModelVersion[]) => Promise<void>;
 
 /** As many as the live reads of one version use at once (live-prediction.ts), and as the pool keeps. */
 export const WARM_CONNECTIONS = 2;

@@ -9,14 +9,14 @@ import type { KeyMode } from '../keys/choose-mode.ts';
 import { keepKeys } from '../keys/keep-keys.ts';
 import type { Part } from './readiness.ts';
 
-export interface OpenedKeys {
+interface OpenedKeys {
   readonly access: Access;
   readonly parts: readonly Part[];
   close(): Promise<void>;
 }
 
 /** How long keys count that Postgres has not confirmed since: an outage of it may be sat out, not a day. */
-export const BELIEVED_MS = 15 * 60_000;
+const BELIEVED_MS = 15 * 60_000;
 /** Less than the 5 s within which a revocation counts. */
 const TIMEOUT_MS = 1_000;
 

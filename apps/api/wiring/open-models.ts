@@ -36,7 +36,7 @@ const POOL = Object.freeze({ max: 4, statementTimeoutMs: 30_000, lockTimeoutMs: 
 /** One trial or comparison at a time. */
 const FEATURES_POOL = Object.freeze({ ...POOL, max: 2 });
 
-export interface OpenedModels {
+interface OpenedModels {
   readonly dependencies: Omit<
     ArtifactDependencies & ModelDependencies & PushDependencies & CompareBuildDependencies,
     'registry'
@@ -44,7 +44,7 @@ export interface OpenedModels {
   close(): Promise<unknown>;
 }
 
-export interface ModelSettings {
+interface ModelSettings {
   readonly database: { readonly url: string; readonly featuresUrl?: string };
   readonly artifacts?: BucketOptions | null;
   /** Memory of the process that tries a model, beside those that serve. */

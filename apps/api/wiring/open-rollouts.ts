@@ -63,7 +63,7 @@ async function makeReady(db: Database, modelVersionId: string): Promise<void> {
 
 // What is served during rollouts, counted and written down by this process.
 
-export interface ServedReadsParts {
+interface ServedReadsParts {
   readonly pool: Parameters<typeof createArmCountStore>[0];
   readonly metrics: Pick<Metrics, 'servedFlushes'>;
   readonly log: Pick<Log, 'warn'>;

@@ -18,7 +18,7 @@ export interface Part {
   check(): Promise<void>;
 }
 
-export interface Readiness {
+interface Readiness {
   readonly status: 'ready' | 'degraded' | 'not_ready';
   readonly parts: readonly { readonly name: string; readonly status: 'ok' | 'failed' | 'draining' }[];
 }
@@ -29,7 +29,7 @@ export interface ReadinessChecker {
   drain(): void;
 }
 
-export interface ReadinessDependencies {
+interface ReadinessDependencies {
   readonly parts: readonly Part[];
   readonly timeoutMs?: number;
   /** Told of each part that begins to fail, with the reason, which the answer does not show. */

@@ -15,7 +15,7 @@ import type { EventName, Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 
-export interface ShadowSettings {
+interface ShadowSettings {
   readonly database: { readonly url: string; readonly featuresUrl?: string };
   readonly inference: { readonly memoryMb: number };
   readonly log: Log;

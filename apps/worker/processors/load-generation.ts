@@ -3,7 +3,7 @@ import { type LoadGenerationDependencies, loadGeneration } from '@tandem/predict
 import type { Handler } from '@tandem/queue/run-worker';
 import type { CheckFit } from './check-fit.ts';
 
-export interface LoadGenerationProcessorDependencies extends LoadGenerationDependencies {
+interface LoadGenerationProcessorDependencies extends LoadGenerationDependencies {
   readonly checkFit: CheckFit;
 }
 

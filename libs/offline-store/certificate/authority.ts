@@ -138,13 +138,13 @@ async function prepareLane(client: pg.PoolClient): Promise<void> {
 // a time; one that does not answer in time is closed, statement and all, so that a stopped server holds nothing of ours.
 // A connection that broke while it was idle, as by a restart of the server, costs its next statement no failure.
 
-export interface LanesOptions {
+interface LanesOptions {
   readonly count: number;
   /** Runs once on each connection. */
   prepare?(client: pg.PoolClient): Promise<void>;
 }
 
-export interface Lanes {
+interface Lanes {
   /**
    * Runs a statement on a free connection, opening one where there is none. At most `count` callers at once. Where a
    * connection that was used before turns out to be broken the statement is sent again, once, on a new one: so it must
@@ -155,7 +155,7 @@ export interface Lanes {
   close(): Promise<void>;
 }
 
-export function createLanes(pool: pg.Pool, { count, prepare }: LanesOptions): Lanes {
+function createLanes(pool: pg.Pool, { count, prepare }: LanesOptions): Lanes {
   const idle: pg.PoolClient[] = [];
   const waiting: PromiseWithResolvers<pg.PoolClient>[] = [];
   const busy = new Set<Promise<unknown>>();

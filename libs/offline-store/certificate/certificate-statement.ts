@@ -31,7 +31,7 @@ import { epochMs } from '../sql/epoch-ms.ts';
 export const REVISION_SQL = '(s.revision + (select coalesce(sum(version), 0)::bigint from tandem.source_versions))';
 
 /** A JSON array of [predictor, arms, rollout or null], each as its type below says; null where there is no predictor. */
-export const ARMS_SQL = `(
+const ARMS_SQL = `(
     select json_agg(json_build_array(p.name, a.arms, r.rollout))::text
     from tandem.predictors p
     cross join lateral (
@@ -80,7 +80,7 @@ type RolloutParts = [
 ];
 
 /** @param arms what ARMS_SQL gave */
-export function assignmentsOf(arms: string): ReadonlyMap<string, Assignments> {
+function assignmentsOf(arms: string): ReadonlyMap<string, Assignments> {
   const found = new Map<string, Assignments>();
   for (const [predictor, parts, rollout] of JSON.parse(arms) as PredictorParts[]) {
     const all = parts.map((one) => intervalOf(predictor, one));

@@ -112,9 +112,7 @@ async function inTheWay(pool: pg.Pool, waitMs: number, cause: unknown): Promise<
 // run. Were it those of the newest alone, a rollback would serve a version whose values the events since have lost.
 
 /** Of one version: its features, where its query says until when an event's value counts. */
-export function eventFeatures({
-  query: { columns, asOf, overlayForMs },
-}: ModelDefinition): Record<string, FeatureKind> {
+function eventFeatures({ query: { columns, asOf, overlayForMs } }: ModelDefinition): Record<string, FeatureKind> {
   if (asOf === null && overlayForMs === null) return {};
   return Object.fromEntries(columns.map(({ name, kind }) => [name, kind]));
 }
@@ -129,7 +127,7 @@ export function conflictingFeature(one: ModelDefinition, other: ModelDefinition)
 }
 
 /** Which rules a predictor would get that it has not: by them, events of before may concern it after all. */
-export interface NewRules {
+interface NewRules {
   readonly patterns: boolean;
   readonly features: boolean;
 }

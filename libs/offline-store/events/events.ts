@@ -9,7 +9,7 @@ import pg from 'pg';
 import { type Db, query, sqlState } from '../sql/database.ts';
 import { asRefusal } from './refusal.ts';
 
-export interface EventStoreOptions {
+interface EventStoreOptions {
   /** Milliseconds that a batch waits for a user whom another transaction holds. */
   readonly lockTimeoutMs?: number;
   /** Milliseconds after which senders are told `unavailable`, whatever holds Postgres up; else the pool's own limits count. */

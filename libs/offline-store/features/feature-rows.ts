@@ -17,7 +17,7 @@ import { createRowBounds } from './row-bounds.ts';
 const SIGNATURE_BYTES = 11;
 const FIRST_ROWS = 8_192;
 
-export interface FeatureRows {
+interface FeatureRows {
   /** One message of COPY: a row, the last one without a user and with [history, clock] instead. */
   take(bytes: Buffer): void;
   /** Throws where the row without a user never came. */
@@ -25,7 +25,7 @@ export interface FeatureRows {
 }
 
 /** @param oids the types of the feature columns in the query's result */
-export function createFeatureRows(version: FeatureVersion, oids: readonly number[]): FeatureRows {
+function createFeatureRows(version: FeatureVersion, oids: readonly number[]): FeatureRows {
   const table = createFeatureTable(version, oids, FIRST_ROWS);
   const features = version.query.columns.length;
   const bounds = createRowBounds(version.query.columns);

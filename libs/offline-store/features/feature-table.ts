@@ -16,7 +16,7 @@ import type { RefusedRow } from './row-bounds.ts';
 
 export type FeatureVersion = Pick<ModelVersion, 'query' | 'keyType'>;
 
-export interface FeatureTable {
+interface FeatureTable {
   /** Begins a user's row. @param context features as JSON; null: none @param asOf ms since 1970 */
   add(userId: string, contextVersion: number, context: string | null, asOf: number | null): void;
   /** A feature of the user added last, in its column's form; of length -1 it is null. */
@@ -144,7 +144,7 @@ class Column {
 // Values of feature columns in Postgres' binary form, which is big-endian, and their text where a fault has to name it.
 
 /** How the values of a column travel and are read. */
-export interface Form {
+interface Form {
   /** The query gives them as text, since their own form would have to be written out by hand (numeric, float4). */
   readonly asText: boolean;
   /** The value as a number, or `NOT_NATIVE` where it is none that a feature may have as it is: then `text` tells. */
@@ -153,7 +153,7 @@ export interface Form {
   text(bytes: Buffer, at: number, length: number): string;
 }
 
-export const NOT_NATIVE = Number.NaN;
+const NOT_NATIVE = Number.NaN;
 
 const DOUBLE_OID = 701;
 const BOOLEAN_OID = 16;

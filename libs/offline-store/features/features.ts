@@ -28,7 +28,7 @@ import { LEADING_COLUMNS, packedUsersSql, rangeUsersSql, TRAILING_COLUMNS, users
 import { isPackable, PACKED_FORM, unpackRows } from './packed-rows.ts';
 import { boundRows, type RefusedRows, type RowForm, TEXT_FORM } from './row-bounds.ts';
 
-export interface FeatureSourceOptions {
+interface FeatureSourceOptions {
   /** Milliseconds for the features of a live read. */
   readonly usersTimeoutMs?: number;
   /** Milliseconds for those of a chunk, by range or by name. */

@@ -91,14 +91,14 @@ const PUT = `
 // together are then written together. Of 100,000 users at random a row cost Postgres 12 µs of CPU in batches of 1,000 as
 // they came, 9.4 where 5,000 were put in order, and 8.5 where 10,000 were.
 
-export interface LossyWriterOptions {
+interface LossyWriterOptions {
   /** Entries that wait at most; more are dropped. */
   readonly maxEntries?: number;
   /** Milliseconds that entries are gathered for. */
   readonly flushMs?: number;
 }
 
-export interface LossyWriter {
+interface LossyWriter {
   keepLater(entries: readonly OverlayEntry[]): void;
   /** Entries dropped so far, because too many waited or the store failed. */
   dropped(): number;

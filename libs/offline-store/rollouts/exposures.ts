@@ -50,7 +50,7 @@ async function putExposures(db: Db, exposures: readonly Exposure[], now: number)
 }
 
 /** Of one step, by the source of their first answer. */
-export async function countExposed(db: Db, rolloutId: string, step: number): Promise<readonly ExposedUsers[]> {
+async function countExposed(db: Db, rolloutId: string, step: number): Promise<readonly ExposedUsers[]> {
   return query<ExposedUsers & Record<string, unknown>>(db, {
     text: `select arm, source, count(*) as users from tandem.exposures
       where rollout_id = $1 and step = $2 group by arm, source order by arm, source`,
@@ -69,7 +69,7 @@ export async function countExposedEver(db: Db, rolloutId: string): Promise<reado
 }
 
 /** Users whom one step has served from more than one arm: somebody moved them by hand, or assignment is broken. */
-export async function countMultipleExposures(db: Db, rolloutId: string, step: number): Promise<number> {
+async function countMultipleExposures(db: Db, rolloutId: string, step: number): Promise<number> {
   const [row] = await query<{ users: number }>(db, {
     text: `select count(*) as users from (
         select from tandem.exposures where rollout_id = $1 and step = $2 group by user_id having count(*) > 1) moved`,

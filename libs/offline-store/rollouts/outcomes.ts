@@ -16,7 +16,7 @@ import type pg from 'pg';
 import { asRefusal } from '../events/refusal.ts';
 import { type Db, limitStatements, query, transaction } from '../sql/database.ts';
 
-export interface OutcomeStoreOptions {
+interface OutcomeStoreOptions {
   /** Milliseconds after which senders are told `unavailable`; else the pool's own limits count. */
   readonly withinMs?: number;
 }

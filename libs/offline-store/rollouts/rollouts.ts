@@ -192,7 +192,7 @@ function conflict(rollout: Rollout, why: string, remedy: string): TandemError {
 /** They travel with every change of assignments, and lie in the memory of every process. */
 const MAX_OVERRIDES = 1_000;
 
-export interface Override {
+interface Override {
   /** Of the rollout. */
   readonly id: string;
   readonly userId: string;
@@ -201,14 +201,14 @@ export interface Override {
   readonly actor: string;
 }
 
-export async function listOverrides(db: Db, rolloutId: string): Promise<readonly ArmOverride[]> {
+async function listOverrides(db: Db, rolloutId: string): Promise<readonly ArmOverride[]> {
   return query<ArmOverride & Record<string, unknown>>(db, {
     text: 'select user_id as "userId", arm from tandem.arm_overrides where rollout_id = $1 order by user_id',
     values: [rolloutId],
   });
 }
 
-export async function overrideArm(pool: pg.Pool, { id, userId, arm, actor }: Override): Promise<void> {
+async function overrideArm(pool: pg.Pool, { id, userId, arm, actor }: Override): Promise<void> {
   await transaction(pool, async (db) => {
     const { keyType } = await lockAssignments(db);
     const rollout = await requireRollout(db, id);

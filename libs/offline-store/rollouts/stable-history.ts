@@ -25,12 +25,3 @@ export async function listStableVersions(db: Db, predictor: string, limit: numbe
     values: [predictor, limit],
   });
 }
-
-/** Whether the stable arm ever served a model version. */
-export async function wasStable(db: Db, modelVersionId: string): Promise<boolean> {
-  const rows = await query(db, {
-    text: 'select from tandem.stable_history where model_version_id = $1 limit 1',
-    values: [modelVersionId],
-  });
-  return rows.length > 0;
-}

@@ -161,7 +161,7 @@ async function holdBack(db: Db, run: Run, compared: ComparedGeneration): Promise
  * Publishes what the run made, and puts it in force unless something came between.
  * @param compared the report to keep; null: the one that is there stays
  */
-export async function conclude(db: Db, run: Run, compared: ComparedGeneration | null): Promise<PublishOutcome> {
+async function conclude(db: Db, run: Run, compared: ComparedGeneration | null): Promise<PublishOutcome> {
   const state = run.usersFailed > 0 ? 'done_with_errors' : 'done';
   if (run.generationId === null) {
     await setRunState(db, run.id, state, null);
@@ -204,7 +204,7 @@ export async function conclude(db: Db, run: Run, compared: ComparedGeneration | 
  * The pointer only goes forward, within the model version that is served, and not past a rollback: what was asked for
  * before one must not undo it.
  */
-export function whyNotInForce(run: Run, arm: Arm | undefined): string | null {
+function whyNotInForce(run: Run, arm: Arm | undefined): string | null {
   if (!arm) {
     return `model version ${run.modelNumber} is not served any more`;
   }

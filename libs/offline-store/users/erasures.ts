@@ -245,7 +245,7 @@ async function countErasures(db: Db): Promise<ErasureCount> {
 
 // What events have left in one user's context.
 
-export interface UserContext {
+interface UserContext {
   readonly features: ContextFeatures;
   /** Null for a user without a context. */
   readonly updatedAt: Date | null;

@@ -90,7 +90,7 @@ function placeOf(fields: readonly OutputField[], name: string): number | undefin
 // An optimised build beside the model version that it was made of: what is compared, and the shape of what was found.
 
 /** How far the build's answers are from its parent's, of one field of the prediction. */
-export interface OutputAgreement {
+interface OutputAgreement {
   readonly name: string;
   /** Share of users with another answer, 0 to 1. */
   readonly changed: number;
@@ -102,7 +102,7 @@ export interface OutputAgreement {
 }
 
 /** Users whom the build decides otherwise on: `up` reach the threshold with it alone, `down` with its parent alone. */
-export interface BuildFlips extends DecisionPolicy {
+interface BuildFlips extends DecisionPolicy {
   readonly up: number;
   readonly down: number;
   /** Of all users, 0 to 1, and where it lies at 95 %. */
@@ -124,14 +124,14 @@ export interface Label {
 }
 
 /** Of labels 0 and 1 and scores from 0 to 1. */
-export interface ClassFigures {
+interface ClassFigures {
   /** null: all labels are one. */
   readonly auc: number | null;
   readonly logLoss: number;
 }
 
 /** Of any other labels and scores. */
-export interface ErrorFigures {
+interface ErrorFigures {
   readonly meanAbsoluteError: number;
   readonly rootMeanSquaredError: number;
 }
@@ -173,7 +173,7 @@ function centred(ranks: readonly number[]): readonly number[] {
 /** A score of exactly 0 or 1 that is wrong would else cost infinitely much; float32 tells no more apart anyway. */
 const LEAST_CHANCE = 1e-7;
 
-export interface LabelledScores {
+interface LabelledScores {
   readonly labels: readonly number[];
   /** Each a score a label. */
   readonly parent: readonly number[];

@@ -7,7 +7,7 @@ import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { PredictionMemory } from '@tandem/freshness/prediction-memory';
 import type { ErasureReceipt, ErasureStore, OnlineErasures } from './erasure.ts';
 
-export interface EraseUserDependencies {
+interface EraseUserDependencies {
   readonly store: Pick<ErasureStore, 'setTombstone' | 'deleteRows' | 'places'>;
   readonly online: Pick<OnlineErasures, 'tell' | 'forget'>;
   /** This process's; others drop what they hold when they are next asked for it, or by the clock. */

@@ -22,7 +22,7 @@ import type {
  * What becomes of an answer of a user whose answers are kept: `kept`; `left_out`, an erasure has overtaken it; `over_rate`
  * and `over_line`, beyond what may be kept a second, or wait; `failed`, it could not be written.
  */
-export type KeepOutcome = 'kept' | 'left_out' | 'over_rate' | 'over_line' | 'failed';
+type KeepOutcome = 'kept' | 'left_out' | 'over_rate' | 'over_line' | 'failed';
 
 export interface KeepDependencies {
   readonly store: Pick<ExplanationStore, 'keep'>;

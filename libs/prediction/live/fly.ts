@@ -19,7 +19,7 @@ export interface FlightDependencies extends AnswerStores {
 }
 
 /** Where flights go. */
-export interface Route {
+interface Route {
   readonly dependencies: FlightDependencies;
   readonly request: LiveRequest;
   readonly place: Flights;
@@ -201,7 +201,7 @@ function entryOf(request: LiveRequest, { batch }: CertifiedFeatures, row: number
 
 // Keeps live answers where the next reader looks first, and in the lasting copy.
 
-export interface AnswerStores {
+interface AnswerStores {
   /** Awaited: the next read of the same user should find the answer. */
   readonly overlay: Pick<OnlineOverlayStore, 'putEach'>;
   /** The lasting copy: written after the answer, and may lose entries. */
@@ -209,7 +209,7 @@ export interface AnswerStores {
 }
 
 /** What the next reader will find. A store that hangs has half of the time left: an answer is worth more. */
-export async function keep(
+async function keep(
   { overlay, keepLater }: AnswerStores,
   entries: readonly OverlayEntry[],
   deadline: number,
@@ -230,7 +230,7 @@ const MAX_USERS = 1_000;
 /** Users that are read by themselves behind one statement. Any others go with the statement. */
 const MAX_APART = 16;
 
-export interface Suspects {
+interface Suspects {
   /** The parts to read: first the flights of all other users, then each suspect. */
   apart(flights: readonly Flight[]): (readonly Flight[])[];
   failed(userId: string): void;

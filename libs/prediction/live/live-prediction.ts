@@ -13,7 +13,7 @@ export interface LivePredictorDependencies extends FlightDependencies {
   readonly admission?: Admission;
   /** Told of each request that was answered, for metrics: what became of its readers, and how long that took. */
   onAnswered?(request: LiveRequest, outcomes: ReadonlyMap<string, LiveOutcome>, ms: number): void;
-  /** For how many ms refusals wait for each other, so that telling them costs less (gathered-refusals.ts). */
+  /** For how many ms refusals wait for each other, so that telling them costs less (`GatheredRefusals`). */
   readonly refusalPatienceMs?: number | undefined;
   /** Feature statements under way at once. */
   readonly maxStatements?: number;
@@ -120,7 +120,7 @@ const REFUSAL_PATIENCE_MS = 10;
 /** The same as a share of the time that its reader has. */
 const REFUSAL_PATIENCE_SHARE = 0.05;
 
-export interface GatheredRefusals {
+interface GatheredRefusals {
   /** @param timeoutMs what the reader who is refused had in all */
   add(tell: () => void, timeoutMs: number): void;
 }
@@ -170,7 +170,7 @@ export interface Timed {
   end(): void;
 }
 
-export interface ReaderDeadlines {
+interface ReaderDeadlines {
   /** @param timeoutMs how far away its deadline is */
   add(reader: Timed, timeoutMs: number): void;
   remove(reader: Timed): void;

@@ -18,7 +18,7 @@ export function columnWidth({ categories }: FeatureColumn): number {
   return categories?.encoding === 'one-hot' ? categories.values.length : 1;
 }
 
-export function rowWidth(columns: readonly FeatureColumn[]): number {
+function rowWidth(columns: readonly FeatureColumn[]): number {
   return columns.reduce((width, column) => width + columnWidth(column), 0);
 }
 

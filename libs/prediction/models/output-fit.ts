@@ -12,7 +12,7 @@ import { type DescribedTensor, describeTensor, isFixed } from './verification.ts
 const MAX_OUTPUT_WIDTH = 65_536;
 
 /** What is asked of a tensor: one value a user at `index`, or the `width` values from there on. */
-export interface WantedOutput {
+interface WantedOutput {
   readonly type: TensorType;
   readonly index: number;
   readonly width: number | null;

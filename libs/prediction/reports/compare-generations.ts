@@ -141,7 +141,7 @@ const MOST_VALUES = 50;
 /** UTF-16 units of a value that are kept. */
 const VALUE_LENGTH = 120;
 
-export interface SegmentTally {
+interface SegmentTally {
   readonly column: string;
   readonly values: Map<string | null, Sums>;
   readonly others: Sums;
@@ -149,7 +149,7 @@ export interface SegmentTally {
 }
 
 /** @param ends of the classes of the output that is looked at; null: none is */
-export function createSegment(column: string, ends: Float64Array | null, isDecided: boolean): SegmentTally {
+function createSegment(column: string, ends: Float64Array | null, isDecided: boolean): SegmentTally {
   const create = () => ({
     users: new UserTally(),
     shift: ends && new ShiftTally(ends),
@@ -159,7 +159,7 @@ export function createSegment(column: string, ends: Float64Array | null, isDecid
 }
 
 /** Where users of that value are counted. */
-export function sumsOf(segment: SegmentTally, value: string | null): Sums {
+function sumsOf(segment: SegmentTally, value: string | null): Sums {
   const known = segment.values.get(value);
   if (known) return known;
   if (segment.values.size >= MOST_VALUES) return segment.others;
@@ -168,7 +168,7 @@ export function sumsOf(segment: SegmentTally, value: string | null): Sums {
   return sums;
 }
 
-export function segmentOf({ column, values, others }: SegmentTally): Segment {
+function segmentOf({ column, values, others }: SegmentTally): Segment {
   const all = [...values].map(([value, sums]) => segmentValue(value?.slice(0, VALUE_LENGTH) ?? null, sums));
   return {
     column,
@@ -189,7 +189,7 @@ function segmentValue(value: string | null, { users, shift, flips }: Sums): Segm
 
 const MOVERS = 20;
 
-export class TopMovers {
+class TopMovers {
   readonly #heap: Mover[] = [];
 
   /** Whether a user with that delta would be among them: only then its id is worth reading. */

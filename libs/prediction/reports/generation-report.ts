@@ -76,7 +76,7 @@ export interface Mover {
 }
 
 /** A threshold of `publish` that the figures are beyond. */
-export interface Crossing {
+interface Crossing {
   readonly setting: 'maxPsi' | 'maxFlipRate' | 'maxMeanDelta' | 'minCoverage';
   /** null: of users rather than of an output. */
   readonly output: string | null;
@@ -85,7 +85,7 @@ export interface Crossing {
 }
 
 /** `blocked`: held back until somebody approves of it. */
-export type ReportVerdict = 'passed' | 'blocked' | 'not_compared';
+type ReportVerdict = 'passed' | 'blocked' | 'not_compared';
 
 export interface GenerationReport {
   readonly verdict: ReportVerdict;
@@ -115,7 +115,7 @@ export function crossingText({ setting, output, value, limit }: Crossing): strin
 
 // Which thresholds of a predictor's policy a comparison is beyond: a pure rule over its figures.
 
-export interface Judgement {
+interface Judgement {
   readonly crossings: readonly Crossing[];
   /** What was not judged, and why. */
   readonly notes: readonly string[];

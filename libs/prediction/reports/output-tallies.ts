@@ -25,7 +25,7 @@ export interface NumericOutput {
 }
 
 /** A text or a vector: only whether it is another. */
-export interface AnswerOutput {
+interface AnswerOutput {
   readonly name: string;
   readonly before: readonly [PlaceOf, PlaceOf];
   readonly now: readonly [PlaceOf, PlaceOf];
@@ -36,7 +36,7 @@ export interface AnswerOutput {
 /** Outputs of each kind that are compared. */
 const MOST_OUTPUTS = 16;
 
-export interface CommonOutputs {
+interface CommonOutputs {
   readonly numeric: readonly NumericOutput[];
   readonly answers: readonly AnswerOutput[];
   /** What is not compared, and why. */

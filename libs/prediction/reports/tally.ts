@@ -122,7 +122,7 @@ export function rounded(value: number): number {
 // served now, and the population stability index (PSI) is the sum over classes of (now - before) × ln(now / before), of
 // shares. By custom below 0.1 is no shift, above 0.25 a large one. Classes are read off a sample, counts are of everybody.
 
-export const CLASSES = 20;
+const CLASSES = 20;
 
 /**
  * The upper ends of all classes but the last, ascending, each belonging to its class. Ties make fewer of them. Where many

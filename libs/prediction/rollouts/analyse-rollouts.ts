@@ -40,7 +40,7 @@ export interface Analysed {
 const ACTOR = 'analysis';
 
 /** What one round did; where one rollout fails, the others are judged all the same. */
-export interface AnalysisReport {
+interface AnalysisReport {
   readonly analysed: readonly Analysed[];
   readonly failed: readonly FailedRollout[];
 }

@@ -36,7 +36,7 @@ export interface ExposureStore {
   put(exposures: readonly Exposure[], now: number): Promise<void>;
 }
 
-export interface ExposureLog {
+interface ExposureLog {
   /** What was served; logs it where it is the first this process knows of. */
   note(rollout: ServedRollout, served: Omit<Exposure, 'rolloutId' | 'step' | 'at'>): void;
   waiting(): number;
@@ -48,7 +48,7 @@ export interface ExposureLog {
   dropped(): number;
 }
 
-export interface ExposureLogOptions {
+interface ExposureLogOptions {
   readonly now: () => number;
   /** Exposures that wait at most. */
   readonly maxWaiting?: number;
@@ -91,7 +91,7 @@ export function createExposureLog({ now, maxWaiting = 50_000 }: ExposureLogOptio
 const FIRST_SLOTS = 4_096;
 const MAX_SLOTS = 2 ** 20;
 
-export interface UserMemory {
+interface UserMemory {
   has(key: number): boolean;
   add(key: number): void;
   /** Bytes that it takes. */
@@ -132,7 +132,7 @@ export function keyOf(text: string, seed = 0): number {
 /** Beyond it a search takes more than a few steps. */
 const FILL = 0.6;
 
-export class KeyTable {
+class KeyTable {
   readonly slots: number;
   readonly #keys: Float64Array;
   #size = 0;
@@ -183,13 +183,13 @@ const KINDS = 2 * SOURCES.length;
 const WINDOW = 64;
 const MAX_SHARE_SLOTS = 2 ** 19;
 
-export interface ReadOfArm {
+interface ReadOfArm {
   readonly source: ServedSource;
   readonly isSlow: boolean;
 }
 
 /** Told of each change of a user's share of a source, and of the part of it that was slow. */
-export type ShareChange = (source: ServedSource, share: number, slowShare: number) => void;
+type ShareChange = (source: ServedSource, share: number, slowShare: number) => void;
 
 export interface UserShares {
   /** Counts a read of the user of a key (keyOf, of user, arm and step). */

@@ -19,7 +19,7 @@ export interface PrepareRolloutsDependencies extends Pick<StartRolloutDependenci
   whyNotServed(modelVersionIds: readonly string[]): Promise<readonly string[]>;
 }
 
-export interface PreparationReport {
+interface PreparationReport {
   readonly begun: readonly Rollout[];
   /** Those that wait, with what they wait for. */
   readonly waiting: readonly { readonly rollout: Rollout; readonly why: readonly string[] }[];

@@ -134,7 +134,7 @@ function samplesOf(outcomes: readonly ArmOutcomes[]): Readonly<Record<string, Ar
 
 const DAY_MS = 86_400_000;
 
-export interface OutcomeReport {
+interface OutcomeReport {
   readonly metric: OutcomeMetric;
   readonly arm: string;
   /** Of users whose window is over: what tests go by. */

@@ -6,7 +6,7 @@
 import type { GenerationLoader, LoadableGeneration, LoadCount, ScoredPage } from './generation-loader.ts';
 
 /** Whose load it is. */
-export interface LoadedChunk {
+interface LoadedChunk {
   readonly runId: string;
   readonly no: number;
   readonly users: number;
@@ -22,7 +22,7 @@ export interface ChunkLoads {
   settled(): Promise<void>;
 }
 
-export interface ChunkLoadsOptions {
+interface ChunkLoadsOptions {
   /** Users that may be under way: what a slow Redis costs in memory. */
   readonly mostUsers?: number;
   /** Told why a load failed; it is not tried again here. */

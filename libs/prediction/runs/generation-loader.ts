@@ -21,7 +21,7 @@ export interface LoadCount {
   readonly skipped: number;
 }
 
-export interface LoadOptions {
+interface LoadOptions {
   /** At most this many rows a second; reads share the server. Default 100,000. */
   readonly rowsPerSecond?: number;
   readonly signal?: AbortSignal;
@@ -44,7 +44,7 @@ export interface GenerationLoader {
   isLoaded(generation: LoadableGeneration): Promise<boolean>;
 }
 
-export interface SweepCount {
+interface SweepCount {
   readonly generations: readonly string[];
   readonly keys: number;
 }
@@ -69,7 +69,7 @@ export interface LoadGenerationDependencies {
   readonly loader: GenerationLoader;
 }
 
-export interface LoadReport {
+interface LoadReport {
   /** `interrupted`: Redis lost what was loaded meanwhile; the reconciler asks again. */
   readonly outcome: 'loaded' | 'nothing_to_do' | 'interrupted';
   readonly rows: number;

@@ -29,7 +29,7 @@ export interface ReconcileDependencies {
 }
 
 /** How much of each a round did; a step that failed is in `errors`, and the others were done all the same. */
-export interface ReconcileReport {
+interface ReconcileReport {
   readonly unfinishedRuns: number;
   readonly chunksHinted: number;
   readonly hintsRelayed: number;
@@ -40,7 +40,7 @@ export interface ReconcileReport {
   readonly errors: readonly string[];
 }
 
-export type Reconcile = () => Promise<ReconcileReport>;
+type Reconcile = () => Promise<ReconcileReport>;
 
 /** Counting a generation's users asks for the size of every bucket: not while a load of it is likely under way. */
 const COUNT_AGAIN_MS = 60_000;

@@ -35,9 +35,9 @@ export type ChunkReport =
   { readonly outcome: 'nothing_to_do' } | (AttemptReport & Attempt);
 
 /** The attempt at a chunk, for the log. */
-export type Attempt = Pick<ClaimedChunk, 'fence' | 'takenOver'>;
+type Attempt = Pick<ClaimedChunk, 'fence' | 'takenOver'>;
 
-export type AttemptReport =
+type AttemptReport =
   | CommittedReport
   /** Nothing was written: another worker holds the chunk, or the database's history or the run is another. */
   | {
@@ -50,7 +50,7 @@ export type AttemptReport =
   /** The last of the allowed errors, or too many workers in a row died of the chunk: the run fails. */
   | { readonly outcome: 'failed'; readonly predictor: string; readonly error: string };
 
-export interface CommittedReport {
+interface CommittedReport {
   readonly outcome: 'committed';
   readonly predictor: string;
   readonly usersScored: number;

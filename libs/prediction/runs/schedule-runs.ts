@@ -30,13 +30,13 @@ export interface ScheduleRunsDependencies {
   latestSlot(schedule: string, at: Date): Date;
 }
 
-export interface ScheduledRun {
+interface ScheduledRun {
   readonly predictor: string;
   readonly slot: Date;
   readonly runId: string;
 }
 
-export interface ScheduleReport {
+interface ScheduleReport {
   readonly made: readonly ScheduledRun[];
   /** Predictors whose run could not be created; their slots stay due. */
   readonly failed: readonly { readonly predictor: string; readonly error: unknown }[];

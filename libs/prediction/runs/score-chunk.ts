@@ -23,7 +23,7 @@ export interface ScoreChunkDependencies {
 }
 
 /** What a chunk gave, and where its time went, in ms. */
-export interface ScoredChunk {
+interface ScoredChunk {
   readonly result: ChunkResult;
   readonly readMs: number;
   readonly scoreMs: number;
@@ -83,7 +83,7 @@ function failuresOf(batch: FeatureBatch, faults: ReadonlyMap<number, string>): R
 // Reads the features of a chunk: B4. Where the query fails for one user, the users are read in halves until that user
 // stands alone: each smaller statement reads features and versions together, so that every label stays true.
 
-export interface ChunkFeatures {
+interface ChunkFeatures {
   readonly batch: FeatureBatch;
   /** Those that can be scored. */
   readonly rows: readonly number[];

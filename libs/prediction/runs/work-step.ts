@@ -15,9 +15,9 @@ export interface StepDependencies {
 }
 
 /** The attempt at a step, for the log. */
-export type StepAttempt = Pick<ClaimedStep, 'predictor' | 'fence' | 'attempts' | 'takenOver'>;
+type StepAttempt = Pick<ClaimedStep, 'predictor' | 'fence' | 'attempts' | 'takenOver'>;
 
-export type StepOutcome<T> =
+type StepOutcome<T> =
   | { readonly outcome: 'done'; readonly result: T }
   /** Nothing was written: another worker holds the step, or the run has ended or begins again. */
   | { readonly outcome: 'abandoned' }
@@ -30,7 +30,7 @@ export type StepOutcome<T> =
 
 export type StepReport<T> = { readonly outcome: 'nothing_to_do' } | (StepOutcome<T> & StepAttempt);
 
-export interface StepOptions {
+interface StepOptions {
   /** Errors of the step itself after which the run fails. */
   readonly maxAttempts: number;
   /** Attempts that a database that does not answer, or a lock that is held, may cost before the run fails. */
@@ -88,7 +88,7 @@ export async function workStep<T>(
 
 // What can be done next of a run, as a hint to the workers.
 
-export interface HintAtNextDependencies {
+interface HintAtNextDependencies {
   readonly runs: Pick<RunStore, 'claimable'>;
   readonly hints: RunHints;
 }

@@ -11,7 +11,7 @@ import { type EncodedBatch, encodeBatch } from '@tandem/freshness/outputs';
 import { RowsRefused, type ScoreRequest, type ScoreResult, type Scorer, ScoringCrash } from './scoring.ts';
 
 /** Rows of the batch that were scored together; those that got no outputs are among the faults. */
-export interface ScoredPart {
+interface ScoredPart {
   readonly rows: readonly number[];
   readonly encoded: EncodedBatch;
 }
@@ -33,7 +33,7 @@ export interface IsolatedScores {
   readonly late: ReadonlySet<number>;
 }
 
-export interface IsolationOptions {
+interface IsolationOptions {
   /** Told after each part, scored or failed. What it throws ends the work. */
   onPart?(): void;
   /** After this many failures a part that fails is given up whole: a model must not be tried row by row for ever. */
@@ -176,7 +176,7 @@ function isOfTheRows(error: unknown): error is Error {
 // Works on many items so that a poison item fails alone: a part that fails is halved, until the item at fault stands by
 // itself. One poison item costs about 2·log2(items) attempts; limits bound what failing parts cost together.
 
-export interface Failures {
+interface Failures {
   readonly count: number;
   /** What the failing attempts took, together. */
   readonly ms: number;
@@ -202,7 +202,7 @@ export interface HalvingLimits {
   readonly culprit: string;
 }
 
-export interface HalvingWork<T> {
+interface HalvingWork<T> {
   /** Rejects where the reason lies in no item, which ends all work. */
   attempt(part: readonly T[], failed: Failures): Promise<Attempted<T>>;
   /**

@@ -143,7 +143,7 @@ export interface ShadowedRollout {
 const BUCKETS = 10_000;
 
 /** Undefined where the rollout is no shadow, or has no candidate. */
-export function shadowedBy(
+function shadowedBy(
   predictor: string,
   { id, plan, arms, bucketOf }: AssignedRollout,
   budget: CpuBudget,
@@ -163,12 +163,12 @@ export function shadowedBy(
 }
 
 /** Whether the rollout is still what Postgres last said of its predictor. */
-export function isUnderWay({ id }: Pick<ShadowedRollout, 'id'>, assignments: Assignments | undefined): boolean {
+function isUnderWay({ id }: Pick<ShadowedRollout, 'id'>, assignments: Assignments | undefined): boolean {
   return assignments?.rollout?.id === id;
 }
 
 /** Whether an answer is of somebody who is served by the stable arm beside a shadow, and not put anywhere by hand. */
-export function isBesideShadow({ rollout }: Answer): boolean {
+function isBesideShadow({ rollout }: Answer): boolean {
   return rollout !== null && rollout.kind === 'shadow' && !rollout.overridden;
 }
 

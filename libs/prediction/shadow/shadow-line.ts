@@ -14,7 +14,7 @@ export interface ShadowLine {
   done(answer: Answer): void;
 }
 
-export interface ShadowLineOptions {
+interface ShadowLineOptions {
   readonly maxPerSecond: number;
   readonly budget: Pick<CpuBudget, 'isSpent'>;
   /** Milliseconds that only ever rise. */
@@ -64,12 +64,12 @@ export function createShadowLine({ maxPerSecond, budget, now, most = MOST_WAITIN
 // comparison again, and a user who is read a thousand times an hour must not count a thousand times. No user ids are
 // kept, only digests: two users of one digest cost a comparison at worst.
 
-export interface ComparedAnswers {
+interface ComparedAnswers {
   has(answer: Served): boolean;
   add(answer: Served): void;
 }
 
-export type Served = Pick<Answer, 'userId' | 'computedAt' | 'predictedFromContextVersion'>;
+type Served = Pick<Answer, 'userId' | 'computedAt' | 'predictedFromContextVersion'>;
 
 /** Users remembered of one shadow, at some 50 bytes each; who is forgotten is compared again. */
 const MOST_USERS = 100_000;

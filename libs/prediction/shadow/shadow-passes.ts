@@ -25,7 +25,7 @@ export interface ShadowPassesDependencies {
   readonly now: () => number;
 }
 
-export interface ShadowPasses {
+interface ShadowPasses {
   /** Answers wait: there is a pass soon, if none is under way. */
   schedule(): void;
   isOf(one: ShadowedRollout): boolean;
@@ -173,7 +173,7 @@ export interface ShadowScorerObserver {
 }
 
 /** For metrics and the log. */
-export interface ShadowObserver {
+interface ShadowObserver {
   counted(predictor: string, outcome: ShadowOutcome, answers: number): void;
   /** A pass that read features and inferred; `cpuMs` of the model alone. */
   passed(predictor: string, ms: number, cpuMs: number): void;

@@ -12,7 +12,7 @@ import {
 } from './shadow-counts.ts';
 import { type Interval, wilsonInterval } from './wilson.ts';
 
-export interface ShadowReport {
+interface ShadowReport {
   /** Served answers of users who are shadowed, by what became of them. */
   readonly outcomes: Readonly<Record<ShadowOutcome, number>>;
   readonly everybody: ComparisonReport;
@@ -38,7 +38,7 @@ export interface ComparisonReport {
   readonly flips: FlipReport | null;
 }
 
-export interface FlipReport {
+interface FlipReport {
   /** To yes, and to no. */
   readonly up: number;
   readonly down: number;
@@ -48,7 +48,7 @@ export interface FlipReport {
 }
 
 /** The candidate's own figures. */
-export interface CandidateReport {
+interface CandidateReport {
   /** Users by the time of the statement that read their features, and of the run that scored them, at low priority. */
   readonly featuresMs: readonly LatencyClass[];
   readonly runMs: readonly LatencyClass[];
@@ -58,7 +58,7 @@ export interface CandidateReport {
   readonly processesEnded: number;
 }
 
-export interface LatencyClass {
+interface LatencyClass {
   /** Null: above all bounds. */
   readonly toMs: number | null;
   readonly users: number;

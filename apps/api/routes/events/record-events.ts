@@ -13,7 +13,7 @@ import {
 } from '@tandem/prediction/events/events';
 import { requireKeyType, userIdProblem } from '../../http/parameters.ts';
 
-export interface RecordEventsDependencies {
+interface RecordEventsDependencies {
   readonly events: EventStore;
   readonly hints: HintStore;
   /** The service's key type; null until a first config is adopted. */

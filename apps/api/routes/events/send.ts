@@ -17,7 +17,7 @@ import { parseCloudEvent } from './cloud-event.ts';
 import { AttributeHeaders, BATCHED, EventSchema, ResultsSchema, STRUCTURED } from './event-schema.ts';
 import type { RecordEvents } from './record-events.ts';
 
-export const MAX_EVENTS = 1_000;
+const MAX_EVENTS = 1_000;
 
 export interface SendDependencies {
   readonly recordEvents: RecordEvents;

@@ -51,7 +51,7 @@ export const ModelSchema = z
   })
   .openapi('Model');
 
-export type ModelView = z.output<typeof ModelSchema>;
+type ModelView = z.output<typeof ModelSchema>;
 
 export interface ModelDependencies {
   readonly models: {

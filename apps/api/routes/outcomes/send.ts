@@ -12,7 +12,7 @@ import { problems } from '../../http/problem-schema.ts';
 import { parseOutcome } from './outcome.ts';
 import { OutcomeResultsSchema, OutcomeSchema, OutcomesSchema } from './outcome-schema.ts';
 
-export const MAX_OUTCOMES = 1_000;
+const MAX_OUTCOMES = 1_000;
 
 export interface OutcomeDependencies {
   readonly outcomes: OutcomeStore;

@@ -42,8 +42,6 @@ export const PredictionSchema = z
   })
   .openapi('Prediction');
 
-export type PredictionView = z.output<typeof PredictionSchema>;
-
 export function predictionView(answer: ServedAnswer) {
   return {
     predictor: answer.predictor,
@@ -64,7 +62,7 @@ export function predictionView(answer: ServedAnswer) {
 // Renders an answer: its entity tag and its JSON. The texts of a prediction in memory are kept beside it: until the user's
 // context or the assignment changes, only the age differs, and rendering costs some 4 µs of a read's 40.
 
-export interface RenderedAnswer {
+interface RenderedAnswer {
   readonly etag: string;
   readonly body: string;
 }
@@ -137,7 +135,7 @@ function answerETag(answer: Answer): string {
 
 // Counts what is answered. Most answers are of the kind of the one before: its series need not be found again.
 
-export type PredictionCount = (predictor: string, source: Source, reason: Reason) => void;
+type PredictionCount = (predictor: string, source: Source, reason: Reason) => void;
 
 export function createPredictionCount({ predictions }: Pick<Metrics, 'predictions'>): PredictionCount {
   let last: { predictor: string; source: Source; reason: Reason; series: Count } | undefined;

@@ -20,7 +20,7 @@ import { createPredictionCount, PredictionSchema, predictionView } from './predi
 import type { ReadDependencies } from './read-one.ts';
 import { MIN_CONTEXT, optionsFor, readOptions } from './read-options.ts';
 
-export const MAX_USERS = 1_000;
+const MAX_USERS = 1_000;
 
 const RequestSchema = z
   .strictObject({

@@ -41,13 +41,13 @@ export interface ReadDependencies {
 }
 
 /** What is asked: names as they stand in the path, decoded, and the request's headers. */
-export interface ReadOneRequest {
+interface ReadOneRequest {
   readonly predictor: string;
   readonly userId: string;
   readonly head: RequestHead;
 }
 
-export type ReadOne = (request: ReadOneRequest, event: WideEvent, caller: Caller) => Promise<Reply>;
+type ReadOne = (request: ReadOneRequest, event: WideEvent, caller: Caller) => Promise<Reply>;
 
 export function readOne(dependencies: ReadDependencies): Endpoint {
   const read = createReadOne(dependencies);
@@ -60,7 +60,7 @@ export function readOne(dependencies: ReadDependencies): Endpoint {
   };
 }
 
-export function createReadOne(dependencies: ReadDependencies): ReadOne {
+function createReadOne(dependencies: ReadDependencies): ReadOne {
   const { readPrediction, registry, metrics, shadow, servedReads, keptAnswers } = dependencies;
   const count = createPredictionCount(metrics);
   return async function read({ predictor: name, userId, head }, event, caller) {
@@ -166,14 +166,14 @@ const route = createRoute({
 });
 
 /** The endpoint but for its handler. */
-export const READ_ONE = Object.freeze({ route, scope: 'predictions:read', produces: 'application/json' });
+const READ_ONE = Object.freeze({ route, scope: 'predictions:read', produces: 'application/json' });
 
 // Answers plain reads of one user on Node's own request and response. Hono's Request, router and Response cost such a
 // read some 7 µs of 40; whatever is not plain (escapes, queries, bodies, other methods) is left to Hono, and what is
 // answered here is answered by the same code.
 
 /** Answers a request or leaves it to others: then it gives false, and has touched nothing. */
-export type DirectListener = (incoming: IncomingMessage, outgoing: ServerResponse) => boolean;
+type DirectListener = (incoming: IncomingMessage, outgoing: ServerResponse) => boolean;
 
 /** Only what needs no decoding, and is no `.` or `..`. */
 const PLAIN_PATH = /^\/v1\/predictions\/([\w-][\w.~-]*)\/([\w-][\w.~-]*)$/;

@@ -18,7 +18,7 @@ export function readOptions(request: RequestHead, liveQuota: LiveQuota | undefin
 }
 
 /** With what only a predictor's policy turns into an age. */
-export interface DemandedOptions extends ReadOptions {
+interface DemandedOptions extends ReadOptions {
   readonly minFresh?: number | null;
 }
 
