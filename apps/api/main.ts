@@ -5,7 +5,6 @@
  * could not start, met a fault, or hung.
  */
 import { artifacts } from '@tandem/config/artifacts-section';
-import { problemsOf } from '@tandem/config/config-problem';
 import { readEnvironment, type Section } from '@tandem/config/environment';
 import {
   apiKeys,
@@ -18,7 +17,6 @@ import {
 } from '@tandem/config/environment-sections';
 import { hostNames } from '@tandem/config/host-names-section';
 import { watchdogMs } from '@tandem/config/watchdog-section';
-import { isTandemError } from '@tandem/freshness/errors';
 import { type Connections, createConnections } from '@tandem/http-server/connections';
 import type { DrainTime } from '@tandem/http-server/server-drain';
 import { createLog, type Log } from '@tandem/telemetry/log';
@@ -32,6 +30,17 @@ import { type Exposure, findExposure } from './exposure.ts';
 import { showMetrics } from './routes/metrics/show.ts';
 import { readOneDirectly } from './routes/predictions/read-one.ts';
 import { type RunningServer, startServer } from './server.ts';
+import { describeStartFailure } from './start-failure.ts';
+
+interface AnswerCacheSection {
+  /** Memory for predictions that were read lately, in MB of 10^6 bytes. 0: none, each read asks Redis. */
+  readonly megabytes: number;
+}
+
+/** `ANSWER_CACHE_MB` (64; 0: off). */
+const answerCache: Section<AnswerCacheSection> = (read) => ({
+  megabytes: read.whole('ANSWER_CACHE_MB', { least: 0, most: 65_536, instead: 64 }),
+});
 
 /** How long requests under way may take at the end. */
 const GRACE_MS = 10_000;
@@ -161,26 +170,4 @@ function endInOrder(
 start().catch((error: unknown) => {
   for (const line of describeStartFailure(error)) process.stderr.write(`${line}\n`);
   process.exit(1);
-});
-
-// Why the service could not start, for whoever starts it: a line for each fault, what to do about it, and no stack.
-
-export function describeStartFailure(error: unknown): readonly string[] {
-  const problems = problemsOf(error);
-  if (problems.length > 0) return problems.map(({ path, problem, remedy }) => `tandem: ${path} ${problem}; ${remedy}`);
-  const said = error instanceof Error ? error.message || error.name : String(error);
-  const remedy = isTandemError(error) && error.remedy !== undefined ? `; ${error.remedy}` : '';
-  return [`tandem: ${said.replaceAll(/\s*\n\s*/g, ' ')}${remedy}`];
-}
-
-// What the API alone reads from the environment.
-
-interface AnswerCacheSection {
-  /** Memory for predictions that were read lately, in MB of 10^6 bytes. 0: none, each read asks Redis. */
-  readonly megabytes: number;
-}
-
-/** `ANSWER_CACHE_MB` (64; 0: off). */
-const answerCache: Section<AnswerCacheSection> = (read) => ({
-  megabytes: read.whole('ANSWER_CACHE_MB', { least: 0, most: 65_536, instead: 64 }),
 });

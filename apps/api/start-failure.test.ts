@@ -2,7 +2,7 @@ import { readEnvironment } from '@tandem/config/environment';
 import { database, log } from '@tandem/config/environment-sections';
 import { TandemError } from '@tandem/freshness/errors';
 import { describe, expect, it } from 'vitest';
-import { describeStartFailure } from './main.ts';
+import { describeStartFailure } from './start-failure.ts';
 
 describe('describeStartFailure', () => {
   it('tells each fault of the environment in a line, with the remedy', () => {

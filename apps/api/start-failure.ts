@@ -1,0 +1,11 @@
+/** Says why the service could not start: a line for each fault with what to do about it, and no stack. */
+import { problemsOf } from '@tandem/config/config-problem';
+import { isTandemError } from '@tandem/freshness/errors';
+
+export function describeStartFailure(error: unknown): readonly string[] {
+  const problems = problemsOf(error);
+  if (problems.length > 0) return problems.map(({ path, problem, remedy }) => `tandem: ${path} ${problem}; ${remedy}`);
+  const said = error instanceof Error ? error.message || error.name : String(error);
+  const remedy = isTandemError(error) && error.remedy !== undefined ? `; ${error.remedy}` : '';
+  return [`tandem: ${said.replaceAll(/\s*\n\s*/g, ' ')}${remedy}`];
+}
