@@ -3,7 +3,7 @@
  * slowness changes nothing, then the acknowledgement.
  */
 
-import type { KeyType } from '@tandem/freshness/user-id';
+import { type KeyType, requireKeyType, userIdProblem } from '@tandem/freshness/user-id';
 import {
   type ContextEvent,
   type EventResult,
@@ -11,7 +11,6 @@ import {
   type HintStore,
   parseContextToken,
 } from '@tandem/prediction/events/events';
-import { requireKeyType, userIdProblem } from '../../http/parameters.ts';
 
 interface RecordEventsDependencies {
   readonly events: EventStore;

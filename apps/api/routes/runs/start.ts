@@ -2,10 +2,10 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/read-errors';
 import { STABLE } from '@tandem/freshness/rollout';
+import { userIdProblem } from '@tandem/freshness/user-id';
 import type { RunScope } from '@tandem/prediction/runs/runs';
 import { jsonResponse, parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { userIdProblem } from '../../http/parameters.ts';
 import { problems } from '../../http/problem-schema.ts';
 import { hintWorker, type RunDependencies } from './run-dependencies.ts';
 import { RUN_EXAMPLE, RunSchema, runView } from './run-view.ts';
