@@ -31,7 +31,7 @@ function historyRotateCommand(cli: Cli): Command {
     example: 'DATABASE_URL=postgres://… tandem history rotate',
   }).action(async (options: CommonOptions) => {
     const change = await withPool(cli, { applicationName: 'tandem-history', max: 1 }, async (pool) => {
-      const { rotateHistory } = await import('@tandem/offline-store/sql/history');
+      const { rotateHistory } = await import('@tandem/offline-store/sql/history-marks');
       return rotateHistory(pool, 'cli');
     });
     present(cli, options, change, ({ from, to }) => [

@@ -4,9 +4,8 @@
  */
 
 import type { FeatureColumn } from '@tandem/freshness/predictor';
-import { inputMisfits } from '@tandem/prediction/models/input-fit';
-import { type DescribedTensor, describeTensor } from '@tandem/prediction/models/model-signature';
-import { keyText } from '@tandem/prediction/models/source-text';
+import { inputMisfits, keyText } from '@tandem/prediction/models/input-fit';
+import { type DescribedTensor, describeTensor } from '@tandem/prediction/models/verification';
 import { aliasSql, canNameFeature } from './column-name.ts';
 import { nearestName } from './nearest-name.ts';
 

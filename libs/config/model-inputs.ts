@@ -1,9 +1,8 @@
 /** Decides which feature columns fill which input tensor of a model, and refuses what does not fit. */
 
 import type { FeatureColumn, ModelInput, TensorType } from '@tandem/freshness/predictor';
-import { inputMisfits } from '@tandem/prediction/models/input-fit';
-import { type DescribedTensor, describeTensor } from '@tandem/prediction/models/model-signature';
-import { keyText } from '@tandem/prediction/models/source-text';
+import { inputMisfits, keyText } from '@tandem/prediction/models/input-fit';
+import { type DescribedTensor, describeTensor } from '@tandem/prediction/models/verification';
 import { pathText } from './check-form.ts';
 import type { SettingProblem } from './config-problem.ts';
 import { columnsByName } from './inputs-by-name.ts';

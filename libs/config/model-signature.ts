@@ -1,5 +1,5 @@
 /** A model's signature as an inspection of the artifact gives it. */
-import type { DescribedTensor } from '@tandem/prediction/models/model-signature';
+import type { DescribedTensor } from '@tandem/prediction/models/verification';
 
 export interface ModelSignature {
   readonly inputs: readonly DescribedTensor[];

@@ -5,8 +5,13 @@
 
 import type { FeatureValues } from '@tandem/freshness/features';
 import type { Categories, FeatureColumn, TensorType } from '@tandem/freshness/predictor';
-import { columnWidth, unknownNumber } from '@tandem/prediction/models/input-fit';
-import { holdsNumber, TENSOR_RANGES, type TensorRange } from '@tandem/prediction/models/tensor-range';
+import {
+  columnWidth,
+  holdsNumber,
+  TENSOR_RANGES,
+  type TensorRange,
+  unknownNumber,
+} from '@tandem/prediction/models/input-fit';
 import { placesOf } from './category-places.ts';
 import { toHalfBits } from './half-precision.ts';
 import type { TensorData } from './protocol.ts';

@@ -5,8 +5,8 @@
 import { TandemError } from '@tandem/freshness/errors';
 import type { FeatureColumn, ModelDefinition, ModelInput, OutputField } from '@tandem/freshness/predictor';
 import { inputMisfits, type Misfit } from '@tandem/prediction/models/input-fit';
-import { describeTensor } from '@tandem/prediction/models/model-signature';
 import { outputMisfits } from '@tandem/prediction/models/output-fit';
+import { describeTensor } from '@tandem/prediction/models/verification';
 import type { Signature, SignatureTensor } from './protocol.ts';
 
 /** Throws `model_refused` for the first thing that does not fit. What shapes leave open, a trial run must show. */

@@ -4,7 +4,7 @@ import type { Metrics } from '@tandem/telemetry/metrics';
 import { type ConnectionPool, sampleConnections } from '@tandem/telemetry/sample-connections';
 import { sampleInference } from '@tandem/telemetry/sample-inference';
 
-export interface SampledParts {
+interface SampledParts {
   readonly scorer: Pick<InferencePool, 'stats'>;
   /** Of all else but certificates, which have connections of their own. */
   readonly pool: ConnectionPool;

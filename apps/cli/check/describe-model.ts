@@ -3,7 +3,7 @@
  */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { featureNames } from '@tandem/inference/model-metadata';
-import { describeTensor } from '@tandem/prediction/models/model-signature';
+import { describeTensor } from '@tandem/prediction/models/verification';
 import { bareName } from '../command-line/names.ts';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import { count } from '../output/text.ts';

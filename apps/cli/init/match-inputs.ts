@@ -3,8 +3,8 @@
  * by the names of their features where the model file tells them. Pure; what it cannot decide it says.
  */
 import type { TensorType } from '@tandem/freshness/predictor';
-import { describeTensor } from '@tandem/prediction/models/model-signature';
 import { valuesPerUser } from '@tandem/prediction/models/output-fit';
+import { describeTensor } from '@tandem/prediction/models/verification';
 import { bareName, featureName, findByName, suggestion } from '../command-line/names.ts';
 import { type Choice, chooseNumbers, chooseTexts, type LeftOut } from './choose-columns.ts';
 import { expressionFor } from './column-expression.ts';

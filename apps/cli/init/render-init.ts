@@ -1,6 +1,6 @@
 /** What `init` tells of what it wrote: what was matched, what was not, and what to do next. */
 import { relative } from 'node:path';
-import { describeTensor } from '@tandem/prediction/models/model-signature';
+import { describeTensor } from '@tandem/prediction/models/verification';
 import { withdrawalText } from '../check/read-config.ts';
 import type { Cli } from '../command-line/command.ts';
 import { count, printable, renderTable, shellWord } from '../output/text.ts';

@@ -1,8 +1,7 @@
 /** Watched sources: what a config or `tandem watch` has watched, and how a watch reads. */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
-import { findQueryTables } from '@tandem/offline-store/sources/query-tables';
 import { type Watched, type WatchRequest, watchSource } from '@tandem/offline-store/sources/watch-source';
-import { findTable } from '@tandem/offline-store/sources/watchable-table';
+import { findQueryTables, findTable } from '@tandem/offline-store/sources/watchable-table';
 import { given } from '../command-line/command.ts';
 import type { Databases } from '../command-line/environment.ts';
 import { usageError } from '../command-line/failure.ts';
