@@ -21,7 +21,8 @@ const EVENTS: readonly Site[] = [
   },
   {
     file: 'apps/api/routes/events/record-events.ts',
-    anchor: '      await Promise.race([hints.raise([...newest.values()]), late]);\n',
+    anchor:
+      "      await within(hintBudgetMs, hints.raise([...newest.values()]), () => new Error('the hint took too long'));\n",
     before: 'event.at_hint',
   },
   { file: 'apps/api/routes/events/record-events.ts', anchor: '    return results;\n', before: 'event.before_reply' },
