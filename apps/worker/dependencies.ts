@@ -7,7 +7,7 @@ import type {
 } from '@tandem/config/environment-sections';
 import { latestSlot } from '@tandem/config/schedule';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
-import { createInferencePool, type InferencePool } from '@tandem/inference/pool';
+import { createInferencePool, type InferencePool } from '@tandem/inference/live/pool';
 import { createOutbox } from '@tandem/offline-store/events/outbox';
 import { assertFeatureLogin, createFeaturePool } from '@tandem/offline-store/features/feature-login';
 import { createFeatureSource } from '@tandem/offline-store/features/features';

@@ -1,5 +1,5 @@
 /** Metrics of what is a state rather than an event: looked at when Prometheus asks. */
-import type { InferencePool } from '@tandem/inference/pool';
+import type { InferencePool } from '@tandem/inference/live/pool';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { type ConnectionPool, sampleConnections } from '@tandem/telemetry/sample-connections';
 import { sampleInference } from '@tandem/telemetry/sample-inference';

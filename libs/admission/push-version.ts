@@ -14,7 +14,7 @@ import type { ResolvedPredictor } from '@tandem/config/resolve-predictor';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { type ModelDefinition, modelVersionId, type Predictor } from '@tandem/freshness/predictor';
 import { unknownPredictor } from '@tandem/freshness/read-errors';
-import type { TrialLimits } from '@tandem/inference/check-model';
+import type { TrialLimits } from '@tandem/inference/admission/check-model';
 import { describeQuery } from '@tandem/offline-store/features/feature-check';
 import type { ArtifactStore } from '@tandem/offline-store/models/artifacts';
 import {

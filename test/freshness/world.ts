@@ -6,7 +6,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createHeldPredictions } from '@tandem/freshness/prediction-memory';
 import { createPredictionReader, type PredictionReaderDependencies } from '@tandem/freshness/reader';
-import { createInferencePool } from '@tandem/inference/pool';
+import { createInferencePool } from '@tandem/inference/live/pool';
 import { adopt } from '@tandem/offline-store/adopt';
 import { createAuthority } from '@tandem/offline-store/certificate/authority';
 import { createEventStore } from '@tandem/offline-store/events/events';

@@ -1,7 +1,7 @@
 /** What the API's readiness is made of. */
 
 import type { Authority } from '@tandem/freshness/certificate';
-import type { InferencePool } from '@tandem/inference/pool';
+import type { InferencePool } from '@tandem/inference/live/pool';
 import type { createPool } from '@tandem/offline-store/sql/database';
 import { schemaState } from '@tandem/offline-store/sql/migrate';
 import type { OnlineConnection } from '@tandem/online-store/connection';

@@ -8,7 +8,7 @@ import { TandemError } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { OutputTensors } from '@tandem/freshness/outputs';
 import type { ModelVersion } from '@tandem/freshness/predictor';
-import { createInferencePool } from '@tandem/inference/pool';
+import { createInferencePool } from '@tandem/inference/live/pool';
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';
 import type { EventName, Log } from '@tandem/telemetry/log';
 import { createShadowScorer } from './shadow-scorer.ts';

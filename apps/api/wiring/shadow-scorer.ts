@@ -2,7 +2,7 @@
  * Inference for shadows: a process of their own, nicer than those that serve, which is there while there is something to
  * run and no longer. A candidate that crashes, hangs or leaks does it there.
  */
-import type { InferencePool, InferencePoolOptions } from '@tandem/inference/pool';
+import type { InferencePool, InferencePoolOptions } from '@tandem/inference/live/pool';
 import type { ShadowScorer, ShadowScorerObserver } from '@tandem/prediction/shadow/shadow-ports';
 
 /** One process of the lowest priority but for what a system itself puts off. */

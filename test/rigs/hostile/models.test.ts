@@ -2,11 +2,11 @@
  * Every model of the corpus, through the checks that stand before adoption: refused where it should be, with the sentence
  * that it should have, or served; while a sound model answers in the same process, always the same.
  */
-import { checkModel, inspectModel } from '@tandem/inference/check-model';
-import { findFault } from '@tandem/inference/onnx-file';
-import { cpuLimit } from '@tandem/inference/time-limit';
+import { checkModel, inspectModel } from '@tandem/inference/admission/check-model';
+import { findFault } from '@tandem/inference/model-file/onnx-file';
+import { cpuLimit } from '@tandem/inference/process/time-limit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { matrixPredictor, poolOf, scoresOf } from '../../../libs/inference/toy-predictor.fixture.ts';
+import { matrixPredictor, poolOf, scoresOf } from '../../../libs/inference/live/toy-predictor.fixture.ts';
 import { DAMAGED } from './models/damaged-files.ts';
 import { FORBIDDEN } from './models/forbidden-content.ts';
 import { INSATIABLE } from './models/insatiable-models.ts';

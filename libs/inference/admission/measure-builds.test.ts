@@ -3,8 +3,8 @@ import { batchScaledModel } from '@tandem/testing/hostile-models';
 import { linearModel, linearScore, rootModel } from '@tandem/testing/onnx-models';
 import { denseModel } from '@tandem/testing/sized-model';
 import { describe, expect, it } from 'vitest';
+import { batchOf, matrixPredictor } from '../live/toy-predictor.fixture.ts';
 import { measureBuilds } from './measure-builds.ts';
-import { batchOf, matrixPredictor } from './toy-predictor.fixture.ts';
 
 const LIMITS = { memoryLimitMb: 512, answersMs: 10_000, pacesMs: 1_500 };
 const rows = Array.from({ length: 300 }, (_, n) => [(n % 17) - 8, (n % 5) / 4]);
@@ -73,7 +73,7 @@ describe('a build beside its parent', { timeout: 120_000 }, () => {
 
 describe('the example’s int8 network', { timeout: 120_000 }, () => {
   it('answers as its parent does, nearly', async () => {
-    const read = (name: string) => readFile(new URL(`../../apps/shop/model/${name}.onnx`, import.meta.url));
+    const read = (name: string) => readFile(new URL(`../../../apps/shop/model/${name}.onnx`, import.meta.url));
     const features = Array.from({ length: 200 }, (_, n) => Array.from({ length: 12 }, (_, i) => (n * (i + 3)) % 11));
     const [parent, build] = [side(await read('network'), features), side(await read('network-int8'), features)];
     const found = await measureBuilds(parent, build, LIMITS);

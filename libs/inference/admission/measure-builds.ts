@@ -6,13 +6,13 @@
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { ModelDefinition } from '@tandem/freshness/predictor';
+import { type InferenceProcess, START_LIMIT, startInferenceProcess } from '../process/inference-process.ts';
+import type { Signature } from '../process/protocol.ts';
+import { cpuLimit } from '../process/time-limit.ts';
 import { asRefusal, takesHalves } from './check-model.ts';
-import { type InferenceProcess, START_LIMIT, startInferenceProcess } from './inference-process.ts';
 import { createWidthCheck } from './output-widths.ts';
 import { comparePaces, type Paces } from './paces.ts';
 import { type Answer, createComparison, toleranceOf } from './parity.ts';
-import type { Signature } from './protocol.ts';
-import { cpuLimit } from './time-limit.ts';
 import { createTrialRuns, type TrialRuns } from './trial-runs.ts';
 
 export interface MeasuredVersion {

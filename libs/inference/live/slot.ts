@@ -3,17 +3,17 @@
  * puts a new child in the place of one that died; one that dies without having done anything is replaced ever later.
  */
 
-import type { InferenceLog } from './inference-log.ts';
 import {
   BOUND_STARTS,
   type InferenceProcess,
   type ProcessEnd,
   type ProcessEnded,
   startInferenceProcess,
-} from './inference-process.ts';
+} from '../process/inference-process.ts';
+import type { ModelRun, WireTensor } from '../process/protocol.ts';
+import type { TimeLimit } from '../process/time-limit.ts';
+import type { InferenceLog } from './inference-log.ts';
 import type { ModelLoader } from './model-loader.ts';
-import type { ModelRun, WireTensor } from './protocol.ts';
-import type { TimeLimit } from './time-limit.ts';
 
 export interface SlotOptions {
   readonly memoryLimitMb: number;

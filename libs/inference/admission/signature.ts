@@ -7,7 +7,7 @@ import type { FeatureColumn, ModelDefinition, ModelInput, OutputField } from '@t
 import { inputMisfits, type Misfit } from '@tandem/prediction/models/input-fit';
 import { describeTensor } from '@tandem/prediction/models/model-signature';
 import { outputMisfits } from '@tandem/prediction/models/output-fit';
-import type { Signature, SignatureTensor } from './protocol.ts';
+import type { Signature, SignatureTensor } from '../process/protocol.ts';
 
 /** Throws `model_refused` for the first thing that does not fit. What shapes leave open, a trial run must show. */
 export function checkSignature(definition: ModelDefinition, signature: Signature): void {
@@ -80,7 +80,7 @@ export function refuseOutput(definition: ModelDefinition, field: OutputField, mi
 
 function refuseMisfit({ predictor }: ModelDefinition, place: string, misfit: Misfit): TandemError {
   const { problem, remedy, setting } = misfit;
-  const path = setting ? setting.join('.') : place;
+  const path = setting ? setting.join('..') : place;
   return refuse(`predictors.${predictor}.${path}`, problem, `${remedy[0]?.toUpperCase()}${remedy.slice(1)}.`);
 }
 

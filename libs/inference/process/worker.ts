@@ -7,8 +7,8 @@ import { createHash } from 'node:crypto';
 import { rmdirSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { InferenceSession } from 'onnxruntime-node';
+import { findFault } from '../model-file/onnx-file.ts';
 import { runModel } from './model-run.ts';
-import { findFault } from './onnx-file.ts';
 import type { Command, ModelRun, Reply, SentReply, SignatureTensor } from './protocol.ts';
 import { signatureFault } from './signature-fault.ts';
 
@@ -37,7 +37,7 @@ function start(): void {
   process.on('SIGTERM', () => {});
   process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
   process.on('message', (command: Command) => void obey(command));
-  const watchdog = new Worker(new URL('./watchdog.ts', import.meta.url), {
+  const watchdog = new Worker(new URL('./child-watchdog.ts', import.meta.url), {
     workerData: { parentPid: Number(process.argv[2]), memoryLimitMb: Number(process.argv[3]) },
     resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 4 },
   });

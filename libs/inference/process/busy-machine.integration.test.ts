@@ -6,12 +6,12 @@ import { getPriority } from 'node:os';
 import { endlessModel } from '@tandem/testing/hostile-models';
 import { linearModel } from '@tandem/testing/onnx-models';
 import { afterEach, describe, expect, it } from 'vitest';
-import { checkModel } from './check-model.ts';
+import { checkModel } from '../admission/check-model.ts';
+import type { InferencePool, InferencePoolOptions } from '../live/pool.ts';
+import { batchOf, matrixPredictor, poolOf } from '../live/toy-predictor.fixture.ts';
 import { START_LIMIT, startInferenceProcess } from './inference-process.ts';
-import type { InferencePool, InferencePoolOptions } from './pool.ts';
 import { childPids, withSlowChildren } from './slowed-children.fixture.ts';
 import { cpuLimit } from './time-limit.ts';
-import { batchOf, matrixPredictor, poolOf } from './toy-predictor.fixture.ts';
 
 const { version, bytes } = matrixPredictor(linearModel({ weights: [1, 2] }), 2);
 const endless = matrixPredictor(endlessModel(), 2);

@@ -3,9 +3,9 @@
  * each failure, so that one bad artifact cannot keep every child busy dying of it.
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import type { InferenceProcess } from '../process/inference-process.ts';
+import type { TimeLimit } from '../process/time-limit.ts';
 import type { InferenceLog } from './inference-log.ts';
-import type { InferenceProcess } from './inference-process.ts';
-import type { TimeLimit } from './time-limit.ts';
 
 export interface ModelLoaderOptions {
   /** The bytes of an artifact by their sha256 in hex. */

@@ -2,7 +2,7 @@
 
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { ModelDefinition } from '@tandem/freshness/predictor';
-import { makeUpRows } from './made-up-rows.ts';
+import { makeUpRows } from '../tensors/made-up-rows.ts';
 import type { TrialOptions } from './trial.ts';
 
 /** Real users that a trial takes at most, and made-up ones that it adds. */

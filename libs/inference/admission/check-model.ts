@@ -12,21 +12,21 @@ import {
   tooLargeForModel,
 } from '@tandem/prediction/models/model-limits';
 import type { Verification } from '@tandem/prediction/models/verification';
+import { readFacts } from '../model-file/onnx-facts.ts';
 import {
   type InferenceProcess,
   type ProcessEnd,
   ProcessEnded,
   START_LIMIT,
   startInferenceProcess,
-} from './inference-process.ts';
+} from '../process/inference-process.ts';
+import type { Signature } from '../process/protocol.ts';
+import { cpuLimit, type TimeLimit } from '../process/time-limit.ts';
 import { remedyFor } from './load-remedies.ts';
 import { measureOutputs } from './measured-outputs.ts';
-import { readFacts } from './onnx-facts.ts';
 import { createWidthCheck } from './output-widths.ts';
 import { toleranceOf } from './parity.ts';
-import type { Signature } from './protocol.ts';
 import { checkSignature, refuse } from './signature.ts';
-import { cpuLimit, type TimeLimit } from './time-limit.ts';
 import { type TrialCost, type TrialResult, tryModel } from './trial.ts';
 import { createTrialRuns } from './trial-runs.ts';
 import { gatherUsers } from './trial-users.ts';

@@ -1,8 +1,8 @@
 import type { Categories, FeatureColumn, TensorType } from '@tandem/freshness/predictor';
 import { RowsRefused } from '@tandem/prediction/scoring/scoring';
 import { describe, expect, it } from 'vitest';
+import { batchOf, toyPredictor } from '../live/toy-predictor.fixture.ts';
 import { encodeInputs, joinInputs } from './input-tensors.ts';
-import { batchOf, toyPredictor } from './toy-predictor.fixture.ts';
 
 type Row = (number | string | null)[];
 

@@ -5,9 +5,9 @@ import { getPriority } from 'node:os';
 import { createInterface } from 'node:readline';
 import * as models from '@tandem/testing/onnx-models';
 import { describe, expect, it, vi } from 'vitest';
+import { matrixPredictor, poolOf, scoresOf } from '../live/toy-predictor.fixture.ts';
 import { START_LIMIT, startInferenceProcess } from './inference-process.ts';
 import { cpuLimit } from './time-limit.ts';
-import { matrixPredictor, poolOf, scoresOf } from './toy-predictor.fixture.ts';
 
 const start = () => startInferenceProcess({ memoryLimitMb: 512, boundData: true, startLimit: START_LIMIT });
 const LIMIT = cpuLimit(10_000);
@@ -144,7 +144,7 @@ const file = (session: string) => ({ session, bytes: models.linearModel({ weight
 
 const PARENT = `
   import * as models from '${import.meta.resolve('@tandem/testing/onnx-models')}';
-  import { matrixPredictor, poolOf, scoresOf } from '${new URL('./toy-predictor.fixture.ts', import.meta.url)}';
+  import { matrixPredictor, poolOf, scoresOf } from '${new URL('../live/toy-predictor.fixture.ts', import.meta.url)}';
   const loop = matrixPredictor(models.loopModel(), 2);
   const pool = poolOf([loop], { processes: 1 });
   await pool.warmUp(loop.version);

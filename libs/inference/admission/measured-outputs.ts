@@ -5,10 +5,10 @@
 import { isFixed } from '@tandem/prediction/models/model-signature';
 import { valuesPerUser } from '@tandem/prediction/models/output-fit';
 import { isTensorType } from '@tandem/prediction/models/tensor-range';
-import { allocate } from './fill-tensor.ts';
-import type { InferenceProcess } from './inference-process.ts';
-import type { Signature, SignatureTensor, TensorData, WireTensor } from './protocol.ts';
-import type { TimeLimit } from './time-limit.ts';
+import type { InferenceProcess } from '../process/inference-process.ts';
+import type { Signature, SignatureTensor, TensorData, WireTensor } from '../process/protocol.ts';
+import type { TimeLimit } from '../process/time-limit.ts';
+import { allocate } from '../tensors/fill-tensor.ts';
 
 /** One more than a model that gives one row for everybody has. */
 const USERS = 2;

@@ -1,7 +1,7 @@
 /** Whether a request is taken on, and the parts in which it waits. */
 import type { TandemError } from '@tandem/freshness/errors';
 import type { ScoreRequest } from '@tandem/prediction/scoring/scoring';
-import { cutInputs, type EncodedInput } from './input-tensors.ts';
+import { cutInputs, type EncodedInput } from '../tensors/input-tensors.ts';
 import type { LiveRoom } from './live-room.ts';
 import { overloaded, type Pending } from './pending-request.ts';
 import type { Part } from './waiting-line.ts';

@@ -2,8 +2,8 @@
 import * as hostile from '@tandem/testing/hostile-models';
 import { linearModel } from '@tandem/testing/onnx-models';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { checkModel, inspectModel } from './check-model.ts';
-import { cpuLimit } from './time-limit.ts';
+import { checkModel, inspectModel } from '../admission/check-model.ts';
+import { cpuLimit } from '../process/time-limit.ts';
 import { batchOf, matrixPredictor, poolOf, scoresOf, type ToyPredictor } from './toy-predictor.fixture.ts';
 
 const LIMITS = { memoryLimitMb: 256, field: 'predictors.toy.model' };

@@ -7,9 +7,9 @@ import type { FeatureValues } from '@tandem/freshness/features';
 import type { Categories, FeatureColumn, TensorType } from '@tandem/freshness/predictor';
 import { columnWidth, unknownNumber } from '@tandem/prediction/models/input-fit';
 import { holdsNumber, TENSOR_RANGES, type TensorRange } from '@tandem/prediction/models/tensor-range';
+import type { TensorData } from '../process/protocol.ts';
 import { placesOf } from './category-places.ts';
 import { toHalfBits } from './half-precision.ts';
-import type { TensorData } from './protocol.ts';
 
 /** A feature column and its values of a batch. */
 export interface FilledColumn {

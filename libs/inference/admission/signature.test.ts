@@ -1,6 +1,6 @@
 import type { ModelDefinition } from '@tandem/freshness/predictor';
 import { describe, expect, it } from 'vitest';
-import type { Signature } from './protocol.ts';
+import type { Signature } from '../process/protocol.ts';
 import { checkSignature } from './signature.ts';
 
 const signature: Signature = {

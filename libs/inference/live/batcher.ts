@@ -12,16 +12,16 @@ import {
   type Scorer,
   ScoringCrash,
 } from '@tandem/prediction/scoring/scoring';
+import { ProcessEnded } from '../process/inference-process.ts';
+import type { WireTensor } from '../process/protocol.ts';
+import { cpuLimit, type TimeLimit, wallLimit } from '../process/time-limit.ts';
+import { encodeInputs, joinInputs } from '../tensors/input-tensors.ts';
+import { cutOutputs, joinOutputs, readOutputs } from '../tensors/output-tensors.ts';
 import type { ArtifactBreaker } from './artifact-breaker.ts';
-import { ProcessEnded } from './inference-process.ts';
-import { encodeInputs, joinInputs } from './input-tensors.ts';
 import { createLiveRoom, type LiveRoom, type RunUnderWay } from './live-room.ts';
-import { cutOutputs, joinOutputs, readOutputs } from './output-tensors.ts';
 import { createPending, late, type Pending } from './pending-request.ts';
-import type { WireTensor } from './protocol.ts';
 import { cut, refusalOf } from './request-parts.ts';
 import type { PreparedRun } from './slot.ts';
-import { cpuLimit, type TimeLimit, wallLimit } from './time-limit.ts';
 import { createWaitingLine, type Part, type WaitingLine } from './waiting-line.ts';
 
 export interface BatcherOptions {

@@ -1,8 +1,8 @@
 import { decodeOutputs, encodeOutputs } from '@tandem/freshness/outputs';
 import { BOOL, FLOAT, graph, model, node, raw, value } from '@tandem/testing/onnx-writer';
 import { describe, expect, it } from 'vitest';
+import { batchOf, matrixPredictor, poolOf } from '../live/toy-predictor.fixture.ts';
 import { checkModel, measureModel } from './check-model.ts';
-import { batchOf, matrixPredictor, poolOf } from './toy-predictor.fixture.ts';
 
 /** Gives both of its two features back, and declares one value a user or `declared`: as skl2onnx of two targets. */
 function twoValues(declared: number | string) {

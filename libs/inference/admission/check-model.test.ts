@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import * as models from '@tandem/testing/onnx-models';
 import { describe, expect, it } from 'vitest';
+import { batchOf, matrixPredictor, toyPredictor } from '../live/toy-predictor.fixture.ts';
+import { cpuLimit } from '../process/time-limit.ts';
 import { checkModel, inspectModel } from './check-model.ts';
-import { cpuLimit } from './time-limit.ts';
-import { batchOf, matrixPredictor, toyPredictor } from './toy-predictor.fixture.ts';
 
 const limits = { memoryLimitMb: 512, runLimit: cpuLimit(200) };
 const check = ({ version, bytes }: ReturnType<typeof matrixPredictor>) => checkModel(version, bytes, limits);

@@ -6,7 +6,7 @@
 import type { OutputTensors } from '@tandem/freshness/outputs';
 import type { ModelDefinition } from '@tandem/freshness/predictor';
 import { widthMisfit } from '@tandem/prediction/models/output-fit';
-import type { Signature } from './protocol.ts';
+import type { Signature } from '../process/protocol.ts';
 import { refuseOutput } from './signature.ts';
 
 export type CheckWidths = (tensors: OutputTensors) => void;

@@ -3,7 +3,7 @@
  * version while every child is busy goes together, as much as there is, and nothing ever waits for company.
  */
 import type { ModelVersion } from '@tandem/freshness/predictor';
-import type { EncodedInput } from './input-tensors.ts';
+import type { EncodedInput } from '../tensors/input-tensors.ts';
 
 /** Rows of one request that are run together; a request of many rows has several. */
 export interface Part<R> {

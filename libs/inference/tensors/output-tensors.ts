@@ -4,9 +4,9 @@
  */
 import { TandemError } from '@tandem/freshness/errors';
 import type { OutputTensor, OutputTensors } from '@tandem/freshness/outputs';
+import type { TensorData, WireTensor } from '../process/protocol.ts';
 import { fromHalfBits } from './half-precision.ts';
 import { cut, joinData } from './input-tensors.ts';
-import type { TensorData, WireTensor } from './protocol.ts';
 
 /**
  * Output tensors by name, [N], [N,1], [N,k] or deeper as N rows of their width; float16 as numbers. Throws

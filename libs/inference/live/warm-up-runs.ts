@@ -4,10 +4,10 @@
  */
 import { isTandemError } from '@tandem/freshness/errors';
 import type { ModelVersion } from '@tandem/freshness/predictor';
-import type { InferenceProcess } from './inference-process.ts';
-import { encodeInputs, joinInputs } from './input-tensors.ts';
-import { makeUpRows } from './made-up-rows.ts';
-import { cpuLimit } from './time-limit.ts';
+import type { InferenceProcess } from '../process/inference-process.ts';
+import { cpuLimit } from '../process/time-limit.ts';
+import { encodeInputs, joinInputs } from '../tensors/input-tensors.ts';
+import { makeUpRows } from '../tensors/made-up-rows.ts';
 
 /** Users of each run; one alone is the commonest, and the first run of all the dearest. */
 const SIZES = [1, 1, 2, 7, 64];

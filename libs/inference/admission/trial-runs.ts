@@ -3,13 +3,13 @@ import { isTandemError, type TandemError } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
 import { type OutputTensors, outputFault } from '@tandem/freshness/outputs';
 import type { ModelDefinition } from '@tandem/freshness/predictor';
-import type { InferenceProcess } from './inference-process.ts';
-import { encodeInputs, joinInputs } from './input-tensors.ts';
-import { readOutputs } from './output-tensors.ts';
+import type { InferenceProcess } from '../process/inference-process.ts';
+import { machineBusy, starvedText, type TimeLimit } from '../process/time-limit.ts';
+import { encodeInputs, joinInputs } from '../tensors/input-tensors.ts';
+import { readOutputs } from '../tensors/output-tensors.ts';
 import type { CheckWidths } from './output-widths.ts';
 import { type Answer, answerOf } from './parity.ts';
 import { refuse } from './signature.ts';
-import { machineBusy, starvedText, type TimeLimit } from './time-limit.ts';
 
 export interface TrialRunsOptions {
   readonly process: InferenceProcess;

@@ -14,7 +14,7 @@ import {
   type InferenceProcess,
   type ProcessOptions,
   startInferenceProcess,
-} from './inference-process.ts';
+} from '../process/inference-process.ts';
 import type { ModelLoader } from './model-loader.ts';
 import type { Slot } from './slot.ts';
 import { warmUpRuns } from './warm-up-runs.ts';

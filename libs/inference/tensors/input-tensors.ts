@@ -6,8 +6,8 @@ import type { FeatureBatch } from '@tandem/freshness/features';
 import type { ModelInput, TensorType } from '@tandem/freshness/predictor';
 import { columnWidth } from '@tandem/prediction/models/input-fit';
 import { RowsRefused } from '@tandem/prediction/scoring/scoring';
+import type { TensorData, WireTensor } from '../process/protocol.ts';
 import { type FilledColumn, fillTensor } from './fill-tensor.ts';
-import type { TensorData, WireTensor } from './protocol.ts';
 
 /** A filled input of a request; its rows are cut into runs later. */
 export interface EncodedInput {

@@ -13,14 +13,14 @@ import {
   LIVE_RUN_USERS,
 } from '@tandem/prediction/models/model-limits';
 import type { Admission, Scorer } from '@tandem/prediction/scoring/scoring';
+import { type ProcessEnd, START_LIMIT } from '../process/inference-process.ts';
+import { cpuLimit, type TimeLimit } from '../process/time-limit.ts';
 import { createArtifactBreaker } from './artifact-breaker.ts';
 import { type Batcher, createBatcher } from './batcher.ts';
 import type { InferenceLog } from './inference-log.ts';
-import { type ProcessEnd, START_LIMIT } from './inference-process.ts';
 import { createModelHolder, type HeldModel } from './model-holder.ts';
 import { createModelLoader } from './model-loader.ts';
 import { createSlot, type FinishedRun, type Slot } from './slot.ts';
-import { cpuLimit, type TimeLimit } from './time-limit.ts';
 
 export interface InferencePoolOptions {
   /** The bytes of an artifact by their sha256 in hex; checked again in the child. */
