@@ -1,7 +1,7 @@
 /** Keeps ready the models that this process may have to answer with, and lets others know how far it has come. */
 import { setTimeout } from 'node:timers/promises';
 import type { Authority } from '@tandem/freshness/certificate';
-import type { IsolatedPools } from '@tandem/inference/live/isolated-pools';
+import type { IsolatedPools } from '@tandem/inference/live/pool';
 import { findScoredUser } from '@tandem/offline-store/generations/generation-rows';
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';
 import { openRegister } from '@tandem/offline-store/rollouts/processes';

@@ -1,6 +1,5 @@
 /** The API's inference children: those that serve, and those of a version that is being tried. */
-import { createIsolatedPools, type IsolatedPools } from '@tandem/inference/live/isolated-pools';
-import { createInferencePool } from '@tandem/inference/live/pool';
+import { type IsolatedPools, createInferencePool, createIsolatedPools } from '@tandem/inference/live/pool';
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';
 import { createLibraryLog } from '@tandem/telemetry/library-log';
 import type { Log } from '@tandem/telemetry/log';

@@ -12,7 +12,7 @@ import {
   tooLargeForModel,
 } from '@tandem/prediction/models/model-limits';
 import type { Verification } from '@tandem/prediction/models/verification';
-import { readFacts } from '../model-file/onnx-facts.ts';
+import { readFacts } from '../model-file/model-facts.ts';
 import {
   type InferenceProcess,
   type ProcessEnd,
@@ -22,11 +22,9 @@ import {
 } from '../process/inference-process.ts';
 import type { Signature } from '../process/protocol.ts';
 import { cpuLimit, type TimeLimit } from '../process/time-limit.ts';
-import { remedyFor } from './load-remedies.ts';
 import { measureOutputs } from './measured-outputs.ts';
-import { createWidthCheck } from './output-widths.ts';
+import { checkSignature, createWidthCheck, refuse } from './signature.ts';
 import { toleranceOf } from './parity.ts';
-import { checkSignature, refuse } from './signature.ts';
 import { type TrialCost, type TrialResult, tryModel } from './trial.ts';
 import { createTrialRuns } from './trial-runs.ts';
 import { gatherUsers } from './trial-users.ts';
@@ -214,4 +212,30 @@ export function takesHalves(definition: ModelDefinition, { inputs, outputs }: Si
     ...definition.outputs.map(({ output }) => output),
   ]);
   return [...inputs, ...outputs].some(({ name, type }) => type === 'float16' && used.has(name));
+}
+
+// What to do about a model that ONNX Runtime will not load, by the words of its refusal.
+
+const REMEDIES: readonly (readonly [words: RegExp, remedy: string])[] = [
+  [
+    /No Op registered for|is not a registered function\/op/,
+    'Export it with operators that ONNX Runtime 1.30 has in that opset (onnxruntime.ai/docs/reference/operators); a newer opset may have this one.',
+  ],
+  [
+    /Could not find an implementation|NOT_IMPLEMENTED|Unsupported data type/,
+    'ONNX Runtime has no such operator for these types on a CPU: export the model in float32, for opset 17.',
+  ],
+  [
+    /allocate memory|bad_alloc/,
+    'Export a smaller model, or raise INFERENCE_MEMORY_MB for all processes that serve it.',
+  ],
+];
+
+/** @param reason in ONNX Runtime's words */
+export function remedyFor(reason: string): string {
+  const known = REMEDIES.find(([words]) => words.test(reason));
+  return (
+    known?.[1] ??
+    'Its graph is damaged or was put together wrongly: onnx.checker.check_model in Python says where. Export it again.'
+  );
 }

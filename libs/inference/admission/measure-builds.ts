@@ -10,7 +10,7 @@ import { type InferenceProcess, START_LIMIT, startInferenceProcess } from '../pr
 import type { Signature } from '../process/protocol.ts';
 import { cpuLimit } from '../process/time-limit.ts';
 import { asRefusal, takesHalves } from './check-model.ts';
-import { createWidthCheck } from './output-widths.ts';
+import { createWidthCheck } from './signature.ts';
 import { comparePaces, type Paces } from './paces.ts';
 import { type Answer, createComparison, toleranceOf } from './parity.ts';
 import { createTrialRuns, type TrialRuns } from './trial-runs.ts';

@@ -6,8 +6,9 @@ import { TandemError } from '@tandem/freshness/errors';
 import type { FeatureColumn, ModelDefinition, ModelInput, OutputField } from '@tandem/freshness/predictor';
 import { inputMisfits, type Misfit } from '@tandem/prediction/models/input-fit';
 import { describeTensor } from '@tandem/prediction/models/model-signature';
-import { outputMisfits } from '@tandem/prediction/models/output-fit';
+import { outputMisfits, widthMisfit } from '@tandem/prediction/models/output-fit';
 import type { Signature, SignatureTensor } from '../process/protocol.ts';
+import type { OutputTensors } from '@tandem/freshness/outputs';
 
 /** Throws `model_refused` for the first thing that does not fit. What shapes leave open, a trial run must show. */
 export function checkSignature(definition: ModelDefinition, signature: Signature): void {
@@ -86,4 +87,29 @@ function refuseMisfit({ predictor }: ModelDefinition, place: string, misfit: Mis
 
 function namesOf(things: readonly { readonly name: string }[]): string {
   return things.length === 0 ? 'nothing' : things.map(({ name }) => name).join(', ');
+}
+
+// Whether a run gave as many values a user as the prediction's fields take. A model's declaration does not say: converters
+// write [users, 1] for forests of several targets, whose second value would then be lost without a word.
+
+export type CheckWidths = (tensors: OutputTensors) => void;
+
+/**
+ * Throws `model_refused`, naming the field, at the first that the tensors do not fit.
+ * @param unplaced fields of which the config says neither index nor width: they take the only value there is
+ */
+export function createWidthCheck(
+  definition: ModelDefinition,
+  signature: Signature,
+  unplaced: ReadonlySet<string>,
+): CheckWidths {
+  return (tensors) => {
+    for (const field of definition.outputs) {
+      const declared = signature.outputs.find(({ name }) => name === field.output);
+      const given = tensors[field.output]?.width;
+      if (!declared || given === undefined) continue;
+      const misfit = widthMisfit(field, declared, given, !unplaced.has(field.name));
+      if (misfit) throw refuseOutput(definition, field, misfit);
+    }
+  };
 }

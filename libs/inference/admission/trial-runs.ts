@@ -5,11 +5,9 @@ import { type OutputTensors, outputFault } from '@tandem/freshness/outputs';
 import type { ModelDefinition } from '@tandem/freshness/predictor';
 import type { InferenceProcess } from '../process/inference-process.ts';
 import { machineBusy, starvedText, type TimeLimit } from '../process/time-limit.ts';
-import { encodeInputs, joinInputs } from '../tensors/input-tensors.ts';
-import { readOutputs } from '../tensors/output-tensors.ts';
-import type { CheckWidths } from './output-widths.ts';
+import { encodeInputs, joinInputs, readOutputs } from '../tensors/batch-tensors.ts';
+import { type CheckWidths, refuse } from './signature.ts';
 import { type Answer, answerOf } from './parity.ts';
-import { refuse } from './signature.ts';
 
 export interface TrialRunsOptions {
   readonly process: InferenceProcess;

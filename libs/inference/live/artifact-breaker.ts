@@ -6,7 +6,7 @@
  * A batch has no breaker: there poison users are found one by one, within a budget of their own (isolate-poison.ts).
  */
 import { TandemError } from '@tandem/freshness/errors';
-import type { InferenceLog } from './inference-log.ts';
+import type { InferenceLog } from './model-loader.ts';
 
 export interface BreakerOptions {
   /** Milliseconds that only ever rise. */

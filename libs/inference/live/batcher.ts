@@ -15,14 +15,11 @@ import {
 import { ProcessEnded } from '../process/inference-process.ts';
 import type { WireTensor } from '../process/protocol.ts';
 import { cpuLimit, type TimeLimit, wallLimit } from '../process/time-limit.ts';
-import { encodeInputs, joinInputs } from '../tensors/input-tensors.ts';
-import { cutOutputs, joinOutputs, readOutputs } from '../tensors/output-tensors.ts';
+import { cutOutputs, encodeInputs, joinInputs, joinOutputs, readOutputs } from '../tensors/batch-tensors.ts';
 import type { ArtifactBreaker } from './artifact-breaker.ts';
 import { createLiveRoom, type LiveRoom, type RunUnderWay } from './live-room.ts';
-import { createPending, late, type Pending } from './pending-request.ts';
-import { cut, refusalOf } from './request-parts.ts';
+import { type Part, type Pending, type WaitingLine, createPending, createWaitingLine, cut, late, refusalOf } from './waiting-requests.ts';
 import type { PreparedRun } from './slot.ts';
-import { createWaitingLine, type Part, type WaitingLine } from './waiting-line.ts';
 
 export interface BatcherOptions {
   /** A place to run the artifact now, or null while all are busy; `pumpSoon` is called when one may be free. */
@@ -60,7 +57,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
   const { place, maxRunRows, maxWaitingRows, killGraceMs, breaker, now } = options;
   const lines = { live: createWaitingLine<Pending>(), batch: createWaitingLine<Pending>() };
   const liveRoom = roomOf(options, lines.live);
-  // An array for the reason that waiting-line.ts gives; a request that leaves gives its place to the last.
+  // An array for the reason that waiting-requests.ts gives; a request that leaves gives its place to the last.
   const pending: Pending[] = [];
   const waitingForDrain: (() => void)[] = [];
   let pumping = false;

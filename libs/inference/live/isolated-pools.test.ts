@@ -1,6 +1,6 @@
 import * as models from '@tandem/testing/onnx-models';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createIsolatedPools, type IsolatedPools } from './isolated-pools.ts';
+import { createIsolatedPools, type IsolatedPools } from './pool.ts';
 import { matrixPredictor, poolOf, scoresOf } from './toy-predictor.fixture.ts';
 
 const stable = matrixPredictor(models.linearModel({ weights: [1, 2], bias: 0.5 }), 2);

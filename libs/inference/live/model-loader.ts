@@ -5,7 +5,6 @@
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { InferenceProcess } from '../process/inference-process.ts';
 import type { TimeLimit } from '../process/time-limit.ts';
-import type { InferenceLog } from './inference-log.ts';
 
 export interface ModelLoaderOptions {
   /** The bytes of an artifact by their sha256 in hex. */
@@ -126,3 +125,6 @@ async function withTimeout<T>(promise: Promise<T>, ms: number): Promise<T> {
     clearTimeout(timer);
   }
 }
+
+/** What the parts of this library tell the operator: one event, `noun.verb`, with its fields. */
+export type InferenceLog = (event: string, fields: Readonly<Record<string, unknown>>) => void;

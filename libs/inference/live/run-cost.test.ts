@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { createRunCost } from './run-cost.ts';
+import { createRunCost } from './live-room.ts';
 
 const runs = fc.array(fc.integer({ min: 1, max: 200 }), { minLength: 30, maxLength: 60 });
 

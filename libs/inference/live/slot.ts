@@ -12,8 +12,7 @@ import {
 } from '../process/inference-process.ts';
 import type { ModelRun, WireTensor } from '../process/protocol.ts';
 import type { TimeLimit } from '../process/time-limit.ts';
-import type { InferenceLog } from './inference-log.ts';
-import type { ModelLoader } from './model-loader.ts';
+import type { InferenceLog, ModelLoader } from './model-loader.ts';
 
 export interface SlotOptions {
   readonly memoryLimitMb: number;

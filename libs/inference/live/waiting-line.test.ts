@@ -1,7 +1,7 @@
 import { linearModel } from '@tandem/testing/onnx-models';
 import { describe, expect, it } from 'vitest';
 import { matrixPredictor } from './toy-predictor.fixture.ts';
-import { createWaitingLine, type Part } from './waiting-line.ts';
+import { createWaitingLine, type Part } from './waiting-requests.ts';
 
 const a = matrixPredictor(linearModel({ weights: [1] }), 1).version;
 const b = matrixPredictor(linearModel({ weights: [2] }), 1).version;

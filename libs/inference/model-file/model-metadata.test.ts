@@ -1,6 +1,6 @@
 import { linearModel } from '@tandem/testing/onnx-models';
 import { expect, test } from 'vitest';
-import { featureNames, readMetadata } from './model-metadata.ts';
+import { featureNames, readMetadata } from './model-facts.ts';
 
 const model = linearModel({ weights: [1, 2] });
 

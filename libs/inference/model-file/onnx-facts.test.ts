@@ -1,6 +1,6 @@
 import { linearModel } from '@tandem/testing/onnx-models';
 import { expect, it } from 'vitest';
-import { readFacts } from './onnx-facts.ts';
+import { readFacts } from './model-facts.ts';
 
 /** A field of protobuf: a text, or a number below 128. */
 const field = (number: number, value: string | number | Buffer) =>

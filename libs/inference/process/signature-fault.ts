@@ -2,7 +2,7 @@
  * Whether what a model declares can be told to others. Its signature goes to the process that serves, and from there into
  * messages, logs and terminals; names are the file's to choose, and may be as long as it is.
  */
-import type { ModelFault } from '../model-file/onnx-versions.ts';
+import type { ModelFault } from '../model-file/onnx-file.ts';
 import type { Signature } from './protocol.ts';
 
 /** A query has 1,664 columns at most in Postgres, and a prediction far fewer fields. */

@@ -2,7 +2,7 @@ import type { Categories, FeatureColumn, TensorType } from '@tandem/freshness/pr
 import { RowsRefused } from '@tandem/prediction/scoring/scoring';
 import { describe, expect, it } from 'vitest';
 import { batchOf, toyPredictor } from '../live/toy-predictor.fixture.ts';
-import { encodeInputs, joinInputs } from './input-tensors.ts';
+import { encodeInputs, joinInputs } from './batch-tensors.ts';
 
 type Row = (number | string | null)[];
 

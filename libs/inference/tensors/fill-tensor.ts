@@ -2,13 +2,11 @@
  * The values of feature columns, row-major, in a tensor's element type. A number that would wrap, round to infinity or
  * lose its digits as an integer is refused, never sent; so is a null or a NaN that nobody declared.
  */
-
 import type { FeatureValues } from '@tandem/freshness/features';
 import type { Categories, FeatureColumn, TensorType } from '@tandem/freshness/predictor';
 import { columnWidth, unknownNumber } from '@tandem/prediction/models/input-fit';
 import { holdsNumber, TENSOR_RANGES, type TensorRange } from '@tandem/prediction/models/tensor-range';
 import type { TensorData } from '../process/protocol.ts';
-import { placesOf } from './category-places.ts';
 import { toHalfBits } from './half-precision.ts';
 
 /** A feature column and its values of a batch. */
@@ -205,4 +203,16 @@ function fillTexts(columns: readonly FilledColumn[], rows: readonly number[], re
       return '';
     }),
   );
+}
+
+// Looks up the place of a text among a column's categories, many times over.
+
+/** From so many rows on, a table is built sooner than the values are searched. */
+const TABLE_FROM_ROWS = 16;
+
+/** @returns a text's place in `values`, from 0, or -1 */
+export function placesOf(values: readonly string[], rows: number): (text: string) => number {
+  if (rows < TABLE_FROM_ROWS) return (text) => values.indexOf(text);
+  const places = new Map(values.map((value, place) => [value, place]));
+  return (text) => places.get(text) ?? -1;
 }

@@ -2,7 +2,7 @@ import type { TensorType } from '@tandem/freshness/predictor';
 import { RowsRefused } from '@tandem/prediction/scoring/scoring';
 import { describe, expect, it } from 'vitest';
 import { batchOf, matrixPredictor, toyPredictor } from '../live/toy-predictor.fixture.ts';
-import { cutInputs, encodeInputs, joinInputs } from './input-tensors.ts';
+import { cutInputs, encodeInputs, joinInputs } from './batch-tensors.ts';
 
 function encode(type: TensorType, rows: (number | string | null)[][], picked = rows.map((_, i) => i)) {
   const { version } = matrixPredictor(Buffer.from('x'), rows[0]?.length ?? 0, { type });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { cutOutputs, joinOutputs, readOutputs } from './output-tensors.ts';
+import { cutOutputs, joinOutputs, readOutputs } from './batch-tensors.ts';
 
 const tensor = (dims: number[], data: Float32Array) => [{ name: 'score', type: 'float32' as const, dims, data }];
 
