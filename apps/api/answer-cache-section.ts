@@ -1,5 +1,5 @@
 /** What the API alone reads from the environment. */
-import type { Section } from '@tandem/config/environment';
+import type { Section } from '@tandem/config/environment/environment';
 
 export interface AnswerCacheSection {
   /** Memory for predictions that were read lately, in MB of 10^6 bytes. 0: none, each read asks Redis. */

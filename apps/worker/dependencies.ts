@@ -4,8 +4,8 @@ import type {
   InferenceSection,
   RedisSection,
   WorkerSection,
-} from '@tandem/config/environment-sections';
-import { latestSlot } from '@tandem/config/schedule';
+} from '@tandem/config/environment/environment-sections';
+import { latestSlot } from '@tandem/config/predictor/schedule';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { createInferencePool, type InferencePool } from '@tandem/inference/live/pool';
 import { createOutbox } from '@tandem/offline-store/events/outbox';

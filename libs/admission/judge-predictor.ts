@@ -2,10 +2,10 @@
  * Whether a predictor may serve: its query as the database describes it, its model as a trial on real users shows it. The
  * one place that says so, for a config that is checked or adopted and for a model version that is pushed.
  */
-import { adoptable } from '@tandem/config/adoptable';
+import { adoptable } from '@tandem/config/adoption/adoptable';
 import type { SettingProblem } from '@tandem/config/config-problem';
-import { paddedColumns, type QueryColumn } from '@tandem/config/query-columns';
-import type { ResolvedPredictor } from '@tandem/config/resolve-predictor';
+import { paddedColumns, type QueryColumn } from '@tandem/config/adoption/query-columns';
+import type { ResolvedPredictor } from '@tandem/config/predictor/resolve-predictor';
 import { isTandemError } from '@tandem/freshness/errors';
 import type { ModelDefinition, Policy } from '@tandem/freshness/predictor';
 import { type CheckedModel, checkModel, inspectModel, type TrialLimits } from '@tandem/inference/admission/check-model';

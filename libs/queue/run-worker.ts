@@ -10,7 +10,7 @@ import { definitionOf, isJobName, type JobClass, type JobName, type JobPayload, 
 import { connectWorker, DEFAULT_PREFIX } from './connection.ts';
 import type { Queue } from './enqueue.ts';
 import { isGivenUp, retryOrFail } from './retry-or-fail.ts';
-import { createWatchdog, type Watchdog } from './watchdog.ts';
+import { createWatchdog, type Watchdog } from './stalled-worker.ts';
 
 /** What a handler knows of the job beside its payload. */
 export interface JobContext {

@@ -1,7 +1,7 @@
 /** From a model file and a table to a config file: reads both, matches them, and writes what a person can go on with. */
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path';
-import { PREDICTOR_NAME } from '@tandem/config/config-schema';
+import { PREDICTOR_NAME } from '@tandem/config/predictor/config-schema';
 import { measureModel } from '@tandem/inference/admission/check-model';
 import { featureNames } from '@tandem/inference/model-file/model-facts';
 import { schemaState } from '@tandem/offline-store/sql/migrate';

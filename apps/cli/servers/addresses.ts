@@ -1,6 +1,6 @@
 /** Where the command line finds the service and its stores: what is said, then the environment, then this folder. */
-import { readEnvironment } from '@tandem/config/environment';
-import { apiKey, database, redis } from '@tandem/config/environment-sections';
+import { readEnvironment } from '@tandem/config/environment/environment';
+import { apiKey, database, redis } from '@tandem/config/environment/environment-sections';
 import { findRunning } from '@tandem/local-servers/running-file';
 import type { Cli } from '../cli.ts';
 import { CommandFailure, EXIT_USAGE } from '../failure.ts';

@@ -1,6 +1,6 @@
 /** Where the API will listen: `--port`, else PORT, else 8080. A taken port is told before anything else is started. */
-import { readEnvironment } from '@tandem/config/environment';
-import { http } from '@tandem/config/environment-sections';
+import { readEnvironment } from '@tandem/config/environment/environment';
+import { http } from '@tandem/config/environment/environment-sections';
 import { findFreePort, isPortFree } from '@tandem/local-servers/ports';
 import { CommandFailure } from '../failure.ts';
 import { findPortHolder } from './port-holder.ts';

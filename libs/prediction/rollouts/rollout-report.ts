@@ -1,7 +1,7 @@
 /** What is known of a rollout at this moment: its figures, the verdict that they give, and each outcome arm by arm. */
-import { compareOutcome, type OutcomeComparison } from '@tandem/experiment/compare-outcome';
-import { judgeRollout } from '@tandem/experiment/judge-rollout';
-import type { Judgement, RolloutFigures } from '@tandem/experiment/rollout-figures';
+import { compareOutcome, type OutcomeComparison } from '@tandem/experiment/verdict/compare-outcome';
+import { judgeRollout } from '@tandem/experiment/verdict/judge-rollout';
+import type { Judgement, RolloutFigures } from '@tandem/experiment/verdict/rollout-figures';
 import type { OutcomeMetric, Rollout } from '@tandem/freshness/rollout';
 import { type AnalysisPlan, STABLE } from '@tandem/freshness/rollout';
 import { figuresOf, judgedFiguresOf, rulesOf, type StepRecord } from './rollout-figures.ts';
