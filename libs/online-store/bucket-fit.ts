@@ -9,7 +9,7 @@
 import type { Generation } from '@tandem/prediction/runs/generations';
 import type { OnlineConnection, OnlineLog } from './connection.ts';
 import { createKeys } from './keys.ts';
-import { command } from './write-together.ts';
+import { command } from './pipelined-commands.ts';
 
 export interface BucketFit {
   readonly meanUsers: number;

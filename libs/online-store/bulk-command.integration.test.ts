@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { bulkCommand } from './bulk-command.ts';
-import { isRefusal, type OnlineConnection } from './connection.ts';
+import type { OnlineConnection } from './connection.ts';
+import { bulkCommand, command, isRefusal } from './pipelined-commands.ts';
 import { connectTo, deleteKeys, randomPrefix } from './redis.fixture.ts';
-import { command } from './write-together.ts';
 
 describe('many commands as one', () => {
   const prefix = randomPrefix();

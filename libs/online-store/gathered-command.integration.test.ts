@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { isRefusal, type OnlineConnection } from './connection.ts';
-import { gatheredCommand } from './gathered-command.ts';
+import type { OnlineConnection } from './connection.ts';
+import { command, gatheredCommand, isRefusal } from './pipelined-commands.ts';
 import { connectTo, deleteKeys, randomPrefix } from './redis.fixture.ts';
-import { command } from './write-together.ts';
 
 describe('many lookups as one command', () => {
   const prefix = randomPrefix();

@@ -1,7 +1,6 @@
 /** Metrics of events: what became of them, and how long it takes until they show. */
 import { Counter, type Registry } from 'prom-client';
-import { DELAY_BUCKETS, LATENCY_BUCKETS } from './steps.ts';
-import { createTimerSeries } from './timer-series.ts';
+import { createTimerSeries, DELAY_BUCKETS, LATENCY_BUCKETS } from './series.ts';
 
 export function eventMetrics(registry: Registry) {
   return { ...eventCounters([registry]), ...eventTimers([registry]) };

@@ -1,7 +1,7 @@
 /** Asks Redis what it is, and tries on a key of a second what Tandem's commands may do. */
 import { randomUUID } from 'node:crypto';
-import { createOnlineConnection, isRefusal, type OnlineConnection } from '@tandem/online-store/connection';
-import { command } from '@tandem/online-store/write-together';
+import { type OnlineConnection, createOnlineConnection } from '@tandem/online-store/connection';
+import { command, isRefusal } from '@tandem/online-store/pipelined-commands';
 import type { RedisFacts } from './judge-redis.ts';
 
 const CONNECT_WITHIN_MS = 3_000;

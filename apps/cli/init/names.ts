@@ -1,5 +1,5 @@
 /** Names as people spell them in two places: `TotalCharges`, `total_charges`, `totalcharges`. */
-import { canNameFeature } from '@tandem/config/column-name';
+import { canNameFeature } from '@tandem/config/adoption/model-inputs';
 import { nearestName } from '@tandem/config/nearest-name';
 
 /** Letters and digits alone, in lower case: what two spellings of a name have in common. */

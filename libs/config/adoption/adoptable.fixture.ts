@@ -1,9 +1,9 @@
 /** For tests: a predictor of two features and a model of one matrix, each part replaceable. */
 import type { ModelDefinition, TensorType } from '@tandem/freshness/predictor';
-import { adoptable } from './adoptable.ts';
-import type { ModelSignature } from './model-signature.ts';
-import type { QueryColumn } from './query-columns.ts';
 import type { ResolvedPredictor } from '../predictor/resolve-predictor.ts';
+import { adoptable } from './adoptable.ts';
+import type { ModelSignature } from './model-inputs.ts';
+import type { QueryColumn } from './query-columns.ts';
 
 export const signature: ModelSignature = {
   inputs: [{ name: 'features', type: 'float32', shape: ['batch', 2] }],

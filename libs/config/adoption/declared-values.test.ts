@@ -1,7 +1,7 @@
 import type { Categories } from '@tandem/freshness/predictor';
 import { expect, test } from 'vitest';
 import { definitionOf, input, problemsIn, withColumn } from './adoptable.fixture.ts';
-import type { ModelSignature } from './model-signature.ts';
+import type { ModelSignature } from './model-inputs.ts';
 
 const withPlan = withColumn('plan', 'text');
 const plans: Categories = { values: ['basic', 'pro', 'team'], encoding: 'index' };

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { columns, definitionOf, input, problemsIn, signature, withColumn } from './adoptable.fixture.ts';
-import type { ModelSignature } from './model-signature.ts';
+import type { ModelSignature } from './model-inputs.ts';
 import type { QueryColumn } from './query-columns.ts';
 
 test('a model that takes another number of features is refused with both numbers and the columns', () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { columns, definitionOf, type Overrides, output, problemsIn, signature } from './adoptable.fixture.ts';
-import type { ModelSignature } from './model-signature.ts';
+import type { ModelSignature } from './model-inputs.ts';
 
 test.each<[string, Overrides, string]>([
   [

@@ -4,11 +4,11 @@ import type { OutputField } from '@tandem/freshness/predictor';
 import { type DescribedTensor, describeTensor } from '@tandem/prediction/models/model-signature';
 import { outputMisfits, sameType, valuesPerUser } from '@tandem/prediction/models/output-fit';
 import { keyText, quote } from '@tandem/prediction/models/source-text';
-import { pathText } from '../predictor/check-form.ts';
 import type { SettingProblem } from '../config-problem.ts';
-import type { ModelSignature } from './model-signature.ts';
 import { nearestName } from '../nearest-name.ts';
+import { pathText } from '../predictor/check-form.ts';
 import type { ResolvedOutput, ResolvedPredictor } from '../predictor/resolve-predictor.ts';
+import type { ModelSignature } from './model-inputs.ts';
 
 /** The mapping; it holds only if nothing was added to `problems`. */
 export function mapOutputs(

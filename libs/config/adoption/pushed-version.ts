@@ -6,11 +6,10 @@
 import type { Categories, FeatureColumn, ModelDefinition, Policy } from '@tandem/freshness/predictor';
 import { valuesPerUser } from '@tandem/prediction/models/output-fit';
 import type { ModelMetadata } from '@tandem/prediction/models/verification';
-import { checkForm } from '../predictor/check-form.ts';
 import type { SettingProblem } from '../config-problem.ts';
 import { formatDuration } from '../durations.ts';
-import type { ModelFile } from '../predictor/model-file.ts';
-import { type ResolvedPredictor, resolvePredictor } from '../predictor/resolve-predictor.ts';
+import { checkForm } from '../predictor/check-form.ts';
+import { type ModelFile, type ResolvedPredictor, resolvePredictor } from '../predictor/resolve-predictor.ts';
 import { settingConflicts } from '../predictor/setting-conflicts.ts';
 
 /** Settings of a predictor, each in the form that it has in a config. */

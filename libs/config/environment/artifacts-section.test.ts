@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { artifacts } from './artifacts-section.ts';
 import { problemsOf } from '../config-problem.ts';
 import { readEnvironment } from './environment.ts';
+import { artifacts } from './environment-sections.ts';
 
 const read = (env: Record<string, string>) => readEnvironment(env, { artifacts }).artifacts;
 const KEYS = { ARTIFACT_ACCESS_KEY_ID: 'id', ARTIFACT_SECRET_ACCESS_KEY: 'secret' };

@@ -3,9 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { problemsOf } from '../config-problem.ts';
-import { readEnvironment, type Section } from './environment.ts';
+import { readEnvironment, type Section, type Variables } from './environment.ts';
 import { apiKey, apiKeys, database, http, inference, log, redis, worker } from './environment-sections.ts';
-import type { Variables } from './variable-reader.ts';
 
 const servers = { DATABASE_URL: 'postgres://u:p@db/shop', REDIS_URL: 'redis://cache' };
 const all = { database, redis, http, inference, worker, log };

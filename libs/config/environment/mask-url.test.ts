@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { maskUrl } from './mask-url.ts';
+import { maskUrl } from './environment.ts';
 
 test.each([
   ['postgres://app:hunter2@db:5432/shop', 'postgres://app:***@db:5432/shop'],

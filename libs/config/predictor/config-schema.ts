@@ -5,8 +5,8 @@
 import type { TensorType } from '@tandem/freshness/predictor';
 import { z } from 'zod';
 import { parseDuration } from '../durations.ts';
-import { eventPatternProblem } from './event-patterns.ts';
 import { featureSqlFault } from '../feature-sql/feature-sql.ts';
+import { eventPatternProblem } from './event-patterns.ts';
 import { scheduleProblem } from './schedule.ts';
 
 export const PREDICTOR_NAME = /^[a-z][a-z0-9_-]{0,62}$/;
@@ -167,7 +167,7 @@ const freshness = z.strictObject(
     liveTimeout: duration(30_000, '30s').optional(),
     onLiveFailure: z.enum(['stale', 'default', 'error'], form("'stale', 'default' or 'error'")).optional(),
     unverified: flag.optional(),
-    // Judged value by value against the outputs in default-prediction.ts.
+    // Judged value by value against the outputs in setting-conflicts.ts.
     default: z.record(z.string(), z.unknown(), form('an object with a value for each output')).optional(),
     events: z.array(pattern, form('an array of event types')).optional(),
   },

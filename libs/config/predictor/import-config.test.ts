@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { importConfig } from './import-config.ts';
+import { importConfig } from './load-config.ts';
 
 const good = `import { defineConfig } from '@tandem/config/define-config';
 const name: string = 'churn';

@@ -2,13 +2,13 @@
  * What settings mean together. A setting that would have no effect is refused like a wrong one: whoever wrote it
  * believes in something that will not happen.
  */
-import { type PartialPredictor, pathText } from './check-form.ts';
+
+import type { TensorType } from '@tandem/freshness/predictor';
 import type { SettingProblem } from '../config-problem.ts';
-import { PREDICTOR_NAME } from './config-schema.ts';
-import { defaultProblems } from './default-prediction.ts';
 import { formatDuration, parseDuration } from '../durations.ts';
+import { type PartialPredictor, pathText, shown } from './check-form.ts';
+import { type ParsedOutputs, PREDICTOR_NAME } from './config-schema.ts';
 import { coveringPattern } from './event-patterns.ts';
-import { explanationProblems } from './explanation-settings.ts';
 import { publicationProblems } from './publication-settings.ts';
 import { slotGaps } from './schedule.ts';
 
@@ -156,4 +156,106 @@ function expiryProblems({ freshness, batch }: PartialPredictor, at: At): Setting
       remedy: `write more than ${interval} (the interval plus twice the time of a run), or schedule runs more often`,
     },
   ];
+}
+
+// Judges a predictor's declared default: it must be a prediction that the model could have given.
+
+/** @param path of the setting, `predictors.repurchase.freshness.default` */
+export function defaultProblems(
+  values: Readonly<Record<string, unknown>>,
+  outputs: ParsedOutputs,
+  path: string,
+): SettingProblem[] {
+  const missing = Object.keys(outputs).filter((field) => !Object.hasOwn(values, field));
+  const extra = Object.keys(values).filter((field) => !Object.hasOwn(outputs, field));
+  return [
+    ...missing.map((field) => ({
+      path: `${path}.${field}`,
+      problem: 'is missing, and the predictor has this output',
+      remedy: `add a value for ${field}`,
+    })),
+    ...extra.map((field) => ({
+      path: `${path}.${field}`,
+      problem: 'is no output of this predictor',
+      remedy: `remove it; the outputs are ${Object.keys(outputs).join(', ')}`,
+    })),
+    ...Object.entries(outputs).flatMap(([field, output]) =>
+      Object.hasOwn(values, field) ? valueProblems(values[field], output, `${path}.${field}`) : [],
+    ),
+  ];
+}
+
+function valueProblems(value: unknown, output: ParsedOutputs[string], path: string): SettingProblem[] {
+  const type = typeof output === 'string' ? output : output.type;
+  const width = typeof output === 'string' ? undefined : output.width;
+  if (width === undefined) return scalarProblems(value, type, path);
+  if (!Array.isArray(value) || value.length !== width) {
+    const was = Array.isArray(value) ? `an array of ${value.length}` : shown(value);
+    return [{ path, problem: `is ${was}, not an array of ${width}`, remedy: `write an array of ${width} values` }];
+  }
+  return value.flatMap((one: unknown, i) => scalarProblems(one, type, `${path}[${i}]`));
+}
+
+function scalarProblems(value: unknown, type: TensorType, path: string): SettingProblem[] {
+  const expected = expectation(value, type);
+  if (expected === null) return [];
+  return [{ path, problem: `is ${shown(value)}, and the output is of type ${type}`, remedy: `write ${expected}` }];
+}
+
+const INTEGER_BITS: Partial<Record<TensorType, { bits: number; signed: boolean }>> = {
+  int8: { bits: 8, signed: true },
+  int16: { bits: 16, signed: true },
+  int32: { bits: 32, signed: true },
+  // Beyond 2^53 a number in a config is not the integer that was written.
+  int64: { bits: 54, signed: true },
+  uint8: { bits: 8, signed: false },
+  uint16: { bits: 16, signed: false },
+  uint32: { bits: 32, signed: false },
+  uint64: { bits: 53, signed: false },
+};
+
+/** What should have been written instead, or null where the value is right. */
+function expectation(value: unknown, type: TensorType): string | null {
+  if (type === 'string') return typeof value === 'string' ? null : 'a text in quotes';
+  if (type === 'bool') return typeof value === 'boolean' ? null : 'true or false';
+  const integer = INTEGER_BITS[type];
+  if (integer) {
+    const least = integer.signed ? -(2 ** (integer.bits - 1)) : 0;
+    const most = (integer.signed ? 2 ** (integer.bits - 1) : 2 ** integer.bits) - 1;
+    const fits = Number.isInteger(value) && Number(value) >= least && Number(value) <= most;
+    return fits ? null : `a whole number from ${least} to ${most}`;
+  }
+  const finite = typeof value === 'number' && Number.isFinite(type === 'float64' ? value : Math.fround(value));
+  return finite ? null : `a finite number that a ${type} can hold`;
+}
+
+// What the setting that keeps explanations means: a share that takes nobody, or a time that nobody could look in, is none.
+
+/** Users are told apart by ten-thousandths. */
+const LEAST_SHARE = 0.0001;
+const LEAST_MS = 60_000;
+
+export function explanationProblems(
+  { explanations }: PartialPredictor,
+  at: (...keys: string[]) => string,
+): SettingProblem[] {
+  const problems: SettingProblem[] = [];
+  const share = explanations?.share;
+  if (share !== undefined && !(share >= LEAST_SHARE)) {
+    problems.push({
+      path: at('explanations', 'share'),
+      problem: `is ${share}: ${share > 0 ? 'less than one user in ten thousand' : 'no answer would be kept'}`,
+      remedy: share > 0 ? `write at least ${LEAST_SHARE}` : 'remove explanations, or write a share above 0, up to 1',
+    });
+  }
+  const keepFor = explanations?.keepFor;
+  const ms = keepFor === undefined ? null : parseDuration(keepFor);
+  if (ms !== null && ms < LEAST_MS) {
+    problems.push({
+      path: at('explanations', 'keepFor'),
+      problem: `${keepFor} is over before anybody could look`,
+      remedy: "write at least '1m'",
+    });
+  }
+  return problems;
 }

@@ -1,8 +1,7 @@
 /** Reference figures: SciPy 1.17.1 (`special.gammaln`, `special.betaln`, `stats.norm`, `stats.chi2`). */
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
-import { upperGamma } from './incomplete-gamma.ts';
-import { logBeta, logGamma } from './log-gamma.ts';
+import { logBeta, logGamma, upperGamma } from './gamma.ts';
 import { normalCdf, normalQuantile } from './normal.ts';
 
 /** Relative to the expected, so that tails count as much as the rest. */

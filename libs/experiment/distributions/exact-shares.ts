@@ -8,7 +8,7 @@
  * What it costs against a test tuned for many events is some 3 nats: about twice as many users where events are common,
  * little where they are rare.
  */
-import { logBeta } from './log-gamma.ts';
+import { logBeta } from './gamma.ts';
 
 /** Of users, how many had the event. Neither need be whole: shares of reads enter as so many users. */
 export interface ShareCount {

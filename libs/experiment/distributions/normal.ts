@@ -1,5 +1,5 @@
 /** The standard normal distribution. */
-import { upperGamma } from './incomplete-gamma.ts';
+import { upperGamma } from './gamma.ts';
 
 /** Φ(x), with its relative precision in the lower tail. */
 export function normalCdf(x: number): number {

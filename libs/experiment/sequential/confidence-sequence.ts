@@ -13,8 +13,8 @@
  * the claim is true. So it ever exceeds 1/α with a probability of at most α, and its reciprocal is a p-value.
  */
 import { bisect } from '../distributions/bisect.ts';
-import type { Effect, Interval } from './effect.ts';
 import { normalCdf } from '../distributions/normal.ts';
+import type { Effect, Interval } from './effect.ts';
 
 /** The mixtures: the number of users at which each is tightest, and its weight. Found by simulation. */
 const MIXTURES = [
@@ -100,4 +100,24 @@ function certainZ(size: SequenceSize, alpha: number): number {
       return Math.sqrt((2 * (1 + information) * needed) / information);
     }),
   );
+}
+
+// E-values as figures: finite, so that they can be written as JSON.
+
+/** From its logarithm; at most some 1e304. */
+export function eValueOf(logEvidence: number): number {
+  return Math.exp(Math.min(logEvidence, 700));
+}
+
+/** The p-value of an e-value, valid at any look: its reciprocal, by Ville's inequality. */
+export function alwaysValidP(logEvidence: number): number {
+  return Math.min(1, Math.exp(-logEvidence));
+}
+
+/** ln of the mean of two e-values, which is one again. */
+export function logOfMean(one: number, other: number): number {
+  const most = Math.max(one, other);
+  return most === Number.NEGATIVE_INFINITY
+    ? most
+    : most + Math.log((Math.exp(one - most) + Math.exp(other - most)) / 2);
 }

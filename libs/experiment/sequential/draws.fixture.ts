@@ -1,6 +1,7 @@
 /** Draws of a day's counts and sums for simulated experiments, from a seeded generator: the same on every run. */
-import type { ArmSample } from './arm-sample.ts';
+
 import type { ShareCount } from '../distributions/exact-shares.ts';
+import type { ArmSample } from './effect.ts';
 
 export type Random = () => number;
 

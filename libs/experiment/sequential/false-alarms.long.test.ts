@@ -4,9 +4,6 @@
  */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { balancedUsers } from './arm-sample.ts';
-import { logEvidenceAbove } from './confidence-sequence.ts';
-import { differenceOf, zOf } from './effect.ts';
 import {
   evidenceOfDifference,
   SIMULATED_METRICS,
@@ -14,6 +11,8 @@ import {
   simulate,
   upperBoundOf,
 } from '../verdict/simulated-experiments.fixture.ts';
+import { logEvidenceAbove } from './confidence-sequence.ts';
+import { balancedUsers, differenceOf, zOf } from './effect.ts';
 
 const ALPHA = 0.05;
 const PROVEN = Math.log(1 / ALPHA);

@@ -3,12 +3,11 @@
  * any counts, and the asymptotic one of confidence-sequence.ts, which needs half the users where events are common. The
  * latter counts 0 until each arm has enough events for a normal approximation, so that a handful of reads never speaks.
  */
-import { balancedUsers } from './arm-sample.ts';
+
 import { bisect } from '../distributions/bisect.ts';
-import { logEvidenceAbove } from './confidence-sequence.ts';
-import { logOfMean } from './e-value.ts';
-import type { Interval } from './effect.ts';
 import { logExactEvidenceAbove, mostLikelyApart, type ShareCount } from '../distributions/exact-shares.ts';
+import { logEvidenceAbove, logOfMean } from './confidence-sequence.ts';
+import { balancedUsers, type Interval } from './effect.ts';
 
 /** Users with the event, and without, that each arm has before its share is taken to be normally distributed. */
 const EVENTS_FOR_NORMAL = 10;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ArmSample } from '../sequential/arm-sample.ts';
+import type { ArmSample } from '../sequential/effect.ts';
 import { compareOutcome } from './compare-outcome.ts';
 
 const asked = { name: 'order', armName: 'b', better: 'higher', alpha: 0.05, minimumEffect: 0.1, days: 10 } as const;

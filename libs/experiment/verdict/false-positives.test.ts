@@ -4,13 +4,13 @@
  * sample ratios and whole verdicts have theirs in their own tests.
  */
 import { describe, expect, it } from 'vitest';
-import type { ArmSample } from '../sequential/arm-sample.ts';
-import { compareOutcome } from './compare-outcome.ts';
 import { logEvidenceAbove } from '../sequential/confidence-sequence.ts';
 import { addSamples, drawBinomial, drawMultinomial, mostOf, randomFrom } from '../sequential/draws.fixture.ts';
-import { differenceOf, zOf } from '../sequential/effect.ts';
+import { type ArmSample, differenceOf, zOf } from '../sequential/effect.ts';
+import { compareOutcome } from './compare-outcome.ts';
 import { judgeRollout } from './judge-rollout.ts';
 import type { ArmFigures, JudgingRules } from './rollout-figures.ts';
+import { stabilityIndex } from './shift-check.ts';
 import {
   type DrawUsers,
   evidenceOfDifference,
@@ -18,7 +18,6 @@ import {
   SIMULATED_METRICS,
   simulate,
 } from './simulated-experiments.fixture.ts';
-import { stabilityIndex } from './stability-index.ts';
 
 const ALPHA = 0.05;
 const PROVEN = Math.log(1 / ALPHA);

@@ -4,8 +4,7 @@
  * verdict every minute, and a harmless version is rolled back with a probability of at most alpha, over all looks,
  * guardrails, arms and steps.
  */
-import type { Alphas } from './evidence.ts';
-import { listed } from './figure-text.ts';
+import { type Alphas, listed } from './evidence.ts';
 import { checkOutcome } from './outcome-check.ts';
 import type {
   ArmFigures,

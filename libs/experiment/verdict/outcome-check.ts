@@ -5,11 +5,10 @@
  * The evidence asked for is that of a two-sided test, half of each alpha for a direction: the one interval that a report
  * shows of the difference leaves 0 out where the check fails, and the relative one leaves the loss out where it passes.
  */
-import { type ArmSample, balancedUsers, meanOf } from '../sequential/arm-sample.ts';
+
 import { confidenceInterval, logEvidenceAbove } from '../sequential/confidence-sequence.ts';
-import { differenceOf, type Interval, zOf } from '../sequential/effect.ts';
-import { type Alphas, evidenceOf, stateOf } from './evidence.ts';
-import { figure, percent } from './figure-text.ts';
+import { type ArmSample, balancedUsers, differenceOf, type Interval, meanOf, zOf } from '../sequential/effect.ts';
+import { type Alphas, evidenceOf, figure, percent, stateOf } from './evidence.ts';
 import type { ArmFigures, Check, CheckState, Evidence, OutcomeRule } from './rollout-figures.ts';
 
 const NOBODY: ArmSample = { users: 0, sum: 0, sumOfSquares: 0 };

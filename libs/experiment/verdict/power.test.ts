@@ -1,8 +1,7 @@
 /** Reference figures of the single look: statsmodels 0.15.0 (`NormalIndPower().solve_power`, two-sided, power 0.8). */
 import { describe, expect, it } from 'vitest';
-import { logEvidenceOfDifference } from '../sequential/confidence-sequence.ts';
+import { alwaysValidP, logEvidenceOfDifference } from '../sequential/confidence-sequence.ts';
 import { addSamples, drawNormal, drawSample, randomFrom } from '../sequential/draws.fixture.ts';
-import { alwaysValidP } from '../sequential/e-value.ts';
 import { differenceOf, zOf } from '../sequential/effect.ts';
 import { usersPerArmForMean, usersPerArmForShare } from './power.ts';
 import { evidenceOfDifference, SIMULATED_METRICS, simulate } from './simulated-experiments.fixture.ts';

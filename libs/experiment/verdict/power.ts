@@ -3,11 +3,11 @@
  * at the critical value plus the power's quantile, in standard errors. For the sequential test that is at the planned
  * size alone; it may find it earlier, so that its power is a little more than stated.
  */
-import { type ArmSample, balancedUsers, meanOf } from '../sequential/arm-sample.ts';
+
 import { bisect } from '../distributions/bisect.ts';
-import { criticalZ } from '../sequential/confidence-sequence.ts';
-import { differenceOf } from '../sequential/effect.ts';
 import { normalQuantile } from '../distributions/normal.ts';
+import { criticalZ } from '../sequential/confidence-sequence.ts';
+import { type ArmSample, balancedUsers, differenceOf, meanOf } from '../sequential/effect.ts';
 
 export interface TestPlan {
   /** Two-sided. */

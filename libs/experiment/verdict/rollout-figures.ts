@@ -5,7 +5,7 @@
  * weighs 1, split over their own reads. The tests take such a share of a user for so much of a yes-or-no answer, which is
  * careful: of all values between 0 and 1 with one mean, yes-or-no answers vary most.
  */
-import type { ArmSample } from '../sequential/arm-sample.ts';
+import type { ArmSample } from '../sequential/effect.ts';
 
 /** Of one step of a rollout, since it began. */
 export interface RolloutFigures {

@@ -2,9 +2,9 @@
  * Reference figures: SciPy 1.17.1 (`stats.chisquare`; `stats.dirichlet_multinomial.logpmf` less `stats.multinomial.logpmf`).
  */
 import { describe, expect, it, test } from 'vitest';
+import { alwaysValidP } from '../sequential/confidence-sequence.ts';
 import { drawMultinomial, mostOf, randomFrom } from '../sequential/draws.fixture.ts';
-import { alwaysValidP } from '../sequential/e-value.ts';
-import { logEvidenceOfMismatch, SAMPLE_RATIO_ALPHA, sampleRatioChiSquared } from './sample-ratio.ts';
+import { logEvidenceOfMismatch, SAMPLE_RATIO_ALPHA, sampleRatioChiSquared } from './sample-checks.ts';
 
 const armsOf = (users: readonly number[], weights: readonly number[]) =>
   users.map((count, i) => ({ users: count, weight: weights[i] ?? 0 }));

@@ -1,8 +1,6 @@
 /** Guardrails on shares of reads: errors, slow answers, live answers. */
-import { type Alphas, evidenceOf, stateOf } from './evidence.ts';
+
 import type { ShareCount } from '../distributions/exact-shares.ts';
-import { figure, percent } from './figure-text.ts';
-import type { ArmFigures, Check, CheckState } from './rollout-figures.ts';
 import {
   logEvidenceShareAbove,
   logEvidenceShareBelow,
@@ -10,6 +8,8 @@ import {
   shareInterval,
   shareOf,
 } from '../sequential/share-difference.ts';
+import { type Alphas, evidenceOf, figure, percent, stateOf } from './evidence.ts';
+import type { ArmFigures, Check, CheckState } from './rollout-figures.ts';
 
 /** What a guardrail counts, and how it is called. */
 export interface ShareGuardrail {

@@ -1,9 +1,8 @@
 /** Experiments without an effect, simulated: the metrics that services have, and how often a test ever finds something. */
 import { readFileSync } from 'node:fs';
-import { type ArmSample, balancedUsers } from '../sequential/arm-sample.ts';
 import { logEvidenceOfDifference } from '../sequential/confidence-sequence.ts';
 import { addSamples, drawBinomial, drawNormal, type Random, randomFrom } from '../sequential/draws.fixture.ts';
-import { differenceOf, zOf } from '../sequential/effect.ts';
+import { type ArmSample, balancedUsers, differenceOf, zOf } from '../sequential/effect.ts';
 
 /** Draws what `users` new users of an arm come to; an effect of -0.1 makes the mean a tenth lower. */
 export type DrawUsers = (random: Random, users: number, effect?: number) => ArmSample;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { drawMultinomial, randomFrom } from '../sequential/draws.fixture.ts';
-import { stabilityIndex } from './stability-index.ts';
+import { stabilityIndex } from './shift-check.ts';
 
 const stable = { counts: [120, 300, 400, 150, 30], users: 1_000 };
 const candidate = { counts: [20, 80, 130, 90, 40], users: 360 };

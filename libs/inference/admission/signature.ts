@@ -89,9 +89,10 @@ function namesOf(things: readonly { readonly name: string }[]): string {
   return things.length === 0 ? 'nothing' : things.map(({ name }) => name).join(', ');
 }
 
-// Whether a run gave as many values a user as the prediction's fields take. A model's declaration does not say: converters
-// write [users, 1] for forests of several targets, whose second value would then be lost without a word.
-
+/**
+ * Whether a run gave as many values a user as the prediction's fields take. A model's declaration does not say: converters
+ * write [users, 1] for forests of several targets, whose second value would then be lost without a word.
+ */
 export type CheckWidths = (tensors: OutputTensors) => void;
 
 /**

@@ -129,9 +129,6 @@ export function createLiveRoom({ places, maxRunRows, maxWaitingRows, waiting, no
   }
 }
 
-/** Of which nothing has been run yet. */
-const UNKNOWN = createRunCost();
-
 /**
  * What a run of a model version takes, learned from its runs: a part that each run costs and a part for each row. From
  * these the batcher knows how many rows may be run together, and how many may wait, so that all of them come in time.
@@ -198,3 +195,6 @@ export function createRunCost(): RunCost {
     },
   };
 }
+
+/** Of which nothing has been run yet. */
+const UNKNOWN = createRunCost();

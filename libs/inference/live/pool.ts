@@ -179,12 +179,13 @@ function closed(): TandemError {
   return new TandemError('unavailable', 'the service is shutting down', { retryAfter: 5 });
 }
 
-// Inference pools that keep model versions apart: each version that a rollout tries has children of its own, with a line,
-// a breaker and a learned cost of its own. A candidate that hangs, crashes or is slow takes no child from the stable
-// versions, and none from another candidate. What it takes is a processor, at the niceness of all children.
-//
-// The stable versions' children hold the tried ones too, so that a promotion or a rollback waits for no load.
-
+/**
+ * Inference pools that keep model versions apart: each version that a rollout tries has children of its own, with a line,
+ * a breaker and a learned cost of its own. A candidate that hangs, crashes or is slow takes no child from the stable
+ * versions, and none from another candidate. What it takes is a processor, at the niceness of all children.
+ *
+ * The stable versions' children hold the tried ones too, so that a promotion or a rollback waits for no load.
+ */
 export interface IsolatedPools extends InferencePool {
   /** @param tried ids of the versions that a rollout tries; each gets a pool of its own for as long as it is among them */
   hold(versions: readonly ModelVersion[], tried?: ReadonlySet<string>): Promise<readonly HeldModel[]>;

@@ -113,8 +113,7 @@ function together<R>(parts: readonly Part<R>[], maxRows: number): Part<R>[] {
   return taken;
 }
 
-// A request on its way through the batcher: settled once, by an answer, a failure or its deadline.
-
+/** A request on its way through the batcher: settled once, by an answer, a failure or its deadline. */
 export interface Pending {
   readonly priority: ScoreRequest['priority'];
   readonly deadline: number;

@@ -21,7 +21,7 @@ export function readFacts(bytes: Buffer): Pick<ModelMetadata, 'opset' | 'irVersi
   const opset = new Map<string, number>();
   const producer = { name: '', version: '' };
   let irVersion = 0;
-  for (const field of fieldsOf(bytes, 0, bytes.length)) {
+  for (const field of fieldsOf(bytes)) {
     if (field.number === IR_VERSION && field.wire === VARINT) irVersion = field.value;
     if (field.wire !== BYTES) continue;
     if (field.number === PRODUCER_NAME) producer.name = textOf(bytes, field);
@@ -47,7 +47,8 @@ function textOf(bytes: Buffer, { start, end }: Field): string {
   return text.replace(/\p{C}/gu, '');
 }
 
-function* fieldsOf(bytes: Buffer, start: number, end: number): Generator<Field> {
+/** A message's fields; stops at what is no protobuf. */
+function* fieldsOf(bytes: Buffer, start = 0, end = bytes.length): Generator<Field> {
   try {
     for (let at = start; at < end; ) {
       const field = readField(bytes, at, end);
@@ -63,15 +64,17 @@ function* fieldsOf(bytes: Buffer, start: number, end: number): Generator<Field> 
 // into `metadata_props` (converters do not by themselves). A bounded walk over the file's outermost fields.
 
 const METADATA = 14;
-const MAX_TEXT = 1_000_000;
+const MAX_METADATA_BYTES = 1_000_000;
 const KEYS = /^(feature|input|column)s?([_ .-]?(features?|names?|columns?|order))*$/i;
 
 /** Entries of `metadata_props`, numbers from onnx.proto3; empty where there is none. Never throws. */
 export function readMetadata(bytes: Buffer): ReadonlyMap<string, string> {
   const entries = new Map<string, string>();
-  for (const { number, content } of fieldsOf(bytes)) {
-    if (number !== METADATA || content.length > MAX_TEXT) continue;
-    const parts = new Map([...fieldsOf(content)].map((field) => [field.number, field.content.toString()]));
+  for (const { number, start, end } of fieldsOf(bytes)) {
+    if (number !== METADATA || end - start > MAX_METADATA_BYTES) continue;
+    const parts = new Map(
+      [...fieldsOf(bytes, start, end)].map((field) => [field.number, bytes.toString('utf8', field.start, field.end)]),
+    );
     entries.set(parts.get(1) ?? '', parts.get(2) ?? '');
   }
   return entries;
@@ -93,18 +96,5 @@ function parseNames(text: string): readonly string[] {
     return Array.isArray(parsed) && parsed.every((name) => typeof name === 'string') ? parsed : [];
   } catch {
     return text.split(',').map((name) => name.trim());
-  }
-}
-
-/** A message's fields; stops at what is no protobuf. */
-function* fieldsOf(bytes: Buffer): Generator<{ readonly number: number; readonly content: Buffer }> {
-  try {
-    for (let at = 0; at < bytes.length; ) {
-      const field = readField(bytes, at, bytes.length);
-      at = field.end;
-      yield { number: field.number, content: bytes.subarray(field.start, field.end) };
-    }
-  } catch (error) {
-    if (!(error instanceof NotProtobuf)) throw error;
   }
 }

@@ -1,7 +1,7 @@
 /** What a step of a rollout has served: its reads, which reports show, and its users, which it is judged by. */
 
-import type { ArmSample } from '@tandem/experiment/sequential/arm-sample';
 import { BUCKETS } from '@tandem/experiment/assignment';
+import type { ArmSample } from '@tandem/experiment/sequential/effect';
 import type { ArmFigures, JudgingRules, RolloutFigures } from '@tandem/experiment/verdict/rollout-figures';
 import { type AnalysisPlan, CANDIDATE, isActive, type Rollout, STABLE } from '@tandem/freshness/rollout';
 import { type ArmCounts, addCounts, LATENCY_BOUNDS_MS, NO_COUNTS, type StepFigures } from './arm-counts.ts';

@@ -1,7 +1,7 @@
 /** Counts what is answered. Most answers are of the kind of the one before: its series need not be found again. */
 import type { Reason, Source } from '@tandem/freshness/answer';
-import type { Count } from '@tandem/telemetry/count-series';
 import type { Metrics } from '@tandem/telemetry/metrics';
+import type { Count } from '@tandem/telemetry/series';
 
 export type PredictionCount = (predictor: string, source: Source, reason: Reason) => void;
 
