@@ -81,7 +81,7 @@ export function refuseOutput(definition: ModelDefinition, field: OutputField, mi
 
 function refuseMisfit({ predictor }: ModelDefinition, place: string, misfit: Misfit): TandemError {
   const { problem, remedy, setting } = misfit;
-  const path = setting ? setting.join('..') : place;
+  const path = setting ? setting.join('.') : place;
   return refuse(`predictors.${predictor}.${path}`, problem, `${remedy[0]?.toUpperCase()}${remedy.slice(1)}.`);
 }
 

@@ -137,7 +137,7 @@ async function create(db: pg.PoolClient, { name, columns, key }: LoadedTable): P
 
 /** The name as SQL spells it, in quotation marks: a plain name may be a word of SQL, such as `order`. */
 export function tableSql(name: string): string {
-  return name.split('..').map(quoteName).join('..');
+  return name.split('.').map(quoteName).join('.');
 }
 
 /** In its context Postgres says of COPY at which line of the input it was: a row each, since breaks are escaped. */
