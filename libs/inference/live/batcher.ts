@@ -5,6 +5,7 @@
  * any of them is told so: a poison user is nobody else's failure.
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import type { ModelVersion } from '@tandem/freshness/predictor';
 import {
   type Admission,
   type ScoreRequest,
@@ -18,11 +19,20 @@ import { cpuLimit, type TimeLimit, wallLimit } from '../process/time-limit.ts';
 import { cutOutputs, encodeInputs, joinInputs, joinOutputs, readOutputs } from '../tensors/batch-tensors.ts';
 import type { ArtifactBreaker } from './artifact-breaker.ts';
 import { createLiveRoom, type LiveRoom, type RunUnderWay } from './live-room.ts';
-import { type Part, type Pending, type WaitingLine, createPending, createWaitingLine, cut, late, refusalOf } from './waiting-requests.ts';
 import type { PreparedRun } from './slot.ts';
+import {
+  createPending,
+  createWaitingLine,
+  cut,
+  late,
+  type Part,
+  type Pending,
+  refusalOf,
+  type WaitingLine,
+} from './waiting-requests.ts';
 
 export interface BatcherOptions {
-  /** A place to run the artifact now, or null while all are busy; `pumpSoon` is called when one may be free. */
+  /** A place to run the artifact now, or null while all are busy; `pumpSoon` is to be called when one may be free. */
   place(hash: string): RunPlace | null;
   /** Places there are. */
   readonly places: number;
@@ -41,101 +51,125 @@ export interface RunPlace {
   run(hash: string, make: () => PreparedRun | null): Promise<readonly WireTensor[] | null>;
 }
 
-export interface Batcher extends Scorer, Admission {
-  /** A place may be free. */
-  pumpSoon(): void;
-  waitingRows(): Readonly<Record<ScoreRequest['priority'], number>>;
-  /** Requests without an answer yet. */
-  pending(): number;
-  /** Resolves when the last pending request has its answer. */
-  drained(): Promise<void>;
-  /** Fails all pending requests. */
-  abandon(error: TandemError): void;
-}
+export class Batcher implements Scorer, Admission {
+  readonly #options: BatcherOptions;
+  readonly #lines = { live: createWaitingLine<Pending>(), batch: createWaitingLine<Pending>() };
+  readonly #liveRoom: LiveRoom;
+  // An array for the reason that createWaitingLine gives; a request that leaves gives its place to the last.
+  readonly #pending: Pending[] = [];
+  readonly #waitingForDrain: (() => void)[] = [];
+  #isPumping = false;
 
-export function createBatcher(options: BatcherOptions): Batcher {
-  const { place, maxRunRows, maxWaitingRows, killGraceMs, breaker, now } = options;
-  const lines = { live: createWaitingLine<Pending>(), batch: createWaitingLine<Pending>() };
-  const liveRoom = roomOf(options, lines.live);
-  // An array for the reason that waiting-requests.ts gives; a request that leaves gives its place to the last.
-  const pending: Pending[] = [];
-  const waitingForDrain: (() => void)[] = [];
-  let pumping = false;
+  constructor(options: BatcherOptions) {
+    this.#options = options;
+    this.#liveRoom = roomOf(options, this.#lines.live);
+  }
 
-  function score(request: ScoreRequest): Promise<ScoreResult> {
+  score(request: ScoreRequest): Promise<ScoreResult> {
     const { rows, priority, version, batch, timeoutMs } = request;
+    const { maxRunRows, maxWaitingRows, breaker } = this.#options;
     if (rows.length === 0) return Promise.resolve({ tensors: {} });
-    const refused = refusalOf(request, lines[priority].rows(), maxWaitingRows[priority], liveRoom);
+    const line = this.#lines[priority];
+    const refused = refusalOf(request, line.rows(), maxWaitingRows[priority], this.#liveRoom);
     if (refused) return Promise.reject(refused);
     const { promise, resolve, reject } = Promise.withResolvers<ScoreResult>();
     try {
       const whole = encodeInputs(version.inputs, batch, rows);
       const permit = priority === 'live' ? breaker.admit(version) : FREE;
       if (permit instanceof TandemError) throw permit;
-      const one = admit(request, permit, (outcome) => (outcome instanceof Error ? reject(outcome) : resolve(outcome)));
-      const most = priority === 'live' ? liveRoom.runRows(version, timeoutMs) : maxRunRows.batch;
+      const one = this.#admit(request, permit, (outcome) =>
+        outcome instanceof Error ? reject(outcome) : resolve(outcome),
+      );
+      const most = priority === 'live' ? this.#liveRoom.runRows(version, timeoutMs) : maxRunRows.batch;
       for (const part of cut(one, request, whole, most)) {
-        part.costMs = priority === 'live' ? liveRoom.costMs(version, part.rows, timeoutMs) : 0;
+        part.costMs = priority === 'live' ? this.#liveRoom.costMs(version, part.rows, timeoutMs) : 0;
         one.parts.push(part);
-        lines[priority].add(part);
+        line.add(part);
       }
     } catch (error) {
       reject(error);
     }
-    pumpSoon();
+    this.pumpSoon();
     return promise;
   }
 
-  function admit(asked: ScoreRequest, { isProbe }: Permit, done: (outcome: ScoreResult | Error) => void): Pending {
-    const request = createPending(asked, now(), (outcome) => {
-      for (const part of request.parts) lines[asked.priority].remove(part);
-      leave(request);
-      // One that is run decides by how its run ends, though its reader is gone.
-      if (isProbe && request.running === 0) breaker.undecided(asked.version);
-      done(outcome);
-      if (pending.length === 0) for (const tell of waitingForDrain.splice(0)) tell();
+  room(version: ModelVersion, timeoutMs: number): number {
+    return this.#liveRoom.room(version, timeoutMs);
+  }
+
+  /** Starts runs at the end of this turn of the event loop; to be called when a place may be free. */
+  pumpSoon(): void {
+    // What comes together is run together from the first run on, and a live reader who asks again on getting an answer
+    // comes before the next slice of a batch (measured with eight such readers beside batches of 5,000 rows: 0.16 ms
+    // rather than 2.5).
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    setImmediate(() => {
+      this.#isPumping = false;
+      this.#pump();
     });
-    request.place = pending.push(request) - 1;
+  }
+
+  waitingRows(): Readonly<Record<ScoreRequest['priority'], number>> {
+    return { live: this.#lines.live.rows(), batch: this.#lines.batch.rows() };
+  }
+
+  /** Requests without an answer yet. */
+  pending(): number {
+    return this.#pending.length;
+  }
+
+  /** Resolves when the last pending request has its answer. */
+  drained(): Promise<void> {
+    return this.#pending.length === 0
+      ? Promise.resolve()
+      : new Promise((resolve) => this.#waitingForDrain.push(resolve));
+  }
+
+  /** Fails the pending requests that are meant. */
+  abandon(error: TandemError, isMeant: (request: Pending) => boolean = () => true): void {
+    for (const request of [...this.#pending]) if (isMeant(request)) request.settle(error);
+  }
+
+  #admit(asked: ScoreRequest, { isProbe }: Permit, done: (outcome: ScoreResult | Error) => void): Pending {
+    const request = createPending(asked, this.#options.now(), (outcome) => {
+      for (const part of request.parts) this.#lines[asked.priority].remove(part);
+      this.#leave(request);
+      // One that is run decides by how its run ends, though its reader is gone.
+      if (isProbe && request.running === 0) this.#options.breaker.undecided(asked.version);
+      done(outcome);
+      if (this.#pending.length === 0) for (const tell of this.#waitingForDrain.splice(0)) tell();
+    });
+    request.place = this.#pending.push(request) - 1;
     return request;
   }
 
-  function leave({ place: at }: Pending): void {
-    const last = pending.pop();
-    if (!last || at === pending.length) return;
-    pending[at] = last;
+  #leave({ place: at }: Pending): void {
+    const last = this.#pending.pop();
+    if (!last || at === this.#pending.length) return;
+    this.#pending[at] = last;
     last.place = at;
   }
 
-  function pumpSoon(): void {
-    // At the end of this turn of the event loop: what comes together is run together from the first run on, and a live
-    // reader who asks again on getting an answer comes before the next slice of a batch (measured with eight such
-    // readers beside batches of 5,000 rows: 0.16 ms rather than 2.5).
-    if (pumping) return;
-    pumping = true;
-    setImmediate(() => {
-      pumping = false;
-      pump();
-    });
-  }
-
-  function pump(): void {
+  #pump(): void {
+    const { place, maxRunRows, now } = this.#options;
     for (const priority of ['live', 'batch'] as const) {
-      for (let first = lines[priority].first(); first; first = lines[priority].first()) {
+      const line = this.#lines[priority];
+      for (let first = line.first(); first; first = line.first()) {
         const slot = place(first.version.artifactHash);
         if (!slot) return;
-        if (priority === 'live' && isTooLate(liveRoom, first, now())) {
+        if (priority === 'live' && isTooLate(this.#liveRoom, first, now())) {
           first.request.settle(late(null));
           continue;
         }
-        void perform(
-          slot,
-          lines[priority].take(priority === 'live' ? runRows(liveRoom, first, now()) : maxRunRows.batch),
-        );
+        const most = priority === 'live' ? runRows(this.#liveRoom, first, now()) : maxRunRows.batch;
+        void this.#perform(slot, line.take(most));
       }
     }
   }
 
-  async function perform(slot: RunPlace, taken: readonly Part<Pending>[]): Promise<void> {
+  async #perform(slot: RunPlace, taken: readonly Part<Pending>[]): Promise<void> {
+    const { breaker, now } = this.#options;
     let running: readonly Part<Pending>[] = taken;
     let startedAt = now();
     let run: RunUnderWay | undefined;
@@ -147,63 +181,48 @@ export function createBatcher(options: BatcherOptions): Batcher {
         running = taken.filter(({ request }) => !request.settled && !expire(request, now()));
         startedAt = now();
         if (running.length === 0) return null;
-        run = beginRun(liveRoom, running);
-        return prepare(running);
+        run = beginRun(this.#liveRoom, running);
+        return this.#prepare(running);
       });
       run?.end(true);
       tellBreaker(breaker, taken[0], outputs === null ? 'not run' : 'lived', 0);
       if (outputs) deliver(running, outputs);
     } catch (error) {
       const rest = tellBreaker(breaker, taken[0], error, now() - startedAt);
-      if (rest)
-        abandon(rest, (request) => running.some((part) => part.request === request) || isWaitingFor(request, taken[0]));
-      fail(running, error);
+      const isMeant = (request: Pending) =>
+        running.some((part) => part.request === request) || isWaitingFor(request, taken[0]);
+      if (rest) this.abandon(rest, isMeant);
+      this.#fail(running, error);
     } finally {
       run?.end(false);
       for (const part of taken) part.request.running--;
     }
   }
 
-  function abandon(error: TandemError, which: (request: Pending) => boolean): void {
-    for (const request of [...pending]) if (which(request)) request.settle(error);
-  }
-
-  function prepare(parts: readonly Part<Pending>[]): PreparedRun {
-    const rows = rowsOf(parts);
+  #prepare(parts: readonly Part<Pending>[]): PreparedRun {
+    const { killGraceMs, now } = this.#options;
     const lastDeadline = Math.max(...parts.map(({ request }) => request.deadline));
     const runLimit = Math.max(...parts.map(({ request }) => request.runTimeoutMs));
+    const inputs = parts.map((part) => part.inputs);
     return {
-      feeds: joinInputs(
-        parts.map((part) => part.inputs),
-        rows,
-      ),
+      feeds: joinInputs(inputs, rowsOf(parts)),
       fetches: [...new Set(parts[0]?.version.outputs.map((field) => field.output))],
       rowByRow: parts[0]?.version.rowByRow ?? false,
       limit: limitOf(parts[0], Math.min(runLimit, Math.max(0, lastDeadline - now()) + killGraceMs)),
     };
   }
 
-  function fail(parts: readonly Part<Pending>[], error: unknown): void {
+  #fail(parts: readonly Part<Pending>[], error: unknown): void {
     const ofTheRows = error instanceof ScoringCrash || isTandemError(error, 'live_failed');
     for (const part of parts) {
       if (part.request.settled) continue;
       part.suspicions++;
       const again = ofTheRows && (parts.length > 1 || (mayBeForeign(error) && part.suspicions < 2));
-      if (again && part.request.deadline > now()) lines[part.request.priority].addSuspect(part);
+      if (again && part.request.deadline > this.#options.now()) this.#lines[part.request.priority].addSuspect(part);
       else part.request.settle(error instanceof Error ? error : new Error(String(error)));
     }
-    pumpSoon();
+    this.pumpSoon();
   }
-
-  return {
-    score,
-    room: liveRoom.room,
-    pumpSoon,
-    waitingRows: () => ({ live: lines.live.rows(), batch: lines.batch.rows() }),
-    pending: () => pending.length,
-    drained: () => (pending.length === 0 ? Promise.resolve() : new Promise((resolve) => waitingForDrain.push(resolve))),
-    abandon: (error) => abandon(error, () => true),
-  };
 }
 
 function roomOf({ places, maxRunRows, maxWaitingRows, now }: BatcherOptions, line: WaitingLine<Pending>): LiveRoom {

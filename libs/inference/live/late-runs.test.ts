@@ -1,7 +1,7 @@
 import * as models from '@tandem/testing/onnx-models';
 import { expect, it } from 'vitest';
 import { createArtifactBreaker } from './artifact-breaker.ts';
-import { createBatcher, type RunPlace } from './batcher.ts';
+import { Batcher, type RunPlace } from './batcher.ts';
 import { batchOf, matrixPredictor } from './toy-predictor.fixture.ts';
 
 const { version } = matrixPredictor(models.loopModel(), 2);
@@ -30,7 +30,7 @@ function createWorld() {
     },
   };
   const now = () => clock.now;
-  const batcher = createBatcher({
+  const batcher = new Batcher({
     place: () => (isFree ? place : null),
     places: 1,
     maxRunRows: { live: 8, batch: 8 },

@@ -8,14 +8,20 @@
  * What the child at work holds comes first, and a child without it takes no place: a model that is too large fails, not
  * those that were there before it.
  */
-import { BOUND_STARTS, type InferenceProcess, type ProcessOptions, startInferenceProcess } from '../process/inference-process.ts';
-import type { ModelLoader } from './model-loader.ts';
-import type { Slot } from './slot.ts';
+
 import { isTandemError } from '@tandem/freshness/errors';
 import type { ModelVersion } from '@tandem/freshness/predictor';
+import {
+  BOUND_STARTS,
+  type InferenceProcess,
+  type ProcessOptions,
+  startInferenceProcess,
+} from '../process/inference-process.ts';
 import { cpuLimit } from '../process/time-limit.ts';
 import { encodeInputs, joinInputs } from '../tensors/batch-tensors.ts';
 import { makeUpRows } from '../tensors/made-up-rows.ts';
+import type { ModelLoader } from './model-loader.ts';
+import type { Slot } from './slot.ts';
 
 export interface ModelHolderOptions {
   readonly slots: readonly Slot[];
@@ -30,14 +36,6 @@ export interface HeldModel {
   readonly error: string | null;
 }
 
-export interface ModelHolder {
-  /** See InferencePool. */
-  hold(versions: readonly ModelVersion[]): Promise<readonly HeldModel[]>;
-  /** The artifacts that a new child at a place loads before it takes work: they were held before. */
-  held(): Iterable<string>;
-  close(): Promise<void>;
-}
-
 /** A child that is to take another's place, and the artifacts that it holds. */
 interface Heir {
   readonly child: InferenceProcess;
@@ -46,23 +44,47 @@ interface Heir {
 
 const HELD_UP = 'what the children at work hold could not be loaded beside it';
 
-export function createModelHolder({ slots, loader, process }: ModelHolderOptions): ModelHolder {
-  const raising = new Set<InferenceProcess>();
-  const held = new Set<string>();
-  let wanted: readonly string[] = [];
-  let last: Promise<unknown> = Promise.resolve();
-  let isClosed = false;
-  let failedStarts = 0;
+export class ModelHolder {
+  readonly #options: ModelHolderOptions;
+  /** Children that load models and have no place yet. */
+  readonly #raising = new Set<InferenceProcess>();
+  readonly #held = new Set<string>();
+  #wanted: readonly string[] = [];
+  #last: Promise<unknown> = Promise.resolve();
+  #isClosed = false;
+  #failedStarts = 0;
 
-  async function holdAll(versions: readonly ModelVersion[]): Promise<readonly HeldModel[]> {
+  constructor(options: ModelHolderOptions) {
+    this.#options = options;
+  }
+
+  /** See InferencePool. */
+  hold(versions: readonly ModelVersion[]): Promise<readonly HeldModel[]> {
+    const result = this.#last.then(() => this.#holdAll(versions));
+    this.#last = result.catch(() => {});
+    return result;
+  }
+
+  /** The artifacts that a new child at a place loads before it takes work: they were held before. */
+  held(): Iterable<string> {
+    return this.#held;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all([...this.#raising].map(end));
+  }
+
+  async #holdAll(versions: readonly ModelVersion[]): Promise<readonly HeldModel[]> {
+    const { slots, loader } = this.#options;
     const hashes = versions.map(({ artifactHash }) => artifactHash);
-    const dropped = wanted.filter((hash) => !hashes.includes(hash));
-    wanted = hashes;
-    for (const hash of dropped) held.delete(hash);
+    const dropped = this.#wanted.filter((hash) => !hashes.includes(hash));
+    this.#wanted = hashes;
+    for (const hash of dropped) this.#held.delete(hash);
     let trouble = HELD_UP;
     const tryToRenew = (slot: Slot) =>
-      renew(slot, versions, dropped).catch((error: unknown) => {
-        if (isClosed) throw error;
+      this.#renew(slot, versions, dropped).catch((error: unknown) => {
+        if (this.#isClosed) throw error;
         trouble = error instanceof Error ? error.message : String(error);
       });
     const endKeeping = loader.keepRead();
@@ -79,51 +101,53 @@ export function createModelHolder({ slots, loader, process }: ModelHolderOptions
     });
   }
 
-  async function renew(slot: Slot, versions: readonly ModelVersion[], dropped: readonly string[]): Promise<void> {
+  async #renew(slot: Slot, versions: readonly ModelVersion[], dropped: readonly string[]): Promise<void> {
+    const { loader } = this.#options;
     // A child that begins loads what was held before it.
     await slot.whenFree();
     for (let heir: Heir | null = null; !heir; ) {
-      if (isClosed) throw new Error('the pool is closed');
+      if (this.#isClosed) throw new Error('the pool is closed');
       const isHeld = ({ artifactHash }: ModelVersion) => slot.holds(artifactHash);
       const ripe = versions.filter((version) => isHeld(version) || !loader.isResting(version.artifactHash));
       const [before, more] = [ripe.filter(isHeld), ripe.filter((version) => !isHeld(version))];
       const isOutdated = dropped.some((hash) => slot.holds(hash));
       if (more.length === 0 && !isOutdated) return;
       if (before.some(({ artifactHash }) => loader.isResting(artifactHash))) return;
-      heir = await raise([...before, ...more], slot.state() !== 'cold');
+      heir = await this.#raise([...before, ...more], slot.state() !== 'cold');
       if (!heir) continue;
       const { child, models } = heir;
       const isWhole = before.every(({ artifactHash }) => models.has(artifactHash));
       const isBetter = isOutdated || more.some(({ artifactHash }) => models.has(artifactHash));
       if (!isWhole || !isBetter) return end(child);
       await slot.adopt(child, [...models]);
-      for (const hash of models) held.add(hash);
+      for (const hash of models) this.#held.add(hash);
     }
   }
 
   /** A child that holds what could be loaded of these; null where one of them, which rests now, took it with it. */
-  async function raise(versions: readonly ModelVersion[], isInBackground: boolean): Promise<Heir | null> {
-    const boundData = failedStarts < BOUND_STARTS;
-    const child = startInferenceProcess({ ...process, boundData, isInBackground });
-    raising.add(child);
+  async #raise(versions: readonly ModelVersion[], isInBackground: boolean): Promise<Heir | null> {
+    const boundData = this.#failedStarts < BOUND_STARTS;
+    const child = startInferenceProcess({ ...this.#options.process, boundData, isInBackground });
+    this.#raising.add(child);
     const models = new Set<string>();
     try {
-      failedStarts++;
+      this.#failedStarts++;
       await child.ready;
-      failedStarts = 0;
-      for (const version of versions) if (await warmUp(child, version)) models.add(version.artifactHash);
+      this.#failedStarts = 0;
+      for (const version of versions) if (await this.#warmUp(child, version)) models.add(version.artifactHash);
       return { child, models };
     } catch (error) {
       await end(child);
-      if (failedStarts > 0 || isClosed) throw error;
+      if (this.#failedStarts > 0 || this.#isClosed) throw error;
       return null;
     } finally {
-      raising.delete(child);
+      this.#raising.delete(child);
     }
   }
 
   /** Whether the model is ready in the child; rejects where the child is gone, for which the model is to rest. */
-  async function warmUp(child: InferenceProcess, version: ModelVersion): Promise<boolean> {
+  async #warmUp(child: InferenceProcess, version: ModelVersion): Promise<boolean> {
+    const { loader } = this.#options;
     const { artifactHash } = version;
     try {
       await loader.load(child, artifactHash, []);
@@ -139,19 +163,6 @@ export function createModelHolder({ slots, loader, process }: ModelHolderOptions
       throw error;
     }
   }
-
-  return {
-    hold(versions) {
-      const result = last.then(() => holdAll(versions));
-      last = result.catch(() => {});
-      return result;
-    },
-    held: () => held,
-    async close() {
-      isClosed = true;
-      await Promise.all([...raising].map(end));
-    },
-  };
 }
 
 async function end(child: InferenceProcess): Promise<void> {

@@ -5,6 +5,7 @@
  */
 import { availableParallelism } from 'node:os';
 import { TandemError } from '@tandem/freshness/errors';
+import type { ModelVersion } from '@tandem/freshness/predictor';
 import {
   INFERENCE_MEMORY_MB,
   LEAST_INFERENCE_MEMORY_MB,
@@ -15,11 +16,10 @@ import type { Admission, ScoreRequest, Scorer } from '@tandem/prediction/scoring
 import { type ProcessEnd, START_LIMIT } from '../process/inference-process.ts';
 import { cpuLimit, type TimeLimit } from '../process/time-limit.ts';
 import { createArtifactBreaker } from './artifact-breaker.ts';
-import { type Batcher, createBatcher } from './batcher.ts';
-import { type InferenceLog, createModelLoader } from './model-loader.ts';
-import { type HeldModel, createModelHolder } from './model-holder.ts';
-import { createSlot, type FinishedRun, type Slot } from './slot.ts';
-import type { ModelVersion } from '@tandem/freshness/predictor';
+import { Batcher } from './batcher.ts';
+import { type HeldModel, ModelHolder } from './model-holder.ts';
+import { createModelLoader, type InferenceLog } from './model-loader.ts';
+import { type FinishedRun, Slot } from './slot.ts';
 
 export interface InferencePoolOptions {
   /** The bytes of an artifact by their sha256 in hex; checked again in the child. */
@@ -94,20 +94,22 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
   let warm: string[] = [];
   let closing: Promise<void> | null = null;
 
-  const slots: Slot[] = Array.from({ length: options.processes ?? Math.max(1, availableParallelism() - 1) }, () =>
-    createSlot({
-      ...process,
-      // All that is wanted has a place: what does not fit in its memory fails, rather than to be loaded again and again.
-      maxSessions: () => Math.max(maxModels, allWarm().length),
-      loader,
-      warm: allWarm,
-      onIdle: () => batcher.pumpSoon(),
-      onRun: (run) => options.onRun?.(run),
-      onRestart: (why) => options.onRestart?.(why),
-      log,
-    }),
+  const slots: Slot[] = Array.from(
+    { length: options.processes ?? Math.max(1, availableParallelism() - 1) },
+    () =>
+      new Slot({
+        ...process,
+        // All that is wanted has a place: what does not fit in its memory fails, rather than to be loaded again and again.
+        maxSessions: () => Math.max(maxModels, allWarm().length),
+        loader,
+        warm: allWarm,
+        onIdle: () => batcher.pumpSoon(),
+        onRun: (run) => options.onRun?.(run),
+        onRestart: (why) => options.onRestart?.(why),
+        log,
+      }),
   );
-  const holder = createModelHolder({ slots: slots.slice(0, options.heldProcesses), loader, process });
+  const holder = new ModelHolder({ slots: slots.slice(0, options.heldProcesses), loader, process });
   function allWarm(): string[] {
     return [...new Set([...holder.held(), ...warm])];
   }
@@ -118,7 +120,7 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
     onRest: (predictor) => options.onRest?.(predictor),
     ...(options.maxLostMs === undefined ? {} : { maxLostMs: options.maxLostMs }),
   });
-  const batcher: Batcher = createBatcher({
+  const batcher = new Batcher({
     place: (hash) => findPlace(slots, hash),
     places: slots.length,
     maxRunRows: { live: options.maxLiveRows ?? LIVE_RUN_USERS, batch: options.sliceRows ?? 1_024 },
@@ -139,7 +141,7 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
 
   return {
     score: (request) => (closing ? Promise.reject(closed()) : batcher.score(request)),
-    room: batcher.room,
+    room: (version, timeoutMs) => batcher.room(version, timeoutMs),
     hold: (versions) => (closing ? Promise.reject(closed()) : holder.hold(versions)),
     async warmUp({ artifactHash }) {
       if (closing) throw closed();

@@ -51,23 +51,6 @@ export interface FinishedRun {
 
 export type SlotState = 'cold' | 'starting' | 'idle' | 'busy' | 'waiting' | 'closed';
 
-export interface Slot {
-  state(): SlotState;
-  pid(): number | undefined;
-  holds(hash: string): boolean;
-  start(): void;
-  /** Loads an artifact as soon as the slot is free. */
-  prepare(hash: string): Promise<void>;
-  /** Resolves when its child could take work, at once where there is none yet. */
-  whenFree(): Promise<void>;
-  /** Gives the place to a child that holds these artifacts, after the run of the one at work, which then ends. */
-  adopt(child: InferenceProcess, held: readonly string[]): Promise<void>;
-  /** Only when idle. Rejects with `unavailable`, `live_failed`, `overloaded` or ProcessEnded. */
-  run(hash: string, make: () => PreparedRun | null): Promise<readonly WireTensor[] | null>;
-  /** Kills the child; resolves when it is gone. */
-  close(): Promise<void>;
-}
-
 const FIRST_BACKOFF_MS = 100;
 const LONGEST_BACKOFF_MS = 30_000;
 
@@ -86,141 +69,164 @@ interface Heir {
   readonly failed: (error: unknown) => void;
 }
 
-export function createSlot(options: SlotOptions): Slot {
-  const { loader, log, onIdle } = options;
-  let state = 'cold' as SlotState;
-  let process: InferenceProcess | null = null;
-  let idleDeaths = 0;
-  let timer: NodeJS.Timeout | null = null;
+export class Slot {
+  readonly #options: SlotOptions;
+  #state: SlotState = 'cold';
+  #process: InferenceProcess | null = null;
+  /** Children in a row that died without having done anything. */
+  #idleDeaths = 0;
+  #restart: NodeJS.Timeout | null = null;
   /** In the order of their last use. */
-  let sessions: string[] = [];
-  const preparations: Preparation[] = [];
-  let heir: Heir | null = null;
-  let leaving: Promise<unknown> = Promise.resolve();
+  #sessions: string[] = [];
+  readonly #preparations: Preparation[] = [];
+  #heir: Heir | null = null;
+  /** Resolves when the children that gave up this place are gone. */
+  #leaving: Promise<unknown> = Promise.resolve();
 
-  function start(): void {
-    if (state !== 'cold' && state !== 'waiting') return;
-    state = 'starting';
-    sessions = [];
-    const { memoryLimitMb, startLimit, niceSteps } = options;
-    const boundData = idleDeaths < BOUND_STARTS;
+  constructor(options: SlotOptions) {
+    this.#options = options;
+  }
+
+  state(): SlotState {
+    return this.#state;
+  }
+
+  pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
+  holds(hash: string): boolean {
+    return this.#sessions.includes(hash);
+  }
+
+  start(): void {
+    if (this.#state !== 'cold' && this.#state !== 'waiting') return;
+    this.#state = 'starting';
+    this.#sessions = [];
+    const { memoryLimitMb, startLimit, niceSteps, warm } = this.#options;
+    const boundData = this.#idleDeaths < BOUND_STARTS;
     const started = startInferenceProcess({ memoryLimitMb, startLimit, boundData, niceSteps });
-    process = started;
-    void started.ended.then((end) => replace(started, end));
-    const warm = () => [...options.warm()].map((hash) => ({ hash, done: () => {}, failed: () => {} }));
+    this.#process = started;
+    void started.ended.then((end) => this.#replace(started, end));
+    const preparations = () => [...warm()].map((hash) => ({ hash, done: () => {}, failed: () => {} }));
     started.ready.then(
-      () => (process === started ? becomeFree(warm()) : undefined),
+      () => (this.#process === started ? this.#becomeFree(preparations()) : undefined),
       () => {},
     );
   }
 
-  /** What the child before it was still to load is loaded into the heir, where that does not hold it. */
-  function succeed({ child, held, done }: Heir): void {
-    heir = null;
-    if (timer) clearTimeout(timer);
-    process?.kill('another has taken its place');
-    leaving = Promise.all([leaving, process?.ended]);
-    process = child;
-    sessions = [...held];
-    idleDeaths = 0;
-    child.toForeground();
-    void child.ended.then((end) => replace(child, end));
-    done();
-    void becomeFree();
+  /** Loads an artifact as soon as the slot is free. */
+  prepare(hash: string): Promise<void> {
+    const prepared = this.#queue(hash);
+    if (this.#state === 'cold') this.start();
+    else if (this.#state === 'idle') void this.#becomeFree();
+    return prepared;
   }
 
-  /** Whether the child was at work decides: a death of a run is the run's fault, any other the child's own. */
-  function replace(dead: InferenceProcess, { message, why }: ProcessEnded): void {
-    if (process !== dead || state === 'closed') return;
-    const wasAtWork = state === 'busy';
-    idleDeaths = wasAtWork ? 0 : idleDeaths + 1;
-    const waitMs = wasAtWork ? 0 : Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (idleDeaths - 1));
-    log('inference.process_ended', { pid: dead.pid, why, how: message, restartMs: waitMs });
-    options.onRestart(why);
-    process = null;
-    state = 'waiting';
-    if (heir) succeed(heir);
-    else if (waitMs === 0) start();
-    else timer = setTimeout(start, waitMs);
+  /** Resolves when its child could take work, at once where there is none yet. */
+  whenFree(): Promise<void> {
+    return this.#state === 'cold' || this.#state === 'idle' ? Promise.resolve() : this.#queue(null);
   }
 
-  async function becomeFree(first: readonly Preparation[] = []): Promise<void> {
-    const mine = process;
-    state = 'busy';
-    preparations.unshift(...first);
-    for (let next = preparations.shift(); next; next = preparations.shift()) {
-      await (next.hash === null ? next.done() : ensureLoaded(next.hash).then(next.done, next.failed));
-      // A child that died of loading is replaced, and its successor goes on with the rest.
-      if (process !== mine || !mine?.isAlive()) return;
-    }
-    if (heir) return succeed(heir);
-    state = 'idle';
-    onIdle();
+  /** Gives the place to a child that holds these artifacts, after the run of the one at work, which then ends. */
+  adopt(child: InferenceProcess, held: readonly string[]): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#heir = { child, held, done: resolve, failed: reject };
+    if (this.#state === 'closed') this.#leaving = Promise.all([this.#leaving, abandon(this.#heir)]);
+    else if (this.#state !== 'busy') this.#succeed(this.#heir);
+    return promise;
   }
 
-  async function ensureLoaded(hash: string): Promise<void> {
-    const at = sessions.indexOf(hash);
-    if (at < 0) {
-      if (!process) throw new Error('no process');
-      const release = sessions.slice(0, Math.max(0, sessions.length + 1 - options.maxSessions()));
-      await loader.load(process, hash, release);
-      sessions = sessions.slice(release.length);
-    } else sessions.splice(at, 1);
-    sessions.push(hash);
-  }
-
-  async function run(hash: string, make: () => PreparedRun | null): Promise<readonly WireTensor[] | null> {
-    const mine = process;
-    state = 'busy';
+  /** Only when idle. Rejects with `unavailable`, `live_failed`, `overloaded` or ProcessEnded. */
+  async run(hash: string, make: () => PreparedRun | null): Promise<readonly WireTensor[] | null> {
+    const mine = this.#process;
+    this.#state = 'busy';
     try {
-      await ensureLoaded(hash);
+      await this.#ensureLoaded(hash);
       const prepared = make();
       if (!prepared || !mine) return null;
       const { limit, ...asked } = prepared;
       const { outputs, ms, cpuMs } = await mine.run({ session: hash, ...asked }, limit);
-      idleDeaths = 0;
-      options.onRun?.({ artifactHash: hash, rows: asked.feeds[0]?.dims[0] ?? 0, ms, cpuMs });
+      this.#idleDeaths = 0;
+      this.#options.onRun?.({ artifactHash: hash, rows: asked.feeds[0]?.dims[0] ?? 0, ms, cpuMs });
       return outputs;
     } finally {
       // Where the child died, its replacement is under way already, or about to be.
-      if (process === mine && mine?.isAlive()) void becomeFree();
+      if (this.#process === mine && mine?.isAlive()) void this.#becomeFree();
     }
   }
 
-  function queue(hash: string | null): Promise<void> {
-    if (state === 'closed') return Promise.reject(closed());
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    preparations.push({ hash, done: resolve, failed: reject });
-    return promise;
+  /** Kills the child; resolves when it is gone. */
+  async close(): Promise<void> {
+    this.#state = 'closed';
+    if (this.#restart) clearTimeout(this.#restart);
+    for (const { failed } of this.#preparations.splice(0)) failed(closed());
+    this.#process?.kill('the pool is closed');
+    await Promise.all([this.#process?.ended, this.#leaving, this.#heir && abandon(this.#heir)]);
   }
 
-  return {
-    ...{ start, run },
-    state: () => state,
-    pid: () => process?.pid,
-    holds: (hash) => sessions.includes(hash),
-    prepare(hash) {
-      const prepared = queue(hash);
-      if (state === 'cold') start();
-      else if (state === 'idle') void becomeFree();
-      return prepared;
-    },
-    whenFree: () => (state === 'cold' || state === 'idle' ? Promise.resolve() : queue(null)),
-    adopt(child, held) {
-      const { promise, resolve, reject } = Promise.withResolvers<void>();
-      heir = { child, held, done: resolve, failed: reject };
-      if (state === 'closed') leaving = Promise.all([leaving, abandon(heir)]);
-      else if (state !== 'busy') succeed(heir);
-      return promise;
-    },
-    async close() {
-      state = 'closed';
-      if (timer) clearTimeout(timer);
-      for (const { failed } of preparations.splice(0)) failed(closed());
-      process?.kill('the pool is closed');
-      await Promise.all([process?.ended, leaving, heir && abandon(heir)]);
-    },
-  };
+  /** What the child before it was still to load is loaded into the heir, where that does not hold it. */
+  #succeed({ child, held, done }: Heir): void {
+    this.#heir = null;
+    if (this.#restart) clearTimeout(this.#restart);
+    this.#process?.kill('another has taken its place');
+    this.#leaving = Promise.all([this.#leaving, this.#process?.ended]);
+    this.#process = child;
+    this.#sessions = [...held];
+    this.#idleDeaths = 0;
+    child.toForeground();
+    void child.ended.then((end) => this.#replace(child, end));
+    done();
+    void this.#becomeFree();
+  }
+
+  /** Whether the child was at work decides: a death of a run is the run's fault, any other the child's own. */
+  #replace(dead: InferenceProcess, { message, why }: ProcessEnded): void {
+    if (this.#process !== dead || this.#state === 'closed') return;
+    const wasAtWork = this.#state === 'busy';
+    this.#idleDeaths = wasAtWork ? 0 : this.#idleDeaths + 1;
+    const waitMs = wasAtWork ? 0 : Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (this.#idleDeaths - 1));
+    this.#options.log('inference.process_ended', { pid: dead.pid, why, how: message, restartMs: waitMs });
+    this.#options.onRestart(why);
+    this.#process = null;
+    this.#state = 'waiting';
+    if (this.#heir) this.#succeed(this.#heir);
+    else if (waitMs === 0) this.start();
+    else this.#restart = setTimeout(() => this.start(), waitMs);
+  }
+
+  async #becomeFree(first: readonly Preparation[] = []): Promise<void> {
+    const mine = this.#process;
+    this.#state = 'busy';
+    this.#preparations.unshift(...first);
+    for (let next = this.#preparations.shift(); next; next = this.#preparations.shift()) {
+      await (next.hash === null ? next.done() : this.#ensureLoaded(next.hash).then(next.done, next.failed));
+      // A child that died of loading is replaced, and its successor goes on with the rest.
+      if (this.#process !== mine || !mine?.isAlive()) return;
+    }
+    if (this.#heir) return this.#succeed(this.#heir);
+    this.#state = 'idle';
+    this.#options.onIdle();
+  }
+
+  async #ensureLoaded(hash: string): Promise<void> {
+    const at = this.#sessions.indexOf(hash);
+    if (at < 0) {
+      if (!this.#process) throw new Error('no process');
+      const { loader, maxSessions } = this.#options;
+      const release = this.#sessions.slice(0, Math.max(0, this.#sessions.length + 1 - maxSessions()));
+      await loader.load(this.#process, hash, release);
+      this.#sessions = this.#sessions.slice(release.length);
+    } else this.#sessions.splice(at, 1);
+    this.#sessions.push(hash);
+  }
+
+  #queue(hash: string | null): Promise<void> {
+    if (this.#state === 'closed') return Promise.reject(closed());
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#preparations.push({ hash, done: resolve, failed: reject });
+    return promise;
+  }
 }
 
 /** Resolves when its child is gone. */

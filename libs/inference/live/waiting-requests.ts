@@ -2,11 +2,12 @@
  * The line of rows that wait for a child, and the rule that makes batches of them: what waits for the same model
  * version while every child is busy goes together, as much as there is, and nothing ever waits for company.
  */
-import type { ModelVersion } from '@tandem/freshness/predictor';
-import { type EncodedInput, cutInputs } from '../tensors/batch-tensors.ts';
+
 import { TandemError } from '@tandem/freshness/errors';
 import type { OutputTensors } from '@tandem/freshness/outputs';
+import type { ModelVersion } from '@tandem/freshness/predictor';
 import { RowsRefused, type ScoreRequest, type ScoreResult } from '@tandem/prediction/scoring/scoring';
+import { cutInputs, type EncodedInput } from '../tensors/batch-tensors.ts';
 import type { LiveRoom } from './live-room.ts';
 
 /** Rows of one request that are run together; a request of many rows has several. */
