@@ -3,8 +3,8 @@
  * one place that says so, for a config that is checked or adopted and for a model version that is pushed.
  */
 import { adoptable } from '@tandem/config/adoption/adoptable';
-import type { SettingProblem } from '@tandem/config/config-problem';
 import { paddedColumns, type QueryColumn } from '@tandem/config/adoption/query-columns';
+import type { SettingProblem } from '@tandem/config/config-problem';
 import type { ResolvedPredictor } from '@tandem/config/predictor/resolve-predictor';
 import { isTandemError } from '@tandem/freshness/errors';
 import type { ModelDefinition, Policy } from '@tandem/freshness/predictor';

@@ -3,13 +3,13 @@
  * models are, and kept with its certificate. It is served by nobody: no arm moves here.
  */
 import { conflictsBetween } from '@tandem/config/adoption/adoptable';
-import type { SettingProblem } from '@tandem/config/config-problem';
 import {
   forgetGoneColumns,
   type PushedSettings,
   resolvePushed,
   type ServedVersion,
 } from '@tandem/config/adoption/pushed-version';
+import type { SettingProblem } from '@tandem/config/config-problem';
 import type { ResolvedPredictor } from '@tandem/config/predictor/resolve-predictor';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { type ModelDefinition, modelVersionId, type Predictor } from '@tandem/freshness/predictor';

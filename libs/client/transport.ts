@@ -28,7 +28,7 @@ export interface Transport {
   stream(call: Call): Promise<ReadableStream<Uint8Array>>;
 }
 
-export interface TransportOptions {
+interface TransportOptions {
   readonly url: string;
   readonly fetch: typeof globalThis.fetch;
   readonly timeoutMs: number;

@@ -4,7 +4,7 @@ import { type RetryOptions, retry } from './retry.ts';
 import type { Transport } from './transport.ts';
 import { isFinished, type Run } from './wire.ts';
 
-export interface WatchParts {
+interface WatchParts {
   readonly transport: Transport;
   readonly retry: RetryOptions;
   /** Milliseconds without a sign of life after which the stream is opened anew. */

@@ -34,7 +34,7 @@ const LIMITS = Object.freeze({
   requireHostHeader: false,
 });
 
-export interface HttpServerOptions extends RefusalOptions {
+interface HttpServerOptions extends RefusalOptions {
   /** Answers a request whose frame is sound. If it throws or rejects, the server answers `internal_error`. */
   answer(incoming: IncomingMessage, outgoing: ServerResponse): void | Promise<void>;
   /** Receives what `answer` threw, for the log. */
@@ -126,14 +126,14 @@ function unexpected(cause: unknown): RequestError {
  * Answers what never becomes a request of the application: what the parser refuses, what asks for another protocol, and
  * what HTTP does not allow. Node's own answers to these are empty.
  */
-export interface RefusalOptions {
+interface RefusalOptions {
   /** Renders a refusal in the server's own format. @param path of the request, where it has one */
   refuse(error: RequestError, path?: string): Reply;
   /** The methods of all paths, for the `Allow` header of a refused CONNECT. */
   readonly allow: string;
 }
 
-export interface Refusals {
+interface Refusals {
   /** Answers a request with an error. */
   request(error: RequestError, incoming: IncomingMessage, outgoing: ServerResponse): void;
   /** Answers an `Expect` other than `100-continue`, which Node handles itself (RFC 9110, 10.1.1). */
@@ -144,7 +144,7 @@ export interface Refusals {
   malformed(error: NodeJS.ErrnoException, socket: Duplex, maxHeaderBytes: number): void;
 }
 
-export function createRefusals({ refuse, allow }: RefusalOptions): Refusals {
+function createRefusals({ refuse, allow }: RefusalOptions): Refusals {
   function request(error: RequestError, incoming: IncomingMessage, outgoing: ServerResponse): void {
     replyOn(outgoing, refuse(error, pathOf(incoming.url)));
   }

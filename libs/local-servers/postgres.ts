@@ -16,7 +16,7 @@ import { type EndStep, endProcess, type ProcessIdentity, readProcess, waitUntil 
 import { readOrCreateSecret } from './secret-file.ts';
 import { type LocalServer, lastLines, type ServerProcess, startServerProcess } from './server-process.ts';
 
-export interface PostgresOptions {
+interface PostgresOptions {
   /** Created where missing. One server a folder. */
   readonly dataDir: string;
   /** Left out: the port of the last start, or a free one. */
@@ -143,7 +143,7 @@ async function explainFailure(server: ServerProcess, { folder, log }: Plan, port
 // What `postmaster.pid` says about the server of a data folder, and whether that server is alive.
 
 /** SIGINT is Postgres' fast shutdown: it rolls back what is open and writes a checkpoint. SIGQUIT leaves that to recovery. */
-export const postgresShutdown: readonly EndStep[] = [
+const postgresShutdown: readonly EndStep[] = [
   { signal: 'SIGINT', waitMs: 15_000 },
   { signal: 'SIGQUIT', waitMs: 5_000 },
   { signal: 'SIGKILL', waitMs: 5_000 },
@@ -153,13 +153,13 @@ export const postgresShutdown: readonly EndStep[] = [
  * True once the server with this process id accepts connections, as a standby those that read; the file's eighth line is
  * what `pg_ctl --wait` reads.
  */
-export function isReady(cluster: string, pid: number): boolean {
+function isReady(cluster: string, pid: number): boolean {
   const lines = readPidFile(cluster);
   return Number(lines[0]) === pid && ['ready', 'standby'].includes(lines[7]?.trim() ?? '');
 }
 
 /** Ends the server that an earlier, killed run left on this folder. Does nothing where there is none. */
-export async function endLeftoverPostmaster(cluster: string, log: (line: string) => void): Promise<void> {
+async function endLeftoverPostmaster(cluster: string, log: (line: string) => void): Promise<void> {
   const pid = Number(readPidFile(cluster)[0]);
   const found = readProcess(pid);
   if (found === undefined) return;

@@ -7,7 +7,7 @@ import { findDocker, launchProgram, type RedisLaunch } from './redis-launch.ts';
 import { findOnPath, findUnpacked, OLDEST_MAJOR, UNPACKED } from './redis-program.ts';
 import { type CommandResult, runCommand } from './run-command.ts';
 
-export interface RedisSearch {
+interface RedisSearch {
   /** Where a server that is not on the path is unpacked, and found again at the next start. */
   readonly serverDir: string;
   /** The folder of the data, which a container mounts. */
@@ -44,7 +44,7 @@ const remedy = [
  * Gets a Redis server from the system's own package manager: installed where we may, otherwise (Debian and its kin, no
  * root needed) downloaded and unpacked into a folder of the project. No system service is started either way.
  */
-export interface PackageContext {
+interface PackageContext {
   readonly asRoot: boolean;
   readonly log: (line: string) => void;
 }
@@ -83,7 +83,7 @@ const managers: readonly PackageManager[] = [
  * Installs a server with the first package manager that this user may use, saying so before. Resolves to the reasons why
  * it could not; an empty list means that one may be there now.
  */
-export async function installRedis({ asRoot, log }: PackageContext): Promise<string[]> {
+async function installRedis({ asRoot, log }: PackageContext): Promise<string[]> {
   const reasons: string[] = [];
   for (const { program, needsRoot, commands } of managers) {
     if (needsRoot !== asRoot) continue;
@@ -115,7 +115,7 @@ async function runFirstThatWorks(
  * Debian without root: asks apt which packages a server needs beyond what is installed, downloads them and unpacks them
  * below `serverDir`. Resolves to the reason why it could not, or undefined.
  */
-export async function unpackRedis(serverDir: string, log: (line: string) => void): Promise<string | undefined> {
+async function unpackRedis(serverDir: string, log: (line: string) => void): Promise<string | undefined> {
   if ((await runCommand('dpkg-deb', ['--version'])).code !== 0) return 'no dpkg-deb: not a Debian system';
   const [packages, unpacked] = [join(serverDir, 'packages'), join(serverDir, `${UNPACKED}.new`)];
   for (const folder of [packages, unpacked]) {

@@ -62,7 +62,7 @@ function launchContainer(folder: string, dockerVersion: string): RedisLaunch {
 }
 
 /** The configuration of the local Redis: durable within a second, closed to everyone without the password, never evicting. */
-export interface RedisSettings {
+interface RedisSettings {
   readonly port: number;
   readonly password: string;
   /** Where the append-only file is kept. */

@@ -16,7 +16,7 @@ import { type RedisLaunch, renderRedisSettings } from './redis-launch.ts';
 import { readOrCreateSecret } from './secret-file.ts';
 import { type LocalServer, lastLines, type ServerProcess, startServerProcess } from './server-process.ts';
 
-export interface RedisOptions {
+interface RedisOptions {
   /** Created where missing. One server a folder. */
   readonly dataDir: string;
   /** Where a server is unpacked when the machine has none. Default: `redis-server` beside the data folder. */
@@ -187,15 +187,15 @@ async function explainFailure(
 
 const REPLY_WITHIN_MS = 1_000;
 
-export interface RedisAddress {
+interface RedisAddress {
   readonly port: number;
   readonly password: string;
 }
 
 /** `ready`, `loading` (it reads its data), `foreign` (another server, or another password), `silent`. */
-export type RedisState = 'ready' | 'loading' | 'foreign' | 'silent';
+type RedisState = 'ready' | 'loading' | 'foreign' | 'silent';
 
-export async function probeRedis(address: RedisAddress): Promise<RedisState> {
+async function probeRedis(address: RedisAddress): Promise<RedisState> {
   const [login, answer] = await ask(address, 'PING');
   if (login === undefined) return 'silent';
   if (login.startsWith('-LOADING') || answer?.startsWith('-LOADING')) return 'loading';
@@ -203,7 +203,7 @@ export async function probeRedis(address: RedisAddress): Promise<RedisState> {
 }
 
 /** Asks the server at this address, if it accepts our password, to write its data and end. */
-export async function shutDownRedis(address: RedisAddress): Promise<void> {
+async function shutDownRedis(address: RedisAddress): Promise<void> {
   await ask(address, 'SHUTDOWN');
 }
 

@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { explainFolderError, LocalServerError } from './local-server-error.ts';
 import { type EndStep, endProcess, isRunning, type ProcessIdentity, readProcess } from './process-identity.ts';
 
-export interface RecordedProcess {
+interface RecordedProcess {
   readonly name: string;
   readonly pid: number;
   readonly startedAt: string;
@@ -33,7 +33,7 @@ export interface StateDir {
 
 const CLAIM_ATTEMPTS = 6;
 
-export interface StateDirOptions {
+interface StateDirOptions {
   readonly path: string;
   readonly random?: () => number;
 }

@@ -11,30 +11,30 @@ const ASTERISK = 42;
 const DOLLAR = 36;
 
 /** A sign, a whole number, the end of the line. Gives the offset behind it, as all of these do. */
-export function writeLength(bytes: Buffer, at: number, sign: number, length: number): number {
+function writeLength(bytes: Buffer, at: number, sign: number, length: number): number {
   bytes[at] = sign;
   return writeEnd(bytes, writeDigits(bytes, at + 1, length));
 }
 
-export function writeEnd(bytes: Buffer, at: number): number {
+function writeEnd(bytes: Buffer, at: number): number {
   bytes[at] = CR;
   bytes[at + 1] = LF;
   return at + 2;
 }
 
-export function writeBytes(bytes: Buffer, at: number, source: Buffer, start = 0, end = source.length): number {
+function writeBytes(bytes: Buffer, at: number, source: Buffer, start = 0, end = source.length): number {
   if (end - start > 256) return at + source.copy(bytes, at, start, end);
   for (let from = start, to = at; from < end; from++, to++) bytes[to] = source[from] as number;
   return at + end - start;
 }
 
-export function digitsOf(value: number): number {
+function digitsOf(value: number): number {
   let digits = 1;
   for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) digits++;
   return digits;
 }
 
-export function writeDigits(bytes: Buffer, at: number, value: number): number {
+function writeDigits(bytes: Buffer, at: number, value: number): number {
   const end = at + digitsOf(value);
   let rest = value;
   for (let i = end - 1; i >= at; i--) {
@@ -78,7 +78,7 @@ const ROW_BYTES = 40;
 const VALUE_BYTES = 10;
 
 /** Rows that are staged at a time: a bucket and a row's place among them have to fit into one double. */
-export const MAX_STAGED_ROWS = 1 << 20;
+const MAX_STAGED_ROWS = 1 << 20;
 
 /** @param startedAt of the generation, ms since 1970 */
 export function* stageRows(rows: readonly StoredRow[], startedAt: number): Generator<StagedRows> {
@@ -178,14 +178,14 @@ function writeField(bytes: Buffer, start: number, field: string): number {
  * buffers: as arrays of arguments for ioredis' commands a row cost 5.5 µs of CPU, this way it is below one, and the
  * socket's.
  */
-export interface BucketTarget {
+interface BucketTarget {
   /** What the keys of the generation's buckets begin with; the bucket's number follows. */
   readonly keyPrefix: string;
   readonly buckets: number;
 }
 
 /** Some of the commands, in one buffer. */
-export interface BucketCommands {
+interface BucketCommands {
   readonly bytes: Buffer;
   /** One HSET each, at least one. */
   readonly commands: number;

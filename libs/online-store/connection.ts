@@ -13,7 +13,7 @@ import { type CommandLike, isRefusal, writeTogether } from './pipelined-commands
 /** Takes an event's name (`noun.verb`) and its fields. */
 export type OnlineLog = (event: string, fields: Readonly<Record<string, unknown>>) => void;
 
-export interface OnlineConnectionOptions {
+interface OnlineConnectionOptions {
   /** `redis://` or `rediss://`, with user, password and database number where they are needed. */
   readonly url: string;
   readonly log: OnlineLog;
@@ -199,7 +199,7 @@ function isTimeout(error: unknown): boolean {
  * Spares reads the wait for a server that hangs: after a few writes in a row that nothing answered, everyone is turned
  * away at once while a probe of our own waits instead of a reader.
  */
-export interface CircuitOptions {
+interface CircuitOptions {
   /** Resolves when the server answers. */
   probe(): Promise<unknown>;
   /** Told of every change. */
@@ -208,8 +208,6 @@ export interface CircuitOptions {
   readonly threshold?: number;
   readonly probeEveryMs?: number;
 }
-
-export type Circuit = ReturnType<typeof createCircuit>;
 
 export function createCircuit({ probe, changed, threshold = 3, probeEveryMs = 100 }: CircuitOptions) {
   let unanswered = 0;

@@ -17,12 +17,12 @@ import { createHintStore } from './overlay-store.ts';
 import { type CommandLike, command, isRefusal } from './pipelined-commands.ts';
 import { loadScript, runScript } from './scripts.ts';
 
-export interface ErasureCountDependencies {
+interface ErasureCountDependencies {
   readonly connection: OnlineConnection;
   readonly prefix?: string;
 }
 
-export interface OnlineErasureCount extends Pick<OnlineErasures, 'told' | 'restore'> {
+interface OnlineErasureCount extends Pick<OnlineErasures, 'told' | 'restore'> {
   /** For an erasure of that number: the count is that one or a higher one then, or there is none. */
   raise(count: ErasureCount): Promise<void>;
 }

@@ -10,9 +10,9 @@ import type { GenerationLoader, LoadableGeneration, LoadCount } from '@tandem/pr
 import { bucketCommands, type StagedRows, stagePages, stageRows } from './bucket-commands.ts';
 import { type OnlineConnection, unavailable } from './connection.ts';
 import { createKeys } from './keys.ts';
-import { type CommandLike, bulkCommand, command, isRefusal } from './pipelined-commands.ts';
+import { bulkCommand, type CommandLike, command, isRefusal } from './pipelined-commands.ts';
 
-export interface GenerationLoaderDependencies {
+interface GenerationLoaderDependencies {
   /** One with a command timeout of seconds: a server busy with a window of rows answers later than a read's 50 ms. */
   readonly connection: OnlineConnection;
   readonly prefix?: string;

@@ -4,7 +4,7 @@ import { type OnlineConnection, unavailable } from './connection.ts';
 import { createKeys } from './keys.ts';
 import { command, isRefusal } from './pipelined-commands.ts';
 
-export interface GenerationSweeperDependencies {
+interface GenerationSweeperDependencies {
   /** As the loader's: with a command timeout of seconds. */
   readonly connection: OnlineConnection;
   readonly prefix?: string;

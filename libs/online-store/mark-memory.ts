@@ -5,7 +5,7 @@ import { createKeys } from './keys.ts';
 import { command, isRefusal } from './pipelined-commands.ts';
 import { loadScript, runScript } from './scripts.ts';
 
-export interface MarkMemoryDependencies {
+interface MarkMemoryDependencies {
   readonly connection: OnlineConnection;
   readonly prefix?: string;
 }

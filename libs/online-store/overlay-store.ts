@@ -10,9 +10,9 @@ import { loadScript, runScript, type ScriptCall } from './scripts.ts';
 import { overlayEntryLength, writeOverlayEntry } from './stored-value.ts';
 
 /** How long entries and hints are kept without a change: 7 days. Postgres has the lasting copy. */
-export const DEFAULT_EXPIRY_MS = 7 * 24 * 60 * 60 * 1_000;
+const DEFAULT_EXPIRY_MS = 7 * 24 * 60 * 60 * 1_000;
 
-export interface OverlayStoreDependencies {
+interface OverlayStoreDependencies {
   readonly connection: OnlineConnection;
   readonly prefix?: string;
   readonly expiryMs?: number;
@@ -67,7 +67,7 @@ function resultOf(reply: unknown): PutResult {
 }
 
 /** Version hints: what lets Redis refuse an answer that an event has overtaken. Losing one costs a write, nothing else. */
-export interface HintStoreDependencies {
+interface HintStoreDependencies {
   readonly connection: OnlineConnection;
   readonly prefix?: string;
   readonly expiryMs?: number;

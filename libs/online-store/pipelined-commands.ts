@@ -60,7 +60,7 @@ export function writeTogether(redis: Redis, commands: readonly CommandLike[]): v
  * ioredis takes a command from the head of its queue for each reply; while replies are still due this one puts itself
  * back, as ioredis' own subscriptions do.
  */
-export interface Many {
+interface Many {
   /** For messages: what the whole is called. */
   readonly name: string;
   /** The commands in Redis' protocol. */
@@ -74,7 +74,7 @@ export interface Many {
 }
 
 /** The promise rejects at once where something else than a reply ends it: a timeout, a lost connection. */
-export function commandOfMany(redis: Redis, { name, protocol, replies, take, result }: Many): CommandLike {
+function commandOfMany(redis: Redis, { name, protocol, replies, take, result }: Many): CommandLike {
   if (replies < 1) throw new RangeError(`${name}: there is no command to wait for`);
   const many = command(name, []);
   many.toWritable = () => protocol;

@@ -10,10 +10,10 @@ import type { Candidates, OnlinePredictions, StoredPrediction } from '@tandem/fr
 import { type OnlineConnection, type OnlineLog, unavailable } from './connection.ts';
 import { createErasureCount } from './erasures.ts';
 import { bucketOf, createKeys, type Keys, type Place, placeOf } from './keys.ts';
-import { type Lookup, gatheredCommand, isRefusal } from './pipelined-commands.ts';
+import { gatheredCommand, isRefusal, type Lookup } from './pipelined-commands.ts';
 import { decodeGenerationValue, decodeOverlayEntry } from './stored-value.ts';
 
-export interface OnlinePredictionsDependencies {
+interface OnlinePredictionsDependencies {
   readonly connection: OnlineConnection;
   readonly log: OnlineLog;
   readonly prefix?: string;

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { type OnlineConnection, unavailable } from './connection.ts';
 import { command, isRefusal } from './pipelined-commands.ts';
 
-export interface Script {
+interface Script {
   readonly lua: string;
   readonly digest: string;
 }

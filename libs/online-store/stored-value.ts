@@ -14,7 +14,7 @@ import type { AssignedGeneration } from '@tandem/freshness/certificate';
 import type { OverlayEntry, StoredPrediction } from '@tandem/freshness/stored-prediction';
 
 /** What the decoder needs to know of a generation. */
-export type GenerationBase = Pick<AssignedGeneration, 'id' | 'startedAt'>;
+type GenerationBase = Pick<AssignedGeneration, 'id' | 'startedAt'>;
 
 const CHECKSUM_BYTES = 2;
 const OFFSET_BYTES = 4;
@@ -45,7 +45,7 @@ export function generationValueLength(
 }
 
 /** What a generation holds of a user; the outputs lie from `start` to `stop`. */
-export interface GenerationValue {
+interface GenerationValue {
   readonly contextVersion: number;
   /** From the generation's start to when it was computed. */
   readonly offsetMs: number;
@@ -238,7 +238,7 @@ const TABLE = Uint16Array.from({ length: 256 }, (_, byte) => {
  * The checksum of the bytes from `start` to `end`.
  * @param seed unsigned, 32 bits; what is not of this seed fails the check
  */
-export function crc16(bytes: Uint8Array, start: number, seed: number, end: number = bytes.length): number {
+function crc16(bytes: Uint8Array, start: number, seed: number, end: number = bytes.length): number {
   let crc = (seed ^ (seed >>> 16)) & 0xffff;
   for (let i = start; i < end; i++) {
     crc = ((crc << 8) ^ (TABLE[(crc >>> 8) ^ (bytes[i] ?? 0)] ?? 0)) & 0xffff;

@@ -9,7 +9,7 @@ import { Queue as BullQueue, type JobsOptions } from 'bullmq';
 import { Redis } from 'ioredis';
 import { definitionOf, type JobClass, type JobName, type JobPayload, jobClasses } from './catalog.ts';
 
-export interface QueueOptions {
+interface QueueOptions {
   /** redis:// URL; the server must be `noeviction`. */
   readonly url: string;
   readonly log: Log;
@@ -17,7 +17,7 @@ export interface QueueOptions {
   readonly prefix?: string;
 }
 
-export interface ClassCounts {
+interface ClassCounts {
   readonly waiting: number;
   readonly active: number;
   readonly delayed: number;
@@ -173,7 +173,7 @@ const CONNECT_TIMEOUT_MS = 1_000;
 const WORKER_SILENCE_MS = 15_000;
 
 /** Fails at once while Redis does not answer. */
-export function connectProducer(url: string): Redis {
+function connectProducer(url: string): Redis {
   return new Redis(url, {
     connectionName: 'tandem-queue-producer',
     enableOfflineQueue: false,
@@ -203,12 +203,12 @@ function retryStrategy(times: number): number {
 // A queue's Redis must not evict: BullMQ's keys depend on each other, and half a queue is worse than none.
 
 /** What the check needs of a connection. */
-export interface InfoSource {
+interface InfoSource {
   info(section: 'memory'): Promise<string>;
 }
 
 /** - `fit`: noeviction; `unfit`: with the policy it has; `unknown`: the server does not say. */
-export type EvictionCheck =
+type EvictionCheck =
   | { readonly outcome: 'fit' }
   | { readonly outcome: 'unfit'; readonly policy: string }
   | { readonly outcome: 'unknown'; readonly why: string };

@@ -12,7 +12,7 @@ import { connectWorker, DEFAULT_PREFIX, type Queue } from './enqueue.ts';
 import { createWatchdog, type Watchdog } from './stalled-worker.ts';
 
 /** What a handler knows of the job beside its payload. */
-export interface JobContext {
+interface JobContext {
   /** Tells the watchdog that a long job gets on. */
   progress(): void;
 }
@@ -21,7 +21,7 @@ export interface JobContext {
 export type Handler<N extends JobName> = (payload: JobPayload<N>, job: JobContext) => Promise<LogFields>;
 export type Handlers = { readonly [N in JobName]: Handler<N> };
 
-export interface EndedJob {
+interface EndedJob {
   /** Of the catalog; `unknown` where the catalog has no such job. */
   readonly job: JobName | 'unknown';
   readonly state: 'completed' | 'retrying' | 'failed';
@@ -30,7 +30,7 @@ export interface EndedJob {
   readonly waitedSeconds: number;
 }
 
-export interface QueueWorkerOptions {
+interface QueueWorkerOptions {
   readonly url: string;
   /** For the watchdog's look at what waits. */
   readonly queue: Pick<Queue, 'counts'>;
@@ -208,12 +208,12 @@ async function settledWithin(ms: number, work: Promise<unknown>): Promise<boolea
 // Turns the error of a job into BullMQ's terms: try again later, or give up at once.
 
 /** The error to throw out of a job. One that no attempt can mend is wrapped so that BullMQ does not repeat it. */
-export function retryOrFail(error: unknown): unknown {
+function retryOrFail(error: unknown): unknown {
   if (!isTandemError(error) || mayPass(error.code)) return error;
   return new UnrecoverableError(`${error.code}: ${error.message}`);
 }
 
-export function isGivenUp(error: unknown): boolean {
+function isGivenUp(error: unknown): boolean {
   return error instanceof UnrecoverableError;
 }
 

@@ -5,14 +5,14 @@
 import type { JobClass } from './catalog.ts';
 
 /** What is seen of one job class at one moment. */
-export interface Sighting {
+interface Sighting {
   /** Jobs ready to be taken; null where the queue does not say, which proves nothing. */
   readonly waiting: number | null;
   readonly running: number;
   readonly concurrency: number;
 }
 
-export interface WatchdogOptions {
+interface WatchdogOptions {
   /** Ms in which no job is taken, while work waits and there is room for it. */
   readonly idleMs: number;
   /** Ms without progress of the jobs of a class that run. */

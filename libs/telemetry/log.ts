@@ -22,7 +22,7 @@ export interface Log {
   with(fields: LogFields): Log;
 }
 
-export interface LogOptions {
+interface LogOptions {
   /** Lines below it are not written. */
   readonly level: LogLevel;
   /** Which program speaks: `api`, `worker`. */
@@ -115,7 +115,7 @@ function printable(text: string): string {
  * The log as the libraries take it, which tell what happened and leave to the programs how bad it is. That is decided
  * here, by the event's name, once for all programs.
  */
-export type LibraryLog = (event: string, fields: Readonly<Record<string, unknown>>) => void;
+type LibraryLog = (event: string, fields: Readonly<Record<string, unknown>>) => void;
 
 /** What somebody should look into if it goes on; every other event is the course of things. */
 const WARNINGS: ReadonlySet<string> = new Set([
@@ -142,7 +142,7 @@ const MAX_TEXT = 8192;
 const MAX_ITEMS = 200;
 
 /** @param ofError how an Error is written */
-export function withoutSecrets(value: unknown, ofError: (error: Error) => object): unknown {
+function withoutSecrets(value: unknown, ofError: (error: Error) => object): unknown {
   const open = new Set<object>();
 
   function copy(one: unknown, depth: number): unknown {
@@ -181,7 +181,7 @@ export function withoutSecrets(value: unknown, ofError: (error: Error) => object
 }
 
 /** Passwords in URLs and connection strings, and credentials of HTTP, masked; overlong texts cut. */
-export function maskText(text: string): string {
+function maskText(text: string): string {
   const short = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}… (${text.length} characters)` : text;
   return short
     .replace(/(:\/\/[^/?#@:\s"']*):[^\s"']*@/g, `$1:${MASK}@`)

@@ -10,7 +10,7 @@ import { shadowMetrics } from './shadow-metrics.ts';
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
-export interface MetricsOptions {
+interface MetricsOptions {
   /** The program: the label `app` of every series. */
   readonly app: string;
   /** Whether process, heap and event-loop metrics are gathered; they keep a sampler running. Default true. */
@@ -148,7 +148,7 @@ function inferenceMetrics(registry: Registry) {
 }
 
 /** Metrics of the stores as a process sees them, and of what it had to warn of. */
-export function storeMetrics(registry: Registry) {
+function storeMetrics(registry: Registry) {
   const registers = [registry];
   return {
     onlineStoreUp: new Gauge({
@@ -183,7 +183,7 @@ export function storeMetrics(registry: Registry) {
 }
 
 /** Metrics of kept explanations: what becomes of the answers of users whose answers are kept. */
-export function explanationMetrics(registry: Registry) {
+function explanationMetrics(registry: Registry) {
   const registers = [registry];
   return {
     keptExplanations: createCountSeries({
@@ -201,7 +201,7 @@ export function explanationMetrics(registry: Registry) {
 }
 
 /** Metrics of what is served during rollouts, and of what came of it. */
-export function outcomeMetrics(registry: Registry) {
+function outcomeMetrics(registry: Registry) {
   const registers = [registry];
   return {
     outcomes: new Counter({

@@ -18,7 +18,7 @@ export function sampleConnections(
 }
 
 /** What the inference processes of a program do, looked at when Prometheus asks. */
-export interface InferenceStats {
+interface InferenceStats {
   readonly processes: number;
   readonly idle: number;
   readonly waitingRows: Readonly<Record<'live' | 'batch', number>>;

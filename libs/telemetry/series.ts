@@ -8,14 +8,14 @@ export interface Count {
   inc(by?: number): void;
 }
 
-export interface CountSeriesOptions<L extends string> {
+interface CountSeriesOptions<L extends string> {
   readonly name: string;
   readonly help: string;
   readonly labelNames: readonly L[];
   readonly registers: readonly Registry[];
 }
 
-export interface CountSeries<L extends string> {
+interface CountSeries<L extends string> {
   /** One series, made where it is not there yet; the same labels give the same one. */
   labels(labels: Readonly<Record<L, string>>): Count;
   inc(labels: Readonly<Record<L, string>>, by?: number): void;
@@ -67,11 +67,11 @@ export function createCountSeries<L extends string>(options: CountSeriesOptions<
  * which took 2 % of the CPU of a cached read; here a series is found once and counts for itself. To the registry it is a
  * histogram like any other.
  */
-export interface Timer {
+interface Timer {
   observe(seconds: number): void;
 }
 
-export interface TimerSeriesOptions<L extends string> {
+interface TimerSeriesOptions<L extends string> {
   readonly name: string;
   readonly help: string;
   readonly labelNames: readonly L[];
@@ -80,7 +80,7 @@ export interface TimerSeriesOptions<L extends string> {
   readonly registers: readonly Registry[];
 }
 
-export interface TimerSeries<L extends string> {
+interface TimerSeries<L extends string> {
   /** One series, made where it is not there yet; the same labels give the same one. */
   labels(labels: Readonly<Record<L, string>>): Timer;
   observe(labels: Readonly<Record<L, string>>, seconds: number): void;

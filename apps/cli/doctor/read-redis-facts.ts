@@ -1,6 +1,6 @@
 /** Asks Redis what it is, and tries on a key of a second what Tandem's commands may do. */
 import { randomUUID } from 'node:crypto';
-import { type OnlineConnection, createOnlineConnection } from '@tandem/online-store/connection';
+import { createOnlineConnection, type OnlineConnection } from '@tandem/online-store/connection';
 import { command, isRefusal } from '@tandem/online-store/pipelined-commands';
 import type { RedisFacts } from './judge-redis.ts';
 

@@ -18,7 +18,7 @@ import { type ModelSignature, mapInputs } from './model-inputs.ts';
 import { mapOutputs } from './model-outputs.ts';
 import { type QueryColumn, readQueryColumns } from './query-columns.ts';
 
-export type Adoptable =
+type Adoptable =
   | { readonly ok: true; readonly definition: ModelDefinition }
   | { readonly ok: false; readonly problems: readonly SettingProblem[] };
 
@@ -126,7 +126,7 @@ function jsonType(kind: FeatureKind): string {
 // Joins what a config declares of columns, nulls and categories, with the columns that there are.
 
 /** The columns with their declarations, or undefined with the reasons added to `problems`. */
-export function declareValues(
+function declareValues(
   { name: predictor, features: { nulls, categories } }: ResolvedPredictor,
   columns: readonly FeatureColumn[],
   problems: SettingProblem[],

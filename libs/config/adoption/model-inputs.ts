@@ -131,7 +131,7 @@ function unusedColumns({ features, predictor, at }: Mapping, inputs: readonly Mo
  * Models of many inputs, as pipelines and Keras export them, name each after the column it was trained on: there every
  * input takes the column of its own name. SQL folds names that are not quoted, so the case of letters may differ.
  */
-export interface NamedMatch {
+interface NamedMatch {
   readonly tensor: DescribedTensor;
   readonly column: FeatureColumn;
 }
@@ -143,12 +143,12 @@ export interface NamedFault {
   readonly remedy: string;
 }
 
-export interface NamedColumns {
+interface NamedColumns {
   readonly matches: readonly NamedMatch[];
   readonly faults: readonly NamedFault[];
 }
 
-export function columnsByName(inputs: readonly DescribedTensor[], features: readonly FeatureColumn[]): NamedColumns {
+function columnsByName(inputs: readonly DescribedTensor[], features: readonly FeatureColumn[]): NamedColumns {
   const matches = inputs.flatMap((tensor) => {
     const column = columnOf(tensor, inputs, features);
     return column ? [{ tensor, column }] : [];

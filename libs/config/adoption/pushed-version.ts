@@ -39,7 +39,7 @@ export interface ServedVersion {
   readonly policy: Policy;
 }
 
-export type PushedVersion =
+type PushedVersion =
   | { readonly ok: true; readonly predictor: ResolvedPredictor }
   | { readonly ok: false; readonly problems: readonly SettingProblem[] };
 

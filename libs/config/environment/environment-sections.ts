@@ -121,7 +121,7 @@ export const worker: Section<WorkerSection> = (read) => ({
   chunkConcurrency: read.whole('CHUNK_CONCURRENCY', { least: 1, most: 256, instead: 3 }),
 });
 
-export interface LogSection {
+interface LogSection {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
 }
 
@@ -131,7 +131,7 @@ export const log: Section<LogSection> = (read) => ({
 });
 
 /** Where API and worker find model files that are not in Postgres. */
-export interface BucketSection {
+interface BucketSection {
   readonly bucket: string;
   /** Without slashes at its ends; may be empty. */
   readonly prefix: string;

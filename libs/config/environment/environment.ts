@@ -28,7 +28,7 @@ export function readEnvironment<S extends Record<string, Section<unknown>>>(
 /** Reads single environment variables and collects what is wrong with them; a wrong one gives a stand-in meanwhile. */
 export type Variables = Readonly<Record<string, string | undefined>>;
 
-export interface VariableReader {
+interface VariableReader {
   /**
    * A connection URL, which may hold a password; also from the file that `<name>_FILE` names.
    * @param instead used where the variable is not set; without it the variable is required
@@ -50,7 +50,7 @@ export interface VariableReader {
   problems(): readonly ConfigProblem[];
 }
 
-export function createVariableReader(env: Variables): VariableReader {
+function createVariableReader(env: Variables): VariableReader {
   const problems: ConfigProblem[] = [];
   const refuse: VariableReader['refuse'] = (path, problem, remedy) => {
     // Two sections may read the same variable; its problem is told once.

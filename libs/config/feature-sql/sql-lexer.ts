@@ -24,7 +24,7 @@ export interface SqlFault {
   readonly remedy: string;
 }
 
-export interface LexedSql {
+interface LexedSql {
   /** The tokens up to the fault; white space is left out. */
   readonly tokens: readonly SqlToken[];
   readonly fault: SqlFault | null;

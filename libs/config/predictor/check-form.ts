@@ -4,8 +4,8 @@
  */
 import type { z } from 'zod';
 import type { SettingProblem } from '../config-problem.ts';
-import { configSchema, type ParsedConfig, type ParsedPredictor, settingsAt } from './config-schema.ts';
 import { nearestName } from '../nearest-name.ts';
+import { configSchema, type ParsedConfig, type ParsedPredictor, settingsAt } from './config-schema.ts';
 
 /** A predictor of which any setting may be missing. */
 export type PartialPredictor = {

@@ -47,7 +47,9 @@ async function importOutside(url: string): Promise<Record<string, unknown>> {
   registerHooks({
     resolve(specifier, context, nextResolve) {
       const own = /^@tandem\/config\/([a-z-]+)$/.exec(specifier)?.[1];
-      return own ? nextResolve(new URL(`../${own}.ts`, import.meta.url).href, context) : nextResolve(specifier, context);
+      return own
+        ? nextResolve(new URL(`../${own}.ts`, import.meta.url).href, context)
+        : nextResolve(specifier, context);
     },
   });
   return await import(url);

@@ -11,7 +11,7 @@ import type { Imported } from './import-main.ts';
 import { type ResolvedPredictor, readModelFile, resolvePredictor } from './resolve-predictor.ts';
 import { settingConflicts } from './setting-conflicts.ts';
 
-export interface LoadedConfig {
+interface LoadedConfig {
   /** Absolute. */
   readonly file: string;
   /** In the config's order; at least one. */
@@ -69,7 +69,7 @@ export default defineConfig({
   },
 });`;
 
-export type ImportedConfig =
+type ImportedConfig =
   | { readonly ok: true; readonly file: string; readonly value: unknown }
   | { readonly ok: false; readonly problem: ConfigProblem };
 

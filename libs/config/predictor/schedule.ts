@@ -38,7 +38,7 @@ export function nextSlot(schedule: string, at: Date): Date {
   return parse(schedule, at).next().toDate();
 }
 
-export interface SlotGaps {
+interface SlotGaps {
   readonly shortestMs: number;
   readonly longestMs: number;
 }

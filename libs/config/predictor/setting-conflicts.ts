@@ -161,7 +161,7 @@ function expiryProblems({ freshness, batch }: PartialPredictor, at: At): Setting
 // Judges a predictor's declared default: it must be a prediction that the model could have given.
 
 /** @param path of the setting, `predictors.repurchase.freshness.default` */
-export function defaultProblems(
+function defaultProblems(
   values: Readonly<Record<string, unknown>>,
   outputs: ParsedOutputs,
   path: string,
@@ -235,10 +235,7 @@ function expectation(value: unknown, type: TensorType): string | null {
 const LEAST_SHARE = 0.0001;
 const LEAST_MS = 60_000;
 
-export function explanationProblems(
-  { explanations }: PartialPredictor,
-  at: (...keys: string[]) => string,
-): SettingProblem[] {
+function explanationProblems({ explanations }: PartialPredictor, at: (...keys: string[]) => string): SettingProblem[] {
   const problems: SettingProblem[] = [];
   const share = explanations?.share;
   if (share !== undefined && !(share >= LEAST_SHARE)) {

@@ -95,7 +95,7 @@ export function meanOf({ users, sum }: ArmSample): number {
 }
 
 /** The sample's variance, unbiased; 0 where there are fewer than two users. */
-export function varianceOf({ users, sum, sumOfSquares }: ArmSample): number {
+function varianceOf({ users, sum, sumOfSquares }: ArmSample): number {
   // Rounding may make it a little less than nothing.
   return users > 1 ? Math.max(0, (sumOfSquares - (sum * sum) / users) / (users - 1)) : 0;
 }

@@ -1,8 +1,8 @@
 /** Reference figures of the exact evidence: SciPy 1.17.1 (`stats.betabinom.logpmf`; `optimize.minimize_scalar` of `stats.binom`). */
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
-import { addShares, drawBinomial, mostOf, randomFrom } from './draws.fixture.ts';
 import { logExactEvidenceAbove, type ShareCount } from '../distributions/exact-shares.ts';
+import { addShares, drawBinomial, mostOf, randomFrom } from './draws.fixture.ts';
 import { logEvidenceShareAbove, logEvidenceShareBelow, type SharePair, shareInterval } from './share-difference.ts';
 
 const ALPHA = 0.05;

@@ -28,7 +28,7 @@ import { detectableDifference, neededGrowth, relativeTo, type TestPlan } from '.
 const PLANNED_POWER = 0.8;
 
 /** An estimate, and the interval that holds the true figure, at all looks together with the probability 1 − alpha. */
-export interface Estimate extends Interval {
+interface Estimate extends Interval {
   readonly estimate: number;
 }
 
@@ -47,7 +47,7 @@ export interface OutcomeComparison {
 }
 
 /** For a sequential test that finds the effect with PLANNED_POWER; each null where nothing can be said of it yet. */
-export interface OutcomePower {
+interface OutcomePower {
   /** The relative effect that the users seen so far would find. */
   readonly detectableEffect: number | null;
   /** Users of both arms together that would find `minimumEffect`. */
@@ -56,7 +56,7 @@ export interface OutcomePower {
   readonly moreDays: number | null;
 }
 
-export interface OutcomeQuestion {
+interface OutcomeQuestion {
   /** How the outcome and the arm are called. */
   readonly name: string;
   readonly armName: string;
@@ -116,15 +116,15 @@ function powerOf({ stable, arm, alpha, minimumEffect, days }: OutcomeQuestion): 
  * - `no_difference`: any difference is smaller than the minimum effect
  * - `undecided`: neither is proven yet; `no_data`: there is nothing to compare
  */
-export type ConclusionKind = 'better' | 'worse' | 'no_difference' | 'undecided' | 'no_data';
+type ConclusionKind = 'better' | 'worse' | 'no_difference' | 'undecided' | 'no_data';
 
-export interface Conclusion {
+interface Conclusion {
   readonly kind: ConclusionKind;
   /** One sentence, for people. The interval stands with the figures, once. */
   readonly text: string;
 }
 
-export interface ConclusionQuestion {
+interface ConclusionQuestion {
   readonly name: string;
   readonly armName: string;
   readonly better: 'higher' | 'lower';
@@ -132,7 +132,7 @@ export interface ConclusionQuestion {
 }
 
 /** What is known: `compareOutcome`. */
-export interface ComparedOutcome {
+interface ComparedOutcome {
   readonly stable: { readonly users: number };
   readonly arm: { readonly users: number };
   readonly difference: Interval | null;

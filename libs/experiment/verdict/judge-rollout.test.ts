@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { compareOutcome } from './compare-outcome.ts';
 import { drawBinomial, drawMultinomial, mostOf, type Random, randomFrom } from '../sequential/draws.fixture.ts';
+import { compareOutcome } from './compare-outcome.ts';
 import { judgeRollout } from './judge-rollout.ts';
 import type { ArmFigures, JudgingRules, RolloutFigures } from './rollout-figures.ts';
 

@@ -87,7 +87,7 @@ export interface Check {
   readonly why: string;
 }
 
-export interface CheckFigures {
+interface CheckFigures {
   /** Users counted, by arm. */
   readonly users: Readonly<Record<string, number>>;
   /** What was measured, by arm: a share from 0 to 1, a mean, milliseconds. */

@@ -94,7 +94,7 @@ const NEAR = 100;
 const ANYWHERE = 2;
 
 /** Of an arm: the users seen, and its share of the assignment, in whatever unit the arms have in common. */
-export interface ArmShare {
+interface ArmShare {
   readonly users: number;
   readonly weight: number;
 }

@@ -23,8 +23,8 @@ import {
 import type { Signature } from '../process/protocol.ts';
 import { cpuLimit, type TimeLimit } from '../process/time-limit.ts';
 import { measureOutputs } from './measured-outputs.ts';
-import { checkSignature, createWidthCheck, refuse } from './signature.ts';
 import { toleranceOf } from './parity.ts';
+import { checkSignature, createWidthCheck, refuse } from './signature.ts';
 import { type TrialCost, type TrialResult, tryModel } from './trial.ts';
 import { createTrialRuns } from './trial-runs.ts';
 import { gatherUsers } from './trial-users.ts';
@@ -40,7 +40,7 @@ export interface TrialLimits {
   readonly niceSteps?: number;
 }
 
-export interface CheckLimits extends TrialLimits {
+interface CheckLimits extends TrialLimits {
   readonly maxBytes?: number;
   /** Resident memory that loading and a trial may take: that of the processes which will serve it. */
   readonly memoryLimitMb?: number;
@@ -70,7 +70,7 @@ export function measureModel(bytes: Uint8Array, limits: CheckLimits = {}): Promi
   return withModel(bytes, null, all, (process, signature) => measureOutputs(process, SESSION, signature, all.runLimit));
 }
 
-export interface CheckOptions extends CheckLimits {
+interface CheckOptions extends CheckLimits {
   /** Real users' features to try, the first `SAMPLE_USERS` of them (trial-users.ts); made-up users are tried besides. */
   readonly sample?: FeatureBatch;
   /** Further real users, in one order, whose features were read as a live read and as a run do it. */
@@ -232,7 +232,7 @@ const REMEDIES: readonly (readonly [words: RegExp, remedy: string])[] = [
 ];
 
 /** @param reason in ONNX Runtime's words */
-export function remedyFor(reason: string): string {
+function remedyFor(reason: string): string {
   const known = REMEDIES.find(([words]) => words.test(reason));
   return (
     known?.[1] ??

@@ -10,12 +10,12 @@ import { type InferenceProcess, START_LIMIT, startInferenceProcess } from '../pr
 import type { Signature } from '../process/protocol.ts';
 import { cpuLimit } from '../process/time-limit.ts';
 import { asRefusal, takesHalves } from './check-model.ts';
-import { createWidthCheck } from './signature.ts';
 import { comparePaces, type Paces } from './paces.ts';
 import { type Answer, createComparison, toleranceOf } from './parity.ts';
+import { createWidthCheck } from './signature.ts';
 import { createTrialRuns, type TrialRuns } from './trial-runs.ts';
 
-export interface MeasuredVersion {
+interface MeasuredVersion {
   readonly definition: ModelDefinition;
   /** Of its file; their hash is checked in the child. */
   readonly bytes: Uint8Array;
@@ -31,7 +31,7 @@ export interface RowParity {
   readonly largestDifference: number | null;
 }
 
-export interface MeasuredBuilds {
+interface MeasuredBuilds {
   /** Rows of the batches that both sides answered, and their answers in this order. */
   readonly rows: readonly number[];
   readonly parent: SideFigures;
@@ -46,7 +46,7 @@ export interface SideFigures {
   readonly refused: number;
 }
 
-export interface MeasureLimits {
+interface MeasureLimits {
   readonly memoryLimitMb: number;
   /** Milliseconds for the answers, then again for the paces; fewer users or rounds where a model is slow. */
   readonly answersMs?: number;

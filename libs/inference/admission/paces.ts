@@ -14,7 +14,7 @@ export interface Paces {
 }
 
 /** Microseconds that a run takes a user, the median of the rounds. */
-export interface Pace {
+interface Pace {
   readonly parentUs: number;
   readonly buildUs: number;
   /** How many times as fast as its parent the build is, above 1: faster. */
@@ -22,13 +22,13 @@ export interface Pace {
 }
 
 /** Of the rounds' ratios: the median, and what nine rounds of ten lie above, and below. */
-export interface Spread {
+interface Spread {
   readonly median: number;
   readonly low: number;
   readonly high: number;
 }
 
-export interface PaceOptions {
+interface PaceOptions {
   /** Users of a run of many; where there are fewer, they are taken again. */
   readonly together: number;
   readonly budgetMs: number;

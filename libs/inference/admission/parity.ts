@@ -14,7 +14,7 @@ import type { AnswerDifference, AnswerValue } from '@tandem/prediction/models/ve
  */
 export const FLOAT_TOLERANCE = 1e-5;
 /** The same for models that take or give float16: two units in its last place. */
-export const HALF_TOLERANCE = 2e-3;
+const HALF_TOLERANCE = 2e-3;
 /** The share of the answers' spread below which a difference can mix up nobody. */
 const OF_SPREAD = 0.01;
 

@@ -3,12 +3,12 @@
  * sides and the path in the config where one of them can be changed.
  */
 import { TandemError } from '@tandem/freshness/errors';
+import type { OutputTensors } from '@tandem/freshness/outputs';
 import type { FeatureColumn, ModelDefinition, ModelInput, OutputField } from '@tandem/freshness/predictor';
 import { inputMisfits, type Misfit } from '@tandem/prediction/models/input-fit';
 import { describeTensor } from '@tandem/prediction/models/model-signature';
 import { outputMisfits, widthMisfit } from '@tandem/prediction/models/output-fit';
 import type { Signature, SignatureTensor } from '../process/protocol.ts';
-import type { OutputTensors } from '@tandem/freshness/outputs';
 
 /** Throws `model_refused` for the first thing that does not fit. What shapes leave open, a trial run must show. */
 export function checkSignature(definition: ModelDefinition, signature: Signature): void {
@@ -75,7 +75,7 @@ function checkOutput(definition: ModelDefinition, field: OutputField, signature:
 }
 
 /** The error of a model of which this field cannot be taken. */
-export function refuseOutput(definition: ModelDefinition, field: OutputField, misfit: Misfit): TandemError {
+function refuseOutput(definition: ModelDefinition, field: OutputField, misfit: Misfit): TandemError {
   return refuseMisfit(definition, `outputs.${field.name}`, misfit);
 }
 

@@ -6,10 +6,10 @@ import type { ModelDefinition } from '@tandem/freshness/predictor';
 import type { InferenceProcess } from '../process/inference-process.ts';
 import { machineBusy, starvedText, type TimeLimit } from '../process/time-limit.ts';
 import { encodeInputs, joinInputs, readOutputs } from '../tensors/batch-tensors.ts';
-import { type CheckWidths, refuse } from './signature.ts';
 import { type Answer, answerOf } from './parity.ts';
+import { type CheckWidths, refuse } from './signature.ts';
 
-export interface TrialRunsOptions {
+interface TrialRunsOptions {
   readonly process: InferenceProcess;
   readonly session: string;
   readonly definition: ModelDefinition;

@@ -27,7 +27,7 @@ export interface TrialResult {
 }
 
 /** A user's rows in a trial's batch. */
-export interface ReadBothWays {
+interface ReadBothWays {
   /** As a live read reads them. */
   readonly live: number;
   /** As a run does. */

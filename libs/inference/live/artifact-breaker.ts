@@ -8,7 +8,7 @@
 import { TandemError } from '@tandem/freshness/errors';
 import type { InferenceLog } from './model-loader.ts';
 
-export interface BreakerOptions {
+interface BreakerOptions {
   /** Milliseconds that only ever rise. */
   readonly now: () => number;
   readonly log: InferenceLog;
@@ -19,7 +19,7 @@ export interface BreakerOptions {
 }
 
 /** Of whom something is said: an artifact, and the predictor that asks it, for people. */
-export interface Asked {
+interface Asked {
   readonly artifactHash: string;
   readonly predictor: string;
 }

@@ -31,7 +31,7 @@ import {
   type WaitingLine,
 } from './waiting-requests.ts';
 
-export interface BatcherOptions {
+interface BatcherOptions {
   /** A place to run the artifact now, or null while all are busy; `pumpSoon` is to be called when one may be free. */
   place(hash: string): RunPlace | null;
   /** Places there are. */

@@ -137,7 +137,7 @@ export function createLiveRoom({ places, maxRunRows, maxWaitingRows, waiting, no
  * line to be drawn: then a run's time is taken to be its rows' alone, which is true of the slowest to mend, and wrong on
  * the safe side of the others.
  */
-export interface RunCost {
+interface RunCost {
   /** Milliseconds that a run of so many rows is likely to take. */
   ms(rows: number): number;
   /** Rows of the largest run that is likely to be over in that time, and that is not far beyond what was ever run; 0: none. */

@@ -23,7 +23,7 @@ import { makeUpRows } from '../tensors/made-up-rows.ts';
 import type { ModelLoader } from './model-loader.ts';
 import type { Slot } from './slot.ts';
 
-export interface ModelHolderOptions {
+interface ModelHolderOptions {
   readonly slots: readonly Slot[];
   readonly loader: ModelLoader;
   readonly process: Omit<ProcessOptions, 'boundData' | 'isInBackground'>;
@@ -182,7 +182,7 @@ const RUN_LIMIT = cpuLimit(10_000);
  * Runs the loaded model on made-up users. One whom it refuses, as it may a real one, says nothing against it.
  * Rejects with ProcessEnded where the process does not survive, `overloaded` where the machine gave it too little CPU.
  */
-export async function warmUpRuns(process: InferenceProcess, version: ModelVersion): Promise<void> {
+async function warmUpRuns(process: InferenceProcess, version: ModelVersion): Promise<void> {
   const { artifactHash, inputs, outputs, rowByRow = false } = version;
   const batch = makeUpRows(version, Math.max(...SIZES));
   const fetches = [...new Set(outputs.map(({ output }) => output))];

@@ -6,7 +6,7 @@ import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { InferenceProcess } from '../process/inference-process.ts';
 import type { TimeLimit } from '../process/time-limit.ts';
 
-export interface ModelLoaderOptions {
+interface ModelLoaderOptions {
   /** The bytes of an artifact by their sha256 in hex. */
   loadArtifact(hash: string): Promise<Uint8Array>;
   /** Of the load in a child. */

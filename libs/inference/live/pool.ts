@@ -58,7 +58,7 @@ export interface InferencePoolOptions {
   readonly now?: () => number;
 }
 
-export interface PoolStats {
+interface PoolStats {
   readonly processes: number;
   readonly idle: number;
   readonly waitingRows: Readonly<Record<'live' | 'batch', number>>;

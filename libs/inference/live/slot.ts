@@ -14,7 +14,7 @@ import type { ModelRun, WireTensor } from '../process/protocol.ts';
 import type { TimeLimit } from '../process/time-limit.ts';
 import type { InferenceLog, ModelLoader } from './model-loader.ts';
 
-export interface SlotOptions {
+interface SlotOptions {
   readonly memoryLimitMb: number;
   readonly startLimit: TimeLimit;
   /** Steps of niceness beyond the parent's; those of a child that serves where it is not said. */
@@ -49,7 +49,7 @@ export interface FinishedRun {
   readonly cpuMs: number;
 }
 
-export type SlotState = 'cold' | 'starting' | 'idle' | 'busy' | 'waiting' | 'closed';
+type SlotState = 'cold' | 'starting' | 'idle' | 'busy' | 'waiting' | 'closed';
 
 const FIRST_BACKOFF_MS = 100;
 const LONGEST_BACKOFF_MS = 30_000;

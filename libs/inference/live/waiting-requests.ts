@@ -184,7 +184,7 @@ export function late(timeoutMs: number | null): TandemError {
  * The error of a request that there is no room for, or that would come too late.
  * @param room for how many of the request's rows there is a place
  */
-export function overloaded(waiting: number, refused: readonly number[], room: number): TandemError {
+function overloaded(waiting: number, refused: readonly number[], room: number): TandemError {
   const text = 'too many users wait for the model';
   if (room > 0) return new RowsRefused('overloaded', new Map(refused.map((row) => [row, text])), { retryAfter: 1 });
   return new TandemError('overloaded', text, { retryAfter: 1, detail: { waiting } });

@@ -3,7 +3,7 @@
  * over the file's outermost fields (numbers from onnx.proto3) of a file that onnx-file.ts has let through.
  */
 import type { ModelMetadata } from '@tandem/prediction/models/verification';
-import { BYTES, type Field, NotProtobuf, VARINT, readField } from './protobuf.ts';
+import { BYTES, type Field, NotProtobuf, readField, VARINT } from './protobuf.ts';
 
 const IR_VERSION = 1;
 const PRODUCER_NAME = 2;

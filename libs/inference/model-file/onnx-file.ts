@@ -5,7 +5,7 @@
  * onnx.proto3) and skips the rest; its time is linear in the file's size.
  */
 import { sparseFault, tensorFault } from './onnx-tensor.ts';
-import { BYTES, type Field, NotProtobuf, VARINT, readField } from './protobuf.ts';
+import { BYTES, type Field, NotProtobuf, readField, VARINT } from './protobuf.ts';
 
 /**
  * Graphs inside graphs (the branches of an If, the body of a Loop). Exporters nest three or four; older releases of ONNX
@@ -218,11 +218,11 @@ const DOMAIN = 1;
 const VERSION = 2;
 
 /** Whether a domain's operators come with ONNX Runtime, rather than from a library of somebody's. */
-export function isKnownDomain(domain: string): boolean {
+function isKnownDomain(domain: string): boolean {
   return Object.hasOwn(LATEST, domain);
 }
 
-export function irFault(version: number): ModelFault | null {
+function irFault(version: number): ModelFault | null {
   if (version <= LATEST_IR) return null;
   return {
     reason: `its format has IR version ${version}, and the newest that ONNX Runtime 1.30 reads is ${LATEST_IR}`,
@@ -231,7 +231,7 @@ export function irFault(version: number): ModelFault | null {
 }
 
 /** What is wrong with one entry of a model's opset imports, or null. Throws NotProtobuf. */
-export function opsetFault(bytes: Buffer, entry: Pick<Field, 'start' | 'end'>): ModelFault | null {
+function opsetFault(bytes: Buffer, entry: Pick<Field, 'start' | 'end'>): ModelFault | null {
   let domain = '';
   let version = 0;
   for (let at = entry.start; at < entry.end; ) {

@@ -57,7 +57,7 @@ export interface InferenceProcess {
   kill(why: string): void;
 }
 
-export interface Loaded {
+interface Loaded {
   readonly signature: Signature;
   /** The child's resident memory after it. */
   readonly rssBytes: number;

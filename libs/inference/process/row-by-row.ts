@@ -39,7 +39,7 @@ function aligned(like: Numbers, length: number): Numbers {
   return new (like.constructor as NumbersConstructor)(buffer, 0, length);
 }
 
-export interface RowAnswers {
+interface RowAnswers {
   /** Throws where the outputs are not one row each, in the widths of the first. */
   add(outputs: readonly WireTensor[]): void;
   /** All rows, as one run of them would give them. */

@@ -2,10 +2,11 @@
  * How long a child may take for one answer. Where the answer decides about a model, CPU time counts: the model is at
  * fault if it takes too much of it, and the machine if the child gets too little. Wall time is the last bound.
  */
-import { TandemError } from '@tandem/freshness/errors';
+
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
+import { TandemError } from '@tandem/freshness/errors';
 
 export interface TimeLimit {
   /** CPU time of the child for this answer, in ms; infinite: wall time alone counts. */
@@ -44,7 +45,7 @@ export function wallLimit(wallMs: number): TimeLimit {
 }
 
 /** The child that is timed. */
-export interface TimedChild {
+interface TimedChild {
   readonly pid: number | undefined;
   /** Its CPU time before the question, in ms. */
   readonly cpuMs: number;

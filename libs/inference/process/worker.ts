@@ -6,12 +6,21 @@
 import { createHash } from 'node:crypto';
 import { rmdirSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
+import type { TensorType } from '@tandem/freshness/predictor';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { findFault } from '../model-file/onnx-file.ts';
-import type { Command, ModelRun, Reply, RunAnswer, SentReply, SignatureTensor, TensorData, WireTensor } from './protocol.ts';
-import { signatureFault } from './signature-fault.ts';
-import type { TensorType } from '@tandem/freshness/predictor';
+import type {
+  Command,
+  ModelRun,
+  Reply,
+  RunAnswer,
+  SentReply,
+  SignatureTensor,
+  TensorData,
+  WireTensor,
+} from './protocol.ts';
 import { createRowFeeder, joinRows } from './row-by-row.ts';
+import { signatureFault } from './signature-fault.ts';
 
 const OPTIONS: InferenceSession.SessionOptions = {
   intraOpNumThreads: 1,
@@ -123,7 +132,7 @@ const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 const cpuUsage = typeof process.threadCpuUsage === 'function' ? process.threadCpuUsage : process.cpuUsage;
 
 /** Rejects where the model does, or where it gives more than `MAX_ANSWER_BYTES`. */
-export async function runModel(
+async function runModel(
   loaded: InferenceSession,
   { feeds, fetches, rowByRow }: Omit<ModelRun, 'session'>,
 ): Promise<RunAnswer> {

@@ -1,14 +1,15 @@
 /**
  * The inputs of requests: filled from their features, cut into the rows of a run, and joined with those of others.
  */
+
+import { TandemError } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
+import type { OutputTensor, OutputTensors } from '@tandem/freshness/outputs';
 import type { ModelInput, TensorType } from '@tandem/freshness/predictor';
 import { columnWidth } from '@tandem/prediction/models/input-fit';
 import { RowsRefused } from '@tandem/prediction/scoring/scoring';
-import { type FilledColumn, fillTensor } from './fill-tensor.ts';
-import { TandemError } from '@tandem/freshness/errors';
-import type { OutputTensor, OutputTensors } from '@tandem/freshness/outputs';
 import type { TensorData, WireTensor } from '../process/protocol.ts';
+import { type FilledColumn, fillTensor } from './fill-tensor.ts';
 import { fromHalfBits } from './half-precision.ts';
 
 /** A filled input of a request; its rows are cut into runs later. */
@@ -71,7 +72,7 @@ export function cut(data: TensorData, start: number, end: number): TensorData {
 }
 
 /** The values of several tensors of one element type. */
-export function joinData(several: readonly TensorData[]): TensorData {
+function joinData(several: readonly TensorData[]): TensorData {
   const [first] = several;
   if (first === undefined || several.length === 1) return first ?? [];
   if (Array.isArray(first)) return several.flatMap((texts) => texts as readonly string[]);

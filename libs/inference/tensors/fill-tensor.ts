@@ -16,7 +16,7 @@ export interface FilledColumn {
 }
 
 /** Takes down a value that its tensor cannot hold. */
-export type Refuse = (column: FilledColumn, row: number) => void;
+type Refuse = (column: FilledColumn, row: number) => void;
 
 type BigInts = BigInt64Array | BigUint64Array;
 type Numbers = Exclude<TensorData, BigInts | readonly string[]>;
@@ -211,7 +211,7 @@ function fillTexts(columns: readonly FilledColumn[], rows: readonly number[], re
 const TABLE_FROM_ROWS = 16;
 
 /** @returns a text's place in `values`, from 0, or -1 */
-export function placesOf(values: readonly string[], rows: number): (text: string) => number {
+function placesOf(values: readonly string[], rows: number): (text: string) => number {
   if (rows < TABLE_FROM_ROWS) return (text) => values.indexOf(text);
   const places = new Map(values.map((value, place) => [value, place]));
   return (text) => places.get(text) ?? -1;
