@@ -1,5 +1,5 @@
 /** Why the service could not start, for whoever starts it: a line for each fault, what to do about it, and no stack. */
-import { problemsOf } from '@tandem/config/config-problem';
+import { problemsOf } from '@tandem/config/predictor/config-problem';
 import { isTandemError } from '@tandem/freshness/errors';
 
 export function describeStartFailure(error: unknown): readonly string[] {

@@ -4,7 +4,7 @@
  */
 import { adoptable } from '@tandem/config/adoption/adoptable';
 import { paddedColumns, type QueryColumn } from '@tandem/config/adoption/query-columns';
-import type { SettingProblem } from '@tandem/config/config-problem';
+import type { SettingProblem } from '@tandem/config/predictor/config-problem';
 import type { ResolvedPredictor } from '@tandem/config/predictor/resolve-predictor';
 import { isTandemError } from '@tandem/freshness/errors';
 import type { ModelDefinition, Policy } from '@tandem/freshness/predictor';

@@ -9,7 +9,7 @@ import {
   resolvePushed,
   type ServedVersion,
 } from '@tandem/config/adoption/pushed-version';
-import type { SettingProblem } from '@tandem/config/config-problem';
+import type { SettingProblem } from '@tandem/config/predictor/config-problem';
 import type { ResolvedPredictor } from '@tandem/config/predictor/resolve-predictor';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { type ModelDefinition, modelVersionId, type Predictor } from '@tandem/freshness/predictor';

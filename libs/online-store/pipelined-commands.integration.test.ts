@@ -95,6 +95,7 @@ describe("ioredis' queue of commands, an internal that these rely on", () => {
   it('has one entry a command in the order of their replies, and takes the first for each reply', async () => {
     const { connection } = await connectTo(inject('redisUrl'), 5_000);
     const { redis } = connection;
+    await redis.ping();
     const replies = [redis.echo('first'), redis.echo('second')];
     const entries = redis.commandQueue.toArray();
     expect(entries.map((entry) => Object.keys(entry).sort())).toEqual([

@@ -105,13 +105,12 @@ function commandOfMany(redis: Redis, { name, protocol, replies, take, result }: 
   return many;
 }
 
-// Many lookups as one command: one promise and one timer for all of them, which cost more than small lookups do.
-
 /** A command and its arguments. */
 export type Lookup = readonly string[];
 
 /**
- * The promise gives the replies in order, as buffers; a refusal stands in its place as the error that it is. What else
+ * Many lookups as one command: one promise and one timer for all of them, which cost more than small lookups do. The
+ * promise gives the replies in order, as buffers; a refusal stands in its place as the error that it is. What else
  * goes wrong (timeout, a lost connection) rejects it.
  * @param lookups at least one
  */
@@ -136,10 +135,8 @@ function protocolOf(lookups: readonly Lookup[]): string {
   return text;
 }
 
-// Many writes as one command, for bulk loads.
-
 /**
- * The promise gives the sum of the replies, which are to be integers. A refusal (OOM, READONLY) rejects it, once the
+ * Many writes as one command, for bulk loads. The promise gives the sum of the replies, which are to be integers. A refusal (OOM, READONLY) rejects it, once the
  * replies are all there; what else goes wrong (timeout, a lost connection), at once.
  * @param bytes the commands in Redis' protocol
  * @param replies how many they are, at least one

@@ -222,8 +222,6 @@ function writeVarint(bytes: Buffer, offset: number, value: number): number {
   return at;
 }
 
-// The checksums of stored-value.ts.
-
 /**
  * CRC-16/CCITT (polynomial 0x1021): two bytes that find any damage within 16 neighbouring bits, and other damage but
  * once in 65,536. Buckets hold too many values for more.

@@ -1,4 +1,4 @@
-/** Has the process ended when its event loop stands still: see watchdog.ts, which runs beside it. */
+/** Has the process ended when its event loop stands still: see event-loop-watchdog.ts, which runs beside it. */
 import { url as inspectorUrl } from 'node:inspector';
 import { Worker } from 'node:worker_threads';
 

@@ -1,7 +1,7 @@
 /** One predictor of a config, in the words of a push: everything that its model version is, said. */
 import type { PushInput } from '@tandem/client/model-wire';
 import { wordsOf } from '@tandem/config/adoption/pushed-version';
-import { formatDuration } from '@tandem/config/durations';
+import { formatDuration } from '@tandem/config/predictor/durations';
 import { loadConfig } from '@tandem/config/predictor/load-config';
 import type { ResolvedPredictor } from '@tandem/config/predictor/resolve-predictor';
 import { CommandFailure } from '../failure.ts';

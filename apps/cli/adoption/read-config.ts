@@ -6,7 +6,7 @@ import { type CheckedPredictor, type Judged, judgePredictor } from '@tandem/admi
 import type { Pool, SampleLimits } from '@tandem/admission/sample-users';
 import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
 import { conflictsBetween } from '@tandem/config/adoption/adoptable';
-import { configError } from '@tandem/config/config-problem';
+import { configError } from '@tandem/config/predictor/config-problem';
 import { loadConfig } from '@tandem/config/predictor/load-config';
 
 export interface ReadConfig {

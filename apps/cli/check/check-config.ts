@@ -2,7 +2,7 @@
 import { basename } from 'node:path';
 import type { Pool, SampleLimits } from '@tandem/admission/sample-users';
 import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
-import { formatProblem, problemsOf } from '@tandem/config/config-problem';
+import { formatProblem, problemsOf } from '@tandem/config/predictor/config-problem';
 import type { CheckedModel } from '@tandem/inference/admission/check-model';
 import { type ReadConfig, readConfig } from '../adoption/read-config.ts';
 import { findWithdrawn, KEEP_SERVED, withdrawalText } from '../adoption/served-predictors.ts';

@@ -1,6 +1,6 @@
 /** How long a rollout takes at least: each step waits for its guardrails' outcomes, whose windows are days. */
 import type { RolloutView } from '@tandem/client/rollouts';
-import { parseDuration } from '@tandem/config/durations';
+import { parseDuration } from '@tandem/config/predictor/durations';
 import { duration } from '../output/quantities.ts';
 
 /** Returns a sentence on the shortest course of a rollout; null where no outcome's window makes it longer. */

@@ -9,9 +9,8 @@ import type {
   FeatureQuery,
   ModelDefinition,
 } from '@tandem/freshness/predictor';
-import type { SettingProblem } from '../config-problem.ts';
-import { nearestName } from '../nearest-name.ts';
 import { pathText } from '../predictor/check-form.ts';
+import { nearestName, type SettingProblem } from '../predictor/config-problem.ts';
 import { segmentProblems } from '../predictor/publication-settings.ts';
 import type { ResolvedPredictor } from '../predictor/resolve-predictor.ts';
 import { type ModelSignature, mapInputs } from './model-inputs.ts';
@@ -122,8 +121,6 @@ function overlayConflicts(definition: ModelDefinition, taker: ModelDefinition): 
 function jsonType(kind: FeatureKind): string {
   return kind === 'integer' ? 'number' : kind;
 }
-
-// Joins what a config declares of columns, nulls and categories, with the columns that there are.
 
 /** The columns with their declarations, or undefined with the reasons added to `problems`. */
 function declareValues(

@@ -3,9 +3,8 @@ import type { FeatureColumn, ModelInput, TensorType } from '@tandem/freshness/pr
 import { inputMisfits } from '@tandem/prediction/models/input-fit';
 import { type DescribedTensor, describeTensor } from '@tandem/prediction/models/model-signature';
 import { keyText } from '@tandem/prediction/models/source-text';
-import type { SettingProblem } from '../config-problem.ts';
-import { nearestName } from '../nearest-name.ts';
 import { pathText } from '../predictor/check-form.ts';
+import { nearestName, type SettingProblem } from '../predictor/config-problem.ts';
 import type { ResolvedInput, ResolvedPredictor } from '../predictor/resolve-predictor.ts';
 
 /** The mapping; it holds only if nothing was added to `problems`. */
@@ -198,8 +197,6 @@ function nothingSaid(inputs: readonly DescribedTensor[]): NamedFault {
     remedy: `name the columns as the inputs, or add inputs: { ${lines || '<tensor>: { type, columns: […] }'} }`,
   };
 }
-
-// Names that a feature query gives its columns.
 
 /** Postgres cuts a longer one off, without an error. */
 const MAX_BYTES = 63;

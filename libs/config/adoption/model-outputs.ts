@@ -4,9 +4,8 @@ import type { OutputField } from '@tandem/freshness/predictor';
 import { type DescribedTensor, describeTensor } from '@tandem/prediction/models/model-signature';
 import { outputMisfits, sameType, valuesPerUser } from '@tandem/prediction/models/output-fit';
 import { keyText, quote } from '@tandem/prediction/models/source-text';
-import type { SettingProblem } from '../config-problem.ts';
-import { nearestName } from '../nearest-name.ts';
 import { pathText } from '../predictor/check-form.ts';
+import { nearestName, type SettingProblem } from '../predictor/config-problem.ts';
 import type { ResolvedOutput, ResolvedPredictor } from '../predictor/resolve-predictor.ts';
 import type { ModelSignature } from './model-inputs.ts';
 

@@ -1,8 +1,8 @@
 /** Reads a feature query's described columns as what they are for: the key, the `asOf`, the features. */
 import type { FeatureColumn, FeatureKind } from '@tandem/freshness/predictor';
 import type { KeyType } from '@tandem/freshness/user-id';
-import type { SettingProblem } from '../config-problem.ts';
 import { pathText } from '../predictor/check-form.ts';
+import type { SettingProblem } from '../predictor/config-problem.ts';
 import type { ResolvedPredictor } from '../predictor/resolve-predictor.ts';
 
 /** A column as Postgres describes it: `int4` or `integer`, `numeric(10,2)`, `timestamp with time zone`, … */

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { problemsOf } from '../config-problem.ts';
+import { problemsOf } from '../predictor/config-problem.ts';
 import { readEnvironment } from './environment.ts';
 import { artifacts } from './environment-sections.ts';
 

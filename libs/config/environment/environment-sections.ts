@@ -165,12 +165,8 @@ export const artifacts: Section<BucketSection | null> = (read) => {
   };
 };
 
-// By which names the API is asked.
-
 /** `TANDEM_HOSTS` (none): names besides loopback's own, separated by spaces. */
 export const hostNames: Section<readonly string[]> = (read) => read.hosts('TANDEM_HOSTS');
-
-// What API and worker read of their watchdogs.
 
 /**
  * `WATCHDOG_MS` (60,000): a process whose event loop stands still for so long, or a worker that takes no job for so long

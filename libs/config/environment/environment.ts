@@ -4,8 +4,7 @@
  */
 
 import { readFileSync } from 'node:fs';
-import { type ConfigProblem, configError } from '../config-problem.ts';
-import { nearestName } from '../nearest-name.ts';
+import { type ConfigProblem, configError, nearestName } from '../predictor/config-problem.ts';
 
 /** Reads one section's variables; what is wrong with them goes to the reader. */
 export type Section<T> = (read: VariableReader) => T;
@@ -185,8 +184,6 @@ function urlProblem(text: string, protocols: readonly string[]): string | null {
   if (!protocols.includes(url.protocol)) return `is ${maskUrl(text)}, which does not start with ${wanted}`;
   return null;
 }
-
-// Connection URLs carry passwords, and logs and messages must not.
 
 /** The URL with every password in it as `***`; safe for a text that is no URL. */
 export function maskUrl(url: string): string {

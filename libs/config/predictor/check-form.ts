@@ -3,8 +3,7 @@
  * when the settings that are wrong by themselves are taken away, so that the rest can still be judged together.
  */
 import type { z } from 'zod';
-import type { SettingProblem } from '../config-problem.ts';
-import { nearestName } from '../nearest-name.ts';
+import { nearestName, type SettingProblem } from './config-problem.ts';
 import { configSchema, type ParsedConfig, type ParsedPredictor, settingsAt } from './config-schema.ts';
 
 /** A predictor of which any setting may be missing. */

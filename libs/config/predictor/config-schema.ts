@@ -4,8 +4,8 @@
  */
 import type { TensorType } from '@tandem/freshness/predictor';
 import { z } from 'zod';
-import { parseDuration } from '../durations.ts';
 import { featureSqlFault } from '../feature-sql/feature-sql.ts';
+import { parseDuration } from './durations.ts';
 import { eventPatternProblem } from './event-patterns.ts';
 import { scheduleProblem } from './schedule.ts';
 

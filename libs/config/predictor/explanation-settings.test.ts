@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { problemsOf } from '../config-problem.ts';
+import { problemsOf } from './config-problem.ts';
 import { checkConfig } from './load-config.ts';
 
 let folder: string;

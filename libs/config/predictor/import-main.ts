@@ -5,7 +5,7 @@
  */
 import { registerHooks } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import type { ConfigProblem } from '../config-problem.ts';
+import type { ConfigProblem } from './config-problem.ts';
 
 export type Imported =
   | { readonly ok: true; readonly value: unknown }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { problemsIn as adoptionProblems } from '../adoption/adoptable.fixture.ts';
-import { problemsOf } from '../config-problem.ts';
+import { problemsOf } from './config-problem.ts';
 import { checkConfig } from './load-config.ts';
 
 let folder: string;

@@ -1,8 +1,7 @@
 /** What the settings that generations are compared by mean together, and with the outputs and columns there are. */
 import type { FeatureColumn } from '@tandem/freshness/predictor';
-import type { SettingProblem } from '../config-problem.ts';
-import { nearestName } from '../nearest-name.ts';
 import { type PartialPredictor, pathText } from './check-form.ts';
+import { nearestName, type SettingProblem } from './config-problem.ts';
 import type { ParsedOutputs } from './config-schema.ts';
 
 type At = (...keys: (string | number)[]) => string;

@@ -4,7 +4,7 @@
  */
 import type { Policy } from '@tandem/freshness/predictor';
 import { CronExpressionParser } from 'cron-parser';
-import { formatDuration } from '../durations.ts';
+import { formatDuration } from './durations.ts';
 
 /** Why an expression is no schedule, or null. */
 export function scheduleProblem(schedule: string): string | null {

@@ -214,8 +214,7 @@ export function takesHalves(definition: ModelDefinition, { inputs, outputs }: Si
   return [...inputs, ...outputs].some(({ name, type }) => type === 'float16' && used.has(name));
 }
 
-// What to do about a model that ONNX Runtime will not load, by the words of its refusal.
-
+/** What to do about a model that ONNX Runtime will not load, by the words of its refusal. */
 const REMEDIES: readonly (readonly [words: RegExp, remedy: string])[] = [
   [
     /No Op registered for|is not a registered function\/op/,

@@ -77,9 +77,8 @@ export class Batcher implements Scorer, Admission {
       const whole = encodeInputs(version.inputs, batch, rows);
       const permit = priority === 'live' ? breaker.admit(version) : FREE;
       if (permit instanceof TandemError) throw permit;
-      const one = this.#admit(request, permit, (outcome) =>
-        outcome instanceof Error ? reject(outcome) : resolve(outcome),
-      );
+      const settle = (outcome: ScoreResult | Error) => (outcome instanceof Error ? reject(outcome) : resolve(outcome));
+      const one = this.#admit(request, permit, settle);
       const most = priority === 'live' ? this.#liveRoom.runRows(version, timeoutMs) : maxRunRows.batch;
       for (const part of cut(one, request, whole, most)) {
         part.costMs = priority === 'live' ? this.#liveRoom.costMs(version, part.rows, timeoutMs) : 0;
@@ -112,11 +111,6 @@ export class Batcher implements Scorer, Admission {
 
   waitingRows(): Readonly<Record<ScoreRequest['priority'], number>> {
     return { live: this.#lines.live.rows(), batch: this.#lines.batch.rows() };
-  }
-
-  /** Requests without an answer yet. */
-  pending(): number {
-    return this.#pending.length;
   }
 
   /** Resolves when the last pending request has its answer. */

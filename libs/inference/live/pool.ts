@@ -94,21 +94,19 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
   let warm: string[] = [];
   let closing: Promise<void> | null = null;
 
-  const slots: Slot[] = Array.from(
-    { length: options.processes ?? Math.max(1, availableParallelism() - 1) },
-    () =>
-      new Slot({
-        ...process,
-        // All that is wanted has a place: what does not fit in its memory fails, rather than to be loaded again and again.
-        maxSessions: () => Math.max(maxModels, allWarm().length),
-        loader,
-        warm: allWarm,
-        onIdle: () => batcher.pumpSoon(),
-        onRun: (run) => options.onRun?.(run),
-        onRestart: (why) => options.onRestart?.(why),
-        log,
-      }),
-  );
+  const newSlot = () =>
+    new Slot({
+      ...process,
+      // All that is wanted has a place: what does not fit in its memory fails, rather than to be loaded again and again.
+      maxSessions: () => Math.max(maxModels, allWarm().length),
+      loader,
+      warm: allWarm,
+      onIdle: () => batcher.pumpSoon(),
+      onRun: (run) => options.onRun?.(run),
+      onRestart: (why) => options.onRestart?.(why),
+      log,
+    });
+  const slots = Array.from({ length: options.processes ?? Math.max(1, availableParallelism() - 1) }, newSlot);
   const holder = new ModelHolder({ slots: slots.slice(0, options.heldProcesses), loader, process });
   function allWarm(): string[] {
     return [...new Set([...holder.held(), ...warm])];

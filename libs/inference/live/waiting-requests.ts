@@ -190,10 +190,9 @@ function overloaded(waiting: number, refused: readonly number[], room: number): 
   return new TandemError('overloaded', text, { retryAfter: 1, detail: { waiting } });
 }
 
-// Whether a request is taken on, and the parts in which it waits.
-
 /**
- * For want of room, or of time: with the live requests before it, it would be late.
+ * The error of a request that is not taken on for want of room, or of time: with the live requests before it, it would
+ * be late.
  * @param most rows that may wait
  */
 export function refusalOf(

@@ -120,8 +120,6 @@ function describe(value: InferenceSession.ValueMetadata): SignatureTensor {
     : { name: value.name, type: null, shape: [] };
 }
 
-// One question to a loaded model, inside the child: all rows at once, or one after the other.
-
 /**
  * The answer travels to a process that serves others, and is held there whole: no model may choose how much that is.
  * 1,024 users of a model of 16,384 floats are just as much.
@@ -131,7 +129,7 @@ const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** Node before 23.9 tells it of the whole process alone, in which little else happens. */
 const cpuUsage = typeof process.threadCpuUsage === 'function' ? process.threadCpuUsage : process.cpuUsage;
 
-/** Rejects where the model does, or where it gives more than `MAX_ANSWER_BYTES`. */
+/** Runs all rows at once, or one after the other. Rejects where the model does, or where it gives more than `MAX_ANSWER_BYTES`. */
 async function runModel(
   loaded: InferenceSession,
   { feeds, fetches, rowByRow }: Omit<ModelRun, 'session'>,

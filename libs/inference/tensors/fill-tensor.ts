@@ -205,8 +205,6 @@ function fillTexts(columns: readonly FilledColumn[], rows: readonly number[], re
   );
 }
 
-// Looks up the place of a text among a column's categories, many times over.
-
 /** From so many rows on, a table is built sooner than the values are searched. */
 const TABLE_FROM_ROWS = 16;
 

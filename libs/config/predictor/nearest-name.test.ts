@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { nearestName } from './nearest-name.ts';
+import { nearestName } from './config-problem.ts';
 
 test('a misspelt name finds the one that was meant', () => {
   const known = ['maxAge', 'live', 'liveTimeout', 'events'];
