@@ -3,9 +3,8 @@
  * (predictors, states, reasons); ids, users and error texts belong in the log.
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import { eventMetrics } from './event-metrics.ts';
 import { runMetrics } from './run-metrics.ts';
-import { createCountSeries, createTimerSeries, LATENCY_BUCKETS, USER_BUCKETS } from './series.ts';
+import { createCountSeries, createTimerSeries, DELAY_BUCKETS, LATENCY_BUCKETS, USER_BUCKETS } from './series.ts';
 import { shadowMetrics } from './shadow-metrics.ts';
 
 export type Metrics = ReturnType<typeof createMetrics>;
@@ -219,6 +218,59 @@ function outcomeMetrics(registry: Registry) {
     exposuresDropped: new Counter({
       name: 'tandem_exposures_dropped_total',
       help: 'First answers from an arm of a rollout that could not be noted; each is tried again at the next answer.',
+      registers,
+    }),
+  };
+}
+
+// Metrics of events: what became of them, and how long it takes until they show.
+
+function eventMetrics(registry: Registry) {
+  return { ...eventCounters([registry]), ...eventTimers([registry]) };
+}
+
+function eventCounters(registers: Registry[]) {
+  return {
+    events: new Counter({
+      name: 'tandem_events_total',
+      help: 'Events received over HTTP, by what became of them: accepted, duplicate, erased or refused.',
+      labelNames: ['outcome'] as const,
+      registers,
+    }),
+    eventsIgnored: new Counter({
+      name: 'tandem_events_with_ignored_values_total',
+      help: 'Accepted events with values that no predictor takes; their acknowledgements name them.',
+      registers,
+    }),
+    hintsFailed: new Counter({
+      name: 'tandem_hints_failed_total',
+      help: 'Version hints that Redis did not take; reads stay right without them.',
+      registers,
+    }),
+  };
+}
+
+function eventTimers(registers: Registry[]) {
+  return {
+    eventAccept: createTimerSeries({
+      name: 'tandem_event_accept_seconds',
+      help: 'Time of the transaction that makes the events of one request durable.',
+      labelNames: ['outcome'] as const,
+      buckets: LATENCY_BUCKETS,
+      registers,
+    }),
+    eventHint: createTimerSeries({
+      name: 'tandem_event_hint_seconds',
+      help: "Time from the commit of a request's events until Redis has their versions, or until nobody waits any more.",
+      labelNames: ['outcome'] as const,
+      buckets: LATENCY_BUCKETS,
+      registers,
+    }),
+    eventVisible: createTimerSeries({
+      name: 'tandem_event_visible_seconds',
+      help: "Time from a user's last event until the first prediction made of it that was stored for the next read.",
+      labelNames: ['predictor'] as const,
+      buckets: DELAY_BUCKETS,
       registers,
     }),
   };

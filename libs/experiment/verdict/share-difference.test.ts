@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { logExactEvidenceAbove, type ShareCount } from '../distributions/exact-shares.ts';
-import { addShares, drawBinomial, mostOf, randomFrom } from './draws.fixture.ts';
-import { logEvidenceShareAbove, logEvidenceShareBelow, type SharePair, shareInterval } from './share-difference.ts';
+import { addShares, drawBinomial, mostOf, randomFrom } from '../sequential/draws.fixture.ts';
+import { logEvidenceShareAbove, logEvidenceShareBelow, type SharePair, shareInterval } from './share-check.ts';
 
 const ALPHA = 0.05;
 const PROVEN = Math.log(1 / ALPHA);
