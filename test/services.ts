@@ -93,9 +93,9 @@ async function startPostgresAt(place: PostgresPlace, folder: string): Promise<Se
     case 'container':
       return startPostgresContainer(place.image);
     case 'installed':
-      return startPostgres({ dataDir: join(folder, 'postgres'), binDir: place.binDir, log: quiet });
+      return startPostgres({ dataDir: join(folder, 'postgres'), binDir: place.binDir, isDurable: false, log: quiet });
     case 'embedded':
-      return startPostgres({ dataDir: join(folder, 'postgres'), log: quiet });
+      return startPostgres({ dataDir: join(folder, 'postgres'), isDurable: false, log: quiet });
   }
 }
 

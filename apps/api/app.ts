@@ -4,9 +4,8 @@ import { checkHost } from '@tandem/http-server/foreign-request';
 import { RequestError } from '@tandem/http-server/request-error';
 import { Hono } from 'hono';
 import { createEndpoints, type EndpointDependencies } from './endpoints.ts';
-import { type Endpoint, honoPath } from './http/endpoint.ts';
+import { type Endpoint, honoPath, type ServeOptions, serveEndpoint } from './http/endpoint.ts';
 import { problemResponse, toProblem } from './http/problem.ts';
-import { type ServeOptions, serveEndpoint } from './http/serve-endpoint.ts';
 import { describeApi } from './openapi/openapi.ts';
 import { type DocumentedApi, docsPage } from './routes/docs/page.ts';
 

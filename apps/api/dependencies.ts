@@ -1,9 +1,9 @@
 /** Builds everything that the API is made of, and closes it in reverse. */
 
-import type { KnownPlace } from '@tandem/freshness/ladder';
-import { createHeldPredictions, type HeldPredictions } from '@tandem/freshness/prediction-memory';
+import { createPredictionMemory, type PredictionMemory } from '@tandem/freshness/prediction-memory';
 import { createPredictionReader } from '@tandem/freshness/reader';
 import type { OverlayEntry } from '@tandem/freshness/stored-prediction';
+import type { LastKnown } from '@tandem/freshness/unverified-read';
 import type { HostRule } from '@tandem/http-server/foreign-request';
 import type { IsolatedPools } from '@tandem/inference/live/pool';
 import { createAuthority } from '@tandem/offline-store/certificate/authority';
@@ -13,18 +13,15 @@ import { createGenerationStore } from '@tandem/offline-store/generations/generat
 import { type BucketOptions, createBucket } from '@tandem/offline-store/models/artifact-bucket';
 import { createArtifactStore } from '@tandem/offline-store/models/artifacts';
 import { createRegistry } from '@tandem/offline-store/models/registry';
-import { createLossyWriter } from '@tandem/offline-store/reads/lossy-writer';
-import { createOverlayStore as createOverlayRows } from '@tandem/offline-store/reads/overlay';
+import { createLossyWriter, createOverlayStore as createOverlayRows } from '@tandem/offline-store/reads/overlay';
 import { createStoredPredictions } from '@tandem/offline-store/reads/predictions';
 import { findVisibleDelays } from '@tandem/offline-store/reads/visible-delays';
 import { listProcesses } from '@tandem/offline-store/rollouts/processes';
 import { findShadow } from '@tandem/offline-store/rollouts/shadow';
-import { createReportStore } from '@tandem/offline-store/runs/report-store';
-import { createRunStore } from '@tandem/offline-store/runs/run-store';
+import { createReportStore, createRunStore } from '@tandem/offline-store/runs/run-store';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { findSettings } from '@tandem/offline-store/sql/settings';
-import { createErasureStore } from '@tandem/offline-store/users/erasures';
-import { findUserContext } from '@tandem/offline-store/users/users';
+import { createErasureStore, findUserContext } from '@tandem/offline-store/users/erasures';
 import { createEraseUser } from '@tandem/prediction/erasure/erase-user';
 import type { MarkMemory } from '@tandem/prediction/events/notice-loss';
 import { createLivePredictor } from '@tandem/prediction/live/live-prediction';
@@ -39,22 +36,24 @@ import type { KeyMode } from './keys/choose-mode.ts';
 import { createRunWatcher } from './routes/runs/run-watcher.ts';
 import { openExplanations, openKeptAnswers } from './wiring/explanations.ts';
 import { openFeatureLogin } from './wiring/feature-login.ts';
-import { keepModels } from './wiring/keep-loaded.ts';
+import { keepModels, WARM_CONNECTIONS } from './wiring/keep-loaded.ts';
 import { keepNoticingLoss } from './wiring/notice-loss.ts';
 import { observeCertificates, observeLive, observeStatements, observeVisible } from './wiring/observe-stores.ts';
 import { type InferenceSettings, openInference } from './wiring/open-inference.ts';
 import { openKeys } from './wiring/open-keys.ts';
 import { openModels } from './wiring/open-models.ts';
 import { openOnline } from './wiring/open-online.ts';
-import { openRollouts } from './wiring/open-rollouts.ts';
+import { openRollouts, openServedReads, withReadyRollback } from './wiring/open-rollouts.ts';
 import { openWriting } from './wiring/open-writing.ts';
-import { createReadiness, type Part, type ReadinessChecker } from './wiring/readiness.ts';
-import { createReadinessParts, type ReadinessPartsDependencies } from './wiring/readiness-parts.ts';
-import { withReadyRollback } from './wiring/ready-rollback.ts';
+import {
+  createReadiness,
+  createReadinessParts,
+  type Part,
+  type ReadinessChecker,
+  type ReadinessPartsDependencies,
+} from './wiring/readiness.ts';
 import { sampledMetrics } from './wiring/sampled-metrics.ts';
-import { openServedReads } from './wiring/served-reads.ts';
 import { openShadow } from './wiring/shadow.ts';
-import { WARM_CONNECTIONS } from './wiring/warm-up-reads.ts';
 
 export interface ApiSettings {
   /**
@@ -74,6 +73,8 @@ export interface ApiSettings {
   readonly servesMetrics: boolean;
   /** API keys; off where it is not said. */
   readonly keys?: KeyMode;
+  /** Milliseconds between two questions for changed keys. */
+  readonly keysEveryMs?: number;
   /** Whether a Host header names this service. */
   readonly isOurHost: HostRule;
   /** What else the service's readiness is made of. */
@@ -123,13 +124,13 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
   const redis = { ...stored, online: postgres.losses.onceSure(stored.online) };
   const scorer = openInference(settings, postgres.registry, opened);
   const { pool, features, registry, keeper } = postgres;
-  const memory = createHeldPredictions({ maxBytes: (settings.answerCache?.megabytes ?? 0) * 1e6 });
-  const keys = await openKeys(settings.keys ?? null, settings.database.url, log);
+  const memory = createPredictionMemory({ maxBytes: (settings.answerCache?.megabytes ?? 0) * 1e6 });
+  const keys = await openKeys(settings.keys ?? null, settings.database.url, log, settings.keysEveryMs);
   opened.push(() => keys.close());
   const models = openModels(settings, registry);
   opened.push(() => models.close());
-  const places = new Map<string, KnownPlace>();
-  const listeners = openListeners(settings, postgres, places, opened);
+  const lastKnown = new Map<string, LastKnown>();
+  const listeners = openListeners(settings, postgres, lastKnown, opened);
   const kept = keepModels(settings.database.url, { ...postgres, scorer, log });
   opened.push(() => kept.close());
   await kept.begun;
@@ -142,7 +143,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     ...{ servesMetrics, isOurHost, logShare, random: Math.random },
     access: keys.access,
     refusalLog: createRefusalLog({ logShare, random: Math.random }),
-    ...{ ...reading(settings, postgres, redis, scorer, memory, places), ...listeners },
+    ...{ ...reading(settings, postgres, redis, scorer, memory, lastKnown), ...listeners },
     findShadow: (rolloutId) => findShadow(pool, rolloutId),
     ...openWriting({ ...postgres, ...redis, metrics }),
     ...erasing(postgres, redis, memory),
@@ -158,10 +159,10 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
 function openListeners(
   settings: ApiSettings,
   { pool, registry }: ReturnType<typeof openPostgres>,
-  places: ReadonlyMap<string, KnownPlace>,
+  lastKnown: ReadonlyMap<string, LastKnown>,
   opened: Opened,
 ) {
-  const assignments = (predictor: string) => places.get(predictor)?.assignments;
+  const assignments = (predictor: string) => lastKnown.get(predictor)?.assignments;
   const shadow = openShadow(settings, registry, assignments);
   opened.push(() => shadow.close());
   const servedReads = openServedReads({ ...settings, pool, assignments });
@@ -217,8 +218,8 @@ function reading(
   { pool, featureSource, keeper, authority, registry }: ReturnType<typeof openPostgres>,
   { online, overlay }: ReturnType<typeof openOnline>,
   scorer: IsolatedPools,
-  memory: HeldPredictions,
-  places: Map<string, KnownPlace>,
+  memory: PredictionMemory,
+  lastKnown: Map<string, LastKnown>,
 ) {
   const offline = createStoredPredictions(pool);
   const { keepLater } = keeper;
@@ -231,7 +232,7 @@ function reading(
     onAnswered: observeLive(metrics),
     refusalPatienceMs: inference.refusalPatienceMs,
   });
-  const readPrediction = createPredictionReader({ authority, registry, online, offline, live, memory, places });
+  const readPrediction = createPredictionReader({ authority, registry, online, offline, live, memory, lastKnown });
   return { readPrediction, registry, authority, online, offline };
 }
 
@@ -239,7 +240,7 @@ function reading(
 function erasing(
   { pool, keyType }: ReturnType<typeof openPostgres>,
   { erasures: online }: ReturnType<typeof openOnline>,
-  memory: HeldPredictions,
+  memory: PredictionMemory,
 ) {
   const store = createErasureStore(pool);
   return { eraseUser: createEraseUser({ store, online, memory }), readmitUser: store.readmit, keyType };

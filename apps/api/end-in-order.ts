@@ -4,7 +4,7 @@
  */
 import type { Log } from '@tandem/telemetry/log';
 
-export interface EndingParts {
+interface EndingParts {
   readonly log: Log;
   /**
    * Lets what is under way finish, and closes everything; resolves with whether it finished in time.
@@ -16,7 +16,7 @@ export interface EndingParts {
   readonly lastResortMs: number;
 }
 
-export interface Ending {
+interface Ending {
   /** Exit code 0. A second signal is somebody who does not want to wait: 1, at once. */
   onSignal(signal: string): void;
   /** Exit code 1. State may be broken, so that the process ends; requests under way mostly have no part in it. */

@@ -96,7 +96,7 @@ export interface EndpointDependencies
 }
 
 /** What is served of the description of these endpoints. */
-export interface ApiDescription {
+interface ApiDescription {
   /** The OpenAPI document as JSON. */
   readonly document: () => string;
   /** The page for people. */

@@ -12,7 +12,7 @@ import {
 } from '@tandem/http-server/foreign-request';
 import { chooseKeyMode, type KeyMode } from './keys/choose-mode.ts';
 
-export interface ExposureSettings {
+interface ExposureSettings {
   readonly http: Pick<HttpSection, 'host' | 'metricsPort'>;
   readonly apiKeys: ApiKeysSection;
   /** Names besides loopback's own. */

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { findFreePort } from '@tandem/local-servers/ports';
+import { COMPILE_CACHE } from '@tandem/testing/compile-cache';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 
@@ -24,7 +25,13 @@ interface Started {
 
 function start(file: string, env: Readonly<Record<string, string>>): Started {
   const child = spawn(process.execPath, [fileURLToPath(new URL(file, import.meta.url))], {
-    env: { PATH: process.env.PATH, DATABASE_URL: database.url, REDIS_URL: inject('redisUrl'), ...env },
+    env: {
+      PATH: process.env.PATH,
+      ...COMPILE_CACHE,
+      DATABASE_URL: database.url,
+      REDIS_URL: inject('redisUrl'),
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   children.push(child);

@@ -5,7 +5,7 @@
  * could not start, met a fault, or hung.
  */
 
-import { readEnvironment } from '@tandem/config/environment/environment';
+import { readEnvironment, type Section } from '@tandem/config/environment/environment';
 import {
   apiKeys,
   artifacts,
@@ -23,16 +23,25 @@ import type { DrainTime } from '@tandem/http-server/server-drain';
 import { createLog, type Log } from '@tandem/telemetry/log';
 import { createMetrics } from '@tandem/telemetry/metrics';
 import { watchEventLoop } from '@tandem/telemetry/watch-event-loop';
-import { answerCache } from './answer-cache-section.ts';
 import { createApp, mount } from './app.ts';
 import { connectionLimit, liveQueueLimit, refusalPatience } from './connection-limit.ts';
 import { type ApiDependencies, createDependencies } from './dependencies.ts';
 import { createEnding } from './end-in-order.ts';
 import { type Exposure, findExposure } from './exposure.ts';
 import { showMetrics } from './routes/metrics/show.ts';
-import { readOneDirectly } from './routes/predictions/read-one-directly.ts';
+import { readOneDirectly } from './routes/predictions/read-one.ts';
 import { type RunningServer, startServer } from './server.ts';
 import { describeStartFailure } from './start-failure.ts';
+
+interface AnswerCacheSection {
+  /** Memory for predictions that were read lately, in MB of 10^6 bytes. 0: none, each read asks Redis. */
+  readonly megabytes: number;
+}
+
+/** `ANSWER_CACHE_MB` (64; 0: off). */
+const answerCache: Section<AnswerCacheSection> = (read) => ({
+  megabytes: read.whole('ANSWER_CACHE_MB', { least: 0, most: 65_536, instead: 64 }),
+});
 
 /** How long requests under way may take at the end. */
 const GRACE_MS = 10_000;

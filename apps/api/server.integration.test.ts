@@ -1,15 +1,19 @@
 import { connect } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestApi, type TestApi } from './api.fixture.ts';
 import { type RunningServer, startServer } from './server.ts';
 
 let api: TestApi;
 let server: RunningServer;
-beforeEach(async () => {
+/** A run that nobody works off. */
+let runId: string;
+beforeAll(async () => {
   api = await createTestApi();
   server = await startServer({ fetch: api.app.fetch, host: '127.0.0.1', port: 0 });
+  const started = await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all' });
+  runId = ((await started.json()) as { id: string }).id;
 });
-afterEach(async () => {
+afterAll(async () => {
   api?.dependencies.app.runWatcher.close();
   await server?.close(0);
   await api?.close();
@@ -85,10 +89,24 @@ describe('startServer', () => {
     expect(performance.now() - startedAt).toBeLessThan(10_000);
   });
 
+  it('stops to poll for a watcher that hung up', async () => {
+    const { runWatcher } = api.dependencies.app;
+    const controller = new AbortController();
+    const stream = await fetch(`${server.url}/v1/runs/${runId}/progress`, { signal: controller.signal });
+    await stream.body?.getReader().read();
+    expect(runWatcher.watchers(runId)).toBe(1);
+    controller.abort();
+    await expect.poll(() => runWatcher.watchers(runId)).toBe(0);
+  });
+
+  it('says what to do where the port is taken', async () => {
+    await expect(startServer({ fetch: api.app.fetch, host: '127.0.0.1', port: server.port })).rejects.toThrow(
+      /set PORT/,
+    );
+  });
+
+  // The last one: afterwards this API is drained.
   it('finishes what is under way, ends streams and accepts nothing more', async () => {
-    const run = (await (await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all' })).json()) as {
-      id: string;
-    };
     let arrived = 0;
     const counted = await startServer({
       fetch(request) {
@@ -98,7 +116,7 @@ describe('startServer', () => {
       host: '127.0.0.1',
       port: 0,
     });
-    const stream = await fetch(`${counted.url}/v1/runs/${run.id}/progress`);
+    const stream = await fetch(`${counted.url}/v1/runs/${runId}/progress`);
     const progress = stream.body?.pipeThrough(new TextDecoderStream()).getReader();
     let told = '';
     while (!told.includes('event: progress')) {
@@ -118,24 +136,5 @@ describe('startServer', () => {
     while (!(await progress?.read())?.done);
     expect(await closed).toBe(true);
     await expect(fetch(`${counted.url}/livez`)).rejects.toThrow();
-  });
-
-  it('stops to poll for a watcher that hung up', async () => {
-    const run = (await (await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all' })).json()) as {
-      id: string;
-    };
-    const { runWatcher } = api.dependencies.app;
-    const controller = new AbortController();
-    const stream = await fetch(`${server.url}/v1/runs/${run.id}/progress`, { signal: controller.signal });
-    await stream.body?.getReader().read();
-    expect(runWatcher.watchers(run.id)).toBe(1);
-    controller.abort();
-    await expect.poll(() => runWatcher.watchers(run.id)).toBe(0);
-  });
-
-  it('says what to do where the port is taken', async () => {
-    await expect(startServer({ fetch: api.app.fetch, host: '127.0.0.1', port: server.port })).rejects.toThrow(
-      /set PORT/,
-    );
   });
 });

@@ -7,7 +7,7 @@ import { type HttpServer, startHttpServer } from '@tandem/http-server/server';
 import { connectionLimit } from './connection-limit.ts';
 import { problemReply, problemResponse, toProblem } from './http/problem.ts';
 
-export interface ServerOptions {
+interface ServerOptions {
   fetch(request: Request): Response | Promise<Response>;
   /** Receives each request first and returns whether it answers it; the others are left to `fetch`. */
   direct?(incoming: IncomingMessage, outgoing: ServerResponse): boolean;

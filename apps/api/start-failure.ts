@@ -1,4 +1,5 @@
-/** Why the service could not start, for whoever starts it: a line for each fault, what to do about it, and no stack. */
+/** Says why the service could not start: a line for each fault with what to do about it, and no stack. */
+
 import { problemsOf } from '@tandem/config/predictor/config-problem';
 import { isTandemError } from '@tandem/freshness/errors';
 

@@ -1,4 +1,5 @@
 /** Builds what a worker works with, from the environment, and closes it in reverse. */
+
 import type {
   DatabaseSection,
   InferenceSection,
@@ -8,7 +9,7 @@ import type {
 import { latestSlot } from '@tandem/config/predictor/schedule';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { createInferencePool, type InferencePool } from '@tandem/inference/live/pool';
-import { createOutbox } from '@tandem/offline-store/events/outbox';
+import { createOutbox } from '@tandem/offline-store/events/events';
 import { assertFeatureLogin, createFeaturePool } from '@tandem/offline-store/features/feature-login';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { listOnlineGenerations } from '@tandem/offline-store/generations/generation-rows';
@@ -37,8 +38,7 @@ import { createKeepErased } from '@tandem/prediction/erasure/keep-erased';
 import { createLossNotice } from '@tandem/prediction/events/notice-loss';
 import { keepLoaded } from '@tandem/prediction/rollouts/loaded-versions';
 import { whyNotServed } from '@tandem/prediction/rollouts/processes';
-import { createChunkLoads } from '@tandem/prediction/runs/chunk-loads';
-import { gatherLoads } from '@tandem/prediction/runs/gathered-loads';
+import { createChunkLoads, gatherLoads } from '@tandem/prediction/runs/chunk-loads';
 import { createQueue } from '@tandem/queue/enqueue';
 import { countWarnings } from '@tandem/telemetry/counted-log';
 import { createLoadLog } from '@tandem/telemetry/load-log';

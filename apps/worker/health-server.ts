@@ -8,7 +8,7 @@ import { targetPath } from '@tandem/http-server/request-frame';
 import { startHttpServer } from '@tandem/http-server/server';
 import type { Metrics } from '@tandem/telemetry/metrics';
 
-export interface HealthServerOptions {
+interface HealthServerOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;

@@ -1,5 +1,5 @@
 /** Hints as jobs. The queue reports a failure to its log; whoever hints goes on, and the reconciler hints again. */
-import type { RunHints } from '@tandem/prediction/runs/run-hints';
+import type { RunHints } from '@tandem/prediction/runs/run-store';
 import type { Queue } from '@tandem/queue/enqueue';
 
 type HintQueue = Pick<Queue, 'enqueue' | 'enqueueAnew' | 'counts'>;

@@ -3,7 +3,7 @@ import { createPool } from '@tandem/offline-store/sql/database';
 import { createReconcile } from '@tandem/prediction/runs/reconcile';
 import { retain } from '@tandem/prediction/runs/retain';
 import { createRunChunk } from '@tandem/prediction/runs/run-chunk';
-import type { RunHints } from '@tandem/prediction/runs/run-hints';
+import type { RunHints } from '@tandem/prediction/runs/run-store';
 import { scheduleRuns } from '@tandem/prediction/runs/schedule-runs';
 import { planNow, publishNow } from '@tandem/prediction/runs/steps.fixture';
 import { createLog, silentLog } from '@tandem/telemetry/log';

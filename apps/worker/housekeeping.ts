@@ -36,7 +36,7 @@ export interface HousekeepingDependencies {
 export const ROUNDS = ['reconcile', 'retention', 'schedule', 'rollouts', 'backlog'] as const;
 export type RoundName = (typeof ROUNDS)[number];
 
-export interface RoundReport {
+interface RoundReport {
   /** What was done, by name. */
   readonly done: Readonly<Record<string, number>>;
   /** What failed; the rest was done all the same. */

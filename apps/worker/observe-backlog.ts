@@ -3,7 +3,7 @@ import type { Backlog } from '@tandem/offline-store/runs/backlog';
 import type { Queue } from '@tandem/queue/enqueue';
 import type { Metrics } from '@tandem/telemetry/metrics';
 
-export interface ObserveBacklogDependencies {
+interface ObserveBacklogDependencies {
   findBacklog(): Promise<Backlog>;
   readonly queue: Pick<Queue, 'counts'>;
   readonly metrics: Metrics;

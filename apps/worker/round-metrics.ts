@@ -2,7 +2,7 @@
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { type EndedRound, ROUNDS, type RoundName } from './housekeeping.ts';
 
-export interface RoundMetrics {
+interface RoundMetrics {
   onRound(round: EndedRound): void;
   /** Sets the ages, when somebody asks. */
   sample(): void;

@@ -12,7 +12,7 @@ import {
 
 let world: SlowWorld;
 beforeAll(async () => {
-  world = await createSlowWorld({ seconds: 5, planTimeout: 3 });
+  world = await createSlowWorld({ seconds: 3, planTimeout: 3 });
 });
 afterAll(() => world.close());
 

@@ -85,7 +85,7 @@ export async function createSlowWorld({ seconds, planTimeout }: SlowSteps) {
     store,
     ask,
     startWorker(): WorkerProcess {
-      const environment = { DATABASE_URL: database.url, REDIS_URL: redis.url, CHUNK_LEASE_MS: '2000' };
+      const environment = { DATABASE_URL: database.url, REDIS_URL: redis.url, CHUNK_LEASE_MS: '1000' };
       const worker = startWorkerProcess(environment);
       workers.push(worker);
       return worker;

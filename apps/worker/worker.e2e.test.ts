@@ -12,8 +12,8 @@ import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { adoptCustomers, CUSTOMERS, startWorkerProcess, type WorkerProcess } from './worker.fixture.ts';
 
-const USERS = 20_000;
-const CHUNK_SIZE = 100;
+const USERS = 4_000;
+const CHUNK_SIZE = 40;
 
 // A Redis of its own: it is flushed here.
 let folder: string;
@@ -46,7 +46,7 @@ afterEach(async () => {
 });
 
 function start(): WorkerProcess {
-  const worker = startWorkerProcess({ DATABASE_URL: database.url, REDIS_URL: redis.url, CHUNK_LEASE_MS: '2000' });
+  const worker = startWorkerProcess({ DATABASE_URL: database.url, REDIS_URL: redis.url, CHUNK_LEASE_MS: '1000' });
   workers.push(worker);
   return worker;
 }
@@ -111,7 +111,7 @@ describe('workers', () => {
 
   it('finish a run that is killed again and again, wherever it is', async () => {
     const runId = await ask();
-    for (const at of [0, 3, 60, 199]) {
+    for (const at of [0, 3, 30, 99]) {
       const worker = start();
       await worker.until('worker.started');
       await until(async () => (await committed(at)(runId)) || (await find(runId)).state === 'done_with_errors');

@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import type { FreshnessPolicy, Policy } from '@tandem/freshness/predictor';
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
 import type { createPool } from '@tandem/offline-store/sql/database';
+import { COMPILE_CACHE } from '@tandem/testing/compile-cache';
 import { linearModel } from '@tandem/testing/onnx-models';
 import type { WorkerEnvironment } from './dependencies.ts';
 
@@ -100,7 +101,7 @@ export interface WorkerProcess {
 export function startWorkerProcess(environment: Readonly<Record<string, string>>): WorkerProcess {
   const main = join(import.meta.dirname, 'main.ts');
   const child = spawn(process.execPath, [main], {
-    env: { PATH: process.env.PATH, INFERENCE_PROCESSES: '1', ...environment },
+    env: { PATH: process.env.PATH, ...COMPILE_CACHE, INFERENCE_PROCESSES: '1', ...environment },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const lines: LogLine[] = [];

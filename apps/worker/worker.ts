@@ -7,8 +7,7 @@ import type { GenerationLoader } from '@tandem/prediction/runs/generation-loader
 import type { ReconcileDependencies } from '@tandem/prediction/runs/reconcile';
 import type { RetainDependencies } from '@tandem/prediction/runs/retain';
 import { createRunChunk, type RunChunkDependencies } from '@tandem/prediction/runs/run-chunk';
-import type { RunHints } from '@tandem/prediction/runs/run-hints';
-import type { GenerationStore, RunStore } from '@tandem/prediction/runs/run-store';
+import type { GenerationStore, RunHints, RunStore } from '@tandem/prediction/runs/run-store';
 import type { ScheduleRunsDependencies } from '@tandem/prediction/runs/schedule-runs';
 import type { Queue } from '@tandem/queue/enqueue';
 import { createQueueWorker, type Handlers } from '@tandem/queue/run-worker';
@@ -42,7 +41,7 @@ export interface WorkerDependencies {
   readonly metrics: Metrics;
 }
 
-export interface WorkerOptions {
+interface WorkerOptions {
   readonly queueUrl: string;
   /** Chunks under way at once: the reading of one overlaps the scoring and writing of another. */
   readonly chunkConcurrency: number;
@@ -58,7 +57,7 @@ export interface WorkerOptions {
  */
 export const STEPS = 8;
 
-export interface RunningWorker {
+interface RunningWorker {
   /** Takes no more work, and waits for what is under way; false where that did not end in time. */
   stop(drainMs: number): Promise<boolean>;
 }

@@ -5,9 +5,15 @@ import type { DecisionPolicy } from '@tandem/freshness/predictor';
 import type { RowParity, SideFigures } from '@tandem/inference/admission/measure-builds';
 import type { Paces } from '@tandem/inference/admission/paces';
 import type { ModelVersionRecord } from '@tandem/offline-store/models/model-versions';
-import type { Agreement, Label, LabelFigures } from '@tandem/prediction/builds/build-comparison';
-import { type AnsweredUsers, judgedField, numbersOf } from '@tandem/prediction/builds/compare-builds';
-import { scoreLabels } from '@tandem/prediction/builds/score-labels';
+import {
+  type Agreement,
+  type AnsweredUsers,
+  judgedField,
+  type Label,
+  type LabelFigures,
+  numbersOf,
+  scoreLabels,
+} from '@tandem/prediction/builds/compare-builds';
 
 export interface BuildFigures {
   readonly parent: BuildSide;
@@ -35,7 +41,7 @@ export interface BuildSide {
   readonly refused: number;
 }
 
-export interface JudgedLabels {
+interface JudgedLabels {
   /** The field that was judged. */
   readonly output: string;
   /** Users with a label and both answers. */

@@ -13,15 +13,14 @@ import { measureBuilds } from '@tandem/inference/admission/measure-builds';
 import type { ArtifactStore } from '@tandem/offline-store/models/artifacts';
 import { listModelVersions, type ModelVersionRecord } from '@tandem/offline-store/models/model-versions';
 import { unknownVersion } from '@tandem/offline-store/models/version-labels';
-import type { Label } from '@tandem/prediction/builds/build-comparison';
-import { commonFields, compareBuilds } from '@tandem/prediction/builds/compare-builds';
+import { commonFields, compareBuilds, type Label } from '@tandem/prediction/builds/compare-builds';
 import { type BuildFigures, judgeLabels, sideOf } from './build-figures.ts';
 import { readLivingUsers } from './read-living-users.ts';
 import { type Pool, pick } from './sample-users.ts';
 import type { TrialQueue } from './trial-queue.ts';
 import { usersOfHalf } from './user-halves.ts';
 
-export interface BuildToCompare {
+interface BuildToCompare {
   readonly predictor: string;
   /** Number of the build's version. */
   readonly number: number;
@@ -31,7 +30,7 @@ export interface BuildToCompare {
   readonly labels?: readonly Label[] | undefined;
 }
 
-export interface CompareBuildDependencies {
+interface CompareBuildDependencies {
   readonly pool: Pool;
   /** The pool of feature statements. */
   readonly features: Pool;

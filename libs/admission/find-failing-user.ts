@@ -15,11 +15,7 @@ const STATEMENT_MS = 5_000;
 type Queried = Pick<ModelDefinition, 'query' | 'keyType'>;
 
 /** Halves the users until one is left: log2(users) statements. Null where the query fails for none, or time runs out. */
-export async function findFailingUser(
-  pool: Pool,
-  definition: Queried,
-  userIds: readonly string[],
-): Promise<string | null> {
+async function findFailingUser(pool: Pool, definition: Queried, userIds: readonly string[]): Promise<string | null> {
   const deadline = performance.now() + SEARCH_MS;
   let suspects = userIds;
   try {

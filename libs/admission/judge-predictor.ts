@@ -2,13 +2,19 @@
  * Whether a predictor may serve: its query as the database describes it, its model as a trial on real users shows it. The
  * one place that says so, for a config that is checked or adopted and for a model version that is pushed.
  */
+
 import { adoptable } from '@tandem/config/adoption/adoptable';
 import { paddedColumns, type QueryColumn } from '@tandem/config/adoption/query-columns';
 import type { SettingProblem } from '@tandem/config/predictor/config-problem';
 import type { ResolvedPredictor } from '@tandem/config/predictor/resolve-predictor';
 import { isTandemError } from '@tandem/freshness/errors';
 import type { ModelDefinition, Policy } from '@tandem/freshness/predictor';
-import { type CheckedModel, checkModel, inspectModel, type TrialLimits } from '@tandem/inference/admission/check-model';
+import {
+  type CheckedModel,
+  type OpenModel,
+  type TrialLimits,
+  withOpenModel,
+} from '@tandem/inference/admission/check-model';
 import { READS_DIFFER } from '@tandem/inference/admission/trial';
 import { describeQuery } from '@tandem/offline-store/features/feature-check';
 import { type Pool, type SampledUsers, type SampleLimits, sampleUsers } from './sample-users.ts';
@@ -39,31 +45,36 @@ export interface JudgeOptions {
 
 /** What a predictor is, as far as its query and its model's signature show; no trial yet. */
 export type Defined =
-  | { readonly definition: ModelDefinition; readonly padded: readonly QueryColumn[] }
+  | { readonly definition: ModelDefinition; readonly padded: readonly QueryColumn[]; readonly model: OpenModel }
   | { readonly problems: readonly SettingProblem[] };
 
 /**
- * Rejects with `unavailable` where the database does not answer, `overloaded` where the machine is too busy for a trial,
+ * Defines the predictor, whose model is open for the time of the work. Rejects with `unavailable` where the database does not answer, `overloaded` where the machine is too busy for a trial,
  * `model_refused`, `config_invalid`.
  * @param pool of feature statements, here and below
  */
-export async function definePredictor(
+export async function withDefined<T>(
   pool: Pool,
   resolved: ResolvedPredictor,
   { memoryLimitMb, trial }: JudgeOptions,
-): Promise<Defined> {
+  work: (defined: Defined) => Promise<T>,
+): Promise<T> {
   const columns = await describeQuery(pool, resolved.features.sql);
-  const limits = { ...trial, field: modelField(resolved), memoryLimitMb };
-  const result = adoptable(resolved, columns, await inspectModel(resolved.model.bytes, limits));
-  return result.ok ? { definition: result.definition, padded: paddedColumns(columns) } : { problems: result.problems };
+  const limits = { ...trial, field: `predictors.${resolved.name}.model`, memoryLimitMb };
+  return withOpenModel(resolved.model, limits, (model) => {
+    const result = adoptable(resolved, columns, model.signature);
+    if (!result.ok) return work({ problems: result.problems });
+    return work({ definition: result.definition, padded: paddedColumns(columns), model });
+  });
 }
 
 /** The definition, tried. What the predictor is refused for are its problems; rejects where that is not its fault. */
 export async function judgePredictor(pool: Pool, resolved: ResolvedPredictor, options: JudgeOptions): Promise<Judged> {
   try {
-    const defined = await definePredictor(pool, resolved, options);
-    if ('problems' in defined) return defined;
-    return { predictor: await tryPredictor(pool, resolved, defined, options) };
+    return await withDefined(pool, resolved, options, async (defined) => {
+      if ('problems' in defined) return defined;
+      return { predictor: await tryPredictor(pool, resolved, defined, options) };
+    });
   } catch (error) {
     const problem = settingProblem(resolved.name, error);
     if (problem === undefined) throw error;
@@ -71,25 +82,23 @@ export async function judgePredictor(pool: Pool, resolved: ResolvedPredictor, op
   }
 }
 
-/** Rejects as `definePredictor` does; the field of a refusal is a setting. */
+/** Rejects as `withDefined` does; the field of a refusal is a setting. */
 export async function tryPredictor(
   pool: Pool,
   resolved: ResolvedPredictor,
-  { definition, padded }: Exclude<Defined, { problems: unknown }>,
-  options: JudgeOptions,
+  { definition, padded, model }: Exclude<Defined, { problems: unknown }>,
+  { tell = tellNothing, sampling = {} }: JudgeOptions,
 ): Promise<CheckedPredictor> {
-  const { name, policy, model, outputs } = resolved;
-  const { memoryLimitMb, trial, tell = tellNothing, sampling = {} } = options;
-  const limits = { ...trial, field: modelField(resolved), memoryLimitMb };
+  const { name, policy, outputs } = resolved;
   const unplaced = outputs.filter(({ index, width }) => index === null && width === null).map((one) => one.name);
   const tryOnce = async () => {
     const users = await tell(`reading some users of ${name}`, () => sampleUsers(pool, definition, sampling));
     const { scorable: sample, bothWays } = users ?? {};
     const real = { ...(sample ? { sample } : {}), ...(bothWays ? { bothWays } : {}) };
     const verification = await tell(`trying the model of ${name}`, () =>
-      checkModel(definition, model.bytes, { ...limits, unplaced, ...real }),
+      model.check(definition, { unplaced, ...real }),
     );
-    return { name, policy, definition, artifact: model.bytes, verification, padded, users };
+    return { name, policy, definition, artifact: resolved.model.bytes, verification, padded, users };
   };
   return tryOnce().catch(async (error: unknown) => {
     if (!isTandemError(error, 'model_refused') || error.detail !== READS_DIFFER) throw error;
@@ -98,10 +107,6 @@ export async function tryPredictor(
     if (again.verification.parity.readBothWays === 0) throw error;
     return again;
   });
-}
-
-function modelField({ name }: ResolvedPredictor): string {
-  return `predictors.${name}.model`;
 }
 
 /** What a query or a model is refused for, as a problem of the config; undefined for what is not the config's fault. */

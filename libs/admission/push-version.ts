@@ -28,8 +28,8 @@ import { insertAudit } from '@tandem/offline-store/sql/audit';
 import { transaction } from '@tandem/offline-store/sql/database';
 import { lockAssignments } from '@tandem/offline-store/sql/settings';
 import type { Verification } from '@tandem/prediction/models/verification';
-import { type Defined, definePredictor, type JudgeOptions, settingProblem, tryPredictor } from './judge-predictor.ts';
-import type { Pool, SlowUsers } from './sample-users.ts';
+import { type Defined, type JudgeOptions, settingProblem, tryPredictor, withDefined } from './judge-predictor.ts';
+import type { Pool, SampleLimits, SlowUsers } from './sample-users.ts';
 import type { TrialQueue } from './trial-queue.ts';
 
 export interface Push {
@@ -45,7 +45,7 @@ export interface Push {
   readonly actor: string;
 }
 
-export interface PushDependencies {
+interface PushDependencies {
   readonly pool: Pool;
   /** The pool of feature statements. */
   readonly features: Pool;
@@ -55,9 +55,11 @@ export interface PushDependencies {
   /** Memory of the process that tries a model. */
   readonly memoryLimitMb: number;
   readonly trial?: TrialLimits;
+  /** How long the query may take for the users that the model is tried with. */
+  readonly sampling?: SampleLimits;
 }
 
-export interface Pushed {
+interface Pushed {
   readonly version: ModelVersionRecord;
   /** False: the same definition was there, and is what it was. */
   readonly isNew: boolean;
@@ -100,16 +102,18 @@ async function findBase({ pool, registry }: PushDependencies, { predictor: name,
 }
 
 async function admit(dependencies: PushDependencies, push: Push, base: Base): Promise<Pushed> {
-  const { pool, features, memoryLimitMb, trial = {} } = dependencies;
-  const options = { memoryLimitMb, trial };
+  const { pool, features, memoryLimitMb, trial = {}, sampling = {} } = dependencies;
+  const options = { memoryLimitMb, trial, sampling };
   const resolved = await resolve(dependencies, push, base);
-  const defined = await definePredictor(features, resolved, options);
-  if ('problems' in defined) throw refused(defined.problems);
-  await refuseConflicts(pool, defined.definition, base.definition);
-  const id = modelVersionId(defined.definition);
-  const isCertified = base.versions.some((one) => one.id === id && one.parity !== null);
-  const verification = isCertified ? undefined : await certify(features, resolved, defined, options);
-  return keep(pool, push, defined.definition, verification);
+  const { definition, verification } = await withDefined(features, resolved, options, async (defined) => {
+    if ('problems' in defined) throw refused(defined.problems);
+    await refuseConflicts(pool, defined.definition, base.definition);
+    const id = modelVersionId(defined.definition);
+    const isCertified = base.versions.some((one) => one.id === id && one.parity !== null);
+    const certified = isCertified ? undefined : await certify(features, resolved, defined, options);
+    return { definition: defined.definition, verification: certified };
+  });
+  return keep(pool, push, definition, verification);
 }
 
 async function resolve(

@@ -6,7 +6,7 @@ import type { ModelVersion } from '@tandem/freshness/predictor';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { type Pool, pick } from './sample-users.ts';
 
-export interface LivingUsers {
+interface LivingUsers {
   /** Those who can be scored. */
   readonly batch: FeatureBatch;
   /** Why somebody else cannot be; null: all could, or had no row. */

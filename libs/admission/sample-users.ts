@@ -26,7 +26,7 @@ export interface SampledUsers {
   readonly slow: SlowUsers | null;
 }
 
-export interface BothWays {
+interface BothWays {
   readonly live: FeatureBatch;
   readonly run: FeatureBatch;
 }
@@ -166,7 +166,7 @@ function describe(batch: FeatureBatch, order: readonly string[]): Omit<SampledUs
 }
 
 /** So many of them, from the first to the last at equal distances; all where there are fewer. */
-export function spread<T>(all: readonly T[], most: number): readonly T[] {
+function spread<T>(all: readonly T[], most: number): readonly T[] {
   if (all.length <= most) return all;
   return Array.from({ length: most }, (_, i) => all[Math.floor((i * all.length) / most)] as T);
 }

@@ -7,7 +7,7 @@ import type { ModelDefinition } from '@tandem/freshness/predictor';
 import { asRelation } from '@tandem/offline-store/features/feature-statement';
 import { ifInTime, type Pool, readKeys } from './sample-users.ts';
 
-export type UserHalf = 'calibration' | 'held out';
+type UserHalf = 'calibration' | 'held out';
 
 /** For the keys, which to spread out takes a look at all of them; and again for any, where that took longer. */
 const KEYS_MS = 5_000;

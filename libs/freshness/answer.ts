@@ -1,10 +1,10 @@
 /** What a read answers: its shape, and how it is filled from a stored candidate. */
 import type { ServedRollout } from './certificate.ts';
-import type { CertifiedRead, Standing } from './certified-read.ts';
 import type { TandemError } from './errors.ts';
 import type { InferenceInputs } from './live-predictor.ts';
 import { decodeOutputs } from './outputs.ts';
 import type { ModelVersion, Prediction } from './predictor.ts';
+import type { CertifiedRead, Standing } from './settle.ts';
 import type { Label, StoredPrediction } from './stored-prediction.ts';
 
 /** Where an answer comes from: stored by a run; inferred live, now or earlier; not known to be fresh; the declared default. */
@@ -51,23 +51,30 @@ export interface Answer {
   readonly kept: boolean;
   /** Why the stored answer did not do, where the answer is not a hit: the `detail` of Cache-Status. */
   readonly forwarded: Reason | null;
-  /** What it was made of, where that is held in memory. */
-  readonly held?: HeldPrediction | undefined;
+  /** The prediction in this process's memory, where it answers or was just put there. */
+  readonly remembered?: RememberedPrediction | undefined;
   /** What the model was given, where this read's own inference answers. */
   readonly inputs?: InferenceInputs | undefined;
 }
 
 /** A stored prediction in this process's memory. */
-export interface HeldPrediction {
+export interface RememberedPrediction {
   readonly label: Label;
   /** Decoded; frozen. */
   readonly prediction: Prediction;
-  /** What was made of its last answer, kept here by whoever makes texts of answers. */
-  rendering?: HeldRendering | undefined;
+  /** The text of its last answer. */
+  rendering?: Rendering | undefined;
 }
 
-/** An answer as text, and what it was made of beside the held prediction itself. */
-export interface HeldRendering {
+/** What may answer a read: bytes of a store, or a prediction in memory. */
+export type Candidate = StoredPrediction | RememberedPrediction;
+
+export function labelOf(candidate: Candidate): Label {
+  return 'label' in candidate ? candidate.label : candidate;
+}
+
+/** An answer as text, and what it was made of beside the prediction itself. */
+export interface Rendering {
   /** What it shares with the answers of most other users. */
   readonly frame: AnswerFrame;
   readonly contextVersion: number | null;
@@ -84,55 +91,37 @@ export type AnswerFrame = Readonly<
 /** An answer, or the error that stands in its place. */
 export type ReadResult = Answer | TandemError;
 
-/** The answer of a stored candidate, or undefined where its bytes are not of the model version's layout. */
+/** Returns the answer of a candidate, or undefined where its bytes are not of the model version's layout. */
 export function storedAnswer(
   read: CertifiedRead,
-  standing: Standing,
-  candidate: StoredPrediction,
+  { userId, user }: Standing,
+  candidate: Candidate,
   source: Source,
   reason: Reason,
 ): Answer | undefined {
-  const prediction = predictionOf(read.version, candidate);
-  return prediction && decodedAnswer(read, standing, candidate, prediction, source, reason);
-}
-
-/** The answer of a prediction that is held in memory. */
-export function heldAnswer(
-  read: CertifiedRead,
-  standing: Standing,
-  held: HeldPrediction,
-  source: Source,
-  reason: Reason,
-): Answer {
-  return decodedAnswer(read, standing, held.label, held.prediction, source, reason, held);
-}
-
-function decodedAnswer(
-  { certificate, assignment, rollout }: CertifiedRead,
-  { userId, user }: Standing,
-  label: Label,
-  prediction: Prediction,
-  source: Source,
-  reason: Reason,
-  held?: HeldPrediction,
-): Answer {
-  return {
-    ...place(userId, { assignment, rollout }, label),
-    prediction,
-    source,
-    reason,
-    ageSeconds: wholeSeconds(certificate.now - label.computedAt),
-    contextVersion: user.version,
-    history: certificate.history,
-    hit: true,
-    kept: false,
-    forwarded: null,
-    held,
-  };
+  const { certificate, version } = read;
+  const remembered = 'label' in candidate ? candidate : undefined;
+  const prediction = 'label' in candidate ? candidate.prediction : predictionOf(version, candidate);
+  const label = labelOf(candidate);
+  return (
+    prediction && {
+      ...originOf(userId, read, label),
+      prediction,
+      source,
+      reason,
+      ageSeconds: wholeSeconds(certificate.now - label.computedAt),
+      contextVersion: user.version,
+      history: certificate.history,
+      hit: true,
+      kept: false,
+      forwarded: null,
+      remembered,
+    }
+  );
 }
 
 /** The parts of an answer that its candidate and assignment decide. */
-export function place(
+export function originOf(
   userId: string,
   { assignment, rollout }: Pick<CertifiedRead, 'assignment' | 'rollout'>,
   candidate: Pick<Label, 'computedAt' | 'contextVersion' | 'layer'>,

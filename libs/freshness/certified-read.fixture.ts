@@ -1,9 +1,9 @@
 /** For the tests of what a read decides: a certified read and stored candidates, each with what a test wants otherwise. */
 
 import { type Assignment, everybodyIn, type UserState } from './certificate.ts';
-import type { CertifiedRead, Standing } from './certified-read.ts';
 import type { FreshnessPolicy, ModelVersion } from './predictor.ts';
 import { PLAIN_READ, type ReadOptions } from './read-options.ts';
+import { type CertifiedRead, type Standing, standingOf as standingUnder } from './settle.ts';
 import type { StoredPrediction } from './stored-prediction.ts';
 
 /** Postgres' clock. */
@@ -66,9 +66,11 @@ export function readOf(
   };
 }
 
-/** Of a user at version 5, whose last event that concerns the predictor was the fifth. */
-export function standingOf(candidates: readonly StoredPrediction[], user: Partial<UserState> = {}): Standing {
-  return { userId: '42', user: { version: 5, touched: 5, deletedVersion: 0, ...user }, candidates };
+/** Of a user at version 5, whose last event that concerns the predictor was the fifth; judged under `readOf()`. */
+export function standingOf(candidates: readonly StoredPrediction[], state: Partial<UserState> = {}): Standing {
+  const user = { version: 5, touched: 5, deletedVersion: 0, ...state };
+  const { certificate, ...read } = readOf();
+  return standingUnder({ ...read, certificate: { ...certificate, user: () => user } }, '42', candidates);
 }
 
 export function scoreBytes(score: number): Buffer {

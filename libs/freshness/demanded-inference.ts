@@ -9,25 +9,25 @@
  */
 
 import type { ReadResult } from './answer.ts';
-import { type ArmGroup, groupByArm } from './arm-groups.ts';
+import { type ArmGroup, groupByArm } from './candidates.ts';
 import type { Assignment, Assignments, Certificate } from './certificate.ts';
-import { fallBack, type KnownPlace, noPrediction } from './ladder.ts';
-import { predictWithin } from './limited-live.ts';
+import { fallBack, noPrediction } from './ladder.ts';
 import type { LivePredictor } from './live-predictor.ts';
-import { isRefusal, type LiveOutcome } from './live-predictor.ts';
+import { isRefusal, type LiveOutcome, predictWithin } from './live-predictor.ts';
 import type { Predictor } from './predictor.ts';
-import type { ReadOptions } from './read-options.ts';
-import { type ReadTimes, since } from './read-times.ts';
+import { type ReadOptions, type ReadTimes, since } from './read-options.ts';
 import type { Registry } from './reader.ts';
+import { standingOf } from './settle.ts';
+import type { LastKnown } from './unverified-read.ts';
 
-export interface DemandDependencies {
+interface DemandDependencies {
   readonly registry: Registry;
   readonly live: LivePredictor;
   /** Takes note of a certificate. Throws `unknown_predictor`. */
   notice(predictorName: string, certificate: Certificate): Assignments;
 }
 
-export interface Demanded {
+interface Demanded {
   /** Of those whose inference came in time and is what Postgres assigns. */
   readonly answers: Map<string, ReadResult>;
   /** What became of the others, where it was inferred for what turns out to be assigned: once is enough. */
@@ -35,7 +35,7 @@ export interface Demanded {
 }
 
 export type DemandInference = (
-  place: KnownPlace | undefined,
+  known: LastKnown | undefined,
   predictorName: string,
   userIds: readonly string[],
   options: ReadOptions,
@@ -43,18 +43,18 @@ export type DemandInference = (
 ) => Promise<Demanded>;
 
 export function createDemandInference(dependencies: DemandDependencies): DemandInference {
-  return async function demand(place, predictorName, userIds, options, times) {
-    const predictor = place && (await dependencies.registry.predictor(predictorName));
-    if (!place || !predictor?.policy.freshness.live) return { answers: new Map(), failuresAt: () => undefined };
-    const groups = groupByArm(place.assignments, userIds);
-    const demands = groups.map((group) => demandOfArm(dependencies, { place, predictor, options, times, group }));
+  return async function demand(known, predictorName, userIds, options, times) {
+    const predictor = known && (await dependencies.registry.predictor(predictorName));
+    if (!known || !predictor?.policy.freshness.live) return { answers: new Map(), failuresAt: () => undefined };
+    const groups = groupByArm(known.assignments, userIds);
+    const demands = groups.map((group) => demandOfArm(dependencies, { known, predictor, options, times, group }));
     const [only] = demands;
     return only && demands.length === 1 ? only : together(await Promise.all(demands));
   };
 }
 
 interface Demand {
-  readonly place: KnownPlace;
+  readonly known: LastKnown;
   readonly predictor: Predictor;
   readonly options: ReadOptions;
   readonly times: ReadTimes;
@@ -62,9 +62,9 @@ interface Demand {
 }
 
 async function demandOfArm({ registry, live, notice }: DemandDependencies, demand: Demand): Promise<Demanded> {
-  const { place, predictor, options, times } = demand;
+  const { known, predictor, options, times } = demand;
   const { assignment, userIds } = demand.group;
-  const { history } = place;
+  const { history } = known;
   const answers = new Map<string, ReadResult>();
   // Rarely is there one: a map for each read is not worth it.
   let failures: Map<string, LiveOutcome> | undefined;
@@ -90,20 +90,20 @@ async function demandOfArm({ registry, live, notice }: DemandDependencies, deman
     const assignments = notice(predictor.name, certificate);
     const assigned = assignments.of(userId);
     // A predictor that was adopted again meanwhile is another object.
-    const isAsGuessed = isSamePlace(demand, assigned, certificate.history);
+    const isAsGuessed = isAssigned(demand, assigned, certificate.history);
     if (!isAsGuessed || (await registry.predictor(predictor.name)) !== predictor) continue;
     const { rollout } = assignments;
     const read = { predictor, version, assignment: assigned, rollout, certificate, options };
-    const standing = { userId, user: certificate.user(userId, predictor.name), candidates: [] };
+    const standing = standingOf(read, userId, []);
     answers.set(userId, fallBack(read, standing, 'requested', outcome));
   }
-  return { answers, failuresAt: (assigned, now) => (isSamePlace(demand, assigned, now) ? failures : undefined) };
+  return { answers, failuresAt: (assigned, now) => (isAssigned(demand, assigned, now) ? failures : undefined) };
 }
 
 /** Whether what was inferred for an arm is what is assigned. */
-function isSamePlace({ place, group }: Demand, assigned: Assignment, history: string): boolean {
+function isAssigned({ known, group }: Demand, assigned: Assignment, history: string): boolean {
   return (
-    place.history === history &&
+    known.history === history &&
     group.assignment.modelVersionId === assigned.modelVersionId &&
     group.assignment.overlayFloor === assigned.overlayFloor
   );

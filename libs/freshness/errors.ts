@@ -37,7 +37,7 @@ export type ErrorCode =
   | 'config_invalid'
   | 'model_refused';
 
-export interface ErrorOptions {
+interface ErrorOptions {
   /** Where the fault lies, as a path into the caller's input: `userIds[3]`, `predictors.repurchase.model`. */
   readonly field?: string;
   /** What the caller can do about it. */

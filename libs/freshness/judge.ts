@@ -57,7 +57,7 @@ export function isServableAsStale(state: CandidateState): boolean {
 }
 
 /** What a stored candidate is served as. */
-export interface Service {
+interface Service {
   readonly source: 'batch' | 'live' | 'stale';
   readonly reason: 'fresh' | 'rolled_back' | 'expired' | 'context_newer';
 }

@@ -14,9 +14,10 @@ import {
 } from './certified-read.fixture.ts';
 import { TandemError } from './errors.ts';
 import type { FeatureBatch } from './features.ts';
-import { fallBack, unverifiedAnswer } from './ladder.ts';
+import { fallBack } from './ladder.ts';
 import type { LiveFailureReason, LiveOutcome } from './live-predictor.ts';
 import type { FreshnessPolicy } from './predictor.ts';
+import { unverifiedAnswer } from './unverified-read.ts';
 
 const predicted: LiveOutcome = {
   kind: 'predicted',

@@ -2,24 +2,13 @@
  * The rungs below fresh: live → stale → default → an error that says when to try again. Each rung can be switched off
  * per predictor, and an answer always says which rung it comes from.
  */
-import {
-  type Answer,
-  place,
-  predictionOf,
-  type ReadResult,
-  type Reason,
-  storedAnswer,
-  wholeSeconds,
-} from './answer.ts';
-import type { Assignments } from './certificate.ts';
-import type { CertifiedRead, Standing } from './certified-read.ts';
+import { type Answer, labelOf, originOf, type ReadResult, type Reason, storedAnswer } from './answer.ts';
 import { TandemError } from './errors.ts';
-import { fits, isFresh, isRuledOut, isServableAsStale, judge } from './judge.ts';
+import { isFresh, isRuledOut, isServableAsStale } from './judge.ts';
 import { type LiveOutcome, NO_ROOM, OVER_QUOTA } from './live-predictor.ts';
 import { decodeOutputs } from './outputs.ts';
-import type { ModelVersion } from './predictor.ts';
 import { featuresFailed, featuresUnusable, notFound, outputUnusable, overLiveLimit } from './read-errors.ts';
-import type { StoredPrediction } from './stored-prediction.ts';
+import type { CertifiedRead, Standing } from './settle.ts';
 
 /** The answer of a user whom no fresh candidate could answer, given what live inference made of it. */
 export function fallBack(
@@ -56,7 +45,7 @@ function liveAnswer(
     layer: 'overlay' as const,
   };
   return {
-    ...place(standing.userId, read, candidate),
+    ...originOf(standing.userId, read, candidate),
     prediction: decodeOutputs(version.outputs, outcome.outputs),
     source: 'live',
     reason: why,
@@ -72,13 +61,12 @@ function liveAnswer(
 }
 
 function staleAnswer(read: CertifiedRead, standing: Standing, reason: Reason, why: Reason): Answer | undefined {
-  const { assignment, certificate, predictor, options } = read;
   let best: Answer | undefined;
-  for (const candidate of standing.candidates) {
-    if (isRuledOut(candidate, certificate, options)) continue;
-    const state = judge(candidate, standing.user, assignment, certificate, predictor.policy.freshness);
+  for (const { candidate, state } of standing.judged) {
+    const label = labelOf(candidate);
+    if (isRuledOut(label, read.certificate, read.options)) continue;
     if (!isServableAsStale(state) && !isFresh(state)) continue;
-    if (best && candidate.contextVersion <= (best.predictedFromContextVersion ?? -1)) continue;
+    if (best && label.contextVersion <= (best.predictedFromContextVersion ?? -1)) continue;
     best = storedAnswer(read, standing, candidate, 'stale', reason) ?? best;
   }
   return best && { ...best, forwarded: why };
@@ -134,38 +122,3 @@ function errorOf(reason: Reason, outcome: LiveOutcome | undefined): TandemError 
 
 /** Made once: it is all that many a read costs, and the stack of each would be most of that. */
 const OVERLOADED = errorOf('overloaded', NO_ROOM);
-
-/** Where a predictor's answers are to be found, as Postgres last said. */
-export interface KnownPlace {
-  readonly assignments: Assignments;
-  readonly history: string;
-}
-
-/** What may be said while Postgres does not answer: a stored answer that fits what it last said, never called fresh. */
-export function unverifiedAnswer(
-  userId: string,
-  version: ModelVersion,
-  { assignments, history }: KnownPlace,
-  candidates: readonly StoredPrediction[],
-): Answer | undefined {
-  const assignment = assignments.of(userId);
-  const ours = candidates.filter((candidate) => fits(candidate, assignment, history));
-  const best = ours.reduce<StoredPrediction | undefined>(
-    (newest, candidate) => (newest && newest.contextVersion >= candidate.contextVersion ? newest : candidate),
-    undefined,
-  );
-  const prediction = best && predictionOf(version, best);
-  if (!best || !prediction) return undefined;
-  return {
-    ...place(userId, { assignment, rollout: assignments.rollout }, best),
-    prediction,
-    source: 'stale',
-    reason: 'unverified',
-    ageSeconds: wholeSeconds(Date.now() - best.computedAt),
-    contextVersion: null,
-    history: null,
-    hit: true,
-    kept: false,
-    forwarded: 'unverified',
-  };
-}

@@ -3,6 +3,7 @@
 import type { Assignment, Certificate } from './certificate.ts';
 import type { FeatureBatch } from './features.ts';
 import type { ModelVersion } from './predictor.ts';
+import type { LiveQuota } from './read-options.ts';
 
 /**
  * - `live_timeout`: the time ran out, whatever took it.
@@ -87,4 +88,22 @@ export interface LiveRequest {
 export interface LivePredictor {
   /** An outcome for each reader; empty where live inference is switched off. Never rejects. */
   predict(request: LiveRequest): Promise<ReadonlyMap<string, LiveOutcome>>;
+}
+
+/**
+ * Asks within a caller's limit. Readers beyond it get `OVER_QUOTA`; one that shares another's inference counts as well.
+ * @param quota undefined: no limit
+ */
+export async function predictWithin(
+  live: LivePredictor,
+  request: LiveRequest,
+  quota: LiveQuota | undefined,
+): Promise<ReadonlyMap<string, LiveOutcome>> {
+  const { readers } = request;
+  if (!quota || !request.enabled) return live.predict(request);
+  const admitted = quota.take(readers.length);
+  if (admitted >= readers.length) return live.predict(request);
+  const refused = readers.slice(admitted).map(({ userId }): [string, LiveOutcome] => [userId, OVER_QUOTA]);
+  if (admitted === 0) return new Map(refused);
+  return new Map([...(await live.predict({ ...request, readers: readers.slice(0, admitted) })), ...refused]);
 }

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { inGeneration } from './certified-read.fixture.ts';
-import { createHeldPredictions, HALF_LIFE_MS } from './prediction-memory.ts';
+import { createPredictionMemory, HALF_LIFE_MS } from './prediction-memory.ts';
 
 const { outputs: _outputs, ...label } = inGeneration(0);
 const held = (score: number) => ({ label, prediction: { score } });
@@ -9,9 +9,9 @@ const BYTES = 750 + 2 + 16;
 
 afterEach(() => void vi.useRealTimers());
 
-describe('createHeldPredictions', () => {
+describe('createPredictionMemory', () => {
   it('finds what was kept, by generation and user, until it is forgotten', () => {
-    const memory = createHeldPredictions({ maxBytes: 1e6 });
+    const memory = createPredictionMemory({ maxBytes: 1e6 });
     memory.keep('g1', '1', held(1));
     memory.keep('g1', '2', held(2));
     memory.keep('g2', '1', held(3));
@@ -24,7 +24,7 @@ describe('createHeldPredictions', () => {
   });
 
   it('forgets a user of every generation, and nobody else', () => {
-    const memory = createHeldPredictions({ maxBytes: 1e6 });
+    const memory = createPredictionMemory({ maxBytes: 1e6 });
     for (const generation of ['g1', 'g2']) for (const user of ['1', '2']) memory.keep(generation, user, held(1));
     memory.forgetUser('1');
     expect(memory.find('g1', '1') ?? memory.find('g2', '1')).toBeUndefined();
@@ -33,7 +33,7 @@ describe('createHeldPredictions', () => {
 
   it('forgets what nobody has read for a while as well', () => {
     vi.useFakeTimers();
-    const memory = createHeldPredictions({ maxBytes: 1e6 });
+    const memory = createPredictionMemory({ maxBytes: 1e6 });
     for (const user of ['1', '2', '3']) memory.keep('g1', user, held(1));
     vi.advanceTimersByTime(HALF_LIFE_MS);
     memory.forgetUser('1');
@@ -43,7 +43,7 @@ describe('createHeldPredictions', () => {
   });
 
   it('holds no more than its bound, and of that what was read last', () => {
-    const memory = createHeldPredictions({ maxBytes: 20 * BYTES });
+    const memory = createPredictionMemory({ maxBytes: 20 * BYTES });
     for (let user = 10; user < 1_000; user++) {
       memory.keep('g', String(user), held(user));
       if (user > 10) expect(memory.find('g', '10')?.prediction).toEqual({ score: 10 });
@@ -55,7 +55,7 @@ describe('createHeldPredictions', () => {
 
   it('lets go of what nobody reads by the clock alone, though nothing is read or kept', () => {
     vi.useFakeTimers();
-    const memory = createHeldPredictions({ maxBytes: 1e6 });
+    const memory = createPredictionMemory({ maxBytes: 1e6 });
     memory.keep('g', 'erased elsewhere', held(1));
     memory.keep('g', 'read', held(2));
     for (let turn = 0; turn < 3; turn++) {
@@ -73,7 +73,7 @@ describe('createHeldPredictions', () => {
   });
 
   it('shares one label among the users of a chunk, and keeps another where it is another', () => {
-    const memory = createHeldPredictions({ maxBytes: 1e6 });
+    const memory = createPredictionMemory({ maxBytes: 1e6 });
     memory.keep('g', '1', { label: { ...label }, prediction: { score: 1 } });
     memory.keep('g', '2', { label: { ...label }, prediction: { score: 2 } });
     memory.keep('g', '3', { label: { ...label, contextVersion: 5 }, prediction: { score: 3 } });
@@ -83,7 +83,7 @@ describe('createHeldPredictions', () => {
   });
 
   it('without room holds nothing', () => {
-    const memory = createHeldPredictions({ maxBytes: 0 });
+    const memory = createPredictionMemory({ maxBytes: 0 });
     memory.keep('g', '1', held(1));
     expect(memory.find('g', '1')).toBeUndefined();
   });

@@ -8,14 +8,15 @@
  * not: what nobody reads leaves, so that no user's prediction stays here for long after an erasure that was committed
  * elsewhere, or after another publication. A read of an erased user makes it leave at once.
  */
-import type { HeldPrediction } from './answer.ts';
+import type { Answer, Candidate, RememberedPrediction } from './answer.ts';
+import type { Assignments } from './certificate.ts';
 import type { Prediction } from './predictor.ts';
 import type { Label } from './stored-prediction.ts';
 
-export interface HeldPredictions {
-  find(generationId: string, userId: string): HeldPrediction | undefined;
+export interface PredictionMemory {
+  find(generationId: string, userId: string): RememberedPrediction | undefined;
   /** @returns what is held now: the one given, or one that is equal to it; undefined where there is no room */
-  keep(generationId: string, userId: string, held: HeldPrediction): HeldPrediction | undefined;
+  keep(generationId: string, userId: string, held: RememberedPrediction): RememberedPrediction | undefined;
   forget(generationId: string, userId: string): void;
   /** Of every generation. */
   forgetUser(userId: string): void;
@@ -23,7 +24,7 @@ export interface HeldPredictions {
   size(): number;
 }
 
-export interface HeldPredictionsOptions {
+interface PredictionMemoryOptions {
   /** Of memory, as far as it can be told; 0: nothing is held. */
   readonly maxBytes: number;
 }
@@ -35,12 +36,12 @@ const ENTRY_BYTES = 750;
 
 /** Of one generation. */
 interface Users {
-  readonly held: Map<string, HeldPrediction>;
+  readonly held: Map<string, RememberedPrediction>;
   /** By when their features were read: a chunk of users has one label, but for the few with a context. */
   readonly labels: Map<number, Label>;
 }
 
-export function createHeldPredictions({ maxBytes }: HeldPredictionsOptions): HeldPredictions {
+export function createPredictionMemory({ maxBytes }: PredictionMemoryOptions): PredictionMemory {
   let young = new Map<string, Users>();
   let old = new Map<string, Users>();
   let youngBytes = 0;
@@ -59,7 +60,7 @@ export function createHeldPredictions({ maxBytes }: HeldPredictionsOptions): Hel
     turning = undefined;
   }
 
-  function keep(generationId: string, userId: string, held: HeldPrediction): HeldPrediction | undefined {
+  function keep(generationId: string, userId: string, held: RememberedPrediction): RememberedPrediction | undefined {
     const bytes = bytesOf(userId, held.prediction);
     if (2 * bytes > maxBytes) return undefined;
     // It keeps no process alive that has nothing else to do.
@@ -104,7 +105,7 @@ function sizeOf(half: ReadonlyMap<string, Users>): number {
   return size;
 }
 
-function withSharedLabel(labels: Map<number, Label>, held: HeldPrediction): HeldPrediction {
+function withSharedLabel(labels: Map<number, Label>, held: RememberedPrediction): RememberedPrediction {
   const { label } = held;
   const known = labels.get(label.computedAt);
   if (known === label) return held;
@@ -127,7 +128,7 @@ function areEqual(one: Label, other: Label): boolean {
 }
 
 /** Holds nothing. */
-export const NOTHING_HELD: HeldPredictions = Object.freeze({
+export const NO_MEMORY: PredictionMemory = Object.freeze({
   find: nothing,
   keep: nothing,
   forget: nothing,
@@ -145,4 +146,33 @@ function bytesOf(userId: string, prediction: Prediction): number {
     else bytes += 16;
   }
   return bytes;
+}
+
+/** By user. */
+export type Remembered = ReadonlyMap<string, RememberedPrediction>;
+
+/** @param assignments as Postgres last said; a guess, which does no harm where it is wrong */
+export function findRemembered(
+  memory: PredictionMemory,
+  assignments: Assignments | undefined,
+  userIds: readonly string[],
+): Remembered {
+  const found = new Map<string, RememberedPrediction>();
+  if (!assignments || memory === NO_MEMORY) return found;
+  for (const userId of userIds) {
+    const { generation } = assignments.of(userId);
+    const one = generation ? memory.find(generation.id, userId) : undefined;
+    if (one) found.set(userId, one);
+  }
+  return found;
+}
+
+/** Keeps what a generation answers as fresh. Returns the answer, which then says what is kept. */
+export function remember(memory: PredictionMemory, candidate: Candidate, answer: Answer): Answer {
+  if ('label' in candidate || candidate.layer !== 'generation' || memory === NO_MEMORY) return answer;
+  // Without the bytes: they share memory with everything else that arrived with them.
+  const { outputs: _outputs, ...label } = candidate;
+  const prediction = Object.freeze(answer.prediction);
+  const kept = memory.keep(label.generationId ?? '', answer.userId, { label, prediction, rendering: undefined });
+  return kept ? { ...answer, remembered: kept } : answer;
 }

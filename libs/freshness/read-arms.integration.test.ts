@@ -2,7 +2,7 @@ import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
 import { createPredictionWorld, PREDICTOR, type PredictionWorld } from '@tandem/prediction/prediction-world.fixture';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Answer } from './answer.ts';
-import { createHeldPredictions } from './prediction-memory.ts';
+import { createPredictionMemory } from './prediction-memory.ts';
 import { PLAIN_READ, type ReadOptions } from './read-options.ts';
 import type { PredictionReader } from './reader.ts';
 import type { CanaryPlan } from './rollout.ts';
@@ -31,7 +31,7 @@ beforeAll(async () => {
   await world.addSecondVersion();
   await world.run({ kind: 'all' });
   rollouts = createRolloutStore(world.pool);
-  readers = [1, 2].map(() => world.createReader({ memory: createHeldPredictions({ maxBytes: 1e6 }) }));
+  readers = [1, 2].map(() => world.createReader({ memory: createPredictionMemory({ maxBytes: 1e6 }) }));
 });
 afterAll(() => world?.close());
 

@@ -11,7 +11,7 @@ import {
 } from '@tandem/prediction/prediction-world.fixture';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Certificate } from './certificate.ts';
-import { createHeldPredictions, type HeldPredictions } from './prediction-memory.ts';
+import { createPredictionMemory, type PredictionMemory } from './prediction-memory.ts';
 import { PLAIN_READ, type ReadOptions } from './read-options.ts';
 import type { PredictionReader, PredictionReaderDependencies } from './reader.ts';
 import type { OnlinePredictions } from './stored-prediction.ts';
@@ -34,7 +34,7 @@ function createReader(parts: Partial<PredictionReaderDependencies> = {}) {
       return world.online.find(assignment, userIds);
     },
   };
-  const memory = createHeldPredictions({ maxBytes: 1e6 });
+  const memory = createPredictionMemory({ maxBytes: 1e6 });
   const read = world.createReader({ online, memory, ...parts });
   const short = async (userIds: readonly string[], options: Partial<ReadOptions> = {}) =>
     (await read(PREDICTOR, userIds, { ...PLAIN_READ, ...options })).map(inShort);
@@ -51,8 +51,8 @@ describe('a prediction in memory', () => {
     expect(await short(['1', '2', '3', '4', '1'])).toEqual(Array(5).fill('batch fresh 0'));
     expect(asked).toEqual(['4']);
     const [fromMemory] = await read(PREDICTOR, ['3'], PLAIN_READ);
-    const { held, ageSeconds, ...answer } = fromMemory as Exclude<typeof fromMemory, Error | undefined>;
-    expect(held).toBeDefined();
+    const { remembered, ageSeconds, ...answer } = fromMemory as Exclude<typeof fromMemory, Error | undefined>;
+    expect(remembered).toBeDefined();
     expect(ageSeconds).toBeGreaterThanOrEqual(0);
     expect(fromRedis).toMatchObject(answer);
   });
@@ -136,8 +136,8 @@ describe('a reader that believes its memory', () => {
 
   it('of which an entry lies about its version', async () => {
     await world.run({ kind: 'all' });
-    const memory: HeldPredictions = createHeldPredictions({ maxBytes: 1e6 });
-    const lying: HeldPredictions = {
+    const memory: PredictionMemory = createPredictionMemory({ maxBytes: 1e6 });
+    const lying: PredictionMemory = {
       ...memory,
       keep: (id, userId, { label, prediction }) =>
         memory.keep(id, userId, { label: { ...label, contextVersion: 1_000 }, prediction }),
@@ -148,8 +148,8 @@ describe('a reader that believes its memory', () => {
 
   it('of which an entry passes for one of the generation in force', async () => {
     await world.run({ kind: 'all' });
-    const memory = createHeldPredictions({ maxBytes: 1e6 });
-    const passing: HeldPredictions = {
+    const memory = createPredictionMemory({ maxBytes: 1e6 });
+    const passing: PredictionMemory = {
       ...memory,
       keep: (_, userId, held) => memory.keep('any', userId, held),
       find(generationId, userId) {

@@ -31,3 +31,16 @@ export const PLAIN_READ: ReadOptions = Object.freeze({
   maxStale: null,
   minContext: null,
 });
+
+/** Where the time of a read goes, in ms; absent: not waited for. A type alias, so that it passes for fields of a log line. */
+export type ReadTimes = {
+  /** For Postgres to certify the read, also where it did not. */
+  certifyMs?: number;
+  /** For live inference of its users, features included. */
+  liveMs?: number;
+};
+
+/** Milliseconds since a moment of `performance.now()`, to the microsecond. */
+export function since(moment: number): number {
+  return Math.round((performance.now() - moment) * 1000) / 1000;
+}

@@ -7,7 +7,7 @@ import {
   type PredictionWorld,
 } from '@tandem/prediction/prediction-world.fixture';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { NOTHING_HELD } from './prediction-memory.ts';
+import { NO_MEMORY } from './prediction-memory.ts';
 import type { Predictor } from './predictor.ts';
 import { PLAIN_READ } from './read-options.ts';
 import type { PredictionReader } from './reader.ts';
@@ -161,7 +161,7 @@ describe('while Postgres does not answer', () => {
 
 describe('below a tombstone, while Postgres does not answer,', () => {
   const eraseUser = (userId: string) =>
-    createEraseUser({ store: world.erasures, online: world.onlineErasures, memory: NOTHING_HELD })(userId);
+    createEraseUser({ store: world.erasures, online: world.onlineErasures, memory: NO_MEMORY })(userId);
   /** What a load, or a live answer, that was under way writes after the erasure's deletes. */
   const arriveLate = async (userId: string) => {
     const [generation] = await world.generations.inForce();

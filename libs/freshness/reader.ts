@@ -1,30 +1,23 @@
 /**
  * Reads predictions: the stored one of a user while it is fresh, a live one where the user's context is fresher.
  *
- * The certificate (Postgres) and the candidates (Redis, or this process's memory) are asked for at the same time. Whoever
- * has no fresh candidate there is looked up in Postgres' rows, then inferred live; the ladder goes on from there in
- * ladder.ts. Each store is asked once for all the users of a read; Redis once more for those whose prediction in memory
- * turned out not to do.
+ * The certificate (Postgres) and the candidates (Redis, or this process's memory) are asked for at the same time. Users
+ * without a fresh candidate there are looked up in Postgres' rows, then inferred live; ladder.ts has the rungs below. Each
+ * store is asked once for all the users of a read; Redis once more for users whose prediction in memory did not do.
  */
-
 import type { ReadResult } from './answer.ts';
-import { type ArmGroup, groupByArm } from './arm-groups.ts';
-import type { Assignments, Authority, Certificate } from './certificate.ts';
-import type { CertifiedRead, Standing } from './certified-read.ts';
-import { createDemandInference } from './demanded-inference.ts';
-import { findOnline, guessOnline, joined, NO_CANDIDATES } from './find-candidates.ts';
-import { fallBack, type KnownPlace } from './ladder.ts';
-import { predictWithin } from './limited-live.ts';
-import type { LiveOutcome, LivePredictor } from './live-predictor.ts';
-import { type HeldPredictions, NOTHING_HELD } from './prediction-memory.ts';
+import { type ArmGroup, findOnline, groupByArm, guessOnline, joined, NO_CANDIDATES } from './candidates.ts';
+import { type Assignments, type Authority, type Certificate, isErased } from './certificate.ts';
+import { createDemandInference, type DemandInference } from './demanded-inference.ts';
+import { fallBack } from './ladder.ts';
+import { type LiveOutcome, type LivePredictor, predictWithin } from './live-predictor.ts';
+import { findRemembered, NO_MEMORY, type PredictionMemory, type Remembered } from './prediction-memory.ts';
 import type { ModelVersion, Predictor } from './predictor.ts';
 import { notCached, notCertified, notFound, unknownPredictor } from './read-errors.ts';
-import type { ReadOptions } from './read-options.ts';
-import { type ReadTimes, since } from './read-times.ts';
-import { isLacking, leastLabel, settle, standingOf, whyLive } from './settle.ts';
-import { findHeld, type Held, hold, NOBODY_HELD, settleHeld } from './settle-held.ts';
+import { type ReadOptions, type ReadTimes, since } from './read-options.ts';
+import { type CertifiedRead, isLacking, leastLabel, type Standing, settle, standingOf, whyLive } from './settle.ts';
 import type { Candidates, OnlinePredictions, StoredPredictions } from './stored-prediction.ts';
-import { createUnverifiedReads } from './unverified-read.ts';
+import { createUnverifiedReads, type LastKnown, type UnverifiedReads } from './unverified-read.ts';
 
 /** Predictors and model versions as adopted in Postgres, kept in memory by revision. */
 export interface Registry {
@@ -41,45 +34,63 @@ export interface PredictionReaderDependencies {
   readonly offline: StoredPredictions;
   readonly live: LivePredictor;
   /** Predictions that need not be asked for; none by default. */
-  readonly memory?: HeldPredictions;
-  /** Where what Postgres last said of each predictor is kept, for whoever else wants to know. */
-  readonly places?: Map<string, KnownPlace>;
+  readonly memory?: PredictionMemory;
+  /** What Postgres last said of each predictor, by name: a guess of what it assigns, shared with other readers of it. */
+  readonly lastKnown?: Map<string, LastKnown>;
+}
+
+/**
+ * Reads users of one predictor. The user ids must be canonical; duplicates share one answer.
+ * @param times filled with where the time went
+ */
+export type PredictionReader = (
+  predictorName: string,
+  userIds: readonly string[],
+  options: ReadOptions,
+  times?: ReadTimes,
+) => Promise<ReadResult[]>;
+
+export function createPredictionReader(dependencies: PredictionReaderDependencies): PredictionReader {
+  const reader = new Reader(dependencies);
+  return (predictorName, userIds, options, times = {}) => reader.read(predictorName, userIds, options, times);
 }
 
 /** What was asked for before Postgres had answered. */
 interface Guess {
-  readonly known: KnownPlace | undefined;
-  readonly held: Held;
+  readonly known: LastKnown | undefined;
+  readonly remembered: Remembered;
   readonly guessing: Candidates | Promise<Candidates | null>;
 }
 
+type Results = Map<string, ReadResult>;
+
+const NOTHING_REMEMBERED: Remembered = new Map();
 const NOTHING_INFERRED: ReadonlyMap<string, LiveOutcome> = new Map();
 
-export type PredictionReader = ReturnType<typeof createPredictionReader>;
+class Reader {
+  readonly #stores: PredictionReaderDependencies;
+  readonly #memory: PredictionMemory;
+  readonly #lastKnown: Map<string, LastKnown>;
+  readonly #unverified: UnverifiedReads;
+  readonly #demand: DemandInference;
 
-export function createPredictionReader(dependencies: PredictionReaderDependencies) {
-  const { authority, registry, online, offline, live, memory = NOTHING_HELD } = dependencies;
-  // Only a guess of what Postgres assigns, to ask Redis for the likely generation before Postgres has answered.
-  const { places: lastPlaces = new Map<string, KnownPlace>() } = dependencies;
-  const unverified = createUnverifiedReads({ registry, online });
-  const demand = createDemandInference({ registry, live, notice });
+  constructor(dependencies: PredictionReaderDependencies) {
+    const { registry, online, live, memory = NO_MEMORY, lastKnown = new Map() } = dependencies;
+    this.#stores = dependencies;
+    this.#memory = memory;
+    this.#lastKnown = lastKnown;
+    this.#unverified = createUnverifiedReads({ registry, online });
+    const notice = (predictorName: string, certificate: Certificate) => this.#notice(predictorName, certificate);
+    this.#demand = createDemandInference({ registry, live, notice });
+  }
 
-  /** The user ids must be canonical; duplicates share one answer. Into `times` it is written where the time went. */
-  return async function read(
-    predictorName: string,
-    userIds: readonly string[],
-    options: ReadOptions,
-    times: ReadTimes = {},
-  ): Promise<ReadResult[]> {
+  async read(predictorName: string, userIds: readonly string[], options: ReadOptions, times: ReadTimes) {
+    const { authority, registry, online } = this.#stores;
     const distinct = userIds.length === 1 ? userIds : [...new Set(userIds)];
-    const known = lastPlaces.get(predictorName);
-    const demanded = isDemand(options) ? await demand(known, predictorName, distinct, options, times) : undefined;
+    const known = this.#lastKnown.get(predictorName);
+    const demanded = isDemand(options) ? await this.#demand(known, predictorName, distinct, options, times) : undefined;
     if (demanded?.answers.size === distinct.length) return inOrder(userIds, demanded.answers);
-    const held = options.noCache ? NOBODY_HELD : findHeld(memory, known?.assignments, distinct);
-    const lacking = held.size === 0 ? distinct : distinct.filter((userId) => !held.has(userId));
-    // Whom the model must answer anyway needs a stored prediction only where that fails.
-    const guessing =
-      options.noCache || lacking.length === 0 ? NO_CANDIDATES : guessOnline(online, known?.assignments, lacking);
+    const guess = this.#guess(known, distinct, options);
     let certificate: Certificate;
     const server = online.serverId();
     const askedAt = performance.now();
@@ -88,160 +99,171 @@ export function createPredictionReader(dependencies: PredictionReaderDependencie
       times.certifyMs = since(askedAt);
     } catch (cause) {
       times.certifyMs = since(askedAt);
-      const found = await findUncertified({ known, held, guessing });
-      return unverified.answer({ predictorName, known, cause: notCertified(cause), options, found }, userIds);
+      const found = await this.#findUncertified(guess);
+      return this.#unverified.answer({ predictorName, known, cause: notCertified(cause), options, found }, userIds);
     }
-    const assignments = notice(predictorName, certificate);
-    unverified.notice(certificate, server);
+    const assignments = this.#notice(predictorName, certificate);
+    this.#unverified.notice(certificate, server);
     const predictor = await registry.predictor(predictorName);
     if (!predictor) throw unknownPredictor(predictorName);
-    const results = demanded?.answers ?? new Map<string, ReadResult>();
+    const results: Results = demanded?.answers ?? new Map();
     const left = results.size === 0 ? distinct : distinct.filter((userId) => !results.has(userId));
     const { rollout } = assignments;
     const answering = groupByArm(assignments, left).map((group) => {
       const inferred = demanded?.failuresAt(group.assignment, certificate.history);
-      const read = { predictor, rollout, certificate, options, inferred, times };
-      return answerArm(read, group, { known, held, guessing }, results);
+      return this.#answerArm({ predictor, rollout, certificate, options, inferred, times }, group, guess, results);
     });
     await (answering.length === 1 ? answering[0] : Promise.all(answering));
     return inOrder(userIds, results);
-  };
-
-  /** The users of one arm. */
-  async function answerArm(
-    certified: Omit<CertifiedRead, 'version' | 'assignment'>,
-    { assignment, userIds }: ArmGroup,
-    guess: Guess,
-    results: Map<string, ReadResult>,
-  ): Promise<void> {
-    const version = await registry.modelVersion(assignment.modelVersionId);
-    const read = { ...certified, version, assignment };
-    if (guess.held.size > 0) settleHeld(memory, read, userIds, guess.held, results);
-    const rest = userIds.filter((userId) => !results.has(userId));
-    if (rest.length > 0) await answerAll(read, rest, await findRest(read, rest, guess), results);
   }
 
-  /** What is in memory is not offered: an erasure takes what nobody certifies out of Redis, and only there. */
-  async function findUncertified({ known, held, guessing }: Guess): Promise<Candidates | null> {
-    if (held.size === 0) return guessing;
-    return joined(await Promise.all([guessing, guessOnline(online, known?.assignments, [...held.keys()])]));
+  /** A user whom the model must answer anyway needs a stored prediction only where that fails. */
+  #guess(known: LastKnown | undefined, userIds: readonly string[], { noCache }: ReadOptions): Guess {
+    if (noCache) return { known, remembered: NOTHING_REMEMBERED, guessing: NO_CANDIDATES };
+    const remembered = findRemembered(this.#memory, known?.assignments, userIds);
+    const lacking = remembered.size === 0 ? userIds : userIds.filter((userId) => !remembered.has(userId));
+    const { online } = this.#stores;
+    const guessing = lacking.length === 0 ? NO_CANDIDATES : guessOnline(online, known?.assignments, lacking);
+    return { known, remembered, guessing };
   }
 
-  /** Of those whom memory did not answer. */
-  async function findRest({ assignment }: CertifiedRead, rest: readonly string[], { known, held, guessing }: Guess) {
-    const isGuessed = (userId: string) => known?.assignments.of(userId).generation?.id === assignment.generation?.id;
-    if (!known || !rest.every(isGuessed)) return findOnline(online, assignment, rest);
-    const unfit = rest.filter((userId) => held.has(userId));
-    if (unfit.length === 0) return guessing;
-    return joined(await Promise.all([guessing, findOnline(online, assignment, unfit)]));
+  /** Memory is not offered here: an erasure that no certificate tells of deletes from Redis, and only there. */
+  async #findUncertified({ known, remembered, guessing }: Guess): Promise<Candidates | null> {
+    if (remembered.size === 0) return guessing;
+    const { online } = this.#stores;
+    return joined(await Promise.all([guessing, guessOnline(online, known?.assignments, [...remembered.keys()])]));
   }
 
-  /** Learns where the predictor's answers are now to be found. Throws `unknown_predictor` where it was withdrawn. */
-  function notice(predictorName: string, certificate: Certificate): Assignments {
-    registry.noticeRevision(certificate.revision, certificate.history);
+  /** Learns what is now assigned of the predictor. Throws `unknown_predictor` where it was withdrawn. */
+  #notice(predictorName: string, certificate: Certificate): Assignments {
+    const { history, revision } = certificate;
+    this.#stores.registry.noticeRevision(revision, history);
     const assignments = certificate.assignments(predictorName);
     if (!assignments) {
       // Nothing of it may be served unverified either.
-      lastPlaces.delete(predictorName);
+      this.#lastKnown.delete(predictorName);
       throw unknownPredictor(predictorName);
     }
-    const last = lastPlaces.get(predictorName);
-    if (last?.assignments !== assignments || last.history !== certificate.history) {
-      lastPlaces.set(predictorName, { assignments, history: certificate.history });
+    const last = this.#lastKnown.get(predictorName);
+    if (last?.assignments !== assignments || last.history !== history) {
+      this.#lastKnown.set(predictorName, { assignments, history });
     }
     return assignments;
   }
 
-  async function answerAll(
-    read: CertifiedRead,
-    userIds: readonly string[],
-    found: Candidates | null,
-    results: Map<string, ReadResult>,
+  /** Answers the users of one arm: from memory, from Redis, from Postgres' rows, live. */
+  async #answerArm(
+    certified: Omit<CertifiedRead, 'version' | 'assignment'>,
+    { assignment, userIds }: ArmGroup,
+    guess: Guess,
+    results: Results,
   ): Promise<void> {
-    const pending: Standing[] = [];
-    for (const userId of userIds) {
-      const standing = standingOf(read, userId, found?.get(userId) ?? []);
-      const result = settle(read, standing);
-      if (result) keep(standing, result, results);
-      else pending.push(standing);
-    }
+    const version = await this.#stores.registry.modelVersion(assignment.modelVersionId);
+    const read: CertifiedRead = { ...certified, version, assignment };
+    const rest = guess.remembered.size === 0 ? userIds : this.#settleRemembered(read, userIds, guess, results);
+    if (rest.length === 0) return;
+    const found = await this.#findRest(read, rest, guess);
+    const standings = rest.map((userId) => standingOf(read, userId, found?.get(userId) ?? []));
+    const pending = standings.filter((standing) => !this.#settle(read, standing, results));
     if (pending.length === 0) return;
-    const unsettled = await settleFromRows(read, pending, results);
-    if (unsettled.length > 0) await answerLive(read, unsettled, results);
+    const unsettled = await this.#settleFromRows(read, pending, results);
+    if (unsettled.length > 0) await this.#answerLive(read, unsettled, results);
   }
 
-  function keep(standing: Standing, result: ReadResult, results: Map<string, ReadResult>): void {
-    results.set(standing.userId, hold(memory, standing, result));
-  }
-
-  /** Redis lacks (or does not answer with) what Postgres' rows may still have. */
-  async function settleFromRows(read: CertifiedRead, pending: readonly Standing[], results: Map<string, ReadResult>) {
-    const lacking = pending.filter((standing) => isLacking(read, standing)).map((standing) => standing.userId);
-    if (lacking.length === 0) return pending;
-    const rows = await offline.find(read.assignment, lacking).catch(() => null);
-    return pending.flatMap((standing) => {
-      const more = rows?.get(standing.userId);
-      if (!more) return [standing];
-      const fuller = { ...standing, candidates: [...standing.candidates, ...more] };
-      const result = settle(read, fuller);
-      if (result) keep(fuller, result, results);
-      return result ? [] : [fuller];
+  /** Returns the users whom memory did not answer. What a caller takes as stale may be fresh in the overlay. */
+  #settleRemembered(read: CertifiedRead, userIds: readonly string[], { remembered }: Guess, results: Results) {
+    return userIds.filter((userId) => {
+      const candidate = remembered.get(userId);
+      if (!candidate) return true;
+      const standing = standingOf(read, userId, [candidate]);
+      if (isErased(standing.user)) this.#memory.forget(candidate.label.generationId ?? '', userId);
+      const result = settle(read, standing, this.#memory);
+      if (!result || ('source' in result && result.source === 'stale')) return true;
+      results.set(userId, result);
+      return false;
     });
   }
 
-  async function answerLive(read: CertifiedRead, standings: readonly Standing[], results: Map<string, ReadResult>) {
+  /** Finds the candidates of users whom memory did not answer. */
+  async #findRest({ assignment }: CertifiedRead, rest: readonly string[], { known, remembered, guessing }: Guess) {
+    const { online } = this.#stores;
+    const isGuessed = (userId: string) => known?.assignments.of(userId).generation?.id === assignment.generation?.id;
+    if (!known || !rest.every(isGuessed)) return findOnline(online, assignment, rest);
+    const unfit = rest.filter((userId) => remembered.has(userId));
+    if (unfit.length === 0) return guessing;
+    return joined(await Promise.all([guessing, findOnline(online, assignment, unfit)]));
+  }
+
+  #settle(read: CertifiedRead, standing: Standing, results: Results): boolean {
+    const result = settle(read, standing, this.#memory);
+    if (result) results.set(standing.userId, result);
+    return result !== undefined;
+  }
+
+  /** Redis lacks (or does not answer with) what Postgres' rows may still have. Returns the standings still open. */
+  async #settleFromRows(read: CertifiedRead, pending: readonly Standing[], results: Results) {
+    const lacking = pending.filter((standing) => isLacking(read, standing)).map((standing) => standing.userId);
+    if (lacking.length === 0) return pending;
+    const rows = await this.#stores.offline.find(read.assignment, lacking).catch(() => null);
+    return pending.flatMap((standing) => {
+      const more = rows?.get(standing.userId);
+      if (!more) return [standing];
+      const { userId, user, judged } = standing;
+      const fuller = { userId, user, judged: [...judged, ...standingOf(read, userId, more).judged] };
+      return this.#settle(read, fuller, results) ? [] : [fuller];
+    });
+  }
+
+  async #answerLive(read: CertifiedRead, standings: readonly Standing[], results: Results): Promise<void> {
     if (read.options.onlyIfCached) {
       for (const standing of standings) results.set(standing.userId, notCached(standing.userId));
       return;
     }
     const askedAt = performance.now();
-    const outcomes = await infer(read, standings);
+    const outcomes = await this.#infer(read, standings);
     if (read.times) read.times.liveMs = since(askedAt);
-    for (const standing of await withCandidates(read, standings, outcomes)) {
+    for (const standing of await this.#withCandidates(read, standings, outcomes)) {
       const outcome = outcomes.get(standing.userId);
       results.set(standing.userId, fallBack(read, standing, whyLive(read, standing), outcome));
     }
   }
 
-  async function infer(read: CertifiedRead, standings: readonly Standing[]): Promise<ReadonlyMap<string, LiveOutcome>> {
+  async #infer(read: CertifiedRead, standings: readonly Standing[]): Promise<ReadonlyMap<string, LiveOutcome>> {
     const { predictor, version, assignment, certificate, options, inferred = NOTHING_INFERRED } = read;
+    const { liveTimeoutMs, live: enabled } = predictor.policy.freshness;
     const left = inferred.size === 0 ? standings : standings.filter(({ userId }) => !inferred.has(userId));
     if (left.length === 0) return inferred;
-    const request = {
-      version,
-      assignment,
-      history: certificate.history,
-      timeoutMs: predictor.policy.freshness.liveTimeoutMs,
-      enabled: predictor.policy.freshness.live,
-      readers: left.map(({ userId, user }) => ({
-        userId,
-        minVersion: leastLabel(user, options),
-        fresh: options.noCache,
-      })),
-    };
-    const outcomes = await predictWithin(live, request, options.liveQuota);
+    const readers = left.map(({ userId, user }) => ({
+      userId,
+      minVersion: leastLabel(user, options),
+      fresh: options.noCache,
+    }));
+    const { history } = certificate;
+    const request = { version, assignment, history, timeoutMs: liveTimeoutMs, enabled, readers };
+    const outcomes = await predictWithin(this.#stores.live, request, options.liveQuota);
     return inferred.size === 0 ? outcomes : new Map([...inferred, ...outcomes]);
   }
 
-  /** Of a demanded inference that failed, the stored predictions, which nobody has asked for yet. */
-  async function withCandidates(
-    { assignment, options, predictor }: CertifiedRead,
+  /** After a demanded inference that failed, looks up the stored predictions, which were not asked for before. */
+  async #withCandidates(
+    read: CertifiedRead,
     standings: readonly Standing[],
     outcomes: ReadonlyMap<string, LiveOutcome>,
   ): Promise<readonly Standing[]> {
+    const { assignment, options, predictor } = read;
     const mayServe = options.noCache && predictor.policy.freshness.onLiveFailure === 'stale';
     const failed = mayServe ? standings.filter(({ userId }) => isLost(outcomes.get(userId))) : [];
     if (failed.length === 0) return standings;
     const userIds = failed.map(({ userId }) => userId);
-    const found = await findOnline(online, assignment, userIds);
-    return standings.map((standing) => ({
-      ...standing,
-      candidates: found?.get(standing.userId) ?? standing.candidates,
-    }));
+    const found = await findOnline(this.#stores.online, assignment, userIds);
+    return standings.map((standing) => {
+      const candidates = found?.get(standing.userId);
+      return candidates ? standingOf(read, standing.userId, candidates) : standing;
+    });
   }
 }
 
-/** A caller who names a context is told first whether there is such a one. */
+/** A caller who names a context is told first whether that context exists. */
 function isDemand({ noCache, onlyIfCached, minContext }: ReadOptions): boolean {
   return noCache && !onlyIfCached && minContext === null;
 }

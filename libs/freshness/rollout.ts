@@ -72,7 +72,7 @@ export interface ShadowPlan {
   readonly maxPerSecond: number;
 }
 
-export interface AbPlan {
+interface AbPlan {
   readonly kind: 'ab';
   /** Beside `stable`, which has the rest of 100. */
   readonly arms: readonly { readonly name: string; readonly version: number; readonly weight: number }[];
@@ -84,7 +84,7 @@ export interface AbPlan {
  * What a version that has no generation does: `required`, it waits for one before anybody is served from it; `live`, its
  * users are inferred live until there is one.
  */
-export type Coverage = 'required' | 'live';
+type Coverage = 'required' | 'live';
 
 /** How a rollout is judged. */
 export interface AnalysisPlan {
@@ -110,7 +110,7 @@ export interface AnalysisPlan {
 }
 
 /** How much worse than the stable arm the other may be before it counts as worse; null: not looked at. */
-export interface Guardrails {
+interface Guardrails {
   /** Difference of the share of reads without a prediction of the model (errors and defaults). */
   readonly errorRate: number | null;
   /** Difference of the share of reads slower than `slowMs`. */

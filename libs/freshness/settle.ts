@@ -1,68 +1,100 @@
-/** What a certified read makes of the candidates of one user: an answer, an error, or why neither is there yet. */
-import { type Answer, type ReadResult, type Reason, storedAnswer } from './answer.ts';
-import { isErased, type UserState } from './certificate.ts';
-import type { CertifiedRead, Standing } from './certified-read.ts';
-import { isFresh, judge, serviceOf } from './judge.ts';
+/**
+ * What a certified read makes of the candidates of one user: an answer, an error, or why neither is there yet. Each
+ * candidate is judged once, when the user's standing is made.
+ */
+import { type Answer, type Candidate, labelOf, type ReadResult, type Reason, storedAnswer } from './answer.ts';
+import { type AssignedRollout, type Assignment, type Certificate, isErased, type UserState } from './certificate.ts';
+import { type CandidateState, isFresh, judge, serviceOf } from './judge.ts';
+import type { LiveOutcome } from './live-predictor.ts';
+import { type PredictionMemory, remember } from './prediction-memory.ts';
+import type { ModelVersion, Predictor } from './predictor.ts';
 import { notFound, unreachableContext } from './read-errors.ts';
-import type { ReadOptions } from './read-options.ts';
-import type { StoredPrediction } from './stored-prediction.ts';
+import type { ReadOptions, ReadTimes } from './read-options.ts';
 
-export function standingOf(read: CertifiedRead, userId: string, candidates: readonly StoredPrediction[]): Standing {
-  return { userId, user: read.certificate.user(userId, read.predictor.name), candidates };
+/** What a read knows once Postgres has answered. */
+export interface CertifiedRead {
+  readonly predictor: Predictor;
+  readonly version: ModelVersion;
+  /** The arm that its users have in common. */
+  readonly assignment: Assignment;
+  /** The active rollout; null where there is none. */
+  readonly rollout: AssignedRollout | null;
+  readonly certificate: Certificate;
+  readonly options: ReadOptions;
+  /** By user, the outcome of an inference that this read has had and that gave nothing. */
+  readonly inferred?: ReadonlyMap<string, LiveOutcome> | undefined;
+  /** Filled with where the time goes. */
+  readonly times?: ReadTimes;
 }
 
-/** The answer where stored candidates suffice, an error where none can, else undefined. */
-export function settle(read: CertifiedRead, standing: Standing): ReadResult | undefined {
-  const { assignment, certificate, predictor, options } = read;
+/** What is known of one user while a read decides. */
+export interface Standing {
+  readonly userId: string;
+  readonly user: UserState;
+  readonly judged: readonly JudgedCandidate[];
+}
+
+interface JudgedCandidate {
+  readonly candidate: Candidate;
+  readonly state: CandidateState;
+}
+
+export function standingOf(read: CertifiedRead, userId: string, candidates: readonly Candidate[]): Standing {
+  const { assignment, certificate, predictor } = read;
+  const user = certificate.user(userId, predictor.name);
+  const judged = candidates.map((candidate) => {
+    const state = judge(labelOf(candidate), user, assignment, certificate, predictor.policy.freshness);
+    return { candidate, state };
+  });
+  return { userId, user, judged };
+}
+
+/**
+ * Returns the answer where stored candidates suffice, an error where none can, else undefined.
+ * @param memory keeps what a generation answers as fresh
+ */
+export function settle(read: CertifiedRead, standing: Standing, memory: PredictionMemory): ReadResult | undefined {
+  const { certificate, predictor, options } = read;
   const unreachable = unreachableContext(options.minContext, certificate.history, standing.user);
   if (unreachable) return unreachable;
   if (isErased(standing.user)) return notFound(standing.userId);
   if (options.noCache) return undefined;
   let stale: Answer | undefined;
-  for (const candidate of standing.candidates) {
-    const state = judge(candidate, standing.user, assignment, certificate, predictor.policy.freshness);
-    const service = serviceOf(candidate, state, certificate, predictor.policy.freshness, options);
+  for (const { candidate, state } of standing.judged) {
+    const service = serviceOf(labelOf(candidate), state, certificate, predictor.policy.freshness, options);
     const answer = service && storedAnswer(read, standing, candidate, service.source, service.reason);
-    if (answer && answer.source !== 'stale') return answer;
+    if (answer && answer.source !== 'stale') return remember(memory, candidate, answer);
     // A caller that takes a stale answer is still given the fresh one that a later candidate may be.
-    if (answer && label(answer) > label(stale)) stale = answer;
+    if (answer && versionOf(answer) > versionOf(stale)) stale = answer;
   }
   return stale;
 }
 
-function label(answer: Answer | undefined): number {
+function versionOf(answer: Answer | undefined): number {
   return answer?.predictedFromContextVersion ?? -1;
 }
 
-/** The least label that a live answer of this read may have: nothing from before an erasure, whoever inferred it. */
+/** The least label that a live answer of this read may have: none from before an erasure, whichever read inferred it. */
 export function leastLabel({ touched, deletedVersion }: UserState, { minContext }: ReadOptions): number {
   return Math.max(touched, deletedVersion > 0 ? deletedVersion + 1 : 0, minContext?.version ?? 0);
 }
 
 /** Whether Postgres' rows may know more than the candidates at hand: no candidate fits at all. */
-export function isLacking(read: CertifiedRead, standing: Standing): boolean {
-  if (read.options.noCache) return false;
-  const { assignment, certificate, predictor } = read;
+export function isLacking({ options, predictor }: CertifiedRead, { judged }: Standing): boolean {
+  if (options.noCache) return false;
   // Where nothing is inferred, a newer answer can only be there: Redis may have lost what a partial run stored.
-  if (read.options.onlyIfCached || !predictor.policy.freshness.live) return true;
-  return standing.candidates.every((candidate) => {
-    const state = judge(candidate, standing.user, assignment, certificate, predictor.policy.freshness);
-    return state === 'foreign';
-  });
+  if (options.onlyIfCached || !predictor.policy.freshness.live) return true;
+  return judged.every(({ state }) => state === 'foreign');
 }
 
 /** Why the stored candidates did not do: the reason of the live answer. */
-export function whyLive(read: CertifiedRead, standing: Standing): Reason {
-  const { assignment, certificate, predictor, options } = read;
-  if (options.noCache) return 'requested';
-  const states = standing.candidates.map((candidate) =>
-    judge(candidate, standing.user, assignment, certificate, predictor.policy.freshness),
-  );
-  if (states.some(isFresh)) return 'requested';
+export function whyLive({ assignment, options }: CertifiedRead, { judged }: Standing): Reason {
+  if (options.noCache || judged.some(({ state }) => isFresh(state))) return 'requested';
   // An expired candidate is of the user's current context, so that is not what changed since.
-  if (states.includes('expired')) return 'expired';
-  if (states.includes('stale')) return 'context_newer';
-  const foreign = standing.candidates.find((_, i) => states[i] === 'foreign');
+  if (judged.some(({ state }) => state === 'expired')) return 'expired';
+  if (judged.some(({ state }) => state === 'stale')) return 'context_newer';
+  const first = judged.find(({ state }) => state === 'foreign');
+  const foreign = first && labelOf(first.candidate);
   if (foreign && foreign.modelVersionId !== assignment.modelVersionId) return 'version_changed';
   if (foreign && foreign.overlayFloor !== null && foreign.overlayFloor < assignment.overlayFloor) {
     return assignment.generation?.isOutdated ? 'context_newer' : 'rolled_back';

@@ -1,39 +1,77 @@
 /**
  * The line of questions that wait for a statement. The rule that freshness rests on: a question joins only a statement
  * that has not been sent yet, so its answer is from after the question was asked. Up to `maxInFlight` statements are under
- * way at once; the next is sent when a place is free, with all that waits by then.
+ * way at once; the next is sent when one has ended, with all that waits by then.
  *
  * A statement costs more than a question does, so with `patienceMs` what comes while one is under way waits for its end,
  * no longer than that, rather than be sent by itself: the more is asked, the fuller are the statements.
  */
 
-export interface StatementLineOptions<Q> {
-  /** Asks for all the questions at once; its place is free again when it resolves. Never rejects. */
+interface StatementLineOptions<Q> {
+  /** Asks for all the questions at once. The next statement may leave when it resolves. Never rejects. */
   send(questions: readonly Q[]): Promise<void>;
   readonly maxInFlight: number;
   /** At most this many questions in one statement, weighed by `weigh`. */
   readonly maxWeight: number;
   weigh?(question: Q): number;
-  /** How long a statement waits for the one before it, though there is a place for both; 0: not at all. */
+  /** How long a statement waits for the one before it, though it might leave at once; 0: not at all. */
   readonly patienceMs?: number;
 }
 
-export interface StatementLine<Q> {
-  /** Puts a question at the end of the line. */
-  add(question: Q): void;
-  /** Those not sent yet, in the order in which they came. */
-  waiting(): readonly Q[];
-}
-
-export function createStatementLine<Q>(options: StatementLineOptions<Q>): StatementLine<Q> {
-  const { send, maxInFlight, maxWeight, weigh = () => 1, patienceMs = 0 } = options;
-  let waiting: Q[] = [];
-  let underWay = 0;
-  let scheduled = false;
+export class StatementLine<Q> {
+  readonly #options: StatementLineOptions<Q>;
+  #waiting: Q[] = [];
+  #underWay = 0;
+  #isScheduled = false;
   /** Set while what waits is waiting for the statement under way. */
-  let patience: NodeJS.Timeout | undefined;
+  #patience: NodeJS.Timeout | undefined;
 
-  function take(): Q[] {
+  constructor(options: StatementLineOptions<Q>) {
+    this.#options = options;
+  }
+
+  /** Puts a question at the end of the line. */
+  add(question: Q): void {
+    this.#waiting.push(question);
+    if (this.#isScheduled || this.#patience || this.#underWay >= this.#options.maxInFlight) return;
+    this.#isScheduled = true;
+    // Once per turn of the event loop: requests parsed from the same wake-up share a statement.
+    setImmediate(() => this.#flushPatiently());
+  }
+
+  /** Returns the questions not sent yet, in the order in which they came. */
+  waiting(): readonly Q[] {
+    return this.#waiting;
+  }
+
+  #flushPatiently(): void {
+    const { patienceMs = 0 } = this.#options;
+    this.#isScheduled = false;
+    if (this.#underWay === 0 || patienceMs === 0) this.#flush();
+    else this.#patience ??= setTimeout(() => this.#flush(), patienceMs);
+  }
+
+  /** Sends what waits, as far as statements may be under way. */
+  #flush(): void {
+    this.#isScheduled = false;
+    clearTimeout(this.#patience);
+    this.#patience = undefined;
+    while (this.#waiting.length > 0 && this.#underWay < this.#options.maxInFlight) void this.#run(this.#take());
+  }
+
+  async #run(questions: readonly Q[]): Promise<void> {
+    this.#underWay++;
+    try {
+      await this.#options.send(questions);
+    } finally {
+      this.#underWay--;
+      this.#flush();
+    }
+  }
+
+  #take(): Q[] {
+    const { maxWeight, weigh = () => 1 } = this.#options;
+    const waiting = this.#waiting;
     let weight = 0;
     let count = 0;
     while (count < waiting.length) {
@@ -42,43 +80,101 @@ export function createStatementLine<Q>(options: StatementLineOptions<Q>): Statem
       count++;
     }
     if (count < waiting.length) return waiting.splice(0, count);
-    const all = waiting;
-    waiting = [];
-    return all;
+    this.#waiting = [];
+    return waiting;
+  }
+}
+
+interface StatementBatcherOptions<Q, A> extends Omit<StatementLineOptions<Q>, 'send'> {
+  /** Asks for all the questions at once. */
+  send(questions: readonly Q[]): Promise<A>;
+  /** How long a question waits for its answer; absent: for ever. */
+  readonly limit?: QuestionLimit;
+}
+
+interface QuestionLimit {
+  /** How long a question may take. Looked at ten times in that time, so one ends up to a tenth earlier, never later. */
+  readonly ms: number;
+  /** Makes the error that a question is rejected with. */
+  tooLate(): Error;
+}
+
+interface Waiting<Q, A> {
+  readonly question: Q;
+  readonly resolve: (answer: A) => void;
+  readonly reject: (error: unknown) => void;
+  /** On the clock of `performance.now`; 0: none. */
+  readonly deadline: number;
+}
+
+/** Collects the questions of one moment into one statement. Returns the function to ask with. */
+export function createStatementBatcher<Q, A>(options: StatementBatcherOptions<Q, A>) {
+  const batcher = new StatementBatcher(options);
+  return (question: Q): Promise<A> => batcher.ask(question);
+}
+
+/** How often questions are looked at within their limit. */
+const TICKS = 10;
+
+/**
+ * Each question has a promise of its own. One timer ends those that are not answered in time: a timer each would cost more
+ * than a question's share of a statement.
+ */
+class StatementBatcher<Q, A> {
+  readonly #send: (questions: readonly Q[]) => Promise<A>;
+  readonly #limit: QuestionLimit | undefined;
+  readonly #line: StatementLine<Waiting<Q, A>>;
+  readonly #underWay = new Set<readonly Waiting<Q, A>[]>();
+  #ticker: NodeJS.Timeout | undefined;
+
+  constructor(options: StatementBatcherOptions<Q, A>) {
+    const { send, limit, weigh = () => 1 } = options;
+    this.#send = send;
+    this.#limit = limit;
+    this.#line = new StatementLine<Waiting<Q, A>>({
+      ...options,
+      send: (batch) => this.#run(batch),
+      weigh: ({ question }) => weigh(question),
+    });
   }
 
-  async function run(questions: readonly Q[]): Promise<void> {
-    underWay++;
+  ask(question: Q): Promise<A> {
+    return new Promise<A>((resolve, reject) => {
+      this.#line.add({ question, resolve, reject, deadline: this.#nextDeadline() });
+    });
+  }
+
+  async #run(batch: readonly Waiting<Q, A>[]): Promise<void> {
+    this.#underWay.add(batch);
     try {
-      await send(questions);
+      const answer = await this.#send(batch.map((one) => one.question));
+      for (const one of batch) one.resolve(answer);
+    } catch (error) {
+      for (const one of batch) one.reject(error);
     } finally {
-      underWay--;
-      flush();
+      this.#underWay.delete(batch);
     }
   }
 
-  /** Sends what waits, as far as there are places. */
-  function flush(): void {
-    scheduled = false;
-    clearTimeout(patience);
-    patience = undefined;
-    while (waiting.length > 0 && underWay < maxInFlight) void run(take());
+  #nextDeadline(): number {
+    const limit = this.#limit;
+    if (!limit) return 0;
+    this.#ticker ??= setInterval(() => this.#endLate(limit), limit.ms / TICKS);
+    return performance.now() + limit.ms;
   }
 
-  function flushPatiently(): void {
-    scheduled = false;
-    if (underWay === 0 || patienceMs === 0) flush();
-    else patience ??= setTimeout(flush, patienceMs);
+  #endLate({ ms, tooLate }: QuestionLimit): void {
+    // What comes due before the next look ends now.
+    const due = performance.now() + ms / TICKS;
+    let isAnyLeft = false;
+    for (const group of [...this.#underWay, this.#line.waiting()]) {
+      // In the order in which they were asked: those behind the first that is not due are due later still.
+      const open = group.findIndex(({ deadline }) => deadline > due);
+      if (open >= 0) isAnyLeft = true;
+      for (const one of open < 0 ? group : group.slice(0, open)) one.reject(tooLate());
+    }
+    if (isAnyLeft) return;
+    clearInterval(this.#ticker);
+    this.#ticker = undefined;
   }
-
-  return {
-    add(question) {
-      waiting.push(question);
-      if (scheduled || patience || underWay >= maxInFlight) return;
-      scheduled = true;
-      // Once per turn of the event loop: requests parsed from the same wake-up share a statement.
-      setImmediate(flushPatiently);
-    },
-    waiting: () => waiting,
-  };
 }

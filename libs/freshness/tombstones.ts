@@ -35,7 +35,7 @@ export interface TombstoneMemory extends Tombstones {
   inHistory(history: string): TombstoneMemory;
 }
 
-export interface TombstoneRoom {
+interface TombstoneRoom {
   /** Users. */
   readonly most?: number;
   /** Told once, with the count: of any later erasure nothing will be known. */

@@ -6,19 +6,26 @@
  * not heard of, vouches for nothing.
  */
 
-import type { ReadResult } from './answer.ts';
-import type { Certificate } from './certificate.ts';
+import { type Answer, originOf, predictionOf, type ReadResult, wholeSeconds } from './answer.ts';
+import type { Assignments, Certificate } from './certificate.ts';
 import type { TandemError } from './errors.ts';
-import { type KnownPlace, unverifiedAnswer } from './ladder.ts';
+import { fits } from './judge.ts';
+import type { ModelVersion } from './predictor.ts';
 import type { ReadOptions } from './read-options.ts';
 import type { Registry } from './reader.ts';
 import type { Candidates, OnlinePredictions, StoredPrediction } from './stored-prediction.ts';
 import type { ToldOfErasures, Tombstones } from './tombstones.ts';
 
-export interface UnverifiedRead {
+/** What Postgres last said of a predictor: a guess of what it assigns now. */
+export interface LastKnown {
+  readonly assignments: Assignments;
+  readonly history: string;
+}
+
+interface UnverifiedRead {
   readonly predictorName: string;
   /** What Postgres said when it last answered. */
-  readonly known: KnownPlace | undefined;
+  readonly known: LastKnown | undefined;
   readonly cause: TandemError;
   readonly options: ReadOptions;
   /** Found in Redis since the read arrived; null where it did not answer. */
@@ -35,7 +42,7 @@ export interface UnverifiedReads {
   answer(read: UnverifiedRead, userIds: readonly string[]): Promise<ReadResult[]>;
 }
 
-export interface UnverifiedDependencies {
+interface UnverifiedDependencies {
   readonly registry: Pick<Registry, 'predictor' | 'modelVersion'>;
   readonly online: Pick<OnlinePredictions, 'toldOfErasures'>;
 }
@@ -87,4 +94,33 @@ function aboveTombstone(candidates: readonly StoredPrediction[] = [], deletedVer
 /** Whether the caller demands what only Postgres can vouch for: a context, an inference, an age by its clock. */
 function isBeyondUnverified({ minContext, noCache, maxAge }: ReadOptions): boolean {
   return minContext !== null || noCache || maxAge !== null;
+}
+
+/** Returns the newest stored answer that fits what Postgres last said; it is never called fresh. */
+export function unverifiedAnswer(
+  userId: string,
+  version: ModelVersion,
+  { assignments, history }: LastKnown,
+  candidates: readonly StoredPrediction[],
+): Answer | undefined {
+  const assignment = assignments.of(userId);
+  const ours = candidates.filter((candidate) => fits(candidate, assignment, history));
+  const best = ours.reduce<StoredPrediction | undefined>(
+    (newest, candidate) => (newest && newest.contextVersion >= candidate.contextVersion ? newest : candidate),
+    undefined,
+  );
+  const prediction = best && predictionOf(version, best);
+  if (!best || !prediction) return undefined;
+  return {
+    ...originOf(userId, { assignment, rollout: assignments.rollout }, best),
+    prediction,
+    source: 'stale',
+    reason: 'unverified',
+    ageSeconds: wholeSeconds(Date.now() - best.computedAt),
+    contextVersion: null,
+    history: null,
+    hit: true,
+    kept: false,
+    forwarded: 'unverified',
+  };
 }

@@ -4,14 +4,16 @@
  * same rule for events written in SQL.
  */
 
+import { TandemError } from './errors.ts';
+
 /** The type of the key column of a feature query, the same for every predictor of a service. */
 export type KeyType = 'int8' | 'uuid' | 'text';
 
-export type UserIdCheck =
+type UserIdCheck =
   | { readonly ok: true }
   | { readonly ok: false; readonly problem: string; readonly canonical?: string };
 
-export const MAX_USER_ID_BYTES = 128;
+const MAX_USER_ID_BYTES = 128;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const WHOLE_NUMBER = /^(0|-?[1-9][0-9]{0,18})$/;
 const OK: UserIdCheck = { ok: true };
@@ -62,4 +64,30 @@ function hasControlCharacter(text: string): boolean {
 
 function refuse(problem: string, canonical?: string): UserIdCheck {
   return canonical === undefined ? { ok: false, problem } : { ok: false, problem, canonical };
+}
+
+/** Returns the type of user ids. Throws `unavailable` before a config is adopted: until then there is none. */
+export function requireKeyType(keyType: KeyType | null): KeyType {
+  if (keyType !== null) return keyType;
+  throw new TandemError('unavailable', 'No predictor is adopted yet, so the type of user ids is not known.', {
+    remedy: 'adopt a config first (tandem up)',
+    retryAfter: 5,
+  });
+}
+
+/** Returns the error of a user id, or undefined where it is canonical. */
+export function userIdProblem(keyType: KeyType, userId: string, field: string): TandemError | undefined {
+  const check = checkUserId(keyType, userId);
+  if (check.ok) return undefined;
+  return new TandemError(
+    'invalid_input',
+    `${JSON.stringify(userId.slice(0, 80).toWellFormed())} is refused: ${check.problem}.`,
+    {
+      field,
+      remedy:
+        check.canonical === undefined
+          ? 'send an id of this form; a user whose own id is refused needs another id in its source'
+          : `send ${JSON.stringify(check.canonical)}`,
+    },
+  );
 }

@@ -1,8 +1,9 @@
+import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import pg from 'pg';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { leaveOrphan } from './killed-parent.fixture.ts';
 import { startPostgres } from './postgres.ts';
 import { findPostgresPrograms } from './postgres-programs.ts';
@@ -10,15 +11,22 @@ import { readProcess } from './process-identity.ts';
 import type { LocalServer } from './server-process.ts';
 
 describe('startPostgres', { timeout: 60_000 }, () => {
+  let created: string;
   let parent: string;
   let dataDir: string;
   let lines: string[];
   let running: LocalServer | undefined;
 
+  // Created once, and copied for each test that is not about creating: initdb takes more CPU than all the rest.
+  beforeAll(async () => {
+    created = newFolder();
+    await (await startPostgres({ dataDir: join(created, 'data'), log: () => undefined })).stop();
+  }, 60_000);
+
+  afterAll(() => rmSync(created, { recursive: true, force: true }));
+
   beforeEach(() => {
-    // Mode 700 and a space: as root, Postgres' own account could not enter it without help.
-    parent = mkdtempSync(join(tmpdir(), 'tandem postgres '));
-    chmodSync(parent, 0o700);
+    parent = newFolder();
     dataDir = join(parent, 'data');
     lines = [];
   });
@@ -29,12 +37,18 @@ describe('startPostgres', { timeout: 60_000 }, () => {
     rmSync(parent, { recursive: true, force: true });
   });
 
-  const start = async (options: { port?: number; binDir?: string } = {}) => {
+  /** A stopped server's folder, with the owners and modes that it had. */
+  const copyCreated = (name = 'data') => {
+    expect(spawnSync('cp', ['-a', join(created, 'data'), join(parent, name)]).status).toBe(0);
+  };
+
+  const start = async (options: { port?: number; binDir?: string; isDurable?: boolean } = {}) => {
     running = await startPostgres({ dataDir, ...options, log: (line) => void lines.push(line) });
     return running;
   };
 
   it('keeps data and address over a restart, and is durable, local and behind a password', async () => {
+    copyCreated();
     const first = await start();
     await query(first.url, 'create table kept as select 42 as value');
     await first.stop();
@@ -55,6 +69,7 @@ describe('startPostgres', { timeout: 60_000 }, () => {
   });
 
   it('takes over the server that a killed parent left, with what was committed', async () => {
+    copyCreated();
     const orphan = await leaveOrphan('postgres', [dataDir], 'SIGKILL');
     await query(orphan.url, 'create table kept as select 7 as value');
 
@@ -66,12 +81,14 @@ describe('startPostgres', { timeout: 60_000 }, () => {
   });
 
   it('survives Ctrl-C in the terminal of its parent, so that the parent can stop it in its own order', async () => {
+    copyCreated();
     const orphan = await leaveOrphan('postgres', [dataDir], 'SIGINT');
     expect(await query(orphan.url, 'select 1 as alive')).toEqual([{ alive: 1 }]);
     await start();
   });
 
   it('recovers what was committed when the server itself is killed, and says that it ended', async () => {
+    copyCreated();
     const first = await start();
     await query(first.url, 'create table kept as select 9 as value');
     process.kill(first.pid, 'SIGKILL');
@@ -82,6 +99,7 @@ describe('startPostgres', { timeout: 60_000 }, () => {
   });
 
   it('neither ends nor is stopped by another program that has the number of a dead server', async () => {
+    copyCreated();
     await (await start()).stop();
     writeFileSync(join(dataDir, 'cluster/postmaster.pid'), `${process.ppid}\n/elsewhere\n`);
     await start();
@@ -95,20 +113,24 @@ describe('startPostgres', { timeout: 60_000 }, () => {
   });
 
   it('refuses a demanded port that is taken, naming it', async () => {
+    copyCreated();
+    copyCreated('other');
     const { port } = await start();
     const other = startPostgres({ dataDir: join(parent, 'other'), port, log: () => undefined });
     await expect(other).rejects.toMatchObject({ code: 'port_taken', message: expect.stringContaining(String(port)) });
   });
 
-  it('starts the programs of a given folder, and refuses a folder without them', async () => {
+  it('starts the programs of a given folder, not durable where asked, and refuses a folder without them', async () => {
     const binDir = join(parent, 'bin');
     mkdirSync(binDir);
     await expect(start({ binDir })).rejects.toMatchObject({
       code: 'no_program',
       message: expect.stringContaining(join(binDir, 'postgres')),
     });
+    copyCreated();
     const { postgres, majorVersion } = await findPostgresPrograms();
-    const server = await start({ binDir: dirname(postgres) });
+    const server = await start({ binDir: dirname(postgres), isDurable: false });
+    expect(await query(server.url, 'show fsync')).toEqual([{ fsync: 'off' }]);
     expect(JSON.stringify(await query(server.url, 'show server_version'))).toContain(`"${majorVersion}`);
   });
 
@@ -118,6 +140,13 @@ describe('startPostgres', { timeout: 60_000 }, () => {
     await expect(start()).rejects.toMatchObject({ code: 'old_data', message: expect.stringContaining('Postgres 12') });
   });
 });
+
+/** Mode 700 and a space in its name: as root, Postgres' own account could not enter it without help. */
+function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'tandem postgres '));
+  chmodSync(folder, 0o700);
+  return folder;
+}
 
 async function query(url: string, sql: string): Promise<unknown[]> {
   const client = new pg.Client({ connectionString: url });

@@ -8,9 +8,14 @@ import { STABLE } from '@tandem/freshness/rollout';
 import type { KeyType } from '@tandem/freshness/user-id';
 import type { Verification } from '@tandem/prediction/models/verification';
 import type pg from 'pg';
-import { findNewRules, setEventFeatures } from './events/event-features.ts';
-import { likePatterns } from './events/event-patterns.ts';
-import { changeEventRules, lockEventRules, touchEveryone } from './events/event-rules.ts';
+import {
+  changeEventRules,
+  findNewRules,
+  likePatterns,
+  lockEventRules,
+  setEventFeatures,
+  touchEveryone,
+} from './events/event-rules.ts';
 import { KEY_SQL } from './features/feature-statement.ts';
 import { insertArtifact, sha256 } from './models/artifacts.ts';
 import { keepVersion } from './models/model-versions.ts';
@@ -30,7 +35,7 @@ export interface PredictorToAdopt {
   readonly verification?: Verification;
 }
 
-export interface Adoption {
+interface Adoption {
   /** All of the service's predictors: those of the database that are not among them are deactivated. */
   readonly predictors: readonly PredictorToAdopt[];
   readonly actor: string;
@@ -42,9 +47,9 @@ export interface Adoption {
  * - `added`: a new predictor, or one that was deactivated; `version`: its arm moved to another model version
  * - `policy`: only policies changed; `unchanged`
  */
-export type AdoptedChange = 'added' | 'version' | 'policy' | 'unchanged';
+type AdoptedChange = 'added' | 'version' | 'policy' | 'unchanged';
 
-export interface AdoptedPredictor {
+interface AdoptedPredictor {
   readonly predictor: string;
   readonly change: AdoptedChange;
   readonly modelVersionId: string;

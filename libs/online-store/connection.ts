@@ -37,7 +37,7 @@ export interface OnlineConnection {
    * where the server did not answer in time or is not connected.
    */
   send(commands: readonly CommandLike[]): Promise<readonly unknown[]>;
-  /** Resolves once connected; rejects `unavailable` after the time. */
+  /** Resolves once connected; rejects `unavailable` after the time, or when it is closed. */
   whenReady(timeoutMs: number): Promise<void>;
   close(): void;
 }
@@ -80,12 +80,15 @@ export function createOnlineConnection(options: OnlineConnectionOptions): Online
         const settleOnce = (error: TandemError | null) => {
           clearTimeout(timer);
           redis.off('ready', onReady);
+          redis.off('end', onEnd);
           if (error) reject(error);
           else resolve();
         };
         const onReady = () => settleOnce(null);
+        const onEnd = () => settleOnce(unavailable('the connection was closed'));
         const timer = setTimeout(() => settleOnce(unavailable(`no connection within ${timeoutMs} ms`)), timeoutMs);
         redis.on('ready', onReady);
+        redis.on('end', onEnd);
       });
     },
     close() {

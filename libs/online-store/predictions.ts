@@ -5,7 +5,7 @@
  * MGET spans users, so this is for a single server; a cluster needs one a slot.
  */
 import type { Assignment } from '@tandem/freshness/certificate';
-import { createStatementBatcher } from '@tandem/freshness/statement-batcher';
+import { createStatementBatcher } from '@tandem/freshness/statement-line';
 import type { Candidates, OnlinePredictions, StoredPrediction } from '@tandem/freshness/stored-prediction';
 import { type OnlineConnection, type OnlineLog, unavailable } from './connection.ts';
 import { createErasureCount } from './erasures.ts';

@@ -26,16 +26,6 @@ const hostile = (nodes: readonly Buffer[], constants: readonly Buffer[] = [], sh
 const first = node('Gather', ['features', 'at0'], ['first'], { axis: 1 });
 const at0 = integers('at0', [1], [0]);
 
-/** A node that reads a tensor which nothing makes. */
-export function danglingModel(): Buffer {
-  return hostile([first, node('Add', ['first', 'ghost'], ['score'])], [at0]);
-}
-
-/** An operator that no release of ai.onnx has. */
-export function unknownOperatorModel(): Buffer {
-  return hostile([node('NoSuchOperator', ['features'], ['score'])]);
-}
-
 /** A tree of two splits and two leaves, given by where its splits lead and by what they look at. */
 function splitModel(trueIds: readonly number[], feature: number): Buffer {
   const attributes = {

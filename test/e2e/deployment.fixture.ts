@@ -1,7 +1,6 @@
 /** One deployment of the service: a database, a Redis, and as many APIs and workers as a test starts and ends. */
 import { rm } from 'node:fs/promises';
 import { type Client, createClient } from '@tandem/client/create-client';
-import { findFreePort } from '@tandem/local-servers/ports';
 import { type HostileDefaults, setDefaults } from '@tandem/offline-store/hostile-defaults.fixture';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { migrate } from '@tandem/offline-store/sql/migrate';
@@ -60,12 +59,11 @@ export async function createDeployment(
   };
 
   async function startApi({ port, environment = {} }: Parameters<Deployment['startApi']>[0] = {}): Promise<Api> {
-    const chosen = port ?? (await findFreePort());
-    const program = start('api', { PORT: String(chosen), ...environment });
-    await program.logged('api.started');
-    const url = `http://127.0.0.1:${chosen}`;
+    // Any port but one that was asked for: one that was free a moment ago may be another test's by now.
+    const program = start('api', { PORT: String(port ?? 0), ...environment });
+    const url = String((await program.logged('api.started')).url);
     await wire.learn(url);
-    return { ...program, url, port: chosen, client: clientOf(url, wire) };
+    return { ...program, url, port: Number(new URL(url).port), client: clientOf(url, wire) };
   }
 
   async function startWorker(environment: Readonly<Record<string, string>> = {}): Promise<Program> {

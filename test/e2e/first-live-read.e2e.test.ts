@@ -1,8 +1,8 @@
 /** The first read that runs the model after a start is as quick as those after it. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { COUNT } from './counts.fixture.ts';
-import type { Api, Deployment } from './deployment.fixture.ts';
-import { createSlowAtFirst, setFirstTime } from './slow-at-first.fixture.ts';
+import type { Deployment } from './deployment.fixture.ts';
+import { createSlowAtFirst, expectFirstReadsInTime, setFirstTime } from './slow-at-first.fixture.ts';
 
 let deployment: Deployment;
 beforeAll(async () => {
@@ -10,19 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => deployment?.close());
 
-const infer = async ({ client }: Api, userId: string) =>
-  (await client.predict(COUNT, userId, { noCache: true })).answer;
-
-it.each([1, 2, 3])('the first two live reads, at once, are in time: start %i', async () => {
-  const api = await deployment.startApi();
-  const answers = await Promise.all([infer(api, '3'), infer(api, '4')]);
-  expect(answers.map(({ source, reason }) => [source, reason])).toEqual([
-    ['live', 'requested'],
-    ['live', 'requested'],
-  ]);
-  api.kill('SIGTERM');
-  await api.ended;
-});
+it('the first two live reads, at once, are in time', () => expectFirstReadsInTime(deployment));
 
 it('a query that never comes to an end keeps no API from starting, and the log says so', async () => {
   await setFirstTime(deployment.pool, 3_600_000);

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { COUNT } from './counts.fixture.ts';
 import type { Deployment } from './deployment.fixture.ts';
-import { createSlowAtFirst } from './slow-at-first.fixture.ts';
+import { createSlowAtFirst, expectFirstReadsInTime } from './slow-at-first.fixture.ts';
 import { until } from './until.fixture.ts';
 
 let deployment: Deployment;
@@ -10,6 +10,10 @@ beforeAll(async () => {
   deployment = await createSlowAtFirst();
 });
 afterAll(() => deployment?.close());
+
+it.each([1, 2, 3])('the first two live reads, at once, are in time: start %i', () =>
+  expectFirstReadsInTime(deployment),
+);
 
 /** Longer than an idle connection above the least number is kept. */
 const QUIET_MS = 65_000;

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { readProcess } from '@tandem/local-servers/process-identity';
+import { COMPILE_CACHE } from '@tandem/testing/compile-cache';
 import { until } from './until.fixture.ts';
 
 const MAINS = { api: '../../apps/api/main.ts', worker: '../../apps/worker/main.ts' } as const;
@@ -51,7 +52,7 @@ export function startProgram(
 ): Program {
   const main = fileURLToPath(new URL(MAINS[name], import.meta.url));
   const child = spawn(process.execPath, [...nodeArguments, main], {
-    env: { PATH: process.env.PATH, ...environment },
+    env: { PATH: process.env.PATH, ...COMPILE_CACHE, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   living.add(child);

@@ -4,7 +4,8 @@
  * ends each feature statement.
  */
 import { adopt } from '@tandem/offline-store/adopt';
-import { countPredictor, createCounts, type Pool } from './counts.fixture.ts';
+import { expect } from 'vitest';
+import { COUNT, countPredictor, createCounts, type Pool } from './counts.fixture.ts';
 import { createDeployment, type Deployment } from './deployment.fixture.ts';
 
 /** Less than a feature statement may take. */
@@ -27,6 +28,19 @@ export async function createSlowAtFirst(): Promise<Deployment> {
   for (const program of programs) program.kill('SIGTERM');
   await Promise.all(programs.map(({ ended }) => ended));
   return deployment;
+}
+
+/** Starts an API, whose first two reads that run the model come at once; ends it. */
+export async function expectFirstReadsInTime(deployment: Deployment): Promise<void> {
+  const api = await deployment.startApi();
+  const infer = async (userId: string) => (await api.client.predict(COUNT, userId, { noCache: true })).answer;
+  const answers = await Promise.all([infer('3'), infer('4')]);
+  expect(answers.map(({ source, reason }) => [source, reason])).toEqual([
+    ['live', 'requested'],
+    ['live', 'requested'],
+  ]);
+  api.kill('SIGTERM');
+  await api.ended;
 }
 
 /** Milliseconds that the query takes the first time on a connection. */

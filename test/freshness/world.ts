@@ -4,7 +4,7 @@
  */
 
 import { createHash, randomUUID } from 'node:crypto';
-import { createHeldPredictions } from '@tandem/freshness/prediction-memory';
+import { createPredictionMemory } from '@tandem/freshness/prediction-memory';
 import { createPredictionReader, type PredictionReaderDependencies } from '@tandem/freshness/reader';
 import { createInferencePool } from '@tandem/inference/live/pool';
 import { adopt } from '@tandem/offline-store/adopt';
@@ -100,7 +100,7 @@ export function createService({ pool, prefix, connection, inference }: World, de
     online: delay('online', createOnlinePredictions({ connection, prefix, log: () => {} })),
     offline: delay('offline', createStoredPredictions(pool)),
     live,
-    memory: createHeldPredictions({ maxBytes: 1e6 }),
+    memory: createPredictionMemory({ maxBytes: 1e6 }),
   };
   return { read: createPredictionReader(parts), close: () => authority.close() };
 }

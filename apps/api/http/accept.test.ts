@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { accepts } from './accept.ts';
+import { accepts } from './media-type.ts';
 
 describe('accepts', () => {
   it.each([

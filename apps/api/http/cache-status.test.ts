@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type CacheStatusFacts, cacheStatus } from './cache-status.ts';
+import { type CacheStatusFacts, cacheStatus } from './caching.ts';
 
 const hit: CacheStatusFacts = {
   hit: true,

@@ -1,8 +1,17 @@
 /** What a route file exports: one endpoint, as the OpenAPI document describes it and as it answers. */
 import type { RouteConfig } from '@hono/zod-openapi';
-import type { WideEvent } from '@tandem/telemetry/wide-event';
-import type { Context } from 'hono';
-import type { Caller, RouteScope } from '../keys/access.ts';
+import { isTandemError } from '@tandem/freshness/errors';
+import { checkHost, checkOrigin, type HostRule, type RequestHead } from '@tandem/http-server/foreign-request';
+import { RequestError } from '@tandem/http-server/request-error';
+import type { Log } from '@tandem/telemetry/log';
+import type { Metrics } from '@tandem/telemetry/metrics';
+import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
+import { startWideEvent, type WideEvent } from '@tandem/telemetry/wide-event';
+import type { Context, Handler } from 'hono';
+import type { Access, Caller, RouteScope } from '../keys/access.ts';
+import { accepts } from './media-type.ts';
+import { type HttpProblem, type ProblemCode, problemResponse, toProblem } from './problem.ts';
+import { isOneOfMany, type RefusalLog } from './refusal-log.ts';
 
 export interface Endpoint {
   /** Its OpenAPI description; `path` in OpenAPI's form, `operationId` names it in logs and metrics. */
@@ -20,4 +29,145 @@ export interface Endpoint {
 /** The path in Hono's form. */
 export function honoPath(endpoint: Endpoint): string {
   return endpoint.route.path.replace(/\{(\w+)\}/g, ':$1');
+}
+
+// What all endpoints have in common: the request is looked at before the handler sees it, errors become problems, and
+// one wide event and one metric tell how it went. A plain function around the handler rather than middleware: with a
+// single handler a path Hono composes nothing, and headers are set once, where the response is made.
+
+export interface ServeOptions {
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** The share of successes that are logged, 0 to 1. */
+  readonly logShare: number;
+  readonly random: () => number;
+  readonly refusalLog: RefusalLog;
+  readonly isOurHost: HostRule;
+  readonly access: Access;
+}
+
+export function serveEndpoint(endpoint: Endpoint, options: ServeOptions): Handler {
+  const serve = createServing(endpoint, options, problemResponse);
+  return (context) => serve(context.req, (event, caller) => endpoint.handle(context, event, caller));
+}
+
+/** Serves a request of the endpoint, whichever form the answer has. */
+type Serving<A> = (request: RequestHead, handle: (event: WideEvent, caller: Caller) => A | Promise<A>) => Promise<A>;
+
+/** @param refuse gives the answer that carries a problem */
+export function createServing<A extends { readonly status: number }>(
+  endpoint: Pick<Endpoint, 'route' | 'scope' | 'produces' | 'query'>,
+  options: ServeOptions,
+  refuse: (problem: HttpProblem) => A,
+): Serving<A> {
+  const { log, metrics, logShare, random, refusalLog, isOurHost, access } = options;
+  const { scope } = endpoint;
+  const { operationId, method } = endpoint.route;
+  const changes = method !== 'get' && method !== 'head';
+  // The log is no place for who was erased, and such a path names the user.
+  const isPathLogged = scope !== 'users:erase';
+  const facts = { operation: operationId };
+  const logging = { log };
+  // One child a status, and one a problem, spare the hash of the labels on every request.
+  const timers = new Map<number, { observe(seconds: number): void }>();
+  const timerFor = (status: number) => {
+    const known = timers.get(status);
+    if (known) return known;
+    const timer = metrics.httpRequests.labels({ method, route: operationId, status: String(status) });
+    timers.set(status, timer);
+    return timer;
+  };
+
+  const counts = new Map<ProblemCode, { inc(): void }>();
+  const countOf = ({ code, problem }: HttpProblem) => {
+    const known = counts.get(code);
+    if (known) return known;
+    const count = metrics.httpProblems.labels({ route: operationId, status: String(problem.status), code });
+    counts.set(code, count);
+    return count;
+  };
+
+  return async function serve(request, handle) {
+    const event = startWideEvent('request.served', facts, logging);
+    const startedAt = performance.now();
+    let answer: A;
+    try {
+      checkHost(request, isOurHost);
+      if (changes) checkOrigin(request);
+      const caller = access(request, scope, event);
+      checkRequest(request, endpoint);
+      answer = await handle(event, caller);
+      if (random() < logShare) {
+        event.add({ status: answer.status });
+        event.end();
+      }
+    } catch (error) {
+      const found = toProblem(error, pathOf(request));
+      answer = refuse(found);
+      const { status, field, instance } = found.problem;
+      countOf(found).inc();
+      if (refusalLog(found.code, event.fact('keyId'))) {
+        const why = status < 500 || isOneOfMany(found.code) ? { field } : { error: describeError(error) };
+        event.add({ ...(isPathLogged ? { path: instance } : {}), status, code: found.code, ...why });
+        event.end({ level: status === 500 ? 'error' : 'info' });
+      }
+    }
+    timerFor(answer.status).observe((performance.now() - startedAt) / 1000);
+    return answer;
+  };
+}
+
+/** A defect is logged with its stack; a refusal that the service declares, with its reason and what is behind it. */
+function describeError(error: unknown): unknown {
+  return isTandemError(error) || error instanceof RequestError ? serialiseRefusal(error) : error;
+}
+
+function checkRequest(req: RequestHead, endpoint: Pick<Endpoint, 'produces' | 'query'>): void {
+  if (!accepts(req.header('accept'), endpoint.produces)) {
+    throw new RequestError('not_acceptable', `This path answers with ${endpoint.produces}, which Accept excludes.`, {
+      field: 'Accept',
+      remedy: `accept ${endpoint.produces}`,
+    });
+  }
+  if (req.url.includes('%')) checkEncoding(req.url);
+  if (req.url.includes('?')) checkQuery(new URL(req.url).searchParams, endpoint.query ?? []);
+}
+
+/** The router keeps what it cannot decode as it is: `%ff` and `%25ff` would then name the same user. */
+function checkEncoding(url: string): void {
+  try {
+    decodeURIComponent(url);
+  } catch (cause) {
+    throw new RequestError('malformed_request', 'The path or query is not percent-encoded UTF-8.', {
+      remedy: 'encode each part with encodeURIComponent',
+      cause,
+    });
+  }
+}
+
+function checkQuery(given: URLSearchParams, known: readonly string[]): void {
+  for (const name of new Set(given.keys())) {
+    const allowed = known.length === 0 ? 'this path takes none' : `those known are ${known.join(', ')}`;
+    if (!known.includes(name)) {
+      throw new RequestError(
+        'malformed_request',
+        `The query parameter ${JSON.stringify(name.slice(0, 80))} is not known.`,
+        {
+          field: name.slice(0, 80),
+          remedy: `leave it out; ${allowed}`,
+        },
+      );
+    }
+    if (given.getAll(name).length > 1) {
+      throw new RequestError('malformed_request', `The query parameter ${name} is there more than once.`, {
+        field: name,
+        remedy: 'send it once',
+      });
+    }
+  }
+}
+
+/** Hono's requests have a whole URL; one that Hono does not see is a plain path. */
+function pathOf({ url }: RequestHead): string {
+  return url.startsWith('/') ? url : new URL(url).pathname;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkIfMatch, matchesETag, weakETag } from './etag.ts';
+import { checkIfMatch, matchesETag, weakETag } from './caching.ts';
 
 describe('weakETag', () => {
   it('is the same for the same parts, and another for any other', () => {

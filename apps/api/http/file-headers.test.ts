@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { digestIn } from './content-digest.ts';
-import { rangeIn } from './content-range.ts';
+import { digestIn, rangeIn } from './file-headers.ts';
 
 const sha256 = createHash('sha256').update('a model');
 const [hex, base64] = [sha256.copy().digest('hex'), sha256.copy().digest('base64')];

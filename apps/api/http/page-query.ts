@@ -21,7 +21,7 @@ export function pageQuery<B extends z.ZodType>(before: B) {
   });
 }
 
-export interface AskedPage {
+interface AskedPage {
   readonly limit: number;
   /** `next` of the page before. */
   readonly before?: string;

@@ -10,7 +10,7 @@ import { sqlState } from '@tandem/offline-store/sql/database';
 
 export type ProblemCode = ErrorCode | RequestErrorCode;
 
-export interface ProblemKind {
+interface ProblemKind {
   readonly status: number;
   readonly title: string;
   /** When it happens, for the documentation. */
@@ -109,7 +109,7 @@ export const PROBLEM_KINDS: Readonly<Record<ProblemCode, ProblemKind>> = Object.
 });
 
 /** A problem document. */
-export interface Problem {
+interface Problem {
   readonly type: string;
   readonly title: string;
   readonly status: number;

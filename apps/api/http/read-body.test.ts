@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { MAX_BODY_BYTES, readBody } from './read-body.ts';
+import { MAX_BODY_BYTES, readBody } from './body.ts';
 
 const post = (body: string | ReadableStream<Uint8Array> | null) =>
   new Request('http://x/', { method: 'POST', body, duplex: 'half' } as RequestInit);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { readFileBody } from './read-file.ts';
+import { readFileBody } from './file-headers.ts';
 
 const BOUNDS = { most: 100_000, remedy: 'send a smaller one' };
 const file = Buffer.alloc(90_000, 'a file that comes in pieces');

@@ -8,7 +8,7 @@ import type { ProblemCode } from './problem.ts';
 /** Whether this one is logged. @param keyId of the key that it was sent with, where that is known */
 export type RefusalLog = (code: ProblemCode, keyId: unknown) => boolean;
 
-export interface RefusalLogOptions {
+interface RefusalLogOptions {
   /** The share that is logged of those that are one of many, 0 to 1. */
   readonly logShare: number;
   readonly random: () => number;

@@ -3,8 +3,8 @@ import { createLog } from '@tandem/telemetry/log';
 import { createMetrics } from '@tandem/telemetry/metrics';
 import { expect, it } from 'vitest';
 import { openAccess, type RouteScope } from '../keys/access.ts';
+import { createServing } from './endpoint.ts';
 import { createRefusalLog } from './refusal-log.ts';
-import { createServing } from './serve-endpoint.ts';
 
 const endpointOf = (scope: RouteScope) =>
   ({

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { malformedAt } from './malformed-at.ts';
+import { malformedAt } from './read-json.ts';
 
 function isJson(text: string): boolean {
   try {

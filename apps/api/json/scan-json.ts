@@ -14,7 +14,7 @@ export interface JsonFault {
 type Fault = Omit<JsonFault, 'path'>;
 
 export const MAX_DEPTH = 32;
-export const MAX_KEYS = 5_000;
+const MAX_KEYS = 5_000;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;

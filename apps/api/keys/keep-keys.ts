@@ -6,7 +6,7 @@
 import type { KeyRing, KeySnapshot } from '@tandem/prediction/keys/key-ring';
 import type { Log } from '@tandem/telemetry/log';
 
-export interface KeyKeeperParts {
+interface KeyKeeperParts {
   readonly ring: KeyRing;
   /** Of the pepper that keys are checked under here. */
   readonly pepperId: string;
@@ -14,7 +14,7 @@ export interface KeyKeeperParts {
   read(knownVersion: string): Promise<KeySnapshot>;
   readonly log: Log;
   /** Milliseconds between two questions. */
-  readonly everyMs?: number;
+  readonly everyMs?: number | undefined;
 }
 
 export interface KeyKeeper {

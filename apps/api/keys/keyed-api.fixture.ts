@@ -24,7 +24,12 @@ export async function createKeyedApi(freshness: Partial<FreshnessPolicy> = {}): 
     },
   });
   const log = createLog({ level: 'debug', name: 'api', destination });
-  const api = await createTestApi(freshness, undefined, undefined, { keys: { pepper: PEPPER }, log, logShare: 1 });
+  const api = await createTestApi(freshness, undefined, undefined, {
+    keys: { pepper: PEPPER },
+    keysEveryMs: 50,
+    log,
+    logShare: 1,
+  });
   return {
     ...api,
     logged: () => lines,

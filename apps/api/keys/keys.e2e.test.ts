@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { isProblem } from '@tandem/client/client-errors';
 import { createClient } from '@tandem/client/create-client';
 import { findFreePort } from '@tandem/local-servers/ports';
+import { COMPILE_CACHE } from '@tandem/testing/compile-cache';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 
@@ -32,6 +33,7 @@ function start(file: string, args: readonly string[], env: Readonly<Record<strin
   const child = spawn(process.execPath, [file, ...args], {
     env: {
       PATH: process.env.PATH,
+      ...COMPILE_CACHE,
       DATABASE_URL: database.url,
       REDIS_URL: inject('redisUrl'),
       INFERENCE_PROCESSES: '1',

@@ -2,7 +2,7 @@
 import { revokeApiKey, rotateApiKey } from '@tandem/offline-store/api-keys';
 import { newKeyId, SCOPES, writeKey } from '@tandem/prediction/keys/api-key';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readOneDirectly } from '../routes/predictions/read-one-directly.ts';
+import { readOneDirectly } from '../routes/predictions/read-one.ts';
 import { startServer } from '../server.ts';
 import { bearer, createKeyedApi, type KeyedApi, PEPPER } from './keyed-api.fixture.ts';
 

@@ -1,19 +1,22 @@
 /** What this process keeps of answers, with what they were made of, and what showing and computing them again takes. */
 
+import { TandemError } from '@tandem/freshness/errors';
+import type { FeatureBatch } from '@tandem/freshness/features';
+import type { OutputTensors } from '@tandem/freshness/outputs';
 import type { ModelVersion } from '@tandem/freshness/predictor';
-import { createInputSource } from '@tandem/offline-store/explanations/explanation-inputs';
-import { createExplanationStore } from '@tandem/offline-store/explanations/kept-explanations';
+import { createInferencePool } from '@tandem/inference/live/pool';
+import { createExplanationStore, createInputSource } from '@tandem/offline-store/explanations/kept-explanations';
 import { createFeaturePool } from '@tandem/offline-store/features/feature-login';
 import { findProvenance } from '@tandem/offline-store/features/provenance';
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { createKeptAnswers, type KeptAnswers } from '@tandem/prediction/explanations/keep-explanations';
-import type { Log } from '@tandem/telemetry/log';
+import type { EventName, Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
-import { openReplayScorer, type ReplaySettings } from './replay.ts';
+import { createShadowScorer } from './shadow.ts';
 
-export interface KeptAnswersSettings {
+interface KeptAnswersSettings {
   readonly database: { readonly url: string; readonly featuresUrl?: string };
   readonly log: Pick<Log, 'warn'>;
   readonly metrics: Pick<Metrics, 'keptExplanations'>;
@@ -61,4 +64,69 @@ export function openExplanations(
     explanations: createExplanationStore(pool),
     replayScorer,
   };
+}
+
+// Inference for answers that are computed again: in a process of its own, nicer than those that serve, which is there
+// while somebody asks and no longer. So a model that nobody serves any more is loaded beside no other, and one that hangs
+// holds up no read. One replay at a time; a few may wait.
+
+export interface ReplayScorer {
+  /** Infers the one user of a batch. Rejects as a Scorer does, and with `overloaded` where too many wait. */
+  infer(version: ModelVersion, batch: FeatureBatch): Promise<OutputTensors>;
+  close(): Promise<void>;
+}
+
+interface ReplaySettings {
+  readonly inference: { readonly memoryMb: number };
+  readonly log: Log;
+}
+
+const MOST_WAITING = 8;
+/** CPU time of a run; loading the model has its own limit. */
+const RUN_MS = 5_000;
+const IDLE_MS = 60_000;
+
+function openReplayScorer({ inference, log }: ReplaySettings, registry: StoredRegistry): ReplayScorer {
+  const scorer = createShadowScorer((options) =>
+    createInferencePool({
+      loadArtifact: (hash) => registry.loadArtifact(hash),
+      // Nobody's answer depends on it, so nothing here is a warning.
+      log: (event, fields) => log.info(event as EventName, { ...fields, replay: true }),
+      memoryLimitMb: inference.memoryMb,
+      ...options,
+    }),
+  );
+  let last: Promise<unknown> = Promise.resolve();
+  let inside = 0;
+  let idle: NodeJS.Timeout | undefined;
+
+  async function infer(version: ModelVersion, batch: FeatureBatch): Promise<OutputTensors> {
+    await scorer.ready(version);
+    const { tensors } = await scorer.score({ version, batch, rows: [0], timeoutMs: RUN_MS, priority: 'batch' });
+    return tensors;
+  }
+
+  function leave(): void {
+    inside--;
+    if (inside === 0) idle = setTimeout(() => void scorer.rest(), IDLE_MS).unref();
+  }
+
+  return {
+    async infer(version, batch) {
+      if (inside > MOST_WAITING) throw busy();
+      inside++;
+      clearTimeout(idle);
+      const mine = last.then(() => infer(version, batch));
+      last = mine.catch(() => undefined);
+      return mine.finally(leave);
+    },
+    async close() {
+      clearTimeout(idle);
+      await scorer.rest();
+    },
+  };
+}
+
+function busy(): TandemError {
+  return new TandemError('overloaded', `Another ${MOST_WAITING} answers wait to be computed again.`, { retryAfter: 5 });
 }

@@ -14,7 +14,7 @@ import type { Log } from '@tandem/telemetry/log';
 
 type Pool = ReturnType<typeof createPool>;
 
-export interface NoticingLoss {
+interface NoticingLoss {
   /** Looks through a new connection. Where a loss is noticed, another history has begun when this resolves. */
   look(client: Parameters<typeof lookForMarks>[1]): Promise<void>;
   /** These predictions; `find` rejects `unavailable` until the connected Redis is known to hold nothing of a lost past. */

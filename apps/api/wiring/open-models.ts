@@ -3,19 +3,23 @@ import { createCompareBuild } from '@tandem/admission/compare-build';
 import { createPushVersion } from '@tandem/admission/push-version';
 import { createTrialQueue } from '@tandem/admission/trial-queue';
 import { createFeaturePool } from '@tandem/offline-store/features/feature-login';
-import { type ArchiveChange, archiveVersion } from '@tandem/offline-store/models/archive-version';
 import { type BucketOptions, createBucket } from '@tandem/offline-store/models/artifact-bucket';
 import {
   type ArtifactPart,
+  createArtifactStore,
   dropParts,
   joinParts,
   keepPart,
   receivedBytes,
-} from '@tandem/offline-store/models/artifact-parts';
-import { createArtifactStore } from '@tandem/offline-store/models/artifacts';
+} from '@tandem/offline-store/models/artifacts';
 import { listModelVersions, type VersionQuery } from '@tandem/offline-store/models/model-versions';
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';
-import { type LabelMove, moveLabel } from '@tandem/offline-store/models/version-labels';
+import {
+  type ArchiveChange,
+  archiveVersion,
+  type LabelMove,
+  moveLabel,
+} from '@tandem/offline-store/models/version-labels';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { type ArtifactDependencies, createFileRoom } from '../routes/artifacts/artifact-view.ts';
 import type { CompareBuildDependencies } from '../routes/models/compare-build.ts';
@@ -32,7 +36,7 @@ const POOL = Object.freeze({ max: 4, statementTimeoutMs: 30_000, lockTimeoutMs: 
 /** One trial or comparison at a time. */
 const FEATURES_POOL = Object.freeze({ ...POOL, max: 2 });
 
-export interface OpenedModels {
+interface OpenedModels {
   readonly dependencies: Omit<
     ArtifactDependencies & ModelDependencies & PushDependencies & CompareBuildDependencies,
     'registry'
@@ -40,7 +44,7 @@ export interface OpenedModels {
   close(): Promise<unknown>;
 }
 
-export interface ModelSettings {
+interface ModelSettings {
   readonly database: { readonly url: string; readonly featuresUrl?: string };
   readonly artifacts?: BucketOptions | null;
   /** Memory of the process that tries a model, beside those that serve. */

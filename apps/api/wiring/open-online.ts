@@ -8,7 +8,7 @@ import { createLibraryLog, type Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { observeOnline } from './observe-stores.ts';
 
-export interface OnlineSettings {
+interface OnlineSettings {
   /** `commandTimeoutMs`: how long a read waits for Redis; the connection's own limit where it is not said. */
   readonly redis: { readonly url: string; readonly commandTimeoutMs?: number };
   readonly log: Log;

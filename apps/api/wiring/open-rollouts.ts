@@ -1,9 +1,24 @@
 /** What the endpoints of rollouts ask: the store that moves them, looks at them, and the audit. */
 
+import { randomUUID } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
+import { createArmCountStore, createExposureStore } from '@tandem/offline-store/rollouts/exposures';
+import { awaitVersions, readinessOf } from '@tandem/offline-store/rollouts/processes';
 import { createRolloutChecks, listChecks } from '@tandem/offline-store/rollouts/rollout-checks';
 import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
 import { type AuditPage, listAudit } from '@tandem/offline-store/sql/audit';
 import type { createPool } from '@tandem/offline-store/sql/database';
+import {
+  createServedReads,
+  type ServedReads,
+  type ServedReadsDependencies,
+} from '@tandem/prediction/rollouts/count-served-reads';
+import { mayServe } from '@tandem/prediction/rollouts/processes';
+import { rollbackTarget } from '@tandem/prediction/runs/rollback-target';
+import type { GenerationStore } from '@tandem/prediction/runs/run-store';
+import type { Log } from '@tandem/telemetry/log';
+import type { Metrics } from '@tandem/telemetry/metrics';
+import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 
 export function openRollouts(pool: ReturnType<typeof createPool>) {
   return {
@@ -12,4 +27,62 @@ export function openRollouts(pool: ReturnType<typeof createPool>) {
     listChecks: (rolloutId: string, limit: number) => listChecks(pool, rolloutId, limit),
     listAudit: (page: AuditPage) => listAudit(pool, page),
   };
+}
+
+// A rollback to another model version lets every process load that version first, within a time: what is stored is served at
+// once, but whoever has to be inferred live would else wait for the load. It does not wait for longer: whoever rolls back
+// has a reason.
+
+type Database = Parameters<typeof readinessOf>[0];
+
+const WITHIN_MS = 5_000;
+const ASK_EVERY_MS = 200;
+/** Processes hold it for so long, also where the rollback is refused then. */
+const HELD_MS = 60_000;
+
+export function withReadyRollback(generations: GenerationStore, db: Database): GenerationStore {
+  return {
+    ...generations,
+    async rollBack(request) {
+      const all = await generations.list(request.predictor);
+      const from = all.find(({ inForce }) => inForce) ?? null;
+      const target = rollbackTarget(all, from, request);
+      if (target.modelVersionId !== from?.modelVersionId) await makeReady(db, target.modelVersionId);
+      return generations.rollBack({ ...request, to: target.number });
+    },
+  };
+}
+
+async function makeReady(db: Database, modelVersionId: string): Promise<void> {
+  await awaitVersions(db, [modelVersionId], HELD_MS);
+  const until = performance.now() + WITHIN_MS;
+  while (!mayServe(await readinessOf(db, [modelVersionId])).ok && performance.now() < until) {
+    await setTimeout(ASK_EVERY_MS);
+  }
+}
+
+// What is served during rollouts, counted and written down by this process.
+
+interface ServedReadsParts {
+  readonly pool: Parameters<typeof createArmCountStore>[0];
+  readonly metrics: Pick<Metrics, 'servedFlushes'>;
+  readonly log: Pick<Log, 'warn'>;
+  readonly assignments: ServedReadsDependencies['assignments'];
+  /** Milliseconds between two times that it is written down. */
+  readonly flushMs?: number;
+}
+
+export function openServedReads({ pool, metrics, log, assignments, flushMs }: ServedReadsParts): ServedReads {
+  return createServedReads({
+    counts: createArmCountStore(pool),
+    exposures: createExposureStore(pool),
+    assignments,
+    newId: randomUUID,
+    now: () => performance.now(),
+    ...(flushMs === undefined ? {} : { flushMs }),
+    onFlush(outcome, error) {
+      metrics.servedFlushes.inc({ outcome });
+      if (outcome === 'failed') log.warn('served_reads.not_kept', { error: serialiseRefusal(error) });
+    },
+  });
 }

@@ -11,7 +11,7 @@ import { observeEvents } from './observe-stores.ts';
 /** Nobody waits longer for an acknowledgement: what is repeated with its id costs nothing. */
 const LIMIT = Object.freeze({ withinMs: 3_000 });
 
-export interface WritingParts {
+interface WritingParts {
   readonly pool: Parameters<typeof createEventStore>[0];
   readonly hints: HintStore;
   keyType(): Promise<KeyType | null>;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createInferenceCheck } from './readiness-parts.ts';
+import { createInferenceCheck } from './readiness.ts';
 
 /** Children as the pool tells of them, what is held by them, and how often one was asked something. */
 function createChildren(idle: number) {

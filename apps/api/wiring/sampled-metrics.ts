@@ -3,7 +3,7 @@ import type { InferencePool } from '@tandem/inference/live/pool';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { type ConnectionPool, sampleConnections, sampleInference } from '@tandem/telemetry/sampled-stats';
 
-export interface SampledParts {
+interface SampledParts {
   readonly scorer: Pick<InferencePool, 'stats'>;
   /** Of all else but certificates, which have connections of their own. */
   readonly pool: ConnectionPool;

@@ -5,7 +5,7 @@ import type { Predictor } from '@tandem/freshness/predictor';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { silentLog } from '@tandem/telemetry/log';
 import { createMetrics } from '@tandem/telemetry/metrics';
-import { openServedReads } from './served-reads.ts';
+import { openServedReads } from './open-rollouts.ts';
 
 const [url = '', rolloutId = ''] = process.argv.slice(2);
 const pool = createPool({ url, max: 2, applicationName: 'served-reads-test' });

@@ -2,7 +2,7 @@ import type { FeatureBatch } from '@tandem/freshness/features';
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import type { CertifiedFeatures, FeatureSource } from '@tandem/prediction/scoring/feature-source';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { createWarmUpReads, WARM_CONNECTIONS } from './warm-up-reads.ts';
+import { createWarmUpReads, WARM_CONNECTIONS } from './keep-loaded.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());

@@ -1,6 +1,7 @@
 /** Adopts a config: from then on API and worker serve what it says. */
 import { relative } from 'node:path';
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
+import type { SampleLimits } from '@tandem/admission/sample-users';
 import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
 import { type AdoptionOutcome, adopt, findUnchanged } from '@tandem/offline-store/adopt';
 import {
@@ -48,6 +49,8 @@ export interface AdoptionOptions {
   /** The command, for the remedy of a refusal. */
   readonly command: 'tandem adopt' | 'tandem up';
   readonly step?: TellStep;
+  /** How long a query may take for the users that models are tried with. */
+  readonly sampling?: SampleLimits;
   /** Receives lines for warnings, for ignored errors and for what will not be served any more, before the adoption. */
   readonly say: (line: string) => void;
   /** The folder that files are named from. */
@@ -60,9 +63,9 @@ export async function adoptConfig(
   path: string,
   options: AdoptionOptions,
 ): Promise<AdoptedConfig> {
-  const { memoryLimitMb, say, cwd, step = tellNothing } = options;
+  const { memoryLimitMb, say, cwd, step = tellNothing, sampling } = options;
   const { pool, features } = databases;
-  const { file, predictors } = await readConfig(features, path, memoryLimitMb, step);
+  const { file, predictors } = await readConfig(features, path, memoryLimitMb, step, sampling);
   const from = relative(cwd, file) || file;
   const findings = await judgeChanged(databases, predictors, { memoryLimitMb, step });
   const [warnings, ignored] = [withLevel('warning', findings), withLevel('error', findings)];

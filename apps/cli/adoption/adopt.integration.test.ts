@@ -1,33 +1,47 @@
 /** What `adopt` refuses, and what it says of the first run of what it adopts. */
+import { join } from 'node:path';
 import { linearModel } from '@tandem/testing/onnx-models';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { createPlace, type Place } from '../init/strangers-table.fixture.ts';
+import { withDatabases } from '../servers/databases.ts';
+import { type AdoptedConfig, adoptConfig, renderAdoption } from './adopt-config.ts';
 
 // Each command starts processes that import the config and try the model.
 vi.setConfig({ testTimeout: 300_000 });
 
 let place: Place;
+/** What `init` writes of the table. */
+let written: string;
+beforeAll(async () => {
+  place = await createCustomers();
+  expect((await place.tandem(INIT)).code).toBe(0);
+  written = await place.read('tandem.config.ts');
+  await place.remove();
+});
 beforeEach(async () => {
-  place = await createPlace();
-  await place.write('m.onnx', linearModel({ weights: [1] }));
+  place = await createCustomers();
 });
 afterEach(() => place.remove());
 
 const INIT = 'init --model m.onnx --table customers --key customer_id --predictor churn';
 
-/** A table of three users, in which user 3 has two rows or one. */
-async function customers({ twice = false, nightly = true } = {}): Promise<void> {
-  await place.sql(`create table customers (customer_id integer primary key, age real);
+async function createCustomers(): Promise<Place> {
+  const created = await createPlace();
+  await created.write('m.onnx', linearModel({ weights: [1] }));
+  await created.sql(`create table customers (customer_id integer primary key, age real);
     insert into customers values (1, 1), (2, 2), (3, 3)`);
-  expect((await place.tandem(INIT)).code).toBe(0);
+  return created;
+}
+
+/** The config of a table of three users, in which user 3 has two rows or one. */
+async function customers({ twice = false, nightly = true } = {}): Promise<void> {
   if (twice) {
     await place.sql(`alter table customers drop constraint customers_pkey; create index on customers (customer_id);
       insert into customers values (3, 4); analyze customers`);
   }
-  const config = await place.read('tandem.config.ts');
-  expect(config).toMatch(/schedule: '[^']+'/);
+  expect(written).toMatch(/schedule: '[^']+'/);
   const batch = nightly ? "schedule: '0 2 * * *'" : '';
-  await place.write('tandem.config.ts', config.replace(/schedule: '[^']+',?/, batch === '' ? '' : `${batch},`));
+  await place.write('tandem.config.ts', written.replace(/schedule: '[^']+',?/, batch === '' ? '' : `${batch},`));
 }
 
 interface Adopted {
@@ -81,17 +95,34 @@ test('it prints the warnings of `check` before it adopts, each with its remedy',
 test('a query that gives no user in time is refused, also where reads are never live; --force remains', async () => {
   await customers();
   await place.sql(`create function slow(real) returns real language plpgsql stable as
-    'begin perform pg_sleep(6); return $1; end'`);
+    'begin perform pg_sleep(0.3); return $1; end'`);
   const config = await place.read('tandem.config.ts');
   const slow = config.replace(/ age\n/, ' slow(age) as age\n').replace(/liveTimeout: '[^']+'/, 'live: false');
   await place.write('tandem.config.ts', slow);
-  const refused = await place.tandem('adopt');
-  expect(refused).toMatchObject({ code: 1, out: '' });
-  expect(refused.err).toMatch(
+  await expect(adoptWithin({ featuresMs: 200, force: false })).rejects.toThrow(
     /error +churn parity .*with no real user, since the features of 3 users were not read in time\n +→ make/,
   );
-  expect((await place.tandem('adopt --force')).out).toContain('churn: model version 1, adopted');
+  const forced = await adoptWithin({ featuresMs: 200, force: true });
+  expect(renderAdoption(forced, place.folder)).toEqual([
+    expect.stringContaining('churn: model version 1, adopted'),
+    expect.stringContaining('public.customers: watched for churn'),
+  ]);
 });
+
+/** As the command, which waits 5 s for the features. */
+function adoptWithin({ featuresMs, force }: { featuresMs: number; force: boolean }): Promise<AdoptedConfig> {
+  const urls = { url: place.databaseUrl, featuresUrl: place.databaseUrl };
+  return withDatabases(urls, { applicationName: 'adopt-test' }, (databases) =>
+    adoptConfig(databases, join(place.folder, 'tandem.config.ts'), {
+      memoryLimitMb: 512,
+      force,
+      command: 'tandem adopt',
+      sampling: { featuresMs },
+      say: () => undefined,
+      cwd: place.folder,
+    }),
+  );
+}
 
 test('without a stored prediction it names the next slot of the schedule, and how to start a run now', async () => {
   await customers();

@@ -3,9 +3,8 @@ import type { Pool } from '@tandem/admission/sample-users';
 import { latestSlot, nextSlot } from '@tandem/config/predictor/schedule';
 import { isTandemError } from '@tandem/freshness/errors';
 import { STABLE } from '@tandem/freshness/rollout';
-import { type AwaitedRun, findAwaitedRuns } from '@tandem/offline-store/runs/first-runs';
 import { createRunStore } from '@tandem/offline-store/runs/run-store';
-import { createScheduleStore } from '@tandem/offline-store/runs/schedules';
+import { type AwaitedRun, createScheduleStore, findAwaitedRuns } from '@tandem/offline-store/runs/schedules';
 
 /** A predictor without stored predictions, and the run that brings them. */
 export interface FirstRun {

@@ -2,7 +2,7 @@
 
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { featureNames } from '@tandem/inference/model-file/model-facts';
-import { describeTensor } from '@tandem/prediction/models/model-signature';
+import { describeTensor } from '@tandem/prediction/models/verification';
 import { bareName } from '../init/names.ts';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import { count } from '../output/quantities.ts';

@@ -12,7 +12,7 @@ export function historyRotateCommand(cli: Cli): Command {
   }).action(async (options: CommonOptions) => {
     const url = findDatabaseUrl(cli);
     const { createPool } = await import('@tandem/offline-store/sql/database');
-    const { rotateHistory } = await import('@tandem/offline-store/sql/history');
+    const { rotateHistory } = await import('@tandem/offline-store/sql/history-marks');
     const pool = createPool({ url, max: 1, applicationName: 'tandem-history' });
     try {
       const change = await rotateHistory(pool, 'cli');

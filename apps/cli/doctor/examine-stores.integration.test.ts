@@ -24,12 +24,13 @@ async function runSql(url: string, text: string): Promise<void> {
   await pool.query(text).finally(() => pool.end());
 }
 
-async function setAcl(url: string, ...args: string[]): Promise<void> {
-  const connection = createOnlineConnection({ url, log: () => {} });
+async function askAcl(url: string, ...args: string[]): Promise<unknown> {
+  const connection = createOnlineConnection({ url, commandTimeoutMs: 5_000, log: () => {} });
   await connection.whenReady(5_000);
   const [reply] = await connection.send([command('acl', args)]);
   connection.close();
   if (reply instanceof Error) throw reply;
+  return reply;
 }
 
 function asUser(url: string): string {
@@ -103,7 +104,7 @@ test('settings of the role are judged, and those that Tandem makes for itself ar
 test('a Redis user without rights is told which are missing, and its keys are left alone', async () => {
   const url = inject('redisUrl');
   expect(worth(await examineRedis(url, url))).toEqual([]);
-  await setAcl(url, 'setuser', name, 'on', '>secret', '~*', '+@all', '-eval', '-hset');
+  await askAcl(url, 'setuser', name, 'on', '>secret', '~*', '+@all', '-eval', '-hset');
   try {
     expect(worth(await examineRedis(asUser(url), asUser(url)))).toEqual([
       {
@@ -114,6 +115,21 @@ test('a Redis user without rights is told which are missing, and its keys are le
       },
     ]);
   } finally {
-    await setAcl(url, 'deluser', name);
+    await askAcl(url, 'deluser', name);
   }
+});
+
+test('a login that Redis refuses is told after one attempt', async () => {
+  const url = inject('redisUrl');
+  const user = `${name}_gone`;
+  const refused = new URL(url);
+  refused.username = user;
+  refused.password = 'secret';
+  expect(await examineRedis(refused.href, refused.href)).toMatchObject([
+    { subject: 'redis', level: 'error', text: expect.stringContaining('refuses the user or the password (WRONGPASS)') },
+  ]);
+  const log = ((await askAcl(url, 'log')) as unknown[][]).map((entry) => entry.map(String));
+  const entries = log.filter((entry) => entry.includes(user));
+  // Redis counts the same refusal in one entry.
+  expect(entries.map((entry) => entry[entry.indexOf('count') + 1])).toEqual(['1']);
 });

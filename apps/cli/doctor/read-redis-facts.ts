@@ -2,23 +2,28 @@
 import { randomUUID } from 'node:crypto';
 import { createOnlineConnection, type OnlineConnection } from '@tandem/online-store/connection';
 import { command, isRefusal } from '@tandem/online-store/pipelined-commands';
+import { explainStoreRefusal } from '../servers/store-refusals.ts';
 import type { RedisFacts } from './judge-redis.ts';
 
 const CONNECT_WITHIN_MS = 3_000;
 
-/** Rejects where the server does not answer. */
+/** Rejects where the server does not answer; at once where it refuses the login, which no further attempt changes. */
 export async function readRedisFacts(url: string, holdsQueue: boolean): Promise<RedisFacts> {
   let lastError = '';
+  const { promise: refused, reject: refuse } = Promise.withResolvers<never>();
   const connection = createOnlineConnection({
     url,
     commandTimeoutMs: CONNECT_WITHIN_MS,
     connectTimeoutMs: CONNECT_WITHIN_MS,
     log: (event, fields) => {
-      if (event === 'online_store.lost') lastError = String(fields.error);
+      if (event !== 'online_store.lost') return;
+      lastError = String(fields.error);
+      const error = new Error(lastError);
+      if (explainStoreRefusal(error)) refuse(error);
     },
   });
   try {
-    await connection.whenReady(CONNECT_WITHIN_MS);
+    await Promise.race([connection.whenReady(CONNECT_WITHIN_MS), refused]);
     const [info] = await connection.send([command('info', [])]);
     const limits = await readLimits(connection);
     return {

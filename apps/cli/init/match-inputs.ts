@@ -4,8 +4,8 @@
  */
 
 import type { TensorType } from '@tandem/freshness/predictor';
-import { describeTensor } from '@tandem/prediction/models/model-signature';
 import { valuesPerUser } from '@tandem/prediction/models/output-fit';
+import { describeTensor } from '@tandem/prediction/models/verification';
 import { type Choice, chooseNumbers, chooseTexts, type LeftOut } from './choose-columns.ts';
 import { expressionFor } from './column-expression.ts';
 import { bareName, featureName, findByName, suggestion } from './names.ts';

@@ -1,6 +1,6 @@
 /** What `init` tells of what it wrote: what was matched, what was not, and what to do next. */
 import { relative } from 'node:path';
-import { describeTensor } from '@tandem/prediction/models/model-signature';
+import { describeTensor } from '@tandem/prediction/models/verification';
 import { withdrawalText } from '../adoption/served-predictors.ts';
 import type { Cli } from '../cli.ts';
 import { count } from '../output/quantities.ts';

@@ -1,5 +1,5 @@
 /** TypeScript as the formatter leaves it: single quotes, 120 columns, keys quoted only where they must be. */
-import { keyText, quote } from '@tandem/prediction/models/source-text';
+import { keyText, quote } from '@tandem/prediction/models/input-fit';
 
 const WIDTH = 120;
 

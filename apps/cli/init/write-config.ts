@@ -1,6 +1,7 @@
 /** The config that a person would have written for this table and this model, with what is left for a person to decide. */
+
 import { aliasSql } from '@tandem/config/adoption/model-inputs';
-import { keyText, quote } from '@tandem/prediction/models/source-text';
+import { keyText, quote } from '@tandem/prediction/models/input-fit';
 import { count } from '../output/quantities.ts';
 import type { InputMatch, MatchedFeature } from './match-inputs.ts';
 import type { MatchedOutput } from './match-outputs.ts';

@@ -7,6 +7,7 @@ import { pepperId } from '@tandem/prediction/keys/api-key';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type Ended, runCli } from '../cli.fixture.ts';
+import { type Ran, run } from '../program.fixture.ts';
 
 let folder: string;
 let database: TestDatabase;
@@ -22,10 +23,19 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const key = (...args: string[]): Promise<Ended> => runCli(['key', ...args], { cwd: folder, env });
+const key = (...args: string[]): Promise<Ran> => run(['key', ...args], { cwd: folder, env });
+const spawned = (...args: string[]): Promise<Ended> => runCli(['key', ...args], { cwd: folder, env });
 
 test('a key is shown once, listed without its secret, rotated, and revoked', async () => {
-  const made = await key('create', '--name', 'the shop', '--scopes', 'predictions:read,events:write', '--rate', '90/m');
+  const made = await spawned(
+    'create',
+    '--name',
+    'the shop',
+    '--scopes',
+    'predictions:read,events:write',
+    '--rate',
+    '90/m',
+  );
   expect(made).toMatchObject({ code: 0, err: '' });
   const [text = '', ...rest] = made.out.split('\n');
   expect(text).toMatch(/^tandem_live_[0-9a-f]{16}_[0-9a-f]{64}_[0-9a-f]{8}$/);
@@ -40,7 +50,7 @@ test('a key is shown once, listed without its secret, rotated, and revoked', asy
 
   const rotated = await key('rotate', id, '--grace', '1h');
   expect(rotated.out).toMatch(/The secret before is accepted until 2/);
-  const again = await key('rotate', id);
+  const again = await spawned('rotate', id);
   expect(again).toMatchObject({ code: 1, out: '' });
   expect(again.err).toMatch(
     /was rotated: its secret before is accepted until .*\n {2}wait until then, or add --drop-previous/,
@@ -65,7 +75,7 @@ test.each([
 
 test('without a pepper no key is made', async () => {
   const place = { cwd: folder, env: { DATABASE_URL: database.url } };
-  const ended = await runCli(['key', 'create', '--name', 'x', '--scopes', 'all'], place);
+  const ended = await run(['key', 'create', '--name', 'x', '--scopes', 'all'], place);
   expect(ended).toMatchObject({ code: 1, out: '' });
   expect(ended.err).toMatch(/^tandem: no pepper is known here.*\n {2}set API_KEY_PEPPER, or API_KEY_PEPPER_FILE/);
 });
@@ -83,8 +93,8 @@ describe('in the folder of a `tandem up`', () => {
   afterAll(() => remove());
 
   const create = (env: Record<string, string>) =>
-    runCli(['key', 'create', '--name', 'x', '--scopes', 'all'], { cwd: place, env });
-  const rotate = (env: Record<string, string>) => runCli(['key', 'rotate', '0'.repeat(16)], { cwd: place, env });
+    run(['key', 'create', '--name', 'x', '--scopes', 'all'], { cwd: place, env });
+  const rotate = (env: Record<string, string>) => run(['key', 'rotate', '0'.repeat(16)], { cwd: place, env });
 
   test.each([
     [
@@ -106,10 +116,10 @@ describe('in the folder of a `tandem up`', () => {
   });
 
   test('doctor names the keys of another pepper than the one that is known', async () => {
-    const listed = await runCli(['key', 'list', '--json'], { cwd: place, env: {} });
+    const listed = await run(['key', 'list', '--json'], { cwd: place, env: {} });
     const [made] = JSON.parse(listed.out).keys;
     const keysOf = async (pepper: string) => {
-      const ended = await runCli(['doctor', '--json'], { cwd: place, env: { API_KEY_PEPPER: pepper } });
+      const ended = await run(['doctor', '--json'], { cwd: place, env: { API_KEY_PEPPER: pepper } });
       return JSON.parse(ended.out).findings.filter(({ subject }: { subject: string }) => subject === 'keys');
     };
     expect(await keysOf(PEPPER_OF_UP)).toEqual([]);

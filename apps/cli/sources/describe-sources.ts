@@ -2,7 +2,7 @@
 import type { Pool } from '@tandem/admission/sample-users';
 import { isTandemError } from '@tandem/freshness/errors';
 import { describeQuery } from '@tandem/offline-store/features/feature-check';
-import { findQueryTables, type QueryTable } from '@tandem/offline-store/sources/query-tables';
+import { findQueryTables, type QueryTable } from '@tandem/offline-store/sources/watchable-table';
 import type { DeclaredWatch, WatchedSource } from '@tandem/offline-store/sources/watched-sources';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 import { shellWord } from '../output/shell-word.ts';

@@ -1,7 +1,7 @@
 /** `tandem watch <table>` against a database. */
-import { findQueryTables } from '@tandem/offline-store/sources/query-tables';
+
 import { type Watched, watchSource } from '@tandem/offline-store/sources/watch-source';
-import { findTable } from '@tandem/offline-store/sources/watchable-table';
+import { findQueryTables, findTable } from '@tandem/offline-store/sources/watchable-table';
 import { CommandFailure, EXIT_USAGE } from '../failure.ts';
 import type { Databases } from '../servers/databases.ts';
 import { findServedQueries } from './served-queries.ts';

@@ -1,4 +1,4 @@
-/** From nothing to answering and back, with servers of its own; and again after a kill. */
+/** From nothing to answering and back, with servers of its own; and again after a kill. One folder: each test goes on with it. */
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,16 +6,20 @@ import { join } from 'node:path';
 import { createClient } from '@tandem/client/create-client';
 import { findFreePort } from '@tandem/local-servers/ports';
 import { readProcess, waitUntil } from '@tandem/local-servers/process-identity';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type CliProcess, MAIN, startCli } from '../cli.fixture.ts';
 
 let folder: string;
 let port: number;
 let processes: CliProcess[];
 
-beforeEach(async () => {
+beforeAll(async () => {
   // A space in the path, and no way in for others.
   folder = await mkdtemp(join(tmpdir(), 'tandem up-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+beforeEach(async () => {
   port = await findFreePort();
   processes = [];
 });
@@ -23,7 +27,6 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const one of processes) one.kill('SIGTERM');
   await Promise.all(processes.map(({ ended }) => ended));
-  await rm(folder, { recursive: true, force: true });
 });
 
 function up(...args: string[]): CliProcess {
@@ -46,35 +49,7 @@ async function serverPids(): Promise<number[]> {
 
 const running = (pids: readonly number[]) => pids.filter((pid) => readProcess(pid) !== undefined);
 
-test('an empty folder answers; a kill -9 leaves nothing that the next start does not take over; SIGTERM ends all', async () => {
-  const client = createClient({ url: `http://127.0.0.1:${port}` });
-  const first = up('--example');
-  await first.waitFor(/Ctrl-C stops everything/);
-  expect((await client.predict('repurchase', '42')).answer).toMatchObject({ source: 'batch', generation: '1' });
-  await client.sendEvents([{ subject: '42', type: 'order.placed' }]);
-
-  const left = [...(await pidsOf('api', 'worker')), ...(await serverPids())];
-  first.kill('SIGKILL');
-  await first.ended;
-  expect(running(left)).toEqual(left);
-  // They serve on; an answer in between may be honestly stale, where the machine is too busy for a live one in time.
-  const served = async () => (await client.predict('repurchase', '42')).answer;
-  await expect.poll(served).toMatchObject({ source: 'live', contextVersion: 1 });
-
-  const second = up('--example');
-  await second.waitFor(/Ctrl-C stops everything/);
-  expect(running(left)).toEqual([]);
-  // What was acknowledged is still known, and what was computed still there.
-  expect((await client.predict('repurchase', '42')).answer.contextVersion).toBe(1);
-  expect((await client.predict('repurchase', '43')).answer).toMatchObject({ source: 'batch', generation: '1' });
-
-  const mine = [...(await pidsOf('api', 'worker')), ...(await serverPids())];
-  second.kill('SIGTERM');
-  expect((await second.ended).code).toBe(0);
-  expect(running(mine)).toEqual([]);
-});
-
-test('where the API asks for keys, the printed lines make one and send it', async () => {
+test('an empty folder answers, where the API asks for keys: the printed lines make one and send it', async () => {
   const env = { API_KEYS: 'required', API_KEY_PEPPER: 'p'.repeat(40) };
   const started = startCli(['up', '--example', '--port', String(port)], { cwd: folder, env });
   processes.push(started);
@@ -90,7 +65,37 @@ test('where the API asks for keys, the printed lines make one and send it', asyn
   if (!read || !event) throw new Error('no lines were printed');
   // Every process knows a new key within 5 s.
   await expect.poll(() => send(read)).toBe(200);
+  const { url, ...request } = read;
+  expect(await (await fetch(url, request)).json()).toMatchObject({ source: 'batch', generation: '1' });
   expect(await send(event)).toBe(202);
+});
+
+test('a kill -9 leaves nothing that the next start does not take over; SIGTERM ends all', async () => {
+  const client = createClient({ url: `http://127.0.0.1:${port}` });
+  const first = up('--example');
+  await first.waitFor(/Ctrl-C stops everything/);
+  expect((await client.predict('repurchase', '44')).answer).toMatchObject({ source: 'batch', generation: '1' });
+  await client.sendEvents([{ subject: '44', type: 'order.placed' }]);
+
+  const left = [...(await pidsOf('api', 'worker')), ...(await serverPids())];
+  first.kill('SIGKILL');
+  await first.ended;
+  expect(running(left)).toEqual(left);
+  // They serve on; an answer in between may be honestly stale, where the machine is too busy for a live one in time.
+  const served = async () => (await client.predict('repurchase', '44')).answer;
+  await expect.poll(served).toMatchObject({ source: 'live', contextVersion: 1 });
+
+  const second = up('--example');
+  await second.waitFor(/Ctrl-C stops everything/);
+  expect(running(left)).toEqual([]);
+  // What was acknowledged is still known, and what was computed still there.
+  expect((await client.predict('repurchase', '44')).answer.contextVersion).toBe(1);
+  expect((await client.predict('repurchase', '43')).answer).toMatchObject({ source: 'batch', generation: '1' });
+
+  const mine = [...(await pidsOf('api', 'worker')), ...(await serverPids())];
+  second.kill('SIGTERM');
+  expect((await second.ended).code).toBe(0);
+  expect(running(mine)).toEqual([]);
 });
 
 test('a second signal ends at once what does not end in good order', async () => {

@@ -1,9 +1,9 @@
 /** Job `load-generation`: fills Redis with a generation that it lost, or never had. */
-import { type LoadGenerationDependencies, loadGeneration } from '@tandem/prediction/runs/load-generation';
+import { type LoadGenerationDependencies, loadGeneration } from '@tandem/prediction/runs/generation-loader';
 import type { Handler } from '@tandem/queue/run-worker';
 import type { CheckFit } from './check-fit.ts';
 
-export interface LoadGenerationProcessorDependencies extends LoadGenerationDependencies {
+interface LoadGenerationProcessorDependencies extends LoadGenerationDependencies {
   readonly checkFit: CheckFit;
 }
 

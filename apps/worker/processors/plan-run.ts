@@ -4,7 +4,7 @@ import type { RunStore } from '@tandem/prediction/runs/run-store';
 import type { Handler } from '@tandem/queue/run-worker';
 import { type StepTelling, tellStep } from './tell-step.ts';
 
-export interface PlanRunProcessorDependencies extends PlanRunDependencies, StepTelling {
+interface PlanRunProcessorDependencies extends PlanRunDependencies, StepTelling {
   readonly runs: PlanRunDependencies['runs'] & Pick<RunStore, 'find'>;
 }
 

@@ -7,7 +7,7 @@ import type { CheckFit } from './check-fit.ts';
 import { type ComparisonTelling, tellCompared } from './tell-compared.ts';
 import { type StepTelling, tellStep } from './tell-step.ts';
 
-export interface PublishRunProcessorDependencies extends PublishRunDependencies, StepTelling, ComparisonTelling {
+interface PublishRunProcessorDependencies extends PublishRunDependencies, StepTelling, ComparisonTelling {
   readonly runs: PublishRunDependencies['runs'] & Pick<RunStore, 'find'>;
   readonly checkFit: CheckFit;
   readonly metrics: StepTelling['metrics'] & ComparisonTelling['metrics'];

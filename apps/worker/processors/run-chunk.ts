@@ -9,7 +9,7 @@ import { type RunTelling, tellRunEnded } from './tell-run-ended.ts';
 
 type ChunkMetrics = Pick<Metrics, 'chunks' | 'chunksAbandoned' | 'chunkTakeovers' | 'chunkDuration' | 'usersScored'>;
 
-export interface RunChunkProcessorDependencies extends RunTelling {
+interface RunChunkProcessorDependencies extends RunTelling {
   readonly runChunk: RunChunk;
   readonly runs: Pick<RunStore, 'find'>;
   readonly metrics: RunTelling['metrics'] & ChunkMetrics;

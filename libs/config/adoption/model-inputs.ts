@@ -1,8 +1,7 @@
 /** Decides which feature columns fill which input tensor of a model, and refuses what does not fit. */
 import type { FeatureColumn, ModelInput, TensorType } from '@tandem/freshness/predictor';
-import { inputMisfits } from '@tandem/prediction/models/input-fit';
-import { type DescribedTensor, describeTensor } from '@tandem/prediction/models/model-signature';
-import { keyText } from '@tandem/prediction/models/source-text';
+import { inputMisfits, keyText } from '@tandem/prediction/models/input-fit';
+import { type DescribedTensor, describeTensor } from '@tandem/prediction/models/verification';
 import { pathText } from '../predictor/check-form.ts';
 import { nearestName, type SettingProblem } from '../predictor/config-problem.ts';
 import type { ResolvedInput, ResolvedPredictor } from '../predictor/resolve-predictor.ts';

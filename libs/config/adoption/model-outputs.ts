@@ -1,9 +1,9 @@
 /** Decides which values of a model's output tensors become the fields of a prediction, and refuses what does not fit. */
 
 import type { OutputField } from '@tandem/freshness/predictor';
-import { type DescribedTensor, describeTensor } from '@tandem/prediction/models/model-signature';
+import { keyText, quote } from '@tandem/prediction/models/input-fit';
 import { outputMisfits, sameType, valuesPerUser } from '@tandem/prediction/models/output-fit';
-import { keyText, quote } from '@tandem/prediction/models/source-text';
+import { type DescribedTensor, describeTensor } from '@tandem/prediction/models/verification';
 import { pathText } from '../predictor/check-form.ts';
 import { nearestName, type SettingProblem } from '../predictor/config-problem.ts';
 import type { ResolvedOutput, ResolvedPredictor } from '../predictor/resolve-predictor.ts';

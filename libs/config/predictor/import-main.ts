@@ -3,7 +3,7 @@
  * Node runs TypeScript by itself; what is added here is that a config far from this installation still finds
  * `@tandem/config/define-config`, and that whatever goes wrong says where. Sends one Imported, by 'advanced' IPC.
  */
-import { registerHooks } from 'node:module';
+import { flushCompileCache, registerHooks } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { ConfigProblem } from './config-problem.ts';
 
@@ -19,6 +19,8 @@ process.once('beforeExit', () => process.exit(EXIT_UNSETTLED));
 void importFile(file).then(report);
 
 function report(imported: Imported): void {
+  // It is ended by SIGKILL, which would leave the cache unwritten.
+  flushCompileCache();
   // It stays until it is ended, so that its end is never seen before its message.
   process.channel?.ref();
   try {

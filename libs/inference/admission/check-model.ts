@@ -70,7 +70,8 @@ export function measureModel(bytes: Uint8Array, limits: CheckLimits = {}): Promi
   return withModel(bytes, null, all, (process, signature) => measureOutputs(process, SESSION, signature, all.runLimit));
 }
 
-interface CheckOptions extends CheckLimits {
+/** Whom a model is tried with. */
+export interface TrialUsers {
   /** Real users' features to try, the first `SAMPLE_USERS` of them (trial-users.ts); made-up users are tried besides. */
   readonly sample?: FeatureBatch;
   /** Further real users, in one order, whose features were read as a live read and as a run do it. */
@@ -78,6 +79,8 @@ interface CheckOptions extends CheckLimits {
   /** Fields of which the config says neither index nor width, so that the model must give one value a user there. */
   readonly unplaced?: readonly string[];
 }
+
+export interface CheckOptions extends CheckLimits, TrialUsers {}
 
 /** What is known of a model that may serve. */
 export interface CheckedModel extends Verification {
@@ -100,20 +103,39 @@ export async function checkModel(
   bytes: Uint8Array,
   options: CheckOptions = {},
 ): Promise<CheckedModel> {
-  const limits = { ...DEFAULTS, field: `predictors.${definition.predictor}.model`, ...options };
+  const limits = { field: `predictors.${definition.predictor}.model`, ...options };
+  return withOpenModel({ bytes, sha256: definition.artifactHash }, limits, (model) => model.check(definition, options));
+}
+
+/** A model that is loaded in a child of its own. */
+export interface OpenModel {
+  /** What it declares. */
+  readonly signature: Signature;
+  /** As `checkModel`, in that child. */
+  check(definition: ModelDefinition, users: TrialUsers): Promise<CheckedModel>;
+}
+
+/** Loads the model for the time of the work: to inspect it and to try it takes one child. Rejects as `inspectModel` does. */
+export function withOpenModel<T>(
+  { bytes, sha256 }: { readonly bytes: Uint8Array; readonly sha256: string },
+  limits: CheckLimits,
+  work: (model: OpenModel) => Promise<T>,
+): Promise<T> {
+  const all = { ...DEFAULTS, ...limits };
   // Hashed in the child, before it is read: here a large file would keep everybody waiting for a fifth of a second.
-  return withModel(bytes, definition.artifactHash, limits, async (process, signature, rssBytes) => {
-    checkSignature(definition, signature);
-    const result = await tryOut(process, definition, signature, limits, options).catch((error) => {
-      throw asRefusal(error, 'a trial run', limits);
-    });
-    const metadata = {
-      ...signature,
-      ...readFacts(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)),
-      bytes: bytes.length,
-    };
-    return { signature, metadata, rssBytes, ...result };
-  });
+  return withModel(bytes, sha256, all, (process, signature, rssBytes) =>
+    work({
+      signature,
+      async check(definition, users) {
+        checkSignature(definition, signature);
+        const result = await tryOut(process, definition, signature, all, users).catch((error) => {
+          throw asRefusal(error, 'a trial run', all);
+        });
+        const facts = readFacts(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
+        return { signature, metadata: { ...signature, ...facts, bytes: bytes.length }, rssBytes, ...result };
+      },
+    }),
+  );
 }
 
 function tryOut(
@@ -121,7 +143,7 @@ function tryOut(
   definition: ModelDefinition,
   signature: Signature,
   { field, runLimit, totalLimit }: Limits,
-  { sample, bothWays, unplaced = [] }: CheckOptions,
+  { sample, bothWays, unplaced = [] }: TrialUsers,
 ): Promise<TrialResult> {
   const checkWidths = createWidthCheck(definition, signature, new Set(unplaced));
   const { batch, ...users } = gatherUsers(definition, sample, bothWays);

@@ -2,9 +2,10 @@
  * How many values a user a model's outputs really have, by one run on users of zeros: for a first config, which a
  * declaration that is wrong would lead astray. What nobody can be made up for is left as it is declared.
  */
-import { isFixed } from '@tandem/prediction/models/model-signature';
+
+import { isTensorType } from '@tandem/prediction/models/input-fit';
 import { valuesPerUser } from '@tandem/prediction/models/output-fit';
-import { isTensorType } from '@tandem/prediction/models/tensor-range';
+import { isFixed } from '@tandem/prediction/models/verification';
 import type { InferenceProcess } from '../process/inference-process.ts';
 import type { Signature, SignatureTensor, TensorData, WireTensor } from '../process/protocol.ts';
 import type { TimeLimit } from '../process/time-limit.ts';

@@ -6,8 +6,8 @@ import { TandemError } from '@tandem/freshness/errors';
 import type { OutputTensors } from '@tandem/freshness/outputs';
 import type { FeatureColumn, ModelDefinition, ModelInput, OutputField } from '@tandem/freshness/predictor';
 import { inputMisfits, type Misfit } from '@tandem/prediction/models/input-fit';
-import { describeTensor } from '@tandem/prediction/models/model-signature';
 import { outputMisfits, widthMisfit } from '@tandem/prediction/models/output-fit';
+import { describeTensor } from '@tandem/prediction/models/verification';
 import type { Signature, SignatureTensor } from '../process/protocol.ts';
 
 /** Throws `model_refused` for the first thing that does not fit. What shapes leave open, a trial run must show. */

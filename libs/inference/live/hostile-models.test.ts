@@ -1,9 +1,11 @@
-/** What becomes of models that do one thing wrong: refused with a sentence that helps, while a sound one is served. */
+/**
+ * What becomes of models that do one thing wrong: refused with a sentence that helps, while a sound one is served. Most of
+ * them are in the corpus of test/rigs/hostile/models.test.ts.
+ */
 import * as hostile from '@tandem/testing/hostile-models';
 import { linearModel } from '@tandem/testing/onnx-models';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkModel, inspectModel } from '../admission/check-model.ts';
-import { cpuLimit } from '../process/time-limit.ts';
 import { batchOf, matrixPredictor, poolOf, scoresOf, type ToyPredictor } from './toy-predictor.fixture.ts';
 
 const LIMITS = { memoryLimitMb: 256, field: 'predictors.toy.model' };
@@ -36,134 +38,24 @@ const rowByRow = ({ version, bytes }: ToyPredictor): ToyPredictor => ({
   version: { ...version, rowByRow: true },
   bytes,
 });
-const textScore = [{ name: 'score', output: 'score', type: 'float32' as const, width: null, index: 0 }];
-
-describe('a model that cannot be loaded, or takes or gives what nobody can use', { timeout: 120_000 }, () => {
-  it.each<[string, Buffer, string, string]>([
-    [
-      'an unknown operator',
-      hostile.unknownOperatorModel(),
-      'No Op registered for NoSuchOperator',
-      'operators that ONNX Runtime',
-    ],
-    ['a tensor that nothing makes', hostile.danglingModel(), "'ghost' is not a graph input", 'onnx.checker'],
-    ['a split that leads to itself', hostile.cyclicTreeModel(1), 'cannot point to itself', 'Export it again'],
-    [
-      'no inputs',
-      hostile.noInputsModel(),
-      'takes no inputs, so every user would get one answer',
-      'Export the model again',
-    ],
-    ['no outputs', hostile.noOutputsModel(), 'gives no outputs', 'Export the model again'],
-    ['thousands of inputs', hostile.manyInputsModel(4_096), '4096 inputs and 1 outputs', 'one matrix of features'],
-    [
-      'a name that would reach a terminal',
-      hostile.namedOutputModel('\u001b[2J'),
-      'begins with "\\u001b[2J"',
-      'control characters',
-    ],
-    ['a name of a kilobyte', hostile.namedOutputModel('x'.repeat(1_000)), 'a name of 1000 characters', 'at most 256'],
-  ])('is refused for %s', async (_, bytes, text, remedy) => {
-    const error = await inspectModel(bytes, LIMITS).catch((e: unknown) => e);
+describe('a model that does not do what it should', { timeout: 120_000 }, () => {
+  it('is refused for a name of a kilobyte', async () => {
+    const error = await inspectModel(hostile.namedOutputModel('x'.repeat(1_000)), LIMITS).catch((e: unknown) => e);
     expect(error).toMatchObject({
       code: 'model_refused',
       field: 'predictors.toy.model',
-      message: expect.stringContaining(text),
-      remedy: expect.stringContaining(remedy),
+      message: expect.stringContaining('a name of 1000 characters'),
+      remedy: expect.stringContaining('at most 256'),
     });
   });
-});
 
-describe('a model that does not do what it should', { timeout: 120_000 }, () => {
-  it.each<[string, ToyPredictor, string, string]>([
-    ['a tree that leads in a circle', matrixPredictor(hostile.cyclicTreeModel(2), 2), 'the model', 'Export it again'],
-    [
-      'a split by a feature that is not there',
-      matrixPredictor(hostile.farFeatureModel(), 2),
-      'requests feature 100000000',
-      'in Python',
-    ],
-    ['an input that nothing fills', matrixPredictor(hostile.twoInputsModel(), 2), 'balance', 'balance'],
-    [
-      'texts for numbers',
-      matrixPredictor(hostile.textOutputModel(), 2, { outputs: textScore }),
-      'is declared float32',
-      "'string'",
-    ],
-    [
-      'one answer for all',
-      matrixPredictor(hostile.scalarModel(), 2),
-      'gave one value of output score',
-      'one finite answer',
-    ],
-    ['a sequence', matrixPredictor(hostile.sequenceModel(), 2), 'a sequence of maps, or of tensors', 'zipmap'],
-    [
-      'a row too many',
-      matrixPredictor(hostile.oneMoreModel(), 2),
-      'gave 2 rows of output score for 1 user',
-      'one finite answer',
-    ],
-    ['rows in reverse', matrixPredictor(hostile.reversedModel(), 2), 'depends on which other users', 'rowByRow: true'],
-    ['answers by lot', matrixPredictor(hostile.randomModel(), 2), "the model's answers are random", 'model.eval()'],
-    [
-      'answers by a lot that is fixed',
-      matrixPredictor(hostile.randomModel(7), 2),
-      "the model's answers are random",
-      'model.eval()',
-    ],
-    [
-      'answers by lot, row by row',
-      rowByRow(matrixPredictor(hostile.randomModel(), 2)),
-      "the model's answers are random",
-      'model.eval()',
-    ],
-    [
-      'a scale over the batch',
-      matrixPredictor(hostile.batchScaledModel(), 2),
-      'depends on which other users',
-      'rowByRow: true in predictors.toy',
-    ],
-    [
-      'NaN for everybody',
-      matrixPredictor(hostile.neverFiniteModel(Number.NaN), 2),
-      'with every user: output score is NaN',
-      'one finite answer',
-    ],
-    [
-      'infinity for everybody',
-      matrixPredictor(hostile.neverFiniteModel(Number.POSITIVE_INFINITY), 2),
-      'output score is Infinity',
-      'one finite answer',
-    ],
-    [
-      '50 GB at once',
-      matrixPredictor(hostile.allocatingModel(12_500_000_000), 2),
-      'allocate memory',
-      'smaller or simpler',
-    ],
-    [
-      '300 MB at once, which the kernel allows',
-      matrixPredictor(hostile.allocatingModel(75_000_000), 2),
-      'took more than 256 MB of memory',
-      'INFERENCE_MEMORY_MB',
-    ],
-    ['memory without end, bit by bit', matrixPredictor(hostile.growingModel(), 2), 'memory', 'smaller or simpler'],
-  ])('is refused for %s', async (_, { version, bytes }, text, remedy) => {
+  it('is refused for answers by lot, row by row', async () => {
+    const { version, bytes } = rowByRow(matrixPredictor(hostile.randomModel(), 2));
     const error = await checkModel(version, bytes, LIMITS).catch((e: unknown) => e);
     expect(error).toMatchObject({
       code: 'model_refused',
-      message: expect.stringContaining(text),
-      remedy: expect.stringContaining(remedy),
-    });
-  });
-
-  it('is refused for a loop without a bound, at the limit of one run', async () => {
-    const { version, bytes } = matrixPredictor(hostile.endlessModel(), 2);
-    const error = await checkModel(version, bytes, { ...LIMITS, runLimit: cpuLimit(200) }).catch((e: unknown) => e);
-    expect(error).toMatchObject({
-      code: 'model_refused',
-      message: expect.stringContaining('no answer within 200 ms'),
-      remedy: expect.stringContaining('loop without a bound'),
+      message: expect.stringContaining("the model's answers are random"),
+      remedy: expect.stringContaining('model.eval()'),
     });
   });
 

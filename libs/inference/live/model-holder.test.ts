@@ -60,8 +60,8 @@ describe('a pool that holds models', () => {
     open();
     await pool.hold([loop.version]);
     const [before = 0] = pool.stats().pids;
-    // Turns that take a few seconds: longer than the new child needs to be ready.
-    const slow = scoresOf(pool, loop, [[4_000_000, 5]], { timeoutMs: 60_000 });
+    // Turns that take a second and more: longer than the new child needs to be ready.
+    const slow = scoresOf(pool, loop, [[1_500_000, 5]], { timeoutMs: 60_000 });
     await vi.waitFor(() => expect(pool.stats().idle).toBe(0), PATIENCE);
     const holding = pool.hold([loop.version, first.version]);
     expect(await slow).toEqual([5]);

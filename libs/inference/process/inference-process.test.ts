@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
-import { getPriority } from 'node:os';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { getPriority, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import * as models from '@tandem/testing/onnx-models';
 import { describe, expect, it, vi } from 'vitest';
@@ -37,18 +38,33 @@ describe('an inference process', () => {
 
   it.runIf(process.platform === 'linux')('has no secrets in its environment and no working directory', async () => {
     vi.stubEnv('DATABASE_URL', 'postgres://secret');
+    vi.stubEnv('NODE_COMPILE_CACHE', process.env.NODE_COMPILE_CACHE || join(tmpdir(), 'tandem-test-compile-cache'));
     const child = start();
     await child.ready;
     const environment = readFileSync(`/proc/${child.pid}/environ`, 'utf8').split('\0').filter(Boolean);
     expect(
       environment
         .map((entry) => entry.split('=')[0])
-        .filter((name) => !SHELL_NAMES.has(name ?? ''))
+        .filter((name) => !SHELL_NAMES.has(name ?? '') && !SHARED_NAMES.has(name ?? ''))
         .sort(),
     ).toEqual(['NODE_CHANNEL_FD', 'NODE_CHANNEL_SERIALIZATION_MODE']);
     child.kill('the test is over');
     await child.ended;
     vi.unstubAllEnvs();
+  });
+
+  it('keeps compiled code where its parent does, so that the next one starts with less work', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tandem-compiled-'));
+    vi.stubEnv('NODE_COMPILE_CACHE', folder);
+    const child = start();
+    await child.ready;
+    const files = () => readdirSync(folder, { recursive: true }).length;
+    // The main thread's modules, of which there are more than of the watchdog's.
+    await vi.waitFor(() => expect(files()).toBeGreaterThan(10), { timeout: 20_000, interval: 20 });
+    child.kill('the test is over');
+    await child.ended;
+    vi.unstubAllEnvs();
+    rmSync(folder, { recursive: true, force: true });
   });
 
   it.runIf(process.platform === 'linux')('lets its parent go first where both want the processor', async () => {
@@ -138,7 +154,9 @@ describe('the event loop of the parent', () => {
 });
 
 /** Names that a shell sets for itself. */
-const SHELL_NAMES = new Set(['PWD', 'OLDPWD', 'SHLVL', '_', 'LD_LIBRARY_PATH']);
+const SHELL_NAMES = new Set(['PWD', 'OLDPWD', 'SHLVL', '_']);
+/** Settings that a child takes over from its parent. */
+const SHARED_NAMES = new Set(['LD_LIBRARY_PATH', 'NODE_COMPILE_CACHE']);
 
 const file = (session: string) => ({ session, bytes: models.linearModel({ weights: [1, 2, 3] }), sha256: null });
 

@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TandemError } from '@tandem/freshness/errors';
 import { ScoringCrash } from '@tandem/prediction/scoring/scoring';
@@ -205,8 +205,7 @@ function spawnWorker({ memoryLimitMb, boundData }: ProcessOptions): ChildProcess
   const [file = '', ...args] = boundData ? bounded(program, memoryLimitMb) : program;
   const child = spawn(file, args, {
     cwd: folder,
-    // A library path is the one setting without which a program may not start at all.
-    env: process.env.LD_LIBRARY_PATH ? { LD_LIBRARY_PATH: process.env.LD_LIBRARY_PATH } : {},
+    env: childEnvironment(process.env),
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     serialization: 'advanced',
     // A process group of its own: a terminal's Ctrl-C is for the parent, which then drains.
@@ -221,6 +220,18 @@ function spawnWorker({ memoryLimitMb, boundData }: ProcessOptions): ChildProcess
     }
   });
   return child;
+}
+
+/**
+ * The two settings that a child takes over, and no others, since those may hold secrets: a library path, without which a
+ * program may not start at all, and Node's cache of compiled code, which halves the CPU time of a start (0.3 s). The child
+ * has another working directory, so the cache's path is made absolute.
+ */
+function childEnvironment({ LD_LIBRARY_PATH, NODE_COMPILE_CACHE }: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return {
+    ...(LD_LIBRARY_PATH && { LD_LIBRARY_PATH }),
+    ...(NODE_COMPILE_CACHE && { NODE_COMPILE_CACHE: resolve(NODE_COMPILE_CACHE) }),
+  };
 }
 
 /**

@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { rmdirSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { Worker } from 'node:worker_threads';
 import type { TensorType } from '@tandem/freshness/predictor';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
@@ -58,6 +59,8 @@ function start(): void {
     // From now on the working directory does not exist: nothing can be found in it or left there.
     rmdirSync(process.cwd());
     say({ kind: 'ready' });
+    // A child ends by SIGKILL, so Node never writes its cache at exit. Writes nothing if the cache is off or up to date.
+    flushCompileCache();
   });
 }
 

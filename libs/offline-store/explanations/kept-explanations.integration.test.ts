@@ -4,8 +4,7 @@ import { adopt } from '../adopt.ts';
 import { expire } from '../retention.ts';
 import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
 import { createErasureStore } from '../users/erasures.ts';
-import { createInputSource } from './explanation-inputs.ts';
-import { createExplanationStore, expireKeptExplanations } from './kept-explanations.ts';
+import { createExplanationStore, createInputSource, expireKeptExplanations } from './kept-explanations.ts';
 
 let database: TestDatabase;
 let history: string;

@@ -11,7 +11,7 @@ import { remedyOf } from '../sql/query-fault.ts';
 import { readOnly } from './feature-session.ts';
 import { asRelation, rangeSql, usersSql } from './feature-statement.ts';
 
-export interface DescribedColumn {
+interface DescribedColumn {
   readonly name: string;
   /** As Postgres spells it: `bigint`, `double precision`, `numeric(10,2)`. */
   readonly type: string;

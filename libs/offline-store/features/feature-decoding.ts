@@ -30,7 +30,7 @@ export interface BatchMoment {
   readonly readAt: number;
 }
 
-export interface DecodeOptions {
+interface DecodeOptions {
   readonly onOverlay?: OverlayListener | undefined;
   /** Users whose features were not read. */
   readonly refused?: RefusedRows;

@@ -5,15 +5,19 @@
  * https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS
  */
 import type { FeatureBatch } from '@tandem/freshness/features';
-import { LEADING_COLUMNS } from './feature-statement.ts';
-import { createFeatureTable, type FeatureVersion } from './feature-table.ts';
-import { readDouble, readInteger } from './native-values.ts';
+import type { ModelVersion } from '@tandem/freshness/predictor';
+import type { KeyRange } from '@tandem/prediction/scoring/feature-source';
+import type pg from 'pg';
+import { copyOut } from '../sql/copy.ts';
+import { execute } from '../sql/database.ts';
+import { featureTypesSql, LEADING_COLUMNS, rangeCopySql } from './feature-statement.ts';
+import { createFeatureTable, type FeatureVersion, formOf, readDouble, readInteger } from './feature-table.ts';
 import { createRowBounds } from './row-bounds.ts';
 
 const SIGNATURE_BYTES = 11;
 const FIRST_ROWS = 8_192;
 
-export interface FeatureRows {
+interface FeatureRows {
   /** One message of COPY: a row, the last one without a user and with [history, clock] instead. */
   take(bytes: Buffer): void;
   /** Throws where the row without a user never came. */
@@ -21,7 +25,7 @@ export interface FeatureRows {
 }
 
 /** @param oids the types of the feature columns in the query's result */
-export function createFeatureRows(version: FeatureVersion, oids: readonly number[]): FeatureRows {
+function createFeatureRows(version: FeatureVersion, oids: readonly number[]): FeatureRows {
   const table = createFeatureTable(version, oids, FIRST_ROWS);
   const features = version.query.columns.length;
   const bounds = createRowBounds(version.query.columns);
@@ -96,4 +100,25 @@ interface Field {
 function fieldAt(bytes: Buffer, start: number): Field {
   const length = bytes.readInt32BE(start);
   return { length, at: start + 4, end: start + 4 + Math.max(0, length) };
+}
+
+// The features of a key range, for a chunk: a COPY in binary form, decoded as its rows come.
+
+/**
+ * Reads the types first: they cannot change before the rows are read, since the transaction has what it reads locked.
+ * @param db inside a transaction
+ */
+export async function readRange(
+  db: pg.PoolClient,
+  version: ModelVersion,
+  range: KeyRange,
+  timeoutMs: number,
+): Promise<FeatureBatch> {
+  const { query } = version;
+  const { fields } = await execute(db, { text: featureTypesSql(query), timeoutMs });
+  const oids = fields.map((field) => field.dataTypeID);
+  const rows = createFeatureRows(version, oids);
+  const asText = query.columns.map(({ kind }, i) => formOf(kind, oids[i] ?? 0).asText);
+  await copyOut(db, { text: rangeCopySql(version, range, asText), timeoutMs }, rows.take);
+  return rows.finish();
 }

@@ -4,7 +4,7 @@ import type { ModelVersion } from '@tandem/freshness/predictor';
 import { planNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import { adopt } from '../adopt.ts';
-import { createInputSource } from '../explanations/explanation-inputs.ts';
+import { createInputSource } from '../explanations/kept-explanations.ts';
 import { fillGeneration } from '../generations/generation-reports-copy.fixture.ts';
 import { joinGenerations } from '../generations/generation-reports-copy.ts';
 import { type RecordingProxy, startRecordingProxy } from '../recording-proxy.fixture.ts';

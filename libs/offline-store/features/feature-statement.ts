@@ -6,8 +6,7 @@
 import type { FeatureQuery, ModelVersion } from '@tandem/freshness/predictor';
 import type { KeyType } from '@tandem/freshness/user-id';
 import pg from 'pg';
-import { REVISION_SQL } from '../certificate/assignments.ts';
-import { certificateSql } from '../certificate/certificate-statement.ts';
+import { certificateSql, REVISION_SQL } from '../certificate/certificate-statement.ts';
 import { epochMs } from '../sql/epoch-ms.ts';
 
 /** The name of a key type in SQL. */

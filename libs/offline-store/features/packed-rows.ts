@@ -10,8 +10,7 @@
 import type { FeatureBatch } from '@tandem/freshness/features';
 import { type BatchMoment, createLaidValues, type RawRow } from './feature-decoding.ts';
 import { LEADING_COLUMNS } from './feature-statement.ts';
-import { createFeatureTable, type FeatureVersion } from './feature-table.ts';
-import { formOf } from './native-values.ts';
+import { createFeatureTable, type FeatureVersion, formOf } from './feature-table.ts';
 import type { RefusedRows, RowForm } from './row-bounds.ts';
 
 /** Whether the features of a query with these column types can be read packed. */

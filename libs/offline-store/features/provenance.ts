@@ -7,7 +7,7 @@ import { NO_ARMS } from '../certificate/certificate-statement.ts';
 import type { Decoded } from './feature-decoding.ts';
 import { readUsers, type UsersRead } from './features.ts';
 
-export interface FeatureProvenance {
+interface FeatureProvenance {
   readonly name: string;
   /** What the model is given. */
   readonly value: number | string | null;

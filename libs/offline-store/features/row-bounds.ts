@@ -23,7 +23,7 @@ export interface RefusedRow {
 /** By user id. */
 export type RefusedRows = ReadonlyMap<string, RefusedRow>;
 
-export interface RowBounds {
+interface RowBounds {
   /** Counts a row of so many bytes. Returns whether it may be kept. */
   admit(bytes: number): boolean;
   /**

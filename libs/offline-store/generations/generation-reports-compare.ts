@@ -5,8 +5,7 @@
  */
 import { type DecisionPolicy, hasThresholds, PUBLISH_DEFAULTS, type PublishPolicy } from '@tandem/freshness/predictor';
 import { type Comparison, createComparison } from '@tandem/prediction/reports/compare-generations';
-import type { GenerationReport, Mover } from '@tandem/prediction/reports/generation-report';
-import { judgeReport } from '@tandem/prediction/reports/judge-report';
+import { type GenerationReport, judgeReport, type Mover } from '@tandem/prediction/reports/generation-report';
 import type { Run } from '@tandem/prediction/runs/runs';
 import { TransactionTooLong } from '../features/cancellable.ts';
 import type { Pools } from '../features/feature-session.ts';

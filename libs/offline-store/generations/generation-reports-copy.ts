@@ -37,7 +37,7 @@ export async function sampleOutputs(
   return sample;
 }
 
-export interface JoinOptions extends Cancellable {
+interface JoinOptions extends Cancellable {
   /** Ids of the generation served now, and of the new one. */
   readonly before: string;
   readonly now: string;

@@ -4,7 +4,7 @@ import type { Run } from '@tandem/prediction/runs/runs';
 import { NOTHING_LOST, publishNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { adopt } from '../adopt.ts';
-import { createReportStore } from '../runs/report-store.ts';
+import { createReportStore } from '../runs/run-store.ts';
 import { createRunsWorld } from '../runs/runs.fixture.ts';
 import { type Db, query } from '../sql/database.ts';
 import { partitionOf } from '../sql/partition.ts';
@@ -35,24 +35,13 @@ const publishOne = async () => workAll(await start());
 /** Adds to the stored score of some users of a generation that is not published yet; scores are the users' ids. */
 const shift = (run: Run, by: number, where = 'true') =>
   query(pool, {
-    text: `update ${partitionOf(run.generationId ?? '')} p set outputs = float4send((user_id::int + ${by})::float4)
-      where ${where}`,
-  }).then(() => swapBytes(run));
-
-/** Postgres writes big-endian floats; outputs are little-endian. */
-async function swapBytes(run: Run): Promise<void> {
-  const rows = await query<{ userId: string; outputs: Buffer }>(pool, {
-    text: `select user_id as "userId", outputs from ${partitionOf(run.generationId ?? '')} where length(outputs) = 4`,
+    // Postgres writes big-endian floats; outputs are little-endian.
+    text: `update ${partitionOf(run.generationId ?? '')} p
+      set outputs = substr(big, 4, 1) || substr(big, 3, 1) || substr(big, 2, 1) || substr(big, 1, 1)
+      from (select user_id as shifted, float4send((user_id::int + ${by})::float4) as big
+        from ${partitionOf(run.generationId ?? '')}) one
+      where user_id = shifted and (${where})`,
   });
-  for (const { userId, outputs } of rows) {
-    const value = outputs.readFloatBE();
-    if (!Number.isInteger(value) || value < 1 || value > 10_000) continue;
-    await query(pool, {
-      text: `update ${partitionOf(run.generationId ?? '')} set outputs = $2 where user_id = $1`,
-      values: [userId, Buffer.from(outputs).swap32()],
-    });
-  }
-}
 
 const inForce = async () => (await generations.list('visits')).find((one) => one.inForce)?.number;
 const auditOf = (action: string) =>

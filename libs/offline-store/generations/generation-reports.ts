@@ -1,7 +1,7 @@
 /** Rows of tandem.generation_reports: each is kept in the transaction that publishes what it is about, or holds it back. */
 import { TandemError } from '@tandem/freshness/errors';
 import type { GenerationReport, Mover } from '@tandem/prediction/reports/generation-report';
-import type { KeptReport } from '@tandem/prediction/runs/report-store';
+import type { KeptReport } from '@tandem/prediction/runs/run-store';
 import { type Db, query } from '../sql/database.ts';
 import { partitionOf } from '../sql/partition.ts';
 import type { ComparedGeneration } from './generation-reports-compare.ts';

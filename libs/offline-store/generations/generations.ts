@@ -4,10 +4,15 @@ import type { Generation } from '@tandem/prediction/runs/generations';
 import { rollbackTarget } from '@tandem/prediction/runs/rollback-target';
 import type { GenerationStore, RollbackRequest } from '@tandem/prediction/runs/run-store';
 import type pg from 'pg';
-import { findNewRules, setEventFeatures } from '../events/event-features.ts';
-import { changeEventRules, lockEventRules, touchEveryone } from '../events/event-rules.ts';
-import { refuseArchived } from '../models/archive-version.ts';
+import {
+  changeEventRules,
+  findNewRules,
+  lockEventRules,
+  setEventFeatures,
+  touchEveryone,
+} from '../events/event-rules.ts';
 import { findModelVersion } from '../models/registry.ts';
+import { refuseArchived } from '../models/version-labels.ts';
 import { findArm, moveArm } from '../rollouts/arms.ts';
 import { refuseUnderRollout } from '../rollouts/rollout-rows.ts';
 import { listStableVersions } from '../rollouts/stable-history.ts';
@@ -15,8 +20,14 @@ import { insertAudit } from '../sql/audit.ts';
 import { query, sqlState, transaction } from '../sql/database.ts';
 import { dropPartition } from '../sql/partition.ts';
 import { lockAssignments } from '../sql/settings.ts';
-import { findGeneration, listCandidates, listGenerations, listInForce, readPages } from './generation-rows.ts';
-import { retiredGenerations } from './retired-generations.ts';
+import {
+  findGeneration,
+  listCandidates,
+  listGenerations,
+  listInForce,
+  readPages,
+  retiredGenerations,
+} from './generation-rows.ts';
 
 export function createGenerationStore(pool: pg.Pool): GenerationStore {
   return {

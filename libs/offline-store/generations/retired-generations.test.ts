@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type RetentionCandidate, retiredGenerations } from './retired-generations.ts';
+import { type RetentionCandidate, retiredGenerations } from './generation-rows.ts';
 
 function generation(number: number, changes: Partial<RetentionCandidate> = {}): RetentionCandidate {
   return {

@@ -5,8 +5,8 @@ import { createRolloutStore } from '../rollouts/rollouts.ts';
 import { createRunsWorld } from '../runs/runs.fixture.ts';
 import { query } from '../sql/database.ts';
 import { visitsPredictor } from '../store.fixture.ts';
-import { archiveVersion } from './archive-version.ts';
 import { listModelVersions } from './model-versions.ts';
+import { archiveVersion } from './version-labels.ts';
 
 const { database, renew, start, workAll } = await createRunsWorld({ users: 10 });
 afterAll(() => database.drop());

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../store.fixture.ts';
-import { hashInSlices, readSlices } from './artifact-slices.ts';
-import { createArtifactStore } from './artifacts.ts';
+import { createArtifactStore, hashInSlices, readSlices } from './artifacts.ts';
 
 const MEGABYTE = 1 << 20;
 

@@ -3,10 +3,11 @@
  * they lie in a bucket. What is read is hashed again, wherever it lay: nothing else is ever loaded.
  */
 import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import { TandemError } from '@tandem/freshness/errors';
 import type pg from 'pg';
-import { type Db, query } from '../sql/database.ts';
-import { hashInSlices, readSlices } from './artifact-slices.ts';
+import { copyOut } from '../sql/copy.ts';
+import { type Db, query, transaction, withClient } from '../sql/database.ts';
 
 export const ARTIFACT_HASH = /^[0-9a-f]{64}$/;
 
@@ -96,4 +97,121 @@ function notItself(hash: string, how: string, remedy: string): TandemError {
     remedy,
     detail: { hash },
   });
+}
+
+// A large file a piece at a time, so that whoever reads it does other things in between: in one value 50 MB keep an event
+// loop from everybody's answers for 0.2 s. By COPY's binary format, in which bytes are not written out and parsed again.
+
+const SLICE_BYTES = 1 << 20;
+/** Of one statement: none should take long. */
+const SLICES = 8;
+const TIMEOUT_MS = 10_000;
+/** What COPY begins with: a signature, flags, and the length of nothing further. */
+const HEADER_BYTES = 19;
+/** What a row begins with: how many fields it has, and the length of the only one. */
+const ROW_BYTES = 6;
+
+/** The first `size` bytes that Postgres has of the artifact; zeros where there are no more. @param hash checked hex */
+export async function readSlices(pool: pg.Pool, hash: string, size: number): Promise<Buffer> {
+  const file = Buffer.alloc(size);
+  for (let from = 0; from < size; ) {
+    const text = `copy (select substring(bytes from at + 1 for ${SLICE_BYTES})
+      from tandem.artifacts, generate_series(${from}, ${Math.min(from + (SLICES - 1) * SLICE_BYTES, size - 1)}, ${SLICE_BYTES}) at
+      where hash = '${hash}' order by at) to stdout (format binary)`;
+    const first = from;
+    let length = 0;
+    await withClient(pool, (client) =>
+      copyOut(client, { text, timeoutMs: TIMEOUT_MS }, (bytes) => {
+        length += takeRow(bytes, file, first + length);
+      }),
+    );
+    if (length === 0) break;
+    from += length;
+  }
+  return file;
+}
+
+/** Gives the bytes that were taken: none of the message that ends the data. */
+function takeRow(message: Buffer, file: Buffer, to: number): number {
+  const at = message.subarray(0, 4).toString('latin1') === 'PGCO' ? HEADER_BYTES : 0;
+  if (message.length < at + ROW_BYTES || message.readInt16BE(at) !== 1) return 0;
+  const length = Math.max(0, message.readInt32BE(at + 2));
+  return message.copy(file, to, at + ROW_BYTES, at + ROW_BYTES + length);
+}
+
+/** SHA-256 in hex, as createHash gives it. */
+export async function hashInSlices(bytes: Uint8Array): Promise<string> {
+  const hash = createHash('sha256');
+  for (let at = 0; at < bytes.length; at += SLICE_BYTES) {
+    hash.update(bytes.subarray(at, at + SLICE_BYTES));
+    await setImmediate();
+  }
+  return hash.digest('hex');
+}
+
+// Uploads in parts: a file that takes longer than a request may, or whose sender's connection breaks, goes on from where it
+// was. Parts of one file are told from others' by its hash alone, so that anybody may repeat or finish what another began:
+// a part that lies gives a file of another hash, and all of them are thrown away.
+
+export interface ArtifactPart {
+  readonly hash: string;
+  /** The place of its first byte in the file. */
+  readonly firstByte: number;
+  /** Of the whole file. */
+  readonly total: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Keeps a part, and gives how much of the file is there without a gap from its beginning. */
+export async function keepPart(pool: pg.Pool, { hash, firstByte, total, bytes }: ArtifactPart): Promise<number> {
+  return transaction(pool, async (db) => {
+    await query(db, {
+      text: `delete from tandem.artifact_parts where uploaded_at < clock_timestamp() - interval '1 day'`,
+    });
+    // Of another total they are of another attempt at the same file, one of which lies.
+    await query(db, {
+      text: 'delete from tandem.artifact_parts where hash = $1 and total <> $2',
+      values: [hash, total],
+    });
+    await query(db, {
+      text: `insert into tandem.artifact_parts (hash, first_byte, total, bytes) values ($1, $2, $3, $4)
+        on conflict (hash, first_byte) do update set bytes = excluded.bytes, uploaded_at = clock_timestamp()`,
+      values: [hash, firstByte, total, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)],
+    });
+    return receivedBytes(db, hash);
+  });
+}
+
+/** How much of the file is there without a gap from its beginning; 0: nothing. */
+export async function receivedBytes(db: Db, hash: string): Promise<number> {
+  const parts = await query<{ firstByte: number; length: number }>(db, {
+    text: `select first_byte as "firstByte", octet_length(bytes) as length from tandem.artifact_parts
+      where hash = $1 order by first_byte`,
+    values: [hash],
+  });
+  return parts.reduce(
+    (received, { firstByte, length }) => (firstByte <= received ? Math.max(received, firstByte + length) : received),
+    0,
+  );
+}
+
+/** The file of all its parts, one part at a time; they stay until `dropParts`. */
+export async function joinParts(pool: pg.Pool, hash: string, total: number): Promise<Buffer> {
+  const file = Buffer.alloc(total);
+  const places = await query<{ firstByte: number }>(pool, {
+    text: 'select first_byte as "firstByte" from tandem.artifact_parts where hash = $1 order by first_byte',
+    values: [hash],
+  });
+  for (const { firstByte } of places) {
+    const [part] = await query<{ bytes: Buffer }>(pool, {
+      text: 'select bytes from tandem.artifact_parts where hash = $1 and first_byte = $2',
+      values: [hash, firstByte],
+    });
+    part?.bytes.copy(file, firstByte);
+  }
+  return file;
+}
+
+export async function dropParts(db: Db, hash: string): Promise<void> {
+  await query(db, { text: 'delete from tandem.artifact_parts where hash = $1', values: [hash] });
 }

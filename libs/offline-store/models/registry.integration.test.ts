@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { adopt } from '../adopt.ts';
-import { likePatterns } from '../events/event-patterns.ts';
+import { likePatterns } from '../events/event-rules.ts';
 import { query } from '../sql/database.ts';
-import { rotateHistory } from '../sql/history.ts';
+import { rotateHistory } from '../sql/history-marks.ts';
 import { findSettings } from '../sql/settings.ts';
 import { createTestDatabase, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
 import { listModelVersions } from './model-versions.ts';

@@ -5,7 +5,7 @@
 import type { ModelDefinition, ModelVersion, Policy, Predictor } from '@tandem/freshness/predictor';
 import type { Registry } from '@tandem/freshness/reader';
 import type pg from 'pg';
-import { REVISION_SQL } from '../certificate/assignments.ts';
+import { REVISION_SQL } from '../certificate/certificate-statement.ts';
 import { type Db, query } from '../sql/database.ts';
 import { type ArtifactStore, createArtifactStore } from './artifacts.ts';
 

@@ -1,6 +1,6 @@
 import type { OverlayEntry } from '@tandem/freshness/stored-prediction';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { createLossyWriter } from './lossy-writer.ts';
+import { createLossyWriter } from './overlay.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());

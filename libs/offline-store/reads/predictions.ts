@@ -10,7 +10,7 @@ import { type Db, query, sqlState } from '../sql/database.ts';
 import { epochMs } from '../sql/epoch-ms.ts';
 import { partitionOf } from '../sql/partition.ts';
 
-export interface StoredPredictionsOptions {
+interface StoredPredictionsOptions {
   /** Milliseconds after which rows are given up; `find` rejects with `unavailable` then. */
   readonly withinMs?: number;
 }

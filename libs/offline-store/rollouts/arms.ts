@@ -56,7 +56,7 @@ export function nextUse(predictor: string): string {
   return `(select coalesce(max(last_use), 0) + 1 from tandem.generations where predictor = ${predictor})`;
 }
 
-export interface ArmMove {
+interface ArmMove {
   readonly modelVersionId: string;
   readonly generationId: string | null;
   /** Whether overlay entries written so far stop to fit, as after a rollback. */

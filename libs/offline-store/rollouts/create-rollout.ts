@@ -5,10 +5,16 @@ import { unknownPredictor } from '@tandem/freshness/read-errors';
 import { CANDIDATE, type Rollout, type RolloutPlan, STABLE } from '@tandem/freshness/rollout';
 import type { NewRollout } from '@tandem/prediction/rollouts/rollout-store';
 import type pg from 'pg';
-import { conflictingFeature, findNewRules, setEventFeatures } from '../events/event-features.ts';
-import { changeEventRules, lockEventRules, touchEveryone } from '../events/event-rules.ts';
-import { refuseArchived } from '../models/archive-version.ts';
+import {
+  changeEventRules,
+  conflictingFeature,
+  findNewRules,
+  lockEventRules,
+  setEventFeatures,
+  touchEveryone,
+} from '../events/event-rules.ts';
 import { findModelVersion } from '../models/registry.ts';
+import { refuseArchived } from '../models/version-labels.ts';
 import { insertAudit } from '../sql/audit.ts';
 import { type Db, query } from '../sql/database.ts';
 import { lockAssignments } from '../sql/settings.ts';

@@ -1,14 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { NO_COUNTS } from '@tandem/prediction/rollouts/arm-counts';
-import type { ServedSums } from '@tandem/prediction/rollouts/count-served';
+import { NO_COUNTS, type ServedSums } from '@tandem/prediction/rollouts/count-served';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { createEventStore } from '../events/events.ts';
 import { expire } from '../retention.ts';
 import { createTestDatabase, type TestDatabase } from '../store.fixture.ts';
 import { createErasureStore } from '../users/erasures.ts';
-import { createArmCountStore, findStepFigures } from './arm-counts.ts';
 import { createRolloutRows, exposure } from './exposures.fixture.ts';
-import { countExposedEver, createExposureStore } from './exposures.ts';
+import { countExposedEver, createArmCountStore, createExposureStore, findStepFigures } from './exposures.ts';
 
 let database: TestDatabase;
 let id: string;

@@ -6,8 +6,7 @@ import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '../store.fixture.ts';
 import { createRolloutRows, exposure } from './exposures.fixture.ts';
 import { createExposureStore } from './exposures.ts';
-import { findOutcomeStatistics } from './outcome-report.ts';
-import { createOutcomeStore } from './outcomes.ts';
+import { createOutcomeStore, findOutcomeStatistics } from './outcomes.ts';
 
 const HOUR = 3_600_000;
 /** What the tests' hours are counted back from; the database's clock is a little later. */

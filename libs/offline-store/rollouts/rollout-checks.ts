@@ -3,8 +3,8 @@ import type { RolloutCheck, RolloutChecks } from '@tandem/prediction/rollouts/an
 import { analysisOf, type StepRecord } from '@tandem/prediction/rollouts/rollout-figures';
 import type pg from 'pg';
 import { type Db, query } from '../sql/database.ts';
-import { findStepFigures } from './arm-counts.ts';
-import { findOutcomeStatistics } from './outcome-report.ts';
+import { findStepFigures } from './exposures.ts';
+import { findOutcomeStatistics } from './outcomes.ts';
 import { requireRollout } from './rollout-rows.ts';
 
 /** Kept of a rollout, the newest: a look a minute is a day and a half. */

@@ -3,9 +3,13 @@ import { planNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { adopt } from '../adopt.ts';
 import { createAuthority } from '../certificate/authority.ts';
-import { listCandidates, listGenerations, listOnlineGenerations } from '../generations/generation-rows.ts';
+import {
+  listCandidates,
+  listGenerations,
+  listOnlineGenerations,
+  retiredGenerations,
+} from '../generations/generation-rows.ts';
 import { createGenerationStore } from '../generations/generations.ts';
-import { retiredGenerations } from '../generations/retired-generations.ts';
 import { createRunsWorld } from '../runs/runs.fixture.ts';
 import { createScheduleStore } from '../runs/schedules.ts';
 import { query } from '../sql/database.ts';

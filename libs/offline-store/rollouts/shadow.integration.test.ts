@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { NO_COMPARISONS, NO_EFFORT } from '@tandem/prediction/shadow/shadow-counts';
-import { MOST_MOVERS, type ShadowMover, type ShadowRow } from '@tandem/prediction/shadow/shadow-store';
+import { MOST_MOVERS, type ShadowMover, type ShadowRow } from '@tandem/prediction/shadow/shadow-report';
 import { afterAll, beforeEach, expect, inject, it } from 'vitest';
 import { adopt } from '../adopt.ts';
 import { createTestDatabase, visitsPredictor } from '../store.fixture.ts';

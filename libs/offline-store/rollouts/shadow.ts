@@ -7,7 +7,7 @@ import {
   type ShadowRow,
   type ShadowStore,
   type ShadowSums,
-} from '@tandem/prediction/shadow/shadow-store';
+} from '@tandem/prediction/shadow/shadow-report';
 import type pg from 'pg';
 import { textArray } from '../certificate/certificate-statement.ts';
 import { type Db, execute, query, transaction } from '../sql/database.ts';

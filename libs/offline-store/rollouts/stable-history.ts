@@ -1,5 +1,5 @@
 /** The history of stable model versions: tandem.stable_history, which a trigger on the arms keeps. */
-import type { StableVersion } from '@tandem/prediction/runs/stable-versions';
+import type { StableVersion } from '@tandem/prediction/runs/run-store';
 import { type Db, query } from '../sql/database.ts';
 
 /**
@@ -24,13 +24,4 @@ export async function listStableVersions(db: Db, predictor: string, limit: numbe
       order by p.seq desc`,
     values: [predictor, limit],
   });
-}
-
-/** Whether the stable arm ever served a model version. */
-export async function wasStable(db: Db, modelVersionId: string): Promise<boolean> {
-  const rows = await query(db, {
-    text: 'select from tandem.stable_history where model_version_id = $1 limit 1',
-    values: [modelVersionId],
-  });
-  return rows.length > 0;
 }

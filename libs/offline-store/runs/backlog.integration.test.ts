@@ -1,7 +1,7 @@
 import { planNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { adopt } from '../adopt.ts';
-import { createOutbox } from '../events/outbox.ts';
+import { createOutbox } from '../events/events.ts';
 import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
 import { findBacklog } from './backlog.ts';
 import { createRunStore } from './run-store.ts';

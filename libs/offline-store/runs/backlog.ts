@@ -15,7 +15,7 @@ export interface Backlog {
   readonly missingWatches: readonly MissingWatches[];
 }
 
-export interface OutboxBacklog {
+interface OutboxBacklog {
   /** Counted up to 100,000. */
   readonly entries: number;
   /** Seconds; 0 where there is none. Of the oldest entries' users the last event counts: too small, never too large. */
@@ -23,7 +23,7 @@ export interface OutboxBacklog {
 }
 
 /** The unfinished runs of a predictor in one state. */
-export interface RunBacklog {
+interface RunBacklog {
   readonly predictor: string;
   readonly state: string;
   readonly runs: number;
@@ -34,13 +34,13 @@ export interface RunBacklog {
 }
 
 /** A rollout whose arms serve no user yet. */
-export interface PreparingRollout {
+interface PreparingRollout {
   readonly predictor: string;
   readonly seconds: number;
 }
 
 /** A rollout that is past a deadline of its plan. */
-export interface OverdueRollout {
+interface OverdueRollout {
   readonly predictor: string;
   readonly state: 'preparing' | 'holding';
   /** Since the deadline. */
@@ -48,7 +48,7 @@ export interface OverdueRollout {
 }
 
 /** Of a predictor that is served. */
-export interface GenerationAge {
+interface GenerationAge {
   readonly predictor: string;
   readonly ageSeconds: number;
 }

@@ -5,7 +5,7 @@ import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { createPool, query, transaction } from '../sql/database.ts';
 import { findSettings } from '../sql/settings.ts';
 import { startProxy } from '../stalling-proxy.fixture.ts';
-import { copyPredictions } from './copy-rows.ts';
+import { copyPredictions } from './commit-chunk.ts';
 import { createRunsWorld } from './runs.fixture.ts';
 
 const { database, store, renew, start, claim } = await createRunsWorld({ users: 150, maxClaims: 3 });

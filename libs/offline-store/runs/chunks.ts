@@ -5,9 +5,8 @@ import type { ClaimedChunk, DeadChunk } from '@tandem/prediction/runs/runs';
 import type { KeyRange } from '@tandem/prediction/scoring/feature-source';
 import type pg from 'pg';
 import { type Db, query, transaction } from '../sql/database.ts';
-import { leaseOver, MAX_CLAIMS } from './lease.ts';
 import { restartRun } from './restart-run.ts';
-import { lockRun, setRunState } from './run-rows.ts';
+import { leaseOver, lockRun, MAX_CLAIMS, setRunState } from './run-rows.ts';
 
 const LEASE_OVER = leaseOver('c.lease_until');
 

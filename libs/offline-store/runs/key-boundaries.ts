@@ -8,7 +8,7 @@ import type pg from 'pg';
 import { asRelation } from '../features/feature-statement.ts';
 import { query } from '../sql/database.ts';
 
-export interface KeyBoundaries {
+interface KeyBoundaries {
   /** Users with a key, each counted once. */
   readonly users: number;
   /** The first key of each range but the first, as text of its type. */

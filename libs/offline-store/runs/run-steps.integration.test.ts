@@ -43,7 +43,10 @@ async function scored(run: Run): Promise<Run> {
 }
 
 /** From now on the feature query waits so many seconds before its first row. */
-async function slowBy(seconds: number, changes: { planTimeoutMs?: number } = {}) {
+const slowBy = (seconds: number, changes: { planTimeoutMs?: number } = {}) => waitFor(`pg_sleep(${seconds})`, changes);
+
+/** From now on the feature query waits for this function before its first row. */
+async function waitFor(call: string, changes: { planTimeoutMs?: number } = {}) {
   const predictor = visitsPredictor();
   await adopt(pool, {
     actor: 'test',
@@ -55,7 +58,7 @@ async function slowBy(seconds: number, changes: { planTimeoutMs?: number } = {})
           ...predictor.definition,
           query: {
             ...predictor.definition.query,
-            sql: `${VISITS_SQL}, pg_sleep(${seconds}) where recency is not null`,
+            sql: `${VISITS_SQL}, ${call} where recency is not null`,
           },
         },
       },
@@ -162,11 +165,15 @@ describe.each(['plan', 'publish'] as const)('the step %s', (step) => {
 });
 
 test('a plan that finds the history changed frees the step: it is claimed again at once', async () => {
-  await slowBy(2);
+  await waitFor('pg_advisory_xact_lock_shared(1)');
   const { id } = await ask({ kind: 'all' });
+  const blocker = await pool.connect();
+  await blocker.query('begin; select pg_advisory_xact_lock(1)');
   const planned = planRun({ runs: store, hints, lease }, id);
-  await expect.poll(sleeping).toBe(1);
+  await expect.poll(waitingForLocks).toBe(1);
   await query(pool, { text: 'update tandem.history_rotation set rotation = gen_random_uuid()' });
+  await blocker.query('commit');
+  blocker.release();
   expect(await planned).toMatchObject({ outcome: 'abandoned' });
   expect(await store.find(id)).toMatchObject({ state: 'planned', attempts: 0, attemptError: null });
   expect(await store.claimStep(id, 'plan', 60_000)).toMatchObject({ attempts: 1, takenOver: false });

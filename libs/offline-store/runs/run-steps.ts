@@ -3,8 +3,7 @@ import type { ClaimedStep, DeadStep, RunStep } from '@tandem/prediction/runs/run
 import pg from 'pg';
 import { type Db, query, transaction } from '../sql/database.ts';
 import { startPublishing } from './chunks.ts';
-import { leaseOver, MAX_CLAIMS } from './lease.ts';
-import { freeStep, setRunState } from './run-rows.ts';
+import { freeStep, leaseOver, MAX_CLAIMS, setRunState } from './run-rows.ts';
 
 /** The state of a run that asks for the step. */
 const STATES = { plan: 'planned', publish: 'publishing' } as const satisfies Record<RunStep, string>;

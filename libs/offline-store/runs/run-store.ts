@@ -1,10 +1,13 @@
 /** The port of the run use cases on Postgres: each call is one transaction in the file of its own name. */
-import type { RunStore } from '@tandem/prediction/runs/run-store';
+
+import type { LossNotice } from '@tandem/prediction/events/notice-loss';
+import type { ReportStore, RunStore } from '@tandem/prediction/runs/run-store';
 import type pg from 'pg';
+import { findReport } from '../generations/generation-reports.ts';
 import { claimChunk, giveBackChunk, listClaimable, markLoaded, renewLease } from './chunks.ts';
 import { commitChunk } from './commit-chunk.ts';
 import { planRun } from './plan.ts';
-import { publishRun } from './publish.ts';
+import { approveGeneration, publishRun } from './publish.ts';
 import { findRun, listFailures, listRuns, listUnfinished } from './run-rows.ts';
 import { claimStep, giveBackStep, releaseStep, renewStep } from './run-steps.ts';
 import { cancelRun, createRun, resumeRun } from './runs.ts';
@@ -37,5 +40,14 @@ export function createRunStore(pool: pg.Pool, { maxClaims, features = pool }: Ru
     cancel: (runId) => cancelRun(pool, runId),
     resume: (runId) => resumeRun(pool, runId),
     unfinished: (predictor) => listUnfinished(pool, predictor),
+  };
+}
+
+// The port of generations' reports on Postgres.
+
+export function createReportStore(pool: pg.Pool, prove: LossNotice['prove']): ReportStore {
+  return {
+    find: (predictor, generation) => findReport(pool, predictor, generation),
+    approve: (approval) => approveGeneration(pool, approval, prove),
   };
 }

@@ -136,7 +136,7 @@ async function create(db: pg.PoolClient, { name, columns, key }: LoadedTable): P
 }
 
 /** The name as SQL spells it, in quotation marks: a plain name may be a word of SQL, such as `order`. */
-export function tableSql(name: string): string {
+function tableSql(name: string): string {
   return name.split('.').map(quoteName).join('.');
 }
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { createPool } from '../sql/database.ts';
 import { createTestDatabase, type TestDatabase } from '../store.fixture.ts';
-import { findQueryTables } from './query-tables.ts';
+import { findQueryTables } from './watchable-table.ts';
 
 let database: TestDatabase;
 

@@ -9,7 +9,7 @@
 import pg from 'pg';
 import { quoteName } from '../features/feature-statement.ts';
 
-export interface WatchTrigger {
+interface WatchTrigger {
   readonly id: number;
   /** SQL over a row, alias `changed`; null: a row belongs to every user. */
   readonly key: string | null;

@@ -31,7 +31,7 @@ export type AuditAction =
   | 'rotate_key'
   | 'revoke_key';
 
-export interface AuditEntry {
+interface AuditEntry {
   readonly actor: string;
   readonly action: AuditAction;
   readonly predictor: string | null;

@@ -6,7 +6,7 @@
 import type pg from 'pg';
 import { type DriverConnection, submit } from './driver-connection.ts';
 
-export interface CopyOptions {
+interface CopyOptions {
   /** A COPY statement, without parameters. */
   readonly text: string;
   /** Milliseconds that we wait for it. */

@@ -25,7 +25,7 @@ export interface DriverConnection {
 }
 
 /** A statement of our own. The driver calls it with what Postgres says, and puts its time limit around `callback`. */
-export interface DriverStatement {
+interface DriverStatement {
   /** Milliseconds; the pool's limit where it is left out. */
   readonly query_timeout?: number;
   callback(error: Error | null): void;
@@ -38,7 +38,7 @@ export interface DriverStatement {
 }
 
 /** What a statement adds to the end that all of them have. */
-export type StatementSteps = Pick<DriverStatement, 'submit'> &
+type StatementSteps = Pick<DriverStatement, 'submit'> &
   Partial<Pick<DriverStatement, 'query_timeout' | 'handleCopyInResponse' | 'handleCopyData'>>;
 
 /** Submits a statement. Rejects with Postgres' error, or the driver's where it gives up. */

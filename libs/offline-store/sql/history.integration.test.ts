@@ -5,7 +5,7 @@ import { publishNow } from '@tandem/prediction/runs/steps.fixture';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { createRunsWorld } from '../runs/runs.fixture.ts';
 import { query } from './database.ts';
-import { rotateHistory } from './history.ts';
+import { rotateHistory } from './history-marks.ts';
 import { partitionOf } from './partition.ts';
 import { findSettings } from './settings.ts';
 

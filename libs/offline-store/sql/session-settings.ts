@@ -9,7 +9,7 @@ import { TandemError } from '@tandem/freshness/errors';
 import pg from 'pg';
 
 /** Milliseconds. */
-export interface SessionLimits {
+interface SessionLimits {
   readonly statementTimeoutMs: number;
   readonly lockTimeoutMs: number;
   readonly idleInTransactionMs: number;
@@ -50,7 +50,7 @@ const SETTINGS = {
   ),
 };
 
-export interface SetUp {
+interface SetUp {
   /** Milliseconds that a silent server may take. */
   readonly withinMs: number;
   /** The environment variable that names the server, for the message about a refusal. */

@@ -2,7 +2,7 @@
 import type { KeyType } from '@tandem/freshness/user-id';
 import { type Db, query } from './database.ts';
 
-export interface Settings {
+interface Settings {
   /** Null until a first config is adopted. */
   readonly keyType: KeyType | null;
   readonly revision: number;

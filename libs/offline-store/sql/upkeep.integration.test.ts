@@ -1,13 +1,12 @@
 import { relayOutbox } from '@tandem/prediction/events/relay-outbox';
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { adopt } from '../adopt.ts';
-import { createEventStore } from '../events/events.ts';
-import { createOutbox } from '../events/outbox.ts';
+import { createEventStore, createOutbox } from '../events/events.ts';
 import { expire } from '../retention.ts';
 import { createRunStore } from '../runs/run-store.ts';
 import { createScheduleStore } from '../runs/schedules.ts';
 import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
-import { findUserContext } from '../users/users.ts';
+import { findUserContext } from '../users/erasures.ts';
 import { query } from './database.ts';
 import { findSettings, lockAssignments } from './settings.ts';
 

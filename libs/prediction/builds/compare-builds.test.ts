@@ -1,8 +1,6 @@
 import type { OutputField } from '@tandem/freshness/predictor';
 import { describe, expect, it } from 'vitest';
-import { commonFields, compareBuilds, judgedField } from './compare-builds.ts';
-import { midranks, rankCorrelation } from './ranks.ts';
-import { scoreLabels } from './score-labels.ts';
+import { commonFields, compareBuilds, judgedField, midranks, rankCorrelation, scoreLabels } from './compare-builds.ts';
 
 const field = (name: string, type: OutputField['type'] = 'float32', width: number | null = null): OutputField => ({
   ...{ name, output: name, type, width, index: 0 },

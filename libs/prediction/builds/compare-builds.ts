@@ -1,10 +1,7 @@
 /** The answers of an optimised build beside its parent's, of the same users. */
-
 import type { DecisionPolicy, OutputField } from '@tandem/freshness/predictor';
 import type { AnswerValue } from '../models/verification.ts';
 import { wilsonInterval } from '../shadow/wilson.ts';
-import type { Agreement, BuildFlips, OutputAgreement } from './build-comparison.ts';
-import { rankCorrelation } from './ranks.ts';
 
 /** A side's answers, user by user: all values of its output fields, one after the other. */
 export interface AnsweredUsers {
@@ -88,4 +85,135 @@ function placeOf(fields: readonly OutputField[], name: string): number | undefin
     at += field.width ?? 1;
   }
   return undefined;
+}
+
+// An optimised build beside the model version that it was made of: what is compared, and the shape of what was found.
+
+/** How far the build's answers are from its parent's, of one field of the prediction. */
+interface OutputAgreement {
+  readonly name: string;
+  /** Share of users with another answer, 0 to 1. */
+  readonly changed: number;
+  /** Of absolute differences; of a vector, over all of its values. null: texts. */
+  readonly meanDifference: number | null;
+  readonly largestDifference: number | null;
+  /** Spearman's, of the users' order; null: a vector, texts, or one value throughout. */
+  readonly rankCorrelation: number | null;
+}
+
+/** Users whom the build decides otherwise on: `up` reach the threshold with it alone, `down` with its parent alone. */
+interface BuildFlips extends DecisionPolicy {
+  readonly up: number;
+  readonly down: number;
+  /** Of all users, 0 to 1, and where it lies at 95 %. */
+  readonly rate: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+export interface Agreement {
+  readonly outputs: readonly OutputAgreement[];
+  /** null: the predictor declares no decision. */
+  readonly decision: BuildFlips | null;
+}
+
+/** What really became of a user, by whoever knows. */
+export interface Label {
+  readonly userId: string;
+  readonly label: number;
+}
+
+/** Of labels 0 and 1 and scores from 0 to 1. */
+interface ClassFigures {
+  /** null: all labels are one. */
+  readonly auc: number | null;
+  readonly logLoss: number;
+}
+
+/** Of any other labels and scores. */
+interface ErrorFigures {
+  readonly meanAbsoluteError: number;
+  readonly rootMeanSquaredError: number;
+}
+
+export type LabelFigures =
+  | { readonly kind: 'classes'; readonly parent: ClassFigures; readonly build: ClassFigures }
+  | { readonly kind: 'errors'; readonly parent: ErrorFigures; readonly build: ErrorFigures };
+
+// Values by their order alone: what asks who comes before whom, and not by how much.
+
+/** Each value's place in rising order, counted from 1; equal values have the mean of their places. */
+export function midranks(values: readonly number[]): readonly number[] {
+  const order = values.map((_, i) => i).sort((a, b) => (values[a] ?? 0) - (values[b] ?? 0));
+  const ranks = new Array<number>(values.length).fill(0);
+  for (let from = 0; from < order.length; ) {
+    let end = from + 1;
+    while (end < order.length && values[order[end] ?? 0] === values[order[from] ?? 0]) end++;
+    for (let at = from; at < end; at++) ranks[order[at] ?? 0] = (from + 1 + end) / 2;
+    from = end;
+  }
+  return ranks;
+}
+
+/** Spearman's rank correlation, ties included; null where one side has one value throughout. */
+export function rankCorrelation(first: readonly number[], second: readonly number[]): number | null {
+  const [a, b] = [centred(midranks(first)), centred(midranks(second))];
+  const product = (x: readonly number[], y: readonly number[]) => x.reduce((sum, n, i) => sum + n * (y[i] ?? 0), 0);
+  const spread = Math.sqrt(product(a, a) * product(b, b));
+  return spread === 0 ? null : Math.min(1, product(a, b) / spread);
+}
+
+function centred(ranks: readonly number[]): readonly number[] {
+  const mean = (ranks.length + 1) / 2;
+  return ranks.map((rank) => rank - mean);
+}
+
+// How well two models' scores foretold what really became of the same users.
+
+/** A score of exactly 0 or 1 that is wrong would else cost infinitely much; float32 tells no more apart anyway. */
+const LEAST_CHANCE = 1e-7;
+
+interface LabelledScores {
+  readonly labels: readonly number[];
+  /** Each a score a label. */
+  readonly parent: readonly number[];
+  readonly build: readonly number[];
+}
+
+/** Both sides by the same figures: as chances where all labels are 0 or 1 and all scores lie between, else as numbers. */
+export function scoreLabels({ labels, parent, build }: LabelledScores): LabelFigures {
+  const isChance = (score: number) => score >= 0 && score <= 1;
+  if (labels.every((label) => label === 0 || label === 1) && [...parent, ...build].every(isChance)) {
+    return { kind: 'classes', parent: classFigures(labels, parent), build: classFigures(labels, build) };
+  }
+  return { kind: 'errors', parent: errorFigures(labels, parent), build: errorFigures(labels, build) };
+}
+
+function classFigures(labels: readonly number[], scores: readonly number[]): ClassFigures {
+  const loss = mean(labels, (label, i) => {
+    const chance = Math.min(1 - LEAST_CHANCE, Math.max(LEAST_CHANCE, scores[i] ?? 0));
+    return -Math.log(label === 1 ? chance : 1 - chance);
+  });
+  return { auc: areaUnderCurve(labels, scores), logLoss: loss };
+}
+
+/** The chance that one of 1 scores above one of 0, ties halved: by the sum of ranks (Mann and Whitney, 1947). */
+function areaUnderCurve(labels: readonly number[], scores: readonly number[]): number | null {
+  const positives = labels.filter((label) => label === 1).length;
+  const negatives = labels.length - positives;
+  if (positives === 0 || negatives === 0) return null;
+  const sum = midranks(scores).reduce((total, rank, i) => (labels[i] === 1 ? total + rank : total), 0);
+  return (sum - (positives * (positives + 1)) / 2) / (positives * negatives);
+}
+
+function errorFigures(labels: readonly number[], scores: readonly number[]): ErrorFigures {
+  const error = (label: number, i: number) => (scores[i] ?? 0) - label;
+  return {
+    meanAbsoluteError: mean(labels, (label, i) => Math.abs(error(label, i))),
+    rootMeanSquaredError: Math.sqrt(mean(labels, (label, i) => error(label, i) ** 2)),
+  };
+}
+
+function mean(labels: readonly number[], of: (label: number, i: number) => number): number {
+  return labels.reduce((sum, label, i) => sum + of(label, i), 0) / labels.length;
 }

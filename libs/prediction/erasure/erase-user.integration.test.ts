@@ -1,6 +1,6 @@
 /** Erasure against what is under way: chunks, loads, live answers. Nothing from before is served, and in the end nothing is stored. */
 
-import { createHeldPredictions } from '@tandem/freshness/prediction-memory';
+import { createPredictionMemory } from '@tandem/freshness/prediction-memory';
 import { PLAIN_READ } from '@tandem/freshness/read-options';
 import { createOnlineConnection } from '@tandem/online-store/connection';
 import { createErasures } from '@tandem/online-store/erasures';
@@ -18,7 +18,7 @@ import { createStoredOfUser, type StoredOfUser } from './stored-of-user.fixture.
 let world: PredictionWorld;
 let erase: EraseUser;
 let stored: StoredOfUser;
-const memory = createHeldPredictions({ maxBytes: 1e6 });
+const memory = createPredictionMemory({ maxBytes: 1e6 });
 beforeAll(async () => {
   world = await createPredictionWorld({ users: 40 });
   erase = createEraseUser({ store: world.erasures, online: world.onlineErasures, memory });

@@ -4,14 +4,14 @@
  * repeat it costs nothing: the tombstone stays, and what is found is deleted.
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
-import type { HeldPredictions } from '@tandem/freshness/prediction-memory';
+import type { PredictionMemory } from '@tandem/freshness/prediction-memory';
 import type { ErasureReceipt, ErasureStore, OnlineErasures } from './erasure.ts';
 
-export interface EraseUserDependencies {
+interface EraseUserDependencies {
   readonly store: Pick<ErasureStore, 'setTombstone' | 'deleteRows' | 'places'>;
   readonly online: Pick<OnlineErasures, 'tell' | 'forget'>;
   /** This process's; others drop what they hold when they are next asked for it, or by the clock. */
-  readonly memory: Pick<HeldPredictions, 'forgetUser'>;
+  readonly memory: Pick<PredictionMemory, 'forgetUser'>;
 }
 
 /** Rejects `unavailable` where a store did not answer: what was committed by then stays, and the call may be repeated. */

@@ -20,7 +20,7 @@ export interface Tombstone {
 }
 
 /** What was deleted of users, in Postgres. */
-export interface DeletedRows {
+interface DeletedRows {
   readonly contextValues: number;
   readonly events: number;
   /** Of published generations. */

@@ -6,7 +6,7 @@
  */
 import type { ErasureStore, OnlineErasures } from './erasure.ts';
 
-export interface KeepErasedDependencies {
+interface KeepErasedDependencies {
   readonly store: Pick<ErasureStore, 'deleteRows' | 'places' | 'count' | 'due' | 'sweepAgain' | 'swept'>;
   readonly online: Pick<OnlineErasures, 'forget' | 'told' | 'restore'>;
 }

@@ -31,7 +31,7 @@ export interface HistoryMarks {
 }
 
 /** What a memory held when it was read. Only a reader can replace it. */
-export interface RecalledMark {
+interface RecalledMark {
   /** Null where nothing was remembered. */
   readonly mark: HistoryMark | null;
   /** Remembers this mark, unless the memory has changed since; resolves with whether it did. */

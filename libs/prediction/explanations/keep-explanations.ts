@@ -9,7 +9,6 @@ import type { Answer } from '@tandem/freshness/answer';
 import type { InferenceInputs } from '@tandem/freshness/live-predictor';
 import type { Predictor } from '@tandem/freshness/predictor';
 import { TokenBucket } from '../keys/token-bucket.ts';
-import { inputsOfRow } from './inputs-of-row.ts';
 import type {
   ExplanationStore,
   ExplanationToKeep,
@@ -23,7 +22,7 @@ import type {
  * What becomes of an answer of a user whose answers are kept: `kept`; `left_out`, an erasure has overtaken it; `over_rate`
  * and `over_line`, beyond what may be kept a second, or wait; `failed`, it could not be written.
  */
-export type KeepOutcome = 'kept' | 'left_out' | 'over_rate' | 'over_line' | 'failed';
+type KeepOutcome = 'kept' | 'left_out' | 'over_rate' | 'over_line' | 'failed';
 
 export interface KeepDependencies {
   readonly store: Pick<ExplanationStore, 'keep'>;
@@ -176,4 +175,22 @@ async function readNow(source: InputSource, answers: readonly ServedAnswer[]) {
   const [first] = answers as [ServedAnswer];
   const version = await source.versionOf(first.predictor, first.modelNumber);
   return source.readInputs(version, [...new Set(answers.map(({ userId }) => userId))]);
+}
+
+// One user's inputs out of the features that were read of several.
+
+export function inputsOfRow({ batch, row }: InferenceInputs, read: KeptInputs['read']): KeptInputs {
+  const events = new Map(batch.fromEvents?.get(row)?.map(({ column, entry }) => [column, entry]));
+  return {
+    read,
+    readAt: batch.readAt,
+    history: batch.history,
+    contextVersion: batch.contextVersions[row] ?? 0,
+    features: batch.columns.map(({ name }, i) => {
+      const entry = events.get(i);
+      const event = entry ? { source: entry.source, id: entry.id, time: entry.time, accepted: entry.accepted } : null;
+      return { name, value: batch.values[i]?.[row] ?? null, event };
+    }),
+    fault: batch.faults.get(row) ?? null,
+  };
 }

@@ -30,7 +30,7 @@ export type Scope = (typeof SCOPES)[number];
 export type KeyKind = 'live' | 'test';
 
 /** Random bytes, such as node:crypto's. */
-export type RandomBytes = (size: number) => Buffer;
+type RandomBytes = (size: number) => Buffer;
 
 export const KEY_FORM = /^tandem_(?:live|test)_[0-9a-f]{16}_[0-9a-f]{64}_[0-9a-f]{8}$/;
 

@@ -12,7 +12,7 @@ import { digestOf, keyIdOf, placeOfId, type Scope } from './api-key.ts';
 import { type Clock, TokenBucket } from './token-bucket.ts';
 
 /** A secret of a key, as stored. */
-export interface StoredSecret {
+interface StoredSecret {
   readonly digest: Buffer;
   /** Milliseconds since 1970 on the database's clock; null: as long as the key. */
   readonly until: number | null;
@@ -60,7 +60,7 @@ export interface HeldKey {
   readonly liveQuota: TokenBucket | undefined;
 }
 
-export type WhyRefused = 'malformed' | 'unknown' | 'wrong secret' | 'rotated out' | 'revoked' | 'expired';
+type WhyRefused = 'malformed' | 'unknown' | 'wrong secret' | 'rotated out' | 'revoked' | 'expired';
 
 /** For the log alone: a caller is told nothing of it. */
 export interface Refusal {
@@ -75,7 +75,7 @@ interface Held extends HeldKey {
   readonly isRevoked: boolean;
 }
 
-export interface KeyRingOptions {
+interface KeyRingOptions {
   readonly pepper: string;
   readonly clock?: Clock;
   /** Milliseconds since the last load for which keys are believed. */

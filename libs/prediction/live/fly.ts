@@ -6,15 +6,12 @@
 import { isErased } from '@tandem/freshness/certificate';
 import { TandemError } from '@tandem/freshness/errors';
 import { type LiveOutcome, type LiveRequest, NO_FEATURES } from '@tandem/freshness/live-predictor';
-import type { OverlayEntry } from '@tandem/freshness/stored-prediction';
+import type { OnlineOverlayStore, OverlayEntry, PutResult } from '@tandem/freshness/stored-prediction';
 import { type CertifiedFeatures, type FeatureSource, isOfSomeUser } from '../scoring/feature-source.ts';
-import { type Attempted, type HalvingLimits, halveFailing } from '../scoring/halve-failing.ts';
-import { scoreIsolating } from '../scoring/isolate-poison.ts';
+import { type Attempted, type HalvingLimits, halveFailing, scoreIsolating } from '../scoring/isolate-poison.ts';
 import type { Scorer } from '../scoring/scoring.ts';
-import { type AnswerStores, keep } from './keep-answers.ts';
 import { asFailure, failureOf, queryFailed, unread, unusableFeatures } from './live-failures.ts';
 import type { Flight, Flights } from './live-flights.ts';
-import type { Suspects } from './suspects.ts';
 
 export interface FlightDependencies extends AnswerStores {
   readonly features: FeatureSource;
@@ -22,7 +19,7 @@ export interface FlightDependencies extends AnswerStores {
 }
 
 /** Where flights go. */
-export interface Route {
+interface Route {
   readonly dependencies: FlightDependencies;
   readonly request: LiveRequest;
   readonly place: Flights;
@@ -199,5 +196,70 @@ function entryOf(request: LiveRequest, { batch }: CertifiedFeatures, row: number
     source: 'live',
     computedAt: batch.readAt,
     outputs,
+  };
+}
+
+// Keeps live answers where the next reader looks first, and in the lasting copy.
+
+interface AnswerStores {
+  /** Awaited: the next read of the same user should find the answer. */
+  readonly overlay: Pick<OnlineOverlayStore, 'putEach'>;
+  /** The lasting copy: written after the answer, and may lose entries. */
+  keepLater(entries: readonly OverlayEntry[]): void;
+}
+
+/** What the next reader will find. A store that hangs has half of the time left: an answer is worth more. */
+async function keep(
+  { overlay, keepLater }: AnswerStores,
+  entries: readonly OverlayEntry[],
+  deadline: number,
+): Promise<readonly PutResult[]> {
+  if (entries.length === 0) return [];
+  keepLater(entries);
+  const { promise, resolve } = Promise.withResolvers<readonly PutResult[]>();
+  const timer = setTimeout(resolve, Math.max(0, deadline - performance.now()) / 2, []);
+  overlay.putEach(entries).then(resolve, () => resolve([]));
+  return promise.finally(() => clearTimeout(timer));
+}
+
+// Users for whom the feature query failed a short time ago. A statement leaves them out, and they are read by themselves
+// behind it: a client that keeps reading such a user costs the others no halving.
+
+const REMEMBERED_MS = 60_000;
+const MAX_USERS = 1_000;
+/** Users that are read by themselves behind one statement. Any others go with the statement. */
+const MAX_APART = 16;
+
+interface Suspects {
+  /** The parts to read: first the flights of all other users, then each suspect. */
+  apart(flights: readonly Flight[]): (readonly Flight[])[];
+  failed(userId: string): void;
+  succeeded(flights: readonly Flight[]): void;
+}
+
+export function createSuspects(now: () => number = () => performance.now()): Suspects {
+  /** User id → until when; in the order of the failures. */
+  const until = new Map<string, number>();
+
+  function isSuspect(userId: string): boolean {
+    return (until.get(userId) ?? 0) > now();
+  }
+
+  return {
+    apart(flights) {
+      if (until.size === 0) return [flights];
+      const suspects = flights.filter(({ userId }) => isSuspect(userId)).slice(0, MAX_APART);
+      const others = flights.filter((flight) => !suspects.includes(flight));
+      return [others, ...suspects.map((flight) => [flight])].filter((part) => part.length > 0);
+    },
+    failed(userId) {
+      until.delete(userId);
+      if (until.size >= MAX_USERS) until.delete(until.keys().next().value ?? '');
+      until.set(userId, now() + REMEMBERED_MS);
+    },
+    succeeded(flights) {
+      if (until.size === 0) return;
+      for (const { userId } of flights) until.delete(userId);
+    },
   };
 }

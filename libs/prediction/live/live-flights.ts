@@ -8,7 +8,7 @@
  * reader's part of the statement.
  */
 import { type LiveOutcome, type LiveReader, NO_ROOM } from '@tandem/freshness/live-predictor';
-import type { Timed } from './reader-deadlines.ts';
+import type { Timed } from './live-prediction.ts';
 
 /** The readers of one request, who are answered together. A class, since there is one for each read. */
 export class Party implements Timed {

@@ -1,5 +1,4 @@
 /** What is known of a model version once its trial is over: what its file says of itself, and that its answers agree. */
-import type { DescribedTensor } from './model-signature.ts';
 
 export type AnswerValue = number | bigint | string | boolean;
 
@@ -65,4 +64,25 @@ export interface ModelMetadata {
 export interface Verification {
   readonly metadata: ModelMetadata;
   readonly parity: ParityCertificate;
+}
+
+// How a model's inputs and outputs are written in messages, wherever one of them does not fit.
+
+export interface DescribedTensor {
+  readonly name: string;
+  /** Null: not a tensor (a sequence or a map). */
+  readonly type: string | null;
+  /** A number is a fixed dimension; a name (converters of scikit-learn write an empty one), null or a negative number any. */
+  readonly shape: readonly (number | string | null)[];
+}
+
+/** `features float32 [batch, 12]` */
+export function describeTensor({ name, type, shape }: DescribedTensor): string {
+  const sizes = shape.map((size) => (isFixed(size) ? size : typeof size === 'string' && size !== '' ? size : '?'));
+  return `${name} ${type ?? 'sequence or map'} [${sizes.join(', ')}]`;
+}
+
+/** Runtimes also write an open size as a negative number. */
+export function isFixed(size: number | string | null | undefined): size is number {
+  return typeof size === 'number' && size >= 0;
 }

@@ -3,14 +3,11 @@
  * deltas, flips of the decision, top movers, and the same by segment. A row is bytes: what is looked at is read where it
  * lies, and the id of a user only where its output moved further than others' (0.5 µs a user for one score).
  */
-
 import type { DecisionPolicy, OutputField } from '@tandem/freshness/predictor';
-import { asHeld } from '../models/output-places.ts';
-import type { Mover, ReportFigures } from './generation-report.ts';
+import { asHeld } from '../models/output-fit.ts';
+import type { Mover, ReportFigures, Segment, SegmentValue } from './generation-report.ts';
 import { addAnswer, answerShare, commonOutputs, type NumericOutput, type StoredAt } from './output-tallies.ts';
-import { createSegment, type SegmentTally, segmentOf, sumsOf } from './segment-tally.ts';
-import { FlipTally, type Sums, UserTally } from './tally.ts';
-import { TopMovers } from './top-movers.ts';
+import { FlipTally, rounded, ShiftTally, type Sums, UserTally } from './tally.ts';
 
 export interface ComparisonOptions {
   /** Outputs of the generation served now. */
@@ -135,4 +132,120 @@ function addUser({ users, shift, flips }: Sums, user: User): void {
 
 function moverOf({ bytes, userId }: ComparedRow, { before, now }: User): Mover {
   return { userId: bytes.toString('utf8', userId.start, userId.end), before, now, delta: now - before };
+}
+
+// Sums over the users of each value of a feature column.
+
+/** Values of a column that are told apart: those met first; the others are counted together. */
+const MOST_VALUES = 50;
+/** UTF-16 units of a value that are kept. */
+const VALUE_LENGTH = 120;
+
+interface SegmentTally {
+  readonly column: string;
+  readonly values: Map<string | null, Sums>;
+  readonly others: Sums;
+  readonly create: () => Sums;
+}
+
+/** @param ends of the classes of the output that is looked at; null: none is */
+function createSegment(column: string, ends: Float64Array | null, isDecided: boolean): SegmentTally {
+  const create = () => ({
+    users: new UserTally(),
+    shift: ends && new ShiftTally(ends),
+    flips: isDecided ? new FlipTally() : null,
+  });
+  return { column, values: new Map(), others: create(), create };
+}
+
+/** Where users of that value are counted. */
+function sumsOf(segment: SegmentTally, value: string | null): Sums {
+  const known = segment.values.get(value);
+  if (known) return known;
+  if (segment.values.size >= MOST_VALUES) return segment.others;
+  const sums = segment.create();
+  segment.values.set(value, sums);
+  return sums;
+}
+
+function segmentOf({ column, values, others }: SegmentTally): Segment {
+  const all = [...values].map(([value, sums]) => segmentValue(value?.slice(0, VALUE_LENGTH) ?? null, sums));
+  return {
+    column,
+    values: all.sort((a, b) => sizeOf(b) - sizeOf(a) || ((a.value ?? '') < (b.value ?? '') ? -1 : 1)),
+    others: others.users.users === 0 ? null : segmentValue(null, others),
+  };
+}
+
+function sizeOf({ users }: SegmentValue): number {
+  return users.before + users.now;
+}
+
+function segmentValue(value: string | null, { users, shift, flips }: Sums): SegmentValue {
+  return { value, users: users.coverage(), shift: shift?.shift() ?? null, flips: flips?.flips() ?? null };
+}
+
+// The users whose output moved furthest, of any number of users: a heap with the one that moved least at its top.
+
+const MOVERS = 20;
+
+class TopMovers {
+  readonly #heap: Mover[] = [];
+
+  /** Whether a user with that delta would be among them: only then its id is worth reading. */
+  admits(delta: number): boolean {
+    const size = Math.abs(delta);
+    return size > 0 && (this.#heap.length < MOVERS || size > movedBy(this.#heap[0]));
+  }
+
+  add(mover: Mover): void {
+    if (this.#heap.length < MOVERS) {
+      this.#heap.push(mover);
+      this.#rise(this.#heap.length - 1);
+    } else {
+      this.#heap[0] = mover;
+      this.#sink();
+    }
+  }
+
+  /** Furthest first; of the same delta, by user id. */
+  movers(): readonly Mover[] {
+    return this.#heap
+      .toSorted((a, b) => movedBy(b) - movedBy(a) || (a.userId < b.userId ? -1 : 1))
+      .map(({ userId, ...values }) => ({
+        userId,
+        before: rounded(values.before),
+        now: rounded(values.now),
+        delta: rounded(values.delta),
+      }));
+  }
+
+  #rise(from: number): void {
+    for (let at = from; at > 0; ) {
+      const parent = (at - 1) >> 1;
+      if (!this.#swapIfLess(at, parent)) return;
+      at = parent;
+    }
+  }
+
+  #sink(): void {
+    for (let at = 0; ; ) {
+      const [left, right] = [2 * at + 1, 2 * at + 2];
+      const least = right < this.#heap.length && movedBy(this.#heap[right]) < movedBy(this.#heap[left]) ? right : left;
+      if (least >= this.#heap.length || !this.#swapIfLess(least, at)) return;
+      at = least;
+    }
+  }
+
+  #swapIfLess(child: number, parent: number): boolean {
+    const [lower, upper] = [this.#heap[child], this.#heap[parent]];
+    if (!lower || !upper || movedBy(lower) >= movedBy(upper)) return false;
+    this.#heap[child] = upper;
+    this.#heap[parent] = lower;
+    return true;
+  }
+}
+
+function movedBy(mover: Mover | undefined): number {
+  return Math.abs(mover?.delta ?? 0);
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DeltaSketch } from './delta-sketch.ts';
+import { DeltaSketch } from './tally.ts';
 
 describe('quantiles of sizes', () => {
   it.each([

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { classEnds, classOf, psi } from './distribution.ts';
+import { classEnds, classOf, psi } from './tally.ts';
 
 const countsOf = (ends: Float64Array, values: readonly number[]) => {
   const counts = new Float64Array(ends.length + 1);

@@ -1,4 +1,5 @@
 /** What a comparison of two generations found, the new one and the one that is served: the shape that is kept and shown. */
+import type { DecisionPolicy, PublishPolicy } from '@tandem/freshness/predictor';
 
 /** Of all users, or of those of one segment. */
 export interface Coverage {
@@ -75,7 +76,7 @@ export interface Mover {
 }
 
 /** A threshold of `publish` that the figures are beyond. */
-export interface Crossing {
+interface Crossing {
   readonly setting: 'maxPsi' | 'maxFlipRate' | 'maxMeanDelta' | 'minCoverage';
   /** null: of users rather than of an output. */
   readonly output: string | null;
@@ -84,7 +85,7 @@ export interface Crossing {
 }
 
 /** `blocked`: held back until somebody approves of it. */
-export type ReportVerdict = 'passed' | 'blocked' | 'not_compared';
+type ReportVerdict = 'passed' | 'blocked' | 'not_compared';
 
 export interface GenerationReport {
   readonly verdict: ReportVerdict;
@@ -110,4 +111,45 @@ export function crossingText({ setting, output, value, limit }: Crossing): strin
     case 'minCoverage':
       return `coverage ${value} of the users served now below ${limit}`;
   }
+}
+
+// Which thresholds of a predictor's policy a comparison is beyond: a pure rule over its figures.
+
+interface Judgement {
+  readonly crossings: readonly Crossing[];
+  /** What was not judged, and why. */
+  readonly notes: readonly string[];
+}
+
+/** Shift and delta are judged of the output that is decided by, where there is one, else of each. */
+export function judgeReport(
+  { users, outputs, decision }: ReportFigures,
+  policy: PublishPolicy,
+  decided: DecisionPolicy | null,
+): Judgement {
+  const { maxPsi, maxFlipRate, maxMeanDelta, minCoverage, minUsers } = policy;
+  const coverage = users.before === 0 ? 1 : users.both / users.before;
+  const crossings = minCoverage === null || coverage >= minCoverage ? [] : [coverageCrossing(coverage, minCoverage)];
+  const limits = { maxPsi, maxFlipRate, maxMeanDelta };
+  const limited = Object.entries(limits).flatMap(([name, limit]) => (limit === null ? [] : [name]));
+  if (limited.length > 0 && users.both < minUsers) {
+    const notes = [
+      `${limited.join(', ')} not judged: ${users.both} users are in both generations, and minUsers is ${minUsers}`,
+    ];
+    return { crossings, notes };
+  }
+  for (const { name, psi, meanAbsoluteDelta } of outputs) {
+    if (decided !== null && name !== decided.output) continue;
+    if (maxPsi !== null && psi > maxPsi) crossings.push({ setting: 'maxPsi', output: name, value: psi, limit: maxPsi });
+    if (maxMeanDelta === null || meanAbsoluteDelta <= maxMeanDelta) continue;
+    crossings.push({ setting: 'maxMeanDelta', output: name, value: meanAbsoluteDelta, limit: maxMeanDelta });
+  }
+  if (maxFlipRate !== null && decision !== null && decision.rate > maxFlipRate) {
+    crossings.push({ setting: 'maxFlipRate', output: decision.output, value: decision.rate, limit: maxFlipRate });
+  }
+  return { crossings, notes: [] };
+}
+
+function coverageCrossing(coverage: number, limit: number): Crossing {
+  return { setting: 'minCoverage', output: null, value: Math.floor(coverage * 10_000) / 10_000, limit };
 }

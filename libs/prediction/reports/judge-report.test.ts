@@ -1,8 +1,7 @@
 import { PUBLISH_DEFAULTS } from '@tandem/freshness/predictor';
 import { describe, expect, it } from 'vitest';
 import { compareSides, scores } from './compare-generations.fixture.ts';
-import { crossingText } from './generation-report.ts';
-import { judgeReport } from './judge-report.ts';
+import { crossingText, judgeReport } from './generation-report.ts';
 
 const users = Array.from({ length: 200 }, (_, i) => i);
 const before = scores(users.map((i) => [`${i}`, i / 200]));

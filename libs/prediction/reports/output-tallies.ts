@@ -1,9 +1,8 @@
 /** The outputs that two generations have in common, and their sums over users. */
 
 import type { OutputField } from '@tandem/freshness/predictor';
-import { isNumber, numberReader, type PlaceOf, placeOf } from '../models/output-places.ts';
-import { classEnds } from './distribution.ts';
-import { rounded, ShiftTally } from './tally.ts';
+import { isNumber, numberReader, type PlaceOf, placeOf } from '../models/output-fit.ts';
+import { classEnds, rounded, ShiftTally } from './tally.ts';
 
 /** Where stored outputs lie: from `start` up to `end`; `start` is negative where the generation lacks the user. */
 export interface StoredAt {
@@ -26,7 +25,7 @@ export interface NumericOutput {
 }
 
 /** A text or a vector: only whether it is another. */
-export interface AnswerOutput {
+interface AnswerOutput {
   readonly name: string;
   readonly before: readonly [PlaceOf, PlaceOf];
   readonly now: readonly [PlaceOf, PlaceOf];
@@ -37,7 +36,7 @@ export interface AnswerOutput {
 /** Outputs of each kind that are compared. */
 const MOST_OUTPUTS = 16;
 
-export interface CommonOutputs {
+interface CommonOutputs {
   readonly numeric: readonly NumericOutput[];
   readonly answers: readonly AnswerOutput[];
   /** What is not compared, and why. */

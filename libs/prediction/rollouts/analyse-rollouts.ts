@@ -7,9 +7,8 @@ import { judgeRollout } from '@tandem/experiment/verdict/judge-rollout';
 import type { Judgement, Verdict } from '@tandem/experiment/verdict/rollout-figures';
 import { isTandemError } from '@tandem/freshness/errors';
 import type { AnalysisPlan, Rollout } from '@tandem/freshness/rollout';
-import { type FailedRollout, orFailed } from './failed-rollouts.ts';
 import { analysisOf, judgedFiguresOf, rulesOf, type StepRecord } from './rollout-figures.ts';
-import type { RolloutStore } from './rollout-store.ts';
+import { type FailedRollout, orFailed, type RolloutStore } from './rollout-store.ts';
 
 /** What one look found. */
 export interface RolloutCheck {
@@ -41,7 +40,7 @@ export interface Analysed {
 const ACTOR = 'analysis';
 
 /** What one round did; where one rollout fails, the others are judged all the same. */
-export interface AnalysisReport {
+interface AnalysisReport {
   readonly analysed: readonly Analysed[];
   readonly failed: readonly FailedRollout[];
 }

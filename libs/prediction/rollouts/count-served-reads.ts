@@ -24,7 +24,7 @@ export interface ServedReadsDependencies {
 }
 
 /** One user's place in an answered read. */
-export interface ReadOfUser {
+interface ReadOfUser {
   readonly predictor: Predictor;
   readonly userId: string;
   readonly result: ReadResult;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { createUserMemory, keyOf } from './exposures-memory.ts';
+import { createUserMemory, keyOf } from './exposures.ts';
 
 test('a hundred thousand users have as many keys, whole numbers that a double holds, of texts and seeds alike', () => {
   const keys = new Set<number>();

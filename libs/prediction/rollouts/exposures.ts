@@ -8,7 +8,6 @@
  */
 import type { Source } from '@tandem/freshness/answer';
 import type { ServedRollout } from '@tandem/freshness/certificate';
-import { createUserMemory, keyOf } from './exposures-memory.ts';
 
 /** Where an answer came from; `error`: there was none. */
 export type ServedSource = Source | 'error';
@@ -37,7 +36,7 @@ export interface ExposureStore {
   put(exposures: readonly Exposure[], now: number): Promise<void>;
 }
 
-export interface ExposureLog {
+interface ExposureLog {
   /** What was served; logs it where it is the first this process knows of. */
   note(rollout: ServedRollout, served: Omit<Exposure, 'rolloutId' | 'step' | 'at'>): void;
   waiting(): number;
@@ -49,7 +48,7 @@ export interface ExposureLog {
   dropped(): number;
 }
 
-export interface ExposureLogOptions {
+interface ExposureLogOptions {
   readonly now: () => number;
   /** Exposures that wait at most. */
   readonly maxWaiting?: number;
@@ -82,4 +81,187 @@ export function createExposureLog({ now, maxWaiting = 50_000 }: ExposureLogOptio
     },
     dropped: () => drops,
   };
+}
+
+// Whom a process has logged already: keys of 53 bits in two tables. Where the younger is full it takes the place of the
+// older, whose keys are forgotten, and a new one begins, twice as large up to a bound. Nothing is ever copied, so that no
+// read waits for it; and whoever is forgotten is logged again, which changes nothing.
+// 8 to 16 bytes a user, 16 MB at most. Of a million users one in ten thousand million is taken for another.
+
+const FIRST_SLOTS = 4_096;
+const MAX_SLOTS = 2 ** 20;
+
+interface UserMemory {
+  has(key: number): boolean;
+  add(key: number): void;
+  /** Bytes that it takes. */
+  bytes(): number;
+}
+
+/** @param maxSlots of a table; a power of two */
+export function createUserMemory(maxSlots: number = MAX_SLOTS): UserMemory {
+  let young = new KeyTable(Math.min(FIRST_SLOTS, maxSlots));
+  let old = new KeyTable(1);
+  return {
+    has: (key) => young.slotOf(key) >= 0 || old.slotOf(key) >= 0,
+    add(key) {
+      if (young.isFull()) [old, young] = [young, new KeyTable(Math.min(young.slots * 2, maxSlots))];
+      young.add(key);
+    },
+    bytes: () => 8 * (young.slots + old.slots),
+  };
+}
+
+/** Of a text, above 0 and below 2^53; cyrb53 by bryc (public domain). @param seed what else the key is of */
+export function keyOf(text: string, seed = 0): number {
+  // A seed may be such a key itself, of more bits than an integer operation takes.
+  let one = 0xdeadbeef ^ (seed >>> 0);
+  let other = 0x41c6ce57 ^ (seed / 2 ** 32);
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    one = Math.imul(one ^ unit, 2654435761);
+    other = Math.imul(other ^ unit, 1597334677);
+  }
+  one = Math.imul(one ^ (one >>> 16), 2246822507) ^ Math.imul(other ^ (other >>> 13), 3266489909);
+  other = Math.imul(other ^ (other >>> 16), 2246822507) ^ Math.imul(one ^ (one >>> 13), 3266489909);
+  return 2 ** 32 * (other & 0x1fffff) + (one >>> 0) || 1;
+}
+
+// A table of keys with open addressing: numbers above 0 and below 2^53, as keyOf (exposures-memory.ts) gives them.
+
+/** Beyond it a search takes more than a few steps. */
+const FILL = 0.6;
+
+class KeyTable {
+  readonly slots: number;
+  readonly #keys: Float64Array;
+  #size = 0;
+
+  /** @param slots a power of two */
+  constructor(slots: number) {
+    this.slots = slots;
+    this.#keys = new Float64Array(slots);
+  }
+
+  isFull(): boolean {
+    return this.#size >= this.slots * FILL;
+  }
+
+  /** Returns the slot of a key; -1 where the table does not have it. */
+  slotOf(key: number): number {
+    const slot = this.#find(key);
+    return this.#keys[slot] === key ? slot : -1;
+  }
+
+  /** Returns the slot of a key, which is added where the table does not have it. */
+  add(key: number): number {
+    const slot = this.#find(key);
+    if (this.#keys[slot] === key) return slot;
+    this.#keys[slot] = key;
+    this.#size++;
+    return slot;
+  }
+
+  /** Returns the slot of the key, or the empty one where it would stand. */
+  #find(key: number): number {
+    let slot = key & (this.slots - 1);
+    while (this.#keys[slot] !== 0 && this.#keys[slot] !== key) slot = (slot + 1) & (this.slots - 1);
+    return slot;
+  }
+}
+
+// What each user of an arm was answered with, as shares of their own reads. Guardrails add up these shares: a user counts
+// as one user, however often they read. Else the 700 failed reads of one user would be as much evidence as one failed
+// read each of 700 users.
+// A process remembers the last 32 to 64 reads of a user, so that a model that begins to fail late is seen. It keeps at most
+// 630,000 users in 20 MB, in two tables as exposures-memory.ts does. A forgotten user counts as a new one.
+
+const SOURCES: readonly ServedSource[] = Object.freeze(['batch', 'live', 'stale', 'default', 'error'] as const);
+/** Counts of a user: of each source the reads that were not slow, then those that were. */
+const KINDS = 2 * SOURCES.length;
+/** The reads of a user at which all counts are halved. */
+const WINDOW = 64;
+const MAX_SHARE_SLOTS = 2 ** 19;
+
+interface ReadOfArm {
+  readonly source: ServedSource;
+  readonly isSlow: boolean;
+}
+
+/** Told of each change of a user's share of a source, and of the part of it that was slow. */
+type ShareChange = (source: ServedSource, share: number, slowShare: number) => void;
+
+export interface UserShares {
+  /** Counts a read of the user of a key (keyOf, of user, arm and step). */
+  note(key: number, read: ReadOfArm, change: ShareChange): void;
+  /** Whether this is the first time that the user of a noted key has a score. */
+  isFirstScore(key: number): boolean;
+}
+
+/** @param maxSlots of a table; a power of two */
+export function createUserShares(maxSlots: number = MAX_SHARE_SLOTS): UserShares {
+  let young = new ShareTable(Math.min(FIRST_SLOTS, maxSlots));
+  let old = new ShareTable(1);
+
+  function place(key: number): readonly [table: ShareTable, slot: number] {
+    for (const table of [young, old]) {
+      const slot = table.keys.slotOf(key);
+      if (slot >= 0) return [table, slot];
+    }
+    if (young.keys.isFull()) [old, young] = [young, new ShareTable(Math.min(young.keys.slots * 2, maxSlots))];
+    return [young, young.keys.add(key)];
+  }
+
+  return {
+    note(key, read, change) {
+      const [table, slot] = place(key);
+      table.note(slot, read, change);
+    },
+    isFirstScore(key) {
+      const [table, slot] = place(key);
+      return table.isFirstScore(slot);
+    },
+  };
+}
+
+class ShareTable {
+  readonly keys: KeyTable;
+  readonly #counts: Uint8Array;
+  readonly #hasScore: Uint8Array;
+
+  constructor(slots: number) {
+    this.keys = new KeyTable(slots);
+    this.#counts = new Uint8Array(slots * KINDS);
+    this.#hasScore = new Uint8Array(slots);
+  }
+
+  note(slot: number, { source, isSlow }: ReadOfArm, change: ShareChange): void {
+    const counts = this.#counts.subarray(slot * KINDS, (slot + 1) * KINDS);
+    const before = Uint8Array.from(counts);
+    if (sumOf(counts) >= WINDOW) for (let kind = 0; kind < KINDS; kind++) counts[kind] = (counts[kind] ?? 0) >> 1;
+    const kind = 2 * SOURCES.indexOf(source) + (isSlow ? 1 : 0);
+    counts[kind] = (counts[kind] ?? 0) + 1;
+    tellChanges(before, counts, change);
+  }
+
+  isFirstScore(slot: number): boolean {
+    const isFirst = this.#hasScore[slot] === 0;
+    this.#hasScore[slot] = 1;
+    return isFirst;
+  }
+}
+
+function tellChanges(before: Uint8Array, after: Uint8Array, change: ShareChange): void {
+  const [readsBefore, readsAfter] = [Math.max(1, sumOf(before)), sumOf(after)];
+  const changeOf = (kind: number) => (after[kind] ?? 0) / readsAfter - (before[kind] ?? 0) / readsBefore;
+  for (const [i, source] of SOURCES.entries()) {
+    const [fast, slow] = [changeOf(2 * i), changeOf(2 * i + 1)];
+    if (fast !== 0 || slow !== 0) change(source, fast + slow, slow);
+  }
+}
+
+function sumOf(counts: Uint8Array): number {
+  let sum = 0;
+  for (const count of counts) sum += count;
+  return sum;
 }

@@ -3,7 +3,7 @@ import type { AnalysisPlan, Rollout } from '@tandem/freshness/rollout';
 import { expect, test } from 'vitest';
 import { createServedCounter, type ServedCounter, type ServedRead } from './count-served.ts';
 import type { ServedSource } from './exposures.ts';
-import { reportOf } from './rollout-report.ts';
+import { reportOf } from './rollout-figures.ts';
 
 const ANALYSIS: AnalysisPlan = {
   ...{ automatic: true, dryRun: false, intervalMs: 1, minStepMs: 0, minUsers: 50, alpha: 0.05 },

@@ -31,7 +31,7 @@ export interface HeldVersion {
   readonly error: string | null;
 }
 
-export interface KeepLoadedParts {
+interface KeepLoadedParts {
   readonly register: ProcessRegister;
   /** Its definition; rejects where it cannot be read. */
   modelVersion(id: string): Promise<ModelVersion>;

@@ -29,7 +29,7 @@ export const MAX_OUTCOME_VALUE = 1e15;
  * - `duplicate`: it came before
  * - `erased`: the user is erased, and nothing was kept but the id
  */
-export type OutcomeStatus = 'accepted' | 'duplicate' | 'erased';
+type OutcomeStatus = 'accepted' | 'duplicate' | 'erased';
 
 export interface OutcomeResult {
   readonly id: string;

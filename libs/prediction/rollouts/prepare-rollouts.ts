@@ -8,9 +8,8 @@
 import type { Rollout, RolloutArm } from '@tandem/freshness/rollout';
 import type { RunStore } from '../runs/run-store.ts';
 import { isFinished, type Run } from '../runs/runs.ts';
-import { type FailedRollout, orFailed } from './failed-rollouts.ts';
 import { analysisOf } from './rollout-figures.ts';
-import type { ActiveRollout, RolloutStore } from './rollout-store.ts';
+import { type ActiveRollout, type FailedRollout, orFailed, type RolloutStore } from './rollout-store.ts';
 import { computeArm, type StartRolloutDependencies, uncomputed } from './start-rollout.ts';
 
 export interface PrepareRolloutsDependencies extends Pick<StartRolloutDependencies, 'hints'> {
@@ -20,7 +19,7 @@ export interface PrepareRolloutsDependencies extends Pick<StartRolloutDependenci
   whyNotServed(modelVersionIds: readonly string[]): Promise<readonly string[]>;
 }
 
-export interface PreparationReport {
+interface PreparationReport {
   readonly begun: readonly Rollout[];
   /** Those that wait, with what they wait for. */
   readonly waiting: readonly { readonly rollout: Rollout; readonly why: readonly string[] }[];

@@ -6,7 +6,7 @@
 export type ProcessKind = 'api' | 'worker';
 
 /** `loading`: also of a process that has not heard of the version yet. */
-export type LoadState = 'loading' | 'ready' | 'failed';
+type LoadState = 'loading' | 'ready' | 'failed';
 
 /** A process as it tells of itself. */
 export interface ProcessIdentity {
@@ -49,7 +49,7 @@ export interface LiveProcess extends ProcessIdentity {
   })[];
 }
 
-export type MayServe =
+type MayServe =
   | { readonly ok: true }
   /** Sentences for people: whom it waits for, and what failed where, with the reason. */
   | { readonly ok: false; readonly waiting: readonly string[]; readonly failed: readonly string[] };
@@ -73,7 +73,7 @@ export function whyNotServed(readiness: readonly VersionReadiness[]): readonly s
 }
 
 /** A process as people tell it from others. */
-export function nameOf({ kind, host, pid }: Pick<VersionReadiness, 'kind' | 'host' | 'pid'>): string {
+function nameOf({ kind, host, pid }: Pick<VersionReadiness, 'kind' | 'host' | 'pid'>): string {
   return `${kind} ${pid} on ${host}`;
 }
 

@@ -1,8 +1,7 @@
 import type { AnalysisPlan, Rollout, RolloutPlan } from '@tandem/freshness/rollout';
 import { describe, expect, it } from 'vitest';
-import { LATENCY_BOUNDS_MS, NO_COUNTS } from './arm-counts.ts';
-import { analysisOf, figuresOf, judgedFiguresOf, type StepRecord } from './rollout-figures.ts';
-import { reportOf } from './rollout-report.ts';
+import { LATENCY_BOUNDS_MS, NO_COUNTS } from './count-served.ts';
+import { analysisOf, figuresOf, judgedFiguresOf, reportOf, type StepRecord } from './rollout-figures.ts';
 
 const ANALYSIS: AnalysisPlan = {
   ...{ automatic: true, dryRun: false, intervalMs: 1, minStepMs: 0, minUsers: 100, alpha: 0.05 },

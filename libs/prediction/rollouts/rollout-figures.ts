@@ -1,10 +1,18 @@
 /** What a step of a rollout has served: its reads, which reports show, and its users, which it is judged by. */
-
 import { BUCKETS } from '@tandem/experiment/assignment';
 import type { ArmSample } from '@tandem/experiment/sequential/effect';
-import type { ArmFigures, JudgingRules, RolloutFigures } from '@tandem/experiment/verdict/rollout-figures';
-import { type AnalysisPlan, CANDIDATE, isActive, type Rollout, STABLE } from '@tandem/freshness/rollout';
-import { type ArmCounts, addCounts, LATENCY_BOUNDS_MS, NO_COUNTS, type StepFigures } from './arm-counts.ts';
+import { compareOutcome, type OutcomeComparison } from '@tandem/experiment/verdict/compare-outcome';
+import { judgeRollout } from '@tandem/experiment/verdict/judge-rollout';
+import type { ArmFigures, Judgement, JudgingRules, RolloutFigures } from '@tandem/experiment/verdict/rollout-figures';
+import {
+  type AnalysisPlan,
+  CANDIDATE,
+  isActive,
+  type OutcomeMetric,
+  type Rollout,
+  STABLE,
+} from '@tandem/freshness/rollout';
+import { type ArmCounts, addCounts, LATENCY_BOUNDS_MS, NO_COUNTS, type StepFigures } from './count-served.ts';
 import type { ArmOutcomes, OutcomeStatistics } from './outcomes.ts';
 
 /** What the stores know of a rollout's step. */
@@ -120,4 +128,62 @@ function slowReads({ latency }: ArmCounts, slowMs: number): number {
 /** Of users whose window is over: what a sequential test has seen of a user must not change any more. */
 function samplesOf(outcomes: readonly ArmOutcomes[]): Readonly<Record<string, ArmSample>> {
   return Object.fromEntries(outcomes.map(({ metric, mature }) => [metric.name, mature]));
+}
+
+// What is known of a rollout at this moment: its figures, the verdict that they give, and each outcome arm by arm.
+
+const DAY_MS = 86_400_000;
+
+interface OutcomeReport {
+  readonly metric: OutcomeMetric;
+  readonly arm: string;
+  /** Of users whose window is over: what tests go by. */
+  readonly mature: OutcomeComparison;
+  /** Of all users so far: how it goes, and no test. */
+  readonly sofar: { readonly stable: { users: number; mean: number }; readonly arm: { users: number; mean: number } };
+}
+
+export interface RolloutReport {
+  readonly figures: RolloutFigures;
+  readonly judgement: Judgement;
+  readonly outcomes: readonly OutcomeReport[];
+  /** Users that one step has served from two arms; outcomes leave them out. */
+  readonly multipleExposures: number;
+  /** First exposures by day of UTC. */
+  readonly newUsers: StepRecord['outcomes']['newUsers'];
+}
+
+export function reportOf(rollout: Rollout, analysis: AnalysisPlan, record: StepRecord): RolloutReport {
+  const figures = figuresOf(rollout, analysis, record);
+  const { newUsers } = record.outcomes;
+  return {
+    figures,
+    judgement: judgeRollout(judgedFiguresOf(rollout, analysis, record), rulesOf(rollout, analysis)),
+    outcomes: analysis.outcomes.flatMap((metric) => outcomesOf(metric, analysis.alpha, record)),
+    multipleExposures: record.served.multipleExposures,
+    newUsers,
+  };
+}
+
+function outcomesOf(metric: OutcomeMetric, alpha: number, { outcomes, elapsedMs }: StepRecord): OutcomeReport[] {
+  const own = outcomes.arms.filter((one) => one.metric.name === metric.name);
+  const stable = own.find(({ arm }) => arm === STABLE);
+  if (!stable) return [];
+  return own
+    .filter(({ arm }) => arm !== STABLE)
+    .map((one) => ({
+      metric,
+      arm: one.arm,
+      mature: compareOutcome({
+        ...{ name: metric.name, armName: one.arm, better: metric.better, minimumEffect: metric.minimumEffect },
+        ...{ stable: stable.mature, arm: one.mature, alpha },
+        // The users whose window is over came in the days before it.
+        days: Math.max(1, (elapsedMs - metric.windowMs) / DAY_MS),
+      }),
+      sofar: { stable: meansOf(stable.all), arm: meansOf(one.all) },
+    }));
+}
+
+function meansOf({ users, sum }: { readonly users: number; readonly sum: number }) {
+  return { users, mean: users > 0 ? sum / users : 0 };
 }

@@ -1,4 +1,6 @@
 /** Port of the rollout use cases: where rollouts and arms have their truth. Each change is one transaction with its audit row. */
+
+import { isTandemError } from '@tandem/freshness/errors';
 import type { Rollout, RolloutPlan } from '@tandem/freshness/rollout';
 
 export interface NewRollout {
@@ -66,4 +68,28 @@ export interface RolloutStore {
   /** Puts a user into an arm, or (null) leaves them to their bucket again. At most 1,000 users. */
   override(id: string, userId: string, arm: string | null, actor: string): Promise<void>;
   overrides(id: string): Promise<readonly ArmOverride[]>;
+}
+
+// One rollout must not hold up the others: what fails of it is told beside them, and tried again in the next round.
+
+export interface FailedRollout {
+  readonly rollout: Rollout;
+  readonly error: unknown;
+}
+
+/**
+ * What the work gives; undefined where it failed, which is put down in `failed`. That somebody ended or moved the rollout
+ * in the meantime is no failure.
+ */
+export async function orFailed<T>(
+  rollout: Rollout,
+  failed: FailedRollout[],
+  work: () => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!isTandemError(error, 'rollout_conflict', 'unknown_rollout')) failed.push({ rollout, error });
+    return undefined;
+  }
 }

@@ -1,8 +1,7 @@
 /** A rollout is asked for: it is written down, and what its arms lack is asked of the workers. */
 import { isTandemError } from '@tandem/freshness/errors';
 import type { Rollout, RolloutArm } from '@tandem/freshness/rollout';
-import type { RunHints } from '../runs/run-hints.ts';
-import type { RunStore } from '../runs/run-store.ts';
+import type { RunHints, RunStore } from '../runs/run-store.ts';
 import type { Run } from '../runs/runs.ts';
 import type { NewRollout, RolloutStore } from './rollout-store.ts';
 

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
-import type { ServedSource } from './exposures.ts';
-import { createUserShares, type UserShares } from './user-shares.ts';
+import { createUserShares, type ServedSource, type UserShares } from './exposures.ts';
 
 function summed(shares: UserShares) {
   const sums = new Map<ServedSource, number>();

@@ -3,7 +3,7 @@
  * loading repeats harmlessly, and whatever it loses is loaded again.
  */
 import type { Generation } from './generations.ts';
-import type { StoredRow } from './run-store.ts';
+import type { GenerationStore, StoredRow } from './run-store.ts';
 import type { ScoredUsers } from './scored-users.ts';
 
 export type LoadableGeneration = Pick<Generation, 'id' | 'buckets' | 'startedAt'>;
@@ -21,7 +21,7 @@ export interface LoadCount {
   readonly skipped: number;
 }
 
-export interface LoadOptions {
+interface LoadOptions {
   /** At most this many rows a second; reads share the server. Default 100,000. */
   readonly rowsPerSecond?: number;
   readonly signal?: AbortSignal;
@@ -44,7 +44,7 @@ export interface GenerationLoader {
   isLoaded(generation: LoadableGeneration): Promise<boolean>;
 }
 
-export interface SweepCount {
+interface SweepCount {
   readonly generations: readonly string[];
   readonly keys: number;
 }
@@ -59,4 +59,41 @@ export interface GenerationSweeper {
    * found: one that starts meanwhile is not among those, so it is not lost
    */
   sweep(listKept: () => Promise<readonly string[]>, signal?: AbortSignal): Promise<SweepCount>;
+}
+
+// Fills the online store with a generation from its committed rows: after a flush, a restore, or a run during which
+// Redis was away. At a bounded rate, since reads go on meanwhile and are answered from Postgres.
+
+export interface LoadGenerationDependencies {
+  readonly generations: Pick<GenerationStore, 'find' | 'pages'>;
+  readonly loader: GenerationLoader;
+}
+
+interface LoadReport {
+  /** `interrupted`: Redis lost what was loaded meanwhile; the reconciler asks again. */
+  readonly outcome: 'loaded' | 'nothing_to_do' | 'interrupted';
+  readonly rows: number;
+}
+
+const PAGE_ROWS = 5_000;
+
+/** @param onProgress told of each page */
+export async function loadGeneration(
+  { generations, loader }: LoadGenerationDependencies,
+  generationId: string,
+  onProgress: () => void = () => {},
+): Promise<LoadReport> {
+  const generation = await generations.find(generationId);
+  if (generation?.state !== 'published') return { outcome: 'nothing_to_do', rows: 0 };
+  if (await loader.isLoaded(generation)) return { outcome: 'nothing_to_do', rows: 0 };
+  const pages = telling(generations.pages(generation, PAGE_ROWS), onProgress);
+  const { loaded, complete } = await loader.loadGeneration(generation, pages);
+  return { outcome: complete ? 'loaded' : 'interrupted', rows: loaded };
+}
+
+async function* telling(pages: AsyncIterable<readonly StoredRow[]>, onPage: () => void) {
+  for await (const page of pages) {
+    onPage();
+    yield page;
+  }
 }

@@ -2,13 +2,11 @@
  * B7: what a chunk committed goes to the online store, into its generation's buckets or, from a partial run, into the
  * overlay. Redis may be down: the chunk stays committed, and the generation is loaded as a whole later.
  */
-
-import type { OverlayStore } from '@tandem/freshness/stored-prediction';
-import type { GatheredLoads } from './gathered-loads.ts';
-import { overlayEntries } from './overlay-entries.ts';
+import type { OverlayEntry, OverlayStore } from '@tandem/freshness/stored-prediction';
+import type { GatheredLoads } from './chunk-loads.ts';
 import type { GenerationStore, RunStore } from './run-store.ts';
 import type { ChunkResult, ClaimedChunk, Run } from './runs.ts';
-import type { ScoredUsers } from './scored-users.ts';
+import { eachUser, type ScoredUsers } from './scored-users.ts';
 
 export interface LoadChunkDependencies {
   readonly runs: Pick<RunStore, 'markLoaded'>;
@@ -44,4 +42,21 @@ export async function loadChunk(
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
+}
+
+// What a partial run stores of its users: the same entries in Postgres, at the commit, and in the online store.
+
+export function overlayEntries(run: Run, result: ChunkResult, written: ScoredUsers): OverlayEntry[] {
+  return eachUser(written).map(({ userId, contextVersion, outputs }) => ({
+    predictor: run.predictor,
+    userId,
+    modelVersionId: run.modelVersionId,
+    history: result.history,
+    // As certificates tell it.
+    overlayFloor: run.overlayFloor + run.sourceVersion,
+    contextVersion,
+    source: 'batch',
+    computedAt: result.computedAt,
+    outputs,
+  }));
 }

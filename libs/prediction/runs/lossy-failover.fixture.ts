@@ -3,7 +3,7 @@
  * replaced by the copy, under another history. Every connection breaks, as it does when a primary dies.
  */
 import { createPool } from '@tandem/offline-store/sql/database';
-import { rotateHistory } from '@tandem/offline-store/sql/history';
+import { rotateHistory } from '@tandem/offline-store/sql/history-marks';
 import { inject, vi } from 'vitest';
 import type { PredictionWorld } from '../prediction-world.fixture.ts';
 

@@ -4,7 +4,7 @@
  */
 
 import { TandemError } from '@tandem/freshness/errors';
-import { createHeldPredictions } from '@tandem/freshness/prediction-memory';
+import { createPredictionMemory } from '@tandem/freshness/prediction-memory';
 import { PLAIN_READ } from '@tandem/freshness/read-options';
 import type { PredictionReaderDependencies } from '@tandem/freshness/reader';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -15,7 +15,7 @@ import {
   PREDICTOR,
   type PredictionWorld,
 } from '../prediction-world.fixture.ts';
-import { loadGeneration } from './load-generation.ts';
+import { loadGeneration } from './generation-loader.ts';
 import { receiveNothingMore, type Standby } from './lossy-failover.fixture.ts';
 import { createRunChunk, type RunChunkDependencies } from './run-chunk.ts';
 import { publishNow } from './steps.fixture.ts';
@@ -34,7 +34,7 @@ afterAll(() => world?.close());
 const workerWith = (parts: Partial<RunChunkDependencies> = {}) => createRunChunk({ ...world.chunkParts, ...parts });
 
 function createReader(parts: Partial<PredictionReaderDependencies> = {}) {
-  const read = world.createReader({ memory: createHeldPredictions({ maxBytes: 1e6 }), ...parts });
+  const read = world.createReader({ memory: createPredictionMemory({ maxBytes: 1e6 }), ...parts });
   return async (...userIds: string[]) => (await read(PREDICTOR, userIds, PLAIN_READ)).map(inShort);
 }
 

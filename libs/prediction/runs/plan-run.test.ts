@@ -1,9 +1,9 @@
 import { TandemError } from '@tandem/freshness/errors';
 import { describe, expect, it } from 'vitest';
-import { HINTED_CHUNKS } from './hint-at-next.ts';
 import { type PlanRunDependencies, planRun } from './plan-run.ts';
 import { runOf, writeDownHints } from './run.fixture.ts';
 import type { Run } from './runs.ts';
+import { HINTED_CHUNKS } from './work-step.ts';
 
 const lease = { leaseMs: 60_000, renewMs: 20_000 };
 const claimed = { predictor: 'visits', fence: 1, attempts: 1, takenOver: false };

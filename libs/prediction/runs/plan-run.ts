@@ -1,9 +1,15 @@
 /** Cuts a run into chunks and hints at the first of them: B1 to B2 of a run that was only asked for. */
-import { hintAtChunks, hintAtWaiting } from './hint-at-next.ts';
-import type { RunHints } from './run-hints.ts';
-import type { RunStore } from './run-store.ts';
+
+import type { RunHints, RunStore } from './run-store.ts';
 import type { Run } from './runs.ts';
-import { type StepDependencies, type StepReport, type StepWork, workStep } from './work-step.ts';
+import {
+  hintAtChunks,
+  hintAtWaiting,
+  type StepDependencies,
+  type StepReport,
+  type StepWork,
+  workStep,
+} from './work-step.ts';
 
 export interface PlanRunDependencies extends StepDependencies {
   readonly runs: StepDependencies['runs'] & Pick<RunStore, 'plan' | 'claimable' | 'unfinished'>;

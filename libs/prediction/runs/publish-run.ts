@@ -5,10 +5,8 @@
  */
 import type { LossNotice } from '../events/notice-loss.ts';
 import type { GenerationLoader } from './generation-loader.ts';
-import { hintAtWaiting } from './hint-at-next.ts';
-import type { RunHints } from './run-hints.ts';
-import type { PublishOutcome, RunStore } from './run-store.ts';
-import { type StepDependencies, type StepReport, type StepWork, workStep } from './work-step.ts';
+import type { PublishOutcome, RunHints, RunStore } from './run-store.ts';
+import { hintAtWaiting, type StepDependencies, type StepReport, type StepWork, workStep } from './work-step.ts';
 
 export interface PublishRunDependencies extends StepDependencies {
   readonly runs: StepDependencies['runs'] & Pick<RunStore, 'publish' | 'claimable' | 'unfinished'>;

@@ -4,7 +4,7 @@ import type { ModelVersion } from '@tandem/freshness/predictor';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPredictionWorld, PREDICTOR, type PredictionWorld } from '../prediction-world.fixture.ts';
 import type { FeatureSource } from '../scoring/feature-source.ts';
-import { readChunk } from './read-chunk.ts';
+import { readChunk } from './score-chunk.ts';
 
 const CHUNK = 20;
 let world: PredictionWorld;

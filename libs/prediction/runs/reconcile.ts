@@ -10,11 +10,10 @@ import type { LossNotice } from '../events/notice-loss.ts';
 import { type Outbox, relayOutbox } from '../events/relay-outbox.ts';
 import type { GenerationLoader } from './generation-loader.ts';
 import type { Generation } from './generations.ts';
-import { hintAtNext } from './hint-at-next.ts';
-import type { RunHints } from './run-hints.ts';
-import type { GenerationStore, RunStore } from './run-store.ts';
+import type { GenerationStore, RunHints, RunStore } from './run-store.ts';
 import { isFinished } from './runs.ts';
 import { createStepper } from './step.ts';
+import { hintAtNext } from './work-step.ts';
 
 export interface ReconcileDependencies {
   readonly runs: Pick<RunStore, 'unfinished' | 'claimable'>;
@@ -30,7 +29,7 @@ export interface ReconcileDependencies {
 }
 
 /** How much of each a round did; a step that failed is in `errors`, and the others were done all the same. */
-export interface ReconcileReport {
+interface ReconcileReport {
   readonly unfinishedRuns: number;
   readonly chunksHinted: number;
   readonly hintsRelayed: number;
@@ -41,7 +40,7 @@ export interface ReconcileReport {
   readonly errors: readonly string[];
 }
 
-export type Reconcile = () => Promise<ReconcileReport>;
+type Reconcile = () => Promise<ReconcileReport>;
 
 /** Counting a generation's users asks for the size of every bucket: not while a load of it is likely under way. */
 const COUNT_AGAIN_MS = 60_000;

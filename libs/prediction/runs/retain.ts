@@ -15,7 +15,7 @@ export interface RetainDependencies {
   expire(): Promise<number>;
 }
 
-export interface RetentionReport {
+interface RetentionReport {
   readonly generationsDropped: number;
   readonly rowsExpired: number;
   /** A step that failed; the other was done all the same. */

@@ -4,12 +4,11 @@ import { PLAIN_READ } from '@tandem/freshness/read-options';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createPredictionWorld, inShort, PREDICTOR, type PredictionWorld } from '../prediction-world.fixture.ts';
-import { createChunkLoads } from './chunk-loads.ts';
-import { gatherLoads } from './gathered-loads.ts';
-import { loadGeneration } from './load-generation.ts';
+import { createChunkLoads, gatherLoads } from './chunk-loads.ts';
+import { loadGeneration } from './generation-loader.ts';
 import { createReconcile } from './reconcile.ts';
 import { createRunChunk, type RunChunkDependencies } from './run-chunk.ts';
-import type { RunHints } from './run-hints.ts';
+import type { RunHints } from './run-store.ts';
 import { publishNow } from './steps.fixture.ts';
 
 let world: PredictionWorld;

@@ -11,8 +11,7 @@ import { FeaturesTooSlow } from '../scoring/feature-source.ts';
 import type { ChunkLoads } from './chunk-loads.ts';
 import { type HeldLease, holdLease, type LeaseTimes } from './lease.ts';
 import { type LoadChunkDependencies, loadChunk } from './load-chunk.ts';
-import type { RunHints } from './run-hints.ts';
-import type { RunStore } from './run-store.ts';
+import type { RunHints, RunStore } from './run-store.ts';
 import type { ClaimedChunk, CommitOutcome, Run } from './runs.ts';
 import { type ScoreChunkDependencies, scoreChunk } from './score-chunk.ts';
 
@@ -36,9 +35,9 @@ export type ChunkReport =
   { readonly outcome: 'nothing_to_do' } | (AttemptReport & Attempt);
 
 /** The attempt at a chunk, for the log. */
-export type Attempt = Pick<ClaimedChunk, 'fence' | 'takenOver'>;
+type Attempt = Pick<ClaimedChunk, 'fence' | 'takenOver'>;
 
-export type AttemptReport =
+type AttemptReport =
   | CommittedReport
   /** Nothing was written: another worker holds the chunk, or the database's history or the run is another. */
   | {
@@ -51,7 +50,7 @@ export type AttemptReport =
   /** The last of the allowed errors, or too many workers in a row died of the chunk: the run fails. */
   | { readonly outcome: 'failed'; readonly predictor: string; readonly error: string };
 
-export interface CommittedReport {
+interface CommittedReport {
   readonly outcome: 'committed';
   readonly predictor: string;
   readonly usersScored: number;

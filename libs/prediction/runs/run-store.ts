@@ -1,6 +1,6 @@
 /** Port of the run use cases: where runs, chunks and generations have their truth. Each call is one transaction. */
 import type { LossNotice } from '../events/notice-loss.ts';
-import type { GenerationReport } from '../reports/generation-report.ts';
+import type { GenerationReport, Mover } from '../reports/generation-report.ts';
 import type { Generation } from './generations.ts';
 import type {
   ChunkResult,
@@ -15,7 +15,6 @@ import type {
   RunStep,
   UnfinishedRun,
 } from './runs.ts';
-import type { StableVersion } from './stable-versions.ts';
 
 export interface NewRun {
   readonly predictor: string;
@@ -127,4 +126,60 @@ export interface StoredRow {
   /** ms since 1970. */
   readonly computedAt: number;
   readonly outputs: Buffer;
+}
+
+// Port to the queue. A hint says that somewhere in Postgres there may be something to do; it carries ids alone, may be
+// lost or come twice, and decides nothing: reconcile.ts hints again at whatever is not done.
+
+export interface RunHints {
+  /** Hints return in bounded time and never reject: a queue that is down costs the reconciler's next round, no more. */
+  plan(runId: string): Promise<void>;
+  chunks(refs: readonly ChunkRef[]): Promise<void>;
+  publish(runId: string): Promise<void>;
+  /** Fill the online store with a generation again. */
+  load(generationId: string): Promise<void>;
+}
+
+// Port of the comparison of generations: where reports are kept, and how one that was held back is put in force.
+
+/** A report as it is kept. */
+export interface KeptReport extends GenerationReport {
+  readonly predictor: string;
+  /** Number of the generation. */
+  readonly generation: number;
+  /** Number of the one that it was compared with; null: with none, or it is long gone. */
+  readonly against: number | null;
+  /** Furthest first; without who was erased since. */
+  readonly movers: readonly Mover[];
+  readonly madeAt: Date;
+}
+
+export interface Approval {
+  readonly predictor: string;
+  /** The generation's number. */
+  readonly generation: number;
+  /** Who approves. */
+  readonly actor: string;
+}
+
+export interface ReportStore {
+  /** @param generation its number; null: of the newest that has a report. Rejects with `unknown_generation` */
+  find(predictor: string, generation: number | null): Promise<KeptReport>;
+  /**
+   * Publishes what was held back and puts it in force, in one transaction with its audit row; again it changes nothing.
+   * Rejects with `unknown_generation`, or `run_conflict` where it was not held back or may not be put in force any more.
+   */
+  approve(approval: Approval): Promise<Generation>;
+}
+
+// Which model versions were stable, and which of them a rollback returns to.
+
+/** A period in which the stable arm served one model version. */
+export interface StableVersion {
+  readonly modelNumber: number;
+  readonly since: Date;
+  /** Null: it is stable now. */
+  readonly until: Date | null;
+  /** The kept generation that the stable arm served last of this version; null: none is kept. */
+  readonly generationNumber: number | null;
 }

@@ -1,6 +1,6 @@
 /** For the tests of the run use cases: a run, a generation, and hints that are written down. */
 import type { Generation } from './generations.ts';
-import type { RunHints } from './run-hints.ts';
+import type { RunHints } from './run-store.ts';
 import type { Run } from './runs.ts';
 
 export function runOf(changes: Partial<Run> = {}): Run {

@@ -3,8 +3,7 @@
  * number of schedulers. After a downtime only the newest missed slot runs: the older ones would compute the same.
  */
 import { isTandemError } from '@tandem/freshness/errors';
-import type { RunHints } from './run-hints.ts';
-import type { RunStore } from './run-store.ts';
+import type { RunHints, RunStore } from './run-store.ts';
 
 /** An arm of a predictor with a schedule. */
 export interface Schedule {
@@ -31,13 +30,13 @@ export interface ScheduleRunsDependencies {
   latestSlot(schedule: string, at: Date): Date;
 }
 
-export interface ScheduledRun {
+interface ScheduledRun {
   readonly predictor: string;
   readonly slot: Date;
   readonly runId: string;
 }
 
-export interface ScheduleReport {
+interface ScheduleReport {
   readonly made: readonly ScheduledRun[];
   /** Predictors whose run could not be created; their slots stay due. */
   readonly failed: readonly { readonly predictor: string; readonly error: unknown }[];

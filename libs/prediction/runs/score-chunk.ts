@@ -1,11 +1,19 @@
 /** Features to predictions for the users of one chunk: B4 and B5. A user that cannot be scored fails alone, by name. */
 
-import type { FeatureBatch } from '@tandem/freshness/features';
+import { isErased } from '@tandem/freshness/certificate';
+import { TandemError } from '@tandem/freshness/errors';
+import { type FeatureBatch, joinBatches, scorableRows } from '@tandem/freshness/features';
 import type { ModelVersion } from '@tandem/freshness/predictor';
-import type { FeatureSource } from '../scoring/feature-source.ts';
-import { type IsolatedScores, scoreIsolating } from '../scoring/isolate-poison.ts';
+import { type FeatureSource, isOfSomeUser } from '../scoring/feature-source.ts';
+import {
+  type Attempted,
+  type HalvingLimits,
+  halveFailing,
+  type IsolatedScores,
+  partsOf,
+  scoreIsolating,
+} from '../scoring/isolate-poison.ts';
 import type { Scorer } from '../scoring/scoring.ts';
-import { readChunk } from './read-chunk.ts';
 import type { ChunkResult, ClaimedChunk, RunFailure } from './runs.ts';
 import { type ScoredUsers, scoredUsers } from './scored-users.ts';
 
@@ -15,7 +23,7 @@ export interface ScoreChunkDependencies {
 }
 
 /** What a chunk gave, and where its time went, in ms. */
-export interface ScoredChunk {
+interface ScoredChunk {
   readonly result: ChunkResult;
   readonly readMs: number;
   readonly scoreMs: number;
@@ -70,4 +78,109 @@ function scoredOf({ userIds, contextVersions }: FeatureBatch, scores: IsolatedSc
 
 function failuresOf(batch: FeatureBatch, faults: ReadonlyMap<number, string>): RunFailure[] {
   return [...faults].map(([row, reason]) => ({ userId: batch.userIds[row] ?? '', reason }));
+}
+
+// Reads the features of a chunk: B4. Where the query fails for one user, the users are read in halves until that user
+// stands alone: each smaller statement reads features and versions together, so that every label stays true.
+
+interface ChunkFeatures {
+  readonly batch: FeatureBatch;
+  /** Those that can be scored. */
+  readonly rows: readonly number[];
+  /** Users without a row in the batch: the feature source has none, or the query fails for them. */
+  readonly failures: readonly RunFailure[];
+}
+
+/** Statements that may fail for each user: enough to find one in a hundred. */
+const FAILURES_A_USER = 1 / 8;
+const LIMITS: HalvingLimits = { budget: 128, brokenAfter: 16, failingMs: 120_000, culprit: 'the feature query' };
+
+/** Rejects as the feature source does where the query fails for every user. */
+export async function readChunk(
+  features: FeatureSource,
+  version: ModelVersion,
+  { part }: Pick<ClaimedChunk, 'part'>,
+  lost: AbortSignal,
+  onProgress: () => void,
+): Promise<ChunkFeatures> {
+  try {
+    if ('userIds' in part) return await readNamed(features, version, part.userIds, lost);
+    const batch = await features.readRange(version, part.range, lost);
+    return { batch, rows: scorableRows(batch), failures: [] };
+  } catch (error) {
+    if (!isOfSomeUser(error)) throw error;
+    const userIds = 'userIds' in part ? part.userIds : await features.usersOf(version, part.range, lost);
+    onProgress();
+    return readApart(features, version, userIds, lost, onProgress, error);
+  }
+}
+
+/** @param cause why they could not be read together */
+async function readApart(
+  features: FeatureSource,
+  version: ModelVersion,
+  userIds: readonly string[],
+  lost: AbortSignal,
+  onPart: () => void,
+  cause: Error,
+): Promise<ChunkFeatures> {
+  const read: ChunkFeatures[] = [];
+  const failures: RunFailure[] = [];
+  let isProven = true;
+  await halveFailing(
+    partsOf(userIds),
+    {
+      async attempt(part): Promise<Attempted<string>> {
+        try {
+          read.push(await readNamed(features, version, part, lost));
+          return 'done';
+        } catch (error) {
+          if (isOfSomeUser(error)) return { failed: error.message };
+          throw error;
+        }
+      },
+      giveUp(part, reason, isAlone) {
+        isProven &&= isAlone;
+        failures.push(...part.map((userId) => ({ userId, reason })));
+      },
+      hasSuccess: () => read.length > 0,
+      onPart,
+    },
+    { ...LIMITS, budget: Math.max(LIMITS.budget, userIds.length * FAILURES_A_USER) },
+  );
+  // The query fails for every user, as far as was tried: the attempt fails, and says why.
+  if (read.length === 0 && !isProven) throw cause;
+  const [first = await readNamed(features, version, [], lost), ...others] = read;
+  return { ...others.reduce(join, first), failures: [...failures, ...read.flatMap((one) => one.failures)] };
+}
+
+function join(first: ChunkFeatures, second: ChunkFeatures): ChunkFeatures {
+  if (first.batch.history !== second.batch.history) {
+    throw new TandemError('history_changed', 'The history of the database changed while a chunk was read.');
+  }
+  const offset = first.batch.userIds.length;
+  return {
+    batch: joinBatches(first.batch, second.batch),
+    rows: [...first.rows, ...second.rows.map((row) => offset + row)],
+    failures: [],
+  };
+}
+
+async function readNamed(
+  features: FeatureSource,
+  version: ModelVersion,
+  userIds: readonly string[],
+  lost: AbortSignal,
+): Promise<ChunkFeatures> {
+  const { batch, certificate } = await features.readNamed(version, userIds, lost);
+  const erased = (userId: string) => isErased(certificate.user(userId, version.predictor));
+  const found = new Set(batch.userIds);
+  // An erased user is neither scored nor named: a run's report is no place for one.
+  const failures = userIds
+    .filter((userId) => !found.has(userId) && !erased(userId))
+    .map((userId) => ({ userId, reason: 'the feature query has no row for this user' }));
+  const isErasedRow = (row: number) => erased(batch.userIds[row] ?? '');
+  const rows = scorableRows(batch).filter((row) => !isErasedRow(row));
+  const faults = new Map([...batch.faults].filter(([row]) => !isErasedRow(row)));
+  return { batch: { ...batch, faults }, rows, failures };
 }

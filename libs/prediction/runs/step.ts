@@ -1,5 +1,5 @@
 /** Steps of a round that do not depend on each other: one that fails is named, and the others are done all the same. */
-export interface Stepper {
+interface Stepper {
   step<T>(name: string, work: () => Promise<T>, otherwise: T): Promise<T>;
   /** `name: message` of each step that failed. */
   readonly errors: readonly string[];

@@ -2,10 +2,10 @@
  * One attempt at a step of a run: claim it, work under its lease, free it after an error. A hint at a step that cannot be
  * claimed ends at once, so that a long step of one predictor holds up no other. A kill costs the time until the lease ends.
  */
-import { isTransient, reasonOf } from '@tandem/freshness/errors';
+import { isTransient, reasonOf, unreachable } from '@tandem/freshness/errors';
 import { holdLease, type LeaseTimes } from './lease.ts';
-import type { RunStore } from './run-store.ts';
-import type { ClaimedStep, RunStep } from './runs.ts';
+import type { RunHints, RunStore } from './run-store.ts';
+import type { ClaimedStep, Run, RunState, RunStep, UnfinishedRun } from './runs.ts';
 
 export interface StepDependencies {
   readonly runs: Pick<RunStore, 'claimStep' | 'renewStep' | 'giveBackStep' | 'releaseStep'>;
@@ -15,9 +15,9 @@ export interface StepDependencies {
 }
 
 /** The attempt at a step, for the log. */
-export type StepAttempt = Pick<ClaimedStep, 'predictor' | 'fence' | 'attempts' | 'takenOver'>;
+type StepAttempt = Pick<ClaimedStep, 'predictor' | 'fence' | 'attempts' | 'takenOver'>;
 
-export type StepOutcome<T> =
+type StepOutcome<T> =
   | { readonly outcome: 'done'; readonly result: T }
   /** Nothing was written: another worker holds the step, or the run has ended or begins again. */
   | { readonly outcome: 'abandoned' }
@@ -30,7 +30,7 @@ export type StepOutcome<T> =
 
 export type StepReport<T> = { readonly outcome: 'nothing_to_do' } | (StepOutcome<T> & StepAttempt);
 
-export interface StepOptions {
+interface StepOptions {
   /** Errors of the step itself after which the run fails. */
   readonly maxAttempts: number;
   /** Attempts that a database that does not answer, or a lock that is held, may cost before the run fails. */
@@ -84,4 +84,65 @@ export async function workStep<T>(
   // Where the fence is still held, the claim would block the predictor's other runs until the lease ends.
   await runs.releaseStep(claimed);
   return { outcome: 'abandoned', ...attempt };
+}
+
+// What can be done next of a run, as a hint to the workers.
+
+interface HintAtNextDependencies {
+  readonly runs: Pick<RunStore, 'claimable'>;
+  readonly hints: RunHints;
+}
+
+/** How many chunks of a run are hinted at ahead of the workers; reconcile.ts adds more as they are done. */
+export const HINTED_CHUNKS = 200;
+
+/** Hints at the next step of a run where it can be claimed; returns the number of chunks in the hints. */
+export async function hintAtNext({ runs, hints }: HintAtNextDependencies, run: UnfinishedRun): Promise<number> {
+  const state: RunState = run.state;
+  switch (state) {
+    case 'planned':
+      if (run.isStepFree) await hints.plan(run.id);
+      return 0;
+    case 'running':
+      return hintAtChunks({ runs, hints }, run);
+    case 'publishing':
+      if (run.isStepFree) await hints.publish(run.id);
+      return 0;
+    case 'done':
+    case 'done_with_errors':
+    case 'failed':
+    case 'cancelled':
+      return 0;
+    default:
+      return unreachable(state);
+  }
+}
+
+/** Hints at what can be claimed; a run without open chunks is ready to be published. */
+export async function hintAtChunks({ runs, hints }: HintAtNextDependencies, run: Run): Promise<number> {
+  if (run.chunksCommitted >= run.chunkCount) {
+    await hints.publish(run.id);
+    return 0;
+  }
+  const refs = await runs.claimable(run.id, HINTED_CHUNKS);
+  if (refs.length > 0) await hints.chunks(refs);
+  return refs.length;
+}
+
+/**
+ * Hints at the runs of the predictor that waited for a step which has ended, so that they do not wait for the reconciler.
+ * An error is ignored: the next round of the reconciler hints at the same runs.
+ * @param state the state of runs that wait for the same step
+ */
+export async function hintAtWaiting(
+  dependencies: HintAtNextDependencies & { readonly runs: Pick<RunStore, 'unfinished'> },
+  predictor: string,
+  state: 'planned' | 'publishing',
+): Promise<void> {
+  try {
+    const waiting = (await dependencies.runs.unfinished(predictor)).filter((run) => run.state === state);
+    for (const run of waiting) await hintAtNext(dependencies, run);
+  } catch {
+    return;
+  }
 }

@@ -38,7 +38,7 @@ export interface FeatureSource {
 }
 
 /** What Postgres says of a feature query that it refuses, or ends with an error. */
-export interface QueryFault {
+interface QueryFault {
   /** `fails`, `must not write`. */
   readonly what: string;
   readonly words: string;

@@ -56,7 +56,7 @@ export class ScoringCrash extends Error {
 }
 
 /** What more is known of refused rows. */
-export interface RefusalFacts {
+interface RefusalFacts {
   /** Row of the batch → the names of its features that no input can hold. */
   readonly unusable?: ReadonlyMap<number, readonly string[]>;
   /** Seconds. */

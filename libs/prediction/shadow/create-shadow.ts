@@ -5,11 +5,11 @@
  * the shadow's own (shadow-passes.ts). What is beyond its rate or its share of a processor is dropped, and counted.
  */
 import type { Answer } from '@tandem/freshness/answer';
-import type { Assignments } from '@tandem/freshness/certificate';
-import { createCpuBudget } from './cpu-budget.ts';
+import type { AssignedRollout, Assignments } from '@tandem/freshness/certificate';
+import { createShadowLine, type ShadowLine } from './shadow-line.ts';
 import { createShadowPasses, type ShadowPassesDependencies } from './shadow-passes.ts';
-import type { ShadowStore } from './shadow-store.ts';
-import { isBesideShadow, isUnderWay, type ShadowedRollout, shadowedBy } from './shadowed-rollout.ts';
+import type { ShadowStore } from './shadow-report.ts';
+import { ShadowTally } from './shadow-tally.ts';
 
 export interface ShadowDependencies
   extends Pick<ShadowPassesDependencies, 'registry' | 'features' | 'scorer' | 'observer'> {
@@ -123,6 +123,89 @@ export function createShadow(dependencies: ShadowDependencies): Shadow {
       await passes.stop();
       await keeping;
       await keepAll();
+    },
+  };
+}
+
+// A shadow under way in this process: who is in it, which of their answers wait, and what has been found so far.
+
+export interface ShadowedRollout {
+  readonly id: string;
+  readonly predictor: string;
+  readonly candidateVersionId: string;
+  readonly line: ShadowLine;
+  readonly tally: ShadowTally;
+  /** Whether the user's answers are shadowed: whole users, by their bucket. */
+  has(userId: string): boolean;
+}
+
+/** A user's bucket is a place among so many; @see AssignedRollout.bucketOf */
+const BUCKETS = 10_000;
+
+/** Undefined where the rollout is no shadow, or has no candidate. */
+function shadowedBy(
+  predictor: string,
+  { id, plan, arms, bucketOf }: AssignedRollout,
+  budget: CpuBudget,
+  now: () => number,
+): ShadowedRollout | undefined {
+  const [candidate] = arms;
+  if (plan.kind !== 'shadow' || !candidate) return undefined;
+  const endBucket = plan.share * BUCKETS;
+  return {
+    id,
+    predictor,
+    candidateVersionId: candidate.modelVersionId,
+    line: createShadowLine({ maxPerSecond: plan.maxPerSecond, budget, now }),
+    tally: new ShadowTally(),
+    has: (userId) => bucketOf(userId) < endBucket,
+  };
+}
+
+/** Whether the rollout is still what Postgres last said of its predictor. */
+function isUnderWay({ id }: Pick<ShadowedRollout, 'id'>, assignments: Assignments | undefined): boolean {
+  return assignments?.rollout?.id === id;
+}
+
+/** Whether an answer is of somebody who is served by the stable arm beside a shadow, and not put anywhere by hand. */
+function isBesideShadow({ rollout }: Answer): boolean {
+  return rollout !== null && rollout.kind === 'shadow' && !rollout.overridden;
+}
+
+// What shadows may take of a processor: a share of the time that passes. It is charged afterwards, since nobody knows
+// before what a run takes; while more was taken than has been earned, nothing is begun.
+
+export interface CpuBudget {
+  isSpent(): boolean;
+  /** Until something may be begun, in ms; 0: now. */
+  msToNext(): number;
+  charge(cpuMs: number): void;
+}
+
+/** What may be saved up, in ms of wall time: a shadow that was quiet all night does not take a processor in the morning. */
+const SAVED_MS = 1_000;
+
+/**
+ * @param share of one processor, above 0
+ * @param now milliseconds that only ever rise
+ */
+export function createCpuBudget(share: number, now: () => number): CpuBudget {
+  let balanceMs = share * SAVED_MS;
+  let at = now();
+
+  function balance(): number {
+    const moment = now();
+    balanceMs = Math.min(share * SAVED_MS, balanceMs + share * (moment - at));
+    at = moment;
+    return balanceMs;
+  }
+
+  return {
+    isSpent: () => balance() <= 0,
+    // A millisecond more, so that a timer that is early finds something.
+    msToNext: () => Math.max(0, Math.ceil(-balance() / share) + (balanceMs <= 0 ? 1 : 0)),
+    charge(cpuMs) {
+      balanceMs = balance() - cpuMs;
     },
   };
 }

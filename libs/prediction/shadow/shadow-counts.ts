@@ -2,7 +2,7 @@
  * What a shadow's answers are like beside those that were served: sums that a process keeps for as long as the rollout
  * lasts, and that are added up over processes. Classes are fixed, so that the sums of all processes fit each other.
  */
-import { LATENCY_BOUNDS_MS, SCORE_CLASSES } from '../rollouts/arm-counts.ts';
+import { LATENCY_BOUNDS_MS, SCORE_CLASSES } from '../rollouts/count-served.ts';
 
 /**
  * What becomes of a served answer of a user who is shadowed. Each has one of these:
@@ -15,7 +15,7 @@ import { LATENCY_BOUNDS_MS, SCORE_CLASSES } from '../rollouts/arm-counts.ts';
  * - the candidate gave nothing: `features_unusable`, `failed` (it crashed, refused, or gave no finite number), `timed_out`,
  *   `overloaded`, `unavailable` (Postgres does not answer, or the model is given a rest)
  */
-export const SHADOW_OUTCOMES = Object.freeze([
+const SHADOW_OUTCOMES = Object.freeze([
   'compared',
   'not_fresh',
   'context_differs',
@@ -36,7 +36,7 @@ export const SHADOW_OUTCOMES = Object.freeze([
 export type ShadowOutcome = (typeof SHADOW_OUTCOMES)[number];
 
 /** Where classes of differences begin, on either side of 0; the middle one is nearer to 0 than the first of these. */
-export const DELTA_BOUNDS = Object.freeze([0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 10, 100, 1_000]);
+const DELTA_BOUNDS = Object.freeze([0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 10, 100, 1_000]);
 const MIDDLE = DELTA_BOUNDS.length;
 export const DELTA_CLASSES = 2 * MIDDLE + 1;
 
@@ -61,7 +61,7 @@ export interface Comparisons {
 }
 
 /** What the candidate took, and what became of whom. Of everybody alone. */
-export interface ShadowEffort {
+interface ShadowEffort {
   readonly outcomes: Readonly<Record<ShadowOutcome, number>>;
   /** Scores of 0 to 1 by SCORE_CLASSES: row by row of served classes, the candidate's in each. */
   readonly joint: readonly number[];

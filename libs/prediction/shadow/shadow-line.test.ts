@@ -1,8 +1,7 @@
 import type { Answer } from '@tandem/freshness/answer';
 import { describe, expect, it } from 'vitest';
-import { createComparedAnswers } from './compared-answers.ts';
-import { createCpuBudget } from './cpu-budget.ts';
-import { createShadowLine } from './shadow-line.ts';
+import { createCpuBudget } from './create-shadow.ts';
+import { createComparedAnswers, createShadowLine } from './shadow-line.ts';
 
 const answer = (userId: string, more: Partial<Answer> = {}) =>
   ({ userId, source: 'batch', computedAt: 1, predictedFromContextVersion: 0, ...more }) as Answer;

@@ -9,20 +9,26 @@ import type { FeatureBatch } from '@tandem/freshness/features';
 import { decodeOutputs } from '@tandem/freshness/outputs';
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import { type CertifiedFeatures, type FeatureSource, isOfSomeUser } from '../scoring/feature-source.ts';
-import { type Attempted, type HalvingLimits, halveFailing, partsOf } from '../scoring/halve-failing.ts';
-import { type IsolatedScores, scoreIsolating } from '../scoring/isolate-poison.ts';
+import {
+  type Attempted,
+  type HalvingLimits,
+  halveFailing,
+  type IsolatedScores,
+  partsOf,
+  scoreIsolating,
+} from '../scoring/isolate-poison.ts';
 import type { Scorer } from '../scoring/scoring.ts';
 import { type Comparison, compareAnswers, type Yardstick } from './compare-answers.ts';
 import type { ShadowOutcome } from './shadow-counts.ts';
 
-export interface PassDependencies {
+interface PassDependencies {
   readonly features: Pick<FeatureSource, 'readUsers'>;
   readonly scorer: Scorer & { ready(version: ModelVersion): Promise<void> };
   /** Milliseconds that only ever rise. */
   readonly now: () => number;
 }
 
-export interface PassRequest {
+interface PassRequest {
   readonly version: ModelVersion;
   /** One of each user. */
   readonly answers: readonly Answer[];
@@ -45,7 +51,7 @@ export type PassResult =
       readonly computedAt: number;
     };
 
-export interface Pass {
+interface Pass {
   /** In the order of the answers. */
   readonly results: readonly PassResult[];
   /** Of the statements that read the features; null where none did. */

@@ -3,13 +3,14 @@
  * there is processor time for it. What a pass costs is charged to the budget of all.
  */
 import type { Answer } from '@tandem/freshness/answer';
+import type { ModelVersion } from '@tandem/freshness/predictor';
 import type { Registry } from '@tandem/freshness/reader';
 import type { FeatureSource } from '../scoring/feature-source.ts';
+import type { Scorer } from '../scoring/scoring.ts';
 import { yardstickOf } from './compare-answers.ts';
-import type { CpuBudget } from './cpu-budget.ts';
+import type { CpuBudget, ShadowedRollout } from './create-shadow.ts';
+import type { ShadowOutcome } from './shadow-counts.ts';
 import { type PassResult, performPass } from './shadow-pass.ts';
-import type { ShadowObserver, ShadowScorer } from './shadow-ports.ts';
-import type { ShadowedRollout } from './shadowed-rollout.ts';
 
 export interface ShadowPassesDependencies {
   readonly registry: Pick<Registry, 'predictor' | 'modelVersion'>;
@@ -24,7 +25,7 @@ export interface ShadowPassesDependencies {
   readonly now: () => number;
 }
 
-export interface ShadowPasses {
+interface ShadowPasses {
   /** Answers wait: there is a pass soon, if none is under way. */
   schedule(): void;
   isOf(one: ShadowedRollout): boolean;
@@ -152,4 +153,33 @@ function note(
   if (!comparison.numbers) return;
   const { served, candidate } = comparison.numbers;
   tally.consider({ userId: answer.userId, served, candidate, contextVersion, computedAt });
+}
+
+// Ports of the shadow beside its store: who infers for it, and who is told what it does.
+
+/** The scorer of shadows alone. */
+export interface ShadowScorer extends Scorer {
+  /** Resolves when a process has the model: its start and the loading are no run's time. Rejects with `unavailable`. */
+  ready(version: ModelVersion): Promise<void>;
+  /** Told what each run took, in ms of wall and processor, and of each process that ended. */
+  observe(observer: ShadowScorerObserver): void;
+  /** Ends its processes until it is asked again. */
+  rest(): Promise<void>;
+}
+
+export interface ShadowScorerObserver {
+  ran(users: number, ms: number, cpuMs: number): void;
+  ended(): void;
+}
+
+/** For metrics and the log. */
+interface ShadowObserver {
+  counted(predictor: string, outcome: ShadowOutcome, answers: number): void;
+  /** A pass that read features and inferred; `cpuMs` of the model alone. */
+  passed(predictor: string, ms: number, cpuMs: number): void;
+  processEnded(predictor: string): void;
+  began(predictor: string, rolloutId: string): void;
+  /** With what became of this process's answers. */
+  ended(predictor: string, rolloutId: string, outcomes: Readonly<Record<string, number>>): void;
+  notKept(rolloutId: string, error: unknown): void;
 }

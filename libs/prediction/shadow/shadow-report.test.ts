@@ -1,8 +1,7 @@
 import { expect, it } from 'vitest';
 import { compareAnswers } from './compare-answers.ts';
 import { addShadowCounts, DELTA_CLASSES, deltaClassOf, deltaRange, NO_EFFORT } from './shadow-counts.ts';
-import { reportShadow } from './shadow-report.ts';
-import { MOST_MOVERS } from './shadow-store.ts';
+import { MOST_MOVERS, reportShadow } from './shadow-report.ts';
 import { ShadowTally } from './shadow-tally.ts';
 import { wilsonInterval } from './wilson.ts';
 

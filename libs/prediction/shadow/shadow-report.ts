@@ -1,5 +1,5 @@
 /** What the sums of all processes say of a shadow. */
-import { LATENCY_BOUNDS_MS, SCORE_CLASSES } from '../rollouts/arm-counts.ts';
+import { LATENCY_BOUNDS_MS, SCORE_CLASSES } from '../rollouts/count-served.ts';
 import {
   addShadowCounts,
   type Comparisons,
@@ -10,10 +10,9 @@ import {
   type ShadowCounts,
   type ShadowOutcome,
 } from './shadow-counts.ts';
-import type { ShadowRow } from './shadow-store.ts';
 import { type Interval, wilsonInterval } from './wilson.ts';
 
-export interface ShadowReport {
+interface ShadowReport {
   /** Served answers of users who are shadowed, by what became of them. */
   readonly outcomes: Readonly<Record<ShadowOutcome, number>>;
   readonly everybody: ComparisonReport;
@@ -39,7 +38,7 @@ export interface ComparisonReport {
   readonly flips: FlipReport | null;
 }
 
-export interface FlipReport {
+interface FlipReport {
   /** To yes, and to no. */
   readonly up: number;
   readonly down: number;
@@ -49,7 +48,7 @@ export interface FlipReport {
 }
 
 /** The candidate's own figures. */
-export interface CandidateReport {
+interface CandidateReport {
   /** Users by the time of the statement that read their features, and of the run that scored them, at low priority. */
   readonly featuresMs: readonly LatencyClass[];
   readonly runMs: readonly LatencyClass[];
@@ -59,7 +58,7 @@ export interface CandidateReport {
   readonly processesEnded: number;
 }
 
-export interface LatencyClass {
+interface LatencyClass {
   /** Null: above all bounds. */
   readonly toMs: number | null;
   readonly users: number;
@@ -129,3 +128,40 @@ function shareOf(part: number, whole: number): number | null {
 function compareTexts(one: string, other: string): number {
   return one === other ? 0 : one < other ? -1 : 1;
 }
+
+// Port: where the sums of all processes are kept, and what stands out among the comparisons.
+
+/** A user whose two answers lie far apart. It is a prediction of that user, and goes with an erasure as others do. */
+export interface ShadowMover {
+  readonly userId: string;
+  readonly served: number;
+  readonly candidate: number;
+  /** The label of the candidate's answer, and Postgres' clock when its features were read, ms since 1970. */
+  readonly contextVersion: number;
+  readonly computedAt: number;
+}
+
+/** The sums of a process so far, of everybody (null) and of each segment. */
+export interface ShadowRow {
+  readonly segment: Segment;
+  readonly counts: ShadowCounts;
+}
+
+export interface ShadowSums {
+  readonly rolloutId: string;
+  readonly processId: string;
+  readonly rows: readonly ShadowRow[];
+  /** Those found since the last time. */
+  readonly movers: readonly ShadowMover[];
+}
+
+export interface ShadowStore {
+  /**
+   * Puts the sums in the place of those that the process gave before. Where the rollout is not there any more, nothing is kept.
+   * @returns the difference that a user's answers must exceed to be among those that are kept from now on; 0 while there is room
+   */
+  keep(sums: ShadowSums): Promise<number>;
+}
+
+/** Users kept of a rollout: those whose answers are furthest apart. */
+export const MOST_MOVERS = 50;

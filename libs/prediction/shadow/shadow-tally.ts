@@ -1,5 +1,5 @@
 /** The sums of one shadow in one process, as they grow. */
-import { LATENCY_BOUNDS_MS, latencyClassOf, SCORE_CLASSES, scoreClassOf } from '../rollouts/arm-counts.ts';
+import { LATENCY_BOUNDS_MS, latencyClassOf, SCORE_CLASSES, scoreClassOf } from '../rollouts/count-served.ts';
 import type { Comparison } from './compare-answers.ts';
 import {
   DELTA_CLASSES,
@@ -10,7 +10,7 @@ import {
   type ShadowCounts,
   type ShadowOutcome,
 } from './shadow-counts.ts';
-import { MOST_MOVERS, type ShadowMover, type ShadowRow } from './shadow-store.ts';
+import { MOST_MOVERS, type ShadowMover, type ShadowRow } from './shadow-report.ts';
 
 /** Values of a feature that are told apart; the users of all further ones are one segment. */
 const MOST_VALUES = 20;

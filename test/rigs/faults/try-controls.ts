@@ -29,6 +29,9 @@ export interface TryingOptions {
   readonly withinMs: number;
   /** Milliseconds that the service is tried without the plant; 0: not. */
   readonly soundMs: number;
+  /** Processes of each; two where it is left out. */
+  readonly apis?: number;
+  readonly workers?: number;
   say(line: string): void;
 }
 
@@ -60,12 +63,12 @@ async function tryOne(
   plants: readonly string[],
   forMs: number,
   stopsWhenCaught: boolean,
-  { seed, folder, say }: TryingOptions,
+  { seed, folder, apis = 2, workers = 2, say }: TryingOptions,
 ): Promise<Tried> {
   const { rates, changing, needsStores, isWatched = false } = control;
   const own = join(folder, `${control.name}-${plants.length > 0 ? 'planted' : 'sound'}`);
   const parts = { rates: { movesPerSecond: 0, ...rates }, ...(changing === undefined ? {} : { changing }) };
-  const session = await openSession({ seed, folder: own, plants, isWatched, ...parts });
+  const session = await openSession({ seed, folder: own, plants, isWatched, apis, workers, ...parts });
   const startedAt = performance.now();
   let isOver = false;
   const stirring = stirUntil(control, session, () => isOver || (needsStores === true && stopsWhenCaught), say);

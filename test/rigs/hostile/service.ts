@@ -4,7 +4,6 @@
  */
 
 import type { KeyType } from '@tandem/freshness/user-id';
-import { findFreePort } from '@tandem/local-servers/ports';
 import { adopt, type PredictorToAdopt } from '@tandem/offline-store/adopt';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { COUNT, countPredictor, type Pool } from '../../e2e/counts.fixture.ts';
@@ -52,19 +51,24 @@ export async function startService(stores: Stores, keyType: HostileKey): Promise
       alter table counts add primary key (user_id);
       analyze counts`);
     await adopt(pool, { actor: 'hostile', predictors: [keyedBy(keyType)] });
-    const port = await findFreePort();
     const environment = { DATABASE_URL: stores.databaseUrl, REDIS_URL: stores.redisUrl, INFERENCE_PROCESSES: '1' };
-    const api = startProgram('api', { ...environment, PORT: String(port) });
+    const api = startProgram('api', { ...environment, PORT: '0' });
     programs.push(api);
-    await api.logged('api.started');
-    const url = `http://127.0.0.1:${port}`;
-    // Twice: there is a generation to roll back to.
-    await scoreEverybody(url, environment, programs);
-    const runId = await scoreEverybody(url, environment, programs);
+    const url = String((await api.logged('api.started')).url);
+    const runId = await scoreTwice(url, environment, programs);
     const contextToken = await sendFirstEvent(url, firstUser(keyType));
     const first = `${url}/v1/predictions/${COUNT}/${encodeURIComponent(firstUser(keyType))}`;
     const etag = (await fetch(first)).headers.get('etag') ?? '';
-    return { url, port, pool, api, runId, contextToken, etag, close: () => close(pool, programs) };
+    return {
+      url,
+      port: Number(new URL(url).port),
+      pool,
+      api,
+      runId,
+      contextToken,
+      etag,
+      close: () => close(pool, programs),
+    };
   } catch (error) {
     await close(pool, programs);
     throw error;
@@ -84,23 +88,29 @@ function keyedBy(keyType: KeyType): PredictorToAdopt {
   return { ...predictor, definition: { ...predictor.definition, keyType, query: timed } };
 }
 
-/** A worker lives as long as its run: afterwards nothing changes but what a request changes. */
-async function scoreEverybody(
+/** There is a generation to roll back to. The worker lives as long as its runs: afterwards nothing changes but what a request changes. */
+async function scoreTwice(
   url: string,
   environment: Readonly<Record<string, string>>,
   programs: Program[],
 ): Promise<string> {
-  const started = await send(`${url}/v1/runs`, 'application/json', { predictor: COUNT, scope: 'all' });
-  const { id } = (await started.json()) as { id: string };
   const worker = startProgram('worker', environment);
   programs.push(worker);
+  await scoreEverybody(url);
+  const runId = await scoreEverybody(url);
+  worker.kill('SIGTERM');
+  await worker.ended;
+  return runId;
+}
+
+async function scoreEverybody(url: string): Promise<string> {
+  const started = await send(`${url}/v1/runs`, 'application/json', { predictor: COUNT, scope: 'all' });
+  const { id } = (await started.json()) as { id: string };
   await until('everybody is scored', async () => {
     const { state } = (await (await fetch(`${url}/v1/runs/${id}`)).json()) as { state: string };
     if (state === 'failed' || state === 'cancelled') throw new Error(`the run is ${state}`);
     return state === 'done';
   });
-  worker.kill('SIGTERM');
-  await worker.ended;
   return id;
 }
 

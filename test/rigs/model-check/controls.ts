@@ -55,7 +55,7 @@ function restored(id: string, breaks: string, broken: Partial<MarkRules>, others
 
 function erased(id: string, breaks: string, broken: Partial<ErasureRules>, scope: Partial<ErasureScope>): Control {
   const few = { workers: [], readers: 1, erasures: 1, isOtherErased: false, outages: 1, faults: 0, runsOn: false };
-  const whole = { ...few, isLive: false, isLoading: false, ...scope };
+  const whole = { ...few, isSaved: false, isLive: false, isLoading: false, ...scope };
   return { id, breaks, explore: () => explore(erasure({ ...ERASURE, ...broken }, whole)) };
 }
 
@@ -134,13 +134,13 @@ export const CONTROLS: readonly Control[] = [
     'M11',
     'unverified: which Redis it is, is seen once the certificate has come',
     { seesServer: 'after' },
-    { faults: 1 },
+    { faults: 1, isSaved: true },
   ),
   erased(
     'M12',
     'unverified: an erasure that is told late sets a count that Redis lost',
     { tells: 'sets' },
-    { workers: ['users'], isOtherErased: true, faults: 1, runsOn: true },
+    { isLive: true, isOtherErased: true, faults: 1, runsOn: true },
   ),
   erased(
     'M13',

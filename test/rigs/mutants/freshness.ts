@@ -39,18 +39,18 @@ const CONTROLS: readonly Mutant[] = [
     isControl: true,
     patches: [
       {
-        file: 'libs/freshness/statement-batcher.ts',
+        file: 'libs/freshness/statement-line.ts',
         find: '    return new Promise<A>((resolve, reject) => {\n',
         replace: `    return new Promise<A>((resolve, reject) => {
-      const [sent] = underWay;
+      const [sent] = this.#underWay;
       if (sent) {
-        (sent as Waiting<Q, A>[]).push({ question, resolve, reject, deadline: deadlines?.next() ?? 0 });
+        (sent as Waiting<Q, A>[]).push({ question, resolve, reject, deadline: this.#nextDeadline() });
         return;
       }
 `,
       },
     ],
-    caughtBy: ['libs/freshness/statement-batcher.test.ts'],
+    caughtBy: ['libs/freshness/statement-line.test.ts'],
   },
   {
     name: 'landed-result-of-any-label',
@@ -75,8 +75,8 @@ const CONTROLS: readonly Mutant[] = [
       { file: 'libs/freshness/reader.ts', find: '    const server = online.serverId();\n', replace: '' },
       {
         file: 'libs/freshness/reader.ts',
-        find: 'unverified.notice(certificate, server);',
-        replace: 'unverified.notice(certificate, online.serverId());',
+        find: 'this.#unverified.notice(certificate, server);',
+        replace: 'this.#unverified.notice(certificate, online.serverId());',
       },
     ],
     caughtBy: ['libs/freshness/read-unverified.integration.test.ts'],
@@ -151,7 +151,7 @@ const MISTAKES: readonly Mutant[] = [
     isControl: false,
     patches: [
       {
-        file: 'libs/freshness/arm-groups.ts',
+        file: 'libs/freshness/candidates.ts',
         find: 'if (assignments.rollout === null) return',
         replace: 'if (assignments.rollout === null || userIds.length === 1) return',
       },

@@ -11,7 +11,7 @@ const HTTP: readonly Mutant[] = [
     isControl: true,
     patches: [
       {
-        file: 'apps/api/routes/predictions/render-answer.ts',
+        file: 'apps/api/routes/predictions/prediction-view.ts',
         find: '    answer.contextVersion,\n',
         replace: '',
       },
@@ -46,9 +46,9 @@ const HTTP: readonly Mutant[] = [
     area,
     isControl: false,
     patches: [
-      { file: 'apps/api/http/read-body.ts', find: '  let size = 0;\n', replace: '' },
+      { file: 'apps/api/http/body.ts', find: '  let size = 0;\n', replace: '' },
       {
-        file: 'apps/api/http/read-body.ts',
+        file: 'apps/api/http/body.ts',
         find: '    size += chunk.length;\n    if (size > MAX_BODY_BYTES) throw tooLarge();\n',
         replace: '    if (chunk.length > MAX_BODY_BYTES) throw tooLarge();\n',
       },
@@ -138,7 +138,7 @@ const HANDLERS: readonly Mutant[] = [
     isControl: false,
     patches: [
       {
-        file: 'apps/api/http/serve-endpoint.ts',
+        file: 'apps/api/http/endpoint.ts',
         find: "const isPathLogged = scope !== 'users:erase';",
         replace: "const isPathLogged = method !== 'delete';",
       },

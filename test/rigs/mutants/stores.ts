@@ -112,7 +112,7 @@ const OFFLINE: readonly Mutant[] = [
     isControl: false,
     patches: [
       {
-        file: 'libs/offline-store/generations/retired-generations.ts',
+        file: 'libs/offline-store/generations/generation-rows.ts',
         find: 'newestFirst.slice(start, start + 1 + BEFORE)',
         replace: 'newestFirst.slice(start, start + BEFORE)',
       },

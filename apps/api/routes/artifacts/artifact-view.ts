@@ -12,7 +12,7 @@ export const ArtifactSchema = z
   })
   .openapi('Artifact');
 
-export type ArtifactView = z.output<typeof ArtifactSchema>;
+type ArtifactView = z.output<typeof ArtifactSchema>;
 
 export const ARTIFACT_EXAMPLE = {
   artifact: '5f1c0b7d9e3a46288c1d7f60b2a94e53d80c6f17a5b4e2939d0f8c7a6b5e4d3c',
@@ -47,7 +47,7 @@ export interface ArtifactDependencies {
 }
 
 /** Files, or parts of them, in this process's memory: a bound on how many there are at a time. */
-export interface FileRoom {
+interface FileRoom {
   /** Rejects with `overloaded` where no place is left. */
   hold<T>(work: () => Promise<T>): Promise<T>;
 }

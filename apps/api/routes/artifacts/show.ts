@@ -1,8 +1,8 @@
 /** GET /v1/artifacts/{sha256}: whether a model file is there, or how much of it. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { TandemError } from '@tandem/freshness/errors';
+import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { problems } from '../../http/problem-schema.ts';
 import {
   ARTIFACT_EXAMPLE,

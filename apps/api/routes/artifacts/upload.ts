@@ -12,13 +12,11 @@ import {
   tooLargeForModel,
 } from '@tandem/prediction/models/model-limits';
 import type { Context } from 'hono';
-import { digestIn } from '../../http/content-digest.ts';
-import { type ContentRange, rangeIn } from '../../http/content-range.ts';
+import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
+import { type ContentRange, digestIn, rangeIn, readFileBody } from '../../http/file-headers.ts';
 import { refuseContentEncoding, requireMediaType } from '../../http/media-type.ts';
 import { problems } from '../../http/problem-schema.ts';
-import { readFileBody } from '../../http/read-file.ts';
 import {
   ARTIFACT_EXAMPLE,
   type ArtifactDependencies,

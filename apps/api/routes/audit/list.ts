@@ -1,8 +1,8 @@
 /** GET /v1/audit: who moved what, when and why, newest first, in pages. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { AuditPage, AuditRow } from '@tandem/offline-store/sql/audit';
+import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { isRowNumber, PAGE_QUERY, pageIn, pageOf, pageQuery } from '../../http/page-query.ts';
 import { problems } from '../../http/problem-schema.ts';
 

@@ -3,7 +3,7 @@
  * slowness changes nothing, then the acknowledgement.
  */
 
-import type { KeyType } from '@tandem/freshness/user-id';
+import { type KeyType, requireKeyType, userIdProblem } from '@tandem/freshness/user-id';
 import {
   type ContextEvent,
   type EventResult,
@@ -11,9 +11,8 @@ import {
   type HintStore,
   parseContextToken,
 } from '@tandem/prediction/events/events';
-import { requireKeyType, userIdProblem } from '../../http/user-id-problem.ts';
 
-export interface RecordEventsDependencies {
+interface RecordEventsDependencies {
   readonly events: EventStore;
   readonly hints: HintStore;
   /** The service's key type; null until a first config is adopted. */

@@ -7,18 +7,17 @@ import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { ContextEvent, EventResult } from '@tandem/prediction/events/events';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { Context } from 'hono';
+import { jsonResponse, readBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { refuseContentEncoding, requireMediaType } from '../../http/media-type.ts';
 import { problems } from '../../http/problem-schema.ts';
-import { readBody } from '../../http/read-body.ts';
 import { readJson } from '../../json/read-json.ts';
 import { binaryAttributes } from './binary-event.ts';
 import { parseCloudEvent } from './cloud-event.ts';
 import { AttributeHeaders, BATCHED, EventSchema, ResultsSchema, STRUCTURED } from './event-schema.ts';
 import type { RecordEvents } from './record-events.ts';
 
-export const MAX_EVENTS = 1_000;
+const MAX_EVENTS = 1_000;
 
 export interface SendDependencies {
   readonly recordEvents: RecordEvents;

@@ -26,7 +26,7 @@ export interface ExplainedFeature {
 }
 
 /** The features of one user, as live inference would read them. */
-export interface ExplainedUser {
+interface ExplainedUser {
   /** Empty where the feature source has no row. */
   readonly features: readonly ExplainedFeature[];
   /** Why the user cannot be scored. */

@@ -1,7 +1,7 @@
 /** An explanation as the wire has it. */
 import { z } from '@hono/zod-openapi';
 import { TandemError } from '@tandem/freshness/errors';
-import { cacheStatus } from '../../http/cache-status.ts';
+import { cacheStatus } from '../../http/caching.ts';
 import { toProblem } from '../../http/problem.ts';
 import { ProblemSchema } from '../../http/problem-schema.ts';
 import { PredictionSchema, predictionView } from '../predictions/prediction-view.ts';

@@ -10,12 +10,12 @@ import type { Predictor } from '@tandem/freshness/predictor';
 import { notFound, unknownPredictor } from '@tandem/freshness/read-errors';
 import { PLAIN_READ } from '@tandem/freshness/read-options';
 import type { PredictionReader, Registry } from '@tandem/freshness/reader';
+import { userIdProblem } from '@tandem/freshness/user-id';
 import type { KeptAnswers } from '@tandem/prediction/explanations/keep-explanations';
+import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { predictorParameter, userIdParameter } from '../../http/parameters.ts';
 import { problems } from '../../http/problem-schema.ts';
-import { userIdProblem } from '../../http/user-id-problem.ts';
 import { KeptExplanationSchema, keptView, requireKept } from './kept-view.ts';
 import type { ShowKeptDependencies } from './show-kept.ts';
 

@@ -50,7 +50,7 @@ export const KeptExplanationSchema = z
   })
   .openapi('KeptExplanation');
 
-export type KeptExplanationView = z.output<typeof KeptExplanationSchema>;
+type KeptExplanationView = z.output<typeof KeptExplanationSchema>;
 
 export function keptView({ id, at, keepUntil, answer, inputs }: KeptExplanation): KeptExplanationView {
   const isThere = typeof inputs !== 'string';

@@ -3,13 +3,12 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { KEPT_EXPLANATION_EXAMPLE } from '@tandem/client/explanations';
 import { unknownPredictor } from '@tandem/freshness/read-errors';
 import type { Registry } from '@tandem/freshness/reader';
-import type { KeyType } from '@tandem/freshness/user-id';
+import { type KeyType, requireKeyType, userIdProblem } from '@tandem/freshness/user-id';
 import type { ExplanationStore } from '@tandem/prediction/explanations/kept-explanation';
+import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { isRowNumber, PAGE_QUERY, pageIn, pageOf, pageQuery } from '../../http/page-query.ts';
 import { problems } from '../../http/problem-schema.ts';
-import { requireKeyType, userIdProblem } from '../../http/user-id-problem.ts';
 import { KeptExplanationSchema, keptView } from './kept-view.ts';
 
 export interface ListKeptDependencies {

@@ -1,8 +1,8 @@
 /** POST /v1/explanations/{id}/replay: computes a kept answer again, and says whether it agrees. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { REPLAY_EXAMPLE } from '@tandem/client/explanations';
+import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { problems } from '../../http/problem-schema.ts';
 import { explanationIdParameter, ReplaySchema, replayView, requireKept } from './kept-view.ts';
 import { type ReplayDependencies, replayKept } from './replay-kept.ts';

@@ -2,8 +2,8 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { KEPT_EXPLANATION_EXAMPLE } from '@tandem/client/explanations';
 import type { ExplanationStore } from '@tandem/prediction/explanations/kept-explanation';
+import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { problems } from '../../http/problem-schema.ts';
 import { explanationIdParameter, KeptExplanationSchema, keptView, requireKept } from './kept-view.ts';
 

@@ -2,11 +2,11 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { EXPLANATION_EXAMPLE } from '@tandem/client/wire-examples';
 import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { userIdProblem } from '@tandem/freshness/user-id';
+import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { predictorParameter, userIdParameter } from '../../http/parameters.ts';
 import { problems } from '../../http/problem-schema.ts';
-import { userIdProblem } from '../../http/user-id-problem.ts';
 import { type ExplanationDependencies, explain } from './explain.ts';
 import { ExplanationSchema, explanationView } from './explanation-view.ts';
 

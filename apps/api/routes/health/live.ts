@@ -1,7 +1,7 @@
 /** GET /livez: the process answers. It says nothing of the stores: restarting a process mends none of them. */
 import { createRoute, z } from '@hono/zod-openapi';
+import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { problems } from '../../http/problem-schema.ts';
 
 export function showLive(): Endpoint {

@@ -1,7 +1,7 @@
 /** GET /readyz: whether to send requests here, with the part that fails named. */
 import { createRoute, z } from '@hono/zod-openapi';
+import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { problems } from '../../http/problem-schema.ts';
 import type { ReadinessChecker } from '../../wiring/readiness.ts';
 

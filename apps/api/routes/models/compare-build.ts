@@ -5,10 +5,9 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { CompareBuild } from '@tandem/admission/compare-build';
 import { BUILD_COMPARISON_EXAMPLE } from '@tandem/client/model-examples';
+import { jsonResponse, parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { predictorParameter } from '../../http/parameters.ts';
-import { parseBody } from '../../http/parse-body.ts';
 import { problems } from '../../http/problem-schema.ts';
 import { BuildComparisonSchema, buildComparisonView } from './build-comparison-view.ts';
 import { versionIn, versionParameter } from './version-number.ts';

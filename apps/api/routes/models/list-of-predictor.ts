@@ -2,8 +2,8 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { MODEL_EXAMPLE } from '@tandem/client/model-examples';
 import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { predictorParameter } from '../../http/parameters.ts';
 import { problems } from '../../http/problem-schema.ts';
 import { ARCHIVED_QUERY, listed, type ModelDependencies, ModelSchema, modelView } from './model-view.ts';

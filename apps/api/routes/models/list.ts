@@ -1,8 +1,8 @@
 /** GET /v1/models: the model versions of all predictors. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { MODEL_EXAMPLE } from '@tandem/client/model-examples';
+import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { problems } from '../../http/problem-schema.ts';
 import { ARCHIVED_QUERY, listed, type ModelDependencies, ModelSchema, modelView } from './model-view.ts';
 

@@ -1,9 +1,8 @@
 /** A model version as the wire has it. */
 import { z } from '@hono/zod-openapi';
 import { TandemError } from '@tandem/freshness/errors';
-import type { ArchiveChange } from '@tandem/offline-store/models/archive-version';
 import type { ModelVersionRecord, VersionQuery } from '@tandem/offline-store/models/model-versions';
-import type { LabelMove, MovedLabel } from '@tandem/offline-store/models/version-labels';
+import type { ArchiveChange, LabelMove, MovedLabel } from '@tandem/offline-store/models/version-labels';
 import type { PredictorRegistry } from '../predictors/predictor-view.ts';
 
 export const ModelSchema = z
@@ -52,7 +51,7 @@ export const ModelSchema = z
   })
   .openapi('Model');
 
-export type ModelView = z.output<typeof ModelSchema>;
+type ModelView = z.output<typeof ModelSchema>;
 
 export interface ModelDependencies {
   readonly models: {

@@ -1,10 +1,9 @@
 /** PUT /v1/models/{predictor}/labels/{label}: a name that people use moves to a model version that passed its trial. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { jsonResponse, parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { predictorParameter } from '../../http/parameters.ts';
-import { parseBody } from '../../http/parse-body.ts';
 import { problems } from '../../http/problem-schema.ts';
 import type { ModelDependencies } from './model-view.ts';
 import { VersionNumberSchema } from './version-number.ts';

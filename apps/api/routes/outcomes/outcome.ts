@@ -1,8 +1,7 @@
 /** An outcome as it is sent, checked: what is wrong is named by its field, before anything is stored. */
 import { TandemError } from '@tandem/freshness/errors';
-import type { KeyType } from '@tandem/freshness/user-id';
+import { type KeyType, userIdProblem } from '@tandem/freshness/user-id';
 import { MAX_OUTCOME_VALUE, OUTCOME_NAME, type Outcome } from '@tandem/prediction/rollouts/outcomes';
-import { userIdProblem } from '../../http/user-id-problem.ts';
 import { parseTime } from '../../json/parse-time.ts';
 
 const FIELDS = ['id', 'source', 'userId', 'name', 'value', 'time'] as const;

@@ -1,19 +1,17 @@
 /** POST /v1/outcomes: what users did after they were served; all of a request are taken in, or none. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
-import type { KeyType } from '@tandem/freshness/user-id';
+import { type KeyType, requireKeyType } from '@tandem/freshness/user-id';
 import type { Outcome, OutcomeResult, OutcomeStore } from '@tandem/prediction/rollouts/outcomes';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { Context } from 'hono';
+import { jsonBody, jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
-import { jsonBody } from '../../http/parse-body.ts';
 import { problems } from '../../http/problem-schema.ts';
-import { requireKeyType } from '../../http/user-id-problem.ts';
 import { parseOutcome } from './outcome.ts';
 import { OutcomeResultsSchema, OutcomeSchema, OutcomesSchema } from './outcome-schema.ts';
 
-export const MAX_OUTCOMES = 1_000;
+const MAX_OUTCOMES = 1_000;
 
 export interface OutcomeDependencies {
   readonly outcomes: OutcomeStore;

@@ -1,6 +1,10 @@
 /** A prediction as the wire has it. */
 import { z } from '@hono/zod-openapi';
+import type { Answer, AnswerFrame, Reason, Rendering, Source } from '@tandem/freshness/answer';
 import type { ServedAnswer } from '@tandem/prediction/explanations/kept-explanation';
+import type { Metrics } from '@tandem/telemetry/metrics';
+import type { Count } from '@tandem/telemetry/series';
+import { weakETag } from '../../http/caching.ts';
 
 const value = z.union([z.number(), z.string(), z.boolean()]);
 
@@ -38,8 +42,6 @@ export const PredictionSchema = z
   })
   .openapi('Prediction');
 
-export type PredictionView = z.output<typeof PredictionSchema>;
-
 export function predictionView(answer: ServedAnswer) {
   return {
     predictor: answer.predictor,
@@ -54,5 +56,93 @@ export function predictionView(answer: ServedAnswer) {
     ageSeconds: answer.ageSeconds,
     contextVersion: answer.contextVersion,
     predictedFromContextVersion: answer.predictedFromContextVersion,
+  };
+}
+
+// Renders an answer: its entity tag and its JSON. The texts of a prediction in memory are kept beside it: until the user's
+// context or the assignment changes, only the age differs, and rendering costs some 4 µs of a read's 40.
+
+interface RenderedAnswer {
+  readonly etag: string;
+  readonly body: string;
+}
+
+export function renderAnswer(answer: Answer): RenderedAnswer {
+  const { remembered, ageSeconds } = answer;
+  if (!remembered) return { etag: answerETag(answer), body: JSON.stringify(predictionView(answer)) };
+  let texts = remembered.rendering;
+  if (!texts || texts.contextVersion !== answer.contextVersion || !isFramedBy(answer, texts.frame)) {
+    texts = textsOf(answer);
+    remembered.rendering = texts;
+  }
+  return { etag: texts.etag, body: `${texts.before}${ageSeconds}${texts.after}` };
+}
+
+function textsOf(answer: Answer): Rendering {
+  const json = JSON.stringify(predictionView(answer));
+  // The last one is ours, whatever the model's outputs are called: only context versions follow it.
+  const start = json.lastIndexOf(AGE) + AGE.length;
+  return {
+    frame: frameOf(answer),
+    contextVersion: answer.contextVersion,
+    etag: answerETag(answer),
+    before: json.slice(0, start),
+    after: json.slice(json.indexOf(',', start)),
+  };
+}
+
+const AGE = '"ageSeconds":';
+
+let lastFrame: AnswerFrame | undefined;
+
+/** Most users' answers share one. */
+function frameOf(answer: Answer): AnswerFrame {
+  if (lastFrame && isFramedBy(answer, lastFrame)) return lastFrame;
+  const { predictor, source, reason, modelNumber, variant, generationNumber, history } = answer;
+  lastFrame = { predictor, source, reason, modelNumber, variant, generationNumber, history };
+  return lastFrame;
+}
+
+/** Compares all that predictionView and answerETag read, but for the age and what the prediction in memory itself decides. */
+function isFramedBy(answer: Answer, frame: AnswerFrame): boolean {
+  return (
+    answer.source === frame.source &&
+    answer.reason === frame.reason &&
+    answer.history === frame.history &&
+    answer.generationNumber === frame.generationNumber &&
+    answer.modelNumber === frame.modelNumber &&
+    answer.variant === frame.variant &&
+    answer.predictor === frame.predictor
+  );
+}
+
+/** Over everything that makes an answer another one; not its age, so that an answer that only grows older is a 304. */
+function answerETag(answer: Answer): string {
+  return weakETag([
+    answer.predictor,
+    answer.userId,
+    JSON.stringify(answer.prediction),
+    answer.source,
+    answer.reason,
+    answer.contextVersion,
+    answer.predictedFromContextVersion,
+    answer.history,
+    answer.modelNumber,
+    answer.variant,
+    answer.generationNumber,
+  ]);
+}
+
+// Counts what is answered. Most answers are of the kind of the one before: its series need not be found again.
+
+type PredictionCount = (predictor: string, source: Source, reason: Reason) => void;
+
+export function createPredictionCount({ predictions }: Pick<Metrics, 'predictions'>): PredictionCount {
+  let last: { predictor: string; source: Source; reason: Reason; series: Count } | undefined;
+  return (predictor, source, reason) => {
+    if (last?.predictor !== predictor || last.source !== source || last.reason !== reason) {
+      last = { predictor, source, reason, series: predictions.labels({ predictor, source, reason }) };
+    }
+    last.series.inc();
   };
 }

@@ -8,21 +8,19 @@ import type { ReadResult } from '@tandem/freshness/answer';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
 import { unknownPredictor } from '@tandem/freshness/read-errors';
-import type { ReadTimes } from '@tandem/freshness/read-times';
-import type { KeyType } from '@tandem/freshness/user-id';
+import type { ReadTimes } from '@tandem/freshness/read-options';
+import { type KeyType, userIdProblem } from '@tandem/freshness/user-id';
 import { RequestError } from '@tandem/http-server/request-error';
+import { parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { predictorParameter } from '../../http/parameters.ts';
-import { parseBody } from '../../http/parse-body.ts';
 import { toProblem } from '../../http/problem.ts';
 import { ProblemSchema, problems } from '../../http/problem-schema.ts';
-import { userIdProblem } from '../../http/user-id-problem.ts';
-import { createPredictionCount } from './count-predictions.ts';
-import { PredictionSchema, predictionView } from './prediction-view.ts';
+import { createPredictionCount, PredictionSchema, predictionView } from './prediction-view.ts';
 import type { ReadDependencies } from './read-one.ts';
 import { MIN_CONTEXT, optionsFor, readOptions } from './read-options.ts';
 
-export const MAX_USERS = 1_000;
+const MAX_USERS = 1_000;
 
 const RequestSchema = z
   .strictObject({

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTestApi, type TestApi, workOff } from '../../api.fixture.ts';
 import { type RunningServer, startServer } from '../../server.ts';
-import { readOneDirectly } from './read-one-directly.ts';
+import { readOneDirectly } from './read-one.ts';
 
 let api: TestApi;
 let byHono: RunningServer;

@@ -118,7 +118,6 @@ describe('GET /v1/predictions/{predictor}/{userId}', () => {
   });
 
   it.each([
-    ['/v1/predictions/nothing/1', 404, 'unknown_predictor', undefined],
     [`${path}/999`, 404, 'unknown_user', undefined],
     [`${path}/042`, 422, 'invalid_input', 'send "42"'],
     [`${path}/1%20`, 422, 'invalid_input', 'send "1"'],

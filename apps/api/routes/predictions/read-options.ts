@@ -4,7 +4,7 @@ import { type LiveQuota, PLAIN_READ, type ReadOptions } from '@tandem/freshness/
 import type { RequestHead } from '@tandem/http-server/foreign-request';
 import { RequestError } from '@tandem/http-server/request-error';
 import { parseContextToken } from '@tandem/prediction/events/events';
-import { NO_DIRECTIVES, parseCacheControl } from '../../http/cache-control.ts';
+import { NO_DIRECTIVES, parseCacheControl } from '../../http/caching.ts';
 
 export const MIN_CONTEXT = 'prediction-min-context';
 
@@ -18,7 +18,7 @@ export function readOptions(request: RequestHead, liveQuota: LiveQuota | undefin
 }
 
 /** With what only a predictor's policy turns into an age. */
-export interface DemandedOptions extends ReadOptions {
+interface DemandedOptions extends ReadOptions {
   readonly minFresh?: number | null;
 }
 

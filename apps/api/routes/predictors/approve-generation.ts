@@ -1,8 +1,8 @@
 /** POST /v1/predictors/{predictor}/generations/{generation}/approve: what was held back is put in force after all. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { predictorParameter } from '../../http/parameters.ts';
 import { problems } from '../../http/problem-schema.ts';
 import { GENERATION_EXAMPLE, GenerationSchema, generationView } from './generation-view.ts';

@@ -18,7 +18,7 @@ export const GenerationSchema = z
   })
   .openapi('Generation');
 
-export type GenerationView = z.output<typeof GenerationSchema>;
+type GenerationView = z.output<typeof GenerationSchema>;
 
 export const GENERATION_EXAMPLE: GenerationView = {
   generation: '17',

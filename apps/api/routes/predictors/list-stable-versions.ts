@@ -1,9 +1,9 @@
 /** GET /v1/predictors/{predictor}/stable-versions: which model versions were stable, and when. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/read-errors';
-import type { StableVersion } from '@tandem/prediction/runs/stable-versions';
+import type { StableVersion } from '@tandem/prediction/runs/run-store';
+import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { limitOf, limitQuery } from '../../http/page-query.ts';
 import { predictorParameter } from '../../http/parameters.ts';
 import { problems } from '../../http/problem-schema.ts';

@@ -1,7 +1,7 @@
 /** GET /v1/predictors: those that are adopted, by name. */
 import { createRoute, z } from '@hono/zod-openapi';
+import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { problems } from '../../http/problem-schema.ts';
 import { PREDICTOR_EXAMPLE, type PredictorDependencies, PredictorSchema, predictorView } from './predictor-view.ts';
 

@@ -32,7 +32,7 @@ export const PredictorSchema = z
   })
   .openapi('Predictor');
 
-export type PredictorView = z.output<typeof PredictorSchema>;
+type PredictorView = z.output<typeof PredictorSchema>;
 
 export const PREDICTOR_EXAMPLE: PredictorView = {
   name: 'repurchase',

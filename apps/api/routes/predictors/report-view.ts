@@ -1,7 +1,7 @@
 /** The report of a generation as the wire has it. */
 import { z } from '@hono/zod-openapi';
 import type { GenerationReportView } from '@tandem/client/generation-report';
-import type { KeptReport, ReportStore } from '@tandem/prediction/runs/report-store';
+import type { KeptReport, ReportStore } from '@tandem/prediction/runs/run-store';
 
 export interface ReportDependencies {
   readonly reports: ReportStore;

@@ -61,11 +61,8 @@ it('a generation beyond a threshold is held back, shown with its report, and put
 });
 
 it.each([
-  ['get', '/v1/predictors/nobody/generations/1/report', 404, 'unknown_predictor'],
   ['get', '/v1/predictors/repurchase/generations/99/report', 404, 'unknown_generation'],
-  ['get', '/v1/predictors/repurchase/generations/1e3/report', 404, 'unknown_generation'],
   ['get', '/v1/predictors/repurchase/generations/99999999999999/report', 404, 'unknown_generation'],
-  ['post', '/v1/predictors/nobody/generations/1/approve', 404, 'unknown_predictor'],
   ['post', '/v1/predictors/repurchase/generations/0/approve', 404, 'unknown_generation'],
   ['post', '/v1/predictors/repurchase/generations/newest/approve', 404, 'unknown_generation'],
   ['post', '/v1/predictors/repurchase/generations/1/approve', 409, 'run_conflict'],

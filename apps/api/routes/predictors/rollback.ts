@@ -1,10 +1,9 @@
 /** POST /v1/predictors/{predictor}/rollback: an older generation is in force again on the next read, nothing recomputed. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { jsonResponse, parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { predictorParameter } from '../../http/parameters.ts';
-import { parseBody } from '../../http/parse-body.ts';
 import { problems } from '../../http/problem-schema.ts';
 import { GENERATION_EXAMPLE, GenerationSchema, generationView } from './generation-view.ts';
 import type { GenerationDependencies } from './list-generations.ts';

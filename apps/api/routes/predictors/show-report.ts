@@ -3,8 +3,8 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { GENERATION_REPORT_EXAMPLE } from '@tandem/client/generation-report';
 import { unknownPredictor } from '@tandem/freshness/read-errors';
 import type { Registry } from '@tandem/freshness/reader';
+import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { predictorParameter } from '../../http/parameters.ts';
 import { problems } from '../../http/problem-schema.ts';
 import {

@@ -46,8 +46,4 @@ describe('GET /v1/processes', () => {
     );
     expect((await list()).processes).toHaveLength(1);
   });
-
-  it('takes no parameters', async () => {
-    expect((await api.get('/v1/processes?id=1')).status).toBe(400);
-  });
 });

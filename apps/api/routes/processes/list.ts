@@ -2,8 +2,8 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { PROCESS_EXAMPLE } from '@tandem/client/wire-examples';
 import type { LiveProcess } from '@tandem/prediction/rollouts/processes';
+import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { problems } from '../../http/problem-schema.ts';
 
 const ProcessSchema = z

@@ -1,8 +1,8 @@
 /** GET /v1/rollouts/{id}/checks: what each look of the analysis found, and whether it moved anything. */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { KeptCheck } from '@tandem/offline-store/rollouts/rollout-checks';
+import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { limitOf, limitQuery } from '../../http/page-query.ts';
 import { rolloutIdParameter } from '../../http/parameters.ts';
 import { problems } from '../../http/problem-schema.ts';

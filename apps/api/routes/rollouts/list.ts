@@ -1,8 +1,8 @@
 /** GET /v1/rollouts: newest first, in pages. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { PAGE_QUERY, pageIn, pageOf, pageQuery } from '../../http/page-query.ts';
 import { problems } from '../../http/problem-schema.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';

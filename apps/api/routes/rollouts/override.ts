@@ -1,9 +1,8 @@
 /** PUT and DELETE /v1/rollouts/{id}/overrides/{userId}: a user is put into an arm by hand, to see what it answers. */
 import { createRoute, z } from '@hono/zod-openapi';
+import { jsonResponse, parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { rolloutIdParameter, userIdParameter } from '../../http/parameters.ts';
-import { parseBody } from '../../http/parse-body.ts';
 import { problems } from '../../http/problem-schema.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { requireRollout } from './rollout-view.ts';

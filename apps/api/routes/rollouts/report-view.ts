@@ -1,6 +1,6 @@
 /** A rollout's report as the wire has it. */
 import { z } from '@hono/zod-openapi';
-import type { RolloutReport } from '@tandem/prediction/rollouts/rollout-report';
+import type { RolloutReport } from '@tandem/prediction/rollouts/rollout-figures';
 import { JUDGEMENT_EXAMPLE, JudgementSchema, judgementView } from './judgement-schema.ts';
 import { ROLLOUT_EXAMPLE, RolloutSchema, type RolloutView } from './rollout-view.ts';
 

@@ -2,10 +2,9 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { TandemError } from '@tandem/freshness/errors';
 import type { RolloutChecks } from '@tandem/prediction/rollouts/analyse-rollouts';
-import { analysisOf } from '@tandem/prediction/rollouts/rollout-figures';
-import { reportOf } from '@tandem/prediction/rollouts/rollout-report';
+import { analysisOf, reportOf } from '@tandem/prediction/rollouts/rollout-figures';
+import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { rolloutIdParameter } from '../../http/parameters.ts';
 import { problems } from '../../http/problem-schema.ts';
 import { REPORT_EXAMPLE, ReportSchema, reportView } from './report-view.ts';

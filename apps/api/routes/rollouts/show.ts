@@ -1,7 +1,7 @@
 /** GET /v1/rollouts/{id}: who is served what by it, and what it waits for. */
 import { createRoute, z } from '@hono/zod-openapi';
+import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { rolloutIdParameter } from '../../http/parameters.ts';
 import { problems } from '../../http/problem-schema.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';

@@ -2,12 +2,11 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/read-errors';
 import { startRollout as startRolloutOf } from '@tandem/prediction/rollouts/start-rollout';
+import { jsonResponse, parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { predictorParameter } from '../../http/parameters.ts';
-import { parseBody } from '../../http/parse-body.ts';
 import { problems } from '../../http/problem-schema.ts';
-import { hintWorker } from '../runs/hint-worker.ts';
+import { hintWorker } from '../runs/run-dependencies.ts';
 import { planOf, RolloutPlanSchema } from './plan-schema.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { ROLLOUT_EXAMPLE, RolloutSchema, rolloutView } from './rollout-view.ts';

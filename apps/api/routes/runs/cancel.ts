@@ -1,7 +1,7 @@
 /** POST /v1/runs/{id}/cancel: chunks that wait are dropped, those under way commit nothing more. */
 import { createRoute, z } from '@hono/zod-openapi';
+import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { runIdParameter } from '../../http/parameters.ts';
 import { problems } from '../../http/problem-schema.ts';
 

@@ -1,11 +1,10 @@
 /** POST /v1/runs/{id}/resume: a cancelled or failed run goes on with the chunks that are not committed. */
 import { createRoute, z } from '@hono/zod-openapi';
+import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { runIdParameter } from '../../http/parameters.ts';
 import { problems } from '../../http/problem-schema.ts';
-import { hintWorker } from './hint-worker.ts';
-import type { RunDependencies } from './run-dependencies.ts';
+import { hintWorker, type RunDependencies } from './run-dependencies.ts';
 import { RUN_EXAMPLE, RunSchema, requireRun, runView } from './run-view.ts';
 
 export function resumeRun({ runs, ...rest }: RunDependencies): Endpoint {

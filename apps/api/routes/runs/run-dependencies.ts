@@ -1,6 +1,7 @@
 /** What the endpoints of runs need. */
 import type { Registry } from '@tandem/freshness/reader';
 import type { RunStore } from '@tandem/prediction/runs/run-store';
+import type { WideEvent } from '@tandem/telemetry/wide-event';
 import type { RunWatcher } from './run-watcher.ts';
 
 export interface RunDependencies {
@@ -9,4 +10,26 @@ export interface RunDependencies {
   readonly runWatcher: RunWatcher;
   /** Tells a worker that a run waits to be planned. A hint: where it fails, the reconciler finds the run in Postgres. */
   enqueuePlan(runId: string): Promise<void>;
+}
+
+// Tells a worker of a run, within a budget: the run is in Postgres already, so an answer never waits long for Redis.
+
+const BUDGET_MS = 250;
+
+export async function hintWorker(
+  { enqueuePlan }: Pick<RunDependencies, 'enqueuePlan'>,
+  runId: string,
+  event: WideEvent,
+): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('the queue did not answer in time')), BUDGET_MS);
+  });
+  try {
+    await Promise.race([enqueuePlan(runId), late]);
+  } catch (error) {
+    event.add({ hintFailed: error });
+  } finally {
+    clearTimeout(timer);
+  }
 }

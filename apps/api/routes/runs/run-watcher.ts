@@ -23,7 +23,7 @@ export interface RunListener {
   onEnd(): void;
 }
 
-export interface RunWatcherDependencies {
+interface RunWatcherDependencies {
   find(runId: string): Promise<Run | undefined>;
   readonly intervalMs?: number;
 }

@@ -1,7 +1,7 @@
 /** GET /v1/runs/{id}: a run, with the users that it could not score. */
 import { createRoute, z } from '@hono/zod-openapi';
+import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { runIdParameter } from '../../http/parameters.ts';
 import { problems } from '../../http/problem-schema.ts';
 import type { RunDependencies } from './run-dependencies.ts';

@@ -2,14 +2,12 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/read-errors';
 import { STABLE } from '@tandem/freshness/rollout';
+import { userIdProblem } from '@tandem/freshness/user-id';
 import type { RunScope } from '@tandem/prediction/runs/runs';
+import { jsonResponse, parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
-import { parseBody } from '../../http/parse-body.ts';
 import { problems } from '../../http/problem-schema.ts';
-import { userIdProblem } from '../../http/user-id-problem.ts';
-import { hintWorker } from './hint-worker.ts';
-import type { RunDependencies } from './run-dependencies.ts';
+import { hintWorker, type RunDependencies } from './run-dependencies.ts';
 import { RUN_EXAMPLE, RunSchema, runView } from './run-view.ts';
 
 const MAX_USERS = 10_000;

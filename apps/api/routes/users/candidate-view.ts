@@ -26,7 +26,7 @@ export const CandidateSchema = z
   })
   .openapi('Candidate');
 
-export type CandidateView = z.output<typeof CandidateSchema>;
+type CandidateView = z.output<typeof CandidateSchema>;
 
 /** @param now the database's clock, ms since 1970 */
 export function candidatesView({ stores, candidates }: FoundCandidates, now: number) {

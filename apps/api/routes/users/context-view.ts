@@ -18,7 +18,7 @@ export const EventValueSchema = z
   })
   .openapi('EventValue');
 
-export type EventValueView = z.output<typeof EventValueSchema>;
+type EventValueView = z.output<typeof EventValueSchema>;
 
 export function eventValueView({ value, accepted, time, source, id }: ContextValue): EventValueView {
   return { value, acceptedAt: new Date(accepted).toISOString(), time: new Date(time).toISOString(), source, id };

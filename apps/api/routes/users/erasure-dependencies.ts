@@ -1,12 +1,11 @@
 /** What erasing and readmitting a user take, and how the user is named there. */
 
-import type { KeyType } from '@tandem/freshness/user-id';
+import { type KeyType, requireKeyType, userIdProblem } from '@tandem/freshness/user-id';
 import { RequestError } from '@tandem/http-server/request-error';
 import type { EraseUser } from '@tandem/prediction/erasure/erase-user';
 import type { ErasureStore } from '@tandem/prediction/erasure/erasure';
 import type { HonoRequest } from 'hono';
-import { checkIfMatch } from '../../http/etag.ts';
-import { requireKeyType, userIdProblem } from '../../http/user-id-problem.ts';
+import { checkIfMatch } from '../../http/caching.ts';
 
 export interface ErasureDependencies {
   readonly eraseUser: EraseUser;

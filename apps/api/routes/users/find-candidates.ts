@@ -12,7 +12,7 @@ export interface CandidateDependencies {
   readonly registry: Pick<Registry, 'modelVersion'>;
 }
 
-export type StoreName = 'redis' | 'postgres';
+type StoreName = 'redis' | 'postgres';
 
 export interface JudgedCandidate {
   readonly store: StoreName;

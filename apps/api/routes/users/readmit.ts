@@ -2,8 +2,8 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { READMISSION_EXAMPLE } from '@tandem/client/wire-examples';
 import { contextToken } from '@tandem/prediction/events/events';
+import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { jsonResponse } from '../../http/json-response.ts';
 import { userIdParameter } from '../../http/parameters.ts';
 import { problems } from '../../http/problem-schema.ts';
 import { askedUserId, type ErasureDependencies } from './erasure-dependencies.ts';

@@ -1,7 +1,7 @@
 /** `check --golden` on a real table and a real model: what it calls equal, what it shows, and which files it refuses. */
 import { linearModel, linearScore } from '@tandem/testing/onnx-models';
 import { FLOAT, floats, graph, model, node, value } from '@tandem/testing/onnx-writer';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { createPlace, type Place } from '../../init/strangers-table.fixture.ts';
 
 // Each command starts processes that import the config and try the model.
@@ -13,15 +13,19 @@ const USERS = Array.from({ length: 40 }, (_, i) => ({ id: i + 1, row: [(i % 7) /
 const scores = USERS.map(({ id, row }) => [id, linearScore(WEIGHTS, 0.1, row)] as const);
 
 let place: Place;
-beforeEach(async () => {
+/** What `init` writes of the table. */
+let written: string;
+beforeAll(async () => {
   place = await createPlace();
   await place.write('m.onnx', linearModel({ weights: WEIGHTS, bias: 0.1 }));
   const rows = USERS.map(({ id, row }) => `(${[id, ...row].join(', ')})`).join(', ');
   await place.sql(`create table customers (customer_id bigint primary key, visits float8, age float8, spent float8);
     insert into customers values ${rows}`);
   await place.tandem('init --model m.onnx --table customers --key customer_id --predictor churn');
+  written = await place.read('tandem.config.ts');
 });
-afterEach(() => place.remove());
+beforeEach(() => place.write('tandem.config.ts', written));
+afterAll(() => place.remove());
 
 const csv = (rows: readonly (readonly (string | number)[])[], head = 'customer_id,score') =>
   `${[head, ...rows.map((row) => row.join(','))].join('\n')}\n`;
@@ -94,6 +98,7 @@ test('one wrong score is named; a user without a row, or without a value, is no 
   await place.sql('insert into customers values (41, null, 1, 1)');
   const rows = scores.map(([id, score]) => [id, id === 17 ? score + 0.01 : score] as const);
   const { code, finding, comparison } = await golden(csv([...rows, [41, 0.5], [99, 0.5]]));
+  await place.sql('delete from customers where customer_id = 41');
   expect(code).toBe(1);
   expect(comparison).toMatchObject({
     equal: 39,

@@ -1,6 +1,6 @@
 /** Real stores after real erasures: accepted once a worker has repeated the deletes, and whatever is put back is found. */
 
-import { createHeldPredictions } from '@tandem/freshness/prediction-memory';
+import { createPredictionMemory } from '@tandem/freshness/prediction-memory';
 import { createEraseUser } from '@tandem/prediction/erasure/erase-user';
 import { createPredictionWorld, type PredictionWorld } from '@tandem/prediction/prediction-world.fixture';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -14,7 +14,7 @@ let prefix: string;
 beforeAll(async () => {
   world = await createPredictionWorld({ users: 40 });
   await world.run({ kind: 'all' });
-  const memory = createHeldPredictions({ maxBytes: 1e6 });
+  const memory = createPredictionMemory({ maxBytes: 1e6 });
   const eraseUser = createEraseUser({ store: world.erasures, online: world.onlineErasures, memory });
   for (const userId of ['1', '2']) await eraseUser(userId);
   await world.readmit('2');

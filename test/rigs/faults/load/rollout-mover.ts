@@ -11,6 +11,7 @@ import { startRun } from './run-starter.ts';
 
 export interface MoverOptions {
   readonly movesPerSecond: number;
+  readonly abortedInPreparing: number;
   readonly rollbacksPerSecond: number;
   /** How many model versions there are. */
   readonly versions: number;
@@ -23,7 +24,7 @@ const STEPS = [
 ];
 
 export function startMover(parts: LoadParts, dice: Dice, options: MoverOptions): Promise<void> {
-  const { movesPerSecond, rollbacksPerSecond, versions } = options;
+  const { movesPerSecond, abortedInPreparing, rollbacksPerSecond, versions } = options;
   const ops = createOps(parts, dice);
   /** The rollout that is under way, as it was told last; undefined: that is to be looked up first. */
   let active: ToldRollout | null | undefined = null;
@@ -69,8 +70,8 @@ export function startMover(parts: LoadParts, dice: Dice, options: MoverOptions):
 
   async function prepare(rollout: ToldRollout): Promise<void> {
     const choice = dice.next();
-    if (choice < 0.1) return move(rollout, 'abort');
-    return choice < 0.2 ? abortItsRun(rollout) : look();
+    if (choice < abortedInPreparing / 2) return move(rollout, 'abort');
+    return choice < abortedInPreparing ? abortItsRun(rollout) : look();
   }
 
   async function go(rollout: ToldRollout): Promise<void> {

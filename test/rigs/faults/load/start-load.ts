@@ -49,6 +49,8 @@ export interface LoadRates {
   readonly rollbacksPerSecond: number;
   /** Of rollouts: starts, steps, ends, and looks. */
   readonly movesPerSecond: number;
+  /** The share of moves of a rollout that is being prepared that abort it. */
+  readonly abortedInPreparing: number;
   /** Erasures and readmissions together. */
   readonly erasuresPerSecond: number;
 }
@@ -66,6 +68,7 @@ export const RATES: LoadRates = Object.freeze({
   runsPerSecond: 0.2,
   rollbacksPerSecond: 0.03,
   movesPerSecond: 0.8,
+  abortedInPreparing: 0.2,
   erasuresPerSecond: 0.5,
 });
 
@@ -97,8 +100,8 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
   const { readsPerSecond, usersPerRead, writesPerSecond, eventsPerWrite, transactionsPerSecond } = rates;
   const reading = { requestsPerSecond: readsPerSecond, mostUsers: usersPerRead };
   const writing = { pool, callsPerSecond: writesPerSecond, mostEvents: eventsPerWrite };
-  const { movesPerSecond, rollbacksPerSecond } = rates;
-  const moving = { movesPerSecond, rollbacksPerSecond };
+  const { movesPerSecond, abortedInPreparing, rollbacksPerSecond } = rates;
+  const moving = { movesPerSecond, abortedInPreparing, rollbacksPerSecond };
   const inserting = { pool, transactionsPerSecond, mostUsers: eventsPerWrite };
   const done = Promise.all([
     ...named('reader', rates.readers, (name) => startReader(parts, name, dice(), reading)),

@@ -27,6 +27,9 @@ export interface SessionOptions {
   readonly folder: string;
   readonly plants?: readonly string[];
   readonly users?: number;
+  /** Processes of each; two where it is left out. */
+  readonly apis?: number;
+  readonly workers?: number;
   /** Users who change; a tenth where it is left out. */
   readonly changing?: number;
   readonly rates?: Partial<LoadRates>;
@@ -64,7 +67,17 @@ const RUNS_END_WITHIN_MS = 120_000;
 const CHANGES = 'select user_id::text as user_id, changes from counts';
 
 export async function openSession(options: SessionOptions): Promise<Session> {
-  const { seed, folder, plants = [], users = USERS, changing, needs, isWatched = false } = options;
+  const {
+    seed,
+    folder,
+    plants = [],
+    users = USERS,
+    changing,
+    needs,
+    isWatched = false,
+    apis = 2,
+    workers = 2,
+  } = options;
   const rates = isWatched ? { ...TABLES_ALONE, ...options.rates } : options.rates;
   // Passwords of the servers are in their URLs, which leaks.ts knows to look for.
   const leaks = createLeakFinder([]);
@@ -77,7 +90,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   };
   const disk = needs === 'small disk' ? { postgresDiskMb: SMALL_DISK_MB } : {};
   const counts = { users, batch: { chunkSize: CHUNK_SIZE } };
-  const rig = await createRig({ seed, folder, plants, counts, onLine, isWatched, ...disk });
+  const rig = await createRig({ seed, folder, plants, apis, workers, counts, onLine, isWatched, ...disk });
   let load: Load | undefined;
   let isClosed = false;
   sink = toEach([openHistory(join(folder, 'history.ndjson')), checker]);

@@ -34,6 +34,8 @@ export interface ErasureScope {
   readonly faults: number;
   /** Whether Redis never starts again, so that nobody has to look which it is; what it has it may lose all the same. */
   readonly runsOn: boolean;
+  /** Whether Redis was saved at the beginning, and is not again before that copy is used. */
+  readonly isSaved: boolean;
   /** Whether reads infer live. */
   readonly isLive: boolean;
   /** Whether whole generations are loaded from their rows. */

@@ -37,17 +37,19 @@ export function erasure(rules: ErasureRules, scope: ErasureScope): Model<Erasure
   };
 }
 
-function initialState({ workers, readers, erasures, isOtherErased, outages, faults }: ErasureScope): ErasureState {
+function initialState(scope: ErasureScope): ErasureState {
+  const { workers, readers, erasures, isOtherErased, outages, faults, isSaved } = scope;
   const before = isOtherErased ? 1 : 0;
   const first: Prediction = { label: 1, era: before };
+  const redis = { run: 1, generations: [first, null], overlay: null, hint: 0, erasures: 0, isRestoring: false };
   return {
     postgres: {
       ...{ version: 1, deleted: 0, isDown: false, rows: [first, null], entry: null, inForce: 0 },
       erasures: before,
     },
     acknowledged: { isErased: false, eras: 0 },
-    redis: { run: 1, generations: [first, null], overlay: null, hint: 0, erasures: 0, isRestoring: false },
-    saved: null,
+    redis,
+    saved: isSaved ? redis : null,
     runsMade: 1,
     eraser: { is: 'idle', number: 0 },
     erasuresLeft: erasures,

@@ -7,8 +7,8 @@ export const heldAssignment: Plant = {
   patches: [
     {
       file: 'libs/freshness/reader.ts',
-      find: 'const assignments = notice(predictorName, certificate);',
-      replace: `const told = notice(predictorName, certificate);
+      find: 'const assignments = this.#notice(predictorName, certificate);',
+      replace: `const told = this.#notice(predictorName, certificate);
     const kept = (globalThis as unknown as { plantedR1?: { told: Assignments; until: number } });
     if (!kept.plantedR1 || kept.plantedR1.until < performance.now()) {
       kept.plantedR1 = { told, until: performance.now() + 1_000 };
@@ -35,7 +35,7 @@ export const saltedByStep: Plant = {
   what: "users are dealt to arms anew at each step, not by the rollout's own salt",
   patches: [
     {
-      file: 'libs/offline-store/certificate/assignments.ts',
+      file: 'libs/offline-store/certificate/certificate-statement.ts',
       find: 'const bucketOf = (userId: string) => bucketOfUser(salt, userId);',
       replace: 'const bucketOf = (userId: string) => bucketOfUser(String(step), userId);',
     },

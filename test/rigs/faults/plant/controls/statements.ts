@@ -25,7 +25,7 @@ export const versionAfterContext: Plant = {
   const batch = unpacked && (await (await import(${relabel})).relabel(pool, unpacked));`,
     },
     {
-      file: 'libs/offline-store/features/feature-range.ts',
+      file: 'libs/offline-store/features/feature-rows.ts',
       find: 'return rows.finish();',
       replace: `return (await import(${relabel})).relabel(db, rows.finish());`,
     },
@@ -37,14 +37,14 @@ export const joinedInFlight: Plant = {
   what: 'a read joins an authority statement that has been sent already',
   patches: [
     {
-      file: 'libs/freshness/statement-batcher.ts',
+      file: 'libs/freshness/statement-line.ts',
       find: '    return new Promise<A>((resolve, reject) => {\n',
       replace: `    return new Promise<A>((resolve, reject) => {
       // Of the batchers only the authority's has a limit.
       const covers = (one: { question: unknown }) => (question as string[]).every((id) => (one.question as string[]).includes(id));
-      const joined = limit && [...underWay].find((batch) => batch.some(covers));
+      const joined = this.#limit && [...this.#underWay].find((batch) => batch.some(covers));
       if (joined) {
-        (joined as Waiting<Q, A>[]).push({ question, resolve, reject, deadline: deadlines?.next() ?? 0 });
+        (joined as Waiting<Q, A>[]).push({ question, resolve, reject, deadline: this.#nextDeadline() });
         return;
       }
 `,

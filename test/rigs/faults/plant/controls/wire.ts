@@ -9,8 +9,8 @@ export const pointerInRedis: Plant = {
   patches: [
     {
       file: 'libs/freshness/reader.ts',
-      find: 'const assignments = notice(predictorName, certificate);',
-      replace: `const assignments = await (await import(${pointer})).pointerOfRedis(notice(predictorName, certificate));`,
+      find: 'const assignments = this.#notice(predictorName, certificate);',
+      replace: `const assignments = await (await import(${pointer})).pointerOfRedis(this.#notice(predictorName, certificate));`,
     },
   ],
 };
@@ -19,7 +19,7 @@ export const shortETag: Plant = {
   name: 'N12',
   what: 'the entity tag is made without the source and the current context version',
   patches: [
-    { file: 'apps/api/routes/predictions/render-answer.ts', find: '    answer.source,\n', replace: '' },
-    { file: 'apps/api/routes/predictions/render-answer.ts', find: '    answer.contextVersion,\n', replace: '' },
+    { file: 'apps/api/routes/predictions/prediction-view.ts', find: '    answer.source,\n', replace: '' },
+    { file: 'apps/api/routes/predictions/prediction-view.ts', find: '    answer.contextVersion,\n', replace: '' },
   ],
 };

@@ -1,0 +1,142 @@
+/** What every endpoint refuses alike. Keys are walked in keys/keys.integration.test.ts: 401 without one, 403 without its scope. */
+import type { z } from '@hono/zod-openapi';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createTestApi, type TestApi } from './api.fixture.ts';
+import { createEndpoints } from './endpoints.ts';
+import type { Endpoint } from './http/endpoint.ts';
+
+let api: TestApi;
+let endpoints: readonly Endpoint[];
+beforeAll(async () => {
+  api = await createTestApi();
+  endpoints = createEndpoints(api.dependencies.app, { document: () => '', page: () => '' });
+});
+afterAll(() => api?.close());
+
+const NOBODY = '00000000-0000-0000-0000-000000000000';
+
+interface PathPart {
+  /** Well formed; what it names need not be there. */
+  readonly good: string;
+  readonly bad: string;
+  readonly status: number;
+  readonly code: RegExp;
+}
+/** By the name of the path parameter. */
+const PATH_PARTS: Readonly<Record<string, PathPart>> = {
+  predictor: { good: 'repurchase', bad: 'nothing', status: 404, code: /^unknown_predictor$/ },
+  userId: { good: '1', bad: '042', status: 422, code: /^invalid_input$/ },
+  id: { good: NOBODY, bad: 'x', status: 404, code: /^unknown_(run|rollout|explanation)$/ },
+  generation: { good: '1', bad: '1e3', status: 404, code: /^unknown_generation$/ },
+  version: { good: '1', bad: 'new', status: 422, code: /^invalid_input$/ },
+  label: { good: 'next', bad: 'a b', status: 422, code: /^invalid_input$/ },
+  sha256: { good: '0'.repeat(64), bad: 'model.onnx', status: 422, code: /^invalid_input$/ },
+};
+
+function partOf(name: string): PathPart {
+  return PATH_PARTS[name] ?? expect.unreachable(`no malformed value of the path parameter ${name} is listed`);
+}
+
+function pathNames({ route }: Endpoint): readonly string[] {
+  return Object.keys((route.request?.params as z.ZodObject | undefined)?.shape ?? {});
+}
+
+/** The path with one part malformed, or none. */
+function pathOf(endpoint: Endpoint, malformed?: string): string {
+  return pathNames(endpoint).reduce((path, name) => {
+    const { good, bad } = partOf(name);
+    return path.replace(`{${name}}`, encodeURIComponent(name === malformed ? bad : good));
+  }, endpoint.route.path);
+}
+
+interface Body {
+  readonly type: string;
+  readonly text: string;
+}
+
+/** Well-formed bodies, where the body is looked at before the path. */
+const BODIES: Readonly<Record<string, unknown>> = {
+  readPredictions: { userIds: ['1'] },
+  startRollout: { kind: 'canary', version: '1', steps: [5, 100] },
+  overrideArm: { variant: 'candidate' },
+  moveModelLabel: { version: '1' },
+  archiveModel: { archived: true },
+};
+
+/** Undefined where it takes none. */
+function bodyOf({ route }: Endpoint): Body | undefined {
+  const [type] = Object.keys(route.request?.body?.content ?? {});
+  return type === undefined ? undefined : { type, text: JSON.stringify(BODIES[route.operationId] ?? {}) };
+}
+
+interface Refusal {
+  readonly status: number;
+  readonly code: string;
+  readonly field: string | undefined;
+}
+
+async function ask({ route }: Endpoint, path: string, body?: Body): Promise<Refusal> {
+  const response = await api.app.request(path, {
+    method: route.method.toUpperCase(),
+    ...(body ? { body: body.text, headers: { 'content-type': body.type } } : {}),
+  });
+  const { type = '', field } = (await response.json()) as { type?: string; field?: string };
+  return { status: response.status, code: type.replace('urn:tandem:problem:', ''), field };
+}
+
+describe('every endpoint', () => {
+  it('refuses a query parameter that it does not know with 400', async () => {
+    const found = await Promise.all(
+      endpoints.map(async (one) => {
+        return [one.route.operationId, await ask(one, `${pathOf(one)}?nope=1`, bodyOf(one))];
+      }),
+    );
+    const refused: Refusal = { status: 400, code: 'malformed_request', field: 'nope' };
+    expect(found).toEqual(endpoints.map(({ route }) => [route.operationId, refused]));
+  });
+
+  it('refuses a malformed part of its path with 404 or 422, and names it', async () => {
+    let walked = 0;
+    for (const endpoint of endpoints) {
+      const names = pathNames(endpoint);
+      // The rollout is looked up before the user: without one there is none to refuse.
+      for (const name of names.filter((one) => one !== 'userId' || !names.includes('id'))) {
+        const { status, code } = partOf(name);
+        const refusal = await ask(endpoint, pathOf(endpoint, name), bodyOf(endpoint));
+        expect([endpoint.route.operationId, refusal]).toEqual([
+          endpoint.route.operationId,
+          {
+            status,
+            code: expect.stringMatching(code),
+            field: expect.stringMatching(name === 'id' ? /^(id|runId)$/ : name),
+          },
+        ]);
+        walked++;
+      }
+    }
+    expect(walked).toBeGreaterThan(40);
+  });
+
+  it('refuses a body of another type with 415, half a JSON with 400, and another JSON with 422', async () => {
+    let walked = 0;
+    for (const endpoint of endpoints) {
+      const { operationId, request } = endpoint.route;
+      for (const type of Object.keys(request?.body?.content ?? {})) {
+        const answer = (text: string, sent = type) => ask(endpoint, pathOf(endpoint), { type: sent, text });
+        const other = await answer('{}', 'text/plain');
+        expect([operationId, other]).toEqual([
+          operationId,
+          { status: 415, code: 'unsupported_media_type', field: 'Content-Type' },
+        ]);
+        walked++;
+        if (!type.endsWith('json')) continue;
+        expect([operationId, await answer('{"a":')]).toMatchObject([
+          operationId,
+          { status: 400, code: 'malformed_request' },
+        ]);
+        expect([operationId, await answer('"x"')]).toMatchObject([operationId, { status: 422, code: 'invalid_input' }]);
+      }
+    }
+    expect(walked).toBeGreaterThan(15);
+  });
+});

@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest';
+import { NO_DIRECTIVES, parseCacheControl } from './caching.ts';
+
+describe('parseCacheControl', () => {
+  it('demands nothing where there is no header', () => {
+    expect(parseCacheControl(null)).toBe(NO_DIRECTIVES);
+    expect(parseCacheControl('')).toBe(NO_DIRECTIVES);
+  });
+
+  it('reads every directive that says how fresh an answer must be, whatever its case and spacing', () => {
+    expect(parseCacheControl('No-Cache')).toEqual({ ...NO_DIRECTIVES, noCache: true });
+    expect(parseCacheControl(' only-if-cached ,max-stale')).toEqual({
+      ...NO_DIRECTIVES,
+      onlyIfCached: true,
+      maxStale: Number.POSITIVE_INFINITY,
+    });
+    expect(parseCacheControl('max-age=60, max-stale="30"')).toEqual({ ...NO_DIRECTIVES, maxAge: 60, maxStale: 30 });
+    expect(parseCacheControl('max-age=0').maxAge).toBe(0);
+    expect(parseCacheControl('min-fresh=5, min-fresh=60')).toEqual({ ...NO_DIRECTIVES, minFresh: 60 });
+  });
+
+  it('takes the stricter of two ages, and caps what is too large', () => {
+    expect(parseCacheControl('max-age=60, max-age=10').maxAge).toBe(10);
+    expect(parseCacheControl('max-age=99999999999').maxAge).toBe(2 ** 31);
+  });
+
+  it('ignores what it does not know, with commas inside quotes', () => {
+    expect(parseCacheControl('no-store, x="a, no-cache", no-transform, ,')).toEqual(NO_DIRECTIVES);
+  });
+
+  it.each([
+    'max-age',
+    'max-age=',
+    'max-age=-1',
+    'max-age=1.5',
+    'max-stale=soon',
+    'min-fresh',
+    'a b',
+    '"',
+    'no-cache, only-if-cached',
+  ])('refuses %j, naming the header', (header) => {
+    expect(() => parseCacheControl(header)).toThrow(
+      expect.objectContaining({ code: 'malformed_request', field: 'Cache-Control' }),
+    );
+  });
+});

@@ -1,0 +1,166 @@
+/**
+ * The request's Cache-Control (RFC 9111, 5.2.1), as a demand on a prediction. Directives that HTTP does not know, or
+ * that say nothing about freshness here, are ignored as the RFC asks; those we act on are refused when malformed,
+ * because a demand that is dropped in silence would be an answer staler than the caller allowed.
+ */
+
+import { hash } from 'node:crypto';
+import type { Answer, Reason } from '@tandem/freshness/answer';
+import { unreachable } from '@tandem/freshness/errors';
+import { RequestError } from '@tandem/http-server/request-error';
+
+/** Ages in seconds. */
+interface RequestDirectives {
+  readonly noCache: boolean;
+  readonly onlyIfCached: boolean;
+  readonly maxAge: number | null;
+  /** null: not given; Infinity: any staleness. */
+  readonly maxStale: number | null;
+  /** For how long the answer must still be fresh. */
+  readonly minFresh: number | null;
+}
+
+export const NO_DIRECTIVES: RequestDirectives = Object.freeze({
+  noCache: false,
+  onlyIfCached: false,
+  maxAge: null,
+  maxStale: null,
+  minFresh: null,
+});
+
+/** RFC 9111 1.2.2: a larger number of seconds is taken as this one. */
+const MAX_SECONDS = 2 ** 31;
+/** One directive: a token, and perhaps a value (token or quoted string). */
+const DIRECTIVE = /^[ \t]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?:=([!#$%&'*+\-.^_`|~0-9A-Za-z]+|"(?:[^"\\]|\\.)*"))?[ \t]*$/;
+
+/** Throws a RequestError `malformed_request` where the header cannot be understood. */
+export function parseCacheControl(header: string | null | undefined): RequestDirectives {
+  if (!header) return NO_DIRECTIVES;
+  const found: { -readonly [K in keyof RequestDirectives]: RequestDirectives[K] } = { ...NO_DIRECTIVES };
+  for (const part of splitList(header)) {
+    if (part.trim() === '') continue;
+    const match = DIRECTIVE.exec(part);
+    if (!match) throw malformed(`cannot read ${JSON.stringify(part.trim().slice(0, 60))}`);
+    const value = match[2]?.startsWith('"') ? match[2].slice(1, -1) : match[2];
+    switch ((match[1] ?? '').toLowerCase()) {
+      case 'no-cache':
+        found.noCache = true;
+        break;
+      case 'only-if-cached':
+        found.onlyIfCached = true;
+        break;
+      case 'max-age':
+        found.maxAge = Math.min(found.maxAge ?? Number.POSITIVE_INFINITY, seconds('max-age', value));
+        break;
+      case 'max-stale':
+        found.maxStale = value === undefined ? Number.POSITIVE_INFINITY : seconds('max-stale', value);
+        break;
+      case 'min-fresh':
+        found.minFresh = Math.max(found.minFresh ?? 0, seconds('min-fresh', value));
+        break;
+    }
+  }
+  if (found.noCache && found.onlyIfCached) throw malformed('no-cache and only-if-cached contradict each other');
+  return found;
+}
+
+/** Splits at commas outside quoted strings. */
+function splitList(header: string): string[] {
+  if (!header.includes('"')) return header.split(',');
+  return header.match(/(?:"(?:[^"\\]|\\.)*"|[^,"]|")+/g) ?? [];
+}
+
+function seconds(directive: string, value: string | undefined): number {
+  if (value === undefined || !/^[0-9]{1,20}$/.test(value)) {
+    throw malformed(`${directive} takes a whole number of seconds`);
+  }
+  return Math.min(Number(value), MAX_SECONDS);
+}
+
+function malformed(what: string): RequestError {
+  return new RequestError('malformed_request', `Cache-Control: ${what}.`, {
+    field: 'Cache-Control',
+    remedy: 'send no-cache, only-if-cached, max-age=SECONDS, min-fresh=SECONDS, max-stale or max-stale=SECONDS',
+  });
+}
+
+// How a stored prediction was used, in the terms of RFC 9211: the Cache-Status of an answer.
+
+export type CacheStatusFacts = Pick<Answer, 'hit' | 'kept' | 'forwarded' | 'source' | 'reason' | 'ageSeconds'>;
+
+/** @param maxAgeMs the predictor's; a hit then says for how many seconds more it will do */
+export function cacheStatus(answer: CacheStatusFacts, maxAgeMs: number | null): string {
+  const { hit, kept, forwarded } = answer;
+  // Without the database nothing was decided, and nothing asked for: the stored answer was used as it is.
+  if (forwarded === 'unverified') return 'tandem; hit; detail=unverified';
+  if (hit && forwarded === null) return `tandem; hit${ttl(answer, maxAgeMs)}${detail(answer.reason)}`;
+  const why = forwarded ?? answer.reason;
+  return `tandem; fwd=${forwardReason(why)}${kept ? '; stored' : ''}; detail=${why}`;
+}
+
+/** Seconds of freshness left, negative where they are over; unknown where an event ended it, or a rollback restarted it. */
+function ttl({ ageSeconds, reason }: CacheStatusFacts, maxAgeMs: number | null): string {
+  if (maxAgeMs === null || ageSeconds === null || (reason !== 'fresh' && reason !== 'expired')) return '';
+  return `; ttl=${Math.floor(maxAgeMs / 1000) - ageSeconds}`;
+}
+
+function detail(reason: Reason): string {
+  return reason === 'fresh' ? '' : `; detail=${reason}`;
+}
+
+function forwardReason(why: Reason): string {
+  switch (why) {
+    case 'missing':
+      return 'uri-miss';
+    case 'requested':
+      return 'request';
+    case 'version_changed':
+    case 'rolled_back':
+      // Something is stored, and none of it may be chosen any more.
+      return 'miss';
+    case 'context_newer':
+    case 'expired':
+    case 'fresh':
+    case 'features_failed':
+    case 'live_failed':
+    case 'features_unusable':
+    case 'output_unusable':
+    case 'live_timeout':
+    case 'overloaded':
+    case 'unverified':
+      return 'stale';
+    default:
+      return unreachable(why);
+  }
+}
+
+// Entity tags (RFC 9110, 8.8.3): a weak one over whatever decides an answer, and the comparisons of both conditions.
+
+/** Parts are joined so that no two lists of parts look alike. */
+export function weakETag(parts: readonly (string | number | null)[]): string {
+  // 128 bits of SHA-256: no caller can make two answers collide.
+  return `W/"${hash('sha256', JSON.stringify(parts), 'base64url').slice(0, 22)}"`;
+}
+
+const TAG = /(?:W\/)?"([\x21\x23-\x7e\x80-\xff]*)"/g;
+
+/** Weak comparison: whether the header names this tag, or is `*`. A header that cannot be read names nothing. */
+export function matchesETag(ifNoneMatch: string, etag: string): boolean {
+  if (ifNoneMatch.trim() === '*') return true;
+  const opaque = etag.slice(etag.indexOf('"') + 1, -1);
+  for (const match of ifNoneMatch.matchAll(TAG)) if (match[1] === opaque) return true;
+  return false;
+}
+
+/**
+ * Throws `precondition_failed` where an `If-Match` does not hold of what is there (RFC 9110, 13.1.1). It is compared
+ * strongly, and so a weak tag equals none, not even itself: only `*` holds. For whom nothing else refuses (13.2.1), and
+ * before anything is changed.
+ */
+export function checkIfMatch(ifMatch: string | undefined): void {
+  if (ifMatch === undefined || ifMatch.trim() === '*') return;
+  throw new RequestError('precondition_failed', 'If-Match names a tag, and nothing here has it as a strong one.', {
+    field: 'If-Match',
+    remedy: 'leave If-Match out; If-None-Match asks whether an answer has changed',
+  });
+}

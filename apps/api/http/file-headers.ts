@@ -1,0 +1,96 @@
+/** Content-Digest (RFC 9530) as far as files need it: the SHA-256 of the body as it was sent. */
+
+import { createHash } from 'node:crypto';
+import { RequestError } from '@tandem/http-server/request-error';
+
+/** A member of the dictionary, base64 between colons. */
+const SHA_256 = /^sha-256[ \t]*=[ \t]*:([A-Za-z0-9+/]{43}=):$/;
+const MEMBER = /^[a-z*][a-z0-9_.*-]*[ \t]*=[ \t]*:[A-Za-z0-9+/]*={0,2}:$/;
+
+/** In hex; undefined where the header is not there, or knows other algorithms alone. Throws `malformed_request`. */
+export function digestIn(header: string | undefined): string | undefined {
+  if (header === undefined) return undefined;
+  const members = header.split(',').map((member) => member.trim());
+  if (!members.every((member) => MEMBER.test(member))) throw malformed();
+  const sha256 = members.findLast((member) => member.startsWith('sha-256'));
+  if (sha256 === undefined) return undefined;
+  const digest = SHA_256.exec(sha256)?.[1];
+  if (digest === undefined) throw malformed();
+  return Buffer.from(digest, 'base64').toString('hex');
+}
+
+function malformed(): RequestError {
+  return new RequestError('malformed_request', 'Content-Digest cannot be read.', {
+    field: 'Content-Digest',
+    remedy: 'send sha-256=:<base64 of the SHA-256 of the body>: (RFC 9530), or leave it out',
+  });
+}
+
+// Content-Range (RFC 9110, 14.4) in a request: the body is a part of a file (14.5).
+
+export interface ContentRange {
+  readonly first: number;
+  /** Inclusive. */
+  readonly last: number;
+  /** Of the whole. */
+  readonly total: number;
+}
+
+const RANGE = /^bytes[ \t]+(\d{1,15})-(\d{1,15})\/(\d{1,15})$/i;
+
+/** Undefined where the header is not there: the body is the whole. Throws `malformed_request`. */
+export function rangeIn(header: string | undefined): ContentRange | undefined {
+  if (header === undefined) return undefined;
+  const [, first, last, total] = (RANGE.exec(header.trim()) ?? []).map(Number);
+  const isRange = first !== undefined && last !== undefined && total !== undefined && first <= last && last < total;
+  if (isRange) return { first, last, total };
+  throw new RequestError('malformed_request', 'Content-Range cannot be read.', {
+    field: 'Content-Range',
+    remedy: 'send bytes <first>-<last>/<total>, counted from 0, or leave it out and send the whole file',
+  });
+}
+
+// A body that is a file: counted and hashed while it comes, so that nothing larger or other than announced is kept.
+
+interface ReadFile {
+  readonly bytes: Buffer;
+  /** In hex. */
+  readonly sha256: string;
+}
+
+interface FileBounds {
+  readonly most: number;
+  /** What else could be done with a larger one. */
+  readonly remedy: string;
+}
+
+const MIB = 1_048_576;
+
+function inUnits(bytes: number): string {
+  return bytes % MIB === 0 ? `${bytes / MIB} MiB` : `${bytes} bytes`;
+}
+
+/** Throws a RequestError `body_too_large`, or `malformed_request` where the body breaks off. */
+export async function readFileBody(request: Request, { most, remedy }: FileBounds): Promise<ReadFile> {
+  const announced = Number(request.headers.get('content-length') ?? 0);
+  const tooLarge = () => new RequestError('body_too_large', `The body has at most ${inUnits(most)}.`, { remedy });
+  if (announced > most) throw tooLarge();
+  const hash = createHash('sha256');
+  // One buffer of the announced size, whose pages the system gives as they are written: no second copy at the end.
+  const file = announced > 0 ? Buffer.alloc(announced) : null;
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of request.body ?? []) {
+      size += chunk.length;
+      if (size > most) throw tooLarge();
+      hash.update(chunk);
+      if (file === null) chunks.push(chunk);
+      else file.set(chunk, size - chunk.length);
+    }
+  } catch (cause) {
+    if (cause instanceof RequestError) throw cause;
+    throw new RequestError('malformed_request', 'The body broke off.', { remedy: 'send it again', cause });
+  }
+  return { bytes: file?.subarray(0, size) ?? Buffer.concat(chunks, size), sha256: hash.digest('hex') };
+}

@@ -1,0 +1,4 @@
+import { describe } from 'vitest';
+import { testInterleavings } from './interleavings.ts';
+
+describe('freshness', () => testInterleavings(300));

@@ -1,0 +1,30 @@
+/**
+ * What the refusals of some models of the corpus say in full, by the model's name: a part of the sentence, and of the
+ * remedy.
+ */
+export const EXPLAINED: Readonly<Record<string, readonly [says: string, remedy: string]>> = {
+  'an operator that there is not': ['No Op registered for NoSuchOperator', 'operators that ONNX Runtime'],
+  'a tensor that nothing makes': ["'ghost' is not a graph input", 'onnx.checker'],
+  'a tree that leads to itself': ['cannot point to itself', 'Export it again'],
+  'a tree of two splits that lead to each other': ['the model', 'Export it again'],
+  'a name that would reach a terminal': ['begins with "\\u001b[2J"', 'control characters'],
+  'no inputs': ['takes no inputs, so every user would get one answer', 'Export the model again'],
+  'no outputs': ['gives no outputs', 'Export the model again'],
+  'four thousand inputs': ['4096 inputs and 1 outputs', 'one matrix of features'],
+  'a second input': ['balance', 'balance'],
+  'a score of texts': ['is declared float32', "'string'"],
+  'a sequence': ['a sequence of maps, or of tensors', 'zipmap'],
+  'one answer for all': ['gave one value of output score', 'one finite answer'],
+  'a row more than users': ['gave 2 rows of output score for 1 user', 'one finite answer'],
+  'rows in reverse': ['depends on which other users', 'rowByRow: true'],
+  'a scale over the batch': ['depends on which other users', 'rowByRow: true in predictors.toy'],
+  'answers by lot': ["the model's answers are random", 'model.eval()'],
+  'answers by a lot that is fixed': ["the model's answers are random", 'model.eval()'],
+  'NaN for everybody': ['with every user: output score is NaN', 'one finite answer'],
+  'infinity for everybody': ['output score is Infinity', 'one finite answer'],
+  'a split by a feature that is not there': ['requests feature 100000000', 'in Python'],
+  'a loop without a bound': ['no answer within 200 ms', 'loop without a bound'],
+  '50 GB at once': ['allocate memory', 'smaller or simpler'],
+  '300 MB at once, which the kernel allows': ['took more than 256 MB of memory', 'INFERENCE_MEMORY_MB'],
+  'memory without end, bit by bit': ['memory', 'smaller or simpler'],
+};

@@ -1,0 +1,28 @@
+import { describe, expect, it } from 'vitest';
+import { CONTROLS } from './controls.ts';
+
+/** For a machine with much else to do; the longest takes some seconds. */
+const ENDS_WITHIN_MS = 300_000;
+
+describe('the negative controls', () => {
+  it.each(CONTROLS.filter((control) => !control.isHarmless))(
+    'finds $id: $breaks',
+    { timeout: ENDS_WITHIN_MS },
+    ({ explore: look }) => {
+      const { violation } = look();
+      expect(violation?.what).toMatch(/^(I\d+:|stuck:)/);
+      expect(violation?.trace.length).toBeGreaterThan(1);
+    },
+  );
+
+  it('finds nothing against a version in Redis while nothing fails, which is why it passes ordinary tests', () => {
+    const harmless = CONTROLS.filter((control) => control.isHarmless);
+    expect(harmless.map(({ id }) => id)).toEqual(['N5']);
+    for (const control of harmless) expect(control.explore()).toMatchObject({ violation: null, isComplete: true });
+  });
+
+  it('has all that the protocol names', () => {
+    const named = [...Array.from({ length: 12 }, (_, i) => `N${i + 1}`), 'Q1', 'Q3'];
+    expect(CONTROLS.map(({ id }) => id)).toEqual(expect.arrayContaining(named));
+  });
+});
