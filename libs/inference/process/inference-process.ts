@@ -11,6 +11,7 @@ import { TandemError } from '@tandem/freshness/errors';
 import { ScoringCrash } from '@tandem/prediction/scoring/scoring';
 import { type ChildPriority, createChildPriority, NO_PRIORITY } from './child-priority.ts';
 import type { Command, ModelRun, Reply, RunAnswer, SentReply, Signature } from './protocol.ts';
+import { readableReason } from './readable-reason.ts';
 import { cpuLimit, machineBusy, type TimeLimit, type TimeUp, watchTime } from './time-limit.ts';
 
 export interface ProcessOptions {
@@ -275,27 +276,4 @@ function refusal(code: 'model_refused' | 'live_failed', what: string, reply: Rep
     detail: reply.reason,
     ...(reply.remedy === null ? {} : { remedy: reply.remedy }),
   });
-}
-
-// ONNX Runtime's refusals as people should read them. The names in them are the model file's to choose, and the text is
-// made in a process that serves others: no escape sequence may reach a terminal, and no text may take long to read.
-
-/**
- * ONNX Runtime's own source file and function, of no use to a caller: `/…/x.cc:12 void a::b(int) `. It begins with a word
- * and has bounds everywhere, since a name may be made of thousands of such beginnings.
- */
-const SOURCE_PLACE =
-  /(?<!\S)\S*\/onnxruntime\/\S{1,256}:\d{1,6} (?:[^()]{0,256}::[^()]{0,256}\([^()]{0,256}\)(?: const)?(?: \[with [^\]]{0,512}\])? )?/g;
-
-/** Of which at most `LONGEST` are left when source places are taken out. */
-const LONGEST_READ = 2_000;
-const LONGEST = 400;
-
-export function readableReason(reason: string): string {
-  return reason
-    .slice(0, LONGEST_READ)
-    .replaceAll(SOURCE_PLACE, '')
-    .replaceAll(/\p{Cc}+/gu, ' ')
-    .trim()
-    .slice(0, LONGEST);
 }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { readableReason } from './inference-process.ts';
+import { readableReason } from './readable-reason.ts';
 
 it("leaves out the runtime's own source file and function", () => {
   const place =
