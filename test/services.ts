@@ -3,7 +3,7 @@
  * a Postgres of TEST_POSTGRES_BIN, containers, or embedded ones. They start once a run, for all projects, and stop at its
  * end. Migrations run once, into a template that each test file clones.
  */
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm, statfs } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startPostgres } from '@tandem/local-servers/postgres';
@@ -52,9 +52,19 @@ export default async function provideServices(project: TestProject): Promise<() 
   };
 }
 
+/** Of a Linux machine's memory, what the data of a run fits in several times over. */
+const MEMORY_FOLDER = '/dev/shm';
+const MEMORY_BYTES = 4 * 2 ** 30;
+
+/** The service demands a durable Postgres, and a sync to disk is most of the time of a test's commit: data lie in memory. */
+async function scratchFolder(): Promise<string> {
+  const found = await statfs(MEMORY_FOLDER).catch(() => null);
+  return found && found.bavail * found.bsize > MEMORY_BYTES ? MEMORY_FOLDER : tmpdir();
+}
+
 async function startServices(): Promise<Services> {
   const choice = await chooseServers(process.env, askEngine);
-  const folder = await mkdtemp(join(tmpdir(), 'tandem-test-'));
+  const folder = await mkdtemp(join(await scratchFolder(), 'tandem-test-'));
   // The account that Postgres runs under must be able to enter it.
   await chmod(folder, 0o755);
   const [postgres, redis] = await startBoth(choice.postgres, choice.redis, folder);
@@ -93,9 +103,9 @@ async function startPostgresAt(place: PostgresPlace, folder: string): Promise<Se
     case 'container':
       return startPostgresContainer(place.image);
     case 'installed':
-      return startPostgres({ dataDir: join(folder, 'postgres'), binDir: place.binDir, isDurable: false, log: quiet });
+      return startPostgres({ dataDir: join(folder, 'postgres'), binDir: place.binDir, log: quiet });
     case 'embedded':
-      return startPostgres({ dataDir: join(folder, 'postgres'), isDurable: false, log: quiet });
+      return startPostgres({ dataDir: join(folder, 'postgres'), log: quiet });
   }
 }
 

@@ -23,8 +23,6 @@ interface PostgresOptions {
   readonly port?: number;
   /** The folder of `postgres` and `initdb`; left out: the programs that npm installed. */
   readonly binDir?: string | undefined;
-  /** Default: true. False for data of tests: they may be lost with the machine, and databases are created 4 times as fast. */
-  readonly isDurable?: boolean;
   /** Of the server's process, beside its own. */
   readonly environment?: Readonly<Record<string, string>>;
   readonly log: (line: string) => void;
@@ -42,7 +40,6 @@ interface Plan {
   readonly programs: PostgresPrograms;
   readonly account: PostgresAccount;
   readonly requestedPort: number | undefined;
-  readonly isDurable: boolean;
   readonly environment: Readonly<Record<string, string>>;
   readonly log: (line: string) => void;
 }
@@ -57,14 +54,14 @@ export async function startPostgres(options: PostgresOptions): Promise<LocalServ
 }
 
 async function start(options: PostgresOptions): Promise<LocalServer> {
-  const { dataDir, port, binDir, isDurable = true, environment = {}, log } = options;
+  const { dataDir, port, binDir, environment = {}, log } = options;
   const programs = await findPostgresPrograms(binDir);
   const folder = prepareFolder(dataDir);
   const account = await choosePostgresAccount({ programs, folder, log });
   const password = readOrCreateSecret(join(folder, 'password'));
   const cluster = await ensureCluster({ folder, programs, account, password, log });
   await endLeftoverPostmaster(cluster, log);
-  const plan = { folder, cluster, programs, account, requestedPort: port, isDurable, environment, log };
+  const plan = { folder, cluster, programs, account, requestedPort: port, environment, log };
   const started = await startUntilReady(plan);
   const { server } = started;
   return {
@@ -103,17 +100,16 @@ async function startUntilReady(plan: Plan): Promise<{ server: ServerProcess; por
 }
 
 function spawnPostmaster(plan: Plan, port: number): ServerProcess {
-  const { folder, cluster, programs, account, isDurable, environment } = plan;
-  const durable = isDurable ? 'on' : 'off';
+  const { folder, cluster, programs, account, environment } = plan;
   const settings = {
     port: String(port),
     listen_addresses: '127.0.0.1',
     // A socket's path may be 107 bytes long: a deep folder would not fit.
     unix_socket_directories: '',
     max_connections: '100',
-    fsync: durable,
-    synchronous_commit: durable,
-    full_page_writes: durable,
+    fsync: 'on',
+    synchronous_commit: 'on',
+    full_page_writes: 'on',
     timezone: 'UTC',
     log_timezone: 'UTC',
     lc_messages: 'C',

@@ -9,6 +9,7 @@ const product = files.filter((file) => !file.isTest);
 /** Which workspaces a workspace may import. Apps may import every lib; tests anything. */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   'libs/freshness': [],
+  'libs/timing': [],
   // Pure as the centre itself.
   'libs/prediction': ['libs/freshness', 'libs/experiment'],
   'libs/experiment': [],
@@ -18,9 +19,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'libs/http-server': [],
   'libs/config': ['libs/freshness', 'libs/prediction'],
   'libs/online-store': ['libs/freshness', 'libs/prediction', 'libs/telemetry'],
-  'libs/offline-store': ['libs/freshness', 'libs/prediction', 'libs/telemetry', 'libs/experiment'],
-  'libs/inference': ['libs/freshness', 'libs/prediction', 'libs/telemetry'],
-  'libs/queue': ['libs/freshness', 'libs/prediction', 'libs/telemetry'],
+  'libs/offline-store': ['libs/timing', 'libs/freshness', 'libs/prediction', 'libs/telemetry', 'libs/experiment'],
+  'libs/inference': ['libs/timing', 'libs/freshness', 'libs/prediction', 'libs/telemetry'],
+  'libs/queue': ['libs/timing', 'libs/freshness', 'libs/prediction', 'libs/telemetry'],
   'libs/admission': ['libs/freshness', 'libs/prediction', 'libs/config', 'libs/inference', 'libs/offline-store'],
 };
 

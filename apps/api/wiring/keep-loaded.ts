@@ -14,6 +14,7 @@ import { createLoadLog } from '@tandem/telemetry/load-log';
 import type { Log } from '@tandem/telemetry/log';
 import { RELEASE } from '@tandem/telemetry/release';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
+import { within } from '@tandem/timing/within';
 
 interface KeepLoadedDependencies {
   readonly registry: Pick<StoredRegistry, 'modelVersion' | 'predictors'>;
@@ -130,13 +131,12 @@ export function createWarmUpReads({ featureSource, scorer, findScoredUser, log }
   return async (versions) => {
     for (const id of warmed.keys()) if (!versions.some((version) => version.id === id)) warmed.delete(id);
     if (versions.every(({ id }) => warmed.get(id))) return;
-    const { promise: late, resolve } = Promise.withResolvers<'late'>();
-    const timer = setTimeout(resolve, WITHIN_MS, 'late');
-    const ended = await Promise.race([warmCold(versions), late]);
-    clearTimeout(timer);
-    if (ended !== 'late') return;
-    for (const { id } of versions.filter((version) => !warmed.get(version.id))) {
-      log.warn('reads.not_warmed', { modelVersionId: id, error: `not within ${WITHIN_MS} ms` });
-    }
+    const late = new Error(`not within ${WITHIN_MS} ms`);
+    await within(WITHIN_MS, warmCold(versions), () => late).catch((error: unknown) => {
+      if (error !== late) throw error;
+      for (const { id } of versions.filter((version) => !warmed.get(version.id))) {
+        log.warn('reads.not_warmed', { modelVersionId: id, error: late.message });
+      }
+    });
   };
 }

@@ -7,6 +7,7 @@ import type { InferencePool } from '@tandem/inference/live/pool';
 import type { createPool } from '@tandem/offline-store/sql/database';
 import { schemaState } from '@tandem/offline-store/sql/migrate';
 import type { OnlineConnection } from '@tandem/online-store/connection';
+import { within } from '@tandem/timing/within';
 import type { KeptModels } from './keep-loaded.ts';
 
 /** Something that the service depends on. */
@@ -49,20 +50,14 @@ export function createReadiness({
   let underWay: Promise<Readiness> | undefined;
 
   async function statusOf({ name, check }: Part) {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
-    });
     try {
-      await Promise.race([check(), late]);
+      await within(timeoutMs, check(), () => new Error(`no answer within ${timeoutMs} ms`));
       if (failing.delete(name)) onMended(name);
       return { name, status: 'ok' as const };
     } catch (error) {
       if (!failing.has(name)) onFailed(name, error);
       failing.add(name);
       return { name, status: 'failed' as const };
-    } finally {
-      clearTimeout(timer);
     }
   }
 

@@ -4,6 +4,7 @@
  * `unavailable`, which every edge knows how to answer.
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import { within } from '@tandem/timing/within';
 import pg from 'pg';
 import { setUpSession } from './session-settings.ts';
 
@@ -136,8 +137,6 @@ async function executeWithin<R extends pg.QueryResultRow>(
   config: pg.QueryConfig,
   withinMs: number,
 ): Promise<pg.QueryResult<R>> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(tooLate(withinMs)), withinMs);
   const deadline = performance.now() + withinMs;
   const asked = withClient(pool, (client) => {
     const left = deadline - performance.now();
@@ -147,7 +146,7 @@ async function executeWithin<R extends pg.QueryResultRow>(
     // else have connections to open just then, and only one that stays silent is nowhere.
     return client.query<R>({ ...config, query_timeout: left + CLIENT_GRACE_MS } as pg.QueryConfig);
   });
-  return Promise.race([asked, late]).finally(() => clearTimeout(timer));
+  return within(withinMs, asked, () => tooLate(withinMs));
 }
 
 /** Lends a connection; it is closed where it broke or stopped answering. */

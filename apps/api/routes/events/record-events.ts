@@ -11,6 +11,7 @@ import {
   type HintStore,
   parseContextToken,
 } from '@tandem/prediction/events/events';
+import { within } from '@tandem/timing/within';
 
 interface RecordEventsDependencies {
   readonly events: EventStore;
@@ -43,17 +44,11 @@ export function createRecordEvents(dependencies: RecordEventsDependencies): Reco
     if (newest.size === 0) return;
     const committedAt = performance.now();
     const tell = (outcome: 'ok' | 'failed') => onHint((performance.now() - committedAt) / 1000, outcome);
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error('the hint took too long')), hintBudgetMs);
-    });
     try {
-      await Promise.race([hints.raise([...newest.values()]), late]);
+      await within(hintBudgetMs, hints.raise([...newest.values()]), () => new Error('the hint took too long'));
       tell('ok');
     } catch {
       tell('failed');
-    } finally {
-      clearTimeout(timer);
     }
   }
 

@@ -2,6 +2,7 @@
 import type { Registry } from '@tandem/freshness/reader';
 import type { RunStore } from '@tandem/prediction/runs/run-store';
 import type { WideEvent } from '@tandem/telemetry/wide-event';
+import { within } from '@tandem/timing/within';
 import type { RunWatcher } from './run-watcher.ts';
 
 export interface RunDependencies {
@@ -21,15 +22,9 @@ export async function hintWorker(
   runId: string,
   event: WideEvent,
 ): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('the queue did not answer in time')), BUDGET_MS);
-  });
   try {
-    await Promise.race([enqueuePlan(runId), late]);
+    await within(BUDGET_MS, enqueuePlan(runId), () => new Error('the queue did not answer in time'));
   } catch (error) {
     event.add({ hintFailed: error });
-  } finally {
-    clearTimeout(timer);
   }
 }
