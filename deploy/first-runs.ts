@@ -6,8 +6,8 @@ import { isProblem } from '@tandem/client/client-errors';
 import type { Client } from '@tandem/client/create-client';
 import { sleepFor } from '@tandem/client/retry';
 import { isFinished, type PredictorView, type Run } from '@tandem/client/wire';
-import { readEnvironment } from '@tandem/config/environment';
-import { database as databaseSection, apiKeys as keysSection } from '@tandem/config/environment-sections';
+import { readEnvironment } from '@tandem/config/environment/environment';
+import { database as databaseSection, apiKeys as keysSection } from '@tandem/config/environment/environment-sections';
 import { withOwnKey } from '../apps/cli/keys/own-key.ts';
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);

@@ -71,7 +71,7 @@ create table tandem.rollout_checks (
   verdict text not null check (verdict in ('promote', 'hold', 'roll_back')),
   -- Whether it moved anything: not in a dry run, nor where it holds.
   applied boolean not null,
-  -- Every test with its figures: libs/experiment/judge-rollout.ts.
+  -- Every test with its figures: libs/experiment/verdict/judge-rollout.ts.
   figures jsonb not null
 );
 create index rollout_checks_newest on tandem.rollout_checks (rollout_id, seq desc);

@@ -5,7 +5,7 @@ import { createPredictionReader } from '@tandem/freshness/reader';
 import type { OverlayEntry } from '@tandem/freshness/stored-prediction';
 import type { LastKnown } from '@tandem/freshness/unverified-read';
 import type { HostRule } from '@tandem/http-server/foreign-request';
-import type { IsolatedPools } from '@tandem/inference/isolated-pools';
+import type { IsolatedPools } from '@tandem/inference/live/pool';
 import { createAuthority } from '@tandem/offline-store/certificate/authority';
 import { createFeaturePool } from '@tandem/offline-store/features/feature-login';
 import { createFeatureSource } from '@tandem/offline-store/features/features';

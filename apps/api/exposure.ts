@@ -2,7 +2,7 @@
  * Who reaches the service. That decides who must show a key, whether metrics, which ask for none, are on its port, and
  * by which names it is asked.
  */
-import type { ApiKeysSection, HttpSection } from '@tandem/config/environment-sections';
+import type { ApiKeysSection, HttpSection } from '@tandem/config/environment/environment-sections';
 import {
   createHostRule,
   type HostRule,

@@ -4,19 +4,20 @@
  * ends streams, finishes what is under way, and closes what it opened, in reverse. Exit code 0 after a signal, 1 where it
  * could not start, met a fault, or hung.
  */
-import { artifacts } from '@tandem/config/artifacts-section';
-import { readEnvironment, type Section } from '@tandem/config/environment';
+
+import { readEnvironment, type Section } from '@tandem/config/environment/environment';
 import {
   apiKeys,
+  artifacts,
   database,
   type HttpSection,
+  hostNames,
   http,
   inference,
   log as logging,
   redis,
-} from '@tandem/config/environment-sections';
-import { hostNames } from '@tandem/config/host-names-section';
-import { watchdogMs } from '@tandem/config/watchdog-section';
+  watchdogMs,
+} from '@tandem/config/environment/environment-sections';
 import { type Connections, createConnections } from '@tandem/http-server/connections';
 import type { DrainTime } from '@tandem/http-server/server-drain';
 import { createLog, type Log } from '@tandem/telemetry/log';

@@ -1,5 +1,5 @@
-import { readEnvironment } from '@tandem/config/environment';
-import { database, log } from '@tandem/config/environment-sections';
+import { readEnvironment } from '@tandem/config/environment/environment';
+import { database, log } from '@tandem/config/environment/environment-sections';
 import { TandemError } from '@tandem/freshness/errors';
 import { describe, expect, it } from 'vitest';
 import { describeStartFailure } from './start-failure.ts';

@@ -1,5 +1,6 @@
 /** Says why the service could not start: a line for each fault with what to do about it, and no stack. */
-import { problemsOf } from '@tandem/config/config-problem';
+
+import { problemsOf } from '@tandem/config/predictor/config-problem';
 import { isTandemError } from '@tandem/freshness/errors';
 
 export function describeStartFailure(error: unknown): readonly string[] {

@@ -1,6 +1,6 @@
 /** The shop's models and what training saw of them, for tests: golden.csv holds 50 customers, features and scores. */
 import { readFile } from 'node:fs/promises';
-import { type ToyPredictor, toyPredictor } from '@tandem/inference/toy-predictor.fixture';
+import { type ToyPredictor, toyPredictor } from '@tandem/inference/live/toy-predictor.fixture';
 import { readModel, shopVersions } from './rollouts/versions.ts';
 
 export const modelNames = ['repurchase', ...shopVersions.map(({ name }) => name)];

@@ -1,13 +1,14 @@
 /** Builds what a worker works with, from the environment, and closes it in reverse. */
+
 import type {
   DatabaseSection,
   InferenceSection,
   RedisSection,
   WorkerSection,
-} from '@tandem/config/environment-sections';
-import { latestSlot } from '@tandem/config/schedule';
+} from '@tandem/config/environment/environment-sections';
+import { latestSlot } from '@tandem/config/predictor/schedule';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
-import { createInferencePool, type InferencePool } from '@tandem/inference/pool';
+import { createInferencePool, type InferencePool } from '@tandem/inference/live/pool';
 import { createOutbox } from '@tandem/offline-store/events/events';
 import { assertFeatureLogin, createFeaturePool } from '@tandem/offline-store/features/feature-login';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
@@ -31,9 +32,8 @@ import { createOnlineConnection } from '@tandem/online-store/connection';
 import { createErasures } from '@tandem/online-store/erasures';
 import { createGenerationLoader } from '@tandem/online-store/generation-loader';
 import { createGenerationSweeper } from '@tandem/online-store/generation-sweeper';
-import { createHintStore } from '@tandem/online-store/hint-store';
 import { createMarkMemory } from '@tandem/online-store/mark-memory';
-import { createOverlayStore } from '@tandem/online-store/overlay-store';
+import { createHintStore, createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createKeepErased } from '@tandem/prediction/erasure/keep-erased';
 import { createLossNotice } from '@tandem/prediction/events/notice-loss';
 import { keepLoaded } from '@tandem/prediction/rollouts/loaded-versions';
@@ -41,9 +41,8 @@ import { whyNotServed } from '@tandem/prediction/rollouts/processes';
 import { createChunkLoads, gatherLoads } from '@tandem/prediction/runs/chunk-loads';
 import { createQueue } from '@tandem/queue/enqueue';
 import { countWarnings } from '@tandem/telemetry/counted-log';
-import { createLibraryLog } from '@tandem/telemetry/library-log';
 import { createLoadLog } from '@tandem/telemetry/load-log';
-import type { Log } from '@tandem/telemetry/log';
+import { createLibraryLog, type Log } from '@tandem/telemetry/log';
 import { createMetrics, type Metrics } from '@tandem/telemetry/metrics';
 import { RELEASE } from '@tandem/telemetry/release';
 import { createRunHints } from './hints.ts';

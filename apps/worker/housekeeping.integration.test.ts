@@ -1,4 +1,4 @@
-import { latestSlot } from '@tandem/config/schedule';
+import { latestSlot } from '@tandem/config/predictor/schedule';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { createReconcile } from '@tandem/prediction/runs/reconcile';
 import { retain } from '@tandem/prediction/runs/retain';

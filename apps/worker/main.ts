@@ -2,17 +2,18 @@
  * The worker process: reads the environment, starts a worker, and ends it on SIGTERM or SIGINT. Exit code 0 after an
  * orderly end, 1 where it could not start, or is to be started again; killed by its watchdog where it stands still.
  */
-import { artifacts } from '@tandem/config/artifacts-section';
-import { readEnvironment } from '@tandem/config/environment';
+
+import { readEnvironment } from '@tandem/config/environment/environment';
 import {
+  artifacts,
   database,
+  hostNames,
   inference,
   log as logSection,
   redis,
+  watchdogMs,
   worker as workerSection,
-} from '@tandem/config/environment-sections';
-import { hostNames } from '@tandem/config/host-names-section';
-import { watchdogMs } from '@tandem/config/watchdog-section';
+} from '@tandem/config/environment/environment-sections';
 import { isTandemError } from '@tandem/freshness/errors';
 import { createLog, type Log } from '@tandem/telemetry/log';
 import { watchEventLoop } from '@tandem/telemetry/watch-event-loop';

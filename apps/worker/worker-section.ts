@@ -1,5 +1,5 @@
 /** What the worker alone reads from the environment. */
-import type { Section } from '@tandem/config/environment';
+import type { Section } from '@tandem/config/environment/environment';
 
 export interface WorkerProcessSection {
   readonly host: string;

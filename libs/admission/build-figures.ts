@@ -2,8 +2,8 @@
 
 import { TandemError } from '@tandem/freshness/errors';
 import type { DecisionPolicy } from '@tandem/freshness/predictor';
-import type { RowParity, SideFigures } from '@tandem/inference/measure-builds';
-import type { Paces } from '@tandem/inference/paces';
+import type { RowParity, SideFigures } from '@tandem/inference/admission/measure-builds';
+import type { Paces } from '@tandem/inference/admission/paces';
 import type { ModelVersionRecord } from '@tandem/offline-store/models/model-versions';
 import {
   type Agreement,

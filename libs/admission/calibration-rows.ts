@@ -2,8 +2,8 @@
 
 import { TandemError } from '@tandem/freshness/errors';
 import type { ModelVersion } from '@tandem/freshness/predictor';
-import { encodeInputs, joinInputs } from '@tandem/inference/input-tensors';
-import type { WireTensor } from '@tandem/inference/protocol';
+import type { WireTensor } from '@tandem/inference/process/protocol';
+import { encodeInputs, joinInputs } from '@tandem/inference/tensors/batch-tensors';
 import { readLivingUsers } from './read-living-users.ts';
 import type { Pool } from './sample-users.ts';
 import { usersOfHalf } from './user-halves.ts';

@@ -9,7 +9,7 @@ import type { FeatureBatch } from '@tandem/freshness/features';
 import type { ModelVersion, Predictor } from '@tandem/freshness/predictor';
 import { unknownPredictor } from '@tandem/freshness/read-errors';
 import { checkUserId } from '@tandem/freshness/user-id';
-import { measureBuilds } from '@tandem/inference/measure-builds';
+import { measureBuilds } from '@tandem/inference/admission/measure-builds';
 import type { ArtifactStore } from '@tandem/offline-store/models/artifacts';
 import { listModelVersions, type ModelVersionRecord } from '@tandem/offline-store/models/model-versions';
 import { unknownVersion } from '@tandem/offline-store/models/version-labels';

@@ -2,14 +2,20 @@
  * Whether a predictor may serve: its query as the database describes it, its model as a trial on real users shows it. The
  * one place that says so, for a config that is checked or adopted and for a model version that is pushed.
  */
-import { adoptable } from '@tandem/config/adoptable';
-import type { SettingProblem } from '@tandem/config/config-problem';
-import { paddedColumns, type QueryColumn } from '@tandem/config/query-columns';
-import type { ResolvedPredictor } from '@tandem/config/resolve-predictor';
+
+import { adoptable } from '@tandem/config/adoption/adoptable';
+import { paddedColumns, type QueryColumn } from '@tandem/config/adoption/query-columns';
+import type { SettingProblem } from '@tandem/config/predictor/config-problem';
+import type { ResolvedPredictor } from '@tandem/config/predictor/resolve-predictor';
 import { isTandemError } from '@tandem/freshness/errors';
 import type { ModelDefinition, Policy } from '@tandem/freshness/predictor';
-import { type CheckedModel, type OpenModel, type TrialLimits, withOpenModel } from '@tandem/inference/check-model';
-import { READS_DIFFER } from '@tandem/inference/trial';
+import {
+  type CheckedModel,
+  type OpenModel,
+  type TrialLimits,
+  withOpenModel,
+} from '@tandem/inference/admission/check-model';
+import { READS_DIFFER } from '@tandem/inference/admission/trial';
 import { describeQuery } from '@tandem/offline-store/features/feature-check';
 import { type Pool, type SampledUsers, type SampleLimits, sampleUsers } from './sample-users.ts';
 import { type TellStep, tellNothing } from './tell-step.ts';

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { ModelDefinition } from '@tandem/freshness/predictor';
-import type { TrialLimits } from '@tandem/inference/check-model';
-import { createInferencePool } from '@tandem/inference/pool';
-import { cpuLimit } from '@tandem/inference/time-limit';
+import type { TrialLimits } from '@tandem/inference/admission/check-model';
+import { createInferencePool } from '@tandem/inference/live/pool';
+import { cpuLimit } from '@tandem/inference/process/time-limit';
 import { adopt } from '@tandem/offline-store/adopt';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { createArtifactStore } from '@tandem/offline-store/models/artifacts';

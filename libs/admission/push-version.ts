@@ -2,19 +2,19 @@
  * A model version that comes by itself: defined by what is said of it and by the version that is served, tried as a config's
  * models are, and kept with its certificate. It is served by nobody: no arm moves here.
  */
-import { conflictsBetween } from '@tandem/config/adoptable';
-import type { SettingProblem } from '@tandem/config/config-problem';
+import { conflictsBetween } from '@tandem/config/adoption/adoptable';
 import {
   forgetGoneColumns,
   type PushedSettings,
   resolvePushed,
   type ServedVersion,
-} from '@tandem/config/pushed-version';
-import type { ResolvedPredictor } from '@tandem/config/resolve-predictor';
+} from '@tandem/config/adoption/pushed-version';
+import type { SettingProblem } from '@tandem/config/predictor/config-problem';
+import type { ResolvedPredictor } from '@tandem/config/predictor/resolve-predictor';
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import { type ModelDefinition, modelVersionId, type Predictor } from '@tandem/freshness/predictor';
 import { unknownPredictor } from '@tandem/freshness/read-errors';
-import type { TrialLimits } from '@tandem/inference/check-model';
+import type { TrialLimits } from '@tandem/inference/admission/check-model';
 import { describeQuery } from '@tandem/offline-store/features/feature-check';
 import type { ArtifactStore } from '@tandem/offline-store/models/artifacts';
 import {

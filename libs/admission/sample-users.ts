@@ -2,7 +2,7 @@
 
 import { type FeatureBatch, scorableRows } from '@tandem/freshness/features';
 import { type ModelDefinition, type ModelVersion, modelVersionId } from '@tandem/freshness/predictor';
-import { SAMPLE_USERS } from '@tandem/inference/trial-users';
+import { SAMPLE_USERS } from '@tandem/inference/admission/trial-users';
 import { readOnly } from '@tandem/offline-store/features/feature-session';
 import { asRelation, KEY_SQL } from '@tandem/offline-store/features/feature-statement';
 import { createFeatureSource } from '@tandem/offline-store/features/features';

@@ -2,8 +2,7 @@
 import { UnreachableError } from './client-errors.ts';
 import type { CallOptions } from './predictions.ts';
 import { type RetryOptions, retry } from './retry.ts';
-import { sha256 } from './sha256.ts';
-import { answerOf, type Transport } from './transport.ts';
+import { answerOf, sha256, type Transport } from './transport.ts';
 
 export interface BuildCalls {
   /** The file of a model version, checked against its SHA-256. `timeoutMs` is for its first byte. */

@@ -10,7 +10,6 @@ import { type ExplanationCalls, explanationCalls } from './explanations.ts';
 import type { GenerationReportView } from './generation-report.ts';
 import { type ModelCalls, modelCalls } from './models.ts';
 import { type OutcomeInput, type OutcomeResult, sendOutcomes } from './outcomes.ts';
-import { pagePath } from './page-path.ts';
 import {
   type Answered,
   type CallOptions,
@@ -24,7 +23,7 @@ import {
 import { type RetryOptions, sleepFor } from './retry.ts';
 import { type RolloutCalls, rolloutCalls } from './rollouts.ts';
 import { type RunCalls, runCalls } from './runs.ts';
-import { answerOf, createTransport, type Transport } from './transport.ts';
+import { answerOf, createTransport, pagePath, type Transport } from './transport.ts';
 import type {
   ErasureReceipt,
   EventInput,

@@ -1,7 +1,7 @@
 /** Answers that were kept with what they were made of, as the service tells them, and what came of computing one again. */
-import { pagePath } from './page-path.ts';
+
 import type { CallOptions } from './predictions.ts';
-import { answerOf, type Transport } from './transport.ts';
+import { answerOf, pagePath, type Transport } from './transport.ts';
 import type { PredictionAnswer } from './wire.ts';
 import { PREDICTION_EXAMPLE } from './wire-examples.ts';
 

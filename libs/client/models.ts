@@ -3,8 +3,7 @@ import { isProblem } from './client-errors.ts';
 import type { ArtifactView, ModelDetail, ModelView, MovedLabel, PushInput } from './model-wire.ts';
 import type { CallOptions } from './predictions.ts';
 import { type RetryOptions, retry } from './retry.ts';
-import { sha256 } from './sha256.ts';
-import { answerOf, type Transport } from './transport.ts';
+import { answerOf, sha256, type Transport } from './transport.ts';
 
 export interface PushOptions extends CallOptions {
   /** Told of the bytes of the file that are there, of so many. */

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { createClient } from './create-client.ts';
-import { pagePath } from './page-path.ts';
+import { pagePath } from './transport.ts';
 
 const ANSWER = {
   id: 'r',

@@ -1,11 +1,10 @@
 /** Rollouts over the wire: another model version beside the stable one, and what is done to it. */
 
 import { armOfBucket, bucketOfUser } from '@tandem/experiment/assignment';
-import { pagePath } from './page-path.ts';
 import type { CallOptions } from './predictions.ts';
 import type { RolloutCheck, RolloutReport } from './rollout-report.ts';
 import type { ShadowReport } from './shadow-report.ts';
-import { answerOf, type Transport } from './transport.ts';
+import { answerOf, pagePath, type Transport } from './transport.ts';
 
 export type RolloutState = 'preparing' | 'running' | 'held' | 'promoted' | 'aborted' | 'ended';
 

@@ -1,9 +1,8 @@
 /** Batch runs: start one, look at it, watch it, stop it. */
 
-import { pagePath } from './page-path.ts';
 import type { CallOptions } from './predictions.ts';
 import type { RetryOptions } from './retry.ts';
-import { answerOf, type Transport } from './transport.ts';
+import { answerOf, pagePath, type Transport } from './transport.ts';
 import { watchRun } from './watch-run.ts';
 import type { Run, RunPage, RunScope } from './wire.ts';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseEvent, readServerSentEvents, type ServerSentEvent } from './server-sent-events.ts';
+import { parseEvent, readServerSentEvents, type ServerSentEvent } from './watch-run.ts';
 
 /** Reads a text that arrives in pieces of so many bytes. */
 async function readInPieces(text: string, size: number): Promise<ServerSentEvent[]> {

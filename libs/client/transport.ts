@@ -28,7 +28,7 @@ export interface Transport {
   stream(call: Call): Promise<ReadableStream<Uint8Array>>;
 }
 
-export interface TransportOptions {
+interface TransportOptions {
   readonly url: string;
   readonly fetch: typeof globalThis.fetch;
   readonly timeoutMs: number;
@@ -158,4 +158,17 @@ function reasonOf(cause: unknown): string {
   const inner: unknown = cause.cause;
   if (inner instanceof Error && 'code' in inner && inner.code === 'ECONNREFUSED') return 'nothing listens there';
   return inner instanceof Error && inner.message !== '' ? inner.message : cause.message;
+}
+
+/** The path of a list in pages, with what is asked of it. */
+export function pagePath(path: string, asked: Readonly<Record<string, string | number | undefined>>): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(asked)) if (value !== undefined) query.set(name, String(value));
+  return query.size > 0 ? `${path}?${query}` : path;
+}
+
+/** SHA-256 in hex, by what browsers and Node have. */
+export async function sha256(file: Uint8Array): Promise<string> {
+  const digest = await crypto.subtle.digest('SHA-256', file as Uint8Array<ArrayBuffer>);
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
-import { armOfBucket, BUCKETS, bucketOfUser } from './assignment.ts';
-import { murmur3 } from './murmur3.ts';
+import { armOfBucket, BUCKETS, bucketOfUser, murmur3 } from './assignment.ts';
 
 /** Of the reference implementation: https://github.com/aappleby/smhasher, and Wikipedia's table of test vectors. */
 test.each([

@@ -21,7 +21,7 @@ export interface Connections {
   readonly part: { readonly name: string; readonly isEssential: boolean; check(): Promise<void> };
 }
 
-export interface ConnectionsOptions {
+interface ConnectionsOptions {
   readonly most: number;
   readonly now?: () => number;
 }

@@ -9,7 +9,7 @@ export interface Turns {
   add(work: () => void): void;
 }
 
-export interface TurnsOptions {
+interface TurnsOptions {
   /** Milliseconds after which no more is begun in the same turn; what Node does behind a closed socket comes on top. */
   readonly budgetMs?: number;
   readonly now?: () => number;

@@ -1,8 +1,7 @@
 import { connect } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { MOST_WAITING } from './asked-connection.ts';
+import { LINGER_MS, MOST_WAITING } from './asked-connection.ts';
 import { hear } from './heard.fixture.ts';
-import { LINGER_MS } from './lingering-close.ts';
 import { startTestServer } from './server.fixture.ts';
 import type { HttpServer } from './server.ts';
 

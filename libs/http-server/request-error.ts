@@ -19,7 +19,7 @@ export const REQUEST_ERROR_STATUS = Object.freeze({
 
 export type RequestErrorCode = keyof typeof REQUEST_ERROR_STATUS;
 
-export interface RequestErrorOptions {
+interface RequestErrorOptions {
   /** Where the fault lies: a header's name, or a path into the body. */
   readonly field?: string;
   readonly remedy?: string;

@@ -6,7 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import { RequestError } from './request-error.ts';
 
 /** What is looked at of a request. */
-export type RequestFrame = Pick<IncomingMessage, 'rawHeaders' | 'url' | 'httpVersion'>;
+type RequestFrame = Pick<IncomingMessage, 'rawHeaders' | 'url' | 'httpVersion'>;
 
 /** A scheme and an authority before the path: the form for proxies. */
 const ABSOLUTE = /^https?:\/\/([^/?#]*)/i;

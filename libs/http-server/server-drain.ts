@@ -10,8 +10,7 @@
 import type { Server, ServerResponse } from 'node:http';
 import { Server as Listener, type Socket } from 'node:net';
 import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
-import { isAnswered, lastResponse } from './asked-connection.ts';
-import { closeBehind, closeLingering, isClosing } from './lingering-close.ts';
+import { closeBehind, closeLingering, isAnswered, isClosing, lastResponse } from './asked-connection.ts';
 
 /** Milliseconds for which a server that is about to leave goes on to accept connections. */
 export interface DrainTime {

@@ -3,7 +3,7 @@
  * a person can fix it. The message says what and where; the remedy says what to do.
  */
 
-export type LocalServerErrorCode =
+type LocalServerErrorCode =
   | 'in_use'
   | 'no_permission'
   | 'port_taken'

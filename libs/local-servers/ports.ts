@@ -25,7 +25,7 @@ export function isPortFree(port: number): Promise<boolean> {
   });
 }
 
-export interface PortChoice {
+interface PortChoice {
   /** For messages: `Postgres`. */
   readonly server: string;
   /** Demanded by the caller: taken or an error. */

@@ -18,7 +18,7 @@ export interface PostgresAccount {
 
 const ordinary: PostgresAccount = { prefix: [], own: () => undefined };
 
-export interface AccountChoice {
+interface AccountChoice {
   readonly programs: PostgresPrograms;
   /** Exists and belongs to this user; the account must be able to work in folders below it. */
   readonly folder: string;

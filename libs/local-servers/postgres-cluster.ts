@@ -16,7 +16,7 @@ import { lastLines } from './server-process.ts';
 export const SUPERUSER = 'postgres';
 export const DATABASE = 'tandem';
 
-export interface ClusterPlan {
+interface ClusterPlan {
   /** Holds the cluster (`cluster/`) and what belongs to it. */
   readonly folder: string;
   readonly programs: PostgresPrograms;

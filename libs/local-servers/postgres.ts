@@ -4,20 +4,19 @@
  *
  * In its folder: `cluster/` (the data), `password`, `port`, `server.log`.
  */
-import { mkdirSync, realpathSync } from 'node:fs';
+import { mkdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { waitUntil } from './end-process.ts';
 import { explainFolderError, LocalServerError } from './local-server-error.ts';
 import { choosePort, portTaken, rememberPort } from './ports.ts';
 import { choosePostgresAccount, type PostgresAccount } from './postgres-account.ts';
 import { DATABASE, ensureCluster, place, SUPERUSER } from './postgres-cluster.ts';
 import { findPostgresPrograms, type PostgresPrograms } from './postgres-programs.ts';
-import { endLeftoverPostmaster, isReady, postgresShutdown } from './postmaster.ts';
+import { type EndStep, endProcess, type ProcessIdentity, readProcess, waitUntil } from './process-identity.ts';
 import { readOrCreateSecret } from './secret-file.ts';
 import { type LocalServer, lastLines, type ServerProcess, startServerProcess } from './server-process.ts';
 
-export interface PostgresOptions {
+interface PostgresOptions {
   /** Created where missing. One server a folder. */
   readonly dataDir: string;
   /** Left out: the port of the last start, or a free one. */
@@ -142,4 +141,51 @@ async function explainFailure(server: ServerProcess, { folder, log }: Plan, port
   }
   const problem = `Postgres ended while starting (${await server.exited}):\n${lastLines(said)}`;
   return new LocalServerError('start_failed', problem, `The whole log is in ${join(folder, 'server.log')}.`);
+}
+
+// What `postmaster.pid` says about the server of a data folder, and whether that server is alive.
+
+/** SIGINT is Postgres' fast shutdown: it rolls back what is open and writes a checkpoint. SIGQUIT leaves that to recovery. */
+const postgresShutdown: readonly EndStep[] = [
+  { signal: 'SIGINT', waitMs: 15_000 },
+  { signal: 'SIGQUIT', waitMs: 5_000 },
+  { signal: 'SIGKILL', waitMs: 5_000 },
+];
+
+/**
+ * True once the server with this process id accepts connections, as a standby those that read; the file's eighth line is
+ * what `pg_ctl --wait` reads.
+ */
+function isReady(cluster: string, pid: number): boolean {
+  const lines = readPidFile(cluster);
+  return Number(lines[0]) === pid && ['ready', 'standby'].includes(lines[7]?.trim() ?? '');
+}
+
+/** Ends the server that an earlier, killed run left on this folder. Does nothing where there is none. */
+async function endLeftoverPostmaster(cluster: string, log: (line: string) => void): Promise<void> {
+  const pid = Number(readPidFile(cluster)[0]);
+  const found = readProcess(pid);
+  if (found === undefined) return;
+  if (!servesFolder(found, cluster)) {
+    // The number belongs to another program now. Postgres would take that for a live server, and never start again.
+    rmSync(join(cluster, 'postmaster.pid'), { force: true });
+    return;
+  }
+  log(`stopping the Postgres that an earlier run left (process ${pid})`);
+  if (await endProcess(found, postgresShutdown)) return;
+  const remedy = `Stop it, with more rights if need be: kill -INT ${pid}`;
+  throw new LocalServerError('in_use', `${cluster} is served by process ${pid}, which does not stop.`, remedy);
+}
+
+/** A postmaster works in its data folder; where another user's folder is not shown, its command line names it. */
+function servesFolder({ workingDirectory, command }: ProcessIdentity, cluster: string): boolean {
+  return workingDirectory === undefined ? command.includes(`-D ${cluster}`) : workingDirectory === cluster;
+}
+
+function readPidFile(cluster: string): string[] {
+  try {
+    return readFileSync(join(cluster, 'postmaster.pid'), 'utf8').split('\n');
+  } catch {
+    return [];
+  }
 }

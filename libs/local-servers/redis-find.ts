@@ -1,10 +1,13 @@
 /** The ways to a Redis server, in order; each that fails leaves its reason for the error at the end. */
+
+import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { LocalServerError } from './local-server-error.ts';
 import { findDocker, launchProgram, type RedisLaunch } from './redis-launch.ts';
-import { installRedis, unpackRedis } from './redis-packages.ts';
-import { findOnPath, findUnpacked, OLDEST_MAJOR } from './redis-program.ts';
+import { findOnPath, findUnpacked, OLDEST_MAJOR, UNPACKED } from './redis-program.ts';
+import { type CommandResult, runCommand } from './run-command.ts';
 
-export interface RedisSearch {
+interface RedisSearch {
   /** Where a server that is not on the path is unpacked, and found again at the next start. */
   readonly serverDir: string;
   /** The folder of the data, which a container mounts. */
@@ -36,3 +39,132 @@ const remedy = [
   `Any of these helps: put redis-server or valkey-server ${OLDEST_MAJOR}.0 or newer on the PATH (Debian, Ubuntu: apt-get install redis-tools;`,
   'Fedora: dnf install valkey; macOS: brew install redis); start Docker; or set REDIS_URL to a Redis of your own.',
 ].join('\n');
+
+/**
+ * Gets a Redis server from the system's own package manager: installed where we may, otherwise (Debian and its kin, no
+ * root needed) downloaded and unpacked into a folder of the project. No system service is started either way.
+ */
+interface PackageContext {
+  readonly asRoot: boolean;
+  readonly log: (line: string) => void;
+}
+
+interface PackageManager {
+  readonly program: string;
+  readonly needsRoot: boolean;
+  /** Tried in order until one succeeds. */
+  readonly commands: readonly (readonly string[])[];
+}
+
+const debian = ['-y', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=120', 'install', 'redis-tools'];
+const managers: readonly PackageManager[] = [
+  // redis-tools holds the server's program; the package redis-server would add only a system service, and start it.
+  { program: 'apt-get', needsRoot: true, commands: [debian, ['update'], debian] },
+  {
+    program: 'dnf',
+    needsRoot: true,
+    commands: [
+      ['-y', 'install', 'valkey'],
+      ['-y', 'install', 'redis'],
+    ],
+  },
+  {
+    program: 'apk',
+    needsRoot: true,
+    commands: [
+      ['add', '--no-cache', 'valkey'],
+      ['add', '--no-cache', 'redis'],
+    ],
+  },
+  { program: 'brew', needsRoot: false, commands: [['install', 'redis']] },
+];
+
+/**
+ * Installs a server with the first package manager that this user may use, saying so before. Resolves to the reasons why
+ * it could not; an empty list means that one may be there now.
+ */
+async function installRedis({ asRoot, log }: PackageContext): Promise<string[]> {
+  const reasons: string[] = [];
+  for (const { program, needsRoot, commands } of managers) {
+    if (needsRoot !== asRoot) continue;
+    if ((await runCommand(program, ['--version'])).code !== 0) continue;
+    const failure = await runFirstThatWorks(program, commands, log);
+    if (failure === undefined) return [];
+    reasons.push(failure);
+  }
+  return reasons.length > 0
+    ? reasons
+    : [asRoot ? 'no package manager that we know' : 'no root for the package manager'];
+}
+
+async function runFirstThatWorks(
+  program: string,
+  commands: PackageManager['commands'],
+  log: (line: string) => void,
+): Promise<string | undefined> {
+  let last: CommandResult | undefined;
+  for (const args of commands) {
+    log(`there is no Redis on this machine: ${program} ${args.join(' ')}`);
+    last = await runCommand(program, args, { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
+    if (last.code === 0 && !args.includes('update')) return undefined;
+  }
+  return describe(program, last);
+}
+
+/**
+ * Debian without root: asks apt which packages a server needs beyond what is installed, downloads them and unpacks them
+ * below `serverDir`. Resolves to the reason why it could not, or undefined.
+ */
+async function unpackRedis(serverDir: string, log: (line: string) => void): Promise<string | undefined> {
+  if ((await runCommand('dpkg-deb', ['--version'])).code !== 0) return 'no dpkg-deb: not a Debian system';
+  const [packages, unpacked] = [join(serverDir, 'packages'), join(serverDir, `${UNPACKED}.new`)];
+  for (const folder of [packages, unpacked]) {
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+  }
+  log(`there is no Redis on this machine: unpacking one, with its libraries, into ${join(serverDir, UNPACKED)}`);
+  const failure = (await download(packages, [])) && (await downloadWithOwnLists(packages, serverDir, log));
+  if (failure !== undefined) return failure;
+  for (const file of readdirSync(packages)) {
+    const result = await runCommand('dpkg-deb', ['-x', join(packages, file), unpacked]);
+    if (result.code !== 0) return describe(`dpkg-deb -x ${file}`, result);
+  }
+  rmSync(join(serverDir, UNPACKED), { recursive: true, force: true });
+  // Complete from its first moment: a kill half-way leaves only what the next start throws away.
+  renameSync(unpacked, join(serverDir, UNPACKED));
+  rmSync(packages, { recursive: true, force: true });
+  return undefined;
+}
+
+/** The machine's package lists are missing or out of date (slim images have none): fetch lists of our own. */
+async function downloadWithOwnLists(
+  packages: string,
+  serverDir: string,
+  log: (line: string) => void,
+): Promise<string | undefined> {
+  const [lists, cache] = [join(serverDir, 'apt/lists'), join(serverDir, 'apt/cache')];
+  for (const folder of [lists, cache]) mkdirSync(join(folder, 'partial'), { recursive: true });
+  const options = ['-o', `Dir::State::Lists=${lists}`, '-o', `Dir::Cache=${cache}`];
+  log("the system's package lists do not serve: fetching lists of our own");
+  const updated = await runCommand('apt-get', [...options, 'update']);
+  // Without a network it still ends well, with the reason as a warning.
+  const isUpdated = updated.code === 0 && !/Failed to fetch/.test(updated.stderr);
+  const failure = isUpdated ? await download(packages, options) : describe('apt-get update', updated);
+  rmSync(join(serverDir, 'apt'), { recursive: true, force: true });
+  return failure;
+}
+
+async function download(packages: string, options: readonly string[]): Promise<string | undefined> {
+  const simulate = [...options, '-s', '--no-install-recommends', 'install', 'redis-server'];
+  const simulated = await runCommand('apt-get', simulate, { env: { ...process.env, LC_ALL: 'C' } });
+  if (simulated.code !== 0) return describe('apt-get -s install redis-server', simulated);
+  const names = [...simulated.stdout.matchAll(/^Inst (\S+)/gm)].map(([, name = '']) => name);
+  const wanted = [...new Set([...names, 'redis-server', 'redis-tools'])];
+  const downloaded = await runCommand('apt-get', [...options, 'download', ...wanted], { cwd: packages });
+  return downloaded.code === 0 ? undefined : describe(`apt-get download ${wanted.join(' ')}`, downloaded);
+}
+
+function describe(command: string, result: CommandResult | undefined): string {
+  const said = (result?.stderr || result?.stdout || '').trim().split('\n').slice(-3).join(' ');
+  return `${command} failed: ${said}`;
+}

@@ -26,7 +26,7 @@ const candidates = [
   { file: 'redis-check-rdb', argv0: 'redis-server' },
 ];
 
-export interface ProgramSearch {
+interface ProgramSearch {
   readonly path: string | undefined;
   readonly log: (line: string) => void;
 }

@@ -6,19 +6,17 @@
  * `appendonlydir/` (the data).
  */
 import { chmodSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
-import { type EndStep, endProcess, waitUntil } from './end-process.ts';
 import { explainFolderError, LocalServerError } from './local-server-error.ts';
 import { choosePort, portTaken, readRememberedPort, rememberPort } from './ports.ts';
-import { isRunning } from './process-identity.ts';
+import { type EndStep, endProcess, isRunning, waitUntil } from './process-identity.ts';
 import { findRedis } from './redis-find.ts';
-import type { RedisLaunch } from './redis-launch.ts';
-import { probeRedis, shutDownRedis } from './redis-probe.ts';
-import { renderRedisSettings } from './redis-settings.ts';
+import { type RedisLaunch, renderRedisSettings } from './redis-launch.ts';
 import { readOrCreateSecret } from './secret-file.ts';
 import { type LocalServer, lastLines, type ServerProcess, startServerProcess } from './server-process.ts';
 
-export interface RedisOptions {
+interface RedisOptions {
   /** Created where missing. One server a folder. */
   readonly dataDir: string;
   /** Where a server is unpacked when the machine has none. Default: `redis-server` beside the data folder. */
@@ -182,4 +180,49 @@ async function explainFailure(
   }
   const problem = `${launch.description} ended while starting (${await server.exited}):\n${lastLines(said)}`;
   return new LocalServerError('start_failed', problem, `The whole log is in ${log}.`);
+}
+
+// A few words of Redis' protocol, enough to see whether a server is ours and ready, and to shut one down. A full client
+// would reconnect and retry behind our back just when we want to know what is there.
+
+const REPLY_WITHIN_MS = 1_000;
+
+interface RedisAddress {
+  readonly port: number;
+  readonly password: string;
+}
+
+/** `ready`, `loading` (it reads its data), `foreign` (another server, or another password), `silent`. */
+type RedisState = 'ready' | 'loading' | 'foreign' | 'silent';
+
+async function probeRedis(address: RedisAddress): Promise<RedisState> {
+  const [login, answer] = await ask(address, 'PING');
+  if (login === undefined) return 'silent';
+  if (login.startsWith('-LOADING') || answer?.startsWith('-LOADING')) return 'loading';
+  return login === '+OK' && answer === '+PONG' ? 'ready' : 'foreign';
+}
+
+/** Asks the server at this address, if it accepts our password, to write its data and end. */
+async function shutDownRedis(address: RedisAddress): Promise<void> {
+  await ask(address, 'SHUTDOWN');
+}
+
+/** The reply lines to the login and to one command; fewer where the server is silent or hangs up. */
+function ask({ port, password }: RedisAddress, command: string): Promise<string[]> {
+  return new Promise((resolve) => {
+    let received = '';
+    const socket = connect({ host: '127.0.0.1', port });
+    const lines = () => received.split('\r\n').slice(0, -1);
+    const finish = () => {
+      socket.destroy();
+      resolve(lines());
+    };
+    socket.setTimeout(REPLY_WITHIN_MS, finish);
+    socket.once('error', finish).once('close', finish);
+    socket.once('connect', () => socket.write(`AUTH ${password}\r\n${command}\r\n`));
+    socket.setEncoding('utf8').on('data', (text: string) => {
+      received += text;
+      if (lines().length >= 2) finish();
+    });
+  });
 }

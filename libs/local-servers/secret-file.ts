@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 
 /** Hexadecimal, so that it needs no escape in a URL, a config file or a protocol line. */
-export function createSecret(): string {
+function createSecret(): string {
   return randomBytes(24).toString('hex');
 }
 

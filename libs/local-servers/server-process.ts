@@ -5,8 +5,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
-import { type EndStep, endProcess } from './end-process.ts';
-import { readProcess } from './process-identity.ts';
+import { type EndStep, endProcess, readProcess } from './process-identity.ts';
 
 /** A running local server, as the starters of this package return it. */
 export interface LocalServer {

@@ -8,11 +8,10 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type EndStep, endProcess } from './end-process.ts';
 import { explainFolderError, LocalServerError } from './local-server-error.ts';
-import { isRunning, type ProcessIdentity, readProcess } from './process-identity.ts';
+import { type EndStep, endProcess, isRunning, type ProcessIdentity, readProcess } from './process-identity.ts';
 
-export interface RecordedProcess {
+interface RecordedProcess {
   readonly name: string;
   readonly pid: number;
   readonly startedAt: string;
@@ -34,7 +33,7 @@ export interface StateDir {
 
 const CLAIM_ATTEMPTS = 6;
 
-export interface StateDirOptions {
+interface StateDirOptions {
   readonly path: string;
   readonly random?: () => number;
 }

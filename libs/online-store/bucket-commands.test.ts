@@ -1,10 +1,9 @@
 import { type ScoredUser, scoredUsers } from '@tandem/prediction/runs/scored-users';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bucketCommands } from './bucket-commands.ts';
+import { bucketCommands, stagePages, stageRows } from './bucket-commands.ts';
 import { bucketOf, placeOf } from './keys.ts';
 import { MODEL, STARTED_AT } from './redis.fixture.ts';
-import { stagePages, stageRows } from './staged-rows.ts';
 import { decodeGenerationValue } from './stored-value.ts';
 
 const target = { keyPrefix: 'tandem:g:é:', buckets: 7 };

@@ -9,9 +9,9 @@
 import type { Generation } from '@tandem/prediction/runs/generations';
 import type { OnlineConnection, OnlineLog } from './connection.ts';
 import { createKeys } from './keys.ts';
-import { command } from './write-together.ts';
+import { command } from './pipelined-commands.ts';
 
-export interface BucketFit {
+interface BucketFit {
   readonly meanUsers: number;
   /** The server's limit; null where it does not tell (managed servers forbid CONFIG), and 128 is assumed. */
   readonly maxEntries: number | null;

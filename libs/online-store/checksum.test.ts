@@ -1,7 +1,7 @@
 import { crc32 as nativeCrc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { crc32 } from './checksum.ts';
+import { crc32 } from './stored-value.ts';
 
 it('crc32 is the usual one, of few bytes and of many, and goes on from another', () => {
   const bytes = fc.uint8Array({ maxLength: 300, size: 'max' });

@@ -8,13 +8,12 @@
  */
 import { TandemError } from '@tandem/freshness/errors';
 import { Redis } from 'ioredis';
-import { createCircuit } from './circuit.ts';
-import { type CommandLike, writeTogether } from './write-together.ts';
+import { type CommandLike, isRefusal, writeTogether } from './pipelined-commands.ts';
 
 /** Takes an event's name (`noun.verb`) and its fields. */
 export type OnlineLog = (event: string, fields: Readonly<Record<string, unknown>>) => void;
 
-export interface OnlineConnectionOptions {
+interface OnlineConnectionOptions {
   /** `redis://` or `rediss://`, with user, password and database number where they are needed. */
   readonly url: string;
   readonly log: OnlineLog;
@@ -113,11 +112,6 @@ export function createOnlineConnection(options: OnlineConnectionOptions): Online
   }
 }
 
-/** Whether an error is the server's own reply, such as WRONGTYPE or OOM. */
-export function isRefusal(error: unknown): error is Error {
-  return error instanceof Error && error.name === 'ReplyError';
-}
-
 export function unavailable(why: string, cause?: unknown): TandemError {
   return new TandemError('unavailable', 'The online store cannot be reached.', {
     remedy: 'see that Redis runs at the configured address',
@@ -202,4 +196,63 @@ function logLosses(redis: Redis, log: OnlineLog) {
 
 function isTimeout(error: unknown): boolean {
   return error instanceof Error && error.message === 'Command timed out';
+}
+
+/**
+ * Spares reads the wait for a server that hangs: after a few writes in a row that nothing answered, everyone is turned
+ * away at once while a probe of our own waits instead of a reader.
+ */
+interface CircuitOptions {
+  /** Resolves when the server answers. */
+  probe(): Promise<unknown>;
+  /** Told of every change. */
+  changed(state: 'open' | 'closed'): void;
+  /** Unanswered writes in a row that open it. One is too few: a pause of our own process looks the same. */
+  readonly threshold?: number;
+  readonly probeEveryMs?: number;
+}
+
+export function createCircuit({ probe, changed, threshold = 3, probeEveryMs = 100 }: CircuitOptions) {
+  let unanswered = 0;
+  let timer: NodeJS.Timeout | null = null;
+
+  function close(): void {
+    unanswered = 0;
+    if (timer === null) return;
+    clearTimeout(timer);
+    timer = null;
+    changed('closed');
+  }
+
+  function probeLater(): void {
+    const own = setTimeout(() => {
+      probe().then(
+        () => {
+          if (timer === own) close();
+        },
+        () => {
+          if (timer === own) probeLater();
+        },
+      );
+    }, probeEveryMs);
+    own.unref();
+    timer = own;
+  }
+
+  return {
+    /** Whether commands may be sent. */
+    isClosed: (): boolean => timer === null,
+    answered(): void {
+      if (timer === null) unanswered = 0;
+    },
+    /** A write was not answered in time. */
+    timedOut(): void {
+      unanswered++;
+      if (timer !== null || unanswered < threshold) return;
+      changed('open');
+      probeLater();
+    },
+    /** Another connection was made: what the last one did not answer says nothing of it. */
+    reset: close,
+  };
 }

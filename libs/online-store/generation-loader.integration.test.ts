@@ -4,8 +4,8 @@ import { checkBuckets } from './bucket-fit.ts';
 import type { OnlineConnection } from './connection.ts';
 import { createGenerationLoader } from './generation-loader.ts';
 import { createGenerationSweeper } from './generation-sweeper.ts';
-import { createHintStore } from './hint-store.ts';
 import { createKeys } from './keys.ts';
+import { createHintStore } from './overlay-store.ts';
 import { createOnlinePredictions } from './predictions.ts';
 import { assignmentOf, connectTo, deleteKeys, HISTORY, randomPrefix, STARTED_AT } from './redis.fixture.ts';
 

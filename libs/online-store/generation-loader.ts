@@ -7,14 +7,12 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { GenerationLoader, LoadableGeneration, LoadCount } from '@tandem/prediction/runs/generation-loader';
-import { bucketCommands } from './bucket-commands.ts';
-import { bulkCommand } from './bulk-command.ts';
-import { isRefusal, type OnlineConnection, unavailable } from './connection.ts';
+import { bucketCommands, type StagedRows, stagePages, stageRows } from './bucket-commands.ts';
+import { type OnlineConnection, unavailable } from './connection.ts';
 import { createKeys } from './keys.ts';
-import { type StagedRows, stagePages, stageRows } from './staged-rows.ts';
-import { type CommandLike, command } from './write-together.ts';
+import { bulkCommand, type CommandLike, command, isRefusal } from './pipelined-commands.ts';
 
-export interface GenerationLoaderDependencies {
+interface GenerationLoaderDependencies {
   /** One with a command timeout of seconds: a server busy with a window of rows answers later than a read's 50 ms. */
   readonly connection: OnlineConnection;
   readonly prefix?: string;

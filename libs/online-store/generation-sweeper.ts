@@ -1,10 +1,10 @@
 /** Takes generations out of Redis: one by name, or all that Postgres does not list any more. */
 import type { GenerationSweeper } from '@tandem/prediction/runs/generation-loader';
-import { isRefusal, type OnlineConnection, unavailable } from './connection.ts';
+import { type OnlineConnection, unavailable } from './connection.ts';
 import { createKeys } from './keys.ts';
-import { command } from './write-together.ts';
+import { command, isRefusal } from './pipelined-commands.ts';
 
-export interface GenerationSweeperDependencies {
+interface GenerationSweeperDependencies {
   /** As the loader's: with a command timeout of seconds. */
   readonly connection: OnlineConnection;
   readonly prefix?: string;

@@ -1,11 +1,11 @@
 /** Remembers the newest mark of the database's history in Redis, so that a restarted process can notice a restore. */
 import type { HistoryMark, MarkMemory } from '@tandem/prediction/events/notice-loss';
-import { isRefusal, type OnlineConnection, unavailable } from './connection.ts';
+import { type OnlineConnection, unavailable } from './connection.ts';
 import { createKeys } from './keys.ts';
+import { command, isRefusal } from './pipelined-commands.ts';
 import { loadScript, runScript } from './scripts.ts';
-import { command } from './write-together.ts';
 
-export interface MarkMemoryDependencies {
+interface MarkMemoryDependencies {
   readonly connection: OnlineConnection;
   readonly prefix?: string;
 }

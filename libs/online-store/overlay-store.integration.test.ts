@@ -2,9 +2,8 @@ import type { OverlayEntry } from '@tandem/freshness/stored-prediction';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import type { OnlineConnection } from './connection.ts';
-import { createHintStore } from './hint-store.ts';
 import { createKeys, placeOf } from './keys.ts';
-import { createOverlayStore } from './overlay-store.ts';
+import { createHintStore, createOverlayStore } from './overlay-store.ts';
 import { createOnlinePredictions } from './predictions.ts';
 import {
   assignmentOf,

@@ -3,15 +3,16 @@
  * one call, as one command with one promise and one timer.
  */
 import type { OnlineOverlayStore, OverlayEntry, PutResult } from '@tandem/freshness/stored-prediction';
+import type { HintStore } from '@tandem/prediction/events/events';
 import type { OnlineConnection } from './connection.ts';
 import { createKeys, type Keys, placeOf } from './keys.ts';
 import { loadScript, runScript, type ScriptCall } from './scripts.ts';
 import { overlayEntryLength, writeOverlayEntry } from './stored-value.ts';
 
 /** How long entries and hints are kept without a change: 7 days. Postgres has the lasting copy. */
-export const DEFAULT_EXPIRY_MS = 7 * 24 * 60 * 60 * 1_000;
+const DEFAULT_EXPIRY_MS = 7 * 24 * 60 * 60 * 1_000;
 
-export interface OverlayStoreDependencies {
+interface OverlayStoreDependencies {
   readonly connection: OnlineConnection;
   readonly prefix?: string;
   readonly expiryMs?: number;
@@ -63,4 +64,27 @@ function callOf(keys: Keys, entries: readonly OverlayEntry[], expiry: string): S
 function resultOf(reply: unknown): PutResult {
   if (reply === 1) return 'kept';
   return reply === 0 ? 'older' : 'outdated';
+}
+
+/** Version hints: what lets Redis refuse an answer that an event has overtaken. Losing one costs a write, nothing else. */
+interface HintStoreDependencies {
+  readonly connection: OnlineConnection;
+  readonly prefix?: string;
+  readonly expiryMs?: number;
+}
+
+/** `raise` rejects `unavailable` where Redis does not answer. */
+export function createHintStore(dependencies: HintStoreDependencies): HintStore {
+  const { connection, prefix, expiryMs = DEFAULT_EXPIRY_MS } = dependencies;
+  const keys = createKeys(prefix);
+  const script = loadScript('raise-hint.lua');
+  return {
+    async raise(hints) {
+      const calls = hints.map(({ userId, history, version }) => ({
+        keys: [keys.hint(placeOf(userId))],
+        args: [history, String(version), String(expiryMs)],
+      }));
+      await runScript(connection, script, calls);
+    },
+  };
 }

@@ -7,13 +7,13 @@
 import type { Assignment } from '@tandem/freshness/certificate';
 import { createStatementBatcher } from '@tandem/freshness/statement-line';
 import type { Candidates, OnlinePredictions, StoredPrediction } from '@tandem/freshness/stored-prediction';
-import { isRefusal, type OnlineConnection, type OnlineLog, unavailable } from './connection.ts';
-import { createErasureCount } from './erasure-count.ts';
-import { gatheredCommand, type Lookup } from './gathered-command.ts';
+import { type OnlineConnection, type OnlineLog, unavailable } from './connection.ts';
+import { createErasureCount } from './erasures.ts';
 import { bucketOf, createKeys, type Keys, type Place, placeOf } from './keys.ts';
+import { gatheredCommand, isRefusal, type Lookup } from './pipelined-commands.ts';
 import { decodeGenerationValue, decodeOverlayEntry } from './stored-value.ts';
 
-export interface OnlinePredictionsDependencies {
+interface OnlinePredictionsDependencies {
   readonly connection: OnlineConnection;
   readonly log: OnlineLog;
   readonly prefix?: string;

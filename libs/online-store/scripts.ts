@@ -1,10 +1,10 @@
 /** Runs the .lua files: by digest, and with their text where the server does not know them (yet, or after a flush). */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { isRefusal, type OnlineConnection, unavailable } from './connection.ts';
-import { command } from './write-together.ts';
+import { type OnlineConnection, unavailable } from './connection.ts';
+import { command, isRefusal } from './pipelined-commands.ts';
 
-export interface Script {
+interface Script {
   readonly lua: string;
   readonly digest: string;
 }

@@ -9,7 +9,7 @@ import { TandemError } from '@tandem/freshness/errors';
 import type { BatchPolicy, FreshnessPolicy } from '@tandem/freshness/predictor';
 import { createPredictionReader, type PredictionReaderDependencies } from '@tandem/freshness/reader';
 import { STABLE } from '@tandem/freshness/rollout';
-import { createInferencePool } from '@tandem/inference/pool';
+import { createInferencePool } from '@tandem/inference/live/pool';
 import { adopt } from '@tandem/offline-store/adopt';
 import { createAuthority } from '@tandem/offline-store/certificate/authority';
 import { createFeatureSource } from '@tandem/offline-store/features/features';

@@ -8,7 +8,7 @@ import { z } from 'zod';
 export const jobClasses = ['planning', 'publishing', 'scoring', 'loading'] as const;
 export type JobClass = (typeof jobClasses)[number];
 
-export interface JobDefinition<P> {
+interface JobDefinition<P> {
   readonly payload: z.ZodType<P>;
   readonly class: JobClass;
   /**

@@ -3,13 +3,13 @@
  * is reported, not thrown: the reconciler enqueues again whatever is not done.
  */
 import { randomUUID } from 'node:crypto';
+import { TandemError } from '@tandem/freshness/errors';
 import type { Log } from '@tandem/telemetry/log';
 import { Queue as BullQueue, type JobsOptions } from 'bullmq';
+import { Redis } from 'ioredis';
 import { definitionOf, type JobClass, type JobName, type JobPayload, jobClasses } from './catalog.ts';
-import { connectProducer, DEFAULT_PREFIX } from './connection.ts';
-import { checkEviction, unfitForQueues } from './eviction-policy.ts';
 
-export interface QueueOptions {
+interface QueueOptions {
   /** redis:// URL; the server must be `noeviction`. */
   readonly url: string;
   readonly log: Log;
@@ -17,7 +17,7 @@ export interface QueueOptions {
   readonly prefix?: string;
 }
 
-export interface ClassCounts {
+interface ClassCounts {
   readonly waiting: number;
   readonly active: number;
   readonly delayed: number;
@@ -160,4 +160,76 @@ async function within<T>(ms: number, work: Promise<T>): Promise<T> {
     clearTimeout(timer);
     work.catch(() => undefined);
   }
+}
+
+// Connections to the queue's Redis: one kind for producers, who must not wait, one for workers, who must not give up.
+
+/** All keys of the queues share a hash tag, so that BullMQ's scripts work on a cluster as well. */
+export const DEFAULT_PREFIX = '{tandem}';
+
+const COMMAND_TIMEOUT_MS = 1_000;
+const CONNECT_TIMEOUT_MS = 1_000;
+/** Longer than BullMQ blocks for a job (5 s): a connection silent for that long is dead and made anew. */
+const WORKER_SILENCE_MS = 15_000;
+
+/** Fails at once while Redis does not answer. */
+function connectProducer(url: string): Redis {
+  return new Redis(url, {
+    connectionName: 'tandem-queue-producer',
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    commandTimeout: COMMAND_TIMEOUT_MS,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    retryStrategy,
+  });
+}
+
+/** Waits for Redis however long it is away, as BullMQ's workers need it. */
+export function connectWorker(url: string): Redis {
+  return new Redis(url, {
+    connectionName: 'tandem-queue-worker',
+    maxRetriesPerRequest: null,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    socketTimeout: WORKER_SILENCE_MS,
+    keepAlive: 5_000,
+    retryStrategy,
+  });
+}
+
+function retryStrategy(times: number): number {
+  return Math.min(50 * 2 ** Math.min(times, 6), 1_000);
+}
+
+// A queue's Redis must not evict: BullMQ's keys depend on each other, and half a queue is worse than none.
+
+/** What the check needs of a connection. */
+interface InfoSource {
+  info(section: 'memory'): Promise<string>;
+}
+
+/** - `fit`: noeviction; `unfit`: with the policy it has; `unknown`: the server does not say. */
+type EvictionCheck =
+  | { readonly outcome: 'fit' }
+  | { readonly outcome: 'unfit'; readonly policy: string }
+  | { readonly outcome: 'unknown'; readonly why: string };
+
+/** Asks by INFO rather than CONFIG, which managed servers forbid more often. */
+export async function checkEviction(redis: InfoSource): Promise<EvictionCheck> {
+  let answer: string;
+  try {
+    answer = await redis.info('memory');
+  } catch (error) {
+    return { outcome: 'unknown', why: error instanceof Error ? error.message : String(error) };
+  }
+  const policy = /^maxmemory_policy:(\S+)/m.exec(answer)?.[1];
+  if (policy === undefined) return { outcome: 'unknown', why: 'INFO memory names no maxmemory_policy' };
+  return policy === 'noeviction' ? { outcome: 'fit' } : { outcome: 'unfit', policy };
+}
+
+export function unfitForQueues(policy: string): TandemError {
+  return new TandemError('config_invalid', `The queue's Redis may evict keys: its maxmemory-policy is ${policy}.`, {
+    field: 'QUEUE_REDIS_URL',
+    remedy:
+      'run `redis-cli config set maxmemory-policy noeviction` (and set it in redis.conf), or name another Redis in QUEUE_REDIS_URL',
+  });
 }

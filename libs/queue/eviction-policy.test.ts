@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { checkEviction, unfitForQueues } from './eviction-policy.ts';
+import { checkEviction, unfitForQueues } from './enqueue.ts';
 
 describe('eviction policy', () => {
   it('says how to mend a server that may evict', async () => {

@@ -3,26 +3,25 @@
  * a job, and watches itself. It survives a Redis that is away, restarted or flushed; where it does not, it says so.
  */
 
+import { type ErrorCode, isTandemError, unreachable } from '@tandem/freshness/errors';
 import type { Log, LogFields } from '@tandem/telemetry/log';
 import { startWideEvent, type WideEvent } from '@tandem/telemetry/wide-event';
 import { type Job, UnrecoverableError, Worker } from 'bullmq';
 import { definitionOf, isJobName, type JobClass, type JobName, type JobPayload, jobClasses } from './catalog.ts';
-import { connectWorker, DEFAULT_PREFIX } from './connection.ts';
-import type { Queue } from './enqueue.ts';
-import { isGivenUp, retryOrFail } from './retry-or-fail.ts';
-import { createWatchdog, type Watchdog } from './watchdog.ts';
+import { connectWorker, DEFAULT_PREFIX, type Queue } from './enqueue.ts';
+import { createWatchdog, type Watchdog } from './stalled-worker.ts';
 
 /** What a handler knows of the job beside its payload. */
-export interface JobContext {
+interface JobContext {
   /** Tells the watchdog that a long job gets on. */
   progress(): void;
 }
 
-/** Does a job; what it returns is added to the job's event. What it throws decides: see retry-or-fail.ts. */
+/** Does a job; what it returns is added to the job's event. What it throws decides: see run-worker.ts. */
 export type Handler<N extends JobName> = (payload: JobPayload<N>, job: JobContext) => Promise<LogFields>;
 export type Handlers = { readonly [N in JobName]: Handler<N> };
 
-export interface EndedJob {
+interface EndedJob {
   /** Of the catalog; `unknown` where the catalog has no such job. */
   readonly job: JobName | 'unknown';
   readonly state: 'completed' | 'retrying' | 'failed';
@@ -31,7 +30,7 @@ export interface EndedJob {
   readonly waitedSeconds: number;
 }
 
-export interface QueueWorkerOptions {
+interface QueueWorkerOptions {
   readonly url: string;
   /** For the watchdog's look at what waits. */
   readonly queue: Pick<Queue, 'counts'>;
@@ -204,4 +203,57 @@ async function settledWithin(ms: number, work: Promise<unknown>): Promise<boolea
   const settled = await Promise.race([work.then(() => true), late]);
   clearTimeout(timer);
   return settled;
+}
+
+// Turns the error of a job into BullMQ's terms: try again later, or give up at once.
+
+/** The error to throw out of a job. One that no attempt can mend is wrapped so that BullMQ does not repeat it. */
+function retryOrFail(error: unknown): unknown {
+  if (!isTandemError(error) || mayPass(error.code)) return error;
+  return new UnrecoverableError(`${error.code}: ${error.message}`);
+}
+
+function isGivenUp(error: unknown): boolean {
+  return error instanceof UnrecoverableError;
+}
+
+/** Whether the same job may succeed later. */
+function mayPass(code: ErrorCode): boolean {
+  switch (code) {
+    case 'unavailable':
+    case 'overloaded':
+    case 'rate_limited':
+    case 'features_failed':
+    case 'live_timeout':
+    case 'live_failed':
+    case 'features_unusable':
+    case 'output_unusable':
+    case 'history_changed':
+    case 'run_conflict':
+    case 'model_refused':
+    case 'config_invalid':
+      return true;
+    case 'invalid_input':
+    case 'unknown_predictor':
+    case 'unknown_user':
+    case 'unknown_run':
+    case 'unknown_generation':
+    case 'outcome_conflict':
+    case 'rollout_conflict':
+    case 'never_stable':
+    case 'unknown_model_version':
+    case 'unknown_rollout':
+    case 'unknown_artifact':
+    case 'unknown_explanation':
+    case 'version_unverified':
+    case 'version_archived':
+    case 'version_in_use':
+    case 'event_conflict':
+    case 'context_not_reached':
+    case 'not_cached':
+    case 'no_prediction':
+      return false;
+    default:
+      return unreachable(code);
+  }
 }

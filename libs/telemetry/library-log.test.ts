@@ -1,6 +1,5 @@
 import { expect, it } from 'vitest';
-import { createLibraryLog } from './library-log.ts';
-import { silentLog } from './log.ts';
+import { createLibraryLog, silentLog } from './log.ts';
 
 it('writes what needs looking into as a warning, the course of things as information', () => {
   const written: string[] = [];

@@ -2,7 +2,7 @@
 import type { Log } from './log.ts';
 import { serialiseRefusal } from './serialise-error.ts';
 
-export interface LoadedVersion {
+interface LoadedVersion {
   readonly modelVersionId: string;
   readonly state: 'loading' | 'ready' | 'failed';
   readonly error: string | null;

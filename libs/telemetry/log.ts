@@ -4,7 +4,6 @@
  */
 import { type DestinationStream, pino } from 'pino';
 import { serialiseError } from './serialise-error.ts';
-import { withoutSecrets } from './without-secrets.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
@@ -23,7 +22,7 @@ export interface Log {
   with(fields: LogFields): Log;
 }
 
-export interface LogOptions {
+interface LogOptions {
   /** Lines below it are not written. */
   readonly level: LogLevel;
   /** Which program speaks: `api`, `worker`. */
@@ -110,4 +109,83 @@ function prettyStream(stream: DestinationStream): DestinationStream {
 /** A name without quotes around it, its control characters escaped as JSON does. */
 function printable(text: string): string {
   return JSON.stringify(text).slice(1, -1);
+}
+
+/**
+ * The log as the libraries take it, which tell what happened and leave to the programs how bad it is. That is decided
+ * here, by the event's name, once for all programs.
+ */
+type LibraryLog = (event: string, fields: Readonly<Record<string, unknown>>) => void;
+
+/** What somebody should look into if it goes on; every other event is the course of things. */
+const WARNINGS: ReadonlySet<string> = new Set([
+  'inference.model_not_loaded',
+  'inference.process_ended',
+  'online_store.buckets_crowded',
+  'online_store.circuit_open',
+  'online_store.lost',
+  'online_store.read_refused',
+]);
+
+export function createLibraryLog(log: Log): LibraryLog {
+  return (event, fields) => log[WARNINGS.has(event) ? 'warn' : 'info'](event as EventName, fields);
+}
+
+// Copies what is to be logged, without the secrets in it: values of secret names, passwords in URLs, credentials in
+// texts. It also makes any value fit for JSON (bigint, cycles, bytes, depth), since a log line must never throw.
+
+const SECRET_NAME =
+  /^(authorization|proxy-authorization|cookie|set-cookie|password|passwd|pgpassword|secret|token|pepper|api-?key|x-api-key|private-?key)$/i;
+const MASK = '***';
+const MAX_DEPTH = 8;
+const MAX_TEXT = 8192;
+const MAX_ITEMS = 200;
+
+/** @param ofError how an Error is written */
+function withoutSecrets(value: unknown, ofError: (error: Error) => object): unknown {
+  const open = new Set<object>();
+
+  function copy(one: unknown, depth: number): unknown {
+    if (typeof one === 'string') return maskText(one);
+    if (typeof one === 'bigint') return one.toString();
+    if (typeof one === 'function' || typeof one === 'symbol') return `(${typeof one})`;
+    if (typeof one === 'number' && !Number.isFinite(one)) return String(one);
+    if (typeof one !== 'object' || one === null) return one;
+    if (one instanceof Date) return Number.isNaN(one.getTime()) ? 'Invalid Date' : one.toISOString();
+    if (ArrayBuffer.isView(one)) return `(${one.byteLength} bytes)`;
+    if (one instanceof URL) return maskText(one.href);
+    if (open.has(one)) return '(cycle)';
+    if (depth > MAX_DEPTH) return '(deeper)';
+    open.add(one);
+    try {
+      return copyObject(one instanceof Error ? ofError(one) : one, depth);
+    } finally {
+      open.delete(one);
+    }
+  }
+
+  function copyObject(one: object, depth: number): unknown {
+    if (one instanceof Map) return copyObject(Object.fromEntries(one), depth);
+    if (one instanceof Set) return copyObject([...one], depth);
+    if (Array.isArray(one)) {
+      const kept: unknown[] = one.slice(0, MAX_ITEMS).map((item) => copy(item, depth + 1));
+      return one.length > MAX_ITEMS ? [...kept, `(${one.length - MAX_ITEMS} more)`] : kept;
+    }
+    const entries = Object.entries(one).slice(0, MAX_ITEMS);
+    return Object.fromEntries(
+      entries.map(([name, item]) => [name, SECRET_NAME.test(name) && item != null ? MASK : copy(item, depth + 1)]),
+    );
+  }
+
+  return copy(value, 0);
+}
+
+/** Passwords in URLs and connection strings, and credentials of HTTP, masked; overlong texts cut. */
+function maskText(text: string): string {
+  const short = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}… (${text.length} characters)` : text;
+  return short
+    .replace(/(:\/\/[^/?#@:\s"']*):[^\s"']*@/g, `$1:${MASK}@`)
+    .replace(/\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{4,}/gi, `$1 ${MASK}`)
+    .replace(/\b(tandem_(?:live|test)_[0-9a-f]{16})_[0-9a-z_]+/gi, `$1_${MASK}`)
+    .replace(/\b((?:pg)?password|secret|api_?key|access_token)(\s*[=:]\s*)[^\s&;,"']+/gi, `$1$2${MASK}`);
 }

@@ -3,19 +3,13 @@
  * (predictors, states, reasons); ids, users and error texts belong in the log.
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import { createCountSeries } from './count-series.ts';
-import { eventMetrics } from './event-metrics.ts';
-import { explanationMetrics } from './explanation-metrics.ts';
-import { outcomeMetrics } from './outcome-metrics.ts';
 import { runMetrics } from './run-metrics.ts';
+import { createCountSeries, createTimerSeries, DELAY_BUCKETS, LATENCY_BUCKETS, USER_BUCKETS } from './series.ts';
 import { shadowMetrics } from './shadow-metrics.ts';
-import { LATENCY_BUCKETS, USER_BUCKETS } from './steps.ts';
-import { storeMetrics } from './store-metrics.ts';
-import { createTimerSeries } from './timer-series.ts';
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
-export interface MetricsOptions {
+interface MetricsOptions {
   /** The program: the label `app` of every series. */
   readonly app: string;
   /** Whether process, heap and event-loop metrics are gathered; they keep a sampler running. Default true. */
@@ -147,6 +141,136 @@ function inferenceMetrics(registry: Registry) {
     modelsResting: new Gauge({
       name: 'tandem_models_resting',
       help: 'Models that are given a rest from live reads; above 0, their users are not answered live.',
+      registers,
+    }),
+  };
+}
+
+/** Metrics of the stores as a process sees them, and of what it had to warn of. */
+function storeMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    onlineStoreUp: new Gauge({
+      name: 'tandem_online_store_up',
+      help: 'Whether commands are sent to the cache: 0 while it is not connected, or its circuit is open.',
+      registers,
+    }),
+    poolConnections: new Gauge({
+      name: 'tandem_postgres_connections',
+      help: 'Connections to Postgres by pool: in use or idle.',
+      labelNames: ['pool', 'state'] as const,
+      registers,
+    }),
+    poolWaiting: new Gauge({
+      name: 'tandem_postgres_waiting',
+      help: 'Callers that wait for a connection of the pool.',
+      labelNames: ['pool'] as const,
+      registers,
+    }),
+    historyChanges: new Counter({
+      name: 'tandem_history_changes_total',
+      help: "Times that this process saw the database's history change: a restore, or a failover.",
+      registers,
+    }),
+    warnings: new Counter({
+      name: 'tandem_log_warnings_total',
+      help: 'Lines of the log at warn and error, by event, whether LOG_LEVEL lets them through or not.',
+      labelNames: ['level', 'event'] as const,
+      registers,
+    }),
+  };
+}
+
+/** Metrics of kept explanations: what becomes of the answers of users whose answers are kept. */
+function explanationMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    keptExplanations: createCountSeries({
+      name: 'tandem_kept_explanations_total',
+      help: 'Served answers of users whose answers are kept, by what became of them: kept, or why not.',
+      labelNames: ['predictor', 'outcome'] as const,
+      registers,
+    }),
+    explanationsWaiting: new Gauge({
+      name: 'tandem_explanations_waiting',
+      help: 'Served answers that wait to be kept.',
+      registers,
+    }),
+  };
+}
+
+/** Metrics of what is served during rollouts, and of what came of it. */
+function outcomeMetrics(registry: Registry) {
+  const registers = [registry];
+  return {
+    outcomes: new Counter({
+      name: 'tandem_outcomes_total',
+      help: 'Outcomes received, by what became of them: accepted, duplicate, erased or refused.',
+      labelNames: ['outcome'] as const,
+      registers,
+    }),
+    servedFlushes: new Counter({
+      name: 'tandem_served_flushes_total',
+      help: 'Times that the counts and exposures of rollouts were written down; what failed is tried again with the next.',
+      labelNames: ['outcome'] as const,
+      registers,
+    }),
+    exposuresDropped: new Counter({
+      name: 'tandem_exposures_dropped_total',
+      help: 'First answers from an arm of a rollout that could not be noted; each is tried again at the next answer.',
+      registers,
+    }),
+  };
+}
+
+// Metrics of events: what became of them, and how long it takes until they show.
+
+function eventMetrics(registry: Registry) {
+  return { ...eventCounters([registry]), ...eventTimers([registry]) };
+}
+
+function eventCounters(registers: Registry[]) {
+  return {
+    events: new Counter({
+      name: 'tandem_events_total',
+      help: 'Events received over HTTP, by what became of them: accepted, duplicate, erased or refused.',
+      labelNames: ['outcome'] as const,
+      registers,
+    }),
+    eventsIgnored: new Counter({
+      name: 'tandem_events_with_ignored_values_total',
+      help: 'Accepted events with values that no predictor takes; their acknowledgements name them.',
+      registers,
+    }),
+    hintsFailed: new Counter({
+      name: 'tandem_hints_failed_total',
+      help: 'Version hints that Redis did not take; reads stay right without them.',
+      registers,
+    }),
+  };
+}
+
+function eventTimers(registers: Registry[]) {
+  return {
+    eventAccept: createTimerSeries({
+      name: 'tandem_event_accept_seconds',
+      help: 'Time of the transaction that makes the events of one request durable.',
+      labelNames: ['outcome'] as const,
+      buckets: LATENCY_BUCKETS,
+      registers,
+    }),
+    eventHint: createTimerSeries({
+      name: 'tandem_event_hint_seconds',
+      help: "Time from the commit of a request's events until Redis has their versions, or until nobody waits any more.",
+      labelNames: ['outcome'] as const,
+      buckets: LATENCY_BUCKETS,
+      registers,
+    }),
+    eventVisible: createTimerSeries({
+      name: 'tandem_event_visible_seconds',
+      help: "Time from a user's last event until the first prediction made of it that was stored for the next read.",
+      labelNames: ['predictor'] as const,
+      buckets: DELAY_BUCKETS,
       registers,
     }),
   };

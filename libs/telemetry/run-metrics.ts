@@ -1,6 +1,6 @@
 /** Metrics of batch: runs, chunks, jobs, and what waits to be done. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import { JOB_BUCKETS } from './steps.ts';
+import { JOB_BUCKETS } from './series.ts';
 
 export function runMetrics(registry: Registry) {
   const registers = [registry];

@@ -1,6 +1,6 @@
 /** Turns an error into plain fields: its kind, code and text, where it arose, and the errors behind it. */
 
-export interface SerialisedError {
+interface SerialisedError {
   readonly type: string;
   readonly message: string;
   readonly code?: unknown;

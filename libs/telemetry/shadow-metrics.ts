@@ -1,8 +1,6 @@
 /** Metrics of shadows: what becomes of served answers beside them, and what they take. */
 import { Counter, Gauge, type Registry } from 'prom-client';
-import { createCountSeries } from './count-series.ts';
-import { LATENCY_BUCKETS } from './steps.ts';
-import { createTimerSeries } from './timer-series.ts';
+import { createCountSeries, createTimerSeries, LATENCY_BUCKETS } from './series.ts';
 
 export function shadowMetrics(registry: Registry) {
   const registers = [registry];

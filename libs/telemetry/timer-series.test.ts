@@ -1,6 +1,6 @@
 import { Histogram, Registry } from 'prom-client';
 import { expect, test } from 'vitest';
-import { createTimerSeries } from './timer-series.ts';
+import { createTimerSeries } from './series.ts';
 
 test("is written as prom-client's own histogram of the same observations is", async () => {
   const [ours, theirs] = [new Registry(), new Registry()];

@@ -1,4 +1,4 @@
-/** Has the process ended when its event loop stands still: see watchdog.ts, which runs beside it. */
+/** Has the process ended when its event loop stands still: see event-loop-watchdog.ts, which runs beside it. */
 import { url as inspectorUrl } from 'node:inspector';
 import { Worker } from 'node:worker_threads';
 
@@ -20,7 +20,7 @@ export function watchEventLoop(name: string, limitMs: number): void {
   if (inspectorUrl() !== undefined) return;
   const beats = new Int32Array(new SharedArrayBuffer(4));
   const data: WatchdogData = { beats, name, turnMs: TURN_MS, turns: Math.ceil(limitMs / TURN_MS) };
-  const watchdog = new Worker(new URL('./watchdog.ts', import.meta.url), {
+  const watchdog = new Worker(new URL('./event-loop-watchdog.ts', import.meta.url), {
     workerData: data,
     resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 4 },
   });

@@ -23,7 +23,7 @@ export interface WideEvent {
   end(outcome?: { error?: unknown; level?: LogLevel }): number;
 }
 
-export interface WideEventOptions {
+interface WideEventOptions {
   readonly log: Log;
   /** Milliseconds that only go forward. */
   readonly clock?: () => number;

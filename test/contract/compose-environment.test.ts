@@ -1,9 +1,9 @@
 /** What docker-compose.yml passes on of the environment in which it is started. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { artifacts } from '@tandem/config/artifacts-section';
-import { readEnvironment } from '@tandem/config/environment';
+import { readEnvironment } from '@tandem/config/environment/environment';
 import { expect, it } from 'vitest';
+import { artifacts } from '../../libs/config/environment/environment-sections.ts';
 
 const compose = readFileSync(join(import.meta.dirname, '../../docker-compose.yml'), 'utf8');
 

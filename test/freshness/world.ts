@@ -6,7 +6,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createPredictionMemory } from '@tandem/freshness/prediction-memory';
 import { createPredictionReader, type PredictionReaderDependencies } from '@tandem/freshness/reader';
-import { createInferencePool } from '@tandem/inference/pool';
+import { createInferencePool } from '@tandem/inference/live/pool';
 import { adopt } from '@tandem/offline-store/adopt';
 import { createAuthority } from '@tandem/offline-store/certificate/authority';
 import { createEventStore } from '@tandem/offline-store/events/events';
@@ -19,7 +19,6 @@ import { createRunStore } from '@tandem/offline-store/runs/run-store';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { createOnlineConnection } from '@tandem/online-store/connection';
 import { createGenerationLoader } from '@tandem/online-store/generation-loader';
-import { createHintStore } from '@tandem/online-store/hint-store';
 import { createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createOnlinePredictions } from '@tandem/online-store/predictions';
 import { createLivePredictor } from '@tandem/prediction/live/live-prediction';
@@ -27,6 +26,7 @@ import { createRunChunk } from '@tandem/prediction/runs/run-chunk';
 import type { RunScope } from '@tandem/prediction/runs/runs';
 import { planNow, publishNow } from '@tandem/prediction/runs/steps.fixture';
 import { echoModel } from '@tandem/testing/onnx-models';
+import { createHintStore } from '../../libs/online-store/overlay-store.ts';
 
 export const PREDICTOR = 'count';
 export const USERS = ['1', '2', '3', '4', '5'];

@@ -1,5 +1,5 @@
 /** Whether keys are asked for: where only this machine reaches the service they are not, everywhere else they are. */
-import type { ApiKeysSection } from '@tandem/config/environment-sections';
+import type { ApiKeysSection } from '@tandem/config/environment/environment-sections';
 import { TandemError } from '@tandem/freshness/errors';
 
 /** Keys are required, and stored under this pepper; null: they are off. */

@@ -4,7 +4,7 @@ import { TandemError } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { OutputTensors } from '@tandem/freshness/outputs';
 import type { ModelVersion } from '@tandem/freshness/predictor';
-import { createInferencePool } from '@tandem/inference/pool';
+import { createInferencePool } from '@tandem/inference/live/pool';
 import { createExplanationStore, createInputSource } from '@tandem/offline-store/explanations/kept-explanations';
 import { createFeaturePool } from '@tandem/offline-store/features/feature-login';
 import { findProvenance } from '@tandem/offline-store/features/provenance';

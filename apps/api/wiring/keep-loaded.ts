@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Authority } from '@tandem/freshness/certificate';
 import { scorableRows } from '@tandem/freshness/features';
 import type { ModelVersion } from '@tandem/freshness/predictor';
-import type { IsolatedPools } from '@tandem/inference/isolated-pools';
+import type { IsolatedPools } from '@tandem/inference/live/pool';
 import { findScoredUser } from '@tandem/offline-store/generations/generation-rows';
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';
 import { openRegister } from '@tandem/offline-store/rollouts/processes';

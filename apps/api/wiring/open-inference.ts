@@ -1,9 +1,7 @@
 /** The API's inference children: those that serve, and those of a version that is being tried. */
-import { createIsolatedPools, type IsolatedPools } from '@tandem/inference/isolated-pools';
-import { createInferencePool } from '@tandem/inference/pool';
+import { createInferencePool, createIsolatedPools, type IsolatedPools } from '@tandem/inference/live/pool';
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';
-import { createLibraryLog } from '@tandem/telemetry/library-log';
-import type { Log } from '@tandem/telemetry/log';
+import { createLibraryLog, type Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 
 export interface InferenceSettings {

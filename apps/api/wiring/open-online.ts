@@ -1,12 +1,10 @@
 /** The API's connections to the online store, and what goes over them. */
 import { createOnlineConnection } from '@tandem/online-store/connection';
 import { createErasures } from '@tandem/online-store/erasures';
-import { createHintStore } from '@tandem/online-store/hint-store';
 import { createMarkMemory } from '@tandem/online-store/mark-memory';
-import { createOverlayStore } from '@tandem/online-store/overlay-store';
+import { createHintStore, createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createOnlinePredictions } from '@tandem/online-store/predictions';
-import { createLibraryLog } from '@tandem/telemetry/library-log';
-import type { Log } from '@tandem/telemetry/log';
+import { createLibraryLog, type Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { observeOnline } from './observe-stores.ts';
 

@@ -3,7 +3,7 @@
  * within a time limit, and once for all who ask at the same moment.
  */
 import type { Authority } from '@tandem/freshness/certificate';
-import type { InferencePool } from '@tandem/inference/pool';
+import type { InferencePool } from '@tandem/inference/live/pool';
 import type { createPool } from '@tandem/offline-store/sql/database';
 import { schemaState } from '@tandem/offline-store/sql/migrate';
 import type { OnlineConnection } from '@tandem/online-store/connection';

@@ -25,7 +25,7 @@ function inferenceChildren(): number[] {
     }
   };
   return readdirSync('/proc')
-    .filter((pid) => /^\d+$/.test(pid) && read(pid, 'cmdline').includes('libs/inference/worker.ts'))
+    .filter((pid) => /^\d+$/.test(pid) && read(pid, 'cmdline').includes('libs/inference/process/worker.ts'))
     .filter((pid) => read(pid, 'status').includes(`\nPPid:\t${process.pid}\n`))
     .map(Number);
 }

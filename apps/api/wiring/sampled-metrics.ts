@@ -1,8 +1,7 @@
 /** Metrics of what is a state rather than an event, or is counted elsewhere: looked at when Prometheus asks. */
-import type { InferencePool } from '@tandem/inference/pool';
+import type { InferencePool } from '@tandem/inference/live/pool';
 import type { Metrics } from '@tandem/telemetry/metrics';
-import { type ConnectionPool, sampleConnections } from '@tandem/telemetry/sample-connections';
-import { sampleInference } from '@tandem/telemetry/sample-inference';
+import { type ConnectionPool, sampleConnections, sampleInference } from '@tandem/telemetry/sampled-stats';
 
 interface SampledParts {
   readonly scorer: Pick<InferencePool, 'stats'>;

@@ -66,7 +66,7 @@ export async function reportOf(api: TestApi, rolloutId: string): Promise<ShadowR
 /** Process ids of this process's inference children, by their niceness. */
 export function inferenceChildren(): { readonly pid: number; readonly niceness: number }[] {
   return readdirSync('/proc')
-    .filter((pid) => /^\d+$/.test(pid) && read(pid, 'cmdline').includes('libs/inference/worker.ts'))
+    .filter((pid) => /^\d+$/.test(pid) && read(pid, 'cmdline').includes('libs/inference/process/worker.ts'))
     .filter((pid) => read(pid, 'status').includes(`\nPPid:\t${process.pid}\n`))
     .map((pid) => ({ pid: Number(pid), niceness: nicenessOf(read(pid, 'stat')) }));
 }

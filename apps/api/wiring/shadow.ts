@@ -3,7 +3,7 @@
  * before there is something to shadow.
  */
 import { randomUUID } from 'node:crypto';
-import { createInferencePool, type InferencePool, type InferencePoolOptions } from '@tandem/inference/pool';
+import { createInferencePool, type InferencePool, type InferencePoolOptions } from '@tandem/inference/live/pool';
 import { createFeaturePool } from '@tandem/offline-store/features/feature-login';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';

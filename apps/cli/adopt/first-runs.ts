@@ -1,6 +1,6 @@
 /** Says when the first run of what was adopted comes, or starts it. */
 import type { Pool } from '@tandem/admission/sample-users';
-import { latestSlot, nextSlot } from '@tandem/config/schedule';
+import { latestSlot, nextSlot } from '@tandem/config/predictor/schedule';
 import { isTandemError } from '@tandem/freshness/errors';
 import { STABLE } from '@tandem/freshness/rollout';
 import { createRunStore } from '@tandem/offline-store/runs/run-store';

@@ -5,8 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { json, text } from 'node:stream/consumers';
-import { BUILD_COMPARISON_EXAMPLE } from '@tandem/client/build-example';
-import { MODEL_DETAIL_EXAMPLE } from '@tandem/client/model-examples';
+import { BUILD_COMPARISON_EXAMPLE, MODEL_DETAIL_EXAMPLE } from '@tandem/client/model-examples';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { run } from '../program.fixture.ts';
 

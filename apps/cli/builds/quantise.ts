@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { CalibrationRows } from '@tandem/admission/calibration-rows';
-import type { WireTensor } from '@tandem/inference/protocol';
+import type { WireTensor } from '@tandem/inference/process/protocol';
 import type { Cli } from '../command-line/command.ts';
 import { CommandFailure } from '../command-line/failure.ts';
 

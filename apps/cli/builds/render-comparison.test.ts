@@ -1,5 +1,5 @@
-import { BUILD_COMPARISON_EXAMPLE } from '@tandem/client/build-example';
 import type { BuildComparison } from '@tandem/client/builds';
+import { BUILD_COMPARISON_EXAMPLE } from '@tandem/client/model-examples';
 import { expect, it } from 'vitest';
 import { renderComparison } from './render-comparison.ts';
 

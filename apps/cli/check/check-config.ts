@@ -2,8 +2,8 @@
 import { basename } from 'node:path';
 import type { Pool, SampleLimits } from '@tandem/admission/sample-users';
 import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
-import { formatProblem, problemsOf } from '@tandem/config/config-problem';
-import type { CheckedModel } from '@tandem/inference/check-model';
+import { formatProblem, problemsOf } from '@tandem/config/predictor/config-problem';
+import type { CheckedModel } from '@tandem/inference/admission/check-model';
 import type { Databases } from '../command-line/environment.ts';
 import { examineSchema } from '../doctor/examine-schema.ts';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';

@@ -4,7 +4,7 @@ import { type CheckedPredictor, settingProblem } from '@tandem/admission/judge-p
 import type { Pool } from '@tandem/admission/sample-users';
 import { isTooSlow } from '@tandem/admission/slow-statement';
 import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
-import { maxAgeTooShort } from '@tandem/config/schedule';
+import { maxAgeTooShort } from '@tandem/config/predictor/schedule';
 import { isTandemError, type TandemError } from '@tandem/freshness/errors';
 import { modelVersionId } from '@tandem/freshness/predictor';
 import type { KeyType } from '@tandem/freshness/user-id';

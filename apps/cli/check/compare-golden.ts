@@ -8,7 +8,7 @@ import { isTandemError } from '@tandem/freshness/errors';
 import { type FeatureBatch, scorableRows } from '@tandem/freshness/features';
 import { decodeOutputs } from '@tandem/freshness/outputs';
 import type { ModelVersion, Prediction } from '@tandem/freshness/predictor';
-import type { InferencePool } from '@tandem/inference/pool';
+import type { InferencePool } from '@tandem/inference/live/pool';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { scoreIsolating } from '@tandem/prediction/scoring/isolate-poison';
 import { findOrder } from './find-order.ts';

@@ -2,7 +2,7 @@
  * What the trial of a model showed: what it takes and gives, that a user's answer is the same in any company, its cost.
  */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
-import { featureNames } from '@tandem/inference/model-metadata';
+import { featureNames } from '@tandem/inference/model-file/model-facts';
 import { describeTensor } from '@tandem/prediction/models/verification';
 import { bareName } from '../command-line/names.ts';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';

@@ -5,9 +5,9 @@
 import { type CheckedPredictor, type Judged, judgePredictor } from '@tandem/admission/judge-predictor';
 import type { Pool, SampleLimits } from '@tandem/admission/sample-users';
 import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
-import { conflictsBetween } from '@tandem/config/adoptable';
-import { configError } from '@tandem/config/config-problem';
-import { loadConfig } from '@tandem/config/load-config';
+import { conflictsBetween } from '@tandem/config/adoption/adoptable';
+import { configError } from '@tandem/config/predictor/config-problem';
+import { loadConfig } from '@tandem/config/predictor/load-config';
 import { query } from '@tandem/offline-store/sql/database';
 import { schemaState } from '@tandem/offline-store/sql/migrate';
 

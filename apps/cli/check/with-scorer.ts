@@ -1,7 +1,7 @@
 /** Runs the model of a config that is checked, in a process of its own. */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import { type ModelVersion, modelVersionId } from '@tandem/freshness/predictor';
-import { createInferencePool, type InferencePool } from '@tandem/inference/pool';
+import { createInferencePool, type InferencePool } from '@tandem/inference/live/pool';
 
 /** The model version that adopting the config would serve; it has no number yet. */
 export function versionOf({ definition }: CheckedPredictor): ModelVersion {

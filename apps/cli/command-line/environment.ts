@@ -3,8 +3,8 @@
  * this folder), and connections to the database.
  */
 import { type Client, createClient } from '@tandem/client/create-client';
-import { readEnvironment } from '@tandem/config/environment';
-import { apiKey, database, inference, redis } from '@tandem/config/environment-sections';
+import { readEnvironment } from '@tandem/config/environment/environment';
+import { apiKey, database, inference, redis } from '@tandem/config/environment/environment-sections';
 import { findRunning } from '@tandem/local-servers/running-file';
 import type { createPool } from '@tandem/offline-store/sql/database';
 import type { Cli } from './command.ts';

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { createOnlineConnection } from '@tandem/online-store/connection';
-import { command } from '@tandem/online-store/write-together';
+import { command } from '@tandem/online-store/pipelined-commands';
 import { cloneDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { examinePostgres, examineRedis } from './examine-stores.ts';

@@ -1,5 +1,5 @@
 /** Postgres and Redis at an address: what they are, judged. One that cannot be reached is a finding, not an error. */
-import { maskUrl } from '@tandem/config/mask-url';
+import { maskUrl } from '@tandem/config/environment/environment';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { explainFailure } from '../command-line/failure.ts';
 import { type Finding, failed } from '../output/finding.ts';

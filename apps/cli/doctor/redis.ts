@@ -3,8 +3,8 @@
  * Tandem may do, and judges.
  */
 import { randomUUID } from 'node:crypto';
-import { createOnlineConnection, isRefusal, type OnlineConnection } from '@tandem/online-store/connection';
-import { command } from '@tandem/online-store/write-together';
+import { createOnlineConnection, type OnlineConnection } from '@tandem/online-store/connection';
+import { command, isRefusal } from '@tandem/online-store/pipelined-commands';
 import { explainStoreRefusal } from '../command-line/store-refusals.ts';
 import { type Finding, failed, ok, warning } from '../output/finding.ts';
 

@@ -1,5 +1,5 @@
 /** Which table or view is meant by a name typed in a shell, whose quotes are often gone by then. */
-import { nearestName } from '@tandem/config/nearest-name';
+import { nearestName } from '@tandem/config/predictor/config-problem';
 
 export interface Relation {
   readonly schema: string;

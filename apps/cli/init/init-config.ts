@@ -3,9 +3,9 @@
  */
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, join, relative, resolve, sep } from 'node:path';
-import { PREDICTOR_NAME } from '@tandem/config/config-schema';
-import { measureModel } from '@tandem/inference/check-model';
-import { featureNames } from '@tandem/inference/model-metadata';
+import { PREDICTOR_NAME } from '@tandem/config/predictor/config-schema';
+import { measureModel } from '@tandem/inference/admission/check-model';
+import { featureNames } from '@tandem/inference/model-file/model-facts';
 import { schemaState } from '@tandem/offline-store/sql/migrate';
 import { inputMisfits, isTensorType } from '@tandem/prediction/models/input-fit';
 import { MAX_MODEL_BYTES, SMALLER_MODEL, tooLargeForModel } from '@tandem/prediction/models/model-limits';

@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { importConfig } from '@tandem/config/import-config';
+import { importConfig } from '@tandem/config/predictor/load-config';
 import { expect, test } from 'vitest';
 import { type InputTensor, matchInputs } from './match-inputs.ts';
 import { matchOutputs } from './match-outputs.ts';

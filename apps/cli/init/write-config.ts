@@ -1,7 +1,8 @@
 /**
  * The config that a person would have written for this table and this model, with what is left for a person to decide.
  */
-import { aliasSql } from '@tandem/config/column-name';
+
+import { aliasSql } from '@tandem/config/adoption/model-inputs';
 import { keyText, quote } from '@tandem/prediction/models/input-fit';
 import { count } from '../output/text.ts';
 import type { InputMatch, MatchedFeature } from './match-inputs.ts';

@@ -1,7 +1,7 @@
 /** Where keys are made and revoked: in the database, under the pepper that the API checks them with. */
 import { join } from 'node:path';
-import { readEnvironment } from '@tandem/config/environment';
-import { apiKeys } from '@tandem/config/environment-sections';
+import { readEnvironment } from '@tandem/config/environment/environment';
+import { apiKeys } from '@tandem/config/environment/environment-sections';
 import { findRunning, type RunningServices } from '@tandem/local-servers/running-file';
 import { readOrCreateSecret } from '@tandem/local-servers/secret-file';
 import type { createPool } from '@tandem/offline-store/sql/database';

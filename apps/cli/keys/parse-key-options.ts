@@ -1,6 +1,7 @@
 /** What the options of `tandem key` may say. */
-import { parseDuration } from '@tandem/config/durations';
-import { nearestName } from '@tandem/config/nearest-name';
+
+import { nearestName } from '@tandem/config/predictor/config-problem';
+import { parseDuration } from '@tandem/config/predictor/durations';
 import { SCOPES, type Scope } from '@tandem/prediction/keys/api-key';
 import { InvalidArgumentError } from 'commander';
 import { parseList } from '../command-line/command.ts';

@@ -1,6 +1,6 @@
 /** The stores: those that the environment names, else servers of this machine, kept running. */
 import { join } from 'node:path';
-import { maskUrl } from '@tandem/config/mask-url';
+import { maskUrl } from '@tandem/config/environment/environment';
 import { startPostgres } from '@tandem/local-servers/postgres';
 import { startRedis } from '@tandem/local-servers/redis';
 import type { LocalServer } from '@tandem/local-servers/server-process';

@@ -2,8 +2,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { waitUntil } from '@tandem/local-servers/end-process';
-import { readProcess } from '@tandem/local-servers/process-identity';
+import { readProcess, waitUntil } from '@tandem/local-servers/process-identity';
 import { openStateDir, type StateDir } from '@tandem/local-servers/state-dir';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { endLeftovers, startNodeProgram } from './node-process.ts';

@@ -4,9 +4,8 @@ import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from '@tandem/client/create-client';
-import { waitUntil } from '@tandem/local-servers/end-process';
 import { findFreePort } from '@tandem/local-servers/ports';
-import { readProcess } from '@tandem/local-servers/process-identity';
+import { readProcess, waitUntil } from '@tandem/local-servers/process-identity';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type CliProcess, MAIN, startCli } from '../cli.fixture.ts';
 

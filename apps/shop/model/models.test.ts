@@ -1,8 +1,8 @@
 /** Every shipped model is served as training saw it: it passes the checks of a push, and gives the golden answers. */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { checkModel } from '@tandem/inference/check-model';
-import { batchOf, poolOf, scoresOf } from '@tandem/inference/toy-predictor.fixture';
+import { checkModel } from '@tandem/inference/admission/check-model';
+import { batchOf, poolOf, scoresOf } from '@tandem/inference/live/toy-predictor.fixture';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { columnCountOf, type Golden, modelNames, readGolden, shopModel } from '../shop-models.fixture.ts';
 

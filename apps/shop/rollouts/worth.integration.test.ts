@@ -2,7 +2,7 @@
  * What the versions are worth by what comes of their answers, on weeks that none was trained on: each version answers for
  * the same customers on the same days, so that differences are paired, and intervals are of whole customers.
  */
-import { poolOf, scoresOf } from '@tandem/inference/toy-predictor.fixture';
+import { poolOf, scoresOf } from '@tandem/inference/live/toy-predictor.fixture';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { loadHistory } from '../load-history.ts';
 import { addDays, indexPurchases } from '../purchases-after.ts';

@@ -3,8 +3,8 @@
  * canary goes to its next step, or what is proven worse is taken back. Every worker looks; one judges. What was found is
  * carried into the audit by the act, then written down with whether that moved anything: somebody else may have been faster.
  */
-import { judgeRollout } from '@tandem/experiment/judge-rollout';
-import type { Judgement, Verdict } from '@tandem/experiment/rollout-figures';
+import { judgeRollout } from '@tandem/experiment/verdict/judge-rollout';
+import type { Judgement, Verdict } from '@tandem/experiment/verdict/rollout-figures';
 import { isTandemError } from '@tandem/freshness/errors';
 import type { AnalysisPlan, Rollout } from '@tandem/freshness/rollout';
 import { analysisOf, judgedFiguresOf, rulesOf, type StepRecord } from './rollout-figures.ts';

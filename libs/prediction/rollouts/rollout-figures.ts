@@ -1,9 +1,9 @@
 /** What a step of a rollout has served: its reads, which reports show, and its users, which it is judged by. */
-import type { ArmSample } from '@tandem/experiment/arm-sample';
 import { BUCKETS } from '@tandem/experiment/assignment';
-import { compareOutcome, type OutcomeComparison } from '@tandem/experiment/compare-outcome';
-import { judgeRollout } from '@tandem/experiment/judge-rollout';
-import type { ArmFigures, Judgement, JudgingRules, RolloutFigures } from '@tandem/experiment/rollout-figures';
+import type { ArmSample } from '@tandem/experiment/sequential/effect';
+import { compareOutcome, type OutcomeComparison } from '@tandem/experiment/verdict/compare-outcome';
+import { judgeRollout } from '@tandem/experiment/verdict/judge-rollout';
+import type { ArmFigures, Judgement, JudgingRules, RolloutFigures } from '@tandem/experiment/verdict/rollout-figures';
 import {
   type AnalysisPlan,
   CANDIDATE,

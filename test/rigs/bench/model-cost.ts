@@ -1,6 +1,6 @@
 /** What a run of a model takes in a child of the inference pool, and how large a model is that takes so long. */
-import { START_LIMIT, startInferenceProcess } from '@tandem/inference/inference-process';
-import { cpuLimit } from '@tandem/inference/time-limit';
+import { START_LIMIT, startInferenceProcess } from '@tandem/inference/process/inference-process';
+import { cpuLimit } from '@tandem/inference/process/time-limit';
 import { denseModel } from '@tandem/testing/sized-model';
 import { FEATURES } from './predictors.ts';
 

@@ -2,8 +2,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@tandem/client/create-client';
-import { readEnvironment } from '@tandem/config/environment';
-import { database, inference, redis, worker } from '@tandem/config/environment-sections';
+import { readEnvironment } from '@tandem/config/environment/environment';
+import { database, inference, redis, worker } from '@tandem/config/environment/environment-sections';
 import type { Run } from '@tandem/prediction/runs/runs';
 import { isFinished } from '@tandem/prediction/runs/runs';
 import { silentLog } from '@tandem/telemetry/log';

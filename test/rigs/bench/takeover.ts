@@ -3,9 +3,9 @@
  * chunks once their leases are over, and finishes; afterwards everybody is scored, once, and reads say so.
  */
 import { type Client, createClient } from '@tandem/client/create-client';
-import { waitUntil } from '@tandem/local-servers/end-process';
 import { isRunning, type ProcessIdentity, readProcess } from '@tandem/local-servers/process-identity';
 import { isFinished, type Run } from '@tandem/prediction/runs/runs';
+import { waitUntil } from '../../../libs/local-servers/process-identity.ts';
 import { MANY } from './batch.ts';
 import { FIRST_USER } from './predictors.ts';
 import { treeOf } from './process-usage.ts';

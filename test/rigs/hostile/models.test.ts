@@ -2,12 +2,13 @@
  * Every model of the corpus, through the checks that stand before adoption: refused where it should be, with the sentence
  * that it should have, or served; while a sound model answers in the same process, always the same.
  */
-import { asRefusal, checkModel, inspectModel } from '@tandem/inference/check-model';
-import { type InferenceProcess, START_LIMIT, startInferenceProcess } from '@tandem/inference/inference-process';
-import { findFault } from '@tandem/inference/onnx-file';
-import { cpuLimit } from '@tandem/inference/time-limit';
+
+import { asRefusal, checkModel, inspectModel } from '@tandem/inference/admission/check-model';
+import { matrixPredictor, poolOf, scoresOf } from '@tandem/inference/live/toy-predictor.fixture';
+import { findFault } from '@tandem/inference/model-file/onnx-file';
+import { type InferenceProcess, START_LIMIT, startInferenceProcess } from '@tandem/inference/process/inference-process';
+import { cpuLimit } from '@tandem/inference/process/time-limit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { matrixPredictor, poolOf, scoresOf } from '../../../libs/inference/toy-predictor.fixture.ts';
 import { DAMAGED } from './models/damaged-files.ts';
 import { EXPLAINED } from './models/explained.ts';
 import { FORBIDDEN } from './models/forbidden-content.ts';

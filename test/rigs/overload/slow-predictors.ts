@@ -3,8 +3,8 @@
  * what does not fit cannot be done. A loop of so many turns, a user at a time.
  */
 import { readFileSync } from 'node:fs';
-import { START_LIMIT, startInferenceProcess } from '@tandem/inference/inference-process';
-import { cpuLimit } from '@tandem/inference/time-limit';
+import { START_LIMIT, startInferenceProcess } from '@tandem/inference/process/inference-process';
+import { cpuLimit } from '@tandem/inference/process/time-limit';
 import { adopt } from '@tandem/offline-store/adopt';
 import { loopModel } from '@tandem/testing/onnx-models';
 import { createCounts, loadedPredictor, type Pool } from '../../e2e/counts.fixture.ts';

@@ -9,7 +9,7 @@ import type { FeatureBatch } from '@tandem/freshness/features';
 import { decodeOutputs, encodeOutputs, outputFault } from '@tandem/freshness/outputs';
 import type { ModelVersion, Prediction } from '@tandem/freshness/predictor';
 import type { Registry } from '@tandem/freshness/reader';
-import { createComparison, toleranceOf } from '@tandem/inference/parity';
+import { createComparison, toleranceOf } from '@tandem/inference/admission/parity';
 import {
   isOfSameContext,
   type KeptExplanation,

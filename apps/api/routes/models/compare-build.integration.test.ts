@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { BUILD_COMPARISON_EXAMPLE } from '@tandem/client/build-example';
 import type { BuildComparison } from '@tandem/client/builds';
+import { BUILD_COMPARISON_EXAMPLE } from '@tandem/client/model-examples';
 import { linearModel } from '@tandem/testing/onnx-models';
 import { dynamicInt8Model } from '@tandem/testing/quantised-model';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

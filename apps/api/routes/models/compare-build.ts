@@ -4,7 +4,7 @@
  */
 import { createRoute, z } from '@hono/zod-openapi';
 import type { CompareBuild } from '@tandem/admission/compare-build';
-import { BUILD_COMPARISON_EXAMPLE } from '@tandem/client/build-example';
+import { BUILD_COMPARISON_EXAMPLE } from '@tandem/client/model-examples';
 import { jsonResponse, parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { predictorParameter } from '../../http/parameters.ts';

@@ -1,7 +1,7 @@
 /** What a push says: the file, what is new in its definition, and its owner's words. */
 import { z } from '@hono/zod-openapi';
 import type { Push } from '@tandem/admission/push-version';
-import { TENSOR_TYPES } from '@tandem/config/config-schema';
+import { TENSOR_TYPES } from '@tandem/config/predictor/config-schema';
 import { ARTIFACT_HASH } from '@tandem/offline-store/models/artifacts';
 import { VersionNumberSchema } from './version-number.ts';
 

@@ -2,8 +2,8 @@
 import { z } from '@hono/zod-openapi';
 import type { Answer, AnswerFrame, Reason, Rendering, Source } from '@tandem/freshness/answer';
 import type { ServedAnswer } from '@tandem/prediction/explanations/kept-explanation';
-import type { Count } from '@tandem/telemetry/count-series';
 import type { Metrics } from '@tandem/telemetry/metrics';
+import type { Count } from '@tandem/telemetry/series';
 import { weakETag } from '../../http/caching.ts';
 
 const value = z.union([z.number(), z.string(), z.boolean()]);

@@ -1,6 +1,6 @@
 /** A verdict with its checks, as the wire has it. */
 import { z } from '@hono/zod-openapi';
-import type { Judgement } from '@tandem/experiment/rollout-figures';
+import type { Judgement } from '@tandem/experiment/verdict/rollout-figures';
 
 const CheckSchema = z
   .strictObject({

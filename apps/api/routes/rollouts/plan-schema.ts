@@ -1,6 +1,6 @@
 /** What a rollout is to do, as the wire has it: durations as texts, every setting with the value that counts where it is left out. */
 import { z } from '@hono/zod-openapi';
-import { type Duration, formatDuration, parseDuration } from '@tandem/config/durations';
+import { type Duration, formatDuration, parseDuration } from '@tandem/config/predictor/durations';
 import { BUCKETS } from '@tandem/experiment/assignment';
 import { TandemError } from '@tandem/freshness/errors';
 import type { AnalysisPlan, OutcomeMetric, RolloutPlan } from '@tandem/freshness/rollout';

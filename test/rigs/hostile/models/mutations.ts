@@ -1,5 +1,5 @@
 /** Damage to files, each kind by name, and each the same every time. */
-import { readField } from '../../../../libs/inference/protobuf.ts';
+import { readField } from '../../../../libs/inference/model-file/protobuf.ts';
 
 /** Its first bytes; counted from the end where negative. */
 export const truncate = (bytes: Buffer, end: number) => bytes.subarray(0, end);

@@ -1,0 +1,195 @@
+/**
+ * Joins what a config says with what the database says of its query and an inspection says of its model: the result is
+ * a definition that can be adopted, or every reason why not.
+ */
+import type {
+  Categories,
+  FeatureColumn,
+  FeatureKind,
+  FeatureQuery,
+  ModelDefinition,
+} from '@tandem/freshness/predictor';
+import { pathText } from '../predictor/check-form.ts';
+import { nearestName, type SettingProblem } from '../predictor/config-problem.ts';
+import { segmentProblems } from '../predictor/publication-settings.ts';
+import type { ResolvedPredictor } from '../predictor/resolve-predictor.ts';
+import { type ModelSignature, mapInputs } from './model-inputs.ts';
+import { mapOutputs } from './model-outputs.ts';
+import { type QueryColumn, readQueryColumns } from './query-columns.ts';
+
+type Adoptable =
+  | { readonly ok: true; readonly definition: ModelDefinition }
+  | { readonly ok: false; readonly problems: readonly SettingProblem[] };
+
+/**
+ * @param columns of the predictor's query, in its order
+ * @param signature of the predictor's model
+ */
+export function adoptable(
+  predictor: ResolvedPredictor,
+  columns: readonly QueryColumn[],
+  signature: ModelSignature,
+): Adoptable {
+  const problems: SettingProblem[] = [];
+  const roles = readQueryColumns(predictor, columns, problems);
+  const features = roles && declareValues(predictor, roles.features, problems);
+  if (roles) problems.push(...segmentProblems(predictor.name, predictor.policy.segments ?? [], roles.features));
+  const outputs = mapOutputs(predictor, signature, problems);
+  // The fit of features is judged only when it is known what they are; else one fault would show as two.
+  const inputs = features ? mapInputs(predictor, features, signature, problems) : [];
+  if (!roles || !features || problems.length > 0) return { ok: false, problems };
+  const { sql, asOf, overlayForMs } = predictor.features;
+  const definition: ModelDefinition = {
+    predictor: predictor.name,
+    artifactHash: predictor.model.sha256,
+    keyType: roles.keyType,
+    query: { sql, columns: features, asOf, overlayForMs },
+    inputs,
+    outputs,
+    ...(predictor.rowByRow ? { rowByRow: true } : {}),
+  };
+  return { ok: true, definition };
+}
+
+/** What an event's data may carry for a predictor: feature name → kind; nothing where its query ends no overlay. */
+export function eventFeatures(query: FeatureQuery): Readonly<Record<string, FeatureKind>> {
+  if (!takesEventValues(query)) return {};
+  return Object.fromEntries(query.columns.map(({ name, kind }) => [name, kind]));
+}
+
+/**
+ * What keeps predictors from being adopted side by side: user ids of different types; a feature whose event values one
+ * takes and another, of the same name, would silently ignore; a feature that has different kinds.
+ */
+export function conflictsBetween(definitions: readonly ModelDefinition[]): readonly SettingProblem[] {
+  return definitions.flatMap((definition, i) => [
+    ...keyConflict(definition, definitions[0]),
+    ...definitions.slice(0, i).flatMap((earlier) => kindConflicts(definition, earlier)),
+    ...definitions.flatMap((other) => (other === definition ? [] : overlayConflicts(definition, other))),
+  ]);
+}
+
+function takesEventValues({ asOf, overlayForMs }: FeatureQuery): boolean {
+  return asOf !== null || overlayForMs !== null;
+}
+
+function keyConflict(definition: ModelDefinition, first: ModelDefinition | undefined): SettingProblem[] {
+  if (!first || first.keyType === definition.keyType) return [];
+  return [
+    {
+      path: pathText(['predictors', definition.predictor, 'features', 'sql']),
+      problem: `has user ids of type ${sqlName(definition)}, and predictor ${first.predictor} has ${sqlName(first)}`,
+      remedy: 'give all predictors the same type of user_id, with a cast in one of the queries',
+    },
+  ];
+}
+
+function sqlName({ keyType }: ModelDefinition): string {
+  return keyType === 'int8' ? 'bigint' : keyType;
+}
+
+function kindConflicts(definition: ModelDefinition, earlier: ModelDefinition): SettingProblem[] {
+  const [ours, theirs] = [eventFeatures(definition.query), eventFeatures(earlier.query)];
+  return Object.entries(ours).flatMap(([name, kind]) => {
+    const other = theirs[name];
+    if (other === undefined || jsonType(other) === jsonType(kind)) return [];
+    return [
+      {
+        path: pathText(['predictors', definition.predictor, 'features', 'sql']),
+        problem: `feature ${name} is a ${kind}, and a ${other} for predictor ${earlier.predictor}: no event could send a value to both`,
+        remedy: 'give the two features different names',
+      },
+    ];
+  });
+}
+
+function overlayConflicts(definition: ModelDefinition, taker: ModelDefinition): SettingProblem[] {
+  if (takesEventValues(definition.query)) return [];
+  const taken = eventFeatures(taker.query);
+  const names = definition.query.columns.map(({ name }) => name).filter((name) => Object.hasOwn(taken, name));
+  if (names.length === 0) return [];
+  const many = names.length > 1;
+  return [
+    {
+      path: pathText(['predictors', definition.predictor, 'features']),
+      problem: `events send values of ${names.join(', ')} to predictor ${taker.predictor}; this predictor uses ${many ? 'features of these names' : 'a feature of this name'} and does not say until when an event's value counts`,
+      remedy: 'add asOf or overlayFor, or give the features other names in one of the queries',
+    },
+  ];
+}
+
+function jsonType(kind: FeatureKind): string {
+  return kind === 'integer' ? 'number' : kind;
+}
+
+/** The columns with their declarations, or undefined with the reasons added to `problems`. */
+function declareValues(
+  { name: predictor, features: { nulls, categories } }: ResolvedPredictor,
+  columns: readonly FeatureColumn[],
+  problems: SettingProblem[],
+): readonly FeatureColumn[] | undefined {
+  const before = problems.length;
+  const at = (setting: string, column: string) => pathText(['predictors', predictor, 'features', setting, column]);
+  const known = new Set(columns.map(({ name }) => name));
+  for (const [setting, declared] of Object.entries({ nulls, categories })) {
+    const unknown = Object.keys(declared).filter((name) => !known.has(name));
+    problems.push(...unknown.map((name) => unknownColumn(name, at(setting, name), [...known])));
+  }
+  const declared = columns.map((column): FeatureColumn => {
+    const { name } = column;
+    const texts = Object.hasOwn(categories, name) ? categories[name] : undefined;
+    const given = Object.hasOwn(nulls, name) ? nulls[name] : undefined;
+    const fault = texts && column.kind !== 'string' ? notText(at('categories', name), column) : undefined;
+    if (fault) problems.push(fault);
+    const nullFault = given === undefined ? undefined : nullProblem(given, column, texts);
+    if (nullFault) problems.push({ path: at('nulls', name), ...nullFault });
+    return {
+      ...column,
+      ...(given === undefined ? {} : { nullAs: typeof given === 'boolean' ? Number(given) : given }),
+      ...(texts === undefined ? {} : { categories: texts }),
+    };
+  });
+  return problems.length === before ? declared : undefined;
+}
+
+function unknownColumn(name: string, path: string, known: readonly string[]): SettingProblem {
+  const meant = nearestName(name, known);
+  return {
+    path,
+    problem: `the query has no feature column of this name; it has ${known.join(', ')}`,
+    remedy: meant ? `did you mean ${meant}?` : 'name one of these, or remove it',
+  };
+}
+
+function notText(path: string, { name, kind }: FeatureColumn): SettingProblem {
+  return {
+    path,
+    problem: `column ${name} is of kind ${kind}, and categories are the texts of a text column`,
+    remedy: `remove it, or make the column a text in the query: ${name}::text as ${name}`,
+  };
+}
+
+type Fault = Omit<SettingProblem, 'path'>;
+
+/** Whether a column of this kind can be given this for its nulls; which numbers an input holds is judged with it. */
+function nullProblem(
+  given: number | string | boolean,
+  { name, kind }: FeatureColumn,
+  categories: Categories | undefined,
+): Fault | undefined {
+  const wrong = (remedy: string): Fault => ({
+    problem: `is ${typeof given === 'string' ? `'${given}'` : given}, and column ${name} is of kind ${kind}`,
+    remedy,
+  });
+  if (kind === 'string') {
+    if (typeof given !== 'string') return wrong('write a text in quotes');
+    if (!categories || categories.unknownAs !== undefined || categories.values.includes(given)) return undefined;
+    return {
+      problem: `is '${given}', which is no category of column ${name}, and the categories do not say what an unknown text counts as`,
+      remedy: `write one of ${categories.values.slice(0, 8).join(', ')}, or add unknown to features.categories.${name}`,
+    };
+  }
+  if (typeof given === 'string' && given !== 'nan') return wrong("write a number, or 'nan'");
+  if (typeof given === 'boolean' && kind !== 'boolean') return wrong("write a number, or 'nan'");
+  return undefined;
+}

@@ -1,0 +1,218 @@
+/** Decides which feature columns fill which input tensor of a model, and refuses what does not fit. */
+import type { FeatureColumn, ModelInput, TensorType } from '@tandem/freshness/predictor';
+import { inputMisfits, keyText } from '@tandem/prediction/models/input-fit';
+import { type DescribedTensor, describeTensor } from '@tandem/prediction/models/verification';
+import { pathText } from '../predictor/check-form.ts';
+import { nearestName, type SettingProblem } from '../predictor/config-problem.ts';
+import type { ResolvedInput, ResolvedPredictor } from '../predictor/resolve-predictor.ts';
+
+/** The mapping; it holds only if nothing was added to `problems`. */
+export function mapInputs(
+  predictor: ResolvedPredictor,
+  features: readonly FeatureColumn[],
+  signature: ModelSignature,
+  problems: SettingProblem[],
+): readonly ModelInput[] {
+  const mapping: Mapping = {
+    predictor,
+    features,
+    signature,
+    problems,
+    at: (...keys) => pathText(['predictors', predictor.name, ...keys]),
+  };
+  const inputs = predictor.inputs ? mapDeclared(mapping, predictor.inputs) : mapUndeclared(mapping);
+  problems.push(...unusedColumns(mapping, inputs));
+  return inputs;
+}
+
+interface Mapping {
+  readonly predictor: ResolvedPredictor;
+  readonly features: readonly FeatureColumn[];
+  readonly signature: ModelSignature;
+  /** Added to. */
+  readonly problems: SettingProblem[];
+  at(...keys: string[]): string;
+}
+
+/** A single input takes all columns; each of several the column of its name. */
+function mapUndeclared(mapping: Mapping): readonly ModelInput[] {
+  const { features, signature, problems, at } = mapping;
+  const [input, second] = signature.inputs;
+  const path = at('features', 'sql');
+  if (input && !second) return [fill(mapping, input, features, path)];
+  const { matches, faults } = columnsByName(signature.inputs, features);
+  problems.push(...faults.map(({ setting, ...fault }) => ({ path: at(...setting), ...fault })));
+  return matches.map(({ tensor, column }) => fill(mapping, tensor, [column], path));
+}
+
+function mapDeclared(mapping: Mapping, declared: readonly ResolvedInput[]): readonly ModelInput[] {
+  const { signature, problems, at } = mapping;
+  for (const missing of signature.inputs.filter(({ name }) => !declared.some((input) => input.name === name))) {
+    const problem = `the model's input ${describeTensor(missing)} is filled by nothing`;
+    const remedy = `add ${keyText(missing.name)}: { type: '${missing.type}', columns: […] }, or export the model without that input`;
+    problems.push({ path: at('inputs'), problem, remedy });
+  }
+  return declared.map((input) => {
+    const tensor = signature.inputs.find(({ name }) => name === input.name);
+    if (!tensor) {
+      problems.push(unknownInput(mapping, input.name));
+      return { name: input.name, type: input.type, columns: input.columns };
+    }
+    if (tensor.type !== null && tensor.type !== input.type) {
+      const problem = `is '${input.type}', and the model's input is ${describeTensor(tensor)}`;
+      problems.push({ path: at('inputs', input.name, 'type'), problem, remedy: `write '${tensor.type}'` });
+    }
+    const columns = declaredColumns(mapping, input);
+    // Columns that are not known cannot be said to be too few or of the wrong kind.
+    return columns.length < input.columns.length
+      ? { name: input.name, type: input.type, columns: input.columns }
+      : fill(mapping, tensor, columns, at('inputs', input.name, 'columns'));
+  });
+}
+
+/** @param path of the setting that says which columns these are */
+function fill(
+  { predictor, problems, at }: Mapping,
+  tensor: DescribedTensor,
+  columns: readonly FeatureColumn[],
+  path: string,
+): ModelInput {
+  for (const { setting, ...misfit } of inputMisfits(tensor, columns, predictor.rowByRow)) {
+    problems.push({ path: setting ? at(...setting) : path, ...misfit });
+  }
+  return {
+    name: tensor.name,
+    // Of another type nothing fits.
+    type: tensor.type as TensorType,
+    columns: columns.map(({ name }) => name),
+    ...(tensor.shape.length === 1 ? { rank: 1 } : {}),
+  };
+}
+
+function unknownInput({ signature, at }: Mapping, name: string): SettingProblem {
+  const known = signature.inputs.map((tensor) => tensor.name);
+  const meant = nearestName(name, known);
+  const problem = `the model has no input ${name}; it has ${signature.inputs.map(describeTensor).join('; ')}`;
+  return { path: at('inputs', name), problem, remedy: meant ? `did you mean ${meant}?` : 'name one of these' };
+}
+
+/** The columns that an input names; of those that the query does not have, a problem. */
+function declaredColumns({ features, problems, at }: Mapping, input: ResolvedInput): readonly FeatureColumn[] {
+  const names = features.map(({ name }) => name);
+  return input.columns.flatMap((wanted) => {
+    const column = features.find(({ name }) => name === wanted);
+    if (column) return [column];
+    const meant = nearestName(wanted, names);
+    const problem = `the query has no feature column ${wanted}; it has ${names.join(', ')}`;
+    const remedy = meant ? `did you mean ${meant}?` : 'name one of these';
+    problems.push({ path: at('inputs', input.name, 'columns'), problem, remedy });
+    return [];
+  });
+}
+
+function unusedColumns({ features, predictor, at }: Mapping, inputs: readonly ModelInput[]): SettingProblem[] {
+  // Where nothing is mapped the reason is told already.
+  if (inputs.length === 0) return [];
+  const used = new Set(inputs.flatMap(({ columns }) => columns));
+  return features
+    .filter(({ name }) => !used.has(name))
+    .map(({ name }) => ({
+      path: at('features', 'sql'),
+      problem: `column ${name} fills no input, so it would have no effect`,
+      remedy: predictor.inputs
+        ? `leave it out, or add it to an input's columns`
+        : 'leave it out, or name it as the input that it is for',
+    }));
+}
+
+/**
+ * Models of many inputs, as pipelines and Keras export them, name each after the column it was trained on: there every
+ * input takes the column of its own name. SQL folds names that are not quoted, so the case of letters may differ.
+ */
+interface NamedMatch {
+  readonly tensor: DescribedTensor;
+  readonly column: FeatureColumn;
+}
+
+/** Why an input takes no column, with the predictor's setting where that is mended. */
+export interface NamedFault {
+  readonly setting: readonly string[];
+  readonly problem: string;
+  readonly remedy: string;
+}
+
+interface NamedColumns {
+  readonly matches: readonly NamedMatch[];
+  readonly faults: readonly NamedFault[];
+}
+
+function columnsByName(inputs: readonly DescribedTensor[], features: readonly FeatureColumn[]): NamedColumns {
+  const matches = inputs.flatMap((tensor) => {
+    const column = columnOf(tensor, inputs, features);
+    return column ? [{ tensor, column }] : [];
+  });
+  if (matches.length === 0) return { matches, faults: [nothingSaid(inputs)] };
+  const taken = new Set(matches.map(({ column }) => column));
+  const free = features.filter((column) => !taken.has(column)).map(({ name }) => name);
+  const missing = inputs.filter((tensor) => !matches.some((match) => match.tensor === tensor));
+  return { matches, faults: missing.map((tensor) => missingColumn(tensor, free)) };
+}
+
+/** The column of exactly this name, else the only one that differs in case alone and is not another input's own. */
+function columnOf(
+  { name }: DescribedTensor,
+  inputs: readonly DescribedTensor[],
+  features: readonly FeatureColumn[],
+): FeatureColumn | undefined {
+  const exact = features.find((column) => column.name === name);
+  if (exact) return exact;
+  const folded = name.toLowerCase();
+  const rivals = inputs.filter((other) => other.name.toLowerCase() === folded);
+  const [only, second] = features.filter((column) => column.name.toLowerCase() === folded);
+  return rivals.length === 1 && !second ? only : undefined;
+}
+
+function missingColumn(tensor: DescribedTensor, free: readonly string[]): NamedFault {
+  const { name } = tensor;
+  // What no column could ever fill (a sequence, an image, a switch of the training) is told for what it is.
+  const [shape] = inputMisfits(tensor, [{ name, kind: tensor.type === 'string' ? 'string' : 'boolean' }], true);
+  if (shape && (tensor.type === null || tensor.shape.length > 2)) return { setting: ['model'], ...shape };
+  const meant = nearestName(name, free);
+  const fill = `inputs: { ${keyText(name)}: { type: '${tensor.type}', columns: […] }, … } for all inputs`;
+  const rename = `${meant ? `name it with as: ${aliasSql(meant)}` : 'select a column'} as ${aliasSql(name)}; or `;
+  return {
+    setting: ['features', 'sql'],
+    problem: `the model's input ${describeTensor(tensor)} takes the column of its name, and the query has none${meant ? ` (it has ${meant})` : ''}`,
+    remedy: `${canNameFeature(name) ? rename : ''}say what fills it: ${fill}; or export the model without that input`,
+  };
+}
+
+function nothingSaid(inputs: readonly DescribedTensor[]): NamedFault {
+  const list = inputs.map(describeTensor).join('; ') || 'none';
+  const lines = inputs.map(({ name, type }) => `${keyText(name)}: { type: '${type}', columns: […] }`).join(', ');
+  return {
+    setting: ['inputs'],
+    problem: `the model has ${inputs.length} inputs (${list}), no feature column has the name of one, and the config does not say what fills them`,
+    remedy: `name the columns as the inputs, or add inputs: { ${lines || '<tensor>: { type, columns: […] }'} }`,
+  };
+}
+
+/** Postgres cuts a longer one off, without an error. */
+const MAX_BYTES = 63;
+const KEY = 'user_id';
+
+/** Whether a feature's column can have this name: it is not the key's, and stays as it is. */
+export function canNameFeature(name: string): boolean {
+  return name !== '' && name !== KEY && Buffer.byteLength(name) <= MAX_BYTES;
+}
+
+/** A name as SQL spells it after `as`, where every plain word is allowed; in quotes where it would be folded otherwise. */
+export function aliasSql(name: string): string {
+  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
+}
+
+/** A model's signature as an inspection of the artifact gives it. */
+export interface ModelSignature {
+  readonly inputs: readonly DescribedTensor[];
+  readonly outputs: readonly DescribedTensor[];
+}

@@ -1,0 +1,152 @@
+/**
+ * What a model version is that comes by itself, without a config: whoever pushes it says what is new, in the config's own
+ * words, and all else is as in the version that is served. It is judged as a config that says all of it would be.
+ */
+
+import type { Categories, FeatureColumn, ModelDefinition, Policy } from '@tandem/freshness/predictor';
+import { valuesPerUser } from '@tandem/prediction/models/output-fit';
+import type { ModelMetadata } from '@tandem/prediction/models/verification';
+import { checkForm } from '../predictor/check-form.ts';
+import type { SettingProblem } from '../predictor/config-problem.ts';
+import { formatDuration } from '../predictor/durations.ts';
+import { type ModelFile, type ResolvedPredictor, resolvePredictor } from '../predictor/resolve-predictor.ts';
+import { settingConflicts } from '../predictor/setting-conflicts.ts';
+
+/** Settings of a predictor, each in the form that it has in a config. */
+export interface PushedSettings {
+  readonly features?:
+    | {
+        readonly sql?: string | undefined;
+        /** Null: none. */
+        readonly asOf?: string | null | undefined;
+        readonly overlayFor?: string | null | undefined;
+        /** `{}`: of no column; so for categories. */
+        readonly nulls?: Readonly<Record<string, number | boolean | string>> | undefined;
+        readonly categories?: Readonly<Record<string, unknown>> | undefined;
+      }
+    | undefined;
+  /** Null: as where a config does not say. */
+  readonly inputs?: Readonly<Record<string, unknown>> | null | undefined;
+  readonly outputs?: Readonly<Record<string, unknown>> | undefined;
+  readonly rowByRow?: boolean | undefined;
+}
+
+/** What is served now. */
+export interface ServedVersion {
+  readonly definition: ModelDefinition;
+  /** Null: not known of it. */
+  readonly metadata: Pick<ModelMetadata, 'outputs'> | null;
+  readonly policy: Policy;
+}
+
+type PushedVersion =
+  | { readonly ok: true; readonly predictor: ResolvedPredictor }
+  | { readonly ok: false; readonly problems: readonly SettingProblem[] };
+
+export function resolvePushed(served: ServedVersion, said: PushedSettings, model: ModelFile): PushedVersion {
+  const name = served.definition.predictor;
+  const { decision, freshness } = served.policy;
+  const predictor = {
+    model: model.sha256,
+    features: featuresOf(served.definition, said.features ?? {}),
+    ...present({ inputs: said.inputs === undefined ? inputsOf(served.definition) : (said.inputs ?? undefined) }),
+    outputs: said.outputs ?? outputsOf(served),
+    ...present({ rowByRow: said.rowByRow ?? served.definition.rowByRow }),
+    // These speak of outputs, and must fit those that there will be.
+    ...(freshness.default === null ? {} : { freshness: { default: freshness.default } }),
+    ...present({ decision }),
+  };
+  const form = checkForm({ predictors: { [name]: predictor } });
+  const parsed = form.ok ? form.config.predictors[name] : undefined;
+  const problems = form.ok ? [] : form.problems;
+  const conflicts = settingConflicts(name, parsed ?? (form.ok ? {} : (form.rest[name] ?? {})));
+  if (!parsed || conflicts.length > 0) return { ok: false, problems: [...problems, ...conflicts] };
+  return { ok: true, predictor: { ...resolvePredictor(name, parsed, model), policy: served.policy } };
+}
+
+/** Without what was said of columns by the version that is served, and that another query does not have any more. */
+export function forgetGoneColumns(
+  predictor: ResolvedPredictor,
+  said: PushedSettings,
+  columns: readonly { readonly name: string }[],
+): ResolvedPredictor {
+  const { nulls, categories } = said.features ?? {};
+  const known = new Set(columns.map(({ name }) => name));
+  const kept = <T>(all: Readonly<Record<string, T>>, own: unknown) =>
+    own === undefined ? Object.fromEntries(Object.entries(all).filter(([name]) => known.has(name))) : all;
+  const { features } = predictor;
+  return {
+    ...predictor,
+    features: { ...features, nulls: kept(features.nulls, nulls), categories: kept(features.categories, categories) },
+  };
+}
+
+function featuresOf({ query }: ModelDefinition, said: NonNullable<PushedSettings['features']>) {
+  // Of the two that end an overlay one alone may be said.
+  const asOf = said.asOf === undefined && said.overlayFor ? null : said.asOf;
+  const overlayFor = said.overlayFor === undefined && said.asOf ? null : said.overlayFor;
+  const servedOverlay = query.overlayForMs === null ? null : formatDuration(query.overlayForMs);
+  return {
+    sql: said.sql ?? query.sql,
+    ...present({
+      asOf: (asOf === undefined ? query.asOf : asOf) ?? undefined,
+      overlayFor: (overlayFor === undefined ? servedOverlay : overlayFor) ?? undefined,
+      nulls: said.nulls === undefined ? declared(query.columns, nullOf) : filled(said.nulls),
+      categories: said.categories === undefined ? declared(query.columns, categoriesOf) : filled(said.categories),
+    }),
+  };
+}
+
+function nullOf({ kind, nullAs }: FeatureColumn): number | string | boolean | undefined {
+  return kind === 'boolean' && nullAs !== undefined ? Boolean(nullAs) : nullAs;
+}
+
+function categoriesOf({ categories }: FeatureColumn) {
+  return categories && wordsOf(categories);
+}
+
+/** As a config says it. */
+export function wordsOf({ values, encoding, unknownAs }: Categories) {
+  return { values, as: encoding, ...present({ unknown: unknownAs }) };
+}
+
+function declared<T>(columns: readonly FeatureColumn[], of: (column: FeatureColumn) => T | undefined) {
+  return filled(present(Object.fromEntries(columns.map((column) => [column.name, of(column)] as const))));
+}
+
+/** Undefined where it says nothing of any column: a config has no empty setting. */
+function filled<T extends Readonly<Record<string, unknown>>>(setting: T): T | undefined {
+  return Object.keys(setting).length === 0 ? undefined : setting;
+}
+
+/** Undefined where the columns fill them by themselves, as they will fill those of another model. */
+function inputsOf({ inputs, query: { columns } }: ModelDefinition) {
+  const [only, second] = inputs;
+  const all = columns.map(({ name }) => name);
+  const isWhole = only !== undefined && second === undefined && only.columns.join('\0') === all.join('\0');
+  const areNamed = inputs.every(
+    (input) => input.columns.length === 1 && input.columns[0]?.toLowerCase() === input.name.toLowerCase(),
+  );
+  if (isWhole || areNamed) return undefined;
+  return Object.fromEntries(inputs.map(({ name, type, columns: filled }) => [name, { type, columns: filled }]));
+}
+
+function outputsOf({ definition, metadata }: ServedVersion) {
+  return Object.fromEntries(
+    definition.outputs.map(({ name, output, type, width, index }) => {
+      const tensor = metadata?.outputs.find((one) => one.name === output);
+      // Where there was one value there was nothing to say; of several that there are now, the first would be a guess.
+      const isOnly = tensor !== undefined && valuesPerUser(tensor) === 1;
+      return [
+        name,
+        { from: output, type, ...present({ index: isOnly ? undefined : index, width: width ?? undefined }) },
+      ];
+    }),
+  );
+}
+
+function present<T extends Record<string, unknown>>(settings: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}

@@ -1,0 +1,177 @@
+/** The sections of the environment. Each function names its variables, their units and defaults, once for all apps. */
+import { availableParallelism } from 'node:os';
+import {
+  INFERENCE_MEMORY_MB,
+  LEAST_INFERENCE_MEMORY_MB,
+  LIVE_QUEUE_USERS,
+  LIVE_RUN_USERS,
+} from '@tandem/prediction/models/model-limits';
+import type { Section } from './environment.ts';
+
+export interface DatabaseSection {
+  /** Holds the password: log it through `maskUrl` alone. */
+  readonly url: string;
+  /** The same database for the statements that contain a feature query, perhaps with a login of fewer rights. */
+  readonly featuresUrl: string;
+}
+
+/** `DATABASE_URL` (required) and `FEATURES_DATABASE_URL` (default: the same), or each with `_FILE`. */
+export const database: Section<DatabaseSection> = (read) => {
+  const protocols = ['postgres:', 'postgresql:'];
+  const url = read.url('DATABASE_URL', protocols, 'postgres://user:password@localhost:5432/database');
+  const example = 'postgres://features:password@localhost:5432/database';
+  return { url, featuresUrl: read.url('FEATURES_DATABASE_URL', protocols, example, url) };
+};
+
+export interface RedisSection {
+  /** The online store. */
+  readonly url: string;
+  /** The queue's Redis, which must be `noeviction`. */
+  readonly queueUrl: string;
+}
+
+/** `REDIS_URL` (required) and `QUEUE_REDIS_URL` (default: the same), or each with `_FILE`. */
+export const redis: Section<RedisSection> = (read) => {
+  const protocols = ['redis:', 'rediss:'];
+  const url = read.url('REDIS_URL', protocols, 'redis://localhost:6379');
+  return { url, queueUrl: read.url('QUEUE_REDIS_URL', protocols, 'redis://localhost:6380', url) };
+};
+
+const LOOPBACK = '127.0.0.1';
+
+export interface HttpSection {
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** Where metrics have a port of their own; null: with the API, as long as that is on loopback. */
+  readonly metricsPort: number | null;
+}
+
+/** `HOST` (127.0.0.1), `PORT` (8080), `METRICS_PORT` (none). */
+export const http: Section<HttpSection> = (read) => {
+  const host = read.host('HOST', LOOPBACK);
+  const port = read.whole('PORT', { least: 0, most: 65_535, instead: 8080 });
+  const metricsPort = read.optionalWhole('METRICS_PORT', { least: 0, most: 65_535 });
+  if (metricsPort !== null && metricsPort === port && port !== 0) {
+    read.refuse('METRICS_PORT', `is ${metricsPort}, the same as PORT`, 'choose another port, or unset it');
+  }
+  return { host, port, metricsPort };
+};
+
+export interface ApiKeysSection {
+  /** `auto`: off where the API is published on loopback, required elsewhere. */
+  readonly mode: 'auto' | 'off' | 'required';
+  /** Under which keys are stored; null where none is set. */
+  readonly pepper: string | null;
+  /** The address at which others reach the API: another than `HOST` behind a proxy, or in a container. */
+  readonly publishedOn: string;
+}
+
+/** A secret that people make up is shorter; 16 random bytes in hex are not. */
+const LEAST_PEPPER = 32;
+
+/** `API_KEYS` (auto), `API_KEY_PEPPER` or `_FILE` (none), `PUBLISHED_ON` (HOST). */
+export const apiKeys: Section<ApiKeysSection> = (read) => ({
+  mode: read.oneOf('API_KEYS', ['auto', 'off', 'required'], 'auto'),
+  pepper: read.secret('API_KEY_PEPPER', LEAST_PEPPER, 'make one: openssl rand -hex 32'),
+  publishedOn: read.host('PUBLISHED_ON', read.host('HOST', LOOPBACK)),
+});
+
+/** `TANDEM_API_KEY` or `_FILE`: the key that a program sends to the API. */
+export const apiKey: Section<string | null> = (read) =>
+  read.secret('TANDEM_API_KEY', 1, 'give the whole key, as tandem key create printed it');
+
+export interface InferenceSection {
+  /** Child processes that run models. */
+  readonly processes: number;
+  /** Memory bound of each, in MiB; a child above it is killed and started again. */
+  readonly memoryMb: number;
+  /** Users that may wait for a live answer; further ones are refused as overloaded. A request of many counts each. */
+  readonly queueLimit: number;
+  /** Users of one live run at most. More in a run is more throughput, and a longer run that each of them waits for. */
+  readonly batchLimit: number;
+}
+
+/**
+ * `INFERENCE_PROCESSES` (the processors less one, at least 1), `INFERENCE_MEMORY_MB` (512, at least 256),
+ * `INFERENCE_QUEUE_LIMIT` (10,000 users), `INFERENCE_BATCH_LIMIT` (256 users; 1: each by itself).
+ */
+export const inference: Section<InferenceSection> = (read) => ({
+  processes: read.whole('INFERENCE_PROCESSES', {
+    least: 1,
+    most: 256,
+    instead: Math.max(1, availableParallelism() - 1),
+  }),
+  memoryMb: read.whole('INFERENCE_MEMORY_MB', {
+    least: LEAST_INFERENCE_MEMORY_MB,
+    most: 1_048_576,
+    instead: INFERENCE_MEMORY_MB,
+  }),
+  queueLimit: read.whole('INFERENCE_QUEUE_LIMIT', { least: 1, most: 1_000_000, instead: LIVE_QUEUE_USERS }),
+  batchLimit: read.whole('INFERENCE_BATCH_LIMIT', { least: 1, most: 10_000, instead: LIVE_RUN_USERS }),
+});
+
+export interface WorkerSection {
+  /** Chunks that one worker process has under way at once. */
+  readonly chunkConcurrency: number;
+}
+
+/** `CHUNK_CONCURRENCY` (3). */
+export const worker: Section<WorkerSection> = (read) => ({
+  chunkConcurrency: read.whole('CHUNK_CONCURRENCY', { least: 1, most: 256, instead: 3 }),
+});
+
+interface LogSection {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+}
+
+/** `LOG_LEVEL` (info). */
+export const log: Section<LogSection> = (read) => ({
+  level: read.oneOf('LOG_LEVEL', ['debug', 'info', 'warn', 'error'], 'info'),
+});
+
+/** Where API and worker find model files that are not in Postgres. */
+interface BucketSection {
+  readonly bucket: string;
+  /** Without slashes at its ends; may be empty. */
+  readonly prefix: string;
+  /** Where the service listens that speaks S3. */
+  readonly endpoint: string;
+  readonly region: string;
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+}
+
+/**
+ * `ARTIFACT_URL` (`s3://bucket/prefix`; none: files are in Postgres), `ARTIFACT_REGION` (us-east-1), `ARTIFACT_ENDPOINT`
+ * (Amazon's of that region), `ARTIFACT_ACCESS_KEY_ID`, `ARTIFACT_SECRET_ACCESS_KEY`; all but the region also with `_FILE`.
+ */
+export const artifacts: Section<BucketSection | null> = (read) => {
+  const said = read.url('ARTIFACT_URL', ['s3:'], 's3://bucket/prefix', '');
+  if (!URL.canParse(said)) return null;
+  const { hostname: bucket, pathname } = new URL(said);
+  const region = read.host('ARTIFACT_REGION', 'us-east-1');
+  const needed = (name: string) => {
+    const value = read.secret(name, 1, 'give the whole key');
+    if (value === null) read.refuse(name, 'is not set, and ARTIFACT_URL is', 'set it, or name it with _FILE');
+    return value ?? '';
+  };
+  return {
+    ...{ bucket, region },
+    prefix: pathname.replace(/^\/+|\/+$/g, ''),
+    endpoint: read.url('ARTIFACT_ENDPOINT', ['https:', 'http:'], 'https://…', `https://s3.${region}.amazonaws.com`),
+    accessKeyId: needed('ARTIFACT_ACCESS_KEY_ID'),
+    secretAccessKey: needed('ARTIFACT_SECRET_ACCESS_KEY'),
+  };
+};
+
+/** `TANDEM_HOSTS` (none): names besides loopback's own, separated by spaces. */
+export const hostNames: Section<readonly string[]> = (read) => read.hosts('TANDEM_HOSTS');
+
+/**
+ * `WATCHDOG_MS` (60,000): a process whose event loop stands still for so long, or a worker that takes no job for so long
+ * while some wait and it has room, ends, to be started again.
+ */
+export const watchdogMs: Section<number> = (read) =>
+  // BullMQ blocks for 5 s for a job, and a connection that is silent is given up after 15: what heals may do so.
+  read.whole('WATCHDOG_MS', { least: 10_000, most: 3_600_000, instead: 60_000 });

@@ -1,0 +1,196 @@
+/**
+ * Reads the environment: servers, secrets and sizes, which differ from machine to machine. Each app composes the
+ * sections it uses (environment-sections.ts), so that no variable is defined twice; all that is wrong is told at once.
+ */
+
+import { readFileSync } from 'node:fs';
+import { type ConfigProblem, configError, nearestName } from '../predictor/config-problem.ts';
+
+/** Reads one section's variables; what is wrong with them goes to the reader. */
+export type Section<T> = (read: VariableReader) => T;
+
+/**
+ * @example readEnvironment(process.env, { database, http }).http.port
+ * @throws TandemError `config_invalid` naming each variable, its value (never a secret) and the remedy
+ */
+export function readEnvironment<S extends Record<string, Section<unknown>>>(
+  env: Variables,
+  sections: S,
+): { readonly [K in keyof S]: ReturnType<S[K]> } {
+  const reader = createVariableReader(env);
+  const values = Object.fromEntries(Object.entries(sections).map(([name, section]) => [name, section(reader)]));
+  const problems = reader.problems();
+  if (problems.length > 0) throw configError(problems);
+  return values as { [K in keyof S]: ReturnType<S[K]> };
+}
+
+/** Reads single environment variables and collects what is wrong with them; a wrong one gives a stand-in meanwhile. */
+export type Variables = Readonly<Record<string, string | undefined>>;
+
+interface VariableReader {
+  /**
+   * A connection URL, which may hold a password; also from the file that `<name>_FILE` names.
+   * @param instead used where the variable is not set; without it the variable is required
+   */
+  url(name: string, protocols: readonly string[], example: string, instead?: string): string;
+  /** A secret text of at least so many characters, also from the file that `<name>_FILE` names; null where none is set. */
+  secret(name: string, least: number, remedy: string): string | null;
+  /** A whole number within bounds. */
+  whole(name: string, bounds: { least: number; most: number; instead: number }): number;
+  /** As `whole`, null where it is not set. */
+  optionalWhole(name: string, bounds: { least: number; most: number }): number | null;
+  oneOf<T extends string>(name: string, choices: readonly T[], instead: T): T;
+  /** A host name or address. */
+  host(name: string, instead: string): string;
+  /** Host names or addresses, separated by spaces. */
+  hosts(name: string): readonly string[];
+  /** Adds a problem that only several variables together show. */
+  refuse(name: string, problem: string, remedy: string): void;
+  problems(): readonly ConfigProblem[];
+}
+
+function createVariableReader(env: Variables): VariableReader {
+  const problems: ConfigProblem[] = [];
+  const refuse: VariableReader['refuse'] = (path, problem, remedy) => {
+    // Two sections may read the same variable; its problem is told once.
+    const known = problems.some((other) => other.path === path && other.problem === problem);
+    if (!known) problems.push({ file: 'environment', path, problem, remedy });
+  };
+  const source: Source = { env, refuse };
+  return {
+    url: (name, protocols, example, instead) => readUrl(source, name, protocols, example, instead),
+    secret: (name, least, remedy) => readLongSecret(source, name, least, remedy),
+    whole: (name, { instead, ...bounds }) => readWhole(source, name, bounds) ?? instead,
+    optionalWhole: (name, bounds) => readWhole(source, name, bounds),
+    oneOf: (name, choices, instead) => readChoice(source, name, choices) ?? instead,
+    host: (name, instead) => readHost(source, name) ?? instead,
+    hosts: (name) => readHosts(source, name),
+    refuse,
+    problems: () => problems,
+  };
+}
+
+interface Source {
+  readonly env: Variables;
+  readonly refuse: VariableReader['refuse'];
+}
+
+/** Set to nothing, as a compose file or a shell does it, is not set. */
+function textOf({ env }: Source, name: string): string | undefined {
+  return env[name]?.trim() || undefined;
+}
+
+function readWhole(source: Source, name: string, { least, most }: { least: number; most: number }): number | null {
+  const text = textOf(source, name);
+  if (text === undefined) return null;
+  const value = Number(text);
+  if (/^[0-9]+$/.test(text) && value >= least && value <= most) return value;
+  const problem = `is ${JSON.stringify(text)}, not a whole number from ${least} to ${most}`;
+  source.refuse(name, problem, 'write one, or unset it');
+  return null;
+}
+
+function readChoice<T extends string>(source: Source, name: string, choices: readonly T[]): T | undefined {
+  const text = textOf(source, name);
+  const choice = choices.find((one) => one === text?.toLowerCase());
+  if (text === undefined || choice !== undefined) return choice;
+  const meant = nearestName(text, choices);
+  const remedy = meant ? `did you mean ${meant}?` : 'write one of these, or unset it';
+  source.refuse(name, `is ${JSON.stringify(text)}, not one of ${choices.join(', ')}`, remedy);
+  return undefined;
+}
+
+const HOST = /^[A-Za-z0-9.:_-]{1,253}$/;
+
+function readHost(source: Source, name: string): string | undefined {
+  const text = textOf(source, name);
+  if (text === undefined || HOST.test(text)) return text;
+  const problem = `is ${JSON.stringify(text)}, not a host name or address`;
+  source.refuse(name, problem, 'write 127.0.0.1, 0.0.0.0, :: or a name');
+  return undefined;
+}
+
+function readHosts(source: Source, name: string): readonly string[] {
+  const found = textOf(source, name)?.split(/\s+/) ?? [];
+  const wrong = found.find((host) => !HOST.test(host));
+  if (wrong === undefined) return found;
+  source.refuse(name, `names ${JSON.stringify(wrong)}, not a host name or address`, 'write names separated by spaces');
+  return [];
+}
+
+function readUrl(
+  source: Source,
+  name: string,
+  protocols: readonly string[],
+  example: string,
+  instead?: string,
+): string {
+  const text = readSecret(source, name);
+  // A file that could not be read has been refused; that nothing is set would only confuse.
+  if (text === null) return '';
+  if (text === undefined) {
+    if (instead !== undefined) return instead;
+    const others = Object.keys(source.env).filter((other) => other !== name && !other.endsWith('_FILE'));
+    const meant = nearestName(name, others);
+    const hint = meant && editedOnly(name, meant) ? `; ${meant} is set: was it meant?` : '';
+    source.refuse(name, 'is not set', `set it, such as ${name}=${example}${hint}`);
+    return '';
+  }
+  const problem = urlProblem(text, protocols);
+  if (problem) {
+    source.refuse(name, problem, `write it like ${example}; percent-encode special characters in the password`);
+  }
+  return text;
+}
+
+/** Whether the names differ little: QUEUE_REDIS_URL is no misspelt REDIS_URL, nor a DATABASE_URI anything else. */
+function editedOnly(name: string, other: string): boolean {
+  return Math.abs(name.length - other.length) <= 2;
+}
+
+/** The variable's own value, or the content of the file that `<name>_FILE` names; null: refused. */
+function readSecret(source: Source, name: string): string | undefined | null {
+  const direct = textOf(source, name);
+  const file = textOf(source, `${name}_FILE`);
+  if (file === undefined) return direct;
+  if (direct !== undefined) {
+    source.refuse(name, `is set, and so is ${name}_FILE`, 'unset one of the two');
+    return null;
+  }
+  try {
+    const content = readFileSync(file, 'utf8').trim();
+    if (content !== '') return content;
+    source.refuse(`${name}_FILE`, `names ${file}, which is empty`, 'write the value into the file');
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : error;
+    const problem = `names ${file}, which cannot be read (${code})`;
+    source.refuse(`${name}_FILE`, problem, 'mend the path, or make the file readable');
+  }
+  return null;
+}
+
+function readLongSecret(source: Source, name: string, least: number, remedy: string): string | null {
+  const text = readSecret(source, name) ?? null;
+  if (text === null || text.length >= least) return text;
+  source.refuse(name, `has ${text.length} characters, fewer than ${least} (its value is not shown)`, remedy);
+  return null;
+}
+
+function urlProblem(text: string, protocols: readonly string[]): string | null {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const wanted = protocols.map((protocol) => `${protocol}//`).join(' or ');
+  // What is no URL may be a bare password.
+  if (!url?.hostname) return `is no URL that starts with ${wanted} and names a host (its value is not shown)`;
+  if (!protocols.includes(url.protocol)) return `is ${maskUrl(text)}, which does not start with ${wanted}`;
+  return null;
+}
+
+/** The URL with every password in it as `***`; safe for a text that is no URL. */
+export function maskUrl(url: string): string {
+  return (
+    url
+      // Up to the last @ before the host: an unescaped @ may stand in the password itself.
+      .replace(/(:\/\/[^/?#@:\s]*):[^\s]*@/g, '$1:***@')
+      .replace(/([?&](?:[a-z_-]*password|[a-z_-]*secret|[a-z_-]*token)=)[^&#\s]*/gi, '$1***')
+  );
+}

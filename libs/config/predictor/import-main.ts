@@ -1,0 +1,94 @@
+/**
+ * The process that a config is imported in: a file that never returns, or that ends its process, costs this one alone.
+ * Node runs TypeScript by itself; what is added here is that a config far from this installation still finds
+ * `@tandem/config/define-config`, and that whatever goes wrong says where. Sends one Imported, by 'advanced' IPC.
+ */
+import { flushCompileCache, registerHooks } from 'node:module';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import type { ConfigProblem } from './config-problem.ts';
+
+export type Imported =
+  | { readonly ok: true; readonly value: unknown }
+  | { readonly ok: false; readonly problem: ConfigProblem };
+
+/** As Node ends a program whose top level awaits what never comes; it would print a warning of its own, of this file. */
+const EXIT_UNSETTLED = 13;
+
+const [file = ''] = process.argv.slice(2);
+process.once('beforeExit', () => process.exit(EXIT_UNSETTLED));
+void importFile(file).then(report);
+
+function report(imported: Imported): void {
+  // It is ended by SIGKILL, which would leave the cache unwritten.
+  flushCompileCache();
+  // It stays until it is ended, so that its end is never seen before its message.
+  process.channel?.ref();
+  try {
+    process.send?.(imported);
+  } catch (error) {
+    // What cannot be copied between processes (a function, a promise) is no setting either.
+    const told = error instanceof Error ? error.message : String(error);
+    process.send?.(
+      refuse(file, `exports what is no plain value: ${told}`, 'export strings, numbers, arrays and objects'),
+    );
+  }
+}
+
+async function importFile(path: string): Promise<Imported> {
+  try {
+    const module = await importOutside(pathToFileURL(path).href);
+    if ('default' in module) return { ok: true, value: module.default };
+    return refuse(path, 'has no default export', 'write export default defineConfig({ … })');
+  } catch (error) {
+    return importFailure(path, error);
+  }
+}
+
+/** Resolves this package's name to this package, also for a file that has no `node_modules` above it. */
+async function importOutside(url: string): Promise<Record<string, unknown>> {
+  registerHooks({
+    resolve(specifier, context, nextResolve) {
+      const own = /^@tandem\/config\/([a-z-]+)$/.exec(specifier)?.[1];
+      return own
+        ? nextResolve(new URL(`../${own}.ts`, import.meta.url).href, context)
+        : nextResolve(specifier, context);
+    },
+  });
+  return await import(url);
+}
+
+function importFailure(path: string, error: unknown): Imported {
+  if (!(error instanceof Error)) return refuse(path, `throws ${String(error)}`, 'mend the file');
+  const code = 'code' in error ? String(error.code) : '';
+  const place = placeIn(path, error);
+  if (code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX') {
+    const remedy = 'use only TypeScript whose types can be stripped: no enum, namespace or parameter property';
+    return refuse(place, error.message, remedy);
+  }
+  if (error instanceof SyntaxError) return refuse(place, `syntax error: ${error.message}`, 'mend this line');
+  if (code === 'ERR_MODULE_NOT_FOUND') {
+    const missing = error.message.replace(/ imported from .*/, '');
+    return refuse(place, lowerFirst(missing), 'mend the import, with the file ending .ts, or install the package');
+  }
+  return refuse(place, `throws ${error.name}: ${error.message}`, 'mend what the file does when it is loaded');
+}
+
+/** The file and line that the error's stack names: of a file that the config imports, that file. */
+function placeIn(path: string, error: Error): string {
+  const stack = error.stack ?? '';
+  // A syntax error begins with its place; any other has it in the frames, as a URL.
+  const head = /^(file:\/\/\S+?|\/[^\n]+?):(\d+)\n/.exec(stack);
+  if (head) return `${head[1]?.startsWith('file:') ? fileURLToPath(head[1]) : head[1]}:${head[2]}`;
+  const url = pathToFileURL(path).href;
+  const start = stack.indexOf(url);
+  const line = start < 0 ? null : /^:(\d+)/.exec(stack.slice(start + url.length));
+  return line ? `${path}:${line[1]}` : path;
+}
+
+function refuse(place: string, problem: string, remedy: string): Imported {
+  return { ok: false, problem: { file: place, path: '', problem, remedy } };
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}

@@ -1,0 +1,147 @@
+/** Loads `tandem.config.ts`: imports it, judges every setting, reads the models, and tells all that is wrong at once. */
+
+import { type ChildProcess, fork } from 'node:child_process';
+import { stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { checkForm, type FormCheck, pathText } from './check-form.ts';
+import { type ConfigProblem, configError, type SettingProblem } from './config-problem.ts';
+import type { ParsedPredictor } from './config-schema.ts';
+import type { Imported } from './import-main.ts';
+import { type ResolvedPredictor, readModelFile, resolvePredictor } from './resolve-predictor.ts';
+import { settingConflicts } from './setting-conflicts.ts';
+
+interface LoadedConfig {
+  /** Absolute. */
+  readonly file: string;
+  /** In the config's order; at least one. */
+  readonly predictors: readonly ResolvedPredictor[];
+}
+
+/**
+ * @param path a config file, or a folder with a `tandem.config.ts`; relative to the working directory
+ * @throws TandemError `config_invalid`, with every ConfigProblem (config-problem.ts, `problemsOf`)
+ */
+export async function loadConfig(path: string): Promise<LoadedConfig> {
+  const imported = await importConfig(path);
+  if (!imported.ok) throw configError([imported.problem]);
+  return checkConfig(imported.value, imported.file);
+}
+
+/** Judges a config value as if `file` had exported it. Throws as `loadConfig` does. */
+export async function checkConfig(value: unknown, file: string): Promise<LoadedConfig> {
+  const form = checkForm(value);
+  const problems: SettingProblem[] = form.ok ? noPredictors(form) : [...form.problems];
+  const resolved: ResolvedPredictor[] = [];
+  for (const [name, predictor] of Object.entries(form.ok ? form.config.predictors : form.rest)) {
+    problems.push(...settingConflicts(name, predictor));
+    if (predictor.model === undefined) continue;
+    const read = await readModelFile(predictor.model, file, pathText(['predictors', name, 'model']));
+    if (!read.ok) problems.push(read.problem);
+    else if (form.ok) resolved.push(resolvePredictor(name, predictor as ParsedPredictor, read.model));
+  }
+  if (problems.length > 0) throw configError(problems.map((problem) => ({ file, ...problem })));
+  return { file, predictors: resolved };
+}
+
+function noPredictors(form: Extract<FormCheck, { ok: true }>): SettingProblem[] {
+  if (Object.keys(form.config.predictors).length > 0) return [];
+  return [{ path: 'predictors', problem: 'is empty: there would be nothing to serve', remedy: 'add a predictor' }];
+}
+
+// Imports a config file as the program it is, in a process of its own with a deadline: whatever the file does when it is
+// loaded, the caller is told of it in a sentence.
+
+const CONFIG_NAME = 'tandem.config.ts';
+const DEADLINE_MS = 15_000;
+/** How import-main ends where the file awaits, at its top level, what nothing can bring any more. */
+const EXIT_UNSETTLED = 13;
+
+const EXAMPLE = `import { defineConfig } from '@tandem/config/define-config';
+
+export default defineConfig({
+  predictors: {
+    churn: {
+      model: './churn.onnx',
+      features: { sql: 'select customer_id as user_id, visits, spent from customer_features' },
+      outputs: { score: 'float32' },
+    },
+  },
+});`;
+
+type ImportedConfig =
+  | { readonly ok: true; readonly file: string; readonly value: unknown }
+  | { readonly ok: false; readonly problem: ConfigProblem };
+
+/**
+ * @param path a config file, or a folder with a `tandem.config.ts`; relative to the working directory
+ * @param deadlineMs for everything that the file does
+ */
+export async function importConfig(path: string, deadlineMs = DEADLINE_MS): Promise<ImportedConfig> {
+  const asked = resolve(path);
+  const facts = await stat(asked).catch(() => null);
+  const file = facts?.isDirectory() ? join(asked, CONFIG_NAME) : asked;
+  const found = facts?.isDirectory() ? await stat(file).catch(() => null) : facts;
+  if (!found?.isFile()) {
+    const remedy = `name another file, let \`tandem init\` write it, or write this one:\n\n${EXAMPLE.replace(/^/gm, '      ')}\n`;
+    return refuse(file, 'there is no such file', remedy);
+  }
+  const imported = await importApart(file, deadlineMs);
+  return imported.ok ? { ok: true, file, value: imported.value } : { ok: false, problem: imported.problem };
+}
+
+async function importApart(file: string, deadlineMs: number): Promise<Imported> {
+  const child = fork(fileURLToPath(new URL('./import-main.ts', import.meta.url)), [file], {
+    serialization: 'advanced',
+    // Its folder need have no package.json, and what it prints is no part of our output.
+    execArgv: ['--disable-warning=MODULE_TYPELESS_PACKAGE_JSON'],
+    stdio: ['ignore', 2, 2, 'ipc'],
+  });
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = child.kill('SIGKILL');
+  }, deadlineMs);
+  try {
+    return await reportOf(child, file, (code, signal) => (isLate ? tooLate(deadlineMs) : whyEnded(code, signal)));
+  } finally {
+    clearTimeout(timer);
+    // A timer or a connection that the file opened would keep it alive.
+    child.kill('SIGKILL');
+  }
+}
+
+type Why = [problem: string, remedy: string];
+
+function reportOf(
+  child: ChildProcess,
+  file: string,
+  why: (code: number | null, signal: string | null) => Why,
+): Promise<Imported> {
+  return new Promise((settle, reject) => {
+    child.once('message', (imported: Imported) => settle(imported));
+    child.once('error', reject);
+    child.once('exit', (code, signal) => settle(refuse(file, ...why(code, signal))));
+  });
+}
+
+function tooLate(deadlineMs: number): Why {
+  const problem = `had not been loaded after ${deadlineMs / 1000} s: it loops, or waits for something`;
+  return [problem, 'let the file only build its settings, and wait for nothing'];
+}
+
+function whyEnded(code: number | null, signal: string | null): Why {
+  if (code === EXIT_UNSETTLED) {
+    return ['awaits something that never comes', 'let the file only build its settings, and wait for nothing'];
+  }
+  if (signal === 'SIGKILL' || signal === 'SIGABRT') {
+    const problem = `was ended by ${signal} while it was loaded: most likely it took more memory than there is`;
+    return [problem, 'let the file only build its settings, and see how much memory it may use here'];
+  }
+  const how = signal === null ? `exit code ${code}` : `signal ${signal}`;
+  const remedy = 'mend the error that it printed, or remove process.exit from it and from what it imports';
+  return [`ended the process while it was loaded (${how})`, remedy];
+}
+
+function refuse(file: string, problem: string, remedy: string) {
+  return { ok: false as const, problem: { file, path: '', problem, remedy } };
+}

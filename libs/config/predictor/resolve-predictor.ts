@@ -1,0 +1,193 @@
+/** Puts the defaults in: what a predictor's settings mean, in milliseconds and in the domain's own types. */
+
+import { createHash } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import {
+  type Categories,
+  type ExplanationsPolicy,
+  type Policy,
+  PUBLISH_DEFAULTS,
+  type PublishPolicy,
+  type TensorType,
+  type WatchPolicy,
+} from '@tandem/freshness/predictor';
+import { MAX_MODEL_BYTES, SMALLER_MODEL, tooLargeForModel } from '@tandem/prediction/models/model-limits';
+import type { SettingProblem } from './config-problem.ts';
+import type { ParsedPredictor } from './config-schema.ts';
+import { parseDuration } from './durations.ts';
+
+export interface ResolvedInput {
+  readonly name: string;
+  readonly type: TensorType;
+  readonly columns: readonly string[];
+}
+
+export interface ResolvedOutput {
+  readonly name: string;
+  /** The tensor. */
+  readonly from: string;
+  readonly type: TensorType;
+  /** null: not said. */
+  readonly index: number | null;
+  readonly width: number | null;
+}
+
+/** A predictor as far as it is known without database and model; adoptable.ts joins those. */
+export interface ResolvedPredictor {
+  readonly name: string;
+  readonly model: ModelFile;
+  readonly features: {
+    readonly sql: string;
+    readonly asOf: string | null;
+    readonly overlayForMs: number | null;
+    /** Column → what its null counts as. */
+    readonly nulls: Readonly<Record<string, number | string | boolean>>;
+    /** Text column → how it becomes numbers. */
+    readonly categories: Readonly<Record<string, Categories>>;
+  };
+  /** null: the model's single input takes all columns, each of several the column of its name. */
+  readonly inputs: readonly ResolvedInput[] | null;
+  readonly outputs: readonly ResolvedOutput[];
+  readonly rowByRow: boolean;
+  readonly policy: Policy;
+}
+
+export function resolvePredictor(name: string, parsed: ParsedPredictor, model: ModelFile): ResolvedPredictor {
+  const { features, inputs, outputs } = parsed;
+  return {
+    name,
+    model,
+    features: {
+      sql: features.sql.trim(),
+      asOf: features.asOf ?? null,
+      overlayForMs: milliseconds(features.overlayFor),
+      nulls: features.nulls ?? {},
+      categories: resolveCategories(features.categories ?? {}),
+    },
+    inputs: inputs ? Object.entries(inputs).map(([tensor, input]) => ({ name: tensor, ...input })) : null,
+    outputs: Object.entries(outputs).map(([field, output]) =>
+      typeof output === 'string'
+        ? { name: field, from: field, type: output, index: null, width: null }
+        : {
+            name: field,
+            from: output.from,
+            type: output.type,
+            index: output.index ?? null,
+            width: output.width ?? null,
+          },
+    ),
+    rowByRow: parsed.rowByRow ?? false,
+    policy: resolvePolicy(parsed),
+  };
+}
+
+type ParsedCategories = NonNullable<ParsedPredictor['features']['categories']>;
+
+function resolveCategories(categories: ParsedCategories): Readonly<Record<string, Categories>> {
+  return Object.fromEntries(
+    Object.entries(categories).map(([column, said]): [string, Categories] => {
+      if (Array.isArray(said)) return [column, { values: said, encoding: 'index' }];
+      const { values, as: encoding, unknown } = said;
+      return [column, { values, encoding, ...(unknown === undefined ? {} : { unknownAs: unknown }) }];
+    }),
+  );
+}
+
+function resolvePolicy({
+  freshness = {},
+  batch = {},
+  decision,
+  segments,
+  publish,
+  explanations,
+  features: { watch = [] },
+}: ParsedPredictor): Policy {
+  const planTimeoutMs = milliseconds(batch.planTimeout);
+  return {
+    freshness: {
+      maxAgeMs: milliseconds(freshness.maxAge),
+      live: freshness.live ?? true,
+      liveTimeoutMs: milliseconds(freshness.liveTimeout) ?? 50,
+      onLiveFailure: freshness.onLiveFailure ?? 'stale',
+      unverified: freshness.unverified ?? true,
+      // Its values were judged against the outputs.
+      default: (freshness.default as Policy['freshness']['default'] | undefined) ?? null,
+      events: freshness.events ?? ['*'],
+    },
+    batch: {
+      schedule: batch.schedule ?? null,
+      chunkSize: batch.chunkSize ?? 10_000,
+      minCoverage: batch.minCoverage ?? 0.9,
+      ...(planTimeoutMs === null ? {} : { planTimeoutMs }),
+    },
+    ...(decision ? { decision } : {}),
+    ...(segments ? { segments } : {}),
+    ...(publish ? { publish: resolvePublish(publish) } : {}),
+    ...(explanations ? { explanations: resolveExplanations(explanations) } : {}),
+    ...(watch.length > 0 ? { watch: watch.map(resolveWatch) } : {}),
+  };
+}
+
+type ParsedWatch = NonNullable<ParsedPredictor['features']['watch']>[number];
+
+function resolveWatch({ table, key, columns, maxUsers }: ParsedWatch): WatchPolicy {
+  return { table, key: key ?? null, columns: columns ?? null, ...(maxUsers === undefined ? {} : { maxUsers }) };
+}
+
+function resolvePublish(publish: NonNullable<ParsedPredictor['publish']>): PublishPolicy {
+  return {
+    maxPsi: publish.maxPsi ?? null,
+    maxFlipRate: publish.maxFlipRate ?? null,
+    maxMeanDelta: publish.maxMeanDelta ?? null,
+    minCoverage: publish.minCoverage ?? null,
+    minUsers: publish.minUsers ?? PUBLISH_DEFAULTS.minUsers,
+    reportTimeoutMs: milliseconds(publish.reportTimeout) ?? PUBLISH_DEFAULTS.reportTimeoutMs,
+    ...(publish.onTimeout === undefined ? {} : { onTimeout: publish.onTimeout }),
+  };
+}
+
+const KEEP_EXPLANATIONS_MS = 30 * 86_400_000;
+
+function resolveExplanations({ share, keepFor }: NonNullable<ParsedPredictor['explanations']>): ExplanationsPolicy {
+  return { share, keepForMs: milliseconds(keepFor) ?? KEEP_EXPLANATIONS_MS };
+}
+
+function milliseconds(duration: string | undefined): number | null {
+  return duration === undefined ? null : parseDuration(duration);
+}
+
+/** Reads the artifact that a config names: its bytes once, hashed, so that what was checked is what is adopted. */
+export interface ModelFile {
+  /** Absolute. */
+  readonly path: string;
+  readonly bytes: Buffer;
+  /** sha256, 64 hex digits: the `artifactHash` of a model version. */
+  readonly sha256: string;
+}
+
+/** The model of a predictor, or why there is none. `model` is relative to the config file. */
+export async function readModelFile(
+  model: string,
+  configFile: string,
+  path: string,
+): Promise<{ ok: true; model: ModelFile } | { ok: false; problem: SettingProblem }> {
+  const file = resolve(dirname(configFile), model);
+  const refuse = (problem: string, remedy: string) => ({ ok: false as const, problem: { path, problem, remedy } });
+  try {
+    const facts = await stat(file);
+    if (!facts.isFile()) return refuse(`${file} is not a file`, 'name the ONNX file itself');
+    if (facts.size === 0) return refuse(`${file} is empty`, 'export the model again');
+    if (facts.size > MAX_MODEL_BYTES) {
+      return refuse(`${file} ${tooLargeForModel(facts.size)}`, SMALLER_MODEL);
+    }
+    const bytes = await readFile(file);
+    return { ok: true, model: { path: file, bytes, sha256: createHash('sha256').update(bytes).digest('hex') } };
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : error;
+    if (code === 'ENOENT' || code === 'ENOTDIR') {
+      return refuse(`there is no file ${file}`, 'correct the path; it is relative to the config file');
+    }
+    return refuse(`${file} cannot be read (${code})`, 'make it readable for the user that runs Tandem');
+  }
+}

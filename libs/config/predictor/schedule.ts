@@ -1,0 +1,94 @@
+/**
+ * Schedules: cron expressions of five fields, in UTC, so that a slot is the same moment on every machine and no change
+ * to summer time skips or repeats one.
+ */
+import type { Policy } from '@tandem/freshness/predictor';
+import { CronExpressionParser } from 'cron-parser';
+import { formatDuration } from './durations.ts';
+
+/** Why an expression is no schedule, or null. */
+export function scheduleProblem(schedule: string): string | null {
+  const fields = schedule.trim().split(/\s+/);
+  if (fields.length !== 5 || fields[0] === '') {
+    return `a schedule has five fields (minute hour day month weekday), this has ${schedule.trim() === '' ? 0 : fields.length}`;
+  }
+  // `H` picks a random value at each parse: two schedulers would disagree about the slots.
+  if (/(^|[^a-z])h/i.test(schedule)) return 'H stands for a random value, and a schedule must be the same everywhere';
+  try {
+    parse(schedule, FIRST_DAY).next();
+    return null;
+  } catch (error) {
+    return error instanceof Error ? lowerFirst(error.message) : String(error);
+  }
+}
+
+/**
+ * The latest slot that is not after a moment: what a scheduler that was away has missed. Throws where `scheduleProblem`
+ * would refuse the schedule.
+ */
+export function latestSlot(schedule: string, at: Date): Date {
+  // The parser looks strictly before its date; a slot at exactly `at` counts.
+  return parse(schedule, new Date(at.getTime() + 1))
+    .prev()
+    .toDate();
+}
+
+/** The first slot after a moment. Throws where `scheduleProblem` would refuse the schedule. */
+export function nextSlot(schedule: string, at: Date): Date {
+  return parse(schedule, at).next().toDate();
+}
+
+interface SlotGaps {
+  readonly shortestMs: number;
+  readonly longestMs: number;
+}
+
+/** The shortest and the longest time between two neighbouring slots, in ms, over at most 400 days or 3,000 slots. */
+export function slotGaps(schedule: string): SlotGaps {
+  const slots = parse(schedule, FIRST_DAY);
+  let [previous, shortestMs, longestMs] = [slots.next().getTime(), Number.POSITIVE_INFINITY, 0];
+  for (let count = 0; count < 3000; count++) {
+    const slot = slots.next().getTime();
+    shortestMs = Math.min(shortestMs, slot - previous);
+    longestMs = Math.max(longestMs, slot - previous);
+    previous = slot;
+    if (slot > FIRST_DAY.getTime() + 400 * 86_400_000) break;
+  }
+  return { shortestMs, longestMs };
+}
+
+/**
+ * Why `maxAge` is too short for the schedule, or null: it must outlast the longest time between two slots and twice the
+ * last run's time, or everybody's prediction would expire before the next is there, and every read would go live.
+ * @param lastRunMs how long the last run took; 0 where there was none
+ */
+export function maxAgeTooShort(policy: Policy, lastRunMs: number): string | null {
+  const { maxAgeMs } = policy.freshness;
+  const { schedule } = policy.batch;
+  if (maxAgeMs === null || schedule === null) return null;
+  const { longestMs } = slotGaps(schedule);
+  const needed = longestMs + 2 * lastRunMs;
+  if (maxAgeMs >= needed) return null;
+  const run = lastRunMs > 0 ? ` plus twice the last run's time (${formatDuration(roundUp(lastRunMs))})` : '';
+  return (
+    `${formatDuration(maxAgeMs)} is shorter than the schedule's longest interval (${formatDuration(longestMs)})${run}: ` +
+    `every prediction would expire before the next run replaces it; at least ${formatDuration(roundUp(needed))} is needed`
+  );
+}
+
+// Any fixed day: which slots follow each other must not depend on when one asks.
+const FIRST_DAY = new Date('2026-01-01T00:00:00Z');
+
+function parse(schedule: string, currentDate: Date) {
+  return CronExpressionParser.parse(schedule, { tz: 'UTC', currentDate });
+}
+
+/** Up to whole seconds, and to whole minutes from an hour on: `25h` reads better than `90000001ms`. */
+function roundUp(ms: number): number {
+  const unit = ms >= 3_600_000 ? 60_000 : 1000;
+  return Math.ceil(ms / unit) * unit;
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}

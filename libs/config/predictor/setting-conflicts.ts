@@ -1,0 +1,258 @@
+/**
+ * What settings mean together. A setting that would have no effect is refused like a wrong one: whoever wrote it
+ * believes in something that will not happen.
+ */
+
+import type { TensorType } from '@tandem/freshness/predictor';
+import { type PartialPredictor, pathText, shown } from './check-form.ts';
+import type { SettingProblem } from './config-problem.ts';
+import { type ParsedOutputs, PREDICTOR_NAME } from './config-schema.ts';
+import { formatDuration, parseDuration } from './durations.ts';
+import { coveringPattern } from './event-patterns.ts';
+import { publicationProblems } from './publication-settings.ts';
+import { slotGaps } from './schedule.ts';
+
+export function settingConflicts(name: string, predictor: PartialPredictor): SettingProblem[] {
+  const at = (...keys: (string | number)[]) => pathText(['predictors', name, ...keys]);
+  return [
+    ...nameProblems(name, at()),
+    ...outputProblems(predictor, at),
+    ...inputProblems(predictor, at),
+    ...overlayProblems(predictor, at),
+    ...declarationProblems(predictor, at),
+    ...ladderProblems(predictor, at),
+    ...defaultConflicts(predictor, at),
+    ...eventProblems(predictor, at),
+    ...expiryProblems(predictor, at),
+    ...publicationProblems(predictor, at),
+    ...explanationProblems(predictor, at),
+  ];
+}
+
+type At = (...keys: (string | number)[]) => string;
+
+function nameProblems(name: string, path: string): SettingProblem[] {
+  if (PREDICTOR_NAME.test(name)) return [];
+  return [
+    {
+      path,
+      problem: `${JSON.stringify(name)} is no name for a predictor`,
+      remedy: 'start with a lower-case letter, go on with at most 62 of a-z, 0-9, _ and -',
+    },
+  ];
+}
+
+function outputProblems({ outputs }: PartialPredictor, at: At): SettingProblem[] {
+  if (!outputs) return [];
+  if (Object.keys(outputs).length === 0) {
+    return [
+      {
+        path: at('outputs'),
+        problem: 'is empty: the prediction would have no field',
+        remedy: "name at least one output of the model, such as { score: 'float32' }",
+      },
+    ];
+  }
+  return Object.keys(outputs)
+    .filter((field) => field === '' || field.length > 128)
+    .map((field) => ({
+      path: at('outputs', field),
+      problem: 'is no name for a field of a prediction',
+      remedy: 'write a name of 1 to 128 characters',
+    }));
+}
+
+function inputProblems({ inputs }: PartialPredictor, at: At): SettingProblem[] {
+  if (!inputs || Object.keys(inputs).length > 0) return [];
+  return [
+    { path: at('inputs'), problem: 'is empty', remedy: 'remove it: columns fill the inputs of a model by themselves' },
+  ];
+}
+
+/** Of features.nulls and features.categories, what needs no knowledge of the columns. */
+function declarationProblems({ features }: PartialPredictor, at: At): SettingProblem[] {
+  const { nulls, categories } = features ?? {};
+  const empty = Object.entries({ nulls, categories }).filter(([, said]) => said && Object.keys(said).length === 0);
+  return [
+    ...empty.map(([setting]) => ({ path: at('features', setting), problem: 'is empty', remedy: 'remove it' })),
+    ...Object.entries(categories ?? {}).flatMap(([column, said]) => {
+      if (Array.isArray(said) || said.unknown === undefined) return [];
+      const { as: encoding, unknown } = said;
+      if ((encoding === 'one-hot') === (unknown === 'zeros')) return [];
+      const [fits, remedy] =
+        encoding === 'one-hot'
+          ? ["'zeros'", "write 'zeros', or as: 'index'"]
+          : ["a number or 'nan'", "write a number or 'nan', or as: 'one-hot'"];
+      const problem = `is ${typeof unknown === 'string' ? `'${unknown}'` : unknown}, and with as: '${encoding}' an unknown text counts as ${fits}`;
+      return [{ path: at('features', 'categories', column, 'unknown'), problem, remedy }];
+    }),
+  ];
+}
+
+function overlayProblems({ features }: PartialPredictor, at: At): SettingProblem[] {
+  if (features?.asOf === undefined || features.overlayFor === undefined) return [];
+  return [
+    {
+      path: at('features', 'overlayFor'),
+      problem: "has no effect beside asOf, which ends an overlay when the row's asOf is later",
+      remedy: 'remove one of the two',
+    },
+  ];
+}
+
+function ladderProblems({ freshness }: PartialPredictor, at: At): SettingProblem[] {
+  const problems: SettingProblem[] = [];
+  if (freshness?.live === false && freshness.liveTimeout !== undefined) {
+    problems.push({
+      path: at('freshness', 'liveTimeout'),
+      problem: 'has no effect with live: false, since no read waits for the model',
+      remedy: 'remove liveTimeout, or live: false',
+    });
+  }
+  if (freshness?.onLiveFailure === 'error' && freshness.default !== undefined) {
+    problems.push({
+      path: at('freshness', 'default'),
+      problem: "has no effect with onLiveFailure: 'error', which serves nothing below a live answer",
+      remedy: "remove default, or write onLiveFailure: 'stale' or 'default'",
+    });
+  }
+  if (freshness?.onLiveFailure === 'default' && !('default' in freshness)) {
+    problems.push({
+      path: at('freshness', 'onLiveFailure'),
+      problem: "is 'default', and there is no default to serve",
+      remedy: "add default with a value for each output, or write onLiveFailure: 'error'",
+    });
+  }
+  return problems;
+}
+
+function defaultConflicts({ freshness, outputs }: PartialPredictor, at: At): SettingProblem[] {
+  if (freshness?.default === undefined || !outputs) return [];
+  return defaultProblems(freshness.default, outputs, at('freshness', 'default'));
+}
+
+function eventProblems({ freshness }: PartialPredictor, at: At): SettingProblem[] {
+  const patterns = freshness?.events ?? [];
+  return patterns.flatMap((pattern, i) => {
+    const covering = coveringPattern(patterns, i);
+    if (covering === undefined) return [];
+    const problem =
+      covering === pattern ? `'${pattern}' stands here twice` : `'${pattern}' has no effect beside '${covering}'`;
+    return [{ path: at('freshness', 'events', i), problem, remedy: 'remove it' }];
+  });
+}
+
+/** Without the last run's time, which only a database knows: that is `maxAgeTooShort`, for `check`. */
+function expiryProblems({ freshness, batch }: PartialPredictor, at: At): SettingProblem[] {
+  const maxAgeMs = freshness?.maxAge === undefined ? null : parseDuration(freshness.maxAge);
+  if (maxAgeMs === null || batch?.schedule === undefined) return [];
+  const { longestMs } = slotGaps(batch.schedule);
+  if (maxAgeMs >= longestMs) return [];
+  const interval = formatDuration(longestMs);
+  return [
+    {
+      path: at('freshness', 'maxAge'),
+      problem: `${freshness?.maxAge} is shorter than the schedule's longest interval (${interval}): every prediction would expire before the next run replaces it`,
+      remedy: `write more than ${interval} (the interval plus twice the time of a run), or schedule runs more often`,
+    },
+  ];
+}
+
+// Judges a predictor's declared default: it must be a prediction that the model could have given.
+
+/** @param path of the setting, `predictors.repurchase.freshness.default` */
+function defaultProblems(
+  values: Readonly<Record<string, unknown>>,
+  outputs: ParsedOutputs,
+  path: string,
+): SettingProblem[] {
+  const missing = Object.keys(outputs).filter((field) => !Object.hasOwn(values, field));
+  const extra = Object.keys(values).filter((field) => !Object.hasOwn(outputs, field));
+  return [
+    ...missing.map((field) => ({
+      path: `${path}.${field}`,
+      problem: 'is missing, and the predictor has this output',
+      remedy: `add a value for ${field}`,
+    })),
+    ...extra.map((field) => ({
+      path: `${path}.${field}`,
+      problem: 'is no output of this predictor',
+      remedy: `remove it; the outputs are ${Object.keys(outputs).join(', ')}`,
+    })),
+    ...Object.entries(outputs).flatMap(([field, output]) =>
+      Object.hasOwn(values, field) ? valueProblems(values[field], output, `${path}.${field}`) : [],
+    ),
+  ];
+}
+
+function valueProblems(value: unknown, output: ParsedOutputs[string], path: string): SettingProblem[] {
+  const type = typeof output === 'string' ? output : output.type;
+  const width = typeof output === 'string' ? undefined : output.width;
+  if (width === undefined) return scalarProblems(value, type, path);
+  if (!Array.isArray(value) || value.length !== width) {
+    const was = Array.isArray(value) ? `an array of ${value.length}` : shown(value);
+    return [{ path, problem: `is ${was}, not an array of ${width}`, remedy: `write an array of ${width} values` }];
+  }
+  return value.flatMap((one: unknown, i) => scalarProblems(one, type, `${path}[${i}]`));
+}
+
+function scalarProblems(value: unknown, type: TensorType, path: string): SettingProblem[] {
+  const expected = expectation(value, type);
+  if (expected === null) return [];
+  return [{ path, problem: `is ${shown(value)}, and the output is of type ${type}`, remedy: `write ${expected}` }];
+}
+
+const INTEGER_BITS: Partial<Record<TensorType, { bits: number; signed: boolean }>> = {
+  int8: { bits: 8, signed: true },
+  int16: { bits: 16, signed: true },
+  int32: { bits: 32, signed: true },
+  // Beyond 2^53 a number in a config is not the integer that was written.
+  int64: { bits: 54, signed: true },
+  uint8: { bits: 8, signed: false },
+  uint16: { bits: 16, signed: false },
+  uint32: { bits: 32, signed: false },
+  uint64: { bits: 53, signed: false },
+};
+
+/** What should have been written instead, or null where the value is right. */
+function expectation(value: unknown, type: TensorType): string | null {
+  if (type === 'string') return typeof value === 'string' ? null : 'a text in quotes';
+  if (type === 'bool') return typeof value === 'boolean' ? null : 'true or false';
+  const integer = INTEGER_BITS[type];
+  if (integer) {
+    const least = integer.signed ? -(2 ** (integer.bits - 1)) : 0;
+    const most = (integer.signed ? 2 ** (integer.bits - 1) : 2 ** integer.bits) - 1;
+    const fits = Number.isInteger(value) && Number(value) >= least && Number(value) <= most;
+    return fits ? null : `a whole number from ${least} to ${most}`;
+  }
+  const finite = typeof value === 'number' && Number.isFinite(type === 'float64' ? value : Math.fround(value));
+  return finite ? null : `a finite number that a ${type} can hold`;
+}
+
+// What the setting that keeps explanations means: a share that takes nobody, or a time that nobody could look in, is none.
+
+/** Users are told apart by ten-thousandths. */
+const LEAST_SHARE = 0.0001;
+const LEAST_MS = 60_000;
+
+function explanationProblems({ explanations }: PartialPredictor, at: (...keys: string[]) => string): SettingProblem[] {
+  const problems: SettingProblem[] = [];
+  const share = explanations?.share;
+  if (share !== undefined && !(share >= LEAST_SHARE)) {
+    problems.push({
+      path: at('explanations', 'share'),
+      problem: `is ${share}: ${share > 0 ? 'less than one user in ten thousand' : 'no answer would be kept'}`,
+      remedy: share > 0 ? `write at least ${LEAST_SHARE}` : 'remove explanations, or write a share above 0, up to 1',
+    });
+  }
+  const keepFor = explanations?.keepFor;
+  const ms = keepFor === undefined ? null : parseDuration(keepFor);
+  if (ms !== null && ms < LEAST_MS) {
+    problems.push({
+      path: at('explanations', 'keepFor'),
+      problem: `${keepFor} is over before anybody could look`,
+      remedy: "write at least '1m'",
+    });
+  }
+  return problems;
+}

@@ -1,0 +1,109 @@
+/**
+ * The effect of an arm on a metric: the difference of two means, in the metric's unit or relative to the stable arm's mean.
+ *
+ * The variance of a difference is the larger of two estimates. Each arm's own variance (Welch) is far too small where a
+ * small arm has seen none of the rare or large values: no buyer among 23 users seems certain. The pooled variance, which is
+ * the right one where the arms do not differ, is too small where a small arm has seen one of them by chance. With the
+ * larger, an estimate counts in units of its own sum of squares, as in self-normalised sums: these have the tails of a
+ * normal distribution whatever the values are (de la Peña, Klass, Lai, "Self-normalized processes", Annals of Probability
+ * 32, 2004: exact where the differences are symmetric, as in two equal arms). For counts of rare events z stays below the
+ * variance-stabilised 2(√k − √m) on both sides. What no theorem covers is simulated: false-alarms.long.test.ts.
+ */
+
+/** An estimate of an effect, and the estimate's variance. */
+export interface Effect {
+  readonly estimate: number;
+  readonly variance: number;
+}
+
+export interface Interval {
+  readonly lower: number;
+  readonly upper: number;
+}
+
+/**
+ * Returns arm − scale × stable, in the metric's unit. A scale other than 1 asks how the arm compares with a part of the
+ * stable mean. The variance is 0 where an arm has no users or nothing varies: nothing can be said then.
+ */
+export function differenceOf(stable: ArmSample, arm: ArmSample, scale = 1): Effect {
+  return {
+    estimate: meanOf(arm) - scale * meanOf(stable),
+    variance: Math.max(...spreadsOf(stable, arm).map(({ own, base }) => own + scale * scale * base)),
+  };
+}
+
+/** Returns (arm − stable) / |stable|; null where the stable arm's mean is 0. */
+export function relativeEffectOf(stable: ArmSample, arm: ArmSample): number | null {
+  const base = meanOf(stable);
+  return base === 0 ? null : (meanOf(arm) - base) / Math.abs(base);
+}
+
+/**
+ * Returns the relative effects that a test rejecting at `critical` standard errors does not reject (E. C. Fieller, Journal
+ * of the Royal Statistical Society B 16, 1954): no effect is among them exactly where 0 is in the difference's interval.
+ * Null where they have no bounds, because the stable mean may be 0.
+ */
+export function relativeInterval(stable: ArmSample, arm: ArmSample, critical: number): Interval | null {
+  const [base, own] = [meanOf(stable), meanOf(arm)];
+  const ratios: number[] = [];
+  for (const spread of spreadsOf(stable, arm)) {
+    // (own − ratio × base)² ≤ critical² × (spread.own + ratio² × spread.base), solved for the ratio.
+    const square = base * base - critical * critical * spread.base;
+    if (square <= 0) return null;
+    const root = Math.sqrt(Math.max(0, (base * own) ** 2 - square * (own * own - critical * critical * spread.own)));
+    ratios.push((base * own - root) / square, (base * own + root) / square);
+  }
+  const effects = ratios.map((ratio) => (ratio - 1) * Math.sign(base));
+  return { lower: Math.min(...effects), upper: Math.max(...effects) };
+}
+
+/** Returns the estimate in standard errors; 0 where nothing varies, which proves nothing. */
+export function zOf({ estimate, variance }: Effect): number {
+  return variance > 0 ? estimate / Math.sqrt(variance) : 0;
+}
+
+/** The parts of a difference's variance: the arm's, and the stable arm's where it is not scaled. */
+interface Spread {
+  readonly own: number;
+  readonly base: number;
+}
+
+/** Returns the spreads by each arm's own variance and by the pooled one. */
+function spreadsOf(stable: ArmSample, arm: ArmSample): readonly Spread[] {
+  if (stable.users === 0 || arm.users === 0) return [{ own: 0, base: 0 }];
+  const [own, base] = [varianceOf(arm), varianceOf(stable)];
+  const apart = { own: own / arm.users, base: base / stable.users };
+  const freedom = arm.users + stable.users - 2;
+  if (freedom === 0) return [apart];
+  const perUser = (1 / arm.users + 1 / stable.users) / freedom;
+  return [apart, { own: own * (arm.users - 1) * perUser, base: base * (stable.users - 1) * perUser }];
+}
+
+/**
+ * What is known of a metric in an arm: sufficient statistics over its users, one value of each user. Of a binary metric a
+ * value is 0 or 1, and the sum of squares is the sum.
+ */
+export interface ArmSample {
+  readonly users: number;
+  readonly sum: number;
+  readonly sumOfSquares: number;
+}
+
+/** Returns the mean; 0 of an empty sample. */
+export function meanOf({ users, sum }: ArmSample): number {
+  return users > 0 ? sum / users : 0;
+}
+
+/** The sample's variance, unbiased; 0 where there are fewer than two users. */
+function varianceOf({ users, sum, sumOfSquares }: ArmSample): number {
+  // Rounding may make it a little less than nothing.
+  return users > 1 ? Math.max(0, (sumOfSquares - (sum * sum) / users) / (users - 1)) : 0;
+}
+
+/**
+ * How many users each of two equal arms would need to know as much as these: 4 / (1/n₀ + 1/n₁), so that an arm of 1 % of
+ * the users counts for little more than its own users. It is the total where the arms are equal.
+ */
+export function balancedUsers(one: number, other: number): number {
+  return one > 0 && other > 0 ? 4 / (1 / one + 1 / other) : 0;
+}

@@ -1,0 +1,91 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { ArmSample } from '../sequential/effect.ts';
+import { compareOutcome } from './compare-outcome.ts';
+
+const equalArms = {
+  stable: { users: 2_000, sum: 19680.381, sumOfSquares: 224683.689785 },
+  arm: { users: 2_000, sum: 20642.768, sumOfSquares: 253379.228072 },
+};
+const unequalArms = {
+  stable: { users: 60_000, sum: 41701.865, sumOfSquares: 293007.569999 },
+  arm: { users: 900, sum: 842.693, sumOfSquares: 6474.262991 },
+};
+const asked = { name: 'order', armName: 'b', better: 'higher', alpha: 0.05, minimumEffect: 0.05, days: 10 } as const;
+
+describe('an outcome compared', () => {
+  it('of equal arms is nearly as in GrowthBook, whose interval is tuned for 5,000 users alone', () => {
+    // gbstats 0.8.0, `SequentialTwoSidedTTest` with alpha 0.05.
+    const { difference, relative } = compareOutcome({ ...equalArms, ...asked });
+    expect(difference?.estimate).toBeCloseTo(0.4811935, 10);
+    expect(relative?.estimate).toBeCloseTo(0.04890083174710913, 10);
+    for (const [ours, theirs] of [
+      [difference?.upper, 0.8873366002138523],
+      [difference?.lower, 0.07505039978615086],
+    ] as const)
+      expect(Math.abs((ours ?? 0) - theirs)).toBeLessThan(0.06 * (0.887 - 0.075));
+  });
+
+  it('of a small arm is no surer than the pooled variance allows', () => {
+    const { difference } = compareOutcome({ ...unequalArms, ...asked });
+    const pooled = { users: 60_900, sum: 41701.865 + 842.693, sumOfSquares: 293007.569999 + 6474.262991 };
+    const variance = (pooled.sumOfSquares - pooled.sum ** 2 / pooled.users) / pooled.users;
+    const error = Math.sqrt(variance * (1 / 60_000 + 1 / 900));
+    expect(difference?.estimate).toBeCloseTo(0.24129447, 6);
+    expect(((difference?.upper ?? 0) - (difference?.lower ?? 0)) / 2).toBeGreaterThan(2.8 * error);
+  });
+
+  it('rejects at alpha exactly where its interval leaves 0', () => {
+    const share = fc.double({ min: 0.05, max: 0.95, noNaN: true });
+    fc.assert(
+      fc.property(share, share, fc.integer({ min: 20, max: 100_000 }), (p, q, users) => {
+        const of = (mean: number) => ({ users, sum: users * mean, sumOfSquares: users * mean });
+        const { difference, relative, pValue } = compareOutcome({ stable: of(q), arm: of(p), ...asked });
+        if (difference === null) throw new Error('no interval');
+        if (Math.abs(pValue - 0.05) < 1e-9) return;
+        expect(difference.lower > 0 || difference.upper < 0).toBe(pValue < 0.05);
+        if (relative !== null) expect(relative.lower > 0 || relative.upper < 0).toBe(pValue < 0.05);
+      }),
+    );
+  });
+
+  it('says nothing where nothing varies', () => {
+    const nobody: ArmSample = { users: 0, sum: 0, sumOfSquares: 0 };
+    const none: ArmSample = { users: 500, sum: 0, sumOfSquares: 0 };
+    for (const [stable, arm] of [
+      [nobody, nobody],
+      [none, none],
+      [none, nobody],
+    ] as const) {
+      const { difference, relative, pValue, power, conclusion } = compareOutcome({ stable, arm, ...asked });
+      expect([difference, relative, conclusion.kind]).toEqual([null, null, 'no_data']);
+      expect(pValue).toBeCloseTo(1, 12);
+      expect(power).toEqual({ detectableEffect: null, usersNeeded: null, moreDays: null });
+    }
+  });
+});
+
+describe('what is still needed', () => {
+  it('is fewer days as they go by, and none in the end', () => {
+    const after = (days: number) => {
+      const users = 400 * days;
+      const arm = { users, sum: users * 0.1, sumOfSquares: users * 0.1 };
+      return compareOutcome({ ...asked, stable: arm, arm, minimumEffect: 0.1, days }).power;
+    };
+    const first = after(5);
+    expect(first.usersNeeded).toBeGreaterThan(29_000);
+    expect(first.moreDays).toBe(Math.ceil((first.usersNeeded ?? 0) / 800 - 5));
+    // Not the same to the user: the estimate of the variance gets better.
+    expect((after(20).usersNeeded ?? 0) / (first.usersNeeded ?? 0)).toBeCloseTo(1, 2);
+    expect((first.moreDays ?? 0) - (after(20).moreDays ?? 0)).toBe(15);
+    expect(after(200).moreDays).toBe(0);
+    expect(after(5).detectableEffect).toBeGreaterThan(0.1);
+    expect(after(200).detectableEffect).toBeLessThan(0.1);
+  });
+
+  it('is unknown without a stable mean to be relative to', () => {
+    const arm = { users: 1_000, sum: 0, sumOfSquares: 1_000 };
+    const { power, relative } = compareOutcome({ stable: arm, arm, ...asked });
+    expect([power.detectableEffect, power.usersNeeded, power.moreDays, relative]).toEqual([null, null, null, null]);
+  });
+});

@@ -1,0 +1,184 @@
+/**
+ * An A/B test's figures for one outcome in one arm, beside the stable one: the effect with an interval and a p-value that
+ * hold at all looks together, what is still needed to know more, and the conclusion.
+ */
+
+import {
+  alwaysValidP,
+  confidenceInterval,
+  criticalZ,
+  eValueOf,
+  logEvidenceOfDifference,
+  type SequenceSize,
+} from '../sequential/confidence-sequence.ts';
+import {
+  type ArmSample,
+  balancedUsers,
+  differenceOf,
+  type Interval,
+  meanOf,
+  relativeEffectOf,
+  relativeInterval,
+  zOf,
+} from '../sequential/effect.ts';
+import { percent, signedPercent } from './evidence.ts';
+import { detectableDifference, neededGrowth, relativeTo, type TestPlan } from './power.ts';
+
+/** The probability with which plans find the minimum effect. */
+const PLANNED_POWER = 0.8;
+
+/** An estimate, and the interval that holds the true figure, at all looks together with the probability 1 − alpha. */
+interface Estimate extends Interval {
+  readonly estimate: number;
+}
+
+export interface OutcomeComparison {
+  readonly stable: { readonly users: number; readonly mean: number };
+  readonly arm: { readonly users: number; readonly mean: number };
+  /** arm − stable, in the outcome's unit; null where nothing varies, so that nothing can be said. */
+  readonly difference: Estimate | null;
+  /** (arm − stable) / |stable|, from the same test; null as well where the stable mean may be 0. */
+  readonly relative: Estimate | null;
+  /** Against "no difference", valid at every look. */
+  readonly eValue: number;
+  readonly pValue: number;
+  readonly power: OutcomePower;
+  readonly conclusion: Conclusion;
+}
+
+/** For a sequential test that finds the effect with PLANNED_POWER; each null where nothing can be said of it yet. */
+interface OutcomePower {
+  /** The relative effect that the users seen so far would find. */
+  readonly detectableEffect: number | null;
+  /** Users of both arms together that would find `minimumEffect`. */
+  readonly usersNeeded: number | null;
+  /** With as many new users a day as so far; 0 where there are enough. */
+  readonly moreDays: number | null;
+}
+
+interface OutcomeQuestion {
+  /** How the outcome and the arm are called. */
+  readonly name: string;
+  readonly armName: string;
+  readonly better: 'higher' | 'lower';
+  readonly stable: ArmSample;
+  readonly arm: ArmSample;
+  /** Two-sided. */
+  readonly alpha: number;
+  /** Relative, above 0. */
+  readonly minimumEffect: number;
+  /** In which these users came together; the unit is the day. */
+  readonly days: number;
+}
+
+export function compareOutcome(question: OutcomeQuestion): OutcomeComparison {
+  const { stable, arm, alpha } = question;
+  const size = { users: balancedUsers(stable.users, arm.users), alpha };
+  const difference = differenceOf(stable, arm);
+  const logEvidence = logEvidenceOfDifference(zOf(difference), size);
+  const compared = {
+    stable: { users: stable.users, mean: meanOf(stable) },
+    arm: { users: arm.users, mean: meanOf(arm) },
+    difference:
+      difference.variance === 0
+        ? null
+        : { estimate: difference.estimate, ...confidenceInterval(difference, size, alpha) },
+    relative: difference.variance === 0 ? null : relativeEstimate(stable, arm, size),
+    eValue: eValueOf(logEvidence),
+    pValue: alwaysValidP(logEvidence),
+    power: powerOf(question),
+  };
+  return { ...compared, conclusion: conclude(question, compared) };
+}
+
+function relativeEstimate(stable: ArmSample, arm: ArmSample, size: SequenceSize): Estimate | null {
+  const estimate = relativeEffectOf(stable, arm);
+  const interval = relativeInterval(stable, arm, criticalZ(size, size.alpha));
+  return estimate === null || interval === null ? null : { estimate, ...interval };
+}
+
+function powerOf({ stable, arm, alpha, minimumEffect, days }: OutcomeQuestion): OutcomePower {
+  const plan: TestPlan = { alpha, power: PLANNED_POWER, looks: 'sequential' };
+  const detectable = detectableDifference(stable, arm, plan);
+  const wanted = minimumEffect * Math.abs(meanOf(stable));
+  const growth = wanted > 0 ? neededGrowth(stable, arm, wanted, plan) : null;
+  return {
+    detectableEffect: detectable === null ? null : relativeTo(stable, detectable),
+    usersNeeded: growth === null ? null : Math.ceil(growth * (stable.users + arm.users)),
+    moreDays: growth === null || days <= 0 ? null : Math.max(0, Math.ceil((growth - 1) * days)),
+  };
+}
+
+// What follows from an outcome's comparison, as a sentence: what an A/B test ends with.
+
+/**
+ * - `better`, `worse`: the interval of the difference leaves 0 out
+ * - `no_difference`: any difference is smaller than the minimum effect
+ * - `undecided`: neither is proven yet; `no_data`: there is nothing to compare
+ */
+type ConclusionKind = 'better' | 'worse' | 'no_difference' | 'undecided' | 'no_data';
+
+interface Conclusion {
+  readonly kind: ConclusionKind;
+  /** One sentence, for people. The interval stands with the figures, once. */
+  readonly text: string;
+}
+
+interface ConclusionQuestion {
+  readonly name: string;
+  readonly armName: string;
+  readonly better: 'higher' | 'lower';
+  readonly minimumEffect: number;
+}
+
+/** What is known: `compareOutcome`. */
+interface ComparedOutcome {
+  readonly stable: { readonly users: number };
+  readonly arm: { readonly users: number };
+  readonly difference: Interval | null;
+  readonly relative: (Interval & { readonly estimate: number }) | null;
+  readonly power: { readonly moreDays: number | null };
+}
+
+export function conclude(question: ConclusionQuestion, compared: ComparedOutcome): Conclusion {
+  const { name, armName } = question;
+  const kind = kindOf(question, compared);
+  const said = (text: string): Conclusion => ({ kind, text: `${name}: ${text}` });
+  switch (kind) {
+    case 'better':
+    case 'worse':
+      return said(`${armName} is ${kind} than stable${shownEffect(compared)}`);
+    case 'no_difference':
+      return said(`no difference above ${percent(question.minimumEffect)} between ${armName} and stable`);
+    case 'undecided':
+      return said(`not decided between ${armName} and stable; ${neededOf(question, compared.power.moreDays)}`);
+    case 'no_data':
+      return said(`nothing to compare between ${armName} and stable yet; ${lackOf(compared)}`);
+  }
+}
+
+function kindOf({ better, minimumEffect }: ConclusionQuestion, compared: ComparedOutcome): ConclusionKind {
+  const { difference, relative } = compared;
+  if (difference === null) return 'no_data';
+  if (difference.lower > 0) return better === 'higher' ? 'better' : 'worse';
+  if (difference.upper < 0) return better === 'higher' ? 'worse' : 'better';
+  const isSmall = relative !== null && relative.lower > -minimumEffect && relative.upper < minimumEffect;
+  return isSmall ? 'no_difference' : 'undecided';
+}
+
+function shownEffect({ relative }: ComparedOutcome): string {
+  return relative === null ? '' : `: ${signedPercent(relative.estimate)}`;
+}
+
+function neededOf({ minimumEffect }: ConclusionQuestion, moreDays: number | null): string {
+  const effect = `a difference of ${percent(minimumEffect)}`;
+  if (moreDays === null) return `how long it takes to find ${effect} of a stable mean near 0 cannot be told`;
+  if (moreDays === 0) return `these users are likely to show ${effect}, and smaller ones take longer`;
+  return `about ${moreDays} more ${moreDays === 1 ? 'day' : 'days'} to find ${effect}`;
+}
+
+function lackOf({ stable, arm }: ComparedOutcome): string {
+  return Math.min(stable.users, arm.users) === 0
+    ? 'an arm has no users with a window that is over'
+    : 'every user has the same value';
+}

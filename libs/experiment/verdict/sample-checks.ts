@@ -1,0 +1,133 @@
+/** Whether there is something to judge, and whether it is a sample of the same users in each arm. */
+
+import { logGamma, upperGamma } from '../distributions/gamma.ts';
+import { alwaysValidP, logOfMean } from '../sequential/confidence-sequence.ts';
+import { evidenceOf, figure, listed, percent } from './evidence.ts';
+import type { ArmFigures, Check, CheckState, Evidence, JudgingRules, RolloutFigures } from './rollout-figures.ts';
+import { countOfUsers } from './share-check.ts';
+
+/**
+ * By how much the arms' shares of a source may differ. The newer of two generations is always a little fresher, and with
+ * enough users any difference is proven; what makes a comparison worthless is a large one.
+ */
+const SOURCE_TOLERANCE = 0.02;
+
+/** No plan can ask for less: a handful of users proves nothing that is worth acting on. */
+const FEWEST_USERS = 20;
+
+export function checkTraffic({ stable, arms }: RolloutFigures): Check {
+  const all = [stable, ...arms];
+  const silent = all.filter((arm) => arm.users === 0 || arm.reads === 0).map((arm) => arm.name);
+  const seen = arms.length > 0 && silent.length === 0;
+  const why = seen ? 'every arm is read' : `no traffic since the step began: ${listed(silent) || 'there is no arm'}`;
+  return ofAll('traffic', seen ? 'pass' : 'fail', all, why);
+}
+
+export function checkUsers({ stable, arms }: RolloutFigures, minUsers: number): Check {
+  const all = [stable, ...arms];
+  const needed = Math.max(minUsers, FEWEST_USERS);
+  // An exposure may have been written down whose read was not.
+  const few = all.filter((arm) => Math.min(arm.users, arm.reads) < needed);
+  const counted = listed(few.map((arm) => `${Math.min(arm.users, arm.reads)} of ${arm.name}`));
+  const why = few.length > 0 ? `too few users: ${counted}, of ${needed}` : `at least ${needed} users in every arm`;
+  return ofAll('users', few.length > 0 ? 'fail' : 'pass', all, why);
+}
+
+export function checkSampleRatio({ stable, arms }: RolloutFigures): Check {
+  const all = [stable, ...arms];
+  const worse = evidenceOf(logEvidenceOfMismatch(all), SAMPLE_RATIO_ALPHA);
+  const weights = all.reduce((sum, arm) => sum + arm.weight, 0);
+  const users = all.reduce((sum, arm) => sum + arm.users, 0);
+  const parts = all.map((arm) => `${arm.name} ${percent(arm.users / users)} for ${percent(arm.weight / weights)}`);
+  const state = worse.eValue >= worse.needed ? 'fail' : 'pass';
+  const finding = state === 'fail' ? 'users are not split as they were assigned' : 'users are split as assigned';
+  return ofAll('sampleRatio', state, all, `${finding}: ${parts.join(', ')} (p ${figure(worse.pValue)})`, worse);
+}
+
+/**
+ * The same for the users of each source alone: a candidate that is "better" because more of its answers were computed live
+ * is found here.
+ */
+export function checkSources(figures: RolloutFigures, rules: JudgingRules): Check {
+  const all = [figures.stable, ...figures.arms];
+  const tolerance = Math.max(SOURCE_TOLERANCE, rules.guardrails.liveShare ?? 0);
+  const sources = [...new Set(all.flatMap((arm) => Object.keys(arm.sources)))].sort();
+  const differing = sources.flatMap((source) => {
+    const counts = all.map((arm) => countOfUsers(arm, arm.sources[source] ?? 0));
+    const logEvidence = logEvidenceOfMismatch(
+      all.map((arm, i) => ({ weight: arm.weight, users: counts[i]?.events ?? 0 })),
+    );
+    const shares = counts.map(({ users, events }) => (users > 0 ? events / users : 0));
+    const apart = Math.max(...shares) - Math.min(...shares) > tolerance;
+    if (!apart || logEvidence < Math.log(sources.length / SAMPLE_RATIO_ALPHA)) return [];
+    const parts = all.map((arm, i) => `${percent(shares[i] ?? 0)} of ${arm.name}`);
+    return [`${source} (${parts.join(', ')}; p ${figure(alwaysValidP(logEvidence))})`];
+  });
+  const state = differing.length > 0 ? 'fail' : 'pass';
+  const why =
+    differing.length > 0
+      ? `answers come from other sources: ${listed(differing)}`
+      : 'no source is proven to answer one arm more than another';
+  return ofAll('sources', state, all, why);
+}
+
+function ofAll(name: string, state: CheckState, arms: readonly ArmFigures[], why: string, worse?: Evidence): Check {
+  const users = Object.fromEntries(arms.map((arm) => [arm.name, arm.users]));
+  return { name, arm: null, guardrail: false, state, figures: worse ? { users, worse } : { users }, why };
+}
+
+// Sample-ratio mismatch: whether the users that were seen split over the arms as they were assigned. Where they do not, the
+// arms are not samples of the same users (an arm loses users, or logs them twice), and nothing that compares them is worth
+// believing.
+//
+// The sequential test is the multinomial's, with a Dirichlet mixture around the assigned shares: M. Lindon and A. Malek,
+// "Anytime-Valid Inference for Multinomial Count Data", NeurIPS 2022. Exact, at all looks together.
+
+/** A mismatch is told below this: the convention, since it is a fault and not a finding. */
+export const SAMPLE_RATIO_ALPHA = 0.001;
+
+/**
+ * How close to the assigned shares the mixtures look: as if each had seen so many users before. The first is the authors'
+ * choice, for many users and a small mismatch; the second finds a gross one among a few dozen. The mean of two e-values is one.
+ */
+const NEAR = 100;
+const ANYWHERE = 2;
+
+/** Of an arm: the users seen, and its share of the assignment, in whatever unit the arms have in common. */
+interface ArmShare {
+  readonly users: number;
+  readonly weight: number;
+}
+
+/** ln of the e-value against "users are split as assigned". Arms with no weight are left out. 0 of nobody. */
+export function logEvidenceOfMismatch(arms: readonly ArmShare[]): number {
+  const { counts, shares } = assigned(arms);
+  return logOfMean(logEvidenceOf(counts, shares, NEAR), logEvidenceOf(counts, shares, ANYWHERE));
+}
+
+function logEvidenceOf(counts: readonly number[], shares: readonly number[], concentration: number): number {
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  const parts = shares.map((share, i) => {
+    const prior = concentration * share;
+    const count = counts[i] ?? 0;
+    return logGamma(prior + count) - logGamma(prior) - count * Math.log(share);
+  });
+  return logGamma(concentration) - logGamma(concentration + total) + parts.reduce((sum, part) => sum + part, 0);
+}
+
+/** Pearson's chi-squared test of the same: honest for one look at a time set beforehand. 1 of nobody. */
+export function sampleRatioChiSquared(arms: readonly ArmShare[]): { chiSquared: number; pValue: number } {
+  const { counts, shares } = assigned(arms);
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  if (total === 0 || counts.length < 2) return { chiSquared: 0, pValue: 1 };
+  const chiSquared = shares.reduce((sum, share, i) => {
+    return sum + ((counts[i] ?? 0) - share * total) ** 2 / (share * total);
+  }, 0);
+  return { chiSquared, pValue: upperGamma((counts.length - 1) / 2, chiSquared / 2) };
+}
+
+function assigned(arms: readonly ArmShare[]) {
+  const some = arms.filter((arm) => arm.weight > 0);
+  const weights = some.reduce((sum, arm) => sum + arm.weight, 0);
+  return { counts: some.map((arm) => arm.users), shares: some.map((arm) => arm.weight / weights) };
+}

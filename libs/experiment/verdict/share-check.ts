@@ -1,0 +1,125 @@
+/** Guardrails on shares of reads: errors, slow answers, live answers. */
+
+import { bisect } from '../distributions/bisect.ts';
+import { logExactEvidenceAbove, mostLikelyApart, type ShareCount } from '../distributions/exact-shares.ts';
+import { logEvidenceAbove, logOfMean } from '../sequential/confidence-sequence.ts';
+import { balancedUsers, type Interval } from '../sequential/effect.ts';
+import { type Alphas, evidenceOf, figure, percent, stateOf } from './evidence.ts';
+import type { ArmFigures, Check, CheckState } from './rollout-figures.ts';
+
+/** What a guardrail counts, and how it is called. */
+export interface ShareGuardrail {
+  readonly name: string;
+  readonly words: string;
+  readonly margin: number;
+  readonly count: (arm: ArmFigures) => number;
+}
+
+/** Of reads as of users, of whom there are no more than reads. */
+export function countOfUsers(arm: ArmFigures, count: number): ShareCount {
+  const users = Math.min(arm.users, arm.reads);
+  return { users, events: arm.reads > 0 ? (users * count) / arm.reads : 0 };
+}
+
+export function checkShare(guardrail: ShareGuardrail, stable: ArmFigures, arm: ArmFigures, alphas: Alphas): Check {
+  const { name, margin, count } = guardrail;
+  const pair = { candidate: countOfUsers(arm, count(arm)), stable: countOfUsers(stable, count(stable)) };
+  const worse = evidenceOf(logEvidenceShareAbove(pair, margin, alphas.notWorse), alphas.worse);
+  const notWorse = evidenceOf(logEvidenceShareBelow(pair, margin, alphas.notWorse), alphas.notWorse);
+  const state = stateOf(worse, notWorse);
+  const interval = shareInterval(pair, { lower: alphas.worse, upper: alphas.notWorse }, alphas.notWorse);
+  const values = { [stable.name]: shareOf(pair.stable), [arm.name]: shareOf(pair.candidate) };
+  const compared = `${guardrail.words}: ${percent(shareOf(pair.candidate))} of ${arm.name} and ${percent(shareOf(pair.stable))} of ${stable.name}`;
+  const between = `the difference of ${percent(shareDifference(pair))} (${percent(interval.lower)} to ${percent(interval.upper)})`;
+  return {
+    name,
+    arm: arm.name,
+    guardrail: true,
+    state,
+    figures: {
+      users: { [stable.name]: pair.stable.users, [arm.name]: pair.candidate.users },
+      values,
+      estimate: shareDifference(pair),
+      ...interval,
+      margin,
+      worse,
+      notWorse,
+    },
+    why: `${compared}; ${between} ${conclusionOf(state, percent(margin))} (e-values ${figure(worse.eValue)} and ${figure(notWorse.eValue)})`,
+  };
+}
+
+/** What is said of a figure beside its margin. */
+export function conclusionOf(state: CheckState, margin: string): string {
+  if (state === 'fail') return `is proven to be above ${margin}`;
+  if (state === 'pass') return `is proven to be below ${margin}`;
+  return `is not proven to be above or below ${margin}`;
+}
+
+// The sequential test of two shares that guardrails use. Its e-value is the mean of two: the exact one, which is honest with
+// any counts, and the asymptotic one of confidence-sequence.ts, which needs half the users where events are common. The
+// latter counts 0 until each arm has enough events for a normal approximation, so that a handful of reads never speaks.
+
+/** Users with the event, and without, that each arm has before its share is taken to be normally distributed. */
+const EVENTS_FOR_NORMAL = 10;
+
+export interface SharePair {
+  readonly candidate: ShareCount;
+  readonly stable: ShareCount;
+}
+
+/** Returns candidate − stable; 0 where an arm has no users. */
+function shareDifference({ candidate, stable }: SharePair): number {
+  return candidate.users > 0 && stable.users > 0 ? shareOf(candidate) - shareOf(stable) : 0;
+}
+
+function shareOf({ users, events }: ShareCount): number {
+  return users > 0 ? events / users : 0;
+}
+
+/** ln of the e-value against "candidate − stable ≤ margin"; `alpha` only tunes it. */
+export function logEvidenceShareAbove(pair: SharePair, margin: number, alpha: number): number {
+  const { candidate, stable } = pair;
+  return logOfMean(logExactEvidenceAbove(candidate, stable, margin), logNormalEvidenceAbove(pair, margin, alpha));
+}
+
+/** ln of the e-value against "candidate − stable ≥ margin". */
+export function logEvidenceShareBelow({ candidate, stable }: SharePair, margin: number, alpha: number): number {
+  return logEvidenceShareAbove({ candidate: stable, stable: candidate }, -margin, alpha);
+}
+
+/**
+ * In which candidate − stable is. Each bound is that of a one-sided test, and holds at all looks together with a
+ * probability of 1 − its alpha: where a bound passes a margin, that margin's e-value has reached 1 / alpha.
+ */
+export function shareInterval(pair: SharePair, alphas: { lower: number; upper: number }, tuning: number): Interval {
+  const estimate = shareDifference(pair);
+  const above = (margin: number) => logEvidenceShareAbove(pair, margin, tuning) >= -Math.log(alphas.lower);
+  const below = (margin: number) => logEvidenceShareBelow(pair, margin, tuning) < -Math.log(alphas.upper);
+  return { lower: bisect(above, -1, estimate), upper: bisect(below, estimate, 1) };
+}
+
+function logNormalEvidenceAbove(pair: SharePair, margin: number, alpha: number): number {
+  const { candidate, stable } = pair;
+  if (!hasEnough(candidate) || !hasEnough(stable)) return Number.NEGATIVE_INFINITY;
+  const z = (shareDifference(pair) - margin) / Math.sqrt(varianceAt(pair, margin));
+  return logEvidenceAbove(z, { users: balancedUsers(candidate.users, stable.users), alpha });
+}
+
+function hasEnough({ users, events }: ShareCount): boolean {
+  return events >= EVENTS_FOR_NORMAL && users - events >= EVENTS_FOR_NORMAL;
+}
+
+/**
+ * The larger of the variances at the shares that were seen and at the likeliest with this difference: skewed counts make
+ * the first too small where few events were seen by luck, and the second where many were.
+ */
+function varianceAt({ candidate, stable }: SharePair, margin: number): number {
+  const seen = bernoulliVariance(candidate, shareOf(candidate)) + bernoulliVariance(stable, shareOf(stable));
+  const [p, q] = mostLikelyApart(candidate, stable, margin);
+  return Math.max(seen, bernoulliVariance(candidate, p) + bernoulliVariance(stable, q));
+}
+
+function bernoulliVariance({ users }: ShareCount, p: number): number {
+  return (p * (1 - p)) / users;
+}

@@ -1,0 +1,107 @@
+/** Experiments without an effect, simulated: the metrics that services have, and how often a test ever finds something. */
+import { readFileSync } from 'node:fs';
+import { logEvidenceOfDifference } from '../sequential/confidence-sequence.ts';
+import { addSamples, drawBinomial, drawNormal, type Random, randomFrom } from '../sequential/draws.fixture.ts';
+import { type ArmSample, balancedUsers, differenceOf, zOf } from '../sequential/effect.ts';
+
+/** Draws what `users` new users of an arm come to; an effect of -0.1 makes the mean a tenth lower. */
+export type DrawUsers = (random: Random, users: number, effect?: number) => ArmSample;
+
+export interface SimulatedMetric {
+  readonly name: string;
+  readonly draw: DrawUsers;
+}
+
+const binary = (percent: number): SimulatedMetric => ({
+  name: `binary, ${percent} %`,
+  draw: (random, users, effect = 0) => {
+    const events = drawBinomial(random, users, (percent / 100) * (1 + effect));
+    return { users, sum: events, sumOfSquares: events };
+  },
+});
+
+/** Revenue: this share of the users buys, each for a value of its own. */
+const revenue = (name: string, share: number, value: (random: Random) => number): SimulatedMetric => ({
+  name,
+  draw: (random, users, effect = 0) => {
+    const buyers = drawBinomial(random, users, share);
+    let [sum, sumOfSquares] = [0, 0];
+    for (let buyer = 0; buyer < buyers; buyer++) {
+      const worth = value(random) * (1 + effect);
+      sum += worth;
+      sumOfSquares += worth * worth;
+    }
+    return { users, sum, sumOfSquares };
+  },
+});
+
+const lognormal = (random: Random) => Math.exp(1.5 * drawNormal(random));
+const pareto = (random: Random) => random() ** (-1 / 2.2);
+
+export const SIMULATED_METRICS: readonly SimulatedMetric[] = [
+  ...[0.5, 2, 8].map(binary),
+  ...[1, 8].map((percent) => revenue(`lognormal, ${percent} % buy`, percent / 100, lognormal)),
+  ...[1, 8].map((percent) => revenue(`Pareto 2.2, ${percent} % buy`, percent / 100, pareto)),
+  shopRevenue(),
+];
+
+/** What the shop's customers spent in four weeks of 1997: apps/shop/data. */
+function shopRevenue(): SimulatedMetric {
+  const path = new URL('../../../apps/shop/data/transactions.csv', import.meta.url);
+  const rows = readFileSync(path, 'utf8').trim().split('\n').slice(1);
+  const customers = new Set<string>();
+  const spent = new Map<string, number>();
+  for (const row of rows) {
+    const [customer = '', date = '', , amount] = row.split(',');
+    customers.add(customer);
+    if (date >= '1997-10-01' && date < '1997-10-29') spent.set(customer, (spent.get(customer) ?? 0) + Number(amount));
+  }
+  const values = [...spent.values()];
+  const pick = (random: Random) => values[Math.floor(random() * values.length)] ?? 0;
+  return revenue('the shop’s own', values.length / customers.size, pick);
+}
+
+/** Returns ln of the evidence of a difference that reports and guardrails go by. */
+export function evidenceOfDifference(stable: ArmSample, arm: ArmSample, alpha: number): number {
+  const size = { users: balancedUsers(stable.users, arm.users), alpha };
+  return logEvidenceOfDifference(zOf(differenceOf(stable, arm)), size);
+}
+
+export interface Simulation {
+  readonly draw: DrawUsers;
+  /** Of the users, how many the arm has. */
+  readonly share: number;
+  readonly usersPerLook: number;
+  readonly looks: number;
+  readonly experiments: number;
+  /** Of the arm, in truth. */
+  readonly effect?: number;
+  readonly seed: number;
+}
+
+export const NOBODY: ArmSample = { users: 0, sum: 0, sumOfSquares: 0 };
+
+/** Calls `look` with the samples so far, look by look, until it returns true; of each experiment, one after another. */
+export function simulate(
+  { draw, share, usersPerLook, looks, experiments, effect = 0, seed }: Simulation,
+  look: (experiment: number, no: number, stable: ArmSample, arm: ArmSample) => boolean,
+): void {
+  const random = randomFrom(seed);
+  for (let experiment = 0; experiment < experiments; experiment++) {
+    let [stable, arm] = [NOBODY, NOBODY];
+    for (let no = 1; no <= looks; no++) {
+      const users = drawBinomial(random, usersPerLook, share);
+      arm = addSamples(arm, draw(random, users, effect));
+      stable = addSamples(stable, draw(random, usersPerLook - users));
+      if (look(experiment, no, stable, arm)) break;
+    }
+  }
+}
+
+/** Returns the upper bound of a rate's 95 % interval (E. B. Wilson, 1927). */
+export function upperBoundOf(count: number, trials: number): number {
+  const z = 1.96;
+  const rate = count / trials;
+  const spread = z * Math.sqrt((rate * (1 - rate)) / trials + (z * z) / (4 * trials * trials));
+  return (rate + (z * z) / (2 * trials) + spread) / (1 + (z * z) / trials);
+}

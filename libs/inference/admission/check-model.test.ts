@@ -1,0 +1,117 @@
+import { existsSync } from 'node:fs';
+import * as models from '@tandem/testing/onnx-models';
+import { describe, expect, it } from 'vitest';
+import { batchOf, matrixPredictor, toyPredictor } from '../live/toy-predictor.fixture.ts';
+import { cpuLimit } from '../process/time-limit.ts';
+import { checkModel, inspectModel } from './check-model.ts';
+
+const limits = { memoryLimitMb: 512, runLimit: cpuLimit(200) };
+const check = ({ version, bytes }: ReturnType<typeof matrixPredictor>) => checkModel(version, bytes, limits);
+const refused = (text: string) =>
+  expect.objectContaining({ code: 'model_refused', message: expect.stringContaining(text) });
+
+describe('inspectModel', { timeout: 60_000 }, () => {
+  it('says what a model takes and gives', async () => {
+    expect(await inspectModel(models.classifierModel())).toEqual({
+      inputs: [{ name: 'features', type: 'float32', shape: ['N', 1] }],
+      outputs: [
+        { name: 'label', type: 'int64', shape: ['N'] },
+        { name: 'probabilities', type: 'float32', shape: ['N', 2] },
+      ],
+    });
+  });
+
+  it('refuses what is no model, is too large, or reaches outside, with a remedy', async () => {
+    const cases: [Buffer, string][] = [
+      [Buffer.alloc(0), 'empty'],
+      [models.externalDataModel('/etc/passwd'), 'external data'],
+      [models.foreignModel('com.example'), 'domain "com.example"'],
+      [models.foreignModel(''), 'No Op registered for Backdoor'],
+    ];
+    for (const [bytes, text] of cases) {
+      const error = await inspectModel(bytes, { field: 'predictors.x.model' }).catch((e: unknown) => e);
+      expect(error).toEqual(refused(text));
+      expect(error).toMatchObject({ field: 'predictors.x.model', remedy: expect.any(String) });
+    }
+    await expect(inspectModel(Buffer.alloc(2_097_152), { maxBytes: 1_048_576 })).rejects.toEqual(
+      refused('the file has 2 MiB, more than the 1 MiB that a model file may have'),
+    );
+  });
+});
+
+describe('checkModel', { timeout: 60_000 }, () => {
+  it('passes models of every element type, of texts and of named inputs', async () => {
+    for (const type of [
+      'float16',
+      'float32',
+      'float64',
+      'int8',
+      'uint8',
+      'int32',
+      'int64',
+      'bool',
+      'string',
+    ] as const) {
+      const kind = type === 'string' ? 'string' : type.startsWith('float') ? 'number' : 'boolean';
+      const inputs = [{ name: 'features', type, columns: ['f0'] }];
+      const outputs = [{ name: 'score', output: 'score', type, width: null, index: 0 }];
+      await check(toyPredictor(models.echoModel(type, 1), [{ name: 'f0', kind }], inputs, outputs));
+    }
+    const columns = [
+      { name: 'plan', kind: 'string' as const },
+      { name: 'age', kind: 'number' as const },
+    ];
+    const named = [
+      { name: 'plan', type: 'string' as const, columns: ['plan'] },
+      { name: 'age', type: 'float32' as const, columns: ['age'] },
+    ];
+    await check(toyPredictor(models.textModel(), columns, named));
+  });
+
+  it.each<[string, ReturnType<typeof matrixPredictor>, string]>([
+    ['another width', matrixPredictor(models.linearModel({ weights: [1, 2, 3] }), 2), 'takes 3 values a user'],
+    [
+      'another type',
+      matrixPredictor(models.echoModel('float64', 1), 1),
+      'takes features float64 [N, 1], but the config fills features as float32',
+    ],
+    [
+      'a batch of one',
+      matrixPredictor(models.linearModel({ weights: [1], batch: 1 }), 1),
+      'exported for 1 user at a time',
+    ],
+    ['maps', matrixPredictor(models.zipMapModel(), 2), 'ZipMap'],
+    ['a run for ever', matrixPredictor(models.loopModel(), 2), 'no answer within 200 ms'],
+    ['too much memory', matrixPredictor(models.memoryModel(), 2), 'allocate memory'],
+    ['fewer rows than users', matrixPredictor(models.droppingModel(), 2), 'gave 0 rows of output score for 1 user'],
+    ['answers that are no numbers', matrixPredictor(models.rootModel(), 1), 'output score is NaN'],
+    ['a run that fails', matrixPredictor(models.tableModel(), 1), 'out of data bounds'],
+  ])('refuses %s, and says so', async (_, predictor, text) => {
+    const { version, bytes } = predictor;
+    // The rows that make each model misbehave; those that mind none are refused before they are run.
+    const worst = text.includes('memory')
+      ? 1e11
+      : text.includes('NaN')
+        ? -1
+        : text.includes('within')
+          ? 2 ** 62
+          : 1_000;
+    const sample = batchOf(version, [version.query.columns.map(() => worst)]);
+    await expect(checkModel(version, bytes, { ...limits, sample })).rejects.toEqual(refused(text));
+  });
+
+  it('names the field and the output that do not belong together', async () => {
+    const outputs = [{ name: 'risk', output: 'risk', type: 'float32' as const, width: null, index: 0 }];
+    const predictor = matrixPredictor(models.linearModel({ weights: [1] }), 1, { outputs });
+    const error = await check(predictor).catch((e: unknown) => e);
+    expect(error).toMatchObject({
+      field: 'predictors.toy.outputs.risk',
+      message: expect.stringContaining('the model gives score'),
+    });
+  });
+
+  it('never opens a file that a model names', async () => {
+    await expect(inspectModel(models.externalDataModel('x'))).rejects.toEqual(refused('never opened'));
+    expect(existsSync('x')).toBe(false);
+  });
+});

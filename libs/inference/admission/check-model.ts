@@ -1,0 +1,262 @@
+/**
+ * Tries a model before anybody depends on it: in a child of its own, under bounds on time and memory, since all that is
+ * known of the file is that somebody sent it. It answers with what the model takes and gives, or with why it is refused.
+ */
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import type { FeatureBatch } from '@tandem/freshness/features';
+import type { ModelDefinition } from '@tandem/freshness/predictor';
+import {
+  INFERENCE_MEMORY_MB,
+  MAX_MODEL_BYTES,
+  SMALLER_MODEL,
+  tooLargeForModel,
+} from '@tandem/prediction/models/model-limits';
+import type { Verification } from '@tandem/prediction/models/verification';
+import { readFacts } from '../model-file/model-facts.ts';
+import {
+  type InferenceProcess,
+  type ProcessEnd,
+  ProcessEnded,
+  START_LIMIT,
+  startInferenceProcess,
+} from '../process/inference-process.ts';
+import type { Signature } from '../process/protocol.ts';
+import { cpuLimit, type TimeLimit } from '../process/time-limit.ts';
+import { measureOutputs } from './measured-outputs.ts';
+import { toleranceOf } from './parity.ts';
+import { checkSignature, createWidthCheck, refuse } from './signature.ts';
+import { type TrialCost, type TrialResult, tryModel } from './trial.ts';
+import { createTrialRuns } from './trial-runs.ts';
+import { gatherUsers } from './trial-users.ts';
+
+/** How a child tries a model, where that is not the default. */
+export interface TrialLimits {
+  readonly loadLimit?: TimeLimit;
+  /** Of one trial run, of however many users. */
+  readonly runLimit?: TimeLimit;
+  /** Of all trial runs together; a slow model is tried with fewer users. */
+  readonly totalLimit?: TimeLimit;
+  /** Steps of niceness beyond this process's own; default: those of a child that serves. */
+  readonly niceSteps?: number;
+}
+
+interface CheckLimits extends TrialLimits {
+  readonly maxBytes?: number;
+  /** Resident memory that loading and a trial may take: that of the processes which will serve it. */
+  readonly memoryLimitMb?: number;
+  /** Where the file is named in the config, for messages: `predictors.repurchase.model`. */
+  readonly field?: string;
+}
+
+const DEFAULTS = {
+  maxBytes: MAX_MODEL_BYTES,
+  memoryLimitMb: INFERENCE_MEMORY_MB,
+  loadLimit: cpuLimit(10_000),
+  runLimit: cpuLimit(10_000),
+  totalLimit: cpuLimit(30_000),
+  field: 'model',
+};
+type Limits = typeof DEFAULTS & Pick<CheckLimits, 'niceSteps'>;
+const SESSION = 'trial';
+
+/** What a model declares. Throws `model_refused` where it cannot be loaded within the limits. */
+export function inspectModel(bytes: Uint8Array, limits: CheckLimits = {}): Promise<Signature> {
+  return withModel(bytes, null, { ...DEFAULTS, ...limits }, async (_, signature) => signature);
+}
+
+/** As `inspectModel`, with the outputs' sizes as a run gave them, where one could be made of the signature alone. */
+export function measureModel(bytes: Uint8Array, limits: CheckLimits = {}): Promise<Signature> {
+  const all = { ...DEFAULTS, ...limits };
+  return withModel(bytes, null, all, (process, signature) => measureOutputs(process, SESSION, signature, all.runLimit));
+}
+
+/** Whom a model is tried with. */
+export interface TrialUsers {
+  /** Real users' features to try, the first `SAMPLE_USERS` of them (trial-users.ts); made-up users are tried besides. */
+  readonly sample?: FeatureBatch;
+  /** Further real users, in one order, whose features were read as a live read and as a run do it. */
+  readonly bothWays?: { readonly live: FeatureBatch; readonly run: FeatureBatch };
+  /** Fields of which the config says neither index nor width, so that the model must give one value a user there. */
+  readonly unplaced?: readonly string[];
+}
+
+export interface CheckOptions extends CheckLimits, TrialUsers {}
+
+/** What is known of a model that may serve. */
+export interface CheckedModel extends Verification {
+  readonly signature: Signature;
+  readonly cost: TrialCost;
+  /** Resident memory of the process once the model was loaded. */
+  readonly rssBytes: number;
+}
+
+/**
+ * Whether the model does what the definition says: its signature fits, and trial runs give each user one finite answer,
+ * the same alone, again, and in batches of several sizes and orders. Throws `model_refused` with what was seen instead.
+ *
+ * A user whom the model refuses, or for whom it gives no number, does not condemn it (such a user fails alone when
+ * scored, and the certificate counts them) unless every user, or every real one, is among them. Another number of rows
+ * than users does, as does the death of its process.
+ */
+export async function checkModel(
+  definition: ModelDefinition,
+  bytes: Uint8Array,
+  options: CheckOptions = {},
+): Promise<CheckedModel> {
+  const limits = { field: `predictors.${definition.predictor}.model`, ...options };
+  return withOpenModel({ bytes, sha256: definition.artifactHash }, limits, (model) => model.check(definition, options));
+}
+
+/** A model that is loaded in a child of its own. */
+export interface OpenModel {
+  /** What it declares. */
+  readonly signature: Signature;
+  /** As `checkModel`, in that child. */
+  check(definition: ModelDefinition, users: TrialUsers): Promise<CheckedModel>;
+}
+
+/** Loads the model for the time of the work: to inspect it and to try it takes one child. Rejects as `inspectModel` does. */
+export function withOpenModel<T>(
+  { bytes, sha256 }: { readonly bytes: Uint8Array; readonly sha256: string },
+  limits: CheckLimits,
+  work: (model: OpenModel) => Promise<T>,
+): Promise<T> {
+  const all = { ...DEFAULTS, ...limits };
+  // Hashed in the child, before it is read: here a large file would keep everybody waiting for a fifth of a second.
+  return withModel(bytes, sha256, all, (process, signature, rssBytes) =>
+    work({
+      signature,
+      async check(definition, users) {
+        checkSignature(definition, signature);
+        const result = await tryOut(process, definition, signature, all, users).catch((error) => {
+          throw asRefusal(error, 'a trial run', all);
+        });
+        const facts = readFacts(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
+        return { signature, metadata: { ...signature, ...facts, bytes: bytes.length }, rssBytes, ...result };
+      },
+    }),
+  );
+}
+
+function tryOut(
+  process: InferenceProcess,
+  definition: ModelDefinition,
+  signature: Signature,
+  { field, runLimit, totalLimit }: Limits,
+  { sample, bothWays, unplaced = [] }: TrialUsers,
+): Promise<TrialResult> {
+  const checkWidths = createWidthCheck(definition, signature, new Set(unplaced));
+  const { batch, ...users } = gatherUsers(definition, sample, bothWays);
+  const limits = { run: runLimit, total: totalLimit };
+  const runs = createTrialRuns({ process, session: SESSION, definition, batch, checkWidths, limits, field });
+  return tryModel(runs, {
+    definition,
+    batch,
+    ...users,
+    tolerance: toleranceOf(definition, takesHalves(definition, signature)),
+    totalCpuMs: totalLimit.cpuMs,
+    field,
+  });
+}
+
+async function withModel<T>(
+  bytes: Uint8Array,
+  sha256: string | null,
+  limits: Limits,
+  work: (process: InferenceProcess, signature: Signature, rssBytes: number) => Promise<T>,
+): Promise<T> {
+  const { maxBytes, memoryLimitMb, loadLimit, niceSteps, field } = limits;
+  if (bytes.length > maxBytes) {
+    throw refuse(field, `the file ${tooLargeForModel(bytes.length, maxBytes)}`, SMALLER_MODEL);
+  }
+  const process = startInferenceProcess({ memoryLimitMb, boundData: true, startLimit: START_LIMIT, niceSteps });
+  try {
+    await process.ready;
+    const loaded = await process.load({ session: SESSION, bytes, sha256 }, [], loadLimit).catch((error) => {
+      throw asRefusal(error, 'loading the model', limits);
+    });
+    refuseEmpty(loaded.signature, field);
+    return await work(process, loaded.signature, loaded.rssBytes);
+  } finally {
+    process.kill('the trial is over');
+    await process.ended;
+  }
+}
+
+/** What a model is refused for if it is at fault; `overloaded` if the machine was too busy to tell. @param doing what was done with it: `a trial run` */
+export function asRefusal(error: unknown, doing: string, limits: Pick<Limits, 'field' | 'memoryLimitMb'>): unknown {
+  const { field, memoryLimitMb } = limits;
+  if (error instanceof ProcessEnded) {
+    const text = `${doing} had to be ended: ${error.message}`;
+    return refuse(field, text, remedyForEnd(error.why, memoryLimitMb), error);
+  }
+  if (!(error instanceof TandemError)) return error;
+  if (error.code === 'overloaded') return notFinished(error, doing, field);
+  // It names the setting that is at fault.
+  if (isTandemError(error, 'model_refused') && error.field !== undefined) return error;
+  return refuse(field, error.message, error.remedy ?? remedyFor(error.message), error);
+}
+
+/** The machine was too busy, and nothing is known of the model. */
+function notFinished(error: TandemError, doing: string, field: string): TandemError {
+  const { message, remedy = 'try again', retryAfter = 0 } = error;
+  const options = { field, remedy, retryAfter, cause: error };
+  return new TandemError('overloaded', `${doing} was not finished: ${message}`, options);
+}
+
+function remedyForEnd(why: ProcessEnd, memoryLimitMb: number): string {
+  switch (why) {
+    case 'deadline':
+      return 'Export a smaller or simpler model: one that must answer in milliseconds cannot take seconds, or loop without a bound.';
+    case 'memory':
+      return `Export a smaller or simpler model, or raise INFERENCE_MEMORY_MB, which is ${memoryLimitMb}, for all processes that serve it.`;
+    case 'crash':
+      return "Run the model in Python's onnxruntime: it crashes the runtime itself; export it again, with other operators.";
+    case 'starved':
+    case 'killed':
+      return 'Try again; if it recurs, the machine has too little memory for the model.';
+  }
+}
+
+/** Such a model loads, and gives everybody one answer, or nobody any. */
+function refuseEmpty({ inputs, outputs }: Signature, field: string): void {
+  const exportAgain = 'Export the model again, from the trained model that you mean to serve.';
+  if (inputs.length === 0) {
+    throw refuse(field, 'the model takes no inputs, so every user would get one answer', exportAgain);
+  }
+  if (outputs.length === 0) throw refuse(field, 'the model gives no outputs', exportAgain);
+}
+
+/** Whether an input or an output that is used is of float16 in the model. */
+export function takesHalves(definition: ModelDefinition, { inputs, outputs }: Signature): boolean {
+  const used = new Set([
+    ...definition.inputs.map(({ name }) => name),
+    ...definition.outputs.map(({ output }) => output),
+  ]);
+  return [...inputs, ...outputs].some(({ name, type }) => type === 'float16' && used.has(name));
+}
+
+/** What to do about a model that ONNX Runtime will not load, by the words of its refusal. */
+const REMEDIES: readonly (readonly [words: RegExp, remedy: string])[] = [
+  [
+    /No Op registered for|is not a registered function\/op/,
+    'Export it with operators that ONNX Runtime 1.30 has in that opset (onnxruntime.ai/docs/reference/operators); a newer opset may have this one.',
+  ],
+  [
+    /Could not find an implementation|NOT_IMPLEMENTED|Unsupported data type/,
+    'ONNX Runtime has no such operator for these types on a CPU: export the model in float32, for opset 17.',
+  ],
+  [
+    /allocate memory|bad_alloc/,
+    'Export a smaller model, or raise INFERENCE_MEMORY_MB for all processes that serve it.',
+  ],
+];
+
+/** @param reason in ONNX Runtime's words */
+function remedyFor(reason: string): string {
+  const known = REMEDIES.find(([words]) => words.test(reason));
+  return (
+    known?.[1] ??
+    'Its graph is damaged or was put together wrongly: onnx.checker.check_model in Python says where. Export it again.'
+  );
+}

@@ -1,0 +1,203 @@
+/**
+ * An optimised build and the model version that it was made of, run side by side in one child: their answers for the same
+ * users, what an answer costs, and whether the build's rows need to stand alone. What is measured by turns in one process
+ * is slowed down alike by whatever else the machine does, so that the ratio holds where the times do not.
+ */
+import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import type { FeatureBatch } from '@tandem/freshness/features';
+import type { ModelDefinition } from '@tandem/freshness/predictor';
+import { type InferenceProcess, START_LIMIT, startInferenceProcess } from '../process/inference-process.ts';
+import type { Signature } from '../process/protocol.ts';
+import { cpuLimit } from '../process/time-limit.ts';
+import { asRefusal, takesHalves } from './check-model.ts';
+import { comparePaces, type Paces } from './paces.ts';
+import { type Answer, createComparison, toleranceOf } from './parity.ts';
+import { createWidthCheck } from './signature.ts';
+import { createTrialRuns, type TrialRuns } from './trial-runs.ts';
+
+interface MeasuredVersion {
+  readonly definition: ModelDefinition;
+  /** Of its file; their hash is checked in the child. */
+  readonly bytes: Uint8Array;
+  /** The same users in the same order on both sides, none of whom has a fault. */
+  readonly batch: FeatureBatch;
+}
+
+/** Whether users inferred together get the answers that they get alone. */
+export interface RowParity {
+  /** null: fewer than two users were there to try. */
+  readonly rowsAgree: boolean | null;
+  /** Absolute, of any output; null: none, or the model takes no users together. */
+  readonly largestDifference: number | null;
+}
+
+interface MeasuredBuilds {
+  /** Rows of the batches that both sides answered, and their answers in this order. */
+  readonly rows: readonly number[];
+  readonly parent: SideFigures;
+  readonly build: SideFigures;
+  readonly paces: Paces;
+}
+
+export interface SideFigures {
+  readonly answers: readonly Answer[];
+  readonly parity: RowParity;
+  /** Users for whom this side alone, or both, gave no usable answer. */
+  readonly refused: number;
+}
+
+interface MeasureLimits {
+  readonly memoryLimitMb: number;
+  /** Milliseconds for the answers, then again for the paces; fewer users or rounds where a model is slow. */
+  readonly answersMs?: number;
+  readonly pacesMs?: number;
+}
+
+/** Users of a run, as a live run has at most. */
+const TOGETHER = 256;
+const PARITY_USERS = 64;
+/** CPU time of a load or a run, and of all runs of a side. */
+const RUN_LIMIT = cpuLimit(10_000);
+const TOTAL_LIMIT = cpuLimit(60_000);
+const FIELD = 'version';
+
+/**
+ * Rejects with `model_refused` where a model cannot be loaded or run, `overloaded` where the machine was too busy to tell,
+ * `features_unusable` where no user got two answers.
+ */
+export async function measureBuilds(
+  parent: MeasuredVersion,
+  build: MeasuredVersion,
+  { memoryLimitMb, answersMs = 10_000, pacesMs = 8_000 }: MeasureLimits,
+): Promise<MeasuredBuilds> {
+  const process = startInferenceProcess({ memoryLimitMb, boundData: true, startLimit: START_LIMIT });
+  try {
+    await process.ready;
+    const sides = [await open(process, 'parent', parent), await open(process, 'build', build)] as const;
+    const answered = await answerAll(sides, parent.batch.userIds.length, answersMs);
+    const [first, second] = sides;
+    const parity = [await compareRows(first, answered.rows), await compareRows(second, answered.rows)] as const;
+    const paces = await comparePaces([first.runs, second.runs], answered.rows, {
+      together: TOGETHER,
+      budgetMs: pacesMs,
+    });
+    return {
+      rows: answered.rows,
+      parent: { answers: answered.answers[0], refused: answered.refused[0], parity: parity[0] },
+      build: { answers: answered.answers[1], refused: answered.refused[1], parity: parity[1] },
+      paces,
+    };
+  } catch (error) {
+    if (isTandemError(error, 'features_unusable')) throw error;
+    throw asRefusal(error, 'a comparison', { field: FIELD, memoryLimitMb });
+  } finally {
+    process.kill('the comparison is over');
+    await process.ended;
+  }
+}
+
+interface Side {
+  readonly definition: ModelDefinition;
+  readonly runs: TrialRuns;
+  /** Without the pin to one row at a time. */
+  readonly unpinned: TrialRuns;
+  readonly tolerance: number;
+}
+
+async function open(process: InferenceProcess, session: string, version: MeasuredVersion): Promise<Side> {
+  const { definition, bytes, batch } = version;
+  const { signature } = await process.load({ session, bytes, sha256: definition.artifactHash }, [], RUN_LIMIT);
+  const runsOf = (rowByRow: boolean) =>
+    createTrialRuns({
+      ...{ process, session, batch, field: FIELD },
+      definition: { ...definition, rowByRow },
+      checkWidths: createWidthCheck(definition, signature, new Set()),
+      limits: { run: RUN_LIMIT, total: TOTAL_LIMIT },
+    });
+  const { rowByRow = false } = definition;
+  return {
+    definition,
+    runs: runsOf(rowByRow),
+    unpinned: runsOf(false),
+    tolerance: unpinnedTolerance(version, signature),
+  };
+}
+
+function unpinnedTolerance({ definition }: MeasuredVersion, signature: Signature): number {
+  return toleranceOf({ ...definition, rowByRow: false }, takesHalves(definition, signature));
+}
+
+interface Answered {
+  readonly rows: number[];
+  readonly answers: readonly [Answer[], Answer[]];
+  readonly refused: readonly [number, number];
+}
+
+async function answerAll(sides: readonly [Side, Side], users: number, answersMs: number): Promise<Answered> {
+  const answered: Answered = { rows: [], answers: [[], []], refused: [0, 0] };
+  const refused: [number, number] = [0, 0];
+  let why = '';
+  const begin = performance.now();
+  for (let from = 0; from < users && performance.now() - begin < answersMs; from += TOGETHER) {
+    const rows = Array.from({ length: Math.min(TOGETHER, users - from) }, (_, i) => from + i);
+    const [parent, build] = [await answersOf(sides[0].runs, rows), await answersOf(sides[1].runs, rows)];
+    rows.forEach((row, i) => {
+      const [a, b] = [parent[i], build[i]];
+      if (typeof a === 'string') refused[0]++;
+      if (typeof b === 'string') refused[1]++;
+      if (a === undefined || b === undefined || typeof a === 'string' || typeof b === 'string') {
+        why ||= [a, b].find((one) => typeof one === 'string') ?? '';
+        return;
+      }
+      answered.rows.push(row);
+      answered.answers[0].push(a);
+      answered.answers[1].push(b);
+    });
+  }
+  if (answered.rows.length === 0) throw nobodyAnswered(why);
+  return { ...answered, refused };
+}
+
+/** An answer or the reason of each; where all together were refused, each is asked for alone. */
+async function answersOf(runs: TrialRuns, rows: readonly number[]): Promise<readonly (Answer | string)[]> {
+  const run = await runs.ask(rows);
+  if (run.fault === null) return run.answers;
+  if (rows.length === 1) return [run.fault];
+  const each: (Answer | string)[] = [];
+  for (const row of rows) each.push(...(await answersOf(runs, [row])));
+  return each;
+}
+
+/** As a trial does it, of a few users, whether or not the version is pinned to one at a time. */
+async function compareRows({ unpinned, definition, tolerance }: Side, answered: readonly number[]): Promise<RowParity> {
+  const rows = answered.slice(0, PARITY_USERS);
+  if (rows.length < 2) return { rowsAgree: null, largestDifference: null };
+  const alone: Answer[] = [];
+  for (const row of rows) {
+    const run = await unpinned.ask([row]);
+    if (run.fault === null) alone.push(...run.answers);
+  }
+  const together = await unpinned.ask(rows);
+  if (together.fault !== null || alone.length < rows.length) return { rowsAgree: false, largestDifference: null };
+  const comparison = createComparison(definition.outputs, alone, tolerance);
+  const differences = rows.flatMap((row, i) => {
+    const found = comparison.differenceOf(`${row}`, alone[i] ?? [], together.answers[i] ?? []);
+    return found === null ? [] : [found];
+  });
+  const largest = differences.reduce((most, { difference }) => Math.max(most, difference), 0);
+  return {
+    rowsAgree: differences.every(({ ofAllowed }) => ofAllowed <= 1),
+    largestDifference: largest === 0 || !Number.isFinite(largest) ? null : largest,
+  };
+}
+
+function nobodyAnswered(why: string): TandemError {
+  return new TandemError(
+    'features_unusable',
+    `No user got an answer of both model versions: ${why || 'none was asked'}.`,
+    {
+      field: FIELD,
+      remedy: 'run both files in Python on such rows; or mend the query, or features.nulls, for them',
+    },
+  );
+}

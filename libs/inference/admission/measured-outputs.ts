@@ -1,0 +1,56 @@
+/**
+ * How many values a user a model's outputs really have, by one run on users of zeros: for a first config, which a
+ * declaration that is wrong would lead astray. What nobody can be made up for is left as it is declared.
+ */
+
+import { isTensorType } from '@tandem/prediction/models/input-fit';
+import { valuesPerUser } from '@tandem/prediction/models/output-fit';
+import { isFixed } from '@tandem/prediction/models/verification';
+import type { InferenceProcess } from '../process/inference-process.ts';
+import type { Signature, SignatureTensor, TensorData, WireTensor } from '../process/protocol.ts';
+import type { TimeLimit } from '../process/time-limit.ts';
+import { allocate } from '../tensors/fill-tensor.ts';
+
+/** One more than a model that gives one row for everybody has. */
+const USERS = 2;
+
+/** The outputs' shapes with the sizes that a run gave; as declared where the model does not take such users. */
+export async function measureOutputs(
+  process: InferenceProcess,
+  session: string,
+  signature: Signature,
+  limit: TimeLimit,
+): Promise<Signature> {
+  const feeds = signature.inputs.map(zeros);
+  const fetches = signature.outputs.filter(({ type }) => type !== null).map(({ name }) => name);
+  const isKnown = (feed: WireTensor | null): feed is WireTensor => feed !== null;
+  if (!feeds.every(isKnown) || fetches.length < signature.outputs.length) return signature;
+  // A model that dislikes zeros is for the trial to judge, on users who are meant.
+  const run = await process.run({ session, feeds, fetches, rowByRow: false }, limit).catch(() => null);
+  if (run === null) return signature;
+  const given = new Map(run.outputs.map(({ name, dims }) => [name, dims]));
+  return { ...signature, outputs: signature.outputs.map((output) => withSizes(output, given.get(output.name) ?? [])) };
+}
+
+function withSizes(output: SignatureTensor, [users, ...sizes]: readonly number[]): SignatureTensor {
+  const [first = 'N'] = output.shape;
+  // One value where the model declares none or any number stays open, and for the config to say.
+  const isOne = sizes.every((size) => size === 1);
+  if (users !== USERS || (isOne && valuesPerUser(output) === null)) return output;
+  return { ...output, shape: [first, ...sizes] };
+}
+
+/** Null where the model takes another number of users, or says nothing of how many values. */
+function zeros({ name, type, shape }: SignatureTensor): WireTensor | null {
+  const [users, ...sizes] = shape;
+  if (!isTensorType(type) || shape.length === 0 || isFixed(users) || !sizes.every(isFixed)) return null;
+  const size = sizes.reduce((product: number, length) => product * length, USERS);
+  return size > MOST_VALUES ? null : { name, type, dims: [USERS, ...sizes], data: zerosOf(type, size) };
+}
+
+const MOST_VALUES = 1 << 20;
+
+function zerosOf(type: WireTensor['type'], size: number): TensorData {
+  if (type === 'string') return Array.from({ length: size }, () => '');
+  return type === 'float16' ? new Uint16Array(size) : allocate(type, size);
+}

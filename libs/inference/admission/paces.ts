@@ -1,0 +1,119 @@
+/**
+ * What two models cost, by turns: round after round each scores the same users alone and together, who goes first
+ * changing with the round. A run's time is taken in the child, of a round the median: a run that the machine interrupted
+ * counts for no more than any other. (CPU time would do without that; but some kernels count it by the hundredth of a
+ * second, in which some thousand users are scored.)
+ */
+import { TandemError } from '@tandem/freshness/errors';
+import type { TrialRuns } from './trial-runs.ts';
+
+export interface Paces {
+  readonly rounds: number;
+  readonly alone: Pace;
+  readonly together: Pace & { readonly users: number };
+}
+
+/** Microseconds that a run takes a user, the median of the rounds. */
+interface Pace {
+  readonly parentUs: number;
+  readonly buildUs: number;
+  /** How many times as fast as its parent the build is, above 1: faster. */
+  readonly speedup: Spread;
+}
+
+/** Of the rounds' ratios: the median, and what nine rounds of ten lie above, and below. */
+interface Spread {
+  readonly median: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+interface PaceOptions {
+  /** Users of a run of many; where there are fewer, they are taken again. */
+  readonly together: number;
+  readonly budgetMs: number;
+}
+
+type Sides = readonly [parent: TrialRuns, build: TrialRuns];
+
+/** A round's milliseconds a user. */
+type Round = readonly [parent: number, build: number];
+
+const LEAST_ROUNDS = 3;
+const MOST_ROUNDS = 25;
+/** Of each side in a round. */
+const RUNS_ALONE = 31;
+const RUNS_TOGETHER = 5;
+
+/** @param rows users whom both answer; at least one. Rejects where a model, having answered, does not any more. */
+export async function comparePaces(
+  sides: Sides,
+  rows: readonly number[],
+  { together, budgetMs }: PaceOptions,
+): Promise<Paces> {
+  const single = takeAround(rows, RUNS_ALONE).map((row) => [row]);
+  const many = Array.from({ length: RUNS_TOGETHER }, () => takeAround(rows, together));
+  const [alone, batch]: [Round[], Round[]] = [[], []];
+  const begin = performance.now();
+  // The first round allocates what later ones use again, and counts for nothing.
+  for (let round = -1; round < LEAST_ROUNDS || isGoingOn(round, performance.now() - begin, budgetMs); round++) {
+    const isSwapped = round % 2 !== 0;
+    const [one, all] = [await takeTurns(sides, single, isSwapped), await takeTurns(sides, many, isSwapped)];
+    if (round < 0) continue;
+    alone.push(one);
+    batch.push(all);
+  }
+  return { rounds: alone.length, alone: paceOf(alone), together: { users: together, ...paceOf(batch) } };
+}
+
+function isGoingOn(round: number, spentMs: number, budgetMs: number): boolean {
+  return round < MOST_ROUNDS && spentMs < budgetMs;
+}
+
+function takeAround(rows: readonly number[], count: number): readonly number[] {
+  return Array.from({ length: count }, (_, i) => rows[i % rows.length] ?? 0);
+}
+
+/** Each question to both, one after the other. */
+async function takeTurns(
+  [parent, build]: Sides,
+  questions: readonly (readonly number[])[],
+  isSwapped: boolean,
+): Promise<Round> {
+  const [ours, theirs]: [number[], number[]] = [[], []];
+  const turns = [
+    async (rows: readonly number[]) => void ours.push(await msAUser(parent, rows)),
+    async (rows: readonly number[]) => void theirs.push(await msAUser(build, rows)),
+  ];
+  if (isSwapped) turns.reverse();
+  for (const rows of questions) for (const turn of turns) await turn(rows);
+  return [quantile(ours, 0.5), quantile(theirs, 0.5)];
+}
+
+async function msAUser(runs: TrialRuns, rows: readonly number[]): Promise<number> {
+  const run = await runs.ask(rows);
+  if (run.fault === null) return run.ms / rows.length;
+  throw new TandemError('model_refused', `A model did not answer again what it had answered: ${run.fault}.`, {
+    field: 'version',
+    remedy: 'see that it gives the same answer each time',
+  });
+}
+
+function paceOf(rounds: readonly Round[]): Pace {
+  const ratios = rounds.map(([parent, build]) => parent / build);
+  const medianUs = (side: 0 | 1) =>
+    quantile(
+      rounds.map((round) => round[side]),
+      0.5,
+    ) * 1000;
+  return {
+    parentUs: medianUs(0),
+    buildUs: medianUs(1),
+    speedup: { median: quantile(ratios, 0.5), low: quantile(ratios, 0.1), high: quantile(ratios, 0.9) },
+  };
+}
+
+function quantile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.round((sorted.length - 1) * share)] ?? 0;
+}

@@ -1,0 +1,116 @@
+/**
+ * Whether a model's inputs and outputs are those that a predictor's definition counts on. Every message names both
+ * sides and the path in the config where one of them can be changed.
+ */
+import { TandemError } from '@tandem/freshness/errors';
+import type { OutputTensors } from '@tandem/freshness/outputs';
+import type { FeatureColumn, ModelDefinition, ModelInput, OutputField } from '@tandem/freshness/predictor';
+import { inputMisfits, type Misfit } from '@tandem/prediction/models/input-fit';
+import { outputMisfits, widthMisfit } from '@tandem/prediction/models/output-fit';
+import { describeTensor } from '@tandem/prediction/models/verification';
+import type { Signature, SignatureTensor } from '../process/protocol.ts';
+
+/** Throws `model_refused` for the first thing that does not fit. What shapes leave open, a trial run must show. */
+export function checkSignature(definition: ModelDefinition, signature: Signature): void {
+  for (const input of signature.inputs) checkFilled(definition, input);
+  for (const input of definition.inputs) checkInput(definition, input, signature);
+  for (const field of definition.outputs) checkOutput(definition, field, signature);
+}
+
+/** The error of a model that cannot be used. @param field where in the config the remedy applies */
+export function refuse(field: string, text: string, remedy: string, cause?: unknown): TandemError {
+  return new TandemError('model_refused', text, { field, remedy, ...(cause === undefined ? {} : { cause }) });
+}
+
+function checkFilled({ predictor, inputs }: ModelDefinition, taken: SignatureTensor): void {
+  if (inputs.some((input) => input.name === taken.name)) return;
+  throw refuse(
+    `predictors.${predictor}.inputs`,
+    `the model takes an input ${describeTensor(taken)}, which the config fills from no feature (it fills ${namesOf(inputs)})`,
+    `Give the feature query a column for ${taken.name}, or export the model without that input.`,
+  );
+}
+
+function checkInput(definition: ModelDefinition, input: ModelInput, signature: Signature): void {
+  const path = `predictors.${definition.predictor}.inputs.${input.name}`;
+  const taken = signature.inputs.find(({ name }) => name === input.name);
+  if (!taken) {
+    const text = `the config fills an input ${input.name}, but the model takes ${namesOf(signature.inputs)}`;
+    throw refuse(path, text, "Use the model's own names for its inputs.");
+  }
+  if (taken.type !== null && taken.type !== input.type) {
+    const text = `the model takes ${describeTensor(taken)}, but the config fills ${input.name} as ${input.type}`;
+    throw refuse(path, text, `Say type ${taken.type} there.`);
+  }
+  if ((taken.shape.length === 1) !== (input.rank === 1)) {
+    const text = `the model takes ${describeTensor(taken)}, but the definition fills ${input.name} as [users${input.rank === 1 ? '' : ', values'}]`;
+    throw refuse(path, text, 'Adopt the config again, with this model.');
+  }
+  const [misfit] = inputMisfits(taken, columnsOf(definition, input), definition.rowByRow ?? false);
+  if (misfit) throw refuseMisfit(definition, `features`, misfit);
+}
+
+function columnsOf({ predictor, query }: ModelDefinition, input: ModelInput): readonly FeatureColumn[] {
+  return input.columns.map((name) => {
+    const column = query.columns.find((each) => each.name === name);
+    if (column) return column;
+    const text = `input ${input.name} is filled from a column ${name}, which the feature query does not have`;
+    throw refuse(`predictors.${predictor}.features`, text, `The query has ${namesOf(query.columns)}.`);
+  });
+}
+
+function checkOutput(definition: ModelDefinition, field: OutputField, signature: Signature): void {
+  const setting = `outputs.${field.name}`;
+  const given = signature.outputs.find(({ name }) => name === field.output);
+  if (!given) {
+    const text = `the config takes ${field.name} from an output ${field.output}, but the model gives ${namesOf(signature.outputs)}`;
+    throw refuse(
+      `predictors.${definition.predictor}.${setting}`,
+      text,
+      "Use one of the model's own output names there.",
+    );
+  }
+  const [misfit] = outputMisfits(field, given);
+  if (misfit) throw refuseOutput(definition, field, misfit);
+}
+
+/** The error of a model of which this field cannot be taken. */
+function refuseOutput(definition: ModelDefinition, field: OutputField, misfit: Misfit): TandemError {
+  return refuseMisfit(definition, `outputs.${field.name}`, misfit);
+}
+
+function refuseMisfit({ predictor }: ModelDefinition, place: string, misfit: Misfit): TandemError {
+  const { problem, remedy, setting } = misfit;
+  const path = setting ? setting.join('.') : place;
+  return refuse(`predictors.${predictor}.${path}`, problem, `${remedy[0]?.toUpperCase()}${remedy.slice(1)}.`);
+}
+
+function namesOf(things: readonly { readonly name: string }[]): string {
+  return things.length === 0 ? 'nothing' : things.map(({ name }) => name).join(', ');
+}
+
+/**
+ * Whether a run gave as many values a user as the prediction's fields take. A model's declaration does not say: converters
+ * write [users, 1] for forests of several targets, whose second value would then be lost without a word.
+ */
+export type CheckWidths = (tensors: OutputTensors) => void;
+
+/**
+ * Throws `model_refused`, naming the field, at the first that the tensors do not fit.
+ * @param unplaced fields of which the config says neither index nor width: they take the only value there is
+ */
+export function createWidthCheck(
+  definition: ModelDefinition,
+  signature: Signature,
+  unplaced: ReadonlySet<string>,
+): CheckWidths {
+  return (tensors) => {
+    for (const field of definition.outputs) {
+      const declared = signature.outputs.find(({ name }) => name === field.output);
+      const given = tensors[field.output]?.width;
+      if (!declared || given === undefined) continue;
+      const misfit = widthMisfit(field, declared, given, !unplaced.has(field.name));
+      if (misfit) throw refuseOutput(definition, field, misfit);
+    }
+  };
+}

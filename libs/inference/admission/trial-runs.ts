@@ -1,0 +1,103 @@
+/** Single runs of a trial: users of its batch in, their answers out, within what is left of the trial's time. */
+import { isTandemError, type TandemError } from '@tandem/freshness/errors';
+import type { FeatureBatch } from '@tandem/freshness/features';
+import { type OutputTensors, outputFault } from '@tandem/freshness/outputs';
+import type { ModelDefinition } from '@tandem/freshness/predictor';
+import type { InferenceProcess } from '../process/inference-process.ts';
+import { machineBusy, starvedText, type TimeLimit } from '../process/time-limit.ts';
+import { encodeInputs, joinInputs, readOutputs } from '../tensors/batch-tensors.ts';
+import { type Answer, answerOf } from './parity.ts';
+import { type CheckWidths, refuse } from './signature.ts';
+
+interface TrialRunsOptions {
+  readonly process: InferenceProcess;
+  readonly session: string;
+  readonly definition: ModelDefinition;
+  readonly batch: FeatureBatch;
+  /** Asked of every run's outputs. */
+  readonly checkWidths: CheckWidths;
+  /** Of one run, at which the child is killed; and of all runs together. */
+  readonly limits: { readonly run: TimeLimit; readonly total: TimeLimit };
+  /** Where the model is named in the config. */
+  readonly field: string;
+}
+
+/** What a run took in the child, in ms. */
+export interface RunTime {
+  readonly ms: number;
+  readonly cpuMs: number;
+}
+
+/** What a run came to. A `fault` is these users' own; how many rows a model gives is never one, and is thrown. */
+export type TrialRun =
+  | ({ readonly answers: readonly Answer[]; readonly fault: null } & RunTime)
+  | { readonly fault: string };
+
+export interface TrialRuns {
+  /**
+   * Rejects with `live_failed` where the model gives another number of rows than users, `model_refused` where it gives
+   * another number of values than the config takes or the trial took too much CPU, `overloaded` where the machine gave it
+   * too little, or ProcessEnded.
+   */
+  ask(rows: readonly number[]): Promise<TrialRun>;
+  /** CPU time of the child since the first run, in ms. */
+  spentCpuMs(): number;
+}
+
+export function createTrialRuns(options: TrialRunsOptions): TrialRuns {
+  const { process, session, definition, batch, checkWidths, limits, field } = options;
+  const { inputs, outputs, rowByRow = false } = definition;
+  const fetches = [...new Set(outputs.map((field) => field.output))];
+  const begin = performance.now();
+  const cpuBegin = process.cpuMs();
+  let slowestMs = 0;
+
+  const spentCpuMs = () => process.cpuMs() - cpuBegin;
+
+  function checkTime(): void {
+    if (spentCpuMs() > limits.total.cpuMs) throw tooSlow(field, limits.total.cpuMs, slowestMs);
+    const spentMs = performance.now() - begin;
+    if (spentMs > limits.total.wallMs) throw machineBusy(starvedText(spentCpuMs(), spentMs));
+  }
+
+  async function ask(rows: readonly number[]): Promise<TrialRun> {
+    checkTime();
+    const ran = await faultOf(() => {
+      const feeds = joinInputs([encodeInputs(inputs, batch, rows)], rows.length);
+      return process.run({ session, feeds, fetches, rowByRow }, limits.run);
+    });
+    if (typeof ran === 'string') return { fault: ran };
+    slowestMs = Math.max(slowestMs, ran.cpuMs);
+    const tensors = readOutputs(ran.outputs, rows.length);
+    checkWidths(tensors);
+    const fault = faultOfAny(definition, tensors, rows.length);
+    if (fault !== null) return { fault };
+    const { ms, cpuMs } = ran;
+    return { answers: rows.map((_, row) => answerOf(outputs, tensors, row)), ms, cpuMs, fault: null };
+  }
+
+  return { ask, spentCpuMs };
+}
+
+/** What the work gives, or why the model or an input refused the users. */
+async function faultOf<T>(work: () => Promise<T>): Promise<T | string> {
+  try {
+    return await work();
+  } catch (error) {
+    if (isTandemError(error, 'live_failed', 'features_unusable')) return error.message;
+    throw error;
+  }
+}
+
+function faultOfAny({ outputs }: ModelDefinition, tensors: OutputTensors, rows: number): string | null {
+  for (let row = 0; row < rows; row++) {
+    const fault = outputFault(outputs, tensors, row);
+    if (fault !== null) return fault;
+  }
+  return null;
+}
+
+function tooSlow(field: string, totalCpuMs: number, slowestMs: number): TandemError {
+  const text = `the model's trial was not over within ${totalCpuMs} ms of CPU time; one run took up to ${Math.round(slowestMs)} ms`;
+  return refuse(field, text, 'Export a smaller or simpler model: a reader would wait as long for one user.');
+}

@@ -1,0 +1,67 @@
+/** Whom a model is tried with: real users first, then made-up ones; then rows of real users again, as a run reads them. */
+
+import type { FeatureBatch } from '@tandem/freshness/features';
+import type { ModelDefinition } from '@tandem/freshness/predictor';
+import { makeUpRows } from '../tensors/made-up-rows.ts';
+import type { TrialOptions } from './trial.ts';
+
+/** Real users that a trial takes at most, and made-up ones that it adds. */
+export const SAMPLE_USERS = 64;
+const MADE_UP_USERS = 64;
+
+type TrialUsers = Pick<TrialOptions, 'batch' | 'realUsers' | 'users' | 'bothWays'>;
+
+/** @param bothWays the same users twice, in one order, without any that cannot be scored */
+export function gatherUsers(
+  definition: ModelDefinition,
+  sample: FeatureBatch | undefined,
+  bothWays: { readonly live: FeatureBatch; readonly run: FeatureBatch } | undefined,
+): TrialUsers {
+  const madeUp = makeUpRows(definition, MADE_UP_USERS, sample ?? bothWays?.live);
+  const sampled = sample && firstRows(sample, SAMPLE_USERS);
+  const sampledIds = sampled?.userIds ?? [];
+  // Of those who are in the sample already, what was read then is as good.
+  const further = bothWays?.live.userIds.flatMap((userId, row) => (sampledIds.includes(userId) ? [] : [row])) ?? [];
+  const live = bothWays && pickRows(bothWays.live, further);
+  const realIds = [...sampledIds, ...(live?.userIds ?? [])];
+  const users = realIds.length + MADE_UP_USERS;
+  const pairs = bothWays?.run.userIds.map((userId, i) => ({ live: realIds.indexOf(userId), run: users + i }));
+  return {
+    batch: join(
+      madeUp,
+      [sampled, live, madeUp, bothWays?.run].filter((part) => part !== undefined),
+    ),
+    realUsers: realIds.length,
+    users,
+    bothWays: pairs ?? [],
+  };
+}
+
+function firstRows(batch: FeatureBatch, most: number): FeatureBatch {
+  const rows = Array.from({ length: Math.min(most, batch.userIds.length) }, (_, row) => row);
+  return { ...pickRows(batch, rows), faults: new Map([...batch.faults].filter(([row]) => row < most)) };
+}
+
+function pickRows(batch: FeatureBatch, rows: readonly number[]): FeatureBatch {
+  return {
+    ...batch,
+    userIds: rows.map((row) => batch.userIds[row] ?? ''),
+    contextVersions: rows.map((row) => batch.contextVersions[row] ?? 0),
+    values: batch.values.map((values) => rows.map((row) => values[row] ?? null)),
+  };
+}
+
+/** Faults are those of the first part, whose rows keep their numbers. */
+function join(like: FeatureBatch, parts: readonly FeatureBatch[]): FeatureBatch {
+  const [first] = parts;
+  const valuesOf = ({ columns, values }: FeatureBatch, name: string) =>
+    values[columns.findIndex((column) => column.name === name)] ?? [];
+  return {
+    ...like,
+    userIds: parts.flatMap(({ userIds }) => userIds),
+    contextVersions: parts.flatMap(({ contextVersions }) => contextVersions),
+    values: like.columns.map(({ name }) => parts.flatMap((part) => [...valuesOf(part, name)])),
+    faults: first?.faults ?? like.faults,
+    unusable: first?.unusable ?? like.unusable,
+  };
+}

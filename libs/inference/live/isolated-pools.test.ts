@@ -1,0 +1,106 @@
+import * as models from '@tandem/testing/onnx-models';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createIsolatedPools, type IsolatedPools } from './pool.ts';
+import { matrixPredictor, poolOf, scoresOf } from './toy-predictor.fixture.ts';
+
+const stable = matrixPredictor(models.linearModel({ weights: [1, 2], bias: 0.5 }), 2);
+const candidate = matrixPredictor(models.linearModel({ weights: [3, 4] }), 2);
+/** It hangs for who has a large number. */
+const hanging = matrixPredictor(models.loopModel(), 2);
+const scoreOfCandidate = expect.closeTo(models.linearScore([3, 4], 0, [1, 1]), 5);
+const FOR_EVER = 2 ** 62;
+const VERSIONS = [stable.version, candidate.version];
+const TRIED = new Set([candidate.version.id]);
+/** Milliseconds that a busy machine may take to end a process and start another. */
+const PATIENCE = 60_000;
+
+vi.setConfig({ testTimeout: 3 * PATIENCE });
+
+let pools: IsolatedPools;
+let opened = 0;
+beforeEach(() => {
+  opened = 0;
+  pools = createIsolatedPools((options) => {
+    opened++;
+    return poolOf([stable, candidate, hanging], { processes: 1, ...options });
+  });
+});
+afterEach(() => pools.close(0));
+
+const held = (...versions: readonly { readonly id: string }[]) =>
+  versions.map(({ id }) => ({ modelVersionId: id, error: null }));
+
+/** Reads of the stable version, one after another, until the work is done; gives how many came in time, and the others. */
+async function readMeanwhile(work: Promise<unknown>, timeoutMs: number) {
+  let isDone = false;
+  const done = work.finally(() => {
+    isDone = true;
+  });
+  const lost: unknown[] = [];
+  let served = 0;
+  while (!isDone) {
+    await scoresOf(pools, stable, [[1, 1]], { timeoutMs }).then(
+      () => served++,
+      (error: unknown) => lost.push(error),
+    );
+  }
+  await done;
+  return { served, lost };
+}
+
+/** A live read that hangs the candidate's child, until its time is over. */
+const hang = () =>
+  scoresOf(pools, hanging, [[FOR_EVER, 1]], { timeoutMs: 1_000 }).then(
+    () => expect.unreachable('it hangs'),
+    (error: unknown) => (error as { code?: string }).code,
+  );
+
+describe('a version that a rollout tries', () => {
+  it('and that hangs again and again takes no read from the stable version, on one child', async () => {
+    const both = [stable.version, hanging.version];
+    expect(await pools.hold(both, new Set([hanging.version.id]))).toEqual(held(...both));
+    const hangs = (async () => {
+      const codes: unknown[] = [];
+      for (let i = 0; i < 6; i++) codes.push(await hang());
+      return codes;
+    })();
+    const { served, lost } = await readMeanwhile(hangs, 1_000);
+    expect(lost).toEqual([]);
+    expect(served).toBeGreaterThan(10);
+    // After its second child it rests, and is refused at once.
+    expect((await hangs).slice(0, 2)).toEqual(['live_timeout', 'live_timeout']);
+    expect(await hangs).toContain('unavailable');
+    expect(pools.stats().restingModels).toBe(1);
+  });
+
+  it('has one child of its own, which ends with its rollout; then the stable children answer with it at once', async () => {
+    expect(await pools.hold(VERSIONS, TRIED)).toEqual(held(...VERSIONS));
+    expect(pools.stats().pids).toHaveLength(2);
+    expect(await scoresOf(pools, candidate, [[1, 1]])).toEqual([scoreOfCandidate]);
+    const afterwards = await pools.hold(VERSIONS);
+    expect(afterwards).toEqual(held(...VERSIONS));
+    await vi.waitFor(() => expect(pools.stats().pids).toHaveLength(1), PATIENCE);
+    const [pid] = pools.stats().pids;
+    expect(await scoresOf(pools, candidate, [[1, 1]])).toEqual([scoreOfCandidate]);
+    expect(pools.stats().pids).toEqual([pid]);
+    expect(opened).toBe(2);
+  });
+
+  it('is held by its own child too before it is said to be held', async () => {
+    const broken = new Set<number>([2]);
+    await pools.close(0);
+    opened = 0;
+    pools = createIsolatedPools((options) => {
+      opened++;
+      const refuse = async () => Promise.reject(new Error('the disk is gone'));
+      return poolOf([stable, candidate], {
+        ...{ processes: 1, ...options },
+        ...(broken.has(opened) ? { loadArtifact: refuse } : {}),
+      });
+    });
+    expect(await pools.hold(VERSIONS, TRIED)).toMatchObject([
+      { error: null },
+      { modelVersionId: candidate.version.id, error: expect.stringContaining('the disk is gone') },
+    ]);
+  });
+});

@@ -1,0 +1,73 @@
+import * as models from '@tandem/testing/onnx-models';
+import { expect, it } from 'vitest';
+import { createArtifactBreaker } from './artifact-breaker.ts';
+import { Batcher, type RunPlace } from './batcher.ts';
+import { batchOf, matrixPredictor } from './toy-predictor.fixture.ts';
+
+const { version } = matrixPredictor(models.loopModel(), 2);
+const ROW_MS = 10;
+const TIMEOUT_MS = 400;
+
+/** One place, whose runs take 10 ms a row of a clock that the test moves, and end when the test lets them. */
+function createWorld() {
+  const clock = { now: 0 };
+  const ran: number[] = [];
+  let isFree = true;
+  let hold: Promise<void> | undefined;
+  const place: RunPlace = {
+    async run(_, make) {
+      isFree = false;
+      const rows = make()?.feeds[0]?.dims[0];
+      if (rows !== undefined) {
+        ran.push(rows);
+        clock.now += rows * ROW_MS;
+        await hold;
+      }
+      isFree = true;
+      batcher.pumpSoon();
+      if (rows === undefined) return null;
+      return [{ name: 'score', type: 'float32', dims: [rows, 1], data: new Float32Array(rows) }];
+    },
+  };
+  const now = () => clock.now;
+  const batcher = new Batcher({
+    place: () => (isFree ? place : null),
+    places: 1,
+    maxRunRows: { live: 8, batch: 8 },
+    maxWaitingRows: { live: 100, batch: 100 },
+    killGraceMs: 1_000,
+    breaker: createArtifactBreaker({ now, log: () => {}, onRest: () => {} }),
+    now,
+  });
+  const score = (rows: number) => {
+    const features = Array.from({ length: rows }, () => [0, 0]);
+    const asked = { version, batch: batchOf(version, features), rows: [...features.keys()] };
+    return batcher.score({ ...asked, timeoutMs: TIMEOUT_MS, priority: 'live' });
+  };
+  const holdRuns = () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    hold = promise;
+    return () => {
+      hold = undefined;
+      resolve();
+    };
+  };
+  return { clock, ran, score, holdRuns };
+}
+
+it('does not run whoever would come too late, and tells them so before their time is over', async () => {
+  const { clock, ran, score, holdRuns } = createWorld();
+  for (const rows of [1, 2, 4, 8]) await score(rows);
+  const release = holdRuns();
+  const first = score(1);
+  await expect.poll(() => ran.length).toBe(5);
+  const behind = score(1);
+  // A run that takes far longer than any did before.
+  clock.now += TIMEOUT_MS - ROW_MS - 5;
+  release();
+  await first;
+  await expect(behind).rejects.toMatchObject({ code: 'live_timeout' });
+  expect(ran).toEqual([1, 2, 4, 8, 1]);
+  await score(2);
+  expect(ran.at(-1)).toBe(2);
+});

@@ -1,0 +1,200 @@
+/**
+ * Whom the line of live requests can still serve in time. Little's law decides: what is under way and what waits, at
+ * what it takes, must leave a newcomer enough of its time. Whoever would come too late is refused at once: to be run
+ * after one's reader has gone costs as much as an answer, and where more is asked for than can be done, a line without
+ * this rule soon does nothing else.
+ */
+import type { ModelVersion } from '@tandem/freshness/predictor';
+
+export interface LiveRoomOptions {
+  /** Children that run models. */
+  readonly places: number;
+  /** Rows of one live run at most. */
+  readonly maxRunRows: number;
+  /** Rows that may wait, however quick the model. */
+  readonly maxWaitingRows: number;
+  /** What waits: rows, and the ms of a child that they take. */
+  waiting(): { readonly rows: number; readonly ms: number };
+  readonly now: () => number;
+}
+
+/** A run under way. */
+export interface RunUnderWay {
+  /** It is over; whether it gave an answer, and so shows what such a run takes. */
+  end(wasAnswered: boolean): void;
+}
+
+export interface LiveRoom {
+  /** How many more rows of a version can be answered within a time, in ms; at least 1 where a child has nothing to do. */
+  room(version: ModelVersion, timeoutMs: number): number;
+  /** Rows that may be run together for a reader who has so many ms in all, of which so many are left. */
+  runRows(version: ModelVersion, timeoutMs: number, leftMs?: number): number;
+  /** Whether so many rows that wait, and have so many ms left of all, would come too late though they were run now. */
+  isTooLate(version: ModelVersion, rows: number, timeoutMs: number, leftMs: number): boolean;
+  /** What so many rows cost of a child's time, in ms, where as many are run together as may be. */
+  costMs(version: ModelVersion, rows: number, timeoutMs: number): number;
+  /** @param live whether it tells of this version's live runs */
+  begin(version: ModelVersion, rows: number, live: boolean): RunUnderWay;
+}
+
+/** Of a reader's time, what one run may take: whoever comes while it runs can still have one of its own after it. */
+const RUN_SHARE = 0.25;
+/**
+ * Of a reader's time, what waiting and running may take by what is known beforehand: a run that takes half as long again
+ * makes all late that wait behind it. Less cannot be done for it: a line of two runs keeps a child as busy as one of three.
+ */
+const USABLE_SHARE = 0.5;
+/** Of what is left to the first of a run, what the run may take. */
+const LEFT_SHARE = 0.9;
+/** Of a reader's time, what is always waited: a version that seems too slow for anybody may be quicker now. */
+const HOPE_SHARE = 0.5;
+/** What the first may have to wait longer for the sake of company: little, where many cost hardly more than one. */
+const COMPANY = 1.5;
+/** Versions whose costs are remembered; one that comes back after so many others is learned anew. */
+const MAX_VERSIONS = 64;
+
+export function createLiveRoom({ places, maxRunRows, maxWaitingRows, waiting, now }: LiveRoomOptions): LiveRoom {
+  const costs = new Map<string, RunCost>();
+  /** When each run under way is likely to be over. */
+  const ends = new Map<RunUnderWay, number>();
+  /** When children became free while somebody waited for them, the latest last: of no more than are free. */
+  const freed: number[] = [];
+
+  function runRows(version: ModelVersion, timeoutMs: number, leftMs = timeoutMs): number {
+    const cost = costs.get(version.id) ?? UNKNOWN;
+    const ms = Math.min(timeoutMs * RUN_SHARE, leftMs * LEFT_SHARE);
+    const rows = cost.rowsWithin(Math.max(ms, cost.ms(1) * COMPANY));
+    return Math.max(1, Math.min(maxRunRows, rows));
+  }
+
+  /** Milliseconds until a child is free. */
+  function firstFree(): number {
+    if (ends.size < places) return 0;
+    return Math.max(0, Math.min(...ends.values()) - now());
+  }
+
+  function inTime(version: ModelVersion, timeoutMs: number): number {
+    const together = runRows(version, timeoutMs);
+    const cost = costs.get(version.id) ?? UNKNOWN;
+    const runMs = cost.ms(together);
+    if (runMs === 0) return maxWaitingRows;
+    const ms = Math.max(0, timeoutMs * USABLE_SHARE - firstFree() - waiting().ms / places);
+    const rounds = Math.floor(ms / runMs);
+    return (rounds * together + Math.min(together, cost.rowsWithin(ms - rounds * runMs))) * places;
+  }
+
+  return {
+    room(version, timeoutMs) {
+      const { rows } = waiting();
+      // Children that are free now are so because nobody needs them: those who waited were run together, or have gone.
+      if (rows === 0) freed.length = 0;
+      // However slow it seems: without a run nobody would ever learn that it is quicker now.
+      const least = rows === 0 && ends.size < places ? 1 : 0;
+      return Math.max(least, Math.min(maxWaitingRows - rows, inTime(version, timeoutMs)));
+    },
+    runRows,
+    isTooLate(version, rows, timeoutMs, leftMs) {
+      const cost = costs.get(version.id) ?? UNKNOWN;
+      return leftMs < timeoutMs * (1 - HOPE_SHARE) && leftMs * LEFT_SHARE < cost.ms(rows);
+    },
+    costMs(version, rows, timeoutMs) {
+      const together = Math.max(rows, runRows(version, timeoutMs));
+      return ((costs.get(version.id) ?? UNKNOWN).ms(together) * rows) / together;
+    },
+    begin(version, rows, live) {
+      const started = now();
+      const betweenMs = started - (freed.pop() ?? started);
+      const run: RunUnderWay = {
+        end(wasAnswered) {
+          if (!ends.delete(run) || !wasAnswered) return;
+          const ranMs = now() - started;
+          if (waiting().rows > 0) freed.push(now());
+          // Where the process that feeds the children has much to do, that much lies between two runs, and whoever waits
+          // waits for it too. What is longer than the run was no hurry: those who waited had gone.
+          if (live) costOf(version).observe(rows, ranMs + (betweenMs <= ranMs ? betweenMs : 0));
+        },
+      };
+      ends.set(run, started + (costs.get(version.id)?.ms(rows) ?? 0));
+      return run;
+    },
+  };
+
+  function costOf({ id }: ModelVersion): RunCost {
+    const known = costs.get(id);
+    if (known) return known;
+    if (costs.size >= MAX_VERSIONS) costs.delete(costs.keys().next().value ?? '');
+    const cost = createRunCost();
+    costs.set(id, cost);
+    return cost;
+  }
+}
+
+/**
+ * What a run of a model version takes, learned from its runs: a part that each run costs and a part for each row. From
+ * these the batcher knows how many rows may be run together, and how many may wait, so that all of them come in time.
+ *
+ * A line through the latest runs by least squares, older ones counting ever less. Between runs of one size there is no
+ * line to be drawn: then a run's time is taken to be its rows' alone, which is true of the slowest to mend, and wrong on
+ * the safe side of the others.
+ */
+interface RunCost {
+  /** Milliseconds that a run of so many rows is likely to take. */
+  ms(rows: number): number;
+  /** Rows of the largest run that is likely to be over in that time, and that is not far beyond what was ever run; 0: none. */
+  rowsWithin(ms: number): number;
+  /** @param ms from when the run was handed over until its answer was there */
+  observe(rows: number, ms: number): void;
+}
+
+/** What the runs before the latest weigh, each against the next: about twenty are remembered. */
+const MEMORY = 0.95;
+/** Rows of the first run of a version of which nothing is known yet. */
+const FIRST_ROWS = 16;
+/** A run may be so many times as large as the largest of late: the line says little of what lies far beyond. */
+const REACH = 2;
+/** A run that takes this many times as long as was expected was held up by something else: no more is believed of it. */
+const MOST_SURPRISE = 4;
+const SURPRISE_MS = 5;
+/** Below this share of the mean, squared, sizes differ too little to tell what a row costs. */
+const LEAST_SPREAD = 0.01;
+
+/** What sums of fractions may be wrong by, in rows. */
+const ROUNDING = 1e-6;
+
+export function createRunCost(): RunCost {
+  const sums = { runs: 0, rows: 0, squares: 0, ms: 0, products: 0 };
+  let largest = FIRST_ROWS / REACH;
+  let [fixed, slope] = [0, 0];
+
+  function fit(): void {
+    const [rows, ms] = [sums.rows / sums.runs, sums.ms / sums.runs];
+    const spread = sums.squares / sums.runs - rows ** 2;
+    const perRow = ms / rows;
+    const steepness = spread > LEAST_SPREAD * rows ** 2 ? (sums.products / sums.runs - rows * ms) / spread : perRow;
+    slope = Math.min(perRow, Math.max(0, steepness));
+    fixed = ms - slope * rows;
+  }
+
+  const expected = (rows: number) => fixed + slope * rows;
+  return {
+    ms: expected,
+    rowsWithin(ms) {
+      const reach = Math.ceil(largest * REACH);
+      if (fixed > ms) return 0;
+      return slope === 0 ? reach : Math.min(reach, Math.floor((ms - fixed) / slope + ROUNDING));
+    },
+    observe(rows, took) {
+      const ms = sums.runs === 0 ? took : Math.min(took, MOST_SURPRISE * expected(rows) + SURPRISE_MS);
+      sums.runs = sums.runs * MEMORY + 1;
+      sums.rows = sums.rows * MEMORY + rows;
+      sums.squares = sums.squares * MEMORY + rows ** 2;
+      sums.ms = sums.ms * MEMORY + ms;
+      sums.products = sums.products * MEMORY + rows * ms;
+      largest = Math.max(rows, largest * MEMORY, FIRST_ROWS / REACH);
+      fit();
+    },
+  };
+}
+
+/** Of which nothing has been run yet. */
+const UNKNOWN = createRunCost();

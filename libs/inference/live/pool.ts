@@ -1,0 +1,261 @@
+/**
+ * Inference in child processes: the Scorer that the API and the worker share. `createInferencePool` puts together the
+ * children (slot.ts), the loading of models (model-loader.ts), dynamic batching (batcher.ts) and its breaker
+ * (artifact-breaker.ts).
+ */
+import { availableParallelism } from 'node:os';
+import { TandemError } from '@tandem/freshness/errors';
+import type { ModelVersion } from '@tandem/freshness/predictor';
+import {
+  INFERENCE_MEMORY_MB,
+  LEAST_INFERENCE_MEMORY_MB,
+  LIVE_QUEUE_USERS,
+  LIVE_RUN_USERS,
+} from '@tandem/prediction/models/model-limits';
+import type { Admission, ScoreRequest, Scorer } from '@tandem/prediction/scoring/scoring';
+import { type ProcessEnd, START_LIMIT } from '../process/inference-process.ts';
+import { cpuLimit, type TimeLimit } from '../process/time-limit.ts';
+import { createArtifactBreaker } from './artifact-breaker.ts';
+import { Batcher } from './batcher.ts';
+import { type HeldModel, ModelHolder } from './model-holder.ts';
+import { createModelLoader, type InferenceLog } from './model-loader.ts';
+import { type FinishedRun, Slot } from './slot.ts';
+
+export interface InferencePoolOptions {
+  /** The bytes of an artifact by their sha256 in hex; checked again in the child. */
+  loadArtifact(hash: string): Promise<Uint8Array>;
+  readonly log: InferenceLog;
+  /** A run was answered, and what it took. */
+  onRun?(run: FinishedRun): void;
+  /** A child ended and is replaced; for a counter. */
+  onRestart?(why: ProcessEnd): void;
+  /** A model that keeps ending its process is given a rest (artifact-breaker.ts); for a counter. */
+  onRest?(predictor: string): void;
+  /** Milliseconds that a model may take from the others by ending its process, before it is given a rest. */
+  readonly maxLostMs?: number;
+  /** Children; default: one less than the processors, for the process that feeds them. */
+  readonly processes?: number;
+  /** Children that `hold` starts; default: all. The others start when they are needed, and load what is held first. */
+  readonly heldProcesses?: number;
+  /** Steps of niceness of the children beyond this process's own: more where nobody waits for them. */
+  readonly niceSteps?: number;
+  /** Resident memory of a child in MB, above which it is killed. */
+  readonly memoryLimitMb?: number;
+  /** How long after the last deadline of a run its child is killed. */
+  readonly killGraceMs?: number;
+  /** Users that may wait for a live answer; more are refused as `overloaded`. */
+  readonly maxQueue?: number;
+  /** The same for rows of batches. */
+  readonly maxBatchQueue?: number;
+  /** Rows of a run at most. A live request waits for one run of a batch at most: 1,024 rows of 200 trees take 3 ms. */
+  readonly maxLiveRows?: number;
+  readonly sliceRows?: number;
+  /** Models that each child keeps loaded. */
+  readonly maxModels?: number;
+  readonly startLimit?: TimeLimit;
+  readonly loadLimit?: TimeLimit;
+  /** Milliseconds that only ever rise; for tests. */
+  readonly now?: () => number;
+}
+
+interface PoolStats {
+  readonly processes: number;
+  readonly idle: number;
+  readonly waitingRows: Readonly<Record<'live' | 'batch', number>>;
+  /** Models that are given a rest. */
+  readonly restingModels: number;
+  /** Process ids of the children alive. */
+  readonly pids: readonly number[];
+}
+
+export interface InferencePool extends Scorer, Admission {
+  /**
+   * Has each child hold these versions, and no others that it was asked to hold before, each warmed up by runs on made-up
+   * users; a child that replaces another loads them first. No request waits for it (model-holder.ts). To ask again costs
+   * little where nothing has changed, and tries again what failed and has rested: 1 s, doubled to a minute.
+   */
+  hold(versions: readonly ModelVersion[]): Promise<readonly HeldModel[]>;
+  /** Loads the version in every child at work, before what else waits, and in each that replaces one. Rejects with `unavailable`. */
+  warmUp(version: ModelVersion): Promise<void>;
+  stats(): PoolStats;
+  /** Refuses new requests, waits for those under way up to the grace, then ends the children. */
+  close(graceMs?: number): Promise<void>;
+}
+
+/** More CPU than a trial has: what is loaded here passed one. A child that hangs is replaced after two minutes. */
+const LOAD_LIMIT = cpuLimit(30_000, 120_000);
+
+/** Starts nothing: a child starts when there is something to run, or `warmUp` asks for it. */
+export function createInferencePool(options: InferencePoolOptions): InferencePool {
+  const { log, maxModels = 8, loadLimit = LOAD_LIMIT, now = () => performance.now() } = options;
+  const memoryLimitMb = checkedMemory(options.memoryLimitMb ?? INFERENCE_MEMORY_MB);
+  const loader = createModelLoader({ loadArtifact: options.loadArtifact, loadLimit, log, now });
+  const process = { memoryLimitMb, startLimit: options.startLimit ?? START_LIMIT, niceSteps: options.niceSteps };
+  let warm: string[] = [];
+  let closing: Promise<void> | null = null;
+
+  const newSlot = () =>
+    new Slot({
+      ...process,
+      // All that is wanted has a place: what does not fit in its memory fails, rather than to be loaded again and again.
+      maxSessions: () => Math.max(maxModels, allWarm().length),
+      loader,
+      warm: allWarm,
+      onIdle: () => batcher.pumpSoon(),
+      onRun: (run) => options.onRun?.(run),
+      onRestart: (why) => options.onRestart?.(why),
+      log,
+    });
+  const slots = Array.from({ length: options.processes ?? Math.max(1, availableParallelism() - 1) }, newSlot);
+  const holder = new ModelHolder({ slots: slots.slice(0, options.heldProcesses), loader, process });
+  function allWarm(): string[] {
+    return [...new Set([...holder.held(), ...warm])];
+  }
+
+  const breaker = createArtifactBreaker({
+    now,
+    log,
+    onRest: (predictor) => options.onRest?.(predictor),
+    ...(options.maxLostMs === undefined ? {} : { maxLostMs: options.maxLostMs }),
+  });
+  const batcher = new Batcher({
+    place: (hash) => findPlace(slots, hash),
+    places: slots.length,
+    maxRunRows: { live: options.maxLiveRows ?? LIVE_RUN_USERS, batch: options.sliceRows ?? 1_024 },
+    maxWaitingRows: { live: options.maxQueue ?? LIVE_QUEUE_USERS, batch: options.maxBatchQueue ?? 100_000 },
+    killGraceMs: options.killGraceMs ?? 1_000,
+    breaker,
+    now,
+  });
+
+  async function shutDown(graceMs: number): Promise<void> {
+    const { promise: patience, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, graceMs);
+    await Promise.race([batcher.drained(), patience]);
+    clearTimeout(timer);
+    batcher.abandon(closed());
+    await Promise.all([holder.close(), ...slots.map((slot) => slot.close())]);
+  }
+
+  return {
+    score: (request) => (closing ? Promise.reject(closed()) : batcher.score(request)),
+    room: (version, timeoutMs) => batcher.room(version, timeoutMs),
+    hold: (versions) => (closing ? Promise.reject(closed()) : holder.hold(versions)),
+    async warmUp({ artifactHash }) {
+      if (closing) throw closed();
+      warm = [...warm.filter((hash) => hash !== artifactHash), artifactHash].slice(-maxModels);
+      await Promise.all(slots.map((slot) => slot.prepare(artifactHash)));
+    },
+    stats: () => ({
+      processes: slots.length,
+      idle: slots.filter((slot) => slot.state() === 'idle').length,
+      waitingRows: batcher.waitingRows(),
+      restingModels: breaker.resting(),
+      pids: slots.map((slot) => slot.pid()).filter((pid) => pid !== undefined),
+    }),
+    close: (graceMs = 5_000) => {
+      closing ??= shutDown(graceMs);
+      return closing;
+    },
+  };
+}
+
+/** An idle child that has the model, else any idle one, else one more is started and nobody is free yet. */
+function findPlace(slots: readonly Slot[], hash: string): Slot | null {
+  const idle = slots.filter((slot) => slot.state() === 'idle');
+  const place = idle.find((slot) => slot.holds(hash)) ?? idle[0];
+  if (place) return place;
+  if (!slots.some((slot) => slot.state() === 'starting')) slots.find((slot) => slot.state() === 'cold')?.start();
+  return null;
+}
+
+function checkedMemory(memoryLimitMb: number): number {
+  if (memoryLimitMb >= LEAST_INFERENCE_MEMORY_MB) return memoryLimitMb;
+  const text = `An inference process needs at least ${LEAST_INFERENCE_MEMORY_MB} MB of memory, not ${memoryLimitMb}.`;
+  throw new TandemError('config_invalid', text, { field: 'INFERENCE_MEMORY_MB', remedy: 'raise it, or unset it' });
+}
+
+function closed(): TandemError {
+  return new TandemError('unavailable', 'the service is shutting down', { retryAfter: 5 });
+}
+
+/**
+ * Inference pools that keep model versions apart: each version that a rollout tries has children of its own, with a line,
+ * a breaker and a learned cost of its own. A candidate that hangs, crashes or is slow takes no child from the stable
+ * versions, and none from another candidate. What it takes is a processor, at the niceness of all children.
+ *
+ * The stable versions' children hold the tried ones too, so that a promotion or a rollback waits for no load.
+ */
+export interface IsolatedPools extends InferencePool {
+  /** @param tried ids of the versions that a rollout tries; each gets a pool of its own for as long as it is among them */
+  hold(versions: readonly ModelVersion[], tried?: ReadonlySet<string>): Promise<readonly HeldModel[]>;
+}
+
+/** A tried version has one child until its load needs more. */
+const TRIED: Partial<InferencePoolOptions> = Object.freeze({ heldProcesses: 1, maxModels: 1 });
+
+/** @param open makes a pool, which starts nothing by itself; called once for the stable versions, and for each tried one */
+export function createIsolatedPools(open: (options: Partial<InferencePoolOptions>) => InferencePool): IsolatedPools {
+  const main = open({});
+  /** By the id of its version. */
+  const apart = new Map<string, InferencePool>();
+  /** Those that are not needed any more, until they are closed. */
+  const leaving = new Set<Promise<void>>();
+  let isClosed = false;
+
+  const poolOf = ({ id }: ModelVersion) => apart.get(id) ?? main;
+
+  function leave(pool: InferencePool): void {
+    const closing = pool.close().finally(() => leaving.delete(closing));
+    leaving.add(closing);
+  }
+
+  /** Opens and closes pools, so that there is one for each of these versions. */
+  function separate(tried: readonly ModelVersion[]): void {
+    for (const [id, pool] of apart) {
+      if (tried.some((version) => version.id === id)) continue;
+      apart.delete(id);
+      leave(pool);
+    }
+    for (const { id } of tried) if (!apart.has(id)) apart.set(id, open(TRIED));
+  }
+
+  return {
+    score: (request: ScoreRequest) => poolOf(request.version).score(request),
+    room: (version, timeoutMs) => poolOf(version).room(version, timeoutMs),
+    async hold(versions, tried = new Set()) {
+      const separated = versions.filter(({ id }) => tried.has(id));
+      if (!isClosed) separate(separated);
+      const [held, ...ofTried] = await Promise.all([
+        main.hold(versions),
+        ...separated.map((version) => poolOf(version).hold([version])),
+      ]);
+      return held.map((one) => ofTried.flat().find((other) => isWorse(other, one)) ?? one);
+    },
+    warmUp: (version) => main.warmUp(version),
+    stats: () => [...apart.values()].reduce((sum, pool) => added(sum, pool.stats()), main.stats()),
+    async close(graceMs) {
+      isClosed = true;
+      await Promise.all([main, ...apart.values()].map((pool) => pool.close(graceMs)));
+      await Promise.all(leaving);
+    },
+  };
+}
+
+/** Whether a version's own pool does not hold it, though the main one does. */
+function isWorse(other: HeldModel, one: HeldModel): boolean {
+  return other.modelVersionId === one.modelVersionId && other.error !== null && one.error === null;
+}
+
+/** Whether a child is free is asked of the main pool: tried versions may be resting without harm to the others. */
+function added(sum: PoolStats, { waitingRows, restingModels, pids }: PoolStats): PoolStats {
+  return {
+    ...sum,
+    waitingRows: {
+      live: sum.waitingRows.live + waitingRows.live,
+      batch: sum.waitingRows.batch + waitingRows.batch,
+    },
+    restingModels: sum.restingModels + restingModels,
+    pids: [...sum.pids, ...pids],
+  };
+}

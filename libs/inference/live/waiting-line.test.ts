@@ -1,0 +1,59 @@
+import { linearModel } from '@tandem/testing/onnx-models';
+import { describe, expect, it } from 'vitest';
+import { matrixPredictor } from './toy-predictor.fixture.ts';
+import { createWaitingLine, type Part } from './waiting-requests.ts';
+
+const a = matrixPredictor(linearModel({ weights: [1] }), 1).version;
+const b = matrixPredictor(linearModel({ weights: [2] }), 1).version;
+const part = (request: string, version = a, rows = 1): Part<string> => ({
+  request,
+  version,
+  start: 0,
+  rows,
+  costMs: 0,
+  inputs: [],
+  suspicions: 0,
+  waiting: false,
+});
+const names = (parts: readonly Part<string>[]) => parts.map(({ request }) => request);
+
+describe('a waiting line', () => {
+  it('gives what waits for the version of the first, in order, and keeps the rest', () => {
+    const line = createWaitingLine<string>();
+    for (const each of [part('1'), part('2', b), part('3'), part('4', b)]) line.add(each);
+    expect(names(line.take(256))).toEqual(['1', '3']);
+    expect(names(line.take(256))).toEqual(['2', '4']);
+    expect(names(line.take(256))).toEqual([]);
+    expect(line.rows()).toBe(0);
+  });
+
+  it('fills a run up to its rows, and gives a larger part by itself', () => {
+    const line = createWaitingLine<string>();
+    for (const each of [part('big', a, 300), part('1', a, 200), part('2', a, 100), part('3', a, 56)]) line.add(each);
+    expect(names(line.take(256))).toEqual(['big']);
+    expect(names(line.take(256))).toEqual(['1', '3']);
+    expect(line.rows()).toBe(100);
+  });
+
+  it('gives suspects first, each by itself', () => {
+    const line = createWaitingLine<string>();
+    line.add(part('innocent'));
+    line.addSuspect(part('s1'));
+    line.addSuspect(part('s2'));
+    expect([line.first()?.request, names(line.take(256)), names(line.take(256)), names(line.take(256))]).toEqual([
+      's1',
+      ['s1'],
+      ['s2'],
+      ['innocent'],
+    ]);
+  });
+
+  it('forgets what is removed', () => {
+    const line = createWaitingLine<string>();
+    const gone = part('gone', a, 7);
+    line.add(gone);
+    line.remove(gone);
+    line.remove(gone);
+    expect([line.rows(), line.first()]).toEqual([0, undefined]);
+  });
+});

@@ -1,0 +1,31 @@
+import { expect, it } from 'vitest';
+import { ofPsTime, readCpuMs } from './time-limit.ts';
+
+it('reads what the process itself measures', async () => {
+  const before = await readCpuMs(process.pid);
+  const begin = process.cpuUsage();
+  const used = () => {
+    const { user, system } = process.cpuUsage(begin);
+    return (user + system) / 1000;
+  };
+  while (used() < 300);
+  const after = await readCpuMs(process.pid);
+  const read = (after ?? Number.NaN) - (before ?? Number.NaN);
+  expect(Math.abs(read - used())).toBeLessThan(50);
+});
+
+it('knows nothing of a process that is not there', async () => {
+  // Above the largest process id of Linux and of macOS.
+  expect(await readCpuMs(2 ** 30)).toBeNull();
+});
+
+it.each([
+  ['  0:03.45\n', 3_450],
+  ['12:34.00', 754_000],
+  ['01:02:03', 3_723_000],
+  ['1-02:03:04', 93_784_000],
+  ['', null],
+  ['TIME', null],
+])('reads %j of ps', (text, ms) => {
+  expect(ofPsTime(text)).toBe(ms);
+});

@@ -1,0 +1,171 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { getPriority, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import * as models from '@tandem/testing/onnx-models';
+import { describe, expect, it, vi } from 'vitest';
+import { matrixPredictor, poolOf, scoresOf } from '../live/toy-predictor.fixture.ts';
+import { START_LIMIT, startInferenceProcess } from './inference-process.ts';
+import { cpuLimit } from './time-limit.ts';
+
+const start = () => startInferenceProcess({ memoryLimitMb: 512, boundData: true, startLimit: START_LIMIT });
+const LIMIT = cpuLimit(10_000);
+/** A process that has ended, and that nobody has asked about yet, still answers to kill: on Linux its state says so. */
+const isAlive = (pid: number) => {
+  try {
+    process.kill(pid, 0);
+    return process.platform !== 'linux' || !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+};
+
+describe('an inference process', () => {
+  it('dies soon after its parent, also inside a run that never ends', async () => {
+    // A parent that runs the endless loop and is killed with no chance to say goodbye.
+    const parent = spawn(process.execPath, ['--input-type=module', '-e', PARENT], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [line] = (await once(createInterface(parent.stdout), 'line')) as [string];
+    const child = Number(line);
+    expect(isAlive(child)).toBe(true);
+    parent.kill('SIGKILL');
+    // Within 0.1 s where a processor is free; the bound is for a machine that has none. Without the watchdog it never ends.
+    await vi.waitFor(() => expect(isAlive(child)).toBe(false), { timeout: 10_000, interval: 20 });
+  }, 20_000);
+
+  it.runIf(process.platform === 'linux')('has no secrets in its environment and no working directory', async () => {
+    vi.stubEnv('DATABASE_URL', 'postgres://secret');
+    vi.stubEnv('NODE_COMPILE_CACHE', process.env.NODE_COMPILE_CACHE || join(tmpdir(), 'tandem-test-compile-cache'));
+    const child = start();
+    await child.ready;
+    const environment = readFileSync(`/proc/${child.pid}/environ`, 'utf8').split('\0').filter(Boolean);
+    expect(
+      environment
+        .map((entry) => entry.split('=')[0])
+        .filter((name) => !SHELL_NAMES.has(name ?? '') && !SHARED_NAMES.has(name ?? ''))
+        .sort(),
+    ).toEqual(['NODE_CHANNEL_FD', 'NODE_CHANNEL_SERIALIZATION_MODE']);
+    child.kill('the test is over');
+    await child.ended;
+    vi.unstubAllEnvs();
+  });
+
+  it('keeps compiled code where its parent does, so that the next one starts with less work', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tandem-compiled-'));
+    vi.stubEnv('NODE_COMPILE_CACHE', folder);
+    const child = start();
+    await child.ready;
+    const files = () => readdirSync(folder, { recursive: true }).length;
+    // The main thread's modules, of which there are more than of the watchdog's.
+    await vi.waitFor(() => expect(files()).toBeGreaterThan(10), { timeout: 20_000, interval: 20 });
+    child.kill('the test is over');
+    await child.ended;
+    vi.unstubAllEnvs();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it.runIf(process.platform === 'linux')('lets its parent go first where both want the processor', async () => {
+    const child = start();
+    await child.ready;
+    expect(getPriority(child.pid)).toBe(Math.min(19, getPriority() + 10));
+    // Where sessions are scheduled as groups, the group's niceness is the one that counts. A process may be in no group.
+    const groupOf = (pid: number | string = 0) =>
+      existsSync('/proc/self/autogroup') && / nice (-?\d+)/.exec(readFileSync(`/proc/${pid}/autogroup`, 'utf8'))?.[1];
+    const nicer = Math.min(19, Number(groupOf('self') || getPriority()) + 10);
+    if (groupOf(child.pid)) await vi.waitFor(() => expect(groupOf(child.pid)).toBe(`${nicer}`), { timeout: 5_000 });
+    child.kill('the test is over');
+    await child.ended;
+  });
+
+  it('is ended when it holds more memory than its limit, where the kernel does not refuse it before', async () => {
+    const child = startInferenceProcess({ memoryLimitMb: 256, boundData: false, startLimit: START_LIMIT });
+    await child.ready;
+    await child.load({ session: 'm', bytes: models.memoryModel(), sha256: null }, [], LIMIT);
+    const feeds = [{ name: 'features', type: 'float32' as const, dims: [1, 2], data: Float32Array.of(250_000_000, 1) }];
+    await expect(child.run({ session: 'm', feeds, fetches: ['score'], rowByRow: false }, LIMIT)).rejects.toThrow(
+      'it took more than 256 MB of memory',
+    );
+  });
+
+  it('leaves ending to its parent: Ctrl-C and SIGTERM do not touch it', async () => {
+    const child = start();
+    await child.ready;
+    process.kill(child.pid ?? 0, 'SIGINT');
+    process.kill(child.pid ?? 0, 'SIGTERM');
+    await expect(child.load(file('a'), [], LIMIT)).resolves.toMatchObject({
+      signature: { inputs: [{ name: 'features' }] },
+    });
+    child.kill('the test is over');
+    await child.ended;
+  });
+
+  it('keeps its memory flat through hundreds of loaded and released models', async () => {
+    const child = start();
+    await child.ready;
+    const resident: number[] = [];
+    for (let i = 0; i < 300; i++) {
+      const { rssBytes } = await child.load(file(`s${i}`), i === 0 ? [] : [`s${i - 1}`], LIMIT);
+      resident.push(rssBytes / 1024 / 1024);
+    }
+    child.kill('the test is over');
+    await child.ended;
+    // Unreleased, each session would hold about 1 MB.
+    expect((resident[299] ?? 0) - (resident[99] ?? 0)).toBeLessThan(40);
+  }, 60_000);
+});
+
+describe('the event loop of the parent', () => {
+  it('turns all the time that a child is inside a run', async () => {
+    const loop = matrixPredictor(models.loopModel(), 2);
+    const pool = poolOf([loop], { processes: 1 });
+    await pool.warmUp(loop.version);
+    let isRunning = true;
+    const run = scoresOf(pool, loop, [[2 ** 62, 1]], { timeoutMs: 60_000 }).catch(() => {
+      isRunning = false;
+    });
+    for (let turn = 0; turn < 5_000; turn++) await new Promise(setImmediate);
+    expect(isRunning).toBe(true);
+    await pool.close(0);
+    await run;
+  }, 30_000);
+
+  it('is free most of the time while the children are saturated with batches and live requests', async () => {
+    const loop = matrixPredictor(models.loopModel(), 2);
+    const pool = poolOf([loop], { processes: 1 });
+    // Slices of 15 ms and more: run in this process, they alone would keep it busy all the time.
+    const chunk = Array.from({ length: 5_000 }, (_, i) => [20_000, i]);
+    const ask = (rows: number[][], priority: 'live' | 'batch') => scoresOf(pool, loop, rows, { priority });
+    await pool.warmUp(loop.version);
+    const before = performance.eventLoopUtilization();
+    await Promise.all([
+      ...[1, 2].map(() => ask(chunk, 'batch')),
+      ...Array.from({ length: 16 }, async (_, i) => {
+        for (let n = 0; n < 20; n++) await ask([[2_000, i]], 'live');
+      }),
+    ]);
+    const { utilization } = performance.eventLoopUtilization(before);
+    await pool.close();
+    // A share, not a time: a busy machine delays the children as much as their parent.
+    expect(utilization).toBeLessThan(0.6);
+  }, 60_000);
+});
+
+/** Names that a shell sets for itself. */
+const SHELL_NAMES = new Set(['PWD', 'OLDPWD', 'SHLVL', '_']);
+/** Settings that a child takes over from its parent. */
+const SHARED_NAMES = new Set(['LD_LIBRARY_PATH', 'NODE_COMPILE_CACHE']);
+
+const file = (session: string) => ({ session, bytes: models.linearModel({ weights: [1, 2, 3] }), sha256: null });
+
+const PARENT = `
+  import * as models from '${import.meta.resolve('@tandem/testing/onnx-models')}';
+  import { matrixPredictor, poolOf, scoresOf } from '${new URL('../live/toy-predictor.fixture.ts', import.meta.url)}';
+  const loop = matrixPredictor(models.loopModel(), 2);
+  const pool = poolOf([loop], { processes: 1 });
+  await pool.warmUp(loop.version);
+  scoresOf(pool, loop, [[2 ** 62, 1]], { timeoutMs: 60_000 });
+  setTimeout(() => console.log(pool.stats().pids[0]), 200);
+`;

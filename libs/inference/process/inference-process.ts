@@ -1,0 +1,279 @@
+/**
+ * One inference child as its parent sees it: one question at a time, each with a limit (time-limit.ts) at which the child
+ * is killed with SIGKILL, the only signal that ends a run inside native code.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { TandemError } from '@tandem/freshness/errors';
+import { ScoringCrash } from '@tandem/prediction/scoring/scoring';
+import { type ChildPriority, createChildPriority, NO_PRIORITY } from './child-priority.ts';
+import type { Command, ModelRun, Reply, RunAnswer, SentReply, Signature } from './protocol.ts';
+import { readableReason } from './readable-reason.ts';
+import { cpuLimit, machineBusy, type TimeLimit, type TimeUp, watchTime } from './time-limit.ts';
+
+export interface ProcessOptions {
+  readonly memoryLimitMb: number;
+  /** Whether the kernel bounds the data segment too, where it can: see `command`. */
+  readonly boundData: boolean;
+  readonly startLimit: TimeLimit;
+  /** Steps of niceness beyond the parent's; those of a child that serves where it is not said. */
+  readonly niceSteps?: number | undefined;
+  /** Whether it gives way to the others until `toForeground` is called. */
+  readonly isInBackground?: boolean;
+}
+
+/** Of a child's start, which takes about half a second of CPU. */
+export const START_LIMIT = cpuLimit(10_000);
+
+/** After this many children that died at their start, the next is tried without the kernel's bound on its data. */
+export const BOUND_STARTS = 3;
+
+/** A model file for a child: `sha256` is checked there, on the bytes that ONNX Runtime is given. */
+export interface ModelFile {
+  readonly session: string;
+  readonly bytes: Uint8Array;
+  readonly sha256: string | null;
+}
+
+export interface InferenceProcess {
+  readonly pid: number | undefined;
+  /** Rejects if it ends before it is ready: with `overloaded` if the machine gave it too little CPU, else `unavailable`. */
+  readonly ready: Promise<void>;
+  /** Why it ended; never rejects. */
+  readonly ended: Promise<ProcessEnded>;
+  /** CPU time that it had taken when it last replied, in ms. */
+  cpuMs(): number;
+  /**
+   * Rejects with `model_refused`, ProcessEnded, or `overloaded` if the machine gave it too little CPU.
+   * @param release sessions that are no longer wanted
+   */
+  load(file: ModelFile, release: readonly string[], limit: TimeLimit): Promise<Loaded>;
+  /** Rejects as `load` does, but with `live_failed` where the model refuses the input. */
+  run(run: ModelRun, limit: TimeLimit): Promise<RunAnswer>;
+  isAlive(): boolean;
+  toForeground(): void;
+  kill(why: string): void;
+}
+
+interface Loaded {
+  readonly signature: Signature;
+  /** The child's resident memory after it. */
+  readonly rssBytes: number;
+}
+
+/**
+ * What ended a child: a run past its `deadline`, too little CPU from a busy machine (`starved`), more `memory` than it may
+ * take, a `crash` of its own code, or a signal from outside (`killed`: by an operator, by the kernel for want of memory).
+ */
+export type ProcessEnd = 'deadline' | 'starved' | 'memory' | 'crash' | 'killed';
+
+/** The child died. */
+export class ProcessEnded extends ScoringCrash {
+  readonly why: ProcessEnd;
+  /** In a few words, for people. */
+  readonly how: string;
+
+  constructor(how: string, why: ProcessEnd, cpuMs?: number) {
+    super(`the inference process ended: ${how}`, cpuMs);
+    this.why = why;
+    this.how = how;
+  }
+}
+
+const WORKER = fileURLToPath(new URL('./worker.ts', import.meta.url));
+/** Private memory that Node 24 maps in the child (two isolates' code ranges above all), measured 1,134 MB. */
+const NODE_DATA_MB = 1280;
+/** Models travel in pieces, so that the parent's event loop never copies more at once. */
+const PART_BYTES = 1 << 20;
+const STDERR_KEPT = 2_000;
+
+/** Starts a child. Its end, however it comes, is in `ended`. */
+export function startInferenceProcess(options: ProcessOptions): InferenceProcess {
+  const child = spawnWorker(options);
+  const { promise: ended, resolve: tellEnd } = Promise.withResolvers<ProcessEnded>();
+  let killedFor: TimeUp | null = null;
+  let cpuMs = 0;
+  let end: ProcessEnded | null = null;
+  let said = '';
+  let answer: ((reply: Reply) => void) | null = null;
+  let fail: ((error: ProcessEnded) => void) | null = null;
+
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    said = (said + text).slice(-STDERR_KEPT);
+  });
+  child.on('message', (reply: SentReply) => {
+    cpuMs = reply.childCpuMs;
+    answer?.(reply);
+  });
+  child.on('error', (error) => finish(new ProcessEnded(error.message, 'crash')));
+  // 'close' rather than 'exit': by then its last words on stderr have been read.
+  child.on('close', (code, signal) => finish(explain(killedFor, said, code, signal)));
+
+  function finish(how: ProcessEnded): void {
+    if (end) return;
+    end = how;
+    fail?.(how);
+    tellEnd(how);
+  }
+
+  function kill(up: TimeUp): void {
+    killedFor ??= up;
+    child.kill('SIGKILL');
+  }
+
+  async function ask(send: () => Promise<void> | void, limit: TimeLimit): Promise<Reply> {
+    if (end) throw asError(end);
+    const { promise, resolve, reject } = Promise.withResolvers<Reply>();
+    answer = resolve;
+    fail = (how) => reject(asError(how));
+    const stopWatch = watchTime({ pid: child.pid, cpuMs }, limit, kill);
+    try {
+      await Promise.race([send(), promise]);
+      return await promise;
+    } finally {
+      stopWatch();
+      answer = null;
+      fail = null;
+    }
+  }
+
+  const priority = priorityOf(child, options);
+  const first = ask(() => {}, options.startLimit);
+  const ready = start(first, priority, options);
+  ready.catch(() => {});
+  return {
+    pid: child.pid,
+    ready,
+    ended,
+    isAlive: () => end === null && killedFor === null,
+    toForeground: priority.lower,
+    kill: (how) => kill({ why: 'deadline', how }),
+    cpuMs: () => cpuMs,
+    async load(file, release, limit) {
+      const reply = await ask(() => sendModel(child, file, release), limit);
+      if (reply.kind === 'loaded') return reply;
+      throw refusal('model_refused', 'the model cannot be loaded', reply);
+    },
+    async run(run, limit) {
+      const reply = await ask(() => void child.send({ kind: 'run', ...run }, () => {}), limit);
+      if (reply.kind === 'ran') return reply;
+      throw refusal('live_failed', 'the model refused the input', reply);
+    },
+  };
+}
+
+/** Sends the file in parts. If the child is dying the channel is closed, and its 'close' tells how. */
+async function sendModel(
+  child: ChildProcess,
+  { session, bytes, sha256 }: ModelFile,
+  release: readonly string[],
+): Promise<void> {
+  const tell = (command: Command) => new Promise<void>((resolve) => child.send(command, () => resolve()));
+  for (let at = 0; at < bytes.length && child.connected; at += PART_BYTES) {
+    await tell({ kind: 'part', bytes: bytes.subarray(at, at + PART_BYTES) });
+  }
+  await tell({ kind: 'load', session, sha256, release });
+}
+
+/** Resolves when the child is ready. Its priority is lowered then, not before: a start is awaited, and soon over. */
+async function start(
+  first: Promise<Reply>,
+  priority: ChildPriority,
+  { isInBackground }: ProcessOptions,
+): Promise<void> {
+  try {
+    await first;
+  } catch (error) {
+    throw error instanceof ProcessEnded ? notStarted(error) : error;
+  }
+  if (!isInBackground) priority.lower();
+}
+
+function priorityOf({ pid }: ChildProcess, { niceSteps, isInBackground }: ProcessOptions): ChildPriority {
+  if (pid === undefined) return NO_PRIORITY;
+  const priority = createChildPriority(pid, niceSteps);
+  if (isInBackground) priority.giveWay();
+  return priority;
+}
+
+function spawnWorker({ memoryLimitMb, boundData }: ProcessOptions): ChildProcess {
+  const folder = mkdtempSync(join(tmpdir(), 'tandem-inference-'));
+  const heapMb = Math.max(64, memoryLimitMb >> 2);
+  const program = [process.execPath, `--max-old-space-size=${heapMb}`, WORKER, `${process.pid}`, `${memoryLimitMb}`];
+  const [file = '', ...args] = boundData ? bounded(program, memoryLimitMb) : program;
+  const child = spawn(file, args, {
+    cwd: folder,
+    env: childEnvironment(process.env),
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    serialization: 'advanced',
+    // A process group of its own: a terminal's Ctrl-C is for the parent, which then drains.
+    detached: true,
+  });
+  // The child removes its folder itself; this is for the one that never came so far.
+  child.on('close', () => {
+    try {
+      rmdirSync(folder);
+    } catch {
+      // Gone already.
+    }
+  });
+  return child;
+}
+
+/**
+ * The two settings that a child takes over, and no others, since those may hold secrets: a library path, without which a
+ * program may not start at all, and Node's cache of compiled code, which halves the CPU time of a start (0.3 s). The child
+ * has another working directory, so the cache's path is made absolute.
+ */
+function childEnvironment({ LD_LIBRARY_PATH, NODE_COMPILE_CACHE }: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return {
+    ...(LD_LIBRARY_PATH && { LD_LIBRARY_PATH }),
+    ...(NODE_COMPILE_CACHE && { NODE_COMPILE_CACHE: resolve(NODE_COMPILE_CACHE) }),
+  };
+}
+
+/**
+ * The program under `ulimit -d`: an allocation above it fails inside ONNX Runtime as an ordinary error, so that most
+ * memory bombs cost a refusal rather than a process. Linux alone counts mapped memory as data.
+ */
+function bounded(program: readonly string[], memoryLimitMb: number): readonly string[] {
+  if (process.platform !== 'linux') return program;
+  const kilobytes = (memoryLimitMb + NODE_DATA_MB) * 1024;
+  return ['/bin/sh', '-c', 'ulimit -d "$0" && exec "$@"', `${kilobytes}`, ...program];
+}
+
+function explain(
+  killedFor: TimeUp | null,
+  said: string,
+  code: number | null,
+  signal: NodeJS.Signals | null,
+): ProcessEnded {
+  if (killedFor !== null) return new ProcessEnded(killedFor.how, killedFor.why, killedFor.cpuMs);
+  const watchdog = /watchdog: (.*)/.exec(said)?.[1];
+  if (watchdog !== undefined) return new ProcessEnded(watchdog, 'memory');
+  const how = signal ? `signal ${signal}` : `exit code ${code}`;
+  const error = said.split('\n').find((line) => /error|terminate|fatal/i.test(line));
+  return new ProcessEnded(error ? `${how}: ${error.slice(0, 200)}` : how, signal === 'SIGKILL' ? 'killed' : 'crash');
+}
+
+/** The end itself; or, if the model is not at fault and the same may succeed later, an error that says so. */
+function asError(end: ProcessEnded): Error {
+  return end.why === 'starved' ? machineBusy(end.how, end) : end;
+}
+
+function notStarted(end: ProcessEnded): TandemError {
+  return new TandemError('unavailable', `an inference process could not be started: ${end.how}`, {
+    remedy: 'try again; if it happens again, see whether the machine has memory for one more process',
+  });
+}
+
+function refusal(code: 'model_refused' | 'live_failed', what: string, reply: Reply): TandemError {
+  if (reply.kind !== 'refused') return new TandemError(code, `${what}: its process answered ${reply.kind}`);
+  return new TandemError(code, `${what}: ${readableReason(reply.reason)}`, {
+    detail: reply.reason,
+    ...(reply.remedy === null ? {} : { remedy: reply.remedy }),
+  });
+}

@@ -1,0 +1,190 @@
+/**
+ * The program of an inference child. ONNX Runtime's `run` blocks its thread, for ever if the model wants so; here it
+ * blocks nobody else, and whoever waits may kill the process. It holds no secrets, no files and no state but sessions.
+ * Arguments: the parent's process id, the resident memory limit in MB.
+ */
+import { createHash } from 'node:crypto';
+import { rmdirSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
+import { Worker } from 'node:worker_threads';
+import type { TensorType } from '@tandem/freshness/predictor';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { findFault } from '../model-file/onnx-file.ts';
+import type {
+  Command,
+  ModelRun,
+  Reply,
+  RunAnswer,
+  SentReply,
+  SignatureTensor,
+  TensorData,
+  WireTensor,
+} from './protocol.ts';
+import { createRowFeeder, joinRows } from './row-by-row.ts';
+import { signatureFault } from './signature-fault.ts';
+
+const OPTIONS: InferenceSession.SessionOptions = {
+  intraOpNumThreads: 1,
+  interOpNumThreads: 1,
+  executionMode: 'sequential',
+  graphOptimizationLevel: 'all',
+  // Errors are thrown; what a model makes ONNX Runtime print besides is nobody's.
+  logSeverityLevel: 4,
+};
+
+/** Of what a model makes ONNX Runtime say: its names may be as long as the file. */
+const MAX_REASON = 4_000;
+
+const sessions = new Map<string, InferenceSession>();
+let parts: Uint8Array[] = [];
+
+start();
+
+function start(): void {
+  // ONNX Runtime 1.30's binding cannot read a Float16Array; without the class it takes and gives the bits.
+  delete (globalThis as { Float16Array?: unknown }).Float16Array;
+  // The parent decides when to end: a terminal's Ctrl-C and a service manager's SIGTERM reach the whole group.
+  process.on('SIGINT', () => {});
+  process.on('SIGTERM', () => {});
+  process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
+  process.on('message', (command: Command) => void obey(command));
+  const watchdog = new Worker(new URL('./child-watchdog.ts', import.meta.url), {
+    workerData: { parentPid: Number(process.argv[2]), memoryLimitMb: Number(process.argv[3]) },
+    resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 4 },
+  });
+  watchdog.once('error', (error) => {
+    throw error;
+  });
+  watchdog.once('online', () => {
+    // From now on the working directory does not exist: nothing can be found in it or left there.
+    rmdirSync(process.cwd());
+    say({ kind: 'ready' });
+    // A child ends by SIGKILL, so Node never writes its cache at exit. Writes nothing if the cache is off or up to date.
+    flushCompileCache();
+  });
+}
+
+function say(reply: Reply): void {
+  const { user, system } = process.cpuUsage();
+  process.send?.({ ...reply, childCpuMs: (user + system) / 1000 } satisfies SentReply);
+}
+
+async function obey(command: Command): Promise<void> {
+  try {
+    switch (command.kind) {
+      case 'part':
+        parts.push(command.bytes);
+        return;
+      case 'load':
+        return await load(command);
+      case 'run':
+        return await run(command);
+    }
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    say({ kind: 'refused', reason: reason.slice(0, MAX_REASON), remedy: null });
+  }
+}
+
+async function load({ session, sha256, release }: Extract<Command, { kind: 'load' }>): Promise<void> {
+  const bytes = Buffer.concat(parts);
+  parts = [];
+  for (const id of release) {
+    await sessions.get(id)?.release();
+    sessions.delete(id);
+  }
+  if (sha256 !== null && createHash('sha256').update(bytes).digest('hex') !== sha256) {
+    const remedy = 'Push or adopt the file again where it is whole, and is the one that was meant.';
+    return say({ kind: 'refused', reason: 'the bytes are not those of the registered artifact', remedy });
+  }
+  const fault = findFault(bytes);
+  if (fault) return say({ kind: 'refused', ...fault });
+  const loaded = await InferenceSession.create(bytes, OPTIONS);
+  const signature = { inputs: loaded.inputMetadata.map(describe), outputs: loaded.outputMetadata.map(describe) };
+  const oddity = signatureFault(signature);
+  if (oddity) {
+    await loaded.release();
+    return say({ kind: 'refused', ...oddity });
+  }
+  sessions.set(session, loaded);
+  say({ kind: 'loaded', signature, rssBytes: process.memoryUsage.rss() });
+}
+
+async function run({ session, ...asked }: ModelRun): Promise<void> {
+  const loaded = sessions.get(session);
+  if (!loaded) throw new Error(`no session ${session}`);
+  say({ kind: 'ran', ...(await runModel(loaded, asked)) });
+}
+
+function describe(value: InferenceSession.ValueMetadata): SignatureTensor {
+  return value.isTensor
+    ? // An open size that has no name is given as an empty one.
+      { name: value.name, type: value.type, shape: value.shape.map((size) => (size === '' ? '?' : size)) }
+    : { name: value.name, type: null, shape: [] };
+}
+
+/**
+ * The answer travels to a process that serves others, and is held there whole: no model may choose how much that is.
+ * 1,024 users of a model of 16,384 floats are just as much.
+ */
+const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
+
+/** Node before 23.9 tells it of the whole process alone, in which little else happens. */
+const cpuUsage = typeof process.threadCpuUsage === 'function' ? process.threadCpuUsage : process.cpuUsage;
+
+/** Runs all rows at once, or one after the other. Rejects where the model does, or where it gives more than `MAX_ANSWER_BYTES`. */
+async function runModel(
+  loaded: InferenceSession,
+  { feeds, fetches, rowByRow }: Omit<ModelRun, 'session'>,
+): Promise<RunAnswer> {
+  const begin = performance.now();
+  const cpuBegin = cpuUsage();
+  const outputs = rowByRow ? await inferEach(loaded, feeds, fetches) : await infer(loaded, feeds, fetches);
+  const ms = performance.now() - begin;
+  const { user, system } = cpuUsage(cpuBegin);
+  refuseTooLarge(outputs, 1);
+  return { outputs, ms, cpuMs: (user + system) / 1000 };
+}
+
+async function inferEach(
+  loaded: InferenceSession,
+  feeds: readonly WireTensor[],
+  fetches: readonly string[],
+): Promise<readonly WireTensor[]> {
+  const rows = feeds[0]?.dims[0] ?? 0;
+  const rowOf = createRowFeeder(feeds);
+  const answers = joinRows(rows);
+  for (let row = 0; row < rows; row++) {
+    const outputs = await infer(loaded, rowOf(row), fetches);
+    if (row === 0) refuseTooLarge(outputs, rows);
+    answers.add(outputs);
+  }
+  return answers.outputs();
+}
+
+async function infer(
+  loaded: InferenceSession,
+  feeds: readonly WireTensor[],
+  fetches: readonly string[],
+): Promise<readonly WireTensor[]> {
+  const inputs = Object.fromEntries(
+    feeds.map(({ name, type, data, dims }) => [name, new Tensor(type as 'float32', data as Float32Array, dims)]),
+  );
+  const results = await loaded.run(inputs, fetches);
+  return fetches.map((name): WireTensor => {
+    const { type, dims, data } = results[name] as Tensor;
+    return { name, type: type as TensorType, dims, data: data as TensorData };
+  });
+}
+
+/** @param times how many such outputs the answer will hold */
+function refuseTooLarge(outputs: readonly WireTensor[], times: number): void {
+  const bytes = outputs.reduce((sum, { data }) => sum + bytesOf(data), 0) * times;
+  if (bytes <= MAX_ANSWER_BYTES) return;
+  throw new Error(`its outputs take ${bytes} bytes for one run; ${MAX_ANSWER_BYTES} are the most`);
+}
+
+function bytesOf(data: TensorData): number {
+  if ('byteLength' in data) return data.byteLength;
+  return data.reduce((sum, text) => sum + 4 + text.length, 0);
+}

@@ -1,0 +1,165 @@
+/**
+ * The inputs of requests: filled from their features, cut into the rows of a run, and joined with those of others.
+ */
+
+import { TandemError } from '@tandem/freshness/errors';
+import type { FeatureBatch } from '@tandem/freshness/features';
+import type { OutputTensor, OutputTensors } from '@tandem/freshness/outputs';
+import type { ModelInput, TensorType } from '@tandem/freshness/predictor';
+import { columnWidth } from '@tandem/prediction/models/input-fit';
+import { RowsRefused } from '@tandem/prediction/scoring/scoring';
+import type { TensorData, WireTensor } from '../process/protocol.ts';
+import { type FilledColumn, fillTensor } from './fill-tensor.ts';
+import { fromHalfBits } from './half-precision.ts';
+
+/** A filled input of a request; its rows are cut into runs later. */
+export interface EncodedInput {
+  readonly name: string;
+  readonly type: TensorType;
+  /** Values a row. */
+  readonly width: number;
+  /** Of a tensor [users] rather than [users, width]. */
+  readonly rank?: 1;
+  readonly data: TensorData;
+}
+
+/**
+ * The inputs of a model for the given rows of a batch. Throws `RowsRefused` with every row that does not fit, naming
+ * column, user and value. Twelve float columns of 5,000 rows take about half a millisecond.
+ */
+export function encodeInputs(
+  inputs: readonly ModelInput[],
+  batch: FeatureBatch,
+  rows: readonly number[],
+): EncodedInput[] {
+  const refused = new Map<number, string>();
+  const unusable = new Map<number, string[]>();
+  const encoded = inputs.map(({ name, type, columns, rank }): EncodedInput => {
+    const filled = columns.map((column) => columnOf(batch, column));
+    const width = filled.reduce((sum, { column }) => sum + columnWidth(column), 0);
+    const data = fillTensor(type, width, filled, rows, (column, row) => {
+      if (!refused.has(row)) refused.set(row, refusal(batch, column, row, type));
+      unusable.set(row, [...(unusable.get(row) ?? []), column.column.name]);
+    });
+    return rank === undefined ? { name, type, width, data } : { name, type, width, rank, data };
+  });
+  if (refused.size > 0) throw new RowsRefused('features_unusable', refused, { unusable });
+  return encoded;
+}
+
+/** Rows `start` to `start + count` of inputs that `encodeInputs` filled. */
+export function cutInputs(inputs: readonly EncodedInput[], start: number, count: number): EncodedInput[] {
+  return inputs.map((input) => ({
+    ...input,
+    data: cut(input.data, start * input.width, (start + count) * input.width),
+  }));
+}
+
+/** The rows of several requests of one model version, one after the other. */
+export function joinInputs(several: readonly (readonly EncodedInput[])[], rows: number): WireTensor[] {
+  const [first = []] = several;
+  return first.map(({ name, type, width, rank }, i) => ({
+    name,
+    type,
+    dims: rank === 1 ? [rows] : [rows, width],
+    data: joinData(several.map((inputs) => inputs[i]?.data ?? [])),
+  }));
+}
+
+/** A part of a tensor's values; typed arrays share their memory with the whole. */
+export function cut(data: TensorData, start: number, end: number): TensorData {
+  return Array.isArray(data) ? data.slice(start, end) : (data as Float32Array).subarray(start, end);
+}
+
+/** The values of several tensors of one element type. */
+function joinData(several: readonly TensorData[]): TensorData {
+  const [first] = several;
+  if (first === undefined || several.length === 1) return first ?? [];
+  if (Array.isArray(first)) return several.flatMap((texts) => texts as readonly string[]);
+  const arrays = several as readonly Float32Array[];
+  const whole = new (first.constructor as Float32ArrayConstructor)(
+    arrays.reduce((sum, array) => sum + array.length, 0),
+  );
+  let at = 0;
+  for (const array of arrays) {
+    whole.set(array, at);
+    at += array.length;
+  }
+  return whole;
+}
+
+function columnOf(batch: FeatureBatch, name: string): FilledColumn {
+  const at = batch.columns.findIndex((column) => column.name === name);
+  const [column, values] = [batch.columns[at], batch.values[at]];
+  if (column && values) return { column, values };
+  throw new TandemError('live_failed', `the features have no column ${name}, which the model takes`);
+}
+
+function refusal(batch: FeatureBatch, { column, values }: FilledColumn, row: number, type: TensorType): string {
+  const { name, categories } = column;
+  const value = values[row] ?? null;
+  const shown = typeof value === 'string' ? JSON.stringify(value.slice(0, 64)) : String(value);
+  const which = `feature ${name} of user ${batch.userIds[row]} is ${shown}`;
+  if (!categories || typeof value === 'number') return `${which}, which an input of type ${type} cannot hold`;
+  const known = categories.values.slice(0, 8).map((text) => JSON.stringify(text));
+  const list = `${known.join(', ')}${known.length < categories.values.length ? ', …' : ''}`;
+  const counts = categories.encoding === 'index' ? "a number or 'nan'" : "'zeros'";
+  return `${which}, which is none of its categories (${list}); say what an unknown text counts as (features.categories.${name}: unknown: ${counts}), or let the feature query give a category`;
+}
+
+// Output tensors of a run, back to the requests whose rows were in it. The first dimension is the users: a model that
+// gives another number of rows than it was given has no answer for anybody, since nobody knows whose rows they are.
+
+/**
+ * Output tensors by name, [N], [N,1], [N,k] or deeper as N rows of their width; float16 as numbers. Throws
+ * `live_failed` where the rows are not those asked for.
+ */
+export function readOutputs(outputs: readonly WireTensor[], users: number): OutputTensors {
+  return Object.fromEntries(outputs.map((tensor) => [tensor.name, readOutput(tensor, users)]));
+}
+
+/** Rows `start` to `start + count` of the tensors. */
+export function cutOutputs(tensors: OutputTensors, start: number, count: number): OutputTensors {
+  const parts = Object.entries(tensors).map(([name, { data, width }]): [string, OutputTensor] => [
+    name,
+    { data: cut(data as TensorData, start * width, (start + count) * width), width },
+  ]);
+  return Object.fromEntries(parts);
+}
+
+/** The tensors of a request that was cut into several runs, in order. */
+export function joinOutputs(several: readonly OutputTensors[]): OutputTensors {
+  const [first] = several;
+  if (first === undefined || several.length === 1) return first ?? {};
+  const whole = Object.entries(first).map(([name, { width }]): [string, OutputTensor] => {
+    const parts = several.map((tensors) => tensors[name]);
+    if (parts.some((part) => part?.width !== width)) {
+      throw new TandemError('live_failed', `the model gave output ${name} in different widths for rows of one request`);
+    }
+    return [name, { data: joinData(parts.map((part) => part?.data as TensorData)), width }];
+  });
+  return Object.fromEntries(whole);
+}
+
+function readOutput({ name, type, dims, data }: WireTensor, users: number): OutputTensor {
+  const [rows, ...rest] = dims;
+  if (rows === undefined) {
+    throw new TandemError(
+      'live_failed',
+      `the model gave one value of output ${name}, of no row, for ${counted(users)}`,
+    );
+  }
+  if (rows !== users) {
+    throw new TandemError('live_failed', `the model gave ${rows} rows of output ${name} for ${counted(users)}`);
+  }
+  const width = rest.reduce((product, size) => product * size, 1);
+  return { data: type === 'float16' ? decodeHalves(data as Uint16Array) : data, width };
+}
+
+function counted(users: number): string {
+  return users === 1 ? '1 user' : `${users} users`;
+}
+
+function decodeHalves(bits: Uint16Array): Float32Array {
+  return Float32Array.from(bits, fromHalfBits);
+}

@@ -1,0 +1,38 @@
+import { describe, expect, it } from 'vitest';
+import { cutOutputs, joinOutputs, readOutputs } from './batch-tensors.ts';
+
+const tensor = (dims: number[], data: Float32Array) => [{ name: 'score', type: 'float32' as const, dims, data }];
+
+describe('readOutputs', () => {
+  it.each([
+    [[2], 1],
+    [[2, 1], 1],
+    [[2, 3], 3],
+    [[2, 1, 1], 1],
+  ])('reads the shape %j as two users with %d values each', (dims, width) => {
+    const data = Float32Array.from({ length: 2 * width }, (_, i) => i);
+    expect(readOutputs(tensor(dims, data), 2).score).toEqual({ data, width });
+  });
+
+  it('decodes halves to numbers', () => {
+    const bits = Uint16Array.of(0x3c00, 0xc000, 0x7e00);
+    const read = readOutputs([{ name: 'score', type: 'float16', dims: [3], data: bits }], 3);
+    expect(read.score?.data).toEqual(Float32Array.of(1, -2, Number.NaN));
+  });
+
+  it('refuses another number of rows than users rather than shift answers', () => {
+    expect(() => readOutputs(tensor([3, 1], new Float32Array(3)), 2)).toThrow(
+      'the model gave 3 rows of output score for 2 users',
+    );
+    expect(() => readOutputs(tensor([], new Float32Array(1)), 1)).toThrow(
+      'one value of output score, of no row, for 1 user',
+    );
+  });
+});
+
+it('cutOutputs and joinOutputs keep each row with its values', () => {
+  const whole = { a: { data: Float32Array.of(1, 2, 3, 4, 5, 6), width: 2 }, b: { data: ['x', 'y', 'z'], width: 1 } };
+  const parts = [cutOutputs(whole, 0, 1), cutOutputs(whole, 1, 2)];
+  expect(parts[1]).toEqual({ a: { data: Float32Array.of(3, 4, 5, 6), width: 2 }, b: { data: ['y', 'z'], width: 1 } });
+  expect(joinOutputs(parts)).toEqual(whole);
+});

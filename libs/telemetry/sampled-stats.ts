@@ -1,0 +1,36 @@
+/** The connections of a pool, looked at when Prometheus asks. */
+import type { Metrics } from './metrics.ts';
+
+export interface ConnectionPool {
+  readonly totalCount: number;
+  readonly idleCount: number;
+  readonly waitingCount: number;
+}
+
+export function sampleConnections(
+  metrics: Pick<Metrics, 'poolConnections' | 'poolWaiting'>,
+  name: string,
+  { totalCount, idleCount, waitingCount }: ConnectionPool,
+): void {
+  metrics.poolConnections.set({ pool: name, state: 'used' }, totalCount - idleCount);
+  metrics.poolConnections.set({ pool: name, state: 'idle' }, idleCount);
+  metrics.poolWaiting.set({ pool: name }, waitingCount);
+}
+
+/** What the inference processes of a program do, looked at when Prometheus asks. */
+interface InferenceStats {
+  readonly processes: number;
+  readonly idle: number;
+  readonly waitingRows: Readonly<Record<'live' | 'batch', number>>;
+  readonly restingModels: number;
+}
+
+type InferenceGauges = Pick<Metrics, 'inferenceQueueDepth' | 'inferenceSaturation' | 'modelsResting'>;
+
+export function sampleInference(metrics: InferenceGauges, stats: InferenceStats): void {
+  const { processes, idle, waitingRows, restingModels } = stats;
+  metrics.inferenceQueueDepth.set({ priority: 'live' }, waitingRows.live);
+  metrics.inferenceQueueDepth.set({ priority: 'batch' }, waitingRows.batch);
+  metrics.inferenceSaturation.set(processes === 0 ? 0 : (processes - idle) / processes);
+  metrics.modelsResting.set(restingModels);
+}
