@@ -170,5 +170,6 @@ it('a client finds the arm of every user that the service serves them from', asy
   const served = results.filter(({ variant }) => variant).map(({ userId, variant }) => [userId, variant]);
   expect(served.length).toBeGreaterThan(5);
   expect(served).toEqual(served.map(([userId = '']) => [userId, variantOf(rollout, userId)]));
-  expect(new Set(served.map(([, variant]) => variant))).toEqual(new Set(['stable', 'second']));
+  // Of all twenty: the few who are served may be in one arm by chance.
+  expect(new Set(userIds.map((userId) => variantOf(rollout, userId)))).toEqual(new Set(['stable', 'second']));
 });
