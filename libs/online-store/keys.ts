@@ -15,7 +15,7 @@
  */
 import { hash } from 'node:crypto';
 
-export const DEFAULT_PREFIX = 'tandem';
+const DEFAULT_PREFIX = 'tandem';
 
 /** Base64url digits of a digested id: 102 bits of SHA-256. */
 const DIGEST_LENGTH = 17;

@@ -24,7 +24,7 @@ export interface Boosting {
  * Features as customers have them, 0 to 1: one that tells how active a user is, mostly little, and counts of what the
  * user did, which are zero for two users of three.
  */
-export function likelyFeatures(width: number, random: () => number): number[] {
+function likelyFeatures(width: number, random: () => number): number[] {
   const activity = random() ** 2;
   const did = () => (random() < activity ? random() * activity : 0);
   return [activity, ...Array.from({ length: width - 1 }, did)];

@@ -121,7 +121,7 @@ export function field(number: number, content: number | bigint | string | Buffer
   return Buffer.concat([varint((BigInt(number) << 3n) | 2n), varint(BigInt(bytes.length)), bytes]);
 }
 
-export function float(number: number, content: number): Buffer {
+function float(number: number, content: number): Buffer {
   return Buffer.concat([varint((BigInt(number) << 3n) | 5n), Buffer.from(Float32Array.of(content).buffer)]);
 }
 

@@ -7,7 +7,7 @@ import type { OverlayEntry, OverlayStore, StoredPredictions } from '@tandem/fres
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 /** An overlay, and the way that reads find what it keeps. */
-export interface OverlaySubject {
+interface OverlaySubject {
   readonly overlay: OverlayStore;
   readonly predictions: StoredPredictions;
   /** Of the predictor and model version that entries are kept for; no generation is in force. */

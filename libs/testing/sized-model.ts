@@ -6,7 +6,7 @@
 import { floats, node } from './onnx-writer.ts';
 import { scoreModel } from './score-model.ts';
 
-export interface DenseModel {
+interface DenseModel {
   /** Features a user, expected to lie between 0 and 1. */
   readonly width: number;
   /** Units of a layer: the cost of one user grows with its square. */

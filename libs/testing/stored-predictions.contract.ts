@@ -6,14 +6,14 @@ import type { Assignment } from '@tandem/freshness/certificate';
 import type { OverlayEntry, OverlayStore, StoredPredictions } from '@tandem/freshness/stored-prediction';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-export interface StoredUserRow {
+interface StoredUserRow {
   readonly userId: string;
   readonly contextVersion: number;
   readonly outputs: Buffer;
 }
 
 /** A store with a generation and an overlay. */
-export interface StoredSubject {
+interface StoredSubject {
   readonly predictions: StoredPredictions;
   readonly overlay: OverlayStore;
   readonly history: string;

@@ -25,6 +25,10 @@ export interface SourceFile {
   /** Of `imports`, those that exist at run time. */
   readonly valueImports: readonly string[];
   readonly functions: readonly SourceFunction[];
+  /** Names that it exports itself. */
+  readonly exports: readonly string[];
+  /** What it takes of other files, whatever the name is there: `*` for all, as a dynamic import does. */
+  readonly taken: readonly { readonly specifier: string; readonly name: string }[];
 }
 
 const skipped = new Set(['node_modules', '.git', '.tandem', '.turbo', 'data', '.venv']);
@@ -75,7 +79,30 @@ function readSource(file: string): SourceFile {
     imports: all.map((one) => one.specifier),
     valueImports: all.filter((one) => !one.isType).map((one) => one.specifier),
     functions: readFunctions(parsed.program, code),
+    exports: parsed.module.staticExports.flatMap((one) =>
+      one.entries.flatMap((entry) => (entry.moduleRequest ? [] : [entry.exportName.name ?? 'default'])),
+    ),
+    taken: readTaken(parsed.module, code),
   };
+}
+
+function readTaken({ staticImports, staticExports }: ReturnType<typeof parseSync>['module'], code: string) {
+  const imported = staticImports.flatMap((one) =>
+    one.entries.map(({ importName }) => ({
+      specifier: one.moduleRequest.value,
+      name: importName.kind === 'Default' ? 'default' : (importName.name ?? '*'),
+    })),
+  );
+  const reexported = staticExports.flatMap((one) =>
+    one.entries.flatMap(({ moduleRequest, importName }) =>
+      moduleRequest ? [{ specifier: moduleRequest.value, name: importName.name ?? '*' }] : [],
+    ),
+  );
+  const dynamic = [...code.matchAll(/import\(\s*'([^']+)'\s*\)/g)].map(([, specifier = '']) => ({
+    specifier,
+    name: '*',
+  }));
+  return [...imported, ...reexported, ...dynamic];
 }
 
 interface Span {

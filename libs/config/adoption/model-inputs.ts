@@ -135,7 +135,7 @@ interface NamedMatch {
 }
 
 /** Why an input takes no column, with the predictor's setting where that is mended. */
-export interface NamedFault {
+interface NamedFault {
   readonly setting: readonly string[];
   readonly problem: string;
   readonly remedy: string;

@@ -140,7 +140,7 @@ interface ComparedOutcome {
   readonly power: { readonly moreDays: number | null };
 }
 
-export function conclude(question: ConclusionQuestion, compared: ComparedOutcome): Conclusion {
+function conclude(question: ConclusionQuestion, compared: ComparedOutcome): Conclusion {
   const { name, armName } = question;
   const kind = kindOf(question, compared);
   const said = (text: string): Conclusion => ({ kind, text: `${name}: ${text}` });

@@ -55,7 +55,7 @@ function histogramOf(arm: ArmFigures): Histogram {
 const SMOOTHING = 0.5;
 
 /** One arm's histogram; `users` says how much it counts for, whatever its sum. */
-export interface Histogram {
+interface Histogram {
   readonly counts: readonly number[];
   readonly users: number;
 }

@@ -71,7 +71,7 @@ export function measureModel(bytes: Uint8Array, limits: CheckLimits = {}): Promi
 }
 
 /** Whom a model is tried with. */
-export interface TrialUsers {
+interface TrialUsers {
   /** Real users' features to try, the first `SAMPLE_USERS` of them (trial-users.ts); made-up users are tried besides. */
   readonly sample?: FeatureBatch;
   /** Further real users, in one order, whose features were read as a live read and as a run do it. */
@@ -80,7 +80,7 @@ export interface TrialUsers {
   readonly unplaced?: readonly string[];
 }
 
-export interface CheckOptions extends CheckLimits, TrialUsers {}
+interface CheckOptions extends CheckLimits, TrialUsers {}
 
 /** What is known of a model that may serve. */
 export interface CheckedModel extends Verification {

@@ -32,7 +32,7 @@ export const START_LIMIT = cpuLimit(10_000);
 export const BOUND_STARTS = 3;
 
 /** A model file for a child: `sha256` is checked there, on the bytes that ONNX Runtime is given. */
-export interface ModelFile {
+interface ModelFile {
   readonly session: string;
   readonly bytes: Uint8Array;
   readonly sha256: string | null;

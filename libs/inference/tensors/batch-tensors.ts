@@ -67,7 +67,7 @@ export function joinInputs(several: readonly (readonly EncodedInput[])[], rows: 
 }
 
 /** A part of a tensor's values; typed arrays share their memory with the whole. */
-export function cut(data: TensorData, start: number, end: number): TensorData {
+function cut(data: TensorData, start: number, end: number): TensorData {
   return Array.isArray(data) ? data.slice(start, end) : (data as Float32Array).subarray(start, end);
 }
 
