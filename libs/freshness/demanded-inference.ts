@@ -3,7 +3,7 @@
  * begins after the read arrived and returns, in one row, version and features, and beside them the assignment, history
  * and clock: it certifies the read by itself, and the authority need not be asked as well.
  *
- * Where it is sent for is a guess from what Postgres last said. Whatever does not come out as guessed (another
+ * The model version and arm are guessed from what Postgres last said. Whatever does not come out as guessed (another
  * assignment, another revision, a failure, nobody by that name) is no answer yet: the read goes on as any other, and
  * infers again only where the guess was wrong.
  */

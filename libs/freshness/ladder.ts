@@ -120,5 +120,5 @@ function errorOf(reason: Reason, outcome: LiveOutcome | undefined): TandemError 
   });
 }
 
-/** Made once: it is all that many a read costs, and the stack of each would be most of that. */
+/** Made once: a refusal under overload must be cheap, and most of its cost would be the error's stack. */
 const OVERLOADED = errorOf('overloaded', NO_ROOM);

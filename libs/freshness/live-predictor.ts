@@ -6,8 +6,11 @@ import type { ModelVersion } from './predictor.ts';
 import type { LiveQuota } from './read-options.ts';
 
 /**
+ * Why a user's live inference failed; each is also a reason of an answer.
+ * - `features_failed`: the feature query fails for this user alone.
  * - `live_timeout`: the time ran out, whatever took it.
- * - `live_failed`: the model crashed, or refused the input.
+ * - `live_failed`: the model crashed or refused the input, or the feature query failed for every user.
+ * - `overloaded`: refused before anything was asked for, since it would have come too late.
  * - `features_unusable`: the model cannot take the user's features until they change.
  * - `output_unusable`: the model gives NaN or another value that is no prediction, until features or model change.
  */

@@ -127,7 +127,7 @@ class Reader {
     return { known, remembered, guessing };
   }
 
-  /** Memory is not offered here: an erasure that no certificate tells of deletes from Redis, and only there. */
+  /** Memory is not offered here: without a certificate, an erasure is known only by what it deleted from Redis. */
   async #findUncertified({ known, remembered, guessing }: Guess): Promise<Candidates | null> {
     if (remembered.size === 0) return guessing;
     const { online } = this.#stores;

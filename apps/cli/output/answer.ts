@@ -14,7 +14,7 @@ export const REASONS: Readonly<Record<string, string>> = {
   missing: 'nothing was stored for this user',
   expired: 'what was stored is older than maxAge',
   version_changed: 'what was stored is of another model version',
-  rolled_back: 'stored, of a generation that was rolled back to',
+  rolled_back: 'after a rollback: what is stored is of the generation returned to, or counts no more',
   requested: 'the caller asked for it',
   features_failed: 'the feature query fails for this user; tandem explain shows the error',
   live_failed: 'the model could not be run, or its features could not be read',

@@ -1,7 +1,7 @@
 /**
  * B9: once all chunks of a run are committed, checks what it made, compares it with what is served and publishes it, or
  * holds it back where the predictor's thresholds say so: then the run has failed, and its generation is kept for a day, to be
- * approved (approve-generation.ts), or compared again by resuming the run. One worker does so at a time, under the lease of
+ * approved (`approveGeneration`), or compared again by resuming the run. One worker does so at a time, under the lease of
  * the step: it indexes and compares without a lock on the run, and publishes in a short transaction that the fence guards.
  * A run that a failover or restore brought into another history begins again there first (restart-run.ts): after a restore
  * that was noticed late, its last chunks may have been committed with labels of the past that is lost, and entries of a

@@ -16,7 +16,7 @@ export interface Coverage {
 
 /** Of an output with one number a user; deltas are now minus before, of users in both. Six digits of each are kept. */
 export interface OutputShift {
-  /** Population stability index over 20 classes: distribution.ts. Of all users on each side. */
+  /** Population stability index over 20 classes: tally.ts. Of all users on each side. */
   readonly psi: number;
   readonly meanBefore: number;
   readonly meanNow: number;

@@ -127,7 +127,7 @@ export function keyOf(text: string, seed = 0): number {
   return 2 ** 32 * (other & 0x1fffff) + (one >>> 0) || 1;
 }
 
-// A table of keys with open addressing: numbers above 0 and below 2^53, as keyOf (exposures-memory.ts) gives them.
+// A table of keys with open addressing: numbers above 0 and below 2^53, as `keyOf` gives them.
 
 /** Beyond it a search takes more than a few steps. */
 const FILL = 0.6;
@@ -174,7 +174,7 @@ class KeyTable {
 // as one user, however often they read. Else the 700 failed reads of one user would be as much evidence as one failed
 // read each of 700 users.
 // A process remembers the last 32 to 64 reads of a user, so that a model that begins to fail late is seen. It keeps at most
-// 630,000 users in 20 MB, in two tables as exposures-memory.ts does. A forgotten user counts as a new one.
+// 630,000 users in 20 MB, in two tables as the user memory above. A forgotten user counts as a new one.
 
 const SOURCES: readonly ServedSource[] = Object.freeze(['batch', 'live', 'stale', 'default', 'error'] as const);
 /** Counts of a user: of each source the reads that were not slow, then those that were. */

@@ -1,6 +1,6 @@
 /**
  * GET /v1/predictions/{predictor}/{userId}: the hottest path of the service, one JSON.stringify and headers in one
- * literal. Plain requests come by read-one-directly.ts, without Hono between; all others as those of any endpoint.
+ * literal. Plain requests are answered without Hono (`readOneDirectly`); all others as those of any endpoint.
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
