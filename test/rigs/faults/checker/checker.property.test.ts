@@ -100,8 +100,8 @@ const mutants: readonly (readonly [name: string, rule: Rule, mutate: Mutant])[] 
   [
     'a score below what an acknowledged event counts',
     'stale called fresh',
-    (history) =>
-      withAnswer(history, isFresh, (answer, demanded) => (demanded > 0 ? { ...answer, score: demanded - 1 } : null)),
+    // Below any count: an event may count less than the version that it raised.
+    (history) => withAnswer(history, isFresh, (answer, demanded) => (demanded > 0 ? { ...answer, score: -1 } : null)),
   ],
   [
     'a label above the score',
