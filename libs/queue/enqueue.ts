@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { TandemError } from '@tandem/freshness/errors';
 import type { Log } from '@tandem/telemetry/log';
+import { within } from '@tandem/timing/within';
 import { Queue as BullQueue, type JobsOptions } from 'bullmq';
 import { Redis } from 'ioredis';
 import { definitionOf, type JobClass, type JobName, type JobPayload, jobClasses } from './catalog.ts';
@@ -42,6 +43,7 @@ export interface Queue {
 
 /** How long a caller waits for Redis at most. */
 const PATIENCE_MS = 2_000;
+const tooLate = () => new Error(`no answer within ${PATIENCE_MS} ms`);
 /** BullMQ keeps ended jobs for people to look at; these bounds keep that in a few MB. */
 const KEEP_COMPLETED = { age: 3_600, count: 200 };
 const KEEP_FAILED = { age: 7 * 86_400, count: 500 };
@@ -68,7 +70,7 @@ export async function createQueue({ url, log, prefix = DEFAULT_PREFIX }: QueueOp
     const queue = new BullQueue(jobClass, { connection: redis, prefix });
     queue.on('error', () => undefined);
     try {
-      await within(PATIENCE_MS, queue.waitUntilReady());
+      await within(PATIENCE_MS, queue.waitUntilReady(), tooLate);
       return queue;
     } catch (error) {
       // It listens on the connection, which outlives it.
@@ -89,7 +91,7 @@ export async function createQueue({ url, log, prefix = DEFAULT_PREFIX }: QueueOp
     const checked = payloads.map((one) => payload.parse(one));
     if (checked.length === 0) return true;
     try {
-      await within(PATIENCE_MS, add(name, checked, anew));
+      await within(PATIENCE_MS, add(name, checked, anew), tooLate);
       return true;
     } catch (error) {
       log.warn('queue.enqueue_failed', { job: name, jobs: checked.length, error });
@@ -102,7 +104,7 @@ export async function createQueue({ url, log, prefix = DEFAULT_PREFIX }: QueueOp
     enqueueAnew: (name, ...payloads) => tryToAdd(name, payloads, true),
     async counts() {
       const all = jobClasses.map(async (jobClass) => [jobClass, await countsOf(await queueFor(jobClass))] as const);
-      return Object.fromEntries(await within(PATIENCE_MS, Promise.all(all))) as Record<JobClass, ClassCounts>;
+      return Object.fromEntries(await within(PATIENCE_MS, Promise.all(all), tooLate)) as Record<JobClass, ClassCounts>;
     },
     async close() {
       await Promise.allSettled([...queues.values()].map(async (one) => (await one).close()));
@@ -116,7 +118,7 @@ export async function createQueue({ url, log, prefix = DEFAULT_PREFIX }: QueueOp
 async function refuseEvicting(redis: ReturnType<typeof connectProducer>, queue: Queue, log: Log): Promise<void> {
   if (redis.status !== 'ready') {
     const ready = new Promise<void>((resolve) => redis.once('ready', () => resolve()));
-    await within(PATIENCE_MS, ready).catch(() => undefined);
+    await within(PATIENCE_MS, ready, tooLate).catch(() => undefined);
   }
   const check = await checkEviction(redis);
   if (check.outcome === 'unknown') log.warn('queue.eviction_unchecked', { why: check.why });
@@ -148,18 +150,6 @@ async function countsOf(queue: BullQueue): Promise<ClassCounts> {
     failed = 0,
   } = await queue.getJobCounts('waiting', 'active', 'delayed', 'failed');
   return { waiting, active, delayed, failed };
-}
-
-/** Rejects where the work takes longer; the work itself goes on, and its own failure is then nobody's. */
-async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-    work.catch(() => undefined);
-  }
 }
 
 // Connections to the queue's Redis: one kind for producers, who must not wait, one for workers, who must not give up.

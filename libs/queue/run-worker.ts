@@ -6,6 +6,7 @@
 import { type ErrorCode, isTandemError, unreachable } from '@tandem/freshness/errors';
 import type { Log, LogFields } from '@tandem/telemetry/log';
 import { startWideEvent, type WideEvent } from '@tandem/telemetry/wide-event';
+import { within } from '@tandem/timing/within';
 import { type Job, UnrecoverableError, Worker } from 'bullmq';
 import { definitionOf, isJobName, type JobClass, type JobName, type JobPayload, jobClasses } from './catalog.ts';
 import { connectWorker, DEFAULT_PREFIX, type Queue } from './enqueue.ts';
@@ -198,11 +199,14 @@ function tellTransitions(redis: ReturnType<typeof connectWorker>, log: Log): voi
 }
 
 async function settledWithin(ms: number, work: Promise<unknown>): Promise<boolean> {
-  const { promise: late, resolve } = Promise.withResolvers<false>();
-  const timer = setTimeout(() => resolve(false), ms);
-  const settled = await Promise.race([work.then(() => true), late]);
-  clearTimeout(timer);
-  return settled;
+  const late = new Error(`not settled within ${ms} ms`);
+  try {
+    await within(ms, work, () => late);
+    return true;
+  } catch (error) {
+    if (error === late) return false;
+    throw error;
+  }
 }
 
 // Turns the error of a job into BullMQ's terms: try again later, or give up at once.

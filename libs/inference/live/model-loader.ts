@@ -3,6 +3,7 @@
  * each failure, so that one bad artifact cannot keep every child busy dying of it.
  */
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import { within } from '@tandem/timing/within';
 import type { InferenceProcess } from '../process/inference-process.ts';
 import type { TimeLimit } from '../process/time-limit.ts';
 
@@ -54,7 +55,11 @@ export function createModelLoader({ loadArtifact, loadLimit, log, now }: ModelLo
     if (known) return Promise.resolve(known);
     const under = reading.get(hash);
     if (under) return under;
-    const bytes = withTimeout(loadArtifact(hash), READ_MS).finally(() => reading.delete(hash));
+    const bytes = within(
+      READ_MS,
+      loadArtifact(hash),
+      () => new Error(`the artifact was not read within ${READ_MS} ms`),
+    ).finally(() => reading.delete(hash));
     reading.set(hash, bytes);
     return bytes;
   }
@@ -114,16 +119,6 @@ function unavailable(cause: unknown, waitMs: number): TandemError {
 
 function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-async function withTimeout<T>(promise: Promise<T>, ms: number): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`the artifact was not read within ${ms} ms`)), ms);
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** What the parts of this library tell the operator: one event, `noun.verb`, with its fields. */

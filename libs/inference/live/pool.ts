@@ -13,6 +13,7 @@ import {
   LIVE_RUN_USERS,
 } from '@tandem/prediction/models/model-limits';
 import type { Admission, ScoreRequest, Scorer } from '@tandem/prediction/scoring/scoring';
+import { within } from '@tandem/timing/within';
 import { type ProcessEnd, START_LIMIT } from '../process/inference-process.ts';
 import { cpuLimit, type TimeLimit } from '../process/time-limit.ts';
 import { createArtifactBreaker } from './artifact-breaker.ts';
@@ -129,10 +130,7 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
   });
 
   async function shutDown(graceMs: number): Promise<void> {
-    const { promise: patience, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, graceMs);
-    await Promise.race([batcher.drained(), patience]);
-    clearTimeout(timer);
+    await within(graceMs, batcher.drained(), closed).catch(() => undefined);
     batcher.abandon(closed());
     await Promise.all([holder.close(), ...slots.map((slot) => slot.close())]);
   }
