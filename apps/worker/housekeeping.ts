@@ -14,7 +14,7 @@ import { type RetainDependencies, retain } from '@tandem/prediction/runs/retain'
 import { type ScheduleRunsDependencies, scheduleRuns } from '@tandem/prediction/runs/schedule-runs';
 import type { Log } from '@tandem/telemetry/log';
 import { startWideEvent } from '@tandem/telemetry/wide-event';
-import { type Repeating, repeat } from './repeat.ts';
+import { type Repeating, repeat } from '@tandem/timing/repeat';
 
 export interface HousekeepingDependencies {
   readonly reconciling: ReconcileDependencies;
@@ -47,7 +47,7 @@ export interface EndedRound extends RoundReport {
   readonly round: RoundName;
 }
 
-export function startHousekeeping(dependencies: HousekeepingDependencies): Repeating {
+export function startHousekeeping(dependencies: HousekeepingDependencies): Pick<Repeating, 'stop'> {
   const { reconciling, retaining, scheduling, rolling, observeBacklog, log } = dependencies;
   const { reconcileEveryMs = 3_000, scheduleEveryMs = 5_000 } = dependencies;
   const { rollEveryMs = 1_000, retainEveryMs = 60_000, observeEveryMs = 10_000 } = dependencies;

@@ -11,7 +11,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'libs/freshness': [],
   'libs/timing': [],
   // Pure as the centre itself.
-  'libs/prediction': ['libs/freshness', 'libs/experiment'],
+  'libs/prediction': ['libs/timing', 'libs/freshness', 'libs/experiment'],
   'libs/experiment': [],
   'libs/telemetry': [],
   'libs/client': ['libs/experiment'],

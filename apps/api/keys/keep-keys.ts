@@ -5,6 +5,7 @@
  */
 import type { KeyRing, KeySnapshot } from '@tandem/prediction/keys/key-ring';
 import type { Log } from '@tandem/telemetry/log';
+import { repeat } from '@tandem/timing/repeat';
 
 interface KeyKeeperParts {
   readonly ring: KeyRing;
@@ -28,10 +29,6 @@ const EVERY_MS = 1_000;
 export function keepKeys({ ring, pepperId, read, log, everyMs = EVERY_MS }: KeyKeeperParts): KeyKeeper {
   let isFailing = false;
   let isClosed = false;
-  let timer: NodeJS.Timeout | undefined;
-  let underWay = refresh();
-  const started = underWay;
-
   async function refresh(): Promise<void> {
     const askedAt = performance.now();
     try {
@@ -44,11 +41,6 @@ export function keepKeys({ ring, pepperId, read, log, everyMs = EVERY_MS }: KeyK
       if (!isFailing && !isClosed) log.warn('keys.not_refreshed', { error });
       isFailing = true;
     }
-    if (!isClosed) timer = setTimeout(again, everyMs);
-  }
-
-  function again(): void {
-    underWay = refresh();
   }
 
   function tellForeign(keys: NonNullable<KeySnapshot['keys']>): void {
@@ -58,12 +50,12 @@ export function keepKeys({ ring, pepperId, read, log, everyMs = EVERY_MS }: KeyK
     log.warn('keys.of_another_pepper', { keyIds: foreign.slice(0, 10), count: foreign.length, remedy });
   }
 
+  const { started, stop } = repeat(everyMs, refresh);
   return {
     started,
-    async close() {
+    close() {
       isClosed = true;
-      clearTimeout(timer);
-      await underWay;
+      return stop();
     },
   };
 }

@@ -11,6 +11,7 @@ import { sqlState } from '@tandem/offline-store/sql/database';
 import { createHistoryMarks, lookForMarks } from '@tandem/offline-store/sql/history-marks';
 import { createLossNotice, type LossNotice, type MarkMemory } from '@tandem/prediction/events/notice-loss';
 import type { Log } from '@tandem/telemetry/log';
+import { repeat } from '@tandem/timing/repeat';
 
 type Pool = ReturnType<typeof createPool>;
 
@@ -31,9 +32,7 @@ const CANNOT_LOOK = ['42P01', '42501'];
 
 export function keepNoticingLoss(pool: Pool, memory: MarkMemory, log: Log, everyMs: number = EVERY_MS): NoticingLoss {
   const losses = createLossNotice(createHistoryMarks(pool), memory);
-  let isStopped = false;
   let cannotLook = false;
-  let timer: NodeJS.Timeout | undefined;
   let lastRound = Number.NEGATIVE_INFINITY;
 
   function tell(isLost: boolean): void {
@@ -43,11 +42,9 @@ export function keepNoticingLoss(pool: Pool, memory: MarkMemory, log: Log, every
   const isSure = () => cannotLook || losses.isSure();
 
   async function round(): Promise<void> {
-    if (!isSure() || performance.now() - lastRound >= everyMs) {
-      lastRound = performance.now();
-      await tryRound();
-    }
-    if (!isStopped) timer = setTimeout(again, Math.min(everyMs, UNSURE_EVERY_MS)).unref();
+    if (isSure() && performance.now() - lastRound < everyMs) return;
+    lastRound = performance.now();
+    await tryRound();
   }
 
   /** A failed round reports nothing: every other use of the database does. */
@@ -60,12 +57,7 @@ export function keepNoticingLoss(pool: Pool, memory: MarkMemory, log: Log, every
     }
   }
 
-  function again(): void {
-    underWay = round();
-  }
-
-  let underWay = round();
-
+  const rounds = repeat(Math.min(everyMs, UNSURE_EVERY_MS), round);
   return {
     async look(client) {
       try {
@@ -80,11 +72,7 @@ export function keepNoticingLoss(pool: Pool, memory: MarkMemory, log: Log, every
       return { ...online, find };
     },
     prove: losses.prove,
-    async stop() {
-      isStopped = true;
-      clearTimeout(timer);
-      await underWay;
-    },
+    stop: rounds.stop,
   };
 }
 

@@ -5,6 +5,7 @@
  * database is away.
  */
 import type { ModelVersion } from '@tandem/freshness/predictor';
+import { repeat } from '@tandem/timing/repeat';
 import type { LoadReport } from './processes.ts';
 
 /** A version that an arm of an active predictor names, or that somebody waits for. */
@@ -71,7 +72,6 @@ export function keepLoaded(parts: KeepLoadedParts): KeptVersions {
   let wanted: readonly WantedVersion[] | null = null;
   let isSilent = false;
   let isClosed = false;
-  let timer: NodeJS.Timeout | undefined;
   let last: Promise<void> = Promise.resolve();
 
   /** After the one under way. */
@@ -91,13 +91,9 @@ export function keepLoaded(parts: KeepLoadedParts): KeptVersions {
     return last;
   }
 
-  function again(): void {
-    timer = setTimeout(() => void beat().then(() => isClosed || again()), everyMs).unref();
-  }
-
   const served = () => (wanted ?? []).filter(({ isServed }) => isServed).map(({ modelVersionId }) => modelVersionId);
-  const started = beat().then(() => loads.tried());
-  again();
+  const beats = repeat(everyMs, beat);
+  const started = beats.started.then(() => loads.tried());
   return {
     started,
     served,
@@ -107,7 +103,7 @@ export function keepLoaded(parts: KeepLoadedParts): KeptVersions {
     },
     async close() {
       isClosed = true;
-      clearTimeout(timer);
+      await beats.stop();
       await last;
       // Whoever cannot be told sees that it has gone by its silence.
       await register.leave().catch(() => {});
