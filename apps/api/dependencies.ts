@@ -42,9 +42,8 @@ import { observeCertificates, observeLive, observeStatements, observeVisible } f
 import { type InferenceSettings, openInference } from './wiring/open-inference.ts';
 import { openKeys } from './wiring/open-keys.ts';
 import { openModels } from './wiring/open-models.ts';
-import { openOnline } from './wiring/open-online.ts';
+import { openOnline, openWriting } from './wiring/open-online.ts';
 import { openRollouts, openServedReads, withReadyRollback } from './wiring/open-rollouts.ts';
-import { openWriting } from './wiring/open-writing.ts';
 import {
   createReadiness,
   createReadinessParts,

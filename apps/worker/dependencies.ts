@@ -38,7 +38,7 @@ import { createKeepErased } from '@tandem/prediction/erasure/keep-erased';
 import { createLossNotice } from '@tandem/prediction/events/notice-loss';
 import { keepLoaded } from '@tandem/prediction/rollouts/loaded-versions';
 import { whyNotServed } from '@tandem/prediction/rollouts/processes';
-import { createChunkLoads, gatherLoads } from '@tandem/prediction/runs/chunk-loads';
+import { createChunkLoads, gatherLoads } from '@tandem/prediction/runs/load-chunk';
 import { createQueue } from '@tandem/queue/enqueue';
 import { countWarnings } from '@tandem/telemetry/counted-log';
 import { createLoadLog } from '@tandem/telemetry/load-log';

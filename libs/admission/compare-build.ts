@@ -4,10 +4,9 @@
  * it better. Nothing is kept of it.
  */
 
-import { TandemError } from '@tandem/freshness/errors';
+import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { ModelVersion, Predictor } from '@tandem/freshness/predictor';
-import { unknownPredictor } from '@tandem/freshness/read-errors';
 import { checkUserId } from '@tandem/freshness/user-id';
 import { measureBuilds } from '@tandem/inference/admission/measure-builds';
 import type { ArtifactStore } from '@tandem/offline-store/models/artifacts';

@@ -11,9 +11,8 @@ import {
 } from '@tandem/config/adoption/pushed-version';
 import type { SettingProblem } from '@tandem/config/predictor/config-problem';
 import type { ResolvedPredictor } from '@tandem/config/predictor/resolve-predictor';
-import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import { isTandemError, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import { type ModelDefinition, modelVersionId, type Predictor } from '@tandem/freshness/predictor';
-import { unknownPredictor } from '@tandem/freshness/read-errors';
 import type { TrialLimits } from '@tandem/inference/admission/check-model';
 import { describeQuery } from '@tandem/offline-store/features/feature-check';
 import type { ArtifactStore } from '@tandem/offline-store/models/artifacts';

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { storedAnswer } from './answer.ts';
 import { HISTORY, inGeneration, inOverlay, MAX_AGE_MS, NOW, readOf, standingOf } from './certified-read.fixture.ts';
+import { unreachableContext } from './errors.ts';
 import { type CandidateState, judge, serviceOf } from './judge.ts';
-import { unreachableContext } from './read-errors.ts';
 import type { ReadOptions } from './read-options.ts';
 import type { CertifiedRead, Standing } from './settle.ts';
 import type { StoredPrediction } from './stored-prediction.ts';

@@ -2,6 +2,8 @@
  * The one error type of the domain: a code that programs react to, a text that any caller may read, and a private
  * detail for the log. Edges translate codes: apps/api/http/problem.ts into HTTP problems, the worker into retry or fail.
  */
+import type { UserState } from './certificate.ts';
+import type { ContextToken } from './read-options.ts';
 
 /** What went wrong, as callers may act on it. Each code is documented once, in apps/api/http/problem.ts. */
 export type ErrorCode =
@@ -91,4 +93,139 @@ export function reasonOf(error: unknown): string {
 /** Closes a union: a case that the compiler thought impossible. */
 export function unreachable(value: never): never {
   throw new Error(`unexpected case: ${JSON.stringify(value)}`);
+}
+
+// Errors that several use cases answer with, each in one wording.
+
+export function notCertified(cause: unknown): TandemError {
+  return new TandemError('unavailable', 'The database did not certify this read in time.', {
+    cause,
+    retryAfter: 1,
+    remedy: 'try again after the time in Retry-After',
+  });
+}
+
+export function notFound(userId: string): TandemError {
+  return new TandemError('unknown_user', `There is no prediction and no feature row for user ${userId}.`, {
+    field: 'userId',
+    remedy: "check the id; a user is known once the predictor's feature query has a row for it",
+  });
+}
+
+export function notCached(userId: string): TandemError {
+  return new TandemError(
+    'not_cached',
+    `There is no fresh stored prediction of user ${userId}, and only-if-cached forbids to infer one.`,
+    { remedy: 'leave out Cache-Control: only-if-cached, or add max-stale' },
+  );
+}
+
+/**
+ * Without `retryAfter`: the query fails again until the user's rows or the query change.
+ * @param why the words of Postgres. They may quote values, so the public text leaves them out
+ */
+export function featuresFailed(userId: string, why: string): TandemError {
+  return new TandemError(
+    'features_failed',
+    `User ${userId} cannot be predicted: the feature query fails for this user.`,
+    {
+      remedy:
+        "look at the error with tandem explain, or GET /v1/users/{userId}/explanations/{predictor}; then fix the user's rows, or the feature query. freshness.default in tandem.config.ts is served meanwhile",
+      detail: why,
+    },
+  );
+}
+
+/** Names beyond these are counted. */
+const MAX_NAMES = 10;
+
+/** @param why what is wrong with the row, and what fixes it; names no value but the user's id */
+function rowUnusable(userId: string, why: string): TandemError {
+  return new TandemError('features_unusable', `User ${userId} cannot be predicted: ${why}.`, {
+    remedy:
+      'fix the feature query: one row a user; tandem check lists users with more. freshness.default in tandem.config.ts is served meanwhile',
+    detail: why,
+  });
+}
+
+/**
+ * Without `retryAfter`: asked again at once, it ends the same.
+ * @param features names of those at fault; none where the row itself is: two rows of one user, or an unusable user id
+ * @param why with values, which are not for everybody who may read predictions
+ */
+export function featuresUnusable(userId: string, features: readonly string[], why: string): TandemError {
+  const named = features.slice(0, MAX_NAMES).join(', ');
+  const more = features.length > MAX_NAMES ? ` and ${features.length - MAX_NAMES} more` : '';
+  const which = features.length === 1 ? `feature ${named} as it is` : `features ${named}${more} as they are`;
+  if (features.length === 0) return rowUnusable(userId, why);
+  const reason = `the model does not take its ${which} (null, or no value of the kind)`;
+  return new TandemError('features_unusable', `User ${userId} cannot be predicted: ${reason}.`, {
+    remedy:
+      'in tandem.config.ts say what a null counts as (features.nulls) and an unknown text (features.categories); in the feature query make a null of a NaN with nullif, or fix the query; freshness.default there is served meanwhile. tandem explain, or GET /v1/users/{userId}/explanations/{predictor}, shows what is wrong',
+    detail: why,
+  });
+}
+
+/**
+ * Without `retryAfter`: the same features give the same output.
+ * @param why names the output and its value
+ */
+export function outputUnusable(userId: string, why: string): TandemError {
+  return new TandemError('output_unusable', `User ${userId} cannot be predicted: ${why}.`, {
+    remedy:
+      'look at the features with tandem explain, or GET /v1/users/{userId}/explanations/{predictor}; then fix the feature query, or push a model that gives a finite number for them. freshness.default in tandem.config.ts is served meanwhile',
+  });
+}
+
+export function overLiveLimit(): TandemError {
+  return new TandemError(
+    'rate_limited',
+    "The key's limit of live inferences is used up, and nothing stored may be served instead.",
+    {
+      retryAfter: 1,
+      remedy: 'ask again after the time in Retry-After; --live-rate of tandem key create sets the limit',
+    },
+  );
+}
+
+export function unknownPredictor(name: string): TandemError {
+  return new TandemError('unknown_predictor', `There is no predictor ${JSON.stringify(name.slice(0, 80))}.`, {
+    field: 'predictor',
+    remedy: 'tandem model list, or GET /v1/models, lists them',
+  });
+}
+
+export function unknownRun(id: string): TandemError {
+  return new TandemError('unknown_run', `There is no run ${JSON.stringify(id.slice(0, 80))}.`, {
+    field: 'runId',
+    remedy: 'tandem run list, or GET /v1/runs, lists them',
+  });
+}
+
+/** The error of a read that demands a context which cannot be had; undefined where it can. */
+export function unreachableContext(
+  token: ContextToken | null,
+  history: string,
+  user: UserState,
+): TandemError | undefined {
+  if (token === null) return undefined;
+  if (token.history !== history) {
+    return new TandemError(
+      'history_changed',
+      'The context token is of another history of the database (a restore or failover came between).',
+      {
+        field: 'Prediction-Min-Context',
+        remedy: 'send the event again; its new acknowledgement carries a token of this history',
+      },
+    );
+  }
+  if (token.version <= user.version) return undefined;
+  return new TandemError(
+    'context_not_reached',
+    `The user's context is at version ${user.version}, the token demands ${token.version}.`,
+    {
+      field: 'Prediction-Min-Context',
+      remedy: 'use the token of an acknowledged event of this user',
+    },
+  );
 }

@@ -3,11 +3,10 @@
  * per predictor, and an answer always says which rung it comes from.
  */
 import { type Answer, labelOf, originOf, type ReadResult, type Reason, storedAnswer } from './answer.ts';
-import { TandemError } from './errors.ts';
+import { featuresFailed, featuresUnusable, notFound, outputUnusable, overLiveLimit, TandemError } from './errors.ts';
 import { isFresh, isRuledOut, isServableAsStale } from './judge.ts';
 import { type LiveOutcome, NO_ROOM, OVER_QUOTA } from './live-predictor.ts';
 import { decodeOutputs } from './outputs.ts';
-import { featuresFailed, featuresUnusable, notFound, outputUnusable, overLiveLimit } from './read-errors.ts';
 import type { CertifiedRead, Standing } from './settle.ts';
 
 /** The answer of a user whom no fresh candidate could answer, given what live inference made of it. */

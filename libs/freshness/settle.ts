@@ -4,11 +4,11 @@
  */
 import { type Answer, type Candidate, labelOf, type ReadResult, type Reason, storedAnswer } from './answer.ts';
 import { type AssignedRollout, type Assignment, type Certificate, isErased, type UserState } from './certificate.ts';
+import { notFound, unreachableContext } from './errors.ts';
 import { type CandidateState, isFresh, judge, serviceOf } from './judge.ts';
 import type { LiveOutcome } from './live-predictor.ts';
 import { type PredictionMemory, remember } from './prediction-memory.ts';
 import type { ModelVersion, Predictor } from './predictor.ts';
-import { notFound, unreachableContext } from './read-errors.ts';
 import type { ReadOptions, ReadTimes } from './read-options.ts';
 
 /** What a read knows once Postgres has answered. */

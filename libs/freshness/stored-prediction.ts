@@ -1,7 +1,6 @@
 /** A prediction at rest, with the label that says what it was computed from, and the ports it is found and kept through. */
 
-import type { Assignment } from './certificate.ts';
-import type { ToldOfErasures } from './tombstones.ts';
+import type { Assignment, ToldOfErasures } from './certificate.ts';
 
 /** What a stored prediction is judged by. */
 export interface Label {

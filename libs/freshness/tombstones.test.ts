@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createTombstoneMemory } from './tombstones.ts';
+import { createTombstoneMemory } from './certificate.ts';
 
 describe('the tombstones that a process has heard of', () => {
   it('are found by user; of nobody else anything was heard', () => {

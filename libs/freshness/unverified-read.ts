@@ -7,14 +7,13 @@
  */
 
 import { type Answer, originOf, predictionOf, type ReadResult, wholeSeconds } from './answer.ts';
-import type { Assignments, Certificate } from './certificate.ts';
+import type { Assignments, Certificate, ToldOfErasures, Tombstones } from './certificate.ts';
 import type { TandemError } from './errors.ts';
 import { fits } from './judge.ts';
 import type { ModelVersion } from './predictor.ts';
 import type { ReadOptions } from './read-options.ts';
 import type { Registry } from './reader.ts';
 import type { Candidates, OnlinePredictions, StoredPrediction } from './stored-prediction.ts';
-import type { ToldOfErasures, Tombstones } from './tombstones.ts';
 
 /** What Postgres last said of a predictor: a guess of what it assigns now. */
 export interface LastKnown {

@@ -8,8 +8,8 @@
  * erasure that is told sets no count where there is none (raise-erasures.lua).
  */
 import { randomUUID } from 'node:crypto';
+import type { ErasureCount } from '@tandem/freshness/certificate';
 import { createStatementBatcher } from '@tandem/freshness/statement-line';
-import type { ErasureCount } from '@tandem/freshness/tombstones';
 import type { DeletedKeys, OnlineErasures, OnlinePlaces } from '@tandem/prediction/erasure/erasure';
 import { type OnlineConnection, unavailable } from './connection.ts';
 import { bucketOf, createKeys, type Keys, placeOf } from './keys.ts';

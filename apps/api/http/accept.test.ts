@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { accepts } from './media-type.ts';
+import { accepts } from './body.ts';
 
 describe('accepts', () => {
   it.each([

@@ -9,7 +9,7 @@ import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import { startWideEvent, type WideEvent } from '@tandem/telemetry/wide-event';
 import type { Context, Handler } from 'hono';
 import type { Access, Caller, RouteScope } from '../keys/access.ts';
-import { accepts } from './media-type.ts';
+import { accepts } from './body.ts';
 import { type HttpProblem, type ProblemCode, problemResponse, toProblem } from './problem.ts';
 import { isOneOfMany, type RefusalLog } from './refusal-log.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { refuseContentEncoding, requireMediaType } from './media-type.ts';
+import { refuseContentEncoding, requireMediaType } from './body.ts';
 
 describe('requireMediaType', () => {
   it.each([

@@ -1,12 +1,18 @@
 /** The API's connections to the online store, and what goes over them. */
+
+import type { KeyType } from '@tandem/freshness/user-id';
+import { createEventStore } from '@tandem/offline-store/events/events';
+import { createOutcomeStore } from '@tandem/offline-store/rollouts/outcomes';
 import { createOnlineConnection } from '@tandem/online-store/connection';
 import { createErasures } from '@tandem/online-store/erasures';
 import { createMarkMemory } from '@tandem/online-store/mark-memory';
 import { createHintStore, createOverlayStore } from '@tandem/online-store/overlay-store';
 import { createOnlinePredictions } from '@tandem/online-store/predictions';
+import type { HintStore } from '@tandem/prediction/events/events';
 import { createLibraryLog, type Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
-import { observeOnline } from './observe-stores.ts';
+import { createRecordEvents } from '../routes/events/record-events.ts';
+import { observeEvents, observeOnline } from './observe-stores.ts';
 
 interface OnlineSettings {
   /** `commandTimeoutMs`: how long a read waits for Redis; the connection's own limit where it is not said. */
@@ -38,5 +44,32 @@ export function openOnline({ redis, log, metrics, prefix }: OnlineSettings, open
     markMemory: createMarkMemory(named),
     // Its deletes hold up no read.
     erasures: createErasures(open(ERASING_MS)),
+  };
+}
+
+// What applications tell: events, and what users did.
+
+/** Nobody waits longer for an acknowledgement: what is repeated with its id costs nothing. */
+const LIMIT = Object.freeze({ withinMs: 3_000 });
+
+interface WritingParts {
+  readonly pool: Parameters<typeof createEventStore>[0];
+  readonly hints: HintStore;
+  keyType(): Promise<KeyType | null>;
+  readonly metrics: Pick<Metrics, 'eventAccept' | 'eventHint' | 'hintsFailed'>;
+}
+
+export function openWriting({ pool, hints, keyType, metrics }: WritingParts) {
+  return {
+    recordEvents: createRecordEvents({
+      events: observeEvents(createEventStore(pool, LIMIT), metrics),
+      hints,
+      keyType,
+      onHint(seconds, outcome) {
+        metrics.eventHint.observe({ outcome }, seconds);
+        if (outcome === 'failed') metrics.hintsFailed.inc();
+      },
+    }),
+    outcomes: createOutcomeStore(pool, LIMIT),
   };
 }

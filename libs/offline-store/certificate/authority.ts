@@ -4,9 +4,13 @@
  * that no other statement can exhaust, prepared once, and a strict time limit: a Postgres that stops answering costs a
  * read `timeoutMs`, and each statement its connection.
  */
-import type { Authority, Certificate } from '@tandem/freshness/certificate';
+import {
+  type Authority,
+  type Certificate,
+  createTombstoneMemory,
+  type TombstoneMemory,
+} from '@tandem/freshness/certificate';
 import { createStatementBatcher } from '@tandem/freshness/statement-line';
-import { createTombstoneMemory, type TombstoneMemory } from '@tandem/freshness/tombstones';
 import type pg from 'pg';
 import { createPool, isConnectionFailure, tooLate, translated } from '../sql/database.ts';
 import {

@@ -14,12 +14,14 @@ import {
   type Assignments,
   type Certificate,
   everybodyIn,
+  type NumberedTombstone,
+  type TombstoneMemory,
+  type Tombstones,
   UNTOUCHED,
   type UserState,
 } from '@tandem/freshness/certificate';
 import { type RolloutPlan, STABLE } from '@tandem/freshness/rollout';
-import type { NumberedTombstone, TombstoneMemory, Tombstones } from '@tandem/freshness/tombstones';
-import { epochMs } from '../sql/epoch-ms.ts';
+import { epochMs } from '../sql/database.ts';
 
 // Who is served what, as a certificate brings it: of each predictor the stable arm and, while a rollout is active, the
 // others with the buckets of their users. Parsed once a revision; of a predictor without a rollout a user costs nothing.

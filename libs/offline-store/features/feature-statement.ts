@@ -7,7 +7,7 @@ import type { FeatureQuery, ModelVersion } from '@tandem/freshness/predictor';
 import type { KeyType } from '@tandem/freshness/user-id';
 import pg from 'pg';
 import { certificateSql, REVISION_SQL } from '../certificate/certificate-statement.ts';
-import { epochMs } from '../sql/epoch-ms.ts';
+import { epochMs } from '../sql/database.ts';
 
 /** The name of a key type in SQL. */
 export const KEY_SQL: Readonly<Record<KeyType, string>> = { int8: 'bigint', uuid: 'uuid', text: 'text' };

@@ -2,8 +2,7 @@
 import type { Generation } from '@tandem/prediction/runs/generations';
 import type { StoredRow } from '@tandem/prediction/runs/run-store';
 import type pg from 'pg';
-import { type Db, query } from '../sql/database.ts';
-import { epochMs } from '../sql/epoch-ms.ts';
+import { type Db, epochMs, query } from '../sql/database.ts';
 import { partitionOf } from '../sql/partition.ts';
 
 const COLUMNS = `

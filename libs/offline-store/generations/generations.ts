@@ -1,5 +1,5 @@
 /** Generations: which are kept, and the way back to an earlier one. */
-import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { unknownPredictor } from '@tandem/freshness/errors';
 import type { Generation } from '@tandem/prediction/runs/generations';
 import { rollbackTarget } from '@tandem/prediction/runs/rollback-target';
 import type { GenerationStore, RollbackRequest } from '@tandem/prediction/runs/run-store';

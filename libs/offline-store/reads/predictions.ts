@@ -6,8 +6,7 @@ import type { Assignment } from '@tandem/freshness/certificate';
 import type { StoredPrediction, StoredPredictions } from '@tandem/freshness/stored-prediction';
 import type pg from 'pg';
 import { textArray } from '../certificate/certificate-statement.ts';
-import { type Db, query, sqlState } from '../sql/database.ts';
-import { epochMs } from '../sql/epoch-ms.ts';
+import { type Db, epochMs, query, sqlState } from '../sql/database.ts';
 import { partitionOf } from '../sql/partition.ts';
 
 interface StoredPredictionsOptions {

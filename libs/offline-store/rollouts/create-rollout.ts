@@ -1,7 +1,6 @@
 /** Creates a rollout: its row, and arms without users. */
 import { randomUUID } from 'node:crypto';
-import { TandemError } from '@tandem/freshness/errors';
-import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import { CANDIDATE, type Rollout, type RolloutPlan, STABLE } from '@tandem/freshness/rollout';
 import type { NewRollout } from '@tandem/prediction/rollouts/rollout-store';
 import type pg from 'pg';

@@ -3,8 +3,7 @@
  * certificate tells it to every process) and leaves an audit row, in one transaction: from its commit on every read that
  * begins is decided by it.
  */
-import { TandemError } from '@tandem/freshness/errors';
-import { notFound } from '@tandem/freshness/read-errors';
+import { notFound, TandemError } from '@tandem/freshness/errors';
 import { CANDIDATE, isActive, type Rollout, type RolloutState, STABLE } from '@tandem/freshness/rollout';
 import { checkUserId } from '@tandem/freshness/user-id';
 import type { ArmOverride, RolloutChange, RolloutStore } from '@tandem/prediction/rollouts/rollout-store';

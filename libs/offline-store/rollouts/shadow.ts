@@ -10,8 +10,7 @@ import {
 } from '@tandem/prediction/shadow/shadow-report';
 import type pg from 'pg';
 import { textArray } from '../certificate/certificate-statement.ts';
-import { type Db, execute, query, transaction } from '../sql/database.ts';
-import { epochMs } from '../sql/epoch-ms.ts';
+import { type Db, epochMs, execute, query, transaction } from '../sql/database.ts';
 
 export function createShadowStore(pool: pg.Pool): ShadowStore {
   return { keep: (sums) => transaction(pool, (db) => keepSums(db, sums)) };

@@ -9,8 +9,7 @@
  * after one, workers commit its chunks a second time, while Redis holds the first rows under its id.
  */
 
-import { TandemError } from '@tandem/freshness/errors';
-import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { LossNotice } from '@tandem/prediction/events/notice-loss';
 import { crossingText } from '@tandem/prediction/reports/generation-report';
 import type { Generation } from '@tandem/prediction/runs/generations';

@@ -1,5 +1,5 @@
 /** Rows of tandem.runs as the domain's runs; progress is the sum of the chunks, so that their commits meet in no one row. */
-import { unknownRun } from '@tandem/freshness/read-errors';
+import { unknownRun } from '@tandem/freshness/errors';
 import type { Run, RunFailure, RunState, UnfinishedRun } from '@tandem/prediction/runs/runs';
 import pg from 'pg';
 import { type Db, query } from '../sql/database.ts';

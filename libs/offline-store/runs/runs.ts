@@ -1,6 +1,5 @@
 /** The life of a run apart from its chunks: it is asked for, cancelled, taken up again. */
-import { TandemError } from '@tandem/freshness/errors';
-import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import { STABLE } from '@tandem/freshness/rollout';
 import { checkUserId, type KeyType } from '@tandem/freshness/user-id';
 import type { NewRun } from '@tandem/prediction/runs/run-store';

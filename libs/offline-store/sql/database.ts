@@ -251,3 +251,8 @@ export function sqlState(error: unknown): string | undefined {
   if (isTandemError(error)) return sqlState(error.cause);
   return error instanceof pg.DatabaseError ? error.code : undefined;
 }
+
+/** Whole milliseconds since 1970 of a timestamptz expression, as a double. */
+export function epochMs(expression: string): string {
+  return `floor(extract(epoch from ${expression}) * 1000)::float8`;
+}

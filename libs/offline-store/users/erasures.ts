@@ -3,9 +3,8 @@
  * other erasures, and changes of assignments. The deletes follow it one by one: whatever of them is missing,
  * nothing labelled up to the deleted version is served, and they are repeated.
  */
-import { isErased } from '@tandem/freshness/certificate';
+import { type ErasureCount, isErased } from '@tandem/freshness/certificate';
 import type { ContextFeatures } from '@tandem/freshness/features';
-import type { ErasureCount } from '@tandem/freshness/tombstones';
 import type { DueSweep, ErasureStore, OnlinePlaces, Readmission, Tombstone } from '@tandem/prediction/erasure/erasure';
 import type pg from 'pg';
 import { shareEventRules } from '../events/event-rules.ts';

@@ -5,7 +5,7 @@
  * hour, because what was under way may arrive after the first of them.
  */
 
-import type { ErasureCount, ToldOfErasures } from '@tandem/freshness/tombstones';
+import type { ErasureCount, ToldOfErasures } from '@tandem/freshness/certificate';
 
 /** An erasure as it was committed. */
 export interface Tombstone {

@@ -1,4 +1,4 @@
-import type { ErasureCount, ToldOfErasures } from '@tandem/freshness/tombstones';
+import type { ErasureCount, ToldOfErasures } from '@tandem/freshness/certificate';
 import { describe, expect, it } from 'vitest';
 import type { DueSweep, ErasureStore, OnlineErasures } from './erasure.ts';
 import { createKeepErased } from './keep-erased.ts';

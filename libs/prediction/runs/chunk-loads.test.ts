@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createChunkLoads } from './chunk-loads.ts';
+import { createChunkLoads } from './load-chunk.ts';
 
 const chunk = (users: number) => ({ runId: 'r', no: 1, users });
 

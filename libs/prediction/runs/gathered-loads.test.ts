@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type GatheringOptions, gatherLoads } from './chunk-loads.ts';
+import { type GatheringOptions, gatherLoads } from './load-chunk.ts';
 import { generationOf } from './run.fixture.ts';
 import { scoredUsers } from './scored-users.ts';
 

@@ -3,7 +3,7 @@
  * overlay. Redis may be down: the chunk stays committed, and the generation is loaded as a whole later.
  */
 import type { OverlayEntry, OverlayStore } from '@tandem/freshness/stored-prediction';
-import type { GatheredLoads } from './chunk-loads.ts';
+import type { GenerationLoader, LoadableGeneration, LoadCount, ScoredPage } from './generation-loader.ts';
 import type { GenerationStore, RunStore } from './run-store.ts';
 import type { ChunkResult, ClaimedChunk, Run } from './runs.ts';
 import { eachUser, type ScoredUsers } from './scored-users.ts';
@@ -59,4 +59,117 @@ export function overlayEntries(run: Run, result: ChunkResult, written: ScoredUse
     computedAt: result.computedAt,
     outputs,
   }));
+}
+
+// Loads of committed chunks that go on while their jobs are done already, so that the next chunk need not wait for Redis.
+// What is under way when its process dies is committed all the same: the generation then lacks users, is not marked as
+// loaded, and the reconciler has it loaded from its rows.
+
+/** Whose load it is. */
+interface LoadedChunk {
+  readonly runId: string;
+  readonly no: number;
+  readonly users: number;
+}
+
+export interface ChunkLoads {
+  /**
+   * Begins a load and waits for room for the next: resolves at once, or when enough of those before have ended.
+   * @param load gives why it failed, or null
+   */
+  begin(chunk: LoadedChunk, load: () => Promise<string | null>): Promise<void>;
+  /** When all that were begun have ended. */
+  settled(): Promise<void>;
+}
+
+interface ChunkLoadsOptions {
+  /** Users that may be under way: what a slow Redis costs in memory. */
+  readonly mostUsers?: number;
+  /** Told why a load failed; it is not tried again here. */
+  onFailed(chunk: LoadedChunk, why: string): void;
+}
+
+export function createChunkLoads({ mostUsers = 200_000, onFailed }: ChunkLoadsOptions): ChunkLoads {
+  const underWay = new Set<Promise<void>>();
+  let users = 0;
+
+  async function run(chunk: LoadedChunk, load: () => Promise<string | null>): Promise<void> {
+    users += chunk.users;
+    const why = await load().catch((error: unknown) => String(error));
+    users -= chunk.users;
+    if (why !== null) onFailed(chunk, why);
+  }
+
+  return {
+    async begin(chunk, load) {
+      const running: Promise<void> = run(chunk, load).finally(() => underWay.delete(running));
+      underWay.add(running);
+      while (users > mostUsers) await Promise.race(underWay);
+    },
+    async settled() {
+      while (underWay.size > 0) await Promise.all(underWay);
+    },
+  };
+}
+
+// Loads of chunks gathered into larger ones. A chunk of 5,000 users meets as many buckets of a large generation: a command
+// for nearly each user, where those of ten chunks together share theirs; measured for 1,000,000 users on a busy machine,
+// 3.1 rather than 3.7 µs of Redis' CPU a user. A load that fails fails for all who were gathered in it; the generation is
+// then loaded as a whole later, as ever.
+
+export interface GatheringOptions {
+  /** With so many rows it does not wait any longer. */
+  readonly rows?: number;
+  /** Milliseconds that rows wait for others at most. */
+  readonly waitMs?: number;
+}
+
+interface GatheredLoads {
+  /**
+   * As the loader's `loadScored`, together with others of the generation; its count is that of all of them.
+   * @param isLast nothing follows: what was gathered goes at once, and so does what comes late
+   */
+  loadScored(generation: LoadableGeneration, pages: readonly ScoredPage[], isLast?: boolean): Promise<LoadCount>;
+}
+
+interface Gathering {
+  readonly generation: LoadableGeneration;
+  readonly pages: ScoredPage[];
+  rows: number;
+  readonly timer: NodeJS.Timeout;
+  readonly result: PromiseWithResolvers<LoadCount>;
+}
+
+export function gatherLoads(
+  loader: Pick<GenerationLoader, 'loadScored'>,
+  { rows: enough = 50_000, waitMs = 500 }: GatheringOptions = {},
+): GatheredLoads {
+  const gatherings = new Map<string, Gathering>();
+  let ended: string | null = null;
+
+  function begin(generation: LoadableGeneration): Gathering {
+    const timer = setTimeout(() => send(gathering), waitMs);
+    const gathering: Gathering = { generation, pages: [], rows: 0, timer, result: Promise.withResolvers() };
+    gatherings.set(generation.id, gathering);
+    return gathering;
+  }
+
+  function send({ generation, pages, timer, result }: Gathering): void {
+    clearTimeout(timer);
+    gatherings.delete(generation.id);
+    loader.loadScored(generation, pages).then(result.resolve, result.reject);
+  }
+
+  return {
+    loadScored(generation, pages, isLast = false) {
+      const gathering = gatherings.get(generation.id) ?? begin(generation);
+      for (const page of pages) {
+        gathering.pages.push(page);
+        gathering.rows += page.users.userIds.length;
+      }
+      if (isLast) ended = generation.id;
+      if (gathering.rows >= enough || ended === generation.id) send(gathering);
+      return gathering.result.promise;
+    },
+  };
 }

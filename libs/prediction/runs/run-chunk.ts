@@ -4,13 +4,11 @@
  * done: whether Redis is loaded before the job ends or behind it, a kill in between leaves that to the reconciler.
  */
 
-import { isTransient, reasonOf } from '@tandem/freshness/errors';
-import { unknownRun } from '@tandem/freshness/read-errors';
+import { isTransient, reasonOf, unknownRun } from '@tandem/freshness/errors';
 import type { Registry } from '@tandem/freshness/reader';
 import { FeaturesTooSlow } from '../scoring/feature-source.ts';
-import type { ChunkLoads } from './chunk-loads.ts';
 import { type HeldLease, holdLease, type LeaseTimes } from './lease.ts';
-import { type LoadChunkDependencies, loadChunk } from './load-chunk.ts';
+import { type ChunkLoads, type LoadChunkDependencies, loadChunk } from './load-chunk.ts';
 import type { RunHints, RunStore } from './run-store.ts';
 import type { ClaimedChunk, CommitOutcome, Run } from './runs.ts';
 import { type ScoreChunkDependencies, scoreChunk } from './score-chunk.ts';

@@ -1,6 +1,6 @@
 /** For tests of what comes before and after: plans and publishes a run as a worker does, at once. */
 
-import { unknownRun } from '@tandem/freshness/read-errors';
+import { unknownRun } from '@tandem/freshness/errors';
 import type { LossNotice } from '../events/notice-loss.ts';
 import type { GenerationLoader } from './generation-loader.ts';
 import { planRun } from './plan-run.ts';

@@ -12,10 +12,9 @@ import {
   tooLargeForModel,
 } from '@tandem/prediction/models/model-limits';
 import type { Context } from 'hono';
-import { jsonResponse } from '../../http/body.ts';
+import { jsonResponse, refuseContentEncoding, requireMediaType } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { type ContentRange, digestIn, rangeIn, readFileBody } from '../../http/file-headers.ts';
-import { refuseContentEncoding, requireMediaType } from '../../http/media-type.ts';
 import { problems } from '../../http/problem-schema.ts';
 import {
   ARTIFACT_EXAMPLE,

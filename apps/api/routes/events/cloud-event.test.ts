@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { binaryAttributes } from './binary-event.ts';
-import { parseCloudEvent } from './cloud-event.ts';
+import { binaryAttributes, parseCloudEvent } from './cloud-event.ts';
 
 const minimal = { specversion: '1.0', id: 'e1', source: '/shop', type: 'order.placed', subject: '42' };
 const refused = (field: string) =>

@@ -2,12 +2,15 @@
  * CloudEvents 1.0 as this service takes them: `subject` is the user, `data` an object of feature values or absent.
  * Extension attributes are allowed, as the specification asks, and not used.
  */
+
+import { z } from '@hono/zod-openapi';
 import { TandemError } from '@tandem/freshness/errors';
+import { RequestError } from '@tandem/http-server/request-error';
 import type { ContextEvent } from '@tandem/prediction/events/events';
-import { parseTime } from '../../json/parse-time.ts';
+import { parseTime } from '../../json/read-json.ts';
 
 /** Attributes by name, as one of the three content modes carried them. */
-export type Attributes = Readonly<Record<string, unknown>>;
+type Attributes = Readonly<Record<string, unknown>>;
 
 const NAMES = /^[a-z0-9]+$/;
 /** Each is a text that is not empty. */
@@ -90,3 +93,115 @@ function refuse(field: string | undefined, problem: string, remedy: string): Tan
   const at = field === undefined ? '' : `${field}: `;
   return new TandemError('invalid_input', `${at}${problem}.`, { ...(field === undefined ? {} : { field }), remedy });
 }
+
+// The binary content mode of CloudEvents over HTTP: attributes in `ce-` headers, data as the body.
+
+/** The attributes in the headers; throws a RequestError `malformed_request`. */
+export function binaryAttributes(headers: Iterable<readonly [string, string]>): Attributes {
+  const attributes: Record<string, string> = Object.create(null);
+  for (const [name, value] of headers) {
+    const lower = name.toLowerCase();
+    if (lower.startsWith('ce-')) attributes[lower.slice(3)] = decodeHeader(lower, value);
+  }
+  return attributes;
+}
+
+/** CloudEvents HTTP binding 3.1.3.2: one round of unquoting, then one of percent-decoding. */
+function decodeHeader(name: string, raw: string): string {
+  const value = raw.trim();
+  const unquoted = /^"(?:[^"\\]|\\.)*"$/.test(value) ? value.slice(1, -1).replace(/\\(.)/g, '$1') : value;
+  if (/[^\x20-\x7e\t]/.test(unquoted)) throw malformed(name, 'characters beyond ASCII are percent-encoded');
+  try {
+    return unquoted.includes('%') ? decodeURIComponent(unquoted) : unquoted;
+  } catch (cause) {
+    throw malformed(name, 'the percent-encoding is not UTF-8', cause);
+  }
+}
+
+function malformed(name: string, problem: string, cause?: unknown): RequestError {
+  return new RequestError('malformed_request', `The header ${name} cannot be read: ${problem}.`, {
+    field: name,
+    remedy: 'percent-encode the value as the CloudEvents HTTP binding says',
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
+
+// Events on the wire, for the OpenAPI document.
+
+export const STRUCTURED = 'application/cloudevents+json';
+export const BATCHED = 'application/cloudevents-batch+json';
+
+const attribute = z.string().optional();
+
+/** The attributes of an event in the binary mode. */
+export const AttributeHeaders = z.object({
+  'ce-specversion': attribute.openapi({ description: 'The binary mode alone, as all of `ce-…`', example: '1.0' }),
+  'ce-id': attribute.openapi({ example: 'order-1009' }),
+  'ce-source': attribute.openapi({ example: '/shop/orders' }),
+  'ce-type': attribute.openapi({ example: 'order.placed' }),
+  'ce-subject': attribute.openapi({ description: 'The user id', example: '42' }),
+  'ce-time': attribute.openapi({ example: '2026-11-24T10:12:00Z' }),
+});
+
+export const EventSchema = z
+  .looseObject({
+    specversion: z.literal('1.0'),
+    id: z.string().openapi({ description: 'With `source`, names the event for ever: a retry sends the same' }),
+    source: z.string(),
+    type: z.string(),
+    subject: z.string().openapi({ description: 'The user id' }),
+    time: z.iso.datetime({ offset: true }).optional().openapi({
+      description:
+        'When it happened. Orders values of one feature among events that have one; without it the order of acceptance decides',
+    }),
+    datacontenttype: z.string().optional(),
+    data: z
+      .record(z.string(), z.union([z.number(), z.string(), z.boolean(), z.null()]))
+      .optional()
+      .openapi({ description: 'Feature values by name; null withdraws one. Left out: the user changed, no more' }),
+  })
+  .openapi('Event', {
+    example: {
+      specversion: '1.0',
+      id: 'order-1009',
+      source: '/shop/orders',
+      type: 'order.placed',
+      subject: '42',
+      time: '2026-11-24T10:12:00Z',
+      data: { orders: 4 },
+    },
+  });
+
+const EventResultSchema = z
+  .strictObject({
+    id: z.string(),
+    source: z.string(),
+    status: z.enum(['accepted', 'duplicate', 'erased']),
+    userId: z.string(),
+    contextVersion: z.int(),
+    contextToken: z.string().openapi({ description: 'What a read may demand with Prediction-Min-Context' }),
+    ignored: z.array(z.string()).max(10).optional().openapi({
+      description:
+        'Names in `data` that no predictor takes from events, the first ten, cut to 64 characters: misspelt, or of a predictor that names neither features.asOf nor features.overlayFor. Left out where there is none',
+    }),
+  })
+  .openapi('EventResult');
+
+export const ResultsSchema = z
+  .strictObject({
+    results: z.array(EventResultSchema),
+  })
+  .openapi('EventResults', {
+    example: {
+      results: [
+        {
+          id: 'order-1009',
+          source: '/shop/orders',
+          status: 'accepted',
+          userId: '42',
+          contextVersion: 6,
+          contextToken: '9f2c4a1be07d3358.6',
+        },
+      ],
+    },
+  });

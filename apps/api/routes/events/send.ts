@@ -7,14 +7,19 @@ import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { ContextEvent, EventResult } from '@tandem/prediction/events/events';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { Context } from 'hono';
-import { jsonResponse, readBody } from '../../http/body.ts';
+import { jsonResponse, readBody, refuseContentEncoding, requireMediaType } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { refuseContentEncoding, requireMediaType } from '../../http/media-type.ts';
 import { problems } from '../../http/problem-schema.ts';
 import { readJson } from '../../json/read-json.ts';
-import { binaryAttributes } from './binary-event.ts';
-import { parseCloudEvent } from './cloud-event.ts';
-import { AttributeHeaders, BATCHED, EventSchema, ResultsSchema, STRUCTURED } from './event-schema.ts';
+import {
+  AttributeHeaders,
+  BATCHED,
+  binaryAttributes,
+  EventSchema,
+  parseCloudEvent,
+  ResultsSchema,
+  STRUCTURED,
+} from './cloud-event.ts';
 import type { RecordEvents } from './record-events.ts';
 
 const MAX_EVENTS = 1_000;

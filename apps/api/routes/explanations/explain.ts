@@ -5,9 +5,8 @@
  */
 import type { ReadResult } from '@tandem/freshness/answer';
 import { type Assignment, type Authority, type Certificate, isErased } from '@tandem/freshness/certificate';
-import { TandemError } from '@tandem/freshness/errors';
+import { notFound, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { ModelVersion, Predictor } from '@tandem/freshness/predictor';
-import { notFound, unknownPredictor } from '@tandem/freshness/read-errors';
 import { type LiveQuota, PLAIN_READ } from '@tandem/freshness/read-options';
 import type { PredictionReader, Registry } from '@tandem/freshness/reader';
 import { type CandidateDependencies, type FoundCandidates, findCandidates } from '../users/find-candidates.ts';

@@ -5,9 +5,8 @@
  */
 import { createRoute, z } from '@hono/zod-openapi';
 import { KEPT_EXPLANATION_EXAMPLE } from '@tandem/client/explanations';
-import { TandemError } from '@tandem/freshness/errors';
+import { notFound, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
-import { notFound, unknownPredictor } from '@tandem/freshness/read-errors';
 import { PLAIN_READ } from '@tandem/freshness/read-options';
 import type { PredictionReader, Registry } from '@tandem/freshness/reader';
 import { userIdProblem } from '@tandem/freshness/user-id';

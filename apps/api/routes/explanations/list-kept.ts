@@ -1,7 +1,7 @@
 /** GET /v1/explanations: answers that were kept, newest first, in pages. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { KEPT_EXPLANATION_EXAMPLE } from '@tandem/client/explanations';
-import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { unknownPredictor } from '@tandem/freshness/errors';
 import type { Registry } from '@tandem/freshness/reader';
 import { type KeyType, requireKeyType, userIdProblem } from '@tandem/freshness/user-id';
 import type { ExplanationStore } from '@tandem/prediction/explanations/kept-explanation';

@@ -1,7 +1,7 @@
 /** GET /v1/users/{userId}/explanations/{predictor}: why this answer, now. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { EXPLANATION_EXAMPLE } from '@tandem/client/wire-examples';
-import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { unknownPredictor } from '@tandem/freshness/errors';
 import { userIdProblem } from '@tandem/freshness/user-id';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';

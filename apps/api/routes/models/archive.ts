@@ -1,7 +1,7 @@
 /** PUT /v1/models/{predictor}/versions/{version}/archived: takes a model version out of lists and rollouts, or back in. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { MODEL_DETAIL_EXAMPLE } from '@tandem/client/model-examples';
-import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { unknownPredictor } from '@tandem/freshness/errors';
 import { unknownVersion } from '@tandem/offline-store/models/version-labels';
 import { jsonResponse, parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';

@@ -1,7 +1,7 @@
 /** GET /v1/models/{predictor}: the model versions of one predictor. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { MODEL_EXAMPLE } from '@tandem/client/model-examples';
-import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { unknownPredictor } from '@tandem/freshness/errors';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { predictorParameter } from '../../http/parameters.ts';

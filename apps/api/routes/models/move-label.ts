@@ -1,6 +1,6 @@
 /** PUT /v1/models/{predictor}/labels/{label}: a name that people use moves to a model version that passed its trial. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { unknownPredictor } from '@tandem/freshness/errors';
 import { jsonResponse, parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { predictorParameter } from '../../http/parameters.ts';

@@ -5,14 +5,13 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Push, PushVersion } from '@tandem/admission/push-version';
 import { MODEL_DETAIL_EXAMPLE } from '@tandem/client/model-examples';
-import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { unknownPredictor } from '@tandem/freshness/errors';
 import { RequestError } from '@tandem/http-server/request-error';
 import { MAX_MODEL_BYTES } from '@tandem/prediction/models/model-limits';
 import type { Context } from 'hono';
-import { jsonResponse, parseBody } from '../../http/body.ts';
+import { jsonResponse, parseBody, refuseContentEncoding, requireMediaType } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { digestIn, readFileBody } from '../../http/file-headers.ts';
-import { refuseContentEncoding, requireMediaType } from '../../http/media-type.ts';
 import { predictorParameter } from '../../http/parameters.ts';
 import { problems } from '../../http/problem-schema.ts';
 import { type ArtifactDependencies, otherFile } from '../artifacts/artifact-view.ts';

@@ -1,7 +1,7 @@
 /** GET /v1/models/{predictor}/versions/{version}: one model version, with its query and the certificate of its trial. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { MODEL_DETAIL_EXAMPLE } from '@tandem/client/model-examples';
-import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { unknownPredictor } from '@tandem/freshness/errors';
 import { unknownVersion } from '@tandem/offline-store/models/version-labels';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';

@@ -2,7 +2,7 @@
 import { TandemError } from '@tandem/freshness/errors';
 import { type KeyType, userIdProblem } from '@tandem/freshness/user-id';
 import { MAX_OUTCOME_VALUE, OUTCOME_NAME, type Outcome } from '@tandem/prediction/rollouts/outcomes';
-import { parseTime } from '../../json/parse-time.ts';
+import { parseTime } from '../../json/read-json.ts';
 
 const FIELDS = ['id', 'source', 'userId', 'name', 'value', 'time'] as const;
 const MAX_ID_BYTES = 256;

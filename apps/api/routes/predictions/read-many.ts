@@ -5,9 +5,8 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { PREDICTION_EXAMPLE } from '@tandem/client/wire-examples';
 import type { ReadResult } from '@tandem/freshness/answer';
-import { isTandemError, TandemError } from '@tandem/freshness/errors';
+import { isTandemError, TandemError, unknownPredictor } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
-import { unknownPredictor } from '@tandem/freshness/read-errors';
 import type { ReadTimes } from '@tandem/freshness/read-options';
 import { type KeyType, userIdProblem } from '@tandem/freshness/user-id';
 import { RequestError } from '@tandem/http-server/request-error';

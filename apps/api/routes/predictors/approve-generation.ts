@@ -1,6 +1,6 @@
 /** POST /v1/predictors/{predictor}/generations/{generation}/approve: what was held back is put in force after all. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { unknownPredictor } from '@tandem/freshness/errors';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { predictorParameter } from '../../http/parameters.ts';

@@ -1,6 +1,6 @@
 /** GET /v1/predictors/{predictor}/generations: newest first. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { unknownPredictor } from '@tandem/freshness/errors';
 import type { Registry } from '@tandem/freshness/reader';
 import type { GenerationStore } from '@tandem/prediction/runs/run-store';
 import { jsonResponse } from '../../http/body.ts';

@@ -1,6 +1,6 @@
 /** GET /v1/predictors/{predictor}/stable-versions: which model versions were stable, and when. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { unknownPredictor } from '@tandem/freshness/errors';
 import type { StableVersion } from '@tandem/prediction/runs/run-store';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';

@@ -1,6 +1,6 @@
 /** POST /v1/predictors/{predictor}/rollback: an older generation is in force again on the next read, nothing recomputed. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { unknownPredictor } from '@tandem/freshness/errors';
 import { jsonResponse, parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { predictorParameter } from '../../http/parameters.ts';

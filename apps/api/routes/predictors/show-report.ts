@@ -1,7 +1,7 @@
 /** GET /v1/predictors/{predictor}/generations/{generation}/report: how it differs from what was served before it. */
 import { createRoute, z } from '@hono/zod-openapi';
 import { GENERATION_REPORT_EXAMPLE } from '@tandem/client/generation-report';
-import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { unknownPredictor } from '@tandem/freshness/errors';
 import type { Registry } from '@tandem/freshness/reader';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';

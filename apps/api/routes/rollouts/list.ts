@@ -1,6 +1,6 @@
 /** GET /v1/rollouts: newest first, in pages. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { unknownPredictor } from '@tandem/freshness/errors';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { PAGE_QUERY, pageIn, pageOf, pageQuery } from '../../http/page-query.ts';

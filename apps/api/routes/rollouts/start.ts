@@ -1,6 +1,6 @@
 /** POST /v1/predictors/{predictor}/rollouts: starts another model version beside the stable one. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { unknownPredictor } from '@tandem/freshness/errors';
 import { startRollout as startRolloutOf } from '@tandem/prediction/rollouts/start-rollout';
 import { jsonResponse, parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';

@@ -1,6 +1,6 @@
 /** A run as the wire has it. */
 import { z } from '@hono/zod-openapi';
-import { unknownRun } from '@tandem/freshness/read-errors';
+import { unknownRun } from '@tandem/freshness/errors';
 import type { RunStore } from '@tandem/prediction/runs/run-store';
 import type { Run } from '@tandem/prediction/runs/runs';
 

@@ -1,6 +1,6 @@
 /** POST /v1/runs: a run is written down, a worker told, and the caller shown where to watch it. */
 import { createRoute, z } from '@hono/zod-openapi';
-import { unknownPredictor } from '@tandem/freshness/read-errors';
+import { unknownPredictor } from '@tandem/freshness/errors';
 import { STABLE } from '@tandem/freshness/rollout';
 import { userIdProblem } from '@tandem/freshness/user-id';
 import type { RunScope } from '@tandem/prediction/runs/runs';

@@ -2,9 +2,8 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { CANDIDATE_EXAMPLE, EVENT_VALUE_EXAMPLE } from '@tandem/client/wire-examples';
 import { type Authority, isErased } from '@tandem/freshness/certificate';
-import { TandemError } from '@tandem/freshness/errors';
+import { notFound, TandemError } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
-import { notFound } from '@tandem/freshness/read-errors';
 import { userIdProblem } from '@tandem/freshness/user-id';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
