@@ -27,8 +27,10 @@ const REPETITIONS = 5;
 const CHUNK_SIZE = USERS / (REPETITIONS + 2);
 /** Where Node's inspector listens in a process that was sent SIGUSR1. */
 const SIGNALLED_INSPECTOR = 'http://127.0.0.1:9229/json/list';
-/** For what a process does after it has answered. */
+/** Before an operation: what was done before has settled. */
 const SETTLE_MS = 300;
+/** After its answer: long enough for what follows it at once, shorter than the pauses of the loops in the background. */
+const AFTER_MS = 30;
 /** Users are asked for once each. */
 let nextUser = FIRST_USER;
 
@@ -148,7 +150,7 @@ async function measure({ take }: InspectedApi, { before, run, expected }: Operat
     await take();
     const outcome = await run(userId);
     if (outcome !== expected) throw new Error(`expected ${expected}, got ${outcome}`);
-    await sleep(SETTLE_MS);
+    await sleep(AFTER_MS);
     // The first one also opens connections and prepares statements.
     if (n > 0) repetitions.push(await take());
   }
