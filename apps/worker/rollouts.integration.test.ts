@@ -6,7 +6,7 @@ import { listChecks } from '@tandem/offline-store/rollouts/rollout-checks';
 import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { analyseRollouts } from '@tandem/prediction/rollouts/analyse-rollouts';
-import { LATENCY_BOUNDS_MS, NO_COUNTS } from '@tandem/prediction/rollouts/count-served';
+import { LATENCY_BOUNDS_MS, NO_COUNTS } from '@tandem/prediction/rollouts/arm-counts';
 import { prepareRollouts } from '@tandem/prediction/rollouts/prepare-rollouts';
 import { startRollout } from '@tandem/prediction/rollouts/start-rollout';
 import { createRunChunk } from '@tandem/prediction/runs/run-chunk';

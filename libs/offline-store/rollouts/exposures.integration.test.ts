@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { NO_COUNTS, type ServedSums } from '@tandem/prediction/rollouts/count-served';
+import { NO_COUNTS, type ServedSums } from '@tandem/prediction/rollouts/arm-counts';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { createEventStore } from '../events/events.ts';
 import { expire } from '../retention.ts';

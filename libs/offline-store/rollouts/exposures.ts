@@ -9,7 +9,7 @@ import {
   NO_COUNTS,
   type ServedSums,
   type StepFigures,
-} from '@tandem/prediction/rollouts/count-served';
+} from '@tandem/prediction/rollouts/arm-counts';
 import type { ExposedUsers, Exposure, ExposureStore, ServedSource } from '@tandem/prediction/rollouts/exposures';
 import type pg from 'pg';
 import { type Db, query } from '../sql/database.ts';

@@ -4,7 +4,7 @@ import { ASSIGNMENT, readOf } from '@tandem/freshness/certified-read.fixture';
 import { TandemError } from '@tandem/freshness/errors';
 import type { Predictor } from '@tandem/freshness/predictor';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { ServedSums } from './count-served.ts';
+import type { ServedSums } from './arm-counts.ts';
 import { createServedReads } from './count-served-reads.ts';
 import type { Exposure } from './exposures.ts';
 

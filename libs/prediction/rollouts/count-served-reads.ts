@@ -7,7 +7,7 @@ import type { ReadResult } from '@tandem/freshness/answer';
 import type { Assignments, ServedRollout } from '@tandem/freshness/certificate';
 import { type ErrorCode, TandemError } from '@tandem/freshness/errors';
 import type { Policy, Prediction, Predictor } from '@tandem/freshness/predictor';
-import { type ArmCountStore, createServedCounter } from './count-served.ts';
+import { type ArmCountStore, createServedCounter } from './arm-counts.ts';
 import { createExposureLog, type ExposureStore, type ServedSource } from './exposures.ts';
 
 export interface ServedReadsDependencies {

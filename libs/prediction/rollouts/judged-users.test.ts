@@ -1,7 +1,7 @@
 import type { ServedRollout } from '@tandem/freshness/certificate';
 import type { AnalysisPlan, Rollout } from '@tandem/freshness/rollout';
 import { expect, test } from 'vitest';
-import { createServedCounter, type ServedCounter, type ServedRead } from './count-served.ts';
+import { createServedCounter, type ServedCounter, type ServedRead } from './arm-counts.ts';
 import type { ServedSource } from './exposures.ts';
 import { reportOf } from './rollout-figures.ts';
 

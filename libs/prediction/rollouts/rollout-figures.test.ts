@@ -1,6 +1,6 @@
 import type { AnalysisPlan, Rollout, RolloutPlan } from '@tandem/freshness/rollout';
 import { describe, expect, it } from 'vitest';
-import { LATENCY_BOUNDS_MS, NO_COUNTS } from './count-served.ts';
+import { LATENCY_BOUNDS_MS, NO_COUNTS } from './arm-counts.ts';
 import { analysisOf, figuresOf, judgedFiguresOf, reportOf, type StepRecord } from './rollout-figures.ts';
 
 const ANALYSIS: AnalysisPlan = {

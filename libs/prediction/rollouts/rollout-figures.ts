@@ -12,7 +12,7 @@ import {
   type Rollout,
   STABLE,
 } from '@tandem/freshness/rollout';
-import { type ArmCounts, addCounts, LATENCY_BOUNDS_MS, NO_COUNTS, type StepFigures } from './count-served.ts';
+import { type ArmCounts, addCounts, LATENCY_BOUNDS_MS, NO_COUNTS, type StepFigures } from './arm-counts.ts';
 import type { ArmOutcomes, OutcomeStatistics } from './outcomes.ts';
 
 /** What the stores know of a rollout's step. */

@@ -2,7 +2,7 @@
  * What a shadow's answers are like beside those that were served: sums that a process keeps for as long as the rollout
  * lasts, and that are added up over processes. Classes are fixed, so that the sums of all processes fit each other.
  */
-import { LATENCY_BOUNDS_MS, SCORE_CLASSES } from '../rollouts/count-served.ts';
+import { LATENCY_BOUNDS_MS, SCORE_CLASSES } from '../rollouts/arm-counts.ts';
 
 /**
  * What becomes of a served answer of a user who is shadowed. Each has one of these:

@@ -1,5 +1,5 @@
 /** What the sums of all processes say of a shadow. */
-import { LATENCY_BOUNDS_MS, SCORE_CLASSES } from '../rollouts/count-served.ts';
+import { LATENCY_BOUNDS_MS, SCORE_CLASSES } from '../rollouts/arm-counts.ts';
 import {
   addShadowCounts,
   type Comparisons,

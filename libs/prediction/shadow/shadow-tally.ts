@@ -1,5 +1,5 @@
 /** The sums of one shadow in one process, as they grow. */
-import { LATENCY_BOUNDS_MS, latencyClassOf, SCORE_CLASSES, scoreClassOf } from '../rollouts/count-served.ts';
+import { LATENCY_BOUNDS_MS, latencyClassOf, SCORE_CLASSES, scoreClassOf } from '../rollouts/arm-counts.ts';
 import type { Comparison } from './compare-answers.ts';
 import {
   DELTA_CLASSES,

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { adopt } from '@tandem/offline-store/adopt';
 import { createArmCountStore, createExposureStore } from '@tandem/offline-store/rollouts/exposures';
-import { LATENCY_BOUNDS_MS, NO_COUNTS } from '@tandem/prediction/rollouts/count-served';
+import { LATENCY_BOUNDS_MS, NO_COUNTS } from '@tandem/prediction/rollouts/arm-counts';
 import { linearModel } from '@tandem/testing/onnx-models';
 import { expect } from 'vitest';
 import { createTestApi, repurchase, type TestApi } from '../../api.fixture.ts';

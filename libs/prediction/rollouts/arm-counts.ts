@@ -1,5 +1,5 @@
 /**
- * Counts what is served while a rollout is under way: sums a process keeps of each rollout, step, arm and source, from
+ * Counts what is served while a rollout is active: the sums that a process keeps of each rollout, step, arm and source, from
  * which analyses see errors, latencies and answers of the arms. A read costs a few lookups of short texts.
  */
 import type { ServedRollout } from '@tandem/freshness/certificate';

@@ -1,6 +1,6 @@
 import type { ServedRollout } from '@tandem/freshness/certificate';
 import { expect, test } from 'vitest';
-import { createServedCounter, type ServedRead } from './count-served.ts';
+import { createServedCounter, type ServedRead } from './arm-counts.ts';
 
 const rollout = (changes: Partial<ServedRollout> = {}): ServedRollout => ({
   ...{ id: 'r', kind: 'canary', step: 0, overridden: false },
