@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => api?.close());
 
-const NOBODY = '00000000-0000-0000-0000-000000000000';
+const UNKNOWN_ID = '00000000-0000-0000-0000-000000000000';
 
 interface PathPart {
   /** Well formed; what it names need not be there. */
@@ -26,7 +26,7 @@ interface PathPart {
 const PATH_PARTS: Readonly<Record<string, PathPart>> = {
   predictor: { good: 'repurchase', bad: 'nothing', status: 404, code: /^unknown_predictor$/ },
   userId: { good: '1', bad: '042', status: 422, code: /^invalid_input$/ },
-  id: { good: NOBODY, bad: 'x', status: 404, code: /^unknown_(run|rollout|explanation)$/ },
+  id: { good: UNKNOWN_ID, bad: 'x', status: 404, code: /^unknown_(run|rollout|explanation)$/ },
   generation: { good: '1', bad: '1e3', status: 404, code: /^unknown_generation$/ },
   version: { good: '1', bad: 'new', status: 422, code: /^invalid_input$/ },
   label: { good: 'next', bad: 'a b', status: 422, code: /^invalid_input$/ },

@@ -1,6 +1,6 @@
 import type { CanaryPlan } from '@tandem/freshness/rollout';
 import { createAuthority } from '@tandem/offline-store/certificate/authority';
-import { createArmCountStore, createExposureStore } from '@tandem/offline-store/rollouts/exposures';
+import { createExposureStore } from '@tandem/offline-store/rollouts/exposures';
 import { createRegister } from '@tandem/offline-store/rollouts/processes';
 import { listChecks } from '@tandem/offline-store/rollouts/rollout-checks';
 import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';
@@ -18,6 +18,7 @@ import { linearModel } from '@tandem/testing/onnx-models';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { type BuiltDependencies, createDependencies } from './dependencies.ts';
 import { adoptCustomers, CUSTOMERS, environmentOf } from './worker.fixture.ts';
+import { createArmCountStore } from '@tandem/offline-store/rollouts/arm-counts';
 
 let database: TestDatabase;
 let pool: ReturnType<typeof createPool>;

@@ -2,7 +2,8 @@
 
 import { randomUUID } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
-import { createArmCountStore, createExposureStore } from '@tandem/offline-store/rollouts/exposures';
+import { createArmCountStore } from '@tandem/offline-store/rollouts/arm-counts';
+import { createExposureStore } from '@tandem/offline-store/rollouts/exposures';
 import { awaitVersions, readinessOf } from '@tandem/offline-store/rollouts/processes';
 import { createRolloutChecks, listChecks } from '@tandem/offline-store/rollouts/rollout-checks';
 import { createRolloutStore } from '@tandem/offline-store/rollouts/rollouts';

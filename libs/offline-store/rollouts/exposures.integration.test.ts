@@ -5,8 +5,9 @@ import { createEventStore } from '../events/events.ts';
 import { expire } from '../retention.ts';
 import { createTestDatabase, type TestDatabase } from '../store.fixture.ts';
 import { createErasureStore } from '../users/erasures.ts';
+import { createArmCountStore, findStepFigures } from './arm-counts.ts';
 import { createRolloutRows, exposure } from './exposures.fixture.ts';
-import { countExposedEver, createArmCountStore, createExposureStore, findStepFigures } from './exposures.ts';
+import { countExposedEver, createExposureStore } from './exposures.ts';
 
 let database: TestDatabase;
 let id: string;

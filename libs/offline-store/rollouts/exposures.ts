@@ -1,16 +1,5 @@
 /** Who was served from which arm of a rollout, the first time in a step. */
-
-import type { Rollout } from '@tandem/freshness/rollout';
-import {
-  type ArmCountStore,
-  type ArmCounts,
-  type ArmSourceCounts,
-  addCounts,
-  NO_COUNTS,
-  type ServedSums,
-  type StepFigures,
-} from '@tandem/prediction/rollouts/arm-counts';
-import type { ExposedUsers, Exposure, ExposureStore, ServedSource } from '@tandem/prediction/rollouts/exposures';
+import type { ExposedUsers, Exposure, ExposureStore } from '@tandem/prediction/rollouts/exposures';
 import type pg from 'pg';
 import { type Db, query } from '../sql/database.ts';
 
@@ -50,7 +39,7 @@ async function putExposures(db: Db, exposures: readonly Exposure[], now: number)
 }
 
 /** Of one step, by the source of their first answer. */
-async function countExposed(db: Db, rolloutId: string, step: number): Promise<readonly ExposedUsers[]> {
+export async function countExposed(db: Db, rolloutId: string, step: number): Promise<readonly ExposedUsers[]> {
   return query<ExposedUsers & Record<string, unknown>>(db, {
     text: `select arm, source, count(*) as users from tandem.exposures
       where rollout_id = $1 and step = $2 group by arm, source order by arm, source`,
@@ -69,58 +58,11 @@ export async function countExposedEver(db: Db, rolloutId: string): Promise<reado
 }
 
 /** Users whom one step has served from more than one arm: somebody moved them by hand, or assignment is broken. */
-async function countMultipleExposures(db: Db, rolloutId: string, step: number): Promise<number> {
+export async function countMultipleExposures(db: Db, rolloutId: string, step: number): Promise<number> {
   const [row] = await query<{ users: number }>(db, {
     text: `select count(*) as users from (
         select from tandem.exposures where rollout_id = $1 and step = $2 group by user_id having count(*) > 1) moved`,
     values: [rolloutId, step],
   });
   return row?.users ?? 0;
-}
-
-// What was served in each arm, as the processes of the API count it: each keeps rows of its own, and reports add them up.
-
-export function createArmCountStore(pool: pg.Pool): ArmCountStore {
-  return { put: (sums) => putSums(pool, sums) };
-}
-
-/** Of rollouts that are not there any more nothing is kept. */
-async function putSums(db: Db, sums: readonly ServedSums[]): Promise<void> {
-  await query(db, {
-    name: 'tandem-put-arm-counts',
-    text: `insert into tandem.arm_counts (rollout_id, step, arm, source, process_id, counts)
-      select s.rollout_id, s.step, s.arm, s.source, s.process_id, s.counts
-      from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::uuid[], $6::jsonb[])
-        as s(rollout_id, step, arm, source, process_id, counts)
-      where exists (select from tandem.rollouts r where r.id = s.rollout_id)
-      on conflict (rollout_id, step, arm, source, process_id)
-        do update set counts = excluded.counts, updated_at = clock_timestamp()`,
-    values: [
-      sums.map(({ rolloutId }) => rolloutId),
-      sums.map(({ step }) => step),
-      sums.map(({ arm }) => arm),
-      sums.map(({ source }) => source),
-      sums.map(({ processId }) => processId),
-      sums.map(({ counts }) => JSON.stringify(counts)),
-    ],
-  });
-}
-
-/** Of one step, over all processes. */
-async function sumArmCounts(db: Db, rolloutId: string, step: number): Promise<readonly ArmSourceCounts[]> {
-  const rows = await query<{ arm: string; source: ServedSource; counts: ArmCounts[] }>(db, {
-    text: `select arm, source, json_agg(counts) as counts from tandem.arm_counts
-      where rollout_id = $1 and step = $2 group by arm, source order by arm, source`,
-    values: [rolloutId, step],
-  });
-  return rows.map(({ arm, source, counts }) => ({ arm, source, counts: counts.reduce(addCounts, NO_COUNTS) }));
-}
-
-/** Of the step that the rollout is in. */
-export async function findStepFigures(db: Db, { id, step }: Pick<Rollout, 'id' | 'step'>): Promise<StepFigures> {
-  return {
-    counts: await sumArmCounts(db, id, step),
-    exposed: await countExposed(db, id, step),
-    multipleExposures: await countMultipleExposures(db, id, step),
-  };
 }

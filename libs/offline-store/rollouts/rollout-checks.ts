@@ -3,7 +3,7 @@ import type { RolloutCheck, RolloutChecks } from '@tandem/prediction/rollouts/an
 import { analysisOf, type StepRecord } from '@tandem/prediction/rollouts/rollout-figures';
 import type pg from 'pg';
 import { type Db, query } from '../sql/database.ts';
-import { findStepFigures } from './exposures.ts';
+import { findStepFigures } from './arm-counts.ts';
 import { findOutcomeStatistics } from './outcomes.ts';
 import { requireRollout } from './rollout-rows.ts';
 

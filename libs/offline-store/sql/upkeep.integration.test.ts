@@ -6,7 +6,7 @@ import { expire } from '../retention.ts';
 import { createRunStore } from '../runs/run-store.ts';
 import { createScheduleStore } from '../runs/schedules.ts';
 import { createTestDatabase, createVisits, type TestDatabase, visitsPredictor } from '../store.fixture.ts';
-import { findUserContext } from '../users/erasures.ts';
+import { findUserContext } from '../users/user-context.ts';
 import { query } from './database.ts';
 import { findSettings, lockAssignments } from './settings.ts';
 

@@ -4,7 +4,6 @@
  * nothing labelled up to the deleted version is served, and they are repeated.
  */
 import { type ErasureCount, isErased } from '@tandem/freshness/certificate';
-import type { ContextFeatures } from '@tandem/freshness/features';
 import type { DueSweep, ErasureStore, OnlinePlaces, Readmission, Tombstone } from '@tandem/prediction/erasure/erasure';
 import type pg from 'pg';
 import { shareEventRules } from '../events/event-rules.ts';
@@ -240,23 +239,4 @@ async function countErasures(db: Db): Promise<ErasureCount> {
   });
   if (!row) throw new Error('tandem.settings has lost its row');
   return row;
-}
-
-// What events have left in one user's context.
-
-interface UserContext {
-  readonly features: ContextFeatures;
-  /** Null for a user without a context. */
-  readonly updatedAt: Date | null;
-}
-
-/** Of a user who is erased no features are given. */
-export async function findUserContext(db: Db, userId: string): Promise<UserContext> {
-  const [context] = await query<UserContext & Record<string, unknown>>(db, {
-    text: `select case when deleted_version > 0 and version = deleted_version then '{}' else features end as features,
-        updated_at as "updatedAt"
-      from tandem.user_contexts where user_id = $1`,
-    values: [userId],
-  });
-  return context ?? { features: {}, updatedAt: null };
 }

@@ -1,7 +1,8 @@
 /** For the tests of rollouts: the API with two model versions, of which 2 is the stable one and 1 counts as never served. */
 import { createHash } from 'node:crypto';
 import { adopt } from '@tandem/offline-store/adopt';
-import { createArmCountStore, createExposureStore } from '@tandem/offline-store/rollouts/exposures';
+import { createArmCountStore } from '@tandem/offline-store/rollouts/arm-counts';
+import { createExposureStore } from '@tandem/offline-store/rollouts/exposures';
 import { LATENCY_BOUNDS_MS, NO_COUNTS } from '@tandem/prediction/rollouts/arm-counts';
 import { linearModel } from '@tandem/testing/onnx-models';
 import { expect } from 'vitest';
