@@ -1,5 +1,6 @@
 import type { CanaryPlan } from '@tandem/freshness/rollout';
 import { createAuthority } from '@tandem/offline-store/certificate/authority';
+import { createArmCountStore } from '@tandem/offline-store/rollouts/arm-counts';
 import { createExposureStore } from '@tandem/offline-store/rollouts/exposures';
 import { createRegister } from '@tandem/offline-store/rollouts/processes';
 import { listChecks } from '@tandem/offline-store/rollouts/rollout-checks';
@@ -18,7 +19,6 @@ import { linearModel } from '@tandem/testing/onnx-models';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { type BuiltDependencies, createDependencies } from './dependencies.ts';
 import { adoptCustomers, CUSTOMERS, environmentOf } from './worker.fixture.ts';
-import { createArmCountStore } from '@tandem/offline-store/rollouts/arm-counts';
 
 let database: TestDatabase;
 let pool: ReturnType<typeof createPool>;
