@@ -35,10 +35,10 @@ import type { AppDependencies } from './app.ts';
 import { createRefusalLog } from './http/refusal-log.ts';
 import type { KeyMode } from './keys/choose-mode.ts';
 import { createRunWatcher } from './routes/runs/run-watcher.ts';
-import { openExplanations, openKeptAnswers } from './wiring/explanations.ts';
-import { openFeatureLogin } from './wiring/feature-login.ts';
+import { openExplanations, openKeptAnswers } from './wiring/open-explanations.ts';
+import { openFeatureLogin } from './wiring/open-feature-login.ts';
 import { keepModels, WARM_CONNECTIONS } from './wiring/keep-loaded.ts';
-import { keepNoticingLoss } from './wiring/notice-loss.ts';
+import { keepNoticingLoss } from './wiring/open-loss-notice.ts';
 import { observeCertificates, observeLive, observeStatements, observeVisible } from './wiring/observe-stores.ts';
 import { type InferenceSettings, openInference } from './wiring/open-inference.ts';
 import { openKeys } from './wiring/open-keys.ts';
@@ -53,7 +53,7 @@ import {
   type ReadinessPartsDependencies,
 } from './wiring/readiness.ts';
 import { sampledMetrics } from './wiring/sampled-metrics.ts';
-import { openShadow } from './wiring/shadow.ts';
+import { openShadow } from './wiring/open-shadow.ts';
 
 export interface ApiSettings {
   /**

@@ -18,7 +18,7 @@ import {
 import { READS_DIFFER } from '@tandem/inference/admission/trial';
 import { describeQuery } from '@tandem/offline-store/features/feature-check';
 import { type Pool, type SampledUsers, type SampleLimits, sampleUsers } from './sample-users.ts';
-import { type TellStep, tellNothing } from './tell-step.ts';
+import { type TellStep, tellNothing } from './report-progress.ts';
 
 export interface CheckedPredictor {
   readonly name: string;

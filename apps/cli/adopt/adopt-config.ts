@@ -2,7 +2,7 @@
 import { relative } from 'node:path';
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import type { SampleLimits } from '@tandem/admission/sample-users';
-import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
+import { type TellStep, tellNothing } from '@tandem/admission/report-progress';
 import { type AdoptionOutcome, adopt, findUnchanged } from '@tandem/offline-store/adopt';
 import {
   checkWatchable,

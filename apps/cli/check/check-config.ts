@@ -1,7 +1,7 @@
 /** Examines a config before it is adopted: each predictor's query, keys, plans, model and times. */
 import { basename } from 'node:path';
 import type { Pool, SampleLimits } from '@tandem/admission/sample-users';
-import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
+import { type TellStep, tellNothing } from '@tandem/admission/report-progress';
 import { formatProblem, problemsOf } from '@tandem/config/predictor/config-problem';
 import type { CheckedModel } from '@tandem/inference/admission/check-model';
 import type { Databases } from '../command-line/environment.ts';

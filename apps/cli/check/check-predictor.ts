@@ -3,7 +3,7 @@ import { namingUser } from '@tandem/admission/find-failing-user';
 import { type CheckedPredictor, settingProblem } from '@tandem/admission/judge-predictor';
 import type { Pool } from '@tandem/admission/sample-users';
 import { isTooSlow } from '@tandem/admission/slow-statement';
-import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
+import { type TellStep, tellNothing } from '@tandem/admission/report-progress';
 import { maxAgeTooShort } from '@tandem/config/predictor/schedule';
 import { isTandemError, type TandemError } from '@tandem/freshness/errors';
 import { modelVersionId } from '@tandem/freshness/predictor';

@@ -1,6 +1,6 @@
 /** What `check` says of a stranger's config: no more than it has tried, and what adopting would change. */
 import { join } from 'node:path';
-import type { TellStep } from '@tandem/admission/tell-step';
+import type { TellStep } from '@tandem/admission/report-progress';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { linearModel, rootModel, textModel } from '@tandem/testing/onnx-models';
 import { BOOL, FLOAT, graph, model, node, raw, value } from '@tandem/testing/onnx-writer';

@@ -1,6 +1,6 @@
 /** `tandem check`: would this config work, here? */
 import { resolve } from 'node:path';
-import { tellNothing } from '@tandem/admission/tell-step';
+import { tellNothing } from '@tandem/admission/report-progress';
 import type { Command } from 'commander';
 import { type Cli, type CommonOptions, createCommand, parseShare, present } from '../command-line/command.ts';
 import { findDatabaseUrls, modelMemoryMb, withDatabases } from '../command-line/environment.ts';

@@ -2,7 +2,7 @@
 import { basename } from 'node:path';
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
 import type { Pool } from '@tandem/admission/sample-users';
-import type { TellStep } from '@tandem/admission/tell-step';
+import type { TellStep } from '@tandem/admission/report-progress';
 import { CommandFailure } from '../command-line/failure.ts';
 import { type Finding, failed, ok } from '../output/finding.ts';
 import { count } from '../output/text.ts';

@@ -3,7 +3,7 @@
  * refuses a config for errors among them.
  */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
-import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
+import { type TellStep, tellNothing } from '@tandem/admission/report-progress';
 import type { Databases } from '../command-line/environment.ts';
 import { type Finding, warning } from '../output/finding.ts';
 import { checkPredictor } from './check-predictor.ts';

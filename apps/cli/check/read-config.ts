@@ -4,7 +4,7 @@
  */
 import { type CheckedPredictor, type Judged, judgePredictor } from '@tandem/admission/judge-predictor';
 import type { Pool, SampleLimits } from '@tandem/admission/sample-users';
-import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
+import { type TellStep, tellNothing } from '@tandem/admission/report-progress';
 import { conflictsBetween } from '@tandem/config/adoption/adoptable';
 import { configError } from '@tandem/config/predictor/config-problem';
 import { loadConfig } from '@tandem/config/predictor/load-config';

@@ -1,6 +1,6 @@
 /** `tandem load`: a table from a CSV file. */
 import { resolve } from 'node:path';
-import { tellNothing } from '@tandem/admission/tell-step';
+import { tellNothing } from '@tandem/admission/report-progress';
 import type { Command } from 'commander';
 import { type Cli, type CommonOptions, createCommand, present } from '../command-line/command.ts';
 import { withPool } from '../command-line/environment.ts';

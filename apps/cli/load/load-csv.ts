@@ -1,7 +1,7 @@
 /** Makes a table from a CSV file: one reading for the types, one for the rows. */
 import { basename } from 'node:path';
 import type { Pool } from '@tandem/admission/sample-users';
-import type { TellStep } from '@tandem/admission/tell-step';
+import type { TellStep } from '@tandem/admission/report-progress';
 import { type LoadedTable, type LoadOutcome, loadTable, RowRefused } from '@tandem/offline-store/sources/load-table';
 import type { CommandFailure } from '../command-line/failure.ts';
 import { findByName, suggestion } from '../command-line/names.ts';

@@ -2,7 +2,7 @@
  * Draws progress on standard error, so that standard output stays the result’s: a bar that a terminal redraws, else a
  * line for every tenth; and a line for each step that takes long.
  */
-import type { TellStep } from '@tandem/admission/tell-step';
+import type { TellStep } from '@tandem/admission/report-progress';
 import type { Cli, Output } from '../command-line/command.ts';
 import { count, duration } from './text.ts';
 

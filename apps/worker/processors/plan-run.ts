@@ -2,7 +2,7 @@
 import { type PlanRunDependencies, planRun } from '@tandem/prediction/runs/plan-run';
 import type { RunStore } from '@tandem/prediction/runs/run-store';
 import type { Handler } from '@tandem/queue/run-worker';
-import { type StepTelling, tellStep } from './tell-step.ts';
+import { type StepTelling, tellStep } from './log-run-step.ts';
 
 interface PlanRunProcessorDependencies extends PlanRunDependencies, StepTelling {
   readonly runs: PlanRunDependencies['runs'] & Pick<RunStore, 'find'>;

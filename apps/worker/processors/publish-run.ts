@@ -4,8 +4,8 @@ import type { RunStore } from '@tandem/prediction/runs/run-store';
 import { isFinished } from '@tandem/prediction/runs/runs';
 import type { Handler } from '@tandem/queue/run-worker';
 import type { CheckFit } from './check-fit.ts';
-import { type ComparisonTelling, tellCompared } from './tell-compared.ts';
-import { type StepTelling, tellStep } from './tell-step.ts';
+import { type ComparisonTelling, tellCompared } from './log-comparison.ts';
+import { type StepTelling, tellStep } from './log-run-step.ts';
 
 interface PublishRunProcessorDependencies extends PublishRunDependencies, StepTelling, ComparisonTelling {
   readonly runs: PublishRunDependencies['runs'] & Pick<RunStore, 'find'>;

@@ -5,7 +5,7 @@ import type { RunStore } from '@tandem/prediction/runs/run-store';
 import { isFinished } from '@tandem/prediction/runs/runs';
 import type { Handler } from '@tandem/queue/run-worker';
 import type { Metrics } from '@tandem/telemetry/metrics';
-import { type RunTelling, tellRunEnded } from './tell-run-ended.ts';
+import { type RunTelling, tellRunEnded } from './log-run-ended.ts';
 
 type ChunkMetrics = Pick<Metrics, 'chunks' | 'chunksAbandoned' | 'chunkTakeovers' | 'chunkDuration' | 'usersScored'>;
 

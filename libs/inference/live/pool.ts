@@ -18,7 +18,7 @@ import { type ProcessEnd, START_LIMIT } from '../process/inference-process.ts';
 import { cpuLimit, type TimeLimit } from '../process/time-limit.ts';
 import { createArtifactBreaker } from './artifact-breaker.ts';
 import { Batcher } from './batcher.ts';
-import { type HeldModel, ModelHolder } from './model-holder.ts';
+import { type HeldModel, ModelHolder } from './loaded-models.ts';
 import { createModelLoader, type InferenceLog } from './model-loader.ts';
 import { type FinishedRun, Slot } from './slot.ts';
 

@@ -4,7 +4,7 @@ import { PLAIN_READ } from '@tandem/freshness/read-options';
 import { createFeatureSource } from '@tandem/offline-store/features/features';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createPredictionWorld, inShort, PREDICTOR, type PredictionWorld } from '../prediction-world.fixture.ts';
-import { loadGeneration } from './generation-loader.ts';
+import { loadGeneration } from './loadable-generation.ts';
 import { createChunkLoads, gatherLoads } from './load-chunk.ts';
 import { createReconcile } from './reconcile.ts';
 import { createRunChunk, type RunChunkDependencies } from './run-chunk.ts';

@@ -10,7 +10,7 @@ import type { Predictor } from '@tandem/freshness/predictor';
 import { PLAIN_READ } from '@tandem/freshness/read-options';
 import type { PredictionReader, Registry } from '@tandem/freshness/reader';
 import { userIdProblem } from '@tandem/freshness/user-id';
-import type { KeptAnswers } from '@tandem/prediction/explanations/keep-explanations';
+import type { KeptAnswers } from '@tandem/prediction/explanations/explanation-keeper';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { predictorParameter, userIdParameter } from '../../http/parameters.ts';

@@ -14,7 +14,7 @@ import type { PredictionReader, Registry } from '@tandem/freshness/reader';
 import { userIdProblem } from '@tandem/freshness/user-id';
 import type { RequestHead } from '@tandem/http-server/foreign-request';
 import { type Reply, responseOf } from '@tandem/http-server/reply';
-import type { KeptAnswers } from '@tandem/prediction/explanations/keep-explanations';
+import type { KeptAnswers } from '@tandem/prediction/explanations/explanation-keeper';
 import type { ServedReads } from '@tandem/prediction/rollouts/count-served-reads';
 import type { Shadow } from '@tandem/prediction/shadow/create-shadow';
 import type { Metrics } from '@tandem/telemetry/metrics';

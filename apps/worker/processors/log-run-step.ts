@@ -4,7 +4,7 @@ import { isFinished, type Run, type RunStep } from '@tandem/prediction/runs/runs
 import type { StepReport } from '@tandem/prediction/runs/work-step';
 import type { LogFields } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
-import { type RunTelling, tellRunEnded } from './tell-run-ended.ts';
+import { type RunTelling, tellRunEnded } from './log-run-ended.ts';
 
 export interface StepTelling extends RunTelling {
   readonly runs: Pick<RunStore, 'find'>;

@@ -10,11 +10,11 @@ import { createFeaturePool } from '@tandem/offline-store/features/feature-login'
 import { findProvenance } from '@tandem/offline-store/features/provenance';
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';
 import { createPool } from '@tandem/offline-store/sql/database';
-import { createKeptAnswers, type KeptAnswers } from '@tandem/prediction/explanations/keep-explanations';
+import { createKeptAnswers, type KeptAnswers } from '@tandem/prediction/explanations/explanation-keeper';
 import type { EventName, Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
-import { createShadowScorer } from './shadow.ts';
+import { createShadowScorer } from './open-shadow.ts';
 
 interface KeptAnswersSettings {
   readonly database: { readonly url: string; readonly featuresUrl?: string };

@@ -3,7 +3,7 @@ import type { Run } from '@tandem/prediction/runs/runs';
 import type { Log } from '@tandem/telemetry/log';
 import { createMetrics } from '@tandem/telemetry/metrics';
 import { expect, it } from 'vitest';
-import { tellCompared } from './tell-compared.ts';
+import { tellCompared } from './log-comparison.ts';
 
 const users = Array.from({ length: 100 }, (_, i) => i);
 const before = scores(users.map((i) => [`${i}`, i / 100]));
