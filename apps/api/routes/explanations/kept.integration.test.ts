@@ -206,10 +206,10 @@ describe('an answer of a user whose answers are kept', () => {
     expect(await erased.json()).toMatchObject({ deleted: { postgres: { keptExplanations: 1 } } });
     expect((await api.get(`/v1/explanations/${id}`)).status).toBe(404);
     expect((await api.post(`/v1/explanations/${id}/replay`)).status).toBe(404);
-    const { keptAnswers, registry } = api.dependencies.app;
+    const { explanationKeeper, registry } = api.dependencies.app;
     const predictor = await registry.predictor('repurchase');
     if (!predictor) throw new Error('nothing is adopted');
-    keptAnswers.notice(before as Answer, predictor);
+    explanationKeeper.notice(before as Answer, predictor);
     await expect
       .poll(metrics, PATIENCE)
       .toContain('tandem_kept_explanations_total{predictor="repurchase",outcome="left_out",app="api"} 1');
