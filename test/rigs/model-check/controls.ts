@@ -16,7 +16,7 @@ import { erasure } from './models/erasure.ts';
 import type { ErasureRules, ErasureScope } from './models/erasure-state.ts';
 import { history } from './models/history.ts';
 import type { HistoryRules, HistoryScope } from './models/history-state.ts';
-import { type MarkRules, marks } from './models/marks.ts';
+import { type MarkRules, type MarkScope, marks } from './models/marks.ts';
 import { rollout } from './models/rollout.ts';
 import type { RolloutRules, RolloutScope } from './models/rollout-state.ts';
 import { type RunRules, run } from './models/run.ts';
@@ -48,9 +48,9 @@ function lost(id: string, breaks: string, broken: Partial<HistoryRules>, scope: 
   return { id, breaks, explore: () => explore(history({ ...HISTORY, ...broken }, whole)) };
 }
 
-function restored(id: string, breaks: string, broken: Partial<MarkRules>, others = 0, runs = 0): Control {
-  const scope = { events: 2, marks: 2, others, restarts: 1, flushes: 0, runs };
-  return { id, breaks, explore: () => explore(marks({ ...MARKS, ...broken }, scope)) };
+function restored(id: string, breaks: string, broken: Partial<MarkRules>, scope: Partial<MarkScope>): Control {
+  const whole = { events: 2, marks: 1, others: 0, restarts: 0, flushes: 0, runs: 0, ...scope };
+  return { id, breaks, explore: () => explore(marks({ ...MARKS, ...broken }, whole)) };
 }
 
 function erased(id: string, breaks: string, broken: Partial<ErasureRules>, scope: Partial<ErasureScope>): Control {
@@ -99,17 +99,37 @@ export const CONTROLS: readonly Control[] = [
   },
   lost('Q1', 'versions are compared without their history', { compares: 'version' }, { readers: 2 }),
   erased('Q3', 'an erased user starts again at 0', { tombstone: 'dropped' }, { workers: ['all'], outages: 0 }),
-  restored('H1', 'a memory that cannot be recalled counts as empty, and is overwritten', { recall: 'counts as empty' }),
-  restored('M16', 'a process believes Redis before it has recalled its mark', { reads: 'at once' }),
-  restored('M17', 'a mark is kept over one that was not recalled', { keeps: 'whatever is there' }, 1),
-  restored('M19', 'a run is published before the past is proven', { publishes: 'at once' }, 0, 1),
-  restored('M18', "a new connection looks for the process' own mark alone", { connects: "for the process' own" }, 1),
-  lost('M1', 'a run that begins again after a failover keeps the id of its generation', { id: 'kept' }, { workers: 1 }),
+  restored(
+    'H1',
+    'a memory that cannot be recalled counts as empty, and is overwritten',
+    { recall: 'counts as empty' },
+    { restarts: 1 },
+  ),
+  restored('M16', 'a process believes Redis before it has recalled its mark', { reads: 'at once' }, { restarts: 1 }),
+  restored(
+    'M17',
+    'a mark is kept over one that was not recalled',
+    { keeps: 'whatever is there' },
+    { marks: 2, others: 1 },
+  ),
+  restored('M19', 'a run is published before the past is proven', { publishes: 'at once' }, { runs: 1 }),
+  restored(
+    'M18',
+    "a new connection looks for the process' own mark alone",
+    { connects: "for the process' own" },
+    { others: 1 },
+  ),
+  lost(
+    'M1',
+    'a run that begins again after a failover keeps the id of its generation',
+    { id: 'kept' },
+    { workers: 1, events: 1, claims: 1 },
+  ),
   lost(
     'M2',
     'it gets a new id, which is asked for when rows are loaded, not when they are committed',
     { id: 'asked late' },
-    { workers: 2, events: 1 },
+    { workers: 2, events: 1, claims: 1 },
   ),
   moved('M3', 'a rollback leaves the floor', { floor: 'left' }, 1),
   moved('M4', 'a run puts its generation in force past a rollback', { publishes: 'always' }),
@@ -119,7 +139,12 @@ export const CONTROLS: readonly Control[] = [
     { unverified: 'server' },
     { workers: ['all'] },
   ),
-  erased('M6', 'unverified by run id: Redis returned to an old copy', { unverified: 'server' }, { faults: 1 }),
+  erased(
+    'M6',
+    'unverified by run id: Redis returned to an old copy',
+    { unverified: 'server' },
+    { faults: 1, isSaved: true },
+  ),
   ran('M7', 'a commit does not look at the fence', { fence: 'is not looked at' }),
   ran('M8', 'nobody looks for what is not done', { reconciler: 'never' }),
   ran('M9', 'the last chunk publishes, whatever the others are', { publishes: 'when its own was the last number' }),
@@ -127,6 +152,7 @@ export const CONTROLS: readonly Control[] = [
   stepped('M17', 'a cancelled run keeps the claim of its step', { cancel: 'leaves the claim' }),
   stepped('M20', 'a step is claimed whatever the other runs of the predictor do', { claims: 'as many as there are' }),
   read('M10', 'a result that has landed is taken whatever its label', BROKEN.M10, {
+    events: ['sql', 'sql'],
     workers: 0,
     readers: [false, false],
   }),
