@@ -6,11 +6,11 @@ import { type Api, createDeployment, type Deployment } from './deployment.fixtur
 import { seededRandom } from './seed.fixture.ts';
 import { until } from './until.fixture.ts';
 
-const USERS = 5_000;
+const USERS = 2_000;
 /** Somebody with a live answer from before the rollback; somebody scored by a partial run. */
-const LIVE = '4001';
-const PARTIAL = '4002';
-const READ = ['4000', '4500', '5000'];
+const LIVE = '1601';
+const PARTIAL = '1602';
+const READ = ['1600', '1800', '2000'];
 
 let deployment: Deployment;
 let apis: [Api, Api];

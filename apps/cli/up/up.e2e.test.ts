@@ -49,7 +49,7 @@ async function serverPids(): Promise<number[]> {
 
 const running = (pids: readonly number[]) => pids.filter((pid) => readProcess(pid) !== undefined);
 
-test('an empty folder answers, where the API asks for keys: the printed lines make one and send it', async () => {
+test('an empty folder answers, where the API asks for keys: the printed lines make one and send it; SIGTERM ends all', async () => {
   const env = { API_KEYS: 'required', API_KEY_PEPPER: 'p'.repeat(40) };
   const started = startCli(['up', '--example', '--port', String(port)], { cwd: folder, env });
   processes.push(started);
@@ -68,9 +68,14 @@ test('an empty folder answers, where the API asks for keys: the printed lines ma
   const { url, ...request } = read;
   expect(await (await fetch(url, request)).json()).toMatchObject({ source: 'batch', generation: '1' });
   expect(await send(event)).toBe(202);
+
+  const mine = [...(await pidsOf('api', 'worker')), ...(await serverPids())];
+  started.kill('SIGTERM');
+  expect((await started.ended).code).toBe(0);
+  expect(running(mine)).toEqual([]);
 });
 
-test('a kill -9 leaves nothing that the next start does not take over; SIGTERM ends all', async () => {
+test('a kill -9 leaves nothing that the next start does not take over; a second signal ends at once what does not end in good order', async () => {
   const client = createClient({ url: `http://127.0.0.1:${port}` });
   const first = up('--example');
   await first.waitFor(/Ctrl-C stops everything/);
@@ -93,22 +98,13 @@ test('a kill -9 leaves nothing that the next start does not take over; SIGTERM e
   expect((await client.predict('repurchase', '43')).answer).toMatchObject({ source: 'batch', generation: '1' });
 
   const mine = [...(await pidsOf('api', 'worker')), ...(await serverPids())];
-  second.kill('SIGTERM');
-  expect((await second.ended).code).toBe(0);
-  expect(running(mine)).toEqual([]);
-});
-
-test('a second signal ends at once what does not end in good order', async () => {
-  const started = up('--example');
-  await started.waitFor(/Ctrl-C stops everything/);
-  const mine = [...(await pidsOf('api', 'worker')), ...(await serverPids())];
   const [api = -1] = mine;
   // Stopped, it cannot follow a SIGTERM.
   process.kill(api, 'SIGSTOP');
-  started.kill('SIGINT');
-  await started.waitFor(/stopping everything in order/);
-  const again = setInterval(() => started.kill('SIGINT'), 100);
-  const { code } = await started.ended;
+  second.kill('SIGINT');
+  await second.waitFor(/stopping everything in order/);
+  const again = setInterval(() => second.kill('SIGINT'), 100);
+  const { code } = await second.ended;
   clearInterval(again);
   expect(code).toBe(130);
   expect(await waitUntil(() => running(mine).length === 0, 60_000)).toBe(true);
