@@ -62,6 +62,7 @@ export default defineConfig({
           include: endToEnd,
           exclude: never,
           ...services,
+          isolate,
           maxWorkers,
           testTimeout: 300_000,
           hookTimeout: 300_000,
