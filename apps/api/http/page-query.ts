@@ -16,8 +16,8 @@ export const PAGE_QUERY = ['limit', 'before', 'predictor'] as const;
 export function pageQuery<B extends z.ZodType>(before: B) {
   return z.object({
     limit: limitQuery,
-    before: before.optional().openapi({ description: '`next` of the page before' }),
-    predictor: z.string().optional().openapi({ example: 'repurchase' }),
+    before: before.optional().meta({ description: '`next` of the page before' }),
+    predictor: z.string().optional().meta({ example: 'repurchase' }),
   });
 }
 

@@ -3,9 +3,9 @@ import { z } from '@hono/zod-openapi';
 
 export const predictorParameter = z
   .string()
-  .openapi({ param: { name: 'predictor', in: 'path' }, description: "The predictor's name", example: 'repurchase' });
+  .meta({ param: { name: 'predictor', in: 'path' }, description: "The predictor's name", example: 'repurchase' });
 
-export const userIdParameter = z.string().openapi({
+export const userIdParameter = z.string().meta({
   param: { name: 'userId', in: 'path' },
   description: "The user id, in the canonical spelling of the key column's type",
   example: '42',
@@ -13,8 +13,8 @@ export const userIdParameter = z.string().openapi({
 
 export const rolloutIdParameter = z
   .uuid()
-  .openapi({ param: { name: 'id', in: 'path' }, example: '0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2c22' });
+  .meta({ param: { name: 'id', in: 'path' }, example: '0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2c22' });
 
 export const runIdParameter = z
   .uuid()
-  .openapi({ param: { name: 'id', in: 'path' }, example: '0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2b11' });
+  .meta({ param: { name: 'id', in: 'path' }, example: '0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2b11' });

@@ -5,12 +5,12 @@ import { ARTIFACT_HASH } from '@tandem/offline-store/models/artifacts';
 
 export const ArtifactSchema = z
   .strictObject({
-    artifact: z.string().openapi({ description: 'The SHA-256 of the file, in hex' }),
-    bytes: z.int().nullable().openapi({ description: 'Of the whole file; null: not known before it is there' }),
-    received: z.int().openapi({ description: 'Bytes that are there without a gap: where to go on' }),
+    artifact: z.string().meta({ description: 'The SHA-256 of the file, in hex' }),
+    bytes: z.int().nullable().meta({ description: 'Of the whole file; null: not known before it is there' }),
+    received: z.int().meta({ description: 'Bytes that are there without a gap: where to go on' }),
     complete: z.boolean(),
   })
-  .openapi('Artifact');
+  .meta({ id: 'Artifact' });
 
 type ArtifactView = z.output<typeof ArtifactSchema>;
 
@@ -21,7 +21,7 @@ export const ARTIFACT_EXAMPLE = {
   complete: true,
 } satisfies ArtifactView;
 
-export const artifactParameter = z.string().openapi({
+export const artifactParameter = z.string().meta({
   param: { name: 'sha256', in: 'path' },
   description: "The file's SHA-256: 64 hex digits in lower case",
   example: ARTIFACT_EXAMPLE.artifact,

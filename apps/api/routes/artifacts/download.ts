@@ -99,7 +99,7 @@ const route = createRoute({
     200: {
       description: 'The file',
       headers: { 'content-digest': { description: 'Its SHA-256 (RFC 9530)', schema: { type: 'string' as const } } },
-      content: { 'application/octet-stream': { schema: z.string().openapi({ format: 'binary' }) } },
+      content: { 'application/octet-stream': { schema: z.string().meta({ format: 'binary' }) } },
     },
     ...problems('unknown_artifact', 'invalid_input', 'model_refused', 'overloaded', 'unavailable'),
   },

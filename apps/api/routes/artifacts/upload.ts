@@ -150,7 +150,7 @@ sha-256) of the body is checked where it is sent. Parts of a file that is given 
     params: z.object({ sha256: artifactParameter }),
     body: {
       required: true,
-      content: { 'application/octet-stream': { schema: z.string().openapi({ format: 'binary' }) } },
+      content: { 'application/octet-stream': { schema: z.string().meta({ format: 'binary' }) } },
     },
   },
   responses: {

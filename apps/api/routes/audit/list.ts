@@ -17,12 +17,12 @@ const AuditSchema = z.strictObject({
       .strictObject({
         number: z.string(),
         at: z.iso.datetime(),
-        actor: z.string().openapi({ description: '`key:<name>`, `api`, `cli`, `analysis`, …' }),
+        actor: z.string().meta({ description: '`key:<name>`, `api`, `cli`, `analysis`, …' }),
         action: z.string(),
         predictor: z.string().nullable(),
         detail: z.record(z.string(), z.unknown()),
       })
-      .openapi('AuditRow'),
+      .meta({ id: 'AuditRow' }),
   ),
   next: z.string().nullable(),
 });

@@ -135,22 +135,22 @@ const attribute = z.string().optional();
 
 /** The attributes of an event in the binary mode. */
 export const AttributeHeaders = z.object({
-  'ce-specversion': attribute.openapi({ description: 'The binary mode alone, as all of `ce-…`', example: '1.0' }),
-  'ce-id': attribute.openapi({ example: 'order-1009' }),
-  'ce-source': attribute.openapi({ example: '/shop/orders' }),
-  'ce-type': attribute.openapi({ example: 'order.placed' }),
-  'ce-subject': attribute.openapi({ description: 'The user id', example: '42' }),
-  'ce-time': attribute.openapi({ example: '2026-11-24T10:12:00Z' }),
+  'ce-specversion': attribute.meta({ description: 'The binary mode alone, as all of `ce-…`', example: '1.0' }),
+  'ce-id': attribute.meta({ example: 'order-1009' }),
+  'ce-source': attribute.meta({ example: '/shop/orders' }),
+  'ce-type': attribute.meta({ example: 'order.placed' }),
+  'ce-subject': attribute.meta({ description: 'The user id', example: '42' }),
+  'ce-time': attribute.meta({ example: '2026-11-24T10:12:00Z' }),
 });
 
 export const EventSchema = z
   .looseObject({
     specversion: z.literal('1.0'),
-    id: z.string().openapi({ description: 'With `source`, names the event for ever: a retry sends the same' }),
+    id: z.string().meta({ description: 'With `source`, names the event for ever: a retry sends the same' }),
     source: z.string(),
     type: z.string(),
-    subject: z.string().openapi({ description: 'The user id' }),
-    time: z.iso.datetime({ offset: true }).optional().openapi({
+    subject: z.string().meta({ description: 'The user id' }),
+    time: z.iso.datetime({ offset: true }).optional().meta({
       description:
         'When it happened. Orders values of one feature among events that have one; without it the order of acceptance decides',
     }),
@@ -158,9 +158,10 @@ export const EventSchema = z
     data: z
       .record(z.string(), z.union([z.number(), z.string(), z.boolean(), z.null()]))
       .optional()
-      .openapi({ description: 'Feature values by name; null withdraws one. Left out: the user changed, no more' }),
+      .meta({ description: 'Feature values by name; null withdraws one. Left out: the user changed, no more' }),
   })
-  .openapi('Event', {
+  .meta({
+    id: 'Event',
     example: {
       specversion: '1.0',
       id: 'order-1009',
@@ -179,19 +180,20 @@ const EventResultSchema = z
     status: z.enum(['accepted', 'duplicate', 'erased']),
     userId: z.string(),
     contextVersion: z.int(),
-    contextToken: z.string().openapi({ description: 'What a read may demand with Prediction-Min-Context' }),
-    ignored: z.array(z.string()).max(10).optional().openapi({
+    contextToken: z.string().meta({ description: 'What a read may demand with Prediction-Min-Context' }),
+    ignored: z.array(z.string()).max(10).optional().meta({
       description:
         'Names in `data` that no predictor takes from events, the first ten, cut to 64 characters: misspelt, or of a predictor that names neither features.asOf nor features.overlayFor. Left out where there is none',
     }),
   })
-  .openapi('EventResult');
+  .meta({ id: 'EventResult' });
 
 export const ResultsSchema = z
   .strictObject({
     results: z.array(EventResultSchema),
   })
-  .openapi('EventResults', {
+  .meta({
+    id: 'EventResults',
     example: {
       results: [
         {

@@ -180,7 +180,7 @@ const route = createRoute({
       content: {
         [STRUCTURED]: { schema: EventSchema },
         'application/json': {
-          schema: z.record(z.string(), z.unknown()).openapi({ description: 'Binary mode: `data` alone' }),
+          schema: z.record(z.string(), z.unknown()).meta({ description: 'Binary mode: `data` alone' }),
         },
       },
     },

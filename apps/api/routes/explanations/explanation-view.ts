@@ -14,11 +14,11 @@ export const ExplanationSchema = z
   .strictObject({
     userId: z.string(),
     predictor: z.string(),
-    at: z.iso.datetime().openapi({ description: "The database's clock" }),
+    at: z.iso.datetime().meta({ description: "The database's clock" }),
     history: z.string(),
     user: z.strictObject({
       contextVersion: z.int(),
-      lastConcerningVersion: z.int().openapi({ description: 'A prediction from an older context is not fresh' }),
+      lastConcerningVersion: z.int().meta({ description: 'A prediction from an older context is not fresh' }),
       deletedVersion: z.int(),
     }),
     assignment: z.strictObject({
@@ -34,9 +34,9 @@ export const ExplanationSchema = z
     features: z.array(
       z.strictObject({
         name: z.string(),
-        value: scalar.openapi({ description: 'What a model is given' }),
+        value: scalar.meta({ description: 'What a model is given' }),
         from: z.enum(['row', 'event']),
-        rowValue: scalar.optional().openapi({ description: "The feature source's, where an event's lies over it" }),
+        rowValue: scalar.optional().meta({ description: "The feature source's, where an event's lies over it" }),
         event: z
           .strictObject({
             source: z.string(),
@@ -47,13 +47,13 @@ export const ExplanationSchema = z
           .optional(),
       }),
     ),
-    featureFault: z.string().nullable().openapi({ description: 'Why the user cannot be scored' }),
-    featureProblem: z.union([ProblemSchema, z.null()]).openapi({ description: 'Why the features could not be read' }),
-    answer: z.union([PredictionSchema, z.null()]).openapi({ description: 'What a read answers now' }),
+    featureFault: z.string().nullable().meta({ description: 'Why the user cannot be scored' }),
+    featureProblem: z.union([ProblemSchema, z.null()]).meta({ description: 'Why the features could not be read' }),
+    answer: z.union([PredictionSchema, z.null()]).meta({ description: 'What a read answers now' }),
     answerProblem: z.union([ProblemSchema, z.null()]),
     cacheStatus: z.string().nullable(),
   })
-  .openapi('Explanation');
+  .meta({ id: 'Explanation' });
 
 export function explanationView(explanation: Explanation): z.output<typeof ExplanationSchema> {
   const { predictor, userId, certificate, assignment, stored, features, result } = explanation;

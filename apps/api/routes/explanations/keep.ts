@@ -72,7 +72,7 @@ const route = createRoute({
       description: 'The answer, and what its model was given',
       content: { 'application/json': { schema: KeptExplanationSchema, example: KEPT_EXPLANATION_EXAMPLE } },
       headers: z.object({
-        location: z.string().openapi({ example: `/v1/explanations/${KEPT_EXPLANATION_EXAMPLE.id}` }),
+        location: z.string().meta({ example: `/v1/explanations/${KEPT_EXPLANATION_EXAMPLE.id}` }),
       }),
     },
     ...problems(

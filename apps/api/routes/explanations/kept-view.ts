@@ -15,7 +15,7 @@ const scalar = z.union([z.number(), z.string()]).nullable();
 
 const FeatureSchema = z.strictObject({
   name: z.string(),
-  value: scalar.openapi({ description: 'What the model is given' }),
+  value: scalar.meta({ description: 'What the model is given' }),
   from: z.enum(['row', 'event']),
   event: z
     .strictObject({ source: z.string(), id: z.string(), time: z.iso.datetime(), acceptedAt: z.iso.datetime() })
@@ -23,32 +23,32 @@ const FeatureSchema = z.strictObject({
 });
 
 const InputsSchema = z.strictObject({
-  read: z.enum(['for_the_answer', 'after_the_reply']).openapi({
+  read: z.enum(['for_the_answer', 'after_the_reply']).meta({
     description: 'By the inference whose answer it is; or, of an answer that was stored, right after the reply',
   }),
   readAt: z.iso.datetime(),
   contextVersion: z.int(),
-  ofSameContext: z.boolean().openapi({
+  ofSameContext: z.boolean().meta({
     description: 'Whether the answer was computed from that context: only then can it be expected again',
   }),
   features: z.array(FeatureSchema),
-  fault: z.string().nullable().openapi({ description: 'Why the user cannot be scored from them' }),
+  fault: z.string().nullable().meta({ description: 'Why the user cannot be scored from them' }),
 });
 
 export const KeptExplanationSchema = z
   .strictObject({
     id: z.uuid(),
-    at: z.iso.datetime().openapi({ description: "When it was answered, on the database's clock" }),
+    at: z.iso.datetime().meta({ description: "When it was answered, on the database's clock" }),
     keptUntil: z.iso.datetime(),
     answer: PredictionSchema,
-    history: z.string().nullable().openapi({ description: 'Null where the database did not answer' }),
+    history: z.string().nullable().meta({ description: 'Null where the database did not answer' }),
     inputs: InputsSchema.nullable(),
     noInputs: z
       .enum(['no_row', 'not_read'])
       .nullable()
-      .openapi({ description: 'Why there are none: the feature source had no row of the user, or did not answer' }),
+      .meta({ description: 'Why there are none: the feature source had no row of the user, or did not answer' }),
   })
-  .openapi('KeptExplanation');
+  .meta({ id: 'KeptExplanation' });
 
 type KeptExplanationView = z.output<typeof KeptExplanationSchema>;
 
@@ -88,19 +88,19 @@ export const ReplaySchema = z
     reason: z.string(),
     kept: PredictionSchema.shape.prediction,
     recomputed: PredictionSchema.shape.prediction.nullable(),
-    tolerance: z.number().nullable().openapi({ description: "Relative, of the model version's certificate" }),
+    tolerance: z.number().nullable().meta({ description: "Relative, of the model version's certificate" }),
     difference: z
       .strictObject({
         output: z.string(),
         kept: z.union([z.number(), z.string(), z.boolean()]),
         recomputed: z.union([z.number(), z.string(), z.boolean()]),
-        difference: z.number().nullable().openapi({ description: 'Absolute; null of values that are no floats' }),
-        ofAllowed: z.number().nullable().openapi({ description: 'Of what is allowed there; null as `difference`' }),
+        difference: z.number().nullable().meta({ description: 'Absolute; null of values that are no floats' }),
+        ofAllowed: z.number().nullable().meta({ description: 'Of what is allowed there; null as `difference`' }),
       })
       .nullable()
-      .openapi({ description: 'The one furthest from being allowed; null: equal to the last bit, or not computed' }),
+      .meta({ description: 'The one furthest from being allowed; null: equal to the last bit, or not computed' }),
   })
-  .openapi('Replay');
+  .meta({ id: 'Replay' });
 
 export function replayView({ id, answer }: KeptExplanation, replay: Replay): z.output<typeof ReplaySchema> {
   const kept = answer.prediction as z.output<typeof ReplaySchema>['kept'];
@@ -128,7 +128,7 @@ function differenceView({ difference }: Extract<Replay, { readonly recomputed: u
 
 export const explanationIdParameter = z
   .uuid()
-  .openapi({ param: { name: 'id', in: 'path' }, example: KEPT_EXPLANATION_EXAMPLE.id });
+  .meta({ param: { name: 'id', in: 'path' }, example: KEPT_EXPLANATION_EXAMPLE.id });
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 

@@ -59,7 +59,7 @@ const route = createRoute({
   description:
     'With what each was made of, newest first. Which users are among them, and for how long, the setting `explanations` of a predictor says.',
   request: {
-    query: pageQuery(z.string()).extend({ userId: z.string().optional().openapi({ example: '42' }) }),
+    query: pageQuery(z.string()).extend({ userId: z.string().optional().meta({ example: '42' }) }),
   },
   responses: {
     200: {

@@ -26,7 +26,7 @@ const ReadinessSchema = z
     status: z.enum(['ready', 'degraded', 'not_ready']),
     parts: z.array(z.strictObject({ name: z.string(), status: z.enum(['ok', 'failed', 'draining']) })),
   })
-  .openapi('Readiness');
+  .meta({ id: 'Readiness' });
 
 const route = createRoute({
   operationId: 'showReady',

@@ -11,7 +11,7 @@ import { ModelDetailSchema, modelDetail } from './model-detail.ts';
 import type { ModelDependencies } from './model-view.ts';
 import { versionIn, versionParameter } from './version-number.ts';
 
-const BodySchema = z.strictObject({ archived: z.boolean() }).openapi('ArchiveChange');
+const BodySchema = z.strictObject({ archived: z.boolean() }).meta({ id: 'ArchiveChange' });
 const BODY = { schema: BodySchema, example: { archived: true } };
 const EXAMPLE = { ...MODEL_DETAIL_EXAMPLE, variants: [], archivedAt: '2026-11-21T16:02:40.001Z' };
 

@@ -6,60 +6,59 @@ import type { BuildComparison } from '@tandem/client/builds';
 const SideSchema = z
   .strictObject({
     modelVersion: z.string(),
-    build: z.string().nullable().openapi({ description: 'Its kind; null: no build itself' }),
+    build: z.string().nullable().meta({ description: 'Its kind; null: no build itself' }),
     artifact: z.string(),
     bytes: z.int(),
-    rowByRow: z.boolean().openapi({ description: 'Whether it is pinned: each user is inferred alone' }),
-    rowsAgree: z.boolean().nullable().openapi({
+    rowByRow: z.boolean().meta({ description: 'Whether it is pinned: each user is inferred alone' }),
+    rowsAgree: z.boolean().nullable().meta({
       description: 'Whether users get the same answers alone and together, were it not pinned; null: fewer than two',
     }),
-    largestRowDifference: z
-      .number()
-      .nullable()
-      .openapi({ description: 'Of an output, alone and together; null: none' }),
-    refused: z.int().openapi({ description: 'Users for whom it gave no usable answer' }),
+    largestRowDifference: z.number().nullable().meta({ description: 'Of an output, alone and together; null: none' }),
+    refused: z.int().meta({ description: 'Users for whom it gave no usable answer' }),
   })
-  .openapi('ComparedVersion');
+  .meta({ id: 'ComparedVersion' });
 
 const SpeedupSchema = z
   .strictObject({ median: z.number(), low: z.number(), high: z.number() })
-  .openapi({ description: 'How many times as fast as its parent the build is, of the rounds: 9 of 10 above `low`' });
+  .meta({ description: 'How many times as fast as its parent the build is, of the rounds: 9 of 10 above `low`' });
 
 const PaceSchema = z.strictObject({
-  parentUs: z.number().openapi({ description: 'Microseconds of a run a user, the median of the rounds' }),
+  parentUs: z.number().meta({ description: 'Microseconds of a run a user, the median of the rounds' }),
   buildUs: z.number(),
   speedup: SpeedupSchema,
 });
 
-const ClassFiguresSchema = z.strictObject({ auc: z.number().nullable(), logLoss: z.number() }).openapi('ClassFigures');
+const ClassFiguresSchema = z
+  .strictObject({ auc: z.number().nullable(), logLoss: z.number() })
+  .meta({ id: 'ClassFigures' });
 const ErrorFiguresSchema = z
   .strictObject({ meanAbsoluteError: z.number(), rootMeanSquaredError: z.number() })
-  .openapi('ErrorFigures');
+  .meta({ id: 'ErrorFigures' });
 
 const FiguresSchema = z.discriminatedUnion('kind', [
   z
     .strictObject({ kind: z.literal('classes'), parent: ClassFiguresSchema, build: ClassFiguresSchema })
-    .openapi('ComparedClasses'),
+    .meta({ id: 'ComparedClasses' }),
   z
     .strictObject({ kind: z.literal('errors'), parent: ErrorFiguresSchema, build: ErrorFiguresSchema })
-    .openapi('ComparedErrors'),
+    .meta({ id: 'ComparedErrors' }),
 ]);
 
 const OutputSchema = z.strictObject({
   name: z.string(),
-  changed: z.number().openapi({ description: 'Share of users with another answer' }),
-  meanDifference: z.number().nullable().openapi({ description: 'Absolute; null: texts' }),
+  changed: z.number().meta({ description: 'Share of users with another answer' }),
+  meanDifference: z.number().nullable().meta({ description: 'Absolute; null: texts' }),
   largestDifference: z.number().nullable(),
-  rankCorrelation: z.number().nullable().openapi({ description: "Spearman's; null: no single number, or no spread" }),
+  rankCorrelation: z.number().nullable().meta({ description: "Spearman's; null: no single number, or no spread" }),
 });
 
 const DecisionSchema = z.strictObject({
   output: z.string(),
   threshold: z.number(),
-  up: z.int().openapi({ description: 'Users who reach the threshold with the build alone' }),
+  up: z.int().meta({ description: 'Users who reach the threshold with the build alone' }),
   down: z.int(),
   rate: z.number(),
-  low: z.number().openapi({ description: 'Where the rate lies at 95 %: from' }),
+  low: z.number().meta({ description: 'Where the rate lies at 95 %: from' }),
   high: z.number(),
 });
 
@@ -70,14 +69,14 @@ export const BuildComparisonSchema = z
     build: SideSchema,
     users: z.strictObject({ asked: z.int(), read: z.int(), compared: z.int() }),
     outputs: z.array(OutputSchema),
-    decision: DecisionSchema.nullable().openapi({ description: 'null: the predictor declares no decision' }),
+    decision: DecisionSchema.nullable().meta({ description: 'null: the predictor declares no decision' }),
     labels: z
       .strictObject({ output: z.string(), users: z.int(), figures: FiguresSchema })
       .nullable()
-      .openapi({ description: 'null: none were sent. `classes`: of labels 0 and 1 and scores from 0 to 1' }),
+      .meta({ description: 'null: none were sent. `classes`: of labels 0 and 1 and scores from 0 to 1' }),
     pace: z.strictObject({ rounds: z.int(), alone: PaceSchema, together: PaceSchema.extend({ users: z.int() }) }),
   })
-  .openapi('BuildComparison');
+  .meta({ id: 'BuildComparison' });
 
 export function buildComparisonView(predictor: string, figures: BuildFigures): BuildComparison {
   const { parent, build, users, agreement, labels, paces } = figures;

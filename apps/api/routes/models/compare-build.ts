@@ -26,15 +26,15 @@ const BodySchema = z
       .min(1, 'at least 1')
       .max(MOST_USERS, `at most ${MOST_USERS}`)
       .optional()
-      .openapi({ description: `Users to look at, at most; ${USERS} where it is not said` }),
+      .meta({ description: `Users to look at, at most; ${USERS} where it is not said` }),
     labels: z
       .array(z.strictObject({ userId: z.string(), label: z.number() }))
       .min(1, 'at least one, or leave them out')
       .max(MOST_USERS, `at most ${MOST_USERS}`)
       .optional()
-      .openapi({ description: 'What became of users: these alone are looked at. A label is 0 or 1, or any number' }),
+      .meta({ description: 'What became of users: these alone are looked at. A label is 0 or 1, or any number' }),
   })
-  .openapi('BuildComparisonRequest');
+  .meta({ id: 'BuildComparisonRequest' });
 const BODY = { schema: BodySchema, example: { users: 2_000 }, optional: true };
 
 export function compareBuild(dependencies: CompareBuildDependencies): Endpoint {

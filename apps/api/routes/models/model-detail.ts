@@ -13,12 +13,12 @@ const MetadataSchema = z
   .strictObject({
     inputs: z.array(TensorSchema),
     outputs: z.array(TensorSchema),
-    opset: z.record(z.string(), z.int()).openapi({ description: 'Domain of operators → version' }),
+    opset: z.record(z.string(), z.int()).meta({ description: 'Domain of operators → version' }),
     irVersion: z.int(),
-    producer: z.string().openapi({ description: 'The program that wrote the file; empty: it does not say' }),
+    producer: z.string().meta({ description: 'The program that wrote the file; empty: it does not say' }),
     bytes: z.int(),
   })
-  .openapi('ModelMetadata');
+  .meta({ id: 'ModelMetadata' });
 
 const UsersSchema = z.strictObject({ real: z.int(), madeUp: z.int() });
 
@@ -27,26 +27,26 @@ const DifferenceSchema = z.strictObject({
   alone: z.union([z.number(), z.string(), z.boolean()]),
   other: z.union([z.number(), z.string(), z.boolean()]),
   difference: z.number(),
-  ofAllowed: z.number().openapi({ description: 'Of `difference` to what is allowed there: at most 1' }),
+  ofAllowed: z.number().meta({ description: 'Of `difference` to what is allowed there: at most 1' }),
 });
 
 const ParitySchema = z
   .strictObject({
-    users: UsersSchema.openapi({
+    users: UsersSchema.meta({
       description: 'Whose answers were compared: alone, again, together, in another order',
     }),
-    refused: UsersSchema.openapi({
+    refused: UsersSchema.meta({
       description: 'For whom the model has no answer',
     }),
-    readBothWays: z.int().openapi({
+    readBothWays: z.int().meta({
       description: 'Users who get the same answer from what a live read reads of them and from what a run reads',
     }),
     batchSizes: z.array(z.int()),
     comparisons: z.int(),
     tolerance: z.number(),
-    largestDifference: DifferenceSchema.nullable().openapi({ description: 'null: equal to the last bit' }),
+    largestDifference: DifferenceSchema.nullable().meta({ description: 'null: equal to the last bit' }),
   })
-  .openapi('ParityCertificate');
+  .meta({ id: 'ParityCertificate' });
 
 export const ModelDetailSchema = z
   .strictObject({
@@ -57,11 +57,11 @@ export const ModelDetailSchema = z
       asOf: z.string().nullable(),
       overlayForMs: z.int().nullable(),
     }),
-    rowByRow: z.boolean().openapi({ description: 'Whether each user is inferred alone' }),
-    metadata: z.union([MetadataSchema, z.null()]).openapi({ description: 'What the file says of itself' }),
-    parity: z.union([ParitySchema, z.null()]).openapi({ description: 'The certificate of its trial' }),
+    rowByRow: z.boolean().meta({ description: 'Whether each user is inferred alone' }),
+    metadata: z.union([MetadataSchema, z.null()]).meta({ description: 'What the file says of itself' }),
+    parity: z.union([ParitySchema, z.null()]).meta({ description: 'The certificate of its trial' }),
   })
-  .openapi('ModelDetail');
+  .meta({ id: 'ModelDetail' });
 
 export function modelDetail(model: ModelVersionRecord): z.input<typeof ModelDetailSchema> {
   const { query, rowByRow = false, metadata, parity } = model;

@@ -8,32 +8,30 @@ import type { PredictorRegistry } from '../predictors/predictor-view.ts';
 export const ModelSchema = z
   .strictObject({
     predictor: z.string(),
-    modelVersion: z.string().openapi({ description: 'Its number' }),
-    artifact: z.string().openapi({ description: 'The SHA-256 of the model file, in hex' }),
-    bytes: z.int().openapi({ description: 'Of the file' }),
-    createdAt: z.iso.datetime().openapi({ description: 'When it was adopted or pushed first' }),
-    archivedAt: z.iso.datetime().nullable().openapi({
+    modelVersion: z.string().meta({ description: 'Its number' }),
+    artifact: z.string().meta({ description: 'The SHA-256 of the model file, in hex' }),
+    bytes: z.int().meta({ description: 'Of the file' }),
+    createdAt: z.iso.datetime().meta({ description: 'When it was adopted or pushed first' }),
+    archivedAt: z.iso.datetime().nullable().meta({
       description:
         'Since when it is archived: lists leave it out, and no rollout or rollback goes to it. null: it is not',
     }),
     origin: z
       .strictObject({
-        by: z.string().openapi({ description: '`key:<name>` of an API key, `api` where keys are off, `cli`' }),
+        by: z.string().meta({ description: '`key:<name>` of an API key, `api` where keys are off, `cli`' }),
         how: z.enum(['adopt', 'push']),
       })
-      .openapi({ description: 'Who brought it, and how: with a config, or by itself' }),
-    variants: z.array(z.string()).openapi({ description: 'The arms that name it; empty: nobody is served by it' }),
-    labels: z.array(z.string()).openapi({ description: 'Names that were given to it, and that may move' }),
-    verified: z
-      .boolean()
-      .openapi({ description: 'Whether it has the certificate of its trial; labels move to no other' }),
+      .meta({ description: 'Who brought it, and how: with a config, or by itself' }),
+    variants: z.array(z.string()).meta({ description: 'The arms that name it; empty: nobody is served by it' }),
+    labels: z.array(z.string()).meta({ description: 'Names that were given to it, and that may move' }),
+    verified: z.boolean().meta({ description: 'Whether it has the certificate of its trial; labels move to no other' }),
     note: z.string(),
-    metrics: z.record(z.string(), z.number()).openapi({ description: 'As its owner gave them' }),
-    build: z.string().nullable().openapi({ description: 'The kind of an optimised build: `int8`, `pruned`, …' }),
-    parent: z.string().nullable().openapi({ description: 'The model version that an optimised build was made of' }),
+    metrics: z.record(z.string(), z.number()).meta({ description: 'As its owner gave them' }),
+    build: z.string().nullable().meta({ description: 'The kind of an optimised build: `int8`, `pruned`, …' }),
+    parent: z.string().nullable().meta({ description: 'The model version that an optimised build was made of' }),
     inputs: z
       .array(z.strictObject({ name: z.string(), type: z.string(), columns: z.array(z.string()) }))
-      .openapi({ description: 'The tensors that it takes, each filled from feature columns' }),
+      .meta({ description: 'The tensors that it takes, each filled from feature columns' }),
     outputs: z
       .array(
         z.strictObject({
@@ -44,12 +42,12 @@ export const ModelSchema = z
           index: z.int(),
         }),
       )
-      .openapi({
+      .meta({
         description:
           'The fields of its predictions: from which tensor, and from which place of its row. `width` null: one value, else a vector',
       }),
   })
-  .openapi('Model');
+  .meta({ id: 'Model' });
 
 type ModelView = z.output<typeof ModelSchema>;
 
@@ -68,7 +66,7 @@ export const ARCHIVED_QUERY = z.object({
   archived: z
     .enum(['true', 'false'])
     .optional()
-    .openapi({ description: '`true`: archived model versions are listed too' }),
+    .meta({ description: '`true`: archived model versions are listed too' }),
 });
 
 /** Returns the versions that a list shows. Throws `invalid_input` for another value of `archived`. */

@@ -8,17 +8,17 @@ import { problems } from '../../http/problem-schema.ts';
 import type { ModelDependencies } from './model-view.ts';
 import { VersionNumberSchema } from './version-number.ts';
 
-const BodySchema = z.strictObject({ version: VersionNumberSchema }).openapi('LabelMove');
+const BodySchema = z.strictObject({ version: VersionNumberSchema }).meta({ id: 'LabelMove' });
 const BODY = { schema: BodySchema, example: { version: '2' } };
 
 const MovedSchema = z
   .strictObject({
     predictor: z.string(),
     label: z.string(),
-    from: z.string().nullable().openapi({ description: 'The model version that had it; null: none' }),
+    from: z.string().nullable().meta({ description: 'The model version that had it; null: none' }),
     to: z.string(),
   })
-  .openapi('MovedLabel');
+  .meta({ id: 'MovedLabel' });
 
 export function moveModelLabel({ models, registry }: ModelDependencies): Endpoint {
   return {
@@ -47,7 +47,7 @@ const route = createRoute({
   request: {
     params: z.object({
       predictor: predictorParameter,
-      label: z.string().openapi({
+      label: z.string().meta({
         param: { name: 'label', in: 'path' },
         description: 'A lower-case letter, then at most 62 of a-z, 0-9, ., _ and -',
         example: 'challenger',

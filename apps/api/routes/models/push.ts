@@ -117,7 +117,7 @@ With \`application/octet-stream\` the body is the file itself, its SHA-256 check
       required: true,
       content: {
         'application/json': { schema: PushSchema, example: EXAMPLE },
-        'application/octet-stream': { schema: z.string().openapi({ format: 'binary' }) },
+        'application/octet-stream': { schema: z.string().meta({ format: 'binary' }) },
       },
     },
   },

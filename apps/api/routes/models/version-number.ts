@@ -9,7 +9,7 @@ export const VersionNumberSchema = z.string(FORM).regex(NUMBER, FORM);
 
 export const versionParameter = z
   .string()
-  .openapi({ param: { name: 'version', in: 'path' }, description: "The model version's number", example: '2' });
+  .meta({ param: { name: 'version', in: 'path' }, description: "The model version's number", example: '2' });
 
 /** Throws `invalid_input`. @param field where it was said */
 export function versionIn(text: string | undefined, field: string): number {

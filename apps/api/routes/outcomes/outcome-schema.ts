@@ -13,22 +13,22 @@ const EXAMPLE = {
 
 export const OutcomeSchema = z
   .strictObject({
-    id: z.string().openapi({ description: 'With `source`, names the outcome for ever: a retry sends the same' }),
-    source: z.string().optional().openapi({ description: 'Who says so; `api` where it is left out' }),
+    id: z.string().meta({ description: 'With `source`, names the outcome for ever: a retry sends the same' }),
+    source: z.string().optional().meta({ description: 'Who says so; `api` where it is left out' }),
     userId: z.string(),
-    name: z.string().regex(OUTCOME_NAME).openapi({ description: "As the plan's outcome metrics have it" }),
-    value: z.number().optional().openapi({
+    name: z.string().regex(OUTCOME_NAME).meta({ description: "As the plan's outcome metrics have it" }),
+    value: z.number().optional().meta({
       description: 'What a sum adds up; 1 where it is left out. `null` is refused: JSON.stringify makes it of NaN',
     }),
-    time: z.iso.datetime({ offset: true }).optional().openapi({
+    time: z.iso.datetime({ offset: true }).optional().meta({
       description: 'When it happened, at most 90 days ago; left out: now',
     }),
   })
-  .openapi('Outcome', { example: EXAMPLE });
+  .meta({ id: 'Outcome', example: EXAMPLE });
 
 export const OutcomesSchema = z
   .strictObject({ outcomes: z.array(OutcomeSchema) })
-  .openapi('Outcomes', { example: { outcomes: [EXAMPLE] } });
+  .meta({ id: 'Outcomes', example: { outcomes: [EXAMPLE] } });
 
 export const OutcomeResultsSchema = z
   .strictObject({
@@ -38,13 +38,14 @@ export const OutcomeResultsSchema = z
           id: z.string(),
           source: z.string(),
           userId: z.string(),
-          status: z.enum(['accepted', 'duplicate', 'erased']).openapi({
+          status: z.enum(['accepted', 'duplicate', 'erased']).meta({
             description: '`erased`: the user is erased, and nothing but the id was kept',
           }),
         })
-        .openapi('OutcomeResult'),
+        .meta({ id: 'OutcomeResult' }),
     ),
   })
-  .openapi('OutcomeResults', {
+  .meta({
+    id: 'OutcomeResults',
     example: { results: [{ id: 'order-1009', source: '/shop/orders', userId: '42', status: 'accepted' }] },
   });

@@ -14,7 +14,7 @@ export const PredictionSchema = z
     userId: z.string(),
     prediction: z
       .record(z.string(), z.union([value, z.array(value)]))
-      .openapi({ description: "A field for each of the model's outputs" }),
+      .meta({ description: "A field for each of the model's outputs" }),
     source: z.enum(['batch', 'live', 'stale', 'default']),
     reason: z.enum([
       'fresh',
@@ -34,13 +34,13 @@ export const PredictionSchema = z
     ]),
     modelVersion: z.string(),
     variant: z.string(),
-    generation: z.string().nullable().openapi({ description: 'Null for an answer that no full run stored' }),
-    computedAt: z.iso.datetime().nullable().openapi({ description: 'Null for a default: nothing was computed' }),
+    generation: z.string().nullable().meta({ description: 'Null for an answer that no full run stored' }),
+    computedAt: z.iso.datetime().nullable().meta({ description: 'Null for a default: nothing was computed' }),
     ageSeconds: z.int().nullable(),
-    contextVersion: z.int().nullable().openapi({ description: "The user's; null where the database did not answer" }),
+    contextVersion: z.int().nullable().meta({ description: "The user's; null where the database did not answer" }),
     predictedFromContextVersion: z.int().nullable(),
   })
-  .openapi('Prediction');
+  .meta({ id: 'Prediction' });
 
 export function predictionView(answer: ServedAnswer) {
   return {

@@ -27,9 +27,9 @@ const RequestSchema = z
       .array(z.string('a user id is a text'), 'an array of user ids')
       .min(1, 'at least one user id')
       .max(MAX_USERS, `at most ${MAX_USERS} user ids in one request`)
-      .openapi({ example: ['42', '43', '043'] }),
+      .meta({ example: ['42', '43', '043'] }),
   })
-  .openapi('ReadMany');
+  .meta({ id: 'ReadMany' });
 
 const BODY = { schema: RequestSchema, example: { userIds: ['42', '43'] } };
 
@@ -130,7 +130,7 @@ function tokenOfOneUser(): RequestError {
   });
 }
 
-const ErrorItemSchema = z.strictObject({ userId: z.string(), error: ProblemSchema }).openapi('PredictionError');
+const ErrorItemSchema = z.strictObject({ userId: z.string(), error: ProblemSchema }).meta({ id: 'PredictionError' });
 
 const route = createRoute({
   operationId: 'readPredictions',

@@ -120,16 +120,16 @@ const route = createRoute({
   request: {
     params: z.object({ predictor: predictorParameter, userId: userIdParameter }),
     headers: z.object({
-      'cache-control': z.string().optional().openapi({ example: 'max-age=3600' }),
+      'cache-control': z.string().optional().meta({ example: 'max-age=3600' }),
       'if-match': z
         .string()
         .optional()
-        .openapi({ description: 'Only `*` holds: the tags of answers are weak', example: '*' }),
-      'if-none-match': z.string().optional().openapi({ example: 'W/"kGm2H0c1Qm9uYkq0mB7Lsg"' }),
+        .meta({ description: 'Only `*` holds: the tags of answers are weak', example: '*' }),
+      'if-none-match': z.string().optional().meta({ example: 'W/"kGm2H0c1Qm9uYkq0mB7Lsg"' }),
       'prediction-min-context': z
         .string()
         .optional()
-        .openapi({ description: "An acknowledged event's contextToken", example: '9f2c4a1be07d3358.6' }),
+        .meta({ description: "An acknowledged event's contextToken", example: '9f2c4a1be07d3358.6' }),
     }),
   },
   responses: {
@@ -137,11 +137,11 @@ const route = createRoute({
       description: 'The prediction, and how fresh it is',
       content: { 'application/json': { schema: PredictionSchema, example: PREDICTION_EXAMPLE } },
       headers: z.object({
-        age: z.string().optional().openapi({ description: 'Seconds since it was computed', example: '31842' }),
-        etag: z.string().openapi({ example: 'W/"kGm2H0c1Qm9uYkq0mB7Lsg"' }),
-        'cache-control': z.string().openapi({ example: 'private, no-cache' }),
-        'cache-status': z.string().openapi({ description: 'RFC 9211', example: 'tandem; hit; ttl=97758' }),
-        'server-timing': z.string().openapi({ example: 'read;dur=0.62' }),
+        age: z.string().optional().meta({ description: 'Seconds since it was computed', example: '31842' }),
+        etag: z.string().meta({ example: 'W/"kGm2H0c1Qm9uYkq0mB7Lsg"' }),
+        'cache-control': z.string().meta({ example: 'private, no-cache' }),
+        'cache-status': z.string().meta({ description: 'RFC 9211', example: 'tandem; hit; ttl=97758' }),
+        'server-timing': z.string().meta({ example: 'read;dur=0.62' }),
       }),
     },
     304: { description: 'The answer named by If-None-Match still stands; it was checked like any other read' },

@@ -4,19 +4,19 @@ import type { Generation } from '@tandem/prediction/runs/generations';
 
 export const GenerationSchema = z
   .strictObject({
-    generation: z.string().openapi({ description: 'Its number' }),
+    generation: z.string().meta({ description: 'Its number' }),
     predictor: z.string(),
     state: z.enum(['building', 'published', 'dropped']),
     inForce: z.boolean(),
-    wasStable: z.boolean().openapi({ description: 'Whether its model version was ever stable' }),
-    servedStable: z.boolean().openapi({ description: 'Whether the stable arm ever served this generation' }),
+    wasStable: z.boolean().meta({ description: 'Whether its model version was ever stable' }),
+    servedStable: z.boolean().meta({ description: 'Whether the stable arm ever served this generation' }),
     modelVersion: z.string(),
     users: z.int(),
     runId: z.uuid(),
     startedAt: z.iso.datetime(),
     publishedAt: z.iso.datetime().nullable(),
   })
-  .openapi('Generation');
+  .meta({ id: 'Generation' });
 
 type GenerationView = z.output<typeof GenerationSchema>;
 

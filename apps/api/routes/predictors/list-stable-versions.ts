@@ -13,13 +13,13 @@ const StableVersionSchema = z
   .strictObject({
     modelVersion: z.string(),
     since: z.iso.datetime(),
-    until: z.iso.datetime().nullable().openapi({ description: 'null: it is stable now' }),
+    until: z.iso.datetime().nullable().meta({ description: 'null: it is stable now' }),
     generation: z
       .string()
       .nullable()
-      .openapi({ description: 'The kept generation that a rollback to this version returns to; null if none is kept' }),
+      .meta({ description: 'The kept generation that a rollback to this version returns to; null if none is kept' }),
   })
-  .openapi('StableVersion');
+  .meta({ id: 'StableVersion' });
 
 export function listStableVersions({ generations, registry }: GenerationDependencies): Endpoint {
   return {

@@ -8,17 +8,17 @@ import type { Registry } from '@tandem/freshness/reader';
 export const PredictorSchema = z
   .strictObject({
     name: z.string(),
-    keyType: z.enum(['int8', 'uuid', 'text']).openapi({ description: 'The type of user ids' }),
-    modelVersion: z.string().nullable().openapi({ description: 'The one in force' }),
+    keyType: z.enum(['int8', 'uuid', 'text']).meta({ description: 'The type of user ids' }),
+    modelVersion: z.string().nullable().meta({ description: 'The one in force' }),
     variant: z.string().nullable(),
-    generation: z.string().nullable().openapi({ description: 'The one in force; null before the first full run' }),
+    generation: z.string().nullable().meta({ description: 'The one in force; null before the first full run' }),
     generationExpired: z
       .boolean()
       .nullable()
-      .openapi({ description: "Whether its oldest predictions are older than maxAge, on the database's clock" }),
+      .meta({ description: "Whether its oldest predictions are older than maxAge, on the database's clock" }),
     overlayFloor: z.int().nullable(),
     rolloutRevision: z.int().nullable(),
-    expiresFrom: z.iso.datetime().nullable().openapi({ description: 'Since a rollback, expiry counts from here' }),
+    expiresFrom: z.iso.datetime().nullable().meta({ description: 'Since a rollback, expiry counts from here' }),
     freshness: z.strictObject({
       maxAgeSeconds: z.number().nullable(),
       live: z.boolean(),
@@ -30,7 +30,7 @@ export const PredictorSchema = z
     }),
     batch: z.strictObject({ schedule: z.string().nullable(), chunkSize: z.int(), minCoverage: z.number() }),
   })
-  .openapi('Predictor');
+  .meta({ id: 'Predictor' });
 
 type PredictorView = z.output<typeof PredictorSchema>;
 

@@ -14,16 +14,16 @@ const RequestSchema = z
       .string("a generation's number, as text")
       .regex(/^[1-9][0-9]{0,8}$/, "a generation's number, as text")
       .optional()
-      .openapi({
+      .meta({
         description: 'Default: the last generation that the stable arm served before the current one',
         example: '16',
       }),
     force: z
       .boolean()
       .default(false)
-      .openapi({ description: 'Whether the generation may be of a model version that has never been stable' }),
+      .meta({ description: 'Whether the generation may be of a model version that has never been stable' }),
   })
-  .openapi('Rollback');
+  .meta({ id: 'Rollback' });
 
 const BODY = { schema: RequestSchema, example: { to: '16' }, optional: true };
 

@@ -8,26 +8,26 @@ import { problems } from '../../http/problem-schema.ts';
 
 const ProcessSchema = z
   .strictObject({
-    id: z.uuid().openapi({ description: 'Another at each start' }),
+    id: z.uuid().meta({ description: 'Another at each start' }),
     kind: z.enum(['api', 'worker']),
     host: z.string(),
     pid: z.int(),
     release: z.string(),
     startedAt: z.iso.datetime(),
-    seenAt: z.iso.datetime().openapi({ description: 'When it was heard of last, on the clock of Postgres' }),
+    seenAt: z.iso.datetime().meta({ description: 'When it was heard of last, on the clock of Postgres' }),
     models: z
       .array(
         z.strictObject({
           predictor: z.string(),
           modelVersion: z.string(),
           state: z.enum(['loading', 'ready', 'failed']),
-          error: z.string().nullable().openapi({ description: 'Why it failed' }),
+          error: z.string().nullable().meta({ description: 'Why it failed' }),
           since: z.iso.datetime(),
         }),
       )
-      .openapi({ description: 'What it keeps loaded: the versions of all arms, also of rollouts that are prepared' }),
+      .meta({ description: 'What it keeps loaded: the versions of all arms, also of rollouts that are prepared' }),
   })
-  .openapi('Process');
+  .meta({ id: 'Process' });
 
 export interface ProcessDependencies {
   /** Port: the live processes, oldest first. */

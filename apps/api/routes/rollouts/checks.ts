@@ -21,10 +21,10 @@ const ChecksSchema = z.strictObject({
       .strictObject({
         at: z.iso.datetime(),
         step: z.int(),
-        applied: z.boolean().openapi({ description: 'Whether it moved the rollout' }),
+        applied: z.boolean().meta({ description: 'Whether it moved the rollout' }),
         judgement: JudgementSchema,
       })
-      .openapi('RolloutCheck'),
+      .meta({ id: 'RolloutCheck' }),
   ),
 });
 

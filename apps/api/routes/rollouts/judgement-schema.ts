@@ -4,14 +4,14 @@ import type { Judgement } from '@tandem/experiment/verdict/rollout-figures';
 
 const CheckSchema = z
   .strictObject({
-    name: z.string().openapi({ example: 'errorRate' }),
+    name: z.string().meta({ example: 'errorRate' }),
     arm: z.string().nullable(),
     guardrail: z.boolean(),
     state: z.enum(['pass', 'fail', 'inconclusive', 'skipped']),
     figures: z.record(z.string(), z.unknown()),
-    why: z.string().openapi({ description: 'For people' }),
+    why: z.string().meta({ description: 'For people' }),
   })
-  .openapi('JudgementCheck');
+  .meta({ id: 'JudgementCheck' });
 
 export const JudgementSchema = z
   .strictObject({
@@ -30,7 +30,7 @@ export const JudgementSchema = z
     why: z.string(),
     checks: z.array(CheckSchema),
   })
-  .openapi('Judgement');
+  .meta({ id: 'Judgement' });
 
 export const JUDGEMENT_EXAMPLE: z.output<typeof JudgementSchema> = {
   verdict: 'hold',

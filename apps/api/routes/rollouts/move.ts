@@ -18,8 +18,8 @@ const reason = z
   .min(1)
   .max(500)
   .optional()
-  .openapi({ description: 'For the audit', example: 'support asked for it' });
-const MoveSchema = z.strictObject({ reason }).openapi('MoveRollout');
+  .meta({ description: 'For the audit', example: 'support asked for it' });
+const MoveSchema = z.strictObject({ reason }).meta({ id: 'MoveRollout' });
 const PromoteSchema = z
   .strictObject({
     reason,
@@ -27,9 +27,9 @@ const PromoteSchema = z
       .string()
       .max(63)
       .default(CANDIDATE)
-      .openapi({ description: 'The arm that becomes the stable one', example: CANDIDATE }),
+      .meta({ description: 'The arm that becomes the stable one', example: CANDIDATE }),
   })
-  .openapi('PromoteRollout');
+  .meta({ id: 'PromoteRollout' });
 
 const EXAMPLE = { reason: 'support asked for it' };
 /** Only to promote names an arm: elsewhere it would have no effect. */

@@ -8,13 +8,13 @@ import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { requireRollout } from './rollout-view.ts';
 
 const OverrideSchema = z
-  .strictObject({ variant: z.string().max(63).openapi({ example: 'candidate' }) })
-  .openapi('ArmOverride');
+  .strictObject({ variant: z.string().max(63).meta({ example: 'candidate' }) })
+  .meta({ id: 'ArmOverride' });
 const OverridesSchema = z
   .strictObject({
-    overrides: z.array(z.strictObject({ userId: z.string(), variant: z.string() }).openapi('OverriddenUser')),
+    overrides: z.array(z.strictObject({ userId: z.string(), variant: z.string() }).meta({ id: 'OverriddenUser' })),
   })
-  .openapi('ArmOverrides');
+  .meta({ id: 'ArmOverrides' });
 const EXAMPLE = { overrides: [{ userId: '42', variant: 'candidate' }] };
 const BODY = { schema: OverrideSchema, example: { variant: 'candidate' } } as const;
 

@@ -12,7 +12,7 @@ const duration = (most: Duration) =>
     .string()
     .refine((text) => parseDuration(text) !== null, 'a duration such as "30s", "10m", "6h" or "14d"')
     .refine((text) => msOf(text) <= msOf(most), `at most ${most}`)
-    .openapi({ example: most });
+    .meta({ example: most });
 /** Users are told apart in 10,000 buckets: what is finer would be rounded. */
 const percent = z
   .number()
@@ -23,7 +23,7 @@ const bucketsOf = (value: number) => Math.round(value * 100);
 const version = z
   .string("a model version's number, as text")
   .regex(/^[1-9][0-9]{0,8}$/, "a model version's number, as text")
-  .openapi({ example: '3' });
+  .meta({ example: '3' });
 const share = z.number().min(0).max(1);
 const armName = z
   .string()
@@ -34,26 +34,26 @@ const OutcomeSchema = z.strictObject({
   name: z
     .string()
     .regex(OUTCOME_NAME, 'a letter first, then letters, digits and _ . : -')
-    .openapi({ example: 'purchase' }),
+    .meta({ example: 'purchase' }),
   kind: z.enum(['binary', 'sum']).default('binary'),
   window: duration('90d')
     .default('14d')
-    .openapi({ description: 'Outcomes later than that after a user’s first answer do not count' }),
+    .meta({ description: 'Outcomes later than that after a user’s first answer do not count' }),
   better: z.enum(['higher', 'lower']).default('higher'),
   guardrail: z.boolean().default(false),
-  minimumEffect: z.number().positive().max(10).default(0.1).openapi({ description: 'Relative: what is worth knowing' }),
+  minimumEffect: z.number().positive().max(10).default(0.1).meta({ description: 'Relative: what is worth knowing' }),
 });
 
 const AnalysisSchema = z.strictObject({
-  automatic: z.boolean().default(true).openapi({ description: 'Whether verdicts are acted on' }),
-  dryRun: z.boolean().default(false).openapi({ description: 'Verdicts are written down, and nothing is done' }),
+  automatic: z.boolean().default(true).meta({ description: 'Whether verdicts are acted on' }),
+  dryRun: z.boolean().default(false).meta({ description: 'Verdicts are written down, and nothing is done' }),
   interval: duration('1d').default('1m'),
   minStep: duration('90d').default('10m'),
   minUsers: z.int().min(10).max(10_000_000).default(200),
   alpha: z.number().min(0.0001).max(0.5).default(0.05),
   errorRate: share.nullable().default(0.01),
   slowShare: share.nullable().default(0.05),
-  slow: duration('5s').default('100ms').openapi({
+  slow: duration('5s').default('100ms').meta({
     description: 'Reads above it are slow; counts know 1, 2, 5, 10, … ms to 5 s, and take the next of these',
     example: '100ms',
   }),
@@ -62,20 +62,20 @@ const AnalysisSchema = z.strictObject({
   defaultShare: share
     .nullable()
     .default(null)
-    .openapi({ description: 'Default answers alone; `errorRate` counts them too' }),
-  psi: z.number().positive().max(100).nullable().default(null).openapi({
+    .meta({ description: 'Default answers alone; `errorRate` counts them too' }),
+  psi: z.number().positive().max(100).nullable().default(null).meta({
     description:
       'Left out or null: a shift of the scores is told only, since another scale alone is one. 0.25 is a large shift by custom',
   }),
-  holdDeadline: duration('90d').nullable().default('7d').openapi({
+  holdDeadline: duration('90d').nullable().default('7d').meta({
     description: 'How long a step may hold, after `minStep` and the windows of guardrail outcomes',
     example: '7d',
   }),
   preparingDeadline: duration('90d')
     .nullable()
     .default('1d')
-    .openapi({ description: 'How long a rollout may be preparing', example: '1d' }),
-  onDeadline: z.enum(['alert', 'roll_back']).default('alert').openapi({
+    .meta({ description: 'How long a rollout may be preparing', example: '1d' }),
+  onDeadline: z.enum(['alert', 'roll_back']).default('alert').meta({
     description: 'What follows a deadline: an alert (`tandem_rollout_overdue_seconds`), or the rollout is aborted',
   }),
   outcomes: z
@@ -102,18 +102,18 @@ const CanarySchema = z
       )
       .refine((steps) => steps.at(-1) === 100, 'the last must be 100')
       .optional()
-      .openapi({
+      .meta({
         description: 'Percent of the users. Default: 1, 5, 25, 50, 100; with `atOnce` 100',
         example: [1, 5, 25, 50, 100],
       }),
-    atOnce: z.boolean().default(false).openapi({
+    atOnce: z.boolean().default(false).meta({
       description:
         'Skips the steps and the analysis: all users are served from the version as soon as it is loaded, from its kept generation. Only for a former stable version',
     }),
     coverage,
     analysis,
   })
-  .openapi('CanaryPlan');
+  .meta({ id: 'CanaryPlan' });
 
 const ShadowSchema = z
   .strictObject({
@@ -122,7 +122,7 @@ const ShadowSchema = z
     share: share.default(0.1),
     maxPerSecond: z.number().positive().max(100_000).default(50),
   })
-  .openapi('ShadowPlan');
+  .meta({ id: 'ShadowPlan' });
 
 /** An A/B test holds for as long as people want to learn from it. */
 const AbAnalysisSchema = AnalysisSchema.extend({ holdDeadline: duration('90d').nullable().default(null) });
@@ -145,13 +145,13 @@ const AbSchema = z
     coverage,
     analysis: AbAnalysisSchema.prefault({}),
   })
-  .openapi('AbPlan');
+  .meta({ id: 'AbPlan' });
 
 export const RolloutPlanSchema = z
   .discriminatedUnion('kind', [CanarySchema, ShadowSchema, AbSchema], {
     error: ({ code }) => (code === 'invalid_union' ? 'canary, shadow or ab' : undefined),
   })
-  .openapi('RolloutPlan');
+  .meta({ id: 'RolloutPlan' });
 
 export type RolloutPlanView = z.output<typeof RolloutPlanSchema>;
 

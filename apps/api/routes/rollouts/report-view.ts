@@ -10,7 +10,7 @@ const ArmSchema = z.strictObject({
   reads: z.int(),
   errors: z.int(),
   slow: z.int(),
-  sources: z.record(z.string(), z.int()).openapi({ description: 'Reads by the answer’s source' }),
+  sources: z.record(z.string(), z.int()).meta({ description: 'Reads by the answer’s source' }),
 });
 const MeanSchema = z.strictObject({ users: z.int(), mean: z.number() });
 const EstimateSchema = z.strictObject({ estimate: z.number(), lower: z.number(), upper: z.number() }).nullable();
@@ -20,40 +20,40 @@ const CONCLUSION_EXAMPLE = 'order: b is better than stable: +25 %';
 const OutcomeSchema = z.strictObject({
   name: z.string(),
   variant: z.string(),
-  stable: MeanSchema.openapi({ description: 'Of users whose window is over' }),
+  stable: MeanSchema.meta({ description: 'Of users whose window is over' }),
   arm: MeanSchema,
-  difference: EstimateSchema.openapi({ description: 'The interval holds at every look; null where nothing varies' }),
-  relative: EstimateSchema.openapi({
+  difference: EstimateSchema.meta({ description: 'The interval holds at every look; null where nothing varies' }),
+  relative: EstimateSchema.meta({
     description: 'The same difference as a share of the stable mean; null where that may be 0',
   }),
-  pValue: z.number().openapi({ description: 'Against "no difference", valid at every look' }),
+  pValue: z.number().meta({ description: 'Against "no difference", valid at every look' }),
   eValue: z.number(),
-  sofar: z.strictObject({ stable: MeanSchema, arm: MeanSchema }).openapi({ description: 'Of all users: no test' }),
+  sofar: z.strictObject({ stable: MeanSchema, arm: MeanSchema }).meta({ description: 'Of all users: no test' }),
   moreDays: z
     .number()
     .nullable()
-    .openapi({ description: 'Until the minimum effect would be found; null where the stable mean may be 0' }),
+    .meta({ description: 'Until the minimum effect would be found; null where the stable mean may be 0' }),
   usersNeeded: z.number().nullable(),
   conclusion: z
     .strictObject({
       kind: z.enum(['better', 'worse', 'no_difference', 'undecided', 'no_data']),
-      text: z.string().openapi({ description: 'For people', example: CONCLUSION_EXAMPLE }),
+      text: z.string().meta({ description: 'For people', example: CONCLUSION_EXAMPLE }),
     })
-    .openapi({ description: 'What follows, from the same interval: `no_difference` is none above `minimumEffect`' }),
-  detectableEffect: z.number().nullable().openapi({ description: 'Relative: what the users seen so far would find' }),
+    .meta({ description: 'What follows, from the same interval: `no_difference` is none above `minimumEffect`' }),
+  detectableEffect: z.number().nullable().meta({ description: 'Relative: what the users seen so far would find' }),
 });
 
 export const ReportSchema = z
   .strictObject({
     rollout: RolloutSchema,
-    elapsedSeconds: z.number().openapi({ description: 'Since the step began' }),
+    elapsedSeconds: z.number().meta({ description: 'Since the step began' }),
     arms: z.array(ArmSchema),
     judgement: JudgementSchema,
     outcomes: z.array(OutcomeSchema),
     multipleExposures: z.int(),
     newUsers: z.array(z.strictObject({ day: z.string(), users: z.int() })),
   })
-  .openapi('RolloutReport');
+  .meta({ id: 'RolloutReport' });
 
 export type ReportView = z.output<typeof ReportSchema>;
 

@@ -9,12 +9,12 @@ export const RolloutSchema = z
   .strictObject({
     id: z.uuid(),
     predictor: z.string(),
-    rollout: z.string().openapi({ description: 'Its number, of its predictor' }),
+    rollout: z.string().meta({ description: 'Its number, of its predictor' }),
     kind: z.enum(['canary', 'shadow', 'ab']),
     state: z.enum(['preparing', 'running', 'held', 'promoted', 'aborted', 'ended']),
-    reason: z.string().openapi({ description: 'Why it is in its state; while it is preparing, what it waits for' }),
-    step: z.int().openapi({ description: 'Of a canary: which of its steps, from 0' }),
-    percent: z.number().openapi({ description: 'Of the users, who are served from another arm than the stable one' }),
+    reason: z.string().meta({ description: 'Why it is in its state; while it is preparing, what it waits for' }),
+    step: z.int().meta({ description: 'Of a canary: which of its steps, from 0' }),
+    percent: z.number().meta({ description: 'Of the users, who are served from another arm than the stable one' }),
     stepStartedAt: z.iso.datetime().nullable(),
     arms: z.array(
       z.strictObject({
@@ -22,17 +22,17 @@ export const RolloutSchema = z
         modelVersion: z.string(),
         generation: z.string().nullable(),
         percent: z.number(),
-        firstBucket: z.int().openapi({ description: 'Its users are those of the buckets from here' }),
-        endBucket: z.int().openapi({ description: 'to here, which is not its own' }),
+        firstBucket: z.int().meta({ description: 'Its users are those of the buckets from here' }),
+        endBucket: z.int().meta({ description: 'to here, which is not its own' }),
       }),
     ),
-    salt: z.string().openapi({ description: 'A user’s bucket of 10,000 is a hash of it and the id' }),
+    salt: z.string().meta({ description: 'A user’s bucket of 10,000 is a hash of it and the id' }),
     plan: RolloutPlanSchema,
     createdBy: z.string(),
     createdAt: z.iso.datetime(),
     endedAt: z.iso.datetime().nullable(),
   })
-  .openapi('Rollout');
+  .meta({ id: 'Rollout' });
 
 export type RolloutView = z.output<typeof RolloutSchema>;
 

@@ -9,26 +9,26 @@ const ratio = z.number().nullable();
 
 const COMPARISONS = {
   compared: z.int(),
-  differentShare: ratio.openapi({ description: 'The share of answers that differ at all' }),
-  meanDelta: ratio.openapi({ description: 'Of candidate minus served' }),
+  differentShare: ratio.meta({ description: 'The share of answers that differ at all' }),
+  meanDelta: ratio.meta({ description: 'Of candidate minus served' }),
   deviation: ratio,
   largestDelta: ratio,
   deltas: z
     .array(z.strictObject({ from: z.number().nullable(), to: z.number().nullable(), answers: z.int() }))
-    .openapi({ description: 'Classes of differences, from the most negative one; null: without a bound' }),
+    .meta({ description: 'Classes of differences, from the most negative one; null: without a bound' }),
   flips: z
     .strictObject({
       up: z.int(),
       down: z.int(),
       rate: ratio,
-      interval: z.strictObject({ low: z.number(), high: z.number() }).openapi({ description: 'Of the rate, at 95 %' }),
+      interval: z.strictObject({ low: z.number(), high: z.number() }).meta({ description: 'Of the rate, at 95 %' }),
     })
     .nullable()
-    .openapi({ description: 'Decisions that the candidate would have made otherwise; null: no threshold is declared' }),
+    .meta({ description: 'Decisions that the candidate would have made otherwise; null: no threshold is declared' }),
 };
 
 const LatenciesSchema = z.array(
-  z.strictObject({ toMs: z.number().nullable(), users: z.int() }).openapi('LatencyClass'),
+  z.strictObject({ toMs: z.number().nullable(), users: z.int() }).meta({ id: 'LatencyClass' }),
 );
 
 export const ShadowReportSchema = z
@@ -36,12 +36,12 @@ export const ShadowReportSchema = z
     rolloutId: z.uuid(),
     predictor: z.string(),
     state: z.string(),
-    modelVersion: z.string().openapi({ description: "The candidate's" }),
+    modelVersion: z.string().meta({ description: "The candidate's" }),
     share: z.number(),
     processes: z.int(),
     updatedAt: z.iso.datetime().nullable(),
     decision: z.strictObject({ output: z.string(), threshold: z.number() }).nullable(),
-    outcomes: z.record(z.string(), z.int()).openapi({
+    outcomes: z.record(z.string(), z.int()).meta({
       description: 'Served answers of users who are shadowed, by what became of them: `compared`, or why not',
     }),
     everybody: z.strictObject(COMPARISONS),
@@ -49,8 +49,8 @@ export const ShadowReportSchema = z
     joint: z
       .array(z.array(z.int()))
       .nullable()
-      .openapi({ description: "For each of 20 classes of served scores, the candidate's scores in the same classes" }),
-    servedAgeSeconds: ratio.openapi({ description: 'Mean age of compared answers when they were served' }),
+      .meta({ description: "For each of 20 classes of served scores, the candidate's scores in the same classes" }),
+    servedAgeSeconds: ratio.meta({ description: 'Mean age of compared answers when they were served' }),
     movers: z.array(
       z.strictObject({
         userId: z.string(),
@@ -68,7 +68,7 @@ export const ShadowReportSchema = z
       processesEnded: z.int(),
     }),
   })
-  .openapi('ShadowReport');
+  .meta({ id: 'ShadowReport' });
 
 /** @param decision what the predictor decides by now */
 export function shadowReportView(

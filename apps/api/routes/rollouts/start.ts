@@ -56,7 +56,7 @@ const route = createRoute({
       content: {
         'application/json': { schema: RolloutSchema, example: PREPARING_EXAMPLE },
       },
-      headers: z.object({ location: z.string().openapi({ example: `/v1/rollouts/${ROLLOUT_EXAMPLE.id}` }) }),
+      headers: z.object({ location: z.string().meta({ example: `/v1/rollouts/${ROLLOUT_EXAMPLE.id}` }) }),
     },
     ...problems(
       'unknown_predictor',

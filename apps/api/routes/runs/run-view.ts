@@ -9,19 +9,19 @@ export const RunSchema = z
     id: z.uuid(),
     predictor: z.string(),
     scope: z.enum(['all', 'stale', 'users']),
-    state: z.enum(['planned', 'running', 'publishing', 'done', 'done_with_errors', 'failed', 'cancelled']).openapi({
+    state: z.enum(['planned', 'running', 'publishing', 'done', 'done_with_errors', 'failed', 'cancelled']).meta({
       description:
         '`planned`: a worker still has to divide the users into chunks, or does so now; `running`: chunks are scored; `publishing`: checks of the new generation',
     }),
-    reason: z.string().openapi({ description: 'Who asked: `api`, `cli`, `schedule`' }),
-    error: z.string().nullable().openapi({ description: 'Why the run failed, or what to know of its publication' }),
-    attempts: z.int().openapi({
+    reason: z.string().meta({ description: 'Who asked: `api`, `cli`, `schedule`' }),
+    error: z.string().nullable().meta({ description: 'Why the run failed, or what to know of its publication' }),
+    attempts: z.int().meta({
       description:
         'Attempts at the current step, planning or publishing; at the last step if the run has ended. After an outage of the database a step is tried up to 40 times',
     }),
-    attemptError: z.string().nullable().openapi({ description: 'Why the last attempt at that step failed' }),
+    attemptError: z.string().nullable().meta({ description: 'Why the last attempt at that step failed' }),
     modelVersion: z.string(),
-    generation: z.string().nullable().openapi({ description: 'Of scope `all`: the generation that it makes' }),
+    generation: z.string().nullable().meta({ description: 'Of scope `all`: the generation that it makes' }),
     usersExpected: z.int(),
     usersScored: z.int(),
     usersFailed: z.int(),
@@ -32,7 +32,7 @@ export const RunSchema = z
     startedAt: z.iso.datetime().nullable(),
     finishedAt: z.iso.datetime().nullable(),
   })
-  .openapi('Run');
+  .meta({ id: 'Run' });
 
 export type RunView = z.output<typeof RunSchema>;
 

@@ -37,7 +37,7 @@ const route = createRoute({
           schema: z.strictObject({
             // Not `extend`: described as all of a Run, which allows no more fields, and of this, nothing would fit it.
             ...RunSchema.shape,
-            failures: z.array(z.strictObject({ userId: z.string(), reason: z.string() }).openapi('FailedUser')),
+            failures: z.array(z.strictObject({ userId: z.string(), reason: z.string() }).meta({ id: 'FailedUser' })),
           }),
           example: {
             ...RUN_EXAMPLE,

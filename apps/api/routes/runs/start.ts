@@ -17,21 +17,21 @@ const UsersScopeSchema = z.strictObject({
     .array(z.string())
     .min(1)
     .max(MAX_USERS)
-    .openapi({ example: ['42', '43'] }),
+    .meta({ example: ['42', '43'] }),
 });
 
 const RequestSchema = z
   .strictObject({
-    predictor: z.string('the name of a predictor').openapi({ example: 'repurchase' }),
+    predictor: z.string('the name of a predictor').meta({ example: 'repurchase' }),
     scope: z.union([z.literal('all'), z.literal('stale'), UsersScopeSchema], {
       error: `"all", "stale" or { "userIds": […] } with 1 to ${MAX_USERS} ids`,
     }),
-    variant: z.string().max(63).optional().openapi({
+    variant: z.string().max(63).optional().meta({
       description: 'The arm whose model version scores: the stable one, or one of a rollout',
       example: 'stable',
     }),
   })
-  .openapi('StartRun', { example: { predictor: 'repurchase', scope: 'stale' } });
+  .meta({ id: 'StartRun', example: { predictor: 'repurchase', scope: 'stale' } });
 
 const BODY = { schema: RequestSchema, example: { predictor: 'repurchase', scope: 'stale' } } as const;
 
@@ -84,7 +84,7 @@ const route = createRoute({
     202: {
       description: 'Written down; it goes on whatever becomes of this service. `Location` is where to watch it',
       content: { 'application/json': { schema: RunSchema, example: { ...RUN_EXAMPLE, state: 'planned' } } },
-      headers: z.object({ location: z.string().openapi({ example: `/v1/runs/${RUN_EXAMPLE.id}` }) }),
+      headers: z.object({ location: z.string().meta({ example: `/v1/runs/${RUN_EXAMPLE.id}` }) }),
     },
     ...problems(
       'unknown_predictor',

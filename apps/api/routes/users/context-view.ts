@@ -11,12 +11,12 @@ export interface UserContexts {
 export const EventValueSchema = z
   .strictObject({
     value: z.unknown(),
-    acceptedAt: z.iso.datetime().openapi({ description: "On the database's clock" }),
-    time: z.iso.datetime().openapi({ description: 'When it happened, by the sender' }),
+    acceptedAt: z.iso.datetime().meta({ description: "On the database's clock" }),
+    time: z.iso.datetime().meta({ description: 'When it happened, by the sender' }),
     source: z.string(),
     id: z.string(),
   })
-  .openapi('EventValue');
+  .meta({ id: 'EventValue' });
 
 type EventValueView = z.output<typeof EventValueSchema>;
 

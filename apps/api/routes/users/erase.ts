@@ -34,13 +34,13 @@ function receiptView({ tombstone, postgres, redis }: ErasureReceipt) {
   };
 }
 
-const count = (description: string) => z.int().openapi({ description });
+const count = (description: string) => z.int().meta({ description });
 
 const ReceiptSchema = z
   .strictObject({
     userId: z.string(),
-    erasedAt: z.iso.datetime().openapi({ description: "Of the tombstone, on the database's clock" }),
-    contextVersion: z.int().openapi({ description: 'Of the tombstone: nothing computed from it or before is served' }),
+    erasedAt: z.iso.datetime().meta({ description: "Of the tombstone, on the database's clock" }),
+    contextVersion: z.int().meta({ description: 'Of the tombstone: nothing computed from it or before is served' }),
     contextToken: z.string(),
     deleted: z
       .strictObject({
@@ -56,9 +56,9 @@ const ReceiptSchema = z
         }),
         redis: z.strictObject({ predictions: z.int(), overlayEntries: z.int() }),
       })
-      .openapi({ description: 'What was found now; nothing where the user was erased before' }),
+      .meta({ description: 'What was found now; nothing where the user was erased before' }),
   })
-  .openapi('ErasureReceipt');
+  .meta({ id: 'ErasureReceipt' });
 
 const route = createRoute({
   operationId: 'eraseUser',

@@ -46,7 +46,7 @@ const route = createRoute({
               contextVersion: z.int(),
               contextToken: z.string(),
             })
-            .openapi('Readmission'),
+            .meta({ id: 'Readmission' }),
           example: READMISSION_EXAMPLE,
         },
       },

@@ -104,7 +104,7 @@ const route = createRoute({
                 }),
               ),
             })
-            .openapi('User'),
+            .meta({ id: 'User' }),
           example: {
             userId: '42',
             history: '9f2c4a1be07d3358',
