@@ -3,7 +3,6 @@
 import type { CallOptions } from './predictions.ts';
 import { answerOf, pagePath, type Transport } from './transport.ts';
 import type { PredictionAnswer } from './wire.ts';
-import { PREDICTION_EXAMPLE } from './wire-examples.ts';
 
 export interface KeptFeature {
   readonly name: string;
@@ -94,46 +93,3 @@ export function explanationCalls(transport: Transport): ExplanationCalls {
     replay: (id, call) => answerOf(transport, { method: 'POST', path: `${pathOf(id)}/replay`, ...call }),
   };
 }
-
-/** For the description of the API, and for tests of what shows it. */
-export const KEPT_EXPLANATION_EXAMPLE = {
-  id: '5b0c6a52-3a0e-4d0f-9c55-0d2f7b1d9a10',
-  at: '2026-11-24T10:50:53.250Z',
-  keptUntil: '2026-12-24T10:50:53.250Z',
-  answer: {
-    ...PREDICTION_EXAMPLE,
-    ...{ source: 'live', reason: 'context_newer', generation: null, computedAt: '2026-11-24T10:50:53.244Z' },
-    ...{ ageSeconds: 0, contextVersion: 6, predictedFromContextVersion: 6 },
-  },
-  history: '9f2c4a1be07d3358',
-  inputs: {
-    read: 'for_the_answer',
-    readAt: '2026-11-24T10:50:53.244Z',
-    contextVersion: 6,
-    ofSameContext: true,
-    features: [
-      { name: 'recency', value: 12, from: 'row' },
-      {
-        name: 'orders',
-        value: 4,
-        from: 'event',
-        event: {
-          ...{ source: '/shop/orders', id: 'order-1009' },
-          ...{ time: '2026-11-24T10:12:00.000Z', acceptedAt: '2026-11-24T10:12:00.480Z' },
-        },
-      },
-    ],
-    fault: null,
-  },
-  noInputs: null,
-} satisfies KeptExplanation;
-
-export const REPLAY_EXAMPLE = {
-  id: KEPT_EXPLANATION_EXAMPLE.id,
-  verdict: 'agrees',
-  reason: 'equal to the last bit',
-  kept: PREDICTION_EXAMPLE.prediction,
-  recomputed: PREDICTION_EXAMPLE.prediction,
-  tolerance: 0.00001,
-  difference: null,
-} satisfies Replay;

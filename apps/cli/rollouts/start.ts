@@ -1,6 +1,6 @@
 /** `tandem rollout start`: serves another model version beside the stable one. */
 import type { RolloutInput, RolloutView } from '@tandem/client/rollouts';
-import { parseDuration } from '@tandem/config/predictor/durations';
+import { parseDuration } from '@tandem/wire/durations';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type ApiOptions, type Cli, createApiCommand, given, present } from '../command-line/command.ts';
 import { connect } from '../command-line/environment.ts';

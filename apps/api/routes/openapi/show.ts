@@ -1,5 +1,6 @@
 /** GET /openapi.json: the description of this service, by OpenAPI 3.1. */
-import { createRoute, z } from '@hono/zod-openapi';
+import { createRoute } from '@hono/zod-openapi';
+import { DocumentSchema } from '@tandem/wire/documents';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { problems } from '../../http/problem-schema.ts';
 
@@ -29,7 +30,7 @@ const route = createRoute({
   responses: {
     200: {
       description: 'OpenAPI 3.1',
-      content: { 'application/json': { schema: z.record(z.string(), z.unknown()), example: { openapi: '3.1.0' } } },
+      content: { 'application/json': { schema: DocumentSchema, example: { openapi: '3.1.0' } } },
     },
     ...problems(),
   },
