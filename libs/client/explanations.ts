@@ -2,73 +2,15 @@
 
 import type { CallOptions } from './predictions.ts';
 import { answerOf, pagePath, type Transport } from './transport.ts';
-import type { PredictionAnswer } from './wire.ts';
+import type { KeptExplanation, KeptPage, Replay } from './wire.ts';
 
-export interface KeptFeature {
-  readonly name: string;
-  readonly value: number | string | null;
-  readonly from: 'row' | 'event';
-  readonly event?: {
-    readonly source: string;
-    readonly id: string;
-    readonly time: string;
-    readonly acceptedAt: string;
-  };
-}
-
-export interface KeptInputs {
-  /** By the inference whose answer it is; or, of an answer that was stored, right after the reply. */
-  readonly read: 'for_the_answer' | 'after_the_reply';
-  readonly readAt: string;
-  readonly contextVersion: number;
-  /** Whether the answer was computed from that context: only then can it be expected again. */
-  readonly ofSameContext: boolean;
-  readonly features: readonly KeptFeature[];
-  /** Why the user cannot be scored from them; null: they can be. */
-  readonly fault: string | null;
-}
-
-export interface KeptExplanation {
-  readonly id: string;
-  readonly at: string;
-  readonly keptUntil: string;
-  readonly answer: PredictionAnswer;
-  readonly history: string | null;
-  readonly inputs: KeptInputs | null;
-  /** Why there are none. */
-  readonly noInputs: 'no_row' | 'not_read' | null;
-}
-
-export interface Replay {
-  readonly id: string;
-  readonly verdict: 'agrees' | 'differs' | 'inputs_changed' | 'refused';
-  readonly reason: string;
-  readonly kept: PredictionAnswer['prediction'];
-  /** Null where it is refused. */
-  readonly recomputed: PredictionAnswer['prediction'] | null;
-  readonly tolerance: number | null;
-  /** Null: equal to the last bit, or refused. */
-  readonly difference: {
-    readonly output: string;
-    readonly kept: number | string | boolean;
-    readonly recomputed: number | string | boolean;
-    /** Both null of values that are no floats. */
-    readonly difference: number | null;
-    readonly ofAllowed: number | null;
-  } | null;
-}
+export type { KeptExplanation, KeptFeature, KeptInputs, KeptPage, Replay } from './wire.ts';
 
 export interface KeptQuery {
   readonly predictor?: string;
   readonly userId?: string;
   readonly limit?: number;
   readonly before?: string;
-}
-
-export interface KeptPage {
-  readonly explanations: readonly KeptExplanation[];
-  /** What `before` is for the next page; null: this was the last. */
-  readonly next: string | null;
 }
 
 export interface ExplanationCalls {

@@ -1,21 +1,23 @@
 /** Who moved what, when and why. */
 import { z } from 'zod';
 
-export const AuditPageSchema = z.strictObject({
-  rows: z.array(
-    z
-      .strictObject({
-        number: z.string(),
-        at: z.iso.datetime(),
-        actor: z.string().meta({ description: '`key:<name>`, `api`, `cli`, `analysis`, …' }),
-        action: z.string(),
-        predictor: z.string().nullable(),
-        detail: z.record(z.string(), z.unknown()),
-      })
-      .meta({ id: 'AuditRow' }),
-  ),
-  next: z.string().nullable(),
-});
+export const AuditPageSchema = z
+  .strictObject({
+    rows: z.array(
+      z
+        .strictObject({
+          number: z.string(),
+          at: z.iso.datetime(),
+          actor: z.string().meta({ description: '`key:<name>`, `api`, `cli`, `analysis`, …' }),
+          action: z.string(),
+          predictor: z.string().nullable(),
+          detail: z.record(z.string(), z.unknown()),
+        })
+        .meta({ id: 'AuditRow' }),
+    ),
+    next: z.string().nullable(),
+  })
+  .meta({ id: 'ListAuditAnswer' });
 
 export const AUDIT_EXAMPLE = {
   rows: [

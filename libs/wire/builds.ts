@@ -1,7 +1,7 @@
 /** An optimised build beside the model version that it was made of. */
 import { z } from 'zod';
 
-export const MOST_COMPARED_USERS = 10_000;
+const MOST_COMPARED_USERS = 10_000;
 
 export const COMPARED_USERS = 2_000;
 
@@ -22,7 +22,7 @@ export const CompareBuildSchema = z
   })
   .meta({ id: 'BuildComparisonRequest' });
 
-export const SideSchema = z
+const SideSchema = z
   .strictObject({
     modelVersion: z.string(),
     build: z.string().nullable().meta({ description: 'Its kind; null: no build itself' }),
@@ -37,25 +37,25 @@ export const SideSchema = z
   })
   .meta({ id: 'ComparedVersion' });
 
-export const SpeedupSchema = z
+const SpeedupSchema = z
   .strictObject({ median: z.number(), low: z.number(), high: z.number() })
   .meta({ description: 'How many times as fast as its parent the build is, of the rounds: 9 of 10 above `low`' });
 
-export const PaceSchema = z.strictObject({
+const PaceSchema = z.strictObject({
   parentUs: z.number().meta({ description: 'Microseconds of a run a user, the median of the rounds' }),
   buildUs: z.number(),
   speedup: SpeedupSchema,
 });
 
-export const ClassFiguresSchema = z
+const ClassFiguresSchema = z
   .strictObject({ auc: z.number().nullable(), logLoss: z.number() })
   .meta({ id: 'ClassFigures' });
 
-export const ErrorFiguresSchema = z
+const ErrorFiguresSchema = z
   .strictObject({ meanAbsoluteError: z.number(), rootMeanSquaredError: z.number() })
   .meta({ id: 'ErrorFigures' });
 
-export const FiguresSchema = z.discriminatedUnion('kind', [
+const FiguresSchema = z.discriminatedUnion('kind', [
   z
     .strictObject({ kind: z.literal('classes'), parent: ClassFiguresSchema, build: ClassFiguresSchema })
     .meta({ id: 'ComparedClasses' }),
@@ -64,7 +64,7 @@ export const FiguresSchema = z.discriminatedUnion('kind', [
     .meta({ id: 'ComparedErrors' }),
 ]);
 
-export const OutputSchema = z.strictObject({
+const OutputSchema = z.strictObject({
   name: z.string(),
   changed: z.number().meta({ description: 'Share of users with another answer' }),
   meanDifference: z.number().nullable().meta({ description: 'Absolute; null: texts' }),
@@ -72,7 +72,7 @@ export const OutputSchema = z.strictObject({
   rankCorrelation: z.number().nullable().meta({ description: "Spearman's; null: no single number, or no spread" }),
 });
 
-export const DecisionSchema = z.strictObject({
+const DecisionSchema = z.strictObject({
   output: z.string(),
   threshold: z.number(),
   up: z.int().meta({ description: 'Users who reach the threshold with the build alone' }),
@@ -98,7 +98,7 @@ export const BuildComparisonSchema = z
   })
   .meta({ id: 'BuildComparison' });
 
-export type BuildComparisonView = z.output<typeof BuildComparisonSchema>;
+type BuildComparisonView = z.output<typeof BuildComparisonSchema>;
 
 /** A comparison for the documentation; it compiles only as what the wire has. */
 export const BUILD_COMPARISON_EXAMPLE = {

@@ -7,7 +7,7 @@ export const BATCHED = 'application/cloudevents-batch+json';
 
 export const MAX_EVENTS = 1_000;
 
-export const attribute = z.string().optional();
+const attribute = z.string().optional();
 
 /** The attributes of an event in the binary mode. */
 export const AttributeHeaders = z.object({
@@ -53,7 +53,7 @@ export const EventDataSchema = z.record(z.string(), z.unknown()).meta({ descript
 
 export const EventBatchSchema = z.array(EventSchema).max(MAX_EVENTS);
 
-export const EventResultSchema = z
+const EventResultSchema = z
   .strictObject({
     id: z.string(),
     source: z.string(),

@@ -1,9 +1,9 @@
 /** How a generation differs from the one that was served before it. */
 import { z } from 'zod';
 
-export const share = z.number().meta({ description: 'Share of the users in both generations, 0 to 1' });
+const share = z.number().meta({ description: 'Share of the users in both generations, 0 to 1' });
 
-export const CoverageSchema = z
+const CoverageSchema = z
   .strictObject({
     before: z.int().meta({ description: 'In the generation that it was compared with' }),
     now: z.int(),
@@ -13,7 +13,7 @@ export const CoverageSchema = z
   })
   .meta({ id: 'GenerationCoverage' });
 
-export const SHIFT = {
+const SHIFT = {
   psi: z.number().meta({ description: 'Population stability index over 20 classes, of all users on each side' }),
   meanBefore: z.number(),
   meanNow: z.number(),
@@ -25,15 +25,15 @@ export const SHIFT = {
   changed: share,
 };
 
-export const ShiftSchema = z.strictObject(SHIFT).meta({ id: 'OutputShift' });
+const ShiftSchema = z.strictObject(SHIFT).meta({ id: 'OutputShift' });
 
-export const FLIPS = {
+const FLIPS = {
   up: z.int().meta({ description: 'Users who reach the threshold now' }),
   down: z.int().meta({ description: 'Users who no longer do' }),
   rate: share,
 };
 
-export const SegmentValueSchema = z
+const SegmentValueSchema = z
   .strictObject({
     value: z.string().nullable(),
     users: CoverageSchema,
@@ -42,7 +42,7 @@ export const SegmentValueSchema = z
   })
   .meta({ id: 'SegmentValue' });
 
-export const FiguresSchema = z.strictObject({
+const FiguresSchema = z.strictObject({
   users: CoverageSchema,
   outputs: z.array(z.strictObject({ name: z.string(), ...SHIFT })),
   answers: z.array(z.strictObject({ name: z.string(), changed: share })).meta({ description: 'Texts and vectors' }),
@@ -82,9 +82,9 @@ export const GenerationReportSchema = z
   })
   .meta({ id: 'GenerationReport' });
 
-export type GenerationReportView = z.output<typeof GenerationReportSchema>;
+type GenerationReportView = z.output<typeof GenerationReportSchema>;
 
-export const SHIFT_EXAMPLE = {
+const SHIFT_EXAMPLE = {
   psi: 0.41,
   meanBefore: 0.312,
   meanNow: 0.395,
@@ -96,7 +96,7 @@ export const SHIFT_EXAMPLE = {
   changed: 0.97,
 };
 
-export const USERS_EXAMPLE = { before: 2357, now: 2360, both: 2351, added: 9, gone: 6 };
+const USERS_EXAMPLE = { before: 2357, now: 2360, both: 2351, added: 9, gone: 6 };
 
 export const GENERATION_REPORT_EXAMPLE = {
   predictor: 'repurchase',

@@ -33,7 +33,9 @@ export const GENERATION_EXAMPLE: GenerationView = {
   publishedAt: '2026-11-24T02:00:14.913Z',
 };
 
-export const GenerationsSchema = z.strictObject({ generations: z.array(GenerationSchema) });
+export const GenerationsSchema = z
+  .strictObject({ generations: z.array(GenerationSchema) })
+  .meta({ id: 'ListGenerationsAnswer' });
 
 export const RollbackSchema = z
   .strictObject({
@@ -52,4 +54,6 @@ export const RollbackSchema = z
   })
   .meta({ id: 'Rollback' });
 
-export const RolledBackSchema = z.strictObject({ from: z.union([GenerationSchema, z.null()]), to: GenerationSchema });
+export const RolledBackSchema = z
+  .strictObject({ from: z.union([GenerationSchema, z.null()]), to: GenerationSchema })
+  .meta({ id: 'RollBackAnswer' });

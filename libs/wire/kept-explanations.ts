@@ -4,7 +4,7 @@ import { scalar } from './explanations.ts';
 import { pageQuery } from './page.ts';
 import { PREDICTION_EXAMPLE, PredictionSchema } from './predictions.ts';
 
-export const FeatureSchema = z.strictObject({
+const FeatureSchema = z.strictObject({
   name: z.string(),
   value: scalar.meta({ description: 'What the model is given' }),
   from: z.enum(['row', 'event']),
@@ -13,7 +13,7 @@ export const FeatureSchema = z.strictObject({
     .optional(),
 });
 
-export const InputsSchema = z.strictObject({
+const InputsSchema = z.strictObject({
   read: z.enum(['for_the_answer', 'after_the_reply']).meta({
     description: 'By the inference whose answer it is; or, of an answer that was stored, right after the reply',
   }),
@@ -76,10 +76,12 @@ export const KEPT_EXPLANATION_EXAMPLE = {
   noInputs: null,
 } satisfies KeptExplanationView;
 
-export const KeptPageSchema = z.strictObject({
-  explanations: z.array(KeptExplanationSchema),
-  next: z.string().nullable(),
-});
+export const KeptPageSchema = z
+  .strictObject({
+    explanations: z.array(KeptExplanationSchema),
+    next: z.string().nullable(),
+  })
+  .meta({ id: 'ListKeptExplanationsAnswer' });
 
 export const KeptQuery = pageQuery(z.string()).extend({ userId: z.string().optional().meta({ example: '42' }) });
 

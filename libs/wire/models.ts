@@ -3,11 +3,11 @@ import { z } from 'zod';
 
 export const VERSION_NUMBER = /^[1-9][0-9]{0,8}$/;
 
-export const FORM = "a model version's number, as text";
+const FORM = "a model version's number, as text";
 
 export const VersionNumberSchema = z.string(FORM).regex(VERSION_NUMBER, FORM);
 
-export const ModelSchema = z
+const ModelSchema = z
   .strictObject({
     predictor: z.string(),
     modelVersion: z.string().meta({ description: 'Its number' }),
@@ -72,7 +72,9 @@ export const MODEL_EXAMPLE = {
   outputs: [{ name: 'score', output: 'probabilities', type: 'float32', width: null, index: 1 }],
 } satisfies ModelView;
 
-export const ModelsSchema = z.strictObject({ models: z.array(ModelSchema) });
+export const ModelsSchema = z.strictObject({ models: z.array(ModelSchema) }).meta({ id: 'ListModelsAnswer' });
+
+export const ModelsOfPredictorSchema = z.strictObject(ModelsSchema.shape).meta({ id: 'ListModelsOfPredictorAnswer' });
 
 /** The query parameter of lists. */
 export const ARCHIVED_QUERY = z.object({
@@ -82,13 +84,13 @@ export const ARCHIVED_QUERY = z.object({
     .meta({ description: '`true`: archived model versions are listed too' }),
 });
 
-export const TensorSchema = z.strictObject({
+const TensorSchema = z.strictObject({
   name: z.string(),
   type: z.string().nullable(),
   shape: z.array(z.union([z.number(), z.string(), z.null()])),
 });
 
-export const MetadataSchema = z
+const MetadataSchema = z
   .strictObject({
     inputs: z.array(TensorSchema),
     outputs: z.array(TensorSchema),
@@ -99,9 +101,9 @@ export const MetadataSchema = z
   })
   .meta({ id: 'ModelMetadata' });
 
-export const UsersSchema = z.strictObject({ real: z.int(), madeUp: z.int() });
+const UsersSchema = z.strictObject({ real: z.int(), madeUp: z.int() });
 
-export const DifferenceSchema = z.strictObject({
+const DifferenceSchema = z.strictObject({
   output: z.string(),
   alone: z.union([z.number(), z.string(), z.boolean()]),
   other: z.union([z.number(), z.string(), z.boolean()]),
@@ -109,7 +111,7 @@ export const DifferenceSchema = z.strictObject({
   ofAllowed: z.number().meta({ description: 'Of `difference` to what is allowed there: at most 1' }),
 });
 
-export const ParitySchema = z
+const ParitySchema = z
   .strictObject({
     users: UsersSchema.meta({
       description: 'Whose answers were compared: alone, again, together, in another order',

@@ -5,7 +5,7 @@ export const OUTCOME_NAME = /^[A-Za-z][\w.:-]{0,99}$/;
 
 export const MAX_OUTCOMES = 1_000;
 
-export const OUTCOME_EXAMPLE = {
+const OUTCOME_EXAMPLE = {
   id: 'order-1009',
   source: '/shop/orders',
   userId: '42',
@@ -14,7 +14,7 @@ export const OUTCOME_EXAMPLE = {
   time: '2026-11-24T10:12:00Z',
 };
 
-export const OutcomeSchema = z
+const OutcomeSchema = z
   .strictObject({
     id: z.string().meta({ description: 'With `source`, names the outcome for ever: a retry sends the same' }),
     source: z.string().optional().meta({ description: 'Who says so; `api` where it is left out' }),
@@ -29,7 +29,7 @@ export const OutcomeSchema = z
   })
   .meta({ id: 'Outcome', example: OUTCOME_EXAMPLE });
 
-export const OutcomesSchema = z
+const OutcomesSchema = z
   .strictObject({ outcomes: z.array(OutcomeSchema) })
   .meta({ id: 'Outcomes', example: { outcomes: [OUTCOME_EXAMPLE] } });
 

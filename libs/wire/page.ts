@@ -6,7 +6,7 @@ export const DEFAULT_LIMIT = 20;
 export const MAX_LIMIT = 100;
 
 /** As the OpenAPI document has it. */
-export const limitQuery = z.int().min(1).max(MAX_LIMIT).default(DEFAULT_LIMIT).optional();
+const limitQuery = z.int().min(1).max(MAX_LIMIT).default(DEFAULT_LIMIT).optional();
 
 /** The query parameters of a page. */
 export const PAGE_QUERY = ['limit', 'before', 'predictor'] as const;

@@ -3,39 +3,39 @@ import { z } from 'zod';
 import { ARTIFACT_EXAMPLE } from './artifacts.ts';
 import { KEPT_EXPLANATION_EXAMPLE } from './kept-explanations.ts';
 
-export const predictorParameter = z
+const predictorParameter = z
   .string()
   .meta({ param: { name: 'predictor', in: 'path' }, description: "The predictor's name", example: 'repurchase' });
 
-export const userIdParameter = z.string().meta({
+const userIdParameter = z.string().meta({
   param: { name: 'userId', in: 'path' },
   description: "The user id, in the canonical spelling of the key column's type",
   example: '42',
 });
 
-export const rolloutIdParameter = z
+const rolloutIdParameter = z
   .uuid()
   .meta({ param: { name: 'id', in: 'path' }, example: '0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2c22' });
 
-export const runIdParameter = z
+const runIdParameter = z
   .uuid()
   .meta({ param: { name: 'id', in: 'path' }, example: '0199b5d4-6f0e-7c3a-9d6e-0d4a6f3f2b11' });
 
-export const generationParameter = z
+const generationParameter = z
   .string()
   .meta({ param: { name: 'generation', in: 'path' }, description: 'Its number', example: '18' });
 
-export const versionParameter = z
+const versionParameter = z
   .string()
   .meta({ param: { name: 'version', in: 'path' }, description: "The model version's number", example: '2' });
 
-export const artifactParameter = z.string().meta({
+const artifactParameter = z.string().meta({
   param: { name: 'sha256', in: 'path' },
   description: "The file's SHA-256: 64 hex digits in lower case",
   example: ARTIFACT_EXAMPLE.artifact,
 });
 
-export const explanationIdParameter = z
+const explanationIdParameter = z
   .uuid()
   .meta({ param: { name: 'id', in: 'path' }, example: KEPT_EXPLANATION_EXAMPLE.id });
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { ProblemSchema } from './problem.ts';
 
-export const value = z.union([z.number(), z.string(), z.boolean()]);
+const value = z.union([z.number(), z.string(), z.boolean()]);
 
 export const PredictionSchema = z
   .strictObject({
@@ -85,12 +85,14 @@ export const ReadManySchema = z
   })
   .meta({ id: 'ReadMany' });
 
-export const PredictionErrorSchema = z
+const PredictionErrorSchema = z
   .strictObject({ userId: z.string(), error: ProblemSchema })
   .meta({ id: 'PredictionError' });
 
-export const PredictionsSchema = z.strictObject({
-  results: z.array(z.union([PredictionSchema, PredictionErrorSchema])),
-});
+export const PredictionsSchema = z
+  .strictObject({
+    results: z.array(z.union([PredictionSchema, PredictionErrorSchema])),
+  })
+  .meta({ id: 'ReadPredictionsAnswer' });
 
 export const ReadManyHeaders = z.object({ 'cache-control': z.string().optional() });

@@ -52,9 +52,11 @@ export const PREDICTOR_EXAMPLE: PredictorView = {
   batch: { schedule: '0 2 * * *', chunkSize: 5_000, minCoverage: 0.95 },
 };
 
-export const PredictorsSchema = z.strictObject({ predictors: z.array(PredictorSchema) });
+export const PredictorsSchema = z
+  .strictObject({ predictors: z.array(PredictorSchema) })
+  .meta({ id: 'ListPredictorsAnswer' });
 
-export const StableVersionSchema = z
+const StableVersionSchema = z
   .strictObject({
     modelVersion: z.string(),
     since: z.iso.datetime(),
@@ -68,7 +70,9 @@ export const StableVersionSchema = z
 
 export type StableVersionView = z.output<typeof StableVersionSchema>;
 
-export const StableVersionsSchema = z.strictObject({ versions: z.array(StableVersionSchema) });
+export const StableVersionsSchema = z
+  .strictObject({ versions: z.array(StableVersionSchema) })
+  .meta({ id: 'ListStableVersionsAnswer' });
 
 export const STABLE_VERSIONS_EXAMPLE = [
   { modelVersion: '2', since: '2026-11-24T02:10:00.120Z', until: null, generation: '17' },

@@ -1,7 +1,7 @@
 /** The live processes, and which model versions each has loaded. */
 import { z } from 'zod';
 
-export const ProcessSchema = z
+const ProcessSchema = z
   .strictObject({
     id: z.uuid().meta({ description: 'Another at each start' }),
     kind: z.enum(['api', 'worker']),
@@ -46,4 +46,6 @@ export const PROCESS_EXAMPLE = {
   ],
 } satisfies ProcessView;
 
-export const ProcessesSchema = z.strictObject({ processes: z.array(ProcessSchema) });
+export const ProcessesSchema = z
+  .strictObject({ processes: z.array(ProcessSchema) })
+  .meta({ id: 'ListProcessesAnswer' });

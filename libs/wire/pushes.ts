@@ -4,17 +4,17 @@ import { ARTIFACT_HASH } from './artifacts.ts';
 import { VersionNumberSchema } from './models.ts';
 import { TENSOR_TYPES } from './tensor-types.ts';
 
-export const MOST_NOTE = 2_000;
+const MOST_NOTE = 2_000;
 
-export const MOST_METRICS = 64;
+const MOST_METRICS = 64;
 
-export const MOST_NAME = 64;
+const MOST_NAME = 64;
 
 const TENSOR_TYPE = `one of ${TENSOR_TYPES.join(', ')}`;
 
-export const tensorType = z.enum(TENSOR_TYPES, TENSOR_TYPE);
+const tensorType = z.enum(TENSOR_TYPES, TENSOR_TYPE);
 
-export const FeaturesSchema = z
+const FeaturesSchema = z
   .strictObject({
     sql: z.string().optional(),
     asOf: z.string().nullable().optional().meta({ description: 'null: none' }),
@@ -26,7 +26,7 @@ export const FeaturesSchema = z
 
 export const noteText = z.string().max(MOST_NOTE, `at most ${MOST_NOTE} characters`);
 
-export const MetricsSchema = z
+const MetricsSchema = z
   .record(z.string().min(1).max(MOST_NAME, `names of at most ${MOST_NAME} characters`), z.number())
   .refine((metrics) => Object.keys(metrics).length <= MOST_METRICS, `at most ${MOST_METRICS} metrics`)
   .meta({ description: 'What its owner measured', example: { auc: 0.82 } });

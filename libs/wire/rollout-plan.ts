@@ -7,7 +7,7 @@ import { OUTCOME_NAME } from './outcomes.ts';
 const BUCKETS = 10_000;
 
 /** @param most longer than that nobody means, and clocks do not reach */
-export const duration = (most: Duration) =>
+const duration = (most: Duration) =>
   z
     .string()
     .refine((text) => parseDuration(text) !== null, 'a duration such as "30s", "10m", "6h" or "14d"')
@@ -15,7 +15,7 @@ export const duration = (most: Duration) =>
     .meta({ example: most });
 
 /** Users are told apart in 10,000 buckets: what is finer would be rounded. */
-export const percent = z
+const percent = z
   .number()
   .min(0.01)
   .max(100)
@@ -25,14 +25,14 @@ const bucketsOf = (value: number) => Math.round(value * 100);
 
 const version = VersionNumberSchema.meta({ example: '3' });
 
-export const share = z.number().min(0).max(1);
+const share = z.number().min(0).max(1);
 
-export const armName = z
+const armName = z
   .string()
   .regex(/^[a-z][a-z0-9_-]{0,62}$/, 'a name of a-z, 0-9, _ and -, with a letter first')
   .refine((name) => name !== 'stable', 'another name: stable is the arm of everybody else');
 
-export const OutcomeSchema = z.strictObject({
+const OutcomeSchema = z.strictObject({
   name: z
     .string()
     .regex(OUTCOME_NAME, 'a letter first, then letters, digits and _ . : -')
@@ -46,7 +46,7 @@ export const OutcomeSchema = z.strictObject({
   minimumEffect: z.number().positive().max(10).default(0.1).meta({ description: 'Relative: what is worth knowing' }),
 });
 
-export const AnalysisSchema = z.strictObject({
+const AnalysisSchema = z.strictObject({
   automatic: z.boolean().default(true).meta({ description: 'Whether verdicts are acted on' }),
   dryRun: z.boolean().default(false).meta({ description: 'Verdicts are written down, and nothing is done' }),
   interval: duration('1d').default('1m'),
@@ -89,11 +89,11 @@ export const AnalysisSchema = z.strictObject({
 
 export type AnalysisView = z.output<typeof AnalysisSchema>;
 
-export const coverage = z.enum(['required', 'live']).default('required');
+const coverage = z.enum(['required', 'live']).default('required');
 
-export const analysis = AnalysisSchema.prefault({});
+const analysis = AnalysisSchema.prefault({});
 
-export const CanarySchema = z
+const CanarySchema = z
   .strictObject({
     kind: z.literal('canary'),
     version,
@@ -120,7 +120,7 @@ export const CanarySchema = z
   })
   .meta({ id: 'CanaryPlan' });
 
-export const ShadowSchema = z
+const ShadowSchema = z
   .strictObject({
     kind: z.literal('shadow'),
     version,
@@ -130,9 +130,9 @@ export const ShadowSchema = z
   .meta({ id: 'ShadowPlan' });
 
 /** An A/B test holds for as long as people want to learn from it. */
-export const AbAnalysisSchema = AnalysisSchema.extend({ holdDeadline: duration('90d').nullable().default(null) });
+const AbAnalysisSchema = AnalysisSchema.extend({ holdDeadline: duration('90d').nullable().default(null) });
 
-export const AbSchema = z
+const AbSchema = z
   .strictObject({
     kind: z.literal('ab'),
     arms: z
@@ -162,11 +162,7 @@ export type RolloutPlanView = z.output<typeof RolloutPlanSchema>;
 
 export const DEFAULT_STEPS: readonly number[] = Object.freeze([1, 5, 25, 50, 100]);
 
-export const PLAN_EXAMPLE: RolloutPlanView = RolloutPlanSchema.parse({
-  kind: 'canary',
-  version: '3',
-  steps: DEFAULT_STEPS,
-});
+export const PLAN_EXAMPLE = { ...CanarySchema.parse({ kind: 'canary', version: '3' }), steps: [...DEFAULT_STEPS] };
 
 /** The milliseconds of a duration that the schema has checked. */
 export function msOf(text: string): number {

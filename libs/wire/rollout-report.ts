@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { ROLLOUT_EXAMPLE, RolloutSchema } from './rollouts.ts';
 
-export const CheckSchema = z
+const CheckSchema = z
   .strictObject({
     name: z.string().meta({ example: 'errorRate' }),
     arm: z.string().nullable(),
@@ -13,7 +13,7 @@ export const CheckSchema = z
   })
   .meta({ id: 'JudgementCheck' });
 
-export const JudgementSchema = z
+const JudgementSchema = z
   .strictObject({
     verdict: z.enum(['promote', 'hold', 'roll_back']),
     reason: z.enum([
@@ -50,7 +50,7 @@ export const JUDGEMENT_EXAMPLE: z.output<typeof JudgementSchema> = {
   ],
 };
 
-export const ArmSchema = z.strictObject({
+const ArmSchema = z.strictObject({
   variant: z.string(),
   users: z.int(),
   reads: z.int(),
@@ -59,13 +59,13 @@ export const ArmSchema = z.strictObject({
   sources: z.record(z.string(), z.int()).meta({ description: 'Reads by the answer’s source' }),
 });
 
-export const MeanSchema = z.strictObject({ users: z.int(), mean: z.number() });
+const MeanSchema = z.strictObject({ users: z.int(), mean: z.number() });
 
-export const EstimateSchema = z.strictObject({ estimate: z.number(), lower: z.number(), upper: z.number() }).nullable();
+const EstimateSchema = z.strictObject({ estimate: z.number(), lower: z.number(), upper: z.number() }).nullable();
 
-export const CONCLUSION_EXAMPLE = 'order: b is better than stable: +25 %';
+const CONCLUSION_EXAMPLE = 'order: b is better than stable: +25 %';
 
-export const OutcomeSchema = z.strictObject({
+const OutcomeSchema = z.strictObject({
   name: z.string(),
   variant: z.string(),
   stable: MeanSchema.meta({ description: 'Of users whose window is over' }),
@@ -118,15 +118,17 @@ export const ROLLOUT_REPORT_EXAMPLE: RolloutReportView = {
   newUsers: [{ day: '2026-11-24', users: 10_000 }],
 };
 
-export const RolloutChecksSchema = z.strictObject({
-  checks: z.array(
-    z
-      .strictObject({
-        at: z.iso.datetime(),
-        step: z.int(),
-        applied: z.boolean().meta({ description: 'Whether it moved the rollout' }),
-        judgement: JudgementSchema,
-      })
-      .meta({ id: 'RolloutCheck' }),
-  ),
-});
+export const RolloutChecksSchema = z
+  .strictObject({
+    checks: z.array(
+      z
+        .strictObject({
+          at: z.iso.datetime(),
+          step: z.int(),
+          applied: z.boolean().meta({ description: 'Whether it moved the rollout' }),
+          judgement: JudgementSchema,
+        })
+        .meta({ id: 'RolloutCheck' }),
+    ),
+  })
+  .meta({ id: 'ListRolloutChecksAnswer' });

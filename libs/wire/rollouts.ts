@@ -51,9 +51,11 @@ export const ROLLOUT_EXAMPLE: RolloutView = {
   endedAt: null,
 };
 
-export const RolloutPageSchema = z.strictObject({ rollouts: z.array(RolloutSchema), next: z.uuid().nullable() });
+export const RolloutPageSchema = z
+  .strictObject({ rollouts: z.array(RolloutSchema), next: z.uuid().nullable() })
+  .meta({ id: 'ListRolloutsAnswer' });
 
-export const moveReason = z
+const moveReason = z
   .string()
   .min(1)
   .max(500)

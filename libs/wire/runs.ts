@@ -1,9 +1,9 @@
 /** Batch runs. */
 import { z } from 'zod';
 
-export const MAX_RUN_USERS = 10_000;
+const MAX_RUN_USERS = 10_000;
 
-export const UsersScopeSchema = z.strictObject({
+const UsersScopeSchema = z.strictObject({
   userIds: z
     .array(z.string())
     .min(1)
@@ -80,10 +80,14 @@ export const RUN_EXAMPLE: RunView = {
   finishedAt: null,
 };
 
-export const RunPageSchema = z.strictObject({ runs: z.array(RunSchema), next: z.uuid().nullable() });
+export const RunPageSchema = z
+  .strictObject({ runs: z.array(RunSchema), next: z.uuid().nullable() })
+  .meta({ id: 'ListRunsAnswer' });
 
-export const RunDetailSchema = z.strictObject({
-  // Not `extend`: described as all of a Run, which allows no more fields, and of this, nothing would fit it.
-  ...RunSchema.shape,
-  failures: z.array(z.strictObject({ userId: z.string(), reason: z.string() }).meta({ id: 'FailedUser' })),
-});
+export const RunDetailSchema = z
+  .strictObject({
+    // Not `extend`: described as all of a Run, which allows no more fields, and of this, nothing would fit it.
+    ...RunSchema.shape,
+    failures: z.array(z.strictObject({ userId: z.string(), reason: z.string() }).meta({ id: 'FailedUser' })),
+  })
+  .meta({ id: 'ShowRunAnswer' });

@@ -1,9 +1,9 @@
 /** What the candidate of a shadow would have answered beside what was served. */
 import { z } from 'zod';
 
-export const ratio = z.number().nullable();
+const ratio = z.number().nullable();
 
-export const COMPARISONS = {
+const COMPARISONS = {
   compared: z.int(),
   differentShare: ratio.meta({ description: 'The share of answers that differ at all' }),
   meanDelta: ratio.meta({ description: 'Of candidate minus served' }),
@@ -23,7 +23,7 @@ export const COMPARISONS = {
     .meta({ description: 'Decisions that the candidate would have made otherwise; null: no threshold is declared' }),
 };
 
-export const LatenciesSchema = z.array(
+const LatenciesSchema = z.array(
   z.strictObject({ toMs: z.number().nullable(), users: z.int() }).meta({ id: 'LatencyClass' }),
 );
 
@@ -66,7 +66,7 @@ export const ShadowReportSchema = z
   })
   .meta({ id: 'ShadowReport' });
 
-export type ShadowReportView = z.output<typeof ShadowReportSchema>;
+type ShadowReportView = z.output<typeof ShadowReportSchema>;
 
 /** For the description of the API, and for tests of what shows it. */
 export const SHADOW_REPORT_EXAMPLE: ShadowReportView = {

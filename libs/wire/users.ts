@@ -42,7 +42,7 @@ export const CANDIDATE_EXAMPLE = {
   ageSeconds: 31_842,
 } satisfies CandidateView;
 
-export const EventValueSchema = z
+const EventValueSchema = z
   .strictObject({
     value: z.unknown(),
     acceptedAt: z.iso.datetime().meta({ description: "On the database's clock" }),
@@ -80,7 +80,7 @@ export const UserSchema = z
   })
   .meta({ id: 'User' });
 
-export type UserView = z.output<typeof UserSchema>;
+type UserView = z.output<typeof UserSchema>;
 
 export const USER_EXAMPLE = {
   userId: '42',
@@ -98,7 +98,7 @@ export const USER_EXAMPLE = {
   ],
 } satisfies UserView;
 
-export const count = (description: string) => z.int().meta({ description });
+const count = (description: string) => z.int().meta({ description });
 
 export const ReceiptSchema = z
   .strictObject({
@@ -124,7 +124,7 @@ export const ReceiptSchema = z
   })
   .meta({ id: 'ErasureReceipt' });
 
-export type ErasureReceiptView = z.output<typeof ReceiptSchema>;
+type ErasureReceiptView = z.output<typeof ReceiptSchema>;
 
 export const RECEIPT_EXAMPLE = {
   userId: '42',
@@ -155,7 +155,7 @@ export const ReadmissionSchema = z
   })
   .meta({ id: 'Readmission' });
 
-export type ReadmissionView = z.output<typeof ReadmissionSchema>;
+type ReadmissionView = z.output<typeof ReadmissionSchema>;
 
 export const READMISSION_EXAMPLE = {
   userId: '42',

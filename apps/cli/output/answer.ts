@@ -1,7 +1,7 @@
 /** Answers as people read them: the prediction first, then where it comes from and why. */
 import type { KeptFeature } from '@tandem/client/explanations';
 import type { Answered, ManyResult } from '@tandem/client/predictions';
-import type { PredictionAnswer, PredictionValue, Source } from '@tandem/client/wire';
+import type { PredictionAnswer, Source } from '@tandem/client/wire';
 import type { Paint, Tone } from '../command-line/command.ts';
 import { duration, moment, printable, renderFields, renderTable, right } from './text.ts';
 
@@ -70,10 +70,10 @@ export function renderManyAnswers(results: readonly ManyResult[], paint: Paint):
 }
 
 /** Returns the text of a feature or an output: empty where there is none. */
-export function renderValue(value: PredictionValue | null | undefined): string {
+export function renderValue(value: unknown): string {
   if (value === undefined) return '';
   if (value === null) return 'null';
-  if (typeof value === 'object') return `[${value.map((item) => printable(String(item))).join(', ')}]`;
+  if (Array.isArray(value)) return `[${value.map((item) => printable(String(item))).join(', ')}]`;
   return printable(String(value));
 }
 

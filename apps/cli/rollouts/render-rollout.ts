@@ -42,8 +42,8 @@ export function renderRollouts(rollouts: readonly RolloutView[], paint: Paint, n
   return renderClipped(titles, rows);
 }
 
-function kindOf({ kind, step, percent, plan }: RolloutView): string {
-  switch (kind) {
+function kindOf({ step, percent, plan }: RolloutView): string {
+  switch (plan.kind) {
     case 'canary':
       return `canary, ${percent} %, step ${step + 1} of ${plan.steps?.length ?? 1}`;
     case 'ab':

@@ -1,7 +1,7 @@
 /** GET /v1/models/{predictor}: the model versions of one predictor. */
 import { createRoute } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/errors';
-import { ARCHIVED_QUERY, MODEL_EXAMPLE, ModelsSchema } from '@tandem/wire/models';
+import { ARCHIVED_QUERY, MODEL_EXAMPLE, ModelsOfPredictorSchema } from '@tandem/wire/models';
 import { PredictorPath } from '@tandem/wire/parameters';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
@@ -35,7 +35,7 @@ const route = createRoute({
       description: 'Newest first',
       content: {
         'application/json': {
-          schema: ModelsSchema,
+          schema: ModelsOfPredictorSchema,
           example: {
             models: [
               MODEL_EXAMPLE,

@@ -1,5 +1,5 @@
 /** The report of a generation as the wire has it. */
-import type { GenerationReportView } from '@tandem/client/generation-report';
+import type { GenerationReportView } from '@tandem/client/wire';
 import type { KeptReport, ReportStore } from '@tandem/prediction/runs/run-store';
 
 export interface ReportDependencies {

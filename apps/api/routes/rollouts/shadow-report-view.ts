@@ -1,5 +1,5 @@
 /** What a shadow found, as the wire has it. */
-import type { ShadowReport as WireReport } from '@tandem/client/shadow-report';
+import type { ShadowReport as WireReport } from '@tandem/client/wire';
 import type { DecisionPolicy } from '@tandem/freshness/predictor';
 import type { KeptShadow } from '@tandem/offline-store/rollouts/shadow';
 import { type ComparisonReport, reportShadow } from '@tandem/prediction/shadow/shadow-report';

@@ -1,1 +1,0 @@
-/** Outcomes on the wire, for the OpenAPI document; outcome.ts is what checks them. */
