@@ -1,5 +1,4 @@
 /** What is told of a rollout in a terminal, line by line. */
-
 import type { RolloutView } from '@tandem/client/rollouts';
 import type { ModelDetail, OutcomeComparisonView, RolloutCheck } from '@tandem/client/wire';
 import type { ArmTally } from './tally.ts';

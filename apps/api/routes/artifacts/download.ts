@@ -4,7 +4,7 @@ import { TandemError } from '@tandem/freshness/errors';
 import { FileSchema } from '@tandem/wire/documents';
 import { ArtifactPath } from '@tandem/wire/parameters';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { type ArtifactDependencies, hashIn } from './artifact-view.ts';
 
 type DownloadDependencies = Pick<ArtifactDependencies, 'artifacts' | 'downloadRoom'>;

@@ -5,7 +5,7 @@ import { ARTIFACT_EXAMPLE, ArtifactSchema } from '@tandem/wire/artifacts';
 import { ArtifactPath } from '@tandem/wire/parameters';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { type ArtifactDependencies, hashIn } from './artifact-view.ts';
 
 export function showArtifact({ artifacts, artifactParts }: ArtifactDependencies): Endpoint {

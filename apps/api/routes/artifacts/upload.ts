@@ -2,7 +2,6 @@
  * PUT /v1/artifacts/{sha256}: a model file, whole or in parts. Safe to repeat: what is there is not read again. A part is
  * what fits into one request's time, so that a large file, or a slow line, needs no longer request and loses little.
  */
-
 import { createRoute } from '@hono/zod-openapi';
 import { isTandemError } from '@tandem/freshness/errors';
 import { RequestError } from '@tandem/http-server/request-error';
@@ -12,15 +11,14 @@ import {
   SMALLER_MODEL,
   tooLargeForModel,
 } from '@tandem/prediction/models/model-limits';
-import type { ArtifactView } from '@tandem/wire/artifacts';
-import { ARTIFACT_EXAMPLE, ArtifactSchema } from '@tandem/wire/artifacts';
+import { ARTIFACT_EXAMPLE, ArtifactSchema, type ArtifactView } from '@tandem/wire/artifacts';
 import { FileSchema } from '@tandem/wire/documents';
 import { ArtifactPath } from '@tandem/wire/parameters';
 import type { Context } from 'hono';
 import { jsonResponse, refuseContentEncoding, requireMediaType } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { type ContentRange, digestIn, rangeIn, readFileBody } from '../../http/file-headers.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { type ArtifactDependencies, hashIn, otherFile } from './artifact-view.ts';
 
 const LEAST_PART = 262_144;

@@ -6,7 +6,7 @@ import { PAGE_QUERY, PageQuery } from '@tandem/wire/page';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { isRowNumber, pageIn, pageOf } from '../../http/page-query.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 
 export interface AuditDependencies {
   /** Newest first. */

@@ -2,7 +2,7 @@
 import { createRoute } from '@hono/zod-openapi';
 import { TextSchema } from '@tandem/wire/documents';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 
 /** @param html gives the page */
 export function showDocs(html: () => string): Endpoint {

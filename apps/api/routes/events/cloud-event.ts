@@ -124,5 +124,3 @@ function malformed(name: string, problem: string, cause?: unknown): RequestError
     ...(cause === undefined ? {} : { cause }),
   });
 }
-
-// Events on the wire, for the OpenAPI document.

@@ -19,7 +19,7 @@ import {
 import type { Context } from 'hono';
 import { jsonResponse, readBody, refuseContentEncoding, requireMediaType } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { readJson } from '../../json/read-json.ts';
 import { binaryAttributes, parseCloudEvent } from './cloud-event.ts';
 import type { RecordEvents } from './record-events.ts';

@@ -1,5 +1,4 @@
 /** An explanation as the wire has it. */
-
 import { TandemError } from '@tandem/freshness/errors';
 import type { ExplanationView } from '@tandem/wire/explanations';
 import type { PredictionView } from '@tandem/wire/predictions';

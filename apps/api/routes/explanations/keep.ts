@@ -14,7 +14,7 @@ import { KEPT_EXPLANATION_EXAMPLE, KeptExplanationSchema } from '@tandem/wire/ke
 import { ExplanationPath, locationHeader } from '@tandem/wire/parameters';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { keptView, requireKept } from './kept-view.ts';
 import type { ShowKeptDependencies } from './show-kept.ts';
 

@@ -1,5 +1,4 @@
 /** A kept explanation, and what came of computing it again, as the wire has them. */
-
 import { TandemError } from '@tandem/freshness/errors';
 import {
   type ExplanationStore,

@@ -4,7 +4,7 @@ import { REPLAY_EXAMPLE, ReplaySchema } from '@tandem/wire/kept-explanations';
 import { KeptExplanationPath } from '@tandem/wire/parameters';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { replayView, requireKept } from './kept-view.ts';
 import { type ReplayDependencies, replayKept } from './replay-kept.ts';
 import type { ShowKeptDependencies } from './show-kept.ts';

@@ -5,7 +5,7 @@ import { KEPT_EXPLANATION_EXAMPLE, KeptExplanationSchema } from '@tandem/wire/ke
 import { KeptExplanationPath } from '@tandem/wire/parameters';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { keptView, requireKept } from './kept-view.ts';
 
 export interface ShowKeptDependencies {

@@ -6,7 +6,7 @@ import { EXPLANATION_EXAMPLE, ExplanationSchema } from '@tandem/wire/explanation
 import { ExplanationPath } from '@tandem/wire/parameters';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { type ExplanationDependencies, explain } from './explain.ts';
 import { explanationView } from './explanation-view.ts';
 

@@ -3,7 +3,7 @@ import { createRoute } from '@hono/zod-openapi';
 import { LiveSchema } from '@tandem/wire/health';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 
 export function showLive(): Endpoint {
   return { route, scope: 'public', produces: 'application/json', handle: () => jsonResponse({ status: 'live' }) };

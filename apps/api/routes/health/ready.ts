@@ -3,7 +3,7 @@ import { createRoute } from '@hono/zod-openapi';
 import { ReadinessSchema } from '@tandem/wire/health';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import type { ReadinessChecker } from '../../wiring/readiness.ts';
 
 export interface ReadyDependencies {

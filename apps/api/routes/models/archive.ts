@@ -6,9 +6,8 @@ import { ArchiveSchema, MODEL_DETAIL_EXAMPLE, ModelDetailSchema } from '@tandem/
 import { ModelVersionPath } from '@tandem/wire/parameters';
 import { jsonResponse, parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
-import { modelDetail } from './model-detail.ts';
-import type { ModelDependencies } from './model-view.ts';
+import { problems } from '../../http/problems.ts';
+import { type ModelDependencies, modelDetail } from './model-view.ts';
 import { versionIn } from './version-number.ts';
 
 const BODY = { schema: ArchiveSchema, example: { archived: true } };

@@ -13,7 +13,7 @@ import {
 import { ModelVersionPath } from '@tandem/wire/parameters';
 import { jsonResponse, parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { buildComparisonView } from './build-comparison-view.ts';
 import { versionIn } from './version-number.ts';
 

@@ -5,7 +5,7 @@ import { ARCHIVED_QUERY, MODEL_EXAMPLE, ModelsOfPredictorSchema } from '@tandem/
 import { PredictorPath } from '@tandem/wire/parameters';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { listed, type ModelDependencies, modelView } from './model-view.ts';
 
 export function listModelsOfPredictor({ models, registry }: ModelDependencies): Endpoint {

@@ -3,7 +3,7 @@ import { createRoute } from '@hono/zod-openapi';
 import { ARCHIVED_QUERY, MODEL_EXAMPLE, ModelsSchema } from '@tandem/wire/models';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { listed, type ModelDependencies, modelView } from './model-view.ts';
 
 export function listModels({ models }: Pick<ModelDependencies, 'models'>): Endpoint {

@@ -2,7 +2,7 @@
 import { TandemError } from '@tandem/freshness/errors';
 import type { ModelVersionRecord, VersionQuery } from '@tandem/offline-store/models/model-versions';
 import type { ArchiveChange, LabelMove, MovedLabel } from '@tandem/offline-store/models/version-labels';
-import type { ModelView } from '@tandem/wire/models';
+import type { ModelDetailView, ModelView } from '@tandem/wire/models';
 import type { PredictorRegistry } from '../predictors/predictor-view.ts';
 
 export interface ModelDependencies {
@@ -46,5 +46,17 @@ export function modelView(model: ModelVersionRecord): ModelView {
     parent: build === null ? null : String(build.parent),
     inputs: inputs.map(({ name, type, columns }) => ({ name, type, columns: [...columns] })),
     outputs: outputs.map(({ name, output, type, width, index }) => ({ name, output, type, width, index })),
+  };
+}
+
+/** With everything that decides its answers, and what its trial showed. */
+export function modelDetail(model: ModelVersionRecord): ModelDetailView {
+  const { query, rowByRow = false, metadata, parity } = model;
+  return {
+    ...modelView(model),
+    features: { ...query, columns: query.columns.map((column) => ({ ...column })) },
+    rowByRow,
+    metadata: metadata as ModelDetailView['metadata'],
+    parity: parity as ModelDetailView['parity'],
   };
 }

@@ -5,7 +5,7 @@ import { LabelMoveSchema, MovedLabelSchema } from '@tandem/wire/models';
 import { LabelPath } from '@tandem/wire/parameters';
 import { jsonResponse, parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import type { ModelDependencies } from './model-view.ts';
 
 const BODY = { schema: LabelMoveSchema, example: { version: '2' } };

@@ -10,16 +10,14 @@ import { MAX_MODEL_BYTES } from '@tandem/prediction/models/model-limits';
 import { FileSchema } from '@tandem/wire/documents';
 import { MODEL_DETAIL_EXAMPLE, ModelDetailSchema } from '@tandem/wire/models';
 import { PredictorPath } from '@tandem/wire/parameters';
-import { noteText, PushQuery, PushSchema } from '@tandem/wire/pushes';
+import { noteText, type PushBody, PushQuery, PushSchema } from '@tandem/wire/pushes';
 import type { Context } from 'hono';
 import { jsonResponse, parseBody, refuseContentEncoding, requireMediaType } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { digestIn, readFileBody } from '../../http/file-headers.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { type ArtifactDependencies, otherFile } from '../artifacts/artifact-view.ts';
-import { modelDetail } from './model-detail.ts';
-import type { ModelDependencies } from './model-view.ts';
-import { pushOf } from './push-body.ts';
+import { type ModelDependencies, modelDetail } from './model-view.ts';
 
 export interface PushDependencies
   extends Pick<ModelDependencies, 'registry'>,
@@ -77,6 +75,19 @@ async function inJson(context: Context): Promise<Said> {
     );
   }
   return pushOf(await parseBody(context, BODY));
+}
+
+/** The body as the use case takes it, without who pushes what of. */
+export function pushOf(body: PushBody): Said {
+  const { artifact, features, inputs, outputs, rowByRow, note, metrics, label, parent, build } = body;
+  return {
+    artifact,
+    settings: { features, inputs, outputs, rowByRow },
+    note,
+    metrics,
+    label,
+    build: parent === undefined || build === undefined ? undefined : { parent: Number(parent), kind: build },
+  };
 }
 
 /** The file itself: all else is as in the version that is served. */

@@ -6,9 +6,8 @@ import { MODEL_DETAIL_EXAMPLE, ModelDetailSchema } from '@tandem/wire/models';
 import { ModelVersionPath } from '@tandem/wire/parameters';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
-import { modelDetail } from './model-detail.ts';
-import type { ModelDependencies } from './model-view.ts';
+import { problems } from '../../http/problems.ts';
+import { type ModelDependencies, modelDetail } from './model-view.ts';
 import { versionIn } from './version-number.ts';
 
 export function showModel({ models, registry }: ModelDependencies): Endpoint {

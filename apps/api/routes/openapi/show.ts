@@ -2,7 +2,7 @@
 import { createRoute } from '@hono/zod-openapi';
 import { DocumentSchema } from '@tandem/wire/documents';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 
 /** @param text gives the document as JSON */
 export function showOpenApi(text: () => string): Endpoint {

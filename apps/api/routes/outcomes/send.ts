@@ -8,7 +8,7 @@ import { MAX_OUTCOMES, OutcomeResultsSchema, OutcomesBodySchema } from '@tandem/
 import type { Context } from 'hono';
 import { jsonBody, jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { parseOutcome } from './outcome.ts';
 
 export interface OutcomeDependencies {

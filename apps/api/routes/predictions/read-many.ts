@@ -20,7 +20,7 @@ import {
 import { parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { toProblem } from '../../http/problem.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { createPredictionCount, predictionView } from './prediction-view.ts';
 import type { ReadDependencies } from './read-one.ts';
 import { MIN_CONTEXT, optionsFor, readOptions } from './read-options.ts';

@@ -23,7 +23,7 @@ import { PREDICTION_EXAMPLE, PredictionHeaders, PredictionSchema, ReadHeaders } 
 import { cacheStatus, checkIfMatch, matchesETag } from '../../http/caching.ts';
 import { createServing, type Endpoint, type ServeOptions } from '../../http/endpoint.ts';
 import { problemReply } from '../../http/problem.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import type { Caller } from '../../keys/access.ts';
 import { createPredictionCount, renderAnswer } from './prediction-view.ts';
 import { optionsFor, readOptions } from './read-options.ts';

@@ -5,7 +5,7 @@ import { GENERATION_EXAMPLE, GenerationSchema } from '@tandem/wire/generations';
 import { GenerationPath } from '@tandem/wire/parameters';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { generationView } from './generation-view.ts';
 import { generationNumber } from './report-view.ts';
 import type { ShowReportDependencies } from './show-report.ts';

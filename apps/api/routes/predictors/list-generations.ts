@@ -7,7 +7,7 @@ import { GENERATION_EXAMPLE, GenerationsSchema } from '@tandem/wire/generations'
 import { PredictorPath } from '@tandem/wire/parameters';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { generationView } from './generation-view.ts';
 
 export interface GenerationDependencies {

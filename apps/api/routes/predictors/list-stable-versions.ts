@@ -1,16 +1,14 @@
 /** GET /v1/predictors/{predictor}/stable-versions: which model versions were stable, and when. */
-
 import { createRoute } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/errors';
 import type { StableVersion } from '@tandem/prediction/runs/run-store';
 import { LimitQuery } from '@tandem/wire/page';
 import { PredictorPath } from '@tandem/wire/parameters';
-import type { StableVersionView } from '@tandem/wire/predictors';
-import { STABLE_VERSIONS_EXAMPLE, StableVersionsSchema } from '@tandem/wire/predictors';
+import { STABLE_VERSIONS_EXAMPLE, StableVersionsSchema, type StableVersionView } from '@tandem/wire/predictors';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { limitOf } from '../../http/page-query.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import type { GenerationDependencies } from './list-generations.ts';
 
 export function listStableVersions({ generations, registry }: GenerationDependencies): Endpoint {

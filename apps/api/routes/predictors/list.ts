@@ -3,7 +3,7 @@ import { createRoute } from '@hono/zod-openapi';
 import { PREDICTOR_EXAMPLE, PredictorsSchema } from '@tandem/wire/predictors';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { type PredictorDependencies, predictorView } from './predictor-view.ts';
 
 export function listPredictors({ registry, authority }: PredictorDependencies): Endpoint {

@@ -5,7 +5,7 @@ import { GENERATION_EXAMPLE, RollbackSchema, RolledBackSchema } from '@tandem/wi
 import { PredictorPath } from '@tandem/wire/parameters';
 import { jsonResponse, parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { generationView } from './generation-view.ts';
 import type { GenerationDependencies } from './list-generations.ts';
 

@@ -6,7 +6,7 @@ import { GENERATION_REPORT_EXAMPLE, GenerationReportSchema } from '@tandem/wire/
 import { GenerationPath } from '@tandem/wire/parameters';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { generationNumber, type ReportDependencies, reportView } from './report-view.ts';
 
 export interface ShowReportDependencies extends ReportDependencies {

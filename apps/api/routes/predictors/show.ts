@@ -5,7 +5,7 @@ import { PredictorPath } from '@tandem/wire/parameters';
 import { PREDICTOR_EXAMPLE, PredictorSchema } from '@tandem/wire/predictors';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { type PredictorDependencies, predictorView } from './predictor-view.ts';
 
 export function showPredictor({ registry, authority }: PredictorDependencies): Endpoint {

@@ -1,12 +1,10 @@
 /** GET /v1/processes: the live processes, and which model versions each of them has loaded. */
-
 import { createRoute } from '@hono/zod-openapi';
 import type { LiveProcess } from '@tandem/prediction/rollouts/processes';
-import type { ProcessView } from '@tandem/wire/processes';
-import { PROCESS_EXAMPLE, ProcessesSchema } from '@tandem/wire/processes';
+import { PROCESS_EXAMPLE, ProcessesSchema, type ProcessView } from '@tandem/wire/processes';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 
 export interface ProcessDependencies {
   /** Port: the live processes, oldest first. */

@@ -7,8 +7,8 @@ import { JUDGEMENT_EXAMPLE, RolloutChecksSchema } from '@tandem/wire/rollout-rep
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { limitOf } from '../../http/page-query.ts';
-import { problems } from '../../http/problem-schema.ts';
-import { judgementView } from './judgement-schema.ts';
+import { problems } from '../../http/problems.ts';
+import { judgementView } from './report-view.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { requireRollout } from './rollout-view.ts';
 

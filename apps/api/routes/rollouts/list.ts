@@ -6,7 +6,7 @@ import { ROLLOUT_EXAMPLE, RolloutPageSchema } from '@tandem/wire/rollouts';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { pageIn, pageOf } from '../../http/page-query.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { isRolloutId, rolloutView } from './rollout-view.ts';
 

@@ -2,17 +2,20 @@
  * POST /v1/rollouts/{id}/advance, hold, resume, promote, abort, end: what a person does to a rollout. From the answer on
  * every read that begins is served by it, on every process.
  */
-
 import { createRoute } from '@hono/zod-openapi';
-import type { Rollout } from '@tandem/freshness/rollout';
-import { CANDIDATE } from '@tandem/freshness/rollout';
+import { CANDIDATE, type Rollout } from '@tandem/freshness/rollout';
 import type { RolloutChange, RolloutStore } from '@tandem/prediction/rollouts/rollout-store';
 import { RolloutPath } from '@tandem/wire/parameters';
-import type { PromoteRolloutBody } from '@tandem/wire/rollouts';
-import { MoveRolloutSchema, PromoteRolloutSchema, ROLLOUT_EXAMPLE, RolloutSchema } from '@tandem/wire/rollouts';
+import {
+  MoveRolloutSchema,
+  type PromoteRolloutBody,
+  PromoteRolloutSchema,
+  ROLLOUT_EXAMPLE,
+  RolloutSchema,
+} from '@tandem/wire/rollouts';
 import { jsonResponse, parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { requireRollout, rolloutView } from './rollout-view.ts';
 

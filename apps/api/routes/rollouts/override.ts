@@ -4,7 +4,7 @@ import { RolloutPath, RolloutUserPath } from '@tandem/wire/parameters';
 import { ARM_OVERRIDES_EXAMPLE, ArmOverrideSchema, ArmOverridesSchema } from '@tandem/wire/rollouts';
 import { jsonResponse, parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { requireRollout } from './rollout-view.ts';
 

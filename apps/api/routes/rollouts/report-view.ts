@@ -1,8 +1,8 @@
 /** A rollout's report as the wire has it. */
+import type { Judgement } from '@tandem/experiment/verdict/rollout-figures';
 import type { RolloutReport } from '@tandem/prediction/rollouts/rollout-figures';
-import type { RolloutReportView } from '@tandem/wire/rollout-report';
+import type { JudgementView, RolloutReportView } from '@tandem/wire/rollout-report';
 import type { RolloutView } from '@tandem/wire/rollouts';
-import { judgementView } from './judgement-schema.ts';
 
 export function reportView(
   rollout: RolloutView,
@@ -25,4 +25,8 @@ export function reportView(
     multipleExposures: rest.multipleExposures,
     newUsers: [...rest.newUsers],
   };
+}
+
+export function judgementView({ checks, ...rest }: Judgement): JudgementView {
+  return { ...rest, checks: checks.map(({ figures, ...check }) => ({ ...check, figures: { ...figures } })) };
 }

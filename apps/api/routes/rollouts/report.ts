@@ -7,7 +7,7 @@ import { RolloutPath } from '@tandem/wire/parameters';
 import { ROLLOUT_REPORT_EXAMPLE, RolloutReportSchema } from '@tandem/wire/rollout-report';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { reportView } from './report-view.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { requireRollout, rolloutView } from './rollout-view.ts';

@@ -3,7 +3,7 @@ import { TandemError } from '@tandem/freshness/errors';
 import type { Rollout } from '@tandem/freshness/rollout';
 import type { RolloutStore } from '@tandem/prediction/rollouts/rollout-store';
 import type { RolloutView } from '@tandem/wire/rollouts';
-import { planView } from './plan-schema.ts';
+import { planView } from './plan-view.ts';
 
 export function rolloutView(rollout: Rollout): RolloutView {
   const { id, predictor, number, kind, state, reason, step, stepStartedAt, createdBy, createdAt, endedAt } = rollout;

@@ -7,7 +7,7 @@ import { RolloutPath } from '@tandem/wire/parameters';
 import { SHADOW_REPORT_EXAMPLE, ShadowReportSchema } from '@tandem/wire/shadow-report';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { isRolloutId, unknownRollout } from './rollout-view.ts';
 import { shadowReportView } from './shadow-report-view.ts';
 

@@ -4,7 +4,7 @@ import { RolloutPath } from '@tandem/wire/parameters';
 import { ROLLOUT_EXAMPLE, RolloutSchema } from '@tandem/wire/rollouts';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { requireRollout, rolloutView } from './rollout-view.ts';
 

@@ -7,9 +7,9 @@ import { RolloutPlanSchema } from '@tandem/wire/rollout-plan';
 import { ROLLOUT_EXAMPLE, RolloutSchema } from '@tandem/wire/rollouts';
 import { jsonResponse, parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { hintWorker } from '../runs/run-dependencies.ts';
-import { planOf } from './plan-schema.ts';
+import { planOf } from './plan-view.ts';
 import type { RolloutDependencies } from './rollout-dependencies.ts';
 import { rolloutView } from './rollout-view.ts';
 

@@ -4,7 +4,7 @@ import { RunPath } from '@tandem/wire/parameters';
 import { RUN_EXAMPLE, RunSchema } from '@tandem/wire/runs';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 
 import type { RunDependencies } from './run-dependencies.ts';
 import { requireRun, runView } from './run-view.ts';

@@ -6,7 +6,7 @@ import { RUN_EXAMPLE, RunPageSchema } from '@tandem/wire/runs';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { pageIn, pageOf } from '../../http/page-query.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import type { RunDependencies } from './run-dependencies.ts';
 import { isRunId, runView } from './run-view.ts';
 

@@ -3,13 +3,12 @@
  * ends without `end` was cut by a restart of the service, or the caller's key counts no more: the client connects again.
  */
 import { createRoute } from '@hono/zod-openapi';
-import type { Run } from '@tandem/prediction/runs/runs';
-import { isFinished } from '@tandem/prediction/runs/runs';
+import { isFinished, type Run } from '@tandem/prediction/runs/runs';
 import { TextSchema } from '@tandem/wire/documents';
 import { RunPath } from '@tandem/wire/parameters';
 import { RUN_EXAMPLE } from '@tandem/wire/runs';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import type { Caller } from '../../keys/access.ts';
 import type { RunDependencies } from './run-dependencies.ts';
 import { requireRun, runView } from './run-view.ts';

@@ -1,16 +1,14 @@
 /** POST /v1/runs: a run is written down, a worker told, and the caller shown where to watch it. */
-
 import { createRoute } from '@hono/zod-openapi';
 import { unknownPredictor } from '@tandem/freshness/errors';
 import { STABLE } from '@tandem/freshness/rollout';
 import { userIdProblem } from '@tandem/freshness/user-id';
 import type { RunScope } from '@tandem/prediction/runs/runs';
 import { locationHeader } from '@tandem/wire/parameters';
-import type { StartRunBody } from '@tandem/wire/runs';
-import { RUN_EXAMPLE, RunSchema, StartRunSchema } from '@tandem/wire/runs';
+import { RUN_EXAMPLE, RunSchema, type StartRunBody, StartRunSchema } from '@tandem/wire/runs';
 import { jsonResponse, parseBody } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { hintWorker, type RunDependencies } from './run-dependencies.ts';
 import { runView } from './run-view.ts';
 

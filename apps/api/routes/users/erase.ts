@@ -6,7 +6,7 @@ import { UserPath } from '@tandem/wire/parameters';
 import { RECEIPT_EXAMPLE, ReceiptSchema } from '@tandem/wire/users';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import { askedUserId, type ErasureDependencies } from './erasure-dependencies.ts';
 
 export function eraseUser(dependencies: ErasureDependencies): Endpoint {

@@ -8,7 +8,7 @@ import { UserPath } from '@tandem/wire/parameters';
 import { USER_EXAMPLE, UserSchema } from '@tandem/wire/users';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
-import { problems } from '../../http/problem-schema.ts';
+import { problems } from '../../http/problems.ts';
 import type { PredictorRegistry } from '../predictors/predictor-view.ts';
 import { candidatesView } from './candidate-view.ts';
 import { eventValueView, type UserContexts } from './context-view.ts';

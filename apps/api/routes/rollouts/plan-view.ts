@@ -1,4 +1,4 @@
-/** What a rollout is to do, as the wire has it: durations as texts, every setting with the value that counts where it is left out. */
+/** What a rollout is to do, between the wire's words and the domain's. */
 import { TandemError } from '@tandem/freshness/errors';
 import type { AnalysisPlan, OutcomeMetric, RolloutPlan } from '@tandem/freshness/rollout';
 import { formatDuration } from '@tandem/wire/durations';
