@@ -15,6 +15,8 @@ type Direction = 'output' | 'input';
 
 const COLUMNS = 110;
 const IDENTIFIER = /^[A-Za-z_$][\w$]*$/;
+/** Keywords that the wire does not use, and that would change a type. */
+const UNKNOWN = ['allOf', 'not', 'if', 'prefixItems', 'patternProperties'] as const;
 const PRIMITIVES: Readonly<Record<string, string>> = {
   string: 'string',
   number: 'number',
@@ -82,6 +84,7 @@ function declaration(name: string, schema: JsonSchema = {}, inputs?: ReadonlySet
 function typeOf(schema: JsonSchema | boolean | undefined, inputs: ReadonlySet<string> = new Set()): string {
   if (typeof schema !== 'object') return 'unknown';
   const part = (of: JsonSchema | boolean | undefined) => typeOf(of, inputs);
+  if (UNKNOWN.some((keyword) => keyword in schema)) throw new Error(`No type is known for ${JSON.stringify(schema)}.`);
   const { $ref, const: constant, enum: values, anyOf, oneOf = anyOf, type } = schema;
   if ($ref !== undefined) return inputs.has($ref) ? `${$ref}Input` : $ref;
   if (constant !== undefined) return literal(constant);
@@ -90,10 +93,7 @@ function typeOf(schema: JsonSchema | boolean | undefined, inputs: ReadonlySet<st
   if (Array.isArray(type)) return type.map((one) => part({ type: one })).join(' | ');
   if (type === 'array') return `readonly (${part(schema.items as JsonSchema)})[]`;
   if (type === 'object') return objectType(schema, part);
-  const primitive = PRIMITIVES[type ?? ''];
-  if (primitive !== undefined) return primitive;
-  if (type === undefined && !schema.allOf && !schema.not) return 'unknown';
-  throw new Error(`No type is known for the schema ${JSON.stringify(schema)}.`);
+  return PRIMITIVES[type ?? ''] ?? 'unknown';
 }
 
 function objectType(schema: JsonSchema, part: (of: JsonSchema | boolean | undefined) => string): string {

@@ -78,7 +78,7 @@ async function inJson(context: Context): Promise<Said> {
 }
 
 /** The body as the use case takes it, without who pushes what of. */
-export function pushOf(body: PushBody): Said {
+function pushOf(body: PushBody): Said {
   const { artifact, features, inputs, outputs, rowByRow, note, metrics, label, parent, build } = body;
   return {
     artifact,
