@@ -99,6 +99,13 @@ describe('structure', () => {
     expect(wrong).toEqual([]);
   });
 
+  it('describes what goes over the wire in libs/wire alone', () => {
+    const elsewhere = product.filter(({ taken }) =>
+      taken.some(({ specifier, name }) => specifier === '@hono/zod-openapi' && name === 'z'),
+    );
+    expect(elsewhere.map(({ path }) => path)).toEqual([]);
+  });
+
   it('has no import cycles', () => {
     const targets = product.map(
       (file) => [file.path, file.valueImports.flatMap((one) => resolveImport(file, one) ?? [])] as const,
