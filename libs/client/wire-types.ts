@@ -10,6 +10,7 @@ export interface Artifact {
   readonly complete: boolean;
 }
 
+/** Who moved what, when and why */
 export interface AuditRow {
   readonly number: string;
   readonly at: string;
@@ -22,6 +23,7 @@ export interface AuditRow {
 
 export interface ListAuditAnswer {
   readonly rows: readonly AuditRow[];
+  /** What `before` is for the next page; null: this was the last */
   readonly next: string | null;
 }
 
@@ -49,6 +51,7 @@ export interface ComparedVersion {
 }
 
 export interface ClassFigures {
+  /** null: all labels are the same */
   readonly auc: number | null;
   readonly logLoss: number;
 }
@@ -70,11 +73,19 @@ export interface ComparedErrors {
   readonly build: ErrorFigures;
 }
 
+/** An optimised build beside its parent, on real users */
 export interface BuildComparison {
   readonly predictor: string;
   readonly parent: ComparedVersion;
   readonly build: ComparedVersion;
-  readonly users: { readonly asked: number; readonly read: number; readonly compared: number };
+  readonly users: {
+    /** Users to look at */
+    readonly asked: number;
+    /** Users whom both can score */
+    readonly read: number;
+    /** Users who got both answers */
+    readonly compared: number;
+  };
   readonly outputs: readonly {
     readonly name: string;
     /** Share of users with another answer */
@@ -127,6 +138,7 @@ export interface Event {
   readonly specversion: '1.0';
   /** With `source`, names the event for ever: a retry sends the same */
   readonly id: string;
+  /** Who says so */
   readonly source: string;
   readonly type: string;
   /** The user id */
@@ -222,6 +234,7 @@ export interface ReadPredictionsAnswer {
   readonly results: readonly (Prediction | PredictionError)[];
 }
 
+/** A stored prediction of a user, and what the freshness rule says of it now */
 export interface Candidate {
   readonly store: 'redis' | 'postgres';
   readonly layer: 'generation' | 'overlay';
@@ -243,6 +256,7 @@ export interface Candidate {
   readonly ageSeconds: number;
 }
 
+/** What an event left in the context of a user for one feature */
 export interface EventValue {
   readonly value: unknown;
   /** On the database's clock */
@@ -258,9 +272,11 @@ export interface User {
   readonly history: string;
   readonly contextVersion: number;
   readonly updatedAt: string | null;
+  /** Feature name → what an event said last */
   readonly context: Readonly<Record<string, EventValue>>;
   readonly predictors: readonly {
     readonly predictor: string;
+    /** A prediction from an older context is not fresh */
     readonly lastConcerningVersion: number;
     /** A store that did not answer may hold more */
     readonly stores: { readonly redis: 'ok' | 'failed'; readonly postgres: 'ok' | 'failed' };
@@ -268,6 +284,7 @@ export interface User {
   }[];
 }
 
+/** That a user was erased, and what was found and deleted */
 export interface ErasureReceipt {
   readonly userId: string;
   /** Of the tombstone, on the database's clock */
@@ -306,6 +323,7 @@ export interface Readmission {
   readonly contextToken: string;
 }
 
+/** Why a user is answered as it is, now */
 export interface Explanation {
   readonly userId: string;
   readonly predictor: string;
@@ -353,6 +371,7 @@ export interface Explanation {
   readonly cacheStatus: string | null;
 }
 
+/** How many users have a prediction */
 export interface GenerationCoverage {
   /** In the generation that it was compared with */
   readonly before: number;
@@ -362,6 +381,7 @@ export interface GenerationCoverage {
   readonly gone: number;
 }
 
+/** How an output with one number a user changed */
 export interface OutputShift {
   /** Population stability index over 20 classes, of all users on each side */
   readonly psi: number;
@@ -378,8 +398,10 @@ export interface OutputShift {
 }
 
 export interface SegmentValue {
+  /** null: users without a value, or all that have others */
   readonly value: string | null;
   readonly users: GenerationCoverage;
+  /** Of the output that decides, else of the first with one number */
   readonly shift: OutputShift | null;
   readonly flips: {
     /** Users who reach the threshold now */
@@ -400,6 +422,7 @@ export interface GenerationReport {
   readonly verdict: 'passed' | 'blocked' | 'not_compared';
   readonly madeAt: string;
   readonly tookMs: number;
+  /** null: not compared; `notes` say why */
   readonly figures: {
     readonly users: GenerationCoverage;
     readonly outputs: readonly {
@@ -456,6 +479,7 @@ export interface GenerationReport {
   }[];
 }
 
+/** The immutable predictions of one run of scope `all`, for one model version */
 export interface Generation {
   /** Its number */
   readonly generation: string;
@@ -485,6 +509,7 @@ export interface Rollback {
 }
 
 export interface RollBackAnswer {
+  /** The generation that was in force */
   readonly from: Generation | null;
   readonly to: Generation;
 }
@@ -530,6 +555,7 @@ export interface KeptExplanation {
 
 export interface ListKeptExplanationsAnswer {
   readonly explanations: readonly KeptExplanation[];
+  /** What `before` is for the next page; null: this was the last */
   readonly next: string | null;
 }
 
@@ -539,6 +565,7 @@ export interface Replay {
   readonly reason: string;
   /** A field for each of the model's outputs */
   readonly kept: Readonly<Record<string, number | string | boolean | readonly (number | string | boolean)[]>>;
+  /** Null where it is refused */
   readonly recomputed: Readonly<
     Record<string, number | string | boolean | readonly (number | string | boolean)[]>
   > | null;
@@ -556,6 +583,7 @@ export interface Replay {
   } | null;
 }
 
+/** A model version */
 export interface Model {
   readonly predictor: string;
   /** Its number */
@@ -629,6 +657,7 @@ export interface ModelMetadata {
   readonly bytes: number;
 }
 
+/** The certificate of a trial: the same users got the same answers alone, again, together, and read in both ways */
 export interface ParityCertificate {
   /** Whose answers were compared: alone, again, together, in another order */
   readonly users: { readonly real: number; readonly madeUp: number };
@@ -638,6 +667,7 @@ export interface ParityCertificate {
   readonly readBothWays: number;
   readonly batchSizes: readonly number[];
   readonly comparisons: number;
+  /** Relative; 0: equal to the last bit */
   readonly tolerance: number;
   /** null: equal to the last bit */
   readonly largestDifference: {
@@ -785,6 +815,7 @@ export interface ListPredictorsAnswer {
   readonly predictors: readonly Predictor[];
 }
 
+/** A period in which the stable arm of a predictor served one model version */
 export interface StableVersion {
   readonly modelVersion: string;
   readonly since: string;
@@ -798,6 +829,7 @@ export interface ListStableVersionsAnswer {
   readonly versions: readonly StableVersion[];
 }
 
+/** A live process, and the model versions that it keeps loaded */
 export interface Process {
   /** Another at each start */
   readonly id: string;
@@ -1154,6 +1186,7 @@ export interface Rollout {
 
 export interface ListRolloutsAnswer {
   readonly rollouts: readonly Rollout[];
+  /** What `before` is for the next page; null: this was the last */
   readonly next: string | null;
 }
 
@@ -1184,6 +1217,7 @@ export interface ArmOverrides {
 
 export interface JudgementCheck {
   readonly name: string;
+  /** null: it is of all arms */
   readonly arm: string | null;
   readonly guardrail: boolean;
   readonly state: 'pass' | 'fail' | 'inconclusive' | 'skipped';
@@ -1204,6 +1238,7 @@ export interface Judgement {
     | 'step_too_short'
     | 'hold_deadline'
     | 'not_worse';
+  /** One sentence, for people */
   readonly why: string;
   readonly checks: readonly JudgementCheck[];
 }
@@ -1245,6 +1280,7 @@ export interface RolloutReport {
     readonly usersNeeded: number | null;
     /** What follows, from the same interval: `no_difference` is none above `minimumEffect` */
     readonly conclusion: {
+      /** `no_difference`: none above the minimum effect; `undecided`: neither is proven yet */
       readonly kind: 'better' | 'worse' | 'no_difference' | 'undecided' | 'no_data';
       /** For people */
       readonly text: string;
@@ -1303,6 +1339,7 @@ export interface Run {
   readonly usersFailed: number;
   readonly chunkCount: number;
   readonly chunksCommitted: number;
+  /** The moment of its schedule; null: somebody asked for it */
   readonly scheduledFor: string | null;
   readonly createdAt: string;
   readonly startedAt: string | null;
@@ -1311,6 +1348,7 @@ export interface Run {
 
 export interface ListRunsAnswer {
   readonly runs: readonly Run[];
+  /** What `before` is for the next page; null: this was the last */
   readonly next: string | null;
 }
 
@@ -1347,6 +1385,7 @@ export interface ShowRunAnswer {
   readonly usersFailed: number;
   readonly chunkCount: number;
   readonly chunksCommitted: number;
+  /** The moment of its schedule; null: somebody asked for it */
   readonly scheduledFor: string | null;
   readonly createdAt: string;
   readonly startedAt: string | null;
@@ -1359,6 +1398,7 @@ export interface LatencyClass {
   readonly users: number;
 }
 
+/** What the candidate of a shadow would have answered beside what was served */
 export interface ShadowReport {
   readonly rolloutId: string;
   readonly predictor: string;
@@ -1366,7 +1406,9 @@ export interface ShadowReport {
   /** The candidate's */
   readonly modelVersion: string;
   readonly share: number;
+  /** Processes of the API that have told what they found */
   readonly processes: number;
+  /** When one of them did last; null: none has */
   readonly updatedAt: string | null;
   readonly decision: { readonly output: string; readonly threshold: number } | null;
   /** Served answers of users who are shadowed, by what became of them: `compared`, or why not */

@@ -13,9 +13,9 @@ export const AuditPageSchema = z
           predictor: z.string().nullable(),
           detail: z.record(z.string(), z.unknown()),
         })
-        .meta({ id: 'AuditRow' }),
+        .meta({ id: 'AuditRow', description: 'Who moved what, when and why' }),
     ),
-    next: z.string().nullable(),
+    next: z.string().nullable().meta({ description: 'What `before` is for the next page; null: this was the last' }),
   })
   .meta({ id: 'ListAuditAnswer' });
 

@@ -48,7 +48,10 @@ const PaceSchema = z.strictObject({
 });
 
 const ClassFiguresSchema = z
-  .strictObject({ auc: z.number().nullable(), logLoss: z.number() })
+  .strictObject({
+    auc: z.number().nullable().meta({ description: 'null: all labels are the same' }),
+    logLoss: z.number(),
+  })
   .meta({ id: 'ClassFigures' });
 
 const ErrorFiguresSchema = z
@@ -87,7 +90,11 @@ export const BuildComparisonSchema = z
     predictor: z.string(),
     parent: SideSchema,
     build: SideSchema,
-    users: z.strictObject({ asked: z.int(), read: z.int(), compared: z.int() }),
+    users: z.strictObject({
+      asked: z.int().meta({ description: 'Users to look at' }),
+      read: z.int().meta({ description: 'Users whom both can score' }),
+      compared: z.int().meta({ description: 'Users who got both answers' }),
+    }),
     outputs: z.array(OutputSchema),
     decision: DecisionSchema.nullable().meta({ description: 'null: the predictor declares no decision' }),
     labels: z
@@ -96,7 +103,7 @@ export const BuildComparisonSchema = z
       .meta({ description: 'null: none were sent. `classes`: of labels 0 and 1 and scores from 0 to 1' }),
     pace: z.strictObject({ rounds: z.int(), alone: PaceSchema, together: PaceSchema.extend({ users: z.int() }) }),
   })
-  .meta({ id: 'BuildComparison' });
+  .meta({ id: 'BuildComparison', description: 'An optimised build beside its parent, on real users' });
 
 type BuildComparisonView = z.output<typeof BuildComparisonSchema>;
 

@@ -23,7 +23,7 @@ export const EventSchema = z
   .looseObject({
     specversion: z.literal('1.0'),
     id: z.string().meta({ description: 'With `source`, names the event for ever: a retry sends the same' }),
-    source: z.string(),
+    source: z.string().meta({ description: 'Who says so' }),
     type: z.string(),
     subject: z.string().meta({ description: 'The user id' }),
     time: z.iso.datetime({ offset: true }).optional().meta({

@@ -49,7 +49,7 @@ export const ExplanationSchema = z
     answerProblem: z.union([ProblemSchema, z.null()]),
     cacheStatus: z.string().nullable(),
   })
-  .meta({ id: 'Explanation' });
+  .meta({ id: 'Explanation', description: 'Why a user is answered as it is, now' });
 
 export type ExplanationView = z.output<typeof ExplanationSchema>;
 

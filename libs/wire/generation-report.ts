@@ -11,7 +11,7 @@ const CoverageSchema = z
     added: z.int(),
     gone: z.int(),
   })
-  .meta({ id: 'GenerationCoverage' });
+  .meta({ id: 'GenerationCoverage', description: 'How many users have a prediction' });
 
 const SHIFT = {
   psi: z.number().meta({ description: 'Population stability index over 20 classes, of all users on each side' }),
@@ -25,7 +25,9 @@ const SHIFT = {
   changed: share,
 };
 
-const ShiftSchema = z.strictObject(SHIFT).meta({ id: 'OutputShift' });
+const ShiftSchema = z
+  .strictObject(SHIFT)
+  .meta({ id: 'OutputShift', description: 'How an output with one number a user changed' });
 
 const FLIPS = {
   up: z.int().meta({ description: 'Users who reach the threshold now' }),
@@ -35,9 +37,11 @@ const FLIPS = {
 
 const SegmentValueSchema = z
   .strictObject({
-    value: z.string().nullable(),
+    value: z.string().nullable().meta({ description: 'null: users without a value, or all that have others' }),
     users: CoverageSchema,
-    shift: z.union([ShiftSchema, z.null()]),
+    shift: z
+      .union([ShiftSchema, z.null()])
+      .meta({ description: 'Of the output that decides, else of the first with one number' }),
     flips: z.union([z.strictObject(FLIPS), z.null()]),
   })
   .meta({ id: 'SegmentValue' });
@@ -66,7 +70,7 @@ export const GenerationReportSchema = z
       .meta({ description: 'blocked: held back until somebody approves of it' }),
     madeAt: z.iso.datetime(),
     tookMs: z.number(),
-    figures: z.union([FiguresSchema, z.null()]),
+    figures: z.union([FiguresSchema, z.null()]).meta({ description: 'null: not compared; `notes` say why' }),
     crossings: z.array(
       z.strictObject({
         setting: z.enum(['maxPsi', 'maxFlipRate', 'maxMeanDelta', 'minCoverage']),

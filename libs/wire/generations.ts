@@ -15,7 +15,10 @@ export const GenerationSchema = z
     startedAt: z.iso.datetime(),
     publishedAt: z.iso.datetime().nullable(),
   })
-  .meta({ id: 'Generation' });
+  .meta({
+    id: 'Generation',
+    description: 'The immutable predictions of one run of scope `all`, for one model version',
+  });
 
 export type GenerationView = z.output<typeof GenerationSchema>;
 
@@ -55,5 +58,8 @@ export const RollbackSchema = z
   .meta({ id: 'Rollback' });
 
 export const RolledBackSchema = z
-  .strictObject({ from: z.union([GenerationSchema, z.null()]), to: GenerationSchema })
+  .strictObject({
+    from: z.union([GenerationSchema, z.null()]).meta({ description: 'The generation that was in force' }),
+    to: GenerationSchema,
+  })
   .meta({ id: 'RollBackAnswer' });

@@ -79,7 +79,7 @@ export const KEPT_EXPLANATION_EXAMPLE = {
 export const KeptPageSchema = z
   .strictObject({
     explanations: z.array(KeptExplanationSchema),
-    next: z.string().nullable(),
+    next: z.string().nullable().meta({ description: 'What `before` is for the next page; null: this was the last' }),
   })
   .meta({ id: 'ListKeptExplanationsAnswer' });
 
@@ -91,7 +91,7 @@ export const ReplaySchema = z
     verdict: z.enum(['agrees', 'differs', 'inputs_changed', 'refused']),
     reason: z.string(),
     kept: PredictionSchema.shape.prediction,
-    recomputed: PredictionSchema.shape.prediction.nullable(),
+    recomputed: PredictionSchema.shape.prediction.nullable().meta({ description: 'Null where it is refused' }),
     tolerance: z.number().nullable().meta({ description: "Relative, of the model version's certificate" }),
     difference: z
       .strictObject({

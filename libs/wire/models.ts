@@ -49,7 +49,7 @@ const ModelSchema = z
           'The fields of its predictions: from which tensor, and from which place of its row. `width` null: one value, else a vector',
       }),
   })
-  .meta({ id: 'Model' });
+  .meta({ id: 'Model', description: 'A model version' });
 
 export type ModelView = z.output<typeof ModelSchema>;
 
@@ -124,10 +124,14 @@ const ParitySchema = z
     }),
     batchSizes: z.array(z.int()),
     comparisons: z.int(),
-    tolerance: z.number(),
+    tolerance: z.number().meta({ description: 'Relative; 0: equal to the last bit' }),
     largestDifference: DifferenceSchema.nullable().meta({ description: 'null: equal to the last bit' }),
   })
-  .meta({ id: 'ParityCertificate' });
+  .meta({
+    id: 'ParityCertificate',
+    description:
+      'The certificate of a trial: the same users got the same answers alone, again, together, and read in both ways',
+  });
 
 export const ModelDetailSchema = z
   .strictObject({

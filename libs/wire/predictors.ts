@@ -66,7 +66,10 @@ const StableVersionSchema = z
       .nullable()
       .meta({ description: 'The kept generation that a rollback to this version returns to; null if none is kept' }),
   })
-  .meta({ id: 'StableVersion' });
+  .meta({
+    id: 'StableVersion',
+    description: 'A period in which the stable arm of a predictor served one model version',
+  });
 
 export type StableVersionView = z.output<typeof StableVersionSchema>;
 

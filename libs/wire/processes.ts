@@ -22,7 +22,7 @@ const ProcessSchema = z
       )
       .meta({ description: 'What it keeps loaded: the versions of all arms, also of rollouts that are prepared' }),
   })
-  .meta({ id: 'Process' });
+  .meta({ id: 'Process', description: 'A live process, and the model versions that it keeps loaded' });
 
 export type ProcessView = z.output<typeof ProcessSchema>;
 

@@ -5,7 +5,7 @@ import { ROLLOUT_EXAMPLE, RolloutSchema } from './rollouts.ts';
 const CheckSchema = z
   .strictObject({
     name: z.string().meta({ example: 'errorRate' }),
-    arm: z.string().nullable(),
+    arm: z.string().nullable().meta({ description: 'null: it is of all arms' }),
     guardrail: z.boolean(),
     state: z.enum(['pass', 'fail', 'inconclusive', 'skipped']),
     figures: z.record(z.string(), z.unknown()),
@@ -27,7 +27,7 @@ const JudgementSchema = z
       'hold_deadline',
       'not_worse',
     ]),
-    why: z.string(),
+    why: z.string().meta({ description: 'One sentence, for people' }),
     checks: z.array(CheckSchema),
   })
   .meta({ id: 'Judgement' });
@@ -84,7 +84,9 @@ const OutcomeSchema = z.strictObject({
   usersNeeded: z.number().nullable(),
   conclusion: z
     .strictObject({
-      kind: z.enum(['better', 'worse', 'no_difference', 'undecided', 'no_data']),
+      kind: z
+        .enum(['better', 'worse', 'no_difference', 'undecided', 'no_data'])
+        .meta({ description: '`no_difference`: none above the minimum effect; `undecided`: neither is proven yet' }),
       text: z.string().meta({ description: 'For people', example: CONCLUSION_EXAMPLE }),
     })
     .meta({ description: 'What follows, from the same interval: `no_difference` is none above `minimumEffect`' }),

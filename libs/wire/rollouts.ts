@@ -52,7 +52,10 @@ export const ROLLOUT_EXAMPLE: RolloutView = {
 };
 
 export const RolloutPageSchema = z
-  .strictObject({ rollouts: z.array(RolloutSchema), next: z.uuid().nullable() })
+  .strictObject({
+    rollouts: z.array(RolloutSchema),
+    next: z.uuid().nullable().meta({ description: 'What `before` is for the next page; null: this was the last' }),
+  })
   .meta({ id: 'ListRolloutsAnswer' });
 
 const moveReason = z

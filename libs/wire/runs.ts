@@ -49,7 +49,10 @@ export const RunSchema = z
     usersFailed: z.int(),
     chunkCount: z.int(),
     chunksCommitted: z.int(),
-    scheduledFor: z.iso.datetime().nullable(),
+    scheduledFor: z.iso
+      .datetime()
+      .nullable()
+      .meta({ description: 'The moment of its schedule; null: somebody asked for it' }),
     createdAt: z.iso.datetime(),
     startedAt: z.iso.datetime().nullable(),
     finishedAt: z.iso.datetime().nullable(),
@@ -81,7 +84,10 @@ export const RUN_EXAMPLE: RunView = {
 };
 
 export const RunPageSchema = z
-  .strictObject({ runs: z.array(RunSchema), next: z.uuid().nullable() })
+  .strictObject({
+    runs: z.array(RunSchema),
+    next: z.uuid().nullable().meta({ description: 'What `before` is for the next page; null: this was the last' }),
+  })
   .meta({ id: 'ListRunsAnswer' });
 
 export const RunDetailSchema = z

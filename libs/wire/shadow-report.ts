@@ -34,8 +34,8 @@ export const ShadowReportSchema = z
     state: z.string(),
     modelVersion: z.string().meta({ description: "The candidate's" }),
     share: z.number(),
-    processes: z.int(),
-    updatedAt: z.iso.datetime().nullable(),
+    processes: z.int().meta({ description: 'Processes of the API that have told what they found' }),
+    updatedAt: z.iso.datetime().nullable().meta({ description: 'When one of them did last; null: none has' }),
     decision: z.strictObject({ output: z.string(), threshold: z.number() }).nullable(),
     outcomes: z.record(z.string(), z.int()).meta({
       description: 'Served answers of users who are shadowed, by what became of them: `compared`, or why not',
@@ -64,7 +64,10 @@ export const ShadowReportSchema = z
       processesEnded: z.int(),
     }),
   })
-  .meta({ id: 'ShadowReport' });
+  .meta({
+    id: 'ShadowReport',
+    description: 'What the candidate of a shadow would have answered beside what was served',
+  });
 
 type ShadowReportView = z.output<typeof ShadowReportSchema>;
 

@@ -23,7 +23,7 @@ export const CandidateSchema = z
     computedAt: z.iso.datetime(),
     ageSeconds: z.int(),
   })
-  .meta({ id: 'Candidate' });
+  .meta({ id: 'Candidate', description: 'A stored prediction of a user, and what the freshness rule says of it now' });
 
 export type CandidateView = z.output<typeof CandidateSchema>;
 
@@ -50,7 +50,7 @@ const EventValueSchema = z
     source: z.string(),
     id: z.string(),
   })
-  .meta({ id: 'EventValue' });
+  .meta({ id: 'EventValue', description: 'What an event left in the context of a user for one feature' });
 
 export type EventValueView = z.output<typeof EventValueSchema>;
 
@@ -68,11 +68,11 @@ export const UserSchema = z
     history: z.string(),
     contextVersion: z.int(),
     updatedAt: z.iso.datetime().nullable(),
-    context: z.record(z.string(), EventValueSchema),
+    context: z.record(z.string(), EventValueSchema).meta({ description: 'Feature name → what an event said last' }),
     predictors: z.array(
       z.strictObject({
         predictor: z.string(),
-        lastConcerningVersion: z.int(),
+        lastConcerningVersion: z.int().meta({ description: 'A prediction from an older context is not fresh' }),
         stores: StoresSchema,
         candidates: z.array(CandidateSchema),
       }),
@@ -122,7 +122,7 @@ export const ReceiptSchema = z
       })
       .meta({ description: 'What was found now; nothing where the user was erased before' }),
   })
-  .meta({ id: 'ErasureReceipt' });
+  .meta({ id: 'ErasureReceipt', description: 'That a user was erased, and what was found and deleted' });
 
 type ErasureReceiptView = z.output<typeof ReceiptSchema>;
 
