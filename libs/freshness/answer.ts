@@ -43,6 +43,8 @@ export interface Answer {
   readonly ageSeconds: number | null;
   /** The user's context version as Postgres certified it; null where it did not answer. */
   readonly contextVersion: number | null;
+  /** The last of these that concerns the predictor; null where `contextVersion` is. */
+  readonly lastConcerningVersion: number | null;
   readonly predictedFromContextVersion: number | null;
   readonly history: string | null;
   /** Whether the answer was stored before this read. */
@@ -78,6 +80,7 @@ export interface Rendering {
   /** What it shares with the answers of most other users. */
   readonly frame: AnswerFrame;
   readonly contextVersion: number | null;
+  readonly lastConcerningVersion: number | null;
   readonly etag: string;
   /** Before the age and after it. */
   readonly before: string;
@@ -111,6 +114,7 @@ export function storedAnswer(
       reason,
       ageSeconds: wholeSeconds(certificate.now - label.computedAt),
       contextVersion: user.version,
+      lastConcerningVersion: user.touched,
       history: certificate.history,
       hit: true,
       kept: false,

@@ -43,14 +43,17 @@ function liveAnswer(
     contextVersion: outcome.contextVersion,
     layer: 'overlay' as const,
   };
+  // The features were read after the certificate: their version may already be newer.
+  const ofFeatures = outcome.certificate.user(standing.userId, read.predictor.name);
+  const { touched } = ofFeatures.version > standing.user.version ? ofFeatures : standing.user;
   return {
     ...originOf(standing.userId, read, candidate),
     prediction: decodeOutputs(version.outputs, outcome.outputs),
     source: 'live',
     reason: why,
     ageSeconds: 0,
-    // The features were read after the certificate: their version may already be newer.
     contextVersion: Math.max(standing.user.version, outcome.contextVersion),
+    lastConcerningVersion: touched,
     history: certificate.history,
     hit: false,
     kept: outcome.kept,
@@ -88,6 +91,7 @@ function defaultAnswer(read: CertifiedRead, standing: Standing, reason: Reason, 
     computedAt: null,
     ageSeconds: null,
     contextVersion: standing.user.version,
+    lastConcerningVersion: standing.user.touched,
     predictedFromContextVersion: null,
     history: certificate.history,
     hit: false,
