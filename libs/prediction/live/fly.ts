@@ -22,7 +22,7 @@ export interface FlightDependencies extends AnswerStores {
 interface Route {
   readonly dependencies: FlightDependencies;
   readonly request: LiveRequest;
-  readonly place: Flights;
+  readonly table: Flights;
   readonly suspects: Suspects;
   /** Told of users who are with the scorer, or never will be. */
   leaveBoarding(users: number): void;
@@ -66,7 +66,7 @@ async function send(
   route: Route,
   onRead: (flights: readonly Flight[]) => void,
 ): Promise<Attempted<Flight>> {
-  const { dependencies, request, place, leaveBoarding } = route;
+  const { dependencies, request, table, leaveBoarding } = route;
   const deadline = Math.max(...flights.map((flight) => flight.deadline));
   const outcomes: Landing = new Map();
   try {
@@ -77,9 +77,9 @@ async function send(
     leaveBoarding(flights.length);
     void landing
       .then(() => {
-        for (const flight of flights) place.land(flight, outcomes.get(flight.userId) ?? NO_FEATURES);
+        for (const flight of flights) table.land(flight, outcomes.get(flight.userId) ?? NO_FEATURES);
       })
-      .catch((error: unknown) => landAll(flights, place, asFailure(error)));
+      .catch((error: unknown) => landAll(flights, table, asFailure(error)));
   } catch (error) {
     if (isOfSomeUser(error)) return { failed: error.fault.words };
     fail(flights, route, asFailure(error));
@@ -88,13 +88,13 @@ async function send(
 }
 
 /** Ends flights that never came to the scorer. */
-function fail(flights: readonly Flight[], { place, leaveBoarding }: Route, failure: LiveOutcome): void {
+function fail(flights: readonly Flight[], { table, leaveBoarding }: Route, failure: LiveOutcome): void {
   leaveBoarding(flights.length);
-  landAll(flights, place, failure);
+  landAll(flights, table, failure);
 }
 
-function landAll(flights: readonly Flight[], place: Flights, outcome: LiveOutcome): void {
-  for (const flight of flights) place.land(flight, outcome);
+function landAll(flights: readonly Flight[], table: Flights, outcome: LiveOutcome): void {
+  for (const flight of flights) table.land(flight, outcome);
 }
 
 /** V1 for all the users of one statement; null where no reader waits for it any more. */

@@ -16,7 +16,7 @@ export class Party implements Timed {
   readonly deadline: number;
   /** By place among the readers; undefined for those whom nothing has come for. */
   readonly outcomes: (LiveOutcome | undefined)[];
-  place = -1;
+  index = -1;
   isOver = false;
   #missing: number;
   readonly #done: () => void;

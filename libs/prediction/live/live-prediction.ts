@@ -4,13 +4,13 @@
  */
 import { type LiveOutcome, type LivePredictor, type LiveRequest, NO_ROOM } from '@tandem/freshness/live-predictor';
 import { StatementLine } from '@tandem/freshness/statement-line';
-import { type Admission, UNBOUNDED } from '../scoring/scoring.ts';
+import { type LoadShedding, UNBOUNDED } from '../scoring/scoring.ts';
 import { createSuspects, type FlightDependencies, fly } from './fly.ts';
 import { createFlights, type Flight, type Flights, Party } from './live-flights.ts';
 
 export interface LivePredictorDependencies extends FlightDependencies {
   /** Who could be inferred in time; everyone, where it is left out. */
-  readonly admission?: Admission;
+  readonly loadShedding?: LoadShedding;
   /** Told of each request that was answered, for metrics: what became of its readers, and how long that took. */
   onAnswered?(request: LiveRequest, outcomes: ReadonlyMap<string, LiveOutcome>, ms: number): void;
   /** For how many ms refusals wait for each other, so that telling them costs less (`GatheredRefusals`). */
@@ -22,44 +22,45 @@ export interface LivePredictorDependencies extends FlightDependencies {
 const MAX_USERS_A_STATEMENT = 1_000;
 /** What the live reads of a moment wait for each other at most: the fuller a statement, the less it costs each of them. */
 const PATIENCE_MS = 1;
-/** Places change with rollouts only; a handful is kept so that none of the past is. */
-const MAX_PLACES = 64;
+/** Flight tables change with rollouts only; a handful is kept so that none of the past is. */
+const MAX_FLIGHT_TABLES = 64;
 
 export function createLivePredictor(dependencies: LivePredictorDependencies): LivePredictor {
-  const { maxStatements = 2, onAnswered, admission = UNBOUNDED } = dependencies;
+  const { maxStatements = 2, onAnswered, loadShedding = UNBOUNDED } = dependencies;
   // Where answers are computed for and kept under: a model version, a history, a floor. Others share nothing with it.
-  const places = new Map<string, Flights>();
+  const tables = new Map<string, Flights>();
   const deadlines = createReaderDeadlines();
   const refusals = createGatheredRefusals(dependencies.refusalPatienceMs);
   /** Users who were admitted, and of whom the scorer does not know yet. */
   const boarding = { users: 0 };
-  let last: { readonly request: LiveRequest; readonly place: Flights } | undefined;
+  let last: { readonly request: LiveRequest; readonly table: Flights } | undefined;
 
   /** Mostly that of the request before, for which no key need be made. */
   function placeOf(request: LiveRequest): Flights {
-    if (!last || !isSamePlace(last.request, request)) last = { request, place: findPlace(request) };
-    return last.place;
+    if (!last || !sharesFlights(last.request, request)) last = { request, table: flightsFor(request) };
+    return last.table;
   }
 
-  function findPlace(request: LiveRequest): Flights {
+  function flightsFor(request: LiveRequest): Flights {
     const key = `${request.version.id}/${request.history}/${request.assignment.overlayFloor}`;
-    const known = places.get(key);
+    const known = tables.get(key);
     if (known) return known;
-    if (places.size >= MAX_PLACES) places.delete(places.keys().next().value ?? '');
+    if (tables.size >= MAX_FLIGHT_TABLES) tables.delete(tables.keys().next().value ?? '');
     const suspects = createSuspects();
     const line = new StatementLine<Flight>({
-      send: (flights) => fly(flights, { dependencies, request, place, suspects, leaveBoarding }),
+      send: (flights) => fly(flights, { dependencies, request, table, suspects, leaveBoarding }),
       maxInFlight: maxStatements,
       maxWeight: MAX_USERS_A_STATEMENT,
       patienceMs: PATIENCE_MS,
     });
-    const admits = (deadline: number) => admission.room(request.version, deadline - performance.now()) > boarding.users;
-    const place = createFlights((flight) => {
+    const admits = (deadline: number) =>
+      loadShedding.room(request.version, deadline - performance.now()) > boarding.users;
+    const table = createFlights((flight) => {
       boarding.users++;
       line.add(flight);
     }, admits);
-    places.set(key, place);
-    return place;
+    tables.set(key, table);
+    return table;
   }
 
   function leaveBoarding(users: number): void {
@@ -88,7 +89,7 @@ export function createLivePredictor(dependencies: LivePredictorDependencies): Li
   };
 }
 
-function isSamePlace(one: LiveRequest, other: LiveRequest): boolean {
+function sharesFlights(one: LiveRequest, other: LiveRequest): boolean {
   return (
     one.version.id === other.version.id &&
     one.history === other.history &&
@@ -165,7 +166,7 @@ export interface Timed {
   /** On the clock of `performance.now`. */
   readonly deadline: number;
   /** Kept here: its index among those that wait; -1 for one that does not. */
-  place: number;
+  index: number;
   /** Called once at most, after it was taken out. */
   end(): void;
 }
@@ -206,18 +207,18 @@ export function createReaderDeadlines(): ReaderDeadlines {
   }
 
   function remove(reader: Timed): void {
-    const { place } = reader;
-    if (place < 0) return;
-    reader.place = -1;
+    const { index } = reader;
+    if (index < 0) return;
+    reader.index = -1;
     const last = waiting.pop();
     if (!last || last === reader) return;
-    waiting[place] = last;
-    last.place = place;
+    waiting[index] = last;
+    last.index = index;
   }
 
   return {
     add(reader, timeoutMs) {
-      reader.place = waiting.push(reader) - 1;
+      reader.index = waiting.push(reader) - 1;
       const wantedMs = Math.max(1, timeoutMs / LOOKS);
       if (wantedMs < tickMs) start(wantedMs);
     },
