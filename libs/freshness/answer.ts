@@ -55,6 +55,8 @@ export interface Answer {
   readonly forwarded: Reason | null;
   /** The prediction in this process's memory, where it answers or was just put there. */
   readonly remembered?: RememberedPrediction | undefined;
+  /** Why live inference failed, where a lower rung answers for that reason. For the log alone: may name internals. */
+  readonly liveFailure?: string | undefined;
   /** What the model was given, where this read's own inference answers. */
   readonly inputs?: InferenceInputs | undefined;
 }

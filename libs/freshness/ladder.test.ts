@@ -51,6 +51,15 @@ describe('the ladder', () => {
     expect(result).toMatchObject({ contextVersion: 6, predictedFromContextVersion: 6, hit: false, kept: true });
   });
 
+  it('keeps for the log why live inference failed, where a lower rung answers', () => {
+    const standing = standingOf([inGeneration(3)]);
+    const failure = failed('live_timeout');
+    const fallen = (policy: Partial<FreshnessPolicy>) => fallBack(readOf(policy), standing, 'context_newer', failure);
+    expect(fallen({})).toMatchObject({ source: 'stale', liveFailure: 'why' });
+    expect(fallen({ onLiveFailure: 'default' })).toMatchObject({ source: 'default', liveFailure: 'why' });
+    expect(fallBack(readOf(), standing, 'context_newer', noFeatures)).not.toHaveProperty('liveFailure');
+  });
+
   it('names on each rung the last version that concerns the predictor, of the newest context that it knows', () => {
     const versionsOf = (outcome: LiveOutcome, version: number, policy: Partial<FreshnessPolicy> = {}) => {
       const result = fallBack(readOf(policy), standingOf([inGeneration(3)], { version }), 'context_newer', outcome);

@@ -28,7 +28,8 @@ export function fallBack(
   const lower =
     (onLiveFailure === 'stale' ? staleAnswer(read, standing, reason, why) : undefined) ??
     (onLiveFailure === 'error' || read.options.minContext ? undefined : defaultAnswer(read, standing, reason, why));
-  return lower ?? noPrediction(reason, outcome, standing.userId);
+  if (!lower) return noPrediction(reason, outcome, standing.userId);
+  return outcome?.kind === 'failed' ? { ...lower, liveFailure: outcome.detail } : lower;
 }
 
 function liveAnswer(
