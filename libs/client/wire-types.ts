@@ -218,6 +218,11 @@ export interface Prediction {
   readonly ageSeconds: number | null;
   /** The user's; null where the database did not answer */
   readonly contextVersion: number | null;
+  /**
+   * The last of these that concerns this predictor: a prediction from an older one is not fresh. Null where
+   * `contextVersion` is
+   */
+  readonly lastConcerningVersion: number | null;
   readonly predictedFromContextVersion: number | null;
 }
 

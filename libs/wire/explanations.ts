@@ -85,6 +85,7 @@ export const EXPLANATION_EXAMPLE = {
     computedAt: '2026-11-24T10:50:53.251Z',
     ageSeconds: 0,
     contextVersion: 6,
+    lastConcerningVersion: 6,
     predictedFromContextVersion: 6,
   },
   answerProblem: null,

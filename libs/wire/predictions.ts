@@ -34,6 +34,10 @@ export const PredictionSchema = z
     computedAt: z.iso.datetime().nullable().meta({ description: 'Null for a default: nothing was computed' }),
     ageSeconds: z.int().nullable(),
     contextVersion: z.int().nullable().meta({ description: "The user's; null where the database did not answer" }),
+    lastConcerningVersion: z.int().nullable().meta({
+      description:
+        'The last of these that concerns this predictor: a prediction from an older one is not fresh. Null where `contextVersion` is',
+    }),
     predictedFromContextVersion: z.int().nullable(),
   })
   .meta({ id: 'Prediction' });
@@ -52,6 +56,7 @@ export const PREDICTION_EXAMPLE = {
   computedAt: '2026-11-24T02:00:11.250Z',
   ageSeconds: 31_842,
   contextVersion: 5,
+  lastConcerningVersion: 5,
   predictedFromContextVersion: 5,
 } satisfies PredictionView;
 

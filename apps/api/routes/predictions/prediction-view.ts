@@ -18,6 +18,7 @@ export function predictionView(answer: ServedAnswer) {
     computedAt: answer.computedAt === null ? null : new Date(answer.computedAt).toISOString(),
     ageSeconds: answer.ageSeconds,
     contextVersion: answer.contextVersion,
+    lastConcerningVersion: answer.lastConcerningVersion,
     predictedFromContextVersion: answer.predictedFromContextVersion,
   };
 }
@@ -34,7 +35,7 @@ export function renderAnswer(answer: Answer): RenderedAnswer {
   const { remembered, ageSeconds } = answer;
   if (!remembered) return { etag: answerETag(answer), body: JSON.stringify(predictionView(answer)) };
   let texts = remembered.rendering;
-  if (!texts || texts.contextVersion !== answer.contextVersion || !isFramedBy(answer, texts.frame)) {
+  if (!texts || !isOfSameContext(answer, texts) || !isFramedBy(answer, texts.frame)) {
     texts = textsOf(answer);
     remembered.rendering = texts;
   }
@@ -48,6 +49,7 @@ function textsOf(answer: Answer): Rendering {
   return {
     frame: frameOf(answer),
     contextVersion: answer.contextVersion,
+    lastConcerningVersion: answer.lastConcerningVersion,
     etag: answerETag(answer),
     before: json.slice(0, start),
     after: json.slice(json.indexOf(',', start)),
@@ -55,6 +57,11 @@ function textsOf(answer: Answer): Rendering {
 }
 
 const AGE = '"ageSeconds":';
+
+/** A changed config raises the last version that concerns the predictor alone. */
+function isOfSameContext(answer: Answer, texts: Rendering): boolean {
+  return texts.contextVersion === answer.contextVersion && texts.lastConcerningVersion === answer.lastConcerningVersion;
+}
 
 let lastFrame: AnswerFrame | undefined;
 
@@ -88,6 +95,7 @@ function answerETag(answer: Answer): string {
     answer.source,
     answer.reason,
     answer.contextVersion,
+    answer.lastConcerningVersion,
     answer.predictedFromContextVersion,
     answer.history,
     answer.modelNumber,
