@@ -2,7 +2,6 @@
 import { z } from 'zod';
 
 const MOST_COMPARED_USERS = 10_000;
-
 export const COMPARED_USERS = 2_000;
 
 export const CompareBuildSchema = z

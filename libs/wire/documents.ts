@@ -2,7 +2,5 @@
 import { z } from 'zod';
 
 export const FileSchema = z.string().meta({ format: 'binary' });
-
 export const TextSchema = z.string();
-
 export const DocumentSchema = z.record(z.string(), z.unknown());

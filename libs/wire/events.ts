@@ -2,11 +2,8 @@
 import { z } from 'zod';
 
 export const STRUCTURED = 'application/cloudevents+json';
-
 export const BATCHED = 'application/cloudevents-batch+json';
-
 export const MAX_EVENTS = 1_000;
-
 const attribute = z.string().optional();
 
 /** The attributes of an event in the binary mode. */

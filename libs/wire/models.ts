@@ -2,9 +2,7 @@
 import { z } from 'zod';
 
 export const VERSION_NUMBER = /^[1-9][0-9]{0,8}$/;
-
 const FORM = "a model version's number, as text";
-
 export const VersionNumberSchema = z.string(FORM).regex(VERSION_NUMBER, FORM);
 
 const ModelSchema = z

@@ -2,7 +2,6 @@
 import { z } from 'zod';
 
 export const OUTCOME_NAME = /^[A-Za-z][\w.:-]{0,99}$/;
-
 export const MAX_OUTCOMES = 1_000;
 
 const OUTCOME_EXAMPLE = {

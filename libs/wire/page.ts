@@ -2,7 +2,6 @@
 import { z } from 'zod';
 
 export const DEFAULT_LIMIT = 20;
-
 export const MAX_LIMIT = 100;
 
 /** As the OpenAPI document has it. */
@@ -24,5 +23,4 @@ export const LimitQuery = z.object({ limit: limitQuery });
 
 /** Of rows that are numbered. */
 export const PageQuery = pageQuery(z.string());
-
 export const UuidPageQuery = pageQuery(z.uuid());

@@ -5,13 +5,9 @@ import { VersionNumberSchema } from './models.ts';
 import { TENSOR_TYPES } from './tensor-types.ts';
 
 const MOST_NOTE = 2_000;
-
 const MOST_METRICS = 64;
-
 const MOST_NAME = 64;
-
 const TENSOR_TYPE = `one of ${TENSOR_TYPES.join(', ')}`;
-
 const tensorType = z.enum(TENSOR_TYPES, TENSOR_TYPE);
 
 const FeaturesSchema = z

@@ -22,9 +22,7 @@ const percent = z
   .refine((value) => Math.abs(value * 100 - bucketsOf(value)) < 1e-6, 'to hundredths: users lie in 10,000 buckets');
 
 const bucketsOf = (value: number) => Math.round(value * 100);
-
 const version = VersionNumberSchema.meta({ example: '3' });
-
 const share = z.number().min(0).max(1);
 
 const armName = z
@@ -90,7 +88,6 @@ const AnalysisSchema = z.strictObject({
 export type AnalysisView = z.output<typeof AnalysisSchema>;
 
 const coverage = z.enum(['required', 'live']).default('required');
-
 const analysis = AnalysisSchema.prefault({});
 
 const CanarySchema = z

@@ -74,7 +74,7 @@ export function renderManyAnswers(results: readonly ManyResult[], paint: Paint):
   const [head = '', ...lines] = renderTable(columns, rows);
   // A refusal is as long as it is, whatever the columns.
   const refusals = results.map(({ problem }) =>
-    problem === null ? '' : `  ${paint('bad', printable(problem.detail ?? problem.title))}`,
+    problem === null ? '' : `  ${paint('bad', printable(problem.detail))}`,
   );
   return [head, ...lines.map((line, i) => line + refusals[i])];
 }
