@@ -1,7 +1,7 @@
 /** Explanations that were kept: written in batches, found by id, listed, erased with their users, and removed at their end. */
 
 import type { ModelVersion } from '@tandem/freshness/predictor';
-import { inputsOfRow } from '@tandem/prediction/explanations/keep-explanations';
+import { inputsOfRow } from '@tandem/prediction/explanations/explanation-keeper';
 import type {
   ExplanationQuery,
   ExplanationStore,

@@ -88,12 +88,12 @@ export function readMany(dependencies: ReadDependencies): Endpoint {
 function tellOf(
   results: readonly ReadResult[],
   predictor: Predictor,
-  { shadow, keptAnswers }: Pick<ReadDependencies, 'shadow' | 'keptAnswers'>,
+  { shadow, explanationKeeper }: Pick<ReadDependencies, 'shadow' | 'explanationKeeper'>,
 ): void {
   for (const result of results) {
     if (result instanceof TandemError) continue;
     shadow.notice(result);
-    keptAnswers.notice(result, predictor);
+    explanationKeeper.notice(result, predictor);
   }
 }
 

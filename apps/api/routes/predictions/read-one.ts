@@ -14,7 +14,7 @@ import type { PredictionReader, Registry } from '@tandem/freshness/reader';
 import { userIdProblem } from '@tandem/freshness/user-id';
 import type { RequestHead } from '@tandem/http-server/foreign-request';
 import { type Reply, responseOf } from '@tandem/http-server/reply';
-import type { KeptAnswers } from '@tandem/prediction/explanations/keep-explanations';
+import type { ExplanationKeeper } from '@tandem/prediction/explanations/explanation-keeper';
 import type { ServedReads } from '@tandem/prediction/rollouts/count-served-reads';
 import type { Shadow } from '@tandem/prediction/shadow/create-shadow';
 import type { Metrics } from '@tandem/telemetry/metrics';
@@ -37,7 +37,7 @@ export interface ReadDependencies {
   /** Told of every user's result. */
   readonly servedReads: Pick<ServedReads, 'note'>;
   /** Told of every answer. */
-  readonly keptAnswers: Pick<KeptAnswers, 'notice'>;
+  readonly explanationKeeper: Pick<ExplanationKeeper, 'notice'>;
 }
 
 /** What is asked: names as they stand in the path, decoded, and the request's headers. */
@@ -61,7 +61,7 @@ export function readOne(dependencies: ReadDependencies): Endpoint {
 }
 
 function createReadOne(dependencies: ReadDependencies): ReadOne {
-  const { readPrediction, registry, metrics, shadow, servedReads, keptAnswers } = dependencies;
+  const { readPrediction, registry, metrics, shadow, servedReads, explanationKeeper } = dependencies;
   const count = createPredictionCount(metrics);
   return async function read({ predictor: name, userId, head }, event, caller) {
     const startedAt = performance.now();
@@ -87,7 +87,7 @@ function createReadOne(dependencies: ReadDependencies): ReadOne {
     event.add({ predictor: name, source, reason });
     const reply = replyOf(result, predictor, head.header('if-none-match'), tookMs);
     shadow.notice(result);
-    keptAnswers.notice(result, predictor);
+    explanationKeeper.notice(result, predictor);
     return reply;
   };
 }

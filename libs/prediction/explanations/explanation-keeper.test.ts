@@ -2,7 +2,7 @@ import type { Answer } from '@tandem/freshness/answer';
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { ExplanationsPolicy, ModelVersion, Predictor } from '@tandem/freshness/predictor';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createKeptAnswers, isKept, type KeepDependencies } from './keep-explanations.ts';
+import { createExplanationKeeper, isKept, type KeepDependencies } from './explanation-keeper.ts';
 import type { ExplanationToKeep, KeptInputs } from './kept-explanation.ts';
 
 beforeEach(() => void vi.useFakeTimers());
@@ -35,7 +35,7 @@ function createWorld(more: Partial<KeepDependencies> = {}) {
   const kept: ExplanationToKeep[] = [];
   const counts: Record<string, number> = {};
   const reads: (readonly string[])[] = [];
-  const answers = createKeptAnswers({
+  const answers = createExplanationKeeper({
     store: {
       async keep(some) {
         kept.push(...some);

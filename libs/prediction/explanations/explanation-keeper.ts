@@ -40,7 +40,7 @@ export interface KeepDependencies {
   readonly maxWaiting?: number;
 }
 
-export interface KeptAnswers {
+export interface ExplanationKeeper {
   /** An answer was given. Costs next to nothing where none is kept, never throws, and waits for nothing. */
   notice(answer: Answer, predictor: Predictor): void;
   /**
@@ -74,7 +74,7 @@ export function isKept(share: number, userId: string): boolean {
   return bucketOfUser(SALT, userId) < share * BUCKETS;
 }
 
-export function createKeptAnswers(dependencies: KeepDependencies): KeptAnswers {
+export function createExplanationKeeper(dependencies: KeepDependencies): ExplanationKeeper {
   const { counted, notKept, now = () => performance.now() } = dependencies;
   const { maxPerSecond = MAX_PER_SECOND, maxWaiting = MAX_WAITING } = dependencies;
   const rate = new TokenBucket(maxPerSecond, now);
