@@ -89,6 +89,8 @@ describe('write-behind', () => {
     expect(writes).toEqual([]);
     await vi.advanceTimersByTimeAsync(0);
     add('c', 'd', 'e');
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(writes).toEqual([['a', 'b']]);
     set('ok');
     open[0]?.resolve();
     await vi.advanceTimersByTimeAsync(0);
@@ -130,7 +132,9 @@ describe('write-behind', () => {
     const { add, set, writes } = world({ onFailure: 'retry', flushAt: 1 });
     set('fail');
     add('a');
-    await vi.advanceTimersByTimeAsync(49);
+    await vi.advanceTimersByTimeAsync(1);
+    add('b');
+    await vi.advanceTimersByTimeAsync(48);
     expect(writes).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(1);
     expect(writes).toHaveLength(2);
