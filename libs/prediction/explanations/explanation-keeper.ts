@@ -134,10 +134,11 @@ export function createExplanationKeeper(dependencies: KeepDependencies): Explana
 /** Without what it is held by, and whatever else is this process's own. */
 function asServed(answer: Answer): ServedAnswer {
   const { predictor, userId, prediction, source, reason, modelNumber, variant, generationNumber } = answer;
-  const { computedAt, ageSeconds, contextVersion, predictedFromContextVersion, history } = answer;
+  const { computedAt, ageSeconds, contextVersion, lastConcerningVersion, predictedFromContextVersion, history } =
+    answer;
   return {
     ...{ predictor, userId, prediction, source, reason, modelNumber, variant, generationNumber },
-    ...{ computedAt, ageSeconds, contextVersion, predictedFromContextVersion, history },
+    ...{ computedAt, ageSeconds, contextVersion, lastConcerningVersion, predictedFromContextVersion, history },
   };
 }
 

@@ -34,7 +34,7 @@ const RequestSchema = z
 const BODY = { schema: RequestSchema, example: { userIds: ['42', '43'] } };
 
 export function readMany(dependencies: ReadDependencies): Endpoint {
-  const { readPrediction, registry, metrics, servedReads } = dependencies;
+  const { readPrediction, registry, metrics, servedReads, liveFailureLog } = dependencies;
   const count = createPredictionCount(metrics);
   return {
     route,
@@ -70,6 +70,7 @@ export function readMany(dependencies: ReadDependencies): Endpoint {
           return tally(results);
         },
       });
+      liveFailureLog(event, results);
       const body = JSON.stringify({ results: results.map((result, i) => itemOf(result, userIds[i] ?? '', i)) });
       tellOf(results, predictor, dependencies);
       return new Response(body, {

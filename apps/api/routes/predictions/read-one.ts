@@ -25,6 +25,7 @@ import { predictorParameter, userIdParameter } from '../../http/parameters.ts';
 import { problemReply } from '../../http/problem.ts';
 import { problems } from '../../http/problem-schema.ts';
 import type { Caller } from '../../keys/access.ts';
+import type { LiveFailureLog } from './live-failure-log.ts';
 import { createPredictionCount, PredictionSchema, renderAnswer } from './prediction-view.ts';
 import { optionsFor, readOptions } from './read-options.ts';
 
@@ -32,6 +33,7 @@ export interface ReadDependencies {
   readonly readPrediction: PredictionReader;
   readonly registry: Pick<Registry, 'predictor'>;
   readonly metrics: Pick<Metrics, 'predictions' | 'predictionErrors'>;
+  readonly liveFailureLog: LiveFailureLog;
   /** Told of every answer. */
   readonly shadow: Pick<Shadow, 'notice'>;
   /** Told of every user's result. */
@@ -61,7 +63,7 @@ export function readOne(dependencies: ReadDependencies): Endpoint {
 }
 
 function createReadOne(dependencies: ReadDependencies): ReadOne {
-  const { readPrediction, registry, metrics, shadow, servedReads, explanationKeeper } = dependencies;
+  const { readPrediction, registry, metrics, liveFailureLog, shadow, servedReads, explanationKeeper } = dependencies;
   const count = createPredictionCount(metrics);
   return async function read({ predictor: name, userId, head }, event, caller) {
     const startedAt = performance.now();
@@ -85,6 +87,7 @@ function createReadOne(dependencies: ReadDependencies): ReadOne {
     const { source, reason } = result;
     count(name, source, reason);
     event.add({ predictor: name, source, reason });
+    if (result.liveFailure !== undefined) liveFailureLog(event, [result]);
     const reply = replyOf(result, predictor, head.header('if-none-match'), tookMs);
     shadow.notice(result);
     explanationKeeper.notice(result, predictor);
