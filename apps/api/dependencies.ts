@@ -34,6 +34,7 @@ import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import type { AppDependencies } from './app.ts';
 import { createRefusalLog } from './http/refusal-log.ts';
 import type { KeyMode } from './keys/choose-mode.ts';
+import { createLiveFailureLog } from './routes/predictions/live-failure-log.ts';
 import { createRunWatcher } from './routes/runs/run-watcher.ts';
 import { keepModels, WARM_CONNECTIONS } from './wiring/keep-loaded.ts';
 import { observeCertificates, observeLive, observeStatements, observeVisible } from './wiring/observe-stores.ts';
@@ -143,6 +144,7 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
     ...{ servesMetrics, isOurHost, logShare, random: Math.random },
     access: keys.access,
     refusalLog: createRefusalLog({ logShare, random: Math.random }),
+    liveFailureLog: createLiveFailureLog(),
     ...{ ...reading(settings, postgres, redis, scorer, memory, lastKnown), ...listeners },
     findShadow: (rolloutId) => findShadow(pool, rolloutId),
     ...openWriting({ ...postgres, ...redis, metrics }),

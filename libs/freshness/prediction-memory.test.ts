@@ -5,7 +5,7 @@ import { createPredictionMemory, HALF_LIFE_MS } from './prediction-memory.ts';
 const { outputs: _outputs, ...label } = inGeneration(0);
 const remembered = (score: number) => ({ label, prediction: { score } });
 /** Of one such prediction, as it is counted. */
-const BYTES = 750 + 2 + 16;
+const BYTES = 790 + 2 + 16;
 
 afterEach(() => void vi.useRealTimers());
 

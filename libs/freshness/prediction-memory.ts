@@ -32,7 +32,7 @@ interface PredictionMemoryOptions {
 /** What nobody reads is dropped after one to two of these, by the clock alone. */
 export const HALF_LIFE_MS = 300_000;
 /** Measured with one score a user and ids of 8 digits: prediction, the texts of its last answer, a place in the map. */
-const ENTRY_BYTES = 750;
+const ENTRY_BYTES = 790;
 
 /** Of one generation. */
 interface Users {

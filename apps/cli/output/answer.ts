@@ -1,7 +1,7 @@
 /** Answers as people read them: the prediction first, then where it comes from and why. */
 import type { KeptFeature } from '@tandem/client/explanations';
 import type { Answered, ManyResult } from '@tandem/client/predictions';
-import type { PredictionAnswer, PredictionValue, Source } from '@tandem/client/wire';
+import type { PredictionAnswer, Source } from '@tandem/client/wire';
 import type { Paint, Tone } from '../command-line/command.ts';
 import { duration, moment, printable, renderFields, renderTable, right } from './text.ts';
 
@@ -31,7 +31,7 @@ export function renderAnswer({ answer, etag, cacheStatus }: Answered, paint: Pai
 
 /** What an answer says, by name. */
 export function answerFields(answer: PredictionAnswer, paint: Paint): [name: string, value: string][] {
-  const { computedAt, ageSeconds, contextVersion, predictedFromContextVersion: from } = answer;
+  const { computedAt, ageSeconds } = answer;
   return [
     ...outputsOf(answer.prediction).map(([name, value]): [string, string] => [name, paint('strong', value)]),
     ['source', `${paint(SOURCE_TONES[answer.source], answer.source)}, ${answer.reason}${reasonWords(answer.reason)}`],
@@ -40,8 +40,18 @@ export function answerFields(answer: PredictionAnswer, paint: Paint): [name: str
       'computed',
       computedAt === null ? 'never: the declared default' : `${moment(computedAt)} UTC, ${ageOf(ageSeconds)} ago`,
     ],
-    ['context', `version ${contextVersion ?? 'unknown'}, predicted from ${from ?? 'none'}`],
+    ['context', contextOf(answer)],
   ];
+}
+
+function contextOf({
+  contextVersion,
+  lastConcerningVersion: last,
+  predictedFromContextVersion: from,
+}: PredictionAnswer) {
+  const concerning =
+    last === null || last === contextVersion ? '' : `; the last that concerns this predictor is ${last}`;
+  return `version ${contextVersion ?? 'unknown'}, predicted from ${from ?? 'none'}${concerning}`;
 }
 
 export function renderManyAnswers(results: readonly ManyResult[], paint: Paint): string[] {
@@ -64,16 +74,16 @@ export function renderManyAnswers(results: readonly ManyResult[], paint: Paint):
   const [head = '', ...lines] = renderTable(columns, rows);
   // A refusal is as long as it is, whatever the columns.
   const refusals = results.map(({ problem }) =>
-    problem === null ? '' : `  ${paint('bad', printable(problem.detail ?? problem.title))}`,
+    problem === null ? '' : `  ${paint('bad', printable(problem.detail))}`,
   );
   return [head, ...lines.map((line, i) => line + refusals[i])];
 }
 
 /** Returns the text of a feature or an output: empty where there is none. */
-export function renderValue(value: PredictionValue | null | undefined): string {
+export function renderValue(value: unknown): string {
   if (value === undefined) return '';
   if (value === null) return 'null';
-  if (typeof value === 'object') return `[${value.map((item) => printable(String(item))).join(', ')}]`;
+  if (Array.isArray(value)) return `[${value.map((item) => printable(String(item))).join(', ')}]`;
   return printable(String(value));
 }
 

@@ -11,6 +11,7 @@ import type {
   KeptFeature,
   KeptInputs,
   NoInputs,
+  ServedAnswer,
 } from '@tandem/prediction/explanations/kept-explanation';
 import type pg from 'pg';
 import { NO_ARMS, textArray } from '../certificate/certificate-statement.ts';
@@ -83,7 +84,14 @@ function featureText({ name, value, event }: KeptFeature): string {
 
 const COLUMNS = `id, number, model_version_id as "modelVersionId", at, keep_until as "keepUntil", answer, inputs`;
 
-type Row = KeptExplanation & Record<string, unknown>;
+/** A row that an older release wrote has no last version that concerns the predictor. */
+type KeptAnswer = Omit<ServedAnswer, 'lastConcerningVersion'> & Partial<Pick<ServedAnswer, 'lastConcerningVersion'>>;
+
+type Row = Omit<KeptExplanation, 'answer'> & { readonly answer: KeptAnswer } & Record<string, unknown>;
+
+function keptOf(row: Row): KeptExplanation {
+  return { ...row, answer: { lastConcerningVersion: null, ...row.answer } };
+}
 
 /** What is past its end is not shown, also before it is removed. */
 async function find(db: Db, id: string): Promise<KeptExplanation | undefined> {
@@ -91,7 +99,7 @@ async function find(db: Db, id: string): Promise<KeptExplanation | undefined> {
     text: `select ${COLUMNS} from tandem.kept_explanations where id = $1 and keep_until > clock_timestamp()`,
     values: [id],
   });
-  return found;
+  return found && keptOf(found);
 }
 
 async function list(db: Db, { predictor, userId, limit, before }: ExplanationQuery): Promise<KeptExplanation[]> {
@@ -100,10 +108,11 @@ async function list(db: Db, { predictor, userId, limit, before }: ExplanationQue
   if (predictor !== undefined) ask('predictor =', predictor);
   if (userId !== undefined) ask('user_id =', userId);
   if (before !== undefined) ask('number <', before);
-  return query<Row>(db, {
+  const rows = await query<Row>(db, {
     text: `select ${COLUMNS} from tandem.kept_explanations where ${asked.join(' and ')} order by number desc limit $1`,
     values,
   });
+  return rows.map(keptOf);
 }
 
 /** Of erased users, up to their tombstones; how many went. */

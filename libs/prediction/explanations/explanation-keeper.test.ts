@@ -11,7 +11,14 @@ afterEach(() => void vi.useRealTimers());
 const answer = (userId: string, more: Partial<Answer> = {}): Answer => ({
   ...{ predictor: 'repurchase', userId, prediction: { score: 0.5 }, source: 'batch', reason: 'fresh', modelNumber: 2 },
   ...{ variant: 'stable', rollout: null, generationNumber: 1, computedAt: 0, ageSeconds: 0, contextVersion: 3 },
-  ...{ predictedFromContextVersion: 3, history: 'h', hit: true, kept: false, forwarded: null },
+  ...{
+    lastConcerningVersion: 3,
+    predictedFromContextVersion: 3,
+    history: 'h',
+    hit: true,
+    kept: false,
+    forwarded: null,
+  },
   ...more,
 });
 const predictorOf = (explanations?: ExplanationsPolicy) =>

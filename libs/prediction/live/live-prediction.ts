@@ -5,8 +5,8 @@
 import { type LiveOutcome, type LivePredictor, type LiveRequest, NO_ROOM } from '@tandem/freshness/live-predictor';
 import { StatementLine } from '@tandem/freshness/statement-line';
 import { type LoadShedding, UNBOUNDED } from '../scoring/scoring.ts';
-import { createSuspects, type FlightDependencies, fly } from './fly.ts';
-import { createFlights, type Flight, type Flights, Party } from './live-flights.ts';
+import { createFlightTable, type Flight, type FlightTable, LiveRead } from './live-flights.ts';
+import { createSuspects, type FlightDependencies, runFlights } from './run-flights.ts';
 
 export interface LivePredictorDependencies extends FlightDependencies {
   /** Who could be inferred in time; everyone, where it is left out. */
@@ -28,43 +28,43 @@ const MAX_FLIGHT_TABLES = 64;
 export function createLivePredictor(dependencies: LivePredictorDependencies): LivePredictor {
   const { maxStatements = 2, onAnswered, loadShedding = UNBOUNDED } = dependencies;
   // Where answers are computed for and kept under: a model version, a history, a floor. Others share nothing with it.
-  const tables = new Map<string, Flights>();
+  const tables = new Map<string, FlightTable>();
   const deadlines = createReaderDeadlines();
   const refusals = createGatheredRefusals(dependencies.refusalPatienceMs);
-  /** Users who were admitted, and of whom the scorer does not know yet. */
-  const boarding = { users: 0 };
-  let last: { readonly request: LiveRequest; readonly table: Flights } | undefined;
+  /** Users whose flights exist and whose rows the scorer does not have yet. */
+  const unscored = { users: 0 };
+  let last: { readonly request: LiveRequest; readonly table: FlightTable } | undefined;
 
   /** Mostly that of the request before, for which no key need be made. */
-  function placeOf(request: LiveRequest): Flights {
-    if (!last || !sharesFlights(last.request, request)) last = { request, table: flightsFor(request) };
+  function tableOf(request: LiveRequest): FlightTable {
+    if (!last || !sharesTable(last.request, request)) last = { request, table: findTable(request) };
     return last.table;
   }
 
-  function flightsFor(request: LiveRequest): Flights {
+  function findTable(request: LiveRequest): FlightTable {
     const key = `${request.version.id}/${request.history}/${request.assignment.overlayFloor}`;
     const known = tables.get(key);
     if (known) return known;
     if (tables.size >= MAX_FLIGHT_TABLES) tables.delete(tables.keys().next().value ?? '');
     const suspects = createSuspects();
     const line = new StatementLine<Flight>({
-      send: (flights) => fly(flights, { dependencies, request, table, suspects, leaveBoarding }),
+      send: (flights) => runFlights(flights, { dependencies, request, table, suspects, onHandedOver }),
       maxInFlight: maxStatements,
       maxWeight: MAX_USERS_A_STATEMENT,
       patienceMs: PATIENCE_MS,
     });
-    const admits = (deadline: number) =>
-      loadShedding.room(request.version, deadline - performance.now()) > boarding.users;
-    const table = createFlights((flight) => {
-      boarding.users++;
+    const hasRoom = (deadline: number) =>
+      loadShedding.room(request.version, deadline - performance.now()) > unscored.users;
+    const table = createFlightTable((flight) => {
+      unscored.users++;
       line.add(flight);
-    }, admits);
+    }, hasRoom);
     tables.set(key, table);
     return table;
   }
 
-  function leaveBoarding(users: number): void {
-    boarding.users -= users;
+  function onHandedOver(users: number): void {
+    unscored.users -= users;
   }
 
   return {
@@ -72,24 +72,24 @@ export function createLivePredictor(dependencies: LivePredictorDependencies): Li
       if (!request.enabled || request.readers.length === 0) return Promise.resolve(new Map());
       return new Promise((resolve) => {
         const askedAt = performance.now();
-        const party = new Party(request.readers, askedAt + request.timeoutMs, () => {
-          deadlines.remove(party);
-          const outcomes = outcomesOf(party, request);
+        const read = new LiveRead(request.readers, askedAt + request.timeoutMs, () => {
+          deadlines.remove(read);
+          const outcomes = outcomesOf(read, request);
           const tell = () => {
             resolve(outcomes);
             onAnswered?.(request, outcomes, performance.now() - askedAt);
           };
-          if (party.outcomes.every(isNoRoom)) refusals.add(tell, request.timeoutMs);
+          if (read.outcomes.every(isNoRoom)) refusals.add(tell, request.timeoutMs);
           else tell();
         });
-        deadlines.add(party, request.timeoutMs);
-        placeOf(request).board(party);
+        deadlines.add(read, request.timeoutMs);
+        tableOf(request).join(read);
       });
     },
   };
 }
 
-function sharesFlights(one: LiveRequest, other: LiveRequest): boolean {
+function sharesTable(one: LiveRequest, other: LiveRequest): boolean {
   return (
     one.version.id === other.version.id &&
     one.history === other.history &&
@@ -101,7 +101,7 @@ function isNoRoom(outcome: LiveOutcome | undefined): boolean {
   return outcome === NO_ROOM;
 }
 
-function outcomesOf({ outcomes }: Party, request: LiveRequest): Map<string, LiveOutcome> {
+function outcomesOf({ outcomes }: LiveRead, request: LiveRequest): Map<string, LiveOutcome> {
   const byUser = new Map<string, LiveOutcome>();
   for (const [i, { userId }] of request.readers.entries()) byUser.set(userId, outcomes[i] ?? late(request));
   return byUser;
@@ -115,6 +115,7 @@ function late({ timeoutMs }: LiveRequest): LiveOutcome {
 // the model's turns on the same processor, which leave little of this process in its caches. Told one by one they cost a
 // fifth to a third more of the processor (104 µs against 85, and 168 against 112 where others share the machine), which is
 // taken from answers. So the first waits a little for the others. Whoever asks again as soon as it is refused is slowed by it.
+// No statement line: nothing is sent that could be under way, and each refusal has a limit of its own.
 
 /** Milliseconds. */
 const REFUSAL_PATIENCE_MS = 10;

@@ -1,46 +1,9 @@
 /** A prediction as the wire has it. */
-import { z } from '@hono/zod-openapi';
 import type { Answer, AnswerFrame, Reason, Rendering, Source } from '@tandem/freshness/answer';
 import type { ServedAnswer } from '@tandem/prediction/explanations/kept-explanation';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { Count } from '@tandem/telemetry/series';
 import { weakETag } from '../../http/caching.ts';
-
-const value = z.union([z.number(), z.string(), z.boolean()]);
-
-export const PredictionSchema = z
-  .strictObject({
-    predictor: z.string(),
-    userId: z.string(),
-    prediction: z
-      .record(z.string(), z.union([value, z.array(value)]))
-      .openapi({ description: "A field for each of the model's outputs" }),
-    source: z.enum(['batch', 'live', 'stale', 'default']),
-    reason: z.enum([
-      'fresh',
-      'context_newer',
-      'missing',
-      'expired',
-      'version_changed',
-      'rolled_back',
-      'requested',
-      'features_failed',
-      'live_failed',
-      'features_unusable',
-      'output_unusable',
-      'live_timeout',
-      'overloaded',
-      'unverified',
-    ]),
-    modelVersion: z.string(),
-    variant: z.string(),
-    generation: z.string().nullable().openapi({ description: 'Null for an answer that no full run stored' }),
-    computedAt: z.iso.datetime().nullable().openapi({ description: 'Null for a default: nothing was computed' }),
-    ageSeconds: z.int().nullable(),
-    contextVersion: z.int().nullable().openapi({ description: "The user's; null where the database did not answer" }),
-    predictedFromContextVersion: z.int().nullable(),
-  })
-  .openapi('Prediction');
 
 export function predictionView(answer: ServedAnswer) {
   return {
@@ -55,6 +18,7 @@ export function predictionView(answer: ServedAnswer) {
     computedAt: answer.computedAt === null ? null : new Date(answer.computedAt).toISOString(),
     ageSeconds: answer.ageSeconds,
     contextVersion: answer.contextVersion,
+    lastConcerningVersion: answer.lastConcerningVersion,
     predictedFromContextVersion: answer.predictedFromContextVersion,
   };
 }
@@ -71,7 +35,7 @@ export function renderAnswer(answer: Answer): RenderedAnswer {
   const { remembered, ageSeconds } = answer;
   if (!remembered) return { etag: answerETag(answer), body: JSON.stringify(predictionView(answer)) };
   let texts = remembered.rendering;
-  if (!texts || texts.contextVersion !== answer.contextVersion || !isFramedBy(answer, texts.frame)) {
+  if (!texts || !isOfSameContext(answer, texts) || !isFramedBy(answer, texts.frame)) {
     texts = textsOf(answer);
     remembered.rendering = texts;
   }
@@ -85,6 +49,7 @@ function textsOf(answer: Answer): Rendering {
   return {
     frame: frameOf(answer),
     contextVersion: answer.contextVersion,
+    lastConcerningVersion: answer.lastConcerningVersion,
     etag: answerETag(answer),
     before: json.slice(0, start),
     after: json.slice(json.indexOf(',', start)),
@@ -92,6 +57,11 @@ function textsOf(answer: Answer): Rendering {
 }
 
 const AGE = '"ageSeconds":';
+
+/** A changed config raises the last version that concerns the predictor alone. */
+function isOfSameContext(answer: Answer, texts: Rendering): boolean {
+  return texts.contextVersion === answer.contextVersion && texts.lastConcerningVersion === answer.lastConcerningVersion;
+}
 
 let lastFrame: AnswerFrame | undefined;
 
@@ -125,6 +95,7 @@ function answerETag(answer: Answer): string {
     answer.source,
     answer.reason,
     answer.contextVersion,
+    answer.lastConcerningVersion,
     answer.predictedFromContextVersion,
     answer.history,
     answer.modelNumber,
