@@ -8,7 +8,7 @@ import { fuzzPort } from './fuzz/other-ports.ts';
 import { type OtherPorts, type Port, startOtherPorts } from './ports.ts';
 import { aliveFaults, probe } from './probe.ts';
 
-const FUZZED = { numRuns: 80, seed: 20_261_128 };
+const FUZZED = { numRuns: 150, seed: 20_261_128 };
 const NAMES = ['API metrics', 'worker health'] as const;
 
 const corpus = readCorpus();
