@@ -140,8 +140,9 @@ describe('structure', () => {
     expect(wrong).toEqual([]);
   });
 
-  it('has files of at most 300 lines, tests of at most 500', () => {
+  it('has files of at most 300 lines, tests of at most 500; generated ones are as long as what they come from', () => {
     const long = files
+      .filter(({ code }) => !code.startsWith('/** Generated '))
       .filter((file) => file.lines > (file.isTest ? 500 : 300))
       .map((file) => `${file.path}: ${file.lines}`);
     expect(long).toEqual([]);

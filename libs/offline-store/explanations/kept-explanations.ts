@@ -17,6 +17,7 @@ import { NO_ARMS, textArray } from '../certificate/certificate-statement.ts';
 import { readUsers } from '../features/features.ts';
 import { findModelVersion } from '../models/registry.ts';
 import { type Db, execute, query } from '../sql/database.ts';
+import { first, now, run, statements } from '../sql/statements.ts';
 
 /** Kept of each predictor at most: the oldest beyond go first. */
 const MOST_KEPT = 100_000;
@@ -24,7 +25,7 @@ const MOST_KEPT = 100_000;
 export function createExplanationStore(pool: pg.Pool): ExplanationStore {
   return {
     keep: (explanations) => keep(pool, explanations),
-    find: (id) => find(pool, id),
+    find: (id) => first(pool, shown().where('id', '=', id)),
     list: (asked) => list(pool, asked),
   };
 }
@@ -81,29 +82,20 @@ function featureText({ name, value, event }: KeptFeature): string {
   return `{"name":${JSON.stringify(name)},"value":${text},"event":${JSON.stringify(event)}}`;
 }
 
-const COLUMNS = `id, number, model_version_id as "modelVersionId", at, keep_until as "keepUntil", answer, inputs`;
-
-type Row = KeptExplanation & Record<string, unknown>;
-
 /** What is past its end is not shown, also before it is removed. */
-async function find(db: Db, id: string): Promise<KeptExplanation | undefined> {
-  const [found] = await query<Row>(db, {
-    text: `select ${COLUMNS} from tandem.kept_explanations where id = $1 and keep_until > clock_timestamp()`,
-    values: [id],
-  });
-  return found;
+function shown() {
+  return statements
+    .selectFrom('tandem.kept_explanations')
+    .select(['id', 'number', 'model_version_id as modelVersionId', 'at', 'keep_until as keepUntil', 'answer', 'inputs'])
+    .where('keep_until', '>', now());
 }
 
 async function list(db: Db, { predictor, userId, limit, before }: ExplanationQuery): Promise<KeptExplanation[]> {
-  const [asked, values]: [string[], unknown[]] = [['keep_until > clock_timestamp()'], [limit]];
-  const ask = (condition: string, value: unknown) => asked.push(`${condition} $${values.push(value)}`);
-  if (predictor !== undefined) ask('predictor =', predictor);
-  if (userId !== undefined) ask('user_id =', userId);
-  if (before !== undefined) ask('number <', before);
-  return query<Row>(db, {
-    text: `select ${COLUMNS} from tandem.kept_explanations where ${asked.join(' and ')} order by number desc limit $1`,
-    values,
-  });
+  let page = shown().orderBy('number', 'desc').limit(limit);
+  if (predictor !== undefined) page = page.where('predictor', '=', predictor);
+  if (userId !== undefined) page = page.where('user_id', '=', userId);
+  if (before !== undefined) page = page.where('number', '<', before);
+  return run(db, page);
 }
 
 /** Of erased users, up to their tombstones; how many went. */
@@ -174,10 +166,8 @@ export function createInputSource(pool: pg.Pool, features: pg.Pool): InputSource
 }
 
 async function findByNumber(pool: pg.Pool, predictor: string, number: number): Promise<ModelVersion> {
-  const [row] = await query<{ id: string }>(pool, {
-    text: 'select id from tandem.model_versions where predictor = $1 and number = $2',
-    values: [predictor, number],
-  });
+  const version = statements.selectFrom('tandem.model_versions').select('id');
+  const row = await first(pool, version.where('predictor', '=', predictor).where('number', '=', number));
   if (!row) throw new Error(`predictor ${predictor} has no model version ${number}`);
   return findModelVersion(pool, row.id);
 }

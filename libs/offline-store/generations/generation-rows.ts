@@ -4,6 +4,7 @@ import type { StoredRow } from '@tandem/prediction/runs/run-store';
 import type pg from 'pg';
 import { type Db, epochMs, query } from '../sql/database.ts';
 import { partitionOf } from '../sql/partition.ts';
+import { first, statements } from '../sql/statements.ts';
 
 const COLUMNS = `
   g.id, g.predictor, g.number, g.model_version_id as "modelVersionId", v.number as "modelNumber", g.run_id as "runId",
@@ -76,13 +77,13 @@ export async function listOnlineGenerations(db: Db, rollbackBytes: number): Prom
 
 /** Returns a user of the generation that an arm of this model version points at; undefined where there is none. */
 export async function findScoredUser(db: Db, modelVersionId: string): Promise<string | undefined> {
-  const [arm] = await query<{ generationId: string }>(db, {
-    text: `select generation_id as "generationId" from tandem.arms
-      where model_version_id = $1 and generation_id is not null limit 1`,
-    values: [modelVersionId],
-  });
-  if (!arm) return undefined;
-  const text = `select user_id as "userId" from ${partitionOf(arm.generationId)} limit 1`;
+  const arms = statements
+    .selectFrom('tandem.arms')
+    .select('generation_id')
+    .where('model_version_id', '=', modelVersionId);
+  const arm = await first(db, arms.where('generation_id', 'is not', null).limit(1));
+  if (!arm?.generation_id) return undefined;
+  const text = `select user_id as "userId" from ${partitionOf(arm.generation_id)} limit 1`;
   return (await query<{ userId: string }>(db, { text }))[0]?.userId;
 }
 

@@ -17,6 +17,7 @@ import { refuseArchived } from '../models/version-labels.ts';
 import { insertAudit } from '../sql/audit.ts';
 import { type Db, query } from '../sql/database.ts';
 import { lockAssignments } from '../sql/settings.ts';
+import { first, statements } from '../sql/statements.ts';
 import { findArm, insertArm, nextFloor } from './arms.ts';
 import { refuseUnderRollout, requireRollout } from './rollout-rows.ts';
 
@@ -72,11 +73,7 @@ async function findVersions(
 ): Promise<readonly ArmVersion[]> {
   const found: ArmVersion[] = [];
   for (const { name, version, field } of armsOf(plan)) {
-    const [row] = await query<{ id: string; wasStable: boolean }>(db, {
-      text: `select id, exists (select from tandem.stable_history h where h.model_version_id = v.id) as "wasStable"
-        from tandem.model_versions v where predictor = $1 and number = $2`,
-      values: [predictor, version],
-    });
+    const row = await first(db, numberedVersion(predictor, version));
     if (!row) {
       throw new TandemError('unknown_model_version', `${predictor} has no model version ${version}.`, {
         field,
@@ -94,6 +91,18 @@ async function findVersions(
     found.push({ name, number: version, modelVersionId: row.id, field, wasStable: row.wasStable });
   }
   return found;
+}
+
+function numberedVersion(predictor: string, number: number) {
+  return statements
+    .selectFrom('tandem.model_versions as v')
+    .select('id')
+    .select(({ exists, selectFrom }) => {
+      const history = selectFrom('tandem.stable_history as h').whereRef('h.model_version_id', '=', 'v.id');
+      return exists(history).$castTo<boolean>().as('wasStable');
+    })
+    .where('predictor', '=', predictor)
+    .where('number', '=', number);
 }
 
 function refuseNeverStable(arms: readonly ArmVersion[]): void {
@@ -129,11 +138,8 @@ async function lockRules(db: Db, predictor: string, arms: readonly ArmVersion[])
     if (!features) continue;
     await lockEventRules(db);
     // Where a generation is kept its features were events' all along: this is for one that outlived its version's time.
-    const [kept] = await query(db, {
-      text: `select from tandem.generations where model_version_id = $1 and state = 'published' limit 1`,
-      values: [modelVersionId],
-    });
-    if (kept) await touchEveryone(db, predictor);
+    const generations = statements.selectFrom('tandem.generations').where('model_version_id', '=', modelVersionId);
+    if (await first(db, generations.where('state', '=', 'published').limit(1))) await touchEveryone(db, predictor);
   }
 }
 

@@ -13,6 +13,7 @@ import type {
 } from '@tandem/prediction/rollouts/processes';
 import type pg from 'pg';
 import { createPool, type Db, query } from '../sql/database.ts';
+import { changeRows, statements } from '../sql/statements.ts';
 
 /** Seven beats may be lost before a process that lives is taken to be dead. */
 export const GONE_AFTER_MS = 15_000;
@@ -38,7 +39,7 @@ export function createRegister(pool: pg.Pool, self: ProcessIdentity): ProcessReg
         values: [id, kind, host, pid, release, JSON.stringify(reports), GONE_AFTER_MS],
       }),
     async leave() {
-      await query(pool, { text: 'delete from tandem.processes where id = $1', values: [id] });
+      await changeRows(pool, statements.deleteFrom('tandem.processes').where('id', '=', id));
     },
   };
 }

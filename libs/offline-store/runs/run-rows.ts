@@ -3,6 +3,7 @@ import { unknownRun } from '@tandem/freshness/errors';
 import type { Run, RunFailure, RunState, UnfinishedRun } from '@tandem/prediction/runs/runs';
 import pg from 'pg';
 import { type Db, query } from '../sql/database.ts';
+import { first, run, statements } from '../sql/statements.ts';
 
 const COLUMNS = `
   r.id, r.predictor, r.scope, r.model_version_id as "modelVersionId", v.number as "modelNumber",
@@ -61,12 +62,12 @@ export async function requireRun(db: Db, id: string): Promise<Run> {
  */
 export async function lockChunks(db: Db, runId: string): Promise<void> {
   if (!UUID.test(runId)) return;
-  await query(db, { text: 'select from tandem.chunks where run_id = $1 order by no for update', values: [runId] });
+  await run(db, statements.selectFrom('tandem.chunks').where('run_id', '=', runId).orderBy('no').forUpdate());
 }
 
 /** As `requireRun`, with the run's row locked until the transaction ends; after `lockChunks`, where they are changed. */
 export async function lockRun(db: Db, id: string): Promise<Run> {
-  if (UUID.test(id)) await query(db, { text: 'select from tandem.runs where id = $1 for update', values: [id] });
+  if (UUID.test(id)) await run(db, statements.selectFrom('tandem.runs').where('id', '=', id).forUpdate());
   return requireRun(db, id);
 }
 
@@ -101,12 +102,16 @@ export async function findUnfinishedAll(
   { predictor, modelVersionId }: Pick<Run, 'predictor' | 'modelVersionId'>,
   except: string | null,
 ): Promise<string | undefined> {
-  const rows = await query<{ id: string }>(db, {
-    text: `select id from tandem.runs where predictor = $1 and model_version_id = $2 and scope = 'all'
-      and state in ('planned', 'running', 'publishing') and id is distinct from $3 limit 1`,
-    values: [predictor, modelVersionId, except],
-  });
-  return rows[0]?.id;
+  const unfinished = statements
+    .selectFrom('tandem.runs')
+    .select('id')
+    .where('predictor', '=', predictor)
+    .where('model_version_id', '=', modelVersionId)
+    .where('scope', '=', 'all')
+    .where('state', 'in', ['planned', 'running', 'publishing'])
+    .where('id', 'is distinct from', except)
+    .limit(1);
+  return (await first(db, unfinished))?.id;
 }
 
 /** Whether a statement was refused because another unfinished run scores everybody by the same model version. */
@@ -115,10 +120,8 @@ export function isSecondAll(error: unknown): boolean {
 }
 
 export async function listFailures(db: Db, runId: string, limit: number): Promise<readonly RunFailure[]> {
-  return query<RunFailure & Record<string, unknown>>(db, {
-    text: `select user_id as "userId", reason from tandem.run_failures where run_id = $1 order by user_id limit $2`,
-    values: [runId, limit],
-  });
+  const failures = statements.selectFrom('tandem.run_failures').select(['user_id as userId', 'reason']);
+  return run(db, failures.where('run_id', '=', runId).orderBy('user_id').limit(limit));
 }
 
 /** Sets a run's state, and ends the step that a worker has claimed; a finished run gets its time, and its sums. */

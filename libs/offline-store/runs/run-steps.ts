@@ -2,6 +2,7 @@
 import type { ClaimedStep, DeadStep, RunStep } from '@tandem/prediction/runs/runs';
 import pg from 'pg';
 import { type Db, query, transaction } from '../sql/database.ts';
+import { changeRows, first, fromNow, statements } from '../sql/statements.ts';
 import { startPublishing } from './chunks.ts';
 import { freeStep, leaseOver, MAX_CLAIMS, setRunState } from './run-rows.ts';
 
@@ -68,21 +69,25 @@ function failDeadly(pool: pg.Pool, runId: string, step: RunStep, maxClaims: numb
 
 /** False where the fence is lost, or the run has ended. */
 export async function renewStep(pool: pg.Pool, { runId, step, fence }: ClaimedStep, leaseMs: number): Promise<boolean> {
-  const rows = await query(pool, {
-    text: `update tandem.runs set step_lease_until = clock_timestamp() + $4 * interval '1 ms'
-      where id = $1 and step = $2 and step_fence = $3 and state = $5 returning id`,
-    values: [runId, step, fence, leaseMs, STATES[step]],
-  });
-  return rows.length > 0;
+  const claimed = statements
+    .updateTable('tandem.runs')
+    .set({ step_lease_until: fromNow(leaseMs) })
+    .where('id', '=', runId)
+    .where('step', '=', step)
+    .where('step_fence', '=', fence)
+    .where('state', '=', STATES[step]);
+  return (await changeRows(pool, claimed)) > 0;
 }
 
 /** Locks the run's row until the transaction ends; false where the fence is lost. */
 export async function lockStep(db: Db, { runId, step, fence }: ClaimedStep): Promise<boolean> {
-  const rows = await query(db, {
-    text: 'select from tandem.runs where id = $1 and step = $2 and step_fence = $3 and state = $4 for update',
-    values: [runId, step, fence, STATES[step]],
-  });
-  return rows.length > 0;
+  const claimed = statements
+    .selectFrom('tandem.runs')
+    .where('id', '=', runId)
+    .where('step', '=', step)
+    .where('step_fence', '=', fence)
+    .where('state', '=', STATES[step]);
+  return (await first(db, claimed.forUpdate())) !== undefined;
 }
 
 /** Frees a step at once, as if it had not been claimed; does nothing where the fence is lost. */

@@ -1,0 +1,147 @@
+/**
+ * Writes the tables of a freshly migrated database as Kysely's types: `npm run generate:database`. Of our own, since it
+ * is a page: kysely-codegen and kanel read neither unions from checks nor what a jsonb column holds.
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startPostgres } from '@tandem/local-servers/postgres';
+import { createPool, type Db, query } from '@tandem/offline-store/sql/database';
+import { migrate } from '@tandem/offline-store/sql/migrate';
+
+const FILE = new URL('../libs/offline-store/sql/database-schema.ts', import.meta.url);
+
+/** What the driver's parsers make of each type (libs/offline-store/sql/database.ts). Counters stay below 2^53. */
+const TYPES: Readonly<Record<string, string>> = {
+  ...{ text: 'string', uuid: 'string', bool: 'boolean', bytea: 'Buffer', timestamptz: 'Date', interval: 'object' },
+  ...{ int2: 'number', int4: 'number', int8: 'number', float8: 'number', json: 'unknown', jsonb: 'unknown' },
+};
+
+/** What the catalog does not say: the type in a column, and the module that exports it. */
+const HELD: Readonly<Record<string, { readonly type: string; readonly from?: string }>> = {
+  'api_keys.scopes': { type: 'Scope[]', from: '@tandem/prediction/keys/api-key' },
+  'arm_counts.counts': { type: 'ArmCounts', from: '@tandem/prediction/rollouts/arm-counts' },
+  'arm_counts.source': { type: 'ServedSource', from: '@tandem/prediction/rollouts/exposures' },
+  'audit.action': { type: 'AuditAction', from: './audit.ts' },
+  'audit.detail': { type: 'Record<string, unknown>' },
+  'exposures.source': { type: 'ServedSource', from: '@tandem/prediction/rollouts/exposures' },
+  'kept_explanations.answer': { type: 'ServedAnswer', from: '@tandem/prediction/explanations/kept-explanation' },
+  'kept_explanations.inputs': {
+    type: 'KeptInputs | NoInputs',
+    from: '@tandem/prediction/explanations/kept-explanation',
+  },
+  'model_versions.definition': { type: 'ModelDefinition', from: '@tandem/freshness/predictor' },
+  'predictors.policy': { type: 'Policy', from: '@tandem/freshness/predictor' },
+  'rollout_checks.figures': { type: 'Judgement', from: '@tandem/experiment/verdict/rollout-figures' },
+  'rollouts.plan': { type: 'RolloutPlan', from: '@tandem/freshness/rollout' },
+  'shadow_counts.counts': { type: 'ShadowCounts', from: '@tandem/prediction/shadow/shadow-counts' },
+  'user_contexts.features': { type: 'ContextFeatures', from: '@tandem/freshness/features' },
+};
+
+interface Column {
+  readonly table: string;
+  readonly name: string;
+  /** Of pg_type; of an array, that of its elements. */
+  readonly type: string;
+  readonly isArray: boolean;
+  readonly isNullable: boolean;
+  /** `a`: Postgres alone writes it; `d`: it has a default; empty: neither. */
+  readonly fill: 'a' | 'd' | '';
+  /** The check on this column alone. */
+  readonly check: string | null;
+  readonly comment: string | null;
+}
+
+/** Kysely's own tables and the partitions are left out. */
+function listColumns(db: Db): Promise<readonly Column[]> {
+  return query<Column & Record<string, unknown>>(db, {
+    text: `select c.relname as table, a.attname as name, coalesce(e.typname, t.typname) as type, e.oid is not null as "isArray",
+        not a.attnotnull as "isNullable",
+        case when a.attidentity = 'a' or a.attgenerated <> '' then 'a' when a.attidentity = 'd' or a.atthasdef then 'd' else '' end as fill,
+        (select pg_get_constraintdef(k.oid) from pg_constraint k
+          where k.conrelid = c.oid and k.contype = 'c' and k.conkey = array[a.attnum] order by k.conname limit 1) as check,
+        col_description(c.oid, a.attnum) as comment
+      from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+      join pg_type t on t.oid = a.atttypid left join pg_type e on e.oid = t.typelem and t.typcategory = 'A'
+      where c.relnamespace = 'tandem'::regnamespace and c.relkind in ('r', 'p') and not c.relispartition
+        and c.relname <> all (array['migrations', 'migration_lock'])
+      order by c.relname, a.attnum`,
+  });
+}
+
+/** Returns the text of database-schema.ts for a migrated database. Throws where a column has a type without a mapping. */
+export async function describeDatabase(db: Db): Promise<string> {
+  const columns = await listColumns(db);
+  const tables = [...Map.groupBy(columns, ({ table }) => table)].map(
+    ([table, of]) => `  'tandem.${table}': {\n${of.map(columnText).join('')}  };\n`,
+  );
+  return `${HEAD}${imports(columns)}${HELPERS}export interface Database {\n${tables.join('')}}\n`;
+}
+
+const HEAD =
+  '/** Generated from the migrated schema by `npm run generate:database` (scripts/generate-database.ts). Do not edit. */\n\n';
+
+const HELPERS = `
+/** Written as a text: the driver would send an array as one of Postgres. */
+type Json<Read, Written = string> = ColumnType<Read, Written, Exclude<Written, undefined>>;
+
+`;
+
+/** In the order of biome: packages first. */
+function imports(columns: readonly Column[]): string {
+  const held = columns.flatMap(({ table, name }) => HELD[`${table}.${name}`] ?? []);
+  const modules = Map.groupBy(
+    held.flatMap(({ type, from }) =>
+      from === undefined ? [] : (type.match(/\w+/g) ?? []).map((name) => ({ name, from })),
+    ),
+    ({ from }) => from,
+  );
+  const kysely = ['ColumnType', 'Generated', 'GeneratedAlways'].map((name) => ({ name, from: 'kysely' }));
+  const place = (from: string) => (from.startsWith('.') ? `~${from}` : from);
+  return [...modules.set('kysely', kysely)]
+    .sort(([one], [other]) => (place(one) < place(other) ? -1 : 1))
+    .map(
+      ([from, of]) => `import type { ${[...new Set(of.map(({ name }) => name))].sort().join(', ')} } from '${from}';\n`,
+    )
+    .join('');
+}
+
+function columnText(column: Column): string {
+  const comment = column.comment === null ? '' : `    /** ${column.comment} */\n`;
+  return `${comment}    ${column.name}: ${typeText(column)};\n`;
+}
+
+function typeText({ table, name, type, isArray, isNullable, fill, check }: Column): string {
+  const plain = HELD[`${table}.${name}`]?.type ?? unionOf(check) ?? TYPES[type];
+  if (plain === undefined) throw new Error(`tandem.${table}.${name} is of type ${type}, for which TYPES has no entry`);
+  const element = isArray && !plain.endsWith('[]') ? `${plain}[]` : plain;
+  const read = isNullable ? `${element} | null` : element;
+  if (type === 'json' || type === 'jsonb') {
+    const written = ['string', ...(isNullable ? ['null'] : []), ...(fill === 'd' ? ['undefined'] : [])].join(' | ');
+    return written === 'string' ? `Json<${read}>` : `Json<${read}, ${written}>`;
+  }
+  if (fill === '') return read;
+  return fill === 'a' ? `GeneratedAlways<${read}>` : `Generated<${read}>`;
+}
+
+/** The union of the texts that a check allows; undefined where it says something else. */
+function unionOf(check: string | null): string | undefined {
+  const list = /^CHECK \(\(\w+ = ANY \(ARRAY\[(.*)\]\)\)\)$/.exec(check ?? '')?.[1];
+  return list?.replaceAll('::text', '').split(', ').join(' | ');
+}
+
+async function main(): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'tandem-generate-'));
+  const server = await startPostgres({ dataDir: join(folder, 'postgres'), log: () => {} });
+  const pool = createPool({ url: server.url, max: 1, applicationName: 'tandem-generate' });
+  try {
+    await migrate(pool);
+    await writeFile(FILE, await describeDatabase(pool));
+  } finally {
+    await pool.end();
+    await server.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+if (import.meta.main) await main();
