@@ -188,8 +188,7 @@ async function findServedNumber(db: Db, predictor: string): Promise<number> {
     .selectFrom('tandem.arms as a')
     .innerJoin('tandem.model_versions as v', 'v.id', 'a.model_version_id')
     .select('v.number')
-    .where('a.predictor', '=', predictor)
-    .where('a.name', '=', STABLE);
+    .where(({ and }) => and({ 'a.predictor': predictor, 'a.name': STABLE }));
   return (await first(db, served))?.number ?? 0;
 }
 

@@ -15,6 +15,7 @@ import type {
 import type pg from 'pg';
 import { NO_ARMS, textArray } from '../certificate/certificate-statement.ts';
 import { readUsers } from '../features/features.ts';
+import { numberedVersion } from '../models/model-versions.ts';
 import { findModelVersion } from '../models/registry.ts';
 import { type Db, execute, query } from '../sql/database.ts';
 import { first, now, run, statements } from '../sql/statements.ts';
@@ -166,8 +167,7 @@ export function createInputSource(pool: pg.Pool, features: pg.Pool): InputSource
 }
 
 async function findByNumber(pool: pg.Pool, predictor: string, number: number): Promise<ModelVersion> {
-  const version = statements.selectFrom('tandem.model_versions').select('id');
-  const row = await first(pool, version.where('predictor', '=', predictor).where('number', '=', number));
+  const row = await first(pool, numberedVersion(predictor, number).select('id'));
   if (!row) throw new Error(`predictor ${predictor} has no model version ${number}`);
   return findModelVersion(pool, row.id);
 }

@@ -57,13 +57,9 @@ export async function insertArtifact(db: Db, hash: string, bytes: Uint8Array): P
 }
 
 async function insertNew(db: Db, artifact: Insertable<Database['tandem.artifacts']>): Promise<void> {
-  await changeRows(
-    db,
-    statements
-      .insertInto('tandem.artifacts')
-      .values(artifact)
-      .onConflict((row) => row.doNothing()),
-  );
+  const artifacts = statements.insertInto('tandem.artifacts').values(artifact);
+  const missing = artifacts.onConflict((row) => row.doNothing());
+  await changeRows(db, missing);
 }
 
 function bufferOf(bytes: Uint8Array): Buffer {
@@ -176,28 +172,24 @@ export async function keepPart(pool: pg.Pool, { hash, firstByte, total, bytes }:
     });
     // Of another total they are of another attempt at the same file, one of which lies.
     await changeRows(db, partsOf(hash).where('total', '<>', total));
-    await changeRows(
-      db,
-      statements
-        .insertInto('tandem.artifact_parts')
-        .values({ hash, first_byte: firstByte, total, bytes: bufferOf(bytes) })
-        .onConflict((part) =>
-          part
-            .columns(['hash', 'first_byte'])
-            .doUpdateSet((eb) => ({ bytes: eb.ref('excluded.bytes'), uploaded_at: now() })),
-        ),
-    );
+    const part = { hash, first_byte: firstByte, total, bytes: bufferOf(bytes) };
+    const put = statements
+      .insertInto('tandem.artifact_parts')
+      .values(part)
+      .onConflict((row) =>
+        row
+          .columns(['hash', 'first_byte'])
+          .doUpdateSet(({ ref }) => ({ bytes: ref('excluded.bytes'), uploaded_at: now() })),
+      );
+    await changeRows(db, put);
     return receivedBytes(db, hash);
   });
 }
 
 /** How much of the file is there without a gap from its beginning; 0: nothing. */
 export async function receivedBytes(db: Db, hash: string): Promise<number> {
-  const parts = await run(
-    db,
-    placesOf(hash).select((eb) => eb.fn<number>('octet_length', ['bytes']).as('length')),
-  );
-  return parts.reduce(
+  const parts = placesOf(hash).select((eb) => eb.fn<number>('octet_length', ['bytes']).as('length'));
+  return (await run(db, parts)).reduce(
     (received, { firstByte, length }) => (firstByte <= received ? Math.max(received, firstByte + length) : received),
     0,
   );
@@ -210,8 +202,7 @@ export async function joinParts(pool: pg.Pool, hash: string, total: number): Pro
     const part = statements
       .selectFrom('tandem.artifact_parts')
       .select('bytes')
-      .where('hash', '=', hash)
-      .where('first_byte', '=', firstByte);
+      .where(({ and }) => and({ hash, first_byte: firstByte }));
     (await first(pool, part))?.bytes.copy(file, firstByte);
   }
   return file;

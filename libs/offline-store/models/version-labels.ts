@@ -5,6 +5,7 @@ import { insertAudit } from '../sql/audit.ts';
 import { type Db, query, transaction } from '../sql/database.ts';
 import { lockAssignments } from '../sql/settings.ts';
 import { changeRows, first, now, statements } from '../sql/statements.ts';
+import { numberedVersion } from './model-versions.ts';
 
 /** Those of arms: what is served, and what a rollout tries. */
 const RESERVED = new Set(['stable', 'candidate']);
@@ -35,11 +36,8 @@ export function moveLabel(pool: pg.Pool, move: LabelMove): Promise<MovedLabel> {
 
 /** The same inside a transaction, for a label that `assertLabel` has let through. */
 export async function putLabel(db: Db, { predictor, label, number, actor }: LabelMove): Promise<MovedLabel> {
-  const numbered = numberedVersion(predictor, number);
-  const version = await first(
-    db,
-    numbered.select((eb) => ['id', eb('parity', 'is not', null).as('verified')]),
-  );
+  const named = numberedVersion(predictor, number).select((eb) => ['id', eb('parity', 'is not', null).as('verified')]);
+  const version = await first(db, named);
   if (!version) throw unknownVersion(predictor, number);
   if (!version.verified) throw unverified(predictor, number);
   // Two who move one label do it one after the other, and each audit row says from where.
@@ -51,16 +49,15 @@ export async function putLabel(db: Db, { predictor, label, number, actor }: Labe
     .selectFrom('tandem.version_labels as l')
     .innerJoin('tandem.model_versions as m', 'm.id', 'l.model_version_id')
     .select('m.number')
-    .where('l.predictor', '=', predictor)
-    .where('l.label', '=', label);
+    .where(({ and }) => and({ 'l.predictor': predictor, 'l.label': label }));
   const moved = { from: (await first(db, labelled))?.number ?? null, to: number };
   if (moved.from === number) return moved;
   const put = { model_version_id: version.id, actor };
-  const labels = statements.insertInto('tandem.version_labels').values({ predictor, label, ...put });
-  await changeRows(
-    db,
-    labels.onConflict((row) => row.columns(['predictor', 'label']).doUpdateSet({ ...put, moved_at: now() })),
-  );
+  const labels = statements
+    .insertInto('tandem.version_labels')
+    .values({ predictor, label, ...put })
+    .onConflict((row) => row.columns(['predictor', 'label']).doUpdateSet({ ...put, moved_at: now() }));
+  await changeRows(db, labels);
   await insertAudit(db, { actor, action: 'move_label', predictor, detail: { label, ...moved } });
   return moved;
 }
@@ -123,10 +120,6 @@ export function archiveVersion(pool: pg.Pool, { predictor, number, archived, act
     const action = archived ? 'archive_version' : 'unarchive_version';
     await insertAudit(db, { actor, action, predictor, detail: { modelVersionId: version.id, modelNumber: number } });
   });
-}
-
-function numberedVersion(predictor: string, number: number) {
-  return statements.selectFrom('tandem.model_versions').where('predictor', '=', predictor).where('number', '=', number);
 }
 
 /** Rejects with `version_archived`. @param field where the caller named the version, or its generation */

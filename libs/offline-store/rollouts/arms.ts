@@ -104,12 +104,11 @@ export async function giveUsers(
   rolloutId: string,
   { name, firstBucket, endBucket }: { readonly name: string; readonly firstBucket: number; readonly endBucket: number },
 ): Promise<void> {
-  const arm = statements.updateTable('tandem.arms').where('rollout_id', '=', rolloutId).where('name', '=', name);
-  const users = { first_bucket: firstBucket, end_bucket: endBucket };
-  await changeRows(
-    db,
-    arm.set((eb) => ({ ...users, revision: eb('revision', '+', 1) })),
-  );
+  const arm = statements
+    .updateTable('tandem.arms')
+    .set((eb) => ({ first_bucket: firstBucket, end_bucket: endBucket, revision: eb('revision', '+', 1) }))
+    .where(({ and }) => and({ rollout_id: rolloutId, name }));
+  await changeRows(db, arm);
 }
 
 /** The arms of a rollout go; its users are the stable arm's. */
@@ -132,13 +131,12 @@ export async function makeStable(
     .selectFrom('tandem.arms')
     .select(['model_version_id as modelVersionId', 'generation_id as generationId'])
     .select(['overlay_floor', 'expires_from'])
-    .where('rollout_id', '=', id)
-    .where('name', '=', name);
+    .where(({ and }) => and({ rollout_id: id, name }));
   const arm = await first(db, named);
   if (!arm) throw new Error(`rollout ${id} has no arm ${name}`);
   await removeArms(db, id);
   await moveArm(db, predictor, { ...arm, raiseFloor: false, restartExpiry: false });
-  const stable = statements.updateTable('tandem.arms').where('predictor', '=', predictor).where('name', '=', STABLE);
+  const stable = statements.updateTable('tandem.arms').where(({ and }) => and({ predictor, name: STABLE }));
   await changeRows(db, stable.set({ overlay_floor: arm.overlay_floor, expires_from: arm.expires_from }));
 }
 

@@ -12,6 +12,7 @@ import {
   setEventFeatures,
   touchEveryone,
 } from '../events/event-rules.ts';
+import { numberedVersion } from '../models/model-versions.ts';
 import { findModelVersion } from '../models/registry.ts';
 import { refuseArchived } from '../models/version-labels.ts';
 import { insertAudit } from '../sql/audit.ts';
@@ -73,7 +74,7 @@ async function findVersions(
 ): Promise<readonly ArmVersion[]> {
   const found: ArmVersion[] = [];
   for (const { name, version, field } of armsOf(plan)) {
-    const row = await first(db, numberedVersion(predictor, version));
+    const row = await findVersion(db, predictor, version);
     if (!row) {
       throw new TandemError('unknown_model_version', `${predictor} has no model version ${version}.`, {
         field,
@@ -93,16 +94,12 @@ async function findVersions(
   return found;
 }
 
-function numberedVersion(predictor: string, number: number) {
-  return statements
-    .selectFrom('tandem.model_versions as v')
-    .select('id')
-    .select(({ exists, selectFrom }) => {
-      const history = selectFrom('tandem.stable_history as h').whereRef('h.model_version_id', '=', 'v.id');
-      return exists(history).$castTo<boolean>().as('wasStable');
-    })
-    .where('predictor', '=', predictor)
-    .where('number', '=', number);
+function findVersion(db: Db, predictor: string, number: number) {
+  const version = numberedVersion(predictor, number).select(({ exists, selectFrom }) => {
+    const history = selectFrom('tandem.stable_history').whereRef('model_version_id', '=', 'tandem.model_versions.id');
+    return ['id', exists(history).$castTo<boolean>().as('wasStable')];
+  });
+  return first(db, version);
 }
 
 function refuseNeverStable(arms: readonly ArmVersion[]): void {

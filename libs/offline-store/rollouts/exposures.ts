@@ -44,8 +44,7 @@ export async function countExposed(db: Db, rolloutId: string, step: number): Pro
   const exposed = statements
     .selectFrom('tandem.exposures')
     .select(['arm', 'source', statements.fn.countAll<number>().as('users')])
-    .where('rollout_id', '=', rolloutId)
-    .where('step', '=', step);
+    .where(({ and }) => and({ rollout_id: rolloutId, step }));
   return run(db, exposed.groupBy(['arm', 'source']).orderBy('arm').orderBy('source'));
 }
 

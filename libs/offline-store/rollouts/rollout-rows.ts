@@ -69,11 +69,11 @@ export async function listActive(db: Db): Promise<readonly ActiveRollout[]> {
 
 /** Rejects with `rollout_conflict` where a rollout of the predictor is active: it decides who is served what. */
 export async function refuseUnderRollout(db: Db, predictor: string): Promise<void> {
-  const rollouts = statements.selectFrom('tandem.rollouts').select(['number', 'state']);
-  const active = await first(
-    db,
-    rollouts.where('predictor', '=', predictor).where('state', 'in', ['preparing', 'running', 'held']),
-  );
+  const rollouts = statements
+    .selectFrom('tandem.rollouts')
+    .select(['number', 'state'])
+    .where('predictor', '=', predictor);
+  const active = await first(db, rollouts.where('state', 'in', ['preparing', 'running', 'held']));
   if (!active) return;
   throw new TandemError(
     'rollout_conflict',

@@ -263,9 +263,9 @@ async function write(db: Db, id: string, userId: string, arm: string | null): Pr
       remedy: 'leave some to their buckets again',
     });
   }
-  const override = statements.insertInto('tandem.arm_overrides').values({ rollout_id: id, user_id: userId, arm });
-  await changeRows(
-    db,
-    override.onConflict((row) => row.columns(['rollout_id', 'user_id']).doUpdateSet({ arm })),
-  );
+  const override = statements
+    .insertInto('tandem.arm_overrides')
+    .values({ rollout_id: id, user_id: userId, arm })
+    .onConflict((row) => row.columns(['rollout_id', 'user_id']).doUpdateSet({ arm }));
+  await changeRows(db, override);
 }

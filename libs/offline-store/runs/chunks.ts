@@ -111,10 +111,7 @@ export async function renewLease(pool: pg.Pool, { runId, no, fence }: ClaimedChu
     .updateTable('tandem.chunks as c')
     .from('tandem.runs as r')
     .set({ lease_until: fromNow(leaseMs) })
-    .where('c.run_id', '=', runId)
-    .where('c.no', '=', no)
-    .where('c.fence', '=', fence)
-    .where('c.state', '=', 'claimed')
+    .where(({ and }) => and({ 'c.run_id': runId, 'c.no': no, 'c.fence': fence, 'c.state': 'claimed' }))
     .whereRef('r.id', '=', 'c.run_id')
     .where('r.state', '=', 'running');
   return (await changeRows(pool, claimed)) > 0;
@@ -135,10 +132,7 @@ export async function giveBackChunk(
     const given = statements
       .updateTable('tandem.chunks')
       .set({ lease_until: null, lost_leases: 0, error: error.slice(0, 2_000), state: next })
-      .where('run_id', '=', runId)
-      .where('no', '=', no)
-      .where('fence', '=', fence)
-      .where('state', '=', 'claimed')
+      .where(({ and }) => and({ run_id: runId, no, fence, state: 'claimed' }))
       .returning('state')
       .$narrowType<{ state: 'waiting' | 'failed' }>();
     const state = (await first(db, given))?.state;
@@ -149,6 +143,6 @@ export async function giveBackChunk(
 }
 
 export async function markLoaded(pool: pg.Pool, runId: string, no: number): Promise<void> {
-  const chunk = statements.updateTable('tandem.chunks').where('run_id', '=', runId).where('no', '=', no);
+  const chunk = statements.updateTable('tandem.chunks').where(({ and }) => and({ run_id: runId, no }));
   await changeRows(pool, chunk.set({ loaded: true }));
 }

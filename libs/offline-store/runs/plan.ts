@@ -223,12 +223,9 @@ function writeStale(pool: pg.Pool, claimed: ClaimedStep, no: number, userIds: re
   return transaction(pool, async (db) => {
     if (!(await lockStep(db, claimed))) return false;
     const { runId } = claimed;
-    await changeRows(
-      db,
-      userIds.length === 0
-        ? statements.deleteFrom('tandem.chunks').where('run_id', '=', runId)
-        : statements.insertInto('tandem.chunks').values({ run_id: runId, no, user_ids: [...userIds] }),
-    );
+    const row = { run_id: runId, no, user_ids: [...userIds] };
+    const earlier = statements.deleteFrom('tandem.chunks').where('run_id', '=', runId);
+    await changeRows(db, userIds.length === 0 ? earlier : statements.insertInto('tandem.chunks').values(row));
     return true;
   });
 }
@@ -256,8 +253,7 @@ function findServedGeneration(db: Db, run: Run) {
     .innerJoin('tandem.generations as g', 'g.id', 'a.generation_id')
     .innerJoin('tandem.runs as r', 'r.id', 'g.run_id')
     .select(['g.id', 'g.users', 'r.source_version as sourceVersion'])
-    .where('a.predictor', '=', run.predictor)
-    .where('a.model_version_id', '=', run.modelVersionId);
+    .where(({ and }) => and({ 'a.predictor': run.predictor, 'a.model_version_id': run.modelVersionId }));
   return first(db, served);
 }
 

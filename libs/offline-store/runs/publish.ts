@@ -251,8 +251,7 @@ async function findHeld(db: Db, { predictor, generation }: Approval) {
     .selectFrom('tandem.generations as g')
     .leftJoin('tandem.generation_reports as r', 'r.generation_id', 'g.id')
     .select(['g.id', 'g.run_id as runId', 'r.verdict', currentHistory().as('history')])
-    .where('g.predictor', '=', predictor)
-    .where('g.number', '=', generation);
+    .where(({ and }) => and({ 'g.predictor': predictor, 'g.number': generation }));
   const found = await first(db, held);
   if (found) return found;
   const known = statements.selectFrom('tandem.predictors').where('name', '=', predictor);

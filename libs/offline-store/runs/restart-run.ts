@@ -27,14 +27,14 @@ export function restartRun(pool: pg.Pool, runId: string, claimed?: Pick<ClaimedC
       return;
     }
     await changeRows(db, statements.deleteFrom('tandem.run_failures').where('run_id', '=', runId));
-    const chunks = statements.updateTable('tandem.chunks').where('run_id', '=', runId);
-    await changeRows(
-      db,
-      chunks.set((eb) => ({
+    const chunks = statements
+      .updateTable('tandem.chunks')
+      .set((eb) => ({
         ...{ state: 'waiting', fence: eb('fence', '+', 1), attempts: 0, lost_leases: 0, lease_until: null },
         ...{ error: null, scored: 0, failed: 0, loaded: false },
-      })),
-    );
+      }))
+      .where('run_id', '=', runId);
+    await changeRows(db, chunks);
     await replaceGeneration(db, runId);
   });
 }
@@ -55,10 +55,7 @@ async function unclaim(db: Db, runId: string, { no, fence }: Pick<ClaimedChunk, 
   const chunk = statements
     .updateTable('tandem.chunks')
     .set((eb) => ({ state: 'waiting', lease_until: null, attempts: eb('attempts', '-', 1) }))
-    .where('run_id', '=', runId)
-    .where('no', '=', no)
-    .where('fence', '=', fence)
-    .where('state', '=', 'claimed');
+    .where(({ and }) => and({ run_id: runId, no, fence, state: 'claimed' }));
   await changeRows(db, chunk);
 }
 

@@ -105,9 +105,7 @@ export async function findUnfinishedAll(
   const unfinished = statements
     .selectFrom('tandem.runs')
     .select('id')
-    .where('predictor', '=', predictor)
-    .where('model_version_id', '=', modelVersionId)
-    .where('scope', '=', 'all')
+    .where(({ and }) => and({ predictor, model_version_id: modelVersionId, scope: 'all' }))
     .where('state', 'in', ['planned', 'running', 'publishing'])
     .where('id', 'is distinct from', except)
     .limit(1);

@@ -72,10 +72,7 @@ export async function renewStep(pool: pg.Pool, { runId, step, fence }: ClaimedSt
   const claimed = statements
     .updateTable('tandem.runs')
     .set({ step_lease_until: fromNow(leaseMs) })
-    .where('id', '=', runId)
-    .where('step', '=', step)
-    .where('step_fence', '=', fence)
-    .where('state', '=', STATES[step]);
+    .where(({ and }) => and({ id: runId, step, step_fence: fence, state: STATES[step] }));
   return (await changeRows(pool, claimed)) > 0;
 }
 
@@ -83,10 +80,7 @@ export async function renewStep(pool: pg.Pool, { runId, step, fence }: ClaimedSt
 export async function lockStep(db: Db, { runId, step, fence }: ClaimedStep): Promise<boolean> {
   const claimed = statements
     .selectFrom('tandem.runs')
-    .where('id', '=', runId)
-    .where('step', '=', step)
-    .where('step_fence', '=', fence)
-    .where('state', '=', STATES[step]);
+    .where(({ and }) => and({ id: runId, step, step_fence: fence, state: STATES[step] }));
   return (await first(db, claimed.forUpdate())) !== undefined;
 }
 

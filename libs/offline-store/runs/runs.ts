@@ -61,8 +61,7 @@ async function lockPredictor(db: Db, name: string): Promise<{ keyType: KeyType }
   const predictor = statements
     .selectFrom(['tandem.predictors as p', 'tandem.settings as s'])
     .select('s.key_type as keyType')
-    .where('p.name', '=', name)
-    .where('p.active', '=', true)
+    .where(({ and }) => and({ 'p.name': name, 'p.active': true }))
     .$narrowType<{ keyType: KeyType }>();
   const found = await first(db, predictor.forNoKeyUpdate('p'));
   if (found) return found;
@@ -94,9 +93,7 @@ async function findSlot(db: Db, predictor: string, modelVersionId: string, slot:
   const run = statements
     .selectFrom('tandem.runs')
     .select('id')
-    .where('predictor', '=', predictor)
-    .where('model_version_id', '=', modelVersionId)
-    .where('schedule_slot', '=', slot);
+    .where(({ and }) => and({ predictor, model_version_id: modelVersionId, schedule_slot: slot }));
   return (await first(db, run))?.id;
 }
 
@@ -137,8 +134,7 @@ export async function cancelRun(pool: pg.Pool, runId: string): Promise<Run> {
     const waiting = statements
       .selectFrom('tandem.chunks')
       .select('no')
-      .where('run_id', '=', runId)
-      .where('state', '=', 'waiting')
+      .where(({ and }) => and({ run_id: runId, state: 'waiting' }))
       .orderBy('no')
       .forUpdate()
       .skipLocked();

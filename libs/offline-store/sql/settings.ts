@@ -11,12 +11,9 @@ interface Settings {
 }
 
 export async function findSettings(db: Db): Promise<Settings> {
-  const settings = await first(
-    db,
-    statements
-      .selectFrom('tandem.settings')
-      .select(['key_type as keyType', 'revision', currentHistory().as('history')]),
-  );
+  const history = currentHistory().as('history');
+  const row = statements.selectFrom('tandem.settings').select(['key_type as keyType', 'revision', history]);
+  const settings = await first(db, row);
   if (!settings)
     throw new Error('tandem.settings has lost its row; restore it with: insert into tandem.settings default values');
   return settings;

@@ -59,10 +59,8 @@ function lockContext(db: Db, userId: string) {
 async function setTombstone(db: Db, userId: string): Promise<{ tombstone: Tombstone; contextValues: number }> {
   await shareEventRules(db);
   const contexts = statements.insertInto('tandem.user_contexts').values({ user_id: userId });
-  await changeRows(
-    db,
-    contexts.onConflict((row) => row.doNothing()),
-  );
+  const missing = contexts.onConflict((row) => row.doNothing());
+  await changeRows(db, missing);
   const context = await lockContext(db, userId);
   if (!context) throw new Error('the context of a user who is being erased is gone');
   const wasErased = isErased(context);
