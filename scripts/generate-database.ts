@@ -12,9 +12,10 @@ import { migrate } from '@tandem/offline-store/sql/migrate';
 const FILE = new URL('../libs/offline-store/sql/database-schema.ts', import.meta.url);
 
 /** What the driver's parsers make of each type (libs/offline-store/sql/database.ts). Counters stay below 2^53. */
-const TYPES: Readonly<Record<string, string>> = {
-  ...{ text: 'string', uuid: 'string', bool: 'boolean', bytea: 'Buffer', timestamptz: 'Date', interval: 'object' },
-  ...{ int2: 'number', int4: 'number', int8: 'number', float8: 'number', json: 'unknown', jsonb: 'unknown' },
+export const DRIVER_TYPES: Readonly<Record<string, string>> = {
+  ...{ bool: 'boolean', bytea: 'Buffer', timestamptz: 'Date', interval: 'object', json: 'unknown', jsonb: 'unknown' },
+  ...{ int2: 'number', int4: 'number', int8: 'number', float8: 'number', oid: 'number' },
+  ...{ text: 'string', uuid: 'string', varchar: 'string', name: 'string', char: 'string', regclass: 'string' },
 };
 
 /** What the catalog does not say: the type in a column, and the module that exports it. */
@@ -112,8 +113,9 @@ function columnText(column: Column): string {
 }
 
 function typeText({ table, name, type, isArray, isNullable, fill, check }: Column): string {
-  const plain = HELD[`${table}.${name}`]?.type ?? unionOf(check) ?? TYPES[type];
-  if (plain === undefined) throw new Error(`tandem.${table}.${name} is of type ${type}, for which TYPES has no entry`);
+  const plain = HELD[`${table}.${name}`]?.type ?? unionOf(check) ?? DRIVER_TYPES[type];
+  if (plain === undefined)
+    throw new Error(`tandem.${table}.${name} is of type ${type}, for which DRIVER_TYPES has no entry`);
   const element = isArray && !plain.endsWith('[]') ? `${plain}[]` : plain;
   const read = isNullable ? `${element} | null` : element;
   if (type === 'json' || type === 'jsonb') {
