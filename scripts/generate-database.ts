@@ -26,7 +26,11 @@ const HELD: Readonly<Record<string, { readonly type: string; readonly from?: str
   'audit.action': { type: 'AuditAction', from: './audit.ts' },
   'audit.detail': { type: 'Record<string, unknown>' },
   'exposures.source': { type: 'ServedSource', from: '@tandem/prediction/rollouts/exposures' },
-  'kept_explanations.answer': { type: 'ServedAnswer', from: '@tandem/prediction/explanations/kept-explanation' },
+  // A row of an older release lacks it.
+  'kept_explanations.answer': {
+    type: "Omit<ServedAnswer, 'lastConcerningVersion'> & Partial<ServedAnswer>",
+    from: '@tandem/prediction/explanations/kept-explanation',
+  },
   'kept_explanations.inputs': {
     type: 'KeptInputs | NoInputs',
     from: '@tandem/prediction/explanations/kept-explanation',
@@ -93,7 +97,7 @@ function imports(columns: readonly Column[]): string {
   const held = columns.flatMap(({ table, name }) => HELD[`${table}.${name}`] ?? []);
   const modules = Map.groupBy(
     held.flatMap(({ type, from }) =>
-      from === undefined ? [] : (type.match(/\w+/g) ?? []).map((name) => ({ name, from })),
+      from === undefined ? [] : (type.match(/\b(?!Omit|Partial)[A-Z]\w+/g) ?? []).map((name) => ({ name, from })),
     ),
     ({ from }) => from,
   );

@@ -34,17 +34,19 @@ import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
 import type { AppDependencies } from './app.ts';
 import { createRefusalLog } from './http/refusal-log.ts';
 import type { KeyMode } from './keys/choose-mode.ts';
+import { createLiveFailureLog } from './routes/predictions/live-failure-log.ts';
 import { createRunWatcher } from './routes/runs/run-watcher.ts';
-import { openExplanations, openKeptAnswers } from './wiring/explanations.ts';
-import { openFeatureLogin } from './wiring/feature-login.ts';
 import { keepModels, WARM_CONNECTIONS } from './wiring/keep-loaded.ts';
-import { keepNoticingLoss } from './wiring/notice-loss.ts';
 import { observeCertificates, observeLive, observeStatements, observeVisible } from './wiring/observe-stores.ts';
+import { openExplanationKeeper, openExplanations } from './wiring/open-explanations.ts';
+import { openFeatureLogin } from './wiring/open-feature-login.ts';
 import { type InferenceSettings, openInference } from './wiring/open-inference.ts';
 import { openKeys } from './wiring/open-keys.ts';
+import { keepNoticingLoss } from './wiring/open-loss-notice.ts';
 import { openModels } from './wiring/open-models.ts';
 import { openOnline, openWriting } from './wiring/open-online.ts';
 import { openRollouts, openServedReads, withReadyRollback } from './wiring/open-rollouts.ts';
+import { openShadow } from './wiring/open-shadow.ts';
 import {
   createReadiness,
   createReadinessParts,
@@ -53,7 +55,6 @@ import {
   type ReadinessPartsDependencies,
 } from './wiring/readiness.ts';
 import { sampledMetrics } from './wiring/sampled-metrics.ts';
-import { openShadow } from './wiring/shadow.ts';
 
 export interface ApiSettings {
   /**
@@ -137,12 +138,13 @@ async function build(settings: ApiSettings, opened: Opened): Promise<AppDependen
   return {
     log,
     metrics: sampledMetrics(metrics, {
-      ...{ ...listeners, scorer, pool, features, held: memory.size, overlayWritesDropped: keeper.dropped },
+      ...{ ...listeners, scorer, pool, features, remembered: memory.size, overlayWritesDropped: keeper.dropped },
       isOnlineOpen: redis.connection.isOpen,
     }),
     ...{ servesMetrics, isOurHost, logShare, random: Math.random },
     access: keys.access,
     refusalLog: createRefusalLog({ logShare, random: Math.random }),
+    liveFailureLog: createLiveFailureLog(),
     ...{ ...reading(settings, postgres, redis, scorer, memory, lastKnown), ...listeners },
     findShadow: (rolloutId) => findShadow(pool, rolloutId),
     ...openWriting({ ...postgres, ...redis, metrics }),
@@ -167,9 +169,9 @@ function openListeners(
   opened.push(() => shadow.close());
   const servedReads = openServedReads({ ...settings, pool, assignments });
   opened.push(() => servedReads.close());
-  const keptAnswers = openKeptAnswers(settings);
-  opened.push(() => keptAnswers.close());
-  return { shadow, servedReads, keptAnswers };
+  const explanationKeeper = openExplanationKeeper(settings);
+  opened.push(() => explanationKeeper.close());
+  return { shadow, servedReads, explanationKeeper };
 }
 
 function openReadiness(log: Log, dependencies: ReadinessPartsDependencies, more: readonly Part[]): ReadinessChecker {
@@ -226,7 +228,7 @@ function reading(
   const live = createLivePredictor({
     features: featureSource,
     scorer,
-    admission: scorer,
+    loadShedding: scorer,
     overlay,
     keepLater,
     onAnswered: observeLive(metrics),

@@ -1,5 +1,5 @@
 /** Every endpoint of the API. What is not in this list is not served, and not described. */
-import type { KeptAnswers } from '@tandem/prediction/explanations/keep-explanations';
+import type { ExplanationKeeper } from '@tandem/prediction/explanations/explanation-keeper';
 import type { ExplanationStore } from '@tandem/prediction/explanations/kept-explanation';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import type { Endpoint } from './http/endpoint.ts';
@@ -89,7 +89,7 @@ export interface EndpointDependencies
     MetricsDependencies {
   readonly registry: PredictorRegistry;
   readonly explanations: ExplanationStore;
-  readonly keptAnswers: Pick<KeptAnswers, 'notice' | 'keepNow'>;
+  readonly explanationKeeper: Pick<ExplanationKeeper, 'notice' | 'keepNow'>;
   readonly metrics: Metrics;
   /** Whether /metrics is served here: on loopback alone. */
   readonly servesMetrics: boolean;

@@ -111,6 +111,19 @@ describe('the event of a request', () => {
     expect(served('sendEvents')).toMatchObject([{ status: 202, events: 1, outcomes: { accepted: 1 } }]);
   });
 
+  it('says why live inference failed for users who are answered as stale', async () => {
+    await read('9');
+    await send('9');
+    await api.pool.query('alter table customers rename to customers_away');
+    expect(await read('9')).toMatchObject({ source: 'stale', reason: 'live_failed' });
+    await api.post('/v1/predictions/repurchase', { userIds: ['9'] });
+    await api.pool.query('alter table customers_away rename to customers');
+    const detail = expect.stringContaining('relation "customers" does not exist');
+    const liveFailures = [{ userId: '9', reason: 'live_failed', detail }];
+    expect(served('readPrediction').at(-1)).toMatchObject({ source: 'stale', liveFailures });
+    expect(served('readPredictions').at(-1)).toMatchObject({ answers: { 'stale live_failed': 1 }, liveFailures });
+  });
+
   // The last one: afterwards this API has no Postgres.
   it('says of a read where its time went', async () => {
     await read('5');

@@ -46,7 +46,8 @@ describe('without Postgres', () => {
     api.postgres.cut();
     const stored = await api.get(`${path}/1`);
     expect(stored.headers.get('cache-status')).toBe('tandem; hit; detail=unverified');
-    expect(await stored.json()).toMatchObject({ source: 'stale', reason: 'unverified', contextVersion: null });
+    const unknown = { contextVersion: null, lastConcerningVersion: null };
+    expect(await stored.json()).toMatchObject({ source: 'stale', reason: 'unverified', ...unknown });
     const refused = await Promise.all([
       api.get(`${path}/2`),
       api.get(`${path}/1`, { 'cache-control': 'no-cache' }),

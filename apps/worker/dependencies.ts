@@ -206,7 +206,7 @@ function createOnline(url: string, log: Log) {
 
 function keepModels({ url }: DatabaseSection, registry: StoredRegistry, scorer: InferencePool, log: Log) {
   const register = openRegister(url, 'worker', RELEASE);
-  return keepLoaded({ register, modelVersion: registry.modelVersion, hold: scorer.hold, ...createLoadLog(log) });
+  return keepLoaded({ register, modelVersion: registry.modelVersion, load: scorer.load, ...createLoadLog(log) });
 }
 
 function createScorer(

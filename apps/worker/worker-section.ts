@@ -5,7 +5,10 @@ export interface WorkerProcessSection {
   readonly host: string;
   /** Where `/livez` and `/metrics` are answered; null: nowhere. 0: any free port. */
   readonly port: number | null;
-  /** How long a chunk stays with a worker that does not renew it: after a kill, another goes on this much later. */
+  /**
+   * Lease of a chunk, and of the planning and the publication of a run: without a renewal it ends after so many ms. After a
+   * kill, another worker takes the work this much later.
+   */
   readonly leaseMs: number;
   /** Memory of Redis for generations that are kept for a rollback, beside those in force. */
   readonly rollbackCacheMb: number;

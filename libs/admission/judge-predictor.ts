@@ -17,8 +17,8 @@ import {
 } from '@tandem/inference/admission/check-model';
 import { READS_DIFFER } from '@tandem/inference/admission/trial';
 import { describeQuery } from '@tandem/offline-store/features/feature-check';
+import { type ReportProgress, reportNothing } from './report-progress.ts';
 import { type Pool, type SampledUsers, type SampleLimits, sampleUsers } from './sample-users.ts';
-import { type TellStep, tellNothing } from './tell-step.ts';
 
 export interface CheckedPredictor {
   readonly name: string;
@@ -39,7 +39,7 @@ export interface JudgeOptions {
   /** Memory of the process that tries the model: that of those which will serve it. */
   readonly memoryLimitMb: number;
   readonly trial?: TrialLimits;
-  readonly tell?: TellStep;
+  readonly tell?: ReportProgress;
   readonly sampling?: SampleLimits;
 }
 
@@ -87,7 +87,7 @@ export async function tryPredictor(
   pool: Pool,
   resolved: ResolvedPredictor,
   { definition, padded, model }: Exclude<Defined, { problems: unknown }>,
-  { tell = tellNothing, sampling = {} }: JudgeOptions,
+  { tell = reportNothing, sampling = {} }: JudgeOptions,
 ): Promise<CheckedPredictor> {
   const { name, policy, outputs } = resolved;
   const unplaced = outputs.filter(({ index, width }) => index === null && width === null).map((one) => one.name);

@@ -103,7 +103,7 @@ export const KEPT_EXPLANATION_EXAMPLE = {
   answer: {
     ...PREDICTION_EXAMPLE,
     ...{ source: 'live', reason: 'context_newer', generation: null, computedAt: '2026-11-24T10:50:53.244Z' },
-    ...{ ageSeconds: 0, contextVersion: 6, predictedFromContextVersion: 6 },
+    ...{ ageSeconds: 0, contextVersion: 6, lastConcerningVersion: 6, predictedFromContextVersion: 6 },
   },
   history: '9f2c4a1be07d3358',
   inputs: {

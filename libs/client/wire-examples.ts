@@ -24,6 +24,7 @@ export const PREDICTION_EXAMPLE = {
   computedAt: '2026-11-24T02:00:11.250Z',
   ageSeconds: 31_842,
   contextVersion: 5,
+  lastConcerningVersion: 5,
   predictedFromContextVersion: 5,
 } satisfies PredictionAnswer;
 
@@ -82,6 +83,7 @@ export const EXPLANATION_EXAMPLE = {
     computedAt: '2026-11-24T10:50:53.251Z',
     ageSeconds: 0,
     contextVersion: 6,
+    lastConcerningVersion: 6,
     predictedFromContextVersion: 6,
   },
   answerProblem: null,

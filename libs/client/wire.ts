@@ -20,6 +20,8 @@ export interface PredictionAnswer {
   readonly ageSeconds: number | null;
   /** Null where Postgres, which alone knows it, did not answer. */
   readonly contextVersion: number | null;
+  /** The last of these that concerns this predictor: a prediction from an older one is not fresh. Null as `contextVersion`. */
+  readonly lastConcerningVersion: number | null;
   readonly predictedFromContextVersion: number | null;
 }
 

@@ -76,7 +76,7 @@ describe('a stored candidate', () => {
     expect(accept(inGeneration(5, { outputs: Buffer.alloc(9) }))).toBeUndefined();
   });
 
-  it('gives its age in whole seconds, never below zero, and both context versions', () => {
+  it('gives its age in whole seconds, never below zero, and the context versions', () => {
     const read = readOf();
     const ahead = inGeneration(5, { computedAt: NOW + 3_000 });
     expect(answerOf(read, standingOf([ahead]), ahead, 'fresh')).toMatchObject({ ageSeconds: 0 });
@@ -84,6 +84,7 @@ describe('a stored candidate', () => {
     expect(answerOf(read, standingOf([candidate], { version: 8 }), candidate, 'fresh')).toMatchObject({
       ageSeconds: 1,
       contextVersion: 8,
+      lastConcerningVersion: 5,
       predictedFromContextVersion: 5,
       generationNumber: 7,
       modelNumber: 2,

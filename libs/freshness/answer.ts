@@ -43,6 +43,8 @@ export interface Answer {
   readonly ageSeconds: number | null;
   /** The user's context version as Postgres certified it; null where it did not answer. */
   readonly contextVersion: number | null;
+  /** The last of these that concerns the predictor; null where `contextVersion` is. */
+  readonly lastConcerningVersion: number | null;
   readonly predictedFromContextVersion: number | null;
   readonly history: string | null;
   /** Whether the answer was stored before this read. */
@@ -53,6 +55,8 @@ export interface Answer {
   readonly forwarded: Reason | null;
   /** The prediction in this process's memory, where it answers or was just put there. */
   readonly remembered?: RememberedPrediction | undefined;
+  /** Why live inference failed, where a lower rung answers for that reason. For the log alone: may name internals. */
+  readonly liveFailure?: string | undefined;
   /** What the model was given, where this read's own inference answers. */
   readonly inputs?: InferenceInputs | undefined;
 }
@@ -78,6 +82,7 @@ export interface Rendering {
   /** What it shares with the answers of most other users. */
   readonly frame: AnswerFrame;
   readonly contextVersion: number | null;
+  readonly lastConcerningVersion: number | null;
   readonly etag: string;
   /** Before the age and after it. */
   readonly before: string;
@@ -111,6 +116,7 @@ export function storedAnswer(
       reason,
       ageSeconds: wholeSeconds(certificate.now - label.computedAt),
       contextVersion: user.version,
+      lastConcerningVersion: user.touched,
       history: certificate.history,
       hit: true,
       kept: false,

@@ -25,7 +25,7 @@ const predicted: LiveOutcome = {
   contextVersion: 6,
   computedAt: NOW + 10,
   kept: true,
-  certificate: readOf().certificate,
+  certificate: { ...readOf().certificate, user: () => ({ version: 6, touched: 4, deletedVersion: 0 }) },
   inputs: { batch: {} as FeatureBatch, row: 0 },
 };
 const noFeatures: LiveOutcome = { kind: 'no_features' };
@@ -49,6 +49,27 @@ describe('the ladder', () => {
     expect(answerTo(predicted)).toBe('live context_newer 0.9 of context_newer');
     const result = fallBack(readOf(), standingOf([inGeneration(3)]), 'context_newer', predicted);
     expect(result).toMatchObject({ contextVersion: 6, predictedFromContextVersion: 6, hit: false, kept: true });
+  });
+
+  it('keeps for the log why live inference failed, where a lower rung answers', () => {
+    const standing = standingOf([inGeneration(3)]);
+    const failure = failed('live_timeout');
+    const fallen = (policy: Partial<FreshnessPolicy>) => fallBack(readOf(policy), standing, 'context_newer', failure);
+    expect(fallen({})).toMatchObject({ source: 'stale', liveFailure: 'why' });
+    expect(fallen({ onLiveFailure: 'default' })).toMatchObject({ source: 'default', liveFailure: 'why' });
+    expect(fallBack(readOf(), standing, 'context_newer', noFeatures)).not.toHaveProperty('liveFailure');
+  });
+
+  it('names on each rung the last version that concerns the predictor, of the newest context that it knows', () => {
+    const versionsOf = (outcome: LiveOutcome, version: number, policy: Partial<FreshnessPolicy> = {}) => {
+      const result = fallBack(readOf(policy), standingOf([inGeneration(3)], { version }), 'context_newer', outcome);
+      if (result instanceof TandemError) return result.code;
+      return [result.source, result.contextVersion, result.lastConcerningVersion];
+    };
+    expect(versionsOf(predicted, 5)).toEqual(['live', 6, 4]);
+    expect(versionsOf(predicted, 7)).toEqual(['live', 7, 5]);
+    expect(versionsOf(failed('live_failed'), 7)).toEqual(['stale', 7, 5]);
+    expect(versionsOf(failed('live_failed'), 7, { onLiveFailure: 'default' })).toEqual(['default', 7, 5]);
   });
 
   it('serves nothing older than the caller’s max-age, also where live fails', () => {
@@ -184,6 +205,7 @@ describe('an unverified answer', () => {
       reason: 'unverified',
       prediction: { score: 4 },
       contextVersion: null,
+      lastConcerningVersion: null,
       history: null,
       predictedFromContextVersion: 4,
     });

@@ -28,7 +28,8 @@ export function fallBack(
   const lower =
     (onLiveFailure === 'stale' ? staleAnswer(read, standing, reason, why) : undefined) ??
     (onLiveFailure === 'error' || read.options.minContext ? undefined : defaultAnswer(read, standing, reason, why));
-  return lower ?? noPrediction(reason, outcome, standing.userId);
+  if (!lower) return noPrediction(reason, outcome, standing.userId);
+  return outcome?.kind === 'failed' ? { ...lower, liveFailure: outcome.detail } : lower;
 }
 
 function liveAnswer(
@@ -43,14 +44,17 @@ function liveAnswer(
     contextVersion: outcome.contextVersion,
     layer: 'overlay' as const,
   };
+  // The features were read after the certificate: their version may already be newer.
+  const ofFeatures = outcome.certificate.user(standing.userId, read.predictor.name);
+  const { touched } = ofFeatures.version > standing.user.version ? ofFeatures : standing.user;
   return {
     ...originOf(standing.userId, read, candidate),
     prediction: decodeOutputs(version.outputs, outcome.outputs),
     source: 'live',
     reason: why,
     ageSeconds: 0,
-    // The features were read after the certificate: their version may already be newer.
     contextVersion: Math.max(standing.user.version, outcome.contextVersion),
+    lastConcerningVersion: touched,
     history: certificate.history,
     hit: false,
     kept: outcome.kept,
@@ -88,6 +92,7 @@ function defaultAnswer(read: CertifiedRead, standing: Standing, reason: Reason, 
     computedAt: null,
     ageSeconds: null,
     contextVersion: standing.user.version,
+    lastConcerningVersion: standing.user.touched,
     predictedFromContextVersion: null,
     history: certificate.history,
     hit: false,

@@ -104,9 +104,9 @@ export async function predictWithin(
 ): Promise<ReadonlyMap<string, LiveOutcome>> {
   const { readers } = request;
   if (!quota || !request.enabled) return live.predict(request);
-  const admitted = quota.take(readers.length);
-  if (admitted >= readers.length) return live.predict(request);
-  const refused = readers.slice(admitted).map(({ userId }): [string, LiveOutcome] => [userId, OVER_QUOTA]);
-  if (admitted === 0) return new Map(refused);
-  return new Map([...(await live.predict({ ...request, readers: readers.slice(0, admitted) })), ...refused]);
+  const allowed = quota.take(readers.length);
+  if (allowed >= readers.length) return live.predict(request);
+  const refused = readers.slice(allowed).map(({ userId }): [string, LiveOutcome] => [userId, OVER_QUOTA]);
+  if (allowed === 0) return new Map(refused);
+  return new Map([...(await live.predict({ ...request, readers: readers.slice(0, allowed) })), ...refused]);
 }

@@ -3,18 +3,18 @@ import { inGeneration } from './certified-read.fixture.ts';
 import { createPredictionMemory, HALF_LIFE_MS } from './prediction-memory.ts';
 
 const { outputs: _outputs, ...label } = inGeneration(0);
-const held = (score: number) => ({ label, prediction: { score } });
+const remembered = (score: number) => ({ label, prediction: { score } });
 /** Of one such prediction, as it is counted. */
-const BYTES = 750 + 2 + 16;
+const BYTES = 790 + 2 + 16;
 
 afterEach(() => void vi.useRealTimers());
 
 describe('createPredictionMemory', () => {
   it('finds what was kept, by generation and user, until it is forgotten', () => {
     const memory = createPredictionMemory({ maxBytes: 1e6 });
-    memory.keep('g1', '1', held(1));
-    memory.keep('g1', '2', held(2));
-    memory.keep('g2', '1', held(3));
+    memory.keep('g1', '1', remembered(1));
+    memory.keep('g1', '2', remembered(2));
+    memory.keep('g2', '1', remembered(3));
     expect(memory.find('g1', '1')?.prediction).toEqual({ score: 1 });
     expect(memory.find('g2', '1')?.prediction).toEqual({ score: 3 });
     expect(memory.find('g2', '2')).toBeUndefined();
@@ -25,7 +25,7 @@ describe('createPredictionMemory', () => {
 
   it('forgets a user of every generation, and nobody else', () => {
     const memory = createPredictionMemory({ maxBytes: 1e6 });
-    for (const generation of ['g1', 'g2']) for (const user of ['1', '2']) memory.keep(generation, user, held(1));
+    for (const generation of ['g1', 'g2']) for (const user of ['1', '2']) memory.keep(generation, user, remembered(1));
     memory.forgetUser('1');
     expect(memory.find('g1', '1') ?? memory.find('g2', '1')).toBeUndefined();
     expect(memory.size()).toBe(2);
@@ -34,7 +34,7 @@ describe('createPredictionMemory', () => {
   it('forgets what nobody has read for a while as well', () => {
     vi.useFakeTimers();
     const memory = createPredictionMemory({ maxBytes: 1e6 });
-    for (const user of ['1', '2', '3']) memory.keep('g1', user, held(1));
+    for (const user of ['1', '2', '3']) memory.keep('g1', user, remembered(1));
     vi.advanceTimersByTime(HALF_LIFE_MS);
     memory.forgetUser('1');
     memory.forget('g1', '2');
@@ -45,7 +45,7 @@ describe('createPredictionMemory', () => {
   it('holds no more than its bound, and of that what was read last', () => {
     const memory = createPredictionMemory({ maxBytes: 20 * BYTES });
     for (let user = 10; user < 1_000; user++) {
-      memory.keep('g', String(user), held(user));
+      memory.keep('g', String(user), remembered(user));
       if (user > 10) expect(memory.find('g', '10')?.prediction).toEqual({ score: 10 });
     }
     const found = Array.from({ length: 990 }, (_, i) => memory.find('g', String(i + 10))).filter(Boolean);
@@ -56,8 +56,8 @@ describe('createPredictionMemory', () => {
   it('lets go of what nobody reads by the clock alone, though nothing is read or kept', () => {
     vi.useFakeTimers();
     const memory = createPredictionMemory({ maxBytes: 1e6 });
-    memory.keep('g', 'erased elsewhere', held(1));
-    memory.keep('g', 'read', held(2));
+    memory.keep('g', 'erased elsewhere', remembered(1));
+    memory.keep('g', 'read', remembered(2));
     for (let turn = 0; turn < 3; turn++) {
       vi.advanceTimersByTime(HALF_LIFE_MS);
       expect(memory.find('g', 'read')).toBeDefined();
@@ -65,10 +65,10 @@ describe('createPredictionMemory', () => {
     expect(memory.find('g', 'erased elsewhere')).toBeUndefined();
     vi.advanceTimersByTime(2 * HALF_LIFE_MS);
     expect(memory.find('g', 'read')).toBeUndefined();
-    // Where nothing is held nothing ticks either, until something is.
+    // Where nothing is remembered nothing ticks either, until something is.
     vi.advanceTimersByTime(HALF_LIFE_MS);
     expect(vi.getTimerCount()).toBe(0);
-    memory.keep('g', 'again', held(3));
+    memory.keep('g', 'again', remembered(3));
     expect(vi.getTimerCount()).toBe(1);
   });
 
@@ -84,7 +84,7 @@ describe('createPredictionMemory', () => {
 
   it('without room holds nothing', () => {
     const memory = createPredictionMemory({ maxBytes: 0 });
-    memory.keep('g', '1', held(1));
+    memory.keep('g', '1', remembered(1));
     expect(memory.find('g', '1')).toBeUndefined();
   });
 });

@@ -1,7 +1,7 @@
 /**
- * Predictions of generations that a read found fresh, held in this process's memory, so that the next read of the same
- * user need not ask Redis. What is held is a candidate like any other and proves nothing: every read of it is judged
- * under a certificate of its own. Only generations are held, which never change; the overlay does, and lies elsewhere.
+ * Predictions of generations that a read found fresh, remembered in this process's memory, so that the next read of the same
+ * user need not ask Redis. What is remembered is a candidate like any other and proves nothing: every read of it is judged
+ * under a certificate of its own. Only generations are remembered, which never change; the overlay does, and lies elsewhere.
  *
  * The bound is kept by two halves: what is read moves to the young one, and once that is full it becomes the old one and
  * the old one is dropped (the algorithm of the package hashlru). A timer turns them as well, whether anything is read or
@@ -15,28 +15,28 @@ import type { Label } from './stored-prediction.ts';
 
 export interface PredictionMemory {
   find(generationId: string, userId: string): RememberedPrediction | undefined;
-  /** @returns what is held now: the one given, or one that is equal to it; undefined where there is no room */
-  keep(generationId: string, userId: string, held: RememberedPrediction): RememberedPrediction | undefined;
+  /** @returns what is remembered now: the one given, or one that is equal to it; undefined where there is no room */
+  keep(generationId: string, userId: string, remembered: RememberedPrediction): RememberedPrediction | undefined;
   forget(generationId: string, userId: string): void;
   /** Of every generation. */
   forgetUser(userId: string): void;
-  /** How many are held. */
+  /** How many are remembered. */
   size(): number;
 }
 
 interface PredictionMemoryOptions {
-  /** Of memory, as far as it can be told; 0: nothing is held. */
+  /** Of memory, as far as it can be told; 0: nothing is remembered. */
   readonly maxBytes: number;
 }
 
 /** What nobody reads is dropped after one to two of these, by the clock alone. */
 export const HALF_LIFE_MS = 300_000;
 /** Measured with one score a user and ids of 8 digits: prediction, the texts of its last answer, a place in the map. */
-const ENTRY_BYTES = 750;
+const ENTRY_BYTES = 790;
 
 /** Of one generation. */
 interface Users {
-  readonly held: Map<string, RememberedPrediction>;
+  readonly remembered: Map<string, RememberedPrediction>;
   /** By when their features were read: a chunk of users has one label, but for the few with a context. */
   readonly labels: Map<number, Label>;
 }
@@ -60,40 +60,44 @@ export function createPredictionMemory({ maxBytes }: PredictionMemoryOptions): P
     turning = undefined;
   }
 
-  function keep(generationId: string, userId: string, held: RememberedPrediction): RememberedPrediction | undefined {
-    const bytes = bytesOf(userId, held.prediction);
+  function keep(
+    generationId: string,
+    userId: string,
+    remembered: RememberedPrediction,
+  ): RememberedPrediction | undefined {
+    const bytes = bytesOf(userId, remembered.prediction);
     if (2 * bytes > maxBytes) return undefined;
     // It keeps no process alive that has nothing else to do.
     turning ??= setInterval(turnByTheClock, HALF_LIFE_MS).unref();
     if (youngBytes + bytes > maxBytes / 2) turn();
     let users = young.get(generationId);
     if (!users) {
-      users = { held: new Map(), labels: new Map() };
+      users = { remembered: new Map(), labels: new Map() };
       young.set(generationId, users);
     }
-    if (!users.held.has(userId)) youngBytes += bytes;
-    const kept = withSharedLabel(users.labels, held);
-    users.held.set(userId, kept);
+    if (!users.remembered.has(userId)) youngBytes += bytes;
+    const kept = withSharedLabel(users.labels, remembered);
+    users.remembered.set(userId, kept);
     return kept;
   }
 
   return {
     keep,
     find(generationId, userId) {
-      const recent = young.get(generationId)?.held.get(userId);
+      const recent = young.get(generationId)?.remembered.get(userId);
       if (recent) return recent;
       const users = old.get(generationId);
-      const earlier = users?.held.get(userId);
+      const earlier = users?.remembered.get(userId);
       if (!earlier) return undefined;
-      users?.held.delete(userId);
+      users?.remembered.delete(userId);
       return keep(generationId, userId, earlier) ?? earlier;
     },
     forget(generationId, userId) {
-      young.get(generationId)?.held.delete(userId);
-      old.get(generationId)?.held.delete(userId);
+      young.get(generationId)?.remembered.delete(userId);
+      old.get(generationId)?.remembered.delete(userId);
     },
     forgetUser(userId) {
-      for (const half of [young, old]) for (const { held } of half.values()) held.delete(userId);
+      for (const half of [young, old]) for (const { remembered } of half.values()) remembered.delete(userId);
     },
     size: () => sizeOf(young) + sizeOf(old),
   };
@@ -101,17 +105,17 @@ export function createPredictionMemory({ maxBytes }: PredictionMemoryOptions): P
 
 function sizeOf(half: ReadonlyMap<string, Users>): number {
   let size = 0;
-  for (const { held } of half.values()) size += held.size;
+  for (const { remembered } of half.values()) size += remembered.size;
   return size;
 }
 
-function withSharedLabel(labels: Map<number, Label>, held: RememberedPrediction): RememberedPrediction {
-  const { label } = held;
+function withSharedLabel(labels: Map<number, Label>, remembered: RememberedPrediction): RememberedPrediction {
+  const { label } = remembered;
   const known = labels.get(label.computedAt);
-  if (known === label) return held;
+  if (known === label) return remembered;
   if (!known) labels.set(label.computedAt, label);
-  else if (areEqual(known, label)) return { ...held, label: known };
-  return held;
+  else if (areEqual(known, label)) return { ...remembered, label: known };
+  return remembered;
 }
 
 function areEqual(one: Label, other: Label): boolean {

@@ -82,6 +82,7 @@ describe('while Postgres does not answer', () => {
     expect(await short(['1', '9999', '2'])).toEqual(['stale unverified 0', 'unavailable', 'stale unverified 0']);
     expect((await read(PREDICTOR, ['1'], PLAIN_READ))[0]).toMatchObject({
       contextVersion: null,
+      lastConcerningVersion: null,
       history: null,
       hit: true,
       predictedFromContextVersion: 0,

@@ -117,6 +117,7 @@ export function unverifiedAnswer(
     reason: 'unverified',
     ageSeconds: wholeSeconds(Date.now() - best.computedAt),
     contextVersion: null,
+    lastConcerningVersion: null,
     history: null,
     hit: true,
     kept: false,

@@ -41,7 +41,7 @@ const SENDING_MS = 3_000;
 /** How long the service says that it is full after it was. */
 const FULL_MS = 5_000;
 
-interface Held {
+interface OpenConnection {
   /** When it came, or its last request. */
   usedAt: number;
   /** When the head of its last request came that may have a body. */
@@ -52,7 +52,7 @@ interface Held {
 
 export function createConnections({ most, now = () => performance.now() }: ConnectionsOptions): Connections {
   /** In the order in which they came. */
-  const open = new Map<Socket, Held>();
+  const open = new Map<Socket, OpenConnection>();
   const turns = createTurns();
   let fullAt = Number.NEGATIVE_INFINITY;
 
@@ -61,16 +61,16 @@ export function createConnections({ most, now = () => performance.now() }: Conne
     const haste = now() - HASTE_MS;
     let between: Socket | undefined;
     let silent: Socket | undefined;
-    for (const [socket, held] of open) {
+    for (const [socket, connection] of open) {
       if (isAnswering(socket) || isSending(socket)) continue;
-      if (!isInUse(held)) return socket;
+      if (!isInUse(connection)) return socket;
       if (hasAsked(socket)) between ??= socket;
-      else if (held.usedAt <= haste) silent ??= socket;
+      else if (connection.usedAt <= haste) silent ??= socket;
     }
     return silent ?? between;
   }
 
-  function isInUse({ usedAt }: Held): boolean {
+  function isInUse({ usedAt }: OpenConnection): boolean {
     return usedAt > now() - GRACE_MS;
   }
 
@@ -92,18 +92,18 @@ export function createConnections({ most, now = () => performance.now() }: Conne
 
   function makeRoom(): boolean {
     const leaving = longestIdle() ?? longestSending();
-    const held = leaving && open.get(leaving);
-    if (!held || isInUse(held)) fullAt = now();
+    const connection = leaving && open.get(leaving);
+    if (!connection || isInUse(connection)) fullAt = now();
     leaving?.destroy();
     return leaving !== undefined && open.delete(leaving);
   }
 
   /** Closes the connections of those who take too long to take their answers. */
   function look(): void {
-    for (const [socket, held] of open) {
+    for (const [socket, connection] of open) {
       const answer = untakenAnswer(socket);
-      if (!answer || held.untaken?.answer !== answer) held.untaken = answer && { answer, since: now() };
-      else if (held.untaken.since <= now() - TAKING_MS) turns.add(() => socket.destroy());
+      if (!answer || connection.untaken?.answer !== answer) connection.untaken = answer && { answer, since: now() };
+      else if (connection.untaken.since <= now() - TAKING_MS) turns.add(() => socket.destroy());
     }
   }
 
@@ -116,10 +116,10 @@ export function createConnections({ most, now = () => performance.now() }: Conne
     keep(server) {
       server.on('connection', take);
       server.on('request', ({ method, socket }) => {
-        const held = open.get(socket);
-        if (!held) return;
-        held.usedAt = now();
-        if (method !== 'GET') held.sendingSince = held.usedAt;
+        const connection = open.get(socket);
+        if (!connection) return;
+        connection.usedAt = now();
+        if (method !== 'GET') connection.sendingSince = connection.usedAt;
       });
       server.timeout = SILENCE_MS;
       server.on('timeout', (socket) => turns.add(() => leave(socket)));

@@ -2,7 +2,7 @@ import { type ScoredUser, scoredUsers } from '@tandem/prediction/runs/scored-use
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { bucketCommands, stagePages, stageRows } from './bucket-commands.ts';
-import { bucketOf, placeOf } from './keys.ts';
+import { bucketOf, userKeyOf } from './keys.ts';
 import { MODEL, STARTED_AT } from './redis.fixture.ts';
 import { decodeGenerationValue } from './stored-value.ts';
 
@@ -74,7 +74,7 @@ describe('a window of rows', () => {
         expect(found.size).toBe(all.length);
         expect(new Set(parsed.map(([, key]) => String(key))).size).toBe(parsed.length);
         for (const { userId, ...stored } of all) {
-          const { hash, field } = placeOf(userId);
+          const { hash, field } = userKeyOf(userId);
           const value = found.get(`${target.keyPrefix}${bucketOf(hash, target.buckets)}/${field}`) ?? Buffer.alloc(0);
           expect(decodeGenerationValue(value, generation, MODEL, hash)).toMatchObject(stored);
         }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { OnlinePlaces, Tombstone } from '@tandem/prediction/erasure/erasure';
+import type { OnlineLocations, Tombstone } from '@tandem/prediction/erasure/erasure';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { OnlineConnection } from './connection.ts';
 import { createErasures } from './erasures.ts';
@@ -122,7 +122,7 @@ describe('the count of erasures', () => {
 
 describe('an erased user', () => {
   const generations = [0, 1].map((n) => ({ id: randomUUID(), buckets: 1 + n, startedAt: STARTED_AT }));
-  const places: OnlinePlaces = { predictors: ['repurchase', 'other'], generations };
+  const locations: OnlineLocations = { predictors: ['repurchase', 'other'], generations };
 
   async function fill(): Promise<void> {
     const rows = ['42', '43'].map((userId) => ({
@@ -145,9 +145,9 @@ describe('an erased user', () => {
   it('is gone from every generation and overlay, and nobody else is; what went is counted', async () => {
     await fill();
     expect(await found('42')).toBe(2);
-    expect(await erasures().forget(['42'], places)).toEqual({ predictions: 2, overlayEntries: 2 });
+    expect(await erasures().forget(['42'], locations)).toEqual({ predictions: 2, overlayEntries: 2 });
     expect([await found('42'), await found('42', 1), await found('43'), await found('43', 1)]).toEqual([0, 0, 2, 2]);
-    expect(await erasures().forget(['42'], places)).toEqual({ predictions: 0, overlayEntries: 0 });
+    expect(await erasures().forget(['42'], locations)).toEqual({ predictions: 0, overlayEntries: 0 });
   });
 
   it('does not come back by a live answer from before', async () => {

@@ -10,9 +10,9 @@
 import { randomUUID } from 'node:crypto';
 import type { ErasureCount } from '@tandem/freshness/certificate';
 import { createStatementBatcher } from '@tandem/freshness/statement-line';
-import type { DeletedKeys, OnlineErasures, OnlinePlaces } from '@tandem/prediction/erasure/erasure';
+import type { DeletedKeys, OnlineErasures, OnlineLocations } from '@tandem/prediction/erasure/erasure';
 import { type OnlineConnection, unavailable } from './connection.ts';
-import { bucketOf, createKeys, type Keys, placeOf } from './keys.ts';
+import { bucketOf, createKeys, type Keys, userKeyOf } from './keys.ts';
 import { createHintStore } from './overlay-store.ts';
 import { type CommandLike, command, isRefusal } from './pipelined-commands.ts';
 import { loadScript, runScript } from './scripts.ts';
@@ -98,8 +98,8 @@ export function createErasures(dependencies: ErasureCountDependencies): OnlineEr
       await hints.raise([{ userId, history, version }]);
       await count.raise({ history, count: number });
     },
-    async forget(userIds, places) {
-      const all = userIds.flatMap((userId) => deletesOf(keys, userId, places));
+    async forget(userIds, locations) {
+      const all = userIds.flatMap((userId) => deletesOf(keys, userId, locations));
       const deleted = { predictions: 0, overlayEntries: 0 };
       for (let i = 0; i < all.length; i += COMMANDS_A_WRITE) {
         const some = all.slice(i, i + COMMANDS_A_WRITE);
@@ -115,16 +115,16 @@ export function createErasures(dependencies: ErasureCountDependencies): OnlineEr
   };
 }
 
-function deletesOf(keys: Keys, userId: string, { predictors, generations }: OnlinePlaces): Delete[] {
-  const place = placeOf(userId);
+function deletesOf(keys: Keys, userId: string, { predictors, generations }: OnlineLocations): Delete[] {
+  const user = userKeyOf(userId);
   return [
     ...predictors.map((predictor) => ({
       of: 'overlayEntries' as const,
-      command: command('unlink', [keys.overlay(place, predictor)]),
+      command: command('unlink', [keys.overlay(user, predictor)]),
     })),
     ...generations.map(({ id, buckets }) => ({
       of: 'predictions' as const,
-      command: command('hdel', [keys.bucket(id, bucketOf(place.hash, buckets)), place.field]),
+      command: command('hdel', [keys.bucket(id, bucketOf(user.hash, buckets)), user.field]),
     })),
   ];
 }

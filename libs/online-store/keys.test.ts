@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bucketOf, createKeys, fieldOf, hashOf, placeOf } from './keys.ts';
+import { bucketOf, createKeys, fieldOf, hashOf, userKeyOf } from './keys.ts';
 
 describe('hashOf', () => {
   it.each([
@@ -68,10 +68,10 @@ describe('createKeys', () => {
 
   it('puts all keys of a user under one hash tag, and none on buckets', () => {
     const keys = createKeys();
-    const place = placeOf('}odd{id}');
+    const user = userKeyOf('}odd{id}');
     const tag = (key: string) => /\{([^}]+)\}/.exec(key)?.[1];
-    expect(tag(keys.overlay(place, 'repurchase'))).toBe(place.hash.toString(36));
-    expect(tag(keys.hint(place))).toBe(place.hash.toString(36));
+    expect(tag(keys.overlay(user, 'repurchase'))).toBe(user.hash.toString(36));
+    expect(tag(keys.hint(user))).toBe(user.hash.toString(36));
     expect(keys.bucket('3f2b8a52-1111-4222-8333-944455556666', 7)).not.toContain('{');
   });
 
@@ -79,7 +79,7 @@ describe('createKeys', () => {
     const keys = createKeys('a:b');
     expect(keys.generationOf(keys.bucket('g1', 12))).toBe('g1');
     expect(keys.generationOf(keys.marker('g1'))).toBe('g1');
-    expect(keys.generationOf(keys.hint(placeOf('1')))).toBeNull();
+    expect(keys.generationOf(keys.hint(userKeyOf('1')))).toBeNull();
     expect(keys.generationOf('bull:queue:1')).toBeNull();
   });
 });

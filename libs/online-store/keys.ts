@@ -21,7 +21,7 @@ const DEFAULT_PREFIX = 'tandem';
 const DIGEST_LENGTH = 17;
 
 /** A user as Redis knows it. */
-export interface Place {
+export interface UserKey {
   /** Unsigned, 32 bits: decides the bucket and the tag, and seeds the checksums of the user's values. */
   readonly hash: number;
   /** Identifies the user within a bucket. */
@@ -30,7 +30,7 @@ export interface Place {
 
 export type Keys = ReturnType<typeof createKeys>;
 
-export function placeOf(userId: string): Place {
+export function userKeyOf(userId: string): UserKey {
   return { hash: hashOf(userId), field: fieldOf(userId) };
 }
 
@@ -69,8 +69,8 @@ export function createKeys(prefix: string = DEFAULT_PREFIX) {
     /** A bucket's key without its number. */
     bucketPrefix: (generationId: string): string => `${generations}${generationId}:`,
     marker: (generationId: string): string => `${markers}${generationId}`,
-    overlay: (place: Place, predictor: string): string => `${prefix}:o:${tagged(place)}:${predictor}`,
-    hint: (place: Place): string => `${prefix}:h:${tagged(place)}`,
+    overlay: (user: UserKey, predictor: string): string => `${prefix}:o:${tagged(user)}:${predictor}`,
+    hint: (user: UserKey): string => `${prefix}:h:${tagged(user)}`,
     historyMark: `${prefix}:history`,
     erasures: `${prefix}:{erasures}`,
     restoring: `${prefix}:{erasures}:restoring`,
@@ -86,8 +86,8 @@ export function createKeys(prefix: string = DEFAULT_PREFIX) {
   };
 }
 
-function tagged(place: Place): string {
-  return `{${base36(place.hash)}}${place.field}`;
+function tagged(user: UserKey): string {
+  return `{${base36(user.hash)}}${user.field}`;
 }
 
 const DIGITS = 36;

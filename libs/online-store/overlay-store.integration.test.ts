@@ -2,7 +2,7 @@ import type { OverlayEntry } from '@tandem/freshness/stored-prediction';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import type { OnlineConnection } from './connection.ts';
-import { createKeys, placeOf } from './keys.ts';
+import { createKeys, userKeyOf } from './keys.ts';
 import { createHintStore, createOverlayStore } from './overlay-store.ts';
 import { createOnlinePredictions } from './predictions.ts';
 import {
@@ -101,7 +101,7 @@ describe('the overlay', () => {
           }
         }
         const { stored, hint } = reference.state();
-        const hinted = await connection.redis.get(createKeys(own).hint(placeOf('42')));
+        const hinted = await connection.redis.get(createKeys(own).hint(userKeyOf('42')));
         expect(hinted).toBe(hint && `${hint.history}.${hint.version}`);
         const found = await entryOf42(own);
         if (!stored) expect(found).toBeUndefined();
@@ -136,8 +136,8 @@ describe('the overlay', () => {
 
   it('replaces what is not an entry: garbage, another type, numbers beyond reason', async () => {
     const overlay = createOverlayStore({ connection, prefix });
-    const place = placeOf('42');
-    const key = createKeys(prefix).overlay(place, 'repurchase');
+    const user = userKeyOf('42');
+    const key = createKeys(prefix).overlay(user, 'repurchase');
     await connection.redis.rpush(key, 'a list');
     expect(await overlay.putEach([overlayEntry('42')])).toEqual(['kept']);
     const bytes = (await connection.redis.getBuffer(key)) ?? Buffer.alloc(0);
@@ -147,7 +147,7 @@ describe('the overlay', () => {
       expect(await overlay.putEach([overlayEntry('42')])).toEqual(['kept']);
     }
     await connection.redis.set(key, bytes.subarray(0, 20));
-    await connection.redis.set(createKeys(prefix).hint(place), 'no hint');
+    await connection.redis.set(createKeys(prefix).hint(user), 'no hint');
     expect(await overlay.putEach([overlayEntry('42')])).toEqual(['kept']);
   });
 
@@ -155,8 +155,8 @@ describe('the overlay', () => {
     await createOverlayStore({ connection, prefix, expiryMs: 60_000 }).put([overlayEntry('42')]);
     await createHintStore({ connection, prefix }).raise([{ userId: '42', history: HISTORY, version: 1 }]);
     const keys = createKeys(prefix);
-    expect(await connection.redis.pttl(keys.overlay(placeOf('42'), 'repurchase'))).toBeGreaterThan(50_000);
-    expect(await connection.redis.pttl(keys.hint(placeOf('42')))).toBeGreaterThan(6 * 86_400_000);
+    expect(await connection.redis.pttl(keys.overlay(userKeyOf('42'), 'repurchase'))).toBeGreaterThan(50_000);
+    expect(await connection.redis.pttl(keys.hint(userKeyOf('42')))).toBeGreaterThan(6 * 86_400_000);
   });
 
   it('finds the first entry of a user who is named twice in one call', async () => {

@@ -5,7 +5,7 @@
 import type { OnlineOverlayStore, OverlayEntry, PutResult } from '@tandem/freshness/stored-prediction';
 import type { HintStore } from '@tandem/prediction/events/events';
 import type { OnlineConnection } from './connection.ts';
-import { createKeys, type Keys, placeOf } from './keys.ts';
+import { createKeys, type Keys, userKeyOf } from './keys.ts';
 import { loadScript, runScript, type ScriptCall } from './scripts.ts';
 import { overlayEntryLength, writeOverlayEntry } from './stored-value.ts';
 
@@ -52,10 +52,10 @@ function callOf(keys: Keys, entries: readonly OverlayEntry[], expiry: string): S
   const bytes = Buffer.allocUnsafe(entries.reduce((sum, entry) => sum + LENGTH_BYTES + overlayEntryLength(entry), 0));
   let at = 0;
   for (const entry of entries) {
-    const place = placeOf(entry.userId);
-    names.push(keys.overlay(place, entry.predictor), keys.hint(place));
+    const user = userKeyOf(entry.userId);
+    names.push(keys.overlay(user, entry.predictor), keys.hint(user));
     const length = overlayEntryLength(entry);
-    writeOverlayEntry(bytes, bytes.writeUInt32LE(length, at), entry, place.hash);
+    writeOverlayEntry(bytes, bytes.writeUInt32LE(length, at), entry, user.hash);
     at += LENGTH_BYTES + length;
   }
   return { keys: names, args: [expiry, bytes] };
@@ -81,7 +81,7 @@ export function createHintStore(dependencies: HintStoreDependencies): HintStore 
   return {
     async raise(hints) {
       const calls = hints.map(({ userId, history, version }) => ({
-        keys: [keys.hint(placeOf(userId))],
+        keys: [keys.hint(userKeyOf(userId))],
         args: [history, String(version), String(expiryMs)],
       }));
       await runScript(connection, script, calls);

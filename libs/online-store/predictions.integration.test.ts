@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import type { OnlineConnection } from './connection.ts';
 import { createGenerationLoader } from './generation-loader.ts';
-import { bucketOf, createKeys, placeOf } from './keys.ts';
+import { bucketOf, createKeys, userKeyOf } from './keys.ts';
 import { createOverlayStore } from './overlay-store.ts';
 import { createOnlinePredictions } from './predictions.ts';
 import {
@@ -115,14 +115,14 @@ describe('createOnlinePredictions', () => {
 
   it('takes damaged values, keys of another type and values of another user for nothing', async () => {
     await load(['1', '2', '3']);
-    const bucket = (id: string) => keys.bucket(generation.id, bucketOf(placeOf(id).hash, generation.buckets));
+    const bucket = (id: string) => keys.bucket(generation.id, bucketOf(userKeyOf(id).hash, generation.buckets));
     const bytes = await connection.redis.hgetBuffer(bucket('2'), '2');
     await connection.redis.hset(bucket('1'), '1', bytes ?? '');
     await connection.redis.hset(bucket('2'), '2', Buffer.from([1, 2, 3]));
     await connection.redis.unlink(bucket('3'));
     await connection.redis.set(bucket('3'), 'no hash');
-    await connection.redis.set(keys.overlay(placeOf('1'), 'repurchase'), 'garbage');
-    await connection.redis.rpush(keys.overlay(placeOf('2'), 'repurchase'), 'no string');
+    await connection.redis.set(keys.overlay(userKeyOf('1'), 'repurchase'), 'garbage');
+    await connection.redis.rpush(keys.overlay(userKeyOf('2'), 'repurchase'), 'no string');
     expect(await open().find(assignment, ['1', '2', '3'])).toEqual(new Map());
     expect(logged).toContain('online_store.read_refused');
   });

@@ -9,7 +9,7 @@ import { createStatementBatcher } from '@tandem/freshness/statement-line';
 import type { Candidates, OnlinePredictions, StoredPrediction } from '@tandem/freshness/stored-prediction';
 import { type OnlineConnection, type OnlineLog, unavailable } from './connection.ts';
 import { createErasureCount } from './erasures.ts';
-import { bucketOf, createKeys, type Keys, type Place, placeOf } from './keys.ts';
+import { bucketOf, createKeys, type Keys, type UserKey, userKeyOf } from './keys.ts';
 import { gatheredCommand, isRefusal, type Lookup } from './pipelined-commands.ts';
 import { decodeGenerationValue, decodeOverlayEntry } from './stored-value.ts';
 
@@ -23,7 +23,7 @@ interface OnlinePredictionsDependencies {
 interface Ask {
   readonly assignment: Assignment;
   readonly userIds: readonly string[];
-  readonly places: readonly Place[];
+  readonly users: readonly UserKey[];
   /** Of each user: the number of its HMGET, and its position in that. Empty without a generation. */
   readonly commandOf: number[];
   readonly positionOf: number[];
@@ -55,7 +55,7 @@ export function createOnlinePredictions(dependencies: OnlinePredictionsDependenc
     const overlayKeys: string[] = [];
     for (const ask of asks) {
       ask.firstOverlay = overlayKeys.length;
-      for (const place of ask.places) overlayKeys.push(keys.overlay(place, ask.assignment.predictor));
+      for (const user of ask.users) overlayKeys.push(keys.overlay(user, ask.assignment.predictor));
       addBuckets(lookups, ask, keys);
     }
     const firstMget = lookups.length;
@@ -70,7 +70,7 @@ export function createOnlinePredictions(dependencies: OnlinePredictionsDependenc
 
   const together = createStatementBatcher<Ask, Replies>({
     send,
-    // Redis takes them one after the other; a place for each, so that none waits for one that hangs.
+    // Redis takes them one after the other; a user for each, so that none waits for one that hangs.
     maxInFlight: Number.POSITIVE_INFINITY,
     maxWeight: MAX_USERS,
     weigh: ({ userIds }) => userIds.length,
@@ -92,8 +92,8 @@ export function createOnlinePredictions(dependencies: OnlinePredictionsDependenc
       if (!connection.isOpen()) throw unavailable('it is not connected, or hangs');
       // Without a lookup there is no reply that would end it.
       if (userIds.length === 0) return new Map();
-      const places = userIds.map(placeOf);
-      const ask: Ask = { assignment, userIds, places, commandOf: [], positionOf: [], firstOverlay: 0 };
+      const users = userIds.map(userKeyOf);
+      const ask: Ask = { assignment, userIds, users, commandOf: [], positionOf: [], firstOverlay: 0 };
       return candidatesOf(ask, await together(ask));
     },
   };
@@ -104,7 +104,7 @@ function addBuckets(lookups: Lookup[], ask: Ask, keys: Keys): void {
   const { generation } = ask.assignment;
   if (generation === null) return;
   const groups = new Map<number, { readonly no: number; readonly args: string[] }>();
-  for (const { hash, field } of ask.places) {
+  for (const { hash, field } of ask.users) {
     const bucket = bucketOf(hash, generation.buckets);
     let group = groups.get(bucket);
     if (!group) {
@@ -119,10 +119,10 @@ function addBuckets(lookups: Lookup[], ask: Ask, keys: Keys): void {
 }
 
 function candidatesOf(ask: Ask, { all, firstMget }: Replies): Candidates {
-  const { assignment, userIds, places, firstOverlay } = ask;
+  const { assignment, userIds, users, firstOverlay } = ask;
   const candidates = new Map<string, readonly StoredPrediction[]>();
-  for (let i = 0; i < places.length; i++) {
-    const { hash } = places[i] as Place;
+  for (let i = 0; i < users.length; i++) {
+    const { hash } = users[i] as UserKey;
     const overlayNo = firstOverlay + i;
     const value = replyAt(all[ask.commandOf[i] ?? -1], ask.positionOf[i] ?? 0);
     const entry = replyAt(all[firstMget + Math.floor(overlayNo / MAX_KEYS_AN_MGET)], overlayNo % MAX_KEYS_AN_MGET);

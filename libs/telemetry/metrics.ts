@@ -52,7 +52,7 @@ function readMetrics(registry: Registry) {
       labelNames: ['predictor', 'code'] as const,
       registers,
     }),
-    heldPredictions: new Gauge({
+    rememberedPredictions: new Gauge({
       name: 'tandem_held_predictions',
       help: 'Predictions held in the memory of this process.',
       registers,

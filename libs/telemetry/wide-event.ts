@@ -14,6 +14,9 @@ export interface WideEvent {
   fact(name: string): unknown;
   /** Adds to a count, from 0. */
   count(name: string, by?: number): void;
+  /** Marks the event as one to write also where only a share of such events is. */
+  markNotable(): void;
+  readonly isNotable: boolean;
   /** Runs a part and adds how long it took as `<name>Ms`, also where it throws. */
   timed<T>(name: string, part: () => Promise<T>): Promise<T>;
   /**
@@ -49,6 +52,7 @@ class EventUnderWay implements WideEvent {
   readonly #facts: LogFields[];
   #counts: Record<string, number> | undefined;
   #durationMs: number | undefined;
+  #isNotable = false;
 
   constructor(name: EventName, fields: LogFields, log: Log, clock: () => number) {
     this.#name = name;
@@ -71,6 +75,14 @@ class EventUnderWay implements WideEvent {
     const sum = (this.#counts[name] ?? 0) + by;
     this.#counts[name] = sum;
     this.add({ [name]: sum });
+  }
+
+  markNotable(): void {
+    this.#isNotable = true;
+  }
+
+  get isNotable(): boolean {
+    return this.#isNotable;
   }
 
   async timed<T>(name: string, part: () => Promise<T>): Promise<T> {

@@ -97,7 +97,7 @@ export function createServing<A extends { readonly status: number }>(
       const caller = access(request, scope, event);
       checkRequest(request, endpoint);
       answer = await handle(event, caller);
-      if (random() < logShare) {
+      if (event.isNotable || random() < logShare) {
         event.add({ status: answer.status });
         event.end();
       }

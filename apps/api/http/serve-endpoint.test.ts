@@ -14,10 +14,10 @@ const endpointOf = (scope: RouteScope) =>
   }) as const;
 const request = { url: 'http://127.0.0.1/x', header: () => undefined };
 
-/** The status that an error becomes, and the line that is logged of it. */
-async function served(error: Error, scope: RouteScope = 'public'): Promise<readonly [number, Record<string, unknown>]> {
+/** Serves requests of which no success is logged for its share. */
+function createServed(scope: RouteScope) {
   const lines: string[] = [];
-  const serve = createServing(
+  const serve = createServing<{ readonly status: number }>(
     endpointOf(scope),
     {
       log: createLog({ level: 'info', name: 'api', destination: { write: (line) => void lines.push(line) } }),
@@ -30,6 +30,12 @@ async function served(error: Error, scope: RouteScope = 'public'): Promise<reado
     },
     ({ problem }) => ({ status: problem.status }),
   );
+  return { serve, lines };
+}
+
+/** The status that an error becomes, and the line that is logged of it. */
+async function served(error: Error, scope: RouteScope = 'public'): Promise<readonly [number, Record<string, unknown>]> {
+  const { serve, lines } = createServed(scope);
   const { status } = await serve(request, () => Promise.reject(error));
   return [status, JSON.parse(lines[0] ?? '{}') as Record<string, unknown>];
 }
@@ -66,4 +72,15 @@ it('logs the path of a refusal, but not of one that has to do with erasing someb
   const [status, line] = await served(error, 'users:erase');
   expect([status, line]).toMatchObject([503, { operation: 'readPrediction', code: 'unavailable' }]);
   expect(line).not.toHaveProperty('path');
+});
+
+it('logs a success that its handler marks as notable, beyond the share that is logged', async () => {
+  const { serve, lines } = createServed('public');
+  await serve(request, () => ({ status: 200 }));
+  expect(lines).toEqual([]);
+  await serve(request, (event) => {
+    event.markNotable();
+    return { status: 200 };
+  });
+  expect(lines.map((line) => JSON.parse(line))).toMatchObject([{ event: 'request.served', status: 200 }]);
 });

@@ -64,7 +64,7 @@ interface Frame {
 }
 
 /** Where a pass is. */
-interface Place {
+interface Position {
   readonly frames: Frame[];
   /** Whether the next string is a key. */
   expectKey: boolean;
@@ -72,47 +72,47 @@ interface Place {
 
 /** The first fault of a text that JSON.parse has accepted, or null. */
 export function findFault(text: string): JsonFault | null {
-  const place: Place = { frames: [], expectKey: false };
+  const position: Position = { frames: [], expectKey: false };
   const hasEscapes = ESCAPE.test(text);
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
     let fault: Fault | null = null;
     if (unit === QUOTE) {
       const end = endOfString(text, i);
-      const keys = place.expectKey ? place.frames.at(-1)?.keys : null;
-      if (keys) fault = enterKey(place, keys, text.slice(i, end + 1));
+      const keys = position.expectKey ? position.frames.at(-1)?.keys : null;
+      if (keys) fault = enterKey(position, keys, text.slice(i, end + 1));
       else if (hasEscapes) fault = stringFault(text.slice(i, end + 1));
-      place.expectKey = false;
+      position.expectKey = false;
       i = end;
     } else if (unit === 0x2d || (unit >= 0x30 && unit <= 0x39)) {
       const end = endOfNumber(text, i);
       fault = numberFault(text.slice(i, end));
       i = end - 1;
-    } else follow(place, unit);
-    if (fault) return { path: pathOf(place.frames), ...fault };
+    } else follow(position, unit);
+    if (fault) return { path: pathOf(position.frames), ...fault };
   }
   return null;
 }
 
 /** Follows the structure through a bracket or comma. */
-function follow(place: Place, unit: number): void {
+function follow(position: Position, unit: number): void {
   switch (unit) {
     case 0x7b: // {
-      place.frames.push({ keys: new Set(), at: '' });
-      place.expectKey = true;
+      position.frames.push({ keys: new Set(), at: '' });
+      position.expectKey = true;
       return;
     case 0x5b: // [
-      place.frames.push({ keys: null, at: 0 });
+      position.frames.push({ keys: null, at: 0 });
       return;
     case 0x7d: // }
     case 0x5d: // ]
-      place.frames.pop();
-      place.expectKey = false;
+      position.frames.pop();
+      position.expectKey = false;
       return;
     case 0x2c: {
       // A comma: the next key, or the next index.
-      const frame = place.frames.at(-1);
-      if (frame?.keys) place.expectKey = true;
+      const frame = position.frames.at(-1);
+      if (frame?.keys) position.expectKey = true;
       else if (frame) frame.at = Number(frame.at) + 1;
     }
   }
@@ -132,7 +132,7 @@ function endOfString(text: string, start: number): number {
  * Notes the key, and says what is wrong with it.
  * @param quoted the key with its quotes
  */
-function enterKey({ frames }: Place, keys: Set<string>, quoted: string): Fault | null {
+function enterKey({ frames }: Position, keys: Set<string>, quoted: string): Fault | null {
   const key = quoted.includes('\\') ? String(JSON.parse(quoted)) : quoted.slice(1, -1);
   const frame = frames.at(-1);
   if (frame) frame.at = key.slice(0, 80);

@@ -21,7 +21,7 @@ export interface Caller {
   /** Undefined: nobody's limit. */
   readonly liveQuota: LiveQuota | undefined;
   /** Whether the caller would still be admitted: for answers that take longer than a request. */
-  isAdmitted(): boolean;
+  hasAccess(): boolean;
 }
 
 /**
@@ -30,13 +30,13 @@ export interface Caller {
  */
 export type Access = (request: RequestHead, scope: RouteScope, event: WideEvent) => Caller;
 
-const ANYBODY: Caller = Object.freeze({ actor: 'api', liveQuota: undefined, isAdmitted: () => true });
+const ANYBODY: Caller = Object.freeze({ actor: 'api', liveQuota: undefined, hasAccess: () => true });
 
 /** Keys are off. */
 export const openAccess: Access = () => ANYBODY;
 
 export function createKeyedAccess(ring: KeyRing): Access {
-  return function admit(request, scope, event) {
+  return function grantAccess(request, scope, event) {
     if (scope === 'public') return ANYBODY;
     if (!ring.isBelieved()) throw notKnown();
     const text = bearerToken(request.header('authorization'));
@@ -49,11 +49,11 @@ export function createKeyedAccess(ring: KeyRing): Access {
     // Before the scope: what it lacks, a key may not ask for as often as it likes either.
     if (found.requests?.take(1) === 0) throw tooMany(found.requests.perSecond, found.requests.secondsToNext());
     if (!found.scopes.has(scope)) throw missingScope(scope);
-    return { actor: `key:${found.name}`, liveQuota: found.liveQuota, isAdmitted: () => isAdmitted(ring, text, scope) };
+    return { actor: `key:${found.name}`, liveQuota: found.liveQuota, hasAccess: () => hasAccess(ring, text, scope) };
   };
 }
 
-function isAdmitted(ring: KeyRing, text: string, scope: Scope): boolean {
+function hasAccess(ring: KeyRing, text: string, scope: Scope): boolean {
   if (!ring.isBelieved()) return false;
   const found = ring.find(text);
   return !('why' in found) && found.scopes.has(scope);

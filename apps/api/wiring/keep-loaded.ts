@@ -19,7 +19,7 @@ import { within } from '@tandem/timing/within';
 interface KeepLoadedDependencies {
   readonly registry: Pick<StoredRegistry, 'modelVersion' | 'predictors'>;
   readonly authority: Authority;
-  readonly scorer: Pick<IsolatedPools, 'hold' | 'score' | 'warmUp'>;
+  readonly scorer: Pick<IsolatedPools, 'load' | 'score' | 'warmUp'>;
   readonly featureSource: FeatureSource;
   readonly pool: Parameters<typeof findScoredUser>[0];
   readonly log: Log;
@@ -44,11 +44,11 @@ export function keepModels(databaseUrl: string, dependencies: KeepLoadedDependen
   const kept = keepLoaded({
     register: openRegister(databaseUrl, 'api', RELEASE),
     modelVersion: (id) => registry.modelVersion(id),
-    async hold(versions, tried) {
-      const held = await scorer.hold(versions, tried);
-      const failed = new Set(held.filter(({ error }) => error !== null).map(({ modelVersionId }) => modelVersionId));
+    async load(versions, tried) {
+      const loaded = await scorer.load(versions, tried);
+      const failed = new Set(loaded.filter(({ error }) => error !== null).map(({ modelVersionId }) => modelVersionId));
       await warmUpReads(versions.filter(({ id }) => !failed.has(id)));
-      return held;
+      return loaded;
     },
     ...createLoadLog(log),
   });

@@ -12,10 +12,10 @@ interface SampledParts {
   /** Answers that wait to be compared. */
   readonly shadow: { waiting(): number };
   /** Answers that wait to be kept. */
-  readonly keptAnswers: { waiting(): number };
+  readonly explanationKeeper: { waiting(): number };
   isOnlineOpen(): boolean;
   /** Predictions in memory. */
-  held(): number;
+  remembered(): number;
   readonly servedReads: { dropped(): number };
   /** Live answers that could not be kept in Postgres, since the start. */
   overlayWritesDropped(): number;
@@ -30,9 +30,9 @@ export function sampledMetrics(metrics: Metrics, parts: SampledParts): Metrics {
       sampleConnections(metrics, 'api', parts.pool);
       sampleConnections(metrics, 'features', parts.features);
       metrics.onlineStoreUp.set(parts.isOnlineOpen() ? 1 : 0);
-      metrics.heldPredictions.set(parts.held());
+      metrics.rememberedPredictions.set(parts.remembered());
       metrics.shadowWaiting.set(parts.shadow.waiting());
-      metrics.explanationsWaiting.set(parts.keptAnswers.waiting());
+      metrics.explanationsWaiting.set(parts.explanationKeeper.waiting());
       const overlayWrites = parts.overlayWritesDropped();
       metrics.overlayWritesDropped.inc(overlayWrites - told.overlayWrites);
       told.overlayWrites = overlayWrites;

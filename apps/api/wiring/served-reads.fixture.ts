@@ -28,7 +28,15 @@ function answerOf(userId: string): Answer {
   return {
     ...{ predictor: 'repurchase', userId, prediction: { score: 0.5 }, source: 'batch', reason: 'fresh' },
     ...{ modelNumber: 1, variant: 'stable', rollout, generationNumber: 1, computedAt: 0, ageSeconds: 0 },
-    ...{ contextVersion: 0, predictedFromContextVersion: 0, history: 'h', hit: true, kept: false, forwarded: null },
+    ...{
+      contextVersion: 0,
+      lastConcerningVersion: 0,
+      predictedFromContextVersion: 0,
+      history: 'h',
+      hit: true,
+      kept: false,
+      forwarded: null,
+    },
   };
 }
 

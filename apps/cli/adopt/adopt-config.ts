@@ -1,8 +1,8 @@
 /** Adopts a config: from then on API and worker serve what it says. */
 import { relative } from 'node:path';
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
+import { type ReportProgress, reportNothing } from '@tandem/admission/report-progress';
 import type { SampleLimits } from '@tandem/admission/sample-users';
-import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
 import { type AdoptionOutcome, adopt, findUnchanged } from '@tandem/offline-store/adopt';
 import {
   checkWatchable,
@@ -46,7 +46,7 @@ interface AdoptionOptions {
   readonly force: boolean;
   /** The command, for the remedy of a refusal. */
   readonly command: 'tandem adopt' | 'tandem up';
-  readonly step?: TellStep;
+  readonly step?: ReportProgress;
   /** How long a query may take for the users that models are tried with. */
   readonly sampling?: SampleLimits;
   /** Receives lines for warnings, for ignored errors and for what will not be served any more, before the adoption. */
@@ -61,7 +61,7 @@ export async function adoptConfig(
   path: string,
   options: AdoptionOptions,
 ): Promise<AdoptedConfig> {
-  const { memoryLimitMb, say, cwd, step = tellNothing, sampling } = options;
+  const { memoryLimitMb, say, cwd, step = reportNothing, sampling } = options;
   const { pool, features } = databases;
   const { file, predictors } = await readConfig(features, path, memoryLimitMb, step, sampling);
   const from = relative(cwd, file) || file;
@@ -93,7 +93,7 @@ async function watchAll(pool: Databases['pool'], requests: readonly WatchRequest
 async function judgeChanged(
   databases: Databases,
   predictors: readonly CheckedPredictor[],
-  { memoryLimitMb, step }: { readonly memoryLimitMb: number; readonly step: TellStep },
+  { memoryLimitMb, step }: { readonly memoryLimitMb: number; readonly step: ReportProgress },
 ): Promise<readonly Finding[]> {
   const { pool } = databases;
   const schema = await examineSchema(pool);

@@ -1,7 +1,7 @@
 /** Examines a config before it is adopted: each predictor's query, keys, plans, model and times. */
 import { basename } from 'node:path';
+import { type ReportProgress, reportNothing } from '@tandem/admission/report-progress';
 import type { Pool, SampleLimits } from '@tandem/admission/sample-users';
-import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
 import { formatProblem, problemsOf } from '@tandem/config/predictor/config-problem';
 import type { CheckedModel } from '@tandem/inference/admission/check-model';
 import type { Databases } from '../command-line/environment.ts';
@@ -25,7 +25,7 @@ export interface CheckReport {
 }
 
 interface CheckOptions {
-  readonly tell?: TellStep;
+  readonly tell?: ReportProgress;
   /** How long a query may take for the users that models are tried with. */
   readonly sampling?: SampleLimits;
   readonly golden?: GoldenRequest | undefined;
@@ -40,7 +40,7 @@ export async function checkConfig(
   databases: Databases,
   path: string,
   memoryLimitMb: number,
-  { tell = tellNothing, sampling = {}, golden: request }: CheckOptions = {},
+  { tell = reportNothing, sampling = {}, golden: request }: CheckOptions = {},
 ): Promise<CheckReport> {
   const { pool, features } = databases;
   const schema = await examineSchema(pool);
@@ -79,7 +79,7 @@ async function tryReadConfig(
   features: Pool,
   path: string,
   memoryLimitMb: number,
-  tell: TellStep,
+  tell: ReportProgress,
   sampling: SampleLimits,
 ): Promise<ReadConfig | Finding[]> {
   try {

@@ -1,9 +1,9 @@
 /** Judges one predictor against the database that it would be served from. */
 import { namingUser } from '@tandem/admission/find-failing-user';
 import { type CheckedPredictor, settingProblem } from '@tandem/admission/judge-predictor';
+import { type ReportProgress, reportNothing } from '@tandem/admission/report-progress';
 import type { Pool } from '@tandem/admission/sample-users';
 import { isTooSlow } from '@tandem/admission/slow-statement';
-import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
 import { maxAgeTooShort } from '@tandem/config/predictor/schedule';
 import { isTandemError, type TandemError } from '@tandem/freshness/errors';
 import { modelVersionId } from '@tandem/freshness/predictor';
@@ -41,7 +41,7 @@ export async function checkPredictor(
   predictor: CheckedPredictor,
   isMigrated: boolean,
   memoryLimitMb: number,
-  tell: TellStep = tellNothing,
+  tell: ReportProgress = reportNothing,
 ): Promise<Finding[]> {
   const { definition, name } = predictor;
   const { columns, asOf } = definition.query;

@@ -1,6 +1,6 @@
 /** What `check` says of a stranger's config: no more than it has tried, and what adopting would change. */
 import { join } from 'node:path';
-import type { TellStep } from '@tandem/admission/tell-step';
+import type { ReportProgress } from '@tandem/admission/report-progress';
 import { createPool } from '@tandem/offline-store/sql/database';
 import { linearModel, rootModel, textModel } from '@tandem/testing/onnx-models';
 import { BOOL, FLOAT, graph, model, node, raw, value } from '@tandem/testing/onnx-writer';
@@ -86,7 +86,7 @@ test('a query that is too slow for a live read is told so, with what was waited 
   await place.write('tandem.config.ts', config.replace(/ age\n/, ' slow(age) as age\n'));
   const pool = createPool({ url: place.databaseUrl, max: 2, applicationName: 'check-test' });
   const steps: string[] = [];
-  const tell: TellStep = (step, work) => {
+  const tell: ReportProgress = (step, work) => {
     steps.push(step);
     return work();
   };

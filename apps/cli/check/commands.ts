@@ -1,6 +1,6 @@
 /** `tandem check`: would this config work, here? */
 import { resolve } from 'node:path';
-import { tellNothing } from '@tandem/admission/tell-step';
+import { reportNothing } from '@tandem/admission/report-progress';
 import type { Command } from 'commander';
 import { type Cli, type CommonOptions, createCommand, parseShare, present } from '../command-line/command.ts';
 import { findDatabaseUrls, modelMemoryMb, withDatabases } from '../command-line/environment.ts';
@@ -53,7 +53,7 @@ Ends with 0: no error, perhaps warnings; 1: an error; 2: wrong usage.`,
       const { checkConfig } = await import('./check-config.ts');
       const choice = { applicationName: 'tandem-check', statementTimeoutMs: STATEMENT_TIMEOUT_MS };
       await withDatabases(findDatabaseUrls(cli), choice, async (databases) => {
-        const tell = options.json ? tellNothing : createStepTeller(cli.stderr);
+        const tell = options.json ? reportNothing : createStepTeller(cli.stderr);
         const report = await checkConfig(databases, resolve(cli.cwd, options.config), modelMemoryMb(cli), {
           tell,
           golden,

@@ -1,8 +1,8 @@
 /** What `check --golden` finds: how many users of the file are predicted as it says, and who is not. */
 import { basename } from 'node:path';
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
+import type { ReportProgress } from '@tandem/admission/report-progress';
 import type { Pool } from '@tandem/admission/sample-users';
-import type { TellStep } from '@tandem/admission/tell-step';
 import { CommandFailure } from '../command-line/failure.ts';
 import { type Finding, failed, ok } from '../output/finding.ts';
 import { count } from '../output/text.ts';
@@ -29,7 +29,7 @@ export async function checkGolden(
   pool: Pool,
   predictors: readonly CheckedPredictor[],
   request: GoldenRequest,
-  { memoryLimitMb, tell }: { readonly memoryLimitMb: number; readonly tell: TellStep },
+  { memoryLimitMb, tell }: { readonly memoryLimitMb: number; readonly tell: ReportProgress },
 ): Promise<GoldenJudgement> {
   const { file, key, tolerance } = request;
   const predictor = choose(predictors, request);

@@ -3,7 +3,7 @@
  * refuses a config for errors among them.
  */
 import type { CheckedPredictor } from '@tandem/admission/judge-predictor';
-import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
+import { type ReportProgress, reportNothing } from '@tandem/admission/report-progress';
 import type { Databases } from '../command-line/environment.ts';
 import { type Finding, warning } from '../output/finding.ts';
 import { checkPredictor } from './check-predictor.ts';
@@ -20,13 +20,13 @@ interface JudgementOptions {
   readonly isMigrated: boolean;
   /** Of the processes that try a model. */
   readonly memoryLimitMb: number;
-  readonly tell?: TellStep;
+  readonly tell?: ReportProgress;
 }
 
 export async function judgePredictors(
   databases: Databases,
   predictors: readonly CheckedPredictor[],
-  { isMigrated, memoryLimitMb, tell = tellNothing }: JudgementOptions,
+  { isMigrated, memoryLimitMb, tell = reportNothing }: JudgementOptions,
 ): Promise<Judgement> {
   const findings: Finding[] = [];
   const samples: Sample[] = [];

@@ -3,8 +3,8 @@
  * run shows them. Reports all problems at once, with file, setting and remedy. Also names what adopting would withdraw.
  */
 import { type CheckedPredictor, type Judged, judgePredictor } from '@tandem/admission/judge-predictor';
+import { type ReportProgress, reportNothing } from '@tandem/admission/report-progress';
 import type { Pool, SampleLimits } from '@tandem/admission/sample-users';
-import { type TellStep, tellNothing } from '@tandem/admission/tell-step';
 import { conflictsBetween } from '@tandem/config/adoption/adoptable';
 import { configError } from '@tandem/config/predictor/config-problem';
 import { loadConfig } from '@tandem/config/predictor/load-config';
@@ -27,7 +27,7 @@ export async function readConfig(
   features: Pool,
   path: string,
   memoryLimitMb: number,
-  tell: TellStep = tellNothing,
+  tell: ReportProgress = reportNothing,
   sampling: SampleLimits = {},
 ): Promise<ReadConfig> {
   const { file, predictors } = await loadConfig(path);

@@ -1,6 +1,6 @@
 /** `tandem load`: a table from a CSV file. */
 import { resolve } from 'node:path';
-import { tellNothing } from '@tandem/admission/tell-step';
+import { reportNothing } from '@tandem/admission/report-progress';
 import type { Command } from 'commander';
 import { type Cli, type CommonOptions, createCommand, present } from '../command-line/command.ts';
 import { withPool } from '../command-line/environment.ts';
@@ -33,7 +33,7 @@ the same, it keeps its triggers, indexes and rights. Ends with 0: loaded; 1: not
       const { loadCsv } = await import('./load-csv.ts');
       await withPool(cli, { applicationName: 'tandem-load', max: 1 }, async (pool) => {
         const { key, table = null, replace = false } = options;
-        const tell = options.json ? tellNothing : createStepTeller(cli.stderr);
+        const tell = options.json ? reportNothing : createStepTeller(cli.stderr);
         const report = await loadCsv(pool, { file: resolve(cli.cwd, file), key, table, replace }, tell);
         present(cli, options, report, render);
       });

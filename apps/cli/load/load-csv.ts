@@ -1,7 +1,7 @@
 /** Makes a table from a CSV file: one reading for the types, one for the rows. */
 import { basename } from 'node:path';
+import type { ReportProgress } from '@tandem/admission/report-progress';
 import type { Pool } from '@tandem/admission/sample-users';
-import type { TellStep } from '@tandem/admission/tell-step';
 import { type LoadedTable, type LoadOutcome, loadTable, RowRefused } from '@tandem/offline-store/sources/load-table';
 import type { CommandFailure } from '../command-line/failure.ts';
 import { findByName, suggestion } from '../command-line/names.ts';
@@ -31,7 +31,7 @@ const MOST_NAME_BYTES = 63;
 const MOST_COLUMNS = 1_600;
 
 /** Rejects with a CommandFailure that names file and line, or with `invalid_input` of the table. */
-export async function loadCsv(pool: Pool, request: LoadRequest, tell: TellStep): Promise<LoadReport> {
+export async function loadCsv(pool: Pool, request: LoadRequest, tell: ReportProgress): Promise<LoadReport> {
   const { file, replace } = request;
   const name = request.table ?? tableNameOf(file);
   const seen = await tell(`reading the types of ${basename(file)}`, () => readTypes(file, request.key));

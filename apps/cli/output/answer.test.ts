@@ -29,13 +29,21 @@ test('an answer starts with the prediction, then says where it comes from', () =
 });
 
 test('a default was never computed, and its context may be unknown', () => {
-  const nothing = { computedAt: null, ageSeconds: null, contextVersion: null, predictedFromContextVersion: null };
+  const unknown = { contextVersion: null, lastConcerningVersion: null, predictedFromContextVersion: null };
+  const nothing = { computedAt: null, ageSeconds: null, ...unknown };
   const lines = renderAnswer(
     { ...answered, answer: { ...answer, ...nothing, source: 'default', reason: 'unverified' } },
     plain,
   );
   expect(lines).toContain('computed  never: the declared default');
   expect(lines).toContain('context   version unknown, predicted from none');
+});
+
+test('an answer that an event left fresh says which version concerns its predictor', () => {
+  const later = { ...answer, contextVersion: 6 };
+  expect(renderAnswer({ ...answered, answer: later }, plain)).toContain(
+    'context   version 6, predicted from 5; the last that concerns this predictor is 5',
+  );
 });
 
 test('of many users each has a line, in order; a refusal does not spoil the columns', () => {

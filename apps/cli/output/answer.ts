@@ -31,7 +31,7 @@ export function renderAnswer({ answer, etag, cacheStatus }: Answered, paint: Pai
 
 /** What an answer says, by name. */
 export function answerFields(answer: PredictionAnswer, paint: Paint): [name: string, value: string][] {
-  const { computedAt, ageSeconds, contextVersion, predictedFromContextVersion: from } = answer;
+  const { computedAt, ageSeconds } = answer;
   return [
     ...outputsOf(answer.prediction).map(([name, value]): [string, string] => [name, paint('strong', value)]),
     ['source', `${paint(SOURCE_TONES[answer.source], answer.source)}, ${answer.reason}${reasonWords(answer.reason)}`],
@@ -40,8 +40,18 @@ export function answerFields(answer: PredictionAnswer, paint: Paint): [name: str
       'computed',
       computedAt === null ? 'never: the declared default' : `${moment(computedAt)} UTC, ${ageOf(ageSeconds)} ago`,
     ],
-    ['context', `version ${contextVersion ?? 'unknown'}, predicted from ${from ?? 'none'}`],
+    ['context', contextOf(answer)],
   ];
+}
+
+function contextOf({
+  contextVersion,
+  lastConcerningVersion: last,
+  predictedFromContextVersion: from,
+}: PredictionAnswer) {
+  const concerning =
+    last === null || last === contextVersion ? '' : `; the last that concerns this predictor is ${last}`;
+  return `version ${contextVersion ?? 'unknown'}, predicted from ${from ?? 'none'}${concerning}`;
 }
 
 export function renderManyAnswers(results: readonly ManyResult[], paint: Paint): string[] {

@@ -2,7 +2,7 @@
  * Draws progress on standard error, so that standard output stays the result’s: a bar that a terminal redraws, else a
  * line for every tenth; and a line for each step that takes long.
  */
-import type { TellStep } from '@tandem/admission/tell-step';
+import type { ReportProgress } from '@tandem/admission/report-progress';
 import type { Cli, Output } from '../command-line/command.ts';
 import { count, duration } from './text.ts';
 
@@ -88,7 +88,7 @@ function percent(share: number): string {
 const PATIENCE_MS = 3_000;
 
 /** Returns a teller that prints a line for each step that takes more than a few seconds: what the command waits for. */
-export function createStepTeller(stderr: Output): TellStep {
+export function createStepTeller(stderr: Output): ReportProgress {
   return async (name, work) => {
     const timer = setTimeout(() => stderr.write(`still ${name} …\n`), PATIENCE_MS);
     try {

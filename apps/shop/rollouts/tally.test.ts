@@ -5,7 +5,7 @@ import { createTally } from './tally.ts';
 const answer: PredictionAnswer = {
   ...{ predictor: 'repurchase', userId: '1', prediction: { score: 0.2 }, source: 'batch', reason: 'fresh' },
   ...{ modelVersion: '1', variant: 'stable', generation: '1', computedAt: null, ageSeconds: null },
-  ...{ contextVersion: 0, predictedFromContextVersion: 0 },
+  ...{ contextVersion: 0, lastConcerningVersion: 0, predictedFromContextVersion: 0 },
 };
 
 describe('createTally', () => {

@@ -4,13 +4,13 @@ import type { RunStore } from '@tandem/prediction/runs/run-store';
 import { isFinished } from '@tandem/prediction/runs/runs';
 import type { Handler } from '@tandem/queue/run-worker';
 import type { CheckFit } from './check-fit.ts';
-import { type ComparisonTelling, tellCompared } from './tell-compared.ts';
-import { type StepTelling, tellStep } from './tell-step.ts';
+import { type ComparisonLogging, logComparison } from './log-comparison.ts';
+import { logRunStep, type StepLogging } from './log-run-step.ts';
 
-interface PublishRunProcessorDependencies extends PublishRunDependencies, StepTelling, ComparisonTelling {
+interface PublishRunProcessorDependencies extends PublishRunDependencies, StepLogging, ComparisonLogging {
   readonly runs: PublishRunDependencies['runs'] & Pick<RunStore, 'find'>;
   readonly checkFit: CheckFit;
-  readonly metrics: StepTelling['metrics'] & ComparisonTelling['metrics'];
+  readonly metrics: StepLogging['metrics'] & ComparisonLogging['metrics'];
 }
 
 export function createPublishRun(dependencies: PublishRunProcessorDependencies): Handler<'publish-run'> {
@@ -19,8 +19,8 @@ export function createPublishRun(dependencies: PublishRunProcessorDependencies):
     const before = await runs.find(runId);
     if (!before || isFinished(before.state)) return { outcome: 'nothing_to_do' };
     const report = await publishRun(dependencies, runId, job.progress);
-    if (report.outcome === 'done' && report.result.report) tellCompared(before, report.result.report, dependencies);
-    const told = await tellStep(before, 'publish', report, dependencies);
+    if (report.outcome === 'done' && report.result.report) logComparison(before, report.result.report, dependencies);
+    const told = await logRunStep(before, 'publish', report, dependencies);
     if (report.outcome !== 'done') return told;
     const { state, generation, loaded, note } = report.result;
     if (generation && loaded) await checkFit(generation);

@@ -5,14 +5,14 @@ import type { RunStore } from '@tandem/prediction/runs/run-store';
 import { isFinished } from '@tandem/prediction/runs/runs';
 import type { Handler } from '@tandem/queue/run-worker';
 import type { Metrics } from '@tandem/telemetry/metrics';
-import { type RunTelling, tellRunEnded } from './tell-run-ended.ts';
+import { logRunEnded, type RunLogging } from './log-run-ended.ts';
 
 type ChunkMetrics = Pick<Metrics, 'chunks' | 'chunksAbandoned' | 'chunkTakeovers' | 'chunkDuration' | 'usersScored'>;
 
-interface RunChunkProcessorDependencies extends RunTelling {
+interface RunChunkProcessorDependencies extends RunLogging {
   readonly runChunk: RunChunk;
   readonly runs: Pick<RunStore, 'find'>;
-  readonly metrics: RunTelling['metrics'] & ChunkMetrics;
+  readonly metrics: RunLogging['metrics'] & ChunkMetrics;
 }
 
 export function createRunChunkProcessor(dependencies: RunChunkProcessorDependencies): Handler<'run-chunk'> {
@@ -28,7 +28,7 @@ export function createRunChunkProcessor(dependencies: RunChunkProcessorDependenc
       log.error('chunk.failed', { runId, no, error: report.error });
       // Where it was the last open chunk, the run has failed with it.
       const run = await runs.find(runId);
-      if (run && isFinished(run.state)) tellRunEnded(run, dependencies);
+      if (run && isFinished(run.state)) logRunEnded(run, dependencies);
     }
     return { ...report };
   };

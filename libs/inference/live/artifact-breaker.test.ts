@@ -22,7 +22,7 @@ beforeEach(() => {
 
 /** A crash at once; whether the model rests now. */
 const crash = () => breaker.died(bad, 0, 'signal SIGSEGV') !== undefined;
-const isAdmitted = (asked = bad) => !(breaker.admit(asked) instanceof TandemError);
+const isPermitted = (asked = bad) => !(breaker.permit(asked) instanceof TandemError);
 
 function crashUntilRest(): number {
   for (let crashes = 1; crashes <= 100; crashes++) if (crash()) return crashes;
@@ -32,12 +32,12 @@ function crashUntilRest(): number {
 describe('the breaker of an artifact', () => {
   it('gives a model that keeps crashing a rest, and says so, and to nobody else', () => {
     expect(crashUntilRest()).toBe(14);
-    const refusal = breaker.admit(bad);
+    const refusal = breaker.permit(bad);
     expect(refusal).toMatchObject({ code: 'unavailable', retryAfter: 1, remedy: expect.stringContaining('roll back') });
     expect(String(refusal)).toContain(
       'the model of churn is given a rest, since it keeps ending its process (signal SIGSEGV)',
     );
-    expect(isAdmitted(good)).toBe(true);
+    expect(isPermitted(good)).toBe(true);
     expect([breaker.resting(), told]).toEqual([1, ['inference.model_rests 1000', 'churn']]);
   });
 
@@ -51,18 +51,18 @@ describe('the breaker of an artifact', () => {
       clock += 4_000;
       expect(crash()).toBe(false);
     }
-    expect([isAdmitted(), breaker.resting()]).toEqual([true, 0]);
+    expect([isPermitted(), breaker.resting()]).toEqual([true, 0]);
   });
 
   it('lets one request through when the rest is over, and the others when that one lived', () => {
     crashUntilRest();
     clock += 999;
-    expect(isAdmitted()).toBe(false);
+    expect(isPermitted()).toBe(false);
     clock += 1;
-    expect(breaker.admit(bad)).toEqual({ isProbe: true });
-    expect(isAdmitted()).toBe(false);
+    expect(breaker.permit(bad)).toEqual({ isProbe: true });
+    expect(isPermitted()).toBe(false);
     breaker.lived(bad);
-    expect(breaker.admit(bad)).toEqual({ isProbe: false });
+    expect(breaker.permit(bad)).toEqual({ isProbe: false });
     expect(told.at(-1)).toBe('inference.model_works_again');
   });
 
@@ -71,9 +71,9 @@ describe('the breaker of an artifact', () => {
     const rests = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000];
     for (const ms of rests) {
       clock += ms - 1;
-      expect(isAdmitted()).toBe(false);
+      expect(isPermitted()).toBe(false);
       clock += 1;
-      expect(breaker.admit(bad)).toEqual({ isProbe: true });
+      expect(breaker.permit(bad)).toEqual({ isProbe: true });
       expect(crash()).toBe(true);
     }
   });
@@ -81,15 +81,15 @@ describe('the breaker of an artifact', () => {
   it('tries the next request where the probe decided nothing', () => {
     crashUntilRest();
     clock += 1_000;
-    expect(isAdmitted()).toBe(true);
+    expect(isPermitted()).toBe(true);
     breaker.undecided(bad);
-    expect(breaker.admit(bad)).toEqual({ isProbe: true });
+    expect(breaker.permit(bad)).toEqual({ isProbe: true });
   });
 
   it('forgets after a calm time what a model did', () => {
     crashUntilRest();
     clock += 1_000;
-    breaker.admit(bad);
+    breaker.permit(bad);
     breaker.lived(bad);
     clock += 20_001;
     breaker.lived(bad);
@@ -104,7 +104,7 @@ describe('the breaker of an artifact', () => {
     const act = fc.oneof(
       fc.record({ kind: fc.constant('died' as const), ms: fc.nat(5_000) }),
       fc.record({
-        kind: fc.constantFrom('lived' as const, 'undecided' as const, 'admit' as const),
+        kind: fc.constantFrom('lived' as const, 'undecided' as const, 'permit' as const),
         ms: fc.nat(100_000),
       }),
     );
@@ -119,7 +119,7 @@ describe('the breaker of an artifact', () => {
         // A probe that is under way ends in one way or another.
         one.undecided(bad);
         clock += 60_000;
-        expect(one.admit(bad)).not.toBeInstanceOf(TandemError);
+        expect(one.permit(bad)).not.toBeInstanceOf(TandemError);
       }),
     );
   });

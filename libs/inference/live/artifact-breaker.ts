@@ -29,7 +29,7 @@ export interface ArtifactBreaker {
    * Undefined: the request may wait for the artifact; `isProbe` says that it alone may, and that its outcome decides.
    * An error, `unavailable`: the artifact rests.
    */
-  admit(asked: Asked): TandemError | { readonly isProbe: boolean };
+  permit(asked: Asked): TandemError | { readonly isProbe: boolean };
   /** A run was answered, or refused for the sake of its rows: the process lives. */
   lived(asked: Asked): void;
   /** A run ended its process after so long. Gives the error for all who wait for the artifact, where it is given a rest. */
@@ -85,7 +85,7 @@ export function createArtifactBreaker({ now, log, onRest, maxLostMs = MAX_LOST_M
   }
 
   return {
-    admit({ artifactHash, predictor }) {
+    permit({ artifactHash, predictor }) {
       const conduct = conducts.get(artifactHash);
       if (!conduct || conduct.state === 'works') return { isProbe: false };
       const left = conduct.until - now();

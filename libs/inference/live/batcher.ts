@@ -7,7 +7,7 @@
 import { isTandemError, TandemError } from '@tandem/freshness/errors';
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import {
-  type Admission,
+  type LoadShedding,
   type ScoreRequest,
   type ScoreResult,
   type Scorer,
@@ -32,10 +32,10 @@ import {
 } from './waiting-requests.ts';
 
 interface BatcherOptions {
-  /** A place to run the artifact now, or null while all are busy; `pumpSoon` is to be called when one may be free. */
-  place(hash: string): RunPlace | null;
-  /** Places there are. */
-  readonly places: number;
+  /** A slot that can run the artifact now, or null while all are busy; `pumpSoon` is to be called when one may be free. */
+  freeSlot(hash: string): RunSlot | null;
+  /** How many slots there are. */
+  readonly slots: number;
   /** Rows of one run at most. */
   readonly maxRunRows: Readonly<Record<ScoreRequest['priority'], number>>;
   /** Rows that may wait. Of a request that does not fit, the rows that do not are refused as `overloaded`. */
@@ -47,11 +47,11 @@ interface BatcherOptions {
   readonly now: () => number;
 }
 
-export interface RunPlace {
+export interface RunSlot {
   run(hash: string, make: () => PreparedRun | null): Promise<readonly WireTensor[] | null>;
 }
 
-export class Batcher implements Scorer, Admission {
+export class Batcher implements Scorer, LoadShedding {
   readonly #options: BatcherOptions;
   readonly #lines = { live: createWaitingLine<Pending>(), batch: createWaitingLine<Pending>() };
   readonly #liveRoom: LiveRoom;
@@ -75,10 +75,10 @@ export class Batcher implements Scorer, Admission {
     const { promise, resolve, reject } = Promise.withResolvers<ScoreResult>();
     try {
       const whole = encodeInputs(version.inputs, batch, rows);
-      const permit = priority === 'live' ? breaker.admit(version) : FREE;
+      const permit = priority === 'live' ? breaker.permit(version) : FREE;
       if (permit instanceof TandemError) throw permit;
       const settle = (outcome: ScoreResult | Error) => (outcome instanceof Error ? reject(outcome) : resolve(outcome));
-      const one = this.#admit(request, permit, settle);
+      const one = this.#enqueue(request, permit, settle);
       const most = priority === 'live' ? this.#liveRoom.runRows(version, timeoutMs) : maxRunRows.batch;
       for (const part of cut(one, request, whole, most)) {
         part.costMs = priority === 'live' ? this.#liveRoom.costMs(version, part.rows, timeoutMs) : 0;
@@ -96,7 +96,7 @@ export class Batcher implements Scorer, Admission {
     return this.#liveRoom.room(version, timeoutMs);
   }
 
-  /** Starts runs at the end of this turn of the event loop; to be called when a place may be free. */
+  /** Starts runs at the end of this turn of the event loop; to be called when a slot may be free. */
   pumpSoon(): void {
     // What comes together is run together from the first run on, and a live reader who asks again on getting an answer
     // comes before the next slice of a batch (measured with eight such readers beside batches of 5,000 rows: 0.16 ms
@@ -125,7 +125,7 @@ export class Batcher implements Scorer, Admission {
     for (const request of [...this.#pending]) if (isMeant(request)) request.settle(error);
   }
 
-  #admit(asked: ScoreRequest, { isProbe }: Permit, done: (outcome: ScoreResult | Error) => void): Pending {
+  #enqueue(asked: ScoreRequest, { isProbe }: Permit, done: (outcome: ScoreResult | Error) => void): Pending {
     const request = createPending(asked, this.#options.now(), (outcome) => {
       for (const part of request.parts) this.#lines[asked.priority].remove(part);
       this.#leave(request);
@@ -134,23 +134,23 @@ export class Batcher implements Scorer, Admission {
       done(outcome);
       if (this.#pending.length === 0) for (const tell of this.#waitingForDrain.splice(0)) tell();
     });
-    request.place = this.#pending.push(request) - 1;
+    request.index = this.#pending.push(request) - 1;
     return request;
   }
 
-  #leave({ place: at }: Pending): void {
+  #leave({ index: at }: Pending): void {
     const last = this.#pending.pop();
     if (!last || at === this.#pending.length) return;
     this.#pending[at] = last;
-    last.place = at;
+    last.index = at;
   }
 
   #pump(): void {
-    const { place, maxRunRows, now } = this.#options;
+    const { freeSlot, maxRunRows, now } = this.#options;
     for (const priority of ['live', 'batch'] as const) {
       const line = this.#lines[priority];
       for (let first = line.first(); first; first = line.first()) {
-        const slot = place(first.version.artifactHash);
+        const slot = freeSlot(first.version.artifactHash);
         if (!slot) return;
         if (priority === 'live' && isTooLate(this.#liveRoom, first, now())) {
           first.request.settle(late(null));
@@ -162,7 +162,7 @@ export class Batcher implements Scorer, Admission {
     }
   }
 
-  async #perform(slot: RunPlace, taken: readonly Part<Pending>[]): Promise<void> {
+  async #perform(slot: RunSlot, taken: readonly Part<Pending>[]): Promise<void> {
     const { breaker, now } = this.#options;
     let running: readonly Part<Pending>[] = taken;
     let startedAt = now();
@@ -219,9 +219,9 @@ export class Batcher implements Scorer, Admission {
   }
 }
 
-function roomOf({ places, maxRunRows, maxWaitingRows, now }: BatcherOptions, line: WaitingLine<Pending>): LiveRoom {
+function roomOf({ slots, maxRunRows, maxWaitingRows, now }: BatcherOptions, line: WaitingLine<Pending>): LiveRoom {
   const waiting = () => ({ rows: line.rows(), ms: line.costMs() });
-  return createLiveRoom({ places, maxRunRows: maxRunRows.live, maxWaitingRows: maxWaitingRows.live, waiting, now });
+  return createLiveRoom({ slots, maxRunRows: maxRunRows.live, maxWaitingRows: maxWaitingRows.live, waiting, now });
 }
 
 /** A live reader leaves at a time of day; a batch waits, and its rows are called poison by what they cost. */
@@ -229,7 +229,7 @@ function limitOf(part: Part<Pending> | undefined, ms: number): TimeLimit {
   return part?.request.priority === 'batch' ? cpuLimit(ms) : wallLimit(ms);
 }
 
-type Permit = Exclude<ReturnType<ArtifactBreaker['admit']>, TandemError>;
+type Permit = Exclude<ReturnType<ArtifactBreaker['permit']>, TandemError>;
 
 /** A batch's, which no breaker watches. */
 const FREE: Permit = Object.freeze({ isProbe: false });

@@ -27,7 +27,7 @@ beforeEach(() => {
 });
 afterEach(() => pools.close(0));
 
-const held = (...versions: readonly { readonly id: string }[]) =>
+const loaded = (...versions: readonly { readonly id: string }[]) =>
   versions.map(({ id }) => ({ modelVersionId: id, error: null }));
 
 /** Reads of the stable version, one after another, until the work is done; gives how many came in time, and the others. */
@@ -58,7 +58,7 @@ const hang = () =>
 describe('a version that a rollout tries', () => {
   it('and that hangs again and again takes no read from the stable version, on one child', async () => {
     const both = [stable.version, hanging.version];
-    expect(await pools.hold(both, new Set([hanging.version.id]))).toEqual(held(...both));
+    expect(await pools.load(both, new Set([hanging.version.id]))).toEqual(loaded(...both));
     const hangs = (async () => {
       const codes: unknown[] = [];
       for (let i = 0; i < 6; i++) codes.push(await hang());
@@ -74,11 +74,11 @@ describe('a version that a rollout tries', () => {
   });
 
   it('has one child of its own, which ends with its rollout; then the stable children answer with it at once', async () => {
-    expect(await pools.hold(VERSIONS, TRIED)).toEqual(held(...VERSIONS));
+    expect(await pools.load(VERSIONS, TRIED)).toEqual(loaded(...VERSIONS));
     expect(pools.stats().pids).toHaveLength(2);
     expect(await scoresOf(pools, candidate, [[1, 1]])).toEqual([scoreOfCandidate]);
-    const afterwards = await pools.hold(VERSIONS);
-    expect(afterwards).toEqual(held(...VERSIONS));
+    const afterwards = await pools.load(VERSIONS);
+    expect(afterwards).toEqual(loaded(...VERSIONS));
     await vi.waitFor(() => expect(pools.stats().pids).toHaveLength(1), PATIENCE);
     const [pid] = pools.stats().pids;
     expect(await scoresOf(pools, candidate, [[1, 1]])).toEqual([scoreOfCandidate]);
@@ -86,7 +86,7 @@ describe('a version that a rollout tries', () => {
     expect(opened).toBe(2);
   });
 
-  it('is held by its own child too before it is said to be held', async () => {
+  it('is loaded by its own child too before it is reported as loaded', async () => {
     const broken = new Set<number>([2]);
     await pools.close(0);
     opened = 0;
@@ -98,7 +98,7 @@ describe('a version that a rollout tries', () => {
         ...(broken.has(opened) ? { loadArtifact: refuse } : {}),
       });
     });
-    expect(await pools.hold(VERSIONS, TRIED)).toMatchObject([
+    expect(await pools.load(VERSIONS, TRIED)).toMatchObject([
       { error: null },
       { modelVersionId: candidate.version.id, error: expect.stringContaining('the disk is gone') },
     ]);

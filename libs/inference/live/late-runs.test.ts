@@ -1,7 +1,7 @@
 import * as models from '@tandem/testing/onnx-models';
 import { expect, it } from 'vitest';
 import { createArtifactBreaker } from './artifact-breaker.ts';
-import { Batcher, type RunPlace } from './batcher.ts';
+import { Batcher, type RunSlot } from './batcher.ts';
 import { batchOf, matrixPredictor } from './toy-predictor.fixture.ts';
 
 const { version } = matrixPredictor(models.loopModel(), 2);
@@ -14,7 +14,7 @@ function createWorld() {
   const ran: number[] = [];
   let isFree = true;
   let hold: Promise<void> | undefined;
-  const place: RunPlace = {
+  const place: RunSlot = {
     async run(_, make) {
       isFree = false;
       const rows = make()?.feeds[0]?.dims[0];
@@ -31,8 +31,8 @@ function createWorld() {
   };
   const now = () => clock.now;
   const batcher = new Batcher({
-    place: () => (isFree ? place : null),
-    places: 1,
+    freeSlot: () => (isFree ? place : null),
+    slots: 1,
     maxRunRows: { live: 8, batch: 8 },
     maxWaitingRows: { live: 100, batch: 100 },
     killGraceMs: 1_000,

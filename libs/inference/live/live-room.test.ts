@@ -10,7 +10,7 @@ function createWorld(options: Partial<LiveRoomOptions> = {}) {
   const clock = { now: 0 };
   const waiting = { rows: 0, ms: 0 };
   const room = createLiveRoom({
-    places: 1,
+    slots: 1,
     maxRunRows: 256,
     maxWaitingRows: 1_000,
     waiting: () => waiting,
@@ -60,7 +60,7 @@ describe('room', () => {
   });
 
   it('is not told of an older end: of a child that nobody waits for any more, or whose readers have gone', () => {
-    const { room, waiting, clock, run } = createWorld({ places: 2, maxRunRows: 8 });
+    const { room, waiting, clock, run } = createWorld({ slots: 2, maxRunRows: 8 });
     for (const rows of [1, 2, 4, 8]) run(rows);
     const before = room.costMs(version, 8, 400);
     /** Whoever comes asks for room. */
@@ -107,7 +107,7 @@ describe('room', () => {
   });
 
   it('grows with the children', () => {
-    const { room, run } = createWorld({ places: 3 });
+    const { room, run } = createWorld({ slots: 3 });
     for (const rows of [1, 2, 4, 8]) run(rows);
     expect(room.room(version, 400)).toBe(120);
     room.begin(version, 8, true);

@@ -8,7 +8,7 @@ import type { ModelVersion } from '@tandem/freshness/predictor';
 
 export interface LiveRoomOptions {
   /** Children that run models. */
-  readonly places: number;
+  readonly slots: number;
   /** Rows of one live run at most. */
   readonly maxRunRows: number;
   /** Rows that may wait, however quick the model. */
@@ -53,7 +53,7 @@ const COMPANY = 1.5;
 /** Versions whose costs are remembered; one that comes back after so many others is learned anew. */
 const MAX_VERSIONS = 64;
 
-export function createLiveRoom({ places, maxRunRows, maxWaitingRows, waiting, now }: LiveRoomOptions): LiveRoom {
+export function createLiveRoom({ slots, maxRunRows, maxWaitingRows, waiting, now }: LiveRoomOptions): LiveRoom {
   const costs = new Map<string, RunCost>();
   /** When each run under way is likely to be over. */
   const ends = new Map<RunUnderWay, number>();
@@ -69,7 +69,7 @@ export function createLiveRoom({ places, maxRunRows, maxWaitingRows, waiting, no
 
   /** Milliseconds until a child is free. */
   function firstFree(): number {
-    if (ends.size < places) return 0;
+    if (ends.size < slots) return 0;
     return Math.max(0, Math.min(...ends.values()) - now());
   }
 
@@ -78,9 +78,9 @@ export function createLiveRoom({ places, maxRunRows, maxWaitingRows, waiting, no
     const cost = costs.get(version.id) ?? UNKNOWN;
     const runMs = cost.ms(together);
     if (runMs === 0) return maxWaitingRows;
-    const ms = Math.max(0, timeoutMs * USABLE_SHARE - firstFree() - waiting().ms / places);
+    const ms = Math.max(0, timeoutMs * USABLE_SHARE - firstFree() - waiting().ms / slots);
     const rounds = Math.floor(ms / runMs);
-    return (rounds * together + Math.min(together, cost.rowsWithin(ms - rounds * runMs))) * places;
+    return (rounds * together + Math.min(together, cost.rowsWithin(ms - rounds * runMs))) * slots;
   }
 
   return {
@@ -89,7 +89,7 @@ export function createLiveRoom({ places, maxRunRows, maxWaitingRows, waiting, no
       // Children that are free now are so because nobody needs them: those who waited were run together, or have gone.
       if (rows === 0) freed.length = 0;
       // However slow it seems: without a run nobody would ever learn that it is quicker now.
-      const least = rows === 0 && ends.size < places ? 1 : 0;
+      const least = rows === 0 && ends.size < slots ? 1 : 0;
       return Math.max(least, Math.min(maxWaitingRows - rows, inTime(version, timeoutMs)));
     },
     runRows,

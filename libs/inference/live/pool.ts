@@ -12,13 +12,13 @@ import {
   LIVE_QUEUE_USERS,
   LIVE_RUN_USERS,
 } from '@tandem/prediction/models/model-limits';
-import type { Admission, ScoreRequest, Scorer } from '@tandem/prediction/scoring/scoring';
+import type { LoadShedding, ScoreRequest, Scorer } from '@tandem/prediction/scoring/scoring';
 import { within } from '@tandem/timing/within';
 import { type ProcessEnd, START_LIMIT } from '../process/inference-process.ts';
 import { cpuLimit, type TimeLimit } from '../process/time-limit.ts';
 import { createArtifactBreaker } from './artifact-breaker.ts';
 import { Batcher } from './batcher.ts';
-import { type HeldModel, ModelHolder } from './model-holder.ts';
+import { type LoadedModel, LoadedModels } from './loaded-models.ts';
 import { createModelLoader, type InferenceLog } from './model-loader.ts';
 import { type FinishedRun, Slot } from './slot.ts';
 
@@ -36,8 +36,8 @@ export interface InferencePoolOptions {
   readonly maxLostMs?: number;
   /** Children; default: one less than the processors, for the process that feeds them. */
   readonly processes?: number;
-  /** Children that `hold` starts; default: all. The others start when they are needed, and load what is held first. */
-  readonly heldProcesses?: number;
+  /** Children that `load` starts; default: all. The others start when they are needed, and first load what the others have loaded. */
+  readonly preloadedProcesses?: number;
   /** Steps of niceness of the children beyond this process's own: more where nobody waits for them. */
   readonly niceSteps?: number;
   /** Resident memory of a child in MB, above which it is killed. */
@@ -69,13 +69,13 @@ interface PoolStats {
   readonly pids: readonly number[];
 }
 
-export interface InferencePool extends Scorer, Admission {
+export interface InferencePool extends Scorer, LoadShedding {
   /**
-   * Has each child hold these versions, and no others that it was asked to hold before, each warmed up by runs on made-up
-   * users; a child that replaces another loads them first. No request waits for it (model-holder.ts). To ask again costs
+   * Loads these versions into each child and unloads those of earlier calls, each warmed up by runs on made-up
+   * users; a child that replaces another loads them first. No request waits for it (loaded-models.ts). To ask again costs
    * little where nothing has changed, and tries again what failed and has rested: 1 s, doubled to a minute.
    */
-  hold(versions: readonly ModelVersion[]): Promise<readonly HeldModel[]>;
+  load(versions: readonly ModelVersion[]): Promise<readonly LoadedModel[]>;
   /** Loads the version in every child at work, before what else waits, and in each that replaces one. Rejects with `unavailable`. */
   warmUp(version: ModelVersion): Promise<void>;
   stats(): PoolStats;
@@ -108,9 +108,9 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
       log,
     });
   const slots = Array.from({ length: options.processes ?? Math.max(1, availableParallelism() - 1) }, newSlot);
-  const holder = new ModelHolder({ slots: slots.slice(0, options.heldProcesses), loader, process });
+  const models = new LoadedModels({ slots: slots.slice(0, options.preloadedProcesses), loader, process });
   function allWarm(): string[] {
-    return [...new Set([...holder.held(), ...warm])];
+    return [...new Set([...models.loaded(), ...warm])];
   }
 
   const breaker = createArtifactBreaker({
@@ -120,8 +120,8 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
     ...(options.maxLostMs === undefined ? {} : { maxLostMs: options.maxLostMs }),
   });
   const batcher = new Batcher({
-    place: (hash) => findPlace(slots, hash),
-    places: slots.length,
+    freeSlot: (hash) => findSlot(slots, hash),
+    slots: slots.length,
     maxRunRows: { live: options.maxLiveRows ?? LIVE_RUN_USERS, batch: options.sliceRows ?? 1_024 },
     maxWaitingRows: { live: options.maxQueue ?? LIVE_QUEUE_USERS, batch: options.maxBatchQueue ?? 100_000 },
     killGraceMs: options.killGraceMs ?? 1_000,
@@ -132,13 +132,13 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
   async function shutDown(graceMs: number): Promise<void> {
     await within(graceMs, batcher.drained(), closed).catch(() => undefined);
     batcher.abandon(closed());
-    await Promise.all([holder.close(), ...slots.map((slot) => slot.close())]);
+    await Promise.all([models.close(), ...slots.map((slot) => slot.close())]);
   }
 
   return {
     score: (request) => (closing ? Promise.reject(closed()) : batcher.score(request)),
     room: (version, timeoutMs) => batcher.room(version, timeoutMs),
-    hold: (versions) => (closing ? Promise.reject(closed()) : holder.hold(versions)),
+    load: (versions) => (closing ? Promise.reject(closed()) : models.load(versions)),
     async warmUp({ artifactHash }) {
       if (closing) throw closed();
       warm = [...warm.filter((hash) => hash !== artifactHash), artifactHash].slice(-maxModels);
@@ -159,10 +159,10 @@ export function createInferencePool(options: InferencePoolOptions): InferencePoo
 }
 
 /** An idle child that has the model, else any idle one, else one more is started and nobody is free yet. */
-function findPlace(slots: readonly Slot[], hash: string): Slot | null {
+function findSlot(slots: readonly Slot[], hash: string): Slot | null {
   const idle = slots.filter((slot) => slot.state() === 'idle');
-  const place = idle.find((slot) => slot.holds(hash)) ?? idle[0];
-  if (place) return place;
+  const slot = idle.find((slot) => slot.hasLoaded(hash)) ?? idle[0];
+  if (slot) return slot;
   if (!slots.some((slot) => slot.state() === 'starting')) slots.find((slot) => slot.state() === 'cold')?.start();
   return null;
 }
@@ -186,11 +186,11 @@ function closed(): TandemError {
  */
 export interface IsolatedPools extends InferencePool {
   /** @param tried ids of the versions that a rollout tries; each gets a pool of its own for as long as it is among them */
-  hold(versions: readonly ModelVersion[], tried?: ReadonlySet<string>): Promise<readonly HeldModel[]>;
+  load(versions: readonly ModelVersion[], tried?: ReadonlySet<string>): Promise<readonly LoadedModel[]>;
 }
 
 /** A tried version has one child until its load needs more. */
-const TRIED: Partial<InferencePoolOptions> = Object.freeze({ heldProcesses: 1, maxModels: 1 });
+const TRIED: Partial<InferencePoolOptions> = Object.freeze({ preloadedProcesses: 1, maxModels: 1 });
 
 /** @param open makes a pool, which starts nothing by itself; called once for the stable versions, and for each tried one */
 export function createIsolatedPools(open: (options: Partial<InferencePoolOptions>) => InferencePool): IsolatedPools {
@@ -221,14 +221,14 @@ export function createIsolatedPools(open: (options: Partial<InferencePoolOptions
   return {
     score: (request: ScoreRequest) => poolOf(request.version).score(request),
     room: (version, timeoutMs) => poolOf(version).room(version, timeoutMs),
-    async hold(versions, tried = new Set()) {
+    async load(versions, tried = new Set()) {
       const separated = versions.filter(({ id }) => tried.has(id));
       if (!isClosed) separate(separated);
-      const [held, ...ofTried] = await Promise.all([
-        main.hold(versions),
-        ...separated.map((version) => poolOf(version).hold([version])),
+      const [loaded, ...ofTried] = await Promise.all([
+        main.load(versions),
+        ...separated.map((version) => poolOf(version).load([version])),
       ]);
-      return held.map((one) => ofTried.flat().find((other) => isWorse(other, one)) ?? one);
+      return loaded.map((one) => ofTried.flat().find((other) => isWorse(other, one)) ?? one);
     },
     warmUp: (version) => main.warmUp(version),
     stats: () => [...apart.values()].reduce((sum, pool) => added(sum, pool.stats()), main.stats()),
@@ -241,7 +241,7 @@ export function createIsolatedPools(open: (options: Partial<InferencePoolOptions
 }
 
 /** Whether a version's own pool does not hold it, though the main one does. */
-function isWorse(other: HeldModel, one: HeldModel): boolean {
+function isWorse(other: LoadedModel, one: LoadedModel): boolean {
   return other.modelVersionId === one.modelVersionId && other.error !== null && one.error === null;
 }
 

@@ -64,7 +64,7 @@ interface Preparation {
 /** A child that is to take the place of the one at work. */
 interface Heir {
   readonly child: InferenceProcess;
-  readonly held: readonly string[];
+  readonly loaded: readonly string[];
   readonly done: () => void;
   readonly failed: (error: unknown) => void;
 }
@@ -95,7 +95,7 @@ export class Slot {
     return this.#process?.pid;
   }
 
-  holds(hash: string): boolean {
+  hasLoaded(hash: string): boolean {
     return this.#sessions.includes(hash);
   }
 
@@ -129,9 +129,9 @@ export class Slot {
   }
 
   /** Gives the place to a child that holds these artifacts, after the run of the one at work, which then ends. */
-  adopt(child: InferenceProcess, held: readonly string[]): Promise<void> {
+  adopt(child: InferenceProcess, loaded: readonly string[]): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#heir = { child, held, done: resolve, failed: reject };
+    this.#heir = { child, loaded, done: resolve, failed: reject };
     if (this.#state === 'closed') this.#leaving = Promise.all([this.#leaving, abandon(this.#heir)]);
     else if (this.#state !== 'busy') this.#succeed(this.#heir);
     return promise;
@@ -166,13 +166,13 @@ export class Slot {
   }
 
   /** What the child before it was still to load is loaded into the heir, where that does not hold it. */
-  #succeed({ child, held, done }: Heir): void {
+  #succeed({ child, loaded, done }: Heir): void {
     this.#heir = null;
     if (this.#restart) clearTimeout(this.#restart);
     this.#process?.kill('another has taken its place');
     this.#leaving = Promise.all([this.#leaving, this.#process?.ended]);
     this.#process = child;
-    this.#sessions = [...held];
+    this.#sessions = [...loaded];
     this.#idleDeaths = 0;
     child.toForeground();
     void child.ended.then((end) => this.#replace(child, end));

@@ -127,7 +127,7 @@ export interface Pending {
   readonly results: Map<Part<Pending>, OutputTensors>;
   settled: boolean;
   /** Its index among the pending requests. */
-  place: number;
+  index: number;
   /** Parts being run. */
   running: number;
   /** The first call counts. */
@@ -162,7 +162,7 @@ export function createPending(
     parts: [],
     results: new Map(),
     settled: false,
-    place: -1,
+    index: -1,
     running: 0,
     settle(outcome) {
       if (request.settled) return;
@@ -201,10 +201,10 @@ export function refusalOf(
   most: number,
   liveRoom: LiveRoom,
 ): TandemError | undefined {
-  const places = Math.max(0, most - waiting);
-  const room = priority === 'live' ? Math.min(liveRoom.room(version, timeoutMs), places) : places;
+  const queueRoom = Math.max(0, most - waiting);
+  const room = priority === 'live' ? Math.min(liveRoom.room(version, timeoutMs), queueRoom) : queueRoom;
   // A request larger than the line itself is taken when the line is empty, else it could never be.
-  const isRefused = rows.length > room && (waiting > 0 || room < places);
+  const isRefused = rows.length > room && (waiting > 0 || room < queueRoom);
   return isRefused ? overloaded(waiting, rows.slice(room), room) : undefined;
 }
 

@@ -102,11 +102,11 @@ describe.runIf(process.platform === 'linux')('a child that gets no CPU at all', 
   });
 
   it('holds up the versions of a rollout, says why, and is tried again', async () => {
-    const { hold } = open({ startLimit: cpuLimit(10_000, 500) });
-    const [held] = await withSlowChildren(0, () => hold([version]));
+    const { load } = open({ startLimit: cpuLimit(10_000, 500) });
+    const [held] = await withSlowChildren(0, () => load([version]));
     expect(held?.error).toMatch(/got [\d.]+ s of CPU in [\d.]+ s: the machine is busy/);
     await pool?.close(0);
-    expect(await open().hold([version])).toEqual([{ modelVersionId: version.id, error: null }]);
+    expect(await open().load([version])).toEqual([{ modelVersionId: version.id, error: null }]);
   });
 
   it('makes a run of a batch wait past its limit, and no user of it a failure', async () => {

@@ -39,7 +39,8 @@ function toKeep(
   const answer: ServedAnswer = {
     ...{ predictor: 'visits', userId, prediction: { score: 0.831 }, source: 'live', reason: 'missing', modelNumber: 1 },
     ...{ variant: 'stable', generationNumber: null, computedAt: 1, ageSeconds: 0, contextVersion: label },
-    ...{ predictedFromContextVersion: label, history: more.history === undefined ? history : more.history },
+    ...{ lastConcerningVersion: label, predictedFromContextVersion: label },
+    ...{ history: more.history === undefined ? history : more.history },
   };
   return { answer, inputs, ageMs, keepForMs } satisfies ExplanationToKeep;
 }
@@ -59,6 +60,16 @@ describe('kept explanations', () => {
     );
     expect(rows[0]?.age).toBeGreaterThanOrEqual(60);
     expect(rows[0]?.age).toBeLessThan(90);
+  });
+
+  it('of an older release do not know the last version that concerns the predictor', async () => {
+    const [id = ''] = await store.keep([toKeep('1', { label: 4 })]);
+    await database.pool.query(
+      `update tandem.kept_explanations set answer = (answer::jsonb - 'lastConcerningVersion')::json`,
+    );
+    const versions = { contextVersion: 4, lastConcerningVersion: null };
+    expect(await store.find(id)).toMatchObject({ answer: versions });
+    expect(await store.list({ limit: 1 })).toMatchObject([{ answer: versions }]);
   });
 
   it('are found by predictor and user, newest first, page by page', async () => {

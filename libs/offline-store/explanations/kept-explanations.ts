@@ -1,7 +1,7 @@
 /** Explanations that were kept: written in batches, found by id, listed, erased with their users, and removed at their end. */
 
 import type { ModelVersion } from '@tandem/freshness/predictor';
-import { inputsOfRow } from '@tandem/prediction/explanations/keep-explanations';
+import { inputsOfRow } from '@tandem/prediction/explanations/explanation-keeper';
 import type {
   ExplanationQuery,
   ExplanationStore,
@@ -12,6 +12,7 @@ import type {
   KeptInputs,
   NoInputs,
 } from '@tandem/prediction/explanations/kept-explanation';
+import type { InferResult } from 'kysely';
 import type pg from 'pg';
 import { NO_ARMS, textArray } from '../certificate/certificate-statement.ts';
 import { readUsers } from '../features/features.ts';
@@ -26,7 +27,7 @@ const MOST_KEPT = 100_000;
 export function createExplanationStore(pool: pg.Pool): ExplanationStore {
   return {
     keep: (explanations) => keep(pool, explanations),
-    find: (id) => first(pool, shown().where('id', '=', id)),
+    find: (id) => find(pool, id),
     list: (asked) => list(pool, asked),
   };
 }
@@ -91,12 +92,22 @@ function shown() {
     .where('keep_until', '>', now());
 }
 
+/** A row that an older release wrote has no last version that concerns the predictor. */
+function keptOf(row: InferResult<ReturnType<typeof shown>>[number]): KeptExplanation {
+  return { ...row, answer: { lastConcerningVersion: null, ...row.answer } };
+}
+
+async function find(db: Db, id: string): Promise<KeptExplanation | undefined> {
+  const found = await first(db, shown().where('id', '=', id));
+  return found && keptOf(found);
+}
+
 async function list(db: Db, { predictor, userId, limit, before }: ExplanationQuery): Promise<KeptExplanation[]> {
   let page = shown().orderBy('number', 'desc').limit(limit);
   if (predictor !== undefined) page = page.where('predictor', '=', predictor);
   if (userId !== undefined) page = page.where('user_id', '=', userId);
   if (before !== undefined) page = page.where('number', '<', before);
-  return run(db, page);
+  return (await run(db, page)).map(keptOf);
 }
 
 /** Of erased users, up to their tombstones; how many went. */

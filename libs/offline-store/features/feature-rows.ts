@@ -73,7 +73,7 @@ function createFeatureRows(version: FeatureVersion, oids: readonly number[]): Fe
       let at = isFirst ? SIGNATURE_BYTES + 8 + bytes.readInt32BE(SIGNATURE_BYTES + 4) : 0;
       isFirst = false;
       // A message is a row.
-      const isKept = bounds.admit(bytes.length);
+      const isKept = bounds.accept(bytes.length);
       while (at < bytes.length) {
         const fields = bytes.readInt16BE(at);
         // The end of the data.

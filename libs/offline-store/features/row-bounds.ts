@@ -25,9 +25,9 @@ export type RefusedRows = ReadonlyMap<string, RefusedRow>;
 
 interface RowBounds {
   /** Counts a row of so many bytes. Returns whether it may be kept. */
-  admit(bytes: number): boolean;
+  accept(bytes: number): boolean;
   /**
-   * Says why a row that was not admitted is dropped.
+   * Says why a row that was not accepted is dropped.
    * @param sizes bytes of each feature's value, in the order of the columns
    */
   refuse(bytes: number, sizes: readonly number[]): RefusedRow;
@@ -37,7 +37,7 @@ interface RowBounds {
 export function createRowBounds(columns: readonly Pick<FeatureColumn, 'name'>[]): RowBounds {
   let kept = 0;
   return {
-    admit(bytes) {
+    accept(bytes) {
       if (bytes > MAX_ROW_BYTES || kept + bytes > MAX_BATCH_BYTES) return false;
       kept += bytes;
       return true;
@@ -73,7 +73,7 @@ export function boundRows({ columns }: Pick<FeatureQuery, 'columns'>, { bytesOf,
     const { fields } = row;
     const [userId] = fields;
     const bytes = bytesOf(row);
-    if (userId === null || userId === undefined || bounds.admit(bytes)) return;
+    if (userId === null || userId === undefined || bounds.accept(bytes)) return;
     const end = fields.length - TRAILING_COLUMNS;
     refused.set(userId, bounds.refuse(bytes, sizesOf(fields.slice(LEADING_COLUMNS, end))));
     // The context too: an event's value does not make a row shorter.

@@ -191,7 +191,7 @@ export interface Database {
     at: Date;
     keep_until: Date;
     context_version: number;
-    answer: Json<ServedAnswer>;
+    answer: Json<Omit<ServedAnswer, 'lastConcerningVersion'> & Partial<ServedAnswer>>;
     inputs: Json<KeptInputs | NoInputs>;
   };
   'tandem.loaded_versions': {

@@ -4,7 +4,13 @@
  * nothing labelled up to the deleted version is served, and they are repeated.
  */
 import { type ErasureCount, isErased } from '@tandem/freshness/certificate';
-import type { DueSweep, ErasureStore, OnlinePlaces, Readmission, Tombstone } from '@tandem/prediction/erasure/erasure';
+import type {
+  DueSweep,
+  ErasureStore,
+  OnlineLocations,
+  Readmission,
+  Tombstone,
+} from '@tandem/prediction/erasure/erasure';
 import { sql } from 'kysely';
 import type pg from 'pg';
 import { shareEventRules } from '../events/event-rules.ts';
@@ -34,7 +40,7 @@ export function createErasureStore(pool: pg.Pool): ErasureStore {
         predictions: await deletePredictionsOf(pool, numbers),
       };
     },
-    places: () => findPlaces(pool),
+    locations: () => findPlaces(pool),
     count: () => countErasures(pool),
     due: (limit) => findDue(pool, limit),
     sweepAgain: (above) => sweepAgain(pool, above),
@@ -218,13 +224,13 @@ async function change(db: Db, numbers: readonly number[], { text }: { readonly t
 }
 
 /** Also predictors that are not served: their entries are kept for a while. */
-async function findPlaces(db: Db): Promise<OnlinePlaces> {
-  const [places] = await query<{ predictors: string[]; generations: OnlinePlaces['generations'] }>(db, {
+async function findPlaces(db: Db): Promise<OnlineLocations> {
+  const [locations] = await query<{ predictors: string[]; generations: OnlineLocations['generations'] }>(db, {
     text: `select array(select name from tandem.predictors) as predictors,
       (select coalesce(json_agg(json_build_object('id', id, 'buckets', buckets)), '[]')
         from tandem.generations where state <> 'dropped') as generations`,
   });
-  return places ?? { predictors: [], generations: [] };
+  return locations ?? { predictors: [], generations: [] };
 }
 
 async function countErasures(db: Db): Promise<ErasureCount> {

@@ -8,7 +8,7 @@ import type { PredictionMemory } from '@tandem/freshness/prediction-memory';
 import type { ErasureReceipt, ErasureStore, OnlineErasures } from './erasure.ts';
 
 interface EraseUserDependencies {
-  readonly store: Pick<ErasureStore, 'setTombstone' | 'deleteRows' | 'places'>;
+  readonly store: Pick<ErasureStore, 'setTombstone' | 'deleteRows' | 'locations'>;
   readonly online: Pick<OnlineErasures, 'tell' | 'forget'>;
   /** This process's; others drop what they hold when they are next asked for it, or by the clock. */
   readonly memory: Pick<PredictionMemory, 'forgetUser'>;
@@ -22,10 +22,10 @@ export function createEraseUser({ store, online, memory }: EraseUserDependencies
     const { tombstone, contextValues } = await store.setTombstone(userId);
     memory.forgetUser(userId);
     const rows = await store.deleteRows([tombstone.number]);
-    const places = await store.places();
+    const locations = await store.locations();
     try {
       await online.tell(tombstone);
-      const redis = await online.forget([userId], places);
+      const redis = await online.forget([userId], locations);
       return { tombstone, postgres: { contextValues, ...rows }, redis };
     } catch (cause) {
       throw isTandemError(cause, 'unavailable') ? notAcknowledged(cause) : cause;

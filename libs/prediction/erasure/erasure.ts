@@ -44,7 +44,7 @@ export interface DeletedKeys {
 }
 
 /** Where Redis may hold something of a user. */
-export interface OnlinePlaces {
+export interface OnlineLocations {
   readonly predictors: readonly string[];
   readonly generations: readonly { readonly id: string; readonly buckets: number }[];
 }
@@ -79,7 +79,7 @@ export interface ErasureStore {
   readmit(userId: string): Promise<Readmission>;
   /** Deletes what lies below tombstones, by their numbers; safe to repeat. */
   deleteRows(numbers: readonly number[]): Promise<Omit<DeletedRows, 'contextValues'>>;
-  places(): Promise<OnlinePlaces>;
+  locations(): Promise<OnlineLocations>;
   count(): Promise<ErasureCount>;
   due(limit: number): Promise<readonly DueSweep[]>;
   /** Schedules one more sweep, in a few seconds, for each erasure above that number whose sweeps have ended. */
@@ -93,7 +93,7 @@ export interface OnlineErasures {
   /** From then on it refuses overlay entries from before, and has no count from before the erasure. */
   tell(tombstone: Tombstone): Promise<void>;
   /** Deletes all that it holds of the users; safe to repeat. */
-  forget(userIds: readonly string[], places: OnlinePlaces): Promise<DeletedKeys>;
+  forget(userIds: readonly string[], locations: OnlineLocations): Promise<DeletedKeys>;
   /** Null where it was told nothing, or has lost that. */
   told(): Promise<ToldOfErasures | null>;
   /**

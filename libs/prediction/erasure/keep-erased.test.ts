@@ -8,7 +8,7 @@ const THERE: ErasureCount = { history: 'h', count: 3 };
 /** A round, and what it did in order. */
 function roundWith(told: ErasureCount | null, due: readonly DueSweep[] = []) {
   const done: string[] = [];
-  const store: Pick<ErasureStore, 'deleteRows' | 'places' | 'count' | 'due' | 'sweepAgain' | 'swept'> = {
+  const store: Pick<ErasureStore, 'deleteRows' | 'locations' | 'count' | 'due' | 'sweepAgain' | 'swept'> = {
     async deleteRows(numbers) {
       done.push(`rows of ${numbers}`);
       return {
@@ -21,7 +21,7 @@ function roundWith(told: ErasureCount | null, due: readonly DueSweep[] = []) {
         keptExplanations: 0,
       };
     },
-    places: async () => ({ predictors: ['p'], generations: [] }),
+    locations: async () => ({ predictors: ['p'], generations: [] }),
     count: async () => THERE,
     due: async () => due,
     sweepAgain: async (above) => void done.push(`sweeps above ${above}`),

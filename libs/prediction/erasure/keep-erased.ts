@@ -7,7 +7,7 @@
 import type { ErasureStore, OnlineErasures } from './erasure.ts';
 
 interface KeepErasedDependencies {
-  readonly store: Pick<ErasureStore, 'deleteRows' | 'places' | 'count' | 'due' | 'sweepAgain' | 'swept'>;
+  readonly store: Pick<ErasureStore, 'deleteRows' | 'locations' | 'count' | 'due' | 'sweepAgain' | 'swept'>;
   readonly online: Pick<OnlineErasures, 'forget' | 'told' | 'restore'>;
 }
 
@@ -40,7 +40,7 @@ export function createKeepErased({ store, online }: KeepErasedDependencies): Kee
       // Deletes in Redis go by the user, not by labels: whoever was readmitted keeps what came since. What comes from
       // before is served to nobody.
       const erased = due.filter(({ isReadmitted }) => !isReadmitted).map(({ userId }) => userId);
-      if (erased.length > 0) await online.forget(erased, await store.places());
+      if (erased.length > 0) await online.forget(erased, await store.locations());
       await store.swept(due);
       return due.length;
     },

@@ -20,6 +20,7 @@ export type ServedAnswer = Pick<
   | 'computedAt'
   | 'ageSeconds'
   | 'contextVersion'
+  | 'lastConcerningVersion'
   | 'predictedFromContextVersion'
   | 'history'
 >;

@@ -3,26 +3,26 @@ import type { FeatureBatch } from '@tandem/freshness/features';
 import { type LiveOutcome, NO_ROOM } from '@tandem/freshness/live-predictor';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createFlights, type Flight, Party } from './live-flights.ts';
+import { createFlightTable, type Flight, LiveRead } from './live-flights.ts';
 
 const INPUTS = { batch: {} as FeatureBatch, row: 0 };
 const LATEST = { certificate: {} as Certificate, outputs: Buffer.alloc(0), kept: true, inputs: INPUTS };
 
 interface Asked {
-  readonly party: Party;
+  readonly read: LiveRead;
   readonly askedAt: number;
   readonly fresh: boolean;
   answers: number;
 }
 
 /** A world in which the test decides when statements leave and what becomes of them. Clock and versions only rise. */
-function createSky() {
+function createWorld() {
   const line: Flight[] = [];
   const sent: { readonly flight: Flight; readonly sentAt: number; readonly version: number }[] = [];
   const versions = new Map<string, number>();
   const asked: Asked[] = [];
   const versionOf = (userId: string) => versions.get(userId) ?? 0;
-  const flights = createFlights((flight) => line.push(flight));
+  const flights = createFlightTable((flight) => line.push(flight));
   let clock = 0;
 
   return {
@@ -31,10 +31,10 @@ function createSky() {
     change: (userId: string) => versions.set(userId, versionOf(userId) + 1),
     read(userIds: readonly string[], fresh: boolean): void {
       const readers = userIds.map((userId) => ({ userId, minVersion: versionOf(userId), fresh }));
-      const party = new Party(readers, 1, () => void one.answers++);
-      const one = { party, askedAt: ++clock, fresh, answers: 0 };
+      const read = new LiveRead(readers, 1, () => void one.answers++);
+      const one = { read, askedAt: ++clock, fresh, answers: 0 };
       asked.push(one);
-      flights.board(party);
+      flights.join(read);
     },
     /** All that waits leaves; its label is its user's version at that moment. */
     send(): void {
@@ -45,22 +45,22 @@ function createSky() {
       }
     },
     /** When its statement left is told by `computedAt`, or by the detail of the failure. */
-    land(at: number, fails: boolean): void {
+    complete(at: number, fails: boolean): void {
       const [one] = sent.splice(at % Math.max(1, sent.length), 1);
       if (!one) return;
       const { flight, sentAt, version } = one;
       const outcome: LiveOutcome = fails
         ? { kind: 'failed', reason: 'live_failed', detail: `${sentAt}` }
         : { kind: 'predicted', contextVersion: version, computedAt: sentAt, ...LATEST };
-      flights.land(flight, outcome);
+      flights.complete(flight, outcome);
     },
   };
 }
 
-function assertFair({ party, askedAt, fresh, answers }: Asked): void {
+function assertFair({ read, askedAt, fresh, answers }: Asked): void {
   expect(answers).toBe(1);
-  for (const [i, { minVersion }] of party.readers.entries()) {
-    const outcome = party.outcomes[i];
+  for (const [i, { minVersion }] of read.readers.entries()) {
+    const outcome = read.outcomes[i];
     if (outcome?.kind === 'predicted') {
       expect(outcome.contextVersion).toBeGreaterThanOrEqual(minVersion);
       if (fresh) expect(outcome.computedAt).toBeGreaterThan(askedAt);
@@ -83,21 +83,21 @@ const step = fc.oneof(
 test('nobody is answered below their own version, nor from a failure or, demanding, a statement before they came', () => {
   let followed = 0;
   const property = fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {
-    const sky = createSky();
+    const world = createWorld();
     for (const one of steps) {
-      if (one.do === 'read') sky.read(one.users, one.fresh);
-      else if (one.do === 'change') sky.change(one.user);
-      else if (one.do === 'send') sky.send();
-      else if (one.do === 'land') sky.land(one.at, one.fails);
-      else sky.asked[one.reader]?.party.end();
+      if (one.do === 'read') world.read(one.users, one.fresh);
+      else if (one.do === 'change') world.change(one.user);
+      else if (one.do === 'send') world.send();
+      else if (one.do === 'land') world.complete(one.at, one.fails);
+      else world.asked[one.reader]?.read.end();
     }
-    for (let i = 0; i < 200 && !sky.isQuiet(); i++) {
-      sky.send();
-      sky.land(0, false);
+    for (let i = 0; i < 200 && !world.isQuiet(); i++) {
+      world.send();
+      world.complete(0, false);
     }
-    for (const one of sky.asked) {
+    for (const one of world.asked) {
       assertFair(one);
-      followed += one.party.outcomes.filter(
+      followed += one.read.outcomes.filter(
         (found) => found?.kind === 'predicted' && found.computedAt < one.askedAt,
       ).length;
     }
@@ -108,15 +108,15 @@ test('nobody is answered below their own version, nor from a failure or, demandi
 });
 
 test('whoever gives up leaves the flight to those who share it', () => {
-  const sky = createSky();
-  sky.read(['a'], false);
-  sky.read(['a', 'b'], true);
-  sky.asked[0]?.party.end();
-  sky.send();
-  sky.land(0, false);
-  sky.land(0, false);
-  expect(sky.isQuiet()).toBe(true);
-  expect(sky.asked.map(({ party }) => party.outcomes.map((outcome) => outcome?.kind))).toEqual([
+  const world = createWorld();
+  world.read(['a'], false);
+  world.read(['a', 'b'], true);
+  world.asked[0]?.read.end();
+  world.send();
+  world.complete(0, false);
+  world.complete(0, false);
+  expect(world.isQuiet()).toBe(true);
+  expect(world.asked.map(({ read }) => read.outcomes.map((outcome) => outcome?.kind))).toEqual([
     [undefined],
     ['predicted', 'predicted'],
   ]);
@@ -124,21 +124,21 @@ test('whoever gives up leaves the flight to those who share it', () => {
 
 test('whom there is no room for is refused at once, and costs those nothing who have a flight', () => {
   const line: Flight[] = [];
-  const flights = createFlights(
+  const flights = createFlightTable(
     (flight) => line.push(flight),
     (deadline) => deadline > 10 && line.length < 1,
   );
-  const board = (userId: string, deadline = 20) => {
-    const party = new Party([{ userId, minVersion: 0, fresh: false }], deadline, () => {});
-    flights.board(party);
-    return party;
+  const join = (userId: string, deadline = 20) => {
+    const read = new LiveRead([{ userId, minVersion: 0, fresh: false }], deadline, () => {});
+    flights.join(read);
+    return read;
   };
-  const [late, first, second, other] = [board('a', 10), board('a'), board('a'), board('b')];
+  const [late, first, second, other] = [join('a', 10), join('a'), join('a'), join('b')];
   expect([late, first, second, other].map(({ outcomes: [outcome] }) => outcome)).toEqual([
     NO_ROOM,
     undefined,
     undefined,
     NO_ROOM,
   ]);
-  expect(line.map(({ userId, passengers }) => [userId, passengers.length])).toEqual([['a', 2]]);
+  expect(line.map(({ userId, waiters }) => [userId, waiters.length])).toEqual([['a', 2]]);
 });

@@ -1,22 +1,23 @@
 /**
- * Who shares an inference with whom. A flight is one user's way through a feature statement and a run of the model.
- * Whoever comes while its statement has not been sent may join as if they had asked first, and takes what comes; whoever
- * comes later follows it, and takes its result only where the label is at least their own version; whoever demands an
- * inference of now joins only what has not been sent.
+ * Shares live inferences between readers of one user (single flight). A flight is one feature statement and one run of the
+ * model, as far as they concern one user. Three rules decide who shares it:
+ * - A reader that comes before the statement is sent joins the flight and takes its result, whatever its label.
+ * - A reader that comes later follows the flight. It takes the result only if the label is at least its own version.
+ * - A reader that demands a new inference joins only a flight whose statement is not sent yet.
  *
- * Plain callbacks and one promise a read: with promises and a timer for each reader the sharing cost more than a
- * reader's part of the statement.
+ * The code uses plain callbacks and one promise per read. With promises and a timer for each reader, sharing cost more than
+ * a reader's part of the statement.
  */
 import { type LiveOutcome, type LiveReader, NO_ROOM } from '@tandem/freshness/live-predictor';
 import type { Timed } from './live-prediction.ts';
 
-/** The readers of one request, who are answered together. A class, since there is one for each read. */
-export class Party implements Timed {
+/** The readers of one request. They are answered together. */
+export class LiveRead implements Timed {
   readonly readers: readonly LiveReader[];
   readonly deadline: number;
-  /** By place among the readers; undefined for those whom nothing has come for. */
+  /** By index of the reader; undefined until its result is there. */
   readonly outcomes: (LiveOutcome | undefined)[];
-  place = -1;
+  index = -1;
   isOver = false;
   #missing: number;
   readonly #done: () => void;
@@ -30,10 +31,10 @@ export class Party implements Timed {
     this.#done = done;
   }
 
-  /** Takes what came for a reader, by place; of a party that is over it is nobody's. */
-  take(reader: number, outcome: LiveOutcome): void {
-    if (this.isOver || this.outcomes[reader]) return;
-    this.outcomes[reader] = outcome;
+  /** Sets the outcome of one reader. Does nothing once the read is over. */
+  settle(index: number, outcome: LiveOutcome): void {
+    if (this.isOver || this.outcomes[index]) return;
+    this.outcomes[index] = outcome;
     if (--this.#missing === 0) this.end();
   }
 
@@ -46,116 +47,117 @@ export class Party implements Timed {
 
 export interface Flight {
   readonly userId: string;
-  /** Whether its feature statement has left. */
+  /** Whether its feature statement was sent. */
   isSent: boolean;
-  /** Of the last of those who take what comes, on performance.now()'s clock. */
+  /** The latest deadline of its waiters, on the clock of `performance.now()`. */
   deadline: number;
-  /** Those who take what comes, whatever its label. */
-  readonly passengers: Seat[];
-  /** Those who came after it was sent. */
-  followers: Seat[] | undefined;
+  /** Readers that take the result whatever its label. */
+  readonly waiters: Waiter[];
+  /** Readers that came after it was sent. */
+  followers: Waiter[] | undefined;
 }
 
-interface Seat {
-  readonly party: Party;
-  /** Its place among the readers of the party. */
-  readonly reader: number;
+interface Waiter {
+  readonly read: LiveRead;
+  /** Its index among the readers of the read. */
+  readonly index: number;
 }
 
-interface Landed {
+interface Completed {
   readonly outcome: LiveOutcome;
   readonly until: number;
 }
 
 /**
- * How long a landed flight may still be taken, by the followers' rule. Of a crowd that came together, some have looked
- * into the overlay before it was kept there, and ask after it has landed: each such moment would cost another inference.
+ * How long a result may still be taken after its flight completed, by the followers' rule. Some readers of a crowd look into
+ * the overlay before the result is stored there, and ask after the flight completed: each such moment would cost another
+ * inference.
  */
 const LINGER_MS = 250;
 
-export interface Flights {
-  /** Gets an outcome for each reader of the party, sooner or later. */
-  board(party: Party): void;
-  /** Ends a flight that was sent. */
-  land(flight: Flight, outcome: LiveOutcome): void;
+export interface FlightTable {
+  /** Finds a flight for each reader of the read, so that each gets an outcome. */
+  join(read: LiveRead): void;
+  /** Gives a flight's result to its readers. */
+  complete(flight: Flight, outcome: LiveOutcome): void;
 }
 
 /**
- * @param ask puts a flight in the line for the next feature statement, which marks it as sent and lands it
- * @param admits whether one more flight would land by a deadline. Whom it refuses is answered at once; to share a flight
- * costs nothing, and is refused to nobody.
+ * @param ask puts a flight in the line for the next feature statement, which marks it as sent and completes it
+ * @param hasRoom whether one more flight would complete by a deadline. If not, its reader is refused at once. Sharing a
+ * flight costs nothing and is never refused.
  */
-export function createFlights(
+export function createFlightTable(
   ask: (flight: Flight) => void,
-  admits: (deadline: number) => boolean = () => true,
-): Flights {
-  /** Of each user the last that was asked for. */
+  hasRoom: (deadline: number) => boolean = () => true,
+): FlightTable {
+  /** The latest flight of each user. */
   const flights = new Map<string, Flight>();
-  /** Of late, for those who looked into the overlay before it was there; in the order of landing. */
-  const landed = new Map<string, Landed>();
+  /** Recent results, for readers that looked into the overlay before the result was there; in order of completion. */
+  const completed = new Map<string, Completed>();
 
-  function follow(seat: Seat, reader: LiveReader): void {
+  function wait(waiter: Waiter, reader: LiveReader): void {
     const { userId, fresh } = reader;
     const shared = flights.get(userId);
-    const last = shared || fresh ? undefined : landed.get(userId);
+    const last = shared || fresh ? undefined : completed.get(userId);
     if (last && last.until > performance.now() && isNewEnough(last.outcome, reader)) {
-      seat.party.take(seat.reader, last.outcome);
+      waiter.read.settle(waiter.index, last.outcome);
       return;
     }
-    if (!shared?.isSent || fresh) join(seat, userId, shared);
-    else if (shared.followers) shared.followers.push(seat);
-    else shared.followers = [seat];
+    if (!shared?.isSent || fresh) joinUnsent(waiter, userId, shared);
+    else if (shared.followers) shared.followers.push(waiter);
+    else shared.followers = [waiter];
   }
 
-  /** Takes a seat in a flight that has not been sent. */
-  function join(seat: Seat, userId: string, last: Flight | undefined): void {
-    const { deadline } = seat.party;
+  /** Joins a flight whose statement is not sent yet, or starts one. */
+  function joinUnsent(waiter: Waiter, userId: string, last: Flight | undefined): void {
+    const { deadline } = waiter.read;
     if (last && !last.isSent) {
-      last.passengers.push(seat);
+      last.waiters.push(waiter);
       last.deadline = Math.max(last.deadline, deadline);
       return;
     }
-    if (!admits(deadline)) {
-      seat.party.take(seat.reader, NO_ROOM);
+    if (!hasRoom(deadline)) {
+      waiter.read.settle(waiter.index, NO_ROOM);
       return;
     }
-    const flight: Flight = { userId, isSent: false, deadline, passengers: [seat], followers: undefined };
+    const flight: Flight = { userId, isSent: false, deadline, waiters: [waiter], followers: undefined };
     flights.set(userId, flight);
     ask(flight);
   }
 
   function remember(userId: string, outcome: LiveOutcome): void {
     const now = performance.now();
-    for (const [first, { until }] of landed) {
+    for (const [first, { until }] of completed) {
       if (until > now) break;
-      landed.delete(first);
+      completed.delete(first);
     }
     if (outcome.kind !== 'predicted') return;
-    landed.delete(userId);
-    landed.set(userId, { outcome, until: now + LINGER_MS });
+    completed.delete(userId);
+    completed.set(userId, { outcome, until: now + LINGER_MS });
   }
 
   return {
-    board(party) {
-      for (const [i, reader] of party.readers.entries()) follow({ party, reader: i }, reader);
+    join(read) {
+      for (const [i, reader] of read.readers.entries()) wait({ read, index: i }, reader);
     },
-    land(flight, outcome) {
-      const { userId, passengers, followers } = flight;
+    complete(flight, outcome) {
+      const { userId, waiters, followers } = flight;
       if (flights.get(userId) === flight) flights.delete(userId);
       remember(userId, outcome);
-      for (const { party, reader } of passengers) party.take(reader, outcome);
+      for (const { read, index } of waiters) read.settle(index, outcome);
       if (!followers) return;
-      for (const seat of followers) {
-        const { party, reader } = seat;
-        if (party.isOver) continue;
-        if (isNewEnough(outcome, party.readers[reader])) party.take(reader, outcome);
-        else join(seat, userId, flights.get(userId));
+      for (const waiter of followers) {
+        const { read, index } = waiter;
+        if (read.isOver) continue;
+        if (isNewEnough(outcome, read.readers[index])) read.settle(index, outcome);
+        else joinUnsent(waiter, userId, flights.get(userId));
       }
     },
   };
 }
 
-/** Whether a reader may take what was computed from features that were read before it came. */
+/** Returns whether a reader may take a result whose features were read before it came. */
 function isNewEnough(outcome: LiveOutcome, reader: LiveReader | undefined): boolean {
   return outcome.kind === 'predicted' && reader !== undefined && outcome.contextVersion >= reader.minVersion;
 }

@@ -111,7 +111,7 @@ describe('readers of one user', () => {
     await first;
   });
 
-  it('in different places (history, floor, model version) share nothing', async () => {
+  it('in different tables (history, floor, model version) share nothing', async () => {
     const { gate, statements, features } = gatedFeatures();
     gate.open();
     const live = createLive({ features });
@@ -250,7 +250,7 @@ describe('live inference', () => {
     expect(statements).toEqual([]);
   });
 
-  it('answers on after more places than it remembers', async () => {
+  it('answers on after more tables than it remembers', async () => {
     const live = createLive();
     const request = await requestFor([{ userId: '33' }]);
     for (let overlayFloor = 0; overlayFloor < 70; overlayFloor++) {

@@ -4,13 +4,13 @@
  */
 import { type LiveOutcome, type LivePredictor, type LiveRequest, NO_ROOM } from '@tandem/freshness/live-predictor';
 import { StatementLine } from '@tandem/freshness/statement-line';
-import { type Admission, UNBOUNDED } from '../scoring/scoring.ts';
-import { createSuspects, type FlightDependencies, fly } from './fly.ts';
-import { createFlights, type Flight, type Flights, Party } from './live-flights.ts';
+import { type LoadShedding, UNBOUNDED } from '../scoring/scoring.ts';
+import { createFlightTable, type Flight, type FlightTable, LiveRead } from './live-flights.ts';
+import { createSuspects, type FlightDependencies, runFlights } from './run-flights.ts';
 
 export interface LivePredictorDependencies extends FlightDependencies {
   /** Who could be inferred in time; everyone, where it is left out. */
-  readonly admission?: Admission;
+  readonly loadShedding?: LoadShedding;
   /** Told of each request that was answered, for metrics: what became of its readers, and how long that took. */
   onAnswered?(request: LiveRequest, outcomes: ReadonlyMap<string, LiveOutcome>, ms: number): void;
   /** For how many ms refusals wait for each other, so that telling them costs less (`GatheredRefusals`). */
@@ -22,48 +22,49 @@ export interface LivePredictorDependencies extends FlightDependencies {
 const MAX_USERS_A_STATEMENT = 1_000;
 /** What the live reads of a moment wait for each other at most: the fuller a statement, the less it costs each of them. */
 const PATIENCE_MS = 1;
-/** Places change with rollouts only; a handful is kept so that none of the past is. */
-const MAX_PLACES = 64;
+/** Flight tables change with rollouts only; a handful is kept so that none of the past is. */
+const MAX_FLIGHT_TABLES = 64;
 
 export function createLivePredictor(dependencies: LivePredictorDependencies): LivePredictor {
-  const { maxStatements = 2, onAnswered, admission = UNBOUNDED } = dependencies;
+  const { maxStatements = 2, onAnswered, loadShedding = UNBOUNDED } = dependencies;
   // Where answers are computed for and kept under: a model version, a history, a floor. Others share nothing with it.
-  const places = new Map<string, Flights>();
+  const tables = new Map<string, FlightTable>();
   const deadlines = createReaderDeadlines();
   const refusals = createGatheredRefusals(dependencies.refusalPatienceMs);
-  /** Users who were admitted, and of whom the scorer does not know yet. */
-  const boarding = { users: 0 };
-  let last: { readonly request: LiveRequest; readonly place: Flights } | undefined;
+  /** Users whose flights exist and whose rows the scorer does not have yet. */
+  const unscored = { users: 0 };
+  let last: { readonly request: LiveRequest; readonly table: FlightTable } | undefined;
 
   /** Mostly that of the request before, for which no key need be made. */
-  function placeOf(request: LiveRequest): Flights {
-    if (!last || !isSamePlace(last.request, request)) last = { request, place: findPlace(request) };
-    return last.place;
+  function tableOf(request: LiveRequest): FlightTable {
+    if (!last || !sharesTable(last.request, request)) last = { request, table: findTable(request) };
+    return last.table;
   }
 
-  function findPlace(request: LiveRequest): Flights {
+  function findTable(request: LiveRequest): FlightTable {
     const key = `${request.version.id}/${request.history}/${request.assignment.overlayFloor}`;
-    const known = places.get(key);
+    const known = tables.get(key);
     if (known) return known;
-    if (places.size >= MAX_PLACES) places.delete(places.keys().next().value ?? '');
+    if (tables.size >= MAX_FLIGHT_TABLES) tables.delete(tables.keys().next().value ?? '');
     const suspects = createSuspects();
     const line = new StatementLine<Flight>({
-      send: (flights) => fly(flights, { dependencies, request, place, suspects, leaveBoarding }),
+      send: (flights) => runFlights(flights, { dependencies, request, table, suspects, onHandedOver }),
       maxInFlight: maxStatements,
       maxWeight: MAX_USERS_A_STATEMENT,
       patienceMs: PATIENCE_MS,
     });
-    const admits = (deadline: number) => admission.room(request.version, deadline - performance.now()) > boarding.users;
-    const place = createFlights((flight) => {
-      boarding.users++;
+    const hasRoom = (deadline: number) =>
+      loadShedding.room(request.version, deadline - performance.now()) > unscored.users;
+    const table = createFlightTable((flight) => {
+      unscored.users++;
       line.add(flight);
-    }, admits);
-    places.set(key, place);
-    return place;
+    }, hasRoom);
+    tables.set(key, table);
+    return table;
   }
 
-  function leaveBoarding(users: number): void {
-    boarding.users -= users;
+  function onHandedOver(users: number): void {
+    unscored.users -= users;
   }
 
   return {
@@ -71,24 +72,24 @@ export function createLivePredictor(dependencies: LivePredictorDependencies): Li
       if (!request.enabled || request.readers.length === 0) return Promise.resolve(new Map());
       return new Promise((resolve) => {
         const askedAt = performance.now();
-        const party = new Party(request.readers, askedAt + request.timeoutMs, () => {
-          deadlines.remove(party);
-          const outcomes = outcomesOf(party, request);
+        const read = new LiveRead(request.readers, askedAt + request.timeoutMs, () => {
+          deadlines.remove(read);
+          const outcomes = outcomesOf(read, request);
           const tell = () => {
             resolve(outcomes);
             onAnswered?.(request, outcomes, performance.now() - askedAt);
           };
-          if (party.outcomes.every(isNoRoom)) refusals.add(tell, request.timeoutMs);
+          if (read.outcomes.every(isNoRoom)) refusals.add(tell, request.timeoutMs);
           else tell();
         });
-        deadlines.add(party, request.timeoutMs);
-        placeOf(request).board(party);
+        deadlines.add(read, request.timeoutMs);
+        tableOf(request).join(read);
       });
     },
   };
 }
 
-function isSamePlace(one: LiveRequest, other: LiveRequest): boolean {
+function sharesTable(one: LiveRequest, other: LiveRequest): boolean {
   return (
     one.version.id === other.version.id &&
     one.history === other.history &&
@@ -100,7 +101,7 @@ function isNoRoom(outcome: LiveOutcome | undefined): boolean {
   return outcome === NO_ROOM;
 }
 
-function outcomesOf({ outcomes }: Party, request: LiveRequest): Map<string, LiveOutcome> {
+function outcomesOf({ outcomes }: LiveRead, request: LiveRequest): Map<string, LiveOutcome> {
   const byUser = new Map<string, LiveOutcome>();
   for (const [i, { userId }] of request.readers.entries()) byUser.set(userId, outcomes[i] ?? late(request));
   return byUser;
@@ -165,7 +166,7 @@ export interface Timed {
   /** On the clock of `performance.now`. */
   readonly deadline: number;
   /** Kept here: its index among those that wait; -1 for one that does not. */
-  place: number;
+  index: number;
   /** Called once at most, after it was taken out. */
   end(): void;
 }
@@ -206,18 +207,18 @@ export function createReaderDeadlines(): ReaderDeadlines {
   }
 
   function remove(reader: Timed): void {
-    const { place } = reader;
-    if (place < 0) return;
-    reader.place = -1;
+    const { index } = reader;
+    if (index < 0) return;
+    reader.index = -1;
     const last = waiting.pop();
     if (!last || last === reader) return;
-    waiting[place] = last;
-    last.place = place;
+    waiting[index] = last;
+    last.index = index;
   }
 
   return {
     add(reader, timeoutMs) {
-      reader.place = waiting.push(reader) - 1;
+      reader.index = waiting.push(reader) - 1;
       const wantedMs = Math.max(1, timeoutMs / LOOKS);
       if (wantedMs < tickMs) start(wantedMs);
     },

@@ -13,7 +13,7 @@ function createReaders() {
   const ended: { name: string; at: number }[] = [];
   const add = (name: string, timeoutMs: number): Timed => {
     const end = () => void ended.push({ name, at: performance.now() });
-    const reader = { deadline: performance.now() + timeoutMs, place: -1, end };
+    const reader = { deadline: performance.now() + timeoutMs, index: -1, end };
     deadlines.add(reader, timeoutMs);
     return reader;
   };

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
-import { createSuspects } from './fly.ts';
 import type { Flight } from './live-flights.ts';
+import { createSuspects } from './run-flights.ts';
 
 const flightOf = (userId: string): Flight => ({
   userId,
   isSent: true,
   deadline: 0,
-  passengers: [],
+  waiters: [],
   followers: undefined,
 });
 const flightsOf = (users: number) => Array.from({ length: users }, (_, i) => flightOf(String(i)));

@@ -27,7 +27,15 @@ const ASSIGNMENTS: Assignments = {
 const answer = (changes: Partial<Answer> = {}): Answer => ({
   ...{ predictor: 'repurchase', userId: '1', prediction: { label: 'x', score: 0.5, other: 0.9 }, source: 'batch' },
   ...{ reason: 'fresh', modelNumber: 2, variant: 'stable', rollout: ROLLOUT, generationNumber: 7, computedAt: 0 },
-  ...{ ageSeconds: 0, contextVersion: 3, predictedFromContextVersion: 3, history: 'h', hit: true, kept: false },
+  ...{
+    ageSeconds: 0,
+    contextVersion: 3,
+    lastConcerningVersion: 3,
+    predictedFromContextVersion: 3,
+    history: 'h',
+    hit: true,
+    kept: false,
+  },
   forwarded: null,
   ...changes,
 });

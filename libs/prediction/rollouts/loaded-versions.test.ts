@@ -1,6 +1,6 @@
 import type { ModelVersion } from '@tandem/freshness/predictor';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type HeldVersion, type KeptVersions, keepLoaded, type WantedVersion } from './loaded-versions.ts';
+import { type KeptVersions, keepLoaded, type LoadedVersion, type WantedVersion } from './loaded-versions.ts';
 import type { LoadReport } from './processes.ts';
 
 const BEAT_MS = 2_000;
@@ -24,7 +24,7 @@ function createWorld(...wanted: WantedVersion[]) {
     silences: [] as unknown[],
     asked: [] as string[][],
     tried: [] as string[][],
-    hold: async (versions: readonly ModelVersion[]): Promise<readonly HeldVersion[]> =>
+    load: async (versions: readonly ModelVersion[]): Promise<readonly LoadedVersion[]> =>
       versions.map(({ id }) => ({ modelVersionId: id, error: world.faults.get(id) ?? null })),
   };
   const kept = keepLoaded({
@@ -39,10 +39,10 @@ function createWorld(...wanted: WantedVersion[]) {
       },
     },
     modelVersion: async (id) => ({ id }) as ModelVersion,
-    hold(versions, tried) {
+    load(versions, tried) {
       world.asked.push(versions.map(({ id }) => id));
       world.tried.push([...tried]);
-      return world.hold(versions);
+      return world.load(versions);
     },
     onReport: (report) => world.reports.push(report),
     onSilence: (error) => world.silences.push(error),
@@ -94,8 +94,8 @@ describe('versions that are kept loaded', () => {
 
   it('are still loading while the process says that it lives: a load holds up no beat', async () => {
     const { world, kept } = createWorld(served('a'));
-    const { promise, resolve } = Promise.withResolvers<readonly HeldVersion[]>();
-    world.hold = () => promise;
+    const { promise, resolve } = Promise.withResolvers<readonly LoadedVersion[]>();
+    world.load = () => promise;
     for (let beat = 0; beat < 5; beat++) await beatOnce();
     expect(world.beats.length).toBeGreaterThanOrEqual(5);
     expect(world.beats.at(-1)).toEqual([{ modelVersionId: 'a', state: 'loading', error: null }]);
@@ -143,8 +143,8 @@ describe('versions that are kept loaded', () => {
 
 it('a process that ends leaves the register, and says nothing after that, also of what was being loaded', async () => {
   const { world, kept } = createWorld(served('a'));
-  const { promise, resolve } = Promise.withResolvers<readonly HeldVersion[]>();
-  world.hold = () => promise;
+  const { promise, resolve } = Promise.withResolvers<readonly LoadedVersion[]>();
+  world.load = () => promise;
   await beatOnce();
   await kept.close();
   const said = world.beats.length;

@@ -25,10 +25,10 @@ export interface ProcessRegister {
   leave(): Promise<void>;
 }
 
-/** How a version is held by all of a process's inference children. */
-export interface HeldVersion {
+/** The outcome of loading a version into all inference children of a process. */
+export interface LoadedVersion {
   readonly modelVersionId: string;
-  /** Why one of them does not hold it; null: each does. */
+  /** Why a child could not load it; null if every child did. */
   readonly error: string | null;
 }
 
@@ -41,7 +41,7 @@ interface KeepLoadedParts {
    * To ask again costs little where nothing has changed; one that failed is tried again when it has rested.
    * @param tried ids of the versions of rollouts
    */
-  hold(versions: readonly ModelVersion[], tried: ReadonlySet<string>): Promise<readonly HeldVersion[]>;
+  load(versions: readonly ModelVersion[], tried: ReadonlySet<string>): Promise<readonly LoadedVersion[]>;
   /** Told of each change of a version's state. */
   onReport?(report: LoadReport): void;
   /** Told when the register begins to refuse, and null when it answers again. */
@@ -120,10 +120,10 @@ interface Loads {
   assertReady(id: string): void;
 }
 
-type LoadsParts = Pick<KeepLoadedParts, 'modelVersion' | 'hold'> & { onReport(report: LoadReport): unknown };
+type LoadsParts = Pick<KeepLoadedParts, 'modelVersion' | 'load'> & { onReport(report: LoadReport): unknown };
 
 /** @param onChange something has become ready, or has failed */
-function createLoads({ modelVersion, hold, onReport }: LoadsParts, onChange: () => void): Loads {
+function createLoads({ modelVersion, load: loadVersions, onReport }: LoadsParts, onChange: () => void): Loads {
   let wanted: readonly string[] = [];
   let tried: ReadonlySet<string> = new Set();
   let known: ReadonlyMap<string, LoadReport> = new Map();
@@ -133,7 +133,7 @@ function createLoads({ modelVersion, hold, onReport }: LoadsParts, onChange: () 
   async function load(): Promise<void> {
     while (isAsked) {
       isAsked = false;
-      const found = await loadAll(wanted, modelVersion, (versions) => hold(versions, tried));
+      const found = await loadAll(wanted, modelVersion, (versions) => loadVersions(versions, tried));
       const before = known;
       // What is not wanted any more is not told of, though it was loaded.
       known = new Map(
@@ -168,7 +168,7 @@ function createLoads({ modelVersion, hold, onReport }: LoadsParts, onChange: () 
 async function loadAll(
   ids: readonly string[],
   modelVersion: KeepLoadedParts['modelVersion'],
-  hold: (versions: readonly ModelVersion[]) => ReturnType<KeepLoadedParts['hold']>,
+  load: (versions: readonly ModelVersion[]) => ReturnType<KeepLoadedParts['load']>,
 ): Promise<ReadonlyMap<string, LoadReport>> {
   const reports = new Map<string, LoadReport>();
   const note = (modelVersionId: string, error: string | null) =>
@@ -181,7 +181,7 @@ async function loadAll(
     );
   }
   try {
-    for (const { modelVersionId, error } of await hold(versions)) note(modelVersionId, error);
+    for (const { modelVersionId, error } of await load(versions)) note(modelVersionId, error);
   } catch (error) {
     for (const { id } of versions) note(id, textOf(error));
   }

@@ -8,11 +8,11 @@ import type { KeepErased } from '../erasure/keep-erased.ts';
 import type { HintStore } from '../events/events.ts';
 import type { LossNotice } from '../events/notice-loss.ts';
 import { type Outbox, relayOutbox } from '../events/relay-outbox.ts';
-import type { GenerationLoader } from './generation-loader.ts';
 import type { Generation } from './generations.ts';
+import { createStepper } from './independent-steps.ts';
+import type { GenerationLoader } from './loadable-generation.ts';
 import type { GenerationStore, RunHints, RunStore } from './run-store.ts';
 import { isFinished } from './runs.ts';
-import { createStepper } from './step.ts';
 import { hintAtNext } from './work-step.ts';
 
 export interface ReconcileDependencies {

@@ -2,9 +2,10 @@
  * Drops what retention does not keep, in Postgres and then in the online store. It looks at all that the online store
  * holds, so it runs apart from reconcile.ts, whose rounds must not wait for it.
  */
-import type { GenerationSweeper } from './generation-loader.ts';
+
+import { createStepper } from './independent-steps.ts';
+import type { GenerationSweeper } from './loadable-generation.ts';
 import type { GenerationStore } from './run-store.ts';
-import { createStepper } from './step.ts';
 
 export interface RetainDependencies {
   readonly generations: Pick<GenerationStore, 'dropRetired'>;

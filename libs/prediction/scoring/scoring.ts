@@ -35,13 +35,13 @@ export interface Scorer {
 }
 
 /** Port to whom knows how much inference there is room for. */
-export interface Admission {
+export interface LoadShedding {
   /** How many more users of a version could be inferred live within so many ms, beside all that is asked of it already. */
   room(version: ModelVersion, timeoutMs: number): number;
 }
 
 /** Room for everyone: nobody is refused before he has waited. */
-export const UNBOUNDED: Admission = Object.freeze({ room: () => Number.POSITIVE_INFINITY });
+export const UNBOUNDED: LoadShedding = Object.freeze({ room: () => Number.POSITIVE_INFINITY });
 
 /** The process that ran a batch died or had to be killed: somewhere in the batch is a poison row. */
 export class ScoringCrash extends Error {

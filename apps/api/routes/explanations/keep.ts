@@ -10,7 +10,7 @@ import type { Predictor } from '@tandem/freshness/predictor';
 import { PLAIN_READ } from '@tandem/freshness/read-options';
 import type { PredictionReader, Registry } from '@tandem/freshness/reader';
 import { userIdProblem } from '@tandem/freshness/user-id';
-import type { KeptAnswers } from '@tandem/prediction/explanations/keep-explanations';
+import type { ExplanationKeeper } from '@tandem/prediction/explanations/explanation-keeper';
 import { jsonResponse } from '../../http/body.ts';
 import type { Endpoint } from '../../http/endpoint.ts';
 import { predictorParameter, userIdParameter } from '../../http/parameters.ts';
@@ -21,10 +21,15 @@ import type { ShowKeptDependencies } from './show-kept.ts';
 export interface KeepDependencies extends ShowKeptDependencies {
   readonly registry: Pick<Registry, 'predictor'>;
   readonly readPrediction: PredictionReader;
-  readonly keptAnswers: Pick<KeptAnswers, 'keepNow'>;
+  readonly explanationKeeper: Pick<ExplanationKeeper, 'keepNow'>;
 }
 
-export function keepExplanation({ registry, readPrediction, keptAnswers, explanations }: KeepDependencies): Endpoint {
+export function keepExplanation({
+  registry,
+  readPrediction,
+  explanationKeeper,
+  explanations,
+}: KeepDependencies): Endpoint {
   return {
     route,
     scope: 'users:read',
@@ -38,7 +43,7 @@ export function keepExplanation({ registry, readPrediction, keptAnswers, explana
       event.add({ predictor: name });
       const [result] = await readPrediction(name, [userId], liveQuota ? { ...PLAIN_READ, liveQuota } : PLAIN_READ);
       if (result === undefined || result instanceof TandemError) throw result ?? notFound(userId);
-      const id = await keptAnswers.keepNow(result, predictor.policy.explanations?.keepForMs ?? 0);
+      const id = await explanationKeeper.keepNow(result, predictor.policy.explanations?.keepForMs ?? 0);
       if (id === undefined) throw notFound(userId);
       const location = `/v1/explanations/${id}`;
       return jsonResponse(keptView(await requireKept(explanations, id)), 201, { location });

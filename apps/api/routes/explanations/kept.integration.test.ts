@@ -4,11 +4,11 @@ import type { KeptExplanation, KeptPage, Replay } from '@tandem/client/explanati
 import type { Answer } from '@tandem/freshness/answer';
 import { type ModelDefinition, modelVersionId } from '@tandem/freshness/predictor';
 import { PLAIN_READ } from '@tandem/freshness/read-options';
-import { isKept } from '@tandem/prediction/explanations/keep-explanations';
+import { isKept } from '@tandem/prediction/explanations/explanation-keeper';
 import * as hostile from '@tandem/testing/hostile-models';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createTestApi, repurchase, scoreOf, type TestApi, workOff } from '../../api.fixture.ts';
-import { inferenceChildren } from '../../wiring/shadow.fixture.ts';
+import { inferenceChildren } from '../../wiring/open-shadow.fixture.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 const PATIENCE = { timeout: 30_000, interval: 100 };
@@ -206,10 +206,10 @@ describe('an answer of a user whose answers are kept', () => {
     expect(await erased.json()).toMatchObject({ deleted: { postgres: { keptExplanations: 1 } } });
     expect((await api.get(`/v1/explanations/${id}`)).status).toBe(404);
     expect((await api.post(`/v1/explanations/${id}/replay`)).status).toBe(404);
-    const { keptAnswers, registry } = api.dependencies.app;
+    const { explanationKeeper, registry } = api.dependencies.app;
     const predictor = await registry.predictor('repurchase');
     if (!predictor) throw new Error('nothing is adopted');
-    keptAnswers.notice(before as Answer, predictor);
+    explanationKeeper.notice(before as Answer, predictor);
     await expect
       .poll(metrics, PATIENCE)
       .toContain('tandem_kept_explanations_total{predictor="repurchase",outcome="left_out",app="api"} 1');

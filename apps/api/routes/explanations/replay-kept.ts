@@ -19,7 +19,7 @@ import {
 } from '@tandem/prediction/explanations/kept-explanation';
 import type { AnswerDifference, AnswerValue } from '@tandem/prediction/models/verification';
 import { ScoringCrash } from '@tandem/prediction/scoring/scoring';
-import type { ReplayScorer } from '../../wiring/explanations.ts';
+import type { ReplayScorer } from '../../wiring/open-explanations.ts';
 import type { ModelDependencies } from '../models/model-view.ts';
 
 export interface ReplayDependencies extends Pick<ModelDependencies, 'models'> {

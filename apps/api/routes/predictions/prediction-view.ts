@@ -38,6 +38,10 @@ export const PredictionSchema = z
     computedAt: z.iso.datetime().nullable().openapi({ description: 'Null for a default: nothing was computed' }),
     ageSeconds: z.int().nullable(),
     contextVersion: z.int().nullable().openapi({ description: "The user's; null where the database did not answer" }),
+    lastConcerningVersion: z.int().nullable().openapi({
+      description:
+        'The last of these that concerns this predictor: a prediction from an older one is not fresh. Null where `contextVersion` is',
+    }),
     predictedFromContextVersion: z.int().nullable(),
   })
   .openapi('Prediction');
@@ -55,6 +59,7 @@ export function predictionView(answer: ServedAnswer) {
     computedAt: answer.computedAt === null ? null : new Date(answer.computedAt).toISOString(),
     ageSeconds: answer.ageSeconds,
     contextVersion: answer.contextVersion,
+    lastConcerningVersion: answer.lastConcerningVersion,
     predictedFromContextVersion: answer.predictedFromContextVersion,
   };
 }
@@ -71,7 +76,7 @@ export function renderAnswer(answer: Answer): RenderedAnswer {
   const { remembered, ageSeconds } = answer;
   if (!remembered) return { etag: answerETag(answer), body: JSON.stringify(predictionView(answer)) };
   let texts = remembered.rendering;
-  if (!texts || texts.contextVersion !== answer.contextVersion || !isFramedBy(answer, texts.frame)) {
+  if (!texts || !isOfSameContext(answer, texts) || !isFramedBy(answer, texts.frame)) {
     texts = textsOf(answer);
     remembered.rendering = texts;
   }
@@ -85,6 +90,7 @@ function textsOf(answer: Answer): Rendering {
   return {
     frame: frameOf(answer),
     contextVersion: answer.contextVersion,
+    lastConcerningVersion: answer.lastConcerningVersion,
     etag: answerETag(answer),
     before: json.slice(0, start),
     after: json.slice(json.indexOf(',', start)),
@@ -92,6 +98,11 @@ function textsOf(answer: Answer): Rendering {
 }
 
 const AGE = '"ageSeconds":';
+
+/** A changed config raises the last version that concerns the predictor alone. */
+function isOfSameContext(answer: Answer, texts: Rendering): boolean {
+  return texts.contextVersion === answer.contextVersion && texts.lastConcerningVersion === answer.lastConcerningVersion;
+}
 
 let lastFrame: AnswerFrame | undefined;
 
@@ -125,6 +136,7 @@ function answerETag(answer: Answer): string {
     answer.source,
     answer.reason,
     answer.contextVersion,
+    answer.lastConcerningVersion,
     answer.predictedFromContextVersion,
     answer.history,
     answer.modelNumber,

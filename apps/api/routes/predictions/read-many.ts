@@ -34,7 +34,7 @@ const RequestSchema = z
 const BODY = { schema: RequestSchema, example: { userIds: ['42', '43'] } };
 
 export function readMany(dependencies: ReadDependencies): Endpoint {
-  const { readPrediction, registry, metrics, servedReads } = dependencies;
+  const { readPrediction, registry, metrics, servedReads, liveFailureLog } = dependencies;
   const count = createPredictionCount(metrics);
   return {
     route,
@@ -70,6 +70,7 @@ export function readMany(dependencies: ReadDependencies): Endpoint {
           return tally(results);
         },
       });
+      liveFailureLog(event, results);
       const body = JSON.stringify({ results: results.map((result, i) => itemOf(result, userIds[i] ?? '', i)) });
       tellOf(results, predictor, dependencies);
       return new Response(body, {
@@ -88,12 +89,12 @@ export function readMany(dependencies: ReadDependencies): Endpoint {
 function tellOf(
   results: readonly ReadResult[],
   predictor: Predictor,
-  { shadow, keptAnswers }: Pick<ReadDependencies, 'shadow' | 'keptAnswers'>,
+  { shadow, explanationKeeper }: Pick<ReadDependencies, 'shadow' | 'explanationKeeper'>,
 ): void {
   for (const result of results) {
     if (result instanceof TandemError) continue;
     shadow.notice(result);
-    keptAnswers.notice(result, predictor);
+    explanationKeeper.notice(result, predictor);
   }
 }
 

@@ -1,7 +1,8 @@
 /** Reads as they come over a socket: what Node's own request answers must be what Hono's would have, but for the order of fields. */
 import { connect } from 'node:net';
+import { adopt } from '@tandem/offline-store/adopt';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createTestApi, type TestApi, workOff } from '../../api.fixture.ts';
+import { createTestApi, repurchase, type TestApi, workOff } from '../../api.fixture.ts';
 import { type RunningServer, startServer } from '../../server.ts';
 import { readOneDirectly } from './read-one.ts';
 
@@ -23,10 +24,7 @@ beforeAll(async () => {
       return isTaken;
     },
   });
-  const { id } = (await (await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all' })).json()) as {
-    id: string;
-  };
-  await workOff(api, id);
+  await runAll();
 });
 afterAll(async () => {
   api?.dependencies.app.runWatcher.close();
@@ -34,6 +32,13 @@ afterAll(async () => {
   await direct?.close(0);
   await api?.close();
 });
+
+async function runAll(): Promise<void> {
+  const run = await (await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all' })).json();
+  await workOff(api, (run as { id: string }).id);
+}
+
+const etagOf = (answer: string) => /^etag: (.*)\r$/im.exec(answer)?.[1] ?? '';
 
 /** All that the server writes, without what differs between any two answers. */
 function ask(server: RunningServer, request: string): Promise<string> {
@@ -99,7 +104,7 @@ describe('readOneDirectly', () => {
 
   it('knows an answer that still stands, from memory too, and another one after an event', async () => {
     const first = await ask(direct, get(READ));
-    const etag = /^etag: (.*)\r$/im.exec(first)?.[1] ?? '';
+    const etag = etagOf(first);
     for (let again = 0; again < 2; again++) {
       expect(await ask(direct, get(READ))).toBe(first);
       expect(await ask(direct, get(READ, `If-None-Match: ${etag}\r\n`))).toMatch(/^HTTP\/1\.1 304 /);
@@ -108,8 +113,21 @@ describe('readOneDirectly', () => {
     // The event concerns no predictor, but the answer says the user's version, and so does its tag.
     const second = await ask(direct, get(READ, `If-None-Match: ${etag}\r\n`));
     expect(second).toMatch(/^HTTP\/1\.1 200 /);
-    expect(second).toMatch(/"source":"batch".*"contextVersion":1,"predictedFromContextVersion":0\}$/);
+    expect(second).toMatch(/"source":"batch".*"contextVersion":1,"lastConcerningVersion":0,"predicted.*":0\}$/);
     await api.pool.query(`insert into tandem.events (user_id, type) values ('3', 'order.placed')`);
     expect(await ask(direct, get(READ))).toMatch(/"source":"live","reason":"context_newer"/);
+  });
+
+  it('renders an answer in memory again once a changed config says that an earlier event concerns the predictor', async () => {
+    await api.pool.query(`insert into tandem.events (user_id, type) values ('5', 'page.viewed')`);
+    await runAll();
+    const read = get('/v1/predictions/repurchase/5');
+    const before = await ask(direct, read);
+    expect(await ask(direct, read)).toBe(before);
+    expect(before).toMatch(/"contextVersion":1,"lastConcerningVersion":0,"predictedFromContextVersion":1\}$/);
+    await adopt(api.pool, { predictors: [repurchase({ events: ['*'] })], actor: 'test' });
+    const after = await ask(direct, read);
+    expect(after).toMatch(/"contextVersion":1,"lastConcerningVersion":1,"predictedFromContextVersion":1\}$/);
+    expect(etagOf(after)).not.toBe(etagOf(before));
   });
 });

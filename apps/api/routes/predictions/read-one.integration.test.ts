@@ -1,5 +1,6 @@
+import { adopt } from '@tandem/offline-store/adopt';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createTestApi, scoreOf, type TestApi } from '../../api.fixture.ts';
+import { createTestApi, repurchase, scoreOf, type TestApi, workOff } from '../../api.fixture.ts';
 
 const path = '/v1/predictions/repurchase';
 let api: TestApi;
@@ -10,15 +11,10 @@ beforeAll(async () => {
 afterAll(() => api?.close());
 
 /** Sends an event of the user that sets a feature, and gives its token. */
-async function sendOrder(userId: string, data?: Record<string, unknown>): Promise<string> {
-  const event = {
-    specversion: '1.0',
-    id: crypto.randomUUID(),
-    source: '/test',
-    type: 'order.placed',
-    subject: userId,
-    data,
-  };
+const sendOrder = (userId: string, data?: Record<string, unknown>) => sendEvent(userId, 'order.placed', data);
+
+async function sendEvent(userId: string, type: string, data?: Record<string, unknown>): Promise<string> {
+  const event = { specversion: '1.0', id: crypto.randomUUID(), source: '/test', type, subject: userId, data };
   const response = await api.post('/v1/events', event, { 'content-type': 'application/cloudevents+json' });
   const { results } = (await response.json()) as { results: { contextToken: string }[] };
   return results[0]?.contextToken ?? '';
@@ -145,5 +141,48 @@ describe('GET /v1/predictions/{predictor}/{userId}', () => {
     expect([put.status, put.headers.get('allow')]).toEqual([405, 'GET, HEAD, OPTIONS']);
     const options = await api.app.request(path, { method: 'OPTIONS' });
     expect([options.status, options.headers.get('allow')]).toEqual([204, 'OPTIONS, POST']);
+  });
+});
+
+describe('the context versions of an answer', () => {
+  /** What a read of the user says of versions: `source reason contextVersion/lastConcerningVersion/predictedFrom`. */
+  async function versionsOf(userId: string, headers: Record<string, string> = {}): Promise<string[]> {
+    const one = await (await api.get(`${path}/${userId}`, headers)).json();
+    const many = (await (await api.post(path, { userIds: [userId] }, headers)).json()) as { results: unknown[] };
+    return [one, many.results[0]].map((answer) => {
+      const { source, reason, contextVersion, lastConcerningVersion, predictedFromContextVersion } = answer as Versions;
+      return `${source} ${reason} ${contextVersion}/${lastConcerningVersion}/${predictedFromContextVersion}`;
+    });
+  }
+
+  interface Versions extends Record<'source' | 'reason', string> {
+    readonly contextVersion: number;
+    readonly lastConcerningVersion: number;
+    readonly predictedFromContextVersion: number | null;
+  }
+
+  const twice = (versions: string) => [versions, versions];
+  const noCache = { 'cache-control': 'no-cache' };
+  const stored = { 'cache-control': 'max-stale, only-if-cached' };
+
+  it('name the last that concerns the predictor: only an event that does makes a stored prediction stale', async () => {
+    const run = await (await api.post('/v1/runs', { predictor: 'repurchase', scope: 'all' })).json();
+    await workOff(api, (run as { id: string }).id);
+    expect(await versionsOf('8')).toEqual(twice('batch fresh 0/0/0'));
+    await sendEvent('8', 'page.viewed');
+    expect(await versionsOf('8')).toEqual(twice('batch fresh 1/0/0'));
+    await sendEvent('8', 'order.placed');
+    expect(await versionsOf('8', stored)).toEqual(twice('stale context_newer 2/2/0'));
+    expect(await versionsOf('8')).toEqual(['live context_newer 2/2/2', 'live fresh 2/2/2']);
+    await sendEvent('8', 'page.viewed');
+    expect(await versionsOf('8')).toEqual(twice('live fresh 3/2/2'));
+    expect(await versionsOf('8', noCache)).toEqual(twice('live requested 3/2/3'));
+  });
+
+  it('are those of the user where the declared default answers, predicted from none', async () => {
+    await adopt(api.pool, { predictors: [repurchase({ live: false, onLiveFailure: 'default' })], actor: 'test' });
+    await sendEvent('9', 'order.placed');
+    await sendEvent('9', 'page.viewed');
+    expect(await versionsOf('9')).toEqual(twice('default context_newer 2/1/null'));
   });
 });

@@ -14,7 +14,7 @@ import type { PredictionReader, Registry } from '@tandem/freshness/reader';
 import { userIdProblem } from '@tandem/freshness/user-id';
 import type { RequestHead } from '@tandem/http-server/foreign-request';
 import { type Reply, responseOf } from '@tandem/http-server/reply';
-import type { KeptAnswers } from '@tandem/prediction/explanations/keep-explanations';
+import type { ExplanationKeeper } from '@tandem/prediction/explanations/explanation-keeper';
 import type { ServedReads } from '@tandem/prediction/rollouts/count-served-reads';
 import type { Shadow } from '@tandem/prediction/shadow/create-shadow';
 import type { Metrics } from '@tandem/telemetry/metrics';
@@ -25,6 +25,7 @@ import { predictorParameter, userIdParameter } from '../../http/parameters.ts';
 import { problemReply } from '../../http/problem.ts';
 import { problems } from '../../http/problem-schema.ts';
 import type { Caller } from '../../keys/access.ts';
+import type { LiveFailureLog } from './live-failure-log.ts';
 import { createPredictionCount, PredictionSchema, renderAnswer } from './prediction-view.ts';
 import { optionsFor, readOptions } from './read-options.ts';
 
@@ -32,12 +33,13 @@ export interface ReadDependencies {
   readonly readPrediction: PredictionReader;
   readonly registry: Pick<Registry, 'predictor'>;
   readonly metrics: Pick<Metrics, 'predictions' | 'predictionErrors'>;
+  readonly liveFailureLog: LiveFailureLog;
   /** Told of every answer. */
   readonly shadow: Pick<Shadow, 'notice'>;
   /** Told of every user's result. */
   readonly servedReads: Pick<ServedReads, 'note'>;
   /** Told of every answer. */
-  readonly keptAnswers: Pick<KeptAnswers, 'notice'>;
+  readonly explanationKeeper: Pick<ExplanationKeeper, 'notice'>;
 }
 
 /** What is asked: names as they stand in the path, decoded, and the request's headers. */
@@ -61,7 +63,7 @@ export function readOne(dependencies: ReadDependencies): Endpoint {
 }
 
 function createReadOne(dependencies: ReadDependencies): ReadOne {
-  const { readPrediction, registry, metrics, shadow, servedReads, keptAnswers } = dependencies;
+  const { readPrediction, registry, metrics, liveFailureLog, shadow, servedReads, explanationKeeper } = dependencies;
   const count = createPredictionCount(metrics);
   return async function read({ predictor: name, userId, head }, event, caller) {
     const startedAt = performance.now();
@@ -85,9 +87,10 @@ function createReadOne(dependencies: ReadDependencies): ReadOne {
     const { source, reason } = result;
     count(name, source, reason);
     event.add({ predictor: name, source, reason });
+    if (result.liveFailure !== undefined) liveFailureLog(event, [result]);
     const reply = replyOf(result, predictor, head.header('if-none-match'), tookMs);
     shadow.notice(result);
-    keptAnswers.notice(result, predictor);
+    explanationKeeper.notice(result, predictor);
     return reply;
   };
 }

@@ -52,7 +52,7 @@ function streamOf(runId: string, watcher: RunDependencies['runWatcher'], caller:
         isOpen = false;
       };
       heartbeat = setInterval(() => {
-        if (caller.isAdmitted()) return write(': still here\n\n');
+        if (caller.hasAccess()) return write(': still here\n\n');
         stop();
         end();
       }, HEARTBEAT_MS);

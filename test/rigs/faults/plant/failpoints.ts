@@ -142,22 +142,22 @@ const READS: readonly Site[] = [
 
 const LIVE: readonly Site[] = [
   {
-    file: 'libs/prediction/live/fly.ts',
+    file: 'libs/prediction/live/run-flights.ts',
     anchor: '  const certified = await dependencies.features\n',
     before: 'live.before_read',
   },
   {
-    file: 'libs/prediction/live/fly.ts',
+    file: 'libs/prediction/live/run-flights.ts',
     anchor: '  if (certified.certificate.history !== request.history) {\n',
     before: 'live.after_read',
   },
   {
-    file: 'libs/prediction/live/fly.ts',
+    file: 'libs/prediction/live/run-flights.ts',
     anchor: '  const scores = await scoreIsolating(dependencies.scorer, {\n',
     before: 'live.before_infer',
   },
   {
-    file: 'libs/prediction/live/fly.ts',
+    file: 'libs/prediction/live/run-flights.ts',
     anchor: '  const results = await keep(dependencies, entries, deadline);\n',
     before: 'live.after_infer',
     after: 'live.after_store',

@@ -30,7 +30,7 @@ const COMPARE: readonly Patch[] = [
 ];
 
 const BATCH_STAMP = { file: 'libs/prediction/runs/score-chunk.ts', find: 'computedAt: batch.readAt' };
-const LIVE_STAMP = { file: 'libs/prediction/live/fly.ts', find: 'computedAt: batch.readAt' };
+const LIVE_STAMP = { file: 'libs/prediction/live/run-flights.ts', find: 'computedAt: batch.readAt' };
 
 function stampedAt(clock: string): readonly Patch[] {
   return [BATCH_STAMP, LIVE_STAMP].map((place) => ({ ...place, replace: `computedAt: ${clock}` }));

@@ -17,9 +17,13 @@ export const pointerInRedis: Plant = {
 
 export const shortETag: Plant = {
   name: 'N12',
-  what: 'the entity tag is made without the source and the current context version',
+  what: 'the entity tag is made without the source and the current context versions',
   patches: [
     { file: 'apps/api/routes/predictions/prediction-view.ts', find: '    answer.source,\n', replace: '' },
-    { file: 'apps/api/routes/predictions/prediction-view.ts', find: '    answer.contextVersion,\n', replace: '' },
+    {
+      file: 'apps/api/routes/predictions/prediction-view.ts',
+      find: '    answer.contextVersion,\n    answer.lastConcerningVersion,\n',
+      replace: '',
+    },
   ],
 };

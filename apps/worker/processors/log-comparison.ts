@@ -5,17 +5,17 @@ import type { Run } from '@tandem/prediction/runs/runs';
 import type { Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 
-export interface ComparisonTelling {
+export interface ComparisonLogging {
   readonly log: Log;
   readonly metrics: Pick<Metrics, 'generationReports' | 'generationPsi' | 'generationFlips'>;
 }
 
 type MadeReport = NonNullable<PublishOutcome['report']>;
 
-export function tellCompared(
+export function logComparison(
   { id, predictor, generationNumber }: Run,
   { verdict, against, figures, crossings, notes, tookMs }: MadeReport,
-  { log, metrics }: ComparisonTelling,
+  { log, metrics }: ComparisonLogging,
 ): void {
   metrics.generationReports.inc({ predictor, verdict });
   for (const { name, psi } of figures?.outputs ?? []) metrics.generationPsi.set({ predictor, output: name }, psi);

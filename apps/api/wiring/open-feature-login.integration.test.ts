@@ -3,7 +3,7 @@
 import { createPool } from '@tandem/offline-store/sql/database';
 import { cloneDatabase, createEmptyDatabase, type TestDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { openFeatureLogin } from './feature-login.ts';
+import { openFeatureLogin } from './open-feature-login.ts';
 
 let ours: TestDatabase;
 let other: TestDatabase;

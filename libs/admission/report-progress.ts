@@ -1,7 +1,7 @@
 /** How a slow step is told while it is done. */
 
 /** Does the work of a step, whose name completes "still …". */
-export type TellStep = <T>(name: string, work: () => Promise<T>) => Promise<T>;
+export type ReportProgress = <T>(name: string, work: () => Promise<T>) => Promise<T>;
 
 /** For where nobody watches, or a program reads. */
-export const tellNothing: TellStep = (_, work) => work();
+export const reportNothing: ReportProgress = (_, work) => work();

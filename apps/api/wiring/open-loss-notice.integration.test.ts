@@ -11,7 +11,7 @@ import { createLog } from '@tandem/telemetry/log';
 import { cloneDatabase } from '@tandem/testing/databases';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { assignmentOf, type OwnRedis, startOwnRedis } from '../../../libs/online-store/redis.fixture.ts';
-import { keepNoticingLoss } from './notice-loss.ts';
+import { keepNoticingLoss } from './open-loss-notice.ts';
 
 const PATIENT = { timeout: 20_000 };
 const OFTEN_MS = 50;

@@ -3,7 +3,7 @@ import type { Run } from '@tandem/prediction/runs/runs';
 import type { Log } from '@tandem/telemetry/log';
 import { createMetrics } from '@tandem/telemetry/metrics';
 import { expect, it } from 'vitest';
-import { tellCompared } from './tell-compared.ts';
+import { logComparison } from './log-comparison.ts';
 
 const users = Array.from({ length: 100 }, (_, i) => i);
 const before = scores(users.map((i) => [`${i}`, i / 100]));
@@ -19,9 +19,9 @@ it('a comparison is one line, and moves the metrics of its predictor', async () 
   const metrics = createMetrics({ app: 'worker', processMetrics: false });
   const figures = comparison.figures();
   const report = { against: { number: 17 }, figures, notes: [], tookMs: 41 };
-  tellCompared(run, { ...report, verdict: 'passed', crossings: [] }, { log, metrics });
-  tellCompared(run, { ...report, verdict: 'blocked', crossings: [crossing] }, { log, metrics });
-  tellCompared(run, { ...report, verdict: 'not_compared', figures: null, crossings: [] }, { log, metrics });
+  logComparison(run, { ...report, verdict: 'passed', crossings: [] }, { log, metrics });
+  logComparison(run, { ...report, verdict: 'blocked', crossings: [crossing] }, { log, metrics });
+  logComparison(run, { ...report, verdict: 'not_compared', figures: null, crossings: [] }, { log, metrics });
   const psi = figures.outputs[0]?.psi;
   expect(lines.map(([level]) => level)).toEqual(['info', 'warn', 'info']);
   expect(lines[1]).toEqual([

@@ -1,12 +1,11 @@
 /**
- * Has all children hold the same models without anybody waiting for a load: ONNX Runtime blocks a child for as long as it
- * takes to put a session together, so that is done in a fresh child beside those at work, with less of a claim to a processor. Once it
- * holds all models that are wanted, and has run each of them, it takes the place of one of the others after its run, which
- * then ends, and with it whatever it held that is wanted no more. One place after another: while models are loaded there is
- * one child more than else.
+ * Loads models into all children without blocking the children that serve. ONNX Runtime blocks a child while it creates a
+ * session, so a new child with a lower priority loads the models instead, and runs each of them once. Then it replaces one of
+ * the serving children, which exits after its current run. Children are replaced one at a time: while models load, there is
+ * one child more than usual.
  *
- * What the child at work holds comes first, and a child without it takes no place: a model that is too large fails, not
- * those that were there before it.
+ * A new child must load everything that the serving child has loaded; otherwise it does not replace it. So a model that is too
+ * large fails by itself, and never displaces a model that serves.
  */
 
 import { isTandemError } from '@tandem/freshness/errors';
@@ -23,51 +22,51 @@ import { makeUpRows } from '../tensors/made-up-rows.ts';
 import type { ModelLoader } from './model-loader.ts';
 import type { Slot } from './slot.ts';
 
-interface ModelHolderOptions {
+interface LoadedModelsOptions {
   readonly slots: readonly Slot[];
   readonly loader: ModelLoader;
   readonly process: Omit<ProcessOptions, 'boundData' | 'isInBackground'>;
 }
 
-/** How a version is held. */
-export interface HeldModel {
+/** The outcome of loading one version. */
+export interface LoadedModel {
   readonly modelVersionId: string;
-  /** Why a child does not hold it; null: each does. */
+  /** Why a child could not load it; null if every child did. */
   readonly error: string | null;
 }
 
-/** A child that is to take another's place, and the artifacts that it holds. */
+/** A child that replaces a serving one, and the artifacts that it has loaded. */
 interface Heir {
   readonly child: InferenceProcess;
   readonly models: ReadonlySet<string>;
 }
 
-const HELD_UP = 'what the children at work hold could not be loaded beside it';
+const BLOCKED_BY_SERVING = 'what the children at work hold could not be loaded beside it';
 
-export class ModelHolder {
-  readonly #options: ModelHolderOptions;
-  /** Children that load models and have no place yet. */
+export class LoadedModels {
+  readonly #options: LoadedModelsOptions;
+  /** Children that load models and do not serve yet. */
   readonly #raising = new Set<InferenceProcess>();
-  readonly #held = new Set<string>();
+  readonly #loaded = new Set<string>();
   #wanted: readonly string[] = [];
   #last: Promise<unknown> = Promise.resolve();
   #isClosed = false;
   #failedStarts = 0;
 
-  constructor(options: ModelHolderOptions) {
+  constructor(options: LoadedModelsOptions) {
     this.#options = options;
   }
 
   /** See InferencePool. */
-  hold(versions: readonly ModelVersion[]): Promise<readonly HeldModel[]> {
-    const result = this.#last.then(() => this.#holdAll(versions));
+  load(versions: readonly ModelVersion[]): Promise<readonly LoadedModel[]> {
+    const result = this.#last.then(() => this.#loadAll(versions));
     this.#last = result.catch(() => {});
     return result;
   }
 
-  /** The artifacts that a new child at a place loads before it takes work: they were held before. */
-  held(): Iterable<string> {
-    return this.#held;
+  /** Returns the artifacts that a new child loads before it takes work. */
+  loaded(): Iterable<string> {
+    return this.#loaded;
   }
 
   async close(): Promise<void> {
@@ -75,13 +74,13 @@ export class ModelHolder {
     await Promise.all([...this.#raising].map(end));
   }
 
-  async #holdAll(versions: readonly ModelVersion[]): Promise<readonly HeldModel[]> {
+  async #loadAll(versions: readonly ModelVersion[]): Promise<readonly LoadedModel[]> {
     const { slots, loader } = this.#options;
     const hashes = versions.map(({ artifactHash }) => artifactHash);
     const dropped = this.#wanted.filter((hash) => !hashes.includes(hash));
     this.#wanted = hashes;
-    for (const hash of dropped) this.#held.delete(hash);
-    let trouble = HELD_UP;
+    for (const hash of dropped) this.#loaded.delete(hash);
+    let trouble = BLOCKED_BY_SERVING;
     const tryToRenew = (slot: Slot) =>
       this.#renew(slot, versions, dropped).catch((error: unknown) => {
         if (this.#isClosed) throw error;
@@ -96,21 +95,21 @@ export class ModelHolder {
       endKeeping();
     }
     return versions.map(({ id, artifactHash }) => {
-      const isHeld = slots.every((slot) => slot.holds(artifactHash));
-      return { modelVersionId: id, error: isHeld ? null : (loader.failureOf(artifactHash) ?? trouble) };
+      const isLoaded = slots.every((slot) => slot.hasLoaded(artifactHash));
+      return { modelVersionId: id, error: isLoaded ? null : (loader.failureOf(artifactHash) ?? trouble) };
     });
   }
 
   async #renew(slot: Slot, versions: readonly ModelVersion[], dropped: readonly string[]): Promise<void> {
     const { loader } = this.#options;
-    // A child that begins loads what was held before it.
+    // A new child loads what the child before it had loaded.
     await slot.whenFree();
     for (let heir: Heir | null = null; !heir; ) {
       if (this.#isClosed) throw new Error('the pool is closed');
-      const isHeld = ({ artifactHash }: ModelVersion) => slot.holds(artifactHash);
-      const ripe = versions.filter((version) => isHeld(version) || !loader.isResting(version.artifactHash));
-      const [before, more] = [ripe.filter(isHeld), ripe.filter((version) => !isHeld(version))];
-      const isOutdated = dropped.some((hash) => slot.holds(hash));
+      const isLoaded = ({ artifactHash }: ModelVersion) => slot.hasLoaded(artifactHash);
+      const ripe = versions.filter((version) => isLoaded(version) || !loader.isResting(version.artifactHash));
+      const [before, more] = [ripe.filter(isLoaded), ripe.filter((version) => !isLoaded(version))];
+      const isOutdated = dropped.some((hash) => slot.hasLoaded(hash));
       if (more.length === 0 && !isOutdated) return;
       if (before.some(({ artifactHash }) => loader.isResting(artifactHash))) return;
       heir = await this.#raise([...before, ...more], slot.state() !== 'cold');
@@ -120,11 +119,11 @@ export class ModelHolder {
       const isBetter = isOutdated || more.some(({ artifactHash }) => models.has(artifactHash));
       if (!isWhole || !isBetter) return end(child);
       await slot.adopt(child, [...models]);
-      for (const hash of models) this.#held.add(hash);
+      for (const hash of models) this.#loaded.add(hash);
     }
   }
 
-  /** A child that holds what could be loaded of these; null where one of them, which rests now, took it with it. */
+  /** A child that loaded what it could of these; null where one of them, which rests now, took it with it. */
   async #raise(versions: readonly ModelVersion[], isInBackground: boolean): Promise<Heir | null> {
     const boundData = this.#failedStarts < BOUND_STARTS;
     const child = startInferenceProcess({ ...this.#options.process, boundData, isInBackground });

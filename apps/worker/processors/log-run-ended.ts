@@ -3,12 +3,12 @@ import type { Run } from '@tandem/prediction/runs/runs';
 import type { Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 
-export interface RunTelling {
+export interface RunLogging {
   readonly log: Log;
   readonly metrics: Pick<Metrics, 'runs' | 'runDuration'>;
 }
 
-export function tellRunEnded(run: Run, { log, metrics }: RunTelling): void {
+export function logRunEnded(run: Run, { log, metrics }: RunLogging): void {
   const { id, predictor, scope, state, error, usersScored, usersFailed, startedAt, finishedAt } = run;
   const seconds = startedAt && finishedAt ? (finishedAt.getTime() - startedAt.getTime()) / 1000 : null;
   metrics.runs.inc({ predictor, scope, state });

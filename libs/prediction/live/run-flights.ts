@@ -1,7 +1,7 @@
 /**
- * The flights of one feature statement: features and versions are read (V1), the model is run (V2), the answers are kept
- * (V4). Where the query fails for one user, the others are read again without that user: each smaller statement begins
- * after their readers arrived, and certifies by itself.
+ * Runs the flights of one feature statement: reads features and versions (V1), runs the model (V2), stores the answers (V4).
+ * If the query fails for one user, the other users are read again without that user. Each smaller statement begins after
+ * its readers arrived, so it certifies by itself.
  */
 import { isErased } from '@tandem/freshness/certificate';
 import { TandemError } from '@tandem/freshness/errors';
@@ -11,25 +11,25 @@ import { type CertifiedFeatures, type FeatureSource, isOfSomeUser } from '../sco
 import { type Attempted, type HalvingLimits, halveFailing, scoreIsolating } from '../scoring/isolate-poison.ts';
 import type { Scorer } from '../scoring/scoring.ts';
 import { asFailure, failureOf, queryFailed, unread, unusableFeatures } from './live-failures.ts';
-import type { Flight, Flights } from './live-flights.ts';
+import type { Flight, FlightTable } from './live-flights.ts';
 
 export interface FlightDependencies extends AnswerStores {
   readonly features: FeatureSource;
   readonly scorer: Scorer;
 }
 
-/** Where flights go. */
-interface Route {
+/** What all flights of one table share. */
+interface FlightContext {
   readonly dependencies: FlightDependencies;
   readonly request: LiveRequest;
-  readonly place: Flights;
+  readonly table: FlightTable;
   readonly suspects: Suspects;
-  /** Told of users who are with the scorer, or never will be. */
-  leaveBoarding(users: number): void;
+  /** Called with the number of users that the scorer now has, or never will have. */
+  onHandedOver(users: number): void;
 }
 
-/** What one statement and one inference gave, by user. */
-type Landing = Map<string, LiveOutcome>;
+/** The outcome of each user of one statement. */
+type Outcomes = Map<string, LiveOutcome>;
 
 /**
  * What statements that fail may cost the readers of the others. Eight users that the query fails for are found among any
@@ -38,8 +38,8 @@ type Landing = Map<string, LiveOutcome>;
 const LIMITS: HalvingLimits = { budget: 32, brokenAfter: 16, failingMs: 2_000, culprit: 'the feature query' };
 
 /** Resolves when the features have been read: the inference goes on while the next statement leaves. Never rejects. */
-export async function fly(flights: readonly Flight[], route: Route): Promise<void> {
-  const { suspects } = route;
+export async function runFlights(flights: readonly Flight[], context: FlightContext): Promise<void> {
+  const { suspects } = context;
   for (const flight of flights) flight.isSent = true;
   let hasRead = false;
   const onRead = (read: readonly Flight[]) => {
@@ -49,10 +49,10 @@ export async function fly(flights: readonly Flight[], route: Route): Promise<voi
   await halveFailing(
     suspects.apart(flights),
     {
-      attempt: (part) => send(part, route, onRead),
+      attempt: (part) => send(part, context, onRead),
       giveUp(part, why, isProven) {
         for (const { userId } of isProven ? part : []) suspects.failed(userId);
-        fail(part, route, queryFailed(why, isProven));
+        fail(part, context, queryFailed(why, isProven));
       },
       hasSuccess: () => hasRead,
     },
@@ -63,38 +63,38 @@ export async function fly(flights: readonly Flight[], route: Route): Promise<voi
 /** One statement. Fails only where it may succeed for fewer users; any other error is the outcome of them all. */
 async function send(
   flights: readonly Flight[],
-  route: Route,
+  context: FlightContext,
   onRead: (flights: readonly Flight[]) => void,
 ): Promise<Attempted<Flight>> {
-  const { dependencies, request, place, leaveBoarding } = route;
+  const { dependencies, request, table, onHandedOver } = context;
   const deadline = Math.max(...flights.map((flight) => flight.deadline));
-  const outcomes: Landing = new Map();
+  const outcomes: Outcomes = new Map();
   try {
     const certified = await readFeatures(dependencies, request, flights, outcomes);
     if (certified) onRead(flights);
-    const landing = inferAndKeep(dependencies, request, certified, deadline, outcomes);
+    const inferring = inferAndKeep(dependencies, request, certified, deadline, outcomes);
     // It has asked the scorer by now, or has nothing to ask.
-    leaveBoarding(flights.length);
-    void landing
+    onHandedOver(flights.length);
+    void inferring
       .then(() => {
-        for (const flight of flights) place.land(flight, outcomes.get(flight.userId) ?? NO_FEATURES);
+        for (const flight of flights) table.complete(flight, outcomes.get(flight.userId) ?? NO_FEATURES);
       })
-      .catch((error: unknown) => landAll(flights, place, asFailure(error)));
+      .catch((error: unknown) => completeAll(flights, table, asFailure(error)));
   } catch (error) {
     if (isOfSomeUser(error)) return { failed: error.fault.words };
-    fail(flights, route, asFailure(error));
+    fail(flights, context, asFailure(error));
   }
   return 'done';
 }
 
-/** Ends flights that never came to the scorer. */
-function fail(flights: readonly Flight[], { place, leaveBoarding }: Route, failure: LiveOutcome): void {
-  leaveBoarding(flights.length);
-  landAll(flights, place, failure);
+/** Completes flights that never reach the scorer. */
+function fail(flights: readonly Flight[], { table, onHandedOver }: FlightContext, failure: LiveOutcome): void {
+  onHandedOver(flights.length);
+  completeAll(flights, table, failure);
 }
 
-function landAll(flights: readonly Flight[], place: Flights, outcome: LiveOutcome): void {
-  for (const flight of flights) place.land(flight, outcome);
+function completeAll(flights: readonly Flight[], table: FlightTable, outcome: LiveOutcome): void {
+  for (const flight of flights) table.complete(flight, outcome);
 }
 
 /** V1 for all the users of one statement; null where no reader waits for it any more. */
@@ -102,7 +102,7 @@ async function readFeatures(
   dependencies: FlightDependencies,
   request: LiveRequest,
   flights: readonly Flight[],
-  outcomes: Landing,
+  outcomes: Outcomes,
 ): Promise<CertifiedFeatures | null> {
   const userIds = usersInTime(flights, outcomes);
   if (userIds.length === 0) return null;
@@ -127,7 +127,7 @@ async function inferAndKeep(
   request: LiveRequest,
   certified: CertifiedFeatures | null,
   deadline: number,
-  outcomes: Landing,
+  outcomes: Outcomes,
 ): Promise<void> {
   const rows = certified ? rowsToScore(certified, outcomes) : [];
   if (!certified || rows.length === 0) return;
@@ -158,7 +158,7 @@ async function inferAndKeep(
 }
 
 /** Splits off those whose readers have all given up: under overload a late one must not cost a statement. */
-function usersInTime(flights: readonly Flight[], outcomes: Landing): string[] {
+function usersInTime(flights: readonly Flight[], outcomes: Outcomes): string[] {
   const now = performance.now();
   const inTime: string[] = [];
   for (const { userId, deadline } of flights) {
@@ -174,7 +174,7 @@ function usersInTime(flights: readonly Flight[], outcomes: Landing): string[] {
 }
 
 /** The rows that can be inferred; the others' outcomes are set. */
-function rowsToScore({ batch }: CertifiedFeatures, outcomes: Landing): number[] {
+function rowsToScore({ batch }: CertifiedFeatures, outcomes: Outcomes): number[] {
   const rows: number[] = [];
   batch.userIds.forEach((userId, row) => {
     const fault = batch.faults.get(row);

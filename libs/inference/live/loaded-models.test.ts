@@ -20,17 +20,17 @@ const open = (options: Partial<InferencePoolOptions> = {}) => {
 };
 afterEach(() => pool.close(0));
 
-const held = (...predictors: (typeof first)[]) =>
+const loaded = (...predictors: (typeof first)[]) =>
   predictors.map(({ version }) => ({ modelVersionId: version.id, error: null }));
 const isRunning = (pid: number) => existsSync(`/proc/${pid}`);
 
-describe('a pool that holds models', () => {
+describe('loading models', () => {
   it('loads another model into a new child, while the one at work goes on answering, and then ends that one', async () => {
     open();
-    expect(await pool.hold([first.version])).toEqual(held(first));
+    expect(await pool.load([first.version])).toEqual(loaded(first));
     const [before = 0] = pool.stats().pids;
     let isOver = false;
-    const holding = pool.hold([first.version, large.version]).finally(() => {
+    const loading = pool.load([first.version, large.version]).finally(() => {
       isOver = true;
     });
     let answeredByTheFirst = 0;
@@ -38,19 +38,19 @@ describe('a pool that holds models', () => {
       expect(await scoresOf(pool, first, [[1, 1]])).toHaveLength(1);
       if (!isOver && pool.stats().pids.includes(before)) answeredByTheFirst++;
     }
-    expect(await holding).toEqual(held(first, large));
+    expect(await loading).toEqual(loaded(first, large));
     expect(answeredByTheFirst).toBeGreaterThan(10);
     expect(pool.stats().pids).not.toContain(before);
     await vi.waitFor(() => expect(isRunning(before)).toBe(false), PATIENCE);
   });
 
-  it('has every child hold it, and none is started for what is held already', async () => {
+  it('loads into every child, and starts none for what is loaded already', async () => {
     const loadArtifact = vi.fn(async () => second.bytes);
     open({ processes: 2, loadArtifact });
-    expect(await pool.hold([second.version])).toEqual(held(second));
+    expect(await pool.load([second.version])).toEqual(loaded(second));
     const { pids } = pool.stats();
     expect(pids).toHaveLength(2);
-    expect(await pool.hold([second.version])).toEqual(held(second));
+    expect(await pool.load([second.version])).toEqual(loaded(second));
     expect(pool.stats().pids).toEqual(pids);
     // Both were begun at once, or the second had what was read for the first.
     expect(loadArtifact).toHaveBeenCalledTimes(1);
@@ -58,32 +58,32 @@ describe('a pool that holds models', () => {
 
   it('waits for the run of the child whose place is taken', async () => {
     open();
-    await pool.hold([loop.version]);
+    await pool.load([loop.version]);
     const [before = 0] = pool.stats().pids;
     // Turns that take a second and more: longer than the new child needs to be ready.
     const slow = scoresOf(pool, loop, [[1_500_000, 5]], { timeoutMs: 60_000 });
     await vi.waitFor(() => expect(pool.stats().idle).toBe(0), PATIENCE);
-    const holding = pool.hold([loop.version, first.version]);
+    const loading = pool.load([loop.version, first.version]);
     expect(await slow).toEqual([5]);
-    expect(await holding).toEqual(held(loop, first));
+    expect(await loading).toEqual(loaded(loop, first));
     expect(pool.stats().pids).not.toContain(before);
   });
 
   it('lets go of what is wanted no more', async () => {
     open();
-    await pool.hold([first.version, second.version]);
+    await pool.load([first.version, second.version]);
     const [before = 0] = pool.stats().pids;
-    expect(await pool.hold([second.version])).toEqual(held(second));
+    expect(await pool.load([second.version])).toEqual(loaded(second));
     const [after = 0] = pool.stats().pids;
     expect(after).not.toBe(before);
-    expect(await pool.hold([second.version])).toEqual(held(second));
+    expect(await pool.load([second.version])).toEqual(loaded(second));
     expect(pool.stats().pids).toEqual([after]);
   });
 
-  it('loads what it held into a child that replaces a dead one', async () => {
+  it('loads the same models into a child that replaces a dead one', async () => {
     const loadArtifact = vi.fn(async () => first.bytes);
     open({ loadArtifact });
-    await pool.hold([first.version]);
+    await pool.load([first.version]);
     const [pid = 0] = pool.stats().pids;
     process.kill(pid, 'SIGKILL');
     await vi.waitFor(() => expect(loadArtifact).toHaveBeenCalledTimes(2), PATIENCE);
@@ -92,37 +92,37 @@ describe('a pool that holds models', () => {
   });
 });
 
-describe('a model that cannot be held', () => {
+describe('a model that cannot be loaded', () => {
   it('fails by itself, with the reason; those before it stay where they are', async () => {
     const tooLarge = matrixPredictor(denseModel({ width: 2, units: 3_000, layers: 4 }), 2);
     pool = poolOf([first, second, tooLarge], { processes: 1, memoryLimitMb: 256 });
-    await pool.hold([first.version]);
+    await pool.load([first.version]);
     const [before = 0] = pool.stats().pids;
-    const [one, other, third] = await pool.hold([first.version, tooLarge.version, second.version]);
-    expect([one, third]).toEqual(held(first, second));
+    const [one, other, third] = await pool.load([first.version, tooLarge.version, second.version]);
+    expect([one, third]).toEqual(loaded(first, second));
     expect(other?.error).toMatch(/memory|allocat/i);
     expect(pool.stats().pids).not.toContain(before);
     // It rests: nothing is started for it, and the reason is still told.
     const { pids } = pool.stats();
-    expect(await pool.hold([first.version, tooLarge.version, second.version])).toEqual([one, other, third]);
+    expect(await pool.load([first.version, tooLarge.version, second.version])).toEqual([one, other, third]);
     expect(pool.stats().pids).toEqual(pids);
   });
 
-  it('is held once it is mended, when it has rested', async () => {
+  it('is loaded once it is fixed, after a pause', async () => {
     let clock = 0;
     let bytes: Uint8Array = new Uint8Array([0, ...second.bytes]);
     open({
       now: () => clock,
       loadArtifact: async (hash) => (hash === second.version.artifactHash ? bytes : first.bytes),
     });
-    await pool.hold([first.version]);
+    await pool.load([first.version]);
     const { pids } = pool.stats();
     const versions = [first.version, second.version];
-    expect((await pool.hold(versions))[1]?.error).toContain('the bytes are not those of the registered artifact');
+    expect((await pool.load(versions))[1]?.error).toContain('the bytes are not those of the registered artifact');
     expect(pool.stats().pids).toEqual(pids);
     bytes = second.bytes;
-    expect((await pool.hold(versions))[1]?.error).toContain('the bytes are not those of the registered artifact');
+    expect((await pool.load(versions))[1]?.error).toContain('the bytes are not those of the registered artifact');
     clock += 1_000;
-    expect(await pool.hold(versions)).toEqual(held(first, second));
+    expect(await pool.load(versions)).toEqual(loaded(first, second));
   });
 });

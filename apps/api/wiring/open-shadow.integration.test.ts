@@ -4,7 +4,7 @@ import * as hostile from '@tandem/testing/hostile-models';
 import { loopModel } from '@tandem/testing/onnx-models';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createTestApi, type TestApi } from '../api.fixture.ts';
-import { declareDecision, endShadow, inferenceChildren, reportOf, startShadow } from './shadow.fixture.ts';
+import { declareDecision, endShadow, inferenceChildren, reportOf, startShadow } from './open-shadow.fixture.ts';
 
 // Sums are kept every five seconds, and a candidate that hangs is ended after two.
 vi.setConfig({ testTimeout: 240_000 });

@@ -10,13 +10,13 @@ import { createFeaturePool } from '@tandem/offline-store/features/feature-login'
 import { findProvenance } from '@tandem/offline-store/features/provenance';
 import type { StoredRegistry } from '@tandem/offline-store/models/registry';
 import { createPool } from '@tandem/offline-store/sql/database';
-import { createKeptAnswers, type KeptAnswers } from '@tandem/prediction/explanations/keep-explanations';
+import { createExplanationKeeper, type ExplanationKeeper } from '@tandem/prediction/explanations/explanation-keeper';
 import type { EventName, Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
-import { createShadowScorer } from './shadow.ts';
+import { createShadowScorer } from './open-shadow.ts';
 
-interface KeptAnswersSettings {
+interface ExplanationKeeperSettings {
   readonly database: { readonly url: string; readonly featuresUrl?: string };
   readonly log: Pick<Log, 'warn'>;
   readonly metrics: Pick<Metrics, 'keptExplanations'>;
@@ -26,10 +26,10 @@ interface KeptAnswersSettings {
 const POOL = Object.freeze({ max: 1, statementTimeoutMs: 2_000, lockTimeoutMs: 500, connectTimeoutMs: 1_000 });
 
 /** Connects when there is something to keep. */
-export function openKeptAnswers({ database, log, metrics }: KeptAnswersSettings): KeptAnswers {
+export function openExplanationKeeper({ database, log, metrics }: ExplanationKeeperSettings): ExplanationKeeper {
   const pool = createPool({ url: database.url, applicationName: 'tandem-api-explanations', ...POOL });
   const features = createFeaturePool(database, { applicationName: 'tandem-api-explanations-features', ...POOL });
-  const kept = createKeptAnswers({
+  const kept = createExplanationKeeper({
     store: createExplanationStore(pool),
     inputs: createInputSource(pool, features),
     counted: (predictor, outcome, answers) => metrics.keptExplanations.inc({ predictor, outcome }, answers),

@@ -2,7 +2,7 @@ import type { Answer } from '@tandem/freshness/answer';
 import type { FeatureBatch } from '@tandem/freshness/features';
 import type { ExplanationsPolicy, ModelVersion, Predictor } from '@tandem/freshness/predictor';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createKeptAnswers, isKept, type KeepDependencies } from './keep-explanations.ts';
+import { createExplanationKeeper, isKept, type KeepDependencies } from './explanation-keeper.ts';
 import type { ExplanationToKeep, KeptInputs } from './kept-explanation.ts';
 
 beforeEach(() => void vi.useFakeTimers());
@@ -11,7 +11,14 @@ afterEach(() => void vi.useRealTimers());
 const answer = (userId: string, more: Partial<Answer> = {}): Answer => ({
   ...{ predictor: 'repurchase', userId, prediction: { score: 0.5 }, source: 'batch', reason: 'fresh', modelNumber: 2 },
   ...{ variant: 'stable', rollout: null, generationNumber: 1, computedAt: 0, ageSeconds: 0, contextVersion: 3 },
-  ...{ predictedFromContextVersion: 3, history: 'h', hit: true, kept: false, forwarded: null },
+  ...{
+    lastConcerningVersion: 3,
+    predictedFromContextVersion: 3,
+    history: 'h',
+    hit: true,
+    kept: false,
+    forwarded: null,
+  },
   ...more,
 });
 const predictorOf = (explanations?: ExplanationsPolicy) =>
@@ -35,7 +42,7 @@ function createWorld(more: Partial<KeepDependencies> = {}) {
   const kept: ExplanationToKeep[] = [];
   const counts: Record<string, number> = {};
   const reads: (readonly string[])[] = [];
-  const answers = createKeptAnswers({
+  const answers = createExplanationKeeper({
     store: {
       async keep(some) {
         kept.push(...some);

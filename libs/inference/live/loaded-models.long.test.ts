@@ -1,5 +1,5 @@
 /**
- * What readers of one model notice of another's being loaded, on one child: with `hold`, which loads it beside the child
+ * What readers of one model notice of another's being loaded, on one child: with `load`, which loads it beside the child
  * at work, and, as a control, with a load in that child. Ratios to the same reads before, since machines differ.
  */
 import { linearModel } from '@tandem/testing/onnx-models';
@@ -39,7 +39,7 @@ const shareOf = (latencies: readonly number[], share: number) =>
 
 async function measure(load: () => Promise<unknown>) {
   pool = poolOf([read, loaded], { processes: 1 });
-  await pool.hold([read.version]);
+  await pool.load([read.version]);
   await latenciesDuring(Promise.resolve(), READS);
   const before = await latenciesDuring(Promise.resolve(), READS);
   const begin = performance.now();
@@ -55,7 +55,7 @@ async function measure(load: () => Promise<unknown>) {
 }
 
 it('a model of 50 MB that is loaded holds up no reader of another, as a load in the child at work does', async () => {
-  const beside = await measure(() => pool.hold([read.version, loaded.version]));
+  const beside = await measure(() => pool.load([read.version, loaded.version]));
   await pool.close(0);
   const within = await measure(() => pool.warmUp(loaded.version));
   const figures = { beside, within, p99Ratio: beside.p99 / beside.p99Before };

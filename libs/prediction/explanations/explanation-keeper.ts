@@ -39,7 +39,7 @@ export interface KeepDependencies {
   readonly maxWaiting?: number;
 }
 
-export interface KeptAnswers {
+export interface ExplanationKeeper {
   /** An answer was given. Costs next to nothing where none is kept, never throws, and waits for nothing. */
   notice(answer: Answer, predictor: Predictor): void;
   /**
@@ -73,7 +73,7 @@ export function isKept(share: number, userId: string): boolean {
   return bucketOfUser(SALT, userId) < share * BUCKETS;
 }
 
-export function createKeptAnswers(dependencies: KeepDependencies): KeptAnswers {
+export function createExplanationKeeper(dependencies: KeepDependencies): ExplanationKeeper {
   const { counted, notKept, now = () => performance.now() } = dependencies;
   const { maxPerSecond = MAX_PER_SECOND, maxWaiting = MAX_WAITING } = dependencies;
   const rate = new TokenBucket(maxPerSecond, now);
@@ -150,10 +150,11 @@ export function createKeptAnswers(dependencies: KeepDependencies): KeptAnswers {
 /** Without what it is held by, and whatever else is this process's own. */
 function asServed(answer: Answer): ServedAnswer {
   const { predictor, userId, prediction, source, reason, modelNumber, variant, generationNumber } = answer;
-  const { computedAt, ageSeconds, contextVersion, predictedFromContextVersion, history } = answer;
+  const { computedAt, ageSeconds, contextVersion, lastConcerningVersion, predictedFromContextVersion, history } =
+    answer;
   return {
     ...{ predictor, userId, prediction, source, reason, modelNumber, variant, generationNumber },
-    ...{ computedAt, ageSeconds, contextVersion, predictedFromContextVersion, history },
+    ...{ computedAt, ageSeconds, contextVersion, lastConcerningVersion, predictedFromContextVersion, history },
   };
 }
 

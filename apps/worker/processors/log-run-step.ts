@@ -4,19 +4,19 @@ import { isFinished, type Run, type RunStep } from '@tandem/prediction/runs/runs
 import type { StepReport } from '@tandem/prediction/runs/work-step';
 import type { LogFields } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
-import { type RunTelling, tellRunEnded } from './tell-run-ended.ts';
+import { logRunEnded, type RunLogging } from './log-run-ended.ts';
 
-export interface StepTelling extends RunTelling {
+export interface StepLogging extends RunLogging {
   readonly runs: Pick<RunStore, 'find'>;
-  readonly metrics: RunTelling['metrics'] & Pick<Metrics, 'runSteps' | 'runStepTakeovers'>;
+  readonly metrics: RunLogging['metrics'] & Pick<Metrics, 'runSteps' | 'runStepTakeovers'>;
 }
 
 /** What the job's event says of the attempt. The run is the one from before it; its end is told here. */
-export async function tellStep(
+export async function logRunStep(
   run: Run,
   step: RunStep,
   report: StepReport<unknown>,
-  { runs, log, metrics }: StepTelling,
+  { runs, log, metrics }: StepLogging,
 ): Promise<LogFields> {
   const { predictor } = run;
   if (report.outcome === 'nothing_to_do') return { outcome: report.outcome, predictor };
@@ -27,6 +27,6 @@ export async function tellStep(
   if (outcome === 'stopped') log.info('step.stopped', { runId: run.id, predictor, step, attempts });
   if (outcome === 'given_back') log.warn('step.given_back', { runId: run.id, predictor, step, attempts, ...error });
   const after = await runs.find(run.id);
-  if (outcome !== 'abandoned' && after && isFinished(after.state)) tellRunEnded(after, { log, metrics });
+  if (outcome !== 'abandoned' && after && isFinished(after.state)) logRunEnded(after, { log, metrics });
   return { outcome, predictor, fence, attempts, takenOver, ...error };
 }
