@@ -151,7 +151,7 @@ function keyTypeError(
   });
 }
 
-interface KnownPredictor extends Record<string, unknown> {
+interface KnownPredictor {
   readonly active: boolean;
   readonly unchanged: boolean;
   readonly adoptedVersionId: string | null;

@@ -142,7 +142,7 @@ export async function findNewRules(
   definition: ModelDefinition,
   patterns: readonly string[] = [],
 ): Promise<NewRules> {
-  const rows = await query<NewRules & Record<string, unknown>>(db, {
+  const rows = await query<NewRules>(db, {
     text: `select not $3::text[] <@ event_patterns as patterns,
         not $2::text[] <@ array(select jsonb_object_keys(event_features)) as features
       from tandem.predictors where name = $1`,

@@ -46,7 +46,7 @@ export async function deleteMovers(db: Db, numbers: readonly number[]): Promise<
   });
 }
 
-interface Row extends Record<string, unknown> {
+interface Row {
   readonly id: string;
   readonly generation: number;
   readonly against: number | null;
@@ -71,7 +71,7 @@ export async function findReport(db: Db, predictor: string, number: number | nul
 }
 
 async function findMovers(db: Db, generationId: string): Promise<readonly Mover[]> {
-  return query<Mover & Record<string, unknown>>(db, {
+  return query<Mover>(db, {
     text: `select user_id as "userId", before, now, delta from tandem.generation_movers
       where generation_id = $1 order by abs(delta) desc, user_id`,
     values: [generationId],

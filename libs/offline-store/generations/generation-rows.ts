@@ -15,7 +15,7 @@ const COLUMNS = `
 
 const SELECT = `select ${COLUMNS} from tandem.generations g join tandem.model_versions v on v.id = g.model_version_id`;
 
-type Row = Generation & Record<string, unknown>;
+type Row = Generation;
 
 export async function findGeneration(db: Db, id: string): Promise<Generation | undefined> {
   return (await query<Row>(db, { text: `${SELECT} where g.id = $1`, values: [id] }))[0];
@@ -36,7 +36,7 @@ export async function listInForce(db: Db): Promise<readonly Generation[]> {
 
 /** All that are not dropped, with what retention judges them by. */
 export async function listCandidates(db: Db): Promise<readonly RetentionCandidate[]> {
-  return query<RetentionCandidate & Record<string, unknown>>(db, {
+  return query<RetentionCandidate>(db, {
     text: `select ${COLUMNS},
         exists (select from tandem.arms a where a.predictor = g.predictor and a.model_version_id = g.model_version_id) as "isServed",
         ${elapsedMs('coalesce(g.left_at, g.published_at)')} as "lastUsedMs", ${elapsedMs('r.finished_at')} as "runEndedMs"
@@ -95,7 +95,7 @@ export async function* readPages(
 ): AsyncIterable<readonly StoredRow[]> {
   let after = '';
   for (;;) {
-    const rows = await query<StoredRow & Record<string, unknown>>(pool, {
+    const rows = await query<StoredRow>(pool, {
       text: `select user_id as "userId", context_version as "contextVersion", ${epochMs('computed_at')} as "computedAt", outputs
         from ${partitionOf(generation.id)} where user_id > $1 order by user_id limit $2`,
       values: [after, pageSize],

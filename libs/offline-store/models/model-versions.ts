@@ -70,7 +70,6 @@ interface Row extends Omit<ModelVersionRecord, keyof ModelDefinition | 'build'> 
   readonly definition: ModelDefinition;
   readonly parent: number | null;
   readonly kind: string | null;
-  readonly [column: string]: unknown;
 }
 
 /** By predictor, the oldest of each first. */

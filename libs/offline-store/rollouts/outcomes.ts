@@ -114,7 +114,7 @@ const NEW_USERS = `
   select to_char(at at time zone 'UTC', 'YYYY-MM-DD') as day, count(*) as users from tandem.exposures
   where rollout_id = $1 and step = $2 and at > statement_timestamp() - ${DAYS} * interval '1 day' group by 1 order by 1`;
 
-interface JoinedRow extends Record<string, unknown> {
+interface JoinedRow {
   /** Of the metric, from 1. */
   readonly no: number;
   readonly arm: string;

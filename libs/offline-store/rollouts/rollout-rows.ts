@@ -24,7 +24,7 @@ const selectWith = (more: string) => `
 
 const SELECT = selectWith('');
 
-type Row = Rollout & { readonly arms: readonly RolloutArm[] } & Record<string, unknown>;
+type Row = Rollout & { readonly arms: readonly RolloutArm[] };
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 

@@ -103,7 +103,7 @@ export async function findShadow(db: Db, rolloutId: string): Promise<KeptShadow 
     .select(['segment', 'process_id as processId', 'counts', 'updated_at as updatedAt'])
     .where('rollout_id', '=', rolloutId);
   const rows = await run(db, sums.orderBy('updated_at', 'desc'));
-  const movers = await query<ShadowMover & Record<string, unknown>>(db, {
+  const movers = await query<ShadowMover>(db, {
     text: `select user_id as "userId", served, candidate, context_version as "contextVersion",
         ${epochMs('computed_at')} as "computedAt"
       from tandem.shadow_movers where rollout_id = $1 order by abs(candidate - served) desc, user_id`,

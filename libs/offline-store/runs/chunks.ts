@@ -14,7 +14,7 @@ const LEASE_OVER = leaseOver('c.lease_until');
 
 /** Chunks that wait, or whose lease is over. Where a run has no open chunk any more, it goes on to be published. */
 export async function listClaimable(pool: pg.Pool, runId: string, limit: number): Promise<readonly ChunkRef[]> {
-  const refs = await query<ChunkRef & Record<string, unknown>>(pool, {
+  const refs = await query<ChunkRef>(pool, {
     text: `select c.run_id as "runId", c.no, c.fence from tandem.chunks c join tandem.runs r on r.id = c.run_id
       where c.run_id = $1 and r.state = 'running'
         and (c.state = 'waiting' or (c.state = 'claimed' and ${LEASE_OVER}))
@@ -39,7 +39,7 @@ export async function startPublishing(db: Db, runId: string): Promise<number> {
   return rows[0]?.open ?? 0;
 }
 
-interface ChunkRow extends Record<string, unknown> {
+interface ChunkRow {
   readonly fence: number;
   readonly attempts: number;
   readonly userIds: string[] | null;

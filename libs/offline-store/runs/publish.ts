@@ -85,7 +85,7 @@ async function checkAndConclude(
   });
 }
 
-interface ChunkCounts extends Record<string, unknown> {
+interface ChunkCounts {
   /** That of the database, now. */
   readonly history: string;
   readonly open: number;

@@ -46,7 +46,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export async function findRun(db: Db, id: string): Promise<Run | undefined> {
   if (!UUID.test(id)) return undefined;
-  return (await query<Run & Record<string, unknown>>(db, { text: `${SELECT} where r.id = $1`, values: [id] }))[0];
+  return (await query<Run>(db, { text: `${SELECT} where r.id = $1`, values: [id] }))[0];
 }
 
 /** Rejects with `unknown_run`. */
@@ -77,7 +77,7 @@ export async function listRuns(
   { predictor, limit, before }: { predictor?: string; limit: number; before?: string },
 ): Promise<readonly Run[]> {
   if (before !== undefined) await requireRun(db, before);
-  return query<Run & Record<string, unknown>>(db, {
+  return query<Run>(db, {
     text: `${SELECT} left join tandem.runs b on b.id = $3
       where ($1::text is null or r.predictor = $1)
         and ($3::uuid is null or r.created_at < b.created_at or (r.created_at = b.created_at and r.id > b.id))
@@ -88,7 +88,7 @@ export async function listRuns(
 
 /** @param predictor of this one alone; of all if it is left out */
 export async function listUnfinished(db: Db, predictor?: string): Promise<readonly UnfinishedRun[]> {
-  return query<UnfinishedRun & Record<string, unknown>>(db, {
+  return query<UnfinishedRun>(db, {
     text: `select ${COLUMNS}, ${IS_STEP_FREE} as "isStepFree" ${FROM}
       where r.state in ('planned', 'running', 'publishing') and ($1::text is null or r.predictor = $1)
       order by r.created_at`,

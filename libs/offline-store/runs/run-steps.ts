@@ -26,7 +26,7 @@ export async function claimStep(
 ): Promise<ClaimedStep | DeadStep | null> {
   // A run all of whose chunks are finished may not be marked so yet.
   if (step === 'publish') await startPublishing(pool, runId);
-  const rows = await query<Omit<ClaimedStep, 'runId' | 'step'> & Record<string, unknown>>(pool, {
+  const rows = await query<Omit<ClaimedStep, 'runId' | 'step'>>(pool, {
     text: `update tandem.runs set step_fence = step_fence + 1, step_attempts = step_attempts + 1, step = $2,
         step_lost_leases = step_lost_leases + case when step is null then 0 else 1 end,
         step_lease_until = clock_timestamp() + $4 * interval '1 ms'

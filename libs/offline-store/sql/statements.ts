@@ -30,7 +30,7 @@ export const statements = new Kysely<Database>({
 /** Returns the statement's rows. */
 export function run<R extends object>(db: Db, statement: Compilable<R>): Promise<R[]> {
   const { sql: text, parameters: values } = statement.compile();
-  return query<R & Record<string, unknown>>(db, { text, values });
+  return query<R>(db, { text, values });
 }
 
 /** Returns the statement's first row. */

@@ -185,7 +185,7 @@ async function deleteOverrides(pool: pg.Pool, numbers: readonly number[]): Promi
  * wait behind repeated ones.
  */
 async function findDue(db: Db, limit: number): Promise<readonly DueSweep[]> {
-  return query<DueSweep & Record<string, unknown>>(db, {
+  return query<DueSweep>(db, {
     text: `select t.number, t.user_id as "userId", t.sweeps, c.version > t.deleted_version as "isReadmitted"
       from tandem.erasures t join tandem.user_contexts c on c.user_id = t.user_id
       where t.sweep_at <= clock_timestamp() order by t.sweep_at desc limit $1`,
