@@ -3,6 +3,7 @@
  * is told to come back, rather than to wait for who knows how long.
  */
 import { TandemError } from '@tandem/freshness/errors';
+import { OneAtATime } from '@tandem/timing/one-at-a-time';
 
 export interface TrialQueue {
   /** Rejects with `overloaded` where a trial is under way and another waits. */
@@ -12,20 +13,8 @@ export interface TrialQueue {
 /** About what a trial takes. */
 const RETRY_AFTER_SECONDS = 10;
 
-export function createTrialQueue(mayWait = 1): TrialQueue {
-  let last: Promise<unknown> = Promise.resolve();
-  let inside = 0;
-  return {
-    async run(trial) {
-      if (inside > mayWait) throw busy();
-      inside++;
-      const mine = last.then(trial);
-      last = mine.catch(() => undefined);
-      return mine.finally(() => {
-        inside--;
-      });
-    },
-  };
+export function createTrialQueue(): TrialQueue {
+  return new OneAtATime({ mayWait: 1, refuse: busy });
 }
 
 function busy(): TandemError {

@@ -118,7 +118,8 @@ const TICKS = 10;
 
 /**
  * Each question has a promise of its own. One timer ends those that are not answered in time: a timer each would cost more
- * than a question's share of a statement.
+ * than a question's share of a statement. Unlike the deadlines of live readers (live-prediction.ts), all questions have the
+ * same limit, so that none need be taken out one by one.
  */
 class StatementBatcher<Q, A> {
   readonly #send: (questions: readonly Q[]) => Promise<A>;

@@ -22,7 +22,14 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   'libs/offline-store': ['libs/timing', 'libs/freshness', 'libs/prediction', 'libs/telemetry', 'libs/experiment'],
   'libs/inference': ['libs/timing', 'libs/freshness', 'libs/prediction', 'libs/telemetry'],
   'libs/queue': ['libs/timing', 'libs/freshness', 'libs/prediction', 'libs/telemetry'],
-  'libs/admission': ['libs/freshness', 'libs/prediction', 'libs/config', 'libs/inference', 'libs/offline-store'],
+  'libs/admission': [
+    'libs/timing',
+    'libs/freshness',
+    'libs/prediction',
+    'libs/config',
+    'libs/inference',
+    'libs/offline-store',
+  ],
 };
 
 /** The one lib that may import a vendor's library, so that it can be exchanged in one place. */

@@ -14,6 +14,7 @@ import { createExplanationKeeper, type ExplanationKeeper } from '@tandem/predict
 import type { EventName, Log } from '@tandem/telemetry/log';
 import type { Metrics } from '@tandem/telemetry/metrics';
 import { serialiseRefusal } from '@tandem/telemetry/serialise-error';
+import { OneAtATime } from '@tandem/timing/one-at-a-time';
 import { createShadowScorer } from './open-shadow.ts';
 
 interface ExplanationKeeperSettings {
@@ -96,8 +97,7 @@ function openReplayScorer({ inference, log }: ReplaySettings, registry: StoredRe
       ...options,
     }),
   );
-  let last: Promise<unknown> = Promise.resolve();
-  let inside = 0;
+  const replays = new OneAtATime({ mayWait: MOST_WAITING, refuse: busy });
   let idle: NodeJS.Timeout | undefined;
 
   async function infer(version: ModelVersion, batch: FeatureBatch): Promise<OutputTensors> {
@@ -107,18 +107,14 @@ function openReplayScorer({ inference, log }: ReplaySettings, registry: StoredRe
   }
 
   function leave(): void {
-    inside--;
-    if (inside === 0) idle = setTimeout(() => void scorer.rest(), IDLE_MS).unref();
+    clearTimeout(idle);
+    if (replays.isIdle) idle = setTimeout(() => void scorer.rest(), IDLE_MS).unref();
   }
 
   return {
-    async infer(version, batch) {
-      if (inside > MOST_WAITING) throw busy();
-      inside++;
+    infer(version, batch) {
       clearTimeout(idle);
-      const mine = last.then(() => infer(version, batch));
-      last = mine.catch(() => undefined);
-      return mine.finally(leave);
+      return replays.run(() => infer(version, batch)).finally(leave);
     },
     async close() {
       clearTimeout(idle);

@@ -11,6 +11,7 @@ import {
   type TombstoneMemory,
 } from '@tandem/freshness/certificate';
 import { createStatementBatcher } from '@tandem/freshness/statement-line';
+import { within } from '@tandem/timing/within';
 import type pg from 'pg';
 import { createPool, isConnectionFailure, tooLate, translated } from '../sql/database.ts';
 import {
@@ -74,7 +75,7 @@ export function createAuthority(
     await onConnect?.(client);
     await prepareLane(client);
   };
-  const lanes = createLanes(pool, { count: maxStatements, prepare });
+  const lanes = new Lanes(pool, { count: maxStatements, prepare });
   let known: Known = {
     arms: NO_ARMS,
     tombstones: createTombstoneMemory(NO_ARMS.history, { onFull: onTombstonesFull }),
@@ -145,111 +146,118 @@ async function prepareLane(client: pg.PoolClient): Promise<void> {
 interface LanesOptions {
   readonly count: number;
   /** Runs once on each connection. */
-  prepare?(client: pg.PoolClient): Promise<void>;
+  prepare(client: pg.PoolClient): Promise<void>;
 }
 
-interface Lanes {
+/** Waits for work as long as the caller of a lane may. */
+type InTime = <T>(work: Promise<T>) => Promise<T>;
+
+class Lanes {
+  readonly #pool: pg.Pool;
+  readonly #options: LanesOptions;
+  readonly #idle: pg.PoolClient[] = [];
+  readonly #waiting: PromiseWithResolvers<pg.PoolClient>[] = [];
+  readonly #busy = new Set<Promise<unknown>>();
+  #opening = 0;
+  #isClosed = false;
+
+  constructor(pool: pg.Pool, options: LanesOptions) {
+    this.#pool = pool;
+    this.#options = options;
+  }
+
   /**
    * Runs a statement on a free connection, opening one where there is none. At most `count` callers at once. Where a
    * connection that was used before turns out to be broken the statement is sent again, once, on a new one: so it must
    * change nothing. Rejects after `timeoutMs`, also while it is still connecting.
    */
-  run<T>(timeoutMs: number, statement: (client: pg.PoolClient) => Promise<T>): Promise<T>;
+  run<T>(timeoutMs: number, statement: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    const running = this.#attempt(timeoutMs, statement);
+    const settled: Promise<unknown> = running.then(
+      () => this.#busy.delete(settled),
+      () => this.#busy.delete(settled),
+    );
+    this.#busy.add(settled);
+    return running;
+  }
+
   /** Gives the connections up; whoever is under way ends first. */
-  close(): Promise<void>;
-}
-
-function createLanes(pool: pg.Pool, { count, prepare }: LanesOptions): Lanes {
-  const idle: pg.PoolClient[] = [];
-  const waiting: PromiseWithResolvers<pg.PoolClient>[] = [];
-  const busy = new Set<Promise<unknown>>();
-  let opening = 0;
-  let closed = false;
-
-  async function open(): Promise<void> {
-    opening++;
-    try {
-      const client = await pool.connect();
-      await prepare?.(client).catch((error: unknown) => {
-        client.release(true);
-        throw error;
-      });
-      keep(client);
-    } catch (error) {
-      waiting.shift()?.reject(error);
-    } finally {
-      opening--;
-    }
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#releaseIdle();
+    await Promise.all(this.#busy);
   }
 
-  function keep(client: pg.PoolClient): void {
-    const next = waiting.shift();
-    if (next) next.resolve(client);
-    // What prepare sets stays with the connection, so it never goes back to the pool's other users.
-    else if (closed || idle.length >= count) client.release(true);
-    else idle.push(client);
-  }
-
-  /** Connections that are still being opened when their asker gave up serve the next: never more than `count` at once. */
-  async function take(late: Promise<never>): Promise<pg.PoolClient> {
-    const free = idle.pop();
-    if (free) return free;
-    const mine = Promise.withResolvers<pg.PoolClient>();
-    waiting.push(mine);
-    if (opening < count) void open();
-    try {
-      return await Promise.race([mine.promise, late]);
-    } catch (error) {
-      const at = waiting.indexOf(mine);
-      if (at >= 0) waiting.splice(at, 1);
-      else mine.promise.then(keep, () => {});
-      throw error;
-    }
-  }
-
-  async function attempt<T>(timeoutMs: number, statement: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-    const { promise: late, reject } = Promise.withResolvers<never>();
+  async #attempt<T>(timeoutMs: number, statement: (client: pg.PoolClient) => Promise<T>): Promise<T> {
     const deadline = performance.now() + timeoutMs;
-    late.catch(() => {});
-    const timer = setTimeout(() => reject(new Error(`Query read timeout: no answer in ${timeoutMs} ms`)), timeoutMs);
+    const late = () => new Error(`Query read timeout: no answer in ${timeoutMs} ms`);
+    const inTime: InTime = (work) => within(deadline - performance.now(), work, late);
     const send = async (client: pg.PoolClient): Promise<T> => {
       try {
-        const result = await Promise.race([statement(client), late]);
-        keep(client);
+        const result = await inTime(statement(client));
+        this.#keep(client);
         return result;
       } catch (error) {
         client.release(true);
         throw error;
       }
     };
+    const kept = this.#idle.pop();
+    if (!kept) return send(await this.#take(inTime));
+    return send(kept).catch(async (error: unknown) => {
+      if (performance.now() >= deadline || !isConnectionFailure(error)) throw error;
+      // What broke one connection most likely broke the others.
+      this.#releaseIdle();
+      return send(await this.#take(inTime));
+    });
+  }
+
+  /** Connections that are still being opened when their asker gave up serve the next: never more than `count` at once. */
+  async #take(inTime: InTime): Promise<pg.PoolClient> {
+    const free = this.#idle.pop();
+    if (free) return free;
+    const mine = Promise.withResolvers<pg.PoolClient>();
+    this.#waiting.push(mine);
+    if (this.#opening < this.#options.count) void this.#open();
     try {
-      const kept = idle.pop();
-      if (!kept) return await send(await take(late));
-      return await send(kept).catch(async (error: unknown) => {
-        if (performance.now() >= deadline || !isConnectionFailure(error)) throw error;
-        // What broke one connection most likely broke the others.
-        for (const other of idle.splice(0)) other.release(true);
-        return send(await take(late));
-      });
-    } finally {
-      clearTimeout(timer);
+      return await inTime(mine.promise);
+    } catch (error) {
+      const at = this.#waiting.indexOf(mine);
+      if (at >= 0) this.#waiting.splice(at, 1);
+      else
+        mine.promise.then(
+          (client) => this.#keep(client),
+          () => {},
+        );
+      throw error;
     }
   }
 
-  return {
-    run(timeoutMs, statement) {
-      const running = attempt(timeoutMs, statement);
-      const settled: Promise<unknown> = running.then(
-        () => busy.delete(settled),
-        () => busy.delete(settled),
-      );
-      busy.add(settled);
-      return running;
-    },
-    async close() {
-      closed = true;
-      for (const client of idle.splice(0)) client.release(true);
-      await Promise.all(busy);
-    },
-  };
+  async #open(): Promise<void> {
+    this.#opening++;
+    try {
+      const client = await this.#pool.connect();
+      await this.#options.prepare(client).catch((error: unknown) => {
+        client.release(true);
+        throw error;
+      });
+      this.#keep(client);
+    } catch (error) {
+      this.#waiting.shift()?.reject(error);
+    } finally {
+      this.#opening--;
+    }
+  }
+
+  #keep(client: pg.PoolClient): void {
+    const next = this.#waiting.shift();
+    if (next) next.resolve(client);
+    // What prepare sets stays with the connection, so it never goes back to the pool's other users.
+    else if (this.#isClosed || this.#idle.length >= this.#options.count) client.release(true);
+    else this.#idle.push(client);
+  }
+
+  #releaseIdle(): void {
+    for (const client of this.#idle.splice(0)) client.release(true);
+  }
 }

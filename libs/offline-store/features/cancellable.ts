@@ -29,15 +29,15 @@ type RunTransaction = <T>(pool: pg.Pool, work: Work<T>) => Promise<T>;
 
 /** Runs `work` in one transaction that may write. */
 export function cancellable<T>(pool: pg.Pool, options: Cancellable, work: Work<T>): Promise<T> {
-  return within(transaction, pool, options, work);
+  return limited(transaction, pool, options, work);
 }
 
 /** Runs `work` as `readOnly` does: its statements contain SQL of users. */
 export function cancellableRead<T>(pool: pg.Pool, options: Cancellable, work: Work<T>): Promise<T> {
-  return within(readOnly, pool, options, work);
+  return limited(readOnly, pool, options, work);
 }
 
-async function within<T>(
+async function limited<T>(
   inTransaction: RunTransaction,
   pool: pg.Pool,
   { timeoutMs, signal }: Cancellable,
@@ -74,6 +74,7 @@ interface Backend {
   readonly pid: number | undefined;
 }
 
+/** Without a limit until the signal aborts: the time of grace begins with the cancel (so it is not `within`). */
 async function untilAborted<T>(pool: pg.Pool, { db, pid }: Backend, signal: AbortSignal, work: Work<T>): Promise<T> {
   const { promise: gone, reject } = Promise.withResolvers<never>();
   gone.catch(() => undefined);

@@ -1,5 +1,6 @@
 /** Overlay entries in Postgres: those of partial runs, and the latest live answers. */
 import type { OverlayEntry, OverlayStore } from '@tandem/freshness/stored-prediction';
+import { WriteBehind } from '@tandem/timing/write-behind';
 import type pg from 'pg';
 import { textArray } from '../certificate/certificate-statement.ts';
 import { type Db, query } from '../sql/database.ts';
@@ -86,7 +87,7 @@ const PUT = `
      > (o.overlay_floor, o.context_version, o.computed_at)`;
 
 // Writes live answers to the overlay a moment after they were given, in batches. They are declared lossy: a read that
-// misses one infers again. So nobody waits for this, and what does not fit or fails is dropped and counted.
+// misses one infers again.
 // The moment is a long one, and its entries are written in the order of their users: rows and index entries that lie
 // together are then written together. Of 100,000 users at random a row cost Postgres 12 µs of CPU in batches of 1,000 as
 // they came, 9.4 where 5,000 were put in order, and 8.5 where 10,000 were.
@@ -106,56 +107,32 @@ interface LossyWriter {
   close(): Promise<void>;
 }
 
+/** Entries a statement. */
 const BATCH = 1_000;
 
-export function createLossyWriter(store: OverlayStore, options: LossyWriterOptions = {}): LossyWriter {
-  const { maxEntries = 20_000, flushMs = 500 } = options;
-  const waiting = new Map<string, OverlayEntry>();
-  let timer: NodeJS.Timeout | undefined;
-  let flushing: Promise<void> | undefined;
-  let closed = false;
-  let drops = 0;
-
-  function keepLater(entries: readonly OverlayEntry[]): void {
-    for (const entry of entries) {
-      // The id last: whatever stands in it, the two before it hold no space.
-      const key = `${entry.modelVersionId} ${entry.predictor} ${entry.userId}`;
-      const known = waiting.get(key);
-      if (closed || (!known && waiting.size >= maxEntries)) drops++;
-      else if (!known || replaces(entry, known)) waiting.set(key, entry);
-    }
-    if (waiting.size > 0 && !closed) timer ??= setTimeout(startFlush, flushMs);
-  }
-
-  function startFlush(): void {
-    flushing ??= flush().finally(() => {
-      flushing = undefined;
-      timer = undefined;
-      // What came while we wrote waits for its own moment.
-      if (waiting.size > 0 && !closed) timer = setTimeout(startFlush, flushMs);
-    });
-  }
-
-  async function flush(): Promise<void> {
-    const entries = [...waiting.values()].sort(byUser);
-    waiting.clear();
-    for (let from = 0; from < entries.length; from += BATCH) {
-      const batch = entries.slice(from, from + BATCH);
-      await store.put(batch).catch(() => {
-        drops += batch.length;
-      });
-    }
-  }
-
+export function createLossyWriter(
+  store: OverlayStore,
+  { maxEntries = 20_000, flushMs = 500 }: LossyWriterOptions = {},
+): LossyWriter {
+  const writer = new WriteBehind<OverlayEntry>({
+    maxWaiting: maxEntries,
+    batch: BATCH,
+    flushMs,
+    order: byUser,
+    onFailure: 'drop',
+    write: (entries) => store.put(entries),
+  });
   return {
-    keepLater,
-    dropped: () => drops,
-    async close() {
-      closed = true;
-      clearTimeout(timer);
-      await flushing;
-      await flush();
+    keepLater(entries) {
+      for (const entry of entries) {
+        // The id last: whatever stands in it, the two before it hold no space.
+        const key = `${entry.modelVersionId} ${entry.predictor} ${entry.userId}`;
+        const known = writer.find(key);
+        if (!known || replaces(entry, known)) writer.add(entry, key);
+      }
     },
+    dropped: () => writer.dropped,
+    close: () => writer.close(),
   };
 }
 

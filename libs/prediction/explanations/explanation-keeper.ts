@@ -8,6 +8,7 @@ import { BUCKETS, bucketOfUser } from '@tandem/experiment/assignment';
 import type { Answer } from '@tandem/freshness/answer';
 import type { InferenceInputs } from '@tandem/freshness/live-predictor';
 import type { Predictor } from '@tandem/freshness/predictor';
+import { WriteBehind } from '@tandem/timing/write-behind';
 import { TokenBucket } from '../keys/token-bucket.ts';
 import type {
   ExplanationStore,
@@ -77,29 +78,18 @@ export function createExplanationKeeper(dependencies: KeepDependencies): Explana
   const { counted, notKept, now = () => performance.now() } = dependencies;
   const { maxPerSecond = MAX_PER_SECOND, maxWaiting = MAX_WAITING } = dependencies;
   const rate = new TokenBucket(maxPerSecond, now);
-  const line: Waiting[] = [];
-  let timer: NodeJS.Timeout | undefined;
-  let writing: Promise<void> | undefined;
-  let isClosed = false;
-
-  function schedule(): void {
-    if (line.length > 0 && !isClosed && !writing) timer ??= setTimeout(write, GATHER_MS).unref();
-  }
-
-  function write(): void {
-    timer = undefined;
-    writing = writeSome().finally(() => {
-      writing = undefined;
-      schedule();
-    });
-  }
-
-  async function writeSome(): Promise<void> {
-    const explanations = await complete(line.splice(0, AT_ONCE));
-    for (const [predictor, of] of Map.groupBy(explanations, ({ answer }) => answer.predictor)) {
-      await keepOf(predictor, of);
-    }
-  }
+  const line = new WriteBehind<Waiting>({
+    maxWaiting,
+    batch: AT_ONCE,
+    flushMs: GATHER_MS,
+    onFailure: 'drop',
+    async write(some) {
+      const explanations = await complete(some);
+      for (const [predictor, of] of Map.groupBy(explanations, ({ answer }) => answer.predictor)) {
+        await keepOf(predictor, of);
+      }
+    },
+  });
 
   async function complete(some: readonly Waiting[]): Promise<ExplanationToKeep[]> {
     const inputs = await completeInputs(dependencies.inputs, some);
@@ -127,23 +117,17 @@ export function createExplanationKeeper(dependencies: KeepDependencies): Explana
   return {
     notice(answer, { policy }) {
       const { explanations } = policy;
-      if (explanations === undefined || isClosed || !isKept(explanations.share, answer.userId)) return;
-      if (line.length >= maxWaiting) return counted(answer.predictor, 'over_line', 1);
+      if (explanations === undefined || !isKept(explanations.share, answer.userId)) return;
+      if (line.size >= maxWaiting) return counted(answer.predictor, 'over_line', 1);
       if (rate.take(1) === 0) return counted(answer.predictor, 'over_rate', 1);
-      line.push(waitingOf(answer, explanations.keepForMs));
-      schedule();
+      line.add(waitingOf(answer, explanations.keepForMs));
     },
     async keepNow(answer, keepForMs) {
       const [id] = await dependencies.store.keep(await complete([waitingOf(answer, keepForMs)]));
       return id;
     },
-    waiting: () => line.length,
-    async close() {
-      isClosed = true;
-      clearTimeout(timer);
-      await writing;
-      while (line.length > 0) await writeSome();
-    },
+    waiting: () => line.size,
+    close: () => line.close(),
   };
 }
 

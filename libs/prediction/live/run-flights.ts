@@ -7,6 +7,7 @@ import { isErased } from '@tandem/freshness/certificate';
 import { TandemError } from '@tandem/freshness/errors';
 import { type LiveOutcome, type LiveRequest, NO_FEATURES } from '@tandem/freshness/live-predictor';
 import type { OnlineOverlayStore, OverlayEntry, PutResult } from '@tandem/freshness/stored-prediction';
+import { within } from '@tandem/timing/within';
 import { type CertifiedFeatures, type FeatureSource, isOfSomeUser } from '../scoring/feature-source.ts';
 import { type Attempted, type HalvingLimits, halveFailing, scoreIsolating } from '../scoring/isolate-poison.ts';
 import type { Scorer } from '../scoring/scoring.ts';
@@ -216,10 +217,8 @@ async function keep(
 ): Promise<readonly PutResult[]> {
   if (entries.length === 0) return [];
   keepLater(entries);
-  const { promise, resolve } = Promise.withResolvers<readonly PutResult[]>();
-  const timer = setTimeout(resolve, Math.max(0, deadline - performance.now()) / 2, []);
-  overlay.putEach(entries).then(resolve, () => resolve([]));
-  return promise.finally(() => clearTimeout(timer));
+  const leftMs = Math.max(0, deadline - performance.now());
+  return within(leftMs / 2, overlay.putEach(entries), () => new Error('too late')).catch(() => []);
 }
 
 // Users for whom the feature query failed a short time ago. A statement leaves them out, and they are read by themselves

@@ -7,8 +7,9 @@ import type { ReadResult } from '@tandem/freshness/answer';
 import type { Assignments, ServedRollout } from '@tandem/freshness/certificate';
 import { type ErrorCode, TandemError } from '@tandem/freshness/errors';
 import type { Policy, Prediction, Predictor } from '@tandem/freshness/predictor';
+import { WriteBehind } from '@tandem/timing/write-behind';
 import { type ArmCountStore, createServedCounter } from './arm-counts.ts';
-import { createExposureLog, type ExposureStore, type ServedSource } from './exposures.ts';
+import { createExposureLog, type Exposure, type ExposureStore, type ServedSource } from './exposures.ts';
 
 export interface ServedReadsDependencies {
   readonly counts: ArmCountStore;
@@ -41,8 +42,9 @@ export interface ServedReads {
 }
 
 const FLUSH_MS = 5_000;
-/** Exposures a statement. */
+/** Exposures a statement; so many do not wait for the next flush. */
 const BATCH = 5_000;
+const MAX_WAITING = 50_000;
 
 /** Errors that are the arm's or the service's; the others are the caller's, or tell that there is no such user. */
 const FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -59,10 +61,22 @@ const FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 export function createServedReads(dependencies: ServedReadsDependencies): ServedReads {
   const { counts, exposures, assignments, newId, now, onFlush, flushMs = FLUSH_MS } = dependencies;
   const counter = createServedCounter(newId);
-  const log = createExposureLog({ now });
-  let flushing = Promise.resolve();
-  const timer = setInterval(startFlush, flushMs);
-  timer.unref?.();
+  const waiting = new WriteBehind<Exposure>({
+    maxWaiting: MAX_WAITING,
+    batch: BATCH,
+    flushAt: BATCH,
+    flushMs,
+    onFailure: 'retry',
+    before: putSums,
+    write: (batch) => exposures.put(batch, now()),
+    onFlush(outcome, error) {
+      onFlush(outcome, error);
+      // Sums change without an exposure, too.
+      waiting.schedule();
+    },
+  });
+  waiting.schedule();
+  const log = createExposureLog({ now, add: (exposure) => waiting.add(exposure) });
 
   function noteServed(rollout: ServedRollout, arm: string, source: ServedSource, read: ReadOfUser): void {
     const { predictor, result, userId, ms } = read;
@@ -71,7 +85,6 @@ export function createServedReads(dependencies: ServedReadsDependencies): Served
     const score = isInferred ? decidingScore(predictor.policy, answer.prediction) : undefined;
     counter.count(rollout, { arm, userId, source, ms, score });
     log.note(rollout, { arm, userId, source, contextVersion: answer?.contextVersion ?? 0 });
-    if (log.waiting() === BATCH) startFlush();
   }
 
   function noteFailed(error: TandemError, read: ReadOfUser): void {
@@ -82,28 +95,11 @@ export function createServedReads(dependencies: ServedReadsDependencies): Served
     noteServed(rollout, known.of(read.userId).arm, 'error', read);
   }
 
-  /** One after another, and never rejects. */
-  function startFlush(): void {
-    flushing = flushing.then(flush).then(
-      () => onFlush('ok'),
-      (error: unknown) => onFlush('failed', error),
-    );
-  }
-
-  async function flush(): Promise<void> {
+  async function putSums(): Promise<void> {
     const sums = counter.changed();
-    if (sums.length > 0) {
-      await counts.put(sums);
-      counter.told(sums);
-    }
-    for (let batch = log.take(BATCH); batch.length > 0; batch = log.take(BATCH)) {
-      try {
-        await exposures.put(batch, now());
-      } catch (error) {
-        log.putBack(batch);
-        throw error;
-      }
-    }
+    if (sums.length === 0) return;
+    await counts.put(sums);
+    counter.told(sums);
   }
 
   return {
@@ -112,12 +108,8 @@ export function createServedReads(dependencies: ServedReadsDependencies): Served
       if (result instanceof TandemError) noteFailed(result, read);
       else if (result.rollout !== null) noteServed(result.rollout, result.variant, result.source, read);
     },
-    dropped: log.dropped,
-    async close() {
-      clearInterval(timer);
-      startFlush();
-      await flushing;
-    },
+    dropped: () => waiting.dropped,
+    close: () => waiting.close(),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { ServedRollout } from '@tandem/freshness/certificate';
 import { expect, test } from 'vitest';
-import { createExposureLog } from './exposures.ts';
+import { createExposureLog, type Exposure } from './exposures.ts';
 
 const rollout = (changes: Partial<ServedRollout> = {}): ServedRollout => ({
   ...{ id: 'r', kind: 'ab', step: 0, overridden: false },
@@ -8,9 +8,12 @@ const rollout = (changes: Partial<ServedRollout> = {}): ServedRollout => ({
 });
 const served = (userId: string, arm = 'stable') => ({ userId, arm, source: 'batch', contextVersion: 0 }) as const;
 
-function log(maxWaiting?: number) {
+/** With what was added, of which there is room for so much. */
+function log(room = 10) {
+  const added: Exposure[] = [];
   let now = 0;
-  return createExposureLog({ now: () => ++now, ...(maxWaiting === undefined ? {} : { maxWaiting }) });
+  const add = (exposure: Exposure) => added.length < room && added.push(exposure) > 0;
+  return { ...createExposureLog({ now: () => ++now, add }), added };
 }
 
 test('the first answer of a user, step and arm is logged, and no other', () => {
@@ -19,7 +22,7 @@ test('the first answer of a user, step and arm is logged, and no other', () => {
   exposures.note(rollout(), served('1', 'b'));
   exposures.note(rollout({ step: 1 }), served('1'));
   exposures.note(rollout({ id: 'other' }), served('1'));
-  expect(exposures.take(10)).toEqual([
+  expect(exposures.added.splice(0)).toEqual([
     { rolloutId: 'r', step: 0, ...served('1'), at: 1 },
     { rolloutId: 'r', step: 0, ...served('2'), at: 2 },
     { rolloutId: 'r', step: 0, ...served('1', 'b'), at: 3 },
@@ -27,25 +30,22 @@ test('the first answer of a user, step and arm is logged, and no other', () => {
     { rolloutId: 'other', step: 0, ...served('1'), at: 5 },
   ]);
   exposures.note(rollout(), served('1'));
-  expect(exposures.waiting()).toBe(0);
+  expect(exposures.added).toEqual([]);
 });
 
 test('a shadow serves nobody, and who was put into an arm by hand is no part of the test', () => {
   const exposures = log();
   exposures.note(rollout({ kind: 'shadow' }), served('1'));
   exposures.note(rollout({ overridden: true }), served('1'));
-  expect(exposures.waiting()).toBe(0);
+  expect(exposures.added).toHaveLength(0);
   exposures.note(rollout(), served('1'));
-  expect(exposures.waiting()).toBe(1);
+  expect(exposures.added).toHaveLength(1);
 });
 
-test('what finds no place is counted, and logged at a later answer; what is given back is taken first', () => {
+test('a user for whom there was no room is logged at a later answer', () => {
   const exposures = log(2);
   for (const userId of ['1', '2', '3']) exposures.note(rollout(), served(userId));
-  expect([exposures.waiting(), exposures.dropped()]).toEqual([2, 1]);
-  const first = exposures.take(1);
-  expect(first.map(({ userId }) => userId)).toEqual(['1']);
-  exposures.note(rollout(), served('3'));
-  exposures.putBack(first);
-  expect(exposures.take(5).map(({ userId }) => userId)).toEqual(['1', '2', '3']);
+  exposures.added.length = 0;
+  for (const userId of ['1', '2', '3']) exposures.note(rollout(), served(userId));
+  expect(exposures.added.map(({ userId }) => userId)).toEqual(['3']);
 });

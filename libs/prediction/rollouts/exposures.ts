@@ -39,47 +39,23 @@ export interface ExposureStore {
 interface ExposureLog {
   /** What was served; logs it where it is the first this process knows of. */
   note(rollout: ServedRollout, served: Omit<Exposure, 'rolloutId' | 'step' | 'at'>): void;
-  waiting(): number;
-  /** Takes those that have waited longest. */
-  take(limit: number): readonly Exposure[];
-  /** Gives them back, to be taken first. */
-  putBack(exposures: readonly Exposure[]): void;
-  /** Those that found no place since the start; each is tried again when its user is next served. */
-  dropped(): number;
 }
 
 interface ExposureLogOptions {
   readonly now: () => number;
-  /** Exposures that wait at most. */
-  readonly maxWaiting?: number;
+  /** Returns false where there is no room: the exposure is logged when its user is next served. */
+  add(exposure: Exposure): boolean;
 }
 
-export function createExposureLog({ now, maxWaiting = 50_000 }: ExposureLogOptions): ExposureLog {
+export function createExposureLog({ now, add }: ExposureLogOptions): ExposureLog {
   const logged = createUserMemory();
-  let waiting: Exposure[] = [];
-  let drops = 0;
   return {
     note({ id, step, kind, overridden }, served) {
       // Nobody is served from a shadow; and whoever was put into an arm by hand was not put there by chance.
       if (kind === 'shadow' || overridden) return;
       const key = keyOf(served.userId, keyOf(served.arm, keyOf(id, step)));
-      if (logged.has(key)) return;
-      if (waiting.length >= maxWaiting) drops++;
-      else {
-        logged.add(key);
-        waiting.push({ rolloutId: id, step, ...served, at: now() });
-      }
+      if (!logged.has(key) && add({ rolloutId: id, step, ...served, at: now() })) logged.add(key);
     },
-    waiting: () => waiting.length,
-    take(limit) {
-      const taken = waiting.slice(0, limit);
-      waiting = waiting.slice(limit);
-      return taken;
-    },
-    putBack(exposures) {
-      waiting = [...exposures, ...waiting];
-    },
-    dropped: () => drops,
   };
 }
 

@@ -23,6 +23,7 @@ export interface HeldLease {
 export function holdLease(renew: (leaseMs: number) => Promise<boolean>, times: LeaseTimes): HeldLease {
   const controller = new AbortController();
   let renewing = false;
+  // Not `repeat`, which would renew at once: most chunks end before their first renewal.
   const timer = setInterval(
     () => {
       // A renewal that waits for a slow database is not overtaken by the next.

@@ -6,6 +6,7 @@
  */
 import type { Answer } from '@tandem/freshness/answer';
 import type { AssignedRollout, Assignments } from '@tandem/freshness/certificate';
+import { repeat } from '@tandem/timing/repeat';
 import { createShadowLine, type ShadowLine } from './shadow-line.ts';
 import { createShadowPasses, type ShadowPassesDependencies } from './shadow-passes.ts';
 import type { ShadowStore } from './shadow-report.ts';
@@ -48,8 +49,7 @@ export function createShadow(dependencies: ShadowDependencies): Shadow {
   /** Those that are over, until their last sums are kept. */
   const over = new Set<ShadowedRollout>();
   const passes = createShadowPasses({ ...dependencies, budget, next, now });
-  let timer: NodeJS.Timeout | undefined;
-  let keeping: Promise<void> | undefined;
+  const keeping = repeat(keepEveryMs, keepAll);
   let isClosed = false;
 
   function next(): ShadowedRollout | undefined {
@@ -71,7 +71,6 @@ export function createShadow(dependencies: ShadowDependencies): Shadow {
     if (known) over.add(known);
     shadowed.set(predictor, made);
     observer.began(predictor, made.id);
-    timer ??= setInterval(keep, keepEveryMs).unref();
     return made;
   }
 
@@ -95,15 +94,6 @@ export function createShadow(dependencies: ShadowDependencies): Shadow {
     }
     for (const one of [...over, ...shadowed.values()]) await keepOne(one);
     await passes.restAfter(shadowed.size === 0 ? 0 : IDLE_MS);
-    if (shadowed.size > 0 || over.size > 0) return;
-    clearInterval(timer);
-    timer = undefined;
-  }
-
-  function keep(): void {
-    keeping ??= keepAll().finally(() => {
-      keeping = undefined;
-    });
   }
 
   return {
@@ -119,9 +109,8 @@ export function createShadow(dependencies: ShadowDependencies): Shadow {
     waiting: () => [...shadowed.values()].reduce((sum, { line }) => sum + line.size, 0),
     async close() {
       isClosed = true;
-      clearInterval(timer);
       await passes.stop();
-      await keeping;
+      await keeping.stop();
       await keepAll();
     },
   };

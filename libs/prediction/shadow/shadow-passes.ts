@@ -1,6 +1,9 @@
 /**
  * One pass after the other: the answers that wait beside one shadow are computed together, when a moment's are there and
  * there is processor time for it. What a pass costs is charged to the budget of all.
+ *
+ * This is no `WriteBehind`: the lines of several shadows take turns, the cost of a pass decides when the next one begins, and a
+ * close computes nothing more.
  */
 import type { Answer } from '@tandem/freshness/answer';
 import type { ModelVersion } from '@tandem/freshness/predictor';

@@ -4,6 +4,7 @@
  */
 import type { Run } from '@tandem/prediction/runs/runs';
 import { isFinished } from '@tandem/prediction/runs/runs';
+import { type Repeating, repeat } from '@tandem/timing/repeat';
 
 export interface RunWatcher {
   /**
@@ -31,7 +32,8 @@ interface RunWatcherDependencies {
 interface Watched {
   readonly listeners: Set<RunListener>;
   last: Run | undefined;
-  timer: NodeJS.Timeout | undefined;
+  /** Undefined until the first poll has been sent. */
+  polls: Repeating | undefined;
 }
 
 export function createRunWatcher({ find, intervalMs = 500 }: RunWatcherDependencies): RunWatcher {
@@ -39,7 +41,7 @@ export function createRunWatcher({ find, intervalMs = 500 }: RunWatcherDependenc
   let isClosed = false;
 
   function end(runId: string, one: Watched): void {
-    clearTimeout(one.timer);
+    void one.polls?.stop();
     watched.delete(runId);
     for (const listener of one.listeners) listener.onEnd();
     one.listeners.clear();
@@ -58,7 +60,6 @@ export function createRunWatcher({ find, intervalMs = 500 }: RunWatcherDependenc
     } catch {
       // The next poll finds out what became of it.
     }
-    if (watched.get(runId) === one) one.timer = setTimeout(() => void poll(runId, one), intervalMs);
   }
 
   return {
@@ -68,17 +69,17 @@ export function createRunWatcher({ find, intervalMs = 500 }: RunWatcherDependenc
         return () => {};
       }
       const known = watched.get(runId);
-      const one = known ?? { listeners: new Set(), last: undefined, timer: undefined };
+      const one = known ?? { listeners: new Set(), last: undefined, polls: undefined };
       one.listeners.add(listener);
       if (known?.last) listener.onRun(known.last);
       if (!known) {
         watched.set(runId, one);
-        void poll(runId, one);
+        one.polls = repeat(intervalMs, () => poll(runId, one));
       }
       return () => {
         one.listeners.delete(listener);
         if (one.listeners.size > 0 || watched.get(runId) !== one) return;
-        clearTimeout(one.timer);
+        void one.polls?.stop();
         watched.delete(runId);
       };
     },

@@ -1,0 +1,206 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { WriteBehind, type WriteBehindOptions } from './write-behind.ts';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+/** Remembers what was written; a write is open until it is ended, where it is told to wait. */
+function world(options: Partial<WriteBehindOptions<string>> = {}) {
+  const writes: (readonly string[])[] = [];
+  const open: PromiseWithResolvers<void>[] = [];
+  const flushes: string[] = [];
+  let mode: 'ok' | 'fail' | 'wait' = 'ok';
+  const line = new WriteBehind<string>({
+    ...{ maxWaiting: 10, batch: 3, flushMs: 50, onFailure: 'drop' },
+    write(entries) {
+      writes.push(entries);
+      if (mode === 'fail') return Promise.reject(new Error('away'));
+      if (mode === 'ok') return Promise.resolve();
+      const write = Promise.withResolvers<void>();
+      open.push(write);
+      return write.promise;
+    },
+    onFlush: (outcome, error) => void flushes.push(error instanceof Error ? `${outcome}: ${error.message}` : outcome),
+    ...options,
+  });
+  const add = (...entries: string[]) => entries.map((entry) => line.add(entry));
+  const set = (next: typeof mode) => {
+    mode = next;
+  };
+  return { line, add, set, writes, open, flushes };
+}
+
+describe('write-behind', () => {
+  it('gathers entries for a moment, then writes them in batches, as they came', async () => {
+    const { add, writes, flushes } = world();
+    add('d', 'a');
+    await vi.advanceTimersByTimeAsync(49);
+    add('c', 'b');
+    expect(writes).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect([writes, flushes]).toEqual([[['d', 'a', 'c'], ['b']], ['ok']]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('writes in the order that it is given, over all batches of a flush', async () => {
+    const { add, writes } = world({ order: (one, other) => (one < other ? -1 : 1) });
+    add('d', 'a', 'c', 'b');
+    await vi.advanceTimersByTimeAsync(50);
+    expect(writes).toEqual([['a', 'b', 'c'], ['d']]);
+  });
+
+  it('keeps one entry of a key, the latest, in its place in the line', async () => {
+    const { line, writes } = world();
+    line.add('first', 1);
+    line.add('second', 2);
+    line.add('third', 1);
+    expect([line.size, line.find(1), line.find(3)]).toEqual([2, 'third', undefined]);
+    await vi.advanceTimersByTimeAsync(50);
+    expect(writes).toEqual([['third', 'second']]);
+  });
+
+  it('drops what finds no room and counts it; an entry of a key that waits needs no room', async () => {
+    const { line, add, writes } = world({ maxWaiting: 2 });
+    expect(add('a', 'b', 'c', 'b')).toEqual([true, true, false, true]);
+    expect([line.size, line.dropped]).toEqual([2, 1]);
+    await vi.advanceTimersByTimeAsync(50);
+    expect([writes, add('c')]).toEqual([[['a', 'b']], [true]]);
+  });
+
+  it('runs one flush at a time; what comes meanwhile waits for its own moment', async () => {
+    const { line, add, set, writes, open } = world();
+    set('wait');
+    add('a');
+    await vi.advanceTimersByTimeAsync(50);
+    add('b', 'a');
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect([writes, line.size]).toEqual([[['a']], 2]);
+    open[0]?.resolve();
+    await vi.advanceTimersByTimeAsync(49);
+    expect(writes).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(writes).toEqual([['a'], ['b', 'a']]);
+  });
+
+  it('flushes at once when enough wait, and again where enough came during the flush', async () => {
+    const { add, set, writes, open } = world({ flushAt: 2 });
+    set('wait');
+    add('a', 'b');
+    expect(writes).toEqual([]);
+    await vi.advanceTimersByTimeAsync(0);
+    add('c', 'd', 'e');
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(writes).toEqual([['a', 'b']]);
+    set('ok');
+    open[0]?.resolve();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(writes).toEqual([
+      ['a', 'b'],
+      ['c', 'd', 'e'],
+    ]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('drops the entries of a failed write where it is told to, and goes on with the next batch', async () => {
+    const { line, add, set, writes, flushes } = world();
+    set('fail');
+    add('a', 'b', 'c', 'd');
+    await vi.advanceTimersByTimeAsync(50);
+    expect([writes.length, line.dropped, line.size, flushes]).toEqual([2, 4, 0, ['ok']]);
+    set('ok');
+    add('e');
+    await vi.advanceTimersByTimeAsync(50);
+    expect(writes.at(-1)).toEqual(['e']);
+  });
+
+  it('else ends the flush, and begins the next with them; a later entry of a key takes their place', async () => {
+    const { line, set, writes, open, flushes } = world({ onFailure: 'retry' });
+    set('wait');
+    for (const key of [1, 2, 3, 4]) line.add(`${key}`, key);
+    await vi.advanceTimersByTimeAsync(50);
+    line.add('later', 2);
+    open[0]?.reject(new Error('away'));
+    set('ok');
+    await vi.advanceTimersByTimeAsync(49);
+    expect([writes.length, flushes]).toEqual([1, ['failed: away']]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(writes.slice(1)).toEqual([['1', 'later', '3'], ['4']]);
+    expect([line.dropped, flushes]).toEqual([0, ['failed: away', 'ok']]);
+  });
+
+  it('does not try again at once where enough wait and a write has failed', async () => {
+    const { add, set, writes } = world({ onFailure: 'retry', flushAt: 1 });
+    set('fail');
+    add('a');
+    await vi.advanceTimersByTimeAsync(1);
+    add('b');
+    await vi.advanceTimersByTimeAsync(48);
+    expect(writes).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(writes).toHaveLength(2);
+  });
+
+  it('writes nothing while what goes before it fails, and runs it without an entry where a flush is asked for', async () => {
+    let isAway = true;
+    const before = async () => {
+      if (isAway) throw new Error('before');
+    };
+    const { line, add, writes, flushes } = world({ before });
+    add('a');
+    await vi.advanceTimersByTimeAsync(100);
+    expect([writes, flushes, line.size]).toEqual([[], ['failed: before', 'failed: before'], 1]);
+    isAway = false;
+    await vi.advanceTimersByTimeAsync(50);
+    line.schedule();
+    await vi.advanceTimersByTimeAsync(50);
+    expect([writes, flushes.slice(2)]).toEqual([[['a']], ['ok', 'ok']]);
+  });
+});
+
+describe('the close of a write-behind', () => {
+  it('waits for the flush under way, writes what waits, and takes no more', async () => {
+    const { line, add, set, writes, open } = world();
+    set('wait');
+    add('a');
+    await vi.advanceTimersByTimeAsync(50);
+    add('b');
+    set('ok');
+    const closing = line.close();
+    expect(writes).toEqual([['a']]);
+    open[0]?.resolve();
+    await closing;
+    expect(writes).toEqual([['a'], ['b']]);
+    expect([add('c'), line.dropped]).toEqual([[false], 1]);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect([writes.length, vi.getTimerCount()]).toEqual([2, 0]);
+  });
+
+  it('begins no write when its time is over, and drops the rest', async () => {
+    const { line, add, set, writes, open } = world();
+    set('wait');
+    add('a', 'b', 'c', 'd');
+    const closing = line.close();
+    await vi.advanceTimersByTimeAsync(5_000);
+    open[0]?.resolve();
+    await closing;
+    expect([writes, line.size, line.dropped]).toEqual([[['a', 'b', 'c']], 0, 1]);
+  });
+
+  it('tries once where writes fail, and drops what was to be retried', async () => {
+    const { line, add, set, writes, flushes } = world({ onFailure: 'retry' });
+    set('fail');
+    add('a', 'b', 'c', 'd');
+    await line.close();
+    expect([writes.length, line.dropped, flushes]).toEqual([1, 4, ['failed: away']]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+it('a write-behind keeps no process alive', () => {
+  vi.useRealTimers();
+  const { add } = world();
+  const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+  const before = timers();
+  add('a');
+  expect(timers()).toBe(before);
+});
